@@ -1,0 +1,15 @@
+/** Native ES modules, TypeScript by swc (types are checked by `npm run check`). */
+const common = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: {
+    '^.+\\.ts$': ['@swc/jest', { jsc: { parser: { syntax: 'typescript' }, target: 'es2024' }, module: { type: 'es6' } }],
+  },
+  modulePathIgnorePatterns: ['<rootDir>/cdk.out', '<rootDir>/.bulkhead'],
+};
+const project = (name, extra = {}) => ({ ...common, displayName: name, testMatch: [`<rootDir>/test/${name}/**/*.test.ts`], ...extra });
+
+export default {
+  randomize: true,
+  projects: [project('unit'), project('contract'), project('cdk'), project('e2e')],
+};
