@@ -1,0 +1,134 @@
+import * as z from 'zod/mini';
+import { ProcessSchema, WorkerProcessSchema } from '../compute-process.ts';
+import { ContainerSpecSchema } from '../container.ts';
+import { ImageFactsSchema } from '../image.ts';
+import { OperationStepSchema } from '../operation.ts';
+import { IdSchema, ImageNameSchema, NameSchema, RuntimeTypeSchema, TimestampSchema } from '../primitives.ts';
+import { ProblemCodeSchema } from '../problem.ts';
+
+/**
+ * The closed set of things that a host can be asked to do. There is no "run this script": arguments are
+ * opaque ids, validated values and argv arrays. An agent refuses a verb that it does not know by name.
+ */
+
+/** What a host must know of a container to drive it. */
+export const AssignedContainerSchema = z.strictObject({
+  id: IdSchema,
+  name: NameSchema,
+  runtimeType: RuntimeTypeSchema,
+  spec: ContainerSpecSchema,
+});
+export type AssignedContainer = z.infer<typeof AssignedContainerSchema>;
+
+/** Make the writable layer, so that the container exists on the host: it is `Off` afterwards. */
+const PrepareContainer = z.strictObject({
+  verb: z.literal('prepareContainer'),
+  container: AssignedContainerSchema,
+});
+/** Bring up the container's own VM as far as the guest's agent answering, with nothing of the container run yet. */
+const ProvisionUtilityVm = z.strictObject({
+  verb: z.literal('provisionUtilityVm'),
+  container: AssignedContainerSchema,
+});
+/** Start the main process; prepares what has not been. Starting what runs changes nothing. */
+const StartContainer = z.strictObject({
+  verb: z.literal('startContainer'),
+  container: AssignedContainerSchema,
+});
+/** End the main process: ask, wait, then force; a timeout of 0 forces at once. The writable layer stays. */
+const StopContainer = z.strictObject({ verb: z.literal('stopContainer'), timeoutSeconds: z.int() });
+const RestartContainer = z.strictObject({
+  verb: z.literal('restartContainer'),
+  container: AssignedContainerSchema,
+  timeoutSeconds: z.int(),
+});
+/** Everything of the container goes, its files included. */
+const RemoveContainer = z.strictObject({ verb: z.literal('removeContainer') });
+/** Undo a half-done operation: back to what the container was, whatever has been reached. */
+const RestoreContainer = z.strictObject({
+  verb: z.literal('restoreContainer'),
+  to: z.enum(['Absent', 'Off', 'Running']),
+  container: AssignedContainerSchema,
+});
+const ListProcesses = z.strictObject({ verb: z.literal('listProcesses') });
+const ListHostProcesses = z.strictObject({ verb: z.literal('listHostProcesses') });
+const ImportImage = z.strictObject({
+  verb: z.literal('importImage'),
+  name: ImageNameSchema,
+  source: z.union([z.strictObject({ path: z.string() }), z.strictObject({ reference: z.string() })]),
+  digest: z.optional(z.string()),
+});
+const RemoveImage = z.strictObject({ verb: z.literal('removeImage'), name: ImageNameSchema });
+
+export const CommandArgumentsSchema = z.discriminatedUnion('verb', [
+  PrepareContainer,
+  ProvisionUtilityVm,
+  StartContainer,
+  StopContainer,
+  RestartContainer,
+  RemoveContainer,
+  RestoreContainer,
+  ListProcesses,
+  ListHostProcesses,
+  ImportImage,
+  RemoveImage,
+]);
+export type CommandArguments = z.infer<typeof CommandArgumentsSchema>;
+export type Verb = CommandArguments['verb'];
+
+export const CommandSchema = z.strictObject({
+  /** `operationId:step:epoch` for a step of a workflow, an id of its own for a query: the idempotency key. */
+  id: z.string(),
+  hostId: IdSchema,
+  containerId: z.nullable(IdSchema),
+  /** Epoch of the container when the command was given; a host never acts on one older than the newest it has seen. */
+  epoch: z.int(),
+  /** How long after receipt, by the host's own clock, the command may still be begun, in seconds. */
+  ttlSeconds: z.int(),
+  arguments: CommandArgumentsSchema,
+});
+export type Command = z.infer<typeof CommandSchema>;
+
+/** What really is on a host, of one container. */
+export const ObservedContainerSchema = z.strictObject({
+  containerId: IdSchema,
+  /** Of the last command that the host applied to it. */
+  epoch: z.int(),
+  phase: z.enum(['Absent', 'Off', 'Running']),
+  runtimeType: RuntimeTypeSchema,
+  startedAt: z.nullable(TimestampSchema),
+  exitCode: z.nullable(z.int()),
+  /** Why it is not running, in words, where the host knows. */
+  exitReason: z.nullable(z.string()),
+  restartCount: z.int(),
+  workerProcess: z.nullable(WorkerProcessSchema),
+});
+export type ObservedContainer = z.infer<typeof ObservedContainerSchema>;
+
+export const CommandErrorSchema = z.strictObject({
+  code: ProblemCodeSchema,
+  message: z.string().check(z.maxLength(4096)),
+  /** The step of the plan that failed. */
+  step: z.optional(z.string()),
+  suggestion: z.optional(z.string()),
+});
+
+const result = { commandId: z.string(), steps: z.array(OperationStepSchema) };
+
+/** The answer to a command; kept by the host, and sent again until it is acknowledged. */
+export const CommandResultSchema = z.discriminatedUnion('status', [
+  z.strictObject({
+    status: z.literal('succeeded'),
+    ...result,
+    observed: z.nullable(ObservedContainerSchema),
+    processes: z.optional(z.array(ProcessSchema)),
+    image: z.optional(ImageFactsSchema),
+  }),
+  z.strictObject({
+    status: z.literal('failed'),
+    ...result,
+    observed: z.nullable(ObservedContainerSchema),
+    error: CommandErrorSchema,
+  }),
+]);
+export type CommandResult = z.infer<typeof CommandResultSchema>;

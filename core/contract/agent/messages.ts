@@ -1,0 +1,95 @@
+import * as z from 'zod/mini';
+import { HostFactsSchema } from '../host.ts';
+import { ImageFactsSchema } from '../image.ts';
+import { OperationStepSchema } from '../operation.ts';
+import { LineSchema } from '../primitives.ts';
+import { CommandResultSchema, CommandSchema, ObservedContainerSchema } from './commands.ts';
+
+/**
+ * What an agent and the control plane say to each other over the WebSocket. Every message of an agent that
+ * must not be lost has a `messageId` and is sent again until an `ack` names it; receipt is idempotent.
+ * Additions are optional members, so that versions may differ by some releases.
+ */
+
+export const PROTOCOL_VERSION = 1;
+/** The audience of the token that an agent signs for each connection. */
+export const HOST_TOKEN_AUDIENCE = 'bulkhead-host-link';
+/** How long such a token may be valid, in seconds. */
+export const HOST_TOKEN_SECONDS = 60;
+
+const messageId = z.string().check(z.minLength(1), z.maxLength(128));
+
+/** First after each connection: what the host is, holds, and really runs. Containers not in it are not there. */
+export const HelloSchema = z.strictObject({
+  action: z.literal('hello'),
+  messageId,
+  protocol: z.int(),
+  agentVersion: LineSchema,
+  facts: HostFactsSchema,
+  images: z.array(ImageFactsSchema),
+  observed: z.array(ObservedContainerSchema),
+});
+
+/** Keeps the lease, and the task tokens of what is being worked on, alive. */
+export const HeartbeatSchema = z.strictObject({
+  action: z.literal('heartbeat'),
+  inProgress: z.array(z.string()),
+});
+
+export const ResultSchema = z.strictObject({
+  action: z.literal('result'),
+  messageId,
+  result: CommandResultSchema,
+});
+
+/** Something changed that no command asked for, e.g. a main process ended. */
+export const ObservedSchema = z.strictObject({
+  action: z.literal('observed'),
+  messageId,
+  observed: z.array(ObservedContainerSchema),
+  images: z.optional(z.array(ImageFactsSchema)),
+});
+
+/** Steps of a command that takes longer than two seconds, so that who waits sees them. May be lost. */
+export const ProgressSchema = z.strictObject({
+  action: z.literal('progress'),
+  commandId: z.string(),
+  steps: z.array(OperationStepSchema),
+});
+
+export const AgentMessageSchema = z.discriminatedUnion('action', [
+  HelloSchema,
+  HeartbeatSchema,
+  ResultSchema,
+  ObservedSchema,
+  ProgressSchema,
+]);
+export type AgentMessage = z.infer<typeof AgentMessageSchema>;
+
+export const WelcomeSchema = z.strictObject({
+  action: z.literal('welcome'),
+  messageId,
+  protocol: z.int(),
+  heartbeatSeconds: z.int(),
+  /** A host that is silent for longer counts as `Unknown`. */
+  leaseSeconds: z.int(),
+});
+export const CommandMessageSchema = z.strictObject({ action: z.literal('command'), command: CommandSchema });
+export const AckSchema = z.strictObject({ action: z.literal('ack'), messageId });
+/** Asks for a `hello`, e.g. after an execution was aborted. */
+export const InventoryRequestSchema = z.strictObject({ action: z.literal('inventoryRequest') });
+/** What the agent sent is not of the contract; it is not to be sent again. */
+export const RefusedSchema = z.strictObject({
+  action: z.literal('refused'),
+  messageId: z.nullable(z.string()),
+  detail: z.string(),
+});
+
+export const ControlMessageSchema = z.discriminatedUnion('action', [
+  WelcomeSchema,
+  CommandMessageSchema,
+  AckSchema,
+  InventoryRequestSchema,
+  RefusedSchema,
+]);
+export type ControlMessage = z.infer<typeof ControlMessageSchema>;

@@ -1,0 +1,47 @@
+import * as z from 'zod/mini';
+import { IdSchema, NameSchema, RuntimeTypeSchema, TimestampSchema, UpperCaseIdSchema } from './primitives.ts';
+
+/** The process on the host that stands for a utility VM; its user is named after the VM (upper-case id). */
+export const WorkerProcessSchema = z.strictObject({
+  pid: z.int(),
+  name: z.string(),
+  userName: z.string(),
+});
+export type WorkerProcess = z.infer<typeof WorkerProcessSchema>;
+
+/** States of a compute system as HCS names them; only running systems are listed. */
+export const ComputeProcessStateSchema = z.enum([
+  'Created',
+  'Running',
+  'Paused',
+  'Stopped',
+  'SavedAsTemplate',
+  'Unknown',
+]);
+
+export const ComputeProcessSchema = z.strictObject({
+  id: UpperCaseIdSchema,
+  containerId: IdSchema,
+  name: NameSchema,
+  owner: z.literal('VMMS'),
+  type: z.literal('Container'),
+  runtimeType: RuntimeTypeSchema,
+  state: ComputeProcessStateSchema,
+  hostId: IdSchema,
+  startedAt: TimestampSchema,
+  workerProcess: z.nullable(WorkerProcessSchema),
+});
+export type ComputeProcess = z.infer<typeof ComputeProcessSchema>;
+
+export const ProcessSchema = z.strictObject({
+  pid: z.int(),
+  /** The process's id as the host sees it, where the host sees it at all. */
+  hostPid: z.optional(z.int()),
+  name: z.string(),
+  userName: z.string(),
+  commandLine: z.string(),
+  cpuSeconds: z.number(),
+  workingSetBytes: z.number(),
+  startedAt: z.nullable(TimestampSchema),
+});
+export type Process = z.infer<typeof ProcessSchema>;

@@ -1,0 +1,113 @@
+import * as z from 'zod/mini';
+import {
+  CommandSchema,
+  ContainerPathSchema,
+  EnvironmentSchema,
+  IdSchema,
+  ImageNameSchema,
+  LabelsSchema,
+  NameSchema,
+  PlacementRequestSchema,
+  PortsSchema,
+  ResourcesSchema,
+  RestartPolicySchema,
+  RuntimeTypeInputSchema,
+  RuntimeTypeSchema,
+  SwitchNameSchema,
+  TimestampSchema,
+  UserNameSchema,
+} from './primitives.ts';
+import { ProblemSchema } from './problem.ts';
+
+export const CONTAINER_STATES = [
+  'Off',
+  'Starting',
+  'Running',
+  'Stopping',
+  'Converting',
+  'Removing',
+  'Failed',
+  'Unknown',
+] as const;
+export const ContainerStateSchema = z.enum(CONTAINER_STATES);
+export type ContainerState = z.infer<typeof ContainerStateSchema>;
+
+export const CreateContainerRequestSchema = z.strictObject({
+  name: z.optional(NameSchema),
+  image: ImageNameSchema,
+  runtimeType: z.optional(RuntimeTypeInputSchema),
+  switchName: z.optional(SwitchNameSchema),
+  command: z.optional(CommandSchema),
+  env: z.optional(EnvironmentSchema),
+  workingDir: z.optional(ContainerPathSchema),
+  user: z.optional(UserNameSchema),
+  tty: z.optional(z.boolean()),
+  labels: z.optional(LabelsSchema),
+  resources: z.optional(ResourcesSchema),
+  ports: z.optional(PortsSchema),
+  restartPolicy: z.optional(RestartPolicySchema),
+  placement: z.optional(PlacementRequestSchema),
+  start: z.optional(z.boolean()),
+  autoRemove: z.optional(z.boolean()),
+});
+export type CreateContainerRequest = z.infer<typeof CreateContainerRequestSchema>;
+
+export const UpdateContainerRequestSchema = z.strictObject({
+  runtimeType: z.optional(RuntimeTypeInputSchema),
+  strategy: z.optional(z.enum(['inPlace', 'recreate'])),
+  acceptUntrustedDisk: z.optional(z.boolean()),
+  labels: z.optional(LabelsSchema),
+  restartPolicy: z.optional(RestartPolicySchema),
+});
+export type UpdateContainerRequest = z.infer<typeof UpdateContainerRequestSchema>;
+
+export const StopContainerRequestSchema = z.strictObject({
+  /** Time between the request to end and the forced end, in seconds. */
+  timeoutSeconds: z.optional(z.int().check(z.minimum(0), z.maximum(600))),
+});
+
+/** What is asked of a container and stays as given; the part that an agent is sent. */
+export const ContainerSpecSchema = z.strictObject({
+  image: ImageNameSchema,
+  switchName: SwitchNameSchema,
+  command: z.optional(CommandSchema),
+  env: z.optional(EnvironmentSchema),
+  workingDir: z.optional(ContainerPathSchema),
+  user: z.optional(UserNameSchema),
+  tty: z.optional(z.boolean()),
+  resources: z.strictObject({ memoryMB: z.int(), cpus: z.number() }),
+  ports: z.optional(PortsSchema),
+  restartPolicy: RestartPolicySchema,
+  placement: z.optional(PlacementRequestSchema),
+  autoRemove: z.optional(z.boolean()),
+});
+export type ContainerSpec = z.infer<typeof ContainerSpecSchema>;
+
+export const ContainerSchema = z.strictObject({
+  id: IdSchema,
+  name: NameSchema,
+  image: ImageNameSchema,
+  runtimeType: RuntimeTypeSchema,
+  state: ContainerStateSchema,
+  hostId: z.nullable(IdSchema),
+  switchName: SwitchNameSchema,
+  command: z.nullable(CommandSchema),
+  env: EnvironmentSchema,
+  workingDir: z.nullable(ContainerPathSchema),
+  user: z.nullable(UserNameSchema),
+  tty: z.boolean(),
+  labels: LabelsSchema,
+  resources: z.strictObject({ memoryMB: z.int(), cpus: z.number() }),
+  ports: PortsSchema,
+  restartPolicy: RestartPolicySchema,
+  autoRemove: z.boolean(),
+  exitCode: z.nullable(z.int()),
+  startedAt: z.nullable(TimestampSchema),
+  uptimeSeconds: z.number(),
+  activeOperationId: z.nullable(IdSchema),
+  lastError: z.nullable(ProblemSchema),
+  revision: z.int(),
+  createdAt: TimestampSchema,
+  updatedAt: TimestampSchema,
+});
+export type Container = z.infer<typeof ContainerSchema>;

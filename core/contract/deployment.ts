@@ -1,0 +1,125 @@
+/**
+ * Names that the CDK app, the functions and the tests share, so that none of them spells one by hand.
+ */
+
+/** Functions that no HTTP route reaches; each has a folder of this name in `functions/`. */
+export const INTERNAL_FUNCTIONS = [
+  /** Steps of the workflows. */
+  'place-container',
+  'dispatch-command',
+  'commit-operation',
+  'settle-operation',
+  /** The agents' WebSocket. */
+  'authorize-host',
+  'host-connection',
+  'host-message',
+  /** The table's stream. */
+  'process-changes',
+  'admit-waiting',
+  /** The clock. */
+  'sweep',
+] as const;
+export type InternalFunction = (typeof INTERNAL_FUNCTIONS)[number];
+
+/** State machines; each has a `<name>.machine.ts` in `lib/state-machines/` or is a variant of one. */
+export const STATE_MACHINES = [
+  'prepare',
+  'provision-process',
+  'provision-utility-vm',
+  'stop',
+  'restart',
+  'remove',
+  'import-image',
+] as const;
+export type StateMachineName = (typeof STATE_MACHINES)[number];
+
+/** Environment variables of the functions. */
+export const ENVIRONMENT = {
+  table: 'TABLE_NAME',
+  bus: 'EVENT_BUS_NAME',
+  /** JSON object: name of a state machine → its ARN. */
+  stateMachines: 'STATE_MACHINE_ARNS',
+  /** `wss://…/stage` of the agents' WebSocket API; management calls go to the same with `https`. */
+  webSocketUrl: 'WEBSOCKET_URL',
+  tenantClaim: 'TENANT_CLAIM',
+  scopeClaim: 'SCOPE_CLAIM',
+  heartbeatSeconds: 'HEARTBEAT_SECONDS',
+  leaseSeconds: 'LEASE_SECONDS',
+  version: 'BULKHEAD_VERSION',
+  logLevel: 'LOG_LEVEL',
+} as const;
+
+/** The one table: its key attributes and indexes. */
+export const TABLE = {
+  partitionKey: 'pk',
+  sortKey: 'sk',
+  ttl: 'ttl',
+  indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+  /** What every index carries beside keys; an update that leaves these alone costs no index write. */
+  projected: ['view', 'revision', 'free'],
+} as const;
+
+/** Stream records that a mapping's filter lets through are told apart by this attribute of the item. */
+export const ENTITY_ATTRIBUTE = 'entity';
+
+export const METRIC_NAMESPACE = 'Bulkhead';
+export const METRICS = {
+  operationFailed: 'OperationFailed',
+  operationSeconds: 'OperationSeconds',
+  placementWaiting: 'PlacementWaiting',
+  hostSilent: 'HostSilent',
+  serverError: 'ServerError',
+} as const;
+
+/** Steps of a workflow, as an operation shows them and as the machines call their states. */
+export const STEPS = {
+  place: 'Place',
+  prepare: 'PrepareContainer',
+  provisionUtilityVm: 'ProvisionUtilityVm',
+  start: 'StartContainer',
+  stop: 'StopContainer',
+  restart: 'RestartContainer',
+  remove: 'RemoveContainer',
+  importImage: 'ImportImage',
+  commit: 'Commit',
+  undo: 'Undo',
+  settle: 'Settle',
+} as const;
+
+/** The input of every execution: ids, no data. `containerId` is null and `epoch` 0 for an operation on an image. */
+export interface WorkflowInput {
+  readonly tenant: string;
+  readonly operationId: string;
+  readonly containerId: string | null;
+  readonly epoch: number;
+}
+
+/** What a machine gives a function beside its input. `taskToken` is there for steps that wait for a token. */
+export interface WorkflowStepEvent extends WorkflowInput {
+  readonly step: string;
+  readonly taskToken?: string;
+  /** Present on the way back, after a state failed: Step Functions' Error and Cause. */
+  readonly failure?: { readonly error: string; readonly cause: string };
+  /** On the way back: whether the host has confirmed that nothing half made is left. */
+  readonly undone?: boolean;
+}
+
+/** `error` of a task that fails for a reason of ours; the cause is a problem in JSON. */
+export const WORKFLOW_ERRORS = {
+  stepFailed: 'Bulkhead.StepFailed',
+  cancelled: 'Bulkhead.Cancelled',
+  superseded: 'Bulkhead.Superseded',
+} as const;
+
+/** Time limits in seconds: of operations by kind, and of the workflow steps. */
+export const TIMES = {
+  operationDeadlineSeconds: 15 * 60,
+  /** A host must show that it is working on a command within this. Three heartbeats. */
+  commandHeartbeatSeconds: 180,
+  /** Placement is tried anew after this even if nobody said that there is room. */
+  placementRetrySeconds: 300,
+  undoSeconds: 120,
+  eventRetentionDays: 90,
+} as const;
+
+export const EVENT_BUS_NAME = 'bulkhead';

@@ -1,0 +1,47 @@
+import * as z from 'zod/mini';
+import { IdSchema, TimestampSchema } from './primitives.ts';
+
+/** The source of Bulkhead's own events on the bus. */
+export const EVENT_SOURCE = 'bulkhead';
+
+/** `detail-type` on the bus, and `type` in the list of events. */
+export const EVENT_TYPES = [
+  'Container Created',
+  'Container State Changed',
+  'Container Updated',
+  'Container Removed',
+  'Operation State Changed',
+  'Host Enrolled',
+  'Host State Changed',
+  'Host Updated',
+  'Host Removed',
+  'Image Added',
+  'Image Removed',
+] as const;
+export const EventTypeSchema = z.enum(EVENT_TYPES);
+export type EventType = z.infer<typeof EventTypeSchema>;
+
+/** The `detail` on the bus; a list of events holds the same. */
+export const EventSchema = z.strictObject({
+  id: z.string(),
+  time: TimestampSchema,
+  type: EventTypeSchema,
+  resource: z.strictObject({
+    kind: z.enum(['container', 'operation', 'host', 'image']),
+    id: z.string(),
+    name: z.optional(z.string()),
+  }),
+  /** The revision that the resource has after it: a consumer puts events of one resource in order by it. */
+  revision: z.int(),
+  previousState: z.nullable(z.string()),
+  state: z.nullable(z.string()),
+  runtimeType: z.optional(z.string()),
+  hostId: z.optional(z.nullable(IdSchema)),
+  operationId: z.nullable(IdSchema),
+  /** The token's subject, or `host:<id>`, or `bulkhead` for what the control plane did itself. */
+  actor: z.string(),
+});
+export type Event = z.infer<typeof EventSchema>;
+
+/** As it stands on the bus: the tenant is there, so that a rule can select by it. */
+export const BusEventDetailSchema = z.strictObject({ tenant: z.string(), ...EventSchema.shape });

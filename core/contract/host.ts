@@ -1,0 +1,94 @@
+import * as z from 'zod/mini';
+import {
+  IdSchema,
+  LabelsSchema,
+  LineSchema,
+  NameSchema,
+  RuntimeTypeSchema,
+  SwitchNameSchema,
+  TimestampSchema,
+} from './primitives.ts';
+
+export const HOST_STATES = ['Ready', 'Draining', 'Unknown', 'Lost'] as const;
+export const HostStateSchema = z.enum(HOST_STATES);
+export type HostState = z.infer<typeof HostStateSchema>;
+
+export const OS_FAMILIES = ['windows', 'linux'] as const;
+export const OsFamilySchema = z.enum(OS_FAMILIES);
+export type OsFamily = z.infer<typeof OsFamilySchema>;
+
+export const HostOsSchema = z.strictObject({
+  family: OsFamilySchema,
+  /** e.g. `NanoServer`, `ServerCore`, `debian`. */
+  sku: LineSchema,
+  version: LineSchema,
+  /** Windows build number, e.g. 14393; 0 where the family has none. */
+  build: z.int(),
+});
+export type HostOs = z.infer<typeof HostOsSchema>;
+
+export const ArchitectureSchema = z.enum(['amd64', 'arm64']);
+
+export const HostCapabilitiesSchema = z.strictObject({
+  runtimeTypes: z.array(RuntimeTypeSchema),
+  runtimeConversion: z.enum(['inPlace', 'recreate', 'none']),
+});
+
+export const CapacitySchema = z.strictObject({ memoryMB: z.int(), cpus: z.number() });
+export type Capacity = z.infer<typeof CapacitySchema>;
+
+/** What an agent says of its host at each connection. */
+export const HostFactsSchema = z.strictObject({
+  os: HostOsSchema,
+  architecture: ArchitectureSchema,
+  kernel: LineSchema,
+  hypervisor: z.enum(['hyperv', 'kvm', 'tcg', 'none', 'simulated']),
+  capabilities: HostCapabilitiesSchema,
+  switches: z.array(SwitchNameSchema),
+  /** What containers may reserve in all; a host may offer more processors than it has cores. */
+  capacity: CapacitySchema,
+  /** Reserved beside the container's own memory for each utility VM, in MiB. */
+  utilityVmOverheadMB: z.int().check(z.minimum(0)),
+});
+export type HostFacts = z.infer<typeof HostFactsSchema>;
+
+export const HostSchema = z.strictObject({
+  id: IdSchema,
+  name: NameSchema,
+  ...HostFactsSchema.shape,
+  allocated: CapacitySchema,
+  schedulable: z.boolean(),
+  state: HostStateSchema,
+  lastSeenAt: z.nullable(TimestampSchema),
+  agentVersion: LineSchema,
+  labels: LabelsSchema,
+  revision: z.int(),
+});
+export type Host = z.infer<typeof HostSchema>;
+
+export const UpdateHostRequestSchema = z.strictObject({
+  schedulable: z.optional(z.boolean()),
+  labels: z.optional(LabelsSchema),
+});
+
+export const EnrollmentTokenRequestSchema = z.strictObject({
+  /** Given to the host that enrols with the token. */
+  labels: z.optional(LabelsSchema),
+});
+export const EnrollmentTokenSchema = z.strictObject({ token: z.string(), expiresAt: TimestampSchema });
+
+export const EnrollHostRequestSchema = z.strictObject({
+  token: z.string().check(z.minLength(16), z.maxLength(256), z.regex(/^[A-Za-z0-9_.-]+$/)),
+  name: NameSchema,
+  /** Ed25519 public key as a JWK's `x`: 32 bytes in base64url. The private key never leaves the host. */
+  publicKey: z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/)),
+  agentVersion: LineSchema,
+  facts: HostFactsSchema,
+});
+export type EnrollHostRequest = z.infer<typeof EnrollHostRequestSchema>;
+export const EnrollHostResponseSchema = z.strictObject({
+  hostId: IdSchema,
+  /** The agent signs a token for `tenant` and `hostId` with its key at each connection. */
+  tenant: z.string(),
+  webSocketUrl: z.string(),
+});

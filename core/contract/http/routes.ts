@@ -1,0 +1,454 @@
+import * as z from 'zod/mini';
+import { ComputeProcessSchema, ProcessSchema } from '../compute-process.ts';
+import {
+  ContainerSchema,
+  ContainerStateSchema,
+  CreateContainerRequestSchema,
+  StopContainerRequestSchema,
+  UpdateContainerRequestSchema,
+} from '../container.ts';
+import { EventSchema } from '../event.ts';
+import {
+  EnrollHostRequestSchema,
+  EnrollHostResponseSchema,
+  EnrollmentTokenRequestSchema,
+  EnrollmentTokenSchema,
+  HostSchema,
+  UpdateHostRequestSchema,
+} from '../host.ts';
+import { ImageSchema, ImportImageRequestSchema } from '../image.ts';
+import { OperationSchema, OperationStateSchema } from '../operation.ts';
+import {
+  IdOrNameSchema,
+  IdSchema,
+  ImageNameSchema,
+  LIMITS,
+  NameSchema,
+  RuntimeTypeInputSchema,
+} from '../primitives.ts';
+
+/** Scopes of a token; the validated JWT is their only source. */
+export const SCOPES = [
+  'containers:read',
+  'containers:write',
+  'sessions:open',
+  'hosts:admin',
+  'rules:write',
+] as const;
+export type Scope = (typeof SCOPES)[number];
+
+/** The Lambda functions that answer HTTP; each has a folder of this name in `functions/`. */
+export const HTTP_FUNCTIONS = [
+  'create-container',
+  'read-containers',
+  'update-container',
+  'control-container',
+  'list-processes',
+  'compute-processes',
+  'hosts',
+  'host-enrollment',
+  'images',
+  'operations',
+  'events',
+  'meta',
+] as const;
+export type HttpFunction = (typeof HTTP_FUNCTIONS)[number];
+
+export interface Route {
+  /** Stable name: OpenAPI's operationId, and the key of the function's handler. */
+  readonly operationId: string;
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** As API Gateway writes it: `/v1/containers/{idOrName}`, `{name+}` for a rest with slashes. */
+  readonly path: string;
+  readonly function: HttpFunction;
+  /** Null: no token needed. */
+  readonly scope: Scope | null;
+  readonly summary: string;
+  readonly parameters?: z.ZodMiniObject;
+  /** Query parameters as strings; unknown ones are refused. */
+  readonly query?: z.ZodMiniObject;
+  readonly body?: z.ZodMiniType;
+  /** A body may be left out. */
+  readonly bodyOptional?: boolean;
+  readonly responses: Readonly<Record<number, z.ZodMiniType | null>>;
+  /** Takes `Idempotency-Key` and `dryRun`; `ifMatch`, where the resource has an ETag. */
+  readonly mutation?: { readonly ifMatch: boolean };
+}
+
+const list = <T extends z.ZodMiniType>(items: T) =>
+  z.strictObject({ items: z.array(items), nextCursor: z.nullable(z.string()) });
+
+const paging = {
+  limit: z.optional(z.string().check(z.regex(/^([1-9]|[1-9][0-9]|1[0-9]{2}|200)$/))),
+  cursor: z.optional(z.string().check(z.maxLength(2048), z.regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/))),
+};
+const flag = z.optional(z.enum(['true', 'false']));
+const dryRun = { dryRun: flag };
+const byIdOrName = z.strictObject({ idOrName: IdOrNameSchema });
+const byId = z.strictObject({ id: IdSchema });
+
+export const AcceptedSchema = z.strictObject({ container: ContainerSchema, operation: OperationSchema });
+
+/** What a dry run says would be done; nothing was. */
+export const DryRunSchema = z.strictObject({
+  dryRun: z.literal(true),
+  wouldDo: z.string(),
+  placement: z.nullable(
+    z.strictObject({
+      fits: z.boolean(),
+      hostId: z.nullable(IdSchema),
+      reason: z.string(),
+      reservation: z.nullable(z.strictObject({ memoryMB: z.int(), cpus: z.number() })),
+    }),
+  ),
+});
+
+const accepted = { 202: AcceptedSchema, 200: z.union([AcceptedSchema, DryRunSchema]) };
+const operation = (name: 'start' | 'stop' | 'restart' | 'kill', summary: string): Route => ({
+  operationId: `${name}Container`,
+  method: 'POST',
+  path: `/v1/containers/{idOrName}/${name}`,
+  function: 'control-container',
+  scope: 'containers:write',
+  summary,
+  parameters: byIdOrName,
+  query: z.strictObject(dryRun),
+  body: name === 'stop' || name === 'restart' ? StopContainerRequestSchema : z.strictObject({}),
+  bodyOptional: true,
+  responses: accepted,
+  mutation: { ifMatch: true },
+});
+
+/** Labels in a query: `label=k=v`, repeated for several, all of which must match. */
+const LabelFilterSchema = z.string().check(z.maxLength(8192), z.regex(/^[^=]+=.*$/u));
+
+/**
+ * Every route of the API, once: the synthesized API, the validation of requests, the OpenAPI document and the
+ * tests' matrices all come from here.
+ */
+export const ROUTES: readonly Route[] = [
+  {
+    operationId: 'createContainer',
+    method: 'POST',
+    path: '/v1/containers',
+    function: 'create-container',
+    scope: 'containers:write',
+    summary: 'Create a container, and start it if `start` is true (New-Container).',
+    query: z.strictObject(dryRun),
+    body: CreateContainerRequestSchema,
+    responses: accepted,
+    mutation: { ifMatch: false },
+  },
+  {
+    operationId: 'listContainers',
+    method: 'GET',
+    path: '/v1/containers',
+    function: 'read-containers',
+    scope: 'containers:read',
+    summary: 'List containers (Get-Container). Filters are combined with AND.',
+    query: z.strictObject({
+      ...paging,
+      runtimeType: z.optional(RuntimeTypeInputSchema),
+      state: z.optional(ContainerStateSchema),
+      hostId: z.optional(IdSchema),
+      name: z.optional(NameSchema),
+      image: z.optional(ImageNameSchema),
+      label: z.optional(LabelFilterSchema),
+    }),
+    responses: { 200: list(ContainerSchema) },
+  },
+  {
+    operationId: 'getContainer',
+    method: 'GET',
+    path: '/v1/containers/{idOrName}',
+    function: 'read-containers',
+    scope: 'containers:read',
+    summary: 'One container, with its ETag.',
+    parameters: byIdOrName,
+    responses: { 200: ContainerSchema },
+  },
+  {
+    operationId: 'updateContainer',
+    method: 'PATCH',
+    path: '/v1/containers/{idOrName}',
+    function: 'update-container',
+    scope: 'containers:write',
+    summary: 'Change labels, restart policy, or the runtime type (Set-Container -RuntimeType).',
+    parameters: byIdOrName,
+    query: z.strictObject(dryRun),
+    body: UpdateContainerRequestSchema,
+    responses: { 200: z.union([ContainerSchema, AcceptedSchema, DryRunSchema]), 202: AcceptedSchema },
+    mutation: { ifMatch: true },
+  },
+  operation('start', 'Start a container (Start-Container). One that runs already is left as it is.'),
+  operation('stop', 'Stop a container (Stop-Container): ask, wait, then force.'),
+  operation('restart', 'Stop a container and start it again where it is.'),
+  operation('kill', 'Stop a container by force, at once (Stop-Container -TurnOff).'),
+  {
+    operationId: 'removeContainer',
+    method: 'DELETE',
+    path: '/v1/containers/{idOrName}',
+    function: 'control-container',
+    scope: 'containers:write',
+    summary: 'Remove a container and its files (Remove-Container). A running one needs `force`.',
+    parameters: byIdOrName,
+    query: z.strictObject({ ...dryRun, force: flag }),
+    responses: accepted,
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'listContainerProcesses',
+    method: 'GET',
+    path: '/v1/containers/{idOrName}/processes',
+    function: 'list-processes',
+    scope: 'containers:read',
+    summary: 'The processes inside a container (Get-Process in a session).',
+    parameters: byIdOrName,
+    responses: { 200: list(ProcessSchema) },
+  },
+  {
+    operationId: 'listComputeProcesses',
+    method: 'GET',
+    path: '/v1/compute-processes',
+    function: 'compute-processes',
+    scope: 'containers:read',
+    summary: 'What runs now (Get-ComputeProcess).',
+    query: z.strictObject({ ...paging, hostId: z.optional(IdSchema) }),
+    responses: { 200: list(ComputeProcessSchema) },
+  },
+  {
+    operationId: 'getComputeProcess',
+    method: 'GET',
+    path: '/v1/compute-processes/{id}',
+    function: 'compute-processes',
+    scope: 'containers:read',
+    summary: 'One running compute process, by the id of its container in either case.',
+    parameters: z.strictObject({ id: IdOrNameSchema }),
+    responses: { 200: ComputeProcessSchema },
+  },
+  {
+    operationId: 'stopComputeProcess',
+    method: 'DELETE',
+    path: '/v1/compute-processes/{id}',
+    function: 'control-container',
+    scope: 'containers:write',
+    summary: 'Stop a compute process by force (Stop-ComputeProcess).',
+    parameters: z.strictObject({ id: IdOrNameSchema }),
+    query: z.strictObject(dryRun),
+    responses: accepted,
+    mutation: { ifMatch: false },
+  },
+  {
+    operationId: 'listHosts',
+    method: 'GET',
+    path: '/v1/hosts',
+    function: 'hosts',
+    scope: 'containers:read',
+    summary: 'The hosts, with what they can do and have left.',
+    query: z.strictObject(paging),
+    responses: { 200: list(HostSchema) },
+  },
+  {
+    operationId: 'getHost',
+    method: 'GET',
+    path: '/v1/hosts/{id}',
+    function: 'hosts',
+    scope: 'containers:read',
+    summary: 'One host, with its ETag.',
+    parameters: byId,
+    responses: { 200: HostSchema },
+  },
+  {
+    operationId: 'updateHost',
+    method: 'PATCH',
+    path: '/v1/hosts/{id}',
+    function: 'hosts',
+    scope: 'hosts:admin',
+    summary: 'Change labels, or whether containers may be placed there.',
+    parameters: byId,
+    query: z.strictObject(dryRun),
+    body: UpdateHostRequestSchema,
+    responses: { 200: z.union([HostSchema, DryRunSchema]) },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'removeHost',
+    method: 'DELETE',
+    path: '/v1/hosts/{id}',
+    function: 'hosts',
+    scope: 'hosts:admin',
+    summary: 'Forget a host that has no containers; its key is worth nothing from then on.',
+    parameters: byId,
+    query: z.strictObject(dryRun),
+    responses: { 204: null, 200: DryRunSchema },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'drainHost',
+    method: 'POST',
+    path: '/v1/hosts/{id}/drain',
+    function: 'hosts',
+    scope: 'hosts:admin',
+    summary: 'Place nothing more on a host; what runs there goes on.',
+    parameters: byId,
+    query: z.strictObject(dryRun),
+    body: z.strictObject({}),
+    bodyOptional: true,
+    responses: { 200: z.union([HostSchema, DryRunSchema]) },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'listHostProcesses',
+    method: 'GET',
+    path: '/v1/hosts/{id}/processes',
+    function: 'list-processes',
+    scope: 'hosts:admin',
+    summary: 'The processes that the host sees (Get-Process on the host).',
+    parameters: byId,
+    responses: { 200: list(ProcessSchema) },
+  },
+  {
+    operationId: 'createEnrollmentToken',
+    method: 'POST',
+    path: '/v1/hosts/enrollment-tokens',
+    function: 'host-enrollment',
+    scope: 'hosts:admin',
+    summary: `A token with which one host can enrol, once, within ${LIMITS.enrollmentTokenSeconds / 60} minutes.`,
+    query: z.strictObject(dryRun),
+    body: EnrollmentTokenRequestSchema,
+    bodyOptional: true,
+    responses: { 201: EnrollmentTokenSchema, 200: DryRunSchema },
+    mutation: { ifMatch: false },
+  },
+  {
+    operationId: 'enrollHost',
+    method: 'POST',
+    path: '/v1/hosts/enrollments',
+    function: 'host-enrollment',
+    scope: null,
+    summary: 'Called by an agent: enrol its host with an enrolment token and the public key that it made.',
+    body: EnrollHostRequestSchema,
+    responses: { 201: EnrollHostResponseSchema },
+  },
+  {
+    operationId: 'listImages',
+    method: 'GET',
+    path: '/v1/images',
+    function: 'images',
+    scope: 'containers:read',
+    summary: 'The catalogue of images (Get-ContainerImage).',
+    query: z.strictObject(paging),
+    responses: { 200: list(ImageSchema) },
+  },
+  {
+    operationId: 'importImage',
+    method: 'POST',
+    path: '/v1/images',
+    function: 'images',
+    scope: 'hosts:admin',
+    summary: 'Have a host import an image.',
+    query: z.strictObject(dryRun),
+    body: ImportImageRequestSchema,
+    responses: { 202: z.strictObject({ operation: OperationSchema }), 200: DryRunSchema },
+    mutation: { ifMatch: false },
+  },
+  {
+    operationId: 'getImage',
+    method: 'GET',
+    path: '/v1/images/{name+}',
+    function: 'images',
+    scope: 'containers:read',
+    summary: 'One image, with the hosts that hold it.',
+    parameters: z.strictObject({ name: ImageNameSchema }),
+    responses: { 200: ImageSchema },
+  },
+  {
+    operationId: 'removeImage',
+    method: 'DELETE',
+    path: '/v1/images/{name+}',
+    function: 'images',
+    scope: 'hosts:admin',
+    summary: 'Remove an image that no container depends on, from the catalogue and its hosts.',
+    parameters: z.strictObject({ name: ImageNameSchema }),
+    query: z.strictObject(dryRun),
+    responses: { 204: null, 200: DryRunSchema },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'listOperations',
+    method: 'GET',
+    path: '/v1/operations',
+    function: 'operations',
+    scope: 'containers:read',
+    summary: 'Operations, newest first.',
+    query: z.strictObject({
+      ...paging,
+      containerId: z.optional(IdSchema),
+      state: z.optional(OperationStateSchema),
+    }),
+    responses: { 200: list(OperationSchema) },
+  },
+  {
+    operationId: 'getOperation',
+    method: 'GET',
+    path: '/v1/operations/{id}',
+    function: 'operations',
+    scope: 'containers:read',
+    summary: 'One operation; with `waitSeconds`, answered when it ends or the time is over.',
+    parameters: byId,
+    query: z.strictObject({ waitSeconds: z.optional(z.string().check(z.regex(/^([0-9]|1[0-9]|2[0-5])$/))) }),
+    responses: { 200: OperationSchema },
+  },
+  {
+    operationId: 'cancelOperation',
+    method: 'POST',
+    path: '/v1/operations/{id}/cancel',
+    function: 'operations',
+    scope: 'containers:write',
+    summary: 'Ask an operation to end. It ends Cancelled unless it was done before it saw that.',
+    parameters: byId,
+    query: z.strictObject(dryRun),
+    body: z.strictObject({}),
+    bodyOptional: true,
+    responses: { 200: z.union([OperationSchema, DryRunSchema]) },
+    mutation: { ifMatch: false },
+  },
+  {
+    operationId: 'listEvents',
+    method: 'GET',
+    path: '/v1/events',
+    function: 'events',
+    scope: 'containers:read',
+    summary:
+      'What happened, in order, to whom, by whom. The last page has a cursor too: ask again with it for what came since.',
+    query: z.strictObject(paging),
+    responses: { 200: list(EventSchema) },
+  },
+  {
+    operationId: 'getHealth',
+    method: 'GET',
+    path: '/v1/health',
+    function: 'meta',
+    scope: null,
+    summary: 'Whether the control plane answers.',
+    responses: { 200: z.strictObject({ status: z.literal('ok') }) },
+  },
+  {
+    operationId: 'getVersion',
+    method: 'GET',
+    path: '/v1/version',
+    function: 'meta',
+    scope: null,
+    summary: 'The version of the control plane and of the API.',
+    responses: { 200: z.strictObject({ version: z.string(), apiVersion: z.literal('v1') }) },
+  },
+  {
+    operationId: 'getOpenApi',
+    method: 'GET',
+    path: '/v1/openapi.json',
+    function: 'meta',
+    scope: null,
+    summary: 'This API as an OpenAPI 3.1 document.',
+    responses: { 200: z.looseObject({ openapi: z.string() }) },
+  },
+];

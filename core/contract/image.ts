@@ -1,0 +1,39 @@
+import * as z from 'zod/mini';
+import { ArchitectureSchema, OsFamilySchema } from './host.ts';
+import { IdSchema, ImageNameSchema, LineSchema, TimestampSchema } from './primitives.ts';
+
+/** What a host says of an image that it holds. */
+export const ImageFactsSchema = z.strictObject({
+  name: ImageNameSchema,
+  version: LineSchema,
+  os: OsFamilySchema,
+  /** Windows build that the image was made for; 0 where the family has none. */
+  osBuild: z.int(),
+  architecture: ArchitectureSchema,
+  source: z.string().check(z.maxLength(1024)),
+  digest: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)),
+});
+export type ImageFacts = z.infer<typeof ImageFactsSchema>;
+
+export const ImageSchema = z.strictObject({
+  ...ImageFactsSchema.shape,
+  hosts: z.array(z.strictObject({ hostId: IdSchema, digest: z.string() })),
+  revision: z.int(),
+  createdAt: TimestampSchema,
+});
+export type Image = z.infer<typeof ImageSchema>;
+
+/** A file or directory on the host that its agent allows, or a reference in a registry. */
+export const ImportImageRequestSchema = z.strictObject({
+  name: ImageNameSchema,
+  hostId: IdSchema,
+  source: z.union([
+    z.strictObject({
+      path: z.string().check(z.minLength(2), z.maxLength(1024), z.regex(/^(\/|[A-Za-z]:[\\/])[^\r\n\t]*$/)),
+    }),
+    z.strictObject({ reference: ImageNameSchema }),
+  ]),
+  /** The import fails unless the image has this digest. */
+  digest: z.optional(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
+});
+export type ImportImageRequest = z.infer<typeof ImportImageRequestSchema>;

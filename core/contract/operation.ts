@@ -1,0 +1,56 @@
+import * as z from 'zod/mini';
+import { IdSchema, TimestampSchema } from './primitives.ts';
+import { ProblemSchema } from './problem.ts';
+
+export const OPERATION_STATES = [
+  'Pending',
+  'Running',
+  'Cancelling',
+  'Succeeded',
+  'Failed',
+  'Cancelled',
+] as const;
+export const OperationStateSchema = z.enum(OPERATION_STATES);
+export type OperationState = z.infer<typeof OperationStateSchema>;
+
+export const OPERATION_KINDS = [
+  'create',
+  'start',
+  'stop',
+  'restart',
+  'kill',
+  'remove',
+  'convert',
+  'importImage',
+] as const;
+export const OperationKindSchema = z.enum(OPERATION_KINDS);
+export type OperationKind = z.infer<typeof OperationKindSchema>;
+
+export const OperationStepSchema = z.strictObject({
+  name: z.string(),
+  state: z.enum(['Running', 'Succeeded', 'Failed']),
+  startedAt: TimestampSchema,
+  /** Measured by the clock of whoever ran the step, in milliseconds. */
+  durationMs: z.nullable(z.number()),
+  detail: z.optional(z.string()),
+});
+export type OperationStep = z.infer<typeof OperationStepSchema>;
+
+export const OperationSchema = z.strictObject({
+  id: IdSchema,
+  kind: OperationKindSchema,
+  containerId: z.nullable(IdSchema),
+  imageName: z.optional(z.string()),
+  hostId: z.optional(z.nullable(IdSchema)),
+  state: OperationStateSchema,
+  /** Why it is not getting on, e.g. that no host has room. Null while it does, and at its end. */
+  reason: z.nullable(z.string()),
+  steps: z.array(OperationStepSchema),
+  error: z.nullable(ProblemSchema),
+  requestedBy: z.string(),
+  deadline: TimestampSchema,
+  createdAt: TimestampSchema,
+  updatedAt: TimestampSchema,
+  endedAt: z.nullable(TimestampSchema),
+});
+export type Operation = z.infer<typeof OperationSchema>;

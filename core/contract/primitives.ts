@@ -1,0 +1,151 @@
+import * as z from 'zod/mini';
+
+/** Sizes that the contract promises. Bytes are of UTF-8; times are in seconds where the name says so. */
+export const LIMITS = {
+  bodyBytes: 64 * 1024,
+  pageDefault: 50,
+  pageMax: 200,
+  labels: 64,
+  commandArguments: 256,
+  environmentVariables: 256,
+  ports: 64,
+  waitSecondsMax: 25,
+  enrollmentTokenSeconds: 15 * 60,
+} as const;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
+const NO_CONTROL_OR_BIDI = /^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/u;
+
+const described = <T extends z.core.$ZodType>(schema: T, description: string): T => {
+  z.globalRegistry.add(schema, { description });
+  return schema;
+};
+
+/** A resource's name: the expression is part of the contract (failure model, Security). */
+export const NAME_PATTERN = /^[a-z0-9A-Z]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$/;
+
+export const NameSchema = described(
+  z.string().check(z.regex(NAME_PATTERN)),
+  'Letters, digits, "_", "." and "-"; begins and ends with a letter or digit; at most 63 characters.',
+);
+
+export const IdSchema = described(
+  z.string().check(z.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)),
+  'A lower-case UUID.',
+);
+
+export const UpperCaseIdSchema = described(
+  z.string().check(z.regex(/^[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}$/)),
+  'An upper-case UUID, as Get-ComputeProcess prints it.',
+);
+
+/** Path parameter: an id in either case, or a name. */
+export const IdOrNameSchema = described(
+  z.string().check(z.regex(NAME_PATTERN)),
+  'The id or the name of a container.',
+);
+
+/** Image names may carry a registry, a path and a tag; compared without regard to case. */
+export const ImageNameSchema = described(
+  z.string().check(z.regex(/^(?!.*(\.\.|\/\/))[a-zA-Z0-9]([a-zA-Z0-9._/:@-]{0,253}[a-zA-Z0-9])?$/)),
+  'The name of an image, with registry, path and tag where it has them. Compared without regard to case.',
+);
+
+export const SwitchNameSchema = described(
+  z.string().check(z.regex(/^[a-zA-Z0-9]([a-zA-Z0-9 _.-]{0,61}[a-zA-Z0-9])?$/)),
+  'The name of a virtual switch of the host. Compared without regard to case. "none" gives no network.',
+);
+
+export const RUNTIME_TYPES = ['Default', 'HyperV'] as const;
+export const RuntimeTypeSchema = z.enum(RUNTIME_TYPES);
+export type RuntimeType = z.infer<typeof RuntimeTypeSchema>;
+
+/** As a caller may write it: `HyperV`, `hyperv` and `HYPERV` are the same. */
+export const RuntimeTypeInputSchema = described(
+  z.string().check(z.regex(/^([Dd][Ee][Ff][Aa][Uu][Ll][Tt]|[Hh][Yy][Pp][Ee][Rr][Vv])$/)),
+  '"Default" (process isolation) or "HyperV" (a utility VM with a kernel of its own), in any case.',
+);
+
+/** `text` in any case to the runtime type; the caller has validated it with {@link RuntimeTypeInputSchema}. */
+export const toRuntimeType = (text: string): RuntimeType =>
+  text.toLowerCase() === 'hyperv' ? 'HyperV' : 'Default';
+
+const text = (max: number) => z.string().check(z.maxLength(max), z.regex(NO_CONTROL_OR_BIDI));
+
+/** One line of human text: no control characters, no bidirectional overrides. */
+export const LineSchema = text(256);
+
+/** An argument is data for the process, so all but NUL is its own affair. */
+export const ArgumentSchema = z.string().check(
+  z.maxLength(32_768),
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends a C string, so an argument cannot hold it
+  z.regex(/^[^\u0000\ud800-\udfff]*$/u),
+);
+export const CommandSchema = z
+  .array(ArgumentSchema)
+  .check(z.minLength(1), z.maxLength(LIMITS.commandArguments));
+
+export const LabelKeySchema = z.string().check(z.regex(/^[a-zA-Z0-9]([a-zA-Z0-9_./-]{0,61}[a-zA-Z0-9])?$/));
+export const LabelValueSchema = text(256);
+
+const atMost = (max: number) =>
+  z.refine((value: unknown) => Object.keys(value as object).length <= max, `At most ${max} entries.`);
+
+export const LabelsSchema = z.record(LabelKeySchema, LabelValueSchema).check(atMost(LIMITS.labels));
+export type Labels = z.infer<typeof LabelsSchema>;
+
+export const EnvironmentSchema = z
+  .record(z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/)), ArgumentSchema)
+  .check(atMost(LIMITS.environmentVariables));
+
+export const UserNameSchema = z
+  .string()
+  .check(z.regex(/^[a-zA-Z0-9_]([a-zA-Z0-9_.@\\:-]{0,126}[a-zA-Z0-9_$])?$/));
+
+/** Absolute, POSIX or Windows, without `..` segments. */
+export const ContainerPathSchema = described(
+  z.string().check(
+    z.maxLength(1024),
+    z.regex(/^(\/|[A-Za-z]:[\\/])/),
+    z.regex(NO_CONTROL_OR_BIDI),
+    z.refine((path) => !path.split(/[\\/]/).includes('..'), 'Must not contain "..".'),
+  ),
+  'An absolute path inside the container.',
+);
+
+/** RFC 3339 in UTC, with milliseconds. */
+export const TimestampSchema = z.iso.datetime();
+
+export const ResourcesSchema = z.strictObject({
+  /** MiB of memory that the container may use. */
+  memoryMB: z.optional(z.int().check(z.minimum(16), z.maximum(4_194_304))),
+  /** Processors' worth of time that the container may use. */
+  cpus: z.optional(z.number().check(z.minimum(0.01), z.maximum(1024))),
+});
+export type Resources = z.infer<typeof ResourcesSchema>;
+
+/** What a container gets whose creator asked for nothing: stated, because hidden defaults are a known complaint. */
+export const DEFAULT_RESOURCES = { memoryMB: 128, cpus: 1 } as const;
+
+const PortNumberSchema = z.int().check(z.minimum(1), z.maximum(65_535));
+export const PortSchema = z.strictObject({
+  hostPort: z.optional(PortNumberSchema),
+  containerPort: PortNumberSchema,
+  protocol: z.optional(z.enum(['tcp', 'udp'])),
+});
+export const PortsSchema = z.array(PortSchema).check(z.maxLength(LIMITS.ports));
+
+export const RestartPolicySchema = z.strictObject({
+  name: z.enum(['no', 'on-failure', 'always']),
+  maxRetries: z.optional(z.int().check(z.minimum(0), z.maximum(1000))),
+});
+export type RestartPolicy = z.infer<typeof RestartPolicySchema>;
+
+export const PlacementRequestSchema = z.strictObject({
+  hostId: z.optional(IdSchema),
+  hostLabels: z.optional(LabelsSchema),
+});
+export type PlacementRequest = z.infer<typeof PlacementRequestSchema>;
+
+/** For schemas that documents are generated from. */
+export { described };

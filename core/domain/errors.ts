@@ -1,0 +1,75 @@
+import type { ProblemCode } from '../contract/problem.ts';
+
+export interface ErrorDetails {
+  /** One sentence that says what to do, where there is something to do. */
+  readonly suggestion?: string;
+  /** JSON Pointers into the request. */
+  readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
+  /** Facts about the case for programs; never secrets. */
+  readonly context?: Readonly<Record<string, unknown>>;
+  readonly cause?: unknown;
+}
+
+/** Everything that Bulkhead itself says went wrong. What HTTP status a code has is the functions' business. */
+export abstract class BulkheadError extends Error {
+  abstract readonly code: ProblemCode;
+  /** Whether the same call may succeed later without anybody changing anything. */
+  readonly retryable: boolean = false;
+  readonly details: ErrorDetails;
+
+  constructor(message: string, details: ErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = new.target.name;
+    this.details = details;
+  }
+}
+
+export class ValidationError extends BulkheadError {
+  readonly code = 'validation-failed';
+}
+
+export class NotFoundError extends BulkheadError {
+  readonly code = 'not-found';
+}
+
+/** The request is understood, and what is there now stands against it. */
+export class ConflictError extends BulkheadError {
+  readonly code: ProblemCode;
+  constructor(code: ProblemCode, message: string, details?: ErrorDetails) {
+    super(message, details);
+    this.code = code;
+  }
+}
+
+/** `If-Match` names a revision that is not the newest. */
+export class RevisionMismatchError extends BulkheadError {
+  readonly code = 'revision-mismatch';
+}
+
+export class UnauthorizedError extends BulkheadError {
+  readonly code = 'unauthorized';
+}
+
+export class MissingScopeError extends BulkheadError {
+  readonly code = 'missing-scope';
+}
+
+/** The budget for retries inside is spent: try again later. */
+export class TooBusyError extends BulkheadError {
+  readonly code = 'too-busy';
+  override readonly retryable = true;
+}
+
+export class HostNotAnsweringError extends BulkheadError {
+  readonly code = 'host-not-answering';
+  override readonly retryable = true;
+}
+
+/** A step of a workflow failed for a reason that the container's owner should read. */
+export class StepFailedError extends BulkheadError {
+  readonly code: ProblemCode;
+  constructor(code: ProblemCode, message: string, details?: ErrorDetails) {
+    super(message, details);
+    this.code = code;
+  }
+}

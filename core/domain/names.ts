@@ -1,0 +1,42 @@
+/** Names of images and switches are compared without regard to case; this is the form that is compared. */
+export const caseInsensitiveKey = (name: string): string => name.toLowerCase();
+
+/** Host sends no network: the one switch name that every host has. */
+export const NO_SWITCH = 'none';
+export const DEFAULT_SWITCH = 'NAT';
+
+const ADJECTIVES = [
+  'brisk',
+  'calm',
+  'clear',
+  'dry',
+  'even',
+  'firm',
+  'keen',
+  'level',
+  'quiet',
+  'steady',
+  'stout',
+  'trim',
+];
+const NOUNS = [
+  'anchor',
+  'beam',
+  'bilge',
+  'cabin',
+  'deck',
+  'frame',
+  'hatch',
+  'hull',
+  'keel',
+  'mast',
+  'rib',
+  'stern',
+];
+
+/** A name for a container whose creator gave none: readable, and unique by 32 bits of its id. */
+export const generatedName = (id: string): string => {
+  const bytes = [0, 2].map((at) => Number.parseInt(id.slice(at, at + 2), 16));
+  const pick = (words: readonly string[], byte = 0) => words[byte % words.length] ?? '';
+  return `${pick(ADJECTIVES, bytes[0])}-${pick(NOUNS, bytes[1])}-${id.slice(0, 8)}`;
+};

@@ -1,0 +1,16 @@
+import type { OperationState } from '../contract/operation.ts';
+
+/** The states of an operation as data: exactly one end, reached once (failure model, invariant 5). */
+export const OPERATION_TRANSITIONS: Readonly<Record<OperationState, readonly OperationState[]>> = {
+  Pending: ['Running', 'Cancelling', 'Succeeded', 'Failed', 'Cancelled'],
+  Running: ['Cancelling', 'Succeeded', 'Failed', 'Cancelled'],
+  Cancelling: ['Succeeded', 'Failed', 'Cancelled'],
+  Succeeded: [],
+  Failed: [],
+  Cancelled: [],
+};
+
+export const isEnded = (state: OperationState): boolean => OPERATION_TRANSITIONS[state].length === 0;
+export const OPEN_OPERATION_STATES = (Object.keys(OPERATION_TRANSITIONS) as OperationState[]).filter(
+  (state) => !isEnded(state),
+);

@@ -1,0 +1,83 @@
+import type { Capacity, HostFacts, HostState } from '../contract/host.ts';
+import type { ImageFacts } from '../contract/image.ts';
+import type { Labels, PlacementRequest, RuntimeType } from '../contract/primitives.ts';
+import { fits, reservationFor } from './capacity.ts';
+import { imageMismatch } from './image-compatibility.ts';
+import { caseInsensitiveKey, NO_SWITCH } from './names.ts';
+
+export interface Candidate {
+  readonly id: string;
+  readonly name: string;
+  readonly facts: HostFacts;
+  readonly labels: Labels;
+  readonly schedulable: boolean;
+  readonly state: HostState;
+  readonly free: Capacity;
+}
+
+export interface PlacementNeed {
+  readonly image: ImageFacts;
+  readonly runtimeType: RuntimeType;
+  readonly resources: Capacity;
+  readonly switchName: string;
+  readonly placement: PlacementRequest;
+  /** False for a container that is created but not started: it needs a host, but no room yet. */
+  readonly reserve: boolean;
+}
+
+/** Why a host cannot take a container for good, or null. Room is asked of {@link lacksRoom}. */
+export const unsuitable = (host: Candidate, need: PlacementNeed): string | null => {
+  const { placement } = need;
+  if (placement.hostId !== undefined && placement.hostId !== host.id) return 'another host is asked for';
+  for (const [key, value] of Object.entries(placement.hostLabels ?? {}))
+    if (host.labels[key] !== value) return `label ${key} is not ${value}`;
+  if (!host.facts.capabilities.runtimeTypes.includes(need.runtimeType))
+    return `cannot run ${need.runtimeType}`;
+  const wanted = caseInsensitiveKey(need.switchName);
+  if (wanted !== NO_SWITCH && !host.facts.switches.some((name) => caseInsensitiveKey(name) === wanted))
+    return `has no switch "${need.switchName}"`;
+  return imageMismatch(need.image, host.facts, need.runtimeType);
+};
+
+/** Why a suitable host cannot take the container now, or null. */
+export const lacksRoom = (host: Candidate, need: PlacementNeed): string | null => {
+  if (host.state !== 'Ready' || !host.schedulable)
+    return `is ${host.state}${host.schedulable ? '' : ', not schedulable'}`;
+  if (!need.reserve) return null;
+  const wanted = reservationFor(need.resources, need.runtimeType, host.facts);
+  return fits(wanted, host.free)
+    ? null
+    : `has ${host.free.memoryMB} MiB and ${host.free.cpus} CPUs free, needs ${wanted.memoryMB} MiB and ${wanted.cpus} CPUs`;
+};
+
+const freeShare = ({ free, facts }: Candidate): number =>
+  free.memoryMB / Math.max(1, facts.capacity.memoryMB) + free.cpus / Math.max(1, facts.capacity.cpus);
+
+/**
+ * The order in which to try hosts: the power of two choices over those that fit. Two at random, the emptier
+ * first, then two more. Takes `random` in [0, 1); returns only hosts that fit.
+ */
+export const orderByTwoChoices = (
+  hosts: readonly Candidate[],
+  need: PlacementNeed,
+  random: () => number,
+): Candidate[] => {
+  const left = hosts.filter((host) => unsuitable(host, need) === null && lacksRoom(host, need) === null);
+  const ordered: Candidate[] = [];
+  const draw = () => left.splice(Math.floor(random() * left.length), 1);
+  while (left.length > 0) {
+    const pair = [...draw(), ...(left.length > 0 ? draw() : [])];
+    ordered.push(...pair.sort((a, b) => freeShare(b) - freeShare(a)));
+  }
+  return ordered;
+};
+
+/** One sentence on why nothing fits, for the operation's `reason`. */
+export const explainNoFit = (hosts: readonly Candidate[], need: PlacementNeed): string => {
+  if (hosts.length === 0) return 'no host is enrolled that runs this image';
+  const reasons = hosts.map(
+    (host) => `${host.name} ${unsuitable(host, need) ?? lacksRoom(host, need) ?? 'was taken meanwhile'}`,
+  );
+  const shown = reasons.slice(0, 3).join('; ');
+  return `waiting for room: ${shown}${reasons.length > 3 ? `; and ${reasons.length - 3} more` : ''}`;
+};
