@@ -1,0 +1,104 @@
+/**
+ * The import rules of the architecture: imports run one way. Each rule says what may not be, and why.
+ * Paths are relative to the checkout; type-only imports count like any other.
+ */
+const OURS = '^(bin|lib|functions|core|store|agent|local|cli|test|scripts)/';
+/** Conformance runs and the benchmark: tests by another name. */
+const MEASURES = '^scripts/(conformance-|bench)';
+const PACKAGES = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'];
+
+const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
+
+/** Files in `folder` may import, of ours, only what lies in `allowed`. */
+const only = (folder, comment, allowed) =>
+  forbid(
+    `${folder.replace('/', '-')}-imports`,
+    comment,
+    { path: `^${folder}/` },
+    { path: OURS, pathNot: allowed.map((one) => `^${one}/`) },
+  );
+
+const forbidden = [
+  only('core/contract', 'the contract knows nothing but itself and zod', ['core/contract']),
+  forbid(
+    'core-contract-packages',
+    'the contract imports zod only: no SDK, no node:*, no clock',
+    { path: '^core/contract/' },
+    { dependencyTypes: [...PACKAGES, 'core'], pathNot: '(^|/)node_modules/zod/' },
+  ),
+  only('core/domain', 'the domain knows the contract', ['core/contract', 'core/domain']),
+  forbid(
+    'core-domain-packages',
+    'the domain is pure: no SDK, no node:*; clock, ids and randomness are passed in',
+    { path: '^core/domain/' },
+    { dependencyTypes: [...PACKAGES, 'core'] },
+  ),
+  only('store', 'the store knows core', ['store', 'core']),
+  forbid(
+    'store-packages',
+    'the store imports the AWS SDK and no other package',
+    { path: '^store/' },
+    { dependencyTypes: PACKAGES, pathNot: '(^|/)node_modules/@(aws-sdk|smithy)/' },
+  ),
+  only('functions', 'functions know the store and core', ['functions', 'store', 'core']),
+  forbid(
+    'functions-apart',
+    'one function never imports another; what is common stands in functions/shared',
+    { path: '^functions/([^/]+)/' },
+    { path: '^functions/', pathNot: ['^functions/$1/', '^functions/shared/'] },
+  ),
+  only('agent', 'the agent knows the contract and the types of the domain', ['agent', 'core']),
+  only('cli', 'the CLI knows the contract and the types of the domain', ['cli', 'core']),
+  forbid(
+    'domain-types-only',
+    'agent and CLI take types from the domain, and no rules: those are the control plane’s to apply',
+    { path: '^(agent|cli)/' },
+    { path: '^core/domain/', dependencyTypesNot: ['type-only'] },
+  ),
+  only('lib', 'the CDK app takes names from the contract and refers to handlers by path', [
+    'lib',
+    'core/contract',
+  ]),
+  only('local', 'the embedded cloud reads the synthesized assembly as data', ['local']),
+  forbid(
+    'lib-importers',
+    'only bin and test import lib',
+    { path: OURS, pathNot: '^(bin|test|lib)/' },
+    { path: '^lib/' },
+  ),
+  forbid(
+    'local-importers',
+    'only bin and test import local; the conformance runs and the benchmark are tests by another name',
+    { path: OURS, pathNot: ['^(bin|test|local)/', MEASURES] },
+    { path: '^local/' },
+  ),
+  forbid(
+    'test-importers',
+    'nothing that runs imports a test',
+    { path: OURS, pathNot: ['^test/', MEASURES] },
+    { path: '^test/' },
+  ),
+  forbid(
+    'no-circular',
+    'modules that import each other cannot be read one at a time',
+    {},
+    { circular: true },
+  ),
+  forbid('no-unresolvable', 'the import leads nowhere', { path: OURS }, { couldNotResolve: true }),
+];
+
+export default {
+  forbidden,
+  options: {
+    parser: 'swc',
+    // With swc, type-only imports are seen either way; `true` only asks for a TypeScript compiler API, which 7 lacks.
+    tsPreCompilationDeps: false,
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(cdk\\.out|\\.bulkhead|__snapshots__)/' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.mts', '.js', '.mjs', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+    },
+  },
+};

@@ -1,0 +1,38 @@
+#!/usr/bin/env node
+/**
+ * The way into every developer command: `node scripts/bootstrap.mjs <command> [arguments]`.
+ *
+ * Makes the checkout ready (packages, system programs, Node 24), then runs the command under Node 24 and ends as
+ * it ends. Plain JavaScript without dependencies, because it must run on a bare Node 20 before anything is
+ * installed. Writes to stderr only, and nothing at all when everything is in place: stdout belongs to the command.
+ */
+import { COMMANDS, commandList } from './bootstrap/commands.mjs';
+import { createEffects } from './bootstrap/effects.mjs';
+import { runForeground } from './bootstrap/foreground.mjs';
+import { SetupError, setUp } from './bootstrap/set-up.mjs';
+
+const report = (error) => {
+  if (!(error instanceof SetupError) || process.env.BULKHEAD_DEBUG === '1') console.error(error);
+  else console.error(`\n${error.message}`);
+};
+
+const main = async () => {
+  const [name, ...rest] = process.argv.slice(2);
+  const command = name === undefined ? undefined : COMMANDS[name];
+  if (command === undefined) {
+    console.error(
+      `${name === undefined ? 'No command given' : `There is no command "${name}"`}. Commands:\n${commandList()}`,
+    );
+    return 2;
+  }
+  const root = new URL('..', import.meta.url).pathname;
+  const node = await setUp(createEffects(root), command);
+  return await runForeground({ node, root, args: [...command.args, ...rest], env: command.env ?? {} });
+};
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  report(error);
+  process.exitCode = 1;
+}

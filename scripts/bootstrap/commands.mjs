@@ -1,0 +1,46 @@
+/**
+ * Every developer command: what Node 24 is to run, and which system programs it needs (see `system-programs.mjs`).
+ * @type {Readonly<Record<string, import('./types.d.mts').Command>>}
+ */
+const JEST = [
+  '--experimental-vm-modules',
+  '--disable-warning=ExperimentalWarning',
+  'node_modules/jest/bin/jest.js',
+];
+const jest = (project) => ({
+  args: [...JEST, '--selectProjects', project, '--passWithNoTests'],
+  summary: `the ${project} tests`,
+});
+
+export const COMMANDS = {
+  start: { args: ['bin/local.ts'], needs: ['data-plane'], summary: 'the whole of Bulkhead on this machine' },
+  token: { args: ['bin/token.ts'], summary: 'mint a token for the local API' },
+  test: { args: JEST, needs: ['data-plane'], summary: 'all tests' },
+  'test:unit': jest('unit'),
+  'test:contract': jest('contract'),
+  'test:cdk': jest('cdk'),
+  'test:e2e': { ...jest('e2e'), needs: ['data-plane'] },
+  check: { args: ['scripts/check.ts'], summary: 'format, lint, types, import rules, generated documents' },
+  docs: { args: ['scripts/generate-docs.ts'], summary: 'write the generated documents' },
+  'docs:check': {
+    args: ['scripts/generate-docs.ts', '--check'],
+    summary: 'are the generated documents up to date?',
+  },
+  synth: {
+    args: ['bin/app.ts'],
+    env: { CDK_OUTDIR: 'cdk.out' },
+    summary: 'synthesize the CDK app into cdk.out',
+  },
+  bench: { args: ['scripts/bench.ts'], needs: ['data-plane'], summary: 'measure what Bulkhead must reach' },
+  'conformance:asl': { args: ['scripts/conformance-asl.ts'], summary: 'recorded Step Functions executions' },
+  'conformance:event-patterns': {
+    args: ['scripts/conformance-event-patterns.ts'],
+    summary: 'recorded EventBridge matches',
+  },
+};
+
+/** One line a command, for `--help` and for a mistyped name. */
+export const commandList = () =>
+  Object.entries(COMMANDS)
+    .map(([name, { summary }]) => `  ${name.padEnd(28)}${summary}`)
+    .join('\n');

@@ -1,0 +1,44 @@
+/** What the parts of the bootstrap hand to each other. */
+export interface Command {
+  /** For Node 24: its own flags, the script, the script's arguments. */
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Groups of system programs. */
+  readonly needs?: readonly string[];
+  readonly summary: string;
+}
+
+export interface SystemProgram {
+  readonly program: string;
+  readonly package: string;
+  readonly group: string;
+  readonly purpose: string;
+  readonly platforms: readonly string[];
+}
+
+export interface RunResult {
+  readonly ok: boolean;
+  /** Last lines of stdout and stderr together. */
+  readonly tail: string;
+}
+
+/** Everything that the set-up does to, or learns from, the machine. */
+export interface Effects {
+  readonly platform: string;
+  readonly arch: string;
+  /** Of the Node that runs the bootstrap, such as `20.20.2`. */
+  readonly nodeVersion: string;
+  readonly nodePath: string;
+  readonly isRoot: boolean;
+  /** Path relative to the checkout; undefined where there is no such file. */
+  read(path: string): Promise<string | undefined>;
+  write(path: string, content: string): Promise<void>;
+  exists(path: string): Promise<boolean>;
+  absolute(path: string): string;
+  onPath(program: string): Promise<boolean>;
+  /** Runs to the end with progress shown under `label`. */
+  run(label: string, command: string, args: readonly string[]): Promise<RunResult>;
+  npm(label: string, args: readonly string[]): Promise<RunResult>;
+  /** Runs `work` while no other bootstrap of this checkout does. */
+  exclusively<T>(label: string, work: () => Promise<T>): Promise<T>;
+}

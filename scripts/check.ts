@@ -1,0 +1,17 @@
+/**
+ * `npm run check [-- --json FILE]`: everything that can be told without running Bulkhead. All steps run, two at a
+ * time, whatever fails; then one line a step. Ends with 1 when any step failed.
+ */
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { runSteps } from './check/run-steps.ts';
+import { STEPS } from './check/steps.ts';
+
+const { values } = parseArgs({ options: { json: { type: 'string' } } });
+const root = new URL('..', import.meta.url).pathname;
+const results = await runSteps(STEPS, { root, print: (text) => process.stdout.write(text) });
+const failed = results.filter((result) => !result.ok).length;
+
+if (values.json !== undefined)
+  writeFileSync(values.json, JSON.stringify({ passed: results.length - failed, failed, steps: results }));
+process.exitCode = failed === 0 ? 0 : 1;

@@ -1,0 +1,45 @@
+/** What `npm run check` runs. */
+export interface Step {
+  readonly name: string;
+  readonly command: readonly string[];
+  /** What to do when it fails. */
+  readonly advice: string;
+}
+
+const NODE = process.execPath;
+
+export const STEPS: readonly Step[] = [
+  {
+    name: 'types',
+    command: [NODE, 'node_modules/typescript/bin/tsc', '--noEmit', '--pretty', 'false'],
+    advice: 'Each line above is a type error, at file(line,column).',
+  },
+  {
+    name: 'format and lint',
+    command: [
+      NODE,
+      'node_modules/@biomejs/biome/bin/biome',
+      'ci',
+      '--error-on-warnings',
+      '--colors=off',
+      '.',
+    ],
+    advice: 'Run: npx biome check --write .   It repairs the format and what can safely be repaired.',
+  },
+  {
+    name: 'import rules',
+    command: [
+      NODE,
+      'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs',
+      '--config',
+      '.dependency-cruiser.mjs',
+      '.',
+    ],
+    advice: 'Each rule, with its reason, stands in .dependency-cruiser.mjs.',
+  },
+  {
+    name: 'generated documents',
+    command: [NODE, 'scripts/generate-docs.ts', '--check'],
+    advice: 'Run: npm run docs   and commit what it writes.',
+  },
+];
