@@ -1,0 +1,140 @@
+import type { ContainerState } from '../core/contract/container.ts';
+import type { OsFamily } from '../core/contract/host.ts';
+import type { RuntimeType } from '../core/contract/primitives.ts';
+import { caseInsensitiveKey } from '../core/domain/names.ts';
+
+/**
+ * The only builder of keys. Every item key begins with its tenant; tenants hold no `#` (they come from a
+ * token's claim, which is checked), nor do ids and names, so that no key can be made to look like another's.
+ *
+ * | Entity          | pk               | sk          | gsi1 (by name)    | gsi2               | gsi3 (by host/owner) | gsi4 |
+ * |-----------------|------------------|-------------|-------------------|--------------------|----------------------|------|
+ * | container       | T#t#C#id         | C           | T#t#C / name      | T#t#C#type / state#name | T#t#C@host / name | T#t#C%image / name |
+ * | container name  | T#t#CN#name      | N           |                   |                    |                      |      |
+ * | compute process | T#t#C#id         | P           | T#t#P / name      |                    | T#t#P@host / name    |      |
+ * | operation       | T#t#O#id         | O           | T#t#O / time#id   |                    | T#t#O@owner / time#id | T#t#W / time#id while it waits for room |
+ * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it takes containers | | HOSTS#shard / tenant#id |
+ * | host link       | T#t#H#id         | L           |                   |                    |                      |      |
+ * | command         | T#t#HC#host      | command id  |                   |                    |                      |      |
+ * | image           | T#t#I#image      | I           | T#t#I / image     |                    |                      |      |
+ * | image on host   | T#t#I#image      | H#host      |                   |                    | T#t#IH@host / image  |      |
+ * | enrolment token | T#t#ET#hash      | T           |                   |                    |                      |      |
+ * | idempotency     | T#t#K#hash       | K           |                   |                    |                      |      |
+ * | event           | T#t#E            | time#id     |                   |                    |                      |      |
+ * | cursor key      | SYSTEM#CURSOR    | K           |                   |                    |                      |      |
+ *
+ * gsi4's host shards are the one index across tenants: only the sweeper reads it.
+ */
+export interface Key {
+  readonly pk: string;
+  readonly sk: string;
+}
+export interface IndexKey {
+  readonly pk: string;
+  readonly sk: string;
+}
+export type IndexName = 'gsi1' | 'gsi2' | 'gsi3' | 'gsi4';
+
+/** What a tenant claim must look like to be taken into a key. */
+export const TENANT_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
+export const HOST_SHARDS = 8;
+
+const t = (tenant: string): string => `T#${tenant}`;
+
+/** Shard of a host in the sweeper's index, from the last hexadecimal digit of its id. */
+export const hostShard = (hostId: string): number => Number.parseInt(hostId.slice(-1), 16) % HOST_SHARDS;
+
+export const keys = {
+  container: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#C#${id}`, sk: 'C' }),
+  containerName: (tenant: string, name: string): Key => ({ pk: `${t(tenant)}#CN#${name}`, sk: 'N' }),
+  computeProcess: (tenant: string, containerId: string): Key => ({
+    pk: `${t(tenant)}#C#${containerId}`,
+    sk: 'P',
+  }),
+  operation: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#O#${id}`, sk: 'O' }),
+  host: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'H' }),
+  hostLink: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'L' }),
+  command: (tenant: string, hostId: string, commandId: string): Key => ({
+    pk: `${t(tenant)}#HC#${hostId}`,
+    sk: commandId,
+  }),
+  image: (tenant: string, name: string): Key => ({
+    pk: `${t(tenant)}#I#${caseInsensitiveKey(name)}`,
+    sk: 'I',
+  }),
+  imageOnHost: (tenant: string, name: string, hostId: string): Key => ({
+    pk: `${t(tenant)}#I#${caseInsensitiveKey(name)}`,
+    sk: `H#${hostId}`,
+  }),
+  enrollmentToken: (tenant: string, hash: string): Key => ({ pk: `${t(tenant)}#ET#${hash}`, sk: 'T' }),
+  idempotency: (tenant: string, hash: string): Key => ({ pk: `${t(tenant)}#K#${hash}`, sk: 'K' }),
+  event: (tenant: string, at: string): Key => ({ pk: `${t(tenant)}#E`, sk: at }),
+  cursorKey: (): Key => ({ pk: 'SYSTEM#CURSOR', sk: 'K' }),
+} as const;
+
+export const indexes = {
+  containersByName: (tenant: string, name = ''): IndexKey => ({ pk: `${t(tenant)}#C`, sk: name }),
+  containersByType: (
+    tenant: string,
+    type: RuntimeType,
+    state: ContainerState | '' = '',
+    name = '',
+  ): IndexKey => ({
+    pk: `${t(tenant)}#C#${type}`,
+    sk: state === '' ? '' : `${state}#${name}`,
+  }),
+  containersByHost: (tenant: string, hostId: string, name = ''): IndexKey => ({
+    pk: `${t(tenant)}#C@${hostId}`,
+    sk: name,
+  }),
+  containersByImage: (tenant: string, image: string, name = ''): IndexKey => ({
+    pk: `${t(tenant)}#C%${caseInsensitiveKey(image)}`,
+    sk: name,
+  }),
+  computeProcessesByName: (tenant: string, name = ''): IndexKey => ({ pk: `${t(tenant)}#P`, sk: name }),
+  computeProcessesByHost: (tenant: string, hostId: string, name = ''): IndexKey => ({
+    pk: `${t(tenant)}#P@${hostId}`,
+    sk: name,
+  }),
+  operationsByTime: (tenant: string, time = '', id = ''): IndexKey => ({
+    pk: `${t(tenant)}#O`,
+    sk: `${time}#${id}`,
+  }),
+  operationsByOwner: (tenant: string, ownerId: string, time = '', id = ''): IndexKey => ({
+    pk: `${t(tenant)}#O@${ownerId}`,
+    sk: `${time}#${id}`,
+  }),
+  waitingOperations: (tenant: string, time = '', id = ''): IndexKey => ({
+    pk: `${t(tenant)}#W`,
+    sk: `${time}#${id}`,
+  }),
+  hostsByName: (tenant: string, name = '', id = ''): IndexKey => ({
+    pk: `${t(tenant)}#H`,
+    sk: `${name}#${id}`,
+  }),
+  readyHosts: (tenant: string, os: OsFamily, room = '', id = ''): IndexKey => ({
+    pk: `${t(tenant)}#HR#${os}`,
+    sk: `${room}#${id}`,
+  }),
+  hostsToSweep: (shard: number, tenant = '', id = ''): IndexKey => ({
+    pk: `HOSTS#${shard}`,
+    sk: `${tenant}#${id}`,
+  }),
+  images: (tenant: string, name = ''): IndexKey => ({ pk: `${t(tenant)}#I`, sk: caseInsensitiveKey(name) }),
+  imagesOfHost: (tenant: string, hostId: string, name = ''): IndexKey => ({
+    pk: `${t(tenant)}#IH@${hostId}`,
+    sk: caseInsensitiveKey(name),
+  }),
+} as const;
+
+/** An index key as the attributes of an item. */
+export const indexAttributes = (index: IndexName, key: IndexKey): Record<string, string> => ({
+  [`${index}pk`]: key.pk,
+  [`${index}sk`]: key.sk,
+});
+
+/** Tenant and entity id out of a partition key made by {@link keys}; the id is '' where the key has none. */
+export const parsePartitionKey = (pk: string): { tenant: string; id: string } => {
+  const [, tenant = '', , ...rest] = pk.split('#');
+  return { tenant, id: rest.join('#') };
+};

@@ -1,0 +1,135 @@
+import { fromItem, type Item } from './item.ts';
+import { parsePartitionKey } from './keys.ts';
+import type {
+  CommandRecord,
+  ComputeProcessRecord,
+  ContainerRecord,
+  Entity,
+  HostLinkRecord,
+  HostRecord,
+  ImageRecord,
+  OperationRecord,
+} from './records.ts';
+
+/**
+ * Items back into records. The table is written by this package alone, so its shape is trusted; what was
+ * left out because it was null comes back as null.
+ */
+const open = (item: Item): { plain: Record<string, never>; tenant: string; id: string } => {
+  const plain = fromItem(item) as Record<string, never>;
+  return { plain, ...parsePartitionKey(String(plain.pk)) };
+};
+
+const CONTAINER_VIEW = {
+  hostId: null,
+  labels: {},
+  exitCode: null,
+  startedAt: null,
+  activeOperationId: null,
+  lastError: null,
+};
+const CONTAINER = {
+  epoch: 0,
+  reservation: null,
+  tombstone: null,
+  ranAs: [],
+  stateBefore: null,
+  actor: 'bulkhead',
+};
+
+export const parseContainer = (item: Item): ContainerRecord => {
+  const { plain, tenant, id } = open(item);
+  const { view, pk: _pk, sk: _sk, ...rest } = plain;
+  return {
+    ...CONTAINER,
+    ...withoutIndexKeys(rest),
+    tenant,
+    id,
+    view: { ...CONTAINER_VIEW, ...(view as object) },
+  } as unknown as ContainerRecord;
+};
+
+const OPERATION_VIEW = {
+  containerId: null,
+  imageName: null,
+  hostId: null,
+  reason: null,
+  steps: [],
+  error: null,
+  endedAt: null,
+};
+const OPERATION = { epoch: 0, parameters: {}, machine: '', after: null, placeToken: null, actor: 'bulkhead' };
+
+export const parseOperation = (item: Item): OperationRecord => {
+  const { plain, tenant, id } = open(item);
+  const { view, pk: _pk, sk: _sk, ...rest } = plain;
+  return {
+    ...OPERATION,
+    ...withoutIndexKeys(rest),
+    tenant,
+    id,
+    view: { ...OPERATION_VIEW, ...(view as object) },
+  } as unknown as OperationRecord;
+};
+
+/** From the table or from an index; an index has no `publicKey`, which reads as ''. */
+export const parseHost = (item: Item): HostRecord => {
+  const { plain, tenant, id } = open(item);
+  const { view, pk: _pk, sk: _sk, ...rest } = plain;
+  return {
+    publicKey: '',
+    actor: 'bulkhead',
+    ...withoutIndexKeys(rest),
+    tenant,
+    id,
+    view: { labels: {}, ...(view as object) },
+  } as unknown as HostRecord;
+};
+
+export const parseHostLink = (item: Item): HostLinkRecord => {
+  const { plain, tenant, id } = open(item);
+  return { connectionId: plain.connectionId ?? null, lastSeenAt: plain.lastSeenAt ?? 0, tenant, hostId: id };
+};
+
+export const parseCommand = (item: Item): CommandRecord => {
+  const { plain, tenant } = open(item);
+  const { command, ...rest } = plain as unknown as { command: object } & Record<string, unknown>;
+  return {
+    taskToken: null,
+    operationId: null,
+    step: null,
+    result: null,
+    ...rest,
+    command: { containerId: null, ...command },
+    tenant,
+  } as unknown as CommandRecord;
+};
+
+export const parseComputeProcess = (item: Item): ComputeProcessRecord => {
+  const { plain, tenant, id } = open(item);
+  return {
+    tenant,
+    containerId: id,
+    revision: plain.revision,
+    view: { workerProcess: null, ...(plain.view as object) },
+  } as unknown as ComputeProcessRecord;
+};
+
+export const parseImage = (item: Item): ImageRecord => {
+  const { plain, tenant } = open(item);
+  return {
+    tenant,
+    revision: plain.revision,
+    view: plain.view,
+    actor: plain.actor ?? 'bulkhead',
+  } as unknown as ImageRecord;
+};
+
+export const entityOf = (item: Item): Entity | undefined => item.entity?.S as Entity | undefined;
+
+const withoutIndexKeys = (plain: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.entries(plain).filter(
+      ([name]) => !/^gsi[1-4](pk|sk)$/.test(name) && name !== 'entity' && name !== 'ttl',
+    ),
+  );

@@ -1,0 +1,301 @@
+import {
+  type AttributeValue,
+  BatchGetItemCommand,
+  ConditionalCheckFailedException,
+  type ConsumedCapacity,
+  DeleteItemCommand,
+  type DeleteItemCommandInput,
+  type DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  type PutItemCommandInput,
+  QueryCommand,
+  type QueryCommandInput,
+  TransactionCanceledException,
+  type TransactWriteItem,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+  type UpdateItemCommandInput,
+} from '@aws-sdk/client-dynamodb';
+import { TooBusyError } from '../core/domain/errors.ts';
+import type { Item } from './item.ts';
+import type { IndexKey, IndexName, Key } from './keys.ts';
+
+/**
+ * The table as this package uses it: typed calls, conditions told apart from contention, retries within a
+ * budget. There is no Scan here, and nowhere else.
+ */
+
+/** A condition did not hold. `item` is what stood there: undefined means that there was none. */
+export class ConditionFailed extends Error {
+  override readonly name = 'ConditionFailed';
+  /** Place of the failed write in the transaction, 0 for a single write. */
+  readonly index: number;
+  readonly item: Item | undefined;
+  constructor(index: number, item: Item | undefined) {
+    super(`condition ${index} failed`);
+    this.index = index;
+    this.item = item;
+  }
+}
+
+export interface TableDependencies {
+  readonly client: DynamoDBClient;
+  readonly tableName: string;
+  /** Resolves after that many milliseconds. */
+  readonly sleep: (milliseconds: number) => Promise<void>;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Told what each call consumed; for tests and benchmarks. */
+  readonly onConsumed?: (operation: string, capacity: readonly ConsumedCapacity[]) => void;
+}
+
+export interface QueryOptions {
+  readonly index?: IndexName;
+  readonly key: IndexKey;
+  /** How the sort key is compared with `key.sk`; by default it is left out if `key.sk` is '' and a prefix otherwise. */
+  readonly sort?: 'prefix' | 'any' | 'from' | 'until';
+  readonly limit?: number;
+  readonly descending?: boolean;
+  readonly after?: Item;
+  readonly consistent?: boolean;
+  readonly filter?: {
+    readonly expression: string;
+    readonly names?: Record<string, string>;
+    readonly values?: Record<string, AttributeValue>;
+  };
+}
+
+export interface Page {
+  readonly items: readonly Item[];
+  readonly after: Item | undefined;
+}
+
+type Put = Omit<PutItemCommandInput, 'TableName'>;
+type Update = Omit<UpdateItemCommandInput, 'TableName'>;
+type Delete = Omit<DeleteItemCommandInput, 'TableName'>;
+/** One write of a transaction; the table's name and the return of old items are added here. */
+export type Write =
+  | { readonly put: Put }
+  | { readonly update: Update }
+  | { readonly remove: Delete }
+  | {
+      readonly check: { Key: Item; ConditionExpression: string } & Pick<
+        Update,
+        'ExpressionAttributeNames' | 'ExpressionAttributeValues'
+      >;
+    };
+
+export interface Table {
+  get(key: Key, options?: { consistent?: boolean }): Promise<Item | undefined>;
+  /** Items found, in no order; at most 100 keys. */
+  batchGet(keys: readonly Key[]): Promise<readonly Item[]>;
+  query(options: QueryOptions): Promise<Page>;
+  put(input: Put): Promise<void>;
+  /** The item after the update. */
+  update(input: Update): Promise<Item>;
+  remove(input: Delete): Promise<void>;
+  /** All or nothing. `token` makes a repeat within ten minutes the same write. */
+  transact(writes: readonly Write[], token?: string): Promise<void>;
+}
+
+/**
+ * Waits before each further try, in milliseconds, each cut by full jitter: 1.3 s in all at the most, well
+ * within a request's time. After them the caller is told to come back ({@link TooBusyError}).
+ */
+const RETRY_WAITS = [10, 20, 40, 80, 160, 320, 640];
+
+const CONTENTION = new Set([
+  'TransactionConflict',
+  'ThrottlingError',
+  'ProvisionedThroughputExceeded',
+  'TransactionConflictException',
+  'TransactionInProgressException',
+  'ThrottlingException',
+  'ProvisionedThroughputExceededException',
+  'RequestLimitExceeded',
+  'InternalServerError',
+  'ServiceUnavailable',
+  'TimeoutError',
+]);
+
+export const keyItem = (key: Key): Item => ({ pk: { S: key.pk }, sk: { S: key.sk } });
+
+const SORT = {
+  prefix: ' AND begins_with(#sk, :sk)',
+  any: '',
+  from: ' AND #sk >= :sk',
+  until: ' AND #sk < :sk',
+} as const;
+
+const queryInput = (options: QueryOptions): Omit<QueryCommandInput, 'TableName'> => {
+  const { index, key } = options;
+  const sort = options.sort ?? (key.sk === '' ? 'any' : 'prefix');
+  return {
+    ...(index && { IndexName: index }),
+    KeyConditionExpression: `#pk = :pk${SORT[sort]}`,
+    ExpressionAttributeNames: {
+      '#pk': index ? `${index}pk` : 'pk',
+      ...(sort !== 'any' && { '#sk': index ? `${index}sk` : 'sk' }),
+      ...options.filter?.names,
+    },
+    ExpressionAttributeValues: {
+      ':pk': { S: key.pk },
+      ...(sort !== 'any' && { ':sk': { S: key.sk } }),
+      ...options.filter?.values,
+    },
+    ...(options.filter && { FilterExpression: options.filter.expression }),
+    ...(options.limit && { Limit: options.limit }),
+    ...(options.descending && { ScanIndexForward: false }),
+    ...(options.after && { ExclusiveStartKey: options.after }),
+    ...(options.consistent && { ConsistentRead: true }),
+  };
+};
+
+const toTransactItem = (write: Write, TableName: string): TransactWriteItem => {
+  const common = { TableName, ReturnValuesOnConditionCheckFailure: 'ALL_OLD' } as const;
+  if ('put' in write) return { Put: { ...write.put, ...common } as TransactWriteItem['Put'] };
+  if ('update' in write) return { Update: { ...write.update, ...common } as TransactWriteItem['Update'] };
+  if ('remove' in write) return { Delete: { ...write.remove, ...common } as TransactWriteItem['Delete'] };
+  return { ConditionCheck: { ...write.check, ...common } };
+};
+
+/** A cancelled transaction as what it means: a failed condition wins over contention, for it will not go away. */
+const explainCancellation = (error: TransactionCanceledException): Error => {
+  const reasons = error.CancellationReasons ?? [];
+  const failed = reasons.findIndex((reason) => reason.Code === 'ConditionalCheckFailed');
+  if (failed >= 0) return new ConditionFailed(failed, reasons[failed]?.Item);
+  return error;
+};
+
+const isContention = (error: unknown): boolean => {
+  if (error instanceof TransactionCanceledException)
+    return (error.CancellationReasons ?? []).some((reason) => CONTENTION.has(reason.Code ?? ''));
+  return error instanceof Error && CONTENTION.has(error.name);
+};
+
+export const createTable = (dependencies: TableDependencies): Table => {
+  const { client, tableName: TableName, sleep, random, onConsumed } = dependencies;
+  const ReturnConsumedCapacity = onConsumed ? ('INDEXES' as const) : undefined;
+  const consumed = (operation: string, capacity: ConsumedCapacity | ConsumedCapacity[] | undefined): void => {
+    if (capacity !== undefined) onConsumed?.(operation, Array.isArray(capacity) ? capacity : [capacity]);
+  };
+
+  const attempt = async <T>(call: () => Promise<T>): Promise<T> => {
+    for (const wait of [...RETRY_WAITS, null]) {
+      try {
+        return await call();
+      } catch (error) {
+        if (error instanceof TransactionCanceledException && explainCancellation(error) !== error)
+          throw explainCancellation(error);
+        if (error instanceof ConditionalCheckFailedException) throw new ConditionFailed(0, error.Item);
+        if (!isContention(error)) throw error;
+        if (wait === null)
+          throw new TooBusyError('The table is busy with the same items.', {
+            cause: error,
+            suggestion: 'Try again in a second.',
+          });
+        await sleep(wait * random());
+      }
+    }
+    throw new TooBusyError('The table is busy.');
+  };
+
+  return {
+    get: (key, options = {}) =>
+      attempt(async () => {
+        const answer = await client.send(
+          new GetItemCommand({
+            TableName,
+            Key: keyItem(key),
+            ConsistentRead: options.consistent,
+            ReturnConsumedCapacity,
+          }),
+        );
+        consumed('GetItem', answer.ConsumedCapacity);
+        return answer.Item;
+      }),
+
+    async batchGet(keys) {
+      const found: Item[] = [];
+      let wanted: Record<string, { Keys: Item[] }> = { [TableName]: { Keys: keys.map(keyItem) } };
+      for (const wait of [...RETRY_WAITS, null]) {
+        if ((wanted[TableName]?.Keys.length ?? 0) === 0) return found;
+        const request = wanted;
+        const answer = await attempt(() =>
+          client.send(new BatchGetItemCommand({ RequestItems: request, ReturnConsumedCapacity })),
+        );
+        consumed('BatchGetItem', answer.ConsumedCapacity);
+        found.push(...(answer.Responses?.[TableName] ?? []));
+        const left = answer.UnprocessedKeys?.[TableName]?.Keys ?? [];
+        if (left.length === 0) return found;
+        if (wait === null) break;
+        wanted = { [TableName]: { Keys: left } };
+        await sleep(wait * random());
+      }
+      throw new TooBusyError('The table did not give all items.', { suggestion: 'Try again in a second.' });
+    },
+
+    query: (options) =>
+      attempt(async () => {
+        const answer = await client.send(
+          new QueryCommand({ TableName, ...queryInput(options), ReturnConsumedCapacity }),
+        );
+        consumed('Query', answer.ConsumedCapacity);
+        return { items: answer.Items ?? [], after: answer.LastEvaluatedKey };
+      }),
+
+    put: (input) =>
+      attempt(async () => {
+        const answer = await client.send(
+          new PutItemCommand({
+            TableName,
+            ...input,
+            ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+            ReturnConsumedCapacity,
+          }),
+        );
+        consumed('PutItem', answer.ConsumedCapacity);
+      }),
+
+    update: (input) =>
+      attempt(async () => {
+        const answer = await client.send(
+          new UpdateItemCommand({
+            TableName,
+            ...input,
+            ReturnValues: 'ALL_NEW',
+            ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+            ReturnConsumedCapacity,
+          }),
+        );
+        consumed('UpdateItem', answer.ConsumedCapacity);
+        return answer.Attributes ?? {};
+      }),
+
+    remove: (input) =>
+      attempt(async () => {
+        const answer = await client.send(
+          new DeleteItemCommand({
+            TableName,
+            ...input,
+            ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+            ReturnConsumedCapacity,
+          }),
+        );
+        consumed('DeleteItem', answer.ConsumedCapacity);
+      }),
+
+    transact: (writes, token) =>
+      attempt(async () => {
+        const answer = await client.send(
+          new TransactWriteItemsCommand({
+            TransactItems: writes.map((write) => toTransactItem(write, TableName)),
+            ClientRequestToken: token,
+            ReturnConsumedCapacity,
+          }),
+        );
+        consumed('TransactWriteItems', answer.ConsumedCapacity);
+      }),
+  };
+};
