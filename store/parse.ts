@@ -15,8 +15,8 @@ import type {
  * Items back into records. The table is written by this package alone, so its shape is trusted; what was
  * left out because it was null comes back as null.
  */
-const open = (item: Item): { plain: Record<string, never>; tenant: string; id: string } => {
-  const plain = fromItem(item) as Record<string, never>;
+const open = (item: Item): { plain: Record<string, unknown>; tenant: string; id: string } => {
+  const plain = fromItem(item);
   return { plain, ...parsePartitionKey(String(plain.pk)) };
 };
 
@@ -88,7 +88,12 @@ export const parseHost = (item: Item): HostRecord => {
 
 export const parseHostLink = (item: Item): HostLinkRecord => {
   const { plain, tenant, id } = open(item);
-  return { connectionId: plain.connectionId ?? null, lastSeenAt: plain.lastSeenAt ?? 0, tenant, hostId: id };
+  return {
+    connectionId: (plain.connectionId as string | undefined) ?? null,
+    lastSeenAt: (plain.lastSeenAt as number | undefined) ?? 0,
+    tenant,
+    hostId: id,
+  };
 };
 
 export const parseCommand = (item: Item): CommandRecord => {

@@ -119,6 +119,7 @@ const CONTENTION = new Set([
   'TimeoutError',
 ]);
 
+const toKey = (item: Item): Key => ({ pk: item.pk?.S ?? '', sk: item.sk?.S ?? '' });
 export const keyItem = (key: Key): Item => ({ pk: { S: key.pk }, sk: { S: key.sk } });
 
 const SORT = {
@@ -174,23 +175,28 @@ const isContention = (error: unknown): boolean => {
   return error instanceof Error && CONTENTION.has(error.name);
 };
 
-export const createTable = (dependencies: TableDependencies): Table => {
-  const { client, tableName: TableName, sleep, random, onConsumed } = dependencies;
-  const ReturnConsumedCapacity = onConsumed ? ('INDEXES' as const) : undefined;
-  const consumed = (operation: string, capacity: ConsumedCapacity | ConsumedCapacity[] | undefined): void => {
-    if (capacity !== undefined) onConsumed?.(operation, Array.isArray(capacity) ? capacity : [capacity]);
-  };
+/** Conditions and everything that is not contention are thrown at once; contention is waited out within the budget. */
+const explain = (error: unknown): Error | null => {
+  if (error instanceof ConditionalCheckFailedException) return new ConditionFailed(0, error.Item);
+  if (error instanceof TransactionCanceledException) {
+    const explained = explainCancellation(error);
+    if (explained !== error) return explained;
+  }
+  if (isContention(error)) return null;
+  return error instanceof Error ? error : new TooBusyError(String(error));
+};
 
-  const attempt = async <T>(call: () => Promise<T>): Promise<T> => {
-    for (const wait of [...RETRY_WAITS, null]) {
+const createAttempt =
+  (sleep: TableDependencies['sleep'], random: TableDependencies['random']) =>
+  async <T>(call: () => Promise<T>): Promise<T> => {
+    for (let attempt = 0; ; attempt += 1) {
       try {
         return await call();
       } catch (error) {
-        if (error instanceof TransactionCanceledException && explainCancellation(error) !== error)
-          throw explainCancellation(error);
-        if (error instanceof ConditionalCheckFailedException) throw new ConditionFailed(0, error.Item);
-        if (!isContention(error)) throw error;
-        if (wait === null)
+        const final = explain(error);
+        if (final !== null) throw final;
+        const wait = RETRY_WAITS[attempt];
+        if (wait === undefined)
           throw new TooBusyError('The table is busy with the same items.', {
             cause: error,
             suggestion: 'Try again in a second.',
@@ -198,7 +204,37 @@ export const createTable = (dependencies: TableDependencies): Table => {
         await sleep(wait * random());
       }
     }
-    throw new TooBusyError('The table is busy.');
+  };
+
+export const createTable = (dependencies: TableDependencies): Table => {
+  const { client, tableName: TableName, sleep, random, onConsumed } = dependencies;
+  const ReturnConsumedCapacity = onConsumed ? ('INDEXES' as const) : undefined;
+  const consumed = (operation: string, capacity: ConsumedCapacity | ConsumedCapacity[] | undefined): void => {
+    if (capacity !== undefined) onConsumed?.(operation, Array.isArray(capacity) ? capacity : [capacity]);
+  };
+
+  const attempt = createAttempt(sleep, random);
+
+  /** What is left unprocessed is asked for again, after a wait; never ignored. */
+  const getAll = async (wanted: readonly Key[], waits: readonly number[]): Promise<readonly Item[]> => {
+    if (wanted.length === 0) return [];
+    const answer = await attempt(() =>
+      client.send(
+        new BatchGetItemCommand({
+          RequestItems: { [TableName]: { Keys: wanted.map(keyItem) } },
+          ReturnConsumedCapacity,
+        }),
+      ),
+    );
+    consumed('BatchGetItem', answer.ConsumedCapacity);
+    const found = answer.Responses?.[TableName] ?? [];
+    const left = (answer.UnprocessedKeys?.[TableName]?.Keys ?? []).map(toKey);
+    if (left.length === 0) return found;
+    const [wait, ...further] = waits;
+    if (wait === undefined)
+      throw new TooBusyError('The table did not give all items.', { suggestion: 'Try again in a second.' });
+    await sleep(wait * random());
+    return [...found, ...(await getAll(left, further))];
   };
 
   return {
@@ -216,25 +252,7 @@ export const createTable = (dependencies: TableDependencies): Table => {
         return answer.Item;
       }),
 
-    async batchGet(keys) {
-      const found: Item[] = [];
-      let wanted: Record<string, { Keys: Item[] }> = { [TableName]: { Keys: keys.map(keyItem) } };
-      for (const wait of [...RETRY_WAITS, null]) {
-        if ((wanted[TableName]?.Keys.length ?? 0) === 0) return found;
-        const request = wanted;
-        const answer = await attempt(() =>
-          client.send(new BatchGetItemCommand({ RequestItems: request, ReturnConsumedCapacity })),
-        );
-        consumed('BatchGetItem', answer.ConsumedCapacity);
-        found.push(...(answer.Responses?.[TableName] ?? []));
-        const left = answer.UnprocessedKeys?.[TableName]?.Keys ?? [];
-        if (left.length === 0) return found;
-        if (wait === null) break;
-        wanted = { [TableName]: { Keys: left } };
-        await sleep(wait * random());
-      }
-      throw new TooBusyError('The table did not give all items.', { suggestion: 'Try again in a second.' });
-    },
+    batchGet: (keys) => getAll(keys, RETRY_WAITS),
 
     query: (options) =>
       attempt(async () => {
