@@ -4,7 +4,7 @@ import { access, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/pr
 import { delimiter, join } from 'node:path';
 import { showProgress } from './progress.mjs';
 
-const TAIL_LINES = 25;
+const KEPT_LINES = 1_000;
 const LOCK_POLL_MS = 300;
 /** A lock whose owner died before it could sign. */
 const UNSIGNED_LOCK_MS = 5_000;
@@ -81,7 +81,7 @@ const run = (root, label, command, args) =>
           .split('\n')
           .filter((line) => line.trim() !== ''),
       );
-      lines.splice(0, lines.length - TAIL_LINES);
+      lines.splice(0, Math.max(0, lines.length - KEPT_LINES));
     };
     const done = showProgress(label);
     const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -93,7 +93,7 @@ const run = (root, label, command, args) =>
     const settle = (ok) => {
       for (const signal of ENDING) process.off(signal, stop);
       done(ok ? 'done' : 'failed');
-      resolve({ ok, tail: lines.join('\n') });
+      resolve({ ok, lines });
     };
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);

@@ -1,4 +1,4 @@
-/** From the tail of a failed command to sentences that say what to do. */
+/** From what a failed command printed to sentences that say what to do. */
 
 const NPM_CAUSES = [
   [
@@ -25,19 +25,32 @@ const NPM_CAUSES = [
   ],
 ];
 
-const indent = (text) => text.replace(/^/gm, '  ');
+const TAIL_LINES = 12;
 
-/** @param {string} tail the last lines that npm printed */
-export const explainNpmFailure = (tail) => {
-  const cause = NPM_CAUSES.find(([pattern]) => pattern.test(tail));
+const tailOf = (lines) => lines.slice(-TAIL_LINES).join('\n').replace(/^/gm, '  ');
+
+/** npm ends with its usage and with where its log stands: what went wrong is said before. */
+const withoutUsage = (lines) => {
+  const errors = lines.filter((line) => line.startsWith('npm error') && line !== 'npm error');
+  const usage = errors.findIndex((line) =>
+    /^npm error (Clean install a project|Usage:|A complete log)/.test(line),
+  );
+  if (errors.length === 0) return lines;
+  return usage > 0 ? errors.slice(0, usage) : errors;
+};
+
+/** @param {readonly string[]} lines what npm printed */
+export const explainNpmFailure = (lines) => {
+  const said = withoutUsage(lines);
+  const cause = NPM_CAUSES.find(([pattern]) => said.some((line) => pattern.test(line)));
   const advice = cause?.[1] ?? 'Run npm ci yourself to see the whole output.';
-  return `Installing the packages failed (npm ci). It last said:\n${indent(tail)}\n\n${advice}`;
+  return `Installing the packages failed. npm said:\n${tailOf(said)}\n\n${advice}`;
 };
 
 /**
  * @param {string} command
- * @param {string} tail
+ * @param {readonly string[]} lines
  */
-export const explainAptFailure = (command, tail) =>
-  `Installing system packages failed. It last said:\n${indent(tail)}\n\n` +
+export const explainAptFailure = (command, lines) =>
+  `Installing system packages failed. It last said:\n${tailOf(lines)}\n\n` +
   `Check the internet connection and /etc/apt/sources.list, then run it yourself:\n  ${command}`;

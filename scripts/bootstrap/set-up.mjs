@@ -48,8 +48,22 @@ const installPackages = async (effects) => {
 
 /** @param {import('./types.d.mts').Effects} effects */
 const runNpmCi = async (effects) => {
-  const result = await effects.npm('installing packages (npm ci)', ['ci', '--no-audit', '--no-fund']);
-  if (!result.ok) throw new SetupError(explainNpmFailure(result.tail));
+  const quiet = ['--no-audit', '--no-fund'];
+  const clean = await effects.npm('installing packages (npm ci)', ['ci', ...quiet]);
+  if (clean.ok) return;
+  if (!lacksForeignPlatforms(clean.lines)) throw new SetupError(explainNpmFailure(clean.lines));
+  const lenient = await effects.npm('installing packages (npm install)', ['install', '--no-save', ...quiet]);
+  if (!lenient.ok) throw new SetupError(explainNpmFailure(lenient.lines));
+};
+
+/**
+ * Some registries do not carry every platform's optional packages. npm leaves those out of the lock file and then,
+ * in `npm ci`, misses them by name without a version. `npm install` installs the locked versions all the same.
+ * @param {readonly string[]} lines
+ */
+export const lacksForeignPlatforms = (lines) => {
+  const unlocked = lines.filter((line) => /(Missing|Invalid):.*lock file/.test(line));
+  return unlocked.length > 0 && unlocked.every((line) => /Missing: \S+@ from lock file/.test(line));
 };
 
 /**
@@ -111,5 +125,5 @@ const apt = async (effects, packages, command) => {
   // A machine that has never fetched the package lists knows no package.
   await effects.run('fetching the package lists (apt-get update)', 'env', [...environment, 'update']);
   const second = await effects.run(label, 'env', [...environment, ...install]);
-  if (!second.ok) throw new SetupError(explainAptFailure(command, second.tail));
+  if (!second.ok) throw new SetupError(explainAptFailure(command, second.lines));
 };

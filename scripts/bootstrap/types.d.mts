@@ -18,8 +18,8 @@ export interface SystemProgram {
 
 export interface RunResult {
   readonly ok: boolean;
-  /** Last lines of stdout and stderr together. */
-  readonly tail: string;
+  /** The last thousand lines of stdout and stderr together, without empty ones. */
+  readonly lines: readonly string[];
 }
 
 /** Everything that the set-up does to, or learns from, the machine. */
