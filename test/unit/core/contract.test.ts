@@ -1,0 +1,101 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { CreateContainerRequestSchema } from '../../../core/contract/container.ts';
+import { ROUTES, SCOPES } from '../../../core/contract/http/routes.ts';
+import { NAME_PATTERN, RuntimeTypeInputSchema, toRuntimeType } from '../../../core/contract/primitives.ts';
+import { generatedName } from '../../../core/domain/names.ts';
+
+const HOSTILE = [
+  '$(id)',
+  'a;b',
+  'a&b',
+  'a|b',
+  '%PATH%',
+  '"',
+  "'",
+  '\\',
+  'a\r\nb',
+  'a\0b',
+  '\u202Egnp',
+  'trailing.',
+  '..',
+  '-flag',
+  'x'.repeat(65_536),
+];
+
+describe('requests', () => {
+  test.each(HOSTILE)('a hostile name, image, switch or user is refused: %j', (text) => {
+    for (const field of ['name', 'image', 'switchName', 'user'])
+      expect(CreateContainerRequestSchema.safeParse({ image: 'mini', [field]: text }).success).toBe(false);
+  });
+
+  test('an unknown field is refused, at every depth', () => {
+    expect(CreateContainerRequestSchema.safeParse({ image: 'mini', colour: 'red' }).success).toBe(false);
+    expect(CreateContainerRequestSchema.safeParse({ image: 'mini', resources: { gpus: 1 } }).success).toBe(
+      false,
+    );
+  });
+
+  test('the documented container is accepted', () => {
+    const documented = {
+      name: 'HYPVCON',
+      image: 'NanoServer',
+      switchName: 'Virtual Switch',
+      runtimeType: 'HyperV',
+    };
+    expect(CreateContainerRequestSchema.safeParse(documented).success).toBe(true);
+  });
+
+  test('a path cannot climb', () => {
+    const parse = (workingDir: string) =>
+      CreateContainerRequestSchema.safeParse({ image: 'mini', workingDir }).success;
+    expect([
+      parse('/srv'),
+      parse('C:\\app'),
+      parse('/a/../b'),
+      parse('relative'),
+      parse('C:\\..\\x'),
+    ]).toEqual([true, true, false, false, false]);
+  });
+
+  test('runtime types are read without regard to case', () => {
+    for (const text of ['HyperV', 'Hyperv', 'HYPERV', 'hyperv']) {
+      expect(RuntimeTypeInputSchema.safeParse(text).success).toBe(true);
+      expect(toRuntimeType(text)).toBe('HyperV');
+    }
+    expect(RuntimeTypeInputSchema.safeParse('hyper-v').success).toBe(false);
+  });
+});
+
+describe('routes', () => {
+  test('each has a method and path, and an operation id, of its own', () => {
+    const unique = (values: string[]) => new Set(values).size === values.length;
+    expect(unique(ROUTES.map(({ method, path }) => `${method} ${path}`))).toBe(true);
+    expect(unique(ROUTES.map(({ operationId }) => operationId))).toBe(true);
+  });
+
+  test('each that changes something needs a scope to write, but an enrolment, which brings its own token', () => {
+    for (const route of ROUTES.filter(({ method }) => method !== 'GET'))
+      expect([route.operationId, route.scope === null ? 'none' : route.scope]).toEqual([
+        route.operationId,
+        route.operationId === 'enrollHost' ? 'none' : expect.stringMatching(/:(write|admin)$/),
+      ]);
+    for (const { scope } of ROUTES) if (scope !== null) expect(SCOPES).toContain(scope);
+  });
+
+  test('every path parameter has a schema and every schema a parameter', () => {
+    for (const { path, parameters } of ROUTES) {
+      const named = [...path.matchAll(/\{(\w+)\+?\}/g)].map(([, name]) => name);
+      expect(Object.keys(parameters?.shape ?? {})).toEqual(named);
+    }
+  });
+});
+
+test('a generated name is a valid name, and the same for the same id', () => {
+  fc.assert(
+    fc.property(fc.uuid(), (id) => {
+      expect(generatedName(id)).toMatch(NAME_PATTERN);
+      expect(generatedName(id)).toBe(generatedName(id));
+    }),
+  );
+});
