@@ -1,0 +1,37 @@
+import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
+import { SFNClient } from '@aws-sdk/client-sfn';
+
+/**
+ * The only place where SDK clients are made, each once a process. Endpoints are the SDK's affair
+ * (`AWS_ENDPOINT_URL_*` where they are set); only the WebSocket API's is a name of the stack's own.
+ */
+
+/**
+ * Connecting and answering are limited, so that a lost packet costs a retry and not the whole time of the
+ * function: at most two tries of 3 s, within the 15 s of a function behind the HTTP API.
+ */
+const LIMITED = {
+  retryMode: 'standard',
+  requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
+} as const;
+
+/** Contention is waited out by the table itself (store/table.ts), so the SDK repeats a call only once. */
+export const createDynamoDbClient = (): DynamoDBClient => new DynamoDBClient({ ...LIMITED, maxAttempts: 2 });
+
+export const createStepFunctionsClient = (): SFNClient => new SFNClient({ ...LIMITED, maxAttempts: 3 });
+
+export const createEventBridgeClient = (): EventBridgeClient =>
+  new EventBridgeClient({ ...LIMITED, maxAttempts: 3 });
+
+/** `wss://host/stage` of the WebSocket API to the address of its connections' management: the same over HTTP. */
+export const managementEndpoint = (webSocketUrl: string): string => webSocketUrl.replace(/^ws/, 'http');
+
+/** @param webSocketUrl `ws://` or `wss://`, with the stage in its path */
+export const createConnectionsClient = (webSocketUrl: string): ApiGatewayManagementApiClient =>
+  new ApiGatewayManagementApiClient({
+    ...LIMITED,
+    maxAttempts: 2,
+    endpoint: managementEndpoint(webSocketUrl),
+  });

@@ -1,0 +1,24 @@
+import { randomUUID } from 'node:crypto';
+import { performance } from 'node:perf_hooks';
+import { setTimeout } from 'node:timers/promises';
+
+/** What handlers may not reach for themselves, so that tests decide it. */
+export interface Dependencies {
+  readonly now: () => Date;
+  /** Milliseconds of a clock that never goes back; for durations. */
+  readonly monotonic: () => number;
+  /** A fresh lower-case UUID. */
+  readonly newId: () => string;
+  /** In [0, 1). */
+  readonly random: () => number;
+  /** Resolves after that many milliseconds. */
+  readonly sleep: (milliseconds: number) => Promise<void>;
+}
+
+export const systemDependencies: Dependencies = {
+  now: () => new Date(),
+  monotonic: () => performance.now(),
+  newId: () => randomUUID(),
+  random: () => Math.random(),
+  sleep: (milliseconds) => setTimeout(milliseconds),
+};
