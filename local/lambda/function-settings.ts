@@ -21,7 +21,6 @@ export interface FunctionSettings {
   /** As in the template. */
   readonly variables: Readonly<Record<string, string>>;
   readonly deadLetterArn: string | undefined;
-  readonly architecture: string;
   readonly handler: string;
   readonly runtime: string;
 }
@@ -56,7 +55,6 @@ export const readFunctionSettings = (
   const properties = resource.properties as JsonObject;
   const name = asString(properties.FunctionName) ?? `${context.stackName}-${resource.logicalId}`;
   const handler = asString(properties.Handler) ?? 'index.handler';
-  const [architecture] = Array.isArray(properties.Architectures) ? properties.Architectures : [];
   return {
     name,
     arn: `arn:${context.partition}:lambda:${context.region}:${context.accountId}:function:${name}`,
@@ -67,7 +65,6 @@ export const readFunctionSettings = (
     maxConcurrency: Number(properties.ReservedConcurrentExecutions ?? options.defaultConcurrency),
     variables: strings(asRecord(properties.Environment).Variables),
     deadLetterArn: asString(asRecord(properties.DeadLetterConfig).TargetArn),
-    architecture: String(architecture ?? 'x86_64'),
     handler,
     runtime: String(properties.Runtime),
   };

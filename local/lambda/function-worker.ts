@@ -103,15 +103,18 @@ export class FunctionWorker {
   #receive(message: WorkerMessage): void {
     switch (message.kind) {
       case 'log':
-        return this.#deps.log(message.text);
+        this.#deps.log(message.text);
+        break;
       case 'ready':
-        return this.#resolveReady(undefined);
+        this.#resolveReady(undefined);
+        break;
       case 'result':
-        return this.#finish?.({ payload: message.payload });
+        this.#finish?.({ payload: message.payload });
+        break;
       case 'failed':
-        return this.#finish?.({ error: message.error });
-      case 'crashed':
-      case 'initFailed':
+        this.#finish?.({ error: message.error });
+        break;
+      default:
         this.#end(message.error);
         void this.#worker.terminate();
     }

@@ -1,0 +1,162 @@
+/** DynamoDB: tables on dynoxide, or on the endpoint that BULKHEAD_DYNAMODB_ENDPOINT names. */
+import { type FSWatcher, watch } from 'node:fs';
+import type { CloudContext, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
+import { EngineStartError } from '../errors.ts';
+import { asString } from '../template/json.ts';
+import { accepted, honoured, list, metadataOnly, object, oneOf } from '../template/properties.ts';
+import { createDynamoClient, type DynamoClient } from './dynamo-client.ts';
+import { type DynoxideProcess, startDynoxide } from './dynoxide-process.ts';
+import { createSweeper, type Sweeper } from './expire-items.ts';
+import { createStreamIndexes } from './stream-indexes.ts';
+import { ensureTable } from './table.ts';
+
+const unthrottled = accepted('capacity is not limited on one machine');
+const indexProperties = {
+  IndexName: honoured,
+  KeySchema: honoured,
+  Projection: honoured,
+};
+const types = {
+  'AWS::DynamoDB::Table': {
+    TableName: honoured,
+    AttributeDefinitions: honoured,
+    KeySchema: honoured,
+    BillingMode: oneOf('PAY_PER_REQUEST'),
+    OnDemandThroughput: unthrottled,
+    WarmThroughput: unthrottled,
+    GlobalSecondaryIndexes: list(
+      object({
+        ...indexProperties,
+        OnDemandThroughput: unthrottled,
+        WarmThroughput: unthrottled,
+        ContributorInsightsSpecification: accepted('nothing is monitored on one machine'),
+      }),
+    ),
+    LocalSecondaryIndexes: list(object(indexProperties)),
+    StreamSpecification: object({ StreamViewType: honoured }),
+    TimeToLiveSpecification: object({ AttributeName: honoured, Enabled: honoured }),
+    DeletionProtectionEnabled: honoured,
+    PointInTimeRecoverySpecification: accepted('there are no backups on one machine'),
+    SSESpecification: accepted('nothing is encrypted at rest on one machine'),
+    ContributorInsightsSpecification: accepted('nothing is monitored on one machine'),
+    TableClass: accepted('a matter of price'),
+    Tags: metadataOnly,
+  },
+} as const;
+
+/** Where streams can be read, for the event source mappings. */
+export interface StreamSource {
+  /** @returns the table whose stream this is. */
+  tableOf(streamArn: string): string | undefined;
+  client(): DynamoClient;
+  /** Calls back soon after any write. @returns undefined where nobody can tell: then poll. */
+  watch(listener: () => void): (() => void) | undefined;
+}
+
+export class DynamoDbEngine implements ResourceEngine, StreamSource {
+  readonly types = types;
+  readonly #context: CloudContext;
+  readonly #external: string | undefined;
+  readonly #tables = new Map<string, ResolvedResource>();
+  readonly #streams = new Map<string, string>();
+  readonly #listeners = new Set<() => void>();
+  #process: DynoxideProcess | undefined;
+  #client: DynamoClient | undefined;
+  #sweeper: Sweeper | undefined;
+  #watcher: FSWatcher | undefined;
+
+  /** @param externalEndpoint used instead of an own process. */
+  constructor(context: CloudContext, externalEndpoint?: string) {
+    this.#context = context;
+    this.#external = externalEndpoint;
+  }
+
+  create(resource: ResolvedResource): ResourceIdentity {
+    const { partition, region, accountId, stackName } = this.#context;
+    const name = asString(resource.properties.TableName) ?? `${stackName}-${resource.logicalId}`;
+    this.#tables.set(name, resource);
+    const arn = `arn:${partition}:dynamodb:${region}:${accountId}:table/${name}`;
+    if (resource.properties.StreamSpecification === undefined) return { ref: name, attributes: { Arn: arn } };
+    const streamArn = `${arn}/stream/local`;
+    this.#streams.set(streamArn, name);
+    return { ref: name, attributes: { Arn: arn, StreamArn: streamArn } };
+  }
+
+  async start(): Promise<void> {
+    if (this.#tables.size === 0) return;
+    if (this.#external === undefined)
+      this.#process = await startDynoxide(this.#context.stateDir, this.#context.log);
+    if (this.#process !== undefined) createStreamIndexes(this.#process.databaseFile);
+    this.#client = createDynamoClient(this.endpoint());
+    const client = this.#client;
+    await Promise.all([...this.#tables].map(([name, resource]) => ensureTable(client, name, resource)));
+    if (this.#process !== undefined) this.#watch(this.#process.directory);
+  }
+
+  environment(): Record<string, string> {
+    if (this.#tables.size === 0) return {};
+    return { AWS_ENDPOINT_URL_DYNAMODB: this.endpoint(), AWS_ENDPOINT_URL_DYNAMODB_STREAMS: this.endpoint() };
+  }
+
+  async activate(): Promise<void> {
+    const dynoxide = this.#process;
+    if (dynoxide === undefined) return;
+    const { clock, log } = this.#context;
+    this.#sweeper = createSweeper({ clock, log, management: () => dynoxide.management });
+    this.#sweeper.start();
+  }
+
+  async quiesce(): Promise<void> {
+    this.#sweeper?.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.#sweeper?.stop();
+    this.#watcher?.close();
+    this.#client?.close();
+    await this.#process?.stop();
+  }
+
+  /** @throws EngineStartError before `start`. */
+  endpoint(): string {
+    const endpoint = this.#external ?? this.#process?.endpoint;
+    if (endpoint === undefined) throw new EngineStartError('DynamoDB has not been started');
+    return endpoint;
+  }
+
+  /** Of the dynoxide process, where there is one. */
+  processId(): number | undefined {
+    return this.#process?.pid();
+  }
+
+  /** Deletes expired items now instead of at the next sweep. */
+  async expireItems(): Promise<void> {
+    await this.#sweeper?.sweep();
+  }
+
+  tableOf(streamArn: string): string | undefined {
+    return this.#streams.get(streamArn);
+  }
+
+  /** @throws EngineStartError before `start`. */
+  client(): DynamoClient {
+    if (this.#client === undefined) throw new EngineStartError('DynamoDB has not been started');
+    return this.#client;
+  }
+
+  watch(listener: () => void): (() => void) | undefined {
+    if (this.#watcher === undefined) return undefined;
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Every commit writes to the write-ahead log beside the file: the kernel says so within microseconds. */
+  #watch(directory: string): void {
+    this.#watcher = watch(directory, () => {
+      for (const listener of this.#listeners) listener();
+    });
+    this.#watcher.on('error', (error) =>
+      this.#context.log.warn('watching the tables failed', { error: error.message }),
+    );
+  }
+}
