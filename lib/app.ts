@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { App, DefaultStackSynthesizer } from 'aws-cdk-lib';
+import type { CloudAssembly } from 'aws-cdk-lib/cx-api';
+import type { BulkheadControlPlaneProps } from './constructs/control-plane.ts';
+import { readContext } from './context.ts';
+import { BulkheadStack } from './stacks/bulkhead-stack.ts';
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+export interface AppOptions {
+  /** Folder of the cloud assembly. @default what the CDK CLI says, else a temporary folder */
+  readonly outdir?: string;
+  /** As `--context` gives it; see `context.ts` for the keys. */
+  readonly context?: Readonly<Record<string, unknown>>;
+  /** Functions that are bundled already: `<name>/index.mjs`. @default they are bundled from `functions/` */
+  readonly prebundledFunctions?: string;
+  /**
+   * Whether the CDK checks the template against CloudFormation's schemas; takes a second or two. @default true
+   */
+  readonly validate?: boolean;
+}
+
+const version = (): string => {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
+  return version;
+};
+
+/** What the CDK CLI sets on its own, set here too, so that the template is the same without it. */
+const CONTEXT = {
+  'aws:cdk:enable-path-metadata': true,
+  '@aws-cdk/core:validateAgainstDefaultRules': true,
+};
+
+/**
+ * The CDK app, not yet synthesized.
+ *
+ * @throws SynthesisError
+ */
+export const createApp = (options: AppOptions = {}): { app: App; stack: BulkheadStack } => {
+  const app = new App({
+    ...(options.outdir === undefined ? {} : { outdir: options.outdir }),
+    context: { ...CONTEXT, ...options.context },
+    analyticsReporting: false,
+    treeMetadata: false,
+    autoSynth: false,
+    builtinCloudFormationValidation: options.validate ?? true,
+  });
+  const functions: Pick<BulkheadControlPlaneProps, 'functionsRoot' | 'prebundledFunctions'> =
+    options.prebundledFunctions === undefined
+      ? { functionsRoot: join(ROOT, 'functions') }
+      : { prebundledFunctions: options.prebundledFunctions };
+  const stack = new BulkheadStack(app, 'Bulkhead', {
+    // The CLI looks for the bootstrap stack by itself: a parameter in the template adds nothing.
+    synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
+    controlPlane: { ...readContext(app.node), ...functions, version: version() },
+  });
+  return { app, stack };
+};
+
+/**
+ * Synthesizes in process, in a second or two and without the CDK CLI.
+ *
+ * @returns the cloud assembly, which lies in `options.outdir`
+ * @throws SynthesisError
+ */
+export const synthesize = (options: AppOptions & { readonly outdir: string }): CloudAssembly =>
+  createApp({ validate: false, ...options }).app.synth();

@@ -1,0 +1,157 @@
+import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import type { IEventBus } from 'aws-cdk-lib/aws-events';
+import { Policy, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import {
+  Architecture,
+  Code,
+  Function as Lambda,
+  LoggingFormat,
+  Runtime,
+  Tracing,
+} from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { StateMachineName } from '../../core/contract/deployment.ts';
+import type { FunctionSpec } from '../function-specs.ts';
+import { acknowledge } from './acknowledge.ts';
+
+export interface ControlPlaneFunctionProps {
+  /** Name of its folder in `functions/`. */
+  readonly functionName: string;
+  readonly spec: FunctionSpec;
+  /** Folder with `index.mjs`. */
+  readonly assetDirectory: string;
+  /** Environment variables, by their names. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly table: ITable;
+  readonly bus: IEventBus;
+  /** `arn:…:execute-api:…/POST/@connections/*` of the agents' WebSocket API. */
+  readonly connectionsArn: string;
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+  /** Rights that come from how the function is invoked: to read a stream, to send what failed to a queue. */
+  readonly additionalStatements?: readonly PolicyStatement[];
+}
+
+const tableStatements = (spec: FunctionSpec, table: ITable): PolicyStatement[] => {
+  const statements: PolicyStatement[] = [];
+  if (spec.table.length > 0) {
+    statements.push(
+      new PolicyStatement({
+        actions: spec.table.map((action) => `dynamodb:${action}`),
+        resources: [table.tableArn],
+      }),
+    );
+  }
+  if (spec.indexes.length > 0) {
+    statements.push(
+      new PolicyStatement({
+        actions: ['dynamodb:Query'],
+        resources: spec.indexes.map((index) => `${table.tableArn}/index/${index}`),
+      }),
+    );
+  }
+  return statements;
+};
+
+const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): PolicyStatement[] => {
+  const { spec } = props;
+  const allow = (action: string, resource: string) =>
+    new PolicyStatement({ actions: [action], resources: [resource] });
+  return [
+    new PolicyStatement({
+      actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+      resources: [logGroup.logGroupArn],
+    }),
+    new PolicyStatement({
+      actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
+      resources: ['*'],
+    }),
+    ...tableStatements(spec, props.table),
+    ...(spec.pushesToHosts ? [allow('execute-api:ManageConnections', props.connectionsArn)] : []),
+    ...(spec.publishesEvents ? [allow('events:PutEvents', props.bus.eventBusArn)] : []),
+    ...(props.additionalStatements ?? []),
+  ];
+};
+
+/**
+ * One Lambda function with a role and a log group of its own, and with exactly the rights that its spec names.
+ *
+ * The rights on state machines come later, by {@link grantStateMachines}, in a policy on which the function does not
+ * depend: a machine refers to functions that answer its tasks, and CloudFormation can't make a circle.
+ */
+export class ControlPlaneFunction extends Construct {
+  readonly lambda: Lambda;
+  readonly spec: FunctionSpec;
+  readonly #role: Role;
+
+  constructor(scope: Construct, props: ControlPlaneFunctionProps) {
+    super(scope, props.functionName);
+    const { spec } = props;
+    this.spec = spec;
+    const logGroup = new LogGroup(this, 'Logs', {
+      retention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    this.#role = new Role(this, 'Role', {
+      assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
+      inlinePolicies: { grants: new PolicyDocument({ statements: statementsOf(props, logGroup) }) },
+    });
+    this.lambda = new Lambda(this, 'Function', {
+      description: spec.description,
+      code: Code.fromAsset(props.assetDirectory),
+      handler: 'index.handler',
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      memorySize: spec.memoryMB,
+      timeout: Duration.seconds(spec.timeoutSeconds),
+      tracing: Tracing.ACTIVE,
+      loggingFormat: LoggingFormat.JSON,
+      logGroup,
+      // The role is complete as it stands: nothing that touches the function may add to it.
+      role: this.#role.withoutPolicyUpdates(),
+      environment: { ...props.environment },
+    });
+    this.#acknowledge(props);
+  }
+
+  /** Grants what the spec says of state machines: to start some, and to answer tasks of all. */
+  grantStateMachines(arns: Readonly<Record<StateMachineName, string>>): void {
+    const { starts, answersTasks } = this.spec;
+    const statements: PolicyStatement[] = [];
+    if (starts.length > 0) {
+      statements.push(
+        new PolicyStatement({
+          actions: ['states:StartExecution'],
+          resources: starts.map((machine) => arns[machine]),
+        }),
+      );
+    }
+    if (answersTasks.length > 0) {
+      statements.push(
+        new PolicyStatement({
+          actions: answersTasks.map((answer) => `states:${answer}`),
+          resources: Object.values(arns),
+        }),
+      );
+    }
+    if (statements.length === 0) return;
+    new Policy(this, 'StateMachines', { roles: [this.#role], statements });
+  }
+
+  #acknowledge(props: ControlPlaneFunctionProps): void {
+    acknowledge(
+      this.#role,
+      'X-Ray’s write actions, and ListStreams, have no resource type: IAM takes only * for them.',
+      'AwsSolutions-IAM5[Resource::*]',
+    );
+    if (!this.spec.pushesToHosts) return;
+    const stack = Stack.of(this);
+    acknowledge(
+      this.#role,
+      'A connection’s id is known only once a host has connected; the grant is to post to connections of this stage.',
+      `AwsSolutions-IAM5[Resource::${JSON.stringify(stack.resolve(props.connectionsArn))}]`,
+    );
+  }
+}

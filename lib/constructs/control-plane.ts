@@ -1,0 +1,231 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ITopic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import { EVENT_BUS_NAME } from '../../core/contract/deployment.ts';
+import { HTTP_FUNCTIONS, type HttpFunction } from '../../core/contract/http/routes.ts';
+import {
+  type ClientTenants,
+  TENANT_CLAIM_ENVIRONMENT,
+  TENANT_CLAIM_FUNCTION,
+} from '../../core/contract/tenant-claim.ts';
+import { bundleFunctions, type FunctionAssets, prebundledFunctions } from '../bundling/bundle-functions.ts';
+import { SynthesisError } from '../errors.ts';
+import { FUNCTION_NAMES, TENANT_CLAIM_SPEC } from '../function-specs.ts';
+import { CognitoIssuer } from './cognito-issuer.ts';
+import { ControlPlaneFunction } from './control-plane-function.ts';
+import { Data } from './data.ts';
+import { Events } from './events.ts';
+import { Functions } from './functions.ts';
+import { HostLink } from './host-link.ts';
+import { HttpApi } from './http-api.ts';
+import { Observability } from './observability.ts';
+import { Orchestration } from './orchestration.ts';
+
+/** An OIDC provider whose access tokens are accepted. */
+export interface OidcIssuer {
+  /** URL of the issuer, as in the tokens' `iss`; its discovery document must lie below it. */
+  readonly issuer: string;
+  /** Accepted values of `aud`, or of `client_id` in tokens without one. */
+  readonly audience: readonly string[];
+}
+
+/** Tenants of clients of the Cognito user pool that is made when no issuer is given. */
+export interface CognitoTenants {
+  /** Tenant of a client that `byClient` doesn't name; null: it gets no token. @default 'default' */
+  readonly defaultTenant?: string | null;
+  /** Client id → tenant. */
+  readonly byClient?: Readonly<Record<string, string>>;
+}
+
+export interface BulkheadControlPlaneProps {
+  /** Who issues tokens. @default a Cognito user pool with one machine client */
+  readonly oidc?: OidcIssuer;
+  /** Only without `oidc`. */
+  readonly cognitoTenants?: CognitoTenants;
+  /** Claim of a token that names the tenant. @default 'tenant' */
+  readonly tenantClaim?: string;
+  /** Claim of a token that holds the scopes, separated by spaces. @default 'scope' */
+  readonly scopeClaim?: string;
+  /** How often an agent says that its host lives, in seconds. @default 60 */
+  readonly heartbeatSeconds?: number;
+  /** How long after its last word a host is held to be there, in seconds. @default 180, three heartbeats */
+  readonly leaseSeconds?: number;
+  /** Name of the event bus. @default 'bulkhead' */
+  readonly eventBusName?: string;
+  /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 500 a second, bursts of 1000 */
+  readonly throttle?: { readonly ratePerSecond: number; readonly burst: number };
+  /** What becomes of the table, the logs and the user pool with the stack. @default RETAIN */
+  readonly removalPolicy?: RemovalPolicy;
+  /** Whether the table refuses to be deleted. @default true */
+  readonly deletionProtection?: boolean;
+  /** How long logs are kept. @default one month */
+  readonly logRetention?: RetentionDays;
+  /** @default 'info' */
+  readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
+  /** Where the runbook's entries can be read: alarms link to `<runbookUrl>/<alarm>.md`. @default 'docs/runbook' */
+  readonly runbookUrl?: string;
+  /** Where alarms go. @default nowhere: they can be seen in CloudWatch only */
+  readonly alarmTopic?: ITopic;
+  /**
+   * Whether to give API Gateway the role, one for the account and Region, with which it writes a WebSocket API's logs.
+   * Say false where the account has one already. @default true
+   */
+  readonly manageApiGatewayLogRole?: boolean;
+  /** Folder of the functions' sources: `<name>/index.ts`. Needed unless `prebundledFunctions` is given. */
+  readonly functionsRoot?: string;
+  /** Folder of functions that are bundled already: `<name>/index.mjs`. */
+  readonly prebundledFunctions?: string;
+  /** What `GET /v1/version` answers. */
+  readonly version: string;
+}
+
+interface Kept {
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+}
+
+const DEFAULT_TENANT_CLAIM = 'tenant';
+
+const assetsOf = (props: BulkheadControlPlaneProps): FunctionAssets => {
+  const names = props.oidc === undefined ? [...FUNCTION_NAMES, TENANT_CLAIM_FUNCTION] : FUNCTION_NAMES;
+  if (props.prebundledFunctions !== undefined) return prebundledFunctions(props.prebundledFunctions, names);
+  if (props.functionsRoot !== undefined) return bundleFunctions(props.functionsRoot, names);
+  throw new SynthesisError('Give functionsRoot or prebundledFunctions: where the functions are.');
+};
+
+/**
+ * The control plane of Bulkhead, whole. It can be put into any app:
+ *
+ *     new BulkheadControlPlane(stack, 'Bulkhead', {
+ *       oidc: { issuer: 'https://login.example.com', audience: ['bulkhead'] },
+ *       functionsRoot: join(root, 'functions'),
+ *       version: '1.0.0',
+ *     });
+ */
+export class BulkheadControlPlane extends Construct {
+  readonly data: Data;
+  readonly events: Events;
+  readonly hostLink: HostLink;
+  readonly functions: Functions;
+  readonly orchestration: Orchestration;
+  readonly api: HttpApi;
+  readonly observability: Observability;
+  /** The issuer that was made, if none was given. */
+  readonly cognito?: CognitoIssuer;
+
+  /** @throws SynthesisError when a function is missing or can't be bundled. */
+  constructor(scope: Construct, id: string, props: BulkheadControlPlaneProps) {
+    super(scope, id);
+    const kept = {
+      logRetention: props.logRetention ?? RetentionDays.ONE_MONTH,
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    };
+    const assets = assetsOf(props);
+    this.data = new Data(this, 'Data', {
+      removalPolicy: kept.removalPolicy,
+      deletionProtection: props.deletionProtection ?? true,
+    });
+    this.events = new Events(this, 'Events', {
+      busName: props.eventBusName ?? EVENT_BUS_NAME,
+      table: this.data.table,
+    });
+    this.hostLink = new HostLink(this, 'HostLink', {
+      ...kept,
+      manageApiGatewayLogRole: props.manageApiGatewayLogRole ?? true,
+    });
+    this.functions = this.#makeFunctions(props, assets, kept);
+    this.orchestration = new Orchestration(this, 'Orchestration', {
+      place: this.functions.lambda('place-container'),
+      dispatch: this.functions.lambda('dispatch-command'),
+      commit: this.functions.lambda('commit-operation'),
+      settle: this.functions.lambda('settle-operation'),
+      ...kept,
+    });
+    this.functions.complete(this.orchestration.arns);
+    if (props.oidc === undefined) this.cognito = this.#makeCognito(props, assets, kept);
+    this.api = this.#makeApi(props, kept);
+    this.#connect();
+    this.observability = new Observability(this, 'Observability', {
+      controlPlane: this,
+      alarmTopic: props.alarmTopic,
+      runbookUrl: props.runbookUrl ?? 'docs/runbook',
+    });
+    assets.dispose();
+  }
+
+  #makeFunctions(props: BulkheadControlPlaneProps, assets: FunctionAssets, kept: Kept): Functions {
+    return new Functions(this, 'Functions', {
+      assets,
+      data: this.data,
+      events: this.events,
+      hostLink: this.hostLink,
+      environment: {
+        table: this.data.table.tableName,
+        bus: this.events.bus.eventBusName,
+        webSocketUrl: this.hostLink.url,
+        tenantClaim: props.tenantClaim ?? DEFAULT_TENANT_CLAIM,
+        scopeClaim: props.scopeClaim ?? 'scope',
+        heartbeatSeconds: String(props.heartbeatSeconds ?? 60),
+        leaseSeconds: String(props.leaseSeconds ?? 180),
+        version: props.version,
+        logLevel: props.logLevel ?? 'info',
+      },
+      ...kept,
+    });
+  }
+
+  #makeCognito(props: BulkheadControlPlaneProps, assets: FunctionAssets, kept: Kept): CognitoIssuer {
+    const { defaultTenant = 'default', byClient = {} } = props.cognitoTenants ?? {};
+    const tenants: ClientTenants = { defaultTenant, byClient: { ...byClient } };
+    const trigger = new ControlPlaneFunction(this, {
+      functionName: TENANT_CLAIM_FUNCTION,
+      spec: TENANT_CLAIM_SPEC,
+      assetDirectory: assets.directoryOf(TENANT_CLAIM_FUNCTION),
+      environment: {
+        [TENANT_CLAIM_ENVIRONMENT.tenantClaim]: props.tenantClaim ?? DEFAULT_TENANT_CLAIM,
+        [TENANT_CLAIM_ENVIRONMENT.tenants]: JSON.stringify(tenants),
+      },
+      table: this.data.table,
+      bus: this.events.bus,
+      connectionsArn: this.hostLink.connectionsArn,
+      ...kept,
+    });
+    return new CognitoIssuer(this, 'Cognito', {
+      addTenantClaim: trigger.lambda,
+      removalPolicy: kept.removalPolicy,
+    });
+  }
+
+  #makeApi(props: BulkheadControlPlaneProps, kept: Kept): HttpApi {
+    const oidc = props.oidc ?? {
+      issuer: this.cognito?.issuer ?? '',
+      audience: this.cognito === undefined ? [] : [this.cognito.clientId],
+    };
+    const handlers = HTTP_FUNCTIONS.map((name) => [name, this.functions.lambda(name)]);
+    return new HttpApi(this, 'Api', {
+      ...oidc,
+      functions: Object.fromEntries(handlers) as Record<HttpFunction, IFunction>,
+      throttle: props.throttle ?? { ratePerSecond: 500, burst: 1000 },
+      ...kept,
+    });
+  }
+
+  #connect(): void {
+    this.hostLink.serve({
+      authorize: this.functions.lambda('authorize-host'),
+      connection: this.functions.lambda('host-connection'),
+      message: this.functions.lambda('host-message'),
+    });
+    this.events.connect(
+      {
+        processChanges: this.functions.lambda('process-changes'),
+        admitWaiting: this.functions.lambda('admit-waiting'),
+        settle: this.functions.lambda('settle-operation'),
+        sweep: this.functions.lambda('sweep'),
+      },
+      Object.values(this.orchestration.arns),
+    );
+  }
+}

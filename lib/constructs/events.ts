@@ -1,0 +1,167 @@
+import { Duration } from 'aws-cdk-lib';
+import type { Table } from 'aws-cdk-lib/aws-dynamodb';
+import { EventBus, Rule, Schedule } from 'aws-cdk-lib/aws-events';
+import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import {
+  EventInvokeConfig,
+  EventSourceMapping,
+  type IFunction,
+  StartingPosition,
+} from 'aws-cdk-lib/aws-lambda';
+import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { ENTITY_ATTRIBUTE } from '../../core/contract/deployment.ts';
+import { acknowledge } from './acknowledge.ts';
+
+export interface EventsProps {
+  readonly busName: string;
+  readonly table: Table;
+}
+
+export interface EventFunctions {
+  readonly processChanges: IFunction;
+  readonly admitWaiting: IFunction;
+  readonly settle: IFunction;
+  readonly sweep: IFunction;
+}
+
+/** What the outside world is told about; other items are the control plane's own affair. */
+const PUBLISHED_ENTITIES = ['container', 'operation', 'host', 'image'];
+
+const newImage = (entities: readonly string[]) => ({
+  eventName: ['INSERT', 'MODIFY'],
+  dynamodb: { NewImage: { [ENTITY_ATTRIBUTE]: { S: entities } } },
+});
+const removed = (entities: readonly string[]) => ({
+  eventName: ['REMOVE'],
+  dynamodb: { OldImage: { [ENTITY_ATTRIBUTE]: { S: entities } } },
+});
+
+/**
+ * What makes the control plane act without a request: the table's stream, the end of executions, the clock. And the
+ * bus on which it tells what happened.
+ *
+ * It is made in two steps, because functions need to be granted the bus, the stream and the queues before they can be
+ * called: the constructor makes those, {@link connect} the calls.
+ */
+export class Events extends Construct {
+  readonly bus: EventBus;
+  readonly changesDeadLetters: Queue;
+  readonly admissionDeadLetters: Queue;
+  readonly settlementDeadLetters: Queue;
+  readonly #table: Table;
+
+  constructor(scope: Construct, id: string, props: EventsProps) {
+    super(scope, id);
+    this.#table = props.table;
+    this.bus = new EventBus(this, 'Bus', {
+      eventBusName: props.busName,
+      description: 'What happens to containers, hosts, images and operations of Bulkhead',
+    });
+    this.changesDeadLetters = this.#deadLetterQueue('ChangesDeadLetters');
+    this.admissionDeadLetters = this.#deadLetterQueue('AdmissionDeadLetters');
+    this.settlementDeadLetters = this.#deadLetterQueue('SettlementDeadLetters');
+  }
+
+  get deadLetterQueues(): readonly Queue[] {
+    return [this.changesDeadLetters, this.admissionDeadLetters, this.settlementDeadLetters];
+  }
+
+  /** What a function needs in order to be fed from the stream, and to have what it can't take put into `queue`. */
+  streamStatements(queue: Queue): PolicyStatement[] {
+    return [
+      new PolicyStatement({
+        actions: ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'],
+        resources: [this.#table.tableStreamArn ?? ''],
+      }),
+      new PolicyStatement({ actions: ['dynamodb:ListStreams'], resources: ['*'] }),
+      this.sendStatement(queue),
+    ];
+  }
+
+  sendStatement(queue: Queue): PolicyStatement {
+    return new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] });
+  }
+
+  /** Has the functions called. Call once. */
+  connect(functions: EventFunctions, stateMachineArns: readonly string[]): void {
+    this.#feed('Changes', functions.processChanges, this.changesDeadLetters, [
+      newImage(PUBLISHED_ENTITIES),
+      removed(PUBLISHED_ENTITIES),
+    ]);
+    this.#feed('Admission', functions.admitWaiting, this.admissionDeadLetters, [newImage(['host'])]);
+    this.#settleEndedExecutions(functions.settle, stateMachineArns);
+    this.#sweepEveryMinute(functions.sweep);
+  }
+
+  #feed(id: string, handler: IFunction, deadLetters: Queue, filters: readonly object[]): void {
+    new EventSourceMapping(this, id, {
+      target: handler,
+      eventSourceArn: this.#table.tableStreamArn,
+      // Nothing that happened before the mapping was there, or while it was being made, is lost.
+      startingPosition: StartingPosition.TRIM_HORIZON,
+      batchSize: 100,
+      filters: filters.map((filter) => ({ pattern: JSON.stringify(filter) })),
+      reportBatchItemFailures: true,
+      bisectBatchOnError: true,
+      retryAttempts: 10,
+      maxRecordAge: Duration.hours(12),
+      onFailure: { bind: () => ({ destination: deadLetters.queueArn }) },
+    });
+  }
+
+  /** The machines settle their own failures; this is for those that could not: aborted, timed out, Settle failed. */
+  #settleEndedExecutions(settle: IFunction, stateMachineArns: readonly string[]): void {
+    new EventInvokeConfig(this, 'SettlementInvocations', {
+      function: settle,
+      retryAttempts: 2,
+      maxEventAge: Duration.hours(6),
+      onFailure: { bind: () => ({ destination: this.settlementDeadLetters.queueArn }) },
+    });
+    new Rule(this, 'ExecutionEnded', {
+      description: 'Executions that ended without success are settled',
+      eventPattern: {
+        source: ['aws.states'],
+        detailType: ['Step Functions Execution Status Change'],
+        detail: { status: ['ABORTED', 'TIMED_OUT', 'FAILED'], stateMachineArn: [...stateMachineArns] },
+      },
+      targets: [
+        new LambdaFunction(settle, {
+          deadLetterQueue: this.settlementDeadLetters,
+          maxEventAge: Duration.hours(6),
+          retryAttempts: 185,
+        }),
+      ],
+    });
+  }
+
+  #sweepEveryMinute(sweep: IFunction): void {
+    // The next minute's sweep makes good a lost one; two at once would do the same work twice.
+    new EventInvokeConfig(this, 'SweepInvocations', {
+      function: sweep,
+      retryAttempts: 0,
+      maxEventAge: Duration.minutes(1),
+    });
+    new Rule(this, 'EveryMinute', {
+      description: 'Silent hosts, lost pushes, overdue work',
+      schedule: Schedule.rate(Duration.minutes(1)),
+      targets: [
+        new LambdaFunction(sweep, {
+          maxEventAge: Duration.minutes(1),
+          retryAttempts: 0,
+        }),
+      ],
+    });
+  }
+
+  #deadLetterQueue(id: string): Queue {
+    const queue = new Queue(this, id, {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    acknowledge(queue, 'It is a dead-letter queue itself.', 'AwsSolutions-SQS3');
+    return queue;
+  }
+}

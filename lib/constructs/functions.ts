@@ -1,0 +1,117 @@
+import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { ENVIRONMENT, type StateMachineName } from '../../core/contract/deployment.ts';
+import type { FunctionAssets } from '../bundling/bundle-functions.ts';
+import { type EnvironmentKey, FUNCTION_NAMES, FUNCTION_SPECS, type FunctionName } from '../function-specs.ts';
+import { ControlPlaneFunction } from './control-plane-function.ts';
+import type { Data } from './data.ts';
+import type { Events } from './events.ts';
+import type { HostLink } from './host-link.ts';
+
+/** What the state machines call. */
+export const WORKFLOW_FUNCTIONS: readonly FunctionName[] = [
+  'place-container',
+  'dispatch-command',
+  'commit-operation',
+  'settle-operation',
+];
+
+export interface FunctionsProps {
+  readonly assets: FunctionAssets;
+  readonly data: Data;
+  readonly events: Events;
+  readonly hostLink: HostLink;
+  /** Values of the environment variables but that of the state machines. */
+  readonly environment: Readonly<Record<Exclude<EnvironmentKey, 'stateMachines'>, string>>;
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+}
+
+const COMMON_ENVIRONMENT: readonly EnvironmentKey[] = ['table', 'version', 'logLevel'];
+
+/**
+ * All functions, each as `FUNCTION_SPECS` has it. Made in two steps, since machines refer to functions that they call,
+ * and functions to machines that they start: the constructor makes what machines call, {@link complete} the rest.
+ */
+export class Functions extends Construct {
+  readonly #props: FunctionsProps;
+  readonly #made = new Map<FunctionName, ControlPlaneFunction>();
+
+  constructor(scope: Construct, id: string, props: FunctionsProps) {
+    super(scope, id);
+    this.#props = props;
+    for (const name of WORKFLOW_FUNCTIONS) this.#make(name);
+  }
+
+  /** Makes the functions that are not there yet, and grants all of them what they may do with the machines. Call once. */
+  complete(stateMachineArns: Readonly<Record<StateMachineName, string>>): void {
+    for (const name of FUNCTION_NAMES) {
+      if (!this.#made.has(name)) this.#make(name, stateMachineArns);
+      this.of(name).grantStateMachines(stateMachineArns);
+    }
+  }
+
+  of(name: FunctionName): ControlPlaneFunction {
+    const found = this.#made.get(name);
+    if (found === undefined) throw new RangeError(`The function ${name} has not been made yet.`);
+    return found;
+  }
+
+  lambda(name: FunctionName): IFunction {
+    return this.of(name).lambda;
+  }
+
+  #make(name: FunctionName, stateMachineArns?: Readonly<Record<StateMachineName, string>>): void {
+    const { assets, data, events, hostLink, logRetention, removalPolicy } = this.#props;
+    this.#made.set(
+      name,
+      new ControlPlaneFunction(this, {
+        functionName: name,
+        spec: FUNCTION_SPECS[name],
+        assetDirectory: assets.directoryOf(name),
+        environment: this.#environmentOf(name, stateMachineArns),
+        table: data.table,
+        bus: events.bus,
+        connectionsArn: hostLink.connectionsArn,
+        additionalStatements: this.#statementsOf(name),
+        logRetention,
+        removalPolicy,
+      }),
+    );
+  }
+
+  #statementsOf(name: FunctionName): PolicyStatement[] {
+    const { events } = this.#props;
+    switch (name) {
+      case 'process-changes':
+        return events.streamStatements(events.changesDeadLetters);
+      case 'admit-waiting':
+        return events.streamStatements(events.admissionDeadLetters);
+      case 'settle-operation':
+        return [events.sendStatement(events.settlementDeadLetters)];
+      default:
+        return [];
+    }
+  }
+
+  #environmentOf(
+    name: FunctionName,
+    stateMachineArns?: Readonly<Record<StateMachineName, string>>,
+  ): Record<string, string> {
+    const spec = FUNCTION_SPECS[name];
+    const environment: Record<string, string> = {};
+    for (const key of [...COMMON_ENVIRONMENT, ...spec.environment]) {
+      if (key !== 'stateMachines') environment[ENVIRONMENT[key]] = this.#props.environment[key];
+      else if (stateMachineArns !== undefined) {
+        const started = Object.fromEntries(
+          spec.starts.map((machine) => [machine, stateMachineArns[machine]]),
+        );
+        environment[ENVIRONMENT.stateMachines] = Stack.of(this).toJsonString(started);
+      }
+    }
+    return environment;
+  }
+}

@@ -1,0 +1,170 @@
+import { ArnFormat, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { CfnAccount } from 'aws-cdk-lib/aws-apigateway';
+import { CfnApi, CfnAuthorizer, CfnIntegration, CfnRoute, CfnStage } from 'aws-cdk-lib/aws-apigatewayv2';
+import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { CfnPermission, type IFunction } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { acknowledge } from './acknowledge.ts';
+
+const STAGE_NAME = 'v1';
+
+/** Nothing of the headers: `$connect` carries the host's signed token in one. */
+const ACCESS_LOG_FORMAT = JSON.stringify({
+  requestId: '$context.requestId',
+  eventType: '$context.eventType',
+  routeKey: '$context.routeKey',
+  connectionId: '$context.connectionId',
+  status: '$context.status',
+  error: '$context.error.message',
+  integrationError: '$context.integrationErrorMessage',
+  integrationLatency: '$context.integrationLatency',
+  requestTime: '$context.requestTime',
+});
+
+export interface HostLinkProps {
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+  /** Whether to give API Gateway, for the whole account and Region, a role with which it writes logs. */
+  readonly manageApiGatewayLogRole: boolean;
+}
+
+export interface HostLinkFunctions {
+  /** Authorizer of `$connect`. */
+  readonly authorize: IFunction;
+  /** `$connect` and `$disconnect`. */
+  readonly connection: IFunction;
+  /** Every message. */
+  readonly message: IFunction;
+}
+
+/**
+ * The WebSocket API to which agents dial out. It is made in two steps, because functions that push to hosts need its
+ * URL before those that serve it exist: the constructor makes the API and its stage, {@link serve} the routes.
+ */
+export class HostLink extends Construct {
+  readonly api: CfnApi;
+  readonly stage: CfnStage;
+  /** `wss://…/v1`. */
+  readonly url: string;
+  /** What `execute-api:ManageConnections` is granted on in order to post to any connection of the stage. */
+  readonly connectionsArn: string;
+
+  constructor(scope: Construct, id: string, props: HostLinkProps) {
+    super(scope, id);
+    this.api = new CfnApi(this, 'Api', {
+      name: `${this.node.path.replaceAll('/', '-')}`,
+      description: 'Agents of hosts',
+      protocolType: 'WEBSOCKET',
+      // All messages go to $default; API Gateway wants an expression all the same.
+      routeSelectionExpression: '$request.body.type',
+    });
+    const logs = new LogGroup(this, 'AccessLogs', {
+      retention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    this.stage = new CfnStage(this, 'Stage', {
+      apiId: this.api.ref,
+      stageName: STAGE_NAME,
+      autoDeploy: true,
+      accessLogSettings: { destinationArn: logs.logGroupArn, format: ACCESS_LOG_FORMAT },
+      defaultRouteSettings: {
+        dataTraceEnabled: false,
+        detailedMetricsEnabled: true,
+        loggingLevel: 'ERROR',
+        // A storm of reconnections is spread by the agents' jitter; this is the dam behind it.
+        throttlingBurstLimit: 1000,
+        throttlingRateLimit: 500,
+      },
+    });
+    if (props.manageApiGatewayLogRole) this.#makeLogRole();
+    this.url = Fn.join('', [this.api.attrApiEndpoint, '/', STAGE_NAME]);
+    this.connectionsArn = this.#executeApiArn(`${STAGE_NAME}/POST/@connections/*`);
+  }
+
+  /** Makes the routes. Call once. */
+  serve(functions: HostLinkFunctions): void {
+    const authorizer = new CfnAuthorizer(this, 'Authorizer', {
+      apiId: this.api.ref,
+      name: 'host',
+      authorizerType: 'REQUEST',
+      authorizerUri: this.#invocationUri(functions.authorize),
+      identitySource: ['route.request.header.Authorization'],
+    });
+    this.#permit('AuthorizerPermission', functions.authorize, `authorizers/${authorizer.ref}`);
+    const connection = this.#integrate('Connection', functions.connection);
+    this.#permit('ConnectPermission', functions.connection, `${STAGE_NAME}/$connect`);
+    this.#permit('DisconnectPermission', functions.connection, `${STAGE_NAME}/$disconnect`);
+    const message = this.#integrate('Message', functions.message);
+    this.#permit('MessagePermission', functions.message, `${STAGE_NAME}/$default`);
+    const reason =
+      'A WebSocket API authorizes at $connect, and nowhere else: it has no such setting for other routes.';
+    this.#route('Connect', '$connect', connection, authorizer);
+    acknowledge(this.#route('Disconnect', '$disconnect', connection), reason, 'AwsSolutions-APIG4');
+    acknowledge(this.#route('Default', '$default', message), reason, 'AwsSolutions-APIG4');
+  }
+
+  #route(id: string, routeKey: string, integration: CfnIntegration, authorizer?: CfnAuthorizer): CfnRoute {
+    return new CfnRoute(this, id, {
+      apiId: this.api.ref,
+      routeKey,
+      target: Fn.join('/', ['integrations', integration.ref]),
+      ...(authorizer === undefined
+        ? { authorizationType: 'NONE' }
+        : { authorizationType: 'CUSTOM', authorizerId: authorizer.ref }),
+    });
+  }
+
+  #integrate(id: string, handler: IFunction): CfnIntegration {
+    return new CfnIntegration(this, `${id}Integration`, {
+      apiId: this.api.ref,
+      integrationType: 'AWS_PROXY',
+      integrationUri: this.#invocationUri(handler),
+    });
+  }
+
+  #permit(id: string, handler: IFunction, source: string): void {
+    new CfnPermission(this, id, {
+      action: 'lambda:InvokeFunction',
+      functionName: handler.functionArn,
+      principal: 'apigateway.amazonaws.com',
+      sourceArn: this.#executeApiArn(source),
+    });
+  }
+
+  #executeApiArn(path: string): string {
+    return Stack.of(this).formatArn({
+      service: 'execute-api',
+      resource: this.api.ref,
+      resourceName: path,
+      arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+    });
+  }
+
+  #invocationUri(handler: IFunction): string {
+    const { partition, region } = Stack.of(this);
+    return `arn:${partition}:apigateway:${region}:lambda:path/2015-03-31/functions/${handler.functionArn}/invocations`;
+  }
+
+  /**
+   * A WebSocket stage with logs can't be made before the account has such a role. The setting is one for the account
+   * and Region, shared with every other API there: so it stays when the stack goes.
+   */
+  #makeLogRole(): void {
+    const role = new Role(this, 'ApiGatewayLogRole', {
+      assumedBy: new ServicePrincipal('apigateway.amazonaws.com'),
+      managedPolicies: [
+        ManagedPolicy.fromAwsManagedPolicyName('service-role/AmazonAPIGatewayPushToCloudWatchLogs'),
+      ],
+    });
+    role.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    acknowledge(
+      role,
+      'The role serves every API of the account and Region, so it is the one that AWS defines for that.',
+      'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]',
+    );
+    const account = new CfnAccount(this, 'ApiGatewayAccount', { cloudWatchRoleArn: role.roleArn });
+    account.applyRemovalPolicy(RemovalPolicy.RETAIN);
+    this.stage.addResourceDependency(account);
+  }
+}

@@ -1,0 +1,128 @@
+import { ArnFormat, Fn, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { CfnApi, CfnAuthorizer, CfnIntegration, CfnRoute, CfnStage } from 'aws-cdk-lib/aws-apigatewayv2';
+import { CfnPermission, type IFunction } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { HTTP_FUNCTIONS, type HttpFunction, ROUTES, type Route } from '../../core/contract/http/routes.ts';
+import { acknowledge } from './acknowledge.ts';
+
+/** Who is called and what came of it; no header, no token, no query string (which may hold a cursor). */
+const ACCESS_LOG_FORMAT = JSON.stringify({
+  requestId: '$context.requestId',
+  requestTime: '$context.requestTime',
+  sourceIp: '$context.identity.sourceIp',
+  routeKey: '$context.routeKey',
+  status: '$context.status',
+  responseLength: '$context.responseLength',
+  responseLatency: '$context.responseLatency',
+  integrationLatency: '$context.integrationLatency',
+  integrationError: '$context.integrationErrorMessage',
+  authorizerError: '$context.authorizer.error',
+  error: '$context.error.message',
+});
+
+/** Just below what API Gateway allows, so that a slow function is cut off with its own answer where it has one. */
+const INTEGRATION_TIMEOUT_MS = 29_500;
+
+export interface HttpApiProps {
+  /** Of the tokens: an OIDC issuer's URL, and the audiences (or Cognito client ids) that are accepted. */
+  readonly issuer: string;
+  readonly audience: readonly string[];
+  readonly functions: Readonly<Record<HttpFunction, IFunction>>;
+  readonly throttle: { readonly ratePerSecond: number; readonly burst: number };
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+}
+
+const pascal = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/**
+ * The HTTPS API: each of `ROUTES`, with one integration and one permission a function.
+ *
+ * Routes have no authorization scopes: the functions check those, and answer as a problem in JSON, which API Gateway
+ * can't.
+ */
+export class HttpApi extends Construct {
+  readonly api: CfnApi;
+  /** `https://…`, without a slash at its end. */
+  readonly url: string;
+
+  constructor(scope: Construct, id: string, props: HttpApiProps) {
+    super(scope, id);
+    this.api = new CfnApi(this, 'Api', {
+      name: this.node.path.replaceAll('/', '-'),
+      description: 'Bulkhead, version 1',
+      protocolType: 'HTTP',
+    });
+    this.url = this.api.attrApiEndpoint;
+    const authorizer = new CfnAuthorizer(this, 'Authorizer', {
+      apiId: this.api.ref,
+      name: 'oidc',
+      authorizerType: 'JWT',
+      identitySource: ['$request.header.Authorization'],
+      jwtConfiguration: { issuer: props.issuer, audience: [...props.audience] },
+    });
+    const targets = Object.fromEntries(
+      HTTP_FUNCTIONS.map((name) => [name, this.#integrate(name, props.functions[name])]),
+    ) as Record<HttpFunction, string>;
+    for (const route of ROUTES) this.#route(route, targets[route.function], authorizer);
+    this.#stage(props);
+  }
+
+  #integrate(name: HttpFunction, handler: IFunction): string {
+    const integration = new CfnIntegration(this, `${name}-integration`, {
+      apiId: this.api.ref,
+      integrationType: 'AWS_PROXY',
+      integrationUri: handler.functionArn,
+      payloadFormatVersion: '2.0',
+      timeoutInMillis: INTEGRATION_TIMEOUT_MS,
+    });
+    new CfnPermission(this, `${name}-permission`, {
+      action: 'lambda:InvokeFunction',
+      functionName: handler.functionArn,
+      principal: 'apigateway.amazonaws.com',
+      sourceArn: Stack.of(this).formatArn({
+        service: 'execute-api',
+        resource: this.api.ref,
+        resourceName: '*/*/*',
+        arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
+      }),
+    });
+    return Fn.join('/', ['integrations', integration.ref]);
+  }
+
+  #route(route: Route, target: string, authorizer: CfnAuthorizer): void {
+    const open = route.scope === null;
+    const resource = new CfnRoute(this, pascal(route.operationId), {
+      apiId: this.api.ref,
+      routeKey: `${route.method} ${route.path}`,
+      operationName: route.operationId,
+      target,
+      ...(open ? { authorizationType: 'NONE' } : { authorizationType: 'JWT', authorizerId: authorizer.ref }),
+    });
+    if (!open) return;
+    acknowledge(
+      resource,
+      `${route.operationId} is for callers without a token: what it gives is public, or the body itself proves who calls.`,
+      'AwsSolutions-APIG4',
+    );
+  }
+
+  #stage(props: HttpApiProps): void {
+    const logs = new LogGroup(this, 'AccessLogs', {
+      retention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    new CfnStage(this, 'Stage', {
+      apiId: this.api.ref,
+      stageName: '$default',
+      autoDeploy: true,
+      accessLogSettings: { destinationArn: logs.logGroupArn, format: ACCESS_LOG_FORMAT },
+      defaultRouteSettings: {
+        detailedMetricsEnabled: true,
+        throttlingRateLimit: props.throttle.ratePerSecond,
+        throttlingBurstLimit: props.throttle.burst,
+      },
+    });
+  }
+}

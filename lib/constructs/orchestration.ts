@@ -1,0 +1,111 @@
+import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IFunction } from 'aws-cdk-lib/aws-lambda';
+import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { CfnStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
+import { Construct } from 'constructs';
+import type { StateMachineName } from '../../core/contract/deployment.ts';
+import { MACHINE_SPECS } from '../state-machines/index.ts';
+import { buildDefinition, type MachineSpec } from '../state-machines/machine.ts';
+import { acknowledge } from './acknowledge.ts';
+
+export interface OrchestrationProps {
+  readonly place: IFunction;
+  readonly dispatch: IFunction;
+  readonly commit: IFunction;
+  readonly settle: IFunction;
+  readonly logRetention: RetentionDays;
+  readonly removalPolicy: RemovalPolicy;
+}
+
+/** Step Functions writes its logs through log delivery, whose actions have no resource type. */
+const LOG_DELIVERY = [
+  'logs:CreateLogDelivery',
+  'logs:GetLogDelivery',
+  'logs:UpdateLogDelivery',
+  'logs:DeleteLogDelivery',
+  'logs:ListLogDeliveries',
+  'logs:PutResourcePolicy',
+  'logs:DescribeResourcePolicies',
+  'logs:DescribeLogGroups',
+];
+const TRACES = [
+  'xray:PutTraceSegments',
+  'xray:PutTelemetryRecords',
+  'xray:GetSamplingRules',
+  'xray:GetSamplingTargets',
+];
+
+/** The workflows: a Standard state machine each, with a role of its own that may call its functions. */
+export class Orchestration extends Construct {
+  readonly machines: Readonly<Record<StateMachineName, CfnStateMachine>>;
+  readonly arns: Readonly<Record<StateMachineName, string>>;
+
+  constructor(scope: Construct, id: string, props: OrchestrationProps) {
+    super(scope, id);
+    const logs = new LogGroup(this, 'Logs', {
+      retention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
+    const machines: Partial<Record<StateMachineName, CfnStateMachine>> = {};
+    for (const spec of MACHINE_SPECS) machines[spec.name] = this.#makeMachine(spec, props, logs);
+    this.machines = machines as Record<StateMachineName, CfnStateMachine>;
+    this.arns = Object.fromEntries(
+      Object.entries(this.machines).map(([name, machine]) => [name, machine.ref]),
+    ) as Record<StateMachineName, string>;
+  }
+
+  #makeMachine(spec: MachineSpec, props: OrchestrationProps, logs: LogGroup): CfnStateMachine {
+    const machine = new Construct(this, spec.name);
+    const places = spec.steps.length > 1;
+    const called = [props.dispatch, props.commit, props.settle, ...(places ? [props.place] : [])];
+    const role = new Role(machine, 'Role', {
+      assumedBy: new ServicePrincipal('states.amazonaws.com'),
+      inlinePolicies: {
+        grants: new PolicyDocument({
+          statements: [
+            new PolicyStatement({
+              actions: ['lambda:InvokeFunction'],
+              resources: called.map((one) => one.functionArn),
+            }),
+            new PolicyStatement({ actions: [...LOG_DELIVERY, ...TRACES], resources: ['*'] }),
+          ],
+        }),
+      },
+    });
+    acknowledge(
+      role,
+      'Log delivery and X-Ray have no resource types: IAM takes only * for them.',
+      'AwsSolutions-IAM5[Resource::*]',
+    );
+    const stack = Stack.of(this);
+    const definition = buildDefinition(
+      spec,
+      {
+        place: props.place.functionArn,
+        dispatch: props.dispatch.functionArn,
+        commit: props.commit.functionArn,
+        settle: props.settle.functionArn,
+      },
+      stack.partition,
+    );
+    const resource = new CfnStateMachine(machine, 'StateMachine', {
+      stateMachineType: 'STANDARD',
+      roleArn: role.roleArn,
+      definitionString: stack.toJsonString(definition),
+      tracingConfiguration: { enabled: true },
+      loggingConfiguration: {
+        // The history of an execution is kept for 90 days anyway, and may hold task tokens: no data here.
+        level: 'ERROR',
+        includeExecutionData: false,
+        destinations: [{ cloudWatchLogsLogGroup: { logGroupArn: logs.logGroupArn } }],
+      },
+    });
+    acknowledge(
+      resource,
+      'Step Functions keeps the whole history of each execution for 90 days; logging it all again doubles its cost.',
+      'AwsSolutions-SF1',
+    );
+    return resource;
+  }
+}

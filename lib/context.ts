@@ -1,0 +1,84 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import type { Node } from 'constructs';
+import * as z from 'zod/mini';
+import type { BulkheadControlPlaneProps } from './constructs/control-plane.ts';
+import { SynthesisError } from './errors.ts';
+
+const text = z.string().check(z.minLength(1));
+const seconds = z.coerce.number().check(z.int(), z.positive());
+/** The command line gives text, `cdk.json` and a caller in process what they like. */
+const flag = z.pipe(
+  z.union([z.boolean(), z.enum(['true', 'false'])]),
+  z.transform((value) => String(value) === 'true'),
+);
+const json = z.pipe(
+  z.union([z.string(), z.record(z.string(), z.string())]),
+  z.transform((value): unknown => (typeof value === 'string' ? JSON.parse(value) : value)),
+);
+
+/** What `cdk deploy --context key=value` can say. */
+const CONTEXT = {
+  /** URL of an OIDC issuer. @default a Cognito user pool is made */
+  oidcIssuer: z.optional(text),
+  /** Accepted audiences, separated by commas. Needed with `oidcIssuer`. */
+  oidcAudience: z.optional(text),
+  /** Claims of a token that name the tenant and the scopes. */
+  tenantClaim: z.optional(text),
+  scopeClaim: z.optional(text),
+  /** Tenant of the user pool's clients, where `cognitoTenants` doesn't say. */
+  cognitoDefaultTenant: z.optional(text),
+  /** JSON object: client id → tenant. */
+  cognitoTenants: z.optional(z.pipe(json, z.record(z.string(), z.string()))),
+  heartbeatSeconds: z.optional(seconds),
+  leaseSeconds: z.optional(seconds),
+  /** `false` for a stack that is to be thrown away with all that it holds. */
+  deletionProtection: z.optional(flag),
+  /** `false` where the account has a role with which API Gateway writes logs. */
+  manageApiGatewayLogRole: z.optional(flag),
+  runbookUrl: z.optional(text),
+  logLevel: z.optional(z.enum(['debug', 'info', 'warn', 'error'])),
+} as const;
+const ContextSchema = z.object(CONTEXT);
+type Context = z.output<typeof ContextSchema>;
+
+const oidcOf = ({ oidcIssuer, oidcAudience }: Context) => {
+  if (oidcIssuer === undefined && oidcAudience === undefined) return undefined;
+  if (oidcIssuer === undefined || oidcAudience === undefined) {
+    throw new SynthesisError('Context oidcIssuer and oidcAudience belong together: give both or neither.');
+  }
+  return { issuer: oidcIssuer, audience: oidcAudience.split(',').map((one) => one.trim()) };
+};
+
+/**
+ * The properties of the control plane that the CDK context holds.
+ *
+ * @throws SynthesisError naming the key that is wrong
+ */
+export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
+  const given = Object.fromEntries(
+    Object.keys(CONTEXT).map((key) => [key, node.tryGetContext(key) ?? undefined]),
+  );
+  const parsed = parse(given);
+  const protect = parsed.deletionProtection ?? true;
+  return {
+    oidc: oidcOf(parsed),
+    cognitoTenants: { defaultTenant: parsed.cognitoDefaultTenant, byClient: parsed.cognitoTenants },
+    tenantClaim: parsed.tenantClaim,
+    scopeClaim: parsed.scopeClaim,
+    heartbeatSeconds: parsed.heartbeatSeconds,
+    leaseSeconds: parsed.leaseSeconds,
+    deletionProtection: protect,
+    removalPolicy: protect ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+    manageApiGatewayLogRole: parsed.manageApiGatewayLogRole,
+    runbookUrl: parsed.runbookUrl,
+    logLevel: parsed.logLevel,
+  };
+};
+
+const parse = (given: Readonly<Record<string, unknown>>): Context => {
+  try {
+    return ContextSchema.parse(given);
+  } catch (cause) {
+    throw new SynthesisError(`The CDK context is not as it should be: ${String(cause)}`, { cause });
+  }
+};

@@ -1,0 +1,195 @@
+import type { ENVIRONMENT, InternalFunction, StateMachineName, TABLE } from '../core/contract/deployment.ts';
+import { STATE_MACHINES } from '../core/contract/deployment.ts';
+import type { HttpFunction } from '../core/contract/http/routes.ts';
+
+/**
+ * What each Lambda function may do, and needs to do it. This table is the whole of the functions' permissions:
+ * the role of a function holds what stands here, the right to write to its own log group, and traces.
+ *
+ * A transaction needs no right of its own: each of its parts is checked as the single action would be.
+ */
+export type TableAction =
+  | 'GetItem'
+  | 'BatchGetItem'
+  | 'Query'
+  | 'PutItem'
+  | 'UpdateItem'
+  | 'DeleteItem'
+  | 'ConditionCheckItem';
+
+export type TableIndex = (typeof TABLE.indexes)[number];
+export type FunctionName = HttpFunction | InternalFunction;
+export type EnvironmentKey = keyof typeof ENVIRONMENT;
+export type TaskAnswer = 'SendTaskSuccess' | 'SendTaskFailure' | 'SendTaskHeartbeat';
+
+export interface FunctionSpec {
+  readonly description: string;
+  /** Behind the HTTP API at most 29: the API answers 503 in its own words after 30. */
+  readonly timeoutSeconds: number;
+  /** Also sets the share of a processor. */
+  readonly memoryMB: number;
+  /** Beside those that every function has: the table's name, the version and the log level. */
+  readonly environment: readonly EnvironmentKey[];
+  readonly table: readonly TableAction[];
+  /** Indexes that the function queries; `Query` on the table itself is in `table`. */
+  readonly indexes: readonly TableIndex[];
+  /** State machines of which it starts executions. */
+  readonly starts: readonly StateMachineName[];
+  /** How it may answer a task that waits for a token. */
+  readonly answersTasks: readonly TaskAnswer[];
+  /** Posts to connections of the agents' WebSocket API. */
+  readonly pushesToHosts: boolean;
+  /** Puts events on the bus. */
+  readonly publishesEvents: boolean;
+}
+
+const spec = (description: string, given: Partial<Omit<FunctionSpec, 'description'>>): FunctionSpec => ({
+  description,
+  timeoutSeconds: 30,
+  memoryMB: 256,
+  environment: [],
+  table: [],
+  indexes: [],
+  starts: [],
+  answersTasks: [],
+  pushesToHosts: false,
+  publishesEvents: false,
+  ...given,
+});
+
+const httpSpec = (description: string, given: Partial<Omit<FunctionSpec, 'description'>>): FunctionSpec =>
+  spec(description, {
+    timeoutSeconds: 15,
+    ...given,
+    environment: ['tenantClaim', 'scopeClaim', ...(given.environment ?? [])],
+  });
+
+const ALL_INDEXES = ['gsi1', 'gsi2', 'gsi3', 'gsi4'] as const;
+const READ = ['GetItem', 'BatchGetItem', 'Query'] as const;
+const WRITE = ['PutItem', 'UpdateItem', 'ConditionCheckItem'] as const;
+
+/** Above the 25 s that a caller may ask to wait, below the API's own limit. */
+const LONG_POLL_SECONDS = 29;
+
+const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
+  'create-container': httpSpec('Accept a new container', {
+    table: [...READ, ...WRITE],
+    indexes: ['gsi1', 'gsi2'],
+    starts: ['prepare', 'provision-process', 'provision-utility-vm'],
+    environment: ['stateMachines', 'heartbeatSeconds', 'leaseSeconds'],
+  }),
+  'read-containers': httpSpec('Read and list containers', {
+    // The key that signs cursors is made by the first function that pages.
+    table: [...READ, 'PutItem'],
+    indexes: ALL_INDEXES,
+  }),
+  'update-container': httpSpec('Change a container', { table: ['GetItem', ...WRITE] }),
+  'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
+    table: [...READ, ...WRITE],
+    indexes: ['gsi1', 'gsi2'],
+    starts: ['prepare', 'provision-process', 'provision-utility-vm', 'stop', 'restart', 'remove'],
+    environment: ['stateMachines', 'heartbeatSeconds', 'leaseSeconds'],
+  }),
+  'list-processes': httpSpec('Ask a host for processes', {
+    timeoutSeconds: LONG_POLL_SECONDS,
+    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    pushesToHosts: true,
+    environment: ['webSocketUrl'],
+  }),
+  'compute-processes': httpSpec('Read and list compute processes', {
+    table: ['GetItem', 'Query', 'PutItem'],
+    indexes: ALL_INDEXES,
+  }),
+  hosts: httpSpec('Read, change, drain and forget hosts', {
+    table: [...READ, ...WRITE, 'DeleteItem'],
+    indexes: ALL_INDEXES,
+    pushesToHosts: true,
+    environment: ['webSocketUrl', 'leaseSeconds'],
+  }),
+  'host-enrollment': httpSpec('Make enrolment tokens, enrol hosts', {
+    table: ['GetItem', ...WRITE, 'DeleteItem'],
+    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+  }),
+  images: httpSpec('Read, import and remove images', {
+    table: [...READ, ...WRITE, 'DeleteItem'],
+    indexes: ALL_INDEXES,
+    starts: ['import-image'],
+    pushesToHosts: true,
+    environment: ['stateMachines', 'webSocketUrl'],
+  }),
+  operations: httpSpec('Read, await and cancel operations', {
+    timeoutSeconds: LONG_POLL_SECONDS,
+    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem'],
+    indexes: ALL_INDEXES,
+    answersTasks: ['SendTaskFailure'],
+  }),
+  events: httpSpec('List events', { table: ['GetItem', 'Query', 'PutItem'], indexes: ALL_INDEXES }),
+  meta: httpSpec('Health, version, OpenAPI document', { table: ['GetItem'] }),
+};
+
+const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
+  'place-container': spec('Reserve room on a host', {
+    table: [...READ, ...WRITE],
+    indexes: ['gsi2', 'gsi3'],
+    answersTasks: ['SendTaskSuccess'],
+    environment: ['leaseSeconds'],
+  }),
+  'dispatch-command': spec('Record a command and wake its host', {
+    table: ['GetItem', ...WRITE],
+    answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
+    pushesToHosts: true,
+    environment: ['webSocketUrl'],
+  }),
+  'commit-operation': spec('End an operation that succeeded', {
+    table: ['GetItem', 'Query', ...WRITE, 'DeleteItem'],
+  }),
+  'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
+    table: ['GetItem', 'Query', ...WRITE, 'DeleteItem'],
+    pushesToHosts: true,
+    environment: ['webSocketUrl'],
+  }),
+  'authorize-host': spec('Verify the signed token of a connecting host', {
+    timeoutSeconds: 10,
+    table: ['GetItem'],
+  }),
+  'host-connection': spec('Record that a host connected or went', {
+    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
+    environment: ['heartbeatSeconds', 'leaseSeconds'],
+  }),
+  'host-message': spec('Take what a host says: heartbeats, results, states', {
+    table: [...READ, ...WRITE, 'DeleteItem'],
+    indexes: ALL_INDEXES,
+    answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
+    pushesToHosts: true,
+    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+  }),
+  'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
+    table: ['GetItem', 'PutItem'],
+    starts: STATE_MACHINES,
+    publishesEvents: true,
+    environment: ['bus', 'stateMachines'],
+  }),
+  'admit-waiting': spec('Give room that became free to operations that wait for it', {
+    table: [...READ, ...WRITE],
+    indexes: ['gsi2', 'gsi3'],
+    answersTasks: ['SendTaskSuccess'],
+    environment: ['leaseSeconds'],
+  }),
+  sweep: spec('Once a minute: silent hosts, lost pushes, overdue work', {
+    table: [...READ, ...WRITE],
+    indexes: ALL_INDEXES,
+    answersTasks: ['SendTaskSuccess', 'SendTaskHeartbeat'],
+    pushesToHosts: true,
+    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+  }),
+};
+
+export const FUNCTION_SPECS: Readonly<Record<FunctionName, FunctionSpec>> = {
+  ...HTTP_SPECS,
+  ...INTERNAL_SPECS,
+};
+
+/** The trigger that sets the tenant claim, where the stack makes its own user pool. */
+export const TENANT_CLAIM_SPEC = spec('Set the tenant claim in tokens of machines', { timeoutSeconds: 5 });
+
+export const FUNCTION_NAMES = Object.keys(FUNCTION_SPECS) as FunctionName[];

@@ -1,0 +1,220 @@
+import { STEPS, type StateMachineName, TIMES } from '../../core/contract/deployment.ts';
+import {
+  FUNCTION_FAILED,
+  LAMBDA_FAILED,
+  NEVER_RETRIED,
+  PLACEMENT_WAITS,
+  type Retrier,
+} from './retry-policies.ts';
+
+/**
+ * The workflows are one shape: steps in a row, the last of which commits, and one way back.
+ *
+ *     Place ─► command … command ─► Commit          success: each step is one transition
+ *       │            │          │       │
+ *       │            └────┬─────┴───────┘  any error
+ *       │                 ▼
+ *       │               Undo ───► Settle ─► Failed   machines with something to undo
+ *       └──────────────────────────┘
+ *
+ * - Every state takes and gives `WorkflowInput`; on the way back also `failure`, and then `undone`. No other data
+ *   passes between states: the truth is in the table.
+ * - Place and the commands wait for a task token. The host, the sweeper or whoever frees room answers it.
+ * - The steps' time limits are what is left until the operation's deadline, counted from the start of the execution.
+ *   So Undo always has its whole time before the execution's own limit.
+ * - What still ends without Settle (aborted, timed out, Settle itself failed) is settled by the rule on Step
+ *   Functions' status changes, which calls the same function.
+ */
+export interface MachineSpec {
+  readonly name: StateMachineName;
+  readonly comment: string;
+  /** In order, without Commit. */
+  readonly steps: readonly string[];
+  /** Whether a step that fails may leave something half made on a host. */
+  readonly undo: boolean;
+}
+
+/** ARNs of the functions that the machines call. */
+export interface MachineFunctions {
+  readonly place: string;
+  readonly dispatch: string;
+  readonly commit: string;
+  readonly settle: string;
+}
+
+export interface State {
+  readonly Type: 'Task' | 'Fail';
+  readonly Next?: string;
+  readonly End?: boolean;
+  readonly [field: string]: unknown;
+}
+
+export interface Definition {
+  readonly Comment: string;
+  readonly QueryLanguage: 'JSONata';
+  readonly StartAt: string;
+  readonly TimeoutSeconds: number;
+  readonly States: Readonly<Record<string, State>>;
+}
+
+const FAILED = 'Failed';
+/** For a function that answers at once: above its own time limit. */
+const FUNCTION_SECONDS = 60;
+/** Retries of Settle included: see `retry-policies.ts`. */
+const SETTLE_SECONDS = 5 * 60;
+const EXECUTION_SECONDS = TIMES.operationDeadlineSeconds + TIMES.undoSeconds + SETTLE_SECONDS;
+
+const expression = (jsonata: string) => `{% ${jsonata} %}`;
+
+/** Seconds until the deadline. At least 2, because a heartbeat must be shorter than the time limit. */
+const SECONDS_LEFT =
+  `$max([2, ${TIMES.operationDeadlineSeconds} - ` +
+  '$floor(($millis() - $toMillis($states.context.Execution.StartTime)) / 1000)])';
+const waiting = (heartbeatSeconds: number) => ({
+  TimeoutSeconds: expression(SECONDS_LEFT),
+  HeartbeatSeconds: expression(`$min([${heartbeatSeconds}, ${SECONDS_LEFT} - 1])`),
+});
+
+const IDS = {
+  tenant: expression('$states.input.tenant'),
+  operationId: expression('$states.input.operationId'),
+  containerId: expression('$states.input.containerId'),
+  epoch: expression('$states.input.epoch'),
+};
+const FAILURE_INPUT = { failure: expression('$states.input.failure') };
+/** Step Functions may leave out the cause, and an expression without a value is an error of its own. */
+const FAILURE_OF_ERROR = {
+  error: expression('$states.errorOutput.Error'),
+  cause: expression("$exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : ''"),
+};
+
+interface Call {
+  readonly function: string;
+  readonly step: string;
+  readonly retry: readonly Retrier[];
+  readonly payload?: Readonly<Record<string, unknown>>;
+}
+
+const callAndWait = (partition: string, call: Call) => ({
+  Type: 'Task' as const,
+  Resource: `arn:${partition}:states:::lambda:invoke.waitForTaskToken`,
+  Arguments: {
+    FunctionName: call.function,
+    Payload: {
+      ...IDS,
+      step: call.step,
+      taskToken: expression('$states.context.Task.Token'),
+      ...call.payload,
+    },
+  },
+  Retry: call.retry,
+});
+
+const callOnce = (partition: string, call: Call) => ({
+  Type: 'Task' as const,
+  Resource: `arn:${partition}:states:::lambda:invoke`,
+  Arguments: { FunctionName: call.function, Payload: { ...IDS, step: call.step, ...call.payload } },
+  TimeoutSeconds: FUNCTION_SECONDS,
+  Retry: call.retry,
+});
+
+/** The way back, from a state whose failure is not known yet. */
+const catching = (next: string, undone?: boolean) => ({
+  Catch: [
+    {
+      ErrorEquals: ['States.ALL'],
+      Output: { ...IDS, failure: FAILURE_OF_ERROR, ...(undone === undefined ? {} : { undone }) },
+      Next: next,
+    },
+  ],
+});
+
+const wayBack = (spec: MachineSpec, functions: MachineFunctions, partition: string) => {
+  const settle = {
+    ...callOnce(partition, {
+      function: functions.settle,
+      step: STEPS.settle,
+      retry: [LAMBDA_FAILED, FUNCTION_FAILED],
+      payload: { ...FAILURE_INPUT, undone: expression('$states.input.undone') },
+    }),
+    Output: { ...IDS, ...FAILURE_INPUT },
+    Next: FAILED,
+  };
+  const undo = {
+    ...callAndWait(partition, {
+      function: functions.dispatch,
+      step: STEPS.undo,
+      retry: [NEVER_RETRIED, LAMBDA_FAILED],
+      payload: FAILURE_INPUT,
+    }),
+    TimeoutSeconds: TIMES.undoSeconds,
+    HeartbeatSeconds: TIMES.undoSeconds - 1,
+    Output: { ...IDS, ...FAILURE_INPUT, undone: true },
+    // The first failure is the one to report; that the way back failed too is what `undone` says.
+    Catch: [
+      {
+        ErrorEquals: ['States.ALL'],
+        Output: { ...IDS, ...FAILURE_INPUT, undone: false },
+        Next: STEPS.settle,
+      },
+    ],
+    Next: STEPS.settle,
+  };
+  const failed: State = {
+    Type: 'Fail',
+    Error: expression('$states.input.failure.error'),
+    Cause: expression('$states.input.failure.cause'),
+  };
+  return { ...(spec.undo ? { [STEPS.undo]: undo } : {}), [STEPS.settle]: settle, [FAILED]: failed };
+};
+
+/**
+ * @param functions ARNs (or tokens).
+ * @param partition of the ARNs of Step Functions' integrations, such as `aws`.
+ */
+export const buildDefinition = (
+  spec: MachineSpec,
+  functions: MachineFunctions,
+  partition: string,
+): Definition => {
+  const states: Record<string, State> = {};
+  const back = spec.undo ? catching(STEPS.undo) : catching(STEPS.settle, false);
+  for (const [index, step] of spec.steps.entries()) {
+    const onward = { Output: IDS, Next: spec.steps[index + 1] ?? STEPS.commit };
+    if (step === STEPS.place) {
+      const retry = [NEVER_RETRIED, PLACEMENT_WAITS, LAMBDA_FAILED];
+      states[step] = {
+        ...callAndWait(partition, { function: functions.place, step, retry }),
+        ...waiting(TIMES.placementRetrySeconds),
+        // No host has been told anything yet: there is nothing to undo.
+        ...catching(STEPS.settle, true),
+        ...onward,
+      };
+    } else {
+      const retry = [NEVER_RETRIED, LAMBDA_FAILED];
+      states[step] = {
+        ...callAndWait(partition, { function: functions.dispatch, step, retry }),
+        ...waiting(TIMES.commandHeartbeatSeconds),
+        ...back,
+        ...onward,
+      };
+    }
+  }
+  states[STEPS.commit] = {
+    ...callOnce(partition, {
+      function: functions.commit,
+      step: STEPS.commit,
+      retry: [NEVER_RETRIED, LAMBDA_FAILED, FUNCTION_FAILED],
+    }),
+    ...back,
+    Output: IDS,
+    End: true,
+  };
+  return {
+    Comment: spec.comment,
+    QueryLanguage: 'JSONata',
+    StartAt: spec.steps[0] ?? STEPS.commit,
+    TimeoutSeconds: EXECUTION_SECONDS,
+    States: { ...states, ...wayBack(spec, functions, partition) },
+  };
+};

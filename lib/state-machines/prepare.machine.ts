@@ -1,0 +1,9 @@
+import { STEPS } from '../../core/contract/deployment.ts';
+import type { MachineSpec } from './machine.ts';
+
+export const prepare: MachineSpec = {
+  name: 'prepare',
+  comment: 'Create a container: reserve room on a host, and have it prepare the writable layer',
+  steps: [STEPS.place, STEPS.prepare],
+  undo: true,
+};
