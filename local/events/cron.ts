@@ -124,19 +124,18 @@ const parseCron = (text: string, inner: string): Schedule => {
     const years = parseField(year, fields.year);
     const onDay = parseDays(dayOfMonth, dayOfWeek);
     const lastYear = Math.max(...years);
+    const timeOfDay = hours.flatMap((h) => minutes.map((min) => h * 3_600_000 + min * 60_000));
+    const isOn = (date: Date): boolean => {
+      const [y, m, d] = [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate()];
+      return years.has(y) && months.has(m) && onDay(y, m, d);
+    };
     const next = (after: number): number | undefined => {
-      for (let day = Math.floor(after / dayMs) * dayMs; ; day += dayMs) {
-        const date = new Date(day);
-        const [y, m, d] = [date.getUTCFullYear(), date.getUTCMonth() + 1, date.getUTCDate()];
-        if (y > lastYear) return undefined;
-        if (!years.has(y) || !months.has(m) || !onDay(y, m, d)) continue;
-        for (const h of hours) {
-          for (const min of minutes) {
-            const at = day + h * 3_600_000 + min * 60_000;
-            if (at > after) return at;
-          }
-        }
+      const end = Date.UTC(lastYear + 1, 0, 1);
+      for (let day = Math.floor(after / dayMs) * dayMs; day < end; day += dayMs) {
+        const time = isOn(new Date(day)) ? timeOfDay.find((one) => day + one > after) : undefined;
+        if (time !== undefined) return day + time;
       }
+      return undefined;
     };
     return { kind: 'cron', next };
   } catch (error) {
