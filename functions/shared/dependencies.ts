@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 
@@ -9,7 +9,9 @@ export interface Dependencies {
   readonly monotonic: () => number;
   /** A fresh lower-case UUID. */
   readonly newId: () => string;
-  /** In [0, 1). */
+  /** Unguessable bytes, for tokens and keys. */
+  readonly randomBytes: (count: number) => Buffer;
+  /** In [0, 1); for jitter and choices, never for secrets. */
   readonly random: () => number;
   /** Resolves after that many milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>;
@@ -19,6 +21,7 @@ export const systemDependencies: Dependencies = {
   now: () => new Date(),
   monotonic: () => performance.now(),
   newId: () => randomUUID(),
+  randomBytes: (count) => randomBytes(count),
   random: () => Math.random(),
   sleep: (milliseconds) => setTimeout(milliseconds),
 };

@@ -65,7 +65,7 @@ export interface Route {
   readonly scope: Scope | null;
   readonly summary: string;
   readonly parameters?: z.ZodMiniObject;
-  /** Query parameters as strings; unknown ones are refused. */
+  /** Query parameters as strings, and as a list of strings where one may be repeated; unknown ones are refused. */
   readonly query?: z.ZodMiniObject;
   readonly body?: z.ZodMiniType;
   /** A body may be left out. */
@@ -104,29 +104,38 @@ export const DryRunSchema = z.strictObject({
 });
 
 const accepted = { 202: AcceptedSchema, 200: z.union([AcceptedSchema, DryRunSchema]) };
-const operation = (name: 'start' | 'stop' | 'restart' | 'kill', summary: string): Route => ({
-  operationId: `${name}Container`,
-  method: 'POST',
-  path: `/v1/containers/{idOrName}/${name}`,
-  function: 'control-container',
-  scope: 'containers:write',
-  summary,
-  parameters: byIdOrName,
-  query: z.strictObject(dryRun),
-  body: name === 'stop' || name === 'restart' ? StopContainerRequestSchema : z.strictObject({}),
-  bodyOptional: true,
-  responses: accepted,
-  mutation: { ifMatch: true },
-});
+const operation = <Name extends 'start' | 'stop' | 'restart' | 'kill', Body extends z.ZodMiniType>(
+  name: Name,
+  body: Body,
+  summary: string,
+) =>
+  ({
+    operationId: `${name}Container`,
+    method: 'POST',
+    path: `/v1/containers/{idOrName}/${name}`,
+    function: 'control-container',
+    scope: 'containers:write',
+    summary,
+    parameters: byIdOrName,
+    query: z.strictObject(dryRun),
+    body,
+    bodyOptional: true,
+    responses: accepted,
+    mutation: { ifMatch: true },
+  }) as const;
+
+const nothing = z.strictObject({});
 
 /** Labels in a query: `label=k=v`, repeated for several, all of which must match. */
-const LabelFilterSchema = z.string().check(z.maxLength(8192), z.regex(/^[^=]+=.*$/u));
+const LabelFilterSchema = z
+  .array(z.string().check(z.maxLength(512), z.regex(/^[^=]+=.*$/u)))
+  .check(z.maxLength(LIMITS.labels));
 
 /**
  * Every route of the API, once: the synthesized API, the validation of requests, the OpenAPI document and the
  * tests' matrices all come from here.
  */
-export const ROUTES: readonly Route[] = [
+const DEFINITIONS = [
   {
     operationId: 'createContainer',
     method: 'POST',
@@ -180,10 +189,10 @@ export const ROUTES: readonly Route[] = [
     responses: { 200: z.union([ContainerSchema, AcceptedSchema, DryRunSchema]), 202: AcceptedSchema },
     mutation: { ifMatch: true },
   },
-  operation('start', 'Start a container (Start-Container). One that runs already is left as it is.'),
-  operation('stop', 'Stop a container (Stop-Container): ask, wait, then force.'),
-  operation('restart', 'Stop a container and start it again where it is.'),
-  operation('kill', 'Stop a container by force, at once (Stop-Container -TurnOff).'),
+  operation('start', nothing, 'Start a container (Start-Container). One that runs already is left as it is.'),
+  operation('stop', StopContainerRequestSchema, 'Stop a container (Stop-Container): ask, wait, then force.'),
+  operation('restart', StopContainerRequestSchema, 'Stop a container and start it again where it is.'),
+  operation('kill', nothing, 'Stop a container by force, at once (Stop-Container -TurnOff).'),
   {
     operationId: 'removeContainer',
     method: 'DELETE',
@@ -451,4 +460,11 @@ export const ROUTES: readonly Route[] = [
     summary: 'This API as an OpenAPI 3.1 document.',
     responses: { 200: z.looseObject({ openapi: z.string() }) },
   },
-];
+] as const satisfies readonly Route[];
+
+export const ROUTES: readonly Route[] = DEFINITIONS;
+
+type Definition = (typeof DEFINITIONS)[number];
+export type OperationId = Definition['operationId'];
+/** The route of that name with its own schemas as types. */
+export type RouteOf<Id extends OperationId> = Extract<Definition, { readonly operationId: Id }>;

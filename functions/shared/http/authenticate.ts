@@ -1,0 +1,48 @@
+import type { Route } from '../../../core/contract/http/routes.ts';
+import { MissingScopeError, UnauthorizedError } from '../../../core/domain/errors.ts';
+import { TENANT_PATTERN } from '../../../store/keys.ts';
+import type { HttpEvent, Identity } from './exchange.ts';
+
+export interface ClaimNames {
+  readonly tenantClaim: string;
+  readonly scopeClaim: string;
+}
+
+/** Cognito writes scopes of a resource server as `<server>/<scope>`; ours is of this name. */
+const RESOURCE_SERVER = 'bulkhead/';
+
+/** API Gateway flattens a list to `[a b]`; an issuer's own string has blanks between. */
+const scopesOf = (claim: unknown): ReadonlySet<string> => {
+  const texts = Array.isArray(claim)
+    ? claim.map(String)
+    : String(claim ?? '')
+        .replace(/^\[|\]$/g, '')
+        .split(/[\s,]+/);
+  return new Set(
+    texts.map((text) => (text.startsWith(RESOURCE_SERVER) ? text.slice(RESOURCE_SERVER.length) : text)),
+  );
+};
+
+/**
+ * Who asks, from the claims of a token that API Gateway's authorizer has validated.
+ * @throws UnauthorizedError where the token names no tenant or no subject
+ * @throws MissingScopeError naming the scope that the route needs
+ */
+export const authenticate = (
+  event: HttpEvent,
+  scope: NonNullable<Route['scope']>,
+  { tenantClaim, scopeClaim }: ClaimNames,
+): Identity => {
+  const claims = event.requestContext.authorizer?.jwt?.claims;
+  if (claims === undefined) throw new UnauthorizedError('A token is needed.');
+  const tenant = claims[tenantClaim];
+  if (typeof tenant !== 'string' || !TENANT_PATTERN.test(tenant))
+    throw new UnauthorizedError(`The token’s claim "${tenantClaim}" names no tenant.`);
+  const actor = claims.sub ?? claims.client_id;
+  if (typeof actor !== 'string' || actor === '' || actor.length > 256)
+    throw new UnauthorizedError('The token names no subject.');
+  const scopes = scopesOf(claims[scopeClaim]);
+  if (!scopes.has(scope))
+    throw new MissingScopeError(`The token needs the scope ${scope}.`, { context: { scope } });
+  return { tenant, actor, scopes };
+};

@@ -1,0 +1,89 @@
+import type * as z from 'zod/mini';
+import type { OperationId, Route, RouteOf } from '../../../core/contract/http/routes.ts';
+import type { Write } from '../../../store/table.ts';
+import type { Logger } from '../logger.ts';
+
+/** What is read of API Gateway's event (payload format 2.0); anything else in it is none of our business. */
+export interface HttpEvent {
+  readonly routeKey: string;
+  readonly rawPath: string;
+  readonly rawQueryString?: string;
+  readonly headers?: Readonly<Record<string, string | undefined>>;
+  readonly pathParameters?: Readonly<Record<string, string | undefined>>;
+  readonly body?: string;
+  readonly isBase64Encoded?: boolean;
+  readonly requestContext: {
+    readonly requestId: string;
+    readonly http: { readonly method: string };
+    readonly authorizer?: { readonly jwt?: { readonly claims?: Readonly<Record<string, unknown>> } };
+  };
+}
+
+/** What a handler answers; a body is sent as JSON. */
+export interface Answer {
+  readonly status: number;
+  readonly body?: unknown;
+  /** Lower-case names. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An answer as it goes out, to the byte. */
+export interface HttpResponse {
+  readonly statusCode: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** Who asks; from the validated token and nowhere else. */
+export interface Identity {
+  readonly tenant: string;
+  /** The token's subject. */
+  readonly actor: string;
+  readonly scopes: ReadonlySet<string>;
+}
+
+type Member<R, Name extends string> = R extends { readonly [K in Name]: infer S extends z.ZodMiniType }
+  ? z.output<S>
+  : Record<never, never>;
+
+/** A validated request of one route. */
+export interface RouteRequest<R extends Route> {
+  readonly requestId: string;
+  readonly logger: Logger;
+  readonly identity: R['scope'] extends null ? null : Identity;
+  readonly params: Member<R, 'parameters'>;
+  readonly query: Member<R, 'query'>;
+  readonly body: Member<R, 'body'>;
+  readonly dryRun: boolean;
+  /** `If-Match`: a revision, `*` (it must exist), or null where the caller asks for nothing. */
+  readonly ifMatch: number | '*' | null;
+  /**
+   * The write that keeps `answer` for a repeat with the same `Idempotency-Key`; none without a key. It goes into
+   * the transaction that does what the answer tells of, so that either both are there or neither.
+   */
+  readonly remember: (answer: Answer) => readonly Write[];
+}
+
+export type RouteHandler<Id extends OperationId> = (request: RouteRequest<RouteOf<Id>>) => Promise<Answer>;
+export type RouteHandlers<Ids extends OperationId> = { readonly [Id in Ids]: RouteHandler<Id> };
+
+/** What the middlewares have found out of a request so far. */
+export interface Exchange {
+  readonly event: HttpEvent;
+  readonly startedAt: number;
+  logger: Logger;
+  route?: Route;
+  identity?: Identity;
+  input?: ValidatedInput;
+}
+
+/** The parts of a request once each has passed its schema. */
+export interface ValidatedInput {
+  readonly params: unknown;
+  readonly query: Readonly<Record<string, unknown>>;
+  readonly body: unknown;
+  /** As it came, in UTF-8. */
+  readonly bodyText: string;
+  readonly ifMatch: number | '*' | null;
+  readonly idempotencyKey: string | null;
+}

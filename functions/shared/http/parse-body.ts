@@ -1,0 +1,63 @@
+import { LIMITS } from '../../../core/contract/primitives.ts';
+import { ValidationError } from '../../../core/domain/errors.ts';
+import { BodyNotJsonError, BodyTooLargeError, UnsupportedMediaTypeError } from './errors.ts';
+import type { HttpEvent } from './exchange.ts';
+import { type Issue, pointerTo } from './issues.ts';
+
+/** Deeper than anything in the contract, and far below what a recursive reader can bear. */
+const MAX_DEPTH = 16;
+
+const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json$/i;
+
+/** @throws BodyTooLargeError, BodyNotJsonError (not UTF-8) */
+export const readBody = ({ body = '', isBase64Encoded = false }: HttpEvent): string => {
+  const limit = LIMITS.bodyBytes;
+  const tooLarge = new BodyTooLargeError(`The body must be at most ${limit} bytes.`);
+  if (!isBase64Encoded) {
+    if (Buffer.byteLength(body) > limit) throw tooLarge;
+    return body;
+  }
+  const bytes = Buffer.from(body, 'base64');
+  if (bytes.length > limit) throw tooLarge;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new BodyNotJsonError('The body is not UTF-8.', { cause });
+  }
+};
+
+/**
+ * What no schema can see: depth, and texts that cannot be stored as they are. `__proto__` is refused by name
+ * because a later copy of the object would turn it into its prototype.
+ */
+const findIssue = (value: unknown, path: readonly PropertyKey[]): Issue | null => {
+  const here = (detail: string): Issue => ({ pointer: pointerTo(...path), detail });
+  if (typeof value === 'string') return value.isWellFormed() ? null : here('Is not well-formed Unicode.');
+  if (typeof value !== 'object' || value === null) return null;
+  if (path.length > MAX_DEPTH) return here('Is nested too deeply.');
+  for (const [key, member] of Object.entries(value)) {
+    if (key === '__proto__' || !key.isWellFormed()) return here('Has a key that is not allowed.');
+    const issue = findIssue(member, [...path, key]);
+    if (issue !== null) return issue;
+  }
+  return null;
+};
+
+/**
+ * The body as JSON; undefined where there is none.
+ * @throws UnsupportedMediaTypeError, BodyNotJsonError, ValidationError
+ */
+export const parseBody = (text: string, contentType: string | undefined): unknown => {
+  if (text === '') return undefined;
+  if (!JSON_TYPE.test(contentType?.split(';')[0]?.trim() ?? ''))
+    throw new UnsupportedMediaTypeError('A body must have the content type application/json.');
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new BodyNotJsonError('The body is not JSON.', { cause });
+  }
+  const issue = findIssue(value, ['body']);
+  if (issue !== null) throw new ValidationError('The body is not valid.', { errors: [issue] });
+  return value;
+};

@@ -1,0 +1,64 @@
+import * as z from 'zod/mini';
+import type { Route } from '../../../core/contract/http/routes.ts';
+import { NotFoundError, ValidationError } from '../../../core/domain/errors.ts';
+import type { HttpEvent, ValidatedInput } from './exchange.ts';
+import { type Issue, toIssues } from './issues.ts';
+import { parseBody, readBody } from './parse-body.ts';
+import { parseQuery } from './parse-query.ts';
+import { parseIdempotencyKey, parseIfMatch } from './preconditions.ts';
+
+const NOTHING = z.strictObject({});
+
+const check = (
+  part: 'query' | 'body',
+  schema: z.ZodMiniType,
+  value: unknown,
+): { readonly value: unknown; readonly issues: readonly Issue[] } => {
+  const result = z.safeParse(schema, value, { reportInput: true });
+  return result.success
+    ? { value: result.data, issues: [] }
+    : { value: undefined, issues: toIssues(part, result.error.issues) };
+};
+
+/** A name or id that cannot exist is one that does not exist. */
+const parseParameters = (route: Route, event: HttpEvent): unknown => {
+  if (route.parameters === undefined) return {};
+  const result = z.safeParse(route.parameters, event.pathParameters ?? {});
+  if (!result.success) throw notFound();
+  return result.data;
+};
+
+/** The same words for what is not there, what is another tenant's, and what cannot be. */
+export const notFound = (): NotFoundError => new NotFoundError('There is no such resource.');
+
+/**
+ * Every part of a request against the schemas of its route.
+ * @throws ValidationError with a pointer for each thing that is wrong, and the errors of the parts' readers
+ */
+export const validate = (route: Route, event: HttpEvent): ValidatedInput => {
+  const headers = event.headers ?? {};
+  const params = parseParameters(route, event);
+  const bodyText = readBody(event);
+  const query = check('query', route.query ?? NOTHING, parseQuery(event.rawQueryString ?? ''));
+  const given = parseBody(bodyText, headers['content-type']);
+  const expectsBody = route.body !== undefined;
+  const body = check(
+    'body',
+    route.body ?? z.undefined(),
+    given === undefined && (route.bodyOptional || route.body === undefined)
+      ? expectsBody
+        ? {}
+        : undefined
+      : given,
+  );
+  const errors = [...query.issues, ...body.issues];
+  if (errors.length > 0) throw new ValidationError('The request is not valid.', { errors });
+  return {
+    params,
+    query: query.value as ValidatedInput['query'],
+    body: body.value,
+    bodyText,
+    ifMatch: route.mutation === undefined ? null : parseIfMatch(headers['if-match'], route.mutation.ifMatch),
+    idempotencyKey: route.mutation === undefined ? null : parseIdempotencyKey(headers['idempotency-key']),
+  };
+};
