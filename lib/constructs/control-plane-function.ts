@@ -1,4 +1,4 @@
-import { Duration, type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
 import { Policy, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -15,6 +15,7 @@ import { Construct } from 'constructs';
 import type { StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionSpec } from '../function-specs.ts';
 import { acknowledge } from './acknowledge.ts';
+import type { HostLink } from './host-link.ts';
 
 export interface ControlPlaneFunctionProps {
   /** Name of its folder in `functions/`. */
@@ -26,8 +27,7 @@ export interface ControlPlaneFunctionProps {
   readonly environment: Readonly<Record<string, string>>;
   readonly table: ITable;
   readonly bus: IEventBus;
-  /** `arn:…:execute-api:…/POST/@connections/*` of the agents' WebSocket API. */
-  readonly connectionsArn: string;
+  readonly hostLink: HostLink;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
   /** Rights that come from how the function is invoked: to read a stream, to send what failed to a queue. */
@@ -69,7 +69,7 @@ const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): Pol
       resources: ['*'],
     }),
     ...tableStatements(spec, props.table),
-    ...(spec.pushesToHosts ? [allow('execute-api:ManageConnections', props.connectionsArn)] : []),
+    ...(spec.pushesToHosts ? [allow('execute-api:ManageConnections', props.hostLink.connectionsArn)] : []),
     ...(spec.publishesEvents ? [allow('events:PutEvents', props.bus.eventBusArn)] : []),
     ...(props.additionalStatements ?? []),
   ];
@@ -147,11 +147,10 @@ export class ControlPlaneFunction extends Construct {
       'AwsSolutions-IAM5[Resource::*]',
     );
     if (!this.spec.pushesToHosts) return;
-    const stack = Stack.of(this);
     acknowledge(
       this.#role,
       'A connection’s id is known only once a host has connected; the grant is to post to connections of this stage.',
-      `AwsSolutions-IAM5[Resource::${JSON.stringify(stack.resolve(props.connectionsArn))}]`,
+      props.hostLink.connectionsFinding,
     );
   }
 }

@@ -189,7 +189,7 @@ export class BulkheadControlPlane extends Construct {
       },
       table: this.data.table,
       bus: this.events.bus,
-      connectionsArn: this.hostLink.connectionsArn,
+      hostLink: this.hostLink,
       ...kept,
     });
     return new CognitoIssuer(this, 'Cognito', {

@@ -50,6 +50,8 @@ export class Events extends Construct {
   readonly changesDeadLetters: Queue;
   readonly admissionDeadLetters: Queue;
   readonly settlementDeadLetters: Queue;
+  /** The rules, once connected. */
+  readonly rules: Rule[] = [];
   readonly #table: Table;
 
   constructor(scope: Construct, id: string, props: EventsProps) {
@@ -119,7 +121,7 @@ export class Events extends Construct {
       maxEventAge: Duration.hours(6),
       onFailure: { bind: () => ({ destination: this.settlementDeadLetters.queueArn }) },
     });
-    new Rule(this, 'ExecutionEnded', {
+    const rule = new Rule(this, 'ExecutionEnded', {
       description: 'Executions that ended without success are settled',
       eventPattern: {
         source: ['aws.states'],
@@ -134,6 +136,7 @@ export class Events extends Construct {
         }),
       ],
     });
+    this.rules.push(rule);
   }
 
   #sweepEveryMinute(sweep: IFunction): void {
@@ -143,7 +146,7 @@ export class Events extends Construct {
       retryAttempts: 0,
       maxEventAge: Duration.minutes(1),
     });
-    new Rule(this, 'EveryMinute', {
+    const rule = new Rule(this, 'EveryMinute', {
       description: 'Silent hosts, lost pushes, overdue work',
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [
@@ -153,6 +156,7 @@ export class Events extends Construct {
         }),
       ],
     });
+    this.rules.push(rule);
   }
 
   #deadLetterQueue(id: string): Queue {

@@ -75,7 +75,7 @@ export class Functions extends Construct {
         environment: this.#environmentOf(name, stateMachineArns),
         table: data.table,
         bus: events.bus,
-        connectionsArn: hostLink.connectionsArn,
+        hostLink,
         additionalStatements: this.#statementsOf(name),
         logRetention,
         removalPolicy,

@@ -49,6 +49,8 @@ export class HostLink extends Construct {
   readonly url: string;
   /** What `execute-api:ManageConnections` is granted on in order to post to any connection of the stage. */
   readonly connectionsArn: string;
+  /** The finding of cdk-nag on such a grant: it names the API by its logical id. */
+  readonly connectionsFinding: string;
 
   constructor(scope: Construct, id: string, props: HostLinkProps) {
     super(scope, id);
@@ -57,7 +59,7 @@ export class HostLink extends Construct {
       description: 'Agents of hosts',
       protocolType: 'WEBSOCKET',
       // All messages go to $default; API Gateway wants an expression all the same.
-      routeSelectionExpression: '$request.body.type',
+      routeSelectionExpression: '$request.body.action',
     });
     const logs = new LogGroup(this, 'AccessLogs', {
       retention: props.logRetention,
@@ -80,6 +82,8 @@ export class HostLink extends Construct {
     if (props.manageApiGatewayLogRole) this.#makeLogRole();
     this.url = Fn.join('', [this.api.attrApiEndpoint, '/', STAGE_NAME]);
     this.connectionsArn = this.#executeApiArn(`${STAGE_NAME}/POST/@connections/*`);
+    const apiId = `<${Stack.of(this).getLogicalId(this.api)}>`;
+    this.connectionsFinding = `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:${apiId}/${STAGE_NAME}/POST/@connections/*]`;
   }
 
   /** Makes the routes. Call once. */

@@ -1,16 +1,117 @@
+import {
+  Alarm,
+  ComparisonOperator,
+  Dashboard,
+  GraphWidget,
+  type IMetric,
+  type IWidget,
+  Row,
+  Stats,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { type AlarmSpec, alarmsOf } from './alarms.ts';
 import type { BulkheadControlPlane } from './control-plane.ts';
+import { ControlPlaneMetrics, FUNCTION_GROUP_NAMES } from './metrics.ts';
 
 export interface ObservabilityProps {
   readonly controlPlane: BulkheadControlPlane;
   readonly alarmTopic?: ITopic;
+  /** Where the runbook is: an alarm's entry is `<runbookUrl>/<alarm>.md`. */
   readonly runbookUrl: string;
 }
 
-/** Alarms and a dashboard. */
+/** `ApiReadErrors` to `api-read-errors`, the name of an alarm's entry in the runbook. */
+export const runbookEntry = (alarmId: string): string =>
+  alarmId.replace(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
+
+const graph = (title: string, left: readonly IMetric[], right: readonly IMetric[] = []): GraphWidget =>
+  new GraphWidget({ title, width: 8, height: 6, left: [...left], right: [...right] });
+
+/** Alarms, each named after its node and with an entry in the runbook, and a dashboard. */
 export class Observability extends Construct {
-  constructor(scope: Construct, id: string, _props: ObservabilityProps) {
+  readonly alarms: readonly Alarm[];
+
+  constructor(scope: Construct, id: string, props: ObservabilityProps) {
     super(scope, id);
+    const metrics = new ControlPlaneMetrics(props.controlPlane);
+    this.alarms = alarmsOf(props.controlPlane, metrics).map((spec) => this.#alarm(spec, props));
+    const dashboard = new Dashboard(this, 'Dashboard');
+    for (const row of this.#rows(props.controlPlane, metrics)) dashboard.addWidgets(new Row(...row));
+  }
+
+  #alarm(spec: AlarmSpec, props: ObservabilityProps): Alarm {
+    const { whenBelow = false } = spec;
+    const alarm = new Alarm(this, spec.id, {
+      alarmName: [...this.node.path.split('/'), spec.id].join('-'),
+      alarmDescription: `${spec.summary}. What to do: ${props.runbookUrl}/${runbookEntry(spec.id)}.md`,
+      metric: spec.metric,
+      threshold: spec.threshold,
+      evaluationPeriods: spec.periods ?? 1,
+      comparisonOperator: whenBelow
+        ? ComparisonOperator.LESS_THAN_THRESHOLD
+        : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: whenBelow ? TreatMissingData.BREACHING : TreatMissingData.NOT_BREACHING,
+    });
+    if (props.alarmTopic !== undefined) {
+      const action = new SnsAction(props.alarmTopic);
+      alarm.addAlarmAction(action);
+      alarm.addOkAction(action);
+    }
+    return alarm;
+  }
+
+  #rows(plane: BulkheadControlPlane, metrics: ControlPlaneMetrics): IWidget[][] {
+    return [
+      [
+        graph('API: requests', [metrics.http('Count', Stats.SUM)]),
+        graph('API: errors', [metrics.http('4xx', Stats.SUM), metrics.http('5xx', Stats.SUM)]),
+        graph('API: latency, p99 (ms)', metrics.routeLatencies()),
+      ],
+      [
+        graph('Operations failed', [metrics.own('operationFailed', Stats.SUM)]),
+        graph('Operations: seconds', [
+          metrics.own('operationSeconds', Stats.percentile(50)),
+          metrics.own('operationSeconds', Stats.percentile(99)),
+        ]),
+        graph('Waiting for room', [metrics.own('placementWaiting', Stats.SUM)]),
+      ],
+      [
+        graph('Workflows: started', metrics.executions('ExecutionsStarted')),
+        graph('Workflows: failed', metrics.executions('ExecutionsFailed')),
+        graph('Workflows: timed out, aborted', [
+          ...metrics.executions('ExecutionsTimedOut'),
+          ...metrics.executions('ExecutionsAborted'),
+        ]),
+      ],
+      [
+        graph('Hosts: connections, messages', [
+          metrics.hostLink('ConnectCount'),
+          metrics.hostLink('MessageCount'),
+        ]),
+        graph('Hosts gone silent', [metrics.own('hostSilent', Stats.SUM)]),
+        graph('Hosts: errors', [metrics.hostLink('IntegrationError'), metrics.hostLink('ExecutionError')]),
+      ],
+      [
+        graph('Table: capacity consumed', metrics.tableConsumed()),
+        graph('Table: throttles', metrics.tableThrottles()),
+        graph(
+          'Stream: lag (ms); dead letters',
+          [metrics.streamLag('process-changes'), metrics.streamLag('admit-waiting')],
+          plane.events.deadLetterQueues.map((queue) =>
+            queue.metricApproximateNumberOfMessagesVisible({ label: queue.node.id }),
+          ),
+        ),
+      ],
+      ...FUNCTION_GROUP_NAMES.map((group) => [
+        graph(`${group}: invocations`, metrics.functionMetrics(group, 'Invocations')),
+        graph(`${group}: errors; throttles`, metrics.functionMetrics(group, 'Errors'), [
+          ...metrics.functionMetrics(group, 'Throttles'),
+        ]),
+        graph(`${group}: duration, p99 (ms)`, metrics.durations(group)),
+      ]),
+    ];
   }
 }
