@@ -1,0 +1,40 @@
+import { isObject, type Json } from './json.ts';
+import type { Leaf } from './match-expressions.ts';
+
+/** Which element of which array of objects a leaf came from. */
+export type ArrayMembership = ReadonlyMap<string, number>;
+
+export interface EventLeaf {
+  value: Leaf;
+  membership: ArrayMembership;
+}
+
+export type FlatEvent = Map<string, EventLeaf[]>;
+
+/**
+ * The leaves of an event under their paths (key names joined by dots; arrays add nothing to a path). Empty
+ * arrays and objects have no leaves, so a path to one does not exist.
+ */
+export function flattenEvent(event: Json): FlatEvent {
+  const leaves: FlatEvent = new Map();
+  const visit = (value: Json, path: string, membership: ArrayMembership, arrayId: string): void => {
+    if (Array.isArray(value)) {
+      value.forEach((element, index) => {
+        const inside = isObject(element) || Array.isArray(element);
+        const next = inside ? new Map([...membership, [arrayId, index]]) : membership;
+        visit(element, path, next, `${arrayId}[${index}]`);
+      });
+    } else if (isObject(value)) {
+      for (const [key, child] of Object.entries(value)) {
+        const next = path === '' ? key : `${path}.${key}`;
+        visit(child, next, membership, `${arrayId}.${key}`);
+      }
+    } else {
+      const found = leaves.get(path);
+      if (found) found.push({ value, membership });
+      else leaves.set(path, [{ value, membership }]);
+    }
+  };
+  visit(event, '', new Map(), '');
+  return leaves;
+}

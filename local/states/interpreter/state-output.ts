@@ -1,0 +1,94 @@
+import { isObject, type Json, type JsonObject } from '../json.ts';
+import { PathNotFound, placeValue } from '../query/json-path.ts';
+import { parsePath } from '../query/json-path-parser.ts';
+import { evaluateTemplate } from '../query/jsonata.ts';
+import { applyPath, applyTemplate } from '../query/payload-template.ts';
+import type { QueryScope } from '../query/scope.ts';
+import { StateFailure } from '../state-failure.ts';
+
+export interface Outcome {
+  output: Json;
+  assigned: JsonObject;
+}
+
+/** @throws StateFailure States.ResultPathMatchFailure */
+export function applyResultPath(resultPath: Json | undefined, input: Json, result: Json): Json {
+  if (resultPath === undefined || resultPath === '$') return result;
+  if (resultPath === null) return input;
+  try {
+    return placeValue(parsePath(String(resultPath)), input, result);
+  } catch (error) {
+    if (!(error instanceof PathNotFound)) throw error;
+    throw new StateFailure(
+      'States.ResultPathMatchFailure',
+      `Unable to apply ReferencePath ${resultPath} to input ${JSON.stringify(input)}`,
+      { prefixed: true },
+    );
+  }
+}
+
+function asObject(value: Json): JsonObject {
+  return isObject(value) ? value : {};
+}
+
+/**
+ * What a state with a result (Task, Parallel, Map, Pass) puts out, and what it assigns. Everything is
+ * computed from the variables as they were when the state was entered.
+ * @throws StateFailure
+ */
+export async function resultOutcome(
+  state: JsonObject,
+  jsonata: boolean,
+  result: Json,
+  scope: QueryScope,
+): Promise<Outcome> {
+  if (jsonata) return jsonataOutcome(state, '', result, { ...scope, result });
+  const selected =
+    state.ResultSelector === undefined ? result : applyTemplate(state.ResultSelector, result, scope);
+  const assigned = asObject(applyTemplate(state.Assign ?? {}, result, scope));
+  const combined = applyResultPath(state.ResultPath, scope.input, selected);
+  return { output: applyPath(state.OutputPath, combined, scope), assigned };
+}
+
+/** @param prefix where Output and Assign stand: `Choices[0]/`, `Catch[1]/`, or nothing for the state's own */
+export async function jsonataOutcome(
+  holder: JsonObject,
+  prefix: string,
+  fallback: Json,
+  scope: QueryScope,
+): Promise<Outcome> {
+  const assigned =
+    holder.Assign === undefined
+      ? {}
+      : asObject(await evaluateTemplate(holder.Assign, `${prefix}Assign`, scope));
+  const output =
+    holder.Output === undefined ? fallback : await evaluateTemplate(holder.Output, `${prefix}Output`, scope);
+  return { output, assigned };
+}
+
+/** Of a state that passes its input on (Wait, Succeed, Choice by default). */
+export async function passingOutcome(
+  state: JsonObject,
+  jsonata: boolean,
+  scope: QueryScope,
+): Promise<Outcome> {
+  if (jsonata) return jsonataOutcome(state, '', scope.input, scope);
+  const effective = applyPath(state.InputPath, scope.input, scope);
+  const assigned = asObject(applyTemplate(state.Assign ?? {}, effective, scope));
+  return { output: applyPath(state.OutputPath, effective, scope), assigned };
+}
+
+/** Of a catcher. */
+export async function caughtOutcome(
+  catcher: JsonObject,
+  index: number,
+  jsonata: boolean,
+  errorOutput: Json,
+  scope: QueryScope,
+): Promise<Outcome> {
+  if (jsonata) return jsonataOutcome(catcher, `Catch[${index}]/`, errorOutput, { ...scope, errorOutput });
+  return {
+    output: applyResultPath(catcher.ResultPath, scope.input, errorOutput),
+    assigned: asObject(applyTemplate(catcher.Assign ?? {}, errorOutput, scope)),
+  };
+}

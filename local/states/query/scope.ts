@@ -1,0 +1,15 @@
+import type { Json, JsonObject } from '../json.ts';
+import type { Randomness } from './randomness.ts';
+
+/** What expressions of a state can see. */
+export interface QueryScope {
+  input: Json;
+  context: JsonObject;
+  /** A variable of this scope or an outer one. */
+  variable(name: string): Json | undefined;
+  variables(): JsonObject;
+  random: Randomness;
+  /** Only where the state has one: after its work, or in a catcher. */
+  result?: Json;
+  errorOutput?: Json;
+}

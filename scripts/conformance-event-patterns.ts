@@ -1,0 +1,18 @@
+/**
+ * Runs recorded EventBridge pattern cases against the embedded matcher.
+ * Usage: node scripts/conformance-event-patterns.ts CASES.json
+ * Prints one JSON line a case and one of totals; the exit code is 0 when none is wrong.
+ */
+import { readFileSync } from 'node:fs';
+import { checkPatternCase, type PatternCase } from '../test/conformance/pattern-case.ts';
+import { reportLines, totals } from '../test/conformance/report.ts';
+
+const [file] = process.argv.slice(2);
+if (file === undefined) {
+  process.stderr.write('usage: conformance-event-patterns.ts CASES.json\n');
+  process.exit(2);
+}
+const cases = JSON.parse(readFileSync(file, 'utf8')) as PatternCase[];
+const results = cases.map(checkPatternCase);
+process.stdout.write(reportLines(results));
+process.exitCode = totals(results).wrong === 0 ? 0 : 1;

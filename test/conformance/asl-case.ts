@@ -1,0 +1,144 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { createStatesService, DefinitionRefusedError, type StatesService } from '../../local/states/index.ts';
+import { sameEventTypes, sameShape } from './compare-recording.ts';
+import type { CaseResult } from './report.ts';
+import { VirtualClock } from './virtual-clock.ts';
+
+export interface AslCase {
+  name: string;
+  definition: unknown;
+  /** JSON text, or parsed. */
+  input: unknown;
+  expected: {
+    status: string;
+    output?: unknown;
+    error?: string | null;
+    cause?: unknown;
+    eventTypes: string[];
+  };
+}
+
+interface Ended {
+  status: string;
+  output: unknown;
+  error: unknown;
+  cause: unknown;
+  eventTypes: string[];
+}
+
+/** The account of the recordings. */
+const ACCOUNT = '111111111111';
+const REGION = 'us-east-1';
+const MACHINE = { name: 'machine', arn: `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:machine` };
+const STATUS: Record<string, string> = {
+  SUCCEEDED: 'ExecutionSucceeded',
+  FAILED: 'ExecutionFailed',
+  TIMED_OUT: 'ExecutionTimedOut',
+  ABORTED: 'ExecutionAborted',
+};
+/** Turns of the event loop, and timers, after which an execution counts as hanging. */
+const MAX_TURNS = 20_000;
+const MAX_TIMERS = 2_000;
+
+async function request(
+  service: StatesService,
+  operation: string,
+  body: object,
+): Promise<Record<string, unknown>> {
+  const answer = await service.handle(`AWSStepFunctions.${operation}`, body);
+  if (answer.status !== 200) throw new Error(`${operation}: ${JSON.stringify(answer.body)}`);
+  return answer.body as Record<string, unknown>;
+}
+
+async function eventTypes(service: StatesService, executionArn: string): Promise<string[]> {
+  const types: string[] = [];
+  let nextToken: unknown;
+  do {
+    const page = await request(service, 'GetExecutionHistory', { executionArn, maxResults: 1000, nextToken });
+    types.push(...(page.events as { type: string }[]).map((event) => event.type));
+    nextToken = page.nextToken;
+  } while (nextToken !== undefined);
+  return types;
+}
+
+/** Lets the execution work; when it does nothing more, moves the clock to its next timer. */
+async function untilClosed(service: StatesService, clock: VirtualClock): Promise<boolean> {
+  let timers = 0;
+  for (let turn = 0, idle = 0; turn < MAX_TURNS; turn++) {
+    if (service.counters.openExecutions === 0) return true;
+    const before = service.counters.transitions;
+    await nextTurn();
+    idle = service.counters.transitions === before ? idle + 1 : 0;
+    if (idle < 20) continue;
+    if (timers++ > MAX_TIMERS || !clock.advanceToNext()) return false;
+    idle = 0;
+  }
+  return false;
+}
+
+async function execute(recorded: AslCase): Promise<Ended | 'hangs'> {
+  const clock = new VirtualClock();
+  const service = createStatesService({
+    databaseFile: ':memory:',
+    region: REGION,
+    accountId: ACCOUNT,
+    clock,
+    invokeLambda: () => Promise.reject(new Error('The cases have no Lambda functions')),
+    onStatusChange: () => Promise.resolve(),
+  });
+  try {
+    const { definition, input } = recorded;
+    service.createStateMachine({
+      ...MACHINE,
+      definition: typeof definition === 'string' ? definition : JSON.stringify(definition),
+      roleArn: `arn:aws:iam::${ACCOUNT}:role/states`,
+    });
+    const { executionArn } = await request(service, 'StartExecution', {
+      stateMachineArn: MACHINE.arn,
+      input: typeof input === 'string' ? input : JSON.stringify(input ?? {}),
+    });
+    if (!(await untilClosed(service, clock))) return 'hangs';
+    const described = await request(service, 'DescribeExecution', { executionArn });
+    return {
+      status: STATUS[String(described.status)] ?? String(described.status),
+      output: described.output,
+      error: described.error,
+      cause: described.cause,
+      eventTypes: await eventTypes(service, String(executionArn)),
+    };
+  } finally {
+    await service.close();
+  }
+}
+
+function differences(expected: AslCase['expected'], actual: Ended): string[] {
+  const fields = ['status', 'output', 'error', 'cause'] as const;
+  const different = fields
+    .filter(
+      (field) => !sameShape(expected[field] ?? undefined, actual[field] ?? undefined, field === 'output'),
+    )
+    .map(
+      (field) =>
+        `${field}: expected ${JSON.stringify(expected[field])}, got ${JSON.stringify(actual[field])}`,
+    );
+  if (!sameEventTypes(expected.eventTypes, actual.eventTypes)) {
+    different.push(
+      `eventTypes: expected ${expected.eventTypes.join(' ')}, got ${actual.eventTypes.join(' ')}`,
+    );
+  }
+  return different;
+}
+
+/** Runs a recorded execution in the embedded service, on a clock that skips the waits. */
+export async function checkAslCase(recorded: AslCase): Promise<CaseResult> {
+  const { name, expected } = recorded;
+  try {
+    const ended = await execute(recorded);
+    if (ended === 'hangs') return { name, outcome: 'wrong', detail: 'the execution does not end' };
+    const different = differences(expected, ended);
+    return { name, outcome: different.length === 0 ? 'pass' : 'wrong', detail: different.join('; ') };
+  } catch (error) {
+    if (error instanceof DefinitionRefusedError) return { name, outcome: 'refused', detail: error.message };
+    return { name, outcome: 'wrong', detail: String(error) };
+  }
+}

@@ -1,0 +1,23 @@
+export interface CaseResult {
+  name: string;
+  /** `refused` is a definition that was not run, by name of what it needs. */
+  outcome: 'pass' | 'refused' | 'wrong';
+  detail: string;
+}
+
+export interface Totals {
+  total: number;
+  pass: number;
+  refused: number;
+  wrong: number;
+}
+
+export function totals(results: CaseResult[]): Totals {
+  const count = (outcome: CaseResult['outcome']) => results.filter((r) => r.outcome === outcome).length;
+  return { total: results.length, pass: count('pass'), refused: count('refused'), wrong: count('wrong') };
+}
+
+/** One JSON line a case, and one of totals. */
+export function reportLines(results: CaseResult[]): string {
+  return [...results, totals(results)].map((line) => `${JSON.stringify(line)}\n`).join('');
+}
