@@ -34,6 +34,7 @@ const CONTAINER = {
   tombstone: null,
   ranAs: [],
   stateBefore: null,
+  observedSequence: null,
   actor: 'bulkhead',
 };
 
@@ -68,9 +69,35 @@ export const parseOperation = (item: Item): OperationRecord => {
     ...withoutIndexKeys(rest),
     tenant,
     id,
-    view: { ...OPERATION_VIEW, ...(view as object) },
+    view: {
+      ...OPERATION_VIEW,
+      ...(view as object),
+      steps: restoreSteps((view as { steps?: readonly object[] } | undefined)?.steps),
+    },
   } as unknown as OperationRecord;
 };
+
+const restoreSteps = (steps: readonly object[] = []): readonly object[] =>
+  steps.map((step) => ({ durationMs: null, ...step }));
+
+/** A command's result with the members that the contract has as null. */
+const restoreResult = (result: Record<string, unknown>): Record<string, unknown> => ({
+  ...result,
+  steps: restoreSteps(result.steps as readonly object[] | undefined),
+  observed:
+    result.observed === undefined
+      ? null
+      : {
+          startedAt: null,
+          exitCode: null,
+          exitReason: null,
+          workerProcess: null,
+          ...(result.observed as object),
+        },
+  ...(result.processes !== undefined && {
+    processes: (result.processes as readonly object[]).map((one) => ({ startedAt: null, ...one })),
+  }),
+});
 
 /** From the table or from an index; an index has no `publicKey`, which reads as ''. */
 export const parseHost = (item: Item): HostRecord => {
@@ -91,6 +118,10 @@ export const parseHostLink = (item: Item): HostLinkRecord => {
   return {
     connectionId: (plain.connectionId as string | undefined) ?? null,
     lastSeenAt: (plain.lastSeenAt as number | undefined) ?? 0,
+    connectedAt: (plain.connectedAt as number | undefined) ?? 0,
+    silent: plain.silent === true,
+    recheck: plain.recheck === true,
+    orphans: (plain.orphans as Record<string, number> | undefined) ?? {},
     tenant,
     hostId: id,
   };
@@ -98,13 +129,16 @@ export const parseHostLink = (item: Item): HostLinkRecord => {
 
 export const parseCommand = (item: Item): CommandRecord => {
   const { plain, tenant } = open(item);
-  const { command, ...rest } = plain as unknown as { command: object } & Record<string, unknown>;
+  const { command, result, ...rest } = plain as unknown as {
+    command: object;
+    result?: Record<string, unknown>;
+  } & Record<string, unknown>;
   return {
     taskToken: null,
     operationId: null,
     step: null,
-    result: null,
     ...rest,
+    result: result === undefined ? null : restoreResult(result),
     command: { containerId: null, ...command },
     tenant,
   } as unknown as CommandRecord;

@@ -1,8 +1,15 @@
+import type { ImageFacts } from '../core/contract/image.ts';
 import { roomClass } from '../core/domain/capacity.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { type Item, toItem } from './item.ts';
 import { hostShard, indexAttributes, indexes, keys } from './keys.ts';
-import type { ComputeProcessRecord, ContainerRecord, HostRecord, OperationRecord } from './records.ts';
+import type {
+  ComputeProcessRecord,
+  ContainerRecord,
+  HostRecord,
+  ImageRecord,
+  OperationRecord,
+} from './records.ts';
 
 /** Records as whole items, with every index key that follows from them: nobody writes an index key by hand. */
 
@@ -65,3 +72,26 @@ export const computeProcessItem = (record: ComputeProcessRecord): Item => {
     ...indexAttributes('gsi3', indexes.computeProcessesByHost(tenant, record.view.hostId, record.view.name)),
   });
 };
+
+export const imageItem = (record: ImageRecord): Item => {
+  const { tenant, ...rest } = record;
+  return toItem({
+    ...keys.image(tenant, record.view.name),
+    entity: 'image',
+    ...rest,
+    ...indexAttributes('gsi1', indexes.images(tenant, record.view.name)),
+  });
+};
+
+/** That a host holds an image, and which. `view` is what both directions of the relation show. */
+export const imageOnHostItem = (
+  tenant: string,
+  image: Pick<ImageFacts, 'name' | 'digest'>,
+  hostId: string,
+): Item =>
+  toItem({
+    ...keys.imageOnHost(tenant, image.name, hostId),
+    entity: 'imageOnHost',
+    view: { name: image.name, digest: image.digest, hostId },
+    ...indexAttributes('gsi3', indexes.imagesOfHost(tenant, hostId, image.name)),
+  });

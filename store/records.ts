@@ -61,6 +61,8 @@ export interface ContainerRecord {
   readonly ranAs: readonly RuntimeType[];
   /** State to go back to if the active operation comes to nothing. */
   readonly stateBefore: ContainerState | null;
+  /** `sequence` of the newest observation of its host that was taken into account; older ones change nothing. */
+  readonly observedSequence?: number | null;
   /** Who made the last change: the stream writes it into the event. */
   readonly actor: string;
 }
@@ -136,6 +138,14 @@ export interface HostLinkRecord {
   readonly connectionId: string | null;
   /** Milliseconds since 1970 by the control plane's clock. */
   readonly lastSeenAt: number;
+  /** Milliseconds since 1970 by the WebSocket API's clock: of two connections the later one is the host's. */
+  readonly connectedAt: number;
+  /** The sweeper has found the host silent: who hears of it next says that it is back. */
+  readonly silent: boolean;
+  /** What the host last reported needs a second look: it is asked for its inventory at its next heartbeat. */
+  readonly recheck: boolean;
+  /** Containers that the host holds and that are not its to hold → milliseconds since 1970 when that was first seen. */
+  readonly orphans: Readonly<Record<string, number>>;
 }
 
 export interface CommandRecord {

@@ -6,7 +6,8 @@ import type { OperationKind } from '../contract/operation.ts';
  * `Unknown` is entered from anywhere when the host goes silent, and left to whatever the host then reports.
  */
 export const CONTAINER_TRANSITIONS: Readonly<Record<ContainerState, readonly ContainerState[]>> = {
-  Off: ['Starting', 'Converting', 'Removing', 'Unknown', 'Running'],
+  // Failed: a creation that came to nothing, or files that the host no longer has.
+  Off: ['Starting', 'Converting', 'Removing', 'Unknown', 'Running', 'Failed'],
   Starting: ['Running', 'Off', 'Failed', 'Unknown', 'Removing'],
   Running: ['Stopping', 'Converting', 'Removing', 'Off', 'Unknown', 'Failed'],
   Stopping: ['Off', 'Running', 'Failed', 'Unknown', 'Removing'],

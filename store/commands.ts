@@ -1,0 +1,161 @@
+import type { Command, CommandResult } from '../core/contract/agent/commands.ts';
+import { toAttribute, toItem } from './item.ts';
+import { keys } from './keys.ts';
+import { parseCommand } from './parse.ts';
+import type { CommandRecord } from './records.ts';
+import { ConditionFailed, keyItem, type Table } from './table.ts';
+
+/**
+ * Commands to hosts.
+ *
+ * Lifecycle: pending (written before it is pushed, pushed as often as it takes) → answered (result stored before
+ * anybody is told) → deleted once the operation has ended. Traps:
+ * - A command is one item however often it is given: its id is its idempotency key. Given again with a new task
+ *   token, only the token changes, and an answer that is there already is used.
+ * - Answered commands must not pile up in the host's partition, because each heartbeat reads it. Whoever ends an
+ *   operation deletes its commands; the time to live catches what is left behind.
+ */
+const KEPT_SECONDS = 24 * 3600;
+
+const commandItem = (record: CommandRecord) => {
+  const { tenant, ...rest } = record;
+  return {
+    ...toItem({
+      ...keys.command(tenant, record.command.hostId, record.command.id),
+      entity: 'command',
+      ...rest,
+      ttl: Math.floor(record.expiresAt / 1000) + KEPT_SECONDS,
+    }),
+  };
+};
+
+/** `operationId:step:epoch`: the idempotency key of a workflow's step. */
+export const stepCommandId = (operationId: string, step: string, epoch: number): string =>
+  `${operationId}:${step}:${epoch}`;
+
+/** The operation that a step's command belongs to, out of its id; for anything else, whatever stands there. */
+export const operationOfCommand = (commandId: string): string => commandId.split(':')[0] ?? '';
+
+/**
+ * Gives a command. If it was given before, it takes over the new task token.
+ *
+ * @returns the command as it stands now: one that was given before may be answered already
+ */
+export const giveCommand = async (table: Table, record: CommandRecord): Promise<CommandRecord> => {
+  try {
+    await table.put({ Item: commandItem(record), ConditionExpression: 'attribute_not_exists(pk)' });
+    return record;
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+  if (record.taskToken === null) return (await getCommand(table, record)) ?? record;
+  const updated = await table.update({
+    Key: keyItem(keys.command(record.tenant, record.command.hostId, record.command.id)),
+    UpdateExpression: 'SET taskToken = :token',
+    ConditionExpression: 'attribute_exists(pk)',
+    ExpressionAttributeValues: { ':token': toAttribute(record.taskToken) },
+  });
+  return parseCommand(updated);
+};
+
+const getCommand = async (table: Table, record: CommandRecord): Promise<CommandRecord | undefined> => {
+  const { hostId, id } = record.command;
+  const item = await table.get(keys.command(record.tenant, hostId, id), { consistent: true });
+  return item && parseCommand(item);
+};
+
+/** Commands of a host that it has not answered and that may still be begun. */
+export const listPendingCommands = async (
+  table: Table,
+  tenant: string,
+  hostId: string,
+  now: Date,
+): Promise<readonly CommandRecord[]> => {
+  const { pk } = keys.command(tenant, hostId, '');
+  const found: CommandRecord[] = [];
+  let after: Awaited<ReturnType<Table['query']>>['after'];
+  do {
+    const page = await table.query({
+      key: { pk, sk: '' },
+      sort: 'any',
+      ...(after && { after }),
+      filter: {
+        expression: '#state = :pending AND expiresAt > :now',
+        names: { '#state': 'state' },
+        values: { ':pending': toAttribute('pending'), ':now': toAttribute(now.getTime()) },
+      },
+    });
+    found.push(...page.items.map(parseCommand));
+    after = page.after;
+  } while (after !== undefined);
+  return found;
+};
+
+/** Every command that an operation has given to a host, answered or not. */
+export const listCommandsOf = async (
+  table: Table,
+  tenant: string,
+  hostId: string | null,
+  operationId: string,
+): Promise<readonly CommandRecord[]> => {
+  if (hostId === null) return [];
+  const key = keys.command(tenant, hostId, `${operationId}:`);
+  const page = await table.query({ key, sort: 'prefix', consistent: true });
+  return page.items.map(parseCommand);
+};
+
+export type Answered =
+  | { readonly kind: 'stored' | 'replayed'; readonly record: CommandRecord }
+  | { readonly kind: 'unknown' };
+
+/**
+ * Stores the result of a command, once: a second result of the same command changes nothing, and the first is
+ * what is answered.
+ */
+export const storeResult = async (
+  table: Table,
+  tenant: string,
+  hostId: string,
+  result: CommandResult,
+): Promise<Answered> => {
+  try {
+    const item = await table.update({
+      Key: keyItem(keys.command(tenant, hostId, result.commandId)),
+      UpdateExpression: 'SET #state = :answered, #result = :result',
+      ConditionExpression: '#state = :pending',
+      ExpressionAttributeNames: { '#state': 'state', '#result': 'result' },
+      ExpressionAttributeValues: {
+        ':answered': toAttribute('answered'),
+        ':pending': toAttribute('pending'),
+        ':result': toAttribute(result),
+      },
+    });
+    return { kind: 'stored', record: parseCommand(item) };
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+    return error.item === undefined
+      ? { kind: 'unknown' }
+      : { kind: 'replayed', record: parseCommand(error.item) };
+  }
+};
+
+export const deleteCommand = (table: Table, tenant: string, command: Command): Promise<void> =>
+  table.remove({ Key: keyItem(keys.command(tenant, command.hostId, command.id)) });
+
+/**
+ * Deletes the commands of an operation that has ended. Not part of the transition: should it not come to pass,
+ * nothing is wrong, and the time to live does it.
+ */
+export const deleteCommands = async (table: Table, commands: readonly CommandRecord[]): Promise<void> => {
+  await Promise.allSettled(commands.map((record) => deleteCommand(table, record.tenant, record.command)));
+};
+
+export const findCommand = async (
+  table: Table,
+  tenant: string,
+  hostId: string,
+  commandId: string,
+): Promise<CommandRecord | undefined> => {
+  const item = await table.get(keys.command(tenant, hostId, commandId));
+  return item && parseCommand(item);
+};

@@ -1,0 +1,156 @@
+import type { ObservedContainer } from '../core/contract/agent/commands.ts';
+import type { WorkflowInput } from '../core/contract/deployment.ts';
+import type { ImageFacts } from '../core/contract/image.ts';
+import type { OperationKind } from '../core/contract/operation.ts';
+import { isEnded } from '../core/domain/operation-state.ts';
+import { deleteCommands } from './commands.ts';
+import { toAttribute } from './item.ts';
+import { keys } from './keys.ts';
+import { parseImage, parseOperation } from './parse.ts';
+import { imageItem, imageOnHostItem } from './put.ts';
+import type { CommandRecord, ContainerRecord, ImageRecord, OperationRecord } from './records.ts';
+import type { Table, Write } from './table.ts';
+import {
+  decideAgain,
+  deleteComputeProcess,
+  deleteContainer,
+  endedOperation,
+  giveRoom,
+  replaceOperation,
+  type Stamp,
+} from './transition.ts';
+import {
+  finalSteps,
+  type InWorkflow,
+  isCurrent,
+  lastObserved,
+  letGoOf,
+  readCommands,
+  readWorkflow,
+  turnedOff,
+  turnedOn,
+  type WorkflowDependencies,
+} from './workflow.ts';
+
+export type CommitOutcome =
+  | { readonly kind: 'committed' | 'already-ended'; readonly operation: OperationRecord }
+  /** There is no such operation, or it no longer has the container. */
+  | { readonly kind: 'superseded' };
+
+/** Kinds after which the main process runs, if the host doesn't say otherwise. */
+const RUNS_AFTER: readonly OperationKind[] = ['start', 'restart'];
+
+/** Where a container is after its operation was done. */
+const reached = (
+  operation: OperationRecord,
+  container: ContainerRecord,
+  observed: ObservedContainer | null,
+  stamp: Stamp,
+): ContainerRecord => {
+  const { kind } = operation.view;
+  const started = RUNS_AFTER.includes(kind) || (kind === 'create' && operation.parameters.start === true);
+  if (!started || observed?.phase === 'Off' || observed?.phase === 'Absent') {
+    const off = turnedOff(container, observed, stamp);
+    // It has run, even if not for long: the next start may meet what it wrote.
+    return started ? { ...off, ranAs: [...new Set([...off.ranAs, off.view.runtimeType])] } : off;
+  }
+  return turnedOn(container, observed, stamp.at, stamp);
+};
+
+const removal = async (table: Table, container: ContainerRecord, at: string): Promise<readonly Write[]> => {
+  const { tenant, reservation, tombstone } = container;
+  const { hostId } = container.view;
+  const other = tombstone === null ? undefined : await table.get(keys.operation(tenant, tombstone));
+  const waiting = other && parseOperation(other);
+  return [
+    ...deleteContainer(container),
+    ...(reservation !== null && hostId !== null ? [giveRoom(tenant, hostId, reservation)] : []),
+    ...(reservation !== null ? [deleteComputeProcess(container)] : []),
+    ...(waiting !== undefined && !isEnded(waiting.view.state)
+      ? [replaceOperation(waiting, endedOperation(waiting, 'Succeeded', { error: null, steps: [] }, at))]
+      : []),
+  ];
+};
+
+/** The image in the catalogue, as its newest import describes it, and that the host holds it. */
+export const catalogueImage = async (
+  table: Table,
+  given: { readonly tenant: string; readonly hostId: string; readonly image: ImageFacts },
+  { at, actor }: Stamp,
+): Promise<readonly Write[]> => {
+  const { tenant, hostId, image } = given;
+  const item = await table.get(keys.image(tenant, image.name), { consistent: true });
+  const before = item && parseImage(item);
+  const after: ImageRecord = {
+    tenant,
+    revision: (before?.revision ?? 0) + 1,
+    actor,
+    view: { ...image, name: before?.view.name ?? image.name, createdAt: before?.view.createdAt ?? at },
+  };
+  return [
+    {
+      put:
+        before === undefined
+          ? { Item: imageItem(after), ConditionExpression: 'attribute_not_exists(pk)' }
+          : {
+              Item: imageItem(after),
+              ConditionExpression: 'revision = :revision',
+              ExpressionAttributeValues: { ':revision': toAttribute(before.revision) },
+            },
+    },
+    { put: { Item: imageOnHostItem(tenant, image, hostId) } },
+  ];
+};
+
+const imageOf = (commands: readonly CommandRecord[]): ImageFacts | undefined => {
+  const result = commands.map((command) => command.result).find((one) => one?.status === 'succeeded');
+  return result?.status === 'succeeded' ? result.image : undefined;
+};
+
+const consequences = async (
+  deps: WorkflowDependencies,
+  { operation, container }: InWorkflow,
+  commands: readonly CommandRecord[],
+  stamp: Stamp,
+): Promise<readonly Write[]> => {
+  const { hostId } = operation.view;
+  if (container === undefined) {
+    const image = imageOf(commands);
+    if (image === undefined || hostId === null) return [];
+    return catalogueImage(deps.table, { tenant: operation.tenant, hostId, image }, stamp);
+  }
+  if (operation.view.kind === 'remove') return removal(deps.table, container, stamp.at);
+  const observed = lastObserved(commands);
+  const after = reached(operation, container, observed, stamp);
+  return letGoOf(deps, { before: container, after, observed });
+};
+
+/**
+ * Ends an operation that was done: its container, the capacity, the compute process and the operation itself in one
+ * transaction. A repeat finds it ended.
+ */
+export const commitOperation = (deps: WorkflowDependencies, input: WorkflowInput): Promise<CommitOutcome> =>
+  decideAgain(async () => {
+    const found = await readWorkflow(deps.table, input);
+    if (found === undefined) return { kind: 'superseded' };
+    const { operation } = found;
+    if (isEnded(operation.view.state))
+      return operation.view.state === 'Succeeded'
+        ? { kind: 'already-ended', operation }
+        : { kind: 'superseded' };
+    if (!isCurrent(found, input)) return { kind: 'superseded' };
+    const commands = await readCommands(deps.table, found);
+    const stamp: Stamp = { at: deps.now().toISOString(), actor: operation.actor };
+    const ended = endedOperation(
+      operation,
+      'Succeeded',
+      { error: null, steps: finalSteps(operation, commands, stamp.at) },
+      stamp.at,
+    );
+    await deps.table.transact([
+      replaceOperation(operation, ended),
+      ...(await consequences(deps, found, commands, stamp)),
+    ]);
+    await deleteCommands(deps.table, commands);
+    return { kind: 'committed', operation: ended };
+  });

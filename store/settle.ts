@@ -1,0 +1,150 @@
+import { WORKFLOW_ERRORS, type WorkflowInput } from '../core/contract/deployment.ts';
+import { type Problem, ProblemSchema } from '../core/contract/problem.ts';
+import { holdsCapacity } from '../core/domain/container-state.ts';
+import { isEnded } from '../core/domain/operation-state.ts';
+import { settledState } from '../core/domain/settlement.ts';
+import { deleteCommands } from './commands.ts';
+import type { CommandRecord, ContainerRecord, OperationRecord } from './records.ts';
+import { decideAgain, endedOperation, nextContainer, replaceOperation, type Stamp } from './transition.ts';
+import {
+  finalSteps,
+  isCurrent,
+  lastObserved,
+  letGoOf,
+  readCommands,
+  readWorkflow,
+  turnedOn,
+  type WorkflowDependencies,
+} from './workflow.ts';
+
+export interface Settled {
+  readonly failure: { readonly error: string; readonly cause: string };
+  /** Whether the host has confirmed that nothing half made is left. */
+  readonly undone: boolean;
+}
+
+export type SettleOutcome =
+  | {
+      readonly kind: 'settled';
+      readonly operation: OperationRecord;
+      /** Host that must say how the container stands, where nobody knows. */
+      readonly ask: string | null;
+    }
+  | { readonly kind: 'already-ended' };
+
+/** The problem out of a cause of ours: a problem in JSON. Step Functions' own causes are not. */
+const problemIn = (cause: string): Problem | undefined => {
+  try {
+    return ProblemSchema.parse(JSON.parse(cause));
+  } catch {
+    return undefined;
+  }
+};
+
+/** What an operation failed of, in the words of the API. */
+export const explainFailure = (
+  { error, cause }: Settled['failure'],
+  problem: WorkflowDependencies['problem'],
+): Problem => {
+  const given = problemIn(cause);
+  if (given !== undefined) return given;
+  switch (error) {
+    case WORKFLOW_ERRORS.cancelled:
+      return problem('operation-cancelled', 'The operation was cancelled.');
+    case 'States.HeartbeatTimeout':
+      return problem('host-not-answering', 'The host did not show in time that it is working on it.', {
+        suggestion: 'Look at the host: its agent must be running and connected.',
+      });
+    case 'States.Timeout':
+      return problem('deadline-exceeded', 'The operation was not done by its deadline.');
+    case WORKFLOW_ERRORS.superseded:
+    case 'ABORTED':
+      return problem('operation-aborted', 'The workflow of the operation was ended from outside.');
+    case WORKFLOW_ERRORS.stepFailed:
+      return problem('step-failed', 'A step failed on the host.');
+    default:
+      return problem('internal', 'The workflow of the operation failed.', { context: { error } });
+  }
+};
+
+const settledContainer = (
+  container: ContainerRecord,
+  operation: OperationRecord,
+  commands: readonly CommandRecord[],
+  given: { readonly error: Problem; readonly undone: boolean; readonly stamp: Stamp },
+): ContainerRecord => {
+  const observed = lastObserved(commands);
+  const { state, onHost } = settledState({
+    kind: operation.view.kind,
+    stateBefore: container.stateBefore,
+    cancelled: given.error.code === 'operation-cancelled',
+    commanded: commands.length > 0,
+    undone: given.undone,
+    observed: observed?.phase ?? null,
+  });
+  const { view } = container;
+  if (state === 'Running' && observed !== null) {
+    const running = turnedOn(container, observed, view.startedAt ?? given.stamp.at, given.stamp);
+    return { ...running, view: { ...running.view, lastError: given.error } };
+  }
+  const holds = holdsCapacity(state);
+  return nextContainer(
+    container,
+    {
+      stateBefore: null,
+      reservation: holds ? container.reservation : null,
+      observedSequence: observed?.sequence ?? container.observedSequence ?? null,
+      view: {
+        state,
+        activeOperationId: null,
+        lastError: given.error,
+        ...(onHost ? {} : { hostId: null }),
+        ...(holds ? {} : { startedAt: null, exitCode: observed?.exitCode ?? null }),
+      },
+    },
+    given.stamp,
+  );
+};
+
+/**
+ * Ends an operation that came to nothing, exactly once: Failed with the reason, or Cancelled; and leaves its container
+ * where it really is, or `Unknown` where nobody can tell.
+ */
+export const settleOperation = (
+  deps: WorkflowDependencies,
+  input: WorkflowInput,
+  { failure, undone }: Settled,
+): Promise<SettleOutcome> =>
+  decideAgain(async (): Promise<SettleOutcome> => {
+    const found = await readWorkflow(deps.table, input);
+    if (found === undefined || isEnded(found.operation.view.state)) return { kind: 'already-ended' };
+    const { operation, container } = found;
+    const commands = await readCommands(deps.table, found);
+    const at = deps.now().toISOString();
+    const explained = explainFailure(failure, deps.problem);
+    const overtaken = failure.error === WORKFLOW_ERRORS.cancelled;
+    const error = overtaken ? deps.problem('operation-cancelled', 'The operation was cancelled.') : explained;
+    const ended = endedOperation(
+      operation,
+      overtaken ? 'Cancelled' : 'Failed',
+      { error, steps: finalSteps(operation, commands, at) },
+      at,
+    );
+    const mine = container !== undefined && isCurrent(found, input);
+    const after = mine
+      ? settledContainer(container, operation, commands, {
+          error,
+          undone,
+          stamp: { at, actor: operation.actor },
+        })
+      : undefined;
+    await deps.table.transact([
+      replaceOperation(operation, ended),
+      ...(mine && after !== undefined
+        ? await letGoOf(deps, { before: container, after, observed: lastObserved(commands) })
+        : []),
+    ]);
+    await deleteCommands(deps.table, commands);
+    const ask = after?.view.state === 'Unknown' ? after.view.hostId : null;
+    return { kind: 'settled', operation: ended, ask };
+  });
