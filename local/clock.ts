@@ -1,12 +1,19 @@
 import type { Clock } from './engine.ts';
 
-/** Timers longer than this overflow in Node and fire at once. */
+/** Timers longer than this overflow in Node and fire at once: a longer wait is taken in parts. */
 const longestTimerMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   after: (delayMs, callback) => {
-    const timer = setTimeout(callback, Math.min(Math.max(0, delayMs), longestTimerMs));
+    let timer: NodeJS.Timeout;
+    const arm = (left: number) => {
+      timer =
+        left > longestTimerMs
+          ? setTimeout(() => arm(left - longestTimerMs), longestTimerMs)
+          : setTimeout(callback, Math.max(0, left));
+    };
+    arm(delayMs);
     return () => clearTimeout(timer);
   },
 };

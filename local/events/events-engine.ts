@@ -175,24 +175,7 @@ export class EventsEngine implements ResourceEngine {
   }
 
   /** An event of a service of the embedded cloud, such as a state machine's status change. Durable on return. */
-  publishFromService(given: {
-    source: string;
-    detailType: string;
-    resources: readonly string[];
-    detail: JsonObject;
-  }): void {
-    const { clock, newId, accountId, region } = this.#context;
-    const event: BusEvent = {
-      version: '0',
-      id: newId(),
-      'detail-type': given.detailType,
-      source: given.source,
-      account: accountId,
-      time: isoSeconds(clock.now()),
-      region,
-      resources: given.resources,
-      detail: given.detail,
-    };
+  publishFromService(event: BusEvent): void {
     this.#publish([{ bus: 'default', event }]);
   }
 
