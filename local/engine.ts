@@ -5,7 +5,7 @@
  *
  * 1. `create(resource)` for each resource, after all that it refers to or depends on. Gives the resource its
  *    identity (the values of `Ref` and `Fn::GetAtt`) and checks its properties. May open a listening socket,
- *    because a port is part of an identity; must not call another engine.
+ *    because a port is part of an identity; must not call another engine. One at a time on each engine.
  * 2. `start()` once, all engines in parallel, when every resource exists: make ready to serve calls.
  * 3. `environment()` once: variables that every function is given (endpoints of the services).
  * 4. `activate()` once, when every engine has started: begin to act of one's own accord (pollers, schedules,

@@ -61,6 +61,7 @@ class Loader {
   readonly #created = new Map<string, Promise<ResourceIdentity | undefined>>();
   readonly #identities = new Map<string, ResourceIdentity>();
   readonly #resources = new Map<string, ResolvedResource & { readonly identity: ResourceIdentity }>();
+  readonly #turns = new Map<ResourceEngine, Promise<unknown>>();
   readonly #problems: Problem[] = [];
   readonly #scope: Scope;
 
@@ -211,7 +212,7 @@ class Loader {
 
   async #createOn(engine: ResourceEngine, resource: Declared, resolved: ResolvedResource) {
     try {
-      const identity = await engine.create(resolved);
+      const identity = await this.#inTurn(engine, () => engine.create(resolved));
       this.#identities.set(resource.logicalId, identity);
       this.#resources.set(resource.logicalId, { ...resolved, identity });
       return identity;
@@ -220,6 +221,16 @@ class Loader {
       for (const finding of error.found) this.#problem(resource, finding);
       return undefined;
     }
+  }
+
+  /** One creation at a time on each engine: resources that don't need each other are walked in parallel. */
+  async #inTurn<T>(engine: ResourceEngine, work: () => T | Promise<T>): Promise<T> {
+    const turn = (this.#turns.get(engine) ?? Promise.resolve()).then(work);
+    this.#turns.set(
+      engine,
+      turn.catch(() => undefined),
+    );
+    return turn;
   }
 
   #attempt<T>(resource: Pick<Declared, 'logicalId' | 'path' | 'type'>, work: () => T): T | undefined {
