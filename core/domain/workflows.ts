@@ -1,0 +1,34 @@
+import type { StateMachineName } from '../contract/deployment.ts';
+import type { OperationKind } from '../contract/operation.ts';
+import type { RuntimeType } from '../contract/primitives.ts';
+
+/** What decides which state machine runs an operation. */
+export interface WorkflowChoice {
+  readonly kind: Exclude<OperationKind, 'convert'>;
+  /** Of the container; without one for an operation on an image. */
+  readonly runtimeType?: RuntimeType;
+  /** `create`: whether the container is to be started too. */
+  readonly start?: boolean;
+}
+
+const provision = (runtimeType: RuntimeType | undefined): StateMachineName =>
+  runtimeType === 'HyperV' ? 'provision-utility-vm' : 'provision-process';
+
+/** The state machine that runs an operation. */
+export const machineFor = ({ kind, runtimeType, start }: WorkflowChoice): StateMachineName => {
+  switch (kind) {
+    case 'create':
+      return start === true ? provision(runtimeType) : 'prepare';
+    case 'start':
+      return provision(runtimeType);
+    case 'stop':
+    case 'kill':
+      return 'stop';
+    case 'restart':
+      return 'restart';
+    case 'remove':
+      return 'remove';
+    case 'importImage':
+      return 'import-image';
+  }
+};

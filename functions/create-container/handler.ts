@@ -1,0 +1,84 @@
+import type { CreateContainerRequest } from '../../core/contract/container.ts';
+import { ConflictError, ValidationError } from '../../core/domain/errors.ts';
+import { createContainer, findContainerId, isId, nameTaken } from '../../store/containers.ts';
+import { getImage } from '../../store/images.ts';
+import { newOperation } from '../../store/operations.ts';
+import type { ImageRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { answerDryRun, answerOperation } from '../shared/http/answers.ts';
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+import type { RouteHandler } from '../shared/http/exchange.ts';
+import { pointerTo } from '../shared/http/issues.ts';
+import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
+import { newContainer } from './new-container.ts';
+
+export interface CreateContainerDependencies extends HttpDependencies {
+  readonly table: Table;
+  readonly startWorkflow: StartWorkflow;
+}
+
+const checkName = (name: string | undefined): void => {
+  if (name === undefined || !isId(name)) return;
+  const detail = 'Must not look like an id: ids and names are asked for in the same place.';
+  throw new ValidationError('The request is not valid.', {
+    errors: [{ pointer: pointerTo('body', 'name'), detail }],
+  });
+};
+
+/** @throws ConflictError `image-not-found` */
+const requireImage = async (table: Table, tenant: string, name: string): Promise<ImageRecord> => {
+  const image = await getImage(table, tenant, name);
+  if (image !== undefined) return image;
+  throw new ConflictError('image-not-found', `The catalogue has no image "${name}".`, {
+    suggestion: 'See GET /v1/images for what there is, or have a host import it with POST /v1/images.',
+    context: { image: name },
+  });
+};
+
+const describe = (request: CreateContainerRequest, name: string): string =>
+  `create container "${name}" of image "${request.image}"${request.start === true ? ' and start it' : ''}`;
+
+export const createHandler = (dependencies: CreateContainerDependencies): LambdaHandler => {
+  const { table, newId, now, startWorkflow } = dependencies;
+
+  const create: RouteHandler<'createContainer'> = async (request) => {
+    const { tenant, actor } = request.identity;
+    checkName(request.body.name);
+    await requireImage(table, tenant, request.body.image);
+    const moment = now();
+    const container = newContainer(request.body, {
+      tenant,
+      actor,
+      id: newId(),
+      operationId: newId(),
+      now: moment,
+    });
+    if (request.dryRun) {
+      const holder = await findContainerId(table, tenant, container.view.name);
+      if (holder !== undefined) throw nameTaken(container.view.name, holder);
+      return answerDryRun(describe(request.body, container.view.name));
+    }
+    const operation = newOperation(container, {
+      id: container.view.activeOperationId ?? newId(),
+      kind: 'create',
+      actor,
+      parameters: { start: request.body.start === true },
+      now: moment,
+    });
+    const answer = answerOperation(202, container, operation, moment);
+    await createContainer(table, {
+      container,
+      operation,
+      remember: request.remember(answer),
+      token: operation.id,
+    });
+    await startAccepted(startWorkflow, operation, request.logger);
+    return answer;
+  };
+
+  return createHttpHandler({ createContainer: create }, dependencies);
+};

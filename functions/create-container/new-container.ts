@@ -1,0 +1,66 @@
+import type { ContainerSpec, CreateContainerRequest } from '../../core/contract/container.ts';
+import { DEFAULT_RESOURCES, toRuntimeType } from '../../core/contract/primitives.ts';
+import { DEFAULT_SWITCH, generatedName } from '../../core/domain/names.ts';
+import type { ContainerRecord } from '../../store/records.ts';
+
+const specOf = (request: CreateContainerRequest): ContainerSpec => {
+  const { image, switchName, command, env, workingDir, user, tty, ports, placement, autoRemove } = request;
+  return {
+    image,
+    switchName: switchName ?? DEFAULT_SWITCH,
+    ...(command && { command }),
+    ...(env && { env }),
+    ...(workingDir !== undefined && { workingDir }),
+    ...(user !== undefined && { user }),
+    ...(tty !== undefined && { tty }),
+    resources: {
+      memoryMB: request.resources?.memoryMB ?? DEFAULT_RESOURCES.memoryMB,
+      cpus: request.resources?.cpus ?? DEFAULT_RESOURCES.cpus,
+    },
+    ...(ports && { ports }),
+    restartPolicy: request.restartPolicy ?? { name: 'no' },
+    ...(placement && { placement }),
+    ...(autoRemove !== undefined && { autoRemove }),
+  };
+};
+
+export interface CreationContext {
+  readonly tenant: string;
+  readonly actor: string;
+  readonly id: string;
+  readonly operationId: string;
+  readonly now: Date;
+}
+
+/**
+ * The container that a request asks for, taken by the operation that makes it. Until it is made it reads `Off` or,
+ * if it is started too, `Starting`.
+ */
+export const newContainer = (
+  request: CreateContainerRequest,
+  { tenant, actor, id, operationId, now }: CreationContext,
+): ContainerRecord => ({
+  tenant,
+  id,
+  revision: 1,
+  epoch: 1,
+  reservation: null,
+  tombstone: null,
+  ranAs: [],
+  stateBefore: 'Off',
+  actor,
+  view: {
+    name: request.name ?? generatedName(id),
+    spec: specOf(request),
+    runtimeType: toRuntimeType(request.runtimeType ?? 'Default'),
+    state: request.start === true ? 'Starting' : 'Off',
+    hostId: null,
+    labels: request.labels ?? {},
+    exitCode: null,
+    startedAt: null,
+    activeOperationId: operationId,
+    lastError: null,
+    createdAt: now.toISOString(),
+    updatedAt: now.toISOString(),
+  },
+});

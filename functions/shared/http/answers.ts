@@ -1,0 +1,41 @@
+import {
+  type ContainerRecord,
+  type OperationRecord,
+  toContainer,
+  toOperation,
+} from '../../../store/records.ts';
+import type { Answer } from './exchange.ts';
+import { etag } from './preconditions.ts';
+
+/** A container and the operation on it. 202 while the operation is to be waited for, 200 if there is nothing to wait for. */
+export const answerOperation = (
+  status: 200 | 202,
+  container: ContainerRecord,
+  operation: OperationRecord,
+  now: Date,
+): Answer => ({
+  status,
+  headers: { location: `/v1/operations/${operation.id}`, etag: etag(container.revision) },
+  body: { container: toContainer(container, now), operation: toOperation(operation) },
+});
+
+/** A resource that has an ETag. */
+export const answerResource = (body: { readonly revision: number }): Answer => ({
+  status: 200,
+  headers: { etag: etag(body.revision) },
+  body,
+});
+
+/** What a dry run says of a placement. */
+export interface PlacementPreview {
+  readonly fits: boolean;
+  readonly hostId: string | null;
+  readonly reason: string;
+  readonly reservation: { readonly memoryMB: number; readonly cpus: number } | null;
+}
+
+/** @param wouldDo in words that follow on "it would" */
+export const answerDryRun = (wouldDo: string, placement: PlacementPreview | null = null): Answer => ({
+  status: 200,
+  body: { dryRun: true, wouldDo, placement },
+});

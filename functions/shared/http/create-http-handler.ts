@@ -1,0 +1,172 @@
+import middy, { type MiddlewareObj } from '@middy/core';
+import { type OperationId, ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import { NotFoundError, TooBusyError } from '../../../core/domain/errors.ts';
+import type { Table } from '../../../store/table.ts';
+import type { Dependencies } from '../dependencies.ts';
+import type { Logger } from '../logger.ts';
+import type { Metrics } from '../metrics.ts';
+import { authenticate, type ClaimNames } from './authenticate.ts';
+import type {
+  Answer,
+  Exchange,
+  HttpEvent,
+  HttpResponse,
+  Identity,
+  RouteHandlers,
+  RouteRequest,
+  ValidatedInput,
+} from './exchange.ts';
+import { answerOnce, requestHash } from './idempotency.ts';
+import { problemResponse, toResponse } from './respond.ts';
+import { validate } from './validate.ts';
+
+export interface HttpDependencies extends Dependencies {
+  readonly claims: ClaimNames;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  /** Where answers are kept for repeats; a function without mutations has no need of it. */
+  readonly table?: Table;
+}
+
+export interface LambdaContext {
+  readonly getRemainingTimeInMillis?: () => number;
+}
+
+/** What Lambda calls. */
+export type LambdaHandler = (event: HttpEvent, context?: LambdaContext) => Promise<HttpResponse>;
+
+type Middleware = MiddlewareObj<Exchange, HttpResponse>;
+type AnyHandler = (request: RouteRequest<Route>) => Promise<Answer>;
+
+/** The time that is left for an answer of our own, before the function is ended, in milliseconds. */
+const LAST_WORDS_MS = 250;
+
+const outOfTime = (): never => {
+  throw new TooBusyError('It took too long. Whether it was done is not known.', {
+    suggestion: 'Repeat the request with the same Idempotency-Key, or look at what is there now.',
+  });
+};
+
+/** A route's own handler is found before anything is checked, so that what follows knows the route. */
+const findRoute = (routes: ReadonlyMap<string, Route>): Middleware => ({
+  before: ({ event: exchange }) => {
+    const route = routes.get(exchange.event.routeKey);
+    if (route === undefined) throw new NotFoundError('There is no such resource.');
+    exchange.route = route;
+    exchange.logger = exchange.logger.with({ route: route.operationId });
+  },
+});
+
+const requireIdentity = (claims: ClaimNames): Middleware => ({
+  before: ({ event: exchange }) => {
+    const scope = exchange.route?.scope ?? null;
+    if (scope === null) return;
+    exchange.identity = authenticate(exchange.event, scope, claims);
+    exchange.logger = exchange.logger.with({ tenant: exchange.identity.tenant });
+  },
+});
+
+const requireValidInput: Middleware = {
+  before: ({ event: exchange }) => {
+    if (exchange.route !== undefined) exchange.input = validate(exchange.route, exchange.event);
+  },
+};
+
+/** Whatever was thrown becomes a problem document; what nobody foresaw is logged, and not shown. */
+const answerWithProblems: Middleware = {
+  onError: ({ event: exchange, error }) => {
+    const response = problemResponse(error, exchange.event.requestContext.requestId);
+    if (response.statusCode === 500) exchange.logger.error('request failed', {}, error);
+    return response;
+  },
+};
+
+const requestOf = (
+  exchange: Exchange,
+  input: ValidatedInput,
+  remember: RouteRequest<Route>['remember'],
+): RouteRequest<Route> => ({
+  requestId: exchange.event.requestContext.requestId,
+  logger: exchange.logger,
+  // Routes with a scope have one by now; the others' handlers are typed not to ask.
+  identity: (exchange.identity ?? null) as Identity,
+  params: input.params as RouteRequest<Route>['params'],
+  query: input.query,
+  body: input.body as RouteRequest<Route>['body'],
+  dryRun: input.query.dryRun === 'true',
+  ifMatch: input.ifMatch,
+  remember,
+});
+
+const dispatch =
+  (handlers: Readonly<Record<string, AnyHandler>>, dependencies: HttpDependencies) =>
+  async (exchange: Exchange): Promise<HttpResponse> => {
+    const { event, route, input, identity } = exchange;
+    const handler = route && handlers[route.operationId];
+    if (route === undefined || input === undefined || handler === undefined)
+      throw new NotFoundError('There is no such resource.');
+    const { table } = dependencies;
+    const key = input.idempotencyKey;
+    if (key === null || identity === undefined || table === undefined || input.query.dryRun === 'true')
+      return toResponse(await handler(requestOf(exchange, input, () => [])));
+    const attempt = {
+      scope: {
+        tenant: identity.tenant,
+        subject: identity.actor,
+        method: route.method,
+        path: event.rawPath,
+        key,
+      },
+      requestHash: requestHash([event.rawQueryString, event.headers?.['if-match'], input.bodyText]),
+    };
+    return answerOnce(attempt, { ...dependencies, table }, (remember) =>
+      handler(requestOf(exchange, input, remember)),
+    );
+  };
+
+const record = (
+  exchange: Exchange,
+  response: HttpResponse | null | undefined,
+  { monotonic, metrics }: HttpDependencies,
+): void => {
+  const status = response?.statusCode ?? 500;
+  exchange.logger.info('request', {
+    status,
+    durationMs: Math.round((monotonic() - exchange.startedAt) * 1000) / 1000,
+  });
+  if (status === 500) metrics.count('serverError');
+};
+
+/**
+ * The handler of a function behind the HTTP API: finds the route, authenticates, validates, and calls the route's
+ * handler with a request of the route's own type. Every error becomes an `application/problem+json`.
+ */
+export const createHttpHandler = <Ids extends OperationId>(
+  handlers: RouteHandlers<Ids>,
+  dependencies: HttpDependencies,
+): LambdaHandler => {
+  const routes = new Map(
+    ROUTES.filter(({ operationId }) => operationId in handlers).map((route) => [
+      `${route.method} ${route.path}`,
+      route,
+    ]),
+  );
+  // A handler's request is of its route's type; the map from name to handler cannot say that to the compiler.
+  const act = dispatch(handlers as unknown as Record<string, AnyHandler>, dependencies);
+  const pipeline = middy<Exchange, HttpResponse>({
+    timeoutEarlyInMillis: LAST_WORDS_MS,
+    timeoutEarlyResponse: outOfTime,
+    requestEnd: ({ event, response }) => record(event as Exchange, response, dependencies),
+  })
+    .use(answerWithProblems)
+    .use(findRoute(routes))
+    .use(requireIdentity(dependencies.claims))
+    .use(requireValidInput)
+    .handler(act as never);
+  return (event, context) => {
+    const { requestId } = event.requestContext;
+    const logger = dependencies.logger.with({ requestId });
+    const exchange: Exchange = { event, startedAt: dependencies.monotonic(), logger };
+    return pipeline(exchange, (context ?? {}) as never) as Promise<HttpResponse>;
+  };
+};

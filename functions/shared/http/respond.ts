@@ -1,0 +1,31 @@
+import type { Problem } from '../../../core/contract/problem.ts';
+import { toProblem } from '../problems.ts';
+import type { Answer, HttpResponse } from './exchange.ts';
+
+/** Answers are of this moment and of this caller: nobody between may keep them. */
+const COMMON = { 'cache-control': 'no-store' };
+
+export const toResponse = ({ status, body, headers = {} }: Answer): HttpResponse => ({
+  statusCode: status,
+  headers: {
+    ...COMMON,
+    ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    ...headers,
+  },
+  body: body === undefined ? '' : JSON.stringify(body),
+});
+
+/** Headers that a status asks for. */
+const headersOf = ({ status }: Problem): Record<string, string> => {
+  if (status === 401) return { 'www-authenticate': 'Bearer' };
+  return status === 503 ? { 'retry-after': '1' } : {};
+};
+
+export const problemResponse = (error: unknown, requestId: string): HttpResponse => {
+  const problem = toProblem(error, requestId);
+  return {
+    statusCode: problem.status,
+    headers: { ...COMMON, 'content-type': 'application/problem+json', ...headersOf(problem) },
+    body: JSON.stringify(problem),
+  };
+};

@@ -1,0 +1,26 @@
+import { createTable, type Table } from '../../../store/table.ts';
+import { createDynamoDbClient } from '../clients.ts';
+import { systemDependencies } from '../dependencies.ts';
+import type { Environment } from '../environment.ts';
+import { createLogger } from '../logger.ts';
+import { createMetrics } from '../metrics.ts';
+import type { HttpDependencies } from './create-http-handler.ts';
+
+/** Keys of the environment that each function behind the HTTP API reads. */
+export const HTTP_ENVIRONMENT = ['table', 'tenantClaim', 'scopeClaim'] as const;
+
+type HttpEnvironment = Pick<Environment, (typeof HTTP_ENVIRONMENT)[number] | 'logLevel'>;
+
+/** What each function behind the HTTP API works with, from its environment. */
+export const wireHttp = ({
+  table,
+  tenantClaim,
+  scopeClaim,
+  logLevel,
+}: HttpEnvironment): HttpDependencies & { readonly table: Table } => ({
+  ...systemDependencies,
+  claims: { tenantClaim, scopeClaim },
+  logger: createLogger({ level: logLevel, now: systemDependencies.now }),
+  metrics: createMetrics(systemDependencies),
+  table: createTable({ client: createDynamoDbClient(), tableName: table, ...systemDependencies }),
+});

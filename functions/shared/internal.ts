@@ -1,0 +1,28 @@
+import { createTable, type Table } from '../../store/table.ts';
+import { createDynamoDbClient } from './clients.ts';
+import { type Dependencies, systemDependencies } from './dependencies.ts';
+import { readEnvironment } from './environment.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { createMetrics, type Metrics } from './metrics.ts';
+import { createProblem } from './problems.ts';
+
+/** What each function that no HTTP route reaches is made of. */
+export interface InternalDependencies extends Dependencies {
+  readonly table: Table;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly problem: typeof createProblem;
+}
+
+/** @param name the function's, for its log lines */
+export const createInternalDependencies = (name: string): InternalDependencies => {
+  const { table: tableName, logLevel } = readEnvironment(['table']);
+  const { now, sleep, random } = systemDependencies;
+  return {
+    ...systemDependencies,
+    table: createTable({ client: createDynamoDbClient(), tableName, sleep, random }),
+    logger: createLogger({ level: logLevel, now, fields: { function: name } }),
+    metrics: createMetrics({ now }),
+    problem: createProblem,
+  };
+};

@@ -1,0 +1,98 @@
+import type { ContainerState } from '../core/contract/container.ts';
+import { RUNTIME_TYPES, type RuntimeType } from '../core/contract/primitives.ts';
+import { caseInsensitiveKey } from '../core/domain/names.ts';
+import { findContainerId, getContainer } from './containers.ts';
+import type { Cursors } from './cursor.ts';
+import { indexes } from './keys.ts';
+import { type ListPage, type ListPart, type ListPlan, type ListRequest, readPage } from './list.ts';
+import { parseContainer } from './parse.ts';
+import type { ContainerRecord } from './records.ts';
+import type { Table } from './table.ts';
+
+/** All of them must match. */
+export interface ContainerFilters {
+  readonly runtimeType?: RuntimeType;
+  readonly state?: ContainerState;
+  readonly hostId?: string;
+  readonly name?: string;
+  readonly image?: string;
+  readonly labels: readonly (readonly [key: string, value: string])[];
+}
+
+type Selected = Exclude<keyof ContainerFilters, 'labels' | 'name'>;
+
+/** The index that leaves least to read, the partitions of it, and which filters that takes care of. */
+const choose = (
+  tenant: string,
+  { runtimeType, state, hostId, image }: ContainerFilters,
+): { readonly parts: readonly ListPart[]; readonly done: readonly Selected[] } => {
+  if (hostId !== undefined)
+    return { parts: [{ index: 'gsi3', key: indexes.containersByHost(tenant, hostId) }], done: ['hostId'] };
+  if (image !== undefined)
+    return { parts: [{ index: 'gsi4', key: indexes.containersByImage(tenant, image) }], done: ['image'] };
+  if (runtimeType === undefined && state === undefined)
+    return { parts: [{ index: 'gsi1', key: indexes.containersByName(tenant) }], done: [] };
+  // By type and state; for a state alone, one type after the other.
+  const types = runtimeType === undefined ? RUNTIME_TYPES : [runtimeType];
+  return {
+    parts: types.map((type) => ({ index: 'gsi2', key: indexes.containersByType(tenant, type, state) })),
+    done: ['runtimeType', 'state'],
+  };
+};
+
+const matching = (filters: ContainerFilters, done: readonly Selected[]) => {
+  const tests: ((record: ContainerRecord) => boolean)[] = [];
+  const add = (filter: Selected, test: (record: ContainerRecord) => boolean) => {
+    if (filters[filter] !== undefined && !done.includes(filter)) tests.push(test);
+  };
+  add('runtimeType', ({ view }) => view.runtimeType === filters.runtimeType);
+  add('state', ({ view }) => view.state === filters.state);
+  add('hostId', ({ view }) => view.hostId === filters.hostId);
+  const image = caseInsensitiveKey(filters.image ?? '');
+  add('image', ({ view }) => caseInsensitiveKey(view.spec.image) === image);
+  for (const [key, value] of filters.labels)
+    tests.push(({ view }) => Object.hasOwn(view.labels, key) && view.labels[key] === value);
+  return tests.length === 0 ? undefined : (record: ContainerRecord) => tests.every((test) => test(record));
+};
+
+const scopeFilters = ({ labels, image, ...others }: ContainerFilters) => ({
+  ...others,
+  image: image && caseInsensitiveKey(image),
+  labels: labels.map(([key, value]) => `${key}=${value}`).sort(),
+});
+
+/** A name is one container's at the most, so there is nothing to page through. */
+const byName = async (
+  table: Table,
+  tenant: string,
+  name: string,
+  filters: ContainerFilters,
+): Promise<ListPage<ContainerRecord>> => {
+  const id = await findContainerId(table, tenant, name);
+  const record = id && (await getContainer(table, tenant, id));
+  const matches = matching(filters, []);
+  return { items: record && (matches?.(record) ?? true) ? [record] : [], nextCursor: null };
+};
+
+/**
+ * Containers by name, in the order of the index that the filters choose: by name; by state, then name, where a
+ * runtime type or a state is asked for.
+ */
+export const listContainers = async (
+  table: Table,
+  cursors: Cursors,
+  tenant: string,
+  filters: ContainerFilters,
+  request: ListRequest,
+): Promise<ListPage<ContainerRecord>> => {
+  if (filters.name !== undefined) return byName(table, tenant, filters.name, filters);
+  const { parts, done } = choose(tenant, filters);
+  const matches = matching(filters, done);
+  const plan: ListPlan<ContainerRecord> = {
+    scope: { tenant, list: 'containers', filters: scopeFilters(filters) },
+    parts,
+    parse: parseContainer,
+    ...(matches && { matches }),
+  };
+  return readPage(table, cursors, plan, request);
+};

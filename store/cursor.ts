@@ -1,0 +1,110 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import { ConflictError } from '../core/domain/errors.ts';
+import { type Item, toItem } from './item.ts';
+import { type IndexName, keys } from './keys.ts';
+import { ConditionFailed, type Table } from './table.ts';
+
+/**
+ * Cursors: where a list goes on, signed, so that nobody can make one that points into another tenant's items, or
+ * use one with other filters than it was made for.
+ */
+
+/** What a cursor is good for; it is worth nothing anywhere else. */
+export interface CursorScope {
+  readonly tenant: string;
+  /** Name of the list. */
+  readonly list: string;
+  /** Filters of the list, in any order. */
+  readonly filters: Readonly<Record<string, string | readonly string[] | undefined>>;
+}
+
+/** Where a list goes on: the keys of the last item that was given out, and what else the list must know. */
+export interface CursorPosition {
+  readonly after: Readonly<Record<string, string>> | null;
+  /** Which of several queries the list is at. */
+  readonly part: number;
+}
+
+export interface Cursors {
+  sign(scope: CursorScope, position: CursorPosition): Promise<string>;
+  /** @throws ConflictError `cursor-invalid` if it was not made here, or for something else */
+  verify(scope: CursorScope, cursor: string): Promise<CursorPosition>;
+}
+
+const KEY_BYTES = 32;
+
+/** The key that signs, out of the table, where the first process that needs one puts it. */
+const loadKey = async (table: Table, makeKey: (bytes: number) => Buffer): Promise<Uint8Array> => {
+  const stored = await table.get(keys.cursorKey());
+  if (stored?.secret?.B !== undefined) return stored.secret.B;
+  const secret = makeKey(KEY_BYTES);
+  try {
+    await table.put({
+      Item: toItem({ ...keys.cursorKey(), entity: 'cursorKey', secret }),
+      ConditionExpression: 'attribute_not_exists(pk)',
+    });
+    return secret;
+  } catch (error) {
+    if (error instanceof ConditionFailed && error.item?.secret?.B !== undefined) return error.item.secret.B;
+    throw error;
+  }
+};
+
+const canonical = ({ tenant, list, filters }: CursorScope): string =>
+  JSON.stringify([
+    tenant,
+    list,
+    Object.entries(filters)
+      .filter(([, value]) => value !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  ]);
+
+const invalid = (): ConflictError =>
+  new ConflictError('cursor-invalid', 'The cursor was not given out for this list and these filters.', {
+    suggestion: 'Begin again without a cursor.',
+  });
+
+/** @param makeKey that many unguessable bytes */
+export const createCursors = (table: Table, makeKey: (bytes: number) => Buffer): Cursors => {
+  let key: Promise<Uint8Array> | undefined;
+  const signatureOf = async (scope: CursorScope, position: string): Promise<Buffer> => {
+    key ??= loadKey(table, makeKey).catch((error: unknown) => {
+      // Not remembered, so that the next call tries again.
+      key = undefined;
+      throw error;
+    });
+    return createHmac('sha256', await key)
+      .update(`${canonical(scope)}\n${position}`)
+      .digest();
+  };
+  return {
+    sign: async (scope, { after, part }) => {
+      const position = Buffer.from(JSON.stringify([after, part])).toString('base64url');
+      return `${position}.${(await signatureOf(scope, position)).toString('base64url')}`;
+    },
+    verify: async (scope, cursor) => {
+      const [position = '', given = ''] = cursor.split('.');
+      const wanted = await signatureOf(scope, position);
+      const signature = Buffer.from(given, 'base64url');
+      // The text is compared too: base64 has several texts for the same bytes.
+      if (signature.length !== wanted.length || !timingSafeEqual(signature, wanted)) throw invalid();
+      if (signature.toString('base64url') !== given) throw invalid();
+      const [after, part] = JSON.parse(Buffer.from(position, 'base64url').toString()) as [
+        CursorPosition['after'],
+        number,
+      ];
+      return { after, part };
+    },
+  };
+};
+
+/** The keys of an item, as a query of that index takes them to go on after it. */
+export const positionOf = (item: Item, index?: IndexName): Record<string, string> => {
+  const names = ['pk', 'sk', ...(index === undefined ? [] : [`${index}pk`, `${index}sk`])];
+  return Object.fromEntries(names.map((name) => [name, item[name]?.S ?? '']));
+};
+
+export const startKey = (after: CursorPosition['after']): Item | undefined =>
+  after === null
+    ? undefined
+    : Object.fromEntries(Object.entries(after).map(([name, value]) => [name, { S: value }]));

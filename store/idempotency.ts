@@ -1,0 +1,117 @@
+import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { toItem } from './item.ts';
+import { keys } from './keys.ts';
+import type { IdempotencyRecord } from './records.ts';
+import type { Table, Write } from './table.ts';
+
+/**
+ * Answers kept for repeats of a request with the same `Idempotency-Key`.
+ *
+ * An answer is kept deflated and encrypted with a key that follows from the caller's own `Idempotency-Key`, of
+ * which the table holds a hash: some answers hold secrets (an enrolment token), and who reads the table must not
+ * find there what the table otherwise holds as a hash only.
+ */
+
+/** How long a repeat gets the first answer, in seconds. */
+export const IDEMPOTENCY_SECONDS = 24 * 60 * 60;
+
+/** What makes two requests the same attempt. */
+export interface IdempotencyScope {
+  readonly tenant: string;
+  readonly subject: string;
+  readonly method: string;
+  readonly path: string;
+  readonly key: string;
+}
+
+const textOf = ({ subject, method, path, key }: IdempotencyScope): string =>
+  JSON.stringify([subject, method, path, key]);
+
+/** Where the answer is kept: hexadecimal SHA-256. */
+export const idempotencyHash = (scope: IdempotencyScope): string =>
+  createHash('sha256')
+    .update(`kept:${textOf(scope)}`)
+    .digest('hex');
+
+/** What a repeat must have in common with the first request: query, preconditions and body, as they came. */
+export const requestHash = (parts: readonly (string | undefined)[]): string =>
+  createHash('sha256')
+    .update(JSON.stringify(parts.map((part) => part ?? null)))
+    .digest('hex');
+
+const secretOf = (scope: IdempotencyScope): Buffer =>
+  createHmac('sha256', scope.key)
+    .update(`sealed:${scope.tenant}:${textOf(scope)}`)
+    .digest();
+
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+
+const seal = (secret: Buffer, text: string, nonce: Buffer): Uint8Array => {
+  const cipher = createCipheriv('aes-256-gcm', secret, nonce, { authTagLength: TAG_BYTES });
+  const sealed = Buffer.concat([cipher.update(deflateRawSync(text)), cipher.final()]);
+  return Buffer.concat([nonce, cipher.getAuthTag(), sealed]);
+};
+
+const open = (secret: Buffer, bytes: Uint8Array): string => {
+  const nonce = bytes.subarray(0, NONCE_BYTES);
+  const cipher = createDecipheriv('aes-256-gcm', secret, nonce, { authTagLength: TAG_BYTES });
+  cipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES));
+  const sealed = bytes.subarray(NONCE_BYTES + TAG_BYTES);
+  return inflateRawSync(Buffer.concat([cipher.update(sealed), cipher.final()])).toString();
+};
+
+export interface KeptAnswer {
+  readonly requestHash: string;
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * The write that keeps an answer. Its condition fails where another request with the same key was first.
+ * @param nonce 12 unguessable bytes
+ */
+export const keepAnswer = (scope: IdempotencyScope, answer: KeptAnswer, now: Date, nonce: Buffer): Write => {
+  const nowSeconds = Math.floor(now.getTime() / 1000);
+  return {
+    put: {
+      Item: toItem({
+        ...keys.idempotency(scope.tenant, idempotencyHash(scope)),
+        entity: 'idempotency',
+        requestHash: answer.requestHash,
+        status: answer.status,
+        headers: answer.headers,
+        body: seal(secretOf(scope), answer.body, nonce),
+        ttl: nowSeconds + IDEMPOTENCY_SECONDS,
+      }),
+      // An expired one may still stand there: time to live deletes late.
+      ConditionExpression: 'attribute_not_exists(pk) OR #ttl <= :now',
+      ExpressionAttributeNames: { '#ttl': 'ttl' },
+      ExpressionAttributeValues: { ':now': { N: String(nowSeconds) } },
+    },
+  };
+};
+
+/** The answer that was given before, if one was within {@link IDEMPOTENCY_SECONDS}. Costs one read unit. */
+export const findAnswer = async (
+  table: Table,
+  scope: IdempotencyScope,
+  now: Date,
+): Promise<IdempotencyRecord | undefined> => {
+  const hash = idempotencyHash(scope);
+  // Consistent: a repeat that follows the first request at once must find it.
+  const item = await table.get(keys.idempotency(scope.tenant, hash), { consistent: true });
+  if (item?.body?.B === undefined || Number(item.ttl?.N ?? 0) * 1000 <= now.getTime()) return undefined;
+  return {
+    tenant: scope.tenant,
+    hash,
+    requestHash: item.requestHash?.S ?? '',
+    status: Number(item.status?.N ?? 0),
+    headers: Object.fromEntries(
+      Object.entries(item.headers?.M ?? {}).map(([name, value]) => [name, value.S ?? '']),
+    ),
+    body: open(secretOf(scope), item.body.B),
+  };
+};

@@ -1,0 +1,102 @@
+import { type CursorPosition, type CursorScope, type Cursors, positionOf, startKey } from './cursor.ts';
+import type { Item } from './item.ts';
+import type { IndexKey, IndexName } from './keys.ts';
+import type { Table } from './table.ts';
+
+/** One query that a list walks through. */
+export interface ListPart {
+  /** Without one, the table itself. */
+  readonly index?: IndexName;
+  readonly key: IndexKey;
+  readonly sort?: 'prefix' | 'any';
+  readonly descending?: boolean;
+}
+
+export interface ListPlan<T> {
+  readonly scope: CursorScope;
+  /** Walked one after the other. */
+  readonly parts: readonly ListPart[];
+  readonly parse: (item: Item) => T;
+  /** What no index can select by; items that don't match cost as much as those that do. */
+  readonly matches?: (record: T) => boolean;
+}
+
+export interface ListRequest {
+  readonly limit: number;
+  readonly cursor: string | undefined;
+}
+
+export interface ListPage<T> {
+  readonly items: readonly T[];
+  readonly nextCursor: string | null;
+}
+
+/** Queries for one page, at the most: a filter that matches little gives short pages, not dear ones. */
+const QUERIES_PER_PAGE = 4;
+/** Items read by one query if a filter will drop some. */
+const FILTERED_QUERY_LIMIT = 200;
+
+interface Progress<T> {
+  readonly items: T[];
+  /** Null at the end of the list. */
+  position: CursorPosition | null;
+}
+
+const queryOnce = async <T>(
+  table: Table,
+  plan: ListPlan<T>,
+  progress: Progress<T>,
+  limit: number,
+): Promise<void> => {
+  const { position, items } = progress;
+  const part = position && plan.parts[position.part];
+  if (position === null || part === undefined || part === null) return;
+  const left = limit - items.length;
+  const page = await table.query({
+    ...part,
+    limit: plan.matches === undefined ? left : FILTERED_QUERY_LIMIT,
+    after: startKey(position.after),
+  });
+  for (const [at, item] of page.items.entries()) {
+    const record = plan.parse(item);
+    if (plan.matches !== undefined && !plan.matches(record)) continue;
+    items.push(record);
+    const isLast = at === page.items.length - 1 && page.after === undefined;
+    if (items.length === limit && !isLast) {
+      progress.position = { part: position.part, after: positionOf(item, part.index) };
+      return;
+    }
+  }
+  if (page.after !== undefined)
+    progress.position = {
+      part: position.part,
+      after: Object.fromEntries(Object.entries(page.after).map(([name, value]) => [name, value.S ?? ''])),
+    };
+  else
+    progress.position =
+      position.part + 1 < plan.parts.length ? { part: position.part + 1, after: null } : null;
+};
+
+/**
+ * One page of a list: at most `limit` items, from at most {@link QUERIES_PER_PAGE} queries, wherever in the list.
+ * @throws ConflictError `cursor-invalid`
+ */
+export const readPage = async <T>(
+  table: Table,
+  cursors: Cursors,
+  plan: ListPlan<T>,
+  { limit, cursor }: ListRequest,
+): Promise<ListPage<T>> => {
+  const progress: Progress<T> = {
+    items: [],
+    position: cursor === undefined ? { part: 0, after: null } : await cursors.verify(plan.scope, cursor),
+  };
+  for (let query = 0; query < QUERIES_PER_PAGE; query += 1) {
+    await queryOnce(table, plan, progress, limit);
+    if (progress.position === null || progress.items.length >= limit) break;
+  }
+  return {
+    items: progress.items,
+    nextCursor: progress.position === null ? null : await cursors.sign(plan.scope, progress.position),
+  };
+};
