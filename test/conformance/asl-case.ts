@@ -50,15 +50,26 @@ async function request(
   return answer.body as Record<string, unknown>;
 }
 
-async function eventTypes(service: StatesService, executionArn: string): Promise<string[]> {
-  const types: string[] = [];
+interface RecordedEvent {
+  type: string;
+  [details: string]: unknown;
+}
+
+async function history(service: StatesService, executionArn: string): Promise<RecordedEvent[]> {
+  const events: RecordedEvent[] = [];
   let nextToken: unknown;
   do {
     const page = await request(service, 'GetExecutionHistory', { executionArn, maxResults: 1000, nextToken });
-    types.push(...(page.events as { type: string }[]).map((event) => event.type));
+    events.push(...(page.events as RecordedEvent[]));
     nextToken = page.nextToken;
   } while (nextToken !== undefined);
-  return types;
+  return events;
+}
+
+/** The error and cause of the closing event, which is where the recordings have them from. */
+function closingDetails(events: RecordedEvent[]): { error?: unknown; cause?: unknown } {
+  const last = events.at(-1);
+  return Object.entries(last ?? {}).find(([key]) => key.endsWith('EventDetails'))?.[1] ?? {};
 }
 
 /** Lets the execution work; when it does nothing more, moves the clock to its next timer. */
@@ -99,12 +110,14 @@ async function execute(recorded: AslCase): Promise<Ended | 'hangs'> {
     });
     if (!(await untilClosed(service, clock))) return 'hangs';
     const described = await request(service, 'DescribeExecution', { executionArn });
+    const events = await history(service, String(executionArn));
+    const { error, cause } = closingDetails(events);
     return {
       status: STATUS[String(described.status)] ?? String(described.status),
       output: described.output,
-      error: described.error,
-      cause: described.cause,
-      eventTypes: await eventTypes(service, String(executionArn)),
+      error,
+      cause,
+      eventTypes: events.map((event) => event.type),
     };
   } finally {
     await service.close();

@@ -9,13 +9,7 @@ import { jsonataText } from './field-values.ts';
 import { childrenOf, parentOf, queryScope, stateOf, usesJsonata } from './frames.ts';
 import { record } from './history.ts';
 import type { Execution, ExecutionStatus, Frame, InterpreterDeps } from './model.ts';
-import {
-  caughtOutcome,
-  jsonataOutcome,
-  type Outcome,
-  passingOutcome,
-  resultOutcome,
-} from './state-output.ts';
+import { jsonataOutcome, type Outcome, passingOutcome, resultOutcome } from './state-output.ts';
 import { prepareTask, scheduledDetails, taskEvents } from './task-start.ts';
 import { waitUntil } from './wait-until.ts';
 

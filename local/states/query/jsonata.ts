@@ -65,7 +65,10 @@ export async function evaluateExpression(source: string, field: string, scope: Q
   }
   if (result === undefined) throw queryFailure(field, `${where} returned nothing (undefined).`);
   const json = toJson(result);
-  if (json === undefined) throw queryFailure(field, `${where} returned an unsupported result type.`);
+  if (json === undefined) {
+    const cause = `The JSONata expression '${text}' for the field '${field}' returned an unsupported result type.`;
+    throw queryFailure(field, cause);
+  }
   return json;
 }
 
