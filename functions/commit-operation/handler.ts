@@ -1,0 +1,27 @@
+import { WORKFLOW_ERRORS, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
+import { StepFailedError } from '../../core/domain/errors.ts';
+import { commitOperation } from '../../store/commit.ts';
+import type { WorkflowDependencies } from '../../store/workflow.ts';
+import type { Metrics } from '../shared/metrics.ts';
+
+export interface CommitOperationDependencies extends WorkflowDependencies {
+  readonly metrics: Metrics;
+}
+
+/** Its name is what the machine sees as the error. */
+class SupersededError extends StepFailedError {
+  override readonly name = WORKFLOW_ERRORS.superseded;
+}
+
+/** The last step of every workflow. @throws SupersededError if the operation no longer has the container */
+export const createCommitOperationHandler =
+  (deps: CommitOperationDependencies) =>
+  async (event: WorkflowStepEvent): Promise<void> => {
+    const outcome = await commitOperation(deps, event);
+    if (outcome.kind === 'superseded')
+      throw new SupersededError('operation-aborted', 'The operation no longer has the container.');
+    if (outcome.kind === 'already-ended') return;
+    const { kind, createdAt, endedAt } = outcome.operation.view;
+    const took = (Date.parse(endedAt ?? createdAt) - Date.parse(createdAt)) / 1000;
+    deps.metrics.seconds('operationSeconds', took, { Kind: kind });
+  };

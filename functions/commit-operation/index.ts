@@ -1,0 +1,4 @@
+import { createInternalDependencies } from '../shared/internal.ts';
+import { createCommitOperationHandler } from './handler.ts';
+
+export const handler = createCommitOperationHandler(createInternalDependencies('commit-operation'));

@@ -1,0 +1,110 @@
+import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
+import { giveCommand, stepCommandId } from '../../store/commands.ts';
+import { getLink } from '../../store/links.ts';
+import type { CommandRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { decideAgain, nextOperation, replaceOperation } from '../../store/transition.ts';
+import { type InWorkflow, isCurrent, isUnwanted, readWorkflow } from '../../store/workflow.ts';
+import { answerTask } from '../shared/answer-task.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Push } from '../shared/push.ts';
+import type { Tasks } from '../shared/tasks.ts';
+import { failCancelled, failSuperseded, tokenOf } from '../shared/workflow-step.ts';
+import { stepArguments } from './step-arguments.ts';
+
+export interface DispatchCommandDependencies {
+  readonly table: Table;
+  readonly now: () => Date;
+  readonly tasks: Tasks;
+  readonly push: Push;
+  readonly logger: Logger;
+}
+
+/** Steps that go on although the operation is not wanted any more: what they do is what is wanted then. */
+const GO_ON_ANYWAY: readonly string[] = [STEPS.undo, STEPS.stop, STEPS.remove];
+
+const commandOf = (event: WorkflowStepEvent, found: InWorkflow, now: Date): CommandRecord | null => {
+  const { operation, container } = found;
+  const hostId = container === undefined ? operation.view.hostId : container.view.hostId;
+  const given = stepArguments(event.step, operation, container);
+  if (hostId === null || given === null) return null;
+  const ttlSeconds =
+    event.step === STEPS.undo
+      ? TIMES.undoSeconds
+      : Math.max(1, Math.ceil((Date.parse(operation.view.deadline) - now.getTime()) / 1000));
+  return {
+    tenant: event.tenant,
+    command: {
+      id: stepCommandId(event.operationId, event.step, event.epoch),
+      hostId,
+      containerId: event.containerId,
+      epoch: event.epoch,
+      ttlSeconds,
+      arguments: given,
+    },
+    state: 'pending',
+    taskToken: tokenOf(event),
+    operationId: event.operationId,
+    step: event.step,
+    result: null,
+    expiresAt: now.getTime() + ttlSeconds * 1000,
+  };
+};
+
+/**
+ * A step that a host does: the command is written, then pushed. The push only wakes the host; it is told everything
+ * that it hasn't answered at its next heartbeat too.
+ */
+export const createDispatchCommandHandler = ({
+  table,
+  now,
+  tasks,
+  push,
+  logger,
+}: DispatchCommandDependencies) => {
+  /** The first step of an operation that needed no place shows that it is running; later ones cost no write. */
+  const showRunning = (event: WorkflowStepEvent): Promise<void> =>
+    decideAgain(async () => {
+      const found = await readWorkflow(table, event);
+      if (found === undefined || found.operation.view.state !== 'Pending') return;
+      const at = now().toISOString();
+      const step = { name: event.step, state: 'Running' as const, startedAt: at, durationMs: null };
+      const running = nextOperation(found.operation, { view: { state: 'Running', steps: [step] } }, at);
+      await table.transact([replaceOperation(found.operation, running)]);
+    });
+
+  const wake = async (record: CommandRecord): Promise<void> => {
+    const { hostId, id } = record.command;
+    const link = await getLink(table, record.tenant, hostId);
+    const sent =
+      link === undefined || link.connectionId === null
+        ? 'gone'
+        : await push(link.connectionId, { action: 'command', command: record.command });
+    if (sent !== 'sent') logger.info('host not woken', { hostId, commandId: id, push: sent });
+  };
+
+  return async (event: WorkflowStepEvent): Promise<void> => {
+    const token = tokenOf(event);
+    const found = await readWorkflow(table, event);
+    if (found === undefined || !isCurrent(found, event)) {
+      await failSuperseded(tasks, token);
+      return;
+    }
+    if (isUnwanted(found) && !GO_ON_ANYWAY.includes(event.step)) {
+      await failCancelled(tasks, token);
+      return;
+    }
+    const record = commandOf(event, found, now());
+    if (record === null) {
+      await tasks.succeed(token, {});
+      return;
+    }
+    const given = await giveCommand(table, record);
+    if (given.state === 'answered') {
+      await answerTask(tasks, given);
+      return;
+    }
+    await wake(given);
+    if (found.operation.view.state === 'Pending') await showRunning(event);
+  };
+};

@@ -1,0 +1,57 @@
+import type { CommandArguments } from '../../core/contract/agent/commands.ts';
+import { STEPS } from '../../core/contract/deployment.ts';
+import type { OperationKind } from '../../core/contract/operation.ts';
+import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+
+/** Between the request to end and the forced end, where the caller gave no time. As the docker CLI's. */
+const STOP_SECONDS = 10;
+
+/** What undoing an operation means, by its kind; what isn't here has nothing that could be undone. */
+const UNDO_TO: Partial<Record<OperationKind, 'Absent' | 'Off' | 'Running'>> = {
+  create: 'Absent',
+  start: 'Off',
+  restart: 'Running',
+};
+
+const onContainer = (
+  step: string,
+  operation: OperationRecord,
+  { id, view }: ContainerRecord,
+): CommandArguments | null => {
+  const container = { id, name: view.name, runtimeType: view.runtimeType, spec: view.spec };
+  const force = operation.view.kind === 'kill';
+  const timeoutSeconds = force ? 0 : (operation.parameters.timeoutSeconds ?? STOP_SECONDS);
+  switch (step) {
+    case STEPS.prepare:
+      return { verb: 'prepareContainer', container };
+    case STEPS.provisionUtilityVm:
+      return { verb: 'provisionUtilityVm', container };
+    case STEPS.start:
+      return { verb: 'startContainer', container };
+    case STEPS.stop:
+      return { verb: 'stopContainer', timeoutSeconds };
+    case STEPS.restart:
+      return { verb: 'restartContainer', container, timeoutSeconds };
+    case STEPS.remove:
+      return { verb: 'removeContainer' };
+    case STEPS.undo: {
+      const to = UNDO_TO[operation.view.kind];
+      return to === undefined ? null : { verb: 'restoreContainer', to, container };
+    }
+    default:
+      return null;
+  }
+};
+
+/** What a host is asked to do in a step of a workflow; null if there is nothing to do. */
+export const stepArguments = (
+  step: string,
+  operation: OperationRecord,
+  container: ContainerRecord | undefined,
+): CommandArguments | null => {
+  if (container !== undefined) return onContainer(step, operation, container);
+  const { source, digest } = operation.parameters;
+  const { imageName } = operation.view;
+  if (step !== STEPS.importImage || source === undefined || imageName === null) return null;
+  return { verb: 'importImage', name: imageName, source, ...(digest !== undefined && { digest }) };
+};

@@ -1,0 +1,53 @@
+import type { WorkflowStepEvent } from '../../core/contract/deployment.ts';
+import { type PlacementDependencies, placeContainer } from '../../store/placement.ts';
+import { recordWaiting } from '../../store/waiting.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Metrics } from '../shared/metrics.ts';
+import type { Tasks } from '../shared/tasks.ts';
+import { failCancelled, failSuperseded, tokenOf } from '../shared/workflow-step.ts';
+
+export interface PlaceContainerDependencies extends PlacementDependencies {
+  readonly tasks: Tasks;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+}
+
+type Looked = 'answered' | { readonly reason: string };
+
+/**
+ * The step Place: reserves room on a host and goes on, or records that the operation waits. Having recorded that, it
+ * looks once more, because room may have come between the look and the record.
+ */
+export const createPlaceContainerHandler = (deps: PlaceContainerDependencies) => {
+  const { table, tasks, logger, metrics, now } = deps;
+
+  const look = async (event: WorkflowStepEvent, token: string): Promise<Looked> => {
+    const outcome = await placeContainer(deps, event);
+    switch (outcome.kind) {
+      case 'placed':
+      case 'placed-already':
+        await tasks.succeed(token, {});
+        return 'answered';
+      case 'unwanted':
+        await failCancelled(tasks, token);
+        return 'answered';
+      case 'superseded':
+        await failSuperseded(tasks, token);
+        return 'answered';
+      case 'no-fit':
+        return { reason: outcome.reason };
+    }
+  };
+
+  return async (event: WorkflowStepEvent): Promise<void> => {
+    const taskToken = tokenOf(event);
+    const { tenant, operationId, containerId } = event;
+    const first = await look(event, taskToken);
+    if (first === 'answered') return;
+    await recordWaiting(table, event, { reason: first.reason, taskToken, now: now() });
+    const second = await look(event, taskToken);
+    if (second === 'answered') return;
+    metrics.count('placementWaiting');
+    logger.info('waits for room', { tenant, operationId, containerId, reason: second.reason });
+  };
+};

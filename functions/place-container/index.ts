@@ -1,0 +1,9 @@
+import { createStepFunctionsClient } from '../shared/clients.ts';
+import { createInternalDependencies } from '../shared/internal.ts';
+import { createTasks } from '../shared/tasks.ts';
+import { createPlaceContainerHandler } from './handler.ts';
+
+export const handler = createPlaceContainerHandler({
+  ...createInternalDependencies('place-container'),
+  tasks: createTasks(createStepFunctionsClient()),
+});

@@ -1,0 +1,145 @@
+import { type Item, toAttribute } from './item.ts';
+import { keys } from './keys.ts';
+import { parseHostLink } from './parse.ts';
+import type { HostLinkRecord } from './records.ts';
+import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
+
+/**
+ * A host's connection and lease: one small item without an index, so that a heartbeat costs one write unit.
+ *
+ * The newest connection is the host's. What comes over an older one is not acted on; closing one says nothing if
+ * there is a newer. Silence is judged by the sweeper, by the lease, and not by a closed connection: a quick
+ * reconnection changes nothing for anybody.
+ */
+const key = (tenant: string, hostId: string) => keyItem(keys.hostLink(tenant, hostId));
+
+export const getLink = async (
+  table: Table,
+  tenant: string,
+  hostId: string,
+): Promise<HostLinkRecord | undefined> => {
+  const item = await table.get(keys.hostLink(tenant, hostId));
+  return item && parseHostLink(item);
+};
+
+const ifMine = async (update: () => Promise<Item>): Promise<HostLinkRecord | undefined> => {
+  try {
+    return parseHostLink(await update());
+  } catch (error) {
+    if (error instanceof ConditionFailed) return undefined;
+    throw error;
+  }
+};
+
+export interface Connection {
+  readonly tenant: string;
+  readonly hostId: string;
+  readonly connectionId: string;
+}
+
+/**
+ * Takes the link for a connection.
+ *
+ * @param connectedAt milliseconds since 1970 by the WebSocket API's clock
+ * @returns the connection that it takes the place of, null if there was none; undefined if a newer one has the link
+ */
+export const takeLink = async (
+  table: Table,
+  { tenant, hostId, connectionId }: Connection,
+  connectedAt: number,
+  now: Date,
+): Promise<{ readonly superseded: string | null } | undefined> => {
+  const before = await table.get(keys.hostLink(tenant, hostId), { consistent: true });
+  const taken = await ifMine(() =>
+    table.update({
+      Key: key(tenant, hostId),
+      UpdateExpression:
+        'SET entity = :entity, connectionId = :connection, connectedAt = :connected, lastSeenAt = :now',
+      ConditionExpression: 'attribute_not_exists(connectedAt) OR connectedAt <= :connected',
+      ExpressionAttributeValues: {
+        ':entity': toAttribute('hostLink'),
+        ':connection': toAttribute(connectionId),
+        ':connected': toAttribute(connectedAt),
+        ':now': toAttribute(now.getTime()),
+      },
+    }),
+  );
+  if (taken === undefined) return undefined;
+  const previous = before === undefined ? null : parseHostLink(before).connectionId;
+  return { superseded: previous === connectionId ? null : previous };
+};
+
+/** Lets go of the link, if it is this connection's. */
+export const dropLink = async (
+  table: Table,
+  { tenant, hostId, connectionId }: Connection,
+): Promise<boolean> => {
+  const dropped = await ifMine(() =>
+    table.update({
+      Key: key(tenant, hostId),
+      UpdateExpression: 'REMOVE connectionId',
+      ConditionExpression: 'connectionId = :connection',
+      ExpressionAttributeValues: { ':connection': toAttribute(connectionId) },
+    }),
+  );
+  return dropped !== undefined;
+};
+
+/** Renews the lease: one write unit. @returns the link, or undefined if a newer connection has it */
+export const renewLease = (
+  table: Table,
+  { tenant, hostId, connectionId }: Connection,
+  now: Date,
+): Promise<HostLinkRecord | undefined> =>
+  ifMine(() =>
+    table.update({
+      Key: key(tenant, hostId),
+      UpdateExpression: 'SET lastSeenAt = :now',
+      ConditionExpression: 'connectionId = :connection',
+      ExpressionAttributeValues: {
+        ':connection': toAttribute(connectionId),
+        ':now': toAttribute(now.getTime()),
+      },
+    }),
+  );
+
+/** What a host's last inventory left to be looked at again. */
+export interface Notes {
+  readonly silent?: boolean;
+  readonly recheck?: boolean;
+  readonly orphans?: Readonly<Record<string, number>>;
+}
+
+/** Notes something on the link, if it is this connection's. */
+export const noteOnLink = (
+  table: Table,
+  { tenant, hostId, connectionId }: Connection,
+  notes: Notes,
+): Promise<HostLinkRecord | undefined> => {
+  const entries = Object.entries(notes).filter(([, value]) => value !== undefined);
+  return ifMine(() =>
+    table.update({
+      Key: key(tenant, hostId),
+      UpdateExpression: `SET ${entries.map(([name]) => `${name} = :${name}`).join(', ')}`,
+      ConditionExpression: 'connectionId = :connection',
+      ExpressionAttributeValues: {
+        ':connection': toAttribute(connectionId),
+        ...Object.fromEntries(entries.map(([name, value]) => [`:${name}`, toAttribute(value)])),
+      },
+    }),
+  );
+};
+
+/** That the host was found silent, if it has not been heard of since it was looked at. */
+export const noteSilence = (link: HostLinkRecord): Write => ({
+  update: {
+    Key: key(link.tenant, link.hostId),
+    UpdateExpression: 'SET silent = :yes',
+    ConditionExpression: 'lastSeenAt = :seen',
+    ExpressionAttributeValues: { ':yes': toAttribute(true), ':seen': toAttribute(link.lastSeenAt) },
+  },
+});
+
+/** Whether the host has been silent for longer than its lease. A host without a link has never been heard of. */
+export const isSilent = (link: HostLinkRecord | undefined, now: Date, leaseSeconds: number): boolean =>
+  link === undefined || now.getTime() - link.lastSeenAt > leaseSeconds * 1000;

@@ -1,0 +1,359 @@
+import { STEPS, type WorkflowInput } from '../core/contract/deployment.ts';
+import type { Capacity, OsFamily } from '../core/contract/host.ts';
+import type { OperationStep } from '../core/contract/operation.ts';
+import { reservationFor, roomClass, roundCpus } from '../core/domain/capacity.ts';
+import { TooBusyError } from '../core/domain/errors.ts';
+import {
+  type Candidate,
+  explainNoFit,
+  lacksRoom,
+  orderByTwoChoices,
+  type PlacementNeed,
+  unsuitable,
+} from '../core/domain/placement.ts';
+import type { Item } from './item.ts';
+import { indexes, keys } from './keys.ts';
+import { parseHost, parseImage } from './parse.ts';
+import type { ContainerRecord, HostRecord, OperationRecord } from './records.ts';
+import { ConditionFailed, type Table, type Write } from './table.ts';
+import {
+  checkReady,
+  decideAgain,
+  nextContainer,
+  nextOperation,
+  replaceContainer,
+  replaceOperation,
+  takeRoom,
+} from './transition.ts';
+import { type InWorkflow, isCurrent, isUnwanted, readWorkflow } from './workflow.ts';
+
+/**
+ * Placement: which host a container goes to, and the reservation of its room there.
+ *
+ * Cost: at most 10 read units whatever the number of hosts, if the first sample holds a host that fits. A sample is
+ * two pages of the index of ready hosts: its roomiest end, and one from a random point among those with room enough;
+ * if no host of it holds the image, some that do. Invariants:
+ * - Only the condition on the host's own item decides whether there is room. What the index says may be old.
+ * - Host, container and operation change in one transaction: a reservation without owner can't be.
+ * - A container that has a host stays there: its files are there.
+ */
+export interface PlacementDependencies {
+  readonly table: Table;
+  readonly now: () => Date;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+export type PlacementOutcome =
+  | { readonly kind: 'placed'; readonly hostId: string; readonly operation: OperationRecord }
+  /** Placed before: the step may go on. */
+  | { readonly kind: 'placed-already' }
+  | { readonly kind: 'no-fit'; readonly reason: string; readonly found: InWorkflow }
+  | { readonly kind: 'unwanted' | 'superseded' };
+
+/** Hosts of one page of the index: some 12 KB, so that two pages cost at most 4 read units. */
+const PAGE = 8;
+/** Hosts of one sample whose images are looked up, half a read unit each. */
+const LOOKED_UP = 4;
+/** Samples before "nothing fits"; the further ones only if others took what the one before showed. */
+const ROUNDS = 3;
+const TOP_CLASS = 23;
+
+const FIRST_STEPS: Readonly<Record<string, string>> = {
+  prepare: STEPS.prepare,
+  'provision-process': STEPS.start,
+  'provision-utility-vm': STEPS.provisionUtilityVm,
+};
+
+const candidateOf = (host: HostRecord): Candidate => ({
+  id: host.id,
+  name: host.view.name,
+  facts: host.view.facts,
+  labels: host.view.labels,
+  schedulable: host.view.schedulable,
+  state: host.view.state,
+  free: host.free,
+});
+
+const candidates = (items: readonly Item[]): Candidate[] => items.map((item) => candidateOf(parseHost(item)));
+
+const hexadecimal = (random: () => number): string =>
+  Math.floor(random() * 0x1_0000_0000)
+    .toString(16)
+    .padStart(8, '0');
+
+export const reserves = (operation: OperationRecord): boolean =>
+  operation.view.kind !== 'create' || operation.parameters.start === true;
+
+/** What the container needs of a host. Undefined if the catalogue has no such image. */
+const readNeed = async (
+  table: Table,
+  { operation, container }: { operation: OperationRecord; container: ContainerRecord },
+): Promise<PlacementNeed | undefined> => {
+  const { spec, runtimeType } = container.view;
+  const image = await table.get(keys.image(container.tenant, spec.image));
+  if (image === undefined) return undefined;
+  return {
+    image: parseImage(image).view,
+    runtimeType,
+    resources: spec.resources,
+    switchName: spec.switchName,
+    placement: spec.placement ?? {},
+    reserve: reserves(operation),
+  };
+};
+
+/** Hosts that may have room, from both ends of the choice; see the header. */
+const sampleReady = async (
+  table: Table,
+  tenant: string,
+  need: PlacementNeed,
+  random: () => number,
+): Promise<Candidate[]> => {
+  const os: OsFamily = need.image.os;
+  const lowest = need.reserve ? Number(roomClass(need.resources.memoryMB)) : 0;
+  const room = (value: number) => String(value).padStart(2, '0');
+  const roomiest = await table.query({
+    index: 'gsi2',
+    key: { ...indexes.readyHosts(tenant, os), sk: room(lowest) },
+    sort: 'from',
+    descending: true,
+    limit: PAGE,
+  });
+  const found = candidates(roomiest.items);
+  if (roomiest.after === undefined) return found;
+  const top = Math.min(TOP_CLASS, Number(roomClass(Math.max(...found.map(({ free }) => free.memoryMB)))));
+  const start = lowest + Math.floor(random() * (top - lowest + 1));
+  const anywhere = await table.query({
+    index: 'gsi2',
+    key: indexes.readyHosts(tenant, os, room(start), hexadecimal(random)),
+    sort: 'from',
+    limit: PAGE,
+  });
+  const seen = new Set(found.map(({ id }) => id));
+  return [...candidates(anywhere.items).filter(({ id }) => !seen.has(id)), ...found];
+};
+
+const readHosts = async (table: Table, tenant: string, ids: readonly string[]): Promise<Candidate[]> =>
+  candidates(await table.batchGet(ids.map((id) => keys.host(tenant, id))));
+
+/** Some hosts that hold the image, whatever else they have. */
+const sampleHolders = async (
+  table: Table,
+  tenant: string,
+  need: PlacementNeed,
+  random: () => number,
+): Promise<Candidate[]> => {
+  const { pk } = keys.image(tenant, need.image.name);
+  const from = (sk: string) => table.query({ key: { pk, sk }, sort: 'from', limit: PAGE });
+  const page = await from(`H#${hexadecimal(random)}`);
+  const holders = page.items.length > 0 ? page.items : (await from('H#')).items;
+  const ids = holders.map((item) => item.sk?.S ?? '').filter((sk) => sk.startsWith('H#'));
+  return readHosts(
+    table,
+    tenant,
+    ids.map((sk) => sk.slice(2)),
+  );
+};
+
+/** A few hosts whatever their room: for the reason why nothing fits. */
+const sampleAny = async (table: Table, tenant: string, os: OsFamily): Promise<Candidate[]> => {
+  const page = await table.query({
+    index: 'gsi2',
+    key: indexes.readyHosts(tenant, os),
+    descending: true,
+    limit: PAGE,
+  });
+  return candidates(page.items);
+};
+
+const holdersAmong = async (
+  table: Table,
+  tenant: string,
+  need: PlacementNeed,
+  hosts: readonly Candidate[],
+): Promise<ReadonlySet<string>> => {
+  const items = await table.batchGet(hosts.map(({ id }) => keys.imageOnHost(tenant, need.image.name, id)));
+  return new Set(items.map((item) => (item.sk?.S ?? '').slice(2)));
+};
+
+const roomKeyAfter = (host: Candidate, room: Capacity): string | undefined => {
+  const before = roomClass(host.free.memoryMB);
+  const after = roomClass(host.free.memoryMB - room.memoryMB);
+  return before === after ? undefined : indexes.readyHosts('', host.facts.os.family, after, host.id).sk;
+};
+
+const placeSteps = (operation: OperationRecord, at: string): readonly OperationStep[] => {
+  const before = operation.view.steps.find(({ name }) => name === STEPS.place);
+  const startedAt = before?.startedAt ?? operation.view.updatedAt;
+  const placed: OperationStep = {
+    name: STEPS.place,
+    state: 'Succeeded',
+    startedAt,
+    durationMs: Math.max(0, Date.parse(at) - Date.parse(startedAt)),
+  };
+  const next = FIRST_STEPS[operation.machine];
+  return [
+    placed,
+    ...(next === undefined
+      ? []
+      : [{ name: next, state: 'Running' as const, startedAt: at, durationMs: null }]),
+  ];
+};
+
+interface Attempt {
+  readonly operation: OperationRecord;
+  readonly container: ContainerRecord;
+  readonly need: PlacementNeed;
+}
+
+/**
+ * Takes the room. @returns the operation as it is then, or null if the host has no room left.
+ * @throws ConditionFailed if container or operation have changed meanwhile
+ */
+const reserveOn = async (
+  table: Table,
+  { operation, container, need }: Attempt,
+  host: Candidate,
+  at: string,
+): Promise<OperationRecord | null> => {
+  const { tenant } = container;
+  const taken = reservationFor(need.resources, need.runtimeType, host.facts);
+  const room = { memoryMB: taken.memoryMB, cpus: roundCpus(taken.cpus) };
+  const onHost: Write = need.reserve
+    ? takeRoom(tenant, host.id, room, { onlyIfReady: true, newRoomKey: roomKeyAfter(host, room) })
+    : checkReady(tenant, host.id);
+  const placed = nextOperation(
+    operation,
+    { view: { state: 'Running', reason: null, steps: placeSteps(operation, at) } },
+    at,
+  );
+  const moved = nextContainer(
+    container,
+    {
+      reservation: need.reserve ? room : null,
+      ...(container.view.hostId === host.id ? {} : { observedSequence: null }),
+      view: { hostId: host.id, ...(need.reserve ? { state: 'Starting' as const } : {}) },
+    },
+    { at, actor: operation.actor },
+  );
+  try {
+    await table.transact([onHost, replaceContainer(container, moved), replaceOperation(operation, placed)]);
+    return placed;
+  } catch (error) {
+    if (error instanceof ConditionFailed && error.index === 0) return null;
+    // So many want this host at once that others are the better choice.
+    if (error instanceof TooBusyError) return null;
+    throw error;
+  }
+};
+
+const imageMissing = (hosts: readonly Candidate[], image: string): string =>
+  `waiting for a host that holds image ${image}: ${hosts
+    .slice(0, 3)
+    .map(({ name }) => name)
+    .join(', ')} ${hosts.length === 1 ? 'does' : 'do'} not`;
+
+type Fit =
+  | { readonly kind: 'fit'; readonly hosts: readonly Candidate[] }
+  | { readonly kind: 'no-fit'; readonly reason: string };
+
+/** The hosts to try, in order: those that fit and hold the image. */
+const chooseAmong = async (
+  deps: PlacementDependencies,
+  { container, need }: Attempt,
+  sample: readonly Candidate[],
+): Promise<Fit> => {
+  const ordered = orderByTwoChoices(sample, need, deps.random);
+  if (ordered.length === 0) return { kind: 'no-fit', reason: explainNoFit(sample, need) };
+  const looked = ordered.slice(0, LOOKED_UP);
+  const holders = await holdersAmong(deps.table, container.tenant, need, looked);
+  const hosts = looked.filter(({ id }) => holders.has(id));
+  return hosts.length > 0
+    ? { kind: 'fit', hosts }
+    : { kind: 'no-fit', reason: imageMissing(looked, need.image.name) };
+};
+
+const findHosts = async (deps: PlacementDependencies, attempt: Attempt): Promise<Fit> => {
+  const { table, random } = deps;
+  const { container, need } = attempt;
+  const { tenant } = container;
+  const fixed = container.view.hostId ?? need.placement.hostId;
+  if (fixed !== undefined && fixed !== null) {
+    const sample = await readHosts(table, tenant, [fixed]);
+    // Its own host has had the image since it was made there.
+    if (container.view.hostId !== null) {
+      const fitting = orderByTwoChoices(sample, need, random);
+      return fitting.length > 0
+        ? { kind: 'fit', hosts: fitting }
+        : { kind: 'no-fit', reason: explainNoFit(sample, need) };
+    }
+    return chooseAmong(deps, attempt, sample);
+  }
+  const sample = await sampleReady(table, tenant, need, random);
+  const first = await chooseAmong(deps, attempt, sample);
+  if (first.kind === 'fit') return first;
+  const holders = await sampleHolders(table, tenant, need, random);
+  if (orderByTwoChoices(holders, need, random).length > 0) return chooseAmong(deps, attempt, holders);
+  const any = sample.length > 0 ? sample : await sampleAny(table, tenant, need.image.os);
+  const suitable = holders.filter((host) => unsuitable(host, need) === null);
+  const lacking = suitable.filter((host) => lacksRoom(host, need) !== null);
+  return {
+    kind: 'no-fit',
+    reason:
+      lacking.length > 0
+        ? explainNoFit(lacking, need)
+        : any.some((host) => unsuitable(host, need) === null)
+          ? first.reason
+          : explainNoFit(any, need),
+  };
+};
+
+const tryToPlace = async (
+  deps: PlacementDependencies,
+  found: InWorkflow & { readonly container: ContainerRecord },
+): Promise<PlacementOutcome> => {
+  const need = await readNeed(deps.table, found);
+  if (need === undefined)
+    return {
+      kind: 'no-fit',
+      reason: `waiting for image ${found.container.view.spec.image}: it is not in the catalogue`,
+      found,
+    };
+  const attempt: Attempt = { operation: found.operation, container: found.container, need };
+  let reason = '';
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const fit = await findHosts(deps, attempt);
+    if (fit.kind === 'no-fit') return { kind: 'no-fit', reason: fit.reason, found };
+    for (const host of fit.hosts) {
+      const operation = await reserveOn(deps.table, attempt, host, deps.now().toISOString());
+      if (operation !== null) return { kind: 'placed', hostId: host.id, operation };
+    }
+    reason = explainNoFit(
+      fit.hosts.map((host) => ({ ...host, free: { memoryMB: 0, cpus: 0 } })),
+      need,
+    );
+  }
+  return { kind: 'no-fit', reason, found };
+};
+
+/** Whether the container is where its operation wants it, from a try before. */
+const isPlaced = ({ operation, container }: InWorkflow): boolean =>
+  container !== undefined &&
+  (reserves(operation) ? container.reservation !== null : container.view.hostId !== null);
+
+/**
+ * Places the container of an operation, if there is a host for it. Says what stands in the way otherwise, and changes
+ * nothing then.
+ */
+export const placeContainer = (
+  deps: PlacementDependencies,
+  input: WorkflowInput,
+): Promise<PlacementOutcome> =>
+  decideAgain(async (): Promise<PlacementOutcome> => {
+    const found = await readWorkflow(deps.table, input);
+    if (found?.container === undefined || !isCurrent(found, input)) return { kind: 'superseded' };
+    if (isUnwanted(found)) return { kind: 'unwanted' };
+    if (isPlaced(found)) return { kind: 'placed-already' };
+    return tryToPlace(deps, { operation: found.operation, container: found.container });
+  });
