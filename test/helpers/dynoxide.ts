@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ConsumedCapacity,
+  CreateTableCommand,
+  DynamoDBClient,
+  ListTablesCommand,
+} from '@aws-sdk/client-dynamodb';
+import { createTable, type Table } from '../../store/table.ts';
+import { tableDefinition } from './table-definition.ts';
+
+/** A DynamoDB engine in memory, for one test file. */
+export interface Engine {
+  readonly client: DynamoDBClient;
+  /** A new table with the stack's own keys and indexes. */
+  table(): Promise<EngineTable>;
+  stop(): Promise<void>;
+}
+
+export interface EngineTable {
+  readonly table: Table;
+  readonly name: string;
+  /** What each call since the last `reset` consumed. */
+  readonly consumed: Consumed;
+}
+
+export interface Consumed {
+  /** Request units of all calls; indexes are part of it. */
+  readonly total: () => number;
+  readonly calls: () => readonly { readonly operation: string; readonly units: number }[];
+  readonly reset: () => void;
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+
+const countConsumed = (): Consumed & {
+  readonly add: (operation: string, capacity: readonly ConsumedCapacity[]) => void;
+} => {
+  let calls: { operation: string; units: number }[] = [];
+  return {
+    add: (operation, capacity) =>
+      calls.push({ operation, units: capacity.reduce((sum, one) => sum + (one.CapacityUnits ?? 0), 0) }),
+    total: () => calls.reduce((sum, { units }) => sum + units, 0),
+    calls: () => calls,
+    reset: () => {
+      calls = [];
+    },
+  };
+};
+
+/** Starts an engine on a port of its own, and answers when it does. */
+export const startEngine = async (): Promise<Engine> => {
+  const manifest = createRequire(import.meta.url).resolve('@dynoxide/linux-x64/package.json');
+  const port = await freePort();
+  const child = spawn(join(dirname(manifest), 'dynoxide'), ['serve', '--port', String(port)], {
+    stdio: 'ignore',
+  });
+  // A test run that is killed leaves nothing behind.
+  const end = () => child.kill('SIGKILL');
+  process.once('exit', end);
+  const client = new DynamoDBClient({
+    endpoint: `http://127.0.0.1:${port}`,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    maxAttempts: 1,
+  });
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await client.send(new ListTablesCommand({ Limit: 1 }));
+      break;
+    } catch (error) {
+      if (attempt === 500 || child.exitCode !== null) throw error;
+      await sleep(10);
+    }
+  }
+  let tables = 0;
+  return {
+    client,
+    table: async () => {
+      tables += 1;
+      const name = `bulkhead-${tables}`;
+      await client.send(new CreateTableCommand(tableDefinition(name)));
+      const { add, ...consumed } = countConsumed();
+      const table = createTable({
+        client,
+        tableName: name,
+        sleep: (milliseconds) => sleep(milliseconds),
+        random: Math.random,
+        onConsumed: add,
+      });
+      return { table, name, consumed };
+    },
+    stop: async () => {
+      client.destroy();
+      const exited = new Promise((resolve) => child.once('exit', resolve));
+      end();
+      await exited;
+      process.removeListener('exit', end);
+    },
+  };
+};

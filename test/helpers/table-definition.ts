@@ -1,0 +1,30 @@
+import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
+import { TABLE } from '../../core/contract/deployment.ts';
+
+const keySchema = (partition: string, sort: string): CreateTableCommandInput['KeySchema'] => [
+  { AttributeName: partition, KeyType: 'HASH' },
+  { AttributeName: sort, KeyType: 'RANGE' },
+];
+
+/**
+ * The table as the stack makes it, for an engine that the tests start. test/cdk holds it to the synthesized template,
+ * so that the two cannot differ.
+ */
+export const tableDefinition = (TableName: string) => {
+  const names = [
+    TABLE.partitionKey,
+    TABLE.sortKey,
+    ...TABLE.indexes.flatMap((index) => [`${index}pk`, `${index}sk`]),
+  ];
+  return {
+    TableName,
+    BillingMode: 'PAY_PER_REQUEST',
+    AttributeDefinitions: names.map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+    KeySchema: keySchema(TABLE.partitionKey, TABLE.sortKey),
+    GlobalSecondaryIndexes: TABLE.indexes.map((IndexName) => ({
+      IndexName,
+      KeySchema: keySchema(`${IndexName}pk`, `${IndexName}sk`),
+      Projection: { NonKeyAttributes: [...TABLE.projected], ProjectionType: 'INCLUDE' },
+    })),
+  } satisfies CreateTableCommandInput;
+};
