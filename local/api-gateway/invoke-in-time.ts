@@ -1,0 +1,48 @@
+import type { Clock, FunctionInvoker, InvocationResult } from '../engine.ts';
+
+/** The function failed, or could not be called; `detail` is for the access log. */
+export interface IntegrationFailure {
+  readonly outcome: 'failed' | 'timed-out';
+  readonly detail: string;
+  /** JSON text: the function's error, where it was the function that failed. */
+  readonly payload?: string;
+}
+
+export interface IntegrationAnswer {
+  readonly outcome: 'answered';
+  /** JSON text. */
+  readonly payload: string;
+}
+
+interface Called {
+  readonly functionArn: string;
+  readonly payload: string;
+  readonly timeoutMs: number;
+}
+
+const resultOf = ({ payload, functionError }: InvocationResult): IntegrationAnswer | IntegrationFailure =>
+  functionError === undefined
+    ? { outcome: 'answered', payload }
+    : { outcome: 'failed', detail: `function error ${functionError}`, payload };
+
+/** Calls a function and waits for it no longer than the integration's limit; the function itself goes on. */
+export const invokeInTime = async (
+  functions: FunctionInvoker,
+  clock: Clock,
+  { functionArn, payload, timeoutMs }: Called,
+): Promise<IntegrationAnswer | IntegrationFailure> => {
+  const abandoned = new AbortController();
+  const limit = Promise.withResolvers<IntegrationFailure>();
+  const cancel = clock.after(timeoutMs, () => {
+    limit.resolve({ outcome: 'timed-out', detail: `no answer within ${timeoutMs} ms` });
+    abandoned.abort();
+  });
+  const call = functions
+    .invoke(functionArn, payload, abandoned.signal)
+    .then(resultOf, (error: unknown): IntegrationFailure => ({ outcome: 'failed', detail: String(error) }));
+  try {
+    return await Promise.race([call, limit.promise]);
+  } finally {
+    cancel();
+  }
+};

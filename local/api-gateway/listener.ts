@@ -1,0 +1,111 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { RequestHandler } from '../engine.ts';
+import { EngineStartError } from '../errors.ts';
+import type { HttpApi } from '../http-api/http-api.ts';
+import type { WebSocketApi } from '../web-socket-api/web-socket-api.ts';
+import { findPortOwner } from './port-owner.ts';
+
+/** Something of the machine's own that is served beside the API, such as the token issuer. */
+export interface Mount {
+  /** Such as `/oidc`: it gets every path beneath. */
+  readonly prefix: string;
+  /** Of an OIDC issuer: its name, which authorizers are given. */
+  readonly issuer?: string;
+  readonly handle: RequestHandler;
+}
+
+/** The port is in use; the message names it, its owner where that can be told, and the way out. */
+export class PortTakenError extends EngineStartError {
+  constructor(port: number, owner: string | undefined) {
+    super(
+      `Port ${port} is taken by ${owner ?? 'another process'}. ` +
+        `Stop that, or choose another port: npm start -- --port ${port + 1}`,
+    );
+  }
+}
+
+/** API Gateway takes request lines and headers of 10,240 bytes together. */
+const HEADER_BYTES = 10_240;
+
+const starting = (response: ServerResponse): void => {
+  response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' });
+  response.end(JSON.stringify({ message: 'Service Unavailable' }));
+};
+
+/** One loopback port, on which at most one HTTP API and one WebSocket API are served. */
+export class Listener {
+  readonly #server: Server;
+  readonly #mounts: readonly Mount[];
+  readonly #host: string;
+  #port = 0;
+  #isReady = false;
+  httpApi: HttpApi | undefined;
+  webSocketApi: WebSocketApi | undefined;
+
+  constructor(host: string, mounts: readonly Mount[]) {
+    this.#host = host;
+    this.#mounts = mounts;
+    this.#server = createServer({ maxHeaderSize: HEADER_BYTES }, (request, response) => {
+      this.#serve(request, response).catch((error: unknown) => response.destroy(error as Error));
+    });
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** Host and port, such as `127.0.0.1:8420`. */
+  get domainName(): string {
+    return `${this.#host}:${this.#port}`;
+  }
+
+  /** @param port 0 for any that is free. @throws PortTakenError */
+  async listen(port: number): Promise<void> {
+    const listening = Promise.withResolvers<void>();
+    this.#server.once('error', (error: NodeJS.ErrnoException) =>
+      listening.reject(error.code === 'EADDRINUSE' ? new PortTakenError(port, findPortOwner(port)) : error),
+    );
+    this.#server.listen(port, this.#host, () => listening.resolve());
+    await listening.promise;
+    const address = this.#server.address();
+    this.#port = typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  /** Until then the API answers 503; what is mounted beside it is served at once. */
+  ready(): void {
+    this.#isReady = true;
+  }
+
+  refuse(): void {
+    this.#isReady = false;
+  }
+
+  async close(): Promise<void> {
+    this.webSocketApi?.dispose();
+    this.httpApi?.close();
+    if (!this.#server.listening) return;
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const path = (request.url ?? '/').replace(/\?.*$/, '');
+    const mount = this.#mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
+    if (mount !== undefined && (await mount.handle(request, response))) return;
+    if (!this.#isReady) return starting(response);
+    if (await this.webSocketApi?.handle(request, response)) return;
+    if (this.httpApi !== undefined) return await this.httpApi.handle(request, response);
+    response.writeHead(403, { 'content-type': 'application/json' });
+    response.end(JSON.stringify({ message: 'Forbidden' }));
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
+    if (!this.#isReady || !isWebSocket || this.webSocketApi === undefined) {
+      socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
+    this.webSocketApi
+      .upgrade(request, socket, head)
+      .catch((error: unknown) => socket.destroy(error as Error));
+  }
+}

@@ -1,0 +1,74 @@
+import { chmod, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import {
+  type CryptoKey,
+  calculateJwkThumbprint,
+  exportJWK,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+} from 'jose';
+import { LocalCloudError } from '../errors.ts';
+
+/** The file is there but holds no key; the message says what to do. */
+export class SigningKeyError extends LocalCloudError {
+  readonly code = 'signing-key-unusable';
+}
+
+export interface SigningKey {
+  readonly keyId: string;
+  readonly privateKey: CryptoKey;
+  /** For the key set: no private part. */
+  readonly publicJwk: JWK;
+}
+
+const readKey = async (file: string): Promise<JWK | undefined> => {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return JSON.parse(text) as JWK;
+  } catch (cause) {
+    throw new SigningKeyError(
+      `${file} holds no key. Delete it: the next start makes a new one, and old tokens end.`,
+      {
+        cause,
+      },
+    );
+  }
+};
+
+/** Readable by its owner only, whole from its first moment, and never in the place of one that another process made. */
+const createKey = async (file: string): Promise<void> => {
+  const { privateKey } = await generateKeyPair('RS256', { extractable: true });
+  const jwk = await exportJWK(privateKey);
+  const complete = { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: 'RS256', use: 'sig' };
+  await mkdir(dirname(file), { recursive: true });
+  const draft = `${file}.${process.pid}`;
+  await writeFile(draft, `${JSON.stringify(complete)}\n`, { mode: 0o600 });
+  await link(draft, file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+  });
+  await unlink(draft);
+};
+
+/**
+ * The RS256 key of the local issuer; made the first time.
+ * @throws SigningKeyError
+ */
+export const loadSigningKey = async (file: string): Promise<SigningKey> => {
+  if ((await readKey(file)) === undefined) await createKey(file);
+  const jwk = await readKey(file);
+  const privateKey = jwk && (await importJWK(jwk, 'RS256').catch(() => undefined));
+  if (jwk?.kid === undefined || privateKey === undefined || privateKey instanceof Uint8Array)
+    throw new SigningKeyError(
+      `${file} holds no RSA key. Delete it: the next start makes a new one, and old tokens end.`,
+    );
+  await chmod(file, 0o600);
+  const { kty, n, e, kid } = jwk;
+  return { keyId: kid, privateKey, publicJwk: { kty, n, e, kid, alg: 'RS256', use: 'sig' } as JWK };
+};

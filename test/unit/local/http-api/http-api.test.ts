@@ -1,0 +1,334 @@
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  arnOf,
+  type Event,
+  FunctionFailure,
+  type Resource,
+  type Setting,
+  type Started,
+  startApiGateway,
+  type TestFunction,
+} from '../../../helpers/api-gateway.ts';
+import { ManualClock } from '../../../helpers/manual-clock.ts';
+
+const route = (key: string, name = 'echo', more: Record<string, unknown> = {}): Resource[] => [
+  [
+    'Integration',
+    `I${name}`,
+    {
+      ApiId: '@Api',
+      IntegrationType: 'AWS_PROXY',
+      IntegrationUri: arnOf(name),
+      PayloadFormatVersion: '2.0',
+      ...more,
+    },
+  ],
+  ['Route', `R${key}`, { ApiId: '@Api', RouteKey: key, Target: `integrations/@I${name}` }],
+];
+
+const API: Resource = ['Api', 'Api', { Name: 'api', ProtocolType: 'HTTP' }];
+const STAGE: Resource = ['Stage', 'Stage', { ApiId: '@Api', StageName: '$default', AutoDeploy: true }];
+
+describe('an HTTP API', () => {
+  let running: Started | undefined;
+  let clock = new ManualClock();
+  const start = async (setting: Partial<Setting>): Promise<string> => {
+    running = await startApiGateway({ resources: [API, STAGE], functions: {}, clock, ...setting });
+    return running.endpoint('Api');
+  };
+  const serve = (functions: Record<string, TestFunction>, resources: readonly Resource[]) =>
+    start({ functions, resources: [API, STAGE, ...resources] });
+
+  beforeEach(() => {
+    clock = new ManualClock();
+  });
+  afterEach(async () => {
+    await running?.stop();
+    running = undefined;
+  });
+
+  describe('hands a function the event of payload format 2.0', () => {
+    test('with everything that a request can carry', async () => {
+      const events: Event[] = [];
+      const url = await start({
+        functions: { echo: (event) => void events.push(event) },
+        resources: [
+          API,
+          [
+            'Stage',
+            'S',
+            { ApiId: '@Api', StageName: 'live', AutoDeploy: true, StageVariables: { colour: 'red' } },
+          ],
+          ...route('POST /things/{id}/{rest+}'),
+        ],
+      });
+      const response = await fetch(`${url}/live/things/a%20b/c/d%2Be?x=1&y=a%26b&x=2`, {
+        method: 'POST',
+        body: '{"ü":1}',
+        headers: {
+          'content-type': 'application/json; charset=utf-8',
+          Cookie: 'a=1; b=2',
+          'User-Agent': 'me/1',
+        },
+      });
+      const { host } = new URL(url);
+      expect(events).toEqual([
+        {
+          version: '2.0',
+          routeKey: 'POST /things/{id}/{rest+}',
+          rawPath: '/live/things/a b/c/d+e',
+          rawQueryString: 'x=1&y=a%26b&x=2',
+          cookies: ['a=1', 'b=2'],
+          headers: expect.objectContaining({
+            'content-type': 'application/json; charset=utf-8',
+            'content-length': '8',
+            'user-agent': 'me/1',
+            host,
+            'x-forwarded-for': '127.0.0.1',
+            'x-forwarded-proto': 'http',
+            'x-forwarded-port': host.split(':')[1],
+          }),
+          queryStringParameters: { x: '1,2', y: 'a&b' },
+          requestContext: {
+            accountId: '123456789012',
+            apiId: expect.stringMatching(/^[a-z0-9]{10}$/),
+            domainName: host,
+            domainPrefix: '127',
+            http: {
+              method: 'POST',
+              path: '/live/things/a b/c/d+e',
+              protocol: 'HTTP/1.1',
+              sourceIp: '127.0.0.1',
+              userAgent: 'me/1',
+            },
+            requestId: response.headers.get('apigw-requestid'),
+            routeKey: 'POST /things/{id}/{rest+}',
+            stage: 'live',
+            time: '23/Nov/2026:09:05:07 +0000',
+            timeEpoch: clock.now(),
+          },
+          pathParameters: { id: 'a b', rest: 'c/d+e' },
+          stageVariables: { colour: 'red' },
+          body: '{"ü":1}',
+          isBase64Encoded: false,
+        },
+      ]);
+      expect(events[0].headers).not.toHaveProperty('cookie');
+    });
+
+    test('without what the request does not carry', async () => {
+      const events: Event[] = [];
+      const url = await serve({ echo: (event) => void events.push(event) }, route('GET /plain'));
+      await fetch(`${url}/plain`);
+      for (const absent of ['cookies', 'queryStringParameters', 'pathParameters', 'stageVariables', 'body'])
+        expect(events[0]).not.toHaveProperty(absent);
+      expect(events[0]).toMatchObject({ rawQueryString: '', isBase64Encoded: false });
+    });
+
+    test('with the values of a repeated header joined by commas', async () => {
+      const events: Event[] = [];
+      const url = await serve({ echo: (event) => void events.push(event) }, route('GET /h'));
+      await new Promise((resolve) => {
+        const sent = request(`${url}/h`, { headers: { 'X-Many': ['one', 'two'] } }, (answer) => {
+          answer.resume().once('end', resolve);
+        });
+        sent.end();
+      });
+      expect(events[0].headers['x-many']).toBe('one,two');
+    });
+
+    test.each([
+      ['text/csv', false],
+      ['application/json', false],
+      ['application/xml;charset=utf-8', false],
+      ['application/javascript', false],
+      ['application/octet-stream', true],
+      ['application/x-www-form-urlencoded', true],
+      ['application/problem+json', true],
+      [undefined, true],
+    ])('with a body of type %s in base64: %s', async (type, isBase64Encoded) => {
+      const events: Event[] = [];
+      const url = await serve({ echo: (event) => void events.push(event) }, route('PUT /b'));
+      await fetch(`${url}/b`, {
+        method: 'PUT',
+        body: Buffer.from('a=b'),
+        ...(type === undefined ? {} : { headers: { 'content-type': type } }),
+      });
+      expect(events[0]).toMatchObject({ isBase64Encoded, body: isBase64Encoded ? 'YT1i' : 'a=b' });
+    });
+  });
+
+  describe('makes of what a function answers', () => {
+    const answerOf = async (answer: unknown): Promise<Response> => {
+      const url = await serve({ echo: () => answer }, route('GET /'));
+      return await fetch(`${url}/`);
+    };
+
+    test('an object without statusCode: 200 with it as JSON', async () => {
+      const response = await answerOf({ hello: 'there' });
+      expect(response.status).toBe(200);
+      expect(response.headers.get('content-type')).toBe('application/json');
+      expect(await response.json()).toEqual({ hello: 'there' });
+    });
+
+    test('a text: 200 with the text', async () => {
+      expect(await (await answerOf('hello')).text()).toBe('hello');
+    });
+
+    test('status, headers, cookies and a body in base64', async () => {
+      const response = await answerOf({
+        statusCode: 201,
+        headers: { 'Content-Type': 'image/png', 'X-Number': 7 },
+        cookies: ['a=1; Path=/', 'b=2'],
+        body: Buffer.from([0, 255, 1]).toString('base64'),
+        isBase64Encoded: true,
+      });
+      expect(response.status).toBe(201);
+      expect(response.headers.get('content-type')).toBe('image/png');
+      expect(response.headers.get('x-number')).toBe('7');
+      expect(response.headers.getSetCookie()).toEqual(['a=1; Path=/', 'b=2']);
+      expect([...new Uint8Array(await response.arrayBuffer())]).toEqual([0, 255, 1]);
+    });
+
+    test('a body without a content type: text/plain', async () => {
+      const response = await answerOf({ statusCode: 200, body: 'x' });
+      expect(response.headers.get('content-type')).toBe('text/plain;charset=UTF-8');
+    });
+
+    test.each([
+      ['a body that is no text', { statusCode: 200, body: { a: 1 } }],
+      ['a status that is none', { statusCode: 'fine' }],
+      ['headers that are a list', { statusCode: 200, headers: [] }],
+      ['cookies that are a text', { statusCode: 200, cookies: 'a=1' }],
+    ])('%s: 500', async (_, answer) => {
+      const response = await answerOf(answer);
+      expect(response.status).toBe(500);
+      expect(await response.json()).toEqual({ message: 'Internal Server Error' });
+    });
+  });
+
+  test('answers 500 when the function fails', async () => {
+    const fail = () => {
+      throw new FunctionFailure('no');
+    };
+    const url = await serve({ echo: fail }, route('GET /'));
+    const response = await fetch(`${url}/`);
+    expect(response.status).toBe(500);
+    expect(await response.json()).toEqual({ message: 'Internal Server Error' });
+  });
+
+  test.each([
+    ['30 s', {}, 30_000],
+    ['a shorter limit of the integration', { TimeoutInMillis: 5_000 }, 5_000],
+  ])('answers 503 when the function takes longer than %s', async (_, more, limitMs) => {
+    const called = Promise.withResolvers<void>();
+    const never = () => {
+      called.resolve();
+      return new Promise(() => undefined);
+    };
+    const url = await serve({ echo: never }, route('GET /', 'echo', more));
+    const response = fetch(`${url}/`);
+    await called.promise;
+    clock.advance(limitMs - 1);
+    await expect(Promise.race([response, Promise.resolve('waiting')])).resolves.toBe('waiting');
+    clock.advance(1);
+    expect((await response).status).toBe(503);
+    expect(await (await response).json()).toEqual({ message: 'Service Unavailable' });
+  });
+
+  test('answers 413 to a body of more than 10 MB, and takes one of 10 MB', async () => {
+    const url = await serve({ echo: (event) => ({ size: event.body.length }) }, route('POST /'));
+    const post = (size: number) =>
+      fetch(`${url}/`, {
+        method: 'POST',
+        body: 'x'.repeat(size),
+        headers: { 'content-type': 'text/plain' },
+      });
+    const limit = 10 * 1024 * 1024;
+    expect(await (await post(limit)).json()).toEqual({ size: limit });
+    const response = await post(limit + 1);
+    expect(response.status).toBe(413);
+    expect(await response.json()).toEqual({ message: 'Request Entity Too Large' });
+  });
+
+  describe('chooses the most specific route', () => {
+    const KEYS = [
+      '$default',
+      'ANY /{proxy+}',
+      'GET /pets/{id}',
+      'GET /pets/dog',
+      'ANY /pets/dog',
+      'GET /pets/{id}/toys',
+      'GET /pets/{proxy+}',
+    ];
+    test.each([
+      ['GET', '/pets/dog', 'GET /pets/dog'],
+      ['PUT', '/pets/dog', 'ANY /pets/dog'],
+      ['GET', '/pets/cat', 'GET /pets/{id}'],
+      ['GET', '/pets/cat/toys', 'GET /pets/{id}/toys'],
+      ['GET', '/pets/cat/food', 'GET /pets/{proxy+}'],
+      ['POST', '/pets/cat', 'ANY /{proxy+}'],
+      ['GET', '/', 'ANY /{proxy+}'],
+    ])('%s %s → %s', async (method, path, expected) => {
+      const url = await serve(
+        { echo: (event) => event.routeKey },
+        KEYS.toReversed().flatMap((key) => route(key)),
+      );
+      expect(await (await fetch(url + path, { method })).text()).toBe(expected);
+    });
+
+    test('and $default when no other fits', async () => {
+      const url = await serve({ echo: (event) => event.routeKey }, [
+        ...route('$default'),
+        ...route('GET /a'),
+      ]);
+      expect(await (await fetch(`${url}/a/b`, { method: 'PATCH' })).text()).toBe('$default');
+    });
+
+    test.each([['/nothing'], ['/a/'], ['/a/b']])('and answers 404 to %s when there is none', async (path) => {
+      const url = await serve({ echo: () => 'x' }, route('GET /a'));
+      const response = await fetch(url + path);
+      expect(response.status).toBe(404);
+      expect(await response.json()).toEqual({ message: 'Not Found' });
+    });
+  });
+
+  test('writes the access log in the format of the stage', async () => {
+    const url = await start({
+      functions: { echo: () => ({ statusCode: 202 }) },
+      resources: [
+        API,
+        [
+          'Stage',
+          'S',
+          {
+            ApiId: '@Api',
+            StageName: '$default',
+            AccessLogSettings: {
+              DestinationArn: 'arn:aws:logs:us-east-1:123456789012:log-group:/bulkhead/access:*',
+              Format:
+                '{"m":"$context.httpMethod","s":$context.status,"r":"$context.routeKey","e":"$context.authorizer.error"}',
+            },
+          },
+        ],
+        ...route('GET /a'),
+      ],
+    });
+    await (await fetch(`${url}/a`)).text();
+    await (await fetch(`${url}/b`)).text();
+    const log = readFileSync(join(running?.stateDir ?? '', 'logs', '_bulkhead_access.log'), 'utf8');
+    expect(log.trim().split('\n')).toEqual([
+      '{"m":"GET","s":202,"r":"GET /a","e":"-"}',
+      '{"m":"GET","s":404,"r":"-","e":"-"}',
+    ]);
+  });
+
+  test('refuses payload format 1.0 by name', async () => {
+    await expect(serve({}, route('GET /', 'echo', { PayloadFormatVersion: '1.0' }))).rejects.toThrow(
+      'Properties.PayloadFormatVersion: 1.0 is not implemented for this protocol (implemented: 2.0)',
+    );
+  });
+});
