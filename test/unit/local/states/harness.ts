@@ -129,6 +129,11 @@ export class Harness {
     return (await this.history(executionArn)).map((event) => event.type);
   }
 
+  /** What an invocation was given, `undefined` fields where it was not. */
+  payload(i = 0): Record<string, string> {
+    return (this.invocations[i]?.payload ?? {}) as Record<string, string>;
+  }
+
   close(): Promise<void> {
     return this.service.close();
   }
