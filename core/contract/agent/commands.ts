@@ -102,6 +102,11 @@ export const ObservedContainerSchema = z.strictObject({
   exitReason: z.nullable(z.string()),
   restartCount: z.int(),
   workerProcess: z.nullable(WorkerProcessSchema),
+  /**
+   * Rises with every observation that the host makes, across containers, messages and restarts of its agent:
+   * of two reports on a container the one with the larger number is the newer, however they arrive.
+   */
+  sequence: z.optional(z.int()),
 });
 export type ObservedContainer = z.infer<typeof ObservedContainerSchema>;
 
@@ -122,6 +127,8 @@ export const CommandResultSchema = z.discriminatedUnion('status', [
     ...result,
     observed: z.nullable(ObservedContainerSchema),
     processes: z.optional(z.array(ProcessSchema)),
+    /** How many processes are missing in the list, because the message would not have fitted. */
+    processesOmitted: z.optional(z.int()),
     image: z.optional(ImageFactsSchema),
   }),
   z.strictObject({

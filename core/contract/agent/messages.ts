@@ -19,6 +19,10 @@ export const HOST_TOKEN_SECONDS = 60;
 
 const messageId = z.string().check(z.minLength(1), z.maxLength(128));
 
+/** The limits of the WebSocket API, in bytes: of a message and of each of the frames it is sent in. */
+export const MESSAGE_BYTES = 128 * 1024;
+export const FRAME_BYTES = 32 * 1024;
+
 /** First after each connection: what the host is, holds, and really runs. Containers not in it are not there. */
 export const HelloSchema = z.strictObject({
   action: z.literal('hello'),
@@ -28,6 +32,11 @@ export const HelloSchema = z.strictObject({
   facts: HostFactsSchema,
   images: z.array(ImageFactsSchema),
   observed: z.array(ObservedContainerSchema),
+  /**
+   * The host holds more containers than fit in a message: the rest follow in `observed` messages, and nothing
+   * may be concluded from a container's not being in this one.
+   */
+  partial: z.optional(z.boolean()),
 });
 
 /** Keeps the lease, and the task tokens of what is being worked on, alive. */

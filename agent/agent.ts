@@ -1,0 +1,111 @@
+import { type Cancel, type Clock, nothingToCancel } from './clock.ts';
+import { messageOf } from './errors.ts';
+import { type CommandHandler, createCommandHandler } from './execute/command-handler.ts';
+import { ExclusiveRunner } from './execute/exclusive-runner.ts';
+import { observe, observeAll } from './execute/observe.ts';
+import { createSupervisor } from './execute/supervisor.ts';
+import type { Connection, ConnectionHandlers } from './link/connection.ts';
+import { Link } from './link/link.ts';
+import { RESULT_BYTES } from './link/outgoing.ts';
+import type { Log } from './log.ts';
+import type { Runtime } from './runtimes/runtime.ts';
+import type { AgentState } from './state/agent-state.ts';
+
+export interface AgentDeps {
+  readonly hostId: string;
+  readonly agentVersion: string;
+  readonly state: AgentState;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly newId: () => string;
+  readonly log: Log;
+  readonly dial: (handlers: ConnectionHandlers) => Promise<Connection>;
+}
+
+export interface Agent {
+  /** Puts what an earlier life left half done in order, then connects. Resolves when it has begun to connect. */
+  start(): Promise<void>;
+  /** Disconnects and lets go of what it holds. Containers go on running; what was begun is finished next time. */
+  stop(): void;
+}
+
+/** Steps that may run at once, over all containers. */
+const PARALLEL_TASKS = 32;
+/** The control plane is not kept waiting longer than this for a tidy host, in milliseconds. */
+const TIDY_TIMEOUT_MS = 10_000;
+/** Far longer than any command can still be delivered again. */
+const PRUNE_AFTER_MS = 24 * 60 * 60 * 1_000;
+const PRUNE_EVERY_MS = 60 * 60 * 1_000;
+
+/** Puts the parts together: commands and the restart policy act on the runtime, the link tells of it. */
+export const createAgent = (deps: AgentDeps): Agent => {
+  const { state, runtime, clock, log } = deps;
+  const runner = new ExclusiveRunner(PARALLEL_TASKS);
+  const supervisor = createSupervisor({
+    ...deps,
+    runner,
+    report: (containerId) => link.report({ containerId }),
+  });
+  const handler: CommandHandler = createCommandHandler({
+    ...deps,
+    runner,
+    resultBytes: RESULT_BYTES,
+    onAnswered: (commandId) => link.sendResult(commandId),
+    onProgress: (commandId, steps) => link.sendProgress(commandId, steps),
+    onSettled: (containerId) => void supervisor.consider(containerId),
+    onImagesChanged: () => link.report({ images: true }),
+  });
+  const link: Link = new Link({
+    ...deps,
+    facts: () => runtime.facts(),
+    images: () => runtime.images(),
+    observeAll: () => observeAll(deps),
+    observe: (containerId) => observe(deps, containerId),
+    inProgress: () => handler.inProgress(),
+    onCommand: (command) => handler.receive(command),
+    onRefusedCommand: (commandId, error) => handler.refuse(commandId, error),
+  });
+  let cancelPrune: Cancel = nothingToCancel;
+
+  const prune = (): void => {
+    try {
+      state.prune(new Date(clock.now().getTime() - PRUNE_AFTER_MS));
+    } catch (error) {
+      log.error('could not prune the journal', { cause: messageOf(error) });
+    }
+    cancelPrune = clock.after(PRUNE_EVERY_MS, prune);
+  };
+
+  /** Reality first: what runs is adopted by leaving it alone, what is over is taken down or started again. */
+  const recover = async (): Promise<void> => {
+    const tidied = supervisor.tidy();
+    handler.resume();
+    const considered = state.containers().map(({ id }) => supervisor.consider(id));
+    let cancel: Cancel = nothingToCancel;
+    const late = new Promise<void>((resolve) => {
+      cancel = clock.after(TIDY_TIMEOUT_MS, resolve);
+    });
+    await Promise.race([Promise.all([tidied, ...considered]), late]);
+    cancel();
+  };
+
+  return {
+    start: async () => {
+      runtime.onExit((containerId) => {
+        link.report({ containerId });
+        void supervisor.consider(containerId);
+      });
+      prune();
+      await recover();
+      link.start();
+    },
+    stop: () => {
+      cancelPrune();
+      supervisor.stop();
+      link.stop();
+      runtime.close();
+      state.close();
+    },
+  };
+};

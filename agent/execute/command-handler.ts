@@ -1,0 +1,269 @@
+import type { Command, CommandArguments, CommandResult } from '../../core/contract/agent/commands.ts';
+import type { OperationStep } from '../../core/contract/operation.ts';
+import type { Clock } from '../clock.ts';
+import { CommandRefusedError, messageOf, StateUnavailableError, StepAbortedError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { Runtime } from '../runtimes/runtime.ts';
+import type { AgentState, CommandRecord } from '../state/agent-state.ts';
+import { failedResult, fitResult } from './command-result.ts';
+import { applyVerb, changesContainer, contextOf, look } from './container-verbs.ts';
+import type { ExclusiveRunner, Lane } from './exclusive-runner.ts';
+import { StepFailure } from './execute-plan.ts';
+import { observe } from './observe.ts';
+import { StepRecorder } from './step-recorder.ts';
+
+export interface CommandHandlerDeps {
+  readonly hostId: string;
+  readonly state: AgentState;
+  readonly runtime: Runtime;
+  readonly runner: ExclusiveRunner;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Largest result in bytes, as JSON. */
+  readonly resultBytes: number;
+  /** A result stands in the journal, to be sent. */
+  readonly onAnswered: (commandId: string) => void;
+  /** Steps of a command that takes long; may be lost. */
+  readonly onProgress: (commandId: string, steps: readonly OperationStep[]) => void;
+  /** A command has been carried out on a container, well or badly. */
+  readonly onSettled: (containerId: string) => void;
+  readonly onImagesChanged: () => void;
+}
+
+export interface CommandHandler {
+  /** Takes a command in, as often as it is delivered. */
+  receive(command: Command): void;
+  /** Answers what is not a command of the contract but has an id. */
+  refuse(commandId: string, error: CommandRefusedError): void;
+  /** Takes up what was received and not answered before the agent ended. */
+  resume(): void;
+  /** Ids of commands that are being worked on or wait for their turn. */
+  inProgress(): string[];
+}
+
+/** Who waits wants to see steps of what takes longer than this, in milliseconds. */
+const PROGRESS_AFTER_MS = 2_000;
+
+interface InFlight {
+  readonly command: Command;
+  readonly abort: AbortController;
+}
+
+/**
+ * Commands from receipt to recorded answer.
+ *
+ * Invariants:
+ * 1. A command is journalled before it is acted on, and its answer before it is sent.
+ * 2. A command that has an answer is never carried out again: the recorded answer is sent.
+ * 3. A command older than its container's newest epoch changes nothing. A newer one aborts the older ones
+ *    that are under way, between steps or within one that listens, and then takes its turn.
+ * 4. The time to live is counted from receipt to the beginning, by this machine's clock. What had begun
+ *    before the agent ended is finished whenever the agent is back.
+ * 5. When the journal fails, nothing is done and nothing is answered: the command will be delivered again.
+ */
+export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler => {
+  const { state, runtime, runner, clock, log } = deps;
+  const inFlight = new Map<string, InFlight>();
+
+  const receive = (command: Command): void => {
+    if (command.hostId !== deps.hostId) {
+      log.warn('dropped a command for another host', { commandId: command.id });
+      return;
+    }
+    try {
+      const changes = changesContainer(command.arguments);
+      const { record, newestEpoch } = state.receive(command, {
+        monotonicMs: clock.monotonicMs(),
+        changesContainer: changes,
+      });
+      if (record.state === 'answered' || record.state === 'acknowledged') {
+        state.reopen(command.id);
+        deps.onAnswered(command.id);
+      } else if (!inFlight.has(command.id)) {
+        if (changes) abortOlder(command, newestEpoch);
+        submit(record);
+      }
+    } catch (error) {
+      log.error('could not take a command in', { commandId: command.id, cause: messageOf(error) });
+    }
+  };
+
+  const abortOlder = ({ containerId }: Command, newestEpoch: number): void => {
+    for (const { command, abort } of inFlight.values())
+      if (command.containerId === containerId && command.epoch < newestEpoch)
+        abort.abort(superseded(command, newestEpoch));
+  };
+
+  const submit = (record: CommandRecord): void => {
+    const { command } = record;
+    if (command === null) return;
+    const flight: InFlight = { command, abort: new AbortController() };
+    inFlight.set(command.id, flight);
+    runner
+      .run(laneOf(command), (lane) => answer(record, flight, lane))
+      .catch((error: unknown) =>
+        log.error('could not carry a command out', { commandId: command.id, cause: messageOf(error) }),
+      )
+      .finally(() => {
+        inFlight.delete(command.id);
+        if (command.containerId !== null && changesContainer(command.arguments))
+          deps.onSettled(command.containerId);
+      });
+  };
+
+  /** Carries out and records. Rejects only when the journal fails, and leaves the command open then. */
+  const answer = async (record: CommandRecord, flight: InFlight, lane: Lane): Promise<void> => {
+    const { command } = flight;
+    const recorder = new StepRecorder(
+      clock,
+      (steps) => {
+        state.recordSteps(command.id, steps);
+        if (late) deps.onProgress(command.id, steps);
+      },
+      record.steps,
+    );
+    let late = false;
+    const cancelLate = clock.after(PROGRESS_AFTER_MS, () => {
+      late = true;
+      deps.onProgress(command.id, recorder.steps);
+    });
+    try {
+      const result = await resultOf(record, flight, recorder, lane);
+      const fitted = fitResult(result, deps.resultBytes);
+      if (fitted.status === 'succeeded' && fitted.processesOmitted !== undefined)
+        log.warn('left processes out of a result that was too large', {
+          commandId: command.id,
+          omitted: fitted.processesOmitted,
+        });
+      state.answer(command.id, fitted);
+      log.info('answered a command', {
+        commandId: command.id,
+        verb: command.arguments.verb,
+        status: result.status,
+      });
+      deps.onAnswered(command.id);
+    } finally {
+      cancelLate();
+    }
+  };
+
+  const resultOf = async (
+    record: CommandRecord,
+    flight: InFlight,
+    recorder: StepRecorder,
+    lane: Lane,
+  ): Promise<CommandResult> => {
+    const { command } = flight;
+    try {
+      refuseIfLate(record, command);
+      return await carryOut(flight, recorder);
+    } catch (error) {
+      if (error instanceof StateUnavailableError) throw error;
+      if (error instanceof StepFailure) {
+        if (error.cause instanceof StateUnavailableError) throw error.cause;
+        if (error.lasting !== null) lane.hold(error.lasting);
+      }
+      const seen = command.containerId === null ? null : await tryObserve(command.containerId);
+      return failedResult(command.id, error, recorder.steps, seen);
+    }
+  };
+
+  const refuseIfLate = (record: CommandRecord, command: Command): void => {
+    const newest =
+      command.containerId === null ? 0 : (state.container(command.containerId)?.newestEpoch ?? 0);
+    if (command.epoch < newest) throw superseded(command, newest);
+    if (record.state === 'executing') return;
+    const waitedMs = clock.monotonicMs() - record.receivedAtMs;
+    // A clock that went back means that the machine has been restarted since: nobody knows how long that took.
+    if (waitedMs < 0 || waitedMs > command.ttlSeconds * 1_000)
+      throw new CommandRefusedError(
+        'deadline-exceeded',
+        `The command could not be begun within its ${command.ttlSeconds} seconds.`,
+      );
+  };
+
+  const carryOut = async ({ command, abort }: InFlight, recorder: StepRecorder): Promise<CommandResult> => {
+    const { arguments: args, containerId } = command;
+    if (!changesContainer(args)) {
+      const extra = await answerQuery(args, containerId, abort.signal);
+      return { status: 'succeeded', commandId: command.id, steps: [], observed: null, ...extra };
+    }
+    if (containerId === null)
+      throw new CommandRefusedError('validation-failed', `${args.verb} needs a container.`);
+    const { context } = state.begin(command.id, contextOf(await look(runtime, containerId)));
+    if (context === null) throw new StateUnavailableError('The journal lost what a command began with.');
+    await applyVerb(deps, { command, containerId, args, context, recorder, signal: abort.signal });
+    const observed = await observe(deps, containerId);
+    return { status: 'succeeded', commandId: command.id, steps: [...recorder.steps], observed };
+  };
+
+  /** Verbs that change no container. */
+  const answerQuery = async (
+    args: Exclude<CommandArguments, { container: unknown }>,
+    containerId: string | null,
+    signal: AbortSignal,
+  ): Promise<Partial<Extract<CommandResult, { status: 'succeeded' }>>> => {
+    switch (args.verb) {
+      case 'listProcesses': {
+        if (containerId === null)
+          throw new CommandRefusedError('validation-failed', 'listProcesses needs a container.');
+        const processes = await runtime.listProcesses(containerId);
+        return { processes: [...processes], observed: await observe(deps, containerId) };
+      }
+      case 'listHostProcesses':
+        return { processes: [...(await runtime.listHostProcesses())] };
+      case 'importImage': {
+        const image = await runtime.importImage(args, signal);
+        deps.onImagesChanged();
+        return { image };
+      }
+      case 'removeImage':
+        await runtime.removeImage(args.name);
+        deps.onImagesChanged();
+        return {};
+      default:
+        throw new CommandRefusedError(
+          'not-supported-yet',
+          `This agent does not know the verb "${args.verb}".`,
+        );
+    }
+  };
+
+  const tryObserve = async (containerId: string) => {
+    try {
+      return await observe(deps, containerId);
+    } catch (error) {
+      log.warn('could not look at a container', { containerId, cause: messageOf(error) });
+      return null;
+    }
+  };
+
+  return {
+    receive,
+    refuse: (commandId, error) => {
+      try {
+        state.refuse(commandId, failedResult(commandId, error));
+        state.reopen(commandId);
+        deps.onAnswered(commandId);
+      } catch (failure) {
+        log.error('could not refuse a command', { commandId, cause: messageOf(failure) });
+      }
+    },
+    resume: () => {
+      for (const record of state.openCommands()) submit(record);
+    },
+    inProgress: () => [...inFlight.keys()],
+  };
+};
+
+const superseded = (command: Command, newest: number): StepAbortedError =>
+  new StepAbortedError(
+    'operation-aborted',
+    `Superseded: the command is of epoch ${command.epoch}, and the container's newest is ${newest}.`,
+  );
+
+/** One lane for each container and for each image; what only reads does not wait for what acts. */
+const laneOf = ({ id, containerId, arguments: args }: Command): string => {
+  if (args.verb === 'importImage' || args.verb === 'removeImage') return `image:${args.name.toLowerCase()}`;
+  return containerId !== null && changesContainer(args) ? containerId : `query:${id}`;
+};

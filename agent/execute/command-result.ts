@@ -1,0 +1,55 @@
+import type * as z from 'zod/mini';
+import type { CommandResult, ObservedContainer } from '../../core/contract/agent/commands.ts';
+import type { ResultSchema } from '../../core/contract/agent/messages.ts';
+import type { OperationStep } from '../../core/contract/operation.ts';
+import { AgentError, messageOf } from '../errors.ts';
+import { StepFailure } from './execute-plan.ts';
+
+export type ResultMessage = z.infer<typeof ResultSchema>;
+
+const LONGEST_MESSAGE = 4_096;
+
+/** The answer to a command that failed: which step, why, and what helps. */
+export const failedResult = (
+  commandId: string,
+  error: unknown,
+  steps: readonly OperationStep[] = [],
+  observed: ObservedContainer | null = null,
+): CommandResult => {
+  const cause = error instanceof StepFailure ? error.cause : error;
+  const code = cause instanceof AgentError ? cause.code : 'internal';
+  return {
+    status: 'failed',
+    commandId,
+    steps: [...steps],
+    observed,
+    error: {
+      code,
+      message: messageOf(error).slice(0, LONGEST_MESSAGE),
+      ...(error instanceof StepFailure ? { step: error.step } : {}),
+      ...(cause instanceof AgentError && cause.suggestion !== undefined
+        ? { suggestion: cause.suggestion }
+        : {}),
+    },
+  };
+};
+
+const bytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value), 'utf8');
+
+/**
+ * The same result, small enough for a message of `limit` bytes: processes are left out from the end of a list,
+ * and how many is said; details of steps go if that does not help.
+ */
+export const fitResult = (result: CommandResult, limit: number): CommandResult => {
+  if (bytes(result) <= limit) return result;
+  if (result.status === 'succeeded' && result.processes !== undefined) {
+    const { processes, ...rest } = result;
+    let room = limit - bytes({ ...rest, processes: [], processesOmitted: processes.length });
+    const kept = processes.filter((process) => {
+      room -= bytes(process) + 1;
+      return room >= 0;
+    });
+    return { ...rest, processes: kept, processesOmitted: processes.length - kept.length };
+  }
+  return { ...result, steps: result.steps.map(({ detail: _, ...step }) => step) };
+};

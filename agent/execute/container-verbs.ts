@@ -1,0 +1,216 @@
+import type { AssignedContainer, Command, CommandArguments } from '../../core/contract/agent/commands.ts';
+import type { Clock } from '../clock.ts';
+import { CommandRefusedError, messageOf, StepAbortedError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { type Assignment, plan, type Target } from '../plan/plan.ts';
+import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
+import type { AgentState, CommandContext, ContainerChange } from '../state/agent-state.ts';
+import { executePlan, StepFailure } from './execute-plan.ts';
+import type { StepRecorder } from './step-recorder.ts';
+
+/** Verbs that change a container. */
+export const CONTAINER_VERBS = [
+  'prepareContainer',
+  'provisionUtilityVm',
+  'startContainer',
+  'stopContainer',
+  'restartContainer',
+  'removeContainer',
+  'restoreContainer',
+] as const;
+export type ContainerVerb = (typeof CONTAINER_VERBS)[number];
+type ContainerArguments = Extract<CommandArguments, { verb: ContainerVerb }>;
+
+export const changesContainer = (args: CommandArguments): args is ContainerArguments =>
+  (CONTAINER_VERBS as readonly string[]).includes(args.verb);
+
+/** For a main process that has to end though nobody said how long it may take, in seconds. */
+const STOP_TIMEOUT_SECONDS = 10;
+
+interface Intent {
+  readonly target: Target;
+  readonly container: AssignedContainer | null;
+  readonly stopTimeoutSeconds: number;
+  /** What is already further along is left as it is. */
+  readonly atLeast: boolean;
+  /** A main process that runs is replaced by a new one. */
+  readonly anew: boolean;
+  /** Where a failure leads back to; null where it leaves what has been reached, for a later command to settle. */
+  readonly undo: 'before' | 'Off' | null;
+}
+
+/** What a verb wants, in the planner's terms. */
+const intentOf = (args: ContainerArguments): Intent => {
+  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, anew: false } as const;
+  switch (args.verb) {
+    case 'prepareContainer':
+      return { ...usual, target: 'Off', container: args.container, atLeast: true, undo: 'before' };
+    case 'provisionUtilityVm':
+      return { ...usual, target: 'Provisioned', container: args.container, atLeast: true, undo: 'before' };
+    case 'startContainer':
+      return { ...usual, target: 'Running', container: args.container, atLeast: true, undo: 'before' };
+    case 'restartContainer': {
+      const { container, timeoutSeconds: stopTimeoutSeconds } = args;
+      return { ...usual, target: 'Running', container, stopTimeoutSeconds, anew: true, undo: 'Off' };
+    }
+    case 'stopContainer':
+      return {
+        ...usual,
+        target: 'Off',
+        container: null,
+        stopTimeoutSeconds: args.timeoutSeconds,
+        undo: null,
+      };
+    case 'removeContainer':
+      return { ...usual, target: 'Absent', container: null, stopTimeoutSeconds: 0, undo: null };
+    case 'restoreContainer':
+      return { ...usual, target: args.to, container: args.container, undo: null };
+  }
+};
+
+export interface ContainerVerbDeps {
+  readonly state: AgentState;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface ContainerWork {
+  readonly command: Command;
+  readonly containerId: string;
+  readonly args: ContainerArguments;
+  readonly context: CommandContext;
+  readonly recorder: StepRecorder;
+  readonly signal: AbortSignal;
+}
+
+/** What is there of the container, to plan from. */
+export const look = async (runtime: Pick<Runtime, 'inspect'>, id: string): Promise<RuntimeContainer | null> =>
+  (await runtime.inspect(id))[0] ?? null;
+
+/** What has to be known of the container before a command on it is begun for the first time. */
+export const contextOf = (observed: RuntimeContainer | null): CommandContext => ({
+  layerExisted: observed?.writableLayer ?? false,
+  runningInstance: observed?.process?.running ? observed.process.instanceId : null,
+});
+
+/** Carries out a verb on its container. Throws what made it fail, with what was half made undone. */
+export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): Promise<void> => {
+  const intent = intentOf(work.args);
+  const observed = await look(deps.runtime, work.containerId);
+  refuseIfImpossible(work, intent, observed);
+  const before = deps.state.container(work.containerId)?.desired ?? 'Off';
+  deps.state.update(work.containerId, changeOf(work.command, intent, observed, before));
+  try {
+    await reach(deps, work, intent, observed);
+  } catch (error) {
+    if (intent.undo !== null) await undo(deps, work, intent, error);
+    // What was to end and still runs is wanted as before: the restart policy goes on for it.
+    else if ((await look(deps.runtime, work.containerId))?.process?.running)
+      deps.state.update(work.containerId, { desired: before });
+    throw error;
+  }
+  if (intent.target === 'Absent') deps.state.update(work.containerId, { container: null });
+};
+
+const reach = async (
+  deps: ContainerVerbDeps,
+  work: ContainerWork,
+  intent: Intent,
+  observed: RuntimeContainer | null,
+): Promise<void> => {
+  // The run that this very command began, before the agent died: it has had its start.
+  if (observed?.process?.instanceId === work.command.id) return;
+  const assignment = assignmentOf(work, intent, intent.target);
+  if (intent.anew && observed?.process?.running) {
+    await executePlan(deps, plan({ ...assignment, target: 'Off' }, observed), work);
+    await executePlan(deps, plan(assignment, await look(deps.runtime, work.containerId)), work);
+    return;
+  }
+  if (intent.atLeast && isThere(intent, observed)) return;
+  await executePlan(deps, plan(assignment, observed), work);
+};
+
+const assignmentOf = (
+  { containerId, command }: ContainerWork,
+  intent: Intent,
+  target: Target,
+): Assignment => ({
+  containerId,
+  container: intent.container,
+  target,
+  stopTimeoutSeconds: intent.stopTimeoutSeconds,
+  instanceId: command.id,
+});
+
+/** Whether a container is where a verb wants it, or further. */
+const isThere = (intent: Intent, observed: RuntimeContainer | null): boolean => {
+  if (observed === null || observed.runtimeType !== intent.container?.runtimeType) return false;
+  if (observed.process?.running) return true;
+  return intent.target === 'Off' && observed.writableLayer;
+};
+
+const refuseIfImpossible = (
+  { args, containerId }: ContainerWork,
+  { container, atLeast }: Intent,
+  observed: RuntimeContainer | null,
+): void => {
+  if (container !== null && container.id !== containerId)
+    throw new CommandRefusedError('validation-failed', 'The command names two different containers.');
+  if (args.verb === 'provisionUtilityVm' && container?.runtimeType !== 'HyperV')
+    throw new CommandRefusedError('validation-failed', 'Only a HyperV container has a utility VM.');
+  if (atLeast && observed?.process?.running && observed.runtimeType !== container?.runtimeType)
+    throw new CommandRefusedError(
+      'invalid-state',
+      `The container is running as ${observed.runtimeType}, and cannot become ${container?.runtimeType}.`,
+      { suggestion: 'Stop it first, or convert it.' },
+    );
+};
+
+/** What the journal is to say of the container before anything is done to it. */
+const changeOf = (
+  command: Command,
+  { target, container, atLeast }: Intent,
+  observed: RuntimeContainer | null,
+  before: Target,
+): ContainerChange => {
+  const runs = observed?.process?.running ?? false;
+  const desired = atLeast && runs && target !== 'Running' ? before : target;
+  const starts = target === 'Running' && !(atLeast && runs);
+  return {
+    appliedEpoch: command.epoch,
+    desired,
+    ...(container === null ? {} : { container }),
+    ...(starts ? { restartCount: 0, backoffMs: 0 } : {}),
+  };
+};
+
+/**
+ * Takes down what a failed command has half made. Not when a newer command has made it pointless, which plans
+ * from what is there; nor while a step that cannot be stopped is still at it.
+ */
+const undo = async (
+  deps: ContainerVerbDeps,
+  work: ContainerWork,
+  intent: Intent,
+  error: unknown,
+): Promise<void> => {
+  const cause = error instanceof StepFailure ? error.cause : error;
+  if (cause instanceof StepAbortedError && cause.code === 'operation-aborted') return;
+  if (error instanceof StepFailure && error.lasting !== null) return;
+  const target = intent.undo === 'before' && !work.context.layerExisted ? 'Absent' : 'Off';
+  deps.state.update(work.containerId, { desired: target });
+  const assignment = { ...assignmentOf(work, intent, target), container: null };
+  const observed = await look(deps.runtime, work.containerId);
+  const { recorder } = work;
+  try {
+    const signal = new AbortController().signal;
+    await executePlan(deps, plan(assignment, observed), { recorder, signal, detail: 'undo' });
+  } catch (failure) {
+    deps.log.error('could not undo what a command had half made', {
+      containerId: work.containerId,
+      commandId: work.command.id,
+      cause: messageOf(failure),
+    });
+  }
+};

@@ -1,0 +1,51 @@
+import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
+import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
+import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
+
+const LONGEST_REASON = 512;
+
+/** What the runtime shows of a container, as the control plane is told it. `Off` includes a VM that only waits. */
+export const toObserved = (
+  containerId: string,
+  sequence: number,
+  found: RuntimeContainer | null,
+  record: ContainerRecord | null,
+): ObservedContainer => {
+  const process = found?.process ?? null;
+  const there = found?.writableLayer ? 'Off' : 'Absent';
+  return {
+    containerId,
+    epoch: record?.appliedEpoch ?? 0,
+    phase: process?.running ? 'Running' : there,
+    runtimeType: found?.runtimeType ?? record?.container?.runtimeType ?? 'Default',
+    startedAt: process?.startedAt.toISOString() ?? null,
+    exitCode: process?.running ? null : (process?.exitCode ?? null),
+    exitReason: process?.running ? null : (process?.exitReason?.slice(0, LONGEST_REASON) ?? null),
+    restartCount: record?.restartCount ?? 0,
+    workerProcess: found?.workerProcess ?? null,
+    sequence,
+  };
+};
+
+interface ObserveDeps {
+  readonly runtime: Pick<Runtime, 'inspect'>;
+  readonly state: Pick<AgentState, 'nextSequence' | 'container' | 'containers'>;
+}
+
+/**
+ * Looks at one container. The number is taken before looking: whoever reports a change, having seen it,
+ * has a larger number than anyone who looked before it.
+ */
+export const observe = async ({ runtime, state }: ObserveDeps, id: string): Promise<ObservedContainer> => {
+  const sequence = state.nextSequence();
+  const [found = null] = await runtime.inspect(id);
+  return toObserved(id, sequence, found, state.container(id));
+};
+
+/** Looks at everything of Bulkhead's that is on the host, also at what the journal knows nothing of. */
+export const observeAll = async ({ runtime, state }: ObserveDeps): Promise<ObservedContainer[]> => {
+  const sequence = state.nextSequence();
+  const found = await runtime.inspect();
+  const records = new Map(state.containers().map((record) => [record.id, record]));
+  return found.map((one) => toObserved(one.id, sequence, one, records.get(one.id) ?? null));
+};

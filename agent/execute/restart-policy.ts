@@ -1,0 +1,27 @@
+import type { RestartPolicy } from '../../core/contract/primitives.ts';
+
+export interface EndedRun {
+  /** Null where it is not known, e.g. after a power cut: that counts as a failure. */
+  readonly exitCode: number | null;
+  /** How long it ran, in milliseconds. */
+  readonly ranForMs: number;
+  /** Restarts since the last start by a command. */
+  readonly restartCount: number;
+  /** The wait before the last restart, in milliseconds; 0 if there was none. */
+  readonly backoffMs: number;
+}
+
+/** Docker's values: 100 ms, doubled at each restart up to a minute, anew after a run of ten seconds. */
+const FIRST_BACKOFF_MS = 100;
+const LONGEST_BACKOFF_MS = 60_000;
+const LONG_RUN_MS = 10_000;
+
+/** Whether, and after how many milliseconds, a container whose main process ended by itself starts again. */
+export const decideRestart = (policy: RestartPolicy, ended: EndedRun): { delayMs: number } | null => {
+  if (policy.name === 'no') return null;
+  if (policy.name === 'on-failure' && ended.exitCode === 0) return null;
+  const mostRetries = policy.name === 'on-failure' ? policy.maxRetries : undefined;
+  if (mostRetries !== undefined && ended.restartCount >= mostRetries) return null;
+  const anew = ended.backoffMs === 0 || ended.ranForMs >= LONG_RUN_MS;
+  return { delayMs: anew ? FIRST_BACKOFF_MS : Math.min(ended.backoffMs * 2, LONGEST_BACKOFF_MS) };
+};

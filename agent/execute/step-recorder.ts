@@ -1,0 +1,47 @@
+import type { OperationStep } from '../../core/contract/operation.ts';
+import type { Clock } from '../clock.ts';
+
+/** Where steps are written before and after they are acted on. Throws when they cannot be, and then nobody acts. */
+export type RecordSteps = (steps: readonly OperationStep[]) => void;
+
+/** Keeps the steps of one piece of work, with times, and has each change recorded. */
+export class StepRecorder {
+  readonly #clock: Clock;
+  readonly #record: RecordSteps;
+  #steps: OperationStep[];
+  #begunAt = 0;
+
+  /** `before` are steps of an earlier attempt: one that was running when the agent died is closed as failed. */
+  constructor(clock: Clock, record: RecordSteps, before: readonly OperationStep[] = []) {
+    this.#clock = clock;
+    this.#record = record;
+    this.#steps = before.map((step) =>
+      step.state === 'Running'
+        ? { ...step, state: 'Failed', detail: 'The agent ended during this step.' }
+        : step,
+    );
+  }
+
+  get steps(): readonly OperationStep[] {
+    return this.#steps;
+  }
+
+  begin(name: string, detail?: string): void {
+    const startedAt = this.#clock.now().toISOString();
+    this.#begunAt = this.#clock.monotonicMs();
+    this.#set([...this.#steps, { name, state: 'Running', startedAt, durationMs: null, detail }]);
+  }
+
+  end(state: 'Succeeded' | 'Failed', detail?: string): void {
+    const last = this.#steps.at(-1);
+    if (!last) return;
+    const durationMs = Math.round((this.#clock.monotonicMs() - this.#begunAt) * 1_000) / 1_000;
+    this.#set([...this.#steps.slice(0, -1), { ...last, state, durationMs, detail: detail ?? last.detail }]);
+  }
+
+  /** Recorded first: the steps are what they are said to be only if that could be written. */
+  #set(steps: OperationStep[]): void {
+    this.#record(steps);
+    this.#steps = steps;
+  }
+}

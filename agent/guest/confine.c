@@ -1,0 +1,112 @@
+#define _GNU_SOURCE
+#include "confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static void write_file(const char *directory, const char *name, const char *value) {
+  char path[256];
+  snprintf(path, sizeof path, "%s/%s", directory, name);
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)!write(fd, value, strlen(value));
+  close(fd);
+}
+
+void make_cgroup(const char *path, const char *memory_bytes, const char *pids) {
+  mkdir(path, 0755);
+  write_file(path, "memory.max", memory_bytes ? memory_bytes : "max");
+  write_file(path, "pids.max", pids ? pids : "max");
+}
+
+void join_cgroup(const char *path) { write_file(path, "cgroup.procs", "0"); }
+
+static const struct {
+  const char *name;
+  int major, minor;
+} DEVICES[] = {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+
+static const struct {
+  const char *name, *target;
+} LINKS[] = {{"ptmx", "pts/ptmx"}, {"fd", "/proc/self/fd"}, {"stdin", "/proc/self/fd/0"},
+             {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}};
+
+static int mount_devices(void) {
+  if (mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755,size=64k") || chdir("dev")) return -1;
+  for (size_t i = 0; i < sizeof DEVICES / sizeof *DEVICES; i++) {
+    if (mknod(DEVICES[i].name, S_IFCHR | 0666, makedev(DEVICES[i].major, DEVICES[i].minor))) return -1;
+    chmod(DEVICES[i].name, 0666);
+  }
+  for (size_t i = 0; i < sizeof LINKS / sizeof *LINKS; i++) (void)!symlink(LINKS[i].target, LINKS[i].name);
+  mkdir("pts", 0755);
+  mkdir("shm", 01777);
+  if (mount("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5")) return -1;
+  if (mount("shm", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")) return -1;
+  return chdir("..");
+}
+
+/* Covers a file of the root file system, wherever links in that lead, but never out of it. */
+static void bind_file(const char *root, const char *source, const char *target) {
+  struct open_how how = {.flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, .mode = 0644, .resolve = RESOLVE_IN_ROOT};
+  int base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int fd = access(source, F_OK) == 0 ? syscall(SYS_openat2, base, target, &how, sizeof how) : -1;
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+  if (fd >= 0 && mount(source, path, NULL, MS_BIND, NULL)) perror("bulkhead: resolver");
+  if (fd >= 0) close(fd);
+  close(base);
+}
+
+/*
+ * The first root of a machine cannot be pivoted away from; it is covered instead. Who enters the namespace
+ * later comes out on top of it. Mount points are made only where the image lacks them, and never through a
+ * link: mkdir does not follow one at its end, and the parent is the root itself.
+ */
+int enter_new_root(const char *root, const char *hostname) {
+  if (hostname && sethostname(hostname, strlen(hostname))) return -1;
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || chdir(root)) return -1;
+  bind_file(root, "/run/resolv.conf", "/etc/resolv.conf");
+  if (mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/")) return -1;
+  mkdir("proc", 0555);
+  mkdir("sys", 0555);
+  mkdir("dev", 0755);
+  if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return -1;
+  if (mount("sysfs", "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL)) return -1;
+  return mount_devices();
+}
+
+/* The list that container engines have settled on (see the Default runtime's `capabilities.ts`). */
+static const int KEPT[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FSETID,  CAP_FOWNER,           CAP_MKNOD,
+                           CAP_NET_RAW, CAP_SETGID,      CAP_SETUID,  CAP_SETFCAP,          CAP_SETPCAP,
+                           CAP_NET_BIND_SERVICE,         CAP_SYS_CHROOT, CAP_KILL,          CAP_AUDIT_WRITE};
+
+static unsigned long long kept_mask(void) {
+  unsigned long long mask = 0;
+  for (size_t i = 0; i < sizeof KEPT / sizeof *KEPT; i++) mask |= 1ULL << KEPT[i];
+  return mask;
+}
+
+/* Ends with no capability outside the list, and with none at all for who is not root. */
+int confine_process(const struct identity *identity) {
+  unsigned long long mask = kept_mask();
+  if (setgroups(identity->group_count, identity->groups) || setgid(identity->gid)) return -1;
+  for (int cap = 0; cap < 64; cap++)
+    if (!(mask >> cap & 1) && prctl(PR_CAPBSET_DROP, cap) && errno != EINVAL) return -1;
+  if (setuid(identity->uid) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return -1;
+  if (identity->uid != 0) return 0;
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __u32 low = mask & 0xffffffff, high = mask >> 32;
+  struct __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
+  return syscall(SYS_capset, &header, data);
+}

@@ -1,0 +1,14 @@
+/* What a container's process is given of this machine: its root, its devices, its limits. */
+#ifndef BULKHEAD_CONFINE_H
+#define BULKHEAD_CONFINE_H
+
+#include "user.h"
+
+/* In new mount and UTS namespaces: makes `root` the root directory, with proc, sys and dev of its own. */
+int enter_new_root(const char *root, const char *hostname);
+/* Takes on the identity; keeps the capabilities that containers have by default, and gains no others. */
+int confine_process(const struct identity *identity);
+void make_cgroup(const char *path, const char *memory_bytes, const char *pids);
+void join_cgroup(const char *path);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * The first process of a utility VM: loads the drivers, and then serves its host over one virtio serial port.
+ *
+ * The host may vanish and come back (its agent restarts): the container's main process runs on, its newest
+ * output is kept, and every other stream ends. This process never waits for the host in a system call.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "network.h"
+#include "requests.h"
+#include "streams.h"
+
+#define PORT "/dev/vport0p1"
+#define MODULE_ORDER "/modules/order"
+#define ABSENT_HOST_POLL_MS 20
+
+static bool connected;
+
+static void mount_own(void) {
+  static const char *const directories[] = {"/proc", "/sys", "/dev", "/run", "/base", "/rw", ROOT_DIRECTORY};
+  for (size_t i = 0; i < sizeof directories / sizeof *directories; i++) mkdir(directories[i], 0755);
+  mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+  mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+  mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
+  mkdir("/dev/pts", 0755);
+  mount("devpts", "/dev/pts", "devpts", 0, "ptmxmode=0666,mode=620");
+  mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+  mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
+  if (access("/dev/ptmx", F_OK)) (void)!symlink("pts/ptmx", "/dev/ptmx");
+  int control = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
+  if (control < 0) return;
+  (void)!write(control, "+memory +pids", 13);
+  close(control);
+}
+
+static void set_autoprobe(const char *value) {
+  int fd = open("/sys/bus/virtio/drivers_autoprobe", O_WRONLY | O_CLOEXEC);
+  if (fd < 0 || write(fd, value, 1) != 1) fprintf(stderr, "bulkhead: autoprobe: %s\n", strerror(errno));
+  if (fd >= 0) close(fd);
+}
+
+static void load_module(const char *name) {
+  char path[128];
+  /* Disks get their driver once they are the container's (requests.c); every other device at once. */
+  bool later = strcmp(name, "virtio_blk") == 0;
+  if (later) set_autoprobe("0");
+  snprintf(path, sizeof path, "/modules/%s.ko", name);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) && errno != EEXIST))
+    fprintf(stderr, "bulkhead: module %s: %s\n", name, strerror(errno));
+  if (fd >= 0) close(fd);
+  if (later) set_autoprobe("1");
+}
+
+static void load_modules(void) {
+  FILE *order = fopen(MODULE_ORDER, "re");
+  char name[64];
+  while (order && fscanf(order, "%63s", name) == 1) load_module(name);
+  if (order) fclose(order);
+}
+
+static int open_port(void) {
+  int fd = -1;
+  for (int tries = 0; tries < 5000 && (fd = open(PORT, O_RDWR | O_NONBLOCK | O_CLOEXEC)) < 0; tries++) {
+    struct timespec pause = {0, 1000000};
+    nanosleep(&pause, NULL);
+  }
+  return fd;
+}
+
+static int start_in_guest(int stream, struct fields fields, struct child *child) {
+  if (stream == MAIN_STREAM) return layers_mounted() ? spawn_child(fields, PLACE_NEW_CONTAINER, -1, child) : -ENOENT;
+  pid_t container = streams_main_pid();
+  return container > 0 ? spawn_child(fields, PLACE_IN_CONTAINER, container, child) : -ESRCH;
+}
+
+static void say_hello(const char *nonce) {
+  struct timespec up;
+  clock_gettime(CLOCK_MONOTONIC, &up);
+  char text[256];
+  int length = snprintf(text, sizeof text, "version=%d%cmounted=%d%cmain=%d%cexit=%d%csignal=%d%cuptime=%ld.%03ld%c",
+                        PROTOCOL_VERSION, 0, layers_mounted(), 0, streams_main_state(), 0, streams_main_exit_code(), 0,
+                        streams_main_signal(), 0, (long)up.tv_sec, up.tv_nsec / 1000000, 0);
+  channel_send_two(FRAME_HELLO, 0, 0, nonce, NONCE_BYTES, text, length);
+}
+
+static void handle_frame(int type, int flags, int stream, const char *payload, uint32_t length) {
+  (void)flags;
+  if (type == FRAME_CONNECT && length == NONCE_BYTES) {
+    connected = true;
+    streams_connected();
+    say_hello(payload);
+  } else if (!connected) {
+    return;
+  } else if (type == FRAME_REQUEST) {
+    answer_request(stream, (struct fields){payload, payload + length});
+  } else {
+    streams_frame(type, stream, payload, length);
+  }
+}
+
+static void disconnect(void) {
+  connected = false;
+  channel_reset();
+  streams_disconnected();
+}
+
+static void reap(int signals) {
+  struct signalfd_siginfo info;
+  while (read(signals, &info, sizeof info) > 0) {
+  }
+  int status;
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) streams_child_ended(pid, status);
+}
+
+static void serve(int port, int signals) {
+  static struct pollfd polled[2 + 3 * MAX_STREAMS];
+  bool present = true;
+  for (;;) {
+    /* A port whose host is away is always ready: it is looked at now and then instead. */
+    short wanted = POLLIN | (channel_wants_write() ? POLLOUT : 0);
+    polled[0] = (struct pollfd){present ? port : -1, wanted, 0};
+    polled[1] = (struct pollfd){signals, POLLIN, 0};
+    int count = streams_poll(polled, 2);
+    if (poll(polled, count, present ? -1 : ABSENT_HOST_POLL_MS) < 0 && errno != EINTR) abort();
+    struct pollfd now = {port, POLLIN, 0};
+    poll(&now, 1, 0);
+    bool was_present = present;
+    present = !(now.revents & POLLHUP);
+    if (was_present && !present) disconnect();
+    if (present && !channel_read(handle_frame)) disconnect();
+    if (present) channel_flush();
+    reap(signals);
+    streams_move();
+  }
+}
+
+int main(void) {
+  signal(SIGPIPE, SIG_IGN);
+  mount_own();
+  load_modules();
+  bring_up_loopback();
+  int port = open_port();
+  if (port < 0) {
+    fprintf(stderr, "bulkhead: %s: %s\n", PORT, strerror(errno));
+    return 1;
+  }
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, NULL);
+  int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  channel_open(port, port);
+  streams_begin(start_in_guest);
+  serve(port, signals);
+}

@@ -1,0 +1,62 @@
+/*
+ * The framed protocol between the host's agent and a guest (or a helper on the host that relays a terminal).
+ *
+ * A frame is a header of 8 bytes, little endian (u8 type, u8 flags, u16 stream, u32 length), and `length`
+ * bytes. A zero byte where a header would begin is skipped: a host that connects anew sends more zeros than a
+ * frame is long, so that whatever the previous connection left unfinished ends, and then CONNECT.
+ *
+ * Flow control: output of a stream is sent against credit that the host grants (STREAM_WINDOW to begin with);
+ * the host may send STDIN_WINDOW bytes of input, and more only as CREDIT frames come back.
+ */
+#ifndef BULKHEAD_PROTOCOL_H
+#define BULKHEAD_PROTOCOL_H
+
+#include <stdint.h>
+
+#define PROTOCOL_VERSION 1
+#define HEADER_BYTES 8
+#define MAX_PAYLOAD 32768
+#define MAX_STREAMS 64
+#define MAIN_STREAM 1
+#define STREAM_WINDOW 262144
+#define STDIN_WINDOW 65536
+#define NONCE_BYTES 16
+
+enum frame_type {
+  FRAME_IDLE = 0,
+  /* host to guest */
+  FRAME_CONNECT = 1,     /* nonce; ends every stream but the main one */
+  FRAME_REQUEST = 2,     /* stream: request id; payload: fields */
+  FRAME_SPAWN = 3,       /* payload: fields */
+  FRAME_STDIN = 4,
+  FRAME_CLOSE_STDIN = 5,
+  FRAME_RESIZE = 6,      /* u16 rows, u16 columns */
+  FRAME_SIGNAL = 7,      /* u8 signal, to the process group */
+  FRAME_CREDIT = 8,      /* u32 bytes; either direction */
+  /* guest to host */
+  FRAME_HELLO = 16,      /* nonce, fields */
+  FRAME_RESPONSE = 17,   /* stream: request id; i32 errno, then data; FLAG_MORE: another follows */
+  FRAME_STARTED = 18,    /* i32 pid, or -errno */
+  FRAME_STDOUT = 19,
+  FRAME_STDERR = 20,
+  FRAME_EXITED = 21      /* i32 exit code (128 + signal), i32 signal or 0 */
+};
+
+#define FLAG_MORE 1
+
+/* Fields: `name=value` strings, each ended by NUL; a name may come several times. */
+struct fields {
+  const char *start;
+  const char *end;
+};
+
+/* The value of the first field of that name at or after `from`; null if there is none. */
+const char *field_after(struct fields fields, const char *from, const char *name);
+static inline const char *field(struct fields fields, const char *name) {
+  return field_after(fields, fields.start, name);
+}
+long field_number(struct fields fields, const char *name, long otherwise);
+/* Pointers to all values of that name, ended by null; the caller frees the array only. */
+char **field_list(struct fields fields, const char *name);
+
+#endif

@@ -1,0 +1,189 @@
+#define _GNU_SOURCE
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pty.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "confine.h"
+#include "user.h"
+
+#define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define CONTAINER_NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP)
+
+struct ends {
+  int in[2], out[2], err[2], terminal, terminal_end;
+};
+
+static int open_ends(struct fields fields, struct ends *ends) {
+  *ends = (struct ends){{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
+  if (field(fields, "tty")) {
+    struct winsize size = {field_number(fields, "rows", 24), field_number(fields, "columns", 80), 0, 0};
+    if (openpty(&ends->terminal, &ends->terminal_end, NULL, NULL, &size)) return -errno;
+    fcntl(ends->terminal, F_SETFD, FD_CLOEXEC);
+    fcntl(ends->terminal_end, F_SETFD, FD_CLOEXEC);
+    return 0;
+  }
+  return pipe2(ends->in, O_CLOEXEC) || pipe2(ends->out, O_CLOEXEC) || pipe2(ends->err, O_CLOEXEC) ? -errno : 0;
+}
+
+static void close_if(int fd) {
+  if (fd >= 0) close(fd);
+}
+
+static void close_all(const struct ends *ends) {
+  for (int i = 0; i < 2; i++) {
+    close_if(ends->in[i]);
+    close_if(ends->out[i]);
+    close_if(ends->err[i]);
+  }
+  close_if(ends->terminal);
+  close_if(ends->terminal_end);
+}
+
+static void use_ends(const struct ends *ends) {
+  setsid();
+  if (ends->terminal_end >= 0) {
+    ioctl(ends->terminal_end, TIOCSCTTY, 0);
+    for (int fd = 0; fd < 3; fd++) dup2(ends->terminal_end, fd);
+    return;
+  }
+  dup2(ends->in[0], 0);
+  dup2(ends->out[1], 1);
+  dup2(ends->err[1], 2);
+}
+
+/* The environment as given, with PATH, HOME and TERM where it does not name them. */
+static char **complete_environment(struct fields fields, const char *home, bool tty) {
+  char **given = field_list(fields, "env");
+  size_t count = 0;
+  bool path = false, has_home = false, term = false;
+  for (; given[count]; count++) {
+    path |= strncmp(given[count], "PATH=", 5) == 0;
+    has_home |= strncmp(given[count], "HOME=", 5) == 0;
+    term |= strncmp(given[count], "TERM=", 5) == 0;
+  }
+  char **all = realloc(given, (count + 4) * sizeof *all);
+  static char home_variable[300];
+  snprintf(home_variable, sizeof home_variable, "HOME=%s", home);
+  if (!path) all[count++] = DEFAULT_PATH;
+  if (!has_home) all[count++] = home_variable;
+  if (!term && tty) all[count++] = "TERM=xterm";
+  all[count] = NULL;
+  return all;
+}
+
+_Noreturn static void fail(const char *what, const char *name, int code) {
+  dprintf(2, "bulkhead: %s%s%s: %s\n", what, name ? " " : "", name ? name : "", strerror(errno));
+  _exit(code);
+}
+
+/* Becomes the program. What goes wrong from here on is told on stderr, with the exit codes that shells use. */
+_Noreturn static void become_program(struct fields fields, bool confined) {
+  struct identity identity;
+  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const char *user = field(fields, "user");
+  int problem = lookup_identity(root, user, &identity);
+  if (problem) {
+    errno = -problem;
+    fail("no such user or group", user, 126);
+  }
+  const char *directory = field(fields, "cwd");
+  if (chdir(directory ? directory : "/")) fail("working directory", directory, 126);
+  if (confined && confine_process(&identity)) fail("limits of the process", NULL, 126);
+  char **arguments = field_list(fields, "arg");
+  if (!arguments || !arguments[0]) _exit(126);
+  environ = complete_environment(fields, identity.home, field(fields, "tty") != NULL);
+  execvpe(arguments[0], arguments, environ);
+  fail("cannot run", arguments[0], errno == ENOENT ? 127 : 126);
+}
+
+_Noreturn static void run_child(struct fields fields, enum place place, const struct ends *ends) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  signal(SIGPIPE, SIG_DFL);
+  use_ends(ends);
+  if (place == PLACE_NEW_CONTAINER && enter_new_root(ROOT_DIRECTORY, field(fields, "hostname")))
+    fail("root file system", NULL, 126);
+  become_program(fields, place != PLACE_HERE);
+}
+
+static pid_t raw_clone(unsigned long flags) { return syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0); }
+
+/*
+ * Joining a pid namespace works for children only. So a go-between joins, makes the process as its own
+ * sibling (CLONE_PARENT), tells its pid, and goes: its exit is nobody's business, signals reach the process alone.
+ */
+static pid_t spawn_in_container(struct fields fields, pid_t container, const struct ends *ends) {
+  int told[2];
+  if (pipe2(told, O_CLOEXEC)) return -errno;
+  pid_t between = fork();
+  if (between == 0) {
+    int handle = syscall(SYS_pidfd_open, container, 0);
+    join_cgroup(CONTAINER_CGROUP);
+    if (handle < 0 || setns(handle, CONTAINER_NAMESPACES)) _exit(1);
+    pid_t pid = raw_clone(CLONE_PARENT);
+    if (pid == 0) run_child(fields, PLACE_IN_CONTAINER, ends);
+    if (pid > 0) (void)!write(told[1], &pid, sizeof pid);
+    _exit(0);
+  }
+  close(told[1]);
+  pid_t pid = -1;
+  if (between > 0 && read(told[0], &pid, sizeof pid) != sizeof pid) pid = -1;
+  close(told[0]);
+  if (between > 0) waitpid(between, NULL, 0);
+  if (pid < 0) errno = ESRCH;
+  return pid;
+}
+
+static pid_t spawn_container(struct fields fields, const struct ends *ends) {
+  make_cgroup(CONTAINER_CGROUP, field(fields, "memory"), field(fields, "pids"));
+  int here = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
+  /* The namespace of cgroups begins where its first process is. */
+  join_cgroup(CONTAINER_CGROUP);
+  pid_t pid = raw_clone(CONTAINER_NAMESPACES);
+  if (pid == 0) run_child(fields, PLACE_NEW_CONTAINER, ends);
+  if (here >= 0) {
+    (void)!write(here, "0", 1);
+    close(here);
+  }
+  return pid;
+}
+
+int spawn_child(struct fields fields, enum place place, pid_t container, struct child *child) {
+  struct ends ends;
+  int problem = open_ends(fields, &ends);
+  if (problem) {
+    close_all(&ends);
+    return problem;
+  }
+  pid_t pid;
+  if (place == PLACE_NEW_CONTAINER) pid = spawn_container(fields, &ends);
+  else if (place == PLACE_IN_CONTAINER) pid = spawn_in_container(fields, container, &ends);
+  else if ((pid = fork()) == 0) run_child(fields, place, &ends);
+  if (pid < 0) {
+    problem = -errno;
+    close_all(&ends);
+    return problem;
+  }
+  bool tty = ends.terminal >= 0;
+  *child = tty ? (struct child){pid, ends.terminal, ends.terminal, -1, true}
+               : (struct child){pid, ends.in[1], ends.out[0], ends.err[0], false};
+  close_if(ends.in[0]);
+  close_if(ends.out[1]);
+  close_if(ends.err[1]);
+  close_if(ends.terminal_end);
+  return 0;
+}

@@ -1,0 +1,270 @@
+#define _GNU_SOURCE
+#include "streams.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "kept_output.h"
+
+struct stream {
+  bool used, ended, input_closing;
+  struct child child;
+  int exit_code, exit_signal;
+  uint32_t credit;
+  /* Input that the process has not taken yet. */
+  char *input;
+  uint32_t input_from, input_have, input_taken;
+};
+
+static struct stream streams[MAX_STREAMS];
+static stream_starter *start_child;
+static bool connected;
+static int main_state, main_exit_code, main_signal;
+
+void streams_begin(stream_starter *starter) { start_child = starter; }
+pid_t streams_main_pid(void) { return main_state == 1 ? streams[MAIN_STREAM].child.pid : -1; }
+int streams_main_state(void) { return main_state; }
+int streams_main_exit_code(void) { return main_exit_code; }
+int streams_main_signal(void) { return main_signal; }
+
+int streams_forget_main(void) {
+  if (streams[MAIN_STREAM].used) return -EBUSY;
+  main_state = main_exit_code = main_signal = 0;
+  return 0;
+}
+
+bool streams_any(void) {
+  for (int i = 0; i < MAX_STREAMS; i++)
+    if (streams[i].used) return true;
+  return false;
+}
+
+static void close_fd(int *fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
+static void close_input(struct stream *stream) {
+  if (stream->child.tty) stream->child.in = -1;
+  else close_fd(&stream->child.in);
+}
+
+static void close_output(struct stream *stream) {
+  if (stream->child.tty) stream->child.in = -1;
+  close_fd(&stream->child.out);
+}
+
+static void release(struct stream *stream) {
+  close_input(stream);
+  close_output(stream);
+  close_fd(&stream->child.err);
+  free(stream->input);
+  memset(stream, 0, sizeof *stream);
+}
+
+static void send_two_numbers(int type, int number, int32_t first, int32_t second) {
+  int32_t numbers[2] = {first, second};
+  channel_send(type, 0, number, numbers, sizeof numbers);
+}
+
+static void set_nonblocking(int fd) {
+  if (fd >= 0) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
+
+static void spawn(int number, struct fields fields) {
+  struct stream *stream = &streams[number];
+  int problem = stream->used || (number == MAIN_STREAM && main_state != 0) ? -EBUSY : 0;
+  if (!problem) problem = start_child(number, fields, &stream->child);
+  int32_t told = problem ? problem : stream->child.pid;
+  if (!problem) {
+    stream->used = true;
+    stream->credit = STREAM_WINDOW;
+    stream->input = malloc(STDIN_WINDOW);
+    set_nonblocking(stream->child.in);
+    set_nonblocking(stream->child.out);
+    set_nonblocking(stream->child.err);
+    if (number == MAIN_STREAM) main_state = 1;
+  }
+  channel_send(FRAME_STARTED, 0, number, &told, sizeof told);
+}
+
+static void take_input(struct stream *stream, const char *payload, uint32_t length) {
+  if (!stream->input || stream->child.in < 0 || stream->input_closing) return;
+  /* Who sends more than was granted loses it: the buffer is what bounds this process. */
+  if (length > STDIN_WINDOW - stream->input_have) length = STDIN_WINDOW - stream->input_have;
+  memmove(stream->input, stream->input + stream->input_from, stream->input_have);
+  stream->input_from = 0;
+  memcpy(stream->input + stream->input_have, payload, length);
+  stream->input_have += length;
+}
+
+static void resize(struct stream *stream, const char *payload, uint32_t length) {
+  if (!stream->child.tty || stream->child.out < 0 || length < 4) return;
+  struct winsize size = {0};
+  memcpy(&size.ws_row, payload, 2);
+  memcpy(&size.ws_col, payload + 2, 2);
+  ioctl(stream->child.out, TIOCSWINSZ, &size);
+}
+
+static void signal_group(struct stream *stream, int signal_number) {
+  if (stream->ended || signal_number <= 0 || signal_number > 64) return;
+  if (kill(-stream->child.pid, signal_number) != 0) kill(stream->child.pid, signal_number);
+}
+
+static void grant(struct stream *stream, const char *payload, uint32_t length) {
+  uint32_t more;
+  if (length < sizeof more) return;
+  memcpy(&more, payload, sizeof more);
+  if (more > STREAM_WINDOW - stream->credit) more = STREAM_WINDOW - stream->credit;
+  stream->credit += more;
+}
+
+void streams_frame(int type, int number, const char *payload, uint32_t length) {
+  if (number < 1 || number >= MAX_STREAMS) return;
+  struct stream *stream = &streams[number];
+  if (type == FRAME_SPAWN) spawn(number, (struct fields){payload, payload + length});
+  if (!stream->used) return;
+  if (type == FRAME_STDIN) take_input(stream, payload, length);
+  else if (type == FRAME_CLOSE_STDIN) stream->input_closing = true;
+  else if (type == FRAME_RESIZE) resize(stream, payload, length);
+  else if (type == FRAME_SIGNAL && length > 0) signal_group(stream, (unsigned char)payload[0]);
+  else if (type == FRAME_CREDIT) grant(stream, payload, length);
+}
+
+void streams_connected(void) {
+  connected = true;
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    struct stream *stream = &streams[i];
+    if (!stream->used) continue;
+    if (i == MAIN_STREAM) {
+      stream->credit = STREAM_WINDOW;
+      stream->input_have = stream->input_from = stream->input_taken = 0;
+    } else {
+      signal_group(stream, SIGKILL);
+      release(stream);
+    }
+  }
+}
+
+void streams_disconnected(void) { connected = false; }
+
+int streams_poll(struct pollfd *polled, int count) {
+  bool room = channel_has_room();
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    struct stream *stream = &streams[i];
+    if (!stream->used) continue;
+    bool wanted = connected ? room && stream->credit > 0 && (i != MAIN_STREAM || !kept_any()) : i == MAIN_STREAM;
+    if (wanted && stream->child.out >= 0) polled[count++] = (struct pollfd){stream->child.out, POLLIN, 0};
+    if (wanted && stream->child.err >= 0) polled[count++] = (struct pollfd){stream->child.err, POLLIN, 0};
+    if (stream->child.in >= 0 && stream->input_have > 0)
+      polled[count++] = (struct pollfd){stream->child.in, POLLOUT, 0};
+  }
+  return count;
+}
+
+static void move_input(int number, struct stream *stream) {
+  while (stream->input_have > 0 && stream->child.in >= 0) {
+    ssize_t put = write(stream->child.in, stream->input + stream->input_from, stream->input_have);
+    if (put < 0 && errno == EAGAIN) break;
+    if (put < 0) {
+      /* Nobody reads it any more. */
+      put = stream->input_have;
+      close_input(stream);
+    }
+    stream->input_from += put;
+    stream->input_have -= put;
+    stream->input_taken += put;
+  }
+  if (stream->input_taken >= STDIN_WINDOW / 4 && connected && channel_has_room()) {
+    channel_send(FRAME_CREDIT, 0, number, &stream->input_taken, sizeof stream->input_taken);
+    stream->input_taken = 0;
+  }
+  if (stream->input_closing && stream->input_have == 0 && stream->child.in >= 0) {
+    static const char end_of_file = 4;
+    if (stream->child.tty && write(stream->child.in, &end_of_file, 1) < 0) return;
+    close_input(stream);
+  }
+}
+
+/* One piece of output. Returns false when there is nothing to move now. */
+static bool move_output(int number, struct stream *stream, int type, int *fd) {
+  static char piece[MAX_PAYLOAD];
+  bool keep = !connected && number == MAIN_STREAM;
+  if (*fd < 0 || (!keep && (!connected || stream->credit == 0 || !channel_has_room()))) return false;
+  size_t most = keep || stream->credit > sizeof piece ? sizeof piece : stream->credit;
+  ssize_t got = read(*fd, piece, most);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+  if (got <= 0) {
+    if (type == FRAME_STDOUT) close_output(stream);
+    else close_fd(fd);
+    return false;
+  }
+  if (keep) kept_add(type, piece, got);
+  else {
+    channel_send(type, 0, number, piece, got);
+    stream->credit -= got;
+  }
+  return true;
+}
+
+static bool send_kept(struct stream *stream) {
+  static char piece[MAX_PAYLOAD];
+  int type;
+  uint32_t length;
+  while (connected && kept_any()) {
+    if (!channel_has_room() || stream->credit < MAX_PAYLOAD) return false;
+    length = kept_take(&type, piece);
+    channel_send(type, 0, MAIN_STREAM, piece, length);
+    stream->credit -= length;
+  }
+  return !kept_any();
+}
+
+/* Output that waits for credit or room must not be lost with the process that wrote it. */
+static bool has_output(const struct stream *stream) {
+  struct pollfd polled[2] = {{stream->child.out, POLLIN, 0}, {stream->child.err, POLLIN, 0}};
+  return poll(polled, 2, 0) > 0 && ((polled[0].revents | polled[1].revents) & POLLIN);
+}
+
+static void finish(int number, struct stream *stream) {
+  if (!stream->ended || has_output(stream) || !connected || !channel_has_room()) return;
+  if (number == MAIN_STREAM && kept_any()) return;
+  send_two_numbers(FRAME_EXITED, number, stream->exit_code, stream->exit_signal);
+  release(stream);
+}
+
+void streams_move(void) {
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    struct stream *stream = &streams[i];
+    if (!stream->used) continue;
+    move_input(i, stream);
+    if (i == MAIN_STREAM && connected && !send_kept(stream)) continue;
+    bool more = true;
+    while (more) {
+      more = move_output(i, stream, FRAME_STDOUT, &stream->child.out);
+      more = move_output(i, stream, FRAME_STDERR, &stream->child.err) || more;
+    }
+    finish(i, stream);
+  }
+}
+
+void streams_child_ended(pid_t pid, int status) {
+  for (int i = 0; i < MAX_STREAMS; i++) {
+    struct stream *stream = &streams[i];
+    if (!stream->used || stream->ended || stream->child.pid != pid) continue;
+    stream->ended = true;
+    stream->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    stream->exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (i != MAIN_STREAM) continue;
+    main_state = 2;
+    main_exit_code = stream->exit_code;
+    main_signal = stream->exit_signal;
+  }
+}

@@ -1,0 +1,101 @@
+import { WebSocket } from 'ws';
+import { MESSAGE_BYTES } from '../../core/contract/agent/messages.ts';
+import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
+import { sendInFrames } from './frames.ts';
+
+/**
+ * One WebSocket to the control plane, from dialling to its end.
+ *
+ * connecting → open → closed, or connecting → closed; `onClose` is called exactly once, whatever happened.
+ * A connection that is dead without saying so (a cut cable, a sleeping machine) is found by pings: when
+ * nothing at all has come for `PING_AFTER_MS` one is sent, and without an answer the socket is torn down.
+ */
+export interface Connection {
+  /** Sends one message; does nothing once the connection is closed. Whether it arrived is known by an answer only. */
+  send(message: Buffer): void;
+  /** Says goodbye and closes, without waiting for an answer for longer than a second. */
+  close(): void;
+}
+
+export interface ConnectionHandlers {
+  readonly onOpen: () => void;
+  readonly onMessage: (text: string) => void;
+  readonly onClose: (why: string) => void;
+}
+
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+const PING_AFTER_MS = 20_000;
+const PONG_TIMEOUT_MS = 10_000;
+const CLOSE_TIMEOUT_MS = 1_000;
+/** Close codes that no peer sends: there was none, or no goodbye at all (RFC 6455, 7.4.1). */
+const NO_STATUS = 1005;
+const ABNORMAL = 1006;
+
+export const openConnection = (
+  url: string,
+  token: string,
+  clock: Clock,
+  handlers: ConnectionHandlers,
+): Connection => {
+  const socket = new WebSocket(url, {
+    headers: { authorization: `Bearer ${token}` },
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+    maxPayload: MESSAGE_BYTES,
+    perMessageDeflate: false,
+    followRedirects: false,
+  });
+  /** What is known of the reason, the first that was learned. */
+  let why: string | null = null;
+  let closed = false;
+  let cancelWatch: Cancel = nothingToCancel;
+
+  const watch = (): void => {
+    cancelWatch();
+    cancelWatch = clock.after(PING_AFTER_MS, () => {
+      socket.ping();
+      cancelWatch = clock.after(PONG_TIMEOUT_MS, () => {
+        why ??= 'the control plane did not answer a ping';
+        socket.terminate();
+      });
+    });
+  };
+
+  socket.on('open', () => {
+    watch();
+    handlers.onOpen();
+  });
+  socket.on('message', (data, isBinary) => {
+    watch();
+    if (!isBinary) handlers.onMessage(data.toString());
+  });
+  socket.on('ping', watch);
+  socket.on('pong', watch);
+  socket.on('unexpected-response', (request, response) => {
+    why ??= `the control plane answered ${response.statusCode}`;
+    request.destroy();
+    response.resume();
+    socket.terminate();
+  });
+  socket.on('error', (error) => {
+    why ??= error.message;
+  });
+  socket.on('close', (code) => {
+    cancelWatch();
+    if (closed) return;
+    closed = true;
+    const told =
+      code === NO_STATUS || code === ABNORMAL ? 'it was cut' : `the control plane closed it with ${code}`;
+    handlers.onClose(why ?? told);
+  });
+
+  return {
+    send: (message) => {
+      if (socket.readyState === WebSocket.OPEN) sendInFrames(socket, message);
+    },
+    close: () => {
+      why ??= 'the agent closed it';
+      socket.close(1000);
+      clock.after(CLOSE_TIMEOUT_MS, () => socket.terminate());
+    },
+  };
+};

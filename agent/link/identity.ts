@@ -1,0 +1,65 @@
+import { createPrivateKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { EnrollHostResponseSchema } from '../../core/contract/host.ts';
+import { EXIT_CODES, StartupError } from '../errors.ts';
+
+const KEY_FILE = 'host-key.pem';
+const ENROLMENT_FILE = 'enrolment.json';
+const OWNER_ONLY = 0o600;
+
+/** What enrolment brought, and with whom. */
+export const EnrolmentSchema = z.strictObject({ ...EnrollHostResponseSchema.shape, apiUrl: z.string() });
+export type Enrolment = z.infer<typeof EnrolmentSchema>;
+
+export interface HostKey {
+  readonly privateKey: KeyObject;
+  /** The public key as a JWK's `x`. */
+  readonly publicKey: string;
+}
+
+/** Writes a file that only its owner can read, whole or not at all. */
+const writePrivate = (file: string, text: string): void => {
+  const temporary = `${file}.new`;
+  writeFileSync(temporary, text, { mode: OWNER_ONLY, flush: true });
+  chmodSync(temporary, OWNER_ONLY);
+  renameSync(temporary, file);
+};
+
+const unusable = (file: string, cause: unknown): StartupError =>
+  new StartupError(
+    EXIT_CODES.stateUnusable,
+    `${file} cannot be read: restore it, or remove the host from Bulkhead, empty the state directory and enrol anew.`,
+    cause,
+  );
+
+/** The host's Ed25519 key in the state directory; made the first time. It never leaves the machine. */
+export const loadOrMakeKey = (stateDir: string): HostKey => {
+  const file = join(stateDir, KEY_FILE);
+  if (!existsSync(file)) {
+    const { privateKey } = generateKeyPairSync('ed25519');
+    writePrivate(file, privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+  }
+  try {
+    const privateKey = createPrivateKey(readFileSync(file, 'utf8'));
+    const { x } = privateKey.export({ format: 'jwk' });
+    return { privateKey, publicKey: z.parse(z.string(), x) };
+  } catch (error) {
+    throw unusable(file, error);
+  }
+};
+
+/** The enrolment that is kept in the state directory; null if the host has not enrolled. */
+export const loadEnrolment = (stateDir: string): Enrolment | null => {
+  const file = join(stateDir, ENROLMENT_FILE);
+  if (!existsSync(file)) return null;
+  try {
+    return z.parse(EnrolmentSchema, JSON.parse(readFileSync(file, 'utf8')));
+  } catch (error) {
+    throw unusable(file, error);
+  }
+};
+
+export const saveEnrolment = (stateDir: string, enrolment: Enrolment): void =>
+  writePrivate(join(stateDir, ENROLMENT_FILE), `${JSON.stringify(enrolment, null, 2)}\n`);

@@ -1,0 +1,234 @@
+import type { Command, ObservedContainer } from '../../core/contract/agent/commands.ts';
+import { type ControlMessage, PROTOCOL_VERSION } from '../../core/contract/agent/messages.ts';
+import type { HostFacts } from '../../core/contract/host.ts';
+import type { ImageFacts } from '../../core/contract/image.ts';
+import type { OperationStep } from '../../core/contract/operation.ts';
+import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
+import { type CommandRefusedError, messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import type { AgentState } from '../state/agent-state.ts';
+import { divideObserved, encode, encodeResult, resultMessageId } from './outgoing.ts';
+import { readControlMessage } from './read-message.ts';
+import { Resender } from './resender.ts';
+
+export interface SessionDeps {
+  readonly agentVersion: string;
+  readonly state: Pick<AgentState, 'command' | 'unacknowledged' | 'acknowledge'>;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly newId: () => string;
+  readonly log: Log;
+  readonly facts: () => Promise<HostFacts>;
+  readonly images: () => Promise<readonly ImageFacts[]>;
+  readonly observeAll: () => Promise<ObservedContainer[]>;
+  readonly observe: (containerId: string) => Promise<ObservedContainer>;
+  readonly inProgress: () => string[];
+  readonly onCommand: (command: Command) => void;
+  readonly onRefusedCommand: (commandId: string, error: CommandRefusedError) => void;
+  /** The control plane has taken this connection. */
+  readonly onWelcome: () => void;
+}
+
+/** Command ids in one heartbeat: as many as fit in a message whatever they are called. */
+const IDS_A_HEARTBEAT = 500;
+/** Until another look at what could not be looked at, in milliseconds. */
+const RETRY_MS = 5_000;
+
+/**
+ * What is said on one connection.
+ *
+ * opened → hello sent, until welcomed → welcomed: results, observations and heartbeats flow → closed.
+ *
+ * 1. Nothing but the hello is sent before the welcome, so that the control plane knows the host's truth first.
+ * 2. A result is sent until it is acknowledged; after a reconnect by the next session, out of the journal.
+ * 3. At most one `observed` is under way, made when it is sent: a later one never overtakes an earlier one,
+ *    and what changed twice meanwhile is told once. What a cut swallows is in the next session's hello.
+ * 4. Silence of the control plane changes nothing here but what is sent again.
+ */
+export class Session {
+  readonly #deps: SessionDeps;
+  readonly #send: (message: Buffer) => void;
+  readonly #resender: Resender;
+  readonly #changed = new Set<string>();
+  /** By message id: the command whose result was sent. */
+  readonly #results = new Map<string, string>();
+  #imagesChanged = false;
+  #helloId: string | null = null;
+  #observedId: string | null = null;
+  #observing = false;
+  #welcomed = false;
+  #closed = false;
+  #cancelHeartbeat: Cancel = nothingToCancel;
+  #cancelRetry: Cancel = nothingToCancel;
+
+  constructor(deps: SessionDeps, send: (message: Buffer) => void) {
+    this.#deps = deps;
+    this.#send = send;
+    this.#resender = new Resender({ clock: deps.clock, random: deps.random, send });
+  }
+
+  get welcomed(): boolean {
+    return this.#welcomed;
+  }
+
+  async sayHello(): Promise<void> {
+    const { facts, images, observeAll, newId, agentVersion } = this.#deps;
+    if (this.#helloId !== null) this.#resender.settle(this.#helloId);
+    const messageId = newId();
+    this.#helloId = messageId;
+    const hello = {
+      action: 'hello' as const,
+      messageId,
+      protocol: PROTOCOL_VERSION,
+      agentVersion,
+      facts: await facts(),
+      images: [...(await images())],
+    };
+    const taken = encode({ ...hello, observed: [] }).length;
+    const { fitting, rest } = divideObserved(await observeAll(), taken);
+    if (this.#closed || this.#helloId !== messageId) return;
+    for (const { containerId } of rest) this.#changed.add(containerId);
+    const partial = rest.length > 0 ? { partial: true } : {};
+    this.#resender.put(messageId, encode({ ...hello, observed: fitting, ...partial }));
+  }
+
+  sendResult(commandId: string): void {
+    if (!this.#welcomed || this.#closed) return;
+    const result = this.#deps.state.command(commandId)?.result;
+    if (!result) return;
+    this.#results.set(resultMessageId(commandId), commandId);
+    this.#resender.put(resultMessageId(commandId), encodeResult(result));
+  }
+
+  sendProgress(commandId: string, steps: readonly OperationStep[]): void {
+    if (this.#welcomed && !this.#closed)
+      this.#send(encode({ action: 'progress', commandId, steps: [...steps] }));
+  }
+
+  /** Tells of containers and images that have changed, as soon as the last such message has arrived. */
+  report({ containerId, images }: { containerId?: string; images?: boolean }): void {
+    if (containerId !== undefined) this.#changed.add(containerId);
+    if (images) this.#imagesChanged = true;
+    this.#guarded(() => this.#sendObserved());
+  }
+
+  /** Never throws: what cannot be dealt with now will be said again. */
+  read(text: string): void {
+    const { log, onRefusedCommand } = this.#deps;
+    try {
+      const reading = readControlMessage(text);
+      if (reading.kind === 'message') this.#handle(reading.message);
+      else if (reading.kind === 'refusedCommand') onRefusedCommand(reading.commandId, reading.error);
+      else log.warn('ignored a message of the control plane', { cause: reading.why });
+    } catch (error) {
+      log.error('could not deal with a message of the control plane', { cause: messageOf(error) });
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#resender.clear();
+    this.#cancelHeartbeat();
+    this.#cancelRetry();
+  }
+
+  #handle(message: ControlMessage): void {
+    switch (message.action) {
+      case 'welcome':
+        this.#welcome(message.heartbeatSeconds);
+        break;
+      case 'command':
+        this.#deps.onCommand(message.command);
+        break;
+      case 'ack':
+        this.#settle(message.messageId);
+        break;
+      case 'inventoryRequest':
+        this.#guarded(() => this.sayHello());
+        break;
+      case 'refused':
+        this.#refused(message.messageId, message.detail);
+        break;
+    }
+  }
+
+  /** Logged and dropped: it would be refused again. */
+  #refused(messageId: string | null, detail: string): void {
+    this.#deps.log.error('the control plane refused a message', { messageId, detail: detail.slice(0, 512) });
+    if (messageId !== null) this.#settle(messageId);
+  }
+
+  #welcome(heartbeatSeconds: number): void {
+    if (this.#helloId !== null) this.#resender.settle(this.#helloId);
+    if (this.#welcomed) return;
+    this.#welcomed = true;
+    this.#deps.onWelcome();
+    for (const { id } of this.#deps.state.unacknowledged()) this.sendResult(id);
+    this.#guarded(() => this.#sendObserved());
+    this.#startHeartbeat(heartbeatSeconds * 1_000);
+  }
+
+  /** The message need not be sent any more; when the result is one that is kept, it may be forgotten in time. */
+  #settle(messageId: string): void {
+    this.#resender.settle(messageId);
+    if (messageId === this.#observedId) {
+      this.#observedId = null;
+      this.#guarded(() => this.#sendObserved());
+    }
+    const commandId = this.#results.get(messageId);
+    if (commandId !== undefined) this.#deps.state.acknowledge(commandId);
+    this.#results.delete(messageId);
+  }
+
+  async #sendObserved(): Promise<void> {
+    const nothing = this.#changed.size === 0 && !this.#imagesChanged;
+    if (!this.#welcomed || this.#closed || this.#observing || this.#observedId !== null || nothing) return;
+    this.#observing = true;
+    const ids = [...this.#changed];
+    this.#changed.clear();
+    try {
+      await this.#observeAndSend(ids);
+    } catch (error) {
+      for (const id of ids) this.#changed.add(id);
+      this.#cancelRetry = this.#deps.clock.after(RETRY_MS, () => this.report({}));
+      throw error;
+    } finally {
+      this.#observing = false;
+    }
+  }
+
+  async #observeAndSend(ids: readonly string[]): Promise<void> {
+    const { images, observe, newId } = this.#deps;
+    const body = this.#imagesChanged ? { images: [...(await images())] } : {};
+    const seen = await Promise.all(ids.map(observe));
+    const message = { action: 'observed' as const, messageId: newId(), observed: [], ...body };
+    const { fitting, rest } = divideObserved(seen, encode(message).length);
+    if (this.#closed) return;
+    this.#imagesChanged = false;
+    for (const { containerId } of rest) this.#changed.add(containerId);
+    this.#observedId = message.messageId;
+    this.#resender.put(message.messageId, encode({ ...message, observed: fitting }));
+  }
+
+  /** The first at a random moment of the interval, so that hosts that connect together do not beat together. */
+  #startHeartbeat(intervalMs: number): void {
+    const beat = () => {
+      this.#beat();
+      this.#cancelHeartbeat = this.#deps.clock.after(intervalMs, beat);
+    };
+    if (this.#deps.inProgress().length > 0) beat();
+    else this.#cancelHeartbeat = this.#deps.clock.after(this.#deps.random() * intervalMs, beat);
+  }
+
+  #beat(): void {
+    const ids = this.#deps.inProgress();
+    for (let from = 0; from === 0 || from < ids.length; from += IDS_A_HEARTBEAT)
+      this.#send(encode({ action: 'heartbeat', inProgress: ids.slice(from, from + IDS_A_HEARTBEAT) }));
+  }
+
+  #guarded(act: () => Promise<void>): void {
+    act().catch((error: unknown) =>
+      this.#deps.log.error('could not tell the control plane', { cause: messageOf(error) }),
+    );
+  }
+}

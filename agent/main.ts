@@ -1,0 +1,160 @@
+#!/usr/bin/env node
+/**
+ * The agent's program: reads its options, wires the parts, and stops when it is told to. Clock, randomness
+ * and ids are the real ones here and passed in everywhere else.
+ */
+import './quiet-warnings.ts';
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { createAgent } from './agent.ts';
+import { systemClock } from './clock.ts';
+import { EXIT_CODES, messageOf, StartupError } from './errors.ts';
+import { openConnection } from './link/connection.ts';
+import { enrol } from './link/enrol.ts';
+import { signHostToken } from './link/host-token.ts';
+import {
+  type Enrolment,
+  type HostKey,
+  loadEnrolment,
+  loadOrMakeKey,
+  saveEnrolment,
+} from './link/identity.ts';
+import { createLog, type Log } from './log.ts';
+import { type AgentOptions, parseOptions } from './options.ts';
+import type { Runtime } from './runtimes/runtime.ts';
+import { simulatedMachine } from './runtimes/simulated/kinds.ts';
+import { createSimulatedRuntime } from './runtimes/simulated/simulated-runtime.ts';
+import { World } from './runtimes/simulated/world.ts';
+import { openSqliteState } from './state/sqlite-state.ts';
+import { AGENT_VERSION } from './version.ts';
+
+const openState = (options: AgentOptions) => {
+  const file = join(options.stateDir, 'journal.sqlite');
+  try {
+    mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+    return openSqliteState(file, systemClock);
+  } catch (error) {
+    const why = /locked/.test(messageOf(error))
+      ? `another agent works from ${options.stateDir}; stop it, or give this one a --state-dir of its own`
+      : `${file} cannot be used (${messageOf(error)}); check the directory's permissions and space`;
+    throw new StartupError(EXIT_CODES.stateUnusable, `The agent cannot start: ${why}.`, error);
+  }
+};
+
+const openRuntime = (options: AgentOptions): Runtime => {
+  const machine = simulatedMachine(options.simulate, {
+    memoryMB: options.capacityMemoryMb,
+    cpus: options.capacityCpus,
+  });
+  const world = new World(join(options.stateDir, 'simulated-world.sqlite'), machine.images);
+  for (const { step, action, times } of options.simulateFault) world.addFault(step, action, times);
+  const [min, max] = options.simulateDelayMs;
+  return createSimulatedRuntime({
+    machine,
+    world,
+    clock: systemClock,
+    random: Math.random,
+    delays: { min, max },
+    newId: randomUUID,
+    die: () => {
+      process.kill(process.pid, 'SIGKILL');
+      throw new StartupError(EXIT_CODES.unexpected, 'This process has been killed.');
+    },
+  });
+};
+
+const enrolment = async (
+  options: AgentOptions,
+  key: HostKey,
+  runtime: Runtime,
+  agentVersion: string,
+  deps: { log: Log; signal: AbortSignal },
+): Promise<Enrolment> => {
+  const kept = loadEnrolment(options.stateDir);
+  if (kept !== null) return kept;
+  const token = options.enrollmentToken;
+  if (token === undefined)
+    throw new StartupError(
+      EXIT_CODES.usage,
+      'This host has not enrolled: give a token of POST /v1/hosts/enrollment-tokens as BULKHEAD_ENROLLMENT_TOKEN.',
+    );
+  const name = options.name ?? `simulated-${options.simulate}`;
+  const facts = await runtime.facts();
+  const made = await enrol(
+    options.apiUrl,
+    { token, name, publicKey: key.publicKey, agentVersion, facts },
+    { ...deps, clock: systemClock, random: Math.random, fetch },
+  );
+  saveEnrolment(options.stateDir, made);
+  deps.log.info('enrolled', { hostId: made.hostId, name });
+  return made;
+};
+
+/** Aborted when the agent is to stop: by a signal, or by the end of its parent. */
+const stopSignal = (options: AgentOptions, log: Log): AbortSignal => {
+  const controller = new AbortController();
+  const stop = (why: string) => () => {
+    if (!controller.signal.aborted) log.info('stopping; containers go on running', { why });
+    controller.abort();
+  };
+  process.once('SIGTERM', stop('SIGTERM'));
+  process.once('SIGINT', stop('SIGINT'));
+  if (options.exitWithParent) {
+    process.stdin.resume();
+    for (const event of ['end', 'close', 'error']) process.stdin.once(event, stop('parent ended'));
+    process.once('disconnect', stop('parent ended'));
+  }
+  return controller.signal;
+};
+
+const run = async (options: AgentOptions, log: Log): Promise<void> => {
+  process.umask(0o077);
+  const signal = stopSignal(options, log);
+  const state = openState(options);
+  const runtime = openRuntime(options);
+  const agentVersion = `${AGENT_VERSION}+${runtime.name}`;
+  const key = loadOrMakeKey(options.stateDir);
+  const host = await enrolment(options, key, runtime, agentVersion, { log, signal });
+  const agent = createAgent({
+    hostId: host.hostId,
+    agentVersion,
+    state,
+    runtime,
+    clock: systemClock,
+    random: Math.random,
+    newId: randomUUID,
+    log,
+    dial: async (handlers) => {
+      const token = await signHostToken(host, key, { clock: systemClock, newId: randomUUID });
+      return openConnection(host.webSocketUrl, token, systemClock, handlers);
+    },
+  });
+  await agent.start();
+  if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
+  agent.stop();
+};
+
+const main = async (): Promise<void> => {
+  let log: Log | null = null;
+  try {
+    const options = parseOptions(process.argv.slice(2));
+    if (options === null) return;
+    log = createLog({
+      level: options.logLevel,
+      forPeople: process.stderr.isTTY === true,
+      clock: systemClock,
+      write: (line) => process.stderr.write(`${line}\n`),
+    });
+    await run(options, log);
+    process.exit(EXIT_CODES.stopped);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AbortError') process.exit(EXIT_CODES.stopped);
+    const expected = error instanceof StartupError;
+    if (log) log.error(messageOf(error));
+    else process.stderr.write(`${messageOf(error)}\n`);
+    process.exit(expected ? error.exitCode : EXIT_CODES.unexpected);
+  }
+};
+
+await main();

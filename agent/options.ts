@@ -1,0 +1,148 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { NAME_PATTERN } from '../core/contract/primitives.ts';
+import { EXIT_CODES, StartupError } from './errors.ts';
+import { LOG_LEVELS, type LogLevel } from './log.ts';
+import { DEFAULT_CAPACITY, SIMULATED_KINDS, type SimulatedKind } from './runtimes/simulated/kinds.ts';
+import { FAULT_ACTIONS, type FaultAction } from './runtimes/simulated/world.ts';
+
+export interface SimulatedFault {
+  readonly step: string;
+  readonly action: FaultAction;
+  readonly times: number;
+}
+
+export interface AgentOptions {
+  readonly apiUrl: string;
+  readonly stateDir: string;
+  readonly name: string | undefined;
+  readonly enrollmentToken: string | undefined;
+  readonly runtime: 'simulated';
+  readonly simulate: SimulatedKind;
+  readonly capacityMemoryMb: number;
+  readonly capacityCpus: number;
+  /** Shortest and longest time of a simulated step, in milliseconds. */
+  readonly simulateDelayMs: readonly [number, number];
+  readonly simulateFault: readonly SimulatedFault[];
+  readonly exitWithParent: boolean;
+  readonly logLevel: LogLevel;
+}
+
+const EXAMPLES = `
+Examples:
+  Enrol a simulated Nano Server with a local Bulkhead, and run its agent:
+    BULKHEAD_ENROLLMENT_TOKEN=… agent/main.ts --api-url http://127.0.0.1:8080 \\
+      --state-dir ./nano --runtime simulated --simulate nano-server
+  Run it again (it has its identity in the state directory, and needs no token):
+    agent/main.ts --api-url http://127.0.0.1:8080 --state-dir ./nano --simulate nano-server
+
+Exit codes:
+  0  stopped by SIGTERM, SIGINT or the end of its parent; containers go on running
+  1  something unexpected
+  2  an option is missing or wrong
+  3  the enrolment was refused
+  4  the state directory cannot be used, or another agent uses it
+`;
+
+/** Plain HTTP carries the enrolment token in clear: only within the machine. */
+const parseApiUrl = (text: string): string => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const loopback = url !== null && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
+  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback)) return text;
+  throw new InvalidArgumentError(
+    'Give the address of the API, with https:// (http:// on this machine only).',
+  );
+};
+
+const parseName = (text: string): string => {
+  if (NAME_PATTERN.test(text)) return text;
+  throw new InvalidArgumentError(
+    'Give letters, digits, "_", "." and "-", at most 63, with a letter or digit at both ends.',
+  );
+};
+
+const parsePositive = (text: string): number => {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('Give a number above 0.');
+};
+
+const parseWhole = (text: string): number => {
+  if (Number.isInteger(parsePositive(text))) return Number(text);
+  throw new InvalidArgumentError('Give a whole number above 0.');
+};
+
+const parseDelay = (text: string): [number, number] => {
+  const match = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(text);
+  if (match) {
+    const min = Number(match[1]);
+    const max = Number(match[2] ?? match[1]);
+    if (min <= max) return [min, max];
+  }
+  throw new InvalidArgumentError('Give milliseconds, as "10" or "5-20".');
+};
+
+const parseFault = (text: string, before: readonly SimulatedFault[] = []): SimulatedFault[] => {
+  const match = /^([a-zA-Z]+)=([a-z-]+)(?::(\d{1,6}))?$/.exec(text);
+  const action = FAULT_ACTIONS.find((one) => one === match?.[2]);
+  if (match?.[1] === undefined || action === undefined)
+    throw new InvalidArgumentError(`Give step=action[:times], where action is ${FAULT_ACTIONS.join(', ')}.`);
+  return [...before, { step: match[1], action, times: Number(match[3] ?? 1) }];
+};
+
+const program = (): Command =>
+  new Command('bulkhead-agent')
+    .description('Runs containers on this machine as Bulkhead asks. It dials out; nothing dials in.')
+    .requiredOption('--api-url <url>', 'where Bulkhead’s API is', parseApiUrl)
+    .requiredOption('--state-dir <directory>', 'for the key, the enrolment and the journal; made if missing')
+    .option('--name <name>', 'of the host, at its enrolment', parseName)
+    .addOption(
+      new Option(
+        '--enrollment-token <token>',
+        'needed once; the environment keeps it out of process lists',
+      ).env('BULKHEAD_ENROLLMENT_TOKEN'),
+    )
+    .addOption(
+      new Option('--runtime <runtime>', 'what runs the containers')
+        .choices(['simulated'])
+        .default('simulated'),
+    )
+    .addOption(
+      new Option('--simulate <machine>', 'with the simulated runtime: what to behave as').choices(
+        SIMULATED_KINDS,
+      ),
+    )
+    .option('--capacity-memory-mb <MiB>', 'memory for containers', parseWhole, DEFAULT_CAPACITY.memoryMB)
+    .option('--capacity-cpus <number>', 'processors for containers', parsePositive, DEFAULT_CAPACITY.cpus)
+    .option('--simulate-delay-ms <range>', 'how long a simulated step takes', parseDelay, [5, 20])
+    .option('--simulate-fault <step=action[:times]>', 'for tests; may be repeated', parseFault, [])
+    .option('--exit-with-parent', 'stop when stdin, or the channel to the parent process, closes', false)
+    .addOption(
+      new Option('--log-level <level>', 'what to log, to stderr').choices(LOG_LEVELS).default('info'),
+    )
+    .addHelpText('after', EXAMPLES)
+    .exitOverride();
+
+const sentenceOf = (error: CommanderError): string =>
+  `${error.message.replace(/^error: /, '')} See --help.`.replace(/^./, (first) => first.toUpperCase());
+
+/**
+ * Reads the command line, `argv` without program and script. Returns the options, or null when help was
+ * asked for and has been printed. Throws `StartupError` with a sentence that says what to do.
+ */
+export const parseOptions = (argv: readonly string[]): AgentOptions | null => {
+  const command = program().configureOutput({ writeErr: () => undefined });
+  try {
+    command.parse([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return null;
+    throw new StartupError(EXIT_CODES.usage, sentenceOf(error));
+  }
+  const options = command.opts<AgentOptions>();
+  if (options.simulate === undefined)
+    throw new StartupError(
+      EXIT_CODES.usage,
+      `Say which machine to simulate by --simulate ${SIMULATED_KINDS.join('|')}.`,
+    );
+  return options;
+};

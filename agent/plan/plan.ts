@@ -1,0 +1,116 @@
+import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
+import type { RuntimeContainer } from '../runtimes/runtime.ts';
+import type { Step } from './steps.ts';
+
+/** How far a container is to be brought. `Provisioned`: its utility VM answers, nothing of it runs yet. */
+export const TARGETS = ['Absent', 'Off', 'Provisioned', 'Running'] as const;
+export type Target = (typeof TARGETS)[number];
+
+export interface Assignment {
+  readonly containerId: string;
+  /** Null when nothing is known of it but its id: then it can only be brought down. */
+  readonly container: AssignedContainer | null;
+  readonly target: Target;
+  /** For a main process that has to end on the way, in seconds. */
+  readonly stopTimeoutSeconds: number;
+  /** Names the run that a start begins; the same name never runs twice. */
+  readonly instanceId: string;
+}
+
+const NO_NETWORK = 'none';
+
+/**
+ * The steps that bring one container from what is there to what is wanted, in order; none when it is there
+ * already. Pure. Executing them in full reaches the target; after any failure, planning anew from what is
+ * then observed goes on from there. Steps name no container but the assignment's own.
+ */
+export const plan = (assignment: Assignment, observed: RuntimeContainer | null): Step[] => {
+  const { container, target } = assignment;
+  if (target === 'Absent' || target === 'Off') return planDown(assignment, observed);
+  if (container === null) return [];
+  const sameType = observed === null || observed.runtimeType === container.runtimeType;
+  if (observed?.process?.running && sameType) return [];
+  const down = sameType && !isStale(observed, container) ? [] : takeDown(assignment, observed);
+  return [
+    ...down,
+    ...convert(assignment, container, observed),
+    ...bringUp(assignment, container, down.length > 0 || observed === null ? blank(observed) : observed),
+  ];
+};
+
+/**
+ * Whether what is up cannot be built on. Layers that are mounted while no process runs are of a run that is
+ * over or of a start that broke off; a VM has no place beside a process-isolated container.
+ */
+const isStale = (observed: RuntimeContainer | null, container: AssignedContainer): boolean =>
+  observed !== null &&
+  (observed.layersMounted ||
+    observed.disksAttached ||
+    (container.runtimeType === 'Default' && observed.utilityVm !== 'Absent'));
+
+const planDown = (assignment: Assignment, observed: RuntimeContainer | null): Step[] => {
+  const { containerId, container, target } = assignment;
+  const down = takeDown(assignment, observed);
+  if (target === 'Absent')
+    return observed?.writableLayer ? [...down, { kind: 'removeWritableLayer', containerId }] : down;
+  if (container === null) return down;
+  return [
+    ...down,
+    ...convert(assignment, container, observed),
+    ...makeLayer(assignment, container, observed),
+  ];
+};
+
+const takeDown = (
+  { containerId, stopTimeoutSeconds }: Assignment,
+  observed: RuntimeContainer | null,
+): Step[] => {
+  if (observed === null) return [];
+  const steps: Step[] = [];
+  if (observed.process?.running)
+    steps.push({ kind: 'stopProcess', containerId, timeoutSeconds: stopTimeoutSeconds });
+  if (observed.layersMounted) steps.push({ kind: 'unmountLayers', containerId });
+  if (observed.disksAttached) steps.push({ kind: 'detachDisks', containerId });
+  if (observed.networkEndpoint) steps.push({ kind: 'removeNetworkEndpoint', containerId });
+  if (observed.utilityVm !== 'Absent') steps.push({ kind: 'destroyUtilityVm', containerId });
+  return steps;
+};
+
+const convert = (
+  { containerId }: Assignment,
+  container: AssignedContainer,
+  observed: RuntimeContainer | null,
+): Step[] =>
+  observed?.writableLayer && observed.runtimeType !== container.runtimeType
+    ? [{ kind: 'setRuntimeType', containerId, container }]
+    : [];
+
+const makeLayer = (
+  { containerId }: Assignment,
+  container: AssignedContainer,
+  observed: Pick<RuntimeContainer, 'writableLayer'> | null,
+): Step[] => (observed?.writableLayer ? [] : [{ kind: 'createWritableLayer', containerId, container }]);
+
+type Ground = Pick<RuntimeContainer, 'writableLayer' | 'utilityVm' | 'networkEndpoint'>;
+
+/** What is left of a container once it has been taken down. */
+const blank = (observed: RuntimeContainer | null): Ground => ({
+  writableLayer: observed?.writableLayer ?? false,
+  utilityVm: 'Absent',
+  networkEndpoint: false,
+});
+
+const bringUp = (assignment: Assignment, container: AssignedContainer, ground: Ground): Step[] => {
+  const { containerId, instanceId, target } = assignment;
+  const steps = makeLayer(assignment, container, ground);
+  const inVm = container.runtimeType === 'HyperV';
+  if (inVm && ground.utilityVm === 'Absent') steps.push({ kind: 'createUtilityVm', containerId, container });
+  if (inVm && ground.utilityVm !== 'Connected') steps.push({ kind: 'connectGuest', containerId });
+  if (target === 'Provisioned') return steps;
+  if (!ground.networkEndpoint && container.spec.switchName.toLowerCase() !== NO_NETWORK)
+    steps.push({ kind: 'createNetworkEndpoint', containerId, container });
+  if (inVm) steps.push({ kind: 'attachDisks', containerId, container });
+  steps.push({ kind: 'mountLayers', containerId, container });
+  steps.push({ kind: 'startProcess', containerId, container, instanceId });
+  return steps;
+};

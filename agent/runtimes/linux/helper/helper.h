@@ -1,0 +1,29 @@
+/*
+ * What the agent needs of Linux and Node does not offer: one static program, one command each. Commands take
+ * `name=value` arguments, print what the agent waits for on stdout, and say on stderr what went wrong.
+ */
+#ifndef BULKHEAD_HELPER_H
+#define BULKHEAD_HELPER_H
+
+#include <stddef.h>
+
+/* Prints "helper: <what> <name>: <errno>" and ends with 1. */
+_Noreturn void die(const char *what, const char *name);
+/* The value of argument `name`, or null. `*from` goes on behind the one found, so that a name may come again. */
+const char *next_argument(char **arguments, int *from, const char *name);
+const char *optional_argument(char **arguments, const char *name);
+const char *argument(char **arguments, const char *name);
+/* What follows `--`. */
+char **operands(char **arguments);
+/* `directory/name` in a buffer of its own. */
+char *join_path(const char *directory, const char *name);
+
+int launch_vm(char **arguments);
+int hold_template(char **arguments);
+int run_container(char **arguments);
+int mount_layers(char **arguments);
+int unmount_layers(char **arguments);
+int lookup_user(char **arguments);
+int relay(char **arguments);
+
+#endif

@@ -1,0 +1,163 @@
+/*
+ * launch-vm uid=N run=DIR disks=DIR boot=DIR tap=NAME [ram=PATH state=PATH] [nice=N] [cgroup=DIR]... -- program args...
+ *
+ * Becomes the worker process of a utility VM: its sockets, tap and template are opened here, while still root,
+ * and stand at the descriptors below; then nothing is left of the machine but a jail, and of root nothing at
+ * all. Prints `<pid>` once the sockets accept connections (the program itself answers them later).
+ *
+ * The jail is a mount namespace of its own, so it goes with the process. In it: /usr, /boot (kernel), /disks and
+ * /vm, of devices null, urandom and kvm.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+/* `qemu-arguments.ts` names the same numbers. */
+enum { CHANNEL_FD = 10, QMP_FD, CONSOLE_FD, TAP_FD, RAM_FD, STATE_FD, LAST_FD };
+
+static void place(int fd, int number, const char *what) {
+  if (fd < 0) die("open", what);
+  if (fd == number) return;
+  if (dup2(fd, number) < 0) die("descriptor", what);
+  close(fd);
+}
+
+static void listen_at(const char *directory, const char *name, int number) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  char *path = join_path(directory, name);
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    die("socket", path);
+  }
+  strcpy(address.sun_path, path);
+  unlink(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || chmod(path, 0600) || listen(fd, 4))
+    die("socket", path);
+  place(fd, number, path);
+}
+
+static void open_tap(const char *name) {
+  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+  int fd = open("/dev/net/tun", O_RDWR);
+  if (fd < 0) die("open", "/dev/net/tun");
+  snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
+  if (ioctl(fd, TUNSETIFF, &request)) die("tap", name);
+  place(fd, TAP_FD, name);
+}
+
+static void join_cgroups(char **arguments) {
+  int from = 0;
+  for (const char *cgroup; (cgroup = next_argument(arguments, &from, "cgroup"));) {
+    char *path = join_path(cgroup, "cgroup.procs");
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, "0", 1) != 1) die("cgroup", path);
+    close(fd);
+  }
+}
+
+static void bind_directory(const char *source, const char *target, unsigned long flags) {
+  if (mkdir(target, 0755) && errno != EEXIST) die("jail", target);
+  if (mount(source, target, NULL, MS_BIND, NULL)) die("jail", source);
+  if (mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_NOSUID | flags, NULL)) die("jail", target);
+}
+
+static void make_device(const char *name, int major, int minor) {
+  if (mknod(name, S_IFCHR | 0666, makedev(major, minor)) || chmod(name, 0666)) die("device", name);
+}
+
+/* Libraries are found under /usr, or where a system has not merged the two, in directories of their own. */
+static void link_or_bind(const char *name) {
+  char source[64], target[256];
+  snprintf(source, sizeof source, "/%s", name);
+  ssize_t length = readlink(source, target, sizeof target - 1);
+  if (length > 0) {
+    target[length] = 0;
+    if (symlink(target, name)) die("jail", name);
+  } else if (access(source, F_OK) == 0) {
+    bind_directory(source, name, MS_RDONLY);
+  }
+}
+
+static void enter_jail(char **arguments) {
+  const char *run = argument(arguments, "run");
+  char *jail = join_path(run, "jail");
+  if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("namespace", NULL);
+  if (mkdir(jail, 0755) && errno != EEXIST) die("jail", jail);
+  if (mount("tmpfs", jail, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k") || chdir(jail)) die("jail", jail);
+  bind_directory("/usr", "usr", MS_RDONLY);
+  link_or_bind("lib");
+  link_or_bind("lib64");
+  bind_directory(argument(arguments, "boot"), "boot", MS_RDONLY | MS_NOEXEC | MS_NODEV);
+  bind_directory(argument(arguments, "disks"), "disks", MS_NOEXEC | MS_NODEV);
+  bind_directory(run, "vm", MS_NOEXEC | MS_NODEV);
+  if (mkdir("dev", 0755) || mkdir("proc", 0555)) die("jail", "dev");
+  make_device("dev/null", 1, 3);
+  make_device("dev/urandom", 1, 9);
+  struct stat kvm;
+  if (stat("/dev/kvm", &kvm) == 0) make_device("dev/kvm", major(kvm.st_rdev), minor(kvm.st_rdev));
+  if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2")) die("jail", "proc");
+  if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) die("jail", "root");
+}
+
+static void become_nobody(uid_t uid) {
+  if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid)) die("user", NULL);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("user", NULL);
+}
+
+int launch_vm(char **arguments) {
+  const char *run = argument(arguments, "run");
+  const char *ram = optional_argument(arguments, "ram"), *state = optional_argument(arguments, "state");
+  const char *nice_value = optional_argument(arguments, "nice");
+  char **program = operands(arguments);
+  uid_t uid = strtoul(argument(arguments, "uid"), NULL, 10);
+  if (uid == 0) {
+    errno = EINVAL;
+    die("uid", NULL);
+  }
+  setsid();
+  umask(077);
+  listen_at(run, "channel.sock", CHANNEL_FD);
+  listen_at(run, "qmp.sock", QMP_FD);
+  listen_at(run, "console.sock", CONSOLE_FD);
+  open_tap(argument(arguments, "tap"));
+  if (ram) place(open(ram, O_RDWR), RAM_FD, ram);
+  if (state) place(open(state, O_RDONLY), STATE_FD, state);
+  int errors = open(join_path(run, "stderr.log"), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
+  if (errors < 0) die("open", "stderr.log");
+  join_cgroups(arguments);
+  if (nice_value && setpriority(PRIO_PROCESS, 0, atoi(nice_value))) die("priority", nice_value);
+  umask(022);
+  enter_jail(arguments);
+  become_nobody(uid);
+  printf("%d\n", getpid());
+  fflush(stdout);
+  int null = open("/dev/null", O_RDWR);
+  dup2(null, 0);
+  dup2(null, 1);
+  dup2(errors, 2);
+  close_range(LAST_FD, ~0U, 0);
+  for (int fd = 3; fd < CHANNEL_FD; fd++) close(fd);
+  char *const environment[] = {"PATH=/usr/bin", NULL};
+  execve(program[0], program, environment);
+  die("run", program[0]);
+}

@@ -1,0 +1,195 @@
+/*
+ * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE [tty=1]
+ *
+ * Stays beside a process-isolated container as long as its main process runs, whatever becomes of the agent:
+ * keeps its output in a bounded log, and its exit in a file. Prints the main process's pid once it runs; the
+ * time of that is the file's `run`/started. Ends when the main process has ended and its output is read.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "helper.h"
+#include "log.h"
+
+/* Output that others of the container still hold open must not keep the exit waiting. */
+#define LATE_OUTPUT_MS 100
+
+static int listen_for_console(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    die("console", path);
+  }
+  strcpy(address.sun_path, path);
+  unlink(path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1)) die("console", path);
+  return fd;
+}
+
+/* runc sends the terminal's other end over the socket (SCM_RIGHTS). */
+static int receive_terminal(int listener) {
+  int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+  char name[256], control[CMSG_SPACE(sizeof(int))];
+  struct iovec data = {name, sizeof name};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  if (connection < 0 || recvmsg(connection, &message, MSG_CMSG_CLOEXEC) <= 0) die("console", NULL);
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (!header || header->cmsg_type != SCM_RIGHTS) die("console", NULL);
+  int terminal;
+  memcpy(&terminal, CMSG_DATA(header), sizeof terminal);
+  close(connection);
+  return terminal;
+}
+
+static pid_t start_runc(char **arguments, const char *run, const char *console, int out, int err) {
+  const char *runc = argument(arguments, "runc");
+  char *log = join_path(run, "runc.log"), *pid_file = join_path(run, "pid");
+  unlink(log);
+  const char *line[20] = {runc, "--root", argument(arguments, "state"), "--log", log, "run", "--detach", "--bundle",
+                          argument(arguments, "bundle"), "--pid-file", pid_file};
+  int count = 11;
+  if (console) {
+    line[count++] = "--console-socket";
+    line[count++] = console;
+  }
+  line[count++] = argument(arguments, "id");
+  pid_t pid = fork();
+  if (pid != 0) return pid;
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  int null = open("/dev/null", O_RDWR);
+  dup2(null, 0);
+  dup2(out >= 0 ? out : null, 1);
+  dup2(err >= 0 ? err : null, 2);
+  execv(runc, (char *const *)line);
+  _exit(127);
+}
+
+static pid_t read_pid(const char *run) {
+  FILE *file = fopen(join_path(run, "pid"), "re");
+  int pid = -1;
+  if (!file || fscanf(file, "%d", &pid) != 1) die("pid of", run);
+  fclose(file);
+  return pid;
+}
+
+/* What runc says of its failure is in its log; the agent reads it there. */
+static void wait_for_runc(pid_t runc) {
+  int status = 0;
+  while (waitpid(runc, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+  fprintf(stderr, "runc ended with status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  exit(1);
+}
+
+/* Returns false at the end of the output. */
+static int move_output(int source, int *fd) {
+  static char data[65536];
+  ssize_t got = read(*fd, data, sizeof data);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 1;
+  if (got > 0) {
+    log_write(source, data, got);
+    return 1;
+  }
+  close(*fd);
+  *fd = -1;
+  return 0;
+}
+
+static int reap(int signals, pid_t main_pid, int *status) {
+  struct signalfd_siginfo info;
+  while (read(signals, &info, sizeof info) > 0) {
+  }
+  int ended = 0, one;
+  for (pid_t pid; (pid = waitpid(-1, &one, WNOHANG)) > 0;)
+    if (pid == main_pid) {
+      *status = one;
+      ended = 1;
+    }
+  return ended;
+}
+
+static int follow(pid_t main_pid, int signals, int out, int err) {
+  int status = 0, ended = 0;
+  for (;;) {
+    struct pollfd polled[3] = {{signals, POLLIN, 0}, {out, POLLIN, 0}, {err, POLLIN, 0}};
+    int ready = poll(polled, 3, ended ? LATE_OUTPUT_MS : -1);
+    if (out >= 0 && polled[1].revents) move_output(0, &out);
+    if (err >= 0 && polled[2].revents) move_output(1, &err);
+    if (polled[0].revents && reap(signals, main_pid, &status)) ended = 1;
+    if (ended && (ready == 0 || (out < 0 && err < 0))) return status;
+  }
+}
+
+static void record_exit(const char *path, int status) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  char *partial = NULL;
+  if (asprintf(&partial, "%s.new", path) < 0) die("memory", NULL);
+  FILE *file = fopen(partial, "we");
+  if (!file) die("exit", path);
+  int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+  fprintf(file, "{\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld}\n",
+          signal_number ? 128 + signal_number : WEXITSTATUS(status), signal_number,
+          (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  if (fflush(file) || fsync(fileno(file)) || fclose(file) || rename(partial, path)) die("exit", path);
+}
+
+int run_container(char **arguments) {
+  const char *run = argument(arguments, "run"), *exit_path = argument(arguments, "exit");
+  int tty = optional_argument(arguments, "tty") != NULL;
+  setsid();
+  signal(SIGPIPE, SIG_IGN);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  prctl(PR_SET_NAME, "bh-container");
+  sigset_t child;
+  sigemptyset(&child);
+  sigaddset(&child, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &child, NULL);
+  int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  log_open(argument(arguments, "log"));
+  int out[2] = {-1, -1}, err[2] = {-1, -1};
+  char *console = tty ? join_path(run, "console.sock") : NULL;
+  int listener = tty ? listen_for_console(console) : -1;
+  if (!tty && (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))) die("pipe", NULL);
+  pid_t runc = start_runc(arguments, run, console, out[1], err[1]);
+  if (runc < 0) die("fork", NULL);
+  if (!tty) {
+    close(out[1]);
+    close(err[1]);
+  }
+  wait_for_runc(runc);
+  if (tty) {
+    out[0] = receive_terminal(listener);
+    close(listener);
+    unlink(console);
+  }
+  pid_t main_pid = read_pid(run);
+  printf("%d\n", main_pid);
+  fflush(stdout);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  dup2(null, 0);
+  dup2(null, 1);
+  dup2(null, 2);
+  int status = follow(main_pid, signals, out[0], err[0]);
+  log_end();
+  record_exit(exit_path, status);
+  return 0;
+}

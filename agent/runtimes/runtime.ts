@@ -1,0 +1,98 @@
+import type { AssignedContainer, CommandArguments } from '../../core/contract/agent/commands.ts';
+import type { Process, WorkerProcess } from '../../core/contract/compute-process.ts';
+import type { HostFacts } from '../../core/contract/host.ts';
+import type { ImageFacts } from '../../core/contract/image.ts';
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+
+/**
+ * What the agent needs of a machine that runs containers: small verbs, to which the planner's steps map one
+ * to one. The order is hcsshim's for a utility VM (VM, guest connection, network, disks, layers in the
+ * guest, process) and fits a QEMU VM and a Docker engine as well; a runtime for which a verb means nothing
+ * (an engine that does it all in one call) records it and returns.
+ *
+ * What every implementation must keep:
+ * 1. Each verb is idempotent: making what is there and ending what is not are successes that change nothing.
+ * 2. Names of what it makes follow from the container's id alone, so that it finds them again after a crash.
+ * 3. Whatever it makes is tagged as Bulkhead's; it neither lists nor touches anything that is not.
+ * 4. `inspect` tells reality, never a memory of what was done. It works at any moment, also between verbs.
+ * 5. A verb that takes a signal ends soon after it is aborted, rejecting; what it half made, `inspect` shows.
+ * 6. Containers do not depend on this process: they outlive it, and it finds their exit codes afterwards.
+ * 7. The verbs of one container are called one at a time, of different containers at once.
+ *
+ * Verbs reject with a `RuntimeError` whose message the container's owner can read.
+ */
+export interface Runtime {
+  /** For logs and `agentVersion`, e.g. `simulated`. */
+  readonly name: string;
+  facts(): Promise<HostFacts>;
+  images(): Promise<readonly ImageFacts[]>;
+  /** Every container of Bulkhead's of which anything is there, or the one asked for. */
+  inspect(containerId?: string): Promise<readonly RuntimeContainer[]>;
+
+  /** The container's files, over its image. Throws `image-not-found`. */
+  createWritableLayer(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /** Runtime conversion of a container that is down. Throws `runtime-conversion-unsupported`. */
+  setRuntimeType(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /** Makes and starts the container's own VM; nothing of the container runs in it yet. */
+  createUtilityVm(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /** Waits until the guest's agent answers. */
+  connectGuest(containerId: string, signal: AbortSignal): Promise<void>;
+  /** Throws `switch-not-found`. Not called for a container without a network. */
+  createNetworkEndpoint(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /** Gives image and writable layer to the VM as disks; takes the layer's attach lock. */
+  attachDisks(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /** Combines image and writable layer into the root file system: in the guest, or on the host. */
+  mountLayers(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /**
+   * Starts the main process, unless `instanceId` has been started before: then it has had its run. The same
+   * start may be asked for again after a crash, and must not run twice.
+   */
+  startProcess(container: AssignedContainer, instanceId: string, signal: AbortSignal): Promise<void>;
+
+  /** Asks the main process to end, waits `timeoutSeconds`, then forces it; 0 forces at once. Exit codes: 137 when forced. */
+  stopProcess(containerId: string, timeoutSeconds: number, signal: AbortSignal): Promise<void>;
+  unmountLayers(containerId: string, signal: AbortSignal): Promise<void>;
+  detachDisks(containerId: string, signal: AbortSignal): Promise<void>;
+  removeNetworkEndpoint(containerId: string, signal: AbortSignal): Promise<void>;
+  destroyUtilityVm(containerId: string, signal: AbortSignal): Promise<void>;
+  /** The container's files go for good. */
+  removeWritableLayer(containerId: string, signal: AbortSignal): Promise<void>;
+
+  /** Processes inside a running container. Throws `invalid-state` when it does not run. */
+  listProcesses(containerId: string): Promise<readonly Process[]>;
+  listHostProcesses(): Promise<readonly Process[]>;
+  importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts>;
+  /** Throws `image-in-use` while a container, running or not, is made from it. */
+  removeImage(name: string): Promise<void>;
+
+  /** Calls back when a main process has ended by itself. Never tells of what ended while nobody listened. */
+  onExit(listener: (containerId: string) => void): void;
+  /** Lets go of handles and timers. What runs goes on. */
+  close(): void;
+}
+
+export type ImportImage = Omit<Extract<CommandArguments, { verb: 'importImage' }>, 'verb'>;
+
+/** What is there of one container, in the terms of the steps. */
+export interface RuntimeContainer {
+  readonly id: string;
+  readonly runtimeType: RuntimeType;
+  readonly writableLayer: boolean;
+  readonly utilityVm: 'Absent' | 'Created' | 'Connected';
+  readonly networkEndpoint: boolean;
+  readonly disksAttached: boolean;
+  readonly layersMounted: boolean;
+  /** The newest run of the main process; null if it has never run. */
+  readonly process: MainProcess | null;
+  /** The process on the host that stands for the VM. */
+  readonly workerProcess: WorkerProcess | null;
+}
+
+export interface MainProcess {
+  readonly instanceId: string;
+  readonly running: boolean;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  readonly exitCode: number | null;
+  readonly exitReason: string | null;
+}

@@ -1,0 +1,136 @@
+import type { Process, WorkerProcess } from '../../../core/contract/compute-process.ts';
+import type { OsFamily } from '../../../core/contract/host.ts';
+import type { SimulatedContainer } from './world.ts';
+
+/**
+ * Process lists as the documentation of Hyper-V containers shows them: a process-isolated container's
+ * processes are in the host's list too, a utility VM's are in its own only, and the host shows one worker
+ * process for it, whose user is named after the container. Numbers are the documentation's where it has any.
+ */
+
+type Row = readonly [pid: number, name: string, userName?: string];
+const SYSTEM = 'NT AUTHORITY\\SYSTEM';
+
+const WINDOWS_HOST: readonly Row[] = [
+  [4, 'System'],
+  [264, 'smss.exe'],
+  [532, 'csrss.exe'],
+  [608, 'csrss.exe'],
+  [616, 'wininit.exe'],
+  [652, 'winlogon.exe'],
+  [700, 'services.exe'],
+  [708, 'lsass.exe'],
+  [796, 'svchost.exe', 'NT AUTHORITY\\NETWORK SERVICE'],
+  [1092, 'vmms.exe'],
+  [1104, 'vmcompute.exe'],
+  [3484, 'csrss.exe'],
+];
+const LINUX_HOST: readonly Row[] = [
+  [1, 'systemd', 'root'],
+  [2, 'kthreadd', 'root'],
+  [311, 'systemd-journal', 'root'],
+  [344, 'systemd-udevd', 'root'],
+  [402, 'dbus-daemon', 'messagebus'],
+  [418, 'sshd', 'root'],
+];
+
+/** The first process-isolated container's csrss is 1228, in the utility VM it is 956. */
+const WINDOWS_DEFAULT: readonly Row[] = [
+  [1188, 'smss.exe'],
+  [1228, 'csrss.exe'],
+  [1272, 'wininit.exe'],
+  [1320, 'services.exe'],
+];
+const WINDOWS_DEFAULT_MAIN = 1428;
+const WINDOWS_VM: readonly Row[] = [
+  [4, 'System'],
+  [900, 'smss.exe'],
+  [956, 'csrss.exe'],
+  [992, 'wininit.exe'],
+  [1040, 'services.exe'],
+  [1052, 'lsass.exe'],
+];
+const WINDOWS_VM_MAIN = 1308;
+/** Room for a container's processes between those of its neighbours; no host process falls on any of them. */
+const SLOT_PIDS = 256;
+const FIRST_WORKER_PID = 1_000_000;
+const FIRST_LINUX_HOST_PID = 20_000;
+
+/** Numbers that look measured, and are the same at every call. */
+const process = (
+  [pid, name, userName = SYSTEM]: Row,
+  startedAt: string | null,
+  commandLine = name,
+): Process => ({
+  pid,
+  name,
+  userName,
+  commandLine,
+  cpuSeconds: Math.round((pid % 97) * 1.7) / 10,
+  workingSetBytes: (2_000 + (pid % 389) * 12) * 1024,
+  startedAt,
+});
+
+const isRunning = (one: SimulatedContainer): boolean => one.run !== null && one.run.endedAt === null;
+
+const mainName = (family: OsFamily, command: readonly string[]): string => {
+  const name = command[0]?.split(/[\\/]/).at(-1) ?? '';
+  return family === 'windows' && !/\.exe$/i.test(name) ? `${name}.exe` : name;
+};
+
+/** Processes inside a container that runs. */
+export const containerProcesses = (
+  family: OsFamily,
+  one: SimulatedContainer,
+  command: readonly string[],
+): Process[] => {
+  const startedAt = one.run === null ? null : new Date(one.run.startedAt).toISOString();
+  const isolated = one.container.runtimeType === 'HyperV';
+  const user = one.container.spec.user;
+  const name = mainName(family, command);
+  const line = command.join(' ');
+  if (family === 'linux') {
+    const main = process([1, name, user ?? 'root'], startedAt, line);
+    return [isolated ? main : { ...main, hostPid: FIRST_LINUX_HOST_PID + one.slot * SLOT_PIDS }];
+  }
+  const shift = isolated ? 0 : one.slot * SLOT_PIDS;
+  const rows = (isolated ? WINDOWS_VM : WINDOWS_DEFAULT).map(
+    ([pid, system, owner]): Process => process([pid + shift, system, owner], startedAt),
+  );
+  const main = (isolated ? WINDOWS_VM_MAIN : WINDOWS_DEFAULT_MAIN) + shift;
+  const all = [
+    ...rows,
+    process([main, name, user ?? 'User Manager\\ContainerAdministrator'], startedAt, line),
+  ];
+  return isolated ? all : all.map((each) => ({ ...each, hostPid: each.pid }));
+};
+
+/** The process on the host that stands for a utility VM; null for a container without one. */
+export const workerProcess = (family: OsFamily, one: SimulatedContainer): WorkerProcess | null =>
+  one.utilityVm === 'Absent'
+    ? null
+    : {
+        pid: FIRST_WORKER_PID + one.slot * 8,
+        name: family === 'windows' ? 'vmwp.exe' : `vmwp-${one.id.slice(0, 8)}`,
+        userName: one.id.toUpperCase(),
+      };
+
+/** All processes that the host sees. */
+export const hostProcesses = (
+  family: OsFamily,
+  containers: readonly SimulatedContainer[],
+  commandOf: (one: SimulatedContainer) => readonly string[],
+): Process[] => {
+  const own = (family === 'windows' ? WINDOWS_HOST : LINUX_HOST).map((row) => process(row, null));
+  const shared = containers
+    .filter((one) => isRunning(one) && one.container.runtimeType === 'Default')
+    .flatMap((one) => containerProcesses(family, one, commandOf(one)))
+    .map(({ hostPid, ...rest }) => ({ ...rest, pid: hostPid ?? rest.pid }));
+  const workers = containers.flatMap((one) => {
+    const worker = workerProcess(family, one);
+    if (worker === null) return [];
+    const row = process([worker.pid, worker.name, worker.userName], null);
+    return family === 'windows' ? [row, process([worker.pid + 4, 'vmmem', worker.userName], null)] : [row];
+  });
+  return [...own, ...shared, ...workers].sort((a, b) => a.pid - b.pid);
+};

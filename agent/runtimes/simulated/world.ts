@@ -1,0 +1,162 @@
+import type { DatabaseSync } from 'node:sqlite';
+import * as z from 'zod/mini';
+import { AssignedContainerSchema } from '../../../core/contract/agent/commands.ts';
+import { type ImageFacts, ImageFactsSchema } from '../../../core/contract/image.ts';
+import { inTransaction, openDatabase } from '../../state/open-database.ts';
+
+/**
+ * The simulated machine itself: what would be VMs, disks and processes, in a SQLite file, so that it is
+ * there whatever becomes of the agent, like a real machine. Nothing here decides; the runtime does.
+ */
+
+const RunSchema = z.object({
+  instanceId: z.string(),
+  startedAt: z.number(),
+  /** When it ends by itself, in milliseconds of the epoch; null for one that has to be stopped. */
+  endsAt: z.nullable(z.number()),
+  /** With which code it then ends. */
+  endsWith: z.number(),
+  stubborn: z.boolean(),
+  endedAt: z.nullable(z.number()),
+  exitCode: z.nullable(z.number()),
+  exitReason: z.nullable(z.string()),
+});
+export type Run = z.infer<typeof RunSchema>;
+
+const SimulatedContainerSchema = z.object({
+  id: z.string(),
+  container: AssignedContainerSchema,
+  /** Identifies the files: the same for as long as the writable layer lives. */
+  layerId: z.string(),
+  /** Process ids follow from it: of the containers that are there, no two have the same. */
+  slot: z.number(),
+  utilityVm: z.enum(['Absent', 'Created', 'Connected']),
+  networkEndpoint: z.boolean(),
+  disksAttached: z.boolean(),
+  layersMounted: z.boolean(),
+  run: z.nullable(RunSchema),
+  /** Every run that there has been, by instance id: what proves that none ran twice. */
+  runs: z.array(z.string()),
+});
+export type SimulatedContainer = z.infer<typeof SimulatedContainerSchema>;
+
+/** What a test has a step do in place of, or beside, its work. */
+export const FAULT_ACTIONS = ['fail', 'hang', 'die-before', 'die-after'] as const;
+export type FaultAction = (typeof FAULT_ACTIONS)[number];
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS containers (id TEXT PRIMARY KEY, slot INTEGER NOT NULL UNIQUE, data TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS images (name TEXT PRIMARY KEY COLLATE NOCASE, data TEXT NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS faults (
+    step TEXT NOT NULL, action TEXT NOT NULL, remaining INTEGER NOT NULL, PRIMARY KEY (step, action)
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS made (what TEXT PRIMARY KEY) STRICT;
+`;
+
+export class World {
+  readonly #db: DatabaseSync;
+
+  /** Opens the machine in `file`; a new one holds `images`. */
+  constructor(file: string, images: readonly ImageFacts[] = []) {
+    this.#db = openDatabase(file, { exclusive: false, schema: SCHEMA });
+    this.#change(() => {
+      const first = this.#db.prepare(`INSERT OR IGNORE INTO made (what) VALUES ('images')`).run().changes;
+      if (images.length > 0 && Number(first) > 0) for (const image of images) this.#writeImage(image);
+    });
+  }
+
+  container(id: string): SimulatedContainer | null {
+    const row = this.#db.prepare('SELECT data FROM containers WHERE id = ?').get(id);
+    return row === undefined ? null : this.#read(row);
+  }
+
+  containers(): SimulatedContainer[] {
+    return this.#db
+      .prepare('SELECT data FROM containers ORDER BY slot')
+      .all()
+      .map((row) => this.#read(row));
+  }
+
+  /** Adds a container to the machine, in the lowest free slot. */
+  add(container: Omit<SimulatedContainer, 'slot'>): void {
+    this.#change(() => {
+      const taken = new Set(this.containers().map((one) => one.slot));
+      let slot = 0;
+      while (taken.has(slot)) slot += 1;
+      this.#db
+        .prepare('INSERT INTO containers (id, slot, data) VALUES (?, ?, ?)')
+        .run(container.id, slot, JSON.stringify({ ...container, slot }));
+    });
+  }
+
+  /** Changes a container, if it is there. */
+  change(id: string, change: (now: SimulatedContainer) => Partial<SimulatedContainer>): void {
+    this.#change(() => {
+      const now = this.container(id);
+      if (now === null) return;
+      this.#db
+        .prepare('UPDATE containers SET data = ? WHERE id = ?')
+        .run(JSON.stringify({ ...now, ...change(now) }), id);
+    });
+  }
+
+  remove(id: string): void {
+    this.#db.prepare('DELETE FROM containers WHERE id = ?').run(id);
+  }
+
+  images(): ImageFacts[] {
+    return this.#db
+      .prepare('SELECT data FROM images ORDER BY name')
+      .all()
+      .map((row) => z.parse(ImageFactsSchema, JSON.parse(String(row.data))));
+  }
+
+  /** By name, without regard to case. */
+  image(name: string): ImageFacts | null {
+    return this.images().find((one) => one.name.toLowerCase() === name.toLowerCase()) ?? null;
+  }
+
+  putImage(image: ImageFacts): void {
+    this.#change(() => this.#writeImage(image));
+  }
+
+  removeImage(name: string): void {
+    this.#db.prepare('DELETE FROM images WHERE name = ?').run(name);
+  }
+
+  /** The next `times` times that the step is taken, `action` happens. */
+  addFault(step: string, action: FaultAction, times: number): void {
+    this.#db
+      .prepare('INSERT OR REPLACE INTO faults (step, action, remaining) VALUES (?, ?, ?)')
+      .run(step, action, times);
+  }
+
+  /** Uses a fault of the step up, before it happens: a process that dies of it does not die of it again. */
+  takeFault(step: string): FaultAction | null {
+    const row = this.#db
+      .prepare(
+        `UPDATE faults SET remaining = remaining - 1 WHERE rowid =
+         (SELECT rowid FROM faults WHERE step = ? AND remaining > 0 LIMIT 1) RETURNING action`,
+      )
+      .get(step);
+    return FAULT_ACTIONS.find((action) => action === row?.action) ?? null;
+  }
+
+  close(): void {
+    if (this.#db.isOpen) this.#db.close();
+  }
+
+  #writeImage(image: ImageFacts): void {
+    this.#db
+      .prepare('INSERT OR REPLACE INTO images (name, data) VALUES (?, ?)')
+      .run(image.name, JSON.stringify(image));
+  }
+
+  #read(row: Record<string, unknown>): SimulatedContainer {
+    return z.parse(SimulatedContainerSchema, JSON.parse(String(row.data)));
+  }
+
+  #change(act: () => void): void {
+    inTransaction(this.#db, act);
+  }
+}

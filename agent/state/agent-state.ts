@@ -1,0 +1,115 @@
+import type { AssignedContainer, Command, CommandResult } from '../../core/contract/agent/commands.ts';
+import type { OperationStep } from '../../core/contract/operation.ts';
+import type { Target } from '../plan/plan.ts';
+
+/**
+ * The agent's journal: what it was told, what it is about to do, and what came of it. It is written before
+ * and after each act, so that a restarted agent knows what may be half done.
+ *
+ * A command's life: `received` → `executing` → `answered` → `acknowledged`. It never goes back, with one
+ * exception: a command that is delivered again after its acknowledgement is `answered` again, so that its
+ * recorded result goes out once more. A command is pruned only when it is acknowledged and old.
+ *
+ * Every method is atomic and durable when it returns, and throws `StateUnavailableError`, with nothing
+ * changed, when it cannot be. What is returned is a copy.
+ */
+export interface AgentState {
+  /**
+   * Takes a command in. The first time it is recorded as `received`; if it changes its container, the
+   * container's newest epoch rises to the command's in the same transaction. A repetition changes nothing.
+   */
+  receive(command: Command, at: ReceivedAt): Receipt;
+  /** Records the answer to something that is not a command of the contract, so that it too is resent until acknowledged. */
+  refuse(commandId: string, result: CommandResult): void;
+  /** Intent: the command is being carried out, on these terms. Terms that were recorded before stay. */
+  begin(commandId: string, context: CommandContext): CommandRecord;
+  /** Steps as they are now: called with a step `Running` before it is acted on, and with its end after. */
+  recordSteps(commandId: string, steps: readonly OperationStep[]): void;
+  /** The command is over. Its arguments, which may hold environment values, are forgotten. */
+  answer(commandId: string, result: CommandResult): void;
+  acknowledge(commandId: string): void;
+  /** Has an acknowledged answer sent again. */
+  reopen(commandId: string): void;
+  command(commandId: string): CommandRecord | null;
+  /** `received` and `executing` ones, in the order in which they came. */
+  openCommands(): CommandRecord[];
+  /** `answered` ones, in the order in which they came. */
+  unacknowledged(): CommandRecord[];
+
+  container(containerId: string): ContainerRecord | null;
+  containers(): ContainerRecord[];
+  /** Changes what is recorded of a container, which is made if there is none. Epochs never fall. */
+  update(containerId: string, change: ContainerChange): void;
+
+  /** A number larger than any that it has ever returned, over all restarts. */
+  nextSequence(): number;
+  /** Forgets acknowledged commands, and containers that were removed, last touched before `before`. */
+  prune(before: Date): number;
+  close(): void;
+}
+
+export interface ReceivedAt {
+  /** By the boot's own clock, for the command's time to live; milliseconds. */
+  readonly monotonicMs: number;
+  /** Whether the command changes its container: a query raises no epoch. */
+  readonly changesContainer: boolean;
+}
+
+export interface Receipt {
+  readonly fresh: boolean;
+  readonly record: CommandRecord;
+  /** The container's newest epoch, this command's included. */
+  readonly newestEpoch: number;
+}
+
+export type CommandState = 'received' | 'executing' | 'answered' | 'acknowledged';
+
+export interface CommandRecord {
+  readonly id: string;
+  readonly state: CommandState;
+  /** Null from the answer on. */
+  readonly command: Command | null;
+  readonly receivedAtMs: number;
+  readonly context: CommandContext | null;
+  readonly steps: readonly OperationStep[];
+  readonly result: CommandResult | null;
+}
+
+/** What was there when the command was begun: on a second attempt this can no longer be seen. */
+export interface CommandContext {
+  readonly layerExisted: boolean;
+  /** The run of the main process that was running, if any. */
+  readonly runningInstance: string | null;
+}
+
+export interface ContainerRecord {
+  readonly id: string;
+  /** Null for one of which only the id has been heard. */
+  readonly container: AssignedContainer | null;
+  readonly desired: Target;
+  readonly newestEpoch: number;
+  /** Of the last command that was applied to it. */
+  readonly appliedEpoch: number;
+  /** By the restart policy, since the last start by a command. */
+  readonly restartCount: number;
+  /** The wait before the next restart, in milliseconds; 0 before the first. */
+  readonly backoffMs: number;
+}
+
+export type ContainerChange = Partial<Omit<ContainerRecord, 'id' | 'newestEpoch'>>;
+
+/** A container of which nothing has been recorded. */
+export const unrecorded = (id: string): ContainerRecord => ({
+  id,
+  container: null,
+  desired: 'Off',
+  newestEpoch: 0,
+  appliedEpoch: 0,
+  restartCount: 0,
+  backoffMs: 0,
+});
+
+export const applyChange = (record: ContainerRecord, change: ContainerChange): ContainerRecord => {
+  const appliedEpoch = Math.max(record.appliedEpoch, change.appliedEpoch ?? 0);
+  return { ...record, ...change, appliedEpoch, newestEpoch: Math.max(record.newestEpoch, appliedEpoch) };
+};
