@@ -1,0 +1,114 @@
+import { createPublicKey } from 'node:crypto';
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify } from 'jose';
+import * as z from 'zod/mini';
+import { HOST_TOKEN_AUDIENCE, HOST_TOKEN_SECONDS } from '../../core/contract/agent/messages.ts';
+import { IdSchema } from '../../core/contract/primitives.ts';
+import { UnauthorizedError } from '../../core/domain/errors.ts';
+import { keys, TENANT_PATTERN } from '../../store/keys.ts';
+import { parseHost } from '../../store/parse.ts';
+import type { HostRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import type { Logger } from '../shared/logger.ts';
+
+export interface AuthorizeHostDependencies {
+  readonly table: Table;
+  readonly now: () => Date;
+  readonly logger: Logger;
+}
+
+/** How far the host's clock may be off, in seconds. */
+const CLOCK_SKEW_SECONDS = 30;
+
+const RequestSchema = z.object({
+  methodArn: z.string(),
+  headers: z.optional(z.nullable(z.record(z.string(), z.string()))),
+});
+const HeaderSchema = z.object({ alg: z.literal('EdDSA'), kid: IdSchema });
+const ClaimsSchema = z.object({
+  tenant: z.string().check(z.regex(TENANT_PATTERN)),
+  sub: IdSchema,
+  iat: z.number(),
+  exp: z.number(),
+});
+
+const bearerToken = (headers: Record<string, string> | null | undefined): string | undefined => {
+  const entry = Object.entries(headers ?? {}).find(([name]) => name.toLowerCase() === 'authorization');
+  return entry?.[1].match(/^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i)?.[1];
+};
+
+const decoded = (decode: () => unknown): unknown => {
+  try {
+    return decode();
+  } catch (cause) {
+    throw new UnauthorizedError('malformed token', { cause });
+  }
+};
+
+/** Whether it is the token that is wrong; anything else is not the host's fault, and it may come again. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof UnauthorizedError || error instanceof z.core.$ZodError || error instanceof errors.JOSEError;
+
+/**
+ * Whose the token says that it is. Not believed yet: the tenant only says under which key to look for the host, whose
+ * public key then has to fit.
+ */
+const claimed = (token: string): { tenant: string; hostId: string } => {
+  const { kid } = HeaderSchema.parse(decoded(() => decodeProtectedHeader(token)));
+  const { tenant, sub, iat, exp } = ClaimsSchema.parse(decoded(() => decodeJwt(token)));
+  if (sub !== kid) throw new UnauthorizedError('subject and key differ');
+  if (exp - iat > HOST_TOKEN_SECONDS) throw new UnauthorizedError('valid for too long');
+  return { tenant, hostId: kid };
+};
+
+const verify = async (token: string, { id, publicKey }: HostRecord, now: Date): Promise<void> => {
+  const key = createPublicKey({ format: 'jwk', key: { kty: 'OKP', crv: 'Ed25519', x: publicKey } });
+  await jwtVerify(token, key, {
+    algorithms: ['EdDSA'],
+    audience: HOST_TOKEN_AUDIENCE,
+    issuer: id,
+    subject: id,
+    clockTolerance: CLOCK_SKEW_SECONDS,
+    maxTokenAge: HOST_TOKEN_SECONDS,
+    requiredClaims: ['exp', 'iat', 'tenant'],
+    currentDate: now,
+  });
+};
+
+/** The stage's `$connect` and nothing else, out of the ARN that API Gateway asks about. */
+const allow = (methodArn: string, tenant: string, hostId: string) => ({
+  principalId: hostId,
+  policyDocument: {
+    Version: '2012-10-17',
+    Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: methodArn }],
+  },
+  context: { tenant, hostId },
+});
+
+/**
+ * Authorizer of the agents' WebSocket: a host proves itself by a token that it has signed with its own key.
+ *
+ * @throws UnauthorizedError whose message is the one word that API Gateway answers with 401; why is in the log only
+ */
+export const createAuthorizeHostHandler = ({ table, now, logger }: AuthorizeHostDependencies) => {
+  const authorize = async (event: unknown) => {
+    const { methodArn, headers } = RequestSchema.parse(event);
+    const token = bearerToken(headers);
+    if (token === undefined) throw new UnauthorizedError('no token');
+    const { tenant, hostId } = claimed(token);
+    const item = await table.get(keys.host(tenant, hostId), { consistent: true });
+    if (item === undefined) throw new UnauthorizedError('no such host');
+    const host = parseHost(item);
+    if (host.view.state === 'Lost') throw new UnauthorizedError('the host is lost');
+    await verify(token, host, now());
+    return allow(methodArn, tenant, hostId);
+  };
+  return async (event: unknown) => {
+    try {
+      return await authorize(event);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      logger.warn('host refused', { reason: error instanceof Error ? error.name : 'unknown' });
+      throw new UnauthorizedError('Unauthorized', { cause: error });
+    }
+  };
+};

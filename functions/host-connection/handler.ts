@@ -1,0 +1,38 @@
+import { dropLink, takeLink } from '../../store/links.ts';
+import type { Table } from '../../store/table.ts';
+import type { CloseConnection } from '../shared/close-connection.ts';
+import { parseHostEvent } from '../shared/host-event.ts';
+import type { Logger } from '../shared/logger.ts';
+
+export interface HostConnectionDependencies {
+  readonly table: Table;
+  readonly now: () => Date;
+  readonly close: CloseConnection;
+  readonly logger: Logger;
+}
+
+/**
+ * A host connects, or its connection closes. The newest connection has the link. A closed one changes nothing but the
+ * link: whether the host is silent is for the sweeper to say, by the lease.
+ */
+export const createHostConnectionHandler = ({ table, now, close, logger }: HostConnectionDependencies) => {
+  return async (event: unknown): Promise<{ readonly statusCode: number }> => {
+    const given = parseHostEvent(event);
+    if (given === undefined) {
+      logger.error('event without a principal');
+      return { statusCode: 403 };
+    }
+    const { connection, connectedAt, routeKey } = given;
+    const { tenant, hostId } = connection;
+    if (routeKey === '$disconnect') {
+      const dropped = await dropLink(table, connection);
+      logger.info('host disconnected', { tenant, hostId, superseded: !dropped });
+      return { statusCode: 200 };
+    }
+    const taken = await takeLink(table, connection, connectedAt, now());
+    if (taken === undefined) return { statusCode: 409 };
+    logger.info('host connected', { tenant, hostId });
+    if (taken.superseded !== null) await close(taken.superseded);
+    return { statusCode: 200 };
+  };
+};

@@ -1,0 +1,85 @@
+import { type AgentMessage, AgentMessageSchema } from '../../core/contract/agent/messages.ts';
+import { recordHeldImages } from '../../store/held-images.ts';
+import type { Connection } from '../../store/links.ts';
+import { parseHostEvent } from '../shared/host-event.ts';
+import type { HostMessageDependencies } from './dependencies.ts';
+import { takeHeartbeat } from './heartbeat.ts';
+import { takeHello } from './hello.ts';
+import { takeReports } from './inventory.ts';
+import { takeProgress } from './progress.ts';
+import { takeResult } from './result.ts';
+
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+const messageIdIn = (message: unknown): string | null => {
+  const id = (message as { messageId?: unknown } | null | undefined)?.messageId;
+  return typeof id === 'string' ? id.slice(0, 128) : null;
+};
+
+const takeObserved = async (
+  deps: HostMessageDependencies,
+  connection: Connection,
+  message: Extract<AgentMessage, { action: 'observed' }>,
+): Promise<void> => {
+  if (message.images !== undefined)
+    await recordHeldImages(deps.table, connection, message.images, deps.now().toISOString());
+  await takeReports(deps, connection, message.observed);
+  await deps.push(connection.connectionId, { action: 'ack', messageId: message.messageId });
+};
+
+/**
+ * Everything that a host says. It speaks only of itself: who it is comes from the connection's authorizer, and what it
+ * names is looked for under that and nowhere else. What is not of the contract is refused, and not to be sent again.
+ * An error thrown here leaves the message unacknowledged, so it comes again.
+ */
+export const createHostMessageHandler = (deps: HostMessageDependencies) => {
+  const take = (connection: Connection, message: AgentMessage): Promise<void> => {
+    switch (message.action) {
+      case 'hello':
+        return takeHello(deps, connection, message);
+      case 'heartbeat':
+        return takeHeartbeat(deps, connection, message);
+      case 'result':
+        return takeResult(deps, connection, message);
+      case 'observed':
+        return takeObserved(deps, connection, message);
+      case 'progress':
+        return takeProgress(deps, connection, message);
+    }
+  };
+
+  return async (event: unknown): Promise<{ readonly statusCode: number }> => {
+    const given = parseHostEvent(event);
+    if (given === undefined) {
+      deps.logger.error('event without a principal');
+      return { statusCode: 403 };
+    }
+    const { connection, body } = given;
+    const sent = parseJson(body);
+    const message = AgentMessageSchema.safeParse(sent);
+    if (message.success) {
+      await take(connection, message.data);
+      return { statusCode: 200 };
+    }
+    const issue = message.error.issues[0];
+    const detail =
+      sent === undefined ? 'not JSON' : `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'malformed'}`;
+    deps.logger.warn('refused a message', {
+      tenant: connection.tenant,
+      hostId: connection.hostId,
+      at: issue?.path.join('.') ?? '',
+    });
+    await deps.push(connection.connectionId, {
+      action: 'refused',
+      messageId: messageIdIn(sent),
+      detail: detail.slice(0, 1024),
+    });
+    return { statusCode: 200 };
+  };
+};

@@ -1,0 +1,28 @@
+import type * as z from 'zod/mini';
+import type { HeartbeatSchema } from '../../core/contract/agent/messages.ts';
+import { recordHeard } from '../../store/host-facts.ts';
+import { type Connection, noteOnLink, renewLease } from '../../store/links.ts';
+import type { HostMessageDependencies } from './dependencies.ts';
+import { sendOutstanding } from './outstanding.ts';
+
+/**
+ * One write unit, half a read unit, and no answer if there is nothing to say: an idle host costs this once a minute.
+ * Whether the host was silent, or has to be asked for its inventory, stands on the link that is written anyway.
+ */
+export const takeHeartbeat = async (
+  deps: HostMessageDependencies,
+  connection: Connection,
+  message: z.infer<typeof HeartbeatSchema>,
+): Promise<void> => {
+  const { tenant, hostId, connectionId } = connection;
+  const link = await renewLease(deps.table, connection, deps.now());
+  if (link === undefined) {
+    await deps.close(connectionId);
+    return;
+  }
+  await sendOutstanding(deps, connection, new Set(message.inProgress));
+  if (!link.silent && !link.recheck) return;
+  if (link.silent) await recordHeard(deps.table, tenant, hostId);
+  await noteOnLink(deps.table, connection, { silent: false, recheck: false });
+  await deps.push(connectionId, { action: 'inventoryRequest' });
+};

@@ -1,0 +1,41 @@
+import type * as z from 'zod/mini';
+import { type HelloSchema, PROTOCOL_VERSION } from '../../core/contract/agent/messages.ts';
+import { recordHeldImages } from '../../store/held-images.ts';
+import { recordFacts } from '../../store/host-facts.ts';
+import { type Connection, renewLease } from '../../store/links.ts';
+import type { HostMessageDependencies } from './dependencies.ts';
+import { takeInventory } from './inventory.ts';
+import { sendOutstanding } from './outstanding.ts';
+
+/**
+ * What a host says first, and when it is asked for its inventory: what it is, holds, and really runs. It is welcomed
+ * and told what it hasn't answered before its inventory is gone through, because somebody waits for that.
+ */
+export const takeHello = async (
+  deps: HostMessageDependencies,
+  connection: Connection,
+  message: z.infer<typeof HelloSchema>,
+): Promise<void> => {
+  const { tenant, hostId, connectionId } = connection;
+  const link = await renewLease(deps.table, connection, deps.now());
+  const { facts, agentVersion } = message;
+  const host = link && (await recordFacts(deps.table, tenant, hostId, { facts, agentVersion }));
+  if (link === undefined || host === undefined || host.view.state === 'Lost') {
+    deps.logger.warn('not the host of this connection any more', { tenant, hostId });
+    await deps.close(connectionId);
+    return;
+  }
+  await recordHeldImages(deps.table, connection, message.images, deps.now().toISOString());
+  await deps.push(connectionId, {
+    action: 'welcome',
+    messageId: message.messageId,
+    protocol: PROTOCOL_VERSION,
+    heartbeatSeconds: deps.heartbeatSeconds,
+    leaseSeconds: deps.leaseSeconds,
+  });
+  await sendOutstanding(deps, connection, new Set());
+  await takeInventory(deps, connection, link, {
+    observed: message.observed,
+    whole: message.partial !== true,
+  });
+};

@@ -1,0 +1,86 @@
+import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
+import { judgeOrphans } from '../../core/domain/reconciliation.ts';
+import { type Connection, noteOnLink } from '../../store/links.ts';
+import { type Applied, applyReport, listHeld, looksRight, missing } from '../../store/reconcile.ts';
+import type { HostLinkRecord } from '../../store/records.ts';
+import type { HostMessageDependencies } from './dependencies.ts';
+import { removeOrphan, stopStray } from './own-commands.ts';
+
+/** Containers looked at side by side: enough to be quick, few enough not to crowd the table. */
+const AT_ONCE = 8;
+
+const inGroups = async <T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> => {
+  for (let start = 0; start < all.length; start += AT_ONCE)
+    await Promise.all(all.slice(start, start + AT_ONCE).map(work));
+};
+
+/** Applies reports one by one. @returns what each came to, by container */
+const applyAll = async (
+  deps: HostMessageDependencies,
+  connection: Connection,
+  reports: readonly ObservedContainer[],
+  inventory: boolean,
+): Promise<ReadonlyMap<string, Applied>> => {
+  const outcomes = new Map<string, Applied>();
+  await inGroups(reports, async (observed) => {
+    const applied = await applyReport(deps, connection, observed, inventory);
+    outcomes.set(observed.containerId, applied);
+    if (applied === 'no-room') await stopStray(deps, connection, observed);
+  });
+  return outcomes;
+};
+
+const having = (outcomes: ReadonlyMap<string, Applied>, wanted: Applied): readonly string[] =>
+  [...outcomes].filter(([, applied]) => applied === wanted).map(([id]) => id);
+
+/** Reports on what changed. What can't be told old from new makes the host be asked for its inventory. */
+export const takeReports = async (
+  deps: HostMessageDependencies,
+  connection: Connection,
+  reports: readonly ObservedContainer[],
+): Promise<void> => {
+  const outcomes = await applyAll(deps, connection, reports, false);
+  for (const containerId of having(outcomes, 'stranger'))
+    deps.logger.warn('report on a stranger', { ...connection, containerId });
+  if (having(outcomes, 'doubtful').length > 0) await noteOnLink(deps.table, connection, { recheck: true });
+};
+
+/**
+ * A whole inventory: every difference is applied; what is missing in it is lost; what doesn't belong there is removed
+ * once it has been seen twice, a minute apart. A difference that is too young to be sure of is looked at again at the
+ * next heartbeat, which asks for an inventory.
+ *
+ * @param whole false if there is more than the message could hold: then nothing is missing
+ */
+export const takeInventory = async (
+  deps: HostMessageDependencies,
+  connection: Connection,
+  link: HostLinkRecord,
+  { observed, whole }: { readonly observed: readonly ObservedContainer[]; readonly whole: boolean },
+): Promise<void> => {
+  const held = await listHeld(deps.table, connection);
+  const different = observed.filter((one) => {
+    const known = held.get(one.containerId);
+    return one.phase !== 'Absent' && (known === undefined || !looksRight(known, one));
+  });
+  const there = new Set(observed.filter(({ phase }) => phase !== 'Absent').map((one) => one.containerId));
+  const gone = whole
+    ? [...held.values()].filter(({ id, active, state }) => !active && state !== 'Failed' && !there.has(id))
+    : [];
+  const outcomes = await applyAll(
+    deps,
+    connection,
+    [...different, ...gone.map(({ id }) => missing(id))],
+    true,
+  );
+  const strangers = having(outcomes, 'stranger').filter((id) => there.has(id));
+  const { candidates, confirmed } = judgeOrphans(link.orphans, strangers, deps.now().getTime());
+  const epochs = new Map(observed.map(({ containerId, epoch }) => [containerId, epoch]));
+  await inGroups(confirmed, (containerId) =>
+    removeOrphan(deps, connection, { containerId, epoch: epochs.get(containerId) ?? 0 }),
+  );
+  const recheck = strangers.length > 0 || having(outcomes, 'doubtful').length > 0;
+  const known = Object.keys(link.orphans).length > 0;
+  if (recheck || known || link.silent || link.recheck)
+    await noteOnLink(deps.table, connection, { recheck, silent: false, orphans: candidates });
+};

@@ -1,0 +1,45 @@
+import type * as z from 'zod/mini';
+import type { ProgressSchema } from '../../core/contract/agent/messages.ts';
+import { STEPS } from '../../core/contract/deployment.ts';
+import type { OperationStep } from '../../core/contract/operation.ts';
+import { findCommand } from '../../store/commands.ts';
+import type { Connection } from '../../store/links.ts';
+import { ConditionFailed } from '../../store/table.ts';
+import { nextOperation, replaceOperation } from '../../store/transition.ts';
+import { isCurrent, readWorkflow } from '../../store/workflow.ts';
+import type { HostMessageDependencies } from './dependencies.ts';
+
+const SHOWN = 20;
+
+/** Steps of a command that takes its time, for whoever waits. May be lost, so nothing is tried twice. */
+export const takeProgress = async (
+  { table, now }: HostMessageDependencies,
+  { tenant, hostId }: Connection,
+  { commandId, steps }: z.infer<typeof ProgressSchema>,
+): Promise<void> => {
+  // Found under this host, or not at all: a host speaks only of its own.
+  const record = await findCommand(table, tenant, hostId, commandId);
+  if (record === undefined || record.state !== 'pending' || record.operationId === null) return;
+  const { containerId, epoch } = record.command;
+  const input = { tenant, operationId: record.operationId, containerId, epoch };
+  const found = await readWorkflow(table, input);
+  if (found === undefined || !isCurrent(found, input)) return;
+  const at = now().toISOString();
+  const { operation } = found;
+  const name = record.step ?? record.command.arguments.verb;
+  const running: OperationStep = {
+    name,
+    state: 'Running',
+    startedAt: operation.view.steps.find((step) => step.name === name)?.startedAt ?? at,
+    durationMs: null,
+  };
+  const placed = operation.view.steps.filter((step) => step.name === STEPS.place);
+  const shown = [...placed, running, ...steps.slice(-SHOWN)];
+  try {
+    await table.transact([
+      replaceOperation(operation, nextOperation(operation, { view: { steps: shown } }, at)),
+    ]);
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+};

@@ -1,0 +1,282 @@
+import type { ObservedContainer } from '../core/contract/agent/commands.ts';
+import { reservationFor, roundCpus } from '../core/domain/capacity.ts';
+import {
+  RECONCILED_STATES,
+  type Reconciliation,
+  type Report,
+  reconcile,
+} from '../core/domain/reconciliation.ts';
+import { type Item, toAttribute } from './item.ts';
+import { indexes, keys } from './keys.ts';
+import { parseComputeProcess, parseContainer, parseHost } from './parse.ts';
+import type { ComputeProcessRecord, ContainerRecord } from './records.ts';
+import { ConditionFailed, type QueryOptions, type Table, type Write } from './table.ts';
+import {
+  decideAgain,
+  nextContainer,
+  putComputeProcess,
+  replaceContainer,
+  type Stamp,
+  takeRoom,
+} from './transition.ts';
+import { computeProcessOf, letGoOf, turnedOff, turnedOn, type WorkflowDependencies } from './workflow.ts';
+
+/** Applies what a host reports to what the table holds; what a report means is decided in core/domain. */
+export interface Speaker {
+  readonly tenant: string;
+  readonly hostId: string;
+}
+
+export type Applied =
+  | Reconciliation
+  /** No container of this host: none at all, or one that is elsewhere. */
+  | 'stranger'
+  /** It runs, nothing is held for it, and there is no room left. */
+  | 'no-room';
+
+/** How long a container must have been left alone before its being missing in an inventory counts, in milliseconds. */
+const SETTLED_MS = 30_000;
+
+const sameProcess = (a: ComputeProcessRecord['view'], b: ComputeProcessRecord['view']): boolean =>
+  a.startedAt === b.startedAt &&
+  a.workerProcess?.pid === b.workerProcess?.pid &&
+  a.workerProcess?.userName === b.workerProcess?.userName;
+
+const refreshDetails = async (
+  { table }: WorkflowDependencies,
+  before: ContainerRecord,
+  observed: ObservedContainer,
+  stamp: Stamp,
+): Promise<void> => {
+  const item = await table.get(keys.computeProcess(before.tenant, before.id), { consistent: true });
+  const known = item && parseComputeProcess(item).view;
+  const after = nextContainer(
+    before,
+    {
+      observedSequence: observed.sequence ?? before.observedSequence ?? null,
+      // Its restart policy has started it again: uptime is counted from now, by the clock that tells it.
+      ...(known?.startedAt === observed.startedAt ? {} : { view: { startedAt: stamp.at } }),
+    },
+    stamp,
+  );
+  const seen = computeProcessOf(after, observed, known?.startedAt ?? stamp.at);
+  if (known !== undefined && sameProcess(known, seen.view)) return;
+  await table.transact([replaceContainer(before, after), putComputeProcess(seen)]);
+};
+
+/** Takes room for a container that runs without any being held for it. */
+const takeRoomFor = async (
+  table: Table,
+  before: ContainerRecord,
+  hostId: string,
+): Promise<{ reservation: ContainerRecord['reservation']; writes: readonly Write[] } | undefined> => {
+  if (before.reservation !== null) return { reservation: before.reservation, writes: [] };
+  const host = await table.get(keys.host(before.tenant, hostId));
+  if (host === undefined) return undefined;
+  const { facts } = parseHost(host).view;
+  const taken = reservationFor(before.view.spec.resources, before.view.runtimeType, facts);
+  const reservation = { ...taken, cpus: roundCpus(taken.cpus) };
+  return { reservation, writes: [takeRoom(before.tenant, hostId, reservation, { onlyIfReady: false })] };
+};
+
+const turnOn = async (
+  deps: WorkflowDependencies,
+  before: ContainerRecord,
+  observed: ObservedContainer,
+  { hostId, stamp }: { readonly hostId: string; readonly stamp: Stamp },
+): Promise<Applied> => {
+  const room = await takeRoomFor(deps.table, before, hostId);
+  if (room === undefined) return 'stranger';
+  const after = {
+    ...turnedOn(before, observed, before.view.startedAt ?? stamp.at, stamp),
+    reservation: room.reservation,
+  };
+  const writes = [...room.writes, ...(await letGoOf(deps, { before, after, observed }))];
+  try {
+    await deps.table.transact(writes);
+  } catch (error) {
+    if (room.writes.length > 0 && error instanceof ConditionFailed && error.index === 0) return 'no-room';
+    throw error;
+  }
+  return 'turned-on';
+};
+
+const turnOff = async (
+  deps: WorkflowDependencies,
+  before: ContainerRecord,
+  observed: ObservedContainer,
+  stamp: Stamp,
+): Promise<void> => {
+  const off = turnedOff(before, observed, stamp);
+  const why = observed.exitReason;
+  const lastError = why === null || observed.exitCode === 0 ? null : deps.problem('process-exited', why);
+  const after = { ...off, view: { ...off.view, lastError } };
+  await deps.table.transact(await letGoOf(deps, { before, after, observed }));
+};
+
+const lose = async (
+  deps: WorkflowDependencies,
+  before: ContainerRecord,
+  { hostId, stamp }: { readonly hostId: string; readonly stamp: Stamp },
+): Promise<void> => {
+  const lastError = deps.problem('host-lost', 'The host no longer has the container.', {
+    suggestion: 'Its files are gone unless the host gets them back: remove it, or start it anew.',
+    context: { hostId },
+  });
+  // It stays the host's: should the host have it after all, it is no stranger there.
+  const after = nextContainer(
+    before,
+    {
+      reservation: null,
+      stateBefore: null,
+      view: { state: RECONCILED_STATES.lost, startedAt: null, lastError, activeOperationId: null },
+    },
+    stamp,
+  );
+  await deps.table.transact(await letGoOf(deps, { before, after, observed: null }));
+};
+
+/**
+ * Applies one report. A host speaks only of its own: anything else it holds is a stranger, and nothing is changed.
+ *
+ * @param inventory whether the report is part of a whole inventory
+ */
+export const applyReport = (
+  deps: WorkflowDependencies,
+  { tenant, hostId }: Speaker,
+  observed: ObservedContainer,
+  inventory: boolean,
+): Promise<Applied> =>
+  decideAgain(async (): Promise<Applied> => {
+    const item = await deps.table.get(keys.container(tenant, observed.containerId), { consistent: true });
+    const before = item && parseContainer(item);
+    if (before === undefined) return 'stranger';
+    const active = before.view.activeOperationId !== null;
+    if (before.view.hostId !== hostId) return active ? 'agrees' : 'stranger';
+    const report: Report = { ...observed, inventory };
+    const meaning = reconcile(
+      {
+        state: before.view.state,
+        active,
+        epoch: before.epoch,
+        observedSequence: before.observedSequence ?? null,
+      },
+      report,
+    );
+    const now = deps.now();
+    const stamp: Stamp = { at: now.toISOString(), actor: `host:${hostId}` };
+    switch (meaning) {
+      case 'runs':
+        await refreshDetails(deps, before, observed, stamp);
+        return meaning;
+      case 'turned-on':
+        return turnOn(deps, before, observed, { hostId, stamp });
+      case 'turned-off':
+        await turnOff(deps, before, observed, stamp);
+        return meaning;
+      case 'lost':
+        if (now.getTime() - Date.parse(before.view.updatedAt) < SETTLED_MS) return 'doubtful';
+        await lose(deps, before, { hostId, stamp });
+        return meaning;
+      default:
+        return meaning;
+    }
+  });
+
+/** What the indexes say of a host's containers; old by some moments. */
+export interface HeldView {
+  readonly id: string;
+  readonly state: ContainerRecord['view']['state'];
+  readonly active: boolean;
+  readonly process: ComputeProcessRecord['view'] | undefined;
+}
+
+const queryAll = async (table: Table, options: QueryOptions): Promise<readonly Item[]> => {
+  const found: Item[] = [];
+  let after: Item | undefined;
+  do {
+    const page = await table.query({ ...options, ...(after && { after }) });
+    found.push(...page.items);
+    after = page.after;
+  } while (after !== undefined);
+  return found;
+};
+
+/** Containers that are this host's, with their compute processes: two queries, whatever the state of each. */
+export const listHeld = async (
+  table: Table,
+  { tenant, hostId }: Speaker,
+): Promise<ReadonlyMap<string, HeldView>> => {
+  const [containers, processes] = await Promise.all([
+    queryAll(table, { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) }),
+    queryAll(table, { index: 'gsi3', key: indexes.computeProcessesByHost(tenant, hostId) }),
+  ]);
+  const running = new Map(processes.map(parseComputeProcess).map((one) => [one.containerId, one.view]));
+  return new Map(
+    containers
+      .map(parseContainer)
+      .map(({ id, view }) => [
+        id,
+        { id, state: view.state, active: view.activeOperationId !== null, process: running.get(id) },
+      ]),
+  );
+};
+
+/** Whether an index already shows what the host reports, so that nothing needs to be read for it. */
+export const looksRight = (held: HeldView, observed: ObservedContainer): boolean => {
+  if (held.active) return false;
+  if (observed.phase === 'Off') return held.state === 'Off' || held.state === 'Failed';
+  return (
+    observed.phase === 'Running' &&
+    held.state === 'Running' &&
+    held.process?.startedAt === observed.startedAt &&
+    held.process?.workerProcess?.pid === observed.workerProcess?.pid
+  );
+};
+
+/** A container that should be on a host and is not in its inventory, as a report on it. */
+export const missing = (containerId: string): ObservedContainer => ({
+  containerId,
+  epoch: 0,
+  phase: 'Absent',
+  runtimeType: 'Default',
+  startedAt: null,
+  exitCode: null,
+  exitReason: null,
+  restartCount: 0,
+  workerProcess: null,
+});
+
+/** Containers of a silent host that the table still shows as running; at most `limit`. */
+export const listRunning = async (
+  table: Table,
+  { tenant, hostId }: Speaker,
+  limit: number,
+): Promise<readonly string[]> => {
+  const items = await queryAll(table, {
+    index: 'gsi3',
+    key: indexes.containersByHost(tenant, hostId),
+    filter: {
+      expression: '#view.#state = :running AND attribute_not_exists(#view.activeOperationId)',
+      names: { '#view': 'view', '#state': 'state' },
+      values: { ':running': toAttribute('Running') },
+    },
+  });
+  return items.slice(0, limit).map((item) => parseContainer(item).id);
+};
+
+/** Nobody knows whether it still runs: its host is silent. What is held for it stays held. */
+export const recordUnknown = (
+  { table, now }: WorkflowDependencies,
+  tenant: string,
+  containerId: string,
+): Promise<boolean> =>
+  decideAgain(async () => {
+    const item = await table.get(keys.container(tenant, containerId), { consistent: true });
+    const before = item && parseContainer(item);
+    if (before?.view.state !== 'Running' || before.view.activeOperationId !== null) return false;
+    const stamp: Stamp = { at: now().toISOString(), actor: 'bulkhead' };
+    const after = nextContainer(before, { view: { state: 'Unknown' } }, stamp);
+    await table.transact([replaceContainer(before, after)]);
+    return true;
+  });
