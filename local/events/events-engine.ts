@@ -171,7 +171,7 @@ export class EventsEngine implements ResourceEngine {
 
   async stop(): Promise<void> {
     await this.quiesce();
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   /** An event of a service of the embedded cloud, such as a state machine's status change. Durable on return. */

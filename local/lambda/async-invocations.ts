@@ -110,7 +110,7 @@ export class AsyncInvocations {
   }
 
   close(): void {
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   #schedule(row: Row, dueAt: number): void {

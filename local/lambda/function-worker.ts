@@ -127,14 +127,12 @@ export class FunctionWorker {
   }
 
   #errorOfThread(error: unknown): RuntimeError {
-    const memory = error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-    if (memory)
-      return {
-        errorType: 'Runtime.OutOfMemory',
-        errorMessage: 'Error: Runtime exited with error: signal: killed',
-      };
-    const errorMessage = error instanceof Error ? error.message : String(error);
-    return { errorType: 'Runtime.Unknown', errorMessage };
+    const { code, message } = Object(error) as { code?: unknown; message?: unknown };
+    if (code === 'ERR_WORKER_OUT_OF_MEMORY') {
+      const errorMessage = 'Error: Runtime exited with error: signal: killed';
+      return { errorType: 'Runtime.OutOfMemory', errorMessage };
+    }
+    return { errorType: 'Runtime.Unknown', errorMessage: String(message ?? error) };
   }
 
   /** The first cause counts: a thread that crashed also exits. */

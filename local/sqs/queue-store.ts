@@ -191,7 +191,7 @@ export class QueueStore {
 
   close(): void {
     for (const waiters of this.#waiting.values()) for (const wake of [...waiters]) wake();
-    this.#database.close();
+    if (this.#database.isOpen) this.#database.close();
   }
 
   #expire(settings: QueueSettings, now: number): void {
