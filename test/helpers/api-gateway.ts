@@ -79,27 +79,33 @@ export const startApiGateway = async (setting: Setting): Promise<Started> => {
   };
   const engine = createApiGatewayEngine(context, { port: 0, ...setting.options });
   const identities = new Map<string, ResourceIdentity>();
-  for (const [type, logicalId, properties] of setting.resources)
-    identities.set(
-      logicalId,
-      await engine.create({
+  const stop = async () => {
+    await engine.quiesce();
+    await engine.stop();
+    rmSync(stateDir, { recursive: true, force: true });
+  };
+  try {
+    for (const [type, logicalId, properties] of setting.resources)
+      identities.set(
         logicalId,
-        path: `Bulkhead/${logicalId}`,
-        type: `AWS::ApiGatewayV2::${type}`,
-        properties: resolve(properties, identities) as Record<string, unknown>,
-        metadata: {},
-      }),
-    );
-  await engine.start();
-  await engine.activate();
+        await engine.create({
+          logicalId,
+          path: `Bulkhead/${logicalId}`,
+          type: `AWS::ApiGatewayV2::${type}`,
+          properties: resolve(properties, identities) as Record<string, unknown>,
+          metadata: {},
+        }),
+      );
+    await engine.start();
+    await engine.activate();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     identities,
     stateDir,
     endpoint: (logicalId) => identities.get(logicalId)?.attributes.ApiEndpoint ?? '',
-    stop: async () => {
-      await engine.quiesce();
-      await engine.stop();
-      rmSync(stateDir, { recursive: true, force: true });
-    },
+    stop,
   };
 };
