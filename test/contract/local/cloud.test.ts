@@ -1,0 +1,396 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
+import { EventBridgeClient, PutEventsCommand } from '@aws-sdk/client-eventbridge';
+import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import { afterAll, afterEach, expect, test } from '@jest/globals';
+import { type Cloud, type CloudOptions, startCloud } from '../../../local/cloud.ts';
+import { EngineStartError } from '../../../local/errors.ts';
+import {
+  functionResource,
+  removeTemporaryDirectories,
+  soon,
+  temporaryDirectory,
+  writeAssembly,
+} from '../../helpers/local-fixtures.ts';
+
+const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+const clouds: Cloud[] = [];
+const children: ChildProcess[] = [];
+afterEach(async () => {
+  for (const cloud of clouds.splice(0)) await cloud.stop();
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+afterAll(removeTemporaryDirectories);
+
+/** Appends the record of each delivery to a file, and fails for what says `poison`. */
+const recorder = `import { appendFileSync } from 'node:fs';
+export const handler = async (event) => {
+  const batchItemFailures = [];
+  for (const record of event.Records) {
+    const { Keys, NewImage, SequenceNumber } = record.dynamodb;
+    if (NewImage?.poison) { batchItemFailures.push({ itemIdentifier: SequenceNumber }); continue; }
+    const line = { key: Keys.pk.S, n: Number(NewImage?.n?.N ?? 0), sequence: SequenceNumber, who: record.userIdentity, event: record.eventName };
+    appendFileSync(process.env.OUT, JSON.stringify(line) + '\\n');
+  }
+  return { batchItemFailures };
+};`;
+
+/** Writes an item by the endpoint that its environment names, as the SDK finds it. */
+const writer = `export const handler = async (event) => {
+  const response = await fetch(process.env.AWS_ENDPOINT_URL_DYNAMODB, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/x-amz-json-1.0', 'x-amz-target': 'DynamoDB_20120810.PutItem', 'x-amz-date': '20260101T000000Z',
+      authorization: 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=b',
+    },
+    body: JSON.stringify({ TableName: process.env.TABLE_NAME, Item: { pk: { S: event.key }, n: { N: '1' } } }),
+  });
+  if (!response.ok) throw new Error(await response.text());
+  return { written: event.key };
+};`;
+
+const table = {
+  Type: 'AWS::DynamoDB::Table',
+  Properties: {
+    TableName: 'items',
+    BillingMode: 'PAY_PER_REQUEST',
+    AttributeDefinitions: [
+      { AttributeName: 'pk', AttributeType: 'S' },
+      { AttributeName: 'owner', AttributeType: 'S' },
+    ],
+    KeySchema: [{ AttributeName: 'pk', KeyType: 'HASH' }],
+    GlobalSecondaryIndexes: [
+      {
+        IndexName: 'by-owner',
+        KeySchema: [{ AttributeName: 'owner', KeyType: 'HASH' }],
+        Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['n'] },
+      },
+    ],
+    StreamSpecification: { StreamViewType: 'NEW_AND_OLD_IMAGES' },
+    TimeToLiveSpecification: { AttributeName: 'expires', Enabled: true },
+  },
+};
+
+const definition = JSON.stringify({
+  QueryLanguage: 'JSONata',
+  StartAt: 'Write',
+  States: {
+    Write: {
+      Type: 'Task',
+      Resource: 'arn:aws:states:::lambda:invoke',
+      Arguments: { FunctionName: 'FUNCTION', Payload: { key: '{% $states.input.key %}' } },
+      Output: '{% $states.result.Payload %}',
+      End: true,
+    },
+  },
+}).split('FUNCTION');
+
+/** Rule → state machine → function → table → stream → function; records that fail go to a queue. */
+const assembly = (out: string, tableProperties: Record<string, unknown> = {}) =>
+  writeAssembly({
+    functions: { recorder, writer },
+    resources: {
+      Table: { ...table, Properties: { ...table.Properties, ...tableProperties } },
+      Dead: { Type: 'AWS::SQS::Queue', Properties: { QueueName: 'dead' } },
+      Writer: functionResource('writer', { Environment: { Variables: { TABLE_NAME: { Ref: 'Table' } } } }),
+      Recorder: functionResource('recorder', { Environment: { Variables: { OUT: out } } }),
+      Changes: {
+        Type: 'AWS::Lambda::EventSourceMapping',
+        Properties: {
+          EventSourceArn: { 'Fn::GetAtt': ['Table', 'StreamArn'] },
+          FunctionName: { Ref: 'Recorder' },
+          StartingPosition: 'TRIM_HORIZON',
+          BatchSize: 10,
+          BisectBatchOnFunctionError: true,
+          MaximumRetryAttempts: 1,
+          FunctionResponseTypes: ['ReportBatchItemFailures'],
+          DestinationConfig: { OnFailure: { Destination: { 'Fn::GetAtt': ['Dead', 'Arn'] } } },
+        },
+      },
+      Machine: {
+        Type: 'AWS::StepFunctions::StateMachine',
+        Properties: {
+          DefinitionString: {
+            'Fn::Join': ['', [definition[0], { 'Fn::GetAtt': ['Writer', 'Arn'] }, definition[1]]],
+          },
+        },
+      },
+      Rule: {
+        Type: 'AWS::Events::Rule',
+        Properties: {
+          EventPattern: { source: ['test'] },
+          State: 'ENABLED',
+          Targets: [{ Id: 'M', Arn: { Ref: 'Machine' }, InputPath: '$.detail' }],
+        },
+      },
+    },
+    outputs: { Machine: { Value: { Ref: 'Machine' } }, Dead: { Value: { Ref: 'Dead' } } },
+  });
+
+const start = async (
+  assemblyDir: string,
+  stateDir: string,
+  more: Partial<CloudOptions> = {},
+): Promise<Cloud> => {
+  const cloud = await startCloud({ assemblyDir, stateDir, overrides: { warm: false }, ...more });
+  clouds.push(cloud);
+  return cloud;
+};
+const stop = async (cloud: Cloud): Promise<void> => {
+  clouds.splice(clouds.indexOf(cloud), 1);
+  await cloud.stop();
+};
+
+interface Line {
+  readonly key: string;
+  readonly n: number;
+  readonly sequence: string;
+  readonly who?: { readonly type: string; readonly principalId: string };
+  readonly event: string;
+}
+const linesOf = (file: string): Line[] =>
+  existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => JSON.parse(line) as Line)
+    : [];
+const seen = (file: string, key: string): Promise<Line | undefined> =>
+  soon(() => linesOf(file).find((line) => line.key === key));
+
+const dynamo = (endpoint: string) =>
+  new DynamoDBClient({ endpoint, region: 'us-east-1', credentials, maxAttempts: 10 });
+const put = (
+  client: DynamoDBClient,
+  pk: string,
+  n = 0,
+  more: Record<string, { S: string } | { N: string } | { BOOL: boolean }> = {},
+) =>
+  client.send(
+    new PutItemCommand({ TableName: 'items', Item: { pk: { S: pk }, n: { N: String(n) }, ...more } }),
+  );
+
+const sqs = async (cloud: Cloud, operation: string, input: object) => {
+  const response = await fetch(cloud.endpoints.sqs, {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `AmazonSQS.${operation}` },
+    body: JSON.stringify(input),
+  });
+  return (await response.json()) as { Messages?: { Body: string }[] };
+};
+
+test('an event runs through rule, state machine, function, table and stream', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const cloud = await start(assembly(out), temporaryDirectory());
+  const events = new EventBridgeClient({
+    endpoint: cloud.endpoints.events,
+    region: 'us-east-1',
+    credentials,
+  });
+  await events.send(
+    new PutEventsCommand({ Entries: [{ Source: 'test', DetailType: 't', Detail: '{"key":"from-event"}' }] }),
+  );
+  expect(await seen(out, 'from-event')).toMatchObject({ n: 1, event: 'INSERT' });
+
+  const states = new SFNClient({ endpoint: cloud.endpoints.states, region: 'us-east-1', credentials });
+  const stateMachineArn = String(cloud.outputs.Machine);
+  const { executionArn } = await states.send(
+    new StartExecutionCommand({ stateMachineArn, input: '{"key":"direct"}' }),
+  );
+  const ended = await soon(async () => {
+    const described = await states.send(new DescribeExecutionCommand({ executionArn }));
+    return described.status === 'RUNNING' ? undefined : described;
+  });
+  expect(ended).toMatchObject({ status: 'SUCCEEDED', output: '{"written":"direct"}' });
+  await expect(
+    states.send(new DescribeExecutionCommand({ executionArn: `${executionArn}x` })),
+  ).rejects.toThrow(/does not exist/i);
+  for (const client of [events, states]) client.destroy();
+});
+
+test('a poisoned record goes to the queue, its neighbours are processed in order', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const cloud = await start(assembly(out), temporaryDirectory());
+  const client = dynamo(cloud.endpoints.dynamodb);
+  for (let n = 0; n < 30; n += 1)
+    await put(client, `k${n % 3}`, n, n === 11 ? { poison: { BOOL: true } } : {});
+  await put(client, 'last');
+  await seen(out, 'last');
+  const numbers = linesOf(out)
+    .filter((line) => line.key !== 'last')
+    .map((line) => line.n);
+  expect([...new Set(numbers)]).toEqual(Array.from({ length: 30 }, (_, n) => n).filter((n) => n !== 11));
+  const { Messages } = await sqs(cloud, 'ReceiveMessage', {
+    QueueUrl: cloud.outputs.Dead,
+    WaitTimeSeconds: 10,
+  });
+  const [dead] = (Messages ?? []).map((message) => JSON.parse(message.Body));
+  expect(dead).toMatchObject({
+    requestContext: { condition: 'RetryAttemptsExhausted' },
+    DDBStreamBatchInfo: { batchSize: 1 },
+  });
+  client.destroy();
+});
+
+test('expired items go by a sweep, and their records say who removed them', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const cloud = await start(assembly(out), temporaryDirectory());
+  const client = dynamo(cloud.endpoints.dynamodb);
+  await put(client, 'old', 0, { expires: { N: String(Math.floor(Date.now() / 1000) - 60) } });
+  await cloud.expireItems();
+  const removed = await soon(() => linesOf(out).find((line) => line.event === 'REMOVE'));
+  expect(removed).toMatchObject({
+    key: 'old',
+    who: { type: 'Service', principalId: 'dynamodb.amazonaws.com' },
+  });
+  client.destroy();
+});
+
+test('when the process that holds the tables is killed, another takes its place with all that was written', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const cloud = await start(assembly(out), temporaryDirectory());
+  const client = dynamo(cloud.endpoints.dynamodb);
+  await put(client, 'before');
+  const killed = cloud.dynamoDbProcessId() ?? 0;
+  process.kill(killed, 'SIGKILL');
+  await soon(() => (cloud.dynamoDbProcessId() === killed ? undefined : true));
+  const after = await soon(() => put(client, 'after').catch(() => undefined));
+  expect(after).toBeDefined();
+  const { Item } = await client.send(
+    new GetItemCommand({ TableName: 'items', Key: { pk: { S: 'before' } } }),
+  );
+  expect(Item?.pk).toEqual({ S: 'before' });
+  expect(await seen(out, 'after')).toBeDefined();
+  client.destroy();
+});
+
+const runInChild = async (assemblyDir: string, stateDir: string) => {
+  const script = join(import.meta.dirname, '../../helpers/run-cloud.ts');
+  const child = spawn(process.execPath, ['--no-warnings', script, assemblyDir, stateDir], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, NODE_OPTIONS: '' },
+  });
+  children.push(child);
+  const line = await new Promise<string>((resolve) =>
+    child.stdout?.once('data', (data: Buffer) => resolve(data.toString())),
+  );
+  return { child, ...(JSON.parse(line) as { endpoints: Cloud['endpoints']; dynamoDb: number }) };
+};
+
+test('after a kill of everything, each record is delivered at least once and in order, and nothing is left behind', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const [assemblyDir, stateDir] = [assembly(out), temporaryDirectory()];
+  let written = 0;
+  for (let round = 0; round < 3; round += 1) {
+    const { child, endpoints, dynamoDb } = await runInChild(assemblyDir, stateDir);
+    const client = dynamo(endpoints.dynamodb);
+    for (let n = 0; n < 40; n += 1) {
+      await put(client, 'one', written);
+      written += 1;
+    }
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('exit', resolve));
+    expect(await soon(() => (existsSync(`/proc/${dynamoDb}`) ? undefined : true))).toBe(true);
+    client.destroy();
+  }
+  const cloud = await start(assemblyDir, stateDir);
+  const client = dynamo(cloud.endpoints.dynamodb);
+  await put(client, 'last');
+  await seen(out, 'last');
+  const numbers = linesOf(out)
+    .filter((line) => line.key === 'one')
+    .map((line) => line.n);
+  expect([...new Set(numbers)]).toEqual(Array.from({ length: written }, (_, n) => n));
+  client.destroy();
+}, 60_000);
+
+test('a checkpoint is kept: what was processed is not delivered again', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const [assemblyDir, stateDir] = [assembly(out), temporaryDirectory()];
+  const first = await start(assemblyDir, stateDir);
+  const client = dynamo(first.endpoints.dynamodb);
+  await put(client, 'a');
+  await seen(out, 'a');
+  client.destroy();
+  await stop(first);
+  const second = await start(assemblyDir, stateDir);
+  const again = dynamo(second.endpoints.dynamodb);
+  await put(again, 'b');
+  await seen(out, 'b');
+  expect(linesOf(out).map((line) => line.key)).toEqual(['a', 'b']);
+  again.destroy();
+});
+
+test('chaos repeats batches and never changes their order', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const cloud = await start(assembly(out), temporaryDirectory(), {
+    chaos: { duplicate: 1, reorder: 1, seed: 3 },
+  });
+  const client = dynamo(cloud.endpoints.dynamodb);
+  for (let n = 0; n < 20; n += 1) await put(client, 'one', n);
+  await put(client, 'last');
+  await soon(() => (linesOf(out).filter((line) => line.key === 'last').length === 2 ? true : undefined));
+  const numbers = linesOf(out)
+    .filter((line) => line.key === 'one')
+    .map((line) => line.n);
+  expect(numbers).toHaveLength(40);
+  expect([...new Set(numbers)]).toEqual(Array.from({ length: 20 }, (_, n) => n));
+  client.destroy();
+});
+
+test('an index is added to and taken from a stored table; another key is refused with the way out', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const stateDir = temporaryDirectory();
+  const without = {
+    GlobalSecondaryIndexes: [],
+    AttributeDefinitions: table.Properties.AttributeDefinitions.slice(0, 1),
+  };
+  await stop(await start(assembly(out, without), stateDir));
+  await stop(await start(assembly(out), stateDir));
+  await stop(await start(assembly(out, without), stateDir));
+  const otherKey = {
+    ...without,
+    KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+    AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+  };
+  await expect(start(assembly(out, otherKey), stateDir)).rejects.toThrow(/key schema.*--reset/);
+});
+
+test('a state directory is used by one process at a time', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const [assemblyDir, stateDir] = [assembly(out), temporaryDirectory()];
+  await start(assemblyDir, stateDir);
+  await expect(start(assemblyDir, stateDir)).rejects.toThrow(EngineStartError);
+});
+
+test('the front door serves loopback names alone, and invokes functions as Lambda does', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const cloud = await start(assembly(out), temporaryDirectory());
+  const url = `${cloud.endpoints.lambda}/2015-03-31/functions/writer/invocations`;
+  const answer = await fetch(url, { method: 'POST', body: '{"key":"by-rest"}' });
+  expect([answer.status, await answer.json()]).toEqual([200, { written: 'by-rest' }]);
+  const event = await fetch(url, {
+    method: 'POST',
+    body: '{"key":"by-event"}',
+    headers: { 'x-amz-invocation-type': 'Event' },
+  });
+  expect(event.status).toBe(202);
+  expect(await seen(out, 'by-event')).toBeDefined();
+  const failed = await fetch(url, { method: 'POST', body: '{}' });
+  expect([failed.status, failed.headers.get('x-amz-function-error')]).toEqual([200, 'Unhandled']);
+  const missing = await fetch(url.replace('writer', 'nobody'), { method: 'POST' });
+  expect([missing.status, missing.headers.get('x-amzn-errortype')]).toEqual([
+    404,
+    'ResourceNotFoundException',
+  ]);
+  // A page of a name that was made to resolve to this machine.
+  const status = await new Promise((resolve) => {
+    request(url, { method: 'POST', headers: { host: 'attacker.example' } }, (response) =>
+      resolve(response.resume().statusCode),
+    ).end('{}');
+  });
+  expect(status).toBe(403);
+});
