@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createStatesService, DefinitionRefusedError, type StatesService } from '../../local/states/index.ts';
-import { sameEventTypes, sameShape } from './compare-recording.ts';
+import { sameCause, sameEventTypes, sameShape } from './compare-recording.ts';
 import type { CaseResult } from './report.ts';
 import { VirtualClock } from './virtual-clock.ts';
 
@@ -125,11 +125,15 @@ async function execute(recorded: AslCase): Promise<Ended | 'hangs'> {
 }
 
 function differences(expected: AslCase['expected'], actual: Ended): string[] {
+  const same = {
+    status: expected.status === actual.status,
+    output: sameShape(expected.output ?? undefined, actual.output ?? undefined, true),
+    error: sameShape(expected.error ?? undefined, actual.error ?? undefined, false),
+    cause: sameCause(expected.cause ?? undefined, actual.cause ?? undefined),
+  };
   const fields = ['status', 'output', 'error', 'cause'] as const;
   const different = fields
-    .filter(
-      (field) => !sameShape(expected[field] ?? undefined, actual[field] ?? undefined, field === 'output'),
-    )
+    .filter((field) => !same[field])
     .map(
       (field) =>
         `${field}: expected ${JSON.stringify(expected[field])}, got ${JSON.stringify(actual[field])}`,

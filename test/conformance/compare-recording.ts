@@ -58,6 +58,14 @@ function parsed(value: unknown): unknown {
   }
 }
 
+/**
+ * Causes quote the input's text, which the recordings keep parsed only: how it was spaced is not known.
+ */
+export function sameCause(expected: unknown, actual: unknown): boolean {
+  const unspaced = (text: unknown) => (typeof text === 'string' ? text.replace(/([,:])\s+/g, '$1') : text);
+  return sameShape(expected, actual, false) || sameShape(unspaced(expected), unspaced(actual), false);
+}
+
 /** @param json both are JSON, which the recorder has parsed in some cases and left as text in others */
 export function sameShape(expected: unknown, actual: unknown, json: boolean): boolean {
   if (expected === undefined || actual === undefined) return expected === actual;

@@ -14,7 +14,7 @@ export function readFieldPath(field: string, path: Json | undefined, data: Json,
   } catch (error) {
     if (!(error instanceof PathNotFound)) throw error;
     throw runtimeFailure(
-      `The JSONPath '${path}' specified for the field '${field}' could not be found in the input '${JSON.stringify(data)}'`,
+      `The JSONPath '${path}' specified for the field '${field}' could not be found in the input '${scope.quote(data)}'`,
     );
   }
 }

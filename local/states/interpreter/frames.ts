@@ -101,7 +101,7 @@ function executionContext(execution: Execution, frame: Frame): JsonObject {
   if (!child) {
     return {
       Id: execution.arn,
-      Input: JSON.parse(execution.input) as Json,
+      Input: execution.inputValue,
       StartTime: common.StartTime,
       Name: execution.name,
       RoleArn: common.RoleArn,
@@ -152,5 +152,7 @@ export function queryScope(
     variable: (name) => frames.find((scope) => Object.hasOwn(scope.variables, name))?.variables[name],
     variables: () => Object.assign({}, ...frames.map((scope) => scope.variables).reverse()),
     random: deps.random,
+    quote: (data) =>
+      isObject(data) && data === execution.inputValue ? execution.input : JSON.stringify(data),
   };
 }

@@ -29,7 +29,7 @@ function jsonPathItems(state: JsonObject, effective: Json, scope: QueryScope): J
     const step = /([^.[\]']+)'?\]?$/.exec(path)?.[1] ?? path;
     throw new StateFailure(
       'States.ReferencePathConflict',
-      `Unable to apply step "${step}" to input ${JSON.stringify(effective)}`,
+      `Unable to apply step "${step}" to input ${scope.quote(effective)}`,
       { prefixed: true },
     );
   }
@@ -40,7 +40,7 @@ function jsonPathItems(state: JsonObject, effective: Json, scope: QueryScope): J
 async function jsonataItems(state: JsonObject, scope: QueryScope): Promise<Json[]> {
   if (state.Items === undefined) {
     if (Array.isArray(scope.input)) return scope.input;
-    throw queryFailure('Items', `Map state input must be an array but was: ${JSON.stringify(scope.input)}`);
+    throw queryFailure('Items', `Map state input must be an array but was: ${scope.quote(scope.input)}`);
   }
   const items = await evaluateTemplate(state.Items, 'Items', scope);
   if (Array.isArray(items)) return items;

@@ -102,6 +102,7 @@ export interface Execution {
   machine: Machine;
   /** The input as it was given, JSON text. */
   input: string;
+  inputValue: Json;
   status: ExecutionStatus;
   startedAt: number;
   stoppedAt: number | null;

@@ -60,7 +60,7 @@ export async function evaluateExpression(source: string, field: string, scope: Q
     const { code, message } = error as { code?: string; message?: string };
     throw queryFailure(
       field,
-      `${where} threw an error during evaluation. ${code === undefined ? '' : `${code}: `}${message}`,
+      `${where} threw an error during evaluation${code === undefined ? '' : `. ${code}`}: ${message}`,
     );
   }
   if (result === undefined) throw queryFailure(field, `${where} returned nothing (undefined).`);

@@ -31,7 +31,7 @@ function evaluateArgument(argument: Argument, data: Json, scope: QueryScope): In
   } catch (error) {
     if (!(error instanceof PathNotFound)) throw error;
     throw new IntrinsicError(
-      `The JsonPath argument for the field '${argument.path.text}' could not be found in the input '${JSON.stringify(data)}'`,
+      `The JsonPath argument for the field '${argument.path.text}' could not be found in the input '${scope.quote(data)}'`,
     );
   }
 }
@@ -62,7 +62,7 @@ export function evaluateField(field: string, text: string, data: Json, scope: Qu
     // An index past the end of an array that is there gives null, in this place only.
     if (error.pastEnd && error.leaf) return null;
     throw runtimeFailure(
-      `The JSONPath '${text}' specified for the field '${field}' could not be found in the input '${JSON.stringify(data)}'`,
+      `The JSONPath '${text}' specified for the field '${field}' could not be found in the input '${scope.quote(data)}'`,
     );
   }
 }

@@ -82,7 +82,7 @@ export class ExecutionHost {
       timeoutAt: timeoutSeconds === undefined ? null : startedAt + timeoutSeconds * 1000,
     });
     const run = new Interpreter(execution, this.deps);
-    const root = newFrame(execution, undefined, '', 0, JSON.parse(options.input));
+    const root = newFrame(execution, undefined, '', 0, execution.inputValue);
     run.event(
       root,
       'ExecutionStarted',
@@ -114,8 +114,7 @@ export class ExecutionHost {
   resume(execution: Execution): void {
     const run = new Interpreter(execution, this.deps);
     this.hosted.set(execution.arn, { run, tail: Promise.resolve(), created: Promise.resolve() });
-    if (execution.frames.size === 0)
-      run.wake(newFrame(execution, undefined, '', 0, JSON.parse(execution.input)));
+    if (execution.frames.size === 0) run.wake(newFrame(execution, undefined, '', 0, execution.inputValue));
     for (const frame of execution.frames.values()) {
       if (
         frame.phase === 'enter' ||
@@ -280,6 +279,7 @@ export function emptyExecution(
 ): Execution {
   return {
     ...options,
+    inputValue: JSON.parse(options.input) as Json,
     status: 'RUNNING',
     stoppedAt: null,
     output: null,

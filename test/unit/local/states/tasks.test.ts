@@ -144,7 +144,7 @@ describe('Retry', () => {
 });
 
 describe('a task token', () => {
-  const tokenOf = (i = 0) => harness.payload(i).token;
+  const tokenOf = (i = 0) => harness.payload(i).token ?? '';
 
   test('ends the task with the output that it is sent', async () => {
     harness.define(withToken());
