@@ -287,11 +287,11 @@ describe('a WebSocket API', () => {
     });
 
     test('closes a connection that has been idle for 10 minutes, not one in use', async () => {
-      await open();
+      await open({ ask: () => ({ statusCode: 200, body: 'x' }) });
       const [idle, busy] = [await bench.connect(), await bench.connect()];
       bench.clock.advance(9 * 60_000);
-      busy.socket.send('x');
-      await bench.event('fallback');
+      busy.socket.send('{"action":"ask"}');
+      await busy.next();
       bench.clock.advance(60_000);
       expect(await idle.closed).toEqual({ code: 1001, reason: 'Going away' });
       expect(busy.socket.readyState).toBe(busy.socket.OPEN);
@@ -300,12 +300,12 @@ describe('a WebSocket API', () => {
     });
 
     test('closes a connection after 2 hours, used or not', async () => {
-      await open();
+      await open({ ask: () => ({ statusCode: 200, body: 'x' }) });
       const client = await bench.connect();
       for (let minutes = 0; minutes < 115; minutes += 5) {
         bench.clock.advance(5 * 60_000);
-        client.socket.send('x');
-        await bench.event('fallback');
+        client.socket.send('{"action":"ask"}');
+        await client.next();
       }
       expect(client.socket.readyState).toBe(client.socket.OPEN);
       bench.clock.advance(5 * 60_000);
