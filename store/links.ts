@@ -140,6 +140,15 @@ export const noteSilence = (link: HostLinkRecord): Write => ({
   },
 });
 
+/** That the host has not been heard of since its link was looked at. */
+export const checkStillSilent = (link: HostLinkRecord): Write => ({
+  check: {
+    Key: key(link.tenant, link.hostId),
+    ConditionExpression: 'lastSeenAt = :seen',
+    ExpressionAttributeValues: { ':seen': toAttribute(link.lastSeenAt) },
+  },
+});
+
 /** Whether the host has been silent for longer than its lease. A host without a link has never been heard of. */
 export const isSilent = (link: HostLinkRecord | undefined, now: Date, leaseSeconds: number): boolean =>
   link === undefined || now.getTime() - link.lastSeenAt > leaseSeconds * 1000;

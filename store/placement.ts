@@ -48,7 +48,12 @@ export type PlacementOutcome =
   | { readonly kind: 'placed'; readonly hostId: string; readonly operation: OperationRecord }
   /** Placed before: the step may go on. */
   | { readonly kind: 'placed-already' }
-  | { readonly kind: 'no-fit'; readonly reason: string; readonly found: InWorkflow }
+  | {
+      readonly kind: 'no-fit';
+      readonly reason: string;
+      /** What it wants of a host, as text: what wants the same fits or doesn't alike. */
+      readonly want: string;
+    }
   | { readonly kind: 'unwanted' | 'superseded' };
 
 /** Hosts of one page of the index: some 12 KB, so that two pages cost at most 4 read units. */
@@ -309,22 +314,40 @@ const findHosts = async (deps: PlacementDependencies, attempt: Attempt): Promise
   };
 };
 
+const wantOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container'>): string => {
+  const { spec, runtimeType, hostId } = container.view;
+  const { image, switchName, resources, placement } = spec;
+  return JSON.stringify([
+    image.toLowerCase(),
+    switchName.toLowerCase(),
+    runtimeType,
+    resources.memoryMB,
+    resources.cpus,
+    placement ?? null,
+    hostId,
+    reserves(operation),
+  ]);
+};
+
 const tryToPlace = async (
   deps: PlacementDependencies,
-  found: InWorkflow & { readonly container: ContainerRecord },
+  found: Pick<Attempt, 'operation' | 'container'>,
+  passOver: ReadonlySet<string>,
 ): Promise<PlacementOutcome> => {
+  const want = wantOf(found);
+  if (passOver.has(want)) return { kind: 'no-fit', reason: found.operation.view.reason ?? '', want };
   const need = await readNeed(deps.table, found);
   if (need === undefined)
     return {
       kind: 'no-fit',
       reason: `waiting for image ${found.container.view.spec.image}: it is not in the catalogue`,
-      found,
+      want,
     };
-  const attempt: Attempt = { operation: found.operation, container: found.container, need };
+  const attempt: Attempt = { ...found, need };
   let reason = '';
   for (let round = 0; round < ROUNDS; round += 1) {
     const fit = await findHosts(deps, attempt);
-    if (fit.kind === 'no-fit') return { kind: 'no-fit', reason: fit.reason, found };
+    if (fit.kind === 'no-fit') return { kind: 'no-fit', reason: fit.reason, want };
     for (const host of fit.hosts) {
       const operation = await reserveOn(deps.table, attempt, host, deps.now().toISOString());
       if (operation !== null) return { kind: 'placed', hostId: host.id, operation };
@@ -334,7 +357,7 @@ const tryToPlace = async (
       need,
     );
   }
-  return { kind: 'no-fit', reason, found };
+  return { kind: 'no-fit', reason, want };
 };
 
 /** Whether the container is where its operation wants it, from a try before. */
@@ -342,18 +365,23 @@ const isPlaced = ({ operation, container }: InWorkflow): boolean =>
   container !== undefined &&
   (reserves(operation) ? container.reservation !== null : container.view.hostId !== null);
 
+const NOTHING: ReadonlySet<string> = new Set();
+
 /**
  * Places the container of an operation, if there is a host for it. Says what stands in the way otherwise, and changes
  * nothing then.
+ *
+ * @param options `passOver`: wants that are known not to fit now
  */
 export const placeContainer = (
   deps: PlacementDependencies,
   input: WorkflowInput,
+  { passOver = NOTHING }: { readonly passOver?: ReadonlySet<string> } = {},
 ): Promise<PlacementOutcome> =>
   decideAgain(async (): Promise<PlacementOutcome> => {
     const found = await readWorkflow(deps.table, input);
     if (found?.container === undefined || !isCurrent(found, input)) return { kind: 'superseded' };
     if (isUnwanted(found)) return { kind: 'unwanted' };
     if (isPlaced(found)) return { kind: 'placed-already' };
-    return tryToPlace(deps, { operation: found.operation, container: found.container });
+    return tryToPlace(deps, { operation: found.operation, container: found.container }, passOver);
   });

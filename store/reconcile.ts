@@ -8,8 +8,9 @@ import {
 } from '../core/domain/reconciliation.ts';
 import { type Item, toAttribute } from './item.ts';
 import { indexes, keys } from './keys.ts';
+import { checkStillSilent } from './links.ts';
 import { parseComputeProcess, parseContainer, parseHost } from './parse.ts';
-import type { ComputeProcessRecord, ContainerRecord } from './records.ts';
+import type { ComputeProcessRecord, ContainerRecord, HostLinkRecord } from './records.ts';
 import { ConditionFailed, type QueryOptions, type Table, type Write } from './table.ts';
 import {
   decideAgain,
@@ -265,11 +266,15 @@ export const listRunning = async (
   return items.slice(0, limit).map((item) => parseContainer(item).id);
 };
 
-/** Nobody knows whether it still runs: its host is silent. What is held for it stays held. */
+/**
+ * Nobody knows whether it still runs: its host is silent. What is held for it stays held.
+ *
+ * @param silent the host's link as it was when the host was found silent: once it is heard of again, nothing is changed
+ */
 export const recordUnknown = (
   { table, now }: WorkflowDependencies,
-  tenant: string,
-  containerId: string,
+  { tenant, containerId }: { readonly tenant: string; readonly containerId: string },
+  silent: HostLinkRecord | undefined,
 ): Promise<boolean> =>
   decideAgain(async () => {
     const item = await table.get(keys.container(tenant, containerId), { consistent: true });
@@ -277,6 +282,12 @@ export const recordUnknown = (
     if (before?.view.state !== 'Running' || before.view.activeOperationId !== null) return false;
     const stamp: Stamp = { at: now().toISOString(), actor: 'bulkhead' };
     const after = nextContainer(before, { view: { state: 'Unknown' } }, stamp);
-    await table.transact([replaceContainer(before, after)]);
+    const writes = silent === undefined ? [] : [checkStillSilent(silent)];
+    try {
+      await table.transact([...writes, replaceContainer(before, after)]);
+    } catch (error) {
+      if (error instanceof ConditionFailed && error.index < writes.length) return false;
+      throw error;
+    }
     return true;
   });

@@ -6,12 +6,12 @@ import type { ErrorDetails } from '../core/domain/errors.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { listCommandsOf } from './commands.ts';
 import { keys } from './keys.ts';
+import { newOperation } from './operations.ts';
 import { parseContainer, parseOperation } from './parse.ts';
 import type { CommandRecord, ComputeProcessRecord, ContainerRecord, OperationRecord } from './records.ts';
 import type { Table, Write } from './table.ts';
 import {
   addOperation,
-  deadlineFrom,
   deleteComputeProcess,
   giveRoom,
   nextContainer,
@@ -144,34 +144,6 @@ export const computeProcessOf = (
   },
 });
 
-/** A removal of the container that nobody else has asked for: it removes itself once it has ended. */
-const newRemoval = (container: ContainerRecord, id: string, now: Date): OperationRecord => ({
-  tenant: container.tenant,
-  id,
-  revision: 1,
-  epoch: container.epoch,
-  parameters: {},
-  machine: 'remove',
-  after: null,
-  placeToken: null,
-  actor: 'bulkhead',
-  view: {
-    kind: 'remove',
-    containerId: container.id,
-    imageName: null,
-    hostId: container.view.hostId,
-    state: 'Pending',
-    reason: null,
-    steps: [],
-    error: null,
-    requestedBy: 'bulkhead',
-    deadline: deadlineFrom(now),
-    createdAt: now.toISOString(),
-    updatedAt: now.toISOString(),
-    endedAt: null,
-  },
-});
-
 const takenBy = (container: ContainerRecord, operationId: string): ContainerRecord => ({
   ...container,
   epoch: container.epoch + 1,
@@ -225,13 +197,19 @@ export const letGoOf = async (
     if (waiting === undefined || isEnded(waiting.view.state))
       return [replaceContainer(before, { ...after, tombstone: null }), ...follow];
     const taken = takenBy(after, waiting.id);
-    const started = nextOperation(waiting, { after: null, epoch: taken.epoch }, at);
+    const started = nextOperation(waiting, { after: null, epoch: taken.epoch, view: { reason: null } }, at);
     return [replaceContainer(before, taken), replaceOperation(waiting, started), ...follow];
   }
   const ended = after.view.state === 'Off' && after.reservation === null && before.reservation !== null;
   if (ended && after.view.spec.autoRemove === true) {
     const taken = takenBy(after, newId());
-    const removal = newRemoval(taken, taken.view.activeOperationId ?? '', moment);
+    const removal = newOperation(taken, {
+      id: taken.view.activeOperationId ?? '',
+      kind: 'remove',
+      actor: 'bulkhead',
+      parameters: {},
+      now: moment,
+    });
     return [replaceContainer(before, taken), addOperation(removal), ...follow];
   }
   return [replaceContainer(before, after), ...follow];

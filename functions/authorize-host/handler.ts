@@ -46,7 +46,9 @@ const decoded = (decode: () => unknown): unknown => {
 
 /** Whether it is the token that is wrong; anything else is not the host's fault, and it may come again. */
 const isRefusal = (error: unknown): boolean =>
-  error instanceof UnauthorizedError || error instanceof z.core.$ZodError || error instanceof errors.JOSEError;
+  error instanceof UnauthorizedError ||
+  error instanceof z.core.$ZodError ||
+  error instanceof errors.JOSEError;
 
 /**
  * Whose the token says that it is. Not believed yet: the tenant only says under which key to look for the host, whose

@@ -1,0 +1,90 @@
+import type { Event, EventType } from '../contract/event.ts';
+
+/** What of an item's state matters for events, whatever its entity. */
+export interface Snapshot {
+  readonly revision: number;
+  readonly actor: string;
+  readonly state: string | null;
+  readonly name?: string | undefined;
+  readonly runtimeType?: string | undefined;
+  readonly hostId?: string | null | undefined;
+  readonly operationId: string | null;
+  readonly updatedAt: string | null;
+}
+
+export type ResourceKind = Event['resource']['kind'];
+
+export interface Change {
+  readonly kind: ResourceKind;
+  readonly id: string;
+  readonly before: Snapshot | undefined;
+  readonly after: Snapshot | undefined;
+}
+
+type Types = {
+  readonly created: EventType | null;
+  readonly state: EventType | null;
+  readonly updated: EventType | null;
+  readonly removed: EventType | null;
+};
+
+const TYPES: Readonly<Record<ResourceKind, Types>> = {
+  container: {
+    created: 'Container Created',
+    state: 'Container State Changed',
+    updated: 'Container Updated',
+    removed: 'Container Removed',
+  },
+  // Steps and reasons of an operation are for whoever waits for it; its removal is the end of its time.
+  operation: {
+    created: 'Operation State Changed',
+    state: 'Operation State Changed',
+    updated: null,
+    removed: null,
+  },
+  host: {
+    created: 'Host Enrolled',
+    state: 'Host State Changed',
+    updated: 'Host Updated',
+    removed: 'Host Removed',
+  },
+  image: { created: 'Image Added', state: null, updated: 'Image Added', removed: 'Image Removed' },
+};
+
+const typeOf = ({ kind, before, after }: Change): EventType | null => {
+  const types = TYPES[kind];
+  if (before === undefined) return types.created;
+  if (after === undefined) return types.removed;
+  // What changes without a new revision is the control plane's bookkeeping, e.g. room on a host.
+  if (before.revision === after.revision) return null;
+  return before.state === after.state ? types.updated : (types.state ?? types.updated);
+};
+
+/**
+ * The event of a change, if it is one for the outside: one for each mutation of a resource, so that the list of events
+ * is the record of who changed what.
+ *
+ * @param meta `id` and `time` of the event; the time is used where the item has none of its own
+ */
+export const deriveEvent = (
+  change: Change,
+  meta: { readonly id: string; readonly time: string },
+): Event | null => {
+  const type = typeOf(change);
+  const now = change.after ?? change.before;
+  if (type === null || now === undefined) return null;
+  const removed = change.after === undefined;
+  return {
+    id: meta.id,
+    time: removed ? meta.time : (now.updatedAt ?? meta.time),
+    type,
+    resource: { kind: change.kind, id: change.id, ...(now.name !== undefined && { name: now.name }) },
+    revision: now.revision + (removed ? 1 : 0),
+    previousState: change.before?.state ?? null,
+    state: removed ? null : now.state,
+    ...(now.runtimeType !== undefined && { runtimeType: now.runtimeType }),
+    ...(now.hostId !== undefined && { hostId: now.hostId }),
+    operationId: now.operationId ?? change.before?.operationId ?? null,
+    actor: now.actor,
+  };
+};

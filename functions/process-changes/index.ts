@@ -1,0 +1,15 @@
+import { createEventBridgeClient, createStepFunctionsClient } from '../shared/clients.ts';
+import { readEnvironment } from '../shared/environment.ts';
+import { createInternalDependencies } from '../shared/internal.ts';
+import { createStartWorkflow } from '../shared/start-workflow.ts';
+import { createProcessChangesHandler } from './handler.ts';
+import { createPublish } from './publish.ts';
+
+const { bus, stateMachines } = readEnvironment(['bus', 'stateMachines']);
+const dependencies = createInternalDependencies('process-changes');
+
+export const handler = createProcessChangesHandler({
+  ...dependencies,
+  publish: createPublish(createEventBridgeClient(), bus, dependencies.sleep),
+  startWorkflow: createStartWorkflow(createStepFunctionsClient(), stateMachines),
+});

@@ -1,0 +1,81 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import * as z from 'zod/mini';
+import type { Item } from '../../store/item.ts';
+
+const ImageSchema = z.record(
+  z.string(),
+  z.custom<AttributeValue>((value) => typeof value === 'object'),
+);
+
+const RecordSchema = z.object({
+  eventName: z.enum(['INSERT', 'MODIFY', 'REMOVE']),
+  dynamodb: z.object({
+    SequenceNumber: z.string(),
+    /** Seconds since 1970. */
+    ApproximateCreationDateTime: z.number(),
+    NewImage: z.optional(ImageSchema),
+    OldImage: z.optional(ImageSchema),
+  }),
+});
+
+export interface ChangeRecord {
+  readonly sequenceNumber: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly before: Item | undefined;
+  readonly after: Item | undefined;
+}
+
+/** What Lambda is answered: these records, and only these, are to be delivered again. */
+export interface BatchAnswer {
+  readonly batchItemFailures: { readonly itemIdentifier: string }[];
+}
+
+const sequenceOf = (record: unknown): string | undefined => {
+  const sequence = (record as { dynamodb?: { SequenceNumber?: unknown } } | null)?.dynamodb?.SequenceNumber;
+  return typeof sequence === 'string' ? sequence : undefined;
+};
+
+const itemOf = (record: unknown): string =>
+  JSON.stringify((record as { dynamodb?: { Keys?: unknown } } | null)?.dynamodb?.Keys ?? null);
+
+/** @throws z.core.$ZodError if it is no record of a table's stream */
+export const parseChange = (record: unknown): ChangeRecord => {
+  const { dynamodb } = RecordSchema.parse(record);
+  // Engines differ in seconds and milliseconds; anything past the year 5000 in seconds is milliseconds.
+  const created = dynamodb.ApproximateCreationDateTime;
+  return {
+    sequenceNumber: dynamodb.SequenceNumber,
+    at: created < 1e11 ? Math.round(created * 1000) : Math.round(created),
+    before: dynamodb.OldImage,
+    after: dynamodb.NewImage,
+  };
+};
+
+/**
+ * Works through the records of a stream in order. One that fails is reported, and so is every later one of the same
+ * item, so that an item's changes stay in order; the others are done and need not come again to be done. Lambda
+ * delivers again from the first that failed: what `work` does must be idempotent.
+ */
+export const eachRecord = async (
+  event: unknown,
+  work: (change: ChangeRecord) => Promise<void>,
+  onFailure: (sequenceNumber: string, error: unknown) => void,
+): Promise<BatchAnswer> => {
+  const records = (event as { Records?: readonly unknown[] }).Records ?? [];
+  const failed: string[] = [];
+  const blocked = new Set<string>();
+  for (const record of records) {
+    const sequence = sequenceOf(record) ?? '';
+    const item = itemOf(record);
+    try {
+      if (blocked.has(item)) failed.push(sequence);
+      else await work(parseChange(record));
+    } catch (error) {
+      failed.push(sequence);
+      blocked.add(item);
+      onFailure(sequence, error);
+    }
+  }
+  return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
+};

@@ -1,0 +1,117 @@
+import { TIMES } from '../core/contract/deployment.ts';
+import type { Event } from '../core/contract/event.ts';
+import { type Change, deriveEvent, type ResourceKind, type Snapshot } from '../core/domain/events.ts';
+import { fromItem, type Item, toItem } from './item.ts';
+import { keys, parsePartitionKey } from './keys.ts';
+import { entityOf, parseContainer, parseHost, parseImage, parseOperation } from './parse.ts';
+import type { EventRecord } from './records.ts';
+import type { Page, Table } from './table.ts';
+
+/**
+ * The list of events: one item each, in order, kept for {@link TIMES.eventRetentionDays}. They are derived from the
+ * table's stream, so what has happened has its event, and what has not has none. The same stream record makes the same
+ * event with the same key however often it is delivered.
+ */
+export interface StreamChange {
+  readonly sequenceNumber: string;
+  /** Milliseconds since 1970, of the table's clock. */
+  readonly at: number;
+  readonly before: Item | undefined;
+  readonly after: Item | undefined;
+}
+
+const SNAPSHOTS: Readonly<Record<ResourceKind, (item: Item) => Snapshot>> = {
+  container: (item) => {
+    const { revision, actor, view } = parseContainer(item);
+    const { state, name, runtimeType, hostId, activeOperationId: operationId, updatedAt } = view;
+    return { revision, actor, state, name, runtimeType, hostId, operationId, updatedAt };
+  },
+  operation: (item) => {
+    const { id, revision, actor, view } = parseOperation(item);
+    const { state, hostId, updatedAt } = view;
+    return { revision, actor, state, hostId, operationId: id, updatedAt };
+  },
+  host: (item) => {
+    const { id, revision, actor, view } = parseHost(item);
+    const { state, name } = view;
+    return { revision, actor, state, name, hostId: id, operationId: null, updatedAt: null };
+  },
+  image: (item) => {
+    const { revision, actor, view } = parseImage(item);
+    return { revision, actor, state: null, name: view.name, operationId: null, updatedAt: null };
+  },
+};
+
+const kindOf = (item: Item): ResourceKind | undefined => {
+  const entity = entityOf(item);
+  return entity !== undefined && Object.hasOwn(SNAPSHOTS, entity) ? (entity as ResourceKind) : undefined;
+};
+
+const MILLISECOND_DIGITS = 15;
+/** Sequence numbers of a DynamoDB stream have at most 40 digits. */
+const SEQUENCE_DIGITS = 40;
+
+/** Sort key of an event: it orders by the table's clock, then by the stream. */
+export const eventKey = (at: number, sequenceNumber: string): string =>
+  `${String(Math.trunc(at)).padStart(MILLISECOND_DIGITS, '0')}#${sequenceNumber.padStart(SEQUENCE_DIGITS, '0')}`;
+
+/** The event of a stream record. @returns undefined for one that is no news for the outside */
+export const eventOf = (record: StreamChange): EventRecord | undefined => {
+  const { before, after, at, sequenceNumber } = record;
+  const item = after ?? before;
+  const kind = item && kindOf(item);
+  if (item === undefined || kind === undefined) return undefined;
+  const { tenant, id } = parsePartitionKey(item.pk?.S ?? '');
+  const change: Change = {
+    kind,
+    id,
+    before: before && SNAPSHOTS[kind](before),
+    after: after && SNAPSHOTS[kind](after),
+  };
+  const key = eventKey(at, sequenceNumber);
+  const event = deriveEvent(change, { id: key, time: new Date(at).toISOString() });
+  return event === null ? undefined : { tenant, at: key, event };
+};
+
+const SECONDS_A_DAY = 86_400;
+
+/** Keeps an event. A repeat writes the same item again. */
+export const putEvent = async (table: Table, { tenant, at, event }: EventRecord): Promise<void> => {
+  const ttl = Math.floor(Date.parse(event.time) / 1000) + TIMES.eventRetentionDays * SECONDS_A_DAY;
+  await table.put({ Item: toItem({ ...keys.event(tenant, at), entity: 'event', event, ttl }) });
+};
+
+/** Events keep their nulls for the reader, though the table leaves them out. */
+export const parseEvent = (item: Item): Event =>
+  ({
+    previousState: null,
+    state: null,
+    operationId: null,
+    ...(fromItem(item).event as object),
+  }) as Event;
+
+/**
+ * Events of a tenant, oldest first.
+ *
+ * @param from sort key; events at or after it. '' for the beginning
+ * @param now events past their time to live are left out
+ */
+export const listEvents = async (
+  table: Table,
+  tenant: string,
+  options: {
+    readonly from: string;
+    readonly limit: number;
+    readonly after?: Item | undefined;
+    readonly now: Date;
+  },
+): Promise<Page> => {
+  const page = await table.query({
+    key: keys.event(tenant, options.from),
+    sort: options.from === '' ? 'any' : 'from',
+    limit: options.limit,
+    ...(options.after && { after: options.after }),
+  });
+  const alive = Math.floor(options.now.getTime() / 1000);
+  return { ...page, items: page.items.filter((item) => Number(item.ttl?.N ?? 0) > alive) };
+};
