@@ -13,7 +13,15 @@ const flag = z.pipe(
 );
 const json = z.pipe(
   z.union([z.string(), z.record(z.string(), z.string())]),
-  z.transform((value): unknown => (typeof value === 'string' ? JSON.parse(value) : value)),
+  z.transform((value, context): unknown => {
+    if (typeof value !== 'string') return value;
+    try {
+      return JSON.parse(value);
+    } catch {
+      context.issues.push({ code: 'custom', input: value, message: 'not JSON' });
+      return z.NEVER;
+    }
+  }),
 );
 
 /** What `cdk deploy --context key=value` can say. */

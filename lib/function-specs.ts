@@ -22,6 +22,8 @@ export type FunctionName = HttpFunction | InternalFunction;
 export type EnvironmentKey = keyof typeof ENVIRONMENT;
 export type TaskAnswer = 'SendTaskSuccess' | 'SendTaskFailure' | 'SendTaskHeartbeat';
 
+export type ConnectionMethod = 'POST' | 'DELETE';
+
 export interface FunctionSpec {
   readonly description: string;
   /** Behind the HTTP API at most 29: the API answers 503 in its own words after 30. */
@@ -37,8 +39,8 @@ export interface FunctionSpec {
   readonly starts: readonly StateMachineName[];
   /** How it may answer a task that waits for a token. */
   readonly answersTasks: readonly TaskAnswer[];
-  /** Posts to connections of the agents' WebSocket API. */
-  readonly pushesToHosts: boolean;
+  /** What it does with connections of the agents' WebSocket API: posts to them, or closes them. */
+  readonly connections: readonly ConnectionMethod[];
   /** Puts events on the bus. */
   readonly publishesEvents: boolean;
 }
@@ -52,7 +54,7 @@ const spec = (description: string, given: Partial<Omit<FunctionSpec, 'descriptio
   indexes: [],
   starts: [],
   answersTasks: [],
-  pushesToHosts: false,
+  connections: [],
   publishesEvents: false,
   ...given,
 });
@@ -93,7 +95,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   'list-processes': httpSpec('Ask a host for processes', {
     timeoutSeconds: LONG_POLL_SECONDS,
     table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
-    pushesToHosts: true,
+    connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
@@ -103,7 +105,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   hosts: httpSpec('Read, change, drain and forget hosts', {
     table: [...READ, ...WRITE, 'DeleteItem'],
     indexes: ALL_INDEXES,
-    pushesToHosts: true,
+    connections: ['POST'],
     environment: ['webSocketUrl', 'leaseSeconds'],
   }),
   'host-enrollment': httpSpec('Make enrolment tokens, enrol hosts', {
@@ -114,7 +116,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: [...READ, ...WRITE, 'DeleteItem'],
     indexes: ALL_INDEXES,
     starts: ['import-image'],
-    pushesToHosts: true,
+    connections: ['POST'],
     environment: ['stateMachines', 'webSocketUrl'],
   }),
   operations: httpSpec('Read, await and cancel operations', {
@@ -137,7 +139,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'dispatch-command': spec('Record a command and wake its host', {
     table: ['GetItem', ...WRITE],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
-    pushesToHosts: true,
+    connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
   'commit-operation': spec('End an operation that succeeded', {
@@ -145,7 +147,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   }),
   'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
     table: ['GetItem', 'Query', ...WRITE, 'DeleteItem'],
-    pushesToHosts: true,
+    connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
   'authorize-host': spec('Verify the signed token of a connecting host', {
@@ -154,13 +156,14 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   }),
   'host-connection': spec('Record that a host connected or went', {
     table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
-    environment: ['heartbeatSeconds', 'leaseSeconds'],
+    connections: ['DELETE'],
+    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
   }),
   'host-message': spec('Take what a host says: heartbeats, results, states', {
     table: [...READ, ...WRITE, 'DeleteItem'],
     indexes: ALL_INDEXES,
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
-    pushesToHosts: true,
+    connections: ['POST', 'DELETE'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
   }),
   'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
@@ -179,7 +182,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     table: [...READ, ...WRITE],
     indexes: ALL_INDEXES,
     answersTasks: ['SendTaskSuccess', 'SendTaskHeartbeat'],
-    pushesToHosts: true,
+    connections: ['POST'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
   }),
 };

@@ -90,14 +90,14 @@ const workflowAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   {
     id: 'OperationsFailed',
     summary: 'Operations end Failed',
-    metric: metrics.own('operationFailed', Stats.SUM),
+    metric: sumOf('Failed', metrics.byKind('operationFailed', Stats.SUM)),
     threshold: 10,
     periods: 3,
   },
   {
     id: 'OperationsSlow',
     summary: 'Operations take long: p99 in seconds',
-    metric: metrics.own('operationSeconds', Stats.percentile(99)),
+    metric: greatestOf('p99', metrics.byKind('operationSeconds', Stats.percentile(99))),
     threshold: 300,
     periods: 3,
   },

@@ -69,7 +69,9 @@ const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): Pol
       resources: ['*'],
     }),
     ...tableStatements(spec, props.table),
-    ...(spec.pushesToHosts ? [allow('execute-api:ManageConnections', props.hostLink.connectionsArn)] : []),
+    ...spec.connections.map((method) =>
+      allow('execute-api:ManageConnections', props.hostLink.connectionsArn(method)),
+    ),
     ...(spec.publishesEvents ? [allow('events:PutEvents', props.bus.eventBusArn)] : []),
     ...(props.additionalStatements ?? []),
   ];
@@ -146,11 +148,11 @@ export class ControlPlaneFunction extends Construct {
       'X-Ray’s write actions, and ListStreams, have no resource type: IAM takes only * for them.',
       'AwsSolutions-IAM5[Resource::*]',
     );
-    if (!this.spec.pushesToHosts) return;
+    if (this.spec.connections.length === 0) return;
     acknowledge(
       this.#role,
-      'A connection’s id is known only once a host has connected; the grant is to post to connections of this stage.',
-      props.hostLink.connectionsFinding,
+      'A connection’s id is known only once a host has connected; the grant is on those of this stage.',
+      ...this.spec.connections.map((method) => props.hostLink.connectionsFinding(method)),
     );
   }
 }

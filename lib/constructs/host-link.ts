@@ -5,6 +5,7 @@ import { ManagedPolicy, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { CfnPermission, type IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import type { ConnectionMethod } from '../function-specs.ts';
 import { acknowledge } from './acknowledge.ts';
 
 const STAGE_NAME = 'v1';
@@ -47,10 +48,6 @@ export class HostLink extends Construct {
   readonly stage: CfnStage;
   /** `wss://…/v1`. */
   readonly url: string;
-  /** What `execute-api:ManageConnections` is granted on in order to post to any connection of the stage. */
-  readonly connectionsArn: string;
-  /** The finding of cdk-nag on such a grant: it names the API by its logical id. */
-  readonly connectionsFinding: string;
 
   constructor(scope: Construct, id: string, props: HostLinkProps) {
     super(scope, id);
@@ -81,9 +78,17 @@ export class HostLink extends Construct {
     });
     if (props.manageApiGatewayLogRole) this.#makeLogRole();
     this.url = Fn.join('', [this.api.attrApiEndpoint, '/', STAGE_NAME]);
-    this.connectionsArn = this.#executeApiArn(`${STAGE_NAME}/POST/@connections/*`);
-    const apiId = `<${Stack.of(this).getLogicalId(this.api)}>`;
-    this.connectionsFinding = `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:${apiId}/${STAGE_NAME}/POST/@connections/*]`;
+  }
+
+  /** What `execute-api:ManageConnections` is granted on in order to post to, or close, any connection of the stage. */
+  connectionsArn(method: ConnectionMethod): string {
+    return this.#executeApiArn(`${STAGE_NAME}/${method}/@connections/*`);
+  }
+
+  /** The finding of cdk-nag on such a grant: it names the API by its logical id. */
+  connectionsFinding(method: ConnectionMethod): string {
+    const api = `arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:<${Stack.of(this).getLogicalId(this.api)}>`;
+    return `AwsSolutions-IAM5[Resource::${api}/${STAGE_NAME}/${method}/@connections/*]`;
   }
 
   /** Makes the routes. Call once. */

@@ -2,6 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import { METRIC_NAMESPACE, METRICS, TABLE } from '../../core/contract/deployment.ts';
 import { ROUTES } from '../../core/contract/http/routes.ts';
+import { OPERATION_KINDS } from '../../core/contract/operation.ts';
 import type { FunctionName } from '../function-specs.ts';
 import type { BulkheadControlPlane } from './control-plane.ts';
 
@@ -165,14 +166,21 @@ export class ControlPlaneMetrics {
     );
   }
 
-  /** The functions' own metrics, which they write without dimensions. */
-  own(name: keyof typeof METRICS, statistic: string): Metric {
+  /** One of the functions' own metrics. */
+  own(name: keyof typeof METRICS, statistic: string, dimensionsMap: Record<string, string> = {}): Metric {
     return new Metric({
       namespace: METRIC_NAMESPACE,
       metricName: METRICS[name],
+      dimensionsMap,
       statistic,
       period: PERIOD,
+      label: Object.values(dimensionsMap)[0],
     });
+  }
+
+  /** One of the functions' own metrics about operations, for each kind of operation. */
+  byKind(name: 'operationFailed' | 'operationSeconds', statistic: string): Metric[] {
+    return OPERATION_KINDS.map((kind) => this.own(name, statistic, { Kind: kind }));
   }
 
   #api(ApiId: string, Stage: string, metricName: string, statistic: string): Metric {

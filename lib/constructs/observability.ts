@@ -71,11 +71,8 @@ export class Observability extends Construct {
         graph('API: latency, p99 (ms)', metrics.routeLatencies()),
       ],
       [
-        graph('Operations failed', [metrics.own('operationFailed', Stats.SUM)]),
-        graph('Operations: seconds', [
-          metrics.own('operationSeconds', Stats.percentile(50)),
-          metrics.own('operationSeconds', Stats.percentile(99)),
-        ]),
+        graph('Operations failed', metrics.byKind('operationFailed', Stats.SUM)),
+        graph('Operations: seconds, p99', metrics.byKind('operationSeconds', Stats.percentile(99))),
         graph('Waiting for room', [metrics.own('placementWaiting', Stats.SUM)]),
       ],
       [

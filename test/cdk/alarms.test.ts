@@ -1,0 +1,47 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { METRIC_NAMESPACE, METRICS } from '../../core/contract/deployment.ts';
+import { FUNCTION_GROUPS } from '../../lib/constructs/metrics.ts';
+import { runbookEntry } from '../../lib/constructs/observability.ts';
+import { FUNCTION_NAMES } from '../../lib/function-specs.ts';
+import { resourcesOf, templateOf } from './helpers/synthesized.ts';
+
+const RUNBOOK = new URL('../../docs/runbook/', import.meta.url);
+const alarms = resourcesOf(templateOf(), 'AWS::CloudWatch::Alarm').map((alarm) => {
+  const name = String(alarm.Properties.AlarmName);
+  return { ...alarm, name, id: name.slice(name.lastIndexOf('-') + 1) };
+});
+const text = JSON.stringify(alarms);
+
+test('there are alarms, and not too many to look at', () => {
+  expect(alarms.length).toBeGreaterThan(20);
+  expect(alarms.length).toBeLessThanOrEqual(40);
+});
+
+test('each function’s errors are watched', () => {
+  expect(Object.values(FUNCTION_GROUPS).flat().sort()).toEqual([...FUNCTION_NAMES].sort());
+});
+
+test.each(Object.values(METRICS))('the functions’ own metric %s is watched', (metric) => {
+  expect(text).toContain(`"MetricName":"${metric}","Namespace":"${METRIC_NAMESPACE}"`);
+});
+
+describe.each(alarms.map(({ id, ...alarm }) => [id, alarm] as const))('%s', (id, alarm) => {
+  test('has an entry in the runbook, with what to do', () => {
+    const entry = readFileSync(new URL(`${runbookEntry(id)}.md`, RUNBOOK), 'utf8');
+    const headings = entry.split('\n').filter((line) => line.startsWith('#'));
+    expect(headings).toEqual([`# ${id}`, '## Description', '## Investigation', '## Resolution']);
+    expect(alarm.Properties.AlarmDescription).toContain(`docs/runbook/${runbookEntry(id)}.md`);
+  });
+
+  test('says what no data means, and looks at no more metrics than CloudWatch takes', () => {
+    expect(alarm.Properties.TreatMissingData).toBeDefined();
+    const queries = (alarm.Properties.Metrics ?? []) as { MetricStat?: unknown }[];
+    expect(queries.filter((query) => query.MetricStat).length).toBeLessThanOrEqual(10);
+  });
+});
+
+test('the runbook has no entry without an alarm', () => {
+  const entries = readdirSync(RUNBOOK).filter((file) => file !== 'README.md');
+  expect(entries.sort()).toEqual(alarms.map(({ id }) => `${runbookEntry(id)}.md`).sort());
+});

@@ -1,0 +1,41 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { Validations } from 'aws-cdk-lib';
+import { AwsSolutionsChecks } from 'cdk-nag';
+import { createApp } from '../../lib/app.ts';
+import { OIDC_CONTEXT } from './helpers/synthesized.ts';
+import { trivialFunctions } from './helpers/trivial-functions.ts';
+
+/** With CloudFormation's own schemas, as `bin/app.ts` does it. */
+const check = (
+  context: Readonly<Record<string, unknown>>,
+  spoil?: (app: ReturnType<typeof createApp>) => void,
+) => {
+  const functions = trivialFunctions();
+  const outdir = mkdtempSync(join(tmpdir(), 'bulkhead-checked-'));
+  try {
+    const made = createApp({ outdir, context, prebundledFunctions: functions });
+    spoil?.(made);
+    Validations.of(made.app).addPlugins(new AwsSolutionsChecks(made.app));
+    return made.app.synth();
+  } finally {
+    rmSync(functions, { recursive: true });
+    rmSync(outdir, { recursive: true, force: true });
+  }
+};
+
+test.each([
+  ['an issuer that is brought along', OIDC_CONTEXT],
+  ['a user pool of its own', {}],
+])('with %s, no finding is left unacknowledged', (_name, context) => {
+  expect(() => check(context)).not.toThrow();
+});
+
+test('a finding does stop the synthesis', () => {
+  const removeLogs = ({ stack }: ReturnType<typeof createApp>) => {
+    stack.controlPlane.hostLink.stage.accessLogSettings = undefined;
+  };
+  expect(() => check(OIDC_CONTEXT, removeLogs)).toThrow('AwsSolutions-APIG1');
+});

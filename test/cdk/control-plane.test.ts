@@ -1,0 +1,96 @@
+import { rmSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
+import { App, Stack } from 'aws-cdk-lib';
+import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Topic } from 'aws-cdk-lib/aws-sns';
+import { BulkheadControlPlane, type BulkheadControlPlaneProps } from '../../lib/constructs/control-plane.ts';
+import { SynthesisError } from '../../lib/errors.ts';
+import { templateOf } from './helpers/synthesized.ts';
+import { trivialFunctions } from './helpers/trivial-functions.ts';
+
+const inAnotherApp = (props: (stack: Stack) => Partial<BulkheadControlPlaneProps>): Template => {
+  const stack = new Stack(new App({ builtinCloudFormationValidation: false }), 'Theirs');
+  const prebundledFunctions = trivialFunctions();
+  try {
+    new BulkheadControlPlane(stack, 'Containers', { version: '9.9.9', prebundledFunctions, ...props(stack) });
+    return Template.fromStack(stack);
+  } finally {
+    rmSync(prebundledFunctions, { recursive: true });
+  }
+};
+
+describe('in somebody else’s app', () => {
+  const template = inAnotherApp((stack) => ({
+    oidc: { issuer: 'https://login.example.org', audience: ['one', 'two'] },
+    tenantClaim: 'org',
+    scopeClaim: 'permissions',
+    eventBusName: 'containers',
+    alarmTopic: new Topic(stack, 'Pager'),
+  }));
+
+  test('it takes their tokens', () => {
+    template.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
+      JwtConfiguration: { Issuer: 'https://login.example.org', Audience: ['one', 'two'] },
+    });
+    template.hasResourceProperties('AWS::Lambda::Function', {
+      Environment: {
+        Variables: { TENANT_CLAIM: 'org', SCOPE_CLAIM: 'permissions', BULKHEAD_VERSION: '9.9.9' },
+      },
+    });
+  });
+
+  test('its alarms page them', () => {
+    const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
+    expect(alarms.length).toBeGreaterThan(20);
+    for (const alarm of alarms) expect(alarm.Properties.AlarmActions).toHaveLength(1);
+  });
+
+  test('its bus has their name', () => {
+    template.hasResourceProperties('AWS::Events::EventBus', { Name: 'containers' });
+  });
+});
+
+describe('without an issuer', () => {
+  const template = inAnotherApp(() => ({}));
+
+  test('it makes one whose clients are machines', () => {
+    template.hasResourceProperties('AWS::Cognito::UserPoolClient', {
+      AllowedOAuthFlows: ['client_credentials'],
+      GenerateSecret: true,
+    });
+    template.hasResourceProperties('AWS::Cognito::UserPool', {
+      AdminCreateUserConfig: { AllowAdminCreateUserOnly: true },
+      LambdaConfig: { PreTokenGenerationConfig: { LambdaVersion: 'V3_0' } },
+    });
+  });
+
+  test('the client’s id stands for the audience', () => {
+    const [client] = Object.keys(template.findResources('AWS::Cognito::UserPoolClient'));
+    template.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
+      JwtConfiguration: { Audience: [{ Ref: client }], Issuer: Match.anyValue() },
+    });
+  });
+});
+
+describe('what is wrong is said', () => {
+  test('no functions', () => {
+    expect(() => inAnotherApp(() => ({ prebundledFunctions: undefined }))).toThrow(SynthesisError);
+  });
+
+  test('functions that are not there are named', () => {
+    expect(() => inAnotherApp(() => ({ prebundledFunctions: '/nowhere' }))).toThrow(
+      /create-container.*sweep/,
+    );
+  });
+
+  test.each([
+    [{ oidcIssuer: 'https://issuer.example.com' }, /oidcAudience/],
+    [{ heartbeatSeconds: 'soon' }, /heartbeatSeconds/],
+    [{ cognitoTenants: '{"a": 1}' }, /cognitoTenants/],
+    [{ cognitoTenants: 'not JSON' }, /cognitoTenants/],
+    [{ deletionProtection: 'perhaps' }, /deletionProtection/],
+  ])('context %j', (context, message) => {
+    expect(() => templateOf(context)).toThrow(SynthesisError);
+    expect(() => templateOf(context)).toThrow(message);
+  });
+});

@@ -1,0 +1,172 @@
+import { describe, expect, test } from '@jest/globals';
+import validateDefinition from 'asl-validator';
+import jsonata from 'jsonata';
+import { STATE_MACHINES, STEPS, TIMES, WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
+import { MACHINE_SPECS } from '../../lib/state-machines/index.ts';
+import { buildDefinition, type Definition, type State } from '../../lib/state-machines/machine.ts';
+
+const arn = (name: string) => `arn:aws:lambda:eu-west-1:123456789012:function:${name}`;
+const FUNCTIONS = {
+  place: arn('place-container'),
+  dispatch: arn('dispatch-command'),
+  commit: arn('commit-operation'),
+  settle: arn('settle-operation'),
+};
+const definitions: readonly (readonly [string, Definition])[] = MACHINE_SPECS.map((spec) => [
+  spec.name,
+  buildDefinition(spec, FUNCTIONS, 'aws'),
+]);
+const definitionOf = (name: string): Definition => {
+  const found = definitions.find(([one]) => one === name);
+  if (found === undefined) throw new RangeError(name);
+  return found[1];
+};
+
+const successPath = ({ StartAt, States }: Definition): string[] => {
+  const path: string[] = [];
+  for (let name: string | undefined = StartAt; name !== undefined; name = States[name]?.Next) path.push(name);
+  return path;
+};
+const list = (state: State, field: 'Retry' | 'Catch') =>
+  (state[field] ?? []) as readonly {
+    readonly ErrorEquals: readonly string[];
+    readonly MaxAttempts?: number;
+    readonly Next?: string;
+    readonly Output?: { readonly undone?: boolean; readonly failure?: { readonly cause: string } };
+  }[];
+const tasksOf = (definition: Definition) =>
+  Object.entries(definition.States).filter(([, state]) => state.Type === 'Task');
+const waitsForToken = (state: State) => String(state.Resource).endsWith('.waitForTaskToken');
+
+/** Evaluates `{% … %}` as Step Functions does, with `$states` bound. */
+const evaluate = async (text: unknown, states: object): Promise<unknown> =>
+  jsonata(String(text).replace(/^\{%|%\}$/g, '')).evaluate(undefined, { states });
+const startedSecondsAgo = (seconds: number) => ({
+  context: { Execution: { StartTime: new Date(Date.now() - seconds * 1000).toISOString() } },
+});
+
+test('there is a definition of each machine', () => {
+  expect(definitions.map(([name]) => name)).toEqual([...STATE_MACHINES]);
+});
+
+describe.each(definitions)('%s', (_name, definition) => {
+  test('is valid', () => {
+    const { isValid, errors } = validateDefinition(definition);
+    expect(errors).toEqual([]);
+    expect(isValid).toBe(true);
+  });
+
+  test('goes from its first step to Commit, through no more than five states', () => {
+    const path = successPath(definition);
+    expect(path.at(-1)).toBe(STEPS.commit);
+    expect(path.length).toBeLessThanOrEqual(5);
+  });
+
+  test('every task has a time limit, retries, and a heartbeat where it waits for a token', () => {
+    for (const [name, state] of tasksOf(definition)) {
+      expect([name, state.TimeoutSeconds]).not.toEqual([name, undefined]);
+      expect([name, list(state, 'Retry').length > 0]).toEqual([name, true]);
+      expect([name, state.HeartbeatSeconds !== undefined]).toEqual([name, waitsForToken(state)]);
+    }
+  });
+
+  test('every task but Settle leads to Settle, whatever its error', () => {
+    for (const [name, state] of tasksOf(definition)) {
+      if (name === STEPS.settle) continue;
+      const [first] = list(state, 'Catch');
+      expect(first?.ErrorEquals).toEqual(['States.ALL']);
+      expect([STEPS.undo, STEPS.settle]).toContain(first?.Next);
+    }
+    expect(definition.States[STEPS.settle]?.Next).toBe('Failed');
+  });
+
+  test('what is ours to fail is never tried again', () => {
+    for (const [name, state] of tasksOf(definition)) {
+      if (name === STEPS.settle) continue;
+      const first = list(state, 'Retry').find((retrier) =>
+        retrier.ErrorEquals.some(
+          (error) => error === WORKFLOW_ERRORS.stepFailed || error.startsWith('States.Task'),
+        ),
+      );
+      expect([name, first?.ErrorEquals, first?.MaxAttempts]).toEqual([
+        name,
+        Object.values(WORKFLOW_ERRORS),
+        0,
+      ]);
+    }
+  });
+
+  test('the execution outlives the deadline and the way back', () => {
+    expect(definition.TimeoutSeconds).toBeGreaterThan(TIMES.operationDeadlineSeconds + TIMES.undoSeconds);
+  });
+
+  test('a task that waits is cut off at the deadline, and its heartbeat is shorter than that', async () => {
+    for (const [name, state] of tasksOf(definition)) {
+      if (!waitsForToken(state) || name === STEPS.undo) continue;
+      for (const [ago, left] of [
+        [0, TIMES.operationDeadlineSeconds],
+        [800, 100],
+        [899, 2],
+        [5000, 2],
+      ] as const) {
+        const timeout = Number(await evaluate(state.TimeoutSeconds, startedSecondsAgo(ago)));
+        const heartbeat = Number(await evaluate(state.HeartbeatSeconds, startedSecondsAgo(ago)));
+        expect(Number.isInteger(timeout)).toBe(true);
+        expect(Math.abs(timeout - left)).toBeLessThanOrEqual(1);
+        expect(heartbeat).toBeLessThan(timeout);
+        expect(heartbeat).toBeGreaterThan(0);
+      }
+    }
+  });
+});
+
+describe('steps', () => {
+  test.each([
+    ['prepare', [STEPS.place, STEPS.prepare, STEPS.commit]],
+    ['provision-process', [STEPS.place, STEPS.start, STEPS.commit]],
+    ['provision-utility-vm', [STEPS.place, STEPS.provisionUtilityVm, STEPS.start, STEPS.commit]],
+    ['stop', [STEPS.stop, STEPS.commit]],
+    ['restart', [STEPS.restart, STEPS.commit]],
+    ['remove', [STEPS.remove, STEPS.commit]],
+    ['import-image', [STEPS.importImage, STEPS.commit]],
+  ])('%s', (name, steps) => {
+    expect(successPath(definitionOf(name))).toEqual(steps);
+  });
+});
+
+describe('the way back', () => {
+  const provision = definitionOf('provision-utility-vm');
+
+  test.each([STEPS.provisionUtilityVm, STEPS.start, STEPS.commit])('%s is undone', (step) => {
+    expect(list(provision.States[step] as State, 'Catch')[0]?.Next).toBe(STEPS.undo);
+  });
+
+  test('a placement that fails leaves nothing to undo', () => {
+    const [first] = list(provision.States[STEPS.place] as State, 'Catch');
+    expect([first?.Next, first?.Output?.undone]).toEqual([STEPS.settle, true]);
+  });
+
+  test('an Undo that fails is settled as not undone', () => {
+    const [first] = list(provision.States[STEPS.undo] as State, 'Catch');
+    expect([first?.Next, first?.Output?.undone]).toEqual([STEPS.settle, false]);
+  });
+
+  test.each(['stop', 'restart', 'remove', 'import-image'])('%s has no Undo', (name) => {
+    expect(Object.keys(definitionOf(name).States)).not.toContain(STEPS.undo);
+  });
+
+  test('a failure without a cause has an empty one', async () => {
+    const [first] = list(provision.States[STEPS.start] as State, 'Catch');
+    const cause = first?.Output?.failure?.cause;
+    expect(await evaluate(cause, { errorOutput: { Error: 'States.Timeout' } })).toBe('');
+    expect(await evaluate(cause, { errorOutput: { Error: 'E', Cause: 'why' } })).toBe('why');
+  });
+
+  test('waiting for room is ended by the deadline, not by running out of attempts', () => {
+    const waits = list(provision.States[STEPS.place] as State, 'Retry').find((retrier) =>
+      retrier.ErrorEquals.includes('States.HeartbeatTimeout'),
+    );
+    const attempts = (waits?.MaxAttempts ?? 0) + 1;
+    expect(attempts * TIMES.placementRetrySeconds).toBeGreaterThan(TIMES.operationDeadlineSeconds);
+  });
+});

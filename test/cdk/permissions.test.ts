@@ -1,0 +1,118 @@
+import { describe, expect, test } from '@jest/globals';
+import { FUNCTION_NAMES, FUNCTION_SPECS } from '../../lib/function-specs.ts';
+import { pathOf, resourcesOf, templateOf } from './helpers/synthesized.ts';
+
+interface Statement {
+  readonly Effect: string;
+  readonly Action: string | readonly string[];
+  readonly Resource?: unknown;
+}
+
+const listOf = <T>(value: T | readonly T[] | undefined): readonly T[] =>
+  value === undefined ? [] : Array.isArray(value) ? value : [value as T];
+
+const template = templateOf({});
+
+/** Every statement that allows a role of ours something, with the path of the construct that it stands in. */
+const statements = ['AWS::IAM::Role', 'AWS::IAM::Policy'].flatMap((type) =>
+  resourcesOf(template, type).flatMap((resource) => {
+    const { Policies, PolicyDocument } = resource.Properties as {
+      Policies?: { PolicyDocument: { Statement: Statement[] } }[];
+      PolicyDocument?: { Statement: Statement[] };
+    };
+    const documents = [...listOf(Policies).map((one) => one.PolicyDocument), ...listOf(PolicyDocument)];
+    return documents
+      .flatMap((document) => document.Statement)
+      .map((statement) => ({ path: pathOf(resource), ...statement }));
+  }),
+);
+
+const actionsOf = (functionName: string): string[] =>
+  statements
+    .filter(({ path }) => path.includes(`/Functions/${functionName}/`))
+    .flatMap(({ Action }) => listOf(Action))
+    .sort();
+
+/** Actions that IAM can't restrict to a resource: the service has no resource type for them. */
+const WITHOUT_RESOURCE_TYPE = new Set([
+  'dynamodb:ListStreams',
+  'xray:PutTraceSegments',
+  'xray:PutTelemetryRecords',
+  'xray:GetSamplingRules',
+  'xray:GetSamplingTargets',
+  'logs:CreateLogDelivery',
+  'logs:GetLogDelivery',
+  'logs:UpdateLogDelivery',
+  'logs:DeleteLogDelivery',
+  'logs:ListLogDeliveries',
+  'logs:PutResourcePolicy',
+  'logs:DescribeResourcePolicies',
+  'logs:DescribeLogGroups',
+]);
+
+test('there is something to look at', () => {
+  expect(statements.length).toBeGreaterThan(FUNCTION_NAMES.length);
+});
+
+test('no action is a wildcard', () => {
+  expect(statements.filter(({ Action }) => listOf(Action).some((one) => one.includes('*')))).toEqual([]);
+});
+
+test('a wildcard for a resource is for actions only that can’t be restricted', () => {
+  const tooWide = statements
+    .filter(({ Resource }) => listOf(Resource).includes('*'))
+    .flatMap(({ Action }) => listOf(Action))
+    .filter((action) => !WITHOUT_RESOURCE_TYPE.has(action));
+  expect(tooWide).toEqual([]);
+});
+
+test('the only other wildcard is for the id of a connection', () => {
+  const wild = statements
+    .flatMap(({ Resource }) => listOf(Resource))
+    .map((resource) => JSON.stringify(resource))
+    .filter((resource) => resource.includes('*') && resource !== '"*"');
+  expect(wild.filter((resource) => !/\/v1\/(POST|DELETE)\/@connections\/\*"\]\]\}$/.test(resource))).toEqual(
+    [],
+  );
+});
+
+test('nobody may scan, or delete the table', () => {
+  const actions = statements.flatMap(({ Action }) => listOf(Action));
+  expect(actions.filter((action) => /^dynamodb:(Scan|PartiQL|DeleteTable|Export)/.test(action))).toEqual([]);
+});
+
+test('roles have managed policies only where API Gateway itself is the user', () => {
+  const managed = resourcesOf(template, 'AWS::IAM::Role').filter((role) => role.Properties.ManagedPolicyArns);
+  expect(managed.map(pathOf)).toEqual(['Bulkhead/ControlPlane/HostLink/ApiGatewayLogRole/Resource']);
+});
+
+describe.each(FUNCTION_NAMES)('%s', (name) => {
+  const spec = FUNCTION_SPECS[name];
+
+  test('is granted on the table what its spec says, and nothing else', () => {
+    const granted = actionsOf(name).filter((action) =>
+      /^dynamodb:(?!.*Stream|GetRecords|GetShard)/.test(action),
+    );
+    const expected = [...spec.table, ...(spec.indexes.length > 0 ? ['Query'] : [])];
+    expect(granted).toEqual(expected.map((action) => `dynamodb:${action}`).sort());
+  });
+
+  test('is granted on hosts, machines and the bus what its spec says, and nothing else', () => {
+    const granted = actionsOf(name).filter((action) => /^(execute-api|states|events):/.test(action));
+    const expected = [
+      ...spec.connections.map(() => 'execute-api:ManageConnections'),
+      ...(spec.publishesEvents ? ['events:PutEvents'] : []),
+      ...(spec.starts.length > 0 ? ['states:StartExecution'] : []),
+      ...spec.answersTasks.map((answer) => `states:${answer}`),
+    ];
+    expect(granted).toEqual(expected.sort());
+  });
+
+  test('queries the indexes that its spec names, each by name', () => {
+    const indexes = statements
+      .filter(({ path }) => path.includes(`/Functions/${name}/`))
+      .flatMap(({ Resource }) => listOf(Resource))
+      .flatMap((resource) => /\/index\/(\w+)/.exec(JSON.stringify(resource))?.[1] ?? []);
+    expect(indexes.sort()).toEqual([...spec.indexes].sort());
+  });
+});
