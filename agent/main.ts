@@ -24,7 +24,7 @@ import { createLog, type Log } from './log.ts';
 import { type AgentOptions, parseOptions } from './options.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import { simulatedMachine } from './runtimes/simulated/kinds.ts';
-import { createSimulatedRuntime } from './runtimes/simulated/simulated-runtime.ts';
+import { SimulatedRuntime } from './runtimes/simulated/simulated-runtime.ts';
 import { World } from './runtimes/simulated/world.ts';
 import { openSqliteState } from './state/sqlite-state.ts';
 import { AGENT_VERSION } from './version.ts';
@@ -50,7 +50,7 @@ const openRuntime = (options: AgentOptions): Runtime => {
   const world = new World(join(options.stateDir, 'simulated-world.sqlite'), machine.images);
   for (const { step, action, times } of options.simulateFault) world.addFault(step, action, times);
   const [min, max] = options.simulateDelayMs;
-  return createSimulatedRuntime({
+  return new SimulatedRuntime({
     machine,
     world,
     clock: systemClock,

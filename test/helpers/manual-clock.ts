@@ -1,39 +1,42 @@
-import type { Clock } from '../../local/engine.ts';
+import type { Cancel, Clock } from '../../agent/clock.ts';
 
-interface Timer {
-  readonly at: number;
-  readonly callback: () => void;
-}
-
-/** A clock that moves when it is told to. */
+/** A clock that stands still until it is told to go on; what is due is called in order of its time. */
 export class ManualClock implements Clock {
-  #now: number;
-  readonly #timers = new Set<Timer>();
+  #nowMs = 0;
+  #timers: { at: number; callback: () => void }[] = [];
 
-  constructor(now = Date.UTC(2026, 10, 23, 9, 5, 7)) {
-    this.#now = now;
+  now(): Date {
+    return new Date(Date.UTC(2026, 0, 1) + this.#nowMs);
   }
 
-  now(): number {
-    return this.#now;
+  monotonicMs(): number {
+    return this.#nowMs;
   }
 
-  after(delayMs: number, callback: () => void): () => void {
-    const timer = { at: this.#now + delayMs, callback };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
+  after(ms: number, callback: () => void): Cancel {
+    const timer = { at: this.#nowMs + ms, callback };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((one) => one !== timer);
+    };
   }
 
-  /** Runs what falls due on the way, in order of time. */
-  advance(ms: number): void {
-    const end = this.#now + ms;
+  /** Lets `ms` milliseconds pass, and lets what follows from each timer happen before the next. */
+  async pass(ms: number): Promise<void> {
+    const until = this.#nowMs + ms;
     for (;;) {
-      const due = [...this.#timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#timers.delete(due);
-      this.#now = Math.max(this.#now, due.at);
-      due.callback();
+      await settled();
+      const [next] = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
+      if (next === undefined) break;
+      this.#timers = this.#timers.filter((one) => one !== next);
+      this.#nowMs = Math.max(this.#nowMs, next.at);
+      next.callback();
     }
-    this.#now = end;
+    this.#nowMs = until;
   }
 }
+
+/** After everything that is ready to happen has happened. */
+export const settled = async (): Promise<void> => {
+  for (let round = 0; round < 5; round += 1) await new Promise((resolve) => setImmediate(resolve));
+};

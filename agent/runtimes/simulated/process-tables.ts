@@ -57,11 +57,7 @@ const FIRST_WORKER_PID = 1_000_000;
 const FIRST_LINUX_HOST_PID = 20_000;
 
 /** Numbers that look measured, and are the same at every call. */
-const process = (
-  [pid, name, userName = SYSTEM]: Row,
-  startedAt: string | null,
-  commandLine = name,
-): Process => ({
+const row = ([pid, name, userName = SYSTEM]: Row, startedAt: string | null, commandLine = name): Process => ({
   pid,
   name,
   userName,
@@ -90,18 +86,15 @@ export const containerProcesses = (
   const name = mainName(family, command);
   const line = command.join(' ');
   if (family === 'linux') {
-    const main = process([1, name, user ?? 'root'], startedAt, line);
+    const main = row([1, name, user ?? 'root'], startedAt, line);
     return [isolated ? main : { ...main, hostPid: FIRST_LINUX_HOST_PID + one.slot * SLOT_PIDS }];
   }
   const shift = isolated ? 0 : one.slot * SLOT_PIDS;
   const rows = (isolated ? WINDOWS_VM : WINDOWS_DEFAULT).map(
-    ([pid, system, owner]): Process => process([pid + shift, system, owner], startedAt),
+    ([pid, system, owner]): Process => row([pid + shift, system, owner], startedAt),
   );
   const main = (isolated ? WINDOWS_VM_MAIN : WINDOWS_DEFAULT_MAIN) + shift;
-  const all = [
-    ...rows,
-    process([main, name, user ?? 'User Manager\\ContainerAdministrator'], startedAt, line),
-  ];
+  const all = [...rows, row([main, name, user ?? 'User Manager\\ContainerAdministrator'], startedAt, line)];
   return isolated ? all : all.map((each) => ({ ...each, hostPid: each.pid }));
 };
 
@@ -121,7 +114,7 @@ export const hostProcesses = (
   containers: readonly SimulatedContainer[],
   commandOf: (one: SimulatedContainer) => readonly string[],
 ): Process[] => {
-  const own = (family === 'windows' ? WINDOWS_HOST : LINUX_HOST).map((row) => process(row, null));
+  const own = (family === 'windows' ? WINDOWS_HOST : LINUX_HOST).map((each) => row(each, null));
   const shared = containers
     .filter((one) => isRunning(one) && one.container.runtimeType === 'Default')
     .flatMap((one) => containerProcesses(family, one, commandOf(one)))
@@ -129,8 +122,8 @@ export const hostProcesses = (
   const workers = containers.flatMap((one) => {
     const worker = workerProcess(family, one);
     if (worker === null) return [];
-    const row = process([worker.pid, worker.name, worker.userName], null);
-    return family === 'windows' ? [row, process([worker.pid + 4, 'vmmem', worker.userName], null)] : [row];
+    const vmwp = row([worker.pid, worker.name, worker.userName], null);
+    return family === 'windows' ? [vmwp, row([worker.pid + 4, 'vmmem', worker.userName], null)] : [vmwp];
   });
   return [...own, ...shared, ...workers].sort((a, b) => a.pid - b.pid);
 };

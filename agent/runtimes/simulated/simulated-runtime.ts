@@ -1,287 +1,282 @@
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
-import type { HostFacts } from '../../../core/contract/host.ts';
+import type { ImageFacts } from '../../../core/contract/image.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import { RuntimeError } from '../../errors.ts';
-import type { Runtime, RuntimeContainer } from '../runtime.ts';
+import type { ImportImage, Runtime, RuntimeContainer } from '../runtime.ts';
 import { behaviourOf } from './commands.ts';
 import { type SimulatedMachine, simulatedDigest } from './kinds.ts';
+import { FORCED_EXIT_CODE, MainProcesses } from './main-processes.ts';
 import { containerProcesses, hostProcesses, workerProcess } from './process-tables.ts';
-import type { Run, SimulatedContainer, World } from './world.ts';
+import { createTakeStep, type TakeStepDeps } from './take-step.ts';
+import type { SimulatedContainer, World } from './world.ts';
 
-/** How long a step takes, in milliseconds: evenly spread between the two. */
-export interface Delays {
-  readonly min: number;
-  readonly max: number;
-}
-export const DEFAULT_DELAYS: Delays = { min: 5, max: 20 };
-
-export interface SimulatedRuntimeDeps {
+export interface SimulatedRuntimeDeps extends TakeStepDeps {
   readonly machine: SimulatedMachine;
   readonly world: World;
   readonly clock: Clock;
-  /** In [0, 1). */
-  readonly random: () => number;
-  readonly delays: Delays;
   readonly newId: () => string;
-  /** Ends this process at once, as a power cut would: for the faults that say so. */
-  readonly die: () => never;
 }
 
-/** Exit code of a process that was forced to end: 128 + SIGKILL. One that ends when asked ends with 0. */
-const FORCED_EXIT_CODE = 137;
-
 /** A machine that exists in a file, and behaves as the documentation shows. For tests and for trying Bulkhead out. */
-export const createSimulatedRuntime = (deps: SimulatedRuntimeDeps): Runtime => {
-  const { machine, world, clock } = deps;
-  const family = machine.facts.os.family;
-  const listeners: ((containerId: string) => void)[] = [];
-  const timers = new Map<string, () => void>();
+export class SimulatedRuntime implements Runtime {
+  readonly name = 'simulated';
+  readonly #machine: SimulatedMachine;
+  readonly #world: World;
+  readonly #clock: Clock;
+  readonly #newId: () => string;
+  readonly #processes: MainProcesses;
+  readonly #step: ReturnType<typeof createTakeStep>;
 
-  /** Takes a step's time, and lets a fault happen in place of it or after it. */
-  const act = async (step: string, signal: AbortSignal, effect: () => void): Promise<void> => {
-    signal.throwIfAborted();
-    const fault = world.takeFault(step);
-    if (fault === 'die-before') deps.die();
-    if (fault === 'hang') await sleep(clock, Number.MAX_SAFE_INTEGER % 2 ** 31, signal);
-    await sleep(clock, deps.delays.min + deps.random() * (deps.delays.max - deps.delays.min), signal);
-    if (fault === 'fail')
-      throw new RuntimeError('step-failed', `The simulated machine was told to fail at ${step}.`);
-    effect();
-    if (fault === 'die-after') deps.die();
-  };
+  constructor(deps: SimulatedRuntimeDeps) {
+    this.#machine = deps.machine;
+    this.#world = deps.world;
+    this.#clock = deps.clock;
+    this.#newId = deps.newId;
+    this.#processes = new MainProcesses(deps.world, deps.clock);
+    this.#step = createTakeStep(deps);
+  }
 
-  const commandOf = (one: SimulatedContainer) => one.container.spec.command ?? machine.defaultCommand;
+  async facts() {
+    return this.#machine.facts;
+  }
 
-  const end = (id: string, exitCode: number, exitReason: string | null) => {
-    timers.get(id)?.();
-    timers.delete(id);
-    world.change(id, ({ run }) =>
-      run === null || run.endedAt !== null
-        ? {}
-        : { run: { ...run, endedAt: clock.now().getTime(), exitCode, exitReason } },
+  async images() {
+    return this.#world.images();
+  }
+
+  async inspect(containerId?: string): Promise<RuntimeContainer[]> {
+    const ids = containerId === undefined ? this.#world.containers().map(({ id }) => id) : [containerId];
+    for (const id of ids) this.#processes.settle(id);
+    return ids.flatMap((id) => this.#world.container(id) ?? []).map((one) => this.#describe(one));
+  }
+
+  createWritableLayer(container: AssignedContainer, signal: AbortSignal) {
+    return this.#step('createWritableLayer', signal, () => {
+      if (this.#world.container(container.id) !== null) return;
+      if (this.#world.image(container.spec.image) === null)
+        throw new RuntimeError('image-not-found', `This host has no image "${container.spec.image}".`);
+      this.#world.add({
+        id: container.id,
+        container,
+        layerId: this.#newId(),
+        utilityVm: 'Absent',
+        networkEndpoint: false,
+        disksAttached: false,
+        layersMounted: false,
+        run: null,
+        runs: [],
+      });
+    });
+  }
+
+  setRuntimeType(container: AssignedContainer, signal: AbortSignal) {
+    return this.#step('setRuntimeType', signal, () => {
+      if (this.#known(container).container.runtimeType === container.runtimeType) return;
+      const { capabilities, os } = this.#machine.facts;
+      if (capabilities.runtimeConversion !== 'inPlace')
+        throw new RuntimeError(
+          'runtime-conversion-unsupported',
+          `A ${os.sku} host cannot convert a container's runtime type.`,
+        );
+      this.#world.change(container.id, () => ({ container }));
+    });
+  }
+
+  createUtilityVm(container: AssignedContainer, signal: AbortSignal) {
+    return this.#step('createUtilityVm', signal, () => {
+      if (this.#known(container).utilityVm === 'Absent')
+        this.#world.change(container.id, () => ({ utilityVm: 'Created' }));
+    });
+  }
+
+  connectGuest(id: string, signal: AbortSignal) {
+    return this.#step('connectGuest', signal, () => {
+      if ((this.#world.container(id)?.utilityVm ?? 'Absent') === 'Absent')
+        throw new RuntimeError('invalid-state', 'There is no utility VM whose guest could answer.');
+      this.#world.change(id, () => ({ utilityVm: 'Connected' }));
+    });
+  }
+
+  createNetworkEndpoint(container: AssignedContainer, signal: AbortSignal) {
+    return this.#step('createNetworkEndpoint', signal, () => {
+      const wanted = container.spec.switchName;
+      if (!this.#machine.facts.switches.some((name) => name.toLowerCase() === wanted.toLowerCase()))
+        throw new RuntimeError('switch-not-found', `This host has no switch "${wanted}".`);
+      this.#known(container);
+      this.#world.change(container.id, () => ({ networkEndpoint: true }));
+    });
+  }
+
+  attachDisks(container: AssignedContainer, signal: AbortSignal) {
+    return this.#step('attachDisks', signal, () => {
+      if (this.#known(container).utilityVm !== 'Connected')
+        throw new RuntimeError('invalid-state', 'Disks can only be attached to a utility VM that answers.');
+      this.#world.change(container.id, () => ({ disksAttached: true }));
+    });
+  }
+
+  mountLayers(container: AssignedContainer, signal: AbortSignal) {
+    return this.#step('mountLayers', signal, () => {
+      const { disksAttached } = this.#known(container);
+      if (container.runtimeType === 'HyperV' && !disksAttached)
+        throw new RuntimeError('invalid-state', 'The layers of a utility VM are mounted from its disks.');
+      this.#world.change(container.id, () => ({ layersMounted: true }));
+    });
+  }
+
+  startProcess(container: AssignedContainer, instanceId: string, signal: AbortSignal) {
+    return this.#step('startProcess', signal, () => {
+      const one = this.#known(container);
+      if (one.runs.includes(instanceId)) return;
+      if (!one.layersMounted)
+        throw new RuntimeError('invalid-state', 'A process needs its layers to be mounted.');
+      const behaviour = behaviourOf(this.#machine.facts.os.family, this.#commandOf({ container }));
+      if (behaviour.kind === 'notFound')
+        throw new RuntimeError(
+          'step-failed',
+          `The image has no program "${behaviour.program.slice(0, 200)}".`,
+          { suggestion: 'Create the container with a command that its image has.' },
+        );
+      const now = this.#clock.now().getTime();
+      this.#world.change(one.id, () => ({ container }));
+      this.#processes.begin(one.id, {
+        instanceId,
+        startedAt: now,
+        endsAt: behaviour.seconds === null ? null : now + behaviour.seconds * 1_000,
+        endsWith: behaviour.exitCode,
+        stubborn: behaviour.stubborn,
+        endedAt: null,
+        exitCode: null,
+        exitReason: null,
+      });
+    });
+  }
+
+  async stopProcess(id: string, timeoutSeconds: number, signal: AbortSignal) {
+    const run = this.#world.container(id)?.run;
+    const stubborn = run?.endedAt === null && run.stubborn;
+    if (stubborn && timeoutSeconds > 0) await sleep(this.#clock, timeoutSeconds * 1_000, signal);
+    await this.#step('stopProcess', signal, () => {
+      if (stubborn || timeoutSeconds === 0)
+        this.#processes.end(id, FORCED_EXIT_CODE, 'The main process was forced to end.');
+      else this.#processes.end(id, 0, 'The main process ended when asked to.');
+    });
+  }
+
+  unmountLayers(id: string, signal: AbortSignal) {
+    return this.#step('unmountLayers', signal, () =>
+      this.#world.change(id, () => ({ layersMounted: false })),
     );
-  };
+  }
 
-  /** Lets time pass for a container: a run whose end has come has ended. Returns whether it ended by that. */
-  const settle = (one: SimulatedContainer): boolean => {
-    const { run } = one;
-    if (run === null || run.endedAt !== null || run.endsAt === null) return false;
-    if (clock.now().getTime() < run.endsAt) return false;
-    end(one.id, run.endsWith, `The main process ended with exit code ${run.endsWith}.`);
-    return true;
-  };
+  detachDisks(id: string, signal: AbortSignal) {
+    return this.#step('detachDisks', signal, () => this.#world.change(id, () => ({ disksAttached: false })));
+  }
 
-  const watch = (id: string, endsAt: number) => {
-    timers.get(id)?.();
-    const wait = Math.min(Math.max(0, endsAt - clock.now().getTime()), 2 ** 31 - 1);
-    const onTime = () => {
-      const one = world.container(id);
-      if (one !== null && settle(one)) for (const listener of listeners) listener(id);
-      else if (one?.run?.endedAt === null) watch(id, endsAt);
+  removeNetworkEndpoint(id: string, signal: AbortSignal) {
+    return this.#step('removeNetworkEndpoint', signal, () =>
+      this.#world.change(id, () => ({ networkEndpoint: false })),
+    );
+  }
+
+  /** A VM takes with it what runs in it. */
+  destroyUtilityVm(id: string, signal: AbortSignal) {
+    return this.#step('destroyUtilityVm', signal, () => {
+      if ((this.#world.container(id)?.utilityVm ?? 'Absent') === 'Absent') return;
+      this.#processes.end(id, FORCED_EXIT_CODE, 'The utility VM was destroyed.');
+      this.#world.change(id, () => ({ utilityVm: 'Absent', disksAttached: false, layersMounted: false }));
+    });
+  }
+
+  removeWritableLayer(id: string, signal: AbortSignal) {
+    return this.#step('removeWritableLayer', signal, () => this.#world.remove(id));
+  }
+
+  async listProcesses(id: string) {
+    this.#processes.settle(id);
+    const one = this.#world.container(id);
+    if (one?.run?.endedAt !== null) throw new RuntimeError('invalid-state', 'The container is not running.');
+    return containerProcesses(this.#machine.facts.os.family, one, this.#commandOf(one));
+  }
+
+  async listHostProcesses() {
+    const family = this.#machine.facts.os.family;
+    return hostProcesses(family, this.#world.containers(), (one) => this.#commandOf(one));
+  }
+
+  async importImage({ name, source, digest }: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
+    const { os, architecture } = this.#machine.facts;
+    const from = 'path' in source ? source.path : source.reference;
+    const image: ImageFacts = {
+      name,
+      version: '1',
+      os: os.family,
+      osBuild: os.build,
+      architecture,
+      source: from,
+      digest: simulatedDigest(`${name} from ${from}`),
     };
-    timers.set(id, clock.after(wait, onTime));
-  };
+    if (digest !== undefined && digest !== image.digest)
+      throw new RuntimeError('step-failed', `The image has the digest ${image.digest}, and not ${digest}.`);
+    await this.#step('importImage', signal, () => this.#world.putImage(image));
+    return image;
+  }
 
-  const known = (container: AssignedContainer): SimulatedContainer => {
-    const found = world.container(container.id);
+  async removeImage(name: string): Promise<void> {
+    const key = name.toLowerCase();
+    const user = this.#world
+      .containers()
+      .find(({ container }) => container.spec.image.toLowerCase() === key)?.container;
+    if (user) throw new RuntimeError('image-in-use', `Container ${user.name} is made from image "${name}".`);
+    this.#world.removeImage(name);
+  }
+
+  onExit(listener: (containerId: string) => void): void {
+    this.#processes.onExit(listener);
+  }
+
+  close(): void {
+    this.#processes.close();
+    this.#world.close();
+  }
+
+  #commandOf({ container }: Pick<SimulatedContainer, 'container'>): readonly string[] {
+    return container.spec.command ?? this.#machine.defaultCommand;
+  }
+
+  #known(container: AssignedContainer): SimulatedContainer {
+    const found = this.#world.container(container.id);
     if (found === null)
       throw new RuntimeError(
         'invalid-state',
         `Container ${container.id} has no writable layer on this host.`,
       );
     return found;
-  };
+  }
 
-  const begin = (container: AssignedContainer, instanceId: string) => {
-    const one = known(container);
-    if (one.runs.includes(instanceId)) return;
-    const command = container.spec.command ?? machine.defaultCommand;
-    const behaviour = behaviourOf(family, command);
-    if (behaviour.kind === 'notFound')
-      throw new RuntimeError(
-        'step-failed',
-        `The image has no program "${behaviour.program.slice(0, 200)}".`,
-        {
-          suggestion: 'Create the container with a command that its image has.',
-        },
-      );
-    const now = clock.now().getTime();
-    const run: Run = {
-      instanceId,
-      startedAt: now,
-      endsAt: behaviour.seconds === null ? null : now + behaviour.seconds * 1_000,
-      endsWith: behaviour.exitCode,
-      stubborn: behaviour.stubborn,
-      endedAt: null,
-      exitCode: null,
-      exitReason: null,
+  #describe(one: SimulatedContainer): RuntimeContainer {
+    const { run } = one;
+    const process = run && {
+      instanceId: run.instanceId,
+      running: run.endedAt === null,
+      startedAt: new Date(run.startedAt),
+      endedAt: run.endedAt === null ? null : new Date(run.endedAt),
+      exitCode: run.exitCode,
+      exitReason: run.exitReason,
     };
-    world.change(one.id, ({ runs }) => ({ container, run, runs: [...runs, instanceId] }));
-    if (run.endsAt !== null) watch(one.id, run.endsAt);
-  };
-
-  const describe = (one: SimulatedContainer): RuntimeContainer => ({
-    id: one.id,
-    runtimeType: one.container.runtimeType,
-    writableLayer: true,
-    utilityVm: one.utilityVm,
-    networkEndpoint: one.networkEndpoint,
-    disksAttached: one.disksAttached,
-    layersMounted: one.layersMounted,
-    process:
-      one.run === null
-        ? null
-        : {
-            instanceId: one.run.instanceId,
-            running: one.run.endedAt === null,
-            startedAt: new Date(one.run.startedAt),
-            endedAt: one.run.endedAt === null ? null : new Date(one.run.endedAt),
-            exitCode: one.run.exitCode,
-            exitReason: one.run.exitReason,
-          },
-    workerProcess: workerProcess(family, one),
-  });
-
-  for (const one of world.containers())
-    if (one.run?.endedAt === null && one.run.endsAt !== null) watch(one.id, one.run.endsAt);
-
-  return {
-    name: 'simulated',
-    facts: async (): Promise<HostFacts> => machine.facts,
-    images: async () => world.images(),
-    inspect: async (containerId) => {
-      const found = () =>
-        containerId === undefined
-          ? world.containers()
-          : [world.container(containerId)].flatMap((one) => one ?? []);
-      const ended = found().map(settle).includes(true);
-      void ended;
-      return found().map(describe);
-    },
-
-    createWritableLayer: (container, signal) =>
-      act('createWritableLayer', signal, () => {
-        if (world.container(container.id) !== null) return;
-        if (world.image(container.spec.image) === null)
-          throw new RuntimeError('image-not-found', `This host has no image "${container.spec.image}".`);
-        world.add({
-          id: container.id,
-          container,
-          layerId: deps.newId(),
-          utilityVm: 'Absent',
-          networkEndpoint: false,
-          disksAttached: false,
-          layersMounted: false,
-          run: null,
-          runs: [],
-        });
-      }),
-    setRuntimeType: (container, signal) =>
-      act('setRuntimeType', signal, () => {
-        if (known(container).container.runtimeType === container.runtimeType) return;
-        if (machine.facts.capabilities.runtimeConversion !== 'inPlace')
-          throw new RuntimeError(
-            'runtime-conversion-unsupported',
-            `A ${machine.facts.os.sku} host cannot convert a container's runtime type.`,
-          );
-        world.change(container.id, () => ({ container }));
-      }),
-    createUtilityVm: (container, signal) =>
-      act('createUtilityVm', signal, () => {
-        if (known(container).utilityVm === 'Absent')
-          world.change(container.id, () => ({ utilityVm: 'Created' }));
-      }),
-    connectGuest: (id, signal) =>
-      act('connectGuest', signal, () =>
-        world.change(id, (now) => (now.utilityVm === 'Absent' ? {} : { utilityVm: 'Connected' })),
-      ),
-    createNetworkEndpoint: (container, signal) =>
-      act('createNetworkEndpoint', signal, () => {
-        const wanted = container.spec.switchName.toLowerCase();
-        if (!machine.facts.switches.some((name) => name.toLowerCase() === wanted))
-          throw new RuntimeError(
-            'switch-not-found',
-            `This host has no switch "${container.spec.switchName}".`,
-          );
-        world.change(container.id, () => ({ networkEndpoint: true }));
-      }),
-    attachDisks: (container, signal) =>
-      act('attachDisks', signal, () => {
-        if (known(container).utilityVm !== 'Connected')
-          throw new RuntimeError('invalid-state', 'Disks can only be attached to a utility VM that answers.');
-        world.change(container.id, () => ({ disksAttached: true }));
-      }),
-    mountLayers: (container, signal) =>
-      act('mountLayers', signal, () => {
-        if (container.runtimeType === 'HyperV' && !known(container).disksAttached)
-          throw new RuntimeError('invalid-state', 'The layers of a utility VM are mounted from its disks.');
-        world.change(container.id, () => ({ layersMounted: true }));
-      }),
-    startProcess: (container, instanceId, signal) =>
-      act('startProcess', signal, () => begin(container, instanceId)),
-
-    stopProcess: async (id, timeoutSeconds, signal) => {
-      const run = world.container(id)?.run;
-      if (run?.endedAt === null && run.stubborn && timeoutSeconds > 0)
-        await sleep(clock, timeoutSeconds * 1_000, signal);
-      await act('stopProcess', signal, () => {
-        const force = timeoutSeconds === 0 || run?.stubborn === true;
-        if (force) end(id, FORCED_EXIT_CODE, 'The main process was forced to end.');
-        else end(id, 0, 'The main process was asked to end.');
-      });
-    },
-    unmountLayers: (id, signal) =>
-      act('unmountLayers', signal, () => world.change(id, () => ({ layersMounted: false }))),
-    detachDisks: (id, signal) =>
-      act('detachDisks', signal, () => world.change(id, () => ({ disksAttached: false }))),
-    removeNetworkEndpoint: (id, signal) =>
-      act('removeNetworkEndpoint', signal, () => world.change(id, () => ({ networkEndpoint: false }))),
-    destroyUtilityVm: (id, signal) =>
-      act('destroyUtilityVm', signal, () => {
-        end(id, FORCED_EXIT_CODE, 'The utility VM was destroyed.');
-        world.change(id, () => ({ utilityVm: 'Absent', disksAttached: false, layersMounted: false }));
-      }),
-    removeWritableLayer: (id, signal) => act('removeWritableLayer', signal, () => world.remove(id)),
-
-    listProcesses: async (id) => {
-      const one = world.container(id);
-      if (one?.run == null || settle(one) || one.run.endedAt !== null)
-        throw new RuntimeError('invalid-state', 'The container is not running.');
-      return containerProcesses(family, one, commandOf(one));
-    },
-    listHostProcesses: async () => hostProcesses(family, world.containers(), commandOf),
-    importImage: async ({ name, source, digest }, signal) => {
-      const from = 'path' in source ? source.path : source.reference;
-      const facts = {
-        name,
-        version: '1',
-        os: family,
-        osBuild: machine.facts.os.build,
-        architecture: machine.facts.architecture,
-        source: from,
-        digest: simulatedDigest(`${name} from ${from}`),
-      };
-      if (digest !== undefined && digest !== facts.digest)
-        throw new RuntimeError('step-failed', `The image has digest ${facts.digest}, and not ${digest}.`);
-      await act('importImage', signal, () => world.putImage(facts));
-      return facts;
-    },
-    removeImage: async (name) => {
-      const user = world
-        .containers()
-        .find((one) => one.container.spec.image.toLowerCase() === name.toLowerCase());
-      if (user)
-        throw new RuntimeError(
-          'image-in-use',
-          `Container ${user.container.name} is made from image "${name}".`,
-        );
-      world.removeImage(name);
-    },
-    onExit: (listener) => void listeners.push(listener),
-    close: () => {
-      for (const cancel of timers.values()) cancel();
-      timers.clear();
-      world.close();
-    },
-  };
-};
+    const { id, utilityVm, networkEndpoint, disksAttached, layersMounted } = one;
+    const runtimeType = one.container.runtimeType;
+    const worker = workerProcess(this.#machine.facts.os.family, one);
+    return {
+      id,
+      runtimeType,
+      writableLayer: true,
+      utilityVm,
+      networkEndpoint,
+      disksAttached,
+      layersMounted,
+      process,
+      workerProcess: worker,
+    };
+  }
+}

@@ -1,0 +1,232 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { StateUnavailableError } from '../../../agent/errors.ts';
+import type { AgentState } from '../../../agent/state/agent-state.ts';
+import { createFailingState, type StateOperation } from '../../../agent/state/failing-state.ts';
+import { createMemoryState } from '../../../agent/state/memory-state.ts';
+import { openSqliteState } from '../../../agent/state/sqlite-state.ts';
+import type { Command, CommandResult } from '../../../core/contract/agent/commands.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { ManualClock } from '../../helpers/manual-clock.ts';
+
+const HOST = 'aaaaaaaa-0000-4000-8000-000000000001';
+const one = container();
+const command = (id: string, epoch = 1, containerId: string | null = one.id): Command => ({
+  id,
+  hostId: HOST,
+  containerId,
+  epoch,
+  ttlSeconds: 60,
+  arguments: { verb: 'startContainer', container: one },
+});
+const succeeded = (commandId: string): CommandResult => ({
+  status: 'succeeded',
+  commandId,
+  steps: [],
+  observed: null,
+});
+const changing = { monotonicMs: 7, changesContainer: true };
+const step = {
+  name: 'StartProcess',
+  state: 'Running' as const,
+  startedAt: '2026-01-01T00:00:00.000Z',
+  durationMs: null,
+};
+
+let directory: string;
+let clock: ManualClock;
+const sqlite = () => openSqliteState(join(directory, 'journal.sqlite'), clock);
+let failing = (_: StateOperation) => false;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'bulkhead-state-'));
+  clock = new ManualClock();
+  failing = () => false;
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+describe.each<[string, () => AgentState]>([
+  ['in SQLite', sqlite],
+  ['in memory', () => createMemoryState(clock)],
+  [
+    'that can fail, and does not',
+    () => createFailingState(createMemoryState(clock), (operation) => failing(operation)),
+  ],
+])('a journal %s', (_, open) => {
+  let state: AgentState;
+  beforeEach(() => {
+    state = open();
+  });
+  afterEach(() => state.close());
+
+  test('a command is taken in once', () => {
+    const first = state.receive(command('a'), changing);
+    expect(first).toMatchObject({
+      fresh: true,
+      newestEpoch: 1,
+      record: { id: 'a', state: 'received', receivedAtMs: 7 },
+    });
+    const again = state.receive(command('a', 9), { ...changing, monotonicMs: 99 });
+    expect(again).toMatchObject({
+      fresh: false,
+      newestEpoch: 1,
+      record: { receivedAtMs: 7, command: { epoch: 1 } },
+    });
+    expect(state.openCommands().map(({ id }) => id)).toEqual(['a']);
+  });
+
+  test('the newest epoch of a container rises with commands that change it, and never falls', () => {
+    state.receive(command('a', 5), changing);
+    expect(state.receive(command('b', 3), changing).newestEpoch).toBe(5);
+    expect(state.receive(command('c', 9), { ...changing, changesContainer: false }).newestEpoch).toBe(5);
+    state.update(one.id, { appliedEpoch: 4 });
+    state.update(one.id, { appliedEpoch: 2 });
+    expect(state.container(one.id)).toMatchObject({ newestEpoch: 5, appliedEpoch: 4 });
+  });
+
+  test('a command goes from received to acknowledged, with what was begun and done', () => {
+    state.receive(command('a'), changing);
+    expect(state.begin('a', { layerExisted: true, runningInstance: 'x' }).state).toBe('executing');
+    const again = state.begin('a', { layerExisted: false, runningInstance: null });
+    expect(again.context).toEqual({ layerExisted: true, runningInstance: 'x' });
+    state.recordSteps('a', [step]);
+    expect(state.openCommands()).toMatchObject([{ id: 'a', steps: [step], command: { id: 'a' } }]);
+    state.answer('a', succeeded('a'));
+    expect(state.openCommands()).toEqual([]);
+    expect(state.unacknowledged()).toMatchObject([{ id: 'a', command: null, result: succeeded('a') }]);
+    state.acknowledge('a');
+    expect(state.unacknowledged()).toEqual([]);
+    expect(state.command('a')).toMatchObject({ state: 'acknowledged', result: succeeded('a') });
+    state.reopen('a');
+    expect(state.unacknowledged()).toHaveLength(1);
+  });
+
+  test('only what is answered is acknowledged, and only what is acknowledged is reopened', () => {
+    state.receive(command('a'), changing);
+    state.acknowledge('a');
+    state.reopen('a');
+    state.acknowledge('never heard of');
+    expect(state.command('a')?.state).toBe('received');
+    expect(state.command('never heard of')).toBeNull();
+  });
+
+  test('nothing can be recorded of a command that was never received', () => {
+    expect(() => state.begin('x', { layerExisted: false, runningInstance: null })).toThrow(
+      StateUnavailableError,
+    );
+    expect(() => state.recordSteps('x', [])).toThrow(StateUnavailableError);
+    expect(() => state.answer('x', succeeded('x'))).toThrow(StateUnavailableError);
+  });
+
+  test('commands come back in the order in which they came', () => {
+    for (const id of ['c', 'a', 'b']) state.receive(command(id), changing);
+    expect(state.openCommands().map(({ id }) => id)).toEqual(['c', 'a', 'b']);
+    for (const id of ['b', 'c', 'a']) state.answer(id, succeeded(id));
+    expect(state.unacknowledged().map(({ id }) => id)).toEqual(['c', 'a', 'b']);
+  });
+
+  test('a refusal is an answer, and no answer is replaced by one', () => {
+    state.refuse('odd', succeeded('odd'));
+    state.receive(command('a'), changing);
+    state.refuse('a', succeeded('a'));
+    expect(state.unacknowledged().map(({ id }) => id)).toEqual(['odd']);
+    expect(state.command('a')?.state).toBe('received');
+  });
+
+  test('a container has what was last recorded of it', () => {
+    expect(state.container(one.id)).toBeNull();
+    state.update(one.id, { container: one, desired: 'Running', appliedEpoch: 2 });
+    state.update(one.id, { restartCount: 3, backoffMs: 400 });
+    const record = {
+      id: one.id,
+      container: one,
+      desired: 'Running',
+      newestEpoch: 2,
+      appliedEpoch: 2,
+      restartCount: 3,
+      backoffMs: 400,
+    };
+    expect(state.container(one.id)).toEqual(record);
+    expect(state.containers()).toEqual([record]);
+    state.update(one.id, { container: null, desired: 'Absent' });
+    expect(state.container(one.id)).toMatchObject({ container: null, desired: 'Absent', newestEpoch: 2 });
+  });
+
+  test('what was returned can be changed without changing the journal', () => {
+    state.update(one.id, { container: structuredClone(one) });
+    const copy = state.container(one.id)?.container;
+    if (copy) copy.name = 'changed';
+    expect(state.container(one.id)?.container?.name).toBe(one.name);
+  });
+
+  test('numbers of observations rise', () => {
+    const numbers = Array.from({ length: 2_500 }, () => state.nextSequence());
+    expect(numbers.every((number, index) => index === 0 || number > (numbers[index - 1] ?? 0))).toBe(true);
+  });
+
+  test('only what is old, and over, is pruned', async () => {
+    for (const id of ['open', 'answered', 'acknowledged']) state.receive(command(id, 1, null), changing);
+    for (const id of ['answered', 'acknowledged']) state.answer(id, succeeded(id));
+    state.acknowledge('acknowledged');
+    state.update(one.id, { desired: 'Absent' });
+    const waitedFor = container();
+    state.update(waitedFor.id, { desired: 'Absent' });
+    state.receive(command('coming', 1, waitedFor.id), changing);
+    expect(state.prune(clock.now())).toBe(0);
+    await clock.pass(10);
+    state.update('bbbbbbbb-0000-4000-8000-000000000002', { desired: 'Off' });
+    expect(state.prune(clock.now())).toBe(2);
+    expect(state.command('acknowledged')).toBeNull();
+    expect(state.command('open')).not.toBeNull();
+    expect(state.unacknowledged()).toHaveLength(1);
+    expect(state.container(one.id)).toBeNull();
+    expect(state.container(waitedFor.id)).not.toBeNull();
+    expect(state.containers()).toHaveLength(2);
+  });
+});
+
+describe('a journal in SQLite', () => {
+  test('is there again when it is opened again, and its numbers go on', () => {
+    const before = sqlite();
+    before.receive(command('a', 4), changing);
+    before.begin('a', { layerExisted: false, runningInstance: null });
+    before.recordSteps('a', [step]);
+    const number = before.nextSequence();
+    before.close();
+    const after = sqlite();
+    expect(after.openCommands()).toMatchObject([{ id: 'a', state: 'executing', steps: [step] }]);
+    expect(after.container(one.id)?.newestEpoch).toBe(4);
+    expect(after.nextSequence()).toBeGreaterThan(number);
+    after.close();
+  });
+
+  test('belongs to one process at a time', () => {
+    const first = sqlite();
+    first.nextSequence();
+    expect(sqlite).toThrow(/locked/);
+    first.close();
+  });
+
+  test('says that it cannot be used once it is closed', () => {
+    const state = sqlite();
+    state.close();
+    expect(() => state.receive(command('a'), changing)).toThrow(StateUnavailableError);
+  });
+});
+
+describe('a journal that fails', () => {
+  test('changes nothing by what fails', () => {
+    const inner = createMemoryState(clock);
+    const state = createFailingState(inner, (operation) => failing(operation));
+    state.receive(command('a'), changing);
+    failing = () => true;
+    expect(() => state.receive(command('b'), changing)).toThrow(StateUnavailableError);
+    expect(() => state.answer('a', succeeded('a'))).toThrow(StateUnavailableError);
+    expect(() => state.update(one.id, { desired: 'Absent' })).toThrow(StateUnavailableError);
+    expect(inner.command('b')).toBeNull();
+    expect(inner.command('a')?.state).toBe('received');
+    expect(inner.container(one.id)?.desired).toBe('Off');
+  });
+});
