@@ -2,11 +2,11 @@
 import { type FSWatcher, watch } from 'node:fs';
 import type { CloudContext, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
 import { EngineStartError } from '../errors.ts';
-import { asString } from '../template/json.ts';
+import { asRecord, asString, type JsonObject } from '../template/json.ts';
 import { accepted, honoured, list, metadataOnly, object, oneOf } from '../template/properties.ts';
 import { createDynamoClient, type DynamoClient } from './dynamo-client.ts';
 import { type DynoxideProcess, startDynoxide } from './dynoxide-process.ts';
-import { createSweeper, type Sweeper } from './expire-items.ts';
+import { createSweeper, ExpiryIndex, type Sweeper } from './expire-items.ts';
 import { createStreamIndexes } from './stream-indexes.ts';
 import { ensureTable } from './table.ts';
 
@@ -63,6 +63,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
   #process: DynoxideProcess | undefined;
   #client: DynamoClient | undefined;
   #sweeper: Sweeper | undefined;
+  #expiry: ExpiryIndex | undefined;
   #watcher: FSWatcher | undefined;
 
   /** @param externalEndpoint used instead of an own process. */
@@ -90,7 +91,9 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
     this.#client = createDynamoClient(this.endpoint());
     const client = this.#client;
     await Promise.all([...this.#tables].map(([name, resource]) => ensureTable(client, name, resource)));
-    if (this.#process !== undefined) this.#watch(this.#process.directory);
+    if (this.#process === undefined) return;
+    this.#expiry = this.#indexExpiry(this.#process.databaseFile);
+    this.#watch(this.#process.directory);
   }
 
   environment(): Record<string, string> {
@@ -99,10 +102,10 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
   }
 
   async activate(): Promise<void> {
-    const dynoxide = this.#process;
-    if (dynoxide === undefined) return;
+    const [dynoxide, index] = [this.#process, this.#expiry];
+    if (dynoxide === undefined || index === undefined) return;
     const { clock, log } = this.#context;
-    this.#sweeper = createSweeper({ clock, log, management: () => dynoxide.management });
+    this.#sweeper = createSweeper({ clock, log, index, management: () => dynoxide.management });
     this.#sweeper.start();
   }
 
@@ -113,6 +116,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
   async stop(): Promise<void> {
     this.#sweeper?.stop();
     this.#watcher?.close();
+    this.#expiry?.close();
     this.#client?.close();
     await this.#process?.stop();
   }
@@ -150,13 +154,32 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
     return () => this.#listeners.delete(listener);
   }
 
+  #indexExpiry(databaseFile: string): ExpiryIndex {
+    const index = new ExpiryIndex(databaseFile);
+    for (const [name, { properties }] of this.#tables) {
+      const { AttributeName, Enabled } = asRecord((properties as JsonObject).TimeToLiveSpecification);
+      const enabled = Enabled === true || Enabled === 'true';
+      if (enabled && typeof AttributeName === 'string') index.add(name, AttributeName);
+    }
+    return index;
+  }
+
   /** Every commit writes to the write-ahead log beside the file: the kernel says so within microseconds. */
   #watch(directory: string): void {
-    this.#watcher = watch(directory, () => {
-      for (const listener of this.#listeners) listener();
-    });
-    this.#watcher.on('error', (error) =>
-      this.#context.log.warn('watching the tables failed', { error: error.message }),
-    );
+    const failed = (error: unknown) => {
+      this.#context.log.warn('watching the tables failed, their streams are polled', {
+        error: String(error),
+      });
+      this.#watcher = undefined;
+    };
+    try {
+      this.#watcher = watch(directory, () => {
+        for (const listener of this.#listeners) listener();
+      });
+      this.#watcher.on('error', failed);
+    } catch (error) {
+      // Such as a system that has run out of watches.
+      failed(error);
+    }
   }
 }

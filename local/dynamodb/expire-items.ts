@@ -1,8 +1,10 @@
 /**
  * Time to live. dynoxide deletes expired items only when its sweep tool is called, over its management endpoint
- * (Model Context Protocol). A sweep reads the whole table (5 ms per 1,000 items here) while other calls wait, so
- * the pause between two grows with what the last one took. AWS itself promises deletion within days only.
+ * (Model Context Protocol). A sweep reads the whole table (5 ms per 1,000 items here) while other calls wait. So
+ * it is called only when an index says that something has expired, and the pause after it grows with what it
+ * took. AWS itself promises deletion within days only.
  */
+import { DatabaseSync } from 'node:sqlite';
 import type { Clock, Log } from '../engine.ts';
 import { ServiceError } from '../errors.ts';
 
@@ -17,7 +19,46 @@ export interface Sweeper {
   stop(): void;
 }
 
+const quoted = (name: string): string => `"${name.replaceAll('"', '""')}"`;
+const expiryOf = (attribute: string): string => {
+  const path = `$."${attribute}".N`.replaceAll("'", "''");
+  return `CAST(json_extract(item_json, '${path}') AS INTEGER)`;
+};
+
+/** Tells, in microseconds, whether a table holds anything that has expired. Made beside a running dynoxide. */
+export class ExpiryIndex {
+  readonly #database: DatabaseSync;
+  readonly #queries: string[] = [];
+
+  constructor(databaseFile: string) {
+    this.#database = new DatabaseSync(databaseFile);
+    this.#database.exec('PRAGMA busy_timeout = 5000');
+  }
+
+  /** Idempotent. */
+  add(table: string, attribute: string): void {
+    const expiry = expiryOf(attribute);
+    const name = quoted(`bulkhead_expiry_${table}_${attribute}`);
+    this.#database.exec(
+      `CREATE INDEX IF NOT EXISTS ${name} ON ${quoted(table)} (${expiry}) WHERE ${expiry} IS NOT NULL`,
+    );
+    this.#queries.push(
+      `SELECT 1 FROM ${quoted(table)} WHERE ${expiry} IS NOT NULL AND ${expiry} < ? LIMIT 1`,
+    );
+  }
+
+  hasExpired(nowMs: number): boolean {
+    const seconds = Math.floor(nowMs / 1000);
+    return this.#queries.some((query) => this.#database.prepare(query).get(seconds) !== undefined);
+  }
+
+  close(): void {
+    if (this.#database.isOpen) this.#database.close();
+  }
+}
+
 export const createSweeper = (deps: {
+  readonly index: Pick<ExpiryIndex, 'hasExpired'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly management: () => { readonly url: string; readonly token: string };
@@ -58,7 +99,8 @@ export const createSweeper = (deps: {
     if (stopped) return;
     cancel = clock.after(pauseMs, () => {
       const begun = clock.now();
-      sweep()
+      const swept = deps.index.hasExpired(begun) ? sweep() : Promise.resolve();
+      swept
         .catch((error: unknown) => log.warn('sweep of expired items failed', { error: String(error) }))
         .finally(() => schedule(Math.max(shortestPauseMs, (clock.now() - begun) / share)));
     });

@@ -394,3 +394,17 @@ test('the front door serves loopback names alone, and invokes functions as Lambd
   });
   expect(status).toBe(403);
 });
+
+test('another DynamoDB endpoint serves as well: its streams are polled', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const elsewhere = await start(assembly(join(temporaryDirectory(), 'other')), temporaryDirectory());
+  const dynamoDbEndpoint = elsewhere.endpoints.dynamodb;
+  const cloud = await start(assembly(out), temporaryDirectory(), {
+    overrides: { warm: false, dynamoDbEndpoint },
+  });
+  expect([cloud.endpoints.dynamodb, cloud.dynamoDbProcessId()]).toEqual([dynamoDbEndpoint, undefined]);
+  const client = dynamo(dynamoDbEndpoint);
+  await put(client, 'polled');
+  expect(await seen(out, 'polled')).toBeDefined();
+  client.destroy();
+});
