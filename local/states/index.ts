@@ -83,7 +83,8 @@ export function createStatesService(options: StatesServiceOptions): StatesServic
   let closed = false;
 
   const timers = new Timers(clock, (key) => {
-    if (key === PRUNE) void prune();
+    if (key === PRUNE)
+      prune().catch((error) => log('error', 'Old executions were not pruned', { error: String(error) }));
     else if (!outbox.onTimer(key)) host.onTimer(key);
   });
   const outbox = new Outbox({ store, timers, deliver: (event) => options.onStatusChange(event), now, log });

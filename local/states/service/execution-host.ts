@@ -143,7 +143,13 @@ export class ExecutionHost {
     hosted.tail = result.then(
       () => undefined,
       (error: unknown) => {
-        this.deps.log('error', 'An execution could not go on', { arn, error: String(error) });
+        // Memory is now ahead of the file, or in doubt: what is durable goes on at the next resume.
+        this.hosted.delete(arn);
+        this.deps.timers.set(arn, undefined);
+        this.deps.log('error', 'An execution stands still until the next start', {
+          arn,
+          error: String(error),
+        });
       },
     );
     return result;
