@@ -1,7 +1,3 @@
-/**
- * Every developer command: what Node 24 is to run, and which system programs it needs (see `system-programs.mjs`).
- * @type {Readonly<Record<string, import('./types.d.mts').Command>>}
- */
 const JEST = [
   '--experimental-vm-modules',
   '--disable-warning=ExperimentalWarning',
@@ -12,8 +8,16 @@ const jest = (project) => ({
   summary: `the ${project} tests`,
 });
 
+/**
+ * Every developer command: what Node 24 is to run, and which system programs it needs (see `system-programs.mjs`).
+ * @type {Readonly<Record<string, import('./types.d.mts').Command>>}
+ */
 export const COMMANDS = {
-  start: { args: ['bin/local.ts'], needs: ['data-plane'], summary: 'the whole of Bulkhead on this machine' },
+  start: {
+    args: [QUIET, 'bin/local.ts'],
+    needs: ['data-plane'],
+    summary: 'the whole of Bulkhead on this machine',
+  },
   token: { args: ['bin/token.ts'], summary: 'mint a token for the local API' },
   test: { args: JEST, needs: ['data-plane'], summary: 'all tests' },
   'test:unit': jest('unit'),
@@ -31,8 +35,15 @@ export const COMMANDS = {
     env: { CDK_OUTDIR: 'cdk.out' },
     summary: 'synthesize the CDK app into cdk.out',
   },
-  bench: { args: ['scripts/bench.ts'], needs: ['data-plane'], summary: 'measure what Bulkhead must reach' },
-  'conformance:asl': { args: ['scripts/conformance-asl.ts'], summary: 'recorded Step Functions executions' },
+  bench: {
+    args: [QUIET, 'scripts/bench.ts'],
+    needs: ['data-plane'],
+    summary: 'measure what Bulkhead must reach',
+  },
+  'conformance:asl': {
+    args: [QUIET, 'scripts/conformance-asl.ts'],
+    summary: 'recorded Step Functions executions',
+  },
   'conformance:event-patterns': {
     args: ['scripts/conformance-event-patterns.ts'],
     summary: 'recorded EventBridge matches',

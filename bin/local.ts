@@ -1,0 +1,180 @@
+#!/usr/bin/env node
+/**
+ * `npm start`: the whole of Bulkhead on this machine.
+ *
+ * options → state directory → assembly (synthesized, or from the cache) → cloud → developer token → hosts →
+ * `local.json` and the ready message → until a signal: hosts, then the cloud, then what was temporary.
+ * A second Ctrl-C ends it at once.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PortTakenError } from '../local/api-gateway/listener.ts';
+import { type Cloud, startCloud } from '../local/cloud.ts';
+import { createIssuerMount } from '../local/identity/issuer.ts';
+import { LOCAL_AUDIENCE, LOCAL_ISSUER } from '../local/identity/names.ts';
+import { loadSigningKey } from '../local/identity/signing-key.ts';
+import { eraseState } from '../local/state-directory.ts';
+import { showProgress } from '../scripts/bootstrap/progress.mjs';
+import { ApiClient } from './local/api-client.ts';
+import { assemblyOf } from './local/assembly-cache.ts';
+import { CommandError, describeError } from './local/errors.ts';
+import { Hosts } from './local/hosts.ts';
+import { keepPort, type LocalFile, lastPort, removeLocalFile, writeLocalFile } from './local/local-file.ts';
+import { type LocalOptions, parseLocalOptions, ROOT } from './local/options.ts';
+import { readyMessage } from './local/ready-message.ts';
+import { developerToken, keyFileOf } from './local/token.ts';
+
+const CONTEXT = { oidcIssuer: LOCAL_ISSUER, oidcAudience: LOCAL_AUDIENCE };
+const HOSTS_READY_SECONDS = 15;
+/** npm hands a Ctrl-C on although the terminal has already done so: within this time it is the same one. */
+const SAME_SIGNAL_MS = 500;
+/** If stopping takes longer than this, something hangs. */
+const STOP_LIMIT_MS = 12_000;
+
+const say = (line: string): void => console.error(line);
+
+const withProgress = async <T>(label: string, work: Promise<T>): Promise<T> => {
+  const done = showProgress(label);
+  try {
+    const result = await work;
+    done('done');
+    return result;
+  } catch (error) {
+    done('failed');
+    throw error;
+  }
+};
+
+/** What has been started, and how it is all ended. */
+class Undo {
+  readonly #steps: (() => void | Promise<void>)[] = [];
+
+  add(step: () => void | Promise<void>): void {
+    this.#steps.push(step);
+  }
+
+  async run(): Promise<void> {
+    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop())
+      await Promise.resolve(step()).catch((error: unknown) => say(describeError(error)));
+  }
+}
+
+const prepareState = (options: LocalOptions, undo: Undo): string => {
+  if (options.ephemeral) {
+    const stateDir = mkdtempSync(join(tmpdir(), 'bulkhead-'));
+    undo.add(() => rmSync(stateDir, { recursive: true, force: true }));
+    return stateDir;
+  }
+  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+  if (!options.reset) return options.stateDir;
+  eraseState(options.stateDir);
+  rmSync(join(options.stateDir, 'hosts'), { recursive: true, force: true });
+  say(`Forgotten: all containers, hosts and operations in ${options.stateDir}. The issuer's key is kept.`);
+  return options.stateDir;
+};
+
+const openCloud = async (
+  options: LocalOptions,
+  stateDir: string,
+): Promise<{ cloud: Cloud; token: string }> => {
+  const assemblyDir = await withProgress('synthesizing the CDK app', assemblyOf(ROOT, CONTEXT));
+  const key = await loadSigningKey(keyFileOf(stateDir));
+  const start = (httpPort: number): Promise<Cloud> =>
+    startCloud({ assemblyDir, stateDir, httpPort, mounts: [createIssuerMount(key)] });
+  const earlier = options.port === 0 ? lastPort(stateDir) : options.port;
+  const starting = start(earlier).catch((error: unknown) => {
+    if (options.port === 0 && earlier !== 0 && error instanceof PortTakenError) return start(0);
+    throw error;
+  });
+  return { cloud: await withProgress('starting the cloud', starting), token: await developerToken(key) };
+};
+
+const describe = (cloud: Cloud, token: string): LocalFile => {
+  const { apiUrl, webSocketUrl, endpoints } = cloud;
+  if (apiUrl === undefined || webSocketUrl === undefined)
+    throw new CommandError('no-api', 'The template has no HTTP API or no WebSocket API: see lib/.');
+  const { dynamodb, states, events } = endpoints;
+  return { apiUrl, webSocketUrl, token, pid: process.pid, endpoints: { dynamodb, states, events } };
+};
+
+const startHosts = async (
+  { simulate }: LocalOptions,
+  stateDir: string,
+  { apiUrl, token }: LocalFile,
+  { undo, stopping }: { readonly undo: Undo; readonly stopping: AbortSignal },
+): Promise<number> => {
+  const client = new ApiClient(apiUrl, token);
+  const hosts = new Hosts({ apiUrl, stateDir, say, enrollmentToken: () => client.enrollmentToken() });
+  undo.add(() => hosts.stop());
+  for (let number = 1; number <= simulate; number += 1) hosts.start(`nano-${number}`);
+  if (simulate === 0) return 0;
+  return await withProgress(
+    'waiting for the hosts',
+    client.waitForHosts(simulate, HOSTS_READY_SECONDS, stopping),
+  );
+};
+
+const run = async (options: LocalOptions, undo: Undo, stopping: AbortSignal): Promise<void> => {
+  const began = performance.now();
+  const stateDir = prepareState(options, undo);
+  const { cloud, token } = await openCloud(options, stateDir);
+  undo.add(() => cloud.stop());
+  const local = describe(cloud, token);
+  keepPort(stateDir, local.apiUrl);
+  if (stopping.aborted) return;
+  const ready = await startHosts(options, stateDir, local, { undo, stopping });
+  if (stopping.aborted) return;
+  writeLocalFile(stateDir, local);
+  undo.add(() => removeLocalFile(stateDir));
+  const seconds = (performance.now() - began) / 1000;
+  if (options.json) console.log(JSON.stringify({ ...local, stateDir, hostsReady: ready, seconds }));
+  else console.log(readyMessage({ local, seconds, stateDir, hosts: { ready, wanted: options.simulate } }));
+};
+
+/** Resolves at the first signal; a later one ends the process at once. */
+const untilSignal = (stopping: AbortController): Promise<void> =>
+  new Promise((resolve) => {
+    let firstAt: number | undefined;
+    const onSignal = (): void => {
+      firstAt ??= Date.now();
+      stopping.abort();
+      resolve();
+      if (Date.now() - firstAt > SAME_SIGNAL_MS) process.exit(130);
+    };
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
+  });
+
+const end = async (undo: Undo): Promise<void> => {
+  const limit = setTimeout(() => {
+    say('Stopping took too long; ended the hard way. What was accepted is kept.');
+    process.exit(1);
+  }, STOP_LIMIT_MS);
+  await undo.run();
+  clearTimeout(limit);
+};
+
+const main = async (): Promise<number> => {
+  const options = parseLocalOptions(process.argv.slice(2));
+  if (options === undefined) return 0;
+  const undo = new Undo();
+  const stopping = new AbortController();
+  const signalled = untilSignal(stopping);
+  try {
+    await run(options, undo, stopping.signal);
+    await signalled;
+    if (!options.json) say('\nStopping …');
+    return 0;
+  } finally {
+    await withProgress('stopping', end(undo));
+  }
+};
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  say(describeError(error));
+  process.exitCode = 1;
+}
+// Whatever may still hold the event loop (a keep-alive connection, a worker) is not worth waiting for.
+process.exit();

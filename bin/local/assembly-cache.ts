@@ -1,0 +1,87 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { CommandError } from './errors.ts';
+
+/** All that the synthesized assembly is made from. */
+const SOURCES = [
+  'bin/app.ts',
+  'bin/local/synthesize.ts',
+  'core',
+  'functions',
+  'lib',
+  'package-lock.json',
+  'package.json',
+  'store',
+];
+
+/** How many assemblies of earlier sources are kept: a cloud that still runs reads its functions from one. */
+const KEPT = 4;
+
+const filesBeneath = (path: string): readonly string[] =>
+  statSync(path).isDirectory()
+    ? readdirSync(path)
+        .sort()
+        .flatMap((name) => filesBeneath(join(path, name)))
+    : [path];
+
+/** The same for the same sources and context. */
+export const assemblyKey = (root: string, context: Readonly<Record<string, unknown>>): string => {
+  const hash = createHash('sha256').update(JSON.stringify(context));
+  for (const source of SOURCES.map((name) => join(root, name)).filter((path) => existsSync(path)))
+    for (const file of filesBeneath(source))
+      hash.update(`\n${file.slice(root.length)}\n`).update(readFileSync(file));
+  return hash.digest('hex').slice(0, 16);
+};
+
+const removeOld = (folder: string): void => {
+  const byAge = readdirSync(folder)
+    .map((name) => ({ path: join(folder, name), time: statSync(join(folder, name)).mtimeMs }))
+    .sort((a, b) => b.time - a.time);
+  for (const { path } of byAge.slice(KEPT)) rmSync(path, { recursive: true, force: true });
+};
+
+/** Whole or not at all, also when two do it at once. */
+const synthesizeInto = async (root: string, target: string, context: string): Promise<void> => {
+  const draft = `${target}.${process.pid}`;
+  try {
+    const script = join(root, 'bin/local/synthesize.ts');
+    await promisify(execFile)(process.execPath, [script, draft, context], { cwd: root });
+    if (!existsSync(target)) renameSync(draft, target);
+  } catch (cause) {
+    const said = (cause as { readonly stderr?: string }).stderr?.trim() || String(cause);
+    throw new CommandError('synthesis-failed', `The CDK app could not be synthesized:\n${said}`, { cause });
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+};
+
+/**
+ * The synthesized cloud assembly of the sources as they stand; made when there is none of them yet.
+ * @returns its directory
+ * @throws CommandError with what the CDK said
+ */
+export const assemblyOf = async (
+  root: string,
+  context: Readonly<Record<string, unknown>>,
+): Promise<string> => {
+  const folder = join(root, '.bulkhead', 'assembly');
+  const target = join(folder, assemblyKey(root, context));
+  mkdirSync(folder, { recursive: true });
+  if (!existsSync(join(target, 'manifest.json'))) await synthesizeInto(root, target, JSON.stringify(context));
+  const now = new Date();
+  utimesSync(target, now, now);
+  removeOld(folder);
+  return target;
+};

@@ -1,0 +1,59 @@
+import { resolve } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { CommandError } from './errors.ts';
+
+export const DEFAULT_PORT = 8420;
+export const ROOT = resolve(import.meta.dirname, '../..');
+export const DEFAULT_STATE_DIR = resolve(ROOT, '.bulkhead');
+
+export interface LocalOptions {
+  readonly port: number;
+  readonly stateDir: string;
+  readonly ephemeral: boolean;
+  readonly reset: boolean;
+  /** How many hosts are simulated. */
+  readonly simulate: number;
+  readonly json: boolean;
+}
+
+const HIGHEST_PORT = 65_535;
+const MOST_HOSTS = 200;
+
+const wholeNumber =
+  (highest: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value <= highest) return value;
+    throw new InvalidArgumentError(`Give a whole number from 0 to ${highest}.`);
+  };
+
+const program = (): Command =>
+  new Command('npm start --')
+    .description(
+      'Runs the whole of Bulkhead on this machine: the control plane as it is deployed to AWS, and hosts.',
+    )
+    .option('--port <port>', 'of the API; 0 for any that is free', wholeNumber(HIGHEST_PORT), DEFAULT_PORT)
+    .option('--simulate <number>', 'of simulated Nano Server hosts', wholeNumber(MOST_HOSTS), 1)
+    .option('--ephemeral', 'keep everything in a temporary folder and remove it at the end', false)
+    .option('--reset', 'forget all containers, hosts and operations of earlier runs first', false)
+    .option('--state-dir <folder>', 'where everything is kept', DEFAULT_STATE_DIR)
+    .option('--json', 'when ready, write one line of JSON in place of the text', false)
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined });
+
+/** @param argv without program and script. @returns undefined when help was asked for and has been printed */
+export const parseLocalOptions = (argv: readonly string[]): LocalOptions | undefined => {
+  const command = program();
+  try {
+    command.parse([...argv], { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return undefined;
+    const sentence = error.message.replace(/^error: /, '').replace(/^./, (first) => first.toUpperCase());
+    throw new CommandError('usage', `${sentence}\nSee: npm start -- --help`);
+  }
+  const options = command.opts<LocalOptions>();
+  if (options.reset && options.ephemeral)
+    throw new CommandError('usage', '--reset has no use with --ephemeral, which begins with nothing anyway.');
+  return { ...options, stateDir: resolve(options.stateDir) };
+};

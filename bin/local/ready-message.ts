@@ -1,0 +1,33 @@
+import type { LocalFile } from './local-file.ts';
+
+export interface Readiness {
+  readonly local: LocalFile;
+  readonly seconds: number;
+  readonly hosts: { readonly ready: number; readonly wanted: number };
+  readonly stateDir: string;
+}
+
+const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
+  if (wanted === 0) return 'no hosts (--simulate N starts some)';
+  const missing = ready < wanted ? `; ${wanted - ready} more on the way, see the logs` : '';
+  return `${ready} ready (simulated Nano Server)${missing}`;
+};
+
+/** What is shown once everything runs: where it is, the token, and three commands to try. */
+export const readyMessage = ({ local, seconds, hosts, stateDir }: Readiness): string => `
+Bulkhead is ready after ${seconds.toFixed(1)} s: ${local.apiUrl}
+
+  hosts   ${hostsLine(hosts)}
+  state   ${stateDir}
+  token   tenant dev, all scopes, for a day:
+
+TOKEN=${local.token}
+
+Try, in another terminal, after pasting the line above:
+  curl -s ${local.apiUrl}/v1/health
+  curl -s -H "authorization: Bearer $TOKEN" ${local.apiUrl}/v1/hosts
+  curl -s -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' ${local.apiUrl}/v1/containers \\
+    -d '{"name":"demo","image":"nanoserver","runtimeType":"HyperV","start":true}'
+
+Ctrl-C stops everything; the next npm start goes on where this one ended.
+`;
