@@ -1,0 +1,155 @@
+import { isEnded } from '../../core/domain/operation-state.ts';
+import { getContainerNow } from '../../store/containers.ts';
+import {
+  beginOperation,
+  getOperationNow,
+  overtakeOperation,
+  recordOperation,
+} from '../../store/operations.ts';
+import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
+import { ConditionFailed, type Table } from '../../store/table.ts';
+import { decideAgain } from '../../store/transition.ts';
+import { cancelPlacement } from '../shared/cancel-placement.ts';
+import type { Dependencies } from '../shared/dependencies.ts';
+import { answerOperation } from '../shared/http/answers.ts';
+import type { Answer, Identity, RouteRequest } from '../shared/http/exchange.ts';
+import { checkRevision } from '../shared/http/preconditions.ts';
+import { notFound } from '../shared/http/validate.ts';
+import type { Logger } from '../shared/logger.ts';
+import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
+import type { Tasks } from '../shared/tasks.ts';
+import { type Action, type Decision, decide } from './decide.ts';
+import { nothingToDo, overtake, type Request, takeContainer } from './take-container.ts';
+
+export interface ActDependencies extends Dependencies {
+  readonly table: Table;
+  readonly startWorkflow: StartWorkflow;
+  readonly tasks: Tasks;
+}
+
+/** An action on a container, and what the caller said with it. */
+export interface Asked {
+  readonly containerId: string;
+  readonly action: Action;
+  readonly parameters: OperationParameters;
+  readonly identity: Identity;
+  readonly logger: Logger;
+  readonly ifMatch: number | '*' | null;
+  readonly remember: RouteRequest<never>['remember'];
+}
+
+/** The container, and what the action comes to. @throws NotFoundError, RevisionMismatchError, ConflictError */
+export const look = async (
+  table: Table,
+  { containerId, action, parameters, identity, ifMatch }: Omit<Asked, 'remember' | 'logger'>,
+): Promise<{ readonly container: ContainerRecord; readonly decision: Decision }> => {
+  const container = await getContainerNow(table, identity.tenant, containerId);
+  if (container === undefined) throw notFound();
+  checkRevision(ifMatch, container.revision);
+  return { container, decision: decide(container, action, parameters.force === true) };
+};
+
+/** What has been done, and what is to follow now that it is in the table. */
+interface Done {
+  readonly answer: Answer;
+  readonly start?: OperationRecord;
+  readonly wake?: OperationRecord;
+}
+
+const begin = async (
+  { table }: ActDependencies,
+  { remember }: Asked,
+  before: ContainerRecord,
+  kind: Action,
+  request: Request,
+): Promise<Done> => {
+  const { container, operation } = takeContainer(before, kind, request);
+  const answer = answerOperation(202, container, operation, request.now);
+  await beginOperation(table, {
+    before,
+    after: container,
+    operation,
+    remember: remember(answer),
+    token: operation.id,
+  });
+  return { answer, start: operation };
+};
+
+const leaveAsItIs = async (
+  { table }: ActDependencies,
+  { action, remember }: Asked,
+  container: ContainerRecord,
+  request: Request,
+): Promise<Done> => {
+  const operation = nothingToDo(container, action, request);
+  const answer = answerOperation(200, container, operation, request.now);
+  await recordOperation(table, operation, remember(answer));
+  return { answer };
+};
+
+/**
+ * The operation that a removal has to do with: the removal that waits already, or the one that has the container.
+ * @throws ConditionFailed if it has ended since the container was read, so that it is looked at again
+ */
+const blockingOperation = async (
+  table: Table,
+  { tenant, tombstone }: ContainerRecord,
+  activeOperationId: string,
+): Promise<OperationRecord> => {
+  const [waiting, active] = await Promise.all([
+    tombstone === null ? undefined : getOperationNow(table, tenant, tombstone),
+    getOperationNow(table, tenant, activeOperationId),
+  ]);
+  const found = [waiting, active].find((one) => one !== undefined && !isEnded(one.view.state));
+  if (found === undefined) throw new ConditionFailed(0, undefined);
+  return found;
+};
+
+/** The removal that is under way or waits already, if there is one; else queues one. */
+const removeAfter = async (
+  { table }: ActDependencies,
+  { remember }: Asked,
+  before: ContainerRecord,
+  activeOperationId: string,
+  request: Request,
+): Promise<Done> => {
+  const blocking = await blockingOperation(table, before, activeOperationId);
+  if (blocking.view.kind === 'remove') return { answer: answerOperation(202, before, blocking, request.now) };
+  const { container, operation, active } = overtake(before, blocking, request);
+  const answer = answerOperation(202, container, operation, request.now);
+  await overtakeOperation(table, {
+    before,
+    after: container,
+    operation,
+    active: active && { before: blocking, after: active },
+    remember: remember(answer),
+    token: operation.id,
+  });
+  return { answer, wake: blocking };
+};
+
+const doOnce = async (dependencies: ActDependencies, asked: Asked): Promise<Done> => {
+  const { container, decision } = await look(dependencies.table, asked);
+  const request: Request = {
+    operationId: dependencies.newId(),
+    actor: asked.identity.actor,
+    parameters: asked.parameters,
+    now: dependencies.now(),
+  };
+  switch (decision.kind) {
+    case 'begin':
+      return begin(dependencies, asked, container, decision.operation, request);
+    case 'unchanged':
+      return leaveAsItIs(dependencies, asked, container, request);
+    case 'overtake':
+      return removeAfter(dependencies, asked, container, decision.activeOperationId, request);
+  }
+};
+
+/** Does what is asked, looking again for as long as others change the same container. */
+export const act = async (dependencies: ActDependencies, asked: Asked): Promise<Answer> => {
+  const { answer, start, wake } = await decideAgain(() => doOnce(dependencies, asked));
+  if (start !== undefined) await startAccepted(dependencies.startWorkflow, start, asked.logger);
+  if (wake !== undefined) await cancelPlacement(dependencies.tasks, wake, asked.logger);
+  return answer;
+};

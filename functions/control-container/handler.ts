@@ -1,0 +1,95 @@
+import { getComputeProcess } from '../../store/compute-processes.ts';
+import { isId, resolveContainerId } from '../../store/containers.ts';
+import type { OperationParameters } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { answerDryRun } from '../shared/http/answers.ts';
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
+import { notFound } from '../shared/http/validate.ts';
+import type { Logger } from '../shared/logger.ts';
+import { type ActDependencies, type Asked, act, look } from './act.ts';
+import type { Action, Decision } from './decide.ts';
+
+export type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
+
+/** Between asking a main process to end and forcing it, in seconds. */
+const STOP_SECONDS = 10;
+
+const WOULD: Readonly<Record<Decision['kind'], (action: Action, name: string) => string>> = {
+  begin: (action, name) => `${action} container "${name}"`,
+  unchanged: (_, name) => `change nothing: container "${name}" is so already`,
+  overtake: (_, name) => `cancel the operation that has container "${name}", and then remove it`,
+};
+
+/** The part of a request that is the same for all of these routes. */
+interface Common {
+  readonly identity: Identity;
+  readonly logger: Logger;
+  readonly dryRun: boolean;
+  readonly ifMatch: Asked['ifMatch'];
+  readonly remember: RouteRequest<never>['remember'];
+}
+
+export const createHandler = (dependencies: ControlContainerDependencies): LambdaHandler => {
+  const { table } = dependencies;
+
+  const perform = async (
+    common: Common,
+    containerId: string | undefined,
+    action: Action,
+    parameters: OperationParameters,
+  ): Promise<Answer> => {
+    if (containerId === undefined) throw notFound();
+    const asked: Asked = { ...common, containerId, action, parameters };
+    if (!common.dryRun) return act(dependencies, asked);
+    const { container, decision } = await look(table, asked);
+    return answerDryRun(WOULD[decision.kind](action, container.view.name));
+  };
+
+  const resolve = (request: {
+    readonly identity: Identity;
+    readonly params: { readonly idOrName: string };
+  }) => resolveContainerId(table, request.identity.tenant, request.params.idOrName);
+
+  const start: RouteHandler<'startContainer'> = async (request) =>
+    perform(request, await resolve(request), 'start', {});
+
+  const stop: RouteHandler<'stopContainer'> = async (request) =>
+    perform(request, await resolve(request), 'stop', {
+      timeoutSeconds: request.body.timeoutSeconds ?? STOP_SECONDS,
+    });
+
+  const restart: RouteHandler<'restartContainer'> = async (request) =>
+    perform(request, await resolve(request), 'restart', {
+      timeoutSeconds: request.body.timeoutSeconds ?? STOP_SECONDS,
+    });
+
+  const kill: RouteHandler<'killContainer'> = async (request) =>
+    perform(request, await resolve(request), 'kill', { timeoutSeconds: 0 });
+
+  const remove: RouteHandler<'removeContainer'> = async (request) =>
+    perform(request, await resolve(request), 'remove', { force: request.query.force === 'true' });
+
+  const stopComputeProcess: RouteHandler<'stopComputeProcess'> = async (request) => {
+    const { identity, params } = request;
+    const running =
+      isId(params.id) && (await getComputeProcess(table, identity.tenant, params.id.toLowerCase()));
+    return perform(request, running ? running.containerId : undefined, 'kill', { timeoutSeconds: 0 });
+  };
+
+  return createHttpHandler(
+    {
+      startContainer: start,
+      stopContainer: stop,
+      restartContainer: restart,
+      killContainer: kill,
+      removeContainer: remove,
+      stopComputeProcess,
+    },
+    dependencies,
+  );
+};

@@ -1,0 +1,15 @@
+import { createStepFunctionsClient } from '../shared/clients.ts';
+import { readEnvironment } from '../shared/environment.ts';
+import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
+import { createStartWorkflow } from '../shared/start-workflow.ts';
+import { createTasks } from '../shared/tasks.ts';
+import { createHandler } from './handler.ts';
+
+const environment = readEnvironment([...HTTP_ENVIRONMENT, 'stateMachines']);
+const stepFunctions = createStepFunctionsClient();
+
+export const handler = createHandler({
+  ...wireHttp(environment),
+  startWorkflow: createStartWorkflow(stepFunctions, environment.stateMachines),
+  tasks: createTasks(stepFunctions),
+});

@@ -1,0 +1,60 @@
+import { ValidationError } from '../../core/domain/errors.ts';
+import { enrolHost, newEnrollmentToken, readEnrollmentToken } from '../../store/enrollment.ts';
+import type { HostRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { answerDryRun } from '../shared/http/answers.ts';
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+import type { RouteHandler } from '../shared/http/exchange.ts';
+import { pointerTo } from '../shared/http/issues.ts';
+import { isEd25519PublicKey } from './public-key.ts';
+
+export interface HostEnrollmentDependencies extends HttpDependencies {
+  readonly table: Table;
+  readonly webSocketUrl: string;
+}
+
+export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaHandler => {
+  const { table, now, newId, randomBytes, webSocketUrl } = dependencies;
+
+  const createToken: RouteHandler<'createEnrollmentToken'> = async ({ identity, body, dryRun, remember }) => {
+    if (dryRun) return answerDryRun('make an enrolment token');
+    const { token, expiresAt, write } = newEnrollmentToken(
+      identity.tenant,
+      body.labels ?? {},
+      now(),
+      randomBytes,
+    );
+    const answer = { status: 201, body: { token, expiresAt: expiresAt.toISOString() } };
+    await table.transact([write, ...remember(answer)], newId());
+    return answer;
+  };
+
+  const enrol: RouteHandler<'enrollHost'> = async ({ body, logger }) => {
+    const { token, name, publicKey, agentVersion, facts } = body;
+    if (!isEd25519PublicKey(publicKey))
+      throw new ValidationError('The request is not valid.', {
+        errors: [{ pointer: pointerTo('body', 'publicKey'), detail: 'Is not an Ed25519 public key.' }],
+      });
+    const { tenant, labels } = await readEnrollmentToken(table, token, now());
+    const id = newId();
+    const host: HostRecord = {
+      tenant,
+      id,
+      revision: 1,
+      actor: `host:${id}`,
+      // Not Ready before it has connected and said what it holds.
+      view: { name, facts, labels, schedulable: true, state: 'Unknown', agentVersion },
+      free: facts.capacity,
+      publicKey,
+    };
+    await enrolHost(table, token, host, now());
+    logger.info('host enrolled', { tenant, hostId: id });
+    return { status: 201, body: { hostId: id, tenant, webSocketUrl } };
+  };
+
+  return createHttpHandler({ createEnrollmentToken: createToken, enrollHost: enrol }, dependencies);
+};

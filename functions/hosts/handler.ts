@@ -1,0 +1,119 @@
+import { stateWhenHeard } from '../../core/domain/host-state.ts';
+import { createCursors } from '../../store/cursor.ts';
+import {
+  checkUnused,
+  getLinkedHost,
+  type LinkedHost,
+  listHosts,
+  removeHost,
+  updateHost,
+} from '../../store/hosts.ts';
+import { type HostView, toHost } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { decideAgain } from '../../store/transition.ts';
+import type { CloseConnection } from '../shared/close-connection.ts';
+import { answerDryRun, answerResource } from '../shared/http/answers.ts';
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
+import { answerPage, pagingOf } from '../shared/http/paging.ts';
+import { checkRevision } from '../shared/http/preconditions.ts';
+import { notFound } from '../shared/http/validate.ts';
+
+export interface HostsDependencies extends HttpDependencies {
+  readonly table: Table;
+  readonly closeConnection: CloseConnection;
+  readonly leaseSeconds: number;
+}
+
+/** The part of a request that is the same for every change of a host. */
+interface Change {
+  readonly identity: Identity;
+  readonly params: { readonly id: string };
+  readonly dryRun: boolean;
+  readonly ifMatch: number | '*' | null;
+  readonly remember: RouteRequest<never>['remember'];
+}
+
+/** A view in which the host takes containers or not; whether it is heard of is not the caller's to say. */
+const withSchedulable = (view: HostView, schedulable: boolean): HostView => ({
+  ...view,
+  schedulable,
+  state: view.state === 'Ready' || view.state === 'Draining' ? stateWhenHeard(schedulable) : view.state,
+});
+
+export const createHandler = (dependencies: HostsDependencies): LambdaHandler => {
+  const { table, now, newId, randomBytes, leaseSeconds, closeConnection } = dependencies;
+  const cursors = createCursors(table, randomBytes);
+  const show = ({ host, link }: LinkedHost) => toHost(host, link, now(), leaseSeconds);
+
+  const require = async ({ tenant }: Identity, id: string): Promise<LinkedHost> => {
+    const found = await getLinkedHost(table, tenant, id);
+    if (found === undefined) throw notFound();
+    return found;
+  };
+
+  const change = (
+    { identity, params, dryRun, ifMatch, remember }: Change,
+    next: (view: HostView) => HostView,
+    wouldDo: string,
+  ): Promise<Answer> =>
+    decideAgain(async () => {
+      const { host: before, link } = await require(identity, params.id);
+      checkRevision(ifMatch, before.revision);
+      const view = next(before.view);
+      if (dryRun) return answerDryRun(`${wouldDo} host "${before.view.name}"`);
+      if (JSON.stringify(view) === JSON.stringify(before.view))
+        return answerResource(show({ host: before, link }));
+      const host = { ...before, view, revision: before.revision + 1 };
+      const answer = answerResource(show({ host, link }));
+      await updateHost(table, { before, view, actor: identity.actor }, remember(answer), newId());
+      return answer;
+    });
+
+  const list: RouteHandler<'listHosts'> = async ({ identity, query }) =>
+    answerPage(await listHosts(table, cursors, identity.tenant, pagingOf(query)), show);
+
+  const get: RouteHandler<'getHost'> = async ({ identity, params }) =>
+    answerResource(show(await require(identity, params.id)));
+
+  const update: RouteHandler<'updateHost'> = (request) => {
+    const { labels, schedulable } = request.body;
+    return change(
+      request,
+      (view) => ({
+        ...(schedulable === undefined ? view : withSchedulable(view, schedulable)),
+        labels: labels ?? view.labels,
+      }),
+      'change',
+    );
+  };
+
+  const drain: RouteHandler<'drainHost'> = (request) =>
+    change(request, (view) => withSchedulable(view, false), 'place nothing more on');
+
+  const remove: RouteHandler<'removeHost'> = async ({ identity, params, dryRun, ifMatch, remember }) => {
+    const answer: Answer = { status: 204 };
+    const removed = await decideAgain(async () => {
+      const found = await require(identity, params.id);
+      checkRevision(ifMatch, found.host.revision);
+      if (dryRun) {
+        await checkUnused(table, found.host);
+        return { name: found.host.view.name, connectionId: null };
+      }
+      await removeHost(table, { before: found.host, actor: identity.actor }, remember(answer), newId());
+      return { name: found.host.view.name, connectionId: found.link?.connectionId ?? null };
+    });
+    if (dryRun) return answerDryRun(`forget host "${removed.name}"`);
+    if (removed.connectionId !== null) await closeConnection(removed.connectionId);
+    return answer;
+  };
+
+  return createHttpHandler(
+    { listHosts: list, getHost: get, updateHost: update, drainHost: drain, removeHost: remove },
+    dependencies,
+  );
+};

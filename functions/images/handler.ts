@@ -1,0 +1,100 @@
+import { ConflictError } from '../../core/domain/errors.ts';
+import { createCursors } from '../../store/cursor.ts';
+import { getHost } from '../../store/hosts.ts';
+import {
+  checkImageUnused,
+  getHeldImage,
+  type HeldImage,
+  listImages,
+  removeImage,
+} from '../../store/images.ts';
+import { newImport, recordOperation } from '../../store/operations.ts';
+import { toOperation } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { decideAgain } from '../../store/transition.ts';
+import { answerDryRun, answerResource } from '../shared/http/answers.ts';
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
+import { answerPage, pagingOf } from '../shared/http/paging.ts';
+import { checkRevision } from '../shared/http/preconditions.ts';
+import { notFound } from '../shared/http/validate.ts';
+import type { Push } from '../shared/push.ts';
+import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
+import { tellHosts } from './tell-hosts.ts';
+
+export interface ImagesDependencies extends HttpDependencies {
+  readonly table: Table;
+  readonly startWorkflow: StartWorkflow;
+  readonly push: Push;
+}
+
+const show = ({ image, hosts }: HeldImage) => ({ ...image.view, hosts, revision: image.revision });
+
+export const createHandler = (dependencies: ImagesDependencies): LambdaHandler => {
+  const { table, now, newId, randomBytes, startWorkflow } = dependencies;
+  const cursors = createCursors(table, randomBytes);
+
+  const list: RouteHandler<'listImages'> = async ({ identity, query }) =>
+    answerPage(await listImages(table, cursors, identity.tenant, pagingOf(query)), show);
+
+  const get: RouteHandler<'getImage'> = async ({ identity, params }) => {
+    const found = await getHeldImage(table, identity.tenant, params.name);
+    if (found === undefined) throw notFound();
+    return answerResource(show(found));
+  };
+
+  const importImage: RouteHandler<'importImage'> = async ({ identity, body, dryRun, remember, logger }) => {
+    const { name, hostId, source, digest } = body;
+    const host = await getHost(table, identity.tenant, hostId);
+    if (host === undefined)
+      throw new ConflictError('host-not-found', 'No such host is enrolled.', {
+        suggestion: 'See GET /v1/hosts.',
+        context: { hostId },
+      });
+    if (dryRun) return answerDryRun(`have host "${host.view.name}" import image "${name}"`);
+    const operation = newImport({
+      tenant: identity.tenant,
+      id: newId(),
+      actor: identity.actor,
+      imageName: name,
+      hostId,
+      parameters: { source, ...(digest !== undefined && { digest }) },
+      now: now(),
+    });
+    const answer: Answer = {
+      status: 202,
+      headers: { location: `/v1/operations/${operation.id}` },
+      body: { operation: toOperation(operation) },
+    };
+    await recordOperation(table, operation, remember(answer));
+    await startAccepted(startWorkflow, operation, logger);
+    return answer;
+  };
+
+  const remove: RouteHandler<'removeImage'> = async (request) => {
+    const { identity, params, dryRun, ifMatch, remember, logger } = request;
+    const answer: Answer = { status: 204 };
+    const removed = await decideAgain(async () => {
+      const found = await getHeldImage(table, identity.tenant, params.name);
+      if (found === undefined) throw notFound();
+      checkRevision(ifMatch, found.image.revision);
+      await checkImageUnused(table, found.image);
+      if (!dryRun) await removeImage(table, found, remember(answer), newId());
+      return found;
+    });
+    const { name } = removed.image.view;
+    if (dryRun)
+      return answerDryRun(`remove image "${name}" from the catalogue and ${removed.hosts.length} hosts`);
+    await tellHosts(dependencies, removed, logger);
+    return answer;
+  };
+
+  return createHttpHandler(
+    { listImages: list, getImage: get, importImage, removeImage: remove },
+    dependencies,
+  );
+};

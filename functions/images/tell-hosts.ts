@@ -1,0 +1,54 @@
+import { giveCommand } from '../../store/commands.ts';
+import type { HeldImage } from '../../store/images.ts';
+import { getLink } from '../../store/links.ts';
+import type { CommandRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import type { Dependencies } from '../shared/dependencies.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Push } from '../shared/push.ts';
+
+export interface TellHostsDependencies extends Pick<Dependencies, 'now' | 'newId'> {
+  readonly table: Table;
+  readonly push: Push;
+}
+
+/** How long a host that is away may be, and still be told to delete its copy, in seconds. */
+const COMMAND_SECONDS = 24 * 3600;
+
+/**
+ * Has each host that holds an image delete its copy. The image is out of the catalogue already; a host that isn't
+ * told, or cannot do it, says at its next connection that it holds the image, which is then catalogued again.
+ */
+export const tellHosts = async (
+  { table, push, now, newId }: TellHostsDependencies,
+  { image, hosts }: HeldImage,
+  logger: Logger,
+): Promise<void> => {
+  const { tenant } = image;
+  for (const { hostId } of hosts) {
+    const record: CommandRecord = {
+      tenant,
+      command: {
+        id: newId(),
+        hostId,
+        containerId: null,
+        epoch: 0,
+        ttlSeconds: COMMAND_SECONDS,
+        arguments: { verb: 'removeImage', name: image.view.name },
+      },
+      state: 'pending',
+      taskToken: null,
+      operationId: null,
+      step: null,
+      result: null,
+      expiresAt: now().getTime() + COMMAND_SECONDS * 1000,
+    };
+    await giveCommand(table, record);
+    const link = await getLink(table, tenant, hostId);
+    const pushed =
+      link === undefined || link.connectionId === null
+        ? 'gone'
+        : await push(link.connectionId, { action: 'command', command: record.command });
+    if (pushed !== 'sent') logger.info('host is told later to delete an image', { hostId });
+  }
+};

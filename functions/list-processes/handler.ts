@@ -1,0 +1,54 @@
+import type { Process } from '../../core/contract/compute-process.ts';
+import { ConflictError } from '../../core/domain/errors.ts';
+import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
+import { getHost } from '../../store/hosts.ts';
+import type { Table } from '../../store/table.ts';
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
+import { notFound } from '../shared/http/validate.ts';
+import { type QueryDependencies, queryHost } from '../shared/query-host.ts';
+
+export type ListProcessesDependencies = QueryDependencies & HttpDependencies & { readonly table: Table };
+
+/** One page: a host sends what fits in a message. */
+const answerProcesses = (processes: readonly Process[] = []): Answer => ({
+  status: 200,
+  body: { items: processes, nextCursor: null },
+});
+
+export const createHandler = (dependencies: ListProcessesDependencies): LambdaHandler => {
+  const { table } = dependencies;
+
+  const ofContainer: RouteHandler<'listContainerProcesses'> = async ({ identity: { tenant }, params }) => {
+    const id = await resolveContainerId(table, tenant, params.idOrName);
+    const container = id && (await getContainerNow(table, tenant, id));
+    if (!container) throw notFound();
+    const { state, hostId } = container.view;
+    if (state !== 'Running' || hostId === null)
+      throw new ConflictError('invalid-state', `The container is ${state}: it has no processes to list.`, {
+        suggestion: 'Start it first.',
+        context: { state },
+      });
+    const result = await queryHost(dependencies, {
+      tenant,
+      hostId,
+      containerId: container.id,
+      epoch: container.epoch,
+      arguments: { verb: 'listProcesses' },
+    });
+    return answerProcesses(result.processes);
+  };
+
+  const ofHost: RouteHandler<'listHostProcesses'> = async ({ identity: { tenant }, params: { id } }) => {
+    if ((await getHost(table, tenant, id)) === undefined) throw notFound();
+    const query = { tenant, hostId: id, containerId: null, epoch: 0 };
+    const result = await queryHost(dependencies, { ...query, arguments: { verb: 'listHostProcesses' } });
+    return answerProcesses(result.processes);
+  };
+
+  return createHttpHandler({ listContainerProcesses: ofContainer, listHostProcesses: ofHost }, dependencies);
+};

@@ -1,0 +1,12 @@
+import { createConnectionsClient } from '../shared/clients.ts';
+import { readEnvironment } from '../shared/environment.ts';
+import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
+import { createPush } from '../shared/push.ts';
+import { createHandler } from './handler.ts';
+
+const environment = readEnvironment([...HTTP_ENVIRONMENT, 'webSocketUrl']);
+
+export const handler = createHandler({
+  ...wireHttp(environment),
+  push: createPush(createConnectionsClient(environment.webSocketUrl)),
+});

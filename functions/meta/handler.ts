@@ -1,0 +1,24 @@
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+
+export interface MetaDependencies extends HttpDependencies {
+  readonly version: string;
+  /** The OpenAPI document. */
+  readonly openApi: object;
+}
+
+/** What anybody may know. Touches nothing: that it answers is what it says. */
+export const createHandler = (dependencies: MetaDependencies): LambdaHandler => {
+  const { version, openApi } = dependencies;
+  return createHttpHandler(
+    {
+      getHealth: async () => ({ status: 200, body: { status: 'ok' } }),
+      getVersion: async () => ({ status: 200, body: { version, apiVersion: 'v1' } }),
+      getOpenApi: async () => ({ status: 200, body: openApi }),
+    },
+    dependencies,
+  );
+};

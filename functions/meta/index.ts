@@ -1,0 +1,17 @@
+import openApi from '../../docs/api/openapi.json' with { type: 'json' };
+import { systemDependencies } from '../shared/dependencies.ts';
+import { readEnvironment } from '../shared/environment.ts';
+import { createLogger } from '../shared/logger.ts';
+import { createMetrics } from '../shared/metrics.ts';
+import { createHandler } from './handler.ts';
+
+const environment = readEnvironment(['tenantClaim', 'scopeClaim']);
+
+export const handler = createHandler({
+  ...systemDependencies,
+  claims: { tenantClaim: environment.tenantClaim, scopeClaim: environment.scopeClaim },
+  logger: createLogger({ level: environment.logLevel, now: systemDependencies.now }),
+  metrics: createMetrics(systemDependencies),
+  version: environment.version,
+  openApi,
+});

@@ -1,0 +1,86 @@
+import type { CommandArguments, CommandResult } from '../../core/contract/agent/commands.ts';
+import { ConflictError, HostNotAnsweringError } from '../../core/domain/errors.ts';
+import { deleteCommand, findCommand, giveCommand } from '../../store/commands.ts';
+import { getLink } from '../../store/links.ts';
+import type { CommandRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import type { Dependencies } from './dependencies.ts';
+import type { Push } from './push.ts';
+
+/** How long a host has for an answer, in seconds. */
+const QUERY_SECONDS = 10;
+/** Between two looks for the answer, in milliseconds. */
+const FIRST_WAIT_MS = 5;
+const LONGEST_WAIT_MS = 100;
+
+export interface QueryDependencies extends Dependencies {
+  readonly table: Table;
+  readonly push: Push;
+}
+
+export interface HostQuery {
+  readonly tenant: string;
+  readonly hostId: string;
+  readonly containerId: string | null;
+  readonly epoch: number;
+  readonly arguments: CommandArguments;
+}
+
+const notAnswering = (hostId: string, why: string): HostNotAnsweringError =>
+  new HostNotAnsweringError(`The host ${why}.`, {
+    suggestion: 'See GET /v1/hosts for its state; its agent must be running and connected.',
+    context: { hostId },
+  });
+
+const awaitResult = async (
+  { table, monotonic, sleep }: QueryDependencies,
+  { tenant, command }: CommandRecord,
+): Promise<CommandResult | null> => {
+  const until = monotonic() + QUERY_SECONDS * 1000;
+  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+    await sleep(wait);
+    const result = (await findCommand(table, tenant, command.hostId, command.id))?.result ?? null;
+    if (result !== null || monotonic() >= until) return result;
+  }
+};
+
+/**
+ * Asks a host something that changes nothing, and waits for its answer. The question is a command like any other, so
+ * its answer comes back through the table, to whichever process waits for it.
+ *
+ * @throws HostNotAnsweringError if the host is not connected, or says nothing in time
+ * @throws ConflictError with the host's own reason if it refuses
+ */
+export const queryHost = async (
+  dependencies: QueryDependencies,
+  { tenant, hostId, containerId, epoch, arguments: given }: HostQuery,
+): Promise<Extract<CommandResult, { status: 'succeeded' }>> => {
+  const { table, push, newId, now } = dependencies;
+  const link = await getLink(table, tenant, hostId);
+  if (link === undefined || link.connectionId === null) throw notAnswering(hostId, 'is not connected');
+  const record: CommandRecord = {
+    tenant,
+    command: { id: newId(), hostId, containerId, epoch, ttlSeconds: QUERY_SECONDS, arguments: given },
+    state: 'pending',
+    taskToken: null,
+    operationId: null,
+    step: null,
+    result: null,
+    expiresAt: now().getTime() + QUERY_SECONDS * 1000,
+  };
+  await giveCommand(table, record);
+  try {
+    const pushed = await push(link.connectionId, { action: 'command', command: record.command });
+    if (pushed === 'gone') throw notAnswering(hostId, 'is not connected');
+    const result = await awaitResult(dependencies, record);
+    if (result === null) throw notAnswering(hostId, `did not answer within ${QUERY_SECONDS} seconds`);
+    if (result.status === 'succeeded') return result;
+    const { code, message, suggestion } = result.error;
+    throw new ConflictError(code, message, {
+      ...(suggestion !== undefined && { suggestion }),
+      context: { hostId },
+    });
+  } finally {
+    await deleteCommand(table, tenant, record.command);
+  }
+};

@@ -1,0 +1,96 @@
+import { createHash } from 'node:crypto';
+import { type Labels, LIMITS } from '../core/contract/primitives.ts';
+import { ConflictError } from '../core/domain/errors.ts';
+import { addHost } from './hosts.ts';
+import { fromItem, toItem } from './item.ts';
+import { keys, TENANT_PATTERN } from './keys.ts';
+import type { HostRecord } from './records.ts';
+import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
+
+/**
+ * Enrolment tokens: `<tenant>.<secret>`, both in base64url, because whoever brings one has no other token that would
+ * say which tenant it is of. Good once, and for 15 minutes; the table holds a hash only.
+ */
+const SECRET_BYTES = 32;
+
+const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
+
+/** Tenant that a token claims to be of; undefined if it cannot be a token. Nothing follows until its hash is found. */
+const tenantOf = (token: string): string | undefined => {
+  const [encoded = '', secret = '', ...more] = token.split('.');
+  const tenant = Buffer.from(encoded, 'base64url').toString();
+  return more.length === 0 && secret !== '' && TENANT_PATTERN.test(tenant) ? tenant : undefined;
+};
+
+export interface NewToken {
+  readonly token: string;
+  readonly expiresAt: Date;
+  readonly write: Write;
+}
+
+/** A token, and the write that makes it good. @param randomBytes that many unguessable bytes */
+export const newEnrollmentToken = (
+  tenant: string,
+  labels: Labels,
+  now: Date,
+  randomBytes: (count: number) => Buffer,
+): NewToken => {
+  const secret = randomBytes(SECRET_BYTES).toString('base64url');
+  const token = `${Buffer.from(tenant).toString('base64url')}.${secret}`;
+  const expires = Math.floor(now.getTime() / 1000) + LIMITS.enrollmentTokenSeconds;
+  return {
+    token,
+    expiresAt: new Date(expires * 1000),
+    write: {
+      put: {
+        Item: toItem({
+          ...keys.enrollmentToken(tenant, hashOf(token)),
+          entity: 'enrollmentToken',
+          labels,
+          ttl: expires,
+        }),
+        ConditionExpression: 'attribute_not_exists(pk)',
+      },
+    },
+  };
+};
+
+/** The same for a token that never was, was used, or has expired. */
+const invalid = (): ConflictError =>
+  new ConflictError('enrollment-token-invalid', 'The enrolment token is not good, or not any more.', {
+    suggestion: 'Make another one with POST /v1/hosts/enrollment-tokens.',
+  });
+
+/** What a good token says. @throws ConflictError `enrollment-token-invalid` */
+export const readEnrollmentToken = async (
+  table: Table,
+  token: string,
+  now: Date,
+): Promise<{ readonly tenant: string; readonly labels: Labels }> => {
+  const tenant = tenantOf(token);
+  if (tenant === undefined) throw invalid();
+  const item = await table.get(keys.enrollmentToken(tenant, hashOf(token)), { consistent: true });
+  if (item === undefined || Number(item.ttl?.N ?? 0) * 1000 <= now.getTime()) throw invalid();
+  return { tenant, labels: (fromItem(item).labels ?? {}) as Labels };
+};
+
+/**
+ * Uses the token up and adds the host, in one transaction.
+ * @throws ConflictError `enrollment-token-invalid`
+ */
+export const enrolHost = async (table: Table, token: string, host: HostRecord, now: Date): Promise<void> => {
+  const useToken: Write = {
+    remove: {
+      Key: keyItem(keys.enrollmentToken(host.tenant, hashOf(token))),
+      ConditionExpression: 'attribute_exists(pk) AND #ttl > :now',
+      ExpressionAttributeNames: { '#ttl': 'ttl' },
+      ExpressionAttributeValues: { ':now': { N: String(Math.floor(now.getTime() / 1000)) } },
+    },
+  };
+  try {
+    await table.transact([useToken, ...addHost(host)], host.id);
+  } catch (error) {
+    if (error instanceof ConditionFailed && error.index === 0) throw invalid();
+    throw error;
+  }
+};
