@@ -8,65 +8,21 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createAcceptedEngine } from './accepted-engine.ts';
-import { ApiGatewayEngine } from './api-gateway/api-gateway-engine.ts';
-import type { Mount } from './api-gateway/listener.ts';
-import { type Chaos, type ChaosOptions, createChaos, noChaos } from './chaos.ts';
+import { createChaos, noChaos } from './chaos.ts';
 import { systemClock } from './clock.ts';
-import { DynamoDbEngine } from './dynamodb/dynamodb-engine.ts';
+import type { CloudOptions } from './cloud-options.ts';
 import { LoopbackServer } from './endpoint/front-door.ts';
-import type {
-  Clock,
-  CloudContext,
-  FunctionInvoker,
-  InvocationResult,
-  Log,
-  ResourceEngine,
-} from './engine.ts';
-import { EngineStartError } from './errors.ts';
-import { EventsEngine } from './events/events-engine.ts';
+import type { Clock, CloudContext, InvocationResult, Log, ResourceEngine } from './engine.ts';
+import { createEngines, type Engines } from './engines.ts';
 import { createInvokeApi, invokePrefix } from './lambda/invoke-api.ts';
-import { LambdaEngine } from './lambda/lambda-engine.ts';
 import { createFileLog } from './log-file.ts';
-import { SqsEngine } from './sqs/sqs-engine.ts';
 import { lockStateDirectory } from './state-directory.ts';
-import { StateMachineEngine } from './state-machines/state-machine-engine.ts';
 import type { StatesService } from './states/index.ts';
-import { StreamsEngine } from './streams/streams-engine.ts';
 import { readAssembly } from './template/assembly.ts';
 import { asString, type Json } from './template/json.ts';
 import { type LoadedStack, loadTemplate } from './template/load.ts';
 
-export interface CloudOptions {
-  /** Directory of the cloud assembly (`cdk.out`). */
-  readonly assemblyDir: string;
-  /** Needed when the assembly holds several stacks. */
-  readonly stackName?: string;
-  /** Where everything is kept that must survive; made when missing. */
-  readonly stateDir: string;
-  /** Of the HTTP and WebSocket APIs; 0 (the default) for any. */
-  readonly httpPort?: number;
-  /** Served beside the APIs, such as the token issuer. */
-  readonly mounts?: readonly Mount[];
-  readonly parameters?: Readonly<Record<string, string>>;
-  readonly overrides?: {
-    /** Most invocations of one function at once. Default 24. */
-    readonly maxConcurrency?: number;
-    /** Waits before the retries of asynchronous invocations. Default 1 s and 2 s (AWS: minutes). */
-    readonly asyncRetryDelaysMs?: readonly number[];
-    /** Whether a worker of each function is started ahead of its first invocation. Default true. */
-    readonly warm?: boolean;
-    /** Further variables for every function. */
-    readonly environment?: Readonly<Record<string, string>>;
-    /** A DynamoDB endpoint to use instead of an own one (BULKHEAD_DYNAMODB_ENDPOINT). */
-    readonly dynamoDbEndpoint?: string;
-  };
-  readonly chaos?: ChaosOptions;
-  readonly clock?: Clock;
-  /** Default: `logs/cloud.log` in the state directory. */
-  readonly log?: Log;
-  readonly onProgress?: (step: string) => void;
-}
+export type { CloudOptions } from './cloud-options.ts';
 
 export interface Cloud {
   readonly outputs: Readonly<Record<string, Json>>;
@@ -101,59 +57,6 @@ const readPort = (file: string): number => {
   }
 };
 
-interface Engines {
-  readonly accepted: ResourceEngine;
-  readonly dynamodb: DynamoDbEngine;
-  readonly sqs: SqsEngine;
-  readonly lambda: LambdaEngine;
-  readonly events: EventsEngine;
-  readonly streams: StreamsEngine;
-  readonly stateMachines: StateMachineEngine;
-  readonly apiGateway: ApiGatewayEngine;
-}
-
-/** Functions are asked for by engines that are made before Lambda's: looked up at each call. */
-const lateInvoker = (get: () => LambdaEngine): FunctionInvoker => ({
-  invoke: (...args) => get().invoke(...args),
-  invokeAsync: (...args) => get().invokeAsync(...args),
-});
-
-const createEngines = (
-  context: CloudContext,
-  options: CloudOptions,
-  chaos: Chaos,
-  assetPath: (objectKey: string) => string | undefined,
-  publishLambda: (lambda: LambdaEngine) => void,
-): Engines => {
-  const { overrides = {} } = options;
-  const sqs = new SqsEngine(context, chaos);
-  const sendToQueue = sqs.sendTo.bind(sqs);
-  const dynamodb = new DynamoDbEngine(context, overrides.dynamoDbEndpoint);
-  const lambda = new LambdaEngine(context, {
-    ...{ assetPath, chaos, sendToQueue },
-    maxConcurrency: overrides.maxConcurrency ?? 24,
-    asyncRetryDelaysMs: overrides.asyncRetryDelaysMs ?? [1_000, 2_000],
-    warm: overrides.warm ?? true,
-  });
-  publishLambda(lambda);
-  const stateMachines: StateMachineEngine = new StateMachineEngine(context, {
-    putEvents: (entries) => events.service.call('PutEvents', { Entries: entries }),
-    callDynamoDb: (operation, input) => dynamodb.client().call(operation, input),
-    publish: (event) => events.publishFromService(event),
-  });
-  const events = new EventsEngine(
-    context,
-    { startExecution: (...args) => stateMachines.startExecution(...args), sendToQueue },
-    chaos,
-  );
-  return {
-    ...{ sqs, dynamodb, lambda, stateMachines, events },
-    accepted: createAcceptedEngine(context),
-    streams: new StreamsEngine(context, { source: dynamodb, chaos, sendToQueue }),
-    apiGateway: new ApiGatewayEngine(context, { port: options.httpPort ?? 0, mounts: options.mounts ?? [] }),
-  };
-};
-
 const addressOf = (stack: LoadedStack, protocol: string): string | undefined => {
   const resources = [...stack.resources.values()];
   const api = resources.find(
@@ -169,7 +72,7 @@ const addressOf = (stack: LoadedStack, protocol: string): string | undefined => 
 
 class RunningCloud {
   readonly #options: CloudOptions;
-  readonly #log: Log & { close?(): void };
+  readonly #log: Log;
   readonly #undo: (() => void | Promise<void>)[] = [];
   #engines: Engines | undefined;
   #stopped: Promise<void> | undefined;
@@ -178,10 +81,7 @@ class RunningCloud {
     this.#options = { ...options, stateDir: resolve(options.stateDir) };
     const { stateDir, clock = systemClock } = this.#options;
     this.#undo.push(lockStateDirectory(stateDir));
-    const file =
-      options.log === undefined ? createFileLog(join(stateDir, 'logs', 'cloud.log'), clock) : undefined;
-    if (file !== undefined) this.#undo.push(() => file.close());
-    this.#log = options.log ?? file ?? missing('log');
+    this.#log = options.log ?? this.#openLog(join(stateDir, 'logs', 'cloud.log'), clock);
   }
 
   async start(): Promise<Cloud> {
@@ -190,9 +90,7 @@ class RunningCloud {
     const frontDoor = await this.#openFrontDoor();
     const context = this.#context(assembly.stackName, frontDoor);
     const disturb = chaos === undefined ? noChaos : createChaos(chaos);
-    const engines = createEngines(context, this.#options, disturb, assembly.assetPath, (lambda) => {
-      this.#lambda = lambda;
-    });
+    const engines = createEngines(context, this.#options, disturb, assembly.assetPath);
     this.#engines = engines;
     const all = Object.values(engines) as ResourceEngine[];
     onProgress?.('loading the template');
@@ -216,7 +114,11 @@ class RunningCloud {
     return this.#stopped;
   }
 
-  #lambda: LambdaEngine | undefined;
+  #openLog(path: string, clock: Clock): Log {
+    const log = createFileLog(path, clock);
+    this.#undo.push(() => log.close());
+    return log;
+  }
 
   async #openFrontDoor(): Promise<LoopbackServer> {
     const frontDoor = new LoopbackServer(this.#log);
@@ -227,7 +129,7 @@ class RunningCloud {
     return frontDoor;
   }
 
-  #context(stackName: string, frontDoor: LoopbackServer): CloudContext {
+  #context(stackName: string, frontDoor: LoopbackServer): Omit<CloudContext, 'functions'> {
     return {
       ...{ region, accountId, partition, stackName, frontDoor },
       stateDir: this.#options.stateDir,
@@ -235,7 +137,6 @@ class RunningCloud {
       log: this.#log,
       newId: randomUUID,
       random: Math.random,
-      functions: lateInvoker(() => this.#lambda ?? missing('Lambda')),
     };
   }
 
@@ -305,10 +206,6 @@ class RunningCloud {
     }
   }
 }
-
-const missing = (what: string): never => {
-  throw new EngineStartError(`${what} is not there yet`);
-};
 
 /**
  * Starts the embedded cloud; under a second when the table exists.

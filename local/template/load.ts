@@ -5,16 +5,9 @@
 import type { PropertyRules, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
 import { type Problem, TemplateProblem, TemplateRefusedError } from '../errors.ts';
 import { checkProperties, type Finding, references, unknownIntrinsics, withoutAccepted } from './check.ts';
-import { evaluateCondition, IntrinsicError, noValue, resolve, type Scope } from './intrinsics.ts';
+import { IntrinsicError, noValue, resolve, type Scope } from './intrinsics.ts';
 import { asRecord, asString, isJsonObject, type Json, type JsonObject } from './json.ts';
-
-export interface TemplateEnvironment {
-  readonly region: string;
-  readonly accountId: string;
-  readonly partition: string;
-  readonly stackName: string;
-  readonly parameters?: Readonly<Record<string, string>>;
-}
+import { createScope, type TemplateEnvironment } from './scope.ts';
 
 export interface LoadedStack {
   readonly outputs: Readonly<Record<string, Json>>;
@@ -39,7 +32,6 @@ const resourceAttributes = [
   ...['DeletionPolicy', 'UpdateReplacePolicy'],
 ];
 /** Made by CDK to check that an account is bootstrapped; nothing here depends on it. */
-const bootstrapParameter = 'BootstrapVersion';
 const bootstrapRule = 'CheckBootstrapVersion';
 
 const dependencyList = (value: Json | undefined): string[] =>
@@ -71,12 +63,7 @@ class Loader {
     for (const engine of engines) {
       for (const [type, rules] of Object.entries(engine.types)) this.#engines.set(type, { engine, rules });
     }
-    this.#scope = {
-      ref: (name) => this.#ref(name),
-      getAtt: (logicalId, attribute) => this.#getAtt(logicalId, attribute),
-      condition: (name) => this.#condition(name),
-      map: (name, first, second) => this.#map(name, first, second),
-    };
+    this.#scope = createScope(template, environment, (logicalId) => this.#identities.get(logicalId));
   }
 
   async load(): Promise<LoadedStack> {
@@ -114,7 +101,7 @@ class Loader {
       }
     }
     for (const name of Object.keys(asRecord(this.#template.Conditions))) {
-      this.#attempt({ ...whole, logicalId: name, type: 'Condition' }, () => this.#condition(name));
+      this.#attempt({ ...whole, logicalId: name, type: 'Condition' }, () => this.#scope.condition(name));
     }
   }
 
@@ -123,7 +110,7 @@ class Loader {
       const resource = declare(logicalId, asRecord(raw));
       const condition = asString(resource.raw.Condition);
       const wanted =
-        condition === undefined || (this.#attempt(resource, () => this.#condition(condition)) ?? true);
+        condition === undefined || (this.#attempt(resource, () => this.#scope.condition(condition)) ?? true);
       if (wanted) this.#declared.set(logicalId, resource);
     }
   }
@@ -243,55 +230,13 @@ class Loader {
     }
   }
 
-  #ref(name: string): Json {
-    const { region, accountId, partition, stackName } = this.#environment;
-    const pseudo: Readonly<Record<string, Json>> = {
-      'AWS::Region': region,
-      'AWS::AccountId': accountId,
-      'AWS::Partition': partition,
-      'AWS::URLSuffix': 'amazonaws.com',
-      'AWS::StackName': stackName,
-      'AWS::StackId': `arn:${partition}:cloudformation:${region}:${accountId}:stack/${stackName}/local`,
-    };
-    const value = pseudo[name] ?? this.#identities.get(name)?.ref ?? this.#parameter(name);
-    if (value === undefined) throw new IntrinsicError(`Ref: '${name}' has no value`);
-    return value;
-  }
-
-  #parameter(name: string): Json | undefined {
-    const parameter = asRecord(this.#template.Parameters)[name];
-    if (!isJsonObject(parameter) || name === bootstrapParameter) return undefined;
-    const value = this.#environment.parameters?.[name] ?? parameter.Default;
-    if (value === undefined) throw new IntrinsicError(`parameter '${name}' has no value and no default`);
-    return String(parameter.Type).includes('List') ? String(value).split(',') : value;
-  }
-
-  #getAtt(logicalId: string, attribute: string): Json {
-    const value = this.#identities.get(logicalId)?.attributes[attribute];
-    if (value !== undefined) return value;
-    const type = this.#declared.get(logicalId)?.type ?? 'not in the template';
-    throw new IntrinsicError(`Fn::GetAtt: ${logicalId}.${attribute} (${type}) is not implemented`);
-  }
-
-  #condition(name: string): boolean {
-    const condition = asRecord(this.#template.Conditions)[name];
-    if (condition === undefined) throw new IntrinsicError(`condition '${name}' is not in the template`);
-    return evaluateCondition(condition, this.#scope);
-  }
-
-  #map(name: string, first: string, second: string): Json {
-    const value = asRecord(asRecord(asRecord(this.#template.Mappings)[name])[first])[second];
-    if (value === undefined) throw new IntrinsicError(`Fn::FindInMap: no ${name}.${first}.${second}`);
-    return value;
-  }
-
   #outputs(): Record<string, Json> {
     const outputs: Record<string, Json> = {};
     for (const [name, raw] of Object.entries(asRecord(this.#template.Outputs))) {
       const output = asRecord(raw);
       const where = { logicalId: name, path: name, type: 'Output' };
       const condition = asString(output.Condition);
-      const wanted = condition === undefined || this.#attempt(where, () => this.#condition(condition));
+      const wanted = condition === undefined || this.#attempt(where, () => this.#scope.condition(condition));
       const value = wanted
         ? this.#attempt(where, () => resolve(output.Value ?? null, this.#scope))
         : undefined;
