@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import * as z from 'zod/mini';
+import { systemClock } from '../../../agent/clock.ts';
+import { executePlan } from '../../../agent/execute/execute-plan.ts';
+import { EXECUTORS } from '../../../agent/execute/executors.ts';
+import { StepRecorder } from '../../../agent/execute/step-recorder.ts';
+import { plan, type Target } from '../../../agent/plan/plan.ts';
+import type { Runtime, RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import { ProcessSchema } from '../../../core/contract/compute-process.ts';
+import { HostFactsSchema } from '../../../core/contract/host.ts';
+import { ImageFactsSchema } from '../../../core/contract/image.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+
+export interface RuntimeUnderTest {
+  readonly runtime: Runtime;
+  /** An image of the host, and commands that it has. */
+  readonly image: string;
+  readonly longRunning: string[];
+  readonly exitsWith3: string[];
+  /** Ignores the request to end. */
+  readonly stubborn: string[];
+  readonly dispose: () => Promise<void>;
+}
+
+const signal = new AbortController().signal;
+
+/** What every runtime must keep, in the terms of the planner's steps. For a test file to call. */
+export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTest>): void => {
+  describe(`the runtime ${name}`, () => {
+    let subject: RuntimeUnderTest;
+    let runtime: Runtime;
+    beforeEach(async () => {
+      subject = await open();
+      runtime = subject.runtime;
+    });
+    afterEach(() => subject.dispose());
+
+    const make = (runtimeType: RuntimeType, command = subject.longRunning): AssignedContainer =>
+      container({ image: subject.image, runtimeType, command, switchName: 'none' });
+    const look = async (one: AssignedContainer): Promise<RuntimeContainer | null> =>
+      (await runtime.inspect(one.id))[0] ?? null;
+    const bring = async (one: AssignedContainer, target: Target, instanceId: string = randomUUID()) => {
+      const assignment = { containerId: one.id, container: one, target, stopTimeoutSeconds: 0, instanceId };
+      const recorder = new StepRecorder(systemClock, () => undefined);
+      await executePlan({ runtime, clock: systemClock }, plan(assignment, await look(one)), {
+        recorder,
+        signal,
+      });
+    };
+    const ended = async (one: AssignedContainer): Promise<RuntimeContainer | null> => {
+      for (;;) {
+        const seen = await look(one);
+        if (!seen?.process?.running) return seen;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    };
+
+    test('facts and images are of the contract', async () => {
+      z.parse(HostFactsSchema, await runtime.facts());
+      expect(z.parse(z.array(ImageFactsSchema), await runtime.images()).map(({ name }) => name)).toContain(
+        subject.image,
+      );
+    });
+
+    test.each<RuntimeType>(['Default', 'HyperV'])(
+      'a %s container goes up and down again',
+      async (runtimeType) => {
+        const one = make(runtimeType);
+        expect(await look(one)).toBeNull();
+        await bring(one, 'Off');
+        expect(await look(one)).toMatchObject({
+          writableLayer: true,
+          runtimeType,
+          process: null,
+          workerProcess: null,
+        });
+        await bring(one, 'Running', 'run-1');
+        const up = await look(one);
+        expect(up).toMatchObject({
+          process: { running: true, instanceId: 'run-1', exitCode: null },
+          layersMounted: true,
+        });
+        expect(up?.utilityVm).toBe(runtimeType === 'HyperV' ? 'Connected' : 'Absent');
+        await bring(one, 'Off');
+        expect(await look(one)).toMatchObject({
+          process: { running: false, exitCode: 137 },
+          utilityVm: 'Absent',
+          layersMounted: false,
+          disksAttached: false,
+        });
+        await bring(one, 'Absent');
+        expect(await look(one)).toBeNull();
+      },
+    );
+
+    test.each<RuntimeType>(['Default', 'HyperV'])(
+      'every step of a %s container may be taken twice',
+      async (runtimeType) => {
+        const one = make(runtimeType);
+        const twice: Runtime['inspect'] = (id) => runtime.inspect(id);
+        const walk = async (target: Target) => {
+          const assignment = {
+            containerId: one.id,
+            container: one,
+            target,
+            stopTimeoutSeconds: 0,
+            instanceId: 'only',
+          };
+          for (const step of plan(assignment, (await twice(one.id))[0] ?? null)) {
+            const act = EXECUTORS[step.kind] as (r: Runtime, s: typeof step, a: AbortSignal) => Promise<void>;
+            await act(runtime, step, signal);
+            const after = await look(one);
+            await act(runtime, step, signal);
+            expect(await look(one)).toEqual(after);
+          }
+        };
+        await walk('Running');
+        expect(await look(one)).toMatchObject({ process: { running: true } });
+        await walk('Absent');
+        expect(await look(one)).toBeNull();
+      },
+    );
+
+    test('a run that was begun is not begun again under the same name', async () => {
+      const one = make('Default', subject.exitsWith3);
+      await bring(one, 'Running', 'once');
+      expect(await ended(one)).toMatchObject({
+        process: { instanceId: 'once', running: false, exitCode: 3 },
+      });
+      const before = await look(one);
+      await runtime.startProcess(one, 'once', signal);
+      expect(await look(one)).toEqual(before);
+    });
+
+    test('an exit is told to who listens', async () => {
+      const one = make('HyperV', subject.exitsWith3);
+      const told = new Promise<string>((resolve) => runtime.onExit(resolve));
+      await bring(one, 'Running');
+      expect(await told).toBe(one.id);
+      expect(await look(one)).toMatchObject({ process: { running: false, exitCode: 3 } });
+    });
+
+    test('a process that does not end when asked is forced when its time is over', async () => {
+      const one = make('Default', subject.stubborn);
+      await bring(one, 'Running');
+      await runtime.stopProcess(one.id, 1, signal);
+      expect(await look(one)).toMatchObject({ process: { running: false, exitCode: 137 } });
+    });
+
+    test('a wait for the end of a process is over when it is aborted', async () => {
+      const one = make('Default', subject.stubborn);
+      await bring(one, 'Running');
+      const abort = new AbortController();
+      const stopping = runtime.stopProcess(one.id, 600, abort.signal);
+      abort.abort(new TypeError('never mind'));
+      await expect(stopping).rejects.toThrow();
+      expect(await look(one)).toMatchObject({ process: { running: true } });
+      await bring(one, 'Absent');
+    });
+
+    test('isolation: a Default container is in the host’s list, of a HyperV one only the worker is', async () => {
+      const shared = make('Default');
+      const isolated = make('HyperV');
+      await bring(shared, 'Running');
+      await bring(isolated, 'Running');
+      const host = z.parse(z.array(ProcessSchema), await runtime.listHostProcesses());
+      const inside = z.parse(z.array(ProcessSchema), await runtime.listProcesses(shared.id));
+      expect(inside.length).toBeGreaterThan(0);
+      for (const { hostPid, name } of inside)
+        expect(host).toContainEqual(expect.objectContaining({ pid: hostPid, name }));
+      const own = z.parse(z.array(ProcessSchema), await runtime.listProcesses(isolated.id));
+      expect(own.length).toBeGreaterThan(0);
+      expect(own.every(({ hostPid }) => hostPid === undefined)).toBe(true);
+      const worker = (await look(isolated))?.workerProcess;
+      expect(worker?.userName).toBe(isolated.id.toUpperCase());
+      expect(host).toContainEqual(expect.objectContaining({ pid: worker?.pid, userName: worker?.userName }));
+      expect(new Set(host.map(({ pid }) => pid)).size).toBe(host.length);
+      await bring(shared, 'Absent');
+      await bring(isolated, 'Absent');
+    });
+
+    test('what is wrong is said with its code', async () => {
+      const one = make('Default');
+      await expect(
+        runtime.createWritableLayer({ ...one, spec: { ...one.spec, image: 'nowhere' } }, signal),
+      ).rejects.toMatchObject({ code: 'image-not-found' });
+      await expect(runtime.listProcesses(one.id)).rejects.toMatchObject({ code: 'invalid-state' });
+      await bring(one, 'Off');
+      const off = { ...one, spec: { ...one.spec, switchName: 'nowhere' } };
+      await expect(runtime.createNetworkEndpoint(off, signal)).rejects.toMatchObject({
+        code: 'switch-not-found',
+      });
+      await expect(runtime.removeImage(subject.image)).rejects.toMatchObject({ code: 'image-in-use' });
+      await bring(one, 'Absent');
+    });
+
+    test('a command that the image does not have fails the start and is named', async () => {
+      const one = make('Default', ['no-such-program', '--flag']);
+      await expect(bring(one, 'Running')).rejects.toThrow(/no-such-program/);
+      await bring(one, 'Absent');
+    });
+  });
+};

@@ -1,0 +1,21 @@
+import { systemClock } from '../../../agent/clock.ts';
+import { simulatedHost } from '../../helpers/simulated-host.ts';
+import { runtimeContract } from './runtime-contract.ts';
+
+runtimeContract('simulated as Linux', async () => ({
+  ...simulatedHost('linux', systemClock),
+  image: 'mini',
+  longRunning: ['sleep', '600'],
+  exitsWith3: ['sh', '-c', 'exit 3'],
+  stubborn: ['sh', '-c', "trap '' TERM; sleep 600"],
+  dispose: async () => undefined,
+}));
+
+runtimeContract('simulated as a Nano Server', async () => ({
+  ...simulatedHost('nano-server', systemClock),
+  image: 'nanoserver',
+  longRunning: ['cmd'],
+  exitsWith3: ['cmd.exe', '/c', 'exit 3'],
+  stubborn: ['powershell', '-Command', "trap '' TERM; Start-Sleep 600"],
+  dispose: async () => undefined,
+}));
