@@ -28,7 +28,12 @@ const canonical = (value: unknown): string =>
       : member,
   );
 
-const writeView = (before: HostRecord, view: HostView, actor: string): Extract<Write, { update: object }> => {
+/** The write that puts another view in the place of the one that was read, with the index keys that follow from it. */
+export const writeView = (
+  before: HostRecord,
+  view: HostView,
+  actor: string,
+): Extract<Write, { update: object }> => {
   const { tenant, id } = before;
   const more = subtract(view.facts.capacity, before.view.facts.capacity);
   const takes = view.schedulable && view.state === 'Ready';

@@ -243,7 +243,8 @@ export const toHost = (
   leaseSeconds: number,
 ) => {
   const { facts, ...view } = record.view;
-  const lastSeenAt = link?.lastSeenAt ?? null;
+  // 0: enrolled, and never heard of yet.
+  const lastSeenAt = link?.lastSeenAt || null;
   const silent = lastSeenAt === null || now.getTime() - lastSeenAt > leaseSeconds * 1000;
   return {
     id: record.id,
