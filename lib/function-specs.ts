@@ -66,87 +66,85 @@ const httpSpec = (description: string, given: Partial<Omit<FunctionSpec, 'descri
     environment: ['tenantClaim', 'scopeClaim', ...(given.environment ?? [])],
   });
 
-const ALL_INDEXES = ['gsi1', 'gsi2', 'gsi3', 'gsi4'] as const;
-const READ = ['GetItem', 'BatchGetItem', 'Query'] as const;
-const WRITE = ['PutItem', 'UpdateItem', 'ConditionCheckItem'] as const;
+/** What placing a container takes: sample the hosts that are ready, reserve on one, record it. */
+const PLACES = ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'ConditionCheckItem'] as const;
+/** What ending an operation takes: its container's and its own item, its commands. */
+const ENDS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
+/** The first function that pages a list makes the key that signs cursors. */
+const PAGES = ['GetItem', 'PutItem'] as const;
 
 /** Above the 25 s that a caller may ask to wait, below the API's own limit. */
 const LONG_POLL_SECONDS = 29;
 
 const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   'create-container': httpSpec('Accept a new container', {
-    table: [...READ, ...WRITE],
-    indexes: ['gsi1', 'gsi2'],
+    table: ['GetItem', 'PutItem'],
     starts: ['prepare', 'provision-process', 'provision-utility-vm'],
-    environment: ['stateMachines', 'heartbeatSeconds', 'leaseSeconds'],
+    environment: ['stateMachines'],
   }),
   'read-containers': httpSpec('Read and list containers', {
-    // The key that signs cursors is made by the first function that pages.
-    table: [...READ, 'PutItem'],
-    indexes: ALL_INDEXES,
+    table: PAGES,
+    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
   }),
-  'update-container': httpSpec('Change a container', { table: ['GetItem', ...WRITE] }),
+  'update-container': httpSpec('Change a container', { table: ['GetItem', 'PutItem'] }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
-    table: [...READ, ...WRITE],
-    indexes: ['gsi1', 'gsi2'],
-    starts: ['prepare', 'provision-process', 'provision-utility-vm', 'stop', 'restart', 'remove'],
-    environment: ['stateMachines', 'heartbeatSeconds', 'leaseSeconds'],
+    table: ['GetItem', 'PutItem'],
+    starts: ['provision-process', 'provision-utility-vm', 'stop', 'restart', 'remove'],
+    answersTasks: ['SendTaskFailure'],
+    environment: ['stateMachines'],
   }),
   'list-processes': httpSpec('Ask a host for processes', {
     timeoutSeconds: LONG_POLL_SECONDS,
-    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
-    table: ['GetItem', 'Query', 'PutItem'],
-    indexes: ALL_INDEXES,
+    table: PAGES,
+    indexes: ['gsi1', 'gsi3'],
   }),
   hosts: httpSpec('Read, change, drain and forget hosts', {
-    table: [...READ, ...WRITE, 'DeleteItem'],
-    indexes: ALL_INDEXES,
-    connections: ['POST'],
-    environment: ['webSocketUrl', 'leaseSeconds'],
+    table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    indexes: ['gsi1', 'gsi3'],
+    connections: ['DELETE'],
+    environment: ['webSocketUrl'],
   }),
   'host-enrollment': httpSpec('Make enrolment tokens, enrol hosts', {
-    table: ['GetItem', ...WRITE, 'DeleteItem'],
+    table: ['GetItem', 'PutItem', 'DeleteItem'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
   }),
   images: httpSpec('Read, import and remove images', {
-    table: [...READ, ...WRITE, 'DeleteItem'],
-    indexes: ALL_INDEXES,
+    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    indexes: ['gsi1', 'gsi4'],
     starts: ['import-image'],
     connections: ['POST'],
     environment: ['stateMachines', 'webSocketUrl'],
   }),
   operations: httpSpec('Read, await and cancel operations', {
     timeoutSeconds: LONG_POLL_SECONDS,
-    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem'],
-    indexes: ALL_INDEXES,
+    table: ['GetItem', 'PutItem'],
+    indexes: ['gsi1', 'gsi3'],
     answersTasks: ['SendTaskFailure'],
   }),
-  events: httpSpec('List events', { table: ['GetItem', 'Query', 'PutItem'], indexes: ALL_INDEXES }),
+  events: httpSpec('List events', { table: [...PAGES, 'Query'] }),
   meta: httpSpec('Health, version, OpenAPI document', { table: ['GetItem'] }),
 };
 
 const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'place-container': spec('Reserve room on a host', {
-    table: [...READ, ...WRITE],
-    indexes: ['gsi2', 'gsi3'],
-    answersTasks: ['SendTaskSuccess'],
-    environment: ['leaseSeconds'],
+    table: PLACES,
+    indexes: ['gsi2'],
+    answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
   'dispatch-command': spec('Record a command and wake its host', {
-    table: ['GetItem', ...WRITE],
+    table: ['GetItem', 'PutItem', 'UpdateItem'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
-  'commit-operation': spec('End an operation that succeeded', {
-    table: ['GetItem', 'Query', ...WRITE, 'DeleteItem'],
-  }),
+  'commit-operation': spec('End an operation that succeeded', { table: ENDS }),
   'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
-    table: ['GetItem', 'Query', ...WRITE, 'DeleteItem'],
+    table: ENDS,
     connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
@@ -155,35 +153,33 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     table: ['GetItem'],
   }),
   'host-connection': spec('Record that a host connected or went', {
-    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
+    table: ['GetItem', 'UpdateItem'],
     connections: ['DELETE'],
-    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    environment: ['webSocketUrl'],
   }),
   'host-message': spec('Take what a host says: heartbeats, results, states', {
-    table: [...READ, ...WRITE, 'DeleteItem'],
-    indexes: ALL_INDEXES,
+    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    indexes: ['gsi3'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
     connections: ['POST', 'DELETE'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
   }),
   'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
-    table: ['GetItem', 'PutItem'],
+    table: ['PutItem'],
     starts: STATE_MACHINES,
     publishesEvents: true,
     environment: ['bus', 'stateMachines'],
   }),
   'admit-waiting': spec('Give room that became free to operations that wait for it', {
-    table: [...READ, ...WRITE],
-    indexes: ['gsi2', 'gsi3'],
-    answersTasks: ['SendTaskSuccess'],
-    environment: ['leaseSeconds'],
+    table: PLACES,
+    indexes: ['gsi2', 'gsi4'],
+    answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
   sweep: spec('Once a minute: silent hosts, lost pushes, overdue work', {
-    table: [...READ, ...WRITE],
-    indexes: ALL_INDEXES,
-    answersTasks: ['SendTaskSuccess', 'SendTaskHeartbeat'],
-    connections: ['POST'],
-    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    table: PLACES,
+    indexes: ['gsi2', 'gsi3', 'gsi4'],
+    answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
+    environment: ['leaseSeconds'],
   }),
 };
 

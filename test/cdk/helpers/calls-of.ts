@@ -1,0 +1,76 @@
+import { buildSync } from 'esbuild';
+import type { FunctionSpec, TableAction, TaskAnswer } from '../../../lib/function-specs.ts';
+
+export type Calls = Pick<
+  FunctionSpec,
+  'table' | 'indexes' | 'answersTasks' | 'connections' | 'publishesEvents'
+> & {
+  readonly startsExecutions: boolean;
+};
+
+const SINGLE: Readonly<Record<string, TableAction>> = {
+  get: 'GetItem',
+  batchGet: 'BatchGetItem',
+  put: 'PutItem',
+  update: 'UpdateItem',
+  remove: 'DeleteItem',
+};
+const IN_TRANSACTION: Readonly<Record<string, TableAction>> = {
+  put: 'PutItem',
+  update: 'UpdateItem',
+  remove: 'DeleteItem',
+  check: 'ConditionCheckItem',
+};
+const ANSWERS: Readonly<Record<string, TaskAnswer>> = {
+  succeed: 'SendTaskSuccess',
+  fail: 'SendTaskFailure',
+  heartbeat: 'SendTaskHeartbeat',
+};
+
+const found = <T>(text: string, pattern: RegExp, names: Readonly<Record<string, T>>): T[] =>
+  [...text.matchAll(pattern)].flatMap(([, name = '']) => names[name] ?? []);
+
+/** Without the adapters, in which every call stands, whoever makes it. */
+const withoutAdapters = (text: string): string =>
+  text.replace(/^var (createTable|toTransactItem|createTasks) = [\s\S]*?^};$/gm, '');
+
+const sorted = <T extends string>(values: readonly T[]): T[] => [...new Set(values)].sort();
+
+/**
+ * What a function may come to call, read off its code: bundled as it is deployed, so that what it does not reach is not
+ * in it. It relies on how calls are written: `table.get(…)`, `{ put: … }` in a transaction, `index: 'gsi1'` in a
+ * query, `tasks.fail(…)`. What is written otherwise is not seen.
+ */
+export const callsOf = (entry: string): Calls => {
+  const { outputFiles } = buildSync({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'esm',
+    platform: 'node',
+    packages: 'external',
+    logLevel: 'silent',
+  });
+  const text = outputFiles[0]?.text ?? '';
+  const own = withoutAdapters(text);
+  const queriesTable = /\bquery\(\{\s*key\b/.test(own);
+  return {
+    table: sorted([
+      ...found(own, /\btable\d*\.(\w+)\(/g, SINGLE),
+      ...found(own, /\b(put|update|remove|check): \{\s*(?:Item|Key)\b/g, IN_TRANSACTION),
+      ...(queriesTable ? (['Query'] as const) : []),
+    ]),
+    indexes: sorted(
+      [...own.matchAll(/\bindex: "(gsi[1-4])"/g)].map(
+        ([, index]) => index as FunctionSpec['indexes'][number],
+      ),
+    ),
+    answersTasks: sorted(found(own, /\btasks\d*\.(\w+)\(/g, ANSWERS)),
+    connections: [
+      ...(text.includes('new PostToConnectionCommand(') ? (['POST'] as const) : []),
+      ...(text.includes('new DeleteConnectionCommand(') ? (['DELETE'] as const) : []),
+    ],
+    publishesEvents: text.includes('new PutEventsCommand('),
+    startsExecutions: text.includes('new StartExecutionCommand('),
+  };
+};
