@@ -3,13 +3,13 @@ import { type Chaos, createChaos, noChaos, parseChaos } from '../../../../local/
 import { FunctionNotFoundError, ServiceError, TemplateProblem } from '../../../../local/errors.ts';
 import { EventsEngine } from '../../../../local/events/events-engine.ts';
 import type { Json, JsonObject } from '../../../../local/template/json.ts';
+import { ManualClock } from '../../../helpers/local-clock.ts';
 import {
   removeTemporaryDirectories,
   resource,
   temporaryDirectory,
   testContext,
 } from '../../../helpers/local-fixtures.ts';
-import { ManualClock } from '../../../helpers/manual-clock.ts';
 
 const lambdaArn = 'arn:aws:lambda:us-east-1:000000000000:function:f';
 const machineArn = 'arn:aws:states:us-east-1:000000000000:stateMachine:m';

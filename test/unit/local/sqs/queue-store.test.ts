@@ -2,13 +2,13 @@ import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { noChaos } from '../../../../local/chaos.ts';
 import { SqsEngine } from '../../../../local/sqs/sqs-engine.ts';
 import type { JsonObject } from '../../../../local/template/json.ts';
+import { ManualClock } from '../../../helpers/local-clock.ts';
 import {
   removeTemporaryDirectories,
   resource,
   temporaryDirectory,
   testContext,
 } from '../../../helpers/local-fixtures.ts';
-import { ManualClock } from '../../../helpers/manual-clock.ts';
 
 let clock: ManualClock;
 let stateDir: string;

@@ -4,8 +4,8 @@ import type { InvocationResult } from '../../../../local/engine.ts';
 import { type BatchDeps, deliverBatch } from '../../../../local/streams/deliver-batch.ts';
 import { readMappingSettings } from '../../../../local/streams/mapping-settings.ts';
 import type { StreamRecord } from '../../../../local/streams/stream-record.ts';
+import { ManualClock } from '../../../helpers/local-clock.ts';
 import { resource } from '../../../helpers/local-fixtures.ts';
-import { ManualClock } from '../../../helpers/manual-clock.ts';
 
 const record = (number: number, createdAt = Date.UTC(2026, 10, 23)): StreamRecord => ({
   position: String(number),
