@@ -5,7 +5,8 @@ import type { ContainerState } from '../contract/container.ts';
  *
  * Invariants
  * - While an operation is active, its workflow decides; a report changes nothing.
- * - Of two reports on a container the one with the larger sequence is the newer. A report without a sequence is
+ * - Of two reports on a container the one with the larger sequence is the newer; the same one again is no news, and
+ *   still true. A report without a sequence is
  *   judged by its epoch: one older than the record may have been under way while an operation ran, and counts
  *   only in an inventory, which is made when it is asked for.
  * - Reality wins: nobody starts or stops a container because the record says otherwise. The one exception is a
@@ -45,7 +46,7 @@ export type Reconciliation =
 
 const age = (record: ReconciledRecord, report: Report): 'newer' | 'stale' | 'doubtful' => {
   if (report.sequence !== undefined && record.observedSequence !== null)
-    return report.sequence > record.observedSequence ? 'newer' : 'stale';
+    return report.sequence >= record.observedSequence ? 'newer' : 'stale';
   if (report.inventory || report.epoch >= record.epoch) return 'newer';
   return 'doubtful';
 };

@@ -1,0 +1,310 @@
+import { randomUUID } from 'node:crypto';
+import type { AgentMessage } from '../../core/contract/agent/messages.ts';
+import type { HostFacts } from '../../core/contract/host.ts';
+import type { OperationKind } from '../../core/contract/operation.ts';
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
+import { createCommitOperationHandler } from '../../functions/commit-operation/handler.ts';
+import { createDispatchCommandHandler } from '../../functions/dispatch-command/handler.ts';
+import { createHostConnectionHandler } from '../../functions/host-connection/handler.ts';
+import { createHostMessageHandler } from '../../functions/host-message/handler.ts';
+import { createPlaceContainerHandler } from '../../functions/place-container/handler.ts';
+import { createSettleOperationHandler } from '../../functions/settle-operation/handler.ts';
+import { createLogger } from '../../functions/shared/logger.ts';
+import { createMetrics } from '../../functions/shared/metrics.ts';
+import { createProblem } from '../../functions/shared/problems.ts';
+import type { Push } from '../../functions/shared/push.ts';
+import { createSweepHandler } from '../../functions/sweep/handler.ts';
+import { toItem } from '../../store/item.ts';
+import { keys } from '../../store/keys.ts';
+import { newOperation } from '../../store/operations.ts';
+import { parseContainer, parseHost, parseOperation } from '../../store/parse.ts';
+import { containerItem, hostItem, imageItem, imageOnHostItem } from '../../store/put.ts';
+import type {
+  ContainerRecord,
+  HostRecord,
+  OperationParameters,
+  OperationRecord,
+} from '../../store/records.ts';
+import { addOperation, nextContainer, replaceContainer } from '../../store/transition.ts';
+import type { EngineTable } from './dynoxide.ts';
+import { FakeHost } from './fake-host.ts';
+import { FakeStepFunctions } from './fake-step-functions.ts';
+import { AT, imageRecord, TENANT } from './records.ts';
+
+export const FACTS: HostFacts = {
+  os: { family: 'linux', sku: 'debian', version: '12', build: 0 },
+  architecture: 'amd64',
+  kernel: '6.1.0',
+  hypervisor: 'tcg',
+  capabilities: { runtimeTypes: ['Default', 'HyperV'], runtimeConversion: 'inPlace' },
+  switches: ['NAT'],
+  capacity: { memoryMB: 4096, cpus: 8 },
+  utilityVmOverheadMB: 64,
+};
+const { createdAt: _createdAt, ...image } = imageRecord('mini').view;
+export const IMAGE = { ...image, os: 'linux' as const, osBuild: 0 };
+
+export interface CreateOptions {
+  readonly start?: boolean;
+  readonly runtimeType?: RuntimeType;
+  readonly memoryMB?: number;
+  readonly autoRemove?: boolean;
+  readonly switchName?: string;
+  readonly image?: string;
+  /** By default its execution is started too. */
+  readonly began?: boolean;
+}
+
+/**
+ * The control plane's own functions on a real table, with a Step Functions, hosts and a network that are fakes with a
+ * state. The network delivers when it is told to; what a host says can be delivered twice.
+ */
+export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeconds?: number } = {}) => {
+  const clock = { now: Date.parse(AT) };
+  const tasks = new FakeStepFunctions();
+  const hosts = new Map<string, FakeHost>();
+  const connections = new Map<string, FakeHost>();
+  const closed: string[] = [];
+  const lines: string[] = [];
+  const write = (line: string) => lines.push(line);
+  const now = () => new Date(clock.now);
+  const push: Push = async (connectionId, message) => {
+    const host = connections.get(connectionId);
+    if (host === undefined) return 'gone';
+    // As over the wire.
+    host.receive(JSON.parse(JSON.stringify(message)));
+    return 'sent';
+  };
+  const deps = {
+    table,
+    now,
+    newId: () => randomUUID(),
+    random: Math.random,
+    sleep: async () => undefined,
+    tasks,
+    push,
+    close: async (connectionId: string) => {
+      closed.push(connectionId);
+      connections.delete(connectionId);
+    },
+    problem: createProblem,
+    logger: createLogger({ level: 'debug', now, write }),
+    metrics: createMetrics({ now, write }),
+    heartbeatSeconds: 60,
+    leaseSeconds: options.leaseSeconds ?? 150,
+  };
+  const message = createHostMessageHandler(deps);
+  const connection = createHostConnectionHandler(deps);
+  const handlers = {
+    place: createPlaceContainerHandler(deps),
+    dispatch: createDispatchCommandHandler(deps),
+    commit: createCommitOperationHandler(deps),
+    settle: createSettleOperationHandler(deps),
+  };
+  const sweep = createSweepHandler(deps);
+
+  const eventOf = (host: FakeHost, routeKey: string, connectionId: string, body?: AgentMessage) => ({
+    requestContext: {
+      connectionId,
+      connectedAt: clock.now,
+      routeKey,
+      authorizer: { tenant: TENANT, hostId: host.hostId },
+    },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+  const connectionOf = (host: FakeHost): string | undefined =>
+    [...connections].find(([, connected]) => connected === host)?.[0];
+  const say = async (host: FakeHost, said: AgentMessage): Promise<void> => {
+    const connectionId = connectionOf(host);
+    if (connectionId !== undefined) await message(eventOf(host, '$default', connectionId, said));
+  };
+  /** Delivers what hosts have to say, each thing `times` times, and runs the workflows, until all is quiet. */
+  const settle = async (times = 1): Promise<void> => {
+    for (let round = 0; round < 50; round += 1) {
+      await tasks.run(handlers);
+      const due = [...connections.values()].flatMap((host) =>
+        host.outbox.splice(0).map((said) => ({ host, said })),
+      );
+      for (const { host, said } of due) for (let time = 0; time < times; time += 1) await say(host, said);
+      await startReady();
+      if (due.length === 0 && [...connections.values()].every(({ outbox }) => outbox.length === 0)) {
+        await tasks.run(handlers);
+        return;
+      }
+    }
+  };
+
+  /** As the table's stream would: operations that are ready get their execution. */
+  const known = new Set<string>();
+  const startReady = async (): Promise<void> => {
+    const page = await table.query({ index: 'gsi1', key: { pk: `T#${TENANT}#O`, sk: '' }, sort: 'any' });
+    for (const item of page.items) {
+      if (known.has(item.pk?.S ?? '')) continue;
+      const operation = parseOperation((await table.get({ pk: item.pk?.S ?? '', sk: 'O' })) ?? item);
+      if (operation.view.state !== 'Pending' || operation.after !== null) continue;
+      known.add(item.pk?.S ?? '');
+      tasks.start(operation);
+    }
+  };
+
+  const readContainer = async (id: string): Promise<ContainerRecord | undefined> => {
+    const item = await table.get(keys.container(TENANT, id), { consistent: true });
+    return item && parseContainer(item);
+  };
+
+  return {
+    table,
+    consumed,
+    clock,
+    tasks,
+    hosts,
+    deps,
+    handlers,
+    closed,
+    lines,
+    sweep,
+    say,
+    settle,
+    startReady,
+    message,
+    connection,
+    connectionOf,
+    eventOf,
+
+    /** Enrols a host that has the image. */
+    addHost: async (over: Partial<HostFacts> = {}, more: { images?: boolean; name?: string } = {}) => {
+      const hostId = randomUUID();
+      const facts = { ...FACTS, ...over };
+      const record: HostRecord = {
+        tenant: TENANT,
+        id: hostId,
+        revision: 1,
+        free: facts.capacity,
+        publicKey: 'x',
+        actor: 'ann',
+        view: {
+          name: more.name ?? `host-${hosts.size}`,
+          facts,
+          labels: {},
+          schedulable: true,
+          state: 'Ready',
+          agentVersion: '1.0.0',
+        },
+      };
+      const images = more.images === false ? [] : [IMAGE];
+      await table.put({ Item: hostItem(record) });
+      await table.put({
+        Item: imageItem({ tenant: TENANT, revision: 1, actor: 'ann', view: { ...IMAGE, createdAt: AT } }),
+      });
+      for (const one of images) await table.put({ Item: imageOnHostItem(TENANT, one, hostId) });
+      const host = new FakeHost({ hostId, facts, images });
+      hosts.set(hostId, host);
+      return host;
+    },
+
+    connect: async (host: FakeHost): Promise<string> => {
+      const connectionId = randomUUID();
+      for (const [id, connected] of connections) if (connected === host) connections.delete(id);
+      await connection(eventOf(host, '$connect', connectionId));
+      connections.set(connectionId, host);
+      host.hello();
+      return connectionId;
+    },
+
+    /** The network to the host is cut, without a word. */
+    cut: (host: FakeHost): void => {
+      for (const [id, connected] of connections) if (connected === host) connections.delete(id);
+    },
+
+    create: async (given: CreateOptions = {}) => {
+      const id = randomUUID();
+      const operationId = randomUUID();
+      const container: ContainerRecord = {
+        tenant: TENANT,
+        id,
+        revision: 1,
+        epoch: 1,
+        reservation: null,
+        tombstone: null,
+        ranAs: [],
+        stateBefore: 'Off',
+        actor: 'ann',
+        view: {
+          name: `c-${id.slice(0, 8)}`,
+          spec: {
+            image: given.image ?? 'mini',
+            switchName: given.switchName ?? 'NAT',
+            resources: { memoryMB: given.memoryMB ?? 128, cpus: 0.5 },
+            restartPolicy: { name: 'no' },
+            ...(given.autoRemove !== undefined && { autoRemove: given.autoRemove }),
+          },
+          runtimeType: given.runtimeType ?? 'Default',
+          state: given.start === false ? 'Off' : 'Starting',
+          hostId: null,
+          labels: {},
+          exitCode: null,
+          startedAt: null,
+          activeOperationId: operationId,
+          lastError: null,
+          createdAt: now().toISOString(),
+          updatedAt: now().toISOString(),
+        },
+      };
+      const operation = newOperation(container, {
+        id: operationId,
+        kind: 'create',
+        actor: 'ann',
+        parameters: { start: given.start !== false },
+        now: now(),
+      });
+      await table.transact([
+        { put: { Item: containerItem(container) } },
+        { put: { Item: toItem({ ...keys.containerName(TENANT, container.view.name), containerId: id }) } },
+        addOperation(operation),
+      ]);
+      if (given.began !== false) tasks.start(operation);
+      return { id, operationId, operation };
+    },
+
+    begin: async (
+      id: string,
+      kind: Exclude<OperationKind, 'create' | 'convert' | 'importImage'>,
+      parameters: OperationParameters = {},
+    ) => {
+      const before = await readContainer(id);
+      if (before === undefined) throw new TypeError(`no container ${id}`);
+      const operationId = randomUUID();
+      const after = nextContainer(
+        before,
+        {
+          epoch: before.epoch + 1,
+          stateBefore: before.view.state,
+          view: { state: OPERATION_STARTS[kind].during, activeOperationId: operationId },
+        },
+        { at: now().toISOString(), actor: 'ann' },
+      );
+      const operation = newOperation(after, { id: operationId, kind, actor: 'ann', parameters, now: now() });
+      await table.transact([replaceContainer(before, after), addOperation(operation)]);
+      tasks.start(operation);
+      return { operationId, operation };
+    },
+
+    container: readContainer,
+    operation: async (id: string): Promise<OperationRecord> => {
+      const item = await table.get(keys.operation(TENANT, id), { consistent: true });
+      if (item === undefined) throw new TypeError(`no operation ${id}`);
+      return parseOperation(item);
+    },
+    host: async (id: string): Promise<HostRecord> => {
+      const item = await table.get(keys.host(TENANT, id), { consistent: true });
+      if (item === undefined) throw new TypeError(`no host ${id}`);
+      return parseHost(item);
+    },
+    hostItem: (id: string) => table.get(keys.host(TENANT, id), { consistent: true }),
+    computeProcess: (id: string) => table.get(keys.computeProcess(TENANT, id), { consistent: true }),
+    commandsOf: async (hostId: string) =>
+      (await table.query({ key: keys.command(TENANT, hostId, '') })).items,
+  };
+};
+export type World = ReturnType<typeof openWorld>;

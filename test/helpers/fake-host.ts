@@ -1,0 +1,174 @@
+import type {
+  Command,
+  CommandArguments,
+  CommandResult,
+  ObservedContainer,
+} from '../../core/contract/agent/commands.ts';
+import type { AgentMessage, ControlMessage } from '../../core/contract/agent/messages.ts';
+import type { HostFacts } from '../../core/contract/host.ts';
+import type { ImageFacts } from '../../core/contract/image.ts';
+
+export interface FakeHostOptions {
+  readonly hostId: string;
+  readonly facts: HostFacts;
+  readonly images: readonly ImageFacts[];
+}
+
+/**
+ * A host with an agent: holds containers for real, carries out commands once each, and keeps its answers until they
+ * are acknowledged. What it says is taken from `outbox` by whoever plays the network.
+ */
+export class FakeHost {
+  readonly hostId: string;
+  facts: HostFacts;
+  images: readonly ImageFacts[];
+  readonly containers = new Map<string, ObservedContainer>();
+  readonly outbox: AgentMessage[] = [];
+  readonly received: ControlMessage[] = [];
+  /** Commands by verb that fail, or are swallowed without an answer. */
+  readonly failing = new Set<CommandArguments['verb']>();
+  readonly silentOn = new Set<CommandArguments['verb']>();
+  readonly #results = new Map<string, CommandResult>();
+  readonly inProgress = new Set<string>();
+  #sequence = 0;
+  #messages = 0;
+
+  constructor({ hostId, facts, images }: FakeHostOptions) {
+    this.hostId = hostId;
+    this.facts = facts;
+    this.images = images;
+  }
+
+  messageId(): string {
+    this.#messages += 1;
+    return `m-${this.#messages}`;
+  }
+
+  receive(message: ControlMessage): void {
+    this.received.push(message);
+    if (message.action === 'command') this.#take(message.command);
+    if (message.action === 'inventoryRequest') this.hello();
+  }
+
+  hello(): void {
+    this.outbox.push({
+      action: 'hello',
+      messageId: this.messageId(),
+      protocol: 1,
+      agentVersion: '1.0.0',
+      facts: this.facts,
+      images: [...this.images],
+      observed: [...this.containers.values()],
+    });
+  }
+
+  heartbeat(): void {
+    this.outbox.push({ action: 'heartbeat', inProgress: [...this.inProgress] });
+  }
+
+  /** The main process ends by itself. */
+  exit(containerId: string, exitCode: number): void {
+    const before = this.containers.get(containerId);
+    if (before?.phase !== 'Running') return;
+    const observed = this.#observe(containerId, before.epoch, { phase: 'Off', exitCode, startedAt: null });
+    this.outbox.push({ action: 'observed', messageId: this.messageId(), observed: [observed] });
+  }
+
+  running(): string[] {
+    return [...this.containers.values()]
+      .filter(({ phase }) => phase === 'Running')
+      .map((one) => one.containerId);
+  }
+
+  #observe(containerId: string, epoch: number, change: Partial<ObservedContainer>): ObservedContainer {
+    this.#sequence += 1;
+    const before = this.containers.get(containerId);
+    const observed: ObservedContainer = {
+      containerId,
+      phase: 'Off',
+      runtimeType: 'Default',
+      startedAt: null,
+      exitCode: null,
+      exitReason: null,
+      restartCount: 0,
+      workerProcess: null,
+      ...before,
+      epoch,
+      ...change,
+      sequence: this.#sequence,
+    };
+    if (observed.phase === 'Absent') this.containers.delete(containerId);
+    else this.containers.set(containerId, observed);
+    return observed;
+  }
+
+  #take(command: Command): void {
+    const { verb } = command.arguments;
+    if (this.silentOn.has(verb)) {
+      this.inProgress.add(command.id);
+      return;
+    }
+    const known = this.#results.get(command.id);
+    const result = known ?? this.#carryOut(command);
+    this.inProgress.delete(command.id);
+    this.#results.set(command.id, result);
+    this.outbox.push({ action: 'result', messageId: this.messageId(), result });
+  }
+
+  #carryOut(command: Command): CommandResult {
+    const { id: commandId, containerId, epoch } = command;
+    const steps = [
+      { name: 'do', state: 'Succeeded' as const, startedAt: '2026-11-24T09:00:00.000Z', durationMs: 5 },
+    ];
+    if (this.failing.has(command.arguments.verb))
+      return {
+        commandId,
+        steps,
+        status: 'failed',
+        observed: null,
+        error: { code: 'step-failed', message: 'It did not work.' },
+      };
+    if (containerId === null)
+      return { commandId, steps, status: 'succeeded', observed: null, image: this.#importImage(command) };
+    const change = this.#changeOf(command.arguments);
+    const observed = change === null ? null : this.#observe(containerId, epoch, change);
+    return { commandId, steps, status: 'succeeded', observed };
+  }
+
+  #importImage({ arguments: given }: Command): ImageFacts | undefined {
+    const image = this.images[0];
+    if (given.verb !== 'importImage' || image === undefined) return undefined;
+    const imported = { ...image, name: given.name };
+    this.images = [...this.images, imported];
+    return imported;
+  }
+
+  #running(): Partial<ObservedContainer> {
+    return { phase: 'Running', startedAt: '2026-11-24T09:00:01.000Z', exitCode: null };
+  }
+
+  #changeOf(given: CommandArguments): Partial<ObservedContainer> | null {
+    switch (given.verb) {
+      case 'prepareContainer':
+        return { phase: 'Off' };
+      case 'provisionUtilityVm':
+        return null;
+      case 'startContainer':
+      case 'restartContainer': {
+        const worker = { pid: 77, name: 'vmwp', userName: given.container.id.toUpperCase() };
+        const { runtimeType } = given.container;
+        return { ...this.#running(), runtimeType, workerProcess: runtimeType === 'HyperV' ? worker : null };
+      }
+      case 'stopContainer':
+        return { phase: 'Off', startedAt: null, exitCode: 143, workerProcess: null };
+      case 'removeContainer':
+        return { phase: 'Absent' };
+      case 'restoreContainer':
+        return given.to === 'Running'
+          ? this.#running()
+          : { phase: given.to, startedAt: null, workerProcess: null };
+      default:
+        return null;
+    }
+  }
+}

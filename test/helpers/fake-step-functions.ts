@@ -1,0 +1,185 @@
+import type { WorkflowInput, WorkflowStepEvent } from '../../core/contract/deployment.ts';
+import { STEPS } from '../../core/contract/deployment.ts';
+import type { TaskAnswer, Tasks } from '../../functions/shared/tasks.ts';
+import { MACHINE_SPECS } from '../../lib/state-machines/index.ts';
+import type { OperationRecord } from '../../store/records.ts';
+
+export interface StepHandlers {
+  readonly place: (event: WorkflowStepEvent) => Promise<void>;
+  readonly dispatch: (event: WorkflowStepEvent) => Promise<void>;
+  readonly commit: (event: WorkflowStepEvent) => Promise<void>;
+  readonly settle: (event: unknown) => Promise<void>;
+}
+
+export type ExecutionStatus = 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'ABORTED';
+
+interface Execution {
+  readonly input: WorkflowInput;
+  readonly steps: readonly string[];
+  readonly undoable: boolean;
+  at: string;
+  token: string | null;
+  failure: { error: string; cause: string } | null;
+  status: ExecutionStatus;
+}
+
+/**
+ * Step Functions as far as the workflows need it: executions by name, task tokens that can be answered once, and the
+ * states of the machines (their steps come from the machines themselves) with the way back. Nothing happens until
+ * `run`; each call of a function may be made twice, as Lambda may.
+ */
+export class FakeStepFunctions implements Tasks {
+  readonly #executions = new Map<string, Execution>();
+  readonly #tokens = new Map<string, Execution>();
+  readonly #queue: Execution[] = [];
+  readonly heartbeats: string[] = [];
+  readonly answers: { token: string; kind: 'success' | 'failure' }[] = [];
+  /** How often each function is invoked for a step. */
+  invocations = 1;
+  #serial = 0;
+
+  start(operation: OperationRecord): 'started' | 'already-started' {
+    if (this.#executions.has(operation.id)) return 'already-started';
+    const spec = MACHINE_SPECS.find(({ name }) => name === operation.machine);
+    if (spec === undefined) throw new TypeError(`no machine ${operation.machine}`);
+    const execution: Execution = {
+      input: {
+        tenant: operation.tenant,
+        operationId: operation.id,
+        containerId: operation.view.containerId,
+        epoch: operation.epoch,
+      },
+      steps: [...spec.steps, STEPS.commit],
+      undoable: spec.undo,
+      at: spec.steps[0] ?? STEPS.commit,
+      token: null,
+      failure: null,
+      status: 'RUNNING',
+    };
+    this.#executions.set(operation.id, execution);
+    this.#queue.push(execution);
+    return 'started';
+  }
+
+  status(operationId: string): ExecutionStatus | undefined {
+    return this.#executions.get(operationId)?.status;
+  }
+
+  /** Token of the step that the execution waits in. */
+  tokenOf(operationId: string): string | null {
+    return this.#executions.get(operationId)?.token ?? null;
+  }
+
+  /** Steps that wait for a token. */
+  get waiting(): number {
+    return this.#tokens.size;
+  }
+
+  async succeed(token: string): Promise<TaskAnswer> {
+    const execution = this.#take(token);
+    if (execution === undefined) return 'settled';
+    this.answers.push({ token, kind: 'success' });
+    this.#next(execution);
+    return 'told';
+  }
+
+  async fail(token: string, error: string, cause: string): Promise<TaskAnswer> {
+    const execution = this.#take(token);
+    if (execution === undefined) return 'settled';
+    this.answers.push({ token, kind: 'failure' });
+    this.#fail(execution, error, cause);
+    return 'told';
+  }
+
+  async heartbeat(token: string): Promise<TaskAnswer> {
+    if (!this.#tokens.has(token)) return 'settled';
+    this.heartbeats.push(token);
+    return 'told';
+  }
+
+  /** The step that waits is over its time: it is tried again (Place), or fails. */
+  timeOut(operationId: string): void {
+    const execution = this.#executions.get(operationId);
+    if (execution?.token === null || execution === undefined) return;
+    this.#take(execution.token);
+    if (execution.at === STEPS.place) this.#queue.push(execution);
+    else this.#fail(execution, 'States.HeartbeatTimeout', '');
+  }
+
+  /** Ended from outside. @returns the event that EventBridge delivers */
+  abort(operationId: string): unknown {
+    const execution = this.#executions.get(operationId);
+    if (execution === undefined) return undefined;
+    if (execution.token !== null) this.#take(execution.token);
+    execution.status = 'ABORTED';
+    return {
+      'detail-type': 'Step Functions Execution Status Change',
+      detail: { status: 'ABORTED', name: operationId, input: JSON.stringify(execution.input) },
+    };
+  }
+
+  /** Runs until every execution has ended or waits. */
+  async run(handlers: StepHandlers): Promise<void> {
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift())
+      await this.#step(next, handlers);
+  }
+
+  async #step(execution: Execution, handlers: StepHandlers): Promise<void> {
+    if (execution.status !== 'RUNNING') return;
+    const { at, input } = execution;
+    if (at === STEPS.commit || at === STEPS.settle) {
+      await this.#callOnce(execution, handlers);
+      return;
+    }
+    this.#serial += 1;
+    const taskToken = `token-${this.#serial}`;
+    execution.token = taskToken;
+    this.#tokens.set(taskToken, execution);
+    const handler = at === STEPS.place ? handlers.place : handlers.dispatch;
+    for (let call = 0; call < this.invocations; call += 1) await handler({ ...input, step: at, taskToken });
+  }
+
+  async #callOnce(execution: Execution, handlers: StepHandlers): Promise<void> {
+    const { at, input, failure } = execution;
+    try {
+      for (let call = 0; call < this.invocations; call += 1) {
+        if (at === STEPS.commit) await handlers.commit({ ...input, step: at });
+        else await handlers.settle({ ...input, step: at, failure, undone: this.#undone.has(execution) });
+      }
+    } catch (error) {
+      const { name, message } = error as Error;
+      if (at === STEPS.settle) throw error;
+      this.#fail(execution, name, message);
+      return;
+    }
+    execution.status = at === STEPS.commit ? 'SUCCEEDED' : 'FAILED';
+  }
+
+  readonly #undone = new Set<Execution>();
+
+  #take(token: string): Execution | undefined {
+    const execution = this.#tokens.get(token);
+    this.#tokens.delete(token);
+    if (execution !== undefined) execution.token = null;
+    return execution;
+  }
+
+  #next(execution: Execution): void {
+    if (execution.at === STEPS.undo) {
+      this.#undone.add(execution);
+      execution.at = STEPS.settle;
+    } else {
+      const step = execution.steps[execution.steps.indexOf(execution.at) + 1];
+      execution.at = step ?? STEPS.commit;
+    }
+    this.#queue.push(execution);
+  }
+
+  #fail(execution: Execution, error: string, cause: string): void {
+    execution.failure ??= { error, cause };
+    if (execution.at === STEPS.place) this.#undone.add(execution);
+    const goesBack = execution.undoable && execution.at !== STEPS.undo && execution.at !== STEPS.place;
+    execution.at = goesBack ? STEPS.undo : STEPS.settle;
+    this.#queue.push(execution);
+  }
+}

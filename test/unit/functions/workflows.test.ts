@@ -1,0 +1,262 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import type { FakeHost } from '../../helpers/fake-host.ts';
+
+let engine: Engine;
+let world: World;
+let host: FakeHost;
+
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+beforeEach(async () => {
+  world = openWorld(await engine.table());
+  host = await world.addHost();
+  await world.connect(host);
+  await world.settle();
+});
+
+const created = async (options: Parameters<World['create']>[0] = {}) => {
+  const made = await world.create(options);
+  await world.settle();
+  return made;
+};
+
+describe('an operation that is done', () => {
+  test('create and start: placed, started, committed, with its compute process and what it took', async () => {
+    const { id, operationId } = await created({ runtimeType: 'HyperV' });
+    const container = await world.container(id);
+    expect(container).toMatchObject({
+      reservation: { memoryMB: 192, cpus: 0.5 },
+      ranAs: ['HyperV'],
+      view: { state: 'Running', hostId: host.hostId, activeOperationId: null, lastError: null },
+    });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096 - 192, cpus: 7.5 });
+    expect(await world.computeProcess(id)).toBeDefined();
+    const { view } = await world.operation(operationId);
+    expect(view).toMatchObject({ state: 'Succeeded', reason: null, error: null });
+    expect(view.steps.filter(({ name }) => name !== 'do').map(({ name, state }) => [name, state])).toEqual([
+      ['Place', 'Succeeded'],
+      ['ProvisionUtilityVm', 'Succeeded'],
+      ['StartContainer', 'Succeeded'],
+    ]);
+    expect(host.running()).toEqual([id]);
+    expect(world.tasks.status(operationId)).toBe('SUCCEEDED');
+    expect(await world.commandsOf(host.hostId)).toEqual([]);
+  });
+
+  test('create without start: Off on a host, without a reservation', async () => {
+    const { id } = await created({ start: false });
+    expect(await world.container(id)).toMatchObject({
+      reservation: null,
+      ranAs: [],
+      view: { state: 'Off', hostId: host.hostId },
+    });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+  });
+
+  test('stop, start, restart, remove: capacity is given back and taken as it was', async () => {
+    const { id } = await created();
+    await world.begin(id, 'stop');
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      reservation: null,
+      view: { state: 'Off', exitCode: 143, startedAt: null },
+    });
+    expect(await world.computeProcess(id)).toBeUndefined();
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+
+    await world.begin(id, 'start');
+    await world.settle();
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Running', hostId: host.hostId });
+    await world.begin(id, 'restart');
+    await world.settle();
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Running', activeOperationId: null });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5 });
+
+    const { operationId } = await world.begin(id, 'remove');
+    await world.settle();
+    expect(await world.container(id)).toBeUndefined();
+    expect(await world.computeProcess(id)).toBeUndefined();
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.operation(operationId)).view.state).toBe('Succeeded');
+    expect(host.containers.size).toBe(0);
+  });
+
+  test('everything invoked and delivered twice comes to the same', async () => {
+    world.tasks.invocations = 2;
+    const { id, operationId } = await world.create();
+    await world.settle(2);
+    expect(await world.container(id)).toMatchObject({
+      reservation: { memoryMB: 128 },
+      view: { state: 'Running' },
+    });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5 });
+    const after = await world.operation(operationId);
+    expect(after.view.state).toBe('Succeeded');
+    const input = { tenant: 'acme', operationId, containerId: id, epoch: 1 };
+    await world.handlers.commit({ ...input, step: 'Commit' });
+    await world.handlers.settle({ ...input, failure: { error: 'x', cause: '' }, undone: true });
+    await world.handlers.dispatch({ ...input, step: 'StartContainer', taskToken: 'late' });
+    await world.handlers.place({ ...input, step: 'Place', taskToken: 'late' });
+    expect(await world.operation(operationId)).toEqual(after);
+    expect((await world.container(id))?.view.state).toBe('Running');
+    expect(await world.commandsOf(host.hostId)).toEqual([]);
+  });
+
+  test('an older epoch changes nothing', async () => {
+    const { id } = await created();
+    const { operationId } = await world.begin(id, 'stop');
+    const before = await world.container(id);
+    const stale = { tenant: 'acme', operationId, containerId: id, epoch: 1 };
+    await expect(world.handlers.commit({ ...stale, step: 'Commit' })).rejects.toMatchObject({
+      name: 'Bulkhead.Superseded',
+    });
+    await world.handlers.dispatch({ ...stale, step: 'StopContainer', taskToken: 'old' });
+    expect(await world.container(id)).toEqual(before);
+    expect(await world.commandsOf(host.hostId)).toEqual([]);
+  });
+});
+
+describe('an operation that comes to nothing', () => {
+  test('a create whose start fails is undone: Failed, without host, room given back', async () => {
+    host.failing.add('startContainer');
+    const { id, operationId } = await created();
+    expect(await world.container(id)).toMatchObject({
+      reservation: null,
+      view: { state: 'Failed', hostId: null, activeOperationId: null, lastError: { code: 'step-failed' } },
+    });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect(host.containers.size).toBe(0);
+    expect((await world.operation(operationId)).view).toMatchObject({
+      state: 'Failed',
+      error: { code: 'step-failed', detail: 'It did not work.', context: { step: 'StartContainer' } },
+    });
+  });
+
+  test('a start that fails leaves the files where they are', async () => {
+    const { id } = await created({ start: false });
+    host.failing.add('startContainer');
+    await world.begin(id, 'start');
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      reservation: null,
+      view: { state: 'Failed', hostId: host.hostId },
+    });
+    expect(host.containers.get(id)?.phase).toBe('Off');
+  });
+
+  test('what nobody can tell is Unknown and keeps its room, until the host says', async () => {
+    host.failing.add('startContainer').add('restoreContainer');
+    const { id } = await world.create();
+    await world.tasks.run(world.handlers);
+    for (const said of host.outbox.splice(0)) await world.say(host, said);
+    await world.tasks.run(world.handlers);
+    for (const said of host.outbox.splice(0)) await world.say(host, said);
+    await world.tasks.run(world.handlers);
+    expect(await world.container(id)).toMatchObject({
+      reservation: { memoryMB: 128 },
+      view: { state: 'Unknown' },
+    });
+    expect(host.received.at(-1)).toEqual({ action: 'inventoryRequest' });
+    // Too young to be called lost; at the next heartbeat it is asked again.
+    await world.settle();
+    expect((await world.container(id))?.view.state).toBe('Unknown');
+    world.clock.now += 60_000;
+    host.heartbeat();
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({ reservation: null, view: { state: 'Failed' } });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+  });
+
+  test('a stop that fails leaves what the host says', async () => {
+    const { id } = await created();
+    host.failing.add('stopContainer');
+    await world.begin(id, 'stop');
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      reservation: { memoryMB: 128 },
+      view: { state: 'Running' },
+    });
+  });
+
+  test('an aborted execution is settled by its status change, once', async () => {
+    host.silentOn.add('startContainer');
+    const { id, operationId } = await created();
+    const event = world.tasks.abort(operationId);
+    await world.handlers.settle(event);
+    const after = await world.operation(operationId);
+    expect(after.view).toMatchObject({ state: 'Failed', error: { code: 'operation-aborted' } });
+    await world.handlers.settle(event);
+    expect(await world.operation(operationId)).toEqual(after);
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Unknown', activeOperationId: null });
+  });
+
+  test('a host that shows no sign of working on it is not answering', async () => {
+    host.silentOn.add('startContainer');
+    const { id, operationId } = await created();
+    world.tasks.timeOut(operationId);
+    await world.settle();
+    expect((await world.operation(operationId)).view.error).toMatchObject({ code: 'host-not-answering' });
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Failed', hostId: null });
+  });
+
+  test('a result that comes after the end changes nothing but is acknowledged', async () => {
+    host.silentOn.add('startContainer');
+    const { operationId, id } = await created();
+    await world.handlers.settle(world.tasks.abort(operationId));
+    const before = await world.operation(operationId);
+    await world.say(host, {
+      action: 'result',
+      messageId: 'late',
+      result: {
+        commandId: `${operationId}:StartContainer:1`,
+        steps: [],
+        status: 'succeeded',
+        observed: null,
+      },
+    });
+    expect(host.received.at(-1)).toEqual({ action: 'ack', messageId: 'late' });
+    expect(await world.operation(operationId)).toEqual(before);
+    expect((await world.container(id))?.view.activeOperationId).toBeNull();
+  });
+});
+
+describe('callbacks that are lost', () => {
+  test('placed, and died before answering: the repeat answers', async () => {
+    const { operationId, operation, id } = await world.create({ began: false });
+    const succeed = world.deps.tasks.succeed.bind(world.tasks);
+    let calls = 0;
+    world.tasks.succeed = async (token) => {
+      calls += 1;
+      if (calls === 1) throw new TypeError('died');
+      return succeed(token);
+    };
+    const input = { tenant: 'acme', operationId, containerId: id, epoch: 1, step: 'Place' };
+    await expect(world.handlers.place({ ...input, taskToken: 'one' })).rejects.toThrow('died');
+    expect((await world.container(id))?.reservation).toEqual({ memoryMB: 128, cpus: 0.5 });
+    world.tasks.start(operation);
+    await world.settle();
+    expect((await world.container(id))?.view.state).toBe('Running');
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5 });
+  });
+
+  test('a result is stored, and its repeat tells the workflow', async () => {
+    const { operationId } = await world.create();
+    await world.tasks.run(world.handlers);
+    const succeed = world.deps.tasks.succeed.bind(world.tasks);
+    world.tasks.succeed = async () => {
+      throw new TypeError('died');
+    };
+    const [said] = host.outbox.splice(0);
+    if (said === undefined) throw new TypeError('nothing said');
+    await expect(world.say(host, said)).rejects.toThrow('died');
+    expect(host.received.filter(({ action }) => action === 'ack')).toEqual([]);
+    world.tasks.succeed = succeed;
+    await world.say(host, said);
+    await world.settle();
+    expect((await world.operation(operationId)).view.state).toBe('Succeeded');
+  });
+});
