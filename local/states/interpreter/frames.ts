@@ -152,6 +152,7 @@ export function queryScope(
     variable: (name) => frames.find((scope) => Object.hasOwn(scope.variables, name))?.variables[name],
     variables: () => Object.assign({}, ...frames.map((scope) => scope.variables).reverse()),
     random: deps.random,
+    now: deps.now,
     quote: (data) =>
       isObject(data) && data === execution.inputValue ? execution.input : JSON.stringify(data),
   };

@@ -48,12 +48,35 @@ function parse(text: string | undefined): Json | undefined {
     const value = JSON.parse(text) as Json;
     return Object.is(value, -0) ? 0 : value;
   } catch {
-    throw new JsonataFunctionError('D3120', `Syntax error in expression passed to function parse: ${text}`);
+    throw new SyntaxError(`Invalid JSON: ${text}`);
   }
 }
 
+interface NativeFunction {
+  implementation(this: jsonata.Focus, ...args: unknown[]): unknown;
+}
+
+/** JSONata takes the time from the machine; here it comes from the clock that was passed in. */
+function registerTime(expression: jsonata.Expression, now: () => number): void {
+  const millis = now();
+  expression.registerFunction('millis', () => millis, '<:n>');
+  expression.registerFunction(
+    'now',
+    function (this: jsonata.Focus, picture?: string, timezone?: string) {
+      const { implementation } = this.environment.lookup('fromMillis') as NativeFunction;
+      return implementation.call(this, millis, picture, timezone);
+    },
+    '<s?s?:s>',
+  );
+}
+
 /** The functions that Step Functions adds to JSONata; $eval is the one that it takes away. */
-export function registerFunctions(expression: jsonata.Expression, random: Randomness): void {
+export function registerFunctions(
+  expression: jsonata.Expression,
+  random: Randomness,
+  now: () => number,
+): void {
+  registerTime(expression, now);
   expression.registerFunction('partition', partition, '<a?n?:a>');
   expression.registerFunction('range', range, '<n?n?n?:x>');
   expression.registerFunction('hash', hash, '<s?s?:s>');

@@ -54,7 +54,7 @@ export async function evaluateExpression(source: string, field: string, scope: Q
   try {
     // Compiled anew each time: a compiled expression keeps its bindings, and evaluations overlap.
     const expression = compileExpression(text);
-    registerFunctions(expression, scope.random);
+    registerFunctions(expression, scope.random, scope.now);
     result = await expression.evaluate(undefined, { ...scope.variables(), states: statesVariable(scope) });
   } catch (error) {
     const { code, message } = error as { code?: string; message?: string };

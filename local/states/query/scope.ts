@@ -9,6 +9,8 @@ export interface QueryScope {
   variable(name: string): Json | undefined;
   variables(): JsonObject;
   random: Randomness;
+  /** Epoch milliseconds, for `$now` and `$millis`. */
+  now(): number;
   /** Data as messages quote it: AWS keeps the text of an execution's input. */
   quote(data: Json): string;
   /** Only where the state has one: after its work, or in a catcher. */

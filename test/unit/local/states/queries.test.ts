@@ -122,6 +122,8 @@ describe('JSONata', () => {
     ['$random(7) = $random(7)', true],
     ['$parse(\'{"a":[1]}\').a[0]', 1],
     ['$states.context.State.Name', 'S'],
+    ['$now() & " " & $now("[Y]")', '2026-01-01T00:00:00.000Z 2026'],
+    ['$millis()', Date.UTC(2026, 0, 1)],
     ['$parseInteger("abc", "0")', 'NaN'],
     ['null', null],
   ])('%s', async (expression, expected) => {
