@@ -1,0 +1,123 @@
+import type * as z from 'zod/mini';
+import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import { ProblemSchema } from '../../../core/contract/problem.ts';
+import { EXAMPLES } from './examples.ts';
+import { inlineSchema, type Json, reference } from './schemas.ts';
+
+const json = (schema: z.ZodMiniType, example?: unknown): Json => ({
+  'application/json': { schema: reference(schema), ...(example === undefined ? {} : { example }) },
+});
+
+const isOptional = (schema: z.ZodMiniType): boolean => schema.safeParse(undefined).success;
+
+const pathParameters = ({ parameters }: Route): readonly Json[] =>
+  Object.entries(parameters?.shape ?? {}).map(([name, schema]) => ({
+    name,
+    in: 'path',
+    required: true,
+    schema: inlineSchema(schema as z.ZodMiniType),
+  }));
+
+const queryParameters = ({ query }: Route): readonly Json[] =>
+  Object.entries(query?.shape ?? {}).map(([name, schema]) => ({
+    name,
+    in: 'query',
+    required: !isOptional(schema as z.ZodMiniType),
+    ...(name === 'label' ? { style: 'form', explode: true } : {}),
+    schema: inlineSchema(schema as z.ZodMiniType),
+  }));
+
+const headerParameters = ({ mutation }: Route): readonly Json[] =>
+  mutation === undefined
+    ? []
+    : [
+        { $ref: '#/components/parameters/IdempotencyKey' },
+        ...(mutation.ifMatch ? [{ $ref: '#/components/parameters/IfMatch' }] : []),
+      ];
+
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
+  200: 'Done.',
+  201: 'Made.',
+  202: 'Accepted: an operation has begun.',
+  204: 'Done; there is nothing to say.',
+};
+
+const hasEtag = (route: Route): boolean =>
+  route.mutation?.ifMatch === true || ['getContainer', 'getHost', 'getImage'].includes(route.operationId);
+
+const responseHeaders = (route: Route, status: string): Json => ({
+  ...(hasEtag(route) && status !== '204' ? { ETag: { $ref: '#/components/headers/ETag' } } : {}),
+  ...(status === '202' ? { Location: { $ref: '#/components/headers/Location' } } : {}),
+});
+
+const success = (route: Route): Json =>
+  Object.fromEntries(
+    Object.entries(route.responses).map(([status, schema]) => {
+      const headers = responseHeaders(route, status);
+      return [
+        status,
+        {
+          description: DESCRIPTIONS[status] ?? 'Done.',
+          ...(Object.keys(headers).length === 0 ? {} : { headers }),
+          ...(schema === null
+            ? {}
+            : { content: json(schema, EXAMPLES[route.operationId]?.responses?.[status]) }),
+        },
+      ];
+    }),
+  );
+
+/** Problems that a route can answer, by status; anything else is under `default`. */
+const problems = (route: Route): Json => {
+  const statuses = [
+    '400',
+    ...(route.scope === null ? [] : ['401', '403']),
+    ...(route.parameters === undefined ? [] : ['404']),
+    ...(route.mutation === undefined ? [] : ['409', '503']),
+    ...(route.mutation?.ifMatch ? ['412'] : []),
+    ...(route.body === undefined ? [] : ['413', '415']),
+    'default',
+  ];
+  return Object.fromEntries(statuses.map((status) => [status, { $ref: '#/components/responses/Problem' }]));
+};
+
+const requestBody = (route: Route): Json =>
+  route.body === undefined
+    ? {}
+    : {
+        requestBody: {
+          required: route.bodyOptional !== true,
+          content: json(route.body, EXAMPLES[route.operationId]?.request),
+        },
+      };
+
+const operation = (route: Route): Json => {
+  const parameters = [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)];
+  return {
+    operationId: route.operationId,
+    summary: route.summary,
+    security: route.scope === null ? [] : [{ token: [route.scope] }],
+    ...(parameters.length === 0 ? {} : { parameters }),
+    ...requestBody(route),
+    responses: { ...success(route), ...problems(route) },
+  };
+};
+
+/** `paths`. */
+export const paths = (): Json => {
+  const all: Record<string, Record<string, Json>> = {};
+  for (const route of ROUTES) {
+    // API Gateway's mark of a parameter that takes slashes is not OpenAPI's.
+    const path = route.path.replace('+}', '}');
+    all[path] = { ...all[path], [route.method.toLowerCase()]: operation(route) };
+  }
+  return all;
+};
+
+/** `components.responses`. */
+export const sharedResponses = (): Json => ({
+  Problem: {
+    description: 'A problem, as RFC 9457 describes it.',
+    content: { 'application/problem+json': { schema: reference(ProblemSchema) } },
+  },
+});
