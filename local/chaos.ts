@@ -2,7 +2,7 @@
  * Deliveries that AWS allows and a quiet machine never shows: the same thing twice, and things out of order.
  * Only what AWS does not promise is disturbed; order within a shard of a stream stays.
  */
-import { ServiceError } from './errors.ts';
+import { EngineStartError } from './errors.ts';
 
 export interface ChaosOptions {
   /** Chance that a delivery is made a second time. 0 to 1. */
@@ -35,7 +35,7 @@ export const createChaos = (options: ChaosOptions): Chaos => {
   return { duplicates: () => random() < options.duplicate, reorders: () => random() < options.reorder };
 };
 
-/** Reads `duplicate=0.2,reorder=0.1,seed=7` (the variable BULKHEAD_CHAOS). @throws ServiceError */
+/** Reads `duplicate=0.2,reorder=0.1,seed=7` (the variable BULKHEAD_CHAOS). @throws EngineStartError */
 export const parseChaos = (text: string): ChaosOptions => {
   const options = { duplicate: 0, reorder: 0, seed: 1 };
   for (const part of text.split(',').filter((one) => one.trim() !== '')) {
@@ -44,8 +44,7 @@ export const parseChaos = (text: string): ChaosOptions => {
     const known = name === 'duplicate' || name === 'reorder' || name === 'seed';
     const inRange = name === 'seed' ? Number.isInteger(number) : number >= 0 && number <= 1;
     if (!known || value === undefined || !inRange) {
-      throw new ServiceError(
-        'InvalidChaos',
+      throw new EngineStartError(
         `BULKHEAD_CHAOS: can't read '${part}' (duplicate=0..1, reorder=0..1, seed=n)`,
       );
     }

@@ -23,9 +23,10 @@ export interface CloudOptions {
     readonly warm?: boolean;
     /** Further variables for every function. */
     readonly environment?: Readonly<Record<string, string>>;
-    /** A DynamoDB endpoint to use instead of an own one (BULKHEAD_DYNAMODB_ENDPOINT). */
+    /** A DynamoDB endpoint to use instead of an own one. Default: the variable BULKHEAD_DYNAMODB_ENDPOINT. */
     readonly dynamoDbEndpoint?: string;
   };
+  /** Default: what the variable BULKHEAD_CHAOS says, such as `duplicate=0.2,reorder=0.1,seed=7`; else none. */
   readonly chaos?: ChaosOptions;
   readonly clock?: Clock;
   /** Default: `logs/cloud.log` in the state directory. */

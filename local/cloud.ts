@@ -8,7 +8,7 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createChaos, noChaos } from './chaos.ts';
+import { createChaos, noChaos, parseChaos } from './chaos.ts';
 import { systemClock } from './clock.ts';
 import type { CloudOptions } from './cloud-options.ts';
 import { LoopbackServer } from './endpoint/front-door.ts';
@@ -70,6 +70,16 @@ const addressOf = (stack: LoadedStack, protocol: string): string | undefined => 
   return name === '$default' || endpoint === undefined ? endpoint : `${endpoint}/${name}`;
 };
 
+/** What the environment says where the caller says nothing. @throws EngineStartError */
+const withEnvironment = (options: CloudOptions): CloudOptions => {
+  const { BULKHEAD_CHAOS: chaos, BULKHEAD_DYNAMODB_ENDPOINT: dynamoDbEndpoint } = process.env;
+  return {
+    ...(chaos && { chaos: parseChaos(chaos) }),
+    ...options,
+    overrides: { ...(dynamoDbEndpoint && { dynamoDbEndpoint }), ...options.overrides },
+  };
+};
+
 class RunningCloud {
   readonly #options: CloudOptions;
   readonly #log: Log;
@@ -78,7 +88,7 @@ class RunningCloud {
   #stopped: Promise<void> | undefined;
 
   constructor(options: CloudOptions) {
-    this.#options = { ...options, stateDir: resolve(options.stateDir) };
+    this.#options = { ...withEnvironment(options), stateDir: resolve(options.stateDir) };
     const { stateDir, clock = systemClock } = this.#options;
     this.#undo.push(lockStateDirectory(stateDir));
     this.#log = options.log ?? this.#openLog(join(stateDir, 'logs', 'cloud.log'), clock);
