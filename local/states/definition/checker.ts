@@ -12,6 +12,8 @@ export type ScopeCheck = (checker: Checker, scope: JsonObject, path: string, lan
 /** Collects what is wrong with a definition; the checks share it. */
 export class Checker {
   readonly refusals: Refusal[] = [];
+  /** Variables that the scopes around the one being checked assign. */
+  outerVariables: ReadonlySet<string> = new Set();
   private readonly scopeCheck: ScopeCheck;
 
   constructor(scopeCheck: ScopeCheck) {

@@ -1,5 +1,6 @@
 import { isObject, type Json, type JsonObject } from '../json.ts';
 import { checkState } from './check-state.ts';
+import { checkVariables } from './check-variables.ts';
 import { Checker } from './checker.ts';
 import { DefinitionRefusedError } from './refused-error.ts';
 import type { QueryLanguage } from './state-fields.ts';
@@ -33,12 +34,15 @@ function checkScope(checker: Checker, scope: JsonObject, path: string, language:
     }
   };
   checkTarget(startAt, `${path}/StartAt`);
+  const outer = checker.outerVariables;
+  checker.outerVariables = checkVariables(checker, states, path);
   for (const [name, state] of Object.entries(states)) {
     const at = `${path}/States/${name}`;
     if (name.length > 80) checker.refuse(at, 'States', 'A state name has at most 80 characters');
     if (isObject(state)) checkState(checker, state, at, language, checkTarget);
     else checker.refuse(at, 'States', 'Expected value of type [OBJECT]');
   }
+  checker.outerVariables = outer;
 }
 
 function languageOf(checker: Checker, root: JsonObject): QueryLanguage {

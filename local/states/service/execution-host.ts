@@ -93,8 +93,12 @@ export class ExecutionHost {
     const hosted: Hosted = { run, tail: Promise.resolve(), created: Promise.resolve() };
     this.hosted.set(options.arn, hosted);
     const rows: OutboxRow[] = [];
+    const { dirty, events } = execution;
+    execution.dirty = new Set();
+    execution.events = [];
     hosted.created = store.commit(() => {
       store.insertExecution(execution, store.addDefinition(source));
+      store.save(execution, dirty, events);
       rows.push(this.outboxRow(execution));
     });
     hosted.tail = hosted.created;
@@ -114,7 +118,6 @@ export class ExecutionHost {
   resume(execution: Execution): void {
     const run = new Interpreter(execution, this.deps);
     this.hosted.set(execution.arn, { run, tail: Promise.resolve(), created: Promise.resolve() });
-    if (execution.frames.size === 0) run.wake(newFrame(execution, undefined, '', 0, execution.inputValue));
     for (const frame of execution.frames.values()) {
       if (
         frame.phase === 'enter' ||

@@ -109,6 +109,9 @@ test('a start and an end are durable when they are told', async () => {
     stateMachineArn: machineArn('machine'),
     input: '5',
   });
+  const types = database.prepare('SELECT type FROM events').all();
+  expect(types.map((row) => row.type)).toEqual(['ExecutionStarted']);
+  expect(frames().map((frame) => frame.phase)).toEqual(['enter']);
   expect(
     database
       .prepare('SELECT arn FROM executions')

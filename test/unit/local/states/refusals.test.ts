@@ -83,6 +83,21 @@ describe('features that are not implemented', () => {
     ]);
   });
 
+  test('an outer variable is not assigned from inside, but in child executions', () => {
+    const assigning = { StartAt: 'X', States: { X: { Type: 'Pass', End: true, Assign: { 'v.$': '$' } } } };
+    const definition = (mode: string) => ({
+      StartAt: 'S',
+      States: {
+        S: { Type: 'Pass', Assign: { v: 1 }, Next: 'M' },
+        M: { ...map, ItemProcessor: { ...assigning, ProcessorConfig: { Mode: mode } } },
+      },
+    });
+    expect(refusals(definition('INLINE'))).toEqual([
+      expect.objectContaining({ feature: 'Assign', path: '/States/M/ItemProcessor/States/X/Assign/v.$' }),
+    ]);
+    expect(refusals(definition('DISTRIBUTED'))).toEqual([]);
+  });
+
   test('all are named, not just the first', () => {
     const definition = { StartAt: 'S', States: { S: { Type: 'Pass', End: true, A: 1, B: 2 } }, C: 3 };
     expect(refusals(definition).map((refusal) => refusal.feature)).toEqual(['C', 'A', 'B']);
