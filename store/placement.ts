@@ -166,6 +166,7 @@ const sampleAny = async (table: Table, tenant: string, os: OsFamily): Promise<Ca
   const page = await table.query({
     index: 'gsi2',
     key: indexes.readyHosts(tenant, os),
+    sort: 'any',
     descending: true,
     limit: PAGE,
   });
