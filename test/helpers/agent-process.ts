@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AssignedContainer, Command, CommandArguments } from '../../core/contract/agent/commands.ts';
@@ -21,7 +21,7 @@ export class AgentProcess {
 
   constructor(plane: FakeControlPlane, args: readonly string[] = []) {
     this.plane = plane;
-    this.stateDir = mkdtempSync(join(tmpdir(), 'bulkhead-agent-'));
+    this.stateDir = join(tmpdir(), `bulkhead-agent-${randomUUID()}`);
     this.#arguments = args;
   }
 

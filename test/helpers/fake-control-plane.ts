@@ -103,8 +103,10 @@ export class FakeControlPlane {
 
   async stop(): Promise<void> {
     for (const socket of this.#sockets.clients) socket.terminate();
-    this.#server?.closeAllConnections();
-    await new Promise((resolve) => this.#server?.close(resolve));
+    const server = this.#server;
+    if (server === null) return;
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
   }
 
   /** Gives a command; it is delivered now and told again at each hello and heartbeat until it is answered. */

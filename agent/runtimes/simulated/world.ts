@@ -136,7 +136,7 @@ export class World {
     const row = this.#db
       .prepare(
         `UPDATE faults SET remaining = remaining - 1 WHERE rowid =
-         (SELECT rowid FROM faults WHERE step = ? AND remaining > 0 LIMIT 1) RETURNING action`,
+         (SELECT rowid FROM faults WHERE step = ? AND remaining > 0 ORDER BY rowid LIMIT 1) RETURNING action`,
       )
       .get(step);
     return FAULT_ACTIONS.find((action) => action === row?.action) ?? null;

@@ -1,0 +1,189 @@
+import { randomUUID } from 'node:crypto';
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { type CommandHandler, createCommandHandler } from '../../../agent/execute/command-handler.ts';
+import { ExclusiveRunner } from '../../../agent/execute/exclusive-runner.ts';
+import { createLog } from '../../../agent/log.ts';
+import type { AgentState } from '../../../agent/state/agent-state.ts';
+import { createFailingState, type StateOperation } from '../../../agent/state/failing-state.ts';
+import { createMemoryState } from '../../../agent/state/memory-state.ts';
+import type { Command, CommandArguments } from '../../../core/contract/agent/commands.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { ManualClock } from '../../helpers/manual-clock.ts';
+import { simulatedHost } from '../../helpers/simulated-host.ts';
+
+const HOST = 'aaaaaaaa-0000-4000-8000-000000000001';
+
+let clock: ManualClock;
+let state: AgentState;
+let fails: (operation: StateOperation) => boolean;
+let host: ReturnType<typeof simulatedHost>;
+let answered: string[];
+let logged: string[];
+let handler: CommandHandler;
+
+const makeHandler = (): CommandHandler =>
+  createCommandHandler({
+    hostId: HOST,
+    state,
+    runtime: host.runtime,
+    runner: new ExclusiveRunner(8),
+    clock,
+    log: createLog({ level: 'debug', forPeople: false, clock, write: (line) => void logged.push(line) }),
+    resultBytes: 100_000,
+    onAnswered: (id) => void answered.push(id),
+    onProgress: () => undefined,
+    onSettled: () => undefined,
+    onImagesChanged: () => undefined,
+  });
+
+beforeEach(() => {
+  clock = new ManualClock();
+  fails = () => false;
+  state = createFailingState(createMemoryState(clock), (operation) => fails(operation));
+  host = simulatedHost('linux', clock, { min: 100, max: 100 });
+  answered = [];
+  logged = [];
+  handler = makeHandler();
+});
+
+const one = container({ command: ['sleep', '600'] });
+const give = (args: CommandArguments, extra: Partial<Command> = {}): string => {
+  const id = extra.id ?? randomUUID();
+  handler.receive({
+    id,
+    hostId: HOST,
+    containerId: one.id,
+    epoch: 1,
+    ttlSeconds: 60,
+    arguments: args,
+    ...extra,
+  });
+  return id;
+};
+const start: CommandArguments = { verb: 'startContainer', container: one };
+const resultOf = (id: string) => state.command(id)?.result;
+
+describe('the command handler', () => {
+  test('works on a command until it is answered, and answers again what it has answered', async () => {
+    const id = give(start);
+    expect(handler.inProgress()).toEqual([id]);
+    await clock.pass(10_000);
+    expect(handler.inProgress()).toEqual([]);
+    expect(resultOf(id)).toMatchObject({ status: 'succeeded', observed: { phase: 'Running' } });
+    state.acknowledge(id);
+    give(start, { id });
+    expect(answered).toEqual([id, id]);
+    expect(state.unacknowledged()).toHaveLength(1);
+    expect(host.world.container(one.id)?.runs).toEqual([id]);
+  });
+
+  test('commands of one container take turns, of two containers they do not', async () => {
+    const two = container({ command: ['sleep', '600'] });
+    const first = give(start);
+    const second = give({ verb: 'stopContainer', timeoutSeconds: 5 });
+    const other = give({ verb: 'startContainer', container: two }, { containerId: two.id });
+    await clock.pass(450);
+    expect([first, second, other].map((id) => resultOf(id)?.status)).toEqual([
+      'succeeded',
+      undefined,
+      'succeeded',
+    ]);
+    await clock.pass(1_000);
+    expect(resultOf(second)).toMatchObject({ status: 'succeeded', observed: { phase: 'Off' } });
+  });
+
+  test('a newer epoch ends what an older one is doing at its next step, and then has its turn', async () => {
+    const first = give(start);
+    await clock.pass(150);
+    const second = give({ verb: 'removeContainer' }, { epoch: 2 });
+    await clock.pass(1_000);
+    expect(resultOf(first)).toMatchObject({ status: 'failed', error: { code: 'operation-aborted' } });
+    expect(resultOf(second)).toMatchObject({ status: 'succeeded', observed: { phase: 'Absent', epoch: 2 } });
+    expect(host.world.containers()).toEqual([]);
+  });
+
+  test('a query waits for nobody, and raises no epoch', async () => {
+    give(start);
+    const query = give({ verb: 'listHostProcesses' }, { containerId: null, epoch: 99 });
+    await clock.pass(0);
+    expect(resultOf(query)).toMatchObject({ status: 'succeeded' });
+    expect(state.container(one.id)?.newestEpoch).toBe(1);
+  });
+
+  test('a step that does not end within its time is ended, and named', async () => {
+    host.world.addFault('mountLayers', 'hang', 1);
+    const id = give(start);
+    await clock.pass(121_000);
+    expect(resultOf(id)).toMatchObject({
+      status: 'failed',
+      error: { code: 'deadline-exceeded', step: 'MountLayers' },
+      observed: { phase: 'Absent' },
+    });
+  });
+
+  test('a runtime that does not even end when told to is reported, and nobody else touches its container', async () => {
+    const { promise: deaf, resolve: end } = Promise.withResolvers<void>();
+    host.runtime.mountLayers = () => deaf;
+    const id = give(start);
+    await clock.pass(120_000 + 10_000 + 1_000);
+    expect(resultOf(id)).toMatchObject({ status: 'failed', error: { code: 'deadline-exceeded' } });
+    const next = give({ verb: 'removeContainer' }, { epoch: 2 });
+    await clock.pass(1_000);
+    expect(resultOf(next)).toBeNull();
+    end();
+    await clock.pass(1_000);
+    expect(resultOf(next)).toMatchObject({ status: 'succeeded' });
+  });
+
+  test.each<StateOperation>(['receive', 'begin', 'recordSteps', 'answer', 'update'])(
+    'when the journal fails at %s nothing is answered, and the command delivered again is carried out once',
+    async (operation) => {
+      fails = (at) => at === operation;
+      const id = give(start);
+      await clock.pass(5_000);
+      expect(answered).toEqual([]);
+      if (operation !== 'answer') expect(host.world.containers()).toEqual([]);
+      expect(logged.join('')).toContain('journal');
+      fails = () => false;
+      give(start, { id });
+      await clock.pass(5_000);
+      expect(resultOf(id)).toMatchObject({ status: 'succeeded', observed: { phase: 'Running' } });
+      expect(host.world.container(one.id)?.runs).toEqual([id]);
+    },
+  );
+
+  test('takes up after a restart what it had begun, whatever its time to live, and not what had waited too long', async () => {
+    const begun = give(start, { ttlSeconds: 1 });
+    const waiting = give({ verb: 'stopContainer', timeoutSeconds: 5 }, { ttlSeconds: 1 });
+    await clock.pass(0);
+    const before = state.command(begun);
+    expect(before?.state).toBe('executing');
+    // A second life on the same journal and machine; the first is forgotten, as a killed process is.
+    const journal = createMemoryState(clock);
+    for (const record of state.openCommands())
+      if (record.command)
+        journal.receive(record.command, { monotonicMs: record.receivedAtMs, changesContainer: true });
+    journal.begin(begun, { layerExisted: false, runningInstance: null });
+    state = journal;
+    host = simulatedHost('linux', clock, { min: 100, max: 100 });
+    handler = makeHandler();
+    await clock.pass(5_000);
+    handler.resume();
+    await clock.pass(5_000);
+    expect(resultOf(begun)).toMatchObject({ status: 'succeeded' });
+    expect(resultOf(waiting)).toMatchObject({ status: 'failed', error: { code: 'deadline-exceeded' } });
+  });
+
+  test('refuses what makes no sense, without touching anything', async () => {
+    const other = container();
+    const mixed = give({ verb: 'startContainer', container: other });
+    const noVm = give({ verb: 'provisionUtilityVm', container: one });
+    const nobody = give(start, { containerId: null });
+    give(start, { id: 'elsewhere', hostId: other.id });
+    await clock.pass(1_000);
+    for (const id of [mixed, noVm, nobody])
+      expect(resultOf(id)).toMatchObject({ status: 'failed', error: { code: 'validation-failed' } });
+    expect(state.command('elsewhere')).toBeNull();
+    expect(host.world.containers()).toEqual([]);
+  });
+});

@@ -1,0 +1,170 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import * as z from 'zod/mini';
+import { Session } from '../../../agent/link/session.ts';
+import { createLog } from '../../../agent/log.ts';
+import { simulatedMachine } from '../../../agent/runtimes/simulated/kinds.ts';
+import type { AgentState } from '../../../agent/state/agent-state.ts';
+import { createMemoryState } from '../../../agent/state/memory-state.ts';
+import type { ObservedContainer } from '../../../core/contract/agent/commands.ts';
+import {
+  type AgentMessage,
+  AgentMessageSchema,
+  MESSAGE_BYTES,
+} from '../../../core/contract/agent/messages.ts';
+import { ManualClock, settled } from '../../helpers/manual-clock.ts';
+
+const id = (index: number) => `0b1f6f0e-3f0c-4a53-9d5f-${String(index).padStart(12, '0')}`;
+const { facts, images } = simulatedMachine('linux');
+
+let clock: ManualClock;
+let state: AgentState;
+let sent: AgentMessage[];
+let held: number;
+let working: string[];
+let sequence: number;
+let session: Session;
+
+const observed = (containerId: string): ObservedContainer => ({
+  containerId,
+  epoch: 1,
+  phase: 'Running',
+  runtimeType: 'Default',
+  startedAt: null,
+  exitCode: null,
+  exitReason: null,
+  restartCount: 0,
+  workerProcess: null,
+  sequence: ++sequence,
+});
+
+beforeEach(() => {
+  clock = new ManualClock();
+  state = createMemoryState(clock);
+  sent = [];
+  held = 1;
+  working = [];
+  sequence = 0;
+  let ids = 0;
+  session = new Session(
+    {
+      agentVersion: '1',
+      state,
+      clock,
+      random: () => 0.5,
+      newId: () => `message-${++ids}`,
+      log: createLog({ level: 'error', forPeople: false, clock, write: () => undefined }),
+      facts: async () => facts,
+      images: async () => images,
+      observeAll: async () => Array.from({ length: held }, (_, index) => observed(id(index))),
+      observe: async (containerId) => observed(containerId),
+      inProgress: () => working,
+      onCommand: () => undefined,
+      onRefusedCommand: () => undefined,
+      onWelcome: () => undefined,
+    },
+    (message) => {
+      expect(message.length).toBeLessThanOrEqual(MESSAGE_BYTES);
+      sent.push(z.parse(AgentMessageSchema, JSON.parse(message.toString())));
+    },
+  );
+});
+
+const of = <A extends AgentMessage['action']>(action: A) =>
+  sent.filter((message): message is Extract<AgentMessage, { action: A }> => message.action === action);
+const read = (message: unknown) => session.read(JSON.stringify(message));
+const welcome = async () => {
+  await session.sayHello();
+  const messageId = of('hello').at(-1)?.messageId;
+  read({ action: 'welcome', messageId, protocol: 1, heartbeatSeconds: 30, leaseSeconds: 90 });
+  await settled();
+};
+const answer = (commandId: string) =>
+  state.refuse(commandId, { status: 'succeeded', commandId, steps: [], observed: null });
+
+describe('what is said on a connection', () => {
+  test('nothing but the hello before the welcome, and that until it is answered', async () => {
+    answer('a');
+    await session.sayHello();
+    session.sendResult('a');
+    session.report({ containerId: id(0) });
+    session.sendProgress('a', []);
+    await clock.pass(20_000);
+    expect(new Set(sent.map(({ action }) => action))).toEqual(new Set(['hello']));
+    const times = sent.length;
+    expect(times).toBeGreaterThan(2);
+    await welcome();
+    expect(of('result')).toHaveLength(1);
+    await clock.pass(60_000);
+    expect(of('hello')).toHaveLength(times + 1);
+  });
+
+  test('results are sent until acknowledged, with growing pauses', async () => {
+    answer('a');
+    await welcome();
+    await clock.pass(60_000);
+    const times = of('result').length;
+    expect(times).toBeGreaterThanOrEqual(4);
+    expect(times).toBeLessThanOrEqual(7);
+    read({ action: 'ack', messageId: of('result')[0]?.messageId });
+    expect(state.unacknowledged()).toEqual([]);
+    await clock.pass(120_000);
+    expect(of('result')).toHaveLength(times);
+  });
+
+  test('a refused result is dropped', async () => {
+    answer('a');
+    await welcome();
+    read({ action: 'refused', messageId: of('result')[0]?.messageId, detail: 'not of the contract' });
+    await clock.pass(60_000);
+    expect(of('result')).toHaveLength(1);
+    expect(state.unacknowledged()).toEqual([]);
+  });
+
+  test('observations go one message at a time, each with what is newest', async () => {
+    await welcome();
+    for (const index of [1, 2, 1, 3, 1]) session.report({ containerId: id(index) });
+    await settled();
+    expect(of('observed')).toHaveLength(1);
+    read({ action: 'ack', messageId: of('observed')[0]?.messageId });
+    await settled();
+    const told = of('observed').map((message) => message.observed.map(({ containerId }) => containerId));
+    expect(told).toEqual([[id(1)], [id(2), id(1), id(3)]]);
+    const [first, second] = of('observed').map((message) => message.observed.map((one) => one.sequence ?? 0));
+    expect(Math.max(...(first ?? []))).toBeLessThan(Math.min(...(second ?? [])));
+  });
+
+  test('a host with more containers than fit tells the rest after the hello', async () => {
+    held = 1_000;
+    await welcome();
+    expect(of('hello')[0]?.partial).toBe(true);
+    for (let round = 0; round < 10; round += 1) {
+      const last = of('observed').at(-1);
+      if (last) read({ action: 'ack', messageId: last.messageId });
+      await settled();
+    }
+    const told = [...of('hello'), ...of('observed')].flatMap((message) =>
+      message.observed.map((one) => one.containerId),
+    );
+    expect(new Set(told).size).toBe(1_000);
+  });
+
+  test('heartbeats come at the interval of the welcome, with what is being worked on', async () => {
+    await welcome();
+    working = ['a', 'b'];
+    await clock.pass(45_000);
+    expect(of('heartbeat')).toEqual([
+      { action: 'heartbeat', inProgress: ['a', 'b'] },
+      { action: 'heartbeat', inProgress: ['a', 'b'] },
+    ]);
+    working = Array.from({ length: 1_200 }, (_, index) => `operation-${id(index)}:StartContainer:1`);
+    await clock.pass(30_000);
+    expect(
+      of('heartbeat')
+        .slice(2)
+        .flatMap(({ inProgress }) => inProgress),
+    ).toEqual(working);
+    session.close();
+    await clock.pass(300_000);
+    expect(of('heartbeat')).toHaveLength(5);
+  });
+});
