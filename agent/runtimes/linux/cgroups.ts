@@ -1,0 +1,76 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const MOUNT = '/sys/fs/cgroup';
+const CPU_PERIOD_US = 100_000;
+const V1_CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
+
+export interface WorkerLimits {
+  readonly memoryBytes: number;
+  readonly cpus: number;
+}
+
+const isUnified = (): boolean => existsSync(join(MOUNT, 'cgroup.controllers'));
+
+/** The parent of all cgroups of one host, as runc's `cgroupsPath` begins. */
+export const cgroupParent = (tag: string): string => `/bulkhead-${tag}`;
+
+/**
+ * The cgroup folders of one worker process: one where the machine has the unified hierarchy, one for each
+ * controller where it has the older ones.
+ */
+export const workerCgroups = (tag: string, vmId: string): string[] => {
+  const path = join(cgroupParent(tag), `vm-${vmId}`);
+  return isUnified()
+    ? [join(MOUNT, path)]
+    : V1_CONTROLLERS.map((controller) => join(MOUNT, controller, path));
+};
+
+const quota = (cpus: number): number => Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
+
+/** Makes the worker's cgroups, or changes their limits. */
+export const limitWorker = async (
+  tag: string,
+  vmId: string,
+  { memoryBytes, cpus }: WorkerLimits,
+): Promise<void> => {
+  const folders = workerCgroups(tag, vmId);
+  await Promise.all(folders.map((folder) => mkdir(folder, { recursive: true })));
+  const first = folders[0] ?? '';
+  if (isUnified()) {
+    await writeFile(join(MOUNT, cgroupParent(tag), 'cgroup.subtree_control'), '+memory +cpu +pids').catch(
+      () => {},
+    );
+    await writeFile(join(first, 'memory.max'), String(memoryBytes));
+    await writeFile(join(first, 'cpu.max'), `${quota(cpus)} ${CPU_PERIOD_US}`);
+    return;
+  }
+  const [memory = '', cpu = ''] = folders;
+  await writeFile(join(memory, 'memory.limit_in_bytes'), String(memoryBytes));
+  await writeFile(join(cpu, 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
+  await writeFile(join(cpu, 'cpu.cfs_quota_us'), String(quota(cpus)));
+};
+
+const removeFolder = (folder: string): Promise<void> => rmdir(folder).catch(() => {});
+
+export const removeWorkerCgroups = async (tag: string, vmId: string): Promise<void> => {
+  await Promise.all(workerCgroups(tag, vmId).map(removeFolder));
+};
+
+const parents = (tag: string): string[] => {
+  const controllers = isUnified() ? [''] : (['memory', 'cpu', 'pids'] as const);
+  return controllers.map((controller) => join(MOUNT, controller, cgroupParent(tag)));
+};
+
+/** Every hierarchy's folder of this host, for counting and for the last clean-up. */
+export const hostCgroups = async (tag: string): Promise<string[]> => {
+  const controllers = isUnified() ? [''] : await readdir(MOUNT).catch(() => []);
+  return controllers
+    .map((controller) => join(MOUNT, controller, cgroupParent(tag)))
+    .filter((folder) => existsSync(folder));
+};
+
+export const removeHostCgroups = async (tag: string): Promise<void> => {
+  for (const folder of new Set([...(await hostCgroups(tag)), ...parents(tag)])) await removeFolder(folder);
+};

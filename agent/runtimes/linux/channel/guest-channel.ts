@@ -1,0 +1,260 @@
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../../clock.ts';
+import {
+  decodeFields,
+  encodeFields,
+  encodeFrame,
+  FLAG_MORE,
+  FRAME,
+  type Frame,
+  FrameDecoder,
+  GuestProtocolError,
+  HEADER_BYTES,
+  HelloFinder,
+  MAIN_STREAM,
+  MAX_PAYLOAD,
+  MAX_STREAMS,
+  NONCE_BYTES,
+} from './frames.ts';
+import { GuestProcess } from './guest-process.ts';
+
+export interface ChannelDeps {
+  readonly clock: Clock;
+  readonly randomBytes: (count: number) => Buffer;
+}
+
+/** What a guest says of itself when it is connected to. */
+export interface GuestGreeting {
+  readonly layersMounted: boolean;
+  readonly main: 'never-started' | 'running' | 'ended';
+  readonly exitCode: number;
+  readonly signal: number;
+  readonly uptimeSeconds: number;
+}
+
+export interface GuestAnswer {
+  /** 0, or a negative errno. */
+  readonly result: number;
+  readonly data: Buffer;
+}
+
+type Fields = readonly (readonly [name: string, value: string])[];
+
+/** What an earlier connection may have left in the stream before the greeting. */
+const GREETING_LIMIT = 4 * 1024 * 1024;
+const MAX_ANSWER = 1024 * 1024;
+const MAX_REQUESTS = 64;
+/** What may wait for a guest that does not read, in bytes; a connection beyond it is given up. */
+const MAX_UNSENT = 2 * 1024 * 1024;
+const MAIN_STATES = ['never-started', 'running', 'ended'] as const;
+
+interface PendingAnswer {
+  readonly settle: PromiseWithResolvers<GuestAnswer>;
+  readonly parts: Buffer[];
+  bytes: number;
+}
+
+/**
+ * A connection to a guest's agent. Everything that comes from the guest is treated as hostile: it is bounded in
+ * memory, a frame that nothing here asked for ends the connection, and ending it is all that can happen.
+ *
+ * Lifecycle: opened (finding the greeting) → connected → closed, once, with the reason in `closed`. A guest
+ * that is connected to anew keeps its main process; all others end there.
+ */
+export class GuestChannel {
+  readonly #transport: Duplex;
+  readonly #decoder = new FrameDecoder();
+  readonly #answers = new Map<number, PendingAnswer>();
+  readonly #processes = new Map<number, GuestProcess>();
+  readonly #greeting = Promise.withResolvers<GuestGreeting>();
+  readonly #closed = Promise.withResolvers<Error>();
+  #finder: HelloFinder | null;
+  #nextRequest = 1;
+  #reason: Error | null = null;
+
+  /**
+   * Resolves once the guest has answered. Rejects, with the transport closed, when it has not within `timeoutMs`.
+   * @param anew whether someone else may have been connected before
+   */
+  static async open(
+    transport: Duplex,
+    { clock, randomBytes }: ChannelDeps,
+    { timeoutMs, anew }: { timeoutMs: number; anew: boolean },
+  ): Promise<{ channel: GuestChannel; greeting: GuestGreeting }> {
+    const nonce = randomBytes(NONCE_BYTES);
+    const channel = new GuestChannel(transport, nonce);
+    // More zeros than a frame is long end whatever the one before has left unfinished.
+    if (anew) transport.write(Buffer.alloc(HEADER_BYTES + MAX_PAYLOAD));
+    transport.write(encodeFrame(FRAME.connect, 0, nonce));
+    const cancel = clock.after(timeoutMs, () =>
+      channel.close(new GuestTimeoutError('The guest did not answer', timeoutMs)),
+    );
+    try {
+      return { channel, greeting: await channel.#greeting.promise };
+    } finally {
+      cancel();
+    }
+  }
+
+  private constructor(transport: Duplex, nonce: Buffer) {
+    this.#transport = transport;
+    this.#finder = new HelloFinder(nonce, GREETING_LIMIT);
+    this.#greeting.promise.catch(() => {});
+    transport.on('data', (piece: Buffer) => this.#receive(piece));
+    transport.once('error', (error) => this.close(error));
+    transport.once('close', () => this.close(new GuestGoneError('The connection to the guest has ended')));
+  }
+
+  /** Resolves with the reason once the connection has ended. */
+  get closed(): Promise<Error> {
+    return this.#closed.promise;
+  }
+
+  close(reason: Error = new GuestGoneError('The connection was closed')): void {
+    if (this.#reason !== null) return;
+    this.#reason = reason;
+    this.#transport.destroy();
+    this.#greeting.reject(reason);
+    for (const answer of this.#answers.values()) answer.settle.reject(reason);
+    this.#answers.clear();
+    for (const process of this.#processes.values()) process.abandon(reason);
+    this.#processes.clear();
+    this.#closed.resolve(reason);
+  }
+
+  /** Asks the guest's agent for one thing. Rejects when the connection ends first. */
+  request(name: string, fields: Fields = []): Promise<GuestAnswer> {
+    if (this.#reason !== null) return Promise.reject(this.#reason);
+    if (this.#answers.size >= MAX_REQUESTS)
+      return Promise.reject(new GuestTimeoutError('Too many requests wait for the guest', 0));
+    const id = this.#freeRequest();
+    const pending: PendingAnswer = { settle: Promise.withResolvers(), parts: [], bytes: 0 };
+    this.#answers.set(id, pending);
+    this.#send(encodeFrame(FRAME.request, id, encodeFields([['request', name], ...fields])));
+    return pending.settle.promise;
+  }
+
+  /** Starts the main process. */
+  startMain(fields: Fields): GuestProcess {
+    return this.#spawn(MAIN_STREAM, fields);
+  }
+
+  /** The main process that an earlier connection started. */
+  adoptMain(): GuestProcess {
+    return this.#addProcess(MAIN_STREAM);
+  }
+
+  /** Starts a process beside the main one. Throws when there are too many. */
+  startProcess(fields: Fields): GuestProcess {
+    for (let stream = MAIN_STREAM + 1; stream < MAX_STREAMS; stream++)
+      if (!this.#processes.has(stream)) return this.#spawn(stream, fields);
+    throw new GuestTimeoutError('Too many processes have been started in the container at once', 0);
+  }
+
+  #spawn(stream: number, fields: Fields): GuestProcess {
+    const process = this.#addProcess(stream);
+    const payload = encodeFields(fields);
+    if (payload.length > MAX_PAYLOAD) this.#refuse(process, new SpawnTooLargeError(payload.length));
+    else this.#send(encodeFrame(FRAME.spawn, stream, payload));
+    return process;
+  }
+
+  #refuse(process: GuestProcess, reason: Error): void {
+    this.#processes.delete(process.stream);
+    process.abandon(reason);
+  }
+
+  #addProcess(stream: number): GuestProcess {
+    const process = new GuestProcess(stream, {
+      send: (frame) => this.#send(frame),
+      release: (released) => this.#processes.delete(released),
+    });
+    if (this.#reason === null) this.#processes.set(stream, process);
+    else process.abandon(this.#reason);
+    return process;
+  }
+
+  #freeRequest(): number {
+    while (this.#answers.has(this.#nextRequest)) this.#nextRequest = (this.#nextRequest % 65_535) + 1;
+    const id = this.#nextRequest;
+    this.#nextRequest = (this.#nextRequest % 65_535) + 1;
+    return id;
+  }
+
+  #send(frame: Buffer): void {
+    if (this.#reason !== null) return;
+    this.#transport.write(frame);
+    if (this.#transport.writableLength > MAX_UNSENT)
+      this.close(new GuestProtocolError('The guest does not read'));
+  }
+
+  #receive(piece: Buffer): void {
+    try {
+      const data = this.#finder === null ? piece : this.#finder.push(piece);
+      if (data === null) return;
+      this.#finder = null;
+      for (const frame of this.#decoder.push(data)) {
+        if (this.#reason !== null) return;
+        this.#handle(frame);
+      }
+    } catch (error) {
+      this.close(error instanceof Error ? error : new GuestProtocolError(String(error)));
+    }
+  }
+
+  #handle(frame: Frame): void {
+    if (frame.type === FRAME.hello) this.#handleHello(frame.payload);
+    else if (frame.type === FRAME.response) this.#handleResponse(frame);
+    else this.#processOf(frame).receive(frame);
+  }
+
+  #processOf({ type, stream }: Frame): GuestProcess {
+    const process = this.#processes.get(stream);
+    if (process === undefined) throw new GuestProtocolError(`A frame of type ${type} for no process`);
+    return process;
+  }
+
+  #handleHello(payload: Buffer): void {
+    const fields = decodeFields(payload.subarray(NONCE_BYTES));
+    const number = (name: string) => Number(fields.get(name) ?? 0) || 0;
+    this.#greeting.resolve({
+      layersMounted: number('mounted') === 1,
+      main: MAIN_STATES[number('main')] ?? 'never-started',
+      exitCode: number('exit') & 255,
+      signal: number('signal') & 127,
+      uptimeSeconds: number('uptime'),
+    });
+  }
+
+  #handleResponse({ flags, stream, payload }: Frame): void {
+    const pending = this.#answers.get(stream);
+    if (pending === undefined || payload.length < 4) throw new GuestProtocolError('An answer to nothing');
+    pending.parts.push(Buffer.from(payload.subarray(4)));
+    pending.bytes += payload.length;
+    if (pending.bytes > MAX_ANSWER) throw new GuestProtocolError('An answer without end');
+    if (flags & FLAG_MORE) return;
+    this.#answers.delete(stream);
+    pending.settle.resolve({ result: payload.readInt32LE(0), data: Buffer.concat(pending.parts) });
+  }
+}
+
+/** The guest, or the way to it, is no longer there. */
+export class GuestGoneError extends Error {
+  override readonly name = 'GuestGoneError';
+}
+
+export class GuestTimeoutError extends Error {
+  override readonly name = 'GuestTimeoutError';
+  readonly timeoutMs: number;
+  constructor(message: string, timeoutMs: number) {
+    super(timeoutMs > 0 ? `${message} within ${timeoutMs / 1000} s` : message);
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+export class SpawnTooLargeError extends Error {
+  override readonly name = 'SpawnTooLargeError';
+  constructor(bytes: number) {
+    super(`Command and environment take ${bytes} bytes; at most ${MAX_PAYLOAD} are possible in a utility VM`);
+  }
+}

@@ -1,0 +1,190 @@
+import { EventEmitter } from 'node:events';
+import {
+  encodeFrame,
+  FRAME,
+  type Frame,
+  GuestProtocolError,
+  MAX_PAYLOAD,
+  STDIN_WINDOW,
+  STREAM_WINDOW,
+} from './frames.ts';
+
+export interface ExitStatus {
+  /** 128 + signal, where a signal ended it. */
+  readonly exitCode: number;
+  readonly signal: number;
+}
+
+/** What a process's channel does for it. */
+export interface Carrier {
+  /** False once more waits to be sent than may. */
+  send(frame: Buffer): void;
+  release(stream: number): void;
+}
+
+interface Events {
+  stdout: [data: Buffer];
+  stderr: [data: Buffer];
+}
+
+/**
+ * One process in a guest: its output as events, its input as calls, both within windows.
+ *
+ * Output is granted anew only when the consumer says that it is done with it (`consumed`), so a process that
+ * floods waits in the guest; at most `STREAM_WINDOW` bytes of it are ever here. Input beyond what the guest has
+ * granted waits here, at most `MAX_INPUT_BYTES`.
+ */
+export class GuestProcess extends EventEmitter<Events> {
+  static readonly MAX_INPUT_BYTES = 1024 * 1024;
+  readonly stream: number;
+  /** Pid in the guest. Rejects when it could not be started. */
+  readonly started: Promise<number>;
+  readonly exited: Promise<ExitStatus>;
+  readonly #carrier: Carrier;
+  readonly #settleStarted: PromiseWithResolvers<number>;
+  readonly #settleExited: PromiseWithResolvers<ExitStatus>;
+  /** What the guest may still send. */
+  #window = STREAM_WINDOW;
+  #toGrant = 0;
+  #inputCredit = STDIN_WINDOW;
+  #input: Buffer[] = [];
+  #inputBytes = 0;
+  #inputEnded = false;
+  #ended = false;
+
+  constructor(stream: number, carrier: Carrier) {
+    super();
+    this.stream = stream;
+    this.#carrier = carrier;
+    this.#settleStarted = Promise.withResolvers();
+    this.#settleExited = Promise.withResolvers();
+    this.started = this.#settleStarted.promise;
+    this.exited = this.#settleExited.promise;
+    // Who awaits neither is told by neither.
+    this.started.catch(() => {});
+    this.exited.catch(() => {});
+  }
+
+  /** Returns false when what waits to be sent is already as much as may wait; then the data is not taken. */
+  write(data: Buffer): boolean {
+    if (this.#ended || this.#inputEnded || this.#inputBytes + data.length > GuestProcess.MAX_INPUT_BYTES)
+      return false;
+    this.#input.push(data);
+    this.#inputBytes += data.length;
+    this.#sendInput();
+    return true;
+  }
+
+  endInput(): void {
+    if (this.#inputEnded) return;
+    this.#inputEnded = true;
+    this.#sendInput();
+  }
+
+  resize(columns: number, rows: number): void {
+    const size = Buffer.alloc(4);
+    size.writeUInt16LE(rows, 0);
+    size.writeUInt16LE(columns, 2);
+    this.#send(FRAME.resize, size);
+  }
+
+  kill(signal: number): void {
+    this.#send(FRAME.signal, Buffer.from([signal]));
+  }
+
+  /** The consumer is done with that many bytes of output. */
+  consumed(bytes: number): void {
+    this.#toGrant += bytes;
+    if (this.#toGrant < STREAM_WINDOW / 4 || this.#ended) return;
+    const grant = Buffer.alloc(4);
+    grant.writeUInt32LE(this.#toGrant);
+    this.#window += this.#toGrant;
+    this.#toGrant = 0;
+    this.#send(FRAME.credit, grant);
+  }
+
+  /**
+   * A frame of the guest for this stream.
+   * @throws {GuestProtocolError}
+   */
+  receive({ type, payload }: Frame): void {
+    if (type === FRAME.stdout || type === FRAME.stderr) this.#receiveOutput(type, payload);
+    else if (type === FRAME.started) this.#receiveStarted(payload);
+    else if (type === FRAME.exited) this.#receiveExit(payload);
+    else if (type === FRAME.credit && payload.length === 4) this.#receiveCredit(payload.readUInt32LE(0));
+    else throw new GuestProtocolError(`A frame of type ${type} for a process`);
+  }
+
+  /** The channel is gone. */
+  abandon(reason: Error): void {
+    this.#ended = true;
+    this.#input = [];
+    this.#settleStarted.reject(reason);
+    this.#settleExited.reject(reason);
+  }
+
+  #receiveOutput(type: number, payload: Buffer): void {
+    this.#window -= payload.length;
+    if (this.#window < 0) throw new GuestProtocolError('More output than was granted');
+    this.emit(type === FRAME.stdout ? 'stdout' : 'stderr', Buffer.from(payload));
+  }
+
+  #receiveStarted(payload: Buffer): void {
+    if (payload.length !== 4) throw new GuestProtocolError('A start without a pid');
+    const pid = payload.readInt32LE(0);
+    if (pid > 0) {
+      this.#settleStarted.resolve(pid);
+      return;
+    }
+    this.#ended = true;
+    this.#carrier.release(this.stream);
+    const reason = new SpawnError(-pid);
+    this.#settleStarted.reject(reason);
+    this.#settleExited.reject(reason);
+  }
+
+  #receiveExit(payload: Buffer): void {
+    if (payload.length !== 8) throw new GuestProtocolError('An exit without a code');
+    this.#ended = true;
+    this.#input = [];
+    this.#carrier.release(this.stream);
+    this.#settleStarted.resolve(0);
+    this.#settleExited.resolve({
+      exitCode: payload.readInt32LE(0) & 255,
+      signal: payload.readInt32LE(4) & 127,
+    });
+  }
+
+  #receiveCredit(bytes: number): void {
+    this.#inputCredit += bytes;
+    if (this.#inputCredit > STDIN_WINDOW)
+      throw new GuestProtocolError('More input granted than there is room for');
+    this.#sendInput();
+  }
+
+  #sendInput(): void {
+    while (this.#input.length > 0 && this.#inputCredit > 0) {
+      const first = this.#input.shift() ?? Buffer.alloc(0);
+      const most = Math.min(first.length, this.#inputCredit, MAX_PAYLOAD);
+      if (most < first.length) this.#input.unshift(first.subarray(most));
+      this.#inputCredit -= most;
+      this.#inputBytes -= most;
+      this.#send(FRAME.stdin, first.subarray(0, most));
+    }
+    if (this.#inputEnded && this.#input.length === 0) this.#send(FRAME.closeStdin);
+  }
+
+  #send(type: number, payload?: Buffer): void {
+    if (!this.#ended) this.#carrier.send(encodeFrame(type, this.stream, payload));
+  }
+}
+
+/** The guest could not start the process. */
+export class SpawnError extends Error {
+  override readonly name = 'SpawnError';
+  readonly errno: number;
+  constructor(errno: number) {
+    super(`The process could not be started (errno ${errno})`);
+    this.errno = errno;
+  }
+}

@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RuntimeError } from '../../errors.ts';
+import { createExclusively, readIfThere } from './files.ts';
+
+export type LeaseKind = 'uid' | 'address' | 'tcp' | 'udp';
+
+/** The numbers of each kind: from, and how many. */
+const RANGES: Readonly<Record<LeaseKind, readonly [from: number, count: number]>> = {
+  // Above what systems give to people and, by default, to user namespaces.
+  uid: [2_100_000_000, 100_000],
+  // Offsets in the network of the switch; the first ones are the gateway's.
+  address: [16, 65_000],
+  tcp: [1, 65_535],
+  udp: [1, 65_535],
+};
+/** Where ports are looked for that nobody asked for by number. */
+const FREE_PORTS: readonly [from: number, count: number] = [42_000, 6_000];
+const ATTEMPTS = 2_000;
+
+/**
+ * Numbers of which each has one owner on the whole machine: worker processes' uids, addresses, ports. A lease is a
+ * file named after the number, so taking one is atomic and survives whoever took it; owners are `<tag> <id>`.
+ */
+export class Leases {
+  readonly #folder: string;
+  readonly #tag: string;
+
+  constructor(folder: string, tag: string) {
+    this.#folder = folder;
+    this.#tag = tag;
+  }
+
+  /** The number that `id` has, or the first free one from a place that follows from its name. */
+  async take(kind: LeaseKind, id: string): Promise<number> {
+    const held = (await this.held(kind)).find((lease) => lease.id === id);
+    if (held) return held.value;
+    const [from, count] = kind === 'tcp' || kind === 'udp' ? FREE_PORTS : RANGES[kind];
+    const start = createHash('sha256').update(id).digest().readUInt32LE(0) % count;
+    for (let attempt = 0; attempt < Math.min(ATTEMPTS, count); attempt++) {
+      const value = from + ((start + attempt) % count);
+      if (await this.#create(kind, value, id)) return value;
+    }
+    throw new RuntimeError('too-busy', `No ${kind} is free on this host`);
+  }
+
+  /** Exactly that number. False when another has it. */
+  async takeExactly(kind: LeaseKind, value: number, id: string): Promise<boolean> {
+    if (await this.#create(kind, value, id)) return true;
+    return (await this.#ownerOf(kind, value)) === `${this.#tag} ${id}`;
+  }
+
+  async release(kind: LeaseKind, id: string): Promise<void> {
+    for (const lease of await this.held(kind))
+      if (lease.id === id) await rm(this.#path(kind, lease.value), { force: true });
+  }
+
+  /** What this host holds. */
+  async held(kind: LeaseKind): Promise<readonly { value: number; id: string }[]> {
+    const names = await readdir(join(this.#folder, kind)).catch(() => []);
+    const owned = await Promise.all(
+      names
+        .filter((name) => /^\d+$/.test(name))
+        .map(async (name) => {
+          const [tag, id] = ((await this.#ownerOf(kind, Number(name))) ?? '').split(' ');
+          return tag === this.#tag && id !== undefined ? { value: Number(name), id } : null;
+        }),
+    );
+    return owned.filter((lease) => lease !== null);
+  }
+
+  #path(kind: LeaseKind, value: number): string {
+    return join(this.#folder, kind, String(value));
+  }
+
+  #create(kind: LeaseKind, value: number, id: string): Promise<boolean> {
+    return createExclusively(this.#path(kind, value), `${this.#tag} ${id}`);
+  }
+
+  #ownerOf(kind: LeaseKind, value: number): Promise<string | null> {
+    return readIfThere(this.#path(kind, value));
+  }
+}

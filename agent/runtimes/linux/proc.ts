@@ -1,0 +1,75 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { setPriority } from 'node:os';
+
+/** A process, told apart from a later one with the same pid by when it started. */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Clock ticks between boot and start: field 22 of /proc/<pid>/stat. */
+  readonly startTicks: number;
+}
+
+const START_TICKS_FIELD = 19;
+
+/** The fields of /proc/<pid>/stat behind the name, which may itself contain spaces and brackets. */
+export const readStat = (pid: number): { name: string; fields: readonly string[] } | null => {
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const end = line.lastIndexOf(')');
+    return {
+      name: line.slice(line.indexOf('(') + 1, end),
+      fields: line
+        .slice(end + 2)
+        .trim()
+        .split(' '),
+    };
+  } catch {
+    return null;
+  }
+};
+
+export const identify = (pid: number): ProcessIdentity | null => {
+  const stat = readStat(pid);
+  return stat === null ? null : { pid, startTicks: Number(stat.fields[START_TICKS_FIELD]) };
+};
+
+/** Whether that very process is there and not merely waiting to be reaped. */
+export const isAlive = ({ pid, startTicks }: ProcessIdentity): boolean => {
+  const stat = readStat(pid);
+  return (
+    stat !== null &&
+    Number(stat.fields[START_TICKS_FIELD]) === startTicks &&
+    !'ZX'.includes(stat.fields[0] ?? 'X')
+  );
+};
+
+/** Kills that very process, and no other. Nothing happens when it is gone. */
+export const killProcess = (identity: ProcessIdentity, signal: NodeJS.Signals = 'SIGKILL'): void => {
+  if (!isAlive(identity)) return;
+  try {
+    process.kill(identity.pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+};
+
+export const listPids = (): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+
+export const commandLineOf = (pid: number): readonly string[] => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').slice(0, -1);
+  } catch {
+    return [];
+  }
+};
+
+/** Sets the priority of all threads of a process: Linux keeps one for each. */
+export const setProcessPriority = (pid: number, nice: number): void => {
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), nice);
+  } catch {
+    // It ended meanwhile.
+  }
+};

@@ -1,0 +1,65 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { messageOf } from '../../../errors.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { readRecord, writeRecord } from '../files.ts';
+import { type HostMachine, templateKey } from './machine.ts';
+import type { Accelerator, VmShape } from './qemu-arguments.ts';
+import { UtilityVm } from './utility-vm.ts';
+import { launchWorker, type Placeholders, removeWorker } from './worker.ts';
+
+const KVM_TIMEOUT_MS = 5_000;
+const PROBE_RAM_MB = 192;
+const AnswerSchema = z.strictObject({
+  key: z.string(),
+  accelerator: z.enum(['kvm', 'tcg']),
+  because: z.string(),
+});
+
+/**
+ * Which accelerator really works here, found by booting a utility VM to its first word: a /dev/kvm that opens proves
+ * nothing. The answer is kept for as long as machine, QEMU and kernel are the same.
+ */
+export const probeAccelerator = async (
+  deps: LinuxDeps,
+  machine: HostMachine,
+  placeholders: Placeholders,
+): Promise<Accelerator> => {
+  const shape: VmShape = { ramMB: PROBE_RAM_MB, cpus: 1, accelerator: 'kvm' };
+  const key = templateKey(machine, deps.artifacts, shape);
+  const path = join(deps.layout.state, 'accelerator.json');
+  const known = await readRecord(path, AnswerSchema);
+  if (known?.key === key) return known.accelerator;
+  const because = await tryKvm(deps, machine, placeholders, shape);
+  const accelerator = because === null ? 'kvm' : 'tcg';
+  await writeRecord(path, { key, accelerator, because: because ?? 'a utility VM booted' });
+  deps.log.info('found the accelerator of utility VMs', { accelerator, because });
+  return accelerator;
+};
+
+/** Why KVM does not work; null when it does. */
+const tryKvm = async (
+  deps: LinuxDeps,
+  machine: HostMachine,
+  placeholders: Placeholders,
+  shape: VmShape,
+): Promise<string | null> => {
+  if (!existsSync('/dev/kvm')) return 'there is no /dev/kvm';
+  const vmId = deps.newId();
+  try {
+    const start = { kind: 'boot', tscKhz: machine.tscKhz } as const;
+    const worker = await launchWorker(deps, placeholders, { vmId, containerId: null, shape, start });
+    const vm = await UtilityVm.attach(deps, worker);
+    try {
+      await vm.connectGuest('boot', KVM_TIMEOUT_MS);
+    } finally {
+      vm.close();
+    }
+    return null;
+  } catch (error) {
+    return messageOf(error).split('\n')[0] ?? '';
+  } finally {
+    await removeWorker(deps, vmId);
+  }
+};

@@ -1,0 +1,28 @@
+import type { Socket } from 'node:net';
+
+const KEPT_BYTES = 8 * 1024;
+const SHOWN_LINES = 12;
+
+/** The end of what a VM's kernel wrote to its console while this process listened. */
+export class ConsoleTail {
+  #text = Buffer.alloc(0);
+  readonly #socket: Socket;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.on('data', (piece: Buffer) => {
+      this.#text = Buffer.concat([this.#text, piece]).subarray(-KEPT_BYTES);
+    });
+    socket.on('error', () => socket.destroy());
+  }
+
+  /** Its last lines, fit to be shown: the guest chose every byte of them. */
+  get text(): string {
+    const printable = this.#text.toString('latin1').replace(/[^\x20-\x7e\n]/g, '');
+    return printable.trim().split('\n').slice(-SHOWN_LINES).join('\n');
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+}

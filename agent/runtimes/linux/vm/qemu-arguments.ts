@@ -1,0 +1,100 @@
+/** Descriptors that the helper has opened before QEMU begins (`helper/launch-vm.c` has the same numbers). */
+const CHANNEL_FD = 10;
+const QMP_FD = 11;
+const CONSOLE_FD = 12;
+const TAP_FD = 13;
+const RAM_FD = 14;
+export const STATE_FD = 15;
+
+export const QEMU = '/usr/bin/qemu-system-x86_64';
+
+export type Accelerator = 'kvm' | 'tcg';
+
+/** What makes two utility VMs the same machine: a clone must be of its template's shape. */
+export interface VmShape {
+  readonly ramMB: number;
+  readonly cpus: number;
+  readonly accelerator: Accelerator;
+}
+
+export type VmStart =
+  /** Boots; memory is its own. */
+  | { readonly kind: 'boot'; readonly tscKhz: number }
+  /** Boots, with memory in a file that becomes the template. */
+  | { readonly kind: 'template'; readonly tscKhz: number }
+  | { readonly kind: 'clone' };
+
+/** QEMU keeps translated code in a buffer of its own; unbounded, it takes up to an eighth of the machine's memory. */
+const TRANSLATION_BUFFER_MB = 64;
+/** What a worker process may use beside the VM's memory, in MiB: the buffer, QEMU itself, its threads' I/O. */
+export const WORKER_OVERHEAD_MB = TRANSLATION_BUFFER_MB + 64;
+
+/**
+ * Each is needed: without the tsc parameters one boot in three hangs under emulation, and without ACPI and `arat` an
+ * idle machine burns 4 % of a core. The others only save time.
+ */
+const kernelLine = (tscKhz: number): string =>
+  [
+    'console=ttyS0 quiet reboot=t panic=-1',
+    `tsc=reliable tsc_early_khz=${tscKhz} no_timer_check`,
+    'nokaslr init_on_alloc=0 mitigations=off cryptomgr.notests audit=0 apparmor=0 selinux=0',
+  ].join(' ');
+
+const memory = ({ ramMB }: VmShape, start: VmStart): string => {
+  const size = `id=mem,size=${ramMB}M`;
+  if (start.kind === 'boot') return `memory-backend-ram,${size}`;
+  if (start.kind === 'template') return `memory-backend-file,${size},mem-path=/disks/ram,share=on`;
+  return `memory-backend-file,${size},mem-path=/proc/self/fd/${RAM_FD},share=off`;
+};
+
+const disk = (index: number, serial: string, file: string, readOnly: boolean): string[] => {
+  const mode = `read-only=${readOnly ? 'on' : 'off'}`;
+  return [
+    '-blockdev',
+    `driver=file,node-name=placeholder${index},filename=/disks/${file},${mode}`,
+    '-blockdev',
+    `driver=raw,node-name=disk${index},file=placeholder${index},${mode}`,
+    '-device',
+    `virtio-blk-device,drive=disk${index},serial=${serial}`,
+  ];
+};
+
+const socket = (id: string, fd: number): string[] => [
+  '-chardev',
+  `socket,id=${id},fd=${fd},server=on,wait=off`,
+];
+
+const beginning = (start: VmStart): string[] =>
+  start.kind === 'clone'
+    ? ['-incoming', 'defer']
+    : ['-kernel', '/boot/vmlinux', '-initrd', '/boot/initramfs.cpio', '-append', kernelLine(start.tscKhz)];
+
+/** The command line of a utility VM, as seen from inside the worker's jail. */
+export const qemuArguments = (
+  vmId: string,
+  processName: string,
+  shape: VmShape,
+  start: VmStart,
+): string[] => [
+  QEMU,
+  '-name',
+  `guest=${vmId},process=${processName}`,
+  ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+  ...['-global', 'virtio-mmio.force-legacy=false'],
+  ...['-M', 'microvm,rtc=on,acpi=on,memory-backend=mem'],
+  ...['-accel', shape.accelerator === 'kvm' ? 'kvm' : `tcg,tb-size=${TRANSLATION_BUFFER_MB}`],
+  ...['-cpu', shape.accelerator === 'kvm' ? 'host' : 'qemu64,+arat'],
+  ...['-smp', String(shape.cpus), '-m', String(shape.ramMB)],
+  ...['-object', memory(shape, start)],
+  ...socket('channel', CHANNEL_FD),
+  ...['-device', 'virtio-serial-device', '-device', 'virtserialport,chardev=channel,name=agent'],
+  ...disk(0, 'image', 'placeholder.squashfs', true),
+  ...disk(1, 'scratch', 'placeholder.ext4', false),
+  ...['-netdev', `tap,id=net0,fd=${TAP_FD}`, '-device', 'virtio-net-device,netdev=net0'],
+  ...socket('qmp', QMP_FD),
+  ...['-mon', 'chardev=qmp,mode=control'],
+  ...socket('console', CONSOLE_FD),
+  ...['-serial', 'chardev:console'],
+  ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+  ...beginning(start),
+];

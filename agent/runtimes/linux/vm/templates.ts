@@ -1,0 +1,198 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { sleep } from '../../../clock.ts';
+import { RuntimeError } from '../../../errors.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { vmPaths } from '../layout.ts';
+import { runOrFail } from '../run-command.ts';
+import { type HostMachine, templateKey } from './machine.ts';
+import type { VmShape } from './qemu-arguments.ts';
+import { rehearse } from './rehearsal.ts';
+import { UtilityVm } from './utility-vm.ts';
+import { launchWorker, type Placeholders } from './worker.ts';
+
+/** A booted and rehearsed VM, to be cloned: memory that nobody can change, and the devices' state. */
+export interface Template {
+  readonly shape: VmShape;
+  /** The sealed memory, as another process opens it. */
+  readonly ram: string;
+  readonly state: string;
+}
+
+const BOOT_TIMEOUT_MS = 20_000;
+const MIGRATION_POLL_MS = 3;
+/** Fast, and never written to the disk by itself. */
+const MEMORY_FOLDER = '/dev/shm';
+
+/**
+ * The host's templates, one for each shape of VM. They are kept on the disk, keyed by all that they depend on, so a
+ * restarted agent boots none; their memory is held, sealed, by a helper process that ends with this one. Clones
+ * that run need neither.
+ */
+export class Templates {
+  readonly #deps: LinuxDeps;
+  readonly #machine: HostMachine;
+  readonly #placeholders: Placeholders;
+  readonly #ready = new Map<string, Promise<Template>>();
+  readonly #holders: ChildProcess[] = [];
+
+  constructor(deps: LinuxDeps, machine: HostMachine, placeholders: Placeholders) {
+    this.#deps = deps;
+    this.#machine = machine;
+    this.#placeholders = placeholders;
+  }
+
+  /** The template of that shape, made when there is none. */
+  get(shape: VmShape): Promise<Template> {
+    const key = templateKey(this.#machine, this.#deps.artifacts, shape);
+    const known = this.#ready.get(key);
+    if (known) return known;
+    const made = this.#obtain(key, shape);
+    this.#ready.set(key, made);
+    // The next who asks tries again.
+    made.catch(() => this.#ready.delete(key));
+    return made;
+  }
+
+  /** Whether a clone of that shape would have to wait for a template to be booted. */
+  has(shape: VmShape): boolean {
+    return existsSync(
+      join(this.#deps.layout.templates, templateKey(this.#machine, this.#deps.artifacts, shape)),
+    );
+  }
+
+  close(): void {
+    for (const holder of this.#holders) holder.stdin?.end();
+  }
+
+  async #obtain(key: string, shape: VmShape): Promise<Template> {
+    const folder = join(this.#deps.layout.templates, key);
+    if (!existsSync(folder)) await this.#make(folder, shape);
+    return { shape, ram: await this.#hold(join(folder, 'ram')), state: join(folder, 'state') };
+  }
+
+  /** Boots the VM with its memory in a file, rehearses a start in it, and saves it. */
+  async #make(folder: string, shape: VmShape): Promise<void> {
+    const began = this.#deps.clock.monotonicMs();
+    const disks = await mkdtemp(join(MEMORY_FOLDER, 'bulkhead-template-'));
+    const fresh = `${folder}.${this.#deps.newId()}`;
+    const vmId = this.#deps.newId();
+    try {
+      await mkdir(fresh, { recursive: true, mode: 0o700 });
+      const placeholders = await this.#copyPlaceholders(disks);
+      const start = { kind: 'template', tscKhz: this.#machine.tscKhz } as const;
+      await writeFile(join(disks, 'ram'), '', { mode: 0o666 });
+      await chmod(join(disks, 'ram'), 0o666);
+      const worker = await launchWorker(this.#deps, placeholders, {
+        vmId,
+        containerId: null,
+        shape,
+        start,
+        disks,
+      });
+      const vm = await UtilityVm.attach(this.#deps, worker);
+      try {
+        await vm.connectGuest('boot', BOOT_TIMEOUT_MS);
+        await rehearse(vm);
+        await this.#save(vm, join(fresh, 'state'));
+      } finally {
+        await vm.destroy();
+      }
+      await copySparse(join(disks, 'ram'), join(fresh, 'ram'));
+      await rename(fresh, folder);
+      await this.#removeOthers(folder);
+    } finally {
+      await rm(disks, { recursive: true, force: true });
+      await rm(fresh, { recursive: true, force: true });
+    }
+    this.#deps.log.info('made a template of utility VMs', {
+      ramMB: shape.ramMB,
+      ms: Math.round(this.#deps.clock.monotonicMs() - began),
+    });
+  }
+
+  async #copyPlaceholders(disks: string): Promise<Placeholders> {
+    const source = join(disks, 'source.squashfs');
+    await copyFile(this.#placeholders.squashfs, source);
+    return { squashfs: source, ext4: this.#placeholders.ext4 };
+  }
+
+  /** QEMU may start nothing and open nothing new, so the state comes over a socket. */
+  async #save(vm: UtilityVm, path: string): Promise<void> {
+    const socketPath = join(vmPaths(this.#deps.layout, vm.id).run, 'state.sock');
+    const pieces: Buffer[] = [];
+    const received = Promise.withResolvers<void>();
+    const server = createServer((socket) => {
+      socket.on('data', (piece) => pieces.push(piece));
+      socket.once('close', () => received.resolve());
+      socket.once('error', (error) => received.reject(error));
+    });
+    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
+    await chmod(socketPath, 0o666);
+    try {
+      await vm.qmp.execute('migrate-set-capabilities', {
+        capabilities: [{ capability: 'x-ignore-shared', state: true }],
+      });
+      await vm.qmp.execute('migrate', { uri: 'unix:/vm/state.sock' });
+      await this.#untilMigrated(vm);
+      await received.promise;
+      await writeFile(path, Buffer.concat(pieces), { mode: 0o600 });
+    } finally {
+      server.close();
+    }
+  }
+
+  async #untilMigrated(vm: UtilityVm): Promise<void> {
+    for (;;) {
+      const status = (await vm.qmp.execute('query-migrate')) as { status?: string; 'error-desc'?: string };
+      if (status.status === 'completed') return;
+      if (status.status === 'failed' || status.status === 'cancelled')
+        throw new RuntimeError(
+          'step-failed',
+          `The template could not be saved: ${status['error-desc'] ?? status.status}`,
+        );
+      await sleep(this.#deps.clock, MIGRATION_POLL_MS);
+    }
+  }
+
+  /** Templates of earlier kernels or QEMUs; those of other shapes stay. */
+  async #removeOthers(kept: string): Promise<void> {
+    const generation = kept.slice(kept.lastIndexOf('/') + 1).split('-')[0] ?? '';
+    for (const name of await readdir(this.#deps.layout.templates))
+      if (!name.startsWith(generation))
+        await rm(join(this.#deps.layout.templates, name), { recursive: true, force: true });
+  }
+
+  #hold(ram: string): Promise<string> {
+    const holder = spawn(this.#deps.artifacts.helper, ['hold-template', `ram=${ram}`], {
+      detached: true,
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: {},
+    });
+    this.#holders.push(holder);
+    holder.unref();
+    return new Promise((resolve, reject) => {
+      let said = '';
+      holder.stdout.once('data', (line: Buffer) => {
+        const [pid, fd] = line.toString().trim().split(' ');
+        holder.stdout.destroy();
+        holder.stderr.destroy();
+        resolve(`/proc/${pid}/fd/${fd}`);
+      });
+      holder.stderr.on('data', (piece: Buffer) => {
+        said += piece.toString();
+      });
+      holder.once('error', reject);
+      holder.once('exit', () =>
+        reject(new RuntimeError('step-failed', `The template could not be held: ${said.trim()}`)),
+      );
+    });
+  }
+}
+
+const copySparse = async (from: string, to: string): Promise<void> => {
+  await runOrFail('The template could not be kept', 'cp', ['--sparse=always', '--', from, to]);
+};

@@ -1,0 +1,253 @@
+import { chown, rm } from 'node:fs/promises';
+import { RuntimeError } from '../../../errors.ts';
+import { limitWorker } from '../cgroups.ts';
+import { GuestChannel, type GuestGreeting } from '../channel/guest-channel.ts';
+import type { GuestProcess } from '../channel/guest-process.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { linkAnew, writeRecord } from '../files.ts';
+import { vmPaths } from '../layout.ts';
+import { setProcessPriority } from '../proc.ts';
+import { ConsoleTail } from './console-tail.ts';
+import { WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
+import { Qmp } from './qmp.ts';
+import {
+  connectTo,
+  isWorkerAlive,
+  removeWorker,
+  STATE_URI,
+  type WorkerRecord,
+  workerErrors,
+} from './worker.ts';
+
+const MIB = 1024 * 1024;
+const ENTROPY_BYTES = 32;
+const ERRNO_LIMIT = 4096;
+
+export interface GuestNetwork {
+  readonly mac: string;
+  readonly address: string;
+  readonly gateway: string;
+  /** The text of resolv.conf. */
+  readonly resolver: string;
+}
+
+/**
+ * One utility VM whose worker process runs: what the host does with it.
+ *
+ * Lifecycle: worker launched → `attach` (QMP, console, and for a clone its state) → `connectGuest` → disks,
+ * network, layers, processes → `destroy`. A VM whose connection ends is given up: its process is killed by whoever
+ * listens to `ended`, because a guest that breaks the protocol must not go on.
+ */
+export class UtilityVm {
+  readonly #deps: LinuxDeps;
+  readonly #qmp: Qmp;
+  readonly #console: ConsoleTail;
+  #record: WorkerRecord;
+  #channel: GuestChannel | null = null;
+  #generation = 0;
+
+  static async attach(deps: LinuxDeps, record: WorkerRecord): Promise<UtilityVm> {
+    const paths = vmPaths(deps.layout, record.vmId);
+    const [console, qmp] = await Promise.all([connectTo(paths.console), connectTo(paths.qmp)]);
+    return new UtilityVm(deps, record, new ConsoleTail(console), await Qmp.open(qmp));
+  }
+
+  private constructor(deps: LinuxDeps, record: WorkerRecord, console: ConsoleTail, qmp: Qmp) {
+    this.#deps = deps;
+    this.#record = record;
+    this.#console = console;
+    this.#qmp = qmp;
+  }
+
+  get id(): string {
+    return this.#record.vmId;
+  }
+  get record(): WorkerRecord {
+    return this.#record;
+  }
+  get alive(): boolean {
+    return isWorkerAlive(this.#record);
+  }
+  get connected(): boolean {
+    return this.#channel !== null;
+  }
+  get qmp(): Qmp {
+    return this.#qmp;
+  }
+
+  /**
+   * Waits for the guest's agent.
+   * @param how `clone`: restores the template's state first; `anew`: an earlier agent was connected to it
+   */
+  async connectGuest(how: 'boot' | 'clone' | 'anew', timeoutMs: number): Promise<GuestGreeting> {
+    const socket = await connectTo(vmPaths(this.#deps.layout, this.id).channel);
+    if (how === 'clone') await this.#restore();
+    const open = GuestChannel.open(socket, this.#deps, { timeoutMs, anew: how === 'anew' });
+    const { channel, greeting } = await open.catch(async (error) => {
+      throw await this.explain('The guest did not answer', error);
+    });
+    this.#channel = channel;
+    void channel.closed.then(() => {
+      this.#channel = null;
+    });
+    return greeting;
+  }
+
+  /** Resolves with the reason when the connection to the guest has ended; at once when there is none. */
+  async ended(): Promise<Error> {
+    return this.#channel?.closed ?? new RuntimeError('step-failed', 'The guest is not connected');
+  }
+
+  /** Makes the VM the container's, for ever. */
+  async claim(containerId: string, cpus: number): Promise<void> {
+    if (this.#record.containerId !== null && this.#record.containerId !== containerId)
+      throw new RuntimeError('internal', 'A utility VM cannot be given to a second container');
+    this.#record = { ...this.#record, containerId };
+    await writeRecord(vmPaths(this.#deps.layout, this.id).record, this.#record);
+    await limitWorker(this.#deps.layout.tag, this.id, {
+      memoryBytes: (this.#record.ramMB + WORKER_OVERHEAD_MB) * MIB,
+      cpus,
+    });
+    if (this.#record.process) setProcessPriority(this.#record.process.pid, 0);
+  }
+
+  /** Sets the clock, which stands at the template's, and randomness, which every clone shares. */
+  wake(): Promise<void> {
+    const now = this.#deps.clock.now().getTime();
+    return this.ask('wake', 'The guest could not be woken', [
+      ['seconds', String(Math.floor(now / 1000))],
+      ['nanoseconds', String((now % 1000) * 1_000_000)],
+      ['entropy', this.#deps.randomBytes(ENTROPY_BYTES).toString('hex')],
+    ]);
+  }
+
+  /**
+   * Puts real files behind the two disks. The guest binds its driver to them only afterwards, so it never sees
+   * what was there before.
+   */
+  async attachDisks(image: string, scratch: string): Promise<void> {
+    const paths = vmPaths(this.#deps.layout, this.id);
+    await Promise.all([linkAnew(image, paths.image), linkAnew(scratch, paths.scratch)]);
+    await chown(paths.scratch, this.#record.uid, this.#record.uid);
+    this.#generation++;
+    await this.#putBehind(0, '/disks/image.squashfs', true);
+    await this.#putBehind(1, '/disks/scratch.ext4', false);
+  }
+
+  async detachDisks(): Promise<void> {
+    const paths = vmPaths(this.#deps.layout, this.id);
+    if (this.alive) {
+      this.#generation++;
+      await this.#putBehind(0, '/disks/placeholder.squashfs', true);
+      await this.#putBehind(1, '/disks/placeholder.ext4', false);
+    }
+    await chown(paths.scratch, 0, 0).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    await Promise.all([rm(paths.image, { force: true }), rm(paths.scratch, { force: true })]);
+  }
+
+  mountLayers(): Promise<void> {
+    return this.ask('mount-layers', 'The layers could not be mounted in the guest');
+  }
+  unmountLayers(): Promise<void> {
+    return this.ask('unmount-layers', 'The layers could not be unmounted in the guest');
+  }
+  configureNetwork(network: GuestNetwork): Promise<void> {
+    return this.ask('network', 'The network could not be set up in the guest', Object.entries(network));
+  }
+
+  /** Asks the guest's agent, and takes a negative answer as a failure. */
+  async ask(
+    request: string,
+    what: string,
+    fields: readonly (readonly [string, string])[] = [],
+  ): Promise<void> {
+    await this.askFor(request, what, fields);
+  }
+
+  async askFor(
+    request: string,
+    what: string,
+    fields: readonly (readonly [string, string])[] = [],
+  ): Promise<Buffer> {
+    const answer = await this.#guest()
+      .request(request, fields)
+      .catch(async (error) => {
+        throw await this.explain(what, error);
+      });
+    if (answer.result === 0) return answer.data;
+    const errno = -answer.result;
+    throw await this.explain(
+      what,
+      new RuntimeError('step-failed', `errno ${errno < ERRNO_LIMIT ? errno : 'unknown'}`),
+    );
+  }
+
+  startMain(fields: readonly (readonly [string, string])[]): GuestProcess {
+    return this.#guest().startMain(fields);
+  }
+  adoptMain(): GuestProcess {
+    return this.#guest().adoptMain();
+  }
+  startProcess(fields: readonly (readonly [string, string])[]): GuestProcess {
+    return this.#guest().startProcess(fields);
+  }
+
+  /** Ends the worker and removes all that was the VM's. */
+  async destroy(): Promise<void> {
+    this.close();
+    await removeWorker(this.#deps, this.id);
+  }
+
+  /** Lets go of the connections; the VM goes on. */
+  close(): void {
+    this.#channel?.close();
+    this.#qmp.close();
+    this.#console.close();
+  }
+
+  /** The failure with what QEMU and the guest's console said last. */
+  async explain(what: string, cause: unknown): Promise<RuntimeError> {
+    const said = [await workerErrors(this.#deps, this.id), this.#console.text]
+      .filter((text) => text !== '')
+      .join('\n');
+    const message = cause instanceof Error ? cause.message : String(cause);
+    return new RuntimeError(
+      'step-failed',
+      `${what}: ${message}${said ? `\nThe VM's console:\n${said}` : ''}`,
+      { cause },
+    );
+  }
+
+  #guest(): GuestChannel {
+    if (this.#channel === null) throw new RuntimeError('step-failed', 'The guest is not connected');
+    return this.#channel;
+  }
+
+  async #restore(): Promise<void> {
+    await this.#qmp.execute('migrate-set-capabilities', {
+      capabilities: [{ capability: 'x-ignore-shared', state: true }],
+    });
+    await this.#qmp.execute('migrate-incoming', { uri: STATE_URI });
+  }
+
+  async #putBehind(index: number, filename: string, readOnly: boolean): Promise<void> {
+    const node = `disk${index}-${this.#generation}`;
+    const file = { driver: 'file', 'node-name': node, filename, 'read-only': readOnly };
+    await this.#qmp.execute('blockdev-add', readOnly ? file : { ...file, discard: 'unmap' });
+    await this.#qmp.execute('blockdev-reopen', {
+      options: [
+        {
+          driver: 'raw',
+          'node-name': `disk${index}`,
+          file: node,
+          'read-only': readOnly,
+          ...(readOnly ? {} : { discard: 'unmap' }),
+        },
+      ],
+    });
+    if (this.#generation > 1)
+      await this.#qmp.execute('blockdev-del', { 'node-name': `disk${index}-${this.#generation - 1}` });
+  }
+}

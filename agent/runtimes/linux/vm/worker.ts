@@ -1,0 +1,199 @@
+import { spawn } from 'node:child_process';
+import { chmod, chown, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { createConnection, type Socket } from 'node:net';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { RuntimeError } from '../../../errors.ts';
+import { limitWorker, removeWorkerCgroups, workerCgroups } from '../cgroups.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { linkAnew, readRecord, writeRecord } from '../files.ts';
+import { deviceName, vmPaths } from '../layout.ts';
+import { commandLineOf, identify, isAlive, killProcess, listPids, type ProcessIdentity } from '../proc.ts';
+import { qemuArguments, STATE_FD, type VmShape, type VmStart, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
+
+const MIB = 1024 * 1024;
+const SHORT_ID = 8;
+
+/** What is known of a worker process; written before it exists, so that none is ever without its record. */
+export const WorkerRecordSchema = z.strictObject({
+  vmId: z.string(),
+  /** Whose VM it is; null while it waits in the pool. A VM belongs to one container at most, for ever. */
+  containerId: z.nullable(z.string()),
+  uid: z.int(),
+  ramMB: z.int(),
+  cpus: z.number(),
+  accelerator: z.enum(['kvm', 'tcg']),
+  /** Null until it has begun. */
+  process: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
+  createdAtMs: z.number(),
+});
+export type WorkerRecord = z.infer<typeof WorkerRecordSchema>;
+
+export interface LaunchOptions {
+  readonly vmId: string;
+  readonly containerId: string | null;
+  readonly shape: VmShape;
+  readonly start: VmStart;
+  /** Of a clone: the sealed memory, and the file with the devices' state. */
+  readonly template?: { readonly ram: string; readonly state: string };
+  /** Background work: everybody else first. */
+  readonly lowPriority?: boolean;
+  readonly disks?: string;
+}
+
+export interface Placeholders {
+  readonly squashfs: string;
+  readonly ext4: string;
+}
+
+export const workerProcessName = (vmId: string): string => `vmwp-${vmId.slice(0, SHORT_ID)}`;
+
+const LOW_PRIORITY = 10;
+
+/**
+ * Starts a worker process: a uid, a tap, cgroups, disks of its own, and QEMU in its jail. Resolves when its sockets
+ * accept connections. Whatever fails on the way is undone.
+ */
+export const launchWorker = async (
+  deps: LinuxDeps,
+  placeholders: Placeholders,
+  options: LaunchOptions,
+): Promise<WorkerRecord> => {
+  const { vmId, containerId, shape } = options;
+  const paths = vmPaths(deps.layout, vmId);
+  await mkdir(paths.run, { recursive: true, mode: 0o711 });
+  const record: WorkerRecord = {
+    vmId,
+    containerId,
+    uid: await deps.leases.take('uid', vmId),
+    ...shape,
+    process: null,
+    createdAtMs: deps.clock.now().getTime(),
+  };
+  await writeRecord(paths.record, record);
+  try {
+    await prepareDisks(options.disks ?? paths.disks, placeholders, record.uid);
+    await limitWorker(deps.layout.tag, vmId, {
+      memoryBytes: (shape.ramMB + WORKER_OVERHEAD_MB) * MIB,
+      cpus: shape.cpus + 1,
+    });
+    const started = { ...record, process: await spawnWorker(deps, options, record.uid) };
+    await writeRecord(paths.record, started);
+    return started;
+  } catch (error) {
+    await removeWorker(deps, vmId);
+    throw error;
+  }
+};
+
+const prepareDisks = async (disks: string, { squashfs, ext4 }: Placeholders, uid: number): Promise<void> => {
+  await mkdir(disks, { recursive: true });
+  await chown(disks, 0, uid);
+  await chmod(disks, 0o750);
+  const own = join(disks, 'placeholder.ext4');
+  await Promise.all([linkAnew(squashfs, join(disks, 'placeholder.squashfs')), copyFile(ext4, own)]);
+  await chown(own, uid, uid);
+};
+
+const spawnWorker = (
+  { layout, artifacts }: LinuxDeps,
+  { vmId, shape, start, template, lowPriority, disks }: LaunchOptions,
+  uid: number,
+): Promise<ProcessIdentity> => {
+  const paths = vmPaths(layout, vmId);
+  const args = [
+    'launch-vm',
+    `uid=${uid}`,
+    `run=${paths.run}`,
+    `disks=${disks ?? paths.disks}`,
+    `boot=${artifacts.folder}`,
+    `tap=${deviceName(layout, 't', vmId)}`,
+    ...(template ? [`ram=${template.ram}`, `state=${template.state}`] : []),
+    ...(lowPriority ? [`nice=${LOW_PRIORITY}`] : []),
+    ...workerCgroups(layout.tag, vmId).map((folder) => `cgroup=${folder}`),
+    '--',
+    ...qemuArguments(vmId, workerProcessName(vmId), shape, start),
+  ];
+  const child = spawn(artifacts.helper, args, { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: {} });
+  child.unref();
+  return new Promise((resolve, reject) => {
+    let said = '';
+    const fail = (reason: string) =>
+      reject(new RuntimeError('step-failed', `The utility VM’s process could not be started: ${reason}`));
+    child.stdout.on('data', (chunk: Buffer) => {
+      const pid = Number(chunk.toString());
+      const identity = identify(pid);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      if (identity === null) fail('it ended at once');
+      else resolve(identity);
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    child.once('error', (error) => fail(error.message));
+    child.once('close', () => fail(said.trim()));
+  });
+};
+
+/** Which descriptor a clone's state is read from. */
+export const STATE_URI = `fd:${STATE_FD}`;
+
+const CONNECT_ATTEMPTS = 3;
+
+/** Connects to one of the worker's sockets; they listen from before it runs. */
+export const connectTo = (path: string, attempts = CONNECT_ATTEMPTS): Promise<Socket> =>
+  new Promise((resolve, reject) => {
+    const socket = createConnection(path);
+    socket.once('connect', () => {
+      socket.removeAllListeners('error');
+      resolve(socket);
+    });
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.destroy();
+      if (error.code === 'EAGAIN' && attempts > 1) resolve(connectTo(path, attempts - 1));
+      else
+        reject(new RuntimeError('step-failed', `The utility VM’s process does not answer: ${error.message}`));
+    });
+  });
+
+export const readWorker = (deps: LinuxDeps, vmId: string): Promise<WorkerRecord | null> =>
+  readRecord(vmPaths(deps.layout, vmId).record, WorkerRecordSchema);
+
+/** Every worker of this host that has a record, or anything else. */
+export const listWorkerIds = async ({ layout }: LinuxDeps): Promise<string[]> => {
+  const folders = [layout.runVms, layout.vmDisks];
+  const names = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])));
+  return [...new Set(names.flat())];
+};
+
+export const isWorkerAlive = (record: WorkerRecord): boolean =>
+  record.process !== null && isAlive(record.process);
+
+/** A worker that had begun when its record had not been completed: found by what it was started with. */
+const findUnrecorded = (vmId: string): ProcessIdentity[] =>
+  listPids()
+    .filter((pid) => commandLineOf(pid).some((word) => word.startsWith(`guest=${vmId},`)))
+    .flatMap((pid) => identify(pid) ?? []);
+
+const DEATH_POLL_MS = 2;
+const DEATH_POLLS = 1_500;
+
+/** Ends a worker and removes everything that was its own. Nothing happens when nothing is there. */
+export const removeWorker = async (deps: LinuxDeps, vmId: string): Promise<void> => {
+  const paths = vmPaths(deps.layout, vmId);
+  const record = await readWorker(deps, vmId);
+  const processes = record?.process ? [record.process] : findUnrecorded(vmId);
+  for (const one of processes) killProcess(one);
+  for (const one of processes)
+    for (let polls = 0; isAlive(one) && polls < DEATH_POLLS; polls++)
+      await new Promise<void>((resolve) => deps.clock.after(DEATH_POLL_MS, resolve));
+  await removeWorkerCgroups(deps.layout.tag, vmId);
+  await rm(paths.disks, { recursive: true, force: true });
+  await deps.leases.release('uid', vmId);
+  await rm(paths.run, { recursive: true, force: true });
+};
+
+/** What QEMU itself said, e.g. why it did not start. */
+export const workerErrors = async (deps: LinuxDeps, vmId: string): Promise<string> =>
+  (await readFile(vmPaths(deps.layout, vmId).errors, 'utf8').catch(() => '')).trim().slice(-600);

@@ -1,0 +1,154 @@
+import { createHash } from 'node:crypto';
+import { access, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import {
+  type ArtifactManifest,
+  type Artifacts,
+  MANIFEST,
+  readArtifacts,
+} from '../../agent/runtimes/linux/artifacts.ts';
+import { compilePrograms, GUEST_SOURCES, HELPER_SOURCES } from './linux-runtime/compile.ts';
+import { CHARACTER_DEVICE, type CpioEntry, encodeCpio, FILE, FOLDER } from './linux-runtime/cpio.ts';
+import { fetchKernel, type GuestKernel } from './linux-runtime/kernel.ts';
+import { makeMiniImage } from './linux-runtime/mini-image.ts';
+import { installPackages, missingPackages } from './linux-runtime/packages.ts';
+import { SetUpRefusedError } from './linux-runtime/refusal.ts';
+
+export { SetUpRefusedError } from './linux-runtime/refusal.ts';
+
+const SETUP_SOURCES = 'scripts/setup/linux-runtime';
+
+export interface SetUpOptions {
+  /** The checkout. */
+  readonly root: string;
+  /** Told of each part that takes time; a set-up that is complete says nothing. */
+  readonly report: (line: string) => void;
+}
+
+/** Where `npm start` and the tests keep the artifacts. */
+export const artifactsFolder = (root: string): string => join(root, '.bulkhead/runtime');
+
+const refuseElsewhere = (): void => {
+  if (process.platform !== 'linux' || process.arch !== 'x64')
+    throw new SetUpRefusedError(
+      'not-linux-x64',
+      `A real host needs Linux on x86-64; this is ${process.platform} on ${process.arch}.`,
+      'Run Bulkhead in a Linux virtual machine to have containers run for real.',
+    );
+  if (process.getuid?.() !== 0)
+    throw new SetUpRefusedError(
+      'not-root',
+      'A real host needs root: containers need namespaces, mounts and network devices.',
+      'Start with sudo to have containers run for real.',
+    );
+};
+
+/** Hash of all that the artifacts are made from; the kernel stays as first fetched until these change. */
+const computeStamp = async (root: string): Promise<string> => {
+  const hash = createHash('sha256');
+  for (const folder of [GUEST_SOURCES, HELPER_SOURCES, SETUP_SOURCES])
+    for (const name of (await readdir(join(root, folder))).sort())
+      hash.update(`${folder}/${name}\0`).update(await readFile(join(root, folder, name)));
+  return hash.digest('hex');
+};
+
+const isComplete = async (artifacts: Artifacts, stamp: string): Promise<boolean> => {
+  if (artifacts.manifest.stamp !== stamp) return false;
+  const files = [artifacts.vmlinux, artifacts.initramfs, artifacts.helper, artifacts.mini];
+  return Promise.all(files.map((file) => access(file))).then(
+    () => true,
+    () => false,
+  );
+};
+
+const initramfsEntries = (init: Buffer, kernel: GuestKernel): CpioEntry[] => [
+  ...['dev', 'modules', 'proc', 'sys', 'run', 'base', 'rw', 'newroot'].map((path) => ({
+    path,
+    mode: FOLDER | 0o755,
+  })),
+  { path: 'dev/console', mode: CHARACTER_DEVICE | 0o600, device: { major: 5, minor: 1 } },
+  { path: 'init', mode: FILE | 0o755, content: init },
+  ...kernel.modules.map(({ name, content }) => ({ path: `modules/${name}.ko`, mode: FILE | 0o644, content })),
+  {
+    path: 'modules/order',
+    mode: FILE | 0o644,
+    content: Buffer.from(kernel.modules.map(({ name }) => `${name}\n`).join('')),
+  },
+];
+
+const describe = async (folder: string, path: string) => ({
+  path,
+  sha256: createHash('sha256')
+    .update(await readFile(join(folder, path)))
+    .digest('hex'),
+});
+
+const make = async (folder: string, stamp: string, { root, report }: SetUpOptions): Promise<void> => {
+  report('fetching the kernel of utility VMs (apt-get download)');
+  const kernel = await fetchKernel();
+  report('compiling the guest agent and the host’s helper (gcc)');
+  await compilePrograms(root, join(folder, 'init'), join(folder, 'helper'));
+  report('making the image "mini" (mksquashfs)');
+  await makeMiniImage(join(folder, 'mini.squashfs'));
+  await writeFile(join(folder, 'vmlinux'), kernel.vmlinux);
+  const init = await readFile(join(folder, 'init'));
+  await writeFile(join(folder, 'initramfs.cpio'), encodeCpio(initramfsEntries(init, kernel)));
+  const manifest: ArtifactManifest = {
+    stamp,
+    kernelRelease: kernel.release,
+    vmlinux: await describe(folder, 'vmlinux'),
+    initramfs: await describe(folder, 'initramfs.cpio'),
+    helper: await describe(folder, 'helper'),
+    mini: await describe(folder, 'mini.squashfs'),
+  };
+  await writeFile(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
+};
+
+/**
+ * Makes this machine able to run containers for real: packages, kernel, guest agent, the image `mini`. Does nothing
+ * when all of it is there. Several may run at once: each makes its own folder, and the last one stays.
+ * @throws {SetUpRefusedError} with the reason, where this machine or user cannot
+ */
+export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {
+  refuseElsewhere();
+  const folder = artifactsFolder(options.root);
+  const missing = await missingPackages();
+  if (missing.length > 0) {
+    options.report(`installing ${missing.join(', ')} (apt-get)`);
+    await installPackages(missing);
+  }
+  const stamp = await computeStamp(options.root);
+  const current = await readArtifacts(folder);
+  if (current !== null && (await isComplete(current, stamp))) return current;
+  const fresh = `${folder}.${process.pid}.new`;
+  try {
+    await rm(fresh, { recursive: true, force: true });
+    await mkdir(fresh, { recursive: true });
+    await make(fresh, stamp, options);
+    await rm(folder, { recursive: true, force: true });
+    await rename(fresh, folder);
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+  const made = await readArtifacts(folder);
+  if (made === null)
+    throw new SetUpRefusedError('image-failed', `${folder} cannot be read.`, 'Remove it, then start again.');
+  return made;
+};
+
+const main = async (): Promise<void> => {
+  const root = new URL('../..', import.meta.url).pathname;
+  const began = Date.now();
+  const report = (line: string) => console.error(`${line} … ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  try {
+    const artifacts = await setUpLinuxRuntime({ root, report });
+    console.error(`The Linux runtime is set up (kernel ${artifacts.manifest.kernelRelease}).`);
+  } catch (error) {
+    if (!(error instanceof SetUpRefusedError)) throw error;
+    console.error(`${error.message}\n${error.suggestion}`);
+    process.exitCode = 1;
+  }
+};
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) await main();

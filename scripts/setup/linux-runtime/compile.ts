@@ -1,0 +1,34 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SetUpRefusedError } from './refusal.ts';
+import { runProgram } from './run-program.ts';
+
+export const GUEST_SOURCES = 'agent/guest';
+export const HELPER_SOURCES = 'agent/runtimes/linux/helper';
+/** What the helper shares with the guest: the streams, and whom a process runs as. */
+const SHARED = ['channel.c', 'fields.c', 'streams.c', 'kept_output.c', 'spawn.c', 'confine.c', 'user.c'];
+const FLAGS = ['-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror=implicit-function-declaration'];
+
+const refuse = (said: string) =>
+  new SetUpRefusedError(
+    'compile-failed',
+    `The guest agent could not be compiled. gcc said:\n${said}`,
+    'Install gcc and libc6-dev, then start again.',
+  );
+
+const sourcesIn = async (folder: string) =>
+  (await readdir(folder))
+    .filter((name) => name.endsWith('.c'))
+    .sort()
+    .map((name) => join(folder, name));
+
+const compile = async (sources: readonly string[], target: string): Promise<void> => {
+  await runProgram('gcc', [...FLAGS, '-o', target, ...sources], { refuse });
+};
+
+/** Compiles the guest's init and the host's helper, both static, to the two paths. */
+export const compilePrograms = async (root: string, init: string, helper: string): Promise<void> => {
+  const shared = SHARED.map((name) => join(root, GUEST_SOURCES, name));
+  await compile(await sourcesIn(join(root, GUEST_SOURCES)), init);
+  await compile([...(await sourcesIn(join(root, HELPER_SOURCES))), ...shared], helper);
+};

@@ -1,0 +1,66 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SetUpRefusedError } from './refusal.ts';
+import { runProgram } from './run-program.ts';
+
+/** Programs of the Linux runtime, and the Debian packages that bring them. */
+const PROGRAMS: readonly (readonly [program: string, packages: readonly string[]])[] = [
+  ['qemu-system-x86_64', ['qemu-system-x86']],
+  ['runc', ['runc']],
+  ['mksquashfs', ['squashfs-tools']],
+  ['mkfs.ext4', ['e2fsprogs']],
+  ['ip', ['iproute2']],
+  ['nft', ['nftables']],
+  ['umoci', ['umoci']],
+  ['skopeo', ['skopeo', 'ca-certificates']],
+  ['busybox', ['busybox-static']],
+  ['gcc', ['gcc', 'libc6-dev']],
+  ['xz', ['xz-utils']],
+];
+/** Where Debian keeps what an administrator runs; not on everybody's PATH. */
+const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+
+const isInstalled = async (program: string): Promise<boolean> => {
+  const found = await Promise.all(
+    FOLDERS.map((folder) =>
+      access(join(folder, program), constants.X_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
+};
+
+export const missingPackages = async (): Promise<string[]> => {
+  const present = await Promise.all(PROGRAMS.map(([program]) => isInstalled(program)));
+  return [...new Set(PROGRAMS.filter((_, index) => !present[index]).flatMap(([, packages]) => packages))];
+};
+
+/**
+ * Installs what is missing by apt-get.
+ * @throws {SetUpRefusedError} `not-root`, `no-apt` or `packages-failed`
+ */
+export const installPackages = async (packages: readonly string[]): Promise<void> => {
+  const command = `apt-get install -y --no-install-recommends ${packages.join(' ')}`;
+  if (!(await isInstalled('apt-get')))
+    throw new SetUpRefusedError(
+      'no-apt',
+      `These Debian packages, or what your system calls them, are missing: ${packages.join(', ')}`,
+      'Install them with your package manager, then start again.',
+    );
+  const refuse = (said: string) =>
+    new SetUpRefusedError(
+      'packages-failed',
+      `Installing ${packages.join(', ')} failed. apt-get said:\n${said}`,
+      `Run it yourself: sudo ${command}`,
+    );
+  const install = () =>
+    runProgram('apt-get', ['install', '-y', '--no-install-recommends', ...packages], { refuse });
+  // A machine that has never fetched the package lists knows no package.
+  await install().catch(async () => {
+    await runProgram('apt-get', ['update'], { refuse });
+    await install();
+  });
+};
