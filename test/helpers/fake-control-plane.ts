@@ -136,7 +136,7 @@ export class FakeControlPlane {
     return result;
   }
 
-  /** Resolves once the condition holds, looked at after each message; rejects after 20 seconds. */
+  /** Resolves once the condition holds, looked at after each message; rejects after a minute. */
   async until(check: () => boolean, what: string): Promise<void> {
     if (check()) return;
     await new Promise<void>((resolve, reject) => {

@@ -99,9 +99,11 @@ describe('the life of the agent process', () => {
         );
         for (const command of commands) under.plane.give(command);
         const answered = () => commands.every(({ id }) => under.plane.results.has(id));
-        while (!answered()) {
+        // On a machine so busy that no life is long enough, the last one is.
+        for (let kills = 0; !answered(); ) {
           await new Promise((resolve) => setTimeout(resolve, 20 + random() * 500));
-          if (random() < 0.7) {
+          if (kills < 6 && random() < 0.7) {
+            kills += 1;
             await under.agent.end('SIGKILL');
             under.agent.start();
           }
