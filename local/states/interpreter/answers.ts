@@ -1,8 +1,8 @@
 import type { Json } from '../json.ts';
 import { StateFailure } from '../state-failure.ts';
 import { stateOf, usesJsonata } from './frames.ts';
-import type { Interpreter } from './interpreter.ts';
 import type { Execution, Frame } from './model.ts';
+import type { Run } from './run.ts';
 import { passingOutcome } from './state-output.ts';
 import { taskEvents } from './task-start.ts';
 
@@ -21,7 +21,7 @@ export function waitingFrame(execution: Execution, frameId: number, token: strin
   return frame?.phase === 'task' && frame.task?.token === token ? frame : undefined;
 }
 
-async function onResult(run: Interpreter, frame: Frame, result: Json): Promise<void> {
+async function onResult(run: Run, frame: Frame, result: Json): Promise<void> {
   const { task } = frame;
   if (!task) return;
   const { prefix, details } = taskEvents(task);
@@ -36,7 +36,7 @@ async function onResult(run: Interpreter, frame: Frame, result: Json): Promise<v
 }
 
 async function onError(
-  run: Interpreter,
+  run: Run,
   frame: Frame,
   error: string | undefined,
   cause: string | undefined,
@@ -54,7 +54,7 @@ async function onError(
 
 /** An answer to a task; one that comes too late, or twice, changes nothing. */
 export async function answerTask(
-  run: Interpreter,
+  run: Run,
   frameId: number,
   token: string,
   answer: TaskAnswer,
@@ -74,7 +74,7 @@ export async function answerTask(
   return true;
 }
 
-export function heartbeat(run: Interpreter, frameId: number, token: string): boolean {
+export function heartbeat(run: Run, frameId: number, token: string): boolean {
   const frame = waitingFrame(run.execution, frameId, token);
   if (!run.open || !frame?.task) return false;
   if (frame.task.heartbeatMs !== null) frame.task.heartbeatAt = run.deps.now() + frame.task.heartbeatMs;
@@ -82,7 +82,7 @@ export function heartbeat(run: Interpreter, frameId: number, token: string): boo
   return true;
 }
 
-async function timeOut(run: Interpreter, frame: Frame, alias: string | undefined): Promise<void> {
+async function timeOut(run: Run, frame: Frame, alias: string | undefined): Promise<void> {
   const { task } = frame;
   if (!task) return;
   const { prefix, details } = taskEvents(task);
@@ -91,7 +91,7 @@ async function timeOut(run: Interpreter, frame: Frame, alias: string | undefined
   await run.onFailure(frame, new StateFailure('States.Timeout', undefined, { alias }));
 }
 
-async function endWait(run: Interpreter, frame: Frame): Promise<void> {
+async function endWait(run: Run, frame: Frame): Promise<void> {
   await run.guarded(frame, async () => {
     const state = stateOf(run.execution, frame);
     const jsonata = usesJsonata(run.execution, state);
@@ -99,7 +99,7 @@ async function endWait(run: Interpreter, frame: Frame): Promise<void> {
   });
 }
 
-function beginRetry(run: Interpreter, frame: Frame): void {
+function beginRetry(run: Run, frame: Frame): void {
   frame.wakeAt = null;
   frame.phase = 'run';
   frame.retryCount++;
@@ -111,7 +111,7 @@ function due(at: number | null | undefined, now: number): boolean {
   return at !== null && at !== undefined && at <= now;
 }
 
-async function onFrameDue(run: Interpreter, frame: Frame, now: number): Promise<void> {
+async function onFrameDue(run: Run, frame: Frame, now: number): Promise<void> {
   if (frame.phase === 'wait' && due(frame.wakeAt, now)) await endWait(run, frame);
   else if (frame.phase === 'retry' && due(frame.wakeAt, now)) beginRetry(run, frame);
   else if (frame.phase === 'task' && due(frame.task?.timeoutAt, now)) await timeOut(run, frame, undefined);
@@ -121,7 +121,7 @@ async function onFrameDue(run: Interpreter, frame: Frame, now: number): Promise<
 }
 
 /** Does what has come due: waits and retries end, tasks and the execution itself time out. */
-export async function onTime(run: Interpreter): Promise<void> {
+export async function onTime(run: Run): Promise<void> {
   const now = run.deps.now();
   if (run.open && due(run.execution.timeoutAt, now)) run.stop('TIMED_OUT', 'States.Timeout', null);
   for (const frame of [...run.execution.frames.values()]) {

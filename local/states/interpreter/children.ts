@@ -3,9 +3,9 @@ import { evaluateTemplate } from '../query/jsonata.ts';
 import { applyPath, applyTemplate } from '../query/payload-template.ts';
 import { StateFailure } from '../state-failure.ts';
 import { childrenOf, childScope, newFrame, queryScope, stateOf, usesJsonata } from './frames.ts';
-import type { Interpreter } from './interpreter.ts';
 import { iterationInput, mapInput, mapProcessor, maxConcurrency, tolerance } from './map-start.ts';
 import type { ChildrenRun, Frame } from './model.ts';
+import type { Run } from './run.ts';
 
 /** AWS's ceilings where MaxConcurrency sets none. */
 const INLINE_CONCURRENCY = 40;
@@ -16,7 +16,7 @@ const NOT_STARTED = { started: 0, finished: 0, failed: 0 };
 
 /** The branches of a Parallel state start together. */
 export async function startParallel(
-  run: Interpreter,
+  run: Run,
   frame: Frame,
   state: JsonObject,
   jsonata: boolean,
@@ -55,12 +55,7 @@ async function parallelInput(
   return state.Parameters === undefined ? effective : applyTemplate(state.Parameters, effective, scope);
 }
 
-export async function startMap(
-  run: Interpreter,
-  frame: Frame,
-  state: JsonObject,
-  jsonata: boolean,
-): Promise<void> {
+export async function startMap(run: Run, frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
   const scope = run.scope(frame);
   const concurrency = await maxConcurrency(state, jsonata, scope);
   const input = await mapInput(state, jsonata, scope);
@@ -89,7 +84,7 @@ export async function startMap(
   run.wake(frame);
 }
 
-async function startIteration(run: Interpreter, frame: Frame, children: ChildrenRun): Promise<void> {
+async function startIteration(run: Run, frame: Frame, children: ChildrenRun): Promise<void> {
   const { mapInput: input } = frame;
   const state = stateOf(run.execution, frame);
   const index = children.started;
@@ -117,7 +112,7 @@ async function startIteration(run: Interpreter, frame: Frame, children: Children
 }
 
 /** Starts the iterations that there is room for; ends the state when none is left. */
-export async function stepChildren(run: Interpreter, frame: Frame): Promise<void> {
+export async function stepChildren(run: Run, frame: Frame): Promise<void> {
   const { children } = frame;
   if (!children) return;
   while (
@@ -133,7 +128,7 @@ export async function stepChildren(run: Interpreter, frame: Frame): Promise<void
   run.wake(frame);
 }
 
-export function onChildFinished(run: Interpreter, frame: Frame, child: Frame): void {
+export function onChildFinished(run: Run, frame: Frame, child: Frame): void {
   const { children } = frame;
   if (!children) return;
   children.finished++;
@@ -157,7 +152,7 @@ function exceedsTolerance(children: ChildrenRun): boolean {
 }
 
 export async function onChildFailed(
-  run: Interpreter,
+  run: Run,
   frame: Frame,
   child: Frame,
   failure: StateFailure,
@@ -173,7 +168,7 @@ export async function onChildFailed(
 }
 
 async function onChildExecutionFailed(
-  run: Interpreter,
+  run: Run,
   frame: Frame,
   children: ChildrenRun,
   child: Frame,
@@ -198,7 +193,7 @@ async function onChildExecutionFailed(
 }
 
 /** The outputs of a Parallel's branches or a Map's iterations, in order; their frames are done with. */
-export function collectChildren(run: Interpreter, frame: Frame): Json {
+export function collectChildren(run: Run, frame: Frame): Json {
   const finished = childrenOf(run.execution, frame).sort((a, b) => a.index - b.index);
   for (const child of finished) run.removeFrame(child);
   return finished.map((child) => child.output);

@@ -2,9 +2,9 @@ import type { JsonObject } from '../json.ts';
 import { runtimeFailure, StateFailure } from '../state-failure.ts';
 import { onChildFailed } from './children.ts';
 import { childExecutionOf, parentOf, stateOf, usesJsonata } from './frames.ts';
-import type { Interpreter } from './interpreter.ts';
 import type { Frame } from './model.ts';
 import { findCatcher, findRetry, type Retry } from './recovery.ts';
+import type { Run } from './run.ts';
 import { caughtOutcome } from './state-output.ts';
 
 /** The interpreter's own causes say which state they come from; the innermost says it, once. */
@@ -17,7 +17,7 @@ function withPrefix(frame: Frame, failure: StateFailure): StateFailure {
   });
 }
 
-function closeFailed(run: Interpreter, frame: Frame, failure: StateFailure): void {
+function closeFailed(run: Run, frame: Frame, failure: StateFailure): void {
   const details: JsonObject = {};
   if (failure.error !== undefined) details.error = failure.error;
   if (failure.causeText !== undefined) details.cause = failure.causeText;
@@ -28,7 +28,7 @@ function closeFailed(run: Interpreter, frame: Frame, failure: StateFailure): voi
 }
 
 /** A failure that no state may handle ends the execution, or the child execution of a distributed Map. */
-async function failFatally(run: Interpreter, frame: Frame, failure: StateFailure): Promise<void> {
+async function failFatally(run: Run, frame: Frame, failure: StateFailure): Promise<void> {
   const child = childExecutionOf(run.execution, frame);
   const parent = child && parentOf(run.execution, child);
   if (child && parent) {
@@ -39,7 +39,7 @@ async function failFatally(run: Interpreter, frame: Frame, failure: StateFailure
   closeFailed(run, frame, failure);
 }
 
-async function failFrame(run: Interpreter, frame: Frame, failure: StateFailure): Promise<void> {
+async function failFrame(run: Run, frame: Frame, failure: StateFailure): Promise<void> {
   const parent = parentOf(run.execution, frame);
   if (!parent) {
     closeFailed(run, frame, failure);
@@ -49,7 +49,7 @@ async function failFrame(run: Interpreter, frame: Frame, failure: StateFailure):
   await onChildFailed(run, parent, frame, failure);
 }
 
-function waitForRetry(run: Interpreter, frame: Frame, retry: Retry): void {
+function waitForRetry(run: Run, frame: Frame, retry: Retry): void {
   run.clearState(frame);
   const length = Math.max(frame.attempts.length, retry.retrier + 1);
   frame.attempts = Array.from({ length }, (_, i) => (frame.attempts[i] ?? 0) + (i === retry.retrier ? 1 : 0));
@@ -58,7 +58,7 @@ function waitForRetry(run: Interpreter, frame: Frame, retry: Retry): void {
 }
 
 async function catchFailure(
-  run: Interpreter,
+  run: Run,
   frame: Frame,
   failure: StateFailure,
   found: { catcher: JsonObject; index: number },
@@ -78,7 +78,7 @@ async function catchFailure(
 }
 
 /** A state has failed: Retry, else Catch, else what it belongs to fails. States.Runtime skips both. */
-export async function handleFailure(run: Interpreter, frame: Frame, raw: StateFailure): Promise<void> {
+export async function handleFailure(run: Run, frame: Frame, raw: StateFailure): Promise<void> {
   const failure = withPrefix(frame, raw);
   run.execution.dirty.add(frame.id);
   if (failure.location !== undefined) {

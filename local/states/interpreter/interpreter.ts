@@ -9,6 +9,7 @@ import { jsonataText } from './field-values.ts';
 import { childrenOf, parentOf, queryScope, stateOf, usesJsonata } from './frames.ts';
 import { record } from './history.ts';
 import type { Execution, ExecutionStatus, Frame, InterpreterDeps } from './model.ts';
+import type { Run } from './run.ts';
 import { jsonataOutcome, type Outcome, passingOutcome, resultOutcome } from './state-output.ts';
 import { prepareTask, scheduledDetails, taskEvents } from './task-start.ts';
 import { waitUntil } from './wait-until.ts';
@@ -17,7 +18,7 @@ import { waitUntil } from './wait-until.ts';
  * Runs one execution's frames. It changes the execution in memory only: what it wants done is left in
  * `effects`, what has changed in `dirty` and `events`, for the caller to make durable first.
  */
-export class Interpreter {
+export class Interpreter implements Run {
   readonly execution: Execution;
   readonly deps: InterpreterDeps;
 
@@ -51,7 +52,6 @@ export class Interpreter {
     if (!this.open) this.execution.ready = [];
   }
 
-  /** Turns what a piece of work throws into the state's failure. */
   async guarded(frame: Frame, work: () => Promise<void> | void): Promise<void> {
     try {
       await work();
@@ -177,7 +177,6 @@ export class Interpreter {
     this.execution.effects.push({ kind: 'invoke', frame: frame.id, task });
   }
 
-  /** A state whose work is done, its wait over, or its error caught goes on. */
   leave(frame: Frame, outcome: Outcome, next: Json | undefined): void {
     const type = stateOf(this.execution, frame).Type;
     const output = JSON.stringify(outcome.output);
@@ -209,7 +208,6 @@ export class Interpreter {
     this.execution.dirty.add(frame.id);
   }
 
-  /** The result of a Task, Parallel or Map becomes its state's output. */
   async finishWork(frame: Frame, result: Json): Promise<void> {
     const state = stateOf(this.execution, frame);
     const jsonata = usesJsonata(this.execution, state);
@@ -231,12 +229,10 @@ export class Interpreter {
     this.close('SUCCEEDED');
   }
 
-  /** Retry, Catch, or failure of the frame. */
   onFailure(frame: Frame, failure: StateFailure): Promise<void> {
     return handleFailure(this, frame, failure);
   }
 
-  /** Ends the execution; whatever still runs in it is cancelled. */
   close(status: ExecutionStatus): void {
     this.execution.status = status;
     this.execution.stoppedAt = this.deps.now();
@@ -249,7 +245,6 @@ export class Interpreter {
     this.execution.effects.push({ kind: 'closed' });
   }
 
-  /** StopExecution, and the execution's own TimeoutSeconds. */
   stop(status: 'ABORTED' | 'TIMED_OUT', error: string | null, cause: string | null): void {
     const details: JsonObject = {};
     if (error !== null) details.error = error;

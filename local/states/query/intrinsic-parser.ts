@@ -1,4 +1,5 @@
-import { type JsonPath, PathSyntaxError, parsePath } from './json-path-parser.ts';
+import { PathSyntaxError, parsePath } from './json-path-parser.ts';
+import type { JsonPath } from './json-path-syntax.ts';
 
 export type Argument =
   | { kind: 'literal'; value: string | number | boolean | null; raw: string }

@@ -1,22 +1,11 @@
 import type { Json } from '../json.ts';
-import type { Step, StepReader } from './json-path-parser.ts';
-
-export type Operand =
-  | { kind: 'current' | 'root'; steps: Step[] }
-  | { kind: 'literal'; value: Json }
-  | { kind: 'regex'; regex: RegExp };
-
-export type Filter =
-  | { kind: 'or' | 'and'; parts: Filter[] }
-  | { kind: 'not'; part: Filter }
-  | { kind: 'exists'; operand: Operand }
-  | { kind: 'compare'; operator: string; left: Operand; right: Operand };
+import type { Filter, Operand, PathReader } from './json-path-syntax.ts';
 
 /** Reads the expression of a `[?(…)]`: comparisons, `&&`, `||`, `!`, parentheses, existence. */
 export class FilterParser {
-  private readonly reader: StepReader;
+  private readonly reader: PathReader;
 
-  constructor(reader: StepReader) {
+  constructor(reader: PathReader) {
     this.reader = reader;
   }
 

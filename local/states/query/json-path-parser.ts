@@ -1,23 +1,5 @@
-import { type Filter, FilterParser } from './json-path-filter.ts';
-
-/** A step of a JSONPath. `descend` applies the next step to a value and everything beneath it. */
-export type Step =
-  | { kind: 'names'; names: string[] }
-  | { kind: 'indices'; indices: number[] }
-  | { kind: 'slice'; from: number | undefined; to: number | undefined }
-  | { kind: 'wildcard' }
-  | { kind: 'descend' }
-  | { kind: 'filter'; filter: Filter }
-  | { kind: 'function'; name: string };
-
-export interface JsonPath {
-  text: string;
-  /** `$` is the data, `$$` the context object, `$name` a variable. */
-  root: { kind: 'data' } | { kind: 'context' } | { kind: 'variable'; name: string };
-  steps: Step[];
-  /** A definite path points at one value at most; any other gives an array. */
-  definite: boolean;
-}
+import { FilterParser } from './json-path-filter.ts';
+import type { JsonPath, PathReader, Step } from './json-path-syntax.ts';
 
 export class PathSyntaxError extends Error {
   override readonly name = 'PathSyntaxError';
@@ -26,7 +8,7 @@ export class PathSyntaxError extends Error {
 const FUNCTIONS = new Set(['length', 'min', 'max', 'avg', 'sum', 'keys']);
 
 /** Reads the steps of a path from a text; also used for the `@` and `$` paths inside filters. */
-export class StepReader {
+class StepReader implements PathReader {
   readonly text: string;
   position: number;
 

@@ -1,6 +1,6 @@
 import { isObject, type Json, type JsonObject, jsonEquals } from '../json.ts';
-import type { Filter, Operand } from './json-path-filter.ts';
-import { isDefinite, type JsonPath, type Step } from './json-path-parser.ts';
+import { isDefinite } from './json-path-parser.ts';
+import type { Filter, JsonPath, Operand, Step } from './json-path-syntax.ts';
 
 /** A definite path that points at nothing. `leaf` tells the last step from one on the way. */
 export class PathNotFound extends Error {

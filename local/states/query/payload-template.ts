@@ -3,7 +3,8 @@ import { runtimeFailure } from '../state-failure.ts';
 import { format, INTRINSICS, type IntrinsicArgument, IntrinsicError } from './intrinsic-functions.ts';
 import { type Argument, type IntrinsicCall, isIntrinsic, parseIntrinsic } from './intrinsic-parser.ts';
 import { evaluatePath, PathNotFound } from './json-path.ts';
-import { type JsonPath, parsePath } from './json-path-parser.ts';
+import { parsePath } from './json-path-parser.ts';
+import type { JsonPath } from './json-path-syntax.ts';
 import type { QueryScope } from './scope.ts';
 
 /** The value that a path starts from: the data given, the context object, or a variable. */
