@@ -107,7 +107,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi3'],
     connections: ['DELETE'],
-    environment: ['webSocketUrl'],
+    environment: ['webSocketUrl', 'leaseSeconds'],
   }),
   'host-enrollment': httpSpec('Make enrolment tokens, enrol hosts', {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
@@ -127,7 +127,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskFailure'],
   }),
   events: httpSpec('List events', { table: [...PAGES, 'Query'] }),
-  meta: httpSpec('Health, version, OpenAPI document', { table: ['GetItem'] }),
+  meta: httpSpec('Health, version, OpenAPI document', {}),
 };
 
 const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {

@@ -5,25 +5,15 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { SynthesisError } from '../errors.ts';
 
-/**
- * What the SDK imports only when its turn comes, which in these functions it never does. Left out of the bundles, since
- * every byte makes a cold start longer.
- */
-const NEVER_LOADED = [
-  // Credentials come from environment variables, which the SDK asks first; these are for laptops and containers.
-  '@aws-sdk/credential-provider-ini',
-  '@aws-sdk/credential-provider-login',
-  '@aws-sdk/credential-provider-process',
-  '@aws-sdk/credential-provider-sso',
-  '@aws-sdk/credential-provider-web-identity',
-  '@aws-sdk/credential-provider-http',
-  '@smithy/credential-provider-imds',
-  // For operations that stream events, such as Kinesis' SubscribeToShard.
-  '@smithy/core/event-streams',
-];
+/** What the SDK imports only when its turn comes, which it never does here: operations that stream events. */
+const NEVER_LOADED = ['@smithy/core/event-streams'];
 
+const replacement = (file: string) => fileURLToPath(new URL(`./replacements/${file}`, import.meta.url));
+
+/** Parts of the SDK that are large, and of no use in Lambda: every byte makes a cold start longer. */
 const REPLACEMENTS = {
-  '@aws-sdk/endpoint-cache': fileURLToPath(new URL('./replacements/endpoint-cache.ts', import.meta.url)),
+  '@aws-sdk/credential-provider-node': replacement('environment-credentials.ts'),
+  '@aws-sdk/endpoint-cache': replacement('endpoint-cache.ts'),
 };
 
 export interface FunctionAssets {

@@ -52,7 +52,8 @@ export const callsOf = (entry: string): Calls => {
     logLevel: 'silent',
   });
   const text = outputFiles[0]?.text ?? '';
-  const own = withoutAdapters(text);
+  // Without a client, what is shared with functions that have one is never called.
+  const own = text.includes('new DynamoDBClient(') ? withoutAdapters(text) : '';
   const queriesTable = /\bquery\(\{\s*key\b/.test(own);
   return {
     table: sorted([
