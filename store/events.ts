@@ -1,6 +1,7 @@
 import type { Event } from '../core/contract/event.ts';
 import { type CursorScope, type Cursors, positionOf, startKey } from './cursor.ts';
-import { fromItem, type Item } from './item.ts';
+import { eventKey, parseEvent } from './event-log.ts';
+import type { Item } from './item.ts';
 import { keys } from './keys.ts';
 import type { ListRequest } from './list.ts';
 import type { Table } from './table.ts';
@@ -11,11 +12,12 @@ export interface EventPage {
   readonly nextCursor: string;
 }
 
-/** What was null is not stored. */
-const parseEvent = (item: Item): Event => {
-  const { event } = fromItem(item) as { event: object };
-  return { previousState: null, state: null, operationId: null, ...event } as Event;
-};
+/**
+ * Parts of the table's stream are worked through side by side, so of two events of the same moment the later may be
+ * stored first. Events this young, in milliseconds, are kept back, so that a cursor does not pass by one that is
+ * still on its way.
+ */
+const SETTLING_MS = 2_000;
 
 /** Events in their order, from the cursor on. Those that have expired, and are not deleted yet, are left out. */
 export const listEvents = async (
@@ -28,8 +30,8 @@ export const listEvents = async (
   const scope: CursorScope = { tenant, list: 'events', filters: {} };
   const position = cursor === undefined ? { after: null, part: 0 } : await cursors.verify(scope, cursor);
   const page = await table.query({
-    key: { pk: keys.event(tenant, '').pk, sk: '' },
-    sort: 'any',
+    key: keys.event(tenant, eventKey(now.getTime() - SETTLING_MS, '')),
+    sort: 'until',
     limit,
     after: startKey(position.after),
   });

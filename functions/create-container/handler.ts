@@ -1,6 +1,7 @@
 import type { CreateContainerRequest } from '../../core/contract/container.ts';
 import { ConflictError, ValidationError } from '../../core/domain/errors.ts';
 import { createContainer, findContainerId, isId, nameTaken } from '../../store/containers.ts';
+import { getHost } from '../../store/hosts.ts';
 import { getImage } from '../../store/images.ts';
 import { newOperation } from '../../store/operations.ts';
 import type { ImageRecord } from '../../store/records.ts';
@@ -39,6 +40,15 @@ const requireImage = async (table: Table, tenant: string, name: string): Promise
   });
 };
 
+/** @throws ConflictError `host-not-found` if the container is to be placed on a host that there is not */
+const checkHost = async (table: Table, tenant: string, hostId: string | undefined): Promise<void> => {
+  if (hostId === undefined || (await getHost(table, tenant, hostId)) !== undefined) return;
+  throw new ConflictError('host-not-found', 'No such host is enrolled.', {
+    suggestion: 'See GET /v1/hosts, or leave the choice of a host to placement.',
+    context: { hostId },
+  });
+};
+
 const describe = (request: CreateContainerRequest, name: string): string =>
   `create container "${name}" of image "${request.image}"${request.start === true ? ' and start it' : ''}`;
 
@@ -49,6 +59,7 @@ export const createHandler = (dependencies: CreateContainerDependencies): Lambda
     const { tenant, actor } = request.identity;
     checkName(request.body.name);
     await requireImage(table, tenant, request.body.image);
+    await checkHost(table, tenant, request.body.placement?.hostId);
     const moment = now();
     const container = newContainer(request.body, {
       tenant,

@@ -4,10 +4,9 @@ import type { HttpDependencies, LambdaHandler } from '../../functions/shared/htt
 import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchange.ts';
 import { createLogger } from '../../functions/shared/logger.ts';
 import { createMetrics } from '../../functions/shared/metrics.ts';
-import type { Table } from '../../store/table.ts';
 
 /** A clock and bytes that a test can foretell. */
-export const testDependencies = <T extends Table | undefined>(table: T) => {
+export const testDependencies = () => {
   const lines: string[] = [];
   const clock = { ms: Date.parse('2026-11-24T10:00:00.000Z') };
   let bytes = 0;
@@ -31,7 +30,6 @@ export const testDependencies = <T extends Table | undefined>(table: T) => {
     claims: { tenantClaim: 'tenant', scopeClaim: 'scope' },
     logger: createLogger({ level: 'debug', now, write }),
     metrics: createMetrics({ now, write }),
-    table,
   } satisfies HttpDependencies;
   return { ...dependencies, clock, lines };
 };

@@ -1,9 +1,24 @@
-import type { ImageRecord } from '../../store/records.ts';
+import type { ContainerState } from '../../core/contract/container.ts';
+import type { HostFacts } from '../../core/contract/host.ts';
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+import type {
+  ComputeProcessRecord,
+  ContainerRecord,
+  ContainerView,
+  HostRecord,
+  ImageRecord,
+  OperationRecord,
+  OperationView,
+} from '../../store/records.ts';
 
 /** Records as the table holds them, for tests to start from. */
 
 export const TENANT = 'acme';
 export const AT = '2026-11-24T09:00:00.000Z';
+
+/** Distinct ids that are easy to tell apart. */
+export const testId = (number: number): string =>
+  `00000000-0000-4000-9000-${String(number).padStart(12, '0')}`;
 
 export const imageRecord = (name: string, tenant = TENANT): ImageRecord => ({
   tenant,
@@ -18,5 +33,129 @@ export const imageRecord = (name: string, tenant = TENANT): ImageRecord => ({
     source: 'registry',
     digest: `sha256:${'0'.repeat(64)}`,
     createdAt: AT,
+  },
+});
+
+interface ContainerGiven {
+  readonly tenant?: string;
+  readonly number?: number;
+  readonly view?: Partial<ContainerView>;
+  readonly rest?: Partial<Omit<ContainerRecord, 'view' | 'tenant' | 'id'>>;
+}
+
+export const containerRecord = (state: ContainerState, given: ContainerGiven = {}): ContainerRecord => {
+  const { tenant = TENANT, number = 1, view, rest } = given;
+  return {
+    tenant,
+    id: testId(number),
+    revision: 3,
+    epoch: 1,
+    reservation: null,
+    tombstone: null,
+    ranAs: [],
+    stateBefore: null,
+    actor: 'ann',
+    ...rest,
+    view: {
+      name: `container-${number}`,
+      spec: {
+        image: 'NanoServer',
+        switchName: 'NAT',
+        resources: { memoryMB: 128, cpus: 1 },
+        restartPolicy: { name: 'no' },
+      },
+      runtimeType: 'Default' as RuntimeType,
+      state,
+      hostId: testId(900),
+      labels: {},
+      exitCode: null,
+      startedAt: state === 'Running' ? AT : null,
+      activeOperationId: null,
+      lastError: null,
+      createdAt: AT,
+      updatedAt: AT,
+      ...view,
+    },
+  };
+};
+
+export const operationRecord = (
+  number: number,
+  view: Partial<OperationView> = {},
+  rest: Partial<Omit<OperationRecord, 'view' | 'id'>> = {},
+): OperationRecord => ({
+  tenant: TENANT,
+  id: testId(number),
+  revision: 2,
+  epoch: 1,
+  parameters: {},
+  machine: 'provision-process',
+  after: null,
+  placeToken: null,
+  actor: 'ann',
+  ...rest,
+  view: {
+    kind: 'start',
+    containerId: testId(1),
+    imageName: null,
+    hostId: testId(900),
+    state: 'Running',
+    reason: null,
+    steps: [],
+    error: null,
+    requestedBy: 'ann',
+    deadline: '2026-11-24T09:15:00.000Z',
+    createdAt: AT,
+    updatedAt: AT,
+    endedAt: null,
+    ...view,
+  },
+});
+
+export const hostFacts = (facts: Partial<HostFacts> = {}): HostFacts => ({
+  os: { family: 'windows', sku: 'NanoServer', version: '10.0.14393', build: 14393 },
+  architecture: 'amd64',
+  kernel: '10.0.14393',
+  hypervisor: 'hyperv',
+  capabilities: { runtimeTypes: ['Default', 'HyperV'], runtimeConversion: 'inPlace' },
+  switches: ['NAT', 'Virtual Switch'],
+  capacity: { memoryMB: 8192, cpus: 8 },
+  utilityVmOverheadMB: 128,
+  ...facts,
+});
+
+export const hostRecord = (number = 900, rest: Partial<HostRecord> = {}): HostRecord => {
+  const facts = hostFacts();
+  return {
+    tenant: TENANT,
+    id: testId(number),
+    revision: 1,
+    actor: 'ann',
+    free: facts.capacity,
+    publicKey: 'x'.repeat(43),
+    ...rest,
+    view: {
+      name: `host-${number}`,
+      facts,
+      labels: {},
+      schedulable: true,
+      state: 'Ready',
+      agentVersion: '1.0.0',
+      ...rest.view,
+    },
+  };
+};
+
+export const computeProcessRecord = (container: ContainerRecord): ComputeProcessRecord => ({
+  tenant: container.tenant,
+  containerId: container.id,
+  revision: 1,
+  view: {
+    name: container.view.name,
+    runtimeType: container.view.runtimeType,
+    state: 'Running',
+    hostId: container.view.hostId ?? testId(900),
+    startedAt: AT,
+    workerProcess: null,
   },
 });

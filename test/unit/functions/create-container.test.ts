@@ -1,12 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { AcceptedSchema } from '../../../core/contract/http/routes.ts';
-import { createHandler } from '../../../functions/create-container/handler.ts';
-import { createHandler as createReadHandler } from '../../../functions/read-containers/handler.ts';
-import { imageItem } from '../../../store/put.ts';
-import type { OperationRecord } from '../../../store/records.ts';
+import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes.ts';
+import { ProblemSchema } from '../../../core/contract/problem.ts';
+import { hostItem, imageItem } from '../../../store/put.ts';
+import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
-import { call, testDependencies } from '../../helpers/http-function.ts';
-import { imageRecord } from '../../helpers/records.ts';
+import { hostRecord, imageRecord, testId } from '../../helpers/records.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -17,59 +15,205 @@ afterAll(() => engine.stop());
 const setUp = async () => {
   const { table, consumed } = await engine.table();
   await table.put({ Item: imageItem(imageRecord('NanoServer')) });
-  const dependencies = testDependencies(table);
-  const started: OperationRecord[] = [];
-  const startWorkflow = async (operation: OperationRecord) => {
-    started.push(operation);
-    return 'started' as const;
-  };
+  await table.put({ Item: hostItem(hostRecord(900)) });
   consumed.reset();
-  return {
-    table,
-    consumed,
-    started,
-    dependencies,
-    create: createHandler({ ...dependencies, table, startWorkflow }),
-    read: createReadHandler({ ...dependencies, table }),
-  };
+  return { ...createApi(table), table, consumed };
 };
 
+/** New-Container -Name DEMO -ContainerImageName nanoserver -SwitchName NAT */
 const DEMO = { name: 'DEMO', image: 'nanoserver', switchName: 'NAT' };
 
 describe('create', () => {
   test('accepts a container, and starts the machine of its kind', async () => {
-    const { create, started } = await setUp();
-    const answer = await call(create, 'createContainer', {
-      body: { ...DEMO, runtimeType: 'hyperv', start: true },
-    });
+    const { call, outside } = await setUp();
+    const body = { ...DEMO, runtimeType: 'hyperv', start: true };
+    const answer = await call('createContainer', { body });
     expect(answer.status).toBe(202);
     const { container, operation } = AcceptedSchema.parse(answer.body);
     expect(container).toMatchObject({ name: 'DEMO', runtimeType: 'HyperV', state: 'Starting', revision: 1 });
     expect(operation).toMatchObject({ kind: 'create', state: 'Pending', containerId: container.id });
     expect(answer.headers).toMatchObject({ location: `/v1/operations/${operation.id}`, etag: '"1"' });
-    expect(started.map(({ id, machine }) => [id, machine])).toEqual([[operation.id, 'provision-utility-vm']]);
+    expect(outside.started).toMatchObject([
+      { id: operation.id, machine: 'provision-utility-vm', parameters: { start: true } },
+    ]);
   });
 
-  test('is read, by id and by name, as soon as it is answered', async () => {
-    const { create, read } = await setUp();
-    const created = await call(create, 'createContainer', { body: DEMO });
-    for (const idOrName of [created.body.container.id, created.body.container.id.toUpperCase(), 'DEMO']) {
-      const got = await call(read, 'getContainer', { params: { idOrName } });
-      expect([got.status, got.body]).toEqual([200, created.body.container]);
-    }
-    const list = await call(read, 'listContainers', { query: 'runtimeType=DEFAULT&label=a=b' });
-    expect(list.body).toEqual({ items: [], nextCursor: null });
+  test.each([
+    [{}, 'Off', 'prepare'],
+    [{ start: true }, 'Starting', 'provision-process'],
+    [{ runtimeType: 'HyperV' }, 'Off', 'prepare'],
+  ])('%j: %s, by machine %s', async (given, state, machine) => {
+    const { call, outside } = await setUp();
+    const answer = await call('createContainer', { body: { image: 'NanoServer', ...given } });
+    expect([answer.body.container.state, outside.started[0]?.machine]).toEqual([state, machine]);
   });
 
-  test('units', async () => {
-    const { create, read, consumed, dependencies } = await setUp();
-    const created = await call(create, 'createContainer', {
-      body: { ...DEMO, start: true },
-      headers: { 'idempotency-key': 'k1' },
+  test('what was asked for is kept as given; what was not has the documented defaults', async () => {
+    const { call } = await setUp();
+    const asked = {
+      image: 'NANOSERVER',
+      command: ['cmd', '/c', 'echo "$(id)" & dir'],
+      env: { A: 'b\r\nc' },
+      labels: { team: 'x' },
+    };
+    const { body } = await call('createContainer', { body: asked });
+    expect(body.container).toMatchObject({
+      ...asked,
+      runtimeType: 'Default',
+      switchName: 'NAT',
+      resources: { memoryMB: 128, cpus: 1 },
+      restartPolicy: { name: 'no' },
+      autoRemove: false,
     });
-    console.log(created.text, dependencies.lines, consumed.calls());
-    consumed.reset();
-    await call(read, 'getContainer', { params: { idOrName: created.body.container.id } });
-    console.log(consumed.calls());
+    expect(body.container.name).toMatch(/^[a-z]+-[a-z]+-[0-9a-f]{8}$/);
   });
+
+  test('is read, by id in either case and by name, as soon as it is answered', async () => {
+    const { call } = await setUp();
+    const { container } = (await call('createContainer', { body: DEMO })).body;
+    for (const idOrName of [container.id, container.id.toUpperCase(), 'DEMO']) {
+      const got = await call('getContainer', { params: { idOrName } });
+      expect([got.status, got.body, got.headers.etag]).toEqual([200, container, '"1"']);
+    }
+    const list = await call('listContainers', { query: 'runtimeType=DEFAULT' });
+    expect(list.body).toEqual({ items: [container], nextCursor: null });
+  });
+});
+
+describe('refused', () => {
+  test('a name that is taken, with the id of who has it', async () => {
+    const { call } = await setUp();
+    const first = await call('createContainer', { body: DEMO });
+    for (const query of ['', 'dryRun=true']) {
+      const second = await call('createContainer', { body: DEMO, query });
+      const problem = ProblemSchema.parse(second.body);
+      expect([second.status, problem.code, problem.context]).toEqual([
+        409,
+        'name-taken',
+        { name: 'DEMO', containerId: first.body.container.id },
+      ]);
+    }
+  });
+
+  test('an image that is not in the catalogue, a host that is not enrolled, a name that looks like an id', async () => {
+    const { call } = await setUp();
+    const refusal = async (body: object) => {
+      const answer = await call('createContainer', { body });
+      return [answer.status, answer.body.code, answer.body.errors?.[0]?.pointer];
+    };
+    expect(await refusal({ image: 'none' })).toEqual([409, 'image-not-found', undefined]);
+    expect(await refusal({ image: 'nanoserver', placement: { hostId: testId(1) } })).toEqual([
+      409,
+      'host-not-found',
+      undefined,
+    ]);
+    expect(await refusal({ image: 'nanoserver', name: testId(1) })).toEqual([
+      400,
+      'validation-failed',
+      '/body/name',
+    ]);
+  });
+
+  test('a dry run writes nothing', async () => {
+    const { call, outside } = await setUp();
+    const answer = await call('createContainer', { body: { ...DEMO, start: true }, query: 'dryRun=true' });
+    expect(answer.status).toBe(200);
+    expect(DryRunSchema.parse(answer.body).wouldDo).toContain('"DEMO"');
+    expect((await call('getContainer', { params: { idOrName: 'DEMO' } })).status).toBe(404);
+    expect(outside.started).toEqual([]);
+  });
+});
+
+describe('Idempotency-Key', () => {
+  const headers = { 'idempotency-key': 'create-1' };
+
+  test('the same request gets the same answer to the byte, whatever has happened since', async () => {
+    const { call, outside, clock } = await setUp();
+    const first = await call('createContainer', { body: DEMO, headers });
+    clock.ms += 3_600_000;
+    const second = await call('createContainer', { body: DEMO, headers });
+    expect([second.status, second.text, second.headers]).toEqual([202, first.text, first.headers]);
+    expect(outside.started).toHaveLength(1);
+  });
+
+  test('another request is refused', async () => {
+    const { call } = await setUp();
+    await call('createContainer', { body: DEMO, headers });
+    const other = await call('createContainer', { body: { ...DEMO, tty: true }, headers });
+    expect([other.status, other.body.code]).toEqual([409, 'idempotency-key-reused']);
+  });
+
+  test('the key of another subject or tenant is another key', async () => {
+    const { call } = await setUp();
+    const first = await call('createContainer', { body: DEMO, headers });
+    const bob = await call('createContainer', {
+      body: { ...DEMO, name: 'B' },
+      headers,
+      claims: { sub: 'bob' },
+    });
+    expect([first.status, bob.status]).toEqual([202, 202]);
+  });
+
+  test('a request that was refused is looked at anew', async () => {
+    const { call, table } = await setUp();
+    const body = { image: 'later' };
+    expect((await call('createContainer', { body, headers })).status).toBe(409);
+    await table.put({ Item: imageItem(imageRecord('later')) });
+    expect((await call('createContainer', { body, headers })).status).toBe(202);
+  });
+
+  test('after a day the key is free again', async () => {
+    const { call, clock } = await setUp();
+    await call('createContainer', { body: DEMO, headers });
+    clock.ms += 25 * 3_600_000;
+    expect((await call('createContainer', { body: { ...DEMO, name: 'other' }, headers })).status).toBe(202);
+  });
+
+  test('the table does not show what was answered', async () => {
+    const { call, table } = await setUp();
+    const body = { ...DEMO, env: { PASSWORD: 'correct horse' } };
+    const answer = await call('createContainer', { body, headers });
+    const { createHash } = await import('node:crypto');
+    const scope = JSON.stringify(['ann', 'POST', '/v1/containers', 'create-1']);
+    const hash = createHash('sha256').update(`kept:${scope}`).digest('hex');
+    const item = await table.get({ pk: `T#acme#K#${hash}`, sk: 'K' });
+    const { inflateRawSync } = await import('node:zlib');
+    const stored = Buffer.from(item?.body?.B ?? []);
+    expect(stored.length).toBeGreaterThan(100);
+    expect(stored.toString('latin1')).not.toContain('correct horse');
+    expect(() => inflateRawSync(stored)).toThrow();
+    expect(answer.text).toContain('correct horse');
+  });
+});
+
+test('units: create 11, 13 with a key (13 = 4 items at 2, and 5 index entries); get 0.5', async () => {
+  const { call, consumed } = await setUp();
+  const written = () =>
+    consumed
+      .calls()
+      .filter(({ operation }) => operation === 'TransactWriteItems')
+      .reduce((sum, { units }) => sum + units, 0);
+  await call('createContainer', { body: { ...DEMO, start: true } });
+  expect(written()).toBe(11);
+  consumed.reset();
+  const headers = { 'idempotency-key': 'k' };
+  const { container } = (await call('createContainer', { body: { ...DEMO, name: 'b' }, headers })).body;
+  expect(written()).toBe(13);
+  consumed.reset();
+  await call('getContainer', { params: { idOrName: container.id } });
+  expect(consumed.total()).toBe(0.5);
+});
+
+test('of 200 parallel creations of one name exactly one wins', async () => {
+  const { call, outside } = await setUp();
+  const answers = await Promise.all(
+    Array.from({ length: 200 }, () => call('createContainer', { body: DEMO })),
+  );
+  const won = answers.filter(({ status }) => status === 202);
+  const lost = answers.filter(({ status }) => status === 409);
+  expect([won.length, lost.length]).toEqual([1, 199]);
+  expect(new Set(lost.map(({ body }) => `${body.code} ${body.context.containerId}`))).toEqual(
+    new Set([`name-taken ${won[0]?.body.container.id}`]),
+  );
+  expect(outside.started).toHaveLength(1);
 });

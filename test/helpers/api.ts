@@ -1,0 +1,116 @@
+import type { CommandMessageSchema } from '../../core/contract/agent/messages.ts';
+import type { HttpFunction } from '../../core/contract/http/routes.ts';
+import { createHandler as computeProcesses } from '../../functions/compute-processes/handler.ts';
+import { createHandler as controlContainer } from '../../functions/control-container/handler.ts';
+import { createHandler as createContainer } from '../../functions/create-container/handler.ts';
+import { createHandler as events } from '../../functions/events/handler.ts';
+import { createHandler as hostEnrollment } from '../../functions/host-enrollment/handler.ts';
+import { createHandler as hosts } from '../../functions/hosts/handler.ts';
+import { createHandler as images } from '../../functions/images/handler.ts';
+import { createHandler as listProcesses } from '../../functions/list-processes/handler.ts';
+import { createHandler as meta } from '../../functions/meta/handler.ts';
+import { createHandler as operations } from '../../functions/operations/handler.ts';
+import { createHandler as readContainers } from '../../functions/read-containers/handler.ts';
+import type { LambdaHandler } from '../../functions/shared/http/create-http-handler.ts';
+import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchange.ts';
+import type { Push, PushResult } from '../../functions/shared/push.ts';
+import type { Tasks } from '../../functions/shared/tasks.ts';
+import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
+import type { OperationRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { type Answered, type Call, call, routeOf, testDependencies } from './http-function.ts';
+
+type Command = (typeof CommandMessageSchema)['_zod']['output']['command'];
+
+/** What left the control plane. */
+export interface Outside {
+  readonly started: OperationRecord[];
+  readonly failedTasks: { readonly token: string; readonly error: string }[];
+  readonly pushed: { readonly connectionId: string; readonly command: Command }[];
+  readonly closed: string[];
+  /** What a push comes to; a test replaces it to answer as a host would. */
+  onPush: (connectionId: string, command: Command) => Promise<PushResult>;
+  /** What starting an execution comes to. */
+  onStart: () => Promise<'started' | 'already-started'>;
+}
+
+export interface Api {
+  readonly call: (operationId: string, given?: Call) => Promise<Answered>;
+  readonly send: (operationId: string, event: HttpEvent) => Promise<HttpResponse>;
+  readonly outside: Outside;
+  readonly clock: { ms: number };
+  /** Log lines and metrics. */
+  readonly lines: string[];
+}
+
+export const LEASE_SECONDS = 180;
+export const WEBSOCKET_URL = 'wss://agents.example/prod';
+
+const createOutside = (): Outside => ({
+  started: [],
+  failedTasks: [],
+  pushed: [],
+  closed: [],
+  onPush: async () => 'sent',
+  onStart: async () => 'started',
+});
+
+/** Every function behind the HTTP API on one table, with the world outside as a record of what was done to it. */
+export const createApi = (table: Table): Api => {
+  const outside = createOutside();
+  const { clock, lines, ...dependencies } = testDependencies();
+  const push: Push = async (connectionId, message) => {
+    if (message.action !== 'command') return 'sent';
+    outside.pushed.push({ connectionId, command: message.command });
+    return outside.onPush(connectionId, message.command);
+  };
+  const startWorkflow = async (operation: OperationRecord) => {
+    outside.started.push(operation);
+    return outside.onStart();
+  };
+  const tasks: Tasks = {
+    succeed: async () => 'told',
+    heartbeat: async () => 'told',
+    fail: async (token, error) => {
+      outside.failedTasks.push({ token, error });
+      return 'told';
+    },
+  };
+  const closeConnection = async (connectionId: string) => {
+    outside.closed.push(connectionId);
+  };
+  const all = {
+    ...dependencies,
+    table,
+    push,
+    startWorkflow,
+    tasks,
+    closeConnection,
+    leaseSeconds: LEASE_SECONDS,
+    webSocketUrl: WEBSOCKET_URL,
+    version: '1.2.3',
+    openApi: { openapi: '3.1.0' },
+  };
+  const functions: Readonly<Record<HttpFunction, LambdaHandler>> = {
+    'create-container': createContainer(all),
+    'read-containers': readContainers(all),
+    'update-container': updateContainer(all),
+    'control-container': controlContainer(all),
+    'list-processes': listProcesses(all),
+    'compute-processes': computeProcesses(all),
+    hosts: hosts(all),
+    'host-enrollment': hostEnrollment(all),
+    images: images(all),
+    operations: operations(all),
+    events: events(all),
+    meta: meta(all),
+  };
+  const handlerOf = (operationId: string) => functions[routeOf(operationId).function];
+  return {
+    call: (operationId, given) => call(handlerOf(operationId), operationId, given),
+    send: (operationId, event) => handlerOf(operationId)(event),
+    outside,
+    clock,
+    lines,
+  };
+};

@@ -1,0 +1,254 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/container.ts';
+import { AcceptedSchema } from '../../../core/contract/http/routes.ts';
+import { keys } from '../../../store/keys.ts';
+import { parseContainer, parseOperation } from '../../../store/parse.ts';
+import { computeProcessItem, containerItem, operationItem } from '../../../store/put.ts';
+import type { ContainerRecord, OperationRecord } from '../../../store/records.ts';
+import { createApi } from '../../helpers/api.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import {
+  computeProcessRecord,
+  containerRecord,
+  operationRecord,
+  TENANT,
+  testId,
+} from '../../helpers/records.ts';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+
+const setUp = async (container: ContainerRecord, ...operations: OperationRecord[]) => {
+  const { table } = await engine.table();
+  await table.put({ Item: containerItem(container) });
+  for (const operation of operations) await table.put({ Item: operationItem(operation) });
+  const api = createApi(table);
+  const read = async () => {
+    const item = await table.get(keys.container(TENANT, container.id));
+    return item && parseContainer(item);
+  };
+  const readOperation = async (id: string) => {
+    const item = await table.get(keys.operation(TENANT, id));
+    return item && parseOperation(item);
+  };
+  const ask = (operationId: string, given = {}) =>
+    api.call(operationId, { params: { idOrName: container.id }, ...given });
+  return { ...api, table, read, readOperation, ask };
+};
+
+describe('an operation begins', () => {
+  const begins: [string, ContainerState, string, string, object][] = [
+    ['startContainer', 'Off', 'Starting', 'provision-process', {}],
+    ['startContainer', 'Failed', 'Starting', 'provision-process', {}],
+    ['stopContainer', 'Running', 'Stopping', 'stop', { timeoutSeconds: 10 }],
+    ['stopContainer', 'Unknown', 'Stopping', 'stop', { timeoutSeconds: 10 }],
+    ['killContainer', 'Running', 'Stopping', 'stop', { timeoutSeconds: 0 }],
+    ['restartContainer', 'Running', 'Stopping', 'restart', { timeoutSeconds: 10 }],
+    ['restartContainer', 'Off', 'Starting', 'provision-process', { timeoutSeconds: 10 }],
+    ['removeContainer', 'Off', 'Removing', 'remove', { force: false }],
+    ['removeContainer', 'Failed', 'Removing', 'remove', { force: false }],
+  ];
+  test.each(begins)(
+    '%s of one that is %s: %s, by machine %s',
+    async (operationId, state, during, machine, parameters) => {
+      const { ask, read, outside } = await setUp(containerRecord(state));
+      const answer = await ask(operationId);
+      expect(answer.status).toBe(202);
+      const { container, operation } = AcceptedSchema.parse(answer.body);
+      expect(container).toMatchObject({ state: during, activeOperationId: operation.id, revision: 4 });
+      expect(await read()).toMatchObject({ epoch: 2, stateBefore: state, revision: 4 });
+      expect(outside.started).toMatchObject([{ id: operation.id, machine, epoch: 2, parameters }]);
+    },
+  );
+
+  test('a removal by force of one that runs', async () => {
+    const { ask, outside } = await setUp(containerRecord('Running'));
+    expect((await ask('removeContainer', { query: 'force=true' })).status).toBe(202);
+    expect(outside.started[0]?.parameters).toEqual({ force: true });
+  });
+
+  test('a start of a HyperV container, by its name, takes the machine with a utility VM', async () => {
+    const { table, call, outside } = await setUp(containerRecord('Off', { view: { runtimeType: 'HyperV' } }));
+    await table.put({
+      Item: { pk: { S: `T#${TENANT}#CN#container-1` }, sk: { S: 'N' }, containerId: { S: testId(1) } },
+    });
+    expect((await call('startContainer', { params: { idOrName: 'container-1' } })).status).toBe(202);
+    expect(outside.started[0]?.machine).toBe('provision-utility-vm');
+  });
+
+  test('although starting the execution fails: the stream of the table starts it too', async () => {
+    const { ask, outside, lines, read } = await setUp(containerRecord('Off'));
+    outside.onStart = async () => {
+      throw new TypeError('no route to Step Functions');
+    };
+    expect((await ask('startContainer')).status).toBe(202);
+    expect((await read())?.view.state).toBe('Starting');
+    expect(lines.join()).toContain('execution not started yet');
+  });
+});
+
+describe('nothing to do', () => {
+  test.each([
+    ['startContainer', 'Running', 'start'],
+    ['stopContainer', 'Off', 'stop'],
+    ['stopContainer', 'Failed', 'stop'],
+    ['killContainer', 'Off', 'kill'],
+  ] as const)('%s of one that is %s succeeds and changes nothing', async (operationId, state, kind) => {
+    const { ask, read, readOperation, outside } = await setUp(containerRecord(state));
+    const answer = await ask(operationId);
+    expect(answer.status).toBe(200);
+    const { operation } = AcceptedSchema.parse(answer.body);
+    expect(operation).toMatchObject({ kind, state: 'Succeeded', steps: [] });
+    expect((await readOperation(operation.id))?.view.state).toBe('Succeeded');
+    expect(await read()).toEqual(containerRecord(state, { rest: { observedSequence: null } }));
+    expect(outside.started).toEqual([]);
+  });
+});
+
+describe('refused', () => {
+  test('each combination of action and state is begun, has nothing to do, or is a conflict', async () => {
+    const { table, call } = await setUp(containerRecord('Off'));
+    const actions = [
+      'startContainer',
+      'stopContainer',
+      'killContainer',
+      'restartContainer',
+      'removeContainer',
+    ];
+    let number = 100;
+    for (const state of CONTAINER_STATES)
+      for (const action of actions) {
+        number += 1;
+        await table.put({ Item: containerItem(containerRecord(state, { number })) });
+        const { status, body } = await call(action, { params: { idOrName: testId(number) } });
+        expect([state, action, [200, 202].includes(status) || body.code]).toEqual([
+          state,
+          action,
+          status === 409 ? 'invalid-state' : true,
+        ]);
+      }
+  });
+
+  test('a removal without force of one that runs, or may', async () => {
+    for (const state of ['Running', 'Unknown'] as const) {
+      const { ask, read } = await setUp(containerRecord(state));
+      const answer = await ask('removeContainer');
+      expect([answer.status, answer.body.code]).toEqual([409, 'invalid-state']);
+      expect(answer.body.suggestion).toContain('force=true');
+      expect((await read())?.view.state).toBe(state);
+    }
+  });
+
+  test('while another operation has the container, which is named', async () => {
+    const busy = containerRecord('Starting', { view: { activeOperationId: testId(50) } });
+    const { ask } = await setUp(busy, operationRecord(50));
+    for (const action of ['startContainer', 'stopContainer', 'killContainer', 'restartContainer']) {
+      const answer = await ask(action);
+      expect([answer.status, answer.body.code, answer.body.context]).toEqual([
+        409,
+        'operation-in-progress',
+        { operationId: testId(50) },
+      ]);
+    }
+  });
+
+  test('an old revision; the newest one and any are taken', async () => {
+    const { ask } = await setUp(containerRecord('Off'));
+    const stale = await ask('startContainer', { headers: { 'if-match': '"2"' } });
+    expect([stale.status, stale.body.code, stale.body.context]).toEqual([
+      412,
+      'revision-mismatch',
+      { revision: 3 },
+    ]);
+    expect((await ask('startContainer', { headers: { 'if-match': '"3"' } })).status).toBe(202);
+    const other = await setUp(containerRecord('Off'));
+    expect((await other.ask('startContainer', { headers: { 'if-match': '*' } })).status).toBe(202);
+  });
+
+  test('a dry run says what would be, and does nothing', async () => {
+    const { ask, read, outside } = await setUp(containerRecord('Off'));
+    const answer = await ask('removeContainer', { query: 'dryRun=true' });
+    expect([answer.status, answer.body.wouldDo]).toEqual([200, 'remove container "container-1"']);
+    expect([(await read())?.revision, outside.started.length]).toEqual([3, 0]);
+    const refused = await setUp(containerRecord('Running'));
+    expect((await refused.ask('removeContainer', { query: 'dryRun=true' })).status).toBe(409);
+  });
+});
+
+describe('a removal wins over the operation that has the container', () => {
+  const busy = (placeToken: string | null = null) =>
+    setUp(
+      containerRecord('Starting', { view: { activeOperationId: testId(50) } }),
+      operationRecord(50, { state: 'Running' }, { placeToken }),
+    );
+
+  test('it waits for that one, which is asked to end', async () => {
+    const { ask, read, readOperation, outside } = await busy('place-token');
+    const answer = await ask('removeContainer');
+    expect(answer.status).toBe(202);
+    const { operation } = AcceptedSchema.parse(answer.body);
+    expect(operation).toMatchObject({ kind: 'remove', state: 'Pending' });
+    expect(operation.reason).toContain(testId(50));
+    expect(await read()).toMatchObject({ tombstone: operation.id, view: { activeOperationId: testId(50) } });
+    expect((await readOperation(operation.id))?.after).toBe(testId(50));
+    expect((await readOperation(testId(50)))?.view.state).toBe('Cancelling');
+    expect(outside.failedTasks).toEqual([{ token: 'place-token', error: 'Bulkhead.Cancelled' }]);
+    expect(outside.started).toEqual([]);
+  });
+
+  test('asked again, it is the same one', async () => {
+    const { ask } = await busy();
+    const first = await ask('removeContainer');
+    const second = await ask('removeContainer');
+    expect([second.status, second.body.operation.id]).toEqual([202, first.body.operation.id]);
+  });
+
+  test('asked again once it has the container, it is still the same one', async () => {
+    const { ask } = await setUp(containerRecord('Off'));
+    const first = await ask('removeContainer');
+    const second = await ask('removeContainer');
+    expect([second.status, second.body.operation.id]).toEqual([202, first.body.operation.id]);
+  });
+
+  test('a removal that waited and was cancelled does not stand in the way of another', async () => {
+    const { ask, call, read } = await busy();
+    const first = await ask('removeContainer');
+    const cancelled = await call('cancelOperation', { params: { id: first.body.operation.id } });
+    expect([cancelled.status, cancelled.body.state]).toEqual([200, 'Cancelled']);
+    expect((await read())?.tombstone).toBeNull();
+    const second = await ask('removeContainer');
+    expect(second.status).toBe(202);
+    expect(second.body.operation.id).not.toBe(first.body.operation.id);
+  });
+});
+
+describe('of parallel requests', () => {
+  test('one begins, the others are told of it', async () => {
+    const { ask, outside } = await setUp(containerRecord('Off'));
+    const answers = await Promise.all(Array.from({ length: 40 }, () => ask('startContainer')));
+    const statuses = answers.map(({ status }) => status).sort();
+    expect(statuses).toEqual([202, ...Array.from({ length: 39 }, () => 409)]);
+    expect(outside.started).toHaveLength(1);
+  });
+
+  test('with one key, all get one answer, to the byte', async () => {
+    const { ask, outside } = await setUp(containerRecord('Off'));
+    const headers = { 'idempotency-key': 'same' };
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ask('startContainer', { headers })));
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect([answers[0]?.status, outside.started.length]).toEqual([202, 1]);
+  });
+});
+
+test('Stop-ComputeProcess kills what runs; what does not run is not found', async () => {
+  const running = containerRecord('Running');
+  const { table, call, outside } = await setUp(running);
+  const params = { id: running.id.toUpperCase() };
+  expect((await call('stopComputeProcess', { params })).status).toBe(404);
+  await table.put({ Item: computeProcessItem(computeProcessRecord(running)) });
+  expect((await call('stopComputeProcess', { params })).status).toBe(202);
+  expect(outside.started[0]?.view.kind).toBe('kill');
+});
