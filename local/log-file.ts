@@ -10,6 +10,7 @@ export class LogFile {
   readonly #limitBytes: number;
   #descriptor: number | undefined;
   #size = 0;
+  #closed = false;
 
   constructor(path: string, limitBytes = defaultLimitBytes) {
     this.#path = path;
@@ -18,12 +19,19 @@ export class LogFile {
 
   /** Written before this returns: what a function printed is there even when the process is killed next. */
   append(text: string | Uint8Array): void {
+    if (this.#closed) return;
     const bytes = typeof text === 'string' ? Buffer.from(text) : text;
     if (this.#size + bytes.length > this.#limitBytes && this.#size > 0) this.#rotate();
     this.#size += writeSync(this.#open(), bytes);
   }
 
+  /** What comes after is dropped. */
   close(): void {
+    this.#closed = true;
+    this.#release();
+  }
+
+  #release(): void {
     if (this.#descriptor !== undefined) closeSync(this.#descriptor);
     this.#descriptor = undefined;
   }
@@ -38,7 +46,7 @@ export class LogFile {
   }
 
   #rotate(): void {
-    this.close();
+    this.#release();
     renameSync(this.#path, `${this.#path}.1`);
     this.#size = 0;
   }

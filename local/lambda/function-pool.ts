@@ -13,6 +13,8 @@ export interface PoolDeps {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly createWorker: () => FunctionWorker;
+  /** Takes a line of the function's log. */
+  readonly log: (text: string) => void;
 }
 
 interface Waiting {
@@ -106,6 +108,7 @@ export class FunctionPool {
     const result = await worker.run(requestId, payload);
     this.#busy -= 1;
     this.#release(worker);
+    if (result.functionError !== undefined) this.#logFailure(result);
     settle(result);
     if (this.load === 0) for (const resolve of this.#drained.splice(0)) resolve();
   }
@@ -130,9 +133,19 @@ export class FunctionPool {
     this.#all.delete(worker);
     // As in Lambda, the invocation that made the environment start gets the error of its init.
     const next = this.#waiting.shift();
-    next?.settle(failed(next.requestId, error));
+    const result = failed(next?.requestId ?? this.#deps.newId(), error);
+    this.#logFailure(result);
+    next?.settle(result);
     if (this.load === 0) for (const resolve of this.#drained.splice(0)) resolve();
     this.#dispatch();
+  }
+
+  /** As Lambda does: what a function failed with stands in its log, whoever called it. */
+  #logFailure({ requestId, payload }: InvocationResult): void {
+    const timestamp = new Date(this.#deps.clock.now()).toISOString();
+    this.#deps.log(
+      `{"timestamp":"${timestamp}","level":"ERROR","requestId":"${requestId}","error":${payload}}\n`,
+    );
   }
 
   #reap(): void {
@@ -152,7 +165,14 @@ export class FunctionPool {
 
 export const createPool = (
   settings: FunctionSettings,
-  deps: Omit<PoolDeps, 'createWorker'>,
+  deps: Pick<PoolDeps, 'clock' | 'newId' | 'log'>,
   worker: () => WorkerDeps,
-): FunctionPool =>
-  new FunctionPool(settings, { ...deps, createWorker: () => new FunctionWorker(settings, worker()) });
+): FunctionPool => {
+  const { clock, newId, log } = deps;
+  return new FunctionPool(settings, {
+    clock,
+    newId,
+    log,
+    createWorker: () => new FunctionWorker(settings, worker()),
+  });
+};

@@ -146,13 +146,14 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
     if (this.#pools.has(settings.name)) {
       throw new TemplateProblem([{ property: 'FunctionName', message: `'${settings.name}' is taken` }]);
     }
-    const log = new LogFile(join(this.#context.stateDir, 'logs', `${settings.name}.log`));
-    this.#logs.set(settings.name, log);
-    const pool = createPool(settings, this.#context, () => ({
-      clock: this.#context.clock,
-      environment: functionEnvironment(settings, this.#context.region, this.#environment),
-      compileCache: join(this.#context.stateDir, 'compile-cache'),
-      log: (text) => log.append(text),
+    const file = new LogFile(join(this.#context.stateDir, 'logs', `${settings.name}.log`));
+    this.#logs.set(settings.name, file);
+    const log = (text: string) => file.append(text);
+    const { clock, newId, region, stateDir } = this.#context;
+    const pool = createPool(settings, { clock, newId, log }, () => ({
+      ...{ clock, log },
+      environment: functionEnvironment(settings, region, this.#environment),
+      compileCache: join(stateDir, 'compile-cache'),
     }));
     this.#pools.set(settings.name, pool);
     return { ref: settings.name, attributes: { Arn: settings.arn } };

@@ -105,8 +105,12 @@ describe('a function', () => {
 
   test('prints to its log file, even as it dies', async () => {
     const { invoke, stateDir } = make({ prints: {} });
-    await invoke('prints');
-    expect(readFileSync(join(stateDir, 'logs', 'prints.log'), 'utf8')).toBe('loading\nhello\noops\n');
+    const { answer, requestId } = await invoke('prints');
+    const [loading, hello, oops, failure] = readFileSync(join(stateDir, 'logs', 'prints.log'), 'utf8').split(
+      '\n',
+    );
+    expect([loading, hello, oops]).toEqual(['loading', 'hello', 'oops']);
+    expect(JSON.parse(failure ?? '')).toMatchObject({ level: 'ERROR', requestId, error: answer });
   });
 
   test.each<[Name, Record<string, unknown>, RegExp, string]>([
