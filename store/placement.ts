@@ -91,7 +91,7 @@ export const reserves = (operation: OperationRecord): boolean =>
   operation.view.kind !== 'create' || operation.parameters.start === true;
 
 /** What the container needs of a host. Undefined if the catalogue has no such image. */
-const readNeed = async (
+export const readNeed = async (
   table: Table,
   { operation, container }: { operation: OperationRecord; container: ContainerRecord },
 ): Promise<PlacementNeed | undefined> => {
@@ -150,15 +150,14 @@ const sampleHolders = async (
   random: () => number,
 ): Promise<Candidate[]> => {
   const { pk } = keys.image(tenant, need.image.name);
-  const from = (sk: string) => table.query({ key: { pk, sk }, sort: 'from', limit: PAGE });
-  const page = await from(`H#${hexadecimal(random)}`);
-  const holders = page.items.length > 0 ? page.items : (await from('H#')).items;
-  const ids = holders.map((item) => item.sk?.S ?? '').filter((sk) => sk.startsWith('H#'));
-  return readHosts(
-    table,
-    tenant,
-    ids.map((sk) => sk.slice(2)),
-  );
+  const idsFrom = async (sk: string): Promise<readonly string[]> => {
+    const page = await table.query({ key: { pk, sk }, sort: 'from', limit: PAGE });
+    // The image's own item stands behind those of its hosts.
+    const found = page.items.map((item) => item.sk?.S ?? '').filter((key) => key.startsWith('H#'));
+    return found.map((key) => key.slice(2));
+  };
+  const ids = await idsFrom(`H#${hexadecimal(random)}`);
+  return readHosts(table, tenant, ids.length > 0 ? ids : await idsFrom('H#'));
 };
 
 /** A few hosts whatever their room: for the reason why nothing fits. */
@@ -280,7 +279,7 @@ const chooseAmong = async (
     : { kind: 'no-fit', reason: imageMissing(looked, need.image.name) };
 };
 
-const findHosts = async (deps: PlacementDependencies, attempt: Attempt): Promise<Fit> => {
+export const findHosts = async (deps: PlacementDependencies, attempt: Attempt): Promise<Fit> => {
   const { table, random } = deps;
   const { container, need } = attempt;
   const { tenant } = container;
@@ -309,7 +308,7 @@ const findHosts = async (deps: PlacementDependencies, attempt: Attempt): Promise
     reason:
       lacking.length > 0
         ? explainNoFit(lacking, need)
-        : any.some((host) => unsuitable(host, need) === null)
+        : sample.some((host) => unsuitable(host, need) === null)
           ? first.reason
           : explainNoFit(any, need),
   };
