@@ -21,8 +21,10 @@ export class LogFile {
   append(text: string | Uint8Array): void {
     if (this.#closed) return;
     const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+    this.#open();
     if (this.#size + bytes.length > this.#limitBytes && this.#size > 0) this.#rotate();
-    this.#size += writeSync(this.#open(), bytes);
+    const descriptor = this.#open();
+    this.#size += writeSync(descriptor, bytes);
   }
 
   /** What comes after is dropped. */
