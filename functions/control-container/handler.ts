@@ -1,5 +1,6 @@
 import { getComputeProcess } from '../../store/compute-processes.ts';
 import { isId, resolveContainerId } from '../../store/containers.ts';
+import { previewPlacement } from '../../store/placement-preview.ts';
 import type { OperationParameters } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
@@ -13,6 +14,7 @@ import { notFound } from '../shared/http/validate.ts';
 import type { Logger } from '../shared/logger.ts';
 import { type ActDependencies, type Asked, act, look } from './act.ts';
 import type { Action, Decision } from './decide.ts';
+import { takeContainer } from './take-container.ts';
 
 export type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
 
@@ -35,7 +37,7 @@ interface Common {
 }
 
 export const createHandler = (dependencies: ControlContainerDependencies): LambdaHandler => {
-  const { table } = dependencies;
+  const { table, newId, now } = dependencies;
 
   const perform = async (
     common: Common,
@@ -47,7 +49,13 @@ export const createHandler = (dependencies: ControlContainerDependencies): Lambd
     const asked: Asked = { ...common, containerId, action, parameters };
     if (!common.dryRun) return act(dependencies, asked);
     const { container, decision } = await look(table, asked);
-    return answerDryRun(WOULD[decision.kind](action, container.view.name));
+    const wouldDo = WOULD[decision.kind](action, container.view.name);
+    if (decision.kind !== 'begin' || decision.operation !== 'start') return answerDryRun(wouldDo);
+    const request = { operationId: newId(), actor: common.identity.actor, parameters, now: now() };
+    return answerDryRun(
+      wouldDo,
+      await previewPlacement(dependencies, takeContainer(container, 'start', request)),
+    );
   };
 
   const resolve = (request: {

@@ -4,7 +4,8 @@ import { createContainer, findContainerId, isId, nameTaken } from '../../store/c
 import { getHost } from '../../store/hosts.ts';
 import { getImage } from '../../store/images.ts';
 import { newOperation } from '../../store/operations.ts';
-import type { ImageRecord } from '../../store/records.ts';
+import { previewPlacement } from '../../store/placement-preview.ts';
+import type { ContainerRecord, ImageRecord, OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { answerDryRun, answerOperation } from '../shared/http/answers.ts';
 import {
@@ -12,7 +13,7 @@ import {
   type HttpDependencies,
   type LambdaHandler,
 } from '../shared/http/create-http-handler.ts';
-import type { RouteHandler } from '../shared/http/exchange.ts';
+import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
 import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
 import { newContainer } from './new-container.ts';
@@ -55,6 +56,17 @@ const describe = (request: CreateContainerRequest, name: string): string =>
 export const createHandler = (dependencies: CreateContainerDependencies): LambdaHandler => {
   const { table, newId, now, startWorkflow } = dependencies;
 
+  const preview = async (
+    body: CreateContainerRequest,
+    container: ContainerRecord,
+    operation: OperationRecord,
+  ): Promise<Answer> => {
+    const { name } = container.view;
+    const holder = await findContainerId(table, container.tenant, name);
+    if (holder !== undefined) throw nameTaken(name, holder);
+    return answerDryRun(describe(body, name), await previewPlacement(dependencies, { operation, container }));
+  };
+
   const create: RouteHandler<'createContainer'> = async (request) => {
     const { tenant, actor } = request.identity;
     checkName(request.body.name);
@@ -68,11 +80,6 @@ export const createHandler = (dependencies: CreateContainerDependencies): Lambda
       operationId: newId(),
       now: moment,
     });
-    if (request.dryRun) {
-      const holder = await findContainerId(table, tenant, container.view.name);
-      if (holder !== undefined) throw nameTaken(container.view.name, holder);
-      return answerDryRun(describe(request.body, container.view.name));
-    }
     const operation = newOperation(container, {
       id: container.view.activeOperationId ?? newId(),
       kind: 'create',
@@ -80,6 +87,7 @@ export const createHandler = (dependencies: CreateContainerDependencies): Lambda
       parameters: { start: request.body.start === true },
       now: moment,
     });
+    if (request.dryRun) return preview(request.body, container, operation);
     const answer = answerOperation(202, container, operation, moment);
     await createContainer(table, {
       container,

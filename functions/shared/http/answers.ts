@@ -1,3 +1,4 @@
+import type { PlacementPreview } from '../../../store/placement-preview.ts';
 import {
   type ContainerRecord,
   type OperationRecord,
@@ -25,14 +26,6 @@ export const answerResource = (body: { readonly revision: number }): Answer => (
   headers: { etag: etag(body.revision) },
   body,
 });
-
-/** What a dry run says of a placement. */
-export interface PlacementPreview {
-  readonly fits: boolean;
-  readonly hostId: string | null;
-  readonly reason: string;
-  readonly reservation: { readonly memoryMB: number; readonly cpus: number } | null;
-}
 
 /** @param wouldDo in words that follow on "it would" */
 export const answerDryRun = (wouldDo: string, placement: PlacementPreview | null = null): Answer => ({

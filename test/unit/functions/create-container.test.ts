@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
-import { hostItem, imageItem } from '../../../store/put.ts';
+import { hostItem, imageItem, imageOnHostItem } from '../../../store/put.ts';
 import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
-import { hostRecord, imageRecord, testId } from '../../helpers/records.ts';
+import { hostRecord, imageRecord, TENANT, testId } from '../../helpers/records.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -16,6 +16,7 @@ const setUp = async () => {
   const { table, consumed } = await engine.table();
   await table.put({ Item: imageItem(imageRecord('NanoServer')) });
   await table.put({ Item: hostItem(hostRecord(900)) });
+  await table.put({ Item: imageOnHostItem(TENANT, imageRecord('NanoServer').view, testId(900)) });
   consumed.reset();
   return { ...createApi(table), table, consumed };
 };
@@ -114,11 +115,28 @@ describe('refused', () => {
     ]);
   });
 
+  test('a dry run says why nothing fits', async () => {
+    const { call } = await setUp();
+    const body = { ...DEMO, start: true, resources: { memoryMB: 100_000 } };
+    const { placement } = (await call('createContainer', { body, query: 'dryRun=true' })).body;
+    expect([placement.fits, placement.hostId]).toEqual([false, null]);
+    expect(placement.reason).toContain('needs 100000 MiB');
+  });
+
   test('a dry run writes nothing', async () => {
     const { call, outside } = await setUp();
     const answer = await call('createContainer', { body: { ...DEMO, start: true }, query: 'dryRun=true' });
     expect(answer.status).toBe(200);
-    expect(DryRunSchema.parse(answer.body).wouldDo).toContain('"DEMO"');
+    expect(DryRunSchema.parse(answer.body)).toEqual({
+      dryRun: true,
+      wouldDo: 'create container "DEMO" of image "nanoserver" and start it',
+      placement: {
+        fits: true,
+        hostId: testId(900),
+        reason: 'host host-900 fits',
+        reservation: { memoryMB: 128, cpus: 1 },
+      },
+    });
     expect((await call('getContainer', { params: { idOrName: 'DEMO' } })).status).toBe(404);
     expect(outside.started).toEqual([]);
   });
