@@ -163,9 +163,18 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
         if (error.cause instanceof StateUnavailableError) throw error.cause;
         if (error.lasting !== null) lane.hold(error.lasting);
       }
+      hadItsTurn(command, error);
       const seen = command.containerId === null ? null : await tryObserve(command.containerId);
       return failedResult(command.id, error, recorder.steps, seen);
     }
+  };
+
+  /** What is seen from now on is of this epoch, though the command came to nothing: nothing older is to follow. */
+  const hadItsTurn = ({ containerId, epoch, arguments: args }: Command, error: unknown): void => {
+    const cause = error instanceof StepFailure ? error.cause : error;
+    const superseded = cause instanceof StepAbortedError && cause.code === 'operation-aborted';
+    if (containerId !== null && changesContainer(args) && !superseded)
+      state.update(containerId, { appliedEpoch: epoch });
   };
 
   const refuseIfLate = (record: CommandRecord, command: Command): void => {

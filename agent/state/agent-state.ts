@@ -88,7 +88,7 @@ export interface ContainerRecord {
   readonly container: AssignedContainer | null;
   readonly desired: Target;
   readonly newestEpoch: number;
-  /** Of the last command that was applied to it. */
+  /** Of the last command that had its turn on it, whatever came of it. */
   readonly appliedEpoch: number;
   /** By the restart policy, since the last start by a command. */
   readonly restartCount: number;
@@ -98,11 +98,11 @@ export interface ContainerRecord {
 
 export type ContainerChange = Partial<Omit<ContainerRecord, 'id' | 'newestEpoch'>>;
 
-/** A container of which nothing has been recorded. */
+/** A container of which nothing has been recorded: as far as the journal knows, it is not there. */
 export const unrecorded = (id: string): ContainerRecord => ({
   id,
   container: null,
-  desired: 'Off',
+  desired: 'Absent',
   newestEpoch: 0,
   appliedEpoch: 0,
   restartCount: 0,

@@ -224,9 +224,9 @@ describe('a journal that fails', () => {
     failing = () => true;
     expect(() => state.receive(command('b'), changing)).toThrow(StateUnavailableError);
     expect(() => state.answer('a', succeeded('a'))).toThrow(StateUnavailableError);
-    expect(() => state.update(one.id, { desired: 'Absent' })).toThrow(StateUnavailableError);
+    expect(() => state.update(one.id, { desired: 'Running' })).toThrow(StateUnavailableError);
     expect(inner.command('b')).toBeNull();
     expect(inner.command('a')?.state).toBe('received');
-    expect(inner.container(one.id)?.desired).toBe('Off');
+    expect(inner.container(one.id)?.desired).toBe('Absent');
   });
 });

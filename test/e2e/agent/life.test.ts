@@ -7,6 +7,17 @@ import { sequence } from '../../helpers/random-sequence.ts';
 const LONG = 120_000;
 const under = useAgent();
 
+/** Kills the agent at random moments; on a machine so busy that no life is long enough, the last one is. */
+const killUntil = async (done: () => boolean, random: () => number): Promise<void> => {
+  for (let kills = 0; !done(); ) {
+    await new Promise((resolve) => setTimeout(resolve, 20 + random() * 500));
+    if (kills >= 6 || random() >= 0.7) continue;
+    kills += 1;
+    await under.agent.end('SIGKILL');
+    under.agent.start();
+  }
+};
+
 describe('the life of the agent process', () => {
   test(
     'containers run on when it is stopped, and it finds them again',
@@ -98,16 +109,7 @@ describe('the life of the agent process', () => {
                 }),
         );
         for (const command of commands) under.plane.give(command);
-        const answered = () => commands.every(({ id }) => under.plane.results.has(id));
-        // On a machine so busy that no life is long enough, the last one is.
-        for (let kills = 0; !answered(); ) {
-          await new Promise((resolve) => setTimeout(resolve, 20 + random() * 500));
-          if (kills < 6 && random() < 0.7) {
-            kills += 1;
-            await under.agent.end('SIGKILL');
-            under.agent.start();
-          }
-        }
+        await killUntil(() => commands.every(({ id }) => under.plane.results.has(id)), random);
         for (const { id } of commands)
           expect([seed, under.plane.results.get(id)?.[0]?.status]).toEqual([seed, 'succeeded']);
       }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { sleep } from '../../../agent/clock.ts';
 import { type CommandHandler, createCommandHandler } from '../../../agent/execute/command-handler.ts';
 import { ExclusiveRunner } from '../../../agent/execute/exclusive-runner.ts';
 import { createLog } from '../../../agent/log.ts';
@@ -172,6 +173,18 @@ describe('the command handler', () => {
     await clock.pass(5_000);
     expect(resultOf(begun)).toMatchObject({ status: 'succeeded' });
     expect(resultOf(waiting)).toMatchObject({ status: 'failed', error: { code: 'deadline-exceeded' } });
+  });
+
+  test('what is observed after a command that could not be begun is of its epoch, so that it counts as heard', async () => {
+    host.runtime.createWritableLayer = () => sleep(clock, 1_000);
+    give(start);
+    await clock.pass(0);
+    const late = give({ verb: 'stopContainer', timeoutSeconds: 5 }, { epoch: 4, ttlSeconds: 0 });
+    await clock.pass(5_000);
+    expect(resultOf(late)).toMatchObject({ error: { code: 'deadline-exceeded' }, observed: { epoch: 4 } });
+    const stale = give({ verb: 'removeContainer' }, { epoch: 3 });
+    await clock.pass(5_000);
+    expect(resultOf(stale)).toMatchObject({ error: { code: 'operation-aborted' }, observed: { epoch: 4 } });
   });
 
   test('refuses what makes no sense, without touching anything', async () => {
