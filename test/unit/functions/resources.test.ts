@@ -1,0 +1,514 @@
+import { generateKeyPairSync } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ComputeProcessSchema } from '../../../core/contract/compute-process.ts';
+import { EventSchema } from '../../../core/contract/event.ts';
+import { HostSchema } from '../../../core/contract/host.ts';
+import { ImageSchema } from '../../../core/contract/image.ts';
+import { OperationSchema } from '../../../core/contract/operation.ts';
+import { isEd25519PublicKey } from '../../../functions/host-enrollment/public-key.ts';
+import { storeResult } from '../../../store/commands.ts';
+import { eventKey, putEvent } from '../../../store/event-log.ts';
+import { toItem } from '../../../store/item.ts';
+import { keys } from '../../../store/keys.ts';
+import {
+  computeProcessItem,
+  containerItem,
+  hostItem,
+  imageItem,
+  imageOnHostItem,
+  operationItem,
+} from '../../../store/put.ts';
+import { createApi, WEBSOCKET_URL } from '../../helpers/api.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import {
+  computeProcessRecord,
+  containerRecord,
+  hostFacts,
+  hostRecord,
+  imageRecord,
+  operationRecord,
+  TENANT,
+  testId,
+} from '../../helpers/records.ts';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+
+const setUp = async () => {
+  const { table, consumed } = await engine.table();
+  return { ...createApi(table), table, consumed };
+};
+type SetUp = Awaited<ReturnType<typeof setUp>>;
+
+const addHost = async (
+  { table, clock }: SetUp,
+  number = 900,
+  connectionId: string | null = 'connection-1',
+) => {
+  await table.put({ Item: hostItem(hostRecord(number)) });
+  const link = { connectionId, lastSeenAt: clock.ms, entity: 'hostLink' };
+  await table.put({ Item: toItem({ ...keys.hostLink(TENANT, testId(number)), ...link }) });
+};
+const host = { id: testId(900) };
+
+describe('update of a container', () => {
+  const params = { idOrName: testId(1) };
+
+  test('labels and restart policy apply at once, whatever operation has the container', async () => {
+    const api = await setUp();
+    const busy = containerRecord('Starting', { view: { activeOperationId: testId(5), labels: { a: 'b' } } });
+    await api.table.put({ Item: containerItem(busy) });
+    const body = { labels: { c: 'd' }, restartPolicy: { name: 'always' } };
+    const answer = await api.call('updateContainer', { params, body, headers: { 'if-match': '"3"' } });
+    expect([answer.status, answer.body.labels, answer.body.restartPolicy.name, answer.headers.etag]).toEqual([
+      200,
+      { c: 'd' },
+      'always',
+      '"4"',
+    ]);
+    expect((await api.call('getContainer', { params })).body).toEqual(answer.body);
+    const stale = await api.call('updateContainer', { params, body, headers: { 'if-match': '"3"' } });
+    expect(stale.status).toBe(412);
+  });
+
+  test('to the runtime type that it has changes nothing; to another is not supported yet', async () => {
+    const api = await setUp();
+    await api.table.put({ Item: containerItem(containerRecord('Off')) });
+    const same = await api.call('updateContainer', { params, body: { runtimeType: 'DEFAULT' } });
+    expect([same.status, same.body.revision]).toEqual([200, 3]);
+    const other = await api.call('updateContainer', {
+      params,
+      body: { runtimeType: 'HyperV', labels: { a: 'b' } },
+    });
+    expect([other.status, other.body.code]).toEqual([422, 'not-supported-yet']);
+    expect((await api.call('getContainer', { params })).body.labels).toEqual({});
+  });
+});
+
+describe('operations', () => {
+  const params = { id: testId(50) };
+
+  test('newest first, of all or of one container, by state', async () => {
+    const api = await setUp();
+    for (const number of [51, 52, 53])
+      await api.table.put({
+        Item: operationItem(
+          operationRecord(number, {
+            createdAt: `2026-11-24T09:00:0${number - 50}.000Z`,
+            containerId: testId(number === 53 ? 2 : 1),
+            state: number === 52 ? 'Failed' : 'Running',
+          }),
+        ),
+      });
+    const ids = async (query: string) =>
+      (await api.call('listOperations', { query })).body.items.map((one: { id: string }) => one.id);
+    expect(await ids('')).toEqual([testId(53), testId(52), testId(51)]);
+    expect(await ids(`containerId=${testId(1)}`)).toEqual([testId(52), testId(51)]);
+    expect(await ids('state=Running')).toEqual([testId(53), testId(51)]);
+    expect(await ids(`containerId=${testId(1)}&state=Running`)).toEqual([testId(51)]);
+  });
+
+  test('a wait ends when the operation does', async () => {
+    const api = await setUp();
+    await api.table.put({ Item: operationItem(operationRecord(50)) });
+    const waiting = api.call('getOperation', { params, query: 'waitSeconds=25' });
+    const ended = operationRecord(50, { state: 'Succeeded', endedAt: '2026-11-24T10:00:00.000Z' });
+    await api.table.put({ Item: operationItem(ended) });
+    expect(OperationSchema.parse((await waiting).body).state).toBe('Succeeded');
+  });
+
+  test('a wait ends when the time is over, within what the function has', async () => {
+    const api = await setUp();
+    await api.table.put({ Item: operationItem(operationRecord(50)) });
+    const began = api.clock.ms;
+    const answer = await api.call('getOperation', { params, query: 'waitSeconds=25' });
+    expect([answer.status, answer.body.state, api.clock.ms - began]).toEqual([200, 'Running', 25_000]);
+    expect(
+      (await api.call('getOperation', { params: { id: testId(1) }, query: 'waitSeconds=25' })).status,
+    ).toBe(404);
+    expect((await api.call('getOperation', { params, query: 'waitSeconds=26' })).status).toBe(400);
+  });
+
+  test('cancel: asked to end, woken if it waits; again is fine; an ended one is a conflict', async () => {
+    const api = await setUp();
+    await api.table.put({ Item: operationItem(operationRecord(50, {}, { placeToken: 'token' })) });
+    const dry = await api.call('cancelOperation', { params, query: 'dryRun=true' });
+    expect([dry.body.wouldDo, api.outside.failedTasks]).toEqual([`cancel operation ${testId(50)}`, []]);
+    const first = await api.call('cancelOperation', { params });
+    expect([first.status, first.body.state]).toEqual([200, 'Cancelling']);
+    expect(api.outside.failedTasks).toEqual([{ token: 'token', error: 'Bulkhead.Cancelled' }]);
+    expect((await api.call('cancelOperation', { params })).body).toEqual(first.body);
+    await api.table.put({ Item: operationItem(operationRecord(50, { state: 'Succeeded' })) });
+    const late = await api.call('cancelOperation', { params });
+    expect([late.status, late.body.code]).toEqual([409, 'operation-already-ended']);
+  });
+});
+
+describe('hosts', () => {
+  test('are listed and read with what they have left and whether they are heard of', async () => {
+    const api = await setUp();
+    await addHost(api);
+    const list = await api.call('listHosts');
+    expect(list.body.items.map((one: unknown) => HostSchema.parse(one).state)).toEqual(['Ready']);
+    const one = await api.call('getHost', { params: host });
+    expect([one.body, one.headers.etag]).toEqual([list.body.items[0], '"1"']);
+    expect(one.body.allocated).toEqual({ memoryMB: 0, cpus: 0 });
+    api.clock.ms += 181_000;
+    expect((await api.call('getHost', { params: host })).body.state).toBe('Unknown');
+  });
+
+  test('drained: not chosen any more, and chosen again when schedulable', async () => {
+    const api = await setUp();
+    await addHost(api);
+    const ready = async () =>
+      (await api.table.query({ index: 'gsi2', key: { pk: `T#${TENANT}#HR#windows`, sk: '' } })).items.length;
+    expect(await ready()).toBe(1);
+    const drained = await api.call('drainHost', { params: host });
+    expect(drained.body).toMatchObject({ schedulable: false, state: 'Draining', revision: 2 });
+    expect((await api.call('getHost', { params: host })).body).toEqual(drained.body);
+    expect(await ready()).toBe(0);
+    const body = { schedulable: true, labels: { rack: 'r1' } };
+    const back = await api.call('updateHost', { params: host, body, headers: { 'if-match': '"2"' } });
+    expect(back.body).toMatchObject({ schedulable: true, state: 'Ready', labels: { rack: 'r1' } });
+    expect(await ready()).toBe(1);
+    expect((await api.call('drainHost', { params: host, headers: { 'if-match': '"2"' } })).status).toBe(412);
+  });
+
+  test('a change leaves what is reserved meanwhile alone', async () => {
+    const api = await setUp();
+    await addHost(api);
+    const take = api.table.update({
+      Key: toItem(keys.host(TENANT, host.id)),
+      UpdateExpression: 'SET #free.#memory = #free.#memory - :m',
+      ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB' },
+      ExpressionAttributeValues: { ':m': { N: '1024' } },
+    });
+    await Promise.all([take, api.call('updateHost', { params: host, body: { labels: { a: 'b' } } })]);
+    const { allocated, labels } = (await api.call('getHost', { params: host })).body;
+    expect([allocated.memoryMB, labels]).toEqual([1024, { a: 'b' }]);
+  });
+
+  test('with containers is not forgotten, and stays as it was', async () => {
+    const api = await setUp();
+    await addHost(api);
+    await api.table.put({ Item: containerItem(containerRecord('Off')) });
+    for (const query of ['', 'dryRun=true']) {
+      const answer = await api.call('removeHost', { params: host, query });
+      expect([answer.status, answer.body.code]).toEqual([409, 'host-in-use']);
+    }
+    expect((await api.call('getHost', { params: host })).body).toMatchObject({
+      schedulable: true,
+      state: 'Ready',
+      revision: 1,
+    });
+  });
+
+  test('without any is forgotten, with its link, its images and its connection', async () => {
+    const api = await setUp();
+    await addHost(api);
+    await api.table.put({ Item: imageItem(imageRecord('mini')) });
+    await api.table.put({ Item: imageOnHostItem(TENANT, imageRecord('mini').view, host.id) });
+    expect((await api.call('removeHost', { params: host })).status).toBe(204);
+    expect((await api.call('getHost', { params: host })).status).toBe(404);
+    expect((await api.call('getImage', { params: { name: 'mini' } })).body.hosts).toEqual([]);
+    expect(await api.table.get(keys.hostLink(TENANT, host.id))).toBeUndefined();
+    expect(api.outside.closed).toEqual(['connection-1']);
+  });
+});
+
+describe('enrolment', () => {
+  const publicKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x ?? '';
+  const enrolment = (token: string) => ({
+    token,
+    name: 'rack-7',
+    publicKey,
+    agentVersion: '1.0.0',
+    facts: hostFacts(),
+  });
+
+  test('a token enrols one host, once', async () => {
+    const api = await setUp();
+    const made = await api.call('createEnrollmentToken', { body: { labels: { rack: 'r7' } } });
+    expect([made.status, made.body.expiresAt]).toEqual([201, '2026-11-24T10:15:00.000Z']);
+    const body = enrolment(made.body.token);
+    const attempts = await Promise.all(
+      Array.from({ length: 10 }, () => api.call('enrollHost', { claims: null, body })),
+    );
+    const enrolled = attempts.filter(({ status }) => status === 201);
+    expect(enrolled.map(({ body: { tenant, webSocketUrl } }) => [tenant, webSocketUrl])).toEqual([
+      [TENANT, WEBSOCKET_URL],
+    ]);
+    expect(attempts.filter(({ body: { code } }) => code === 'enrollment-token-invalid')).toHaveLength(9);
+    const added = (await api.call('getHost', { params: { id: enrolled[0]?.body.hostId } })).body;
+    expect(HostSchema.parse(added)).toMatchObject({
+      name: 'rack-7',
+      labels: { rack: 'r7' },
+      state: 'Unknown',
+      lastSeenAt: null,
+    });
+  });
+
+  test('an old token, a made-up one and one of nowhere are refused alike, and not repeated', async () => {
+    const api = await setUp();
+    const { token } = (await api.call('createEnrollmentToken')).body;
+    api.clock.ms += 15 * 60_000;
+    const other = `${Buffer.from('umbrella').toString('base64url')}.${token.split('.')[1]}`;
+    const answers = [];
+    for (const given of [token, other, 'A'.repeat(40), `${token}.x`])
+      answers.push(await api.call('enrollHost', { claims: null, body: enrolment(given) }));
+    expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
+    expect([answers[0]?.status, answers[0]?.body.code]).toEqual([403, 'enrollment-token-invalid']);
+    expect(api.lines.join() + answers[0]?.text).not.toContain(token.split('.')[1]);
+  });
+
+  test('a repeat of the request for a token gets the same token, which the table does not hold', async () => {
+    const api = await setUp();
+    const headers = { 'idempotency-key': 'enrol-1' };
+    const first = await api.call('createEnrollmentToken', { headers });
+    const second = await api.call('createEnrollmentToken', { headers });
+    expect(second.text).toBe(first.text);
+  });
+
+  test('keys: those that are made are taken, those of small order and no points are not', () => {
+    for (let round = 0; round < 50; round += 1) {
+      const { x = '' } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
+      expect(isEd25519PublicKey(x)).toBe(true);
+    }
+    const smallOrder = [
+      '0000000000000000000000000000000000000000000000000000000000000000',
+      '0100000000000000000000000000000000000000000000000000000000000000',
+      '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+      'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a',
+      'ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      'edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      'eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f',
+      // y = 2 is not on the curve.
+      '0200000000000000000000000000000000000000000000000000000000000000',
+    ];
+    for (const hex of smallOrder)
+      expect([hex, isEd25519PublicKey(Buffer.from(hex, 'hex').toString('base64url'))]).toEqual([hex, false]);
+  });
+});
+
+describe('images', () => {
+  test('are found without regard to case, with slashes in their names, with their hosts', async () => {
+    const api = await setUp();
+    const image = imageRecord('mcr.microsoft.com/windows/NanoServer:1607');
+    await api.table.put({ Item: imageItem(image) });
+    await api.table.put({ Item: imageOnHostItem(TENANT, image.view, host.id) });
+    const got = await api.call('getImage', { params: { name: 'MCR.microsoft.com/windows/nanoserver:1607' } });
+    expect(ImageSchema.parse(got.body)).toMatchObject({
+      name: image.view.name,
+      hosts: [{ hostId: host.id, digest: image.view.digest }],
+    });
+    expect((await api.call('listImages')).body).toEqual({ items: [got.body], nextCursor: null });
+  });
+
+  test('are imported by a host that is enrolled', async () => {
+    const api = await setUp();
+    await addHost(api);
+    const body = { name: 'mini', hostId: host.id, source: { path: '/srv/images/mini.tar' } };
+    const answer = await api.call('importImage', { body });
+    expect([answer.status, answer.headers.location]).toEqual([
+      202,
+      `/v1/operations/${answer.body.operation.id}`,
+    ]);
+    expect(OperationSchema.parse(answer.body.operation)).toMatchObject({
+      kind: 'importImage',
+      imageName: 'mini',
+    });
+    expect(api.outside.started).toMatchObject([
+      { machine: 'import-image', parameters: { source: body.source } },
+    ]);
+    const nowhere = await api.call('importImage', { body: { ...body, hostId: testId(1) } });
+    expect([nowhere.status, nowhere.body.code]).toEqual([409, 'host-not-found']);
+  });
+
+  test('in use, by one that is off too, are not removed; else hosts are told', async () => {
+    const api = await setUp();
+    await addHost(api);
+    const image = imageRecord('nanoserver');
+    await api.table.put({ Item: imageItem(image) });
+    await api.table.put({ Item: imageOnHostItem(TENANT, image.view, host.id) });
+    await api.table.put({ Item: containerItem(containerRecord('Off')) });
+    const params = { name: 'NanoServer' };
+    const used = await api.call('removeImage', { params });
+    expect([used.status, used.body.code]).toEqual([409, 'image-in-use']);
+    await api.table.remove({ Key: toItem(keys.container(TENANT, testId(1))) });
+    expect((await api.call('removeImage', { params })).status).toBe(204);
+    expect((await api.call('getImage', { params })).status).toBe(404);
+    expect(api.outside.pushed.map(({ command }) => command.arguments)).toEqual([
+      { verb: 'removeImage', name: 'nanoserver' },
+    ]);
+  });
+});
+
+describe('processes', () => {
+  const params = { idOrName: testId(1) };
+  const process = {
+    pid: 1,
+    name: 'init',
+    userName: 'root',
+    commandLine: 'init',
+    cpuSeconds: 0,
+    workingSetBytes: 1,
+    startedAt: null,
+  };
+
+  test('are asked of the host, and its answer is deleted after', async () => {
+    const api = await setUp();
+    await addHost(api);
+    await api.table.put({ Item: containerItem(containerRecord('Running')) });
+    api.outside.onPush = async (_, command) => {
+      const result = {
+        status: 'succeeded' as const,
+        commandId: command.id,
+        steps: [],
+        observed: null,
+        processes: [process],
+      };
+      await storeResult(api.table, TENANT, command.hostId, result);
+      return 'sent';
+    };
+    const answer = await api.call('listContainerProcesses', { params });
+    expect([answer.status, answer.body]).toEqual([200, { items: [process], nextCursor: null }]);
+    const [pushed] = api.outside.pushed;
+    expect(pushed).toMatchObject({
+      connectionId: 'connection-1',
+      command: { containerId: testId(1), arguments: { verb: 'listProcesses' } },
+    });
+    expect(await api.table.get(keys.command(TENANT, host.id, pushed?.command.id ?? ''))).toBeUndefined();
+    expect((await api.call('listHostProcesses', { params: host })).body.items).toEqual([process]);
+    expect(api.outside.pushed[1]?.command).toMatchObject({
+      containerId: null,
+      arguments: { verb: 'listHostProcesses' },
+    });
+  });
+
+  test('a host that is away, gone or silent is a time-out', async () => {
+    const api = await setUp();
+    await api.table.put({ Item: containerItem(containerRecord('Running')) });
+    const ask = async () => {
+      const began = api.clock.ms;
+      const { status, body } = await api.call('listContainerProcesses', { params });
+      return [status, body.code, Math.round((api.clock.ms - began) / 1000)];
+    };
+    expect(await ask()).toEqual([504, 'host-not-answering', 0]);
+    await addHost(api, 900, null);
+    expect(await ask()).toEqual([504, 'host-not-answering', 0]);
+    await addHost(api);
+    api.outside.onPush = async () => 'gone';
+    expect(await ask()).toEqual([504, 'host-not-answering', 0]);
+    api.outside.onPush = async () => 'unreachable';
+    expect(await ask()).toEqual([504, 'host-not-answering', 10]);
+  });
+
+  test('what the host refuses is passed on; what does not run has none', async () => {
+    const api = await setUp();
+    await addHost(api);
+    await api.table.put({ Item: containerItem(containerRecord('Running')) });
+    api.outside.onPush = async (_, command) => {
+      const error = { code: 'invalid-state' as const, message: 'it has just ended' };
+      await storeResult(api.table, TENANT, command.hostId, {
+        status: 'failed',
+        commandId: command.id,
+        steps: [],
+        observed: null,
+        error,
+      });
+      return 'sent';
+    };
+    const refused = await api.call('listContainerProcesses', { params });
+    expect([refused.status, refused.body.detail]).toEqual([409, 'it has just ended']);
+    await api.table.put({ Item: containerItem(containerRecord('Off')) });
+    expect((await api.call('listContainerProcesses', { params })).body.code).toBe('invalid-state');
+    expect(api.outside.pushed).toHaveLength(1);
+  });
+
+  test('compute processes: id in upper case, found in either', async () => {
+    const api = await setUp();
+    await api.table.put({ Item: computeProcessItem(computeProcessRecord(containerRecord('Running'))) });
+    const list = await api.call('listComputeProcesses', { query: `hostId=${host.id}` });
+    expect(list.body.items.map((one: unknown) => ComputeProcessSchema.parse(one).id)).toEqual([
+      testId(1).toUpperCase(),
+    ]);
+    expect((await api.call('listComputeProcesses')).body).toEqual(list.body);
+    for (const id of [testId(1), testId(1).toUpperCase()])
+      expect((await api.call('getComputeProcess', { params: { id } })).body).toEqual(list.body.items[0]);
+    expect((await api.call('getComputeProcess', { params: { id: 'container-1' } })).status).toBe(404);
+  });
+});
+
+describe('events', () => {
+  const event = (number: number, at: number) => {
+    const key = eventKey(at, String(number));
+    const resource = { kind: 'container' as const, id: testId(number) };
+    const time = new Date(at).toISOString();
+    return {
+      tenant: TENANT,
+      at: key,
+      event: {
+        id: key,
+        time,
+        type: 'Container Created' as const,
+        resource,
+        revision: 1,
+        previousState: null,
+        state: 'Off',
+        operationId: null,
+        actor: 'ann',
+      },
+    };
+  };
+  const ids = (page: { body: { items: unknown[] } }) =>
+    page.body.items.map((one) => EventSchema.parse(one).resource.id);
+
+  test('in order; the end has a cursor too, with which to ask for what came since', async () => {
+    const api = await setUp();
+    const began = api.clock.ms - 10_000;
+    for (const number of [3, 1, 2]) await putEvent(api.table, event(number, began + number));
+    const first = await api.call('listEvents', { query: 'limit=2' });
+    expect(ids(first)).toEqual([testId(1), testId(2)]);
+    const second = await api.call('listEvents', { query: `cursor=${first.body.nextCursor}` });
+    expect(ids(second)).toEqual([testId(3)]);
+    const third = await api.call('listEvents', { query: `cursor=${second.body.nextCursor}` });
+    expect(ids(third)).toEqual([]);
+    await putEvent(api.table, event(4, began + 4));
+    expect(ids(await api.call('listEvents', { query: `cursor=${third.body.nextCursor}` }))).toEqual([
+      testId(4),
+    ]);
+  });
+
+  test('one that is stored late is not passed by', async () => {
+    const api = await setUp();
+    await putEvent(api.table, event(2, api.clock.ms + 2));
+    const early = await api.call('listEvents');
+    expect(ids(early)).toEqual([]);
+    await putEvent(api.table, event(1, api.clock.ms + 1));
+    api.clock.ms += 3_000;
+    expect(ids(await api.call('listEvents', { query: `cursor=${early.body.nextCursor}` }))).toEqual([
+      testId(1),
+      testId(2),
+    ]);
+  });
+
+  test('an expired one is gone before it is deleted', async () => {
+    const api = await setUp();
+    await putEvent(api.table, event(1, api.clock.ms));
+    api.clock.ms += 91 * 86_400_000;
+    expect(ids(await api.call('listEvents'))).toEqual([]);
+  });
+});
+
+test('what anybody may know', async () => {
+  const api = await setUp();
+  api.consumed.reset();
+  const ask = async (operationId: string) => (await api.call(operationId, { claims: null })).body;
+  expect(await ask('getHealth')).toEqual({ status: 'ok' });
+  expect(await ask('getVersion')).toEqual({ version: '1.2.3', apiVersion: 'v1' });
+  expect(await ask('getOpenApi')).toMatchObject({ openapi: '3.1.0' });
+  expect(api.consumed.calls()).toEqual([]);
+});
