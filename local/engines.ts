@@ -37,9 +37,21 @@ export const createEngines = (
   const { overrides = {} } = options;
   const sqs = new SqsEngine(context, chaos);
   const sendToQueue = sqs.sendTo.bind(sqs);
+  /** What was given up must not take its sender down as well, when its queue is not there. */
+  const sendDeadLetter: typeof sendToQueue = (queueArn, body, attributes) => {
+    try {
+      sendToQueue(queueArn, body, attributes);
+    } catch (error) {
+      context.log.error('a dead letter was lost', {
+        queueArn,
+        error: String(error),
+        body: body.slice(0, 1_000),
+      });
+    }
+  };
   const dynamodb = new DynamoDbEngine(context, overrides.dynamoDbEndpoint);
   const lambda: LambdaEngine = new LambdaEngine(context, {
-    ...{ assetPath, chaos, sendToQueue },
+    ...{ assetPath, chaos, sendToQueue: sendDeadLetter },
     maxConcurrency: overrides.maxConcurrency ?? 24,
     asyncRetryDelaysMs: overrides.asyncRetryDelaysMs ?? [1_000, 2_000],
     warm: overrides.warm ?? true,
@@ -51,13 +63,13 @@ export const createEngines = (
   });
   const events = new EventsEngine(
     context,
-    { startExecution: (...args) => stateMachines.startExecution(...args), sendToQueue },
+    { startExecution: (...args) => stateMachines.startExecution(...args), sendToQueue, sendDeadLetter },
     chaos,
   );
   return {
     ...{ sqs, dynamodb, lambda, stateMachines, events },
     accepted: createAcceptedEngine(context),
-    streams: new StreamsEngine(context, { source: dynamodb, chaos, sendToQueue }),
+    streams: new StreamsEngine(context, { source: dynamodb, chaos, sendToQueue: sendDeadLetter }),
     apiGateway: new ApiGatewayEngine(context, { port: options.httpPort ?? 0, mounts: options.mounts ?? [] }),
   };
 };

@@ -29,6 +29,8 @@ export interface EventTargets {
   /** A repeated start under the same name must change nothing. @throws ServiceError */
   startExecution(stateMachineArn: string, name: string, input: string): Promise<void>;
   sendToQueue(queueArn: string, body: string, attributes: Readonly<Record<string, string>>): void;
+  /** Never throws. */
+  sendDeadLetter(queueArn: string, body: string, attributes: Readonly<Record<string, string>>): void;
 }
 
 const types = {
@@ -100,7 +102,7 @@ export class EventsEngine implements ResourceEngine {
     this.#outbox = new Outbox({
       ...{ database, clock, log, random, chaos },
       deliver: (delivery) => this.#deliver(delivery),
-      sendToQueue: targets.sendToQueue,
+      sendToQueue: targets.sendDeadLetter,
     });
     this.#scheduler = new Scheduler({
       ...{ database, clock },

@@ -50,6 +50,15 @@ const schema = `CREATE TABLE IF NOT EXISTS async_invocations (
   created_at INTEGER NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL
 ) STRICT`;
 
+/** An event's target may be given a text that is no JSON; its function has failed on it then. */
+const parsedOrText = (payload: string): unknown => {
+  try {
+    return JSON.parse(payload);
+  } catch {
+    return payload;
+  }
+};
+
 export class AsyncInvocations {
   readonly #deps: AsyncDeps;
   readonly #database: DatabaseSync;
@@ -173,7 +182,7 @@ export class AsyncInvocations {
           condition,
           approximateInvokeCount: row.attempt,
         },
-        requestPayload: JSON.parse(row.payload),
+        requestPayload: parsedOrText(row.payload),
         responseContext: { statusCode: 200, executedVersion: '$LATEST', functionError: result.functionError },
         responsePayload: JSON.parse(result.payload),
       };

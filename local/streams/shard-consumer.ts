@@ -15,6 +15,19 @@ export interface ShardDeps extends Omit<BatchDeps, 'done'> {
   readonly checkpoint: (position: string) => void;
 }
 
+/** Lambda takes 6 MB in one invocation; what is around the records has its share. */
+const largestBatchBytes = 6 * 1024 * 1024 - 1024;
+
+/** How many records from the front fit into one invocation; at least one. */
+const fitting = (queue: readonly StreamRecord[]): number => {
+  let size = 0;
+  const tooMany = queue.findIndex((record) => {
+    size += Buffer.byteLength(JSON.stringify(record.event)) + 1;
+    return size > largestBatchBytes;
+  });
+  return tooMany === -1 ? queue.length : Math.max(1, tooMany);
+};
+
 interface Pending {
   readonly record: StreamRecord;
   done: boolean;
@@ -88,7 +101,7 @@ export class ShardConsumer {
       if (left <= 0 || !(await this.#deps.pause(Math.min(left, 50)))) break;
     }
     if (this.#stopped) return;
-    const batch = queue.splice(0, batchSize);
+    const batch = queue.splice(0, fitting(queue.slice(0, batchSize)));
     await deliverBatch(batch, { ...this.#deps, done: (records) => this.#finish(records) });
   }
 

@@ -2,7 +2,13 @@
 import { join } from 'node:path';
 import type { Chaos } from '../chaos.ts';
 import type { StreamSource } from '../dynamodb/dynamodb-engine.ts';
-import type { CloudContext, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
+import type {
+  CloudContext,
+  InvocationResult,
+  ResolvedResource,
+  ResourceEngine,
+  ResourceIdentity,
+} from '../engine.ts';
 import { TemplateProblem } from '../errors.ts';
 import { honoured, list, metadataOnly, numberBetween, object, oneOf } from '../template/properties.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -38,6 +44,13 @@ export interface StreamsOptions {
     attributes: Readonly<Record<string, string>>,
   ) => void;
 }
+
+/** An invocation that did not come about is a failure of the batch, like any other. */
+const platformFailure = (error: unknown): InvocationResult => ({
+  payload: JSON.stringify({ errorType: 'InvocationFailed', errorMessage: String(error) }),
+  functionError: 'Unhandled',
+  requestId: '',
+});
 
 export class StreamsEngine implements ResourceEngine {
   readonly types = types;
@@ -89,7 +102,7 @@ export class StreamsEngine implements ResourceEngine {
     const { clock, log, region, functions } = this.#context;
     return new StreamConsumer({
       ...{ settings, clock, log, region, source: this.#options.source, checkpoints: this.#checkpoints },
-      invoke: (payload) => functions.invoke(settings.functionName, payload),
+      invoke: (payload) => functions.invoke(settings.functionName, payload).catch(platformFailure),
       repeats: () => this.#options.chaos.duplicates(),
       giveUp: (...args) => this.#giveUp(settings, ...args),
     });

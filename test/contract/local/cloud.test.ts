@@ -408,3 +408,21 @@ test('another DynamoDB endpoint serves as well: its streams are polled', async (
   expect(await seen(out, 'polled')).toBeDefined();
   client.destroy();
 });
+
+test('records too large for one invocation together come in several', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const cloud = await start(assembly(out), temporaryDirectory());
+  const client = dynamo(cloud.endpoints.dynamodb);
+  const filler = { S: 'x'.repeat(390_000) };
+  await Promise.all(Array.from({ length: 30 }, (_, n) => put(client, 'big', n, { filler })));
+  await put(client, 'last');
+  await seen(out, 'last');
+  expect(
+    new Set(
+      linesOf(out)
+        .filter((line) => line.key === 'big')
+        .map((line) => line.n),
+    ).size,
+  ).toBe(30);
+  client.destroy();
+});

@@ -40,6 +40,7 @@ const open = (chaos: Chaos = noChaos): void => {
         started.push({ name, input });
       },
       sendToQueue: (arn, body, attributes) => queued.push({ queueArn: arn, body, attributes }),
+      sendDeadLetter: (arn, body, attributes) => queued.push({ queueArn: arn, body, attributes }),
     },
     chaos,
   );

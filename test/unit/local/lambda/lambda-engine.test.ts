@@ -214,6 +214,18 @@ describe('an asynchronous invocation', () => {
     expect(JSON.parse(sent[0]?.body ?? '').requestContext.approximateInvokeCount).toBe(1);
   });
 
+  test('of a payload that is no JSON fails like any other', async () => {
+    const { engine, sent } = make({ nothing: {} });
+    configure(engine, 'nothing', { DestinationConfig: { OnFailure: { Destination: 'arn:failed' } } });
+    await engine.activate();
+    await engine.invokeAsync('nothing', 'plain text');
+    await soon(() => (sent.length === 1 ? true : undefined));
+    expect(JSON.parse(sent[0]?.body ?? '')).toMatchObject({
+      requestPayload: 'plain text',
+      responsePayload: { errorType: 'SyntaxError' },
+    });
+  });
+
   test('that was accepted and not run comes at the next start', async () => {
     const before = make({ prints: {} });
     await before.engine.invokeAsync('prints', '{}');
