@@ -12,7 +12,7 @@ import {
   startApiGateway,
   type TestFunction,
 } from '../../../helpers/api-gateway.ts';
-import { ManualClock } from '../../../helpers/manual-clock.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
 const route = (key: string, name = 'echo', more: Record<string, unknown> = {}): Resource[] => [
   [
@@ -34,7 +34,7 @@ const STAGE: Resource = ['Stage', 'Stage', { ApiId: '@Api', StageName: '$default
 
 describe('an HTTP API', () => {
   let running: Started | undefined;
-  let clock = new ManualClock();
+  let clock = new ManualCloudClock();
   const start = async (setting: Partial<Setting>): Promise<string> => {
     running = await startApiGateway({ resources: [API, STAGE], functions: {}, clock, ...setting });
     return running.endpoint('Api');
@@ -43,7 +43,7 @@ describe('an HTTP API', () => {
     start({ functions, resources: [API, STAGE, ...resources] });
 
   beforeEach(() => {
-    clock = new ManualClock();
+    clock = new ManualCloudClock();
   });
   afterEach(async () => {
     await running?.stop();

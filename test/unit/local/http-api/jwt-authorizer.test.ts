@@ -9,7 +9,7 @@ import {
   type Started,
   startApiGateway,
 } from '../../../helpers/api-gateway.ts';
-import { ManualClock } from '../../../helpers/manual-clock.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
 describe('the JWT authorizer', () => {
   let provider: Server;
@@ -21,7 +21,7 @@ describe('the JWT authorizer', () => {
   let events: Event[];
   let keyFetches: number;
   let published: Record<string, unknown>[];
-  let clock = new ManualClock();
+  let clock = new ManualCloudClock();
 
   beforeAll(async () => {
     const pair = await generateKeyPair('RS256', { extractable: true });
@@ -46,7 +46,7 @@ describe('the JWT authorizer', () => {
 
   beforeEach(async () => {
     keyFetches = 0;
-    clock = new ManualClock();
+    clock = new ManualCloudClock();
     events = [];
     const authorizer = {
       ApiId: '@Api',

@@ -7,7 +7,7 @@ import {
   type TestFunction,
   uriOf,
 } from '../../../helpers/api-gateway.ts';
-import { ManualClock } from '../../../helpers/manual-clock.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 import { TestClient } from '../../../helpers/web-socket-client.ts';
 
 const route = (key: string, name: string, more: Record<string, unknown> = {}): readonly Resource[] => [
@@ -40,7 +40,7 @@ const resources = (secured: boolean): readonly Resource[] => [
 ];
 
 export interface Bench {
-  readonly clock: ManualClock;
+  readonly clock: ManualCloudClock;
   readonly started: Started;
   /** `ws://127.0.0.1:port/live` */
   readonly url: string;
@@ -68,7 +68,7 @@ export const openBench = async (
   functions: Readonly<Record<string, TestFunction>> = {},
   { secured = false } = {},
 ): Promise<Bench> => {
-  const clock = new ManualClock();
+  const clock = new ManualCloudClock();
   const events: Record<string, Event[]> = {};
   const waiting = new Map<string, ((event: Event) => void)[]>();
   const recorded =

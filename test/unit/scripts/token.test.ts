@@ -1,0 +1,43 @@
+import { describe, expect, test } from '@jest/globals';
+import { parseLocalOptions } from '../../../bin/local/options.ts';
+import { parseDuration, parseScopes } from '../../../bin/local/token.ts';
+
+describe('npm run token', () => {
+  test('takes scopes with commas or spaces between them', () => {
+    expect(parseScopes('containers:read, hosts:admin')).toEqual(['containers:read', 'hosts:admin']);
+  });
+
+  test('names the scopes that there are when one is unknown', () => {
+    expect(() => parseScopes('containers:read,root')).toThrow(
+      'There is no scope "root". There are: containers:read, containers:write, sessions:open, hosts:admin, rules:write',
+    );
+  });
+
+  test.each([
+    ['90s', 90],
+    ['15m', 900],
+    ['1h', 3600],
+    ['7d', 604_800],
+  ])('reads %s as %d seconds', (text, seconds) => {
+    expect(parseDuration(text)).toBe(seconds);
+  });
+
+  test.each([['1'], ['0s'], ['-1h'], ['1w'], ['']])('refuses "%s" for a length of time', (text) => {
+    expect(() => parseDuration(text)).toThrow('is no length of time');
+  });
+});
+
+describe('npm start', () => {
+  test('has defaults for everything', () => {
+    expect(parseLocalOptions([])).toMatchObject({ port: 8420, ephemeral: false, reset: false, simulate: 1 });
+  });
+
+  test.each([
+    [['--port', 'x'], 'Give a whole number from 0 to 65535'],
+    [['--port', '70000'], 'Give a whole number from 0 to 65535'],
+    [['--prot', '1'], "Unknown option '--prot'"],
+    [['--reset', '--ephemeral'], '--reset has no use with --ephemeral'],
+  ])('refuses %j', (argv, sentence) => {
+    expect(() => parseLocalOptions(argv)).toThrow(sentence);
+  });
+});
