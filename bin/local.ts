@@ -19,7 +19,7 @@ import { showProgress } from '../scripts/bootstrap/progress.mjs';
 import { ApiClient } from './local/api-client.ts';
 import { assemblyOf } from './local/assembly-cache.ts';
 import { CommandError, describeError } from './local/errors.ts';
-import { Hosts } from './local/hosts.ts';
+import { Hosts, simulatedHosts } from './local/hosts.ts';
 import { keepPort, type LocalFile, lastPort, removeLocalFile, writeLocalFile } from './local/local-file.ts';
 import { type LocalOptions, parseLocalOptions, ROOT } from './local/options.ts';
 import { readyMessage } from './local/ready-message.ts';
@@ -98,21 +98,34 @@ const describe = (cloud: Cloud, token: string): LocalFile => {
   return { apiUrl, webSocketUrl, token, pid: process.pid, endpoints: { dynamodb, states, events } };
 };
 
+const capacityOptions = ({ simulateMemoryMb, simulateCpus }: LocalOptions): string[] => [
+  ...(simulateMemoryMb === undefined ? [] : ['--capacity-memory-mb', String(simulateMemoryMb)]),
+  ...(simulateCpus === undefined ? [] : ['--capacity-cpus', String(simulateCpus)]),
+];
+
 const startHosts = async (
-  { simulate }: LocalOptions,
+  options: LocalOptions,
   stateDir: string,
   { apiUrl, token }: LocalFile,
   { undo, stopping }: { readonly undo: Undo; readonly stopping: AbortSignal },
-): Promise<number> => {
+): Promise<{ readonly ready: number; readonly wanted: number }> => {
+  const wanted = simulatedHosts(options.simulate);
+  if (wanted.length === 0) return { ready: 0, wanted: 0 };
   const client = new ApiClient(apiUrl, token);
-  const hosts = new Hosts({ apiUrl, stateDir, say, enrollmentToken: () => client.enrollmentToken() });
+  const hosts = new Hosts({
+    apiUrl,
+    stateDir,
+    say,
+    agentOptions: capacityOptions(options),
+    enrollmentToken: () => client.enrollmentToken(),
+  });
   undo.add(() => hosts.stop());
-  for (let number = 1; number <= simulate; number += 1) hosts.start(`nano-${number}`);
-  if (simulate === 0) return 0;
-  return await withProgress(
+  for (const host of wanted) hosts.start(host);
+  const ready = await withProgress(
     'waiting for the hosts',
-    client.waitForHosts(simulate, HOSTS_READY_SECONDS, stopping),
+    client.waitForHosts(wanted.length, HOSTS_READY_SECONDS, stopping),
   );
+  return { ready, wanted: wanted.length };
 };
 
 const run = async (options: LocalOptions, undo: Undo, stopping: AbortSignal): Promise<void> => {
@@ -123,13 +136,13 @@ const run = async (options: LocalOptions, undo: Undo, stopping: AbortSignal): Pr
   const local = describe(cloud, token);
   keepPort(stateDir, local.apiUrl);
   if (stopping.aborted) return;
-  const ready = await startHosts(options, stateDir, local, { undo, stopping });
+  const hosts = await startHosts(options, stateDir, local, { undo, stopping });
   if (stopping.aborted) return;
   writeLocalFile(stateDir, local);
   undo.add(() => removeLocalFile(stateDir));
   const seconds = (performance.now() - began) / 1000;
-  if (options.json) console.log(JSON.stringify({ ...local, stateDir, hostsReady: ready, seconds }));
-  else console.log(readyMessage({ local, seconds, stateDir, hosts: { ready, wanted: options.simulate } }));
+  if (options.json) console.log(JSON.stringify({ ...local, stateDir, hostsReady: hosts.ready, seconds }));
+  else console.log(readyMessage({ local, seconds, stateDir, hosts }));
 };
 
 /** Resolves at the first signal; a later one ends the process at once. */

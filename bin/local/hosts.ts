@@ -18,9 +18,29 @@ const LONGEST_WAIT_MS = 30_000;
 const WELL_MS = 60_000;
 const STOP_MS = 3_000;
 
+export const SIMULATED_KINDS = ['nano-server', 'server-core', 'linux'] as const;
+export type SimulatedKind = (typeof SIMULATED_KINDS)[number];
+
+export interface LocalHost {
+  readonly name: string;
+  readonly kind: SimulatedKind;
+}
+
+/** The hosts for `--simulate`: the documented kinds in turn; one Linux host if nothing was said. */
+export const simulatedHosts = (wanted: number | undefined): readonly LocalHost[] => {
+  if (wanted === undefined) return [{ name: 'simulated-linux', kind: 'linux' }];
+  return Array.from({ length: wanted }, (_, at) => {
+    const kind = SIMULATED_KINDS[at % SIMULATED_KINDS.length] ?? 'linux';
+    const round = Math.floor(at / SIMULATED_KINDS.length);
+    return { name: round === 0 ? `simulated-${kind}` : `simulated-${kind}-${round + 1}`, kind };
+  });
+};
+
 export interface HostsSetting {
   readonly apiUrl: string;
   readonly stateDir: string;
+  /** Options of each simulated host's agent, e.g. its capacity. */
+  readonly agentOptions: readonly string[];
   /** A token with which one host can enrol. */
   enrollmentToken(): Promise<string>;
   say(line: string): void;
@@ -36,10 +56,10 @@ export class Hosts {
   }
 
   /** Starts an agent and keeps it running. */
-  start(name: string): void {
-    this.#keep(name).catch((error: unknown) => {
+  start(host: LocalHost): void {
+    this.#keep(host).catch((error: unknown) => {
       if (!this.#stopping.signal.aborted)
-        this.#setting.say(`The agent of ${name} can't be started: ${String(error)}`);
+        this.#setting.say(`The agent of ${host.name} can't be started: ${String(error)}`);
     });
   }
 
@@ -51,11 +71,12 @@ export class Hosts {
     for (const child of this.#children) child.kill('SIGKILL');
   }
 
-  async #keep(name: string): Promise<void> {
+  async #keep(host: LocalHost): Promise<void> {
+    const { name } = host;
     let wait = FIRST_WAIT_MS;
     while (!this.#stopping.signal.aborted) {
       const began = Date.now();
-      const how = await this.#run(name);
+      const how = await this.#run(host);
       if (this.#stopping.signal.aborted) return;
       if (Date.now() - began > WELL_MS) wait = FIRST_WAIT_MS;
       const log = join(this.#setting.stateDir, 'logs', `${name}.log`);
@@ -68,15 +89,15 @@ export class Hosts {
   }
 
   /** Runs the agent to its end. @returns how it ended, in words */
-  async #run(name: string): Promise<string> {
-    const { apiUrl, stateDir } = this.#setting;
+  async #run({ name, kind }: LocalHost): Promise<string> {
+    const { apiUrl, stateDir, agentOptions } = this.#setting;
     const hostDir = join(stateDir, 'hosts', name);
     const isEnrolled = existsSync(join(hostDir, 'enrolment.json'));
     const token = isEnrolled ? undefined : await this.#setting.enrollmentToken();
     mkdirSync(join(stateDir, 'logs'), { recursive: true });
     const log = openSync(join(stateDir, 'logs', `${name}.log`), 'a');
     const agent = [join(ROOT, 'agent/main.ts'), '--api-url', apiUrl, '--state-dir', hostDir, '--name', name];
-    const options = ['--runtime', 'simulated', '--simulate', 'nano-server', '--exit-with-parent'];
+    const options = ['--runtime', 'simulated', '--simulate', kind, ...agentOptions, '--exit-with-parent'];
     const tie = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
     const [command = '', ...args] = [...tie, process.execPath, ...agent, ...options];
     const child = spawn(command, args, {

@@ -11,13 +11,19 @@ export interface LocalOptions {
   readonly stateDir: string;
   readonly ephemeral: boolean;
   readonly reset: boolean;
-  /** How many hosts are simulated. */
-  readonly simulate: number;
+  /** How many hosts are simulated: Nano Server, Server Core, Linux, and so on in turn. Undefined: a Linux one stands in. */
+  readonly simulate: number | undefined;
+  /** Memory that each simulated host offers, in MiB. */
+  readonly simulateMemoryMb: number | undefined;
+  /** Processors that each simulated host offers. */
+  readonly simulateCpus: number | undefined;
   readonly json: boolean;
 }
 
 const HIGHEST_PORT = 65_535;
 const MOST_HOSTS = 200;
+const MOST_MEMORY_MB = 16_777_216;
+const MOST_CPUS = 65_536;
 
 const wholeNumber =
   (highest: number) =>
@@ -33,7 +39,13 @@ const program = (): Command =>
       'Runs the whole of Bulkhead on this machine: the control plane as it is deployed to AWS, and hosts.',
     )
     .option('--port <port>', 'of the API; 0 for any that is free', wholeNumber(HIGHEST_PORT), DEFAULT_PORT)
-    .option('--simulate <number>', 'of simulated Nano Server hosts', wholeNumber(MOST_HOSTS), 1)
+    .option(
+      '--simulate <number>',
+      'of simulated hosts: a Nano Server, a Server Core, a Linux, and so on (default: one Linux host)',
+      wholeNumber(MOST_HOSTS),
+    )
+    .option('--simulate-memory-mb <number>', 'that each simulated host offers', wholeNumber(MOST_MEMORY_MB))
+    .option('--simulate-cpus <number>', 'that each simulated host offers', wholeNumber(MOST_CPUS))
     .option('--ephemeral', 'keep everything in a temporary folder and remove it at the end', false)
     .option('--reset', 'forget all containers, hosts and operations of earlier runs first', false)
     .option('--state-dir <folder>', 'where everything is kept', DEFAULT_STATE_DIR)

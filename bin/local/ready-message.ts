@@ -10,7 +10,7 @@ export interface Readiness {
 const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
   if (wanted === 0) return 'no hosts (--simulate N starts some)';
   const missing = ready < wanted ? `; ${wanted - ready} more on the way, see the logs` : '';
-  return `${ready} ready (simulated Nano Server)${missing}`;
+  return `${ready} ready, simulated${missing}`;
 };
 
 /** What is shown once everything runs: where it is, the token, and three commands to try. */
@@ -27,7 +27,7 @@ Try, in another terminal, after pasting the line above:
   curl -s ${local.apiUrl}/v1/health
   curl -s -H "authorization: Bearer $TOKEN" ${local.apiUrl}/v1/hosts
   curl -s -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' ${local.apiUrl}/v1/containers \\
-    -d '{"name":"demo","image":"nanoserver","runtimeType":"HyperV","start":true}'
+    -d '{"name":"demo","image":"mini","runtimeType":"HyperV","start":true}'
 
 Ctrl-C stops everything; the next npm start goes on where this one ended.
 `;

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  eventually,
+  type LocalCloud,
+  listAll,
+  startLocalCloud,
+  waitForOperation,
+} from '../helpers/local-cloud.ts';
+
+const ROOM = 300;
+const ASKED = 500;
+const MEMORY_MB = 16;
+
+let cloud: LocalCloud;
+beforeAll(async () => {
+  cloud = await startLocalCloud({
+    simulate: 3,
+    arguments: ['--simulate-memory-mb', String(ROOM * MEMORY_MB), '--simulate-cpus', '1000'],
+  });
+}, 120_000);
+afterAll(async () => {
+  await cloud?.stop();
+}, 60_000);
+
+describe('many at once', () => {
+  test('of 200 parallel creates of one name exactly one wins', async () => {
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, () =>
+        cloud.call('POST', '/v1/containers', { body: { name: 'only-one', image: 'nanoserver' } }),
+      ),
+    );
+    const winners = answers.filter(({ status }) => status === 202);
+    expect(winners).toHaveLength(1);
+    for (const { status, body } of answers.filter((answer) => answer !== winners[0]))
+      expect([status, body.code]).toEqual([409, 'name-taken']);
+    const { body } = await cloud.call('GET', '/v1/containers?name=only-one');
+    expect(body.items.map(({ id }: { id: string }) => id)).toEqual([winners[0]?.body.container.id]);
+  }, 120_000);
+
+  test(`of ${ASKED} parallel creates on room for ${ROOM}, ${ROOM} run and the rest wait with a reason, until there is room`, async () => {
+    const answers = await Promise.all(
+      Array.from({ length: ASKED }, (_, at) =>
+        cloud.call('POST', '/v1/containers', {
+          body: {
+            name: `crowd-${at}`,
+            image: 'mini',
+            command: ['sleep', '100000'],
+            resources: { memoryMB: MEMORY_MB, cpus: 0.01 },
+            start: true,
+          },
+        }),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202));
+
+    const crowd = async () =>
+      (await listAll(cloud, '/v1/containers')).filter(({ name }) => name.startsWith('crowd-'));
+    const waiting = async () =>
+      (await listAll(cloud, '/v1/operations')).filter(
+        ({ state, reason }) => state === 'Pending' || reason !== null,
+      );
+    await eventually(async () => {
+      const running = (await crowd()).filter(({ state }) => state === 'Running').length;
+      return running === ROOM && (await waiting()).length === ASKED - ROOM ? true : undefined;
+    }, 240);
+    for (const operation of await waiting()) expect(operation.reason).toMatch(/waiting for room: .*MiB/);
+
+    const running = (await crowd()).filter(({ state }) => state === 'Running');
+    const removals = await Promise.all(
+      running.slice(0, 50).map(({ id }) => cloud.call('DELETE', `/v1/containers/${id}?force=true`)),
+    );
+    for (const { body } of removals)
+      expect((await waitForOperation(cloud, body.operation.id, 120)).state).toBe('Succeeded');
+    await eventually(async () => ((await waiting()).length === ASKED - ROOM - 50 ? true : undefined), 120);
+    const now = (await crowd()).filter(({ state }) => state === 'Running');
+    expect(now).toHaveLength(ROOM);
+    const linux = (await listAll(cloud, '/v1/hosts')).find((host) => host.os.family === 'linux');
+    expect(linux.allocated.memoryMB).toBe(ROOM * MEMORY_MB);
+  }, 600_000);
+});

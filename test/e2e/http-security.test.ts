@@ -1,0 +1,132 @@
+import { execFileSync } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ROUTES, type Route, SCOPES } from '../../core/contract/http/routes.ts';
+import { type LocalCloud, startLocalCloud } from '../helpers/local-cloud.ts';
+
+const ROOT = resolve(import.meta.dirname, '../..');
+let cloud: LocalCloud;
+let containerId: string;
+let hostId: string;
+
+const mint = (...options: string[]): string =>
+  execFileSync(
+    process.execPath,
+    [join(ROOT, 'scripts/token.ts'), '--state-dir', cloud.stateDir, ...options],
+    {
+      encoding: 'utf8',
+    },
+  ).trim();
+
+beforeAll(async () => {
+  cloud = await startLocalCloud({ simulate: 3 });
+  const created = await cloud.call('POST', '/v1/containers', { body: { name: 'mine', image: 'mini' } });
+  containerId = created.body.container.id;
+  hostId = (await cloud.call('GET', '/v1/hosts')).body.items[0].id;
+}, 120_000);
+afterAll(async () => {
+  await cloud?.stop();
+}, 30_000);
+
+const fill = (route: Route, ids: { container: string; host: string; image: string }): string =>
+  route.path
+    .replace('{idOrName}', ids.container)
+    .replace('{name+}', ids.image)
+    .replace('{id}', route.path.startsWith('/v1/hosts') ? ids.host : ids.container);
+
+const bodyFor = (route: Route): object | undefined =>
+  ({
+    createContainer: { image: 'mini', name: randomUUID().slice(0, 8) },
+    updateContainer: { labels: { a: 'b' } },
+    updateHost: { labels: { a: 'b' } },
+    importImage: { name: 'x', hostId: randomUUID(), source: { reference: 'x' } },
+    enrollHost: undefined,
+  })[route.operationId] ?? (route.method === 'GET' || route.method === 'DELETE' ? undefined : {});
+
+const guarded = ROUTES.filter(({ scope }) => scope !== null);
+
+describe('every route', () => {
+  test.each(guarded.map((route) => [route.operationId, route] as const))(
+    '%s: no token, a bad one, a foreign one: 401',
+    async (_, route) => {
+      const path = fill(route, { container: containerId, host: hostId, image: 'mini' });
+      const [header, payload] = cloud.token.split('.');
+      const foreign = 'eyJhbGciOiJSUzI1NiIsImtpZCI6ImZvcmVpZ24ifQ';
+      for (const token of [null, 'nonsense', `${header}.${payload}.AAAA`, `${foreign}.${payload}.AAAA`]) {
+        const { status, text } = await cloud.call(route.method, path, { token, body: bodyFor(route) });
+        expect([route.operationId, token, status, text]).toEqual([
+          route.operationId,
+          token,
+          401,
+          '{"message":"Unauthorized"}',
+        ]);
+      }
+    },
+  );
+
+  test('an expired token: 401', async () => {
+    const token = mint('--tenant', 'dev', '--scopes', 'containers:read', '--expires', '-10m');
+    expect((await cloud.call('GET', '/v1/containers', { token })).status).toBe(401);
+  });
+
+  test.each(guarded.map((route) => [route.operationId, route] as const))(
+    '%s: without its scope: 403 that names it',
+    async (_, route) => {
+      const others = SCOPES.filter((scope) => scope !== route.scope).join(',');
+      const token = mint('--tenant', 'dev', '--scopes', others);
+      const path = fill(route, { container: containerId, host: hostId, image: 'mini' });
+      const { status, body } = await cloud.call(route.method, path, { token, body: bodyFor(route) });
+      expect([status, body.code]).toEqual([403, 'missing-scope']);
+      expect(body.detail).toContain(route.scope);
+    },
+  );
+
+  test("another tenant's resource answers byte for byte as one that does not exist", async () => {
+    const token = mint('--tenant', 'stranger', '--scopes', SCOPES.join(','));
+    const withParameters = guarded.filter(({ path }) => path.includes('{'));
+    for (const route of withParameters) {
+      const ask = async (ids: { container: string; host: string; image: string }) => {
+        const { status, text, body } = await cloud.call(route.method, fill(route, ids), {
+          token,
+          body: bodyFor(route),
+        });
+        const masked = Object.values(ids).reduce((answer, id) => answer.replaceAll(id, '<id>'), text);
+        return { status, text: masked.replaceAll(body?.requestId ?? '<none>', '<request>') };
+      };
+      const foreign = await ask({ container: containerId, host: hostId, image: 'mini' });
+      const unknown = await ask({ container: randomUUID(), host: randomUUID(), image: 'none' });
+      expect([route.operationId, foreign]).toEqual([route.operationId, unknown]);
+      expect([route.operationId, foreign.status]).toEqual([route.operationId, 404]);
+    }
+  });
+});
+
+describe('bodies', () => {
+  test('an unknown field, a body over 64 KB, no JSON, another media type: each refused as what it is', async () => {
+    const post = (body: unknown, headers = {}) => cloud.call('POST', '/v1/containers', { body, headers });
+    const unknown = await post({ image: 'mini', colour: 'red' });
+    expect([unknown.status, unknown.body.code, unknown.body.errors]).toEqual([
+      400,
+      'validation-failed',
+      [expect.objectContaining({ pointer: '/colour' })],
+    ]);
+    expect(unknown.headers.get('content-type')).toContain('application/problem+json');
+    expect((await post({ image: 'mini', command: ['x'.repeat(70_000)] })).body).toMatchObject({
+      status: 413,
+      code: 'body-too-large',
+    });
+    expect((await post('{"image":')).body).toMatchObject({ status: 400, code: 'body-not-json' });
+    expect(
+      (await post('image=mini', { 'content-type': 'application/x-www-form-urlencoded' })).body,
+    ).toMatchObject({
+      status: 415,
+      code: 'unsupported-media-type',
+    });
+  });
+
+  test('the routes that need no token answer without one', async () => {
+    for (const path of ['/v1/health', '/v1/version', '/v1/openapi.json'])
+      expect([path, (await cloud.call('GET', path, { token: null })).status]).toEqual([path, 200]);
+  });
+});
