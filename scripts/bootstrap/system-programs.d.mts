@@ -1,0 +1,3 @@
+import type { SystemProgram } from './types.d.mts';
+
+export const SYSTEM_PROGRAMS: readonly SystemProgram[];
