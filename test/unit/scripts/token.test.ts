@@ -29,7 +29,7 @@ describe('npm run token', () => {
 
 describe('npm start', () => {
   test('has defaults for everything', () => {
-    expect(parseLocalOptions([])).toMatchObject({ port: 8420, ephemeral: false, reset: false, simulate: 1 });
+    expect(parseLocalOptions([])).toMatchObject({ port: 8420, ephemeral: false, reset: false, json: false });
   });
 
   test.each([
