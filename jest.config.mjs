@@ -19,6 +19,8 @@ const project = (name, extra = {}) => ({
 
 export default {
   randomize: true,
+  /** A hang is found by this; how fast something is, by a benchmark. */
+  testTimeout: 60_000,
   // One worker a core: jest's default leaves one core idle, which on two cores is half the machine.
   maxWorkers: '100%',
   workerIdleMemoryLimit: '1GB',

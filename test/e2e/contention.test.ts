@@ -17,6 +17,7 @@ beforeAll(async () => {
     simulate: 3,
     arguments: ['--simulate-memory-mb', String(ROOM * MEMORY_MB), '--simulate-cpus', '1000'],
   });
+  await waitForHosts(cloud, 3);
 }, 120_000);
 afterAll(async () => {
   await cloud?.stop();

@@ -1,16 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { eventually, type LocalCloud, startLocalCloud, waitForOperation } from '../helpers/local-cloud.ts';
+import {
+  eventually,
+  type LocalCloud,
+  startLocalCloud,
+  waitForHosts,
+  waitForOperation,
+} from '../helpers/local-cloud.ts';
 
 /** The workflow of the Windows documentation, against three simulated hosts, over HTTP. */
 let cloud: LocalCloud;
 beforeAll(async () => {
   cloud = await startLocalCloud({ simulate: 3 });
-  await eventually(async () => {
-    const { body } = await cloud.call('GET', '/v1/hosts');
-    return body.items.filter((host: { state: string }) => host.state === 'Ready').length === 3
-      ? true
-      : undefined;
-  });
+  await waitForHosts(cloud, 3);
 }, 120_000);
 afterAll(async () => {
   await cloud?.stop();

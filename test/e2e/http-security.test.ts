@@ -1,26 +1,24 @@
-import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { keyFileOf } from '../../bin/local/token.ts';
 import { ROUTES, type Route, SCOPES } from '../../core/contract/http/routes.ts';
-import { type LocalCloud, startLocalCloud } from '../helpers/local-cloud.ts';
+import { issueToken } from '../../local/identity/issue-token.ts';
+import { loadSigningKey } from '../../local/identity/signing-key.ts';
+import { type LocalCloud, startLocalCloud, waitForHosts } from '../helpers/local-cloud.ts';
 
-const ROOT = resolve(import.meta.dirname, '../..');
 let cloud: LocalCloud;
 let containerId: string;
 let hostId: string;
 
-const mint = (...options: string[]): string =>
-  execFileSync(
-    process.execPath,
-    [join(ROOT, 'scripts/token.ts'), '--state-dir', cloud.stateDir, ...options],
-    {
-      encoding: 'utf8',
-    },
-  ).trim();
+const mint = async (tenant: string, scopes: readonly string[], expiresInSeconds = 3600): Promise<string> =>
+  issueToken(
+    { key: await loadSigningKey(keyFileOf(cloud.stateDir)), now: Date.now, newId: randomUUID },
+    { tenant, scopes, subject: 'tester', expiresInSeconds },
+  );
 
 beforeAll(async () => {
   cloud = await startLocalCloud({ simulate: 3 });
+  await waitForHosts(cloud, 3);
   const created = await cloud.call('POST', '/v1/containers', { body: { name: 'mine', image: 'mini' } });
   containerId = created.body.container.id;
   hostId = (await cloud.call('GET', '/v1/hosts')).body.items[0].id;
@@ -66,15 +64,15 @@ describe('every route', () => {
   );
 
   test('an expired token: 401', async () => {
-    const token = mint('--tenant', 'dev', '--scopes', 'containers:read', '--expires', '-10m');
+    const token = await mint('dev', ['containers:read'], -600);
     expect((await cloud.call('GET', '/v1/containers', { token })).status).toBe(401);
   });
 
   test.each(guarded.map((route) => [route.operationId, route] as const))(
     '%s: without its scope: 403 that names it',
     async (_, route) => {
-      const others = SCOPES.filter((scope) => scope !== route.scope).join(',');
-      const token = mint('--tenant', 'dev', '--scopes', others);
+      const others = SCOPES.filter((scope) => scope !== route.scope);
+      const token = await mint('dev', others);
       const path = fill(route, { container: containerId, host: hostId, image: 'mini' });
       const { status, body } = await cloud.call(route.method, path, { token, body: bodyFor(route) });
       expect([status, body.code]).toEqual([403, 'missing-scope']);
@@ -83,7 +81,7 @@ describe('every route', () => {
   );
 
   test("another tenant's resource answers byte for byte as one that does not exist", async () => {
-    const token = mint('--tenant', 'stranger', '--scopes', SCOPES.join(','));
+    const token = await mint('stranger', SCOPES);
     const withParameters = guarded.filter(({ path }) => path.includes('{'));
     for (const route of withParameters) {
       const ask = async (ids: { container: string; host: string; image: string }) => {

@@ -191,6 +191,14 @@ export const listAll = async (cloud: LocalCloud, path: string) => {
   return items;
 };
 
+/** Waits until so many hosts are ready. */
+export const waitForHosts = (cloud: LocalCloud, wanted: number): Promise<true> =>
+  eventually(async () => {
+    const { body } = await cloud.call('GET', '/v1/hosts?limit=200');
+    const ready = body.items.filter((host: { state: string }) => host.state === 'Ready');
+    return ready.length >= wanted ? true : undefined;
+  }, 60);
+
 /** Polls until `probe` gives something, at most `seconds`. */
 export const eventually = async <T>(probe: () => Promise<T | undefined>, seconds = 30): Promise<T> => {
   const deadline = Date.now() + seconds * 1000;
