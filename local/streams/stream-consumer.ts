@@ -32,6 +32,8 @@ const pausesWhenPolling = [5, 10, 20, 40] as const;
 /** Shards are looked for again after this many polls that found nothing. */
 const pollsBetweenShardLists = 60;
 const failurePauseMs = 500;
+/** AWS answers 1 MB at most; an endpoint without that limit would answer hundreds for large items. */
+const mostPerRead = 200;
 
 interface Shard {
   readonly id: string;
@@ -229,7 +231,9 @@ export class StreamConsumer {
 
   async #getRecords(iterator: string): Promise<{ records: StreamRecord[]; next: string | undefined }> {
     const { settings, region, source } = this.#deps;
-    const answer = await source.client().call('Streams.GetRecords', { ShardIterator: iterator });
+    const answer = await source
+      .client()
+      .call('Streams.GetRecords', { ShardIterator: iterator, Limit: mostPerRead });
     const raw: JsonObject[] = Array.isArray(answer.Records) ? answer.Records.map(asRecord) : [];
     const origin = { streamArn: settings.streamArn, realStream: this.#stream, region };
     return {

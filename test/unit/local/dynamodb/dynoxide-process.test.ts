@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, expect, test } from '@jest/globals';
+import { afterAll, afterEach, expect, jest, test } from '@jest/globals';
 import { createDynamoClient } from '../../../../local/dynamodb/dynamo-client.ts';
 import {
   type DynoxideProcess,
@@ -17,6 +17,9 @@ import {
   soon,
   temporaryDirectory,
 } from '../../../helpers/local-fixtures.ts';
+
+// Waiting is bounded by `soon`.
+jest.setTimeout(30_000);
 
 const running: DynoxideProcess[] = [];
 const start = async (stateDir: string): Promise<DynoxideProcess> => {

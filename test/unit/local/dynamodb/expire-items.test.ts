@@ -1,9 +1,12 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { createSweeper } from '../../../../local/dynamodb/expire-items.ts';
 import { ManualClock } from '../../../helpers/local-clock.ts';
 import { silentLog, soon } from '../../../helpers/local-fixtures.ts';
+
+// Waiting is bounded by `soon`.
+jest.setTimeout(30_000);
 
 test('the table is swept only when something has expired, and not before the pause is over', async () => {
   const called: string[] = [];

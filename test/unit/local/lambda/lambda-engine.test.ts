@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, jest, test } from '@jest/globals';
 import { noChaos } from '../../../../local/chaos.ts';
 import { FunctionNotFoundError, TemplateProblem } from '../../../../local/errors.ts';
 import { LambdaEngine, type LambdaOptions } from '../../../../local/lambda/lambda-engine.ts';
@@ -13,6 +13,9 @@ import {
   testContext,
   writeFunctions,
 } from '../../../helpers/local-fixtures.ts';
+
+// Waiting is bounded by `soon`.
+jest.setTimeout(30_000);
 
 const sources = {
   echo: 'export const handler = async (event, context) => ({ event, name: context.functionName, arn: context.invokedFunctionArn, memory: context.memoryLimitInMB, left: context.getRemainingTimeInMillis() > 0, id: context.awsRequestId });',
