@@ -12,11 +12,11 @@ const isPlain = (value: object): boolean => {
 const withoutNulls = (value: unknown): unknown => {
   if (Array.isArray(value)) return value.map(withoutNulls);
   if (typeof value !== 'object' || value === null || !isPlain(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, member]) => member !== null && member !== undefined)
-      .map(([name, member]) => [name, withoutNulls(member)]),
-  );
+  const members = Object.entries(value)
+    .filter(([, member]) => member !== null && member !== undefined)
+    .map(([name, member]): [string, unknown] => [name, withoutNulls(member)]);
+  // The SDK tells a plain object by its `constructor`, which a label or a variable may be called.
+  return Object.hasOwn(value, 'constructor') ? new Map(members) : Object.fromEntries(members);
 };
 
 /** A value as DynamoDB attributes; null members are left out. */

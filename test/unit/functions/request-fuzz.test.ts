@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type * as z from 'zod/mini';
+import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import { ProblemSchema } from '../../../core/contract/problem.ts';
+import { containerItem, hostItem, imageItem, operationItem } from '../../../store/put.ts';
+import type { Table } from '../../../store/table.ts';
+import { type Api, createApi } from '../../helpers/api.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import { type Call, eventFor } from '../../helpers/http-function.ts';
+import { containerRecord, hostRecord, imageRecord, operationRecord, testId } from '../../helpers/records.ts';
+
+/**
+ * Whatever is sent: no 5xx, every refusal a problem with pointers into the request, every answer of the form that the
+ * route promises. More than 10,000 requests, 320 for each of the 32 routes, each made of its schema: fields left out, wrong, hostile, or
+ * as they should be.
+ */
+const RUNS = 320;
+
+let engine: Engine;
+let api: Api;
+let table: Table;
+beforeAll(async () => {
+  engine = await startEngine();
+  ({ table } = await engine.table());
+  api = createApi(table);
+  await addContainer();
+  await table.put({ Item: imageItem(imageRecord('mini')) });
+  await table.put({ Item: hostItem(hostRecord(900)) });
+  await table.put({ Item: operationItem(operationRecord(50)) });
+});
+afterAll(() => engine.stop());
+
+/** These leave the container in another state than they found it, so it is put back. */
+const CHANGES_CONTAINER: readonly string[] = ['control-container', 'update-container'];
+const addContainer = () => table.put({ Item: containerItem(containerRecord('Running')) });
+
+const HOSTILE = [
+  '',
+  '$(id)',
+  'a;b|c&d',
+  '%PATH%',
+  '"',
+  "'",
+  '\\',
+  'a\r\nb',
+  'a\0b',
+  '\u202Egnp',
+  '\ud800',
+  'CON',
+  'trailing.',
+  '..',
+  '../../etc/passwd',
+  '-flag',
+  '#',
+  'T#acme#C#x',
+  '__proto__',
+  'constructor',
+  'x'.repeat(300),
+];
+/** Values that fit somewhere: so that requests get past validation often enough. */
+const FITTING = [
+  'mini',
+  'container-1',
+  testId(1),
+  testId(1).toUpperCase(),
+  testId(50),
+  testId(900),
+  'HyperV',
+  'Off',
+  'a=b',
+  '25',
+  '/srv',
+  'NAT',
+  'always',
+  'true',
+];
+
+const hostileText = fc.oneof(
+  { arbitrary: fc.constantFrom(...FITTING), weight: 4 },
+  { arbitrary: fc.constantFrom(...HOSTILE), weight: 2 },
+  { arbitrary: fc.string({ unit: 'binary', maxLength: 40 }), weight: 1 },
+);
+const anyValue: fc.Arbitrary<unknown> = fc.oneof(
+  hostileText,
+  fc.integer(),
+  fc.constantFrom(0, -1, 1, 64, 0.5, 1e308, Number.MAX_SAFE_INTEGER, true, false, null),
+  fc.array(hostileText, { maxLength: 3 }),
+  fc.dictionary(hostileText, hostileText, { maxKeys: 3 }),
+);
+
+const shapeOf = (schema: unknown): Record<string, z.ZodMiniType> =>
+  (schema as { shape?: Record<string, z.ZodMiniType> } | undefined)?.shape ?? {};
+const inner = (schema: z.ZodMiniType): unknown =>
+  (schema as { _zod: { def: { innerType?: unknown } } })._zod.def.innerType ?? schema;
+
+/** A value for each field of a schema, mostly of a kind that may be there, at every depth. */
+const fieldsOf = (schema: unknown): fc.Arbitrary<unknown> => {
+  const shape = shapeOf(schema);
+  const fields = Object.fromEntries(
+    Object.entries(shape).map(([name, field]) => {
+      const nested = Object.keys(shapeOf(inner(field))).length > 0;
+      return [name, nested ? fc.oneof(fieldsOf(inner(field)), anyValue) : anyValue];
+    }),
+  );
+  const known = fc.record(fields, { requiredKeys: [] });
+  const image = 'image' in shape ? { image: 'mini' } : {};
+  return fc.oneof(
+    { arbitrary: known, weight: 3 },
+    { arbitrary: known.map((value) => ({ ...value, ...image })), weight: 3 },
+    {
+      arbitrary: fc
+        .tuple(known, hostileText, anyValue)
+        .map(([value, name, more]) => ({ ...value, [name]: more })),
+      weight: 1,
+    },
+    { arbitrary: anyValue, weight: 1 },
+  );
+};
+
+const encode = (text: string): string => encodeURIComponent(text.toWellFormed());
+const queryOf = (route: Route): fc.Arbitrary<string> =>
+  fc
+    .array(
+      fc.tuple(
+        fc.oneof(fc.constantFrom(...Object.keys(shapeOf(route.query)), 'nope'), hostileText),
+        hostileText,
+      ),
+      {
+        maxLength: 3,
+      },
+    )
+    .map((pairs) => pairs.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&'));
+
+const callOf = (route: Route): fc.Arbitrary<Call> => {
+  const names = Object.keys(shapeOf(route.parameters));
+  return fc.record({
+    params: fc
+      .tuple(...names.map(() => hostileText))
+      .map((values) => Object.fromEntries(names.map((name, at) => [name, values[at] ?? '']))),
+    query: fc.oneof({ arbitrary: fc.constant(''), weight: 3 }, { arbitrary: queryOf(route), weight: 2 }),
+    body: route.body === undefined ? fc.constant(undefined) : fieldsOf(route.body),
+    headers: fc.oneof(
+      { arbitrary: fc.constant({}), weight: 4 },
+      { arbitrary: fc.record({ 'if-match': fc.constantFrom('*', '"3"', '3', 'W/"1"') }), weight: 1 },
+      { arbitrary: fc.record({ 'idempotency-key': hostileText }), weight: 1 },
+    ),
+  });
+};
+
+const POINTER = /^\/(path|query|headers|body)(\/|$)/;
+
+/** What is wrong with an answer, or null. */
+const fault = (route: Route, status: number, text: string): string | null => {
+  const body: unknown = text === '' ? undefined : JSON.parse(text);
+  if (status < 400) {
+    const schema = route.responses[status];
+    if (schema === undefined) return `status ${status} is not of the route`;
+    if (schema === null) return body === undefined ? null : 'a body where none is promised';
+    const parsed = schema.safeParse(body);
+    return parsed.success ? null : `not of its form: ${JSON.stringify(parsed.error.issues)}`;
+  }
+  // The host that is there is not connected: a time-out is the right answer.
+  if (status >= 500 && !(status === 504 && route.function === 'list-processes')) return `status ${status}`;
+  const problem = ProblemSchema.safeParse(body);
+  if (!problem.success) return 'not a problem';
+  if (problem.data.code !== 'validation-failed') return null;
+  const { errors = [] } = problem.data;
+  return errors.length > 0 && errors.every(({ pointer }) => POINTER.test(pointer)) ? null : 'no pointers';
+};
+
+describe.each(ROUTES.map((route) => [route.operationId, route] as const))('%s', (operationId, route) => {
+  test(`${RUNS} requests made of its schema`, async () => {
+    await fc.assert(
+      fc.asyncProperty(callOf(route), async (given) => {
+        if (CHANGES_CONTAINER.includes(route.function)) await addContainer();
+        const { statusCode, body } = await api.send(operationId, eventFor(operationId, given));
+        expect([fault(route, statusCode, body), given]).toEqual([null, given]);
+      }),
+      { numRuns: RUNS, endOnFailure: true },
+    );
+  }, 60_000);
+});
+
+test('there are enough of them', () => {
+  expect(ROUTES.length * RUNS).toBeGreaterThanOrEqual(10_000);
+});
