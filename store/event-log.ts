@@ -5,7 +5,7 @@ import { fromItem, type Item, toItem } from './item.ts';
 import { keys, parsePartitionKey } from './keys.ts';
 import { entityOf, parseContainer, parseHost, parseImage, parseOperation } from './parse.ts';
 import type { EventRecord } from './records.ts';
-import type { Page, Table } from './table.ts';
+import type { Table } from './table.ts';
 
 /**
  * The list of events: one item each, in order, kept for {@link TIMES.eventRetentionDays}. They are derived from the
@@ -89,29 +89,3 @@ export const parseEvent = (item: Item): Event =>
     operationId: null,
     ...(fromItem(item).event as object),
   }) as Event;
-
-/**
- * Events of a tenant, oldest first.
- *
- * @param from sort key; events at or after it. '' for the beginning
- * @param now events past their time to live are left out
- */
-export const listEvents = async (
-  table: Table,
-  tenant: string,
-  options: {
-    readonly from: string;
-    readonly limit: number;
-    readonly after?: Item | undefined;
-    readonly now: Date;
-  },
-): Promise<Page> => {
-  const page = await table.query({
-    key: keys.event(tenant, options.from),
-    sort: options.from === '' ? 'any' : 'from',
-    limit: options.limit,
-    ...(options.after && { after: options.after }),
-  });
-  const alive = Math.floor(options.now.getTime() / 1000);
-  return { ...page, items: page.items.filter((item) => Number(item.ttl?.N ?? 0) > alive) };
-};

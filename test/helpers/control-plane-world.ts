@@ -127,25 +127,24 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
         host.outbox.splice(0).map((said) => ({ host, said })),
       );
       for (const { host, said } of due) for (let time = 0; time < times; time += 1) await say(host, said);
-      await startReady();
-      if (due.length === 0 && [...connections.values()].every(({ outbox }) => outbox.length === 0)) {
-        await tasks.run(handlers);
-        return;
-      }
+      const started = await startReady();
+      if (due.length === 0 && started === 0) return;
     }
   };
 
   /** As the table's stream would: operations that are ready get their execution. */
   const known = new Set<string>();
-  const startReady = async (): Promise<void> => {
+  const startReady = async (): Promise<number> => {
+    let started = 0;
     const page = await table.query({ index: 'gsi1', key: { pk: `T#${TENANT}#O`, sk: '' }, sort: 'any' });
     for (const item of page.items) {
       if (known.has(item.pk?.S ?? '')) continue;
       const operation = parseOperation((await table.get({ pk: item.pk?.S ?? '', sk: 'O' })) ?? item);
       if (operation.view.state !== 'Pending' || operation.after !== null) continue;
       known.add(item.pk?.S ?? '');
-      tasks.start(operation);
+      if (tasks.start(operation) === 'started') started += 1;
     }
+    return started;
   };
 
   const readContainer = async (id: string): Promise<ContainerRecord | undefined> => {
