@@ -33,11 +33,15 @@ const holdsOneOf = (pid: string, inodes: ReadonlySet<string>): boolean => {
   }
 };
 
-/** The process that listens on a TCP port, as `node (pid 123)`; undefined where that can't be told. Linux only. */
+const COMMAND_CHARACTERS = 80;
+
+const commandOf = (pid: string): string =>
+  readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(0, COMMAND_CHARACTERS);
+
+/** The process that listens on a TCP port, as `node server.js (pid 123)`; undefined where that can't be told. Linux only. */
 export const findPortOwner = (port: number): string | undefined => {
   const inodes = listeningInodes(port);
   if (inodes.size === 0) return undefined;
   const pid = readdirSync('/proc').find((entry) => /^\d+$/.test(entry) && holdsOneOf(entry, inodes));
-  if (pid === undefined) return undefined;
-  return `${readFileSync(`/proc/${pid}/comm`, 'utf8').trim()} (pid ${pid})`;
+  return pid === undefined ? undefined : `${commandOf(pid)} (pid ${pid})`;
 };

@@ -1,4 +1,4 @@
 import type { Command } from './types.d.mts';
 
-export const COMMANDS: Readonly<Record<string, Command>>;
-export function commandList(): string;
+export declare const COMMANDS: Readonly<Record<string, Command>>;
+export declare function commandList(): string;

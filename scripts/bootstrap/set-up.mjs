@@ -49,10 +49,14 @@ const installPackages = async (effects) => {
 /** @param {import('./types.d.mts').Effects} effects */
 const runNpmCi = async (effects) => {
   const quiet = ['--no-audit', '--no-fund'];
-  const clean = await effects.npm('installing packages (npm ci)', ['ci', ...quiet]);
+  const clean = await effects.npm('installing packages', ['ci', ...quiet]);
   if (clean.ok) return;
   if (!lacksForeignPlatforms(clean.lines)) throw new SetupError(explainNpmFailure(clean.lines));
-  const lenient = await effects.npm('installing packages (npm install)', ['install', '--no-save', ...quiet]);
+  const lenient = await effects.npm('installing packages, without those of other platforms', [
+    'install',
+    '--no-save',
+    ...quiet,
+  ]);
   if (!lenient.ok) throw new SetupError(explainNpmFailure(lenient.lines));
 };
 

@@ -1,3 +1,3 @@
 import type { SystemProgram } from './types.d.mts';
 
-export const SYSTEM_PROGRAMS: readonly SystemProgram[];
+export declare const SYSTEM_PROGRAMS: readonly SystemProgram[];

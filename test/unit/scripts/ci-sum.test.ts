@@ -1,0 +1,88 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+
+const SUM = resolve(import.meta.dirname, '../../../.ci/sum.mjs');
+
+describe('the last line of CI', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bulkhead-ci-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const sum = (parts: readonly (readonly [report: unknown, exit: number])[]) => {
+    const files = parts.map(([report, exit], index) => {
+      const file = join(folder, `${index}.json`);
+      rmSync(file, { force: true });
+      if (report !== undefined)
+        writeFileSync(file, typeof report === 'string' ? report : JSON.stringify(report));
+      return `${file}:${exit}`;
+    });
+    const { stdout, status } = spawnSync(process.execPath, [SUM, ...files], { encoding: 'utf8' });
+    return [stdout.trim(), status];
+  };
+  const check = (passed: number, failed: number) => ({ passed, failed });
+  const jest = (numPassedTests: number, numFailedTests: number, numRuntimeErrorTestSuites = 0) => ({
+    ...{ numTotalTests: numPassedTests + numFailedTests, numPassedTests, numFailedTests },
+    numRuntimeErrorTestSuites,
+  });
+
+  test.each<[string, readonly (readonly [unknown, number])[], string, number]>([
+    [
+      'all is well',
+      [
+        [check(4, 0), 0],
+        [jest(10, 0), 0],
+      ],
+      '14 passed, 0 failed',
+      0,
+    ],
+    [
+      'tests fail',
+      [
+        [check(4, 0), 0],
+        [jest(9, 1), 1],
+      ],
+      '13 passed, 1 failed',
+      1,
+    ],
+    [
+      'a step and a suite fail',
+      [
+        [check(3, 1), 1],
+        [jest(9, 0, 2), 1],
+      ],
+      '12 passed, 3 failed',
+      1,
+    ],
+    [
+      'jest crashes',
+      [
+        [check(4, 0), 0],
+        [undefined, 134],
+      ],
+      '4 passed, 1 failed',
+      1,
+    ],
+    [
+      'a report is cut off',
+      [
+        ['{"passed": 4', 0],
+        [jest(1, 0), 0],
+      ],
+      '1 passed, 1 failed',
+      1,
+    ],
+    [
+      'a part fails and its report does not say so',
+      [
+        [check(4, 0), 1],
+        [jest(1, 0), 0],
+      ],
+      '5 passed, 1 failed',
+      1,
+    ],
+  ])('is right when %s', (_, parts, line, status) => {
+    expect(sum(parts)).toEqual([line, status]);
+  });
+});
