@@ -80,9 +80,9 @@ const forbidden = [
   ),
   forbid(
     'no-circular',
-    'modules that import each other cannot be read one at a time',
+    'modules that need each other to run cannot be read, or loaded, one at a time',
     {},
-    { circular: true },
+    { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
   ),
   forbid('no-unresolvable', 'the import leads nowhere', { path: OURS }, { couldNotResolve: true }),
 ];
