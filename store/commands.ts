@@ -139,6 +139,35 @@ export const storeResult = async (
   }
 };
 
+/**
+ * Withdraws what a host has not answered yet of these, before it is told to undo them: told the other way round, it
+ * would do again what it has just undone.
+ */
+export const withdrawCommands = async (
+  table: Table,
+  { tenant, hostId }: { readonly tenant: string; readonly hostId: string },
+  commandIds: readonly string[],
+): Promise<void> => {
+  const withdraw = async (commandId: string): Promise<void> => {
+    try {
+      await table.update({
+        Key: keyItem(keys.command(tenant, hostId, commandId)),
+        UpdateExpression: 'SET #state = :withdrawn',
+        ConditionExpression: '#state = :pending',
+        ExpressionAttributeNames: { '#state': 'state' },
+        ExpressionAttributeValues: {
+          ':withdrawn': toAttribute('withdrawn'),
+          ':pending': toAttribute('pending'),
+        },
+      });
+    } catch (error) {
+      // Never given, or answered: there is nothing to withdraw.
+      if (!(error instanceof ConditionFailed)) throw error;
+    }
+  };
+  await Promise.all(commandIds.map(withdraw));
+};
+
 export const deleteCommand = (table: Table, tenant: string, command: Command): Promise<void> =>
   table.remove({ Key: keyItem(keys.command(tenant, command.hostId, command.id)) });
 

@@ -151,7 +151,8 @@ export interface HostLinkRecord {
 export interface CommandRecord {
   readonly tenant: string;
   readonly command: Command;
-  readonly state: 'pending' | 'answered';
+  /** `withdrawn`: the operation is being undone; the host is not told it any more. */
+  readonly state: 'pending' | 'answered' | 'withdrawn';
   /** Null for a query, whose asker reads the result from here. */
   readonly taskToken: string | null;
   readonly operationId: string | null;

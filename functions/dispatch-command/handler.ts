@@ -1,5 +1,5 @@
 import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
-import { giveCommand, stepCommandId } from '../../store/commands.ts';
+import { giveCommand, stepCommandId, withdrawCommands } from '../../store/commands.ts';
 import { getLink } from '../../store/links.ts';
 import type { CommandRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
@@ -22,6 +22,9 @@ export interface DispatchCommandDependencies {
 
 /** Steps that go on although the operation is not wanted any more: what they do is what is wanted then. */
 const GO_ON_ANYWAY: readonly string[] = [STEPS.undo, STEPS.stop, STEPS.remove];
+
+/** Steps that Undo undoes. */
+const UNDONE: readonly string[] = [STEPS.prepare, STEPS.provisionUtilityVm, STEPS.start, STEPS.restart];
 
 const commandOf = (event: WorkflowStepEvent, found: InWorkflow, now: Date): CommandRecord | null => {
   const { operation, container } = found;
@@ -99,12 +102,18 @@ export const createDispatchCommandHandler = ({
       await tasks.succeed(token, {});
       return;
     }
+    if (event.step === STEPS.undo)
+      await withdrawCommands(
+        table,
+        { tenant: event.tenant, hostId: record.command.hostId },
+        UNDONE.map((step) => stepCommandId(event.operationId, step, event.epoch)),
+      );
     const given = await giveCommand(table, record);
     if (given.state === 'answered') {
       await answerTask(tasks, given);
       return;
     }
-    await wake(given);
+    if (given.state === 'pending') await wake(given);
     if (found.operation.view.state === 'Pending') await showRunning(event);
   };
 };

@@ -33,16 +33,23 @@ const applyAll = async (
 const having = (outcomes: ReadonlyMap<string, Applied>, wanted: Applied): readonly string[] =>
   [...outcomes].filter(([, applied]) => applied === wanted).map(([id]) => id);
 
-/** Reports on what changed. What can't be told old from new makes the host be asked for its inventory. */
+/**
+ * Reports on what changed. What can't be told old from new, or doesn't belong on the host, makes the host be asked for
+ * its inventory.
+ */
 export const takeReports = async (
   deps: HostMessageDependencies,
   connection: Connection,
   reports: readonly ObservedContainer[],
 ): Promise<void> => {
   const outcomes = await applyAll(deps, connection, reports, false);
-  for (const containerId of having(outcomes, 'stranger'))
+  const strangers = reports.filter(
+    ({ containerId, phase }) => phase !== 'Absent' && outcomes.get(containerId) === 'stranger',
+  );
+  for (const { containerId } of strangers)
     deps.logger.warn('report on a stranger', { ...connection, containerId });
-  if (having(outcomes, 'doubtful').length > 0) await noteOnLink(deps.table, connection, { recheck: true });
+  if (strangers.length > 0 || having(outcomes, 'doubtful').length > 0)
+    await noteOnLink(deps.table, connection, { recheck: true });
 };
 
 /**

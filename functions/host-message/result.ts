@@ -2,9 +2,9 @@ import type * as z from 'zod/mini';
 import type { ResultSchema } from '../../core/contract/agent/messages.ts';
 import { deleteCommand, storeResult } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
-import { applyReport } from '../../store/reconcile.ts';
 import { answerTask } from '../shared/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
+import { takeReports } from './inventory.ts';
 import { isOwnCommand } from './own-commands.ts';
 
 /**
@@ -21,7 +21,7 @@ export const takeResult = async (
   const answered = await storeResult(deps.table, tenant, hostId, result);
   if (answered.kind === 'unknown') {
     deps.logger.info('result of no command', { tenant, hostId, commandId: result.commandId });
-    if (result.observed !== null) await applyReport(deps, connection, result.observed, false);
+    if (result.observed !== null) await takeReports(deps, connection, [result.observed]);
   } else {
     const { record } = answered;
     const told = await answerTask(deps.tasks, record);
@@ -30,7 +30,7 @@ export const takeResult = async (
     if (isOwnCommand(record.command)) {
       await deleteCommand(deps.table, tenant, record.command);
       if (result.observed?.containerId === record.command.containerId && result.observed !== null)
-        await applyReport(deps, connection, result.observed, false);
+        await takeReports(deps, connection, [result.observed]);
     }
   }
   await deps.push(connectionId, { action: 'ack', messageId });

@@ -260,3 +260,22 @@ describe('callbacks that are lost', () => {
     expect((await world.operation(operationId)).view.state).toBe('Succeeded');
   });
 });
+
+describe('a step that timed out before its host heard of it', () => {
+  test('is not told once it is being undone', async () => {
+    world.cut(host);
+    const { id, operationId } = await world.create();
+    await world.settle();
+    world.tasks.timeOut(operationId);
+    await world.settle();
+    await world.connect(host);
+    await world.settle(2);
+    expect(host.running()).toEqual([]);
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Failed', hostId: null });
+    const verbs = host.received.flatMap((one) =>
+      one.action === 'command' ? [one.command.arguments.verb] : [],
+    );
+    expect(new Set(verbs)).toEqual(new Set(['restoreContainer']));
+    expect(await world.commandsOf(host.hostId)).toEqual([]);
+  });
+});
