@@ -165,6 +165,13 @@ static void respond_uname(int id) {
   respond(id, 0, text, length);
 }
 
+static void respond_uptime(int id) {
+  struct timespec up;
+  char text[32];
+  clock_gettime(CLOCK_BOOTTIME, &up);
+  respond(id, 0, text, snprintf(text, sizeof text, "%ld.%03ld", (long)up.tv_sec, up.tv_nsec / 1000000));
+}
+
 /* What would not fit in the channel's buffer is left out, so that a container with very many processes harms nobody. */
 static void respond_processes(int id) {
   static char list[3 * MAX_PAYLOAD];
@@ -182,6 +189,7 @@ void answer_request(int id, struct fields fields) {
   else if (strcmp(name, "network") == 0) respond(id, network(fields), "", 0);
   else if (strcmp(name, "processes") == 0) respond_processes(id);
   else if (strcmp(name, "uname") == 0) respond_uname(id);
+  else if (strcmp(name, "uptime") == 0) respond_uptime(id);
   else if (strcmp(name, "rehearsed") == 0) respond(id, streams_forget_main(), "", 0);
   else if (strcmp(name, "sync") == 0) respond(id, (sync(), 0), "", 0);
   else if (strcmp(name, "power-off") == 0) power_off(id);

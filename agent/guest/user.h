@@ -2,6 +2,7 @@
 #ifndef BULKHEAD_USER_H
 #define BULKHEAD_USER_H
 
+#include <stdio.h>
 #include <sys/types.h>
 
 #define MAX_GROUPS 64
@@ -20,6 +21,8 @@ struct identity {
  * The files are read beneath the directory `root_fd`, and links in them cannot lead out of it.
  */
 int lookup_identity(int root_fd, const char *wanted, struct identity *identity);
+/* Opens a regular file of at most 1 MiB beneath the directory, for reading; null when there is no such. */
+FILE *open_beneath(int root_fd, const char *path);
 /* Name of the uid, or its number as text. */
 void lookup_user_name(int root_fd, uid_t uid, char *name, size_t size);
 

@@ -84,7 +84,10 @@ export class GuestChannel {
     const nonce = randomBytes(NONCE_BYTES);
     const channel = new GuestChannel(transport, nonce);
     // More zeros than a frame is long end whatever the one before has left unfinished.
-    if (anew) transport.write(Buffer.alloc(HEADER_BYTES + MAX_PAYLOAD));
+    if (anew) {
+      transport.write(Buffer.alloc(HEADER_BYTES + MAX_PAYLOAD));
+      channel.#addProcess(MAIN_STREAM);
+    }
     transport.write(encodeFrame(FRAME.connect, 0, nonce));
     const cancel = clock.after(timeoutMs, () =>
       channel.close(new GuestTimeoutError('The guest did not answer', timeoutMs)),
@@ -139,9 +142,9 @@ export class GuestChannel {
     return this.#spawn(MAIN_STREAM, fields);
   }
 
-  /** The main process that an earlier connection started. */
+  /** The main process that an earlier connection started. What it says is kept from the first frame on. */
   adoptMain(): GuestProcess {
-    return this.#addProcess(MAIN_STREAM);
+    return this.#processes.get(MAIN_STREAM) ?? this.#addProcess(MAIN_STREAM);
   }
 
   /** Starts a process beside the main one. Throws when there are too many. */

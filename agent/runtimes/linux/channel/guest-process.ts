@@ -1,4 +1,3 @@
-import { EventEmitter } from 'node:events';
 import {
   encodeFrame,
   FRAME,
@@ -22,19 +21,17 @@ export interface Carrier {
   release(stream: number): void;
 }
 
-interface Events {
-  stdout: [data: Buffer];
-  stderr: [data: Buffer];
-}
+export type OutputSource = 'stdout' | 'stderr';
+export type OutputHandler = (source: OutputSource, data: Buffer) => void;
 
 /**
- * One process in a guest: its output as events, its input as calls, both within windows.
+ * One process in a guest: its output to a handler, its input by calls, both within windows.
  *
  * Output is granted anew only when the consumer says that it is done with it (`consumed`), so a process that
  * floods waits in the guest; at most `STREAM_WINDOW` bytes of it are ever here. Input beyond what the guest has
  * granted waits here, at most `MAX_INPUT_BYTES`.
  */
-export class GuestProcess extends EventEmitter<Events> {
+export class GuestProcess {
   static readonly MAX_INPUT_BYTES = 1024 * 1024;
   readonly stream: number;
   /** Pid in the guest. Rejects when it could not be started. */
@@ -51,9 +48,11 @@ export class GuestProcess extends EventEmitter<Events> {
   #inputBytes = 0;
   #inputEnded = false;
   #ended = false;
+  #handler: OutputHandler | null = null;
+  /** What came before there was a handler. */
+  #early: [OutputSource, Buffer][] = [];
 
   constructor(stream: number, carrier: Carrier) {
-    super();
     this.stream = stream;
     this.#carrier = carrier;
     this.#settleStarted = Promise.withResolvers();
@@ -63,6 +62,12 @@ export class GuestProcess extends EventEmitter<Events> {
     // Who awaits neither is told by neither.
     this.started.catch(() => {});
     this.exited.catch(() => {});
+  }
+
+  /** Output goes there, beginning with what has come already. The handler says by `consumed` when it is done with it. */
+  onOutput(handler: OutputHandler): void {
+    this.#handler = handler;
+    for (const [source, data] of this.#early.splice(0)) handler(source, data);
   }
 
   /** Returns false when what waits to be sent is already as much as may wait; then the data is not taken. */
@@ -126,7 +131,10 @@ export class GuestProcess extends EventEmitter<Events> {
   #receiveOutput(type: number, payload: Buffer): void {
     this.#window -= payload.length;
     if (this.#window < 0) throw new GuestProtocolError('More output than was granted');
-    this.emit(type === FRAME.stdout ? 'stdout' : 'stderr', Buffer.from(payload));
+    const source = type === FRAME.stdout ? 'stdout' : 'stderr';
+    const data = Buffer.from(payload);
+    if (this.#handler) this.#handler(source, data);
+    else this.#early.push([source, data]);
   }
 
   #receiveStarted(payload: Buffer): void {

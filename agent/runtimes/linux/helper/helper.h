@@ -24,6 +24,8 @@ int run_container(char **arguments);
 int mount_layers(char **arguments);
 int unmount_layers(char **arguments);
 int lookup_user(char **arguments);
+int list_users(char **arguments);
+int uname_in(char **arguments);
 int relay(char **arguments);
 
 #endif

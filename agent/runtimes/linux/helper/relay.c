@@ -1,6 +1,6 @@
 /*
- * relay: serves the guest's stream protocol on stdin and stdout for processes of this machine, so that the agent
- * has one way to drive a terminal, whatever is behind it. Ends, and with it what it started, when stdin ends.
+ * relay: serves the guest's stream protocol on descriptor 3 for processes of this machine, so that the agent
+ * has one way to drive a terminal, whatever is behind it. Ends, and with it what it started, when its peer goes.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,6 +15,9 @@
 #include "../../../guest/channel.h"
 #include "../../../guest/streams.h"
 #include "helper.h"
+
+/* Where the agent has put its end of a socket pair. */
+#define CHANNEL 3
 
 static int start_here(int stream, struct fields fields, struct child *child) {
   (void)stream;
@@ -48,17 +51,16 @@ int relay(char **arguments) {
   sigaddset(&child, SIGCHLD);
   sigprocmask(SIG_BLOCK, &child, NULL);
   int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
-  fcntl(0, F_SETFL, O_NONBLOCK);
-  fcntl(1, F_SETFL, O_NONBLOCK);
-  channel_open(0, 1);
+  fcntl(CHANNEL, F_SETFD, FD_CLOEXEC);
+  fcntl(CHANNEL, F_SETFL, O_NONBLOCK);
+  channel_open(CHANNEL, CHANNEL);
   streams_begin(start_here);
-  static struct pollfd polled[3 + 3 * MAX_STREAMS];
+  static struct pollfd polled[2 + 3 * MAX_STREAMS];
   for (;;) {
-    polled[0] = (struct pollfd){0, POLLIN, 0};
-    polled[1] = (struct pollfd){1, channel_wants_write() ? POLLOUT : 0, 0};
-    polled[2] = (struct pollfd){signals, POLLIN, 0};
-    if (poll(polled, streams_poll(polled, 3), -1) < 0 && errno != EINTR) return 1;
-    if ((polled[0].revents && !channel_read(handle_frame)) || (polled[1].revents & (POLLERR | POLLHUP))) break;
+    polled[0] = (struct pollfd){CHANNEL, POLLIN | (channel_wants_write() ? POLLOUT : 0), 0};
+    polled[1] = (struct pollfd){signals, POLLIN, 0};
+    if (poll(polled, streams_poll(polled, 2), -1) < 0 && errno != EINTR) return 1;
+    if (polled[0].revents && !channel_read(handle_frame)) break;
     channel_flush();
     reap(signals);
     streams_move();

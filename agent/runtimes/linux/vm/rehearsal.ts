@@ -1,10 +1,14 @@
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { UtilityVm } from './utility-vm.ts';
 
-const drain = (process: GuestProcess): void => {
-  for (const output of ['stdout', 'stderr'] as const)
-    process.on(output, (data) => process.consumed(data.length));
-};
+/** Resolves with the first output. */
+const drain = (process: GuestProcess): Promise<void> =>
+  new Promise((resolve) =>
+    process.onOutput((_, data) => {
+      process.consumed(data.length);
+      resolve();
+    }),
+  );
 
 /**
  * Runs a whole start once, on the placeholder disks: what a VM has done before it does at once the second time
@@ -21,11 +25,9 @@ export const rehearse = async (vm: UtilityVm): Promise<void> => {
     ['memory', String(64 * 1024 * 1024)],
     ['pids', '64'],
   ]);
-  const spoke = new Promise<void>((resolve) => main.once('stdout', () => resolve()));
-  drain(main);
-  await Promise.race([spoke, main.exited]);
+  await Promise.race([drain(main), main.exited]);
   const beside = vm.startProcess([['arg', '/bin/true']]);
-  drain(beside);
+  void drain(beside);
   await beside.exited;
   main.endInput();
   await main.exited;

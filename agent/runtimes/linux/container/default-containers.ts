@@ -1,0 +1,286 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readlinkSync } from 'node:fs';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
+import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
+import type { Process } from '../../../../core/contract/compute-process.ts';
+import { RuntimeError } from '../../../errors.ts';
+import { GuestChannel } from '../channel/guest-channel.ts';
+import type { GuestProcess } from '../channel/guest-process.ts';
+import type { LinuxDeps } from '../deps.ts';
+import type { ExecRequest } from '../exec.ts';
+import { readIfThere } from '../files.ts';
+import type { ImageRecord } from '../image/image-store.ts';
+import { containerPaths } from '../layout.ts';
+import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
+import { runCommand, runOrFail } from '../run-command.ts';
+import { CAPABILITIES } from './capabilities.ts';
+import { completeEnvironment, type Identity, ociConfig, resolveProcess } from './oci-config.ts';
+import { listNamespaceProcesses } from './process-lists.ts';
+
+const RUNC = '/usr/bin/runc';
+const RELAY_TIMEOUT_MS = 5_000;
+const RUNC_LOG_TAIL = 500;
+
+export interface StartedContainer {
+  readonly process: ProcessIdentity;
+  /** The helper that keeps log and exit. */
+  readonly supervisor: ProcessIdentity;
+}
+
+/** `pid:[4026531836]`: which pid namespace a process is in. */
+const pidNamespaceOf = (pid: number): string | null => {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/pid`);
+  } catch {
+    return null;
+  }
+};
+
+/**
+ * Process-isolated containers by runc, on layers that are mounted on this machine. runc itself is gone once the
+ * main process runs; a helper stays beside it (`helper/run-container.c`).
+ */
+export class DefaultContainers {
+  readonly #deps: LinuxDeps;
+  readonly #seccomp: Readonly<Record<string, unknown>>;
+
+  constructor(deps: LinuxDeps, seccomp: Readonly<Record<string, unknown>>) {
+    this.#deps = deps;
+    this.#seccomp = seccomp;
+  }
+
+  async mountLayers(id: string, squashfs: string, imageMount: string, signal: AbortSignal): Promise<void> {
+    const paths = this.#paths(id);
+    await mkdir(paths.run, { recursive: true, mode: 0o711 });
+    await mkdir(join(imageMount, '..'), { recursive: true, mode: 0o700 });
+    await runOrFail(
+      'The layers could not be mounted',
+      this.#deps.artifacts.helper,
+      [
+        'mount-layers',
+        `image=${squashfs}`,
+        `image-mount=${imageMount}`,
+        `scratch=${paths.scratch}`,
+        `rw=${paths.rw}`,
+        `root=${paths.root}`,
+      ],
+      { signal },
+    );
+  }
+
+  /** What runc keeps of the container goes as well: it is of no use without the layers. */
+  async unmountLayers(id: string): Promise<void> {
+    const paths = this.#paths(id);
+    await this.#forget(id);
+    await runOrFail('The layers could not be unmounted', this.#deps.artifacts.helper, [
+      'unmount-layers',
+      paths.root,
+      paths.rw,
+    ]);
+    await Promise.all(
+      [paths.root, paths.rw, join(paths.run, 'config.json')].map((path) =>
+        rm(path, { recursive: true, force: true }),
+      ),
+    );
+  }
+
+  /** @throws {RuntimeError} when the process could not be started, with runc's words */
+  async start(
+    container: AssignedContainer,
+    image: ImageRecord,
+    network: { namespace: string | null; resolver: string | null },
+  ): Promise<StartedContainer> {
+    const { id, spec } = container;
+    const paths = this.#paths(id);
+    const wanted = resolveProcess(spec, image.defaults);
+    const config = ociConfig({
+      id,
+      tag: this.#deps.layout.tag,
+      spec,
+      ...wanted,
+      identity: await this.#identify(paths.root, wanted.user),
+      root: paths.root,
+      networkNamespace: network.namespace,
+      resolver: network.resolver,
+      seccomp: this.#seccomp,
+    });
+    await this.#forget(id);
+    await writeFile(join(paths.run, 'config.json'), JSON.stringify(config), { mode: 0o600 });
+    return this.#supervise(id, spec.tty === true);
+  }
+
+  /** Processes inside, with the pids that they have inside and here. */
+  async listProcesses(main: ProcessIdentity): Promise<Process[]> {
+    const outcome = await runCommand(this.#deps.artifacts.helper, [
+      'list-users',
+      `root=/proc/${main.pid}/root`,
+    ]);
+    const names = new Map(
+      outcome.stdout
+        .split('\n')
+        .filter((line) => line.includes(' '))
+        .map((line) => [Number(line.slice(0, line.indexOf(' '))), line.slice(line.indexOf(' ') + 1)]),
+    );
+    if (!isAlive(main)) throw new RuntimeError('invalid-state', 'The container does not run');
+    return listNamespaceProcesses(main.pid, pidNamespaceOf, {
+      now: this.#deps.clock.now(),
+      userNames: names,
+    });
+  }
+
+  /** The kernel's release, asked inside the container's namespaces. */
+  async kernelRelease(main: ProcessIdentity): Promise<string> {
+    const said = await runOrFail('The kernel could not be asked', this.#deps.artifacts.helper, [
+      'uname-in',
+      `pid=${main.pid}`,
+    ]);
+    return said.trim();
+  }
+
+  /** Starts a process beside the main one. Its arguments go to runc in a file, so that none is taken for an option. */
+  async exec(id: string, request: ExecRequest): Promise<GuestProcess> {
+    const paths = this.#paths(id);
+    const identity = await this.#identify(paths.root, request.user ?? '');
+    const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
+    await writeFile(file, JSON.stringify(execProcess(request, identity)), { mode: 0o600 });
+    const command = [RUNC, '--root', this.#deps.layout.runcState, 'exec', '--process', file, id];
+    const child = spawn(this.#deps.artifacts.helper, ['relay'], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      env: {},
+    });
+    const transport = child.stdio[3] as Duplex;
+    const { channel } = await GuestChannel.open(transport, this.#deps, {
+      timeoutMs: RELAY_TIMEOUT_MS,
+      anew: false,
+    });
+    const fields = [...command.map((word) => ['arg', word] as const), ...terminalFields(request)];
+    const process = channel.startMain(fields);
+    const end = () => {
+      channel.close();
+      void rm(file, { force: true });
+    };
+    process.exited.then(end, end);
+    return process;
+  }
+
+  kill(main: ProcessIdentity, signal: NodeJS.Signals): void {
+    killProcess(main, signal);
+  }
+
+  async #identify(root: string, user: string): Promise<Identity> {
+    if (user === '' || user === 'root' || user === '0') return { uid: 0, gid: 0, home: '/root', groups: [] };
+    const outcome = await runCommand(this.#deps.artifacts.helper, [
+      'lookup-user',
+      `root=${root}`,
+      `user=${user}`,
+    ]);
+    if (outcome.code !== 0) throw new RuntimeError('step-failed', `The image has no user ${user}`);
+    const [first = '', ...groups] = outcome.stdout.trim().split('\n');
+    const [uid, gid, ...home] = first.split(' ');
+    return { uid: Number(uid), gid: Number(gid), home: home.join(' '), groups: groups.map(Number) };
+  }
+
+  /** Ends what runc has under that name, if anything. */
+  async #forget(id: string): Promise<void> {
+    const { runcState } = this.#deps.layout;
+    if (!existsSync(join(runcState, id))) return;
+    await runOrFail('The container could not be removed', RUNC, [
+      '--root',
+      runcState,
+      'delete',
+      '--force',
+      id,
+    ]);
+  }
+
+  #supervise(id: string, tty: boolean): Promise<StartedContainer> {
+    const paths = this.#paths(id);
+    const { layout, artifacts } = this.#deps;
+    const args = [
+      'run-container',
+      `runc=${RUNC}`,
+      `state=${layout.runcState}`,
+      `id=${id}`,
+      `bundle=${paths.run}`,
+      `run=${paths.run}`,
+      `log=${paths.log}`,
+      `exit=${paths.exit}`,
+      ...(tty ? ['tty=1'] : []),
+    ];
+    const child = spawn(artifacts.helper, args, {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
+    });
+    child.unref();
+    return new Promise((resolve, reject) => {
+      let said = '';
+      let started = false;
+      child.stdout.once('data', (line: Buffer) => {
+        started = true;
+        const main = Number(line.toString());
+        const supervisor = identify(child.pid ?? 0);
+        child.stdout.destroy();
+        child.stderr.destroy();
+        // A process that has ended already has no start any more; its exit is in its file.
+        const process = identify(main) ?? { pid: main, startTicks: 0 };
+        resolve({ process, supervisor: supervisor ?? { pid: child.pid ?? 0, startTicks: 0 } });
+      });
+      child.stderr.on('data', (piece: Buffer) => {
+        said += piece.toString();
+      });
+      child.once('error', reject);
+      child.once('close', () => {
+        if (!started) void this.#explain(id, said).then(reject);
+      });
+    });
+  }
+
+  async #explain(id: string, said: string): Promise<RuntimeError> {
+    const log = (await readIfThere(join(this.#paths(id).run, 'runc.log'))) ?? '';
+    const words = [...log.matchAll(/msg="((?:[^"\\]|\\.)*)"/g)].at(-1)?.[1] ?? said.trim();
+    return new RuntimeError(
+      'step-failed',
+      `The process could not be started: ${words.replaceAll('\\"', '"').slice(-RUNC_LOG_TAIL)}`,
+    );
+  }
+
+  #paths(id: string) {
+    return containerPaths(this.#deps.layout, id);
+  }
+}
+
+const terminalFields = ({ tty, columns, rows }: ExecRequest): (readonly [string, string])[] =>
+  tty
+    ? [
+        ['tty', '1'],
+        ['columns', String(columns ?? 80)],
+        ['rows', String(rows ?? 24)],
+      ]
+    : [];
+
+const execProcess = (
+  { command, env = {}, workingDir = '/', tty = false }: ExecRequest,
+  identity: Identity,
+) => {
+  const own = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  return {
+    terminal: tty,
+    user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
+    args: command,
+    env: completeEnvironment(own, identity.home, tty),
+    cwd: workingDir,
+    capabilities: {
+      bounding: CAPABILITIES,
+      effective: identity.uid === 0 ? CAPABILITIES : [],
+      permitted: identity.uid === 0 ? CAPABILITIES : [],
+    },
+    noNewPrivileges: true,
+  };
+};
+
+/** `/proc/mounts` as it is now; which mount points are there. */
+export const readMountPoints = async (): Promise<ReadonlySet<string>> =>
+  new Set((await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? ''));

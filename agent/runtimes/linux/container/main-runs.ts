@@ -1,0 +1,288 @@
+import { rm } from 'node:fs/promises';
+import type { RuntimeType } from '../../../../core/contract/primitives.ts';
+import { sleep } from '../../../clock.ts';
+import { messageOf, RuntimeError } from '../../../errors.ts';
+import type { MainProcess } from '../../runtime.ts';
+import type { GuestProcess } from '../channel/guest-process.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { containerPaths } from '../layout.ts';
+import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
+import type { StartedContainer } from './default-containers.ts';
+import { MainLog } from './main-log.ts';
+import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
+
+const POLL_MS = 20;
+const ADOPTED_POLL_MS = 200;
+const SIGTERM = 15;
+const SIGKILL = 9;
+/** After a forced end: the kernel may need a while to let go of a process. */
+const FORCED_END_MS = 10_000;
+
+type Started = StartedContainer | { readonly main: GuestProcess };
+
+interface Live {
+  readonly instanceId: string;
+  /** Of a container in a utility VM. */
+  readonly guest: GuestProcess | null;
+  readonly process: ProcessIdentity | null;
+  readonly ended: Promise<void>;
+}
+
+/**
+ * The runs of containers' main processes, whichever way they run: that each begins once, is known to run, and leaves
+ * its exit behind.
+ *
+ * A run is recorded before it begins. One that is found recorded but not begun, after a crash, is never begun
+ * again: it may have been. Exits of process containers are written by their helper, those in VMs by this; a VM's
+ * death is an exit as well.
+ */
+export class MainRuns {
+  readonly #deps: LinuxDeps;
+  readonly #records: ContainerRecords;
+  readonly #live = new Map<string, Live>();
+  readonly #listeners: ((containerId: string) => void)[] = [];
+  /** Whose end has been asked for: nobody is to be told of it. */
+  readonly #stopping = new Set<string>();
+  #closed = false;
+
+  constructor(deps: LinuxDeps, records: ContainerRecords) {
+    this.#deps = deps;
+    this.#records = records;
+  }
+
+  onExit(listener: (containerId: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Begins the run unless it has been begun. */
+  async begin(
+    id: string,
+    instanceId: string,
+    runtimeType: RuntimeType,
+    start: () => Promise<Started>,
+  ): Promise<void> {
+    const last = await this.#records.run(id);
+    if (last?.instanceId === instanceId) return;
+    await rm(containerPaths(this.#deps.layout, id).exit, { force: true });
+    const run: RunRecord = {
+      instanceId,
+      runtimeType,
+      startedAtMs: this.#deps.clock.now().getTime(),
+      process: null,
+      supervisor: null,
+      begun: false,
+    };
+    await this.#records.saveRun(id, run);
+    try {
+      const started = await start();
+      if ('main' in started) await this.#begunInGuest(id, run, started.main);
+      else await this.#begunHere(id, run, started);
+    } catch (error) {
+      await this.#fail(id, messageOf(error));
+      throw error;
+    }
+  }
+
+  async inspect(id: string): Promise<MainProcess | null> {
+    const run = await this.#records.run(id);
+    if (run === null) return null;
+    const exit = await this.#records.exit(id);
+    const running = exit === null && this.#isRunning(id, run);
+    return {
+      instanceId: run.instanceId,
+      running,
+      startedAt: new Date(run.startedAtMs),
+      endedAt: exit === null ? null : new Date(exit.endedAtMs),
+      exitCode: exit?.exitCode ?? null,
+      exitReason: running ? null : (exit?.reason ?? describeExit(exit)),
+    };
+  }
+
+  /** Asks the process to end; forces it after `timeoutSeconds`. Resolves once its exit is recorded. */
+  async stop(id: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
+    const live = this.#live.get(id);
+    if (!live) return;
+    this.#stopping.add(id);
+    try {
+      if (!(await this.#ends(live, timeoutSeconds, signal)))
+        throw new RuntimeError('step-failed', 'The process could not be ended');
+    } finally {
+      this.#stopping.delete(id);
+    }
+  }
+
+  async #ends(live: Live, timeoutSeconds: number, signal: AbortSignal): Promise<boolean> {
+    if (timeoutSeconds > 0) {
+      this.#signal(live, SIGTERM);
+      if (await this.#endsWithin(live, timeoutSeconds * 1000, signal)) return true;
+    }
+    this.#signal(live, SIGKILL);
+    return this.#endsWithin(live, FORCED_END_MS, signal);
+  }
+
+  /** The process on this machine of a container that runs. Throws `invalid-state`. */
+  async requireProcess(id: string): Promise<ProcessIdentity> {
+    const live = this.#live.get(id);
+    if (live?.process && isAlive(live.process)) return live.process;
+    throw new RuntimeError('invalid-state', 'The container does not run');
+  }
+
+  /** Its VM has ended, and with it the run. */
+  async vmDied(id: string, reason: string, tell: boolean): Promise<void> {
+    const run = await this.#records.run(id);
+    const live = this.#live.get(id);
+    this.#live.delete(id);
+    if (run === null || run.runtimeType !== 'HyperV' || (await this.#records.exit(id)) !== null) return;
+    await this.#records.saveExit(id, this.#exit(128 + SIGKILL, SIGKILL, reason));
+    if (tell && live) this.#tell(id);
+  }
+
+  /** After a restart: goes on watching a process container, or records that its end was not seen. */
+  async recoverHere(id: string): Promise<void> {
+    const run = await this.#records.run(id);
+    if (run === null || run.runtimeType !== 'Default' || (await this.#records.exit(id)) !== null) return;
+    const { process, supervisor } = run;
+    if (process && (isAlive(process) || (supervisor && isAlive(supervisor))))
+      this.#watchAdopted(id, run.instanceId, process, supervisor);
+    else await this.#fail(id, 'The process ended while the agent was not running');
+  }
+
+  /** After a restart: goes on with the main process of a VM that has been adopted. */
+  async recoverInGuest(
+    id: string,
+    state: 'never-started' | 'running' | 'ended',
+    exit: { exitCode: number; signal: number },
+    main: GuestProcess | null,
+  ): Promise<void> {
+    const run = await this.#records.run(id);
+    if (run === null || run.runtimeType !== 'HyperV' || (await this.#records.exit(id)) !== null) return;
+    if (state === 'running' && main)
+      this.#watchGuest(
+        id,
+        run.instanceId,
+        main,
+        new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock),
+      );
+    else if (state === 'ended') await this.#records.saveExit(id, this.#exit(exit.exitCode, exit.signal));
+    else await this.#fail(id, 'The agent ended while the process was being started');
+  }
+
+  forget(id: string): void {
+    this.#live.delete(id);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#live.clear();
+  }
+
+  async #begunInGuest(id: string, run: RunRecord, main: GuestProcess): Promise<void> {
+    const log = new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock);
+    this.#watchGuest(id, run.instanceId, main, log);
+    await main.started;
+    await this.#records.saveRun(id, { ...run, begun: true });
+  }
+
+  async #begunHere(id: string, run: RunRecord, { process, supervisor }: StartedContainer): Promise<void> {
+    await this.#records.saveRun(id, { ...run, process, supervisor, begun: true });
+    this.#watchHere(id, run.instanceId, process, supervisor, POLL_MS);
+  }
+
+  #watchAdopted(
+    id: string,
+    instanceId: string,
+    process: ProcessIdentity,
+    supervisor: ProcessIdentity | null,
+  ): void {
+    this.#watchHere(id, instanceId, process, supervisor, ADOPTED_POLL_MS);
+  }
+
+  /** The helper writes the exit and ends; without one, the process itself is all there is to be watched. */
+  #watchHere(
+    id: string,
+    instanceId: string,
+    process: ProcessIdentity,
+    supervisor: ProcessIdentity | null,
+    pollMs: number,
+  ): void {
+    const watched = supervisor && isAlive(supervisor) ? supervisor : process;
+    const ended = this.#untilGone(watched, pollMs).then(async () => {
+      if (this.#closed || this.#live.get(id)?.instanceId !== instanceId) return;
+      if ((await this.#records.exit(id)) === null) {
+        // The helper was killed: nobody can tell any more how the process ends.
+        await this.#untilGone(process, pollMs);
+        if (this.#closed) return;
+        await this.#records.saveExit(
+          id,
+          this.#exit(null, 0, 'The process ended, and with it what watched it'),
+        );
+      }
+      this.#end(id, instanceId);
+    });
+    this.#live.set(id, { instanceId, guest: null, process, ended });
+  }
+
+  async #untilGone(process: ProcessIdentity, pollMs: number): Promise<void> {
+    while (!this.#closed && isAlive(process)) await sleep(this.#deps.clock, pollMs);
+  }
+
+  #watchGuest(id: string, instanceId: string, main: GuestProcess, log: MainLog): void {
+    log.follow(main);
+    const ended = main.exited.then(
+      async ({ exitCode, signal }) => {
+        if (this.#closed || this.#live.get(id)?.instanceId !== instanceId) return;
+        await this.#records.saveExit(id, this.#exit(exitCode, signal));
+        this.#end(id, instanceId);
+      },
+      // The connection has ended: who watches the VM tells what became of it.
+      () => {},
+    );
+    this.#live.set(id, { instanceId, guest: main, process: null, ended });
+  }
+
+  #end(id: string, instanceId: string): void {
+    if (this.#live.get(id)?.instanceId !== instanceId) return;
+    this.#live.delete(id);
+    this.#tell(id);
+  }
+
+  #tell(id: string): void {
+    if (!this.#stopping.has(id)) for (const listener of this.#listeners) listener(id);
+  }
+
+  #isRunning(id: string, run: RunRecord): boolean {
+    const live = this.#live.get(id);
+    if (live?.instanceId !== run.instanceId) return false;
+    return live.guest !== null || (live.process !== null && isAlive(live.process));
+  }
+
+  #signal(live: Live, signal: number): void {
+    if (live.guest) live.guest.kill(signal);
+    else if (live.process) killProcess(live.process, signal === SIGKILL ? 'SIGKILL' : 'SIGTERM');
+  }
+
+  async #endsWithin({ ended }: Live, ms: number, signal: AbortSignal): Promise<boolean> {
+    const stop = new AbortController();
+    const waited = sleep(this.#deps.clock, ms, AbortSignal.any([signal, stop.signal])).then(() => false);
+    try {
+      return await Promise.race([ended.then(() => true), waited]);
+    } finally {
+      waited.catch(() => {});
+      stop.abort();
+    }
+  }
+
+  async #fail(id: string, reason: string): Promise<void> {
+    this.#live.delete(id);
+    await this.#records.saveExit(id, this.#exit(null, 0, reason));
+  }
+
+  #exit(exitCode: number | null, signal: number, reason?: string): ExitRecord {
+    return { exitCode, signal, endedAtMs: this.#deps.clock.now().getTime(), ...(reason ? { reason } : {}) };
+  }
+}
+
+const describeExit = (exit: ExitRecord | null): string | null => {
+  if (exit === null) return null;
+  return exit.signal > 0 ? `Ended by signal ${exit.signal}` : `Ended with exit code ${exit.exitCode}`;
+};

@@ -1,0 +1,141 @@
+import type { ContainerSpec } from '../../../../core/contract/container.ts';
+import { cgroupParent } from '../cgroups.ts';
+import { CAPABILITIES } from './capabilities.ts';
+
+const MIB = 1024 * 1024;
+const CPU_PERIOD_US = 100_000;
+const LEAST_QUOTA_US = 1_000;
+export const PIDS_LIMIT = 4_096;
+export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+export interface Identity {
+  readonly uid: number;
+  readonly gid: number;
+  readonly home: string;
+  readonly groups: readonly number[];
+}
+
+/** What an image says of its containers, beside its files. */
+export interface ImageDefaults {
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+}
+
+export interface OciInput {
+  readonly id: string;
+  readonly tag: string;
+  readonly spec: ContainerSpec;
+  readonly command: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly identity: Identity;
+  readonly root: string;
+  /** Path of the network namespace; null for one of its own with nothing in it. */
+  readonly networkNamespace: string | null;
+  readonly resolver: string | null;
+  readonly seccomp: Readonly<Record<string, unknown>>;
+}
+
+/** Command, environment and working directory of a container: its own, else its image's. */
+export const resolveProcess = (spec: ContainerSpec, image: ImageDefaults) => {
+  const own = Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`);
+  const named = new Set(Object.keys(spec.env ?? {}));
+  return {
+    command: spec.command ?? [...image.entrypoint, ...image.command],
+    env: [...image.env.filter((entry) => !named.has(entry.split('=', 1)[0] ?? '')), ...own],
+    workingDir: spec.workingDir ?? (image.workingDir || '/'),
+    user: spec.user ?? image.user,
+  };
+};
+
+export const completeEnvironment = (env: readonly string[], home: string, tty: boolean): string[] => {
+  const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`));
+  return [
+    ...env,
+    ...(has('PATH') ? [] : [`PATH=${DEFAULT_PATH}`]),
+    ...(has('HOME') ? [] : [`HOME=${home}`]),
+    ...(tty && !has('TERM') ? ['TERM=xterm'] : []),
+  ];
+};
+
+const mount = (destination: string, type: string, options: readonly string[], source = type) => ({
+  destination,
+  type,
+  source,
+  options,
+});
+const MOUNTS = [
+  mount('/proc', 'proc', ['nosuid', 'noexec', 'nodev']),
+  mount('/dev', 'tmpfs', ['nosuid', 'strictatime', 'mode=755', 'size=65536k']),
+  mount('/dev/pts', 'devpts', ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620', 'gid=5']),
+  mount('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'], 'shm'),
+  mount('/dev/mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
+  mount('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
+];
+
+/** What the kernel shows to everybody and containers have no business with. */
+const MASKED = [
+  'acpi',
+  'asound',
+  'kcore',
+  'keys',
+  'latency_stats',
+  'timer_list',
+  'timer_stats',
+  'sched_debug',
+  'scsi',
+];
+const READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+
+const namespaces = (network: string | null) => [
+  ...['pid', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
+  network === null ? { type: 'network' } : { type: 'network', path: network },
+];
+
+const processOf = ({ spec, command, env, workingDir, identity }: OciInput) => ({
+  terminal: spec.tty === true,
+  user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
+  args: command,
+  env: completeEnvironment(env, identity.home, spec.tty === true),
+  cwd: workingDir,
+  capabilities: {
+    bounding: CAPABILITIES,
+    effective: identity.uid === 0 ? CAPABILITIES : [],
+    permitted: identity.uid === 0 ? CAPABILITIES : [],
+  },
+  noNewPrivileges: true,
+});
+
+/**
+ * The configuration of a process-isolated container for an OCI runtime.
+ * Source: config.md and config-linux.md of the OCI runtime specification, 1.0.
+ */
+export const ociConfig = (input: OciInput) => ({
+  ociVersion: '1.0.2',
+  process: processOf(input),
+  root: { path: input.root, readonly: false },
+  hostname: input.id.slice(0, 12),
+  mounts: [
+    ...MOUNTS,
+    ...(input.resolver === null ? [] : [mount('/etc/resolv.conf', 'bind', ['rbind', 'ro'], input.resolver)]),
+  ],
+  linux: {
+    cgroupsPath: `${cgroupParent(input.tag)}/${input.id}`,
+    resources: {
+      devices: [{ allow: false, access: 'rwm' }],
+      memory: { limit: input.spec.resources.memoryMB * MIB },
+      cpu: {
+        period: CPU_PERIOD_US,
+        quota: Math.max(LEAST_QUOTA_US, Math.round(input.spec.resources.cpus * CPU_PERIOD_US)),
+      },
+      pids: { limit: PIDS_LIMIT },
+    },
+    namespaces: namespaces(input.networkNamespace),
+    seccomp: input.seccomp,
+    maskedPaths: [...MASKED.map((name) => `/proc/${name}`), '/sys/firmware', '/sys/devices/virtual/powercap'],
+    readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
+  },
+});

@@ -1,0 +1,73 @@
+import { readdir } from 'node:fs/promises';
+import * as z from 'zod/mini';
+import { RUNTIME_TYPES } from '../../../../core/contract/primitives.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { readRecord, writeRecord } from '../files.ts';
+import { containerPaths } from '../layout.ts';
+
+/** What a container is on this host; there from when its writable layer is. */
+export const ContainerRecordSchema = z.strictObject({
+  id: z.string(),
+  runtimeType: z.enum(RUNTIME_TYPES),
+  /** Name and digest of the image; the digest is what counts from now on. */
+  image: z.string(),
+  digest: z.string(),
+});
+export type ContainerRecord = z.infer<typeof ContainerRecordSchema>;
+
+/** A run of the main process; written before it begins, so that none begins twice. */
+export const RunRecordSchema = z.strictObject({
+  instanceId: z.string(),
+  runtimeType: z.enum(RUNTIME_TYPES),
+  startedAtMs: z.number(),
+  /** On the host: of a Default container. */
+  process: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
+  supervisor: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
+  begun: z.boolean(),
+});
+export type RunRecord = z.infer<typeof RunRecordSchema>;
+
+export const ExitRecordSchema = z.strictObject({
+  /** Null when nobody saw it end. */
+  exitCode: z.nullable(z.int()),
+  signal: z.int(),
+  endedAtMs: z.number(),
+  reason: z.optional(z.string()),
+});
+export type ExitRecord = z.infer<typeof ExitRecordSchema>;
+
+/** What is remembered of containers, in files of their own. */
+export class ContainerRecords {
+  readonly #deps: LinuxDeps;
+  constructor(deps: LinuxDeps) {
+    this.#deps = deps;
+  }
+
+  async ids(): Promise<string[]> {
+    return (await readdir(this.#deps.layout.containers).catch(() => [])).filter((name) =>
+      /^[0-9a-f-]{36}$/.test(name),
+    );
+  }
+  container(id: string): Promise<ContainerRecord | null> {
+    return readRecord(this.#paths(id).record, ContainerRecordSchema);
+  }
+  saveContainer(record: ContainerRecord): Promise<void> {
+    return writeRecord(this.#paths(record.id).record, record, true);
+  }
+  run(id: string): Promise<RunRecord | null> {
+    return readRecord(this.#paths(id).runRecord, RunRecordSchema);
+  }
+  saveRun(id: string, record: RunRecord): Promise<void> {
+    return writeRecord(this.#paths(id).runRecord, record);
+  }
+  exit(id: string): Promise<ExitRecord | null> {
+    return readRecord(this.#paths(id).exit, ExitRecordSchema);
+  }
+  saveExit(id: string, record: ExitRecord): Promise<void> {
+    return writeRecord(this.#paths(id).exit, record);
+  }
+
+  #paths(id: string) {
+    return containerPaths(this.#deps.layout, id);
+  }
+}

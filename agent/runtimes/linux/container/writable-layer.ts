@@ -1,0 +1,125 @@
+import { access, chown, mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { RuntimeError } from '../../../errors.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { createExclusively, readRecord } from '../files.ts';
+import { containerPaths } from '../layout.ts';
+import { runCommand, runOrFail } from '../run-command.ts';
+
+const AttachmentSchema = z.strictObject({ by: z.string() });
+export const BY_HOST = 'host';
+
+/** e2fsck's exit code is a sum: 1 repaired, 2 repaired and reboot, from 4 on not repaired. */
+const FSCK_UNREPAIRED = 4;
+
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/**
+ * Containers' writable layers: one sparse ext4 each, which holds an overlay's upper and work folders, so that it can
+ * be mounted here or be the disk of a VM.
+ *
+ * Only one may have it at a time. The attach lock is a file that names who has it: `host`, or a VM's id. It goes
+ * when the layer has been unmounted in order; one that is found by who comes next tells that it has not, and then
+ * the file system is checked before it is mounted again.
+ */
+export class WritableLayers {
+  readonly #deps: LinuxDeps;
+  readonly #base: string;
+
+  constructor(deps: LinuxDeps) {
+    this.#deps = deps;
+    this.#base = join(deps.layout.state, 'placeholders', 'writable-layer.ext4');
+  }
+
+  /** Makes the empty layer that all others begin as copies of. */
+  async prepare(sizeMB: number): Promise<void> {
+    if (await isThere(this.#base)) return;
+    const partial = `${this.#base}.new`;
+    const file = await open(partial, 'w', 0o600);
+    await file.truncate(sizeMB * 1024 * 1024);
+    await file.close();
+    const lazy = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';
+    await runOrFail('The empty writable layer could not be made', 'mkfs.ext4', [
+      '-q',
+      '-F',
+      '-m',
+      '0',
+      '-E',
+      lazy,
+      '--',
+      partial,
+    ]);
+    await rename(partial, this.#base);
+  }
+
+  exists(id: string): Promise<boolean> {
+    return isThere(this.#paths(id).scratch);
+  }
+
+  async createFolder(id: string): Promise<void> {
+    await mkdir(this.#paths(id).folder, { recursive: true, mode: 0o700 });
+  }
+
+  async create(id: string): Promise<void> {
+    const { scratch } = this.#paths(id);
+    if (await isThere(scratch)) return;
+    await runOrFail('The writable layer could not be made', 'cp', [
+      '--sparse=always',
+      '--',
+      this.#base,
+      `${scratch}.new`,
+    ]);
+    await rename(`${scratch}.new`, scratch);
+  }
+
+  /** Who has the layer: `host`, a VM's id, or nobody. */
+  async holder(id: string): Promise<string | null> {
+    return (await readRecord(this.#paths(id).attachLock, AttachmentSchema))?.by ?? null;
+  }
+
+  /**
+   * Takes the layer for `by`.
+   * @param isHeld whether that holder still really has it
+   * @throws {RuntimeError} `invalid-state` when another has it, `step-failed` when it is damaged beyond repair
+   */
+  async attach(id: string, by: string, isHeld: (holder: string) => Promise<boolean>): Promise<void> {
+    const { attachLock } = this.#paths(id);
+    const text = JSON.stringify({ by });
+    if (await createExclusively(attachLock, text)) return;
+    const holder = await this.holder(id);
+    if (holder !== null && (await isHeld(holder))) {
+      if (holder === by) return;
+      throw new RuntimeError('invalid-state', 'The writable layer is in use');
+    }
+    await this.check(id);
+    await rm(attachLock, { force: true });
+    await createExclusively(attachLock, text);
+  }
+
+  /** The layer has been unmounted in order. */
+  async detach(id: string): Promise<void> {
+    await rm(this.#paths(id).attachLock, { force: true });
+  }
+
+  /** Checks the file system and repairs what can be; replays its journal. */
+  async check(id: string): Promise<void> {
+    const { scratch } = this.#paths(id);
+    await chown(scratch, 0, 0);
+    const outcome = await runCommand('e2fsck', ['-f', '-y', '--', scratch]);
+    this.#deps.log.info('checked a writable layer', { containerId: id, exitCode: outcome.code });
+    if (outcome.code >= FSCK_UNREPAIRED)
+      throw new RuntimeError(
+        'step-failed',
+        `The writable layer is damaged: ${outcome.stdout.trim().slice(-300)}`,
+      );
+  }
+
+  #paths(id: string) {
+    return containerPaths(this.#deps.layout, id);
+  }
+}

@@ -1,0 +1,236 @@
+import { readFileSync } from 'node:fs';
+import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
+import { availableParallelism, totalmem } from 'node:os';
+import { join } from 'node:path';
+import type { HostFacts } from '../../../core/contract/host.ts';
+import type { Clock } from '../../clock.ts';
+import { messageOf, RuntimeError } from '../../errors.ts';
+import type { Log } from '../../log.ts';
+import { readArtifacts } from './artifacts.ts';
+import { removeHostCgroups } from './cgroups.ts';
+import { DefaultContainers } from './container/default-containers.ts';
+import { MainRuns } from './container/main-runs.ts';
+import { ContainerRecords } from './container/records.ts';
+import { readSeccompProfile } from './container/seccomp.ts';
+import { WritableLayers } from './container/writable-layer.ts';
+import type { LinuxDeps } from './deps.ts';
+import { holdHostLock } from './host-lock.ts';
+import { ImageStore } from './image/image-store.ts';
+import { ImageImporter } from './image/import-image.ts';
+import { containerPaths, createLayout, type Layout } from './layout.ts';
+import { Leases } from './leases.ts';
+import { LinuxRuntime } from './linux-runtime.ts';
+import { NAT, NatSwitch } from './network/nat-switch.ts';
+import { probeAccelerator } from './vm/accelerator.ts';
+import { describeMachine } from './vm/machine.ts';
+import { ensurePlaceholders } from './vm/placeholders.ts';
+import type { Accelerator } from './vm/qemu-arguments.ts';
+import { WORKER_OVERHEAD_MB } from './vm/qemu-arguments.ts';
+import { Templates } from './vm/templates.ts';
+import { shapeFor, VmContainers } from './vm/vm-containers.ts';
+import { VmPool } from './vm/vm-pool.ts';
+
+const MIB = 1024 * 1024;
+/** What this machine itself and the agent need, in MiB. */
+const HOST_RESERVE_MB = 512;
+/** A processor may be promised to this many containers. */
+const CPU_OVERCOMMIT = 4;
+/** The guest's own kernel takes the same out of the VM's memory, so it is reserved as well. */
+const GUEST_OVERHEAD_MB = 64;
+const UTILITY_VM_OVERHEAD_MB = WORKER_OVERHEAD_MB + GUEST_OVERHEAD_MB;
+const WRITABLE_LAYER_MB = 10 * 1024;
+
+export interface LinuxHostOptions {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly newId: () => string;
+  readonly randomBytes: (count: number) => Buffer;
+  /** Made by the set-up. */
+  readonly artifactsFolder: string;
+  /** Where this host keeps images, containers and templates: on a disk. */
+  readonly stateFolder: string;
+  /** Sockets, mount points and records of processes: in memory. */
+  readonly runFolder?: string;
+  /** How many utility VMs wait, ready to be used. */
+  readonly poolSize: number;
+  /** For which containers the pool's VMs are; the API's defaults. */
+  readonly poolResources: { readonly memoryMB: number; readonly cpus: number };
+  /** Folders of this machine from beneath which images may be imported. */
+  readonly imageFolders: readonly string[];
+}
+
+export interface HostParts {
+  readonly facts: HostFacts;
+  readonly records: ContainerRecords;
+  readonly images: ImageStore;
+  readonly importer: ImageImporter;
+  readonly layers: WritableLayers;
+  readonly network: NatSwitch;
+  readonly defaults: DefaultContainers;
+  readonly vms: VmContainers;
+  readonly runs: MainRuns;
+  readonly pool: VmPool;
+  readonly close: () => void;
+  readonly shutDown: () => Promise<void>;
+}
+
+const readOs = (): HostFacts['os'] => {
+  const release = readFileSync('/etc/os-release', 'utf8');
+  const value = (name: string) => new RegExp(`^${name}="?([^"\\n]*)"?$`, 'm').exec(release)?.[1] ?? '';
+  return { family: 'linux', sku: value('ID') || 'linux', version: value('VERSION_ID') || '0', build: 0 };
+};
+
+const describeHost = (accelerator: Accelerator, { poolSize, poolResources }: LinuxHostOptions): HostFacts => {
+  const pooledMB = poolSize * (poolResources.memoryMB + UTILITY_VM_OVERHEAD_MB);
+  return {
+    os: readOs(),
+    architecture: 'amd64',
+    kernel: readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim(),
+    hypervisor: accelerator,
+    capabilities: { runtimeTypes: ['Default', 'HyperV'], runtimeConversion: 'inPlace' },
+    switches: [NAT],
+    capacity: {
+      memoryMB: Math.max(0, Math.floor(totalmem() / MIB) - HOST_RESERVE_MB - pooledMB),
+      cpus: availableParallelism() * CPU_OVERCOMMIT,
+    },
+    utilityVmOverheadMB: UTILITY_VM_OVERHEAD_MB,
+  };
+};
+
+const makeFolders = async (layout: Layout): Promise<void> => {
+  const owned = [
+    layout.images,
+    layout.containers,
+    layout.templates,
+    layout.vmDisks,
+    layout.runVms,
+    layout.runContainers,
+    layout.runImages,
+  ];
+  await Promise.all(owned.map((folder) => mkdir(folder, { recursive: true })));
+  // Others may pass through to what is theirs, and see nothing else.
+  for (const folder of [layout.run, layout.runVms, layout.runContainers, layout.vmDisks])
+    await chmod(folder, 0o711);
+  for (const folder of [layout.containers, layout.templates]) await chmod(folder, 0o700);
+};
+
+/**
+ * Makes this machine a host, taking up whatever an earlier agent left: what runs is adopted, what is half made is
+ * removed. Needs root, and the set-up to have been.
+ * @throws {RuntimeError} with the reason, where the machine does not allow it
+ */
+export const openLinuxHost = async (options: LinuxHostOptions): Promise<LinuxRuntime> => {
+  const artifacts = await readArtifacts(options.artifactsFolder);
+  if (artifacts === null)
+    throw new RuntimeError('step-failed', 'The Linux runtime has not been set up on this machine');
+  const layout = createLayout(options.stateFolder, options.runFolder);
+  await makeFolders(layout);
+  const unlock = await holdHostLock(layout);
+  try {
+    const { clock, log, newId, randomBytes } = options;
+    const deps = {
+      clock,
+      log,
+      newId,
+      randomBytes,
+      layout,
+      artifacts,
+      leases: new Leases(layout.leases, layout.tag),
+    };
+    const parts = await openParts(deps, options, unlock);
+    await recover(deps, parts);
+    void parts.pool.refill();
+    return new LinuxRuntime(deps, parts);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+};
+
+const openParts = async (
+  deps: LinuxDeps,
+  options: LinuxHostOptions,
+  unlock: () => Promise<void>,
+): Promise<HostParts> => {
+  const network = new NatSwitch(deps);
+  await network.prepare();
+  const images = new ImageStore(deps);
+  await images.prepare();
+  const placeholders = await ensurePlaceholders(deps);
+  const layers = new WritableLayers(deps);
+  await layers.prepare(WRITABLE_LAYER_MB);
+  const machine = await describeMachine();
+  const accelerator = await probeAccelerator(deps, machine, placeholders);
+  const records = new ContainerRecords(deps);
+  const runs = new MainRuns(deps, records);
+  const templates = new Templates(deps, machine, placeholders);
+  const shape = shapeFor(options.poolResources, accelerator);
+  const pool = new VmPool(deps, templates, placeholders, { size: options.poolSize, shape });
+  const onDeath = (id: string, reason: string) => {
+    void runs
+      .vmDied(id, reason, true)
+      .catch((error) => deps.log.error('an exit could not be recorded', { reason: messageOf(error) }));
+  };
+  // Made now, also where no VM waits, so that no container's first start has to boot.
+  void templates
+    .get(shape)
+    .catch((error) => deps.log.error('the template could not be made', { reason: messageOf(error) }));
+  return {
+    facts: describeHost(accelerator, options),
+    records,
+    images,
+    importer: new ImageImporter(deps, images, options.imageFolders),
+    layers,
+    network,
+    defaults: new DefaultContainers(deps, await readSeccompProfile()),
+    vms: new VmContainers({ deps, machine, placeholders, templates, pool, accelerator, onDeath }),
+    runs,
+    pool,
+    close: () => {
+      templates.close();
+      void pool.close().finally(unlock);
+    },
+    shutDown: async () => {
+      await pool.close();
+      templates.close();
+      await images.unmountAll();
+      if ((await readdir(deps.layout.runContainers)).length === 0) {
+        await network.remove();
+        await removeHostCgroups(deps.layout.tag);
+        await rm(deps.layout.run, { recursive: true, force: true });
+      }
+      await unlock();
+    },
+  };
+};
+
+/** What an earlier agent left. Looks at what is there, and believes no memory of what was being done. */
+const recover = async (
+  deps: LinuxDeps,
+  { vms, runs, records, network, layers }: HostParts,
+): Promise<void> => {
+  const { adopted, lost } = await vms.recover();
+  for (const { containerId, greeting, main } of adopted)
+    await runs.recoverInGuest(containerId, greeting.main, greeting, main);
+  for (const id of lost) await runs.vmDied(id, 'The utility VM ended while the agent was not running', false);
+  const ids = new Set(await records.ids());
+  for (const id of ids) {
+    if ((await records.container(id)) !== null) await runs.recoverHere(id);
+    else if (!(await layers.exists(id)))
+      await rm(containerPaths(deps.layout, id).folder, { recursive: true, force: true });
+  }
+  for (const id of await readdir(deps.layout.runContainers)) if (!ids.has(id)) await network.disconnect(id);
+  await releaseOrphans(deps, ids);
+  await rm(join(deps.layout.state, 'imports'), { recursive: true, force: true });
+};
+
+const releaseOrphans = async (
+  { leases, layout }: LinuxDeps,
+  containers: ReadonlySet<string>,
+): Promise<void> => {
+  const vms = new Set(await readdir(layout.runVms));
+  for (const { id } of await leases.held('uid')) if (!vms.has(id)) await leases.release('uid', id);
+  for (const kind of ['address', 'tcp', 'udp'] as const)
+    for (const { id } of await leases.held(kind))
+      if (!containers.has(id.split('/')[0] ?? '')) await leases.release(kind, id);
+};

@@ -1,0 +1,145 @@
+import { createHash } from 'node:crypto';
+import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { type ImageFacts, ImageFactsSchema } from '../../../../core/contract/image.ts';
+import { RuntimeError } from '../../../errors.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { readRecord, writeRecord } from '../files.ts';
+import { runOrFail } from '../run-command.ts';
+
+export const MINI = 'mini';
+
+const DefaultsSchema = z.strictObject({
+  entrypoint: z.array(z.string()),
+  command: z.array(z.string()),
+  env: z.array(z.string()),
+  workingDir: z.string(),
+  user: z.string(),
+});
+const ImageRecordSchema = z.strictObject({ facts: ImageFactsSchema, defaults: DefaultsSchema });
+export type ImageRecord = z.infer<typeof ImageRecordSchema>;
+
+/** Of `mini`, and of what says nothing itself. */
+export const NO_DEFAULTS: ImageRecord['defaults'] = {
+  entrypoint: [],
+  command: ['/bin/sh'],
+  env: [],
+  workingDir: '/',
+  user: '',
+};
+
+/** `repository:latest` and `repository` are the same image, in any case. */
+const keyOf = (name: string): string =>
+  createHash('sha256')
+    .update(name.toLowerCase().replace(/:latest$/, ''))
+    .digest('hex')
+    .slice(0, 32);
+
+/**
+ * The images of this host: one squashfs each, named after its digest, and a record for each name. A name may get
+ * another digest; containers keep the one they were made from.
+ */
+export class ImageStore {
+  readonly #deps: LinuxDeps;
+  constructor(deps: LinuxDeps) {
+    this.#deps = deps;
+  }
+
+  /** Puts `mini` into the catalogue. */
+  async prepare(): Promise<void> {
+    const { artifacts, layout } = this.#deps;
+    await mkdir(layout.images, { recursive: true, mode: 0o755 });
+    const digest = `sha256:${artifacts.manifest.mini.sha256}`;
+    const facts: ImageFacts = {
+      name: MINI,
+      version: '1',
+      os: 'linux',
+      osBuild: 0,
+      architecture: 'amd64',
+      source: 'busybox-static of this machine',
+      digest,
+    };
+    if ((await this.find(MINI))?.facts.digest === digest) return;
+    const partial = join(layout.images, `${this.#deps.newId()}.new`);
+    await copyFile(artifacts.mini, partial);
+    await this.add(partial, { facts, defaults: NO_DEFAULTS });
+  }
+
+  async list(): Promise<ImageRecord[]> {
+    const names = (await readdir(this.#deps.layout.images).catch(() => [])).filter((name) =>
+      name.endsWith('.json'),
+    );
+    const records = await Promise.all(
+      names.map((name) => readRecord(join(this.#deps.layout.images, name), ImageRecordSchema)),
+    );
+    return records.filter((record) => record !== null);
+  }
+
+  find(name: string): Promise<ImageRecord | null> {
+    return readRecord(this.#recordPath(name), ImageRecordSchema);
+  }
+
+  /** @throws {RuntimeError} `image-not-found` */
+  async get(name: string): Promise<ImageRecord> {
+    const record = await this.find(name);
+    if (record) return record;
+    throw new RuntimeError('image-not-found', `This host has no image ${name}`);
+  }
+
+  /** @throws {RuntimeError} `image-not-found` */
+  async byDigest(digest: string): Promise<ImageRecord> {
+    const record = (await this.list()).find(({ facts }) => facts.digest === digest);
+    if (record) return record;
+    throw new RuntimeError('image-not-found', 'The image that the container was made from is gone');
+  }
+
+  /** The file of a digest. */
+  squashfs(digest: string): string {
+    return join(this.#deps.layout.images, `${digest.replace('sha256:', '')}.squashfs`);
+  }
+  /** Where the image is mounted while Default containers are made of it. */
+  mountPoint(digest: string): string {
+    return join(this.#deps.layout.runImages, digest.replace('sha256:', '').slice(0, 16));
+  }
+
+  /** Takes a squashfs, which is moved, into the store. */
+  async add(path: string, record: ImageRecord): Promise<void> {
+    await rename(path, this.squashfs(record.facts.digest));
+    await writeRecord(this.#recordPath(record.facts.name), record, true);
+  }
+
+  /** The image goes; its file does so unless another name has it. */
+  async remove(name: string): Promise<void> {
+    const record = await this.get(name);
+    await rm(this.#recordPath(name), { force: true });
+    const { digest } = record.facts;
+    if ((await this.list()).some(({ facts }) => facts.digest === digest)) return;
+    await this.unmount(digest);
+    await rm(this.squashfs(digest), { force: true });
+  }
+
+  async unmount(digest: string): Promise<void> {
+    const point = this.mountPoint(digest);
+    await runOrFail('The image could not be unmounted', this.#deps.artifacts.helper, [
+      'unmount-layers',
+      point,
+    ]);
+    await rm(point, { recursive: true, force: true });
+  }
+
+  /** Unmounts every image; containers that run keep what they use. */
+  async unmountAll(): Promise<void> {
+    for (const name of await readdir(this.#deps.layout.runImages).catch(() => [])) {
+      const point = join(this.#deps.layout.runImages, name);
+      await runOrFail('The image could not be unmounted', this.#deps.artifacts.helper, [
+        'unmount-layers',
+        point,
+      ]);
+    }
+  }
+
+  #recordPath(name: string): string {
+    return join(this.#deps.layout.images, `${keyOf(name)}.json`);
+  }
+}

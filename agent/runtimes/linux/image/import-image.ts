@@ -1,0 +1,224 @@
+import { mkdir, open, realpath, rm, stat, symlink, truncate } from 'node:fs/promises';
+import { join, sep } from 'node:path';
+import type { ImageFacts } from '../../../../core/contract/image.ts';
+import { RuntimeError } from '../../../errors.ts';
+import type { ImportImage } from '../../runtime.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { runCommand, runOrFail } from '../run-command.ts';
+import { checkLayer, type ImageLimits } from './check-layer.ts';
+import type { ImageStore } from './image-store.ts';
+import { type LayoutImage, readLayout } from './oci-layout.ts';
+
+const MIB = 1024 * 1024;
+export const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
+const PROGRAM_TIMEOUT_MS = 15 * 60_000;
+/** The name inside the working folder; the image's own never becomes an argument's part. */
+const TAG = 'image';
+
+/** Where the image comes from, as skopeo says it, and the digest that it must have, if any. */
+interface Source {
+  readonly transport: string;
+  readonly kind: 'archive' | 'layout' | 'registry';
+}
+
+/**
+ * Takes images into the store: `docker save` archives, OCI layouts (a folder, or one in a tar) and references in a
+ * registry. The agent's configuration says beneath which folders of this machine images may be taken from.
+ *
+ * An image's layers are read through before anything of them is unpacked; unpacking then happens on a file
+ * system of its own, so that neither size nor number of files can fill this machine's disk.
+ */
+export class ImageImporter {
+  readonly #deps: LinuxDeps;
+  readonly #store: ImageStore;
+  readonly #allowed: readonly string[];
+  readonly #limits: ImageLimits;
+
+  constructor(
+    deps: LinuxDeps,
+    store: ImageStore,
+    allowed: readonly string[],
+    limits: ImageLimits = IMAGE_LIMITS,
+  ) {
+    this.#deps = deps;
+    this.#store = store;
+    this.#allowed = allowed;
+    this.#limits = limits;
+  }
+
+  /** @throws {RuntimeError} `validation-failed`, `image-incompatible` or `step-failed` */
+  async import(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
+    const work = join(this.#deps.layout.state, 'imports', this.#deps.newId());
+    const disk = `${work}.ext4`;
+    await mkdir(work, { recursive: true, mode: 0o700 });
+    try {
+      await this.#mountDisk(disk, work);
+      const source = await this.#locate(request, work, signal);
+      const layout = join(work, 'layout');
+      await this.#run(
+        'The image could not be read',
+        'skopeo',
+        [
+          ...['--insecure-policy', 'copy', '--quiet', '--override-os', 'linux', '--override-arch', 'amd64'],
+          ...[source.transport, `oci:${layout}:${TAG}`],
+        ],
+        signal,
+      );
+      const image = await readLayout(layout);
+      const digest = await this.#digestOf(source, image, request, signal);
+      this.#check(request, image, digest);
+      const totals = { bytes: 0, entries: 0 };
+      for (const layer of image.layers) await checkLayer(layer, totals, this.#limits);
+      return await this.#unpack(request, image, digest, work, signal);
+    } finally {
+      await runCommand('umount', ['--', work]);
+      await rm(work, { recursive: true, force: true });
+      await rm(disk, { force: true });
+    }
+  }
+
+  async #mountDisk(disk: string, work: string): Promise<void> {
+    const file = await open(disk, 'wx', 0o600);
+    await file.close();
+    await truncate(disk, 2 * this.#limits.bytes + 256 * MIB);
+    const what = 'There is no room to unpack the image';
+    await runOrFail(what, 'mkfs.ext4', [
+      '-q',
+      '-F',
+      '-O',
+      '^has_journal',
+      '-E',
+      'lazy_itable_init=1,nodiscard',
+      '--',
+      disk,
+    ]);
+    await runOrFail(what, 'mount', ['-o', 'loop,nodev,nosuid,noexec', '--', disk, work]);
+  }
+
+  async #locate({ source }: ImportImage, work: string, signal: AbortSignal): Promise<Source> {
+    if ('reference' in source) return this.#pin(source.reference, signal);
+    const path = await this.#allow(source.path);
+    // The path's own characters mean something to skopeo, so it is given another name.
+    const link = join(work, 'source');
+    await symlink(path, link);
+    if ((await stat(path)).isDirectory()) return { transport: `oci:${link}`, kind: 'layout' };
+    const list = await runCommand('tar', ['-tf', link, '--occurrence=1', 'manifest.json'], { signal });
+    if (list.code === 0) return { transport: `docker-archive:${link}`, kind: 'archive' };
+    return { transport: `oci-archive:${link}`, kind: 'layout' };
+  }
+
+  /** What the reference means now; that, and not what it means later, is imported. */
+  async #pin(reference: string, signal: AbortSignal): Promise<Source> {
+    if (reference.includes('@')) return { transport: `docker://${reference}`, kind: 'registry' };
+    const said = await this.#run(
+      'The image could not be found',
+      'skopeo',
+      [
+        ...[
+          'inspect',
+          '--no-tags',
+          '--override-os',
+          'linux',
+          '--override-arch',
+          'amd64',
+          '--format',
+          '{{.Digest}}',
+        ],
+        `docker://${reference}`,
+      ],
+      signal,
+    );
+    const name = reference.replace(/:[^/:]*$/, '');
+    return { transport: `docker://${name}@${said.trim()}`, kind: 'registry' };
+  }
+
+  /** The real path of one that is beneath an allowed folder, links followed. */
+  async #allow(path: string): Promise<string> {
+    const refused = new RuntimeError(
+      'validation-failed',
+      'The agent’s configuration does not allow images from that path',
+      {
+        suggestion:
+          this.#allowed.length > 0 ? `Allowed: ${this.#allowed.join(', ')}.` : 'No folder is allowed.',
+      },
+    );
+    const real = await realpath(path).catch(() => {
+      throw refused;
+    });
+    const folders = await Promise.all(this.#allowed.map((folder) => realpath(folder).catch(() => null)));
+    if (
+      folders.some(
+        (folder) => folder !== null && real.startsWith(folder.endsWith(sep) ? folder : folder + sep),
+      )
+    )
+      return real;
+    throw refused;
+  }
+
+  /** An archive of `docker save` has no manifest of its own: it is known by its configuration's digest, the image's id. */
+  async #digestOf(
+    source: Source,
+    image: LayoutImage,
+    { source: asked }: ImportImage,
+    signal: AbortSignal,
+  ): Promise<string> {
+    if (source.kind === 'archive') return image.configDigest;
+    if (source.kind === 'layout') return image.manifestDigest;
+    const pinned = /@(sha256:[0-9a-f]{64})$/.exec('reference' in asked ? asked.reference : '')?.[1];
+    signal.throwIfAborted();
+    return pinned ?? source.transport.slice(source.transport.lastIndexOf('@') + 1);
+  }
+
+  #check({ digest: wanted }: ImportImage, image: LayoutImage, digest: string): void {
+    if (wanted !== undefined && wanted !== digest)
+      throw new RuntimeError('validation-failed', `The image has the digest ${digest}, and not ${wanted}`);
+    if (image.os !== 'linux' || image.architecture !== 'amd64')
+      throw new RuntimeError(
+        'image-incompatible',
+        `The image is for ${image.os}/${image.architecture}; this host runs linux/amd64`,
+      );
+  }
+
+  async #unpack(
+    { name, source }: ImportImage,
+    image: LayoutImage,
+    digest: string,
+    work: string,
+    signal: AbortSignal,
+  ): Promise<ImageFacts> {
+    const bundle = join(work, 'bundle');
+    const squashfs = join(this.#deps.layout.images, `${this.#deps.newId()}.new`);
+    await this.#run(
+      'The image could not be unpacked',
+      'umoci',
+      ['unpack', '--image', `${join(work, 'layout')}:${TAG}`, bundle],
+      signal,
+    );
+    const options = ['-comp', 'lz4', '-noappend', '-no-progress', '-xattrs'];
+    try {
+      await this.#run(
+        'The image could not be packed',
+        'mksquashfs',
+        [join(bundle, 'rootfs'), squashfs, ...options],
+        signal,
+      );
+      const facts: ImageFacts = {
+        name,
+        version: /:([^/:@]+)$/.exec(name)?.[1] ?? 'latest',
+        os: 'linux',
+        osBuild: 0,
+        architecture: 'amd64',
+        source: 'path' in source ? source.path : source.reference,
+        digest,
+      };
+      await this.#store.add(squashfs, { facts, defaults: image.defaults });
+      return facts;
+    } finally {
+      await rm(squashfs, { force: true });
+    }
+  }
+
+  #run(what: string, program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
+    return runOrFail(what, program, args, { signal, timeoutMs: PROGRAM_TIMEOUT_MS });
+  }
+}

@@ -1,0 +1,73 @@
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import * as z from 'zod/mini';
+import { RuntimeError } from '../../../errors.ts';
+import { type ImageRecord, NO_DEFAULTS } from './image-store.ts';
+
+const DIGEST = /^sha256:[0-9a-f]{64}$/;
+const MAX_DOCUMENT = 4 * 1024 * 1024;
+const DescriptorSchema = z.looseObject({ digest: z.string().check(z.regex(DIGEST)) });
+const IndexSchema = z.looseObject({ manifests: z.array(DescriptorSchema) });
+const ManifestSchema = z.looseObject({ config: DescriptorSchema, layers: z.array(DescriptorSchema) });
+const strings = z.optional(z.nullable(z.array(z.string())));
+const ConfigSchema = z.looseObject({
+  architecture: z.optional(z.string()),
+  os: z.optional(z.string()),
+  config: z.optional(
+    z.nullable(
+      z.looseObject({
+        Entrypoint: strings,
+        Cmd: strings,
+        Env: strings,
+        WorkingDir: z.optional(z.string()),
+        User: z.optional(z.string()),
+      }),
+    ),
+  ),
+});
+
+export interface LayoutImage {
+  readonly manifestDigest: string;
+  readonly configDigest: string;
+  readonly layers: readonly string[];
+  readonly os: string;
+  readonly architecture: string;
+  readonly defaults: ImageRecord['defaults'];
+}
+
+const readDocument = async <T extends z.core.$ZodType>(path: string, schema: T): Promise<z.infer<T>> => {
+  const refuse = () => new RuntimeError('validation-failed', 'The image is refused: it is not an OCI image');
+  if ((await stat(path).catch(() => ({ size: MAX_DOCUMENT + 1 }))).size > MAX_DOCUMENT) throw refuse();
+  const parsed = (schema as unknown as z.ZodMiniType<z.infer<T>>).safeParse(
+    JSON.parse(await readFile(path, 'utf8')),
+  );
+  if (!parsed.success) throw refuse();
+  return parsed.data;
+};
+
+/**
+ * What the one image of an OCI layout is: source: image-layout.md of the OCI image specification.
+ * @throws {RuntimeError} `validation-failed`
+ */
+export const readLayout = async (folder: string): Promise<LayoutImage> => {
+  const blob = (digest: string) => join(folder, 'blobs', 'sha256', digest.slice('sha256:'.length));
+  const index = await readDocument(join(folder, 'index.json'), IndexSchema);
+  const manifestDigest = index.manifests[0]?.digest ?? '';
+  const manifest = await readDocument(blob(manifestDigest), ManifestSchema);
+  const config = await readDocument(blob(manifest.config.digest), ConfigSchema);
+  const said = config.config ?? {};
+  return {
+    manifestDigest,
+    configDigest: manifest.config.digest,
+    layers: manifest.layers.map(({ digest }) => blob(digest)),
+    os: config.os ?? '',
+    architecture: config.architecture ?? '',
+    defaults: {
+      entrypoint: said.Entrypoint ?? [],
+      command: said.Cmd ?? (said.Entrypoint?.length ? [] : [...NO_DEFAULTS.command]),
+      env: said.Env ?? [],
+      workingDir: said.WorkingDir ?? '/',
+      user: said.User ?? '',
+    },
+  };
+};

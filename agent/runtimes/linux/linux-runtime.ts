@@ -1,0 +1,306 @@
+import { readFile, rm } from 'node:fs/promises';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import type { Process } from '../../../core/contract/compute-process.ts';
+import type { HostFacts } from '../../../core/contract/host.ts';
+import type { ImageFacts } from '../../../core/contract/image.ts';
+import { RuntimeError } from '../../errors.ts';
+import type { ImportImage, MainProcess, Runtime, RuntimeContainer } from '../runtime.ts';
+import type { GuestProcess } from './channel/guest-process.ts';
+import { type DefaultContainers, readMountPoints } from './container/default-containers.ts';
+import type { MainRuns } from './container/main-runs.ts';
+import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
+import type { ContainerRecords } from './container/records.ts';
+import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
+import type { LinuxDeps } from './deps.ts';
+import { collectOutcome, type ExecOutcome, type ExecRequest } from './exec.ts';
+import type { HostParts } from './host-parts.ts';
+import type { ImageStore } from './image/image-store.ts';
+import type { ImageImporter } from './image/import-image.ts';
+import { type IsolationReport, reportIsolation } from './isolation.ts';
+import { containerPaths } from './layout.ts';
+import { NAT, type NatSwitch, namespacePath } from './network/nat-switch.ts';
+import type { VmContainers } from './vm/vm-containers.ts';
+
+const NO_NETWORK = 'none';
+
+/**
+ * A Linux machine as a host: `Default` containers by runc, `HyperV` containers each in a utility VM of its own, on
+ * the same images and the same writable layers.
+ *
+ * What is where: the layers are files of this host (`layout.ts`); a Default container has them mounted here, a
+ * utility VM has them as disks. Every verb looks at what really is (mounts, processes, the guest) and at records
+ * that were written before anything was done, so any verb may be called again after a crash.
+ */
+export class LinuxRuntime implements Runtime {
+  readonly name = 'linux';
+  readonly #deps: LinuxDeps;
+  readonly #facts: HostFacts;
+  readonly #records: ContainerRecords;
+  readonly #images: ImageStore;
+  readonly #importer: ImageImporter;
+  readonly #layers: WritableLayers;
+  readonly #network: NatSwitch;
+  readonly #defaults: DefaultContainers;
+  readonly #vms: VmContainers;
+  readonly #runs: MainRuns;
+  readonly #closeParts: () => void;
+  readonly #shutDownParts: () => Promise<void>;
+
+  constructor(deps: LinuxDeps, parts: HostParts) {
+    this.#deps = deps;
+    this.#facts = parts.facts;
+    this.#records = parts.records;
+    this.#images = parts.images;
+    this.#importer = parts.importer;
+    this.#layers = parts.layers;
+    this.#network = parts.network;
+    this.#defaults = parts.defaults;
+    this.#vms = parts.vms;
+    this.#runs = parts.runs;
+    this.#closeParts = parts.close;
+    this.#shutDownParts = parts.shutDown;
+  }
+
+  async facts(): Promise<HostFacts> {
+    return this.#facts;
+  }
+
+  async images(): Promise<readonly ImageFacts[]> {
+    return (await this.#images.list()).map(({ facts }) => facts);
+  }
+
+  async inspect(containerId?: string): Promise<readonly RuntimeContainer[]> {
+    const ids = containerId === undefined ? await this.#records.ids() : [containerId];
+    const mountPoints = await readMountPoints();
+    const found = await Promise.all(ids.map((id) => this.#inspectOne(id, mountPoints)));
+    return found.filter((container) => container !== null);
+  }
+
+  async createWritableLayer(container: AssignedContainer): Promise<void> {
+    if (await this.#layers.exists(container.id)) return;
+    const { facts } = await this.#images.get(container.spec.image);
+    await this.#layers.createFolder(container.id);
+    await this.#records.saveContainer({
+      id: container.id,
+      runtimeType: container.runtimeType,
+      image: facts.name,
+      digest: facts.digest,
+    });
+    await this.#layers.create(container.id);
+  }
+
+  async setRuntimeType({ id, runtimeType }: AssignedContainer): Promise<void> {
+    const record = await this.#require(id);
+    if (record.runtimeType === runtimeType) return;
+    // From now on this machine's kernel reads what a guest wrote: damage is to be found before, not by it.
+    if (runtimeType === 'Default') await this.#layers.check(id);
+    await this.#records.saveContainer({ ...record, runtimeType });
+  }
+
+  createUtilityVm(container: AssignedContainer): Promise<void> {
+    return this.#vms.create(container);
+  }
+
+  connectGuest(containerId: string): Promise<void> {
+    return this.#vms.connectGuest(containerId);
+  }
+
+  async createNetworkEndpoint({ id, runtimeType, spec }: AssignedContainer): Promise<void> {
+    const name = spec.switchName.toLowerCase();
+    if (name === NO_NETWORK) return;
+    if (name !== NAT.toLowerCase())
+      throw new RuntimeError('switch-not-found', `This host has no switch ${spec.switchName}`, {
+        suggestion: `It has: ${NAT}.`,
+      });
+    const vm = runtimeType === 'HyperV' ? this.#vms.require(id).vm : null;
+    const endpoint = await this.#network.connect(id, vm?.id ?? null, spec.ports);
+    await vm?.configureNetwork(await this.#network.guestNetwork(endpoint));
+  }
+
+  async attachDisks({ id }: AssignedContainer): Promise<void> {
+    const { digest } = await this.#require(id);
+    const { vm } = this.#vms.require(id);
+    await this.#layers.attach(id, vm.id, (holder) => this.#isHeld(id, holder));
+    await this.#vms.attachDisks(
+      id,
+      this.#images.squashfs(digest),
+      containerPaths(this.#deps.layout, id).scratch,
+    );
+  }
+
+  async mountLayers({ id, runtimeType }: AssignedContainer, signal: AbortSignal): Promise<void> {
+    if (runtimeType === 'HyperV') return this.#vms.mountLayers(id);
+    const { digest } = await this.#require(id);
+    await this.#layers.attach(id, BY_HOST, (holder) => this.#isHeld(id, holder));
+    await this.#defaults.mountLayers(
+      id,
+      this.#images.squashfs(digest),
+      this.#images.mountPoint(digest),
+      signal,
+    );
+  }
+
+  async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
+    const { id, runtimeType } = container;
+    const { digest } = await this.#require(id);
+    const image = await this.#images.byDigest(digest);
+    await this.#runs.begin(id, instanceId, runtimeType, async () => {
+      if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
+      const endpoint = await this.#network.endpoint(id);
+      const resolver = endpoint === null ? null : this.#network.resolverPath;
+      return this.#defaults.start(container, image, {
+        namespace: endpoint && namespacePath(endpoint),
+        resolver,
+      });
+    });
+  }
+
+  stopProcess(containerId: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
+    return this.#runs.stop(containerId, timeoutSeconds, signal);
+  }
+
+  async unmountLayers(containerId: string): Promise<void> {
+    if (this.#vms.get(containerId)) {
+      await this.#vms.unmountLayers(containerId);
+      return;
+    }
+    await this.#defaults.unmountLayers(containerId);
+    if ((await this.#layers.holder(containerId)) === BY_HOST) await this.#layers.detach(containerId);
+  }
+
+  async detachDisks(containerId: string): Promise<void> {
+    const entry = this.#vms.get(containerId);
+    if (!entry) return;
+    await this.#vms.detachDisks(containerId);
+    // Taken from a guest that had them mounted, they are checked by who mounts them next.
+    if (!entry.layersMounted) await this.#layers.detach(containerId);
+  }
+
+  removeNetworkEndpoint(containerId: string): Promise<void> {
+    return this.#network.disconnect(containerId);
+  }
+
+  destroyUtilityVm(containerId: string): Promise<void> {
+    return this.#vms.destroy(containerId);
+  }
+
+  async removeWritableLayer(containerId: string): Promise<void> {
+    const { scratch, folder, run } = containerPaths(this.#deps.layout, containerId);
+    this.#runs.forget(containerId);
+    await rm(scratch, { force: true });
+    await rm(folder, { recursive: true, force: true });
+    await rm(run, { recursive: true, force: true });
+  }
+
+  async listProcesses(containerId: string): Promise<readonly Process[]> {
+    if (this.#vms.get(containerId)) return this.#vms.listProcesses(containerId);
+    return this.#defaults.listProcesses(await this.#runs.requireProcess(containerId));
+  }
+
+  async listHostProcesses(): Promise<readonly Process[]> {
+    const userNames = new Map(parseUserNames(await readFile('/etc/passwd', 'utf8').catch(() => '')));
+    for (const [uid, name] of this.#vms.workerUsers()) userNames.set(uid, name);
+    return listMachineProcesses({ now: this.#deps.clock.now(), userNames });
+  }
+
+  /** What a container shares with this machine, measured. Throws `invalid-state` when it does not run. */
+  async isolation(containerId: string): Promise<IsolationReport> {
+    const { runtimeType } = await this.#require(containerId);
+    const kernel =
+      runtimeType === 'HyperV'
+        ? await this.#vms.kernelRelease(containerId)
+        : await this.#defaults.kernelRelease(await this.#runs.requireProcess(containerId));
+    return reportIsolation({
+      runtimeType,
+      containerKernel: kernel,
+      containerProcesses: await this.listProcesses(containerId),
+      hostProcesses: await this.listHostProcesses(),
+      workerProcess: this.#vms.workerProcess(containerId),
+    });
+  }
+
+  /** Starts a process beside the main one, with its input and output. Throws `invalid-state` when the container does not run. */
+  async startExec(containerId: string, request: ExecRequest): Promise<GuestProcess> {
+    if (this.#vms.get(containerId)) return this.#vms.exec(containerId, request);
+    await this.#runs.requireProcess(containerId);
+    return this.#defaults.exec(containerId, request);
+  }
+
+  /** Runs a process beside the main one to its end. */
+  async exec(containerId: string, request: ExecRequest): Promise<ExecOutcome> {
+    return collectOutcome(await this.startExec(containerId, request), request.tty === true);
+  }
+
+  async importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
+    return this.#importer.import(request, signal);
+  }
+
+  async removeImage(name: string): Promise<void> {
+    const { facts } = await this.#images.get(name);
+    const records = await Promise.all((await this.#records.ids()).map((id) => this.#records.container(id)));
+    const users = records.filter((record) => record?.digest === facts.digest).length;
+    if (users > 0)
+      throw new RuntimeError(
+        'image-in-use',
+        `${users} container(s) of this host are made from ${facts.name}`,
+      );
+    await this.#images.remove(name);
+  }
+
+  onExit(listener: (containerId: string) => void): void {
+    this.#runs.onExit(listener);
+  }
+
+  close(): void {
+    this.#runs.close();
+    this.#vms.close();
+    this.#closeParts();
+  }
+
+  /** Lets go, and removes what serves no container: the pool, mounted images, what the whole machine shares. */
+  async shutDown(): Promise<void> {
+    this.close();
+    await this.#shutDownParts();
+  }
+
+  async #inspectOne(id: string, mountPoints: ReadonlySet<string>): Promise<RuntimeContainer | null> {
+    const record = await this.#records.container(id);
+    if (record === null) return null;
+    const entry = this.#vms.get(id);
+    return {
+      id,
+      runtimeType: record.runtimeType,
+      writableLayer: await this.#layers.exists(id),
+      utilityVm:
+        entry === null
+          ? 'Absent'
+          : entry.vm.connected && entry.begin === 'connected'
+            ? 'Connected'
+            : 'Created',
+      networkEndpoint: (await this.#network.endpoint(id)) !== null,
+      disksAttached: entry?.disksAttached ?? false,
+      layersMounted: entry?.layersMounted || mountPoints.has(containerPaths(this.#deps.layout, id).root),
+      process: await this.#inspectRun(id),
+      workerProcess: this.#vms.workerProcess(id),
+    };
+  }
+
+  #inspectRun(id: string): Promise<MainProcess | null> {
+    return this.#runs.inspect(id);
+  }
+
+  /** Whether who is in a layer's attach lock really has it. */
+  async #isHeld(id: string, holder: string): Promise<boolean> {
+    if (holder !== BY_HOST) {
+      const entry = this.#vms.get(id);
+      return entry?.vm.id === holder && entry.disksAttached;
+    }
+    return (await readMountPoints()).has(containerPaths(this.#deps.layout, id).rw);
+  }
+
+  async #require(id: string) {
+    const record = await this.#records.container(id);
+    if (record) return record;
+    throw new RuntimeError('invalid-state', 'The container is not on this host');
+  }
+}

@@ -1,0 +1,302 @@
+import { availableParallelism } from 'node:os';
+import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
+import type { Process, WorkerProcess } from '../../../../core/contract/compute-process.ts';
+import type { ContainerSpec } from '../../../../core/contract/container.ts';
+import { messageOf, RuntimeError } from '../../../errors.ts';
+import type { GuestGreeting } from '../channel/guest-channel.ts';
+import type { GuestProcess } from '../channel/guest-process.ts';
+import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
+import { parseGuestProcesses } from '../container/process-lists.ts';
+import type { LinuxDeps } from '../deps.ts';
+import type { ExecRequest } from '../exec.ts';
+import type { ImageRecord } from '../image/image-store.ts';
+import { readStat } from '../proc.ts';
+import type { HostMachine } from './machine.ts';
+import type { Accelerator, VmShape } from './qemu-arguments.ts';
+import type { Templates } from './templates.ts';
+import { UtilityVm } from './utility-vm.ts';
+import type { VmPool } from './vm-pool.ts';
+import { launchWorker, listWorkerIds, type Placeholders, readWorker, removeWorker } from './worker.ts';
+
+const MIB = 1024 * 1024;
+/** What the guest's kernel and agent need beside the container. */
+const GUEST_OVERHEAD_MB = 64;
+const RAM_STEP_MB = 64;
+const BOOT_TIMEOUT_MS = 30_000;
+const ADOPT_TIMEOUT_MS = 5_000;
+
+/** The VM of a container with those resources. */
+export const shapeFor = (
+  { memoryMB, cpus }: ContainerSpec['resources'],
+  accelerator: Accelerator,
+): VmShape => ({
+  ramMB: Math.ceil((memoryMB + GUEST_OVERHEAD_MB) / RAM_STEP_MB) * RAM_STEP_MB,
+  cpus: Math.max(1, Math.min(Math.ceil(cpus), availableParallelism())),
+  accelerator,
+});
+
+type Begin = 'boot' | 'clone' | 'connected';
+
+interface Entry {
+  readonly vm: UtilityVm;
+  begin: Begin;
+  disksAttached: boolean;
+  layersMounted: boolean;
+  main: GuestProcess | null;
+}
+
+export interface VmContainersDeps {
+  readonly deps: LinuxDeps;
+  readonly machine: HostMachine;
+  readonly placeholders: Placeholders;
+  readonly templates: Templates;
+  readonly pool: VmPool;
+  readonly accelerator: Accelerator;
+  /** A container's VM has ended though nobody asked for it; everything of it is gone. */
+  readonly onDeath: (containerId: string, reason: string) => void;
+}
+
+/** What an adopted VM said of its container. */
+export interface Adopted {
+  readonly containerId: string;
+  readonly greeting: GuestGreeting;
+  readonly main: GuestProcess | null;
+}
+
+/** The utility VMs of this host's containers: at most one a container, each for one container only. */
+export class VmContainers {
+  readonly #with: VmContainersDeps;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(dependencies: VmContainersDeps) {
+    this.#with = dependencies;
+  }
+
+  get(containerId: string): Entry | null {
+    return this.#entries.get(containerId) ?? null;
+  }
+
+  /** From the pool when it has one that fits, else a clone; without a template it boots, and one is made for the next. */
+  async create(container: AssignedContainer): Promise<void> {
+    if (this.#entries.has(container.id)) return;
+    const { pool, templates, accelerator } = this.#with;
+    const shape = shapeFor(container.spec.resources, accelerator);
+    const pooled = pool.claim(shape);
+    if (pooled) {
+      await this.#give(pooled, container, 'connected');
+      return;
+    }
+    const cloned = templates.has(shape);
+    if (!cloned)
+      void templates
+        .get(shape)
+        .catch((error) => this.#with.deps.log.warn('no template', { reason: messageOf(error) }));
+    const vm = await this.#launch(container, shape, cloned);
+    await this.#give(vm, container, cloned ? 'clone' : 'boot');
+  }
+
+  async connectGuest(containerId: string): Promise<void> {
+    const entry = this.require(containerId);
+    if (entry.begin !== 'connected') await entry.vm.connectGuest(entry.begin, BOOT_TIMEOUT_MS);
+    else if (!entry.vm.connected) throw new RuntimeError('step-failed', 'The guest is gone');
+    entry.begin = 'connected';
+    await entry.vm.wake();
+    this.#watch(containerId, entry);
+  }
+
+  async attachDisks(containerId: string, image: string, scratch: string): Promise<void> {
+    const entry = this.require(containerId);
+    if (entry.disksAttached) return;
+    await entry.vm.attachDisks(image, scratch);
+    entry.disksAttached = true;
+  }
+
+  async detachDisks(containerId: string): Promise<void> {
+    const entry = this.require(containerId);
+    await entry.vm.detachDisks();
+    entry.disksAttached = false;
+  }
+
+  async mountLayers(containerId: string): Promise<void> {
+    const entry = this.require(containerId);
+    await entry.vm.mountLayers();
+    entry.layersMounted = true;
+  }
+
+  async unmountLayers(containerId: string): Promise<void> {
+    const entry = this.require(containerId);
+    await entry.vm.unmountLayers();
+    entry.layersMounted = false;
+  }
+
+  start({ id, spec }: AssignedContainer, image: ImageRecord): GuestProcess {
+    const entry = this.require(id);
+    const wanted = resolveProcess(spec, image.defaults);
+    const main = entry.vm.startMain([
+      ...wanted.command.map((word) => ['arg', word] as const),
+      ...wanted.env.map((variable) => ['env', variable] as const),
+      ['cwd', wanted.workingDir],
+      ['user', wanted.user],
+      ['hostname', id.slice(0, 12)],
+      ['memory', String(spec.resources.memoryMB * MIB)],
+      ['pids', String(PIDS_LIMIT)],
+      ...(spec.tty ? [['tty', '1'] as const] : []),
+    ]);
+    entry.main = main;
+    return main;
+  }
+
+  exec(containerId: string, request: ExecRequest): GuestProcess {
+    return this.require(containerId).vm.startProcess([
+      ...request.command.map((word) => ['arg', word] as const),
+      ...Object.entries(request.env ?? {}).map(([name, value]) => ['env', `${name}=${value}`] as const),
+      ['cwd', request.workingDir ?? '/'],
+      ['user', request.user ?? ''],
+      ...(request.tty
+        ? ([
+            ['tty', '1'],
+            ['columns', String(request.columns ?? 80)],
+            ['rows', String(request.rows ?? 24)],
+          ] as const)
+        : []),
+    ]);
+  }
+
+  async listProcesses(containerId: string): Promise<Process[]> {
+    const { vm } = this.require(containerId);
+    const answer = await vm.askFor('processes', 'The guest’s processes could not be listed');
+    const uptime = await this.#guestUptime(vm);
+    return parseGuestProcesses(answer.toString('utf8'), this.#with.deps.clock.now(), uptime);
+  }
+
+  async kernelRelease(containerId: string): Promise<string> {
+    const answer = await this.require(containerId).vm.askFor(
+      'uname',
+      'The guest’s kernel could not be asked',
+    );
+    return answer.toString('utf8').split('\t')[0] ?? '';
+  }
+
+  /** As `ps` on this machine shows it; the user is called by the VM's id in upper case. */
+  workerProcess(containerId: string): WorkerProcess | null {
+    const worker = this.#entries.get(containerId)?.vm.record.process;
+    if (!worker) return null;
+    return { pid: worker.pid, name: readStat(worker.pid)?.name ?? '', userName: containerId.toUpperCase() };
+  }
+
+  /** Uids of worker processes, and what their users are called. */
+  workerUsers(): (readonly [uid: number, name: string])[] {
+    return [...this.#entries].map(([id, { vm }]) => [vm.record.uid, id.toUpperCase()] as const);
+  }
+
+  async destroy(containerId: string): Promise<void> {
+    const entry = this.#entries.get(containerId);
+    if (!entry) return;
+    // Out of the map first, so that its end is not taken for a death.
+    this.#entries.delete(containerId);
+    await entry.vm.destroy();
+    void this.#with.pool.refill();
+  }
+
+  /**
+   * After a restart: connects to the VMs of containers, and removes all others, dead or alive.
+   * @returns the containers whose VM goes on, and those whose VM has ended
+   */
+  async recover(): Promise<{ adopted: Adopted[]; lost: string[] }> {
+    const { deps } = this.#with;
+    const adopted: Adopted[] = [];
+    const lost: string[] = [];
+    for (const vmId of await listWorkerIds(deps)) {
+      const record = await readWorker(deps, vmId);
+      const containerId = record?.containerId ?? null;
+      const again = record !== null && containerId !== null ? await this.#adopt(containerId, vmId) : null;
+      if (again) adopted.push(again);
+      else {
+        await removeWorker(deps, vmId);
+        if (containerId !== null) lost.push(containerId);
+      }
+    }
+    return { adopted, lost };
+  }
+
+  /** Lets go of every VM; they go on. */
+  close(): void {
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    for (const { vm } of entries) vm.close();
+  }
+
+  async #adopt(containerId: string, vmId: string): Promise<Adopted | null> {
+    const { deps } = this.#with;
+    try {
+      const record = await readWorker(deps, vmId);
+      if (record === null) return null;
+      const vm = await UtilityVm.attach(deps, record);
+      const greeting = await vm.connectGuest('anew', ADOPT_TIMEOUT_MS);
+      const main = greeting.main === 'never-started' ? null : vm.adoptMain();
+      const entry: Entry = {
+        vm,
+        begin: 'connected',
+        disksAttached: greeting.layersMounted,
+        layersMounted: greeting.layersMounted,
+        main,
+      };
+      this.#entries.set(containerId, entry);
+      this.#watch(containerId, entry);
+      return { containerId, greeting, main };
+    } catch (error) {
+      deps.log.warn('a utility VM could not be adopted', { containerId, reason: messageOf(error) });
+      return null;
+    }
+  }
+
+  async #launch(container: AssignedContainer, shape: VmShape, cloned: boolean): Promise<UtilityVm> {
+    const { deps, placeholders, templates, machine } = this.#with;
+    const worker = await launchWorker(deps, placeholders, {
+      vmId: deps.newId(),
+      containerId: container.id,
+      shape,
+      ...(cloned
+        ? { start: { kind: 'clone' }, template: await templates.get(shape) }
+        : { start: { kind: 'boot', tscKhz: machine.tscKhz } }),
+    });
+    return UtilityVm.attach(deps, worker).catch(async (error) => {
+      await removeWorker(deps, worker.vmId);
+      throw error;
+    });
+  }
+
+  async #give(vm: UtilityVm, container: AssignedContainer, begin: Begin): Promise<void> {
+    this.#entries.set(container.id, { vm, begin, disksAttached: false, layersMounted: false, main: null });
+    try {
+      await vm.claim(container.id, container.spec.resources.cpus);
+    } catch (error) {
+      await this.destroy(container.id);
+      throw error;
+    }
+  }
+
+  /** A guest whose connection ends is given up, whatever it did: dead, or talking out of turn. */
+  #watch(containerId: string, entry: Entry): void {
+    void entry.vm.ended().then(async (reason) => {
+      if (this.#entries.get(containerId) !== entry) return;
+      this.#entries.delete(containerId);
+      const told = await entry.vm.explain('The utility VM ended', reason);
+      await entry.vm.destroy();
+      this.#with.onDeath(containerId, told.message);
+      void this.#with.pool.refill();
+    });
+  }
+
+  async #guestUptime(vm: UtilityVm): Promise<number> {
+    const answer = await vm.askFor('uptime', 'The guest’s clock could not be asked');
+    return Number(answer.toString('utf8')) || 0;
+  }
+
+  /** @throws {RuntimeError} `invalid-state` */
+  require(containerId: string): Entry {
+    const entry = this.#entries.get(containerId);
+    if (entry) return entry;
+    throw new RuntimeError('invalid-state', 'The container has no utility VM');
+  }
+}
