@@ -55,8 +55,14 @@ const isRefusal = (error: unknown): boolean =>
  * public key then has to fit.
  */
 const claimed = (token: string): { tenant: string; hostId: string } => {
-  const { kid } = HeaderSchema.parse(decoded(() => decodeProtectedHeader(token)));
-  const { tenant, sub, iat, exp } = ClaimsSchema.parse(decoded(() => decodeJwt(token)));
+  const { kid } = valid(
+    HeaderSchema,
+    decoded(() => decodeProtectedHeader(token)),
+  );
+  const { tenant, sub, iat, exp } = valid(
+    ClaimsSchema,
+    decoded(() => decodeJwt(token)),
+  );
   if (sub !== kid) throw new UnauthorizedError('subject and key differ');
   if (exp - iat > HOST_TOKEN_SECONDS) throw new UnauthorizedError('valid for too long');
   return { tenant, hostId: kid };
@@ -93,7 +99,7 @@ const allow = (methodArn: string, tenant: string, hostId: string) => ({
  */
 export const createAuthorizeHostHandler = ({ table, now, logger }: AuthorizeHostDependencies) => {
   const authorize = async (event: unknown) => {
-    const { methodArn, headers } = RequestSchema.parse(event);
+    const { methodArn, headers } = valid(RequestSchema, event);
     const token = bearerToken(headers);
     if (token === undefined) throw new UnauthorizedError('no token');
     const { tenant, hostId } = claimed(token);
