@@ -46,9 +46,13 @@ const decoded = (decode: () => unknown): unknown => {
 
 /** Whether it is the token that is wrong; anything else is not the host's fault, and it may come again. */
 const isRefusal = (error: unknown): boolean =>
-  error instanceof UnauthorizedError ||
-  error instanceof z.core.$ZodError ||
-  error instanceof errors.JOSEError;
+  error instanceof UnauthorizedError || error instanceof errors.JOSEError;
+
+const valid = <T>(schema: z.ZodMiniType<T>, value: unknown): T => {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) throw new UnauthorizedError('malformed request or token');
+  return parsed.data;
+};
 
 /**
  * Whose the token says that it is. Not believed yet: the tenant only says under which key to look for the host, whose
