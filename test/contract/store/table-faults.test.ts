@@ -1,0 +1,168 @@
+import {
+  BatchGetItemCommand,
+  ConditionalCheckFailedException,
+  DynamoDBClient,
+  GetItemCommand,
+  PutItemCommand,
+  QueryCommand,
+  ThrottlingException,
+  TransactionCanceledException,
+  TransactWriteItemsCommand,
+} from '@aws-sdk/client-dynamodb';
+import { describe, expect, test } from '@jest/globals';
+import { mockClient } from 'aws-sdk-client-mock';
+import { TooBusyError } from '../../../core/domain/errors.ts';
+import { createContainer } from '../../../store/containers.ts';
+import { listHosts } from '../../../store/hosts.ts';
+import { keys } from '../../../store/keys.ts';
+import { newOperation } from '../../../store/operations.ts';
+import { hostItem } from '../../../store/put.ts';
+import { ConditionFailed, createTable } from '../../../store/table.ts';
+import { createApi } from '../../helpers/api.ts';
+import { containerRecord, hostRecord, TENANT, testId } from '../../helpers/records.ts';
+
+/** Faults that the real engine of the tests does not have: throttling, conflicts, partial batches, lost answers. */
+const setUp = () => {
+  const mock = mockClient(new DynamoDBClient({ region: 'us-east-1', maxAttempts: 1 }));
+  const slept: number[] = [];
+  const table = createTable({
+    client: mock as unknown as DynamoDBClient,
+    tableName: 'table',
+    sleep: async (milliseconds) => {
+      slept.push(milliseconds);
+    },
+    random: () => 1,
+  });
+  return { mock, table, slept };
+};
+
+const meta = { $metadata: {}, message: 'x' };
+const throttled = () => new ThrottlingException(meta);
+const cancelled = (...codes: string[]) =>
+  new TransactionCanceledException({ ...meta, CancellationReasons: codes.map((Code) => ({ Code })) });
+const timedOut = () => Object.assign(new TypeError('timed out'), { name: 'TimeoutError' });
+
+/** The whole budget, in milliseconds: 1.27 s of waiting at the most. */
+const BUDGET = [10, 20, 40, 80, 160, 320, 640];
+
+const container = containerRecord('Off', { view: { activeOperationId: testId(50) } });
+const operation = newOperation(container, {
+  id: testId(50),
+  kind: 'create',
+  actor: 'ann',
+  parameters: {},
+  now: new Date(0),
+});
+const creation = { container, operation, remember: [], token: operation.id };
+
+describe.each([
+  ['throttling', throttled],
+  ['a conflict with another transaction', () => cancelled('None', 'TransactionConflict', 'None')],
+  ['a throttled part of a transaction', () => cancelled('ThrottlingError', 'None', 'None')],
+  ['a lost answer', timedOut],
+])('%s', (_, fault) => {
+  test('is waited out, and the repeat is the same transaction', async () => {
+    const { mock, table, slept } = setUp();
+    mock.on(TransactWriteItemsCommand).rejectsOnce(fault()).rejectsOnce(fault()).resolves({});
+    await createContainer(table, creation);
+    expect(slept).toEqual(BUDGET.slice(0, 2));
+    const tokens = mock
+      .commandCalls(TransactWriteItemsCommand)
+      .map(({ args }) => args[0].input.ClientRequestToken);
+    expect(tokens).toEqual([testId(50), testId(50), testId(50)]);
+  });
+
+  test('that goes on uses the budget up, and is told as too busy', async () => {
+    const { mock, table, slept } = setUp();
+    mock.on(TransactWriteItemsCommand).rejects(fault());
+    await expect(createContainer(table, creation)).rejects.toBeInstanceOf(TooBusyError);
+    expect(slept).toEqual(BUDGET);
+  });
+});
+
+describe('a condition that does not hold', () => {
+  test('is not tried again, and wins over a conflict beside it', async () => {
+    const { mock, table, slept } = setUp();
+    const holder = { containerId: { S: testId(7) } };
+    mock.on(TransactWriteItemsCommand).rejects(
+      new TransactionCanceledException({
+        ...meta,
+        CancellationReasons: [
+          { Code: 'TransactionConflict' },
+          { Code: 'ConditionalCheckFailed', Item: holder },
+        ],
+      }),
+    );
+    await expect(createContainer(table, creation)).rejects.toMatchObject({
+      code: 'name-taken',
+      details: { context: { containerId: testId(7) } },
+    });
+    expect(slept).toEqual([]);
+  });
+
+  test('of a single write says what stood there', async () => {
+    const { mock, table } = setUp();
+    mock
+      .on(PutItemCommand)
+      .rejects(new ConditionalCheckFailedException({ ...meta, Item: { a: { S: 'b' } } }));
+    const failed = await table.put({ Item: {} }).catch((error: unknown) => error);
+    expect(failed).toBeInstanceOf(ConditionFailed);
+    expect(failed).toMatchObject({ index: 0, item: { a: { S: 'b' } } });
+  });
+});
+
+describe('a batch of which not all was read', () => {
+  const link = (number: number) => ({
+    pk: { S: keys.hostLink(TENANT, testId(number)).pk },
+    sk: { S: 'L' },
+    connectionId: { S: `c${number}` },
+  });
+  const unprocessed = (number: number) => ({
+    UnprocessedKeys: { table: { Keys: [{ pk: link(number).pk, sk: { S: 'L' } }] } },
+  });
+  const list = (table: ReturnType<typeof setUp>['table']) =>
+    listHosts(table, { sign: async () => '', verify: async () => ({ after: null, part: 0 }) }, TENANT, {
+      limit: 50,
+      cursor: undefined,
+    });
+
+  test('is asked for the rest, after a wait', async () => {
+    const { mock, table, slept } = setUp();
+    mock.on(QueryCommand).resolves({ Items: [hostItem(hostRecord(1)), hostItem(hostRecord(2))] });
+    mock
+      .on(BatchGetItemCommand)
+      .resolvesOnce({ Responses: { table: [link(1)] }, ...unprocessed(2) })
+      .resolvesOnce({ Responses: { table: [link(2)] } });
+    const page = await list(table);
+    expect(page.items.map((one) => one.link?.connectionId)).toEqual(['c1', 'c2']);
+    expect(slept).toEqual([10]);
+  });
+
+  test('never gives a page with some missing', async () => {
+    const { mock, table, slept } = setUp();
+    mock.on(QueryCommand).resolves({ Items: [hostItem(hostRecord(1))] });
+    mock.on(BatchGetItemCommand).resolves({ Responses: { table: [] }, ...unprocessed(1) });
+    await expect(list(table)).rejects.toBeInstanceOf(TooBusyError);
+    expect(slept).toEqual(BUDGET);
+  });
+});
+
+describe('to the caller', () => {
+  test('a spent budget is 503 with Retry-After, for reads as for writes', async () => {
+    const { mock, table } = setUp();
+    mock.on(GetItemCommand).rejects(throttled());
+    const api = createApi(table);
+    const answer = await api.call('getContainer', { params: { idOrName: 'a' } });
+    expect([answer.status, answer.headers['retry-after'], answer.body.code]).toEqual([503, '1', 'too-busy']);
+  });
+
+  test('an error that is no contention is not tried again, and tells nothing', async () => {
+    const { mock, table, slept } = setUp();
+    mock
+      .on(GetItemCommand)
+      .rejects(Object.assign(new TypeError('arn:aws:… is not authorized'), { name: 'AccessDenied' }));
+    const answer = await createApi(table).call('getContainer', { params: { idOrName: 'a' } });
+    expect([answer.status, answer.body.code, slept]).toEqual([500, 'internal', []]);
+    expect(answer.text).not.toContain('arn:');
+  });
+});

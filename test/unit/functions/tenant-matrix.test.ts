@@ -1,0 +1,165 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import { keys } from '../../../store/keys.ts';
+import {
+  computeProcessItem,
+  containerItem,
+  hostItem,
+  imageItem,
+  imageOnHostItem,
+  operationItem,
+} from '../../../store/put.ts';
+import { type Api, createApi } from '../../helpers/api.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import type { Call } from '../../helpers/http-function.ts';
+import {
+  computeProcessRecord,
+  containerRecord,
+  hostRecord,
+  imageRecord,
+  operationRecord,
+  TENANT,
+  testId,
+} from '../../helpers/records.ts';
+
+/** Each route × {own, another tenant's, none}: what is another's answers, to the byte, as what is not there. */
+let engine: Engine;
+let api: Api;
+beforeAll(async () => {
+  engine = await startEngine();
+  const { table } = await engine.table();
+  api = createApi(table);
+  const container = containerRecord('Running', { view: { labels: { a: 'b' } } });
+  const image = imageRecord('mini');
+  await Promise.all(
+    [
+      containerItem(container),
+      computeProcessItem(computeProcessRecord(container)),
+      operationItem(operationRecord(50)),
+      hostItem(hostRecord(900)),
+      imageItem(image),
+      imageOnHostItem(TENANT, image.view, testId(900)),
+      {
+        ...Object.fromEntries(
+          Object.entries(keys.containerName(TENANT, container.view.name)).map(([name, value]) => [
+            name,
+            { S: value },
+          ]),
+        ),
+        containerId: { S: container.id },
+      },
+    ].map((Item) => table.put({ Item })),
+  );
+});
+afterAll(() => engine.stop());
+
+const OTHER = { tenant: 'umbrella' };
+
+/** Names of what there is, and of what there is not, as a path may have them. */
+const IDS: Readonly<Record<string, readonly [there: string, missing: string][]>> = {
+  containers: [
+    [testId(1), testId(77)],
+    [testId(1).toUpperCase(), testId(77).toUpperCase()],
+    ['container-1', 'container-x'],
+  ],
+  'compute-processes': [[testId(1).toUpperCase(), testId(77).toUpperCase()]],
+  operations: [[testId(50), testId(77)]],
+  hosts: [[testId(900), testId(77)]],
+  images: [['mini', 'maxi']],
+};
+
+const withParameter = ROUTES.filter(({ parameters }) => parameters !== undefined);
+const kindOf = ({ path }: Route): string => path.split('/')[2] ?? '';
+const cases = withParameter.flatMap((route) =>
+  (IDS[kindOf(route)] ?? []).map(([there, missing]) => [route.operationId, there, missing, route] as const),
+);
+
+const given = (route: Route, value: string, more: Call = {}): Call => ({
+  params: { [Object.keys(route.parameters?.shape ?? {})[0] ?? '']: value },
+  ...(route.body === undefined ? {} : { body: {} }),
+  ...more,
+});
+
+test('every route with a parameter is in the matrix', () => {
+  expect(new Set(cases.map(([operationId]) => operationId)).size).toBe(withParameter.length);
+});
+
+describe.each(cases)('%s %s', (operationId, there, missing, route) => {
+  test('another tenant’s answers as none', async () => {
+    const calls = [
+      {},
+      ...(route.mutation === undefined
+        ? []
+        : [
+            { query: 'dryRun=true' },
+            ...(route.mutation.ifMatch ? [{ headers: { 'if-match': '"1"' } }] : []),
+          ]),
+    ];
+    for (const more of calls) {
+      const others = await api.call(operationId, given(route, there, { ...more, claims: OTHER }));
+      const none = await api.call(operationId, given(route, missing, { ...more, claims: OTHER }));
+      const ownNone = await api.call(operationId, given(route, missing, more));
+      expect([others.status, others.body.code]).toEqual([404, 'not-found']);
+      expect([others.text, others.headers]).toEqual([none.text, none.headers]);
+      expect([others.text, others.headers]).toEqual([ownNone.text, ownNone.headers]);
+    }
+  });
+
+  test('one’s own is there', async () => {
+    const more = route.mutation === undefined ? {} : { query: 'dryRun=true' };
+    const own = await api.call(operationId, given(route, there, more));
+    expect([operationId, own.status === 404]).toEqual([operationId, false]);
+  });
+
+  test('a name or id that cannot be answers as one that is not', async () => {
+    const cannot = await api.call(operationId, given(route, '../x y'));
+    const none = await api.call(operationId, given(route, missing));
+    expect(cannot.text).toBe(none.text);
+  });
+});
+
+describe('lists', () => {
+  const lists = ['listContainers', 'listComputeProcesses', 'listHosts', 'listImages', 'listOperations'];
+
+  test.each(lists)('%s shows one’s own, and another tenant nothing', async (operationId) => {
+    expect((await api.call(operationId)).body.items).toHaveLength(1);
+    expect((await api.call(operationId, { claims: OTHER })).body).toEqual({ items: [], nextCursor: null });
+  });
+
+  test('filters by another tenant’s ids find nothing', async () => {
+    for (const query of [
+      `hostId=${testId(900)}`,
+      'name=container-1',
+      'image=mini',
+      'label=a=b',
+      'state=Running',
+    ])
+      expect((await api.call('listContainers', { query, claims: OTHER })).body.items).toEqual([]);
+    const ofOthers = await api.call('listOperations', { query: `containerId=${testId(1)}`, claims: OTHER });
+    expect(ofOthers.body.items).toEqual([]);
+  });
+
+  test('an image or a host of another tenant cannot be used', async () => {
+    const image = await api.call('createContainer', { body: { image: 'mini' }, claims: OTHER });
+    const none = await api.call('createContainer', { body: { image: 'mini' }, claims: { tenant: 'third' } });
+    expect([image.body.code, image.text]).toEqual(['image-not-found', none.text]);
+    const body = { name: 'mini', hostId: testId(900), source: { path: '/srv/x' } };
+    expect((await api.call('importImage', { body, claims: OTHER })).body.code).toBe('host-not-found');
+  });
+});
+
+test('each route needs exactly its own scope', async () => {
+  const { SCOPES } = await import('../../../core/contract/http/routes.ts');
+  for (const route of ROUTES.filter(({ scope }) => scope !== null))
+    for (const scope of SCOPES) {
+      const params = Object.fromEntries(
+        Object.keys(route.parameters?.shape ?? {}).map((name) => [name, testId(77)]),
+      );
+      const answer = await api.call(route.operationId, { params, query: 'nope=1', claims: { scope } });
+      expect([route.operationId, scope, answer.status === 403]).toEqual([
+        route.operationId,
+        scope,
+        scope !== route.scope,
+      ]);
+    }
+});

@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ENVIRONMENT } from '../../../core/contract/deployment.ts';
+import { HTTP_FUNCTIONS } from '../../../core/contract/http/routes.ts';
+import { managementEndpoint } from '../../../functions/shared/clients.ts';
+import { readEnvironment } from '../../../functions/shared/environment.ts';
+import { FUNCTION_SPECS } from '../../../lib/function-specs.ts';
+
+const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
+  table: 'table',
+  bus: 'bus',
+  stateMachines: '{"stop":"arn:aws:states:us-east-1:111111111111:stateMachine:stop"}',
+  webSocketUrl: 'wss://abc.execute-api.us-east-1.amazonaws.com/prod',
+  tenantClaim: 'tenant',
+  scopeClaim: 'scope',
+  heartbeatSeconds: '60',
+  leaseSeconds: '180',
+  version: '1.2.3',
+  logLevel: 'info',
+};
+
+describe('a function starts with the environment that its spec gives it, and no more', () => {
+  const before = { ...process.env };
+  beforeEach(() => {
+    for (const name of Object.values(ENVIRONMENT)) delete process.env[name];
+    process.env.AWS_REGION = 'us-east-1';
+  });
+  afterEach(() => {
+    process.env = { ...before };
+  });
+
+  test.each(HTTP_FUNCTIONS)('%s', async (name) => {
+    for (const key of ['table', 'version', 'logLevel', ...FUNCTION_SPECS[name].environment] as const)
+      process.env[ENVIRONMENT[key]] = VALUES[key];
+    const { handler } = await import(`../../../functions/${name}/index.ts`);
+    expect(typeof handler).toBe('function');
+    // Lambda's runtime for Node 24 takes handlers that return a promise, and no callback.
+    expect(handler.length).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('environment', () => {
+  test('is parsed, with defaults for what may be left out', () => {
+    expect(
+      readEnvironment(['stateMachines', 'leaseSeconds', 'tenantClaim'], {
+        STATE_MACHINE_ARNS: VALUES.stateMachines,
+        LEASE_SECONDS: '180',
+      }),
+    ).toEqual({
+      stateMachines: { stop: 'arn:aws:states:us-east-1:111111111111:stateMachine:stop' },
+      leaseSeconds: 180,
+      tenantClaim: 'tenant',
+      version: '0.0.0',
+      logLevel: 'info',
+    });
+  });
+
+  test('that is missing or malformed is named, and its values are not', () => {
+    const wrong = { STATE_MACHINE_ARNS: '{secret', LEASE_SECONDS: 'secret', WEBSOCKET_URL: 'https://secret' };
+    const read = () => readEnvironment(['table', 'stateMachines', 'leaseSeconds', 'webSocketUrl'], wrong);
+    expect(read).toThrow('TABLE_NAME, STATE_MACHINE_ARNS, LEASE_SECONDS, WEBSOCKET_URL');
+    expect(read).not.toThrow('secret');
+  });
+});
+
+test('connections are managed at the same address, over HTTP', () => {
+  expect(managementEndpoint('wss://abc.example/prod')).toBe('https://abc.example/prod');
+  expect(managementEndpoint('ws://127.0.0.1:4000/local')).toBe('http://127.0.0.1:4000/local');
+});
