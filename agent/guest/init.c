@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -27,7 +28,8 @@
 
 #define PORT "/dev/vport0p1"
 #define MODULE_ORDER "/modules/order"
-#define ABSENT_HOST_POLL_MS 20
+/* Should the kernel not tell that the host is back. */
+#define ABSENT_HOST_POLL_MS 1000
 
 static bool connected;
 
@@ -83,10 +85,11 @@ static int open_port(void) {
   return fd;
 }
 
-static int start_in_guest(int stream, struct fields fields, struct child *child) {
-  if (stream == MAIN_STREAM) return layers_mounted() ? spawn_child(fields, PLACE_NEW_CONTAINER, -1, child) : -ENOENT;
+static int start_in_guest(int stream, struct fields fields, struct child *child, char *why, size_t size) {
+  if (stream == MAIN_STREAM)
+    return layers_mounted() ? spawn_child(fields, PLACE_NEW_CONTAINER, -1, child, why, size) : -ENOENT;
   pid_t container = streams_main_pid();
-  return container > 0 ? spawn_child(fields, PLACE_IN_CONTAINER, container, child) : -ESRCH;
+  return container > 0 ? spawn_child(fields, PLACE_IN_CONTAINER, container, child, why, size) : -ESRCH;
 }
 
 static void say_hello(const char *nonce) {
@@ -128,16 +131,26 @@ static void reap(int signals) {
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) streams_child_ended(pid, status);
 }
 
+/* A port whose host is away is always ready (POLLHUP). This one is ready once for each change. */
+static int watch_changes(int port) {
+  int changes = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+  epoll_ctl(changes, EPOLL_CTL_ADD, port, &event);
+  return changes;
+}
+
 static void serve(int port, int signals) {
   static struct pollfd polled[2 + 3 * MAX_STREAMS];
+  int changes = watch_changes(port);
+  struct epoll_event seen;
   bool present = true;
   for (;;) {
-    /* A port whose host is away is always ready: it is looked at now and then instead. */
     short wanted = POLLIN | (channel_wants_write() ? POLLOUT : 0);
-    polled[0] = (struct pollfd){present ? port : -1, wanted, 0};
+    polled[0] = present ? (struct pollfd){port, wanted, 0} : (struct pollfd){changes, POLLIN, 0};
     polled[1] = (struct pollfd){signals, POLLIN, 0};
     int count = streams_poll(polled, 2);
     if (poll(polled, count, present ? -1 : ABSENT_HOST_POLL_MS) < 0 && errno != EINTR) abort();
+    if (!present) epoll_wait(changes, &seen, 1, 0);
     struct pollfd now = {port, POLLIN, 0};
     poll(&now, 1, 0);
     bool was_present = present;

@@ -36,7 +36,7 @@ enum frame_type {
   /* guest to host */
   FRAME_HELLO = 16,      /* nonce, fields */
   FRAME_RESPONSE = 17,   /* stream: request id; i32 errno, then data; FLAG_MORE: another follows */
-  FRAME_STARTED = 18,    /* i32 pid, or -errno */
+  FRAME_STARTED = 18,    /* i32 pid; or -errno, then why in words */
   FRAME_STDOUT = 19,
   FRAME_STDERR = 20,
   FRAME_EXITED = 21      /* i32 exit code (128 + signal), i32 signal or 0 */

@@ -24,10 +24,13 @@
 
 struct ends {
   int in[2], out[2], err[2], terminal, terminal_end;
+  /* Closed by a successful exec; otherwise it says why there was none. */
+  int failure[2];
 };
 
 static int open_ends(struct fields fields, struct ends *ends) {
-  *ends = (struct ends){{-1, -1}, {-1, -1}, {-1, -1}, -1, -1};
+  *ends = (struct ends){{-1, -1}, {-1, -1}, {-1, -1}, -1, -1, {-1, -1}};
+  if (pipe2(ends->failure, O_CLOEXEC)) return -errno;
   if (field(fields, "tty")) {
     struct winsize size = {field_number(fields, "rows", 24), field_number(fields, "columns", 80), 0, 0};
     if (openpty(&ends->terminal, &ends->terminal_end, NULL, NULL, &size)) return -errno;
@@ -47,6 +50,7 @@ static void close_all(const struct ends *ends) {
     close_if(ends->in[i]);
     close_if(ends->out[i]);
     close_if(ends->err[i]);
+    close_if(ends->failure[i]);
   }
   close_if(ends->terminal);
   close_if(ends->terminal_end);
@@ -84,12 +88,13 @@ static char **complete_environment(struct fields fields, const char *home, bool 
   return all;
 }
 
-_Noreturn static void fail(const char *what, const char *name, int code) {
-  dprintf(2, "bulkhead: %s%s%s: %s\n", what, name ? " " : "", name ? name : "", strerror(errno));
-  _exit(code);
+static int failure_fd;
+
+_Noreturn static void fail(const char *what, const char *name) {
+  dprintf(failure_fd, "%s%s%s: %s", what, name ? " " : "", name ? name : "", strerror(errno));
+  _exit(126);
 }
 
-/* Becomes the program. What goes wrong from here on is told on stderr, with the exit codes that shells use. */
 _Noreturn static void become_program(struct fields fields, bool confined) {
   struct identity identity;
   int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -97,16 +102,16 @@ _Noreturn static void become_program(struct fields fields, bool confined) {
   int problem = lookup_identity(root, user, &identity);
   if (problem) {
     errno = -problem;
-    fail("no such user or group", user, 126);
+    fail("no such user or group", user);
   }
   const char *directory = field(fields, "cwd");
-  if (chdir(directory ? directory : "/")) fail("working directory", directory, 126);
-  if (confined && confine_process(&identity)) fail("limits of the process", NULL, 126);
+  if (chdir(directory ? directory : "/")) fail("working directory", directory);
+  if (confined && confine_process(&identity)) fail("limits of the process", NULL);
   char **arguments = field_list(fields, "arg");
   if (!arguments || !arguments[0]) _exit(126);
   environ = complete_environment(fields, identity.home, field(fields, "tty") != NULL);
   execvpe(arguments[0], arguments, environ);
-  fail("cannot run", arguments[0], errno == ENOENT ? 127 : 126);
+  fail("cannot run", arguments[0]);
 }
 
 _Noreturn static void run_child(struct fields fields, enum place place, const struct ends *ends) {
@@ -114,9 +119,10 @@ _Noreturn static void run_child(struct fields fields, enum place place, const st
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   signal(SIGPIPE, SIG_DFL);
+  failure_fd = ends->failure[1];
   use_ends(ends);
   if (place == PLACE_NEW_CONTAINER && enter_new_root(ROOT_DIRECTORY, field(fields, "hostname")))
-    fail("root file system", NULL, 126);
+    fail("root file system", NULL);
   become_program(fields, place != PLACE_HERE);
 }
 
@@ -162,8 +168,22 @@ static pid_t spawn_container(struct fields fields, const struct ends *ends) {
   return pid;
 }
 
-int spawn_child(struct fields fields, enum place place, pid_t container, struct child *child) {
+/* Waits until the program runs or has failed to; it takes as long as the kernel takes to prepare it. */
+static int failed(struct ends *ends, pid_t pid, char *why, size_t size) {
+  close_if(ends->failure[1]);
+  ends->failure[1] = -1;
+  ssize_t said;
+  while ((said = read(ends->failure[0], why, size - 1)) < 0 && errno == EINTR) {
+  }
+  if (said <= 0) return 0;
+  why[said] = 0;
+  waitpid(pid, NULL, 0);
+  return -ENOEXEC;
+}
+
+int spawn_child(struct fields fields, enum place place, pid_t container, struct child *child, char *why, size_t size) {
   struct ends ends;
+  why[0] = 0;
   int problem = open_ends(fields, &ends);
   if (problem) {
     close_all(&ends);
@@ -173,11 +193,12 @@ int spawn_child(struct fields fields, enum place place, pid_t container, struct 
   if (place == PLACE_NEW_CONTAINER) pid = spawn_container(fields, &ends);
   else if (place == PLACE_IN_CONTAINER) pid = spawn_in_container(fields, container, &ends);
   else if ((pid = fork()) == 0) run_child(fields, place, &ends);
-  if (pid < 0) {
-    problem = -errno;
+  problem = pid < 0 ? -errno : failed(&ends, pid, why, size);
+  if (problem) {
     close_all(&ends);
     return problem;
   }
+  close_if(ends.failure[0]);
   bool tty = ends.terminal >= 0;
   *child = tty ? (struct child){pid, ends.terminal, ends.terminal, -1, true}
                : (struct child){pid, ends.in[1], ends.out[0], ends.err[0], false};

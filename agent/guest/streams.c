@@ -81,7 +81,8 @@ static void set_nonblocking(int fd) {
 static void spawn(int number, struct fields fields) {
   struct stream *stream = &streams[number];
   int problem = stream->used || (number == MAIN_STREAM && main_state != 0) ? -EBUSY : 0;
-  if (!problem) problem = start_child(number, fields, &stream->child);
+  char why[256] = "";
+  if (!problem) problem = start_child(number, fields, &stream->child, why, sizeof why);
   int32_t told = problem ? problem : stream->child.pid;
   if (!problem) {
     stream->used = true;
@@ -92,7 +93,7 @@ static void spawn(int number, struct fields fields) {
     set_nonblocking(stream->child.err);
     if (number == MAIN_STREAM) main_state = 1;
   }
-  channel_send(FRAME_STARTED, 0, number, &told, sizeof told);
+  channel_send_two(FRAME_STARTED, 0, number, &told, sizeof told, why, problem ? strlen(why) : 0);
 }
 
 static void take_input(struct stream *stream, const char *payload, uint32_t length) {

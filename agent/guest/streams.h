@@ -8,7 +8,7 @@
 #include "spawn.h"
 
 /* Ways to start what a SPAWN asks for: all that differs between a guest and a relay on the host. */
-typedef int stream_starter(int stream, struct fields fields, struct child *child);
+typedef int stream_starter(int stream, struct fields fields, struct child *child, char *why, size_t size);
 
 void streams_begin(stream_starter *starter);
 /* Handles the frames that concern streams; others change nothing. */

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 const MOUNT = '/sys/fs/cgroup';
 const CPU_PERIOD_US = 100_000;
@@ -52,7 +53,20 @@ export const limitWorker = async (
   await writeFile(join(cpu, 'cpu.cfs_quota_us'), String(quota(cpus)));
 };
 
-const removeFolder = (folder: string): Promise<void> => rmdir(folder).catch(() => {});
+const BUSY_ATTEMPTS = 200;
+const BUSY_PAUSE_MS = 5;
+
+/** A process that has ended keeps its cgroup until its parent has seen the end. */
+const removeFolder = async (folder: string): Promise<void> => {
+  for (let attempt = 0; attempt < BUSY_ATTEMPTS; attempt++) {
+    try {
+      return await rmdir(folder);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') return;
+      await setTimeout(BUSY_PAUSE_MS);
+    }
+  }
+};
 
 export const removeWorkerCgroups = async (tag: string, vmId: string): Promise<void> => {
   await Promise.all(workerCgroups(tag, vmId).map(removeFolder));

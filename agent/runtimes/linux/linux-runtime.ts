@@ -271,12 +271,7 @@ export class LinuxRuntime implements Runtime {
       id,
       runtimeType: record.runtimeType,
       writableLayer: await this.#layers.exists(id),
-      utilityVm:
-        entry === null
-          ? 'Absent'
-          : entry.vm.connected && entry.begin === 'connected'
-            ? 'Connected'
-            : 'Created',
+      utilityVm: entry === null ? 'Absent' : entry.vm.connected && entry.watched ? 'Connected' : 'Created',
       networkEndpoint: (await this.#network.endpoint(id)) !== null,
       disksAttached: entry?.disksAttached ?? false,
       layersMounted: entry?.layersMounted || mountPoints.has(containerPaths(this.#deps.layout, id).root),

@@ -138,7 +138,7 @@ export class GuestProcess {
   }
 
   #receiveStarted(payload: Buffer): void {
-    if (payload.length !== 4) throw new GuestProtocolError('A start without a pid');
+    if (payload.length < 4) throw new GuestProtocolError('A start without a pid');
     const pid = payload.readInt32LE(0);
     if (pid > 0) {
       this.#settleStarted.resolve(pid);
@@ -146,7 +146,7 @@ export class GuestProcess {
     }
     this.#ended = true;
     this.#carrier.release(this.stream);
-    const reason = new SpawnError(-pid);
+    const reason = new SpawnError(-pid, payload.toString('utf8', 4));
     this.#settleStarted.reject(reason);
     this.#settleExited.reject(reason);
   }
@@ -191,8 +191,8 @@ export class GuestProcess {
 export class SpawnError extends Error {
   override readonly name = 'SpawnError';
   readonly errno: number;
-  constructor(errno: number) {
-    super(`The process could not be started (errno ${errno})`);
+  constructor(errno: number, why: string) {
+    super(`The process could not be started: ${why.replace(/[^\x20-\x7e]/g, '?') || `errno ${errno}`}`);
     this.errno = errno;
   }
 }

@@ -179,7 +179,9 @@ export class MainRuns {
   async #begunInGuest(id: string, run: RunRecord, main: GuestProcess): Promise<void> {
     const log = new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock);
     this.#watchGuest(id, run.instanceId, main, log);
-    await main.started;
+    await main.started.catch((error) => {
+      throw new RuntimeError('step-failed', messageOf(error), { cause: error });
+    });
     await this.#records.saveRun(id, { ...run, begun: true });
   }
 

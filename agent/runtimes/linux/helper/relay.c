@@ -19,9 +19,9 @@
 /* Where the agent has put its end of a socket pair. */
 #define CHANNEL 3
 
-static int start_here(int stream, struct fields fields, struct child *child) {
+static int start_here(int stream, struct fields fields, struct child *child, char *why, size_t size) {
   (void)stream;
-  return spawn_child(fields, PLACE_HERE, -1, child);
+  return spawn_child(fields, PLACE_HERE, -1, child, why, size);
 }
 
 static void handle_frame(int type, int flags, int stream, const char *payload, uint32_t length) {

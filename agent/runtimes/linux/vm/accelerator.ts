@@ -7,7 +7,7 @@ import { readRecord, writeRecord } from '../files.ts';
 import { type HostMachine, templateKey } from './machine.ts';
 import type { Accelerator, VmShape } from './qemu-arguments.ts';
 import { UtilityVm } from './utility-vm.ts';
-import { launchWorker, type Placeholders, removeWorker } from './worker.ts';
+import { launchWorker, type Placeholders, removeWorker, workerErrors } from './worker.ts';
 
 const KVM_TIMEOUT_MS = 5_000;
 const PROBE_RAM_MB = 192;
@@ -58,7 +58,7 @@ const tryKvm = async (
     }
     return null;
   } catch (error) {
-    return messageOf(error).split('\n')[0] ?? '';
+    return (await workerErrors(deps, vmId)) || (messageOf(error).split('\n')[0] ?? '');
   } finally {
     await removeWorker(deps, vmId);
   }

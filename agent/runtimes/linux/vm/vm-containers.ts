@@ -43,6 +43,8 @@ interface Entry {
   disksAttached: boolean;
   layersMounted: boolean;
   main: GuestProcess | null;
+  /** Its guest has been connected to, and its end is listened for. */
+  watched: boolean;
 }
 
 export interface VmContainersDeps {
@@ -97,6 +99,7 @@ export class VmContainers {
 
   async connectGuest(containerId: string): Promise<void> {
     const entry = this.require(containerId);
+    if (entry.watched) return;
     if (entry.begin !== 'connected') await entry.vm.connectGuest(entry.begin, BOOT_TIMEOUT_MS);
     else if (!entry.vm.connected) throw new RuntimeError('step-failed', 'The guest is gone');
     entry.begin = 'connected';
@@ -113,6 +116,7 @@ export class VmContainers {
 
   async detachDisks(containerId: string): Promise<void> {
     const entry = this.require(containerId);
+    if (!entry.disksAttached) return;
     await entry.vm.detachDisks();
     entry.disksAttached = false;
   }
@@ -125,6 +129,7 @@ export class VmContainers {
 
   async unmountLayers(containerId: string): Promise<void> {
     const entry = this.require(containerId);
+    if (!entry.layersMounted) return;
     await entry.vm.unmountLayers();
     entry.layersMounted = false;
   }
@@ -240,6 +245,7 @@ export class VmContainers {
         disksAttached: greeting.layersMounted,
         layersMounted: greeting.layersMounted,
         main,
+        watched: false,
       };
       this.#entries.set(containerId, entry);
       this.#watch(containerId, entry);
@@ -267,7 +273,14 @@ export class VmContainers {
   }
 
   async #give(vm: UtilityVm, container: AssignedContainer, begin: Begin): Promise<void> {
-    this.#entries.set(container.id, { vm, begin, disksAttached: false, layersMounted: false, main: null });
+    this.#entries.set(container.id, {
+      vm,
+      begin,
+      disksAttached: false,
+      layersMounted: false,
+      main: null,
+      watched: false,
+    });
     try {
       await vm.claim(container.id, container.spec.resources.cpus);
     } catch (error) {
@@ -278,6 +291,7 @@ export class VmContainers {
 
   /** A guest whose connection ends is given up, whatever it did: dead, or talking out of turn. */
   #watch(containerId: string, entry: Entry): void {
+    entry.watched = true;
     void entry.vm.ended().then(async (reason) => {
       if (this.#entries.get(containerId) !== entry) return;
       this.#entries.delete(containerId);

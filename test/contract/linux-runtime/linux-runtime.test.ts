@@ -1,0 +1,20 @@
+import { describe, jest, test } from '@jest/globals';
+import { canHostLinux, linuxHostFolder, openTestHost } from '../../helpers/linux-host.ts';
+import { runtimeContract } from '../agent/runtime-contract.ts';
+
+/** A utility VM boots under emulation, on a machine that may have other work. */
+jest.setTimeout(120_000);
+
+if (await canHostLinux())
+  runtimeContract('Linux', async () => {
+    const runtime = await openTestHost(linuxHostFolder('contract'));
+    return {
+      runtime,
+      image: 'mini',
+      longRunning: ['sleep', '600'],
+      exitsWith3: ['sh', '-c', 'exit 3'],
+      stubborn: ['sh', '-c', "trap '' TERM; sleep 600"],
+      dispose: () => runtime.shutDown(),
+    };
+  });
+else describe('the runtime Linux', () => test.todo('not on this machine'));
