@@ -2,9 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { systemClock } from '../../agent/clock.ts';
+import { executePlan } from '../../agent/execute/execute-plan.ts';
+import { StepRecorder } from '../../agent/execute/step-recorder.ts';
 import type { Log } from '../../agent/log.ts';
+import { plan, type Target } from '../../agent/plan/plan.ts';
 import { type LinuxHostOptions, openLinuxHost } from '../../agent/runtimes/linux/host-parts.ts';
 import type { LinuxRuntime } from '../../agent/runtimes/linux/linux-runtime.ts';
+import type { Runtime, RuntimeContainer } from '../../agent/runtimes/runtime.ts';
+import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import { artifactsFolder, SetUpRefusedError, setUpLinuxRuntime } from '../../scripts/setup/linux-runtime.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -50,3 +55,31 @@ export const openTestHost = (
     imageFolders: [],
     ...options,
   });
+
+const never = new AbortController().signal;
+
+export const look = async (runtime: Runtime, id: string): Promise<RuntimeContainer | null> =>
+  (await runtime.inspect(id))[0] ?? null;
+
+/** Brings a container where it is wanted, as the agent does. */
+export const bring = async (
+  runtime: Runtime,
+  id: string,
+  container: AssignedContainer | null,
+  target: Target,
+  instanceId: string = randomUUID(),
+): Promise<void> => {
+  const assignment = { containerId: id, container, target, stopTimeoutSeconds: 0, instanceId };
+  const recorder = new StepRecorder(systemClock, () => undefined);
+  const steps = plan(assignment, await look(runtime, id));
+  await executePlan({ runtime, clock: systemClock }, steps, { recorder, signal: never });
+};
+
+export const removeAllContainers = async (runtime: Runtime): Promise<void> => {
+  for (const { id } of await runtime.inspect()) await bring(runtime, id, null, 'Absent');
+};
+
+/** Waits until it is so. A test that waits for what never comes ends by its own time limit. */
+export const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10));
+};

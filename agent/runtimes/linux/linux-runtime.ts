@@ -9,6 +9,7 @@ import type { GuestProcess } from './channel/guest-process.ts';
 import { type DefaultContainers, readMountPoints } from './container/default-containers.ts';
 import type { MainRuns } from './container/main-runs.ts';
 import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
+import { type LogLine, type LogQuery, readLog } from './container/read-log.ts';
 import type { ContainerRecords } from './container/records.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
@@ -229,6 +230,11 @@ export class LinuxRuntime implements Runtime {
   /** Runs a process beside the main one to its end. */
   async exec(containerId: string, request: ExecRequest): Promise<ExecOutcome> {
     return collectOutcome(await this.startExec(containerId, request), request.tty === true);
+  }
+
+  /** Output of the main process, of the newest runs. */
+  logs(containerId: string, query: LogQuery = {}): Promise<LogLine[]> {
+    return readLog(containerPaths(this.#deps.layout, containerId).log, query);
   }
 
   async importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {

@@ -1,5 +1,10 @@
 import { describe, jest, test } from '@jest/globals';
-import { canHostLinux, linuxHostFolder, openTestHost } from '../../helpers/linux-host.ts';
+import {
+  canHostLinux,
+  linuxHostFolder,
+  openTestHost,
+  removeAllContainers,
+} from '../../helpers/linux-host.ts';
 import { runtimeContract } from '../agent/runtime-contract.ts';
 
 /** A utility VM boots under emulation, on a machine that may have other work. */
@@ -14,7 +19,10 @@ if (await canHostLinux())
       longRunning: ['sleep', '600'],
       exitsWith3: ['sh', '-c', 'exit 3'],
       stubborn: ['sh', '-c', "trap '' TERM; sleep 600"],
-      dispose: () => runtime.shutDown(),
+      dispose: async () => {
+        await removeAllContainers(runtime);
+        await runtime.shutDown();
+      },
     };
   });
 else describe('the runtime Linux', () => test.todo('not on this machine'));

@@ -16,10 +16,12 @@ export class ConsoleTail {
     socket.on('error', () => socket.destroy());
   }
 
-  /** Its last lines, fit to be shown: the guest chose every byte of them. */
+  /** Its last lines, or what a panic said first, fit to be shown: the guest chose every byte of them. */
   get text(): string {
     const printable = this.#text.toString('latin1').replace(/[^\x20-\x7e\n]/g, '');
-    return printable.trim().split('\n').slice(-SHOWN_LINES).join('\n');
+    const lines = printable.trim().split('\n');
+    const panic = lines.findIndex((line) => line.includes('Kernel panic'));
+    return (panic < 0 ? lines.slice(-SHOWN_LINES) : lines.slice(panic, panic + SHOWN_LINES)).join('\n');
   }
 
   close(): void {

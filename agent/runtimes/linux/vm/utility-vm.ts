@@ -1,4 +1,5 @@
 import { chown, rm } from 'node:fs/promises';
+import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
 import { limitWorker } from '../cgroups.ts';
 import { GuestChannel, type GuestGreeting } from '../channel/guest-channel.ts';
@@ -19,9 +20,12 @@ import {
   workerErrors,
 } from './worker.ts';
 
+const NodesSchema = z.array(z.looseObject({ 'node-name': z.optional(z.string()) }));
 const MIB = 1024 * 1024;
 const ENTROPY_BYTES = 32;
 const ERRNO_LIMIT = 4096;
+/** QEMU allows 31 characters. */
+const NODE_ID_LENGTH = 18;
 
 export interface GuestNetwork {
   readonly mac: string;
@@ -44,7 +48,6 @@ export class UtilityVm {
   readonly #console: ConsoleTail;
   #record: WorkerRecord;
   #channel: GuestChannel | null = null;
-  #generation = 0;
 
   static async attach(deps: LinuxDeps, record: WorkerRecord): Promise<UtilityVm> {
     const paths = vmPaths(deps.layout, record.vmId);
@@ -129,17 +132,21 @@ export class UtilityVm {
     const paths = vmPaths(this.#deps.layout, this.id);
     await Promise.all([linkAnew(image, paths.image), linkAnew(scratch, paths.scratch)]);
     await chown(paths.scratch, this.#record.uid, this.#record.uid);
-    this.#generation++;
     await this.#putBehind(0, '/disks/image.squashfs', true);
     await this.#putBehind(1, '/disks/scratch.ext4', false);
+  }
+
+  /** Whether a container's files, or one of them, are behind the disks. */
+  async hasDisks(): Promise<boolean> {
+    return (await this.#files()).length > 0;
   }
 
   async detachDisks(): Promise<void> {
     const paths = vmPaths(this.#deps.layout, this.id);
     if (this.alive) {
-      this.#generation++;
       await this.#putBehind(0, '/disks/placeholder.squashfs', true);
       await this.#putBehind(1, '/disks/placeholder.ext4', false);
+      await this.#closeOthers();
     }
     await chown(paths.scratch, 0, 0).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
@@ -232,22 +239,25 @@ export class UtilityVm {
     await this.#qmp.execute('migrate-incoming', { uri: STATE_URI });
   }
 
+  /** Node names are new each time: an agent that comes later does not know the ones before. */
   async #putBehind(index: number, filename: string, readOnly: boolean): Promise<void> {
-    const node = `disk${index}-${this.#generation}`;
-    const file = { driver: 'file', 'node-name': node, filename, 'read-only': readOnly };
-    await this.#qmp.execute('blockdev-add', readOnly ? file : { ...file, discard: 'unmap' });
+    const node = `file-${this.#deps.newId().slice(0, NODE_ID_LENGTH)}`;
+    const discard = readOnly ? {} : { discard: 'unmap' };
+    const mode = { 'read-only': readOnly, ...discard };
+    await this.#qmp.execute('blockdev-add', { driver: 'file', 'node-name': node, filename, ...mode });
     await this.#qmp.execute('blockdev-reopen', {
-      options: [
-        {
-          driver: 'raw',
-          'node-name': `disk${index}`,
-          file: node,
-          'read-only': readOnly,
-          ...(readOnly ? {} : { discard: 'unmap' }),
-        },
-      ],
+      options: [{ driver: 'raw', 'node-name': `disk${index}`, file: node, ...mode }],
     });
-    if (this.#generation > 1)
-      await this.#qmp.execute('blockdev-del', { 'node-name': `disk${index}-${this.#generation - 1}` });
+  }
+
+  /** Closes every file that is behind no disk any more. QEMU refuses to close the others. */
+  async #closeOthers(): Promise<void> {
+    for (const name of await this.#files())
+      await this.#qmp.execute('blockdev-del', { 'node-name': name }).catch(() => {});
+  }
+
+  async #files(): Promise<string[]> {
+    const nodes = z.parse(NodesSchema, await this.#qmp.execute('query-named-block-nodes', { flat: true }));
+    return nodes.map((node) => node['node-name'] ?? '').filter((name) => name.startsWith('file-'));
   }
 }

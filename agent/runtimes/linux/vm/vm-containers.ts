@@ -242,7 +242,7 @@ export class VmContainers {
       const entry: Entry = {
         vm,
         begin: 'connected',
-        disksAttached: greeting.layersMounted,
+        disksAttached: greeting.layersMounted || (await vm.hasDisks()),
         layersMounted: greeting.layersMounted,
         main,
         watched: false,

@@ -1,0 +1,180 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import type { LinuxRuntime } from '../../../agent/runtimes/linux/linux-runtime.ts';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+import {
+  bring,
+  canHostLinux,
+  linuxHostFolder,
+  look,
+  openTestHost,
+  removeAllContainers,
+  until,
+} from '../../helpers/linux-host.ts';
+import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
+
+jest.setTimeout(180_000);
+const HOST_PROCESS = new URL('../../helpers/linux-host-process.ts', import.meta.url).pathname;
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+
+const STEPS: Readonly<Record<RuntimeType, readonly string[]>> = {
+  Default: ['createWritableLayer', 'createNetworkEndpoint', 'mountLayers', 'startProcess'],
+  HyperV: [
+    'createWritableLayer',
+    'createUtilityVm',
+    'connectGuest',
+    'createNetworkEndpoint',
+    'attachDisks',
+    'mountLayers',
+    'startProcess',
+  ],
+};
+const DEATHS = (['Default', 'HyperV'] as const).flatMap((type) =>
+  STEPS[type].flatMap((step, index) =>
+    (['before', 'after'] as const).map((when) => [type, step, index, when] as const),
+  ),
+);
+
+real('a host whose agent is killed', () => {
+  const folder = linuxHostFolder('crash');
+  const start = (one: AssignedContainer, step: number, when: string) =>
+    spawn(
+      process.execPath,
+      [
+        '--disable-warning=ExperimentalWarning',
+        HOST_PROCESS,
+        folder,
+        JSON.stringify(one),
+        String(step),
+        when,
+      ],
+      {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+  const withHost = async (use: (runtime: LinuxRuntime) => Promise<void>) => {
+    const runtime = await openTestHost(folder);
+    try {
+      await use(runtime);
+    } finally {
+      await removeAllContainers(runtime);
+      await runtime.shutDown();
+    }
+  };
+  const ports = (one: AssignedContainer): AssignedContainer => ({
+    ...one,
+    spec: { ...one.spec, ports: [{ containerPort: 80 }] },
+  });
+
+  // So that no test has to wait for a template.
+  beforeAll(() =>
+    withHost(async (runtime) => {
+      const one = container({ runtimeType: 'HyperV', command: ['true'] });
+      await bring(runtime, one.id, one, 'Running');
+      await bring(runtime, one.id, null, 'Absent');
+    }),
+  );
+  afterAll(async () => expect(await findTraces(folder)).toEqual(NO_TRACES));
+
+  test.each(DEATHS)(
+    '%s, at %s (%i, %s): the next agent starts the container, and leaves nothing',
+    async (runtimeType, _, step, when) => {
+      const one = ports(container({ runtimeType, command: ['sleep', '600'] }));
+      await once(start(one, step, when), 'exit');
+      await withHost(async (runtime) => {
+        await bring(runtime, one.id, one, 'Running');
+        expect(await look(runtime, one.id)).toMatchObject({ process: { running: true }, runtimeType });
+        expect((await runtime.listProcesses(one.id)).map(({ name }) => name)).toContain('sleep');
+        await bring(runtime, one.id, null, 'Absent');
+        expect(await look(runtime, one.id)).toBeNull();
+      });
+      expect(await findTraces(folder)).toEqual(NO_TRACES);
+    },
+  );
+
+  test.each<RuntimeType>(['Default', 'HyperV'])(
+    '%s: what runs is adopted, with its output and its end',
+    async (runtimeType) => {
+      const command = ['sh', '-c', 'echo one; while [ ! -e /go ]; do sleep 0.1; done; echo two; exit 7'];
+      const one = container({ runtimeType, command });
+      const agent = start(one, -1, '');
+      await once(agent.stdout, 'data');
+      agent.kill('SIGKILL');
+      await once(agent, 'exit');
+      await withHost(async (runtime) => {
+        expect(await look(runtime, one.id)).toMatchObject({
+          process: { running: true, instanceId: 'first' },
+          networkEndpoint: true,
+          layersMounted: true,
+        });
+        const told = new Promise<string>((resolve) => runtime.onExit(resolve));
+        await runtime.exec(one.id, { command: ['touch', '/go'] });
+        expect(await told).toBe(one.id);
+        expect(await look(runtime, one.id)).toMatchObject({ process: { running: false, exitCode: 7 } });
+        await until(async () => (await runtime.logs(one.id)).length === 2);
+        expect((await runtime.logs(one.id)).map(({ text }) => text)).toEqual(['one', 'two']);
+        await bring(runtime, one.id, null, 'Absent');
+      });
+      expect(await findTraces(folder)).toEqual(NO_TRACES);
+    },
+  );
+
+  test('a VM whose process is killed takes its container to its end, and nothing else', async () => {
+    await withHost(async (runtime) => {
+      const victim = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });
+      const neighbour = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });
+      for (const one of [victim, neighbour]) await bring(runtime, one.id, one, 'Running');
+      const told = new Promise<string>((resolve) => runtime.onExit(resolve));
+      process.kill((await look(runtime, victim.id))?.workerProcess?.pid ?? 0, 'SIGKILL');
+      expect(await told).toBe(victim.id);
+      expect(await look(runtime, victim.id)).toMatchObject({
+        utilityVm: 'Absent',
+        disksAttached: false,
+        process: { running: false, exitReason: expect.stringContaining('utility VM ended') },
+      });
+      expect(await look(runtime, neighbour.id)).toMatchObject({ process: { running: true } });
+      // Its disk was taken from it while it was mounted: it is checked, and used again.
+      await bring(runtime, victim.id, victim, 'Running');
+      expect(await look(runtime, victim.id)).toMatchObject({ process: { running: true } });
+      for (const one of [victim, neighbour]) await bring(runtime, one.id, null, 'Absent');
+    });
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+
+  test('a container whose helper is killed is still seen to end', async () => {
+    await withHost(async (runtime) => {
+      const one = container({ command: ['sleep', '600'] });
+      await bring(runtime, one.id, one, 'Running');
+      const [helper] = (await findTraces(folder)).processes.filter((line) => line.includes('run-container'));
+      process.kill(Number(helper?.split(' ')[0]), 'SIGKILL');
+      expect(await look(runtime, one.id)).toMatchObject({ process: { running: true } });
+      const [main] = await runtime.listProcesses(one.id);
+      process.kill(main?.hostPid ?? 0, 'SIGKILL');
+      await until(async () => (await look(runtime, one.id))?.process?.endedAt !== null);
+      expect(await look(runtime, one.id)).toMatchObject({ process: { running: false, exitCode: null } });
+      await bring(runtime, one.id, null, 'Absent');
+    });
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+
+  test('a guest whose first process dies ends its VM, with the console’s last words', async () => {
+    await withHost(async (runtime) => {
+      const one = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });
+      await bring(runtime, one.id, one, 'Running');
+      const told = new Promise<string>((resolve) => runtime.onExit(resolve));
+      // Root in the container may do that to its own kernel.
+      const crash = runtime.exec(one.id, { command: ['sh', '-c', 'echo c > /proc/sysrq-trigger'] });
+      await expect(crash).rejects.toThrow();
+      expect(await told).toBe(one.id);
+      const seen = await look(runtime, one.id);
+      expect(seen).toMatchObject({ utilityVm: 'Absent', process: { running: false } });
+      expect(seen?.process?.exitReason).toMatch(/Kernel panic/);
+      await bring(runtime, one.id, null, 'Absent');
+    });
+  });
+});
+if (!possible) test.todo('not on this machine');

@@ -1,0 +1,96 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { hostCgroups } from '../../agent/runtimes/linux/cgroups.ts';
+import { createLayout, devicePrefix } from '../../agent/runtimes/linux/layout.ts';
+import { Leases } from '../../agent/runtimes/linux/leases.ts';
+import { commandLineOf, listPids, readStat } from '../../agent/runtimes/linux/proc.ts';
+
+const list = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
+const read = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
+
+/** Everything on this machine that belongs to a container or a VM of the host with that state folder, by kind. */
+export type Traces = Record<keyof typeof NO_TRACES, string[]>;
+
+export const findTraces = async (stateFolder: string): Promise<Traces> => {
+  const layout = createLayout(stateFolder);
+  const leases = new Leases(layout.leases, layout.tag);
+  const isOurs = (text: string) => text.includes(layout.run) || text.includes(layout.state);
+  const held = async (kind: 'uid' | 'address' | 'tcp' | 'udp') =>
+    (await leases.held(kind)).map(({ value }) => String(value));
+  const inCgroup = (pid: number) => {
+    try {
+      return readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/bulkhead-${layout.tag}/`);
+    } catch {
+      return false;
+    }
+  };
+  const cgroups = (await hostCgroups(layout.tag)).flatMap((folder) =>
+    readdirSync(folder, { withFileTypes: true })
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => `${folder}/${entry.name}`),
+  );
+  return {
+    processes: listPids()
+      // One that has ended waits for its parent, which is not of this host any more.
+      .filter((pid) => readStat(pid)?.fields[0] !== 'Z')
+      .filter(
+        (pid) =>
+          inCgroup(pid) ||
+          (pid !== process.pid &&
+            commandLineOf(pid).some((word) => /helper$/.test(word)) &&
+            isOurs(commandLineOf(pid).join(' '))),
+      )
+      .map((pid) => `${pid} ${commandLineOf(pid).slice(0, 4).join(' ')}`),
+    mounts: read('/proc/self/mounts')
+      .split('\n')
+      .filter(
+        (line) =>
+          line.includes(`${layout.runContainers}/`) || line.includes(`/run/netns/bulkhead-${layout.tag}`),
+      ),
+    loopDevices: list('/sys/block')
+      .filter((name) => name.startsWith('loop'))
+      .filter((name) => read(`/sys/block/${name}/loop/backing_file`).startsWith(layout.containers)),
+    uids: await held('uid'),
+    addresses: await held('address'),
+    ports: [...(await held('tcp')), ...(await held('udp'))],
+    devices: list('/sys/class/net').filter((name) =>
+      devicePrefix(layout).some((prefix) => name.startsWith(prefix)),
+    ),
+    firewall: published(layout.tag),
+    cgroups,
+    files: [
+      layout.containers,
+      layout.vmDisks,
+      layout.runVms,
+      layout.runContainers,
+      `${layout.state}/imports`,
+      layout.runcState,
+    ].flatMap((folder) => list(folder).map((name) => `${folder}/${name}`)),
+  };
+};
+
+const published = (tag: string): string[] => {
+  try {
+    const text = execFileSync('nft', ['list', 'table', 'ip', `bulkhead_${tag}`], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return [...text.matchAll(/\d+ : \d+\.\d+\.\d+\.\d+ \. \d+/g)].map(([element]) => element);
+  } catch {
+    return [];
+  }
+};
+
+/** What {@link findTraces} is when nothing is left. */
+export const NO_TRACES = {
+  processes: [],
+  mounts: [],
+  loopDevices: [],
+  uids: [],
+  addresses: [],
+  ports: [],
+  devices: [],
+  firewall: [],
+  cgroups: [],
+  files: [],
+};
