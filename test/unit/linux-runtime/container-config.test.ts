@@ -1,0 +1,119 @@
+import { describe, expect, test } from '@jest/globals';
+import { ociConfig, resolveProcess } from '../../../agent/runtimes/linux/container/oci-config.ts';
+import { parseGuestProcesses } from '../../../agent/runtimes/linux/container/process-lists.ts';
+import { resolveProfile } from '../../../agent/runtimes/linux/container/seccomp.ts';
+import type { ContainerSpec } from '../../../core/contract/container.ts';
+
+const spec: ContainerSpec = {
+  image: 'mini',
+  switchName: 'NAT',
+  resources: { memoryMB: 64, cpus: 0.5 },
+  restartPolicy: { name: 'no' },
+};
+const image = { entrypoint: ['/init'], command: ['a'], env: ['A=1', 'B=2'], workingDir: '/srv', user: 'www' };
+
+describe('what a container runs', () => {
+  test('is its image’s, unless it says otherwise', () => {
+    expect(resolveProcess(spec, image)).toEqual({
+      command: ['/init', 'a'],
+      env: ['A=1', 'B=2'],
+      workingDir: '/srv',
+      user: 'www',
+    });
+    const own = { ...spec, command: ['b'], env: { B: '3' }, workingDir: '/', user: 'root' };
+    expect(resolveProcess(own, image)).toEqual({
+      command: ['b'],
+      env: ['A=1', 'B=3'],
+      workingDir: '/',
+      user: 'root',
+    });
+  });
+});
+
+describe('the OCI configuration', () => {
+  const config = ociConfig({
+    id: 'd565453c-a4bd-4885-a585-bb4e0b85afe7',
+    tag: 'abcde',
+    spec,
+    command: ['sleep', '1'],
+    env: ['A=1'],
+    workingDir: '/',
+    identity: { uid: 33, gid: 33, home: '/srv', groups: [4] },
+    root: '/run/root',
+    networkNamespace: null,
+    resolver: null,
+    seccomp: { defaultAction: 'SCMP_ACT_ERRNO' },
+  });
+
+  test('limits memory, processor time and processes', () => {
+    expect(config.linux.resources).toMatchObject({
+      memory: { limit: 64 * 1024 * 1024 },
+      cpu: { quota: 50_000, period: 100_000 },
+      pids: { limit: 4_096 },
+    });
+  });
+
+  test('gives a user who is not root no capability, and nobody new privileges', () => {
+    expect(config.process.capabilities).toMatchObject({ effective: [], permitted: [] });
+    expect(config.process.capabilities.bounding).not.toContain('CAP_SYS_ADMIN');
+    expect(config.process.noNewPrivileges).toBe(true);
+  });
+
+  test('has a namespace of its own of each kind, and no device but the usual', () => {
+    expect(config.linux.namespaces.map(({ type }) => type).sort()).toEqual([
+      'cgroup',
+      'ipc',
+      'mount',
+      'network',
+      'pid',
+      'uts',
+    ]);
+    expect(config.linux.resources.devices).toEqual([{ allow: false, access: 'rwm' }]);
+  });
+
+  test('completes the environment', () => {
+    expect(config.process.env).toEqual(['A=1', expect.stringMatching(/^PATH=/), 'HOME=/srv']);
+  });
+});
+
+describe('the seccomp profile', () => {
+  const rule = (name: string, more = {}) => ({ names: [name], action: 'SCMP_ACT_ALLOW', ...more });
+  const resolved = resolveProfile(
+    JSON.stringify({
+      defaultAction: 'SCMP_ACT_ERRNO',
+      archMap: [{ architecture: 'SCMP_ARCH_X86_64', subArchitectures: ['SCMP_ARCH_X86'] }],
+      syscalls: [
+        rule('read'),
+        rule('mount', { includes: { caps: ['CAP_SYS_ADMIN'] } }),
+        rule('chroot', { includes: { caps: ['CAP_SYS_CHROOT'] } }),
+        rule('clone', { excludes: { caps: ['CAP_SYS_ADMIN'] } }),
+        rule('s390', { includes: { arches: ['s390'] } }),
+        rule('arch_prctl', { includes: { arches: ['amd64'] } }),
+        rule('chown', { excludes: { caps: ['CAP_CHOWN'] } }),
+      ],
+    }),
+  );
+
+  test('keeps the rules for this machine and for the capabilities that containers have', () => {
+    const names = (resolved.syscalls as { names: string[] }[]).flatMap((one) => one.names);
+    expect(names).toEqual(['read', 'chroot', 'clone', 'arch_prctl']);
+    expect(resolved.architectures).toEqual(['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86']);
+  });
+});
+
+describe('a guest’s list of processes', () => {
+  test('is taken as far as it has the form; the guest wrote it', () => {
+    const answer = '1\tsleep\troot\t50\t4\t100\tsleep 600\0not a process\0x\ty\tz\tNaN\t1\t2\tcmd\0';
+    expect(parseGuestProcesses(answer, new Date(10_000), 5)).toEqual([
+      {
+        pid: 1,
+        name: 'sleep',
+        userName: 'root',
+        commandLine: 'sleep 600',
+        cpuSeconds: 0.5,
+        workingSetBytes: 16_384,
+        startedAt: new Date(6_000).toISOString(),
+      },
+    ]);
+  });
+});

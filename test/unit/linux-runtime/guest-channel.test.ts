@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto';
+import { createServer, type Socket } from 'node:net';
+import { duplexPair } from 'node:stream';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { systemClock } from '../../../agent/clock.ts';
+import {
+  encodeFrame,
+  FRAME,
+  FrameDecoder,
+  MAX_PAYLOAD,
+  NONCE_BYTES,
+  STREAM_WINDOW,
+} from '../../../agent/runtimes/linux/channel/frames.ts';
+import { GuestChannel } from '../../../agent/runtimes/linux/channel/guest-channel.ts';
+
+const deps = { clock: systemClock, randomBytes };
+const open: GuestChannel[] = [];
+afterEach(() => {
+  for (const channel of open.splice(0)) channel.close();
+});
+
+/** A channel to a guest that greets, and then sends what the test likes. */
+const connect = async () => {
+  const [mine, guest] = duplexPair();
+  const decoder = new FrameDecoder();
+  const received: { type: number; stream: number; payload: Buffer }[] = [];
+  guest.on('data', (piece: Buffer) => {
+    for (const frame of decoder.push(piece)) {
+      received.push({ ...frame, payload: Buffer.from(frame.payload) });
+      if (frame.type === FRAME.connect)
+        guest.write(encodeFrame(FRAME.hello, 0, Buffer.concat([frame.payload, Buffer.from('main=0\0')])));
+    }
+  });
+  const { channel, greeting } = await GuestChannel.open(mine, deps, { timeoutMs: 5_000, anew: false });
+  open.push(channel);
+  return { channel, guest, received, greeting };
+};
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+const pid = Buffer.from([9, 0, 0, 0]);
+
+describe('a channel to a guest', () => {
+  test('greets, asks and is answered, in parts', async () => {
+    const { channel, guest, received, greeting } = await connect();
+    expect(greeting.main).toBe('never-started');
+    const answer = channel.request('uname');
+    await settle();
+    const id = received.at(-1)?.stream ?? 0;
+    guest.write(encodeFrame(FRAME.response, id, Buffer.concat([Buffer.alloc(4), Buffer.from('6.')]), 1));
+    guest.write(encodeFrame(FRAME.response, id, Buffer.concat([Buffer.alloc(4), Buffer.from('1')])));
+    expect(await answer).toEqual({ result: 0, data: Buffer.from('6.1') });
+  });
+
+  test('output before anybody listens is kept, and credit is given as it is consumed', async () => {
+    const { channel, guest, received } = await connect();
+    const process = channel.startProcess([['arg', 'true']]);
+    guest.write(encodeFrame(FRAME.started, process.stream, pid));
+    for (let sent = 0; sent < STREAM_WINDOW; sent += MAX_PAYLOAD)
+      guest.write(encodeFrame(FRAME.stdout, process.stream, Buffer.alloc(MAX_PAYLOAD)));
+    expect(await process.started).toBe(9);
+    let bytes = 0;
+    process.onOutput((_, data) => {
+      bytes += data.length;
+      process.consumed(data.length);
+    });
+    await settle();
+    expect(bytes).toBe(STREAM_WINDOW);
+    const granted = received
+      .filter(({ type }) => type === FRAME.credit)
+      .map(({ payload }) => payload.readUInt32LE(0));
+    expect(granted.reduce((sum, one) => sum + one, 0)).toBe(STREAM_WINDOW);
+  });
+
+  test('a guest that floods is cut off at the window', async () => {
+    const { channel, guest } = await connect();
+    const process = channel.startProcess([['arg', 'yes']]);
+    guest.on('error', () => {});
+    for (let sent = 0; sent <= STREAM_WINDOW; sent += MAX_PAYLOAD)
+      guest.write(encodeFrame(FRAME.stdout, process.stream, Buffer.alloc(MAX_PAYLOAD)));
+    expect((await channel.closed).message).toMatch(/More output/);
+    await expect(process.exited).rejects.toThrow(/More output/);
+  });
+
+  test('a guest that never reads is given up at a bound', async () => {
+    const server = createServer();
+    const guests: Socket[] = [];
+    server.on('connection', (socket) => {
+      guests.push(socket);
+      // Reads the greeting's request, answers it, and then nothing more.
+      socket.once('data', (piece: Buffer) => {
+        socket.write(encodeFrame(FRAME.hello, 0, piece.subarray(8, 8 + NONCE_BYTES)));
+        socket.pause();
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { createConnection } = await import('node:net');
+    const { port } = server.address() as { port: number };
+    const { channel } = await GuestChannel.open(createConnection(port, '127.0.0.1'), deps, {
+      timeoutMs: 5_000,
+      anew: false,
+    });
+    const process = channel.startProcess([['arg', 'cat']]);
+    let ended = false;
+    void channel.closed.then(() => {
+      ended = true;
+    });
+    for (let calls = 0; !ended && calls < 1_000_000; calls++) {
+      process.resize(80, 24);
+      if (calls % 10_000 === 0) await settle();
+    }
+    expect((await channel.closed).message).toMatch(/does not read/);
+    for (const guest of guests) guest.destroy();
+    server.close();
+  });
+
+  test('input that the guest has not granted waits here, and only so much of it', async () => {
+    const { channel, received } = await connect();
+    const process = channel.startProcess([['arg', 'cat']]);
+    let taken = 0;
+    while (process.write(Buffer.alloc(MAX_PAYLOAD))) taken++;
+    await settle();
+    const sent = received
+      .filter(({ type }) => type === FRAME.stdin)
+      .reduce((sum, { payload }) => sum + payload.length, 0);
+    expect(sent).toBe(64 * 1024);
+    expect(taken * MAX_PAYLOAD).toBeLessThan(2 * 1024 * 1024);
+  });
+
+  test('100,000 hostile frames: each is taken, ignored or ends the connection; another guest goes on', async () => {
+    const neighbour = await connect();
+    const header = fc.tuple(
+      fc.integer({ min: 0, max: 30 }),
+      fc.integer({ min: 0, max: 3 }),
+      fc.integer({ min: 0, max: 70 }),
+    );
+    const hostile = fc.array(fc.tuple(header, fc.uint8Array({ maxLength: 24 })), {
+      minLength: 100,
+      maxLength: 100,
+    });
+    let frames = 0;
+    let closed = 0;
+    await fc.assert(
+      fc.asyncProperty(hostile, async (batch) => {
+        const { channel, guest } = await connect();
+        guest.on('error', () => {});
+        const process = channel.startProcess([['arg', 'true']]);
+        const answer = channel.request('uname').catch(() => null);
+        process.onOutput((_, data) => process.consumed(data.length));
+        for (const [[type, flags, stream], payload] of batch) {
+          guest.write(encodeFrame(type, stream, payload, flags));
+          frames++;
+        }
+        await settle();
+        let ended = false;
+        void channel.closed.then(() => {
+          ended = true;
+        });
+        await settle();
+        if (ended) closed++;
+        channel.close();
+        await answer;
+        open.splice(open.indexOf(channel), 1);
+      }),
+      { numRuns: 1_000 },
+    );
+    expect(frames).toBeGreaterThanOrEqual(100_000);
+    expect(closed).toBeGreaterThan(0);
+    const answer = neighbour.channel.request('uname');
+    await settle();
+    neighbour.guest.write(
+      encodeFrame(FRAME.response, neighbour.received.at(-1)?.stream ?? 0, Buffer.alloc(4)),
+    );
+    expect(await answer).toMatchObject({ result: 0 });
+  });
+
+  test('a command that does not fit is refused here, and the channel goes on', async () => {
+    const { channel } = await connect();
+    const process = channel.startProcess([['arg', 'x'.repeat(MAX_PAYLOAD)]]);
+    await expect(process.started).rejects.toThrow(/at most/);
+    expect(channel.startProcess([['arg', 'true']]).stream).toBe(process.stream);
+  });
+});

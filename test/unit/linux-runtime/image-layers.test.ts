@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { checkEntry, checkLayer } from '../../../agent/runtimes/linux/image/check-layer.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'bulkhead-layers-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const LIMITS = { bytes: 64 * 1024 * 1024, entries: 1_000 };
+
+/** A tar header by hand, since tar itself makes no hostile ones. */
+const entry = (name: string, { kind = '0', link = '', size = 0 } = {}): Buffer => {
+  const block = Buffer.alloc(512);
+  block.write(name, 0);
+  block.write(size.toString(8).padStart(11, '0'), 124);
+  block.write(kind, 156);
+  block.write(link, 157);
+  block.write('ustar\0', 257);
+  return Buffer.concat([block, Buffer.alloc(Math.ceil(size / 512) * 512)]);
+};
+const layer = (name: string, ...entries: Buffer[]): string => {
+  const path = join(folder, name);
+  writeFileSync(path, Buffer.concat([...entries, Buffer.alloc(1024)]));
+  return path;
+};
+const check = (path: string, limits = LIMITS) => checkLayer(path, { bytes: 0, entries: 0 }, limits);
+
+describe('the layers of an image', () => {
+  test.each([
+    ['an absolute path', entry('/etc/cron.d/x')],
+    ['a path that climbs', entry('a/../../etc/x')],
+    ['a hard link to an absolute path', entry('x', { kind: '1', link: '/etc/shadow' })],
+    ['a hard link that climbs', entry('x', { kind: '1', link: '../../etc/shadow' })],
+    ['a symbolic link that leads out', entry('a/x', { kind: '2', link: '../../../etc' })],
+    ['a long name that climbs', Buffer.concat([longName(`${'a/'.repeat(80)}../../x/../..`), entry('short')])],
+    ['a pax path that is absolute', Buffer.concat([pax('path', '/etc/x'), entry('short')])],
+    ['a size that is none', entry('x').fill('9', 124, 136)],
+  ])('with %s are refused', async (what, bytes) => {
+    await expect(check(layer(what, bytes))).rejects.toMatchObject({ code: 'validation-failed' });
+  });
+
+  test.each([
+    ['bin/busybox', '0', ''],
+    ['./etc/', '5', ''],
+    ['bin', '2', 'usr/bin'],
+    ['usr/bin/x', '2', '../lib/x'],
+    ['etc/mtab', '2', '/proc/self/mounts'],
+    ['a..b/c...', '0', ''],
+  ])('may have %s (%s → %s)', (name, kind, link) => {
+    expect(() => checkEntry(name, kind, link)).not.toThrow();
+  });
+
+  test('that unpack to more than the limit are refused while they are read', async () => {
+    const path = join(folder, 'bomb.gz');
+    writeFileSync(
+      path,
+      gzipSync(Buffer.concat([entry('zeros', { size: 80 * 1024 * 1024 }), Buffer.alloc(1024)])),
+    );
+    await expect(check(path)).rejects.toThrow(/more than/);
+  });
+
+  test('with too many files are refused', async () => {
+    const many = Array.from({ length: 50 }, (_, index) => entry(`f${index}`));
+    await expect(check(layer('many', ...many), { ...LIMITS, entries: 49 })).rejects.toThrow(/49 files/);
+    await check(layer('enough', ...many), { ...LIMITS, entries: 50 });
+  });
+
+  test('that tar has made pass, packed or not', async () => {
+    const plain = join(folder, 'tar');
+    execFileSync('tar', ['-cf', plain, '-C', import.meta.dirname, '.']);
+    await check(plain);
+    const packed = join(folder, 'tgz');
+    execFileSync('tar', ['-czf', packed, '-C', import.meta.dirname, '.']);
+    await check(packed);
+  });
+});
+
+function longName(name: string): Buffer {
+  const data = Buffer.alloc(Math.ceil((name.length + 1) / 512) * 512);
+  data.write(name);
+  return Buffer.concat([entry('././@LongLink', { kind: 'L', size: name.length + 1 }).subarray(0, 512), data]);
+}
+
+function pax(key: string, value: string): Buffer {
+  const rest = ` ${key}=${value}\n`;
+  const record = `${rest.length + 2}${rest}`;
+  const data = Buffer.alloc(512);
+  data.write(record);
+  return Buffer.concat([entry('PaxHeaders/x', { kind: 'x', size: record.length }).subarray(0, 512), data]);
+}
