@@ -8,4 +8,3 @@ export declare function stampOf(
   on: { readonly platform: string; readonly arch: string },
 ): string;
 export declare function isInstalled(lock: string, hiddenLock: string | undefined): boolean;
-export declare function lacksForeignPlatforms(lines: readonly string[]): boolean;

@@ -48,26 +48,14 @@ const installPackages = async (effects) => {
 
 /** @param {import('./types.d.mts').Effects} effects */
 const runNpmCi = async (effects) => {
-  const quiet = ['--no-audit', '--no-fund'];
-  const clean = await effects.npm('installing packages', ['ci', ...quiet]);
-  if (clean.ok) return;
-  if (!lacksForeignPlatforms(clean.lines)) throw new SetupError(explainNpmFailure(clean.lines));
-  const lenient = await effects.npm('installing packages, without those of other platforms', [
-    'install',
-    '--no-save',
-    ...quiet,
+  // Its own log level: what made it fail is needed also where the caller asked npm to be silent.
+  const { ok, lines } = await effects.npm('installing packages', [
+    'ci',
+    '--no-audit',
+    '--no-fund',
+    '--loglevel=error',
   ]);
-  if (!lenient.ok) throw new SetupError(explainNpmFailure(lenient.lines));
-};
-
-/**
- * Some registries do not carry every platform's optional packages. npm leaves those out of the lock file and then,
- * in `npm ci`, misses them by name without a version. `npm install` installs the locked versions all the same.
- * @param {readonly string[]} lines
- */
-export const lacksForeignPlatforms = (lines) => {
-  const unlocked = lines.filter((line) => /(Missing|Invalid):.*lock file/.test(line));
-  return unlocked.length > 0 && unlocked.every((line) => /Missing: \S+@ from lock file/.test(line));
+  if (!ok) throw new SetupError(explainNpmFailure(lines));
 };
 
 /**

@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { expect, test } from '@jest/globals';
+
+interface Locked {
+  readonly version?: string;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+}
+
+const { packages } = JSON.parse(
+  readFileSync(resolve(import.meta.dirname, '../../../package-lock.json'), 'utf8'),
+) as { readonly packages: Readonly<Record<string, Locked>> };
+
+/** Where Node would look for `name` from `path`. */
+const isLocked = (path: string, name: string): boolean => {
+  const folders = path.split('/node_modules/');
+  return folders.some((_, kept) => {
+    const parent = folders.slice(0, folders.length - kept).join('/node_modules/');
+    return packages[`${parent}/node_modules/${name}`] !== undefined;
+  });
+};
+
+// npm writes only what is installed when it locks a checkout that has its node_modules; `npm ci` then fails on a clean one.
+test('the lock file has the optional packages of every platform', () => {
+  const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
+    Object.keys(optionalDependencies)
+      .filter((name) => packages[`node_modules/${name}`] === undefined && !isLocked(path, name))
+      .map((name) => `${path} → ${name}`),
+  );
+  expect(missing).toEqual([]);
+});
