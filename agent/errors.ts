@@ -7,6 +7,7 @@ export const EXIT_CODES = {
   usage: 2,
   enrolmentRefused: 3,
   stateUnusable: 4,
+  runtimeUnusable: 5,
 } as const;
 export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 

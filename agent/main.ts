@@ -6,6 +6,7 @@
 import './quiet-warnings.ts';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { createAgent } from './agent.ts';
 import { systemClock } from './clock.ts';
@@ -21,11 +22,9 @@ import {
   saveEnrolment,
 } from './link/identity.ts';
 import { createLog, type Log } from './log.ts';
+import { openRuntime } from './open-runtime.ts';
 import { type AgentOptions, parseOptions } from './options.ts';
 import type { Runtime } from './runtimes/runtime.ts';
-import { simulatedMachine } from './runtimes/simulated/kinds.ts';
-import { SimulatedRuntime } from './runtimes/simulated/simulated-runtime.ts';
-import { World } from './runtimes/simulated/world.ts';
 import { openSqliteState } from './state/sqlite-state.ts';
 import { AGENT_VERSION } from './version.ts';
 
@@ -40,28 +39,6 @@ const openState = (options: AgentOptions) => {
       : `${file} cannot be used (${messageOf(error)}); check the directory's permissions and space`;
     throw new StartupError(EXIT_CODES.stateUnusable, `The agent cannot start: ${why}.`, error);
   }
-};
-
-const openRuntime = (options: AgentOptions): Runtime => {
-  const machine = simulatedMachine(options.simulate, {
-    memoryMB: options.capacityMemoryMb,
-    cpus: options.capacityCpus,
-  });
-  const world = new World(join(options.stateDir, 'simulated-world.sqlite'), machine.images);
-  for (const { step, action, times } of options.simulateFault) world.addFault(step, action, times);
-  const [min, max] = options.simulateDelayMs;
-  return new SimulatedRuntime({
-    machine,
-    world,
-    clock: systemClock,
-    random: Math.random,
-    delays: { min, max },
-    newId: randomUUID,
-    die: () => {
-      process.kill(process.pid, 'SIGKILL');
-      throw new StartupError(EXIT_CODES.unexpected, 'This process has been killed.');
-    },
-  });
 };
 
 const enrolment = async (
@@ -79,7 +56,8 @@ const enrolment = async (
       EXIT_CODES.usage,
       'This host has not enrolled: give a token of POST /v1/hosts/enrollment-tokens as BULKHEAD_ENROLLMENT_TOKEN.',
     );
-  const name = options.name ?? `simulated-${options.simulate}`;
+  const name =
+    options.name ?? (options.runtime === 'simulated' ? `simulated-${options.simulate}` : hostname());
   const facts = await runtime.facts();
   const made = await enrol(
     options.apiUrl,
@@ -112,7 +90,7 @@ const run = async (options: AgentOptions, log: Log): Promise<void> => {
   process.umask(0o077);
   const signal = stopSignal(options, log);
   const state = openState(options);
-  const runtime = openRuntime(options);
+  const { runtime, release } = await openRuntime(options, log);
   const agentVersion = `${AGENT_VERSION}+${runtime.name}`;
   const key = loadOrMakeKey(options.stateDir);
   const host = await enrolment(options, key, runtime, agentVersion, { log, signal });
@@ -133,6 +111,7 @@ const run = async (options: AgentOptions, log: Log): Promise<void> => {
   await agent.start();
   if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));
   agent.stop();
+  await release();
 };
 
 const main = async (): Promise<void> => {

@@ -16,8 +16,16 @@ export interface AgentOptions {
   readonly stateDir: string;
   readonly name: string | undefined;
   readonly enrollmentToken: string | undefined;
-  readonly runtime: 'simulated';
-  readonly simulate: SimulatedKind;
+  readonly runtime: 'simulated' | 'linux';
+  readonly simulate: SimulatedKind | undefined;
+  /** What the set-up of the Linux runtime has made. */
+  readonly artifacts: string | undefined;
+  /** Utility VMs that wait, ready to be used. */
+  readonly warmVms: number;
+  /** Folders from beneath which images may be imported. */
+  readonly imageFolder: readonly string[];
+  /** Removes all its containers when it stops. */
+  readonly ephemeral: boolean;
   readonly capacityMemoryMb: number;
   readonly capacityCpus: number;
   /** Shortest and longest time of a simulated step, in milliseconds. */
@@ -34,6 +42,9 @@ Examples:
       --state-dir ./nano --runtime simulated --simulate nano-server
   Run it again (it has its identity in the state directory, and needs no token):
     agent/main.ts --api-url http://127.0.0.1:8080 --state-dir ./nano --simulate nano-server
+  Run containers of this Linux machine for real, as root:
+    BULKHEAD_ENROLLMENT_TOKEN=… agent/main.ts --api-url https://… --state-dir /var/lib/bulkhead \\
+      --runtime linux --artifacts /usr/lib/bulkhead/runtime --warm-vms 4
 
 Exit codes:
   0  stopped by SIGTERM, SIGINT or the end of its parent; containers go on running
@@ -41,6 +52,7 @@ Exit codes:
   2  an option is missing or wrong
   3  the enrolment was refused
   4  the state directory cannot be used, or another agent uses it
+  5  this machine does not allow the runtime, e.g. no root
 `;
 
 /** Plain HTTP carries the enrolment token in clear: only within the machine. */
@@ -70,6 +82,13 @@ const parseWhole = (text: string): number => {
   if (Number.isInteger(parsePositive(text))) return Number(text);
   throw new InvalidArgumentError('Give a whole number above 0.');
 };
+
+const parseCount = (text: string): number => {
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('Give a whole number from 0 to 999.');
+};
+
+const collect = (text: string, before: readonly string[]): string[] => [...before, text];
 
 const parseDelay = (text: string): [number, number] => {
   const match = /^(\d{1,6})(?:-(\d{1,6}))?$/.exec(text);
@@ -103,7 +122,7 @@ const program = (): Command =>
     )
     .addOption(
       new Option('--runtime <runtime>', 'what runs the containers')
-        .choices(['simulated'])
+        .choices(['simulated', 'linux'])
         .default('simulated'),
     )
     .addOption(
@@ -111,8 +130,22 @@ const program = (): Command =>
         SIMULATED_KINDS,
       ),
     )
-    .option('--capacity-memory-mb <MiB>', 'memory for containers', parseWhole, DEFAULT_CAPACITY.memoryMB)
-    .option('--capacity-cpus <number>', 'processors for containers', parsePositive, DEFAULT_CAPACITY.cpus)
+    .option('--artifacts <folder>', 'with the Linux runtime: what its set-up has made')
+    .option('--warm-vms <number>', 'with the Linux runtime: utility VMs that wait', parseCount, 2)
+    .option('--image-folder <folder>', 'from which images may be imported; may be repeated', collect, [])
+    .option('--ephemeral', 'with the Linux runtime: remove all containers when it stops', false)
+    .option(
+      '--capacity-memory-mb <MiB>',
+      'simulated memory for containers',
+      parseWhole,
+      DEFAULT_CAPACITY.memoryMB,
+    )
+    .option(
+      '--capacity-cpus <number>',
+      'simulated processors for containers',
+      parsePositive,
+      DEFAULT_CAPACITY.cpus,
+    )
     .option('--simulate-delay-ms <range>', 'how long a simulated step takes', parseDelay, [5, 20])
     .option('--simulate-fault <step=action[:times]>', 'for tests; may be repeated', parseFault, [])
     .option('--exit-with-parent', 'stop when stdin, or the channel to the parent process, closes', false)
@@ -139,7 +172,7 @@ export const parseOptions = (argv: readonly string[]): AgentOptions | null => {
     throw new StartupError(EXIT_CODES.usage, sentenceOf(error));
   }
   const options = command.opts<AgentOptions>();
-  if (options.simulate === undefined)
+  if (options.runtime === 'simulated' && options.simulate === undefined)
     throw new StartupError(
       EXIT_CODES.usage,
       `Say which machine to simulate by --simulate ${SIMULATED_KINDS.join('|')}.`,

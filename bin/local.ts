@@ -18,8 +18,9 @@ import { eraseState } from '../local/state-directory.ts';
 import { showProgress } from '../scripts/bootstrap/progress.mjs';
 import { ApiClient } from './local/api-client.ts';
 import { assemblyOf } from './local/assembly-cache.ts';
+import { chooseHosts } from './local/choose-hosts.ts';
 import { CommandError, describeError } from './local/errors.ts';
-import { Hosts, simulatedHosts } from './local/hosts.ts';
+import { Hosts, type LocalHost } from './local/hosts.ts';
 import { keepPort, type LocalFile, lastPort, removeLocalFile, writeLocalFile } from './local/local-file.ts';
 import { type LocalOptions, parseLocalOptions, ROOT } from './local/options.ts';
 import { readyMessage } from './local/ready-message.ts';
@@ -98,25 +99,18 @@ const describe = (cloud: Cloud, token: string): LocalFile => {
   return { apiUrl, webSocketUrl, token, pid: process.pid, endpoints: { dynamodb, states, events } };
 };
 
-const capacityOptions = ({ simulateMemoryMb, simulateCpus }: LocalOptions): string[] => [
-  ...(simulateMemoryMb === undefined ? [] : ['--capacity-memory-mb', String(simulateMemoryMb)]),
-  ...(simulateCpus === undefined ? [] : ['--capacity-cpus', String(simulateCpus)]),
-];
-
 const startHosts = async (
-  options: LocalOptions,
+  wanted: readonly LocalHost[],
   stateDir: string,
   { apiUrl, token }: LocalFile,
   { undo, stopping }: { readonly undo: Undo; readonly stopping: AbortSignal },
 ): Promise<{ readonly ready: number; readonly wanted: number }> => {
-  const wanted = simulatedHosts(options.simulate);
   if (wanted.length === 0) return { ready: 0, wanted: 0 };
   const client = new ApiClient(apiUrl, token);
   const hosts = new Hosts({
     apiUrl,
     stateDir,
     say,
-    agentOptions: capacityOptions(options),
     enrollmentToken: () => client.enrollmentToken(),
   });
   undo.add(() => hosts.stop());
@@ -131,12 +125,15 @@ const startHosts = async (
 const run = async (options: LocalOptions, undo: Undo, stopping: AbortSignal): Promise<void> => {
   const began = performance.now();
   const stateDir = prepareState(options, undo);
-  const { cloud, token } = await openCloud(options, stateDir);
+  const [{ cloud, token }, wanted] = await Promise.all([
+    openCloud(options, stateDir),
+    chooseHosts(options, { report: (line) => say(`this machine as a host: ${line}`), say }),
+  ]);
   undo.add(() => cloud.stop());
   const local = describe(cloud, token);
   keepPort(stateDir, local.apiUrl);
   if (stopping.aborted) return;
-  const hosts = await startHosts(options, stateDir, local, { undo, stopping });
+  const hosts = await startHosts(wanted, stateDir, local, { undo, stopping });
   if (stopping.aborted) return;
   writeLocalFile(stateDir, local);
   undo.add(() => removeLocalFile(stateDir));

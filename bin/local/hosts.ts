@@ -6,7 +6,7 @@
  * they end when their stdin closes.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT } from './options.ts';
@@ -18,29 +18,27 @@ const LONGEST_WAIT_MS = 30_000;
 const WELL_MS = 60_000;
 const STOP_MS = 3_000;
 
-export const SIMULATED_KINDS = ['nano-server', 'server-core', 'linux'] as const;
-export type SimulatedKind = (typeof SIMULATED_KINDS)[number];
-
 export interface LocalHost {
   readonly name: string;
-  readonly kind: SimulatedKind;
+  /** What its agent is told beside where it belongs: the runtime, and its options. */
+  readonly agentOptions: readonly string[];
+  /** Started in its place if this machine turns out not to allow its runtime. */
+  readonly standIn?: LocalHost | null;
 }
 
-/** The hosts for `--simulate`: the documented kinds in turn; one Linux host if nothing was said. */
-export const simulatedHosts = (wanted: number | undefined): readonly LocalHost[] => {
-  if (wanted === undefined) return [{ name: 'simulated-linux', kind: 'linux' }];
-  return Array.from({ length: wanted }, (_, at) => {
-    const kind = SIMULATED_KINDS[at % SIMULATED_KINDS.length] ?? 'linux';
-    const round = Math.floor(at / SIMULATED_KINDS.length);
-    return { name: round === 0 ? `simulated-${kind}` : `simulated-${kind}-${round + 1}`, kind };
-  });
-};
+/** The agent's exit codes (`agent/main.ts --help`) after which another start would end the same way. */
+const NOT_RESTARTED = new Set([2, 3, 4]);
+const RUNTIME_UNUSABLE = 5;
+
+interface Ending {
+  readonly code: number | null;
+  /** In words. */
+  readonly how: string;
+}
 
 export interface HostsSetting {
   readonly apiUrl: string;
   readonly stateDir: string;
-  /** Options of each simulated host's agent, e.g. its capacity. */
-  readonly agentOptions: readonly string[];
   /** A token with which one host can enrol. */
   enrollmentToken(): Promise<string>;
   say(line: string): void;
@@ -76,28 +74,52 @@ export class Hosts {
     let wait = FIRST_WAIT_MS;
     while (!this.#stopping.signal.aborted) {
       const began = Date.now();
-      const how = await this.#run(host);
+      const { code, how } = await this.#run(host);
       if (this.#stopping.signal.aborted) return;
+      if (code === RUNTIME_UNUSABLE) return this.#replace(host);
+      if (code !== null && NOT_RESTARTED.has(code)) {
+        this.#setting.say(`The agent of ${name} can't run: ${this.#lastWords(name)}`);
+        return;
+      }
       if (Date.now() - began > WELL_MS) wait = FIRST_WAIT_MS;
-      const log = join(this.#setting.stateDir, 'logs', `${name}.log`);
       this.#setting.say(
-        `The agent of ${name} ended (${how}); it is started again in ${wait / 1000} s. Its log: ${log}`,
+        `The agent of ${name} ended (${how}); it is started again in ${wait / 1000} s. Its log: ${this.#logFile(name)}`,
       );
       await sleep(wait, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
     }
   }
 
-  /** Runs the agent to its end. @returns how it ended, in words */
-  async #run({ name, kind }: LocalHost): Promise<string> {
-    const { apiUrl, stateDir, agentOptions } = this.#setting;
+  #replace({ name, standIn }: LocalHost): void {
+    const instead = standIn ? ' A simulated host stands in.' : '';
+    this.#setting.say(`${name} runs no containers itself: ${this.#lastWords(name)}${instead}`);
+    if (standIn) this.start(standIn);
+  }
+
+  /** The message that the agent logged last. */
+  #lastWords(name: string): string {
+    const lines = readFileSync(this.#logFile(name), 'utf8').trimEnd().split('\n');
+    try {
+      return String(JSON.parse(lines.at(-1) ?? '').message);
+    } catch {
+      return lines.at(-1) ?? '';
+    }
+  }
+
+  #logFile(name: string): string {
+    return join(this.#setting.stateDir, 'logs', `${name}.log`);
+  }
+
+  /** Runs the agent to its end. */
+  async #run({ name, agentOptions }: LocalHost): Promise<Ending> {
+    const { apiUrl, stateDir } = this.#setting;
     const hostDir = join(stateDir, 'hosts', name);
     const isEnrolled = existsSync(join(hostDir, 'enrolment.json'));
     const token = isEnrolled ? undefined : await this.#setting.enrollmentToken();
     mkdirSync(join(stateDir, 'logs'), { recursive: true });
-    const log = openSync(join(stateDir, 'logs', `${name}.log`), 'a');
+    const log = openSync(this.#logFile(name), 'a');
     const agent = [join(ROOT, 'agent/main.ts'), '--api-url', apiUrl, '--state-dir', hostDir, '--name', name];
-    const options = ['--runtime', 'simulated', '--simulate', kind, ...agentOptions, '--exit-with-parent'];
+    const options = [...agentOptions, '--exit-with-parent'];
     const tie = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
     const [command = '', ...args] = [...tie, process.execPath, ...agent, ...options];
     const child = spawn(command, args, {
@@ -110,12 +132,12 @@ export class Hosts {
     closeSync(log);
     this.#children.add(child);
     return await new Promise((resolve) => {
-      const settle = (how: string): void => {
+      const settle = (ending: Ending): void => {
         this.#children.delete(child);
-        resolve(how);
+        resolve(ending);
       };
-      child.once('error', (error) => settle(error.message));
-      child.once('exit', (code, signal) => settle(signal ?? `exit code ${code}`));
+      child.once('error', (error) => settle({ code: null, how: error.message }));
+      child.once('exit', (code, signal) => settle({ code, how: signal ?? `exit code ${code}` }));
     });
   }
 }

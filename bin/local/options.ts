@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { CommandError } from './errors.ts';
 
 export const DEFAULT_PORT = 8420;
@@ -11,8 +11,14 @@ export interface LocalOptions {
   readonly stateDir: string;
   readonly ephemeral: boolean;
   readonly reset: boolean;
-  /** How many hosts are simulated: Nano Server, Server Core, Linux, and so on in turn. Undefined: a Linux one stands in. */
-  readonly simulate: number | undefined;
+  /** This machine as a host: for real where it can be, simulated, or not at all. */
+  readonly host: 'auto' | 'simulated' | 'none';
+  /** How many further hosts are simulated: Nano Server, Server Core, Linux, and so on in turn. */
+  readonly simulate: number;
+  /** Utility VMs that wait on this machine, ready to be used. */
+  readonly warmVms: number;
+  /** Folders of this machine from beneath which images may be imported. */
+  readonly imageFolder: readonly string[];
   /** Memory that each simulated host offers, in MiB. */
   readonly simulateMemoryMb: number | undefined;
   /** Processors that each simulated host offers. */
@@ -22,6 +28,7 @@ export interface LocalOptions {
 
 const HIGHEST_PORT = 65_535;
 const MOST_HOSTS = 200;
+const MOST_WARM_VMS = 200;
 const MOST_MEMORY_MB = 16_777_216;
 const MOST_CPUS = 65_536;
 
@@ -33,16 +40,26 @@ const wholeNumber =
     throw new InvalidArgumentError(`Give a whole number from 0 to ${highest}.`);
   };
 
+const collect = (text: string, before: readonly string[]): string[] => [...before, resolve(text)];
+
 const program = (): Command =>
   new Command('npm start --')
     .description(
       'Runs the whole of Bulkhead on this machine: the control plane as it is deployed to AWS, and hosts.',
     )
     .option('--port <port>', 'of the API; 0 for any that is free', wholeNumber(HIGHEST_PORT), DEFAULT_PORT)
+    .addOption(
+      new Option('--host <what>', 'this machine as a host: for real where it can be, simulated, or none')
+        .choices(['auto', 'simulated', 'none'])
+        .default('auto'),
+    )
+    .option('--warm-vms <number>', 'utility VMs that wait on this machine', wholeNumber(MOST_WARM_VMS), 2)
+    .option('--image-folder <folder>', 'from which images may be imported; may be repeated', collect, [])
     .option(
       '--simulate <number>',
-      'of simulated hosts: a Nano Server, a Server Core, a Linux, and so on (default: one Linux host)',
+      'of simulated hosts beside: a Nano Server, a Server Core, a Linux, and so on',
       wholeNumber(MOST_HOSTS),
+      0,
     )
     .option('--simulate-memory-mb <number>', 'that each simulated host offers', wholeNumber(MOST_MEMORY_MB))
     .option('--simulate-cpus <number>', 'that each simulated host offers', wholeNumber(MOST_CPUS))

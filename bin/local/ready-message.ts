@@ -8,9 +8,9 @@ export interface Readiness {
 }
 
 const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
-  if (wanted === 0) return 'no hosts (--simulate N starts some)';
+  if (wanted === 0) return 'none (--simulate N starts some)';
   const missing = ready < wanted ? `; ${wanted - ready} more on the way, see the logs` : '';
-  return `${ready} ready, simulated${missing}`;
+  return `${ready} ready${missing}`;
 };
 
 /** What is shown once everything runs: where it is, the token, and three commands to try. */

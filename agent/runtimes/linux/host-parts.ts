@@ -55,6 +55,8 @@ export interface LinuxHostOptions {
   readonly poolSize: number;
   /** For which containers the pool's VMs are; the API's defaults. */
   readonly poolResources: { readonly memoryMB: number; readonly cpus: number };
+  /** Whether utility VMs are clones of a template; without, each boots (to measure what that takes). Default true. */
+  readonly templates?: boolean;
   /** Folders of this machine from beneath which images may be imported. */
   readonly imageFolders: readonly string[];
 }
@@ -171,10 +173,12 @@ const openParts = async (
       .vmDied(id, reason, true)
       .catch((error) => deps.log.error('an exit could not be recorded', { reason: messageOf(error) }));
   };
+  const useTemplates = options.templates ?? true;
   // Made now, also where no VM waits, so that no container's first start has to boot.
-  void templates
-    .get(shape)
-    .catch((error) => deps.log.error('the template could not be made', { reason: messageOf(error) }));
+  const prepared = useTemplates ? templates.get(shape) : Promise.resolve();
+  void prepared.catch((error: unknown) =>
+    deps.log.error('the template could not be made', { reason: messageOf(error) }),
+  );
   return {
     facts: describeHost(accelerator, options),
     records,
@@ -183,7 +187,16 @@ const openParts = async (
     layers,
     network,
     defaults: new DefaultContainers(deps, await readSeccompProfile()),
-    vms: new VmContainers({ deps, machine, placeholders, templates, pool, accelerator, onDeath }),
+    vms: new VmContainers({
+      deps,
+      machine,
+      placeholders,
+      templates,
+      pool,
+      accelerator,
+      onDeath,
+      useTemplates,
+    }),
     runs,
     pool,
     close: () => {

@@ -21,6 +21,7 @@ import { type IsolationReport, reportIsolation } from './isolation.ts';
 import { containerPaths } from './layout.ts';
 import { NAT, type NatSwitch, namespacePath } from './network/nat-switch.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
+import type { VmPool } from './vm/vm-pool.ts';
 
 const NO_NETWORK = 'none';
 
@@ -44,6 +45,7 @@ export class LinuxRuntime implements Runtime {
   readonly #defaults: DefaultContainers;
   readonly #vms: VmContainers;
   readonly #runs: MainRuns;
+  readonly #pool: VmPool;
   readonly #closeParts: () => void;
   readonly #shutDownParts: () => Promise<void>;
 
@@ -58,8 +60,14 @@ export class LinuxRuntime implements Runtime {
     this.#defaults = parts.defaults;
     this.#vms = parts.vms;
     this.#runs = parts.runs;
+    this.#pool = parts.pool;
     this.#closeParts = parts.close;
     this.#shutDownParts = parts.shutDown;
+  }
+
+  /** Utility VMs that wait, ready to be used. */
+  get readyVms(): number {
+    return this.#pool.readyCount;
   }
 
   async facts(): Promise<HostFacts> {

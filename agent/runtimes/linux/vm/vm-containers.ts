@@ -54,6 +54,7 @@ export interface VmContainersDeps {
   readonly templates: Templates;
   readonly pool: VmPool;
   readonly accelerator: Accelerator;
+  readonly useTemplates: boolean;
   /** A container's VM has ended though nobody asked for it; everything of it is gone. */
   readonly onDeath: (containerId: string, reason: string) => void;
 }
@@ -81,15 +82,15 @@ export class VmContainers {
   /** From the pool when it has one that fits, else a clone; without a template it boots, and one is made for the next. */
   async create(container: AssignedContainer): Promise<void> {
     if (this.#entries.has(container.id)) return;
-    const { pool, templates, accelerator } = this.#with;
+    const { pool, templates, accelerator, useTemplates } = this.#with;
     const shape = shapeFor(container.spec.resources, accelerator);
     const pooled = pool.claim(shape);
     if (pooled) {
       await this.#give(pooled, container, 'connected');
       return;
     }
-    const cloned = templates.has(shape);
-    if (!cloned)
+    const cloned = useTemplates && templates.has(shape);
+    if (useTemplates && !cloned)
       void templates
         .get(shape)
         .catch((error) => this.#with.deps.log.warn('no template', { reason: messageOf(error) }));

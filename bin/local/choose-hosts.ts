@@ -1,0 +1,73 @@
+import { hostname } from 'node:os';
+import { NAME_PATTERN } from '../../core/contract/primitives.ts';
+import { SetUpRefusedError, setUpLinuxRuntime } from '../../scripts/setup/linux-runtime.ts';
+import type { LocalHost } from './hosts.ts';
+import { type LocalOptions, ROOT } from './options.ts';
+
+const SIMULATED_KINDS = ['nano-server', 'server-core', 'linux'] as const;
+
+const simulatedHost = (kind: string, name: string, options: LocalOptions): LocalHost => ({
+  name,
+  agentOptions: [
+    ...['--runtime', 'simulated', '--simulate', kind],
+    ...(options.simulateMemoryMb === undefined
+      ? []
+      : ['--capacity-memory-mb', String(options.simulateMemoryMb)]),
+    ...(options.simulateCpus === undefined ? [] : ['--capacity-cpus', String(options.simulateCpus)]),
+  ],
+});
+
+/** The documented kinds in turn, as many as `--simulate` asks for. */
+export const simulatedHosts = (options: LocalOptions): readonly LocalHost[] =>
+  Array.from({ length: options.simulate }, (_, at) => {
+    const kind = SIMULATED_KINDS[at % SIMULATED_KINDS.length] ?? 'linux';
+    const round = Math.floor(at / SIMULATED_KINDS.length);
+    return simulatedHost(kind, `simulated-${kind}${round === 0 ? '' : `-${round + 1}`}`, options);
+  });
+
+const ownName = (): string => {
+  const name = hostname().split('.')[0] ?? '';
+  return NAME_PATTERN.test(name) ? name : 'this-machine';
+};
+
+/** This machine as a host, with the simulated one that stands in where it turns out that it cannot be. */
+const ownHost = async (
+  options: LocalOptions,
+  standIn: LocalHost | null,
+  report: (line: string) => void,
+): Promise<LocalHost> => {
+  const artifacts = await setUpLinuxRuntime({ root: ROOT, report });
+  return {
+    name: ownName(),
+    agentOptions: [
+      ...['--runtime', 'linux', '--artifacts', artifacts.folder],
+      ...['--warm-vms', String(options.warmVms)],
+      ...options.imageFolder.flatMap((folder) => ['--image-folder', folder]),
+      ...(options.ephemeral ? ['--ephemeral'] : []),
+    ],
+    standIn,
+  };
+};
+
+/**
+ * The hosts to start: this machine, for real where it can be one, and the simulated ones that were asked for. Where
+ * it can't, `say` is told why, and a simulated Linux host stands in if nothing else would be there.
+ */
+export const chooseHosts = async (
+  options: LocalOptions,
+  told: { readonly report: (line: string) => void; readonly say: (line: string) => void },
+): Promise<readonly LocalHost[]> => {
+  const simulated = simulatedHosts(options);
+  const standIn = simulated.length > 0 ? null : simulatedHost('linux', 'simulated-linux', options);
+  const instead = standIn === null ? [] : [standIn];
+  if (options.host === 'none') return simulated;
+  if (options.host === 'simulated') return [...instead, ...simulated];
+  try {
+    return [await ownHost(options, standIn, told.report), ...simulated];
+  } catch (error) {
+    if (!(error instanceof SetUpRefusedError)) throw error;
+    const what = standIn === null ? '' : ' A simulated Linux host stands in.';
+    told.say(`This machine runs no containers itself: ${error.message} ${error.suggestion}${what}`);
+    return [...instead, ...simulated];
+  }
+};
