@@ -4,6 +4,7 @@ import {
   type LocalCloud,
   listAll,
   startLocalCloud,
+  waitForHosts,
   waitForOperation,
 } from '../helpers/local-cloud.ts';
 

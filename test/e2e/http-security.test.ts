@@ -107,7 +107,7 @@ describe('bodies', () => {
     expect([unknown.status, unknown.body.code, unknown.body.errors]).toEqual([
       400,
       'validation-failed',
-      [expect.objectContaining({ pointer: '/colour' })],
+      [expect.objectContaining({ pointer: '/body/colour' })],
     ]);
     expect(unknown.headers.get('content-type')).toContain('application/problem+json');
     expect((await post({ image: 'mini', command: ['x'.repeat(70_000)] })).body).toMatchObject({

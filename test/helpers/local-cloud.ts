@@ -101,7 +101,7 @@ export const startLocalCloud = async (options: LocalCloudOptions = {}): Promise<
       stateDir,
       '--port',
       String(options.port ?? 0),
-      ...(options.simulate === undefined ? [] : ['--simulate', String(options.simulate)]),
+      ...(options.simulate === undefined ? [] : ['--host', 'none', '--simulate', String(options.simulate)]),
       ...(options.arguments ?? []),
     ],
     {

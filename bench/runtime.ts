@@ -1,0 +1,169 @@
+/**
+ * What the Linux runtime takes, side by side with the tools it is built on: `npm run bench:runtime`. Needs root on
+ * Linux; writes `docs/benchmarks.md`. `BENCH_ROUNDS` changes how often each is measured (20).
+ */
+import { readFileSync, rmSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { cpus, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { setUpLinuxRuntime } from '../scripts/setup/linux-runtime.ts';
+import { median, quantile, type Series, sideBySide } from './measure.ts';
+import { openDocker } from './runtime/docker.ts';
+import { BenchHost } from './runtime/host.ts';
+import { openRunc } from './runtime/runc.ts';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const STATE = join(ROOT, '.bulkhead', 'bench-host');
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 20);
+const report = (line: string) => process.stderr.write(`${line}\n`);
+
+interface Row {
+  readonly what: string;
+  readonly series: Series;
+  readonly against?: Series;
+  readonly bar?: string;
+}
+
+const ms = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
+const rowText = ({ what, series, against, bar }: Row): string => {
+  const ratio = against ? (median(series.values) / median(against.values)).toFixed(2) : '';
+  const p95 = quantile(series.values, 0.95);
+  return `| ${what} | ${ms(median(series.values))} | ${ms(p95)} | ${series.values.length} | ${ratio} | ${bar ?? ''} |`;
+};
+
+const measureStarts = async () => {
+  const [runc, docker] = await Promise.all([openRunc(ROOT), openDocker(ROOT, report)]);
+  const pooled = await BenchHost.open(ROOT, join(STATE, 'pooled'), { poolSize: 1 });
+  const cloned = await BenchHost.open(ROOT, join(STATE, 'cloned'), { poolSize: 0 });
+  const booted = await BenchHost.open(ROOT, join(STATE, 'booted'), { poolSize: 0, templates: false });
+  const off = await pooled.keep('Default');
+  const on = await pooled.keep('HyperV');
+  try {
+    report(`measuring ${ROUNDS} rounds of starts …`);
+    const taken = await sideBySide(
+      [
+        ['runc', () => runc.run()],
+        ['default', () => pooled.start('Default', 'none')],
+        ['default nat', () => pooled.start('Default', 'NAT')],
+        ['docker', () => docker?.run() ?? Promise.resolve(Number.NaN)],
+        ['pooled', () => pooled.start('HyperV', 'none')],
+        ['pooled nat', () => pooled.start('HyperV', 'NAT')],
+        ['cloned', () => cloned.start('HyperV', 'none')],
+        ['booted', () => booted.start('HyperV', 'none')],
+        ['exec default', () => pooled.exec(off)],
+        ['exec vm', () => pooled.exec(on)],
+        ['to HyperV', () => pooled.convert('Default', 'HyperV')],
+        ['to Default', () => pooled.convert('HyperV', 'Default')],
+      ],
+      ROUNDS,
+    );
+    return { taken: new Map(taken.map((one) => [one.name, one])), hasDocker: docker !== null };
+  } finally {
+    await pooled.close();
+    await cloned.close();
+    await booted.close();
+    await runc.close();
+    await docker?.close();
+  }
+};
+
+const measureCrowd = async (count: number): Promise<string> => {
+  report(`starting ${count} utility VMs at once …`);
+  const host = await BenchHost.open(ROOT, join(STATE, 'cloned'), { poolSize: 0 });
+  try {
+    const { all, each, megabytes } = await host.crowd(count);
+    return `| ${count} | ${(all / 1000).toFixed(1)} s | ${(median(each) / 1000).toFixed(2)} s | ${megabytes.toFixed(0)} MB |`;
+  } finally {
+    await host.close();
+  }
+};
+
+const measureMemory = async (): Promise<string[]> => {
+  const host = await BenchHost.open(ROOT, join(STATE, 'cloned'), { poolSize: 0 });
+  try {
+    return await host.memory();
+  } finally {
+    await host.close();
+  }
+};
+
+const main = async (): Promise<void> => {
+  await setUpLinuxRuntime({ root: ROOT, report });
+  const { taken, hasDocker } = await measureStarts();
+  const get = (name: string): Series => taken.get(name) ?? { name, values: [] };
+  const rows: Row[] = [
+    { what: 'bare `runc run` of the same image and command', series: get('runc') },
+    { what: 'Default, no network', series: get('default'), against: get('runc'), bar: '≤ 2.5 × `runc run`' },
+    { what: 'Default, switch NAT', series: get('default nat'), against: get('runc') },
+    ...(hasDocker ? [{ what: '`docker run` (no network), Debian’s docker.io', series: get('docker') }] : []),
+    { what: 'HyperV from the pool, no network', series: get('pooled'), bar: '≤ 200 ms' },
+    {
+      what: 'HyperV from the pool, switch NAT',
+      series: get('pooled nat'),
+      ...(hasDocker ? { against: get('docker'), bar: '< 1 × `docker run`' } : {}),
+    },
+    {
+      what: 'HyperV, a new clone',
+      series: get('cloned'),
+      against: get('pooled'),
+      bar: '≤ 2 × pooled + 300 ms',
+    },
+    { what: 'HyperV, booted', series: get('booted'), against: get('pooled') },
+    { what: 'exec in Default (runc)', series: get('exec default') },
+    { what: 'exec in HyperV', series: get('exec vm'), against: get('exec default') },
+    {
+      what: 'conversion of a running container, Default → HyperV',
+      series: get('to HyperV'),
+      against: get('pooled'),
+      bar: '≤ 2 × pooled',
+    },
+    { what: 'conversion of a running container, HyperV → Default', series: get('to Default') },
+  ];
+  const crowds = [await measureCrowd(10), await measureCrowd(20)];
+  const memory = await measureMemory();
+  const text = documentOf(rows.map(rowText), crowds, memory, hasDocker);
+  await writeFile(join(ROOT, 'docs', 'benchmarks.md'), text);
+  process.stdout.write(text);
+  rmSync(STATE, { recursive: true, force: true });
+};
+
+const machine = (): string => {
+  const os = /^PRETTY_NAME="(.*)"$/m.exec(readFileSync('/etc/os-release', 'utf8'))?.[1];
+  const kernel = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
+  return `${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${os}, kernel ${kernel}`;
+};
+
+const documentOf = (
+  rows: readonly string[],
+  crowds: readonly string[],
+  memory: readonly string[],
+  hasDocker: boolean,
+): string => `# Benchmarks of the Linux runtime
+
+Written by \`npm run bench:runtime\`; run it on your machine. Taken on ${machine()}.
+Utility VMs ran under \`${BenchHost.accelerator}\`.
+
+A start is measured from the command to the first output of the main process as the log has it: writable layer,
+network, mounts, VM or claim, process. What the API and the workflow add is not in it. All are taken side by side,
+one of each in turn, in milliseconds.
+
+| What | median | p95 | n | ratio | bar |
+|---|---|---|---|---|---|
+${rows.join('\n')}
+${hasDocker ? '' : '\nThere was no `dockerd` on this machine, so `docker run` was not measured.\n'}
+## Many at once
+
+Clones, none from the pool, all asked for in the same moment.
+
+| VMs | until all ran | median | memory of all workers (PSS) |
+|---|---|---|---|
+${crowds.join('\n')}
+
+## Memory of one worker process (PSS)
+
+| VM | memory |
+|---|---|
+${memory.join('\n')}
+`;
+
+await main();

@@ -1,0 +1,79 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runCommand, runOrFail } from '../../agent/runtimes/linux/run-command.ts';
+import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
+import { type Runner, untilOutput } from './runc.ts';
+
+const DAEMON = '/usr/sbin/dockerd';
+const CLIENT = '/usr/bin/docker';
+const READY_POLLS = 200;
+const POLL_MS = 100;
+
+/**
+ * `docker run` against a daemon of its own, on a private socket, with no network to set up. Null, with a notice,
+ * where Debian's docker.io is not installed or does not come up.
+ */
+export const openDocker = async (root: string, notice: (line: string) => void): Promise<Runner | null> => {
+  if (!existsSync(DAEMON) || !existsSync(CLIENT)) {
+    notice('docker.io is not installed: `docker run` is not measured');
+    return null;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'bulkhead-bench-docker-'));
+  const socket = `unix://${folder}/docker.sock`;
+  const daemon = spawn(DAEMON, daemonArguments(folder, socket), { stdio: 'ignore' });
+  const docker = ['-H', socket];
+  const close = async () => {
+    const ended = new Promise((resolve) => daemon.once('exit', resolve));
+    daemon.kill('SIGTERM');
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (let polls = 0; (await runCommand(CLIENT, [...docker, 'version'])).code !== 0; polls++) {
+    if (polls === READY_POLLS || daemon.exitCode !== null) {
+      notice('dockerd does not come up here: `docker run` is not measured');
+      await close();
+      return null;
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+  await importMini(root, folder, docker);
+  return {
+    run: async () => {
+      const { ms, ended } = await untilOutput(CLIENT, [
+        ...docker,
+        'run',
+        '--rm',
+        '--network',
+        'none',
+        'mini',
+        'sh',
+        '-c',
+        'echo started',
+      ]);
+      await ended;
+      return ms;
+    },
+    close,
+  };
+};
+
+const daemonArguments = (folder: string, socket: string): string[] => [
+  ...['--data-root', join(folder, 'data'), '--exec-root', join(folder, 'exec'), '-H', socket],
+  ...['--pidfile', join(folder, 'pid'), '--bridge=none', '--iptables=false', '--ip6tables=false'],
+  ...['--containerd-namespace', `bench-${process.pid}`, '--storage-driver', 'overlay2'],
+];
+
+const importMini = async (root: string, folder: string, docker: readonly string[]): Promise<void> => {
+  const tree = join(folder, 'mini');
+  const archive = join(folder, 'mini.tar');
+  await runOrFail('mini', 'unsquashfs', [
+    '-no-progress',
+    '-d',
+    tree,
+    join(artifactsFolder(root), 'mini.squashfs'),
+  ]);
+  await runOrFail('mini', 'tar', ['-cf', archive, '-C', tree, '.']);
+  await runOrFail('docker import', CLIENT, [...docker, 'import', archive, 'mini']);
+};

@@ -1,0 +1,212 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { systemClock } from '../../agent/clock.ts';
+import { executePlan } from '../../agent/execute/execute-plan.ts';
+import { StepRecorder } from '../../agent/execute/step-recorder.ts';
+import { createLog } from '../../agent/log.ts';
+import { plan, type Target } from '../../agent/plan/plan.ts';
+import { openLinuxHost } from '../../agent/runtimes/linux/host-parts.ts';
+import { containerPaths, createLayout, type Layout } from '../../agent/runtimes/linux/layout.ts';
+import type { LinuxRuntime } from '../../agent/runtimes/linux/linux-runtime.ts';
+import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
+import { DEFAULT_RESOURCES, type RuntimeType } from '../../core/contract/primitives.ts';
+import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
+import { timed } from '../measure.ts';
+
+const COMMAND = ['sh', '-c', 'echo started; exec sleep 4321'];
+const IDLE_MS = 3_000;
+const SETTLE_MS = 50;
+const never = new AbortController().signal;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+const make = (runtimeType: RuntimeType, switchName: string): AssignedContainer => ({
+  id: randomUUID(),
+  name: 'bench',
+  runtimeType,
+  spec: {
+    image: 'mini',
+    switchName,
+    command: COMMAND,
+    resources: { ...DEFAULT_RESOURCES },
+    restartPolicy: { name: 'no' },
+  },
+});
+
+const pssOf = (pid: number): number =>
+  Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1024;
+
+/** A host of its own, driven as the agent drives it: by plans. */
+export class BenchHost {
+  /** What the utility VMs of the last host that was opened ran under. */
+  static accelerator = '';
+  readonly #runtime: LinuxRuntime;
+  readonly #layout: Layout;
+  readonly #poolSize: number;
+
+  static async open(
+    root: string,
+    state: string,
+    options: { poolSize: number; templates?: boolean },
+  ): Promise<BenchHost> {
+    mkdirSync(state, { recursive: true });
+    const log = createLog({
+      level: 'warn',
+      forPeople: true,
+      clock: systemClock,
+      write: (line) => process.stderr.write(`${line}\n`),
+    });
+    const runtime = await openLinuxHost({
+      clock: systemClock,
+      log,
+      newId: randomUUID,
+      randomBytes,
+      artifactsFolder: artifactsFolder(root),
+      stateFolder: state,
+      poolResources: DEFAULT_RESOURCES,
+      imageFolders: [],
+      ...options,
+    });
+    BenchHost.accelerator = (await runtime.facts()).hypervisor;
+    const host = new BenchHost(runtime, createLayout(state), options.poolSize);
+    // The first clone would wait for the template.
+    if (options.templates !== false) await host.#remove(await host.keep('HyperV'));
+    return host;
+  }
+
+  private constructor(runtime: LinuxRuntime, layout: Layout, poolSize: number) {
+    this.#runtime = runtime;
+    this.#layout = layout;
+    this.#poolSize = poolSize;
+  }
+
+  /** A start to its first output; the container is removed again. */
+  async start(runtimeType: RuntimeType, switchName: string): Promise<number> {
+    const container = make(runtimeType, switchName);
+    await this.#ready();
+    const ms = await timed(() => this.#startToOutput(container));
+    await this.#remove(container);
+    return ms;
+  }
+
+  /** The time in which a running container does not run, on its way to the other runtime type. */
+  async convert(from: RuntimeType, to: RuntimeType): Promise<number> {
+    const container = make(from, 'none');
+    await this.#bring(container, 'Running');
+    await this.#ready();
+    const ms = await timed(async () => {
+      await this.#bring(container, 'Off');
+      await this.#startToOutput({ ...container, runtimeType: to }, 2);
+    });
+    await this.#remove(container);
+    return ms;
+  }
+
+  /** A container that stays, for `exec`. */
+  async keep(runtimeType: RuntimeType): Promise<AssignedContainer> {
+    const container = make(runtimeType, 'none');
+    await this.#bring(container, 'Running');
+    return container;
+  }
+
+  exec({ id }: AssignedContainer): Promise<number> {
+    return timed(() => this.#runtime.exec(id, { command: ['echo', 'hi'] }));
+  }
+
+  async crowd(count: number): Promise<{ all: number; each: number[]; megabytes: number }> {
+    const containers = Array.from({ length: count }, () => make('HyperV', 'none'));
+    const each: number[] = [];
+    const all = await timed(() =>
+      Promise.all(
+        containers.map(async (container) => each.push(await timed(() => this.#startToOutput(container)))),
+      ),
+    );
+    await pause(IDLE_MS);
+    let megabytes = 0;
+    for (const { id } of containers) megabytes += await this.#workerMegabytes(id);
+    for (const container of containers) await this.#remove(container);
+    return { all, each, megabytes };
+  }
+
+  async memory(): Promise<string[]> {
+    const container = await this.keep('HyperV');
+    await pause(IDLE_MS);
+    const idle = await this.#workerMegabytes(container.id);
+    const work =
+      'i=0; while [ $i -lt 300 ]; do i=$((i+1)); ls -laR /bin > /tmp/x; done; dd if=/dev/urandom of=/data bs=1M count=16';
+    await this.#runtime.exec(container.id, { command: ['sh', '-c', work] });
+    const worked = await this.#workerMegabytes(container.id);
+    await this.#remove(container);
+    return [
+      `| a clone with \`sleep\`, idle | ${idle.toFixed(0)} MB |`,
+      `| the same after work (300 listings, 16 MB written) | ${worked.toFixed(0)} MB |`,
+    ];
+  }
+
+  async close(): Promise<void> {
+    for (const { id } of await this.#runtime.inspect()) await this.#bringDown(id);
+    await this.#runtime.shutDown();
+  }
+
+  async #startToOutput(container: AssignedContainer, lines = 1): Promise<void> {
+    const output = this.#untilOutput(container.id, lines);
+    await this.#bring(container, 'Running');
+    await output;
+  }
+
+  /** Looks at the log, which is there once the process has said something. */
+  async #untilOutput(id: string, lines: number): Promise<void> {
+    const { log } = containerPaths(this.#layout, id);
+    const has = () => {
+      try {
+        return (readFileSync(log, 'utf8').match(/started/g) ?? []).length >= lines;
+      } catch {
+        return false;
+      }
+    };
+    while (!has()) await pause(1);
+  }
+
+  /** Until the pool is full again, and what fills it is quiet. */
+  async #ready(): Promise<void> {
+    while (this.#runtime.readyVms < this.#poolSize) await pause(SETTLE_MS);
+    await pause(SETTLE_MS);
+  }
+
+  async #workerMegabytes(id: string): Promise<number> {
+    const [observed] = await this.#runtime.inspect(id);
+    return pssOf(observed?.workerProcess?.pid ?? 0);
+  }
+
+  async #bring(container: AssignedContainer, target: Target): Promise<void> {
+    const [observed = null] = await this.#runtime.inspect(container.id);
+    const assignment = {
+      containerId: container.id,
+      container,
+      target,
+      stopTimeoutSeconds: 0,
+      instanceId: randomUUID(),
+    };
+    await this.#execute(plan(assignment, observed));
+  }
+
+  #remove({ id }: AssignedContainer): Promise<void> {
+    return this.#bringDown(id);
+  }
+
+  async #bringDown(id: string): Promise<void> {
+    const [observed = null] = await this.#runtime.inspect(id);
+    const assignment = {
+      containerId: id,
+      container: null,
+      target: 'Absent' as const,
+      stopTimeoutSeconds: 0,
+      instanceId: '',
+    };
+    await this.#execute(plan(assignment, observed));
+  }
+
+  #execute(steps: ReturnType<typeof plan>): Promise<void> {
+    const recorder = new StepRecorder(systemClock, () => undefined);
+    return executePlan({ runtime: this.#runtime, clock: systemClock }, steps, { recorder, signal: never });
+  }
+}
