@@ -1,11 +1,5 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import {
-  isInstalled,
-  SetupError,
-  STAMP,
-  setUp,
-  stampOf,
-} from '../../../scripts/bootstrap/set-up.mjs';
+import { isInstalled, SetupError, STAMP, setUp, stampOf } from '../../../scripts/bootstrap/set-up.mjs';
 import type { Command, Effects, RunResult } from '../../../scripts/bootstrap/types.d.mts';
 
 const LOCK = JSON.stringify({ packages: { '': {}, 'node_modules/a': { version: '1.0.0' } } });
