@@ -1,10 +1,12 @@
 /**
  * The workers of one function. Grows on demand up to its concurrency, queues beyond (AWS would throttle), and
- * lets idle workers go but one.
+ * lets idle workers go but one. Beyond one worker a core it grows one at a time, and only when an invocation has waited
+ * for long: on a machine that is busy more threads make each of them slower, and every new one starts cold.
  *
  * Whichever worker is free first takes the oldest invocation that waits, so a burst never waits for a worker to
  * start when another finishes sooner.
  */
+import { availableParallelism } from 'node:os';
 import type { Clock, InvocationResult } from '../engine.ts';
 import type { FunctionSettings } from './function-settings.ts';
 import { FunctionWorker, failed, type WorkerDeps } from './function-worker.ts';
@@ -23,8 +25,8 @@ interface Waiting {
   readonly settle: (result: InvocationResult) => void;
 }
 
-/** More threads starting at once on a few cores only start later, each of them. */
-const mostStartingAtOnce = 4;
+const cores = availableParallelism();
+const longWaitMs = 250;
 const idleLimitMs = 60_000;
 
 export class FunctionPool {
@@ -37,6 +39,7 @@ export class FunctionPool {
   #starting = 0;
   #busy = 0;
   #cancelReaping: (() => void) | undefined;
+  #cancelGrowth: (() => void) | undefined;
   #closed = false;
 
   constructor(settings: FunctionSettings, deps: PoolDeps) {
@@ -77,6 +80,7 @@ export class FunctionPool {
   async stop(): Promise<void> {
     this.#closed = true;
     this.#cancelReaping?.();
+    this.#cancelGrowth?.();
     await Promise.all([...this.#all].map((worker) => worker.terminate()));
     this.#all.clear();
   }
@@ -88,10 +92,23 @@ export class FunctionPool {
       const next = this.#waiting.shift();
       if (next !== undefined) void this.#run(worker, next);
     }
-    const wanted = Math.min(this.#waiting.length, mostStartingAtOnce);
-    while (this.#starting < wanted && this.#all.size < this.#settings.maxConcurrency && !this.#closed) {
+    const atOnce = Math.min(cores, this.#settings.maxConcurrency);
+    while (this.#starting < this.#waiting.length && this.#all.size < atOnce && !this.#closed) {
       void this.#startWorker();
     }
+    this.#considerGrowth();
+  }
+
+  #considerGrowth(): void {
+    const [oldest] = this.#waiting;
+    const mayGrow = this.#starting === 0 && this.#all.size < this.#settings.maxConcurrency && !this.#closed;
+    if (oldest === undefined || !mayGrow || this.#cancelGrowth !== undefined) return;
+    this.#cancelGrowth = this.#deps.clock.after(longWaitMs, () => {
+      this.#cancelGrowth = undefined;
+      // Still there: nobody has become free for it.
+      if (this.#waiting.includes(oldest) && !this.#closed) void this.#startWorker();
+      else this.#considerGrowth();
+    });
   }
 
   /** One that crashed while idle is passed over: its next invocation gets a fresh one, as in Lambda. */

@@ -11,11 +11,24 @@ export interface EventLeaf {
 
 export type FlatEvent = Map<string, EventLeaf[]>;
 
+/** The paths themselves and those of everything around them: `a.b` makes `a` and `a.b`. */
+export function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
+  const all = new Set<string>();
+  for (const path of paths) {
+    for (let dot = path.indexOf('.'); dot !== -1; dot = path.indexOf('.', dot + 1))
+      all.add(path.slice(0, dot));
+    all.add(path);
+  }
+  return all;
+}
+
 /**
  * The leaves of an event under their paths (key names joined by dots; arrays add nothing to a path). Empty
  * arrays and objects have no leaves, so a path to one does not exist.
+ *
+ * @param wanted paths outside of these are left out: events are large, and a pattern looks at few of their members
  */
-export function flattenEvent(event: Json): FlatEvent {
+export function flattenEvent(event: Json, wanted: ReadonlySet<string>): FlatEvent {
   const leaves: FlatEvent = new Map();
   const visit = (value: Json, path: string, membership: ArrayMembership, arrayId: string): void => {
     if (Array.isArray(value)) {
@@ -27,7 +40,7 @@ export function flattenEvent(event: Json): FlatEvent {
     } else if (isObject(value)) {
       for (const [key, child] of Object.entries(value)) {
         const next = path === '' ? key : `${path}.${key}`;
-        visit(child, next, membership, `${arrayId}.${key}`);
+        if (wanted.has(next)) visit(child, next, membership, `${arrayId}.${key}`);
       }
     } else {
       const found = leaves.get(path);

@@ -1,4 +1,4 @@
-import { type ArrayMembership, type FlatEvent, flattenEvent } from './flatten-event.ts';
+import { type ArrayMembership, type FlatEvent, flattenEvent, withAncestors } from './flatten-event.ts';
 import type { Json } from './json.ts';
 import type { ValueMatcher } from './match-expressions.ts';
 import { type Conjunction, parsePattern } from './parse-pattern.ts';
@@ -50,8 +50,9 @@ export function compilePattern(pattern: unknown): EventMatcher {
   const alternatives = parsePattern(typeof pattern === 'string' ? parseText(pattern) : pattern).map(
     (conjunction: Conjunction) => [...conjunction],
   );
+  const wanted = withAncestors(alternatives.flatMap((fields) => fields.map(([path]) => path)));
   return (event) => {
-    const flat = flattenEvent(event as Json);
+    const flat = flattenEvent(event as Json, wanted);
     return alternatives.some((fields) => meets(fields, 0, flat, new Map()));
   };
 }

@@ -1,8 +1,9 @@
 import type { Json, JsonObject } from '../json.ts';
 import { isObject } from '../json.ts';
+import { compileExpression } from '../query/compiled-expressions.ts';
 import { isIntrinsic, parseIntrinsic } from '../query/intrinsic-parser.ts';
 import { isReferencePath, parsePath } from '../query/json-path-parser.ts';
-import { compileExpression, expressionText, isExpression } from '../query/jsonata.ts';
+import { expressionText, isExpression } from '../query/jsonata.ts';
 import type { Refusal } from './refused-error.ts';
 import type { QueryLanguage } from './state-fields.ts';
 

@@ -56,36 +56,40 @@ interface NativeFunction {
   implementation(this: jsonata.Focus, ...args: unknown[]): unknown;
 }
 
+/** What the functions take from outside. */
+interface World {
+  readonly random: Randomness;
+  now(): number;
+}
+
 /** JSONata takes the time from the machine; here it comes from the clock that was passed in. */
-function registerTime(expression: jsonata.Expression, now: () => number): void {
-  const millis = now();
-  expression.registerFunction('millis', () => millis, '<:n>');
+function registerTime(expression: jsonata.Expression, world: () => World): void {
+  expression.registerFunction('millis', () => world().now(), '<:n>');
   expression.registerFunction(
     'now',
     function (this: jsonata.Focus, picture?: string, timezone?: string) {
       const { implementation } = this.environment.lookup('fromMillis') as NativeFunction;
-      return implementation.call(this, millis, picture, timezone);
+      return implementation.call(this, world().now(), picture, timezone);
     },
     '<s?s?:s>',
   );
 }
 
-/** The functions that Step Functions adds to JSONata; $eval is the one that it takes away. */
-export function registerFunctions(
-  expression: jsonata.Expression,
-  random: Randomness,
-  now: () => number,
-): void {
-  registerTime(expression, now);
+/**
+ * The functions that Step Functions adds to JSONata; $eval is the one that it takes away.
+ * @param world of the evaluation that is under way
+ */
+export function registerFunctions(expression: jsonata.Expression, world: () => World): void {
+  registerTime(expression, world);
   expression.registerFunction('partition', partition, '<a?n?:a>');
   expression.registerFunction('range', range, '<n?n?n?:x>');
   expression.registerFunction('hash', hash, '<s?s?:s>');
   expression.registerFunction(
     'random',
-    (seed?: number) => (seed === undefined ? random.number() : seededRandom(Math.trunc(seed))),
+    (seed?: number) => (seed === undefined ? world().random.number() : seededRandom(Math.trunc(seed))),
     '<n?:n>',
   );
-  expression.registerFunction('uuid', () => random.uuid(), '<:s>');
+  expression.registerFunction('uuid', () => world().random.uuid(), '<:s>');
   expression.registerFunction('parse', parse, '<s?:x>');
   expression.registerFunction('eval', () => {
     throw new JsonataFunctionError('T1006', 'Attempted to invoke a non-function');

@@ -1,11 +1,7 @@
-import jsonata from 'jsonata';
 import { isObject, type Json, type JsonObject } from '../json.ts';
 import { queryFailure } from '../state-failure.ts';
-import { registerFunctions } from './jsonata-functions.ts';
+import { evaluateText } from './compiled-expressions.ts';
 import type { QueryScope } from './scope.ts';
-
-const EVALUATION_TIMEOUT_MS = 5000;
-const MAX_DEPTH = 100;
 
 export function isExpression(value: Json | undefined): value is string {
   return typeof value === 'string' && value.startsWith('{%') && value.endsWith('%}') && value.length >= 4;
@@ -14,11 +10,6 @@ export function isExpression(value: Json | undefined): value is string {
 /** The JSONata text between `{%` and `%}`. */
 export function expressionText(value: string): string {
   return value.slice(2, -2).trim();
-}
-
-/** @throws the parser's error for bad syntax */
-export function compileExpression(text: string): jsonata.Expression {
-  return jsonata(text, { timeout: EVALUATION_TIMEOUT_MS, stack: MAX_DEPTH * 10 });
 }
 
 function statesVariable(scope: QueryScope): JsonObject {
@@ -52,10 +43,7 @@ export async function evaluateExpression(source: string, field: string, scope: Q
   const where = `The JSONata expression '${text}' specified for the field '${field}'`;
   let result: unknown;
   try {
-    // Compiled anew each time: a compiled expression keeps its bindings, and evaluations overlap.
-    const expression = compileExpression(text);
-    registerFunctions(expression, scope.random, scope.now);
-    result = await expression.evaluate(undefined, { ...scope.variables(), states: statesVariable(scope) });
+    result = await evaluateText(text, { ...scope.variables(), states: statesVariable(scope) }, scope);
   } catch (error) {
     const { code, message } = error as { code?: string; message?: string };
     throw queryFailure(

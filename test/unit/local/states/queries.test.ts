@@ -27,6 +27,33 @@ const path = (expression: string, input: unknown) => evaluate({ Parameters: { 'v
 const jsonata = (expression: string, input: unknown = {}) =>
   evaluate({ QueryLanguage: 'JSONata', Output: { v: `{% ${expression} %}` } }, input);
 
+describe('an expression that is evaluated again', () => {
+  test('knows nothing of the evaluation before', async () => {
+    const once = "($seen := $exists($kept) ? 'leaked' : 'clean'; $kept := 1; $seen)";
+    expect([await jsonata(once), await jsonata(once)]).toEqual([{ v: 'clean' }, { v: 'clean' }]);
+  });
+
+  test('has the input of its own evaluation, also when they overlap', async () => {
+    const items = Array.from({ length: 20 }, (_, at) => at);
+    const doubled = await evaluate(
+      {
+        QueryLanguage: 'JSONata',
+        Type: 'Map',
+        Items: items,
+        MaxConcurrency: 10,
+        ItemProcessor: {
+          StartAt: 'I',
+          States: {
+            I: { Type: 'Pass', QueryLanguage: 'JSONata', Output: '{% $states.input * 2 %}', End: true },
+          },
+        },
+      },
+      {},
+    );
+    expect(doubled).toEqual(items.map((at) => at * 2));
+  });
+});
+
 describe('JSONPath', () => {
   const input = {
     'a-b': { 'c d': [1, 2, 3, 4] },
