@@ -24,5 +24,10 @@ export default {
   // One worker a core: jest's default leaves one core idle, which on two cores is half the machine.
   maxWorkers: '100%',
   workerIdleMemoryLimit: '1GB',
-  projects: [project('unit'), project('contract'), project('cdk'), project('e2e')],
+  projects: [
+    project('unit'),
+    project('contract'),
+    project('cdk'),
+    project('e2e', { runner: '<rootDir>/test/helpers/serial-runner.mjs' }),
+  ],
 };

@@ -154,7 +154,7 @@ export const startLocalCloud = async (options: LocalCloudOptions = {}): Promise<
     },
     async stop() {
       child.kill('SIGINT');
-      const code = await Promise.race([exited(child), sleep(15_000, 'late' as const)]);
+      const code = await Promise.race([exited(child), sleep(15_000, 'late' as const, { ref: false })]);
       killGroup(pid, 'SIGKILL');
       if (options.stateDir === undefined) rmSync(stateDir, { recursive: true, force: true });
       if (code === 'late') throw new Error(`the local cloud did not stop on SIGINT:\n${output}`);
