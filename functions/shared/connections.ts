@@ -6,7 +6,7 @@ import { SignatureV4, type SignatureV4Init } from '@smithy/signature-v4';
 /**
  * The agents' WebSocket connections, as API Gateway lets them be managed: `POST` and `DELETE` of `@connections/{id}`. Two
  * signed requests whose answers are their status, so they are made here of the SDK's own signer and HTTP client. The SDK's
- * client for them is the only one that speaks REST, and with that protocol would be 35 KB in every bundle that has it.
+ * client for them is the only one that speaks REST, and with that protocol would be 30 KB in every bundle that has it.
  */
 export interface Connections {
   /** @returns the HTTP status; what fails on the network rejects */
