@@ -68,6 +68,8 @@ const httpSpec = (description: string, given: Partial<Omit<FunctionSpec, 'descri
 
 /** What placing a container takes: sample the hosts that are ready, reserve on one, record it. */
 const PLACES = ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'ConditionCheckItem'] as const;
+/** What a dry run takes to say where a container would go: sample the hosts, hold nothing. */
+const PREVIEWS = ['GetItem', 'BatchGetItem', 'Query'] as const;
 /** What ending an operation takes: its container's and its own item, its commands. */
 const ENDS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
 /** The first function that pages a list makes the key that signs cursors. */
@@ -78,7 +80,8 @@ const LONG_POLL_SECONDS = 29;
 
 const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   'create-container': httpSpec('Accept a new container', {
-    table: ['GetItem', 'PutItem'],
+    table: [...PREVIEWS, 'PutItem'],
+    indexes: ['gsi2'],
     starts: ['prepare', 'provision-process', 'provision-utility-vm'],
     environment: ['stateMachines'],
   }),
@@ -88,7 +91,8 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   'update-container': httpSpec('Change a container', { table: ['GetItem', 'PutItem'] }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
-    table: ['GetItem', 'PutItem'],
+    table: [...PREVIEWS, 'PutItem'],
+    indexes: ['gsi2'],
     starts: ['provision-process', 'provision-utility-vm', 'stop', 'restart', 'remove'],
     answersTasks: ['SendTaskFailure'],
     environment: ['stateMachines'],

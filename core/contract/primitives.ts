@@ -94,8 +94,9 @@ const atMost = (max: number) =>
 export const LabelsSchema = z.record(LabelKeySchema, LabelValueSchema).check(atMost(LIMITS.labels));
 export type Labels = z.infer<typeof LabelsSchema>;
 
+/** Not `__proto__`: it would get lost on the way, see functions/shared/http/parse-body.ts. */
 export const EnvironmentSchema = z
-  .record(z.string().check(z.regex(/^[A-Za-z_][A-Za-z0-9_]{0,255}$/)), ArgumentSchema)
+  .record(z.string().check(z.regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,255}$/)), ArgumentSchema)
   .check(atMost(LIMITS.environmentVariables));
 
 export const UserNameSchema = z

@@ -1,7 +1,10 @@
-import { ApiGatewayManagementApiClient } from '@aws-sdk/client-apigatewaymanagementapi';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { SFNClient } from '@aws-sdk/client-sfn';
+import { defaultProvider } from '@aws-sdk/credential-provider-node';
+import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { type Connections, createConnections } from './connections.ts';
 
 /**
  * The only place where SDK clients are made, each once a process. Endpoints are the SDK's affair
@@ -29,9 +32,12 @@ export const createEventBridgeClient = (): EventBridgeClient =>
 export const managementEndpoint = (webSocketUrl: string): string => webSocketUrl.replace(/^ws/, 'http');
 
 /** @param webSocketUrl `ws://` or `wss://`, with the stage in its path */
-export const createConnectionsClient = (webSocketUrl: string): ApiGatewayManagementApiClient =>
-  new ApiGatewayManagementApiClient({
-    ...LIMITED,
-    maxAttempts: 2,
+export const createConnectionsClient = (webSocketUrl: string): Connections =>
+  createConnections({
     endpoint: managementEndpoint(webSocketUrl),
+    region: async () => process.env.AWS_REGION ?? '',
+    credentials: defaultProvider(),
+    requestHandler: new NodeHttpHandler(LIMITED.requestHandler),
+    sleep,
+    random: Math.random,
   });

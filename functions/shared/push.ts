@@ -1,9 +1,8 @@
-import {
-  type ApiGatewayManagementApiClient,
-  GoneException,
-  PostToConnectionCommand,
-} from '@aws-sdk/client-apigatewaymanagementapi';
 import type { ControlMessage } from '../../core/contract/agent/messages.ts';
+import type { Connections } from './connections.ts';
+
+/** The status of a connection that is closed. */
+const GONE = 410;
 
 /**
  * `gone`: the connection is closed, the host will come back by itself. `unreachable`: the push failed for
@@ -15,17 +14,13 @@ export type PushResult = 'sent' | 'gone' | 'unreachable';
 export type Push = (connectionId: string, message: ControlMessage) => Promise<PushResult>;
 
 export const createPush =
-  (client: ApiGatewayManagementApiClient): Push =>
+  (connections: Connections): Push =>
   async (connectionId, message) => {
     try {
-      await client.send(
-        new PostToConnectionCommand({
-          ConnectionId: connectionId,
-          Data: Buffer.from(JSON.stringify(message)),
-        }),
-      );
-      return 'sent';
-    } catch (error) {
-      return error instanceof GoneException ? 'gone' : 'unreachable';
+      const status = await connections.post(connectionId, JSON.stringify(message));
+      if (status === GONE) return 'gone';
+      return status < 300 ? 'sent' : 'unreachable';
+    } catch {
+      return 'unreachable';
     }
   };

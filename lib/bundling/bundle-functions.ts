@@ -1,20 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildSync } from 'esbuild';
 import { SynthesisError } from '../errors.ts';
+import type { BundleOrder } from './run-esbuild.ts';
 
-/** What the SDK imports only when its turn comes, which it never does here: operations that stream events. */
-const NEVER_LOADED = ['@smithy/core/event-streams'];
-
-const replacement = (file: string) => fileURLToPath(new URL(`./replacements/${file}`, import.meta.url));
-
-/** Parts of the SDK that are large, and of no use in Lambda: every byte makes a cold start longer. */
-const REPLACEMENTS = {
-  '@aws-sdk/credential-provider-node': replacement('environment-credentials.ts'),
-  '@aws-sdk/endpoint-cache': replacement('endpoint-cache.ts'),
-};
+const PROGRAM = fileURLToPath(new URL('./run-esbuild.ts', import.meta.url));
 
 export interface FunctionAssets {
   /** The folder with `index.mjs` of the function. */
@@ -25,13 +17,30 @@ export interface FunctionAssets {
 
 const entryOf = (root: string, name: string) => join(root, name, 'index.ts');
 
+export interface BundledFunctions extends FunctionAssets {
+  /** Files of the SDK, below `node_modules`, that were trimmed on the way (trim-sdk.ts). */
+  readonly trimmed: readonly string[];
+}
+
+const runEsbuild = (order: BundleOrder): readonly string[] => {
+  const printed = execFileSync(process.execPath, [PROGRAM, JSON.stringify(order)], {
+    encoding: 'utf8',
+    // What it says of errors is for the exception, not for the terminal.
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return JSON.parse(printed) as string[];
+};
+
+const reasonOf = (cause: unknown): string => (cause as { stderr?: string }).stderr || String(cause);
+
 /**
  * Bundles each function of `names` from `<root>/<name>/index.ts`, with the SDK in it, as a minified ES module. All in
  * one run, so that what they share is read and parsed once.
  *
- * @throws SynthesisError when a function has no `index.ts`, or esbuild refuses one.
+ * @throws SynthesisError when a function has no `index.ts`, esbuild refuses one, or the SDK is not what trim-sdk.ts
+ * was written for.
  */
-export const bundleFunctions = (root: string, names: readonly string[]): FunctionAssets => {
+export const bundleFunctions = (root: string, names: readonly string[]): BundledFunctions => {
   const missing = names.filter((name) => !existsSync(entryOf(root, name)));
   if (missing.length > 0) {
     throw new SynthesisError(`No index.ts for the functions ${missing.join(', ')} in ${root}.`);
@@ -39,27 +48,12 @@ export const bundleFunctions = (root: string, names: readonly string[]): Functio
   const outdir = mkdtempSync(join(tmpdir(), 'bulkhead-functions-'));
   const dispose = () => rmSync(outdir, { recursive: true, force: true });
   try {
-    buildSync({
-      entryPoints: names.map((name) => ({ in: entryOf(root, name), out: join(name, 'index') })),
-      outdir,
-      outExtension: { '.js': '.mjs' },
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node24',
-      minify: true,
-      mainFields: ['module', 'main'],
-      external: NEVER_LOADED,
-      alias: REPLACEMENTS,
-      charset: 'utf8',
-      legalComments: 'none',
-      logLevel: 'silent',
-    });
+    const entries = names.map((name) => ({ in: entryOf(root, name), out: join(name, 'index') }));
+    return { directoryOf: (name) => join(outdir, name), dispose, trimmed: runEsbuild({ outdir, entries }) };
   } catch (cause) {
     dispose();
-    throw new SynthesisError(`The functions in ${root} can't be bundled: ${String(cause)}`, { cause });
+    throw new SynthesisError(`The functions in ${root} can't be bundled: ${reasonOf(cause)}`, { cause });
   }
-  return { directoryOf: (name) => join(outdir, name), dispose };
 };
 
 /**

@@ -9,7 +9,8 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { TENANT_CLAIM_FUNCTION } from '../../core/contract/tenant-claim.ts';
 import { createApp } from '../../lib/app.ts';
-import { bundleFunctions, type FunctionAssets, functionsIn } from '../../lib/bundling/bundle-functions.ts';
+import { type BundledFunctions, bundleFunctions, functionsIn } from '../../lib/bundling/bundle-functions.ts';
+import { TRIMS } from '../../lib/bundling/trim-sdk.ts';
 import { FUNCTION_NAMES } from '../../lib/function-specs.ts';
 import { pathOf, resourcesOf, type SynthesizedTemplate, templateOf } from './helpers/synthesized.ts';
 
@@ -57,12 +58,16 @@ test('functions/ has those of the contract and no other', () => {
 
 describe('bundles', () => {
   const template = templateOf({});
-  let bundles: FunctionAssets;
+  let bundles: BundledFunctions;
   beforeAll(() => {
     bundles = bundleFunctions(ROOT, NAMES);
   });
   afterAll(() => bundles.dispose());
   const fileOf = (name: string) => join(bundles.directoryOf(name), 'index.mjs');
+
+  test('every part of the SDK that is to be trimmed is met, and was', () => {
+    expect(bundles.trimmed).toEqual(Object.keys(TRIMS).sort());
+  });
 
   test.each(NAMES)('%s is small', (name) => {
     expect(statSync(fileOf(name)).size).toBeLessThanOrEqual(MOST_BYTES);

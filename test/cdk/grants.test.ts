@@ -16,7 +16,7 @@ describe.each(FUNCTION_NAMES)('%s', (name) => {
       table: [...table].sort(),
       indexes: [...indexes].sort(),
       answersTasks: [...answersTasks].sort(),
-      connections,
+      connections: [...connections].sort(),
       publishesEvents,
       startsExecutions: starts.length > 0,
     }).toEqual(callsOf(entryOf(name)));

@@ -27,8 +27,8 @@ export const readBody = ({ body = '', isBase64Encoded = false }: HttpEvent): str
 };
 
 /**
- * What no schema can see: depth, and texts that cannot be stored as they are. `__proto__` is refused by name
- * because a later copy of the object would turn it into its prototype.
+ * What no schema can see: depth, texts that cannot be stored as they are, and `__proto__`, which zod leaves out of what
+ * it returns without a word, so that a caller's variable of that name would be lost.
  */
 const findIssue = (value: unknown, path: readonly PropertyKey[]): Issue | null => {
   const here = (detail: string): Issue => ({ pointer: pointerTo(...path), detail });
@@ -36,7 +36,9 @@ const findIssue = (value: unknown, path: readonly PropertyKey[]): Issue | null =
   if (typeof value !== 'object' || value === null) return null;
   if (path.length > MAX_DEPTH) return here('Is nested too deeply.');
   for (const [key, member] of Object.entries(value)) {
-    if (key === '__proto__' || !key.isWellFormed()) return here('Has a key that is not allowed.');
+    if (!key.isWellFormed()) return here('Has a key that is not well-formed Unicode.');
+    if (key === '__proto__')
+      return { pointer: pointerTo(...path, key), detail: 'Must not be called "__proto__".' };
     const issue = findIssue(member, [...path, key]);
     if (issue !== null) return issue;
   }

@@ -1,5 +1,5 @@
 import { buildSync } from 'esbuild';
-import type { FunctionSpec, TableAction, TaskAnswer } from '../../../lib/function-specs.ts';
+import type { ConnectionMethod, FunctionSpec, TableAction, TaskAnswer } from '../../../lib/function-specs.ts';
 
 export type Calls = Pick<
   FunctionSpec,
@@ -27,6 +27,8 @@ const ANSWERS: Readonly<Record<string, TaskAnswer>> = {
   heartbeat: 'SendTaskHeartbeat',
 };
 
+const ON_CONNECTIONS: Readonly<Record<string, ConnectionMethod>> = { post: 'POST', close: 'DELETE' };
+
 const found = <T>(text: string, pattern: RegExp, names: Readonly<Record<string, T>>): T[] =>
   [...text.matchAll(pattern)].flatMap(([, name = '']) => names[name] ?? []);
 
@@ -39,7 +41,7 @@ const sorted = <T extends string>(values: readonly T[]): T[] => [...new Set(valu
 /**
  * What a function may come to call, read off its code: bundled as it is deployed, so that what it does not reach is not
  * in it. It relies on how calls are written: `table.get(…)`, `{ put: … }` in a transaction, `index: 'gsi1'` in a
- * query, `tasks.fail(…)`. What is written otherwise is not seen.
+ * query, `tasks.fail(…)`, `connections.post(…)`. What is written otherwise is not seen.
  */
 export const callsOf = (entry: string): Calls => {
   const { outputFiles } = buildSync({
@@ -67,10 +69,7 @@ export const callsOf = (entry: string): Calls => {
       ),
     ),
     answersTasks: sorted(found(own, /\btasks\d*\.(\w+)\(/g, ANSWERS)),
-    connections: [
-      ...(text.includes('new PostToConnectionCommand(') ? (['POST'] as const) : []),
-      ...(text.includes('new DeleteConnectionCommand(') ? (['DELETE'] as const) : []),
-    ],
+    connections: sorted(found(text, /\bconnections\d*\.(post|close)\(/g, ON_CONNECTIONS)),
     publishesEvents: text.includes('new PutEventsCommand('),
     startsExecutions: text.includes('new StartExecutionCommand('),
   };

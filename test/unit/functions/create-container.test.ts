@@ -81,6 +81,44 @@ describe('create', () => {
   });
 });
 
+describe('what members of every object are called', () => {
+  const NAMES = ['constructor', 'toString', 'hasOwnProperty', 'valueOf', 'length'];
+
+  test.each(NAMES)(
+    '%s: a label and a variable of that name are kept, read back and found by',
+    async (name) => {
+      const { call } = await setUp();
+      await call('createContainer', { body: { image: 'NanoServer', name: 'without' } });
+      const given = { labels: { [name]: 'x' }, env: { [name]: 'y' } };
+      const { container } = (await call('createContainer', { body: { image: 'NanoServer', ...given } })).body;
+      expect(container).toMatchObject(given);
+      const got = await call('getContainer', { params: { idOrName: container.id } });
+      expect([got.body.labels, got.body.env]).toEqual([given.labels, given.env]);
+      const found = async (query: string) => (await call('listContainers', { query })).body.items;
+      expect(await found(`label=${name}=x`)).toEqual([container]);
+      expect(await found(`label=${name}=z`)).toEqual([]);
+    },
+  );
+
+  test.each(['labels', 'env'])('__proto__ is refused in %s by name, and nothing is made', async (field) => {
+    const { call, outside } = await setUp();
+    const answer = await call('createContainer', {
+      body: `{"image":"NanoServer","${field}":{"__proto__":"x"}}`,
+    });
+    const [error] = ProblemSchema.parse(answer.body).errors ?? [];
+    expect([answer.status, error?.pointer]).toEqual([400, `/body/${field}/__proto__`]);
+    expect((await call('listContainers', {})).body.items).toEqual([]);
+    expect(outside.started).toEqual([]);
+  });
+
+  test('nothing is found by a label __proto__', async () => {
+    const { call } = await setUp();
+    await call('createContainer', { body: DEMO });
+    const answer = await call('listContainers', { query: 'label=__proto__=x' });
+    expect([answer.status, answer.body.items]).toEqual([200, []]);
+  });
+});
+
 describe('refused', () => {
   test('a name that is taken, with the id of who has it', async () => {
     const { call } = await setUp();

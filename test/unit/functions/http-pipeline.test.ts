@@ -126,7 +126,14 @@ describe('bodies', () => {
       { body: '{"image":"mini","labels":{"__proto__":{"a":"b"}}}' },
       400,
       'validation-failed',
-      '/body/labels',
+      '/body/labels/__proto__',
+    ],
+    [
+      'a variable called as the prototype is',
+      { body: '{"image":"mini","env":{"__proto__":"a"}}' },
+      400,
+      'validation-failed',
+      '/body/env/__proto__',
     ],
     [
       'half a character',

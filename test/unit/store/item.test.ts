@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { fromItem, toItem } from '../../../store/item.ts';
+import { fromItem, toAttribute, toItem } from '../../../store/item.ts';
 
 test('a record comes back as it was put, but for what is null', () => {
   const record = { a: [1, { b: null, c: 'x' }], d: null, e: undefined, f: { g: true }, h: Buffer.from('i') };
@@ -13,7 +13,7 @@ test('a record comes back as it was put, but for what is null', () => {
 
 test('whatever a label or a variable is called', () => {
   const name = fc.oneof(
-    fc.constantFrom('constructor', 'toString', 'hasOwnProperty', 'length', 'size'),
+    fc.constantFrom('constructor', 'toString', 'hasOwnProperty', 'length', 'size', '__proto__'),
     fc.string(),
   );
   fc.assert(
@@ -23,3 +23,18 @@ test('whatever a label or a variable is called', () => {
     }),
   );
 });
+
+test('null is kept where it has a place: in a list, as a value of its own', () => {
+  expect(toAttribute([null, undefined, 1])).toEqual({ L: [{ NULL: true }, { N: '1' }] });
+  expect(fromItem({ a: toAttribute([null, -0.5]), b: toAttribute(null) })).toEqual({
+    a: [null, -0.5],
+    b: null,
+  });
+});
+
+test.each([Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, 1n, () => 1, new Date(0), new Set(['a'])])(
+  '%p, which would not come back as it is, is refused',
+  (value) => {
+    expect(() => toItem({ value })).toThrow(TypeError);
+  },
+);

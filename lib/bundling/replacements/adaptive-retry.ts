@@ -1,0 +1,9 @@
+/**
+ * Stands in a bundle for the retry mode `adaptive` and its rate limiter: every client is made with the mode `standard`
+ * (functions/shared/clients.ts).
+ */
+export class AdaptiveRetryStrategy {
+  constructor() {
+    throw new TypeError('The retry mode "adaptive" is not in this bundle.');
+  }
+}

@@ -1,0 +1,10 @@
+/** Stands in a bundle for what endpoints of S3 need beyond other services': no function calls S3. */
+const absent = () => {
+  throw new TypeError('S3 is not in this bundle.');
+};
+/** Called for a client that says that it has such endpoints. */
+export const resolveParamsForS3 = absent;
+export const isDnsCompatibleBucketName = absent;
+export const isArnBucketName = absent;
+export const DOT_PATTERN = /\./;
+export const S3_HOSTNAME_PATTERN = /$^/;
