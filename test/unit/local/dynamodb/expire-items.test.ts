@@ -2,8 +2,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, jest, test } from '@jest/globals';
 import { createSweeper } from '../../../../local/dynamodb/expire-items.ts';
-import { ManualClock } from '../../../helpers/local-clock.ts';
 import { silentLog, soon } from '../../../helpers/local-fixtures.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
 // Waiting is bounded by `soon`.
 jest.setTimeout(30_000);
@@ -18,7 +18,7 @@ test('the table is swept only when something has expired, and not before the pau
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`;
-  const clock = new ManualClock();
+  const clock = new ManualCloudClock();
   let looked = 0;
   let expired = false;
   const hasExpired = () => {

@@ -3,19 +3,19 @@ import { type Chaos, createChaos, noChaos, parseChaos } from '../../../../local/
 import { FunctionNotFoundError, ServiceError, TemplateProblem } from '../../../../local/errors.ts';
 import { EventsEngine } from '../../../../local/events/events-engine.ts';
 import type { Json, JsonObject } from '../../../../local/template/json.ts';
-import { ManualClock } from '../../../helpers/local-clock.ts';
 import {
   removeTemporaryDirectories,
   resource,
   temporaryDirectory,
   testContext,
 } from '../../../helpers/local-fixtures.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
 const lambdaArn = 'arn:aws:lambda:us-east-1:000000000000:function:f';
 const machineArn = 'arn:aws:states:us-east-1:000000000000:stateMachine:m';
 const queueArn = 'arn:aws:sqs:us-east-1:000000000000:q';
 
-let clock: ManualClock;
+let clock: ManualCloudClock;
 let stateDir: string;
 let engine: EventsEngine;
 let invoked: string[];
@@ -46,7 +46,7 @@ const open = (chaos: Chaos = noChaos): void => {
   );
 };
 beforeEach(() => {
-  clock = new ManualClock();
+  clock = new ManualCloudClock();
   stateDir = temporaryDirectory();
   invoked = [];
   started = [];

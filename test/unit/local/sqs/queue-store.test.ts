@@ -2,15 +2,15 @@ import { afterAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { noChaos } from '../../../../local/chaos.ts';
 import { SqsEngine } from '../../../../local/sqs/sqs-engine.ts';
 import type { JsonObject } from '../../../../local/template/json.ts';
-import { ManualClock } from '../../../helpers/local-clock.ts';
 import {
   removeTemporaryDirectories,
   resource,
   temporaryDirectory,
   testContext,
 } from '../../../helpers/local-fixtures.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
-let clock: ManualClock;
+let clock: ManualCloudClock;
 let stateDir: string;
 let sqs: SqsEngine;
 let url: string;
@@ -24,7 +24,7 @@ const open = () => {
   ).ref;
 };
 beforeEach(() => {
-  clock = new ManualClock();
+  clock = new ManualCloudClock();
   stateDir = temporaryDirectory();
   open();
 });

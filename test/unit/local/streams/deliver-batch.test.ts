@@ -4,8 +4,8 @@ import type { InvocationResult } from '../../../../local/engine.ts';
 import { type BatchDeps, deliverBatch } from '../../../../local/streams/deliver-batch.ts';
 import { readMappingSettings } from '../../../../local/streams/mapping-settings.ts';
 import type { StreamRecord } from '../../../../local/streams/stream-record.ts';
-import { ManualClock } from '../../../helpers/local-clock.ts';
 import { resource } from '../../../helpers/local-fixtures.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
 const record = (number: number, createdAt = Date.UTC(2026, 10, 23)): StreamRecord => ({
   position: String(number),
@@ -21,7 +21,7 @@ const numbersOf = (list: readonly StreamRecord[]): number[] => list.map((one) =>
 const setUp = (
   properties: Record<string, unknown>,
   poison: readonly number[],
-  options: { clock?: ManualClock; stopAfter?: number; answer?: string } = {},
+  options: { clock?: ManualCloudClock; stopAfter?: number; answer?: string } = {},
 ) => {
   const calls: number[][] = [];
   const done: number[] = [];
@@ -41,7 +41,7 @@ const setUp = (
   };
   const deps: BatchDeps = {
     settings,
-    clock: options.clock ?? new ManualClock(Date.UTC(2026, 10, 23)),
+    clock: options.clock ?? new ManualCloudClock(Date.UTC(2026, 10, 23)),
     invoke: async (payload) => {
       const numbers = (JSON.parse(payload) as { Records: { number: number }[] }).Records.map(
         (one) => one.number,
@@ -123,7 +123,7 @@ describe('one batch of a stream', () => {
   );
 
   test('records that are too old are given up, the younger ones are delivered', async () => {
-    const clock = new ManualClock(100_000);
+    const clock = new ManualCloudClock(100_000);
     const { deps, calls, givenUp } = setUp({ MaximumRecordAgeInSeconds: 60 }, [], { clock });
     await deliverBatch([record(0, 10_000), record(1, 90_000)], deps);
     expect(givenUp).toEqual([{ numbers: [0], reason: 'RecordAgeExceeded', attempts: 0 }]);
