@@ -30,6 +30,8 @@ pid_t streams_main_pid(void);
 int streams_main_state(void);
 int streams_main_exit_code(void);
 int streams_main_signal(void);
+/* 1 when it was killed for want of memory. */
+int streams_main_out_of_memory(void);
 /* After a rehearsal in a VM that no container has used yet: as if the main process had never started. 0 or -EBUSY. */
 int streams_forget_main(void);
 

@@ -1,8 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { truncateSync } from 'node:fs';
 import { describe, expect, jest, test } from '@jest/globals';
-import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { Log } from '../../../agent/log.ts';
+import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
@@ -70,7 +70,13 @@ real('files of a container, whichever way it runs', () => {
     await host.putProbe(one);
     await host.sh(one, WRITE);
     const before = await host.sh(one, DESCRIBE);
-    for (const expected of ['same inode', '626c7565', '726f756e64', "'/work/soft' -> 'file'", '4751 1234:4321'])
+    for (const expected of [
+      'same inode',
+      '626c7565',
+      '726f756e64',
+      "'/work/soft' -> 'file'",
+      '4751 1234:4321',
+    ])
       expect(before).toContain(expected);
     for (const gone of ['/etc/passwd', '/usr', '/var']) expect(before).not.toContain(`${gone} `);
 
@@ -79,7 +85,10 @@ real('files of a container, whichever way it runs', () => {
     expect(await host.sh(one, DESCRIBE)).toBe(before);
 
     // What is there under one type can be changed under the other: also what was deleted or moved.
-    await host.sh(one, 'echo three >> /work/hard; echo again > /etc/passwd; rm /work/soft; mkdir /usr; echo x > /moved/x');
+    await host.sh(
+      one,
+      'echo three >> /work/hard; echo again > /etc/passwd; rm /work/soft; mkdir /usr; echo x > /moved/x',
+    );
     const changed = await host.sh(one, DESCRIBE);
     await host.up(one);
     expect(await host.sh(one, DESCRIBE)).toBe(changed);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
 import { CAPABILITIES } from '../../../agent/runtimes/linux/container/capabilities.ts';
 import { PIDS_LIMIT } from '../../../agent/runtimes/linux/container/oci-config.ts';
+import { readStat } from '../../../agent/runtimes/linux/proc.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
@@ -13,6 +14,8 @@ jest.setTimeout(300_000);
 const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
+/** Of the times in /proc/<pid>/stat. */
+const TICK_US = 10_000;
 const IDLE = ['sleep', '600'];
 
 /** Bits of the kernel's capability sets: linux/capability.h. */
@@ -67,7 +70,11 @@ real('limits of a container', () => {
       : ((await host.runtime.listProcesses(one.id))[0]?.hostPid ?? 0);
 
   test.each(TYPES)('%s: more memory than it may have ends it, and that is the reason', async (type) => {
-    const one = make(type, 96, 1, ['sh', '-c', 'while [ ! -e /go ]; do sleep 0.1; done; exec /probe eat 300']);
+    const one = make(type, 96, 1, [
+      'sh',
+      '-c',
+      'while [ ! -e /go ]; do sleep 0.1; done; exec /probe eat 300',
+    ]);
     const neighbour = make(type, 96);
     await host.up(neighbour);
     await host.up(one);
@@ -79,13 +86,17 @@ real('limits of a container', () => {
     expect((await look(host.runtime, one.id))?.process).toMatchObject({
       running: false,
       exitCode: 137,
-      exitReason: expect.stringMatching(/memory.*96 MiB/),
+      exitReason: 'Killed: the container had reached its limit of memory',
     });
     expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
   });
 
   test.each(TYPES)('%s: a kill that has nothing to do with memory is not put down to it', async (type) => {
-    const one = make(type, 96, 1, ['sh', '-c', 'while [ ! -e /go ]; do sleep 0.1; done; kill -9 $$; sleep 9']);
+    const one = make(type, 96, 1, [
+      'sh',
+      '-c',
+      'while [ ! -e /go ]; do sleep 0.1; done; kill -9 $$; sleep 9',
+    ]);
     await host.up(one);
     await host.sh(one, 'touch /go; :');
     if (type === 'Default') process.kill(await hostPid(one), 'SIGKILL');
@@ -105,8 +116,12 @@ real('limits of a container', () => {
     const read = () => {
       const stat = cgroupFile(pid, 'cpu', ['cpu.stat']);
       const value = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0);
-      const usage = value('usage_usec') || Number(cgroupFile(pid, 'cpuacct', ['cpuacct.usage'])) / 1000;
-      return { usage, periods: value('nr_periods'), throttled: value('nr_throttled') };
+      const [user = 0, system = 0] = (readStat(pid)?.fields ?? []).slice(11, 13).map(Number);
+      return {
+        usage: (user + system) * TICK_US,
+        periods: value('nr_periods'),
+        throttled: value('nr_throttled'),
+      };
     };
     const first = read();
     await until(() => read().throttled >= first.throttled + 20);
@@ -136,9 +151,11 @@ real('limits of a container', () => {
       // A guest's system calls reach its own kernel only; what they reach of this machine, the worker's filter bounds.
       expect(status('Seccomp')).toBe(type === 'Default' ? '2' : '0');
     }
-    for (const refused of ['mount -t tmpfs none /mnt', 'unshare -m true', 'hostname other', 'date -s 2001-01-01'])
+    for (const refused of ['mount -t tmpfs none /mnt', 'unshare -m true', 'hostname other'])
       await expect(host.sh(one, `mkdir -p /mnt; ${refused}`)).rejects.toThrow(/not permitted|denied/);
-    await expect(host.sh(one, 'echo 1 > /proc/sys/kernel/panic')).rejects.toThrow(/Read-only|denied/);
+    // A guest's kernel is the container's own.
+    if (type === 'Default')
+      await expect(host.sh(one, 'echo 1 > /proc/sys/kernel/panic')).rejects.toThrow(/Read-only|denied/);
   });
 
   test.each(TYPES)('%s: who is not root has no capability at all', async (type) => {

@@ -5,9 +5,11 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -51,13 +53,14 @@ static int eat(long megabytes) {
   return 0;
 }
 
-/* Says how many processes it got beside itself. */
+/* Says how many processes it got beside itself; they end with it. */
 static int fork_many(int count) {
   int made = 0;
   for (; made < count; made++) {
     pid_t pid = fork();
     if (pid < 0) break;
     if (pid == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);
       pause();
       _exit(0);
     }

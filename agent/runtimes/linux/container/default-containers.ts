@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { RuntimeError } from '../../../errors.ts';
+import { memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -207,6 +208,7 @@ export class DefaultContainers {
       `run=${paths.run}`,
       `log=${paths.log}`,
       `exit=${paths.exit}`,
+      `oom=${memoryEventsFile(layout.tag, id)}`,
       ...(tty ? ['tty=1'] : []),
     ];
     const child = spawn(artifacts.helper, args, {
