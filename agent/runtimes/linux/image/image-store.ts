@@ -64,7 +64,8 @@ export class ImageStore {
       source: 'busybox-static of this machine',
       digest,
     };
-    if ((await this.find(MINI))?.facts.digest === digest) return;
+    const record = await readRecord(this.#digestPath(digest), ImageRecordSchema);
+    if (record !== null && (await this.find(MINI))?.facts.digest === digest) return;
     const partial = join(layout.images, `${this.#deps.newId()}.new`);
     await copyFile(artifacts.mini, partial);
     await this.add(partial, { facts, defaults: NO_DEFAULTS });
