@@ -42,6 +42,8 @@ export const busyboxLayer = (mark: string): Buffer =>
     { name: 'bin/', kind: '5' },
     { name: 'bin/busybox', content: readFileSync('/bin/busybox') },
     ...['sh', 'cat', 'sleep'].map((name) => ({ name: `bin/${name}`, kind: '2' as const, link: 'busybox' })),
+    // Whose folder no entry names.
+    { name: 'deep/er/file', content: Buffer.from('deep'), mode: 0o644 },
     { name: 'mark', content: Buffer.from(mark), mode: 0o644 },
   ]);
 

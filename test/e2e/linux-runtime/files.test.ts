@@ -94,6 +94,24 @@ real('files of a container, whichever way it runs', () => {
     expect(await host.sh(one, DESCRIBE)).toBe(changed);
   });
 
+  test.each(DIRECTIONS)(
+    '%s: who is not root may read what root makes, as in any container',
+    async (runtimeType) => {
+      const one = container({
+        runtimeType,
+        command: ['sh', '-c', 'echo main > /main; sleep 600'],
+        switchName: 'none',
+      });
+      await host.up(one);
+      await host.sh(one, 'echo beside > /beside');
+      const asNobody = {
+        command: ['sh', '-c', 'umask; until cat /main; do :; done; cat /beside'],
+        user: 'nobody',
+      };
+      expect(await host.runtime.exec(one.id, asNobody)).toMatchObject({ stdout: '0022\nmain\nbeside\n' });
+    },
+  );
+
   test('a disk that was given back in order is not checked', async () => {
     const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
     await host.up(one);

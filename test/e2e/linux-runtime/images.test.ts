@@ -63,6 +63,8 @@ real('images of a host', () => {
         `from ${what}`,
         'hello /bin',
       ]);
+      const deep = { command: ['/bin/cat', '/deep/er/file'], user: '1000' };
+      expect(await host.runtime.exec(one.id, deep)).toMatchObject({ stdout: 'deep' });
       await bring(host.runtime, one.id, null, 'Absent');
     }
     await host.runtime.removeImage('team/app:1.2');

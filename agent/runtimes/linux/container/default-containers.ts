@@ -17,7 +17,7 @@ import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { CAPABILITIES } from './capabilities.ts';
-import { completeEnvironment, type Identity, ociConfig, resolveProcess } from './oci-config.ts';
+import { completeEnvironment, type Identity, ociConfig, resolveProcess, userOf } from './oci-config.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 
 const RUNC = '/usr/bin/runc';
@@ -270,7 +270,7 @@ const execProcess = (
   const own = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   return {
     terminal: tty,
-    user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
+    user: userOf(identity),
     args: command,
     env: completeEnvironment(own, identity.home, tty),
     cwd: workingDir,

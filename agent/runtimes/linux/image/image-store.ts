@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { type ImageFacts, ImageFactsSchema } from '../../../../core/contract/image.ts';
@@ -111,6 +111,8 @@ export class ImageStore {
 
   /** Takes a squashfs, which is moved, into the store. */
   async add(path: string, record: ImageRecord): Promise<void> {
+    // Worker processes read it, each as a user of its own.
+    await chmod(path, 0o644);
     await rename(path, this.squashfs(record.facts.digest));
     await writeRecord(this.#digestPath(record.facts.digest), record, true);
     await writeRecord(this.#recordPath(record.facts.name), record, true);

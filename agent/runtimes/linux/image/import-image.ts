@@ -12,6 +12,8 @@ import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts'
 const MIB = 1024 * 1024;
 export const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
 const PROGRAM_TIMEOUT_MS = 15 * 60_000;
+/** Folders that an image's layers only imply are everybody's to enter, as in any engine. */
+const IMAGE_UMASK = 0o022;
 /** The name inside the working folder; the image's own never becomes an argument's part. */
 const TAG = 'image';
 
@@ -227,6 +229,6 @@ export class ImageImporter {
   }
 
   #run(what: string, program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
-    return runOrFail(what, program, args, { signal, timeoutMs: PROGRAM_TIMEOUT_MS });
+    return runOrFail(what, program, args, { signal, timeoutMs: PROGRAM_TIMEOUT_MS, umask: IMAGE_UMASK });
   }
 }
