@@ -259,6 +259,11 @@ void streams_move(void) {
   }
 }
 
+void streams_hand_over(pid_t from, pid_t to) {
+  for (int i = 0; i < MAX_STREAMS; i++)
+    if (streams[i].used && !streams[i].ended && streams[i].child.pid == from) streams[i].child.pid = to;
+}
+
 void streams_child_ended(pid_t pid, int status) {
   for (int i = 0; i < MAX_STREAMS; i++) {
     struct stream *stream = &streams[i];

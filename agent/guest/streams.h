@@ -22,6 +22,8 @@ int streams_poll(struct pollfd *polled, int from);
 void streams_move(void);
 /* A child has ended (status as of waitpid). */
 void streams_child_ended(pid_t pid, int status);
+/* From now on the stream is that other process's: its start has ended, and left it. */
+void streams_hand_over(pid_t from, pid_t to);
 bool streams_any(void);
 
 /* The main process: -1 before it started and after it ended. */

@@ -3,10 +3,11 @@ import { describe, expect, jest, test } from '@jest/globals';
 import { STREAM_WINDOW } from '../../../agent/runtimes/linux/channel/frames.ts';
 import { GuestProcess } from '../../../agent/runtimes/linux/channel/guest-process.ts';
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
+import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, until } from '../../helpers/linux-host.ts';
+import { bring, canHostLinux, until } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -17,6 +18,12 @@ const MIB = 1024 * 1024;
 const FLOODS = 8;
 /** Of the agent's side: what was there before, and what came over the channel, may not be collected yet. */
 const SLACK = 16 * MIB;
+
+/** What this process has to talk to processes beside a main one. */
+const relays = (): number[] =>
+  listPids().filter(
+    (pid) => commandLineOf(pid)[1] === 'relay' && Number(readStat(pid)?.fields[1]) === process.pid,
+  );
 
 /** Memory for what comes from containers. */
 const buffered = (): number => {
@@ -63,6 +70,33 @@ real('a container that floods its host', () => {
       expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
     },
   );
+
+  test.each(TYPES)('%s: a process is over when it ends, whoever else still has its output', async (type) => {
+    const one = make(type);
+    await host.up(one);
+    expect(await host.sh(one, 'sleep 500 & echo said')).toBe('said');
+    expect(await host.runtime.exec(one.id, { command: ['sh', '-c', 'sleep 500 & exit 7'] })).toMatchObject({
+      exitCode: 7,
+    });
+    expect(await host.sh(one, 'ps | grep -c "[s]leep 500"')).toBe('2');
+  });
+
+  test('a killed process is really gone, and with its container go those whose output nobody read', async () => {
+    const one = make('Default');
+    await host.up(one);
+    await host.putProbe(one);
+    const stuck = await host.runtime.startExec(one.id, { command: ['sleep', '555'] });
+    await until(async () => (await host.sh(one, 'ps')).includes('sleep 555'));
+    stuck.kill(9);
+    expect(await stuck.exited).toMatchObject({ exitCode: 137 });
+    expect(await host.sh(one, 'ps')).not.toContain('sleep 555');
+    const unread = await host.runtime.startExec(one.id, { command: ['/probe', 'flood'] });
+    await until(async () => (await asleep(one, 'probe')) === 1);
+    expect(relays().length).toBeGreaterThan(0);
+    await bring(host.runtime, one.id, null, 'Absent');
+    await expect(unread.exited).rejects.toThrow();
+    await until(() => relays().length === 0);
+  });
 
   test.each(TYPES)('%s: input that nobody takes is refused once as much waits as may', async (type) => {
     const one = make(type);

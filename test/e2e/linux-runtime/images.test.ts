@@ -27,6 +27,12 @@ mkdirSync(allowed);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const never = new AbortController().signal;
 
+/** What is left of imports; a template may be in the making beside them. */
+const importsLeft = async (folder: string): Promise<string[]> => {
+  const { files, loopDevices, mounts } = await findTraces(folder);
+  return [...files, ...loopDevices, ...mounts].filter((one) => one.includes('/imports') || /^loop/.test(one));
+};
+
 real('images of a host', () => {
   const host = new SharedLinuxHost('images', { imageFolders: [allowed] });
   const importFrom = (path: string, name: string = randomUUID(), digest?: string) =>
@@ -163,7 +169,7 @@ real('images of a host', () => {
         message: expect.stringMatching(expected),
       });
       expect(await names()).toEqual(['mini']);
-      expect(await findTraces(host.folder)).toMatchObject({ files: [], loopDevices: [], mounts: [] });
+      expect(await importsLeft(host.folder)).toEqual([]);
     });
 
     test('a file through a link of an earlier layer stays in the image', async () => {
@@ -196,7 +202,7 @@ real('images of a host', () => {
     const importing = host.runtime.importImage({ name: 'given-up', source: { path } }, giveUp.signal);
     setImmediate(() => giveUp.abort(new TypeError('never mind')));
     await expect(importing).rejects.toThrow('never mind');
-    expect(await findTraces(host.folder)).toMatchObject({ files: [], loopDevices: [], mounts: [] });
+    expect(await importsLeft(host.folder)).toEqual([]);
   });
 });
 
@@ -211,7 +217,7 @@ real('a host whose agent was killed while it imported', () => {
     execFileSync('mount', ['-o', 'loop', `${work}.ext4`, work]);
     writeFileSync(join(work, 'half'), 'x');
     const runtime = await openTestHost(folder);
-    expect(await findTraces(folder)).toMatchObject({ files: [], loopDevices: [], mounts: [] });
+    expect(await importsLeft(folder)).toEqual([]);
     await runtime.shutDown();
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
