@@ -28,6 +28,12 @@ export const workerCgroups = (tag: string, vmId: string): string[] => {
     : V1_CONTROLLERS.map((controller) => join(MOUNT, controller, path));
 };
 
+/** Where the kernel counts what it has killed of a process container for want of memory, as `oom_kill <number>`. */
+export const memoryEventsFile = (tag: string, id: string): string => {
+  const path = join(cgroupParent(tag), id);
+  return isUnified() ? join(MOUNT, path, 'memory.events') : join(MOUNT, 'memory', path, 'memory.oom_control');
+};
+
 const quota = (cpus: number): number => Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
 
 /** Makes the worker's cgroups, or changes their limits. */

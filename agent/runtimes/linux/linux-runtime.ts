@@ -150,11 +150,14 @@ export class LinuxRuntime implements Runtime {
   }
 
   async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
-    const { id, runtimeType } = container;
+    const { id, runtimeType, spec } = container;
     const { digest } = await this.#require(id);
     const image = await this.#images.byDigest(digest);
     await this.#runs.begin(id, instanceId, runtimeType, async () => {
-      if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
+      if (runtimeType === 'HyperV') {
+        if (spec.switchName.toLowerCase() === NO_NETWORK) await this.#vms.require(id).vm.removeNetwork();
+        return { main: this.#vms.start(container, image) };
+      }
       const endpoint = await this.#network.endpoint(id);
       const resolver = endpoint === null ? null : this.#network.resolverPath;
       return this.#defaults.start(container, image, {
@@ -199,6 +202,7 @@ export class LinuxRuntime implements Runtime {
     await rm(scratch, { force: true });
     await rm(folder, { recursive: true, force: true });
     await rm(run, { recursive: true, force: true });
+    await this.#collectImages();
   }
 
   async listProcesses(containerId: string): Promise<readonly Process[]> {
@@ -246,19 +250,25 @@ export class LinuxRuntime implements Runtime {
   }
 
   async importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
-    return this.#importer.import(request, signal);
+    const facts = await this.#importer.import(request, signal);
+    await this.#collectImages();
+    return facts;
   }
 
   async removeImage(name: string): Promise<void> {
     const { facts } = await this.#images.get(name);
-    const records = await Promise.all((await this.#records.ids()).map((id) => this.#records.container(id)));
-    const users = records.filter((record) => record?.digest === facts.digest).length;
+    const users = await this.#records.madeFrom(facts.digest);
     if (users > 0)
       throw new RuntimeError(
         'image-in-use',
         `${users} container(s) of this host are made from ${facts.name}`,
       );
     await this.#images.remove(name);
+    await this.#collectImages();
+  }
+
+  #collectImages(): Promise<void> {
+    return this.#images.collect(async (digest) => (await this.#records.madeFrom(digest)) > 0);
   }
 
   onExit(listener: (containerId: string) => void): void {

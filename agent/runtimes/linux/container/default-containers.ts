@@ -6,6 +6,7 @@ import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { RuntimeError } from '../../../errors.ts';
+import { memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -16,7 +17,7 @@ import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { CAPABILITIES } from './capabilities.ts';
-import { completeEnvironment, type Identity, ociConfig, resolveProcess } from './oci-config.ts';
+import { completeEnvironment, type Identity, ociConfig, resolveProcess, userOf } from './oci-config.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 
 const RUNC = '/usr/bin/runc';
@@ -45,6 +46,8 @@ const pidNamespaceOf = (pid: number): string | null => {
 export class DefaultContainers {
   readonly #deps: LinuxDeps;
   readonly #seccomp: Readonly<Record<string, unknown>>;
+  /** To the processes beside main ones, by container. */
+  readonly #channels = new Map<string, Set<GuestChannel>>();
 
   constructor(deps: LinuxDeps, seccomp: Readonly<Record<string, unknown>>) {
     this.#deps = deps;
@@ -73,6 +76,7 @@ export class DefaultContainers {
   /** What runc keeps of the container goes as well: it is of no use without the layers. */
   async unmountLayers(id: string): Promise<void> {
     const paths = this.#paths(id);
+    for (const channel of this.#channels.get(id) ?? []) channel.close();
     await this.#forget(id);
     await runOrFail('The layers could not be unmounted', this.#deps.artifacts.helper, [
       'unmount-layers',
@@ -145,7 +149,9 @@ export class DefaultContainers {
     const identity = await this.#identify(paths.root, request.user ?? '');
     const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
     await writeFile(file, JSON.stringify(execProcess(request, identity)), { mode: 0o600 });
-    const command = [RUNC, '--root', this.#deps.layout.runcState, 'exec', '--process', file, id];
+    // A terminal stays runc's: it hands it on, and is told of its size.
+    const detach = request.tty ? [] : ['--detach', '--pid-file', `${file}.pid`];
+    const command = [RUNC, '--root', this.#deps.layout.runcState, 'exec', ...detach, '--process', file, id];
     const child = spawn(this.#deps.artifacts.helper, ['relay'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       env: {},
@@ -155,11 +161,15 @@ export class DefaultContainers {
       timeoutMs: RELAY_TIMEOUT_MS,
       anew: false,
     });
-    const fields = [...command.map((word) => ['arg', word] as const), ...terminalFields(request)];
-    const process = channel.startMain(fields);
+    const started = request.tty ? terminalFields(request) : ([['pid-file', `${file}.pid`]] as const);
+    const process = channel.startMain([...command.map((word) => ['arg', word] as const), ...started]);
+    const channels = this.#channels.get(id) ?? new Set();
+    this.#channels.set(id, channels.add(channel));
     const end = () => {
       channel.close();
-      void rm(file, { force: true });
+      channels.delete(channel);
+      if (channels.size === 0 && this.#channels.get(id) === channels) this.#channels.delete(id);
+      for (const path of [file, `${file}.pid`]) void rm(path, { force: true });
     };
     process.exited.then(end, end);
     return process;
@@ -207,6 +217,7 @@ export class DefaultContainers {
       `run=${paths.run}`,
       `log=${paths.log}`,
       `exit=${paths.exit}`,
+      `oom=${memoryEventsFile(layout.tag, id)}`,
       ...(tty ? ['tty=1'] : []),
     ];
     const child = spawn(artifacts.helper, args, {
@@ -268,7 +279,7 @@ const execProcess = (
   const own = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   return {
     terminal: tty,
-    user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
+    user: userOf(identity),
     args: command,
     env: completeEnvironment(own, identity.home, tty),
     cwd: workingDir,

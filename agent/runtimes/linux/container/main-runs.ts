@@ -3,7 +3,7 @@ import type { RuntimeType } from '../../../../core/contract/primitives.ts';
 import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { MainProcess } from '../../runtime.ts';
-import type { GuestProcess } from '../channel/guest-process.ts';
+import type { ExitStatus, GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
@@ -151,7 +151,7 @@ export class MainRuns {
   async recoverInGuest(
     id: string,
     state: 'never-started' | 'running' | 'ended',
-    exit: { exitCode: number; signal: number },
+    exit: ExitStatus,
     main: GuestProcess | null,
   ): Promise<void> {
     const run = await this.#records.run(id);
@@ -163,7 +163,7 @@ export class MainRuns {
         main,
         new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock),
       );
-    else if (state === 'ended') await this.#records.saveExit(id, this.#exit(exit.exitCode, exit.signal));
+    else if (state === 'ended') await this.#records.saveExit(id, this.#exitInGuest(exit));
     else await this.#fail(id, 'The agent ended while the process was being started');
   }
 
@@ -231,9 +231,9 @@ export class MainRuns {
   #watchGuest(id: string, instanceId: string, main: GuestProcess, log: MainLog): void {
     log.follow(main);
     const ended = main.exited.then(
-      async ({ exitCode, signal }) => {
+      async (status) => {
         if (this.#closed || this.#live.get(id)?.instanceId !== instanceId) return;
-        await this.#records.saveExit(id, this.#exit(exitCode, signal));
+        await this.#records.saveExit(id, this.#exitInGuest(status));
         this.#end(id, instanceId);
       },
       // The connection has ended: who watches the VM tells what became of it.
@@ -279,6 +279,10 @@ export class MainRuns {
     await this.#records.saveExit(id, this.#exit(null, 0, reason));
   }
 
+  #exitInGuest({ exitCode, signal, outOfMemory }: ExitStatus): ExitRecord {
+    return { ...this.#exit(exitCode, signal), ...(outOfMemory ? { outOfMemory } : {}) };
+  }
+
   #exit(exitCode: number | null, signal: number, reason?: string): ExitRecord {
     return { exitCode, signal, endedAtMs: this.#deps.clock.now().getTime(), ...(reason ? { reason } : {}) };
   }
@@ -286,5 +290,6 @@ export class MainRuns {
 
 const describeExit = (exit: ExitRecord | null): string | null => {
   if (exit === null) return null;
+  if (exit.outOfMemory) return 'Killed: the container had reached its limit of memory';
   return exit.signal > 0 ? `Ended by signal ${exit.signal}` : `Ended with exit code ${exit.exitCode}`;
 };

@@ -1,9 +1,9 @@
 /*
- * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE [tty=1]
+ * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE [oom=FILE] [tty=1]
  *
  * Stays beside a process-isolated container as long as its main process runs, whatever becomes of the agent:
  * keeps its output in a bounded log, and its exit in a file. Prints the main process's pid once it runs; the
- * time of that is the file's `run`/started. Ends when the main process has ended and its output is read.
+ * time of that is the file's `run`/started. `oom` is where the container's cgroup counts its kills. Ends when the main process has ended and its output is read.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -138,7 +138,17 @@ static int follow(pid_t main_pid, int signals, int out, int err) {
   }
 }
 
-static void record_exit(const char *path, int status) {
+/* Whether the kernel has killed a process of the container for want of memory: `oom_kill N` in either kind of cgroup. */
+static int ran_out_of_memory(const char *path) {
+  char line[128];
+  long kills = 0;
+  FILE *file = path ? fopen(path, "re") : NULL;
+  while (file && kills == 0 && fgets(line, sizeof line, file)) sscanf(line, "oom_kill %ld", &kills);
+  if (file) fclose(file);
+  return kills > 0;
+}
+
+static void record_exit(const char *path, int status, const char *oom) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   char *partial = NULL;
@@ -146,9 +156,10 @@ static void record_exit(const char *path, int status) {
   FILE *file = fopen(partial, "we");
   if (!file) die("exit", path);
   int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  fprintf(file, "{\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld}\n",
-          signal_number ? 128 + signal_number : WEXITSTATUS(status), signal_number,
-          (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  int code = signal_number ? 128 + signal_number : WEXITSTATUS(status);
+  fprintf(file, "{\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld%s}\n", code, signal_number,
+          (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+          code == 128 + SIGKILL && ran_out_of_memory(oom) ? ",\"outOfMemory\":true" : "");
   if (fflush(file) || fsync(fileno(file)) || fclose(file) || rename(partial, path)) die("exit", path);
 }
 
@@ -190,6 +201,6 @@ int run_container(char **arguments) {
   dup2(null, 2);
   int status = follow(main_pid, signals, out[0], err[0]);
   log_end();
-  record_exit(exit_path, status);
+  record_exit(exit_path, status, optional_argument(arguments, "oom"));
   return 0;
 }
