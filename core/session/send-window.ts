@@ -78,6 +78,13 @@ export class SendWindow<Frame> {
     this.#pump();
   }
 
+  /** Drops what has not been sent, and sends this as the last. */
+  putLast(frame: Frame): void {
+    this.#queue = [];
+    this.#urgent = [];
+    this.putUrgent(frame);
+  }
+
   connected(): void {
     this.#connected = true;
     this.#backoff = 1;

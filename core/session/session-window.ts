@@ -61,6 +61,11 @@ export class SessionWindow<Out, In> {
     this.#sender.putUrgent(frame);
   }
 
+  /** Drops what has not been sent, and sends this as the last frame. */
+  putLast(frame: Out): void {
+    this.#sender.putLast(frame);
+  }
+
   receive(message: WindowMessage<In>): void {
     this.#sender.heard(message.ack, message.limit);
     if (message.kind === 'frame') this.#receiver.take(message.sequence, message.frame);
@@ -75,6 +80,11 @@ export class SessionWindow<Out, In> {
   connected(): void {
     this.#connected = true;
     this.#sender.connected();
+  }
+
+  /** Asks for a word of the other side, though no way to it is known. */
+  probe(): void {
+    this.#send({ kind: 'ack', ...this.#receiver.tell(), probe: true });
   }
 
   disconnected(): void {

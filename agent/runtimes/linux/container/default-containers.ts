@@ -6,10 +6,10 @@ import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { RuntimeError } from '../../../errors.ts';
+import type { ExecRequest } from '../../session-process.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
-import type { ExecRequest } from '../exec.ts';
 import { readIfThere } from '../files.ts';
 import type { ImageRecord } from '../image/image-store.ts';
 import { containerPaths } from '../layout.ts';
@@ -20,6 +20,7 @@ import { completeEnvironment, type Identity, ociConfig, resolveProcess } from '.
 import { listNamespaceProcesses } from './process-lists.ts';
 
 const RUNC = '/usr/bin/runc';
+const SIGKILL = 9;
 const RELAY_TIMEOUT_MS = 5_000;
 const RUNC_LOG_TAIL = 500;
 
@@ -27,6 +28,12 @@ export interface StartedContainer {
   readonly process: ProcessIdentity;
   /** The helper that keeps log and exit. */
   readonly supervisor: ProcessIdentity;
+}
+
+/** A process beside a main one, and what ends it for certain. */
+export interface ExecProcess {
+  readonly process: GuestProcess;
+  readonly force: () => void;
 }
 
 /** `pid:[4026531836]`: which pid namespace a process is in. */
@@ -140,12 +147,14 @@ export class DefaultContainers {
   }
 
   /** Starts a process beside the main one. Its arguments go to runc in a file, so that none is taken for an option. */
-  async exec(id: string, request: ExecRequest): Promise<GuestProcess> {
+  async exec(id: string, main: ProcessIdentity, request: ExecRequest): Promise<ExecProcess> {
     const paths = this.#paths(id);
     const identity = await this.#identify(paths.root, request.user ?? '');
     const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
+    const pidFile = `${file}.pid`;
     await writeFile(file, JSON.stringify(execProcess(request, identity)), { mode: 0o600 });
-    const command = [RUNC, '--root', this.#deps.layout.runcState, 'exec', '--process', file, id];
+    const state = this.#deps.layout.runcState;
+    const command = [RUNC, '--root', state, 'exec', '--process', file, '--pid-file', pidFile, id];
     const child = spawn(this.#deps.artifacts.helper, ['relay'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       env: {},
@@ -159,10 +168,18 @@ export class DefaultContainers {
     const process = channel.startMain(fields);
     const end = () => {
       channel.close();
-      void rm(file, { force: true });
+      for (const one of [file, pidFile]) void rm(one, { force: true });
     };
     process.exited.then(end, end);
-    return process;
+    return { process, force: () => void this.#forceExec(main, pidFile, process) };
+  }
+
+  /** runc hands every signal on but the one that nobody can catch: that one has to reach the process itself. */
+  async #forceExec(main: ProcessIdentity, pidFile: string, exec: GuestProcess): Promise<void> {
+    const pid = Number(await readIfThere(pidFile));
+    const found = pid > 0 ? identify(pid) : null;
+    if (found && pidNamespaceOf(pid) === pidNamespaceOf(main.pid)) killProcess(found, 'SIGKILL');
+    exec.kill(SIGKILL);
   }
 
   kill(main: ProcessIdentity, signal: NodeJS.Signals): void {

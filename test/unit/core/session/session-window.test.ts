@@ -138,9 +138,9 @@ test('whatever is lost, repeated, reordered and cut: everything is delivered, in
     fc.property(fc.array(steps, { maxLength: 250 }), (taken) => {
       const world = createWorld();
       const { pair, sent, urgent } = world;
-      for (const of of ['a', 'b'] as const) world.connect(of);
+      for (const end of ['a', 'b'] as const) world.connect(end);
       for (const step of taken) step(world);
-      for (const of of ['a', 'b'] as const) world.connect(of);
+      for (const end of ['a', 'b'] as const) world.connect(end);
       pair.settle();
       const arrived = (of: End, ids: number[]) =>
         pair.delivered[of].map((frame) => frame.id).filter((one) => ids.includes(one));
@@ -154,7 +154,7 @@ test('whatever is lost, repeated, reordered and cut: everything is delivered, in
 });
 
 const fill = (
-  pair: ReturnType<typeof createPair>,
+  pair: Pair,
   count: number,
   bytes: number = SESSION_LIMITS.dataBytes,
 ) => {
