@@ -167,8 +167,8 @@ export const connectSession = async (
       Key: keyItem(keys.session(tenant, sessionId)),
       UpdateExpression: 'SET connectionId = :connection, tokenUsed = :yes, resumeHashes = :resume',
       ConditionExpression:
-        'view.#state = :open AND ((tokenHash = :hash AND attribute_not_exists(tokenUsed)) OR contains(resumeHashes, :hash))',
-      ExpressionAttributeNames: { '#state': 'state' },
+        '#view.#state = :open AND ((tokenHash = :hash AND attribute_not_exists(tokenUsed)) OR contains(resumeHashes, :hash))',
+      ExpressionAttributeNames: { '#view': 'view', '#state': 'state' },
       ExpressionAttributeValues: {
         ':open': toAttribute('Open'),
         ':connection': toAttribute(connectionId),
@@ -194,8 +194,8 @@ export const renewToken = async (
       Key: keyItem(keys.session(tenant, sessionId)),
       UpdateExpression: 'SET resumeHashes = list_append(resumeHashes, :more)',
       ConditionExpression:
-        'view.#state = :open AND connectionId = :connection AND size(resumeHashes) < :most',
-      ExpressionAttributeNames: { '#state': 'state' },
+        '#view.#state = :open AND connectionId = :connection AND size(resumeHashes) < :most',
+      ExpressionAttributeNames: { '#view': 'view', '#state': 'state' },
       ExpressionAttributeValues: {
         ':open': toAttribute('Open'),
         ':connection': toAttribute(connectionId),
@@ -238,9 +238,9 @@ export const endSession = (
   ifSo(() =>
     table.update({
       Key: keyItem(keys.session(tenant, id)),
-      UpdateExpression: `SET view.#state = :ended, view.updatedAt = :at, view.reason = :reason, revision = revision + :one, #ttl = :ttl${exitCode === null ? '' : ', view.exitCode = :code'}${actor === undefined ? '' : ', actor = :actor'}`,
-      ConditionExpression: 'view.#state = :open AND view.hostId = :host',
-      ExpressionAttributeNames: { '#state': 'state', '#ttl': 'ttl' },
+      UpdateExpression: `SET #view.#state = :ended, #view.updatedAt = :at, #view.reason = :reason, revision = revision + :one, #ttl = :ttl${exitCode === null ? '' : ', #view.exitCode = :code'}${actor === undefined ? '' : ', actor = :actor'}`,
+      ConditionExpression: '#view.#state = :open AND #view.hostId = :host',
+      ExpressionAttributeNames: { '#view': 'view', '#state': 'state', '#ttl': 'ttl' },
       ExpressionAttributeValues: {
         ':open': toAttribute('Open'),
         ':ended': toAttribute('Ended'),

@@ -82,6 +82,11 @@ export class SessionWindow<Out, In> {
     this.#sender.connected();
   }
 
+  /** Says now what has come, without waiting for a frame that takes it along. */
+  acknowledge(): void {
+    this.#ack();
+  }
+
   /** Asks for a word of the other side, though no way to it is known. */
   probe(): void {
     this.#send({ kind: 'ack', ...this.#receiver.tell(), probe: true });

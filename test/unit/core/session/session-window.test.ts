@@ -153,11 +153,7 @@ test('whatever is lost, repeated, reordered and cut: everything is delivered, in
   );
 });
 
-const fill = (
-  pair: Pair,
-  count: number,
-  bytes: number = SESSION_LIMITS.dataBytes,
-) => {
+const fill = (pair: Pair, count: number, bytes: number = SESSION_LIMITS.dataBytes) => {
   let sent = 0;
   for (let id = 1; id <= count; id += 1)
     pair.ends.a.put({ id, bytes }, bytes, () => {
