@@ -55,6 +55,8 @@ export class HostSession {
   #detachedAt: number | null;
   readonly #openedAt: number;
   #reason: SessionEndReason = 'exited';
+  /** Bytes of output that wait for the client. */
+  #unsent = 0;
   #cancelWatch: Cancel = nothingToCancel;
   #cancelProbe: Cancel = nothingToCancel;
 
@@ -120,6 +122,8 @@ export class HostSession {
     this.#state = 'ending';
     this.#reason = reason;
     this.#window.putLast({ type: 'exit', exitCode: null, reason });
+    // What is not sent any more must not keep the process from ending.
+    this.#process.consumed(this.#unsent);
     // Nobody takes the exit now, and the control plane is to know.
     if (this.#detachedAt !== null) this.#sayEnded();
     this.#settle();
@@ -176,9 +180,11 @@ export class HostSession {
     }
     for (let from = 0; from < data.length; from += SESSION_LIMITS.dataBytes) {
       const piece = data.subarray(from, from + SESSION_LIMITS.dataBytes);
-      this.#window.put({ type: 'output', stream, data: piece.toString('base64') }, piece.length, () =>
-        this.#process.consumed(piece.length),
-      );
+      this.#unsent += piece.length;
+      this.#window.put({ type: 'output', stream, data: piece.toString('base64') }, piece.length, () => {
+        this.#unsent -= piece.length;
+        this.#process.consumed(piece.length);
+      });
     }
   }
 

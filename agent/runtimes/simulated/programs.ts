@@ -1,5 +1,6 @@
 import type { Process } from '../../../core/contract/compute-process.ts';
 import type { OsFamily } from '../../../core/contract/host.ts';
+import { SIGNALS } from '../../../core/contract/session.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import type { Io, Program } from './simulated-process.ts';
 import { createLineReader } from './terminal.ts';
@@ -135,14 +136,31 @@ const runLine = async (
   return { code: NOT_FOUND, exits: false };
 };
 
-const runScript = async (text: string, io: Io, around: Surroundings): Promise<number> => {
-  let code = 0;
+const runScript = async (text: string, io: Io, around: Surroundings, last = 0) => {
+  let done = { code: last, exits: false };
   for (const line of text.split(/;|&&|\n/)) {
-    const done = await runLine(line, io, around, code);
-    code = done.code;
+    done = await runLine(line, io, around, done.code);
     if (done.exits) break;
   }
-  return code;
+  return done;
+};
+
+/** A line that ^C ends, and not the shell that runs it. */
+const interruptible = async (
+  { signal }: AbortController,
+  io: Io,
+  run: (io: Io) => Promise<{ code: number; exits: boolean }>,
+) => {
+  const interrupted = new Promise<{ code: number; exits: boolean }>((resolve) => {
+    signal.addEventListener('abort', () => resolve({ code: 128 + SIGNALS.INT, exits: false }), {
+      once: true,
+    });
+  });
+  const ran = run({ ...io, signal: AbortSignal.any([io.signal, signal]) });
+  ran.catch(() => undefined);
+  const done = await Promise.race([ran, interrupted]);
+  if (signal.aborted && io.tty) await io.write('^C\r\n');
+  return done;
 };
 
 const shell = async (
@@ -152,16 +170,22 @@ const shell = async (
   around: Surroundings,
 ): Promise<number> => {
   const at = args.findIndex((arg) => flag.test(arg));
-  if (at >= 0) return runScript(args.slice(at + 1).join(' '), io, around);
+  if (at >= 0) return (await runScript(args.slice(at + 1).join(' '), io, around)).code;
   const prompt = around.family === 'windows' ? 'C:\\>' : '$ ';
   const readLine = createLineReader(io);
-  io.onInterrupt(() => undefined);
+  let foreground: AbortController | null = null;
+  io.onInterrupt(() => {
+    foreground?.abort(SIGNALS.INT);
+    return foreground !== null;
+  });
   if (io.tty) await print(io, 'Simulated shell: nothing runs here. It knows a few commands and exit.');
   for (let code = 0; ; ) {
     if (io.tty) await io.write(prompt);
     const line = await readLine();
     if (line === null) return code;
-    const done = await runLine(line, io, around, code);
+    foreground = new AbortController();
+    const done = await interruptible(foreground, io, (own) => runScript(line, own, around, code));
+    foreground = null;
     code = done.code;
     if (done.exits) return code;
   }

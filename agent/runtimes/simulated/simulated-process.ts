@@ -12,14 +12,15 @@ export interface Io {
   write(text: string | Buffer, stream?: OutputStream): Promise<void>;
   /** Aborted by a signal that ends a program, with its number as the reason. */
   readonly signal: AbortSignal;
-  /** Takes SIGINT from now on, instead of ending by it; a terminal's ^C is one. */
-  onInterrupt(listener: () => void): void;
+  /** Takes SIGINT from now on, instead of ending by it. @param listener says whether there was something to interrupt */
+  onInterrupt(listener: () => boolean): void;
 }
 
 export type Program = (io: Io) => Promise<number>;
 
 /** Output that may be on its way, in bytes. */
 const OUTPUT_WINDOW = 64 * 1024;
+const INTERRUPT_KEY = 3;
 const ENDING: readonly number[] = [SIGNALS.HUP, SIGNALS.INT, SIGNALS.QUIT, SIGNALS.KILL, SIGNALS.TERM];
 
 /** A program of the simulated world as a process with input and output, and with flow control like a real one's. */
@@ -32,7 +33,7 @@ export class SimulatedProcess implements SessionProcess {
   #inputEnded = false;
   #letGo = false;
   #unread: (() => void) | null = null;
-  #interrupt: (() => void) | null = null;
+  #interrupt: (() => boolean) | null = null;
   #handler: ((stream: OutputStream, data: Buffer) => void) | null = null;
   #early: [OutputStream, Buffer][] = [];
   #taken: (bytes: number) => void = () => undefined;
@@ -62,7 +63,7 @@ export class SimulatedProcess implements SessionProcess {
   write(data: Buffer): void {
     if (this.#inputEnded) this.#taken(data.length);
     else {
-      this.#input.push(data);
+      this.#input.push(this.#withoutInterrupts(data));
       this.#unread?.();
     }
   }
@@ -105,6 +106,14 @@ export class SimulatedProcess implements SessionProcess {
   finish(exitCode: number): void {
     this.#exit.resolve(exitCode);
     this.end();
+  }
+
+  /** A terminal's ^C goes to what runs there, and not into its input; what was typed before it is dropped. */
+  #withoutInterrupts(data: Buffer): Buffer {
+    const at = this.#tty ? data.lastIndexOf(INTERRUPT_KEY) : -1;
+    if (at < 0 || this.#interrupt?.() !== true) return data;
+    this.#taken(at + 1);
+    return data.subarray(at + 1);
   }
 
   #kill(signal: number): void {

@@ -1,5 +1,6 @@
 import { systemClock } from '../../../agent/clock.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
+import { besideMainContract } from './beside-main-contract.ts';
 import { runtimeContract } from './runtime-contract.ts';
 
 runtimeContract('simulated as Linux', async () => ({
@@ -17,5 +18,10 @@ runtimeContract('simulated as a Nano Server', async () => ({
   longRunning: ['cmd'],
   exitsWith3: ['cmd.exe', '/c', 'exit 3'],
   stubborn: ['powershell', '-Command', "trap '' TERM; Start-Sleep 600"],
+  dispose: async () => undefined,
+}));
+
+besideMainContract('simulated', async () => ({
+  ...simulatedHost('linux', systemClock),
   dispose: async () => undefined,
 }));
