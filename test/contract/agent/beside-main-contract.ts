@@ -86,8 +86,12 @@ export const besideMainContract = (
       await output.until(PROMPT);
       process.write(Buffer.from('uname; sleep 100\r'));
       await output.until(/Linux\r\n/);
-      process.write(Buffer.from('\u0003'));
-      await output.until(AFTER_INTERRUPT);
+      // Between two programs of a line nobody is there to be interrupted.
+      await until(async () => {
+        process.write(Buffer.from('\u0003'));
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return AFTER_INTERRUPT.test(output.text());
+      });
       process.write(Buffer.from('exit 9\r'));
       expect(await process.exited).toBe(9);
     });
