@@ -21,7 +21,7 @@ runtimeContract('simulated as a Nano Server', async () => ({
   dispose: async () => undefined,
 }));
 
-besideMainContract('simulated', async () => ({
-  ...simulatedHost('linux', systemClock),
-  dispose: async () => undefined,
-}));
+besideMainContract('simulated', async () => {
+  const { runtime } = simulatedHost('linux', systemClock);
+  return { runtime, dispose: async () => runtime.close() };
+});
