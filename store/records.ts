@@ -26,6 +26,7 @@ export const ENTITIES = [
   'imageOnHost',
   'enrollmentToken',
   'idempotency',
+  'session',
   'event',
   'cursorKey',
 ] as const;

@@ -100,7 +100,12 @@ static void spawn(int number, struct fields fields) {
 }
 
 static void take_input(struct stream *stream, const char *payload, uint32_t length) {
-  if (!stream->input || stream->child.in < 0 || stream->input_closing) return;
+  if (!stream->input || stream->input_closing) return;
+  if (stream->child.in < 0) {
+    /* Nobody reads it; who sends it must not wait for that. */
+    stream->input_taken += length;
+    return;
+  }
   /* Who sends more than was granted loses it: the buffer is what bounds this process. */
   if (length > STDIN_WINDOW - stream->input_have) length = STDIN_WINDOW - stream->input_have;
   memmove(stream->input, stream->input + stream->input_from, stream->input_have);

@@ -52,6 +52,10 @@ export interface BulkheadControlPlaneProps {
   readonly heartbeatSeconds?: number;
   /** How long after its last word a host is held to be there, in seconds. @default 180, three heartbeats */
   readonly leaseSeconds?: number;
+  /** How long a session may last without a word of either side, in seconds. @default 1800 */
+  readonly sessionIdleSeconds?: number;
+  /** How long a session may last, in seconds. @default 28800, eight hours */
+  readonly sessionTotalSeconds?: number;
   /** Name of the event bus. @default 'bulkhead' */
   readonly eventBusName?: string;
   /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 500 a second, bursts of 1000 */
@@ -169,6 +173,8 @@ export class BulkheadControlPlane extends Construct {
         scopeClaim: props.scopeClaim ?? 'scope',
         heartbeatSeconds: String(props.heartbeatSeconds ?? 60),
         leaseSeconds: String(props.leaseSeconds ?? 180),
+        sessionIdleSeconds: String(props.sessionIdleSeconds ?? 1800),
+        sessionTotalSeconds: String(props.sessionTotalSeconds ?? 28_800),
         version: props.version,
         logLevel: props.logLevel ?? 'info',
       },
@@ -217,6 +223,7 @@ export class BulkheadControlPlane extends Construct {
       authorize: this.functions.lambda('authorize-host'),
       connection: this.functions.lambda('host-connection'),
       message: this.functions.lambda('host-message'),
+      sessionFrame: this.functions.lambda('session-frame'),
     });
     this.events.connect(
       {

@@ -27,7 +27,7 @@ export interface EventFunctions {
 }
 
 /** What the outside world is told about; other items are the control plane's own affair. */
-const PUBLISHED_ENTITIES = ['container', 'operation', 'host', 'image'];
+const PUBLISHED_ENTITIES = ['container', 'operation', 'host', 'image', 'session'];
 
 const newImage = (entities: readonly string[]) => ({
   eventName: ['INSERT', 'MODIFY'],

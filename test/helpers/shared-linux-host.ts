@@ -8,6 +8,7 @@ import type { LinuxRuntime } from '../../agent/runtimes/linux/linux-runtime.ts';
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import { bring, linuxHostFolder, openTestHost, removeAllContainers } from './linux-host.ts';
 import { findTraces, NO_TRACES } from './linux-leaks.ts';
+import { runIn } from './run-in-container.ts';
 
 /** One host for all tests of a file. Nothing of it may be left on the machine at the end. */
 export class SharedLinuxHost {
@@ -41,7 +42,7 @@ export class SharedLinuxHost {
 
   /** Runs a shell script in the container; its output, without the last newline. Fails with what it said. */
   async sh({ id }: AssignedContainer, script: string): Promise<string> {
-    const { exitCode, stdout, stderr } = await this.runtime.exec(id, { command: ['sh', '-c', script] });
+    const { exitCode, stdout, stderr } = await runIn(this.runtime, id, { command: ['sh', '-c', script] });
     if (exitCode !== 0) throw new TypeError(`exit code ${exitCode}: ${stderr}${stdout}`);
     return stdout.trimEnd();
   }
@@ -53,7 +54,7 @@ export class SharedLinuxHost {
     });
     process.write(readFileSync(probeProgram()));
     process.endInput();
-    expect((await process.exited).exitCode).toBe(0);
+    expect(await process.exited).toBe(0);
   }
 }
 

@@ -7,6 +7,7 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { canHostLinux, look, until } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -108,7 +109,7 @@ real('files of a container, whichever way it runs', () => {
         command: ['sh', '-c', 'umask; until cat /main; do :; done; cat /beside'],
         user: 'nobody',
       };
-      expect(await host.runtime.exec(one.id, asNobody)).toMatchObject({ stdout: '0022\nmain\nbeside\n' });
+      expect(await runIn(host.runtime, one.id, asNobody)).toMatchObject({ stdout: '0022\nmain\nbeside\n' });
     },
   );
 
@@ -132,7 +133,7 @@ real('files of a container, whichever way it runs', () => {
       await host.sh(one, 'for i in $(seq 64); do : > /after$i; done');
       await host.off(one);
       await host.up(one);
-      const writing = host.runtime.exec(one.id, {
+      const writing = runIn(host.runtime, one.id, {
         command: ['sh', '-c', 'while :; do dd if=/dev/zero of=/noise bs=64k count=64; sync; rm /noise; done'],
       });
       writing.catch(() => {});

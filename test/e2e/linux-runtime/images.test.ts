@@ -15,6 +15,7 @@ import {
   writeLayout,
   writeLayoutArchive,
 } from '../../helpers/oci-image.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -42,6 +43,7 @@ real('images of a host', () => {
   };
   beforeAll(removeImages);
   afterEach(removeImages);
+  const lines = async (id: string) => (await host.runtime.readLog(id, {})).items.map(({ text }) => text);
   const names = async () => (await host.runtime.images()).map(({ name }) => name);
   const of = (image: string, command?: string[]) =>
     container({ image, switchName: 'none', ...(command ? { command } : {}) });
@@ -64,13 +66,10 @@ real('images of a host', () => {
     for (const runtimeType of ['Default', 'HyperV'] as const) {
       const one = { ...of('team/app:1.2'), runtimeType };
       await host.up(one);
-      while ((await host.runtime.logs(one.id)).length < 2) await new Promise((done) => setTimeout(done, 20));
-      expect((await host.runtime.logs(one.id)).map(({ text }) => text)).toEqual([
-        `from ${what}`,
-        'hello /bin',
-      ]);
+      while ((await lines(one.id)).length < 2) await new Promise((done) => setTimeout(done, 20));
+      expect(await lines(one.id)).toEqual([`from ${what}`, 'hello /bin']);
       const deep = { command: ['/bin/cat', '/deep/er/file'], user: '1000' };
-      expect(await host.runtime.exec(one.id, deep)).toMatchObject({ stdout: 'deep' });
+      expect(await runIn(host.runtime, one.id, deep)).toMatchObject({ stdout: 'deep' });
       await bring(host.runtime, one.id, null, 'Absent');
     }
     await host.runtime.removeImage('team/app:1.2');

@@ -8,6 +8,7 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { canHostLinux, look, until } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(300_000);
@@ -161,7 +162,7 @@ real('limits of a container', () => {
   test.each(TYPES)('%s: who is not root has no capability at all', async (type) => {
     const one = make(type, 128);
     await host.up(one);
-    const { stdout } = await host.runtime.exec(one.id, {
+    const { stdout } = await runIn(host.runtime, one.id, {
       command: ['cat', '/proc/self/status'],
       user: 'nobody',
     });

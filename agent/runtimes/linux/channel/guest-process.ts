@@ -51,6 +51,7 @@ export class GuestProcess {
   #inputBytes = 0;
   #inputEnded = false;
   #ended = false;
+  #inputSent: (bytes: number) => void = () => {};
   #handler: OutputHandler | null = null;
   /** What came before there was a handler. */
   #early: [OutputSource, Buffer][] = [];
@@ -71,6 +72,11 @@ export class GuestProcess {
   onOutput(handler: OutputHandler): void {
     this.#handler = handler;
     for (const [source, data] of this.#early.splice(0)) handler(source, data);
+  }
+
+  /** Tells how much input has gone to the guest. */
+  onInputSent(listener: (bytes: number) => void): void {
+    this.#inputSent = listener;
   }
 
   /** Returns false when what waits to be sent is already as much as may wait; then the data is not taken. */
@@ -182,6 +188,7 @@ export class GuestProcess {
       this.#inputCredit -= most;
       this.#inputBytes -= most;
       this.#send(FRAME.stdin, first.subarray(0, most));
+      this.#inputSent(most);
     }
     if (this.#inputEnded && this.#input.length === 0) this.#send(FRAME.closeStdin);
   }

@@ -6,11 +6,11 @@ import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { RuntimeError } from '../../../errors.ts';
+import type { ExecRequest } from '../../session-process.ts';
 import { memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
-import type { ExecRequest } from '../exec.ts';
 import { readIfThere } from '../files.ts';
 import type { ImageRecord } from '../image/image-store.ts';
 import { containerPaths } from '../layout.ts';
@@ -21,6 +21,7 @@ import { completeEnvironment, type Identity, ociConfig, resolveProcess, userOf }
 import { listNamespaceProcesses } from './process-lists.ts';
 
 const RUNC = '/usr/bin/runc';
+const SIGKILL = 9;
 const RELAY_TIMEOUT_MS = 5_000;
 const RUNC_LOG_TAIL = 500;
 
@@ -28,6 +29,12 @@ export interface StartedContainer {
   readonly process: ProcessIdentity;
   /** The helper that keeps log and exit. */
   readonly supervisor: ProcessIdentity;
+}
+
+/** A process beside a main one, and what ends it for certain. */
+export interface ExecProcess {
+  readonly process: GuestProcess;
+  readonly force: () => void;
 }
 
 /** `pid:[4026531836]`: which pid namespace a process is in. */
@@ -144,14 +151,16 @@ export class DefaultContainers {
   }
 
   /** Starts a process beside the main one. Its arguments go to runc in a file, so that none is taken for an option. */
-  async exec(id: string, request: ExecRequest): Promise<GuestProcess> {
+  async exec(id: string, main: ProcessIdentity, request: ExecRequest): Promise<ExecProcess> {
     const paths = this.#paths(id);
     const identity = await this.#identify(paths.root, request.user ?? '');
     const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
+    const pidFile = `${file}.pid`;
     await writeFile(file, JSON.stringify(execProcess(request, identity)), { mode: 0o600 });
+    const state = this.#deps.layout.runcState;
     // A terminal stays runc's: it hands it on, and is told of its size.
-    const detach = request.tty ? [] : ['--detach', '--pid-file', `${file}.pid`];
-    const command = [RUNC, '--root', this.#deps.layout.runcState, 'exec', ...detach, '--process', file, id];
+    const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
+    const command = [RUNC, '--root', state, 'exec', ...how, id];
     const child = spawn(this.#deps.artifacts.helper, ['relay'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       env: {},
@@ -161,7 +170,7 @@ export class DefaultContainers {
       timeoutMs: RELAY_TIMEOUT_MS,
       anew: false,
     });
-    const started = request.tty ? terminalFields(request) : ([['pid-file', `${file}.pid`]] as const);
+    const started = request.tty ? terminalFields(request) : ([['pid-file', pidFile]] as const);
     const process = channel.startMain([...command.map((word) => ['arg', word] as const), ...started]);
     const channels = this.#channels.get(id) ?? new Set();
     this.#channels.set(id, channels.add(channel));
@@ -169,10 +178,18 @@ export class DefaultContainers {
       channel.close();
       channels.delete(channel);
       if (channels.size === 0 && this.#channels.get(id) === channels) this.#channels.delete(id);
-      for (const path of [file, `${file}.pid`]) void rm(path, { force: true });
+      for (const one of [file, pidFile]) void rm(one, { force: true });
     };
     process.exited.then(end, end);
-    return process;
+    return { process, force: () => void this.#forceExec(main, pidFile, process) };
+  }
+
+  /** With a terminal, runc hands every signal on but the one that nobody can catch: that has to reach the process itself. */
+  async #forceExec(main: ProcessIdentity, pidFile: string, exec: GuestProcess): Promise<void> {
+    const pid = Number(await readIfThere(pidFile));
+    const found = pid > 0 ? identify(pid) : null;
+    if (found && pidNamespaceOf(pid) === pidNamespaceOf(main.pid)) killProcess(found, 'SIGKILL');
+    exec.kill(SIGKILL);
   }
 
   kill(main: ProcessIdentity, signal: NodeJS.Signals): void {
