@@ -177,9 +177,10 @@ const openParts = async (
   const useTemplates = options.templates ?? true;
   // Made now, also where no VM waits, so that no container's first start has to boot.
   const prepared = useTemplates ? templates.get(shape) : Promise.resolve();
-  void prepared.catch((error: unknown) =>
-    deps.log.error('the template could not be made', { reason: messageOf(error) }),
-  );
+  void prepared.catch((error: unknown) => {
+    if (!(error instanceof Error && error.name === 'AbortError'))
+      deps.log.error('the template could not be made', { reason: messageOf(error) });
+  });
   return {
     facts: describeHost(accelerator, options),
     records,
@@ -201,12 +202,10 @@ const openParts = async (
     runs,
     pool,
     close: () => {
-      templates.close();
-      void pool.close().finally(unlock);
+      void Promise.allSettled([templates.close(), pool.close()]).finally(unlock);
     },
     shutDown: async () => {
-      await pool.close();
-      templates.close();
+      await Promise.all([templates.close(), pool.close()]);
       await images.unmountAll();
       if ((await readdir(deps.layout.runContainers)).length === 0) {
         await network.remove();
