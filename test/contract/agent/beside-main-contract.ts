@@ -52,7 +52,7 @@ export const besideMainContract = (
       one = make(['sleep', '600']);
       await bring(runtime, one.id, one, 'Running');
     });
-    afterAll(() => dispose());
+    afterAll(() => dispose?.());
 
     const start = (request: Partial<ExecRequest>, id = one.id) =>
       runtime.startExec(id, { command: ['sh'], ...request });

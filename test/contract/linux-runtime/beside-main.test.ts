@@ -12,7 +12,7 @@ jest.setTimeout(30_000);
 
 if (await canHostLinux())
   besideMainContract('Linux', async () => {
-    const runtime = await openTestHost(linuxHostFolder('contract'));
+    const runtime = await openTestHost(linuxHostFolder('beside-main'));
     return {
       runtime,
       dispose: async () => {

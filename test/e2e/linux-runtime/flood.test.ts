@@ -99,24 +99,20 @@ real('a container that floods its host', () => {
     await until(() => relays().length === 0);
   });
 
-  test.each(TYPES)(
-    '%s: input that the process does not take is not said to be taken, nor kept',
-    async (type) => {
-      const one = make(type);
-      await host.up(one);
-      const stuck = await host.runtime.startExec(one.id, { command: ['sleep', '600'] });
-      let taken = 0;
-      stuck.onInputTaken((bytes) => {
-        taken += bytes;
-      });
-      const before = buffered();
-      for (let written = 0; written < 64 * MIB; written += MIB / 16) stuck.write(Buffer.alloc(MIB / 16));
-      expect(await host.sh(one, 'echo still here')).toBe('still here');
-      expect(taken).toBeLessThan(GuestProcess.MAX_INPUT_BYTES);
-      expect(buffered() - before).toBeLessThan(GuestProcess.MAX_INPUT_BYTES + SLACK);
-      stuck.signal(9);
-    },
-  );
+  test.each(TYPES)('%s: input that the process does not take is not said to be taken', async (type) => {
+    const one = make(type);
+    await host.up(one);
+    const stuck = await host.runtime.startExec(one.id, { command: ['sleep', '600'] });
+    let taken = 0;
+    stuck.onInputTaken((bytes) => {
+      taken += bytes;
+    });
+    const chunk = Buffer.alloc(MIB / 16);
+    for (let written = 0; written < 64 * MIB; written += chunk.length) stuck.write(chunk);
+    expect(await host.sh(one, 'echo still here')).toBe('still here');
+    expect(taken).toBeLessThan(GuestProcess.MAX_INPUT_BYTES);
+    stuck.signal(9);
+  });
 
   test.each(TYPES)('%s: the log of a main process that never stops talking stays small', async (type) => {
     const one = make(type, ['sh', '-c', 'exec tr "\\\\0" "x" < /dev/zero']);
