@@ -38,6 +38,11 @@ export const COMMANDS = {
     needs: ['data-plane'],
     summary: 'measure the Linux runtime beside runc and docker, into docs/benchmarks.md',
   },
+  'bench:session': {
+    args: [QUIET, 'bench/session.ts'],
+    needs: ['data-plane'],
+    summary: 'keystroke to echo through a session, against the bare process',
+  },
   'conformance:asl': {
     args: [QUIET, 'scripts/conformance-asl.ts'],
     summary: 'recorded Step Functions executions',

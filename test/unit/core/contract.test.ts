@@ -78,7 +78,7 @@ describe('routes', () => {
     for (const route of ROUTES.filter(({ method }) => method !== 'GET'))
       expect([route.operationId, route.scope === null ? 'none' : route.scope]).toEqual([
         route.operationId,
-        route.operationId === 'enrollHost' ? 'none' : expect.stringMatching(/:(write|admin)$/),
+        route.operationId === 'enrollHost' ? 'none' : expect.stringMatching(/:(write|admin|open)$/),
       ]);
     for (const { scope } of ROUTES) if (scope !== null) expect(SCOPES).toContain(scope);
   });

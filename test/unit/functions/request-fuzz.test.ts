@@ -161,7 +161,8 @@ const fault = (route: Route, status: number, text: string): string | null => {
     return parsed.success ? null : `not of its form: ${JSON.stringify(parsed.error.issues)}`;
   }
   // The host that is there is not connected: a time-out is the right answer.
-  if (status >= 500 && !(status === 504 && route.function === 'list-processes')) return `status ${status}`;
+  if (status >= 500 && !(status === 504 && ['list-processes', 'sessions'].includes(route.function)))
+    return `status ${status}`;
   const problem = ProblemSchema.safeParse(body);
   if (!problem.success) return 'not a problem';
   if (problem.data.code !== 'validation-failed') return null;

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
 import { keys } from '../../../store/keys.ts';
@@ -9,6 +10,7 @@ import {
   imageOnHostItem,
   operationItem,
 } from '../../../store/put.ts';
+import { createSession } from '../../../store/sessions.ts';
 import { type Api, createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { Call } from '../../helpers/http-function.ts';
@@ -31,6 +33,15 @@ beforeAll(async () => {
   api = createApi(table);
   const container = containerRecord('Running', { view: { labels: { a: 'b' } } });
   const image = imageRecord('mini');
+  const facts = {
+    kind: 'session',
+    containerId: container.id,
+    command: null,
+    user: null,
+    tty: false,
+  } as const;
+  const session = { tenant: TENANT, id: testId(60), actor: 'user-1', facts, hostId: testId(900) };
+  await createSession(table, { ...session, totalSeconds: 60 }, new Date(), randomBytes);
   await Promise.all(
     [
       containerItem(container),
@@ -74,9 +85,15 @@ const cases = withParameter.flatMap((route) =>
   (IDS[kindOf(route)] ?? []).map(([there, missing]) => [route.operationId, there, missing, route] as const),
 );
 
+/** Of routes that want something in their body. */
+const BODIES: Readonly<Record<string, object>> = { execInContainer: { command: ['true'] } };
+
 const given = (route: Route, value: string, more: Call = {}): Call => ({
-  params: { [Object.keys(route.parameters?.shape ?? {})[0] ?? '']: value },
-  ...(route.body === undefined ? {} : { body: {} }),
+  params: {
+    [Object.keys(route.parameters?.shape ?? {})[0] ?? '']: value,
+    ...('sessionId' in (route.parameters?.shape ?? {}) && { sessionId: testId(60) }),
+  },
+  ...(route.body === undefined ? {} : { body: BODIES[route.operationId] ?? {} }),
   ...more,
 });
 

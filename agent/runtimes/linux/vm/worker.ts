@@ -61,7 +61,9 @@ export const launchWorker = async (
 ): Promise<WorkerRecord> => {
   const { vmId, containerId, shape } = options;
   const paths = vmPaths(deps.layout, vmId);
-  await mkdir(paths.run, { recursive: true, mode: 0o711 });
+  await mkdir(paths.run, { recursive: true });
+  // The worker's user passes through to its sockets, whatever this process's umask.
+  await chmod(paths.run, 0o711);
   const record: WorkerRecord = {
     vmId,
     containerId,

@@ -1,0 +1,157 @@
+/**
+ * What a session adds: `npm run bench:session`. Keystroke to echo on a terminal, through the whole of the embedded
+ * cloud and on the bare process in the guest, side by side; and megabytes through a session. Needs root on Linux;
+ * writes `docs/benchmarks-session.md`. `BENCH_ROUNDS` changes how often each key is measured (200).
+ */
+import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RuntimeType } from '../core/contract/primitives.ts';
+import { container } from '../test/helpers/agent-process.ts';
+import { bring, canHostLinux, openTestHost, removeAllContainers } from '../test/helpers/linux-host.ts';
+import { startLocalCloud, waitForHosts, waitForOperation } from '../test/helpers/local-cloud.ts';
+import { joinSession } from '../test/helpers/session-client.ts';
+import { median, quantile, type Series, sideBySide, timed } from './measure.ts';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
+const BAR_MS = 15;
+const MEGABYTES = 50;
+const PIECE = 64 * 1024;
+/** A person types no faster: what has been said is acknowledged before the next key. */
+const BETWEEN_KEYS_MS = 20;
+const TYPES = ['Default', 'HyperV'] as const;
+const report = (line: string) => process.stderr.write(`${line}\n`);
+
+/** Something that echoes: a key goes in, and sooner or later comes out. */
+interface Terminal {
+  press(): Promise<unknown>;
+}
+
+const terminal = (write: (key: Buffer) => unknown) => {
+  let echoed: (() => void) | null = null;
+  return {
+    heard: () => echoed?.(),
+    press: () =>
+      new Promise<void>((resolve) => {
+        echoed = resolve;
+        write(Buffer.from('x'));
+      }),
+  };
+};
+
+const CAT = { command: ['cat'], tty: true, columns: 80, rows: 24 };
+
+const openBare = async (runtime: Awaited<ReturnType<typeof openTestHost>>, runtimeType: RuntimeType) => {
+  const one = container({ runtimeType, switchName: 'none', command: ['sleep', '100000'] });
+  await bring(runtime, one.id, one, 'Running');
+  const process = await runtime.startExec(one.id, CAT);
+  const keys = terminal((key) => process.write(key));
+  process.onInputTaken(() => undefined);
+  process.onOutput((_stream, data) => {
+    process.consumed(data.length);
+    keys.heard();
+  });
+  return keys;
+};
+
+type Cloud = Awaited<ReturnType<typeof startLocalCloud>>;
+const startContainer = async (cloud: Cloud, runtimeType: RuntimeType): Promise<string> => {
+  const body = { image: 'mini', runtimeType, command: ['sleep', '100000'], start: true };
+  const { body: accepted } = await cloud.call('POST', '/v1/containers', { body });
+  await waitForOperation(cloud, accepted.operation.id, 120);
+  return accepted.container.id;
+};
+
+const openThrough = async (cloud: Cloud, id: string) => {
+  const session = await joinSession(cloud, id, CAT);
+  const keys = terminal((key) => void session.write(key));
+  session.onOutput(() => keys.heard());
+  return keys;
+};
+
+/** Megabytes a second, each way at once. */
+const throughput = async (cloud: Cloud, id: string): Promise<number> => {
+  const session = await joinSession(cloud, id, { command: ['cat'] });
+  session.onOutput(() => undefined);
+  const ms = await timed(async () => {
+    for (let sent = 0; sent < MEGABYTES * 1024 * 1024; sent += PIECE)
+      await session.write(Buffer.alloc(PIECE));
+    session.endInput();
+    await session.exit;
+  });
+  return (MEGABYTES * 1_000) / ms;
+};
+
+const row = (type: RuntimeType, bare: Series, through: Series): string => {
+  const added = median(through.values) - median(bare.values);
+  const figures = [median(bare.values), median(through.values), quantile(through.values, 0.95), added].map(
+    (value) => value.toFixed(1),
+  );
+  return `| ${type} | ${figures.join(' | ')} | ${added <= BAR_MS ? 'kept' : 'missed'} |`;
+};
+
+const measure = async (cloud: Cloud): Promise<string[]> => {
+  const runtime = await openTestHost(join(ROOT, '.bulkhead', 'bench-host', 'session'));
+  const ids = new Map<RuntimeType, string>();
+  try {
+    const terminals: [string, Terminal][] = [];
+    for (const type of TYPES) {
+      const id = await startContainer(cloud, type);
+      ids.set(type, id);
+      terminals.push([`${type} bare`, await openBare(runtime, type)]);
+      terminals.push([`${type} through`, await openThrough(cloud, id)]);
+    }
+    report(`measuring ${ROUNDS} keys …`);
+    const series = await sideBySide(
+      terminals.map(([name, keys]) => [
+        name,
+        async () => {
+          await sleep(BETWEEN_KEYS_MS);
+          return timed(() => keys.press());
+        },
+      ]),
+      ROUNDS,
+    );
+    const of = (name: string) => series.find((one) => one.name === name) ?? { name, values: [] };
+    const rows = TYPES.map((type) => row(type, of(`${type} bare`), of(`${type} through`)));
+    report(`sending ${MEGABYTES} MB …`);
+    const speeds: string[] = [];
+    for (const type of TYPES)
+      speeds.push(`| ${type} | ${(await throughput(cloud, ids.get(type) ?? '')).toFixed(1)} MB/s |`);
+    return [
+      '| Keystroke to echo, ms | bare process, p50 | session, p50 | session, p95 | added, p50 | bar: ≤ 15 |',
+      '|---|---|---|---|---|---|',
+      ...rows,
+      '',
+      `| ${MEGABYTES} MB each way through a session | |`,
+      '|---|---|',
+      ...speeds,
+    ];
+  } finally {
+    for (const id of ids.values()) {
+      const { body } = await cloud.call('DELETE', `/v1/containers/${id}?force=true`);
+      await waitForOperation(cloud, body.operation.id);
+    }
+    await removeAllContainers(runtime);
+    await runtime.shutDown();
+  }
+};
+
+const main = async (): Promise<void> => {
+  if (!(await canHostLinux())) return;
+  const cloud = await startLocalCloud({ arguments: ['--warm-vms', '0'] });
+  try {
+    await waitForHosts(cloud, 1);
+    const lines = await measure(cloud);
+    const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${ROUNDS} keys each, side by side`;
+    const text = `# Sessions\n\nBy \`npm run bench:session\`: ${machine}.\n\n${lines.join('\n')}\n`;
+    await writeFile(join(ROOT, 'docs/benchmarks-session.md'), text);
+    process.stdout.write(text);
+  } finally {
+    await cloud.stop();
+  }
+};
+
+await main();

@@ -1,0 +1,230 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { SessionProcess } from '../../../agent/runtimes/session-process.ts';
+import { HostSession } from '../../../agent/sessions/host-session.ts';
+import {
+  type ClientFrame,
+  type HostFrame,
+  type HostSessionMessage,
+  SESSION_LIMITS,
+} from '../../../core/contract/session.ts';
+import { SessionWindow } from '../../../core/session/session-window.ts';
+import { ManualClock } from '../../helpers/manual-clock.ts';
+
+const SESSION = 'aaaaaaaa-0000-4000-8000-000000000001';
+const CONTAINER = 'bbbbbbbb-0000-4000-8000-000000000001';
+
+/** A process that does what the test says, and remembers what was done to it. */
+class ScriptedProcess implements SessionProcess {
+  readonly exit = Promise.withResolvers<number>();
+  readonly exited = this.exit.promise;
+  readonly done: string[] = [];
+  write_: (stream: 'stdout' | 'stderr', data: Buffer) => void = () => undefined;
+  consumedBytes = 0;
+  taken: (bytes: number) => void = () => undefined;
+  onOutput(handler: (stream: 'stdout' | 'stderr', data: Buffer) => void): void {
+    this.write_ = handler;
+  }
+  consumed(bytes: number): void {
+    this.consumedBytes += bytes;
+  }
+  write(data: Buffer): void {
+    this.done.push(`input ${data.toString()}`);
+    this.taken(data.length);
+  }
+  onInputTaken(listener: (bytes: number) => void): void {
+    this.taken = listener;
+  }
+  endInput(): void {
+    this.done.push('endInput');
+  }
+  resize(columns: number, rows: number): void {
+    this.done.push(`resize ${columns}x${rows}`);
+  }
+  signal(signal: number): void {
+    this.done.push(`signal ${signal}`);
+  }
+  end(): void {
+    this.done.push('end');
+  }
+}
+
+let clock: ManualClock;
+let process: ScriptedProcess;
+let session: HostSession;
+let sent: HostSessionMessage[];
+let over: boolean;
+let got: HostFrame[];
+let client: SessionWindow<ClientFrame, HostFrame>;
+let attached: boolean;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  process = new ScriptedProcess();
+  sent = [];
+  got = [];
+  over = false;
+  attached = false;
+  session = new HostSession(
+    { sessionId: SESSION, containerId: CONTAINER, idleSeconds: 300, totalSeconds: 3600, attached: false },
+    process,
+    {
+      clock,
+      send: (message) => {
+        sent.push(message);
+        if (attached && message.kind !== 'ended') client.receive(message);
+      },
+      onOver: () => {
+        over = true;
+      },
+    },
+  );
+  client = new SessionWindow<ClientFrame, HostFrame>({
+    timers: { now: () => clock.monotonicMs(), after: (ms, callback) => clock.after(ms, callback) },
+    send: (message) => session.receive({ action: 'session', sessionId: SESSION, ...message }),
+    bytesOf: (frame) => (frame.type === 'output' ? Buffer.byteLength(frame.data, 'base64') : 0),
+    deliver: (frame) => {
+      got.push(frame);
+      if (frame.type === 'output') client.consumed(Buffer.byteLength(frame.data, 'base64'));
+    },
+    onViolation: () => undefined,
+  });
+});
+
+const join = () => {
+  attached = true;
+  client.connected();
+};
+const detach = () => {
+  attached = false;
+  client.disconnected();
+  session.receive({ action: 'session', sessionId: SESSION, kind: 'detached' });
+};
+const exits = () => got.filter((frame) => frame.type === 'exit');
+
+test('hands on input, its end, the window’s size and signals', () => {
+  join();
+  client.put({ type: 'input', data: Buffer.from('hello').toString('base64') }, 5);
+  client.put({ type: 'endInput' });
+  client.putUrgent({ type: 'resize', columns: 80, rows: 24 });
+  client.putUrgent({ type: 'signal', name: 'INT' });
+  expect(process.done).toEqual(['input hello', 'endInput', 'resize 80x24', 'signal 2']);
+});
+
+test('what was written before the client came is there for it; the exit comes last, then it is over', async () => {
+  process.write_('stdout', Buffer.from('early'));
+  expect([sent, process.consumedBytes]).toEqual([[], 0]);
+  join();
+  expect(process.consumedBytes).toBe(5);
+  process.exit.resolve(7);
+  await clock.pass(1_000);
+  expect(got.map((frame) => frame.type)).toEqual(['output', 'exit']);
+  expect(exits()).toEqual([{ type: 'exit', exitCode: 7, reason: 'exited' }]);
+  expect(over).toBe(true);
+  expect(process.done).toEqual([]);
+});
+
+test('a process whose container is gone ends its session with that reason', async () => {
+  join();
+  process.exit.reject(new TypeError('the VM is gone'));
+  await clock.pass(1_000);
+  expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'container-stopped' }]);
+});
+
+test('a client that reads nothing stops the process’s output, and only the exit passes it', async () => {
+  join();
+  client.receive = () => undefined;
+  const piece = Buffer.alloc(SESSION_LIMITS.dataBytes);
+  let given = 0;
+  for (let count = 0; count < 40; count += 1) {
+    process.write_('stdout', piece);
+    given += piece.length;
+  }
+  expect(process.consumedBytes).toBeLessThanOrEqual(SESSION_LIMITS.windowBytes);
+  session.end('revoked');
+  // All is let go of, so that the process can end.
+  expect(process.consumedBytes).toBe(given);
+  expect(sent.at(-1)).toMatchObject({ kind: 'frame', frame: { type: 'exit', reason: 'revoked' } });
+});
+
+describe('ends by itself', () => {
+  test('when nothing is said for too long, though the client is there', async () => {
+    join();
+    for (let minute = 0; minute < 6; minute += 1) {
+      await clock.pass(60_000);
+      client.probe();
+    }
+    expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'idle' }]);
+    expect(process.done).toEqual(['end']);
+  });
+
+  test('when its time is over, whatever is said', async () => {
+    join();
+    for (let minute = 0; minute <= 61; minute += 1) {
+      process.write_('stdout', Buffer.from('.'));
+      await clock.pass(60_000);
+      client.probe();
+    }
+    expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'time-limit' }]);
+  });
+
+  test('when its client does not come, or not come back; the control plane is told', async () => {
+    await clock.pass(SESSION_LIMITS.resumeSeconds * 1_000 + 2_000);
+    expect(process.done).toEqual(['end']);
+    expect(sent[0]).toMatchObject({ kind: 'ended', reason: 'client-gone' });
+    await clock.pass(5_000);
+    expect(over).toBe(true);
+  });
+
+  test('but not while a client comes back in time: then it goes on where it was', async () => {
+    join();
+    process.write_('stdout', Buffer.from('one'));
+    detach();
+    process.write_('stdout', Buffer.from('two'));
+    await clock.pass(30_000);
+    join();
+    await clock.pass(1_000);
+    const text = got.flatMap((frame) =>
+      frame.type === 'output' ? Buffer.from(frame.data, 'base64').toString() : [],
+    );
+    expect(text.join('')).toBe('onetwo');
+    expect(over).toBe(false);
+  });
+
+  test('nor when the news that it went overtakes its return: it is asked, and answers', async () => {
+    join();
+    session.receive({ action: 'session', sessionId: SESSION, kind: 'detached' });
+    process.write_('stdout', Buffer.from('after'));
+    expect(got).toEqual([]);
+    await clock.pass(2_000);
+    expect(got).toHaveLength(1);
+    await clock.pass(90_000);
+    client.probe();
+    expect(process.done).toEqual([]);
+  });
+});
+
+test('a client that breaks the protocol is shown out, and harms nobody', async () => {
+  join();
+  process.taken = () => undefined;
+  process.write = () => undefined;
+  const data = Buffer.alloc(SESSION_LIMITS.dataBytes).toString('base64');
+  for (let sequence = 1; sequence < 20; sequence += 1)
+    session.receive({
+      action: 'session',
+      sessionId: SESSION,
+      kind: 'frame',
+      sequence,
+      ack: 0,
+      limit: 0,
+      frame: { type: 'input', data },
+    });
+  expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'protocol-error' }]);
+});
+
+test('closed by the client: the process ends', async () => {
+  join();
+  client.putLast({ type: 'close' });
+  await clock.pass(1_000);
+  expect(process.done).toEqual(['end']);
+  expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'closed' }]);
+});

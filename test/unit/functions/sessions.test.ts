@@ -1,0 +1,334 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { HANDSHAKE_REFUSALS, SESSION_SUBPROTOCOL } from '../../../core/contract/session.ts';
+import { eventOf } from '../../../store/event-log.ts';
+import { keys } from '../../../store/keys.ts';
+import { getSession } from '../../../store/sessions.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import { TENANT, testId } from '../../helpers/records.ts';
+import { CONTAINER, HOST, openSessionWorld } from '../../helpers/session-world.ts';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+const setUp = async () => openSessionWorld(await engine.table());
+type World = Awaited<ReturnType<typeof setUp>>;
+
+const statusOf = (code: string) =>
+  Number(Object.entries(HANDSHAKE_REFUSALS).find(([, one]) => one === code)?.[0]);
+const params = { idOrName: CONTAINER };
+const ACK = { kind: 'ack', ack: 0, limit: 10 };
+const exit = (exitCode: number | null, reason = 'exited') => ({
+  kind: 'frame',
+  sequence: 1,
+  ack: 0,
+  limit: 0,
+  frame: { type: 'exit', exitCode, reason },
+});
+
+describe('a token', () => {
+  test('is good once; the table has its hash, and the URL nothing of it', async () => {
+    const world = await setUp();
+    const { sessionId, token, url } = await world.open({ command: ['sh'] });
+    expect(url).toBe(`wss://agents.example/prod?session=${sessionId}`);
+    expect(await world.connect(token, sessionId)).toMatchObject({ statusCode: 200 });
+    const item = await world.table.get(keys.session(TENANT, sessionId));
+    expect(JSON.stringify(item)).not.toContain(token.split('.').at(-1));
+    expect(await world.connect(token, sessionId)).toMatchObject({
+      statusCode: statusOf('session-token-used'),
+      context: { refusal: 'session-token-used' },
+    });
+  });
+
+  test('of two that use it at once, one gets the session', async () => {
+    const world = await setUp();
+    const { sessionId, token } = await world.open();
+    const { context } = await world.authorize(token, sessionId);
+    const answers = await Promise.all(['a', 'b', 'c'].map((id) => world.connection('$connect', id, context)));
+    expect(answers.map(({ statusCode }) => statusCode).sort()).toEqual([200, 409, 409]);
+  });
+
+  test('expires after 30 seconds', async () => {
+    const world = await setUp();
+    const { sessionId, token, expiresAt } = await world.open();
+    expect(Date.parse(expiresAt) - world.api.clock.ms).toBeLessThanOrEqual(30_000);
+    world.api.clock.ms += 31_000;
+    expect(await world.connect(token, sessionId)).toMatchObject({
+      statusCode: statusOf('session-token-expired'),
+    });
+  });
+
+  test('is of one session only, and unguessable', async () => {
+    const world = await setUp();
+    const [one, other] = [await world.open(), await world.open()];
+    expect(await world.connect(other.token, one.sessionId)).toMatchObject({
+      statusCode: statusOf('session-token-mismatch'),
+    });
+    const forged = [
+      `${one.token.slice(0, -5)}AAAAA`,
+      one.token.replace(one.sessionId, other.sessionId),
+      one.token.replace(/^bhs_[^.]+/, `bhs_${Buffer.from('umbrella').toString('base64url')}`),
+      'bhs_',
+      'bhs_YWNtZQ.x.y',
+    ];
+    for (const token of forged)
+      await expect(world.authorize(token, one.sessionId)).rejects.toThrow('Unauthorized');
+  });
+
+  test('of a session that has ended says so, and one for resuming too', async () => {
+    const world = await setUp();
+    const { sessionId, token } = await world.open();
+    await world.fromHost(sessionId, { kind: 'ended', reason: 'container-stopped' });
+    expect(await world.connect(token, sessionId)).toMatchObject({ statusCode: statusOf('session-ended') });
+  });
+
+  test('comes as a subprotocol too, and the protocol is answered', async () => {
+    const world = await setUp();
+    const { sessionId, token } = await world.open();
+    const offered = { authorization: '', 'Sec-WebSocket-Protocol': `${SESSION_SUBPROTOCOL}, ${token}` };
+    const { context } = await world.authorize('', sessionId, offered);
+    expect(await world.connection('$connect', 'client-1', context, { headers: offered })).toEqual({
+      statusCode: 200,
+      headers: { 'Sec-WebSocket-Protocol': SESSION_SUBPROTOCOL },
+    });
+  });
+
+  test('for resuming: good until its successor has been used, whatever was cut between', async () => {
+    const world = await setUp();
+    const { sessionId, token } = await world.open();
+    await world.connect(token, sessionId, 'client-1');
+    const renew = async (connectionId: string): Promise<string> => {
+      await world.fromClient(sessionId, { kind: 'renew' }, connectionId);
+      return String(world.pushed.at(-1)?.message.token);
+    };
+    const first = await renew('client-1');
+    expect(await world.connect(first, sessionId, 'client-2')).toMatchObject({ statusCode: 200 });
+    expect(world.closed).toEqual(['client-1']);
+    expect(await world.connect(first, sessionId, 'client-3')).toMatchObject({ statusCode: 200 });
+    const second = await renew('client-3');
+    expect(await world.connect(second, sessionId, 'client-4')).toMatchObject({ statusCode: 200 });
+    await expect(world.connect(first, sessionId, 'client-5')).rejects.toThrow('Unauthorized');
+    const before = world.pushed.length;
+    await world.fromClient(sessionId, { kind: 'renew' }, 'client-3');
+    expect(world.pushed.length).toBe(before);
+  });
+});
+
+describe('frames', () => {
+  const joined = async (): Promise<World & { sessionId: string }> => {
+    const world = await setUp();
+    const { sessionId, token } = await world.open();
+    await world.connect(token, sessionId);
+    return { ...world, sessionId };
+  };
+
+  test('go to the other side with one push, and no read while nothing changes', async () => {
+    const world = await joined();
+    const { sessionId } = world;
+    await world.fromClient(sessionId, ACK);
+    await world.fromHost(sessionId, ACK);
+    world.consumed.reset();
+    for (let round = 0; round < 10; round += 1) {
+      await world.fromClient(sessionId, ACK);
+      await world.fromHost(sessionId, ACK);
+    }
+    expect(world.consumed.calls()).toEqual([]);
+    expect(world.pushed.slice(-2)).toEqual([
+      { to: 'host-1', message: { action: 'session', sessionId, ...ACK } },
+      { to: 'client-1', message: { action: 'session', sessionId, ...ACK } },
+    ]);
+    expect(world.pushed).toHaveLength(22);
+  });
+
+  test('find a connection that has changed, on either side', async () => {
+    const world = await joined();
+    const { sessionId } = world;
+    await world.fromClient(sessionId, ACK);
+    await world.fromHost(sessionId, ACK);
+    await world.fromClient(sessionId, { kind: 'renew' });
+    const token = String(world.pushed.at(-1)?.message.token);
+    await world.connect(token, sessionId, 'client-2');
+    await world.link('host-2');
+    for (const gone of ['client-1', 'host-1']) world.world.gone.add(gone);
+    await world.fromClient(sessionId, ACK, 'client-2');
+    expect(world.pushed.at(-1)?.to).toBe('host-2');
+    await world.fromHost(sessionId, ACK);
+    expect(world.pushed.at(-1)?.to).toBe('client-2');
+  });
+
+  test('of others lead nowhere: another host, another session, no session, nonsense', async () => {
+    const world = await joined();
+    const { sessionId } = world;
+    const before = world.pushed.length;
+    expect(await world.fromHost(sessionId, ACK, testId(901))).toEqual({ statusCode: 200 });
+    expect(await world.fromHost(sessionId, exit(0), testId(901))).toEqual({ statusCode: 200 });
+    expect(await world.fromHost(testId(99), ACK)).toEqual({ statusCode: 200 });
+    const foreign = { ...ACK, sessionId: testId(98) };
+    expect(await world.fromClient(sessionId, foreign)).toEqual({ statusCode: 403 });
+    expect(await world.fromClient(sessionId, { kind: 'detached' })).toEqual({ statusCode: 403 });
+    expect(await world.fromClient(sessionId, { kind: 'nonsense' })).toEqual({ statusCode: 403 });
+    expect(world.pushed.length).toBe(before);
+    expect((await getSession(world.table, TENANT, sessionId))?.view.state).toBe('Open');
+  });
+
+  test('a client that goes is told to the host; one that has come back is not', async () => {
+    const world = await joined();
+    const { sessionId } = world;
+    const context = { tenant: TENANT, sessionId, tokenHash: 'x' };
+    await world.connection('$disconnect', 'client-0', context);
+    expect(world.pushed).toEqual([]);
+    await world.connection('$disconnect', 'client-1', context);
+    expect(world.pushed).toEqual([
+      { to: 'host-1', message: { action: 'session', sessionId, kind: 'detached' } },
+    ]);
+  });
+
+  test('an exit is recorded once, before it is handed on, with how long it took', async () => {
+    const world = await joined();
+    const { sessionId } = world;
+    const before = await world.table.get(keys.session(TENANT, sessionId));
+    world.api.clock.ms += 5_000;
+    await world.fromHost(sessionId, exit(3));
+    world.api.clock.ms += 5_000;
+    await world.fromHost(sessionId, exit(9));
+    const after = await world.table.get(keys.session(TENANT, sessionId));
+    const change = { sequenceNumber: '1', at: world.api.clock.ms };
+    expect(eventOf({ ...change, before, after })?.event).toMatchObject({
+      type: 'Session Ended',
+      actor: 'ann',
+      resource: { kind: 'session', id: sessionId },
+      session: { containerId: CONTAINER, exitCode: 3, reason: 'exited', seconds: expect.closeTo(5, 1) },
+    });
+    expect(eventOf({ ...change, before: after, after: undefined })).toBeUndefined();
+    expect(eventOf({ ...change, before, after: undefined })?.event).toMatchObject({ type: 'Session Ended' });
+    expect(world.pushed.filter(({ to }) => to === 'client-1')).toHaveLength(2);
+  });
+});
+
+describe('opening', () => {
+  test('what the host refuses is refused in its words, and the audit has it', async () => {
+    const world = await setUp();
+    world.world.reply = 'refuses';
+    const answer = await world.api.call('openSession', { params, body: { command: ['nope'] } });
+    expect([answer.status, answer.body.code, answer.body.detail]).toEqual([
+      500,
+      'step-failed',
+      'no such program',
+    ]);
+    const [command] = world.api.outside.pushed;
+    const { sessionId } = (command?.command.arguments ?? {}) as { sessionId: string };
+    expect((await getSession(world.table, TENANT, sessionId))?.view).toMatchObject({
+      state: 'Ended',
+      reason: 'step-failed',
+    });
+  });
+
+  test.each([
+    [{ user: 'ann', runAsAdministrator: true }, '/body/runAsAdministrator'],
+    [{ attach: true, command: ['sh'] }, '/body/command'],
+    [{ logs: true }, '/body/logs'],
+  ])('%j contradicts itself', async (body, pointer) => {
+    const world = await setUp();
+    const answer = await world.api.call('openSession', { params, body });
+    expect([answer.status, answer.body.code]).toEqual([400, 'validation-failed']);
+    expect(pointer.endsWith(answer.body.errors[0].pointer.split('/').at(-1))).toBe(true);
+  });
+
+  test('a repeat with its key gets the same session, not a second one', async () => {
+    const world = await setUp();
+    const call = () =>
+      world.api.call('openSession', { params, body: {}, headers: { 'idempotency-key': 'k-1' } });
+    const [first, second] = [await call(), await call()];
+    expect(second.text).toBe(first.text);
+    expect(world.api.outside.pushed).toHaveLength(1);
+  });
+
+  test('a dry run begins nothing', async () => {
+    const world = await setUp();
+    for (const operation of ['openSession', 'execInContainer']) {
+      const answer = await world.api.call(operation, {
+        params,
+        body: { command: ['sh'] },
+        query: 'dryRun=true',
+      });
+      expect([answer.status, answer.body.dryRun]).toEqual([200, true]);
+    }
+    expect(world.api.outside.pushed).toEqual([]);
+  });
+
+  test('revoked: recorded with who did it, the host told, the client cut off; once', async () => {
+    const world = await setUp();
+    const { sessionId, token } = await world.open();
+    await world.connect(token, sessionId);
+    const revoke = (id = sessionId) =>
+      world.api.call('revokeSession', { params: { ...params, sessionId: id }, claims: { sub: 'eve' } });
+    expect((await revoke()).status).toBe(204);
+    expect(world.api.outside.pushed.at(-1)?.command.arguments).toMatchObject({
+      verb: 'closeSession',
+      sessionId,
+    });
+    expect(world.api.outside.closed).toEqual(['client-1']);
+    expect(await getSession(world.table, TENANT, sessionId)).toMatchObject({
+      actor: 'eve',
+      view: { state: 'Ended', reason: 'revoked' },
+    });
+    expect((await revoke()).status).toBe(204);
+    expect((await revoke(testId(99))).status).toBe(404);
+    await expect(world.connect(token, sessionId)).resolves.toMatchObject({ statusCode: 404 });
+  });
+});
+
+describe('exec', () => {
+  const base64 = (text: string | Buffer) => Buffer.from(text).toString('base64');
+  const run = (world: World, body: object = { command: ['ls'] }) =>
+    world.api.call('execInContainer', { params, body });
+  const session = async (world: World) => {
+    const events = world.api.outside.pushed.at(-1)?.command.arguments;
+    return events;
+  };
+
+  test('output as text, what is none as U+FFFD, and what was cut as cut', async () => {
+    const world = await setUp();
+    const outcome = {
+      exitCode: 2,
+      stderr: base64(Buffer.from([0xff, 0x41])),
+      truncated: true,
+      timedOut: false,
+    };
+    world.world.reply = { exec: { ...outcome, stdout: base64('hé') } };
+    const answer = await run(world, { command: ['ls'], timeoutSeconds: 7 });
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      { exitCode: 2, stdout: 'hé', stderr: '\uFFFDA', truncated: true, timedOut: false },
+    ]);
+    expect(await session(world)).toMatchObject({ verb: 'exec', command: ['ls'], timeoutSeconds: 7 });
+  });
+
+  test('a host that does not answer is a time-out after the command’s own time', async () => {
+    const world = await setUp();
+    world.world.reply = 'nothing';
+    const began = world.api.clock.ms;
+    const answer = await run(world, { command: ['ls'], timeoutSeconds: 3 });
+    expect([answer.status, answer.body.code]).toEqual([504, 'host-not-answering']);
+    expect((world.api.clock.ms - began) / 1000).toBeCloseTo(5, 0);
+  });
+});
+
+describe('logs', () => {
+  const logs = (world: World, query = '') => world.api.call('getContainerLogs', { params, query });
+
+  test('are a page of the host’s; tail and cursor exclude each other', async () => {
+    const world = await setUp();
+    const page = { items: [], truncated: true, more: false, nextCursor: 'abc.7' };
+    world.world.reply = { log: page };
+    const answer = await logs(world, 'cursor=abc.5&since=2026-01-01T00:00:00Z');
+    expect([answer.status, answer.body]).toEqual([200, page]);
+    expect(world.api.outside.pushed[0]?.command).toMatchObject({
+      hostId: HOST,
+      arguments: { verb: 'readLog', cursor: 'abc.5', since: '2026-01-01T00:00:00Z' },
+    });
+    expect((await logs(world, 'tail=1&cursor=a.1')).body.code).toBe('validation-failed');
+    expect((await logs(world, 'tail=10001')).body.code).toBe('validation-failed');
+  });
+});
