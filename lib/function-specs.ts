@@ -89,7 +89,11 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: PAGES,
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
   }),
-  'update-container': httpSpec('Change a container', { table: ['GetItem', 'PutItem'] }),
+  'update-container': httpSpec('Change a container', {
+    table: ['GetItem', 'PutItem'],
+    starts: ['convert'],
+    environment: ['stateMachines'],
+  }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
     table: [...PREVIEWS, 'PutItem'],
     indexes: ['gsi2'],

@@ -15,6 +15,7 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | operation       | T#t#O#id         | O           | T#t#O / time#id   |                    | T#t#O@owner / time#id | T#t#W / time#id while it waits for room |
  * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it takes containers | | HOSTS#shard / tenant#id |
  * | host link       | T#t#H#id         | L           |                   |                    |                      |      |
+ * | downtimes       | T#t#H#id         | D#type      |                   |                    |                      |      |
  * | command         | T#t#HC#host      | command id  |                   |                    |                      |      |
  * | image           | T#t#I#image      | I           | T#t#I / image     |                    |                      |      |
  * | image on host   | T#t#I#image      | H#host      |                   |                    | T#t#IH@host / image  |      |
@@ -53,6 +54,11 @@ export const keys = {
   }),
   operation: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#O#${id}`, sk: 'O' }),
   host: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'H' }),
+  /** What conversions to a runtime type took on a host. */
+  downtimes: (tenant: string, hostId: string, to: RuntimeType): Key => ({
+    pk: `${t(tenant)}#H#${hostId}`,
+    sk: `D#${to}`,
+  }),
   hostLink: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'L' }),
   command: (tenant: string, hostId: string, commandId: string): Key => ({
     pk: `${t(tenant)}#HC#${hostId}`,

@@ -10,7 +10,7 @@ import { addOperation, deadlineFrom, replaceContainer, replaceOperation } from '
 
 export interface OperationRequest {
   readonly id: string;
-  readonly kind: Exclude<OperationKind, 'convert' | 'importImage'>;
+  readonly kind: Exclude<OperationKind, 'importImage'>;
   readonly actor: string;
   readonly parameters: OperationParameters;
   readonly now: Date;

@@ -40,6 +40,7 @@ const SETTLED_MS = 30_000;
 
 const sameProcess = (a: ComputeProcessRecord['view'], b: ComputeProcessRecord['view']): boolean =>
   a.startedAt === b.startedAt &&
+  a.runtimeType === b.runtimeType &&
   a.workerProcess?.pid === b.workerProcess?.pid &&
   a.workerProcess?.userName === b.workerProcess?.userName;
 
@@ -51,12 +52,15 @@ const refreshDetails = async (
 ): Promise<void> => {
   const item = await table.get(keys.computeProcess(before.tenant, before.id), { consistent: true });
   const known = item && parseComputeProcess(item).view;
+  const { runtimeType } = observed;
   const after = nextContainer(
     before,
     {
       observedSequence: observed.sequence ?? before.observedSequence ?? null,
+      // What it runs as is the host's to say.
+      ranAs: [...new Set([...before.ranAs, runtimeType])],
       // Its restart policy has started it again: uptime is counted from now, by the clock that tells it.
-      ...(known?.startedAt === observed.startedAt ? {} : { view: { startedAt: stamp.at } }),
+      view: { runtimeType, ...(known?.startedAt === observed.startedAt ? {} : { startedAt: stamp.at }) },
     },
     stamp,
   );
@@ -88,10 +92,8 @@ const turnOn = async (
 ): Promise<Applied> => {
   const room = await takeRoomFor(deps.table, before, hostId);
   if (room === undefined) return 'stranger';
-  const after = {
-    ...turnedOn(before, observed, before.view.startedAt ?? stamp.at, stamp),
-    reservation: room.reservation,
-  };
+  const held = { ...before, reservation: room.reservation };
+  const after = turnedOn(held, observed, before.view.startedAt ?? stamp.at, stamp);
   const writes = [...room.writes, ...(await letGoOf(deps, { before, after, observed }))];
   try {
     await deps.table.transact(writes);
@@ -129,6 +131,7 @@ const lose = async (
     before,
     {
       reservation: null,
+      conversion: null,
       stateBefore: null,
       view: { state: RECONCILED_STATES.lost, startedAt: null, lastError, activeOperationId: null },
     },
@@ -231,6 +234,7 @@ export const looksRight = (held: HeldView, observed: ObservedContainer): boolean
     observed.phase === 'Running' &&
     held.state === 'Running' &&
     held.process?.startedAt === observed.startedAt &&
+    held.process?.runtimeType === observed.runtimeType &&
     held.process?.workerProcess?.pid === observed.workerProcess?.pid
   );
 };

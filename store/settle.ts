@@ -1,4 +1,5 @@
 import { WORKFLOW_ERRORS, type WorkflowInput } from '../core/contract/deployment.ts';
+import type { RuntimeType } from '../core/contract/primitives.ts';
 import { type Problem, ProblemSchema } from '../core/contract/problem.ts';
 import { holdsCapacity } from '../core/domain/container-state.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
@@ -13,6 +14,7 @@ import {
   letGoOf,
   readCommands,
   readWorkflow,
+  settledType,
   turnedOn,
   type WorkflowDependencies,
 } from './workflow.ts';
@@ -67,6 +69,25 @@ export const explainFailure = (
   }
 };
 
+/** Verbs in which the container's own code may have run, though nobody can say so afterwards. */
+const RUNS_CODE: readonly string[] = ['startContainer', 'restartContainer', 'convertContainer'];
+
+/** Runtime types that it has run under, with those that an unfinished command may have begun to run it under. */
+const mayHaveRunAs = (
+  { ranAs, stateBefore }: ContainerRecord,
+  commands: readonly CommandRecord[],
+): readonly RuntimeType[] => {
+  const tried = commands.flatMap(({ command: { arguments: given } }) => {
+    if (!RUNS_CODE.includes(given.verb) || !('container' in given)) return [];
+    return given.verb === 'convertContainer' && stateBefore === 'Off' ? [] : [given.container.runtimeType];
+  });
+  return [...new Set([...ranAs, ...tried])];
+};
+
+/** Whether the main process that runs now is not the one that ran before the operation. */
+const wasStopped = (commands: readonly CommandRecord[]): boolean =>
+  commands.some(({ result }) => result?.steps.some(({ name }) => name === 'StopProcess') ?? false);
+
 const settledContainer = (
   container: ContainerRecord,
   operation: OperationRecord,
@@ -83,16 +104,28 @@ const settledContainer = (
     observed: observed?.phase ?? null,
   });
   const { view } = container;
+  const ranAs = mayHaveRunAs(container, commands);
   if (state === 'Running' && observed !== null) {
-    const running = turnedOn(container, observed, view.startedAt ?? given.stamp.at, given.stamp);
+    const startedAt = view.startedAt === null || wasStopped(commands) ? given.stamp.at : view.startedAt;
+    const running = turnedOn({ ...container, ranAs }, observed, startedAt, given.stamp);
     return { ...running, view: { ...running.view, lastError: given.error } };
   }
   const holds = holdsCapacity(state);
+  // Where nobody knows what it is, what it may be stays held.
+  const held =
+    state === 'Unknown'
+      ? { reservation: container.reservation }
+      : {
+          reservation: settledType(container, view.runtimeType, view.runtimeType).reservation,
+          conversion: null,
+        };
   return nextContainer(
     container,
     {
+      ...held,
+      ...(holds ? {} : { reservation: null, conversion: null }),
+      ranAs,
       stateBefore: null,
-      reservation: holds ? container.reservation : null,
       observedSequence: observed?.sequence ?? container.observedSequence ?? null,
       view: {
         state,

@@ -29,6 +29,7 @@ export const STATE_MACHINES = [
   'stop',
   'restart',
   'remove',
+  'convert',
   'import-image',
 ] as const;
 export type StateMachineName = (typeof STATE_MACHINES)[number];
@@ -80,6 +81,7 @@ export const STEPS = {
   stop: 'StopContainer',
   restart: 'RestartContainer',
   remove: 'RemoveContainer',
+  convert: 'ConvertContainer',
   importImage: 'ImportImage',
   commit: 'Commit',
   undo: 'Undo',

@@ -4,7 +4,7 @@ import type { RuntimeType } from '../contract/primitives.ts';
 
 /** What decides which state machine runs an operation. */
 export interface WorkflowChoice {
-  readonly kind: Exclude<OperationKind, 'convert'>;
+  readonly kind: OperationKind;
   /** Of the container; without one for an operation on an image. */
   readonly runtimeType?: RuntimeType;
   /** `create`: whether the container is to be started too. */
@@ -28,6 +28,8 @@ export const machineFor = ({ kind, runtimeType, start }: WorkflowChoice): StateM
       return 'restart';
     case 'remove':
       return 'remove';
+    case 'convert':
+      return 'convert';
     case 'importImage':
       return 'import-image';
   }

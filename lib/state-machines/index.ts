@@ -1,4 +1,5 @@
 import { STATE_MACHINES, type StateMachineName } from '../../core/contract/deployment.ts';
+import { convert } from './convert.machine.ts';
 import { importImage } from './import-image.machine.ts';
 import type { MachineSpec } from './machine.ts';
 import { prepare } from './prepare.machine.ts';
@@ -15,6 +16,7 @@ const SPECS: Readonly<Record<StateMachineName, MachineSpec>> = {
   stop,
   restart,
   remove,
+  convert,
   'import-image': importImage,
 };
 

@@ -15,6 +15,7 @@ import { createMetrics } from '../../functions/shared/metrics.ts';
 import { createProblem } from '../../functions/shared/problems.ts';
 import type { Push } from '../../functions/shared/push.ts';
 import { createSweepHandler } from '../../functions/sweep/handler.ts';
+import { takeForConversion } from '../../store/conversions.ts';
 import { toItem } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';
 import { newOperation } from '../../store/operations.ts';
@@ -287,6 +288,17 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
       await table.transact([replaceContainer(before, after), addOperation(operation)]);
       tasks.start(operation);
       return { operationId, operation };
+    },
+
+    /** As PATCH does, once the rules of conversion allow it. */
+    convert: async (id: string, to: RuntimeType) => {
+      const before = await readContainer(id);
+      if (before === undefined) throw new TypeError(`no container ${id}`);
+      const request = { operationId: randomUUID(), actor: 'ann', to, now: now() };
+      const { container, operation } = takeForConversion(before, request);
+      await table.transact([replaceContainer(before, container), addOperation(operation)]);
+      tasks.start(operation);
+      return { operationId: operation.id, operation };
     },
 
     container: readContainer,

@@ -3,6 +3,7 @@ import { ComputeProcessSchema, ProcessSchema } from '../compute-process.ts';
 import {
   ContainerSchema,
   ContainerStateSchema,
+  ConversionPreviewSchema,
   CreateContainerRequestSchema,
   StopContainerRequestSchema,
   UpdateContainerRequestSchema,
@@ -101,6 +102,7 @@ export const DryRunSchema = z.strictObject({
       reservation: z.nullable(z.strictObject({ memoryMB: z.int(), cpus: z.number() })),
     }),
   ),
+  conversion: z.optional(ConversionPreviewSchema),
 });
 
 const accepted = { 202: AcceptedSchema, 200: z.union([AcceptedSchema, DryRunSchema]) };
