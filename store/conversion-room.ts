@@ -1,10 +1,11 @@
 import type { RuntimeType } from '../core/contract/primitives.ts';
+import { subtract } from '../core/domain/capacity.ts';
 import { conversionRoom, isNothing } from '../core/domain/conversion.ts';
 import { keys } from './keys.ts';
 import { parseHost } from './parse.ts';
 import type { ContainerRecord, Conversion, OperationRecord } from './records.ts';
 import { ConditionFailed, type Table, type Write } from './table.ts';
-import { nextContainer, replaceContainer, replaceOperation, takeRoom } from './transition.ts';
+import { giveRoom, nextContainer, replaceContainer, replaceOperation, takeRoom } from './transition.ts';
 
 export interface ConversionAttempt {
   readonly container: ContainerRecord;
@@ -58,4 +59,32 @@ export const takeConversionRoom = async (
         `${to} takes ${extra.memoryMB} MiB and ${extra.cpus} CPUs more`,
     };
   }
+};
+
+/** What is held for a container that runs as another type than was thought, and what has to be taken or given for it. */
+export const roomForType = async (
+  table: Table,
+  { tenant, reservation, view }: ContainerRecord,
+  type: RuntimeType,
+): Promise<{ readonly reservation: ContainerRecord['reservation']; readonly writes: readonly Write[] }> => {
+  const { hostId, spec } = view;
+  const host =
+    view.runtimeType === type || reservation === null || hostId === null
+      ? undefined
+      : await table.get(keys.host(tenant, hostId));
+  if (host === undefined || hostId === null || reservation === null) return { reservation, writes: [] };
+  const { after, during, extra } = conversionRoom(
+    reservation,
+    spec.resources,
+    type,
+    parseHost(host).view.facts,
+  );
+  const surplus = subtract(during, after);
+  return {
+    reservation: after,
+    writes: [
+      ...(isNothing(extra) ? [] : [takeRoom(tenant, hostId, extra, { onlyIfReady: false })]),
+      ...(isNothing(surplus) ? [] : [giveRoom(tenant, hostId, surplus)]),
+    ],
+  };
 };

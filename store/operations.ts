@@ -34,7 +34,12 @@ export const newOperation = (
   revision: 1,
   epoch: container.epoch,
   parameters,
-  machine: machineFor({ kind, runtimeType: container.view.runtimeType, start: parameters.start ?? false }),
+  machine: machineFor({
+    kind,
+    runtimeType: container.view.runtimeType,
+    start: parameters.start ?? false,
+    restores: parameters.restores ?? false,
+  }),
   after: null,
   placeToken: null,
   actor,

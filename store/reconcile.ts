@@ -6,6 +6,7 @@ import {
   type Report,
   reconcile,
 } from '../core/domain/reconciliation.ts';
+import { roomForType } from './conversion-room.ts';
 import { type Item, toAttribute } from './item.ts';
 import { indexes, keys } from './keys.ts';
 import { checkStillSilent } from './links.ts';
@@ -49,13 +50,15 @@ const refreshDetails = async (
   before: ContainerRecord,
   observed: ObservedContainer,
   stamp: Stamp,
-): Promise<void> => {
+): Promise<Applied> => {
   const item = await table.get(keys.computeProcess(before.tenant, before.id), { consistent: true });
   const known = item && parseComputeProcess(item).view;
   const { runtimeType } = observed;
+  const room = await roomForType(table, before, runtimeType);
   const after = nextContainer(
     before,
     {
+      reservation: room.reservation,
       observedSequence: observed.sequence ?? before.observedSequence ?? null,
       // What it runs as is the host's to say.
       ranAs: [...new Set([...before.ranAs, runtimeType])],
@@ -65,8 +68,14 @@ const refreshDetails = async (
     stamp,
   );
   const seen = computeProcessOf(after, observed, known?.startedAt ?? stamp.at);
-  if (known !== undefined && sameProcess(known, seen.view)) return;
-  await table.transact([replaceContainer(before, after), putComputeProcess(seen)]);
+  if (known !== undefined && sameProcess(known, seen.view)) return 'runs';
+  try {
+    await table.transact([...room.writes, replaceContainer(before, after), putComputeProcess(seen)]);
+  } catch (error) {
+    if (error instanceof ConditionFailed && error.index < room.writes.length) return 'no-room';
+    throw error;
+  }
+  return 'runs';
 };
 
 /** Takes room for a container that runs without any being held for it. */
@@ -171,8 +180,7 @@ export const applyReport = (
     const stamp: Stamp = { at: now.toISOString(), actor: `host:${hostId}` };
     switch (meaning) {
       case 'runs':
-        await refreshDetails(deps, before, observed, stamp);
-        return meaning;
+        return refreshDetails(deps, before, observed, stamp);
       case 'turned-on':
         return turnOn(deps, before, observed, { hostId, stamp });
       case 'turned-off':

@@ -111,6 +111,8 @@ export interface OperationParameters {
   readonly digest?: string;
   /** `convert`: what the container is to become. */
   readonly runtimeType?: RuntimeType;
+  /** `convert`: it is the way back of one whose workflow ended without. */
+  readonly restores?: boolean;
 }
 
 export interface OperationRecord {

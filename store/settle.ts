@@ -5,8 +5,17 @@ import { holdsCapacity } from '../core/domain/container-state.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { settledState } from '../core/domain/settlement.ts';
 import { deleteCommands } from './commands.ts';
+import { newOperation } from './operations.ts';
 import type { CommandRecord, ContainerRecord, OperationRecord } from './records.ts';
-import { decideAgain, endedOperation, nextContainer, replaceOperation, type Stamp } from './transition.ts';
+import {
+  addOperation,
+  decideAgain,
+  endedOperation,
+  nextContainer,
+  replaceContainer,
+  replaceOperation,
+  type Stamp,
+} from './transition.ts';
 import {
   finalSteps,
   isCurrent,
@@ -99,7 +108,7 @@ const settledContainer = (
     kind: operation.view.kind,
     stateBefore: container.stateBefore,
     cancelled: given.error.code === 'operation-cancelled',
-    commanded: commands.length > 0,
+    commanded: commands.length > 0 || operation.parameters.restores === true,
     undone: given.undone,
     observed: observed?.phase ?? null,
   });
@@ -139,6 +148,55 @@ const settledContainer = (
   );
 };
 
+/** Whether a conversion may have got anywhere on its host, and nobody has told the host to go back. */
+const lacksWayBack = (
+  { view, parameters }: OperationRecord,
+  commands: readonly CommandRecord[],
+  undone: boolean,
+): boolean =>
+  view.kind === 'convert' &&
+  parameters.restores !== true &&
+  !undone &&
+  commands.length > 0 &&
+  lastObserved(commands) === null;
+
+/**
+ * The operation that brings a container back whose conversion has ended without: it takes the container over as it
+ * stands, with what is held for either type. Its execution is started by the table's stream.
+ */
+const wayBack = (
+  { newId, now }: WorkflowDependencies,
+  container: ContainerRecord,
+  { operation, commands, error }: Failed,
+): { readonly taken: ContainerRecord; readonly back: OperationRecord } => {
+  const moment = now();
+  const id = newId();
+  const { runtimeType } = container.view;
+  const taken = nextContainer(
+    container,
+    {
+      epoch: container.epoch + 1,
+      ranAs: mayHaveRunAs(container, commands),
+      view: { activeOperationId: id, lastError: error },
+    },
+    { at: moment.toISOString(), actor: 'bulkhead' },
+  );
+  const parameters = { runtimeType, restores: true };
+  const back = newOperation(taken, { id, kind: 'convert', actor: 'bulkhead', parameters, now: moment });
+  const conversion = {
+    from: operation.parameters.runtimeType ?? runtimeType,
+    to: runtimeType,
+    downtimeMs: null,
+  };
+  return { taken, back: { ...back, view: { ...back.view, conversion } } };
+};
+
+interface Failed {
+  readonly operation: OperationRecord;
+  readonly commands: readonly CommandRecord[];
+  readonly error: Problem;
+}
+
 /**
  * Ends an operation that came to nothing, exactly once: Failed with the reason, or Cancelled; and leaves its container
  * where it really is, or `Unknown` where nobody can tell.
@@ -164,6 +222,16 @@ export const settleOperation = (
       at,
     );
     const mine = container !== undefined && isCurrent(found, input);
+    if (mine && container.tombstone === null && lacksWayBack(operation, commands, undone)) {
+      const { taken, back } = wayBack(deps, container, { operation, commands, error });
+      await deps.table.transact([
+        replaceOperation(operation, ended),
+        replaceContainer(container, taken),
+        addOperation(back),
+      ]);
+      await deleteCommands(deps.table, commands);
+      return { kind: 'settled', operation: ended, ask: null };
+    }
     const after = mine
       ? settledContainer(container, operation, commands, {
           error,

@@ -30,6 +30,7 @@ export const STATE_MACHINES = [
   'restart',
   'remove',
   'convert',
+  'restore',
   'import-image',
 ] as const;
 export type StateMachineName = (typeof STATE_MACHINES)[number];
@@ -82,6 +83,7 @@ export const STEPS = {
   restart: 'RestartContainer',
   remove: 'RemoveContainer',
   convert: 'ConvertContainer',
+  restore: 'RestoreContainer',
   importImage: 'ImportImage',
   commit: 'Commit',
   undo: 'Undo',

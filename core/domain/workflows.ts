@@ -9,13 +9,15 @@ export interface WorkflowChoice {
   readonly runtimeType?: RuntimeType;
   /** `create`: whether the container is to be started too. */
   readonly start?: boolean;
+  /** `convert`: whether it is the way back of one whose workflow ended without. */
+  readonly restores?: boolean;
 }
 
 const provision = (runtimeType: RuntimeType | undefined): StateMachineName =>
   runtimeType === 'HyperV' ? 'provision-utility-vm' : 'provision-process';
 
 /** The state machine that runs an operation. */
-export const machineFor = ({ kind, runtimeType, start }: WorkflowChoice): StateMachineName => {
+export const machineFor = ({ kind, runtimeType, start, restores }: WorkflowChoice): StateMachineName => {
   switch (kind) {
     case 'create':
       return start === true ? provision(runtimeType) : 'prepare';
@@ -29,7 +31,7 @@ export const machineFor = ({ kind, runtimeType, start }: WorkflowChoice): StateM
     case 'remove':
       return 'remove';
     case 'convert':
-      return 'convert';
+      return restores === true ? 'restore' : 'convert';
     case 'importImage':
       return 'import-image';
   }

@@ -14,9 +14,12 @@ const UNDO_TO: Partial<Record<OperationKind, 'Absent' | 'Off' | 'Running'>> = {
   restart: 'Running',
 };
 
+const wasRunning = (stateBefore: ContainerState | null): 'Running' | 'Off' =>
+  stateBefore === 'Running' ? 'Running' : 'Off';
+
 /** A conversion leads back to what the container was. */
 const undoTo = (kind: OperationKind, stateBefore: ContainerState | null) =>
-  kind === 'convert' ? (stateBefore === 'Running' ? 'Running' : 'Off') : UNDO_TO[kind];
+  kind === 'convert' ? wasRunning(stateBefore) : UNDO_TO[kind];
 
 const onContainer = (
   step: string,
@@ -44,6 +47,8 @@ const onContainer = (
       const converted = { ...container, runtimeType };
       return { verb: 'convertContainer', container: converted, from: view.runtimeType, timeoutSeconds };
     }
+    case STEPS.restore:
+      return { verb: 'restoreContainer', to: wasRunning(stateBefore), container };
     case STEPS.undo: {
       const to = undoTo(operation.view.kind, stateBefore);
       return to === undefined ? null : { verb: 'restoreContainer', to, container };

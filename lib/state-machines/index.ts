@@ -7,6 +7,7 @@ import { provisionProcess } from './provision-process.machine.ts';
 import { provisionUtilityVm } from './provision-utility-vm.machine.ts';
 import { remove } from './remove.machine.ts';
 import { restart } from './restart.machine.ts';
+import { restore } from './restore.machine.ts';
 import { stop } from './stop.machine.ts';
 
 const SPECS: Readonly<Record<StateMachineName, MachineSpec>> = {
@@ -17,6 +18,7 @@ const SPECS: Readonly<Record<StateMachineName, MachineSpec>> = {
   restart,
   remove,
   convert,
+  restore,
   'import-image': importImage,
 };
 

@@ -138,6 +138,7 @@ describe('steps', () => {
     ['stop', [STEPS.stop, STEPS.commit]],
     ['restart', [STEPS.restart, STEPS.commit]],
     ['remove', [STEPS.remove, STEPS.commit]],
+    ['restore', [STEPS.restore, STEPS.commit]],
     ['convert', [STEPS.place, STEPS.convert, STEPS.commit]],
     ['import-image', [STEPS.importImage, STEPS.commit]],
   ])('%s', (name, steps) => {

@@ -180,7 +180,12 @@ export class FakeHost {
       case 'restoreContainer':
         return given.to === 'Running'
           ? this.#running(given.container)
-          : { phase: given.to, startedAt: null, workerProcess: null, runtimeType: given.container.runtimeType };
+          : {
+              phase: given.to,
+              startedAt: null,
+              workerProcess: null,
+              runtimeType: given.container.runtimeType,
+            };
       default:
         return null;
     }

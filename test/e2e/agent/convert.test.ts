@@ -135,7 +135,10 @@ describe('a conversion', () => {
       await under.carriedOut(under.start(one));
       await under.plane.until(() => under.plane.observed.get(one.id)?.phase === 'Off', 'its end');
       const result = await under.carriedOut(convert(one));
-      expect(result).toMatchObject({ status: 'succeeded', observed: { phase: 'Off', runtimeType: 'HyperV' } });
+      expect(result).toMatchObject({
+        status: 'succeeded',
+        observed: { phase: 'Off', runtimeType: 'HyperV' },
+      });
       expect(under.runsOf(one)).toHaveLength(1);
     },
     LONG,

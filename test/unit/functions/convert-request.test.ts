@@ -67,7 +67,9 @@ describe('a change of the runtime type', () => {
   });
 
   test('to the type that it has changes nothing, whatever else has the container', async () => {
-    const { convert, outside } = await setUp(running({}, { activeOperationId: testId(5), state: 'Stopping' }));
+    const { convert, outside } = await setUp(
+      running({}, { activeOperationId: testId(5), state: 'Stopping' }),
+    );
     const same = await convert({ runtimeType: 'DEFAULT' });
     expect([same.status, same.body.revision, outside.started]).toEqual([200, 3, []]);
   });
@@ -99,7 +101,11 @@ describe('a change of the runtime type', () => {
     async (state: ContainerState) => {
       const { convert } = await setUp(containerRecord(state));
       const answer = await convert({ runtimeType: 'HyperV' });
-      expect([answer.status, answer.body.code, answer.body.context]).toEqual([409, 'invalid-state', { state }]);
+      expect([answer.status, answer.body.code, answer.body.context]).toEqual([
+        409,
+        'invalid-state',
+        { state },
+      ]);
     },
   );
 });

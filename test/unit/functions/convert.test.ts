@@ -87,21 +87,24 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
     expect(view).toMatchObject({ state: 'Succeeded', conversion: { from, to, downtimeMs: null } });
   });
 
-  test.each(['Running', 'Off'] as const)('that fails on its host leaves a %s container as it was', async (state) => {
-    const id = await created({ runtimeType: from, start: state === 'Running' });
-    host.failing.add('convertContainer');
-    const { operationId } = await world.convert(id, to);
-    await world.settle(2);
-    await expectAsItWas(id, from, state);
-    const { view } = await world.operation(operationId);
-    expect(view).toMatchObject({ state: 'Failed', error: { code: 'step-failed' } });
-    const undo = host.received.flatMap((one) => (one.action === 'command' ? [one.command.arguments] : []));
-    expect(undo.at(-1)).toMatchObject({
-      verb: 'restoreContainer',
-      to: state,
-      container: { runtimeType: from },
-    });
-  });
+  test.each(['Running', 'Off'] as const)(
+    'that fails on its host leaves a %s container as it was',
+    async (state) => {
+      const id = await created({ runtimeType: from, start: state === 'Running' });
+      host.failing.add('convertContainer');
+      const { operationId } = await world.convert(id, to);
+      await world.settle(2);
+      await expectAsItWas(id, from, state);
+      const { view } = await world.operation(operationId);
+      expect(view).toMatchObject({ state: 'Failed', error: { code: 'step-failed' } });
+      const undo = host.received.flatMap((one) => (one.action === 'command' ? [one.command.arguments] : []));
+      expect(undo.at(-1)).toMatchObject({
+        verb: 'restoreContainer',
+        to: state,
+        container: { runtimeType: from },
+      });
+    },
+  );
 });
 
 describe('room', () => {
@@ -152,31 +155,63 @@ describe('room', () => {
 });
 
 describe('an execution that is aborted', () => {
-  test('before the host has answered: nobody knows, both stay held, until the host says which it is', async () => {
+  const aborted = async (state: 'Running' | 'Off' = 'Running') => {
+    const id = await created({ start: state === 'Running' });
+    host.silentOn.add('convertContainer');
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    await world.handlers.settle(world.tasks.abort(operationId));
+    const { view } = await world.operation(operationId);
+    expect(view).toMatchObject({ state: 'Failed', error: { code: 'operation-aborted' } });
+    return id;
+  };
+  /** What the host has done by itself meanwhile. */
+  const becomes = (id: string, runtimeType: RuntimeType) => {
+    const seen = host.containers.get(id);
+    if (seen === undefined) throw new TypeError('not there');
+    host.containers.set(id, { ...seen, runtimeType, sequence: (seen.sequence ?? 0) + 50, epoch: 2 });
+  };
+
+  test.each(['Running', 'Off'] as const)(
+    'is followed by a way back of its own: %s, as it was',
+    async (state) => {
+      const id = await aborted(state);
+      expect(await world.container(id)).toMatchObject({
+        reservation: state === 'Running' ? HELD.HyperV : null,
+        view: { state: 'Converting', runtimeType: 'Default' },
+      });
+      becomes(id, 'HyperV');
+      await world.settle(2);
+      await expectAsItWas(id, 'Default', state);
+    },
+  );
+
+  test('gives way to a removal that waits', async () => {
     const id = await created();
     host.silentOn.add('convertContainer');
     const { operationId } = await world.convert(id, 'HyperV');
     await world.settle();
-    world.cut(host);
+    const removal = await world.overtake(id);
     await world.handlers.settle(world.tasks.abort(operationId));
+    await world.settle();
+    expect(await world.container(id)).toBeUndefined();
+    expect((await world.operation(removal)).view.state).toBe('Succeeded');
+    expect(await freeMemory()).toBe(4096);
+    expect(host.containers.size).toBe(0);
+  });
+
+  test('and whose way back is lost too: nobody knows, both stay held, until the host says which it is', async () => {
+    const id = await aborted();
+    host.silentOn.add('restoreContainer');
+    await world.settle();
+    const back = (await world.container(id))?.view.activeOperationId ?? '';
+    world.cut(host);
+    await world.handlers.settle(world.tasks.abort(back));
     expect(await world.container(id)).toMatchObject({
       reservation: HELD.HyperV,
       view: { state: 'Unknown', runtimeType: 'Default' },
     });
-    await world.connect(host);
-    await world.settle();
-    await expectAsItWas(id, 'Default', 'Running');
-  });
-
-  test('after the host has converted it: what it really is, and held for that', async () => {
-    const id = await created();
-    host.silentOn.add('convertContainer');
-    const { operationId } = await world.convert(id, 'HyperV');
-    await world.settle();
-    await world.handlers.settle(world.tasks.abort(operationId));
-    const seen = host.containers.get(id);
-    if (seen === undefined) throw new TypeError('not there');
-    host.containers.set(id, { ...seen, runtimeType: 'HyperV', sequence: 99, epoch: 2 });
+    becomes(id, 'HyperV');
     await world.connect(host);
     await world.settle();
     expect(await world.container(id)).toMatchObject({
@@ -185,7 +220,20 @@ describe('an execution that is aborted', () => {
       ranAs: ['Default', 'HyperV'],
       view: { state: 'Running', runtimeType: 'HyperV' },
     });
-    expect((await world.operation(operationId)).view.state).toBe('Failed');
+    expect(await freeMemory()).toBe(4096 - HELD.HyperV.memoryMB);
+  });
+
+  test('on a host that goes on regardless: found as it is, and held for that', async () => {
+    const id = await created();
+    becomes(id, 'HyperV');
+    await world.connect(host);
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      reservation: HELD.HyperV,
+      ranAs: ['Default', 'HyperV'],
+      view: { state: 'Running', runtimeType: 'HyperV' },
+    });
+    expect(await freeMemory()).toBe(4096 - HELD.HyperV.memoryMB);
   });
 });
 

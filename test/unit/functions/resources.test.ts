@@ -73,7 +73,6 @@ describe('update of a container', () => {
     const stale = await api.call('updateContainer', { params, body, headers: { 'if-match': '"3"' } });
     expect(stale.status).toBe(412);
   });
-
 });
 
 describe('operations', () => {
