@@ -43,6 +43,8 @@ export interface FunctionSpec {
   readonly connections: readonly ConnectionMethod[];
   /** Puts events on the bus. */
   readonly publishesEvents: boolean;
+  /** Makes and removes rules of the bus that start convert-by-rule. */
+  readonly managesRules: boolean;
 }
 
 const spec = (description: string, given: Partial<Omit<FunctionSpec, 'description'>>): FunctionSpec => ({
@@ -56,6 +58,7 @@ const spec = (description: string, given: Partial<Omit<FunctionSpec, 'descriptio
   answersTasks: [],
   connections: [],
   publishesEvents: false,
+  managesRules: false,
   ...given,
 });
 
@@ -135,6 +138,12 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskFailure'],
   }),
   events: httpSpec('List events', { table: [...PAGES, 'Query'] }),
+  'conversion-rules': httpSpec('Make, read, test and remove conversion rules', {
+    table: ['GetItem', 'Query', 'PutItem', 'DeleteItem'],
+    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+    managesRules: true,
+    environment: ['bus', 'ruleMachine', 'ruleRole', 'ruleDeadLetters'],
+  }),
   meta: httpSpec('Health, version, OpenAPI document', {}),
 };
 
@@ -156,6 +165,13 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
+  'run-conversion-rule': spec('Select containers for a conversion, begin it, record what came of it', {
+    table: ['GetItem', 'PutItem', 'UpdateItem'],
+    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+    starts: ['convert'],
+    answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
+    environment: ['stateMachines', 'defaultTenant'],
+  }),
   'authorize-host': spec('Verify the signed token of a connecting host', {
     timeoutSeconds: 10,
     table: ['GetItem'],
@@ -175,6 +191,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
     table: ['PutItem'],
     starts: STATE_MACHINES,
+    answersTasks: ['SendTaskSuccess'],
     publishesEvents: true,
     environment: ['bus', 'stateMachines'],
   }),

@@ -22,6 +22,9 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | enrolment token | T#t#ET#hash      | T           |                   |                    |                      |      |
  * | idempotency     | T#t#K#hash       | K           |                   |                    |                      |      |
  * | event           | T#t#E            | time#id     |                   |                    |                      |      |
+ * | conversion rule | T#t#CR           | name        |                   |                    |                      |      |
+ * | run of a rule   | T#t#RR#rule id   | time#event  |                   |                    |                      |      |
+ * | cooldown        | T#t#RC#rule id   | container id |                  |                    |                      |      |
  * | cursor key      | SYSTEM#CURSOR    | K           |                   |                    |                      |      |
  *
  * gsi4's host shards are the one index across tenants: only the sweeper reads it.
@@ -75,6 +78,12 @@ export const keys = {
   enrollmentToken: (tenant: string, hash: string): Key => ({ pk: `${t(tenant)}#ET#${hash}`, sk: 'T' }),
   idempotency: (tenant: string, hash: string): Key => ({ pk: `${t(tenant)}#K#${hash}`, sk: 'K' }),
   event: (tenant: string, at: string): Key => ({ pk: `${t(tenant)}#E`, sk: at }),
+  conversionRule: (tenant: string, name = ''): Key => ({ pk: `${t(tenant)}#CR`, sk: name }),
+  ruleRun: (tenant: string, ruleId: string, at = ''): Key => ({ pk: `${t(tenant)}#RR#${ruleId}`, sk: at }),
+  ruleCooldown: (tenant: string, ruleId: string, containerId: string): Key => ({
+    pk: `${t(tenant)}#RC#${ruleId}`,
+    sk: containerId,
+  }),
   cursorKey: (): Key => ({ pk: 'SYSTEM#CURSOR', sk: 'K' }),
 } as const;
 

@@ -34,6 +34,9 @@ export const ENTITIES = [
   'enrollmentToken',
   'idempotency',
   'event',
+  'conversionRule',
+  'ruleRun',
+  'ruleCooldown',
   'cursorKey',
 ] as const;
 export type Entity = (typeof ENTITIES)[number];

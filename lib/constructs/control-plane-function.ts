@@ -118,8 +118,13 @@ export class ControlPlaneFunction extends Construct {
     this.#acknowledge(props);
   }
 
-  /** Grants what the spec says of state machines: to start some, and to answer tasks of all. */
-  grantStateMachines(arns: Readonly<Record<StateMachineName, string>>): void {
+  /**
+   * Grants what the spec says of state machines.
+   *
+   * @param arns those that functions start
+   * @param answered those whose tasks functions answer
+   */
+  grantStateMachines(arns: Readonly<Record<StateMachineName, string>>, answered: readonly string[]): void {
     const { starts, answersTasks } = this.spec;
     const statements: PolicyStatement[] = [];
     if (starts.length > 0) {
@@ -134,7 +139,7 @@ export class ControlPlaneFunction extends Construct {
       statements.push(
         new PolicyStatement({
           actions: answersTasks.map((answer) => `states:${answer}`),
-          resources: Object.values(arns),
+          resources: [...answered],
         }),
       );
     }

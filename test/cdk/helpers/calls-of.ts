@@ -3,7 +3,7 @@ import type { ConnectionMethod, FunctionSpec, TableAction, TaskAnswer } from '..
 
 export type Calls = Pick<
   FunctionSpec,
-  'table' | 'indexes' | 'answersTasks' | 'connections' | 'publishesEvents'
+  'table' | 'indexes' | 'answersTasks' | 'connections' | 'publishesEvents' | 'managesRules'
 > & {
   readonly startsExecutions: boolean;
 };
@@ -71,6 +71,7 @@ export const callsOf = (entry: string): Calls => {
     answersTasks: sorted(found(own, /\btasks\d*\.(\w+)\(/g, ANSWERS)),
     connections: sorted(found(text, /\bconnections\d*\.(post|close)\(/g, ON_CONNECTIONS)),
     publishesEvents: text.includes('new PutEventsCommand('),
+    managesRules: text.includes('new PutRuleCommand('),
     startsExecutions: text.includes('new StartExecutionCommand('),
   };
 };
