@@ -5,7 +5,6 @@ import {
   PutRuleCommand,
   PutTargetsCommand,
   RemoveTargetsCommand,
-  ResourceNotFoundException,
   TestEventPatternCommand,
 } from '@aws-sdk/client-eventbridge';
 import { EVENT_RULE_PREFIX } from '../../core/contract/deployment.ts';
@@ -64,7 +63,7 @@ export const createEventRules = (client: EventBridgeClient, options: EventRulesO
       await client.send(new RemoveTargetsCommand({ ...rule, Rule: eventRuleName, Ids: [TARGET] }));
       await client.send(new DeleteRuleCommand({ ...rule, Name: eventRuleName }));
     } catch (error) {
-      if (!(error instanceof ResourceNotFoundException)) throw error;
+      if ((error as Error).name !== 'ResourceNotFoundException') throw error;
     }
   };
 

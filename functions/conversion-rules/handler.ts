@@ -79,7 +79,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
   const put: RouteHandler<'putConversionRule'> = async (request) => {
     const { identity, params, body, dryRun, ifMatch, remember } = request;
     const { tenant, actor } = identity;
-    checkExpressions(body.select);
+    await checkExpressions(body.select);
     const touched = { tenant, name: params.name, eventRuleName: null as string | null };
     return orAsItWas(touched, async () => {
       const before = await getRule(table, tenant, params.name);

@@ -29,11 +29,12 @@ const textsOf = ({ labels = {}, ...rest }: Select): [path: string, text: string]
 ];
 
 /** @throws ValidationError with a pointer to each expression that is none */
-export const checkExpressions = (select: Select): void => {
-  const errors = textsOf(select).flatMap(([path, text]) => {
-    const fault = isExpression(text) ? expressionFault(text) : null;
-    return fault === null ? [] : [{ pointer: `/body/select/${path}`, detail: `Is not JSONata: ${fault}` }];
-  });
+export const checkExpressions = async (select: Select): Promise<void> => {
+  const errors: { pointer: string; detail: string }[] = [];
+  for (const [path, text] of textsOf(select)) {
+    const fault = isExpression(text) ? await expressionFault(text) : null;
+    if (fault !== null) errors.push({ pointer: `/body/select/${path}`, detail: `Is not JSONata: ${fault}` });
+  }
   if (errors.length > 0) throw new ValidationError('An expression is not valid.', { errors });
 };
 

@@ -15,6 +15,7 @@ import { Construct } from 'constructs';
 import type { StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionSpec } from '../function-specs.ts';
 import { acknowledge } from './acknowledge.ts';
+import { conversionRulesFinding } from './events.ts';
 import type { HostLink } from './host-link.ts';
 
 export interface ControlPlaneFunctionProps {
@@ -153,6 +154,12 @@ export class ControlPlaneFunction extends Construct {
       'X-Ray’s write actions, and ListStreams, have no resource type: IAM takes only * for them.',
       'AwsSolutions-IAM5[Resource::*]',
     );
+    if (this.spec.managesRules)
+      acknowledge(
+        this.#role,
+        'A rule’s name is known only once a tenant makes it; the grant is on those of this bus that begin alike.',
+        conversionRulesFinding(props.bus),
+      );
     if (this.spec.connections.length === 0) return;
     acknowledge(
       this.#role,

@@ -1,4 +1,3 @@
-import jsonata from 'jsonata';
 import * as z from 'zod/mini';
 import {
   EXPRESSION_PATTERN,
@@ -29,8 +28,12 @@ const SCHEMAS = { containerId: IdSchema, name: NameSchema, image: ImageNameSchem
 const expressionIn = (text: string): string => text.slice(2, -2).trim();
 export const isExpression = (text: string): boolean => EXPRESSION_PATTERN.test(text);
 
+/** A third of the code of a function that has it, and of no use before there is an expression. */
+const loadJsonata = async () => (await import('jsonata')).default;
+
 /** Why a text is no JSONata expression; null if it is one. */
-export const expressionFault = (text: string): string | null => {
+export const expressionFault = async (text: string): Promise<string | null> => {
+  const jsonata = await loadJsonata();
   try {
     jsonata(expressionIn(text));
     return null;
@@ -53,6 +56,7 @@ const guard = (now: () => number) => {
 };
 
 const evaluate = async (text: string, event: unknown, now: () => number): Promise<unknown> => {
+  const jsonata = await loadJsonata();
   const expression = jsonata(expressionIn(text), { recover: false });
   return expression.evaluate(event, guard(now));
 };

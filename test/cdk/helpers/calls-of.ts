@@ -56,7 +56,7 @@ export const callsOf = (entry: string): Calls => {
   const text = outputFiles[0]?.text ?? '';
   // Without a client, what is shared with functions that have one is never called.
   const own = text.includes('new DynamoDBClient(') ? withoutAdapters(text) : '';
-  const queriesTable = /\bquery\(\{\s*key\b/.test(own);
+  const queriesTable = /\b(query\(|parts: \[)\{\s*key\b/.test(own);
   return {
     table: sorted([
       ...found(own, /\btable\d*\.(\w+)\(/g, SINGLE),
