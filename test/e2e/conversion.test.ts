@@ -61,7 +61,12 @@ describe('the documented workflow', () => {
   });
 
   test('again while it runs: its process leaves the host’s list, a worker process stands for it', async () => {
-    const id = await create({ name: 'RUNNING', command: ['ping', '-t', 'of-its-own'], start: true, labels: { app: 'web' } });
+    const id = await create({
+      name: 'RUNNING',
+      command: ['ping', '-t', 'of-its-own'],
+      start: true,
+      labels: { app: 'web' },
+    });
     const onHost = async () =>
       (await cloud.call('GET', `/v1/hosts/${hosts.NanoServer}/processes`)).body.items as {
         commandLine: string;

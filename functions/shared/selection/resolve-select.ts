@@ -19,8 +19,9 @@ export type Resolution =
   | { readonly kind: 'resolved'; readonly select: ResolvedSelect }
   | { readonly kind: 'nothing'; readonly reason: string };
 
-/** Evaluation is cut off after so long, in milliseconds, and so deep. */
+/** Evaluation is cut off after so long, in milliseconds, so many nodes, and so deep. */
 const LONGEST_MS = 1_000;
+const MOST_NODES = 50_000;
 const DEEPEST = 200;
 
 const SCHEMAS = { containerId: IdSchema, name: NameSchema, image: ImageNameSchema } as const;
@@ -48,17 +49,24 @@ class Exhausted extends RangeError {}
 const guard = (now: () => number) => {
   const until = now() + LONGEST_MS;
   let depth = 0;
+  let nodes = 0;
   const check = (change: number) => () => {
     depth += change;
-    if (depth > DEEPEST || now() > until) throw new Exhausted('the expression runs too long or too deep');
+    nodes += 1;
+    if (depth > DEEPEST || nodes > MOST_NODES || now() > until)
+      throw new Exhausted('the expression runs too long or too deep');
   };
-  return { __evaluate_entry: check(1), __evaluate_exit: check(-1) };
+  return [check(1), check(-1)] as const;
 };
 
 const evaluate = async (text: string, event: unknown, now: () => number): Promise<unknown> => {
   const jsonata = await loadJsonata();
   const expression = jsonata(expressionIn(text), { recover: false });
-  return expression.evaluate(event, guard(now));
+  const [entry, exit] = guard(now);
+  const assign = expression.assign as unknown as (name: symbol, value: unknown) => void;
+  assign(Symbol.for('jsonata.__evaluate_entry'), entry);
+  assign(Symbol.for('jsonata.__evaluate_exit'), exit);
+  return expression.evaluate(event);
 };
 
 class Nothing extends Error {}
