@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CONVERSION_REQUESTED } from '../../core/contract/conversion-rule.ts';
 import { putEvents } from '../helpers/local-bus.ts';
@@ -176,6 +177,62 @@ describe('conversion rules', () => {
     expect([expression.status, expression.body.errors[0].pointer]).toEqual([400, '/body/select/name']);
     expect((await cloud.call('GET', '/v1/conversion-rules/bad')).status).toBe(404);
   });
+});
+
+/** The JSON after a mark in the documentation. */
+const documented = (mark: string) => {
+  const text = readFileSync(new URL('../../docs/conversion.md', import.meta.url), 'utf8');
+  const block = text.split(`<!-- ${mark} -->`)[1]?.split('```json')[1]?.split('```')[0];
+  return JSON.parse(block ?? '');
+};
+
+test('the documented rule for a GuardDuty finding works as it is pasted', async () => {
+  const id = await create({ name: 'web', command: FOREVER, start: true });
+  const made = await rule('isolate-suspicious', documented('rule: isolate-suspicious'));
+  expect([made.status, made.text]).toEqual([201, expect.any(String)]);
+  const event = documented('event: isolate-suspicious');
+  event.detail.resource.containerDetails.id = id;
+  const tested = await cloud.call('POST', '/v1/conversion-rules/isolate-suspicious/test', {
+    body: { event },
+  });
+  expect(tested.body).toMatchObject({ matches: true, containers: [{ containerId: id, would: 'convert' }] });
+  const asByGuardDuty = { ...event, source: 'aws.guardduty' };
+  const real = await cloud.call('POST', '/v1/conversion-rules/isolate-suspicious/test', {
+    body: { event: asByGuardDuty },
+  });
+  expect(real.body.matches).toBe(true);
+  await putEvents(cloud, [event]);
+  const [run] = await ended('isolate-suspicious', 1);
+  expect(run).toMatchObject({ converted: 1, failed: 0 });
+  expect(await get(id)).toMatchObject({ runtimeType: 'HyperV', state: 'Running' });
+});
+
+/** The list has no end: an empty page is where it is for now. */
+const allEvents = async () => {
+  // biome-ignore lint/suspicious/noExplicitAny: events of many kinds
+  const items: any[] = [];
+  for (let cursor = ''; ; ) {
+    const { body } = await cloud.call('GET', `/v1/events?limit=200${cursor && `&cursor=${cursor}`}`);
+    if (body.items.length === 0) return items;
+    items.push(...body.items);
+    cursor = body.nextCursor;
+  }
+};
+
+test('Bulkhead tells on the bus what becomes of a container, in the order of its revisions', async () => {
+  const id = await create({ name: 'told', command: FOREVER, start: true });
+  const { body } = await convert(id, { runtimeType: 'HyperV' });
+  await waitForOperation(cloud, body.operation.id);
+  const own = await eventually(async () => {
+    const events = (await allEvents()).filter((event) => event.resource.id === id);
+    const last = events.at(-1);
+    return last?.state === 'Running' && last.runtimeType === 'HyperV' ? events : undefined;
+  });
+  expect(own.map(({ state }) => state)).toEqual(
+    expect.arrayContaining(['Starting', 'Running', 'Converting']),
+  );
+  const revisions = own.map(({ revision }) => revision);
+  expect(revisions).toEqual([...new Set(revisions)].sort((a, b) => a - b));
 });
 
 describe('requests on the bus', () => {
