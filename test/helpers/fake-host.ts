@@ -28,6 +28,8 @@ export class FakeHost {
   readonly received: ControlMessage[] = [];
   /** Commands by verb that fail, or are swallowed without an answer. */
   readonly failing = new Set<CommandArguments['verb']>();
+  /** Commands by verb that fail half way: what ran is down, under the type that was to be. */
+  readonly breaking = new Set<CommandArguments['verb']>();
   readonly silentOn = new Set<CommandArguments['verb']>();
   readonly #results = new Map<string, CommandResult>();
   readonly inProgress = new Set<string>();
@@ -129,6 +131,16 @@ export class FakeHost {
         observed: null,
         error: { code: 'step-failed', message: 'It did not work.' },
       };
+    if (this.breaking.has(command.arguments.verb) && containerId !== null)
+      return {
+        commandId,
+        steps: [
+          { name: 'StopProcess', state: 'Succeeded', startedAt: '2026-11-24T09:00:00.000Z', durationMs: 5 },
+        ],
+        status: 'failed',
+        observed: this.#break(containerId, command),
+        error: { code: 'step-failed', message: 'It broke half way.' },
+      };
     if (containerId === null)
       return { commandId, steps, status: 'succeeded', observed: null, image: this.#importImage(command) };
     const { verb } = command.arguments;
@@ -137,6 +149,13 @@ export class FakeHost {
     const observed = change === null ? null : this.#observe(containerId, epoch, change);
     const downtimeMs = verb === 'convertContainer' ? { downtimeMs: stops ? 12.5 : null } : {};
     return { commandId, steps, status: 'succeeded', observed, ...downtimeMs };
+  }
+
+  #break(containerId: string, { epoch, arguments: given }: Command): ObservedContainer | null {
+    if (!this.containers.has(containerId)) return null;
+    const runtimeType = 'container' in given ? { runtimeType: given.container.runtimeType } : {};
+    const change = { phase: 'Off' as const, startedAt: null, workerProcess: null, ...runtimeType };
+    return this.#observe(containerId, epoch, change);
   }
 
   #importImage({ arguments: given }: Command): ImageFacts | undefined {
