@@ -111,22 +111,28 @@ export const createMemoryTable = (): Table & { readonly items: () => Iterable<It
   const at = ({ pk, sk }: Key): string => `${pk}\u0000${sk}`;
   const keyOf = (item: Item): Key => ({ pk: item.pk?.S ?? '', sk: item.sk?.S ?? '' });
 
+  const keyIn = (one: Write): Item =>
+    ('put' in one
+      ? one.put.Item
+      : 'update' in one
+        ? one.update.Key
+        : 'remove' in one
+          ? one.remove.Key
+          : one.check.Key) ?? {};
+  const conditionOf = (one: Write) =>
+    'put' in one ? one.put : 'update' in one ? one.update : 'remove' in one ? one.remove : one.check;
+
   const apply = (to: Map<string, Item>, one: Write, index: number): Item | undefined => {
-    const key = at(keyOf('put' in one ? (one.put.Item ?? {}) : keyIn(one)));
+    const key = at(keyOf(keyIn(one)));
     const before = to.get(key);
-    const given =
-      'put' in one ? one.put : 'update' in one ? one.update : 'remove' in one ? one.remove : one.check;
-    if (!holds(given.ConditionExpression, before, given)) throw new ConditionFailed(index, before);
-    if ('put' in one) to.set(key, one.put.Item ?? {});
+    const condition = conditionOf(one);
+    if (!holds(condition.ConditionExpression, before, condition)) throw new ConditionFailed(index, before);
+    if ('put' in one) to.set(key, keyIn(one));
     else if ('remove' in one) to.delete(key);
-    else if ('update' in one) {
-      const base = before ?? (one.update.Key as Item);
-      to.set(key, updated(one.update.UpdateExpression ?? '', base, one.update));
-    }
+    else if ('update' in one)
+      to.set(key, updated(one.update.UpdateExpression ?? '', before ?? keyIn(one), one.update));
     return to.get(key);
   };
-  const keyIn = (one: Exclude<Write, { readonly put: unknown }>): Item =>
-    ('update' in one ? one.update.Key : 'remove' in one ? one.remove.Key : one.check.Key) ?? {};
 
   const query = ({ index, key, sort, descending, limit, after, filter }: QueryOptions) => {
     const prefix = index ?? '';
@@ -166,7 +172,7 @@ export const createMemoryTable = (): Table & { readonly items: () => Iterable<It
     remove: async (remove) => void apply(items, { remove }, 0),
     transact: async (writes) => {
       const next = new Map(items);
-      const keys = writes.map((one) => at(keyOf('put' in one ? (one.put.Item ?? {}) : keyIn(one))));
+      const keys = writes.map((one) => at(keyOf(keyIn(one))));
       if (new Set(keys).size !== keys.length) throw new TypeError('one item twice in a transaction');
       for (const [index, one] of writes.entries()) apply(next, one, index);
       items = next;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { keys } from '../../../store/keys.ts';
+import { placeContainer } from '../../../store/placement.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
@@ -138,6 +139,18 @@ describe('room', () => {
     expect((await world.container(id))?.view).toMatchObject({ runtimeType: 'HyperV', state: 'Running' });
   });
 
+  test('that was taken is given back if nothing was begun with it', async () => {
+    const id = await created();
+    const { operation, operationId } = await world.convert(id, 'HyperV');
+    const input = { tenant: TENANT, operationId, containerId: id, epoch: operation.epoch };
+    expect((await placeContainer(world.deps, input)).kind).toBe('placed');
+    expect(await world.container(id)).toMatchObject({ reservation: HELD.HyperV });
+    const failure = { error: 'Bulkhead.Cancelled', cause: '' };
+    await world.handlers.settle({ ...input, failure, undone: true });
+    expect((await world.operation(operationId)).view.state).toBe('Cancelled');
+    await expectAsItWas(id, 'Default', 'Running');
+  });
+
   test('that never comes ends as it was', async () => {
     const { id } = await tight();
     const { operationId } = await world.convert(id, 'HyperV');
@@ -151,6 +164,58 @@ describe('room', () => {
       view: { state: 'Running', runtimeType: 'Default' },
     });
     expect(await freeMemory()).toBe(before);
+  });
+});
+
+describe('while it is converted', () => {
+  const converting = async () => {
+    const id = await created();
+    host.silentOn.add('convertContainer');
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    return { id, operationId };
+  };
+  const answer = async () => {
+    host.silentOn.clear();
+    await world.connect(host);
+    await world.settle();
+  };
+
+  test('a removal wins: the conversion ends, once, and then the container is gone, with all that it held', async () => {
+    const { id, operationId } = await converting();
+    const removal = await world.overtake(id);
+    expect((await world.operation(operationId)).view.state).toBe('Cancelling');
+    await answer();
+    expect(['Succeeded', 'Cancelled']).toContain((await world.operation(operationId)).view.state);
+    expect((await world.operation(removal)).view.state).toBe('Succeeded');
+    expect(await world.container(id)).toBeUndefined();
+    expect(await freeMemory()).toBe(4096);
+    expect(host.containers.size).toBe(0);
+  });
+
+  test('a removal that comes while it waits for room ends the waiting, and converts nothing', async () => {
+    const id = await created();
+    const { free } = await world.host(host.hostId);
+    await world.create({ memoryMB: free.memoryMB - 32 });
+    await world.settle();
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    await world.overtake(id);
+    await world.sweep();
+    await world.settle();
+    expect((await world.operation(operationId)).view.state).toBe('Cancelled');
+    expect(await world.container(id)).toBeUndefined();
+    expect(host.received.filter((one) => JSON.stringify(one).includes('convertContainer'))).toEqual([]);
+  });
+
+  test('its operation has it, and is answered for any other, until it has ended', async () => {
+    const { id, operationId } = await converting();
+    expect((await world.container(id))?.view).toMatchObject({
+      state: 'Converting',
+      activeOperationId: operationId,
+    });
+    await answer();
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Running', runtimeType: 'HyperV' });
   });
 });
 
