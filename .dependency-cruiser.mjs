@@ -36,6 +36,13 @@ const forbidden = [
     { path: '^core/domain/' },
     { dependencyTypes: [...PACKAGES, 'core'] },
   ),
+  only('core/session', 'the window of a session knows the contract', ['core/contract', 'core/session']),
+  forbid(
+    'core-session-packages',
+    'both ends of a session use its window, a browser among them: no node:*, no clock',
+    { path: '^core/session/' },
+    { dependencyTypes: [...PACKAGES, 'core'] },
+  ),
   only('store', 'the store knows core', ['store', 'core']),
   forbid(
     'store-packages',

@@ -9,6 +9,7 @@ import { Link } from './link/link.ts';
 import { RESULT_BYTES } from './link/outgoing.ts';
 import type { Log } from './log.ts';
 import type { Runtime } from './runtimes/runtime.ts';
+import { Sessions } from './sessions/sessions.ts';
 import type { AgentState } from './state/agent-state.ts';
 
 export interface AgentDeps {
@@ -47,9 +48,11 @@ export const createAgent = (deps: AgentDeps): Agent => {
     runner,
     report: (containerId) => link.report({ containerId }),
   });
+  const sessions: Sessions = new Sessions({ ...deps, send: (message) => link.sendSession(message) });
   const handler: CommandHandler = createCommandHandler({
     ...deps,
     runner,
+    sessions,
     resultBytes: RESULT_BYTES,
     onAnswered: (commandId) => link.sendResult(commandId),
     onProgress: (commandId, steps) => link.sendProgress(commandId, steps),
@@ -65,6 +68,8 @@ export const createAgent = (deps: AgentDeps): Agent => {
     inProgress: () => handler.inProgress(),
     onCommand: (command) => handler.receive(command),
     onRefusedCommand: (commandId, error) => handler.refuse(commandId, error),
+    onSessionMessage: (message) => sessions.receive(message),
+    onWelcomed: () => sessions.reconnected(),
   });
   let cancelPrune: Cancel = nothingToCancel;
 
@@ -93,6 +98,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
   return {
     start: async () => {
       runtime.onExit((containerId) => {
+        sessions.endOf(containerId, 'container-stopped');
         link.report({ containerId });
         void supervisor.consider(containerId);
       });
@@ -103,6 +109,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
     stop: () => {
       cancelPrune();
       supervisor.stop();
+      sessions.close();
       link.stop();
       runtime.close();
       state.close();

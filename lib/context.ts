@@ -41,6 +41,9 @@ const CONTEXT = {
   eventTenant: z.optional(text),
   heartbeatSeconds: z.optional(seconds),
   leaseSeconds: z.optional(seconds),
+  /** Without a word for so long a session ends; and after so long whatever is said. */
+  sessionIdleSeconds: z.optional(seconds),
+  sessionTotalSeconds: z.optional(seconds),
   /** `false` for a stack that is to be thrown away with all that it holds. */
   deletionProtection: z.optional(flag),
   /** `false` where the account has a role with which API Gateway writes logs. */
@@ -78,6 +81,8 @@ export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
     eventTenant: parsed.eventTenant,
     heartbeatSeconds: parsed.heartbeatSeconds,
     leaseSeconds: parsed.leaseSeconds,
+    sessionIdleSeconds: parsed.sessionIdleSeconds,
+    sessionTotalSeconds: parsed.sessionTotalSeconds,
     deletionProtection: protect,
     removalPolicy: protect ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     manageApiGatewayLogRole: parsed.manageApiGatewayLogRole,

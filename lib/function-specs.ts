@@ -104,11 +104,17 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskFailure'],
     environment: ['stateMachines'],
   }),
-  'list-processes': httpSpec('Ask a host for processes', {
+  'list-processes': httpSpec('Ask a host for processes, and what a container shares with it', {
     timeoutSeconds: LONG_POLL_SECONDS,
     table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     connections: ['POST'],
     environment: ['webSocketUrl'],
+  }),
+  sessions: httpSpec('Run commands in containers, open and revoke sessions, read logs', {
+    timeoutSeconds: LONG_POLL_SECONDS,
+    table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    connections: ['POST', 'DELETE'],
+    environment: ['webSocketUrl', 'sessionIdleSeconds', 'sessionTotalSeconds'],
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
     table: PAGES,
@@ -172,13 +178,13 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     environment: ['stateMachines', 'defaultTenant'],
   }),
-  'authorize-host': spec('Verify the signed token of a connecting host', {
+  'authorize-host': spec('Verify the token of a connecting host, or of a session’s client', {
     timeoutSeconds: 10,
     table: ['GetItem'],
   }),
-  'host-connection': spec('Record that a host connected or went', {
+  'host-connection': spec('Record that a host, or a session’s client, connected or went', {
     table: ['GetItem', 'UpdateItem'],
-    connections: ['DELETE'],
+    connections: ['POST', 'DELETE'],
     environment: ['webSocketUrl'],
   }),
   'host-message': spec('Take what a host says: heartbeats, results, states', {
@@ -187,6 +193,11 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
     connections: ['POST', 'DELETE'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+  }),
+  'session-frame': spec('Hand a frame of a session to the other side', {
+    table: ['GetItem', 'UpdateItem'],
+    connections: ['POST'],
+    environment: ['webSocketUrl'],
   }),
   'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
     table: ['PutItem'],

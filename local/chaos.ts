@@ -7,7 +7,7 @@ import { EngineStartError } from './errors.ts';
 export interface ChaosOptions {
   /** Chance that a delivery is made a second time. 0 to 1. */
   readonly duplicate: number;
-  /** Chance that an EventBridge delivery is held back behind later ones. 0 to 1. */
+  /** Chance that an EventBridge delivery, or a WebSocket message, is held back behind later ones. 0 to 1. */
   readonly reorder: number;
   readonly seed: number;
 }

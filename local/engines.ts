@@ -70,6 +70,8 @@ export const createEngines = (
     ...{ sqs, dynamodb, lambda, stateMachines, events },
     accepted: createAcceptedEngine(context),
     streams: new StreamsEngine(context, { source: dynamodb, chaos, sendToQueue: sendDeadLetter }),
-    apiGateway: new ApiGatewayEngine(context, { port: options.httpPort ?? 0, mounts: options.mounts ?? [] }),
+    apiGateway: new ApiGatewayEngine(context, {
+      ...{ chaos, port: options.httpPort ?? 0, mounts: options.mounts ?? [] },
+    }),
   };
 };

@@ -5,6 +5,7 @@ import { fromItem, type Item, toItem } from './item.ts';
 import { keys, parsePartitionKey } from './keys.ts';
 import { entityOf, parseContainer, parseHost, parseImage, parseOperation } from './parse.ts';
 import type { EventRecord } from './records.ts';
+import { parseSession } from './sessions.ts';
 import type { Table } from './table.ts';
 
 /**
@@ -35,6 +36,12 @@ const SNAPSHOTS: Readonly<Record<ResourceKind, (item: Item) => Snapshot>> = {
     const { id, revision, actor, view } = parseHost(item);
     const { state, name } = view;
     return { revision, actor, state, name, hostId: id, operationId: null, updatedAt: null };
+  },
+  session: (item) => {
+    const { revision, actor, view } = parseSession(item);
+    const { state, createdAt, updatedAt, hostId, ...facts } = view;
+    const seconds = state === 'Open' ? null : (Date.parse(updatedAt) - Date.parse(createdAt)) / 1000;
+    return { revision, actor, state, hostId, operationId: null, updatedAt, session: { ...facts, seconds } };
   },
   image: (item) => {
     const { revision, actor, view } = parseImage(item);

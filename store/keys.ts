@@ -21,6 +21,7 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | image on host   | T#t#I#image      | H#host      |                   |                    | T#t#IH@host / image  |      |
  * | enrolment token | T#t#ET#hash      | T           |                   |                    |                      |      |
  * | idempotency     | T#t#K#hash       | K           |                   |                    |                      |      |
+ * | session         | T#t#S#id         | S           |                   |                    |                      |      |
  * | event           | T#t#E            | time#id     |                   |                    |                      |      |
  * | conversion rule | T#t#CR           | name        |                   |                    |                      |      |
  * | run of a rule   | T#t#RR#rule id   | time#event  |                   |                    |                      |      |
@@ -77,6 +78,7 @@ export const keys = {
   }),
   enrollmentToken: (tenant: string, hash: string): Key => ({ pk: `${t(tenant)}#ET#${hash}`, sk: 'T' }),
   idempotency: (tenant: string, hash: string): Key => ({ pk: `${t(tenant)}#K#${hash}`, sk: 'K' }),
+  session: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#S#${id}`, sk: 'S' }),
   event: (tenant: string, at: string): Key => ({ pk: `${t(tenant)}#E`, sk: at }),
   conversionRule: (tenant: string, name = ''): Key => ({ pk: `${t(tenant)}#CR`, sk: name }),
   ruleRun: (tenant: string, ruleId: string, at = ''): Key => ({ pk: `${t(tenant)}#RR#${ruleId}`, sk: at }),

@@ -109,9 +109,20 @@ const restoreResult = (result: Record<string, unknown>): Record<string, unknown>
           workerProcess: null,
           ...(result.observed as object),
         },
-  ...(result.processes !== undefined && {
-    processes: (result.processes as readonly object[]).map((one) => ({ startedAt: null, ...one })),
+  ...(result.processes !== undefined && { processes: restoreProcesses(result.processes) }),
+  ...(result.isolation !== undefined && {
+    isolation: restoreIsolation(result.isolation as Record<string, unknown>),
   }),
+});
+
+const restoreProcesses = (processes: unknown): object[] =>
+  (processes as readonly object[]).map((one) => ({ startedAt: null, ...one }));
+
+const restoreIsolation = (report: Record<string, unknown>): Record<string, unknown> => ({
+  workerProcess: null,
+  ...report,
+  containerProcesses: restoreProcesses(report.containerProcesses),
+  visibleOnHost: restoreProcesses(report.visibleOnHost),
 });
 
 /** From the table or from an index; an index has no `publicKey`, which reads as ''. */

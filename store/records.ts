@@ -33,6 +33,7 @@ export const ENTITIES = [
   'imageOnHost',
   'enrollmentToken',
   'idempotency',
+  'session',
   'event',
   'conversionRule',
   'ruleRun',

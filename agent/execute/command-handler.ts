@@ -4,10 +4,11 @@ import type { Clock } from '../clock.ts';
 import { CommandRefusedError, messageOf, StateUnavailableError, StepAbortedError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
+import { isRunOnce, isSessionVerb, type Sessions } from '../sessions/sessions.ts';
 import type { AgentState, CommandRecord } from '../state/agent-state.ts';
 import { failedResult, fitResult } from './command-result.ts';
 import { applyVerb, changesContainer, contextOf } from './container-verbs.ts';
-import type { ExclusiveRunner, Lane } from './exclusive-runner.ts';
+import { ExclusiveRunner, type Lane } from './exclusive-runner.ts';
 import { StepFailure } from './execute-plan.ts';
 import { look } from './look.ts';
 import { observe } from './observe.ts';
@@ -29,6 +30,7 @@ export interface CommandHandlerDeps {
   /** A command has been carried out on a container, well or badly. */
   readonly onSettled: (containerId: string) => void;
   readonly onImagesChanged: () => void;
+  readonly sessions: Pick<Sessions, 'answer' | 'endOf'>;
 }
 
 export interface CommandHandler {
@@ -41,6 +43,11 @@ export interface CommandHandler {
   /** Ids of commands that are being worked on or wait for their turn. */
   inProgress(): string[];
 }
+
+/** What is asked of containers that run may last as long as its asker waits, and must not keep others waiting. */
+const PARALLEL_SESSION_VERBS = 128;
+/** Verbs that leave a main process, and the sessions beside it, as they are. */
+const LEAVES_SESSIONS: readonly string[] = ['prepareContainer', 'provisionUtilityVm', 'startContainer'];
 
 /** Who waits wants to see steps of what takes longer than this, in milliseconds. */
 const PROGRESS_AFTER_MS = 2_000;
@@ -65,6 +72,7 @@ interface InFlight {
 export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler => {
   const { state, runtime, runner, clock, log } = deps;
   const inFlight = new Map<string, InFlight>();
+  const sessionRunner = new ExclusiveRunner(PARALLEL_SESSION_VERBS);
 
   const receive = (command: Command): void => {
     if (command.hostId !== deps.hostId) {
@@ -81,7 +89,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
         state.reopen(command.id);
         deps.onAnswered(command.id);
       } else if (!inFlight.has(command.id)) {
-        if (changes) abortOlder(command, newestEpoch);
+        if (changes) makeWay(command, newestEpoch);
         submit(record);
       }
     } catch (error) {
@@ -89,7 +97,10 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     }
   };
 
-  const abortOlder = ({ containerId }: Command, newestEpoch: number): void => {
+  /** What is older is aborted, and sessions do not outlive what they were opened on: they end before it is touched. */
+  const makeWay = ({ containerId, epoch, arguments: args }: Command, newestEpoch: number): void => {
+    if (containerId !== null && epoch >= newestEpoch && !LEAVES_SESSIONS.includes(args.verb))
+      deps.sessions.endOf(containerId, 'container-stopped');
     for (const { command, abort } of inFlight.values())
       if (command.containerId === containerId && command.epoch < newestEpoch)
         abort.abort(superseded(command, newestEpoch));
@@ -100,7 +111,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     if (command === null) return;
     const flight: InFlight = { command, abort: new AbortController() };
     inFlight.set(command.id, flight);
-    runner
+    (isSessionVerb(command.arguments) ? sessionRunner : runner)
       .run(laneOf(command), (lane) => answer(record, flight, lane))
       .catch((error: unknown) =>
         log.error('could not carry a command out', { commandId: command.id, cause: messageOf(error) }),
@@ -194,6 +205,12 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
 
   const carryOut = async ({ command, abort }: InFlight, recorder: StepRecorder): Promise<CommandResult> => {
     const { arguments: args, containerId } = command;
+    if (isSessionVerb(args)) {
+      if (containerId === null)
+        throw new CommandRefusedError('validation-failed', `${args.verb} needs a container.`);
+      const extra = await deps.sessions.answer(containerId, args, abort.signal);
+      return { status: 'succeeded', commandId: command.id, steps: [], observed: null, ...extra };
+    }
     if (!changesContainer(args)) {
       const extra = await answerQuery(args, containerId, abort.signal);
       return { status: 'succeeded', commandId: command.id, steps: [], observed: null, ...extra };
@@ -246,6 +263,13 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     }
   };
 
+  /** It may have run before the agent ended: its asker is told, and it does not run again. */
+  const refuseAfterRestart = ({ id }: Command): void => {
+    const error = new StepAbortedError('operation-aborted', 'The agent was restarted.');
+    state.answer(id, failedResult(id, error));
+    deps.onAnswered(id);
+  };
+
   const tryObserve = async (containerId: string) => {
     try {
       return await observe(deps, containerId);
@@ -267,7 +291,10 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
       }
     },
     resume: () => {
-      for (const record of state.openCommands()) submit(record);
+      for (const record of state.openCommands())
+        if (record.command !== null && isRunOnce(record.command.arguments))
+          refuseAfterRestart(record.command);
+        else submit(record);
     },
     inProgress: () => [...inFlight.keys()],
   };

@@ -32,6 +32,16 @@ void make_cgroup(const char *path, const char *memory_bytes, const char *pids) {
 
 void join_cgroup(const char *path) { write_file(path, "cgroup.procs", "0"); }
 
+int cgroup_ran_out_of_memory(const char *path) {
+  char name[256], line[128];
+  long kills = 0;
+  snprintf(name, sizeof name, "%s/memory.events", path);
+  FILE *file = fopen(name, "re");
+  while (file && kills == 0 && fgets(line, sizeof line, file)) sscanf(line, "oom_kill %ld", &kills);
+  if (file) fclose(file);
+  return kills > 0;
+}
+
 static const struct {
   const char *name;
   int major, minor;

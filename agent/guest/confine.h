@@ -10,5 +10,7 @@ int enter_new_root(const char *root, const char *hostname);
 int confine_process(const struct identity *identity);
 void make_cgroup(const char *path, const char *memory_bytes, const char *pids);
 void join_cgroup(const char *path);
+/* Whether the kernel has killed a process of the cgroup for want of memory. */
+int cgroup_ran_out_of_memory(const char *path);
 
 #endif

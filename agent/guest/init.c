@@ -96,9 +96,9 @@ static void say_hello(const char *nonce) {
   struct timespec up;
   clock_gettime(CLOCK_MONOTONIC, &up);
   char text[256];
-  int length = snprintf(text, sizeof text, "version=%d%cmounted=%d%cmain=%d%cexit=%d%csignal=%d%cuptime=%ld.%03ld%c",
+  int length = snprintf(text, sizeof text, "version=%d%cmounted=%d%cmain=%d%cexit=%d%csignal=%d%coom=%d%cuptime=%ld.%03ld%c",
                         PROTOCOL_VERSION, 0, layers_mounted(), 0, streams_main_state(), 0, streams_main_exit_code(), 0,
-                        streams_main_signal(), 0, (long)up.tv_sec, up.tv_nsec / 1000000, 0);
+                        streams_main_signal(), 0, streams_main_out_of_memory(), 0, (long)up.tv_sec, up.tv_nsec / 1000000, 0);
   channel_send_two(FRAME_HELLO, 0, 0, nonce, NONCE_BYTES, text, length);
 }
 

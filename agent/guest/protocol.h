@@ -39,10 +39,11 @@ enum frame_type {
   FRAME_STARTED = 18,    /* i32 pid; or -errno, then why in words */
   FRAME_STDOUT = 19,
   FRAME_STDERR = 20,
-  FRAME_EXITED = 21      /* i32 exit code (128 + signal), i32 signal or 0 */
+  FRAME_EXITED = 21      /* i32 exit code (128 + signal), i32 signal or 0; FLAG_OUT_OF_MEMORY */
 };
 
 #define FLAG_MORE 1
+#define FLAG_OUT_OF_MEMORY 2
 
 /* Fields: `name=value` strings, each ended by NUL; a name may come several times. */
 struct fields {

@@ -23,7 +23,7 @@
 #include "spawn.h"
 #include "streams.h"
 
-#define DISK_DRIVER "/sys/bus/virtio/drivers/virtio_blk/"
+#define VIRTIO_NETWORK 1
 #define VIRTIO_BLOCK 2
 
 static int mounted;
@@ -45,21 +45,24 @@ static int read_text(const char *path, char *text, size_t size) {
   return got > 0;
 }
 
-/* Disks stay without their driver until they are the container's own: the kernel reads the size when it binds. */
-static int each_disk(const char *action) {
+/* Gives every virtio device of that kind to its driver (`bind`), or takes it away (`unbind`). */
+static int each_device(int wanted, const char *driver, const char *action) {
   DIR *devices = opendir("/sys/bus/virtio/devices");
   int result = devices ? 0 : -errno;
   for (struct dirent *entry; devices && (entry = readdir(devices));) {
     char path[300], kind[32];
     snprintf(path, sizeof path, "/sys/bus/virtio/devices/%s/device", entry->d_name);
-    if (!read_text(path, kind, sizeof kind) || strtol(kind, NULL, 16) != VIRTIO_BLOCK) continue;
-    snprintf(path, sizeof path, DISK_DRIVER "%s", action);
+    if (!read_text(path, kind, sizeof kind) || strtol(kind, NULL, 16) != wanted) continue;
+    snprintf(path, sizeof path, "/sys/bus/virtio/drivers/%s/%s", driver, action);
     int problem = write_text(path, entry->d_name);
     if (problem && problem != -EBUSY && problem != -ENODEV) result = problem;
   }
   if (devices) closedir(devices);
   return result;
 }
+
+/* Disks stay without their driver until they are the container's own: the kernel reads the size when it binds. */
+static int each_disk(const char *action) { return each_device(VIRTIO_BLOCK, "virtio_blk", action); }
 
 static int find_disk(const char *serial, char *path, size_t size) {
   static const char *const names[] = {"vda", "vdb"};
@@ -187,6 +190,7 @@ void answer_request(int id, struct fields fields) {
   else if (strcmp(name, "unmount-layers") == 0) respond(id, unmount_layers(), "", 0);
   else if (strcmp(name, "wake") == 0) respond(id, wake(fields), "", 0);
   else if (strcmp(name, "network") == 0) respond(id, network(fields), "", 0);
+  else if (strcmp(name, "no-network") == 0) respond(id, each_device(VIRTIO_NETWORK, "virtio_net", "unbind"), "", 0);
   else if (strcmp(name, "processes") == 0) respond_processes(id);
   else if (strcmp(name, "uname") == 0) respond_uname(id);
   else if (strcmp(name, "uptime") == 0) respond_uptime(id);

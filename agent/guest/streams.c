@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "confine.h"
 #include "kept_output.h"
 
 struct stream {
@@ -26,17 +27,18 @@ struct stream {
 static struct stream streams[MAX_STREAMS];
 static stream_starter *start_child;
 static bool connected;
-static int main_state, main_exit_code, main_signal;
+static int main_state, main_exit_code, main_signal, main_out_of_memory;
 
 void streams_begin(stream_starter *starter) { start_child = starter; }
 pid_t streams_main_pid(void) { return main_state == 1 ? streams[MAIN_STREAM].child.pid : -1; }
 int streams_main_state(void) { return main_state; }
 int streams_main_exit_code(void) { return main_exit_code; }
 int streams_main_signal(void) { return main_signal; }
+int streams_main_out_of_memory(void) { return main_out_of_memory; }
 
 int streams_forget_main(void) {
   if (streams[MAIN_STREAM].used) return -EBUSY;
-  main_state = main_exit_code = main_signal = 0;
+  main_state = main_exit_code = main_signal = main_out_of_memory = 0;
   return 0;
 }
 
@@ -69,9 +71,10 @@ static void release(struct stream *stream) {
   memset(stream, 0, sizeof *stream);
 }
 
-static void send_two_numbers(int type, int number, int32_t first, int32_t second) {
-  int32_t numbers[2] = {first, second};
-  channel_send(type, 0, number, numbers, sizeof numbers);
+static void send_exit(int number, const struct stream *stream) {
+  int32_t numbers[2] = {stream->exit_code, stream->exit_signal};
+  int flags = number == MAIN_STREAM && main_out_of_memory ? FLAG_OUT_OF_MEMORY : 0;
+  channel_send(FRAME_EXITED, flags, number, numbers, sizeof numbers);
 }
 
 static void set_nonblocking(int fd) {
@@ -97,7 +100,12 @@ static void spawn(int number, struct fields fields) {
 }
 
 static void take_input(struct stream *stream, const char *payload, uint32_t length) {
-  if (!stream->input || stream->child.in < 0 || stream->input_closing) return;
+  if (!stream->input || stream->input_closing) return;
+  if (stream->child.in < 0) {
+    /* Nobody reads it; who sends it must not wait for that. */
+    stream->input_taken += length;
+    return;
+  }
   /* Who sends more than was granted loses it: the buffer is what bounds this process. */
   if (length > STDIN_WINDOW - stream->input_have) length = STDIN_WINDOW - stream->input_have;
   memmove(stream->input, stream->input + stream->input_from, stream->input_have);
@@ -237,7 +245,7 @@ static bool has_output(const struct stream *stream) {
 static void finish(int number, struct stream *stream) {
   if (!stream->ended || has_output(stream) || !connected || !channel_has_room()) return;
   if (number == MAIN_STREAM && kept_any()) return;
-  send_two_numbers(FRAME_EXITED, number, stream->exit_code, stream->exit_signal);
+  send_exit(number, stream);
   release(stream);
 }
 
@@ -256,6 +264,11 @@ void streams_move(void) {
   }
 }
 
+void streams_hand_over(pid_t from, pid_t to) {
+  for (int i = 0; i < MAX_STREAMS; i++)
+    if (streams[i].used && !streams[i].ended && streams[i].child.pid == from) streams[i].child.pid = to;
+}
+
 void streams_child_ended(pid_t pid, int status) {
   for (int i = 0; i < MAX_STREAMS; i++) {
     struct stream *stream = &streams[i];
@@ -267,5 +280,6 @@ void streams_child_ended(pid_t pid, int status) {
     main_state = 2;
     main_exit_code = stream->exit_code;
     main_signal = stream->exit_signal;
+    main_out_of_memory = main_exit_code == 128 + SIGKILL && cgroup_ran_out_of_memory(CONTAINER_CGROUP);
   }
 }

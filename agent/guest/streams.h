@@ -22,6 +22,8 @@ int streams_poll(struct pollfd *polled, int from);
 void streams_move(void);
 /* A child has ended (status as of waitpid). */
 void streams_child_ended(pid_t pid, int status);
+/* From now on the stream is that other process's: its start has ended, and left it. */
+void streams_hand_over(pid_t from, pid_t to);
 bool streams_any(void);
 
 /* The main process: -1 before it started and after it ended. */
@@ -30,6 +32,8 @@ pid_t streams_main_pid(void);
 int streams_main_state(void);
 int streams_main_exit_code(void);
 int streams_main_signal(void);
+/* 1 when it was killed for want of memory. */
+int streams_main_out_of_memory(void);
 /* After a rehearsal in a VM that no container has used yet: as if the main process had never started. 0 or -EBUSY. */
 int streams_forget_main(void);
 

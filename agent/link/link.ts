@@ -1,4 +1,5 @@
 import type { OperationStep } from '../../core/contract/operation.ts';
+import type { HostSessionMessage } from '../../core/contract/session.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -11,6 +12,8 @@ export interface LinkDeps extends Omit<SessionDeps, 'onWelcome'> {
   readonly random: () => number;
   readonly log: Log;
   /** Dials, proving the host anew each time. Rejects when it cannot even try. */
+  /** The control plane has taken a new connection. */
+  readonly onWelcomed: () => void;
   readonly dial: (handlers: ConnectionHandlers) => Promise<Connection>;
 }
 
@@ -56,6 +59,11 @@ export class Link {
     this.#session?.sendProgress(commandId, steps);
   }
 
+  /** Lost without a connection: sessions send again by themselves. */
+  sendSession(message: HostSessionMessage): void {
+    this.#session?.sendSession(message);
+  }
+
   /** What changes while there is no connection is in the next one's hello. */
   report(what: { containerId?: string; images?: boolean }): void {
     this.#session?.report(what);
@@ -92,6 +100,7 @@ export class Link {
     this.#failures = 0;
     this.#cancelWelcome();
     this.#deps.log.info('connected to the control plane');
+    this.#deps.onWelcomed();
   }
 
   #lost(why: string): void {

@@ -8,7 +8,14 @@ export type Reading =
   | { readonly kind: 'refusedCommand'; readonly commandId: string; readonly error: CommandRefusedError }
   | { readonly kind: 'unknown'; readonly why: string };
 
-const KNOWN_ACTIONS: readonly string[] = ['welcome', 'command', 'ack', 'inventoryRequest', 'refused'];
+const KNOWN_ACTIONS: readonly string[] = [
+  'welcome',
+  'command',
+  'ack',
+  'inventoryRequest',
+  'refused',
+  'session',
+];
 
 /** What can be read of a command whose rest cannot. */
 const UnreadableCommandSchema = z.object({
@@ -70,6 +77,9 @@ const describe = (error: z.core.$ZodError): string => {
 const ROUNDS = 8;
 
 const parseLeniently = <T extends z.core.$ZodType>(schema: T, value: unknown) => {
+  // Nearly always: and a session's frames come by the hundred.
+  const plain = z.safeParse(schema, value);
+  if (plain.success) return plain;
   const copy = structuredClone(value);
   let parsed = z.safeParse(schema, copy);
   for (let round = 0; round < ROUNDS && !parsed.success; round += 1) {

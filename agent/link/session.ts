@@ -3,6 +3,7 @@ import { type ControlMessage, PROTOCOL_VERSION } from '../../core/contract/agent
 import type { HostFacts } from '../../core/contract/host.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
+import type { HostSessionMessage, ToHostSessionMessage } from '../../core/contract/session.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import { type CommandRefusedError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -25,6 +26,7 @@ export interface SessionDeps {
   readonly inProgress: () => string[];
   readonly onCommand: (command: Command) => void;
   readonly onRefusedCommand: (commandId: string, error: CommandRefusedError) => void;
+  readonly onSessionMessage: (message: ToHostSessionMessage) => void;
   /** The control plane has taken this connection. */
   readonly onWelcome: () => void;
 }
@@ -105,6 +107,10 @@ export class Session {
       this.#send(encode({ action: 'progress', commandId, steps: [...steps] }));
   }
 
+  sendSession(message: HostSessionMessage): void {
+    if (this.#welcomed && !this.#closed) this.#send(Buffer.from(JSON.stringify(message)));
+  }
+
   /** Tells of containers and images that have changed, as soon as the last such message has arrived. */
   report({ containerId, images }: { containerId?: string; images?: boolean }): void {
     if (containerId !== undefined) this.#changed.add(containerId);
@@ -145,6 +151,9 @@ export class Session {
         break;
       case 'inventoryRequest':
         this.#guarded(() => this.sayHello());
+        break;
+      case 'session':
+        this.#deps.onSessionMessage(message);
         break;
       case 'refused':
         this.#refused(message.messageId, message.detail);

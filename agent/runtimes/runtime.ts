@@ -1,8 +1,10 @@
 import type { AssignedContainer, CommandArguments } from '../../core/contract/agent/commands.ts';
-import type { Process, WorkerProcess } from '../../core/contract/compute-process.ts';
+import type { IsolationReport, Process, WorkerProcess } from '../../core/contract/compute-process.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
+import type { LogPage } from '../../core/contract/session.ts';
+import type { ExecRequest, SessionProcess } from './session-process.ts';
 
 /**
  * What the agent needs of a machine that runs containers: small verbs, to which the planner's steps map one
@@ -61,6 +63,14 @@ export interface Runtime {
   /** Processes inside a running container. Throws `invalid-state` when it does not run. */
   listProcesses(containerId: string): Promise<readonly Process[]>;
   listHostProcesses(): Promise<readonly Process[]>;
+  /** What a running container shares with this machine, measured. Throws `invalid-state` when it does not run. */
+  isolation(containerId: string): Promise<IsolationReport>;
+  /** Starts a process beside the main one. Resolves when it runs. Throws `invalid-state`, or why it cannot be started. */
+  startExec(containerId: string, request: ExecRequest): Promise<SessionProcess>;
+  /** Joins the main process. With `logs`, output begins with what its log has. Throws `invalid-state`. */
+  attach(containerId: string, options: { readonly logs: boolean }): Promise<SessionProcess>;
+  /** A page of what the main process wrote, of its newest runs; also when it, or its VM, is gone. */
+  readLog(containerId: string, query: LogQuery): Promise<LogPage>;
   importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts>;
   /** Throws `image-in-use` while a container, running or not, is made from it. */
   removeImage(name: string): Promise<void>;
@@ -69,6 +79,15 @@ export interface Runtime {
   onExit(listener: (containerId: string) => void): void;
   /** Lets go of handles and timers. What runs goes on. */
   close(): void;
+}
+
+export interface LogQuery {
+  /** The newest so many lines. */
+  readonly tail?: number | undefined;
+  /** Only what was written at that time or later (RFC 3339). */
+  readonly since?: string | undefined;
+  /** Where the last page ended. */
+  readonly cursor?: string | undefined;
 }
 
 export type ImportImage = Omit<Extract<CommandArguments, { verb: 'importImage' }>, 'verb'>;

@@ -8,6 +8,8 @@ import { plan, type Target } from '../../agent/plan/plan.ts';
 import { openLinuxHost } from '../../agent/runtimes/linux/host-parts.ts';
 import { containerPaths, createLayout, type Layout } from '../../agent/runtimes/linux/layout.ts';
 import type { LinuxRuntime } from '../../agent/runtimes/linux/linux-runtime.ts';
+import type { ExecRequest } from '../../agent/runtimes/session-process.ts';
+import { collectOutput } from '../../agent/sessions/collect-output.ts';
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import { DEFAULT_RESOURCES, type RuntimeType } from '../../core/contract/primitives.ts';
 import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
@@ -109,7 +111,17 @@ export class BenchHost {
   }
 
   exec({ id }: AssignedContainer): Promise<number> {
-    return timed(() => this.#runtime.exec(id, { command: ['echo', 'hi'] }));
+    return timed(() => this.#exec(id, { command: ['echo', 'hi'] }));
+  }
+
+  #exec(id: string, request: ExecRequest) {
+    return this.#runtime.startExec(id, request).then((process) =>
+      collectOutput(process, systemClock, {
+        keptBytes: 1024 * 1024,
+        timeoutMs: 60_000,
+        signal: new AbortController().signal,
+      }),
+    );
   }
 
   async crowd(count: number): Promise<{ all: number; each: number[]; megabytes: number }> {
@@ -133,7 +145,7 @@ export class BenchHost {
     const idle = await this.#workerMegabytes(container.id);
     const work =
       'i=0; while [ $i -lt 300 ]; do i=$((i+1)); ls -laR /bin > /tmp/x; done; dd if=/dev/urandom of=/data bs=1M count=16';
-    await this.#runtime.exec(container.id, { command: ['sh', '-c', work] });
+    await this.#exec(container.id, { command: ['sh', '-c', work] });
     const worked = await this.#workerMegabytes(container.id);
     await this.#remove(container);
     return [

@@ -1,6 +1,11 @@
 import { hostname } from 'node:os';
+import type { Artifacts } from '../../agent/runtimes/linux/artifacts.ts';
 import { NAME_PATTERN } from '../../core/contract/primitives.ts';
-import { SetUpRefusedError, setUpLinuxRuntime } from '../../scripts/setup/linux-runtime.ts';
+import {
+  type SetUpOptions,
+  SetUpRefusedError,
+  setUpLinuxRuntime,
+} from '../../scripts/setup/linux-runtime.ts';
 import type { LocalHost } from './hosts.ts';
 import { type LocalOptions, ROOT } from './options.ts';
 
@@ -30,13 +35,21 @@ const ownName = (): string => {
   return NAME_PATTERN.test(name) ? name : 'this-machine';
 };
 
+export interface ChooseHosts {
+  /** Told of each part of the set-up that takes time. */
+  readonly report: (line: string) => void;
+  /** Told why this machine is no host, where it isn't. */
+  readonly say: (line: string) => void;
+  readonly setUp?: (options: SetUpOptions) => Promise<Pick<Artifacts, 'folder'>>;
+}
+
 /** This machine as a host, with the simulated one that stands in where it turns out that it cannot be. */
 const ownHost = async (
   options: LocalOptions,
   standIn: LocalHost | null,
-  report: (line: string) => void,
+  { report, setUp = setUpLinuxRuntime }: ChooseHosts,
 ): Promise<LocalHost> => {
-  const artifacts = await setUpLinuxRuntime({ root: ROOT, report });
+  const artifacts = await setUp({ root: ROOT, report });
   return {
     name: ownName(),
     agentOptions: [
@@ -55,7 +68,7 @@ const ownHost = async (
  */
 export const chooseHosts = async (
   options: LocalOptions,
-  told: { readonly report: (line: string) => void; readonly say: (line: string) => void },
+  told: ChooseHosts,
 ): Promise<readonly LocalHost[]> => {
   const simulated = simulatedHosts(options);
   const standIn = simulated.length > 0 ? null : simulatedHost('linux', 'simulated-linux', options);
@@ -63,7 +76,7 @@ export const chooseHosts = async (
   if (options.host === 'none') return simulated;
   if (options.host === 'simulated') return [...instead, ...simulated];
   try {
-    return [await ownHost(options, standIn, told.report), ...simulated];
+    return [await ownHost(options, standIn, told), ...simulated];
   } catch (error) {
     if (!(error instanceof SetUpRefusedError)) throw error;
     const what = standIn === null ? '' : ' A simulated Linux host stands in.';

@@ -39,6 +39,8 @@ interface Ending {
 export interface HostsSetting {
   readonly apiUrl: string;
   readonly stateDir: string;
+  /** The agent's; another one in tests. */
+  readonly program?: string;
   /** A token with which one host can enrol. */
   enrollmentToken(): Promise<string>;
   say(line: string): void;
@@ -112,13 +114,13 @@ export class Hosts {
 
   /** Runs the agent to its end. */
   async #run({ name, agentOptions }: LocalHost): Promise<Ending> {
-    const { apiUrl, stateDir } = this.#setting;
+    const { apiUrl, stateDir, program = join(ROOT, 'agent/main.ts') } = this.#setting;
     const hostDir = join(stateDir, 'hosts', name);
     const isEnrolled = existsSync(join(hostDir, 'enrolment.json'));
     const token = isEnrolled ? undefined : await this.#setting.enrollmentToken();
     mkdirSync(join(stateDir, 'logs'), { recursive: true });
     const log = openSync(this.#logFile(name), 'a');
-    const agent = [join(ROOT, 'agent/main.ts'), '--api-url', apiUrl, '--state-dir', hostDir, '--name', name];
+    const agent = [program, '--api-url', apiUrl, '--state-dir', hostDir, '--name', name];
     const options = [...agentOptions, '--exit-with-parent'];
     const tie = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
     const [command = '', ...args] = [...tie, process.execPath, ...agent, ...options];

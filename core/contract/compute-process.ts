@@ -45,3 +45,18 @@ export const ProcessSchema = z.strictObject({
   startedAt: z.nullable(TimestampSchema),
 });
 export type Process = z.infer<typeof ProcessSchema>;
+
+/** What a container shares with its host: the isolation demonstration, measured. */
+export const IsolationReportSchema = z.strictObject({
+  runtimeType: RuntimeTypeSchema,
+  /** Releases, each as asked on its own side. */
+  kernel: z.strictObject({ host: z.string(), container: z.string() }),
+  sharedKernel: z.boolean(),
+  containerProcesses: z.array(ProcessSchema),
+  /** Processes of the container that are in the host's list too. */
+  visibleOnHost: z.array(ProcessSchema),
+  workerProcess: z.nullable(WorkerProcessSchema),
+  /** The host is simulated: nothing was measured but its world. */
+  simulated: z.optional(z.literal(true)),
+});
+export type IsolationReport = z.infer<typeof IsolationReportSchema>;

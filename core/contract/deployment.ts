@@ -15,6 +15,8 @@ export const INTERNAL_FUNCTIONS = [
   'authorize-host',
   'host-connection',
   'host-message',
+  /** Frames of sessions, between client and host. */
+  'session-frame',
   /** The table's stream. */
   'process-changes',
   'admit-waiting',
@@ -61,6 +63,8 @@ export const ENVIRONMENT = {
   scopeClaim: 'SCOPE_CLAIM',
   heartbeatSeconds: 'HEARTBEAT_SECONDS',
   leaseSeconds: 'LEASE_SECONDS',
+  sessionIdleSeconds: 'SESSION_IDLE_SECONDS',
+  sessionTotalSeconds: 'SESSION_TOTAL_SECONDS',
   version: 'BULKHEAD_VERSION',
   logLevel: 'LOG_LEVEL',
 } as const;

@@ -17,9 +17,25 @@ export const EVENT_TYPES = [
   'Host Removed',
   'Image Added',
   'Image Removed',
+  'Session Opened',
+  'Session Ended',
 ] as const;
 export const EventTypeSchema = z.enum(EVENT_TYPES);
 export type EventType = z.infer<typeof EventTypeSchema>;
+
+export const SessionFactsSchema = z.strictObject({
+  kind: z.enum(['exec', 'session', 'attach']),
+  containerId: IdSchema,
+  /** Null: a shell, or with `attach` the main process. */
+  command: z.nullable(z.array(z.string())),
+  /** As asked for; null: the default. */
+  user: z.nullable(z.string()),
+  tty: z.boolean(),
+  seconds: z.nullable(z.number()),
+  exitCode: z.nullable(z.int()),
+  reason: z.nullable(z.string()),
+});
+export type SessionFacts = z.infer<typeof SessionFactsSchema>;
 
 /** The `detail` on the bus; a list of events holds the same. */
 export const EventSchema = z.strictObject({
@@ -27,7 +43,7 @@ export const EventSchema = z.strictObject({
   time: TimestampSchema,
   type: EventTypeSchema,
   resource: z.strictObject({
-    kind: z.enum(['container', 'operation', 'host', 'image']),
+    kind: z.enum(['container', 'operation', 'host', 'image', 'session']),
     id: z.string(),
     name: z.optional(z.string()),
   }),
@@ -38,6 +54,8 @@ export const EventSchema = z.strictObject({
   runtimeType: z.optional(z.string()),
   hostId: z.optional(z.nullable(IdSchema)),
   operationId: z.nullable(IdSchema),
+  /** Of a session: where, what and how long; never what was said in it. */
+  session: z.optional(SessionFactsSchema),
   /** The token's subject, or `host:<id>`, or `bulkhead` for what the control plane did itself. */
   actor: z.string(),
 });

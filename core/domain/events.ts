@@ -1,4 +1,4 @@
-import type { Event, EventType } from '../contract/event.ts';
+import type { Event, EventType, SessionFacts } from '../contract/event.ts';
 
 /** What of an item's state matters for events, whatever its entity. */
 export interface Snapshot {
@@ -9,6 +9,7 @@ export interface Snapshot {
   readonly runtimeType?: string | undefined;
   readonly hostId?: string | null | undefined;
   readonly operationId: string | null;
+  readonly session?: SessionFacts | undefined;
   readonly updatedAt: string | null;
 }
 
@@ -48,13 +49,19 @@ const TYPES: Readonly<Record<ResourceKind, Types>> = {
     updated: 'Host Updated',
     removed: 'Host Removed',
   },
+  session: {
+    created: 'Session Opened',
+    state: 'Session Ended',
+    updated: null,
+    removed: 'Session Ended',
+  },
   image: { created: 'Image Added', state: null, updated: 'Image Added', removed: 'Image Removed' },
 };
 
 const typeOf = ({ kind, before, after }: Change): EventType | null => {
   const types = TYPES[kind];
   if (before === undefined) return types.created;
-  if (after === undefined) return types.removed;
+  if (after === undefined) return kind === 'session' && before.state === 'Ended' ? null : types.removed;
   // What changes without a new revision is the control plane's bookkeeping, e.g. room on a host.
   if (before.revision === after.revision) return null;
   return before.state === after.state ? types.updated : (types.state ?? types.updated);
@@ -84,6 +91,7 @@ export const deriveEvent = (
     state: removed ? null : now.state,
     ...(now.runtimeType !== undefined && { runtimeType: now.runtimeType }),
     ...(now.hostId !== undefined && { hostId: now.hostId }),
+    ...(now.session !== undefined && { session: now.session }),
     operationId: now.operationId ?? change.before?.operationId ?? null,
     actor: now.actor,
   };

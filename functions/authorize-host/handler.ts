@@ -9,6 +9,7 @@ import { parseHost } from '../../store/parse.ts';
 import type { HostRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { Logger } from '../shared/logger.ts';
+import { authorizeSession, sessionToken } from './session.ts';
 
 export interface AuthorizeHostDependencies {
   readonly table: Table;
@@ -22,6 +23,7 @@ const CLOCK_SKEW_SECONDS = 30;
 const RequestSchema = z.object({
   methodArn: z.string(),
   headers: z.optional(z.nullable(z.record(z.string(), z.string()))),
+  queryStringParameters: z.optional(z.nullable(z.record(z.string(), z.string()))),
 });
 const HeaderSchema = z.object({ alg: z.literal('EdDSA'), kid: IdSchema });
 const ClaimsSchema = z.object({
@@ -87,23 +89,29 @@ const verify = async (token: string, { id, publicKey }: HostRecord, now: Date): 
 };
 
 /** The stage's `$connect` and nothing else, out of the ARN that API Gateway asks about. */
-const allow = (methodArn: string, tenant: string, hostId: string) => ({
-  principalId: hostId,
+const allow = (methodArn: string, principalId: string, context: Readonly<Record<string, string>>) => ({
+  principalId,
   policyDocument: {
     Version: '2012-10-17',
     Statement: [{ Action: 'execute-api:Invoke', Effect: 'Allow', Resource: methodArn }],
   },
-  context: { tenant, hostId },
+  context,
 });
 
 /**
- * Authorizer of the agents' WebSocket: a host proves itself by a token that it has signed with its own key.
+ * Authorizer of the WebSocket. A host proves itself by a token that it has signed with its own key, a session's client
+ * by the token that it was given.
  *
  * @throws UnauthorizedError whose message is the one word that API Gateway answers with 401; why is in the log only
  */
 export const createAuthorizeHostHandler = ({ table, now, logger }: AuthorizeHostDependencies) => {
   const authorize = async (event: unknown) => {
-    const { methodArn, headers } = valid(RequestSchema, event);
+    const { methodArn, headers, queryStringParameters } = valid(RequestSchema, event);
+    const ofSession = sessionToken(headers ?? {});
+    if (ofSession !== undefined) {
+      const context = await authorizeSession(table, ofSession, queryStringParameters?.session, now());
+      return allow(methodArn, context.sessionId, context);
+    }
     const token = bearerToken(headers);
     if (token === undefined) throw new UnauthorizedError('no token');
     const { tenant, hostId } = claimed(token);
@@ -112,14 +120,14 @@ export const createAuthorizeHostHandler = ({ table, now, logger }: AuthorizeHost
     const host = parseHost(item);
     if (host.view.state === 'Lost') throw new UnauthorizedError('the host is lost');
     await verify(token, host, now());
-    return allow(methodArn, tenant, hostId);
+    return allow(methodArn, hostId, { tenant, hostId });
   };
   return async (event: unknown) => {
     try {
       return await authorize(event);
     } catch (error) {
       if (!isRefusal(error)) throw error;
-      logger.warn('host refused', { reason: error instanceof Error ? error.name : 'unknown' });
+      logger.warn('connection refused', { reason: error instanceof Error ? error.name : 'unknown' });
       throw new UnauthorizedError('Unauthorized', { cause: error });
     }
   };

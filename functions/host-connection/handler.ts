@@ -3,20 +3,32 @@ import type { Table } from '../../store/table.ts';
 import type { CloseConnection } from '../shared/close-connection.ts';
 import { parseHostEvent } from '../shared/host-event.ts';
 import type { Logger } from '../shared/logger.ts';
+import type { Push } from '../shared/push.ts';
+import { createSessionConnection, parseSessionEvent } from './session.ts';
 
 export interface HostConnectionDependencies {
   readonly table: Table;
   readonly now: () => Date;
   readonly close: CloseConnection;
+  readonly push: Push;
   readonly logger: Logger;
+}
+
+export interface ConnectionAnswer {
+  readonly statusCode: number;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
  * A host connects, or its connection closes. The newest connection has the link. A closed one changes nothing but the
  * link: whether the host is silent is for the sweeper to say, by the lease.
  */
-export const createHostConnectionHandler = ({ table, now, close, logger }: HostConnectionDependencies) => {
-  return async (event: unknown): Promise<{ readonly statusCode: number }> => {
+export const createHostConnectionHandler = (dependencies: HostConnectionDependencies) => {
+  const { table, now, close, logger } = dependencies;
+  const takeSession = createSessionConnection(dependencies);
+  return async (event: unknown): Promise<ConnectionAnswer> => {
+    const session = parseSessionEvent(event);
+    if (session !== undefined) return takeSession(session);
     const given = parseHostEvent(event);
     if (given === undefined) {
       logger.error('event without a principal');

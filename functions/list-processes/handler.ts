@@ -23,25 +23,40 @@ const answerProcesses = (processes: readonly Process[] = []): Answer => ({
 export const createHandler = (dependencies: ListProcessesDependencies): LambdaHandler => {
   const { table } = dependencies;
 
-  const ofContainer: RouteHandler<'listContainerProcesses'> = async ({ identity: { tenant }, params }) => {
-    const id = await resolveContainerId(table, tenant, params.idOrName);
+  const askContainer = async (
+    tenant: string,
+    idOrName: string,
+    verb: 'listProcesses' | 'reportIsolation',
+  ) => {
+    const id = await resolveContainerId(table, tenant, idOrName);
     const container = id && (await getContainerNow(table, tenant, id));
     if (!container) throw notFound();
     const { state, hostId } = container.view;
     if (state !== 'Running' || hostId === null)
-      throw new ConflictError('invalid-state', `The container is ${state}: it has no processes to list.`, {
-        suggestion: 'Start it first.',
-        context: { state },
-      });
-    const result = await queryHost(dependencies, {
+      throw new ConflictError(
+        'invalid-state',
+        `The container is ${state}: there is nothing to be seen in it.`,
+        {
+          suggestion: 'Start it first.',
+          context: { state },
+        },
+      );
+    return queryHost(dependencies, {
       tenant,
       hostId,
       containerId: container.id,
       epoch: container.epoch,
-      arguments: { verb: 'listProcesses' },
+      arguments: { verb },
     });
-    return answerProcesses(result.processes);
   };
+
+  const ofContainer: RouteHandler<'listContainerProcesses'> = async ({ identity: { tenant }, params }) =>
+    answerProcesses((await askContainer(tenant, params.idOrName, 'listProcesses')).processes);
+
+  const isolation: RouteHandler<'getContainerIsolation'> = async ({ identity: { tenant }, params }) => ({
+    status: 200,
+    body: (await askContainer(tenant, params.idOrName, 'reportIsolation')).isolation,
+  });
 
   const ofHost: RouteHandler<'listHostProcesses'> = async ({ identity: { tenant }, params: { id } }) => {
     if ((await getHost(table, tenant, id)) === undefined) throw notFound();
@@ -50,5 +65,8 @@ export const createHandler = (dependencies: ListProcessesDependencies): LambdaHa
     return answerProcesses(result.processes);
   };
 
-  return createHttpHandler({ listContainerProcesses: ofContainer, listHostProcesses: ofHost }, dependencies);
+  return createHttpHandler(
+    { listContainerProcesses: ofContainer, listHostProcesses: ofHost, getContainerIsolation: isolation },
+    dependencies,
+  );
 };

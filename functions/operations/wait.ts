@@ -5,7 +5,8 @@ import type { Dependencies } from '../shared/dependencies.ts';
 /** Between two looks, in milliseconds: short at first, because most operations take less than a second. */
 const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 500;
-const GROWTH = 1.5;
+/** An end is seen at the most a sixth of the time later that the operation took. */
+const GROWTH = 1.2;
 
 /**
  * Looks at an operation until it has ended or the time is over.

@@ -27,6 +27,8 @@ const VARIABLES = {
   scopeClaim: z._default(text, 'scope'),
   heartbeatSeconds: seconds,
   leaseSeconds: seconds,
+  sessionIdleSeconds: seconds,
+  sessionTotalSeconds: seconds,
   version: z._default(text, '0.0.0'),
   logLevel: z._default(z.enum(['debug', 'info', 'warn', 'error']), 'info'),
 } as const satisfies Record<keyof typeof ENVIRONMENT, z.ZodMiniType>;

@@ -37,6 +37,11 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'process-exited': { status: 500, title: 'The main process ended' },
   // Not 501: a caller who repeats every 5xx would repeat for ever what this version never does.
   'not-supported-yet': { status: 422, title: 'This version does not support it' },
+  'session-token-invalid': { status: 401, title: 'The session token is not accepted' },
+  'session-token-mismatch': { status: 403, title: 'The token is of another session' },
+  'session-token-used': { status: 409, title: 'The session token has been used' },
+  'session-token-expired': { status: 410, title: 'The session token has expired' },
+  'session-ended': { status: 404, title: 'The session has ended' },
   'quota-exceeded': { status: 429, title: 'The quota is used up' },
   'too-busy': { status: 503, title: 'Too busy' },
   internal: { status: 500, title: 'Something went wrong here' },

@@ -1,4 +1,5 @@
 import type { ControlMessage } from '../../core/contract/agent/messages.ts';
+import type { ToClientSessionMessage } from '../../core/contract/session.ts';
 import type { Connections } from './connections.ts';
 
 /** The status of a connection that is closed. */
@@ -11,7 +12,10 @@ const GONE = 410;
  */
 export type PushResult = 'sent' | 'gone' | 'unreachable';
 
-export type Push = (connectionId: string, message: ControlMessage) => Promise<PushResult>;
+export type Push = (
+  connectionId: string,
+  message: ControlMessage | ToClientSessionMessage,
+) => Promise<PushResult>;
 
 export const createPush =
   (connections: Connections): Push =>

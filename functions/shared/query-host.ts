@@ -24,6 +24,8 @@ export interface HostQuery {
   readonly containerId: string | null;
   readonly epoch: number;
   readonly arguments: CommandArguments;
+  /** How long the host has for its answer. @default 10 */
+  readonly seconds?: number;
 }
 
 const notAnswering = (hostId: string, why: string): HostNotAnsweringError =>
@@ -35,8 +37,9 @@ const notAnswering = (hostId: string, why: string): HostNotAnsweringError =>
 const awaitResult = async (
   { table, monotonic, sleep }: QueryDependencies,
   { tenant, command }: CommandRecord,
+  seconds: number,
 ): Promise<CommandResult | null> => {
-  const until = monotonic() + QUERY_SECONDS * 1000;
+  const until = monotonic() + seconds * 1000;
   for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
     await sleep(wait);
     const result = (await findCommand(table, tenant, command.hostId, command.id))?.result ?? null;
@@ -53,27 +56,27 @@ const awaitResult = async (
  */
 export const queryHost = async (
   dependencies: QueryDependencies,
-  { tenant, hostId, containerId, epoch, arguments: given }: HostQuery,
+  { tenant, hostId, containerId, epoch, arguments: given, seconds = QUERY_SECONDS }: HostQuery,
 ): Promise<Extract<CommandResult, { status: 'succeeded' }>> => {
   const { table, push, newId, now } = dependencies;
   const link = await getLink(table, tenant, hostId);
   if (link === undefined || link.connectionId === null) throw notAnswering(hostId, 'is not connected');
   const record: CommandRecord = {
     tenant,
-    command: { id: newId(), hostId, containerId, epoch, ttlSeconds: QUERY_SECONDS, arguments: given },
+    command: { id: newId(), hostId, containerId, epoch, ttlSeconds: seconds, arguments: given },
     state: 'pending',
     taskToken: null,
     operationId: null,
     step: null,
     result: null,
-    expiresAt: now().getTime() + QUERY_SECONDS * 1000,
+    expiresAt: now().getTime() + seconds * 1000,
   };
   await giveCommand(table, record);
   try {
     const pushed = await push(link.connectionId, { action: 'command', command: record.command });
     if (pushed === 'gone') throw notAnswering(hostId, 'is not connected');
-    const result = await awaitResult(dependencies, record);
-    if (result === null) throw notAnswering(hostId, `did not answer within ${QUERY_SECONDS} seconds`);
+    const result = await awaitResult(dependencies, record, seconds);
+    if (result === null) throw notAnswering(hostId, `did not answer within ${seconds} seconds`);
     if (result.status === 'succeeded') return result;
     const { code, message, suggestion } = result.error;
     throw new ConflictError(code, message, {

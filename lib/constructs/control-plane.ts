@@ -53,6 +53,10 @@ export interface BulkheadControlPlaneProps {
   readonly heartbeatSeconds?: number;
   /** How long after its last word a host is held to be there, in seconds. @default 180, three heartbeats */
   readonly leaseSeconds?: number;
+  /** How long a session may last without a word of either side, in seconds. @default 1800 */
+  readonly sessionIdleSeconds?: number;
+  /** How long a session may last, in seconds. @default 28800, eight hours */
+  readonly sessionTotalSeconds?: number;
   /**
    * Tenant of events on the bus that ask for a conversion and name none.
    * @default the default tenant of the user pool's clients, else 'default'
@@ -183,6 +187,8 @@ export class BulkheadControlPlane extends Construct {
         scopeClaim: props.scopeClaim ?? 'scope',
         heartbeatSeconds: String(props.heartbeatSeconds ?? 60),
         leaseSeconds: String(props.leaseSeconds ?? 180),
+        sessionIdleSeconds: String(props.sessionIdleSeconds ?? 1800),
+        sessionTotalSeconds: String(props.sessionTotalSeconds ?? 28_800),
         version: props.version,
         logLevel: props.logLevel ?? 'info',
         defaultTenant: props.eventTenant ?? props.cognitoTenants?.defaultTenant ?? 'default',
@@ -232,6 +238,7 @@ export class BulkheadControlPlane extends Construct {
       authorize: this.functions.lambda('authorize-host'),
       connection: this.functions.lambda('host-connection'),
       message: this.functions.lambda('host-message'),
+      sessionFrame: this.functions.lambda('session-frame'),
     });
     this.events.connect(
       {

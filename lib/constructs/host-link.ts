@@ -35,12 +35,14 @@ export interface HostLinkFunctions {
   readonly authorize: IFunction;
   /** `$connect` and `$disconnect`. */
   readonly connection: IFunction;
-  /** Every message. */
+  /** Every message but those of sessions. */
   readonly message: IFunction;
+  /** Frames of sessions: messages whose action is `session`. */
+  readonly sessionFrame: IFunction;
 }
 
 /**
- * The WebSocket API to which agents dial out. It is made in two steps, because functions that push to hosts need its
+ * The WebSocket API to which agents dial out, and clients of sessions connect. It is made in two steps, because functions that push to hosts need its
  * URL before those that serve it exist: the constructor makes the API and its stage, {@link serve} the routes.
  */
 export class HostLink extends Construct {
@@ -53,9 +55,9 @@ export class HostLink extends Construct {
     super(scope, id);
     this.api = new CfnApi(this, 'Api', {
       name: `${this.node.path.replaceAll('/', '-')}`,
-      description: 'Agents of hosts',
+      description: 'Agents of hosts, clients of sessions',
       protocolType: 'WEBSOCKET',
-      // All messages go to $default; API Gateway wants an expression all the same.
+      // Frames of sessions have a route, and a function, of their own; all else goes to $default.
       routeSelectionExpression: '$request.body.action',
     });
     const logs = new LogGroup(this, 'AccessLogs', {
@@ -93,12 +95,12 @@ export class HostLink extends Construct {
 
   /** Makes the routes. Call once. */
   serve(functions: HostLinkFunctions): void {
+    // No identity source: a browser's token is in another header than an agent's, and API Gateway asks for all of them.
     const authorizer = new CfnAuthorizer(this, 'Authorizer', {
       apiId: this.api.ref,
       name: 'host',
       authorizerType: 'REQUEST',
       authorizerUri: this.#invocationUri(functions.authorize),
-      identitySource: ['route.request.header.Authorization'],
     });
     this.#permit('AuthorizerPermission', functions.authorize, `authorizers/${authorizer.ref}`);
     const connection = this.#integrate('Connection', functions.connection);
@@ -106,10 +108,13 @@ export class HostLink extends Construct {
     this.#permit('DisconnectPermission', functions.connection, `${STAGE_NAME}/$disconnect`);
     const message = this.#integrate('Message', functions.message);
     this.#permit('MessagePermission', functions.message, `${STAGE_NAME}/$default`);
+    const sessionFrame = this.#integrate('SessionFrame', functions.sessionFrame);
+    this.#permit('SessionFramePermission', functions.sessionFrame, `${STAGE_NAME}/session`);
     const reason =
       'A WebSocket API authorizes at $connect, and nowhere else: it has no such setting for other routes.';
     this.#route('Connect', '$connect', connection, authorizer);
     acknowledge(this.#route('Disconnect', '$disconnect', connection), reason, 'AwsSolutions-APIG4');
+    acknowledge(this.#route('Session', 'session', sessionFrame), reason, 'AwsSolutions-APIG4');
     acknowledge(this.#route('Default', '$default', message), reason, 'AwsSolutions-APIG4');
   }
 

@@ -16,6 +16,7 @@ export const FUNCTION_GROUPS = {
     'hosts',
     'host-enrollment',
     'images',
+    'sessions',
     'conversion-rules',
   ],
   Workflow: [
@@ -25,14 +26,23 @@ export const FUNCTION_GROUPS = {
     'settle-operation',
     'run-conversion-rule',
   ],
-  HostLink: ['authorize-host', 'host-connection', 'host-message'],
+  HostLink: ['authorize-host', 'host-connection', 'host-message', 'session-frame'],
   Background: ['process-changes', 'admit-waiting', 'sweep'],
 } as const satisfies Readonly<Record<string, readonly FunctionName[]>>;
 export type FunctionGroup = keyof typeof FUNCTION_GROUPS;
 export const FUNCTION_GROUP_NAMES = Object.keys(FUNCTION_GROUPS) as FunctionGroup[];
 
 /** What a caller waits for that a host or another operation answers: slow by design, and no sign of trouble. */
-const WAITS_FOR_OTHERS = ['getOperation', 'listContainerProcesses', 'listHostProcesses'];
+const WAITS_FOR_OTHERS = [
+  'getOperation',
+  'listContainerProcesses',
+  'listHostProcesses',
+  'getContainerIsolation',
+  'getContainerLogs',
+  'execInContainer',
+  'openSession',
+  'revokeSession',
+];
 /** The routes whose latency is watched: those most used, and no more than an alarm takes. */
 const WATCHED_ROUTES = ROUTES.filter(
   (route) => route.path.startsWith('/v1/containers') && !WAITS_FOR_OTHERS.includes(route.operationId),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { type Chaos, noChaos } from '../chaos.ts';
 import type { CloudContext, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
 import { EngineStartError, TemplateProblem } from '../errors.ts';
 import { HttpApi } from '../http-api/http-api.ts';
@@ -13,6 +14,8 @@ export interface ApiGatewayOptions {
   readonly port: number;
   readonly host?: string;
   readonly limits?: Partial<ApiGatewayLimits>;
+  /** Repeats and delays of WebSocket messages. */
+  readonly chaos?: Chaos;
   /** Served beside the first APIs. */
   readonly mounts?: readonly Mount[];
 }
@@ -112,6 +115,7 @@ export class ApiGatewayEngine implements ResourceEngine {
     const deps = {
       ...this.#context,
       limits: this.#limits,
+      chaos: this.#options.chaos ?? noChaos,
       domainName: listener.domainName,
       issuerLocation: (issuer: string) => this.#issuerLocation(issuer),
     };

@@ -11,6 +11,7 @@ import type {
 } from '../api-gateway/definition.ts';
 import { invokeInTime } from '../api-gateway/invoke-in-time.ts';
 import { shortId } from '../api-gateway/request-ids.ts';
+import type { Chaos } from '../chaos.ts';
 import type { CloudContext } from '../engine.ts';
 import { accessValues } from './access-values.ts';
 import { Connection, type ConnectionEnd } from './connection.ts';
@@ -37,9 +38,13 @@ export type WebSocketApiDeps = Pick<
   'accountId' | 'clock' | 'functions' | 'log' | 'newId' | 'partition' | 'region' | 'stateDir'
 > & {
   readonly limits: ApiGatewayLimits;
+  readonly chaos: Chaos;
   /** Host and port under which the API is reached. */
   readonly domainName: string;
 };
+
+/** A message that is held back comes after those of so many milliseconds. */
+const OVERTAKEN_MS = 15;
 
 /** A client whose handshake is under way. */
 interface Candidate {
@@ -203,11 +208,7 @@ export class WebSocketApi {
       {
         clock: this.#deps.clock,
         limits: this.#deps.limits,
-        onMessage: (from, body) => {
-          this.#dispatch(from, body).catch((error: unknown) =>
-            this.#deps.log.error('the WebSocket API failed', { error: String(error) }),
-          );
-        },
+        onMessage: (from, body) => this.#take(from, body),
         onEnd: (ended, end) => {
           this.#open.delete(ended.facts.connectionId);
           this.#sayFarewell(facts, authorizer, end);
@@ -215,6 +216,18 @@ export class WebSocketApi {
       },
     );
     this.#open.set(facts.connectionId, connection);
+  }
+
+  /** Functions run side by side, so a message may overtake another; a repeat tests who must not mind one. */
+  #take(from: Connection, body: string): void {
+    const { chaos, clock, log } = this.#deps;
+    const deliver = () =>
+      this.#dispatch(from, body).catch((error: unknown) =>
+        log.error('the WebSocket API failed', { error: String(error) }),
+      );
+    if (chaos.reorders()) clock.after(OVERTAKEN_MS, deliver);
+    else void deliver();
+    if (chaos.duplicates()) void deliver();
   }
 
   async #dispatch(connection: Connection, body: string): Promise<void> {

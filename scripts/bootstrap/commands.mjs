@@ -39,10 +39,10 @@ export const COMMANDS = {
     env: { CDK_OUTDIR: 'cdk.out' },
     summary: 'synthesize the CDK app into cdk.out',
   },
-  bench: {
-    args: [QUIET, 'scripts/bench.ts'],
+  'bench:runtime': {
+    args: [QUIET, 'bench/runtime.ts'],
     needs: ['data-plane'],
-    summary: 'measure what Bulkhead must reach',
+    summary: 'measure the Linux runtime beside runc and docker, into docs/benchmarks.md',
   },
   'conformance:asl': {
     args: [QUIET, 'scripts/conformance-asl.ts'],

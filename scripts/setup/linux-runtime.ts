@@ -24,19 +24,33 @@ export interface SetUpOptions {
   readonly root: string;
   /** Told of each part that takes time; a set-up that is complete says nothing. */
   readonly report: (line: string) => void;
+  /** What this machine and user are. */
+  readonly machine?: Machine;
 }
+
+export interface Machine {
+  readonly platform: string;
+  readonly architecture: string;
+  readonly isRoot: boolean;
+}
+
+const thisMachine = (): Machine => ({
+  platform: process.platform,
+  architecture: process.arch,
+  isRoot: process.getuid?.() === 0,
+});
 
 /** Where `npm start` and the tests keep the artifacts. */
 export const artifactsFolder = (root: string): string => join(root, '.bulkhead/runtime');
 
-const refuseElsewhere = (): void => {
-  if (process.platform !== 'linux' || process.arch !== 'x64')
+const refuseElsewhere = ({ platform, architecture, isRoot }: Machine): void => {
+  if (platform !== 'linux' || architecture !== 'x64')
     throw new SetUpRefusedError(
       'not-linux-x64',
-      `A real host needs Linux on x86-64; this is ${process.platform} on ${process.arch}.`,
+      `A real host needs Linux on x86-64; this is ${platform} on ${architecture}.`,
       'Run Bulkhead in a Linux virtual machine to have containers run for real.',
     );
-  if (process.getuid?.() !== 0)
+  if (!isRoot)
     throw new SetUpRefusedError(
       'not-root',
       'A real host needs root: containers need namespaces, mounts and network devices.',
@@ -111,7 +125,7 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
  * @throws {SetUpRefusedError} with the reason, where this machine or user cannot
  */
 export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {
-  refuseElsewhere();
+  refuseElsewhere(options.machine ?? thisMachine());
   const folder = artifactsFolder(options.root);
   const missing = await missingPackages();
   if (missing.length > 0) {

@@ -94,6 +94,7 @@ export const container = ({
   command,
   restartPolicy = { name: 'no' } as RestartPolicy,
   switchName = 'NAT',
+  tty = false,
 }: {
   id?: string;
   image?: string;
@@ -101,6 +102,7 @@ export const container = ({
   command?: string[];
   restartPolicy?: RestartPolicy;
   switchName?: string;
+  tty?: boolean;
 } = {}): AssignedContainer => ({
   id,
   name: `c-${id.slice(0, 8)}`,
@@ -111,5 +113,6 @@ export const container = ({
     resources: { memoryMB: 128, cpus: 1 },
     restartPolicy,
     ...(command ? { command } : {}),
+    ...(tty ? { tty } : {}),
   },
 });

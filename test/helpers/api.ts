@@ -13,6 +13,7 @@ import { createHandler as listProcesses } from '../../functions/list-processes/h
 import { createHandler as meta } from '../../functions/meta/handler.ts';
 import { createHandler as operations } from '../../functions/operations/handler.ts';
 import { createHandler as readContainers } from '../../functions/read-containers/handler.ts';
+import { createHandler as sessions } from '../../functions/sessions/handler.ts';
 import type { LambdaHandler } from '../../functions/shared/http/create-http-handler.ts';
 import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchange.ts';
 import type { Push, PushResult } from '../../functions/shared/push.ts';
@@ -107,6 +108,8 @@ export const createApi = (table: Table): Api => {
     eventRules,
     leaseSeconds: LEASE_SECONDS,
     webSocketUrl: WEBSOCKET_URL,
+    idleSeconds: 1800,
+    totalSeconds: 28_800,
     version: '1.2.3',
     openApi: { openapi: '3.1.0' },
   };
@@ -116,6 +119,7 @@ export const createApi = (table: Table): Api => {
     'update-container': updateContainer(all),
     'control-container': controlContainer(all),
     'list-processes': listProcesses(all),
+    sessions: sessions(all),
     'compute-processes': computeProcesses(all),
     hosts: hosts(all),
     'host-enrollment': hostEnrollment(all),

@@ -42,8 +42,10 @@ export const removeFolder = (folder: string): void => rmSync(folder, { recursive
 export const openTestHost = (
   stateFolder: string,
   options: Partial<LinuxHostOptions> = {},
-): Promise<LinuxRuntime> =>
-  openLinuxHost({
+): Promise<LinuxRuntime> => {
+  // As the agent does.
+  process.umask(0o077);
+  return openLinuxHost({
     clock: systemClock,
     log: SILENT,
     newId: randomUUID,
@@ -55,6 +57,7 @@ export const openTestHost = (
     imageFolders: [],
     ...options,
   });
+};
 
 const never = new AbortController().signal;
 

@@ -14,7 +14,7 @@ export type Traces = Record<keyof typeof NO_TRACES, string[]>;
 export const findTraces = async (stateFolder: string): Promise<Traces> => {
   const layout = createLayout(stateFolder);
   const leases = new Leases(layout.leases, layout.tag);
-  const isOurs = (text: string) => text.includes(layout.run) || text.includes(layout.state);
+  const isOurs = (text: string) => text.includes(`${layout.run}/`) || text.includes(`${layout.state}/`);
   const held = async (kind: 'uid' | 'address' | 'tcp' | 'udp') =>
     (await leases.held(kind)).map(({ value }) => String(value));
   const inCgroup = (pid: number) => {
@@ -45,11 +45,16 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
       .split('\n')
       .filter(
         (line) =>
-          line.includes(`${layout.runContainers}/`) || line.includes(`/run/netns/bulkhead-${layout.tag}`),
+          line.includes(`${layout.runContainers}/`) ||
+          line.includes(`${layout.state}/`) ||
+          line.includes(`/run/netns/bulkhead-${layout.tag}`),
       ),
     loopDevices: list('/sys/block')
       .filter((name) => name.startsWith('loop'))
-      .filter((name) => read(`/sys/block/${name}/loop/backing_file`).startsWith(layout.containers)),
+      .filter((name) => {
+        const file = read(`/sys/block/${name}/loop/backing_file`);
+        return [layout.containers, `${layout.state}/imports`].some((folder) => file.startsWith(folder));
+      }),
     uids: await held('uid'),
     addresses: await held('address'),
     ports: [...(await held('tcp')), ...(await held('udp'))],

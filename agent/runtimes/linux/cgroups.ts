@@ -5,6 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 
 const MOUNT = '/sys/fs/cgroup';
 const CPU_PERIOD_US = 100_000;
+const WORKER = 'vm-';
 const V1_CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 
 export interface WorkerLimits {
@@ -22,10 +23,16 @@ export const cgroupParent = (tag: string): string => `/bulkhead-${tag}`;
  * controller where it has the older ones.
  */
 export const workerCgroups = (tag: string, vmId: string): string[] => {
-  const path = join(cgroupParent(tag), `vm-${vmId}`);
+  const path = join(cgroupParent(tag), `${WORKER}${vmId}`);
   return isUnified()
     ? [join(MOUNT, path)]
     : V1_CONTROLLERS.map((controller) => join(MOUNT, controller, path));
+};
+
+/** Where the kernel counts what it has killed of a process container for want of memory, as `oom_kill <number>`. */
+export const memoryEventsFile = (tag: string, id: string): string => {
+  const path = join(cgroupParent(tag), id);
+  return isUnified() ? join(MOUNT, path, 'memory.events') : join(MOUNT, 'memory', path, 'memory.oom_control');
 };
 
 const quota = (cpus: number): number => Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
@@ -83,6 +90,12 @@ export const hostCgroups = async (tag: string): Promise<string[]> => {
   return controllers
     .map((controller) => join(MOUNT, controller, cgroupParent(tag)))
     .filter((folder) => existsSync(folder));
+};
+
+/** The VMs of this host that have a cgroup, whatever else is left of them. */
+export const workerIdsInCgroups = async (tag: string): Promise<string[]> => {
+  const names = await Promise.all((await hostCgroups(tag)).map((folder) => readdir(folder)));
+  return names.flat().flatMap((name) => (name.startsWith(WORKER) ? [name.slice(WORKER.length)] : []));
 };
 
 export const removeHostCgroups = async (tag: string): Promise<void> => {

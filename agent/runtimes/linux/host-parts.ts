@@ -8,7 +8,7 @@ import { messageOf, RuntimeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { readArtifacts } from './artifacts.ts';
 import { removeHostCgroups } from './cgroups.ts';
-import { DefaultContainers } from './container/default-containers.ts';
+import { DefaultContainers, readMountPoints } from './container/default-containers.ts';
 import { MainRuns } from './container/main-runs.ts';
 import { ContainerRecords } from './container/records.ts';
 import { readSeccompProfile } from './container/seccomp.ts';
@@ -21,6 +21,7 @@ import { containerPaths, createLayout, type Layout } from './layout.ts';
 import { Leases } from './leases.ts';
 import { LinuxRuntime } from './linux-runtime.ts';
 import { NAT, NatSwitch } from './network/nat-switch.ts';
+import { runOrFail } from './run-command.ts';
 import { probeAccelerator } from './vm/accelerator.ts';
 import { describeMachine } from './vm/machine.ts';
 import { ensurePlaceholders } from './vm/placeholders.ts';
@@ -176,9 +177,10 @@ const openParts = async (
   const useTemplates = options.templates ?? true;
   // Made now, also where no VM waits, so that no container's first start has to boot.
   const prepared = useTemplates ? templates.get(shape) : Promise.resolve();
-  void prepared.catch((error: unknown) =>
-    deps.log.error('the template could not be made', { reason: messageOf(error) }),
-  );
+  void prepared.catch((error: unknown) => {
+    if (!(error instanceof Error && error.name === 'AbortError'))
+      deps.log.error('the template could not be made', { reason: messageOf(error) });
+  });
   return {
     facts: describeHost(accelerator, options),
     records,
@@ -200,12 +202,10 @@ const openParts = async (
     runs,
     pool,
     close: () => {
-      templates.close();
-      void pool.close().finally(unlock);
+      void Promise.allSettled([templates.close(), pool.close()]).finally(unlock);
     },
     shutDown: async () => {
-      await pool.close();
-      templates.close();
+      await Promise.all([templates.close(), pool.close()]);
       await images.unmountAll();
       if ((await readdir(deps.layout.runContainers)).length === 0) {
         await network.remove();
@@ -234,7 +234,16 @@ const recover = async (
   }
   for (const id of await readdir(deps.layout.runContainers)) if (!ids.has(id)) await network.disconnect(id);
   await releaseOrphans(deps, ids);
-  await rm(join(deps.layout.state, 'imports'), { recursive: true, force: true });
+  await removeImports(deps.layout);
+};
+
+/** An import has a file system of its own, which outlives the agent. */
+const removeImports = async (layout: Layout): Promise<void> => {
+  const folder = join(layout.state, 'imports');
+  const mounted = [...(await readMountPoints())].filter((point) => point.startsWith(`${folder}/`));
+  for (const point of mounted)
+    await runOrFail('A broken off import could not be removed', 'umount', ['--', point]);
+  await rm(folder, { recursive: true, force: true });
 };
 
 const releaseOrphans = async (

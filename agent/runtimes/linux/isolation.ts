@@ -1,17 +1,6 @@
 import { readFileSync } from 'node:fs';
-import type { Process, WorkerProcess } from '../../../core/contract/compute-process.ts';
+import type { IsolationReport, Process, WorkerProcess } from '../../../core/contract/compute-process.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-
-/** What a container shares with its host: the isolation demonstration, measured. */
-export interface IsolationReport {
-  readonly runtimeType: RuntimeType;
-  readonly kernel: { readonly host: string; readonly container: string };
-  readonly sharedKernel: boolean;
-  readonly containerProcesses: readonly Process[];
-  /** Processes of the container that are also in the host's list. */
-  readonly visibleOnHost: readonly Process[];
-  readonly workerProcess: WorkerProcess | null;
-}
 
 export interface Measurements {
   readonly runtimeType: RuntimeType;
@@ -48,7 +37,7 @@ export const reportIsolation = ({
     runtimeType: measured.runtimeType,
     kernel: { host, container: containerKernel },
     sharedKernel: host === containerKernel,
-    containerProcesses: measured.containerProcesses,
+    containerProcesses: [...measured.containerProcesses],
     visibleOnHost: hostProcesses.filter(({ pid }) => visible.has(pid)),
     workerProcess: measured.workerProcess,
   };

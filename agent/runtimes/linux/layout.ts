@@ -65,6 +65,8 @@ export const containerPaths = (layout: Layout, id: string) => {
     rw: join(run, 'rw'),
     root: join(run, 'root'),
     endpoint: join(run, 'endpoint.json'),
+    /** Where a Default container's main process can be joined. */
+    door: join(run, 'attach.sock'),
   };
 };
 export type ContainerPaths = ReturnType<typeof containerPaths>;

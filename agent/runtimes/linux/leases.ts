@@ -32,15 +32,24 @@ export class Leases {
     this.#tag = tag;
   }
 
-  /** The number that `id` has, or the first free one from a place that follows from its name. */
-  async take(kind: LeaseKind, id: string): Promise<number> {
+  /**
+   * The number that `id` has, or the first free one from a place that follows from its name.
+   * @param isUsable whether a number that nobody has may be had
+   */
+  async take(
+    kind: LeaseKind,
+    id: string,
+    isUsable: (value: number) => Promise<boolean> = async () => true,
+  ): Promise<number> {
     const held = (await this.held(kind)).find((lease) => lease.id === id);
     if (held) return held.value;
     const [from, count] = kind === 'tcp' || kind === 'udp' ? FREE_PORTS : RANGES[kind];
     const start = createHash('sha256').update(id).digest().readUInt32LE(0) % count;
     for (let attempt = 0; attempt < Math.min(ATTEMPTS, count); attempt++) {
       const value = from + ((start + attempt) % count);
-      if (await this.#create(kind, value, id)) return value;
+      if (!(await this.#create(kind, value, id))) continue;
+      if (await isUsable(value)) return value;
+      await rm(this.#path(kind, value), { force: true });
     }
     throw new RuntimeError('too-busy', `No ${kind} is free on this host`);
   }

@@ -1,23 +1,24 @@
 import { readFile, rm } from 'node:fs/promises';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
-import type { Process } from '../../../core/contract/compute-process.ts';
+import type { IsolationReport, Process } from '../../../core/contract/compute-process.ts';
 import type { HostFacts } from '../../../core/contract/host.ts';
 import type { ImageFacts } from '../../../core/contract/image.ts';
-import { RuntimeError } from '../../errors.ts';
-import type { ImportImage, MainProcess, Runtime, RuntimeContainer } from '../runtime.ts';
-import type { GuestProcess } from './channel/guest-process.ts';
+import type { LogPage } from '../../../core/contract/session.ts';
+import { messageOf, RuntimeError } from '../../errors.ts';
+import type { ImportImage, LogQuery, MainProcess, Runtime, RuntimeContainer } from '../runtime.ts';
+import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { type DefaultContainers, readMountPoints } from './container/default-containers.ts';
 import type { MainRuns } from './container/main-runs.ts';
 import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
-import { type LogLine, type LogQuery, readLog } from './container/read-log.ts';
+import { readLog } from './container/read-log.ts';
 import type { ContainerRecords } from './container/records.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
-import { collectOutcome, type ExecOutcome, type ExecRequest } from './exec.ts';
+import { GuestSession } from './guest-session.ts';
 import type { HostParts } from './host-parts.ts';
 import type { ImageStore } from './image/image-store.ts';
 import type { ImageImporter } from './image/import-image.ts';
-import { type IsolationReport, reportIsolation } from './isolation.ts';
+import { reportIsolation } from './isolation.ts';
 import { containerPaths } from './layout.ts';
 import { NAT, type NatSwitch, namespacePath } from './network/nat-switch.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
@@ -150,11 +151,14 @@ export class LinuxRuntime implements Runtime {
   }
 
   async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
-    const { id, runtimeType } = container;
+    const { id, runtimeType, spec } = container;
     const { digest } = await this.#require(id);
     const image = await this.#images.byDigest(digest);
     await this.#runs.begin(id, instanceId, runtimeType, async () => {
-      if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
+      if (runtimeType === 'HyperV') {
+        if (spec.switchName.toLowerCase() === NO_NETWORK) await this.#vms.require(id).vm.removeNetwork();
+        return { main: this.#vms.start(container, image) };
+      }
       const endpoint = await this.#network.endpoint(id);
       const resolver = endpoint === null ? null : this.#network.resolverPath;
       return this.#defaults.start(container, image, {
@@ -199,6 +203,7 @@ export class LinuxRuntime implements Runtime {
     await rm(scratch, { force: true });
     await rm(folder, { recursive: true, force: true });
     await rm(run, { recursive: true, force: true });
+    await this.#collectImages();
   }
 
   async listProcesses(containerId: string): Promise<readonly Process[]> {
@@ -228,37 +233,48 @@ export class LinuxRuntime implements Runtime {
     });
   }
 
-  /** Starts a process beside the main one, with its input and output. Throws `invalid-state` when the container does not run. */
-  async startExec(containerId: string, request: ExecRequest): Promise<GuestProcess> {
-    if (this.#vms.get(containerId)) return this.#vms.exec(containerId, request);
-    await this.#runs.requireProcess(containerId);
-    return this.#defaults.exec(containerId, request);
+  async startExec(containerId: string, request: ExecRequest): Promise<SessionProcess> {
+    if (this.#vms.get(containerId)) {
+      const process = this.#vms.exec(containerId, request);
+      await process.started.catch((error: unknown) => {
+        throw new RuntimeError('step-failed', messageOf(error), { cause: error });
+      });
+      return new GuestSession(process, this.#deps.clock);
+    }
+    const main = await this.#runs.requireProcess(containerId);
+    const { process, force } = await this.#defaults.exec(containerId, main, request);
+    return new GuestSession(process, this.#deps.clock, force);
   }
 
-  /** Runs a process beside the main one to its end. */
-  async exec(containerId: string, request: ExecRequest): Promise<ExecOutcome> {
-    return collectOutcome(await this.startExec(containerId, request), request.tty === true);
+  attach(containerId: string, options: { readonly logs: boolean }): Promise<SessionProcess> {
+    return this.#runs.attach(containerId, options);
   }
 
-  /** Output of the main process, of the newest runs. */
-  logs(containerId: string, query: LogQuery = {}): Promise<LogLine[]> {
+  async readLog(containerId: string, query: LogQuery): Promise<LogPage> {
+    await this.#require(containerId);
     return readLog(containerPaths(this.#deps.layout, containerId).log, query);
   }
 
   async importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
-    return this.#importer.import(request, signal);
+    const facts = await this.#importer.import(request, signal);
+    await this.#collectImages();
+    return facts;
   }
 
   async removeImage(name: string): Promise<void> {
     const { facts } = await this.#images.get(name);
-    const records = await Promise.all((await this.#records.ids()).map((id) => this.#records.container(id)));
-    const users = records.filter((record) => record?.digest === facts.digest).length;
+    const users = await this.#records.madeFrom(facts.digest);
     if (users > 0)
       throw new RuntimeError(
         'image-in-use',
         `${users} container(s) of this host are made from ${facts.name}`,
       );
     await this.#images.remove(name);
+    await this.#collectImages();
+  }
+
+  #collectImages(): Promise<void> {
+    return this.#images.collect(async (digest) => (await this.#records.madeFrom(digest)) > 0);
   }
 
   onExit(listener: (containerId: string) => void): void {

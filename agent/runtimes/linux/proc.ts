@@ -43,7 +43,7 @@ export const isAlive = ({ pid, startTicks }: ProcessIdentity): boolean => {
 };
 
 /** Kills that very process, and no other. Nothing happens when it is gone. */
-export const killProcess = (identity: ProcessIdentity, signal: NodeJS.Signals = 'SIGKILL'): void => {
+export const killProcess = (identity: ProcessIdentity, signal: NodeJS.Signals | number = 'SIGKILL'): void => {
   if (!isAlive(identity)) return;
   try {
     process.kill(identity.pid, signal);

@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { RuntimeError } from '../../errors.ts';
 
 const MAX_OUTPUT = 4 * 1024 * 1024;
@@ -14,18 +14,36 @@ export interface CommandOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** Of the program; the agent's own is nobody else's to see. */
+  readonly umask?: number;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+
+/** A child has the mask of the moment in which it is made. */
+const spawnWith = (
+  umask: number | undefined,
+  program: string,
+  args: readonly string[],
+  options: SpawnOptions,
+): ChildProcess => {
+  if (umask === undefined) return spawn(program, args, options);
+  const own = process.umask(umask);
+  try {
+    return spawn(program, args, options);
+  } finally {
+    process.umask(own);
+  }
+};
 
 /** Runs a program with arguments as they are (there is no shell) to its end. Resolves whatever its exit code. */
 export const runCommand = (
   program: string,
   args: readonly string[],
-  { input, timeoutMs = DEFAULT_TIMEOUT_MS, signal }: CommandOptions = {},
+  { input, timeoutMs = DEFAULT_TIMEOUT_MS, signal, umask }: CommandOptions = {},
 ): Promise<CommandOutcome> =>
   new Promise((resolve, reject) => {
-    const child = spawn(program, args, {
+    const child = spawnWith(umask, program, args, {
       stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       timeout: timeoutMs,
       killSignal: 'SIGKILL',

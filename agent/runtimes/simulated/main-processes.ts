@@ -18,8 +18,11 @@ export class MainProcesses {
   readonly #clock: Clock;
   readonly #timers = new Map<string, Cancel>();
   readonly #listeners: ((containerId: string) => void)[] = [];
+  readonly #onEnd: (id: string, exitCode: number) => void;
 
-  constructor(world: World, clock: Clock) {
+  /** @param onEnd told of every end, by itself or because somebody wanted it */
+  constructor(world: World, clock: Clock, onEnd: (id: string, exitCode: number) => void = () => undefined) {
+    this.#onEnd = onEnd;
     this.#world = world;
     this.#clock = clock;
     for (const { id, run } of world.containers())
@@ -47,6 +50,14 @@ export class MainProcesses {
         ? {}
         : { run: { ...run, endedAt: this.#clock.now().getTime(), exitCode, exitReason } },
     );
+    this.#onEnd(id, exitCode);
+  }
+
+  /** Ends the run as if by itself: who listens for that is told. */
+  exit(id: string, exitCode: number): void {
+    if (this.#world.container(id)?.run?.endedAt !== null) return;
+    this.end(id, exitCode, `The main process ended with exit code ${exitCode}.`);
+    for (const listener of this.#listeners) listener(id);
   }
 
   /** Ends a run whose time has come, and tells of it. */
@@ -54,8 +65,7 @@ export class MainProcesses {
     const run = this.#world.container(id)?.run;
     if (!run || run.endedAt !== null || run.endsAt === null) return;
     if (this.#clock.now().getTime() < run.endsAt) return;
-    this.end(id, run.endsWith, `The main process ended with exit code ${run.endsWith}.`);
-    for (const listener of this.#listeners) listener(id);
+    this.exit(id, run.endsWith);
   }
 
   close(): void {

@@ -2,11 +2,15 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import type { ImageFacts } from '../../../core/contract/image.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import { RuntimeError } from '../../errors.ts';
-import type { ImportImage, Runtime, RuntimeContainer } from '../runtime.ts';
+import type { ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
+import type { ExecRequest, SessionProcess } from '../session-process.ts';
+import { BesideMain, simulatedIsolation, simulatedKernel } from './beside-main.ts';
 import { behaviourOf } from './commands.ts';
 import { type SimulatedMachine, simulatedDigest } from './kinds.ts';
+import { simulatedLog } from './main-output.ts';
 import { FORCED_EXIT_CODE, MainProcesses } from './main-processes.ts';
 import { containerProcesses, hostProcesses, workerProcess } from './process-tables.ts';
+import type { Surroundings } from './programs.ts';
 import { createTakeStep, type TakeStepDeps } from './take-step.ts';
 import type { SimulatedContainer, World } from './world.ts';
 
@@ -25,6 +29,7 @@ export class SimulatedRuntime implements Runtime {
   readonly #clock: Clock;
   readonly #newId: () => string;
   readonly #processes: MainProcesses;
+  readonly #beside = new BesideMain();
   readonly #step: ReturnType<typeof createTakeStep>;
 
   constructor(deps: SimulatedRuntimeDeps) {
@@ -32,7 +37,9 @@ export class SimulatedRuntime implements Runtime {
     this.#world = deps.world;
     this.#clock = deps.clock;
     this.#newId = deps.newId;
-    this.#processes = new MainProcesses(deps.world, deps.clock);
+    this.#processes = new MainProcesses(deps.world, deps.clock, (id, exitCode) =>
+      this.#beside.mainEnded(id, exitCode),
+    );
     this.#step = createTakeStep(deps);
   }
 
@@ -193,15 +200,46 @@ export class SimulatedRuntime implements Runtime {
   }
 
   async listProcesses(id: string) {
-    this.#processes.settle(id);
-    const one = this.#world.container(id);
-    if (one?.run?.endedAt !== null) throw new RuntimeError('invalid-state', 'The container is not running.');
+    const one = this.#running(id);
     return containerProcesses(this.#machine.facts.os.family, one, this.#commandOf(one));
   }
 
   async listHostProcesses() {
     const family = this.#machine.facts.os.family;
     return hostProcesses(family, this.#world.containers(), (one) => this.#commandOf(one));
+  }
+
+  async isolation(id: string) {
+    const one = this.#running(id);
+    const lists = { inside: await this.listProcesses(id), host: await this.listHostProcesses() };
+    return simulatedIsolation(this.#machine, one, lists, workerProcess(this.#machine.facts.os.family, one));
+  }
+
+  async startExec(id: string, request: ExecRequest): Promise<SessionProcess> {
+    const one = this.#running(id);
+    return this.#beside.start(id, request, this.#around(one, request), 'beside');
+  }
+
+  /** The main process of the simulated world is a program in this agent for as long as somebody talks to it. */
+  async attach(id: string): Promise<SessionProcess> {
+    const one = this.#running(id);
+    const { user, env, tty } = one.container.spec;
+    const request = { command: this.#commandOf(one), user, env, tty };
+    const main = this.#beside.start(id, request, this.#around(one, request), 'main');
+    main.exited.then(
+      (exitCode) => {
+        if (!main.isLetGo) this.#processes.exit(id, exitCode);
+      },
+      () => undefined,
+    );
+    return main;
+  }
+
+  async readLog(id: string, query: LogQuery) {
+    this.#processes.settle(id);
+    const one = this.#world.container(id);
+    if (one === null) throw new RuntimeError('invalid-state', 'The container is not on this host.');
+    return simulatedLog(this.#commandOf(one), one.run, query, this.#clock.now().getTime());
   }
 
   async importImage({ name, source, digest }: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
@@ -242,6 +280,27 @@ export class SimulatedRuntime implements Runtime {
 
   #commandOf({ container }: Pick<SimulatedContainer, 'container'>): readonly string[] {
     return container.spec.command ?? this.#machine.defaultCommand;
+  }
+
+  #running(id: string): SimulatedContainer {
+    this.#processes.settle(id);
+    const one = this.#world.container(id);
+    if (one?.run?.endedAt !== null) throw new RuntimeError('invalid-state', 'The container is not running.');
+    return one;
+  }
+
+  #around(one: SimulatedContainer, { user, env }: Pick<ExecRequest, 'user' | 'env'>): Surroundings {
+    const { os } = this.#machine.facts;
+    return {
+      family: os.family,
+      hostName: one.id.slice(0, 12),
+      kernel: simulatedKernel(this.#machine, one.container.runtimeType === 'HyperV'),
+      version: os.version,
+      userName: user ?? (os.family === 'windows' ? 'ContainerUser' : 'root'),
+      env: { ...one.container.spec.env, ...env },
+      processes: () => containerProcesses(os.family, one, this.#commandOf(one)),
+      clock: this.#clock,
+    };
   }
 
   #known(container: AssignedContainer): SimulatedContainer {

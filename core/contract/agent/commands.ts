@@ -1,10 +1,16 @@
 import * as z from 'zod/mini';
-import { ProcessSchema, WorkerProcessSchema } from '../compute-process.ts';
+import { IsolationReportSchema, ProcessSchema, WorkerProcessSchema } from '../compute-process.ts';
 import { ContainerSpecSchema } from '../container.ts';
 import { ImageFactsSchema } from '../image.ts';
 import { OperationStepSchema } from '../operation.ts';
 import { IdSchema, ImageNameSchema, NameSchema, RuntimeTypeSchema, TimestampSchema } from '../primitives.ts';
 import { ProblemCodeSchema } from '../problem.ts';
+import {
+  ExecRequestSchema,
+  LogPageSchema,
+  SessionEndReasonSchema,
+  SessionRequestSchema,
+} from '../session.ts';
 
 /**
  * The closed set of things that a host can be asked to do. There is no "run this script": arguments are
@@ -63,6 +69,28 @@ const RestoreContainer = z.strictObject({
 });
 const ListProcesses = z.strictObject({ verb: z.literal('listProcesses') });
 const ListHostProcesses = z.strictObject({ verb: z.literal('listHostProcesses') });
+const ReportIsolation = z.strictObject({ verb: z.literal('reportIsolation') });
+const Exec = z.strictObject({ verb: z.literal('exec'), ...ExecRequestSchema.shape, timeoutSeconds: z.int() });
+/** Start the process, or join the main one; its frames follow over the link (`core/contract/session.ts`). */
+const OpenSession = z.strictObject({
+  verb: z.literal('openSession'),
+  ...SessionRequestSchema.shape,
+  sessionId: IdSchema,
+  /** Without a frame of either side for so long it ends. */
+  idleSeconds: z.int(),
+  totalSeconds: z.int(),
+});
+const CloseSession = z.strictObject({
+  verb: z.literal('closeSession'),
+  sessionId: IdSchema,
+  reason: SessionEndReasonSchema,
+});
+const ReadLog = z.strictObject({
+  verb: z.literal('readLog'),
+  tail: z.optional(z.int()),
+  since: z.optional(TimestampSchema),
+  cursor: z.optional(z.string()),
+});
 const ImportImage = z.strictObject({
   verb: z.literal('importImage'),
   name: ImageNameSchema,
@@ -82,6 +110,11 @@ export const CommandArgumentsSchema = z.discriminatedUnion('verb', [
   RestoreContainer,
   ListProcesses,
   ListHostProcesses,
+  ReportIsolation,
+  Exec,
+  OpenSession,
+  CloseSession,
+  ReadLog,
   ImportImage,
   RemoveImage,
 ]);
@@ -132,6 +165,16 @@ export const CommandErrorSchema = z.strictObject({
 
 const result = { commandId: z.string(), steps: z.array(OperationStepSchema) };
 
+const base64 = z.string();
+/** What an `exec` came to; output in base64. */
+export const ExecOutcomeSchema = z.strictObject({
+  exitCode: z.int(),
+  stdout: base64,
+  stderr: base64,
+  truncated: z.boolean(),
+  timedOut: z.boolean(),
+});
+
 /** The answer to a command; kept by the host, and sent again until it is acknowledged. */
 export const CommandResultSchema = z.discriminatedUnion('status', [
   z.strictObject({
@@ -142,6 +185,9 @@ export const CommandResultSchema = z.discriminatedUnion('status', [
     /** How many processes are missing in the list, because the message would not have fitted. */
     processesOmitted: z.optional(z.int()),
     image: z.optional(ImageFactsSchema),
+    exec: z.optional(ExecOutcomeSchema),
+    log: z.optional(LogPageSchema),
+    isolation: z.optional(IsolationReportSchema),
     /** `convertContainer`: between the old main process's end and the new one verified running, in milliseconds. */
     downtimeMs: z.optional(z.nullable(z.number())),
   }),

@@ -3,6 +3,7 @@ import { HostFactsSchema } from '../host.ts';
 import { ImageFactsSchema } from '../image.ts';
 import { OperationStepSchema } from '../operation.ts';
 import { LineSchema } from '../primitives.ts';
+import { ToHostSessionMessageSchema } from '../session.ts';
 import { CommandResultSchema, CommandSchema, ObservedContainerSchema } from './commands.ts';
 
 /**
@@ -94,11 +95,13 @@ export const RefusedSchema = z.strictObject({
   detail: z.string(),
 });
 
+/** Frames of sessions go both ways beside these messages, to a function of their own: see `session.ts`. */
 export const ControlMessageSchema = z.discriminatedUnion('action', [
   WelcomeSchema,
   CommandMessageSchema,
   AckSchema,
   InventoryRequestSchema,
   RefusedSchema,
+  ToHostSessionMessageSchema,
 ]);
 export type ControlMessage = z.infer<typeof ControlMessageSchema>;

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { ComputeProcessSchema, ProcessSchema } from '../compute-process.ts';
+import { ComputeProcessSchema, IsolationReportSchema, ProcessSchema } from '../compute-process.ts';
 import {
   ContainerSchema,
   ContainerStateSchema,
@@ -33,7 +33,17 @@ import {
   LIMITS,
   NameSchema,
   RuntimeTypeInputSchema,
+  TimestampSchema,
 } from '../primitives.ts';
+import {
+  ExecRequestSchema,
+  ExecResponseSchema,
+  LogCursorSchema,
+  LogPageSchema,
+  SESSION_LIMITS,
+  SessionRequestSchema,
+  SessionTokenSchema,
+} from '../session.ts';
 
 /** Scopes of a token; the validated JWT is their only source. */
 export const SCOPES = [
@@ -52,6 +62,7 @@ export const HTTP_FUNCTIONS = [
   'update-container',
   'control-container',
   'list-processes',
+  'sessions',
   'compute-processes',
   'hosts',
   'host-enrollment',
@@ -225,6 +236,73 @@ const DEFINITIONS = [
     summary: 'The processes inside a container (Get-Process in a session).',
     parameters: byIdOrName,
     responses: { 200: list(ProcessSchema) },
+  },
+  {
+    operationId: 'getContainerIsolation',
+    method: 'GET',
+    path: '/v1/containers/{idOrName}/isolation',
+    function: 'list-processes',
+    scope: 'containers:read',
+    summary: 'What a running container shares with its host: kernels and processes, measured.',
+    parameters: byIdOrName,
+    responses: { 200: IsolationReportSchema },
+  },
+  {
+    operationId: 'getContainerLogs',
+    method: 'GET',
+    path: '/v1/containers/{idOrName}/logs',
+    function: 'sessions',
+    scope: 'containers:read',
+    summary: 'What the main process wrote, of its newest runs, as far as the host keeps it.',
+    parameters: byIdOrName,
+    query: z.strictObject({
+      /** The newest so many lines. */
+      tail: z.optional(z.string().check(z.regex(/^(0|[1-9][0-9]{0,3}|10000)$/))),
+      /** Only what was written at that time or later. */
+      since: z.optional(TimestampSchema),
+      /** Of the page before; then without `tail`. */
+      cursor: z.optional(LogCursorSchema),
+    }),
+    responses: { 200: LogPageSchema },
+  },
+  {
+    operationId: 'execInContainer',
+    method: 'POST',
+    path: '/v1/containers/{idOrName}/exec',
+    function: 'sessions',
+    scope: 'sessions:open',
+    summary: `Run a command to its end and return its output, at most ${SESSION_LIMITS.execOutputBytes / 1024} KB of each stream.`,
+    parameters: byIdOrName,
+    query: z.strictObject(dryRun),
+    body: ExecRequestSchema,
+    responses: { 200: z.union([ExecResponseSchema, DryRunSchema]) },
+    mutation: { ifMatch: false },
+  },
+  {
+    operationId: 'openSession',
+    method: 'POST',
+    path: '/v1/containers/{idOrName}/sessions',
+    function: 'sessions',
+    scope: 'sessions:open',
+    summary: 'Start an interactive process in a container, and get a token to join it (Enter-PSSession).',
+    parameters: byIdOrName,
+    query: z.strictObject(dryRun),
+    body: SessionRequestSchema,
+    bodyOptional: true,
+    responses: { 201: SessionTokenSchema, 200: DryRunSchema },
+    mutation: { ifMatch: false },
+  },
+  {
+    operationId: 'revokeSession',
+    method: 'DELETE',
+    path: '/v1/containers/{idOrName}/sessions/{sessionId}',
+    function: 'sessions',
+    scope: 'sessions:open',
+    summary: 'End a session, whoever opened it.',
+    parameters: z.strictObject({ idOrName: IdOrNameSchema, sessionId: IdSchema }),
+    query: z.strictObject(dryRun),
+    responses: { 204: null, 200: DryRunSchema },
+    mutation: { ifMatch: false },
   },
   {
     operationId: 'listComputeProcesses',

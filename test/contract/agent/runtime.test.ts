@@ -1,5 +1,6 @@
 import { systemClock } from '../../../agent/clock.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
+import { besideMainContract } from './beside-main-contract.ts';
 import { runtimeContract } from './runtime-contract.ts';
 
 runtimeContract('simulated as Linux', async () => ({
@@ -19,3 +20,8 @@ runtimeContract('simulated as a Nano Server', async () => ({
   stubborn: ['powershell', '-Command', "trap '' TERM; Start-Sleep 600"],
   dispose: async () => undefined,
 }));
+
+besideMainContract('simulated', async () => {
+  const { runtime } = simulatedHost('linux', systemClock);
+  return { runtime, dispose: async () => runtime.close() };
+});

@@ -15,6 +15,7 @@ import {
   until,
 } from '../../helpers/linux-host.ts';
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
 
 jest.setTimeout(180_000);
 const HOST_PROCESS = new URL('../../helpers/linux-host-process.ts', import.meta.url).pathname;
@@ -112,11 +113,11 @@ real('a host whose agent is killed', () => {
           layersMounted: true,
         });
         const told = new Promise<string>((resolve) => runtime.onExit(resolve));
-        await runtime.exec(one.id, { command: ['touch', '/go'] });
+        await runIn(runtime, one.id, { command: ['touch', '/go'] });
         expect(await told).toBe(one.id);
         expect(await look(runtime, one.id)).toMatchObject({ process: { running: false, exitCode: 7 } });
-        await until(async () => (await runtime.logs(one.id)).length === 2);
-        expect((await runtime.logs(one.id)).map(({ text }) => text)).toEqual(['one', 'two']);
+        await until(async () => (await runtime.readLog(one.id, {})).items.length === 2);
+        expect((await runtime.readLog(one.id, {})).items.map(({ text }) => text)).toEqual(['one', 'two']);
         await bring(runtime, one.id, null, 'Absent');
       });
       expect(await findTraces(folder)).toEqual(NO_TRACES);
@@ -167,7 +168,7 @@ real('a host whose agent is killed', () => {
       await bring(runtime, one.id, one, 'Running');
       const told = new Promise<string>((resolve) => runtime.onExit(resolve));
       // Root in the container may do that to its own kernel.
-      const crash = runtime.exec(one.id, { command: ['sh', '-c', 'echo c > /proc/sysrq-trigger'] });
+      const crash = runIn(runtime, one.id, { command: ['sh', '-c', 'echo c > /proc/sysrq-trigger'] });
       await expect(crash).rejects.toThrow();
       expect(await told).toBe(one.id);
       const seen = await look(runtime, one.id);

@@ -20,6 +20,7 @@ let fails: (operation: StateOperation) => boolean;
 let host: ReturnType<typeof simulatedHost>;
 let answered: string[];
 let logged: string[];
+let ended: string[];
 let handler: CommandHandler;
 
 const makeHandler = (): CommandHandler =>
@@ -35,6 +36,10 @@ const makeHandler = (): CommandHandler =>
     onProgress: () => undefined,
     onSettled: () => undefined,
     onImagesChanged: () => undefined,
+    sessions: {
+      answer: async () => ({}),
+      endOf: (containerId) => void ended.push(containerId),
+    },
   });
 
 beforeEach(() => {
@@ -44,6 +49,7 @@ beforeEach(() => {
   host = simulatedHost('linux', clock, { min: 100, max: 100 });
   answered = [];
   logged = [];
+  ended = [];
   handler = makeHandler();
 });
 

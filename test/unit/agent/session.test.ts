@@ -60,6 +60,7 @@ beforeEach(() => {
       inProgress: () => working,
       onCommand: () => undefined,
       onRefusedCommand: () => undefined,
+      onSessionMessage: () => undefined,
       onWelcome: () => undefined,
     },
     (message) => {

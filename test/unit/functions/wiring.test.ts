@@ -17,6 +17,8 @@ const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   tenantClaim: 'tenant',
   scopeClaim: 'scope',
   heartbeatSeconds: '60',
+  sessionIdleSeconds: '1800',
+  sessionTotalSeconds: '28800',
   leaseSeconds: '180',
   version: '1.2.3',
   logLevel: 'info',

@@ -24,6 +24,7 @@ export const FRAME = {
   exited: 21,
 } as const;
 export const FLAG_MORE = 1;
+export const FLAG_OUT_OF_MEMORY = 2;
 
 export interface Frame {
   readonly type: number;

@@ -29,6 +29,7 @@ export interface GuestGreeting {
   readonly main: 'never-started' | 'running' | 'ended';
   readonly exitCode: number;
   readonly signal: number;
+  readonly outOfMemory: boolean;
   readonly uptimeSeconds: number;
 }
 
@@ -225,6 +226,7 @@ export class GuestChannel {
       main: MAIN_STATES[number('main')] ?? 'never-started',
       exitCode: number('exit') & 255,
       signal: number('signal') & 127,
+      outOfMemory: number('oom') === 1,
       uptimeSeconds: number('uptime'),
     });
   }

@@ -1,5 +1,6 @@
 import {
   encodeFrame,
+  FLAG_OUT_OF_MEMORY,
   FRAME,
   type Frame,
   GuestProtocolError,
@@ -12,6 +13,8 @@ export interface ExitStatus {
   /** 128 + signal, where a signal ended it. */
   readonly exitCode: number;
   readonly signal: number;
+  /** It was killed because the container had reached its limit of memory. */
+  readonly outOfMemory: boolean;
 }
 
 /** What a process's channel does for it. */
@@ -48,6 +51,7 @@ export class GuestProcess {
   #inputBytes = 0;
   #inputEnded = false;
   #ended = false;
+  #inputSent: (bytes: number) => void = () => {};
   #handler: OutputHandler | null = null;
   /** What came before there was a handler. */
   #early: [OutputSource, Buffer][] = [];
@@ -68,6 +72,11 @@ export class GuestProcess {
   onOutput(handler: OutputHandler): void {
     this.#handler = handler;
     for (const [source, data] of this.#early.splice(0)) handler(source, data);
+  }
+
+  /** Tells how much input has gone to the guest. */
+  onInputSent(listener: (bytes: number) => void): void {
+    this.#inputSent = listener;
   }
 
   /** Returns false when what waits to be sent is already as much as may wait; then the data is not taken. */
@@ -112,10 +121,10 @@ export class GuestProcess {
    * A frame of the guest for this stream.
    * @throws {GuestProtocolError}
    */
-  receive({ type, payload }: Frame): void {
+  receive({ type, flags, payload }: Frame): void {
     if (type === FRAME.stdout || type === FRAME.stderr) this.#receiveOutput(type, payload);
     else if (type === FRAME.started) this.#receiveStarted(payload);
-    else if (type === FRAME.exited) this.#receiveExit(payload);
+    else if (type === FRAME.exited) this.#receiveExit(flags, payload);
     else if (type === FRAME.credit && payload.length === 4) this.#receiveCredit(payload.readUInt32LE(0));
     else throw new GuestProtocolError(`A frame of type ${type} for a process`);
   }
@@ -151,7 +160,7 @@ export class GuestProcess {
     this.#settleExited.reject(reason);
   }
 
-  #receiveExit(payload: Buffer): void {
+  #receiveExit(flags: number, payload: Buffer): void {
     if (payload.length !== 8) throw new GuestProtocolError('An exit without a code');
     this.#ended = true;
     this.#input = [];
@@ -160,6 +169,7 @@ export class GuestProcess {
     this.#settleExited.resolve({
       exitCode: payload.readInt32LE(0) & 255,
       signal: payload.readInt32LE(4) & 127,
+      outOfMemory: (flags & FLAG_OUT_OF_MEMORY) !== 0,
     });
   }
 
@@ -178,6 +188,7 @@ export class GuestProcess {
       this.#inputCredit -= most;
       this.#inputBytes -= most;
       this.#send(FRAME.stdin, first.subarray(0, most));
+      this.#inputSent(most);
     }
     if (this.#inputEnded && this.#input.length === 0) this.#send(FRAME.closeStdin);
   }

@@ -6,20 +6,22 @@ import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { RuntimeError } from '../../../errors.ts';
+import type { ExecRequest } from '../../session-process.ts';
+import { memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
-import type { ExecRequest } from '../exec.ts';
 import { readIfThere } from '../files.ts';
 import type { ImageRecord } from '../image/image-store.ts';
 import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { CAPABILITIES } from './capabilities.ts';
-import { completeEnvironment, type Identity, ociConfig, resolveProcess } from './oci-config.ts';
+import { completeEnvironment, type Identity, ociConfig, resolveProcess, userOf } from './oci-config.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 
 const RUNC = '/usr/bin/runc';
+const SIGKILL = 9;
 const RELAY_TIMEOUT_MS = 5_000;
 const RUNC_LOG_TAIL = 500;
 
@@ -27,6 +29,12 @@ export interface StartedContainer {
   readonly process: ProcessIdentity;
   /** The helper that keeps log and exit. */
   readonly supervisor: ProcessIdentity;
+}
+
+/** A process beside a main one, and what ends it for certain. */
+export interface ExecProcess {
+  readonly process: GuestProcess;
+  readonly force: () => void;
 }
 
 /** `pid:[4026531836]`: which pid namespace a process is in. */
@@ -45,6 +53,8 @@ const pidNamespaceOf = (pid: number): string | null => {
 export class DefaultContainers {
   readonly #deps: LinuxDeps;
   readonly #seccomp: Readonly<Record<string, unknown>>;
+  /** To the processes beside main ones, by container. */
+  readonly #channels = new Map<string, Set<GuestChannel>>();
 
   constructor(deps: LinuxDeps, seccomp: Readonly<Record<string, unknown>>) {
     this.#deps = deps;
@@ -73,6 +83,7 @@ export class DefaultContainers {
   /** What runc keeps of the container goes as well: it is of no use without the layers. */
   async unmountLayers(id: string): Promise<void> {
     const paths = this.#paths(id);
+    for (const channel of this.#channels.get(id) ?? []) channel.close();
     await this.#forget(id);
     await runOrFail('The layers could not be unmounted', this.#deps.artifacts.helper, [
       'unmount-layers',
@@ -140,12 +151,16 @@ export class DefaultContainers {
   }
 
   /** Starts a process beside the main one. Its arguments go to runc in a file, so that none is taken for an option. */
-  async exec(id: string, request: ExecRequest): Promise<GuestProcess> {
+  async exec(id: string, main: ProcessIdentity, request: ExecRequest): Promise<ExecProcess> {
     const paths = this.#paths(id);
     const identity = await this.#identify(paths.root, request.user ?? '');
     const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
+    const pidFile = `${file}.pid`;
     await writeFile(file, JSON.stringify(execProcess(request, identity)), { mode: 0o600 });
-    const command = [RUNC, '--root', this.#deps.layout.runcState, 'exec', '--process', file, id];
+    const state = this.#deps.layout.runcState;
+    // A terminal stays runc's: it hands it on, and is told of its size.
+    const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
+    const command = [RUNC, '--root', state, 'exec', ...how, id];
     const child = spawn(this.#deps.artifacts.helper, ['relay'], {
       stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
       env: {},
@@ -155,14 +170,26 @@ export class DefaultContainers {
       timeoutMs: RELAY_TIMEOUT_MS,
       anew: false,
     });
-    const fields = [...command.map((word) => ['arg', word] as const), ...terminalFields(request)];
-    const process = channel.startMain(fields);
+    const started = request.tty ? terminalFields(request) : ([['pid-file', pidFile]] as const);
+    const process = channel.startMain([...command.map((word) => ['arg', word] as const), ...started]);
+    const channels = this.#channels.get(id) ?? new Set();
+    this.#channels.set(id, channels.add(channel));
     const end = () => {
       channel.close();
-      void rm(file, { force: true });
+      channels.delete(channel);
+      if (channels.size === 0 && this.#channels.get(id) === channels) this.#channels.delete(id);
+      for (const one of [file, pidFile]) void rm(one, { force: true });
     };
     process.exited.then(end, end);
-    return process;
+    return { process, force: () => void this.#forceExec(main, pidFile, process) };
+  }
+
+  /** With a terminal, runc hands every signal on but the one that nobody can catch: that has to reach the process itself. */
+  async #forceExec(main: ProcessIdentity, pidFile: string, exec: GuestProcess): Promise<void> {
+    const pid = Number(await readIfThere(pidFile));
+    const found = pid > 0 ? identify(pid) : null;
+    if (found && pidNamespaceOf(pid) === pidNamespaceOf(main.pid)) killProcess(found, 'SIGKILL');
+    exec.kill(SIGKILL);
   }
 
   kill(main: ProcessIdentity, signal: NodeJS.Signals): void {
@@ -207,6 +234,7 @@ export class DefaultContainers {
       `run=${paths.run}`,
       `log=${paths.log}`,
       `exit=${paths.exit}`,
+      `oom=${memoryEventsFile(layout.tag, id)}`,
       ...(tty ? ['tty=1'] : []),
     ];
     const child = spawn(artifacts.helper, args, {
@@ -268,7 +296,7 @@ const execProcess = (
   const own = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   return {
     terminal: tty,
-    user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
+    user: userOf(identity),
     args: command,
     env: completeEnvironment(own, identity.home, tty),
     cwd: workingDir,

@@ -1,6 +1,7 @@
 import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
 import type { Clock } from '../../../clock.ts';
-import type { GuestProcess, OutputSource as Source } from '../channel/guest-process.ts';
+import type { OutputSource as Source } from '../channel/guest-process.ts';
+import type { GuestMain } from './attach-guest.ts';
 
 /** As the helper's `log.h`: at this size the file is renamed to `<path>.1` and begun anew. */
 const LOG_BYTES = 4 * 1024 * 1024;
@@ -25,8 +26,12 @@ export class MainLog {
     this.#written = sizeOf(path);
   }
 
-  follow(process: GuestProcess): void {
-    process.onOutput((source, data) => this.#write(source, data, () => process.consumed(data.length)));
+  follow(main: GuestMain): void {
+    const { process } = main;
+    process.onOutput((source, data) => {
+      main.wrote(source, data);
+      this.#write(source, data, () => process.consumed(data.length));
+    });
     const end = () => this.end();
     process.exited.then(end, end);
   }

@@ -3,10 +3,13 @@ import type { RuntimeType } from '../../../../core/contract/primitives.ts';
 import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { MainProcess } from '../../runtime.ts';
-import type { GuestProcess } from '../channel/guest-process.ts';
+import type { SessionProcess } from '../../session-process.ts';
+import type { ExitStatus, GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
+import { GuestMain } from './attach-guest.ts';
+import { AttachedHere } from './attach-here.ts';
 import type { StartedContainer } from './default-containers.ts';
 import { MainLog } from './main-log.ts';
 import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
@@ -23,7 +26,7 @@ type Started = StartedContainer | { readonly main: GuestProcess };
 interface Live {
   readonly instanceId: string;
   /** Of a container in a utility VM. */
-  readonly guest: GuestProcess | null;
+  readonly guest: GuestMain | null;
   readonly process: ProcessIdentity | null;
   readonly ended: Promise<void>;
 }
@@ -127,6 +130,21 @@ export class MainRuns {
     throw new RuntimeError('invalid-state', 'The container does not run');
   }
 
+  /** Joins the main process. Throws `invalid-state` when it does not run. */
+  async attach(id: string, { logs }: { readonly logs: boolean }): Promise<SessionProcess> {
+    const live = this.#live.get(id);
+    if (live?.guest) return live.guest.attach(logs);
+    const main = await this.requireProcess(id);
+    const exited = (live?.ended ?? Promise.resolve()).then(
+      async () => (await this.#records.exit(id))?.exitCode ?? 128 + SIGKILL,
+    );
+    return AttachedHere.open(containerPaths(this.#deps.layout, id).door, {
+      logs,
+      exited,
+      signal: (signal) => killProcess(main, signal),
+    });
+  }
+
   /** Its VM has ended, and with it the run. */
   async vmDied(id: string, reason: string, tell: boolean): Promise<void> {
     const run = await this.#records.run(id);
@@ -151,7 +169,7 @@ export class MainRuns {
   async recoverInGuest(
     id: string,
     state: 'never-started' | 'running' | 'ended',
-    exit: { exitCode: number; signal: number },
+    exit: ExitStatus,
     main: GuestProcess | null,
   ): Promise<void> {
     const run = await this.#records.run(id);
@@ -163,7 +181,7 @@ export class MainRuns {
         main,
         new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock),
       );
-    else if (state === 'ended') await this.#records.saveExit(id, this.#exit(exit.exitCode, exit.signal));
+    else if (state === 'ended') await this.#records.saveExit(id, this.#exitInGuest(exit));
     else await this.#fail(id, 'The agent ended while the process was being started');
   }
 
@@ -229,17 +247,18 @@ export class MainRuns {
   }
 
   #watchGuest(id: string, instanceId: string, main: GuestProcess, log: MainLog): void {
-    log.follow(main);
+    const guest = new GuestMain(main);
+    log.follow(guest);
     const ended = main.exited.then(
-      async ({ exitCode, signal }) => {
+      async (status) => {
         if (this.#closed || this.#live.get(id)?.instanceId !== instanceId) return;
-        await this.#records.saveExit(id, this.#exit(exitCode, signal));
+        await this.#records.saveExit(id, this.#exitInGuest(status));
         this.#end(id, instanceId);
       },
       // The connection has ended: who watches the VM tells what became of it.
       () => {},
     );
-    this.#live.set(id, { instanceId, guest: main, process: null, ended });
+    this.#live.set(id, { instanceId, guest, process: null, ended });
   }
 
   #end(id: string, instanceId: string): void {
@@ -259,7 +278,7 @@ export class MainRuns {
   }
 
   #signal(live: Live, signal: number): void {
-    if (live.guest) live.guest.kill(signal);
+    if (live.guest) live.guest.process.kill(signal);
     else if (live.process) killProcess(live.process, signal === SIGKILL ? 'SIGKILL' : 'SIGTERM');
   }
 
@@ -279,6 +298,10 @@ export class MainRuns {
     await this.#records.saveExit(id, this.#exit(null, 0, reason));
   }
 
+  #exitInGuest({ exitCode, signal, outOfMemory }: ExitStatus): ExitRecord {
+    return { ...this.#exit(exitCode, signal), ...(outOfMemory ? { outOfMemory } : {}) };
+  }
+
   #exit(exitCode: number | null, signal: number, reason?: string): ExitRecord {
     return { exitCode, signal, endedAtMs: this.#deps.clock.now().getTime(), ...(reason ? { reason } : {}) };
   }
@@ -286,5 +309,6 @@ export class MainRuns {
 
 const describeExit = (exit: ExitRecord | null): string | null => {
   if (exit === null) return null;
+  if (exit.outOfMemory) return 'Killed: the container had reached its limit of memory';
   return exit.signal > 0 ? `Ended by signal ${exit.signal}` : `Ended with exit code ${exit.exitCode}`;
 };

@@ -6,6 +6,8 @@ const MIB = 1024 * 1024;
 const CPU_PERIOD_US = 100_000;
 const LEAST_QUOTA_US = 1_000;
 export const PIDS_LIMIT = 4_096;
+/** The agent's own keeps everything to itself, and would be inherited. */
+const CONTAINER_UMASK = 0o022;
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface Identity {
@@ -95,9 +97,16 @@ const namespaces = (network: string | null) => [
   network === null ? { type: 'network' } : { type: 'network', path: network },
 ];
 
+export const userOf = ({ uid, gid, groups }: Identity) => ({
+  uid,
+  gid,
+  umask: CONTAINER_UMASK,
+  additionalGids: groups,
+});
+
 const processOf = ({ spec, command, env, workingDir, identity }: OciInput) => ({
   terminal: spec.tty === true,
-  user: { uid: identity.uid, gid: identity.gid, additionalGids: identity.groups },
+  user: userOf(identity),
   args: command,
   env: completeEnvironment(env, identity.home, spec.tty === true),
   cwd: workingDir,

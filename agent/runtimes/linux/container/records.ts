@@ -33,6 +33,8 @@ export const ExitRecordSchema = z.strictObject({
   signal: z.int(),
   endedAtMs: z.number(),
   reason: z.optional(z.string()),
+  /** It was killed because the container had reached its limit of memory. */
+  outOfMemory: z.optional(z.boolean()),
 });
 export type ExitRecord = z.infer<typeof ExitRecordSchema>;
 
@@ -47,6 +49,11 @@ export class ContainerRecords {
     return (await readdir(this.#deps.layout.containers).catch(() => [])).filter((name) =>
       /^[0-9a-f-]{36}$/.test(name),
     );
+  }
+  /** How many containers are made from an image's digest. */
+  async madeFrom(digest: string): Promise<number> {
+    const records = await Promise.all((await this.ids()).map((id) => this.container(id)));
+    return records.filter((record) => record?.digest === digest).length;
   }
   container(id: string): Promise<ContainerRecord | null> {
     return readRecord(this.#paths(id).record, ContainerRecordSchema);

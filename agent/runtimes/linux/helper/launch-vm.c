@@ -120,6 +120,8 @@ static void enter_jail(char **arguments) {
 }
 
 static void become_nobody(uid_t uid) {
+  for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
+    if (prctl(PR_CAPBSET_DROP, capability)) die("capabilities", NULL);
   if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid)) die("user", NULL);
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) die("user", NULL);
 }

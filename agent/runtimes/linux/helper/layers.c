@@ -68,6 +68,8 @@ int mount_layers(char **arguments) {
   mount_file(argument(arguments, "image"), image, "squashfs", MS_RDONLY | MS_NODEV | MS_NOATIME);
   if (is_mount_point(root)) return 0;
   mount_file(argument(arguments, "scratch"), rw, "ext4", MS_NODEV | MS_NOATIME);
+  /* The upper folder becomes the container's root, which is everybody's to enter. */
+  umask(022);
   char *upper = join_path(rw, "upper"), *work = join_path(rw, "work"), *options;
   if ((mkdir(upper, 0755) || mkdir(work, 0755)) && errno != EEXIST) die("directory", upper);
   if (asprintf(&options, "lowerdir=%s,upperdir=%s,workdir=%s", image, upper, work) < 0) die("memory", NULL);

@@ -1,14 +1,22 @@
 /*
  * relay: serves the guest's stream protocol on descriptor 3 for processes of this machine, so that the agent
  * has one way to drive a terminal, whatever is behind it. Ends, and with it what it started, when its peer goes.
+ *
+ * A SPAWN with the field `pid-file` names a starter (`runc exec --detach`): one that leaves the process behind, with
+ * its pid in the file, and ends. The stream is the process's then. A starter that stayed would wait for everybody who
+ * has the output, and would itself be what a signal kills.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,9 +27,23 @@
 /* Where the agent has put its end of a socket pair. */
 #define CHANNEL 3
 
+static char pid_file[PATH_MAX];
+static pid_t starter;
+/* Ended before it was known that they matter. */
+static struct {
+  pid_t pid;
+  int status;
+} early[16];
+static int early_count;
+
 static int start_here(int stream, struct fields fields, struct child *child, char *why, size_t size) {
   (void)stream;
-  return spawn_child(fields, PLACE_HERE, -1, child, why, size);
+  int problem = spawn_child(fields, PLACE_HERE, -1, child, why, size);
+  const char *file = field(fields, "pid-file");
+  if (problem || !file || strlen(file) >= sizeof pid_file) return problem;
+  strcpy(pid_file, file);
+  starter = child->pid;
+  return 0;
 }
 
 static void handle_frame(int type, int flags, int stream, const char *payload, uint32_t length) {
@@ -34,18 +56,49 @@ static void handle_frame(int type, int flags, int stream, const char *payload, u
   channel_send(FRAME_HELLO, 0, 0, payload, length);
 }
 
+static pid_t left_behind(void) {
+  int pid = 0;
+  FILE *file = fopen(pid_file, "re");
+  if (file && fscanf(file, "%d", &pid) != 1) pid = 0;
+  if (file) fclose(file);
+  return pid;
+}
+
+/* False when the starter failed, so that its end is the end of the stream. */
+static bool hand_over(int status) {
+  pid_t from = starter, to = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? left_behind() : 0;
+  starter = 0;
+  if (to <= 0) return false;
+  streams_hand_over(from, to);
+  for (int i = 0; i < early_count; i++)
+    if (early[i].pid == to) streams_child_ended(to, early[i].status);
+  return true;
+}
+
+static void child_ended(pid_t pid, int status) {
+  if (pid == starter && hand_over(status)) return;
+  if (starter && pid != starter && early_count < (int)(sizeof early / sizeof *early)) {
+    early[early_count].pid = pid;
+    early[early_count++].status = status;
+  }
+  streams_child_ended(pid, status);
+}
+
 static void reap(int signals) {
   struct signalfd_siginfo info;
   while (read(signals, &info, sizeof info) > 0) {
   }
   int status;
-  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) streams_child_ended(pid, status);
+  for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) child_ended(pid, status);
 }
 
 int relay(char **arguments) {
   (void)arguments;
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  /* What it starts would inherit the agent's, which keeps everything to itself. */
+  umask(022);
   sigset_t child;
   sigemptyset(&child);
   sigaddset(&child, SIGCHLD);

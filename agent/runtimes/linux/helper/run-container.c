@@ -1,9 +1,10 @@
 /*
- * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE [tty=1]
+ * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE [oom=FILE] [tty=1]
  *
- * Stays beside a process-isolated container as long as its main process runs, whatever becomes of the agent:
- * keeps its output in a bounded log, and its exit in a file. Prints the main process's pid once it runs; the
- * time of that is the file's `run`/started. Ends when the main process has ended and its output is read.
+ * Stays beside a process-isolated container as long as its main process runs, whatever becomes of the agent: keeps
+ * its output in a bounded log, its exit in a file, and lets who connects to RUN/attach.sock join it. Prints the main
+ * process's pid once it runs; the time of that is the file's `run`/started. `oom` is where the container's cgroup
+ * counts its kills. Ends when the main process has ended and its output is read.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,6 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attach.h"
 #include "helper.h"
 #include "log.h"
 
@@ -56,7 +58,7 @@ static int receive_terminal(int listener) {
   return terminal;
 }
 
-static pid_t start_runc(char **arguments, const char *run, const char *console, int out, int err) {
+static pid_t start_runc(char **arguments, const char *run, const char *console, int in, int out, int err) {
   const char *runc = argument(arguments, "runc");
   char *log = join_path(run, "runc.log"), *pid_file = join_path(run, "pid");
   unlink(log);
@@ -74,7 +76,7 @@ static pid_t start_runc(char **arguments, const char *run, const char *console, 
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   int null = open("/dev/null", O_RDWR);
-  dup2(null, 0);
+  dup2(in >= 0 ? in : null, 0);
   dup2(out >= 0 ? out : null, 1);
   dup2(err >= 0 ? err : null, 2);
   execv(runc, (char *const *)line);
@@ -106,6 +108,7 @@ static int move_output(int source, int *fd) {
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 1;
   if (got > 0) {
     log_write(source, data, got);
+    attach_output(source, data, got);
     return 1;
   }
   close(*fd);
@@ -129,16 +132,27 @@ static int reap(int signals, pid_t main_pid, int *status) {
 static int follow(pid_t main_pid, int signals, int out, int err) {
   int status = 0, ended = 0;
   for (;;) {
-    struct pollfd polled[3] = {{signals, POLLIN, 0}, {out, POLLIN, 0}, {err, POLLIN, 0}};
-    int ready = poll(polled, 3, ended ? LATE_OUTPUT_MS : -1);
+    struct pollfd polled[3 + ATTACH_POLLED] = {{signals, POLLIN, 0}, {out, POLLIN, 0}, {err, POLLIN, 0}};
+    int ready = poll(polled, attach_poll(polled, 3), ended ? LATE_OUTPUT_MS : -1);
     if (out >= 0 && polled[1].revents) move_output(0, &out);
     if (err >= 0 && polled[2].revents) move_output(1, &err);
+    attach_move();
     if (polled[0].revents && reap(signals, main_pid, &status)) ended = 1;
     if (ended && (ready == 0 || (out < 0 && err < 0))) return status;
   }
 }
 
-static void record_exit(const char *path, int status) {
+/* Whether the kernel has killed a process of the container for want of memory: `oom_kill N` in either kind of cgroup. */
+static int ran_out_of_memory(const char *path) {
+  char line[128];
+  long kills = 0;
+  FILE *file = path ? fopen(path, "re") : NULL;
+  while (file && kills == 0 && fgets(line, sizeof line, file)) sscanf(line, "oom_kill %ld", &kills);
+  if (file) fclose(file);
+  return kills > 0;
+}
+
+static void record_exit(const char *path, int status, const char *oom) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   char *partial = NULL;
@@ -146,9 +160,10 @@ static void record_exit(const char *path, int status) {
   FILE *file = fopen(partial, "we");
   if (!file) die("exit", path);
   int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-  fprintf(file, "{\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld}\n",
-          signal_number ? 128 + signal_number : WEXITSTATUS(status), signal_number,
-          (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000);
+  int code = signal_number ? 128 + signal_number : WEXITSTATUS(status);
+  fprintf(file, "{\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld%s}\n", code, signal_number,
+          (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
+          code == 128 + SIGKILL && ran_out_of_memory(oom) ? ",\"outOfMemory\":true" : "");
   if (fflush(file) || fsync(fileno(file)) || fclose(file) || rename(partial, path)) die("exit", path);
 }
 
@@ -165,13 +180,14 @@ int run_container(char **arguments) {
   sigprocmask(SIG_BLOCK, &child, NULL);
   int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   log_open(argument(arguments, "log"));
-  int out[2] = {-1, -1}, err[2] = {-1, -1};
+  int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
   char *console = tty ? join_path(run, "console.sock") : NULL;
   int listener = tty ? listen_for_console(console) : -1;
-  if (!tty && (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))) die("pipe", NULL);
-  pid_t runc = start_runc(arguments, run, console, out[1], err[1]);
+  if (!tty && (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))) die("pipe", NULL);
+  pid_t runc = start_runc(arguments, run, console, in[0], out[1], err[1]);
   if (runc < 0) die("fork", NULL);
   if (!tty) {
+    close(in[0]);
     close(out[1]);
     close(err[1]);
   }
@@ -182,6 +198,8 @@ int run_container(char **arguments) {
     unlink(console);
   }
   pid_t main_pid = read_pid(run);
+  char *door = join_path(run, "attach.sock");
+  attach_open(door, tty ? fcntl(out[0], F_DUPFD_CLOEXEC, 3) : in[1], tty);
   printf("%d\n", main_pid);
   fflush(stdout);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -189,7 +207,8 @@ int run_container(char **arguments) {
   dup2(null, 1);
   dup2(null, 2);
   int status = follow(main_pid, signals, out[0], err[0]);
+  attach_close(door);
   log_end();
-  record_exit(exit_path, status);
+  record_exit(exit_path, status, optional_argument(arguments, "oom"));
   return 0;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { type ImageFacts, ImageFactsSchema } from '../../../../core/contract/image.ts';
@@ -36,9 +36,13 @@ const keyOf = (name: string): string =>
     .digest('hex')
     .slice(0, 32);
 
+const SQUASHFS = '.squashfs';
+const DIGEST_RECORD = '.digest';
+
 /**
- * The images of this host: one squashfs each, named after its digest, and a record for each name. A name may get
- * another digest; containers keep the one they were made from.
+ * The images of this host: one squashfs each, named after its digest, with a record beside it, and a record for each
+ * name. A name may get another digest; containers keep the one they were made from, which goes once neither a name
+ * nor a container has it.
  */
 export class ImageStore {
   readonly #deps: LinuxDeps;
@@ -60,7 +64,8 @@ export class ImageStore {
       source: 'busybox-static of this machine',
       digest,
     };
-    if ((await this.find(MINI))?.facts.digest === digest) return;
+    const record = await readRecord(this.#digestPath(digest), ImageRecordSchema);
+    if (record !== null && (await this.find(MINI))?.facts.digest === digest) return;
     const partial = join(layout.images, `${this.#deps.newId()}.new`);
     await copyFile(artifacts.mini, partial);
     await this.add(partial, { facts, defaults: NO_DEFAULTS });
@@ -89,15 +94,16 @@ export class ImageStore {
 
   /** @throws {RuntimeError} `image-not-found` */
   async byDigest(digest: string): Promise<ImageRecord> {
-    const record = (await this.list()).find(({ facts }) => facts.digest === digest);
+    const record = await readRecord(this.#digestPath(digest), ImageRecordSchema);
     if (record) return record;
     throw new RuntimeError('image-not-found', 'The image that the container was made from is gone');
   }
 
   /** The file of a digest. */
   squashfs(digest: string): string {
-    return join(this.#deps.layout.images, `${digest.replace('sha256:', '')}.squashfs`);
+    return this.#path(digest, SQUASHFS);
   }
+
   /** Where the image is mounted while Default containers are made of it. */
   mountPoint(digest: string): string {
     return join(this.#deps.layout.runImages, digest.replace('sha256:', '').slice(0, 16));
@@ -105,18 +111,33 @@ export class ImageStore {
 
   /** Takes a squashfs, which is moved, into the store. */
   async add(path: string, record: ImageRecord): Promise<void> {
+    // Worker processes read it, each as a user of its own.
+    await chmod(path, 0o644);
     await rename(path, this.squashfs(record.facts.digest));
+    await writeRecord(this.#digestPath(record.facts.digest), record, true);
     await writeRecord(this.#recordPath(record.facts.name), record, true);
   }
 
-  /** The image goes; its file does so unless another name has it. */
+  /** The name goes; its file does so with {@link collect}. */
   async remove(name: string): Promise<void> {
-    const record = await this.get(name);
+    await this.get(name);
     await rm(this.#recordPath(name), { force: true });
-    const { digest } = record.facts;
-    if ((await this.list()).some(({ facts }) => facts.digest === digest)) return;
-    await this.unmount(digest);
-    await rm(this.squashfs(digest), { force: true });
+  }
+
+  /**
+   * Removes the files of every digest that no name has.
+   * @param isUsed whether a container is made from that digest
+   */
+  async collect(isUsed: (digest: string) => Promise<boolean>): Promise<void> {
+    const named = new Set((await this.list()).map(({ facts }) => facts.digest));
+    const files = (await readdir(this.#deps.layout.images)).filter((name) => name.endsWith(DIGEST_RECORD));
+    for (const name of files) {
+      const digest = `sha256:${name.slice(0, -DIGEST_RECORD.length)}`;
+      if (named.has(digest) || (await isUsed(digest))) continue;
+      await this.unmount(digest);
+      await rm(this.#digestPath(digest), { force: true });
+      await rm(this.squashfs(digest), { force: true });
+    }
   }
 
   async unmount(digest: string): Promise<void> {
@@ -139,6 +160,12 @@ export class ImageStore {
     }
   }
 
+  #path(digest: string, ending: string): string {
+    return join(this.#deps.layout.images, `${digest.replace('sha256:', '')}${ending}`);
+  }
+  #digestPath(digest: string): string {
+    return this.#path(digest, DIGEST_RECORD);
+  }
   #recordPath(name: string): string {
     return join(this.#deps.layout.images, `${keyOf(name)}.json`);
   }

@@ -7,11 +7,13 @@ import type { LinuxDeps } from '../deps.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { checkLayer, type ImageLimits } from './check-layer.ts';
 import type { ImageStore } from './image-store.ts';
-import { type LayoutImage, readLayout } from './oci-layout.ts';
+import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
 
 const MIB = 1024 * 1024;
 export const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
 const PROGRAM_TIMEOUT_MS = 15 * 60_000;
+/** Folders that an image's layers only imply are everybody's to enter, as in any engine. */
+const IMAGE_UMASK = 0o022;
 /** The name inside the working folder; the image's own never becomes an argument's part. */
 const TAG = 'image';
 
@@ -155,14 +157,22 @@ export class ImageImporter {
     throw refused;
   }
 
-  /** An archive of `docker save` has no manifest of its own: it is known by its configuration's digest, the image's id. */
+  /**
+   * An archive of `docker save` has no manifest of its own: it is known by its configuration's digest, the image's
+   * id. Copying writes the configuration anew, so it is asked of the archive itself.
+   */
   async #digestOf(
     source: Source,
     image: LayoutImage,
     { source: asked }: ImportImage,
     signal: AbortSignal,
   ): Promise<string> {
-    if (source.kind === 'archive') return image.configDigest;
+    if (source.kind === 'archive') {
+      const what = 'The image could not be read';
+      return readConfigDigest(
+        await this.#run(what, 'skopeo', ['inspect', '--raw', source.transport], signal),
+      );
+    }
     if (source.kind === 'layout') return image.manifestDigest;
     const pinned = /@(sha256:[0-9a-f]{64})$/.exec('reference' in asked ? asked.reference : '')?.[1];
     signal.throwIfAborted();
@@ -219,6 +229,6 @@ export class ImageImporter {
   }
 
   #run(what: string, program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
-    return runOrFail(what, program, args, { signal, timeoutMs: PROGRAM_TIMEOUT_MS });
+    return runOrFail(what, program, args, { signal, timeoutMs: PROGRAM_TIMEOUT_MS, umask: IMAGE_UMASK });
   }
 }

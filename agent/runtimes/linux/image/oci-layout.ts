@@ -28,7 +28,6 @@ const ConfigSchema = z.looseObject({
 
 export interface LayoutImage {
   readonly manifestDigest: string;
-  readonly configDigest: string;
   readonly layers: readonly string[];
   readonly os: string;
   readonly architecture: string;
@@ -45,6 +44,10 @@ const readDocument = async <T extends z.core.$ZodType>(path: string, schema: T):
   return parsed.data;
 };
 
+/** The digest of the configuration that a manifest names. */
+export const readConfigDigest = (manifest: string): string =>
+  z.parse(ManifestSchema, JSON.parse(manifest)).config.digest;
+
 /**
  * What the one image of an OCI layout is: source: image-layout.md of the OCI image specification.
  * @throws {RuntimeError} `validation-failed`
@@ -58,7 +61,6 @@ export const readLayout = async (folder: string): Promise<LayoutImage> => {
   const said = config.config ?? {};
   return {
     manifestDigest,
-    configDigest: manifest.config.digest,
     layers: manifest.layers.map(({ digest }) => blob(digest)),
     os: config.os ?? '',
     architecture: config.architecture ?? '',

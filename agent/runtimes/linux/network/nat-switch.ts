@@ -9,6 +9,7 @@ import { containerPaths, deviceName, devicePrefix } from '../layout.ts';
 import type { LeaseKind } from '../leases.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import type { GuestNetwork } from '../vm/utility-vm.ts';
+import { isPortInUse } from './port-in-use.ts';
 
 export const NAT = 'NAT';
 /** Containers have single addresses of this network; nobody shares a link with another. */
@@ -141,19 +142,29 @@ export class NatSwitch {
 
   async #takePorts(id: string, ports: NonNullable<ContainerSpec['ports']>): Promise<Endpoint['ports']> {
     const taken: Endpoint['ports'] = [];
-    for (const { hostPort, containerPort, protocol = 'tcp' } of ports) {
-      const owner = `${id}/${containerPort}`;
-      const port = hostPort ?? (await this.#deps.leases.take(protocol, owner));
-      if (!(await this.#deps.leases.takeExactly(protocol, port, owner))) {
-        await this.#releaseLeases(id);
-        throw new RuntimeError(
-          'step-failed',
-          `Port ${port}/${protocol} of the host is in use by another container`,
-        );
-      }
-      taken.push({ hostPort: port, containerPort, protocol });
+    try {
+      for (const { hostPort: wanted, containerPort, protocol = 'tcp' } of ports)
+        taken.push({
+          hostPort: await this.#takePort(`${id}/${containerPort}`, protocol, wanted),
+          containerPort,
+          protocol,
+        });
+      return taken;
+    } catch (error) {
+      await this.#releaseLeases(id);
+      throw error;
     }
-    return taken;
+  }
+
+  async #takePort(owner: string, protocol: 'tcp' | 'udp', wanted: number | undefined): Promise<number> {
+    const { leases } = this.#deps;
+    const isFree = async (port: number) => !(await isPortInUse(protocol, port));
+    if (wanted === undefined) return leases.take(protocol, owner, isFree);
+    const refuse = (by: string) =>
+      new RuntimeError('step-failed', `Port ${wanted}/${protocol} of the host is in use by ${by}`);
+    if (!(await leases.takeExactly(protocol, wanted, owner))) throw refuse('another container');
+    if (!(await isFree(wanted))) throw refuse('a program of the host');
+    return wanted;
   }
 
   async #makeLink({ device, address, mac }: Endpoint, namespace: string): Promise<void> {

@@ -8,11 +8,12 @@ import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { vmPaths } from '../layout.ts';
 import { runOrFail } from '../run-command.ts';
+import { withBackgroundVm } from './background-vm.ts';
 import { type HostMachine, templateKey } from './machine.ts';
 import type { VmShape } from './qemu-arguments.ts';
 import { rehearse } from './rehearsal.ts';
-import { UtilityVm } from './utility-vm.ts';
-import { launchWorker, type Placeholders } from './worker.ts';
+import type { UtilityVm } from './utility-vm.ts';
+import type { Placeholders } from './worker.ts';
 
 /** A booted and rehearsed VM, to be cloned: memory that nobody can change, and the devices' state. */
 export interface Template {
@@ -38,6 +39,7 @@ export class Templates {
   readonly #placeholders: Placeholders;
   readonly #ready = new Map<string, Promise<Template>>();
   readonly #holders: ChildProcess[] = [];
+  readonly #stop = new AbortController();
 
   constructor(deps: LinuxDeps, machine: HostMachine, placeholders: Placeholders) {
     this.#deps = deps;
@@ -64,7 +66,10 @@ export class Templates {
     );
   }
 
-  close(): void {
+  /** Gives up what is being made. */
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await Promise.allSettled(this.#ready.values());
     for (const holder of this.#holders) holder.stdin?.end();
   }
 
@@ -86,21 +91,16 @@ export class Templates {
       const start = { kind: 'template', tscKhz: this.#machine.tscKhz } as const;
       await writeFile(join(disks, 'ram'), '', { mode: 0o666 });
       await chmod(join(disks, 'ram'), 0o666);
-      const worker = await launchWorker(this.#deps, placeholders, {
-        vmId,
-        containerId: null,
-        shape,
-        start,
-        disks,
+      const launch = { vmId, containerId: null, shape, start, disks };
+      await withBackgroundVm(this.#deps, placeholders, launch, {
+        signal: this.#stop.signal,
+        use: async (vm) => {
+          await vm.connectGuest('boot', BOOT_TIMEOUT_MS);
+          await rehearse(vm);
+          await this.#save(vm, join(fresh, 'state'));
+          await vm.destroy();
+        },
       });
-      const vm = await UtilityVm.attach(this.#deps, worker);
-      try {
-        await vm.connectGuest('boot', BOOT_TIMEOUT_MS);
-        await rehearse(vm);
-        await this.#save(vm, join(fresh, 'state'));
-      } finally {
-        await vm.destroy();
-      }
       await copySparse(join(disks, 'ram'), join(fresh, 'ram'));
       await rename(fresh, folder);
       await this.#removeOthers(folder);
@@ -167,6 +167,7 @@ export class Templates {
   }
 
   #hold(ram: string): Promise<string> {
+    this.#stop.signal.throwIfAborted();
     const holder = spawn(this.#deps.artifacts.helper, ['hold-template', `ram=${ram}`], {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],

@@ -164,6 +164,11 @@ export class UtilityVm {
     return this.ask('network', 'The network could not be set up in the guest', Object.entries(network));
   }
 
+  /** Every VM of a template has the device; a container without a network is not to see it. */
+  removeNetwork(): Promise<void> {
+    return this.ask('no-network', 'The network device could not be removed from the guest');
+  }
+
   /** Asks the guest's agent, and takes a negative answer as a failure. */
   async ask(
     request: string,

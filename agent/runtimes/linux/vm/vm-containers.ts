@@ -3,12 +3,12 @@ import type { AssignedContainer } from '../../../../core/contract/agent/commands
 import type { Process, WorkerProcess } from '../../../../core/contract/compute-process.ts';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
+import type { ExecRequest } from '../../session-process.ts';
 import type { GuestGreeting } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
 import { parseGuestProcesses } from '../container/process-lists.ts';
 import type { LinuxDeps } from '../deps.ts';
-import type { ExecRequest } from '../exec.ts';
 import type { ImageRecord } from '../image/image-store.ts';
 import { readStat } from '../proc.ts';
 import type { HostMachine } from './machine.ts';

@@ -1,11 +1,12 @@
 import { sleep } from '../../../clock.ts';
 import { messageOf } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
+import { withBackgroundVm } from './background-vm.ts';
 import type { VmShape } from './qemu-arguments.ts';
 import { rehearse } from './rehearsal.ts';
 import type { Templates } from './templates.ts';
-import { UtilityVm } from './utility-vm.ts';
-import { launchWorker, type Placeholders, removeWorker } from './worker.ts';
+import type { UtilityVm } from './utility-vm.ts';
+import type { Placeholders } from './worker.ts';
 
 const CLONE_TIMEOUT_MS = 30_000;
 const RETRY_MS = [1_000, 5_000, 30_000, 120_000] as const;
@@ -73,6 +74,7 @@ export class VmPool {
         await this.#addOne();
         failures = 0;
       } catch (error) {
+        if (this.#stop.signal.aborted) return;
         this.#deps.log.warn('a utility VM for the pool could not be made', { reason: messageOf(error) });
         const delay = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
         await sleep(this.#deps.clock, delay, this.#stop.signal).catch(() => {});
@@ -83,26 +85,24 @@ export class VmPool {
   async #addOne(): Promise<void> {
     const { shape } = this.#options;
     const template = await this.#templates.get(shape);
-    const vmId = this.#deps.newId();
-    const worker = await launchWorker(this.#deps, this.#placeholders, {
-      vmId,
+    const launch = {
+      vmId: this.#deps.newId(),
       containerId: null,
       shape,
       start: { kind: 'clone' },
       template,
       lowPriority: true,
+    } as const;
+    const vm = await withBackgroundVm(this.#deps, this.#placeholders, launch, {
+      signal: this.#stop.signal,
+      use: async (made) => {
+        await made.connectGuest('clone', CLONE_TIMEOUT_MS);
+        await rehearse(made);
+        return made;
+      },
     });
-    try {
-      const vm = await UtilityVm.attach(this.#deps, worker);
-      await vm.connectGuest('clone', CLONE_TIMEOUT_MS);
-      await rehearse(vm);
-      void vm.ended().then(() => this.#forget(vm));
-      if (this.#stop.signal.aborted) return await vm.destroy();
-      this.#ready.push(vm);
-    } catch (error) {
-      await removeWorker(this.#deps, vmId);
-      throw error;
-    }
+    void vm.ended().then(() => this.#forget(vm));
+    this.#ready.push(vm);
   }
 
   /** One that dies while it waits; one that has been claimed is no longer in the list. */

@@ -4,7 +4,7 @@ import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
-import { limitWorker, removeWorkerCgroups, workerCgroups } from '../cgroups.ts';
+import { limitWorker, removeWorkerCgroups, workerCgroups, workerIdsInCgroups } from '../cgroups.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { linkAnew, readRecord, writeRecord } from '../files.ts';
 import { deviceName, vmPaths } from '../layout.ts';
@@ -164,7 +164,7 @@ export const readWorker = (deps: LinuxDeps, vmId: string): Promise<WorkerRecord 
 export const listWorkerIds = async ({ layout }: LinuxDeps): Promise<string[]> => {
   const folders = [layout.runVms, layout.vmDisks];
   const names = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])));
-  return [...new Set(names.flat())];
+  return [...new Set([...names.flat(), ...(await workerIdsInCgroups(layout.tag))])];
 };
 
 export const isWorkerAlive = (record: WorkerRecord): boolean =>

@@ -1,0 +1,139 @@
+import type { OutputStream } from '../../../../core/contract/session.ts';
+import type { SessionProcess } from '../../session-process.ts';
+import type { GuestProcess } from '../channel/guest-process.ts';
+import { LOST } from './attach-here.ts';
+
+const RECENT_BYTES = 64 * 1024;
+/** What a joined client may leave unread; what comes beyond it is lost to it. The process never waits for it. */
+const UNREAD_BYTES = 256 * 1024;
+
+type Handler = (stream: OutputStream, data: Buffer) => void;
+
+/**
+ * The main process of a utility VM, shared by its log and by whoever has joined it. The log is what paces the
+ * process; a client that does not keep up loses output, and is told.
+ */
+export class GuestMain {
+  readonly #process: GuestProcess;
+  readonly #clients = new Set<AttachedGuest>();
+  readonly #recent: [OutputStream, Buffer][] = [];
+  #recentBytes = 0;
+  /** Whose input waits in the process's queue, in order. */
+  readonly #input: { readonly by: AttachedGuest; left: number }[] = [];
+
+  constructor(process: GuestProcess) {
+    this.#process = process;
+    process.onInputSent((bytes) => this.#sent(bytes));
+  }
+
+  get process(): GuestProcess {
+    return this.#process;
+  }
+
+  /** Called with everything that the process writes. */
+  wrote(stream: OutputStream, data: Buffer): void {
+    this.#recent.push([stream, data]);
+    this.#recentBytes += data.length;
+    while (this.#recentBytes > RECENT_BYTES && this.#recent.length > 1)
+      this.#recentBytes -= this.#recent.shift()?.[1].length ?? 0;
+    for (const client of this.#clients) client.give(stream, data);
+  }
+
+  /** @param logs output begins with what was written lately */
+  attach(logs: boolean): SessionProcess {
+    const client = new AttachedGuest(this, logs ? [...this.#recent] : []);
+    this.#clients.add(client);
+    return client;
+  }
+
+  leave(client: AttachedGuest): void {
+    this.#clients.delete(client);
+  }
+
+  write(by: AttachedGuest, data: Buffer): boolean {
+    const entry = { by, left: data.length };
+    this.#input.push(entry);
+    if (this.#process.write(data)) return true;
+    this.#input.splice(this.#input.indexOf(entry), 1);
+    return false;
+  }
+
+  #sent(bytes: number): void {
+    for (let left = bytes; left > 0 && this.#input.length > 0; ) {
+      const [first] = this.#input;
+      if (first === undefined) return;
+      const part = Math.min(left, first.left);
+      first.left -= part;
+      left -= part;
+      if (first.left === 0) this.#input.shift();
+      first.by.taken(part);
+    }
+  }
+}
+
+class AttachedGuest implements SessionProcess {
+  readonly exited: Promise<number>;
+  readonly #main: GuestMain;
+  #waiting: [OutputStream, Buffer][];
+  #handler: Handler | null = null;
+  #taken: (bytes: number) => void = () => undefined;
+  #outstanding = 0;
+  #lost = false;
+
+  constructor(main: GuestMain, begin: [OutputStream, Buffer][]) {
+    this.#main = main;
+    this.#waiting = begin;
+    this.exited = main.process.exited.then(({ exitCode }) => exitCode);
+    this.exited.catch(() => undefined);
+  }
+
+  give(stream: OutputStream, data: Buffer): void {
+    if (this.#handler === null) this.#waiting.push([stream, data]);
+    else if (this.#outstanding + data.length > UNREAD_BYTES) this.#lost = true;
+    else {
+      this.#outstanding += data.length;
+      this.#handler(stream, data);
+    }
+  }
+
+  taken(bytes: number): void {
+    this.#taken(bytes);
+  }
+
+  onOutput(handler: Handler): void {
+    this.#handler = handler;
+    for (const [stream, data] of this.#waiting.splice(0)) this.give(stream, data);
+  }
+
+  consumed(bytes: number): void {
+    this.#outstanding -= bytes;
+    if (!this.#lost || this.#outstanding > UNREAD_BYTES / 2) return;
+    this.#lost = false;
+    this.give('stderr', LOST);
+  }
+
+  write(data: Buffer): void {
+    // Several clients may have filled its queue together: what finds no room is dropped, as nobody could wait for it.
+    if (!this.#main.write(this, data)) this.#taken(data.length);
+  }
+
+  onInputTaken(listener: (bytes: number) => void): void {
+    this.#taken = listener;
+  }
+
+  endInput(): void {
+    this.#main.process.endInput();
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#main.process.resize(columns, rows);
+  }
+
+  signal(signal: number): void {
+    this.#main.process.kill(signal);
+  }
+
+  end(): void {
+    this.#main.leave(this);
+  }
+}

@@ -1,0 +1,29 @@
+/*
+ * Joining a main process from outside: a unix socket beside its log. Frames both ways are a byte that says what they
+ * are, a length (32 bits, as this machine has them) and data.
+ */
+#ifndef BULKHEAD_ATTACH_H
+#define BULKHEAD_ATTACH_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define ATTACH_CLIENTS 8
+#define ATTACH_POLLED (ATTACH_CLIENTS + 2)
+
+/* To a client: its output, and that some of it was dropped because it did not read. */
+enum { ATTACH_STDOUT = 0, ATTACH_STDERR = 1, ATTACH_LOST = 2 };
+/* From a client. The first is HELLO: with 1 it asks for what was written lately. */
+enum { ATTACH_INPUT = 0, ATTACH_END_INPUT = 1, ATTACH_RESIZE = 2, ATTACH_HELLO = 3 };
+
+/* `input` is the process's stdin, or its terminal. */
+void attach_open(const char *path, int input, bool tty);
+void attach_output(int source, const char *data, size_t length);
+/* Adds what is to be waited for; returns the new count. */
+int attach_poll(struct pollfd *polled, int count);
+void attach_move(void);
+/* Gives clients a moment to take what is left, and lets go of them. */
+void attach_close(const char *path);
+
+#endif

@@ -1,0 +1,219 @@
+import {
+  type ClientFrame,
+  type HostFrame,
+  type HostSessionMessage,
+  SESSION_LIMITS,
+  type SessionEndReason,
+  SIGNALS,
+  type ToHostSessionMessage,
+} from '../../core/contract/session.ts';
+import { SessionWindow } from '../../core/session/session-window.ts';
+import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
+import type { SessionProcess } from '../runtimes/session-process.ts';
+
+export interface HostSessionDeps {
+  readonly clock: Clock;
+  readonly send: (message: HostSessionMessage) => void;
+  /** Nothing of it is left. */
+  readonly onOver: () => void;
+}
+
+export interface HostSessionFacts {
+  readonly sessionId: string;
+  readonly containerId: string;
+  readonly idleSeconds: number;
+  readonly totalSeconds: number;
+  /** To the main process: its exit is the session's. */
+  readonly attached: boolean;
+}
+
+/** A client that is still there says so at least this often, in milliseconds; with time for a reconnect. */
+const SILENCE_MS = (2 * SESSION_LIMITS.keepAliveSeconds + SESSION_LIMITS.resumeSeconds) * 1_000;
+
+/** Messages of different connections may overtake each other by so much, in milliseconds. */
+const OVERTAKEN_MS = 1_000;
+
+/**
+ * One session on this host: a process, and the window to its client.
+ *
+ * open → ending (its exit is on its way) → over. It ends by the exit of its process, or by a reason of ours, which
+ * goes to the client at once and leaves unsent what it has not taken. It is over when the client has acknowledged
+ * the exit, or has been gone for too long to come back for it.
+ *
+ * Races: an exit and a reason of ours may come together, the first one counts; frames of a client that has not heard
+ * yet are taken and lead nowhere.
+ */
+export class HostSession {
+  readonly facts: HostSessionFacts;
+  readonly #deps: HostSessionDeps;
+  readonly #process: SessionProcess;
+  readonly #window: SessionWindow<HostFrame, ClientFrame>;
+  #state: 'open' | 'ending' | 'over' = 'open';
+  /** When client and process last had something to say, by the monotonic clock. */
+  #activeAt: number;
+  #heardAt: number;
+  #detachedAt: number | null;
+  readonly #openedAt: number;
+  #reason: SessionEndReason = 'exited';
+  /** Bytes of output that wait for the client. */
+  #unsent = 0;
+  #cancelWatch: Cancel = nothingToCancel;
+  #cancelProbe: Cancel = nothingToCancel;
+
+  constructor(facts: HostSessionFacts, process: SessionProcess, deps: HostSessionDeps) {
+    this.facts = facts;
+    this.#deps = deps;
+    this.#process = process;
+    const now = deps.clock.monotonicMs();
+    this.#openedAt = now;
+    this.#activeAt = now;
+    this.#heardAt = now;
+    this.#detachedAt = now;
+    const { sessionId } = facts;
+    this.#window = new SessionWindow<HostFrame, ClientFrame>({
+      timers: {
+        now: () => deps.clock.monotonicMs(),
+        after: (ms, callback) => deps.clock.after(ms, callback),
+      },
+      send: (message) => deps.send({ action: 'session', sessionId, ...message }),
+      bytesOf: (frame) => (frame.type === 'input' ? Buffer.byteLength(frame.data, 'base64') : 0),
+      deliver: (frame) => this.#take(frame),
+      onViolation: () => this.end('protocol-error'),
+    });
+    process.onOutput((stream, data) => this.#output(stream, data));
+    process.onInputTaken((bytes) => this.#window.consumed(bytes));
+    process.exited.then(
+      (exitCode) => this.#finish({ type: 'exit', exitCode, reason: 'exited' }),
+      () => this.end('container-stopped'),
+    );
+    this.#watch();
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** A message of its client. */
+  receive(message: ToHostSessionMessage): void {
+    if (this.#state === 'over') return;
+    if (message.kind === 'detached') {
+      this.#detached();
+      return;
+    }
+    this.#heardAt = this.#deps.clock.monotonicMs();
+    // The first word of a client that is new or back: what it may have missed follows.
+    if (this.#detachedAt !== null || (message.kind === 'ack' && message.probe === true)) {
+      this.#detachedAt = null;
+      this.#window.connected();
+    }
+    this.#window.receive(message);
+    this.#settle();
+  }
+
+  /** The link to the control plane is there anew. */
+  reconnected(): void {
+    if (this.#detachedAt === null) this.#window.connected();
+  }
+
+  /** Ends it for a reason of ours. The client hears of it before anything else that waits. */
+  end(reason: SessionEndReason): void {
+    if (this.#state !== 'open') return;
+    this.#process.end();
+    this.#state = 'ending';
+    this.#reason = reason;
+    this.#window.putLast({ type: 'exit', exitCode: null, reason });
+    // What is not sent any more must not keep the process from ending.
+    this.#process.consumed(this.#unsent);
+    // Nobody takes the exit now, and the control plane is to know.
+    if (this.#detachedAt !== null) this.#sayEnded();
+    this.#settle();
+  }
+
+  /** Without a word to anybody: the agent stops. */
+  abandon(): void {
+    if (this.#state === 'open') this.#process.end();
+    this.#over();
+  }
+
+  #detached(): void {
+    this.#detachedAt = this.#deps.clock.monotonicMs();
+    this.#window.disconnected();
+    // A client that is back already may have been overtaken by this: then it answers.
+    this.#cancelProbe();
+    this.#cancelProbe = this.#deps.clock.after(OVERTAKEN_MS, () => {
+      if (this.#detachedAt !== null && this.#state !== 'over') this.#window.probe();
+    });
+  }
+
+  #sayEnded(): void {
+    const { sessionId } = this.facts;
+    this.#deps.send({ action: 'session', sessionId, kind: 'ended', reason: this.#reason });
+  }
+
+  #finish(exit: Extract<HostFrame, { type: 'exit' }>): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
+    this.#window.put(exit);
+    this.#settle();
+  }
+
+  #take(frame: ClientFrame): void {
+    this.#activeAt = this.#deps.clock.monotonicMs();
+    if (frame.type === 'input') this.#input(Buffer.from(frame.data, 'base64'));
+    else if (this.#state !== 'open') return;
+    else if (frame.type === 'endInput') this.#process.endInput();
+    else if (frame.type === 'resize') this.#process.resize(frame.columns, frame.rows);
+    else if (frame.type === 'signal') this.#process.signal(SIGNALS[frame.name]);
+    else this.end('closed');
+  }
+
+  #input(data: Buffer): void {
+    if (this.#state === 'open') this.#process.write(data);
+    else this.#window.consumed(data.length);
+  }
+
+  #output(stream: 'stdout' | 'stderr', data: Buffer): void {
+    this.#activeAt = this.#deps.clock.monotonicMs();
+    if (this.#state !== 'open') {
+      this.#process.consumed(data.length);
+      return;
+    }
+    for (let from = 0; from < data.length; from += SESSION_LIMITS.dataBytes) {
+      const piece = data.subarray(from, from + SESSION_LIMITS.dataBytes);
+      this.#unsent += piece.length;
+      this.#window.put({ type: 'output', stream, data: piece.toString('base64') }, piece.length, () => {
+        this.#unsent -= piece.length;
+        this.#process.consumed(piece.length);
+      });
+    }
+  }
+
+  #settle(): void {
+    if (this.#state === 'ending' && this.#window.settled) this.#over();
+  }
+
+  #over(): void {
+    if (this.#state === 'over') return;
+    const unheard = !this.#window.settled;
+    this.#state = 'over';
+    this.#cancelWatch();
+    this.#cancelProbe();
+    if (unheard) this.#sayEnded();
+    this.#window.close();
+    this.#deps.onOver();
+  }
+
+  /** Once a second: limits, and a client that is gone. */
+  #watch(): void {
+    this.#cancelWatch = this.#deps.clock.after(1_000, () => {
+      const now = this.#deps.clock.monotonicMs();
+      const detachedMs = this.#detachedAt === null ? 0 : now - this.#detachedAt;
+      const gone = detachedMs > SESSION_LIMITS.resumeSeconds * 1_000 || now - this.#heardAt > SILENCE_MS;
+      if (gone && this.#state === 'ending') return this.#over();
+      if (gone) this.end('client-gone');
+      else if (now - this.#openedAt > this.facts.totalSeconds * 1_000) this.end('time-limit');
+      else if (now - this.#activeAt > this.facts.idleSeconds * 1_000) this.end('idle');
+      this.#watch();
+    });
+  }
+}

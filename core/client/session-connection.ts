@@ -1,0 +1,349 @@
+import {
+  type ClientFrame,
+  type HandshakeRefusal,
+  type HostFrame,
+  type OutputStream,
+  SESSION_LIMITS,
+  type SignalName,
+  type ToClientSessionMessage,
+  ToClientSessionMessageSchema,
+} from '../contract/session.ts';
+import type { Timers } from '../session/send-window.ts';
+import { SessionWindow } from '../session/session-window.ts';
+import { fromBase64, toBase64 } from './bytes.ts';
+import { platformWebSocket, type SessionSocket, type WebSocketFactory } from './session-socket.ts';
+
+export interface SessionAddress {
+  readonly url: string;
+  readonly token: string;
+  readonly sessionId: string;
+}
+
+export interface SessionSettings {
+  /** @default the platform's own WebSocket; `nodeWebSocket` in Node, which tells why a handshake was refused */
+  readonly webSocketFactory?: WebSocketFactory;
+  readonly timers?: Timers;
+  /** In [0, 1): spreads reconnects. */
+  readonly random?: () => number;
+}
+
+export interface SessionExit {
+  /** Null where there is none: see `reason`. */
+  readonly exitCode: number | null;
+  /** `exited`, another of the contract's reasons, a code of a refused reconnect, or `connection-lost`. */
+  readonly reason: string;
+}
+
+/** A session that could not be joined, or is over. */
+export class SessionError extends Error {
+  override readonly name = 'SessionError';
+  readonly code: HandshakeRefusal | 'connection-lost' | 'session-closed';
+  constructor(code: SessionError['code'], message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const systemTimers: Timers = {
+  now: () => performance.now(),
+  after: (milliseconds, callback) => {
+    const timer = setTimeout(callback, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
+
+const FIRST_WAIT_MS = 100;
+const LONGEST_WAIT_MS = 5_000;
+const LOOK_EVERY_MS = 5_000;
+/** Without a word for so long though one is due, the connection is given up. */
+const SILENCE_MS = 20_000;
+
+type Listener = (stream: OutputStream, bytes: Uint8Array) => void;
+type Delivered = Extract<HostFrame, { type: 'output' }>;
+
+/**
+ * A session's client: bytes both ways, over as many connections as it takes.
+ *
+ * connecting → open ⇄ reconnecting → over. The first handshake that is refused rejects {@link openSession}; a
+ * connection that is cut later is made anew with the token that the last one has brought, and nothing is lost or
+ * repeated. It is over with the process's exit, or when no way back is found in time.
+ */
+export class SessionStream {
+  readonly sessionId: string;
+  readonly exit: Promise<SessionExit>;
+  readonly #settleExit = Promise.withResolvers<SessionExit>();
+  readonly #opened = Promise.withResolvers<void>();
+  readonly #window: SessionWindow<ClientFrame, HostFrame>;
+  readonly #timers: Timers;
+  readonly #random: () => number;
+  readonly #factory: WebSocketFactory;
+  readonly #url: string;
+  #token: string | null;
+  #socket: SessionSocket | null = null;
+  #connected = false;
+  #everOpen = false;
+  #over = false;
+  #lostAt: number | null = null;
+  #attempts = 0;
+  #heardAt: number;
+  #probed = false;
+  #cancel: (() => void)[] = [];
+  #listener: Listener | null = null;
+  #paused = false;
+  /** Delivered and not consumed: the listener is not there, or has paused. */
+  #held: Delivered[] = [];
+  #exit: SessionExit | null = null;
+  #inputEnded = false;
+  readonly #writes = new Set<(error: SessionError) => void>();
+
+  constructor({ url, token, sessionId }: SessionAddress, settings: SessionSettings = {}) {
+    this.sessionId = sessionId;
+    this.#url = url;
+    this.#token = token;
+    this.#timers = settings.timers ?? systemTimers;
+    this.#random = settings.random ?? Math.random;
+    this.#factory = settings.webSocketFactory ?? platformWebSocket;
+    this.exit = this.#settleExit.promise;
+    this.exit.catch(() => undefined);
+    this.#heardAt = this.#timers.now();
+    this.#window = new SessionWindow<ClientFrame, HostFrame>({
+      timers: this.#timers,
+      send: (message) => this.#send({ action: 'session', sessionId, ...message }),
+      bytesOf: (frame) => (frame.type === 'output' ? lengthOf(frame.data) : 0),
+      deliver: (frame) => this.#deliver(frame),
+      onViolation: () => this.#finish({ exitCode: null, reason: 'protocol-error' }),
+    });
+    this.#connect();
+    this.#look();
+  }
+
+  /** Resolves once the first connection is there. @throws {SessionError} with the refusal's code */
+  get opened(): Promise<void> {
+    return this.#opened.promise;
+  }
+
+  /** Resolves when the bytes are on their way: whoever waits for it never has more than a window of them under way. */
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#over || this.#inputEnded)
+      throw new SessionError('session-closed', 'The session takes no more input.');
+    await new Promise<void>((resolve, reject) => {
+      this.#writes.add(reject);
+      let left = Math.max(1, Math.ceil(bytes.length / SESSION_LIMITS.dataBytes));
+      const sent = () => {
+        left -= 1;
+        if (left > 0) return;
+        this.#writes.delete(reject);
+        resolve();
+      };
+      if (bytes.length === 0) sent();
+      for (let from = 0; from < bytes.length; from += SESSION_LIMITS.dataBytes) {
+        const piece = bytes.subarray(from, from + SESSION_LIMITS.dataBytes);
+        this.#window.put({ type: 'input', data: toBase64(piece) }, piece.length, sent);
+      }
+    });
+  }
+
+  /** Nothing more is written; output goes on. */
+  endInput(): void {
+    if (this.#over || this.#inputEnded) return;
+    this.#inputEnded = true;
+    this.#window.put({ type: 'endInput' });
+  }
+
+  resize(columns: number, rows: number): void {
+    if (!this.#over) this.#window.putUrgent({ type: 'resize', columns, rows });
+  }
+
+  signal(name: SignalName): void {
+    if (!this.#over) this.#window.putUrgent({ type: 'signal', name });
+  }
+
+  /** Output goes there, beginning with what has come already. */
+  onOutput(listener: Listener): void {
+    this.#listener = listener;
+    this.#drain();
+  }
+
+  /** No more output until `resume`: what has been sent waits here, and the process waits when that is a window. */
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.#drain();
+  }
+
+  /** Ends the session and its process. A main process that was joined goes on. */
+  close(): void {
+    if (this.#over) return;
+    this.#window.putLast({ type: 'close' });
+    this.#held = [];
+    this.#listener = () => undefined;
+    this.#paused = false;
+    if (!this.#connected) this.#finish({ exitCode: null, reason: 'closed' });
+  }
+
+  #connect(): void {
+    const token = this.#token;
+    if (token === null) {
+      this.#finish({ exitCode: null, reason: 'connection-lost' });
+      return;
+    }
+    let mine = true;
+    const gone = (refusal: HandshakeRefusal | null, why: string) => {
+      if (!mine) return;
+      mine = false;
+      this.#gone(refusal, why);
+    };
+    const socket: SessionSocket = this.#factory(
+      { url: this.#url, token },
+      {
+        onOpen: () => {
+          if (mine) this.#open();
+        },
+        onMessage: (text) => {
+          if (mine) this.#read(text);
+        },
+        onClose: gone,
+      },
+    );
+    this.#socket = {
+      send: (text) => socket.send(text),
+      close: () => {
+        mine = false;
+        socket.close();
+      },
+    };
+  }
+
+  #open(): void {
+    this.#connected = true;
+    // The first token is spent; a later one is good until its successor has been used.
+    if (!this.#everOpen) this.#token = null;
+    this.#everOpen = true;
+    this.#lostAt = null;
+    this.#attempts = 0;
+    this.#heardAt = this.#timers.now();
+    this.#opened.resolve();
+    this.#window.connected();
+    this.#send({ action: 'session', sessionId: this.sessionId, kind: 'renew' });
+  }
+
+  #gone(refusal: HandshakeRefusal | null, why: string): void {
+    this.#connected = false;
+    this.#window.disconnected();
+    if (this.#over) return;
+    const now = this.#timers.now();
+    this.#lostAt ??= now;
+    const late = now - this.#lostAt > SESSION_LIMITS.resumeSeconds * 1_000;
+    if (!this.#everOpen) this.#fail(new SessionError(refusal ?? 'connection-lost', `No session: ${why}.`));
+    else if (refusal !== null || late) this.#finish({ exitCode: null, reason: refusal ?? 'connection-lost' });
+    else this.#comeBack();
+  }
+
+  #comeBack(): void {
+    const ceiling = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.#attempts, 10));
+    this.#attempts += 1;
+    this.#cancel.push(
+      this.#timers.after(ceiling * (0.5 + this.#random() / 2), () => {
+        if (!this.#over) this.#connect();
+      }),
+    );
+  }
+
+  #read(text: string): void {
+    const message = parse(text);
+    if (message === null || message.sessionId !== this.sessionId || this.#over) return;
+    this.#heardAt = this.#timers.now();
+    this.#probed = false;
+    if (message.kind === 'resume') this.#token = message.token;
+    else if (message.kind === 'ended') this.#finish({ exitCode: null, reason: message.reason });
+    else this.#window.receive(message);
+  }
+
+  #send(message: object): void {
+    if (this.#connected) this.#socket?.send(JSON.stringify(message));
+  }
+
+  #deliver(frame: HostFrame): void {
+    if (frame.type === 'output') this.#held.push(frame);
+    else this.#exit = { exitCode: frame.exitCode, reason: frame.reason };
+    this.#drain();
+  }
+
+  #drain(): void {
+    while (this.#listener !== null && !this.#paused && this.#held.length > 0) {
+      const { stream, data } = this.#held.shift() as Delivered;
+      const bytes = fromBase64(data);
+      this.#listener(stream, bytes);
+      this.#window.consumed(bytes.length);
+    }
+    // Who never listens is told of the exit all the same.
+    if (this.#exit !== null && (this.#held.length === 0 || this.#listener === null)) this.#finish(this.#exit);
+  }
+
+  /** Keeps the connection from falling asleep, and finds out one that is dead without saying so. */
+  #look(): void {
+    const now = this.#timers.now();
+    if (this.#connected && now - this.#heardAt > SILENCE_MS && (this.#probed || !this.#window.settled)) {
+      this.#socket?.close();
+      this.#gone(null, 'the control plane went silent');
+    } else if (
+      this.#connected &&
+      now - this.#heardAt > SESSION_LIMITS.keepAliveSeconds * 1_000 - SILENCE_MS
+    ) {
+      this.#probed = true;
+      this.#window.probe();
+    }
+    if (!this.#over) this.#cancel = [this.#timers.after(LOOK_EVERY_MS, () => this.#look())];
+  }
+
+  #fail(error: SessionError): void {
+    this.#opened.reject(error);
+    this.#settleExit.reject(error);
+    this.#stop(error);
+  }
+
+  #finish(exit: SessionExit): void {
+    if (this.#over) return;
+    if (this.#connected) this.#window.acknowledge();
+    this.#opened.resolve();
+    this.#settleExit.resolve(exit);
+    this.#stop(new SessionError('session-closed', 'The session has ended.'));
+  }
+
+  #stop(error: SessionError): void {
+    this.#over = true;
+    for (const cancel of this.#cancel) cancel();
+    for (const reject of this.#writes) reject(error);
+    this.#writes.clear();
+    this.#window.close();
+    this.#connected = false;
+    this.#socket?.close();
+  }
+}
+
+const lengthOf = (base64: string): number =>
+  (base64.length / 4) * 3 - (base64.endsWith('==') ? 2 : base64.endsWith('=') ? 1 : 0);
+
+const parse = (text: string): ToClientSessionMessage | null => {
+  try {
+    return ToClientSessionMessageSchema.safeParse(JSON.parse(text)).data ?? null;
+  } catch {
+    return null;
+  }
+};
+
+/**
+ * Joins a session that `POST …/sessions` has opened. Resolves once it is connected.
+ * @throws {SessionError} whose `code` says why the token was refused
+ */
+export const openSession = async (
+  address: SessionAddress,
+  settings: SessionSettings = {},
+): Promise<SessionStream> => {
+  const stream = new SessionStream(address, settings);
+  await stream.opened;
+  return stream;
+};

@@ -1,0 +1,36 @@
+import { HANDSHAKE_REFUSALS, type HandshakeRefusal, SESSION_SUBPROTOCOL } from '../contract/session.ts';
+
+export interface SessionSocket {
+  /** One message of at most 32 KB. */
+  send(text: string): void;
+  close(): void;
+}
+
+export interface SessionSocketHandlers {
+  readonly onOpen: () => void;
+  readonly onMessage: (text: string) => void;
+  /** Called once, whether it was ever open or not. @param refusal why the handshake was refused, where that can be seen */
+  readonly onClose: (refusal: HandshakeRefusal | null, why: string) => void;
+}
+
+/** Connects to `url`; the token goes into a header, never into the URL. */
+export type WebSocketFactory = (
+  address: { readonly url: string; readonly token: string },
+  handlers: SessionSocketHandlers,
+) => SessionSocket;
+
+export const refusalOf = (status: number): HandshakeRefusal | null =>
+  (HANDSHAKE_REFUSALS as Readonly<Record<number, HandshakeRefusal>>)[status] ?? null;
+
+/** With the platform's own WebSocket, which carries the token as a subprotocol and does not tell a refusal's status. */
+export const platformWebSocket: WebSocketFactory = ({ url, token }, handlers) => {
+  const socket = new WebSocket(url, [SESSION_SUBPROTOCOL, token]);
+  socket.addEventListener('open', () => handlers.onOpen());
+  socket.addEventListener('message', ({ data }) => {
+    if (typeof data === 'string') handlers.onMessage(data);
+  });
+  socket.addEventListener('close', ({ code }) => handlers.onClose(null, `closed with ${code}`), {
+    once: true,
+  });
+  return { send: (text) => socket.send(text), close: () => socket.close(1000) };
+};

@@ -1,0 +1,100 @@
+import { SESSION_LIMITS } from '../contract/session.ts';
+import type { Timers } from './send-window.ts';
+
+/** How long an acknowledgement may wait for a frame that takes it along. */
+const ACK_DELAY_MS = 150;
+const ACK_FRAMES = 16;
+const ACK_BYTES = SESSION_LIMITS.windowBytes / 4;
+
+export interface ReceiveWindowDeps<Frame> {
+  readonly timers: Timers;
+  /** Bytes of data in a frame. */
+  readonly bytesOf: (frame: Frame) => number;
+  /** In order, each once. */
+  readonly deliver: (frame: Frame) => void;
+  readonly sendAck: () => void;
+  /** The other side sends more than it may. */
+  readonly onViolation: (why: string) => void;
+}
+
+/**
+ * The receiving half of one direction of a session: puts frames in order, drops what it has, and says what it has.
+ * It never holds more than `windowBytes` of data that came before its turn, nor more than `framesAhead` frames; a
+ * side that sends beyond what it was granted breaks the protocol.
+ */
+export class ReceiveWindow<Frame> {
+  readonly #deps: ReceiveWindowDeps<Frame>;
+  readonly #early = new Map<number, Frame>();
+  #received = 0;
+  #arrivedBytes = 0;
+  #consumed = 0;
+  /** As they were last told. */
+  #told = { ack: 0, limit: SESSION_LIMITS.windowBytes as number };
+  #cancelAck: (() => void) | null = null;
+  #closed = false;
+
+  constructor(deps: ReceiveWindowDeps<Frame>) {
+    this.#deps = deps;
+  }
+
+  /** What goes along with whatever is sent; from now on it counts as told. */
+  tell(): { readonly ack: number; readonly limit: number } {
+    this.#cancelAck?.();
+    this.#cancelAck = null;
+    this.#told = { ack: this.#received, limit: this.#consumed + SESSION_LIMITS.windowBytes };
+    return this.#told;
+  }
+
+  take(sequence: number, frame: Frame): void {
+    if (this.#closed) return;
+    if (sequence <= this.#received || this.#early.has(sequence)) {
+      // Its sender has not heard that it is here.
+      this.#deps.sendAck();
+      return;
+    }
+    if (sequence > this.#received + SESSION_LIMITS.framesAhead) return;
+    this.#arrivedBytes += this.#deps.bytesOf(frame);
+    if (this.#arrivedBytes > this.#consumed + SESSION_LIMITS.windowBytes) {
+      this.#deps.onViolation('more data than was granted');
+      return;
+    }
+    this.#early.set(sequence, frame);
+    this.#deliver();
+    this.#considerAck();
+  }
+
+  /** That many bytes of what was delivered are done with. */
+  consumed(bytes: number): void {
+    if (this.#closed) return;
+    this.#consumed += bytes;
+    this.#considerAck();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelAck?.();
+    this.#early.clear();
+  }
+
+  #deliver(): void {
+    for (;;) {
+      const frame = this.#early.get(this.#received + 1);
+      if (frame === undefined || this.#closed) return;
+      this.#received += 1;
+      this.#early.delete(this.#received);
+      this.#deps.deliver(frame);
+    }
+  }
+
+  #considerAck(): void {
+    if (this.#closed) return;
+    const frames = this.#received - this.#told.ack;
+    const bytes = this.#consumed + SESSION_LIMITS.windowBytes - this.#told.limit;
+    if (frames >= ACK_FRAMES || bytes >= ACK_BYTES) this.#deps.sendAck();
+    else if ((frames > 0 || bytes > 0) && this.#cancelAck === null)
+      this.#cancelAck = this.#deps.timers.after(ACK_DELAY_MS, () => {
+        this.#cancelAck = null;
+        this.#deps.sendAck();
+      });
+  }
+}

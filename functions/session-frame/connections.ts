@@ -1,0 +1,58 @@
+import { getLink } from '../../store/links.ts';
+import { getSession } from '../../store/sessions.ts';
+import type { Table } from '../../store/table.ts';
+
+/** What must be known of a session to hand on its frames. */
+export interface Ends {
+  readonly hostId: string;
+  readonly client: string | null;
+}
+
+/** Sessions that are remembered, and for how long without another look, in milliseconds. */
+const MOST = 1_000;
+const FRESH_MS = 60_000;
+
+/** Remembers what was read, by key, until it is too old, too much, or known to be wrong. */
+const createCache = <T>(
+  monotonic: () => number,
+  read: (tenant: string, id: string) => Promise<T | undefined>,
+) => {
+  const known = new Map<string, { readonly value: T; readonly at: number }>();
+  return {
+    find: async (tenant: string, id: string): Promise<T | undefined> => {
+      const key = `${tenant}#${id}`;
+      const found = known.get(key);
+      if (found !== undefined && monotonic() - found.at < FRESH_MS) return found.value;
+      known.delete(key);
+      const value = await read(tenant, id);
+      if (value === undefined) return undefined;
+      const oldest = known.size >= MOST ? known.keys().next().value : undefined;
+      if (oldest !== undefined) known.delete(oldest);
+      known.set(key, { value, at: monotonic() });
+      return value;
+    },
+    forget: (tenant: string, id: string): void => void known.delete(`${tenant}#${id}`),
+  };
+};
+
+/**
+ * The two ends of sessions, kept in this process's memory: a frame costs no read but the first. A connection that is
+ * found to be gone is looked up anew.
+ */
+export const createConnections = ({
+  table,
+  monotonic,
+}: {
+  readonly table: Table;
+  readonly monotonic: () => number;
+}) => ({
+  sessions: createCache<Ends>(monotonic, async (tenant, id) => {
+    const session = await getSession(table, tenant, id);
+    return session && { hostId: session.view.hostId, client: session.connectionId };
+  }),
+  hosts: createCache<string>(
+    monotonic,
+    async (tenant, id) => (await getLink(table, tenant, id))?.connectionId ?? undefined,
+  ),
+});
+export type Connections = ReturnType<typeof createConnections>;

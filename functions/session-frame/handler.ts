@@ -1,0 +1,119 @@
+import * as z from 'zod/mini';
+import { IdSchema } from '../../core/contract/primitives.ts';
+import {
+  type ClientSessionMessage,
+  ClientSessionMessageSchema,
+  type HostSessionMessage,
+  HostSessionMessageSchema,
+} from '../../core/contract/session.ts';
+import { TENANT_PATTERN } from '../../store/keys.ts';
+import { endSession, renewToken } from '../../store/sessions.ts';
+import type { Table } from '../../store/table.ts';
+import type { Dependencies } from '../shared/dependencies.ts';
+import type { Logger } from '../shared/logger.ts';
+import type { Push } from '../shared/push.ts';
+import { createConnections } from './connections.ts';
+
+export interface SessionFrameDependencies extends Pick<Dependencies, 'now' | 'monotonic' | 'randomBytes'> {
+  readonly table: Table;
+  readonly push: Push;
+  readonly logger: Logger;
+}
+
+/** Whose connection it is, the authorizer has found out: a host's, or a session's client's. */
+const EventSchema = z.object({
+  requestContext: z.object({
+    connectionId: z.string().check(z.minLength(1)),
+    authorizer: z.object({
+      tenant: z.string().check(z.regex(TENANT_PATTERN)),
+      hostId: z.optional(IdSchema),
+      sessionId: z.optional(IdSchema),
+    }),
+  }),
+  body: z.string(),
+});
+
+const parse = <T>(schema: z.ZodMiniType<T>, body: string): T | undefined => {
+  try {
+    return schema.safeParse(JSON.parse(body)).data;
+  } catch {
+    return undefined;
+  }
+};
+
+const OK = { statusCode: 200 } as const;
+const REFUSED = { statusCode: 403 } as const;
+
+/**
+ * Hands a frame to the other side: one push, and no read while nothing changes. Who may speak of a session is its own
+ * client's connection and its own host, and nobody else; what others say is dropped. What cannot be handed on is
+ * dropped too: its sender keeps it until it is acknowledged. Only the end of a session is looked at, and recorded
+ * before it is handed on, so that a repeat of it finds it recorded.
+ */
+export const createSessionFrameHandler = (deps: SessionFrameDependencies) => {
+  const { table, push, now, logger } = deps;
+  const { sessions, hosts } = createConnections(deps);
+
+  const toHost = async (
+    tenant: string,
+    connectionId: string,
+    message: ClientSessionMessage,
+  ): Promise<void> => {
+    const { sessionId } = message;
+    if (message.kind === 'renew') {
+      const token = await renewToken(table, { tenant, sessionId, connectionId }, deps.randomBytes);
+      if (token !== undefined)
+        await push(connectionId, { action: 'session', sessionId, kind: 'resume', token });
+      return;
+    }
+    const session = await sessions.find(tenant, sessionId);
+    if (session === undefined) return;
+    for (let tried = 0; tried < 2; tried += 1) {
+      const host = await hosts.find(tenant, session.hostId);
+      if (host === undefined || (await push(host, message)) !== 'gone') return;
+      hosts.forget(tenant, session.hostId);
+    }
+  };
+
+  const recordEnd = async (tenant: string, hostId: string, message: HostSessionMessage): Promise<void> => {
+    const end =
+      message.kind === 'ended'
+        ? { reason: message.reason, exitCode: null }
+        : message.kind === 'frame' && message.frame.type === 'exit'
+          ? { reason: message.frame.reason, exitCode: message.frame.exitCode }
+          : undefined;
+    if (end !== undefined) await endSession(table, { tenant, id: message.sessionId, hostId }, end, now());
+  };
+
+  const toClient = async (tenant: string, hostId: string, message: HostSessionMessage): Promise<void> => {
+    const { sessionId } = message;
+    await recordEnd(tenant, hostId, message);
+    for (let tried = 0; tried < 2; tried += 1) {
+      const session = await sessions.find(tenant, sessionId);
+      if (session === undefined) return;
+      if (session.hostId !== hostId) {
+        logger.warn('a host speaks of another host’s session', { tenant, hostId, sessionId });
+        return;
+      }
+      if (session.client !== null && (await push(session.client, message)) !== 'gone') return;
+      sessions.forget(tenant, sessionId);
+    }
+  };
+
+  return async (event: unknown): Promise<{ readonly statusCode: number }> => {
+    const parsed = EventSchema.safeParse(event);
+    if (!parsed.success) return REFUSED;
+    const { requestContext, body } = parsed.data;
+    const { tenant, hostId, sessionId } = requestContext.authorizer;
+    if (hostId !== undefined) {
+      const message = parse(HostSessionMessageSchema, body);
+      if (message === undefined) return REFUSED;
+      await toClient(tenant, hostId, message);
+      return OK;
+    }
+    const message = parse(ClientSessionMessageSchema, body);
+    if (message === undefined || message.sessionId !== sessionId) return REFUSED;
+    await toHost(tenant, requestContext.connectionId, message);
+    return OK;
+  };
+};

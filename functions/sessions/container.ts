@@ -1,0 +1,26 @@
+import { ConflictError } from '../../core/domain/errors.ts';
+import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
+import type { ContainerRecord } from '../../store/records.ts';
+import type { Table } from '../../store/table.ts';
+import { notFound } from '../shared/http/validate.ts';
+
+/** @throws NotFoundError the same for one that is not there and one of another tenant */
+export const findContainer = async (
+  table: Table,
+  tenant: string,
+  idOrName: string,
+): Promise<ContainerRecord> => {
+  const id = await resolveContainerId(table, tenant, idOrName);
+  const container = id && (await getContainerNow(table, tenant, id));
+  if (!container) throw notFound();
+  return container;
+};
+
+/** @throws ConflictError `invalid-state` */
+export const requireRunning = ({ view: { state, hostId } }: ContainerRecord): string => {
+  if (state === 'Running' && hostId !== null) return hostId;
+  throw new ConflictError('invalid-state', `The container is ${state}: nothing can be run in it.`, {
+    suggestion: 'Start it first.',
+    context: { state },
+  });
+};

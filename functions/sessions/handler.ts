@@ -1,0 +1,22 @@
+import {
+  createHttpHandler,
+  type HttpDependencies,
+  type LambdaHandler,
+} from '../shared/http/create-http-handler.ts';
+import type { QueryDependencies } from '../shared/query-host.ts';
+import { createExec } from './exec.ts';
+import { createReadLogs } from './logs.ts';
+import { createOpenSession, createRevokeSession, type SessionDependencies } from './sessions.ts';
+
+export type SessionsDependencies = HttpDependencies & QueryDependencies & SessionDependencies;
+
+export const createHandler = (dependencies: SessionsDependencies): LambdaHandler =>
+  createHttpHandler(
+    {
+      execInContainer: createExec(dependencies),
+      getContainerLogs: createReadLogs(dependencies),
+      openSession: createOpenSession(dependencies),
+      revokeSession: createRevokeSession(dependencies),
+    },
+    dependencies,
+  );

@@ -1,0 +1,37 @@
+import type { LogPage } from '../../core/contract/session.ts';
+import { ValidationError } from '../../core/domain/errors.ts';
+import type { RouteHandler } from '../shared/http/exchange.ts';
+import { pointerTo } from '../shared/http/issues.ts';
+import { type QueryDependencies, queryHost } from '../shared/query-host.ts';
+import { findContainer } from './container.ts';
+
+/** Of a container that has never been on a host. */
+const NOTHING: LogPage = { items: [], truncated: false, more: false, nextCursor: '0.0' };
+
+/** A page of the main process's output; its host has it, whatever the container's state is. */
+export const createReadLogs =
+  (dependencies: QueryDependencies): RouteHandler<'getContainerLogs'> =>
+  async ({ identity: { tenant }, params, query: { tail, since, cursor } }) => {
+    if (tail !== undefined && cursor !== undefined)
+      throw new ValidationError('The request is not valid.', {
+        errors: [
+          { pointer: pointerTo('query', 'tail'), detail: 'Is for the first page: not with a cursor.' },
+        ],
+      });
+    const container = await findContainer(dependencies.table, tenant, params.idOrName);
+    const { hostId } = container.view;
+    if (hostId === null) return { status: 200, body: NOTHING };
+    const { log } = await queryHost(dependencies, {
+      tenant,
+      hostId,
+      containerId: container.id,
+      epoch: container.epoch,
+      arguments: {
+        verb: 'readLog',
+        ...(tail !== undefined && { tail: Number(tail) }),
+        ...(since !== undefined && { since }),
+        ...(cursor !== undefined && { cursor }),
+      },
+    });
+    return { status: 200, body: log ?? NOTHING };
+  };

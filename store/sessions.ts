@@ -1,0 +1,256 @@
+import { createHash } from 'node:crypto';
+import type { SessionFacts } from '../core/contract/event.ts';
+import { SESSION_LIMITS, SESSION_TOKEN_PREFIX } from '../core/contract/session.ts';
+import { fromItem, type Item, toAttribute, toItem } from './item.ts';
+import { keys, parsePartitionKey, TENANT_PATTERN } from './keys.ts';
+import { ConditionFailed, keyItem, type Table } from './table.ts';
+
+/**
+ * Sessions: who opened what where, and which connection its client has.
+ *
+ * Open (made before its host is asked) → Ended, once. What a session is in the audit stands in `view` and changes with
+ * the revision. Its connection and its tokens change often and concern nobody else: they are changed by updates of
+ * their own, without a revision, as a host's link is.
+ *
+ * Tokens are `bhs_<tenant>.<session>.<secret>`; the item has hashes only. The first is good once. One for resuming is
+ * good until its successor has been used, so that a connection that is cut as it is made locks nobody out.
+ */
+const SECRET_BYTES = 32;
+/** An ended session is kept for so long, so that its tokens are told what happened. */
+const KEPT_SECONDS = 3600;
+const MOST_RESUME_TOKENS = 16;
+const LONGEST_COMMAND = 64;
+const LONGEST_ARGUMENT = 256;
+
+export interface SessionRecord {
+  readonly tenant: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly actor: string;
+  readonly view: Omit<SessionFacts, 'seconds'> & {
+    readonly hostId: string;
+    readonly state: 'Open' | 'Ended';
+    readonly createdAt: string;
+    readonly updatedAt: string;
+  };
+  /** Of the token that it was opened with; null for an `exec`. */
+  readonly tokenHash: string | null;
+  readonly tokenUsed: boolean;
+  /** Milliseconds since 1970. */
+  readonly tokenExpiresAt: number;
+  readonly resumeHashes: readonly string[];
+  readonly connectionId: string | null;
+}
+
+const VIEW = { command: null, user: null, exitCode: null, reason: null };
+
+export const parseSession = (item: Item): SessionRecord => {
+  const { pk, view, revision, actor, ...rest } = fromItem(item) as Record<string, unknown>;
+  return {
+    ...parsePartitionKey(String(pk)),
+    revision,
+    actor,
+    view: { ...VIEW, ...(view as object) },
+    tokenHash: rest.tokenHash ?? null,
+    tokenUsed: rest.tokenUsed === true,
+    tokenExpiresAt: rest.tokenExpiresAt ?? 0,
+    resumeHashes: rest.resumeHashes ?? [],
+    connectionId: rest.connectionId ?? null,
+  } as unknown as SessionRecord;
+};
+
+const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
+
+/** @param randomBytes that many unguessable bytes */
+const newToken = (tenant: string, sessionId: string, randomBytes: (count: number) => Buffer): string =>
+  `${SESSION_TOKEN_PREFIX}${Buffer.from(tenant).toString('base64url')}.${sessionId}.${randomBytes(SECRET_BYTES).toString('base64url')}`;
+
+/** Whose a token says that it is; undefined if it cannot be one. Nothing follows until its hash is found. */
+export const parseToken = (
+  token: string,
+): { readonly tenant: string; readonly sessionId: string; readonly hash: string } | undefined => {
+  const parts = /^bhs_([A-Za-z0-9_-]+)\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/.exec(token);
+  const tenant = Buffer.from(parts?.[1] ?? '', 'base64url').toString();
+  const sessionId = parts?.[2];
+  return sessionId !== undefined && TENANT_PATTERN.test(tenant)
+    ? { tenant, sessionId, hash: hashOf(token) }
+    : undefined;
+};
+
+/** What the audit keeps of a command: enough to know it, and never a whole script. */
+const audited = (command: readonly string[] | null): string[] | null =>
+  command === null
+    ? null
+    : command
+        .slice(0, LONGEST_COMMAND)
+        .map((argument) =>
+          argument.length > LONGEST_ARGUMENT ? `${argument.slice(0, LONGEST_ARGUMENT)}…` : argument,
+        );
+
+export interface NewSession {
+  readonly tenant: string;
+  readonly id: string;
+  readonly actor: string;
+  readonly facts: Pick<SessionFacts, 'kind' | 'containerId' | 'command' | 'user' | 'tty'>;
+  readonly hostId: string;
+  /** How long it may last, in seconds: its item goes some time after. */
+  readonly totalSeconds: number;
+}
+
+/** Makes a session. @returns its token, and until when it is good */
+export const createSession = async (
+  table: Table,
+  { tenant, id, actor, facts, hostId, totalSeconds }: NewSession,
+  now: Date,
+  randomBytes: (count: number) => Buffer,
+): Promise<{ readonly token: string; readonly expiresAt: Date }> => {
+  const token = newToken(tenant, id, randomBytes);
+  const expiresAt = new Date(now.getTime() + SESSION_LIMITS.tokenSeconds * 1000);
+  const at = now.toISOString();
+  const item = toItem({
+    ...keys.session(tenant, id),
+    entity: 'session',
+    revision: 1,
+    actor,
+    view: {
+      ...facts,
+      command: audited(facts.command),
+      hostId,
+      state: 'Open',
+      createdAt: at,
+      updatedAt: at,
+    },
+    ...(facts.kind !== 'exec' && { tokenHash: hashOf(token), tokenExpiresAt: expiresAt.getTime() }),
+    ttl: Math.floor(now.getTime() / 1000) + totalSeconds + KEPT_SECONDS,
+  });
+  await table.put({ Item: item, ConditionExpression: 'attribute_not_exists(pk)' });
+  return { token, expiresAt };
+};
+
+export const getSession = async (
+  table: Table,
+  tenant: string,
+  id: string,
+): Promise<SessionRecord | undefined> => {
+  const item = await table.get(keys.session(tenant, id), { consistent: true });
+  return item && parseSession(item);
+};
+
+/** Undefined where the condition did not hold. */
+const ifSo = async (update: () => Promise<Item>): Promise<SessionRecord | undefined> => {
+  try {
+    return parseSession(await update());
+  } catch (error) {
+    if (error instanceof ConditionFailed) return undefined;
+    throw error;
+  }
+};
+
+interface Connecting {
+  readonly tenant: string;
+  readonly sessionId: string;
+  readonly connectionId: string;
+  readonly tokenHash: string;
+}
+
+/**
+ * Uses a token up, and gives the session's frames to this connection.
+ * @returns the connection that it takes the place of; undefined if the token is not good any more
+ */
+export const connectSession = async (
+  table: Table,
+  { tenant, sessionId, connectionId, tokenHash }: Connecting,
+): Promise<{ readonly superseded: string | null } | undefined> => {
+  const before = await getSession(table, tenant, sessionId);
+  const connected = await ifSo(() =>
+    table.update({
+      Key: keyItem(keys.session(tenant, sessionId)),
+      UpdateExpression: 'SET connectionId = :connection, tokenUsed = :yes, resumeHashes = :resume',
+      ConditionExpression:
+        '#view.#state = :open AND ((tokenHash = :hash AND attribute_not_exists(tokenUsed)) OR contains(resumeHashes, :hash))',
+      ExpressionAttributeNames: { '#view': 'view', '#state': 'state' },
+      ExpressionAttributeValues: {
+        ':open': toAttribute('Open'),
+        ':connection': toAttribute(connectionId),
+        ':yes': toAttribute(true),
+        ':hash': toAttribute(tokenHash),
+        // The first token is spent; one for resuming stays until its successor is used.
+        ':resume': toAttribute(before?.tokenHash === tokenHash ? [] : [tokenHash]),
+      },
+    }),
+  );
+  return connected && { superseded: before?.connectionId ?? null };
+};
+
+/** A token for the next connect, if this is the session's connection. */
+export const renewToken = async (
+  table: Table,
+  { tenant, sessionId, connectionId }: Omit<Connecting, 'tokenHash'>,
+  randomBytes: (count: number) => Buffer,
+): Promise<string | undefined> => {
+  const token = newToken(tenant, sessionId, randomBytes);
+  const renewed = await ifSo(() =>
+    table.update({
+      Key: keyItem(keys.session(tenant, sessionId)),
+      UpdateExpression: 'SET resumeHashes = list_append(resumeHashes, :more)',
+      ConditionExpression:
+        '#view.#state = :open AND connectionId = :connection AND size(resumeHashes) < :most',
+      ExpressionAttributeNames: { '#view': 'view', '#state': 'state' },
+      ExpressionAttributeValues: {
+        ':open': toAttribute('Open'),
+        ':connection': toAttribute(connectionId),
+        ':more': toAttribute([hashOf(token)]),
+        ':most': toAttribute(MOST_RESUME_TOKENS),
+      },
+    }),
+  );
+  return renewed && token;
+};
+
+/** Its client's connection has closed. @returns undefined if it was not the session's any more */
+export const disconnectSession = (
+  table: Table,
+  { tenant, sessionId, connectionId }: Omit<Connecting, 'tokenHash'>,
+): Promise<SessionRecord | undefined> =>
+  ifSo(() =>
+    table.update({
+      Key: keyItem(keys.session(tenant, sessionId)),
+      UpdateExpression: 'REMOVE connectionId',
+      ConditionExpression: 'connectionId = :connection',
+      ExpressionAttributeValues: { ':connection': toAttribute(connectionId) },
+    }),
+  );
+
+export interface SessionEnd {
+  readonly reason: string;
+  readonly exitCode: number | null;
+  /** Who ended it, where it was not its end by itself. */
+  readonly actor?: string;
+}
+
+/** Records the end, once. @param hostId the host that says so: it can end its own only */
+export const endSession = (
+  table: Table,
+  { tenant, id, hostId }: { readonly tenant: string; readonly id: string; readonly hostId: string },
+  { reason, exitCode, actor }: SessionEnd,
+  now: Date,
+): Promise<SessionRecord | undefined> =>
+  ifSo(() =>
+    table.update({
+      Key: keyItem(keys.session(tenant, id)),
+      UpdateExpression: `SET #view.#state = :ended, #view.updatedAt = :at, #view.reason = :reason, revision = revision + :one, #ttl = :ttl${exitCode === null ? '' : ', #view.exitCode = :code'}${actor === undefined ? '' : ', actor = :actor'}`,
+      ConditionExpression: '#view.#state = :open AND #view.hostId = :host',
+      ExpressionAttributeNames: { '#view': 'view', '#state': 'state', '#ttl': 'ttl' },
+      ExpressionAttributeValues: {
+        ':open': toAttribute('Open'),
+        ':ended': toAttribute('Ended'),
+        ':host': toAttribute(hostId),
+        ':at': toAttribute(now.toISOString()),
+        ':reason': toAttribute(reason),
+        ':one': toAttribute(1),
+        ':ttl': toAttribute(Math.floor(now.getTime() / 1000) + KEPT_SECONDS),
+        ...(exitCode !== null && { ':code': toAttribute(exitCode) }),
+        ...(actor !== undefined && { ':actor': toAttribute(actor) }),
+      },
+    }),
+  );

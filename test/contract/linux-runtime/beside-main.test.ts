@@ -1,0 +1,24 @@
+import { describe, jest, test } from '@jest/globals';
+import {
+  canHostLinux,
+  linuxHostFolder,
+  openTestHost,
+  removeAllContainers,
+} from '../../helpers/linux-host.ts';
+import { besideMainContract } from '../agent/beside-main-contract.ts';
+
+/** A utility VM boots under emulation, on a machine that may have other work. */
+jest.setTimeout(30_000);
+
+if (await canHostLinux())
+  besideMainContract('Linux', async () => {
+    const runtime = await openTestHost(linuxHostFolder('contract'));
+    return {
+      runtime,
+      dispose: async () => {
+        await removeAllContainers(runtime);
+        await runtime.shutDown();
+      },
+    };
+  });
+else describe('beside a main process: Linux', () => test.todo('not on this machine'));

@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, jest, test } from '@jest/globals';
+import { COMMANDS } from '../../../scripts/bootstrap/commands.mjs';
+import { canHostLinux } from '../../helpers/linux-host.ts';
+import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
+
+jest.setTimeout(600_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+const ROOT = new URL('../../..', import.meta.url).pathname;
+const ROWS = [
+  'bare `runc run` of the same image and command',
+  'Default, no network',
+  'Default, switch NAT',
+  'HyperV from the pool, no network',
+  'HyperV from the pool, switch NAT',
+  'HyperV, a new clone',
+  'HyperV, booted',
+  'exec in Default (runc)',
+  'exec in HyperV',
+  'conversion of a running container, Default → HyperV',
+  'conversion of a running container, HyperV → Default',
+];
+
+/** That it runs and says all that it is to say; what the figures are is no test's business. */
+real('npm run bench:runtime', () => {
+  test('measures every row, writes its report and leaves nothing', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'bulkhead-bench-'));
+    const report = join(folder, 'report.md');
+    const child = spawn(process.execPath, [...(COMMANDS['bench:runtime']?.args ?? [])], {
+      cwd: ROOT,
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, NODE_OPTIONS: '', BENCH_ROUNDS: '1', BENCH_CROWDS: '2', BENCH_REPORT: report },
+    });
+    let said = '';
+    child.stderr.on('data', (data) => {
+      said += data.toString();
+    });
+    const [code] = await once(child, 'close');
+    expect([code, said]).toEqual([0, expect.any(String)]);
+    const text = readFileSync(report, 'utf8');
+    for (const row of ROWS) {
+      const values = text.split('\n').find((line) => line.startsWith(`| ${row} |`));
+      expect([row, values?.split('|').slice(2, 5).map(Number)]).toEqual([
+        row,
+        [expect.any(Number), expect.any(Number), 1],
+      ]);
+      expect([row, values]).toEqual([row, expect.not.stringContaining('NaN')]);
+    }
+    expect(text).toMatch(/^\| 2 \| \d+\.\d s \| \d+\.\d\d s \| \d+ MB \|$/m);
+    expect(text).toMatch(/^\| a clone with `sleep`, idle \| \d+ MB \|$/m);
+    // Where there is a dockerd it is one of the rows, else a notice says why not.
+    if (!existsSync('/usr/sbin/dockerd')) expect(said).toContain('`docker run` is not measured');
+    for (const host of ['pooled', 'cloned', 'booted'])
+      expect(await findTraces(join(ROOT, '.bulkhead', 'bench-host', host))).toEqual(NO_TRACES);
+    rmSync(folder, { recursive: true, force: true });
+  });
+});
+if (!possible) test.todo('not on this machine');

@@ -1,0 +1,134 @@
+import { statSync } from 'node:fs';
+import { describe, expect, jest, test } from '@jest/globals';
+import { STREAM_WINDOW } from '../../../agent/runtimes/linux/channel/frames.ts';
+import { GuestProcess } from '../../../agent/runtimes/linux/channel/guest-process.ts';
+import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
+import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { bring, canHostLinux, until } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
+import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+
+jest.setTimeout(180_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
+const MIB = 1024 * 1024;
+const FLOODS = 8;
+/** Of the agent's side: what was there before, and what came over the channel, may not be collected yet. */
+const SLACK = 16 * MIB;
+
+/** What this process has to talk to processes beside a main one. */
+const relays = (): number[] =>
+  listPids().filter(
+    (pid) => commandLineOf(pid)[1] === 'relay' && Number(readStat(pid)?.fields[1]) === process.pid,
+  );
+
+/** Memory for what comes from containers. */
+const buffered = (): number => {
+  const { arrayBuffers } = process.memoryUsage();
+  return arrayBuffers;
+};
+
+real('a container that floods its host', () => {
+  const host = new SharedLinuxHost('flood');
+  const make = (runtimeType: RuntimeType, command = ['sleep', '600']) =>
+    container({ runtimeType, command, switchName: 'none' });
+  const asleep = async (one: AssignedContainer, name: string) =>
+    Number(
+      await host.sh(one, `grep -l '^Name:.${name}' /proc/[0-9]*/status | xargs grep -h ^State: | grep -c S`),
+    );
+
+  test.each(TYPES)(
+    '%s: output that nobody reads waits in the container; others are not kept waiting',
+    async (type) => {
+      const [flooder, neighbour] = [make(type), make(type)];
+      for (const one of [flooder, neighbour]) await host.up(one);
+      await host.putProbe(flooder);
+      const before = buffered();
+      const unread = await Promise.all(
+        Array.from({ length: FLOODS }, () =>
+          host.runtime.startExec(flooder.id, { command: ['/probe', 'flood'] }),
+        ),
+      );
+      // All of them write as fast as they can, until they can't.
+      await until(async () => (await asleep(flooder, 'probe')) === FLOODS);
+      expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
+      expect(await host.sh(flooder, 'echo beside it')).toBe('beside it');
+      expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
+
+      // Once somebody reads, it goes on, and no faster than it is read.
+      const [first] = unread;
+      let read = 0;
+      first?.onOutput((_, data) => {
+        read += data.length;
+        first.consumed(data.length);
+      });
+      await until(() => read > 4 * STREAM_WINDOW);
+      for (const one of unread) one.signal(9);
+      expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
+    },
+  );
+
+  test.each(TYPES)('%s: a process is over when it ends, whoever else still has its output', async (type) => {
+    const one = make(type);
+    await host.up(one);
+    expect(await host.sh(one, 'sleep 500 & echo said')).toBe('said');
+    expect(await runIn(host.runtime, one.id, { command: ['sh', '-c', 'sleep 500 & exit 7'] })).toMatchObject({
+      exitCode: 7,
+    });
+    expect(await host.sh(one, 'ps | grep -c "[s]leep 500"')).toBe('2');
+  });
+
+  test('a killed process is really gone, and with its container go those whose output nobody read', async () => {
+    const one = make('Default');
+    await host.up(one);
+    await host.putProbe(one);
+    const stuck = await host.runtime.startExec(one.id, { command: ['sleep', '555'] });
+    await until(async () => (await host.sh(one, 'ps')).includes('sleep 555'));
+    stuck.signal(9);
+    expect(await stuck.exited).toBe(137);
+    expect(await host.sh(one, 'ps')).not.toContain('sleep 555');
+    const unread = await host.runtime.startExec(one.id, { command: ['/probe', 'flood'] });
+    await until(async () => (await asleep(one, 'probe')) === 1);
+    expect(relays().length).toBeGreaterThan(0);
+    await bring(host.runtime, one.id, null, 'Absent');
+    await expect(unread.exited).rejects.toThrow();
+    await until(() => relays().length === 0);
+  });
+
+  test.each(TYPES)(
+    '%s: input that the process does not take is not said to be taken, nor kept',
+    async (type) => {
+      const one = make(type);
+      await host.up(one);
+      const stuck = await host.runtime.startExec(one.id, { command: ['sleep', '600'] });
+      let taken = 0;
+      stuck.onInputTaken((bytes) => {
+        taken += bytes;
+      });
+      const before = buffered();
+      for (let written = 0; written < 64 * MIB; written += MIB / 16) stuck.write(Buffer.alloc(MIB / 16));
+      expect(await host.sh(one, 'echo still here')).toBe('still here');
+      expect(taken).toBeLessThan(GuestProcess.MAX_INPUT_BYTES);
+      expect(buffered() - before).toBeLessThan(GuestProcess.MAX_INPUT_BYTES + SLACK);
+      stuck.signal(9);
+    },
+  );
+
+  test.each(TYPES)('%s: the log of a main process that never stops talking stays small', async (type) => {
+    const one = make(type, ['sh', '-c', 'exec tr "\\\\0" "x" < /dev/zero']);
+    await host.up(one);
+    const { log } = containerPaths(createLayout(host.folder), one.id);
+    const size = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    await until(() => size(`${log}.1`) > 0);
+    const inode = () => statSync(`${log}.1`, { throwIfNoEntry: false })?.ino;
+    const first = inode();
+    await until(() => inode() !== undefined && inode() !== first);
+    for (const path of [log, `${log}.1`]) expect(size(path)).toBeLessThanOrEqual(4 * MIB + 64 * 1024);
+    expect(await host.sh(one, 'echo still here')).toBe('still here');
+  });
+});
+if (!possible) test.todo('not on this machine');

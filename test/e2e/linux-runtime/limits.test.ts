@@ -1,0 +1,192 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, jest, test } from '@jest/globals';
+import { CAPABILITIES } from '../../../agent/runtimes/linux/container/capabilities.ts';
+import { PIDS_LIMIT } from '../../../agent/runtimes/linux/container/oci-config.ts';
+import { readStat } from '../../../agent/runtimes/linux/proc.ts';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { canHostLinux, look, until } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
+import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+
+jest.setTimeout(300_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
+/** Of the times in /proc/<pid>/stat. */
+const TICK_US = 10_000;
+const IDLE = ['sleep', '600'];
+
+/** Bits of the kernel's capability sets: linux/capability.h. */
+const CAPABILITY_BITS: Readonly<Record<string, number>> = {
+  CAP_CHOWN: 0,
+  CAP_DAC_OVERRIDE: 1,
+  CAP_FOWNER: 3,
+  CAP_FSETID: 4,
+  CAP_KILL: 5,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_SETPCAP: 8,
+  CAP_NET_BIND_SERVICE: 10,
+  CAP_NET_RAW: 13,
+  CAP_SYS_CHROOT: 18,
+  CAP_MKNOD: 27,
+  CAP_AUDIT_WRITE: 29,
+  CAP_SETFCAP: 31,
+};
+const mask = CAPABILITIES.reduce((sum, name) => sum + 2 ** (CAPABILITY_BITS[name] ?? 63), 0);
+const MASK = mask.toString(16).padStart(16, '0');
+
+const make = (runtimeType: RuntimeType, memoryMB: number, cpus = 1, command = IDLE): AssignedContainer => {
+  const one = container({ runtimeType, command, switchName: 'none' });
+  return { ...one, spec: { ...one.spec, resources: { memoryMB, cpus } } };
+};
+
+/** What the kernel says of a process: `/proc/<pid>/status`. */
+const statusOf = (text: string) => (name: string) =>
+  new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1]?.split('\t')[0];
+
+/** A file of the cgroup that a process is in, of that controller in the older hierarchies or of the unified one. */
+const cgroupFile = (pid: number, controller: string, names: readonly string[]): string => {
+  const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
+  const paths = lines.flatMap((line) => {
+    const [, controllers = '', path = ''] = line.split(':');
+    if (controllers === '') return [join('/sys/fs/cgroup', path)];
+    return controllers.split(',').includes(controller) ? [join('/sys/fs/cgroup', controller, path)] : [];
+  });
+  const files = paths.flatMap((path) => names.map((name) => join(path, name)));
+  const found = files.find((file) => existsSync(file));
+  if (found === undefined) throw new TypeError(`none of ${files.join(', ')}`);
+  return readFileSync(found, 'utf8');
+};
+
+real('limits of a container', () => {
+  const host = new SharedLinuxHost('limits');
+  /** The process on this machine whose cgroup is the container's. */
+  const hostPid = async (one: AssignedContainer): Promise<number> =>
+    one.runtimeType === 'HyperV'
+      ? ((await look(host.runtime, one.id))?.workerProcess?.pid ?? 0)
+      : ((await host.runtime.listProcesses(one.id))[0]?.hostPid ?? 0);
+
+  test.each(TYPES)('%s: more memory than it may have ends it, and that is the reason', async (type) => {
+    const one = make(type, 96, 1, [
+      'sh',
+      '-c',
+      'while [ ! -e /go ]; do sleep 0.1; done; exec /probe eat 300',
+    ]);
+    const neighbour = make(type, 96);
+    await host.up(neighbour);
+    await host.up(one);
+    await host.putProbe(one);
+    // Half of it is no trouble.
+    expect(await host.sh(one, '/probe eat 48')).toBe('ate 48');
+    await host.sh(one, 'touch /go');
+    await until(async () => (await look(host.runtime, one.id))?.process?.endedAt !== null);
+    expect((await look(host.runtime, one.id))?.process).toMatchObject({
+      running: false,
+      exitCode: 137,
+      exitReason: 'Killed: the container had reached its limit of memory',
+    });
+    expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
+  });
+
+  test.each(TYPES)('%s: a kill that has nothing to do with memory is not put down to it', async (type) => {
+    const one = make(type, 96, 1, [
+      'sh',
+      '-c',
+      'while [ ! -e /go ]; do sleep 0.1; done; kill -9 $$; sleep 9',
+    ]);
+    await host.up(one);
+    await host.sh(one, 'touch /go; :');
+    if (type === 'Default') process.kill(await hostPid(one), 'SIGKILL');
+    else await host.runtime.stopProcess(one.id, 0, new AbortController().signal);
+    await until(async () => (await look(host.runtime, one.id))?.process?.endedAt !== null);
+    expect((await look(host.runtime, one.id))?.process).toMatchObject({
+      exitCode: 137,
+      exitReason: 'Ended by signal 9',
+    });
+  });
+
+  test.each(TYPES)('%s: a program that never rests gets the processor time it may have', async (type) => {
+    const cpus = 0.2;
+    const one = make(type, 128, cpus, ['sh', '-c', 'while :; do :; done']);
+    await host.up(one);
+    const pid = await hostPid(one);
+    const read = () => {
+      const stat = cgroupFile(pid, 'cpu', ['cpu.stat']);
+      const value = (name: string) => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stat)?.[1] ?? 0);
+      const [user = 0, system = 0] = (readStat(pid)?.fields ?? []).slice(11, 13).map(Number);
+      return {
+        usage: (user + system) * TICK_US,
+        periods: value('nr_periods'),
+        throttled: value('nr_throttled'),
+      };
+    };
+    const first = read();
+    await until(() => read().throttled >= first.throttled + 20);
+    const last = read();
+    const granted = (last.periods - first.periods) * 100_000 * cpus;
+    expect((last.usage - first.usage) / granted).toBeLessThan(1.3);
+  });
+
+  test.each(TYPES)('%s: the number of its processes is bounded', async (type) => {
+    const one = make(type, 512);
+    await host.up(one);
+    await host.putProbe(one);
+    const [made, ...why] = (await host.sh(one, `/probe fork ${PIDS_LIMIT + 500}`)).split(' ');
+    expect(why.join(' ')).toBe('Resource temporarily unavailable');
+    expect(Number(made)).toBeLessThanOrEqual(PIDS_LIMIT);
+    expect(Number(made)).toBeGreaterThan(PIDS_LIMIT - 50);
+  });
+
+  test.each(TYPES)('%s: root has the capabilities of the list and no others', async (type) => {
+    const one = make(type, 128);
+    await host.up(one);
+    for (const who of ['1', 'self']) {
+      const status = statusOf(await host.sh(one, `cat /proc/${who}/status`));
+      for (const set of ['CapBnd', 'CapPrm', 'CapEff']) expect([set, status(set)]).toEqual([set, MASK]);
+      expect(status('CapAmb')).toMatch(/^0+$/);
+      expect(status('NoNewPrivs')).toBe('1');
+      // A guest's system calls reach its own kernel only; what they reach of this machine, the worker's filter bounds.
+      expect(status('Seccomp')).toBe(type === 'Default' ? '2' : '0');
+    }
+    for (const refused of ['mount -t tmpfs none /mnt', 'unshare -m true', 'hostname other'])
+      await expect(host.sh(one, `mkdir -p /mnt; ${refused}`)).rejects.toThrow(/not permitted|denied/);
+    // A guest's kernel is the container's own.
+    if (type === 'Default')
+      await expect(host.sh(one, 'echo 1 > /proc/sys/kernel/panic')).rejects.toThrow(/Read-only|denied/);
+  });
+
+  test.each(TYPES)('%s: who is not root has no capability at all', async (type) => {
+    const one = make(type, 128);
+    await host.up(one);
+    const { stdout } = await runIn(host.runtime, one.id, {
+      command: ['cat', '/proc/self/status'],
+      user: 'nobody',
+    });
+    expect(statusOf(stdout)('CapEff')).toMatch(/^0+$/);
+    expect(statusOf(stdout)('Uid')).toBe('65534');
+  });
+
+  test('the worker process of a VM has a user of its own, no privileges and a filter of system calls', async () => {
+    const [one, other] = [make('HyperV', 128), make('HyperV', 128)];
+    await host.up(one);
+    await host.up(other);
+    const statuses = await Promise.all(
+      [one, other].map(async (each) => readFileSync(`/proc/${await hostPid(each)}/status`, 'utf8')),
+    );
+    const uids = statuses.map((text) => Number(statusOf(text)('Uid')));
+    expect(new Set(uids).size).toBe(2);
+    for (const uid of uids) expect(uid).toBeGreaterThanOrEqual(2_100_000_000);
+    for (const text of statuses) {
+      for (const set of ['CapBnd', 'CapPrm', 'CapEff', 'CapInh']) expect(statusOf(text)(set)).toMatch(/^0+$/);
+      expect(statusOf(text)('NoNewPrivs')).toBe('1');
+      expect(statusOf(text)('Seccomp')).toBe('2');
+    }
+    const memory = cgroupFile(await hostPid(one), 'memory', ['memory.limit_in_bytes', 'memory.max']);
+    expect(Number(memory)).toBe((192 + 128) * 1024 * 1024);
+  });
+});
+if (!possible) test.todo('not on this machine');

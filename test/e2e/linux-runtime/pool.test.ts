@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
+import { totalmem } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, jest, test } from '@jest/globals';
+import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
+import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { bring, canHostLinux, linuxHostFolder, look, openTestHost, until } from '../../helpers/linux-host.ts';
+import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
+import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+
+jest.setTimeout(180_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+const ROOT = new URL('../../..', import.meta.url).pathname;
+const NICE_FIELD = 16;
+const MIB = 1024 * 1024;
+
+const niceOf = (pid: number): number => Number(readStat(pid)?.fields[NICE_FIELD]);
+const isThere = (pid: number): boolean => ![undefined, 'Z'].includes(readStat(pid)?.fields[0]);
+
+real('templates and the pool of utility VMs', () => {
+  const host = new SharedLinuxHost('pool', { poolSize: 1 });
+  const make = () => container({ runtimeType: 'HyperV', command: ['sleep', '600'], switchName: 'none' });
+  const full = () => until(() => host.runtime.readyVms === 1);
+  const workerOf = async ({ id }: { id: string }) => (await look(host.runtime, id))?.workerProcess?.pid ?? 0;
+  /** Worker processes of this host, the pool's among them. */
+  const workers = async () =>
+    (await findTraces(host.folder)).processes
+      .filter((line) => line.includes('qemu-system'))
+      .map((line) => Number(line.split(' ')[0]));
+
+  test('a VM is claimed once; another takes its place, in the background; none is used again', async () => {
+    await full();
+    const [waiting = 0] = await workers();
+    expect(niceOf(waiting)).toBe(10);
+    const first = make();
+    await host.up(first);
+    expect(await workerOf(first)).toBe(waiting);
+    expect(niceOf(waiting)).toBe(0);
+    await full();
+    const [fresh = 0] = (await workers()).filter((pid) => pid !== waiting);
+    expect(niceOf(fresh)).toBe(10);
+    await bring(host.runtime, first.id, null, 'Absent');
+    expect(isThere(waiting)).toBe(false);
+    const second = make();
+    await host.up(second);
+    expect(await workerOf(second)).toBe(fresh);
+    await full();
+  });
+
+  test('one that dies while it waits is replaced, and not given to anybody', async () => {
+    await full();
+    const [waiting = 0] = await workers();
+    process.kill(waiting, 'SIGKILL');
+    await until(() => host.runtime.readyVms === 0);
+    await full();
+    const one = make();
+    await host.up(one);
+    expect(await workerOf(one)).not.toBe(waiting);
+    expect(await host.sh(one, 'echo runs')).toBe('runs');
+  });
+
+  test('a container of another shape gets a VM of its own shape, and the pool keeps its own', async () => {
+    await full();
+    const pooled = await workers();
+    const one = make();
+    await host.up({ ...one, spec: { ...one.spec, resources: { memoryMB: 256, cpus: 1 } } });
+    expect(pooled).not.toContain(await workerOf(one));
+    expect(
+      Number(await host.sh(one, 'sed -n "s/^MemTotal: *\\\\([0-9]*\\\\).*/\\\\1/p" /proc/meminfo')),
+    ).toBeGreaterThan(256 * 1024);
+  });
+
+  test('clones of one template share neither randomness nor the clock that it stood at', async () => {
+    const both = [make(), make()];
+    for (const one of both) await host.up(one);
+    const ask = 'head -c 16 /dev/urandom | xxd -p; cat /proc/sys/kernel/random/uuid';
+    const said = await Promise.all(both.map((one) => host.sh(one, ask)));
+    expect(said[0]).not.toBe(said[1]);
+    const clocks = await Promise.all(both.map((one) => host.sh(one, 'date +%s')));
+    for (const clock of clocks) expect(Math.abs(Number(clock) - Date.now() / 1000)).toBeLessThan(60);
+  });
+
+  test('nobody can write to a template’s memory, not even root of this machine', async () => {
+    await full();
+    const holders = listPids().filter(
+      (pid) =>
+        commandLineOf(pid)[1] === 'hold-template' && commandLineOf(pid).join(' ').includes(`${host.folder}/`),
+    );
+    expect(holders.length).toBeGreaterThan(0);
+    for (const pid of holders) {
+      const folder = `/proc/${pid}/fd`;
+      const memory = readdirSync(folder).find((fd) => readlinkSync(join(folder, fd)).startsWith('/memfd:'));
+      const fd = openSync(join(folder, memory ?? ''), 'r+');
+      expect(() => writeSync(fd, Buffer.from('x'), 0, 1, 0)).toThrow('EPERM');
+      closeSync(fd);
+    }
+  });
+
+  test('what waits is taken off the host’s capacity, at its full size', async () => {
+    const { capacity, utilityVmOverheadMB } = await host.runtime.facts();
+    expect(capacity.memoryMB).toBe(Math.floor(totalmem() / MIB) - 512 - (128 + (utilityVmOverheadMB ?? 0)));
+  });
+});
+
+real('a pool whose agent was killed', () => {
+  test('is removed by the next one, as is a template that was being made', async () => {
+    const folder = linuxHostFolder('pool-killed');
+    const script = `
+      const { openTestHost } = await import('${ROOT}test/helpers/linux-host.ts');
+      const runtime = await openTestHost('${folder}', { poolSize: 2 });
+      while (runtime.readyVms === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+      process.kill(process.pid, 'SIGKILL');`;
+    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: 'inherit',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    await once(child, 'exit');
+    expect((await findTraces(folder)).processes.length).toBeGreaterThan(0);
+    const runtime = await openTestHost(folder);
+    await runtime.shutDown();
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+
+  test('and one that is stopped while it fills leaves nothing', async () => {
+    const folder = linuxHostFolder('pool-killed');
+    const runtime = await openTestHost(folder, { poolSize: 2 });
+    await runtime.shutDown();
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+});
+
+real('what a container shares with this machine', () => {
+  const host = new SharedLinuxHost('isolation');
+  const own = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
+  const { kernelRelease } = JSON.parse(readFileSync(join(artifactsFolder(ROOT), 'manifest.json'), 'utf8'));
+
+  test('Default: the kernel, and every process', async () => {
+    const one = container({ command: ['sleep', '4321'], switchName: 'none' });
+    await host.up(one);
+    const report = await host.runtime.isolation(one.id);
+    expect(report).toMatchObject({
+      runtimeType: 'Default',
+      kernel: { host: own, container: own },
+      sharedKernel: true,
+      workerProcess: null,
+    });
+    expect(report.containerProcesses.map(({ commandLine }) => commandLine)).toEqual(['sleep 4321']);
+    expect(report.visibleOnHost.map(({ pid }) => pid)).toEqual(
+      report.containerProcesses.map(({ hostPid }) => hostPid),
+    );
+    expect(await host.sh(one, 'uname -r')).toBe(own);
+  });
+
+  test('HyperV: neither', async () => {
+    const one = container({ runtimeType: 'HyperV', command: ['sleep', '4321'], switchName: 'none' });
+    await host.up(one);
+    const report = await host.runtime.isolation(one.id);
+    expect(report).toMatchObject({
+      runtimeType: 'HyperV',
+      kernel: { host: own, container: kernelRelease },
+      sharedKernel: false,
+      visibleOnHost: [],
+      workerProcess: { userName: one.id.toUpperCase() },
+    });
+    expect(report.containerProcesses.map(({ commandLine }) => commandLine)).toEqual(['sleep 4321']);
+    expect(await host.sh(one, 'uname -r')).toBe(kernelRelease);
+    expect(kernelRelease).not.toBe(own);
+  });
+});
+if (!possible) test.todo('not on this machine');

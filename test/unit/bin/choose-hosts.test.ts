@@ -1,0 +1,168 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { openRuntime } from '../../../agent/open-runtime.ts';
+import { parseOptions } from '../../../agent/options.ts';
+import { chooseHosts } from '../../../bin/local/choose-hosts.ts';
+import { Hosts, type LocalHost } from '../../../bin/local/hosts.ts';
+import { parseLocalOptions } from '../../../bin/local/options.ts';
+import {
+  type Machine,
+  type SetUpOptions,
+  SetUpRefusedError,
+  setUpLinuxRuntime,
+} from '../../../scripts/setup/linux-runtime.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'bulkhead-hosts-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+const LINUX: Machine = { platform: 'linux', architecture: 'x64', isRoot: true };
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+/** The hosts for a command line, and what was said. */
+const choose = async (
+  argv: readonly string[],
+  setUp: (options: SetUpOptions) => Promise<{ folder: string }> = async () => ({ folder: '/artifacts' }),
+) => {
+  const options = parseLocalOptions(argv);
+  if (options === undefined) throw new TypeError('no options');
+  const said: string[] = [];
+  const hosts = await chooseHosts(options, { report: () => {}, say: (line) => said.push(line), setUp });
+  return { hosts, said };
+};
+const refuseAs = (machine: Machine) => (options: SetUpOptions) => setUpLinuxRuntime({ ...options, machine });
+const optionOf = ({ agentOptions }: LocalHost, name: string) => agentOptions[agentOptions.indexOf(name) + 1];
+const runtimes = (hosts: readonly LocalHost[]) => hosts.map((host) => optionOf(host, '--runtime'));
+
+describe('the hosts of npm start', () => {
+  test('this machine for real, where it can be, with a simulated one in reserve', async () => {
+    const { hosts, said } = await choose(['--warm-vms', '3', '--image-folder', '/a', '--image-folder', '/b']);
+    expect(runtimes(hosts)).toEqual(['linux']);
+    const [own] = hosts;
+    expect(own?.agentOptions).toEqual([
+      ...['--runtime', 'linux', '--artifacts', '/artifacts', '--warm-vms', '3'],
+      ...['--image-folder', '/a', '--image-folder', '/b'],
+    ]);
+    expect(own?.standIn?.agentOptions).toEqual(['--runtime', 'simulated', '--simulate', 'linux']);
+    expect(said).toEqual([]);
+  });
+
+  test('what is kept nowhere takes its containers with it', async () => {
+    const { hosts } = await choose(['--ephemeral']);
+    expect(hosts[0]?.agentOptions).toContain('--ephemeral');
+  });
+
+  test.each<[string, Machine, RegExp]>([
+    ['who is not root', { ...LINUX, isRoot: false }, /needs root.*sudo/],
+    ['another system', { ...LINUX, platform: 'darwin', architecture: 'arm64' }, /darwin on arm64/],
+    ['another processor', { ...LINUX, architecture: 'arm64' }, /linux on arm64/],
+  ])('%s is told so, and a simulated Linux host stands in', async (_, machine, reason) => {
+    const { hosts, said } = await choose([], refuseAs(machine));
+    expect(runtimes(hosts)).toEqual(['simulated']);
+    expect(said).toEqual([expect.stringMatching(reason)]);
+    expect(said[0]).toContain('A simulated Linux host stands in.');
+  });
+
+  test('packages that cannot be installed are named with the command that would', async () => {
+    const refusal = new SetUpRefusedError(
+      'packages-failed',
+      'Installing runc failed.',
+      'Run it yourself: sudo apt-get install -y runc',
+    );
+    const { hosts, said } = await choose(['--simulate', '2'], () => Promise.reject(refusal));
+    expect(hosts.map(({ name }) => name)).toEqual(['simulated-nano-server', 'simulated-server-core']);
+    expect(said[0]).toContain('sudo apt-get install -y runc');
+    // There are hosts enough; none has to stand in.
+    expect(said[0]).not.toContain('stands in');
+  });
+
+  test('what was not foreseen is not taken for a refusal', async () => {
+    await expect(choose([], () => Promise.reject(new TypeError('oops')))).rejects.toThrow('oops');
+  });
+
+  test('--host simulated and --host none do not even look', async () => {
+    const never = () => Promise.reject(new TypeError('looked'));
+    expect(runtimes((await choose(['--host', 'simulated'], never)).hosts)).toEqual(['simulated']);
+    expect((await choose(['--host', 'none'], never)).hosts).toEqual([]);
+    expect(runtimes((await choose(['--host', 'none', '--simulate', '3'], never)).hosts)).toEqual(
+      Array(3).fill('simulated'),
+    );
+  });
+});
+
+describe('an agent', () => {
+  const linux = (artifacts: string) =>
+    parseOptions([
+      ...['--api-url', 'http://127.0.0.1:1', '--state-dir', join(scratch, 'state')],
+      ...['--runtime', 'linux', ...(artifacts ? ['--artifacts', artifacts] : [])],
+    ]);
+
+  test.each([
+    ['without artifacts', '', 2, /--artifacts/],
+    ['with a folder that has none', scratch, 5, /has not been set up/],
+  ])('%s says why it cannot run containers', async (_, artifacts, exitCode, message) => {
+    const options = linux(artifacts);
+    if (options === null) throw new TypeError('no options');
+    await expect(openRuntime(options, silent)).rejects.toMatchObject({
+      exitCode,
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('a host that turns out not to allow its runtime', () => {
+  /** An agent that ends with that code and words, in place of the real one. */
+  const run = async (exitCode: number, standIn: LocalHost | null) => {
+    const stateDir = mkdtempSync(join(scratch, 'state-'));
+    const agent = join(stateDir, 'agent.mjs');
+    writeFileSync(
+      agent,
+      `
+      import { appendFileSync } from 'node:fs';
+      const name = process.argv[process.argv.indexOf('--name') + 1];
+      appendFileSync(${JSON.stringify(join(stateDir, 'started'))}, name + '\\n');
+      if (name === 'own') { console.error(JSON.stringify({ message: 'No net admin here.' })); process.exit(${exitCode}); }
+      setInterval(() => {}, 1000);`,
+    );
+    chmodSync(agent, 0o644);
+    const said: string[] = [];
+    const started = () => {
+      try {
+        return readFileSync(join(stateDir, 'started'), 'utf8').trim().split('\n');
+      } catch {
+        return [];
+      }
+    };
+    const hosts = new Hosts({
+      apiUrl: 'http://127.0.0.1:1',
+      stateDir,
+      program: agent,
+      enrollmentToken: async () => 'token',
+      say: (line) => said.push(line),
+    });
+    hosts.start({ name: 'own', agentOptions: [], standIn });
+    while (said.length === 0 || (standIn !== null && started().length < 2))
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    await hosts.stop();
+    return { said, started: started() };
+  };
+  const standIn: LocalHost = { name: 'simulated-linux', agentOptions: [] };
+
+  test('is replaced, once, with its last words', async () => {
+    const { said, started } = await run(5, standIn);
+    expect(said).toEqual(['own runs no containers itself: No net admin here. A simulated host stands in.']);
+    expect(started).toEqual(['own', 'simulated-linux']);
+  });
+
+  test('is given up where nothing is to stand in', async () => {
+    const { said, started } = await run(5, null);
+    expect(said).toEqual(['own runs no containers itself: No net admin here.']);
+    expect(started).toEqual(['own']);
+  });
+
+  test.each([2, 3, 4])('an agent that ends with %i would only end so again', async (exitCode) => {
+    const { said, started } = await run(exitCode, null);
+    expect(said).toEqual(["The agent of own can't run: No net admin here."]);
+    expect(started).toEqual(['own']);
+  });
+});
