@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createReadStream, existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { LinuxRuntime } from '../../../agent/runtimes/linux/linux-runtime.ts';
 import type { Runtime } from '../../../agent/runtimes/runtime.ts';
@@ -21,6 +21,7 @@ import {
   removeAllContainers,
 } from '../../helpers/linux-host.ts';
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
 
 jest.setTimeout(180_000);
 const PROCESS = new URL('../../helpers/linux-convert-process.ts', import.meta.url).pathname;
@@ -79,8 +80,8 @@ real('conversion on a real host', () => {
     await bring(runtime, one.id, one, 'Running');
     await bring(runtime, one.id, null, 'Absent');
   });
+  afterEach(() => removeAllContainers(runtime));
   afterAll(async () => {
-    await removeAllContainers(runtime);
     await runtime.shutDown();
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
@@ -95,7 +96,7 @@ real('conversion on a real host', () => {
     return one;
   };
   const shell = async (id: string, script: string) => {
-    const { exitCode, stdout } = await runtime.exec(id, { command: ['sh', '-c', script] });
+    const { exitCode, stdout } = await runIn(runtime, id, { command: ['sh', '-c', script] });
     return `${exitCode} ${String(stdout).trim()}`;
   };
   const onHost = async (id: string): Promise<boolean> => {
