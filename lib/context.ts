@@ -37,6 +37,8 @@ const CONTEXT = {
   cognitoDefaultTenant: z.optional(text),
   /** JSON object: client id → tenant. */
   cognitoTenants: z.optional(z.pipe(json, z.record(z.string(), z.string()))),
+  /** Tenant of events that ask for a conversion and name none. */
+  eventTenant: z.optional(text),
   heartbeatSeconds: z.optional(seconds),
   leaseSeconds: z.optional(seconds),
   /** Without a word for so long a session ends; and after so long whatever is said. */
@@ -76,6 +78,7 @@ export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
     cognitoTenants: { defaultTenant: parsed.cognitoDefaultTenant, byClient: parsed.cognitoTenants },
     tenantClaim: parsed.tenantClaim,
     scopeClaim: parsed.scopeClaim,
+    eventTenant: parsed.eventTenant,
     heartbeatSeconds: parsed.heartbeatSeconds,
     leaseSeconds: parsed.leaseSeconds,
     sessionIdleSeconds: parsed.sessionIdleSeconds,

@@ -43,6 +43,8 @@ export interface FunctionSpec {
   readonly connections: readonly ConnectionMethod[];
   /** Puts events on the bus. */
   readonly publishesEvents: boolean;
+  /** Makes and removes rules of the bus that start convert-by-rule. */
+  readonly managesRules: boolean;
 }
 
 const spec = (description: string, given: Partial<Omit<FunctionSpec, 'description'>>): FunctionSpec => ({
@@ -56,6 +58,7 @@ const spec = (description: string, given: Partial<Omit<FunctionSpec, 'descriptio
   answersTasks: [],
   connections: [],
   publishesEvents: false,
+  managesRules: false,
   ...given,
 });
 
@@ -89,7 +92,11 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: PAGES,
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
   }),
-  'update-container': httpSpec('Change a container', { table: ['GetItem', 'PutItem'] }),
+  'update-container': httpSpec('Change a container', {
+    table: ['GetItem', 'PutItem'],
+    starts: ['convert'],
+    environment: ['stateMachines'],
+  }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
     table: [...PREVIEWS, 'PutItem'],
     indexes: ['gsi2'],
@@ -137,6 +144,12 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskFailure'],
   }),
   events: httpSpec('List events', { table: [...PAGES, 'Query'] }),
+  'conversion-rules': httpSpec('Make, read, test and remove conversion rules', {
+    table: ['GetItem', 'Query', 'PutItem', 'DeleteItem'],
+    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+    managesRules: true,
+    environment: ['bus', 'ruleMachine', 'ruleRole', 'ruleDeadLetters'],
+  }),
   meta: httpSpec('Health, version, OpenAPI document', {}),
 };
 
@@ -157,6 +170,13 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     table: ENDS,
     connections: ['POST'],
     environment: ['webSocketUrl'],
+  }),
+  'run-conversion-rule': spec('Select containers for a conversion, begin it, record what came of it', {
+    table: ['GetItem', 'PutItem', 'UpdateItem'],
+    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+    starts: ['convert'],
+    answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
+    environment: ['stateMachines', 'defaultTenant'],
   }),
   'authorize-host': spec('Verify the token of a connecting host, or of a session’s client', {
     timeoutSeconds: 10,
@@ -182,6 +202,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
     table: ['PutItem'],
     starts: STATE_MACHINES,
+    answersTasks: ['SendTaskSuccess'],
     publishesEvents: true,
     environment: ['bus', 'stateMachines'],
   }),

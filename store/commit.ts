@@ -40,6 +40,31 @@ export type CommitOutcome =
 /** Kinds after which the main process runs, if the host doesn't say otherwise. */
 const RUNS_AFTER: readonly OperationKind[] = ['start', 'restart'];
 
+/** A container that was converted; the record's own word counts for what is off. */
+const converted = (
+  operation: OperationRecord,
+  container: ContainerRecord,
+  observed: ObservedContainer | null,
+  stamp: Stamp,
+): ContainerRecord => {
+  const to = operation.parameters.runtimeType ?? container.view.runtimeType;
+  if (observed?.phase === 'Running') return turnedOn(container, observed, stamp.at, stamp);
+  const off = turnedOff(container, observed, stamp);
+  const exitCode = observed?.exitCode ?? container.view.exitCode;
+  return { ...off, view: { ...off.view, runtimeType: to, exitCode } };
+};
+
+/** The figures of a conversion, now that its command has been answered. */
+const conversionOf = (
+  { view }: OperationRecord,
+  commands: readonly CommandRecord[],
+): Pick<OperationRecord['view'], 'conversion'> => {
+  if (!view.conversion) return {};
+  const answer = commands.find(({ command }) => command.arguments.verb === 'convertContainer')?.result;
+  const downtimeMs = answer?.status === 'succeeded' ? (answer.downtimeMs ?? null) : null;
+  return { conversion: { ...view.conversion, downtimeMs } };
+};
+
 /** Where a container is after its operation was done. */
 const reached = (
   operation: OperationRecord,
@@ -48,6 +73,7 @@ const reached = (
   stamp: Stamp,
 ): ContainerRecord => {
   const { kind } = operation.view;
+  if (kind === 'convert') return converted(operation, container, observed, stamp);
   const started = RUNS_AFTER.includes(kind) || (kind === 'create' && operation.parameters.start === true);
   if (!started || observed?.phase === 'Off' || observed?.phase === 'Absent') {
     const off = turnedOff(container, observed, stamp);
@@ -144,7 +170,7 @@ export const commitOperation = (deps: WorkflowDependencies, input: WorkflowInput
     const ended = endedOperation(
       operation,
       'Succeeded',
-      { error: null, steps: finalSteps(operation, commands, stamp.at) },
+      { error: null, steps: finalSteps(operation, commands, stamp.at), ...conversionOf(operation, commands) },
       stamp.at,
     );
     await deps.table.transact([

@@ -15,6 +15,7 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | operation       | T#t#O#id         | O           | T#t#O / time#id   |                    | T#t#O@owner / time#id | T#t#W / time#id while it waits for room |
  * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it takes containers | | HOSTS#shard / tenant#id |
  * | host link       | T#t#H#id         | L           |                   |                    |                      |      |
+ * | downtimes       | T#t#H#id         | D#type      |                   |                    |                      |      |
  * | command         | T#t#HC#host      | command id  |                   |                    |                      |      |
  * | image           | T#t#I#image      | I           | T#t#I / image     |                    |                      |      |
  * | image on host   | T#t#I#image      | H#host      |                   |                    | T#t#IH@host / image  |      |
@@ -22,6 +23,9 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | idempotency     | T#t#K#hash       | K           |                   |                    |                      |      |
  * | session         | T#t#S#id         | S           |                   |                    |                      |      |
  * | event           | T#t#E            | time#id     |                   |                    |                      |      |
+ * | conversion rule | T#t#CR           | name        |                   |                    |                      |      |
+ * | run of a rule   | T#t#RR#rule id   | time#event  |                   |                    |                      |      |
+ * | cooldown        | T#t#RC#rule id   | container id |                  |                    |                      |      |
  * | cursor key      | SYSTEM#CURSOR    | K           |                   |                    |                      |      |
  *
  * gsi4's host shards are the one index across tenants: only the sweeper reads it.
@@ -54,6 +58,11 @@ export const keys = {
   }),
   operation: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#O#${id}`, sk: 'O' }),
   host: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'H' }),
+  /** What conversions to a runtime type took on a host. */
+  downtimes: (tenant: string, hostId: string, to: RuntimeType): Key => ({
+    pk: `${t(tenant)}#H#${hostId}`,
+    sk: `D#${to}`,
+  }),
   hostLink: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'L' }),
   command: (tenant: string, hostId: string, commandId: string): Key => ({
     pk: `${t(tenant)}#HC#${hostId}`,
@@ -71,6 +80,12 @@ export const keys = {
   idempotency: (tenant: string, hash: string): Key => ({ pk: `${t(tenant)}#K#${hash}`, sk: 'K' }),
   session: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#S#${id}`, sk: 'S' }),
   event: (tenant: string, at: string): Key => ({ pk: `${t(tenant)}#E`, sk: at }),
+  conversionRule: (tenant: string, name = ''): Key => ({ pk: `${t(tenant)}#CR`, sk: name }),
+  ruleRun: (tenant: string, ruleId: string, at = ''): Key => ({ pk: `${t(tenant)}#RR#${ruleId}`, sk: at }),
+  ruleCooldown: (tenant: string, ruleId: string, containerId: string): Key => ({
+    pk: `${t(tenant)}#RC#${ruleId}`,
+    sk: containerId,
+  }),
   cursorKey: (): Key => ({ pk: 'SYSTEM#CURSOR', sk: 'K' }),
 } as const;
 

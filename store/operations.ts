@@ -10,7 +10,7 @@ import { addOperation, deadlineFrom, replaceContainer, replaceOperation } from '
 
 export interface OperationRequest {
   readonly id: string;
-  readonly kind: Exclude<OperationKind, 'convert' | 'importImage'>;
+  readonly kind: Exclude<OperationKind, 'importImage'>;
   readonly actor: string;
   readonly parameters: OperationParameters;
   readonly now: Date;
@@ -34,7 +34,12 @@ export const newOperation = (
   revision: 1,
   epoch: container.epoch,
   parameters,
-  machine: machineFor({ kind, runtimeType: container.view.runtimeType, start: parameters.start ?? false }),
+  machine: machineFor({
+    kind,
+    runtimeType: container.view.runtimeType,
+    start: parameters.start ?? false,
+    restores: parameters.restores ?? false,
+  }),
   after: null,
   placeToken: null,
   actor,

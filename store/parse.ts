@@ -28,12 +28,14 @@ const CONTAINER_VIEW = {
   activeOperationId: null,
   lastError: null,
 };
+const NO_ROOM = { before: null, after: null };
 const CONTAINER = {
   epoch: 0,
   reservation: null,
   tombstone: null,
   ranAs: [],
   stateBefore: null,
+  conversion: null,
   observedSequence: null,
   actor: 'bulkhead',
 };
@@ -44,6 +46,7 @@ export const parseContainer = (item: Item): ContainerRecord => {
   return {
     ...CONTAINER,
     ...withoutIndexKeys(rest),
+    ...(rest.conversion === undefined ? {} : { conversion: { ...NO_ROOM, ...(rest.conversion as object) } }),
     tenant,
     id,
     view: { ...CONTAINER_VIEW, ...(view as object) },
@@ -59,7 +62,15 @@ const OPERATION_VIEW = {
   error: null,
   endedAt: null,
 };
-const OPERATION = { epoch: 0, parameters: {}, machine: '', after: null, placeToken: null, actor: 'bulkhead' };
+const OPERATION = {
+  epoch: 0,
+  parameters: {},
+  machine: '',
+  after: null,
+  placeToken: null,
+  notify: null,
+  actor: 'bulkhead',
+};
 
 export const parseOperation = (item: Item): OperationRecord => {
   const { plain, tenant, id } = open(item);
@@ -73,9 +84,13 @@ export const parseOperation = (item: Item): OperationRecord => {
       ...OPERATION_VIEW,
       ...(view as object),
       steps: restoreSteps((view as { steps?: readonly object[] } | undefined)?.steps),
+      ...restoreConversion((view as { conversion?: object } | undefined)?.conversion),
     },
   } as unknown as OperationRecord;
 };
+
+const restoreConversion = (conversion: object | undefined): object =>
+  conversion === undefined ? {} : { conversion: { downtimeMs: null, ...conversion } };
 
 const restoreSteps = (steps: readonly object[] = []): readonly object[] =>
   steps.map((step) => ({ durationMs: null, ...step }));

@@ -11,6 +11,7 @@ import {
   type PlacementNeed,
   unsuitable,
 } from '../core/domain/placement.ts';
+import { takeConversionRoom } from './conversion-room.ts';
 import { indexes, keys } from './keys.ts';
 import { parseImage } from './parse.ts';
 import { holdersAmong, readHosts, sampleAny, sampleHolders, sampleReady } from './placement-sample.ts';
@@ -65,6 +66,7 @@ const FIRST_STEPS: Readonly<Record<string, string>> = {
   prepare: STEPS.prepare,
   'provision-process': STEPS.start,
   'provision-utility-vm': STEPS.provisionUtilityVm,
+  convert: STEPS.convert,
 };
 
 export const reserves = (operation: OperationRecord): boolean =>
@@ -235,6 +237,29 @@ const wantOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container
   ]);
 };
 
+/** A container that is to be converted stays where it is; what it needs is room for what it is to become. */
+const makeRoom = async (
+  deps: PlacementDependencies,
+  found: Pick<Attempt, 'operation' | 'container'>,
+  passOver: ReadonlySet<string>,
+): Promise<PlacementOutcome> => {
+  const { operation, container } = found;
+  const to = operation.parameters.runtimeType ?? container.view.runtimeType;
+  const { hostId, spec } = container.view;
+  const want = JSON.stringify(['convert', hostId, to, spec.resources.memoryMB, container.reservation]);
+  if (passOver.has(want)) return { kind: 'no-fit', reason: operation.view.reason ?? '', want };
+  const at = deps.now().toISOString();
+  const placed = nextOperation(
+    operation,
+    { view: { state: 'Running', reason: null, steps: placeSteps(operation, at) } },
+    at,
+  );
+  const taken = await takeConversionRoom(deps.table, { container, to, at, operation, placed });
+  return taken.kind === 'taken'
+    ? { kind: 'placed', hostId: hostId ?? '', operation: placed }
+    : { kind: 'no-fit', reason: taken.reason, want };
+};
+
 const tryToPlace = async (
   deps: PlacementDependencies,
   found: Pick<Attempt, 'operation' | 'container'>,
@@ -267,9 +292,11 @@ const tryToPlace = async (
 };
 
 /** Whether the container is where its operation wants it, from a try before. */
-const isPlaced = ({ operation, container }: InWorkflow): boolean =>
-  container !== undefined &&
-  (reserves(operation) ? container.reservation !== null : container.view.hostId !== null);
+export const isPlaced = ({ operation, container }: InWorkflow): boolean => {
+  if (container === undefined) return false;
+  if (operation.view.kind === 'convert') return (container.conversion ?? null) !== null;
+  return reserves(operation) ? container.reservation !== null : container.view.hostId !== null;
+};
 
 const NOTHING: ReadonlySet<string> = new Set();
 
@@ -289,5 +316,6 @@ export const placeContainer = (
     if (found?.container === undefined || !isCurrent(found, input)) return { kind: 'superseded' };
     if (isUnwanted(found)) return { kind: 'unwanted' };
     if (isPlaced(found)) return { kind: 'placed-already' };
-    return tryToPlace(deps, { operation: found.operation, container: found.container }, passOver);
+    const place = found.operation.view.kind === 'convert' ? makeRoom : tryToPlace;
+    return place(deps, { operation: found.operation, container: found.container }, passOver);
   });

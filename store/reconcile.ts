@@ -6,6 +6,7 @@ import {
   type Report,
   reconcile,
 } from '../core/domain/reconciliation.ts';
+import { roomForType } from './conversion-room.ts';
 import { type Item, toAttribute } from './item.ts';
 import { indexes, keys } from './keys.ts';
 import { checkStillSilent } from './links.ts';
@@ -40,6 +41,7 @@ const SETTLED_MS = 30_000;
 
 const sameProcess = (a: ComputeProcessRecord['view'], b: ComputeProcessRecord['view']): boolean =>
   a.startedAt === b.startedAt &&
+  a.runtimeType === b.runtimeType &&
   a.workerProcess?.pid === b.workerProcess?.pid &&
   a.workerProcess?.userName === b.workerProcess?.userName;
 
@@ -48,21 +50,32 @@ const refreshDetails = async (
   before: ContainerRecord,
   observed: ObservedContainer,
   stamp: Stamp,
-): Promise<void> => {
+): Promise<Applied> => {
   const item = await table.get(keys.computeProcess(before.tenant, before.id), { consistent: true });
   const known = item && parseComputeProcess(item).view;
+  const { runtimeType } = observed;
+  const room = await roomForType(table, before, runtimeType);
   const after = nextContainer(
     before,
     {
+      reservation: room.reservation,
       observedSequence: observed.sequence ?? before.observedSequence ?? null,
+      // What it runs as is the host's to say.
+      ranAs: [...new Set([...before.ranAs, runtimeType])],
       // Its restart policy has started it again: uptime is counted from now, by the clock that tells it.
-      ...(known?.startedAt === observed.startedAt ? {} : { view: { startedAt: stamp.at } }),
+      view: { runtimeType, ...(known?.startedAt === observed.startedAt ? {} : { startedAt: stamp.at }) },
     },
     stamp,
   );
   const seen = computeProcessOf(after, observed, known?.startedAt ?? stamp.at);
-  if (known !== undefined && sameProcess(known, seen.view)) return;
-  await table.transact([replaceContainer(before, after), putComputeProcess(seen)]);
+  if (known !== undefined && sameProcess(known, seen.view)) return 'runs';
+  try {
+    await table.transact([...room.writes, replaceContainer(before, after), putComputeProcess(seen)]);
+  } catch (error) {
+    if (error instanceof ConditionFailed && error.index < room.writes.length) return 'no-room';
+    throw error;
+  }
+  return 'runs';
 };
 
 /** Takes room for a container that runs without any being held for it. */
@@ -88,10 +101,8 @@ const turnOn = async (
 ): Promise<Applied> => {
   const room = await takeRoomFor(deps.table, before, hostId);
   if (room === undefined) return 'stranger';
-  const after = {
-    ...turnedOn(before, observed, before.view.startedAt ?? stamp.at, stamp),
-    reservation: room.reservation,
-  };
+  const held = { ...before, reservation: room.reservation };
+  const after = turnedOn(held, observed, before.view.startedAt ?? stamp.at, stamp);
   const writes = [...room.writes, ...(await letGoOf(deps, { before, after, observed }))];
   try {
     await deps.table.transact(writes);
@@ -129,6 +140,7 @@ const lose = async (
     before,
     {
       reservation: null,
+      conversion: null,
       stateBefore: null,
       view: { state: RECONCILED_STATES.lost, startedAt: null, lastError, activeOperationId: null },
     },
@@ -168,8 +180,7 @@ export const applyReport = (
     const stamp: Stamp = { at: now.toISOString(), actor: `host:${hostId}` };
     switch (meaning) {
       case 'runs':
-        await refreshDetails(deps, before, observed, stamp);
-        return meaning;
+        return refreshDetails(deps, before, observed, stamp);
       case 'turned-on':
         return turnOn(deps, before, observed, { hostId, stamp });
       case 'turned-off':
@@ -231,6 +242,7 @@ export const looksRight = (held: HeldView, observed: ObservedContainer): boolean
     observed.phase === 'Running' &&
     held.state === 'Running' &&
     held.process?.startedAt === observed.startedAt &&
+    held.process?.runtimeType === observed.runtimeType &&
     held.process?.workerProcess?.pid === observed.workerProcess?.pid
   );
 };

@@ -4,7 +4,13 @@ import type { ContainerSpec, ContainerState } from '../core/contract/container.t
 import type { Event } from '../core/contract/event.ts';
 import type { Capacity, HostFacts, HostState } from '../core/contract/host.ts';
 import type { ImageFacts } from '../core/contract/image.ts';
-import type { Operation, OperationKind, OperationState, OperationStep } from '../core/contract/operation.ts';
+import type {
+  ConversionFigures,
+  Operation,
+  OperationKind,
+  OperationState,
+  OperationStep,
+} from '../core/contract/operation.ts';
 import type { Labels, RuntimeType } from '../core/contract/primitives.ts';
 import type { Problem } from '../core/contract/problem.ts';
 
@@ -21,6 +27,7 @@ export const ENTITIES = [
   'operation',
   'host',
   'hostLink',
+  'downtimes',
   'command',
   'image',
   'imageOnHost',
@@ -28,6 +35,9 @@ export const ENTITIES = [
   'idempotency',
   'session',
   'event',
+  'conversionRule',
+  'ruleRun',
+  'ruleCooldown',
   'cursorKey',
 ] as const;
 export type Entity = (typeof ENTITIES)[number];
@@ -47,6 +57,13 @@ export interface ContainerView {
   readonly updatedAt: string;
 }
 
+export interface Conversion {
+  readonly to: RuntimeType;
+  /** What is held for it if it stays what it was, and once it is converted; null: nothing. */
+  readonly before: Capacity | null;
+  readonly after: Capacity | null;
+}
+
 export interface ContainerRecord {
   readonly tenant: string;
   readonly id: string;
@@ -62,6 +79,8 @@ export interface ContainerRecord {
   readonly ranAs: readonly RuntimeType[];
   /** State to go back to if the active operation comes to nothing. */
   readonly stateBefore: ContainerState | null;
+  /** While an operation converts it, and until it is known what came of that. */
+  readonly conversion?: Conversion | null;
   /** `sequence` of the newest observation of its host that was taken into account; older ones change nothing. */
   readonly observedSequence?: number | null;
   /** Who made the last change: the stream writes it into the event. */
@@ -76,6 +95,7 @@ export interface OperationView {
   readonly state: OperationState;
   readonly reason: string | null;
   readonly steps: readonly OperationStep[];
+  readonly conversion?: ConversionFigures | null;
   readonly error: Problem | null;
   readonly requestedBy: string;
   readonly deadline: string;
@@ -93,6 +113,10 @@ export interface OperationParameters {
   /** `importImage`. */
   readonly source?: { readonly path: string } | { readonly reference: string };
   readonly digest?: string;
+  /** `convert`: what the container is to become. */
+  readonly runtimeType?: RuntimeType;
+  /** `convert`: it is the way back of one whose workflow ended without. */
+  readonly restores?: boolean;
 }
 
 export interface OperationRecord {
@@ -106,6 +130,8 @@ export interface OperationRecord {
   readonly machine: string;
   /** Id of the operation that has to end first; while it is set, no execution is started. */
   readonly after: string | null;
+  /** Task token of a workflow that waits for its end. */
+  readonly notify?: string | null;
   /** While it waits for room: the token of its Place step. */
   readonly placeToken: string | null;
   readonly actor: string;
@@ -233,8 +259,14 @@ export const toContainer = (record: ContainerRecord, now: Date) => {
 
 /** An operation as the API shows it. */
 export const toOperation = (record: OperationRecord): Operation => {
-  const { imageName, ...view } = record.view;
-  return { id: record.id, ...view, ...(imageName === null ? {} : { imageName }), steps: [...view.steps] };
+  const { imageName, conversion, ...view } = record.view;
+  return {
+    id: record.id,
+    ...view,
+    ...(imageName === null ? {} : { imageName }),
+    ...(conversion ? { conversion } : {}),
+    steps: [...view.steps],
+  };
 };
 
 /** A host as the API shows it; silent for longer than its lease, it reads `Unknown` even before the sweeper has said so. */

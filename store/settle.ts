@@ -1,11 +1,21 @@
 import { WORKFLOW_ERRORS, type WorkflowInput } from '../core/contract/deployment.ts';
+import type { RuntimeType } from '../core/contract/primitives.ts';
 import { type Problem, ProblemSchema } from '../core/contract/problem.ts';
 import { holdsCapacity } from '../core/domain/container-state.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { settledState } from '../core/domain/settlement.ts';
 import { deleteCommands } from './commands.ts';
+import { newOperation } from './operations.ts';
 import type { CommandRecord, ContainerRecord, OperationRecord } from './records.ts';
-import { decideAgain, endedOperation, nextContainer, replaceOperation, type Stamp } from './transition.ts';
+import {
+  addOperation,
+  decideAgain,
+  endedOperation,
+  nextContainer,
+  replaceContainer,
+  replaceOperation,
+  type Stamp,
+} from './transition.ts';
 import {
   finalSteps,
   isCurrent,
@@ -13,6 +23,7 @@ import {
   letGoOf,
   readCommands,
   readWorkflow,
+  settledType,
   turnedOn,
   type WorkflowDependencies,
 } from './workflow.ts';
@@ -67,6 +78,25 @@ export const explainFailure = (
   }
 };
 
+/** Verbs in which the container's own code may have run, though nobody can say so afterwards. */
+const RUNS_CODE: readonly string[] = ['startContainer', 'restartContainer', 'convertContainer'];
+
+/** Runtime types that it has run under, with those that an unfinished command may have begun to run it under. */
+const mayHaveRunAs = (
+  { ranAs, stateBefore }: ContainerRecord,
+  commands: readonly CommandRecord[],
+): readonly RuntimeType[] => {
+  const tried = commands.flatMap(({ command: { arguments: given } }) => {
+    if (!RUNS_CODE.includes(given.verb) || !('container' in given)) return [];
+    return given.verb === 'convertContainer' && stateBefore === 'Off' ? [] : [given.container.runtimeType];
+  });
+  return [...new Set([...ranAs, ...tried])];
+};
+
+/** Whether the main process that runs now is not the one that ran before the operation. */
+const wasStopped = (commands: readonly CommandRecord[]): boolean =>
+  commands.some(({ result }) => result?.steps.some(({ name }) => name === 'StopProcess') ?? false);
+
 const settledContainer = (
   container: ContainerRecord,
   operation: OperationRecord,
@@ -78,21 +108,33 @@ const settledContainer = (
     kind: operation.view.kind,
     stateBefore: container.stateBefore,
     cancelled: given.error.code === 'operation-cancelled',
-    commanded: commands.length > 0,
+    commanded: commands.length > 0 || operation.parameters.restores === true,
     undone: given.undone,
     observed: observed?.phase ?? null,
   });
   const { view } = container;
+  const ranAs = mayHaveRunAs(container, commands);
   if (state === 'Running' && observed !== null) {
-    const running = turnedOn(container, observed, view.startedAt ?? given.stamp.at, given.stamp);
+    const startedAt = view.startedAt === null || wasStopped(commands) ? given.stamp.at : view.startedAt;
+    const running = turnedOn({ ...container, ranAs }, observed, startedAt, given.stamp);
     return { ...running, view: { ...running.view, lastError: given.error } };
   }
   const holds = holdsCapacity(state);
+  // Where nobody knows what it is, what it may be stays held.
+  const held =
+    state === 'Unknown'
+      ? { reservation: container.reservation }
+      : {
+          reservation: settledType(container, view.runtimeType, view.runtimeType).reservation,
+          conversion: null,
+        };
   return nextContainer(
     container,
     {
+      ...held,
+      ...(holds ? {} : { reservation: null, conversion: null }),
+      ranAs,
       stateBefore: null,
-      reservation: holds ? container.reservation : null,
       observedSequence: observed?.sequence ?? container.observedSequence ?? null,
       view: {
         state,
@@ -105,6 +147,55 @@ const settledContainer = (
     given.stamp,
   );
 };
+
+/** Whether a conversion may have got anywhere on its host, and nobody has told the host to go back. */
+const lacksWayBack = (
+  { view, parameters }: OperationRecord,
+  commands: readonly CommandRecord[],
+  undone: boolean,
+): boolean =>
+  view.kind === 'convert' &&
+  parameters.restores !== true &&
+  !undone &&
+  commands.length > 0 &&
+  lastObserved(commands) === null;
+
+/**
+ * The operation that brings a container back whose conversion has ended without: it takes the container over as it
+ * stands, with what is held for either type. Its execution is started by the table's stream.
+ */
+const wayBack = (
+  { newId, now }: WorkflowDependencies,
+  container: ContainerRecord,
+  { operation, commands, error }: Failed,
+): { readonly taken: ContainerRecord; readonly back: OperationRecord } => {
+  const moment = now();
+  const id = newId();
+  const { runtimeType } = container.view;
+  const taken = nextContainer(
+    container,
+    {
+      epoch: container.epoch + 1,
+      ranAs: mayHaveRunAs(container, commands),
+      view: { activeOperationId: id, lastError: error },
+    },
+    { at: moment.toISOString(), actor: 'bulkhead' },
+  );
+  const parameters = { runtimeType, restores: true };
+  const back = newOperation(taken, { id, kind: 'convert', actor: 'bulkhead', parameters, now: moment });
+  const conversion = {
+    from: operation.parameters.runtimeType ?? runtimeType,
+    to: runtimeType,
+    downtimeMs: null,
+  };
+  return { taken, back: { ...back, view: { ...back.view, conversion } } };
+};
+
+interface Failed {
+  readonly operation: OperationRecord;
+  readonly commands: readonly CommandRecord[];
+  readonly error: Problem;
+}
 
 /**
  * Ends an operation that came to nothing, exactly once: Failed with the reason, or Cancelled; and leaves its container
@@ -131,6 +222,16 @@ export const settleOperation = (
       at,
     );
     const mine = container !== undefined && isCurrent(found, input);
+    if (mine && container.tombstone === null && lacksWayBack(operation, commands, undone)) {
+      const { taken, back } = wayBack(deps, container, { operation, commands, error });
+      await deps.table.transact([
+        replaceOperation(operation, ended),
+        replaceContainer(container, taken),
+        addOperation(back),
+      ]);
+      await deleteCommands(deps.table, commands);
+      return { kind: 'settled', operation: ended, ask: null };
+    }
     const after = mine
       ? settledContainer(container, operation, commands, {
           error,

@@ -1,7 +1,6 @@
 import { TIMES } from '../core/contract/deployment.ts';
 import type { Capacity } from '../core/contract/host.ts';
-import type { OperationState, OperationStep } from '../core/contract/operation.ts';
-import type { Problem } from '../core/contract/problem.ts';
+import type { OperationState } from '../core/contract/operation.ts';
 import { TooBusyError } from '../core/domain/errors.ts';
 import { toAttribute } from './item.ts';
 import { keys } from './keys.ts';
@@ -60,7 +59,7 @@ export const nextOperation = (
 export const endedOperation = (
   record: OperationRecord,
   state: Extract<OperationState, 'Succeeded' | 'Failed' | 'Cancelled'>,
-  given: { readonly error: Problem | null; readonly steps: readonly OperationStep[] },
+  given: Pick<OperationView, 'error' | 'steps' | 'conversion'>,
   at: string,
 ): OperationRecord =>
   nextOperation(

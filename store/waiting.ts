@@ -3,6 +3,7 @@ import { roomClass } from '../core/domain/capacity.ts';
 import { type Item, toAttribute } from './item.ts';
 import { indexes, keys, parsePartitionKey } from './keys.ts';
 import { parseOperation } from './parse.ts';
+import { isPlaced } from './placement.ts';
 import type { HostRecord, OperationRecord } from './records.ts';
 import { ConditionFailed, keyItem, type Table } from './table.ts';
 import { decideAgain, nextOperation, replaceOperation } from './transition.ts';
@@ -31,7 +32,7 @@ export const recordWaiting = (
   decideAgain(async (): Promise<WaitingOutcome> => {
     const found = await readWorkflow(table, input);
     if (found?.container === undefined || !isCurrent(found, input) || isUnwanted(found)) return 'changed';
-    if (found.container.reservation !== null) return 'changed';
+    if (isPlaced(found)) return 'changed';
     const { operation } = found;
     const { reason, taskToken: placeToken } = given;
     if (operation.placeToken === placeToken && operation.view.reason === reason) return 'waiting';

@@ -1,7 +1,11 @@
 import type { ObservedContainer } from '../core/contract/agent/commands.ts';
 import { STEPS, type WorkflowInput } from '../core/contract/deployment.ts';
+import type { Capacity } from '../core/contract/host.ts';
 import type { OperationStep } from '../core/contract/operation.ts';
+import type { RuntimeType } from '../core/contract/primitives.ts';
 import type { Problem, ProblemCode } from '../core/contract/problem.ts';
+import { subtract } from '../core/domain/capacity.ts';
+import { isNothing } from '../core/domain/conversion.ts';
 import type { ErrorDetails } from '../core/domain/errors.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { listCommandsOf } from './commands.ts';
@@ -152,6 +156,13 @@ const takenBy = (container: ContainerRecord, operationId: string): ContainerReco
   view: { ...container.view, state: 'Removing', activeOperationId: operationId },
 });
 
+/** What is held less after than before; null if that is nothing. */
+const freed = (before: Capacity | null, after: Capacity | null): Capacity | null => {
+  if (before === null) return null;
+  const room = after === null ? before : subtract(before, after);
+  return isNothing(room) ? null : room;
+};
+
 /** Capacity and compute process that follow from where a container came from and where it is going. */
 const consequences = (
   before: ContainerRecord,
@@ -161,10 +172,9 @@ const consequences = (
 ): readonly Write[] => {
   const released = before.reservation !== null && after.reservation === null;
   const hostId = before.view.hostId;
+  const room = freed(before.reservation, after.reservation);
   return [
-    ...(released && hostId !== null && before.reservation !== null
-      ? [giveRoom(before.tenant, hostId, before.reservation)]
-      : []),
+    ...(hostId !== null && room !== null ? [giveRoom(before.tenant, hostId, room)] : []),
     ...(released ? [deleteComputeProcess(before)] : []),
     ...(after.view.state === 'Running' && (observed !== null || before.view.startedAt === null)
       ? [putComputeProcess(computeProcessOf(after, observed, at))]
@@ -215,6 +225,20 @@ export const letGoOf = async (
   return [replaceContainer(before, after), ...follow];
 };
 
+/**
+ * What a container is and holds now that a conversion, if there was one, has ended with it being of `type`.
+ * Room is held for what it is, and no longer for what it might have become.
+ */
+export const settledType = (
+  { conversion = null, reservation }: Pick<ContainerRecord, 'conversion' | 'reservation'>,
+  from: RuntimeType,
+  type: RuntimeType,
+): Pick<ContainerRecord, 'conversion' | 'reservation'> & { readonly runtimeType: RuntimeType } => ({
+  runtimeType: type,
+  conversion: null,
+  reservation: conversion === null ? reservation : type === from ? conversion.before : conversion.after,
+});
+
 /** A container that has ended: off, with nothing held for it. */
 export const turnedOff = (
   record: ContainerRecord,
@@ -225,6 +249,7 @@ export const turnedOff = (
     record,
     {
       reservation: null,
+      conversion: null,
       stateBefore: null,
       observedSequence: observed?.sequence ?? record.observedSequence ?? null,
       view: {
@@ -238,20 +263,31 @@ export const turnedOff = (
     stamp,
   );
 
-/** A container that runs; `startedAt` is by the clock of the control plane, because uptime is told by it. */
+/** A container that runs, as its host sees it; `startedAt` is by the clock of the control plane, because uptime is told by it. */
 export const turnedOn = (
   record: ContainerRecord,
   observed: ObservedContainer | null,
   startedAt: string,
   stamp: Stamp,
-): ContainerRecord =>
-  nextContainer(
+): ContainerRecord => {
+  const from = record.view.runtimeType;
+  const { runtimeType, ...held } = settledType(record, from, observed?.runtimeType ?? from);
+  return nextContainer(
     record,
     {
+      ...held,
       stateBefore: null,
       observedSequence: observed?.sequence ?? record.observedSequence ?? null,
-      ranAs: [...new Set([...record.ranAs, record.view.runtimeType])],
-      view: { state: 'Running', startedAt, exitCode: null, lastError: null, activeOperationId: null },
+      ranAs: [...new Set([...record.ranAs, runtimeType])],
+      view: {
+        state: 'Running',
+        runtimeType,
+        startedAt,
+        exitCode: null,
+        lastError: null,
+        activeOperationId: null,
+      },
     },
     stamp,
   );
+};

@@ -7,9 +7,10 @@ import type { Runtime } from '../runtimes/runtime.ts';
 import { isRunOnce, isSessionVerb, type Sessions } from '../sessions/sessions.ts';
 import type { AgentState, CommandRecord } from '../state/agent-state.ts';
 import { failedResult, fitResult } from './command-result.ts';
-import { applyVerb, changesContainer, contextOf, look } from './container-verbs.ts';
+import { applyVerb, changesContainer, contextOf } from './container-verbs.ts';
 import { ExclusiveRunner, type Lane } from './exclusive-runner.ts';
 import { StepFailure } from './execute-plan.ts';
+import { look } from './look.ts';
 import { observe } from './observe.ts';
 import { StepRecorder } from './step-recorder.ts';
 
@@ -218,9 +219,16 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
       throw new CommandRefusedError('validation-failed', `${args.verb} needs a container.`);
     const { context } = state.begin(command.id, contextOf(await look(runtime, containerId)));
     if (context === null) throw new StateUnavailableError('The journal lost what a command began with.');
-    await applyVerb(deps, { command, containerId, args, context, recorder, signal: abort.signal });
+    const applied = await applyVerb(deps, {
+      command,
+      containerId,
+      args,
+      context,
+      recorder,
+      signal: abort.signal,
+    });
     const observed = await observe(deps, containerId);
-    return { status: 'succeeded', commandId: command.id, steps: [...recorder.steps], observed };
+    return { status: 'succeeded', commandId: command.id, steps: [...recorder.steps], observed, ...applied };
   };
 
   /** Verbs that change no container. */

@@ -5,7 +5,9 @@ import type { Log } from '../log.ts';
 import { type Assignment, plan, type Target } from '../plan/plan.ts';
 import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
 import type { AgentState, CommandContext, ContainerChange } from '../state/agent-state.ts';
+import { convertContainer } from './convert-container.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
+import { look } from './look.ts';
 import type { StepRecorder } from './step-recorder.ts';
 
 /** Verbs that change a container. */
@@ -16,10 +18,11 @@ export const CONTAINER_VERBS = [
   'stopContainer',
   'restartContainer',
   'removeContainer',
+  'convertContainer',
   'restoreContainer',
 ] as const;
 export type ContainerVerb = (typeof CONTAINER_VERBS)[number];
-type ContainerArguments = Extract<CommandArguments, { verb: ContainerVerb }>;
+export type ContainerArguments = Extract<CommandArguments, { verb: ContainerVerb }>;
 
 export const changesContainer = (args: CommandArguments): args is ContainerArguments =>
   (CONTAINER_VERBS as readonly string[]).includes(args.verb);
@@ -40,7 +43,7 @@ interface Intent {
 }
 
 /** What a verb wants, in the planner's terms. */
-const intentOf = (args: ContainerArguments): Intent => {
+const intentOf = (args: Exclude<ContainerArguments, { verb: 'convertContainer' }>): Intent => {
   const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, anew: false } as const;
   switch (args.verb) {
     case 'prepareContainer':
@@ -84,19 +87,22 @@ export interface ContainerWork {
   readonly signal: AbortSignal;
 }
 
-/** What is there of the container, to plan from. */
-export const look = async (runtime: Pick<Runtime, 'inspect'>, id: string): Promise<RuntimeContainer | null> =>
-  (await runtime.inspect(id))[0] ?? null;
-
 /** What has to be known of the container before a command on it is begun for the first time. */
 export const contextOf = (observed: RuntimeContainer | null): CommandContext => ({
   layerExisted: observed?.writableLayer ?? false,
   runningInstance: observed?.process?.running ? observed.process.instanceId : null,
 });
 
+export interface Applied {
+  /** Of a conversion: how long the main process was down, in milliseconds; null where it was not, or nobody knows. */
+  readonly downtimeMs?: number | null;
+}
+
 /** Carries out a verb on its container. Throws what made it fail, with what was half made undone. */
-export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): Promise<void> => {
-  const intent = intentOf(work.args);
+export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): Promise<Applied> => {
+  const { args } = work;
+  if (args.verb === 'convertContainer') return { downtimeMs: await convertContainer(deps, work, args) };
+  const intent = intentOf(args);
   const observed = await look(deps.runtime, work.containerId);
   refuseIfImpossible(work, intent, observed);
   const before = deps.state.container(work.containerId)?.desired ?? 'Off';
@@ -111,6 +117,7 @@ export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): P
     throw error;
   }
   if (intent.target === 'Absent') deps.state.update(work.containerId, { container: null });
+  return {};
 };
 
 const reach = async (

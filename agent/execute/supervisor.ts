@@ -5,9 +5,9 @@ import type { Log } from '../log.ts';
 import { type Assignment, plan, type Target } from '../plan/plan.ts';
 import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
 import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
-import { look } from './container-verbs.ts';
 import type { ExclusiveRunner } from './exclusive-runner.ts';
 import { executePlan } from './execute-plan.ts';
+import { look } from './look.ts';
 import { decideRestart } from './restart-policy.ts';
 import { StepRecorder } from './step-recorder.ts';
 

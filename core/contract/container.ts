@@ -32,6 +32,8 @@ export const CONTAINER_STATES = [
 export const ContainerStateSchema = z.enum(CONTAINER_STATES);
 export type ContainerState = z.infer<typeof ContainerStateSchema>;
 
+const RoomSchema = z.strictObject({ memoryMB: z.int(), cpus: z.number() });
+
 export const CreateContainerRequestSchema = z.strictObject({
   name: z.optional(NameSchema),
   image: ImageNameSchema,
@@ -60,6 +62,33 @@ export const UpdateContainerRequestSchema = z.strictObject({
   restartPolicy: z.optional(RestartPolicySchema),
 });
 export type UpdateContainerRequest = z.infer<typeof UpdateContainerRequestSchema>;
+
+/** What a dry run says of a conversion. */
+export const ConversionPreviewSchema = z.strictObject({
+  from: RuntimeTypeSchema,
+  to: RuntimeTypeSchema,
+  hostId: z.nullable(IdSchema),
+  hostOs: z.string(),
+  /** Whether the container would be stopped and started. */
+  restarts: z.boolean(),
+  /** What it holds on its host now, would hold while it is converted, and after; null: nothing. */
+  reservation: z.strictObject({
+    now: z.nullable(RoomSchema),
+    during: z.nullable(RoomSchema),
+    after: z.nullable(RoomSchema),
+  }),
+  /** Whether there is room for it now; it would wait for room until its deadline otherwise. */
+  fits: z.boolean(),
+  /** From the newest conversions on that host; null where there were none, or nothing is stopped. */
+  expectedDowntime: z.nullable(z.strictObject({ medianMs: z.number(), conversions: z.int() })),
+  wayBack: z.strictObject({
+    /** A conversion that fails leaves the container as it was. */
+    onFailure: z.literal(true),
+    /** What converting it back later takes. */
+    later: z.enum(['convert', 'acceptUntrustedDisk']),
+  }),
+});
+export type ConversionPreview = z.infer<typeof ConversionPreviewSchema>;
 
 export const StopContainerRequestSchema = z.strictObject({
   /** Time between the request to end and the forced end, in seconds. */

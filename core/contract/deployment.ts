@@ -9,6 +9,8 @@ export const INTERNAL_FUNCTIONS = [
   'dispatch-command',
   'commit-operation',
   'settle-operation',
+  /** Steps of convert-by-rule. */
+  'run-conversion-rule',
   /** The agents' WebSocket. */
   'authorize-host',
   'host-connection',
@@ -31,9 +33,17 @@ export const STATE_MACHINES = [
   'stop',
   'restart',
   'remove',
+  'convert',
+  'restore',
   'import-image',
 ] as const;
 export type StateMachineName = (typeof STATE_MACHINES)[number];
+
+/** The machine that rules, and whatever else asks for conversions, start; and its steps. */
+export const RULE_MACHINE = 'convert-by-rule';
+export const RULE_STEPS = { select: 'Select', convert: 'Convert', record: 'Record' } as const;
+/** Begins the name of each EventBridge rule that stands for a conversion rule. */
+export const EVENT_RULE_PREFIX = 'bulkhead-conversion-';
 
 /** Environment variables of the functions. */
 export const ENVIRONMENT = {
@@ -43,6 +53,12 @@ export const ENVIRONMENT = {
   stateMachines: 'STATE_MACHINE_ARNS',
   /** `wss://…/stage` of the agents' WebSocket API; management calls go to the same with `https`. */
   webSocketUrl: 'WEBSOCKET_URL',
+  /** ARNs of what an EventBridge rule of a conversion rule is made with. */
+  ruleMachine: 'RULE_MACHINE_ARN',
+  ruleRole: 'RULE_ROLE_ARN',
+  ruleDeadLetters: 'RULE_DEAD_LETTERS_ARN',
+  /** Tenant of requests on the bus that name none. */
+  defaultTenant: 'DEFAULT_TENANT',
   tenantClaim: 'TENANT_CLAIM',
   scopeClaim: 'SCOPE_CLAIM',
   heartbeatSeconds: 'HEARTBEAT_SECONDS',
@@ -84,6 +100,8 @@ export const STEPS = {
   stop: 'StopContainer',
   restart: 'RestartContainer',
   remove: 'RemoveContainer',
+  convert: 'ConvertContainer',
+  restore: 'RestoreContainer',
   importImage: 'ImportImage',
   commit: 'Commit',
   undo: 'Undo',
@@ -113,6 +131,8 @@ export const WORKFLOW_ERRORS = {
   stepFailed: 'Bulkhead.StepFailed',
   cancelled: 'Bulkhead.Cancelled',
   superseded: 'Bulkhead.Superseded',
+  /** Conversion by rule: another operation has the container. */
+  busy: 'Bulkhead.Busy',
 } as const;
 
 /** Time limits in seconds: of operations by kind, and of the workflow steps. */

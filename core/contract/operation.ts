@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { IdSchema, TimestampSchema } from './primitives.ts';
+import { IdSchema, RuntimeTypeSchema, TimestampSchema } from './primitives.ts';
 import { ProblemSchema } from './problem.ts';
 
 export const OPERATION_STATES = [
@@ -36,6 +36,17 @@ export const OperationStepSchema = z.strictObject({
 });
 export type OperationStep = z.infer<typeof OperationStepSchema>;
 
+export const ConversionFiguresSchema = z.strictObject({
+  from: RuntimeTypeSchema,
+  to: RuntimeTypeSchema,
+  /**
+   * From the end of the old main process until the new one was verified running, in milliseconds, as the host
+   * measured it. Null for a container that was off, and before it is known.
+   */
+  downtimeMs: z.nullable(z.number()),
+});
+export type ConversionFigures = z.infer<typeof ConversionFiguresSchema>;
+
 export const OperationSchema = z.strictObject({
   id: IdSchema,
   kind: OperationKindSchema,
@@ -46,6 +57,8 @@ export const OperationSchema = z.strictObject({
   /** Why it is not getting on, e.g. that no host has room. Null while it does, and at its end. */
   reason: z.nullable(z.string()),
   steps: z.array(OperationStepSchema),
+  /** Of a conversion. */
+  conversion: z.optional(ConversionFiguresSchema),
   error: z.nullable(ProblemSchema),
   requestedBy: z.string(),
   deadline: TimestampSchema,

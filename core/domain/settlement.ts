@@ -55,6 +55,7 @@ const offIsFine = ({ kind, cancelled, stateBefore }: Ended): boolean =>
   kind === 'stop' ||
   kind === 'kill' ||
   kind === 'remove' ||
+  (kind === 'convert' && stateBefore !== 'Running') ||
   (kind === 'start' && cancelled && stateBefore !== 'Failed');
 
 export const settledState = (ended: Ended): Settlement => {

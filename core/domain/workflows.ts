@@ -4,18 +4,20 @@ import type { RuntimeType } from '../contract/primitives.ts';
 
 /** What decides which state machine runs an operation. */
 export interface WorkflowChoice {
-  readonly kind: Exclude<OperationKind, 'convert'>;
+  readonly kind: OperationKind;
   /** Of the container; without one for an operation on an image. */
   readonly runtimeType?: RuntimeType;
   /** `create`: whether the container is to be started too. */
   readonly start?: boolean;
+  /** `convert`: whether it is the way back of one whose workflow ended without. */
+  readonly restores?: boolean;
 }
 
 const provision = (runtimeType: RuntimeType | undefined): StateMachineName =>
   runtimeType === 'HyperV' ? 'provision-utility-vm' : 'provision-process';
 
 /** The state machine that runs an operation. */
-export const machineFor = ({ kind, runtimeType, start }: WorkflowChoice): StateMachineName => {
+export const machineFor = ({ kind, runtimeType, start, restores }: WorkflowChoice): StateMachineName => {
   switch (kind) {
     case 'create':
       return start === true ? provision(runtimeType) : 'prepare';
@@ -28,6 +30,8 @@ export const machineFor = ({ kind, runtimeType, start }: WorkflowChoice): StateM
       return 'restart';
     case 'remove':
       return 'remove';
+    case 'convert':
+      return restores === true ? 'restore' : 'convert';
     case 'importImage':
       return 'import-image';
   }

@@ -1,17 +1,33 @@
 import { WORKFLOW_ERRORS, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import { StepFailedError } from '../../core/domain/errors.ts';
 import { commitOperation } from '../../store/commit.ts';
+import { rememberDowntime } from '../../store/conversions.ts';
+import type { OperationRecord } from '../../store/records.ts';
 import type { WorkflowDependencies } from '../../store/workflow.ts';
+import type { Logger } from '../shared/logger.ts';
 import type { Metrics } from '../shared/metrics.ts';
 
 export interface CommitOperationDependencies extends WorkflowDependencies {
   readonly metrics: Metrics;
+  readonly logger: Logger;
 }
 
 /** Its name is what the machine sees as the error. */
 class SupersededError extends StepFailedError {
   override readonly name = WORKFLOW_ERRORS.superseded;
 }
+
+/** For the next dry run to tell; that it could not be written changes nothing else. */
+const noteDowntime = async (
+  { table, logger }: CommitOperationDependencies,
+  operation: OperationRecord,
+): Promise<void> => {
+  try {
+    await rememberDowntime(table, operation);
+  } catch (error) {
+    logger.warn('downtime not remembered', { operationId: operation.id }, error);
+  }
+};
 
 /** The last step of every workflow. @throws SupersededError if the operation no longer has the container */
 export const createCommitOperationHandler =
@@ -21,6 +37,7 @@ export const createCommitOperationHandler =
     if (outcome.kind === 'superseded')
       throw new SupersededError('operation-aborted', 'The operation no longer has the container.');
     if (outcome.kind === 'already-ended') return;
+    await noteDowntime(deps, outcome.operation);
     const { kind, createdAt, endedAt } = outcome.operation.view;
     const took = (Date.parse(endedAt ?? createdAt) - Date.parse(createdAt)) / 1000;
     deps.metrics.seconds('operationSeconds', took, { Kind: kind });

@@ -2,6 +2,7 @@ import type { ContainerState } from '../../core/contract/container.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import type { ContainerRecord } from '../../store/records.ts';
+import { inProgress } from '../shared/in-progress.ts';
 
 /** What a caller may ask of a container. */
 export type Action = 'start' | 'stop' | 'restart' | 'kill' | 'remove';
@@ -24,12 +25,6 @@ const ALREADY: Readonly<Record<Action, readonly ContainerState[]>> = {
 
 /** In these it runs, or may. */
 const NEEDS_FORCE: readonly ContainerState[] = ['Running', 'Unknown'];
-
-const inProgress = (operationId: string): ConflictError =>
-  new ConflictError('operation-in-progress', `Operation ${operationId} has the container.`, {
-    suggestion: `Wait for it with GET /v1/operations/${operationId}?waitSeconds=25, or cancel it.`,
-    context: { operationId },
-  });
 
 const wrongState = (action: Action, state: ContainerState): ConflictError =>
   new ConflictError('invalid-state', `A container that is ${state} cannot be asked to ${action}.`, {

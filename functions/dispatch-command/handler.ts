@@ -24,7 +24,13 @@ export interface DispatchCommandDependencies {
 const GO_ON_ANYWAY: readonly string[] = [STEPS.undo, STEPS.stop, STEPS.remove];
 
 /** Steps that Undo undoes. */
-const UNDONE: readonly string[] = [STEPS.prepare, STEPS.provisionUtilityVm, STEPS.start, STEPS.restart];
+const UNDONE: readonly string[] = [
+  STEPS.prepare,
+  STEPS.provisionUtilityVm,
+  STEPS.start,
+  STEPS.restart,
+  STEPS.convert,
+];
 
 const commandOf = (event: WorkflowStepEvent, found: InWorkflow, now: Date): CommandRecord | null => {
   const { operation, container } = found;

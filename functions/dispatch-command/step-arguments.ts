@@ -1,4 +1,5 @@
 import type { CommandArguments } from '../../core/contract/agent/commands.ts';
+import type { ContainerState } from '../../core/contract/container.ts';
 import { STEPS } from '../../core/contract/deployment.ts';
 import type { OperationKind } from '../../core/contract/operation.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
@@ -13,10 +14,17 @@ const UNDO_TO: Partial<Record<OperationKind, 'Absent' | 'Off' | 'Running'>> = {
   restart: 'Running',
 };
 
+const wasRunning = (stateBefore: ContainerState | null): 'Running' | 'Off' =>
+  stateBefore === 'Running' ? 'Running' : 'Off';
+
+/** A conversion leads back to what the container was. */
+const undoTo = (kind: OperationKind, stateBefore: ContainerState | null) =>
+  kind === 'convert' ? wasRunning(stateBefore) : UNDO_TO[kind];
+
 const onContainer = (
   step: string,
   operation: OperationRecord,
-  { id, view }: ContainerRecord,
+  { id, view, stateBefore }: ContainerRecord,
 ): CommandArguments | null => {
   const container = { id, name: view.name, runtimeType: view.runtimeType, spec: view.spec };
   const force = operation.view.kind === 'kill';
@@ -34,8 +42,15 @@ const onContainer = (
       return { verb: 'restartContainer', container, timeoutSeconds };
     case STEPS.remove:
       return { verb: 'removeContainer' };
+    case STEPS.convert: {
+      const runtimeType = operation.parameters.runtimeType ?? view.runtimeType;
+      const converted = { ...container, runtimeType };
+      return { verb: 'convertContainer', container: converted, from: view.runtimeType, timeoutSeconds };
+    }
+    case STEPS.restore:
+      return { verb: 'restoreContainer', to: wasRunning(stateBefore), container };
     case STEPS.undo: {
-      const to = UNDO_TO[operation.view.kind];
+      const to = undoTo(operation.view.kind, stateBefore);
       return to === undefined ? null : { verb: 'restoreContainer', to, container };
     }
     default:

@@ -2,14 +2,17 @@ import { createEventBridgeClient, createStepFunctionsClient } from '../shared/cl
 import { readEnvironment } from '../shared/environment.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
 import { createStartWorkflow } from '../shared/start-workflow.ts';
+import { createTasks } from '../shared/tasks.ts';
 import { createProcessChangesHandler } from './handler.ts';
 import { createPublish } from './publish.ts';
 
 const { bus, stateMachines } = readEnvironment(['bus', 'stateMachines']);
+const stepFunctions = createStepFunctionsClient();
 const dependencies = createInternalDependencies('process-changes');
 
 export const handler = createProcessChangesHandler({
   ...dependencies,
   publish: createPublish(createEventBridgeClient(), bus, dependencies.sleep),
-  startWorkflow: createStartWorkflow(createStepFunctionsClient(), stateMachines),
+  startWorkflow: createStartWorkflow(stepFunctions, stateMachines),
+  tasks: createTasks(stepFunctions),
 });

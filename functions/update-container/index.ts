@@ -1,5 +1,12 @@
+import { createStepFunctionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
+import { createStartWorkflow } from '../shared/start-workflow.ts';
 import { createHandler } from './handler.ts';
 
-export const handler = createHandler(wireHttp(readEnvironment(HTTP_ENVIRONMENT)));
+const environment = readEnvironment([...HTTP_ENVIRONMENT, 'stateMachines']);
+
+export const handler = createHandler({
+  ...wireHttp(environment),
+  startWorkflow: createStartWorkflow(createStepFunctionsClient(), environment.stateMachines),
+});

@@ -15,6 +15,7 @@ import { Construct } from 'constructs';
 import type { StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionSpec } from '../function-specs.ts';
 import { acknowledge } from './acknowledge.ts';
+import { conversionRulesFinding } from './events.ts';
 import type { HostLink } from './host-link.ts';
 
 export interface ControlPlaneFunctionProps {
@@ -118,8 +119,13 @@ export class ControlPlaneFunction extends Construct {
     this.#acknowledge(props);
   }
 
-  /** Grants what the spec says of state machines: to start some, and to answer tasks of all. */
-  grantStateMachines(arns: Readonly<Record<StateMachineName, string>>): void {
+  /**
+   * Grants what the spec says of state machines.
+   *
+   * @param arns those that functions start
+   * @param answered those whose tasks functions answer
+   */
+  grantStateMachines(arns: Readonly<Record<StateMachineName, string>>, answered: readonly string[]): void {
     const { starts, answersTasks } = this.spec;
     const statements: PolicyStatement[] = [];
     if (starts.length > 0) {
@@ -134,7 +140,7 @@ export class ControlPlaneFunction extends Construct {
       statements.push(
         new PolicyStatement({
           actions: answersTasks.map((answer) => `states:${answer}`),
-          resources: Object.values(arns),
+          resources: [...answered],
         }),
       );
     }
@@ -148,6 +154,12 @@ export class ControlPlaneFunction extends Construct {
       'X-Ray’s write actions, and ListStreams, have no resource type: IAM takes only * for them.',
       'AwsSolutions-IAM5[Resource::*]',
     );
+    if (this.spec.managesRules)
+      acknowledge(
+        this.#role,
+        'A rule’s name is known only once a tenant makes it; the grant is on those of this bus that begin alike.',
+        conversionRulesFinding(props.bus),
+      );
     if (this.spec.connections.length === 0) return;
     acknowledge(
       this.#role,

@@ -15,6 +15,7 @@ import { SynthesisError } from '../errors.ts';
 import { FUNCTION_NAMES, TENANT_CLAIM_SPEC } from '../function-specs.ts';
 import { CognitoIssuer } from './cognito-issuer.ts';
 import { ControlPlaneFunction } from './control-plane-function.ts';
+import { ConversionByRule } from './conversion-by-rule.ts';
 import { Data } from './data.ts';
 import { Events } from './events.ts';
 import { Functions } from './functions.ts';
@@ -56,6 +57,11 @@ export interface BulkheadControlPlaneProps {
   readonly sessionIdleSeconds?: number;
   /** How long a session may last, in seconds. @default 28800, eight hours */
   readonly sessionTotalSeconds?: number;
+  /**
+   * Tenant of events on the bus that ask for a conversion and name none.
+   * @default the default tenant of the user pool's clients, else 'default'
+   */
+  readonly eventTenant?: string;
   /** Name of the event bus. @default 'bulkhead' */
   readonly eventBusName?: string;
   /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 500 a second, bursts of 1000 */
@@ -114,6 +120,7 @@ export class BulkheadControlPlane extends Construct {
   readonly hostLink: HostLink;
   readonly functions: Functions;
   readonly orchestration: Orchestration;
+  readonly conversionByRule: ConversionByRule;
   readonly api: HttpApi;
   readonly observability: Observability;
   /** The issuer that was made, if none was given. */
@@ -148,6 +155,13 @@ export class BulkheadControlPlane extends Construct {
       ...kept,
     });
     this.functions.complete(this.orchestration.arns);
+    this.conversionByRule = new ConversionByRule(this, 'ConversionByRule', {
+      run: this.functions.lambda('run-conversion-rule'),
+      bus: this.events.bus,
+      deadLetters: this.events.conversionDeadLetters,
+      ...kept,
+    });
+    this.functions.manageRules(this.orchestration.arns, this.conversionByRule.arns);
     if (props.oidc === undefined) this.cognito = this.#makeCognito(props, assets, kept);
     this.api = this.#makeApi(props, kept);
     this.#connect();
@@ -177,6 +191,7 @@ export class BulkheadControlPlane extends Construct {
         sessionTotalSeconds: String(props.sessionTotalSeconds ?? 28_800),
         version: props.version,
         logLevel: props.logLevel ?? 'info',
+        defaultTenant: props.eventTenant ?? props.cognitoTenants?.defaultTenant ?? 'default',
       },
       ...kept,
     });

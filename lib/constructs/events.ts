@@ -1,8 +1,8 @@
-import { Duration } from 'aws-cdk-lib';
+import { type CfnElement, Duration, Stack } from 'aws-cdk-lib';
 import type { Table } from 'aws-cdk-lib/aws-dynamodb';
-import { EventBus, Rule, Schedule } from 'aws-cdk-lib/aws-events';
+import { EventBus, type IEventBus, Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   EventInvokeConfig,
   EventSourceMapping,
@@ -11,7 +11,7 @@ import {
 } from 'aws-cdk-lib/aws-lambda';
 import { Queue, QueueEncryption } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { ENTITY_ATTRIBUTE } from '../../core/contract/deployment.ts';
+import { ENTITY_ATTRIBUTE, EVENT_RULE_PREFIX } from '../../core/contract/deployment.ts';
 import { acknowledge } from './acknowledge.ts';
 
 export interface EventsProps {
@@ -28,6 +28,13 @@ export interface EventFunctions {
 
 /** What the outside world is told about; other items are the control plane's own affair. */
 const PUBLISHED_ENTITIES = ['container', 'operation', 'host', 'image', 'session'];
+
+/** The finding of cdk-nag on a grant on rules of conversion: it names the bus by its logical id. */
+export const conversionRulesFinding = (bus: IEventBus): string => {
+  const id = Stack.of(bus).getLogicalId(bus.node.defaultChild as CfnElement);
+  const rules = `rule/<${id}>/${EVENT_RULE_PREFIX}*`;
+  return `AwsSolutions-IAM5[Resource::arn:<AWS::Partition>:events:<AWS::Region>:<AWS::AccountId>:${rules}]`;
+};
 
 const newImage = (entities: readonly string[]) => ({
   eventName: ['INSERT', 'MODIFY'],
@@ -50,6 +57,7 @@ export class Events extends Construct {
   readonly changesDeadLetters: Queue;
   readonly admissionDeadLetters: Queue;
   readonly settlementDeadLetters: Queue;
+  readonly conversionDeadLetters: Queue;
   /** The rules, once connected. */
   readonly rules: Rule[] = [];
   readonly #table: Table;
@@ -64,10 +72,24 @@ export class Events extends Construct {
     this.changesDeadLetters = this.#deadLetterQueue('ChangesDeadLetters');
     this.admissionDeadLetters = this.#deadLetterQueue('AdmissionDeadLetters');
     this.settlementDeadLetters = this.#deadLetterQueue('SettlementDeadLetters');
+    this.conversionDeadLetters = this.#deadLetterQueue('ConversionDeadLetters');
+    this.conversionDeadLetters.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal('events.amazonaws.com')],
+        actions: ['sqs:SendMessage'],
+        resources: [this.conversionDeadLetters.queueArn],
+        conditions: { ArnLike: { 'aws:SourceArn': this.conversionRulesArn } },
+      }),
+    );
   }
 
   get deadLetterQueues(): readonly Queue[] {
-    return [this.changesDeadLetters, this.admissionDeadLetters, this.settlementDeadLetters];
+    return [
+      this.changesDeadLetters,
+      this.admissionDeadLetters,
+      this.settlementDeadLetters,
+      this.conversionDeadLetters,
+    ];
   }
 
   /** What a function needs in order to be fed from the stream, and to have what it can't take put into `queue`. */
@@ -84,6 +106,28 @@ export class Events extends Construct {
 
   sendStatement(queue: Queue): PolicyStatement {
     return new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] });
+  }
+
+  /** What a function needs in order to make and remove rules of conversion on the bus, and no other rules. */
+  ruleStatements(roleArn: string): PolicyStatement[] {
+    return [
+      new PolicyStatement({
+        actions: ['events:PutRule', 'events:DeleteRule', 'events:PutTargets', 'events:RemoveTargets'],
+        resources: [this.conversionRulesArn],
+      }),
+      new PolicyStatement({ actions: ['events:TestEventPattern'], resources: ['*'] }),
+      new PolicyStatement({
+        actions: ['iam:PassRole'],
+        resources: [roleArn],
+        conditions: { StringEquals: { 'iam:PassedToService': 'events.amazonaws.com' } },
+      }),
+    ];
+  }
+
+  /** Rules of the bus that stand for rules of conversion; their names are known only once they are made. */
+  get conversionRulesArn(): string {
+    const resourceName = `${this.bus.eventBusName}/${EVENT_RULE_PREFIX}*`;
+    return Stack.of(this).formatArn({ service: 'events', resource: 'rule', resourceName });
   }
 
   /** Has the functions called. Call once. */

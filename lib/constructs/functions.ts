@@ -19,22 +19,35 @@ export const WORKFLOW_FUNCTIONS: readonly FunctionName[] = [
   'settle-operation',
 ];
 
+type RuleKey = 'ruleMachine' | 'ruleRole' | 'ruleDeadLetters';
+/** ARNs of what a conversion rule is made with on the bus. */
+export type RuleArns = Readonly<Record<RuleKey, string>>;
+
+/** Made last: it needs the machine that a function before it answers. */
+const MANAGES_RULES = 'conversion-rules';
+
 export interface FunctionsProps {
   readonly assets: FunctionAssets;
   readonly data: Data;
   readonly events: Events;
   readonly hostLink: HostLink;
   /** Values of the environment variables but that of the state machines. */
-  readonly environment: Readonly<Record<Exclude<EnvironmentKey, 'stateMachines'>, string>>;
+  readonly environment: Readonly<Record<Exclude<EnvironmentKey, 'stateMachines' | RuleKey>, string>>;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
 }
+
+const RULE_KEYS: readonly RuleKey[] = ['ruleMachine', 'ruleRole', 'ruleDeadLetters'];
+const isRuleKey = (key: EnvironmentKey): key is RuleKey => (RULE_KEYS as readonly string[]).includes(key);
+const ruleEnvironment = (rules: RuleArns | undefined): Record<string, string> =>
+  rules === undefined ? {} : Object.fromEntries(RULE_KEYS.map((key) => [ENVIRONMENT[key], rules[key]]));
 
 const COMMON_ENVIRONMENT: readonly EnvironmentKey[] = ['table', 'version', 'logLevel'];
 
 /**
  * All functions, each as `FUNCTION_SPECS` has it. Made in two steps, since machines refer to functions that they call,
- * and functions to machines that they start: the constructor makes what machines call, {@link complete} the rest.
+ * and functions to machines that they start: the constructor makes what machines call, {@link complete} the rest, and
+ * {@link manageRules} the one that makes rules which start a machine.
  */
 export class Functions extends Construct {
   readonly #props: FunctionsProps;
@@ -46,12 +59,17 @@ export class Functions extends Construct {
     for (const name of WORKFLOW_FUNCTIONS) this.#make(name);
   }
 
-  /** Makes the functions that are not there yet, and grants all of them what they may do with the machines. Call once. */
+  /** Makes the functions that are not there yet but for the one that manages rules. Call once. */
   complete(stateMachineArns: Readonly<Record<StateMachineName, string>>): void {
-    for (const name of FUNCTION_NAMES) {
-      if (!this.#made.has(name)) this.#make(name, stateMachineArns);
-      this.of(name).grantStateMachines(stateMachineArns);
-    }
+    for (const name of FUNCTION_NAMES)
+      if (!this.#made.has(name) && name !== MANAGES_RULES) this.#make(name, stateMachineArns);
+  }
+
+  /** Makes the last function, and grants all of them what they may do with the machines. Call once, after that. */
+  manageRules(stateMachineArns: Readonly<Record<StateMachineName, string>>, rules: RuleArns): void {
+    this.#make(MANAGES_RULES, stateMachineArns, rules);
+    const answered = [...Object.values(stateMachineArns), rules.ruleMachine];
+    for (const name of FUNCTION_NAMES) this.of(name).grantStateMachines(stateMachineArns, answered);
   }
 
   of(name: FunctionName): ControlPlaneFunction {
@@ -64,7 +82,11 @@ export class Functions extends Construct {
     return this.of(name).lambda;
   }
 
-  #make(name: FunctionName, stateMachineArns?: Readonly<Record<StateMachineName, string>>): void {
+  #make(
+    name: FunctionName,
+    stateMachineArns?: Readonly<Record<StateMachineName, string>>,
+    rules?: RuleArns,
+  ): void {
     const { assets, data, events, hostLink, logRetention, removalPolicy } = this.#props;
     this.#made.set(
       name,
@@ -72,19 +94,20 @@ export class Functions extends Construct {
         functionName: name,
         spec: FUNCTION_SPECS[name],
         assetDirectory: assets.directoryOf(name),
-        environment: this.#environmentOf(name, stateMachineArns),
+        environment: { ...this.#environmentOf(name, stateMachineArns), ...ruleEnvironment(rules) },
         table: data.table,
         bus: events.bus,
         hostLink,
-        additionalStatements: this.#statementsOf(name),
+        additionalStatements: this.#statementsOf(name, rules),
         logRetention,
         removalPolicy,
       }),
     );
   }
 
-  #statementsOf(name: FunctionName): PolicyStatement[] {
+  #statementsOf(name: FunctionName, rules?: RuleArns): PolicyStatement[] {
     const { events } = this.#props;
+    if (rules !== undefined) return events.ruleStatements(rules.ruleRole);
     switch (name) {
       case 'process-changes':
         return events.streamStatements(events.changesDeadLetters);
@@ -104,6 +127,7 @@ export class Functions extends Construct {
     const spec = FUNCTION_SPECS[name];
     const environment: Record<string, string> = {};
     for (const key of [...COMMON_ENVIRONMENT, ...spec.environment]) {
+      if (isRuleKey(key)) continue;
       if (key !== 'stateMachines') environment[ENVIRONMENT[key]] = this.#props.environment[key];
       else if (stateMachineArns !== undefined) {
         const started = Object.fromEntries(

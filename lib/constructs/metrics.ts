@@ -1,6 +1,6 @@
 import { Duration } from 'aws-cdk-lib';
 import { type IMetric, MathExpression, Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
-import { METRIC_NAMESPACE, METRICS, TABLE } from '../../core/contract/deployment.ts';
+import { METRIC_NAMESPACE, METRICS, RULE_MACHINE, TABLE } from '../../core/contract/deployment.ts';
 import { ROUTES } from '../../core/contract/http/routes.ts';
 import { OPERATION_KINDS } from '../../core/contract/operation.ts';
 import type { FunctionName } from '../function-specs.ts';
@@ -17,8 +17,15 @@ export const FUNCTION_GROUPS = {
     'host-enrollment',
     'images',
     'sessions',
+    'conversion-rules',
   ],
-  Workflow: ['place-container', 'dispatch-command', 'commit-operation', 'settle-operation'],
+  Workflow: [
+    'place-container',
+    'dispatch-command',
+    'commit-operation',
+    'settle-operation',
+    'run-conversion-rule',
+  ],
   HostLink: ['authorize-host', 'host-connection', 'host-message', 'session-frame'],
   Background: ['process-changes', 'admit-waiting', 'sweep'],
 } as const satisfies Readonly<Record<string, readonly FunctionName[]>>;
@@ -90,7 +97,9 @@ export class ControlPlaneMetrics {
   }
 
   executions(metricName: string): Metric[] {
-    return Object.entries(this.#plane.orchestration.arns).map(
+    const { orchestration, conversionByRule } = this.#plane;
+    const arns = { ...orchestration.arns, [RULE_MACHINE]: conversionByRule.machine.ref };
+    return Object.entries(arns).map(
       ([name, arn]) =>
         new Metric({
           namespace: 'AWS/States',

@@ -56,56 +56,66 @@ export class Orchestration extends Construct {
   }
 
   #makeMachine(spec: MachineSpec, props: OrchestrationProps, logs: LogGroup): CfnStateMachine {
-    const machine = new Construct(this, spec.name);
     const places = spec.steps.length > 1;
     const called = [props.dispatch, props.commit, props.settle, ...(places ? [props.place] : [])];
-    const role = new Role(machine, 'Role', {
-      assumedBy: new ServicePrincipal('states.amazonaws.com'),
-      inlinePolicies: {
-        grants: new PolicyDocument({
-          statements: [
-            new PolicyStatement({
-              actions: ['lambda:InvokeFunction'],
-              resources: called.map((one) => one.functionArn),
-            }),
-            new PolicyStatement({ actions: [...LOG_DELIVERY, ...TRACES], resources: ['*'] }),
-          ],
-        }),
-      },
-    });
-    acknowledge(
-      role,
-      'Log delivery and X-Ray have no resource types: IAM takes only * for them.',
-      'AwsSolutions-IAM5[Resource::*]',
-    );
-    const stack = Stack.of(this);
-    const definition = buildDefinition(
-      spec,
-      {
-        place: props.place.functionArn,
-        dispatch: props.dispatch.functionArn,
-        commit: props.commit.functionArn,
-        settle: props.settle.functionArn,
-      },
-      stack.partition,
-    );
-    const resource = new CfnStateMachine(machine, 'StateMachine', {
-      stateMachineType: 'STANDARD',
-      roleArn: role.roleArn,
-      definitionString: stack.toJsonString(definition),
-      tracingConfiguration: { enabled: true },
-      loggingConfiguration: {
-        // The history of an execution is kept for 90 days anyway, and may hold task tokens: no data here.
-        level: 'ERROR',
-        includeExecutionData: false,
-        destinations: [{ cloudWatchLogsLogGroup: { logGroupArn: logs.logGroupArn } }],
-      },
-    });
-    acknowledge(
-      resource,
-      'Step Functions keeps the whole history of each execution for 90 days; logging it all again doubles its cost.',
-      'AwsSolutions-SF1',
-    );
-    return resource;
+    const functions = {
+      place: props.place.functionArn,
+      dispatch: props.dispatch.functionArn,
+      commit: props.commit.functionArn,
+      settle: props.settle.functionArn,
+    };
+    const definition = buildDefinition(spec, functions, Stack.of(this).partition);
+    return makeStateMachine(new Construct(this, spec.name), { definition, called, logs });
   }
 }
+
+export interface MachineProps {
+  readonly definition: object;
+  /** Functions that it calls, and may. */
+  readonly called: readonly IFunction[];
+  readonly logs: LogGroup;
+}
+
+/** A Standard state machine with a role of its own. */
+export const makeStateMachine = (
+  scope: Construct,
+  { definition, called, logs }: MachineProps,
+): CfnStateMachine => {
+  const role = new Role(scope, 'Role', {
+    assumedBy: new ServicePrincipal('states.amazonaws.com'),
+    inlinePolicies: {
+      grants: new PolicyDocument({
+        statements: [
+          new PolicyStatement({
+            actions: ['lambda:InvokeFunction'],
+            resources: called.map((one) => one.functionArn),
+          }),
+          new PolicyStatement({ actions: [...LOG_DELIVERY, ...TRACES], resources: ['*'] }),
+        ],
+      }),
+    },
+  });
+  acknowledge(
+    role,
+    'Log delivery and X-Ray have no resource types: IAM takes only * for them.',
+    'AwsSolutions-IAM5[Resource::*]',
+  );
+  const resource = new CfnStateMachine(scope, 'StateMachine', {
+    stateMachineType: 'STANDARD',
+    roleArn: role.roleArn,
+    definitionString: Stack.of(scope).toJsonString(definition),
+    tracingConfiguration: { enabled: true },
+    loggingConfiguration: {
+      // The history of an execution is kept for 90 days anyway, and may hold task tokens: no data here.
+      level: 'ERROR',
+      includeExecutionData: false,
+      destinations: [{ cloudWatchLogsLogGroup: { logGroupArn: logs.logGroupArn } }],
+    },
+  });
+  acknowledge(
+    resource,
+    'Step Functions keeps the whole history of each execution for 90 days; logging it all again doubles its cost.',
+    'AwsSolutions-SF1',
+  );
+  return resource;
+};

@@ -13,10 +13,15 @@ export class BulkheadStack extends Stack {
   constructor(scope: Construct, id: string, { controlPlane, ...props }: BulkheadStackProps) {
     super(scope, id, { description: 'Bulkhead: a control plane for containers', ...props });
     this.controlPlane = new BulkheadControlPlane(this, 'ControlPlane', controlPlane);
-    const { api, hostLink, events, data, cognito } = this.controlPlane;
+    const { api, hostLink, events, data, cognito, conversionByRule } = this.controlPlane;
     this.#output('ApiUrl', 'The HTTPS API', api.url);
     this.#output('WebSocketUrl', 'Where agents connect', hostLink.url);
     this.#output('EventBusName', 'What happens is told here', events.bus.eventBusName);
+    this.#output(
+      'ConversionStateMachineArn',
+      'Target of rules, schedules and pipes that convert containers',
+      conversionByRule.machine.ref,
+    );
     this.#output('TableName', 'The table', data.table.tableName);
     if (cognito === undefined) return;
     this.#output('Issuer', 'Issuer of the tokens', cognito.issuer);

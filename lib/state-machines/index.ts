@@ -1,4 +1,5 @@
 import { STATE_MACHINES, type StateMachineName } from '../../core/contract/deployment.ts';
+import { convert } from './convert.machine.ts';
 import { importImage } from './import-image.machine.ts';
 import type { MachineSpec } from './machine.ts';
 import { prepare } from './prepare.machine.ts';
@@ -6,6 +7,7 @@ import { provisionProcess } from './provision-process.machine.ts';
 import { provisionUtilityVm } from './provision-utility-vm.machine.ts';
 import { remove } from './remove.machine.ts';
 import { restart } from './restart.machine.ts';
+import { restore } from './restore.machine.ts';
 import { stop } from './stop.machine.ts';
 
 const SPECS: Readonly<Record<StateMachineName, MachineSpec>> = {
@@ -15,6 +17,8 @@ const SPECS: Readonly<Record<StateMachineName, MachineSpec>> = {
   stop,
   restart,
   remove,
+  convert,
+  restore,
   'import-image': importImage,
 };
 

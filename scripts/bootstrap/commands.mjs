@@ -22,6 +22,12 @@ export const COMMANDS = {
   'test:contract': jest('contract'),
   'test:cdk': jest('cdk'),
   'test:e2e': { ...jest('e2e'), needs: ['data-plane'] },
+  'test:model': {
+    args: [...JEST, 'test/unit/functions/random-walk'],
+    env: { BULKHEAD_MODEL_RUNS: '50000' },
+    needs: ['data-plane'],
+    summary: 'the model of what can happen, over 50,000 sequences',
+  },
   check: { args: ['scripts/check.ts'], summary: 'format, lint, types, import rules, generated documents' },
   docs: { args: ['scripts/generate-docs.ts'], summary: 'write the generated documents' },
   'docs:check': {

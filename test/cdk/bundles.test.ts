@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -71,6 +71,11 @@ describe('bundles', () => {
 
   test.each(NAMES)('%s is small', (name) => {
     expect(statSync(fileOf(name)).size).toBeLessThanOrEqual(MOST_BYTES);
+  });
+
+  test('what is imported only when its turn comes lies beside the functions that do, and nowhere else', () => {
+    const lazy = NAMES.filter((name) => existsSync(join(bundles.directoryOf(name), 'jsonata.mjs')));
+    expect(lazy).toEqual(['conversion-rules', 'run-conversion-rule']);
   });
 
   test.each(NAMES)('%s starts with the environment that the template gives it', async (name) => {

@@ -11,13 +11,15 @@ const entryOf = (name: string) => fileURLToPath(new URL(`../../functions/${name}
  */
 describe.each(FUNCTION_NAMES)('%s', (name) => {
   test('is granted what it calls, and no more', () => {
-    const { table, indexes, answersTasks, connections, publishesEvents, starts } = FUNCTION_SPECS[name];
+    const { table, indexes, answersTasks, connections, publishesEvents, managesRules, starts } =
+      FUNCTION_SPECS[name];
     expect({
       table: [...table].sort(),
       indexes: [...indexes].sort(),
       answersTasks: [...answersTasks].sort(),
       connections: [...connections].sort(),
       publishesEvents,
+      managesRules,
       startsExecutions: starts.length > 0,
     }).toEqual(callsOf(entryOf(name)));
   });

@@ -62,6 +62,16 @@ describe.each(definitions)('%s', (_name, definition) => {
     expect(path.length).toBeLessThanOrEqual(5);
   });
 
+  test('has no way, the way back included, of more than ten states', () => {
+    const longest = (name: string | undefined): number => {
+      const state = name === undefined ? undefined : definition.States[name];
+      if (state === undefined) return 0;
+      const ways = [state.Next, ...list(state, 'Catch').map(({ Next }) => Next)];
+      return 1 + Math.max(...ways.map(longest));
+    };
+    expect(longest(definition.StartAt)).toBeLessThanOrEqual(10);
+  });
+
   test('every task has a time limit, retries, and a heartbeat where it waits for a token', () => {
     for (const [name, state] of tasksOf(definition)) {
       expect([name, state.TimeoutSeconds]).not.toEqual([name, undefined]);
@@ -128,6 +138,8 @@ describe('steps', () => {
     ['stop', [STEPS.stop, STEPS.commit]],
     ['restart', [STEPS.restart, STEPS.commit]],
     ['remove', [STEPS.remove, STEPS.commit]],
+    ['restore', [STEPS.restore, STEPS.commit]],
+    ['convert', [STEPS.place, STEPS.convert, STEPS.commit]],
     ['import-image', [STEPS.importImage, STEPS.commit]],
   ])('%s', (name, steps) => {
     expect(successPath(definitionOf(name))).toEqual(steps);

@@ -36,6 +36,7 @@ const actionsOf = (functionName: string): string[] =>
 /** Actions that IAM can't restrict to a resource: the service has no resource type for them. */
 const WITHOUT_RESOURCE_TYPE = new Set([
   'dynamodb:ListStreams',
+  'events:TestEventPattern',
   'xray:PutTraceSegments',
   'xray:PutTelemetryRecords',
   'xray:GetSamplingRules',
@@ -66,14 +67,27 @@ test('a wildcard for a resource is for actions only that can’t be restricted',
   expect(tooWide).toEqual([]);
 });
 
-test('the only other wildcard is for the id of a connection', () => {
+/** Rules of conversion are rules of the bus whose names begin alike. */
+const MANAGES_RULES = ['PutRule', 'DeleteRule', 'PutTargets', 'RemoveTargets', 'TestEventPattern'];
+
+test('only the function that makes rules may pass a role, that one, and to EventBridge alone', () => {
+  const passing = statements.filter(({ Action }) => listOf(Action).includes('iam:PassRole'));
+  expect(passing.map(({ path }) => path)).toEqual([
+    expect.stringContaining('/Functions/conversion-rules/Role/'),
+  ]);
+  expect(passing[0]).toMatchObject({
+    Resource: { 'Fn::GetAtt': [expect.stringContaining('EventsRole'), 'Arn'] },
+    Condition: { StringEquals: { 'iam:PassedToService': 'events.amazonaws.com' } },
+  });
+});
+
+test('the only other wildcards are for the id of a connection and for rules of conversion on the bus', () => {
   const wild = statements
     .flatMap(({ Resource }) => listOf(Resource))
     .map((resource) => JSON.stringify(resource))
     .filter((resource) => resource.includes('*') && resource !== '"*"');
-  expect(wild.filter((resource) => !/\/v1\/(POST|DELETE)\/@connections\/\*"\]\]\}$/.test(resource))).toEqual(
-    [],
-  );
+  const allowed = /(\/v1\/(POST|DELETE)\/@connections\/|\/bulkhead-conversion-)\*"\]\]\}$/;
+  expect(wild.filter((resource) => !allowed.test(resource))).toEqual([]);
 });
 
 test('nobody may scan, or delete the table', () => {
@@ -102,6 +116,7 @@ describe.each(FUNCTION_NAMES)('%s', (name) => {
     const expected = [
       ...spec.connections.map(() => 'execute-api:ManageConnections'),
       ...(spec.publishesEvents ? ['events:PutEvents'] : []),
+      ...(spec.managesRules ? MANAGES_RULES.map((action) => `events:${action}`) : []),
       ...(spec.starts.length > 0 ? ['states:StartExecution'] : []),
       ...spec.answersTasks.map((answer) => `states:${answer}`),
     ];

@@ -2,6 +2,8 @@ import type { CommandMessageSchema } from '../../core/contract/agent/messages.ts
 import type { HttpFunction } from '../../core/contract/http/routes.ts';
 import { createHandler as computeProcesses } from '../../functions/compute-processes/handler.ts';
 import { createHandler as controlContainer } from '../../functions/control-container/handler.ts';
+import type { EventRules } from '../../functions/conversion-rules/event-rules.ts';
+import { createHandler as conversionRules } from '../../functions/conversion-rules/handler.ts';
 import { createHandler as createContainer } from '../../functions/create-container/handler.ts';
 import { createHandler as events } from '../../functions/events/handler.ts';
 import { createHandler as hostEnrollment } from '../../functions/host-enrollment/handler.ts';
@@ -17,6 +19,7 @@ import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchan
 import type { Push, PushResult } from '../../functions/shared/push.ts';
 import type { Tasks } from '../../functions/shared/tasks.ts';
 import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
+import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import type { OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { type Answered, type Call, call, routeOf, testDependencies } from './http-function.ts';
@@ -29,6 +32,10 @@ export interface Outside {
   readonly failedTasks: { readonly token: string; readonly error: string }[];
   readonly pushed: { readonly connectionId: string; readonly command: Command }[];
   readonly closed: string[];
+  /** Rules on the bus, by name. */
+  readonly eventRules: Map<string, ConversionRuleRecord>;
+  /** Whether patterns let events through. */
+  patternMatches: boolean;
   /** What a push comes to; a test replaces it to answer as a host would. */
   onPush: (connectionId: string, command: Command) => Promise<PushResult>;
   /** What starting an execution comes to. */
@@ -52,6 +59,8 @@ const createOutside = (): Outside => ({
   failedTasks: [],
   pushed: [],
   closed: [],
+  eventRules: new Map(),
+  patternMatches: true,
   onPush: async () => 'sent',
   onStart: async () => 'started',
 });
@@ -77,6 +86,15 @@ export const createApi = (table: Table): Api => {
       return 'told';
     },
   };
+  const eventRules: EventRules = {
+    put: async (rule) => {
+      outside.eventRules.set(rule.eventRuleName, rule);
+    },
+    remove: async (name) => {
+      outside.eventRules.delete(name);
+    },
+    test: async () => outside.patternMatches,
+  };
   const closeConnection = async (connectionId: string) => {
     outside.closed.push(connectionId);
   };
@@ -87,6 +105,7 @@ export const createApi = (table: Table): Api => {
     startWorkflow,
     tasks,
     closeConnection,
+    eventRules,
     leaseSeconds: LEASE_SECONDS,
     webSocketUrl: WEBSOCKET_URL,
     idleSeconds: 1800,
@@ -107,6 +126,7 @@ export const createApi = (table: Table): Api => {
     images: images(all),
     operations: operations(all),
     events: events(all),
+    'conversion-rules': conversionRules(all),
     meta: meta(all),
   };
   const handlerOf = (operationId: string) => functions[routeOf(operationId).function];

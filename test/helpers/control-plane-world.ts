@@ -5,6 +5,7 @@ import type { OperationKind } from '../../core/contract/operation.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { createCommitOperationHandler } from '../../functions/commit-operation/handler.ts';
+import { overtake } from '../../functions/control-container/take-container.ts';
 import { createDispatchCommandHandler } from '../../functions/dispatch-command/handler.ts';
 import { createHostConnectionHandler } from '../../functions/host-connection/handler.ts';
 import { createHostMessageHandler } from '../../functions/host-message/handler.ts';
@@ -15,9 +16,10 @@ import { createMetrics } from '../../functions/shared/metrics.ts';
 import { createProblem } from '../../functions/shared/problems.ts';
 import type { Push } from '../../functions/shared/push.ts';
 import { createSweepHandler } from '../../functions/sweep/handler.ts';
+import { takeForConversion } from '../../store/conversions.ts';
 import { toItem } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';
-import { newOperation } from '../../store/operations.ts';
+import { newOperation, overtakeOperation } from '../../store/operations.ts';
 import { parseContainer, parseHost, parseOperation } from '../../store/parse.ts';
 import { containerItem, hostItem, imageItem, imageOnHostItem } from '../../store/put.ts';
 import type {
@@ -287,6 +289,36 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
       await table.transact([replaceContainer(before, after), addOperation(operation)]);
       tasks.start(operation);
       return { operationId, operation };
+    },
+
+    /** As PATCH does, once the rules of conversion allow it. */
+    convert: async (id: string, to: RuntimeType) => {
+      const before = await readContainer(id);
+      if (before === undefined) throw new TypeError(`no container ${id}`);
+      const request = { operationId: randomUUID(), actor: 'ann', to, now: now() };
+      const { container, operation } = takeForConversion(before, request);
+      await table.transact([replaceContainer(before, container), addOperation(operation)]);
+      tasks.start(operation);
+      return { operationId: operation.id, operation };
+    },
+
+    /** As DELETE does while an operation has the container. @returns the removal's id */
+    overtake: async (id: string): Promise<string> => {
+      const before = await readContainer(id);
+      const item = await table.get(keys.operation(TENANT, before?.view.activeOperationId ?? ''));
+      if (before === undefined || item === undefined) throw new TypeError(`nothing has ${id}`);
+      const request = { operationId: randomUUID(), actor: 'ann', parameters: { force: true }, now: now() };
+      const blocking = parseOperation(item);
+      const { container, operation, active } = overtake(before, blocking, request);
+      await overtakeOperation(table, {
+        before,
+        after: container,
+        operation,
+        active: active && { before: blocking, after: active },
+        remember: [],
+        token: operation.id,
+      });
+      return operation.id;
     },
 
     container: readContainer,

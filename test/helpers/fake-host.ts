@@ -1,4 +1,5 @@
 import type {
+  AssignedContainer,
   Command,
   CommandArguments,
   CommandResult,
@@ -27,6 +28,8 @@ export class FakeHost {
   readonly received: ControlMessage[] = [];
   /** Commands by verb that fail, or are swallowed without an answer. */
   readonly failing = new Set<CommandArguments['verb']>();
+  /** Commands by verb that fail half way: what ran is down, under the type that was to be. */
+  readonly breaking = new Set<CommandArguments['verb']>();
   readonly silentOn = new Set<CommandArguments['verb']>();
   readonly #results = new Map<string, CommandResult>();
   readonly inProgress = new Set<string>();
@@ -128,11 +131,31 @@ export class FakeHost {
         observed: null,
         error: { code: 'step-failed', message: 'It did not work.' },
       };
+    if (this.breaking.has(command.arguments.verb) && containerId !== null)
+      return {
+        commandId,
+        steps: [
+          { name: 'StopProcess', state: 'Succeeded', startedAt: '2026-11-24T09:00:00.000Z', durationMs: 5 },
+        ],
+        status: 'failed',
+        observed: this.#break(containerId, command),
+        error: { code: 'step-failed', message: 'It broke half way.' },
+      };
     if (containerId === null)
       return { commandId, steps, status: 'succeeded', observed: null, image: this.#importImage(command) };
+    const { verb } = command.arguments;
+    const stops = verb === 'convertContainer' && this.containers.get(containerId)?.phase === 'Running';
     const change = this.#changeOf(command.arguments);
     const observed = change === null ? null : this.#observe(containerId, epoch, change);
-    return { commandId, steps, status: 'succeeded', observed };
+    const downtimeMs = verb === 'convertContainer' ? { downtimeMs: stops ? 12.5 : null } : {};
+    return { commandId, steps, status: 'succeeded', observed, ...downtimeMs };
+  }
+
+  #break(containerId: string, { epoch, arguments: given }: Command): ObservedContainer | null {
+    if (!this.containers.has(containerId)) return null;
+    const runtimeType = 'container' in given ? { runtimeType: given.container.runtimeType } : {};
+    const change = { phase: 'Off' as const, startedAt: null, workerProcess: null, ...runtimeType };
+    return this.#observe(containerId, epoch, change);
   }
 
   #importImage({ arguments: given }: Command): ImageFacts | undefined {
@@ -143,30 +166,45 @@ export class FakeHost {
     return imported;
   }
 
-  #running(): Partial<ObservedContainer> {
-    return { phase: 'Running', startedAt: '2026-11-24T09:00:01.000Z', exitCode: null };
+  #running({ id, runtimeType }: AssignedContainer): Partial<ObservedContainer> {
+    const workerProcess =
+      runtimeType === 'HyperV' ? { pid: 77, name: 'vmwp', userName: id.toUpperCase() } : null;
+    return {
+      phase: 'Running',
+      startedAt: '2026-11-24T09:00:01.000Z',
+      exitCode: null,
+      runtimeType,
+      workerProcess,
+    };
   }
 
   #changeOf(given: CommandArguments): Partial<ObservedContainer> | null {
     switch (given.verb) {
       case 'prepareContainer':
-        return { phase: 'Off' };
+        return { phase: 'Off', runtimeType: given.container.runtimeType };
+      case 'convertContainer': {
+        const wasRunning = this.containers.get(given.container.id)?.phase === 'Running';
+        const { runtimeType } = given.container;
+        return wasRunning ? this.#running(given.container) : { phase: 'Off', runtimeType };
+      }
       case 'provisionUtilityVm':
         return null;
       case 'startContainer':
-      case 'restartContainer': {
-        const worker = { pid: 77, name: 'vmwp', userName: given.container.id.toUpperCase() };
-        const { runtimeType } = given.container;
-        return { ...this.#running(), runtimeType, workerProcess: runtimeType === 'HyperV' ? worker : null };
-      }
+      case 'restartContainer':
+        return this.#running(given.container);
       case 'stopContainer':
         return { phase: 'Off', startedAt: null, exitCode: 143, workerProcess: null };
       case 'removeContainer':
         return { phase: 'Absent' };
       case 'restoreContainer':
         return given.to === 'Running'
-          ? this.#running()
-          : { phase: given.to, startedAt: null, workerProcess: null };
+          ? this.#running(given.container)
+          : {
+              phase: given.to,
+              startedAt: null,
+              workerProcess: null,
+              runtimeType: given.container.runtimeType,
+            };
       default:
         return null;
     }

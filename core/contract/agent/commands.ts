@@ -50,6 +50,17 @@ const RestartContainer = z.strictObject({
 });
 /** Everything of the container goes, its files included. */
 const RemoveContainer = z.strictObject({ verb: z.literal('removeContainer') });
+/**
+ * Runtime conversion, in one command, so that a container is never left down for want of the next: `container` has the
+ * new type. What runs is stopped, started again on the same layer and verified running; where that fails the host by
+ * itself goes back to what there was, under the type `from`.
+ */
+const ConvertContainer = z.strictObject({
+  verb: z.literal('convertContainer'),
+  container: AssignedContainerSchema,
+  from: RuntimeTypeSchema,
+  timeoutSeconds: z.int(),
+});
 /** Undo a half-done operation: back to what the container was, whatever has been reached. */
 const RestoreContainer = z.strictObject({
   verb: z.literal('restoreContainer'),
@@ -95,6 +106,7 @@ export const CommandArgumentsSchema = z.discriminatedUnion('verb', [
   StopContainer,
   RestartContainer,
   RemoveContainer,
+  ConvertContainer,
   RestoreContainer,
   ListProcesses,
   ListHostProcesses,
@@ -176,6 +188,8 @@ export const CommandResultSchema = z.discriminatedUnion('status', [
     exec: z.optional(ExecOutcomeSchema),
     log: z.optional(LogPageSchema),
     isolation: z.optional(IsolationReportSchema),
+    /** `convertContainer`: between the old main process's end and the new one verified running, in milliseconds. */
+    downtimeMs: z.optional(z.nullable(z.number())),
   }),
   z.strictObject({
     status: z.literal('failed'),

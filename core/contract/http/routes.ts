@@ -3,10 +3,18 @@ import { ComputeProcessSchema, IsolationReportSchema, ProcessSchema } from '../c
 import {
   ContainerSchema,
   ContainerStateSchema,
+  ConversionPreviewSchema,
   CreateContainerRequestSchema,
   StopContainerRequestSchema,
   UpdateContainerRequestSchema,
 } from '../container.ts';
+import {
+  ConversionRuleSchema,
+  PutConversionRuleRequestSchema,
+  RuleRunSchema,
+  TestConversionRuleRequestSchema,
+  TestConversionRuleResponseSchema,
+} from '../conversion-rule.ts';
 import { EventSchema } from '../event.ts';
 import {
   EnrollHostRequestSchema,
@@ -61,6 +69,7 @@ export const HTTP_FUNCTIONS = [
   'images',
   'operations',
   'events',
+  'conversion-rules',
   'meta',
 ] as const;
 export type HttpFunction = (typeof HTTP_FUNCTIONS)[number];
@@ -97,6 +106,7 @@ const flag = z.optional(z.enum(['true', 'false']));
 const dryRun = { dryRun: flag };
 const byIdOrName = z.strictObject({ idOrName: IdOrNameSchema });
 const byId = z.strictObject({ id: IdSchema });
+const byName = z.strictObject({ name: NameSchema });
 
 export const AcceptedSchema = z.strictObject({ container: ContainerSchema, operation: OperationSchema });
 
@@ -112,6 +122,7 @@ export const DryRunSchema = z.strictObject({
       reservation: z.nullable(z.strictObject({ memoryMB: z.int(), cpus: z.number() })),
     }),
   ),
+  conversion: z.optional(ConversionPreviewSchema),
 });
 
 const accepted = { 202: AcceptedSchema, 200: z.union([AcceptedSchema, DryRunSchema]) };
@@ -510,6 +521,73 @@ const DEFINITIONS = [
       'What happened, in order, to whom, by whom. The last page has a cursor too: ask again with it for what came since.',
     query: z.strictObject(paging),
     responses: { 200: list(EventSchema) },
+  },
+  {
+    operationId: 'putConversionRule',
+    method: 'PUT',
+    path: '/v1/conversion-rules/{name}',
+    function: 'conversion-rules',
+    scope: 'rules:write',
+    summary: 'Make or replace a rule that converts containers on events.',
+    parameters: byName,
+    query: z.strictObject(dryRun),
+    body: PutConversionRuleRequestSchema,
+    responses: { 200: z.union([ConversionRuleSchema, DryRunSchema]), 201: ConversionRuleSchema },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'getConversionRule',
+    method: 'GET',
+    path: '/v1/conversion-rules/{name}',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    summary: 'One conversion rule, with its ETag.',
+    parameters: byName,
+    responses: { 200: ConversionRuleSchema },
+  },
+  {
+    operationId: 'listConversionRules',
+    method: 'GET',
+    path: '/v1/conversion-rules',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    summary: 'Conversion rules, by name.',
+    query: z.strictObject(paging),
+    responses: { 200: list(ConversionRuleSchema) },
+  },
+  {
+    operationId: 'deleteConversionRule',
+    method: 'DELETE',
+    path: '/v1/conversion-rules/{name}',
+    function: 'conversion-rules',
+    scope: 'rules:write',
+    summary: 'Remove a conversion rule, and its rule on the bus.',
+    parameters: byName,
+    query: z.strictObject(dryRun),
+    responses: { 204: null, 200: DryRunSchema },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'testConversionRule',
+    method: 'POST',
+    path: '/v1/conversion-rules/{name}/test',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    summary: 'What a rule would do on a sample event. Nothing is converted.',
+    parameters: byName,
+    body: TestConversionRuleRequestSchema,
+    responses: { 200: TestConversionRuleResponseSchema },
+  },
+  {
+    operationId: 'listConversionRuleRuns',
+    method: 'GET',
+    path: '/v1/conversion-rules/{name}/runs',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    summary: 'What a rule has done: on each event what it matched, converted, skipped and why, newest first.',
+    parameters: byName,
+    query: z.strictObject(paging),
+    responses: { 200: list(RuleRunSchema) },
   },
   {
     operationId: 'getHealth',

@@ -1,3 +1,4 @@
+import type { ConversionPreview } from '../../../core/contract/container.ts';
 import type { PlacementPreview } from '../../../store/placement-preview.ts';
 import {
   type ContainerRecord,
@@ -28,7 +29,11 @@ export const answerResource = (body: { readonly revision: number }): Answer => (
 });
 
 /** @param wouldDo in words that follow on "it would" */
-export const answerDryRun = (wouldDo: string, placement: PlacementPreview | null = null): Answer => ({
+export const answerDryRun = (
+  wouldDo: string,
+  placement: PlacementPreview | null = null,
+  conversion?: ConversionPreview,
+): Answer => ({
   status: 200,
-  body: { dryRun: true, wouldDo, placement },
+  body: { dryRun: true, wouldDo, placement, ...(conversion && { conversion }) },
 });

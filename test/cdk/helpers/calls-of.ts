@@ -3,7 +3,7 @@ import type { ConnectionMethod, FunctionSpec, TableAction, TaskAnswer } from '..
 
 export type Calls = Pick<
   FunctionSpec,
-  'table' | 'indexes' | 'answersTasks' | 'connections' | 'publishesEvents'
+  'table' | 'indexes' | 'answersTasks' | 'connections' | 'publishesEvents' | 'managesRules'
 > & {
   readonly startsExecutions: boolean;
 };
@@ -56,7 +56,7 @@ export const callsOf = (entry: string): Calls => {
   const text = outputFiles[0]?.text ?? '';
   // Without a client, what is shared with functions that have one is never called.
   const own = text.includes('new DynamoDBClient(') ? withoutAdapters(text) : '';
-  const queriesTable = /\bquery\(\{\s*key\b/.test(own);
+  const queriesTable = /\b(query\(|parts: \[)\{\s*key\b/.test(own);
   return {
     table: sorted([
       ...found(own, /\btable\d*\.(\w+)\(/g, SINGLE),
@@ -71,6 +71,7 @@ export const callsOf = (entry: string): Calls => {
     answersTasks: sorted(found(own, /\btasks\d*\.(\w+)\(/g, ANSWERS)),
     connections: sorted(found(text, /\bconnections\d*\.(post|close)\(/g, ON_CONNECTIONS)),
     publishesEvents: text.includes('new PutEventsCommand('),
+    managesRules: text.includes('new PutRuleCommand('),
     startsExecutions: text.includes('new StartExecutionCommand('),
   };
 };

@@ -103,7 +103,9 @@ describe('nothing to do', () => {
     const { operation } = AcceptedSchema.parse(answer.body);
     expect(operation).toMatchObject({ kind, state: 'Succeeded', steps: [] });
     expect((await readOperation(operation.id))?.view.state).toBe('Succeeded');
-    expect(await read()).toEqual(containerRecord(state, { rest: { observedSequence: null } }));
+    expect(await read()).toEqual(
+      containerRecord(state, { rest: { observedSequence: null, conversion: null } }),
+    );
     expect(outside.started).toEqual([]);
   });
 });

@@ -22,6 +22,7 @@ let operation: OperationRecord;
 let hostBefore: Item;
 const published: EventRecord[] = [];
 const started: string[] = [];
+const answered: { readonly token: string; readonly output: unknown }[] = [];
 let busTakes = true;
 const now = () => new Date(AT);
 
@@ -33,6 +34,7 @@ beforeEach(async () => {
   opened = await engine.table();
   published.length = 0;
   started.length = 0;
+  answered.length = 0;
   busTakes = true;
   const world = openWorld(opened);
   const made = await world.create({ began: false });
@@ -55,6 +57,12 @@ const handler = () =>
     startWorkflow: async ({ id }) => {
       started.push(id);
       return 'started';
+    },
+    tasks: {
+      succeed: async (token, output) => {
+        answered.push({ token, output });
+        return 'told';
+      },
     },
     logger: createLogger({ level: 'error', now, write: () => undefined }),
   });

@@ -73,19 +73,6 @@ describe('update of a container', () => {
     const stale = await api.call('updateContainer', { params, body, headers: { 'if-match': '"3"' } });
     expect(stale.status).toBe(412);
   });
-
-  test('to the runtime type that it has changes nothing; to another is not supported yet', async () => {
-    const api = await setUp();
-    await api.table.put({ Item: containerItem(containerRecord('Off')) });
-    const same = await api.call('updateContainer', { params, body: { runtimeType: 'DEFAULT' } });
-    expect([same.status, same.body.revision]).toEqual([200, 3]);
-    const other = await api.call('updateContainer', {
-      params,
-      body: { runtimeType: 'HyperV', labels: { a: 'b' } },
-    });
-    expect([other.status, other.body.code]).toEqual([422, 'not-supported-yet']);
-    expect((await api.call('getContainer', { params })).body.labels).toEqual({});
-  });
 });
 
 describe('operations', () => {

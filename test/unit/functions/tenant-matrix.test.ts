@@ -63,6 +63,10 @@ beforeAll(async () => {
   );
 });
 afterAll(() => engine.stop());
+beforeAll(async () => {
+  const made = await api.call(MAKES, { params: { name: 'isolate' }, body: RULE });
+  expect(made.status).toBe(201);
+});
 
 const OTHER = { tenant: 'umbrella' };
 
@@ -77,16 +81,27 @@ const IDS: Readonly<Record<string, readonly [there: string, missing: string][]>>
   operations: [[testId(50), testId(77)]],
   hosts: [[testId(900), testId(77)]],
   images: [['mini', 'maxi']],
+  'conversion-rules': [['isolate', 'nothing']],
 };
 
-const withParameter = ROUTES.filter(({ parameters }) => parameters !== undefined);
+/** What makes a resource of the name that it is given has no name that is missing. */
+const MAKES = 'putConversionRule';
+const RULE = { eventPattern: { source: ['scanner'] }, select: { name: 'x' }, runtimeType: 'HyperV' };
+const EVENT = { source: 'scanner', 'detail-type': 'Finding', detail: {} };
+
+const withParameter = ROUTES.filter(
+  ({ parameters, operationId }) => parameters !== undefined && operationId !== MAKES,
+);
 const kindOf = ({ path }: Route): string => path.split('/')[2] ?? '';
 const cases = withParameter.flatMap((route) =>
   (IDS[kindOf(route)] ?? []).map(([there, missing]) => [route.operationId, there, missing, route] as const),
 );
 
 /** Of routes that want something in their body. */
-const BODIES: Readonly<Record<string, object>> = { execInContainer: { command: ['true'] } };
+const BODIES: Readonly<Record<string, object>> = {
+  execInContainer: { command: ['true'] },
+  testConversionRule: { event: EVENT },
+};
 
 const given = (route: Route, value: string, more: Call = {}): Call => ({
   params: {
@@ -136,7 +151,14 @@ describe.each(cases)('%s %s', (operationId, there, missing, route) => {
 });
 
 describe('lists', () => {
-  const lists = ['listContainers', 'listComputeProcesses', 'listHosts', 'listImages', 'listOperations'];
+  const lists = [
+    'listContainers',
+    'listComputeProcesses',
+    'listHosts',
+    'listImages',
+    'listOperations',
+    'listConversionRules',
+  ];
 
   test.each(lists)('%s shows one’s own, and another tenant nothing', async (operationId) => {
     expect((await api.call(operationId)).body.items).toHaveLength(1);
@@ -163,6 +185,19 @@ describe('lists', () => {
     const body = { name: 'mini', hostId: testId(900), source: { path: '/srv/x' } };
     expect((await api.call('importImage', { body, claims: OTHER })).body.code).toBe('host-not-found');
   });
+});
+
+test('a rule of the same name of another tenant is another rule, on the bus too', async () => {
+  const params = { name: 'isolate' };
+  const third = { tenant: 'third' };
+  const theirs = await api.call(MAKES, { params, body: { ...RULE, description: 'theirs' }, claims: third });
+  expect([theirs.status, theirs.body.revision]).toEqual([201, 1]);
+  const ours = (await api.call('getConversionRule', { params })).body;
+  expect(ours).toMatchObject({ description: '', revision: 1 });
+  expect(ours.eventRuleName).not.toBe(theirs.body.eventRuleName);
+  await api.call('deleteConversionRule', { params, claims: third });
+  expect((await api.call('getConversionRule', { params })).body).toEqual(ours);
+  expect([...api.outside.eventRules.keys()]).toEqual([ours.eventRuleName]);
 });
 
 test('each route needs exactly its own scope', async () => {

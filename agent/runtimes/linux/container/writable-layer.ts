@@ -13,6 +13,9 @@ export const BY_HOST = 'host';
 /** e2fsck's exit code is a sum: 1 repaired, 2 repaired and reboot, from 4 on not repaired. */
 const FSCK_UNREPAIRED = 4;
 
+/** What e2fsck says of a journal that it may not replay. */
+const JOURNAL_LEFT = 'skipping journal recovery';
+
 const isThere = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
@@ -106,10 +109,16 @@ export class WritableLayers {
     await rm(this.#paths(id).attachLock, { force: true });
   }
 
-  /** Checks the file system and repairs what can be; replays its journal. */
+  /**
+   * Checks the file system and repairs what can be; replays its journal. One that is in order is only read, so that
+   * what comes to nothing afterwards has changed nothing.
+   */
   async check(id: string): Promise<void> {
     const { scratch } = this.#paths(id);
     await chown(scratch, 0, 0);
+    const looked = await runCommand('e2fsck', ['-f', '-n', '--', scratch]);
+    if (looked.code === 0 && !looked.stdout.includes(JOURNAL_LEFT) && !looked.stderr.includes(JOURNAL_LEFT))
+      return;
     const outcome = await runCommand('e2fsck', ['-f', '-y', '--', scratch]);
     this.#deps.log.info('checked a writable layer', { containerId: id, exitCode: outcome.code });
     if (outcome.code >= FSCK_UNREPAIRED)

@@ -1,0 +1,160 @@
+import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
+import { messageOf, RuntimeError, StepAbortedError } from '../errors.ts';
+import { type Assignment, plan } from '../plan/plan.ts';
+import type { RuntimeContainer } from '../runtimes/runtime.ts';
+import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './container-verbs.ts';
+import { executePlan, StepFailure } from './execute-plan.ts';
+import { look } from './look.ts';
+
+/**
+ * Runtime conversion: quiesce (stop, unmount, detach), switch (change the type, start on the same layer), verify.
+ *
+ *     was running ─► stopped ─► converted ─► started ─► verified running
+ *          ▲            └───────────┴────────────┴──────────┘
+ *          └──────────── goes back, under the old type       any failure
+ *
+ * - What ran when the command was first begun is what is to run at the end; a program that had ended by then is not
+ *   run again, whatever the control plane believed.
+ * - Forward after a death: the next agent goes on from what it observes. Back after a failure: by this host alone, so
+ *   that losing the control plane half way leaves nothing down.
+ * - A newer command has the last word: what it aborts goes neither forward nor back.
+ */
+type ConvertArguments = Extract<ContainerArguments, { verb: 'convertContainer' }>;
+
+const VERIFY = 'Verify';
+
+/**
+ * Carries it out.
+ *
+ * @returns between the old main process's end and the new one verified running, in milliseconds; null if it was off
+ * @throws {StepFailure} what made it fail, with the container as it was again if that was possible
+ */
+export const convertContainer = async (
+  deps: ContainerVerbDeps,
+  work: ContainerWork,
+  args: ConvertArguments,
+): Promise<number | null> => {
+  const { state } = deps;
+  const { containerId, command } = work;
+  const before = state.container(containerId)?.desired ?? 'Off';
+  const ran = work.context.runningInstance !== null;
+  // What waits for its next restart goes on waiting, as what it has become.
+  const desired = ran || before === 'Running' ? 'Running' : 'Off';
+  state.update(containerId, { appliedEpoch: command.epoch, container: args.container, desired });
+  try {
+    return ran ? await replaceRunning(deps, work, args) : await changeType(deps, work, args);
+  } catch (error) {
+    state.update(containerId, { container: previous(args), desired: before });
+    await goBack(deps, work, args, error);
+    throw error;
+  }
+};
+
+const previous = ({ container, from }: ConvertArguments): AssignedContainer => ({
+  ...container,
+  runtimeType: from,
+});
+
+const assignmentOf = (
+  { containerId, command, context }: ContainerWork,
+  container: AssignedContainer,
+  { timeoutSeconds }: ConvertArguments,
+): Assignment => ({
+  containerId,
+  container,
+  target: context.runningInstance === null ? 'Off' : 'Running',
+  stopTimeoutSeconds: timeoutSeconds,
+  instanceId: command.id,
+});
+
+const changeType = async (
+  deps: ContainerVerbDeps,
+  work: ContainerWork,
+  args: ConvertArguments,
+): Promise<null> => {
+  const observed = await look(deps.runtime, work.containerId);
+  await executePlan(deps, plan(assignmentOf(work, args.container, args), observed), work);
+  return null;
+};
+
+const replaceRunning = async (
+  deps: ContainerVerbDeps,
+  work: ContainerWork,
+  args: ConvertArguments,
+): Promise<number | null> => {
+  const { runtime, clock } = deps;
+  const assignment = assignmentOf(work, args.container, args);
+  const observed = await look(runtime, work.containerId);
+  const isNew = observed?.process?.instanceId === work.command.id;
+  let stoppedMs: number | null = null;
+  if (observed?.process?.running && observed.runtimeType !== args.container.runtimeType) {
+    const [stop] = plan({ ...assignment, target: 'Off' }, observed);
+    if (stop !== undefined) await executePlan(deps, [stop], work);
+    stoppedMs = clock.monotonicMs();
+  }
+  if (!isNew) await executePlan(deps, plan(assignment, await look(runtime, work.containerId)), work);
+  const now = await verify(deps, work, args);
+  return stoppedMs === null ? laterDowntime(work, observed, now) : clock.monotonicMs() - stoppedMs;
+};
+
+/** The new main process runs, under the new type. */
+const verify = async (
+  { runtime }: ContainerVerbDeps,
+  { containerId, recorder }: ContainerWork,
+  { container }: ConvertArguments,
+): Promise<RuntimeContainer> => {
+  recorder.begin(VERIFY);
+  const found = await look(runtime, containerId);
+  if (found?.process?.running && found.runtimeType === container.runtimeType) {
+    recorder.end('Succeeded');
+    return found;
+  }
+  const why = found?.process?.exitReason ?? 'it ended at once';
+  const cause = new RuntimeError(
+    'process-exited',
+    `As ${container.runtimeType} the main process does not run: ${why}`,
+  );
+  recorder.end('Failed', cause.message);
+  throw new StepFailure(VERIFY, cause, null);
+};
+
+/** By this machine's wall clock, where an earlier agent has stopped the old process; null if nobody saw that. */
+const laterDowntime = (
+  { recorder }: ContainerWork,
+  observed: RuntimeContainer | null,
+  now: RuntimeContainer,
+): number | null => {
+  const startedAt = now.process?.startedAt.getTime();
+  if (startedAt === undefined) return null;
+  const stop = recorder.steps.find(({ name, state }) => name === 'StopProcess' && state === 'Succeeded');
+  const stoppedAt =
+    stop === undefined
+      ? observed?.process?.endedAt?.getTime()
+      : Date.parse(stop.startedAt) + (stop.durationMs ?? 0);
+  return stoppedAt === undefined ? null : Math.max(0, startedAt - stoppedAt);
+};
+
+const goBack = async (
+  deps: ContainerVerbDeps,
+  work: ContainerWork,
+  args: ConvertArguments,
+  error: unknown,
+): Promise<void> => {
+  const cause = error instanceof StepFailure ? error.cause : error;
+  if (cause instanceof StepAbortedError && cause.code === 'operation-aborted') return;
+  if (error instanceof StepFailure && error.lasting !== null) return;
+  const { recorder, containerId, command } = work;
+  const assignment = { ...assignmentOf(work, previous(args), args), instanceId: `${command.id}:back` };
+  try {
+    const signal = new AbortController().signal;
+    const steps = plan(assignment, await look(deps.runtime, containerId));
+    await executePlan(deps, steps, { recorder, signal, detail: 'undo' });
+  } catch (failure) {
+    // The control plane asks for it once more.
+    deps.log.error('could not go back to what a container was', {
+      containerId,
+      commandId: command.id,
+      cause: messageOf(failure),
+    });
+  }
+};

@@ -1,0 +1,192 @@
+import * as z from 'zod/mini';
+import {
+  described,
+  IdOrNameSchema,
+  IdSchema,
+  ImageNameSchema,
+  LabelKeySchema,
+  LabelValueSchema,
+  NameSchema,
+  RuntimeTypeInputSchema,
+  RuntimeTypeSchema,
+  TimestampSchema,
+} from './primitives.ts';
+
+/** `detail-type` of an event that asks for a conversion, whatever its source. */
+export const CONVERSION_REQUESTED = 'Container Runtime Conversion Requested';
+
+export const RULE_LIMITS = {
+  /** EventBridge takes patterns of 2,048 characters in 64 KiB bodies of ours. */
+  patternBytes: 2048,
+  expressionCharacters: 1024,
+  maxContainers: 100,
+  maxConcurrency: 20,
+  cooldownSeconds: 7 * 86_400,
+  /** Containers that a run looks at in order to select; it says so when there were more. */
+  looksAt: 5000,
+  runsKeptDays: 30,
+} as const;
+
+/** `{% … %}`: JSONata, evaluated on the event. */
+export const EXPRESSION_PATTERN = /^\{%[\s\S]+%\}$/;
+const ExpressionSchema = z
+  .string()
+  .check(z.maxLength(RULE_LIMITS.expressionCharacters), z.regex(EXPRESSION_PATTERN));
+const orExpression = <T extends z.ZodMiniType>(schema: T) => z.union([schema, ExpressionSchema]);
+
+const atLeastOne = z.refine(
+  (value: unknown) => Object.values(value as object).some((member) => member !== undefined),
+  'Must select by at least one of containerId, name, labels, image.',
+);
+const someLabels = z.refine(
+  (value: unknown) => Object.keys(value as object).length > 0 && Object.keys(value as object).length <= 64,
+  'Must have 1 to 64 entries.',
+);
+
+/** All that is given must match. */
+export const SelectSchema = described(
+  z
+    .strictObject({
+      containerId: z.optional(orExpression(IdSchema)),
+      name: z.optional(orExpression(NameSchema)),
+      labels: z.optional(z.record(LabelKeySchema, orExpression(LabelValueSchema)).check(someLabels)),
+      image: z.optional(orExpression(ImageNameSchema)),
+    })
+    .check(atLeastOne),
+  'Which containers: all of what is given must match. A value "{% … %}" is JSONata, evaluated on the event; one that gives no text selects nothing.',
+);
+export type Select = z.infer<typeof SelectSchema>;
+
+/** A selection after its expressions have been evaluated: texts only. */
+export const ResolvedSelectSchema = z.strictObject({
+  containerId: z.optional(z.string()),
+  name: z.optional(z.string()),
+  labels: z.optional(z.record(z.string(), z.string())),
+  image: z.optional(z.string()),
+});
+export type ResolvedSelect = z.infer<typeof ResolvedSelectSchema>;
+
+const EventPatternSchema = described(
+  z.record(z.string(), z.unknown()),
+  'In EventBridge’s own pattern language, and checked by EventBridge.',
+);
+
+const limits = {
+  /** A run stops there, and says so. */
+  maxContainers: z.optional(z.int().check(z.minimum(1), z.maximum(RULE_LIMITS.maxContainers))),
+  /** Conversions of a run at a time. */
+  maxConcurrency: z.optional(z.int().check(z.minimum(1), z.maximum(RULE_LIMITS.maxConcurrency))),
+};
+
+export const PutConversionRuleRequestSchema = z.strictObject({
+  description: z.optional(z.string().check(z.maxLength(512))),
+  eventPattern: EventPatternSchema,
+  select: SelectSchema,
+  runtimeType: RuntimeTypeInputSchema,
+  ...limits,
+  /** A container that the rule has converted is left alone by it for so long. */
+  cooldownSeconds: z.optional(z.int().check(z.minimum(0), z.maximum(RULE_LIMITS.cooldownSeconds))),
+  enabled: z.optional(z.boolean()),
+  /** Runs are listed with what they would have done; nothing is converted. */
+  dryRun: z.optional(z.boolean()),
+});
+export type PutConversionRuleRequest = z.infer<typeof PutConversionRuleRequestSchema>;
+
+export const RULE_DEFAULTS = {
+  maxContainers: 10,
+  maxConcurrency: 5,
+  cooldownSeconds: 0,
+  enabled: true,
+  dryRun: false,
+} as const;
+
+export const ConversionRuleSchema = z.strictObject({
+  name: NameSchema,
+  description: z.string(),
+  eventPattern: EventPatternSchema,
+  select: SelectSchema,
+  runtimeType: RuntimeTypeSchema,
+  maxContainers: z.int(),
+  maxConcurrency: z.int(),
+  cooldownSeconds: z.int(),
+  enabled: z.boolean(),
+  dryRun: z.boolean(),
+  /** Name of the EventBridge rule that stands for it on the bus. */
+  eventRuleName: z.string(),
+  revision: z.int(),
+  createdAt: TimestampSchema,
+  updatedAt: TimestampSchema,
+});
+export type ConversionRule = z.infer<typeof ConversionRuleSchema>;
+
+/** An event as EventBridge delivers it; what a sample leaves out is filled in. */
+export const SampleEventSchema = z.looseObject({
+  source: z.string().check(z.minLength(1), z.maxLength(256)),
+  'detail-type': z.string().check(z.minLength(1), z.maxLength(128)),
+  detail: z.record(z.string(), z.unknown()),
+});
+export const TestConversionRuleRequestSchema = z.strictObject({ event: SampleEventSchema });
+
+const what = { containerId: IdSchema, name: NameSchema };
+
+export const TestConversionRuleResponseSchema = z.strictObject({
+  /** Whether the pattern lets the event through: EventBridge's own answer. */
+  matches: z.boolean(),
+  /** What the selection is on this event; null where an expression gives nothing, and so nothing is selected. */
+  select: z.nullable(ResolvedSelectSchema),
+  containers: z.array(
+    z.strictObject({
+      ...what,
+      runtimeType: RuntimeTypeSchema,
+      state: z.string(),
+      would: z.enum(['convert', 'skip']),
+      why: z.nullable(z.string()),
+    }),
+  ),
+  /** There were more than `maxContainers`: a run would stop there. */
+  truncated: z.boolean(),
+});
+
+export const RUN_OUTCOMES = ['converted', 'skipped', 'failed'] as const;
+export const RunItemSchema = z.strictObject({
+  ...what,
+  outcome: z.enum(RUN_OUTCOMES),
+  operationId: z.nullable(IdSchema),
+  /** Why it was skipped or failed: a problem code, or `dry-run`, `cooldown`, `already`, `converting`. */
+  why: z.nullable(z.string()),
+});
+export type RunItem = z.infer<typeof RunItemSchema>;
+
+export const RuleRunSchema = z.strictObject({
+  id: z.string(),
+  eventId: z.string(),
+  /** `Failed`: its execution ended without saying what became of it. */
+  state: z.enum(['Running', 'Ended', 'Failed']),
+  startedAt: TimestampSchema,
+  endedAt: z.nullable(TimestampSchema),
+  /** Containers that the selection matched, as far as it looked. */
+  matched: z.int(),
+  truncated: z.boolean(),
+  converted: z.int(),
+  skipped: z.int(),
+  failed: z.int(),
+  /** Why nothing was selected, where that is so. */
+  reason: z.nullable(z.string()),
+  containers: z.array(RunItemSchema),
+});
+export type RuleRun = z.infer<typeof RuleRunSchema>;
+
+/**
+ * What a user's event, or a user's own rule, schedule or pipe that targets the state machine, asks for. Whoever may put
+ * events on the bus, or start the machine, is trusted with every tenant: that is what IAM is for there.
+ */
+export const ConversionRequestSchema = z.looseObject({
+  /** Without one, the tenant of the deployment's configuration. */
+  tenant: z.optional(z.string()),
+  containerId: z.optional(IdOrNameSchema),
+  select: z.optional(SelectSchema),
+  runtimeType: RuntimeTypeInputSchema,
+  reason: z.optional(z.string().check(z.maxLength(512))),
+  ...limits,
+});
+export type ConversionRequest = z.infer<typeof ConversionRequestSchema>;

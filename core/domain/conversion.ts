@@ -1,0 +1,108 @@
+import type { Capacity, HostFacts, HostState } from '../contract/host.ts';
+import type { ImageFacts } from '../contract/image.ts';
+import type { RuntimeType } from '../contract/primitives.ts';
+import { reservationFor, roundCpus, subtract } from './capacity.ts';
+import { ConflictError } from './errors.ts';
+import { imageMismatch } from './image-compatibility.ts';
+
+/** What decides whether a container may become of another runtime type. */
+export interface ConversionCase {
+  readonly from: RuntimeType;
+  readonly to: RuntimeType;
+  readonly ranAs: readonly RuntimeType[];
+  readonly acceptUntrustedDisk: boolean;
+  readonly host: { readonly name: string; readonly state: HostState; readonly facts: HostFacts };
+  /** Undefined if the catalogue no longer has it. */
+  readonly image: ImageFacts | undefined;
+}
+
+/** On Windows only Nano Server hosts convert (Hyper-V containers, preview documentation). */
+const CONVERTING_WINDOWS = 'nanoserver';
+
+/** How a host can change a container's runtime type, whatever its agent claims to be able to. */
+export const conversionOn = ({ os, capabilities }: Pick<HostFacts, 'os' | 'capabilities'>) =>
+  capabilities.runtimeConversion === 'inPlace' &&
+  os.family === 'windows' &&
+  os.sku.toLowerCase().replaceAll(' ', '') !== CONVERTING_WINDOWS
+    ? 'none'
+    : capabilities.runtimeConversion;
+
+const checkHost = ({ host, to }: ConversionCase): void => {
+  const { os, capabilities } = host.facts;
+  const context = { host: host.name, os };
+  if (host.state === 'Lost')
+    throw new ConflictError('host-lost', `Host "${host.name}" is lost.`, { context });
+  const able = conversionOn(host.facts);
+  if (able !== 'inPlace')
+    throw new ConflictError(
+      'runtime-conversion-unsupported',
+      `Host "${host.name}" runs ${os.family} ${os.sku} ${os.version}, which cannot convert a container in place.`,
+      {
+        suggestion:
+          able === 'recreate'
+            ? 'This host can recreate it: ask with strategy "recreate", which loses what the engine cannot keep.'
+            : `Create a container with runtimeType "${to}" in its place, or on a host that converts.`,
+        context,
+      },
+    );
+  if (!capabilities.runtimeTypes.includes(to))
+    throw new ConflictError('runtime-type-unsupported', `Host "${host.name}" cannot run ${to}.`, { context });
+};
+
+/** Whether the host's kernel would mount what untrusted code has written. */
+export const hasUntrustedDisk = ({ to, ranAs }: Pick<ConversionCase, 'to' | 'ranAs'>): boolean =>
+  to === 'Default' && ranAs.includes('HyperV');
+
+/**
+ * The rules of conversion.
+ * @throws ConflictError `runtime-conversion-unsupported`, `runtime-type-unsupported`, `image-incompatible`,
+ *   `untrusted-disk`, `host-lost`
+ */
+export const checkConversion = (given: ConversionCase): void => {
+  checkHost(given);
+  const mismatch = given.image && imageMismatch(given.image, given.host.facts, given.to);
+  if (mismatch) throw new ConflictError('image-incompatible', `It cannot run as ${given.to}: ${mismatch}.`);
+  if (hasUntrustedDisk(given) && !given.acceptUntrustedDisk)
+    throw new ConflictError(
+      'untrusted-disk',
+      'It has run as HyperV: its disk was written by code that was never to reach the kernel of the host, ' +
+        'which would mount that disk.',
+      { suggestion: 'If you trust what ran in it, pass "acceptUntrustedDisk": true.' },
+    );
+};
+
+export interface ConversionRoom {
+  /** What is to be held once it is converted. */
+  readonly after: Capacity;
+  /** What is held until it is known how it ended: enough for either. */
+  readonly during: Capacity;
+  /** What has to be taken beside what is held now. */
+  readonly extra: Capacity;
+}
+
+/** Room for the conversion of a container that holds `before`. */
+export const conversionRoom = (
+  before: Capacity,
+  resources: Capacity,
+  to: RuntimeType,
+  host: Pick<HostFacts, 'utilityVmOverheadMB'>,
+): ConversionRoom => {
+  const wanted = reservationFor(resources, to, host);
+  const after = { memoryMB: wanted.memoryMB, cpus: roundCpus(wanted.cpus) };
+  const during = {
+    memoryMB: Math.max(before.memoryMB, after.memoryMB),
+    cpus: Math.max(before.cpus, after.cpus),
+  };
+  return { after, during, extra: subtract(during, before) };
+};
+
+export const isNothing = ({ memoryMB, cpus }: Capacity): boolean => memoryMB === 0 && cpus === 0;
+
+/** Conversions of which the downtime is remembered, for each host and type. */
+export const REMEMBERED_DOWNTIMES = 9;
+
+/** The median of what conversions took, in milliseconds; null without any. */
+export const expectedDowntime = (recent: readonly number[]): number | null => {
+  const sorted = [...recent].sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? null;
+};

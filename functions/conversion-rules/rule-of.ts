@@ -1,0 +1,61 @@
+import {
+  type PutConversionRuleRequest,
+  RULE_DEFAULTS,
+  type Select,
+} from '../../core/contract/conversion-rule.ts';
+import { toRuntimeType } from '../../core/contract/primitives.ts';
+import { ValidationError } from '../../core/domain/errors.ts';
+import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
+import { expressionFault, isExpression } from '../shared/selection/resolve-select.ts';
+import { eventRuleNameOf } from './event-rules.ts';
+
+export interface RuleStamp {
+  readonly tenant: string;
+  readonly name: string;
+  readonly actor: string;
+  readonly at: string;
+  /** For a rule that is new. */
+  readonly id: string;
+}
+
+const textsOf = ({ labels = {}, ...rest }: Select): [path: string, text: string][] => [
+  ...Object.entries(rest).flatMap(([key, text]): [string, string][] =>
+    text === undefined ? [] : [[key, text]],
+  ),
+  ...Object.entries(labels).map(([key, text]): [string, string] => [
+    `labels/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`,
+    text,
+  ]),
+];
+
+/** @throws ValidationError with a pointer to each expression that is none */
+export const checkExpressions = async (select: Select): Promise<void> => {
+  const errors: { pointer: string; detail: string }[] = [];
+  for (const [path, text] of textsOf(select)) {
+    const fault = isExpression(text) ? await expressionFault(text) : null;
+    if (fault !== null) errors.push({ pointer: `/body/select/${path}`, detail: `Is not JSONata: ${fault}` });
+  }
+  if (errors.length > 0) throw new ValidationError('An expression is not valid.', { errors });
+};
+
+/** The rule that a request asks for; what it leaves out is as for a new one. */
+export const ruleOf = (
+  body: PutConversionRuleRequest,
+  before: ConversionRuleRecord | undefined,
+  { tenant, name, actor, at, id }: RuleStamp,
+): ConversionRuleRecord => ({
+  ...RULE_DEFAULTS,
+  description: '',
+  ...Object.fromEntries(Object.entries(body).filter(([, value]) => value !== undefined)),
+  eventPattern: body.eventPattern,
+  select: body.select,
+  runtimeType: toRuntimeType(body.runtimeType),
+  tenant,
+  name,
+  actor,
+  id: before?.id ?? id,
+  revision: (before?.revision ?? 0) + 1,
+  eventRuleName: eventRuleNameOf(tenant, name),
+  createdAt: before?.createdAt ?? at,
+  updatedAt: at,
+});

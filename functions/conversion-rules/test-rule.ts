@@ -1,0 +1,71 @@
+import type * as z from 'zod/mini';
+import type {
+  SampleEventSchema,
+  TestConversionRuleResponseSchema,
+} from '../../core/contract/conversion-rule.ts';
+import { ConflictError } from '../../core/domain/errors.ts';
+import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
+import { createCursors } from '../../store/cursor.ts';
+import type { ContainerRecord } from '../../store/records.ts';
+import { isCooling } from '../../store/rule-runs.ts';
+import { decideConversion } from '../shared/convert-container.ts';
+import { findContainers } from '../shared/selection/find-containers.ts';
+import { resolveSelect } from '../shared/selection/resolve-select.ts';
+import type { ConversionRulesDependencies } from './handler.ts';
+
+type Sample = z.infer<typeof SampleEventSchema>;
+type Tested = z.infer<typeof TestConversionRuleResponseSchema>;
+
+/** What EventBridge would have added. */
+const wholeEvent = (sample: Sample, now: Date) => ({
+  version: '0',
+  id: '00000000-0000-0000-0000-000000000000',
+  account: '123456789012',
+  region: 'us-east-1',
+  time: `${now.toISOString().slice(0, 19)}Z`,
+  resources: [],
+  ...sample,
+});
+
+/** What a rule would do on an event. Looks, and does nothing. */
+export const createTestRule = (deps: ConversionRulesDependencies) => {
+  const { table, now, monotonic, randomBytes, eventRules } = deps;
+
+  const whyNot = async (rule: ConversionRuleRecord, container: ContainerRecord): Promise<string | null> => {
+    const { tenant, id: ruleId, runtimeType, cooldownSeconds } = rule;
+    if (cooldownSeconds > 0 && (await isCooling(table, { tenant, ruleId }, container.id, now())))
+      return 'cooldown';
+    try {
+      const decision = await decideConversion(table, container, runtimeType, false);
+      if (decision.kind === 'unchanged') return 'already';
+      return rule.dryRun ? 'dry-run' : null;
+    } catch (error) {
+      if (error instanceof ConflictError) return error.code;
+      throw error;
+    }
+  };
+
+  return async (rule: ConversionRuleRecord, sample: Sample): Promise<Tested> => {
+    const event = wholeEvent(sample, now());
+    const matches = await eventRules.test(rule.eventPattern, event);
+    const resolution = await resolveSelect(rule.select, event, monotonic);
+    if (resolution.kind === 'nothing') return { matches, select: null, containers: [], truncated: false };
+    const { runtimeType: to, maxContainers: limit } = rule;
+    const cursors = createCursors(table, randomBytes);
+    const found = await findContainers(table, cursors, rule.tenant, resolution.select, { to, limit });
+    const containers: Tested['containers'] = [];
+    for (const container of found.containers) {
+      const { name, runtimeType, state } = container.view;
+      const why = await whyNot(rule, container);
+      containers.push({
+        containerId: container.id,
+        name,
+        runtimeType,
+        state,
+        would: why === null ? 'convert' : 'skip',
+        why,
+      });
+    }
+    return { matches, select: resolution.select, containers, truncated: found.truncated };
+  };
+};

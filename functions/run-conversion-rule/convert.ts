@@ -1,0 +1,139 @@
+import { createHash } from 'node:crypto';
+import type { RunItem } from '../../core/contract/conversion-rule.ts';
+import { WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+import { ConflictError } from '../../core/domain/errors.ts';
+import { isEnded } from '../../core/domain/operation-state.ts';
+import { getContainerNow } from '../../store/containers.ts';
+import { takeForConversion } from '../../store/conversions.ts';
+import { beginOperation, getOperationNow } from '../../store/operations.ts';
+import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { coolDown, isCooling } from '../../store/rule-runs.ts';
+import { decideAgain, nextOperation, replaceOperation } from '../../store/transition.ts';
+import { outcomeOf } from '../shared/conversion-outcome.ts';
+import { decideConversion } from '../shared/convert-container.ts';
+import { startAccepted } from '../shared/start-workflow.ts';
+import type { RunDependencies } from './dependencies.ts';
+
+/** One container of a run. */
+export interface ConvertInput {
+  readonly tenant: string;
+  readonly run: { readonly ruleId: string; readonly at: string };
+  readonly actor: string;
+  readonly containerId: string;
+  readonly runtimeType: RuntimeType;
+  readonly cooldownSeconds: number;
+  readonly dryRun: boolean;
+  readonly taskToken: string;
+}
+
+export type Outcome = Pick<RunItem, 'outcome' | 'operationId' | 'why'>;
+
+type Done =
+  | { readonly kind: 'answer'; readonly outcome: Outcome }
+  /** The end of the operation answers the task. */
+  | { readonly kind: 'waits'; readonly start: OperationRecord | null }
+  /** Another operation has the container: later. */
+  | { readonly kind: 'busy'; readonly operationId: string };
+
+const skipped = (why: string): Done => ({
+  kind: 'answer',
+  outcome: { outcome: 'skipped', operationId: null, why },
+});
+
+/** The same run asks for the same operation on a container, however often it is invoked. */
+export const operationIdOf = ({ tenant, run, containerId }: ConvertInput): string => {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([tenant, run.ruleId, run.at, containerId]))
+    .digest('hex');
+  const variant = ((Number.parseInt(hash.charAt(16), 16) & 3) | 8).toString(16);
+  return [
+    hash.slice(0, 8),
+    hash.slice(8, 12),
+    `5${hash.slice(13, 16)}`,
+    `${variant}${hash.slice(17, 20)}`,
+    hash.slice(20, 32),
+  ].join('-');
+};
+
+/** An operation that an earlier invocation of the step has begun. */
+const resume = async (
+  { table, now }: RunDependencies,
+  { taskToken }: ConvertInput,
+  operation: OperationRecord,
+): Promise<Done> => {
+  if (isEnded(operation.view.state)) return { kind: 'answer', outcome: outcomeOf(operation) };
+  if (operation.notify === taskToken) return { kind: 'waits', start: operation };
+  const next = nextOperation(operation, { notify: taskToken }, now().toISOString());
+  await table.transact([replaceOperation(operation, next)]);
+  return { kind: 'waits', start: next };
+};
+
+/** What has the container: a conversion to the same type is as good as ours. */
+const whoHasIt = async (
+  { table }: RunDependencies,
+  { tenant, runtimeType }: ConvertInput,
+  { view }: ContainerRecord,
+): Promise<Done> => {
+  const operationId = view.activeOperationId ?? '';
+  const active = await getOperationNow(table, tenant, operationId);
+  const same = active?.view.kind === 'convert' && active.parameters.runtimeType === runtimeType;
+  return same ? skipped('converting') : { kind: 'busy', operationId };
+};
+
+const begin = async (
+  { table, now }: RunDependencies,
+  input: ConvertInput,
+  before: ContainerRecord,
+): Promise<Done> => {
+  const { actor, runtimeType: to, taskToken: notify, cooldownSeconds, containerId } = input;
+  const moment = now();
+  const operationId = operationIdOf(input);
+  const { container, operation } = takeForConversion(before, { operationId, actor, to, now: moment, notify });
+  const rest = { tenant: input.tenant, ruleId: input.run.ruleId };
+  const remember =
+    cooldownSeconds > 0 ? [coolDown(rest, containerId, moment.getTime() + cooldownSeconds * 1000)] : [];
+  await beginOperation(table, { before, after: container, operation, remember, token: operation.id });
+  return { kind: 'waits', start: operation };
+};
+
+const convert = async (deps: RunDependencies, input: ConvertInput): Promise<Done> => {
+  const { table, now } = deps;
+  const { tenant, containerId, runtimeType, run, dryRun, cooldownSeconds } = input;
+  const known = await getOperationNow(table, tenant, operationIdOf(input));
+  if (known !== undefined) return resume(deps, input, known);
+  const container = await getContainerNow(table, tenant, containerId);
+  if (container === undefined) return skipped('not-found');
+  if (cooldownSeconds > 0 && (await isCooling(table, { tenant, ruleId: run.ruleId }, containerId, now())))
+    return skipped('cooldown');
+  try {
+    const decision = await decideConversion(table, container, runtimeType, false);
+    if (decision.kind === 'unchanged') return skipped('already');
+    return dryRun ? skipped('dry-run') : await begin(deps, input, container);
+  } catch (error) {
+    if (!(error instanceof ConflictError)) throw error;
+    return error.code === 'operation-in-progress' ? whoHasIt(deps, input, container) : skipped(error.code);
+  }
+};
+
+/** The step Convert, for one container: begins the conversion, whose end answers the task; or says why not. */
+export const createConvert =
+  (deps: RunDependencies) =>
+  async (input: ConvertInput): Promise<void> => {
+    const { tasks, startWorkflow, logger } = deps;
+    const done = await decideAgain(() => convert(deps, input));
+    switch (done.kind) {
+      case 'answer':
+        await tasks.succeed(input.taskToken, { ...done.outcome });
+        return;
+      case 'busy':
+        await tasks.fail(
+          input.taskToken,
+          WORKFLOW_ERRORS.busy,
+          `Operation ${done.operationId} has the container.`,
+        );
+        return;
+      case 'waits':
+        if (done.start !== null) await startAccepted(startWorkflow, done.start, logger);
+    }
+  };

@@ -1,0 +1,16 @@
+import { createStepFunctionsClient } from '../shared/clients.ts';
+import { readEnvironment } from '../shared/environment.ts';
+import { createInternalDependencies } from '../shared/internal.ts';
+import { createStartWorkflow } from '../shared/start-workflow.ts';
+import { createTasks } from '../shared/tasks.ts';
+import { createRunConversionRuleHandler } from './handler.ts';
+
+const { stateMachines, defaultTenant } = readEnvironment(['stateMachines', 'defaultTenant']);
+const stepFunctions = createStepFunctionsClient();
+
+export const handler = createRunConversionRuleHandler({
+  ...createInternalDependencies('run-conversion-rule'),
+  tasks: createTasks(stepFunctions),
+  startWorkflow: createStartWorkflow(stepFunctions, stateMachines),
+  defaultTenant,
+});

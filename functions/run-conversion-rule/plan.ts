@@ -1,0 +1,136 @@
+import * as z from 'zod/mini';
+import {
+  CONVERSION_REQUESTED,
+  type ConversionRequest,
+  ConversionRequestSchema,
+  RULE_DEFAULTS,
+  type Select,
+  SelectSchema,
+} from '../../core/contract/conversion-rule.ts';
+import { EVENT_SOURCE } from '../../core/contract/event.ts';
+import { type RuntimeType, toRuntimeType } from '../../core/contract/primitives.ts';
+import { getRule } from '../../store/conversion-rules.ts';
+import { TENANT_PATTERN } from '../../store/keys.ts';
+import { runAt } from '../../store/rule-runs.ts';
+import type { Table } from '../../store/table.ts';
+
+/** What a run is to do, whoever asked for it. */
+export interface Plan {
+  readonly tenant: string;
+  /** Of a rule; or {@link REQUESTS}, under which requests without a rule are noted. */
+  readonly ruleId: string;
+  readonly actor: string;
+  readonly at: string;
+  readonly eventId: string;
+  readonly event: unknown;
+  readonly select: Select;
+  readonly runtimeType: RuntimeType;
+  readonly maxContainers: number;
+  readonly maxConcurrency: number;
+  readonly cooldownSeconds: number;
+  readonly dryRun: boolean;
+}
+
+export const REQUESTS = 'requests';
+
+const text = z.string().check(z.minLength(1));
+const TenantSchema = z.string().check(z.regex(TENANT_PATTERN));
+
+const EventSchema = z.looseObject({
+  id: text,
+  source: text,
+  time: text,
+  'detail-type': text,
+  detail: z.looseObject({}),
+});
+
+/** What the target of a rule of ours makes of an event: tenant and rule are constants of the target. */
+const FromRuleSchema = z.strictObject({
+  tenant: TenantSchema,
+  rule: text,
+  ruleId: text,
+  event: EventSchema,
+});
+
+/** How an execution was started. */
+export interface Started {
+  readonly execution: string;
+  readonly startedAt: string;
+  readonly input: unknown;
+}
+
+/** Another tenant's doings are no event for this one. */
+const isForeign = ({ source, detail }: z.infer<typeof EventSchema>, tenant: string): boolean =>
+  source === EVENT_SOURCE && detail.tenant !== tenant;
+
+const planOfRule = async (
+  table: Table,
+  { tenant, rule: name, ruleId, event }: z.infer<typeof FromRuleSchema>,
+): Promise<Plan | string> => {
+  const rule = await getRule(table, tenant, name);
+  if (rule === undefined || rule.id !== ruleId) return 'the rule is not there any more';
+  if (!rule.enabled) return 'the rule is not enabled';
+  if (isForeign(event, tenant)) return 'the event is another tenant’s';
+  const { select, runtimeType, maxContainers, maxConcurrency, cooldownSeconds, dryRun } = rule;
+  return {
+    ...{ tenant, ruleId, event, select, runtimeType, maxContainers, maxConcurrency, cooldownSeconds, dryRun },
+    actor: `rule:${name}`,
+    at: runAt(event.time, event.id),
+    eventId: event.id,
+  };
+};
+
+const selectOf = ({ containerId, select }: ConversionRequest): Select | undefined => {
+  const given = select ?? (containerId === undefined ? undefined : { containerId });
+  const parsed = z.safeParse(SelectSchema, given);
+  return parsed.success ? parsed.data : undefined;
+};
+
+const planOfRequest = (
+  request: ConversionRequest,
+  given: { readonly at: string; readonly eventId: string; readonly actor: string; readonly event: unknown },
+  defaultTenant: string,
+): Plan | string => {
+  const tenant = z.safeParse(TenantSchema, request.tenant ?? defaultTenant);
+  const select = selectOf(request);
+  if (!tenant.success) return 'it names no tenant';
+  if (select === undefined) return 'it selects nothing';
+  return {
+    ...given,
+    tenant: tenant.data,
+    ruleId: REQUESTS,
+    select,
+    runtimeType: toRuntimeType(request.runtimeType),
+    maxContainers: request.maxContainers ?? RULE_DEFAULTS.maxContainers,
+    maxConcurrency: request.maxConcurrency ?? RULE_DEFAULTS.maxConcurrency,
+    cooldownSeconds: 0,
+    dryRun: false,
+  };
+};
+
+/**
+ * What an execution was started for: by a rule of ours; by an event that asks for a conversion, as it is on the bus; or
+ * by the same request as the input itself, from a rule, a schedule, a pipe or a caller of the user's own.
+ *
+ * @returns why there is nothing to do, in words, where that is so
+ */
+export const planOf = async (
+  table: Table,
+  { execution, startedAt, input }: Started,
+  defaultTenant: string,
+): Promise<Plan | string> => {
+  const ofRule = z.safeParse(FromRuleSchema, input);
+  if (ofRule.success) return planOfRule(table, ofRule.data);
+  const event = z.safeParse(EventSchema, input);
+  if (event.success && event.data['detail-type'] === CONVERSION_REQUESTED) {
+    const { id: eventId, time, source, detail } = event.data;
+    const request = z.safeParse(ConversionRequestSchema, detail);
+    if (!request.success) return 'its detail is no request for a conversion';
+    const given = { at: runAt(time, eventId), eventId, actor: `event:${source}`.slice(0, 256), event: input };
+    return planOfRequest(request.data, given, defaultTenant);
+  }
+  const request = z.safeParse(ConversionRequestSchema, input);
+  if (!request.success) return 'the input is no request for a conversion';
+  const given = { at: runAt(startedAt, execution), eventId: execution, actor: 'state-machine', event: input };
+  return planOfRequest(request.data, given, defaultTenant);
+};

@@ -1,0 +1,57 @@
+import { type ResolvedSelect, RULE_LIMITS } from '../../../core/contract/conversion-rule.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { caseInsensitiveKey } from '../../../core/domain/names.ts';
+import { type ContainerFilters, listContainers } from '../../../store/container-list.ts';
+import { getContainer, isId } from '../../../store/containers.ts';
+import type { Cursors } from '../../../store/cursor.ts';
+import type { ContainerRecord } from '../../../store/records.ts';
+import type { Table } from '../../../store/table.ts';
+
+export interface Found {
+  readonly containers: readonly ContainerRecord[];
+  /** There were more than were wanted, or than were looked at. */
+  readonly truncated: boolean;
+}
+
+const PAGE = 200;
+
+const matches = ({ view }: ContainerRecord, { name, image, labels = {} }: ResolvedSelect): boolean =>
+  (name === undefined || view.name === name) &&
+  (image === undefined || caseInsensitiveKey(view.spec.image) === caseInsensitiveKey(image)) &&
+  Object.entries(labels).every(
+    ([key, value]) => Object.hasOwn(view.labels, key) && view.labels[key] === value,
+  );
+
+/**
+ * Containers of the tenant that a selection matches, at most `limit`; where it may match many, those only that are not
+ * of the wanted runtime type yet, so that the limit is one of conversions. The tenant is the rule's: nothing that the
+ * selection holds can lead to another's.
+ */
+export const findContainers = async (
+  table: Table,
+  cursors: Cursors,
+  tenant: string,
+  select: ResolvedSelect,
+  { to, limit }: { readonly to: RuntimeType; readonly limit: number },
+): Promise<Found> => {
+  const { containerId, name, image, labels = {} } = select;
+  if (containerId !== undefined) {
+    const record = isId(containerId) ? await getContainer(table, tenant, containerId) : undefined;
+    return { containers: record && matches(record, select) ? [record] : [], truncated: false };
+  }
+  const filters: ContainerFilters = {
+    ...(name === undefined ? { runtimeType: to === 'HyperV' ? 'Default' : 'HyperV' } : { name }),
+    ...(image !== undefined && { image }),
+    labels: Object.entries(labels),
+  };
+  const found: ContainerRecord[] = [];
+  let cursor: string | undefined;
+  for (let pages = 0; pages < RULE_LIMITS.looksAt / PAGE; pages += 1) {
+    const page = await listContainers(table, cursors, tenant, filters, { limit: PAGE, cursor });
+    found.push(...page.items);
+    if (found.length > limit) return { containers: found.slice(0, limit), truncated: true };
+    if (page.nextCursor === null) return { containers: found, truncated: false };
+    cursor = page.nextCursor;
+  }
+  return { containers: found, truncated: true };
+};

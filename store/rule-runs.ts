@@ -1,0 +1,176 @@
+import { RULE_LIMITS, type RuleRun, type RunItem } from '../core/contract/conversion-rule.ts';
+import { TIMES } from '../core/contract/deployment.ts';
+import type { Cursors } from './cursor.ts';
+import { fromItem, type Item, toAttribute, toItem } from './item.ts';
+import { keys } from './keys.ts';
+import { type ListPage, type ListRequest, readPage } from './list.ts';
+import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
+
+/**
+ * Runs of a rule: one item for each event, written before anything is selected. Its key is the event's time and id, so
+ * that an event that is delivered again finds that it has been acted on.
+ *
+ * Lifecycle: Running (selected) → Ended. One whose execution ended without a word reads `Failed` once it is over its time.
+ */
+export interface RunKey {
+  readonly tenant: string;
+  readonly ruleId: string;
+  readonly at: string;
+}
+
+export interface RunStart extends RunKey {
+  readonly eventId: string;
+  /** Name of the execution that acts on the event. */
+  readonly execution: string;
+  readonly startedAt: string;
+}
+
+export interface Selection {
+  readonly matched: number;
+  readonly truncated: boolean;
+  readonly reason: string | null;
+}
+
+/** What came in an event is not trusted to be short. */
+const KEY_CHARACTERS = 128;
+/** Longer than any execution of the machine. */
+const OVERDUE_MS = 2 * TIMES.operationDeadlineSeconds * 1000 * 4;
+const SECONDS_A_DAY = 86_400;
+
+export const runAt = (eventTime: string, eventId: string): string =>
+  `${eventTime.slice(0, KEY_CHARACTERS)}#${eventId.slice(0, KEY_CHARACTERS)}`;
+
+const NOTHING_YET = { matched: 0, truncated: false, containers: [] } as const;
+
+/**
+ * Takes an event for a rule.
+ *
+ * @returns whether this execution has it: false if another one had it before
+ */
+export const beginRun = async (table: Table, start: RunStart): Promise<boolean> => {
+  const { tenant, ruleId, at, ...rest } = start;
+  const ttl = Math.floor(Date.parse(start.startedAt) / 1000) + RULE_LIMITS.runsKeptDays * SECONDS_A_DAY;
+  try {
+    await table.put({
+      Item: toItem({
+        ...keys.ruleRun(tenant, ruleId, at),
+        entity: 'ruleRun',
+        ...rest,
+        ...NOTHING_YET,
+        state: 'Running',
+        ttl,
+      }),
+      ConditionExpression: 'attribute_not_exists(pk)',
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+    return error.item?.execution?.S === start.execution;
+  }
+};
+
+export const noteSelection = async (
+  table: Table,
+  { tenant, ruleId, at }: RunKey,
+  { matched, truncated, reason }: Selection,
+): Promise<void> => {
+  await table.update({
+    Key: keyItem(keys.ruleRun(tenant, ruleId, at)),
+    UpdateExpression: 'SET matched = :matched, truncated = :truncated, reason = :reason',
+    ConditionExpression: 'attribute_exists(pk)',
+    ExpressionAttributeValues: {
+      ':matched': toAttribute(matched),
+      ':truncated': toAttribute(truncated),
+      ':reason': toAttribute(reason ?? ''),
+    },
+  });
+};
+
+export const endRun = async (
+  table: Table,
+  { tenant, ruleId, at }: RunKey,
+  containers: readonly RunItem[],
+  endedAt: string,
+): Promise<void> => {
+  await table.update({
+    Key: keyItem(keys.ruleRun(tenant, ruleId, at)),
+    UpdateExpression: 'SET #state = :ended, containers = :containers, endedAt = :at',
+    ConditionExpression: 'attribute_exists(pk)',
+    ExpressionAttributeNames: { '#state': 'state' },
+    ExpressionAttributeValues: {
+      ':ended': toAttribute('Ended'),
+      ':containers': toAttribute(containers),
+      ':at': toAttribute(endedAt),
+    },
+  });
+};
+
+const parseRun =
+  (now: Date) =>
+  (item: Item): RuleRun => {
+    const { sk, eventId, state, startedAt, endedAt, matched, truncated, reason, containers } = fromItem(item);
+    const given = (containers ?? []) as readonly Partial<RunItem>[];
+    const items = given.map((one) => ({ operationId: null, why: null, ...one })) as RunItem[];
+    const count = (outcome: RunItem['outcome']) => items.filter((one) => one.outcome === outcome).length;
+    const overdue = state === 'Running' && now.getTime() - Date.parse(String(startedAt)) > OVERDUE_MS;
+    return {
+      id: String(sk),
+      eventId: String(eventId),
+      state: overdue ? 'Failed' : (state as RuleRun['state']),
+      startedAt: String(startedAt),
+      endedAt: endedAt === undefined ? null : String(endedAt),
+      matched: Number(matched ?? 0),
+      truncated: truncated === true,
+      converted: count('converted'),
+      skipped: count('skipped'),
+      failed: count('failed'),
+      reason: reason ? String(reason) : null,
+      containers: items,
+    };
+  };
+
+/** Runs of a rule, newest event first. */
+export const listRuns = (
+  table: Table,
+  cursors: Cursors,
+  { tenant, ruleId }: Omit<RunKey, 'at'>,
+  request: ListRequest,
+  now: Date,
+): Promise<ListPage<RuleRun>> =>
+  readPage(
+    table,
+    cursors,
+    {
+      scope: { tenant, list: 'ruleRuns', filters: { ruleId } },
+      parts: [{ key: keys.ruleRun(tenant, ruleId), sort: 'any', descending: true }],
+      parse: parseRun(now),
+    },
+    request,
+  );
+
+/** Whether the rule has converted the container less than its cooldown ago. */
+export const isCooling = async (
+  table: Table,
+  { tenant, ruleId }: Pick<RunKey, 'tenant' | 'ruleId'>,
+  containerId: string,
+  now: Date,
+): Promise<boolean> => {
+  const item = await table.get(keys.ruleCooldown(tenant, ruleId, containerId), { consistent: true });
+  return Number(item?.until?.N ?? 0) > now.getTime();
+};
+
+/** Goes with the conversion's own transaction. */
+export const coolDown = (
+  { tenant, ruleId }: Pick<RunKey, 'tenant' | 'ruleId'>,
+  containerId: string,
+  until: number,
+): Write => ({
+  put: {
+    Item: toItem({
+      ...keys.ruleCooldown(tenant, ruleId, containerId),
+      entity: 'ruleCooldown',
+      until,
+      ttl: Math.ceil(until / 1000),
+    }),
+  },
+});

@@ -1,0 +1,286 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createReadStream, existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
+import type { LinuxRuntime } from '../../../agent/runtimes/linux/linux-runtime.ts';
+import type { Runtime } from '../../../agent/runtimes/runtime.ts';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { around, convert, restore } from '../../helpers/linux-conversion.ts';
+import {
+  bring,
+  canHostLinux,
+  linuxHostFolder,
+  look,
+  openTestHost,
+  removeAllContainers,
+} from '../../helpers/linux-host.ts';
+import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
+
+jest.setTimeout(180_000);
+const PROCESS = new URL('../../helpers/linux-convert-process.ts', import.meta.url).pathname;
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+const OTHER: Readonly<Record<RuntimeType, RuntimeType>> = { Default: 'HyperV', HyperV: 'Default' };
+const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
+
+/** What a conversion does on this host, by what it leads to. */
+const STEPS: Readonly<Record<RuntimeType, readonly (keyof Runtime)[]>> = {
+  HyperV: [
+    'stopProcess',
+    'unmountLayers',
+    'removeNetworkEndpoint',
+    'setRuntimeType',
+    'createUtilityVm',
+    'connectGuest',
+    'createNetworkEndpoint',
+    'attachDisks',
+    'mountLayers',
+    'startProcess',
+  ],
+  Default: [
+    'stopProcess',
+    'unmountLayers',
+    'detachDisks',
+    'removeNetworkEndpoint',
+    'destroyUtilityVm',
+    'setRuntimeType',
+    'createNetworkEndpoint',
+    'mountLayers',
+    'startProcess',
+  ],
+};
+const DEATHS = TYPES.flatMap((from) =>
+  STEPS[OTHER[from]].map((verb, at) => [from, verb, at % 2 === 0 ? 'before' : 'after'] as const),
+);
+const EVERY_STEP = TYPES.flatMap((from) => STEPS[OTHER[from]].map((verb) => [from, verb] as const));
+
+const hashOf = async (path: string): Promise<string> => {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+};
+
+real('conversion on a real host', () => {
+  const folder = linuxHostFolder('convert');
+  const layout = createLayout(folder);
+  let runtime: LinuxRuntime;
+  const open = async () => {
+    runtime = await openTestHost(folder);
+  };
+  beforeAll(async () => {
+    await open();
+    const one = container({ runtimeType: 'HyperV', command: ['true'] });
+    await bring(runtime, one.id, one, 'Running');
+    await bring(runtime, one.id, null, 'Absent');
+  });
+  afterEach(() => removeAllContainers(runtime));
+  afterAll(async () => {
+    await runtime.shutDown();
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+
+  const longLived = (runtimeType: RuntimeType): AssignedContainer => {
+    const one = container({ runtimeType, command: ['sleep', '600'] });
+    return { ...one, spec: { ...one.spec, ports: [{ containerPort: 80 }] } };
+  };
+  const started = async (runtimeType: RuntimeType) => {
+    const one = longLived(runtimeType);
+    await bring(runtime, one.id, one, 'Running', 'first');
+    return one;
+  };
+  const shell = async (id: string, script: string) => {
+    const { exitCode, stdout } = await runIn(runtime, id, { command: ['sh', '-c', script] });
+    return `${exitCode} ${String(stdout).trim()}`;
+  };
+  const onHost = async (id: string): Promise<boolean> => {
+    const inside = await runtime.listProcesses(id);
+    const pids = new Set((await runtime.listHostProcesses()).map(({ pid }) => pid));
+    return inside.some(({ hostPid }) => hostPid !== undefined && pids.has(hostPid));
+  };
+  const expectRunning = async (id: string, runtimeType: RuntimeType) => {
+    expect(await look(runtime, id)).toMatchObject({
+      runtimeType,
+      process: { running: true },
+      utilityVm: runtimeType === 'HyperV' ? 'Connected' : 'Absent',
+      layersMounted: true,
+      networkEndpoint: true,
+    });
+    expect((await runtime.listProcesses(id)).map(({ name }) => name)).toContain('sleep');
+  };
+
+  test('DEMO: Default, read, HyperV, read; what was written is there, what was deleted is not; and back', async () => {
+    const one = await started('Default');
+    expect(await shell(one.id, 'echo kept > /written; rm /etc/passwd; ls /etc/passwd')).toMatch(/^[12] /);
+    expect([(await look(runtime, one.id))?.runtimeType, await onHost(one.id)]).toEqual(['Default', true]);
+    const there = await convert(runtime, one, 'HyperV', 'first');
+    expect(there.downtimeMs).toBeGreaterThan(0);
+    expect(there.steps.map(({ name }) => name).at(-1)).toBe('Verify');
+    await expectRunning(one.id, 'HyperV');
+    expect(await onHost(one.id)).toBe(false);
+    expect(await shell(one.id, 'cat /written; ls /etc/passwd')).toMatch(/^[12] kept$/);
+    expect(await shell(one.id, 'echo more >> /written')).toBe('0 ');
+
+    const inVm = { ...one, runtimeType: 'HyperV' as const };
+    const instance = (await look(runtime, one.id))?.process?.instanceId ?? null;
+    const args = { ...inVm };
+    await bringBack(args, instance);
+    expect(await onHost(one.id)).toBe(true);
+    expect(await shell(one.id, 'cat /written; ls /etc/passwd')).toMatch(/^[12] kept\nmore$/);
+    await bring(runtime, one.id, null, 'Absent');
+  });
+
+  /** Under an id of its own: a run of the same name never begins twice. */
+  const bringBack = async (one: AssignedContainer, instance: string | null) => {
+    const back = new Proxy(runtime, {
+      get: (target, name) => {
+        const value = Reflect.get(target, name) as unknown;
+        if (typeof value !== 'function') return value;
+        const bound = value.bind(target) as (...given: unknown[]) => unknown;
+        return name === 'startProcess'
+          ? (given: AssignedContainer, id: string, signal: AbortSignal) =>
+              target.startProcess(given, `${id}:again`).then(() => signal.throwIfAborted())
+          : bound;
+      },
+    });
+    await convert(back, one, 'Default', instance);
+    await expectRunning(one.id, 'Default');
+  };
+
+  test.each(TYPES)(
+    'from %s, off: the type changes and not one byte of the layer, whether it comes to pass or not',
+    async (from) => {
+      const one = await started(from);
+      await shell(one.id, 'echo kept > /written');
+      await bring(runtime, one.id, null, 'Off');
+      const { scratch } = containerPaths(layout, one.id);
+      const before = await hashOf(scratch);
+      const full = around(runtime, 'setRuntimeType', {
+        after: () => {
+          throw Object.assign(new TypeError('no space left on device'), { code: 'ENOSPC' });
+        },
+      });
+      await expect(convert(full, one, OTHER[from], null)).rejects.toThrow('no space left');
+      expect([(await look(runtime, one.id))?.runtimeType, await hashOf(scratch)]).toEqual([from, before]);
+      expect((await convert(runtime, one, OTHER[from], null)).downtimeMs).toBeNull();
+      expect([(await look(runtime, one.id))?.runtimeType, await hashOf(scratch)]).toEqual([
+        OTHER[from],
+        before,
+      ]);
+      await bring(runtime, one.id, null, 'Absent');
+    },
+  );
+
+  test.each(EVERY_STEP)('from %s, %s fails: it runs as it was, with its files', async (from, verb) => {
+    const one = await started(from);
+    await shell(one.id, 'echo kept > /written');
+    const failing = around(runtime, verb, {
+      after: () => {
+        throw new TypeError('injected');
+      },
+    });
+    await expect(convert(failing, one, OTHER[from], 'first')).rejects.toThrow('injected');
+    await expectRunning(one.id, from);
+    expect(await shell(one.id, 'cat /written')).toBe('0 kept');
+    await bring(runtime, one.id, null, 'Absent');
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+
+  test.each(['connectGuest', 'attachDisks', 'mountLayers'] as const)(
+    'its VM is killed after %s: it runs as it was',
+    async (verb) => {
+      const one = await started('Default');
+      await shell(one.id, 'echo kept > /written');
+      const dying = around(runtime, verb, {
+        after: async () => {
+          const pid = (await look(runtime, one.id))?.workerProcess?.pid;
+          process.kill(pid ?? 0, 'SIGKILL');
+        },
+      });
+      await expect(convert(dying, one, 'HyperV', 'first')).rejects.toThrow();
+      await expectRunning(one.id, 'Default');
+      expect(await shell(one.id, 'cat /written')).toBe('0 kept');
+      await bring(runtime, one.id, null, 'Absent');
+    },
+  );
+
+  test('its new main process is killed before it is verified: it runs as it was', async () => {
+    const one = await started('Default');
+    const dying = around(runtime, 'startProcess', {
+      after: async () => {
+        await runtime.stopProcess(one.id, 0, new AbortController().signal);
+      },
+    });
+    await expect(convert(dying, one, 'HyperV', 'first')).rejects.toThrow('does not run');
+    await expectRunning(one.id, 'Default');
+    await bring(runtime, one.id, null, 'Absent');
+  });
+
+  test.each(DEATHS)(
+    'from %s, the agent is killed at %s (%s): the next one finishes it',
+    async (from, verb, when) => {
+      await runtime.shutDown();
+      const one = longLived(from);
+      const args = [folder, JSON.stringify(one), OTHER[from], String(verb), when];
+      const agent = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', PROCESS, ...args], {
+        stdio: ['ignore', 'ignore', 'inherit'],
+      });
+      const [, signal] = await once(agent, 'exit');
+      await open();
+      expect(signal).toBe('SIGKILL');
+      await convert(runtime, one, OTHER[from], 'first');
+      await expectRunning(one.id, OTHER[from]);
+      await bring(runtime, one.id, null, 'Absent');
+      expect(await findTraces(folder)).toEqual(NO_TRACES);
+    },
+  );
+});
+
+real('conversion on a host whose disk is full', () => {
+  const folder = linuxHostFolder('convert-full');
+  const filler = join(folder, 'filler');
+  beforeAll(() => {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=768m', 'tmpfs', folder]);
+  });
+  afterAll(() => {
+    execFileSync('umount', ['--lazy', folder]);
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('comes to nothing, and the container is as it was once there is room', async () => {
+    const runtime = await openTestHost(folder);
+    try {
+      const one = container({ command: ['sleep', '600'] });
+      await bring(runtime, one.id, one, 'Running', 'first');
+      // dd ends when there is no room left, and says so.
+      const fill = around(runtime, 'stopProcess', {
+        after: () => {
+          try {
+            execFileSync('dd', ['if=/dev/zero', `of=${filler}`, 'bs=64k'], { stdio: 'ignore' });
+          } catch {
+            expect(existsSync(filler)).toBe(true);
+          }
+        },
+      });
+      await expect(convert(fill, one, 'HyperV', 'first')).rejects.toThrow();
+      rmSync(filler);
+      await restore(runtime, one, 'Running');
+      expect(await look(runtime, one.id)).toMatchObject({
+        runtimeType: 'Default',
+        process: { running: true },
+      });
+      await bring(runtime, one.id, null, 'Absent');
+    } finally {
+      await removeAllContainers(runtime);
+      await runtime.shutDown();
+    }
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+});
+if (!possible) test.todo('not on this machine');

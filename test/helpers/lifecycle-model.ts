@@ -1,0 +1,330 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { expect } from '@jest/globals';
+import fc from 'fast-check';
+import { RULE_STEPS } from '../../core/contract/deployment.ts';
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+import { canTransition, OPERATION_STARTS } from '../../core/domain/container-state.ts';
+import { isEnded } from '../../core/domain/operation-state.ts';
+import { createRunConversionRuleHandler } from '../../functions/run-conversion-rule/handler.ts';
+import { parseOperation } from '../../store/parse.ts';
+import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { FACTS, openWorld, type World } from './control-plane-world.ts';
+import type { EngineTable } from './dynoxide.ts';
+import type { FakeHost } from './fake-host.ts';
+import { TENANT } from './records.ts';
+
+/**
+ * A model of what can happen to containers: any sequence of commands, faults and time, over the control plane's own
+ * functions, with the invariants of the failure model after every step; and, once the faults stop, that all is told as it is.
+ */
+
+const VERBS = ['startContainer', 'stopContainer', 'convertContainer', 'restoreContainer'] as const;
+type Verb = (typeof VERBS)[number];
+
+export type Action =
+  | { readonly kind: 'create'; readonly start: boolean; readonly memoryMB: number }
+  | { readonly kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit'; readonly which: number }
+  | { readonly kind: 'abort' | 'timeOut'; readonly which: number }
+  | { readonly kind: 'cut' | 'connect' | 'heartbeat'; readonly which: number }
+  | { readonly kind: 'convert' | 'event'; readonly which: number; readonly to: RuntimeType }
+  | { readonly kind: 'overtake'; readonly which: number }
+  | { readonly kind: 'lose' | 'reorder'; readonly which: number }
+  | { readonly kind: 'fail' | 'break' | 'silence' | 'heal'; readonly verb: Verb }
+  | { readonly kind: 'wait'; readonly seconds: number }
+  | { readonly kind: 'run'; readonly times: 1 | 2 };
+
+const which = fc.nat(20);
+export const action: fc.Arbitrary<Action> = fc.oneof(
+  fc.record({
+    kind: fc.constant('create' as const),
+    start: fc.boolean(),
+    memoryMB: fc.constantFrom(128, 512, 2000),
+  }),
+  fc.record({
+    kind: fc.constantFrom('start' as const, 'stop' as const, 'restart' as const, 'remove' as const),
+    which,
+  }),
+  fc.record({ kind: fc.constant('exit' as const), which }),
+  fc.record({ kind: fc.constantFrom('abort' as const, 'timeOut' as const), which }),
+  fc.record({ kind: fc.constantFrom('cut' as const, 'connect' as const, 'heartbeat' as const), which }),
+  fc.record({
+    kind: fc.constantFrom('convert' as const, 'event' as const),
+    which,
+    to: fc.constantFrom<RuntimeType>('Default', 'HyperV'),
+  }),
+  fc.record({ kind: fc.constantFrom('overtake' as const, 'lose' as const, 'reorder' as const), which }),
+  fc.record({
+    kind: fc.constantFrom('fail' as const, 'break' as const, 'silence' as const, 'heal' as const),
+    verb: fc.constantFrom(...VERBS),
+  }),
+  fc.record({ kind: fc.constant('wait' as const), seconds: fc.constantFrom(5, 70, 200) }),
+  fc.record({ kind: fc.constant('run' as const), times: fc.constantFrom(1 as const, 2 as const) }),
+);
+
+/** Looks at everything after each action, and holds it to the invariants. */
+class Watch {
+  readonly #containers = new Map<string, ContainerRecord>();
+  readonly #operations = new Map<string, OperationRecord>();
+  readonly #gone = new Set<string>();
+  readonly ids: string[] = [];
+  readonly operations: string[] = [];
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** A container against what it was; what it holds is added to `held`. */
+  #checkContainer(
+    before: ContainerRecord | undefined,
+    now: ContainerRecord,
+    held: Map<string, number>,
+  ): void {
+    expect(this.#gone.has(now.id)).toBe(false);
+    if (before !== undefined && now.revision === before.revision + 1)
+      expect([before.view.state, now.view.state, canTransition(before.view.state, now.view.state)]).toEqual([
+        before.view.state,
+        now.view.state,
+        true,
+      ]);
+    expect(now.epoch).toBeGreaterThanOrEqual(before?.epoch ?? 0);
+    expect(now.revision).toBeGreaterThanOrEqual(before?.revision ?? 0);
+    const { hostId } = now.view;
+    if (now.reservation !== null && hostId !== null)
+      held.set(hostId, (held.get(hostId) ?? 0) + now.reservation.memoryMB);
+    if (now.view.state === 'Running') expect(now.reservation).not.toBeNull();
+    // Nothing more and nothing less than what it is takes, once it is known what it is.
+    if (now.view.state === 'Running' && now.view.activeOperationId === null) {
+      const overhead = now.view.runtimeType === 'HyperV' ? FACTS.utilityVmOverheadMB : 0;
+      expect([now.id, now.reservation?.memoryMB, now.conversion]).toEqual([
+        now.id,
+        now.view.spec.resources.memoryMB + overhead,
+        null,
+      ]);
+      expect(now.ranAs).toContain(now.view.runtimeType);
+    }
+  }
+
+  async check(): Promise<void> {
+    const held = new Map<string, number>();
+    for (const id of this.ids) {
+      const now = await this.#world.container(id);
+      const before = this.#containers.get(id);
+      if (now === undefined) {
+        if (before !== undefined) this.#gone.add(id);
+        continue;
+      }
+      this.#checkContainer(before, now, held);
+      this.#containers.set(id, now);
+    }
+    for (const hostId of this.#world.hosts.keys()) {
+      const { free, view } = await this.#world.host(hostId);
+      expect(free.memoryMB).toBeGreaterThanOrEqual(0);
+      expect(free.memoryMB + (held.get(hostId) ?? 0)).toBe(view.facts.capacity.memoryMB);
+    }
+    for (const id of this.operations) {
+      const now = await this.#world.operation(id);
+      const before = this.#operations.get(id);
+      if (before !== undefined && isEnded(before.view.state)) expect(now).toEqual(before);
+      this.#operations.set(id, now);
+    }
+    const everywhere = [...this.#world.hosts.values()].flatMap((host) => host.running());
+    expect(new Set(everywhere).size).toBe(everywhere.length);
+  }
+}
+
+const pick = <T>(all: readonly T[], at: number): T | undefined => all[at % Math.max(1, all.length)];
+
+const begin = async (world: World, watch: Watch, kind: keyof typeof OPERATION_STARTS, id: string) => {
+  const container = await world.container(id);
+  if (kind === 'convert' || container === undefined || container.view.activeOperationId !== null) return;
+  if (!OPERATION_STARTS[kind].from.includes(container.view.state)) return;
+  watch.operations.push((await world.begin(id, kind)).operationId);
+};
+
+const onContainer = async (
+  world: World,
+  watch: Watch,
+  hosts: readonly FakeHost[],
+  { kind, which: at }: Extract<Action, { kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit' }>,
+): Promise<void> => {
+  const id = pick(watch.ids, at);
+  if (id === undefined) return;
+  if (kind === 'exit') for (const host of hosts) host.exit(id, at);
+  else await begin(world, watch, kind, id);
+};
+
+const onOperation = async (
+  world: World,
+  watch: Watch,
+  { kind, which: at }: Extract<Action, { kind: 'abort' | 'timeOut' }>,
+): Promise<void> => {
+  const id = pick(watch.operations, at);
+  if (id === undefined || world.tasks.status(id) !== 'RUNNING') return;
+  if (kind === 'timeOut') world.tasks.timeOut(id);
+  else await world.handlers.settle(world.tasks.abort(id));
+};
+
+const onHost = async (
+  world: World,
+  hosts: readonly FakeHost[],
+  { kind, which: at }: Extract<Action, { kind: 'cut' | 'connect' | 'heartbeat' }>,
+): Promise<void> => {
+  const host = pick(hosts, at);
+  if (host === undefined) return;
+  if (kind === 'heartbeat') host.heartbeat();
+  else world.cut(host);
+  if (kind === 'connect') await world.connect(host);
+};
+
+const FAULTS = {
+  fail: (host: FakeHost) => host.failing,
+  break: (host: FakeHost) => host.breaking,
+  silence: (host: FakeHost) => host.silentOn,
+} as const;
+
+type Conversion = Extract<Action, { kind: 'convert' | 'event' }>;
+
+const convert = async (world: World, watch: Watch, { which: at, to }: Conversion): Promise<void> => {
+  const id = pick(watch.ids, at);
+  const container = id === undefined ? undefined : await world.container(id);
+  if (id === undefined || container === undefined || container.view.activeOperationId !== null) return;
+  const { state, runtimeType, hostId } = container.view;
+  if (!OPERATION_STARTS.convert.from.includes(state) || runtimeType === to || hostId === null) return;
+  watch.operations.push((await world.convert(id, to)).operationId);
+};
+
+/** One event of a rule, whose step is invoked more than once. */
+const byEvent = async (world: World, watch: Watch, { which: at, to }: Conversion): Promise<void> => {
+  const containerId = pick(watch.ids, at);
+  if (containerId === undefined) return;
+  const run = createRunConversionRuleHandler({
+    ...world.deps,
+    monotonic: () => 0,
+    randomBytes,
+    startWorkflow: async (operation) => world.tasks.start(operation),
+    defaultTenant: TENANT,
+  });
+  const event = {
+    step: RULE_STEPS.convert,
+    tenant: TENANT,
+    run: { ruleId: 'model', at: randomUUID() },
+    actor: 'rule:model',
+    containerId,
+    runtimeType: to,
+    cooldownSeconds: 0,
+    dryRun: false,
+  };
+  for (const taskToken of ['one', 'two']) await run({ ...event, taskToken });
+};
+
+const overtake = async (world: World, watch: Watch, at: number): Promise<void> => {
+  const id = pick(watch.ids, at);
+  const container = id === undefined ? undefined : await world.container(id);
+  if (id === undefined || container === undefined || container.tombstone !== null) return;
+  if (container.view.activeOperationId === null || container.view.state === 'Removing') return;
+  watch.operations.push(await world.overtake(id));
+};
+
+const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one: Action): Promise<void> => {
+  switch (one.kind) {
+    case 'create': {
+      const made = await world.create({ start: one.start, memoryMB: one.memoryMB });
+      watch.ids.push(made.id);
+      watch.operations.push(made.operationId);
+      return;
+    }
+    case 'abort':
+    case 'timeOut':
+      return onOperation(world, watch, one);
+    case 'cut':
+    case 'connect':
+    case 'heartbeat':
+      return onHost(world, hosts, one);
+    case 'fail':
+    case 'break':
+    case 'silence':
+      for (const host of hosts) FAULTS[one.kind](host).add(one.verb);
+      return;
+    case 'heal':
+      for (const host of hosts) for (const fault of Object.values(FAULTS)) fault(host).delete(one.verb);
+      return;
+    case 'convert':
+      return convert(world, watch, one);
+    case 'event':
+      return byEvent(world, watch, one);
+    case 'overtake':
+      return overtake(world, watch, one.which);
+    case 'lose':
+      pick(hosts, one.which)?.outbox.splice(0);
+      return;
+    case 'reorder':
+      pick(hosts, one.which)?.outbox.reverse();
+      return;
+    case 'wait':
+      world.clock.now += one.seconds * 1000;
+      return world.sweep();
+    case 'run':
+      return world.settle(one.times);
+    default:
+      return onContainer(world, watch, hosts, one);
+  }
+};
+
+const MINUTES_OF_CALM = 8;
+
+const allOperations = async ({ table }: World): Promise<readonly OperationRecord[]> => {
+  const key = { pk: `T#${TENANT}#O`, sk: '' };
+  return (await table.query({ index: 'gsi1', key, sort: 'any' })).items.map(parseOperation);
+};
+
+/** Faults stop: hosts answer, and are connected; time goes on. */
+const calm = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Promise<void> => {
+  for (const host of hosts) {
+    for (const fault of Object.values(FAULTS)) fault(host).clear();
+    await world.connect(host);
+  }
+  for (let minute = 0; minute < MINUTES_OF_CALM; minute += 1) {
+    await world.settle();
+    world.clock.now += 60_000;
+    for (const host of hosts) host.heartbeat();
+    await world.settle();
+    await world.sweep();
+    await watch.check();
+  }
+};
+
+const expectTruth = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Promise<void> => {
+  for (const id of watch.ids) {
+    const container = await world.container(id);
+    const really = hosts.filter((host) => host.running().includes(id));
+    if (container?.view.activeOperationId !== null && container !== undefined) continue;
+    expect([id, container?.view.state === 'Running']).toEqual([id, really.length === 1]);
+    expect(container?.view.state).not.toBe('Unknown');
+    if (really[0] !== undefined)
+      expect([id, really[0].containers.get(id)?.runtimeType]).toEqual([id, container?.view.runtimeType]);
+  }
+  const waiting = (await allOperations(world)).filter(({ view }) => !isEnded(view.state));
+  // What waits for room is told why, and ends at its deadline.
+  expect(waiting.filter(({ view }) => view.reason === null).map(({ id, view }) => [id, view.kind])).toEqual(
+    [],
+  );
+};
+
+/** Goes through a sequence. @param twice how often each function is invoked for a step */
+export const walk = async (table: EngineTable, actions: readonly Action[], twice: number): Promise<void> => {
+  const world = openWorld(table);
+  world.tasks.invocations = twice;
+  const hosts = [await world.addHost(), await world.addHost()];
+  for (const host of hosts) await world.connect(host);
+  await world.settle();
+  const watch = new Watch(world);
+  for (const one of actions) {
+    await apply(world, watch, hosts, one);
+    await watch.check();
+  }
+  await calm(world, watch, hosts);
+  await expectTruth(world, watch, hosts);
+};
+
+export const sequences = fc.tuple(fc.array(action, { minLength: 5, maxLength: 40 }), fc.constantFrom(1, 2));

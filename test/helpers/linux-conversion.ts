@@ -1,0 +1,88 @@
+import { systemClock } from '../../agent/clock.ts';
+import { applyVerb } from '../../agent/execute/container-verbs.ts';
+import { StepRecorder } from '../../agent/execute/step-recorder.ts';
+import type { Runtime } from '../../agent/runtimes/runtime.ts';
+import { createMemoryState } from '../../agent/state/memory-state.ts';
+import type { AssignedContainer, CommandArguments } from '../../core/contract/agent/commands.ts';
+import type { OperationStep } from '../../core/contract/operation.ts';
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+
+const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+
+export interface Converted {
+  readonly downtimeMs: number | null | undefined;
+  readonly steps: readonly OperationStep[];
+}
+
+type ContainerArguments = Extract<CommandArguments, { verb: 'convertContainer' | 'restoreContainer' }>;
+
+const carryOut = async (
+  runtime: Runtime,
+  one: AssignedContainer,
+  args: ContainerArguments,
+  runningInstance: string | null,
+): Promise<Converted> => {
+  const recorder = new StepRecorder(systemClock, () => undefined);
+  const command = {
+    id: `convert-${one.id}`,
+    hostId: one.id,
+    containerId: one.id,
+    epoch: 2,
+    ttlSeconds: 300,
+    arguments: args,
+  };
+  const deps = { state: createMemoryState(systemClock), runtime, clock: systemClock, log: SILENT };
+  const { downtimeMs } = await applyVerb(deps, {
+    command,
+    containerId: one.id,
+    args,
+    context: { layerExisted: true, runningInstance },
+    recorder,
+    signal: new AbortController().signal,
+  });
+  return { downtimeMs, steps: recorder.steps };
+};
+
+/**
+ * Converts a container as the agent does. @param one as it is before
+ * @param runningInstance the run that was running when the command was first begun
+ */
+export const convert = (
+  runtime: Runtime,
+  one: AssignedContainer,
+  to: RuntimeType,
+  runningInstance: string | null,
+): Promise<Converted> => {
+  const container = { ...one, runtimeType: to };
+  const args = { verb: 'convertContainer' as const, container, from: one.runtimeType, timeoutSeconds: 0 };
+  return carryOut(runtime, one, args, runningInstance);
+};
+
+/** What the control plane asks for once more where the host could not go back by itself. */
+export const restore = (runtime: Runtime, one: AssignedContainer, to: 'Off' | 'Running') =>
+  carryOut(runtime, one, { verb: 'restoreContainer', to, container: one }, null);
+
+/** The runtime, with something happening around one of its verbs, the first time. */
+export const around = (
+  runtime: Runtime,
+  verb: keyof Runtime,
+  { before, after }: { readonly before?: () => unknown; readonly after?: () => unknown },
+): Runtime => {
+  let done = false;
+  return new Proxy(runtime, {
+    get: (target, name) => {
+      const value = Reflect.get(target, name) as unknown;
+      if (typeof value !== 'function') return value;
+      const bound = value.bind(target) as (...given: unknown[]) => unknown;
+      if (name !== verb) return bound;
+      return async (...given: unknown[]) => {
+        if (done) return bound(...given);
+        done = true;
+        await before?.();
+        const result = await bound(...given);
+        await after?.();
+        return result;
+      };
+    },
+  });
+};

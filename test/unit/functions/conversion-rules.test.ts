@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { ConversionRuleSchema } from '../../../core/contract/conversion-rule.ts';
+import { TooBusyError } from '../../../core/domain/errors.ts';
+import { eventRuleNameOf } from '../../../functions/conversion-rules/event-rules.ts';
+import { resolveSelect } from '../../../functions/shared/selection/resolve-select.ts';
+import { containerItem, hostItem } from '../../../store/put.ts';
+import { createApi } from '../../helpers/api.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import { containerRecord, hostRecord, testId } from '../../helpers/records.ts';
+
+let engine: Engine;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+
+const params = { name: 'isolate' };
+const body = {
+  eventPattern: { source: ['scanner'], x: [null] },
+  select: { name: 'a' },
+  runtimeType: 'hyperv',
+};
+const open = async () => {
+  const { table } = await engine.table();
+  const api = createApi(table);
+  const put = (change: object = {}, given = {}) =>
+    api.call('putConversionRule', { params, body: { ...body, ...change }, ...given });
+  const get = () => api.call('getConversionRule', { params });
+  return { ...api, table, put, get };
+};
+
+describe('a rule', () => {
+  test('is made with what it leaves out filled in, and stands on the bus', async () => {
+    const { put, get, outside } = await open();
+    const made = await put();
+    expect([made.status, made.headers.etag]).toEqual([201, '"1"']);
+    const rule = ConversionRuleSchema.parse(made.body);
+    expect(rule).toMatchObject({
+      eventPattern: body.eventPattern,
+      runtimeType: 'HyperV',
+      maxContainers: 10,
+      maxConcurrency: 5,
+      cooldownSeconds: 0,
+      enabled: true,
+      dryRun: false,
+    });
+    expect(outside.eventRules.get(rule.eventRuleName)).toMatchObject({ eventPattern: body.eventPattern });
+    expect((await get()).body).toEqual(made.body);
+  });
+
+  test('is replaced whole, keeps when it was made, and its ETag guards it', async () => {
+    const { put, get, clock, outside } = await open();
+    const made = (await put({ description: 'one', cooldownSeconds: 60 })).body;
+    clock.ms += 1000;
+    const stale = await put({}, { headers: { 'if-match': '"7"' } });
+    expect([stale.status, outside.eventRules.get(made.eventRuleName)?.revision]).toEqual([412, 1]);
+    const replaced = await put({ enabled: false }, { headers: { 'if-match': '"1"' } });
+    expect([replaced.status, replaced.body.revision]).toEqual([200, 2]);
+    expect(replaced.body).toMatchObject({
+      description: '',
+      cooldownSeconds: 0,
+      enabled: false,
+      createdAt: made.createdAt,
+    });
+    expect(outside.eventRules.get(made.eventRuleName)?.enabled).toBe(false);
+    expect((await get()).body).toEqual(replaced.body);
+  });
+
+  test('goes from the bus when it is removed; a second removal finds none', async () => {
+    const { put, call, outside } = await open();
+    await put();
+    const dry = await call('deleteConversionRule', { params, query: 'dryRun=true' });
+    expect([dry.status, outside.eventRules.size]).toEqual([200, 1]);
+    expect((await call('deleteConversionRule', { params })).status).toBe(204);
+    expect(outside.eventRules.size).toBe(0);
+    expect((await call('deleteConversionRule', { params })).status).toBe(404);
+  });
+
+  test('that the table does not take leaves the bus as it was', async () => {
+    const { put, call, table, outside } = await open();
+    const { transact } = table;
+    const fail = () => {
+      table.transact = async () => {
+        throw new TooBusyError('no');
+      };
+    };
+    fail();
+    expect((await put()).status).toBe(503);
+    expect(outside.eventRules.size).toBe(0);
+    table.transact = transact;
+    const made = (await put()).body;
+    fail();
+    expect((await put({ enabled: false })).status).toBe(503);
+    expect(outside.eventRules.get(made.eventRuleName)?.enabled).toBe(true);
+    expect((await call('deleteConversionRule', { params })).status).toBe(503);
+    expect(outside.eventRules.size).toBe(1);
+    table.transact = transact;
+  });
+
+  test('with the same Idempotency-Key is made once', async () => {
+    const { put } = await open();
+    const headers = { 'idempotency-key': 'k' };
+    const first = await put({}, { headers });
+    expect((await put({}, { headers })).body).toEqual(first.body);
+    expect((await put({ enabled: false }, { headers })).status).toBe(409);
+  });
+
+  test.each([
+    ['selects by nothing', { select: {} }, '/body/select'],
+    ['selects by no labels', { select: { labels: {} } }, '/body/select/labels'],
+    ['an unknown member', { select: { host: 'x' } }, '/body/select/host'],
+    ['no runtime type', { runtimeType: 'Docker' }, '/body/runtimeType'],
+    ['too many containers', { maxContainers: 101 }, '/body/maxContainers'],
+    ['an expression that is none', { select: { labels: { 'a/b': '{% ( %}' } } }, '/body/select/labels/a~1b'],
+  ])('%s is refused with a pointer', async (_, change, pointer) => {
+    const { put, outside } = await open();
+    const refused = await put(change);
+    expect([refused.status, refused.body.errors?.[0]?.pointer]).toEqual([400, pointer]);
+    expect(outside.eventRules.size).toBe(0);
+  });
+
+  test('has a name on the bus that EventBridge takes, of its tenant and name alone', () => {
+    fc.assert(
+      fc.property(fc.string(), fc.string(), fc.string(), fc.string(), (t1, n1, t2, n2) => {
+        const name = eventRuleNameOf(t1, n1);
+        expect(name).toMatch(/^[.\-_A-Za-z0-9]{1,64}$/);
+        expect(name === eventRuleNameOf(t2, n2)).toBe(t1 === t2 && n1 === n2);
+      }),
+    );
+  });
+});
+
+describe('a test of a rule', () => {
+  test('says what would be converted and what not, and changes nothing', async () => {
+    const { put, call, table, outside } = await open();
+    const { view, ...host } = hostRecord(900);
+    const facts = {
+      ...view.facts,
+      capabilities: {
+        runtimeTypes: ['Default' as const, 'HyperV' as const],
+        runtimeConversion: 'inPlace' as const,
+      },
+      os: { ...view.facts.os, sku: 'NanoServer' },
+    };
+    await table.put({ Item: hostItem({ ...host, view: { ...view, facts } }) });
+    const labels = { app: 'web' };
+    const make = (number: number, state: 'Off' | 'Unknown', more = {}) =>
+      table.put({ Item: containerItem(containerRecord(state, { number, view: { labels, ...more } })) });
+    await make(1, 'Off');
+    await make(2, 'Unknown');
+    await make(3, 'Off', { runtimeType: 'HyperV' });
+    await make(4, 'Off', { labels: { app: 'other' } });
+    await put({ select: { labels: { app: '{% $.detail.app %}' } } });
+    const sample = (detail: object) => ({
+      params,
+      body: { event: { source: 'scanner', 'detail-type': 'Finding', detail } },
+    });
+    const { body: answer } = await call('testConversionRule', sample({ app: 'web' }));
+    expect(answer).toMatchObject({ matches: true, select: { labels }, truncated: false });
+    expect(
+      answer.containers.map(({ containerId, would, why }: Record<string, string>) => [
+        containerId,
+        would,
+        why,
+      ]),
+    ).toEqual([
+      [testId(1), 'convert', null],
+      [testId(2), 'skip', 'invalid-state'],
+    ]);
+    const nothing = await call('testConversionRule', sample({}));
+    expect(nothing.body).toMatchObject({ select: null, containers: [] });
+    expect(outside.started).toEqual([]);
+  });
+});
+
+describe('a selection on an event', () => {
+  const now = () => 0;
+  const event = { detail: { id: testId(1).toUpperCase(), n: 1, list: ['a', 'b'], deep: { name: 'web-1' } } };
+
+  test('takes texts from it, and ids in either case', async () => {
+    const select = {
+      containerId: '{% $.detail.id %}',
+      labels: { a: '{% $uppercase($.detail.deep.name) %}', b: 'c' },
+    };
+    expect(await resolveSelect(select, event, now)).toEqual({
+      kind: 'resolved',
+      select: { containerId: testId(1), labels: { a: 'WEB-1', b: 'c' } },
+    });
+  });
+
+  test.each([
+    ['is not there', '{% $.detail.nothing %}'],
+    ['is a number', '{% $.detail.n %}'],
+    ['is a list', '{% $.detail.list %}'],
+    ['cannot be a name', '{% "../x" %}'],
+    ['fails', '{% $toMillis("x") %}'],
+    ['runs for ever', '{% ($f := function($n) { $f($n + 1) }; $f(0)) %}'],
+  ])('that %s selects nothing, rather than more', async (_, expression) => {
+    const both = { name: expression, labels: { app: 'web' } };
+    expect(await resolveSelect(both, event, now)).toMatchObject({ kind: 'nothing' });
+  });
+
+  test('that loops without depth is cut off by the clock', async () => {
+    let clock = 0;
+    const tick = () => {
+      clock += 1;
+      return clock;
+    };
+    const loop = { name: '{% $string($count([1..100000].($ * 2))) %}' };
+    expect(await resolveSelect(loop, event, tick)).toMatchObject({ kind: 'nothing' });
+  });
+});

@@ -1,0 +1,313 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { keys } from '../../../store/keys.ts';
+import { placeContainer } from '../../../store/placement.ts';
+import { openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import type { FakeHost } from '../../helpers/fake-host.ts';
+import { TENANT } from '../../helpers/records.ts';
+
+let engine: Engine;
+let world: World;
+let host: FakeHost;
+
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+beforeEach(async () => {
+  world = openWorld(await engine.table());
+  host = await world.addHost();
+  await world.connect(host);
+  await world.settle();
+});
+
+const OTHER: Readonly<Record<RuntimeType, RuntimeType>> = { Default: 'HyperV', HyperV: 'Default' };
+const HELD = { Default: { memoryMB: 128, cpus: 0.5 }, HyperV: { memoryMB: 192, cpus: 0.5 } };
+
+const created = async (options: Parameters<World['create']>[0] = {}) => {
+  const made = await world.create(options);
+  await world.settle();
+  return made.id;
+};
+const freeMemory = async () => (await world.host(host.hostId)).free.memoryMB;
+/** As it was, with nothing held beside, and no way to tell but the error. */
+const expectAsItWas = async (id: string, runtimeType: RuntimeType, state: 'Off' | 'Running') => {
+  const container = await world.container(id);
+  expect(container).toMatchObject({
+    conversion: null,
+    tombstone: null,
+    stateBefore: null,
+    reservation: state === 'Off' ? null : HELD[runtimeType],
+    view: { state, runtimeType, activeOperationId: null },
+  });
+  expect(await freeMemory()).toBe(4096 - (state === 'Off' ? 0 : HELD[runtimeType].memoryMB));
+  expect(host.running()).toEqual(state === 'Off' ? [] : [id]);
+  expect(host.containers.get(id)?.runtimeType).toBe(runtimeType);
+};
+
+describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
+  const to = OTHER[from];
+
+  test('a running container runs as the other, holds what that takes, and its operation tells the downtime', async () => {
+    const id = await created({ runtimeType: from });
+    const { operationId } = await world.convert(id, to);
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      conversion: null,
+      reservation: HELD[to],
+      ranAs: [from, to],
+      view: { state: 'Running', runtimeType: to, activeOperationId: null, lastError: null },
+    });
+    expect(await freeMemory()).toBe(4096 - HELD[to].memoryMB);
+    expect(host.containers.get(id)).toMatchObject({ phase: 'Running', runtimeType: to });
+    const { view } = await world.operation(operationId);
+    expect(view).toMatchObject({ state: 'Succeeded', conversion: { from, to, downtimeMs: 12.5 } });
+    expect(view.steps.filter(({ name }) => name !== 'do').map(({ name }) => name)).toEqual([
+      'Place',
+      'ConvertContainer',
+    ]);
+    const remembered = await world.table.get(keys.downtimes(TENANT, host.hostId, to));
+    expect(remembered?.milliseconds?.L).toEqual([{ N: '12.5' }]);
+    const process = await world.computeProcess(id);
+    expect(process?.view?.M?.runtimeType?.S).toBe(to);
+  });
+
+  test('a container that is off stays off, holds nothing, and has no downtime', async () => {
+    const id = await created({ runtimeType: from, start: false });
+    const { operationId } = await world.convert(id, to);
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      reservation: null,
+      ranAs: [],
+      conversion: null,
+      view: { state: 'Off', runtimeType: to },
+    });
+    expect(await freeMemory()).toBe(4096);
+    const { view } = await world.operation(operationId);
+    expect(view).toMatchObject({ state: 'Succeeded', conversion: { from, to, downtimeMs: null } });
+  });
+
+  test.each(['Running', 'Off'] as const)(
+    'that fails on its host leaves a %s container as it was',
+    async (state) => {
+      const id = await created({ runtimeType: from, start: state === 'Running' });
+      host.failing.add('convertContainer');
+      const { operationId } = await world.convert(id, to);
+      await world.settle(2);
+      await expectAsItWas(id, from, state);
+      const { view } = await world.operation(operationId);
+      expect(view).toMatchObject({ state: 'Failed', error: { code: 'step-failed' } });
+      const undo = host.received.flatMap((one) => (one.action === 'command' ? [one.command.arguments] : []));
+      expect(undo.at(-1)).toMatchObject({
+        verb: 'restoreContainer',
+        to: state,
+        container: { runtimeType: from },
+      });
+    },
+  );
+});
+
+describe('room', () => {
+  const tight = async () => {
+    const id = await created();
+    const { free } = await world.host(host.hostId);
+    const other = await world.create({ memoryMB: free.memoryMB - 32 });
+    await world.settle();
+    return { id, other: other.id };
+  };
+
+  test('is taken before anything stops: without it the container goes on, and the operation says why', async () => {
+    const { id } = await tight();
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    const { view } = await world.operation(operationId);
+    expect(view).toMatchObject({ state: 'Running', reason: expect.stringContaining('HyperV takes 64 MiB') });
+    expect(host.containers.get(id)).toMatchObject({ phase: 'Running', runtimeType: 'Default' });
+    expect(host.received.filter((one) => JSON.stringify(one).includes('convertContainer'))).toEqual([]);
+  });
+
+  test('that comes lets the conversion go on', async () => {
+    const { id, other } = await tight();
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    await world.begin(other, 'stop');
+    await world.settle();
+    await world.sweep();
+    await world.settle();
+    expect((await world.operation(operationId)).view.state).toBe('Succeeded');
+    expect((await world.container(id))?.view).toMatchObject({ runtimeType: 'HyperV', state: 'Running' });
+  });
+
+  test('that was taken is given back if nothing was begun with it', async () => {
+    const id = await created();
+    const { operation, operationId } = await world.convert(id, 'HyperV');
+    const input = { tenant: TENANT, operationId, containerId: id, epoch: operation.epoch };
+    expect((await placeContainer(world.deps, input)).kind).toBe('placed');
+    expect(await world.container(id)).toMatchObject({ reservation: HELD.HyperV });
+    const failure = { error: 'Bulkhead.Cancelled', cause: '' };
+    await world.handlers.settle({ ...input, failure, undone: true });
+    expect((await world.operation(operationId)).view.state).toBe('Cancelled');
+    await expectAsItWas(id, 'Default', 'Running');
+  });
+
+  test('that never comes ends as it was', async () => {
+    const { id } = await tight();
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    const before = await freeMemory();
+    await world.handlers.settle(world.tasks.abort(operationId));
+    expect((await world.operation(operationId)).view.state).toBe('Failed');
+    expect(await world.container(id)).toMatchObject({
+      reservation: HELD.Default,
+      conversion: null,
+      view: { state: 'Running', runtimeType: 'Default' },
+    });
+    expect(await freeMemory()).toBe(before);
+  });
+});
+
+describe('while it is converted', () => {
+  const converting = async () => {
+    const id = await created();
+    host.silentOn.add('convertContainer');
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    return { id, operationId };
+  };
+  const answer = async () => {
+    host.silentOn.clear();
+    await world.connect(host);
+    await world.settle();
+  };
+
+  test('a removal wins: the conversion ends, once, and then the container is gone, with all that it held', async () => {
+    const { id, operationId } = await converting();
+    const removal = await world.overtake(id);
+    expect((await world.operation(operationId)).view.state).toBe('Cancelling');
+    await answer();
+    expect(['Succeeded', 'Cancelled']).toContain((await world.operation(operationId)).view.state);
+    expect((await world.operation(removal)).view.state).toBe('Succeeded');
+    expect(await world.container(id)).toBeUndefined();
+    expect(await freeMemory()).toBe(4096);
+    expect(host.containers.size).toBe(0);
+  });
+
+  test('a removal that comes while it waits for room ends the waiting, and converts nothing', async () => {
+    const id = await created();
+    const { free } = await world.host(host.hostId);
+    await world.create({ memoryMB: free.memoryMB - 32 });
+    await world.settle();
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    await world.overtake(id);
+    await world.sweep();
+    await world.settle();
+    expect((await world.operation(operationId)).view.state).toBe('Cancelled');
+    expect(await world.container(id)).toBeUndefined();
+    expect(host.received.filter((one) => JSON.stringify(one).includes('convertContainer'))).toEqual([]);
+  });
+
+  test('its operation has it, and is answered for any other, until it has ended', async () => {
+    const { id, operationId } = await converting();
+    expect((await world.container(id))?.view).toMatchObject({
+      state: 'Converting',
+      activeOperationId: operationId,
+    });
+    await answer();
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Running', runtimeType: 'HyperV' });
+  });
+});
+
+describe('an execution that is aborted', () => {
+  const aborted = async (state: 'Running' | 'Off' = 'Running') => {
+    const id = await created({ start: state === 'Running' });
+    host.silentOn.add('convertContainer');
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    await world.handlers.settle(world.tasks.abort(operationId));
+    const { view } = await world.operation(operationId);
+    expect(view).toMatchObject({ state: 'Failed', error: { code: 'operation-aborted' } });
+    return id;
+  };
+  /** What the host has done by itself meanwhile. */
+  const becomes = (id: string, runtimeType: RuntimeType) => {
+    const seen = host.containers.get(id);
+    if (seen === undefined) throw new TypeError('not there');
+    host.containers.set(id, { ...seen, runtimeType, sequence: (seen.sequence ?? 0) + 50, epoch: 2 });
+  };
+
+  test.each(['Running', 'Off'] as const)(
+    'is followed by a way back of its own: %s, as it was',
+    async (state) => {
+      const id = await aborted(state);
+      expect(await world.container(id)).toMatchObject({
+        reservation: state === 'Running' ? HELD.HyperV : null,
+        view: { state: 'Converting', runtimeType: 'Default' },
+      });
+      becomes(id, 'HyperV');
+      await world.settle(2);
+      await expectAsItWas(id, 'Default', state);
+    },
+  );
+
+  test('gives way to a removal that waits', async () => {
+    const id = await created();
+    host.silentOn.add('convertContainer');
+    const { operationId } = await world.convert(id, 'HyperV');
+    await world.settle();
+    const removal = await world.overtake(id);
+    await world.handlers.settle(world.tasks.abort(operationId));
+    await world.settle();
+    expect(await world.container(id)).toBeUndefined();
+    expect((await world.operation(removal)).view.state).toBe('Succeeded');
+    expect(await freeMemory()).toBe(4096);
+    expect(host.containers.size).toBe(0);
+  });
+
+  test('and whose way back is lost too: nobody knows, both stay held, until the host says which it is', async () => {
+    const id = await aborted();
+    host.silentOn.add('restoreContainer');
+    await world.settle();
+    const back = (await world.container(id))?.view.activeOperationId ?? '';
+    world.cut(host);
+    await world.handlers.settle(world.tasks.abort(back));
+    expect(await world.container(id)).toMatchObject({
+      reservation: HELD.HyperV,
+      view: { state: 'Unknown', runtimeType: 'Default' },
+    });
+    becomes(id, 'HyperV');
+    await world.connect(host);
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      reservation: HELD.HyperV,
+      conversion: null,
+      ranAs: ['Default', 'HyperV'],
+      view: { state: 'Running', runtimeType: 'HyperV' },
+    });
+    expect(await freeMemory()).toBe(4096 - HELD.HyperV.memoryMB);
+  });
+
+  test('on a host that goes on regardless: found as it is, and held for that', async () => {
+    const id = await created();
+    becomes(id, 'HyperV');
+    await world.connect(host);
+    await world.settle();
+    expect(await world.container(id)).toMatchObject({
+      reservation: HELD.HyperV,
+      ranAs: ['Default', 'HyperV'],
+      view: { state: 'Running', runtimeType: 'HyperV' },
+    });
+    expect(await freeMemory()).toBe(4096 - HELD.HyperV.memoryMB);
+  });
+});
+
+describe('code that may have run in a VM', () => {
+  test('counts although nobody saw it run', async () => {
+    const id = await created({ start: false, runtimeType: 'HyperV' });
+    host.failing.add('startContainer');
+    await world.begin(id, 'start');
+    await world.settle();
+    expect((await world.container(id))?.ranAs).toEqual(['HyperV']);
+  });
+});
