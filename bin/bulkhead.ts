@@ -2,6 +2,7 @@
 /** The CLI `bulkhead`, as a person or a program runs it. */
 import { homedir } from 'node:os';
 import { main } from '../cli/main.ts';
+import { connect } from './bulkhead/connect.ts';
 
 const interrupted = new AbortController();
 let signals = 0;
@@ -25,5 +26,6 @@ process.exitCode = await main(process.argv.slice(2), {
   cwd: process.cwd(),
   home: homedir(),
   fetch,
+  connect,
   interrupted: interrupted.signal,
 });

@@ -1,4 +1,5 @@
 import type { Fetch } from '../core/client/index.ts';
+import type { Connect } from './session.ts';
 
 /** A stream that text is written to; a terminal says how wide it is. */
 export interface TextOutput {
@@ -16,6 +17,7 @@ export interface Io {
   readonly cwd: string;
   readonly home: string;
   readonly fetch: Fetch;
+  readonly connect: Connect;
   /** Aborts when the user wants to end it (Ctrl-C). */
   readonly interrupted: AbortSignal;
 }

@@ -7,7 +7,10 @@ import { errorAsJson, renderError } from './output/problems.ts';
 import { createProgram } from './program.ts';
 
 const wantsJson = (argv: readonly string[]): boolean =>
-  argv.some((word, at) => /^(--output|-o)=?json$/.test(word) || (/^(--output|-o)$/.test(word) && argv[at + 1] === 'json'));
+  argv.some(
+    (word, at) =>
+      /^(--output|-o)=?json$/.test(word) || (/^(--output|-o)$/.test(word) && argv[at + 1] === 'json'),
+  );
 
 /**
  * Runs one command line.
@@ -23,7 +26,9 @@ export const main = async (argv: readonly string[], io: Io): Promise<number> => 
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     if (error instanceof ExitError) return error.exitCode;
     const isDebug = io.env.BULKHEAD_DEBUG === '1';
-    io.stderr.write(wantsJson(argv) ? errorAsJson(error) : renderError(error, paintFor(io.stderr, io), isDebug));
+    io.stderr.write(
+      wantsJson(argv) ? errorAsJson(error) : renderError(error, paintFor(io.stderr, io), isDebug),
+    );
     return exitCodeOf(error);
   }
 };

@@ -13,7 +13,8 @@ import { EXIT_CODES_HELP } from './exit-codes.ts';
 import { type Io, widthOf } from './io.ts';
 import { VERSION } from './version.ts';
 
-const DESCRIPTION = 'Containers that may need a kernel of their own: Default shares its host’s, HyperV has a utility VM.';
+const DESCRIPTION =
+  'Containers that may need a kernel of their own: Default shares its host’s, HyperV has a utility VM.';
 
 const ENVIRONMENT_HELP = `Which control plane: --api-url, else BULKHEAD_API_URL (both with BULKHEAD_TOKEN), else
 .bulkhead/local.json of this folder or one above (npm start), else what login has kept.`;

@@ -11,7 +11,11 @@ import { OPERATION_COLUMNS } from '../views/operation.ts';
 interface DryRun {
   readonly dryRun: true;
   readonly wouldDo: string;
-  readonly placement: { readonly fits: boolean; readonly hostId: string | null; readonly reason: string } | null;
+  readonly placement: {
+    readonly fits: boolean;
+    readonly hostId: string | null;
+    readonly reason: string;
+  } | null;
 }
 
 interface Accepted {
@@ -42,7 +46,10 @@ export const follow = async (context: Context, operation: Operation): Promise<Op
     return ended;
   } catch (error) {
     if (!signal.aborted || error instanceof ClientError) throw error;
-    throw new InterruptedError('No longer waiting; the operation goes on.', `bulkhead operation wait ${operation.id}`);
+    throw new InterruptedError(
+      'No longer waiting; the operation goes on.',
+      `bulkhead operation wait ${operation.id}`,
+    );
   } finally {
     progress.end();
   }

@@ -4,7 +4,10 @@ import type { Io } from '../io.ts';
 import { examples } from './options.ts';
 
 /** Every command with the words that may follow it: subcommands and options. */
-const wordsByCommand = (command: Command, path: string): readonly (readonly [string, readonly string[]])[] => {
+const wordsByCommand = (
+  command: Command,
+  path: string,
+): readonly (readonly [string, readonly string[]])[] => {
   const help = command.createHelp();
   const children = help.visibleCommands(command).filter((child) => child.name() !== 'help');
   const options = [...help.visibleOptions(command), ...help.visibleGlobalOptions(command)];
@@ -12,7 +15,10 @@ const wordsByCommand = (command: Command, path: string): readonly (readonly [str
     ...children.map((child) => child.name()),
     ...options.flatMap(({ long }) => (long == null ? [] : [long])),
   ];
-  return [[path, words], ...children.flatMap((child) => wordsByCommand(child, `${path} ${child.name()}`.trim()))];
+  return [
+    [path, words],
+    ...children.flatMap((child) => wordsByCommand(child, `${path} ${child.name()}`.trim())),
+  ];
 };
 
 const cases = (program: Command): string =>
@@ -20,7 +26,9 @@ const cases = (program: Command): string =>
     .map(([path, words]) => `    '${path}') words='${words.join(' ')}' ;;`)
     .join('\n');
 
-const bash = (program: Command): string => `# bulkhead: completion for bash.  source <(bulkhead completion bash)
+const bash = (
+  program: Command,
+): string => `# bulkhead: completion for bash.  source <(bulkhead completion bash)
 _bulkhead() {
   local path='' word words='' at
   for ((at = 1; at < COMP_CWORD; at++)); do

@@ -9,7 +9,9 @@ import { examples } from './options.ts';
 /** When a token says that it ends; undefined where it says nothing, or nothing that can be read. */
 export const expiryOf = (token: string | undefined): string | undefined => {
   try {
-    const payload = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()) as { exp?: unknown };
+    const payload = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()) as {
+      exp?: unknown;
+    };
     return typeof payload.exp === 'number' ? new Date(payload.exp * 1000).toISOString() : undefined;
   } catch {
     return undefined;
@@ -20,7 +22,9 @@ export const addConfig = (program: Command, io: Io): void => {
   const command = program
     .command('config')
     .summary('show which control plane is meant, and who said so')
-    .description('Show which control plane is meant, by whom, and until when the token is good; never the token.');
+    .description(
+      'Show which control plane is meant, by whom, and until when the token is good; never the token.',
+    );
   examples(command, 'bulkhead config').action(
     acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
       const settings = findSettings(io, apiUrl);

@@ -31,12 +31,18 @@ export const addLogin = (program: Command, io: Io): void => {
   const command = program
     .command('login')
     .summary('keep the URL of a control plane and a token for it')
-    .description('Keep the URL of a control plane (--api-url) and a token for it, which is typed, or read from stdin.');
-  examples(command, 'bulkhead login --api-url https://abc.execute-api.eu-west-1.amazonaws.com < token.txt').action(
+    .description(
+      'Keep the URL of a control plane (--api-url) and a token for it, which is typed, or read from stdin.',
+    );
+  examples(
+    command,
+    'bulkhead login --api-url https://abc.execute-api.eu-west-1.amazonaws.com < token.txt',
+  ).action(
     acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
       if (apiUrl === undefined) throw new UsageError('Which control plane?', 'bulkhead login --api-url URL');
       const token = await readToken(context);
-      if (token === '' || /\s/.test(token)) throw new SettingsError('That is no token.', 'One line, nothing else.');
+      if (token === '' || /\s/.test(token))
+        throw new SettingsError('That is no token.', 'One line, nothing else.');
       const client = context.clientOf({ apiUrl, token });
       // Whether it is Bulkhead that answers there is asked before the token is sent.
       const { version } = await client.call('getVersion', {});

@@ -65,7 +65,10 @@ export const restartPolicy = (text: string): RestartOption => {
   const [, name, retries] = /^(no|always|on-failure)(?::(\d{1,4}))?$/.exec(text) ?? [];
   if (name === undefined || (retries !== undefined && name !== 'on-failure'))
     throw new InvalidArgumentError('Give no, always, on-failure or on-failure:RETRIES.');
-  return { name: name as RestartOption['name'], ...(retries === undefined ? {} : { maxRetries: Number(retries) }) };
+  return {
+    name: name as RestartOption['name'],
+    ...(retries === undefined ? {} : { maxRetries: Number(retries) }),
+  };
 };
 
 /** What every mutation takes. */

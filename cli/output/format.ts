@@ -36,4 +36,6 @@ export const pairs = (record: Readonly<Record<string, string>>): string =>
 
 /** Words as a shell would need them, for people to read. */
 export const commandLine = (words: readonly string[]): string =>
-  words.map((word) => (/^[\w@%+=:,./\\-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(' ');
+  words
+    .map((word) => (/^[\w@%+=:,./\\-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))
+    .join(' ');

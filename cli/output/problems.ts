@@ -1,9 +1,4 @@
-import {
-  AnswerError,
-  ClientError,
-  OperationFailedError,
-  ProblemError,
-} from '../../core/client/index.ts';
+import { AnswerError, ClientError, OperationFailedError, ProblemError } from '../../core/client/index.ts';
 import { CliError } from '../errors.ts';
 import type { Paint } from './colours.ts';
 import { visible } from './text.ts';

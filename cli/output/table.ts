@@ -21,9 +21,10 @@ const GAP = ' ';
 const LEAST_WIDTH = 6;
 
 /** Takes columns' width away from the flexible ones, the widest first, until the line fits. */
-const fit = (widths: number[], flexible: readonly boolean[], available: number): number[] => {
+const fitWidths = (widths: number[], flexible: readonly boolean[], available: number): number[] => {
   const fitted = [...widths];
-  const total = (): number => fitted.reduce((sum, width) => sum + width, 0) + GAP.length * (fitted.length - 1);
+  const total = (): number =>
+    fitted.reduce((sum, width) => sum + width, 0) + GAP.length * (fitted.length - 1);
   const shrink = (may: (at: number) => boolean): void => {
     while (total() > available) {
       const candidates = fitted.map((width, at) => (may(at) && width > LEAST_WIDTH ? width : 0));
@@ -54,7 +55,7 @@ export const renderTable = <Item>(
   const flexible = columns.map((column, at) =>
     anyFlexible ? column.flexible === true : at === columns.length - 1,
   );
-  const widths = width === undefined ? natural : fit(natural, flexible, width);
+  const widths = width === undefined ? natural : fitWidths(natural, flexible, width);
   const line = (cells: readonly string[], colourAt: (at: number) => Colour | undefined): string =>
     cells
       .map((cell, at) => {
@@ -69,7 +70,10 @@ export const renderTable = <Item>(
   const headers = columns.map(({ header }) => header);
   return [
     line(headers, () => 'bold'),
-    line(headers.map((header) => '-'.repeat(header.length)), () => 'dim'),
+    line(
+      headers.map((header) => '-'.repeat(header.length)),
+      () => 'dim',
+    ),
     ...items.map((item, row) => line(rows[row] ?? [], (at) => columns[at]?.colour?.(item))),
   ]
     .map((text) => `${text}\n`)

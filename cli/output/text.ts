@@ -16,7 +16,8 @@ const escaped = (character: string): string => {
 export const visible = (text: string): string => text.replace(UNSAFE, escaped);
 
 /** Characters that take two columns, near enough: CJK, Hangul, full width, emoji. */
-const WIDE = /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 const COMBINING = /\p{Mark}/u;
 
 const widthOfCharacter = (character: string): number => {

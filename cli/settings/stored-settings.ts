@@ -16,7 +16,9 @@ export const readJson = <T>(path: string, schema: z.ZodMiniType<T>): T | undefin
     return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
   } catch (cause) {
     if (isMissing(cause)) return undefined;
-    throw new SettingsError(`${path} cannot be read.`, 'Remove it, or make it anew: bulkhead login', { cause });
+    throw new SettingsError(`${path} cannot be read.`, 'Remove it, or make it anew: bulkhead login', {
+      cause,
+    });
   }
 };
 

@@ -5,6 +5,9 @@ import { addList } from './list.ts';
 import { addStop } from './stop.ts';
 
 export const addComputeProcess = (program: Command, io: Io): void => {
-  const group = program.command('compute-process').alias('cp').summary('what runs now, as the host’s compute service sees it');
+  const group = program
+    .command('compute-process')
+    .alias('cp')
+    .summary('what runs now, as the host’s compute service sees it');
   for (const add of [addList, addGet, addStop]) add(group, io);
 };

@@ -12,7 +12,10 @@ export const addStop = (group: Command, io: Io): void => {
   addWaitOption(addMutationOptions(command, { ifMatch: false }));
   examples(command, 'bulkhead compute-process stop 239DEF70-07A8-4CC1-B0B6-FE0BB07DB7D2').action(
     acting<[string], WaitingOptions>(io, async (context, options, id) => {
-      const accepted = await context.client.call('stopComputeProcess', { params: { id }, ...mutationOf(options) });
+      const accepted = await context.client.call('stopComputeProcess', {
+        params: { id },
+        ...mutationOf(options),
+      });
       await finish(context, accepted, options);
     }),
   );

@@ -68,7 +68,9 @@ export const addCreate = (group: Command, io: Io): void => {
   const command = group
     .command('create')
     .summary('create a container (New-Container)')
-    .description('Create a container from an image, and start it with --start. What follows "--" is its command.')
+    .description(
+      'Create a container from an image, and start it with --start. What follows "--" is its command.',
+    )
     .argument('<image>', 'that it is made from')
     .argument('[command...]', 'its main process, after "--"; the image’s own unless told')
     .option('-n, --name <name>', 'made up unless told')

@@ -1,11 +1,19 @@
 import type { Command } from 'commander';
+import { SESSION_LIMITS } from '../../../core/contract/session.ts';
 import { acting } from '../../context.ts';
 import { ExitError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
-import { SESSION_LIMITS } from '../../../core/contract/session.ts';
-import { examples, keyValue, wholeNumber } from '../options.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
+import {
+  addMutationOptions,
+  examples,
+  keyValue,
+  type MutationOptions,
+  mutationOf,
+  wholeNumber,
+} from '../options.ts';
 
-interface ExecOptions {
+interface ExecOptions extends MutationOptions {
   readonly user?: string;
   readonly env?: Record<string, string>;
   readonly workingDir?: string;
@@ -32,16 +40,23 @@ export const addExec = (group: Command, io: Io): void => {
       `after which it is killed; ${SESSION_LIMITS.execSecondsDefault} unless told`,
       wholeNumber(1, SESSION_LIMITS.execSecondsMax),
     );
+  addMutationOptions(command, { ifMatch: false });
   examples(command, 'bulkhead container exec HYPVCON -- uname -r').action(
     acting<[string, string[]], ExecOptions>(io, async (context, options, idOrName, words) => {
       const { user, env, workingDir, timeout: timeoutSeconds } = options;
       const body = { command: words, user, env, workingDir, timeoutSeconds };
-      const result = await context.client.call('execInContainer', { params: { idOrName }, body });
+      const result = await context.client.call('execInContainer', {
+        params: { idOrName },
+        body,
+        ...mutationOf(options),
+      });
+      if (isDryRun(result)) return showDryRun(context, result);
       if (context.isJson) context.json(result);
       else {
         context.io.stdout.write(result.stdout);
         context.io.stderr.write(result.stderr);
-        if (result.truncated) context.say('More was written than is shown. Whole output: bulkhead container enter.');
+        if (result.truncated)
+          context.say('More was written than is shown. Whole output: bulkhead container enter.');
         if (result.timedOut) context.say('It was killed because its time was over (--timeout).');
       }
       const exitCode = result.timedOut ? TIMED_OUT : result.exitCode;

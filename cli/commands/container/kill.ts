@@ -13,7 +13,10 @@ export const addKill = (group: Command, io: Io): void => {
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   examples(command, 'bulkhead container kill HYPVCON').action(
     acting<[string], WaitingOptions>(io, async (context, options, idOrName) => {
-      const accepted = await context.client.call('killContainer', { params: { idOrName }, ...mutationOf(options) });
+      const accepted = await context.client.call('killContainer', {
+        params: { idOrName },
+        ...mutationOf(options),
+      });
       await finish(context, accepted, options);
     }),
   );

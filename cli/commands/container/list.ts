@@ -58,7 +58,15 @@ export const addList = (group: Command, io: Io): void => {
     acting<[], ListOptions>(io, async (context, options) => {
       const columns = columnsOf(options);
       const { runtimeType, state, hostId, name, image, label, limit } = options;
-      const query = { runtimeType, state, hostId, name, image, label, limit: String(Math.min(limit ?? 200, 200)) };
+      const query = {
+        runtimeType,
+        state,
+        hostId,
+        name,
+        image,
+        label,
+        limit: String(Math.min(limit ?? 200, 200)),
+      };
       const containers = itemsOf(context.client, 'listContainers', { query, signal: context.signal });
       context.list(columns, await take(containers, limit));
     }),

@@ -28,11 +28,19 @@ interface SetOptions extends WaitingOptions, LabelOptions {
 /** The change that is asked for. Labels are a whole in the API: what is there is read first, and must not change between. */
 const changeOf = async (context: Context, idOrName: string, options: SetOptions) => {
   const { runtimeType, strategy, acceptUntrustedDisk, restart } = options;
-  const change: UpdateContainerRequest = { runtimeType, strategy, acceptUntrustedDisk, restartPolicy: restart };
+  const change: UpdateContainerRequest = {
+    runtimeType,
+    strategy,
+    acceptUntrustedDisk,
+    restartPolicy: restart,
+  };
   const mutation = mutationOf(options);
   if (options.label === undefined && options.removeLabel === undefined) {
     if (Object.values(change).some((value) => value !== undefined)) return { body: change, ...mutation };
-    throw new UsageError('Nothing is to be changed.', 'Say what: --runtime-type, --label, --remove-label, --restart.');
+    throw new UsageError(
+      'Nothing is to be changed.',
+      'Say what: --runtime-type, --label, --remove-label, --restart.',
+    );
   }
   const now = await context.client.send('getContainer', { params: { idOrName } });
   const labels = changedLabels(now.body.labels, options);
@@ -47,12 +55,15 @@ export const addSet = (group: Command, io: Io): void => {
     .argument('<container>', 'id or name')
     .option('-r, --runtime-type <type>', 'convert it to Default or HyperV')
     .addOption(
-      new Option('--strategy <strategy>', 'of a conversion; recreate is for hosts that cannot do it in place').choices([
-        'inPlace',
-        'recreate',
-      ]),
+      new Option(
+        '--strategy <strategy>',
+        'of a conversion; recreate is for hosts that cannot do it in place',
+      ).choices(['inPlace', 'recreate']),
     )
-    .option('--accept-untrusted-disk', 'let the host’s kernel mount a disk that the container’s own has written')
+    .option(
+      '--accept-untrusted-disk',
+      'let the host’s kernel mount a disk that the container’s own has written',
+    )
     .option('-l, --label <KEY=VALUE>', 'add or replace; may be repeated', keyValue)
     .option('--remove-label <KEY>', 'may be repeated', collect)
     .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy);

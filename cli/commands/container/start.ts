@@ -13,7 +13,10 @@ export const addStart = (group: Command, io: Io): void => {
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   examples(command, 'bulkhead container start HYPVCON').action(
     acting<[string], WaitingOptions>(io, async (context, options, idOrName) => {
-      const accepted = await context.client.call('startContainer', { params: { idOrName }, ...mutationOf(options) });
+      const accepted = await context.client.call('startContainer', {
+        params: { idOrName },
+        ...mutationOf(options),
+      });
       await finish(context, accepted, options);
     }),
   );

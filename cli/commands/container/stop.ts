@@ -20,10 +20,17 @@ export const addStop = (group: Command, io: Io): void => {
     .option('-t, --timeout <seconds>', 'between asking and forcing; 10 unless told', wholeNumber(0, 600));
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   examples(command, 'bulkhead container stop HYPVCON', 'bulkhead container stop HYPVCON --timeout 60').action(
-    acting<[string], WaitingOptions & { readonly timeout?: number }>(io, async (context, options, idOrName) => {
-      const body = options.timeout === undefined ? {} : { timeoutSeconds: options.timeout };
-      const accepted = await context.client.call('stopContainer', { params: { idOrName }, body, ...mutationOf(options) });
-      await finish(context, accepted, options);
-    }),
+    acting<[string], WaitingOptions & { readonly timeout?: number }>(
+      io,
+      async (context, options, idOrName) => {
+        const body = options.timeout === undefined ? {} : { timeoutSeconds: options.timeout };
+        const accepted = await context.client.call('stopContainer', {
+          params: { idOrName },
+          body,
+          ...mutationOf(options),
+        });
+        await finish(context, accepted, options);
+      },
+    ),
   );
 };

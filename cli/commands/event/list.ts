@@ -27,7 +27,8 @@ const followEvents = async (context: Context, matches: (event: Event) => boolean
   try {
     const cursor = await endOfEvents(client, signal);
     for await (const event of readEvents(client, { cursor, follow: true, signal }))
-      if (matches(event)) context.write(`${context.isJson ? JSON.stringify(event) : visible(eventLine(event))}\n`);
+      if (matches(event))
+        context.write(`${context.isJson ? JSON.stringify(event) : visible(eventLine(event))}\n`);
   } catch (error) {
     // Ctrl-C is how one stops following.
     if (!signal.aborted) throw error;
@@ -44,7 +45,11 @@ export const addList = (group: Command, io: Io): void => {
     .option('--type <type>', 'such as "Container State Changed"; may be repeated', collect)
     .option('--resource <id>', 'id or name of a container, host, image or operation')
     .option('--limit <number>', 'the newest so many', wholeNumber(1, 100_000), NEWEST);
-  examples(command, 'bulkhead event list --resource web', 'bulkhead event list --follow --output json').action(
+  examples(
+    command,
+    'bulkhead event list --resource web',
+    'bulkhead event list --follow --output json',
+  ).action(
     acting<[], ListOptions>(io, async (context, options) => {
       const matches = matcher(options);
       if (options.follow === true) return followEvents(context, matches);

@@ -13,7 +13,9 @@ export const addEnroll = (group: Command, io: Io): void => {
   const command = group
     .command('enroll')
     .summary('a token with which one host can enrol, once')
-    .description('Write a token with which one host can enrol, once, to stdout. Give it to its agent in BULKHEAD_ENROLLMENT_TOKEN.')
+    .description(
+      'Write a token with which one host can enrol, once, to stdout. Give it to its agent in BULKHEAD_ENROLLMENT_TOKEN.',
+    )
     .option('-l, --label <KEY=VALUE>', 'that the host is given; may be repeated', keyValue);
   addMutationOptions(command, { ifMatch: false });
   examples(command, 'bulkhead host enroll --label rack=7').action(

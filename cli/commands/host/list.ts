@@ -7,7 +7,10 @@ import { examples } from '../options.ts';
 import { take } from '../take.ts';
 
 export const addList = (group: Command, io: Io): void => {
-  const command = group.command('list').alias('ls').summary('list hosts, with what they can do and have left');
+  const command = group
+    .command('list')
+    .alias('ls')
+    .summary('list hosts, with what they can do and have left');
   examples(command, 'bulkhead host list').action(
     acting<[], object>(io, async (context) => {
       const hosts = itemsOf(context.client, 'listHosts', { query: { limit: '200' }, signal: context.signal });

@@ -6,7 +6,14 @@ import type { Io } from '../../io.ts';
 import { hostFields } from '../../views/host.ts';
 import { isDryRun, showDryRun } from '../accepted.ts';
 import { changedLabels, type LabelOptions } from '../labels.ts';
-import { addMutationOptions, collect, examples, keyValue, type MutationOptions, mutationOf } from '../options.ts';
+import {
+  addMutationOptions,
+  collect,
+  examples,
+  keyValue,
+  type MutationOptions,
+  mutationOf,
+} from '../options.ts';
 
 interface SetOptions extends MutationOptions, LabelOptions {
   readonly schedulable?: 'yes' | 'no';
@@ -16,7 +23,10 @@ const changeOf = async (context: Context, id: string, { schedulable, label, remo
   const change = schedulable === undefined ? {} : { schedulable: schedulable === 'yes' };
   if (label !== undefined || removeLabel !== undefined) {
     const now = await context.client.send('getHost', { params: { id } });
-    return { body: { ...change, labels: changedLabels(now.body.labels, { label, removeLabel }) }, ifMatch: now.etag };
+    return {
+      body: { ...change, labels: changedLabels(now.body.labels, { label, removeLabel }) },
+      ifMatch: now.etag,
+    };
   }
   if (schedulable !== undefined) return { body: change };
   throw new UsageError('Nothing is to be changed.', 'Say what: --schedulable, --label, --remove-label.');
@@ -35,7 +45,11 @@ export const addSet = (group: Command, io: Io): void => {
     acting<[string], SetOptions>(io, async (context, options, host) => {
       const id = await hostIdOf(context, host);
       const change = await changeOf(context, id, options);
-      const body = await context.client.call('updateHost', { params: { id }, ...change, ...mutationOf(options) });
+      const body = await context.client.call('updateHost', {
+        params: { id },
+        ...change,
+        ...mutationOf(options),
+      });
       if (isDryRun(body)) showDryRun(context, body);
       else context.one(body, hostFields);
     }),

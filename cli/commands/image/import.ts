@@ -34,8 +34,13 @@ export const addImport = (group: Command, io: Io): void => {
       const source = sourceOf(options);
       const hostId = await hostIdOf(context, options.host);
       const body = { name, hostId, source, digest: options.digest };
-      await finish(context, await context.client.call('importImage', { body, ...mutationOf(options) }), options);
-      if (!context.isJson && options.wait && options.dryRun !== true) context.say(`Image "${name}" is there.`);
+      await finish(
+        context,
+        await context.client.call('importImage', { body, ...mutationOf(options) }),
+        options,
+      );
+      if (!context.isJson && options.wait && options.dryRun !== true)
+        context.say(`Image "${name}" is there.`);
     }),
   );
 };

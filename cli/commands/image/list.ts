@@ -10,7 +10,10 @@ export const addList = (group: Command, io: Io): void => {
   const command = group.command('list').alias('ls').summary('list images (Get-ContainerImage)');
   examples(command, 'bulkhead image list').action(
     acting<[], object>(io, async (context) => {
-      const images = itemsOf(context.client, 'listImages', { query: { limit: '200' }, signal: context.signal });
+      const images = itemsOf(context.client, 'listImages', {
+        query: { limit: '200' },
+        signal: context.signal,
+      });
       context.list(IMAGE_COLUMNS, await take(images));
     }),
   );

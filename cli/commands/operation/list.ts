@@ -23,7 +23,11 @@ export const addList = (group: Command, io: Io): void => {
     .option('-c, --container <container>', 'of this one; id or name')
     .option('--state <state>', 'Pending, Running, Cancelling, Succeeded, Failed, Cancelled')
     .option('--limit <number>', 'at most so many', wholeNumber(1, 100_000), NEWEST);
-  examples(command, 'bulkhead operation list --state Failed', 'bulkhead operation list --container web').action(
+  examples(
+    command,
+    'bulkhead operation list --state Failed',
+    'bulkhead operation list --container web',
+  ).action(
     acting<[], ListOptions>(io, async (context, { container, state, limit }) => {
       const { client, signal } = context;
       const containerId =
@@ -31,7 +35,10 @@ export const addList = (group: Command, io: Io): void => {
           ? undefined
           : (await client.call('getContainer', { params: { idOrName: container } })).id;
       const query = { containerId, state, limit: String(Math.min(limit, 200)) };
-      context.list(OPERATION_COLUMNS, await take(itemsOf(client, 'listOperations', { query, signal }), limit));
+      context.list(
+        OPERATION_COLUMNS,
+        await take(itemsOf(client, 'listOperations', { query, signal }), limit),
+      );
     }),
   );
 };
