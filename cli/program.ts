@@ -3,6 +3,7 @@ import { addCompletion } from './commands/completion.ts';
 import { addComputeProcess } from './commands/compute-process/index.ts';
 import { addConfig } from './commands/config.ts';
 import { addContainer } from './commands/container/index.ts';
+import { addDocker } from './commands/docker.ts';
 import { addEvent } from './commands/event/index.ts';
 import { addHost } from './commands/host/index.ts';
 import { addImage } from './commands/image/index.ts';
@@ -43,6 +44,6 @@ export const createProgram = (io: Io): Command => {
       getErrHasColors: () => false,
     });
   const groups = [addContainer, addComputeProcess, addHost, addImage, addOperation, addEvent];
-  for (const add of [...groups, addLogin, addLogout, addConfig, addCompletion]) add(program, io);
+  for (const add of [...groups, addDocker, addLogin, addLogout, addConfig, addCompletion]) add(program, io);
   return program;
 };

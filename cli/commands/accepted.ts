@@ -27,7 +27,10 @@ export const isDryRun = (body: object | undefined): body is DryRun => body !== u
 
 /** What a dry run says would be done. */
 export const showDryRun = (context: Context, body: DryRun): void => {
-  if (context.isJson) return context.json(body);
+  if (context.isJson) {
+    context.json(body);
+    return;
+  }
   context.write(`It would ${body.wouldDo}.\n`);
   const { placement } = body;
   if (placement === null) return;

@@ -74,11 +74,7 @@ export const addCompletion = (program: Command, io: Io): void => {
     .command('completion')
     .summary('write the completion script of a shell')
     .addArgument(new Argument('<shell>', 'that it is for').choices(['bash', 'zsh']));
-  examples(
-    command,
-    'source <(bulkhead completion bash)',
-    'bulkhead completion zsh > "${fpath[1]}/_bulkhead"',
-  ).action(
+  examples(command, 'source <(bulkhead completion bash)', 'source <(bulkhead completion zsh)').action(
     acting<['bash' | 'zsh'], object>(io, async (context, _, shell) => {
       context.write(shell === 'bash' ? bash(program) : zsh(program));
     }),

@@ -15,7 +15,7 @@ const FRAME_MS = 120;
 export class StepProgress {
   readonly #output: TextOutput;
   readonly #paint: Paint;
-  #written = 0;
+  readonly #written = new Set<number>();
   #reason: string | null = null;
   #current = '';
   #frame = 0;
@@ -29,9 +29,11 @@ export class StepProgress {
   /** Called with the operation as it is now, any number of times. */
   show(operation: Operation): void {
     this.#erase();
-    const ended = operation.steps.filter(({ state }) => state !== 'Running');
-    for (const step of ended.slice(this.#written)) this.#output.write(this.#line(step));
-    this.#written = Math.max(this.#written, ended.length);
+    for (const [at, step] of operation.steps.entries()) {
+      if (step.state === 'Running' || this.#written.has(at)) continue;
+      this.#written.add(at);
+      this.#output.write(this.#line(step));
+    }
     if (operation.reason !== null && operation.reason !== this.#reason)
       this.#output.write(`  ${this.#paint('yellow', '!')} ${visible(operation.reason)}\n`);
     this.#reason = operation.reason;

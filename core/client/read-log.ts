@@ -11,6 +11,8 @@ export interface ReadLog {
   readonly tail?: number;
   /** RFC 3339. */
   readonly since?: string;
+  /** Behind an earlier page; then without `tail`. */
+  readonly cursor?: string;
   /** Go on until the container has stopped, in place of ending where the log ends now. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
@@ -31,8 +33,8 @@ const ended = async (client: Client, idOrName: string, signal?: AbortSignal): Pr
  * is read, so that what it said at its end is not lost.
  */
 export async function* readLog(client: Client, options: ReadLog): AsyncGenerator<LogItem, void, undefined> {
-  const { idOrName, tail, since, follow = false, signal } = options;
-  const first = { since, ...(tail === undefined ? {} : { tail: String(tail) }) };
+  const { idOrName, tail, since, cursor, follow = false, signal } = options;
+  const first = { since, cursor, ...(tail === undefined ? {} : { tail: String(tail) }) };
   let query: { tail?: string; since?: string; cursor?: string } = first;
   for (;;) {
     const last = follow ? await ended(client, idOrName, signal) : true;

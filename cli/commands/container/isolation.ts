@@ -18,7 +18,10 @@ const section = (context: Context, title: string, processes: readonly Process[])
 
 /** The report for people: kernels, then both lists of processes. */
 export const showIsolation = (context: Context, report: IsolationReport): void => {
-  if (context.isJson) return context.json(report);
+  if (context.isJson) {
+    context.json(report);
+    return;
+  }
   context.one(report, () => [
     ['RuntimeType', report.runtimeType],
     ['Kernel of the host', report.kernel.host],

@@ -27,9 +27,9 @@ export const sinceTime =
   };
 
 const show = (context: Context, item: LogItem, options: LogsOptions): void => {
-  if (context.isJson) return context.write(`${JSON.stringify(item)}\n`);
   const output = item.stream === 'stderr' ? context.io.stderr : context.io.stdout;
-  output.write(logText(item, options.timestamps === true));
+  if (context.isJson) context.write(`${JSON.stringify(item)}\n`);
+  else output.write(logText(item, options.timestamps === true));
 };
 
 export const addLogs = (group: Command, io: Io): void => {
