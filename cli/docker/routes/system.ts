@@ -94,7 +94,7 @@ const info: Handle = async ({ bridge }, exchange) => {
     Architecture: hosts[0]?.architecture === 'arm64' ? 'aarch64' : 'x86_64',
     NCPU: Math.floor(sum(ready.map(({ capacity }) => capacity.cpus))),
     MemTotal: sum(ready.map(({ capacity }) => capacity.memoryMB)) * MIB,
-    KernelVersion: hosts[0]?.kernel ?? '',
+    KernelVersion: [...new Set(hosts.map(({ kernel }) => kernel))].join(', '),
     // `docker run` without --isolation: process isolation, Bulkhead's Default.
     Isolation: 'process',
     Plugins: {
