@@ -96,10 +96,8 @@ export class Stage {
     this.say(`${this.#paint('cyan', '$')} bulkhead ${commandLine(words)}`);
     const output = new Capture(this.#io.stdout);
     // Steps come one after another here; a spinner would only be in the way.
-    const plain = Object.assign(new Capture({}), {
-      write: (text: string | Uint8Array) => output.write(text),
-    });
-    const exitCode = await main(words, { ...this.#io, stdout: output, stderr: plain });
+    const steps: TextOutput = { write: (text) => output.write(text) };
+    const exitCode = await main(words, { ...this.#io, stdout: output, stderr: steps });
     return { exitCode, text: output.text };
   }
 

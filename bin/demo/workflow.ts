@@ -198,6 +198,26 @@ export class Workflow {
     });
   }
 
+  async isolationReports(): Promise<void> {
+    const { hyperv, plain } = this.#cast;
+    for (const [name, sharedKernel] of [
+      [plain, true],
+      [hyperv, false],
+    ] as const)
+      await this.#stage.row({
+        there: `(Get-Process in ${name} and on the host, compared)`,
+        here: [['container', 'isolation', name]],
+        check: async () => {
+          const params = { idOrName: name };
+          const report = await this.#stage.client.call('getContainerIsolation', { params });
+          return report.sharedKernel === sharedKernel && report.visibleOnHost.length > 0 === sharedKernel;
+        },
+        proves: sharedKernel
+          ? 'A Default container shares the host’s kernel, and the host sees its processes.'
+          : 'A HyperV container has a kernel of its own, and the host sees none of its processes.',
+      });
+  }
+
   async end(): Promise<void> {
     const { hyperv, plain, converted } = this.#cast;
     await this.#stage.row({

@@ -6,7 +6,6 @@ import { FAILED_TO_START } from './translate/state.ts';
 /** How a run of a container has ended. */
 export interface Exit {
   readonly exitCode: number;
-  readonly error: string | undefined;
 }
 
 const SOON_MS = 200;
@@ -18,14 +17,12 @@ const isAtRest = ({ state, activeOperationId }: Container): boolean =>
 
 export const exitOf = ({ exitCode, lastError, state }: Container): Exit => ({
   exitCode: exitCode ?? (state === 'Failed' || lastError !== null ? FAILED_TO_START : 0),
-  error: lastError?.detail,
 });
 
 /**
  * Waits until `container` has ended. The API has no call that waits for it, so it is looked at: often at first, since
  * most runs that somebody waits for are short.
  * @param after only an end of a later revision counts; null: it may have ended already
- * @param nudge looked at whenever it resolves anew
  */
 export const untilExit = async (
   bridge: Bridge,
@@ -36,7 +33,7 @@ export const untilExit = async (
   let last: Container | undefined;
   for (;;) {
     const container = await bridge.find(id);
-    if (container === undefined) return last === undefined ? { exitCode: 0, error: undefined } : exitOf(last);
+    if (container === undefined) return last === undefined ? { exitCode: 0 } : exitOf(last);
     if (isAtRest(container) && (after === null || container.revision > after)) return exitOf(container);
     last = container;
     await sleep(bridge.now - began < SOON_FOR_MS ? SOON_MS : LATER_MS, undefined, { signal });
@@ -45,7 +42,7 @@ export const untilExit = async (
 
 /** Waits until there is no such container any more. @returns how it ended, as far as that was seen */
 export const untilRemoved = async (bridge: Bridge, id: string, signal: AbortSignal): Promise<Exit> => {
-  let seen: Exit = { exitCode: 0, error: undefined };
+  let seen: Exit = { exitCode: 0 };
   for (;;) {
     const container = await bridge.find(id);
     if (container === undefined) return seen;

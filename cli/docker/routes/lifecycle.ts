@@ -28,11 +28,11 @@ const start: Handle = async ({ bridge, runs }, exchange) => {
   exchange.empty(204);
 };
 
-/** Docker ends with 127 where a program is not there, and 126 where it cannot be run: by these words. */
+/** docker ends with 127 where there is no such program: it goes by these words. */
 const inDockersWords = (error: unknown): unknown => {
   if (!(error instanceof OperationFailedError)) return error;
-  const missing = /no such file|not found|cannot be run/i.test(error.message);
-  return missing ? new DockerError(400, `exec: ${error.message}: executable file not found in $PATH`) : error;
+  const isMissing = /no such file|has no program/i.test(error.message);
+  return isMissing ? new DockerError(400, `${error.message}: executable file not found in $PATH`) : error;
 };
 
 const stopping =
@@ -100,9 +100,9 @@ const wait: Handle = async (services, exchange) => {
   // docker goes on to start it once it has seen the headers.
   const write = exchange.stream('application/json');
   try {
-    const { exitCode, error } = await exitFor(services, container, condition, exchange.signal);
-    const body = { StatusCode: exitCode, ...(error === undefined ? {} : { Error: { Message: error } }) };
-    await write(`${JSON.stringify(body)}\n`);
+    // Why a start failed is the answer to the start.
+    const { exitCode } = await exitFor(services, container, condition, exchange.signal);
+    await write(`${JSON.stringify({ StatusCode: exitCode })}\n`);
   } catch (error) {
     if (exchange.signal.aborted) return;
     await write(
