@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { acting, type Context } from '../context.ts';
 import { listen, parseEndpoint } from '../docker/listen.ts';
 import { createDockerBridge } from '../docker/server.ts';
@@ -51,7 +51,12 @@ export const addDocker = (program: Command, io: Io): void => {
       'Serve the Docker Engine API on a socket of this machine, so that the docker CLI works against Bulkhead. ' +
         '--isolation=hyperv is HyperV; process and default are Default.',
     )
-    .option('-H, --host <endpoint>', 'unix:///PATH, or tcp://127.0.0.1:PORT', defaultHost(io));
+    .addOption(
+      new Option('-H, --host <endpoint>', 'unix:///PATH, or tcp://127.0.0.1:PORT').default(
+        defaultHost(io),
+        'a socket of this user’s',
+      ),
+    );
   examples(
     command,
     'bulkhead docker --host unix:///run/bulkhead.sock &',

@@ -82,19 +82,32 @@ describe('what comes back', () => {
   });
 
   test('members that a newer control plane adds are let through, at any depth', async () => {
-    const { client } = setting(ok({ ...containerOf(), colour: 'red', resources: { memoryMB: 1, cpus: 1, gpus: 2 } }));
+    const { client } = setting(
+      ok({ ...containerOf(), colour: 'red', resources: { memoryMB: 1, cpus: 1, gpus: 2 } }),
+    );
     expect(await client.call('getContainer', { params: { idOrName: 'x' } })).toMatchObject({ id: ID });
-    const union = setting({ ...accepted, status: 200, body: { ...(accepted.body as object), colour: 'red' } });
-    expect(await union.client.call('startContainer', { params: { idOrName: 'x' } })).toHaveProperty('operation');
+    const union = setting({
+      ...accepted,
+      status: 200,
+      body: { ...(accepted.body as object), colour: 'red' },
+    });
+    expect(await union.client.call('startContainer', { params: { idOrName: 'x' } })).toHaveProperty(
+      'operation',
+    );
   });
 
   test.each<[string, Reply]>([
     ['a body of another shape', ok({ ...containerOf(), id: 7 })],
     ['no JSON', { status: 200, body: '<html>' }],
-    ['a status that the route has not', { status: 418, body: '{}', headers: { 'content-type': 'text/plain' } }],
+    [
+      'a status that the route has not',
+      { status: 418, body: '{}', headers: { 'content-type': 'text/plain' } },
+    ],
   ])('%s is an answer not understood', async (_, reply) => {
     const { client } = setting(reply);
-    await expect(client.call('getContainer', { params: { idOrName: 'x' } })).rejects.toBeInstanceOf(AnswerError);
+    await expect(client.call('getContainer', { params: { idOrName: 'x' } })).rejects.toBeInstanceOf(
+      AnswerError,
+    );
   });
 });
 
@@ -112,7 +125,10 @@ describe('repeats', () => {
   });
 
   test('Retry-After is kept to, in seconds and as a date', async () => {
-    const busy = (value: string): Reply => ({ ...problem(503, 'too-busy'), headers: { 'retry-after': value } });
+    const busy = (value: string): Reply => ({
+      ...problem(503, 'too-busy'),
+      headers: { 'retry-after': value },
+    });
     const { client, pauses } = setting(busy('2'), busy('Thu, 01 Jan 2026 00:00:03 GMT'), accepted);
     await client.call('startContainer', { params: { idOrName: 'x' } });
     expect(pauses).toEqual([2100, 3100]);
@@ -120,12 +136,16 @@ describe('repeats', () => {
 
   test('a pause that is too long is the caller’s to decide', async () => {
     const { client, calls } = setting({ ...problem(503, 'too-busy'), headers: { 'retry-after': '3600' } });
-    await expect(client.call('getContainer', { params: { idOrName: 'x' } })).rejects.toMatchObject({ code: 'too-busy' });
+    await expect(client.call('getContainer', { params: { idOrName: 'x' } })).rejects.toMatchObject({
+      code: 'too-busy',
+    });
     expect(calls).toHaveLength(1);
   });
 
   test('five attempts, then it is said that nobody answers, and where', async () => {
-    const { client, calls } = setting(Object.assign(new TypeError('fetch failed'), { cause: new Error('ECONNREFUSED') }));
+    const { client, calls } = setting(
+      Object.assign(new TypeError('fetch failed'), { cause: new Error('ECONNREFUSED') }),
+    );
     const error = await client.call('getContainer', { params: { idOrName: 'x' } }).catch((e: unknown) => e);
     expect(error).toBeInstanceOf(ConnectionError);
     expect(String(error)).toContain('https://api.example.com does not answer (ECONNREFUSED)');
@@ -152,14 +172,17 @@ describe('repeats', () => {
   test('a caller who has gone ends it', async () => {
     const { client, calls } = setting(new TypeError('fetch failed'));
     const gone = AbortSignal.abort(new Error('gone'));
-    await expect(client.call('getContainer', { params: { idOrName: 'x' }, signal: gone })).rejects.toThrow('gone');
+    await expect(client.call('getContainer', { params: { idOrName: 'x' }, signal: gone })).rejects.toThrow(
+      'gone',
+    );
     expect(calls).toHaveLength(0);
   });
 });
 
 describe('lists, waits, events, logs', () => {
   test('pages are asked for when they are needed', async () => {
-    const page = (name: string, nextCursor: string | null): Reply => ok({ items: [containerOf({ name })], nextCursor });
+    const page = (name: string, nextCursor: string | null): Reply =>
+      ok({ items: [containerOf({ name })], nextCursor });
     const { client, calls } = setting(page('a', 'p.2'), page('b', 'p.3'), page('c', null));
     const names: string[] = [];
     for await (const { name } of itemsOf(client, 'listContainers', { query: { limit: '1' } })) {
@@ -215,7 +238,8 @@ describe('lists, waits, events, logs', () => {
     let looks = 0;
     const reply = ({ url }: Call): Reply => {
       const { pathname, searchParams } = new URL(url);
-      if (!pathname.endsWith('/logs')) return ok(containerOf({ state: ++looks < 2 ? 'Running' : 'Off', exitCode: 0 }));
+      if (!pathname.endsWith('/logs'))
+        return ok(containerOf({ state: ++looks < 2 ? 'Running' : 'Off', exitCode: 0 }));
       const cursor = searchParams.get('cursor');
       const next = { undefined: ['a', 'n1'], n1: ['b', 'n2'] }[cursor ?? 'undefined'] ?? ['?', '?'];
       return ok({ items: [item(next[0] ?? '')], truncated: false, more: false, nextCursor: next[1] });

@@ -36,5 +36,12 @@ export const fakeApi = (...replies: readonly (Reply | Error | ((call: Call) => R
 
 export const problem = (status: number, code: string, more: object = {}): Reply => ({
   status,
-  body: { type: `urn:bulkhead:problem:${code}`, title: 'Title', status, code, detail: `It is ${code}.`, ...more },
+  body: {
+    type: `urn:bulkhead:problem:${code}`,
+    title: 'Title',
+    status,
+    code,
+    detail: `It is ${code}.`,
+    ...more,
+  },
 });
