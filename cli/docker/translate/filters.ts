@@ -37,7 +37,7 @@ export const labelMatches = (labels: Readonly<Record<string, string>>, wanted: s
 
 /** Docker takes names as expressions; one that is none, or could take for ever, is compared as it stands. */
 const nameMatches = (name: string, wanted: string): boolean => {
-  if (!/^[\^/]?[\w.-]*\$?$/.test(wanted)) return name.includes(wanted);
+  if (!/^\^?\/?[\w.-]*\$?$/.test(wanted)) return name.includes(wanted);
   const bare = wanted.replace(/^\^?\/?/, '').replace(/\$$/, '');
   const fromStart = /^(\^|\/)/.test(wanted);
   const toEnd = wanted.endsWith('$');

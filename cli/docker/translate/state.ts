@@ -25,35 +25,27 @@ export const dockerState = (container: Container): DockerState => {
 
 export const isRunning = (container: Container): boolean => dockerState(container) === 'running';
 
-const UNITS: readonly (readonly [seconds: number, name: string])[] = [
-  [365 * 86_400, 'years'],
-  [60 * 86_400, 'months'],
-  [14 * 86_400, 'weeks'],
-  [48 * 3600, 'days'],
-  [90 * 60, 'hours'],
-  [120, 'minutes'],
+const HOUR = 1;
+const DAY = 24 * HOUR;
+/** From so many hours on, in what is counted. */
+const UNITS: readonly (readonly [from: number, length: number, name: string])[] = [
+  [2 * 365 * DAY, 365 * DAY, 'years'],
+  [2 * 30 * DAY, 30 * DAY, 'months'],
+  [2 * 7 * DAY, 7 * DAY, 'weeks'],
+  [2 * DAY, DAY, 'days'],
+  [0, HOUR, 'hours'],
 ];
-const LENGTH: Readonly<Record<string, number>> = {
-  years: 365 * 86_400,
-  months: 30 * 86_400,
-  weeks: 7 * 86_400,
-  days: 86_400,
-  hours: 3600,
-  minutes: 60,
-};
 
 /** As Docker tells people how long: `Less than a second`, `5 seconds`, `About a minute`, `2 hours`. */
-export const humanDuration = (seconds: number): string => {
+export const humanDuration = (duration: number): string => {
+  const seconds = Math.floor(duration);
   if (seconds < 1) return 'Less than a second';
-  if (seconds < 2) return '1 second';
-  if (seconds < 60) return `${Math.floor(seconds)} seconds`;
-  if (seconds < 120) return 'About a minute';
-  for (const [least, name] of UNITS)
-    if (seconds >= least) {
-      const count = Math.floor(seconds / (LENGTH[name] ?? 1));
-      return name === 'hours' && count === 1 ? 'About an hour' : `${count} ${name}`;
-    }
-  return 'Less than a second';
+  if (seconds < 60) return seconds === 1 ? '1 second' : `${seconds} seconds`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return minutes === 1 ? 'About a minute' : `${minutes} minutes`;
+  const hours = Math.round(duration / 3600);
+  const [, length, name] = UNITS.find(([from]) => hours >= from) ?? [0, HOUR, 'hours'];
+  return hours === 1 ? 'About an hour' : `${Math.floor(hours / length)} ${name}`;
 };
 
 const CONVERTED = { Converting: 'Converting its runtime type', Starting: 'Starting' } as const;

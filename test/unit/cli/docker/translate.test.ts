@@ -228,7 +228,7 @@ describe('what docker is shown', () => {
     [59, '59 seconds'],
     [61, 'About a minute'],
     [120, '2 minutes'],
-    [5400, 'About an hour'],
+    [5300, 'About an hour'],
     [7200, '2 hours'],
     [3 * 86_400, '3 days'],
     [21 * 86_400, '3 weeks'],
