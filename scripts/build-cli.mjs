@@ -11,6 +11,15 @@ import { build } from 'esbuild';
 const root = resolve(fileURLToPath(import.meta.url), '../..');
 const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
 
+/** Packages of the older kind call `require`, which an ES module has to make for itself; Node 20 lacks `withResolvers`. */
+const BANNER = `import { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);
+Promise.withResolvers ??= () => {
+  const deferred = {};
+  deferred.promise = new Promise((resolve, reject) => Object.assign(deferred, { resolve, reject }));
+  return deferred;
+};`;
+
 await build({
   absWorkingDir: root,
   entryPoints: ['bin/bulkhead.ts'],
@@ -21,9 +30,6 @@ await build({
   target: 'node20',
   minifySyntax: true,
   define: { BULKHEAD_CLI_VERSION: JSON.stringify(version) },
-  // Packages of the older kind call `require`, which an ES module has to make for itself.
-  banner: {
-    js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-  },
+  banner: { js: BANNER },
   logLevel: 'warning',
 });

@@ -1,6 +1,6 @@
-import { SettingsError } from '../../cli/errors.ts';
 import type { Connect } from '../../cli/session.ts';
+import { nodeWebSocket } from '../../core/client/node-web-socket.ts';
+import { openSession } from '../../core/client/session-connection.ts';
 
-export const connect: Connect = () => {
-  throw new SettingsError('This version has no sessions yet.');
-};
+/** Sessions over Node's WebSocket, which tells why a handshake was refused. */
+export const connect: Connect = (address) => openSession(address, { webSocketFactory: nodeWebSocket });

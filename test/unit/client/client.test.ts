@@ -10,10 +10,10 @@ import {
   readLog,
   waitForSuccess,
 } from '../../../core/client/index.ts';
-import { type Call, fakeApi, problem, type Reply } from './fake-api.ts';
+import { type Call, fakeApi, type Planned, problem, type Reply } from './fake-api.ts';
 import { containerOf, ID, OPERATION_ID, operationOf } from './records.ts';
 
-const setting = (...replies: Parameters<typeof fakeApi>) => {
+const setting = (...replies: Planned[]) => {
   const { fetch, calls } = fakeApi(...replies);
   const pauses: number[] = [];
   let keys = 0;

@@ -13,8 +13,11 @@ export interface Reply {
   readonly headers?: Record<string, string>;
 }
 
+/** What is given to a call: an answer, or none. */
+export type Planned = Reply | Error | ((call: Call) => Reply | Error);
+
 /** An API that gives what it is told to, in order, and remembers what it was asked. A function may look at the call. */
-export const fakeApi = (...replies: readonly (Reply | Error | ((call: Call) => Reply | Error))[]) => {
+export const fakeApi = (...replies: Planned[]) => {
   const calls: Call[] = [];
   const fetch: Fetch = async (url, { method, headers, body }) => {
     const call = { method, url, headers, body: body === undefined ? undefined : JSON.parse(body) };
