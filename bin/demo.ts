@@ -187,7 +187,7 @@ try {
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode;
   else {
-    console.error(renderError(error, (_, text) => text));
+    console.error(renderError(error, { paint: (_, text) => text, width: undefined }));
     process.exitCode = 1;
   }
 }

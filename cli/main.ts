@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { ExitError } from './errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
-import type { Io } from './io.ts';
+import { type Io, widthOf } from './io.ts';
 import { paintFor } from './output/colours.ts';
 import { errorAsJson, renderError } from './output/problems.ts';
 import { createProgram } from './program.ts';
@@ -27,7 +27,9 @@ export const main = async (argv: readonly string[], io: Io): Promise<number> => 
     if (error instanceof ExitError) return error.exitCode;
     const isDebug = io.env.BULKHEAD_DEBUG === '1';
     io.stderr.write(
-      wantsJson(argv) ? errorAsJson(error) : renderError(error, paintFor(io.stderr, io), isDebug),
+      wantsJson(argv)
+        ? errorAsJson(error)
+        : renderError(error, { paint: paintFor(io.stderr, io), width: widthOf(io.stderr) }, isDebug),
     );
     return exitCodeOf(error);
   }

@@ -1,7 +1,7 @@
 import { AnswerError, ClientError, OperationFailedError, ProblemError } from '../../core/client/index.ts';
 import { CliError } from '../errors.ts';
-import type { Paint } from './colours.ts';
-import { visible } from './text.ts';
+import type { TableStyle } from './table.ts';
+import { visible, wrap } from './text.ts';
 
 const requestIdOf = (error: unknown): string | undefined => {
   if (error instanceof ProblemError || error instanceof AnswerError) return error.requestId;
@@ -16,14 +16,21 @@ const operationOf = (error: unknown): string | undefined =>
 
 const problemOf = (error: unknown) => (error instanceof ProblemError ? error.problem : undefined);
 
+const INDENT = 7;
+
+/** Under its heading, where a terminal is too narrow for one line. */
+const folded = (text: string, width: number | undefined): string =>
+  width === undefined ? text : wrap(text, width - INDENT).join(`\n${' '.repeat(INDENT)}`);
+
 /** What went wrong, where in the request, what to do, and by what to find it in the logs: for people, on stderr. */
-export const renderError = (error: unknown, paint: Paint, isDebug = false): string => {
+export const renderError = (error: unknown, { paint, width }: TableStyle, isDebug = false): string => {
   const message = error instanceof Error ? error.message : String(error);
-  const lines = [`${paint('red', 'Error:')} ${visible(message)}`];
+  const lines = [`${paint('red', 'Error:')} ${folded(visible(message), width)}`];
   for (const { pointer, detail } of problemOf(error)?.errors ?? [])
     lines.push(`  ${visible(pointer)}: ${visible(detail)}`);
   const suggestion = suggestionOf(error);
-  if (suggestion !== undefined) lines.push(`${paint('cyan', 'Try:')}   ${visible(suggestion)}`);
+  if (suggestion !== undefined)
+    lines.push(`${paint('cyan', 'Try:')}   ${folded(visible(suggestion), width)}`);
   const operation = operationOf(error);
   if (operation !== undefined) lines.push(paint('dim', `operation ${operation}`));
   const requestId = requestIdOf(error);

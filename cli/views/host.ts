@@ -9,13 +9,18 @@ const system = ({ os }: Host): string => `${os.sku} ${os.build === 0 ? os.versio
 const load = ({ allocated, capacity }: Host): string =>
   `${memory(allocated.memoryMB)} of ${memory(capacity.memoryMB)}`;
 
+const gigabytes = (megabytes: number): number => Number((megabytes / 1024).toFixed(1));
+
+const shortLoad = ({ allocated, capacity }: Host): string =>
+  `${gigabytes(allocated.memoryMB)}/${gigabytes(capacity.memoryMB)}`;
+
 export const HOST_COLUMNS: readonly Column<Host>[] = [
   { header: 'Name', value: ({ name }) => name, flexible: true },
   { header: 'State', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },
   { header: 'Os', value: system },
   { header: 'Hypervisor', value: ({ hypervisor }) => hypervisor },
   { header: 'Conversion', value: ({ capabilities }) => capabilities.runtimeConversion },
-  { header: 'Memory', value: load },
+  { header: 'Memory(GiB)', value: shortLoad },
 ];
 
 export const hostFields = (host: Host): readonly Field[] => [
