@@ -220,13 +220,14 @@ const suite = (): void => {
         '--since',
         '10m',
         '--until',
-        '3s',
+        String(Math.ceil(Date.now() / 1000)),
         '--filter',
         `container=${NAME}`,
         '--format',
         '{{.Action}}',
       );
       expect(told.stdout.trim().split('\n')).toEqual(['create', 'start', 'die', 'start', 'die']);
+      await docker('start', NAME);
     });
   });
 

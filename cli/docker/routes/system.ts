@@ -112,6 +112,9 @@ const info: Handle = async ({ bridge }, exchange) => {
   });
 };
 
+/** The API keeps events back for a moment, so that none is passed by. */
+const SETTLING_MS = 3_000;
+
 const events: Handle = async ({ bridge }, exchange) => {
   const { query, signal } = exchange;
   const filters = parseFilters(query.get('filters'));
@@ -120,12 +123,12 @@ const events: Handle = async ({ bridge }, exchange) => {
   const until = parseTime(query.get('until'));
   const cursor = since === undefined ? await endOfEvents(bridge.client, signal) : undefined;
   const write = exchange.stream('application/json');
+  const follow = until === undefined || until > bridge.now;
   const over = new AbortController();
-  const timer =
-    until === undefined ? undefined : setTimeout(() => over.abort(), Math.max(0, until - bridge.now));
+  const wait = until === undefined || !follow ? undefined : until - bridge.now + SETTLING_MS;
+  const timer = wait === undefined ? undefined : setTimeout(() => over.abort(), wait);
   const ended = AbortSignal.any([signal, over.signal]);
   try {
-    const follow = until === undefined || until > bridge.now;
     for await (const event of readEvents(bridge.client, { cursor, follow, signal: ended })) {
       const at = Date.parse(event.time);
       if (since !== undefined && at < since) continue;

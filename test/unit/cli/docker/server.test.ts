@@ -238,6 +238,35 @@ describe('what is there', () => {
     expect(JSON.parse((await ask('POST', `/containers/${ID}/wait`)).body)).toEqual({ StatusCode: 7 });
   });
 
+  test('events: those of a time, then it ends', async () => {
+    const event = (second: number, type: string) => ({
+      ...{
+        id: `e${second}`,
+        time: `2026-01-01T00:00:0${second}.000Z`,
+        type,
+        resource: { kind: 'container', id: ID, name: 'web' },
+      },
+      ...{ revision: second, previousState: null, state: 'Off', operationId: null, actor: 'me' },
+    });
+    const items = [
+      event(1, 'Container Created'),
+      event(2, 'Container Removed'),
+      event(5, 'Container Created'),
+    ];
+    const { ask } = await bridge((call) =>
+      call.url.includes('/v1/events')
+        ? { status: 200, body: { items: call.url.includes('cursor') ? [] : items, nextCursor: 'n' } }
+        : undefined,
+    );
+    const { body } = await ask('GET', '/events?since=1767225602&until=1767225604');
+    expect(
+      body
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).Action),
+    ).toEqual(['destroy']);
+  });
+
   test('logs: framed, each stream that was asked for', async () => {
     const items = [
       { at: '2026-01-01T00:00:00.000Z', stream: 'stdout', text: 'out' },
