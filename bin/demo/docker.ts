@@ -33,7 +33,7 @@ export const showDocker = async (stage: Stage, connect: Connect, hostKernel: str
     return;
   }
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-demo-'));
-  const { server } = createDockerBridge({
+  const { server, close } = createDockerBridge({
     client: stage.client,
     connect,
     now: Date.now,
@@ -57,8 +57,7 @@ export const showDocker = async (stage: Stage, connect: Connect, hostKernel: str
     stage.verdict(outcome, proves);
     stage.outcomes.push({ there, outcome });
   } finally {
-    server.close();
-    server.closeAllConnections();
+    close();
     rmSync(folder, { recursive: true, force: true });
   }
 };

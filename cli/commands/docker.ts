@@ -15,7 +15,7 @@ const defaultHost = ({ env, home }: Io): string =>
 
 const serve = async (context: Context, host: string): Promise<void> => {
   const { io, client, signal } = context;
-  const { server, removeLeftovers } = createDockerBridge({
+  const { server, close, removeLeftovers } = createDockerBridge({
     client,
     connect: io.connect,
     now: Date.now,
@@ -39,8 +39,7 @@ const serve = async (context: Context, host: string): Promise<void> => {
     if (signal.aborted) resolve();
     signal.addEventListener('abort', () => resolve(), { once: true });
   });
-  server.close();
-  server.closeAllConnections();
+  close();
 };
 
 export const addDocker = (program: Command, io: Io): void => {

@@ -29,8 +29,12 @@ export class Runs {
   /** Clients that are still being sent what a container has written. */
   readonly #draining = new Map<string, Set<Promise<void>>>();
 
-  constructor(bridge: Bridge) {
+  readonly #closing: AbortSignal;
+
+  /** @param closing aborts when the bridge is ended */
+  constructor(bridge: Bridge, closing: AbortSignal) {
     this.#bridge = bridge;
+    this.#closing = closing;
   }
 
   keepsInput(id: string): void {
@@ -172,11 +176,12 @@ export class Runs {
   async #removeAtEnd(container: Container): Promise<void> {
     const { client, settings } = this.#bridge;
     try {
-      await untilExit(this.#bridge, container.id, { after: null, signal: new AbortController().signal });
+      await untilExit(this.#bridge, container.id, { after: null, signal: this.#closing });
       await Promise.all(this.#draining.get(container.id) ?? []);
       await client.call('removeContainer', { params: { idOrName: container.id } });
     } catch (error) {
-      if (!isNotFound(error)) settings.log(`removing ${container.name} after its end: ${String(error)}`);
+      if (!isNotFound(error) && !this.#closing.aborted)
+        settings.log(`removing ${container.name} after its end: ${String(error)}`);
     }
   }
 }

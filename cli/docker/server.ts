@@ -116,17 +116,29 @@ const respondToUpgrade = async (
 
 export interface DockerBridge {
   readonly server: Server;
+  /** Ends every connection and whatever was being waited for; containers go on. */
+  close(): void;
   /** Ends what is left of an earlier bridge: containers of `run --rm` that have ended since. */
   removeLeftovers(): Promise<void>;
 }
 
 export const createDockerBridge = (settings: BridgeSettings): DockerBridge => {
   const bridge = new Bridge(settings);
-  const services: Services = { bridge, runs: new Runs(bridge), execs: new Map() };
+  const closing = new AbortController();
+  const services: Services = { bridge, runs: new Runs(bridge, closing.signal), execs: new Map() };
   // A `wait` or `logs -f` may say nothing for days.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
     void respond(services, request, response);
   });
-  server.on('upgrade', (request, socket, head) => void respondToUpgrade(services, request, socket, head));
-  return { server, removeLeftovers: () => services.runs.removeLeftovers() };
+  server.on('upgrade', (request, socket, head) => {
+    // Such a connection is no longer the server's to close.
+    closing.signal.addEventListener('abort', () => socket.destroy());
+    void respondToUpgrade(services, request, socket, head);
+  });
+  const close = (): void => {
+    closing.abort();
+    server.close();
+    server.closeAllConnections();
+  };
+  return { server, close, removeLeftovers: () => services.runs.removeLeftovers() };
 };

@@ -84,8 +84,9 @@ export class Terminal {
     }
   }
 
+  /** Hangs up: `script` passes it on to what runs on the terminal. */
   kill(): void {
-    this.#child.kill('SIGKILL');
+    this.#child.kill('SIGHUP');
   }
 }
 

@@ -38,7 +38,7 @@ const bridge = async (
     return problem(404, 'not-found');
   });
   const log: string[] = [];
-  const { server } = createDockerBridge({
+  const { server, close } = createDockerBridge({
     client: new Client({ apiUrl: 'http://api.example.com', fetch, sleep: async () => undefined }),
     connect: connect ?? (() => Promise.reject(new TypeError('no sessions here'))),
     now: Date.now,
@@ -48,10 +48,7 @@ const bridge = async (
   });
   const socketPath = join(mkdtempSync(join(tmpdir(), 'bulkhead-')), 'docker.sock');
   await listen(server, { kind: 'unix', path: socketPath });
-  closers.push(() => {
-    server.close();
-    server.closeAllConnections();
-  });
+  closers.push(close);
   const ask = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
     new Promise<Answer>((resolve, reject) => {
       const asked = request(
