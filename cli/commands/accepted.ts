@@ -23,7 +23,7 @@ interface Accepted {
   readonly operation: Operation;
 }
 
-export const isDryRun = (body: object | undefined): body is DryRun => body !== undefined && 'dryRun' in body;
+export const isDryRun = (body: object | undefined): body is DryRun => body !== undefined && 'wouldDo' in body;
 
 /** What a dry run says would be done. */
 export const showDryRun = (context: Context, body: DryRun): void => {

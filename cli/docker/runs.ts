@@ -145,7 +145,9 @@ export class Runs {
     try {
       const size = this.#sizes.get(container.id);
       if (size !== undefined) session.resize(size.columns, size.rows);
-      await join(client, session, joining);
+      const { reason } = await join(client, session, joining);
+      if (reason !== undefined && !EXPECTED_ENDS.includes(reason))
+        this.#bridge.settings.log(`The session with ${container.name} ended: ${reason}.`);
     } finally {
       sessions.delete(session);
       if (sessions.size === 0) this.#sessions.delete(container.id);
@@ -187,6 +189,9 @@ export class Runs {
 }
 
 const SIGNAL_MS = 500;
+
+/** The main process has ended, or docker has gone. Anything else may have cut its output off. */
+const EXPECTED_ENDS: readonly string[] = ['exited', 'closed'];
 
 const isOver = (error: unknown): boolean =>
   error instanceof ProblemError && (error.code === 'invalid-state' || error.code === 'process-exited');

@@ -113,7 +113,7 @@ const info: Handle = async ({ bridge }, exchange) => {
 };
 
 /** The API keeps events back for a moment, so that none is passed by. */
-const SETTLING_MS = 3_000;
+const SETTLING_MS = 5_000;
 
 const events: Handle = async ({ bridge }, exchange) => {
   const { query, signal } = exchange;
@@ -123,7 +123,7 @@ const events: Handle = async ({ bridge }, exchange) => {
   const until = parseTime(query.get('until'));
   const cursor = since === undefined ? await endOfEvents(bridge.client, signal) : undefined;
   const write = exchange.stream('application/json');
-  const follow = until === undefined || until > bridge.now;
+  const follow = until === undefined || until + SETTLING_MS > bridge.now;
   const over = new AbortController();
   const wait = until === undefined || !follow ? undefined : until - bridge.now + SETTLING_MS;
   const timer = wait === undefined ? undefined : setTimeout(() => over.abort(), wait);
