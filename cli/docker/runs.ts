@@ -1,10 +1,10 @@
-import { itemsOf, ProblemError, readLog } from '../../core/client/index.ts';
+import { itemsOf, ProblemError } from '../../core/client/index.ts';
 import type { Container } from '../../core/contract/container.ts';
 import type { SignalName } from '../../core/contract/session.ts';
-import { logBytes } from '../output/logs.ts';
 import { openContainerSession, type SessionStream } from '../session.ts';
 import { type Bridge, isNotFound } from './bridge.ts';
 import { untilExit } from './exits.ts';
+import { showLog } from './show-log.ts';
 import { type ClientStream, type Joining, join } from './streams.ts';
 import { AUTO_REMOVE_LABEL } from './translate/labels.ts';
 
@@ -12,9 +12,16 @@ import { AUTO_REMOVE_LABEL } from './translate/labels.ts';
  * What the bridge knows of containers beside the API, in memory only.
  *
  * docker attaches before it starts: a client that comes to a container that doesn't run waits here until `started`.
- * Then a session is opened on its main process, from the first byte on (`logs`). A main process that was done before
- * that is read from its log. `run --rm`: removed once it has ended and what it wrote has been sent on.
+ * Then it is shown the main process from its first byte on: on a terminal by a session, else by its log (`show-log`).
+ * `run --rm`: removed once it has ended and what it wrote has been sent on.
  */
+interface From {
+  /** Where in the log it begins, for who has no terminal; undefined: at its beginning. */
+  readonly logFrom: string | undefined;
+  /** Whether who has a terminal sees what was written before they came. */
+  readonly logs: boolean;
+}
+
 interface Waiting {
   readonly client: ClientStream;
   readonly joining: Joining;
@@ -62,15 +69,15 @@ export class Runs {
    */
   async logEnd({ id, exitCode }: Container): Promise<string | undefined> {
     if (exitCode === null || !this.#waiting.has(id)) return undefined;
-    const request = { params: { idOrName: id }, query: { tail: '0' } };
-    return (await this.#bridge.client.call('getContainerLogs', request)).nextCursor;
+    return this.#logEndOf(id);
   }
 
   /** It runs, or has run: whoever waited is joined to it. @param logFrom where the log of this run begins */
   started(container: Container, logFrom: string | undefined): void {
     const waiting = this.#waiting.get(container.id) ?? [];
     this.#waiting.delete(container.id);
-    for (const { client, joining } of waiting) this.#show(container, client, joining, logFrom);
+    for (const { client, joining } of waiting)
+      this.#show(container, client, joining, { logFrom, logs: true });
     if (container.labels[AUTO_REMOVE_LABEL] !== undefined) void this.#removeAtEnd(container);
   }
 
@@ -88,9 +95,10 @@ export class Runs {
       if (container.exitCode !== null || container.state === 'Running') void this.#removeAtEnd(container);
   }
 
-  /** A client that wants to see a container which runs. */
-  attach(container: Container, client: ClientStream, joining: Joining, logs: boolean): void {
-    this.#keep(container.id, this.#join(container, client, joining, logs));
+  /** A client that wants to see a container which runs: what it writes from now on, or from its beginning. */
+  async attach(container: Container, client: ClientStream, joining: Joining, logs: boolean): Promise<void> {
+    const from = logs || container.tty ? undefined : await this.#logEndOf(container.id);
+    this.#show(container, client, joining, { logFrom: from, logs });
   }
 
   resize(id: string, columns: number, rows: number): void {
@@ -111,12 +119,8 @@ export class Runs {
     fresh.close();
   }
 
-  #show(container: Container, client: ClientStream, joining: Joining, logFrom: string | undefined): void {
-    const shown = this.#join(container, client, joining, true).catch(async (error: unknown) => {
-      // It was over before anybody could join it.
-      if (!isOver(error)) throw error;
-      await this.#replay(container, client, joining, logFrom);
-    });
+  #show(container: Container, client: ClientStream, joining: Joining, from: From): void {
+    const shown = this.#join(container, client, joining, from).finally(() => client.end());
     this.#keep(container.id, shown);
   }
 
@@ -132,26 +136,24 @@ export class Runs {
     kept.add(settled);
   }
 
-  async #join(container: Container, client: ClientStream, joining: Joining, logs: boolean): Promise<void> {
-    let session: SessionStream;
-    try {
-      session = await this.#open(container, logs);
-    } catch (error) {
-      if (!(logs && isOver(error))) client.end();
-      throw error;
-    }
+  async #join(container: Container, client: ClientStream, joining: Joining, from: From): Promise<void> {
+    const byLog = { containerId: container.id, client, joining, cursor: from.logFrom };
+    const session = await this.#open(container, container.tty && from.logs).catch((error: unknown) => {
+      // It was over before anybody could join it: its log has all that there is. So it has where no session is to be had.
+      if (!isOver(error)) this.#bridge.settings.log(`No session with ${container.name}: ${String(error)}`);
+      return undefined;
+    });
+    if (session === undefined) return showLog(this.#bridge, byLog, undefined);
     const sessions = this.#sessions.get(container.id) ?? new Set();
     this.#sessions.set(container.id, sessions.add(session));
     try {
       const size = this.#sizes.get(container.id);
       if (size !== undefined) session.resize(size.columns, size.rows);
-      const { reason } = await join(client, session, joining);
-      if (reason !== undefined && !EXPECTED_ENDS.includes(reason))
-        this.#bridge.settings.log(`The session with ${container.name} ended: ${reason}.`);
+      if (container.tty) await join(client, session, joining);
+      else await showLog(this.#bridge, byLog, session);
     } finally {
       sessions.delete(session);
       if (sessions.size === 0) this.#sessions.delete(container.id);
-      client.end();
     }
   }
 
@@ -161,18 +163,9 @@ export class Runs {
     return openContainerSession(client, settings, container.id, body);
   }
 
-  async #replay(
-    container: Container,
-    client: ClientStream,
-    joining: Joining,
-    cursor: string | undefined,
-  ): Promise<void> {
-    try {
-      for await (const item of readLog(this.#bridge.client, { idOrName: container.id, cursor }))
-        if (joining[item.stream]) client.output(item.stream, logBytes(item));
-    } finally {
-      client.end();
-    }
+  async #logEndOf(id: string): Promise<string> {
+    const request = { params: { idOrName: id }, query: { tail: '0' } };
+    return (await this.#bridge.client.call('getContainerLogs', request)).nextCursor;
   }
 
   async #removeAtEnd(container: Container): Promise<void> {
@@ -189,9 +182,6 @@ export class Runs {
 }
 
 const SIGNAL_MS = 500;
-
-/** The main process has ended, or docker has gone. Anything else may have cut its output off. */
-const EXPECTED_ENDS: readonly string[] = ['exited', 'closed'];
 
 const isOver = (error: unknown): boolean =>
   error instanceof ProblemError && (error.code === 'invalid-state' || error.code === 'process-exited');

@@ -22,6 +22,13 @@ export class ClientStream {
     return this.#socket.write(this.#tty ? bytes : frame(stream, bytes));
   }
 
+  /** Resolves when there is room for more, or nobody there to have any. */
+  async send(stream: OutputStream, bytes: Uint8Array): Promise<void> {
+    if (this.output(stream, bytes)) return;
+    const drained = new Promise<void>((resolve) => this.#socket.once('drain', resolve));
+    await Promise.race([drained, this.closed]);
+  }
+
   onDrain(listener: () => void): void {
     this.#socket.on('drain', listener);
   }

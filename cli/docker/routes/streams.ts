@@ -20,7 +20,7 @@ const attach: Handle = async ({ bridge, runs }, exchange) => {
   const socket = exchange.hijack(contentTypeOf(container.tty));
   if (socket === undefined) throw new DockerError(400, 'attach needs a connection: send Upgrade: tcp');
   const client = new ClientStream(socket, container.tty);
-  if (isRunning(container)) runs.attach(container, client, joining, flag('logs'));
+  if (isRunning(container)) await runs.attach(container, client, joining, flag('logs'));
   else runs.waitForStart(container.id, client, joining);
 };
 
