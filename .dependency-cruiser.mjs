@@ -43,6 +43,23 @@ const forbidden = [
     { path: '^core/session/' },
     { dependencyTypes: [...PACKAGES, 'core'] },
   ),
+  only('core/client', 'the client knows the contract and the window of a session', [
+    'core/client',
+    'core/contract',
+    'core/session',
+  ]),
+  forbid(
+    'core-client-packages',
+    'the client runs in a browser as in Node: zod for types, no other package, no node:*; fetch is passed in',
+    { path: '^core/client/', pathNot: '/node-web-socket' },
+    { dependencyTypes: [...PACKAGES, 'core'], pathNot: '(^|/)node_modules/zod/' },
+  ),
+  forbid(
+    'core-client-importers',
+    'the control plane does not call its own API',
+    { path: '^(core/(contract|domain)|store|functions|lib|agent|local)/' },
+    { path: '^core/client/' },
+  ),
   only('store', 'the store knows core', ['store', 'core']),
   forbid(
     'store-packages',
@@ -58,7 +75,7 @@ const forbidden = [
     { path: '^functions/', pathNot: ['^functions/$1/', '^functions/shared/'] },
   ),
   only('agent', 'the agent knows the contract and the types of the domain', ['agent', 'core']),
-  only('cli', 'the CLI knows the contract and the types of the domain', ['cli', 'core']),
+  only('cli', 'the CLI knows the client, the contract and the types of the domain', ['cli', 'core']),
   forbid(
     'domain-types-only',
     'agent and CLI take types from the domain, and no rules: those are the control plane’s to apply',
@@ -109,7 +126,7 @@ export default {
     // With swc, type-only imports are seen either way; `true` only asks for a TypeScript compiler API, which 7 lacks.
     tsPreCompilationDeps: false,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '(^|/)(cdk\\.out|\\.bulkhead|__snapshots__)/' },
+    exclude: { path: '(^|/)(cdk\\.out|\\.bulkhead|__snapshots__|cli/dist)/' },
     enhancedResolveOptions: {
       extensions: ['.ts', '.mts', '.js', '.mjs', '.json'],
       exportsFields: ['exports'],

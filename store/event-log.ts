@@ -89,10 +89,13 @@ export const putEvent = async (table: Table, { tenant, at, event }: EventRecord)
 };
 
 /** Events keep their nulls for the reader, though the table leaves them out. */
-export const parseEvent = (item: Item): Event =>
-  ({
-    previousState: null,
-    state: null,
-    operationId: null,
-    ...(fromItem(item).event as object),
-  }) as Event;
+export const parseEvent = (item: Item): Event => {
+  const { session, ...event } = fromItem(item).event as { readonly session?: object };
+  return {
+    ...{ previousState: null, state: null, operationId: null },
+    ...event,
+    ...(session !== undefined && { session: { ...SESSION_NULLS, ...session } }),
+  } as Event;
+};
+
+const SESSION_NULLS = { command: null, user: null, seconds: null, exitCode: null, reason: null };

@@ -16,6 +16,12 @@ export const COMMANDS = {
     needs: ['data-plane'],
     summary: 'the whole of Bulkhead on this machine',
   },
+  demo: {
+    args: [QUIET, 'bin/demo.ts'],
+    needs: ['data-plane'],
+    summary: 'the documented workflow, row by row',
+  },
+  bulkhead: { args: [QUIET, 'bin/bulkhead.ts'], summary: 'the command line, without installing it' },
   token: { args: ['bin/token.ts'], summary: 'mint a token for the local API' },
   test: { args: JEST, needs: ['data-plane'], summary: 'all tests' },
   'test:unit': jest('unit'),

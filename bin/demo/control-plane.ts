@@ -1,0 +1,55 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { ROOT } from '../local/options.ts';
+import { DemoError } from './errors.ts';
+
+export interface ControlPlane {
+  readonly apiUrl: string;
+  readonly token: string;
+  stop(): Promise<void>;
+}
+
+const ended = (child: ChildProcess): Promise<unknown> =>
+  child.exitCode !== null || child.signalCode !== null ? Promise.resolve() : once(child, 'exit');
+
+const LAST_LINES = 20;
+
+/**
+ * A whole Bulkhead of its own: this machine as a host where it can be one, beside it the simulated Windows hosts, and
+ * nothing kept afterwards.
+ * @param host as `npm start -- --host` takes it
+ */
+export const startControlPlane = async (host: string, say: (line: string) => void): Promise<ControlPlane> => {
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    'bin/local.ts',
+    '--ephemeral',
+    '--port',
+    '0',
+    '--json',
+  ];
+  const child = spawn(process.execPath, [...args, '--host', host, '--simulate', '2'], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // A Ctrl-C is for the demonstration, which then ends this as it should.
+    detached: true,
+  });
+  const said: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    said.push(line);
+    if (/this machine/i.test(line)) say(line);
+  });
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM');
+    await ended(child);
+  };
+  const lines = createInterface({ input: child.stdout });
+  const first = await Promise.race([once(lines, 'line'), ended(child)]);
+  if (!Array.isArray(first) || typeof first[0] !== 'string' || !first[0].startsWith('{')) {
+    await stop();
+    throw new DemoError(`The control plane did not start:\n${said.slice(-LAST_LINES).join('\n')}`);
+  }
+  const { apiUrl, token } = JSON.parse(first[0]) as { apiUrl: string; token: string };
+  return { apiUrl, token, stop };
+};

@@ -1,0 +1,58 @@
+import { cut, pad, visible } from '../../cli/output/text.ts';
+import type { Process } from '../../core/contract/compute-process.ts';
+import type { Outcome, Stage } from './stage.ts';
+import type { Cast, Workflow } from './workflow.ts';
+
+/**
+ * The demonstration of the documentation: a process of the Default container is in the host's list as well, one of the
+ * HyperV container is in its own list only. Three lists side by side, of the processes that the point is about.
+ */
+const WIDTH = 25;
+
+const lineOf = ({ pid, name }: Process): string => `${String(pid).padStart(6)} ${visible(name)}`;
+
+const seenOnHost = (inside: Process, host: readonly Process[]): Process | undefined =>
+  host.find(({ pid, name }) => pid === (inside.hostPid ?? inside.pid) && name === inside.name);
+
+const columns = (lists: readonly (readonly string[])[]): string[] => {
+  const height = Math.max(...lists.map((list) => list.length));
+  return Array.from({ length: height }, (_, row) =>
+    lists
+      .map((list) => pad(cut(list[row] ?? '', WIDTH), WIDTH))
+      .join(' ')
+      .trimEnd(),
+  );
+};
+
+export const showIsolation = async (stage: Stage, workflow: Workflow, cast: Cast): Promise<Outcome> => {
+  const [host, plain, hyperv] = await Promise.all([
+    workflow.hostProcesses(),
+    workflow.processes(cast.plain),
+    workflow.processes(cast.hyperv),
+  ]);
+  const { workerProcess } = await workflow.computeProcess(cast.hyperv);
+  // Windows starts csrss for each session, and it is what the documentation looks at; else the main process.
+  const subject = plain.find(({ name }) => /^csrss/.test(name)) ?? plain[0];
+  const isolated = hyperv.find(({ name }) => name === subject?.name) ?? hyperv[0];
+  if (subject === undefined || isolated === undefined || workerProcess === null) return 'failed';
+  const alike = host.filter(({ name }) => name === subject.name);
+  const worker = host.filter(({ pid }) => pid === workerProcess.pid);
+  const lists = [
+    ['THE HOST', ...[...alike, ...worker].map(lineOf)],
+    [`${cast.plain} (Default)`, ...plain.map(lineOf)],
+    [`${cast.hyperv} (HyperV)`, ...hyperv.map(lineOf)],
+  ];
+  stage.say('');
+  for (const line of columns(lists)) stage.say(`  ${line}`);
+  const shared = seenOnHost(subject, host);
+  const outcome = shared !== undefined && seenOnHost(isolated, host) === undefined ? 'shown' : 'failed';
+  const number = shared === undefined ? 'is not' : `is, as process ${shared.pid},`;
+  stage.verdict(
+    outcome,
+    `${subject.name} of the Default container (${subject.pid} inside) ${number} in the host’s list. ` +
+      `${isolated.name} of the HyperV container (${isolated.pid} inside) is not: all that the host sees of it is the ` +
+      `worker process ${workerProcess.pid}.`,
+  );
+  stage.outcomes.push({ there: 'The isolation demonstration', outcome });
+  return outcome;
+};

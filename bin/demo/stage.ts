@@ -1,0 +1,113 @@
+import type { Io, TextOutput } from '../../cli/io.ts';
+import { main } from '../../cli/main.ts';
+import { paintFor } from '../../cli/output/colours.ts';
+import { commandLine } from '../../cli/output/format.ts';
+import { wrap } from '../../cli/output/text.ts';
+import { AnswerError, type Client, ProblemError } from '../../core/client/index.ts';
+
+/** What a row of the workflow came to. */
+export type Outcome = 'shown' | 'failed' | 'unavailable';
+
+export interface Row {
+  /** As the documentation of Hyper-V containers writes it. */
+  readonly there: string;
+  /** Words of the CLI here; each is run and what it prints is shown. */
+  readonly here: readonly (readonly string[])[];
+  /** What is then asked of the API. @returns whether it is so */
+  readonly check: () => Promise<boolean>;
+  readonly proves: string;
+  /** Exit codes that are right; 0 unless told: a refusal may be what is to be shown. */
+  readonly exitCode?: number;
+}
+
+const LONGEST_SHOWN = 16;
+
+/** A terminal, or what stands for it, that keeps what is written. */
+class Capture implements TextOutput {
+  readonly isTTY: boolean;
+  readonly columns: number;
+  text = '';
+  constructor({ isTTY = false, columns = 80 }: TextOutput) {
+    this.isTTY = isTTY;
+    this.columns = columns;
+  }
+  write(text: string | Uint8Array): boolean {
+    this.text += typeof text === 'string' ? text : Buffer.from(text).toString();
+    return true;
+  }
+}
+
+/** Where the demonstration is given: runs rows, shows them, and remembers how each went. */
+export class Stage {
+  readonly client: Client;
+  readonly outcomes: { readonly there: string; readonly outcome: Outcome }[] = [];
+  readonly #io: Io;
+  readonly #paint;
+
+  constructor(io: Io, client: Client) {
+    this.#io = io;
+    this.client = client;
+    this.#paint = paintFor(io.stdout, io);
+  }
+
+  say(text: string): void {
+    this.#io.stdout.write(`${text}\n`);
+  }
+
+  title(text: string): void {
+    this.say(`\n${this.#paint('bold', text)}\n${this.#paint('dim', '='.repeat(text.length))}`);
+  }
+
+  /** Runs a row, and goes on whatever it came to. */
+  async row(row: Row): Promise<Outcome> {
+    this.say(`\n${this.#paint('dim', `PS> ${row.there}`)}`);
+    const outcome = await this.#outcomeOf(row);
+    this.outcomes.push({ there: row.there, outcome });
+    this.verdict(outcome, row.proves);
+    return outcome;
+  }
+
+  verdict(outcome: Outcome, proves: string): void {
+    const mark = {
+      shown: this.#paint('green', '✓'),
+      failed: this.#paint('red', '✗ NOT SO:'),
+      unavailable: this.#paint('yellow', '– not available in this version:'),
+    }[outcome];
+    this.say(wrap(`${mark} ${proves}`, this.#io.stdout.columns ?? 80).join('\n  '));
+  }
+
+  async #outcomeOf(row: Row): Promise<Outcome> {
+    for (const words of row.here) {
+      const { exitCode, text } = await this.run(words);
+      this.#show(text);
+      if (exitCode === (row.exitCode ?? 0)) continue;
+      return /not-supported-yet|no sessions yet|answered 404/.test(text) ? 'unavailable' : 'failed';
+    }
+    try {
+      return (await row.check()) ? 'shown' : 'failed';
+    } catch (error) {
+      this.say(String(error));
+      return isUnavailable(error) ? 'unavailable' : 'failed';
+    }
+  }
+
+  /** One command of the CLI, as if it had been typed. */
+  async run(words: readonly string[]): Promise<{ readonly exitCode: number; readonly text: string }> {
+    this.say(`${this.#paint('cyan', '$')} bulkhead ${commandLine(words)}`);
+    const output = new Capture(this.#io.stdout);
+    // Steps come one after another here; a spinner would only be in the way.
+    const steps: TextOutput = { write: (text) => output.write(text) };
+    const exitCode = await main(words, { ...this.#io, stdout: output, stderr: steps });
+    return { exitCode, text: output.text };
+  }
+
+  #show(text: string): void {
+    const lines = text.replace(/\n$/, '').split('\n');
+    for (const line of lines.slice(0, LONGEST_SHOWN)) this.say(`  ${line}`.trimEnd());
+    if (lines.length > LONGEST_SHOWN) this.say(`  … and ${lines.length - LONGEST_SHOWN} more`);
+  }
+}
+
+const isUnavailable = (error: unknown): boolean =>
+  (error instanceof ProblemError && error.code === 'not-supported-yet') ||
+  (error instanceof AnswerError && error.status === 404);

@@ -1,0 +1,249 @@
+import type { ComputeProcess, Process } from '../../core/contract/compute-process.ts';
+import type { Container } from '../../core/contract/container.ts';
+import type { Host } from '../../core/contract/host.ts';
+import type { Stage } from './stage.ts';
+
+/** Names on this control plane: one that is not the demonstration's own may have them already. */
+export interface Cast {
+  readonly host: Host;
+  readonly image: string;
+  /** Main process, after "--"; the image's own where there is none. */
+  readonly command: readonly string[];
+  readonly hyperv: string;
+  readonly plain: string;
+  readonly converted: string;
+}
+
+const switchOf = (host: Host, wanted: string): string =>
+  host.switches.find((name) => name.toLowerCase() === wanted.toLowerCase()) ?? host.switches[0] ?? 'NAT';
+
+export class Workflow {
+  readonly #stage: Stage;
+  readonly #cast: Cast;
+
+  constructor(stage: Stage, cast: Cast) {
+    this.#stage = stage;
+    this.#cast = cast;
+  }
+
+  get(name: string): Promise<Container> {
+    return this.#stage.client.call('getContainer', { params: { idOrName: name } });
+  }
+
+  async processes(name: string): Promise<Process[]> {
+    const answer = await this.#stage.client.call('listContainerProcesses', { params: { idOrName: name } });
+    return answer.items;
+  }
+
+  async hostProcesses(): Promise<Process[]> {
+    const { id } = this.#cast.host;
+    return (await this.#stage.client.call('listHostProcesses', { params: { id } })).items;
+  }
+
+  async computeProcess(name: string): Promise<ComputeProcess> {
+    const { id } = await this.get(name);
+    return this.#stage.client.call('getComputeProcess', { params: { id } });
+  }
+
+  async creation(): Promise<void> {
+    const { host, image, hyperv, plain, command } = this.#cast;
+    const place = ['--host-id', host.id];
+    const main = command.length === 0 ? [] : ['--', ...command];
+    const virtualSwitch = switchOf(host, 'Virtual Switch');
+    await this.#stage.row({
+      there: `New-Container -Name ${hyperv} -ContainerImageName ${image} -SwitchName "Virtual Switch" -RuntimeType HyperV`,
+      here: [
+        [
+          ...['container', 'create', image, '--name', hyperv, '--switch-name', virtualSwitch],
+          ...['--runtime-type', 'HyperV', ...place, ...main],
+        ],
+      ],
+      check: async () =>
+        (await this.get(hyperv)).runtimeType === 'HyperV' && (await this.get(hyperv)).state === 'Off',
+      proves: 'The runtime type is one parameter. A new container is Off, and its uptime 00:00:00.',
+    });
+    await this.#stage.row({
+      there: `New-Container -Name ${plain} -ContainerImageName ${image.toLowerCase()} -SwitchName NAT`,
+      here: [
+        [
+          'container',
+          'create',
+          image.toLowerCase(),
+          '--name',
+          plain,
+          '--switch-name',
+          switchOf(host, 'NAT'),
+          ...place,
+          ...main,
+        ],
+      ],
+      check: async () => (await this.get(plain)).runtimeType === 'Default',
+      proves:
+        'Without the parameter the runtime type reads Default. Names of images are compared without regard to case.',
+    });
+    await this.#stage.row({
+      there:
+        "Get-Container | Select ContainerName, RuntimeType;  … Select ContainerId | Where RuntimeType -eq 'Hyperv'",
+      here: [
+        ['container', 'list', '--host-id', host.id, '--select', 'ContainerName,RuntimeType'],
+        ['container', 'list', '--host-id', host.id, '--select', 'ContainerId', '--runtime-type', 'Hyperv'],
+      ],
+      check: async () => {
+        const query = { runtimeType: 'Hyperv', name: hyperv };
+        return (await this.#stage.client.call('listContainers', { query })).items.length === 1;
+      },
+      proves: 'Lists are filtered by the runtime type, in any case.',
+    });
+  }
+
+  async conversion(): Promise<void> {
+    const { host, image, converted } = this.#cast;
+    await this.#stage.run([
+      'container',
+      'create',
+      image.toLowerCase(),
+      '--name',
+      converted,
+      '--host-id',
+      host.id,
+      '--no-wait',
+    ]);
+    await this.#settled(converted);
+    await this.#stage.row({
+      there: `Set-Container $con -RuntimeType HyperV   (on a host that can convert: ${host.os.sku})`,
+      here: [
+        ['container', 'set', converted, '--runtime-type', 'HyperV'],
+        ['container', 'list', '--name', converted, '--select', 'Name,State,RuntimeType'],
+      ],
+      check: async () => (await this.get(converted)).runtimeType === 'HyperV',
+      proves: 'A container is converted after it was created; the property reads HyperV.',
+    });
+  }
+
+  /** On Windows only a Nano Server host converts; any other says so, and changes nothing. */
+  async refusedConversion(other: Host): Promise<void> {
+    const { image, converted } = this.#cast;
+    const name = `${converted}-CORE`;
+    await this.#stage.run([
+      'container',
+      'create',
+      image.toLowerCase(),
+      '--name',
+      name,
+      '--host-id',
+      other.id,
+      '--no-wait',
+    ]);
+    await this.#settled(name);
+    await this.#stage.row({
+      there: `Set-Container $con -RuntimeType HyperV   (on ${other.os.sku}, which cannot)`,
+      here: [['container', 'set', name, '--runtime-type', 'HyperV']],
+      exitCode: 5,
+      check: async () => (await this.get(name)).runtimeType === 'Default',
+      proves: 'A host that cannot convert refuses by name, and nothing has changed.',
+    });
+    await this.#stage.run(['container', 'remove', name]);
+  }
+
+  async start(): Promise<void> {
+    const { hyperv, plain } = this.#cast;
+    await this.#stage.row({
+      there: `Start-Container ${hyperv}; Start-Container ${plain}`,
+      here: [
+        ['container', 'start', hyperv],
+        ['container', 'start', plain],
+      ],
+      check: async () =>
+        (await this.get(hyperv)).state === 'Running' && (await this.get(plain)).state === 'Running',
+      proves: 'Both are started alike; the steps show that one of them has got a utility VM.',
+    });
+  }
+
+  async session(question: readonly string[], expected: RegExp): Promise<void> {
+    const { hyperv } = this.#cast;
+    await this.#stage.row({
+      there: `Enter-PSSession -ContainerId (Get-Container ${hyperv}).ContainerId -RunAsAdministrator`,
+      here: [['container', 'enter', hyperv, '--administrator', '--no-tty', '--', ...question]],
+      check: async () => {
+        const body = { command: [...question] };
+        const said = await this.#stage.client.call('execInContainer', { params: { idOrName: hyperv }, body });
+        return 'stdout' in said && said.exitCode === 0 && expected.test(said.stdout);
+      },
+      proves: 'A session runs in the container, as its administrator too, without a network of its own.',
+    });
+  }
+
+  async computeProcesses(): Promise<void> {
+    const { hyperv } = this.#cast;
+    const { id } = await this.get(hyperv);
+    await this.#stage.row({
+      there: 'Get-ComputeProcess',
+      here: [['compute-process', 'list', '--host-id', this.#cast.host.id]],
+      check: async () => {
+        const { id: own, owner, type } = await this.computeProcess(hyperv);
+        return own === id.toUpperCase() && owner === 'VMMS' && type === 'Container';
+      },
+      proves: 'What runs is listed with the upper-case id, the owner VMMS and the type Container.',
+    });
+    await this.#stage.row({
+      there: `Get-Process vmwp -IncludeUserName | Where UserName -like "*$((Get-Container ${hyperv}).ContainerId)"`,
+      here: [['compute-process', 'get', id]],
+      check: async () => {
+        const { workerProcess } = await this.computeProcess(hyperv);
+        const onHost = (await this.hostProcesses()).filter(({ userName }) => userName === id.toUpperCase());
+        return workerProcess !== null && onHost.some(({ pid }) => pid === workerProcess.pid);
+      },
+      proves:
+        'There is one worker process for the HyperV container, and its user is called after the container’s id.',
+    });
+  }
+
+  async isolationReports(): Promise<void> {
+    const { hyperv, plain } = this.#cast;
+    for (const [name, sharedKernel] of [
+      [plain, true],
+      [hyperv, false],
+    ] as const)
+      await this.#stage.row({
+        there: `(Get-Process in ${name} and on the host, compared)`,
+        here: [['container', 'isolation', name]],
+        check: async () => {
+          const params = { idOrName: name };
+          const report = await this.#stage.client.call('getContainerIsolation', { params });
+          return report.sharedKernel === sharedKernel && report.visibleOnHost.length > 0 === sharedKernel;
+        },
+        proves: sharedKernel
+          ? 'A Default container shares the host’s kernel, and the host sees its processes.'
+          : 'A HyperV container has a kernel of its own, and the host sees none of its processes.',
+      });
+  }
+
+  async end(): Promise<void> {
+    const { hyperv, plain, converted } = this.#cast;
+    await this.#stage.row({
+      there: `Stop-Container ${hyperv}; Remove-Container ${hyperv}; Remove-Container ${plain} -Force`,
+      here: [
+        ['container', 'stop', hyperv, '--timeout', '1'],
+        ['container', 'remove', hyperv],
+        ['container', 'remove', plain, '--force'],
+      ],
+      check: async () => {
+        const { items } = await this.#stage.client.call('listContainers', { query: { limit: '200' } });
+        return !items.some(({ name }) => name === hyperv || name === plain);
+      },
+      proves: 'One that is stopped is removed, one that runs only by force; nothing of either is left.',
+    });
+    await this.remove(converted);
+  }
+
+  /** Takes away whatever the demonstration may have left, without a word. */
+  async remove(name: string): Promise<void> {
+    const request = { params: { idOrName: name }, query: { force: 'true' as const } };
+    await this.#stage.client.call('removeContainer', request).catch(() => undefined);
+  }
+
+  async #settled(name: string): Promise<void> {
+    const { activeOperationId } = await this.get(name);
+    if (activeOperationId !== null) await this.#stage.run(['operation', 'wait', activeOperationId]);
+  }
+}

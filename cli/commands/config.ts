@@ -1,0 +1,49 @@
+import type { Command } from 'commander';
+import { acting } from '../context.ts';
+import type { Io } from '../io.ts';
+import { findSettings } from '../settings/find-settings.ts';
+import { storedPath } from '../settings/stored-settings.ts';
+import { VERSION } from '../version.ts';
+import { examples } from './options.ts';
+
+/** When a token says that it ends; undefined where it says nothing, or nothing that can be read. */
+export const expiryOf = (token: string | undefined): string | undefined => {
+  try {
+    const payload = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()) as {
+      exp?: unknown;
+    };
+    return typeof payload.exp === 'number' ? new Date(payload.exp * 1000).toISOString() : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+export const addConfig = (program: Command, io: Io): void => {
+  const command = program
+    .command('config')
+    .summary('show which control plane is meant, and who said so')
+    .description(
+      'Show which control plane is meant, by whom, and until when the token is good; never the token.',
+    );
+  examples(command, 'bulkhead config').action(
+    acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
+      const settings = findSettings(io, apiUrl);
+      const shown = {
+        apiUrl: settings.apiUrl,
+        source: settings.source,
+        token: settings.token === undefined ? 'none' : 'set',
+        tokenExpiresAt: expiryOf(settings.token),
+        loginFile: storedPath(io),
+        version: VERSION,
+      };
+      context.one(shown, () => [
+        ['ApiUrl', shown.apiUrl],
+        ['Source', shown.source],
+        ['Token', shown.token],
+        ['TokenExpiresAt', shown.tokenExpiresAt],
+        ['LoginFile', shown.loginFile],
+        ['Version', shown.version],
+      ]);
+    }),
+  );
+};

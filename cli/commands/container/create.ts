@@ -1,0 +1,110 @@
+import { type Command, Option } from 'commander';
+import type { CreateContainerRequest } from '../../../core/contract/container.ts';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { finish } from '../accepted.ts';
+import {
+  addMutationOptions,
+  addWaitOption,
+  examples,
+  keyValue,
+  megabytes,
+  mutationOf,
+  type PortOption,
+  port,
+  positiveNumber,
+  type RestartOption,
+  restartPolicy,
+  type WaitingOptions,
+} from '../options.ts';
+
+export interface CreateOptions extends WaitingOptions {
+  readonly name?: string;
+  readonly runtimeType?: string;
+  readonly switchName?: string;
+  readonly env?: Record<string, string>;
+  readonly workingDir?: string;
+  readonly user?: string;
+  readonly tty?: true;
+  readonly label?: Record<string, string>;
+  readonly memory?: number;
+  readonly cpus?: number;
+  readonly publish?: PortOption[];
+  readonly restart?: RestartOption;
+  readonly hostId?: string;
+  readonly hostLabel?: Record<string, string>;
+  readonly start?: true;
+  readonly autoRemove?: true;
+}
+
+const given = <T extends object>(value: T): T | undefined =>
+  Object.values(value).some((one) => one !== undefined) ? value : undefined;
+
+/** The request that the options ask for; what was not said is left to the control plane. */
+export const createRequest = (
+  image: string,
+  command: readonly string[],
+  options: CreateOptions,
+): CreateContainerRequest => ({
+  image,
+  name: options.name,
+  runtimeType: options.runtimeType,
+  switchName: options.switchName,
+  command: command.length === 0 ? undefined : [...command],
+  env: options.env,
+  workingDir: options.workingDir,
+  user: options.user,
+  tty: options.tty,
+  labels: options.label,
+  resources: given({ memoryMB: options.memory, cpus: options.cpus }),
+  ports: options.publish,
+  restartPolicy: options.restart,
+  placement: given({ hostId: options.hostId, hostLabels: options.hostLabel }),
+  start: options.start,
+  autoRemove: options.autoRemove,
+});
+
+export const addCreate = (group: Command, io: Io): void => {
+  const command = group
+    .command('create')
+    .summary('create a container (New-Container)')
+    .description(
+      'Create a container from an image, and start it with --start. What follows "--" is its command.',
+    )
+    .argument('<image>', 'that it is made from')
+    .argument('[command...]', 'its main process, after "--"; the image’s own unless told')
+    .option('-n, --name <name>', 'made up unless told')
+    .addOption(
+      new Option('-r, --runtime-type <type>', 'Default shares the host’s kernel; HyperV has its own').default(
+        undefined,
+        'Default',
+      ),
+    )
+    .option('--switch-name <name>', 'virtual switch of the host that it is connected to')
+    .option('-e, --env <KEY=VALUE>', 'environment variable; may be repeated', keyValue)
+    .option('-w, --working-dir <path>', 'in which its main process begins')
+    .option('-u, --user <name>', 'as whom its main process runs')
+    .option('-t, --tty', 'give its main process a terminal')
+    .option('-l, --label <KEY=VALUE>', 'may be repeated', keyValue)
+    .option('-m, --memory <MiB>', 'that it may use: 512, 512m, 2g', megabytes)
+    .option('--cpus <number>', 'of processors that it may use', positiveNumber)
+    .option('-p, --publish <port>', '[HOSTPORT:]CONTAINERPORT[/tcp|udp]; may be repeated', port)
+    .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy)
+    .option('--host-id <id>', 'on this host and no other')
+    .option('--host-label <KEY=VALUE>', 'on a host with this label; may be repeated', keyValue)
+    .option('-s, --start', 'and start it')
+    .option('--auto-remove', 'remove it once its main process has ended');
+  addWaitOption(addMutationOptions(command, { ifMatch: false }));
+  examples(
+    command,
+    'bulkhead container create nanoserver --name HYPVCON --runtime-type HyperV \\',
+    '    --switch-name "Virtual Switch"',
+    'bulkhead container create mini --start -- sleep 1000',
+  ).action(
+    acting<[string, string[]], CreateOptions>(io, async (context, options, image, words) => {
+      const body = createRequest(image, words, options);
+      const accepted = await context.client.call('createContainer', { body, ...mutationOf(options) });
+      await finish(context, accepted, options);
+    }),
+  );
+};

@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { acting, type Context } from '../../context.ts';
+import { ExitError } from '../../errors.ts';
+import type { Io } from '../../io.ts';
+import { openContainerSession } from '../../session.ts';
+import { isTerminal, type Joined, joinTerminal, terminalSize } from '../../terminal.ts';
+import { examples, keyValue } from '../options.ts';
+
+interface EnterOptions {
+  readonly user?: string;
+  readonly administrator?: true;
+  readonly env?: Record<string, string>;
+  readonly workingDir?: string;
+  readonly attach?: true;
+  readonly tty?: boolean;
+}
+
+/** As a shell or docker would end where there is no exit code of the process's own. */
+const NOT_RUN = 125;
+
+const explain = (context: Context, { exitCode, reason }: Joined): number => {
+  if (reason !== undefined && reason !== 'exited')
+    context.say(`The session ended: ${reason.replaceAll('-', ' ')}.`);
+  return exitCode ?? (reason === 'closed' ? 0 : NOT_RUN);
+};
+
+export const addEnter = (group: Command, io: Io): void => {
+  const command = group
+    .command('enter')
+    .summary('an interactive session in a container (Enter-PSSession)')
+    .description(
+      'Start a shell, or the command after "--", in a running container, and join the terminal to it. ' +
+        'Ctrl-P Ctrl-Q leaves.',
+    )
+    .argument('<container>', 'id or name')
+    .argument('[command...]', 'after "--"; a shell of the image’s unless told')
+    .option('-u, --user <name>', 'as whom it runs')
+    .option('-a, --administrator', 'as the administrator of the container (-RunAsAdministrator)')
+    .option('-e, --env <KEY=VALUE>', 'environment variable; may be repeated', keyValue)
+    .option('-w, --working-dir <path>', 'in which it begins')
+    .option('--attach', 'join the main process in place of starting one')
+    .option('-t, --tty', 'with a terminal; so it is where stdin and stdout are one')
+    .option('-T, --no-tty', 'without a terminal');
+  examples(
+    command,
+    'bulkhead container enter HYPVCON --administrator',
+    'tar c . | bulkhead container enter web -- tar x -C /srv',
+  ).action(
+    acting<[string, string[]], EnterOptions>(io, async (context, options, idOrName, words) => {
+      const tty = options.tty ?? isTerminal(io);
+      const { user, env, workingDir, attach } = options;
+      const session = await openContainerSession(context.client, io, idOrName, {
+        command: words.length === 0 ? undefined : words,
+        tty: attach === true ? undefined : tty,
+        user,
+        runAsAdministrator: options.administrator,
+        env,
+        workingDir,
+        attach,
+        ...(tty ? terminalSize(io) : {}),
+      });
+      const exitCode = explain(context, await joinTerminal(io, session, { tty, stdin: true }));
+      if (exitCode !== 0) throw new ExitError(exitCode);
+    }),
+  );
+};

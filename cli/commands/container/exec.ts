@@ -1,0 +1,66 @@
+import type { Command } from 'commander';
+import { SESSION_LIMITS } from '../../../core/contract/session.ts';
+import { acting } from '../../context.ts';
+import { ExitError } from '../../errors.ts';
+import type { Io } from '../../io.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
+import {
+  addMutationOptions,
+  examples,
+  keyValue,
+  type MutationOptions,
+  mutationOf,
+  wholeNumber,
+} from '../options.ts';
+
+interface ExecOptions extends MutationOptions {
+  readonly user?: string;
+  readonly env?: Record<string, string>;
+  readonly workingDir?: string;
+  readonly timeout?: number;
+}
+
+const TIMED_OUT = 124;
+
+export const addExec = (group: Command, io: Io): void => {
+  const command = group
+    .command('exec')
+    .summary('run a command in a container (Invoke-Command)')
+    .description(
+      `Run a command to its end and print what it wrote, at most ${SESSION_LIMITS.execOutputBytes / 1024} KB of each stream. ` +
+        'For more, for input or for a terminal: bulkhead container enter.',
+    )
+    .argument('<container>', 'id or name')
+    .argument('<command...>', 'after "--"')
+    .option('-u, --user <name>', 'as whom it runs')
+    .option('-e, --env <KEY=VALUE>', 'environment variable; may be repeated', keyValue)
+    .option('-w, --working-dir <path>', 'in which it begins')
+    .option(
+      '--timeout <seconds>',
+      `after which it is killed; ${SESSION_LIMITS.execSecondsDefault} unless told`,
+      wholeNumber(1, SESSION_LIMITS.execSecondsMax),
+    );
+  addMutationOptions(command, { ifMatch: false });
+  examples(command, 'bulkhead container exec HYPVCON -- uname -r').action(
+    acting<[string, string[]], ExecOptions>(io, async (context, options, idOrName, words) => {
+      const { user, env, workingDir, timeout: timeoutSeconds } = options;
+      const body = { command: words, user, env, workingDir, timeoutSeconds };
+      const result = await context.client.call('execInContainer', {
+        params: { idOrName },
+        body,
+        ...mutationOf(options),
+      });
+      if (isDryRun(result)) return showDryRun(context, result);
+      if (context.isJson) context.json(result);
+      else {
+        context.io.stdout.write(result.stdout);
+        context.io.stderr.write(result.stderr);
+        if (result.truncated)
+          context.say('More was written than is shown. Whole output: bulkhead container enter.');
+        if (result.timedOut) context.say('It was killed because its time was over (--timeout).');
+      }
+      const exitCode = result.timedOut ? TIMED_OUT : result.exitCode;
+      if (exitCode !== 0) throw new ExitError(exitCode);
+    }),
+  );
+};

@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { containerFields } from '../../views/container.ts';
+import { examples } from '../options.ts';
+
+export const addGet = (group: Command, io: Io): void => {
+  const command = group
+    .command('get')
+    .summary('show one container with all its properties')
+    .argument('<container>', 'id or name');
+  examples(command, 'bulkhead container get HYPVCON', 'bulkhead container get HYPVCON --output json').action(
+    acting<[string], object>(io, async (context, _, idOrName) => {
+      context.one(await context.client.call('getContainer', { params: { idOrName } }), containerFields);
+    }),
+  );
+};

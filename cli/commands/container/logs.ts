@@ -1,0 +1,56 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { readLog } from '../../../core/client/index.ts';
+import type { LogItem } from '../../../core/contract/session.ts';
+import { acting, type Context } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { logText } from '../../output/logs.ts';
+import { examples, wholeNumber } from '../options.ts';
+
+interface LogsOptions {
+  readonly tail?: number;
+  readonly since?: string;
+  readonly follow?: true;
+  readonly timestamps?: true;
+}
+
+/** `10m`, `2h`, `30s`, or a time such as 2026-01-31T09:00:00Z. */
+export const sinceTime =
+  (now: () => number) =>
+  (text: string): string => {
+    const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
+    const seconds = { s: 1, m: 60, h: 3600, d: 86_400 }[unit ?? ''];
+    if (count !== undefined && seconds !== undefined)
+      return new Date(now() - Number(count) * seconds * 1000).toISOString();
+    const at = Date.parse(text);
+    if (!Number.isNaN(at)) return new Date(at).toISOString();
+    throw new InvalidArgumentError('Give a time (2026-01-31T09:00:00Z) or how long ago (30s, 10m, 2h, 1d).');
+  };
+
+const show = (context: Context, item: LogItem, options: LogsOptions): void => {
+  const output = item.stream === 'stderr' ? context.io.stderr : context.io.stdout;
+  if (context.isJson) context.write(`${JSON.stringify(item)}\n`);
+  else output.write(logText(item, options.timestamps === true));
+};
+
+export const addLogs = (group: Command, io: Io): void => {
+  const command = group
+    .command('logs')
+    .summary('what the main process of a container has written')
+    .argument('<container>', 'id or name')
+    .option('--tail <lines>', 'the newest so many lines', wholeNumber(0, 10_000))
+    .option('--since <time>', 'a time, or how long ago: 30s, 10m, 2h, 1d', sinceTime(Date.now))
+    .option('-f, --follow', 'go on until it ends')
+    .option('-t, --timestamps', 'with the time before each line');
+  examples(command, 'bulkhead container logs web --tail 100 --follow').action(
+    acting<[string], LogsOptions>(io, async (context, options, idOrName) => {
+      const { tail, since, follow } = options;
+      const log = readLog(context.client, { idOrName, tail, since, follow, signal: context.signal });
+      try {
+        for await (const item of log) show(context, item, options);
+      } catch (error) {
+        // Ctrl-C is how one stops following.
+        if (!context.signal.aborted) throw error;
+      }
+    }),
+  );
+};

@@ -1,0 +1,23 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { finish } from '../accepted.ts';
+import { addMutationOptions, addWaitOption, examples, mutationOf, type WaitingOptions } from '../options.ts';
+
+export const addStart = (group: Command, io: Io): void => {
+  const command = group
+    .command('start')
+    .summary('start a container (Start-Container)')
+    .description('Start a container; one that runs already is left as it is.')
+    .argument('<container>', 'id or name');
+  addWaitOption(addMutationOptions(command, { ifMatch: true }));
+  examples(command, 'bulkhead container start HYPVCON').action(
+    acting<[string], WaitingOptions>(io, async (context, options, idOrName) => {
+      const accepted = await context.client.call('startContainer', {
+        params: { idOrName },
+        ...mutationOf(options),
+      });
+      await finish(context, accepted, options);
+    }),
+  );
+};

@@ -1,0 +1,8 @@
+import type { Command } from 'commander';
+import type { Io } from '../../io.ts';
+import { addList } from './list.ts';
+
+export const addEvent = (program: Command, io: Io): void => {
+  const group = program.command('event').summary('what happened');
+  addList(group, io);
+};

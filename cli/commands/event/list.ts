@@ -1,0 +1,65 @@
+import type { Command } from 'commander';
+import { endOfEvents, readEvents } from '../../../core/client/index.ts';
+import type { Event } from '../../../core/contract/event.ts';
+import { acting, type Context } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { visible } from '../../output/text.ts';
+import { EVENT_COLUMNS, eventLine } from '../../views/event.ts';
+import { collect, examples, wholeNumber } from '../options.ts';
+
+interface ListOptions {
+  readonly follow?: true;
+  readonly type?: string[];
+  readonly resource?: string;
+  readonly limit: number;
+}
+
+const NEWEST = 50;
+
+const matcher =
+  ({ type, resource }: ListOptions) =>
+  (event: Event): boolean =>
+    (type === undefined || type.some((one) => one.toLowerCase() === event.type.toLowerCase())) &&
+    (resource === undefined || event.resource.id === resource || event.resource.name === resource);
+
+const followEvents = async (context: Context, matches: (event: Event) => boolean): Promise<void> => {
+  const { client, signal } = context;
+  try {
+    const cursor = await endOfEvents(client, signal);
+    for await (const event of readEvents(client, { cursor, follow: true, signal }))
+      if (matches(event))
+        context.write(`${context.isJson ? JSON.stringify(event) : visible(eventLine(event))}\n`);
+  } catch (error) {
+    // Ctrl-C is how one stops following.
+    if (!signal.aborted) throw error;
+  }
+};
+
+export const addList = (group: Command, io: Io): void => {
+  const command = group
+    .command('list')
+    .alias('ls')
+    .summary('what happened, in order, to whom, by whom')
+    .description('List the newest events, oldest of them first; with --follow, what happens from now on.')
+    .option('-f, --follow', 'show what happens from now on, until Ctrl-C')
+    .option('--type <type>', 'such as "Container State Changed"; may be repeated', collect)
+    .option('--resource <id>', 'id or name of a container, host, image or operation')
+    .option('--limit <number>', 'the newest so many', wholeNumber(1, 100_000), NEWEST);
+  examples(
+    command,
+    'bulkhead event list --resource web',
+    'bulkhead event list --follow --output json',
+  ).action(
+    acting<[], ListOptions>(io, async (context, options) => {
+      const matches = matcher(options);
+      if (options.follow === true) return followEvents(context, matches);
+      const kept: Event[] = [];
+      for await (const event of readEvents(context.client, { signal: context.signal })) {
+        if (!matches(event)) continue;
+        kept.push(event);
+        if (kept.length > options.limit) kept.shift();
+      }
+      context.list(EVENT_COLUMNS, kept);
+    }),
+  );
+};

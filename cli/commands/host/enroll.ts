@@ -1,0 +1,31 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { instant } from '../../output/format.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
+import { addMutationOptions, examples, keyValue, type MutationOptions, mutationOf } from '../options.ts';
+
+interface EnrollOptions extends MutationOptions {
+  readonly label?: Record<string, string>;
+}
+
+export const addEnroll = (group: Command, io: Io): void => {
+  const command = group
+    .command('enroll')
+    .summary('a token with which one host can enrol, once')
+    .description(
+      'Write a token with which one host can enrol, once, to stdout. Give it to its agent in BULKHEAD_ENROLLMENT_TOKEN.',
+    )
+    .option('-l, --label <KEY=VALUE>', 'that the host is given; may be repeated', keyValue);
+  addMutationOptions(command, { ifMatch: false });
+  examples(command, 'bulkhead host enroll --label rack=7').action(
+    acting<[], EnrollOptions>(io, async (context, options) => {
+      const body = options.label === undefined ? {} : { labels: options.label };
+      const token = await context.client.call('createEnrollmentToken', { body, ...mutationOf(options) });
+      if (isDryRun(token)) return showDryRun(context, token);
+      if (context.isJson) return context.json(token);
+      context.write(`${token.token}\n`);
+      context.say(`Good once, until ${instant(token.expiresAt)}.`);
+    }),
+  );
+};

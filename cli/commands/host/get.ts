@@ -1,0 +1,16 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import { hostIdOf } from '../../host-reference.ts';
+import type { Io } from '../../io.ts';
+import { hostFields } from '../../views/host.ts';
+import { examples } from '../options.ts';
+
+export const addGet = (group: Command, io: Io): void => {
+  const command = group.command('get').summary('show one host').argument('<host>', 'id or name');
+  examples(command, 'bulkhead host get simulated-nano-server').action(
+    acting<[string], object>(io, async (context, _, host) => {
+      const id = await hostIdOf(context, host);
+      context.one(await context.client.call('getHost', { params: { id } }), hostFields);
+    }),
+  );
+};

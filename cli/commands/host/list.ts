@@ -1,0 +1,20 @@
+import type { Command } from 'commander';
+import { itemsOf } from '../../../core/client/index.ts';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { HOST_COLUMNS } from '../../views/host.ts';
+import { examples } from '../options.ts';
+import { take } from '../take.ts';
+
+export const addList = (group: Command, io: Io): void => {
+  const command = group
+    .command('list')
+    .alias('ls')
+    .summary('list hosts, with what they can do and have left');
+  examples(command, 'bulkhead host list').action(
+    acting<[], object>(io, async (context) => {
+      const hosts = itemsOf(context.client, 'listHosts', { query: { limit: '200' }, signal: context.signal });
+      context.list(HOST_COLUMNS, await take(hosts));
+    }),
+  );
+};

@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import { hostIdOf } from '../../host-reference.ts';
+import type { Io } from '../../io.ts';
+import { processColumns } from '../../views/compute-process.ts';
+import { examples } from '../options.ts';
+
+export const addProcesses = (group: Command, io: Io): void => {
+  const command = group
+    .command('processes')
+    .alias('ps')
+    .summary('list the processes that a host sees (Get-Process on the host)')
+    .argument('<host>', 'id or name');
+  examples(command, 'bulkhead host processes nano-1').action(
+    acting<[string], object>(io, async (context, _, host) => {
+      const id = await hostIdOf(context, host);
+      const { items } = await context.client.call('listHostProcesses', { params: { id } });
+      context.list(processColumns(items), items);
+    }),
+  );
+};

@@ -1,0 +1,57 @@
+import { type Command, Option } from 'commander';
+import { acting, type Context } from '../../context.ts';
+import { UsageError } from '../../errors.ts';
+import { hostIdOf } from '../../host-reference.ts';
+import type { Io } from '../../io.ts';
+import { hostFields } from '../../views/host.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
+import { changedLabels, type LabelOptions } from '../labels.ts';
+import {
+  addMutationOptions,
+  collect,
+  examples,
+  keyValue,
+  type MutationOptions,
+  mutationOf,
+} from '../options.ts';
+
+interface SetOptions extends MutationOptions, LabelOptions {
+  readonly schedulable?: 'yes' | 'no';
+}
+
+const changeOf = async (context: Context, id: string, { schedulable, label, removeLabel }: SetOptions) => {
+  const change = schedulable === undefined ? {} : { schedulable: schedulable === 'yes' };
+  if (label !== undefined || removeLabel !== undefined) {
+    const now = await context.client.send('getHost', { params: { id } });
+    return {
+      body: { ...change, labels: changedLabels(now.body.labels, { label, removeLabel }) },
+      ifMatch: now.etag,
+    };
+  }
+  if (schedulable !== undefined) return { body: change };
+  throw new UsageError('Nothing is to be changed.', 'Say what: --schedulable, --label, --remove-label.');
+};
+
+export const addSet = (group: Command, io: Io): void => {
+  const command = group
+    .command('set')
+    .summary('change labels, or whether containers may be placed there')
+    .argument('<host>', 'id or name')
+    .addOption(new Option('--schedulable <answer>', 'may containers be placed there?').choices(['yes', 'no']))
+    .option('-l, --label <KEY=VALUE>', 'add or replace; may be repeated', keyValue)
+    .option('--remove-label <KEY>', 'may be repeated', collect);
+  addMutationOptions(command, { ifMatch: true });
+  examples(command, 'bulkhead host set nano-1 --label rack=7 --schedulable yes').action(
+    acting<[string], SetOptions>(io, async (context, options, host) => {
+      const id = await hostIdOf(context, host);
+      const change = await changeOf(context, id, options);
+      const body = await context.client.call('updateHost', {
+        params: { id },
+        ...change,
+        ...mutationOf(options),
+      });
+      if (isDryRun(body)) showDryRun(context, body);
+      else context.one(body, hostFields);
+    }),
+  );
+};

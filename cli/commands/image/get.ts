@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { imageFields } from '../../views/image.ts';
+import { examples } from '../options.ts';
+
+export const addGet = (group: Command, io: Io): void => {
+  const command = group
+    .command('get')
+    .summary('show one image, with the hosts that hold it')
+    .argument('<image>', 'name, in any case');
+  examples(command, 'bulkhead image get nanoserver').action(
+    acting<[string], object>(io, async (context, _, name) => {
+      context.one(await context.client.call('getImage', { params: { name } }), imageFields);
+    }),
+  );
+};

@@ -1,0 +1,22 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
+import { addMutationOptions, examples, type MutationOptions, mutationOf } from '../options.ts';
+
+export const addRemove = (group: Command, io: Io): void => {
+  const command = group
+    .command('remove')
+    .alias('rm')
+    .summary('remove an image that no container depends on (Remove-ContainerImage)')
+    .argument('<image>', 'name, in any case');
+  addMutationOptions(command, { ifMatch: true });
+  examples(command, 'bulkhead image remove web').action(
+    acting<[string], MutationOptions>(io, async (context, options, name) => {
+      const body = await context.client.call('removeImage', { params: { name }, ...mutationOf(options) });
+      if (isDryRun(body)) showDryRun(context, body);
+      else if (context.isJson) context.json({ removed: name });
+      else context.say(`Image "${name}" is removed.`);
+    }),
+  );
+};

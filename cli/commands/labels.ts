@@ -1,0 +1,12 @@
+import type { Labels } from '../../core/contract/primitives.ts';
+
+export interface LabelOptions {
+  readonly label?: Readonly<Record<string, string>>;
+  readonly removeLabel?: readonly string[];
+}
+
+/** Labels as `--label` and `--remove-label` leave them. */
+export const changedLabels = (before: Labels, { label = {}, removeLabel = [] }: LabelOptions): Labels => {
+  const kept = Object.entries({ ...before, ...label }).filter(([key]) => !removeLabel.includes(key));
+  return Object.fromEntries(kept);
+};

@@ -1,0 +1,55 @@
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+import type { Command } from 'commander';
+import { acting, type Context } from '../context.ts';
+import { SettingsError, UsageError } from '../errors.ts';
+import type { Io } from '../io.ts';
+import { writeStored } from '../settings/stored-settings.ts';
+import { examples } from './options.ts';
+
+const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+
+/** The token: typed unseen on a terminal, else the whole of stdin. It never stands on a command line. */
+const readToken = async ({ io }: Context): Promise<string> => {
+  const isTerminal = (io.stdin as Partial<NodeJS.ReadStream>).isTTY === true;
+  if (isTerminal) {
+    io.stderr.write('Token: ');
+    const lines = createInterface({ input: io.stdin, output: silent, terminal: true });
+    try {
+      return (await lines.question('', { signal: io.interrupted })).trim();
+    } finally {
+      lines.close();
+      io.stderr.write('\n');
+    }
+  }
+  let text = '';
+  for await (const chunk of io.stdin) text += chunk.toString();
+  return text.trim();
+};
+
+export const addLogin = (program: Command, io: Io): void => {
+  const command = program
+    .command('login')
+    .summary('keep the URL of a control plane and a token for it')
+    .description(
+      'Keep the URL of a control plane (--api-url) and a token for it, which is typed, or read from stdin.',
+    );
+  examples(
+    command,
+    'bulkhead login --api-url https://abc.execute-api.eu-west-1.amazonaws.com < token.txt',
+  ).action(
+    acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
+      if (apiUrl === undefined) throw new UsageError('Which control plane?', 'bulkhead login --api-url URL');
+      const token = await readToken(context);
+      if (token === '' || /\s/.test(token))
+        throw new SettingsError('That is no token.', 'One line, nothing else.');
+      const client = context.clientOf({ apiUrl, token });
+      // Whether it is Bulkhead that answers there is asked before the token is sent.
+      const { version } = await client.call('getVersion', {});
+      await client.call('listContainers', { query: { limit: '1' } });
+      const path = writeStored(io, { apiUrl: client.apiUrl, token });
+      if (context.isJson) context.json({ apiUrl: client.apiUrl, version, path });
+      else context.say(`Bulkhead ${version} at ${client.apiUrl} accepts the token. Kept in ${path}.`);
+    }),
+  );
+};

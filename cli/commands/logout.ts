@@ -1,0 +1,16 @@
+import type { Command } from 'commander';
+import { acting } from '../context.ts';
+import type { Io } from '../io.ts';
+import { removeStored, storedPath } from '../settings/stored-settings.ts';
+import { examples } from './options.ts';
+
+export const addLogout = (program: Command, io: Io): void => {
+  const command = program.command('logout').summary('forget what login has kept');
+  examples(command, 'bulkhead logout').action(
+    acting<[], object>(io, async (context) => {
+      const removed = removeStored(io);
+      if (context.isJson) context.json({ removed });
+      else context.say(removed ? `${storedPath(io)} is removed.` : 'There was nothing to forget.');
+    }),
+  );
+};

@@ -1,0 +1,105 @@
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+/** Readers of option values; each refuses in words that say what it takes. */
+export const wholeNumber =
+  (least: number, most: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
+  };
+
+export const positiveNumber = (text: string): number => {
+  const value = Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('Give a number greater than 0.');
+};
+
+/** `512`, `512m`, `2g`, `1048576k`, `1073741824b` in MiB; a bare number is MiB. */
+export const megabytes = (text: string): number => {
+  const [, digits, unit = 'm'] = /^(\d+)([bkmg])?$/i.exec(text) ?? [];
+  if (digits === undefined) throw new InvalidArgumentError('Give MiB, or a number with k, m or g: 512m, 2g.');
+  const factor = { b: 1 / 1024 / 1024, k: 1 / 1024, m: 1, g: 1024 }[unit.toLowerCase()] ?? 1;
+  return Math.ceil(Number(digits) * factor);
+};
+
+/** `key=value`, repeated. */
+export const keyValue = (text: string, before: Readonly<Record<string, string>> = {}) => {
+  const at = text.indexOf('=');
+  if (at < 1) throw new InvalidArgumentError('Give it as KEY=VALUE.');
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+};
+
+export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
+
+const PORT = /^(?:(\d{1,5}):)?(\d{1,5})(?:\/(tcp|udp))?$/;
+
+export interface PortOption {
+  readonly hostPort?: number;
+  readonly containerPort: number;
+  readonly protocol?: 'tcp' | 'udp';
+}
+
+/** `8080:80/tcp`, `80`, repeated. */
+export const port = (text: string, before: readonly PortOption[] = []): PortOption[] => {
+  const [, hostPort, containerPort, protocol] = PORT.exec(text) ?? [];
+  if (containerPort === undefined)
+    throw new InvalidArgumentError('Give it as [HOSTPORT:]CONTAINERPORT[/tcp|udp].');
+  return [
+    ...before,
+    {
+      ...(hostPort === undefined ? {} : { hostPort: Number(hostPort) }),
+      containerPort: Number(containerPort),
+      ...(protocol === undefined ? {} : { protocol: protocol as 'tcp' | 'udp' }),
+    },
+  ];
+};
+
+export interface RestartOption {
+  readonly name: 'no' | 'on-failure' | 'always';
+  readonly maxRetries?: number;
+}
+
+/** `no`, `always`, `on-failure`, `on-failure:5`. */
+export const restartPolicy = (text: string): RestartOption => {
+  const [, name, retries] = /^(no|always|on-failure)(?::(\d{1,4}))?$/.exec(text) ?? [];
+  if (name === undefined || (retries !== undefined && name !== 'on-failure'))
+    throw new InvalidArgumentError('Give no, always, on-failure or on-failure:RETRIES.');
+  return {
+    name: name as RestartOption['name'],
+    ...(retries === undefined ? {} : { maxRetries: Number(retries) }),
+  };
+};
+
+/** What every mutation takes. */
+export interface MutationOptions {
+  readonly dryRun?: true;
+  readonly ifMatch?: string;
+  readonly idempotencyKey?: string;
+}
+
+export interface WaitingOptions extends MutationOptions {
+  readonly wait: boolean;
+}
+
+export const addMutationOptions = (command: Command, { ifMatch }: { readonly ifMatch: boolean }): Command => {
+  command.option('--dry-run', 'change nothing; say what would be done');
+  if (ifMatch) command.option('--if-match <etag>', 'only if it is still at this revision, e.g. \'"3"\'');
+  return command.addOption(
+    new Option('--idempotency-key <key>', 'of an earlier try: nothing is done twice with the same key'),
+  );
+};
+
+export const addWaitOption = (command: Command): Command =>
+  command.option('--no-wait', 'return as soon as it is accepted, with the operation’s id');
+
+/** The parts of a call that the options of a mutation say. */
+export const mutationOf = ({ dryRun, ifMatch, idempotencyKey }: MutationOptions) => ({
+  ...(ifMatch === undefined ? {} : { ifMatch: /^\d+$/.test(ifMatch) ? `"${ifMatch}"` : ifMatch }),
+  ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
+  query: dryRun === true ? ({ dryRun: 'true' } as const) : {},
+});
+
+/** Examples at the end of a command's help. */
+export const examples = (command: Command, ...lines: readonly string[]): Command =>
+  command.addHelpText('after', `\nExamples:\n${lines.map((line) => `  ${line}`).join('\n')}`);

@@ -1,0 +1,11 @@
+const MOST = 1_000_000;
+
+/** Items of an async iterator, at most `limit`; no page more is asked for than is needed. */
+export const take = async <T>(items: AsyncIterable<T>, limit = MOST): Promise<T[]> => {
+  const taken: T[] = [];
+  for await (const item of items) {
+    taken.push(item);
+    if (taken.length >= limit) break;
+  }
+  return taken;
+};

@@ -1,0 +1,97 @@
+import type { Command } from 'commander';
+import { Client } from '../core/client/index.ts';
+import type { Io } from './io.ts';
+import { widthOf } from './io.ts';
+import { type Paint, paintFor } from './output/colours.ts';
+import { type Field, renderFields } from './output/fields.ts';
+import { type Column, renderTable } from './output/table.ts';
+import { findSettings, type Settings } from './settings/find-settings.ts';
+import { VERSION } from './version.ts';
+
+export interface GlobalOptions {
+  readonly output: 'table' | 'json';
+  readonly apiUrl?: string;
+}
+
+/** What a command has at hand: the API, and a way to show what came back, for people or for programs. */
+export class Context {
+  readonly io: Io;
+  readonly isJson: boolean;
+  readonly paint: Paint;
+  readonly #options: GlobalOptions;
+  #client: Client | undefined;
+
+  constructor(io: Io, options: GlobalOptions) {
+    this.io = io;
+    this.#options = options;
+    this.isJson = options.output === 'json';
+    this.paint = paintFor(io.stdout, io);
+  }
+
+  get settings(): Settings {
+    return findSettings(this.io, this.#options.apiUrl);
+  }
+
+  get client(): Client {
+    this.#client ??= this.clientOf(this.settings);
+    return this.#client;
+  }
+
+  clientOf({ apiUrl, token }: Pick<Settings, 'apiUrl' | 'token'>): Client {
+    return new Client({
+      apiUrl,
+      fetch: this.io.fetch,
+      userAgent: `bulkhead/${VERSION}`,
+      ...(token === undefined ? {} : { token }),
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.io.interrupted;
+  }
+
+  write(text: string): void {
+    this.io.stdout.write(text);
+  }
+
+  /** For people who watch, not for programs that read. */
+  say(line: string): void {
+    if (!this.isJson) this.io.stderr.write(`${line}\n`);
+  }
+
+  json(value: unknown): void {
+    this.write(`${JSON.stringify(value, null, 2)}\n`);
+  }
+
+  /** A list: all of it in JSON, in the chosen columns for people. */
+  list<Item>(columns: readonly Column<Item>[], items: readonly Item[]): void {
+    if (this.isJson) this.json(items);
+    else this.write(renderTable(columns, items, this.#style()));
+  }
+
+  /** One thing: all of it in JSON, its properties for people. */
+  one<Item>(item: Item, fields: (item: Item) => readonly Field[]): void {
+    if (this.isJson) this.json(item);
+    else this.write(renderFields(fields(item), this.#style()));
+  }
+
+  #style() {
+    return { paint: this.paint, width: widthOf(this.io.stdout) };
+  }
+}
+
+/** Runs with the context of the command that was called; commander gives options and itself last. */
+export type Act<Arguments extends readonly unknown[], Options> = (
+  context: Context,
+  options: Options & GlobalOptions,
+  ...args: Arguments
+) => Promise<void>;
+
+/** An action of commander that runs `act`. */
+export const acting =
+  <Arguments extends readonly unknown[], Options>(io: Io, act: Act<Arguments, Options>) =>
+  async (...given: unknown[]): Promise<void> => {
+    const command = given.at(-1) as Command;
+    const options = command.optsWithGlobals<Options & GlobalOptions>();
+    await act(new Context(io, options), options, ...(given.slice(0, -2) as unknown as Arguments));
+  };

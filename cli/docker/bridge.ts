@@ -1,0 +1,81 @@
+import {
+  type Client,
+  itemsOf,
+  OperationFailedError,
+  ProblemError,
+  waitForEnd,
+} from '../../core/client/index.ts';
+import type { Container } from '../../core/contract/container.ts';
+import type { Operation } from '../../core/contract/operation.ts';
+import type { Connect } from '../session.ts';
+import { DockerError } from './errors.ts';
+import { isIdPrefix, toDockerId, toUuid } from './ids.ts';
+
+export interface BridgeSettings {
+  readonly client: Client;
+  readonly connect: Connect;
+  readonly now: () => number;
+  /** A fresh identifier of 64 hexadecimal digits. */
+  readonly newId: () => string;
+  readonly version: string;
+  /** A line for whoever runs the bridge. */
+  readonly log: (line: string) => void;
+}
+
+export const isNotFound = (error: unknown): boolean =>
+  error instanceof ProblemError && error.code === 'not-found';
+
+/** What the routes share: the API, and how docker's references to containers are understood. */
+export class Bridge {
+  readonly settings: BridgeSettings;
+  readonly client: Client;
+
+  constructor(settings: BridgeSettings) {
+    this.settings = settings;
+    this.client = settings.client;
+  }
+
+  get now(): number {
+    return this.settings.now();
+  }
+
+  async containers(query: { runtimeType?: string } = {}): Promise<Container[]> {
+    const containers: Container[] = [];
+    const request = { query: { limit: '200', ...query } };
+    for await (const one of itemsOf(this.client, 'listContainers', request)) containers.push(one);
+    // Docker lists the newest first.
+    return containers.sort((a, b) => b.createdAt.localeCompare(a.createdAt));
+  }
+
+  /** A container by its whole id, its name, or the beginning of its id, in this order, as in Docker. */
+  async container(reference: string): Promise<Container> {
+    const name = reference.replace(/^\//, '');
+    const found = await this.find(toUuid(name) ?? name);
+    if (found !== undefined) return found;
+    const matching = isIdPrefix(name)
+      ? (await this.containers()).filter(({ id }) => toDockerId(id).startsWith(name))
+      : [];
+    if (matching.length > 1) throw new DockerError(400, `Multiple IDs found with provided prefix: ${name}`);
+    if (matching[0] === undefined) throw new DockerError(404, `No such container: ${name}`);
+    return matching[0];
+  }
+
+  /** @param idOrName of the API. @returns undefined if there is none */
+  async find(idOrName: string): Promise<Container | undefined> {
+    try {
+      return await this.client.call('getContainer', { params: { idOrName } });
+    } catch (error) {
+      // A reference that is no name either is refused as such, and nothing is called that.
+      const isNone =
+        error instanceof ProblemError && (isNotFound(error) || error.code === 'validation-failed');
+      if (isNone) return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws {OperationFailedError} */
+  async finish(operation: Operation, signal?: AbortSignal): Promise<void> {
+    const ended = await waitForEnd(this.client, operation, { signal });
+    if (ended.state !== 'Succeeded') throw new OperationFailedError(ended);
+  }
+}

@@ -1,0 +1,83 @@
+import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
+import { dirname } from 'node:path';
+import { UsageError } from '../errors.ts';
+
+export type Endpoint =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+
+const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
+/** The operating system's own limit on the path of a socket. */
+const LONGEST_PATH = 107;
+
+/** `unix:///run/bulkhead.sock` or `tcp://127.0.0.1:2375`, as `docker -H` takes it. */
+export const parseEndpoint = (text: string): Endpoint => {
+  const [, path] = /^unix:\/\/(\/.+)$/.exec(text) ?? [];
+  if (path !== undefined) {
+    if (Buffer.byteLength(path) <= LONGEST_PATH) return { kind: 'unix', path };
+    throw new UsageError(`The path of a socket may have ${LONGEST_PATH} bytes.`, 'Give a shorter one.');
+  }
+  const [, bracketed, plain, port] = /^tcp:\/\/(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || Number(port) > 65_535)
+    throw new UsageError(`"${text}" is nowhere to listen.`, 'Give unix:///PATH or tcp://127.0.0.1:PORT.');
+  if (!LOOPBACK.has(host))
+    throw new UsageError(
+      `${host} is reached from elsewhere, and whoever reaches the bridge acts with your token.`,
+      'Listen on 127.0.0.1, and use ssh to get there.',
+    );
+  return { kind: 'tcp', host: host === 'localhost' ? '127.0.0.1' : host, port: Number(port) };
+};
+
+const answers = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+
+/** A socket that nobody listens on any more is taken away; anything else that is there is not touched. */
+const makeRoom = async (path: string): Promise<void> => {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  if (!found.isSocket())
+    throw new UsageError(`${path} is there already, and is no socket.`, 'Give another --host.');
+  if (await answers(path))
+    throw new UsageError(`Somebody listens on ${path} already.`, 'Give another --host.');
+  rmSync(path);
+};
+
+const listening = (server: Server, begin: () => void): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.once('listening', () => {
+      server.off('error', reject);
+      resolve();
+    });
+    begin();
+  });
+
+/** @returns where it listens, as `docker -H` takes it */
+export const listen = async (server: Server, endpoint: Endpoint): Promise<string> => {
+  if (endpoint.kind === 'tcp') {
+    await listening(server, () => server.listen(endpoint.port, endpoint.host));
+    const { port } = server.address() as AddressInfo;
+    return `tcp://${endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host}:${port}`;
+  }
+  mkdirSync(dirname(endpoint.path), { recursive: true, mode: 0o700 });
+  await makeRoom(endpoint.path);
+  // Nobody else's from its first moment: whoever connects acts with this user's token.
+  const mask = process.umask(0o177);
+  try {
+    await listening(server, () => server.listen(endpoint.path));
+  } finally {
+    process.umask(mask);
+  }
+  chmodSync(endpoint.path, 0o600);
+  return `unix://${endpoint.path}`;
+};

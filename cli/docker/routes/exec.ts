@@ -1,0 +1,141 @@
+import type { SessionRequest } from '../../../core/contract/session.ts';
+import { openContainerSession, type SessionStream } from '../../session.ts';
+import { DockerError, unsupported } from '../errors.ts';
+import type { Exchange } from '../exchange.ts';
+import { MULTIPLEXED_STREAM, RAW_STREAM } from '../frames.ts';
+import { toDockerId } from '../ids.ts';
+import { ClientStream, join } from '../streams.ts';
+import { isRunning } from '../translate/state.ts';
+import { type Handle, route, type Services } from './route.ts';
+
+/** `docker exec` in two steps: what is to be run is kept here until it is started, and how it ended until that is asked. */
+export interface Exec {
+  readonly containerId: string;
+  readonly request: SessionRequest;
+  readonly stdin: boolean;
+  readonly tty: boolean;
+  session?: SessionStream;
+  running: boolean;
+  exitCode: number | null;
+}
+
+/** Of those that have ended, the oldest are forgotten. */
+const MOST_EXECS = 1_000;
+
+type Body = Readonly<Record<string, unknown>>;
+
+const words = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);
+
+const variables = (list: readonly string[]): Record<string, string> =>
+  Object.fromEntries(list.map((one) => [one.split('=', 1)[0] ?? '', one.slice(one.indexOf('=') + 1)]));
+
+const toRequest = (body: Body): SessionRequest => {
+  const env = variables(words(body.Env));
+  return {
+    command: words(body.Cmd),
+    tty: body.Tty === true,
+    user: typeof body.User === 'string' && body.User !== '' ? body.User : undefined,
+    workingDir: typeof body.WorkingDir === 'string' && body.WorkingDir !== '' ? body.WorkingDir : undefined,
+    env: Object.keys(env).length === 0 ? undefined : env,
+  };
+};
+
+const create: Handle = async ({ bridge, execs }, exchange) => {
+  const body = (exchange.body ?? {}) as Body;
+  if (body.Privileged === true) throw unsupported('exec --privileged');
+  if (words(body.Cmd).length === 0) throw new DockerError(400, 'No exec command specified');
+  const container = await bridge.container(exchange.params.id ?? '');
+  if (!isRunning(container))
+    throw new DockerError(409, `container ${toDockerId(container.id)} is not running`);
+  const id = bridge.settings.newId();
+  forgetOldest(execs);
+  execs.set(id, {
+    containerId: container.id,
+    request: toRequest(body),
+    stdin: body.AttachStdin === true,
+    tty: body.Tty === true,
+    running: false,
+    exitCode: null,
+  });
+  exchange.json(201, { Id: id });
+};
+
+const forgetOldest = (execs: Map<string, Exec>): void => {
+  for (const [id, { running, session }] of execs)
+    if (execs.size >= MOST_EXECS && !running && session !== undefined) execs.delete(id);
+};
+
+const execOf = ({ execs }: Services, exchange: Exchange): Exec => {
+  const id = exchange.params.id ?? '';
+  const exec = execs.get(id);
+  if (exec === undefined) throw new DockerError(404, `No such exec instance: ${id}`);
+  return exec;
+};
+
+const sizeOf = (body: Body): { columns?: number; rows?: number } => {
+  const [rows, columns] = Array.isArray(body.ConsoleSize) ? body.ConsoleSize.map(Number) : [];
+  return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? { rows, columns } : {};
+};
+
+/** 126: as docker where a command cannot be run. */
+const NOT_RUN = 126;
+
+const start: Handle = async (services, exchange) => {
+  const { bridge } = services;
+  const exec = execOf(services, exchange);
+  if (exec.session !== undefined)
+    throw new DockerError(409, `exec ${exchange.params.id} has been started already`);
+  const body = (exchange.body ?? {}) as Body;
+  const size = exec.tty ? sizeOf(body) : {};
+  const session = await openContainerSession(bridge.client, bridge.settings, exec.containerId, {
+    ...exec.request,
+    ...size,
+  });
+  exec.session = session;
+  exec.running = true;
+  void session.exit.then(({ exitCode }) => {
+    exec.running = false;
+    exec.exitCode = exitCode ?? NOT_RUN;
+  });
+  if (body.Detach === true) {
+    session.onOutput(() => undefined);
+    return exchange.empty(200);
+  }
+  const socket = exchange.hijack(exec.tty ? RAW_STREAM : MULTIPLEXED_STREAM);
+  if (socket === undefined) {
+    session.close();
+    throw new DockerError(400, 'exec needs a connection: send Upgrade: tcp');
+  }
+  await join(new ClientStream(socket, exec.tty), session, { stdin: exec.stdin, stdout: true, stderr: true });
+};
+
+const resize: Handle = async (services, exchange) => {
+  const exec = execOf(services, exchange);
+  const [columns, rows] = [Number(exchange.query.get('w')), Number(exchange.query.get('h'))];
+  if (columns > 0 && rows > 0) exec.session?.resize(columns, rows);
+  exchange.empty(200);
+};
+
+const inspect: Handle = async (services, exchange) => {
+  const { containerId, request, running, exitCode, tty, stdin } = execOf(services, exchange);
+  const [entrypoint = '', ...args] = request.command ?? [];
+  exchange.json(200, {
+    ID: exchange.params.id,
+    ContainerID: toDockerId(containerId),
+    Running: running,
+    ExitCode: exitCode,
+    Pid: 0,
+    OpenStdin: stdin,
+    OpenStdout: true,
+    OpenStderr: true,
+    CanRemove: !running,
+    ProcessConfig: { entrypoint, arguments: args, tty, privileged: false, user: request.user ?? '' },
+  });
+};
+
+export const EXEC_ROUTES = [
+  route('POST', '/containers/{id}/exec', create),
+  route('POST', '/exec/{id}/start', start),
+  route('POST', '/exec/{id}/resize', resize),
+  route('GET', '/exec/{id}/json', inspect),
+];

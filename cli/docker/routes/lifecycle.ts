@@ -1,0 +1,128 @@
+import { OperationFailedError } from '../../../core/client/index.ts';
+import type { Container } from '../../../core/contract/container.ts';
+import { SIGNALS, type SignalName } from '../../../core/contract/session.ts';
+import { DockerError } from '../errors.ts';
+import { type Exit, untilExit, untilRemoved } from '../exits.ts';
+import { toDockerId } from '../ids.ts';
+import { isRunning } from '../translate/state.ts';
+import { type Handle, route, type Services } from './route.ts';
+
+const start: Handle = async ({ bridge, runs }, exchange) => {
+  const container = await bridge.container(exchange.params.id ?? '');
+  const logFrom = await runs.logEnd(container);
+  const answer = await bridge.client
+    .send('startContainer', { params: { idOrName: container.id } })
+    .catch((error: unknown) => {
+      runs.notStarted(container);
+      throw error;
+    });
+  if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
+  try {
+    // Not ended by a client that goes away: whoever waits for its output is to be told either way.
+    await bridge.finish(answer.body.operation);
+  } catch (error) {
+    runs.notStarted(container);
+    throw inDockersWords(error);
+  }
+  runs.started(container, logFrom);
+  exchange.empty(204);
+};
+
+/** docker ends with 127 where there is no such program: it goes by these words. */
+const inDockersWords = (error: unknown): unknown => {
+  if (!(error instanceof OperationFailedError)) return error;
+  const isMissing = /no such file|has no program/i.test(error.message);
+  return isMissing ? new DockerError(400, `${error.message}: executable file not found in $PATH`) : error;
+};
+
+const stopping =
+  (operation: 'stopContainer' | 'restartContainer'): Handle =>
+  async ({ bridge }, exchange) => {
+    const container = await bridge.container(exchange.params.id ?? '');
+    if (exchange.query.get('signal')) throw new DockerError(501, '--signal is not supported by Bulkhead.');
+    const seconds = Number(exchange.query.get('t') ?? DEFAULT_STOP_SECONDS);
+    const body = { timeoutSeconds: Math.min(Math.max(0, Math.round(seconds)), LONGEST_STOP_SECONDS) };
+    const answer = await bridge.client.send(operation, { params: { idOrName: container.id }, body });
+    if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
+    await bridge.finish(answer.body.operation);
+    exchange.empty(204);
+  };
+
+const DEFAULT_STOP_SECONDS = 10;
+const LONGEST_STOP_SECONDS = 600;
+
+const signalOf = (text: string | null): SignalName => {
+  const given = (text ?? '').toUpperCase().replace(/^SIG/, '') || 'KILL';
+  const byNumber = Object.entries(SIGNALS).find(([, number]) => String(number) === given)?.[0];
+  const name = byNumber ?? given;
+  if (Object.hasOwn(SIGNALS, name)) return name as SignalName;
+  throw new DockerError(
+    501,
+    `The signal ${text} is not supported by Bulkhead: it knows ${Object.keys(SIGNALS).join(', ')}.`,
+  );
+};
+
+const notRunning = (container: Container, reference: string): DockerError =>
+  new DockerError(
+    409,
+    `cannot kill container: ${reference}: container ${toDockerId(container.id)} is not running`,
+  );
+
+const kill: Handle = async ({ bridge, runs }, exchange) => {
+  const reference = exchange.params.id ?? '';
+  const container = await bridge.container(reference);
+  const signal = signalOf(exchange.query.get('signal'));
+  if (!isRunning(container)) throw notRunning(container, reference);
+  if (signal === 'KILL') {
+    const accepted = await bridge.client.call('killContainer', { params: { idOrName: container.id } });
+    if ('operation' in accepted) await bridge.finish(accepted.operation);
+  } else await runs.signal(container, signal);
+  exchange.empty(204);
+};
+
+const exitFor = (
+  { bridge }: Services,
+  container: Container,
+  condition: string,
+  signal: AbortSignal,
+): Promise<Exit> => {
+  if (condition === 'removed') return untilRemoved(bridge, container.id, signal);
+  // The next end: not the one that it stands at.
+  const after = condition === 'next-exit' && !isRunning(container) ? container.revision : null;
+  return untilExit(bridge, container.id, { after, signal });
+};
+
+const wait: Handle = async (services, exchange) => {
+  const container = await services.bridge.container(exchange.params.id ?? '');
+  const condition = exchange.query.get('condition') || 'not-running';
+  if (!['not-running', 'next-exit', 'removed'].includes(condition))
+    throw new DockerError(400, `invalid condition: "${condition}"`);
+  // docker goes on to start it once it has seen the headers.
+  const write = exchange.stream('application/json');
+  try {
+    // Why a start failed is the answer to the start.
+    const { exitCode } = await exitFor(services, container, condition, exchange.signal);
+    await write(`${JSON.stringify({ StatusCode: exitCode })}\n`);
+  } catch (error) {
+    if (exchange.signal.aborted) return;
+    await write(
+      `${JSON.stringify({ StatusCode: 125, Error: { Message: String((error as Error).message) } })}\n`,
+    );
+  }
+};
+
+const resize: Handle = async ({ bridge, runs }, exchange) => {
+  const container = await bridge.container(exchange.params.id ?? '');
+  const [columns, rows] = [Number(exchange.query.get('w')), Number(exchange.query.get('h'))];
+  if (columns > 0 && rows > 0) runs.resize(container.id, columns, rows);
+  exchange.empty(200);
+};
+
+export const LIFECYCLE_ROUTES = [
+  route('POST', '/containers/{id}/start', start),
+  route('POST', '/containers/{id}/stop', stopping('stopContainer')),
+  route('POST', '/containers/{id}/restart', stopping('restartContainer')),
+  route('POST', '/containers/{id}/kill', kill),
+  route('POST', '/containers/{id}/wait', wait),
+  route('POST', '/containers/{id}/resize', resize),
+];

@@ -1,0 +1,74 @@
+import { readLog } from '../../../core/client/index.ts';
+import type { LogItem } from '../../../core/contract/session.ts';
+import { logText } from '../../output/logs.ts';
+import { DockerError } from '../errors.ts';
+import { frame, MULTIPLEXED_STREAM, RAW_STREAM } from '../frames.ts';
+import { ClientStream } from '../streams.ts';
+import { isRunning } from '../translate/state.ts';
+import { isTrue, parseTime } from '../translate/time.ts';
+import { type Handle, route } from './route.ts';
+
+const contentTypeOf = (tty: boolean): string => (tty ? RAW_STREAM : MULTIPLEXED_STREAM);
+
+const attach: Handle = async ({ bridge, runs }, exchange) => {
+  const { query } = exchange;
+  const container = await bridge.container(exchange.params.id ?? '');
+  const flag = (name: string): boolean => isTrue(query.get(name));
+  const joining = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr') };
+  if (!flag('stream'))
+    throw new DockerError(501, 'Attaching without "stream" is not supported by Bulkhead: see logs.');
+  const socket = exchange.hijack(contentTypeOf(container.tty));
+  if (socket === undefined) throw new DockerError(400, 'attach needs a connection: send Upgrade: tcp');
+  const client = new ClientStream(socket, container.tty);
+  if (isRunning(container)) await runs.attach(container, client, joining, flag('logs'));
+  else runs.waitForStart(container.id, client, joining);
+};
+
+const LONGEST_TAIL = 10_000;
+
+const tailOf = (text: string | null): number | undefined => {
+  if (text === null || text === '' || text === 'all') return undefined;
+  const lines = Number(text);
+  // Docker reads what is no number as all.
+  return Number.isInteger(lines) && lines >= 0 ? Math.min(lines, LONGEST_TAIL) : undefined;
+};
+
+const logs: Handle = async ({ bridge }, exchange) => {
+  const { query, signal } = exchange;
+  const container = await bridge.container(exchange.params.id ?? '');
+  const shown = { stdout: isTrue(query.get('stdout')), stderr: isTrue(query.get('stderr')) };
+  if (!shown.stdout && !shown.stderr)
+    throw new DockerError(400, 'Bad parameters: you must choose at least one stream');
+  const since = parseTime(query.get('since'));
+  const until = parseTime(query.get('until'));
+  const follow = isTrue(query.get('follow'));
+  const timestamps = isTrue(query.get('timestamps'));
+  const log = readLog(bridge.client, {
+    idOrName: container.id,
+    tail: tailOf(query.get('tail')),
+    since: since === undefined ? undefined : new Date(since).toISOString(),
+    follow,
+    signal,
+  });
+  // The first page is asked for before the headers go: what fails then fails as an answer.
+  const first = await log.next();
+  const write = exchange.stream(contentTypeOf(container.tty));
+  const send = (item: LogItem): Promise<void> => {
+    const bytes = logText(item, timestamps);
+    return write(container.tty ? bytes : frame(item.stream, bytes));
+  };
+  try {
+    for (let next = first; next.done !== true; next = await log.next()) {
+      const item = next.value;
+      if (until !== undefined && Date.parse(item.at) > until) return;
+      if (shown[item.stream]) await send(item);
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+};
+
+export const STREAM_ROUTES = [
+  route('POST', '/containers/{id}/attach', attach),
+  route('GET', '/containers/{id}/logs', logs),
+];

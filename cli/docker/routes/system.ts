@@ -1,0 +1,172 @@
+import { endOfEvents, itemsOf, readEvents } from '../../../core/client/index.ts';
+import type { Host } from '../../../core/contract/host.ts';
+import type { Bridge } from '../bridge.ts';
+import { EVENT_FILTERS, eventMatches, toDockerEvent } from '../translate/events.ts';
+import { checkFilters, parseFilters } from '../translate/filters.ts';
+import { dockerState, isRunning } from '../translate/state.ts';
+import { parseTime } from '../translate/time.ts';
+import { type Handle, route } from './route.ts';
+
+/** The newest version of Docker's API that the bridge has been written and tested against, and the oldest. */
+export const API_VERSION = '1.47';
+export const OLDEST_API_VERSION = '1.24';
+
+/** docker asks at each command: the fleet does not change that often. */
+const OS_TYPE_MS = 30_000;
+
+const hostsOf = async (bridge: Bridge): Promise<Host[]> => {
+  const hosts: Host[] = [];
+  for await (const host of itemsOf(bridge.client, 'listHosts', { query: { limit: '200' } })) hosts.push(host);
+  return hosts;
+};
+
+const familyOf = (hosts: readonly Host[]): 'windows' | 'linux' =>
+  hosts.length > 0 && hosts.every(({ os }) => os.family === 'windows') ? 'windows' : 'linux';
+
+/** Docker knows one system: windows only where every host is. */
+const createOsType = () => {
+  let known: { readonly osType: string; readonly until: number } | undefined;
+  return async (bridge: Bridge): Promise<string> => {
+    if (known !== undefined && known.until > bridge.now) return known.osType;
+    // A ping says that the bridge is there. Whether the API is, the command that follows will say.
+    const osType = await hostsOf(bridge).then(familyOf, () => known?.osType ?? 'linux');
+    known = { osType, until: bridge.now + OS_TYPE_MS };
+    return osType;
+  };
+};
+export const osTypeOf = createOsType();
+
+const ping: Handle = async (_, exchange) => exchange.json(200, 'OK');
+
+const version: Handle = async ({ bridge }, exchange) => {
+  const control = await bridge.client.call('getVersion', {});
+  const os = await osTypeOf(bridge);
+  exchange.json(200, {
+    Platform: { Name: 'Bulkhead' },
+    Version: control.version,
+    ApiVersion: API_VERSION,
+    MinAPIVersion: OLDEST_API_VERSION,
+    Os: os,
+    Arch: 'amd64',
+    GitCommit: '',
+    GoVersion: '',
+    KernelVersion: '',
+    BuildTime: '',
+    Components: [
+      {
+        Name: 'Engine',
+        Version: control.version,
+        Details: { ApiVersion: API_VERSION, MinAPIVersion: OLDEST_API_VERSION, Os: os, Arch: 'amd64' },
+      },
+      { Name: 'bulkhead docker', Version: bridge.settings.version, Details: {} },
+    ],
+  });
+};
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
+const MIB = 1024 * 1024;
+
+const info: Handle = async ({ bridge }, exchange) => {
+  const [hosts, containers, control] = await Promise.all([
+    hostsOf(bridge),
+    bridge.containers(),
+    bridge.client.call('getVersion', {}),
+  ]);
+  let images = 0;
+  for await (const _ of itemsOf(bridge.client, 'listImages', { query: { limit: '200' } })) images += 1;
+  const ready = hosts.filter(({ state }) => state === 'Ready');
+  exchange.json(200, {
+    ID: bridge.client.apiUrl,
+    Name: new URL(bridge.client.apiUrl).host,
+    ServerVersion: control.version,
+    Containers: containers.length,
+    ContainersRunning: containers.filter(isRunning).length,
+    ContainersPaused: 0,
+    ContainersStopped: containers.filter((one) => dockerState(one) !== 'running').length,
+    Images: images,
+    Driver: 'bulkhead',
+    DriverStatus: hosts.map(({ name, state, os, hypervisor }) => [
+      name,
+      `${state}, ${os.sku} ${os.version}, ${hypervisor}`,
+    ]),
+    OperatingSystem: `Bulkhead: ${ready.length} of ${hosts.length} hosts ready`,
+    OSType: familyOf(hosts),
+    Architecture: hosts[0]?.architecture === 'arm64' ? 'aarch64' : 'x86_64',
+    NCPU: Math.floor(sum(ready.map(({ capacity }) => capacity.cpus))),
+    MemTotal: sum(ready.map(({ capacity }) => capacity.memoryMB)) * MIB,
+    KernelVersion: [...new Set(hosts.map(({ kernel }) => kernel))].join(', '),
+    // `docker run` without --isolation: process isolation, Bulkhead's Default.
+    Isolation: 'process',
+    Plugins: {
+      Volume: [],
+      Network: [...new Set(hosts.flatMap(({ switches }) => switches))],
+      Authorization: null,
+      Log: [],
+    },
+    Swarm: { LocalNodeState: 'inactive' },
+    LoggingDriver: 'json-file',
+    SecurityOptions: [],
+    Runtimes: {},
+    DefaultRuntime: '',
+    Warnings: null,
+  });
+};
+
+/** The API keeps events back for a moment, so that none is passed by. */
+const SETTLING_MS = 5_000;
+
+const events: Handle = async ({ bridge }, exchange) => {
+  const { query, signal } = exchange;
+  const filters = parseFilters(query.get('filters'));
+  checkFilters(filters, EVENT_FILTERS);
+  const since = parseTime(query.get('since'));
+  const until = parseTime(query.get('until'));
+  const cursor = since === undefined ? await endOfEvents(bridge.client, signal) : undefined;
+  const write = exchange.stream('application/json');
+  const follow = until === undefined || until + SETTLING_MS > bridge.now;
+  const over = new AbortController();
+  const wait = until === undefined || !follow ? undefined : until - bridge.now + SETTLING_MS;
+  const timer = wait === undefined ? undefined : setTimeout(() => over.abort(), wait);
+  const ended = AbortSignal.any([signal, over.signal]);
+  try {
+    for await (const event of readEvents(bridge.client, { cursor, follow, signal: ended })) {
+      const at = Date.parse(event.time);
+      if (since !== undefined && at < since) continue;
+      if (until !== undefined && at > until) return;
+      const told = toDockerEvent(event);
+      if (told !== undefined && eventMatches(told, filters)) await write(`${JSON.stringify(told)}\n`);
+    }
+  } catch (error) {
+    if (!ended.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+const networks: Handle = async ({ bridge }, exchange) => {
+  const switches = [...new Set((await hostsOf(bridge)).flatMap((host) => host.switches))];
+  exchange.json(
+    200,
+    switches.map((name) => ({
+      Id: name,
+      Name: name,
+      Driver: 'switch',
+      Scope: 'local',
+      IPAM: {},
+      Options: {},
+      Labels: {},
+    })),
+  );
+};
+
+const volumes: Handle = async (_, exchange) => exchange.json(200, { Volumes: [], Warnings: null });
+
+export const SYSTEM_ROUTES = [
+  route('GET', '/_ping', ping),
+  route('HEAD', '/_ping', ping),
+  route('GET', '/version', version),
+  route('GET', '/info', info),
+  route('GET', '/events', events),
+  route('GET', '/networks', networks),
+  route('GET', '/volumes', volumes),
+];

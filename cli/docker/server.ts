@@ -1,0 +1,144 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { Bridge, type BridgeSettings } from './bridge.ts';
+import { DockerError } from './errors.ts';
+import {
+  type Exchange,
+  parseBody,
+  readBody,
+  readBodyOfUpgrade,
+  responding,
+  respondingOn,
+  upgradeResponse,
+} from './exchange.ts';
+import { findRoute } from './router.ts';
+import type { Services } from './routes/route.ts';
+import { API_VERSION, osTypeOf } from './routes/system.ts';
+import { Runs } from './runs.ts';
+import { toDockerError } from './translate/error.ts';
+
+/**
+ * The Docker Engine API, answered by Bulkhead's.
+ *
+ * Who reaches the socket acts with the bridge's token, as with a docker daemon's. A web page must not: over TCP a
+ * browser can reach loopback too, so what names another host, or carries an origin, is refused.
+ */
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|docker|api\.moby\.localhost)?(:\d+)?$/i;
+
+const refuseBrowsers = ({ headers }: IncomingMessage): void => {
+  // docker's client names a host made up from the socket's path.
+  const isSocketPath = /^(%2f|\/)/i.test(headers.host ?? '');
+  if (headers.origin !== undefined || !(isSocketPath || LOOPBACK.test(headers.host ?? '')))
+    throw new DockerError(403, 'only programs of this machine may use the bridge');
+};
+
+const urlOf = (request: IncomingMessage): { path: string; query: URLSearchParams } => {
+  const [path = '/', query = ''] = (request.url ?? '/').split(/\?(.*)/s, 2);
+  return { path, query: new URLSearchParams(query) };
+};
+
+interface Replies {
+  readonly answer: Pick<Exchange, 'json' | 'empty' | 'stream'>;
+  readonly hijack: Exchange['hijack'];
+  readonly body: () => Promise<Buffer>;
+  readonly signal: AbortSignal;
+}
+
+const handle = async (services: Services, request: IncomingMessage, replies: Replies): Promise<void> => {
+  refuseBrowsers(request);
+  const { path, query } = urlOf(request);
+  const { handle: act, params } = findRoute(request.method ?? 'GET', path);
+  const body = parseBody(await replies.body());
+  const { answer, hijack, signal } = replies;
+  await act(services, { params, query, body, signal, hijack, ...answer });
+};
+
+/** Aborts once the connection has gone; a client that only closes its half is still there. */
+const untilGone = (connection: Duplex): AbortSignal => {
+  const gone = new AbortController();
+  connection.once('close', () => gone.abort());
+  return gone.signal;
+};
+
+const respond = async (
+  services: Services,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
+  response.setHeader('Api-Version', API_VERSION);
+  response.setHeader('Docker-Experimental', 'false');
+  response.setHeader('Builder-Version', '1');
+  response.setHeader('Ostype', await osTypeOf(services.bridge));
+  response.setHeader('Server', `Bulkhead/${services.bridge.settings.version}`);
+  const answer = responding(response);
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  try {
+    const body = () => readBody(request);
+    await handle(services, request, { answer, hijack: () => undefined, body, signal: gone.signal });
+  } catch (error) {
+    const { status, message } = toDockerError(error);
+    if (!response.headersSent) answer.json(status, { message });
+    else if (!gone.signal.aborted) services.bridge.settings.log(message);
+  } finally {
+    if (!response.writableEnded) response.end();
+  }
+};
+
+/** Lines of a socket that goes away under our hands are no matter. */
+const ignore = (): void => undefined;
+
+const respondToUpgrade = async (
+  services: Services,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+): Promise<void> => {
+  socket.on('error', ignore);
+  const answer = respondingOn(socket);
+  let isTaken = false;
+  const hijack = (contentType: string): Duplex => {
+    isTaken = true;
+    socket.write(upgradeResponse(contentType));
+    return socket;
+  };
+  try {
+    const body = () => readBodyOfUpgrade(request, socket, head);
+    await handle(services, request, { answer, hijack, body, signal: untilGone(socket) });
+  } catch (error) {
+    const { status, message } = toDockerError(error);
+    if (isTaken) {
+      services.bridge.settings.log(message);
+      socket.end();
+    } else answer.json(status, { message });
+  }
+};
+
+export interface DockerBridge {
+  readonly server: Server;
+  /** Ends every connection and whatever was being waited for; containers go on. */
+  close(): void;
+  /** Ends what is left of an earlier bridge: containers of `run --rm` that have ended since. */
+  removeLeftovers(): Promise<void>;
+}
+
+export const createDockerBridge = (settings: BridgeSettings): DockerBridge => {
+  const bridge = new Bridge(settings);
+  const closing = new AbortController();
+  const services: Services = { bridge, runs: new Runs(bridge, closing.signal), execs: new Map() };
+  // A `wait` or `logs -f` may say nothing for days.
+  const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
+    void respond(services, request, response);
+  });
+  server.on('upgrade', (request, socket, head) => {
+    // Such a connection is no longer the server's to close.
+    closing.signal.addEventListener('abort', () => socket.destroy());
+    void respondToUpgrade(services, request, socket, head);
+  });
+  const close = (): void => {
+    closing.abort();
+    server.close();
+    server.closeAllConnections();
+  };
+  return { server, close, removeLeftovers: () => services.runs.removeLeftovers() };
+};

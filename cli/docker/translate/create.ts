@@ -1,0 +1,205 @@
+import type { CreateContainerRequest } from '../../../core/contract/container.ts';
+import { DockerError, unsupported } from '../errors.ts';
+import { toRuntimeType } from './isolation.ts';
+import { AUTO_REMOVE_LABEL } from './labels.ts';
+import { toPorts } from './ports.ts';
+
+/**
+ * `POST /containers/create` as a request of Bulkhead's. Docker's body has some hundred members, nearly all empty. Those
+ * that Bulkhead has are translated; any other that says something is refused by the name of its option, for a container
+ * that silently lacks what was asked for is worse than none.
+ */
+type Json = Readonly<Record<string, unknown>>;
+
+/** Members of the body that are translated here, or that ask for nothing of the container. */
+const CONFIG = new Set([
+  ...[
+    'Image',
+    'Cmd',
+    'Entrypoint',
+    'Env',
+    'User',
+    'WorkingDir',
+    'Labels',
+    'Tty',
+    'OpenStdin',
+    'ExposedPorts',
+  ],
+  ...[
+    'AttachStdin',
+    'AttachStdout',
+    'AttachStderr',
+    'StdinOnce',
+    'HostConfig',
+    'NetworkingConfig',
+    'ArgsEscaped',
+  ],
+]);
+const HOST_CONFIG = new Set([
+  ...['Isolation', 'AutoRemove', 'Memory', 'NanoCpus', 'PortBindings', 'RestartPolicy', 'NetworkMode'],
+  ...['ConsoleSize', 'LogConfig', 'PublishAllPorts'],
+]);
+
+/** The option of docker that sets a member, where it is not its name in lower case. */
+const OPTIONS: Readonly<Record<string, string>> = {
+  Binds: '--volume',
+  Mounts: '--mount',
+  Volumes: '--volume',
+  VolumesFrom: '--volumes-from',
+  Healthcheck: '--health-cmd',
+  Hostname: '--hostname',
+  Domainname: '--domainname',
+  StopSignal: '--stop-signal',
+  StopTimeout: '--stop-timeout',
+  MacAddress: '--mac-address',
+  Privileged: '--privileged',
+  CapAdd: '--cap-add',
+  CapDrop: '--cap-drop',
+  Dns: '--dns',
+  DnsOptions: '--dns-option',
+  DnsSearch: '--dns-search',
+  ExtraHosts: '--add-host',
+  Devices: '--device',
+  DeviceRequests: '--gpus',
+  CpuShares: '--cpu-shares',
+  CpuPeriod: '--cpu-period',
+  CpuQuota: '--cpu-quota',
+  CpusetCpus: '--cpuset-cpus',
+  MemoryReservation: '--memory-reservation',
+  MemorySwap: '--memory-swap',
+  MemorySwappiness: '--memory-swappiness',
+  OomKillDisable: '--oom-kill-disable',
+  PidsLimit: '--pids-limit',
+  PidMode: '--pid',
+  IpcMode: '--ipc',
+  UTSMode: '--uts',
+  UsernsMode: '--userns',
+  CgroupnsMode: '--cgroupns',
+  ReadonlyRootfs: '--read-only',
+  SecurityOpt: '--security-opt',
+  ShmSize: '--shm-size',
+  Sysctls: '--sysctl',
+  Tmpfs: '--tmpfs',
+  Ulimits: '--ulimit',
+  Init: '--init',
+  Runtime: '--runtime',
+  GroupAdd: '--group-add',
+  Links: '--link',
+  PublishAllPorts: '--publish-all',
+  VolumeDriver: '--volume-driver',
+};
+
+/** Says nothing: left out, or the value that docker sends when its option was not given. */
+const isEmpty = (value: unknown): boolean => {
+  if (value === undefined || value === null || value === '' || value === false || value === 0 || value === -1)
+    return true;
+  if (Array.isArray(value)) return value.every(isEmpty);
+  return typeof value === 'object' && Object.values(value).every(isEmpty);
+};
+
+const refuseOthers = (body: Json, known: ReadonlySet<string>): void => {
+  for (const [member, value] of Object.entries(body))
+    if (!known.has(member) && !isEmpty(value)) throw unsupported(OPTIONS[member] ?? `"${member}"`);
+};
+
+const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
+const text = (value: unknown): string => (typeof value === 'string' ? value : '');
+const words = (value: unknown): string[] => {
+  if (typeof value === 'string') return [value];
+  return Array.isArray(value) ? value.map(String) : [];
+};
+
+const environment = (list: readonly string[]): Record<string, string> =>
+  Object.fromEntries(
+    list.map((one) => {
+      const at = one.indexOf('=');
+      if (at < 1)
+        throw new DockerError(
+          501,
+          `Removing the variable "${one}" of the image is not supported by Bulkhead.`,
+        );
+      return [one.slice(0, at), one.slice(at + 1)];
+    }),
+  );
+
+const RESTART_NAMES: Readonly<Record<string, 'no' | 'always' | 'on-failure'>> = {
+  '': 'no',
+  no: 'no',
+  always: 'always',
+  'on-failure': 'on-failure',
+};
+
+const restartPolicy = (policy: Json): CreateContainerRequest['restartPolicy'] => {
+  const name = RESTART_NAMES[text(policy.Name)];
+  if (name === undefined) throw unsupported(`--restart ${text(policy.Name)}`);
+  const retries = Number(policy.MaximumRetryCount ?? 0);
+  return { name, ...(name === 'on-failure' && retries > 0 ? { maxRetries: retries } : {}) };
+};
+
+const switchName = (mode: string): string | undefined => {
+  if (mode === 'host' || mode.startsWith('container:')) throw unsupported(`--network ${mode}`);
+  return ['', 'default', 'bridge'].includes(mode) ? undefined : mode;
+};
+
+const MIB = 1024 * 1024;
+const resources = (host: Json): CreateContainerRequest['resources'] => {
+  const memory = Number(host.Memory ?? 0);
+  const nanoCpus = Number(host.NanoCpus ?? 0);
+  if (memory === 0 && nanoCpus === 0) return undefined;
+  return {
+    ...(memory === 0 ? {} : { memoryMB: Math.ceil(memory / MIB) }),
+    ...(nanoCpus === 0 ? {} : { cpus: nanoCpus / 1e9 }),
+  };
+};
+
+const checkNetworks = (networking: Json): void => {
+  for (const [name, endpoint] of Object.entries(object(networking.EndpointsConfig))) {
+    const { Aliases, NetworkID, ...rest } = object(endpoint);
+    if (!isEmpty(rest)) throw unsupported(`--network ${name} with options of its endpoint`);
+  }
+};
+
+/** Docker keeps what it prints of a `run` that is attached; the bridge does so until it has sent it on, then removes. */
+const removal = (
+  config: Json,
+  host: Json,
+): Pick<CreateContainerRequest, 'autoRemove'> & { labels: object } => {
+  if (host.AutoRemove !== true) return { labels: {} };
+  const isAttached = config.AttachStdout === true || config.AttachStderr === true;
+  return isAttached ? { labels: { [AUTO_REMOVE_LABEL]: 'true' } } : { autoRemove: true, labels: {} };
+};
+
+const given = <T>(value: T, isGiven: boolean): T | undefined => (isGiven ? value : undefined);
+
+/** @param name of the query; docker's pattern is wider than Bulkhead's, which refuses what it doesn't take */
+export const toCreateRequest = (body: unknown, name: string | null): CreateContainerRequest => {
+  const config = object(body);
+  const host = object(config.HostConfig);
+  refuseOthers(config, CONFIG);
+  refuseOthers(host, HOST_CONFIG);
+  if (host.PublishAllPorts === true) throw unsupported('--publish-all');
+  const log = object(host.LogConfig);
+  if (!isEmpty(log.Type) || !isEmpty(log.Config)) throw unsupported('--log-driver and --log-opt');
+  checkNetworks(object(config.NetworkingConfig));
+  const command = [...words(config.Entrypoint).filter((word) => word !== ''), ...words(config.Cmd)];
+  const env = environment(words(config.Env));
+  const ports = toPorts(object(host.PortBindings) as Parameters<typeof toPorts>[0]);
+  const { autoRemove, labels } = removal(config, host);
+  const allLabels = { ...object(config.Labels), ...labels } as Record<string, string>;
+  return {
+    image: text(config.Image),
+    name: name === null || name === '' ? undefined : name,
+    runtimeType: toRuntimeType(text(host.Isolation)),
+    switchName: switchName(text(host.NetworkMode)),
+    command: given(command, command.length > 0),
+    env: given(env, Object.keys(env).length > 0),
+    workingDir: text(config.WorkingDir) || undefined,
+    user: text(config.User) || undefined,
+    tty: given(true, config.Tty === true),
+    labels: given(allLabels, Object.keys(allLabels).length > 0),
+    resources: resources(host),
+    ports: given(ports, ports.length > 0),
+    restartPolicy: restartPolicy(object(host.RestartPolicy)),
+    autoRemove,
+  };
+};

@@ -1,0 +1,48 @@
+import type { Event } from '../../../core/contract/event.ts';
+import { toDockerId } from '../ids.ts';
+import { type Filters, labelMatches } from './filters.ts';
+
+const BY_STATE: Readonly<Record<string, string>> = { Running: 'start', Off: 'die', Failed: 'die' };
+
+const actionOf = ({ type, state, previousState }: Event): string | undefined => {
+  if (type === 'Container Created') return 'create';
+  if (type === 'Container Removed') return 'destroy';
+  if (type !== 'Container State Changed' || state === previousState) return undefined;
+  return BY_STATE[state ?? ''];
+};
+
+export interface DockerEvent {
+  readonly Type: 'container';
+  readonly Action: string;
+  readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };
+  readonly time: number;
+  readonly timeNano: number;
+}
+
+/** What Docker would tell of it; undefined where it would say nothing. */
+export const toDockerEvent = (event: Event): DockerEvent | undefined => {
+  const action = actionOf(event);
+  if (action === undefined || event.resource.kind !== 'container') return undefined;
+  const at = Date.parse(event.time);
+  const id = toDockerId(event.resource.id);
+  return {
+    Type: 'container',
+    Action: action,
+    Actor: { ID: id, Attributes: { name: event.resource.name ?? id } },
+    time: Math.floor(at / 1000),
+    timeNano: at * 1e6,
+  };
+};
+
+const MATCHERS: Readonly<Record<string, (event: DockerEvent, value: string) => boolean>> = {
+  type: (event, value) => event.Type === value,
+  event: (event, value) => event.Action === value,
+  container: (event, value) => event.Actor.Attributes.name === value || event.Actor.ID.startsWith(value),
+  label: (event, value) => labelMatches(event.Actor.Attributes, value),
+};
+export const EVENT_FILTERS: readonly string[] = Object.keys(MATCHERS);
+
+export const eventMatches = (event: DockerEvent, filters: Filters): boolean =>
+  Object.entries(filters).every(([name, values]) =>
+    values.some((value) => MATCHERS[name]?.(event, value) === true),
+  );

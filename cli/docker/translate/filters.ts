@@ -1,0 +1,80 @@
+import type { Container } from '../../../core/contract/container.ts';
+import { DockerError } from '../errors.ts';
+import { toDockerId } from '../ids.ts';
+import { toIsolation } from './isolation.ts';
+import { ownLabels } from './labels.ts';
+import { dockerState } from './state.ts';
+
+export type Filters = Readonly<Record<string, readonly string[]>>;
+
+/** `filters` of a query: `{"name":["a"]}`, or as older clients write it `{"name":{"a":true}}`. */
+export const parseFilters = (json: string | null): Filters => {
+  if (json === null || json === '') return {};
+  try {
+    const entries = Object.entries(JSON.parse(json) as Record<string, unknown>).map(([name, values]) => [
+      name,
+      Array.isArray(values)
+        ? values.map(String)
+        : Object.entries(values as object).flatMap(([value, on]) => (on === true ? [value] : [])),
+    ]);
+    return Object.fromEntries(entries);
+  } catch (cause) {
+    throw new DockerError(400, 'invalid filters: not a JSON object of lists', { cause });
+  }
+};
+
+/** Refuses filters that are not among `known`. */
+export const checkFilters = (filters: Filters, known: readonly string[]): void => {
+  for (const name of Object.keys(filters))
+    if (!known.includes(name)) throw new DockerError(400, `invalid filter '${name}'`);
+};
+
+export const labelMatches = (labels: Readonly<Record<string, string>>, wanted: string): boolean => {
+  const at = wanted.indexOf('=');
+  if (at < 0) return Object.hasOwn(labels, wanted);
+  return labels[wanted.slice(0, at)] === wanted.slice(at + 1);
+};
+
+/** Docker takes names as expressions; one that is none, or could take for ever, is compared as it stands. */
+const nameMatches = (name: string, wanted: string): boolean => {
+  if (!/^\^?\/?[\w.-]*\$?$/.test(wanted)) return name.includes(wanted);
+  const bare = wanted.replace(/^\^?\/?/, '').replace(/\$$/, '');
+  const fromStart = /^(\^|\/)/.test(wanted);
+  const toEnd = wanted.endsWith('$');
+  if (fromStart && toEnd) return name === bare;
+  if (fromStart) return name.startsWith(bare);
+  return toEnd ? name.endsWith(bare) : name.includes(bare);
+};
+
+const withoutTag = (image: string): string => image.toLowerCase().replace(/:latest$/, '');
+
+const STATES = ['created', 'restarting', 'running', 'removing', 'paused', 'exited', 'dead'];
+
+const MATCHERS: Readonly<Record<string, (container: Container, value: string) => boolean>> = {
+  name: (container, value) => nameMatches(container.name, value),
+  id: (container, value) => toDockerId(container.id).startsWith(value.toLowerCase().replaceAll('-', '')),
+  label: (container, value) => labelMatches(ownLabels(container.labels), value),
+  status: (container, value) => {
+    if (!STATES.includes(value)) throw new DockerError(400, `invalid filter 'status=${value}'`);
+    return dockerState(container) === value;
+  },
+  ancestor: (container, value) => withoutTag(container.image) === withoutTag(value),
+  exited: (container, value) =>
+    dockerState(container) === 'exited' && String(container.exitCode ?? '') === value,
+  isolation: (container, value) => {
+    const wanted = value.toLowerCase() === 'default' ? 'process' : value.toLowerCase();
+    return toIsolation(container.runtimeType) === wanted;
+  },
+  network: (container, value) => container.switchName.toLowerCase() === value.toLowerCase(),
+};
+
+/** Whether `docker ps --filter` shows a container: of values of one filter any must match (of labels all), of filters all. */
+export const matchesFilters = (container: Container, filters: Filters): boolean =>
+  Object.entries(filters).every(([name, values]) => {
+    const matches = MATCHERS[name];
+    if (matches === undefined) throw new DockerError(400, `invalid filter '${name}'`);
+    const test = (value: string): boolean => matches(container, value);
+    return name === 'label' ? values.every(test) : values.some(test);
+  });
+
+export const CONTAINER_FILTERS: readonly string[] = Object.keys(MATCHERS);

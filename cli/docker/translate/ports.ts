@@ -1,0 +1,57 @@
+import type { Container } from '../../../core/contract/container.ts';
+import { DockerError } from '../errors.ts';
+
+type Port = Container['ports'][number];
+
+interface Binding {
+  readonly HostIp?: string;
+  readonly HostPort?: string;
+}
+
+const number = (text: string, what: string): number => {
+  const value = Number(text);
+  if (/^\d{1,5}$/.test(text) && value >= 1 && value <= 65_535) return value;
+  throw new DockerError(400, `invalid port specification: ${what}`);
+};
+
+const fromBinding = (containerPort: number, protocol: 'tcp' | 'udp', binding: Binding): Port => {
+  if (binding.HostIp !== undefined && binding.HostIp !== '' && binding.HostIp !== '0.0.0.0')
+    throw new DockerError(
+      501,
+      `Publishing to the address ${binding.HostIp} is not supported by Bulkhead: leave it out.`,
+    );
+  const given = binding.HostPort ?? '';
+  const hostPort = given === '' || given === '0' ? {} : { hostPort: number(given, given) };
+  return { ...hostPort, containerPort, protocol };
+};
+
+/** `PortBindings` as ports; what is exposed and not published is documentation only. */
+export const toPorts = (bindings: Readonly<Record<string, readonly Binding[] | null>>): Port[] =>
+  Object.entries(bindings).flatMap(([spec, list]) => {
+    const [port = '', protocol = 'tcp'] = spec.split('/');
+    if (protocol !== 'tcp' && protocol !== 'udp')
+      throw new DockerError(501, `Publishing ${spec} is not supported by Bulkhead: it knows tcp and udp.`);
+    return (list ?? [{}]).map((binding) => fromBinding(number(port, spec), protocol, binding));
+  });
+
+const keyOf = ({ containerPort, protocol }: Port): string => `${containerPort}/${protocol ?? 'tcp'}`;
+
+export const toBindings = (ports: readonly Port[]): Record<string, Binding[]> => {
+  const bindings: Record<string, Binding[]> = {};
+  for (const port of ports) {
+    const binding = { HostIp: '', HostPort: port.hostPort === undefined ? '' : String(port.hostPort) };
+    bindings[keyOf(port)] = [...(bindings[keyOf(port)] ?? []), binding];
+  }
+  return bindings;
+};
+
+export const toExposed = (ports: readonly Port[]): Record<string, object> =>
+  Object.fromEntries(ports.map((port) => [keyOf(port), {}]));
+
+/** As `docker ps` lists them. */
+export const toPortList = (ports: readonly Port[]) =>
+  ports.map(({ hostPort, containerPort, protocol }) => ({
+    PrivatePort: containerPort,
+    Type: protocol ?? 'tcp',
+    ...(hostPort === undefined ? {} : { PublicPort: hostPort, IP: '0.0.0.0' }),
+  }));

@@ -1,0 +1,51 @@
+import { AnswerError, ConnectionError, OperationFailedError, ProblemError } from '../core/client/index.ts';
+import { ExitError, InterruptedError, SettingsError, UsageError } from './errors.ts';
+
+/** What a program that calls the CLI can tell apart. Stable. */
+export const EXIT = {
+  success: 0,
+  /** Anything that has no code of its own. */
+  failed: 1,
+  usage: 2,
+  notFound: 3,
+  /** No token, a bad one, or one without the scope. */
+  notAllowed: 4,
+  /** What is there stands against it: 409, 412. */
+  conflict: 5,
+  /** Nobody answers, or is too busy. */
+  unavailable: 6,
+  /** The operation was accepted, and has ended otherwise than Succeeded. */
+  operationFailed: 7,
+  interrupted: 130,
+} as const;
+
+const BY_STATUS: Readonly<Record<number, number>> = {
+  400: EXIT.usage,
+  401: EXIT.notAllowed,
+  403: EXIT.notAllowed,
+  404: EXIT.notFound,
+  409: EXIT.conflict,
+  412: EXIT.conflict,
+  429: EXIT.unavailable,
+  503: EXIT.unavailable,
+  504: EXIT.unavailable,
+};
+
+export const exitCodeOf = (error: unknown): number => {
+  if (error instanceof ExitError) return error.exitCode;
+  if (error instanceof UsageError) return EXIT.usage;
+  if (error instanceof SettingsError) return EXIT.notAllowed;
+  if (error instanceof InterruptedError) return EXIT.interrupted;
+  if (error instanceof OperationFailedError) return EXIT.operationFailed;
+  if (error instanceof ConnectionError) return EXIT.unavailable;
+  if (error instanceof ProblemError) return BY_STATUS[error.problem.status] ?? EXIT.failed;
+  return error instanceof AnswerError ? (BY_STATUS[error.status] ?? EXIT.failed) : EXIT.failed;
+};
+
+/** For `bulkhead --help`. */
+export const EXIT_CODES_HELP = `Exit codes:
+  0  done                          4  not allowed: no token, or not the scope
+  1  failed                        5  what is there stands against it
+  2  not a valid request           6  nobody answers, or is too busy
+  3  there is no such thing        7  the operation failed
+  "container exec" and "enter" end with the code of the command; 125: it could not be run.`;

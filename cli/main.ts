@@ -1,0 +1,36 @@
+import { CommanderError } from 'commander';
+import { ExitError } from './errors.ts';
+import { EXIT, exitCodeOf } from './exit-codes.ts';
+import { type Io, widthOf } from './io.ts';
+import { paintFor } from './output/colours.ts';
+import { errorAsJson, renderError } from './output/problems.ts';
+import { createProgram } from './program.ts';
+
+const wantsJson = (argv: readonly string[]): boolean =>
+  argv.some(
+    (word, at) =>
+      /^(--output|-o)=?json$/.test(word) || (/^(--output|-o)$/.test(word) && argv[at + 1] === 'json'),
+  );
+
+/**
+ * Runs one command line.
+ * @param argv without program and script
+ * @returns the exit code: see {@link EXIT}
+ */
+export const main = async (argv: readonly string[], io: Io): Promise<number> => {
+  try {
+    await createProgram(io).parseAsync([...argv], { from: 'user' });
+    return EXIT.success;
+  } catch (error) {
+    // Commander has said it already: help and version on stdout, a mistake on stderr.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
+    if (error instanceof ExitError) return error.exitCode;
+    const isDebug = io.env.BULKHEAD_DEBUG === '1';
+    io.stderr.write(
+      wantsJson(argv)
+        ? errorAsJson(error)
+        : renderError(error, { paint: paintFor(io.stderr, io), width: widthOf(io.stderr) }, isDebug),
+    );
+    return exitCodeOf(error);
+  }
+};

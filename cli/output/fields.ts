@@ -1,0 +1,20 @@
+import type { TableStyle } from './table.ts';
+import { pad, textWidth, visible, wrap } from './text.ts';
+
+/** A name and what it says; undefined and null say nothing and are left out. */
+export type Field = readonly [name: string, value: string | number | boolean | null | undefined];
+
+/** One thing, a line a property, as `Format-List` prints it; long values go on under themselves. */
+export const renderFields = (fields: readonly Field[], { paint, width }: TableStyle): string => {
+  const shown = fields.flatMap(([name, value]) =>
+    value === undefined || value === null ? [] : [[name, visible(String(value))] as const],
+  );
+  const nameWidth = Math.max(...shown.map(([name]) => textWidth(name)));
+  const indent = ' '.repeat(nameWidth + 3);
+  return shown
+    .map(([name, value]) => {
+      const lines = width === undefined ? [value] : wrap(value, Math.max(20, width - indent.length));
+      return `${paint('bold', pad(name, nameWidth))} : ${lines.join(`\n${indent}`)}\n`;
+    })
+    .join('');
+};

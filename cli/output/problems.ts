@@ -1,0 +1,61 @@
+import { AnswerError, ClientError, OperationFailedError, ProblemError } from '../../core/client/index.ts';
+import { CliError } from '../errors.ts';
+import type { TableStyle } from './table.ts';
+import { visible, wrap } from './text.ts';
+
+const requestIdOf = (error: unknown): string | undefined => {
+  if (error instanceof ProblemError || error instanceof AnswerError) return error.requestId;
+  return undefined;
+};
+
+const suggestionOf = (error: unknown): string | undefined =>
+  error instanceof ClientError || error instanceof CliError ? error.suggestion : undefined;
+
+const operationOf = (error: unknown): string | undefined =>
+  error instanceof OperationFailedError ? error.operation.id : undefined;
+
+const problemOf = (error: unknown) => (error instanceof ProblemError ? error.problem : undefined);
+
+const INDENT = 7;
+
+/** Under its heading, where a terminal is too narrow for one line. */
+const folded = (text: string, width: number | undefined): string =>
+  width === undefined ? text : wrap(text, width - INDENT).join(`\n${' '.repeat(INDENT)}`);
+
+/** What went wrong, where in the request, what to do, and by what to find it in the logs: for people, on stderr. */
+export const renderError = (error: unknown, { paint, width }: TableStyle, isDebug = false): string => {
+  const message = error instanceof Error ? error.message : String(error);
+  const lines = [`${paint('red', 'Error:')} ${folded(visible(message), width)}`];
+  for (const { pointer, detail } of problemOf(error)?.errors ?? [])
+    lines.push(`  ${visible(pointer)}: ${visible(detail)}`);
+  const suggestion = suggestionOf(error);
+  if (suggestion !== undefined)
+    lines.push(`${paint('cyan', 'Try:')}   ${folded(visible(suggestion), width)}`);
+  const operation = operationOf(error);
+  if (operation !== undefined) lines.push(paint('dim', `operation ${operation}`));
+  const requestId = requestIdOf(error);
+  const code = (error as { readonly code?: unknown }).code;
+  const facts = [
+    ...(typeof code === 'string' && error instanceof ClientError ? [code] : []),
+    ...(requestId === undefined ? [] : [`request ${visible(requestId)}`]),
+  ];
+  if (facts.length > 0) lines.push(paint('dim', `(${facts.join(', ')})`));
+  if (isDebug && error instanceof Error && error.stack !== undefined) lines.push(error.stack);
+  return `${lines.join('\n')}\n`;
+};
+
+/** The same for programs: one line of JSON on stderr. */
+export const errorAsJson = (error: unknown): string => {
+  const problem =
+    problemOf(error) ?? (error instanceof OperationFailedError ? error.operation.error : undefined);
+  const message = error instanceof Error ? error.message : String(error);
+  const code = (error as { readonly code?: unknown }).code;
+  const own = {
+    code: typeof code === 'string' ? code : 'failed',
+    detail: message,
+    ...(suggestionOf(error) === undefined ? {} : { suggestion: suggestionOf(error) }),
+    ...(requestIdOf(error) === undefined ? {} : { requestId: requestIdOf(error) }),
+  };
+  const operationId = operationOf(error);
+  return `${JSON.stringify({ error: { ...(problem ?? own), ...(operationId === undefined ? {} : { operationId }) } })}\n`;
+};

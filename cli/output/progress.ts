@@ -1,0 +1,74 @@
+import type { Operation, OperationStep } from '../../core/contract/operation.ts';
+import type { TextOutput } from '../io.ts';
+import type { Paint } from './colours.ts';
+import { duration } from './format.ts';
+import { cut, visible } from './text.ts';
+
+/**
+ * An operation's steps, while somebody waits: on stderr, so that what a program reads stays clean. A line is
+ * written once a step has ended. On a terminal the line beneath shows what goes on now, and is taken away at the end.
+ */
+const MARKS = { Succeeded: ['green', '✓'], Failed: ['red', '✗'], Running: ['cyan', '…'] } as const;
+const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+const FRAME_MS = 120;
+
+export class StepProgress {
+  readonly #output: TextOutput;
+  readonly #paint: Paint;
+  readonly #written = new Set<number>();
+  #reason: string | null = null;
+  #current = '';
+  #frame = 0;
+  #timer: ReturnType<typeof setInterval> | undefined;
+
+  constructor(output: TextOutput, paint: Paint) {
+    this.#output = output;
+    this.#paint = paint;
+  }
+
+  /** Called with the operation as it is now, any number of times. */
+  show(operation: Operation): void {
+    this.#erase();
+    for (const [at, step] of operation.steps.entries()) {
+      if (step.state === 'Running' || this.#written.has(at)) continue;
+      this.#written.add(at);
+      this.#output.write(this.#line(step));
+    }
+    if (operation.reason !== null && operation.reason !== this.#reason)
+      this.#output.write(`  ${this.#paint('yellow', '!')} ${visible(operation.reason)}\n`);
+    this.#reason = operation.reason;
+    const running = operation.steps.find(({ state }) => state === 'Running');
+    this.#current = running?.name ?? operation.state;
+    this.#animate();
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#erase();
+  }
+
+  #line({ name, state, durationMs, detail }: OperationStep): string {
+    const [colour, mark] = MARKS[state];
+    const time = durationMs === null ? '' : ` ${this.#paint('dim', duration(durationMs))}`;
+    const more = detail === undefined ? '' : ` ${this.#paint('dim', visible(detail))}`;
+    return `  ${this.#paint(colour, mark)} ${visible(name)}${time}${more}\n`;
+  }
+
+  #animate(): void {
+    if (this.#output.isTTY !== true) return;
+    this.#draw();
+    this.#timer ??= setInterval(() => this.#draw(), FRAME_MS);
+    this.#timer.unref?.();
+  }
+
+  #draw(): void {
+    const frame = FRAMES[this.#frame++ % FRAMES.length] ?? '';
+    const text = cut(`${visible(this.#current)} …`, (this.#output.columns ?? 80) - 5);
+    this.#output.write(`\r\u001b[2K  ${this.#paint('cyan', frame)} ${text}`);
+  }
+
+  #erase(): void {
+    if (this.#output.isTTY === true) this.#output.write('\r\u001b[2K');
+  }
+}

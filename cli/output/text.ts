@@ -1,0 +1,64 @@
+/**
+ * Text for a terminal. Names of processes, command lines and reasons come out of containers, whose code nobody
+ * trusts: a control sequence in them must not reach the terminal, nor may text run backwards.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is made harmless here
+const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]/gu;
+
+const escaped = (character: string): string => {
+  const code = character.codePointAt(0) ?? 0;
+  return code < 0x100
+    ? `\\x${code.toString(16).padStart(2, '0')}`
+    : `\\u${code.toString(16).padStart(4, '0')}`;
+};
+
+/** One line, each unsafe character written out. */
+export const visible = (text: string): string => text.replace(UNSAFE, escaped);
+
+/** Characters that take two columns, near enough: CJK, Hangul, full width, emoji. */
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+const COMBINING = /\p{Mark}/u;
+
+const widthOfCharacter = (character: string): number => {
+  if (COMBINING.test(character)) return 0;
+  return WIDE.test(character) ? 2 : 1;
+};
+
+/** Columns that a line takes. */
+export const textWidth = (text: string): number => {
+  let width = 0;
+  for (const character of text) width += widthOfCharacter(character);
+  return width;
+};
+
+/** At most `width` columns; what is cut off leaves an ellipsis. */
+export const cut = (text: string, width: number): string => {
+  if (textWidth(text) <= width) return text;
+  let kept = '';
+  let used = 0;
+  for (const character of text) {
+    used += widthOfCharacter(character);
+    if (used > width - 1) break;
+    kept += character;
+  }
+  return width <= 0 ? '' : `${kept}…`;
+};
+
+export const pad = (text: string, width: number, right = false): string => {
+  const blanks = ' '.repeat(Math.max(0, width - textWidth(text)));
+  return right ? blanks + text : text + blanks;
+};
+
+/** Broken at spaces into lines of at most `width` columns. */
+export const wrap = (text: string, width: number): string[] => {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(/\s+/)) {
+    if (line !== '' && textWidth(line) + 1 + textWidth(word) > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+};

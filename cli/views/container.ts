@@ -1,0 +1,75 @@
+import type { Container } from '../../core/contract/container.ts';
+import { colourOfState } from '../output/colours.ts';
+import type { Field } from '../output/fields.ts';
+import { commandLine, instant, memory, pairs, timeSpan } from '../output/format.ts';
+import type { Column } from '../output/table.ts';
+
+type Columns = Readonly<Record<string, Column<Container>>>;
+
+/** Every column that `--select` can name; the names are the cmdlets' where they have one. */
+const COLUMNS = {
+  Name: { header: 'Name', value: ({ name }) => name },
+  State: { header: 'State', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },
+  Uptime: { header: 'Uptime', value: ({ uptimeSeconds }) => timeSpan(uptimeSeconds) },
+  ParentImageName: { header: 'ParentImageName', value: ({ image }) => image, flexible: true },
+  RuntimeType: { header: 'RuntimeType', value: ({ runtimeType }) => runtimeType },
+  Id: { header: 'Id', value: ({ id }) => id },
+  ContainerId: { header: 'ContainerId', value: ({ id }) => id },
+  ContainerName: { header: 'ContainerName', value: ({ name }) => name },
+  HostId: { header: 'HostId', value: ({ hostId }) => hostId ?? '' },
+  SwitchName: { header: 'SwitchName', value: ({ switchName }) => switchName },
+  ExitCode: { header: 'ExitCode', value: ({ exitCode }) => String(exitCode ?? ''), right: true },
+  Command: { header: 'Command', value: ({ command }) => commandLine(command ?? []), flexible: true },
+  Labels: { header: 'Labels', value: ({ labels }) => pairs(labels), flexible: true },
+  Created: { header: 'Created', value: ({ createdAt }) => instant(createdAt) },
+} as const satisfies Columns;
+
+export const CONTAINER_COLUMN_NAMES: readonly string[] = Object.keys(COLUMNS);
+
+/** As Get-Container shows them. */
+export const CONTAINER_COLUMNS: readonly Column<Container>[] = [
+  COLUMNS.Name,
+  COLUMNS.State,
+  COLUMNS.Uptime,
+  COLUMNS.ParentImageName,
+];
+
+/** Columns by name, in any case. @returns undefined for a name that is none */
+export const containerColumns = (names: readonly string[]): readonly Column<Container>[] | undefined => {
+  const byName = new Map(Object.entries(COLUMNS).map(([name, column]) => [name.toLowerCase(), column]));
+  const found = names.map((name) => byName.get(name.trim().toLowerCase()));
+  return found.every((column) => column !== undefined) ? found : undefined;
+};
+
+const restart = ({ name, maxRetries }: Container['restartPolicy']): string =>
+  maxRetries === undefined ? name : `${name}:${maxRetries}`;
+
+const port = ({ hostPort, containerPort, protocol }: Container['ports'][number]): string =>
+  `${hostPort ?? '*'}:${containerPort}/${protocol ?? 'tcp'}`;
+
+export const containerFields = (container: Container): readonly Field[] => [
+  ['Name', container.name],
+  ['Id', container.id],
+  ['State', container.state],
+  ['RuntimeType', container.runtimeType],
+  ['Uptime', timeSpan(container.uptimeSeconds)],
+  ['ParentImageName', container.image],
+  ['SwitchName', container.switchName],
+  ['HostId', container.hostId],
+  ['Command', container.command === null ? null : commandLine(container.command)],
+  ['WorkingDir', container.workingDir],
+  ['User', container.user],
+  ['Environment', Object.keys(container.env).length === 0 ? null : pairs(container.env)],
+  ['Resources', `${memory(container.resources.memoryMB)}, ${container.resources.cpus} CPU`],
+  ['Ports', container.ports.length === 0 ? null : container.ports.map(port).join(', ')],
+  ['RestartPolicy', restart(container.restartPolicy)],
+  ['AutoRemove', container.autoRemove ? 'yes' : null],
+  ['Labels', Object.keys(container.labels).length === 0 ? null : pairs(container.labels)],
+  ['ExitCode', container.exitCode],
+  ['StartedAt', container.startedAt === null ? null : instant(container.startedAt)],
+  ['CreatedAt', instant(container.createdAt)],
+  ['Operation', container.activeOperationId],
+  ['LastError', container.lastError?.detail],
+  ['Suggestion', container.lastError?.suggestion],
+  ['Revision', container.revision],
+];

@@ -1,0 +1,81 @@
+import type * as z from 'zod/mini';
+import type { Route } from '../contract/http/routes.ts';
+import { type Problem, ProblemSchema } from '../contract/problem.ts';
+import { AnswerError, ProblemError } from './errors.ts';
+
+/**
+ * What came back, held to the contract. A newer control plane may say more than this client knows of, so members
+ * that the schema doesn't have are let through; anything else that differs is an answer not understood.
+ */
+export interface RawAnswer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+  readonly requestId: string | undefined;
+}
+
+type Issue = z.core.$ZodIssue;
+
+const isAddition = (issue: Issue): boolean =>
+  issue.code === 'unrecognized_keys' ||
+  (issue.code === 'invalid_union' && issue.errors.some((branch) => branch.every(isAddition)));
+
+const accepts = (schema: z.ZodMiniType, value: unknown): true | string => {
+  const result = schema.safeParse(value);
+  if (result.success) return true;
+  const issue = result.error.issues.find((one) => !isAddition(one));
+  return issue === undefined ? true : `${issue.path.join('.') || 'the body'}: ${issue.message}`;
+};
+
+const parseJson = (answer: RawAnswer, what: string): unknown => {
+  try {
+    return JSON.parse(answer.text);
+  } catch (cause) {
+    throw new AnswerError(
+      `${what} answered ${answer.status} with something that is not JSON.`,
+      answer.status,
+      answer.requestId,
+      { cause },
+    );
+  }
+};
+
+export const isProblem = ({ contentType }: Pick<RawAnswer, 'contentType'>): boolean =>
+  contentType.includes('application/problem+json');
+
+const problemOf = (answer: RawAnswer, what: string): Problem | undefined => {
+  if (!isProblem(answer)) return undefined;
+  const body = parseJson(answer, what);
+  return accepts(ProblemSchema, body) === true ? (body as Problem) : undefined;
+};
+
+/**
+ * The body of an answer, as its route promises it.
+ * @throws {ProblemError} when the API refused
+ * @throws {AnswerError} when it is nothing that the contract has
+ */
+export const readAnswer = (route: Route, answer: RawAnswer): unknown => {
+  const what = `${route.method} ${route.path}`;
+  const problem = problemOf(answer, what);
+  if (problem !== undefined)
+    throw new ProblemError(
+      problem.requestId === undefined && answer.requestId !== undefined
+        ? { ...problem, requestId: answer.requestId }
+        : problem,
+    );
+  const schema = route.responses[answer.status];
+  if (schema === null) return undefined;
+  if (schema === undefined) {
+    const said = answer.text.slice(0, 200);
+    throw new AnswerError(`${what} answered ${answer.status}: ${said}`, answer.status, answer.requestId);
+  }
+  const body = parseJson(answer, what);
+  const fault = accepts(schema, body);
+  if (fault !== true)
+    throw new AnswerError(
+      `${what} answered with a body of another shape (${fault}).`,
+      answer.status,
+      answer.requestId,
+    );
+  return body;
+};

@@ -1,0 +1,31 @@
+import type { ClientSettings } from './types.ts';
+
+export type Effects = Required<Omit<ClientSettings, 'token' | 'userAgent'>> &
+  Pick<ClientSettings, 'token' | 'userAgent'>;
+
+const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    }, milliseconds);
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+
+const ATTEMPTS = 5;
+
+/** What the settings leave out, from the platform's globals: the same in Node and in a browser. */
+export const withDefaults = (settings: ClientSettings): Effects => ({
+  sleep,
+  random: Math.random,
+  newKey: () => crypto.randomUUID(),
+  now: Date.now,
+  attempts: ATTEMPTS,
+  ...settings,
+  apiUrl: settings.apiUrl.replace(/\/+$/, ''),
+});

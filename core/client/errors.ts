@@ -1,0 +1,65 @@
+import type { Operation } from '../contract/operation.ts';
+import type { Problem } from '../contract/problem.ts';
+
+/** Everything that a call of the API can fail with. */
+export abstract class ClientError extends Error {
+  abstract readonly code: string;
+  /** What to do, where there is something to do. */
+  readonly suggestion: string | undefined;
+
+  constructor(message: string, { cause, suggestion }: { cause?: unknown; suggestion?: string } = {}) {
+    super(message, { cause });
+    this.name = new.target.name;
+    this.suggestion = suggestion;
+  }
+}
+
+/** The API answered with a problem document. */
+export class ProblemError extends ClientError {
+  readonly code: string;
+  readonly problem: Problem;
+
+  constructor(problem: Problem) {
+    super(problem.detail, { suggestion: problem.suggestion });
+    this.code = problem.code;
+    this.problem = problem;
+  }
+
+  get requestId(): string | undefined {
+    return this.problem.requestId;
+  }
+}
+
+/** Nobody answered, however often it was tried. */
+export class ConnectionError extends ClientError {
+  readonly code = 'connection-failed';
+}
+
+/** What came back is not what the contract promises: another program, or another version of it. */
+export class AnswerError extends ClientError {
+  readonly code = 'answer-not-understood';
+  readonly status: number;
+  readonly requestId: string | undefined;
+
+  constructor(message: string, status: number, requestId?: string, options?: { cause?: unknown }) {
+    super(message, {
+      ...options,
+      suggestion: 'Check the URL of the API, and that this client is not older than the control plane.',
+    });
+    this.status = status;
+    this.requestId = requestId;
+  }
+}
+
+/** An operation has ended otherwise than Succeeded. */
+export class OperationFailedError extends ClientError {
+  readonly code: string;
+  readonly operation: Operation;
+
+  constructor(operation: Operation) {
+    const { error, state, kind, id } = operation;
+    super(error?.detail ?? `Operation ${id} (${kind}) ended ${state}.`, { suggestion: error?.suggestion });
+    this.code = error?.code ?? 'operation-cancelled';
+    this.operation = operation;
+  }
+}

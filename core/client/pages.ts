@@ -1,0 +1,41 @@
+import type { OperationId } from '../contract/http/routes.ts';
+import type { Client } from './client.ts';
+import type { AnyRequest } from './request.ts';
+import type { BodyOfAnswer, RequestOf } from './types.ts';
+
+interface Page<Item> {
+  readonly items: readonly Item[];
+  readonly nextCursor: string | null;
+}
+
+/** Routes that answer with a list. Events are apart: their last page has a cursor too (see `read-events.ts`). */
+export type ListId = {
+  [Id in OperationId]: BodyOfAnswer<Id> extends Page<unknown> ? Id : never;
+}[Exclude<OperationId, 'listEvents'>];
+
+export type ItemOf<Id extends OperationId> = BodyOfAnswer<Id> extends Page<infer Item> ? Item : never;
+
+/** The pages of a list, each fetched when it is asked for. */
+export async function* pagesOf<Id extends ListId>(
+  client: Client,
+  id: Id,
+  request: RequestOf<Id>,
+): AsyncGenerator<readonly ItemOf<Id>[], void, undefined> {
+  let cursor: string | null = null;
+  do {
+    const base = request as AnyRequest;
+    const next = cursor === null ? base : { ...base, query: { ...base.query, cursor } };
+    const page = (await client.call(id, next as RequestOf<Id>)) as unknown as Page<ItemOf<Id>>;
+    yield page.items;
+    cursor = page.nextCursor;
+  } while (cursor !== null);
+}
+
+/** The items of a list, page after page. */
+export async function* itemsOf<Id extends ListId>(
+  client: Client,
+  id: Id,
+  request: RequestOf<Id>,
+): AsyncGenerator<ItemOf<Id>, void, undefined> {
+  for await (const page of pagesOf(client, id, request)) yield* page;
+}

@@ -1,0 +1,33 @@
+import { resolve } from 'node:path';
+import { expect, jest, test } from '@jest/globals';
+import { runProgram } from '../helpers/run-program.ts';
+
+/**
+ * `npm run demo` as a person runs it: every row of the documented workflow that this version has is shown to be so, on a
+ * real host where this machine can be one, and on the simulated Windows hosts with the documentation's figures.
+ */
+jest.setTimeout(240_000);
+const ROOT = resolve(import.meta.dirname, '../..');
+
+test('the documented workflow, row by row', async () => {
+  const args = ['--disable-warning=ExperimentalWarning', 'bin/demo.ts'];
+  const { exitCode, stdout, stderr } = await runProgram(process.execPath, args, { cwd: ROOT, seconds: 220 });
+  expect([exitCode, stderr]).toEqual([0, '']);
+  expect(stdout).toContain(' 0 not so');
+  for (const cmdlet of [
+    'New-Container -Name HYPVCON-WIN',
+    'Get-Container | Select',
+    'Set-Container $con -RuntimeType HyperV   (on ServerCore',
+    'Start-Container',
+    'Enter-PSSession',
+    'Get-ComputeProcess',
+    'Get-Process vmwp',
+    'Remove-Container',
+  ])
+    expect(stdout).toContain(`PS> ${cmdlet}`);
+  // The figures of the documentation: in the Default container, on the host, in the HyperV container.
+  const [, demonstration = ''] = stdout.split('as documented');
+  for (const pid of [532, 608, 3484, 1228]) expect(demonstration).toMatch(new RegExp(`^ +${pid} csrss`, 'm'));
+  expect(demonstration).toMatch(/ 1228 csrss\.exe +956 csrss|956 csrss/);
+  expect(demonstration).toContain('is not: all that the host sees of');
+});

@@ -1,0 +1,283 @@
+import { mkdtempSync, statSync, writeFileSync } from 'node:fs';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { listen } from '../../../../cli/docker/listen.ts';
+import { createDockerBridge } from '../../../../cli/docker/server.ts';
+import type { SessionStream } from '../../../../cli/session.ts';
+import { Client } from '../../../../core/client/index.ts';
+import { type Call, fakeApi, problem, type Reply } from '../../client/fake-api.ts';
+import { containerOf, ID, operationOf } from '../../client/records.ts';
+
+const closers: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closers.splice(0)) close();
+});
+
+interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+}
+
+const page = (items: readonly unknown[]): Reply => ({ status: 200, body: { items, nextCursor: null } });
+
+/** A bridge on a socket of its own, in front of an API that `change` may speak for. */
+const bridge = async (
+  change: (call: Call) => Reply | undefined = () => undefined,
+  connect?: () => SessionStream,
+) => {
+  const { fetch, calls } = fakeApi((call) => {
+    const own = change(call);
+    if (own !== undefined) return own;
+    const { pathname } = new URL(call.url);
+    if (pathname === '/v1/hosts' || pathname === '/v1/containers') return page([]);
+    if (pathname.startsWith('/v1/operations/'))
+      return { status: 200, body: operationOf({ state: 'Succeeded' }) };
+    return problem(404, 'not-found');
+  });
+  const log: string[] = [];
+  const { server, close } = createDockerBridge({
+    client: new Client({ apiUrl: 'http://api.example.com', fetch, sleep: async () => undefined }),
+    connect: connect ?? (() => Promise.reject(new TypeError('no sessions here'))),
+    now: Date.now,
+    newId: () => 'e'.repeat(64),
+    version: '0.1.0',
+    log: (line) => log.push(line),
+  });
+  const socketPath = join(mkdtempSync(join(tmpdir(), 'bulkhead-')), 'docker.sock');
+  await listen(server, { kind: 'unix', path: socketPath });
+  closers.push(close);
+  const ask = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+    new Promise<Answer>((resolve, reject) => {
+      const asked = request(
+        { socketPath, method, path, headers: { host: 'docker', ...headers } },
+        (response) => {
+          let text = '';
+          response.on('data', (chunk: Buffer) => {
+            text += chunk.toString();
+          });
+          response.on('end', () =>
+            resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text }),
+          );
+        },
+      );
+      asked.on('error', reject);
+      asked.end(body === undefined ? undefined : JSON.stringify(body));
+    });
+  return { ask, calls, log, socketPath };
+};
+
+const message = ({ body }: Answer): string => JSON.parse(body).message;
+
+test('ping tells the version of the API and the system, with a version before the path or not', async () => {
+  const { ask } = await bridge();
+  for (const path of ['/_ping', '/v1.24/_ping', '/v1.50/_ping']) {
+    const { status, headers } = await ask('HEAD', path);
+    expect([status, headers['api-version'], headers.ostype, headers['builder-version']]).toEqual([
+      200,
+      '1.47',
+      'linux',
+      '1',
+    ]);
+  }
+  const old = await ask('GET', '/v1.12/_ping');
+  expect([old.status, message(old)]).toEqual([400, expect.stringContaining('too old')]);
+});
+
+test('the socket is this user’s alone; another that listens there is not pushed aside, a dead one is', async () => {
+  const { socketPath } = await bridge();
+  expect(statSync(socketPath).mode & 0o777).toBe(0o600);
+  const { server } = createDockerBridge({} as never);
+  await expect(listen(server, { kind: 'unix', path: socketPath })).rejects.toThrow('listens on');
+  const file = join(mkdtempSync(join(tmpdir(), 'bulkhead-')), 'file');
+  writeFileSync(file, 'precious');
+  await expect(listen(server, { kind: 'unix', path: file })).rejects.toThrow('is no socket');
+});
+
+test('a page in a browser cannot use it, whatever host it names', async () => {
+  const { ask, calls } = await bridge();
+  for (const headers of [
+    { host: 'evil.example.com' },
+    { host: 'localhost:2375', origin: 'http://evil.example.com' },
+  ])
+    expect((await ask('POST', '/containers/create', { Image: 'mini' }, headers as never)).status).toBe(403);
+  expect(calls.filter(({ method }) => method === 'POST')).toEqual([]);
+});
+
+describe('refusals in Docker’s words', () => {
+  test('no such container, no such image, a name that is taken', async () => {
+    const { ask } = await bridge(({ method, url, body }) => {
+      if (method === 'GET' && url.endsWith('/containers/taken'))
+        return { status: 200, body: containerOf({ name: 'taken' }) };
+      if (method !== 'POST') return undefined;
+      return (body as { name?: string }).name === 'taken'
+        ? problem(409, 'name-taken')
+        : problem(409, 'image-not-found');
+    });
+    const gone = await ask('GET', '/v1.47/containers/gone/json');
+    expect([gone.status, message(gone)]).toEqual([404, 'No such container: gone']);
+    const taken = await ask('POST', '/v1.47/containers/create?name=taken', { Image: 'mini' });
+    expect([taken.status, message(taken)]).toEqual([
+      409,
+      `Conflict. The container name "/taken" is already in use by container "${ID.replaceAll('-', '')}". ` +
+        'You have to remove (or rename) that container to be able to reuse that name.',
+    ]);
+    const image = await ask('POST', '/v1.47/containers/create', { Image: 'nope:latest' });
+    expect([image.status, message(image)]).toEqual([404, 'No such image: nope:latest']);
+  });
+
+  test('the tag "latest" may be meant where the catalogue has none', async () => {
+    const { ask, calls } = await bridge(({ method, body }) => {
+      if (method !== 'POST') return undefined;
+      return (body as { image: string }).image === 'mini'
+        ? { status: 202, body: { container: containerOf(), operation: operationOf() } }
+        : problem(409, 'image-not-found');
+    });
+    expect((await ask('POST', '/containers/create', { Image: 'mini:latest' })).status).toBe(201);
+    expect(calls.filter(({ method }) => method === 'POST')).toHaveLength(2);
+  });
+
+  test.each([
+    ['POST', '/containers/x/rename?name=y', 'docker rename'],
+    ['POST', '/containers/x/pause', 'docker pause'],
+    ['GET', '/containers/x/stats', 'docker stats'],
+    ['POST', '/build', 'docker build'],
+    ['GET', '/containers/x/archive?path=/', 'docker cp'],
+    ['POST', '/images/a/b:c/push', 'docker push'],
+    ['POST', '/networks/create', 'docker network create'],
+  ])('%s %s is refused by name', async (method, path, name) => {
+    const { ask } = await bridge();
+    const answer = await ask(method, path);
+    expect([answer.status, message(answer)]).toEqual([
+      501,
+      expect.stringContaining(`${name} is not supported by Bulkhead`),
+    ]);
+  });
+
+  test('what the API said is passed on with what to do and its request id', async () => {
+    const { ask } = await bridge(({ method }) =>
+      method === 'POST'
+        ? problem(409, 'no-host-fits', { suggestion: 'Add a host.', requestId: 'r-9' })
+        : undefined,
+    );
+    const answer = await ask('POST', '/containers/create', { Image: 'mini' });
+    expect([answer.status, message(answer)]).toEqual([409, 'It is no-host-fits. Add a host. (request r-9)']);
+  });
+
+  test('a body that is none', async () => {
+    const { ask } = await bridge();
+    const odd = await ask('POST', '/containers/create');
+    expect(odd.status).toBeGreaterThanOrEqual(400);
+    expect(JSON.parse(odd.body)).toHaveProperty('message');
+  });
+});
+
+describe('what is there', () => {
+  const web = containerOf({ id: ID, name: 'web', state: 'Running', startedAt: '2026-11-25T19:37:22.000Z' });
+  const other = containerOf({ id: ID.replace('0120f597', 'a120f597'), name: 'other', exitCode: 3 });
+  const api = (call: Call): Reply | undefined => {
+    const { pathname } = new URL(call.url);
+    if (call.method === 'GET' && pathname === '/v1/containers') return page([web, other]);
+    if (call.method === 'GET' && pathname === `/v1/containers/${ID}`) return { status: 200, body: web };
+    if (call.method === 'GET' && pathname === '/v1/containers/other') return { status: 200, body: other };
+    return undefined;
+  };
+  const names = (answer: Answer): string[] =>
+    JSON.parse(answer.body).map((one: { Names: string[] }) => one.Names[0]);
+
+  test('ps: what runs; all of them; by filter; the newest so many', async () => {
+    const { ask } = await bridge(api);
+    expect(names(await ask('GET', '/containers/json'))).toEqual(['/web']);
+    expect(names(await ask('GET', '/containers/json?all=1'))).toEqual(['/web', '/other']);
+    expect(names(await ask('GET', '/containers/json?limit=1'))).toEqual(['/web']);
+    expect(
+      names(await ask('GET', '/containers/json?filters=%7B%22status%22%3A%5B%22exited%22%5D%7D')),
+    ).toEqual(['/other']);
+  });
+
+  test('a container by the beginning of its id; a beginning of two is refused', async () => {
+    const { ask } = await bridge(api);
+    expect(JSON.parse((await ask('GET', '/containers/0120f5/json')).body)).toMatchObject({ Name: '/web' });
+    expect((await ask('GET', '/containers/f/json')).status).toBe(404);
+    const { ask: askTwo } = await bridge((call) =>
+      call.url.includes('/v1/containers?')
+        ? page([web, { ...other, id: ID.replace('91ad0', '91ad1') }])
+        : undefined,
+    );
+    expect(message(await askTwo('GET', '/containers/0120f5/json'))).toContain('Multiple IDs found');
+  });
+
+  test('start and stop of what is so already: 304; a remove of what runs, a kill of what does not: 409', async () => {
+    const unchanged = {
+      status: 200,
+      body: { container: web, operation: operationOf({ state: 'Succeeded' }) },
+    };
+    const { ask } = await bridge((call) => (call.method === 'POST' ? unchanged : api(call)));
+    const id = ID.replaceAll('-', '');
+    expect((await ask('POST', `/containers/${id}/start`)).status).toBe(304);
+    expect((await ask('POST', `/containers/${id}/stop?t=5`)).status).toBe(304);
+    const remove = await ask('DELETE', `/containers/${id}`);
+    expect([remove.status, message(remove)]).toEqual([409, expect.stringContaining('container is running')]);
+    const kill = await ask('POST', '/containers/other/kill');
+    expect([kill.status, message(kill)]).toEqual([409, expect.stringContaining('is not running')]);
+  });
+
+  test('wait: headers at once, and the exit code when it has ended', async () => {
+    let looks = 0;
+    const { ask } = await bridge((call) => {
+      if (!call.url.endsWith(`/v1/containers/${ID}`)) return undefined;
+      looks += 1;
+      const ended = { ...web, state: 'Off' as const, exitCode: 7, revision: 9 };
+      return { status: 200, body: looks < 3 ? web : ended };
+    });
+    expect(JSON.parse((await ask('POST', `/containers/${ID}/wait`)).body)).toEqual({ StatusCode: 7 });
+  });
+
+  test('events: those of a time, then it ends', async () => {
+    const event = (second: number, type: string) => ({
+      ...{
+        id: `e${second}`,
+        time: `2026-01-01T00:00:0${second}.000Z`,
+        type,
+        resource: { kind: 'container', id: ID, name: 'web' },
+      },
+      ...{ revision: second, previousState: null, state: 'Off', operationId: null, actor: 'me' },
+    });
+    const items = [
+      event(1, 'Container Created'),
+      event(2, 'Container Removed'),
+      event(5, 'Container Created'),
+    ];
+    const { ask } = await bridge((call) =>
+      call.url.includes('/v1/events')
+        ? { status: 200, body: { items: call.url.includes('cursor') ? [] : items, nextCursor: 'n' } }
+        : undefined,
+    );
+    const { body } = await ask('GET', '/events?since=1767225602&until=1767225604');
+    expect(
+      body
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).Action),
+    ).toEqual(['destroy']);
+  });
+
+  test('logs: framed, each stream that was asked for', async () => {
+    const items = [
+      { at: '2026-01-01T00:00:00.000Z', stream: 'stdout', text: 'out' },
+      { at: '2026-01-01T00:00:01.000Z', stream: 'stderr', text: 'err' },
+    ];
+    const { ask } = await bridge((call) =>
+      call.url.includes('/logs')
+        ? { status: 200, body: { items, truncated: false, more: false, nextCursor: 'n' } }
+        : api(call),
+    );
+    const both = await ask('GET', `/containers/${ID}/logs?stdout=1&stderr=1`);
+    expect(both.headers['content-type']).toBe('application/vnd.docker.multiplexed-stream');
+    expect(both.body).toBe('\u0001\0\0\0\0\0\0\u0004out\n\u0002\0\0\0\0\0\0\u0004err\n');
+    expect((await ask('GET', `/containers/${ID}/logs?stderr=1`)).body).toContain('err');
+    expect(message(await ask('GET', `/containers/${ID}/logs`))).toContain('at least one stream');
+  });
+});

@@ -1,0 +1,132 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { fakeApi, problem } from '../client/fake-api.ts';
+import { run, temporaryFolder } from './harness.ts';
+
+const version = { status: 200, body: { version: '0.1.0', apiVersion: 'v1' } };
+const empty = { status: 200, body: { items: [], nextCursor: null } };
+const api = () => fakeApi(({ url }) => (url.endsWith('/v1/version') ? version : empty));
+
+const withLocal = (apiUrl: string): string => {
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, '.bulkhead'));
+  mkdirSync(join(folder, 'deep/er'), { recursive: true });
+  writeFileSync(join(folder, '.bulkhead/local.json'), JSON.stringify({ apiUrl, token: 'local', pid: 1 }));
+  return join(folder, 'deep/er');
+};
+
+const login = async (home: string, apiUrl: string, stdin: string, fetch = api().fetch) =>
+  run(['login', '--api-url', apiUrl], { home, env: {}, stdin, fetch });
+
+describe('which control plane', () => {
+  const asked = async (words: readonly string[], options: Parameters<typeof run>[1]) => {
+    const { fetch, calls } = api();
+    const result = await run(['host', 'list', ...words], { ...options, fetch });
+    return { ...result, url: calls[0]?.url, authorization: calls[0]?.headers.authorization };
+  };
+
+  test('the nearest: option, environment, this folder or one above, login', async () => {
+    const home = temporaryFolder();
+    await login(home, 'https://login.example.com', 'stored\n');
+    const cwd = withLocal('http://127.0.0.1:1');
+    const env = { BULKHEAD_API_URL: 'https://env.example.com', BULKHEAD_TOKEN: 'env' };
+    expect((await asked(['--api-url', 'https://option.example.com'], { home, cwd, env })).url).toContain(
+      'option.example',
+    );
+    expect((await asked([], { home, cwd, env })).url).toContain('env.example');
+    expect(await asked([], { home, cwd, env: {} })).toMatchObject({
+      url: expect.stringContaining('127.0.0.1:1/'),
+      authorization: 'Bearer local',
+    });
+    expect(await asked([], { home, env: {} })).toMatchObject({
+      url: expect.stringContaining('login.example'),
+      authorization: 'Bearer stored',
+    });
+  });
+
+  test('a token is sent to no URL but that which it stands beside', async () => {
+    const home = temporaryFolder();
+    await login(home, 'https://login.example.com', 'stored');
+    const { authorization } = await asked(['--api-url', 'https://evil.example.com'], {
+      home,
+      cwd: withLocal('http://127.0.0.1:1'),
+      env: {},
+    });
+    expect(authorization).toBeUndefined();
+  });
+
+  test('none: it is said how to name one', async () => {
+    const { exitCode, stderr } = await asked([], { env: {} });
+    expect([exitCode, stderr]).toEqual([4, expect.stringContaining('bulkhead login')]);
+  });
+
+  test.each(['ftp://x', 'nonsense', 'http://'])('%s is no URL of an API', async (apiUrl) => {
+    expect((await asked(['--api-url', apiUrl], { env: {} })).exitCode).toBe(4);
+  });
+});
+
+describe('login', () => {
+  test('keeps URL and token for this user alone, once the API has accepted it', async () => {
+    const home = temporaryFolder();
+    const { exitCode, stderr } = await login(home, 'https://a.example.com/', 'token-1\n');
+    const path = join(home, '.config/bulkhead/config.json');
+    expect([exitCode, statSync(path).mode & 0o777]).toEqual([0, 0o600]);
+    expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({
+      apiUrl: 'https://a.example.com',
+      token: 'token-1',
+    });
+    expect(stderr).not.toContain('token-1');
+    expect((await run(['logout'], { home, env: {} })).exitCode).toBe(0);
+    expect((await run(['logout'], { home, env: {} })).stderr).toContain('nothing to forget');
+  });
+
+  test('what is not accepted is not kept', async () => {
+    const home = temporaryFolder();
+    const { fetch } = fakeApi(({ url }) =>
+      url.endsWith('/v1/version') ? version : problem(401, 'unauthorized'),
+    );
+    expect((await login(home, 'https://a.example.com', 'bad', fetch)).exitCode).toBe(4);
+    expect((await run(['config'], { home, env: {} })).exitCode).toBe(4);
+  });
+
+  test.each(['', 'two words', 'a\nb'])('%j is no token', async (stdin) => {
+    expect((await login(temporaryFolder(), 'https://a.example.com', stdin)).exitCode).toBe(4);
+  });
+});
+
+test('config shows all but the token', async () => {
+  const payload = Buffer.from(JSON.stringify({ exp: 1_800_000_000 })).toString('base64url');
+  const env = { BULKHEAD_API_URL: 'https://a.example.com', BULKHEAD_TOKEN: `head.${payload}.signature` };
+  const { stdout } = await run(['config', '-o', 'json'], { env });
+  expect(JSON.parse(stdout)).toMatchObject({
+    apiUrl: 'https://a.example.com',
+    source: 'BULKHEAD_API_URL, BULKHEAD_TOKEN',
+    tokenExpiresAt: '2027-01-15T08:00:00.000Z',
+  });
+  expect(stdout).not.toContain('signature');
+});
+
+describe('completion', () => {
+  const complete = async (...words: string[]): Promise<string[]> => {
+    const { stdout } = await run(['completion', 'bash']);
+    const line = `COMP_WORDS=(bulkhead ${words.map((word) => `'${word}'`).join(' ')}); COMP_CWORD=${words.length}; _bulkhead; printf '%s\\n' "\${COMPREPLY[@]}"`;
+    return execFileSync('bash', ['-c', `${stdout}\n${line}`], { encoding: 'utf8' })
+      .trim()
+      .split('\n');
+  };
+
+  test('bash: groups, verbs and options, also behind operands', async () => {
+    expect(await complete('cont')).toEqual(['container']);
+    expect(await complete('container', 're')).toEqual(['restart', 'remove']);
+    expect(await complete('container', 'create', 'mini', '--run')).toEqual(['--runtime-type']);
+    expect(await complete('container', 'create', '--out')).toEqual(['--output']);
+  });
+
+  test('zsh: a script that names every group', async () => {
+    const { stdout } = await run(['completion', 'zsh']);
+    for (const group of ['container', 'compute-process', 'host', 'image', 'operation', 'event', 'docker'])
+      expect(stdout).toContain(`'${group}')`);
+  });
+});

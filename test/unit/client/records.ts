@@ -1,0 +1,51 @@
+import type { Container } from '../../../core/contract/container.ts';
+import type { Operation } from '../../../core/contract/operation.ts';
+
+export const ID = '0120f597-80d7-4e6f-ab39-d96cbd491ad0';
+export const OPERATION_ID = '2f6c1d1e-3b5e-4b3c-9d49-5a1c1f0a7d11';
+const AT = '2026-11-25T19:37:22.000Z';
+
+export const containerOf = (change: Partial<Container> = {}): Container => ({
+  id: ID,
+  name: 'HYPVCON',
+  image: 'NanoServer',
+  runtimeType: 'HyperV',
+  state: 'Off',
+  hostId: null,
+  switchName: 'NAT',
+  command: ['cmd', '/c', 'a b'],
+  env: {},
+  workingDir: null,
+  user: null,
+  tty: false,
+  labels: {},
+  resources: { memoryMB: 128, cpus: 1 },
+  ports: [],
+  restartPolicy: { name: 'no' },
+  autoRemove: false,
+  exitCode: null,
+  startedAt: null,
+  uptimeSeconds: 0,
+  activeOperationId: null,
+  lastError: null,
+  revision: 3,
+  createdAt: AT,
+  updatedAt: AT,
+  ...change,
+});
+
+export const operationOf = (change: Partial<Operation> = {}): Operation => ({
+  id: OPERATION_ID,
+  kind: 'start',
+  containerId: ID,
+  state: 'Running',
+  reason: null,
+  steps: [],
+  error: null,
+  requestedBy: 'developer',
+  deadline: AT,
+  createdAt: AT,
+  updatedAt: AT,
+  endedAt: null,
+  ...change,
+});

@@ -1,0 +1,29 @@
+import { expect, test } from '@jest/globals';
+import { EventSchema } from '../../../core/contract/event.ts';
+import { parseEvent } from '../../../store/event-log.ts';
+import { toItem } from '../../../store/item.ts';
+
+test('an event of a session comes back with its nulls, as the contract promises', () => {
+  const event = {
+    id: 'e',
+    time: '2026-01-01T00:00:00.000Z',
+    type: 'Session Opened',
+    resource: { kind: 'session', id: '0120f597-80d7-4e6f-ab39-d96cbd491ad0' },
+    revision: 1,
+    previousState: null,
+    state: 'Open',
+    operationId: null,
+    session: {
+      kind: 'session',
+      containerId: '0120f597-80d7-4e6f-ab39-d96cbd491ad0',
+      command: null,
+      user: null,
+      tty: false,
+      seconds: null,
+      exitCode: null,
+      reason: null,
+    },
+    actor: 'developer',
+  };
+  expect(EventSchema.parse(parseEvent(toItem({ event })))).toEqual(event);
+});
