@@ -10,6 +10,7 @@ import { addImage } from './commands/image/index.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
 import { addOperation } from './commands/operation/index.ts';
+import { addRule } from './commands/rule/index.ts';
 import { EXIT_CODES_HELP } from './exit-codes.ts';
 import { type Io, widthOf } from './io.ts';
 import { VERSION } from './version.ts';
@@ -43,7 +44,7 @@ export const createProgram = (io: Io): Command => {
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });
-  const groups = [addContainer, addComputeProcess, addHost, addImage, addOperation, addEvent];
+  const groups = [addContainer, addComputeProcess, addHost, addImage, addOperation, addRule, addEvent];
   for (const add of [...groups, addDocker, addLogin, addLogout, addConfig, addCompletion]) add(program, io);
   return program;
 };

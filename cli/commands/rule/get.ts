@@ -1,0 +1,14 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { ruleFields } from '../../views/rule.ts';
+import { examples } from '../options.ts';
+
+export const addGet = (group: Command, io: Io): void => {
+  const command = group.command('get').summary('show one conversion rule').argument('<rule>', 'its name');
+  examples(command, 'bulkhead rule get quarantine').action(
+    acting<[string], object>(io, async (context, _, name) => {
+      context.one(await context.client.call('getConversionRule', { params: { name } }), ruleFields);
+    }),
+  );
+};

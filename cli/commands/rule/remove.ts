@@ -1,0 +1,25 @@
+import type { Command } from 'commander';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
+import { addMutationOptions, examples, type MutationOptions, mutationOf } from '../options.ts';
+
+export const addRemove = (group: Command, io: Io): void => {
+  const command = group
+    .command('remove')
+    .alias('rm')
+    .summary('remove a conversion rule, and its rule on the bus')
+    .argument('<rule>', 'its name');
+  addMutationOptions(command, { ifMatch: true });
+  examples(command, 'bulkhead rule remove quarantine').action(
+    acting<[string], MutationOptions>(io, async (context, options, name) => {
+      const body = await context.client.call('deleteConversionRule', {
+        params: { name },
+        ...mutationOf(options),
+      });
+      if (isDryRun(body)) showDryRun(context, body);
+      else if (context.isJson) context.json({ removed: name });
+      else context.say(`Rule "${name}" is removed.`);
+    }),
+  );
+};

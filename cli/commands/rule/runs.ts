@@ -1,0 +1,36 @@
+import type { Command } from 'commander';
+import { itemsOf } from '../../../core/client/index.ts';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import { RUN_COLUMNS, RUN_ITEM_COLUMNS } from '../../views/rule.ts';
+import { examples, wholeNumber } from '../options.ts';
+import { take } from '../take.ts';
+
+interface RunsOptions {
+  readonly limit: number;
+  readonly containers?: true;
+}
+
+const NEWEST = 20;
+
+export const addRuns = (group: Command, io: Io): void => {
+  const command = group
+    .command('runs')
+    .summary('what a rule has done, newest first')
+    .argument('<rule>', 'its name')
+    .option('-c, --containers', 'of the newest run: each container, and why')
+    .option('--limit <number>', 'at most so many', wholeNumber(1, 100_000), NEWEST);
+  examples(command, 'bulkhead rule runs quarantine', 'bulkhead rule runs quarantine --containers').action(
+    acting<[string], RunsOptions>(io, async (context, { limit, containers }, name) => {
+      const query = { limit: String(Math.min(limit, 200)) };
+      const all = itemsOf(context.client, 'listConversionRuleRuns', {
+        params: { name },
+        query,
+        signal: context.signal,
+      });
+      const runs = await take(all, containers === true ? 1 : limit);
+      if (containers === true) context.list(RUN_ITEM_COLUMNS, runs[0]?.containers ?? []);
+      else context.list(RUN_COLUMNS, runs);
+    }),
+  );
+};

@@ -1,0 +1,97 @@
+import { type Command, Option } from 'commander';
+import type { PutConversionRuleRequest } from '../../../core/contract/conversion-rule.ts';
+import { acting } from '../../context.ts';
+import { UsageError } from '../../errors.ts';
+import type { Io } from '../../io.ts';
+import { ruleFields } from '../../views/rule.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
+import {
+  addMutationOptions,
+  examples,
+  keyValue,
+  type MutationOptions,
+  mutationOf,
+  wholeNumber,
+} from '../options.ts';
+import { readJsonObject } from './read-json.ts';
+
+interface SetOptions extends MutationOptions {
+  readonly eventPattern: string;
+  readonly runtimeType: string;
+  readonly containerId?: string;
+  readonly name?: string;
+  readonly image?: string;
+  readonly label?: Record<string, string>;
+  readonly description?: string;
+  readonly maxContainers?: number;
+  readonly maxConcurrency?: number;
+  readonly cooldown?: number;
+  readonly enabled?: 'yes' | 'no';
+  readonly rehearse?: true;
+}
+
+/** The whole rule that the options ask for: what was there under its name is replaced. */
+export const ruleRequest = (options: SetOptions): PutConversionRuleRequest => {
+  const { containerId, name, image, label } = options;
+  const select = { containerId, name, image, labels: label };
+  if (Object.values(select).every((value) => value === undefined))
+    throw new UsageError(
+      'Which containers?',
+      'Give at least one of --container-id, --name, --image, --label.',
+    );
+  return {
+    description: options.description,
+    eventPattern: readJsonObject(options.eventPattern, '--event-pattern'),
+    select,
+    runtimeType: options.runtimeType,
+    maxContainers: options.maxContainers,
+    maxConcurrency: options.maxConcurrency,
+    cooldownSeconds: options.cooldown,
+    enabled: options.enabled === undefined ? undefined : options.enabled === 'yes',
+    dryRun: options.rehearse,
+  };
+};
+
+export const addSet = (group: Command, io: Io): void => {
+  const command = group
+    .command('set')
+    .summary('make or replace a rule that converts containers on events')
+    .description(
+      'Make or replace a rule. A value of --container-id, --name, --image or --label may be taken from the event by ' +
+        'JSONata: "{% $.detail.id %}". All that is given must match.',
+    )
+    .argument('<rule>', 'its name')
+    .requiredOption('--event-pattern <json>', 'in EventBridge’s pattern language, or @FILE')
+    .option('-r, --runtime-type <type>', 'that containers are converted to', 'HyperV')
+    .option('--container-id <id>', 'convert the container of this id')
+    .option('-n, --name <name>', 'of this name')
+    .option('--image <image>', 'those made from this image')
+    .option('-l, --label <KEY=VALUE>', 'those with this label; may be repeated', keyValue)
+    .option('--description <text>', 'for people')
+    .option('--max-containers <number>', 'at which a run stops', wholeNumber(1, 100))
+    .option('--max-concurrency <number>', 'of conversions at a time', wholeNumber(1, 20))
+    .option(
+      '--cooldown <seconds>',
+      'in which it leaves a container that it has converted',
+      wholeNumber(0, 604_800),
+    )
+    .addOption(new Option('--enabled <answer>', 'whether it acts').choices(['yes', 'no']))
+    .option('--rehearse', 'runs list what they would do, and convert nothing');
+  addMutationOptions(command, { ifMatch: true });
+  examples(
+    command,
+    'bulkhead rule set quarantine --event-pattern \'{"source":["aws.guardduty"]}\' \\',
+    "    --container-id '{% $.detail.resource.containerDetails.id %}' --max-containers 5",
+  ).action(
+    acting<[string], SetOptions>(io, async (context, options, name) => {
+      const body = ruleRequest(options);
+      const rule = await context.client.call('putConversionRule', {
+        params: { name },
+        body,
+        ...mutationOf(options),
+      });
+      if (isDryRun(rule)) showDryRun(context, rule);
+      else context.one(rule, ruleFields);
+    }),
+  );
+};

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import type { BodyOfAnswer } from '../../../core/client/index.ts';
+import { acting } from '../../context.ts';
+import type { Io } from '../../io.ts';
+import type { Column } from '../../output/table.ts';
+import { examples } from '../options.ts';
+import { readJsonObject } from './read-json.ts';
+
+type Match = BodyOfAnswer<'testConversionRule'>['containers'][number];
+
+const COLUMNS: readonly Column<Match>[] = [
+  { header: 'Name', value: ({ name }) => name },
+  { header: 'RuntimeType', value: ({ runtimeType }) => runtimeType },
+  { header: 'State', value: ({ state }) => state },
+  { header: 'Would', value: ({ would }) => would },
+  { header: 'Why', value: ({ why }) => why ?? '', flexible: true },
+];
+
+export const addTest = (group: Command, io: Io): void => {
+  const command = group
+    .command('test')
+    .summary('what a rule would do on a sample event; nothing is converted')
+    .argument('<rule>', 'its name')
+    .requiredOption('--event <json>', 'as EventBridge delivers it: source, detail-type, detail; or @FILE');
+  examples(command, 'bulkhead rule test quarantine --event @finding.json').action(
+    acting<[string], { readonly event: string }>(io, async (context, options, name) => {
+      // The API says what a sample must have.
+      const body = { event: readJsonObject(options.event, '--event') } as never;
+      const result = await context.client.call('testConversionRule', { params: { name }, body });
+      if (context.isJson) return context.json(result);
+      context.say(
+        result.matches ? 'The pattern lets the event through.' : 'The pattern does not match the event.',
+      );
+      if (result.select === null) context.say('The selection gives nothing on this event.');
+      if (result.truncated) context.say('There are more: a run would stop at its most.');
+      context.list(COLUMNS, result.containers);
+    }),
+  );
+};
