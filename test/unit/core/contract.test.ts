@@ -75,7 +75,10 @@ describe('routes', () => {
   });
 
   test('each that changes something needs a scope to write, but an enrolment, which brings its own token', () => {
-    for (const route of ROUTES.filter(({ method }) => method !== 'GET'))
+    const changing = ROUTES.filter(
+      ({ method, operationId }) => method !== 'GET' && operationId !== 'testConversionRule',
+    );
+    for (const route of changing)
       expect([route.operationId, route.scope === null ? 'none' : route.scope]).toEqual([
         route.operationId,
         route.operationId === 'enrollHost' ? 'none' : expect.stringMatching(/:(write|admin|open)$/),
