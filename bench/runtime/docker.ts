@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { messageOf } from '../../agent/errors.ts';
 import { runCommand, runOrFail } from '../../agent/runtimes/linux/run-command.ts';
 import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
 import { type Runner, untilOutput } from './runc.ts';
@@ -38,25 +39,21 @@ export const openDocker = async (root: string, notice: (line: string) => void): 
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
-  await importMini(root, folder, docker);
-  return {
-    run: async () => {
-      const { ms, ended } = await untilOutput(CLIENT, [
-        ...docker,
-        'run',
-        '--rm',
-        '--network',
-        'none',
-        'mini',
-        'sh',
-        '-c',
-        'echo started',
-      ]);
-      await ended;
-      return ms;
-    },
-    close,
+  const run = async () => {
+    const args = [...docker, 'run', '--rm', '--network', 'none', 'mini', 'sh', '-c', 'echo started'];
+    const { ms, ended } = await untilOutput(CLIENT, args);
+    await ended;
+    return ms;
   };
+  try {
+    await importMini(root, folder, docker);
+    await run();
+    return { run, close };
+  } catch (error) {
+    notice(`docker does not run containers here (${messageOf(error)}): \`docker run\` is not measured`);
+    await close();
+    return null;
+  }
 };
 
 const daemonArguments = (folder: string, socket: string): string[] => [

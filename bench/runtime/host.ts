@@ -20,6 +20,16 @@ const IDLE_MS = 3_000;
 const SETTLE_MS = 50;
 const never = new AbortController().signal;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Far above anything that works. */
+const LONGEST_WAIT_MS = 60_000;
+
+const until = async (what: string, everyMs: number, isSo: () => boolean): Promise<void> => {
+  const deadline = performance.now() + LONGEST_WAIT_MS;
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error(`Waited for ${what} in vain`);
+    await pause(everyMs);
+  }
+};
 
 const make = (runtimeType: RuntimeType, switchName: string): AssignedContainer => ({
   id: randomUUID(),
@@ -175,12 +185,12 @@ export class BenchHost {
         return false;
       }
     };
-    while (!has()) await pause(1);
+    await until(`the output of container ${id}`, 1, has);
   }
 
   /** Until the pool is full again, and what fills it is quiet. */
   async #ready(): Promise<void> {
-    while (this.#runtime.readyVms < this.#poolSize) await pause(SETTLE_MS);
+    await until('a full pool', SETTLE_MS, () => this.#runtime.readyVms >= this.#poolSize);
     await pause(SETTLE_MS);
   }
 

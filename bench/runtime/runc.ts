@@ -11,7 +11,7 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** Runs a program until it says something; then `end`. */
+/** Runs a program until it says something; rejects if it ends without a word. */
 export const untilOutput = (
   program: string,
   args: readonly string[],
@@ -22,6 +22,7 @@ export const untilOutput = (
     const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = new Promise<void>((done) => child.once('close', () => done()));
     child.once('error', reject);
+    child.once('close', (code) => reject(new Error(`${program} ended with ${code} and no output`)));
     child.stdout.once('data', () =>
       resolve({ ms: performance.now() - began, ended, kill: () => child.kill('SIGKILL') }),
     );

@@ -63,7 +63,9 @@ describe('many at once', () => {
       );
     await eventually(async () => {
       const running = (await crowd()).filter(({ state }) => state === 'Running').length;
-      return running === ROOM && (await waiting()).length === ASKED - ROOM ? true : undefined;
+      const reasons = (await waiting()).map(({ reason }) => reason);
+      const told = reasons.length === ASKED - ROOM && reasons.every((reason) => reason !== null);
+      return running === ROOM && told ? true : undefined;
     }, 240);
     for (const operation of await waiting()) expect(operation.reason).toMatch(/waiting for room: .*MiB/);
 

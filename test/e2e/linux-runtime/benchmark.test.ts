@@ -34,6 +34,7 @@ real('npm run bench:runtime', () => {
     const child = spawn(process.execPath, [...(COMMANDS['bench:runtime']?.args ?? [])], {
       cwd: ROOT,
       stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 300_000,
       env: { ...process.env, NODE_OPTIONS: '', BENCH_ROUNDS: '1', BENCH_CROWDS: '2', BENCH_REPORT: report },
     });
     let said = '';
