@@ -22,7 +22,7 @@ test('the documented workflow, row by row', async () => {
     'Enter-PSSession',
     'Get-ComputeProcess',
     'Get-Process vmwp',
-    'Remove-Container',
+    'Stop-Container HYPVCON; Remove-Container HYPVCON',
   ])
     expect(stdout).toContain(`PS> ${cmdlet}`);
   // The figures of the documentation: in the Default container, on the host, in the HyperV container.

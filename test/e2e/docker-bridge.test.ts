@@ -106,8 +106,9 @@ const suite = (): void => {
       // The window's new size is on its way: asked until it is there.
       terminal.type('while [ "$(stty size)" != "40 120" ]; do sleep 0.1; done; echo re"sized"\n');
       await terminal.see(/\nresized/);
-      terminal.type('sleep 1000\n');
-      await terminal.see(/sleep 1000/);
+      // Once it says so, the shell has given the terminal back to the kernel, which makes a signal of ^C.
+      terminal.type('echo sleep"ing"; sleep 1000\n');
+      await terminal.see(/\nsleeping/);
       terminal.type('\u0003');
       await terminal.see(/\^C/);
       terminal.type('echo af"ter"; exit 7\n');

@@ -27,12 +27,25 @@ afterAll(async () => {
   await cloud?.stop();
 }, 30_000);
 
-const fill = (route: Route, ids: { container: string; host: string; image: string }): string =>
+interface Ids {
+  readonly container: string;
+  readonly host: string;
+  readonly image: string;
+  readonly rule: string;
+}
+const there = (): Ids => ({ container: containerId, host: hostId, image: 'mini', rule: 'isolate' });
+
+const fill = (route: Route, ids: Ids): string =>
   route.path
     .replace('{idOrName}', ids.container)
+    .replace('{sessionId}', randomUUID())
     .replace('{name+}', ids.image)
+    .replace('{name}', ids.rule)
     .replace('{id}', route.path.startsWith('/v1/hosts') ? ids.host : ids.container);
 
+const RULE = { eventPattern: { source: ['scanner'] }, select: { name: 'mine' }, runtimeType: 'HyperV' };
+/** There is no rule that it could not make. */
+const MAKES = 'putConversionRule';
 const bodyFor = (route: Route): object | undefined =>
   ({
     createContainer: { image: 'mini', name: randomUUID().slice(0, 8) },
@@ -40,6 +53,9 @@ const bodyFor = (route: Route): object | undefined =>
     updateHost: { labels: { a: 'b' } },
     importImage: { name: 'x', hostId: randomUUID(), source: { reference: 'x' } },
     enrollHost: undefined,
+    execInContainer: { command: ['true'] },
+    putConversionRule: RULE,
+    testConversionRule: { event: { source: 'scanner', 'detail-type': 'Finding', detail: {} } },
   })[route.operationId] ?? (route.method === 'GET' || route.method === 'DELETE' ? undefined : {});
 
 const guarded = ROUTES.filter(({ scope }) => scope !== null);
@@ -48,7 +64,7 @@ describe('every route', () => {
   test.each(guarded.map((route) => [route.operationId, route] as const))(
     '%s: no token, a bad one, a foreign one: 401',
     async (_, route) => {
-      const path = fill(route, { container: containerId, host: hostId, image: 'mini' });
+      const path = fill(route, there());
       const [header, payload] = cloud.token.split('.');
       const foreign = 'eyJhbGciOiJSUzI1NiIsImtpZCI6ImZvcmVpZ24ifQ';
       for (const token of [null, 'nonsense', `${header}.${payload}.AAAA`, `${foreign}.${payload}.AAAA`]) {
@@ -73,7 +89,7 @@ describe('every route', () => {
     async (_, route) => {
       const others = SCOPES.filter((scope) => scope !== route.scope);
       const token = await mint('dev', others);
-      const path = fill(route, { container: containerId, host: hostId, image: 'mini' });
+      const path = fill(route, there());
       const { status, body } = await cloud.call(route.method, path, { token, body: bodyFor(route) });
       expect([status, body.code]).toEqual([403, 'missing-scope']);
       expect(body.detail).toContain(route.scope);
@@ -82,18 +98,21 @@ describe('every route', () => {
 
   test("another tenant's resource answers byte for byte as one that does not exist", async () => {
     const token = await mint('stranger', SCOPES);
-    const withParameters = guarded.filter(({ path }) => path.includes('{'));
+    expect((await cloud.call('PUT', '/v1/conversion-rules/isolate', { body: RULE })).status).toBe(201);
+    const withParameters = guarded.filter(
+      ({ path, operationId }) => path.includes('{') && operationId !== MAKES,
+    );
     for (const route of withParameters) {
-      const ask = async (ids: { container: string; host: string; image: string }) => {
+      const ask = async (ids: Ids) => {
         const { status, text, body } = await cloud.call(route.method, fill(route, ids), {
           token,
           body: bodyFor(route),
         });
-        const masked = Object.values(ids).reduce((answer, id) => answer.replaceAll(id, '<id>'), text);
+        const masked = Object.values(ids).reduce<string>((answer, id) => answer.replaceAll(id, '<id>'), text);
         return { status, text: masked.replaceAll(body?.requestId ?? '<none>', '<request>') };
       };
-      const foreign = await ask({ container: containerId, host: hostId, image: 'mini' });
-      const unknown = await ask({ container: randomUUID(), host: randomUUID(), image: 'none' });
+      const foreign = await ask(there());
+      const unknown = await ask({ container: randomUUID(), host: randomUUID(), image: 'none', rule: 'none' });
       expect([route.operationId, foreign]).toEqual([route.operationId, unknown]);
       expect([route.operationId, foreign.status]).toEqual([route.operationId, 404]);
     }
