@@ -1,3 +1,8 @@
+/** A measurement that came to nothing. */
+export class BenchmarkError extends Error {
+  override readonly name = 'BenchmarkError';
+}
+
 /** Milliseconds that `work` takes. */
 export const timed = async (work: () => Promise<unknown>): Promise<number> => {
   const began = performance.now();

@@ -13,7 +13,7 @@ import { collectOutput } from '../../agent/sessions/collect-output.ts';
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import { DEFAULT_RESOURCES, type RuntimeType } from '../../core/contract/primitives.ts';
 import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
-import { timed } from '../measure.ts';
+import { BenchmarkError, timed } from '../measure.ts';
 
 const COMMAND = ['sh', '-c', 'echo started; exec sleep 4321'];
 const IDLE_MS = 3_000;
@@ -26,7 +26,7 @@ const LONGEST_WAIT_MS = 60_000;
 const until = async (what: string, everyMs: number, isSo: () => boolean): Promise<void> => {
   const deadline = performance.now() + LONGEST_WAIT_MS;
   while (!isSo()) {
-    if (performance.now() > deadline) throw new Error(`Waited for ${what} in vain`);
+    if (performance.now() > deadline) throw new BenchmarkError(`Waited for ${what} in vain`);
     await pause(everyMs);
   }
 };

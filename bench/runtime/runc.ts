@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runOrFail } from '../../agent/runtimes/linux/run-command.ts';
 import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
+import { BenchmarkError } from '../measure.ts';
 
 export interface Runner {
   /** Milliseconds from the command to the first output. */
@@ -22,7 +23,7 @@ export const untilOutput = (
     const child = spawn(program, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = new Promise<void>((done) => child.once('close', () => done()));
     child.once('error', reject);
-    child.once('close', (code) => reject(new Error(`${program} ended with ${code} and no output`)));
+    child.once('close', (code) => reject(new BenchmarkError(`${program} ended with ${code} and no output`)));
     child.stdout.once('data', () =>
       resolve({ ms: performance.now() - began, ended, kill: () => child.kill('SIGKILL') }),
     );
