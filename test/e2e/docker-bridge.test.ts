@@ -97,7 +97,10 @@ const suite = (): void => {
   test('run -it on a terminal: typing, size, resize, ^C, exit code', async () => {
     const flag = join(folder, 'resize');
     const resizing = `(while [ ! -e ${flag} ]; do sleep 0.1; done; stty -F $TERMINAL cols 120 rows 40) &`;
-    const terminal = new Terminal(`${resizing} exec docker run -it --rm --isolation=hyperv mini sh`, env);
+    const terminal = new Terminal(
+      `${resizing} exec docker run -it --rm --name typed --isolation=hyperv mini sh`,
+      env,
+    );
     try {
       await terminal.see(/\/ #/, 60);
       terminal.type('stty size\n');
@@ -116,6 +119,7 @@ const suite = (): void => {
       expect(await terminal.ended).toBe(7);
     } finally {
       terminal.kill();
+      await docker('rm', '--force', 'typed');
     }
   });
 

@@ -67,6 +67,12 @@ const hashOf = async (path: string): Promise<string> => {
   return hash.digest('hex');
 };
 
+/** All that is there while the host is open and has no container: its templates. */
+const findContainerTraces = async (folder: string) => {
+  const { processes, ...others } = await findTraces(folder);
+  return { ...others, processes: processes.filter((line) => !line.includes(' hold-template ')) };
+};
+
 real('conversion on a real host', () => {
   const folder = linuxHostFolder('convert');
   const layout = createLayout(folder);
@@ -189,7 +195,7 @@ real('conversion on a real host', () => {
     await expectRunning(one.id, from);
     expect(await shell(one.id, 'cat /written')).toBe('0 kept');
     await bring(runtime, one.id, null, 'Absent');
-    expect(await findTraces(folder)).toEqual(NO_TRACES);
+    expect(await findContainerTraces(folder)).toEqual(NO_TRACES);
   });
 
   test.each(['connectGuest', 'attachDisks', 'mountLayers'] as const)(
@@ -237,7 +243,7 @@ real('conversion on a real host', () => {
       await convert(runtime, one, OTHER[from], 'first');
       await expectRunning(one.id, OTHER[from]);
       await bring(runtime, one.id, null, 'Absent');
-      expect(await findTraces(folder)).toEqual(NO_TRACES);
+      expect(await findContainerTraces(folder)).toEqual(NO_TRACES);
     },
   );
 });

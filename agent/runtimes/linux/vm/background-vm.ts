@@ -2,9 +2,13 @@ import type { LinuxDeps } from '../deps.ts';
 import { UtilityVm } from './utility-vm.ts';
 import { type LaunchOptions, launchWorker, type Placeholders, removeWorker } from './worker.ts';
 
+/** Far above what a boot and a rehearsal take, under emulation on a machine that is busy. */
+const LIMIT_MS = 90_000;
+
 /**
  * Launches a VM that no container waits for, and does something with it. It stays if that succeeds; it goes, with all
- * that is its own, if it fails or is given up, and then this ends soon: whatever waits for a VM rejects with its end.
+ * that is its own, if it fails, is given up or takes too long, and then this ends soon: whatever waits for a VM rejects
+ * with its end.
  */
 export const withBackgroundVm = async <T>(
   deps: LinuxDeps,
@@ -14,17 +18,22 @@ export const withBackgroundVm = async <T>(
 ): Promise<T> => {
   signal.throwIfAborted();
   const worker = await launchWorker(deps, placeholders, options);
-  const giveUp = () => void removeWorker(deps, worker.vmId);
+  // Once: two removals of one VM would fail each other, and the one that is waited for would end before the other.
+  let removal: Promise<void> | undefined;
+  const remove = (): Promise<void> => (removal ??= removeWorker(deps, worker.vmId));
+  const giveUp = () => void remove().catch(() => undefined);
   signal.addEventListener('abort', giveUp, { once: true });
+  const cancelLimit = deps.clock.after(LIMIT_MS, giveUp);
   try {
     signal.throwIfAborted();
     const result = await use(await UtilityVm.attach(deps, worker));
     signal.throwIfAborted();
     return result;
   } catch (error) {
-    await removeWorker(deps, worker.vmId);
+    await remove();
     throw error;
   } finally {
+    cancelLimit();
     signal.removeEventListener('abort', giveUp);
   }
 };

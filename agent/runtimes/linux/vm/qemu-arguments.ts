@@ -47,15 +47,19 @@ const memory = ({ ramMB }: VmShape, start: VmStart): string => {
   return `memory-backend-file,${size},mem-path=/proc/self/fd/${RAM_FD},share=off`;
 };
 
+/** QEMU's names of the two disks, and of what is behind them while they are no container's. */
+export const diskNode = (index: number): string => `disk${index}`;
+export const placeholderNode = (index: number): string => `placeholder${index}`;
+
 const disk = (index: number, serial: string, file: string, readOnly: boolean): string[] => {
   const mode = `read-only=${readOnly ? 'on' : 'off'}`;
   return [
     '-blockdev',
-    `driver=file,node-name=placeholder${index},filename=/disks/${file},${mode}`,
+    `driver=file,node-name=${placeholderNode(index)},filename=/disks/${file},${mode}`,
     '-blockdev',
-    `driver=raw,node-name=disk${index},file=placeholder${index},${mode}`,
+    `driver=raw,node-name=${diskNode(index)},file=${placeholderNode(index)},${mode}`,
     '-device',
-    `virtio-blk-device,drive=disk${index},serial=${serial}`,
+    `virtio-blk-device,drive=${diskNode(index)},serial=${serial}`,
   ];
 };
 

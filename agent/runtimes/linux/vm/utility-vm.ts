@@ -9,7 +9,7 @@ import { linkAnew, writeRecord } from '../files.ts';
 import { vmPaths } from '../layout.ts';
 import { setProcessPriority } from '../proc.ts';
 import { ConsoleTail } from './console-tail.ts';
-import { WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
+import { diskNode, placeholderNode, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
 import { Qmp } from './qmp.ts';
 import {
   connectTo,
@@ -26,6 +26,10 @@ const ENTROPY_BYTES = 32;
 const ERRNO_LIMIT = 4096;
 /** QEMU allows 31 characters. */
 const NODE_ID_LENGTH = 18;
+const blockMode = (readOnly: boolean) => ({
+  'read-only': readOnly,
+  ...(readOnly ? {} : { discard: 'unmap' }),
+});
 
 export interface GuestNetwork {
   readonly mac: string;
@@ -144,8 +148,8 @@ export class UtilityVm {
   async detachDisks(): Promise<void> {
     const paths = vmPaths(this.#deps.layout, this.id);
     if (this.alive) {
-      await this.#putBehind(0, '/disks/placeholder.squashfs', true);
-      await this.#putBehind(1, '/disks/placeholder.ext4', false);
+      await this.#reopen(0, placeholderNode(0), true);
+      await this.#reopen(1, placeholderNode(1), false);
       await this.#closeOthers();
     }
     await chown(paths.scratch, 0, 0).catch((error: NodeJS.ErrnoException) => {
@@ -247,15 +251,22 @@ export class UtilityVm {
   /** Node names are new each time: an agent that comes later does not know the ones before. */
   async #putBehind(index: number, filename: string, readOnly: boolean): Promise<void> {
     const node = `file-${this.#deps.newId().slice(0, NODE_ID_LENGTH)}`;
-    const discard = readOnly ? {} : { discard: 'unmap' };
-    const mode = { 'read-only': readOnly, ...discard };
-    await this.#qmp.execute('blockdev-add', { driver: 'file', 'node-name': node, filename, ...mode });
+    await this.#qmp.execute('blockdev-add', {
+      driver: 'file',
+      'node-name': node,
+      filename,
+      ...blockMode(readOnly),
+    });
+    await this.#reopen(index, node, readOnly);
+  }
+
+  async #reopen(index: number, file: string, readOnly: boolean): Promise<void> {
     await this.#qmp.execute('blockdev-reopen', {
-      options: [{ driver: 'raw', 'node-name': `disk${index}`, file: node, ...mode }],
+      options: [{ driver: 'raw', 'node-name': diskNode(index), file, ...blockMode(readOnly) }],
     });
   }
 
-  /** Closes every file that is behind no disk any more. QEMU refuses to close the others. */
+  /** Closes the files of a container, once they are behind no disk any more. QEMU refuses to close them before. */
   async #closeOthers(): Promise<void> {
     for (const name of await this.#files())
       await this.#qmp.execute('blockdev-del', { 'node-name': name }).catch(() => {});

@@ -149,6 +149,9 @@ export class VmContainers {
       ...(spec.tty ? [['tty', '1'] as const] : []),
     ]);
     entry.main = main;
+    // Not before: a VM in the making would slow down the start that somebody waits for.
+    const refill = (): void => void this.#with.pool.refill();
+    void main.started.then(refill, refill);
     return main;
   }
 

@@ -52,13 +52,13 @@ export class VmPool {
     return this.#refilling;
   }
 
-  /** A VM that is ready and of that shape; null when none is. Another is made in its place. */
+  /** A VM that is ready and of that shape; null when none is. Whoever claims it says when to {@link refill}. */
   claim(shape: VmShape): UtilityVm | null {
     const wanted = this.#options.shape;
     if (shape.ramMB !== wanted.ramMB || shape.cpus !== wanted.cpus) return null;
-    let vm = this.#ready.shift();
-    while (vm && !(vm.alive && vm.connected)) vm = this.#ready.shift();
-    return vm ?? null;
+    // One that has just died is forgotten, and removed, when its end is told.
+    const index = this.#ready.findIndex((vm) => vm.alive && vm.connected);
+    return this.#ready.splice(index, index < 0 ? 0 : 1)[0] ?? null;
   }
 
   /** Removes every VM that waits. */
