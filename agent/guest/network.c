@@ -64,7 +64,8 @@ static int add_route(int fd, const char *to, const char *mask, const char *gatew
     route.rt_flags |= RTF_GATEWAY;
   }
   route.rt_dev = (char *)device;
-  return ioctl(fd, SIOCADDRT, &route);
+  /* One that is there is of an endpoint before this one, and the same. */
+  return ioctl(fd, SIOCADDRT, &route) && errno != EEXIST ? -1 : 0;
 }
 
 int bring_up_loopback(void) {

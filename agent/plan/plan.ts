@@ -40,12 +40,13 @@ export const plan = (assignment: Assignment, observed: RuntimeContainer | null):
 
 /**
  * Whether what is up cannot be built on. Layers that are mounted while no process runs are of a run that is
- * over or of a start that broke off; a VM has no place beside a process-isolated container.
+ * over or of a start that broke off; a VM has no place beside a process-isolated container, and is for one run.
  */
 const isStale = (observed: RuntimeContainer | null, container: AssignedContainer): boolean =>
   observed !== null &&
   (observed.layersMounted ||
     observed.disksAttached ||
+    observed.utilityVm === 'Spent' ||
     (container.runtimeType === 'Default' && observed.utilityVm !== 'Absent'));
 
 const planDown = (assignment: Assignment, observed: RuntimeContainer | null): Step[] => {

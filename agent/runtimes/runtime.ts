@@ -97,7 +97,8 @@ export interface RuntimeContainer {
   readonly id: string;
   readonly runtimeType: RuntimeType;
   readonly writableLayer: boolean;
-  readonly utilityVm: 'Absent' | 'Created' | 'Connected';
+  /** `Spent`: its main process has ended. A VM is for one run; there is no second one in it. */
+  readonly utilityVm: 'Absent' | 'Created' | 'Connected' | 'Spent';
   readonly networkEndpoint: boolean;
   readonly disksAttached: boolean;
   readonly layersMounted: boolean;

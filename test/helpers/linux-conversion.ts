@@ -7,7 +7,7 @@ import type { AssignedContainer, CommandArguments } from '../../core/contract/ag
 import type { OperationStep } from '../../core/contract/operation.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 
-const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const SILENT = { debug: () => {}, info: () => {}, warn: () => {}, error: console.error };
 
 export interface Converted {
   readonly downtimeMs: number | null | undefined;
@@ -24,7 +24,8 @@ const carryOut = async (
 ): Promise<Converted> => {
   const recorder = new StepRecorder(systemClock, () => undefined);
   const command = {
-    id: `convert-${one.id}`,
+    // As a control plane would: another one for another conversion, the same for a repeat of one.
+    id: `${args.verb}-${args.container.runtimeType}-${one.id}`,
     hostId: one.id,
     containerId: one.id,
     epoch: 2,

@@ -297,15 +297,16 @@ export class LinuxRuntime implements Runtime {
     const record = await this.#records.container(id);
     if (record === null) return null;
     const entry = this.#vms.get(id);
+    const process = await this.#inspectRun(id);
     return {
       id,
       runtimeType: record.runtimeType,
       writableLayer: await this.#layers.exists(id),
-      utilityVm: entry === null ? 'Absent' : entry.vm.connected && entry.watched ? 'Connected' : 'Created',
+      utilityVm: this.#vms.stateOf(id, process?.running ?? false),
       networkEndpoint: (await this.#network.endpoint(id)) !== null,
       disksAttached: entry?.disksAttached ?? false,
       layersMounted: entry?.layersMounted || mountPoints.has(containerPaths(this.#deps.layout, id).root),
-      process: await this.#inspectRun(id),
+      process,
       workerProcess: this.#vms.workerProcess(id),
     };
   }

@@ -100,7 +100,9 @@ export class SimulatedRuntime implements Runtime {
     return this.#step('connectGuest', signal, () => {
       if ((this.#world.container(id)?.utilityVm ?? 'Absent') === 'Absent')
         throw new RuntimeError('invalid-state', 'There is no utility VM whose guest could answer.');
-      this.#world.change(id, () => ({ utilityVm: 'Connected' }));
+      this.#world.change(id, ({ utilityVm }) => ({
+        utilityVm: utilityVm === 'Created' ? 'Connected' : utilityVm,
+      }));
     });
   }
 
@@ -137,6 +139,7 @@ export class SimulatedRuntime implements Runtime {
       if (one.runs.includes(instanceId)) return;
       if (!one.layersMounted)
         throw new RuntimeError('invalid-state', 'A process needs its layers to be mounted.');
+      if (one.utilityVm === 'Spent') throw new RuntimeError('invalid-state', 'A utility VM is for one run.');
       const behaviour = behaviourOf(this.#machine.facts.os.family, this.#commandOf({ container }));
       if (behaviour.kind === 'notFound')
         throw new RuntimeError(
@@ -145,7 +148,10 @@ export class SimulatedRuntime implements Runtime {
           { suggestion: 'Create the container with a command that its image has.' },
         );
       const now = this.#clock.now().getTime();
-      this.#world.change(one.id, () => ({ container }));
+      this.#world.change(one.id, ({ utilityVm }) => ({
+        container,
+        utilityVm: utilityVm === 'Absent' ? utilityVm : 'Spent',
+      }));
       this.#processes.begin(one.id, {
         instanceId,
         startedAt: now,
@@ -330,7 +336,7 @@ export class SimulatedRuntime implements Runtime {
       id,
       runtimeType,
       writableLayer: true,
-      utilityVm,
+      utilityVm: process?.running && utilityVm === 'Spent' ? 'Connected' : utilityVm,
       networkEndpoint,
       disksAttached,
       layersMounted,

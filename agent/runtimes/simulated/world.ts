@@ -30,7 +30,7 @@ const SimulatedContainerSchema = z.object({
   layerId: z.string(),
   /** Process ids follow from it: of the containers that are there, no two have the same. */
   slot: z.number(),
-  utilityVm: z.enum(['Absent', 'Created', 'Connected']),
+  utilityVm: z.enum(['Absent', 'Created', 'Connected', 'Spent']),
   networkEndpoint: z.boolean(),
   disksAttached: z.boolean(),
   layersMounted: z.boolean(),

@@ -133,31 +133,13 @@ real('conversion on a real host', () => {
     expect(await shell(one.id, 'cat /written; ls /etc/passwd')).toMatch(/^[12] kept$/);
     expect(await shell(one.id, 'echo more >> /written')).toBe('0 ');
 
-    const inVm = { ...one, runtimeType: 'HyperV' as const };
     const instance = (await look(runtime, one.id))?.process?.instanceId ?? null;
-    const args = { ...inVm };
-    await bringBack(args, instance);
+    await convert(runtime, { ...one, runtimeType: 'HyperV' }, 'Default', instance);
+    await expectRunning(one.id, 'Default');
     expect(await onHost(one.id)).toBe(true);
     expect(await shell(one.id, 'cat /written; ls /etc/passwd')).toMatch(/^[12] kept\nmore$/);
     await bring(runtime, one.id, null, 'Absent');
   });
-
-  /** Under an id of its own: a run of the same name never begins twice. */
-  const bringBack = async (one: AssignedContainer, instance: string | null) => {
-    const back = new Proxy(runtime, {
-      get: (target, name) => {
-        const value = Reflect.get(target, name) as unknown;
-        if (typeof value !== 'function') return value;
-        const bound = value.bind(target) as (...given: unknown[]) => unknown;
-        return name === 'startProcess'
-          ? (given: AssignedContainer, id: string, signal: AbortSignal) =>
-              target.startProcess(given, `${id}:again`).then(() => signal.throwIfAborted())
-          : bound;
-      },
-    });
-    await convert(back, one, 'Default', instance);
-    await expectRunning(one.id, 'Default');
-  };
 
   test.each(TYPES)(
     'from %s, off: the type changes and not one byte of the layer, whether it comes to pass or not',

@@ -58,9 +58,10 @@ const apply = (at: RuntimeContainer, step: Step): RuntimeContainer => {
       return { ...at, layersMounted: true };
     case 'startProcess':
       need(at.layersMounted && !at.process?.running, 'layers, and no process');
+      need(!inVm || at.utilityVm === 'Connected', 'a VM in which nothing has run');
       return { ...at, process: { ...run(true), instanceId: step.instanceId } as RuntimeContainer['process'] };
     case 'stopProcess':
-      return { ...at, process: run(false) };
+      return { ...at, process: run(false), utilityVm: at.utilityVm === 'Absent' ? 'Absent' : 'Spent' };
     case 'unmountLayers':
       need(!at.process?.running, 'no process');
       return { ...at, layersMounted: false };
@@ -97,7 +98,7 @@ const reached = ({ target, container: wanted }: Assignment, at: RuntimeContainer
 const observedArbitrary = fc
   .record({
     runtimeType: fc.constantFrom('Default' as const, 'HyperV' as const),
-    utilityVm: fc.constantFrom('Absent' as const, 'Created' as const, 'Connected' as const),
+    utilityVm: fc.constantFrom('Absent' as const, 'Created' as const, 'Connected' as const, 'Spent' as const),
     networkEndpoint: fc.boolean(),
     disksAttached: fc.boolean(),
     layersMounted: fc.boolean(),

@@ -3,6 +3,7 @@ import type { AssignedContainer } from '../../../../core/contract/agent/commands
 import type { Process, WorkerProcess } from '../../../../core/contract/compute-process.ts';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
+import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import type { GuestGreeting } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
@@ -77,6 +78,13 @@ export class VmContainers {
 
   get(containerId: string): Entry | null {
     return this.#entries.get(containerId) ?? null;
+  }
+
+  stateOf(containerId: string, mainRuns: boolean): RuntimeContainer['utilityVm'] {
+    const entry = this.get(containerId);
+    if (entry === null) return 'Absent';
+    if (entry.main !== null && !mainRuns) return 'Spent';
+    return entry.vm.connected && entry.watched ? 'Connected' : 'Created';
   }
 
   /** From the pool when it has one that fits, else a clone; without a template it boots, and one is made for the next. */
