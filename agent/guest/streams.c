@@ -122,9 +122,11 @@ static void resize(struct stream *stream, const char *payload, uint32_t length) 
   ioctl(stream->child.out, TIOCSWINSZ, &size);
 }
 
-static void signal_group(struct stream *stream, int signal_number) {
+/* As a container engine does it: the process alone, which tells its children itself. What is killed takes them along. */
+static void send_signal(struct stream *stream, int signal_number) {
   if (stream->ended || signal_number <= 0 || signal_number > 64) return;
-  if (kill(-stream->child.pid, signal_number) != 0) kill(stream->child.pid, signal_number);
+  if (signal_number == SIGKILL && kill(-stream->child.pid, SIGKILL) == 0) return;
+  kill(stream->child.pid, signal_number);
 }
 
 static void grant(struct stream *stream, const char *payload, uint32_t length) {
@@ -143,7 +145,7 @@ void streams_frame(int type, int number, const char *payload, uint32_t length) {
   if (type == FRAME_STDIN) take_input(stream, payload, length);
   else if (type == FRAME_CLOSE_STDIN) stream->input_closing = true;
   else if (type == FRAME_RESIZE) resize(stream, payload, length);
-  else if (type == FRAME_SIGNAL && length > 0) signal_group(stream, (unsigned char)payload[0]);
+  else if (type == FRAME_SIGNAL && length > 0) send_signal(stream, (unsigned char)payload[0]);
   else if (type == FRAME_CREDIT) grant(stream, payload, length);
 }
 
@@ -156,7 +158,7 @@ void streams_connected(void) {
       stream->credit = STREAM_WINDOW;
       stream->input_have = stream->input_from = stream->input_taken = 0;
     } else {
-      signal_group(stream, SIGKILL);
+      send_signal(stream, SIGKILL);
       release(stream);
     }
   }

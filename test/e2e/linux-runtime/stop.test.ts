@@ -1,0 +1,33 @@
+import { describe, expect, jest, test } from '@jest/globals';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { canHostLinux, until } from '../../helpers/linux-host.ts';
+import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+
+jest.setTimeout(120_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
+
+real('a stop', () => {
+  const host = new SharedLinuxHost('stop');
+
+  /** As Docker does it: a child that is in the middle of something is for its parent to end. */
+  test.each(TYPES)('%s: is told to the main process alone', async (runtimeType) => {
+    const program =
+      'trap "echo main" TERM; sh -c \'trap "echo child" TERM; echo up; while [ ! -e /end ]; do :; done\'; exit 4';
+    const one = container({ runtimeType, command: ['sh', '-c', program], switchName: 'none' });
+    await host.up(one);
+    const said = async (): Promise<string[]> =>
+      (await host.runtime.readLog(one.id, {})).items.map(({ text }) => text);
+    await until(async () => (await said()).includes('up'));
+    const stopped = host.runtime.stopProcess(one.id, 60, new AbortController().signal);
+    // A shell takes its signal when its child has ended.
+    await host.sh(one, 'sleep 0.5; touch /end');
+    await stopped;
+    expect(await said()).toEqual(['up', 'main']);
+    const [observed] = await host.runtime.inspect(one.id);
+    expect(observed?.process).toMatchObject({ running: false, exitCode: 4 });
+  });
+});
+if (!possible) test.todo('not on this machine');
