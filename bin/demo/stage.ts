@@ -20,7 +20,7 @@ export interface Row {
   readonly exitCode?: number;
 }
 
-const LONGEST_SHOWN = 16;
+const LONGEST_SHOWN = 24;
 
 /** A terminal, or what stands for it, that keeps what is written. */
 class Capture implements TextOutput {

@@ -69,6 +69,18 @@ const row = ([pid, name, userName = SYSTEM]: Row, startedAt: string | null, comm
 
 const isRunning = (one: SimulatedContainer): boolean => one.run !== null && one.run.endedAt === null;
 
+/** The lowest place among the host's processes that no process-isolated container has. */
+export const freePlace = (containers: readonly SimulatedContainer[]): number => {
+  const taken = new Set(
+    containers
+      .filter((one) => isRunning(one) && one.container.runtimeType === 'Default')
+      .map(({ run }) => run?.place),
+  );
+  let place = 0;
+  while (taken.has(place)) place += 1;
+  return place;
+};
+
 const mainName = (family: OsFamily, command: readonly string[]): string => {
   const name = command[0]?.split(/[\\/]/).at(-1) ?? '';
   return family === 'windows' && !/\.exe$/i.test(name) ? `${name}.exe` : name;
@@ -87,9 +99,9 @@ export const containerProcesses = (
   const line = command.join(' ');
   if (family === 'linux') {
     const main = row([1, name, user ?? 'root'], startedAt, line);
-    return [isolated ? main : { ...main, hostPid: FIRST_LINUX_HOST_PID + one.slot * SLOT_PIDS }];
+    return [isolated ? main : { ...main, hostPid: FIRST_LINUX_HOST_PID + (one.run?.place ?? 0) * SLOT_PIDS }];
   }
-  const shift = isolated ? 0 : one.slot * SLOT_PIDS;
+  const shift = isolated ? 0 : (one.run?.place ?? 0) * SLOT_PIDS;
   const rows = (isolated ? WINDOWS_VM : WINDOWS_DEFAULT).map(
     ([pid, system, owner]): Process => row([pid + shift, system, owner], startedAt),
   );

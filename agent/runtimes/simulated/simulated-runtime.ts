@@ -9,7 +9,7 @@ import { behaviourOf } from './commands.ts';
 import { type SimulatedMachine, simulatedDigest } from './kinds.ts';
 import { simulatedLog } from './main-output.ts';
 import { FORCED_EXIT_CODE, MainProcesses } from './main-processes.ts';
-import { containerProcesses, hostProcesses, workerProcess } from './process-tables.ts';
+import { containerProcesses, freePlace, hostProcesses, workerProcess } from './process-tables.ts';
 import type { Surroundings } from './programs.ts';
 import { createTakeStep, type TakeStepDeps } from './take-step.ts';
 import type { SimulatedContainer, World } from './world.ts';
@@ -154,6 +154,7 @@ export class SimulatedRuntime implements Runtime {
       }));
       this.#processes.begin(one.id, {
         instanceId,
+        place: freePlace(this.#world.containers()),
         startedAt: now,
         endsAt: behaviour.seconds === null ? null : now + behaviour.seconds * 1_000,
         endsWith: behaviour.exitCode,

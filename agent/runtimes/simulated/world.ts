@@ -11,6 +11,8 @@ import { inTransaction, openDatabase } from '../../state/open-database.ts';
 
 const RunSchema = z.object({
   instanceId: z.string(),
+  /** Process ids on the host follow from it: of the runs that share the host's kernel, no two have the same. */
+  place: z._default(z.number(), 0),
   startedAt: z.number(),
   /** When it ends by itself, in milliseconds of the epoch; null for one that has to be stopped. */
   endsAt: z.nullable(z.number()),
@@ -28,7 +30,7 @@ const SimulatedContainerSchema = z.object({
   container: AssignedContainerSchema,
   /** Identifies the files: the same for as long as the writable layer lives. */
   layerId: z.string(),
-  /** Process ids follow from it: of the containers that are there, no two have the same. */
+  /** The worker process's id follows from it: of the containers that are there, no two have the same. */
   slot: z.number(),
   utilityVm: z.enum(['Absent', 'Created', 'Connected', 'Spent']),
   networkEndpoint: z.boolean(),
