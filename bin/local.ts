@@ -139,7 +139,7 @@ const run = async (options: LocalOptions, undo: Undo, stopping: AbortSignal): Pr
   undo.add(() => removeLocalFile(stateDir));
   const seconds = (performance.now() - began) / 1000;
   if (options.json) console.log(JSON.stringify({ ...local, stateDir, hostsReady: hosts.ready, seconds }));
-  else console.log(readyMessage({ local, seconds, stateDir, hosts }));
+  else console.log(readyMessage({ local, seconds, stateDir, hosts, ephemeral: options.ephemeral }));
 };
 
 /** Resolves at the first signal; a later one ends the process at once. */

@@ -5,6 +5,8 @@ export interface Readiness {
   readonly seconds: number;
   readonly hosts: { readonly ready: number; readonly wanted: number };
   readonly stateDir: string;
+  /** Nothing is kept. */
+  readonly ephemeral: boolean;
 }
 
 const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
@@ -14,7 +16,7 @@ const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
 };
 
 /** What is shown once everything runs: where it is, the token, and three commands to try. */
-export const readyMessage = ({ local, seconds, hosts, stateDir }: Readiness): string => `
+export const readyMessage = ({ local, seconds, hosts, stateDir, ephemeral }: Readiness): string => `
 Bulkhead is ready after ${seconds.toFixed(1)} s: ${local.apiUrl}
 
   hosts   ${hostsLine(hosts)}
@@ -29,5 +31,9 @@ Try, in another terminal, after pasting the line above:
   curl -s -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' ${local.apiUrl}/v1/containers \\
     -d '{"name":"demo","image":"mini","runtimeType":"HyperV","start":true}'
 
-Ctrl-C stops everything; the next npm start goes on where this one ended.
+${
+  ephemeral
+    ? 'Ctrl-C ends it, and nothing of it is left.'
+    : 'Ctrl-C ends it. Containers that run go on; the next npm start takes everything up again.'
+}
 `;
