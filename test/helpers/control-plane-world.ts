@@ -64,7 +64,7 @@ export interface CreateOptions {
  */
 export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeconds?: number } = {}) => {
   const clock = { now: Date.parse(AT) };
-  const tasks = new FakeStepFunctions();
+  const tasks = new FakeStepFunctions(() => clock.now);
   const hosts = new Map<string, FakeHost>();
   const connections = new Map<string, FakeHost>();
   const closed: string[] = [];

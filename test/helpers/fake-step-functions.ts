@@ -1,5 +1,5 @@
 import type { WorkflowInput, WorkflowStepEvent } from '../../core/contract/deployment.ts';
-import { STEPS } from '../../core/contract/deployment.ts';
+import { STEPS, TIMES } from '../../core/contract/deployment.ts';
 import type { TaskAnswer, Tasks } from '../../functions/shared/tasks.ts';
 import { MACHINE_SPECS } from '../../lib/state-machines/index.ts';
 import type { OperationRecord } from '../../store/records.ts';
@@ -17,7 +17,10 @@ interface Execution {
   readonly input: WorkflowInput;
   readonly steps: readonly string[];
   readonly undoable: boolean;
+  readonly startedAt: number;
   at: string;
+  /** When the step that waits was begun. */
+  since: number;
   token: string | null;
   failure: { error: string; cause: string } | null;
   status: ExecutionStatus;
@@ -37,6 +40,12 @@ export class FakeStepFunctions implements Tasks {
   /** How often each function is invoked for a step. */
   invocations = 1;
   #serial = 0;
+  readonly #now: () => number;
+
+  /** @param now in milliseconds, for {@link expire} */
+  constructor(now: () => number = () => 0) {
+    this.#now = now;
+  }
 
   start(operation: OperationRecord): 'started' | 'already-started' {
     if (this.#executions.has(operation.id)) return 'already-started';
@@ -51,6 +60,8 @@ export class FakeStepFunctions implements Tasks {
       },
       steps: [...spec.steps, STEPS.commit],
       undoable: spec.undo,
+      startedAt: this.#now(),
+      since: this.#now(),
       at: spec.steps[0] ?? STEPS.commit,
       token: null,
       failure: null,
@@ -106,6 +117,20 @@ export class FakeStepFunctions implements Tasks {
     else this.#fail(execution, 'States.HeartbeatTimeout', '');
   }
 
+  /** Ends what waits for longer than its machine lets it. */
+  expire(): void {
+    const over = (from: number, seconds: number): boolean => this.#now() >= from + seconds * 1000;
+    for (const [operationId, { token, at, since, startedAt }] of this.#executions) {
+      if (token === null) continue;
+      const isOver =
+        at === STEPS.undo
+          ? over(since, TIMES.undoSeconds)
+          : over(startedAt, TIMES.operationDeadlineSeconds) ||
+            (at === STEPS.place && over(since, TIMES.placementRetrySeconds));
+      if (isOver) this.timeOut(operationId);
+    }
+  }
+
   /** Ended from outside. @returns the event that EventBridge delivers */
   abort(operationId: string): unknown {
     const execution = this.#executions.get(operationId);
@@ -134,6 +159,7 @@ export class FakeStepFunctions implements Tasks {
     this.#serial += 1;
     const taskToken = `token-${this.#serial}`;
     execution.token = taskToken;
+    execution.since = this.#now();
     this.#tokens.set(taskToken, execution);
     const handler = at === STEPS.place ? handlers.place : handlers.dispatch;
     for (let call = 0; call < this.invocations; call += 1) await handler({ ...input, step: at, taskToken });

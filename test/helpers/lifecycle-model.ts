@@ -263,6 +263,7 @@ const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one
       return;
     case 'wait':
       world.clock.now += one.seconds * 1000;
+      world.tasks.expire();
       return world.sweep();
     case 'run':
       return world.settle(one.times);
@@ -287,6 +288,7 @@ const calm = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Pro
   for (let minute = 0; minute < MINUTES_OF_CALM; minute += 1) {
     await world.settle();
     world.clock.now += 60_000;
+    world.tasks.expire();
     for (const host of hosts) host.heartbeat();
     await world.settle();
     await world.sweep();
