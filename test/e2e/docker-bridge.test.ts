@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { release, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { canHostLinux } from '../helpers/linux-host.ts';
 import { type LocalCloud, startLocalCloud, waitForHosts } from '../helpers/local-cloud.ts';
@@ -109,9 +110,9 @@ const suite = (): void => {
       // The window's new size is on its way: asked until it is there.
       terminal.type('while [ "$(stty size)" != "40 120" ]; do sleep 0.1; done; echo re"sized"\n');
       await terminal.see(/\nresized/);
-      // Once it says so, the shell has given the terminal back to the kernel, which makes a signal of ^C.
-      terminal.type('echo sleep"ing"; sleep 1000\n');
-      await terminal.see(/\nsleeping/);
+      terminal.type('sleep 1000\n');
+      // Before it runs, ^C would be for the shell.
+      while (!(await docker('top', 'typed')).stdout.includes('sleep 1000')) await sleep(100);
       terminal.type('\u0003');
       await terminal.see(/\^C/);
       terminal.type('echo af"ter"; exit 7\n');

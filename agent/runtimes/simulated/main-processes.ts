@@ -45,10 +45,13 @@ export class MainProcesses {
   end(id: string, exitCode: number, exitReason: string): void {
     this.#timers.get(id)?.();
     this.#timers.delete(id);
-    this.#world.change(id, ({ run }) =>
+    this.#world.change(id, ({ run, utilityVm }) =>
       run === null || run.endedAt !== null
         ? {}
-        : { run: { ...run, endedAt: this.#clock.now().getTime(), exitCode, exitReason } },
+        : {
+            run: { ...run, endedAt: this.#clock.now().getTime(), exitCode, exitReason },
+            utilityVm: utilityVm === 'Absent' ? utilityVm : 'Spent',
+          },
     );
     this.#onEnd(id, exitCode);
   }

@@ -148,10 +148,7 @@ export class SimulatedRuntime implements Runtime {
           { suggestion: 'Create the container with a command that its image has.' },
         );
       const now = this.#clock.now().getTime();
-      this.#world.change(one.id, ({ utilityVm }) => ({
-        container,
-        utilityVm: utilityVm === 'Absent' ? utilityVm : 'Spent',
-      }));
+      this.#world.change(one.id, () => ({ container }));
       this.#processes.begin(one.id, {
         instanceId,
         place: freePlace(this.#world.containers()),
@@ -337,7 +334,7 @@ export class SimulatedRuntime implements Runtime {
       id,
       runtimeType,
       writableLayer: true,
-      utilityVm: process?.running && utilityVm === 'Spent' ? 'Connected' : utilityVm,
+      utilityVm,
       networkEndpoint,
       disksAttached,
       layersMounted,

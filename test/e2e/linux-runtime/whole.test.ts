@@ -205,8 +205,13 @@ real('the whole of Bulkhead with this machine as its host', () => {
     expect(image).toMatchObject({ name: 'Team/App', hosts: [{ hostId, digest }] });
     for (const runtimeType of ['Default', 'HyperV']) {
       await create('imported', { image: 'team/app', runtimeType, command: undefined });
-      const { body } = await cloud.call('GET', '/v1/containers/imported/processes');
-      expect(body.items).toContainEqual(expect.objectContaining({ commandLine: 'sleep 1234' }));
+      // A shell comes first, which becomes it.
+      await eventually(async () => {
+        const { body } = await cloud.call('GET', '/v1/containers/imported/processes');
+        return body.items.some(({ commandLine }: { commandLine: string }) => commandLine === 'sleep 1234')
+          ? true
+          : undefined;
+      });
       await remove('imported');
     }
     expect((await cloud.call('DELETE', '/v1/images/team/app')).status).toBe(204);
