@@ -103,7 +103,7 @@ export class BenchHost {
   /** The time in which a running container does not run, on its way to the other runtime type. */
   async convert(from: RuntimeType, to: RuntimeType): Promise<number> {
     const container = make(from, 'none');
-    await this.#bring(container, 'Running');
+    await this.#startToOutput(container);
     await this.#ready();
     const ms = await timed(async () => {
       await this.#bring(container, 'Off');
