@@ -38,6 +38,9 @@ export const shapeFor = (
 
 type Begin = 'boot' | 'clone' | 'connected';
 
+/** From a start on until its VM is replaced in the pool: what starts has most to do then. */
+const REFILL_MS = 1_000;
+
 interface Entry {
   readonly vm: UtilityVm;
   begin: Begin;
@@ -157,9 +160,8 @@ export class VmContainers {
       ...(spec.tty ? [['tty', '1'] as const] : []),
     ]);
     entry.main = main;
-    // Not before: a VM in the making would slow down the start that somebody waits for.
-    const refill = (): void => void this.#with.pool.refill();
-    void main.started.then(refill, refill);
+    // Not at once: a VM in the making would slow down the start that somebody waits for.
+    this.#with.deps.clock.after(REFILL_MS, () => void this.#with.pool.refill());
     return main;
   }
 
