@@ -16,7 +16,7 @@ const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 /** One that has run this long is well: the next failure is counted as its first. */
 const WELL_MS = 60_000;
-const STOP_MS = 3_000;
+const STOP_MS = 10_000;
 
 export interface LocalHost {
   readonly name: string;

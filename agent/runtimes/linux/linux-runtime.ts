@@ -282,15 +282,19 @@ export class LinuxRuntime implements Runtime {
   }
 
   close(): void {
-    this.#runs.close();
-    this.#vms.close();
+    this.#letGo();
     this.#closeParts();
   }
 
   /** Lets go, and removes what serves no container: the pool, mounted images, what the whole machine shares. */
   async shutDown(): Promise<void> {
-    this.close();
+    this.#letGo();
     await this.#shutDownParts();
+  }
+
+  #letGo(): void {
+    this.#runs.close();
+    this.#vms.close();
   }
 
   async #inspectOne(id: string, mountPoints: ReadonlySet<string>): Promise<RuntimeContainer | null> {

@@ -125,6 +125,14 @@ real('a pool whose agent was killed', () => {
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
 
+  test('and one that is stopped when it is full leaves nothing', async () => {
+    const folder = linuxHostFolder('pool-killed');
+    const runtime = await openTestHost(folder, { poolSize: 2 });
+    await until(() => runtime.readyVms === 2);
+    await runtime.shutDown();
+    expect(await findTraces(folder)).toEqual(NO_TRACES);
+  });
+
   test('and one that is stopped while it fills leaves nothing', async () => {
     const folder = linuxHostFolder('pool-killed');
     const runtime = await openTestHost(folder, { poolSize: 2 });

@@ -32,6 +32,7 @@ export class VmPool {
   readonly #ready: UtilityVm[] = [];
   readonly #stop = new AbortController();
   #refilling: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
 
   constructor(deps: LinuxDeps, templates: Templates, placeholders: Placeholders, options: PoolOptions) {
     this.#deps = deps;
@@ -61,8 +62,13 @@ export class VmPool {
     return this.#ready.splice(index, index < 0 ? 0 : 1)[0] ?? null;
   }
 
-  /** Removes every VM that waits. */
-  async close(): Promise<void> {
+  /** Removes every VM that waits. Whoever calls it later waits for the same. */
+  close(): Promise<void> {
+    this.#closing ??= this.#removeAll();
+    return this.#closing;
+  }
+
+  async #removeAll(): Promise<void> {
     this.#stop.abort();
     await this.#refilling?.catch(() => {});
     await Promise.all(this.#ready.splice(0).map((vm) => vm.destroy()));
