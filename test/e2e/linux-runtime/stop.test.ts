@@ -14,16 +14,17 @@ real('a stop', () => {
 
   /** As Docker does it: a child that is in the middle of something is for its parent to end. */
   test.each(TYPES)('%s: is told to the main process alone', async (runtimeType) => {
-    const program =
-      'trap "echo main" TERM; sh -c \'trap "echo child" TERM; echo up; while [ ! -e /end ]; do :; done\'; exit 4';
+    // A shell that waits takes a signal at once.
+    const child = 'trap "echo child" TERM; echo up; while [ ! -e /end ]; do :; done';
+    const program = `trap "echo main" TERM; sh -c '${child}' & wait; wait; sleep 1; exit 4`;
     const one = container({ runtimeType, command: ['sh', '-c', program], switchName: 'none' });
     await host.up(one);
     const said = async (): Promise<string[]> =>
       (await host.runtime.readLog(one.id, {})).items.map(({ text }) => text);
     await until(async () => (await said()).includes('up'));
     const stopped = host.runtime.stopProcess(one.id, 60, new AbortController().signal);
-    // A shell takes its signal when its child has ended.
-    await host.sh(one, 'sleep 0.5; touch /end');
+    await until(async () => (await said()).includes('main'));
+    await host.sh(one, 'touch /end');
     await stopped;
     expect(await said()).toEqual(['up', 'main']);
     const [observed] = await host.runtime.inspect(one.id);
