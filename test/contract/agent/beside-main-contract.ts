@@ -8,8 +8,8 @@ import { container } from '../../helpers/agent-process.ts';
 import { bring, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 
-/** A shell on a terminal may ask, after its prompt, where the cursor is. */
-const CURSOR = `(${'\u001b'}\\[6n)?`;
+/** A shell on a terminal may ask, after its prompt, where the cursor is; and write the prompt anew if nobody answers. */
+const CURSOR = `(${'\u001b'}\\[6n)?(\r[^\n]*${'\u001b'}\\[J)?`;
 const PROMPT = new RegExp(`[$#] ${CURSOR}$`);
 const AFTER_INTERRUPT = new RegExp(`\\^C\r\n.*[$#] ${CURSOR}$`, 's');
 
@@ -33,22 +33,27 @@ const listen = (process: SessionProcess) => {
   };
 };
 
+export interface BesideMainSubject {
+  readonly runtime: Runtime;
+  readonly dispose: () => Promise<void>;
+  /** Whether a shell has really become, or begun, that program. Not for a runtime where that takes no time. */
+  readonly runs?: (containerId: string, commandLine: string) => Promise<boolean>;
+}
+
 /**
  * What every runtime of Linux containers keeps beside main processes: exec, terminals, joining, logs. For a test file
  * to call; `open` is called once.
  */
-export const besideMainContract = (
-  name: string,
-  open: () => Promise<{ runtime: Runtime; dispose: () => Promise<void> }>,
-): void => {
+export const besideMainContract = (name: string, open: () => Promise<BesideMainSubject>): void => {
   describe.each<RuntimeType>(['Default', 'HyperV'])(`beside a main process: ${name}, %s`, (runtimeType) => {
     let runtime: Runtime;
-    let dispose: () => Promise<void>;
+    let dispose: BesideMainSubject['dispose'];
+    let runs: BesideMainSubject['runs'];
     let one: AssignedContainer;
     const make = (command: string[], more: object = {}): AssignedContainer =>
       container({ image: 'mini', runtimeType, switchName: 'none', command, ...more });
     beforeAll(async () => {
-      ({ runtime, dispose } = await open());
+      ({ runtime, dispose, runs } = await open());
       one = make(['sleep', '600']);
       await bring(runtime, one.id, one, 'Running');
     });
@@ -86,7 +91,8 @@ export const besideMainContract = (
       await output.until(PROMPT);
       process.write(Buffer.from('uname; sleep 100\r'));
       await output.until(/Linux\r\n/);
-      // Between two programs of a line nobody is there to be interrupted.
+      // Between two programs of a line nobody is there to be interrupted, and busybox's shell may lose itself.
+      await until(async () => (await runs?.(one.id, 'sleep 100')) ?? true);
       await until(async () => {
         process.write(Buffer.from('\u0003'));
         await new Promise((resolve) => setTimeout(resolve, 200));

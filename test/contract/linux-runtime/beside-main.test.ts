@@ -8,13 +8,15 @@ import {
 import { besideMainContract } from '../agent/beside-main-contract.ts';
 
 /** A utility VM boots under emulation, on a machine that may have other work. */
-jest.setTimeout(30_000);
+jest.setTimeout(120_000);
 
 if (await canHostLinux())
   besideMainContract('Linux', async () => {
     const runtime = await openTestHost(linuxHostFolder('beside-main'));
     return {
       runtime,
+      runs: async (id, commandLine) =>
+        (await runtime.listProcesses(id)).some((process) => process.commandLine === commandLine),
       dispose: async () => {
         await removeAllContainers(runtime);
         await runtime.shutDown();
