@@ -29,6 +29,8 @@ export const isNotFound = (error: unknown): boolean =>
 export class Bridge {
   readonly settings: BridgeSettings;
   readonly client: Client;
+  /** Of containers that the bridge itself removes at their end: who waits may look too late. */
+  readonly exitCodes = new Map<string, number>();
 
   constructor(settings: BridgeSettings) {
     this.settings = settings;

@@ -45,7 +45,10 @@ export const untilRemoved = async (bridge: Bridge, id: string, signal: AbortSign
   let seen: Exit = { exitCode: 0 };
   for (;;) {
     const container = await bridge.find(id);
-    if (container === undefined) return seen;
+    if (container === undefined) {
+      const exitCode = bridge.exitCodes.get(id);
+      return exitCode === undefined ? seen : { exitCode };
+    }
     if (container.exitCode !== null || isAtRest(container)) seen = exitOf(container);
     await sleep(SOON_MS, undefined, { signal });
   }

@@ -171,7 +171,11 @@ export class Runs {
   async #removeAtEnd(container: Container): Promise<void> {
     const { client, settings } = this.#bridge;
     try {
-      await untilExit(this.#bridge, container.id, { after: null, signal: this.#closing });
+      const { exitCode } = await untilExit(this.#bridge, container.id, {
+        after: null,
+        signal: this.#closing,
+      });
+      this.#bridge.exitCodes.set(container.id, exitCode);
       await Promise.all(this.#draining.get(container.id) ?? []);
       await client.call('removeContainer', { params: { idOrName: container.id } });
     } catch (error) {
