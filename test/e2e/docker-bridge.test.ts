@@ -241,9 +241,11 @@ const suite = (): void => {
     await docker('run', '--name', 'once', 'mini', 'sh', '-c', 'echo ran');
     expect(await docker('start', '--attach', 'once')).toMatchObject({ exitCode: 0, stdout: 'ran\n' });
     expect((await docker('logs', 'once')).stdout).toBe('ran\nran\n');
-    const program = 'trap "echo got; exit 9" USR1; while true; do sleep 0.1; done';
+    const program = 'trap "echo got; exit 9" USR1; echo ready; while true; do sleep 0.1; done';
     await docker('run', '--detach', '--name', 'signalled', 'mini', 'sh', '-c', program);
     expect((await docker('restart', '--timeout', '0', 'signalled')).exitCode).toBe(0);
+    // The first process of a container is not reached by a signal that it has no handler for.
+    while ((await docker('logs', 'signalled')).stdout.split('ready').length < 3) await sleep(100);
     await docker('kill', '--signal', 'USR1', 'signalled');
     expect((await docker('wait', 'signalled')).stdout.trim()).toBe('9');
     expect((await docker('rm', '--force', 'once', 'signalled')).exitCode).toBe(0);
