@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "confine.h"
+#include "network.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,7 +87,7 @@ static void bind_file(const char *root, const char *source, const char *target) 
 int enter_new_root(const char *root, const char *hostname) {
   if (hostname && sethostname(hostname, strlen(hostname))) return -1;
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || chdir(root)) return -1;
-  bind_file(root, "/run/resolv.conf", "/etc/resolv.conf");
+  bind_file(root, RESOLVER, "/etc/resolv.conf");
   if (mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/")) return -1;
   mkdir("proc", 0555);
   mkdir("sys", 0555);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "layers.h"
 #include "network.h"
 #include "requests.h"
 #include "streams.h"
@@ -58,8 +59,8 @@ static void set_autoprobe(const char *value) {
 
 static void load_module(const char *name) {
   char path[128];
-  /* Disks get their driver once they are the container's (requests.c); every other device at once. */
-  bool later = strcmp(name, "virtio_blk") == 0;
+  /* Disks and the network get their driver once they are the container's; every other device at once. */
+  bool later = strcmp(name, "virtio_blk") == 0 || strcmp(name, "virtio_net") == 0;
   if (later) set_autoprobe("0");
   snprintf(path, sizeof path, "/modules/%s.ko", name);
   int fd = open(path, O_RDONLY | O_CLOEXEC);

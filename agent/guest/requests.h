@@ -5,7 +5,5 @@
 #include "protocol.h"
 
 void answer_request(int id, struct fields fields);
-/* Whether the container's root file system is mounted. */
-int layers_mounted(void);
 
 #endif

@@ -15,7 +15,7 @@ import { readSeccompProfile } from './container/seccomp.ts';
 import { WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
 import { holdHostLock } from './host-lock.ts';
-import { ImageStore } from './image/image-store.ts';
+import { ImageStore, miniDigest } from './image/image-store.ts';
 import { ImageImporter } from './image/import-image.ts';
 import { containerPaths, createLayout, type Layout } from './layout.ts';
 import { Leases } from './leases.ts';
@@ -168,7 +168,11 @@ const openParts = async (
   const runs = new MainRuns(deps, records);
   const templates = new Templates(deps, machine, placeholders);
   const shape = shapeFor(options.poolResources, accelerator);
-  const pool = new VmPool(deps, templates, placeholders, { size: options.poolSize, shape });
+  const pool = new VmPool(deps, templates, placeholders, {
+    size: options.poolSize,
+    shape,
+    generalImage: images.squashfs(miniDigest(deps.artifacts)),
+  });
   const onDeath = (id: string, reason: string) => {
     void runs
       .vmDied(id, reason, true)

@@ -107,8 +107,9 @@ export class LinuxRuntime implements Runtime {
     await this.#records.saveContainer({ ...record, runtimeType });
   }
 
-  createUtilityVm(container: AssignedContainer): Promise<void> {
-    return this.#vms.create(container);
+  async createUtilityVm(container: AssignedContainer): Promise<void> {
+    const { digest } = await this.#require(container.id);
+    await this.#vms.create(container, this.#images.squashfs(digest));
   }
 
   connectGuest(containerId: string): Promise<void> {
@@ -151,14 +152,11 @@ export class LinuxRuntime implements Runtime {
   }
 
   async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
-    const { id, runtimeType, spec } = container;
+    const { id, runtimeType } = container;
     const { digest } = await this.#require(id);
     const image = await this.#images.byDigest(digest);
     await this.#runs.begin(id, instanceId, runtimeType, async () => {
-      if (runtimeType === 'HyperV') {
-        if (spec.switchName.toLowerCase() === NO_NETWORK) await this.#vms.require(id).vm.removeNetwork();
-        return { main: this.#vms.start(container, image) };
-      }
+      if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
       const endpoint = await this.#network.endpoint(id);
       const resolver = endpoint === null ? null : this.#network.resolverPath;
       return this.#defaults.start(container, image, {
@@ -273,8 +271,9 @@ export class LinuxRuntime implements Runtime {
     await this.#collectImages();
   }
 
-  #collectImages(): Promise<void> {
-    return this.#images.collect(async (digest) => (await this.#records.madeFrom(digest)) > 0);
+  async #collectImages(): Promise<void> {
+    const removed = await this.#images.collect(async (digest) => (await this.#records.madeFrom(digest)) > 0);
+    await this.#pool.forgetImages(removed);
   }
 
   onExit(listener: (containerId: string) => void): void {

@@ -1,14 +1,26 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, writeSync } from 'node:fs';
-import { totalmem } from 'node:os';
+import {
+  closeSync,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
+import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, jest, test } from '@jest/globals';
+import { afterAll, describe, expect, jest, test } from '@jest/globals';
 import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { bring, canHostLinux, linuxHostFolder, look, openTestHost, until } from '../../helpers/linux-host.ts';
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
+import { busyboxLayer, tar, writeLayout } from '../../helpers/oci-image.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -103,6 +115,102 @@ real('templates and the pool of utility VMs', () => {
   test('what waits is taken off the host’s capacity, at its full size', async () => {
     const { capacity, utilityVmOverheadMB } = await host.runtime.facts();
     expect(capacity.memoryMB).toBe(Math.floor(totalmem() / MIB) - 512 - (128 + (utilityVmOverheadMB ?? 0)));
+  });
+});
+
+real('what the VMs of a pool rehearse with', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bulkhead-pool-images-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const host = new SharedLinuxHost('pool-images', { poolSize: 1, imageFolders: [folder] });
+  const never = new AbortController().signal;
+  const importLayer = async (name: string, layer: Buffer) => {
+    const path = join(folder, name);
+    writeLayout(path, { layers: [layer] });
+    await host.runtime.importImage({ name, source: { path } }, never);
+  };
+  const of = (image: string, command = ['/bin/sleep', '600']) =>
+    container({ image, runtimeType: 'HyperV', command, switchName: 'none' });
+  const squashfsOf = async (image: string) => {
+    const digest = (await host.runtime.images()).find(({ name }) => name === image)?.digest ?? '';
+    return join(host.folder, 'images', `${digest.replace('sha256:', '')}.squashfs`);
+  };
+  /** The worker that waits: which image its first disk is. */
+  const waiting = async () => {
+    await until(() => host.runtime.readyVms === 1);
+    const disks = join(host.folder, 'vms');
+    const users = (await host.runtime.inspect()).map(({ workerProcess }) => workerProcess?.pid ?? 0);
+    const named = users.map((pid) => commandLineOf(pid).join(' '));
+    const [vm = ''] = readdirSync(disks).filter((id) => !named.some((line) => line.includes(id)));
+    return { vm, inode: statSync(join(disks, vm, 'image.squashfs')).ino };
+  };
+  const isFor = async (image: string) => (await waiting()).inode === statSync(await squashfsOf(image)).ino;
+  const startTwice = async (image: string, command?: string[]) => {
+    for (let times = 0; times < 2; times++) {
+      await waiting();
+      const one = of(image, command);
+      await host.up(one);
+      await until(() => host.runtime.readyVms === 1);
+      await bring(host.runtime, one.id, null, 'Absent');
+    }
+  };
+  const usesVm = async ({ id }: { id: string }, vm: string) => {
+    const worker = (await look(host.runtime, id))?.workerProcess?.pid ?? 0;
+    return commandLineOf(worker).join(' ').includes(vm);
+  };
+
+  test('with the general image first; after two starts of another, with that, and then for it alone', async () => {
+    await importLayer('often', busyboxLayer('often\n'));
+    expect(await isFor('mini')).toBe(true);
+    await startTwice('often');
+    expect(await isFor('often')).toBe(true);
+    const { vm } = await waiting();
+    const same = of('often');
+    await host.up(same);
+    expect(await usesVm(same, vm)).toBe(true);
+    expect(await host.sh(same, 'cat /mark; ls /; cat /etc/resolv.conf 2>&1; ls /sys/class/net')).toBe(
+      "often\nbin\ndeep\ndev\nmark\nproc\nsys\ncat: can't open '/etc/resolv.conf': No such file or directory\nlo",
+    );
+
+    await until(() => host.runtime.readyVms === 1);
+    expect(await isFor('often')).toBe(true);
+    const second = await waiting();
+    const other = of('mini');
+    await host.up(other);
+    expect(await usesVm(other, second.vm)).toBe(false);
+    expect(existsSync(join(host.folder, 'vms', second.vm))).toBe(false);
+    expect(await host.sh(other, 'test ! -e /mark && echo clean')).toBe('clean');
+    expect(await isFor('mini')).toBe(true);
+  });
+
+  test('a VM that rehearsed with the general image serves any other', async () => {
+    await importLayer('seldom', busyboxLayer('seldom\n'));
+    expect(await isFor('mini')).toBe(true);
+    const { vm } = await waiting();
+    const one = of('seldom');
+    await host.up(one);
+    expect(await usesVm(one, vm)).toBe(true);
+    expect(await host.sh(one, 'cat /mark')).toBe('seldom');
+  });
+
+  test('an image without a shell is rehearsed with as far as it goes', async () => {
+    await importLayer('bare', tar([{ name: 'sleep', mode: 0o755, data: readFileSync('/bin/busybox') }]));
+    await startTwice('bare', ['/sleep', '600']);
+    expect(await isFor('bare')).toBe(true);
+    const { vm } = await waiting();
+    const one = of('bare', ['/sleep', '600']);
+    await host.up(one);
+    expect(await usesVm(one, vm)).toBe(true);
+    expect((await look(host.runtime, one.id))?.process).toMatchObject({ running: true });
+  });
+
+  test('an image that is removed takes its VM along', async () => {
+    await importLayer('gone', busyboxLayer('gone\n'));
+    await startTwice('gone');
+    expect(await isFor('gone')).toBe(true);
+    const { vm } = await waiting();
+    await host.runtime.removeImage('gone');
+    expect(existsSync(join(host.folder, 'vms', vm))).toBe(false);
+    expect(await isFor('mini')).toBe(true);
   });
 });
 

@@ -1,11 +1,12 @@
-import { access, chown, mkdir, open, rename, rm } from 'node:fs/promises';
+import { access, chown, mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { createExclusively, readRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
-import { runCommand, runOrFail } from '../run-command.ts';
+import { runCommand } from '../run-command.ts';
+import { EmptyLayer, makeEmptyLayer } from './empty-layer.ts';
 
 const AttachmentSchema = z.strictObject({ by: z.string() });
 export const BY_HOST = 'host';
@@ -32,32 +33,17 @@ const isThere = (path: string): Promise<boolean> =>
  */
 export class WritableLayers {
   readonly #deps: LinuxDeps;
-  readonly #base: string;
+  #empty: EmptyLayer | null = null;
 
   constructor(deps: LinuxDeps) {
     this.#deps = deps;
-    this.#base = join(deps.layout.state, 'placeholders', 'writable-layer.ext4');
   }
 
-  /** Makes the empty layer that all others begin as copies of. */
+  /** Makes the empty layer that all others begin as copies of, once a host. To be called before any other. */
   async prepare(sizeMB: number): Promise<void> {
-    if (await isThere(this.#base)) return;
-    const partial = `${this.#base}.new`;
-    const file = await open(partial, 'w', 0o600);
-    await file.truncate(sizeMB * 1024 * 1024);
-    await file.close();
-    const lazy = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';
-    await runOrFail('The empty writable layer could not be made', 'mkfs.ext4', [
-      '-q',
-      '-F',
-      '-m',
-      '0',
-      '-E',
-      lazy,
-      '--',
-      partial,
-    ]);
-    await rename(partial, this.#base);
+    const base = join(this.#deps.layout.state, 'placeholders', 'writable-layer.ext4');
+    if (!(await isThere(base))) await makeEmptyLayer(base, sizeMB);
+    this.#empty = await EmptyLayer.read(this.#deps, base);
   }
 
   exists(id: string): Promise<boolean> {
@@ -69,15 +55,9 @@ export class WritableLayers {
   }
 
   async create(id: string): Promise<void> {
+    if (this.#empty === null) throw new RuntimeError('internal', 'There is no empty layer yet');
     const { scratch } = this.#paths(id);
-    if (await isThere(scratch)) return;
-    await runOrFail('The writable layer could not be made', 'cp', [
-      '--sparse=always',
-      '--',
-      this.#base,
-      `${scratch}.new`,
-    ]);
-    await rename(`${scratch}.new`, scratch);
+    if (!(await isThere(scratch))) await this.#empty.copyTo(scratch);
   }
 
   /** Who has the layer: `host`, a VM's id, or nobody. */

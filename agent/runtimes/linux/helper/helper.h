@@ -27,5 +27,6 @@ int lookup_user(char **arguments);
 int list_users(char **arguments);
 int uname_in(char **arguments);
 int relay(char **arguments);
+int data_ranges(char **arguments);
 
 #endif

@@ -4,11 +4,14 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { type ImageFacts, ImageFactsSchema } from '../../../../core/contract/image.ts';
 import { RuntimeError } from '../../../errors.ts';
+import type { Artifacts } from '../artifacts.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
 import { runOrFail } from '../run-command.ts';
 
 export const MINI = 'mini';
+
+export const miniDigest = ({ manifest }: Artifacts): string => `sha256:${manifest.mini.sha256}`;
 
 const DefaultsSchema = z.strictObject({
   entrypoint: z.array(z.string()),
@@ -54,7 +57,7 @@ export class ImageStore {
   async prepare(): Promise<void> {
     const { artifacts, layout } = this.#deps;
     await mkdir(layout.images, { recursive: true, mode: 0o755 });
-    const digest = `sha256:${artifacts.manifest.mini.sha256}`;
+    const digest = miniDigest(artifacts);
     const facts: ImageFacts = {
       name: MINI,
       version: '1',
@@ -125,11 +128,14 @@ export class ImageStore {
   }
 
   /**
-   * Removes the files of every digest that no name has.
+   * Removes the files of every digest that no name has, but for that of `mini`: utility VMs rehearse with it.
    * @param isUsed whether a container is made from that digest
+   * @returns the paths that are no more
    */
-  async collect(isUsed: (digest: string) => Promise<boolean>): Promise<void> {
+  async collect(isUsed: (digest: string) => Promise<boolean>): Promise<string[]> {
+    const removed: string[] = [];
     const named = new Set((await this.list()).map(({ facts }) => facts.digest));
+    named.add(miniDigest(this.#deps.artifacts));
     const files = (await readdir(this.#deps.layout.images)).filter((name) => name.endsWith(DIGEST_RECORD));
     for (const name of files) {
       const digest = `sha256:${name.slice(0, -DIGEST_RECORD.length)}`;
@@ -137,7 +143,9 @@ export class ImageStore {
       await this.unmount(digest);
       await rm(this.#digestPath(digest), { force: true });
       await rm(this.squashfs(digest), { force: true });
+      removed.push(this.squashfs(digest));
     }
+    return removed;
   }
 
   async unmount(digest: string): Promise<void> {

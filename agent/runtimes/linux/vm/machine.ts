@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Artifacts } from '../artifacts.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
-import { QEMU, type VmShape } from './qemu-arguments.ts';
+import { QEMU, qemuArguments, type VmShape } from './qemu-arguments.ts';
 
 /** What of this machine a saved VM depends on. */
 export interface HostMachine {
@@ -36,10 +36,19 @@ const GENERATION = 16;
 const digest = (values: readonly unknown[]) =>
   createHash('sha256').update(JSON.stringify(values)).digest('hex');
 
+/** Devices and kernel parameters, whatever the shape. */
+const ARGUMENTS = qemuArguments(
+  '',
+  '',
+  { ramMB: 0, cpus: 0, accelerator: 'tcg' },
+  { kind: 'template', tscKhz: 0 },
+);
+
 /** `<generation>-<accelerator>-<RAM>-<CPUs>`: the first part changes when no older template can be used. */
 export const templateKey = (machine: HostMachine, { manifest }: Artifacts, shape: VmShape): string => {
   const generation = digest([
     machine,
+    ARGUMENTS,
     manifest.vmlinux.sha256,
     manifest.initramfs.sha256,
     manifest.mini.sha256,

@@ -1,5 +1,12 @@
-import type { GuestProcess } from '../channel/guest-process.ts';
+import { type GuestProcess, SpawnError } from '../channel/guest-process.ts';
 import type { UtilityVm } from './utility-vm.ts';
+
+const SOME_NETWORK = {
+  mac: '02:00:00:00:00:01',
+  address: '192.0.2.2',
+  gateway: '192.0.2.1',
+  resolver: '',
+};
 
 /** Resolves with the first output. */
 const drain = (process: GuestProcess): Promise<void> =>
@@ -10,13 +17,12 @@ const drain = (process: GuestProcess): Promise<void> =>
     }),
   );
 
-/**
- * Runs a whole start once, on the placeholder disks: what a VM has done before it does at once the second time
- * (under emulation its code is then translated). Only for a VM that no container has.
- */
-export const rehearse = async (vm: UtilityVm): Promise<void> => {
-  await vm.wake();
-  await vm.mountLayers();
+/** An image may have no shell: then all but that has been rehearsed. */
+const unlessMissing = (error: unknown): void => {
+  if (!(error instanceof SpawnError)) throw error;
+};
+
+const runShell = async (vm: UtilityVm): Promise<void> => {
   const main = vm.startMain([
     ['arg', '/bin/sh'],
     ['arg', '-c'],
@@ -28,9 +34,23 @@ export const rehearse = async (vm: UtilityVm): Promise<void> => {
   await Promise.race([drain(main), main.exited]);
   const beside = vm.startProcess([['arg', '/bin/true']]);
   void drain(beside);
-  await beside.exited;
+  await beside.exited.catch(unlessMissing);
   main.endInput();
   await main.exited;
-  await vm.unmountLayers();
+};
+
+/**
+ * Runs a whole start once, of the image that is behind the first disk, on the placeholder of the second: what a VM has
+ * done before it does at once the second time (under emulation its code is then translated). The image stays mounted.
+ * Only for a VM that no container has.
+ * @throws whatever keeps a container from starting in it
+ */
+export const rehearse = async (vm: UtilityVm): Promise<void> => {
+  await vm.wake();
+  await vm.configureNetwork(SOME_NETWORK);
+  await vm.mountLayers();
+  await runShell(vm).catch(unlessMissing);
+  await vm.unmountLayers({ keepImage: true });
+  await vm.removeNetwork();
   await vm.ask('rehearsed', 'The rehearsal did not end');
 };

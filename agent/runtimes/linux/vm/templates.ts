@@ -97,6 +97,8 @@ export class Templates {
         use: async (vm) => {
           await vm.connectGuest('boot', BOOT_TIMEOUT_MS);
           await rehearse(vm);
+          // A clone finds its own image behind the disk.
+          await vm.unmountLayers();
           await this.#save(vm, join(fresh, 'state'));
           await vm.destroy();
         },

@@ -52,6 +52,8 @@ export class UtilityVm {
   readonly #console: ConsoleTail;
   #record: WorkerRecord;
   #channel: GuestChannel | null = null;
+  /** The image that is behind the first disk; null while that is a placeholder. */
+  #image: string | null = null;
 
   static async attach(deps: LinuxDeps, record: WorkerRecord): Promise<UtilityVm> {
     const paths = vmPaths(deps.layout, record.vmId);
@@ -129,15 +131,25 @@ export class UtilityVm {
   }
 
   /**
-   * Puts real files behind the two disks. The guest binds its driver to them only afterwards, so it never sees
-   * what was there before.
+   * Puts a container's files behind the two disks. The guest binds its driver to them only afterwards, so it never
+   * sees what was there before; an image that it has mounted already stays.
+   * @param image path of the squashfs
+   * @param scratch path of the writable layer, which becomes the worker's own
    */
   async attachDisks(image: string, scratch: string): Promise<void> {
     const paths = vmPaths(this.#deps.layout, this.id);
-    await Promise.all([linkAnew(image, paths.image), linkAnew(scratch, paths.scratch)]);
+    if (this.#image !== null && this.#image !== image) await this.unmountLayers();
+    await Promise.all([this.attachImage(image), linkAnew(scratch, paths.scratch)]);
     await chown(paths.scratch, this.#record.uid, this.#record.uid);
-    await this.#putBehind(0, '/disks/image.squashfs', true);
     await this.#putBehind(1, '/disks/scratch.ext4', false);
+  }
+
+  /** Puts an image behind the first disk, which the guest has not bound. */
+  async attachImage(image: string): Promise<void> {
+    if (this.#image === image) return;
+    await linkAnew(image, vmPaths(this.#deps.layout, this.id).image);
+    await this.#putBehind(0, '/disks/image.squashfs', true);
+    this.#image = image;
   }
 
   /** Whether a container's files, or one of them, are behind the disks. */
@@ -151,6 +163,7 @@ export class UtilityVm {
       await this.#reopen(0, placeholderNode(0), true);
       await this.#reopen(1, placeholderNode(1), false);
       await this.#closeOthers();
+      this.#image = null;
     }
     await chown(paths.scratch, 0, 0).catch((error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOENT') throw error;
@@ -161,16 +174,21 @@ export class UtilityVm {
   mountLayers(): Promise<void> {
     return this.ask('mount-layers', 'The layers could not be mounted in the guest');
   }
-  unmountLayers(): Promise<void> {
-    return this.ask('unmount-layers', 'The layers could not be unmounted in the guest');
+  /** @param keepImage leaves the image mounted, and what has been read of it in the guest's memory */
+  unmountLayers({ keepImage = false } = {}): Promise<void> {
+    return this.ask(
+      'unmount-layers',
+      'The layers could not be unmounted in the guest',
+      keepImage ? [['keep-image', '1']] : [],
+    );
   }
+  /** Gives the guest's network device its driver, and an address. */
   configureNetwork(network: GuestNetwork): Promise<void> {
     return this.ask('network', 'The network could not be set up in the guest', Object.entries(network));
   }
-
-  /** Every VM of a template has the device; a container without a network is not to see it. */
+  /** Takes the driver away again: a container without a network sees none. */
   removeNetwork(): Promise<void> {
-    return this.ask('no-network', 'The network device could not be removed from the guest');
+    return this.ask('no-network', 'The network device could not be taken from the guest');
   }
 
   /** Asks the guest's agent, and takes a negative answer as a failure. */

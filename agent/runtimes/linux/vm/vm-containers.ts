@@ -90,12 +90,15 @@ export class VmContainers {
     return entry.vm.connected && entry.watched ? 'Connected' : 'Created';
   }
 
-  /** From the pool when it has one that fits, else a clone; without a template it boots, and one is made for the next. */
-  async create(container: AssignedContainer): Promise<void> {
+  /**
+   * From the pool when it has one that fits, else a clone; without a template it boots, and one is made for the next.
+   * @param image path of the squashfs that the container is made from
+   */
+  async create(container: AssignedContainer, image: string): Promise<void> {
     if (this.#entries.has(container.id)) return;
     const { pool, templates, accelerator, useTemplates } = this.#with;
     const shape = shapeFor(container.spec.resources, accelerator);
-    const pooled = pool.claim(shape);
+    const pooled = pool.claim(shape, image);
     if (pooled) {
       await this.#give(pooled, container, 'connected');
       return;

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { sleep } from '../../../clock.ts';
 import { messageOf } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -9,16 +10,30 @@ import type { UtilityVm } from './utility-vm.ts';
 import type { Placeholders } from './worker.ts';
 
 const CLONE_TIMEOUT_MS = 30_000;
+/** So many starts of one image make it worth VMs of its own. */
+const STARTS_IN_A_ROW = 2;
 const RETRY_MS = [1_000, 5_000, 30_000, 120_000] as const;
 
 export interface PoolOptions {
   /** How many VMs are kept ready; 0 for none. */
   readonly size: number;
   readonly shape: VmShape;
+  /** Path of an image that is trusted: a VM that has rehearsed with it may get any other. */
+  readonly generalImage: string;
+}
+
+interface WaitingVm {
+  readonly vm: UtilityVm;
+  /** What it has rehearsed with, and has mounted. */
+  readonly image: string;
 }
 
 /**
  * Utility VMs of one shape that have been cloned and have rehearsed a start.
+ *
+ * A VM rehearses with one image, whose pages it keeps: a container of that image starts in half the time. Code of that
+ * image has run in it then, so it is for containers of that image only; one that rehearsed with the general image is
+ * for all. An image gets VMs of its own once two starts in a row have been of it.
  *
  * A VM leaves the pool once and never comes back; whoever claims it owns it. One that dies while it waits is
  * replaced. Refilling is one VM after another, at low priority, in the background. What waits in the pool when the
@@ -29,7 +44,11 @@ export class VmPool {
   readonly #templates: Templates;
   readonly #placeholders: Placeholders;
   readonly #options: PoolOptions;
-  readonly #ready: UtilityVm[] = [];
+  readonly #ready: WaitingVm[] = [];
+  /** Images of the last starts, the newest first. */
+  #recent: readonly string[] = [];
+  /** Images that could not be rehearsed with. */
+  readonly #unfit = new Set<string>();
   readonly #stop = new AbortController();
   #refilling: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
@@ -53,13 +72,28 @@ export class VmPool {
     return this.#refilling;
   }
 
-  /** A VM that is ready and of that shape; null when none is. Whoever claims it says when to {@link refill}. */
-  claim(shape: VmShape): UtilityVm | null {
+  /**
+   * A VM that is ready for a container of that shape and image; null when none is. Whoever claims it says when to
+   * {@link refill}.
+   */
+  claim(shape: VmShape, image: string): UtilityVm | null {
     const wanted = this.#options.shape;
     if (shape.ramMB !== wanted.ramMB || shape.cpus !== wanted.cpus) return null;
+    this.#recent = [image, ...this.#recent].slice(0, STARTS_IN_A_ROW);
     // One that has just died is forgotten, and removed, when its end is told.
-    const index = this.#ready.findIndex((vm) => vm.alive && vm.connected);
-    return this.#ready.splice(index, index < 0 ? 0 : 1)[0] ?? null;
+    const alive = this.#ready.filter(({ vm }) => vm.alive && vm.connected);
+    const found =
+      alive.find((one) => one.image === image) ??
+      alive.find((one) => one.image === this.#options.generalImage);
+    if (found) this.#ready.splice(this.#ready.indexOf(found), 1);
+    // All that wait are for other images: the place of the oldest is for what is wanted now.
+    else if (alive[0]) void this.#discard(alive[0]);
+    return found?.vm ?? null;
+  }
+
+  /** Those images are no more. Resolves once no VM waits with one. */
+  async forgetImages(images: readonly string[]): Promise<void> {
+    await this.#replace(this.#ready.filter(({ image }) => images.includes(image)));
   }
 
   /** Removes every VM that waits. Whoever calls it later waits for the same. */
@@ -71,24 +105,36 @@ export class VmPool {
   async #removeAll(): Promise<void> {
     this.#stop.abort();
     await this.#refilling?.catch(() => {});
-    await Promise.all(this.#ready.splice(0).map((vm) => vm.destroy()));
+    await Promise.all(this.#ready.splice(0).map(({ vm }) => vm.destroy()));
   }
 
   async #fill(): Promise<void> {
     for (let failures = 0; this.#ready.length < this.#options.size && !this.#stop.signal.aborted; ) {
+      const image = this.#nextImage();
       try {
-        await this.#addOne();
+        await this.#addOne(image);
         failures = 0;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
-        this.#deps.log.warn('a utility VM for the pool could not be made', { reason: messageOf(error) });
+        const reason = messageOf(error);
+        this.#deps.log.warn('a utility VM for the pool could not be made', { image, reason });
+        if (image !== this.#options.generalImage) this.#unfit.add(image);
         const delay = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
         await sleep(this.#deps.clock, delay, this.#stop.signal).catch(() => {});
       }
     }
   }
 
-  async #addOne(): Promise<void> {
+  /** With which image the next VM rehearses. Where several wait, one of them is for all. */
+  #nextImage(): string {
+    const { size, generalImage } = this.#options;
+    const [newest = generalImage] = this.#recent;
+    const often = this.#recent.length === STARTS_IN_A_ROW && this.#recent.every((image) => image === newest);
+    const covered = size === 1 || this.#ready.some(({ image }) => image === generalImage);
+    return often && covered && !this.#unfit.has(newest) && existsSync(newest) ? newest : generalImage;
+  }
+
+  async #addOne(image: string): Promise<void> {
     const { shape } = this.#options;
     const template = await this.#templates.get(shape);
     const launch = {
@@ -103,19 +149,27 @@ export class VmPool {
       signal: this.#stop.signal,
       use: async (made) => {
         await made.connectGuest('clone', CLONE_TIMEOUT_MS);
+        await made.attachImage(image);
         await rehearse(made);
         return made;
       },
     });
-    void vm.ended().then(() => this.#forget(vm));
-    this.#ready.push(vm);
+    const waiting = { vm, image };
+    void vm.ended().then(() => this.#replace([waiting]));
+    this.#ready.push(waiting);
   }
 
-  /** One that dies while it waits; one that has been claimed is no longer in the list. */
-  #forget(vm: UtilityVm): void {
-    const index = this.#ready.indexOf(vm);
-    if (index < 0) return;
+  async #replace(waiting: readonly WaitingVm[]): Promise<void> {
+    const discarded = await Promise.all(waiting.map((one) => this.#discard(one)));
+    if (discarded.includes(true) && !this.#stop.signal.aborted) void this.refill();
+  }
+
+  /** Unless it has been claimed: then it is no longer in the list. */
+  async #discard(waiting: WaitingVm): Promise<boolean> {
+    const index = this.#ready.indexOf(waiting);
+    if (index < 0) return false;
     this.#ready.splice(index, 1);
-    void vm.destroy().then(() => (this.#stop.signal.aborted ? undefined : this.refill()));
+    await waiting.vm.destroy();
+    return true;
   }
 }
