@@ -25,16 +25,29 @@ export interface BridgeSettings {
 export const isNotFound = (error: unknown): boolean =>
   error instanceof ProblemError && error.code === 'not-found';
 
+/** Far more than may end between two looks of who waits. */
+const KEPT_EXIT_CODES = 1_000;
+
 /** What the routes share: the API, and how docker's references to containers are understood. */
 export class Bridge {
   readonly settings: BridgeSettings;
   readonly client: Client;
-  /** Of containers that the bridge itself removes at their end: who waits may look too late. */
-  readonly exitCodes = new Map<string, number>();
+  readonly #exitCodes = new Map<string, number>();
 
   constructor(settings: BridgeSettings) {
     this.settings = settings;
     this.client = settings.client;
+  }
+
+  /** Of a container that the bridge itself removes at its end: who waits may look too late. */
+  keepExitCode(id: string, exitCode: number): void {
+    this.#exitCodes.set(id, exitCode);
+    const [oldest] = this.#exitCodes.keys();
+    if (this.#exitCodes.size > KEPT_EXIT_CODES && oldest !== undefined) this.#exitCodes.delete(oldest);
+  }
+
+  exitCodeOf(id: string): number | undefined {
+    return this.#exitCodes.get(id);
   }
 
   get now(): number {

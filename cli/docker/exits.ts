@@ -46,7 +46,7 @@ export const untilRemoved = async (bridge: Bridge, id: string, signal: AbortSign
   for (;;) {
     const container = await bridge.find(id);
     if (container === undefined) {
-      const exitCode = bridge.exitCodes.get(id);
+      const exitCode = bridge.exitCodeOf(id);
       return exitCode === undefined ? seen : { exitCode };
     }
     if (container.exitCode !== null || isAtRest(container)) seen = exitOf(container);

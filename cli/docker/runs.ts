@@ -175,7 +175,7 @@ export class Runs {
         after: null,
         signal: this.#closing,
       });
-      this.#bridge.exitCodes.set(container.id, exitCode);
+      this.#bridge.keepExitCode(container.id, exitCode);
       await Promise.all(this.#draining.get(container.id) ?? []);
       await client.call('removeContainer', { params: { idOrName: container.id } });
     } catch (error) {

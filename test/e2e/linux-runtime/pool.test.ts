@@ -167,9 +167,8 @@ real('what the VMs of a pool rehearse with', () => {
     const same = of('often');
     await host.up(same);
     expect(await usesVm(same, vm)).toBe(true);
-    expect(await host.sh(same, 'cat /mark; ls /; cat /etc/resolv.conf 2>&1; ls /sys/class/net')).toBe(
-      "often\nbin\ndeep\ndev\nmark\nproc\nsys\ncat: can't open '/etc/resolv.conf': No such file or directory\nlo",
-    );
+    const ask = 'cat /mark; test ! -e /etc/resolv.conf && busybox ls /sys/class/net';
+    expect(await host.sh(same, ask)).toBe('often\nlo');
 
     await until(() => host.runtime.readyVms === 1);
     expect(await isFor('often')).toBe(true);
@@ -193,7 +192,7 @@ real('what the VMs of a pool rehearse with', () => {
   });
 
   test('an image without a shell is rehearsed with as far as it goes', async () => {
-    await importLayer('bare', tar([{ name: 'sleep', mode: 0o755, data: readFileSync('/bin/busybox') }]));
+    await importLayer('bare', tar([{ name: 'sleep', mode: 0o755, content: readFileSync('/bin/busybox') }]));
     await startTwice('bare', ['/sleep', '600']);
     expect(await isFor('bare')).toBe(true);
     const { vm } = await waiting();

@@ -1,10 +1,14 @@
 import { expect, test } from '@jest/globals';
-import type { Bridge } from '../../../../cli/docker/bridge.ts';
+import { Bridge, type BridgeSettings } from '../../../../cli/docker/bridge.ts';
 import { untilRemoved } from '../../../../cli/docker/exits.ts';
 
 const { signal } = new AbortController();
 const gone = (exitCodes: ReadonlyMap<string, number>): Bridge =>
-  ({ exitCodes, now: 0, find: async () => undefined }) as unknown as Bridge;
+  ({
+    exitCodeOf: (id: string) => exitCodes.get(id),
+    now: 0,
+    find: async () => undefined,
+  }) as unknown as Bridge;
 
 test('who looks after the bridge has removed a container is told its exit code', async () => {
   expect(await untilRemoved(gone(new Map([['one', 5]])), 'one', signal)).toEqual({ exitCode: 5 });
@@ -12,4 +16,11 @@ test('who looks after the bridge has removed a container is told its exit code',
 
 test('of one that somebody else removed unseen there is none', async () => {
   expect(await untilRemoved(gone(new Map([['other', 5]])), 'one', signal)).toEqual({ exitCode: 0 });
+});
+
+test('the bridge keeps the newest thousand', () => {
+  const bridge = new Bridge({ client: {} } as unknown as BridgeSettings);
+  for (let code = 0; code <= 1_000; code++) bridge.keepExitCode(`container ${code}`, code);
+  expect(bridge.exitCodeOf('container 0')).toBeUndefined();
+  expect([bridge.exitCodeOf('container 1'), bridge.exitCodeOf('container 1000')]).toEqual([1, 1_000]);
 });
