@@ -10,10 +10,9 @@ import { addList } from './list.ts';
 import { addLogs } from './logs.ts';
 import { addProcesses } from './processes.ts';
 import { addRemove } from './remove.ts';
-import { addRestart } from './restart.ts';
 import { addSet } from './set.ts';
 import { addStart } from './start.ts';
-import { addStop } from './stop.ts';
+import { addRestart, addStop } from './stop.ts';
 
 const VERBS = [
   addCreate,

@@ -11,26 +11,46 @@ import {
   wholeNumber,
 } from '../options.ts';
 
-export const addStop = (group: Command, io: Io): void => {
+interface Stopping {
+  readonly name: 'stop' | 'restart';
+  readonly operation: 'stopContainer' | 'restartContainer';
+  readonly summary: string;
+  readonly description: string;
+}
+
+const addStopping = (group: Command, io: Io, { name, operation, summary, description }: Stopping): void => {
   const command = group
-    .command('stop')
-    .summary('stop a container (Stop-Container)')
-    .description('Stop a container: ask its main process to end, wait, then force it.')
+    .command(name)
+    .summary(summary)
+    .description(description)
     .argument('<container>', 'id or name')
     .option('-t, --timeout <seconds>', 'between asking and forcing; 10 unless told', wholeNumber(0, 600));
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
-  examples(command, 'bulkhead container stop HYPVCON', 'bulkhead container stop HYPVCON --timeout 60').action(
+  const example = `bulkhead container ${name} HYPVCON`;
+  examples(command, example, `${example} --timeout 60`).action(
     acting<[string], WaitingOptions & { readonly timeout?: number }>(
       io,
       async (context, options, idOrName) => {
         const body = options.timeout === undefined ? {} : { timeoutSeconds: options.timeout };
-        const accepted = await context.client.call('stopContainer', {
-          params: { idOrName },
-          body,
-          ...mutationOf(options),
-        });
-        await finish(context, accepted, options);
+        const request = { params: { idOrName }, body, ...mutationOf(options) };
+        await finish(context, await context.client.call(operation, request), options);
       },
     ),
   );
 };
+
+export const addStop = (group: Command, io: Io): void =>
+  addStopping(group, io, {
+    name: 'stop',
+    operation: 'stopContainer',
+    summary: 'stop a container (Stop-Container)',
+    description: 'Stop a container: ask its main process to end, wait, then force it.',
+  });
+
+export const addRestart = (group: Command, io: Io): void =>
+  addStopping(group, io, {
+    name: 'restart',
+    operation: 'restartContainer',
+    summary: 'stop a container and start it again',
+    description: 'Stop a container and start it again where it is.',
+  });
