@@ -14,7 +14,7 @@ import {
 } from 'node:fs';
 import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
@@ -122,6 +122,12 @@ real('what the VMs of a pool rehearse with', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-pool-images-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const host = new SharedLinuxHost('pool-images', { poolSize: 1, imageFolders: [folder] });
+  // Tests come in any order: each begins with a VM that is for all.
+  beforeEach(async () => {
+    for (const { name } of await host.runtime.images())
+      if (name !== 'mini') await host.runtime.removeImage(name);
+    await until(() => host.runtime.readyVms === 1);
+  });
   const never = new AbortController().signal;
   const importLayer = async (name: string, layer: Buffer) => {
     const path = join(folder, name);
