@@ -12,7 +12,7 @@ import type { ClientStream, Joining } from './streams.ts';
  * A session on a main process drops what nobody reads in time, for the process must not wait for a reader. Its log
  * keeps everything, as far as it reaches. So the bytes come from the log, and the session, which carries the input,
  * tells when there is something new, and when it is over: its last words are in the log before its exit is told.
- * Without a session the container is looked at in its place.
+ * The container is looked at as well: a session that joined a process in the moment of its end may never hear of it.
  */
 export interface Shown {
   readonly containerId: string;
@@ -60,11 +60,11 @@ const watch = (bridge: Bridge, shown: Shown, session: SessionStream | undefined,
     bell.ring();
   };
   const look = (): Promise<unknown> => untilExit(bridge, shown.containerId, { after: null, signal: over });
-  const end =
-    session === undefined
-      ? look()
-      : session.exit.then(({ reason }) => (reason === 'exited' || reason === 'closed' ? undefined : look()));
-  end.then(finish, finish);
+  look().then(finish, finish);
+  const heard = ({ reason }: Awaited<SessionStream['exit']>): void => {
+    if (reason === 'exited' || reason === 'closed') finish();
+  };
+  session?.exit.then(heard, () => undefined);
   session?.onOutput(() => bell.ring());
   return { bell, state };
 };
