@@ -1,6 +1,5 @@
 #define _GNU_SOURCE
 #include "confine.h"
-#include "network.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +14,8 @@
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#include "network.h"
 
 static void write_file(const char *directory, const char *name, const char *value) {
   char path[256];

@@ -60,7 +60,8 @@ const watch = (bridge: Bridge, shown: Shown, session: SessionStream | undefined,
     bell.ring();
   };
   const look = (): Promise<unknown> => untilExit(bridge, shown.containerId, { after: null, signal: over });
-  look().then(finish, finish);
+  // That it could not be looked at is no end, as long as there is a session to tell of one.
+  look().then(finish, session === undefined ? finish : () => undefined);
   const heard = ({ reason }: Awaited<SessionStream['exit']>): void => {
     if (reason === 'exited' || reason === 'closed') finish();
   };

@@ -49,6 +49,8 @@ export class VmPool {
   #recent: readonly string[] = [];
   /** Images that could not be rehearsed with. */
   readonly #unfit = new Set<string>();
+  /** Removals under way. */
+  readonly #leaving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
   #refilling: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
@@ -105,7 +107,7 @@ export class VmPool {
   async #removeAll(): Promise<void> {
     this.#stop.abort();
     await this.#refilling?.catch(() => {});
-    await Promise.all(this.#ready.splice(0).map(({ vm }) => vm.destroy()));
+    await Promise.all([...this.#leaving, ...this.#ready.splice(0).map(({ vm }) => vm.destroy())]);
   }
 
   async #fill(): Promise<void> {
@@ -169,7 +171,14 @@ export class VmPool {
     const index = this.#ready.indexOf(waiting);
     if (index < 0) return false;
     this.#ready.splice(index, 1);
-    await waiting.vm.destroy();
+    const gone = waiting.vm
+      .destroy()
+      .catch((error) =>
+        this.#deps.log.warn('a utility VM could not be removed', { reason: messageOf(error) }),
+      )
+      .finally(() => this.#leaving.delete(gone));
+    this.#leaving.add(gone);
+    await gone;
     return true;
   }
 }

@@ -38,7 +38,23 @@ test('a session that never hears of the end does not hold up who attached: the c
   expect(seen).toEqual(['ran\n']);
 });
 
-test('so does one without a session', async () => {
+test('while there is a session, a failure to look at the container ends nothing', async () => {
+  const { seen, stream } = client();
+  const exit = Promise.withResolvers<{ exitCode: number; reason: string }>();
+  const session = { exit: exit.promise, onOutput: () => undefined, close: () => undefined };
+  const unreachable = { ...ended(), find: async () => Promise.reject(new TypeError('fetch failed')) };
+  let isOver = false;
+  const over = showLog(unreachable as unknown as Bridge, shown(stream), session as unknown as SessionStream);
+  void over.then(() => {
+    isOver = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect([seen, isOver]).toEqual([['ran\n'], false]);
+  exit.resolve({ exitCode: 0, reason: 'exited' });
+  await over;
+});
+
+test('without a session the container is looked at alone', async () => {
   const { seen, stream } = client();
   await showLog(ended(), shown(stream), undefined);
   expect(seen).toEqual(['ran\n']);
