@@ -29,6 +29,8 @@ interface Live {
   readonly guest: GuestMain | null;
   readonly process: ProcessIdentity | null;
   readonly ended: Promise<void>;
+  /** Its exit is being recorded: of an exit and the death of the VM, what comes first is how it ended. */
+  isEnding: boolean;
 }
 
 /**
@@ -37,7 +39,8 @@ interface Live {
  *
  * A run is recorded before it begins. One that is found recorded but not begun, after a crash, is never begun
  * again: it may have been. Exits of process containers are written by their helper, those in VMs by this; a VM's
- * death is an exit as well.
+ * death is an exit as well. A run has ended when its exit is recorded, and not before: an end without its code would
+ * be taken for all that is to be known of it.
  */
 export class MainRuns {
   readonly #deps: LinuxDeps;
@@ -89,8 +92,10 @@ export class MainRuns {
   async inspect(id: string): Promise<MainProcess | null> {
     const run = await this.#records.run(id);
     if (run === null) return null;
+    // In this order: who is not watched any more has its exit recorded by now.
+    const isWatched = this.#live.get(id)?.instanceId === run.instanceId;
     const exit = await this.#records.exit(id);
-    const running = exit === null && this.#isRunning(id, run);
+    const running = exit === null && isWatched;
     return {
       instanceId: run.instanceId,
       running,
@@ -149,10 +154,13 @@ export class MainRuns {
   async vmDied(id: string, reason: string, tell: boolean): Promise<void> {
     const run = await this.#records.run(id);
     const live = this.#live.get(id);
+    const isOver = run?.runtimeType !== 'HyperV' || (await this.#records.exit(id)) !== null;
+    if (live?.isEnding) return;
+    if (live) live.isEnding = true;
+    if (!isOver) await this.#record(id, this.#exit(128 + SIGKILL, SIGKILL, reason));
+    if (live === undefined || this.#live.get(id) !== live) return;
     this.#live.delete(id);
-    if (run === null || run.runtimeType !== 'HyperV' || (await this.#records.exit(id)) !== null) return;
-    await this.#records.saveExit(id, this.#exit(128 + SIGKILL, SIGKILL, reason));
-    if (tell && live) this.#tell(id);
+    if (!isOver && tell) this.#tell(id);
   }
 
   /** After a restart: goes on watching a process container, or records that its end was not seen. */
@@ -232,14 +240,11 @@ export class MainRuns {
         // The helper was killed: nobody can tell any more how the process ends.
         await this.#untilGone(process, pollMs);
         if (this.#closed) return;
-        await this.#records.saveExit(
-          id,
-          this.#exit(null, 0, 'The process ended, and with it what watched it'),
-        );
+        await this.#record(id, this.#exit(null, 0, 'The process ended, and with it what watched it'));
       }
       this.#end(id, instanceId);
     });
-    this.#live.set(id, { instanceId, guest: null, process, ended });
+    this.#live.set(id, { instanceId, guest: null, process, ended, isEnding: false });
   }
 
   async #untilGone(process: ProcessIdentity, pollMs: number): Promise<void> {
@@ -251,14 +256,16 @@ export class MainRuns {
     log.follow(guest);
     const ended = main.exited.then(
       async (status) => {
-        if (this.#closed || this.#live.get(id)?.instanceId !== instanceId) return;
-        await this.#records.saveExit(id, this.#exitInGuest(status));
+        const live = this.#live.get(id);
+        if (this.#closed || live?.instanceId !== instanceId || live.isEnding) return;
+        live.isEnding = true;
+        await this.#record(id, this.#exitInGuest(status));
         this.#end(id, instanceId);
       },
       // The connection has ended: who watches the VM tells what became of it.
       () => {},
     );
-    this.#live.set(id, { instanceId, guest, process: null, ended });
+    this.#live.set(id, { instanceId, guest, process: null, ended, isEnding: false });
   }
 
   #end(id: string, instanceId: string): void {
@@ -269,12 +276,6 @@ export class MainRuns {
 
   #tell(id: string): void {
     if (!this.#stopping.has(id)) for (const listener of this.#listeners) listener(id);
-  }
-
-  #isRunning(id: string, run: RunRecord): boolean {
-    const live = this.#live.get(id);
-    if (live?.instanceId !== run.instanceId) return false;
-    return live.guest !== null || (live.process !== null && isAlive(live.process));
   }
 
   #signal(live: Live, signal: number): void {
@@ -294,8 +295,17 @@ export class MainRuns {
   }
 
   async #fail(id: string, reason: string): Promise<void> {
+    await this.#record(id, this.#exit(null, 0, reason));
     this.#live.delete(id);
-    await this.#records.saveExit(id, this.#exit(null, 0, reason));
+  }
+
+  /** A run whose exit can't be written (a full disk) has ended all the same: only how is not known then. */
+  async #record(id: string, exit: ExitRecord): Promise<void> {
+    try {
+      await this.#records.saveExit(id, exit);
+    } catch (error) {
+      this.#deps.log.error('an exit could not be recorded', { containerId: id, reason: messageOf(error) });
+    }
   }
 
   #exitInGuest({ exitCode, signal, outOfMemory }: ExitStatus): ExitRecord {

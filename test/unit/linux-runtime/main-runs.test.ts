@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { systemClock } from '../../../agent/clock.ts';
+import { MainRuns } from '../../../agent/runtimes/linux/container/main-runs.ts';
+import { ContainerRecords } from '../../../agent/runtimes/linux/container/records.ts';
+import type { LinuxDeps } from '../../../agent/runtimes/linux/deps.ts';
+import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
+import { identify, type ProcessIdentity } from '../../../agent/runtimes/linux/proc.ts';
+
+const ID = '0b6c4c1e-7a43-4f0e-9d3c-0a6a4b3c2d1e';
+
+let folder: string;
+let paths: ReturnType<typeof containerPaths>;
+let runs: MainRuns;
+let errors: string[];
+const children: ChildProcess[] = [];
+
+/** A process that stays until it is killed. */
+const stays = (): { readonly child: ChildProcess; readonly identity: ProcessIdentity } => {
+  const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  children.push(child);
+  const identity = identify(child.pid ?? 0);
+  if (identity === null) throw new Error('the process is not there');
+  return { child, identity };
+};
+const kill = (child: ChildProcess): Promise<unknown> =>
+  new Promise((resolve) => {
+    child.once('exit', resolve);
+    child.kill('SIGKILL');
+  });
+const until = async (isSo: () => Promise<boolean>): Promise<void> => {
+  while (!(await isSo())) await sleep(10);
+};
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bulkhead-main-runs-'));
+  const layout = createLayout(join(folder, 'state'), join(folder, 'run'));
+  paths = containerPaths(layout, ID);
+  mkdirSync(paths.folder, { recursive: true });
+  errors = [];
+  const say = (): void => undefined;
+  const log = { info: say, warn: say, error: (message: string) => errors.push(message) };
+  const deps = { clock: systemClock, layout, log } as unknown as LinuxDeps;
+  runs = new MainRuns(deps, new ContainerRecords(deps));
+});
+afterEach(async () => {
+  runs.close();
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('a run of a main process', () => {
+  test('goes on until its exit is recorded: who looks in between is not told of an end without its code', async () => {
+    const main = stays();
+    const helper = stays();
+    await runs.begin(ID, 'run-1', 'Default', async () => ({
+      process: main.identity,
+      supervisor: helper.identity,
+    }));
+    await kill(main.child);
+    expect(await runs.inspect(ID)).toMatchObject({ running: true, exitCode: null, exitReason: null });
+
+    writeFileSync(paths.exit, JSON.stringify({ exitCode: 5, signal: 0, endedAtMs: 1 }));
+    expect(await runs.inspect(ID)).toMatchObject({ running: false, exitCode: 5 });
+    await kill(helper.child);
+    await until(async () => !(await runs.inspect(ID))?.running);
+    expect(await runs.inspect(ID)).toMatchObject({ exitCode: 5, exitReason: 'Ended with exit code 5' });
+  });
+
+  test('whose VM dies is never seen ended without the reason', async () => {
+    const main = stays();
+    await runs.begin(ID, 'run-1', 'HyperV', async () => ({
+      process: main.identity,
+      supervisor: main.identity,
+    }));
+    let over = false;
+    const died = runs.vmDied(ID, 'The utility VM ended', true).then(() => {
+      over = true;
+    });
+    const seen = [];
+    while (!over) seen.push(await runs.inspect(ID));
+    await died;
+    seen.push(await runs.inspect(ID));
+    expect(seen.filter((one) => !one?.running && one?.exitReason !== 'The utility VM ended')).toEqual([]);
+    expect(seen.at(-1)).toMatchObject({ running: false, exitCode: 137 });
+  });
+
+  test('whose exit cannot be written has ended all the same, and the log says so', async () => {
+    const main = stays();
+    let told = 0;
+    runs.onExit(() => {
+      told += 1;
+    });
+    await runs.begin(ID, 'run-1', 'Default', async () => ({
+      process: main.identity,
+      supervisor: main.identity,
+    }));
+    // Where the record is made before it is put in place.
+    mkdirSync(`${paths.exit}.new`);
+    await kill(main.child);
+    await until(async () => told > 0);
+    expect(await runs.inspect(ID)).toMatchObject({ running: false, exitCode: null });
+    expect(errors).toEqual(['an exit could not be recorded']);
+  });
+});
