@@ -98,7 +98,7 @@ export const createAgent = (deps: AgentDeps): Agent => {
   return {
     start: async () => {
       runtime.onExit((containerId) => {
-        sessions.endOf(containerId, 'container-stopped');
+        sessions.mainEnded(containerId);
         link.report({ containerId });
         void supervisor.consider(containerId);
       });

@@ -67,8 +67,8 @@ export interface Runtime {
   isolation(containerId: string): Promise<IsolationReport>;
   /** Starts a process beside the main one. Resolves when it runs. Throws `invalid-state`, or why it cannot be started. */
   startExec(containerId: string, request: ExecRequest): Promise<SessionProcess>;
-  /** Joins the main process. With `logs`, output begins with what its log has. Throws `invalid-state`. */
-  attach(containerId: string, options: { readonly logs: boolean }): Promise<SessionProcess>;
+  /** Joins the main process. Throws `invalid-state`. */
+  attach(containerId: string, options: AttachOptions): Promise<SessionProcess>;
   /** A page of what the main process wrote, of its newest runs; also when it, or its VM, is gone. */
   readLog(containerId: string, query: LogQuery): Promise<LogPage>;
   importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts>;
@@ -88,9 +88,22 @@ export interface LogQuery {
   readonly since?: string | undefined;
   /** Where the last page ended. */
   readonly cursor?: string | undefined;
+  /** The main process waits for this reader, who then misses nothing. Not on a terminal. */
+  readonly paced?: boolean | undefined;
 }
 
 export type ImportImage = Omit<Extract<CommandArguments, { verb: 'importImage' }>, 'verb'>;
+
+export interface AttachOptions {
+  /** Begins with what this run has written already, as far as it is kept. */
+  readonly logs: boolean;
+  /** In place of `logs`: a place in its log to begin at. Not on a terminal. */
+  readonly cursor?: string | undefined;
+  /** The main process waits for this reader, who then misses nothing. Not on a terminal. */
+  readonly paced?: boolean | undefined;
+  /** The process has a terminal: it is shown as it happens, not each byte of it. */
+  readonly terminal: boolean;
+}
 
 /** What is there of one container, in the terms of the steps. */
 export interface RuntimeContainer {

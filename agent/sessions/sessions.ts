@@ -101,6 +101,13 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.reconnected();
   }
 
+  /** A main process has ended by itself: whoever has joined it takes its last words at their own pace. */
+  mainEnded(containerId: string): void {
+    for (const session of this.#sessions.values())
+      if (session.facts.containerId === containerId && !session.facts.attached)
+        session.end('container-stopped');
+  }
+
   /**
    * Ends the sessions of a container that is about to stop, or has. Whoever has joined the main process is to see how
    * it ends, and has a few seconds for that.
@@ -146,7 +153,11 @@ export class Sessions {
     args: Extract<SessionArguments, { verb: 'openSession' }>,
   ): Promise<SessionProcess> {
     const { runtime } = this.#deps;
-    if (args.attach === true) return runtime.attach(containerId, { logs: args.logs === true });
+    if (args.attach === true) {
+      const terminal = this.#deps.state.container(containerId)?.container?.spec.tty === true;
+      const { logs, cursor, paced } = args;
+      return runtime.attach(containerId, { logs: logs === true, cursor, paced, terminal });
+    }
     const { family } = (await runtime.facts()).os;
     const { command, tty, columns, rows, env, workingDir } = args;
     const user = args.runAsAdministrator === true ? ADMINISTRATORS[family] : args.user;

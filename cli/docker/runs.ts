@@ -5,20 +5,22 @@ import { openContainerSession, type SessionStream } from '../session.ts';
 import { type Bridge, isNotFound } from './bridge.ts';
 import { untilExit } from './exits.ts';
 import { showLog } from './show-log.ts';
-import { type ClientStream, type Joining, join } from './streams.ts';
+import { showSession } from './show-session.ts';
+import type { ClientStream, Joining } from './streams.ts';
 import { AUTO_REMOVE_LABEL } from './translate/labels.ts';
 
 /**
  * What the bridge knows of containers beside the API, in memory only.
  *
  * docker attaches before it starts: a client that comes to a container that doesn't run waits here until `started`.
- * Then it is shown the main process from its first byte on: on a terminal by a session, else by its log (`show-log`).
+ * Then it is shown the main process from its first byte on: by a session, and where there is none to be had, or it
+ * breaks off, by its log. On a terminal, what broke off is over.
  * `run --rm`: removed once it has ended and what it wrote has been sent on.
  */
 interface From {
-  /** Where in the log it begins, for who has no terminal; undefined: at its beginning. */
+  /** Where in the log it begins, for who has no terminal; undefined: where this run began. */
   readonly logFrom: string | undefined;
-  /** Whether who has a terminal sees what was written before they came. */
+  /** Whether what was written before they came is seen. */
   readonly logs: boolean;
 }
 
@@ -113,7 +115,8 @@ export class Runs {
       session.signal(name);
       return;
     }
-    const fresh = await this.#open(container, false);
+    const { client, settings } = this.#bridge;
+    const fresh = await openContainerSession(client, settings, container.id, { attach: true });
     fresh.signal(name);
     await Promise.race([fresh.exit, new Promise((resolve) => setTimeout(resolve, SIGNAL_MS))]);
     fresh.close();
@@ -137,30 +140,34 @@ export class Runs {
   }
 
   async #join(container: Container, client: ClientStream, joining: Joining, from: From): Promise<void> {
-    const byLog = { containerId: container.id, client, joining, cursor: from.logFrom };
-    const session = await this.#open(container, container.tty && from.logs).catch((error: unknown) => {
+    const shown = { containerId: container.id, client, joining, cursor: from.logFrom };
+    const session = await this.#open(container, from).catch((error: unknown) => {
       // It was over before anybody could join it: its log has all that there is. So it has where no session is to be had.
       if (!isOver(error)) this.#bridge.settings.log(`No session with ${container.name}: ${String(error)}`);
       return undefined;
     });
-    if (session === undefined) return showLog(this.#bridge, byLog, undefined);
+    const seen = { stdout: 0, stderr: 0 };
+    if (session === undefined) return showLog(this.#bridge, shown, seen);
     const sessions = this.#sessions.get(container.id) ?? new Set();
     this.#sessions.set(container.id, sessions.add(session));
     try {
       const size = this.#sizes.get(container.id);
       if (size !== undefined) session.resize(size.columns, size.rows);
-      if (container.tty) await join(client, session, joining);
-      else await showLog(this.#bridge, byLog, session);
+      const { isWhole } = await showSession(this.#bridge, shown, session, seen);
+      if (isWhole || container.tty) return;
     } finally {
       sessions.delete(session);
       if (sessions.size === 0) this.#sessions.delete(container.id);
     }
+    await showLog(this.#bridge, shown, seen);
   }
 
-  #open(container: Container, logs: boolean): Promise<SessionStream> {
+  #open({ id, tty }: Container, { logs, logFrom }: From): Promise<SessionStream> {
     const { client, settings } = this.#bridge;
-    const body = { attach: true, ...(logs ? { logs: true } : {}) };
-    return openContainerSession(client, settings, container.id, body);
+    const from = logFrom === undefined || tty ? (logs ? { logs } : {}) : { cursor: logFrom };
+    // As in docker, the process waits for who is attached to it.
+    const pace = tty ? {} : { paced: true };
+    return openContainerSession(client, settings, id, { attach: true, ...from, ...pace });
   }
 
   async #logEndOf(id: string): Promise<string> {

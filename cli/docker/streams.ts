@@ -67,9 +67,18 @@ export interface Joining {
   readonly stderr: boolean;
 }
 
-/** Joins a client to a session until either has ended; a client that goes takes the session with it. */
-export const join = async (client: ClientStream, session: SessionStream, joining: Joining) => {
+/**
+ * Joins a client to a session until either has ended; a client that goes takes the session with it.
+ * @param heard is told of all output, also of what the client is not joined to
+ */
+export const join = async (
+  client: ClientStream,
+  session: SessionStream,
+  joining: Joining,
+  heard: (stream: OutputStream, bytes: Uint8Array) => void = () => undefined,
+) => {
   session.onOutput((stream, bytes) => {
+    heard(stream, bytes);
     if (!joining[stream]) return;
     if (!client.output(stream, bytes)) session.pause();
   });
@@ -77,7 +86,5 @@ export const join = async (client: ClientStream, session: SessionStream, joining
   if (joining.stdin) client.pipeInput(session);
   else client.ignoreInput();
   void client.closed.then(() => session.close());
-  const exit = await session.exit;
-  client.end();
-  return exit;
+  return session.exit;
 };

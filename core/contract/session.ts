@@ -71,6 +71,11 @@ export type OutputStream = z.infer<typeof OutputStreamSchema>;
 
 // Routes
 
+export const LogCursorSchema = described(
+  z.string().check(z.maxLength(256), z.regex(/^[A-Za-z0-9_.-]+$/)),
+  'Where the last page ended: ask again with it for what came since, without loss or repetition.',
+);
+
 export const ExecRequestSchema = z.strictObject({
   command: CommandSchema,
   user: z.optional(UserNameSchema),
@@ -101,10 +106,17 @@ export const SessionRequestSchema = z.strictObject({
   rows: z.optional(size),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
-  /** Join the main process's input and output instead of starting a process. Its end of input and exit are the main process's. */
+  /**
+   * Join the main process's input and output instead of starting a process. Its end of input and exit are the main process's.
+   * Without a terminal all that it writes comes, as far as its log keeps it; on one, who does not keep up misses some of it.
+   */
   attach: z.optional(z.boolean()),
-  /** With `attach`: begin with what the main process has written already, as far as its log has it. */
+  /** With `attach`: begin with what the main process has written already in this run, as far as it is kept. */
   logs: z.optional(z.boolean()),
+  /** With `attach`, of a process without a terminal: begin at that place of its log. Not with `logs`. */
+  cursor: z.optional(LogCursorSchema),
+  /** With `attach`, of a process without a terminal: it waits for this reader once it is ahead by megabytes, in place of losing output. */
+  paced: z.optional(z.boolean()),
 });
 export type SessionRequest = z.infer<typeof SessionRequestSchema>;
 
@@ -117,10 +129,6 @@ export const SessionTokenSchema = z.strictObject({
 });
 export type SessionToken = z.infer<typeof SessionTokenSchema>;
 
-export const LogCursorSchema = described(
-  z.string().check(z.maxLength(256), z.regex(/^[A-Za-z0-9_.-]+$/)),
-  'Where the last page ended: ask again with it for what came since, without loss or repetition.',
-);
 export const LogItemSchema = z.strictObject({
   at: TimestampSchema,
   stream: OutputStreamSchema,

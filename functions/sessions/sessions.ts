@@ -22,6 +22,7 @@ const excluding = (member: keyof SessionRequest, other: keyof SessionRequest) =>
   });
 
 const ATTACHED_WITHOUT = ['command', 'user', 'runAsAdministrator', 'env', 'workingDir'] as const;
+const ATTACHED_ONLY = ['logs', 'cursor', 'paced'] as const;
 
 /** @throws ValidationError where members contradict each other */
 const check = (body: SessionRequest): void => {
@@ -29,10 +30,12 @@ const check = (body: SessionRequest): void => {
     throw excluding('runAsAdministrator', 'user');
   const wrong = body.attach === true ? ATTACHED_WITHOUT.find((name) => body[name] !== undefined) : undefined;
   if (wrong !== undefined) throw excluding(wrong, 'attach');
-  if (body.logs === true && body.attach !== true)
+  const alone = body.attach === true ? undefined : ATTACHED_ONLY.find((name) => Boolean(body[name]));
+  if (alone !== undefined)
     throw new ValidationError('The request is not valid.', {
-      errors: [{ pointer: pointerTo('body', 'logs'), detail: 'Is possible with attach only.' }],
+      errors: [{ pointer: pointerTo('body', alone), detail: 'Is possible with attach only.' }],
     });
+  if (body.logs === true && body.cursor !== undefined) throw excluding('cursor', 'logs');
 };
 
 const factsOf = (containerId: string, body: SessionRequest) => ({

@@ -10,8 +10,10 @@ import type { Push } from './push.ts';
 /** How long a host has for an answer, in seconds. */
 const QUERY_SECONDS = 10;
 /** Between two looks for the answer, in milliseconds. */
-const FIRST_WAIT_MS = 5;
+const FIRST_WAIT_MS = 8;
 const LONGEST_WAIT_MS = 100;
+/** An answer is seen at the most a quarter of the time later that it took. */
+const GROWTH = 1.25;
 
 export interface QueryDependencies extends Dependencies {
   readonly table: Table;
@@ -40,7 +42,7 @@ const awaitResult = async (
   seconds: number,
 ): Promise<CommandResult | null> => {
   const until = monotonic() + seconds * 1000;
-  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
+  for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * GROWTH, LONGEST_WAIT_MS)) {
     await sleep(wait);
     const result = (await findCommand(table, tenant, command.hostId, command.id))?.result ?? null;
     if (result !== null || monotonic() >= until) return result;

@@ -95,6 +95,37 @@ const suite = (): void => {
     expect((await docker('ps', '--all', '--quiet')).stdout).toBe('');
   });
 
+  test('run: a question without a line end is seen before it is answered', async () => {
+    const terminal = new Terminal(
+      '(sleep 2; echo ann) | docker run -i --rm mini sh -c \'printf "name? "; read n; echo hello $n\' | cat',
+      env,
+    );
+    await terminal.see(/name\? $/, 60);
+    await terminal.see(/hello ann/);
+    expect(await terminal.ended).toBe(0);
+  });
+
+  test('run: what a program writes comes whole, however much, and it waits for its reader', async () => {
+    const lines = 400_000;
+    for (const isolation of ['process', 'hyperv']) {
+      const said = await docker(
+        'run',
+        '--rm',
+        `--isolation=${isolation}`,
+        'mini',
+        'sh',
+        '-c',
+        `seq 1 ${lines}; exit 4`,
+      );
+      expect(said.exitCode).toBe(4);
+      const wanted = Array.from({ length: lines }, (_, index) => `${index + 1}\n`).join('');
+      expect([said.stdout.length, sha(Buffer.from(said.stdout))]).toEqual([
+        wanted.length,
+        sha(Buffer.from(wanted)),
+      ]);
+    }
+  });
+
   test('run -it on a terminal: typing, size, resize, ^C, exit code', async () => {
     const flag = join(folder, 'resize');
     const resizing = `(while [ ! -e ${flag} ]; do sleep 0.1; done; stty -F $TERMINAL cols 120 rows 40) &`;

@@ -5,7 +5,14 @@ import type { HostFacts } from '../../../core/contract/host.ts';
 import type { ImageFacts } from '../../../core/contract/image.ts';
 import type { LogPage } from '../../../core/contract/session.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
-import type { ImportImage, LogQuery, MainProcess, Runtime, RuntimeContainer } from '../runtime.ts';
+import type {
+  AttachOptions,
+  ImportImage,
+  LogQuery,
+  MainProcess,
+  Runtime,
+  RuntimeContainer,
+} from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { type DefaultContainers, readMountPoints } from './container/default-containers.ts';
 import type { MainRuns } from './container/main-runs.ts';
@@ -244,7 +251,7 @@ export class LinuxRuntime implements Runtime {
     return new GuestSession(process, this.#deps.clock, force);
   }
 
-  attach(containerId: string, options: { readonly logs: boolean }): Promise<SessionProcess> {
+  attach(containerId: string, options: AttachOptions): Promise<SessionProcess> {
     return this.#runs.attach(containerId, options);
   }
 

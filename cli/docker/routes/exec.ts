@@ -106,7 +106,9 @@ const start: Handle = async (services, exchange) => {
     session.close();
     throw new DockerError(400, 'exec needs a connection: send Upgrade: tcp');
   }
-  await join(new ClientStream(socket, exec.tty), session, { stdin: exec.stdin, stdout: true, stderr: true });
+  const client = new ClientStream(socket, exec.tty);
+  await join(client, session, { stdin: exec.stdin, stdout: true, stderr: true });
+  client.end();
 };
 
 const resize: Handle = async (services, exchange) => {

@@ -147,7 +147,9 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       const off = make(['sleep', '600']);
       await bring(runtime, off.id, off, 'Off');
       await expect(start({}, off.id)).rejects.toMatchObject({ code: 'invalid-state' });
-      await expect(runtime.attach(off.id, { logs: true })).rejects.toMatchObject({ code: 'invalid-state' });
+      await expect(runtime.attach(off.id, { logs: true, terminal: true })).rejects.toMatchObject({
+        code: 'invalid-state',
+      });
       await expect(runtime.isolation(off.id)).rejects.toMatchObject({ code: 'invalid-state' });
       await bring(runtime, off.id, null, 'Absent');
     });
@@ -168,7 +170,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
     test('joined on a terminal: from the first byte on, and its exit', async () => {
       const shell = make(['sh'], { tty: true });
       await bring(runtime, shell.id, shell, 'Running');
-      const process = await runtime.attach(shell.id, { logs: true });
+      const process = await runtime.attach(shell.id, { logs: true, terminal: true });
       const output = listen(process);
       await output.until(PROMPT);
       process.resize(90, 20);

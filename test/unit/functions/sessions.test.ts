@@ -228,6 +228,9 @@ describe('opening', () => {
     [{ user: 'ann', runAsAdministrator: true }, '/body/runAsAdministrator'],
     [{ attach: true, command: ['sh'] }, '/body/command'],
     [{ logs: true }, '/body/logs'],
+    [{ cursor: 'a.1' }, '/body/cursor'],
+    [{ paced: true }, '/body/paced'],
+    [{ attach: true, logs: true, cursor: 'a.1' }, '/body/cursor'],
   ])('%j contradicts itself', async (body, pointer) => {
     const world = await setUp();
     const answer = await world.api.call('openSession', { params, body });

@@ -1,6 +1,7 @@
 import type { OutputStream } from '../../../../core/contract/session.ts';
-import type { SessionProcess } from '../../session-process.ts';
+import type { Clock } from '../../../clock.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
+import { PACE_BYTES, type PacedProcess } from './attach-by-log.ts';
 import { LOST } from './attach-here.ts';
 
 const RECENT_BYTES = 64 * 1024;
@@ -9,9 +10,13 @@ const UNREAD_BYTES = 256 * 1024;
 
 type Handler = (stream: OutputStream, data: Buffer) => void;
 
+/** As the helper's `attach.h`: a process that has just begun is paced by whoever is about to join it. */
+const FIRST_PACE_BYTES = 512 * 1024;
+const FIRST_PACE_MS = 2_000;
+
 /**
  * The main process of a utility VM, shared by its log and by whoever has joined it. The log is what paces the
- * process; a client that does not keep up loses output, and is told.
+ * process, and who has joined it and asks for that; else a client that does not keep up loses output, and is told.
  */
 export class GuestMain {
   readonly #process: GuestProcess;
@@ -21,9 +26,22 @@ export class GuestMain {
   /** Whose input waits in the process's queue, in order. */
   readonly #input: { readonly by: AttachedGuest; left: number }[] = [];
 
-  constructor(process: GuestProcess) {
+  /** Output that is logged, and that the process is not granted anew yet, in bytes. */
+  #owed = 0;
+  /** How much the log may grow before the first client has joined; null: as it likes. */
+  #first: number | null = null;
+  #released = false;
+
+  /** @param clock given when it has just begun, and waits for a moment for who may join it */
+  constructor(process: GuestProcess, clock?: Pick<Clock, 'after'>) {
     this.#process = process;
     process.onInputSent((bytes) => this.#sent(bytes));
+    if (clock === undefined) return;
+    this.#first = FIRST_PACE_BYTES;
+    clock.after(FIRST_PACE_MS, () => {
+      this.#first = null;
+      this.#grant();
+    });
   }
 
   get process(): GuestProcess {
@@ -39,8 +57,35 @@ export class GuestMain {
     for (const client of this.#clients) client.give(stream, data);
   }
 
+  /** What it wrote is in its log, which has grown by `logged` bytes: it may write more, if nobody is waited for. */
+  consumed(bytes: number, logged: number): void {
+    this.#owed += bytes;
+    if (this.#first !== null) this.#first -= logged;
+    for (const client of this.#clients) client.logged(logged);
+    this.#grant();
+  }
+
+  /** It is to end: nobody is waited for any more. */
+  release(): void {
+    this.#released = true;
+    this.#grant();
+  }
+
+  paced(): void {
+    this.#first = null;
+    this.#grant();
+  }
+
+  #grant(): void {
+    const waits = (this.#first !== null && this.#first <= 0) || [...this.#clients].some((one) => one.holds);
+    if (this.#owed === 0 || (waits && !this.#released)) return;
+    const owed = this.#owed;
+    this.#owed = 0;
+    this.#process.consumed(owed);
+  }
+
   /** @param logs output begins with what was written lately */
-  attach(logs: boolean): SessionProcess {
+  attach(logs: boolean): PacedProcess {
     const client = new AttachedGuest(this, logs ? [...this.#recent] : []);
     this.#clients.add(client);
     return client;
@@ -48,6 +93,7 @@ export class GuestMain {
 
   leave(client: AttachedGuest): void {
     this.#clients.delete(client);
+    this.#grant();
   }
 
   write(by: AttachedGuest, data: Buffer): boolean {
@@ -71,7 +117,7 @@ export class GuestMain {
   }
 }
 
-class AttachedGuest implements SessionProcess {
+class AttachedGuest implements PacedProcess {
   readonly exited: Promise<number>;
   readonly #main: GuestMain;
   #waiting: [OutputStream, Buffer][];
@@ -79,6 +125,8 @@ class AttachedGuest implements SessionProcess {
   #taken: (bytes: number) => void = () => undefined;
   #outstanding = 0;
   #lost = false;
+  /** How much the log may still grow; null: as it likes. */
+  #credit: number | null = null;
 
   constructor(main: GuestMain, begin: [OutputStream, Buffer][]) {
     this.#main = main;
@@ -94,6 +142,19 @@ class AttachedGuest implements SessionProcess {
       this.#outstanding += data.length;
       this.#handler(stream, data);
     }
+  }
+
+  get holds(): boolean {
+    return this.#credit !== null && this.#credit <= 0;
+  }
+
+  logged(bytes: number): void {
+    if (this.#credit !== null) this.#credit -= bytes;
+  }
+
+  pace(): void {
+    this.#credit = PACE_BYTES;
+    this.#main.paced();
   }
 
   taken(bytes: number): void {

@@ -1,11 +1,11 @@
 import { connect, type Socket } from 'node:net';
 import type { OutputStream } from '../../../../core/contract/session.ts';
 import { RuntimeError } from '../../../errors.ts';
-import type { SessionProcess } from '../../session-process.ts';
+import type { PacedProcess } from './attach-by-log.ts';
 
 /** As the helper's `attach.h`. */
 const TO_CLIENT = { stdout: 0, stderr: 1, lost: 2 } as const;
-const FROM_CLIENT = { input: 0, endInput: 1, resize: 2, hello: 3 } as const;
+const FROM_CLIENT = { input: 0, endInput: 1, resize: 2, hello: 3, pace: 4 } as const;
 const HEAD_BYTES = 5;
 /** Output that may be here and not consumed; beyond it the socket is not read. */
 const WINDOW = 256 * 1024;
@@ -13,10 +13,20 @@ const PIECE_BYTES = 32 * 1024;
 
 export const LOST = Buffer.from('\n[bulkhead: output was lost here, as it was not read in time]\n');
 
+const frame = (kind: number, data: Buffer): Buffer => {
+  const head = Buffer.alloc(HEAD_BYTES);
+  head.writeUInt8(kind, 0);
+  head.writeUInt32LE(data.length, 1);
+  return Buffer.concat([head, data]);
+};
+
 /** A process container's main process, joined over the helper's socket. */
-export class AttachedHere implements SessionProcess {
+export class AttachedHere implements PacedProcess {
   readonly exited: Promise<number>;
+  readonly #path: string;
   readonly #socket: Socket;
+  /** Of its own, because the helper reads none that may have input while the process takes none. */
+  #pacing: Socket | null = null;
   readonly #signalMain: (signal: number) => void;
   #handler: ((stream: OutputStream, data: Buffer) => void) | null = null;
   #unread: Buffer = Buffer.alloc(0);
@@ -35,15 +45,22 @@ export class AttachedHere implements SessionProcess {
         reject(new RuntimeError('invalid-state', 'The main process cannot be joined', { cause })),
       );
     });
-    const attached = new AttachedHere(socket, exited, signal);
+    const attached = new AttachedHere(path, socket, exited, signal);
     attached.#send(FROM_CLIENT.hello, Buffer.from([logs ? 1 : 0]));
     return attached;
   }
 
-  private constructor(socket: Socket, exited: Promise<number>, signal: (signal: number) => void) {
+  private constructor(
+    path: string,
+    socket: Socket,
+    exited: Promise<number>,
+    signal: (signal: number) => void,
+  ) {
+    this.#path = path;
     this.#socket = socket;
     this.#signalMain = signal;
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+    void closed.then(() => this.#pacing?.destroy());
     // Its last words come before its exit.
     this.exited = Promise.all([exited, closed]).then(([exitCode]) => exitCode);
     this.exited.catch(() => undefined);
@@ -88,16 +105,23 @@ export class AttachedHere implements SessionProcess {
     this.#signalMain(signal);
   }
 
+  pace(): void {
+    if (this.#pacing === null) {
+      this.#pacing = connect(this.#path);
+      // Without it, the process goes on as it likes.
+      this.#pacing.on('error', () => undefined);
+      this.#pacing.resume();
+    }
+    this.#pacing.write(frame(FROM_CLIENT.pace, Buffer.alloc(0)));
+  }
+
   end(): void {
     this.#socket.destroy();
+    this.#pacing?.destroy();
   }
 
   #send(kind: number, data: Buffer, done?: () => void): void {
-    const head = Buffer.alloc(HEAD_BYTES);
-    head.writeUInt8(kind, 0);
-    head.writeUInt32LE(data.length, 1);
-    this.#socket.write(head);
-    this.#socket.write(data, () => done?.());
+    this.#socket.write(frame(kind, data), () => done?.());
   }
 
   #read(piece: Buffer): void {

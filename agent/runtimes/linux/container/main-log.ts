@@ -1,10 +1,12 @@
 import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
-import type { Clock } from '../../../clock.ts';
+import { type Cancel, type Clock, nothingToCancel } from '../../../clock.ts';
 import type { OutputSource as Source } from '../channel/guest-process.ts';
 import type { GuestMain } from './attach-guest.ts';
 
 /** As the helper's `log.h`: at this size the file is renamed to `<path>.1` and begun anew. */
 const LOG_BYTES = 4 * 1024 * 1024;
+/** A line that goes on later than this is logged as it stands: the process has paused, and may have asked something. */
+export const LOG_PAUSE_MS = 20;
 const LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
 
@@ -14,12 +16,16 @@ const NEWLINE = 0x0a;
  */
 export class MainLog {
   readonly #path: string;
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly #clock: Pick<Clock, 'now' | 'after'>;
+  readonly #ended = Promise.withResolvers<void>();
+  #cancelPause: Cancel = nothingToCancel;
   #stream: WriteStream;
   #written: number;
+  /** By how much the log has grown in all. */
+  #grown = 0;
   readonly #pending: Record<Source, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
 
-  constructor(path: string, clock: Pick<Clock, 'now'>) {
+  constructor(path: string, clock: Pick<Clock, 'now' | 'after'>) {
     this.#path = path;
     this.#clock = clock;
     this.#stream = this.#open();
@@ -30,21 +36,33 @@ export class MainLog {
     const { process } = main;
     process.onOutput((source, data) => {
       main.wrote(source, data);
-      this.#write(source, data, () => process.consumed(data.length));
+      const before = this.#grown;
+      this.#write(source, data, (grown) => main.consumed(data.length, grown - before));
     });
     const end = () => this.end();
     process.exited.then(end, end);
   }
 
+  /** Resolves once all that the process has said is in the log. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
   end(): void {
+    this.#pause();
+    this.#stream.end();
+    this.#stream.once('close', () => this.#ended.resolve());
+  }
+
+  #pause(): void {
+    this.#cancelPause();
     for (const source of ['stdout', 'stderr'] as const) {
       if (this.#pending[source].length > 0) this.#entry(source, 'P', this.#pending[source]);
       this.#pending[source] = Buffer.alloc(0);
     }
-    this.#stream.end();
   }
 
-  #write(source: Source, data: Buffer, done: () => void): void {
+  #write(source: Source, data: Buffer, done: (grown: number) => void): void {
     let rest = Buffer.concat([this.#pending[source], data]);
     for (let end = rest.indexOf(NEWLINE); end >= 0 || rest.length > LINE_BYTES; end = rest.indexOf(NEWLINE)) {
       const whole = end >= 0 && end <= LINE_BYTES;
@@ -53,7 +71,11 @@ export class MainLog {
       rest = rest.subarray(whole ? length + 1 : length);
     }
     this.#pending[source] = Buffer.from(rest);
-    this.#stream.write('', done);
+    this.#cancelPause();
+    if (this.#pending.stdout.length + this.#pending.stderr.length > 0)
+      this.#cancelPause = this.#clock.after(LOG_PAUSE_MS, () => this.#pause());
+    const grown = this.#grown;
+    this.#stream.write('', () => done(grown));
   }
 
   #entry(source: Source, kind: 'F' | 'P', text: Buffer): void {
@@ -61,6 +83,7 @@ export class MainLog {
     const entry = Buffer.concat([head, text, Buffer.from('\n')]);
     if (this.#written + entry.length > LOG_BYTES) this.#rotate();
     this.#written += entry.length;
+    this.#grown += entry.length;
     this.#stream.write(entry);
   }
 

@@ -2,16 +2,18 @@ import { rm } from 'node:fs/promises';
 import type { RuntimeType } from '../../../../core/contract/primitives.ts';
 import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
-import type { MainProcess } from '../../runtime.ts';
+import type { AttachOptions, MainProcess } from '../../runtime.ts';
 import type { SessionProcess } from '../../session-process.ts';
 import type { ExitStatus, GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
+import { AttachedByLog, type PacedProcess } from './attach-by-log.ts';
 import { GuestMain } from './attach-guest.ts';
 import { AttachedHere } from './attach-here.ts';
 import type { StartedContainer } from './default-containers.ts';
 import { MainLog } from './main-log.ts';
+import { BEGIN_OF_LOG, endOfLog } from './read-log.ts';
 import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
 
 const POLL_MS = 20;
@@ -77,6 +79,7 @@ export class MainRuns {
       process: null,
       supervisor: null,
       begun: false,
+      logStart: await endOfLog(containerPaths(this.#deps.layout, id).log),
     };
     await this.#records.saveRun(id, run);
     try {
@@ -111,6 +114,7 @@ export class MainRuns {
     const live = this.#live.get(id);
     if (!live) return;
     this.#stopping.add(id);
+    live.guest?.release();
     try {
       if (!(await this.#ends(live, timeoutSeconds, signal)))
         throw new RuntimeError('step-failed', 'The process could not be ended');
@@ -135,8 +139,27 @@ export class MainRuns {
     throw new RuntimeError('invalid-state', 'The container does not run');
   }
 
-  /** Joins the main process. Throws `invalid-state` when it does not run. */
-  async attach(id: string, { logs }: { readonly logs: boolean }): Promise<SessionProcess> {
+  /**
+   * Joins the main process. On a terminal it is seen as it happens, and who doesn't keep up misses some of it; else
+   * whole, from its log. Throws `invalid-state` when it does not run.
+   */
+  async attach(id: string, { logs, terminal, cursor, paced }: AttachOptions): Promise<SessionProcess> {
+    const { log } = containerPaths(this.#deps.layout, id);
+    if (terminal) return this.#join(id, logs);
+    const begin = logs ? ((await this.#records.run(id))?.logStart ?? BEGIN_OF_LOG) : await endOfLog(log);
+    const logged = this.#live.get(id)?.ended ?? Promise.resolve();
+    const joined = await this.#join(id, false);
+    const { clock } = this.#deps;
+    return new AttachedByLog(joined, {
+      path: log,
+      cursor: cursor ?? begin,
+      logged,
+      clock,
+      paced: paced === true,
+    });
+  }
+
+  async #join(id: string, logs: boolean): Promise<PacedProcess> {
     const live = this.#live.get(id);
     if (live?.guest) return live.guest.attach(logs);
     const main = await this.requireProcess(id);
@@ -186,7 +209,7 @@ export class MainRuns {
       this.#watchGuest(
         id,
         run.instanceId,
-        main,
+        new GuestMain(main),
         new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock),
       );
     else if (state === 'ended') await this.#records.saveExit(id, this.#exitInGuest(exit));
@@ -204,7 +227,7 @@ export class MainRuns {
 
   async #begunInGuest(id: string, run: RunRecord, main: GuestProcess): Promise<void> {
     const log = new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock);
-    this.#watchGuest(id, run.instanceId, main, log);
+    this.#watchGuest(id, run.instanceId, new GuestMain(main, this.#deps.clock), log);
     await main.started.catch((error) => {
       throw new RuntimeError('step-failed', messageOf(error), { cause: error });
     });
@@ -251,14 +274,15 @@ export class MainRuns {
     while (!this.#closed && isAlive(process)) await sleep(this.#deps.clock, pollMs);
   }
 
-  #watchGuest(id: string, instanceId: string, main: GuestProcess, log: MainLog): void {
-    const guest = new GuestMain(main);
+  #watchGuest(id: string, instanceId: string, guest: GuestMain, log: MainLog): void {
     log.follow(guest);
-    const ended = main.exited.then(
+    const ended = guest.process.exited.then(
       async (status) => {
         const live = this.#live.get(id);
         if (this.#closed || live?.instanceId !== instanceId || live.isEnding) return;
         live.isEnding = true;
+        // Its last words come before its exit.
+        await log.ended;
         await this.#record(id, this.#exitInGuest(status));
         this.#end(id, instanceId);
       },

@@ -24,6 +24,8 @@ export const RunRecordSchema = z.strictObject({
   process: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
   supervisor: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
   begun: z.boolean(),
+  /** Where its output begins in the container's log; none in records of earlier versions. */
+  logStart: z.optional(z.string()),
 });
 export type RunRecord = z.infer<typeof RunRecordSchema>;
 

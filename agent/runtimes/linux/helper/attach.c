@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HEAD 5
@@ -21,7 +22,9 @@
 
 struct client {
   int fd;
-  bool joined, lost;
+  bool joined, lost, paces;
+  /* How much the log may still grow, of a client that paces. */
+  size_t credit;
   char *unread;
   size_t have;
   char head[HEAD];
@@ -38,6 +41,8 @@ static size_t recent_have;
 /* Input that the process has not taken. While there is any, no client is read. */
 static char pending[4096];
 static size_t pending_from, pending_have;
+static size_t first_credit = FIRST_PACE_BYTES;
+static struct timespec opened;
 
 static void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -46,6 +51,7 @@ void attach_open(const char *path, int input, bool tty) {
   for (int i = 0; i < ATTACH_CLIENTS; i++) clients[i].fd = -1;
   input_fd = input;
   is_tty = tty;
+  clock_gettime(CLOCK_MONOTONIC, &opened);
   set_nonblocking(input);
   if (strlen(path) >= sizeof address.sun_path) return;
   strcpy(address.sun_path, path);
@@ -121,6 +127,34 @@ void attach_output(int source, const char *data, size_t length) {
   }
 }
 
+static size_t less(size_t credit, size_t length) { return credit > length ? credit - length : 0; }
+
+void attach_logged(size_t length) {
+  first_credit = less(first_credit, length);
+  for (int i = 0; i < ATTACH_CLIENTS; i++) clients[i].credit = less(clients[i].credit, length);
+}
+
+static long since_opened_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (now.tv_sec - opened.tv_sec) * 1000 + (now.tv_nsec - opened.tv_nsec) / 1000000;
+}
+
+bool attach_holds(int *wait_ms) {
+  bool paced = false;
+  for (int i = 0; i < ATTACH_CLIENTS; i++) {
+    if (clients[i].fd < 0 || !clients[i].paces) continue;
+    paced = true;
+    if (clients[i].credit == 0) return true;
+  }
+  /* A terminal is seen as it happens: nobody who joins it asks for all of it. */
+  if (paced || is_tty || first_credit > 0) return false;
+  long left = FIRST_PACE_MS - since_opened_ms();
+  if (left <= 0) return false;
+  if (*wait_ms < 0 || *wait_ms > left) *wait_ms = left;
+  return true;
+}
+
 static void accept_client(void) {
   int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
   if (fd < 0) return;
@@ -172,7 +206,12 @@ static void join_client(struct client *client, bool with_recent) {
 /* A piece of a frame's payload; all but input come whole, as they are a few bytes long. */
 static void take(struct client *client, const char *data, size_t length) {
   int kind = client->head[0];
-  if (kind == ATTACH_INPUT) {
+  if (kind == ATTACH_PACE) {
+    client->paces = true;
+    client->credit = PACE_BYTES;
+  } else if (kind == ATTACH_INPUT) {
+    /* Before it has joined it is read also while input waits, and has none to give. */
+    if (!client->joined) return;
     memcpy(pending, data, length);
     pending_from = 0;
     pending_have = length;
@@ -217,7 +256,7 @@ int attach_poll(struct pollfd *polled, int count) {
   polled[count++] = (struct pollfd){listener, POLLIN, 0};
   polled[count++] = (struct pollfd){pending_have > 0 ? input_fd : -1, POLLOUT, 0};
   for (int i = 0; i < ATTACH_CLIENTS; i++) {
-    short wanted = (pending_have > 0 ? 0 : POLLIN) | (clients[i].have > 0 || clients[i].lost ? POLLOUT : 0);
+    short wanted = (pending_have > 0 && clients[i].joined ? 0 : POLLIN) | (clients[i].have > 0 || clients[i].lost ? POLLOUT : 0);
     /* One that has hung up would be told of again and again. */
     polled[count++] = (struct pollfd){wanted ? clients[i].fd : -1, wanted, 0};
   }
@@ -228,7 +267,7 @@ void attach_move(void) {
   if (listener >= 0) accept_client();
   give_input();
   for (int i = 0; i < ATTACH_CLIENTS; i++) {
-    while (clients[i].fd >= 0 && pending_have == 0 && read_client(&clients[i])) {
+    while (clients[i].fd >= 0 && (pending_have == 0 || !clients[i].joined) && read_client(&clients[i])) {
     }
     if (clients[i].fd >= 0) flush_client(&clients[i]);
   }

@@ -9,17 +9,28 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ATTACH_CLIENTS 8
+#define ATTACH_CLIENTS 16
 #define ATTACH_POLLED (ATTACH_CLIENTS + 2)
 
 /* To a client: its output, and that some of it was dropped because it did not read. */
 enum { ATTACH_STDOUT = 0, ATTACH_STDERR = 1, ATTACH_LOST = 2 };
-/* From a client. The first is HELLO: with 1 it asks for what was written lately. */
-enum { ATTACH_INPUT = 0, ATTACH_END_INPUT = 1, ATTACH_RESIZE = 2, ATTACH_HELLO = 3 };
+/*
+ * From a client. The first is HELLO: with 1 it asks for what was written lately. Or it says PACE and nothing else, again
+ * and again: the log may grow by PACE_BYTES from then on, before the process waits for it.
+ */
+enum { ATTACH_INPUT = 0, ATTACH_END_INPUT = 1, ATTACH_RESIZE = 2, ATTACH_HELLO = 3, ATTACH_PACE = 4 };
+#define PACE_BYTES (2 << 20)
+/* A process that has just begun is paced by whoever is about to join it: so far, for so long. */
+#define FIRST_PACE_BYTES (512 << 10)
+#define FIRST_PACE_MS 2000
 
 /* `input` is the process's stdin, or its terminal. */
 void attach_open(const char *path, int input, bool tty);
 void attach_output(int source, const char *data, size_t length);
+/* The log has grown. */
+void attach_logged(size_t length);
+/* Whether output is to be left with the process for now; `wait_ms` is set to how long at the most, if there is an end to it. */
+bool attach_holds(int *wait_ms);
 /* Adds what is to be waited for; returns the new count. */
 int attach_poll(struct pollfd *polled, int count);
 void attach_move(void);

@@ -15,7 +15,7 @@
 
 static const char *log_path;
 static int log_fd = -1;
-static size_t written;
+static size_t written, grown;
 static struct {
   char text[LINE_BYTES];
   size_t length;
@@ -52,7 +52,10 @@ static void entry(int source, char kind, const char *text, size_t length) {
   struct iovec parts_out[3] = {{head, head_length}, {(void *)text, length}, {"\n", 1}};
   if (written + head_length + length + 1 > LOG_BYTES) rotate();
   ssize_t put = writev(log_fd, parts_out, 3);
-  if (put > 0) written += put;
+  if (put > 0) {
+    written += put;
+    grown += put;
+  }
 }
 
 static void emit(int source, char kind) {
@@ -60,7 +63,8 @@ static void emit(int source, char kind) {
   pending[source].length = 0;
 }
 
-void log_write(int source, const char *data, size_t length) {
+size_t log_write(int source, const char *data, size_t length) {
+  grown = 0;
   for (size_t i = 0; i < length; i++) {
     if (data[i] == '\n') {
       emit(source, 'F');
@@ -69,9 +73,12 @@ void log_write(int source, const char *data, size_t length) {
     if (pending[source].length == LINE_BYTES) emit(source, 'P');
     pending[source].text[pending[source].length++] = data[i];
   }
+  return grown;
 }
 
-void log_end(void) {
+bool log_waits(void) { return pending[0].length > 0 || pending[1].length > 0; }
+
+void log_pause(void) {
   for (int source = 0; source < 2; source++)
     if (pending[source].length > 0) emit(source, 'P');
 }

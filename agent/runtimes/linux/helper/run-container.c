@@ -107,7 +107,7 @@ static int move_output(int source, int *fd) {
   ssize_t got = read(*fd, data, sizeof data);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 1;
   if (got > 0) {
-    log_write(source, data, got);
+    attach_logged(log_write(source, data, got));
     attach_output(source, data, got);
     return 1;
   }
@@ -132,8 +132,12 @@ static int reap(int signals, pid_t main_pid, int *status) {
 static int follow(pid_t main_pid, int signals, int out, int err) {
   int status = 0, ended = 0;
   for (;;) {
-    struct pollfd polled[3 + ATTACH_POLLED] = {{signals, POLLIN, 0}, {out, POLLIN, 0}, {err, POLLIN, 0}};
-    int ready = poll(polled, attach_poll(polled, 3), ended ? LATE_OUTPUT_MS : -1);
+    int wait_ms = ended ? LATE_OUTPUT_MS : log_waits() ? LOG_PAUSE_MS : -1;
+    /* Nobody is waited for by what has ended. */
+    bool held = !ended && attach_holds(&wait_ms);
+    struct pollfd polled[3 + ATTACH_POLLED] = {{signals, POLLIN, 0}, {held ? -1 : out, POLLIN, 0}, {held ? -1 : err, POLLIN, 0}};
+    int ready = poll(polled, attach_poll(polled, 3), wait_ms);
+    if (ready == 0) log_pause();
     if (out >= 0 && polled[1].revents) move_output(0, &out);
     if (err >= 0 && polled[2].revents) move_output(1, &err);
     attach_move();
@@ -207,8 +211,8 @@ int run_container(char **arguments) {
   dup2(null, 1);
   dup2(null, 2);
   int status = follow(main_pid, signals, out[0], err[0]);
+  log_pause();
   attach_close(door);
-  log_end();
   record_exit(exit_path, status, optional_argument(arguments, "oom"));
   return 0;
 }

@@ -1,14 +1,15 @@
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import type { Bridge } from '../../../../cli/docker/bridge.ts';
 import { showLog } from '../../../../cli/docker/show-log.ts';
+import { showSession } from '../../../../cli/docker/show-session.ts';
 import type { ClientStream } from '../../../../cli/docker/streams.ts';
 import type { SessionStream } from '../../../../cli/session.ts';
 
 const never = new Promise<never>(() => undefined);
 
-/** A container that has ended, having written one line. */
+/** A container that has ended, having written two lines. */
 const ended = (): Bridge => {
-  const items = [{ stream: 'stdout', text: 'ran', time: '2026-01-01T00:00:00.000Z', partial: false }];
+  const items = ['ran', 'well'].map((text) => ({ stream: 'stdout', text, at: '2026-01-01T00:00:00.000Z' }));
   return {
     settings: { log: () => undefined },
     now: 0,
@@ -19,43 +20,87 @@ const ended = (): Bridge => {
 
 const client = () => {
   const seen: string[] = [];
+  const take = (_: string, bytes: Uint8Array): void => void seen.push(Buffer.from(bytes).toString());
   const stream = {
     closed: never,
     ignoreInput: () => undefined,
-    pipeInput: () => undefined,
-    send: async (_: string, bytes: Uint8Array) => void seen.push(Buffer.from(bytes).toString()),
+    onDrain: () => undefined,
+    output: (name: string, bytes: Uint8Array) => {
+      take(name, bytes);
+      return true;
+    },
+    send: async (name: string, bytes: Uint8Array) => take(name, bytes),
   };
   return { seen, stream: stream as unknown as ClientStream };
 };
 
+/** A session that has said `text`, and ends when it is closed or told to. */
+const sessionSaying = (text: string) => {
+  const exit = Promise.withResolvers<{ exitCode: number | null; reason: string }>();
+  const session = {
+    exit: exit.promise,
+    onOutput: (listener: (stream: string, bytes: Uint8Array) => void) =>
+      listener('stdout', Buffer.from(text)),
+    resume: () => undefined,
+    close: () => exit.resolve({ exitCode: null, reason: 'closed' }),
+  };
+  return { session: session as unknown as SessionStream, exit };
+};
+
 const joining = { stdin: false, stdout: true, stderr: true };
 const shown = (stream: ClientStream) => ({ containerId: 'one', client: stream, joining, cursor: undefined });
+const nothingSeen = () => ({ stdout: 0, stderr: 0 });
 
-test('a session that never hears of the end does not hold up who attached: the container is looked at', async () => {
+test('without a session the log is shown until the container has ended', async () => {
   const { seen, stream } = client();
-  const deaf = { exit: never, onOutput: () => undefined, close: () => undefined };
-  await showLog(ended(), shown(stream), deaf as unknown as SessionStream);
-  expect(seen).toEqual(['ran\n']);
+  await showLog(ended(), shown(stream), nothingSeen());
+  expect(seen).toEqual(['ran\n', 'well\n']);
+});
+
+test('what a session has shown before it broke off is not shown again', async () => {
+  const { seen, stream } = client();
+  const already = nothingSeen();
+  const { session, exit } = sessionSaying('ran\nwe');
+  exit.resolve({ exitCode: null, reason: 'unknown-session' });
+  expect(await showSession(ended(), shown(stream), session, already)).toEqual({ isWhole: false });
+  await showLog(ended(), shown(stream), already);
+  expect(seen).toEqual(['ran\nwe', 'll\n']);
+});
+
+test('a session with its exit is whole', async () => {
+  const { stream } = client();
+  const { session, exit } = sessionSaying('ran\n');
+  exit.resolve({ exitCode: 3, reason: 'exited' });
+  expect(await showSession(ended(), shown(stream), session, nothingSeen())).toEqual({ isWhole: true });
+});
+
+test('a session that never hears of the end is given up: the container is looked at', async () => {
+  jest.useFakeTimers();
+  try {
+    const { stream } = client();
+    const { session } = sessionSaying('ran\n');
+    const over = showSession(ended(), shown(stream), session, nothingSeen());
+    await jest.advanceTimersByTimeAsync(4_900);
+    const early = await Promise.race([over, Promise.resolve('still there')]);
+    expect(early).toBe('still there');
+    await jest.advanceTimersByTimeAsync(200);
+    expect(await over).toEqual({ isWhole: false });
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
 test('while there is a session, a failure to look at the container ends nothing', async () => {
-  const { seen, stream } = client();
-  const exit = Promise.withResolvers<{ exitCode: number; reason: string }>();
-  const session = { exit: exit.promise, onOutput: () => undefined, close: () => undefined };
-  const unreachable = { ...ended(), find: async () => Promise.reject(new TypeError('fetch failed')) };
-  let isOver = false;
-  const over = showLog(unreachable as unknown as Bridge, shown(stream), session as unknown as SessionStream);
-  void over.then(() => {
-    isOver = true;
-  });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  expect([seen, isOver]).toEqual([['ran\n'], false]);
-  exit.resolve({ exitCode: 0, reason: 'exited' });
-  await over;
-});
-
-test('without a session the container is looked at alone', async () => {
-  const { seen, stream } = client();
-  await showLog(ended(), shown(stream), undefined);
-  expect(seen).toEqual(['ran\n']);
+  jest.useFakeTimers();
+  try {
+    const { stream } = client();
+    const { session, exit } = sessionSaying('ran\n');
+    const unreachable = { ...ended(), find: async () => Promise.reject(new TypeError('fetch failed')) };
+    const over = showSession(unreachable as unknown as Bridge, shown(stream), session, nothingSeen());
+    await jest.advanceTimersByTimeAsync(60_000);
+    exit.resolve({ exitCode: 0, reason: 'exited' });
+    expect(await over).toEqual({ isWhole: true });
+  } finally {
+    jest.useRealTimers();
+  }
 });

@@ -1,0 +1,170 @@
+import type { OutputStream } from '../../../../core/contract/session.ts';
+import { type Cancel, type Clock, nothingToCancel, sleep } from '../../../clock.ts';
+import type { SessionProcess } from '../../session-process.ts';
+import { LOST } from './attach-here.ts';
+import { LOG_PAUSE_MS } from './main-log.ts';
+import { readOutput } from './read-log.ts';
+
+/** Output that may be here and not consumed; beyond it the log is not read. */
+const WINDOW = 256 * 1024;
+const READ_BYTES = 64 * 1024;
+/** After so long what was heard of is in the log, also a line that has not ended. */
+const SETTLED_MS = 2 * LOG_PAUSE_MS;
+
+/** A main process that was joined, and waits for the reader of its log if that is wanted. */
+export interface PacedProcess extends SessionProcess {
+  /** Its log may grow by `PACE_BYTES` from now on; then the process waits. Without a first time, it never does. */
+  pace(): void;
+}
+
+/** As the helper's `attach.h`. The log keeps more than twice of it. */
+export const PACE_BYTES = 2 * 1024 * 1024;
+
+export interface ByLog {
+  /** Whether the process waits for who reads. */
+  readonly paced: boolean;
+  readonly path: string;
+  /** Where its output begins. */
+  readonly cursor: string;
+  /** Resolves once the process has ended and all that it said is in the log. */
+  readonly logged: Promise<unknown>;
+  readonly clock: Pick<Clock, 'after'>;
+}
+
+/**
+ * A main process as it is shown to somebody who is to miss nothing: its output comes from its log, at the pace of its
+ * reader. Joined, it tells when there is something new, and takes the input. `paced`, the process does not get further
+ * ahead of its reader than the log reaches; else it waits for nobody, and what the log no longer has when its reader
+ * comes for it is lost, and said to be.
+ *
+ * Invariants: one read at a time; nothing is read beyond the window; its exit comes after its last output.
+ */
+export class AttachedByLog implements SessionProcess {
+  readonly exited: Promise<number>;
+  readonly #joined: PacedProcess;
+  readonly #paced: boolean;
+  readonly #path: string;
+  readonly #clock: Pick<Clock, 'after'>;
+  #cursor: string;
+  #handler: ((stream: OutputStream, data: Buffer) => void) | null = null;
+  #outstanding = 0;
+  #reading = false;
+  /** Something may be new since the last read began. */
+  #rung = true;
+  #ended = false;
+  #cancelSettle: Cancel = nothingToCancel;
+  readonly #drained = Promise.withResolvers<void>();
+  #isLast = false;
+
+  constructor(joined: PacedProcess, { path, cursor, logged, clock, paced }: ByLog) {
+    this.#joined = joined;
+    this.#paced = paced;
+    this.#path = path;
+    this.#cursor = cursor;
+    this.#clock = clock;
+    this.exited = this.#untilDrained(logged);
+    this.exited.catch(() => undefined);
+  }
+
+  onOutput(handler: (stream: OutputStream, data: Buffer) => void): void {
+    this.#handler = handler;
+    this.#joined.onOutput((_, data) => {
+      this.#joined.consumed(data.length);
+      this.#look();
+    });
+    // What it wrote just before it was joined may be on its way to the log, and it says nothing more of it.
+    this.#look();
+  }
+
+  consumed(bytes: number): void {
+    this.#outstanding -= bytes;
+    void this.#read();
+  }
+
+  write(data: Buffer): void {
+    this.#joined.write(data);
+  }
+
+  onInputTaken(listener: (bytes: number) => void): void {
+    this.#joined.onInputTaken(listener);
+  }
+
+  endInput(): void {
+    this.#joined.endInput();
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#joined.resize(columns, rows);
+  }
+
+  signal(signal: number): void {
+    this.#joined.signal(signal);
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#cancelSettle();
+    this.#drained.resolve();
+    this.#joined.end();
+  }
+
+  async #untilDrained(logged: Promise<unknown>): Promise<number> {
+    try {
+      const exitCode = await this.#joined.exited;
+      await logged;
+      return exitCode;
+    } catch (error) {
+      // It was not seen to end: what it said last may be on its way to the log.
+      await sleep(this.#clock as Clock, SETTLED_MS);
+      throw error;
+    } finally {
+      this.#isLast = true;
+      this.#ring();
+      await this.#drained.promise;
+    }
+  }
+
+  /** Now, and once more when what has been heard of is there. */
+  #look(): void {
+    this.#ring();
+    this.#cancelSettle();
+    this.#cancelSettle = this.#clock.after(SETTLED_MS, () => this.#ring());
+  }
+
+  #ring(): void {
+    this.#rung = true;
+    void this.#read();
+  }
+
+  async #read(): Promise<void> {
+    if (this.#reading || this.#handler === null) return;
+    this.#reading = true;
+    try {
+      while (this.#rung && !this.#ended && this.#outstanding < WINDOW) await this.#readOnce(this.#handler);
+    } catch {
+      // Its log can't be read: nothing more comes, and its exit is not to wait for it.
+      this.#drained.resolve();
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  async #readOnce(handler: (stream: OutputStream, data: Buffer) => void): Promise<void> {
+    const isLast = this.#isLast;
+    this.#rung = false;
+    const { pieces, truncated, cursor, left } = await readOutput(this.#path, this.#cursor, READ_BYTES);
+    if (this.#ended) return;
+    this.#cursor = cursor;
+    if (this.#paced && left < PACE_BYTES) this.#joined.pace();
+    if (truncated) this.#give(handler, 'stderr', LOST);
+    for (const { stream, bytes } of pieces) this.#give(handler, stream, bytes);
+    if (pieces.length > 0) this.#rung = true;
+    else if (isLast) this.#drained.resolve();
+  }
+
+  #give(handler: (stream: OutputStream, data: Buffer) => void, stream: OutputStream, data: Buffer): void {
+    if (data.length === 0) return;
+    this.#outstanding += data.length;
+    handler(stream, data);
+  }
+}

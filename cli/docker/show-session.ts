@@ -1,0 +1,64 @@
+import type { OutputStream } from '../../core/contract/session.ts';
+import type { SessionStream } from '../session.ts';
+import type { Bridge } from './bridge.ts';
+import { untilExit } from './exits.ts';
+import type { Seen, Shown } from './show-log.ts';
+import { join } from './streams.ts';
+
+/** A session whose container has ended, and that says nothing for so long, will not hear of it any more. */
+const DEAF_MS = 5_000;
+
+/** Ends a session that joined a process in the moment of its end and never hears of it. */
+const watchForDeafness = (
+  bridge: Bridge,
+  containerId: string,
+  session: SessionStream,
+  over: AbortSignal,
+): { readonly heard: () => void } => {
+  let ended = false;
+  let timer: NodeJS.Timeout | undefined;
+  const heard = (): void => {
+    clearTimeout(timer);
+    if (ended && !over.aborted) timer = setTimeout(() => session.close(), DEAF_MS);
+  };
+  over.addEventListener('abort', () => clearTimeout(timer));
+  untilExit(bridge, containerId, { after: null, signal: over }).then(
+    () => {
+      ended = true;
+      heard();
+    },
+    // That it could not be looked at is no end.
+    () => undefined,
+  );
+  return { heard };
+};
+
+/**
+ * Shows a main process to a docker client over a session.
+ *
+ * @param seen how much has been shown, kept up to date
+ * @returns whether it went on to its end, the client's or the process's
+ */
+export const showSession = async (
+  bridge: Bridge,
+  { client, joining, containerId }: Shown,
+  session: SessionStream,
+  seen: Seen,
+): Promise<{ readonly isWhole: boolean }> => {
+  const over = new AbortController();
+  const { heard } = watchForDeafness(bridge, containerId, session, over.signal);
+  const count = (stream: OutputStream, bytes: Uint8Array): void => {
+    seen[stream] += bytes.length;
+    heard();
+  };
+  let hasGone = false;
+  void client.closed.then(() => {
+    hasGone = true;
+  });
+  try {
+    const { reason } = await join(client, session, joining, count);
+    return { isWhole: hasGone || reason === 'exited' };
+  } finally {
+    over.abort();
+  }
+};
