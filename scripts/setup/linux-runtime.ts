@@ -8,7 +8,7 @@ import {
   MANIFEST,
   readArtifacts,
 } from '../../agent/runtimes/linux/artifacts.ts';
-import { compilePrograms, GUEST_SOURCES, HELPER_SOURCES } from './linux-runtime/compile.ts';
+import { compilePrograms, GUEST_SOURCES, HELPER_SOURCES, PRELOAD_SOURCES } from './linux-runtime/compile.ts';
 import { CHARACTER_DEVICE, type CpioEntry, encodeCpio, FILE, FOLDER } from './linux-runtime/cpio.ts';
 import { fetchKernel, type GuestKernel } from './linux-runtime/kernel.ts';
 import { makeMiniImage } from './linux-runtime/mini-image.ts';
@@ -61,7 +61,7 @@ const refuseElsewhere = ({ platform, architecture, isRoot }: Machine): void => {
 /** Hash of all that the artifacts are made from; the kernel stays as first fetched until these change. */
 const computeStamp = async (root: string): Promise<string> => {
   const hash = createHash('sha256');
-  for (const folder of [GUEST_SOURCES, HELPER_SOURCES, SETUP_SOURCES])
+  for (const folder of [GUEST_SOURCES, HELPER_SOURCES, PRELOAD_SOURCES, SETUP_SOURCES])
     for (const name of (await readdir(join(root, folder))).sort())
       hash.update(`${folder}/${name}\0`).update(await readFile(join(root, folder, name)));
   return hash.digest('hex');
@@ -69,7 +69,8 @@ const computeStamp = async (root: string): Promise<string> => {
 
 const isComplete = async (artifacts: Artifacts, stamp: string): Promise<boolean> => {
   if (artifacts.manifest.stamp !== stamp) return false;
-  const files = [artifacts.vmlinux, artifacts.initramfs, artifacts.helper, artifacts.mini];
+  const { vmlinux, initramfs, helper, preload, mini } = artifacts;
+  const files = [vmlinux, initramfs, helper, preload, mini];
   return Promise.all(files.map((file) => access(file))).then(
     () => true,
     () => false,
@@ -102,7 +103,11 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
   report('fetching the kernel of utility VMs (apt-get download)');
   const kernel = await fetchKernel();
   report('compiling the guest agent and the host’s helper (gcc)');
-  await compilePrograms(root, join(folder, 'init'), join(folder, 'helper'));
+  await compilePrograms(root, {
+    init: join(folder, 'init'),
+    helper: join(folder, 'helper'),
+    preload: join(folder, 'guest-memory.so'),
+  });
   report('making the image "mini" (mksquashfs)');
   await makeMiniImage(join(folder, 'mini.squashfs'));
   await writeFile(join(folder, 'vmlinux'), kernel.vmlinux);
@@ -114,6 +119,7 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
     vmlinux: await describe(folder, 'vmlinux'),
     initramfs: await describe(folder, 'initramfs.cpio'),
     helper: await describe(folder, 'helper'),
+    preload: await describe(folder, 'guest-memory.so'),
     mini: await describe(folder, 'mini.squashfs'),
   };
   await writeFile(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);

@@ -18,6 +18,8 @@ const ManifestSchema = z.strictObject({
   initramfs: FileSchema,
   /** The host's helper (`agent/runtimes/linux/helper`). */
   helper: FileSchema,
+  /** What a cloned QEMU loads first (`agent/runtimes/linux/preload`). */
+  preload: FileSchema,
   /** The image `mini`: a squashfs of busybox. */
   mini: FileSchema,
 });
@@ -29,6 +31,7 @@ export interface Artifacts {
   readonly vmlinux: string;
   readonly initramfs: string;
   readonly helper: string;
+  readonly preload: string;
   readonly mini: string;
 }
 
@@ -46,6 +49,7 @@ export const readArtifacts = async (folder: string): Promise<Artifacts | null> =
     vmlinux: at(manifest.vmlinux),
     initramfs: at(manifest.initramfs),
     helper: at(manifest.helper),
+    preload: at(manifest.preload),
     mini: at(manifest.mini),
   };
 };

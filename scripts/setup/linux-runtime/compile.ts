@@ -5,9 +5,12 @@ import { runProgram } from './run-program.ts';
 
 export const GUEST_SOURCES = 'agent/guest';
 export const HELPER_SOURCES = 'agent/runtimes/linux/helper';
+export const PRELOAD_SOURCES = 'agent/runtimes/linux/preload';
 /** What the helper shares with the guest: the streams, and whom a process runs as. */
 const SHARED = ['channel.c', 'fields.c', 'streams.c', 'kept_output.c', 'spawn.c', 'confine.c', 'user.c'];
-const FLAGS = ['-O2', '-static', '-s', '-Wall', '-Wextra', '-Werror=implicit-function-declaration'];
+const FLAGS = ['-O2', '-s', '-Wall', '-Wextra', '-Werror=implicit-function-declaration'];
+const PROGRAM = ['-static'];
+const LIBRARY = ['-shared', '-fPIC'];
 
 const refuse = (said: string) =>
   new SetUpRefusedError(
@@ -22,13 +25,25 @@ const sourcesIn = async (folder: string) =>
     .sort()
     .map((name) => join(folder, name));
 
-const compile = async (sources: readonly string[], target: string): Promise<void> => {
-  await runProgram('gcc', [...FLAGS, '-o', target, ...sources], { refuse });
+const compile = async (
+  kind: readonly string[],
+  sources: readonly string[],
+  target: string,
+): Promise<void> => {
+  await runProgram('gcc', [...FLAGS, ...kind, '-o', target, ...sources], { refuse });
 };
 
-/** Compiles the guest's init and the host's helper, both static, to the two paths. */
-export const compilePrograms = async (root: string, init: string, helper: string): Promise<void> => {
+/** Paths of what is compiled. */
+export interface Compiled {
+  readonly init: string;
+  readonly helper: string;
+  readonly preload: string;
+}
+
+/** Compiles the guest's init and the host's helper, both static, and what is loaded into QEMU. */
+export const compilePrograms = async (root: string, { init, helper, preload }: Compiled): Promise<void> => {
   const shared = SHARED.map((name) => join(root, GUEST_SOURCES, name));
-  await compile(await sourcesIn(join(root, GUEST_SOURCES)), init);
-  await compile([...(await sourcesIn(join(root, HELPER_SOURCES))), ...shared], helper);
+  await compile(PROGRAM, await sourcesIn(join(root, GUEST_SOURCES)), init);
+  await compile(PROGRAM, [...(await sourcesIn(join(root, HELPER_SOURCES))), ...shared], helper);
+  await compile(LIBRARY, await sourcesIn(join(root, PRELOAD_SOURCES)), preload);
 };

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
 import { CAPABILITIES } from '../../../agent/runtimes/linux/container/capabilities.ts';
@@ -18,6 +18,8 @@ const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 /** Of the times in /proc/<pid>/stat. */
 const TICK_US = 10_000;
 const IDLE = ['sleep', '600'];
+const BLOCK_BYTES = 512;
+const MIB = 1024 * 1024;
 
 /** Bits of the kernel's capability sets: linux/capability.h. */
 const CAPABILITY_BITS: Readonly<Record<string, number>> = {
@@ -168,6 +170,29 @@ real('limits of a container', () => {
     });
     expect(statusOf(stdout)('CapEff')).toMatch(/^0+$/);
     expect(statusOf(stdout)('Uid')).toBe('65534');
+  });
+
+  /** A clone's worker process maps the template's memory; what it maps says how to look at that. */
+  const templateOf = (pid: number): string | undefined =>
+    readdirSync(`/proc/${pid}/map_files`)
+      .map((range) => `/proc/${pid}/map_files/${range}`)
+      .find((file) => readlinkSync(file).includes('bulkhead-template'));
+
+  test('a clone may use all of its memory, and what it uses is no part of the template', async () => {
+    const one = make('HyperV', 320);
+    let template: string | undefined;
+    while (template === undefined) {
+      // Its first VMs are booted, until there is a template of their size.
+      await host.off(one);
+      await host.up(one);
+      template = templateOf(await hostPid(one));
+    }
+    await host.putProbe(one);
+    const before = statSync(template).blocks * BLOCK_BYTES;
+    expect(await host.sh(one, '/probe eat 240')).toBe('ate 240');
+    const grown = statSync(template).blocks * BLOCK_BYTES - before;
+    expect(grown / MIB).toBeLessThan(16);
+    expect((await look(host.runtime, one.id))?.process?.running).toBe(true);
   });
 
   test('the worker process of a VM has a user of its own, no privileges and a filter of system calls', async () => {

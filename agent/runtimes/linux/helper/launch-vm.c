@@ -1,5 +1,5 @@
 /*
- * launch-vm uid=N run=DIR disks=DIR boot=DIR tap=NAME [ram=PATH state=PATH] [nice=N] [cgroup=DIR]... -- program args...
+ * launch-vm uid=N run=DIR disks=DIR boot=DIR tap=NAME [ram=PATH state=PATH preload=PATH] [nice=N] [cgroup=DIR]... -- program args...
  *
  * Becomes the worker process of a utility VM: its sockets, tap and template are opened here, while still root,
  * and stand at the descriptors below; then nothing is left of the machine but a jail, and of root nothing at
@@ -29,10 +29,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "helper.h"
-
-/* `qemu-arguments.ts` names the same numbers. */
-enum { CHANNEL_FD = 10, QMP_FD, CONSOLE_FD, TAP_FD, RAM_FD, STATE_FD, LAST_FD };
 
 static void place(int fd, int number, const char *what) {
   if (fd < 0) die("open", what);
@@ -129,6 +127,7 @@ static void become_nobody(uid_t uid) {
 int launch_vm(char **arguments) {
   const char *run = argument(arguments, "run");
   const char *ram = optional_argument(arguments, "ram"), *state = optional_argument(arguments, "state");
+  const char *preload = optional_argument(arguments, "preload");
   const char *nice_value = optional_argument(arguments, "nice");
   char **program = operands(arguments);
   uid_t uid = strtoul(argument(arguments, "uid"), NULL, 10);
@@ -144,6 +143,7 @@ int launch_vm(char **arguments) {
   open_tap(argument(arguments, "tap"));
   if (ram) place(open(ram, O_RDWR), RAM_FD, ram);
   if (state) place(open(state, O_RDONLY), STATE_FD, state);
+  if (preload) place(open(preload, O_RDONLY), PRELOAD_FD, preload);
   int errors = open(join_path(run, "stderr.log"), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
   if (errors < 0) die("open", "stderr.log");
   join_cgroups(arguments);
@@ -159,7 +159,10 @@ int launch_vm(char **arguments) {
   dup2(errors, 2);
   close_range(LAST_FD, ~0U, 0);
   for (int fd = 3; fd < CHANNEL_FD; fd++) close(fd);
-  char *const environment[] = {"PATH=/usr/bin", NULL};
+  char library[64];
+  /* By its descriptor: in the jail nothing may be run but what is under /usr. */
+  snprintf(library, sizeof library, "LD_PRELOAD=/proc/self/fd/%d", PRELOAD_FD);
+  char *const environment[] = {"PATH=/usr/bin", preload ? library : NULL, NULL};
   execve(program[0], program, environment);
   die("run", program[0]);
 }

@@ -110,7 +110,7 @@ const spawnWorker = (
     `disks=${disks ?? paths.disks}`,
     `boot=${artifacts.folder}`,
     `tap=${deviceName(layout, 't', vmId)}`,
-    ...(template ? [`ram=${template.ram}`, `state=${template.state}`] : []),
+    ...(template ? [`ram=${template.ram}`, `state=${template.state}`, `preload=${artifacts.preload}`] : []),
     ...(lowPriority ? [`nice=${LOW_PRIORITY}`] : []),
     ...workerCgroups(layout.tag, vmId).map((folder) => `cgroup=${folder}`),
     '--',

@@ -1,0 +1,7 @@
+/* What a worker process is given open. `qemu-arguments.ts` names the same numbers. */
+#ifndef BULKHEAD_DESCRIPTORS_H
+#define BULKHEAD_DESCRIPTORS_H
+
+enum { CHANNEL_FD = 10, QMP_FD, CONSOLE_FD, TAP_FD, RAM_FD, STATE_FD, PRELOAD_FD, LAST_FD };
+
+#endif
