@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { LinuxRuntime } from '../../../agent/runtimes/linux/linux-runtime.ts';
@@ -80,10 +82,18 @@ const hashOf = (path: string): string => {
   return createHash('sha256').update(archive).digest('hex');
 };
 
-/** All that is there while the host is open and has no container: its templates. */
+const IN_THE_MAKING_MS = 60_000;
+
+/**
+ * What is there while the host is open and has no container, beside its templates. One may be in the making, in a VM
+ * that is no container's and goes with it: what is left of a container stays.
+ */
 const findContainerTraces = async (folder: string) => {
-  const { processes, ...others } = await findTraces(folder);
-  return { ...others, processes: processes.filter((line) => !line.includes(' hold-template ')) };
+  for (const until = performance.now() + IN_THE_MAKING_MS; ; await sleep(500)) {
+    const { processes, ...others } = await findTraces(folder);
+    const found = { ...others, processes: processes.filter((line) => !line.includes(' hold-template ')) };
+    if (isDeepStrictEqual(found, NO_TRACES) || performance.now() > until) return found;
+  }
 };
 
 real('conversion on a real host', () => {

@@ -1,14 +1,10 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../agent/clock.ts';
-import {
-  AttachedByLog,
-  PACE_BYTES,
-  type PacedProcess,
-} from '../../../agent/runtimes/linux/container/attach-by-log.ts';
+import { AttachedByLog, type PacedProcess } from '../../../agent/runtimes/linux/container/attach-by-log.ts';
 import { BEGIN_OF_LOG } from '../../../agent/runtimes/linux/container/read-log.ts';
 
 let folder: string;
@@ -24,7 +20,7 @@ const log = (text: string, kind = 'F'): void =>
 
 /** A main process that was joined, and what a client has of it. */
 const attach = ({ paced = false } = {}) => {
-  let paces = 0;
+  const paces: (number | undefined)[] = [];
   const exit = Promise.withResolvers<number>();
   let wrote: (stream: 'stdout', data: Buffer) => void = () => undefined;
   const joined = {
@@ -33,9 +29,7 @@ const attach = ({ paced = false } = {}) => {
       wrote = handler;
     },
     consumed: () => undefined,
-    pace: () => {
-      paces += 1;
-    },
+    pace: (bytes?: number) => paces.push(bytes),
     end: () => undefined,
   } as unknown as PacedProcess;
   const attached = new AttachedByLog(joined, {
@@ -58,7 +52,7 @@ const attach = ({ paced = false } = {}) => {
     listen,
     ring: (): void => wrote('stdout', Buffer.from('.')),
     text: (): string => text,
-    paces: (): number => paces,
+    paces: () => paces,
     unread: (): number => unread,
     consume: (): void => {
       const bytes = unread;
@@ -127,28 +121,37 @@ describe('a main process shown by its log', () => {
     ).toEqual(Array.from({ length: 200 }, (_, count) => count));
   });
 
-  test('a process that is paced may go on as long as its reader is near, and only then', async () => {
+  test('a process that is paced is told how much of its log has been read, since that began', async () => {
     const line = 'x'.repeat(10_000);
-    for (let bytes = 0; bytes < PACE_BYTES + 1_000_000; bytes += line.length) log(line);
+    for (let bytes = 0; bytes < 3_000_000; bytes += line.length) log(line);
+    const size = statSync(path).size;
     const one = attach({ paced: true });
     one.listen();
     await until(() => one.unread() > 256 * 1024);
     await sleep(50);
-    expect(one.paces()).toBe(0);
-    while (one.paces() === 0) {
+    // As if it had been read up to here: what comes from now on counts.
+    expect(one.paces()).toEqual([undefined]);
+    for (let bytes = 0; bytes < 500_000; bytes += line.length) log(line);
+    const logged = statSync(path).size - size;
+    while (one.paces().length === 1) {
       one.consume();
       await sleep(1);
     }
-    const read = one.text().length;
-    expect(read).toBeGreaterThan(1_000_000);
-    expect(read).toBeLessThan(1_000_000 + 512 * 1024);
+    expect(one.text().length).toBeGreaterThan(2_900_000);
+    while (one.paces().at(-1) !== undefined) {
+      one.consume();
+      await sleep(1);
+    }
+    const told = one.paces().reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0);
+    expect(told).toBeLessThanOrEqual(logged);
+    expect(told).toBeGreaterThan(logged / 2);
     one.attached.end();
     const unpaced = attach();
     unpaced.listen();
     unpaced.exit.resolve(0);
     const over = unpaced.attached.exited.then(() => 'over');
     while ((await Promise.race([over, sleep(1)])) !== 'over') unpaced.consume();
-    expect(unpaced.paces()).toBe(0);
+    expect(unpaced.paces()).toEqual([]);
   });
 
   test('what the log has no longer is said to be lost', async () => {

@@ -13,12 +13,15 @@ const SETTLED_MS = 2 * LOG_PAUSE_MS;
 
 /** A main process that was joined, and waits for the reader of its log if that is wanted. */
 export interface PacedProcess extends SessionProcess {
-  /** Its log may grow by `PACE_BYTES` from now on; then the process waits. Without a first time, it never does. */
-  pace(): void;
+  /**
+   * While its log is ahead of its reader by `PACE_BYTES`, the process waits. Without a first call, it never does.
+   * @param bytes of the log that have been read more; undefined: all of it has
+   */
+  pace(bytes?: number): void;
 }
 
-/** As the helper's `attach.h`. The log keeps more than twice of it. */
-export const PACE_BYTES = 2 * 1024 * 1024;
+/** As the helper's `attach.h`: with what is under way, less than the log keeps after it was renamed. */
+export const PACE_BYTES = 1024 * 1024;
 
 export interface ByLog {
   /** Whether the process waits for who reads. */
@@ -55,6 +58,8 @@ export class AttachedByLog implements SessionProcess {
   #cancelSettle: Cancel = nothingToCancel;
   readonly #drained = Promise.withResolvers<void>();
   #isLast = false;
+  /** What there is left to read of the log as it was when the process began to be paced, in bytes. */
+  #unpaced: number | null = null;
 
   constructor(joined: PacedProcess, { path, cursor, logged, clock, paced }: ByLog) {
     this.#joined = joined;
@@ -152,14 +157,33 @@ export class AttachedByLog implements SessionProcess {
   async #readOnce(handler: (stream: OutputStream, data: Buffer) => void): Promise<void> {
     const isLast = this.#isLast;
     this.#rung = false;
-    const { pieces, truncated, cursor, left } = await readOutput(this.#path, this.#cursor, READ_BYTES);
+    const { pieces, truncated, cursor, length, left } = await readOutput(
+      this.#path,
+      this.#cursor,
+      READ_BYTES,
+    );
     if (this.#ended) return;
     this.#cursor = cursor;
-    if (this.#paced && left < PACE_BYTES) this.#joined.pace();
+    if (this.#paced) this.#pace({ truncated, length, left });
     if (truncated) this.#give(handler, 'stderr', LOST);
     for (const { stream, bytes } of pieces) this.#give(handler, stream, bytes);
     if (pieces.length > 0) this.#rung = true;
     else if (isLast) this.#drained.resolve();
+  }
+
+  /**
+   * Tells what has been read of what was logged since the process is paced. Where the two counts may have parted, it is
+   * begun anew: at the end of the log, and after a loss.
+   */
+  #pace({ truncated, length, left }: { truncated: boolean; length: number; left: number }): void {
+    if (this.#unpaced === null || truncated || left === 0) {
+      this.#unpaced = left;
+      this.#joined.pace();
+      return;
+    }
+    const before = Math.min(length, this.#unpaced);
+    this.#unpaced -= before;
+    if (length > before) this.#joined.pace(length - before);
   }
 
   #give(handler: (stream: OutputStream, data: Buffer) => void, stream: OutputStream, data: Buffer): void {

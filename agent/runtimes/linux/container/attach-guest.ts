@@ -152,8 +152,8 @@ class AttachedGuest implements PacedProcess {
     if (this.#credit !== null) this.#credit -= bytes;
   }
 
-  pace(): void {
-    this.#credit = PACE_BYTES;
+  pace(bytes?: number): void {
+    this.#credit = bytes === undefined ? PACE_BYTES : (this.#credit ?? 0) + bytes;
     this.#main.paced();
   }
 

@@ -105,14 +105,16 @@ export class AttachedHere implements PacedProcess {
     this.#signalMain(signal);
   }
 
-  pace(): void {
+  pace(bytes?: number): void {
     if (this.#pacing === null) {
       this.#pacing = connect(this.#path);
       // Without it, the process goes on as it likes.
       this.#pacing.on('error', () => undefined);
       this.#pacing.resume();
     }
-    this.#pacing.write(frame(FROM_CLIENT.pace, Buffer.alloc(0)));
+    const payload = Buffer.alloc(bytes === undefined ? 0 : 4);
+    if (bytes !== undefined) payload.writeUInt32LE(bytes);
+    this.#pacing.write(frame(FROM_CLIENT.pace, payload));
   }
 
   end(): void {

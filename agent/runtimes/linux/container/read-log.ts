@@ -212,6 +212,8 @@ export interface LoggedOutput {
   /** What was asked for is not kept any more. */
   readonly truncated: boolean;
   readonly cursor: string;
+  /** How many bytes of the log that was. */
+  readonly length: number;
   /** How many bytes of the log are behind it. */
   readonly left: number;
 }
@@ -238,14 +240,16 @@ export const readOutput = (path: string, cursor: string, mostBytes: number): Pro
     const truncated = isGone(files, place);
     const runs: { stream: OutputStream; parts: Buffer[] }[] = [];
     let taken = 0;
+    let length = 0;
     let end = place;
     for await (const { stream, bytes, partial, next } of entriesFrom(files, place)) {
       if (taken >= mostBytes) break;
       if (runs.at(-1)?.stream !== stream) runs.push({ stream, parts: [] });
       runs.at(-1)?.parts.push(bytes, ...(partial ? [] : [LINE_END]));
       taken += bytes.length + (partial ? 0 : LINE_END.length);
+      length += next.offset - (next.generation === end.generation ? end.offset : 0);
       end = next;
     }
     const pieces = runs.map(({ stream, parts }) => ({ stream, bytes: Buffer.concat(parts) }));
-    return { pieces, truncated, cursor: toCursor(end), left: await bytesFrom(files, end) };
+    return { pieces, truncated, cursor: toCursor(end), length, left: await bytesFrom(files, end) };
   });

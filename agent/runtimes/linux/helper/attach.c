@@ -23,8 +23,8 @@
 struct client {
   int fd;
   bool joined, lost, paces;
-  /* How much the log may still grow, of a client that paces. */
-  size_t credit;
+  /* How much the log may still grow, of a client that paces; it may get somewhat below zero. */
+  int64_t credit;
   char *unread;
   size_t have;
   char head[HEAD];
@@ -41,7 +41,7 @@ static size_t recent_have;
 /* Input that the process has not taken. While there is any, no client is read. */
 static char pending[4096];
 static size_t pending_from, pending_have;
-static size_t first_credit = FIRST_PACE_BYTES;
+static int64_t first_credit = FIRST_PACE_BYTES;
 static struct timespec opened;
 
 static void set_nonblocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
@@ -127,11 +127,17 @@ void attach_output(int source, const char *data, size_t length) {
   }
 }
 
-static size_t less(size_t credit, size_t length) { return credit > length ? credit - length : 0; }
-
 void attach_logged(size_t length) {
-  first_credit = less(first_credit, length);
-  for (int i = 0; i < ATTACH_CLIENTS; i++) clients[i].credit = less(clients[i].credit, length);
+  first_credit -= length;
+  for (int i = 0; i < ATTACH_CLIENTS; i++) clients[i].credit -= length;
+}
+
+static bool paces(const struct client *client) { return client->fd >= 0 && client->paces; }
+
+bool attach_paced(void) {
+  for (int i = 0; i < ATTACH_CLIENTS; i++)
+    if (paces(&clients[i])) return true;
+  return false;
 }
 
 static long since_opened_ms(void) {
@@ -141,14 +147,10 @@ static long since_opened_ms(void) {
 }
 
 bool attach_holds(int *wait_ms) {
-  bool paced = false;
-  for (int i = 0; i < ATTACH_CLIENTS; i++) {
-    if (clients[i].fd < 0 || !clients[i].paces) continue;
-    paced = true;
-    if (clients[i].credit == 0) return true;
-  }
+  for (int i = 0; i < ATTACH_CLIENTS; i++)
+    if (paces(&clients[i]) && clients[i].credit <= 0) return true;
   /* A terminal is seen as it happens: nobody who joins it asks for all of it. */
-  if (paced || is_tty || first_credit > 0) return false;
+  if (attach_paced() || is_tty || first_credit > 0) return false;
   long left = FIRST_PACE_MS - since_opened_ms();
   if (left <= 0) return false;
   if (*wait_ms < 0 || *wait_ms > left) *wait_ms = left;
@@ -203,13 +205,22 @@ static void join_client(struct client *client, bool with_recent) {
   client->have += recent_have;
 }
 
+static void pace(struct client *client, const char *data, size_t length) {
+  uint32_t bytes;
+  if (length == 0) {
+    client->paces = true;
+    client->credit = PACE_BYTES;
+  } else if (length == sizeof bytes) {
+    memcpy(&bytes, data, sizeof bytes);
+    client->credit += bytes;
+  }
+}
+
 /* A piece of a frame's payload; all but input come whole, as they are a few bytes long. */
 static void take(struct client *client, const char *data, size_t length) {
   int kind = client->head[0];
-  if (kind == ATTACH_PACE) {
-    client->paces = true;
-    client->credit = PACE_BYTES;
-  } else if (kind == ATTACH_INPUT) {
+  if (kind == ATTACH_PACE) pace(client, data, length);
+  else if (kind == ATTACH_INPUT) {
     /* Before it has joined it is read also while input waits, and has none to give. */
     if (!client->joined) return;
     memcpy(pending, data, length);

@@ -16,10 +16,13 @@
 enum { ATTACH_STDOUT = 0, ATTACH_STDERR = 1, ATTACH_LOST = 2 };
 /*
  * From a client. The first is HELLO: with 1 it asks for what was written lately. Or it says PACE and nothing else, again
- * and again: the log may grow by PACE_BYTES from then on, before the process waits for it.
+ * and again: with a number (32 bits), that it has read so many bytes more of the log; without, that it is read up to here.
+ * While the log is ahead of such a client by PACE_BYTES, output is left with the process.
  */
 enum { ATTACH_INPUT = 0, ATTACH_END_INPUT = 1, ATTACH_RESIZE = 2, ATTACH_HELLO = 3, ATTACH_PACE = 4 };
-#define PACE_BYTES (2 << 20)
+#define PACE_BYTES (1 << 20)
+/* What is read at once of a paced process: of text in short lines the log grows by many times that. */
+#define PACED_READ_BYTES 4096
 /* A process that has just begun is paced by whoever is about to join it: so far, for so long. */
 #define FIRST_PACE_BYTES (512 << 10)
 #define FIRST_PACE_MS 2000
@@ -31,6 +34,8 @@ void attach_output(int source, const char *data, size_t length);
 void attach_logged(size_t length);
 /* Whether output is to be left with the process for now; `wait_ms` is set to how long at the most, if there is an end to it. */
 bool attach_holds(int *wait_ms);
+/* Whether anybody paces it. */
+bool attach_paced(void);
 /* Adds what is to be waited for; returns the new count. */
 int attach_poll(struct pollfd *polled, int count);
 void attach_move(void);

@@ -104,7 +104,7 @@ static void wait_for_runc(pid_t runc) {
 /* Returns false at the end of the output. */
 static int move_output(int source, int *fd) {
   static char data[65536];
-  ssize_t got = read(*fd, data, sizeof data);
+  ssize_t got = read(*fd, data, attach_paced() ? PACED_READ_BYTES : sizeof data);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return 1;
   if (got > 0) {
     attach_logged(log_write(source, data, got));
