@@ -22,7 +22,7 @@ export const systemClock: Clock = {
 };
 
 /** Waits `ms` milliseconds. Rejects with the signal's reason as soon as that is aborted. */
-export const sleep = (clock: Clock, ms: number, signal?: AbortSignal): Promise<void> =>
+export const sleep = (clock: Pick<Clock, 'after'>, ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
     const onAbort = () => {

@@ -1,4 +1,4 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -176,6 +176,13 @@ describe('a main process shown by its log', () => {
     log('last words');
     await expect(one.attached.exited).rejects.toThrow('the VM is gone');
     expect(one.text()).toBe('last words\n');
+  });
+
+  test('whose log cannot be read is not taken for ended: its reader is told so', async () => {
+    mkdirSync(path);
+    const one = attach();
+    one.listen();
+    await expect(one.attached.exited).rejects.toMatchObject({ code: 'EISDIR' });
   });
 
   test('that nobody is shown any more holds up nothing', async () => {

@@ -57,6 +57,7 @@ export class AttachedByLog implements SessionProcess {
   #ended = false;
   #cancelSettle: Cancel = nothingToCancel;
   readonly #drained = Promise.withResolvers<void>();
+  readonly #failed = Promise.withResolvers<never>();
   #isLast = false;
   /** What there is left to read of the log as it was when the process began to be paced, in bytes. */
   #unpaced: number | null = null;
@@ -67,7 +68,7 @@ export class AttachedByLog implements SessionProcess {
     this.#path = path;
     this.#cursor = cursor;
     this.#clock = clock;
-    this.exited = this.#untilDrained(logged);
+    this.exited = Promise.race([this.#untilDrained(logged), this.#failed.promise]);
     this.exited.catch(() => undefined);
   }
 
@@ -120,7 +121,7 @@ export class AttachedByLog implements SessionProcess {
       return exitCode;
     } catch (error) {
       // It was not seen to end: what it said last may be on its way to the log.
-      await sleep(this.#clock as Clock, SETTLED_MS);
+      await sleep(this.#clock, SETTLED_MS);
       throw error;
     } finally {
       this.#isLast = true;
@@ -146,9 +147,10 @@ export class AttachedByLog implements SessionProcess {
     this.#reading = true;
     try {
       while (this.#rung && !this.#ended && this.#outstanding < WINDOW) await this.#readOnce(this.#handler);
-    } catch {
-      // Its log can't be read: nothing more comes, and its exit is not to wait for it.
-      this.#drained.resolve();
+    } catch (error) {
+      // Its log can't be read. Whoever is shown it is told that this is not its end, and it waits for nobody.
+      this.#failed.reject(error);
+      this.end();
     } finally {
       this.#reading = false;
     }

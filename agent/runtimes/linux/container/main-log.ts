@@ -1,4 +1,5 @@
-import { createWriteStream, renameSync, statSync, type WriteStream } from 'node:fs';
+import { statSync } from 'node:fs';
+import { type FileHandle, open, rename } from 'node:fs/promises';
 import { type Cancel, type Clock, nothingToCancel } from '../../../clock.ts';
 import type { OutputSource as Source } from '../channel/guest-process.ts';
 import type { GuestMain } from './attach-guest.ts';
@@ -19,16 +20,15 @@ export class MainLog {
   readonly #clock: Pick<Clock, 'now' | 'after'>;
   readonly #ended = Promise.withResolvers<void>();
   #cancelPause: Cancel = nothingToCancel;
-  #stream: WriteStream;
+  #file: FileHandle | null = null;
   #written: number;
-  /** By how much the log has grown in all. */
-  #grown = 0;
+  /** One write after the other, over a renaming too: who reads on in the new file has all of the old one. */
+  #writes: Promise<void> = Promise.resolve();
   readonly #pending: Record<Source, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
 
   constructor(path: string, clock: Pick<Clock, 'now' | 'after'>) {
     this.#path = path;
     this.#clock = clock;
-    this.#stream = this.#open();
     this.#written = sizeOf(path);
   }
 
@@ -36,8 +36,8 @@ export class MainLog {
     const { process } = main;
     process.onOutput((source, data) => {
       main.wrote(source, data);
-      const before = this.#grown;
-      this.#write(source, data, (grown) => main.consumed(data.length, grown - before));
+      const entries = this.#take(source, data);
+      this.#append(entries).then(() => main.consumed(data.length, entries.length));
     });
     const end = () => this.end();
     process.exited.then(end, end);
@@ -50,55 +50,61 @@ export class MainLog {
 
   end(): void {
     this.#pause();
-    this.#stream.end();
-    this.#stream.once('close', () => this.#ended.resolve());
+    this.#writes = this.#writes.then(async () => {
+      await this.#file?.close().catch(() => undefined);
+      this.#ended.resolve();
+    });
   }
 
   #pause(): void {
     this.#cancelPause();
+    const entries: Buffer[] = [];
     for (const source of ['stdout', 'stderr'] as const) {
-      if (this.#pending[source].length > 0) this.#entry(source, 'P', this.#pending[source]);
+      if (this.#pending[source].length > 0) entries.push(this.#entry(source, 'P', this.#pending[source]));
       this.#pending[source] = Buffer.alloc(0);
     }
+    if (entries.length > 0) void this.#append(Buffer.concat(entries));
   }
 
-  #write(source: Source, data: Buffer, done: (grown: number) => void): void {
+  /** The entries that are whole now; what is left of a line waits for its end, and not for long. */
+  #take(source: Source, data: Buffer): Buffer {
+    const entries: Buffer[] = [];
     let rest = Buffer.concat([this.#pending[source], data]);
     for (let end = rest.indexOf(NEWLINE); end >= 0 || rest.length > LINE_BYTES; end = rest.indexOf(NEWLINE)) {
       const whole = end >= 0 && end <= LINE_BYTES;
       const length = whole ? end : LINE_BYTES;
-      this.#entry(source, whole ? 'F' : 'P', rest.subarray(0, length));
+      entries.push(this.#entry(source, whole ? 'F' : 'P', rest.subarray(0, length)));
       rest = rest.subarray(whole ? length + 1 : length);
     }
     this.#pending[source] = Buffer.from(rest);
     this.#cancelPause();
     if (this.#pending.stdout.length + this.#pending.stderr.length > 0)
       this.#cancelPause = this.#clock.after(LOG_PAUSE_MS, () => this.#pause());
-    const grown = this.#grown;
-    this.#stream.write('', () => done(grown));
+    return Buffer.concat(entries);
   }
 
-  #entry(source: Source, kind: 'F' | 'P', text: Buffer): void {
+  #entry(source: Source, kind: 'F' | 'P', text: Buffer): Buffer {
     const head = Buffer.from(`${this.#clock.now().toISOString()} ${source} ${kind} `);
-    const entry = Buffer.concat([head, text, Buffer.from('\n')]);
-    if (this.#written + entry.length > LOG_BYTES) this.#rotate();
-    this.#written += entry.length;
-    this.#grown += entry.length;
-    this.#stream.write(entry);
+    return Buffer.concat([head, text, Buffer.from('\n')]);
   }
 
-  #rotate(): void {
-    this.#stream.end();
-    renameSync(this.#path, `${this.#path}.1`);
-    this.#stream = this.#open();
-    this.#written = 0;
+  /** A full disk costs the container its log, not the agent its life: what can't be written is passed over. */
+  #append(entries: Buffer): Promise<void> {
+    this.#writes = this.#writes.then(() => this.#put(entries)).catch(() => undefined);
+    return this.#writes;
   }
 
-  #open(): WriteStream {
-    const stream = createWriteStream(this.#path, { flags: 'a', mode: 0o600 });
-    // A full disk costs the container its log, not the agent its life.
-    stream.on('error', () => {});
-    return stream;
+  async #put(entries: Buffer): Promise<void> {
+    if (entries.length === 0) return;
+    if (this.#file !== null && this.#written + entries.length > LOG_BYTES) {
+      await this.#file.close();
+      this.#file = null;
+      await rename(this.#path, `${this.#path}.1`);
+      this.#written = 0;
+    }
+    this.#file ??= await open(this.#path, 'a', 0o600);
+    await this.#file.appendFile(entries);
+    this.#written += entries.length;
   }
 }
 

@@ -63,9 +63,16 @@ const readAt = async (file: FileHandle, offset: number, bytes: number): Promise<
 };
 
 const openFile = async (path: string): Promise<LogFile | null> => {
-  const file = await open(path, 'r').catch(() => null);
+  const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
   if (file === null) return null;
-  const [, at] = ENTRY.exec((await readAt(file, 0, LONGEST_HEAD)).toString('latin1')) ?? [];
+  const head = await readAt(file, 0, LONGEST_HEAD).catch(async (error: unknown) => {
+    await file.close();
+    throw error;
+  });
+  const [, at] = ENTRY.exec(head.toString('latin1')) ?? [];
   if (at !== undefined)
     return { file, generation: createHash('sha256').update(at).digest('hex').slice(0, 16) };
   await file.close();
@@ -76,7 +83,10 @@ const openFile = async (path: string): Promise<LogFile | null> => {
 const withFiles = async <T>(path: string, use: (files: readonly LogFile[]) => Promise<T>): Promise<T> => {
   // In this order: where one is renamed in between, it is met twice, and none is missed.
   const newest = await openFile(path);
-  const older = await openFile(`${path}.1`);
+  const older = await openFile(`${path}.1`).catch(async (error: unknown) => {
+    await newest?.file.close();
+    throw error;
+  });
   const opened = [older, newest].filter((one) => one !== null);
   try {
     return await use(older?.generation === newest?.generation ? opened.slice(-1) : opened);
