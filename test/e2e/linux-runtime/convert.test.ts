@@ -4,7 +4,6 @@ import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isDeepStrictEqual } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { LinuxRuntime } from '../../../agent/runtimes/linux/linux-runtime.ts';
@@ -82,17 +81,18 @@ const hashOf = (path: string): string => {
   return createHash('sha256').update(archive).digest('hex');
 };
 
-const IN_THE_MAKING_MS = 60_000;
+const TEMPLATE_BOOT_MS = 60_000;
 
 /**
- * What is there while the host is open and has no container, beside its templates. One may be in the making, in a VM
- * that is no container's and goes with it: what is left of a container stays.
+ * Returns what the open host holds beside its templates. While a template is being made, its VM has traces of its
+ * own: they go when it is done, and traces of a container do not.
  */
 const findContainerTraces = async (folder: string) => {
-  for (const until = performance.now() + IN_THE_MAKING_MS; ; await sleep(500)) {
+  for (const until = performance.now() + TEMPLATE_BOOT_MS; ; await sleep(100)) {
     const { processes, ...others } = await findTraces(folder);
     const found = { ...others, processes: processes.filter((line) => !line.includes(' hold-template ')) };
-    if (isDeepStrictEqual(found, NO_TRACES) || performance.now() > until) return found;
+    const isEmpty = Object.values(found).every((traces) => traces.length === 0);
+    if (isEmpty || performance.now() > until) return found;
   }
 };
 
