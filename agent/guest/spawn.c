@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pty.h>
 #include <sched.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -95,18 +97,32 @@ _Noreturn static void fail(const char *what, const char *name) {
   _exit(126);
 }
 
-_Noreturn static void become_program(struct fields fields, bool confined) {
+/* As runc does for a container's first process: an image may name a working directory that it lacks. */
+static void make_directories(const char *path) {
+  char part[PATH_MAX];
+  if (snprintf(part, sizeof part, "%s/", path) >= (int)sizeof part) return;
+  for (char *slash = strchr(part + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+    *slash = 0;
+    mkdir(part, 0755);
+    *slash = '/';
+  }
+}
+
+_Noreturn static void become_program(struct fields fields, enum place place) {
   struct identity identity;
   int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
   const char *user = field(fields, "user");
   int problem = lookup_identity(root, user, &identity);
   if (problem) {
-    errno = -problem;
-    fail("no such user or group", user);
+    char text[400];
+    explain_identity(problem, user, text, sizeof text);
+    dprintf(failure_fd, "%s", text);
+    _exit(126);
   }
   const char *directory = field(fields, "cwd");
+  if (directory && place == PLACE_NEW_CONTAINER) make_directories(directory);
   if (chdir(directory ? directory : "/")) fail("working directory", directory);
-  if (confined && confine_process(&identity)) fail("limits of the process", NULL);
+  if (place != PLACE_HERE && confine_process(&identity)) fail("limits of the process", NULL);
   char **arguments = field_list(fields, "arg");
   if (!arguments || !arguments[0]) _exit(126);
   environ = complete_environment(fields, identity.home, field(fields, "tty") != NULL);
@@ -123,7 +139,7 @@ _Noreturn static void run_child(struct fields fields, enum place place, const st
   use_ends(ends);
   if (place == PLACE_NEW_CONTAINER && enter_new_root(ROOT_DIRECTORY, field(fields, "hostname")))
     fail("root file system", NULL);
-  become_program(fields, place != PLACE_HERE);
+  become_program(fields, place);
 }
 
 static pid_t raw_clone(unsigned long flags) { return syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0); }

@@ -1,12 +1,9 @@
 #define _GNU_SOURCE
 #include "user.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/openat2.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,77 +11,166 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define MAX_FILE (1 << 20)
+/* The highest id that container engines take. */
+#define MAX_ID 2147483647UL
+#define MAX_ID_DIGITS 10
+
 /* The files belong to who may want to harm: only a regular file, and only beneath the root. */
 FILE *open_beneath(int root_fd, const char *path) {
   struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT};
   int fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
   struct stat info;
   if (fd < 0) return NULL;
-  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > (1 << 20)) {
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || info.st_size > MAX_FILE) {
     close(fd);
     return NULL;
   }
   return fdopen(fd, "r");
 }
 
-static int is_number(const char *text) {
-  if (!*text) return 0;
-  for (; *text; text++)
-    if (!isdigit((unsigned char)*text)) return 0;
+/* The whole file, ended by NUL, for the caller to free; null if it cannot be read. */
+static char *read_beneath(int root_fd, const char *path) {
+  FILE *file = open_beneath(root_fd, path);
+  char *text = file ? malloc(MAX_FILE + 1) : NULL;
+  if (text) text[fread(text, 1, MAX_FILE, file)] = 0;
+  if (file) fclose(file);
+  return text;
+}
+
+/* 1: an id. 0: not a number, so a name. -EINVAL: digits that are no id. Nothing wraps. */
+static int parse_id(const char *text, uint32_t *id) {
+  size_t digits = strspn(text, "0123456789");
+  if (digits == 0 || text[digits]) return 0;
+  unsigned long value = digits > MAX_ID_DIGITS ? MAX_ID + 1 : strtoul(text, NULL, 10);
+  if (value > MAX_ID || (digits > 1 && text[0] == '0')) return -EINVAL;
+  *id = value;
   return 1;
 }
 
-static int find_user(int root_fd, const char *name, struct identity *identity) {
-  int found = 0, numeric = is_number(name);
-  uid_t uid = numeric ? strtoul(name, NULL, 10) : 0;
-  FILE *file = open_beneath(root_fd, "/etc/passwd");
-  for (struct passwd *entry; file && !found && (entry = fgetpwent(file));) {
-    if (numeric ? entry->pw_uid != uid : strcmp(entry->pw_name, name) != 0) continue;
-    found = 1;
-    identity->uid = entry->pw_uid;
-    identity->gid = entry->pw_gid;
-    snprintf(identity->home, sizeof identity->home, "%s", entry->pw_dir);
+/* Splits the next line at its colons. Returns how many fields it has, at most `most`; -1 at the end of the text. */
+static int next_line(char **rest, char **fields, int most) {
+  char *line = strsep(rest, "\n");
+  if (!line) return -1;
+  int count = 0;
+  while (count < most && (fields[count] = strsep(&line, ":"))) count++;
+  return count;
+}
+
+bool next_user(char **rest, struct user *user) {
+  char *fields[6];
+  for (int count; (count = next_line(rest, fields, 6)) >= 0;) {
+    if (count < 4 || !*fields[0]) continue;
+    if (parse_id(fields[2], &user->uid) != 1 || parse_id(fields[3], &user->gid) != 1) continue;
+    user->name = fields[0];
+    user->home = count == 6 && *fields[5] ? fields[5] : "/";
+    return true;
   }
-  if (file) fclose(file);
+  return false;
+}
+
+char *read_users(int root_fd) { return read_beneath(root_fd, "/etc/passwd"); }
+
+struct group {
+  const char *name;
+  gid_t gid;
+  char *members;
+};
+
+static bool next_group(char **rest, struct group *group) {
+  char *fields[4];
+  for (int count; (count = next_line(rest, fields, 4)) >= 0;) {
+    if (count < 3 || !*fields[0] || parse_id(fields[2], &group->gid) != 1) continue;
+    group->name = fields[0];
+    group->members = count == 4 ? fields[3] : NULL;
+    return true;
+  }
+  return false;
+}
+
+/* Fills the identity from the user's entry. `name` is the entry's, empty for a number without an entry. */
+static int find_user(int root_fd, const char *wanted, struct identity *identity, char *name, size_t size) {
+  uint32_t uid = 0;
+  int numeric = parse_id(wanted, &uid);
+  if (numeric < 0) return numeric;
+  bool found = false;
+  char *text = read_users(root_fd), *rest = text;
+  for (struct user user; !found && next_user(&rest, &user);) {
+    if (numeric ? user.uid != uid : strcmp(user.name, wanted) != 0) continue;
+    found = true;
+    identity->uid = user.uid;
+    identity->gid = user.gid;
+    snprintf(identity->home, sizeof identity->home, "%s", user.home);
+    snprintf(name, size, "%s", user.name);
+  }
+  free(text);
   if (!found && numeric) identity->uid = uid;
   return found || numeric ? 0 : -ENOENT;
 }
 
-static int find_groups(int root_fd, const char *group, const char *user, struct identity *identity) {
-  int found = !group || is_number(group);
-  if (group && found) identity->gid = strtoul(group, NULL, 10);
-  FILE *file = open_beneath(root_fd, "/etc/group");
-  for (struct group *entry; file && (entry = fgetgrent(file));) {
-    if (group && !is_number(group) && strcmp(entry->gr_name, group) == 0) {
-      identity->gid = entry->gr_gid;
-      found = 1;
-    }
-    for (char **member = entry->gr_mem; !group && *member; member++)
-      if (strcmp(*member, user) == 0 && identity->group_count < MAX_GROUPS)
-        identity->groups[identity->group_count++] = entry->gr_gid;
+static int find_group(int root_fd, const char *wanted, struct identity *identity) {
+  int numeric = parse_id(wanted, &identity->gid);
+  if (numeric) return numeric < 0 ? numeric : 0;
+  bool found = false;
+  char *text = read_beneath(root_fd, "/etc/group"), *rest = text;
+  for (struct group group; !found && next_group(&rest, &group);) {
+    if (strcmp(group.name, wanted) != 0) continue;
+    found = true;
+    identity->gid = group.gid;
   }
-  if (file) fclose(file);
+  free(text);
   return found ? 0 : -ENOENT;
+}
+
+static bool has_member(struct group *group, const char *name) {
+  for (char *member; (member = strsep(&group->members, ","));)
+    if (strcmp(member, name) == 0) return true;
+  return false;
+}
+
+static int find_memberships(int root_fd, const char *name, struct identity *identity) {
+  int problem = 0;
+  char *text = read_beneath(root_fd, "/etc/group"), *rest = text;
+  for (struct group group; !problem && next_group(&rest, &group);) {
+    if (!has_member(&group, name)) continue;
+    if (identity->group_count == MAX_GROUPS) problem = -E2BIG;
+    else identity->groups[identity->group_count++] = group.gid;
+  }
+  free(text);
+  return problem;
 }
 
 int lookup_identity(int root_fd, const char *wanted, struct identity *identity) {
   memset(identity, 0, sizeof *identity);
   snprintf(identity->home, sizeof identity->home, "/");
-  char user[256];
-  snprintf(user, sizeof user, "%s", wanted && *wanted ? wanted : "0");
+  char user[256], name[256] = "";
+  if (snprintf(user, sizeof user, "%s", wanted && *wanted ? wanted : "0") >= (int)sizeof user) return -EINVAL;
   char *group = strchr(user, ':');
   if (group) *group++ = 0;
-  int problem = find_user(root_fd, user, identity);
-  return problem ? problem : find_groups(root_fd, group && *group ? group : NULL, user, identity);
+  if (!*user || (group && (!*group || strchr(group, ':')))) return -EINVAL;
+  int problem = find_user(root_fd, user, identity, name, sizeof name);
+  if (problem) return problem;
+  if (group) return find_group(root_fd, group, identity);
+  return *name ? find_memberships(root_fd, name, identity) : 0;
+}
+
+void explain_identity(int problem, const char *wanted, char *text, size_t size) {
+  if (problem == -EINVAL)
+    snprintf(text, size, "\"%.256s\" is not a user: give user or user:group, and ids from 0 to %lu", wanted, MAX_ID);
+  else if (problem == -E2BIG)
+    snprintf(text, size, "the user \"%.256s\" is in more than %d groups", wanted, MAX_GROUPS);
+  else
+    snprintf(text, size, "the container has no user or group \"%.256s\": give one of its /etc/passwd and /etc/group, or an id",
+             wanted);
 }
 
 void lookup_user_name(int root_fd, uid_t uid, char *name, size_t size) {
   snprintf(name, size, "%u", uid);
-  FILE *file = open_beneath(root_fd, "/etc/passwd");
-  for (struct passwd *entry; file && (entry = fgetpwent(file));)
-    if (entry->pw_uid == uid) {
-      snprintf(name, size, "%s", entry->pw_name);
+  char *text = read_users(root_fd), *rest = text;
+  for (struct user user; next_user(&rest, &user);)
+    if (user.uid == uid) {
+      snprintf(name, size, "%s", user.name);
       break;
     }
-  if (file) fclose(file);
+  free(text);
 }

@@ -32,7 +32,8 @@ export const isRunOnce = ({ verb }: CommandArguments): boolean => verb === 'exec
 
 const SHELLS: Readonly<Record<OsFamily, readonly string[]>> = { linux: ['/bin/sh'], windows: ['cmd'] };
 const ADMINISTRATORS: Readonly<Record<OsFamily, string>> = {
-  linux: 'root',
+  /** By its id: an image need not have a user of that name, and the container may have changed whom it means. */
+  linux: '0',
   windows: 'ContainerAdministrator',
 };
 
@@ -165,7 +166,7 @@ export class Sessions {
     return runtime.startExec(containerId, this.#completed(containerId, request));
   }
 
-  /** What the request leaves open is as the container's creator said for its main process. */
+  /** What the request leaves open is as the container's creator said for its main process; then as its image says. */
   #completed(containerId: string, request: ExecRequest): ExecRequest {
     const spec = this.#deps.state.container(containerId)?.container?.spec;
     return {

@@ -15,6 +15,7 @@ import {
   RuntimeTypeSchema,
   SwitchNameSchema,
   TimestampSchema,
+  UserInputSchema,
   UserNameSchema,
 } from './primitives.ts';
 import { ProblemSchema } from './problem.ts';
@@ -42,7 +43,7 @@ export const CreateContainerRequestSchema = z.strictObject({
   command: z.optional(CommandSchema),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
-  user: z.optional(UserNameSchema),
+  user: z.optional(UserInputSchema),
   tty: z.optional(z.boolean()),
   labels: z.optional(LabelsSchema),
   resources: z.optional(ResourcesSchema),

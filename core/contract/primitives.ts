@@ -99,9 +99,28 @@ export const EnvironmentSchema = z
   .record(z.string().check(z.regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,255}$/)), ArgumentSchema)
   .check(atMost(LIMITS.environmentVariables));
 
+/** The highest user or group id that container engines take. */
+const MAX_ID = 2 ** 31 - 1;
+
+const isNameOrId = (text: string): boolean =>
+  /^\d+$/.test(text) ? /^(0|[1-9]\d*)$/.test(text) && Number(text) <= MAX_ID : text !== '';
+
+/** Whether the text is `user` or `user:group`, of names and of ids in decimal without leading zeros. */
+export const isUser = (text: string): boolean =>
+  text.split(':').length <= 2 && text.split(':').every(isNameOrId);
+
+/** As it is stored. */
 export const UserNameSchema = z
   .string()
   .check(z.regex(/^[a-zA-Z0-9_]([a-zA-Z0-9_.@\\:-]{0,126}[a-zA-Z0-9_$])?$/));
+
+/** As a caller gives it: records of earlier versions may hold others, which their host refuses. */
+export const UserInputSchema = described(
+  UserNameSchema.check(
+    z.refine(isUser, `Must be a user or user:group. Ids are numbers from 0 to ${MAX_ID}.`),
+  ),
+  'A user, or user:group; each by name or, on Linux, by its id from 0 to 2147483647.',
+);
 
 /** Absolute, POSIX or Windows, without `..` segments. */
 export const ContainerPathSchema = described(

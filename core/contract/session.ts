@@ -6,7 +6,7 @@ import {
   EnvironmentSchema,
   IdSchema,
   TimestampSchema,
-  UserNameSchema,
+  UserInputSchema,
 } from './primitives.ts';
 
 /**
@@ -78,7 +78,7 @@ export const LogCursorSchema = described(
 
 export const ExecRequestSchema = z.strictObject({
   command: CommandSchema,
-  user: z.optional(UserNameSchema),
+  user: z.optional(UserInputSchema),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
   /** After this the process is killed. */
@@ -99,7 +99,7 @@ export const SessionRequestSchema = z.strictObject({
   /** A shell of the image's unless told. Not with `attach`. */
   command: z.optional(CommandSchema),
   tty: z.optional(z.boolean()),
-  user: z.optional(UserNameSchema),
+  user: z.optional(UserInputSchema),
   /** As `root` or `ContainerAdministrator`. Not with `user`. */
   runAsAdministrator: z.optional(z.boolean()),
   columns: z.optional(size),

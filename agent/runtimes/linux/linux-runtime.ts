@@ -239,15 +239,17 @@ export class LinuxRuntime implements Runtime {
   }
 
   async startExec(containerId: string, request: ExecRequest): Promise<SessionProcess> {
+    const { digest } = await this.#require(containerId);
+    const image = await this.#images.byDigest(digest);
     if (this.#vms.get(containerId)) {
-      const process = this.#vms.exec(containerId, request);
+      const process = this.#vms.exec(containerId, request, image);
       await process.started.catch((error: unknown) => {
         throw new RuntimeError('step-failed', messageOf(error), { cause: error });
       });
       return new GuestSession(process, this.#deps.clock);
     }
     const main = await this.#runs.requireProcess(containerId);
-    const { process, force } = await this.#defaults.exec(containerId, main, request);
+    const { process, force } = await this.#defaults.exec(containerId, main, request, image);
     return new GuestSession(process, this.#deps.clock, force);
   }
 

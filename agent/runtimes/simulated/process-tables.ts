@@ -1,5 +1,6 @@
 import type { Process, WorkerProcess } from '../../../core/contract/compute-process.ts';
 import type { OsFamily } from '../../../core/contract/host.ts';
+import { simulatedUser } from './users.ts';
 import type { SimulatedContainer } from './world.ts';
 
 /**
@@ -98,7 +99,7 @@ export const containerProcesses = (
   const name = mainName(family, command);
   const line = command.join(' ');
   if (family === 'linux') {
-    const main = row([1, name, user ?? 'root'], startedAt, line);
+    const main = row([1, name, simulatedUser(family, user)], startedAt, line);
     return [isolated ? main : { ...main, hostPid: FIRST_LINUX_HOST_PID + (one.run?.place ?? 0) * SLOT_PIDS }];
   }
   const shift = isolated ? 0 : (one.run?.place ?? 0) * SLOT_PIDS;

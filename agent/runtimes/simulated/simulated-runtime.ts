@@ -12,6 +12,7 @@ import { FORCED_EXIT_CODE, MainProcesses } from './main-processes.ts';
 import { containerProcesses, freePlace, hostProcesses, workerProcess } from './process-tables.ts';
 import type { Surroundings } from './programs.ts';
 import { createTakeStep, type TakeStepDeps } from './take-step.ts';
+import { simulatedUser } from './users.ts';
 import type { SimulatedContainer, World } from './world.ts';
 
 export interface SimulatedRuntimeDeps extends TakeStepDeps {
@@ -140,6 +141,7 @@ export class SimulatedRuntime implements Runtime {
       if (!one.layersMounted)
         throw new RuntimeError('invalid-state', 'A process needs its layers to be mounted.');
       if (one.utilityVm === 'Spent') throw new RuntimeError('invalid-state', 'A utility VM is for one run.');
+      simulatedUser(this.#machine.facts.os.family, container.spec.user);
       const behaviour = behaviourOf(this.#machine.facts.os.family, this.#commandOf({ container }));
       if (behaviour.kind === 'notFound')
         throw new RuntimeError(
@@ -300,7 +302,7 @@ export class SimulatedRuntime implements Runtime {
       hostName: one.id.slice(0, 12),
       kernel: simulatedKernel(this.#machine, one.container.runtimeType === 'HyperV'),
       version: os.version,
-      userName: user ?? (os.family === 'windows' ? 'ContainerUser' : 'root'),
+      userName: simulatedUser(os.family, user),
       env: { ...one.container.spec.env, ...env },
       processes: () => containerProcesses(os.family, one, this.#commandOf(one)),
       clock: this.#clock,

@@ -2,6 +2,7 @@ import { systemClock } from '../../../agent/clock.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 import { besideMainContract } from './beside-main-contract.ts';
 import { runtimeContract } from './runtime-contract.ts';
+import { usersContract } from './users-contract.ts';
 
 runtimeContract('simulated as Linux', async () => ({
   ...simulatedHost('linux', systemClock),
@@ -22,6 +23,11 @@ runtimeContract('simulated as a Nano Server', async () => ({
 }));
 
 besideMainContract('simulated', async () => {
+  const { runtime } = simulatedHost('linux', systemClock);
+  return { runtime, dispose: async () => runtime.close() };
+});
+
+usersContract('simulated', async () => {
   const { runtime } = simulatedHost('linux', systemClock);
   return { runtime, dispose: async () => runtime.close() };
 });

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { CreateContainerRequestSchema } from '../../../core/contract/container.ts';
 import { ROUTES, SCOPES } from '../../../core/contract/http/routes.ts';
 import { NAME_PATTERN, RuntimeTypeInputSchema, toRuntimeType } from '../../../core/contract/primitives.ts';
+import { ExecRequestSchema, SessionRequestSchema } from '../../../core/contract/session.ts';
 import { generatedName } from '../../../core/domain/names.ts';
 
 const HOSTILE = [
@@ -28,6 +29,25 @@ describe('requests', () => {
     for (const field of ['name', 'image', 'switchName', 'user'])
       expect(CreateContainerRequestSchema.safeParse({ image: 'mini', [field]: text }).success).toBe(false);
   });
+
+  test.each(['4294967296', '2147483648', '00', '1:4294967295', '1:2:3'])(
+    'a user that names nobody is refused: %s',
+    (user) => {
+      const parsed = [
+        CreateContainerRequestSchema.safeParse({ image: 'mini', user }),
+        ExecRequestSchema.safeParse({ command: ['id'], user }),
+        SessionRequestSchema.safeParse({ user }),
+      ];
+      expect(parsed.map(({ success }) => success)).toEqual([false, false, false]);
+    },
+  );
+
+  test.each(['0', '2147483647', '1000:1000', 'ann', 'ann:staff', 'CORP\\ann'])(
+    'a user is accepted: %s',
+    (user) => {
+      expect(CreateContainerRequestSchema.safeParse({ image: 'mini', user }).success).toBe(true);
+    },
+  );
 
   test('an unknown field is refused, at every depth', () => {
     expect(CreateContainerRequestSchema.safeParse({ image: 'mini', colour: 'red' }).success).toBe(false);

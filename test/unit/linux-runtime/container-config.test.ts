@@ -30,6 +30,22 @@ describe('what a container runs', () => {
   });
 });
 
+describe('what runs beside it', () => {
+  test('has the image’s user, environment and working directory, unless it says otherwise', () => {
+    expect(resolveProcess({ command: ['id'], env: { A: '2' } }, image)).toEqual({
+      command: ['id'],
+      env: ['B=2', 'A=2'],
+      workingDir: '/srv',
+      user: 'www',
+    });
+  });
+
+  test('a working directory of an image is absolute', () => {
+    expect(resolveProcess({}, { ...image, workingDir: 'srv/app' }).workingDir).toBe('/srv/app');
+    expect(resolveProcess({}, { ...image, workingDir: '' }).workingDir).toBe('/');
+  });
+});
+
 describe('the OCI configuration', () => {
   const config = ociConfig({
     id: 'd565453c-a4bd-4885-a585-bb4e0b85afe7',

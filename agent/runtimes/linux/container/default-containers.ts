@@ -17,7 +17,14 @@ import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { CAPABILITIES } from './capabilities.ts';
-import { completeEnvironment, type Identity, ociConfig, resolveProcess, userOf } from './oci-config.ts';
+import {
+  completeEnvironment,
+  type Identity,
+  ociConfig,
+  resolveProcess,
+  userOf,
+  type WantedProcess,
+} from './oci-config.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 
 const RUNC = '/usr/bin/runc';
@@ -151,12 +158,20 @@ export class DefaultContainers {
   }
 
   /** Starts a process beside the main one. Its arguments go to runc in a file, so that none is taken for an option. */
-  async exec(id: string, main: ProcessIdentity, request: ExecRequest): Promise<ExecProcess> {
+  async exec(
+    id: string,
+    main: ProcessIdentity,
+    request: ExecRequest,
+    image: ImageRecord,
+  ): Promise<ExecProcess> {
     const paths = this.#paths(id);
-    const identity = await this.#identify(paths.root, request.user ?? '');
+    const wanted = resolveProcess({ ...request, command: [...request.command] }, image.defaults);
+    const identity = await this.#identify(paths.root, wanted.user);
     const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
     const pidFile = `${file}.pid`;
-    await writeFile(file, JSON.stringify(execProcess(request, identity)), { mode: 0o600 });
+    await writeFile(file, JSON.stringify(execProcess(wanted, identity, request.tty === true)), {
+      mode: 0o600,
+    });
     const state = this.#deps.layout.runcState;
     // A terminal stays runc's: it hands it on, and is told of its size.
     const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
@@ -197,13 +212,13 @@ export class DefaultContainers {
   }
 
   async #identify(root: string, user: string): Promise<Identity> {
-    if (user === '' || user === 'root' || user === '0') return { uid: 0, gid: 0, home: '/root', groups: [] };
     const outcome = await runCommand(this.#deps.artifacts.helper, [
       'lookup-user',
       `root=${root}`,
       `user=${user}`,
     ]);
-    if (outcome.code !== 0) throw new RuntimeError('step-failed', `The image has no user ${user}`);
+    if (outcome.code !== 0)
+      throw new RuntimeError('step-failed', `The process could not be started: ${outcome.stderr.trim()}`);
     const [first = '', ...groups] = outcome.stdout.trim().split('\n');
     const [uid, gid, ...home] = first.split(' ');
     return { uid: Number(uid), gid: Number(gid), home: home.join(' '), groups: groups.map(Number) };
@@ -289,25 +304,19 @@ const terminalFields = ({ tty, columns, rows }: ExecRequest): (readonly [string,
       ]
     : [];
 
-const execProcess = (
-  { command, env = {}, workingDir = '/', tty = false }: ExecRequest,
-  identity: Identity,
-) => {
-  const own = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  return {
-    terminal: tty,
-    user: userOf(identity),
-    args: command,
-    env: completeEnvironment(own, identity.home, tty),
-    cwd: workingDir,
-    capabilities: {
-      bounding: CAPABILITIES,
-      effective: identity.uid === 0 ? CAPABILITIES : [],
-      permitted: identity.uid === 0 ? CAPABILITIES : [],
-    },
-    noNewPrivileges: true,
-  };
-};
+const execProcess = ({ command, env, workingDir }: WantedProcess, identity: Identity, tty: boolean) => ({
+  terminal: tty,
+  user: userOf(identity),
+  args: command,
+  env: completeEnvironment(env, identity.home, tty),
+  cwd: workingDir,
+  capabilities: {
+    bounding: CAPABILITIES,
+    effective: identity.uid === 0 ? CAPABILITIES : [],
+    permitted: identity.uid === 0 ? CAPABILITIES : [],
+  },
+  noNewPrivileges: true,
+});
 
 /** `/proc/mounts` as it is now; which mount points are there. */
 export const readMountPoints = async (): Promise<ReadonlySet<string>> =>

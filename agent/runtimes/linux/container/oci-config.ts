@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { cgroupParent } from '../cgroups.ts';
 import { CAPABILITIES } from './capabilities.ts';
@@ -41,15 +42,27 @@ export interface OciInput {
   readonly seccomp: Readonly<Record<string, unknown>>;
 }
 
-/** Command, environment and working directory of a container: its own, else its image's. */
-export const resolveProcess = (spec: ContainerSpec, image: ImageDefaults) => {
-  const own = Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`);
-  const named = new Set(Object.keys(spec.env ?? {}));
+export interface WantedProcess {
+  readonly command: readonly string[];
+  /** `NAME=value`, the image's first. */
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  /** `user` or `user:group`; empty for root. */
+  readonly user: string;
+}
+
+/** A main process, or one beside it: what it does not say itself is as its image says. */
+export const resolveProcess = (
+  asked: Pick<ContainerSpec, 'command' | 'env' | 'workingDir' | 'user'>,
+  image: ImageDefaults,
+): WantedProcess => {
+  const own = Object.entries(asked.env ?? {}).map(([name, value]) => `${name}=${value}`);
+  const named = new Set(Object.keys(asked.env ?? {}));
   return {
-    command: spec.command ?? [...image.entrypoint, ...image.command],
+    command: asked.command ?? [...image.entrypoint, ...image.command],
     env: [...image.env.filter((entry) => !named.has(entry.split('=', 1)[0] ?? '')), ...own],
-    workingDir: spec.workingDir ?? (image.workingDir || '/'),
-    user: spec.user ?? image.user,
+    workingDir: asked.workingDir ?? posix.join('/', image.workingDir),
+    user: asked.user ?? image.user,
   };
 };
 

@@ -1,11 +1,12 @@
 /*
- * lookup-user root=DIR user=WHO: prints `uid gid home` and then one supplementary group a line. 3: no such user.
+ * lookup-user root=DIR user=WHO: prints `uid gid home` and then one supplementary group a line. 3: no such
+ * user, with the reason on stderr.
  * list-users root=DIR: prints `uid name` of every user, one a line.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "../../../guest/user.h"
 #include "helper.h"
@@ -19,14 +20,22 @@ static int open_root(char **arguments) {
 
 int lookup_user(char **arguments) {
   struct identity identity;
-  if (lookup_identity(open_root(arguments), argument(arguments, "user"), &identity)) return 3;
+  const char *user = argument(arguments, "user");
+  int problem = lookup_identity(open_root(arguments), user, &identity);
+  if (problem) {
+    char text[400];
+    explain_identity(problem, user, text, sizeof text);
+    fprintf(stderr, "%s\n", text);
+    return 3;
+  }
   printf("%u %u %s\n", identity.uid, identity.gid, identity.home);
   for (int i = 0; i < identity.group_count; i++) printf("%u\n", identity.groups[i]);
   return 0;
 }
 
 int list_users(char **arguments) {
-  FILE *file = open_beneath(open_root(arguments), "/etc/passwd");
-  for (struct passwd *entry; file && (entry = fgetpwent(file));) printf("%u %s\n", entry->pw_uid, entry->pw_name);
+  char *text = read_users(open_root(arguments)), *rest = text;
+  for (struct user user; next_user(&rest, &user);) printf("%u %s\n", user.uid, user.name);
+  free(text);
   return 0;
 }

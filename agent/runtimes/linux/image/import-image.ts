@@ -196,22 +196,18 @@ export class ImageImporter {
     work: string,
     signal: AbortSignal,
   ): Promise<ImageFacts> {
-    const bundle = join(work, 'bundle');
+    const rootfs = join(work, 'rootfs');
     const squashfs = join(this.#deps.layout.images, `${this.#deps.newId()}.new`);
     await this.#run(
       'The image could not be unpacked',
       'umoci',
-      ['unpack', '--image', `${join(work, 'layout')}:${TAG}`, bundle],
+      // `raw`: without it umoci looks the image's user up, and refuses to unpack one that it does not know.
+      ['raw', 'unpack', '--image', `${join(work, 'layout')}:${TAG}`, rootfs],
       signal,
     );
     const options = ['-comp', 'lz4', '-noappend', '-no-progress', '-xattrs'];
     try {
-      await this.#run(
-        'The image could not be packed',
-        'mksquashfs',
-        [join(bundle, 'rootfs'), squashfs, ...options],
-        signal,
-      );
+      await this.#run('The image could not be packed', 'mksquashfs', [rootfs, squashfs, ...options], signal);
       const facts: ImageFacts = {
         name,
         version: /:([^/:@]+)$/.exec(name)?.[1] ?? 'latest',

@@ -7,7 +7,7 @@ import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import type { GuestGreeting } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
-import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
+import { PIDS_LIMIT, resolveProcess, type WantedProcess } from '../container/oci-config.ts';
 import { parseGuestProcesses } from '../container/process-lists.ts';
 import type { LinuxDeps } from '../deps.ts';
 import type { ImageRecord } from '../image/image-store.ts';
@@ -35,6 +35,14 @@ export const shapeFor = (
   cpus: Math.max(1, Math.min(Math.ceil(cpus), availableParallelism())),
   accelerator,
 });
+
+/** As the guest's `spawn.h` takes it. */
+const processFields = ({ command, env, workingDir, user }: WantedProcess) => [
+  ...command.map((word) => ['arg', word] as const),
+  ...env.map((variable) => ['env', variable] as const),
+  ['cwd', workingDir] as const,
+  ['user', user] as const,
+];
 
 type Begin = 'boot' | 'clone' | 'connected';
 
@@ -151,12 +159,8 @@ export class VmContainers {
 
   start({ id, spec }: AssignedContainer, image: ImageRecord): GuestProcess {
     const entry = this.require(id);
-    const wanted = resolveProcess(spec, image.defaults);
     const main = entry.vm.startMain([
-      ...wanted.command.map((word) => ['arg', word] as const),
-      ...wanted.env.map((variable) => ['env', variable] as const),
-      ['cwd', wanted.workingDir],
-      ['user', wanted.user],
+      ...processFields(resolveProcess(spec, image.defaults)),
       ['hostname', id.slice(0, 12)],
       ['memory', String(spec.resources.memoryMB * MIB)],
       ['pids', String(PIDS_LIMIT)],
@@ -168,12 +172,10 @@ export class VmContainers {
     return main;
   }
 
-  exec(containerId: string, request: ExecRequest): GuestProcess {
+  exec(containerId: string, request: ExecRequest, image: ImageRecord): GuestProcess {
+    const wanted = resolveProcess({ ...request, command: [...request.command] }, image.defaults);
     return this.require(containerId).vm.startProcess([
-      ...request.command.map((word) => ['arg', word] as const),
-      ...Object.entries(request.env ?? {}).map(([name, value]) => ['env', `${name}=${value}`] as const),
-      ['cwd', request.workingDir ?? '/'],
-      ['user', request.user ?? ''],
+      ...processFields(wanted),
       ...(request.tty
         ? ([
             ['tty', '1'],
