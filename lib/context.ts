@@ -1,6 +1,7 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import type { Node } from 'constructs';
 import * as z from 'zod/mini';
+import { EVENT_ORIGIN_PATTERN } from '../core/contract/event-tenants.ts';
 import type { BulkheadControlPlaneProps } from './constructs/control-plane.ts';
 import { SynthesisError } from './errors.ts';
 
@@ -12,7 +13,7 @@ const flag = z.pipe(
   z.transform((value) => String(value) === 'true'),
 );
 const json = z.pipe(
-  z.union([z.string(), z.record(z.string(), z.string())]),
+  z.union([z.string(), z.record(z.string(), z.unknown())]),
   z.transform((value, context): unknown => {
     if (typeof value !== 'string') return value;
     try {
@@ -23,6 +24,12 @@ const json = z.pipe(
     }
   }),
 );
+
+const tenants = z.pipe(
+  z.union([text, z.array(text)]),
+  z.transform((value) => [value].flat()),
+);
+const originTenants = z.pipe(json, z.record(z.string().check(z.regex(EVENT_ORIGIN_PATTERN)), tenants));
 
 /** What `cdk deploy --context key=value` can say. */
 const CONTEXT = {
@@ -39,6 +46,8 @@ const CONTEXT = {
   cognitoTenants: z.optional(z.pipe(json, z.record(z.string(), z.string()))),
   /** Tenant of events that ask for a conversion and name none. */
   eventTenant: z.optional(text),
+  /** JSON object: `source`, `source@account`, `*@account` or `*` → a tenant, or a list of tenants. */
+  eventTenants: z.optional(originTenants),
   heartbeatSeconds: z.optional(seconds),
   leaseSeconds: z.optional(seconds),
   /** Without a word for so long a session ends; and after so long whatever is said. */
@@ -79,6 +88,7 @@ export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
     tenantClaim: parsed.tenantClaim,
     scopeClaim: parsed.scopeClaim,
     eventTenant: parsed.eventTenant,
+    eventTenants: parsed.eventTenants,
     heartbeatSeconds: parsed.heartbeatSeconds,
     leaseSeconds: parsed.leaseSeconds,
     sessionIdleSeconds: parsed.sessionIdleSeconds,

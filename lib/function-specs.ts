@@ -81,6 +81,9 @@ const PAGES = ['GetItem', 'PutItem'] as const;
 /** Above the 25 s that a caller may ask to wait, below the API's own limit. */
 const LONG_POLL_SECONDS = 29;
 
+/** Expressions of rules run in a process beside the function's own. */
+const EXPRESSIONS_MB = 512;
+
 const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   'create-container': httpSpec('Accept a new container', {
     table: [...PREVIEWS, 'PutItem'],
@@ -148,7 +151,8 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: ['GetItem', 'Query', 'PutItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
     managesRules: true,
-    environment: ['bus', 'ruleMachine', 'ruleRole', 'ruleDeadLetters'],
+    memoryMB: EXPRESSIONS_MB,
+    environment: ['bus', 'ruleMachine', 'ruleRole', 'ruleDeadLetters', 'eventTenants'],
   }),
   meta: httpSpec('Health, version, OpenAPI document', {}),
 };
@@ -172,11 +176,12 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     environment: ['webSocketUrl'],
   }),
   'run-conversion-rule': spec('Select containers for a conversion, begin it, record what came of it', {
+    memoryMB: EXPRESSIONS_MB,
     table: ['GetItem', 'PutItem', 'UpdateItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
     starts: ['convert'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
-    environment: ['stateMachines', 'defaultTenant'],
+    environment: ['stateMachines', 'eventTenants'],
   }),
   'authorize-host': spec('Verify the token of a connecting host, or of a session’s client', {
     timeoutSeconds: 10,

@@ -27,7 +27,7 @@ export const RULE_LIMITS = {
   runsKeptDays: 30,
 } as const;
 
-/** `{% … %}`: JSONata, evaluated on the event. */
+/** `{% … %}`: JSONata, evaluated on the event. `$eval`, `$random` and `$shuffle` are not available. */
 export const EXPRESSION_PATTERN = /^\{%[\s\S]+%\}$/;
 const ExpressionSchema = z
   .string()
@@ -122,6 +122,7 @@ export type ConversionRule = z.infer<typeof ConversionRuleSchema>;
 /** An event as EventBridge delivers it; what a sample leaves out is filled in. */
 export const SampleEventSchema = z.looseObject({
   source: z.string().check(z.minLength(1), z.maxLength(256)),
+  account: z.optional(z.string().check(z.maxLength(64))),
   'detail-type': z.string().check(z.minLength(1), z.maxLength(128)),
   detail: z.record(z.string(), z.unknown()),
 });
@@ -134,6 +135,8 @@ export const TestConversionRuleResponseSchema = z.strictObject({
   matches: z.boolean(),
   /** What the selection is on this event; null where an expression gives nothing, and so nothing is selected. */
   select: z.nullable(ResolvedSelectSchema),
+  /** Why nothing is selected, where that is so. */
+  reason: z.nullable(z.string()),
   containers: z.array(
     z.strictObject({
       ...what,

@@ -57,8 +57,8 @@ export const ENVIRONMENT = {
   ruleMachine: 'RULE_MACHINE_ARN',
   ruleRole: 'RULE_ROLE_ARN',
   ruleDeadLetters: 'RULE_DEAD_LETTERS_ARN',
-  /** Tenant of requests on the bus that name none. */
-  defaultTenant: 'DEFAULT_TENANT',
+  /** JSON: `EventTenantsSchema`. */
+  eventTenants: 'EVENT_TENANTS',
   tenantClaim: 'TENANT_CLAIM',
   scopeClaim: 'SCOPE_CLAIM',
   heartbeatSeconds: 'HEARTBEAT_SECONDS',

@@ -1,3 +1,4 @@
+import type { EventTenants } from '../../core/contract/event-tenants.ts';
 import {
   type ConversionRuleRecord,
   getRule,
@@ -21,12 +22,13 @@ import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
 import type { EventRules } from './event-rules.ts';
-import { checkExpressions, ruleOf } from './rule-of.ts';
+import { checkSelect, ruleOf } from './rule-of.ts';
 import { createTestRule } from './test-rule.ts';
 
 export interface ConversionRulesDependencies extends HttpDependencies {
   readonly table: Table;
   readonly eventRules: EventRules;
+  readonly eventTenants: EventTenants;
 }
 
 /** An event that no pattern has to let through: to have a pattern looked at. */
@@ -79,7 +81,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
   const put: RouteHandler<'putConversionRule'> = async (request) => {
     const { identity, params, body, dryRun, ifMatch, remember } = request;
     const { tenant, actor } = identity;
-    await checkExpressions(body.select);
+    await checkSelect(body.select);
     const touched = { tenant, name: params.name, eventRuleName: null as string | null };
     return orAsItWas(touched, async () => {
       const before = await getRule(table, tenant, params.name);

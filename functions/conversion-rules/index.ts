@@ -10,10 +10,12 @@ const environment = readEnvironment([
   'ruleMachine',
   'ruleRole',
   'ruleDeadLetters',
+  'eventTenants',
 ]);
 
 export const handler = createHandler({
   ...wireHttp(environment),
+  eventTenants: environment.eventTenants,
   eventRules: createEventRules(createEventBridgeClient(), {
     bus: environment.bus,
     machineArn: environment.ruleMachine,

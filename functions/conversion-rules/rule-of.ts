@@ -6,7 +6,8 @@ import {
 import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { ValidationError } from '../../core/domain/errors.ts';
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
-import { expressionFault, isExpression } from '../shared/selection/resolve-select.ts';
+import { expressionIn, isExpression } from '../shared/selection/resolve-select.ts';
+import { checkExpressions } from '../shared/selection/run-expressions.ts';
 import { eventRuleNameOf } from './event-rules.ts';
 
 export interface RuleStamp {
@@ -28,13 +29,16 @@ const textsOf = ({ labels = {}, ...rest }: Select): [path: string, text: string]
   ]),
 ];
 
-/** @throws ValidationError with a pointer to each expression that is none */
-export const checkExpressions = async (select: Select): Promise<void> => {
-  const errors: { pointer: string; detail: string }[] = [];
-  for (const [path, text] of textsOf(select)) {
-    const fault = isExpression(text) ? await expressionFault(text) : null;
-    if (fault !== null) errors.push({ pointer: `/body/select/${path}`, detail: `Is not JSONata: ${fault}` });
-  }
+/** @throws ValidationError with a pointer to each expression that a rule can't have */
+export const checkSelect = async (select: Select): Promise<void> => {
+  const expressions = textsOf(select).filter(([, text]) => isExpression(text));
+  const faults = await checkExpressions(expressions.map(([, text]) => expressionIn(text)));
+  const errors = expressions.flatMap(([path], index) => {
+    const fault = faults[index] ?? null;
+    return fault === null
+      ? []
+      : [{ pointer: `/body/select/${path}`, detail: `Is not a valid expression: ${fault}` }];
+  });
   if (errors.length > 0) throw new ValidationError('An expression is not valid.', { errors });
 };
 

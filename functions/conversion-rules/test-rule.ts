@@ -4,6 +4,7 @@ import type {
   TestConversionRuleResponseSchema,
 } from '../../core/contract/conversion-rule.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
+import { isEventOf } from '../../core/domain/event-tenants.ts';
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import { createCursors } from '../../store/cursor.ts';
 import type { ContainerRecord } from '../../store/records.ts';
@@ -27,9 +28,13 @@ const wholeEvent = (sample: Sample, now: Date) => ({
   ...sample,
 });
 
+const nothing = (matches: boolean, reason: string): Tested => ({
+  ...{ matches, select: null, reason, containers: [], truncated: false },
+});
+
 /** What a rule would do on an event. Looks, and does nothing. */
 export const createTestRule = (deps: ConversionRulesDependencies) => {
-  const { table, now, monotonic, randomBytes, eventRules } = deps;
+  const { table, now, randomBytes, eventRules, eventTenants } = deps;
 
   const whyNot = async (rule: ConversionRuleRecord, container: ContainerRecord): Promise<string | null> => {
     const { tenant, id: ruleId, runtimeType, cooldownSeconds } = rule;
@@ -48,8 +53,10 @@ export const createTestRule = (deps: ConversionRulesDependencies) => {
   return async (rule: ConversionRuleRecord, sample: Sample): Promise<Tested> => {
     const event = wholeEvent(sample, now());
     const matches = await eventRules.test(rule.eventPattern, event);
-    const resolution = await resolveSelect(rule.select, event, monotonic);
-    if (resolution.kind === 'nothing') return { matches, select: null, containers: [], truncated: false };
+    if (!isEventOf(event, rule.tenant, eventTenants))
+      return nothing(matches, 'the event is not assigned to this tenant');
+    const resolution = await resolveSelect(rule.select, event);
+    if (resolution.kind === 'nothing') return nothing(matches, resolution.reason);
     const { runtimeType: to, maxContainers: limit } = rule;
     const cursors = createCursors(table, randomBytes);
     const found = await findContainers(table, cursors, rule.tenant, resolution.select, { to, limit });
@@ -66,6 +73,6 @@ export const createTestRule = (deps: ConversionRulesDependencies) => {
         why,
       });
     }
-    return { matches, select: resolution.select, containers, truncated: found.truncated };
+    return { matches, select: resolution.select, reason: null, containers, truncated: found.truncated };
   };
 };

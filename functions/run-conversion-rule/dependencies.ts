@@ -1,14 +1,14 @@
+import type { EventTenants } from '../../core/contract/event-tenants.ts';
 import type { Table } from '../../store/table.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { StartWorkflow } from '../shared/start-workflow.ts';
 import type { Tasks } from '../shared/tasks.ts';
 
-export interface RunDependencies extends Pick<Dependencies, 'now' | 'monotonic' | 'randomBytes'> {
+export interface RunDependencies extends Pick<Dependencies, 'now' | 'randomBytes'> {
   readonly table: Table;
   readonly logger: Logger;
   readonly tasks: Tasks;
   readonly startWorkflow: StartWorkflow;
-  /** Of requests that name none. */
-  readonly defaultTenant: string;
+  readonly eventTenants: EventTenants;
 }

@@ -5,12 +5,12 @@ import { createStartWorkflow } from '../shared/start-workflow.ts';
 import { createTasks } from '../shared/tasks.ts';
 import { createRunConversionRuleHandler } from './handler.ts';
 
-const { stateMachines, defaultTenant } = readEnvironment(['stateMachines', 'defaultTenant']);
+const { stateMachines, eventTenants } = readEnvironment(['stateMachines', 'eventTenants']);
 const stepFunctions = createStepFunctionsClient();
 
 export const handler = createRunConversionRuleHandler({
   ...createInternalDependencies('run-conversion-rule'),
   tasks: createTasks(stepFunctions),
   startWorkflow: createStartWorkflow(stepFunctions, stateMachines),
-  defaultTenant,
+  eventTenants,
 });

@@ -7,8 +7,9 @@ import {
   type Select,
   SelectSchema,
 } from '../../core/contract/conversion-rule.ts';
-import { EVENT_SOURCE } from '../../core/contract/event.ts';
+import type { EventTenants } from '../../core/contract/event-tenants.ts';
 import { type RuntimeType, toRuntimeType } from '../../core/contract/primitives.ts';
+import { isEventOf } from '../../core/domain/event-tenants.ts';
 import { getRule } from '../../store/conversion-rules.ts';
 import { TENANT_PATTERN } from '../../store/keys.ts';
 import { runAt } from '../../store/rule-runs.ts';
@@ -39,6 +40,7 @@ const TenantSchema = z.string().check(z.regex(TENANT_PATTERN));
 const EventSchema = z.looseObject({
   id: text,
   source: text,
+  account: z.optional(text),
   time: text,
   'detail-type': text,
   detail: z.looseObject({}),
@@ -59,18 +61,15 @@ export interface Started {
   readonly input: unknown;
 }
 
-/** Another tenant's doings are no event for this one. */
-const isForeign = ({ source, detail }: z.infer<typeof EventSchema>, tenant: string): boolean =>
-  source === EVENT_SOURCE && detail.tenant !== tenant;
-
 const planOfRule = async (
   table: Table,
   { tenant, rule: name, ruleId, event }: z.infer<typeof FromRuleSchema>,
+  eventTenants: EventTenants,
 ): Promise<Plan | string> => {
+  if (!isEventOf(event, tenant, eventTenants)) return 'the event is not assigned to the tenant of the rule';
   const rule = await getRule(table, tenant, name);
   if (rule === undefined || rule.id !== ruleId) return 'the rule is not there any more';
   if (!rule.enabled) return 'the rule is not enabled';
-  if (isForeign(event, tenant)) return 'the event is another tenant’s';
   const { select, runtimeType, maxContainers, maxConcurrency, cooldownSeconds, dryRun } = rule;
   return {
     ...{ tenant, ruleId, event, select, runtimeType, maxContainers, maxConcurrency, cooldownSeconds, dryRun },
@@ -89,7 +88,7 @@ const selectOf = ({ containerId, select }: ConversionRequest): Select | undefine
 const planOfRequest = (
   request: ConversionRequest,
   given: { readonly at: string; readonly eventId: string; readonly actor: string; readonly event: unknown },
-  defaultTenant: string,
+  { defaultTenant }: EventTenants,
 ): Plan | string => {
   const tenant = z.safeParse(TenantSchema, request.tenant ?? defaultTenant);
   const select = selectOf(request);
@@ -117,20 +116,20 @@ const planOfRequest = (
 export const planOf = async (
   table: Table,
   { execution, startedAt, input }: Started,
-  defaultTenant: string,
+  eventTenants: EventTenants,
 ): Promise<Plan | string> => {
   const ofRule = z.safeParse(FromRuleSchema, input);
-  if (ofRule.success) return planOfRule(table, ofRule.data);
+  if (ofRule.success) return planOfRule(table, ofRule.data, eventTenants);
   const event = z.safeParse(EventSchema, input);
   if (event.success && event.data['detail-type'] === CONVERSION_REQUESTED) {
     const { id: eventId, time, source, detail } = event.data;
     const request = z.safeParse(ConversionRequestSchema, detail);
     if (!request.success) return 'its detail is no request for a conversion';
     const given = { at: runAt(time, eventId), eventId, actor: `event:${source}`.slice(0, 256), event: input };
-    return planOfRequest(request.data, given, defaultTenant);
+    return planOfRequest(request.data, given, eventTenants);
   }
   const request = z.safeParse(ConversionRequestSchema, input);
   if (!request.success) return 'the input is no request for a conversion';
   const given = { at: runAt(startedAt, execution), eventId: execution, actor: 'state-machine', event: input };
-  return planOfRequest(request.data, given, defaultTenant);
+  return planOfRequest(request.data, given, eventTenants);
 };

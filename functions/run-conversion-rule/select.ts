@@ -29,10 +29,10 @@ const NOTHING: Selected = {
 };
 
 const choose = async (
-  { table, randomBytes, monotonic }: RunDependencies,
+  { table, randomBytes }: RunDependencies,
   { tenant, select, event, runtimeType, maxContainers }: Plan,
 ): Promise<{ readonly items: Selected['items']; readonly selection: Selection }> => {
-  const resolution = await resolveSelect(select, event, monotonic);
+  const resolution = await resolveSelect(select, event);
   if (resolution.kind === 'nothing')
     return { items: [], selection: { matched: 0, truncated: false, reason: resolution.reason } };
   const cursors = createCursors(table, randomBytes);
@@ -51,8 +51,8 @@ const choose = async (
 export const createSelect =
   (deps: RunDependencies) =>
   async (started: Started): Promise<Selected> => {
-    const { table, logger, defaultTenant } = deps;
-    const plan = await planOf(table, started, defaultTenant);
+    const { table, logger, eventTenants } = deps;
+    const plan = await planOf(table, started, eventTenants);
     if (typeof plan === 'string') {
       logger.info('nothing to convert', { execution: started.execution, reason: plan });
       return NOTHING;

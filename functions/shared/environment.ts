@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { ENVIRONMENT, STATE_MACHINES } from '../../core/contract/deployment.ts';
+import { EventTenantsSchema } from '../../core/contract/event-tenants.ts';
 import { ConfigurationError } from './errors.ts';
 
 const text = z.string().check(z.minLength(1));
@@ -22,7 +23,7 @@ const VARIABLES = {
   ruleMachine: text,
   ruleRole: text,
   ruleDeadLetters: text,
-  defaultTenant: text,
+  eventTenants: z.pipe(z.pipe(text, z.transform(parseJson)), EventTenantsSchema),
   tenantClaim: z._default(text, 'tenant'),
   scopeClaim: z._default(text, 'scope'),
   heartbeatSeconds: seconds,

@@ -1,5 +1,5 @@
 import { build } from 'esbuild';
-import { lazyPackages } from './lazy-packages.ts';
+import { childPrograms } from './child-programs.ts';
 import { TRIMS, trimSdk } from './trim-sdk.ts';
 
 /**
@@ -29,7 +29,7 @@ try {
     minify: true,
     mainFields: ['module', 'main'],
     external: NEVER_LOADED,
-    plugins: [lazyPackages(), trimSdk(TRIMS, (file) => trimmed.add(file))],
+    plugins: [childPrograms(), trimSdk(TRIMS, (file) => trimmed.add(file))],
     charset: 'utf8',
     legalComments: 'none',
     logLevel: 'silent',

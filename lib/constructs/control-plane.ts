@@ -4,6 +4,7 @@ import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { EVENT_BUS_NAME } from '../../core/contract/deployment.ts';
+import type { EventTenants } from '../../core/contract/event-tenants.ts';
 import { HTTP_FUNCTIONS, type HttpFunction } from '../../core/contract/http/routes.ts';
 import {
   type ClientTenants,
@@ -62,6 +63,13 @@ export interface BulkheadControlPlaneProps {
    * @default the default tenant of the user pool's clients, else 'default'
    */
   readonly eventTenant?: string;
+  /**
+   * Which tenants' rules get events that are not Bulkhead's own: origin → tenants. An origin is a source, or one in an
+   * account only: `aws.guardduty`, `aws.guardduty@111122223333`, `*@111122223333`, `*`. The first of these four that is
+   * named decides.
+   * @default every source is assigned to `eventTenant`
+   */
+  readonly eventTenants?: EventTenants['byOrigin'];
   /** Name of the event bus. @default 'bulkhead' */
   readonly eventBusName?: string;
   /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 500 a second, bursts of 1000 */
@@ -97,6 +105,11 @@ interface Kept {
 }
 
 const DEFAULT_TENANT_CLAIM = 'tenant';
+
+const eventTenantsOf = (props: BulkheadControlPlaneProps): EventTenants => ({
+  defaultTenant: props.eventTenant ?? props.cognitoTenants?.defaultTenant ?? 'default',
+  byOrigin: props.eventTenants ?? {},
+});
 
 const assetsOf = (props: BulkheadControlPlaneProps): FunctionAssets => {
   const names = props.oidc === undefined ? [...FUNCTION_NAMES, TENANT_CLAIM_FUNCTION] : FUNCTION_NAMES;
@@ -191,7 +204,7 @@ export class BulkheadControlPlane extends Construct {
         sessionTotalSeconds: String(props.sessionTotalSeconds ?? 28_800),
         version: props.version,
         logLevel: props.logLevel ?? 'info',
-        defaultTenant: props.eventTenant ?? props.cognitoTenants?.defaultTenant ?? 'default',
+        eventTenants: JSON.stringify(eventTenantsOf(props)),
       },
       ...kept,
     });

@@ -73,9 +73,11 @@ describe('bundles', () => {
     expect(statSync(fileOf(name)).size).toBeLessThanOrEqual(MOST_BYTES);
   });
 
-  test('what is imported only when its turn comes lies beside the functions that do, and nowhere else', () => {
-    const lazy = NAMES.filter((name) => existsSync(join(bundles.directoryOf(name), 'jsonata.mjs')));
-    expect(lazy).toEqual(['conversion-rules', 'run-conversion-rule']);
+  test('the program that evaluates expressions lies beside the functions that run it, and nowhere else', () => {
+    const beside = NAMES.filter((name) =>
+      existsSync(join(bundles.directoryOf(name), 'expression-program.mjs')),
+    );
+    expect(beside).toEqual(['conversion-rules', 'run-conversion-rule']);
   });
 
   test.each(NAMES)('%s starts with the environment that the template gives it', async (name) => {
@@ -107,6 +109,20 @@ test('a bundle signs its calls with the credentials that Lambda puts in the envi
     server.close();
   }
   expect(authorizations).toEqual([expect.stringContaining('Credential=AKIDEXAMPLE/')]);
+});
+
+test('a bundle evaluates expressions in a process that has neither credentials nor files', async () => {
+  const bundles = bundleFunctions(FIXTURES, ['evaluate']);
+  try {
+    const url = pathToFileURL(join(bundles.directoryOf('evaluate'), 'index.mjs')).href;
+    const program = `
+      const { handler } = await import(${JSON.stringify(url)});
+      process.stdout.write(JSON.stringify(await handler(['$uppercase($.a)', '$error($.a)'], { a: 'x' })));`;
+    const { stdout } = await run(program, LAMBDA);
+    expect(JSON.parse(stdout)).toEqual([{ text: 'X' }, { fault: { code: 'D3137', position: 7 } }]);
+  } finally {
+    bundles.dispose();
+  }
 });
 
 test('the same sources give the same assets', () => {

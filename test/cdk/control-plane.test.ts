@@ -5,7 +5,7 @@ import { Match, Template } from 'aws-cdk-lib/assertions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { BulkheadControlPlane, type BulkheadControlPlaneProps } from '../../lib/constructs/control-plane.ts';
 import { SynthesisError } from '../../lib/errors.ts';
-import { templateOf } from './helpers/synthesized.ts';
+import { resourcesOf, templateOf } from './helpers/synthesized.ts';
 import { trivialFunctions } from './helpers/trivial-functions.ts';
 
 const inAnotherApp = (props: (stack: Stack) => Partial<BulkheadControlPlaneProps>): Template => {
@@ -89,8 +89,27 @@ describe('what is wrong is said', () => {
     [{ cognitoTenants: '{"a": 1}' }, /cognitoTenants/],
     [{ cognitoTenants: 'not JSON' }, /cognitoTenants/],
     [{ deletionProtection: 'perhaps' }, /deletionProtection/],
+    [{ eventTenants: '{"a b": "acme"}' }, /eventTenants/],
+    [{ eventTenants: '{"aws.guardduty@12": "acme"}' }, /eventTenants/],
   ])('context %j', (context, message) => {
     expect(() => templateOf(context)).toThrow(SynthesisError);
     expect(() => templateOf(context)).toThrow(message);
   });
+});
+
+test('context eventTenants assigns sources of events to tenants', () => {
+  const given = '{"aws.guardduty@111122223333": "acme", "*": ["acme", "umbrella"]}';
+  const functions = resourcesOf(
+    templateOf({ eventTenants: given, eventTenant: 'acme' }),
+    'AWS::Lambda::Function',
+  );
+  const values = functions.flatMap(({ Properties }) => {
+    const { Variables } = Properties.Environment as { Variables: Record<string, unknown> };
+    return Variables.EVENT_TENANTS === undefined ? [] : [JSON.parse(String(Variables.EVENT_TENANTS))];
+  });
+  const assigned = {
+    defaultTenant: 'acme',
+    byOrigin: { 'aws.guardduty@111122223333': ['acme'], '*': ['acme', 'umbrella'] },
+  };
+  expect(values).toEqual([assigned, assigned]);
 });

@@ -23,6 +23,7 @@ import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import type { OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { type Answered, type Call, call, routeOf, testDependencies } from './http-function.ts';
+import { TENANT } from './records.ts';
 
 type Command = (typeof CommandMessageSchema)['_zod']['output']['command'];
 
@@ -112,6 +113,7 @@ export const createApi = (table: Table): Api => {
     totalSeconds: 28_800,
     version: '1.2.3',
     openApi: { openapi: '3.1.0' },
+    eventTenants: { defaultTenant: TENANT, byOrigin: {} },
   };
   const functions: Readonly<Record<HttpFunction, LambdaHandler>> = {
     'create-container': createContainer(all),

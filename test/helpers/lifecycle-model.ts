@@ -200,10 +200,9 @@ const byEvent = async (world: World, watch: Watch, { which: at, to }: Conversion
   if (containerId === undefined) return;
   const run = createRunConversionRuleHandler({
     ...world.deps,
-    monotonic: () => 0,
     randomBytes,
     startWorkflow: async (operation) => world.tasks.start(operation),
-    defaultTenant: TENANT,
+    eventTenants: { defaultTenant: TENANT, byOrigin: {} },
   });
   const event = {
     step: RULE_STEPS.convert,

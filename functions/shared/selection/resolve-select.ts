@@ -10,108 +10,75 @@ import {
   LabelValueSchema,
   NameSchema,
 } from '../../../core/contract/primitives.ts';
+import { evaluateExpressions, type Value } from './run-expressions.ts';
 
 /**
  * What a selection is on an event. An expression that fails, runs too long, or gives anything but a text that could be
- * what it stands for selects nothing: it never widens what the rule says.
+ * what it stands for selects nothing: it never widens what the rule says. The reason is a fixed sentence: it names the
+ * member of the selection, JSONata's error code and a position in the rule's own text, and nothing of the event.
  */
 export type Resolution =
   | { readonly kind: 'resolved'; readonly select: ResolvedSelect }
   | { readonly kind: 'nothing'; readonly reason: string };
 
-/** Evaluation is cut off after so long, in milliseconds, so many nodes, and so deep. */
-const LONGEST_MS = 1_000;
-const MOST_NODES = 50_000;
-const DEEPEST = 200;
+/** One member of a selection: `labels` has as many as it has keys. */
+interface Member {
+  readonly where: string;
+  readonly label: string | null;
+  readonly text: string;
+  readonly schema: z.ZodMiniType;
+}
 
 const SCHEMAS = { containerId: IdSchema, name: NameSchema, image: ImageNameSchema } as const;
+const KEYS = Object.keys(SCHEMAS) as readonly (keyof typeof SCHEMAS)[];
 
-const expressionIn = (text: string): string => text.slice(2, -2).trim();
+export const expressionIn = (text: string): string => text.slice(2, -2).trim();
 export const isExpression = (text: string): boolean => EXPRESSION_PATTERN.test(text);
 
-/** A third of the code of a function that has it, and of no use before there is an expression. */
-const loadJsonata = async () => (await import('jsonata')).default;
+const membersOf = (select: Select): Member[] => [
+  ...KEYS.flatMap((key): Member[] => {
+    const text = select[key];
+    return text === undefined ? [] : [{ where: key, label: null, text, schema: SCHEMAS[key] }];
+  }),
+  ...Object.entries(select.labels ?? {}).map(([label, text]) => ({
+    ...{ where: `labels.${label}`, label, text },
+    schema: LabelValueSchema,
+  })),
+];
 
-/** Why a text is no JSONata expression; null if it is one. */
-export const expressionFault = async (text: string): Promise<string | null> => {
-  const jsonata = await loadJsonata();
-  try {
-    jsonata(expressionIn(text));
-    return null;
-  } catch (error) {
-    return (error as { message?: string }).message ?? 'is not JSONata';
-  }
+const faultText = ({ code, position }: { code: string | null; position: number | null }): string =>
+  `the expression failed${code === null ? '' : ` with ${code}`}${position === null ? '' : ` at position ${position}`}`;
+
+const textOf = ({ where, schema }: Member, value: Value): { text: string } | { problem: string } => {
+  if ('fault' in value) return { problem: `${where}: ${faultText(value.fault)}` };
+  if ('none' in value) return { problem: `${where}: the event gives no text for it` };
+  const text = where === 'containerId' ? value.text.toLowerCase() : value.text;
+  return z.safeParse(schema, text).success
+    ? { text }
+    : { problem: `${where}: the text that the event gives cannot be one` };
 };
 
-class Exhausted extends RangeError {}
+const nothing = (reason: string): Resolution => ({ kind: 'nothing', reason });
 
-/** jsonata calls these around each node that it evaluates. */
-const guard = (now: () => number) => {
-  const until = now() + LONGEST_MS;
-  let depth = 0;
-  let nodes = 0;
-  const check = (change: number) => () => {
-    depth += change;
-    nodes += 1;
-    if (depth > DEEPEST || nodes > MOST_NODES || now() > until)
-      throw new Exhausted('the expression runs too long or too deep');
+export const resolveSelect = async (select: Select, event: unknown): Promise<Resolution> => {
+  const members = membersOf(select);
+  const dynamic = members.filter(({ text }) => isExpression(text));
+  const values = await evaluateExpressions(
+    dynamic.map(({ text }) => expressionIn(text)),
+    event,
+  );
+  if (values === undefined) return nothing('an expression takes too much time or memory');
+  const resolved: Record<string, string> = {};
+  const labels: [string, string][] = [];
+  for (const member of members) {
+    const value = values[dynamic.indexOf(member)] ?? { text: member.text };
+    const given = isExpression(member.text) ? textOf(member, value) : { text: member.text };
+    if ('problem' in given) return nothing(given.problem);
+    if (member.label === null) resolved[member.where] = given.text;
+    else labels.push([member.label, given.text]);
+  }
+  return {
+    kind: 'resolved',
+    select: { ...resolved, ...(select.labels !== undefined && { labels: Object.fromEntries(labels) }) },
   };
-  return [check(1), check(-1)] as const;
-};
-
-const evaluate = async (text: string, event: unknown, now: () => number): Promise<unknown> => {
-  const jsonata = await loadJsonata();
-  const expression = jsonata(expressionIn(text), { recover: false });
-  const [entry, exit] = guard(now);
-  const assign = expression.assign as unknown as (name: symbol, value: unknown) => void;
-  assign(Symbol.for('jsonata.__evaluate_entry'), entry);
-  assign(Symbol.for('jsonata.__evaluate_exit'), exit);
-  return expression.evaluate(event);
-};
-
-class Nothing extends Error {}
-
-const textOf = async (
-  where: string,
-  text: string,
-  schema: z.ZodMiniType,
-  event: unknown,
-  now: () => number,
-): Promise<string> => {
-  if (!isExpression(text)) return text;
-  let value: unknown;
-  try {
-    value = await evaluate(text, event, now);
-  } catch (error) {
-    throw new Nothing(`${where}: ${(error as { message?: string }).message ?? 'failed'}`);
-  }
-  if (typeof value !== 'string') throw new Nothing(`${where}: the event gives no text for it`);
-  const given = where === 'containerId' ? value.toLowerCase() : value;
-  if (!z.safeParse(schema, given).success) throw new Nothing(`${where}: the event’s text cannot be one`);
-  return given;
-};
-
-/** @param now milliseconds of a clock that never goes back */
-export const resolveSelect = async (
-  select: Select,
-  event: unknown,
-  now: () => number,
-): Promise<Resolution> => {
-  try {
-    const resolved: { -readonly [K in keyof ResolvedSelect]: ResolvedSelect[K] } = {};
-    for (const key of ['containerId', 'name', 'image'] as const) {
-      const text = select[key];
-      if (text !== undefined) resolved[key] = await textOf(key, text, SCHEMAS[key], event, now);
-    }
-    if (select.labels !== undefined) {
-      const labels: [string, string][] = [];
-      for (const [key, text] of Object.entries(select.labels))
-        labels.push([key, await textOf(`labels.${key}`, text, LabelValueSchema, event, now)]);
-      resolved.labels = Object.fromEntries(labels);
-    }
-    return { kind: 'resolved', select: resolved };
-  } catch (error) {
-    if (error instanceof Nothing) return { kind: 'nothing', reason: error.message };
-    throw error;
-  }
 };

@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { ConversionRuleSchema } from '../../../core/contract/conversion-rule.ts';
 import { TooBusyError } from '../../../core/domain/errors.ts';
 import { eventRuleNameOf } from '../../../functions/conversion-rules/event-rules.ts';
-import { resolveSelect } from '../../../functions/shared/selection/resolve-select.ts';
 import { containerItem, hostItem } from '../../../store/put.ts';
 import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
@@ -113,6 +112,11 @@ describe('a rule', () => {
     ['no runtime type', { runtimeType: 'Docker' }, '/body/runtimeType'],
     ['too many containers', { maxContainers: 101 }, '/body/maxContainers'],
     ['an expression that is none', { select: { labels: { 'a/b': '{% ( %}' } } }, '/body/select/labels/a~1b'],
+    [
+      'an expression that evaluates the event',
+      { select: { name: '{% $eval($.detail.x) %}' } },
+      '/body/select/name',
+    ],
   ])('%s is refused with a pointer', async (_, change, pointer) => {
     const { put, outside } = await open();
     const refused = await put(change);
@@ -169,45 +173,18 @@ describe('a test of a rule', () => {
       [testId(2), 'skip', 'invalid-state'],
     ]);
     const nothing = await call('testConversionRule', sample({}));
-    expect(nothing.body).toMatchObject({ select: null, containers: [] });
+    expect(nothing.body).toMatchObject({ select: null, containers: [], reason: expect.any(String) });
     expect(outside.started).toEqual([]);
   });
-});
 
-describe('a selection on an event', () => {
-  const now = () => 0;
-  const event = { detail: { id: testId(1).toUpperCase(), n: 1, list: ['a', 'b'], deep: { name: 'web-1' } } };
-
-  test('takes texts from it, and ids in either case', async () => {
-    const select = {
-      containerId: '{% $.detail.id %}',
-      labels: { a: '{% $uppercase($.detail.deep.name) %}', b: 'c' },
-    };
-    expect(await resolveSelect(select, event, now)).toEqual({
-      kind: 'resolved',
-      select: { containerId: testId(1), labels: { a: 'WEB-1', b: 'c' } },
+  test('on an event that is not assigned to its tenant says so, and evaluates nothing', async () => {
+    const { put, call } = await open();
+    await put({ select: { name: '{% $error($string($)) %}' } });
+    const event = { source: 'bulkhead', 'detail-type': 'Finding', detail: { tenant: 'umbrella' } };
+    const { body: answer } = await call('testConversionRule', { params, body: { event } });
+    expect(answer).toEqual({
+      ...{ matches: true, select: null, containers: [], truncated: false },
+      reason: 'the event is not assigned to this tenant',
     });
-  });
-
-  test.each([
-    ['is not there', '{% $.detail.nothing %}'],
-    ['is a number', '{% $.detail.n %}'],
-    ['is a list', '{% $.detail.list %}'],
-    ['cannot be a name', '{% "../x" %}'],
-    ['fails', '{% $toMillis("x") %}'],
-    ['runs for ever', '{% ($f := function($n) { $f($n + 1) }; $f(0)) %}'],
-  ])('that %s selects nothing, rather than more', async (_, expression) => {
-    const both = { name: expression, labels: { app: 'web' } };
-    expect(await resolveSelect(both, event, now)).toMatchObject({ kind: 'nothing' });
-  });
-
-  test('that loops without depth is cut off by the clock', async () => {
-    let clock = 0;
-    const tick = () => {
-      clock += 1;
-      return clock;
-    };
-    const loop = { name: '{% $string($count([1..100000].($ * 2))) %}' };
-    expect(await resolveSelect(loop, event, tick)).toMatchObject({ kind: 'nothing' });
   });
 });

@@ -27,7 +27,6 @@ beforeEach(async () => {
   answers = [];
   const handler = createRunConversionRuleHandler({
     ...world.deps,
-    monotonic: () => 0,
     randomBytes,
     tasks: {
       succeed: async (token, what) => {
@@ -41,7 +40,10 @@ beforeEach(async () => {
       heartbeat: async () => 'told',
     },
     startWorkflow: async (operation) => world.tasks.start(operation),
-    defaultTenant: TENANT,
+    eventTenants: {
+      defaultTenant: TENANT,
+      byOrigin: { 'aws.guardduty': ['umbrella'], 'aws.guardduty@111122223333': [TENANT, 'umbrella'] },
+    },
   });
   run = handler as (event: unknown) => Promise<Selected>;
 });
@@ -157,6 +159,47 @@ describe('an event of a rule', () => {
     expect((await select(ofRule(rule, own(TENANT)))).items).toHaveLength(1);
     expect(await runsOf(rule)).toHaveLength(1);
   });
+
+  /** The attack: a rule whose selection fails with the whole event as its message. */
+  const LEAK = { select: { name: '{% $error($string($)) %}' }, eventPattern: { source: [{ prefix: '' }] } };
+  const foreign: [string, object][] = [
+    [
+      'Bulkhead’s own of another tenant',
+      { source: 'bulkhead', detail: { tenant: 'umbrella', secret: 'S3CRET' } },
+    ],
+    ['Bulkhead’s own of no tenant', { source: 'bulkhead', detail: { secret: 'S3CRET' } }],
+    [
+      'a request that names another tenant',
+      { 'detail-type': CONVERSION_REQUESTED, detail: { tenant: 'umbrella', reason: 'S3CRET' } },
+    ],
+    ['a finding that is assigned to another tenant', { source: 'aws.guardduty', detail: { id: 'S3CRET' } }],
+    [
+      'a finding of an account that is not assigned',
+      { source: 'aws.guardduty', account: '999999999999', detail: { id: 'S3CRET' } },
+    ],
+  ];
+  test.each(foreign)('that is not its tenant’s is not evaluated, and leaves no run: %s', async (_, event) => {
+    const rule = await makeRule(LEAK);
+    expect((await select(ofRule(rule, eventFor({}, event)))).items).toEqual([]);
+    expect(await runsOf(rule)).toEqual([]);
+    expect(JSON.stringify(world.lines)).not.toContain('S3CRET');
+  });
+
+  const assigned: [string, object][] = [
+    ['a source that nothing names', {}],
+    ['a source in an account', { source: 'aws.guardduty', account: '111122223333' }],
+    ['a request that names no tenant', { 'detail-type': CONVERSION_REQUESTED }],
+  ];
+  test.each(assigned)(
+    'that is its tenant’s is taken, and a failing expression quotes nothing of it: %s',
+    async (_, event) => {
+      const rule = await makeRule(LEAK);
+      await select(ofRule(rule, eventFor({ secret: 'S3CRET' }, event)));
+      const runs = await runsOf(rule);
+      expect(runs).toMatchObject([{ reason: 'name: the expression failed with D3137 at position 7' }]);
+      expect(JSON.stringify(runs)).not.toContain('S3CRET');
+    },
+  );
 
   test('cannot say which tenant, rule or limits it is for', async () => {
     const { name } = await created();

@@ -13,7 +13,7 @@ const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   ruleMachine: 'arn:aws:states:us-east-1:111111111111:stateMachine:convert-by-rule',
   ruleRole: 'arn:aws:iam::111111111111:role/events',
   ruleDeadLetters: 'arn:aws:sqs:us-east-1:111111111111:dead-letters',
-  defaultTenant: 'default',
+  eventTenants: '{"defaultTenant":"default","byOrigin":{}}',
   tenantClaim: 'tenant',
   scopeClaim: 'scope',
   heartbeatSeconds: '60',

@@ -1,0 +1,32 @@
+import { CONVERSION_REQUESTED } from '../contract/conversion-rule.ts';
+import { EVENT_SOURCE } from '../contract/event.ts';
+import type { EventTenants } from '../contract/event-tenants.ts';
+
+export interface OriginOfEvent {
+  readonly source: string;
+  readonly account?: string;
+  readonly 'detail-type': string;
+  readonly detail: { readonly tenant?: unknown };
+}
+
+const assignedTo = ({ source, account }: OriginOfEvent, tenants: EventTenants): readonly string[] => {
+  const origins = [`${source}@${account}`, `*@${account}`, source, '*'];
+  const named = origins.find((origin) => Object.hasOwn(tenants.byOrigin, origin));
+  return (named === undefined ? undefined : tenants.byOrigin[named]) ?? [tenants.defaultTenant];
+};
+
+/**
+ * Whether a tenant's rules may see an event. Ask this before anything of the tenant's runs on it.
+ *
+ * - An event of Bulkhead's own belongs to the tenant that it names.
+ * - A request for a conversion belongs to the tenant that it names, or to the default one.
+ * - Any other event belongs to the tenants to which the deployment assigns its source and account.
+ *
+ * Permission to put events on the bus is permission to name any tenant: only the deployment's operator has it.
+ */
+export const isEventOf = (event: OriginOfEvent, tenant: string, tenants: EventTenants): boolean => {
+  if (event.source === EVENT_SOURCE) return event.detail.tenant === tenant;
+  if (event['detail-type'] === CONVERSION_REQUESTED)
+    return (event.detail.tenant ?? tenants.defaultTenant) === tenant;
+  return assignedTo(event, tenants).includes(tenant);
+};

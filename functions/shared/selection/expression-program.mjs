@@ -1,0 +1,90 @@
+/**
+ * A program: evaluates, or only parses, JSONata expressions that a tenant wrote. It runs as a process of its own
+ * (run-expressions.ts), because an expression can exhaust the memory of the process that evaluates it.
+ *
+ * stdin:  {"check": true, "expressions": [text, …]} or {"expressions": [text, …], "event": …}
+ * stdout: one answer for each expression. Check: null, or what is wrong with it. Evaluation: {"text"}, {"none": true}
+ *         for a value that is no short text, or {"fault": {"code", "position"}}. An answer never holds an error's
+ *         message, because `$error`, `$assert` and JSONata's own errors quote the event.
+ */
+import jsonata from '../../../node_modules/jsonata/jsonata.js';
+
+/** `$eval` would make an expression of the event; the others would make a repeated step select something else. */
+const WITHHELD = ['eval', 'random', 'shuffle'];
+/** The time is that of the processor: a busy machine doesn't change what an expression gives. */
+const MOST = {
+  nodes: 50_000,
+  depth: 200,
+  items: 10_000,
+  textLength: 65_536,
+  processorMs: 1_000,
+  answer: 1_024,
+};
+
+const CODE = /^[A-Z]\d{4}$/;
+const TOO_MUCH = 'D1012';
+
+const withheldIn = (ast) => {
+  let found = null;
+  JSON.stringify(ast, (_key, node) => {
+    if (node?.type === 'variable' && WITHHELD.includes(node.value)) found = node.value;
+    return node;
+  });
+  return found;
+};
+
+const check = (text) => {
+  try {
+    const name = withheldIn(jsonata(text).ast());
+    return name === null ? null : `$${name} is not available in a rule`;
+  } catch (error) {
+    return String(error?.message ?? 'it cannot be parsed').slice(0, MOST.answer);
+  }
+};
+
+/** jsonata calls these around each node that it evaluates. */
+const guards = () => {
+  let depth = 0;
+  let nodes = 0;
+  const stop = (exceeded) => {
+    if (exceeded) throw { code: TOO_MUCH };
+  };
+  const entry = () => {
+    depth += 1;
+    nodes += 1;
+    const { user, system } = process.cpuUsage();
+    stop(depth > MOST.depth || nodes > MOST.nodes || (user + system) / 1000 > MOST.processorMs);
+  };
+  const exit = (_expression, _input, _environment, result) => {
+    depth -= 1;
+    stop(typeof result === 'string' && result.length > MOST.textLength);
+  };
+  return { entry, exit };
+};
+
+const evaluate = async (text, event) => {
+  try {
+    const expression = jsonata(text, { sequence: MOST.items });
+    for (const name of WITHHELD) expression.assign(name, undefined);
+    const { entry, exit } = guards();
+    expression.assign(Symbol.for('jsonata.__evaluate_entry'), entry);
+    expression.assign(Symbol.for('jsonata.__evaluate_exit'), exit);
+    const value = await expression.evaluate(event);
+    return typeof value === 'string' && value.length <= MOST.answer ? { text: value } : { none: true };
+  } catch (error) {
+    const { code, position } = Object(error);
+    return {
+      fault: {
+        code: CODE.test(code) ? code : null,
+        position: Number.isSafeInteger(position) ? position : null,
+      },
+    };
+  }
+};
+
+let given = '';
+for await (const chunk of process.stdin.setEncoding('utf8')) given += chunk;
+const { check: only, expressions, event } = JSON.parse(given);
+const answers = [];
+for (const text of expressions) answers.push(only ? check(text) : await evaluate(text, event));
+process.stdout.write(JSON.stringify(answers));

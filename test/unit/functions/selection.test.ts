@@ -1,0 +1,139 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { resolveSelect } from '../../../functions/shared/selection/resolve-select.ts';
+import { checkExpressions } from '../../../functions/shared/selection/run-expressions.ts';
+import { testId } from '../../helpers/records.ts';
+
+const SECRET = 'S3CRET';
+const event = {
+  detail: {
+    id: testId(1).toUpperCase(),
+    n: 1,
+    list: ['a', 'b'],
+    deep: { name: 'web-1' },
+    secret: SECRET,
+    evil: `$error("${SECRET}")`,
+  },
+};
+
+test('a selection takes texts from the event, and ids in either case', async () => {
+  const select = {
+    containerId: '{% $.detail.id %}',
+    labels: { a: '{% $uppercase($.detail.deep.name) %}', b: 'c' },
+  };
+  expect(await resolveSelect(select, event)).toEqual({
+    kind: 'resolved',
+    select: { containerId: testId(1), labels: { a: 'WEB-1', b: 'c' } },
+  });
+});
+
+const reasonOf = async (expression: string): Promise<string> => {
+  const resolution = await resolveSelect({ name: `{% ${expression} %}`, labels: { app: 'web' } }, event);
+  return resolution.kind === 'nothing' ? resolution.reason : `resolved: ${JSON.stringify(resolution.select)}`;
+};
+
+describe('an expression selects nothing, rather than more, when it', () => {
+  test.each([
+    ['finds nothing', '$.detail.nothing', 'name: the event gives no text for it'],
+    ['gives a number', '$.detail.n', 'name: the event gives no text for it'],
+    ['gives a list', '$.detail.list', 'name: the event gives no text for it'],
+    ['gives what cannot be a name', '"../x"', 'name: the text that the event gives cannot be one'],
+    ['fails', '$toMillis("x")', 'name: the expression failed with D3110 at position 10'],
+  ])('%s', async (_, expression, reason) => {
+    expect(await reasonOf(expression)).toBe(reason);
+  });
+});
+
+describe('the reason never holds what the event holds', () => {
+  test.each([
+    '$error($string($))',
+    '$error($.detail.secret)',
+    '$assert(false, $.detail.secret)',
+    '$number($.detail.secret)',
+    '$.detail.secret + 1',
+    '-$.detail.secret',
+    '$.detail.secret ~> 1',
+    '$toMillis($.detail.secret)',
+    '$fromMillis(1, $.detail.secret)',
+    '$formatNumber(1, $.detail.secret)',
+    '$formatBase($.detail.secret)',
+    '$parseInteger("1", $.detail.secret)',
+    '$decodeUrl("%" & $.detail.secret)',
+    '$lookup($.detail, "evil") ~> $eval',
+    '$eval($.detail.evil)',
+    '($.detail.secret)()',
+    '{$.detail.n: 1}',
+    '$.detail{secret: 1, secret & "": 2}',
+    '$merge($.detail.secret)',
+    '$ ~> |detail|$.detail.secret|',
+    '$replace("a", "a", function($m) { [$.detail.secret] })',
+    '$sort([1, $.detail.secret])',
+    '[1.."S3CRET"]',
+    '$.detail.secret',
+    '$pad($.detail.secret, 5000)',
+  ])('%s', async (expression) => {
+    const reason = await reasonOf(expression);
+    if (!reason.startsWith('resolved')) expect(reason).not.toContain(SECRET);
+    expect(reason).toMatch(
+      /^(resolved: .*|name: (the expression failed( with [A-Z]\d{4})?( at position \d+)?|the event gives no text for it|the text that the event gives cannot be one))$/,
+    );
+  });
+
+  test('whatever functions are put together', async () => {
+    const names = ['error', 'string', 'number', 'uppercase', 'keys', 'toMillis', 'base64decode', 'merge'];
+    const nested = fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(nested, async (functions) => {
+        const expression = functions.reduce((inner, name) => `$${name}(${inner})`, '$');
+        const reason = await reasonOf(expression);
+        expect(reason).not.toContain(SECRET);
+      }),
+      { numRuns: 15 },
+    );
+  });
+});
+
+describe('an expression that would take the machine is ended, and the caller lives', () => {
+  test.each([
+    ['recurses for ever', '($f := function() { $f() }; $f())'],
+    ['recurses deeper and deeper', '($f := function($n) { 1 + $f($n) }; $f(1))'],
+    [
+      'doubles a text',
+      '($f := function($s, $n) { $n = 0 ? $s : $f($s & $s, $n - 1) }; $f("aaaaaaaaaaaaaaaa", 24))',
+    ],
+    ['converts a text that it has doubled', '$uppercase($join([1..9999].$pad("", 60000, "a")))'],
+    ['pads to 500 million characters', '$pad("", 500000000, "a")'],
+    ['makes a range of 10 million', '$string([1..10000000])'],
+    ['sorts without order', '$string($sort([1..9999], function($a, $b) { true }))'],
+    ['multiplies lists', '$string([1..9999].([1..9999].([1..9999])))'],
+    ['replaces each of many by many', '$replace($pad("", 60000, "a"), "a", $pad("", 60000, "b"))'],
+    ['backtracks', '$string($match($pad("", 60, "a") & "!", /^(a+)+$/))'],
+  ])('%s', async (_, expression) => {
+    expect(await reasonOf(expression)).toMatch(
+      /^(an expression takes too much time or memory|name: the expression failed( with [A-Z]\d{4})?( at position \d+)?|name: the event gives no text for it)$/,
+    );
+  });
+});
+
+test('an expression reaches nothing of the process that evaluates it', async () => {
+  for (const expression of [
+    '$type($.constructor)',
+    '$string($keys.constructor)',
+    '$lookup($, "__proto__")',
+    '$string($spread($string))',
+    '$.detail.list.constructor("return process")()',
+  ])
+    expect(await reasonOf(expression)).not.toMatch(/native|process|resolved: .*function/);
+});
+
+test('a rule cannot have functions that evaluate the event, or give something else each time', async () => {
+  const faults = await checkExpressions([
+    '$eval($.a)',
+    '$.a ~> $eval',
+    '$string($random())',
+    '$shuffle([1])',
+    '"$eval"',
+    '$.eval',
+  ]);
+  expect(faults.map((fault) => fault !== null)).toEqual([true, true, true, true, false, false]);
+});
