@@ -43,6 +43,16 @@ const forbidden = [
     { path: '^core/session/' },
     { dependencyTypes: [...PACKAGES, 'core'] },
   ),
+  only('core/network', 'the order of decision of network policies knows the contract', [
+    'core/contract',
+    'core/network',
+  ]),
+  forbid(
+    'core-network-packages',
+    'control plane and hosts decide alike: pure, no SDK, no node:*',
+    { path: '^core/network/' },
+    { dependencyTypes: [...PACKAGES, 'core'] },
+  ),
   only('core/client', 'the client knows the contract and the window of a session', [
     'core/client',
     'core/contract',

@@ -23,7 +23,7 @@ const openSimulated = (options: AgentOptions): OpenRuntime => {
   if (options.simulate === undefined)
     throw new StartupError(EXIT_CODES.usage, 'Say which machine to simulate: --simulate KIND. See --help.');
   const capacity = { memoryMB: options.capacityMemoryMb, cpus: options.capacityCpus };
-  const machine = simulatedMachine(options.simulate, capacity);
+  const machine = simulatedMachine(options.simulate, capacity, options.allowPrivate);
   const world = new World(join(options.stateDir, 'simulated-world.sqlite'), machine.images);
   for (const { step, action, times } of options.simulateFault) world.addFault(step, action, times);
   const [min, max] = options.simulateDelayMs;
@@ -73,6 +73,7 @@ const openLinux = async (options: AgentOptions, log: Log): Promise<OpenRuntime> 
       poolSize: options.warmVms,
       poolResources: DEFAULT_RESOURCES,
       imageFolders: options.imageFolder,
+      allowPrivate: options.allowPrivate,
     });
     return {
       runtime,

@@ -1,5 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { NAME_PATTERN } from '../core/contract/primitives.ts';
+import { collectCeilingRange } from './allow-private.ts';
 import { EXIT_CODES, StartupError } from './errors.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 import { DEFAULT_CAPACITY, SIMULATED_KINDS, type SimulatedKind } from './runtimes/simulated/kinds.ts';
@@ -24,6 +25,8 @@ export interface AgentOptions {
   readonly warmVms: number;
   /** Folders from beneath which images may be imported. */
   readonly imageFolder: readonly string[];
+  /** Private ranges that containers may be allowed to reach, in canonical form. */
+  readonly allowPrivate: readonly string[];
   /** Removes all its containers when it stops. */
   readonly ephemeral: boolean;
   readonly capacityMemoryMb: number;
@@ -133,6 +136,12 @@ const program = (): Command =>
     .option('--artifacts <folder>', 'with the Linux runtime: what its set-up has made')
     .option('--warm-vms <number>', 'with the Linux runtime: utility VMs that wait', parseCount, 2)
     .option('--image-folder <folder>', 'from which images may be imported; may be repeated', collect, [])
+    .option(
+      '--allow-private <cidr>',
+      'private range that network policies may open, such as 10.20.0.0/16; may be repeated',
+      collectCeilingRange,
+      [],
+    )
     .option('--ephemeral', 'with the Linux runtime: remove all containers when it stops', false)
     .option(
       '--capacity-memory-mb <MiB>',

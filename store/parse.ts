@@ -1,3 +1,4 @@
+import { DEFAULT_NETWORK } from '../core/contract/network.ts';
 import { fromItem, type Item } from './item.ts';
 import { parsePartitionKey } from './keys.ts';
 import type {
@@ -27,6 +28,7 @@ const CONTAINER_VIEW = {
   startedAt: null,
   activeOperationId: null,
   lastError: null,
+  networkPending: false,
 };
 const NO_ROOM = { before: null, after: null };
 const CONTAINER = {
@@ -49,7 +51,11 @@ export const parseContainer = (item: Item): ContainerRecord => {
     ...(rest.conversion === undefined ? {} : { conversion: { ...NO_ROOM, ...(rest.conversion as object) } }),
     tenant,
     id,
-    view: { ...CONTAINER_VIEW, ...(view as object) },
+    view: {
+      ...CONTAINER_VIEW,
+      ...(view as object),
+      spec: { ...DEFAULT_NETWORK, ...(view as { spec?: object }).spec },
+    },
   } as unknown as ContainerRecord;
 };
 

@@ -1,4 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { ContainerSpec } from '../core/contract/container.ts';
 import type { ImageFacts } from '../core/contract/image.ts';
+import { DEFAULT_NETWORK_POLICY } from '../core/contract/network.ts';
 import { roomClass } from '../core/domain/capacity.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { type Item, toItem } from './item.ts';
@@ -13,13 +16,22 @@ import type {
 
 /** Records as whole items, with every index key that follows from them: nobody writes an index key by hand. */
 
+/** The default policy is left out: every index carries the view. */
+const storedSpec = ({ network, networkRevision, ...spec }: ContainerSpec) => ({
+  ...spec,
+  ...(!isDeepStrictEqual(network, DEFAULT_NETWORK_POLICY) && { network }),
+  ...(networkRevision !== 0 && { networkRevision }),
+});
+
 export const containerItem = (record: ContainerRecord): Item => {
   const { tenant, id, ...rest } = record;
   const { name, runtimeType, state, hostId, spec } = record.view;
+  const view = { ...record.view, spec: storedSpec(spec), networkPending: record.view.networkPending || null };
   return toItem({
     ...keys.container(tenant, id),
     entity: 'container',
     ...rest,
+    view,
     ...indexAttributes('gsi1', indexes.containersByName(tenant, name)),
     ...indexAttributes('gsi2', indexes.containersByType(tenant, runtimeType, state, name)),
     ...(hostId === null ? {} : indexAttributes('gsi3', indexes.containersByHost(tenant, hostId, name))),

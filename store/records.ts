@@ -53,6 +53,8 @@ export interface ContainerView {
   readonly startedAt: string | null;
   readonly activeOperationId: string | null;
   readonly lastError: Problem | null;
+  /** The host has been told of `spec.network`, and has not confirmed it. */
+  readonly networkPending: boolean;
   readonly createdAt: string;
   readonly updatedAt: string;
 }
@@ -236,6 +238,8 @@ export const toContainer = (record: ContainerRecord, now: Date) => {
     state: view.state,
     hostId: view.hostId,
     switchName: spec.switchName,
+    network: spec.network,
+    networkPending: view.networkPending,
     command: spec.command ?? null,
     env: spec.env ?? {},
     workingDir: spec.workingDir ?? null,

@@ -2,6 +2,7 @@ import type { AssignedContainer, CommandArguments } from '../../core/contract/ag
 import type { IsolationReport, Process, WorkerProcess } from '../../core/contract/compute-process.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
+import type { ResolvedNetworkPolicy } from '../../core/contract/network.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import type { LogPage } from '../../core/contract/session.ts';
 import type { ExecRequest, SessionProcess } from './session-process.ts';
@@ -41,6 +42,12 @@ export interface Runtime {
   connectGuest(containerId: string, signal: AbortSignal): Promise<void>;
   /** Throws `switch-not-found`. Not called for a container without a network. */
   createNetworkEndpoint(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /**
+   * Puts a policy in force for a container that has a network endpoint, at once; without one it changes nothing, for
+   * `createNetworkEndpoint` takes the policy from `container.spec.network`. Unlike the other verbs it may be called
+   * while another verb of the container is under way, and its caller repeats it with the newest policy afterwards.
+   */
+  setNetworkPolicy(containerId: string, policy: ResolvedNetworkPolicy): Promise<void>;
   /** Gives image and writable layer to the VM as disks; takes the layer's attach lock. */
   attachDisks(container: AssignedContainer, signal: AbortSignal): Promise<void>;
   /** Combines image and writable layer into the root file system: in the guest, or on the host. */

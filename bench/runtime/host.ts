@@ -11,6 +11,7 @@ import type { LinuxRuntime } from '../../agent/runtimes/linux/linux-runtime.ts';
 import type { ExecRequest } from '../../agent/runtimes/session-process.ts';
 import { collectOutput } from '../../agent/sessions/collect-output.ts';
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
+import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import { DEFAULT_RESOURCES, type RuntimeType } from '../../core/contract/primitives.ts';
 import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
 import { BenchmarkError, timed } from '../measure.ts';
@@ -38,6 +39,7 @@ const make = (runtimeType: RuntimeType, switchName: string): AssignedContainer =
   spec: {
     image: 'mini',
     switchName,
+    ...DEFAULT_NETWORK,
     command: COMMAND,
     resources: { ...DEFAULT_RESOURCES },
     restartPolicy: { name: 'no' },

@@ -11,6 +11,9 @@ import { type LocalOptions, ROOT } from './options.ts';
 
 const SIMULATED_KINDS = ['nano-server', 'server-core', 'linux'] as const;
 
+const ceilingOptions = ({ allowPrivate }: LocalOptions): readonly string[] =>
+  allowPrivate.flatMap((range) => ['--allow-private', range]);
+
 const simulatedHost = (kind: string, name: string, options: LocalOptions): LocalHost => ({
   name,
   agentOptions: [
@@ -19,6 +22,7 @@ const simulatedHost = (kind: string, name: string, options: LocalOptions): Local
       ? []
       : ['--capacity-memory-mb', String(options.simulateMemoryMb)]),
     ...(options.simulateCpus === undefined ? [] : ['--capacity-cpus', String(options.simulateCpus)]),
+    ...ceilingOptions(options),
   ],
 });
 
@@ -56,6 +60,7 @@ const ownHost = async (
       ...['--runtime', 'linux', '--artifacts', artifacts.folder],
       ...['--warm-vms', String(options.warmVms)],
       ...options.imageFolder.flatMap((folder) => ['--image-folder', folder]),
+      ...ceilingOptions(options),
       ...(options.ephemeral ? ['--ephemeral'] : []),
     ],
     standIn,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { collectCeilingRange } from '../../agent/allow-private.ts';
 import { CommandError } from './errors.ts';
 
 export const DEFAULT_PORT = 8420;
@@ -19,6 +20,8 @@ export interface LocalOptions {
   readonly warmVms: number;
   /** Folders of this machine from beneath which images may be imported. */
   readonly imageFolder: readonly string[];
+  /** Private ranges that containers on these hosts may be allowed to reach. */
+  readonly allowPrivate: readonly string[];
   /** Memory that each simulated host offers, in MiB. */
   readonly simulateMemoryMb: number | undefined;
   /** Processors that each simulated host offers. */
@@ -55,6 +58,12 @@ const program = (): Command =>
     )
     .option('--warm-vms <number>', 'utility VMs that wait on this machine', wholeNumber(MOST_WARM_VMS), 2)
     .option('--image-folder <folder>', 'from which images may be imported; may be repeated', collect, [])
+    .option(
+      '--allow-private <cidr>',
+      'private range that network policies may open, such as 10.20.0.0/16; may be repeated',
+      collectCeilingRange,
+      [],
+    )
     .option(
       '--simulate <number>',
       'of simulated hosts beside: a Nano Server, a Server Core, a Linux, and so on',

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { NetworkReportSchema } from './network.ts';
 import { IdSchema, NameSchema, RuntimeTypeSchema, TimestampSchema, UpperCaseIdSchema } from './primitives.ts';
 
 /** The process on the host that stands for a utility VM; its user is named after the VM (upper-case id). */
@@ -56,6 +57,8 @@ export const IsolationReportSchema = z.strictObject({
   /** Processes of the container that are in the host's list too. */
   visibleOnHost: z.array(ProcessSchema),
   workerProcess: z.nullable(WorkerProcessSchema),
+  /** Null for a container without a network. Absent from hosts of an older version. */
+  network: z.optional(z.nullable(NetworkReportSchema)),
   /** The host is simulated: nothing was measured but its world. */
   simulated: z.optional(z.literal(true)),
 });

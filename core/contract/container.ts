@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { DEFAULT_NETWORK_POLICY, NetworkPolicySchema, ResolvedNetworkPolicySchema } from './network.ts';
 import {
   CommandSchema,
   ContainerPathSchema,
@@ -40,6 +41,7 @@ export const CreateContainerRequestSchema = z.strictObject({
   image: ImageNameSchema,
   runtimeType: z.optional(RuntimeTypeInputSchema),
   switchName: z.optional(SwitchNameSchema),
+  network: z.optional(NetworkPolicySchema),
   command: z.optional(CommandSchema),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
@@ -59,6 +61,8 @@ export const UpdateContainerRequestSchema = z.strictObject({
   runtimeType: z.optional(RuntimeTypeInputSchema),
   strategy: z.optional(z.enum(['inPlace', 'recreate'])),
   acceptUntrustedDisk: z.optional(z.boolean()),
+  /** Replaces the whole policy, at once and without a restart. */
+  network: z.optional(NetworkPolicySchema),
   labels: z.optional(LabelsSchema),
   restartPolicy: z.optional(RestartPolicySchema),
 });
@@ -100,6 +104,9 @@ export const StopContainerRequestSchema = z.strictObject({
 export const ContainerSpecSchema = z.strictObject({
   image: ImageNameSchema,
   switchName: SwitchNameSchema,
+  network: z._default(ResolvedNetworkPolicySchema, DEFAULT_NETWORK_POLICY),
+  /** The container's revision that `network` is of: of two policies the one with the larger number is the newer. */
+  networkRevision: z._default(z.int(), 0),
   command: z.optional(CommandSchema),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
@@ -121,6 +128,9 @@ export const ContainerSchema = z.strictObject({
   state: ContainerStateSchema,
   hostId: z.nullable(IdSchema),
   switchName: SwitchNameSchema,
+  network: ResolvedNetworkPolicySchema,
+  /** The host has not confirmed yet that `network` is in force there. */
+  networkPending: z.boolean(),
   command: z.nullable(CommandSchema),
   env: EnvironmentSchema,
   workingDir: z.nullable(ContainerPathSchema),

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { CidrSchema } from './network.ts';
 import {
   IdSchema,
   LabelsSchema,
@@ -49,6 +50,8 @@ export const HostFactsSchema = z.strictObject({
   capacity: CapacitySchema,
   /** Reserved beside the container's own memory for each utility VM, in MiB. */
   utilityVmOverheadMB: z.int().check(z.minimum(0)),
+  /** Private ranges that containers may be allowed to reach (`--allow-private`). */
+  networkCeiling: z.optional(z.array(CidrSchema).check(z.maxLength(64))),
 });
 export type HostFacts = z.infer<typeof HostFactsSchema>;
 

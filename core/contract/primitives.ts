@@ -147,7 +147,7 @@ export type Resources = z.infer<typeof ResourcesSchema>;
 /** What a container gets whose creator asked for nothing: stated, because hidden defaults are a known complaint. */
 export const DEFAULT_RESOURCES = { memoryMB: 128, cpus: 1 } as const;
 
-const PortNumberSchema = z.int().check(z.minimum(1), z.maximum(65_535));
+export const PortNumberSchema = z.int().check(z.minimum(1), z.maximum(65_535));
 export const PortSchema = z.strictObject({
   hostPort: z.optional(PortNumberSchema),
   containerPort: PortNumberSchema,

@@ -1,4 +1,5 @@
 import type { ContainerSpec, CreateContainerRequest } from '../../core/contract/container.ts';
+import { resolveNetworkPolicy } from '../../core/contract/network.ts';
 import { DEFAULT_RESOURCES, toRuntimeType } from '../../core/contract/primitives.ts';
 import { DEFAULT_SWITCH, generatedName } from '../../core/domain/names.ts';
 import type { ContainerRecord } from '../../store/records.ts';
@@ -8,6 +9,8 @@ const specOf = (request: CreateContainerRequest): ContainerSpec => {
   return {
     image,
     switchName: switchName ?? DEFAULT_SWITCH,
+    network: resolveNetworkPolicy(request.network),
+    networkRevision: 0,
     ...(command && { command }),
     ...(env && { env }),
     ...(workingDir !== undefined && { workingDir }),
@@ -60,6 +63,7 @@ export const newContainer = (
     startedAt: null,
     activeOperationId: operationId,
     lastError: null,
+    networkPending: false,
     createdAt: now.toISOString(),
     updatedAt: now.toISOString(),
   },

@@ -5,6 +5,7 @@ import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AssignedContainer, Command, CommandArguments } from '../../core/contract/agent/commands.ts';
+import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import type { RestartPolicy, RuntimeType } from '../../core/contract/primitives.ts';
 import { ENROLMENT_TOKEN, type FakeControlPlane } from './fake-control-plane.ts';
 
@@ -110,6 +111,7 @@ export const container = ({
   spec: {
     image,
     switchName,
+    ...DEFAULT_NETWORK,
     resources: { memoryMB: 128, cpus: 1 },
     restartPolicy,
     ...(command ? { command } : {}),

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { AgentMessage } from '../../core/contract/agent/messages.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
+import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import type { OperationKind } from '../../core/contract/operation.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
@@ -236,6 +237,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
           spec: {
             image: given.image ?? 'mini',
             switchName: given.switchName ?? 'NAT',
+            ...DEFAULT_NETWORK,
             resources: { memoryMB: given.memoryMB ?? 128, cpus: 0.5 },
             restartPolicy: { name: 'no' },
             ...(given.autoRemove !== undefined && { autoRemove: given.autoRemove }),
@@ -248,6 +250,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
           startedAt: null,
           activeOperationId: operationId,
           lastError: null,
+          networkPending: false,
           createdAt: now().toISOString(),
           updatedAt: now().toISOString(),
         },

@@ -1,5 +1,6 @@
 import type { ContainerState } from '../../core/contract/container.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
+import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import type {
   ComputeProcessRecord,
@@ -61,6 +62,7 @@ export const containerRecord = (state: ContainerState, given: ContainerGiven = {
       spec: {
         image: 'NanoServer',
         switchName: 'NAT',
+        ...DEFAULT_NETWORK,
         resources: { memoryMB: 128, cpus: 1 },
         restartPolicy: { name: 'no' },
       },
@@ -72,6 +74,7 @@ export const containerRecord = (state: ContainerState, given: ContainerGiven = {
       startedAt: state === 'Running' ? AT : null,
       activeOperationId: null,
       lastError: null,
+      networkPending: false,
       createdAt: AT,
       updatedAt: AT,
       ...view,

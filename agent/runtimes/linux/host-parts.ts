@@ -60,6 +60,8 @@ export interface LinuxHostOptions {
   readonly templates?: boolean;
   /** Folders of this machine from beneath which images may be imported. */
   readonly imageFolders: readonly string[];
+  /** Private ranges that `allow` rules of network policies may open, in canonical form. Default none. */
+  readonly allowPrivate?: readonly string[];
 }
 
 export interface HostParts {
@@ -83,7 +85,8 @@ const readOs = (): HostFacts['os'] => {
   return { family: 'linux', sku: value('ID') || 'linux', version: value('VERSION_ID') || '0', build: 0 };
 };
 
-const describeHost = (accelerator: Accelerator, { poolSize, poolResources }: LinuxHostOptions): HostFacts => {
+const describeHost = (accelerator: Accelerator, options: LinuxHostOptions): HostFacts => {
+  const { poolSize, poolResources, allowPrivate } = options;
   const pooledMB = poolSize * (poolResources.memoryMB + UTILITY_VM_OVERHEAD_MB);
   return {
     os: readOs(),
@@ -97,6 +100,7 @@ const describeHost = (accelerator: Accelerator, { poolSize, poolResources }: Lin
       cpus: availableParallelism() * CPU_OVERCOMMIT,
     },
     utilityVmOverheadMB: UTILITY_VM_OVERHEAD_MB,
+    networkCeiling: [...(allowPrivate ?? [])],
   };
 };
 

@@ -135,6 +135,11 @@ export class LinuxRuntime implements Runtime {
     await vm?.configureNetwork(await this.#network.guestNetwork(endpoint));
   }
 
+  async setNetworkPolicy(containerId: string): Promise<void> {
+    if ((await this.#network.endpoint(containerId)) === null) return;
+    throw new RuntimeError('not-supported-yet', 'This host does not enforce network policies yet');
+  }
+
   async attachDisks({ id }: AssignedContainer): Promise<void> {
     const { digest } = await this.#require(id);
     const { vm } = this.#vms.require(id);

@@ -60,6 +60,12 @@ export const simulatedIsolation = (
     containerProcesses: [...lists.inside],
     visibleOnHost: lists.inside.filter(({ hostPid }) => hostPid !== undefined && onHost.has(hostPid)),
     workerProcess,
+    network: one.networkPolicy && {
+      policy: one.networkPolicy,
+      ceiling: [...(machine.facts.networkCeiling ?? [])],
+      // Simulated programs send no packets.
+      dropped: { packets: 0 },
+    },
     simulated: true,
   };
 };

@@ -78,11 +78,17 @@ const linux = (capacity: Capacity): SimulatedMachine => ({
   defaultCommand: ['sh'],
 });
 
-export const simulatedMachine = (
-  kind: SimulatedKind,
-  capacity: Capacity = DEFAULT_CAPACITY,
-): SimulatedMachine => {
+const machineOf = (kind: SimulatedKind, capacity: Capacity): SimulatedMachine => {
   if (kind === 'nano-server') return windows('NanoServer', 'inPlace', capacity);
   if (kind === 'server-core') return windows('ServerCore', 'none', capacity);
   return linux(capacity);
+};
+
+export const simulatedMachine = (
+  kind: SimulatedKind,
+  capacity: Capacity = DEFAULT_CAPACITY,
+  networkCeiling: readonly string[] = [],
+): SimulatedMachine => {
+  const machine = machineOf(kind, capacity);
+  return { ...machine, facts: { ...machine.facts, networkCeiling: [...networkCeiling] } };
 };

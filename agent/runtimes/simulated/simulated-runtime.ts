@@ -1,5 +1,6 @@
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { ImageFacts } from '../../../core/contract/image.ts';
+import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import { RuntimeError } from '../../errors.ts';
 import type { ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
@@ -69,6 +70,7 @@ export class SimulatedRuntime implements Runtime {
         layerId: this.#newId(),
         utilityVm: 'Absent',
         networkEndpoint: false,
+        networkPolicy: null,
         disksAttached: false,
         layersMounted: false,
         run: null,
@@ -113,8 +115,17 @@ export class SimulatedRuntime implements Runtime {
       if (!this.#machine.facts.switches.some((name) => name.toLowerCase() === wanted.toLowerCase()))
         throw new RuntimeError('switch-not-found', `This host has no switch "${wanted}".`);
       this.#known(container);
-      this.#world.change(container.id, () => ({ networkEndpoint: true }));
+      this.#world.change(container.id, () => ({
+        networkEndpoint: true,
+        networkPolicy: container.spec.network,
+      }));
     });
+  }
+
+  setNetworkPolicy(id: string, networkPolicy: ResolvedNetworkPolicy) {
+    return this.#step('setNetworkPolicy', new AbortController().signal, () =>
+      this.#world.change(id, ({ networkEndpoint }) => (networkEndpoint ? { networkPolicy } : {})),
+    );
   }
 
   attachDisks(container: AssignedContainer, signal: AbortSignal) {
@@ -188,7 +199,7 @@ export class SimulatedRuntime implements Runtime {
 
   removeNetworkEndpoint(id: string, signal: AbortSignal) {
     return this.#step('removeNetworkEndpoint', signal, () =>
-      this.#world.change(id, () => ({ networkEndpoint: false })),
+      this.#world.change(id, () => ({ networkEndpoint: false, networkPolicy: null })),
     );
   }
 

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import * as z from 'zod/mini';
 import { AssignedContainerSchema } from '../../../core/contract/agent/commands.ts';
 import { type ImageFacts, ImageFactsSchema } from '../../../core/contract/image.ts';
+import { ResolvedNetworkPolicySchema } from '../../../core/contract/network.ts';
 import { inTransaction, openDatabase } from '../../state/open-database.ts';
 
 /**
@@ -34,6 +35,8 @@ const SimulatedContainerSchema = z.object({
   slot: z.number(),
   utilityVm: z.enum(['Absent', 'Created', 'Connected', 'Spent']),
   networkEndpoint: z.boolean(),
+  /** In force at the endpoint; null without one. */
+  networkPolicy: z._default(z.nullable(ResolvedNetworkPolicySchema), null),
   disksAttached: z.boolean(),
   layersMounted: z.boolean(),
   run: z.nullable(RunSchema),

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { IsolationReportSchema, ProcessSchema, WorkerProcessSchema } from '../compute-process.ts';
 import { ContainerSpecSchema } from '../container.ts';
 import { ImageFactsSchema } from '../image.ts';
+import { ResolvedNetworkPolicySchema } from '../network.ts';
 import { OperationStepSchema } from '../operation.ts';
 import { IdSchema, ImageNameSchema, NameSchema, RuntimeTypeSchema, TimestampSchema } from '../primitives.ts';
 import { ProblemCodeSchema } from '../problem.ts';
@@ -67,6 +68,16 @@ const RestoreContainer = z.strictObject({
   to: z.enum(['Absent', 'Off', 'Running']),
   container: AssignedContainerSchema,
 });
+/**
+ * Put a network policy in force, at once if the container runs, and for every later start. Commands come in any order:
+ * a revision that is not larger than the newest known one changes nothing. Not a step of an operation: it raises no epoch
+ * and waits for none.
+ */
+const SetNetworkPolicy = z.strictObject({
+  verb: z.literal('setNetworkPolicy'),
+  network: ResolvedNetworkPolicySchema,
+  revision: z.int(),
+});
 const ListProcesses = z.strictObject({ verb: z.literal('listProcesses') });
 const ListHostProcesses = z.strictObject({ verb: z.literal('listHostProcesses') });
 const ReportIsolation = z.strictObject({ verb: z.literal('reportIsolation') });
@@ -108,6 +119,7 @@ export const CommandArgumentsSchema = z.discriminatedUnion('verb', [
   RemoveContainer,
   ConvertContainer,
   RestoreContainer,
+  SetNetworkPolicy,
   ListProcesses,
   ListHostProcesses,
   ReportIsolation,

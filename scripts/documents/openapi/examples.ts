@@ -12,6 +12,8 @@ const container = {
   state: 'Starting',
   hostId: null,
   switchName: 'Virtual Switch',
+  network: { egress: { default: 'allow', allow: [], deny: [] }, peers: 'none' },
+  networkPending: false,
   command: null,
   env: {},
   workingDir: null,

@@ -1,4 +1,5 @@
 import type { Container } from '../../../core/contract/container.ts';
+import { DEFAULT_NETWORK_POLICY } from '../../../core/contract/network.ts';
 import type { Operation } from '../../../core/contract/operation.ts';
 
 export const ID = '0120f597-80d7-4e6f-ab39-d96cbd491ad0';
@@ -13,6 +14,8 @@ export const containerOf = (change: Partial<Container> = {}): Container => ({
   state: 'Off',
   hostId: null,
   switchName: 'NAT',
+  network: DEFAULT_NETWORK_POLICY,
+  networkPending: false,
   command: ['cmd', '/c', 'a b'],
   env: {},
   workingDir: null,

@@ -3,10 +3,12 @@ import { ociConfig, resolveProcess } from '../../../agent/runtimes/linux/contain
 import { parseGuestProcesses } from '../../../agent/runtimes/linux/container/process-lists.ts';
 import { resolveProfile } from '../../../agent/runtimes/linux/container/seccomp.ts';
 import type { ContainerSpec } from '../../../core/contract/container.ts';
+import { DEFAULT_NETWORK } from '../../../core/contract/network.ts';
 
 const spec: ContainerSpec = {
   image: 'mini',
   switchName: 'NAT',
+  ...DEFAULT_NETWORK,
   resources: { memoryMB: 64, cpus: 0.5 },
   restartPolicy: { name: 'no' },
 };

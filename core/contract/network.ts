@@ -1,0 +1,135 @@
+import * as z from 'zod/mini';
+import { parseCidr } from './ip-address.ts';
+import { described, PortNumberSchema } from './primitives.ts';
+
+/**
+ * What a container may reach. Precedence is in core/network/network-policy.ts; what it means for users is in
+ * docs/network.md.
+ */
+export const NETWORK_LIMITS = { rules: 64, portsPerRule: 32 } as const;
+
+/** What is wrong with a CIDR range, in words that say what to write instead; null if it is canonical. */
+export const cidrProblem = (text: string): string | null => {
+  const parsed = parseCidr(text);
+  if (parsed === null) return 'Must be an address or a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32.';
+  return parsed.text === text ? null : `Write ${parsed.text}.`;
+};
+
+/** The longest text of an IPv6 range. */
+const CIDR_LENGTH = 49;
+
+export const CidrSchema = described(
+  z.string().check(
+    z.maxLength(CIDR_LENGTH, { abort: true }),
+    z.check<string>(({ value, issues }) => {
+      const message = cidrProblem(value);
+      if (message !== null) issues.push({ code: 'custom', input: value, message, continue: true });
+    }),
+  ),
+  'An IPv4 or IPv6 address or CIDR range, in canonical form: host bits zero, IPv6 compressed and in lower case.',
+);
+
+export const DOMAIN_PATTERN =
+  /^(?=.{1,253}$)(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const ALL_DIGITS_LAST = /(^|\.)[0-9]+$/;
+
+export const DomainSchema = described(
+  z.string().check(
+    z.maxLength(253, { abort: true }),
+    z.refine(
+      (text) => DOMAIN_PATTERN.test(text) && !ALL_DIGITS_LAST.test(text),
+      'Must be a domain name in lower-case ASCII without a final dot, such as example.com or *.example.com.',
+    ),
+  ),
+  'A domain name in lower-case ASCII, without a final dot. "*.example.com" is every name below example.com, but not example.com itself.',
+);
+
+const PORT_RANGE_PATTERN = /^([1-9][0-9]{0,4})-([1-9][0-9]{0,4})$/;
+
+/** "8000-8100" as its two ends, or null. */
+export const parsePortRange = (text: string): readonly [number, number] | null => {
+  const [, from, to] = PORT_RANGE_PATTERN.exec(text) ?? [];
+  const range = [Number(from), Number(to)] as const;
+  return from !== undefined && range[0] <= range[1] && range[1] <= 65_535 ? range : null;
+};
+
+const PortRangeSchema = z.string().check(
+  z.maxLength(11),
+  z.refine((text) => parsePortRange(text) !== null, 'Must be a range such as "8000-8100".'),
+);
+
+const NetworkPortSchema = described(
+  z.union([PortNumberSchema, PortRangeSchema], 'Must be a port or a range such as "8000-8100".'),
+  'A port, or a range such as "8000-8100".',
+);
+
+export const NetworkRuleSchema = described(
+  z
+    .strictObject({
+      cidr: z.optional(CidrSchema),
+      domain: z.optional(DomainSchema),
+      ports: z.optional(
+        z.array(NetworkPortSchema).check(z.minLength(1), z.maxLength(NETWORK_LIMITS.portsPerRule)),
+      ),
+      protocol: z.optional(z.enum(['tcp', 'udp'])),
+    })
+    .check(
+      z.refine(
+        ({ cidr, domain }) => (cidr === undefined) !== (domain === undefined),
+        'Must have exactly one of cidr and domain.',
+      ),
+    ),
+  'Exactly one of `cidr` and `domain`. Without `ports`: every port; without `protocol`: every protocol, or TCP and UDP where there are ports.',
+);
+export type NetworkRule = z.infer<typeof NetworkRuleSchema>;
+
+const RulesSchema = z.array(NetworkRuleSchema).check(z.maxLength(NETWORK_LIMITS.rules));
+
+export const EgressDefaultSchema = z.enum(['allow', 'deny']);
+export const PeersSchema = z.enum(['none', 'switch']);
+
+/** As a caller gives it. */
+export const NetworkPolicySchema = z.strictObject({
+  egress: z.optional(
+    z.strictObject({
+      /** `allow`: public addresses. */
+      default: z.optional(EgressDefaultSchema),
+      allow: z.optional(RulesSchema),
+      deny: z.optional(RulesSchema),
+    }),
+  ),
+  /** `switch`: containers of the same tenant on the same switch. */
+  peers: z.optional(PeersSchema),
+});
+export type NetworkPolicy = z.infer<typeof NetworkPolicySchema>;
+
+/** With every default filled in. */
+export const ResolvedNetworkPolicySchema = z.strictObject({
+  egress: z.strictObject({ default: EgressDefaultSchema, allow: RulesSchema, deny: RulesSchema }),
+  peers: PeersSchema,
+});
+export type ResolvedNetworkPolicy = z.infer<typeof ResolvedNetworkPolicySchema>;
+
+/** Out to public addresses, and nothing else. */
+export const DEFAULT_NETWORK_POLICY: ResolvedNetworkPolicy = {
+  egress: { default: 'allow', allow: [], deny: [] },
+  peers: 'none',
+};
+
+/** What a container has whose policy was never set. */
+export const DEFAULT_NETWORK = { network: DEFAULT_NETWORK_POLICY, networkRevision: 0 } as const;
+
+export const resolveNetworkPolicy = ({ egress, peers }: NetworkPolicy = {}): ResolvedNetworkPolicy => ({
+  egress: { default: egress?.default ?? 'allow', allow: egress?.allow ?? [], deny: egress?.deny ?? [] },
+  peers: peers ?? 'none',
+});
+
+/** What is in force for a running container, as its host measured it. */
+export const NetworkReportSchema = z.strictObject({
+  policy: ResolvedNetworkPolicySchema,
+  /** Private ranges that the host's operator lets `allow` rules open. */
+  ceiling: z.array(CidrSchema),
+  /** Packets of the container that the policy has dropped since it was started. */
+  dropped: z.strictObject({ packets: z.int() }),
+});
+export type NetworkReport = z.infer<typeof NetworkReportSchema>;
