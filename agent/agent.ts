@@ -2,6 +2,7 @@ import { type Cancel, type Clock, nothingToCancel } from './clock.ts';
 import { messageOf } from './errors.ts';
 import { type CommandHandler, createCommandHandler } from './execute/command-handler.ts';
 import { ExclusiveRunner } from './execute/exclusive-runner.ts';
+import { withNewestPolicy } from './execute/newest-policy.ts';
 import { observe, observeAll } from './execute/observe.ts';
 import { createSupervisor } from './execute/supervisor.ts';
 import type { Connection, ConnectionHandlers } from './link/connection.ts';
@@ -40,8 +41,10 @@ const PRUNE_AFTER_MS = 24 * 60 * 60 * 1_000;
 const PRUNE_EVERY_MS = 60 * 60 * 1_000;
 
 /** Puts the parts together: commands and the restart policy act on the runtime, the link tells of it. */
-export const createAgent = (deps: AgentDeps): Agent => {
-  const { state, runtime, clock, log } = deps;
+export const createAgent = (given: AgentDeps): Agent => {
+  const runtime = withNewestPolicy(given.runtime, given.state);
+  const deps = { ...given, runtime };
+  const { state, clock, log } = deps;
   const runner = new ExclusiveRunner(PARALLEL_TASKS);
   const supervisor = createSupervisor({
     ...deps,

@@ -11,6 +11,7 @@ import { applyVerb, changesContainer, contextOf } from './container-verbs.ts';
 import { ExclusiveRunner, type Lane } from './exclusive-runner.ts';
 import { StepFailure } from './execute-plan.ts';
 import { look } from './look.ts';
+import { setNetworkPolicy } from './newest-policy.ts';
 import { observe } from './observe.ts';
 import { StepRecorder } from './step-recorder.ts';
 
@@ -46,6 +47,8 @@ export interface CommandHandler {
 
 /** What is asked of containers that run may last as long as its asker waits, and must not keep others waiting. */
 const PARALLEL_SESSION_VERBS = 128;
+/** Network policies that may be put in force at once. */
+const PARALLEL_POLICIES = 16;
 /** Verbs that leave a main process, and the sessions beside it, as they are. */
 const LEAVES_SESSIONS: readonly string[] = ['prepareContainer', 'provisionUtilityVm', 'startContainer'];
 
@@ -73,6 +76,13 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   const { state, runtime, runner, clock, log } = deps;
   const inFlight = new Map<string, InFlight>();
   const sessionRunner = new ExclusiveRunner(PARALLEL_SESSION_VERBS);
+  const policyRunner = new ExclusiveRunner(PARALLEL_POLICIES);
+
+  /** A policy that is tightened waits neither for long steps nor for many commands. */
+  const runnerOf = (args: CommandArguments): ExclusiveRunner => {
+    if (args.verb === 'setNetworkPolicy') return policyRunner;
+    return isSessionVerb(args) ? sessionRunner : runner;
+  };
 
   const receive = (command: Command): void => {
     if (command.hostId !== deps.hostId) {
@@ -111,7 +121,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     if (command === null) return;
     const flight: InFlight = { command, abort: new AbortController() };
     inFlight.set(command.id, flight);
-    (isSessionVerb(command.arguments) ? sessionRunner : runner)
+    runnerOf(command.arguments)
       .run(laneOf(command), (lane) => answer(record, flight, lane))
       .catch((error: unknown) =>
         log.error('could not carry a command out', { commandId: command.id, cause: messageOf(error) }),
@@ -190,6 +200,8 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   };
 
   const refuseIfLate = (record: CommandRecord, command: Command): void => {
+    // Ordered by its revision: late, it is either still the newest or changes nothing.
+    if (command.arguments.verb === 'setNetworkPolicy') return;
     const newest =
       command.containerId === null ? 0 : (state.container(command.containerId)?.newestEpoch ?? 0);
     if (command.epoch < newest) throw superseded(command, newest);
@@ -243,6 +255,12 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
           throw new CommandRefusedError('validation-failed', 'listProcesses needs a container.');
         const processes = await runtime.listProcesses(containerId);
         return { processes: [...processes], observed: await observe(deps, containerId) };
+      }
+      case 'setNetworkPolicy': {
+        if (containerId === null)
+          throw new CommandRefusedError('validation-failed', 'setNetworkPolicy needs a container.');
+        await setNetworkPolicy(deps, containerId, { policy: args.network, revision: args.revision });
+        return {};
       }
       case 'listHostProcesses':
         return { processes: [...(await runtime.listHostProcesses())] };
@@ -309,5 +327,6 @@ const superseded = (command: Command, newest: number): StepAbortedError =>
 /** One lane for each container and for each image; what only reads does not wait for what acts. */
 const laneOf = ({ id, containerId, arguments: args }: Command): string => {
   if (args.verb === 'importImage' || args.verb === 'removeImage') return `image:${args.name.toLowerCase()}`;
+  if (args.verb === 'setNetworkPolicy') return `network:${containerId}`;
   return containerId !== null && changesContainer(args) ? containerId : `query:${id}`;
 };

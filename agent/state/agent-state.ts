@@ -1,4 +1,5 @@
 import type { AssignedContainer, Command, CommandResult } from '../../core/contract/agent/commands.ts';
+import type { ResolvedNetworkPolicy } from '../../core/contract/network.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
 import type { Target } from '../plan/plan.ts';
 
@@ -87,6 +88,8 @@ export interface ContainerRecord {
   /** Null for one of which only the id has been heard. */
   readonly container: AssignedContainer | null;
   readonly desired: Target;
+  /** The newest network policy that was set after the container was assigned; null if none was. */
+  readonly network: { readonly policy: ResolvedNetworkPolicy; readonly revision: number } | null;
   readonly newestEpoch: number;
   /** Of the last command that had its turn on it, whatever came of it. */
   readonly appliedEpoch: number;
@@ -103,6 +106,7 @@ export const unrecorded = (id: string): ContainerRecord => ({
   id,
   container: null,
   desired: 'Absent',
+  network: null,
   newestEpoch: 0,
   appliedEpoch: 0,
   restartCount: 0,

@@ -17,6 +17,13 @@ export const openDatabase = (
   return database;
 };
 
+/** Adds a column, unless the table has it: a file of an earlier version lacks it. `column` is a name and a type. */
+export const addColumn = (database: DatabaseSync, table: string, column: string): void => {
+  const [name] = column.split(' ');
+  const columns = database.prepare(`PRAGMA table_info(${table})`).all();
+  if (!columns.some((one) => one.name === name)) database.exec(`ALTER TABLE ${table} ADD COLUMN ${column}`);
+};
+
 /** Runs `act` in one transaction: all of it, or, when it throws, nothing. */
 export const inTransaction = <T>(database: DatabaseSync, act: () => T): T => {
   database.exec('BEGIN IMMEDIATE');

@@ -4,6 +4,7 @@ import {
   CommandResultSchema,
   CommandSchema,
 } from '../../core/contract/agent/commands.ts';
+import { ResolvedNetworkPolicySchema } from '../../core/contract/network.ts';
 import { OperationStepSchema } from '../../core/contract/operation.ts';
 import type { Clock } from '../clock.ts';
 import { messageOf, StateUnavailableError } from '../errors.ts';
@@ -15,7 +16,7 @@ import {
   type ContainerRecord,
   unrecorded,
 } from './agent-state.ts';
-import { inTransaction, openDatabase } from './open-database.ts';
+import { addColumn, inTransaction, openDatabase } from './open-database.ts';
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS commands (
@@ -39,7 +40,8 @@ const SCHEMA = `
     applied_epoch INTEGER NOT NULL,
     restart_count INTEGER NOT NULL,
     backoff_ms REAL NOT NULL,
-    touched_at INTEGER NOT NULL
+    touched_at INTEGER NOT NULL,
+    network TEXT
   ) STRICT;
   CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 `;
@@ -74,6 +76,7 @@ const ContainerRowSchema = z.object({
   applied_epoch: z.number(),
   restart_count: z.number(),
   backoff_ms: z.number(),
+  network: json(z.object({ policy: ResolvedNetworkPolicySchema, revision: z.number() })),
 });
 
 const toCommand = (row: unknown): CommandRecord => {
@@ -91,6 +94,7 @@ const toContainer = (row: unknown): ContainerRecord => {
     appliedEpoch: parsed.applied_epoch,
     restartCount: parsed.restart_count,
     backoffMs: parsed.backoff_ms,
+    network: parsed.network,
   };
 };
 
@@ -111,6 +115,7 @@ const unavailable =
 /** The journal in a SQLite file, whose lock it holds. Throws SQLite's error when the file cannot be opened. */
 export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentState => {
   const db = openDatabase(file, { exclusive: true, schema: SCHEMA });
+  addColumn(db, 'containers', 'network TEXT');
   const sql = {
     insert: db.prepare(
       `INSERT INTO commands (id, container_id, state, received_at_ms, command, steps, result, touched_at)
@@ -131,8 +136,8 @@ export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentS
     containers: db.prepare('SELECT * FROM containers'),
     putContainer: db.prepare(
       `INSERT OR REPLACE INTO containers
-       (id, container, desired, newest_epoch, applied_epoch, restart_count, backoff_ms, touched_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+       (id, container, desired, newest_epoch, applied_epoch, restart_count, backoff_ms, touched_at, network)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     ),
     pruneCommands: db.prepare(`DELETE FROM commands WHERE state = 'acknowledged' AND touched_at < ?`),
     pruneContainers: db.prepare(
@@ -159,6 +164,7 @@ export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentS
       one.restartCount,
       one.backoffMs,
       now(),
+      one.network === null ? null : JSON.stringify(one.network),
     );
   const known = (id: string): CommandRecord => {
     const row = sql.command.get(id);

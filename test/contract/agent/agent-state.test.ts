@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { StateUnavailableError } from '../../../agent/errors.ts';
 import type { AgentState } from '../../../agent/state/agent-state.ts';
@@ -8,6 +9,7 @@ import { createFailingState, type StateOperation } from '../../../agent/state/fa
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { openSqliteState } from '../../../agent/state/sqlite-state.ts';
 import type { Command, CommandResult } from '../../../core/contract/agent/commands.ts';
+import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
@@ -143,6 +145,7 @@ describe.each<[string, () => AgentState]>([
       id: one.id,
       container: one,
       desired: 'Running',
+      network: null,
       newestEpoch: 2,
       appliedEpoch: 2,
       restartCount: 3,
@@ -200,6 +203,25 @@ describe('a journal in SQLite', () => {
     expect(after.container(one.id)?.newestEpoch).toBe(4);
     expect(after.nextSequence()).toBeGreaterThan(number);
     after.close();
+  });
+
+  test('of an earlier version, which knew no network policies, is read and keeps them from now on', () => {
+    const file = join(directory, 'journal.sqlite');
+    const earlier = sqlite();
+    earlier.update(one.id, { container: one, desired: 'Running' });
+    earlier.close();
+    const database = new DatabaseSync(file);
+    database.exec('ALTER TABLE containers DROP COLUMN network');
+    const { network: _, networkRevision: __, ...spec } = one.spec;
+    database.prepare('UPDATE containers SET container = ?').run(JSON.stringify({ ...one, spec }));
+    database.close();
+    const network = { policy: resolveNetworkPolicy({ peers: 'switch' }), revision: 7 };
+    for (const known of [null, network]) {
+      const state = sqlite();
+      expect(state.container(one.id)).toMatchObject({ desired: 'Running', container: one, network: known });
+      state.update(one.id, { network });
+      state.close();
+    }
   });
 
   test('belongs to one process at a time', () => {

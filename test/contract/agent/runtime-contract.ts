@@ -8,9 +8,10 @@ import { StepRecorder } from '../../../agent/execute/step-recorder.ts';
 import { plan, type Target } from '../../../agent/plan/plan.ts';
 import type { Runtime, RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
-import { ProcessSchema } from '../../../core/contract/compute-process.ts';
+import { IsolationReportSchema, ProcessSchema } from '../../../core/contract/compute-process.ts';
 import { HostFactsSchema } from '../../../core/contract/host.ts';
 import { ImageFactsSchema } from '../../../core/contract/image.ts';
+import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
 
@@ -181,6 +182,21 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       await bring(shared, 'Absent');
       await bring(isolated, 'Absent');
     });
+
+    test.each<RuntimeType>(['Default', 'HyperV'])(
+      'a network policy changes nothing of a %s container that has no network',
+      async (runtimeType) => {
+        const one = make(runtimeType);
+        const policy = resolveNetworkPolicy({ egress: { default: 'deny' } });
+        await runtime.setNetworkPolicy(one.id, policy);
+        expect(await look(one)).toBeNull();
+        await bring(one, 'Running');
+        await runtime.setNetworkPolicy(one.id, policy);
+        const report = z.parse(IsolationReportSchema, await runtime.isolation(one.id));
+        expect(report.network ?? null).toBeNull();
+        await bring(one, 'Absent');
+      },
+    );
 
     test('what is wrong is said with its code', async () => {
       const one = make('Default');
