@@ -70,7 +70,8 @@ static int mount_devices(void) {
 
 /* Covers a file of the root file system, wherever links in that lead, but never out of it. */
 static void bind_file(const char *root, const char *source, const char *target) {
-  struct open_how how = {.flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY, .mode = 0644, .resolve = RESOLVE_IN_ROOT};
+  struct open_how how = {.flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .mode = 0644,
+                         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
   int base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
   int fd = access(source, F_OK) == 0 ? syscall(SYS_openat2, base, target, &how, sizeof how) : -1;
   char path[64];

@@ -13,6 +13,8 @@
 
 #define IMAGE "/base"
 #define SCRATCH "/rw"
+/* As the Default runtime mounts it (`helper/layers.c`). */
+#define OVERLAY_OPTIONS "redirect_dir=nofollow,metacopy=off,index=off,nfs_export=off,xino=off"
 
 static bool mounted, image_mounted;
 int layers_mounted(void) { return mounted; }
@@ -65,15 +67,15 @@ int unmount_layers(bool keep_image) {
 static int mount_all(void) {
   /* Disks stay without their driver until they are the container's own: the kernel reads the size when it binds. */
   int problem = drive_devices(VIRTIO_BLOCK, "bind");
-  if (!problem && !image_mounted) problem = mount_disk("image", IMAGE, "squashfs", MS_RDONLY);
+  if (!problem && !image_mounted) problem = mount_disk("image", IMAGE, "squashfs", MS_RDONLY | MS_NODEV);
   if (problem) return problem;
   image_mounted = true;
   problem = mount_disk("scratch", SCRATCH, "ext4", MS_NOATIME | MS_NODEV);
   if (problem) return problem;
   mkdir(SCRATCH "/upper", 0755);
   mkdir(SCRATCH "/work", 0755);
-  const char *options = "lowerdir=" IMAGE ",upperdir=" SCRATCH "/upper,workdir=" SCRATCH "/work";
-  return mount("overlay", ROOT_DIRECTORY, "overlay", 0, options) ? -errno : 0;
+  const char *options = "lowerdir=" IMAGE ",upperdir=" SCRATCH "/upper,workdir=" SCRATCH "/work," OVERLAY_OPTIONS;
+  return mount("overlay", ROOT_DIRECTORY, "overlay", MS_NODEV, options) ? -errno : 0;
 }
 
 int mount_layers(void) {

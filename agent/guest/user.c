@@ -16,9 +16,10 @@
 #define MAX_ID 2147483647UL
 #define MAX_ID_DIGITS 10
 
-/* The files belong to who may want to harm: only a regular file, and only beneath the root. */
+/* Hostile code may have written the files: only a regular one, only beneath the root, and none of /proc, /sys or /dev. */
 FILE *open_beneath(int root_fd, const char *path) {
-  struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, .resolve = RESOLVE_IN_ROOT};
+  struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+                         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
   int fd = syscall(SYS_openat2, root_fd, path, &how, sizeof how);
   struct stat info;
   if (fd < 0) return NULL;

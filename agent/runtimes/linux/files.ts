@@ -1,4 +1,4 @@
-import { link, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type * as z from 'zod/mini';
 
@@ -70,4 +70,13 @@ export const createExclusively = async (path: string, text: string): Promise<boo
 export const linkAnew = async (from: string, to: string): Promise<void> => {
   await rm(to, { force: true });
   await link(from, to);
+};
+
+/** Removes an empty folder, if it is there. Fails for one that is a mount point, and leaves what is mounted there. */
+export const removeFolder = async (path: string): Promise<void> => {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error;
+  }
 };

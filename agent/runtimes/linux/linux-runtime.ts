@@ -21,6 +21,7 @@ import { readLog } from './container/read-log.ts';
 import type { ContainerRecords } from './container/records.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
+import { removeFolder } from './files.ts';
 import { GuestSession } from './guest-session.ts';
 import type { HostParts } from './host-parts.ts';
 import type { ImageStore } from './image/image-store.ts';
@@ -208,8 +209,10 @@ export class LinuxRuntime implements Runtime {
   }
 
   async removeWritableLayer(containerId: string): Promise<void> {
-    const { scratch, folder, run } = containerPaths(this.#deps.layout, containerId);
+    const { scratch, folder, run, rw, root } = containerPaths(this.#deps.layout, containerId);
     this.#runs.forget(containerId);
+    // What is still mounted is not to be removed through its mount point.
+    for (const point of [root, rw]) await removeFolder(point);
     await rm(scratch, { force: true });
     await rm(folder, { recursive: true, force: true });
     await rm(run, { recursive: true, force: true });

@@ -11,7 +11,7 @@ import { memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
-import { readIfThere } from '../files.ts';
+import { readIfThere, removeFolder } from '../files.ts';
 import type { ImageRecord } from '../image/image-store.ts';
 import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
@@ -26,11 +26,14 @@ import {
   type WantedProcess,
 } from './oci-config.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
+import { unmountable } from './unmountable.ts';
 
 const RUNC = '/usr/bin/runc';
 const SIGKILL = 9;
 const RELAY_TIMEOUT_MS = 5_000;
 const RUNC_LOG_TAIL = 500;
+/** The exit code of `helper/layers.c` for a writable layer that is not as Bulkhead makes it. */
+const LAYER_REFUSED = 4;
 
 export interface StartedContainer {
   readonly process: ProcessIdentity;
@@ -72,8 +75,7 @@ export class DefaultContainers {
     const paths = this.#paths(id);
     await mkdir(paths.run, { recursive: true, mode: 0o711 });
     await mkdir(join(imageMount, '..'), { recursive: true, mode: 0o700 });
-    await runOrFail(
-      'The layers could not be mounted',
+    const { code, stderr } = await runCommand(
       this.#deps.artifacts.helper,
       [
         'mount-layers',
@@ -85,6 +87,13 @@ export class DefaultContainers {
       ],
       { signal },
     );
+    signal.throwIfAborted();
+    if (code === LAYER_REFUSED) throw unmountable(id, stderr.trim());
+    if (code !== 0)
+      throw new RuntimeError(
+        'step-failed',
+        `The layers of container ${id} could not be mounted: ${stderr.trim()}`,
+      );
   }
 
   /** What runc keeps of the container goes as well: it is of no use without the layers. */
@@ -97,11 +106,9 @@ export class DefaultContainers {
       paths.root,
       paths.rw,
     ]);
-    await Promise.all(
-      [paths.root, paths.rw, join(paths.run, 'config.json')].map((path) =>
-        rm(path, { recursive: true, force: true }),
-      ),
-    );
+    await rm(join(paths.run, 'config.json'), { force: true });
+    // Never what is in them: a folder that is still a mount point has the container's files.
+    for (const point of [paths.root, paths.rw]) await removeFolder(point);
   }
 
   /** @throws {RuntimeError} when the process could not be started, with runc's words */

@@ -1,11 +1,10 @@
 import { open, rename, rm } from 'node:fs/promises';
 import type { LinuxDeps } from '../deps.ts';
 import { runOrFail } from '../run-command.ts';
+import { LAYER_FEATURES } from './superblock.ts';
 
 const MIB = 1024 * 1024;
 const BLOCK_BYTES = 4096;
-/** It is never enlarged: room for that would be 4 MiB more to write for each. */
-const FEATURES = '^resize_inode';
 /** The tables that are still to be zeroed are left to the kernel, in idle time. */
 const EXTENDED = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';
 
@@ -16,11 +15,11 @@ export const makeEmptyLayer = async (path: string, megabytes: number): Promise<v
   const file = await open(partial, 'wx', 0o600);
   await file.truncate(megabytes * MIB);
   await file.close();
-  const kind = ['-b', String(BLOCK_BYTES), '-m', '0', '-O', FEATURES, '-E', EXTENDED];
+  const kind = ['-b', String(BLOCK_BYTES), '-I', '256', '-e', 'continue', '-m', '0'];
   await runOrFail('The empty writable layer could not be made', 'mkfs.ext4', [
     '-q',
     '-F',
-    ...kind,
+    ...[...kind, '-O', LAYER_FEATURES, '-E', EXTENDED],
     '--',
     partial,
   ]);

@@ -5,8 +5,10 @@ import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { createExclusively, readRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
-import { runCommand } from '../run-command.ts';
+import { type CommandOutcome, runCommand } from '../run-command.ts';
 import { EmptyLayer, makeEmptyLayer } from './empty-layer.ts';
+import { findForeignSuperblock } from './superblock.ts';
+import { unmountable } from './unmountable.ts';
 
 const AttachmentSchema = z.strictObject({ by: z.string() });
 export const BY_HOST = 'host';
@@ -68,10 +70,12 @@ export class WritableLayers {
   /**
    * Takes the layer for `by`.
    * @param isHeld whether that holder still really has it
-   * @throws {RuntimeError} `invalid-state` when another has it, `step-failed` when it is damaged beyond repair
+   * @throws {RuntimeError} `invalid-state` when another has it, `step-failed` when it is damaged beyond repair or not
+   * as Bulkhead makes it
    */
   async attach(id: string, by: string, isHeld: (holder: string) => Promise<boolean>): Promise<void> {
     const { attachLock } = this.#paths(id);
+    if (by === BY_HOST) await this.#refuseForeign(id);
     const text = JSON.stringify({ by });
     if (await createExclusively(attachLock, text)) return;
     const holder = await this.holder(id);
@@ -92,20 +96,41 @@ export class WritableLayers {
   /**
    * Checks the file system and repairs what can be; replays its journal. One that is in order is only read, so that
    * what comes to nothing afterwards has changed nothing.
+   * @throws {RuntimeError} `step-failed` when it is damaged beyond repair, or not as Bulkhead makes it
    */
   async check(id: string): Promise<void> {
-    const { scratch } = this.#paths(id);
-    await chown(scratch, 0, 0);
-    const looked = await runCommand('e2fsck', ['-f', '-n', '--', scratch]);
+    await this.#refuseForeign(id);
+    const looked = await this.#e2fsck(id, '-n');
     if (looked.code === 0 && !looked.stdout.includes(JOURNAL_LEFT) && !looked.stderr.includes(JOURNAL_LEFT))
       return;
-    const outcome = await runCommand('e2fsck', ['-f', '-y', '--', scratch]);
+    const outcome = await this.#e2fsck(id, '-y');
     this.#deps.log.info('checked a writable layer', { containerId: id, exitCode: outcome.code });
     if (outcome.code >= FSCK_UNREPAIRED)
-      throw new RuntimeError(
-        'step-failed',
-        `The writable layer is damaged: ${outcome.stdout.trim().slice(-300)}`,
-      );
+      throw unmountable(id, `it is damaged, and e2fsck could not repair it (exit code ${outcome.code})`);
+    // A backup of the superblock may have taken its place.
+    await this.#refuseForeign(id);
+  }
+
+  async #refuseForeign(id: string): Promise<void> {
+    const foreign = await findForeignSuperblock(this.#paths(id).scratch);
+    if (foreign !== null) throw unmountable(id, foreign);
+  }
+
+  /** The program reads what hostile code may have written, so it runs as a user of its own, with nothing else. */
+  async #e2fsck(id: string, mode: '-n' | '-y'): Promise<CommandOutcome> {
+    const { scratch } = this.#paths(id);
+    const { leases, artifacts } = this.#deps;
+    const lease = `check/${id}`;
+    const uid = await leases.take('uid', lease);
+    try {
+      return await runCommand(artifacts.helper, [
+        ...['check-disk', `uid=${uid}`, `file=${scratch}`],
+        ...['--', 'e2fsck', '-f', mode, '--', '/proc/self/fd/3'],
+      ]);
+    } finally {
+      await chown(scratch, 0, 0);
+      await leases.release('uid', lease);
+    }
   }
 
   #paths(id: string) {

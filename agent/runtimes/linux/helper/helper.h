@@ -6,6 +6,7 @@
 #define BULKHEAD_HELPER_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Prints "helper: <what> <name>: <errno>" and ends with 1. */
 _Noreturn void die(const char *what, const char *name);
@@ -18,6 +19,9 @@ char **operands(char **arguments);
 /* `directory/name` in a buffer of its own. */
 char *join_path(const char *directory, const char *name);
 
+/* Becomes that user: no groups, no capability, and none to be had by running a program. */
+void drop_privileges(uid_t uid);
+
 int launch_vm(char **arguments);
 int hold_template(char **arguments);
 int run_container(char **arguments);
@@ -28,5 +32,6 @@ int list_users(char **arguments);
 int uname_in(char **arguments);
 int relay(char **arguments);
 int data_ranges(char **arguments);
+int check_disk(char **arguments);
 
 #endif

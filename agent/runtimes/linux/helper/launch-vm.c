@@ -117,7 +117,7 @@ static void enter_jail(char **arguments) {
   if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) die("jail", "root");
 }
 
-static void become_nobody(uid_t uid) {
+void drop_privileges(uid_t uid) {
   for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
     if (prctl(PR_CAPBSET_DROP, capability)) die("capabilities", NULL);
   if (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid)) die("user", NULL);
@@ -150,7 +150,7 @@ int launch_vm(char **arguments) {
   if (nice_value && setpriority(PRIO_PROCESS, 0, atoi(nice_value))) die("priority", nice_value);
   umask(022);
   enter_jail(arguments);
-  become_nobody(uid);
+  drop_privileges(uid);
   printf("%d\n", getpid());
   fflush(stdout);
   int null = open("/dev/null", O_RDWR);

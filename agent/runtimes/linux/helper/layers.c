@@ -1,6 +1,7 @@
 /*
  * mount-layers image=FILE image-mount=DIR scratch=FILE rw=DIR root=DIR
- *   Mounts the image (unless it is), the writable layer, and both as one root file system.
+ *   Mounts the image (unless it is), the writable layer, and both as one root file system. Exit code 4: the writable
+ *   layer is not as Bulkhead makes it; nothing of it is mounted, and stderr says why.
  * unmount-layers DIR...
  *   Unmounts what is mounted there, in that order, waiting a little for who still uses it.
  */
@@ -8,18 +9,32 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <linux/openat2.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "helper.h"
 
+#ifndef MS_NOSYMFOLLOW
+#define MS_NOSYMFOLLOW 256
+#endif
+
 #define ATTEMPTS 400
+/* The exit code for a disk that is not as Bulkhead makes it. */
+#define REFUSED 4
+
+/* Every option that a disk or this kernel's configuration could otherwise choose. */
+#define SCRATCH_OPTIONS "errors=remount-ro"
+#define OVERLAY_OPTIONS "redirect_dir=nofollow,metacopy=off,index=off,nfs_export=off,xino=off"
+
 static const struct timespec PAUSE = {0, 5000000};
 
 static int is_mount_point(const char *path) {
@@ -54,33 +69,73 @@ static int attach_loop(const char *path, int read_only, char *name, size_t size)
   die("loop device", path);
 }
 
-static void mount_file(const char *path, const char *target, const char *type, unsigned long flags) {
+static void mount_file(const char *path, const char *target, const char *type, unsigned long flags, const char *options) {
   if (is_mount_point(target)) return;
   char device_name[64];
   int device = attach_loop(path, flags & MS_RDONLY, device_name, sizeof device_name);
   if (mkdir(target, 0755) && errno != EEXIST) die("directory", target);
-  if (mount(device_name, target, type, flags, NULL)) die("mount", path);
+  if (mount(device_name, target, type, flags, options)) die("mount", path);
   close(device);
+}
+
+/* Code of the container may have written the disk: no link on it is followed, and no name on it is looked up twice. */
+static int open_folder(int disk, const char *name) {
+  struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
+                         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
+  int fd = syscall(SYS_openat2, disk, name, &how, sizeof how);
+  if (fd >= 0 || errno != ENOENT) return fd;
+  if (mkdirat(disk, name, 0755)) return -1;
+  return syscall(SYS_openat2, disk, name, &how, sizeof how);
+}
+
+/* Prints why the disk is refused, for the agent to tell. The owner of `upper` is free: it is the container's root. */
+static bool are_safe(int upper, int work) {
+  struct stat upper_info, work_info;
+  if (upper < 0 || work < 0) {
+    fprintf(stderr, "\"%s\" on its disk is not an ordinary folder (%s)\n", upper < 0 ? "upper" : "work", strerror(errno));
+    return false;
+  }
+  if (fstat(upper, &upper_info) || fstat(work, &work_info)) die("folders", "scratch");
+  if (upper_info.st_ino == work_info.st_ino)
+    fprintf(stderr, "\"upper\" and \"work\" on its disk are one folder\n");
+  else if (work_info.st_uid != 0)
+    fprintf(stderr, "\"work\" on its disk belongs to user %u, not to root\n", work_info.st_uid);
+  else
+    return true;
+  return false;
+}
+
+/* Mounts the overlay on folders that are open already. Returns an exit code. */
+static int mount_overlay(const char *image, const char *rw, const char *root) {
+  char *options;
+  int disk = open(rw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (disk < 0) die("open", rw);
+  /* The upper folder becomes the container's root, which every user of the container may enter. */
+  umask(022);
+  int upper = open_folder(disk, "upper"), work = upper < 0 ? -1 : open_folder(disk, "work"), code = REFUSED;
+  if (are_safe(upper, work)) {
+    if (asprintf(&options, "lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d," OVERLAY_OPTIONS, image, upper,
+                 work) < 0)
+      die("memory", NULL);
+    code = mount("overlay", root, "overlay", MS_NODEV | MS_NOSUID, options) ? REFUSED : 0;
+    if (code) fprintf(stderr, "the overlay on its disk could not be mounted (%s)\n", strerror(errno));
+  }
+  close(work);
+  close(upper);
+  close(disk);
+  return code;
 }
 
 int mount_layers(char **arguments) {
   const char *image = argument(arguments, "image-mount"), *rw = argument(arguments, "rw"), *root = argument(arguments, "root");
-  mount_file(argument(arguments, "image"), image, "squashfs", MS_RDONLY | MS_NODEV | MS_NOATIME);
+  unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOATIME;
+  mount_file(argument(arguments, "image"), image, "squashfs", flags | MS_RDONLY, NULL);
   if (is_mount_point(root)) return 0;
-  mount_file(argument(arguments, "scratch"), rw, "ext4", MS_NODEV | MS_NOATIME);
-  /* The upper folder becomes the container's root, which is everybody's to enter. */
-  umask(022);
-  char *upper = join_path(rw, "upper"), *work = join_path(rw, "work"), *options;
-  if ((mkdir(upper, 0755) || mkdir(work, 0755)) && errno != EEXIST) die("directory", upper);
-  if (asprintf(&options, "lowerdir=%s,upperdir=%s,workdir=%s", image, upper, work) < 0) die("memory", NULL);
+  mount_file(argument(arguments, "scratch"), rw, "ext4", flags | MS_NOSYMFOLLOW, SCRATCH_OPTIONS);
   if (mkdir(root, 0755) && errno != EEXIST) die("directory", root);
-  if (mount("overlay", root, "overlay", MS_NODEV, options)) {
-    int problem = errno;
-    umount2(rw, 0);
-    errno = problem;
-    die("overlay", root);
-  }
-  return 0;
+  int code = mount_overlay(image, rw, root);
+  if (code && umount2(rw, UMOUNT_NOFOLLOW)) die("unmount", rw);
+  return code;
 }
 
 int unmount_layers(char **arguments) {

@@ -6,7 +6,7 @@ import { type ImageFacts, ImageFactsSchema } from '../../../../core/contract/ima
 import { RuntimeError } from '../../../errors.ts';
 import type { Artifacts } from '../artifacts.ts';
 import type { LinuxDeps } from '../deps.ts';
-import { readRecord, writeRecord } from '../files.ts';
+import { readRecord, removeFolder, writeRecord } from '../files.ts';
 import { runOrFail } from '../run-command.ts';
 
 export const MINI = 'mini';
@@ -154,7 +154,7 @@ export class ImageStore {
       'unmount-layers',
       point,
     ]);
-    await rm(point, { recursive: true, force: true });
+    await removeFolder(point);
   }
 
   /** Unmounts every image; containers that run keep what they use. */
