@@ -22,7 +22,11 @@ export interface OpenRuntime {
 const openSimulated = (options: AgentOptions): OpenRuntime => {
   if (options.simulate === undefined)
     throw new StartupError(EXIT_CODES.usage, 'Say which machine to simulate: --simulate KIND. See --help.');
-  const capacity = { memoryMB: options.capacityMemoryMb, cpus: options.capacityCpus };
+  const capacity = {
+    memoryMB: options.capacityMemoryMb,
+    cpus: options.capacityCpus,
+    diskMB: options.capacityDiskMb,
+  };
   const machine = simulatedMachine(options.simulate, capacity, options.allowPrivate);
   const world = new World(join(options.stateDir, 'simulated-world.sqlite'), machine.images);
   for (const { step, action, times } of options.simulateFault) world.addFault(step, action, times);

@@ -31,6 +31,7 @@ export interface AgentOptions {
   readonly ephemeral: boolean;
   readonly capacityMemoryMb: number;
   readonly capacityCpus: number;
+  readonly capacityDiskMb: number;
   /** Shortest and longest time of a simulated step, in milliseconds. */
   readonly simulateDelayMs: readonly [number, number];
   readonly simulateFault: readonly SimulatedFault[];
@@ -155,6 +156,7 @@ const program = (): Command =>
       parsePositive,
       DEFAULT_CAPACITY.cpus,
     )
+    .option('--capacity-disk-mb <MiB>', 'simulated disk for containers', parseWhole, DEFAULT_CAPACITY.diskMB)
     .option('--simulate-delay-ms <range>', 'how long a simulated step takes', parseDelay, [5, 20])
     .option('--simulate-fault <step=action[:times]>', 'for tests; may be repeated', parseFault, [])
     .option('--exit-with-parent', 'stop when stdin, or the channel to the parent process, closes', false)

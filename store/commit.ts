@@ -2,6 +2,7 @@ import type { ObservedContainer } from '../core/contract/agent/commands.ts';
 import type { WorkflowInput } from '../core/contract/deployment.ts';
 import type { ImageFacts } from '../core/contract/image.ts';
 import type { OperationKind } from '../core/contract/operation.ts';
+import { NO_ROOM } from '../core/domain/capacity.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { deleteCommands } from './commands.ts';
 import { toAttribute } from './item.ts';
@@ -84,13 +85,15 @@ const reached = (
 };
 
 const removal = async (table: Table, container: ContainerRecord, at: string): Promise<readonly Write[]> => {
-  const { tenant, reservation, tombstone } = container;
+  const { tenant, reservation, heldDiskMB, tombstone } = container;
   const { hostId } = container.view;
   const other = tombstone === null ? undefined : await table.get(keys.operation(tenant, tombstone));
   const waiting = other && parseOperation(other);
   return [
     ...deleteContainer(container),
-    ...(reservation !== null && hostId !== null ? [giveRoom(tenant, hostId, reservation)] : []),
+    ...(hostId !== null && (reservation !== null || heldDiskMB > 0)
+      ? [giveRoom(tenant, hostId, { ...(reservation ?? NO_ROOM), diskMB: heldDiskMB })]
+      : []),
     ...(reservation !== null ? [deleteComputeProcess(container)] : []),
     ...(waiting !== undefined && !isEnded(waiting.view.state)
       ? [replaceOperation(waiting, endedOperation(waiting, 'Succeeded', { error: null, steps: [] }, at))]

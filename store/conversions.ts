@@ -1,6 +1,6 @@
 import type { ConversionPreview } from '../core/contract/container.ts';
 import type { RuntimeType } from '../core/contract/primitives.ts';
-import { fits } from '../core/domain/capacity.ts';
+import { roomFits } from '../core/domain/capacity.ts';
 import { OPERATION_STARTS } from '../core/domain/container-state.ts';
 import {
   type ConversionCase,
@@ -138,7 +138,7 @@ export const previewConversion = async (
     hostOs: `${os.family} ${os.sku} ${os.version}`,
     restarts,
     reservation: { now: reservation, during: room?.during ?? null, after: room?.after ?? null },
-    fits: room === null || fits(room.extra, host.free),
+    fits: room === null || roomFits(room.extra, host.free),
     expectedDowntime: medianMs === null ? null : { medianMs, conversions: recent.length },
     // What has run as HyperV has an untrusted disk from then on.
     wayBack: {

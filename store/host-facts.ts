@@ -49,6 +49,8 @@ export const writeView = (
       UpdateExpression: [
         'SET #view = :view, revision = :next, actor = :actor',
         ', #free.#memory = #free.#memory + :memory, #free.#cpus = #free.#cpus + :cpus',
+        // An item from before disks were counted has none.
+        ', #free.#disk = if_not_exists(#free.#disk, :zero) + :disk',
         takes ? ', gsi2pk = :pk, gsi2sk = :sk' : ' REMOVE gsi2pk, gsi2sk',
       ].join(''),
       ConditionExpression: 'revision = :revision',
@@ -57,6 +59,7 @@ export const writeView = (
         '#free': 'free',
         '#memory': 'memoryMB',
         '#cpus': 'cpus',
+        '#disk': 'diskMB',
       },
       ExpressionAttributeValues: {
         ':view': { M: toItem(view) },
@@ -65,6 +68,8 @@ export const writeView = (
         ':actor': toAttribute(actor),
         ':memory': toAttribute(more.memoryMB),
         ':cpus': toAttribute(more.cpus),
+        ':disk': toAttribute(view.facts.capacity.diskMB - before.view.facts.capacity.diskMB),
+        ':zero': toAttribute(0),
         ...(takes && { ':pk': toAttribute(index.pk), ':sk': toAttribute(index.sk) }),
       },
     },

@@ -147,11 +147,12 @@ export const removeHost = async (
         remove: {
           Key: keyItem(keys.host(tenant, id)),
           // What is reserved is somebody's, even if the index doesn't show whose yet.
-          ConditionExpression: 'revision = :revision AND #free.#memory >= :capacity',
-          ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB' },
+          ConditionExpression: 'revision = :revision AND #free.#memory >= :capacity AND #free.#disk >= :disk',
+          ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB', '#disk': 'diskMB' },
           ExpressionAttributeValues: {
             ':revision': toAttribute(unplaceable.revision),
             ':capacity': toAttribute(view.facts.capacity.memoryMB),
+            ':disk': toAttribute(view.facts.capacity.diskMB),
           },
         },
       },

@@ -1,4 +1,5 @@
 import { DEFAULT_NETWORK } from '../core/contract/network.ts';
+import { LEGACY_DISK_MB } from '../core/contract/primitives.ts';
 import { fromItem, type Item } from './item.ts';
 import { parsePartitionKey } from './keys.ts';
 import type {
@@ -34,6 +35,7 @@ const NO_ROOM = { before: null, after: null };
 const CONTAINER = {
   epoch: 0,
   reservation: null,
+  heldDiskMB: 0,
   tombstone: null,
   ranAs: [],
   stateBefore: null,
@@ -51,13 +53,16 @@ export const parseContainer = (item: Item): ContainerRecord => {
     ...(rest.conversion === undefined ? {} : { conversion: { ...NO_ROOM, ...(rest.conversion as object) } }),
     tenant,
     id,
-    view: {
-      ...CONTAINER_VIEW,
-      ...(view as object),
-      spec: { ...DEFAULT_NETWORK, ...(view as { spec?: object }).spec },
-    },
+    view: { ...CONTAINER_VIEW, ...(view as object), spec: restoreSpec((view as { spec?: object }).spec) },
   } as unknown as ContainerRecord;
 };
+
+/** A specification from before disks were counted has the layer that every container had then; likewise its network. */
+const restoreSpec = (spec: { readonly resources?: object } = {}): object => ({
+  ...DEFAULT_NETWORK,
+  ...spec,
+  resources: { diskMB: LEGACY_DISK_MB, ...spec.resources },
+});
 
 const OPERATION_VIEW = {
   containerId: null,
@@ -131,17 +136,25 @@ const restoreIsolation = (report: Record<string, unknown>): Record<string, unkno
   visibleOnHost: restoreProcesses(report.visibleOnHost),
 });
 
+/** A host whose agent has never said what disk it has offers none. */
+const NO_DISK = { diskMB: 0 };
+const restoreFacts = (facts: { readonly capacity?: object } = {}): object => ({
+  ...facts,
+  capacity: { ...NO_DISK, ...facts.capacity },
+});
+
 /** From the table or from an index; an index has no `publicKey`, which reads as ''. */
 export const parseHost = (item: Item): HostRecord => {
   const { plain, tenant, id } = open(item);
-  const { view, pk: _pk, sk: _sk, ...rest } = plain;
+  const { view, free, pk: _pk, sk: _sk, ...rest } = plain;
   return {
     publicKey: '',
     actor: 'bulkhead',
     ...withoutIndexKeys(rest),
     tenant,
     id,
-    view: { labels: {}, ...(view as object) },
+    free: { ...NO_DISK, ...(free as object) },
+    view: { labels: {}, ...(view as object), facts: restoreFacts((view as { facts?: object }).facts) },
   } as unknown as HostRecord;
 };
 

@@ -1,5 +1,6 @@
-import { reservationFor } from '../core/domain/capacity.ts';
-import { findHosts, type PlacementDependencies, readNeed, reserves } from './placement.ts';
+import type { Capacity } from '../core/contract/host.ts';
+import { takenOn } from '../core/domain/placement.ts';
+import { findHosts, type PlacementDependencies, readNeed } from './placement.ts';
 import type { ContainerRecord, OperationRecord } from './records.ts';
 
 /** Where a container would go if it were placed now; nothing is held for it. */
@@ -9,7 +10,7 @@ export interface PlacementPreview {
   readonly hostId: string | null;
   readonly reason: string;
   /** What would be held for it there. */
-  readonly reservation: { readonly memoryMB: number; readonly cpus: number } | null;
+  readonly reservation: Capacity | null;
 }
 
 /** @param operation the one that would be accepted, as the container would be while it has it */
@@ -28,6 +29,6 @@ export const previewPlacement = async (
     fits: true,
     hostId: host.id,
     reason: `host ${host.name} fits`,
-    reservation: reserves(operation) ? reservationFor(need.resources, need.runtimeType, host.facts) : null,
+    reservation: takenOn(host, need),
   };
 };

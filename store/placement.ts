@@ -1,7 +1,6 @@
 import { STEPS, type WorkflowInput } from '../core/contract/deployment.ts';
-import type { Capacity } from '../core/contract/host.ts';
 import type { OperationStep } from '../core/contract/operation.ts';
-import { reservationFor, roomClass, roundCpus } from '../core/domain/capacity.ts';
+import { diskFor, type Room, roomClass } from '../core/domain/capacity.ts';
 import { TooBusyError } from '../core/domain/errors.ts';
 import {
   type Candidate,
@@ -9,6 +8,7 @@ import {
   lacksRoom,
   orderByTwoChoices,
   type PlacementNeed,
+  takenOn,
   unsuitable,
 } from '../core/domain/placement.ts';
 import { takeConversionRoom } from './conversion-room.ts';
@@ -84,13 +84,15 @@ export const readNeed = async (
     image: parseImage(image).view,
     runtimeType,
     resources: spec.resources,
+    // A container keeps its disk for as long as it is on its host.
+    diskMB: container.view.hostId === null ? diskFor(spec.resources) : 0,
     switchName: spec.switchName,
     placement: spec.placement ?? {},
     reserve: reserves(operation),
   };
 };
 
-const roomKeyAfter = (host: Candidate, room: Capacity): string | undefined => {
+const roomKeyAfter = (host: Candidate, room: Room): string | undefined => {
   const before = roomClass(host.free.memoryMB);
   const after = roomClass(host.free.memoryMB - room.memoryMB);
   return before === after ? undefined : indexes.readyHosts('', host.facts.os.family, after, host.id).sk;
@@ -131,11 +133,16 @@ const reserveOn = async (
   at: string,
 ): Promise<OperationRecord | null> => {
   const { tenant } = container;
-  const taken = reservationFor(need.resources, need.runtimeType, host.facts);
-  const room = { memoryMB: taken.memoryMB, cpus: roundCpus(taken.cpus) };
-  const onHost: Write = need.reserve
-    ? takeRoom(tenant, host.id, room, { onlyIfReady: true, newRoomKey: roomKeyAfter(host, room) })
-    : checkReady(tenant, host.id);
+  const { diskMB, ...room } = takenOn(host, need);
+  const onHost: Write =
+    need.reserve || diskMB > 0
+      ? takeRoom(
+          tenant,
+          host.id,
+          { ...room, diskMB },
+          { onlyIfReady: true, newRoomKey: roomKeyAfter(host, room) },
+        )
+      : checkReady(tenant, host.id);
   const placed = nextOperation(
     operation,
     { view: { state: 'Running', reason: null, steps: placeSteps(operation, at) } },
@@ -145,6 +152,7 @@ const reserveOn = async (
     container,
     {
       reservation: need.reserve ? room : null,
+      heldDiskMB: container.heldDiskMB + diskMB,
       ...(container.view.hostId === host.id ? {} : { observedSequence: null }),
       view: { hostId: host.id, ...(need.reserve ? { state: 'Starting' as const } : {}) },
     },
@@ -231,6 +239,7 @@ const wantOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container
     runtimeType,
     resources.memoryMB,
     resources.cpus,
+    resources.diskMB,
     placement ?? null,
     hostId,
     reserves(operation),
@@ -284,7 +293,7 @@ const tryToPlace = async (
       if (operation !== null) return { kind: 'placed', hostId: host.id, operation };
     }
     reason = explainNoFit(
-      fit.hosts.map((host) => ({ ...host, free: { memoryMB: 0, cpus: 0 } })),
+      fit.hosts.map((host) => ({ ...host, free: { memoryMB: 0, cpus: 0, diskMB: 0 } })),
       need,
     );
   }

@@ -13,6 +13,7 @@ import type {
 } from '../core/contract/operation.ts';
 import type { Labels, RuntimeType } from '../core/contract/primitives.ts';
 import type { Problem } from '../core/contract/problem.ts';
+import type { Room } from '../core/domain/capacity.ts';
 
 /**
  * What the table holds of each entity. An item is
@@ -62,8 +63,8 @@ export interface ContainerView {
 export interface Conversion {
   readonly to: RuntimeType;
   /** What is held for it if it stays what it was, and once it is converted; null: nothing. */
-  readonly before: Capacity | null;
-  readonly after: Capacity | null;
+  readonly before: Room | null;
+  readonly after: Room | null;
 }
 
 export interface ContainerRecord {
@@ -73,8 +74,13 @@ export interface ContainerRecord {
   readonly view: ContainerView;
   /** Rises with each operation that takes the container; what carries an older one changes nothing. */
   readonly epoch: number;
-  /** What is held on the host for it, exactly as it was taken: released as the same amount. */
-  readonly reservation: Capacity | null;
+  /** What is held on the host for it while it runs, exactly as it was taken: released as the same amount. */
+  readonly reservation: Room | null;
+  /**
+   * Disk that is held on the host for it, in MiB, for as long as it is placed there. 0 for a container from before
+   * disks were counted: its host's agent takes that off the capacity that it reports.
+   */
+  readonly heldDiskMB: number;
   /** A removal that waits for the active operation to end: its operation's id. */
   readonly tombstone: string | null;
   /** Runtime types that it has really run under: HyperV means that untrusted code has written its disk. */
@@ -291,6 +297,7 @@ export const toHost = (
     allocated: {
       memoryMB: facts.capacity.memoryMB - record.free.memoryMB,
       cpus: Math.round((facts.capacity.cpus - record.free.cpus) * 1000) / 1000,
+      diskMB: facts.capacity.diskMB - record.free.diskMB,
     },
     schedulable: view.schedulable,
     state: silent && view.state !== 'Lost' ? ('Unknown' as const) : view.state,

@@ -133,6 +133,7 @@ const settledContainer = (
     {
       ...held,
       ...(holds ? {} : { reservation: null, conversion: null }),
+      ...(onHost ? {} : { heldDiskMB: 0 }),
       ranAs,
       stateBefore: null,
       observedSequence: observed?.sequence ?? container.observedSequence ?? null,

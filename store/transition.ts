@@ -1,6 +1,7 @@
 import { TIMES } from '../core/contract/deployment.ts';
 import type { Capacity } from '../core/contract/host.ts';
 import type { OperationState } from '../core/contract/operation.ts';
+import type { Room } from '../core/domain/capacity.ts';
 import { TooBusyError } from '../core/domain/errors.ts';
 import { toAttribute } from './item.ts';
 import { keys } from './keys.ts';
@@ -110,22 +111,38 @@ export const deleteComputeProcess = (record: ContainerRecord): Write => ({
   remove: { Key: keyItem(keys.computeProcess(record.tenant, record.id)) },
 });
 
-const roomNames = { '#free': 'free', '#memory': 'memoryMB', '#cpus': 'cpus' };
-const roomValues = ({ memoryMB, cpus }: Capacity) => ({
+/** What is taken of a host or given back to it; without a disk, that of the host stays as it is. */
+export type RoomChange = Room & Partial<Pick<Capacity, 'diskMB'>>;
+
+const hasDisk = ({ diskMB = 0 }: RoomChange): boolean => diskMB !== 0;
+const roomNames = (room: RoomChange) => ({
+  '#free': 'free',
+  '#memory': 'memoryMB',
+  '#cpus': 'cpus',
+  ...(hasDisk(room) && { '#disk': 'diskMB' }),
+});
+const roomValues = ({ memoryMB, cpus, diskMB = 0 }: RoomChange) => ({
   ':memory': toAttribute(memoryMB),
   ':cpus': toAttribute(cpus),
+  ...(diskMB !== 0 && { ':disk': toAttribute(diskMB) }),
 });
+const moveRoom = (room: RoomChange, sign: '+' | '-'): string =>
+  [
+    `SET #free.#memory = #free.#memory ${sign} :memory`,
+    `#free.#cpus = #free.#cpus ${sign} :cpus`,
+    ...(hasDisk(room) ? [`#free.#disk = #free.#disk ${sign} :disk`] : []),
+  ].join(', ');
 
 /**
  * Gives back what a reservation took. Commutes with every other change of `free`. The host's place in the index
  * of ready hosts follows on the table's stream.
  */
-export const giveRoom = (tenant: string, hostId: string, room: Capacity): Write => ({
+export const giveRoom = (tenant: string, hostId: string, room: RoomChange): Write => ({
   update: {
     Key: keyItem(keys.host(tenant, hostId)),
-    UpdateExpression: 'SET #free.#memory = #free.#memory + :memory, #free.#cpus = #free.#cpus + :cpus',
+    UpdateExpression: moveRoom(room, '+'),
     ConditionExpression: 'attribute_exists(pk)',
-    ExpressionAttributeNames: roomNames,
+    ExpressionAttributeNames: roomNames(room),
     ExpressionAttributeValues: roomValues(room),
   },
 });
@@ -134,18 +151,18 @@ export const giveRoom = (tenant: string, hostId: string, room: Capacity): Write 
 export const takeRoom = (
   tenant: string,
   hostId: string,
-  room: Capacity,
+  room: RoomChange,
   options: { readonly onlyIfReady: boolean; readonly newRoomKey?: string | undefined },
 ): Write => ({
   update: {
     Key: keyItem(keys.host(tenant, hostId)),
-    UpdateExpression: `SET #free.#memory = #free.#memory - :memory, #free.#cpus = #free.#cpus - :cpus${
-      options.newRoomKey === undefined ? '' : ', gsi2sk = :room'
-    }`,
-    ConditionExpression: `#free.#memory >= :memory AND #free.#cpus >= :cpus${
-      options.onlyIfReady ? ' AND attribute_exists(gsi2pk)' : ''
-    }`,
-    ExpressionAttributeNames: roomNames,
+    UpdateExpression: moveRoom(room, '-') + (options.newRoomKey === undefined ? '' : ', gsi2sk = :room'),
+    ConditionExpression: [
+      '#free.#memory >= :memory AND #free.#cpus >= :cpus',
+      ...(hasDisk(room) ? ['#free.#disk >= :disk'] : []),
+      ...(options.onlyIfReady ? ['attribute_exists(gsi2pk)'] : []),
+    ].join(' AND '),
+    ExpressionAttributeNames: roomNames(room),
     ExpressionAttributeValues: {
       ...roomValues(room),
       ...(options.newRoomKey !== undefined && { ':room': toAttribute(options.newRoomKey) }),
@@ -153,7 +170,7 @@ export const takeRoom = (
   },
 });
 
-/** That a host takes containers; for a placement that needs no room. */
+/** That a host takes containers; for a placement that takes nothing more. */
 export const checkReady = (tenant: string, hostId: string): Write => ({
   check: {
     Key: keyItem(keys.host(tenant, hostId)),

@@ -1,10 +1,9 @@
 import type { ObservedContainer } from '../core/contract/agent/commands.ts';
 import { STEPS, type WorkflowInput } from '../core/contract/deployment.ts';
-import type { Capacity } from '../core/contract/host.ts';
 import type { OperationStep } from '../core/contract/operation.ts';
 import type { RuntimeType } from '../core/contract/primitives.ts';
 import type { Problem, ProblemCode } from '../core/contract/problem.ts';
-import { subtract } from '../core/domain/capacity.ts';
+import { NO_ROOM, subtract } from '../core/domain/capacity.ts';
 import { isNothing } from '../core/domain/conversion.ts';
 import type { ErrorDetails } from '../core/domain/errors.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
@@ -21,6 +20,7 @@ import {
   nextContainer,
   nextOperation,
   putComputeProcess,
+  type RoomChange,
   replaceContainer,
   replaceOperation,
   type Stamp,
@@ -157,10 +157,11 @@ const takenBy = (container: ContainerRecord, operationId: string): ContainerReco
 });
 
 /** What is held less after than before; null if that is nothing. */
-const freed = (before: Capacity | null, after: Capacity | null): Capacity | null => {
-  if (before === null) return null;
-  const room = after === null ? before : subtract(before, after);
-  return isNothing(room) ? null : room;
+const freed = (before: ContainerRecord, after: ContainerRecord): RoomChange | null => {
+  const room =
+    before.reservation === null ? NO_ROOM : subtract(before.reservation, after.reservation ?? NO_ROOM);
+  const diskMB = before.heldDiskMB - after.heldDiskMB;
+  return isNothing(room) && diskMB === 0 ? null : { ...room, diskMB };
 };
 
 /** Capacity and compute process that follow from where a container came from and where it is going. */
@@ -172,7 +173,7 @@ const consequences = (
 ): readonly Write[] => {
   const released = before.reservation !== null && after.reservation === null;
   const hostId = before.view.hostId;
-  const room = freed(before.reservation, after.reservation);
+  const room = freed(before, after);
   return [
     ...(hostId !== null && room !== null ? [giveRoom(before.tenant, hostId, room)] : []),
     ...(released ? [deleteComputeProcess(before)] : []),

@@ -47,6 +47,9 @@ const restart = ({ name, maxRetries }: Container['restartPolicy']): string =>
 const port = ({ hostPort, containerPort, protocol }: Container['ports'][number]): string =>
   `${hostPort ?? '*'}:${containerPort}/${protocol ?? 'tcp'}`;
 
+const resources = ({ resources: { memoryMB, cpus, diskMB } }: Container): string =>
+  `${memory(memoryMB)}, ${cpus} CPU, ${memory(diskMB)} disk`;
+
 export const containerFields = (container: Container): readonly Field[] => [
   ['Name', container.name],
   ['Id', container.id],
@@ -60,7 +63,7 @@ export const containerFields = (container: Container): readonly Field[] => [
   ['WorkingDir', container.workingDir],
   ['User', container.user],
   ['Environment', Object.keys(container.env).length === 0 ? null : pairs(container.env)],
-  ['Resources', `${memory(container.resources.memoryMB)}, ${container.resources.cpus} CPU`],
+  ['Resources', resources(container)],
   ['Ports', container.ports.length === 0 ? null : container.ports.map(port).join(', ')],
   ['RestartPolicy', restart(container.restartPolicy)],
   ['AutoRemove', container.autoRemove ? 'yes' : null],

@@ -36,6 +36,7 @@ export const hostFields = (host: Host): readonly Field[] => [
   ['RuntimeConversion', host.capabilities.runtimeConversion],
   ['Switches', host.switches.join(', ')],
   ['Memory', load(host)],
+  ['Disk', `${memory(host.allocated.diskMB)} of ${memory(host.capacity.diskMB)}`],
   ['Cpus', `${host.allocated.cpus} of ${host.capacity.cpus}`],
   ['LastSeenAt', instant(host.lastSeenAt)],
   ['AgentVersion', host.agentVersion],

@@ -35,7 +35,12 @@ export const HostCapabilitiesSchema = z.strictObject({
   runtimeConversion: z.enum(['inPlace', 'recreate', 'none']),
 });
 
-export const CapacitySchema = z.strictObject({ memoryMB: z.int(), cpus: z.number() });
+export const CapacitySchema = z.strictObject({
+  memoryMB: z.int(),
+  cpus: z.number(),
+  /** MiB of disk for containers; 0 where the agent is too old to say. */
+  diskMB: z._default(z.int(), 0),
+});
 export type Capacity = z.infer<typeof CapacitySchema>;
 
 /** What an agent says of its host at each connection. */

@@ -11,6 +11,8 @@ export const LIMITS = {
   ports: 64,
   waitSecondsMax: 25,
   enrollmentTokenSeconds: 15 * 60,
+  leastDiskMB: 64,
+  mostDiskMB: 1_048_576,
 } as const;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
@@ -141,11 +143,23 @@ export const ResourcesSchema = z.strictObject({
   memoryMB: z.optional(z.int().check(z.minimum(16), z.maximum(4_194_304))),
   /** Processors' worth of time that the container may use. */
   cpus: z.optional(z.number().check(z.minimum(0.01), z.maximum(1024))),
+  /** MiB of the writable layer: what the container may write over its image. */
+  diskMB: z.optional(z.int().check(z.minimum(LIMITS.leastDiskMB), z.maximum(LIMITS.mostDiskMB))),
 });
 export type Resources = z.infer<typeof ResourcesSchema>;
 
 /** What a container gets whose creator asked for nothing: stated, because hidden defaults are a known complaint. */
-export const DEFAULT_RESOURCES = { memoryMB: 128, cpus: 1 } as const;
+export const DEFAULT_RESOURCES = { memoryMB: 128, cpus: 1, diskMB: 2048 } as const;
+
+/** The size of every writable layer before disk was part of a container's resources, in MiB. */
+export const LEGACY_DISK_MB = 10_240;
+
+/** Resources of a container as recorded; a record without a disk is from before there was a choice. */
+export const GivenResourcesSchema = z.strictObject({
+  memoryMB: z.int(),
+  cpus: z.number(),
+  diskMB: z._default(z.int(), LEGACY_DISK_MB),
+});
 
 export const PortNumberSchema = z.int().check(z.minimum(1), z.maximum(65_535));
 export const PortSchema = z.strictObject({

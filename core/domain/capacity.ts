@@ -1,23 +1,37 @@
 import type { Capacity, HostFacts } from '../contract/host.ts';
 import type { RuntimeType } from '../contract/primitives.ts';
 
+/** What a container holds on its host while it runs. */
+export type Room = Pick<Capacity, 'memoryMB' | 'cpus'>;
+
+export const NO_ROOM: Room = { memoryMB: 0, cpus: 0 };
+
 /**
- * What a container takes of its host: its own memory and processors and, under HyperV, the memory that
+ * What a container that runs takes of its host: its own memory and processors and, under HyperV, the memory that
  * the utility VM needs beside it (kernel, guest agent, VM process).
  */
 export const reservationFor = (
-  resources: Capacity,
+  resources: Room,
   runtimeType: RuntimeType,
   host: Pick<HostFacts, 'utilityVmOverheadMB'>,
-): Capacity => ({
+): Room => ({
   memoryMB: resources.memoryMB + (runtimeType === 'HyperV' ? host.utilityVmOverheadMB : 0),
   cpus: resources.cpus,
 });
 
+/** On the disk of its host beside the writable layer: the log (two files of 4 MiB) and records, in MiB. */
+export const DISK_OVERHEAD_MB = 16;
+
+/** What a container takes of its host's disk for as long as it is there, whether it runs or not, in MiB. */
+export const diskFor = (resources: Pick<Capacity, 'diskMB'>): number => resources.diskMB + DISK_OVERHEAD_MB;
+
 export const fits = (need: Capacity, free: Capacity): boolean =>
+  roomFits(need, free) && need.diskMB <= free.diskMB;
+
+export const roomFits = (need: Room, free: Room): boolean =>
   need.memoryMB <= free.memoryMB && need.cpus <= free.cpus;
 
-export const subtract = (a: Capacity, b: Capacity): Capacity => ({
+export const subtract = (a: Room, b: Room): Room => ({
   memoryMB: a.memoryMB - b.memoryMB,
   cpus: roundCpus(a.cpus - b.cpus),
 });

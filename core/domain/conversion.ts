@@ -1,7 +1,7 @@
-import type { Capacity, HostFacts, HostState } from '../contract/host.ts';
+import type { HostFacts, HostState } from '../contract/host.ts';
 import type { ImageFacts } from '../contract/image.ts';
 import type { RuntimeType } from '../contract/primitives.ts';
-import { reservationFor, roundCpus, subtract } from './capacity.ts';
+import { type Room, reservationFor, roundCpus, subtract } from './capacity.ts';
 import { ConflictError } from './errors.ts';
 import { imageMismatch } from './image-compatibility.ts';
 
@@ -73,17 +73,17 @@ export const checkConversion = (given: ConversionCase): void => {
 
 export interface ConversionRoom {
   /** What is to be held once it is converted. */
-  readonly after: Capacity;
+  readonly after: Room;
   /** What is held until it is known how it ended: enough for either. */
-  readonly during: Capacity;
+  readonly during: Room;
   /** What has to be taken beside what is held now. */
-  readonly extra: Capacity;
+  readonly extra: Room;
 }
 
 /** Room for the conversion of a container that holds `before`. */
 export const conversionRoom = (
-  before: Capacity,
-  resources: Capacity,
+  before: Room,
+  resources: Room,
   to: RuntimeType,
   host: Pick<HostFacts, 'utilityVmOverheadMB'>,
 ): ConversionRoom => {
@@ -96,7 +96,7 @@ export const conversionRoom = (
   return { after, during, extra: subtract(during, before) };
 };
 
-export const isNothing = ({ memoryMB, cpus }: Capacity): boolean => memoryMB === 0 && cpus === 0;
+export const isNothing = ({ memoryMB, cpus }: Room): boolean => memoryMB === 0 && cpus === 0;
 
 /** Conversions of which the downtime is remembered, for each host and type. */
 export const REMEMBERED_DOWNTIMES = 9;

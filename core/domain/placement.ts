@@ -1,7 +1,7 @@
 import type { Capacity, HostFacts, HostState } from '../contract/host.ts';
 import type { ImageFacts } from '../contract/image.ts';
 import type { Labels, PlacementRequest, RuntimeType } from '../contract/primitives.ts';
-import { fits, reservationFor } from './capacity.ts';
+import { fits, type Room, reservationFor, roundCpus } from './capacity.ts';
 import { imageMismatch } from './image-compatibility.ts';
 import { caseInsensitiveKey, NO_SWITCH } from './names.ts';
 
@@ -18,12 +18,28 @@ export interface Candidate {
 export interface PlacementNeed {
   readonly image: ImageFacts;
   readonly runtimeType: RuntimeType;
-  readonly resources: Capacity;
+  readonly resources: Room;
+  /** Disk to reserve, in MiB; 0 for a container that has its disk already. */
+  readonly diskMB: number;
   readonly switchName: string;
   readonly placement: PlacementRequest;
-  /** False for a container that is created but not started: it needs a host, but no room yet. */
+  /** False for a container that is created but not started: it needs a host and disk, but no memory or CPUs yet. */
   readonly reserve: boolean;
 }
+
+/** What is to be reserved for the container on this host. */
+export const takenOn = (host: Pick<Candidate, 'facts'>, need: PlacementNeed): Capacity => {
+  const room = need.reserve
+    ? reservationFor(need.resources, need.runtimeType, host.facts)
+    : { memoryMB: 0, cpus: 0 };
+  return { memoryMB: room.memoryMB, cpus: roundCpus(room.cpus), diskMB: need.diskMB };
+};
+
+const describe = ({ memoryMB, cpus, diskMB }: Capacity, need: PlacementNeed): string =>
+  [
+    ...(need.reserve ? [`${memoryMB} MiB`, `${cpus} CPUs`] : []),
+    ...(need.diskMB > 0 ? [`${diskMB} MiB of disk`] : []),
+  ].join(', ');
 
 /** Why a host cannot take a container for good, or null. Room is asked of {@link lacksRoom}. */
 export const unsuitable = (host: Candidate, need: PlacementNeed): string | null => {
@@ -43,11 +59,10 @@ export const unsuitable = (host: Candidate, need: PlacementNeed): string | null 
 export const lacksRoom = (host: Candidate, need: PlacementNeed): string | null => {
   if (host.state !== 'Ready' || !host.schedulable)
     return `is ${host.state}${host.schedulable ? '' : ', not schedulable'}`;
-  if (!need.reserve) return null;
-  const wanted = reservationFor(need.resources, need.runtimeType, host.facts);
+  const wanted = takenOn(host, need);
   return fits(wanted, host.free)
     ? null
-    : `has ${host.free.memoryMB} MiB and ${host.free.cpus} CPUs free, needs ${wanted.memoryMB} MiB and ${wanted.cpus} CPUs`;
+    : `has ${describe(host.free, need)} free, needs ${describe(wanted, need)}`;
 };
 
 const freeShare = ({ free, facts }: Candidate): number =>

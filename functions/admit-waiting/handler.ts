@@ -22,6 +22,7 @@ const gainedRoom = (before: ChangeRecord['before'], after: ChangeRecord['after']
   return (
     is.free.memoryMB > was.free.memoryMB ||
     is.free.cpus > was.free.cpus ||
+    is.free.diskMB > was.free.diskMB ||
     // Its own: a switch, a label, a runtime type that somebody waits for.
     is.revision !== was.revision
   );

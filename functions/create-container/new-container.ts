@@ -19,6 +19,7 @@ const specOf = (request: CreateContainerRequest): ContainerSpec => {
     resources: {
       memoryMB: request.resources?.memoryMB ?? DEFAULT_RESOURCES.memoryMB,
       cpus: request.resources?.cpus ?? DEFAULT_RESOURCES.cpus,
+      diskMB: request.resources?.diskMB ?? DEFAULT_RESOURCES.diskMB,
     },
     ...(ports && { ports }),
     restartPolicy: request.restartPolicy ?? { name: 'no' },
@@ -48,6 +49,7 @@ export const newContainer = (
   revision: 1,
   epoch: 1,
   reservation: null,
+  heldDiskMB: 0,
   tombstone: null,
   ranAs: [],
   stateBefore: 'Off',

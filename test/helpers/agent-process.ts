@@ -112,7 +112,7 @@ export const container = ({
     image,
     switchName,
     ...DEFAULT_NETWORK,
-    resources: { memoryMB: 128, cpus: 1 },
+    resources: { memoryMB: 128, cpus: 1, diskMB: 256 },
     restartPolicy,
     ...(command ? { command } : {}),
     ...(tty ? { tty } : {}),

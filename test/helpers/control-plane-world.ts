@@ -4,6 +4,7 @@ import type { HostFacts } from '../../core/contract/host.ts';
 import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import type { OperationKind } from '../../core/contract/operation.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
+import { diskFor } from '../../core/domain/capacity.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { createCommitOperationHandler } from '../../functions/commit-operation/handler.ts';
 import { overtake } from '../../functions/control-container/take-container.ts';
@@ -42,9 +43,13 @@ export const FACTS: HostFacts = {
   hypervisor: 'tcg',
   capabilities: { runtimeTypes: ['Default', 'HyperV'], runtimeConversion: 'inPlace' },
   switches: ['NAT'],
-  capacity: { memoryMB: 4096, cpus: 8 },
+  capacity: { memoryMB: 4096, cpus: 8, diskMB: 1_048_576 },
   utilityVmOverheadMB: 64,
 };
+/** What such a host has left of its disk when so many containers of the default size are placed on it. */
+export const freeDisk = (containers: number): number =>
+  FACTS.capacity.diskMB - containers * diskFor({ diskMB: DISK_MB });
+const DISK_MB = 1024;
 const { createdAt: _createdAt, ...image } = imageRecord('mini').view;
 export const IMAGE = { ...image, os: 'linux' as const, osBuild: 0 };
 
@@ -52,6 +57,7 @@ export interface CreateOptions {
   readonly start?: boolean;
   readonly runtimeType?: RuntimeType;
   readonly memoryMB?: number;
+  readonly diskMB?: number;
   readonly autoRemove?: boolean;
   readonly switchName?: string;
   readonly image?: string;
@@ -228,6 +234,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
         revision: 1,
         epoch: 1,
         reservation: null,
+        heldDiskMB: 0,
         tombstone: null,
         ranAs: [],
         stateBefore: 'Off',
@@ -238,7 +245,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
             image: given.image ?? 'mini',
             switchName: given.switchName ?? 'NAT',
             ...DEFAULT_NETWORK,
-            resources: { memoryMB: given.memoryMB ?? 128, cpus: 0.5 },
+            resources: { memoryMB: given.memoryMB ?? 128, cpus: 0.5, diskMB: given.diskMB ?? DISK_MB },
             restartPolicy: { name: 'no' },
             ...(given.autoRemove !== undefined && { autoRemove: given.autoRemove }),
           },

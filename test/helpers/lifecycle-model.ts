@@ -3,6 +3,7 @@ import { expect } from '@jest/globals';
 import fc from 'fast-check';
 import { RULE_STEPS } from '../../core/contract/deployment.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
+import { diskFor } from '../../core/domain/capacity.ts';
 import { canTransition, OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createRunConversionRuleHandler } from '../../functions/run-conversion-rule/handler.ts';
@@ -22,7 +23,7 @@ const VERBS = ['startContainer', 'stopContainer', 'convertContainer', 'restoreCo
 type Verb = (typeof VERBS)[number];
 
 export type Action =
-  | { readonly kind: 'create'; readonly start: boolean; readonly memoryMB: number }
+  | { readonly kind: 'create'; readonly start: boolean; readonly memoryMB: number; readonly diskMB: number }
   | { readonly kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit'; readonly which: number }
   | { readonly kind: 'abort' | 'timeOut'; readonly which: number }
   | { readonly kind: 'cut' | 'connect' | 'heartbeat'; readonly which: number }
@@ -39,6 +40,7 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
     kind: fc.constant('create' as const),
     start: fc.boolean(),
     memoryMB: fc.constantFrom(128, 512, 2000),
+    diskMB: fc.constantFrom(1024, 4096, 12_000),
   }),
   fc.record({
     kind: fc.constantFrom('start' as const, 'stop' as const, 'restart' as const, 'remove' as const),
@@ -78,7 +80,7 @@ class Watch {
   #checkContainer(
     before: ContainerRecord | undefined,
     now: ContainerRecord,
-    held: Map<string, number>,
+    held: Map<string, { memoryMB: number; diskMB: number }>,
   ): void {
     expect(this.#gone.has(now.id)).toBe(false);
     if (before !== undefined && now.revision === before.revision + 1)
@@ -90,8 +92,17 @@ class Watch {
     expect(now.epoch).toBeGreaterThanOrEqual(before?.epoch ?? 0);
     expect(now.revision).toBeGreaterThanOrEqual(before?.revision ?? 0);
     const { hostId } = now.view;
-    if (now.reservation !== null && hostId !== null)
-      held.set(hostId, (held.get(hostId) ?? 0) + now.reservation.memoryMB);
+    if (hostId !== null) {
+      const sum = held.get(hostId) ?? { memoryMB: 0, diskMB: 0 };
+      sum.memoryMB += now.reservation?.memoryMB ?? 0;
+      sum.diskMB += now.heldDiskMB;
+      held.set(hostId, sum);
+    }
+    // Disk is held for exactly as long as the container is placed on a host.
+    expect([now.id, now.heldDiskMB]).toEqual([
+      now.id,
+      hostId === null ? 0 : diskFor(now.view.spec.resources),
+    ]);
     if (now.view.state === 'Running') expect(now.reservation).not.toBeNull();
     // Nothing more and nothing less than what it is takes, once it is known what it is.
     if (now.view.state === 'Running' && now.view.activeOperationId === null) {
@@ -106,7 +117,7 @@ class Watch {
   }
 
   async check(): Promise<void> {
-    const held = new Map<string, number>();
+    const held = new Map<string, { memoryMB: number; diskMB: number }>();
     for (const id of this.ids) {
       const now = await this.#world.container(id);
       const before = this.#containers.get(id);
@@ -120,7 +131,10 @@ class Watch {
     for (const hostId of this.#world.hosts.keys()) {
       const { free, view } = await this.#world.host(hostId);
       expect(free.memoryMB).toBeGreaterThanOrEqual(0);
-      expect(free.memoryMB + (held.get(hostId) ?? 0)).toBe(view.facts.capacity.memoryMB);
+      expect(free.diskMB).toBeGreaterThanOrEqual(0);
+      const taken = held.get(hostId) ?? { memoryMB: 0, diskMB: 0 };
+      expect(free.memoryMB + taken.memoryMB).toBe(view.facts.capacity.memoryMB);
+      expect(free.diskMB + taken.diskMB).toBe(view.facts.capacity.diskMB);
     }
     for (const id of this.operations) {
       const now = await this.#world.operation(id);
@@ -228,7 +242,7 @@ const overtake = async (world: World, watch: Watch, at: number): Promise<void> =
 const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one: Action): Promise<void> => {
   switch (one.kind) {
     case 'create': {
-      const made = await world.create({ start: one.start, memoryMB: one.memoryMB });
+      const made = await world.create({ start: one.start, memoryMB: one.memoryMB, diskMB: one.diskMB });
       watch.ids.push(made.id);
       watch.operations.push(made.operationId);
       return;
@@ -316,7 +330,9 @@ const expectTruth = async (world: World, watch: Watch, hosts: readonly FakeHost[
 export const walk = async (table: EngineTable, actions: readonly Action[], twice: number): Promise<void> => {
   const world = openWorld(table);
   world.tasks.invocations = twice;
-  const hosts = [await world.addHost(), await world.addHost()];
+  // Disk for few: it is what runs out first for some sequences.
+  const capacity = { ...FACTS.capacity, diskMB: 16_384 };
+  const hosts = [await world.addHost({ capacity }), await world.addHost({ capacity })];
   for (const host of hosts) await world.connect(host);
   await world.settle();
   const watch = new Watch(world);

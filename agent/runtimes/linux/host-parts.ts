@@ -3,6 +3,7 @@ import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
 import { join } from 'node:path';
 import type { HostFacts } from '../../../core/contract/host.ts';
+import { DEFAULT_RESOURCES } from '../../../core/contract/primitives.ts';
 import type { Clock } from '../../clock.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
@@ -14,6 +15,7 @@ import { ContainerRecords } from './container/records.ts';
 import { readSeccompProfile } from './container/seccomp.ts';
 import { WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
+import { type DiskShares, divideDisk, measureDisk } from './disk-space.ts';
 import { holdHostLock } from './host-lock.ts';
 import { ImageStore, miniDigest } from './image/image-store.ts';
 import { ImageImporter } from './image/import-image.ts';
@@ -23,6 +25,7 @@ import { LinuxRuntime } from './linux-runtime.ts';
 import { NAT, NatSwitch } from './network/nat-switch.ts';
 import { runOrFail } from './run-command.ts';
 import { probeAccelerator } from './vm/accelerator.ts';
+import { templateLimits, templateReserveMB } from './vm/kept-templates.ts';
 import { describeMachine } from './vm/machine.ts';
 import { ensurePlaceholders } from './vm/placeholders.ts';
 import type { Accelerator } from './vm/qemu-arguments.ts';
@@ -38,8 +41,9 @@ const HOST_RESERVE_MB = 512;
 const CPU_OVERCOMMIT = 4;
 /** The guest's own kernel takes the same out of the VM's memory, so it is reserved as well. */
 const GUEST_OVERHEAD_MB = 64;
+const MACHINE_MEMORY_MB = Math.floor(totalmem() / MIB);
+const TEMPLATE_LIMITS = templateLimits(MACHINE_MEMORY_MB);
 const UTILITY_VM_OVERHEAD_MB = WORKER_OVERHEAD_MB + GUEST_OVERHEAD_MB;
-const WRITABLE_LAYER_MB = 10 * 1024;
 
 export interface LinuxHostOptions {
   readonly clock: Clock;
@@ -85,8 +89,9 @@ const readOs = (): HostFacts['os'] => {
   return { family: 'linux', sku: value('ID') || 'linux', version: value('VERSION_ID') || '0', build: 0 };
 };
 
-const describeHost = (accelerator: Accelerator, options: LinuxHostOptions): HostFacts => {
+const describeHost = (accelerator: Accelerator, options: LinuxHostOptions, disk: DiskShares): HostFacts => {
   const { poolSize, poolResources, allowPrivate } = options;
+  const templatesMB = options.templates === false ? 0 : templateReserveMB(TEMPLATE_LIMITS);
   const pooledMB = poolSize * (poolResources.memoryMB + UTILITY_VM_OVERHEAD_MB);
   return {
     os: readOs(),
@@ -96,8 +101,9 @@ const describeHost = (accelerator: Accelerator, options: LinuxHostOptions): Host
     capabilities: { runtimeTypes: ['Default', 'HyperV'], runtimeConversion: 'inPlace' },
     switches: [NAT],
     capacity: {
-      memoryMB: Math.max(0, Math.floor(totalmem() / MIB) - HOST_RESERVE_MB - pooledMB),
+      memoryMB: Math.max(0, MACHINE_MEMORY_MB - HOST_RESERVE_MB - pooledMB - templatesMB),
       cpus: availableParallelism() * CPU_OVERCOMMIT,
+      diskMB: disk.containersMB,
     },
     utilityVmOverheadMB: UTILITY_VM_OVERHEAD_MB,
     networkCeiling: [...(allowPrivate ?? [])],
@@ -165,12 +171,14 @@ const openParts = async (
   await images.prepare();
   const placeholders = await ensurePlaceholders(deps);
   const layers = new WritableLayers(deps);
-  await layers.prepare(WRITABLE_LAYER_MB);
+  await layers.prepare(DEFAULT_RESOURCES.diskMB);
   const machine = await describeMachine();
   const accelerator = await probeAccelerator(deps, machine, placeholders);
   const records = new ContainerRecords(deps);
+  await removeImports(deps.layout);
+  const disk = divideDisk(await measureDisk(deps.layout, records, TEMPLATE_LIMITS.memoryMB));
   const runs = new MainRuns(deps, records);
-  const templates = new Templates(deps, machine, placeholders);
+  const templates = new Templates(deps, machine, placeholders, TEMPLATE_LIMITS);
   const shape = shapeFor(options.poolResources, accelerator);
   const pool = new VmPool(deps, templates, placeholders, {
     size: options.poolSize,
@@ -184,16 +192,16 @@ const openParts = async (
   };
   const useTemplates = options.templates ?? true;
   // Made now, also where no VM waits, so that no container's first start has to boot.
-  const prepared = useTemplates ? templates.get(shape) : Promise.resolve();
+  const prepared = useTemplates ? templates.prepare(shape) : Promise.resolve();
   void prepared.catch((error: unknown) => {
     if (!(error instanceof Error && error.name === 'AbortError'))
       deps.log.error('the template could not be made', { reason: messageOf(error) });
   });
   return {
-    facts: describeHost(accelerator, options),
+    facts: describeHost(accelerator, options, disk),
     records,
     images,
-    importer: new ImageImporter(deps, images, options.imageFolders),
+    importer: new ImageImporter(deps, images, options.imageFolders, disk.imagesMB),
     layers,
     network,
     defaults: new DefaultContainers(deps, await readSeccompProfile()),
@@ -242,7 +250,6 @@ const recover = async (
   }
   for (const id of await readdir(deps.layout.runContainers)) if (!ids.has(id)) await network.disconnect(id);
   await releaseOrphans(deps, ids);
-  await removeImports(deps.layout);
 };
 
 /** An import has a file system of its own, which outlives the agent. */

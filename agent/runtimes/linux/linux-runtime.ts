@@ -103,8 +103,9 @@ export class LinuxRuntime implements Runtime {
       runtimeType: container.runtimeType,
       image: facts.name,
       digest: facts.digest,
+      diskMB: container.spec.resources.diskMB,
     });
-    await this.#layers.create(container.id);
+    await this.#layers.create(container.id, container.spec.resources.diskMB);
   }
 
   async setRuntimeType({ id, runtimeType }: AssignedContainer): Promise<void> {

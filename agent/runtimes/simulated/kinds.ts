@@ -14,7 +14,7 @@ export interface SimulatedMachine {
   readonly defaultCommand: readonly string[];
 }
 
-export const DEFAULT_CAPACITY: Capacity = { memoryMB: 16_384, cpus: 64 };
+export const DEFAULT_CAPACITY: Capacity = { memoryMB: 16_384, cpus: 64, diskMB: 1_048_576 };
 const UTILITY_VM_OVERHEAD_MB = 64;
 const WINDOWS_BUILD = 14_393;
 const SWITCHES = ['NAT', 'Virtual Switch'];

@@ -29,6 +29,7 @@ export interface CreateOptions extends WaitingOptions {
   readonly label?: Record<string, string>;
   readonly memory?: number;
   readonly cpus?: number;
+  readonly disk?: number;
   readonly publish?: PortOption[];
   readonly restart?: RestartOption;
   readonly hostId?: string;
@@ -56,7 +57,7 @@ export const createRequest = (
   user: options.user,
   tty: options.tty,
   labels: options.label,
-  resources: given({ memoryMB: options.memory, cpus: options.cpus }),
+  resources: given({ memoryMB: options.memory, cpus: options.cpus, diskMB: options.disk }),
   ports: options.publish,
   restartPolicy: options.restart,
   placement: given({ hostId: options.hostId, hostLabels: options.hostLabel }),
@@ -88,6 +89,7 @@ export const addCreate = (group: Command, io: Io): void => {
     .option('-l, --label <KEY=VALUE>', 'may be repeated', keyValue)
     .option('-m, --memory <MiB>', 'that it may use: 512, 512m, 2g', megabytes)
     .option('--cpus <number>', 'of processors that it may use', positiveNumber)
+    .option('--disk <MiB>', 'that it may write over its image: 512, 512m, 2g (default: 2g)', megabytes)
     .option('-p, --publish <port>', '[HOSTPORT:]CONTAINERPORT[/tcp|udp]; may be repeated', port)
     .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy)
     .option('--host-id <id>', 'on this host and no other')

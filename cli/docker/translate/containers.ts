@@ -46,6 +46,7 @@ const hostConfigOf = (container: Container) => ({
   Isolation: toIsolation(container.runtimeType),
   NetworkMode: container.switchName,
   Memory: container.resources.memoryMB * MIB,
+  StorageOpt: { size: `${container.resources.diskMB}m` },
   NanoCpus: Math.round(container.resources.cpus * 1e9),
   PortBindings: toBindings(container.ports),
   RestartPolicy: {

@@ -37,7 +37,7 @@ const CONFIG = new Set([
 ]);
 const HOST_CONFIG = new Set([
   ...['Isolation', 'AutoRemove', 'Memory', 'NanoCpus', 'PortBindings', 'RestartPolicy', 'NetworkMode'],
-  ...['ConsoleSize', 'LogConfig', 'PublishAllPorts'],
+  ...['ConsoleSize', 'LogConfig', 'PublishAllPorts', 'StorageOpt'],
 ]);
 
 /** The option of docker that sets a member, where it is not its name in lower case. */
@@ -142,13 +142,29 @@ const switchName = (mode: string): string | undefined => {
 };
 
 const MIB = 1024 * 1024;
+const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: MIB, g: 1024 * MIB, t: MIB * MIB };
+
+/** `--storage-opt size=…`, as docker reads sizes: 512m, 2g, 2GB; bytes without a unit. In MiB. */
+const diskOf = (options: Json): number | undefined => {
+  const { size, ...rest } = options;
+  const [other] = Object.keys(rest);
+  if (other !== undefined) throw unsupported(`--storage-opt ${other}`);
+  if (size === undefined) return undefined;
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text(size)) ?? [];
+  if (number === undefined)
+    throw new DockerError(400, `--storage-opt size="${text(size)}" is not a size. Give one as 512m or 2g.`);
+  return Math.ceil((Number(number) * (UNITS[unit.toLowerCase()] ?? 1)) / MIB);
+};
+
 const resources = (host: Json): CreateContainerRequest['resources'] => {
   const memory = Number(host.Memory ?? 0);
   const nanoCpus = Number(host.NanoCpus ?? 0);
-  if (memory === 0 && nanoCpus === 0) return undefined;
+  const diskMB = diskOf(object(host.StorageOpt));
+  if (memory === 0 && nanoCpus === 0 && diskMB === undefined) return undefined;
   return {
     ...(memory === 0 ? {} : { memoryMB: Math.ceil(memory / MIB) }),
     ...(nanoCpus === 0 ? {} : { cpus: nanoCpus / 1e9 }),
+    ...(diskMB === undefined ? {} : { diskMB }),
   };
 };
 

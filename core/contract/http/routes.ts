@@ -17,6 +17,7 @@ import {
 } from '../conversion-rule.ts';
 import { EventSchema } from '../event.ts';
 import {
+  CapacitySchema,
   EnrollHostRequestSchema,
   EnrollHostResponseSchema,
   EnrollmentTokenRequestSchema,
@@ -119,7 +120,7 @@ export const DryRunSchema = z.strictObject({
       fits: z.boolean(),
       hostId: z.nullable(IdSchema),
       reason: z.string(),
-      reservation: z.nullable(z.strictObject({ memoryMB: z.int(), cpus: z.number() })),
+      reservation: z.nullable(CapacitySchema),
     }),
   ),
   conversion: z.optional(ConversionPreviewSchema),

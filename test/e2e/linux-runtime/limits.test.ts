@@ -43,7 +43,7 @@ const MASK = mask.toString(16).padStart(16, '0');
 
 const make = (runtimeType: RuntimeType, memoryMB: number, cpus = 1, command = IDLE): AssignedContainer => {
   const one = container({ runtimeType, command, switchName: 'none' });
-  return { ...one, spec: { ...one.spec, resources: { memoryMB, cpus } } };
+  return { ...one, spec: { ...one.spec, resources: { memoryMB, cpus, diskMB: 256 } } };
 };
 
 /** What the kernel says of a process: `/proc/<pid>/status`. */

@@ -79,7 +79,7 @@ real('templates and the pool of utility VMs', () => {
     await full();
     const pooled = await workers();
     const one = make();
-    await host.up({ ...one, spec: { ...one.spec, resources: { memoryMB: 256, cpus: 1 } } });
+    await host.up({ ...one, spec: { ...one.spec, resources: { memoryMB: 256, cpus: 1, diskMB: 256 } } });
     expect(pooled).not.toContain(await workerOf(one));
     expect(
       Number(await host.sh(one, 'sed -n "s/^MemTotal: *\\\\([0-9]*\\\\).*/\\\\1/p" /proc/meminfo')),

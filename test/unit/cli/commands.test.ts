@@ -85,6 +85,8 @@ describe('container create', () => {
         '2g',
         '--cpus',
         '1.5',
+        '--disk',
+        '4g',
       ],
       ...[
         '-p',
@@ -112,7 +114,7 @@ describe('container create', () => {
       user: 'me',
       tty: true,
       labels: { app: 'web' },
-      resources: { memoryMB: 2048, cpus: 1.5 },
+      resources: { memoryMB: 2048, cpus: 1.5, diskMB: 4096 },
       ports: [
         { hostPort: 8080, containerPort: 80 },
         { containerPort: 53, protocol: 'udp' },
@@ -259,7 +261,11 @@ describe('other commands', () => {
         hypervisor: 'kvm',
         capabilities: { runtimeTypes: ['Default'], runtimeConversion: 'none' },
       },
-      ...{ switches: [], capacity: { memoryMB: 1, cpus: 1 }, allocated: { memoryMB: 0, cpus: 0 } },
+      ...{
+        switches: [],
+        capacity: { memoryMB: 1, cpus: 1, diskMB: 1_048_576 },
+        allocated: { memoryMB: 0, cpus: 0, diskMB: 0 },
+      },
       ...{ utilityVmOverheadMB: 0, schedulable: true, state: 'Ready', lastSeenAt: null, agentVersion: '1' },
       ...{ labels: {}, revision: 1 },
     });

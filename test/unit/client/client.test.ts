@@ -83,7 +83,7 @@ describe('what comes back', () => {
 
   test('members that a newer control plane adds are let through, at any depth', async () => {
     const { client } = setting(
-      ok({ ...containerOf(), colour: 'red', resources: { memoryMB: 1, cpus: 1, gpus: 2 } }),
+      ok({ ...containerOf(), colour: 'red', resources: { memoryMB: 1, cpus: 1, diskMB: 64, gpus: 2 } }),
     );
     expect(await client.call('getContainer', { params: { idOrName: 'x' } })).toMatchObject({ id: ID });
     const union = setting({

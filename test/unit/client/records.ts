@@ -22,7 +22,7 @@ export const containerOf = (change: Partial<Container> = {}): Container => ({
   user: null,
   tty: false,
   labels: {},
-  resources: { memoryMB: 128, cpus: 1 },
+  resources: { memoryMB: 128, cpus: 1, diskMB: 256 },
   ports: [],
   restartPolicy: { name: 'no' },
   autoRemove: false,

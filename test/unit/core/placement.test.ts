@@ -19,7 +19,7 @@ const facts: HostFacts = {
   hypervisor: 'tcg',
   capabilities: { runtimeTypes: ['Default', 'HyperV'], runtimeConversion: 'inPlace' },
   switches: ['NAT'],
-  capacity: { memoryMB: 4096, cpus: 8 },
+  capacity: { memoryMB: 4096, cpus: 8, diskMB: 1_048_576 },
   utilityVmOverheadMB: 64,
 };
 const host = (id: string, memoryMB: number, over: Partial<Candidate> = {}): Candidate => ({
@@ -29,7 +29,7 @@ const host = (id: string, memoryMB: number, over: Partial<Candidate> = {}): Cand
   labels: {},
   schedulable: true,
   state: 'Ready',
-  free: { memoryMB, cpus: 8 },
+  free: { memoryMB, cpus: 8, diskMB: 1_048_576 },
   ...over,
 });
 const need: PlacementNeed = {
@@ -44,6 +44,7 @@ const need: PlacementNeed = {
   },
   runtimeType: 'HyperV',
   resources: { memoryMB: 128, cpus: 1 },
+  diskMB: 1040,
   switchName: 'nat',
   placement: {},
   reserve: true,
@@ -113,7 +114,7 @@ describe('placement', () => {
       fc.property(fc.array(fc.nat(4096), { maxLength: 30 }), random, (memory, stream) => {
         const hosts = memory.map((value, at) => host(String(at), value));
         const ordered = orderByTwoChoices(hosts, need, () => stream.next().value as number);
-        const fitting = hosts.filter(({ free }) => fits({ memoryMB: 192, cpus: 1 }, free));
+        const fitting = hosts.filter(({ free }) => fits({ memoryMB: 192, cpus: 1, diskMB: 1040 }, free));
         expect(ordered.map(({ id }) => id).sort()).toEqual(fitting.map(({ id }) => id).sort());
       }),
     );

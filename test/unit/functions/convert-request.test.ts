@@ -33,7 +33,7 @@ const setUp = async (container: ContainerRecord, given: Ground = {}) => {
   const capabilities = { runtimeTypes: both, runtimeConversion };
   const host = { ...rest, view: { ...view, facts: { ...view.facts, os: windows(sku), capabilities } } };
   await table.put({ Item: containerItem(container) });
-  await table.put({ Item: hostItem({ ...host, free: given.free ?? host.free }) });
+  await table.put({ Item: hostItem({ ...host, free: { ...host.free, ...given.free } }) });
   await table.put({ Item: imageItem(imageRecord('NanoServer')) });
   const api = createApi(table);
   const convert = (body: object, given = {}) => api.call('updateContainer', { params, body, ...given });

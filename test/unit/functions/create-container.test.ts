@@ -172,7 +172,7 @@ describe('refused', () => {
         fits: true,
         hostId: testId(900),
         reason: 'host host-900 fits',
-        reservation: { memoryMB: 128, cpus: 1 },
+        reservation: { memoryMB: 128, cpus: 1, diskMB: 2064 },
       },
     });
     expect((await call('getContainer', { params: { idOrName: 'DEMO' } })).status).toBe(404);

@@ -10,7 +10,7 @@ import {
   replaceContainer,
   replaceOperation,
 } from '../../../store/transition.ts';
-import { IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { freeDisk, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
 import { TENANT } from '../../helpers/records.ts';
@@ -58,7 +58,7 @@ const overtake = async (id: string): Promise<OperationRecord> => {
 const expectGone = async (id: string, removalId: string) => {
   expect(await world.container(id)).toBeUndefined();
   expect(host.containers.size).toBe(0);
-  expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+  expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(0) });
   expect((await world.operation(removalId)).view).toMatchObject({ state: 'Succeeded', reason: null });
   expect(await world.commandsOf(host.hostId)).toEqual([]);
 };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { indexes, keys } from '../../../store/keys.ts';
 import { parseHostLink } from '../../../store/parse.ts';
-import { FACTS, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { FACTS, freeDisk, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
 import { TENANT } from '../../helpers/records.ts';
@@ -146,11 +146,15 @@ describe('connections', () => {
 describe('facts and images', () => {
   test('capacity moves what is free by the difference', async () => {
     await running();
-    host.facts = { ...FACTS, capacity: { memoryMB: 8192, cpus: 4 }, switches: ['NAT', 'Lab'] };
+    host.facts = {
+      ...FACTS,
+      capacity: { memoryMB: 8192, cpus: 4, diskMB: 1_048_576 },
+      switches: ['NAT', 'Lab'],
+    };
     host.hello();
     await world.settle();
     const { free, view } = await world.host(host.hostId);
-    expect(free).toEqual({ memoryMB: 8192 - 128, cpus: 3.5 });
+    expect(free).toEqual({ memoryMB: 8192 - 128, cpus: 3.5, diskMB: freeDisk(1) });
     expect(view.facts.switches).toEqual(['NAT', 'Lab']);
     const before = (await world.host(host.hostId)).revision;
     host.hello();
@@ -179,7 +183,7 @@ describe('what really runs', () => {
       view: { state: 'Off', exitCode: 3 },
     });
     expect(await world.computeProcess(id)).toBeUndefined();
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(1) });
   });
 
   test('one that removes itself is removed when it has ended', async () => {
@@ -188,7 +192,7 @@ describe('what really runs', () => {
     await world.settle();
     expect(await world.container(id)).toBeUndefined();
     expect(host.containers.size).toBe(0);
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(0) });
   });
 
   test('a report that was overtaken by an operation changes nothing', async () => {
@@ -314,7 +318,7 @@ describe('silence', () => {
       reservation: { memoryMB: 128 },
       view: { state: 'Unknown', hostId: host.hostId },
     });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3840, cpus: 7 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3840, cpus: 7, diskMB: freeDisk(2) });
     const before = await world.container(id);
     await world.sweep();
     expect(await world.container(id)).toEqual(before);
@@ -326,7 +330,7 @@ describe('silence', () => {
     expect((await world.host(host.hostId)).view.state).toBe('Ready');
     expect((await world.container(id))?.view.state).toBe('Running');
     expect((await world.container(quiet))?.view).toMatchObject({ state: 'Off', exitCode: 9 });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5, diskMB: freeDisk(2) });
     expect((await link()).silent).toBe(false);
   });
 

@@ -67,7 +67,7 @@ const ledger = async (ids: readonly string[]) => {
 describe('capacity under parallel placement', () => {
   test('500 at once with room for 300: 300 reserved, 200 wait with a reason, room that is freed admits them', async () => {
     for (let count = 0; count < 3; count += 1)
-      await world.addHost({ capacity: { memoryMB: 12_800, cpus: 100 } });
+      await world.addHost({ capacity: { memoryMB: 12_800, cpus: 100, diskMB: 1_048_576 } });
     const made = [];
     for (let count = 0; count < 10; count += 1)
       made.push(...(await Promise.all(Array.from({ length: 50 }, () => world.create({ began: false })))));
@@ -113,7 +113,7 @@ describe('capacity under parallel placement', () => {
   }, 120_000);
 
   test('a smaller one behind one that does not fit is admitted', async () => {
-    const host = await world.addHost({ capacity: { memoryMB: 1000, cpus: 8 } });
+    const host = await world.addHost({ capacity: { memoryMB: 1000, cpus: 8, diskMB: 1_048_576 } });
     const holder = await world.create({ began: false, memoryMB: 900 });
     await place(holder);
     world.clock.now += 1;
@@ -200,7 +200,7 @@ describe('choice of a host', () => {
   });
 
   test('a container that has files on a host goes nowhere else', async () => {
-    const home = await world.addHost({ capacity: { memoryMB: 256, cpus: 8 } });
+    const home = await world.addHost({ capacity: { memoryMB: 256, cpus: 8, diskMB: 1_048_576 } });
     await world.connect(home);
     await world.settle();
     const off = await world.create({ start: false });
@@ -264,7 +264,7 @@ describe('choice of a host', () => {
       const ids = Array.from({ length: count - 1 }, () => randomUUID());
       const items = ids.flatMap((id, at) => {
         const view = { ...record.view, name: `host-${String(at).padStart(5, '0')}` };
-        const free = { memoryMB: 256 + (at % 3800), cpus: 8 };
+        const free = { memoryMB: 256 + (at % 3800), cpus: 8, diskMB: 1_048_576 };
         return [hostItem({ ...record, id, view, free }), imageOnHostItem(TENANT, IMAGE, id)];
       });
       for (let at = 0; at < items.length; at += 25) {

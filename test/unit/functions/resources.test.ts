@@ -142,7 +142,7 @@ describe('hosts', () => {
     expect(list.body.items.map((one: unknown) => HostSchema.parse(one).state)).toEqual(['Ready']);
     const one = await api.call('getHost', { params: host });
     expect([one.body, one.headers.etag]).toEqual([list.body.items[0], '"1"']);
-    expect(one.body.allocated).toEqual({ memoryMB: 0, cpus: 0 });
+    expect(one.body.allocated).toEqual({ memoryMB: 0, cpus: 0, diskMB: 0 });
     api.clock.ms += 181_000;
     expect((await api.call('getHost', { params: host })).body.state).toBe('Unknown');
   });

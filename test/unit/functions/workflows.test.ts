@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { freeDisk, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
 
@@ -33,7 +33,11 @@ describe('an operation that is done', () => {
       ranAs: ['HyperV'],
       view: { state: 'Running', hostId: host.hostId, activeOperationId: null, lastError: null },
     });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096 - 192, cpus: 7.5 });
+    expect((await world.host(host.hostId)).free).toEqual({
+      memoryMB: 4096 - 192,
+      cpus: 7.5,
+      diskMB: freeDisk(1),
+    });
     expect(await world.computeProcess(id)).toBeDefined();
     const { view } = await world.operation(operationId);
     expect(view).toMatchObject({ state: 'Succeeded', reason: null, error: null });
@@ -54,7 +58,7 @@ describe('an operation that is done', () => {
       ranAs: [],
       view: { state: 'Off', hostId: host.hostId },
     });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(1) });
   });
 
   test('stop, start, restart, remove: capacity is given back and taken as it was', async () => {
@@ -66,7 +70,7 @@ describe('an operation that is done', () => {
       view: { state: 'Off', exitCode: 143, startedAt: null },
     });
     expect(await world.computeProcess(id)).toBeUndefined();
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(1) });
 
     await world.begin(id, 'start');
     await world.settle();
@@ -74,13 +78,13 @@ describe('an operation that is done', () => {
     await world.begin(id, 'restart');
     await world.settle();
     expect((await world.container(id))?.view).toMatchObject({ state: 'Running', activeOperationId: null });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5, diskMB: freeDisk(1) });
 
     const { operationId } = await world.begin(id, 'remove');
     await world.settle();
     expect(await world.container(id)).toBeUndefined();
     expect(await world.computeProcess(id)).toBeUndefined();
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(0) });
     expect((await world.operation(operationId)).view.state).toBe('Succeeded');
     expect(host.containers.size).toBe(0);
   });
@@ -93,7 +97,7 @@ describe('an operation that is done', () => {
       reservation: { memoryMB: 128 },
       view: { state: 'Running' },
     });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5, diskMB: freeDisk(1) });
     const after = await world.operation(operationId);
     expect(after.view.state).toBe('Succeeded');
     const input = { tenant: 'acme', operationId, containerId: id, epoch: 1 };
@@ -128,7 +132,7 @@ describe('an operation that comes to nothing', () => {
       reservation: null,
       view: { state: 'Failed', hostId: null, activeOperationId: null, lastError: { code: 'step-failed' } },
     });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(0) });
     expect(host.containers.size).toBe(0);
     expect((await world.operation(operationId)).view).toMatchObject({
       state: 'Failed',
@@ -168,7 +172,7 @@ describe('an operation that comes to nothing', () => {
     host.heartbeat();
     await world.settle();
     expect(await world.container(id)).toMatchObject({ reservation: null, view: { state: 'Failed' } });
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(1) });
   });
 
   test('a stop that fails leaves what the host says', async () => {
@@ -240,7 +244,7 @@ describe('callbacks that are lost', () => {
     world.tasks.start(operation);
     await world.settle();
     expect((await world.container(id))?.view.state).toBe('Running');
-    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5 });
+    expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5, diskMB: freeDisk(1) });
   });
 
   test('a result is stored, and its repeat tells the workflow', async () => {

@@ -9,7 +9,7 @@ const spec: ContainerSpec = {
   image: 'mini',
   switchName: 'NAT',
   ...DEFAULT_NETWORK,
-  resources: { memoryMB: 64, cpus: 0.5 },
+  resources: { memoryMB: 64, cpus: 0.5, diskMB: 256 },
   restartPolicy: { name: 'no' },
 };
 const image = { entrypoint: ['/init'], command: ['a'], env: ['A=1', 'B=2'], workingDir: '/srv', user: 'www' };

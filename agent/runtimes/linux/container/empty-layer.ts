@@ -1,6 +1,8 @@
-import { open, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
-import { runOrFail } from '../run-command.ts';
+import { runCommand, runOrFail } from '../run-command.ts';
 import { LAYER_FEATURES } from './superblock.ts';
 
 const MIB = 1024 * 1024;
@@ -26,6 +28,41 @@ export const makeEmptyLayer = async (path: string, megabytes: number): Promise<v
   await rename(partial, path);
 };
 
+/** Bases kept in memory, each some 200 KiB at the default size: the sizes that were asked for last. */
+const KEPT_BASES = 4;
+
+/** The empty layers of this host, one for each size, made when first asked for. */
+export class EmptyLayers {
+  readonly #deps: LinuxDeps;
+  /** By size, the one that was used last at the end. */
+  readonly #bases = new Map<number, Promise<EmptyLayer>>();
+
+  constructor(deps: LinuxDeps) {
+    this.#deps = deps;
+  }
+
+  get(megabytes: number): Promise<EmptyLayer> {
+    const base = this.#bases.get(megabytes) ?? this.#make(megabytes);
+    this.#bases.delete(megabytes);
+    this.#bases.set(megabytes, base);
+    base.catch(() => this.#bases.delete(megabytes));
+    for (const size of [...this.#bases.keys()].slice(0, -KEPT_BASES)) this.#bases.delete(size);
+    return base;
+  }
+
+  async #make(megabytes: number): Promise<EmptyLayer> {
+    const folder = join(this.#deps.layout.state, 'placeholders');
+    await mkdir(folder, { recursive: true });
+    const file = join(folder, `layer-${this.#deps.newId()}.ext4`);
+    try {
+      await makeEmptyLayer(file, megabytes);
+      return await EmptyLayer.read(this.#deps, file);
+    } finally {
+      await rm(file, { force: true });
+    }
+  }
+}
+
 interface Piece {
   readonly at: number;
   readonly data: Buffer;
@@ -33,17 +70,19 @@ interface Piece {
 
 /** What of a sparse file is not zero, held in memory (well below a MiB), so that a copy costs a few writes only. */
 export class EmptyLayer {
+  readonly #deps: LinuxDeps;
   readonly #bytes: number;
   readonly #pieces: readonly Piece[];
 
-  private constructor(bytes: number, pieces: readonly Piece[]) {
+  private constructor(deps: LinuxDeps, bytes: number, pieces: readonly Piece[]) {
+    this.#deps = deps;
     this.#bytes = bytes;
     this.#pieces = pieces;
   }
 
-  static async read({ artifacts }: LinuxDeps, path: string): Promise<EmptyLayer> {
+  static async read(deps: LinuxDeps, path: string): Promise<EmptyLayer> {
     const what = 'The empty writable layer could not be read';
-    const ranges = await runOrFail(what, artifacts.helper, ['data-ranges', `file=${path}`]);
+    const ranges = await runOrFail(what, deps.artifacts.helper, ['data-ranges', `file=${path}`]);
     const file = await open(path, 'r');
     try {
       const pieces: Piece[] = [];
@@ -53,23 +92,46 @@ export class EmptyLayer {
         await file.read(data, 0, length, at);
         pieces.push(...withoutZeros({ at, data }));
       }
-      return new EmptyLayer((await file.stat()).size, pieces);
+      return new EmptyLayer(deps, (await file.stat()).size, pieces);
     } finally {
       await file.close();
     }
   }
 
-  /** Makes a copy, whole or not at all; what is there is replaced. */
+  /**
+   * Makes a copy with all of its disk allocated, whole or not at all; what is there is replaced.
+   * @throws {RuntimeError} `step-failed` where the host's disk has no room for it
+   */
   async copyTo(path: string): Promise<void> {
     const partial = `${path}.new`;
-    const file = await open(partial, 'w', 0o600);
     try {
-      await file.truncate(this.#bytes);
-      for (const { at, data } of this.#pieces) await file.write(data, 0, data.length, at);
-    } finally {
-      await file.close();
+      const file = await open(partial, 'w', 0o600);
+      try {
+        await this.#allocate(partial);
+        for (const { at, data } of this.#pieces) await file.write(data, 0, data.length, at);
+      } finally {
+        await file.close();
+      }
+      await rename(partial, path);
+    } catch (error) {
+      await rm(partial, { force: true });
+      throw error;
     }
-    await rename(partial, path);
+  }
+
+  /** A file system that can't allocate ahead gives it as it is written: the reservation is all there is then. */
+  async #allocate(path: string): Promise<void> {
+    const outcome = await runCommand('fallocate', ['-l', String(this.#bytes), '--', path]);
+    if (outcome.code === 0) return;
+    if (!outcome.stderr.includes('not supported'))
+      throw new RuntimeError(
+        'step-failed',
+        `The host’s disk has no room for a writable layer of ${this.#bytes / MIB} MiB`,
+        { suggestion: 'Remove containers or images from the host, or ask for less disk.' },
+      );
+    this.#deps.log.warn('the file system cannot allocate ahead', { path });
+    const file = await open(path, 'r+');
+    await file.truncate(this.#bytes).finally(() => file.close());
   }
 }
 

@@ -12,6 +12,8 @@ export const ContainerRecordSchema = z.strictObject({
   /** Name and digest of the image; the digest is what counts from now on. */
   image: z.string(),
   digest: z.string(),
+  /** Size of the writable layer; none in records from before disks were counted. */
+  diskMB: z.optional(z.int()),
 });
 export type ContainerRecord = z.infer<typeof ContainerRecordSchema>;
 

@@ -1,12 +1,11 @@
 import { access, chown, mkdir, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { createExclusively, readRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
 import { type CommandOutcome, runCommand } from '../run-command.ts';
-import { EmptyLayer, makeEmptyLayer } from './empty-layer.ts';
+import { EmptyLayers } from './empty-layer.ts';
 import { findForeignSuperblock } from './superblock.ts';
 import { unmountable } from './unmountable.ts';
 
@@ -26,8 +25,9 @@ const isThere = (path: string): Promise<boolean> =>
   );
 
 /**
- * Containers' writable layers: one sparse ext4 each, which holds an overlay's upper and work folders, so that it can
- * be mounted here or be the disk of a VM.
+ * Containers' writable layers: one ext4 each, which holds an overlay's upper and work folders, so that it can be
+ * mounted here or be the disk of a VM. All of its disk is allocated when it is made: what a container writes can't run
+ * out of room on the host, and takes none from anything else on it.
  *
  * Only one may have it at a time. The attach lock is a file that names who has it: `host`, or a VM's id. It goes
  * when the layer has been unmounted in order; one that is found by who comes next tells that it has not, and then
@@ -35,17 +35,16 @@ const isThere = (path: string): Promise<boolean> =>
  */
 export class WritableLayers {
   readonly #deps: LinuxDeps;
-  #empty: EmptyLayer | null = null;
+  readonly #empty: EmptyLayers;
 
   constructor(deps: LinuxDeps) {
     this.#deps = deps;
+    this.#empty = new EmptyLayers(deps);
   }
 
-  /** Makes the empty layer that all others begin as copies of, once a host. To be called before any other. */
+  /** Makes the empty layer that most others begin as copies of, so that no start has to. */
   async prepare(sizeMB: number): Promise<void> {
-    const base = join(this.#deps.layout.state, 'placeholders', 'writable-layer.ext4');
-    if (!(await isThere(base))) await makeEmptyLayer(base, sizeMB);
-    this.#empty = await EmptyLayer.read(this.#deps, base);
+    await this.#empty.get(sizeMB);
   }
 
   exists(id: string): Promise<boolean> {
@@ -56,10 +55,12 @@ export class WritableLayers {
     await mkdir(this.#paths(id).folder, { recursive: true, mode: 0o700 });
   }
 
-  async create(id: string): Promise<void> {
-    if (this.#empty === null) throw new RuntimeError('internal', 'There is no empty layer yet');
+  /** @throws {RuntimeError} `step-failed` where the host's disk has no room for it */
+  async create(id: string, sizeMB: number): Promise<void> {
     const { scratch } = this.#paths(id);
-    if (!(await isThere(scratch))) await this.#empty.copyTo(scratch);
+    if (await isThere(scratch)) return;
+    const empty = await this.#empty.get(sizeMB);
+    await empty.copyTo(scratch);
   }
 
   /** Who has the layer: `host`, a VM's id, or nobody. */

@@ -4,6 +4,7 @@ import type { ImageFacts } from '../../../../core/contract/image.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { ImportImage } from '../../runtime.ts';
 import type { LinuxDeps } from '../deps.ts';
+import { allocatedBytes } from '../disk-space.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { checkLayer, type ImageLimits } from './check-layer.ts';
 import type { ImageStore } from './image-store.ts';
@@ -11,6 +12,11 @@ import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts'
 
 const MIB = 1024 * 1024;
 export const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
+/** An import has the image's layers, their files, and in the end the result. */
+const COPIES = 3;
+/** For the file system that it is unpacked on. */
+const WORK_BYTES = 256 * MIB;
+const LEAST_BYTES = 8 * MIB;
 const PROGRAM_TIMEOUT_MS = 15 * 60_000;
 /** Folders that an image's layers only imply are everybody's to enter, as in any engine. */
 const IMAGE_UMASK = 0o022;
@@ -28,33 +34,61 @@ interface Source {
  * registry. The agent's configuration says beneath which folders of this machine images may be taken from.
  *
  * An image's layers are read through before anything of them is unpacked; unpacking then happens on a file
- * system of its own, so that neither size nor number of files can fill this machine's disk.
+ * system of its own, so that neither size nor number of files can fill this machine's disk. Images have a share of the
+ * disk that no container is promised: what an import may take while it goes on and what it leaves come out of that. One
+ * goes on at a time.
  */
 export class ImageImporter {
   readonly #deps: LinuxDeps;
   readonly #store: ImageStore;
   readonly #allowed: readonly string[];
+  readonly #shareMB: number;
   readonly #limits: ImageLimits;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
     deps: LinuxDeps,
     store: ImageStore,
     allowed: readonly string[],
+    /** The disk that images may take in all, in MiB. */
+    shareMB: number,
     limits: ImageLimits = IMAGE_LIMITS,
   ) {
     this.#deps = deps;
     this.#store = store;
     this.#allowed = allowed;
+    this.#shareMB = shareMB;
     this.#limits = limits;
   }
 
   /** @throws {RuntimeError} `validation-failed`, `image-incompatible` or `step-failed` */
-  async import(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
+  import(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {
+    const imported = this.#turn.then(async () => {
+      signal.throwIfAborted();
+      return this.#import(request, await this.#limitsNow(), signal);
+    });
+    this.#turn = imported.catch(() => undefined);
+    return imported;
+  }
+
+  /** What the image may be for what it takes to fit: its archive, its files and the result. */
+  async #limitsNow(): Promise<ImageLimits> {
+    const left = this.#shareMB * MIB - (await allocatedBytes(this.#deps.layout.images));
+    const bytes = Math.min(this.#limits.bytes, Math.floor((left - WORK_BYTES) / COPIES / MIB) * MIB);
+    if (bytes >= LEAST_BYTES) return { ...this.#limits, bytes };
+    throw new RuntimeError(
+      'step-failed',
+      `The host’s disk has no room for another image: ${Math.max(0, Math.floor(left / MIB))} MiB of ${this.#shareMB} MiB are left`,
+      { suggestion: 'Remove images from the host that no container needs.' },
+    );
+  }
+
+  async #import(request: ImportImage, limits: ImageLimits, signal: AbortSignal): Promise<ImageFacts> {
     const work = join(this.#deps.layout.state, 'imports', this.#deps.newId());
     const disk = `${work}.ext4`;
     await mkdir(work, { recursive: true, mode: 0o700 });
     try {
-      await this.#mountDisk(disk, work);
+      await this.#mountDisk(disk, work, limits);
       const source = await this.#locate(request, work, signal);
       const layout = join(work, 'layout');
       await this.#run(
@@ -70,7 +104,7 @@ export class ImageImporter {
       const digest = await this.#digestOf(source, image, request, signal);
       this.#check(request, image, digest);
       const totals = { bytes: 0, entries: 0 };
-      for (const layer of image.layers) await checkLayer(layer, totals, this.#limits);
+      for (const layer of image.layers) await checkLayer(layer, totals, limits);
       return await this.#unpack(request, image, digest, work, signal);
     } finally {
       await runCommand('umount', ['--', work]);
@@ -79,10 +113,10 @@ export class ImageImporter {
     }
   }
 
-  async #mountDisk(disk: string, work: string): Promise<void> {
+  async #mountDisk(disk: string, work: string, limits: ImageLimits): Promise<void> {
     const file = await open(disk, 'wx', 0o600);
     await file.close();
-    await truncate(disk, 2 * this.#limits.bytes + 256 * MIB);
+    await truncate(disk, (COPIES - 1) * limits.bytes + WORK_BYTES);
     const what = 'There is no room to unpack the image';
     await runOrFail(what, 'mkfs.ext4', [
       '-q',

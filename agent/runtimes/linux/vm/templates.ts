@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { sleep } from '../../../clock.ts';
-import { RuntimeError } from '../../../errors.ts';
+import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { vmPaths } from '../layout.ts';
 import { runOrFail } from '../run-command.ts';
 import { withBackgroundVm } from './background-vm.ts';
+import { KeptTemplates, MOST_TEMPLATE_RAM_MB, type TemplateLimits } from './kept-templates.ts';
 import { type HostMachine, templateKey } from './machine.ts';
 import type { VmShape } from './qemu-arguments.ts';
 import { rehearse } from './rehearsal.ts';
@@ -31,25 +32,64 @@ const MEMORY_FOLDER = '/dev/shm';
 /**
  * The host's templates, one for each shape of VM. They are kept on the disk, keyed by all that they depend on, so a
  * restarted agent boots none; their memory is held, sealed, by a helper process that ends with this one. Clones
- * that run need neither.
+ * that run need neither, so a template may go while they do.
+ *
+ * Number and size are bounded (`KeptTemplates`), and their memory is no container's. One is made at a time.
  */
 export class Templates {
   readonly #deps: LinuxDeps;
   readonly #machine: HostMachine;
   readonly #placeholders: Placeholders;
   readonly #ready = new Map<string, Promise<Template>>();
-  readonly #holders: ChildProcess[] = [];
+  readonly #kept: KeptTemplates;
+  readonly #holders = new Map<string, ChildProcess>();
+  /** By key: how many clones are being launched from it. */
+  readonly #uses = new Map<string, number>();
+  #making: Promise<unknown> = Promise.resolve();
+  #requested: VmShape | null = null;
+  #requests: Promise<void> | null = null;
   readonly #stop = new AbortController();
 
-  constructor(deps: LinuxDeps, machine: HostMachine, placeholders: Placeholders) {
+  constructor(deps: LinuxDeps, machine: HostMachine, placeholders: Placeholders, limits: TemplateLimits) {
     this.#deps = deps;
+    this.#kept = new KeptTemplates(deps.layout.templates, limits);
     this.#machine = machine;
     this.#placeholders = placeholders;
   }
 
-  /** The template of that shape, made when there is none. */
-  get(shape: VmShape): Promise<Template> {
-    const key = templateKey(this.#machine, this.#deps.artifacts, shape);
+  /** Has a template of that shape ready, made when there is none. */
+  async prepare(shape: VmShape): Promise<void> {
+    await this.use(shape, async () => undefined);
+  }
+
+  /**
+   * Has one made in the background. While another is being made only the newest request waits: containers of many
+   * shapes don't keep the machine busy with templates.
+   */
+  request(shape: VmShape): void {
+    if (shape.ramMB > MOST_TEMPLATE_RAM_MB) return;
+    this.#requested = shape;
+    this.#requests ??= this.#makeRequested().finally(() => {
+      this.#requests = null;
+    });
+  }
+
+  /** Gives the template of that shape, made when there is none; it stays until `act` has ended. */
+  async use<T>(shape: VmShape, act: (template: Template) => Promise<T>): Promise<T> {
+    const key = this.#keyOf(shape);
+    this.#uses.set(key, (this.#uses.get(key) ?? 0) + 1);
+    try {
+      const template = await this.#get(key, shape);
+      await this.#kept.used(key, this.#deps.clock.now());
+      return await act(template);
+    } finally {
+      const left = (this.#uses.get(key) ?? 1) - 1;
+      if (left > 0) this.#uses.set(key, left);
+      else this.#uses.delete(key);
+    }
+  }
+
+  #get(key: string, shape: VmShape): Promise<Template> {
     const known = this.#ready.get(key);
     if (known) return known;
     const made = this.#obtain(key, shape);
@@ -59,24 +99,58 @@ export class Templates {
     return made;
   }
 
+  async #makeRequested(): Promise<void> {
+    while (this.#requested !== null && !this.#stop.signal.aborted) {
+      const shape = this.#requested;
+      this.#requested = null;
+      await this.prepare(shape).catch((error: unknown) =>
+        this.#deps.log.warn('no template', { reason: messageOf(error) }),
+      );
+    }
+  }
+
+  #keyOf(shape: VmShape): string {
+    return templateKey(this.#machine, this.#deps.artifacts, shape);
+  }
+
   /** Whether a clone of that shape would have to wait for a template to be booted. */
   has(shape: VmShape): boolean {
-    return existsSync(
-      join(this.#deps.layout.templates, templateKey(this.#machine, this.#deps.artifacts, shape)),
-    );
+    return existsSync(join(this.#deps.layout.templates, this.#keyOf(shape)));
   }
 
   /** Gives up what is being made. */
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#ready.values());
-    for (const holder of this.#holders) holder.stdin?.end();
+    await this.#requests;
+    for (const key of [...this.#holders.keys()]) this.#release(key);
   }
 
   async #obtain(key: string, shape: VmShape): Promise<Template> {
     const folder = join(this.#deps.layout.templates, key);
-    if (!existsSync(folder)) await this.#make(folder, shape);
-    return { shape, ram: await this.#hold(join(folder, 'ram')), state: join(folder, 'state') };
+    if (!existsSync(folder)) await this.#makeInTurn(folder, shape);
+    const ram = await this.#hold(key, join(folder, 'ram'));
+    return { shape, ram, state: join(folder, 'state') };
+  }
+
+  async #makeInTurn(folder: string, shape: VmShape): Promise<void> {
+    const turn = this.#making.then(async () => {
+      this.#stop.signal.throwIfAborted();
+      await this.#make(folder, shape);
+      await this.#kept.trim(
+        (key) => this.#uses.has(key) || key === basename(folder),
+        (key) => this.#release(key),
+      );
+    });
+    this.#making = turn.catch(() => undefined);
+    await turn;
+  }
+
+  /** The memory of a template goes with the process that holds it. */
+  #release(key: string): void {
+    this.#ready.delete(key);
+    this.#holders.get(key)?.stdin?.end();
+    this.#holders.delete(key);
   }
 
   /** Boots the VM with its memory in a file, rehearses a start in it, and saves it. */
@@ -168,14 +242,14 @@ export class Templates {
         await rm(join(this.#deps.layout.templates, name), { recursive: true, force: true });
   }
 
-  #hold(ram: string): Promise<string> {
+  #hold(key: string, ram: string): Promise<string> {
     this.#stop.signal.throwIfAborted();
     const holder = spawn(this.#deps.artifacts.helper, ['hold-template', `ram=${ram}`], {
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: {},
     });
-    this.#holders.push(holder);
+    this.#holders.set(key, holder);
     holder.unref();
     return new Promise((resolve, reject) => {
       let said = '';

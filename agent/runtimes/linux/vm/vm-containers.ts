@@ -28,7 +28,7 @@ const ADOPT_TIMEOUT_MS = 5_000;
 
 /** The VM of a container with those resources. */
 export const shapeFor = (
-  { memoryMB, cpus }: ContainerSpec['resources'],
+  { memoryMB, cpus }: Pick<ContainerSpec['resources'], 'memoryMB' | 'cpus'>,
   accelerator: Accelerator,
 ): VmShape => ({
   ramMB: Math.ceil((memoryMB + GUEST_OVERHEAD_MB) / RAM_STEP_MB) * RAM_STEP_MB,
@@ -112,10 +112,7 @@ export class VmContainers {
       return;
     }
     const cloned = useTemplates && templates.has(shape);
-    if (useTemplates && !cloned)
-      void templates
-        .get(shape)
-        .catch((error) => this.#with.deps.log.warn('no template', { reason: messageOf(error) }));
+    if (useTemplates && !cloned) templates.request(shape);
     const vm = await this.#launch(container, shape, cloned);
     await this.#give(vm, container, cloned ? 'clone' : 'boot');
   }
@@ -277,14 +274,15 @@ export class VmContainers {
 
   async #launch(container: AssignedContainer, shape: VmShape, cloned: boolean): Promise<UtilityVm> {
     const { deps, placeholders, templates, machine } = this.#with;
-    const worker = await launchWorker(deps, placeholders, {
-      vmId: deps.newId(),
-      containerId: container.id,
-      shape,
-      ...(cloned
-        ? { start: { kind: 'clone' }, template: await templates.get(shape) }
-        : { start: { kind: 'boot', tscKhz: machine.tscKhz } }),
-    });
+    const launch = { vmId: deps.newId(), containerId: container.id, shape };
+    const worker = cloned
+      ? await templates.use(shape, (template) =>
+          launchWorker(deps, placeholders, { ...launch, start: { kind: 'clone' }, template }),
+        )
+      : await launchWorker(deps, placeholders, {
+          ...launch,
+          start: { kind: 'boot', tscKhz: machine.tscKhz },
+        });
     return UtilityVm.attach(deps, worker).catch(async (error) => {
       await removeWorker(deps, worker.vmId);
       throw error;

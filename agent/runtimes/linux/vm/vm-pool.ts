@@ -138,24 +138,27 @@ export class VmPool {
 
   async #addOne(image: string): Promise<void> {
     const { shape } = this.#options;
-    const template = await this.#templates.get(shape);
     const launch = {
       vmId: this.#deps.newId(),
       containerId: null,
       shape,
       start: { kind: 'clone' },
-      template,
       lowPriority: true,
     } as const;
-    const vm = await withBackgroundVm(this.#deps, this.#placeholders, launch, {
-      signal: this.#stop.signal,
-      use: async (made) => {
-        await made.connectGuest('clone', CLONE_TIMEOUT_MS);
-        await made.attachImage(image);
-        await rehearse(made);
-        return made;
-      },
-    });
+    const use = async (made: UtilityVm): Promise<UtilityVm> => {
+      await made.connectGuest('clone', CLONE_TIMEOUT_MS);
+      await made.attachImage(image);
+      await rehearse(made);
+      return made;
+    };
+    const vm = await this.#templates.use(shape, (template) =>
+      withBackgroundVm(
+        this.#deps,
+        this.#placeholders,
+        { ...launch, template },
+        { signal: this.#stop.signal, use },
+      ),
+    );
     const waiting = { vm, image };
     void vm.ended().then(() => this.#replace([waiting]));
     this.#ready.push(waiting);

@@ -103,6 +103,23 @@ describe('docker create', () => {
     expect(said(toCreateRequest(PLAIN, null))).toEqual({ image: 'mini', restartPolicy: { name: 'no' } });
   });
 
+  test.each([
+    ['2G', 2048],
+    ['512m', 512],
+    ['1.5gb', 1536],
+    [String(100 * 1024 * 1024 + 1), 101],
+  ])('--storage-opt size=%s', (size, diskMB) => {
+    const { resources } = toCreateRequest(withHost({ StorageOpt: { size } }, {}), null);
+    expect(resources).toEqual({ diskMB });
+  });
+
+  test('a storage option that is no size, or another one, is refused by its name', () => {
+    expect(() => toCreateRequest(withHost({ StorageOpt: { size: 'big' } }, {}), null)).toThrow('not a size');
+    expect(() => toCreateRequest(withHost({ StorageOpt: { 'dm.fs': 'xfs' } }, {}), null)).toThrow(
+      '--storage-opt dm.fs',
+    );
+  });
+
   test('every option that Bulkhead has', () => {
     const body = withHost(
       {
