@@ -10,12 +10,14 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "network.h"
+#include "system_calls.h"
 
 static void write_file(const char *directory, const char *name, const char *value) {
   char path[256];
@@ -55,7 +57,7 @@ static const struct {
              {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"}};
 
 static int mount_devices(void) {
-  if (mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755,size=64k") || chdir("dev")) return -1;
+  if (mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755,size=64m") || chdir("dev")) return -1;
   for (size_t i = 0; i < sizeof DEVICES / sizeof *DEVICES; i++) {
     if (mknod(DEVICES[i].name, S_IFCHR | 0666, makedev(DEVICES[i].major, DEVICES[i].minor))) return -1;
     chmod(DEVICES[i].name, 0666);
@@ -63,8 +65,10 @@ static int mount_devices(void) {
   for (size_t i = 0; i < sizeof LINKS / sizeof *LINKS; i++) (void)!symlink(LINKS[i].target, LINKS[i].name);
   mkdir("pts", 0755);
   mkdir("shm", 01777);
+  mkdir("mqueue", 0755);
   if (mount("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620,gid=5")) return -1;
-  if (mount("shm", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777")) return -1;
+  if (mount("shm", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=64m")) return -1;
+  if (mount("mqueue", "mqueue", "mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return -1;
   return chdir("..");
 }
 
@@ -110,8 +114,15 @@ static unsigned long long kept_mask(void) {
   return mask;
 }
 
+static int set_limit(int resource, rlim_t most) { return setrlimit(resource, &(struct rlimit){most, most}); }
+
+/* The number of processes is limited by the cgroup. The others are as in the Default runtime (`oci-config.ts`). */
+static int set_limits(rlim_t open_files) {
+  return set_limit(RLIMIT_NOFILE, open_files) || set_limit(RLIMIT_CORE, 1) || set_limit(RLIMIT_NPROC, RLIM_INFINITY);
+}
+
 /* Ends with no capability outside the list, and with none at all for who is not root. */
-int confine_process(const struct identity *identity) {
+static int take_identity(const struct identity *identity) {
   unsigned long long mask = kept_mask();
   if (setgroups(identity->group_count, identity->groups) || setgid(identity->gid)) return -1;
   for (int cap = 0; cap < 64; cap++)
@@ -122,4 +133,8 @@ int confine_process(const struct identity *identity) {
   __u32 low = mask & 0xffffffff, high = mask >> 32;
   struct __user_cap_data_struct data[2] = {{low, low, 0}, {high, high, 0}};
   return syscall(SYS_capset, &header, data);
+}
+
+int confine_process(const struct identity *identity, unsigned long open_files) {
+  return set_limits(open_files) || take_identity(identity) || limit_system_calls() ? -1 : 0;
 }

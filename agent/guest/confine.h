@@ -6,8 +6,8 @@
 
 /* In new mount and UTS namespaces: makes `root` the root directory, with proc, sys and dev of its own. */
 int enter_new_root(const char *root, const char *hostname);
-/* Takes on the identity; keeps the capabilities that containers have by default, and gains no others. */
-int confine_process(const struct identity *identity);
+/* Takes on the identity and the limits of a container: capabilities, system calls, resources. */
+int confine_process(const struct identity *identity, unsigned long open_files);
 void make_cgroup(const char *path, const char *memory_bytes, const char *pids);
 void join_cgroup(const char *path);
 /* Whether the kernel has killed a process of the cgroup for want of memory. */

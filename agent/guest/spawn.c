@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "mask.h"
 #include "user.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -122,7 +123,8 @@ _Noreturn static void become_program(struct fields fields, enum place place) {
   const char *directory = field(fields, "cwd");
   if (directory && place == PLACE_NEW_CONTAINER) make_directories(directory);
   if (chdir(directory ? directory : "/")) fail("working directory", directory);
-  if (place != PLACE_HERE && confine_process(&identity)) fail("limits of the process", NULL);
+  if (place != PLACE_HERE && confine_process(&identity, field_number(fields, "open-files", 1024)))
+    fail("limits of the process", NULL);
   char **arguments = field_list(fields, "arg");
   if (!arguments || !arguments[0]) _exit(126);
   environ = complete_environment(fields, identity.home, field(fields, "tty") != NULL);
@@ -139,6 +141,7 @@ _Noreturn static void run_child(struct fields fields, enum place place, const st
   use_ends(ends);
   if (place == PLACE_NEW_CONTAINER && enter_new_root(ROOT_DIRECTORY, field(fields, "hostname")))
     fail("root file system", NULL);
+  if (place == PLACE_NEW_CONTAINER && mask_paths(fields)) fail("masked paths", NULL);
   become_program(fields, place);
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ociConfig, resolveProcess } from '../../../agent/runtimes/linux/container/oci-config.ts';
 import { parseGuestProcesses } from '../../../agent/runtimes/linux/container/process-lists.ts';
-import { resolveProfile } from '../../../agent/runtimes/linux/container/seccomp.ts';
+import { refuseMore, resolveProfile } from '../../../agent/runtimes/linux/container/seccomp.ts';
 import type { ContainerSpec } from '../../../core/contract/container.ts';
 import { DEFAULT_NETWORK } from '../../../core/contract/network.ts';
 
@@ -116,6 +116,29 @@ describe('the seccomp profile', () => {
     const names = (resolved.syscalls as { names: string[] }[]).flatMap((one) => one.names);
     expect(names).toEqual(['read', 'chroot', 'clone', 'arch_prctl']);
     expect(resolved.architectures).toEqual(['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86']);
+  });
+});
+
+describe('system calls that no container has', () => {
+  const profile = refuseMore({
+    defaultAction: 'SCMP_ACT_ERRNO',
+    syscalls: [
+      { names: ['read', 'unshare', 'clone'], action: 'SCMP_ACT_ALLOW' },
+      { names: ['setns'], action: 'SCMP_ACT_ALLOW' },
+    ],
+  });
+  const rulesOf = (name: string) => profile.syscalls.filter(({ names }) => names.includes(name));
+
+  test('each has one rule, which refuses it, whatever the profile allows', () => {
+    for (const name of ['unshare', 'setns', 'mount', 'keyctl', 'clone3'])
+      expect(rulesOf(name)).toMatchObject([{ action: 'SCMP_ACT_ERRNO' }]);
+    expect(rulesOf('read')).toEqual([{ names: ['read'], action: 'SCMP_ACT_ALLOW' }]);
+  });
+
+  test('clone is allowed without new namespaces alone', () => {
+    expect(rulesOf('clone')).toMatchObject([
+      { action: 'SCMP_ACT_ALLOW', args: [{ value: 0x7e020000, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }] },
+    ]);
   });
 });
 

@@ -16,15 +16,7 @@ import type { ImageRecord } from '../image/image-store.ts';
 import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
-import { CAPABILITIES } from './capabilities.ts';
-import {
-  completeEnvironment,
-  type Identity,
-  ociConfig,
-  resolveProcess,
-  userOf,
-  type WantedProcess,
-} from './oci-config.ts';
+import { type Identity, ociConfig, ociProcess, resolveProcess } from './oci-config.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 import { unmountable } from './unmountable.ts';
 
@@ -176,7 +168,7 @@ export class DefaultContainers {
     const identity = await this.#identify(paths.root, wanted.user);
     const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
     const pidFile = `${file}.pid`;
-    await writeFile(file, JSON.stringify(execProcess(wanted, identity, request.tty === true)), {
+    await writeFile(file, JSON.stringify(ociProcess(wanted, identity, request.tty === true)), {
       mode: 0o600,
     });
     const state = this.#deps.layout.runcState;
@@ -310,20 +302,6 @@ const terminalFields = ({ tty, columns, rows }: ExecRequest): (readonly [string,
         ['rows', String(rows ?? 24)],
       ]
     : [];
-
-const execProcess = ({ command, env, workingDir }: WantedProcess, identity: Identity, tty: boolean) => ({
-  terminal: tty,
-  user: userOf(identity),
-  args: command,
-  env: completeEnvironment(env, identity.home, tty),
-  cwd: workingDir,
-  capabilities: {
-    bounding: CAPABILITIES,
-    effective: identity.uid === 0 ? CAPABILITIES : [],
-    permitted: identity.uid === 0 ? CAPABILITIES : [],
-  },
-  noNewPrivileges: true,
-});
 
 /** `/proc/mounts` as it is now; which mount points are there. */
 export const readMountPoints = async (): Promise<ReadonlySet<string>> =>

@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { cgroupParent } from '../cgroups.ts';
 import { CAPABILITIES } from './capabilities.ts';
+import { openFilesLimit } from './open-files.ts';
 
 const MIB = 1024 * 1024;
 const CPU_PERIOD_US = 100_000;
@@ -91,43 +92,59 @@ const MOUNTS = [
   mount('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
 ];
 
-/** What the kernel shows to everybody and containers have no business with. */
-const MASKED = [
-  'acpi',
-  'asound',
-  'kcore',
-  'keys',
-  'latency_stats',
-  'timer_list',
-  'timer_stats',
-  'sched_debug',
-  'scsi',
+/** What the kernel shows to every process, and containers have no business with; in utility VMs as well. */
+export const MASKED_PATHS = [
+  ...[
+    'acpi',
+    'asound',
+    'kcore',
+    'keys',
+    'latency_stats',
+    'timer_list',
+    'timer_stats',
+    'sched_debug',
+    'scsi',
+  ].map((name) => `/proc/${name}`),
+  '/sys/firmware',
+  '/sys/devices/virtual/powercap',
 ];
-const READ_ONLY = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'];
+export const READ_ONLY_PATHS = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
+
+/** The same as in `agent/guest/confine.c`. A limit of one byte keeps a crash from the host's handler of core dumps. */
+const rlimits = () => [
+  { type: 'RLIMIT_NOFILE', soft: openFilesLimit(), hard: openFilesLimit() },
+  { type: 'RLIMIT_CORE', soft: 1, hard: 1 },
+];
 
 const namespaces = (network: string | null) => [
   ...['pid', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
   network === null ? { type: 'network' } : { type: 'network', path: network },
 ];
 
-export const userOf = ({ uid, gid, groups }: Identity) => ({
+const userOf = ({ uid, gid, groups }: Identity) => ({
   uid,
   gid,
   umask: CONTAINER_UMASK,
   additionalGids: groups,
 });
 
-const processOf = ({ spec, command, env, workingDir, identity }: OciInput) => ({
-  terminal: spec.tty === true,
+/** A main process, or one beside it. */
+export const ociProcess = (
+  { command, env, workingDir }: Omit<WantedProcess, 'user'>,
+  identity: Identity,
+  tty: boolean,
+) => ({
+  terminal: tty,
   user: userOf(identity),
   args: command,
-  env: completeEnvironment(env, identity.home, spec.tty === true),
+  env: completeEnvironment(env, identity.home, tty),
   cwd: workingDir,
   capabilities: {
     bounding: CAPABILITIES,
     effective: identity.uid === 0 ? CAPABILITIES : [],
     permitted: identity.uid === 0 ? CAPABILITIES : [],
   },
+  rlimits: rlimits(),
   noNewPrivileges: true,
 });
 
@@ -137,7 +154,7 @@ const processOf = ({ spec, command, env, workingDir, identity }: OciInput) => ({
  */
 export const ociConfig = (input: OciInput) => ({
   ociVersion: '1.0.2',
-  process: processOf(input),
+  process: ociProcess(input, input.identity, input.spec.tty === true),
   root: { path: input.root, readonly: false },
   hostname: input.id.slice(0, 12),
   mounts: [
@@ -157,7 +174,7 @@ export const ociConfig = (input: OciInput) => ({
     },
     namespaces: namespaces(input.networkNamespace),
     seccomp: input.seccomp,
-    maskedPaths: [...MASKED.map((name) => `/proc/${name}`), '/sys/firmware', '/sys/devices/virtual/powercap'],
-    readonlyPaths: READ_ONLY.map((name) => `/proc/${name}`),
+    maskedPaths: MASKED_PATHS,
+    readonlyPaths: READ_ONLY_PATHS,
   },
 });

@@ -1,4 +1,5 @@
 import { type GuestProcess, SpawnError } from '../channel/guest-process.ts';
+import { MASK_FIELDS } from './guest-fields.ts';
 import type { UtilityVm } from './utility-vm.ts';
 
 const SOME_NETWORK = {
@@ -30,6 +31,7 @@ const runShell = async (vm: UtilityVm): Promise<void> => {
     ['hostname', 'rehearsal'],
     ['memory', String(64 * 1024 * 1024)],
     ['pids', '64'],
+    ...MASK_FIELDS,
   ]);
   await Promise.race([drain(main), main.exited]);
   const beside = vm.startProcess([['arg', '/bin/true']]);

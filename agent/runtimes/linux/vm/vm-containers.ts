@@ -7,11 +7,12 @@ import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import type { GuestGreeting } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
-import { PIDS_LIMIT, resolveProcess, type WantedProcess } from '../container/oci-config.ts';
+import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
 import { parseGuestProcesses } from '../container/process-lists.ts';
 import type { LinuxDeps } from '../deps.ts';
 import type { ImageRecord } from '../image/image-store.ts';
 import { readStat } from '../proc.ts';
+import { MASK_FIELDS, processFields } from './guest-fields.ts';
 import type { HostMachine } from './machine.ts';
 import type { Accelerator, VmShape } from './qemu-arguments.ts';
 import type { Templates } from './templates.ts';
@@ -35,14 +36,6 @@ export const shapeFor = (
   cpus: Math.max(1, Math.min(Math.ceil(cpus), availableParallelism())),
   accelerator,
 });
-
-/** As the guest's `spawn.h` takes it. */
-const processFields = ({ command, env, workingDir, user }: WantedProcess) => [
-  ...command.map((word) => ['arg', word] as const),
-  ...env.map((variable) => ['env', variable] as const),
-  ['cwd', workingDir] as const,
-  ['user', user] as const,
-];
 
 type Begin = 'boot' | 'clone' | 'connected';
 
@@ -161,6 +154,7 @@ export class VmContainers {
       ['hostname', id.slice(0, 12)],
       ['memory', String(spec.resources.memoryMB * MIB)],
       ['pids', String(PIDS_LIMIT)],
+      ...MASK_FIELDS,
       ...(spec.tty ? [['tty', '1'] as const] : []),
     ]);
     entry.main = main;

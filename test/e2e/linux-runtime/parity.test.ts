@@ -1,0 +1,60 @@
+import { describe, expect, jest, test } from '@jest/globals';
+import { MASKED_PATHS, READ_ONLY_PATHS } from '../../../agent/runtimes/linux/container/oci-config.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { canHostLinux } from '../../helpers/linux-host.ts';
+import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+
+jest.setTimeout(180_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+
+/** Each line is the same in both runtime types. runc links /dev/core where the kernel has a (masked) kcore. */
+const LOOK = `
+  ls -1 /dev | grep -v '^core$' | sort
+  for name in null zero full random urandom tty; do stat -c '%n %t:%T %a %u' /dev/$name; done
+  for name in fd stdin stdout stderr ptmx; do readlink /dev/$name; done
+  ulimit -n; ulimit -Hn; ulimit -c; ulimit -Hc; ulimit -l; umask
+  grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups)' /proc/self/status
+  hostname | grep -cE '^[0-9a-f-]{12}$'
+  awk '$2 ~ "^/dev|^/sys$|^/proc$" {print $2, $3}' /proc/mounts | sort -u
+  awk '$2 ~ "^/sys$" {print $4}' /proc/mounts | tr , '\\n' | grep -E '^(ro|nosuid|nodev|noexec)$' | sort
+  df -k /dev/shm | awk 'END {print $2}'
+  ls /sys/fs/cgroup | wc -l
+`;
+const MASKS = MASKED_PATHS.map(
+  (path) => `if [ -d ${path} ]; then ls -A ${path}; elif [ -e ${path} ]; then cat ${path}; fi`,
+).join('\n');
+const WRITES = [
+  ...READ_ONLY_PATHS.map((path) => `awk '$2 == "${path}" {print $2, substr($4, 1, 2)}' /proc/mounts`),
+  'echo b > /proc/sysrq-trigger',
+  'echo x > /proc/sys/kernel/core_pattern',
+  'echo 1 > /sys/kernel/profiling',
+].join('\n');
+
+real('what a process finds around it', () => {
+  const host = new SharedLinuxHost('parity');
+  const ask = async (runtimeType: RuntimeType, script: string): Promise<string[]> => {
+    const one = container({ runtimeType, command: ['sleep', '600'], switchName: 'none' });
+    await host.up(one);
+    const said = await host.sh(one, `(${script}) 2>/dev/null; true`);
+    return said.split('\n').filter((line) => line !== '');
+  };
+
+  test('is the same in both runtime types', async () => {
+    const inDefault = await ask('Default', LOOK);
+    expect(inDefault.length).toBeGreaterThan(40);
+    expect(await ask('HyperV', LOOK)).toEqual(inDefault);
+  });
+
+  test.each<RuntimeType>(['Default', 'HyperV'])('%s: masked paths are empty', async (runtimeType) => {
+    expect(await ask(runtimeType, MASKS)).toEqual([]);
+  });
+
+  test.each<RuntimeType>(['Default', 'HyperV'])('%s: kernel files are read-only', async (runtimeType) => {
+    const found = await ask(runtimeType, WRITES);
+    expect(found).toEqual(expect.arrayContaining(['/proc/sys ro', '/proc/irq ro', '/proc/fs ro']));
+    expect(found.every((line) => line.endsWith(' ro'))).toBe(true);
+  });
+});
+if (!possible) test.todo('not on this machine');
