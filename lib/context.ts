@@ -48,6 +48,8 @@ const CONTEXT = {
   eventTenant: z.optional(text),
   /** JSON object: `source`, `source@account`, `*@account` or `*` → a tenant, or a list of tenants. */
   eventTenants: z.optional(originTenants),
+  /** Most conversion rules of one tenant. */
+  rulesPerTenant: z.optional(seconds),
   heartbeatSeconds: z.optional(seconds),
   leaseSeconds: z.optional(seconds),
   /** Without a word for so long a session ends; and after so long whatever is said. */
@@ -89,6 +91,7 @@ export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
     scopeClaim: parsed.scopeClaim,
     eventTenant: parsed.eventTenant,
     eventTenants: parsed.eventTenants,
+    rulesPerTenant: parsed.rulesPerTenant,
     heartbeatSeconds: parsed.heartbeatSeconds,
     leaseSeconds: parsed.leaseSeconds,
     sessionIdleSeconds: parsed.sessionIdleSeconds,

@@ -148,11 +148,11 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   events: httpSpec('List events', { table: [...PAGES, 'Query'] }),
   'conversion-rules': httpSpec('Make, read, test and remove conversion rules', {
-    table: ['GetItem', 'Query', 'PutItem', 'DeleteItem'],
+    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
     managesRules: true,
     memoryMB: EXPRESSIONS_MB,
-    environment: ['bus', 'ruleMachine', 'ruleRole', 'ruleDeadLetters', 'eventTenants'],
+    environment: ['bus', 'ruleMachine', 'ruleRole', 'ruleDeadLetters', 'eventTenants', 'rulesPerTenant'],
   }),
   meta: httpSpec('Health, version, OpenAPI document', {}),
 };

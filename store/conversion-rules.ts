@@ -82,16 +82,41 @@ const asRead = (revision: number) => ({
   ExpressionAttributeValues: { ':revision': toAttribute(revision) },
 });
 
-/** @param before as it was read, or undefined for a new one. @throws ConditionFailed if it is no longer so */
+/** How many rules the tenant has. */
+export const countRules = async (table: Table, tenant: string): Promise<number> =>
+  Number((await table.get(keys.ruleCount(tenant), { consistent: true }))?.inUse?.N ?? 0);
+
+const counted = (tenant: string, change: 1 | -1, most?: number): Write => ({
+  update: {
+    Key: keyItem(keys.ruleCount(tenant)),
+    UpdateExpression: 'ADD inUse :change',
+    ExpressionAttributeValues: {
+      ':change': toAttribute(change),
+      ...(most !== undefined && { ':most': toAttribute(most) }),
+    },
+    ...(most !== undefined && { ConditionExpression: 'attribute_not_exists(inUse) OR inUse < :most' }),
+  },
+});
+
+/**
+ * @param before as it was read, or undefined for a new one
+ * @param most rules that the tenant may have
+ * @throws ConditionFailed if it is no longer so, or the tenant has as many already
+ */
 export const putRule = (
   table: Table,
   before: ConversionRuleRecord | undefined,
   after: ConversionRuleRecord,
-  { remember, token }: { readonly remember: readonly Write[]; readonly token: string },
+  {
+    remember,
+    token,
+    most,
+  }: { readonly remember: readonly Write[]; readonly token: string; readonly most: number },
 ): Promise<void> => {
   const condition =
     before === undefined ? { ConditionExpression: 'attribute_not_exists(pk)' } : asRead(before.revision);
-  return table.transact([{ put: { Item: ruleItem(after), ...condition } }, ...remember], token);
+  const count = before === undefined ? [counted(after.tenant, 1, most)] : [];
+  return table.transact([{ put: { Item: ruleItem(after), ...condition } }, ...count, ...remember], token);
 };
 
 /** @throws ConditionFailed if it is no longer as it was read */
@@ -101,7 +126,8 @@ export const removeRule = (
   { remember, token }: { readonly remember: readonly Write[]; readonly token: string },
 ): Promise<void> => {
   const Key = keyItem(keys.conversionRule(before.tenant, before.name));
-  return table.transact([{ remove: { Key, ...asRead(before.revision) } }, ...remember], token);
+  const removed = { remove: { Key, ...asRead(before.revision) } };
+  return table.transact([removed, counted(before.tenant, -1), ...remember], token);
 };
 
 /** A rule as the API shows it. */

@@ -24,6 +24,7 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | session         | T#t#S#id         | S           |                   |                    |                      |      |
  * | event           | T#t#E            | time#id     |                   |                    |                      |      |
  * | conversion rule | T#t#CR           | name        |                   |                    |                      |      |
+ * | number of rules | T#t#CRN          | N           |                   |                    |                      |      |
  * | run of a rule   | T#t#RR#rule id   | time#event  |                   |                    |                      |      |
  * | cooldown        | T#t#RC#rule id   | container id |                  |                    |                      |      |
  * | cursor key      | SYSTEM#CURSOR    | K           |                   |                    |                      |      |
@@ -81,6 +82,7 @@ export const keys = {
   session: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#S#${id}`, sk: 'S' }),
   event: (tenant: string, at: string): Key => ({ pk: `${t(tenant)}#E`, sk: at }),
   conversionRule: (tenant: string, name = ''): Key => ({ pk: `${t(tenant)}#CR`, sk: name }),
+  ruleCount: (tenant: string): Key => ({ pk: `${t(tenant)}#CRN`, sk: 'N' }),
   ruleRun: (tenant: string, ruleId: string, at = ''): Key => ({ pk: `${t(tenant)}#RR#${ruleId}`, sk: at }),
   ruleCooldown: (tenant: string, ruleId: string, containerId: string): Key => ({
     pk: `${t(tenant)}#RC#${ruleId}`,

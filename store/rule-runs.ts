@@ -159,6 +159,21 @@ export const isCooling = async (
   return Number(item?.until?.N ?? 0) > now.getTime();
 };
 
+/** Under which it is noted that a rule, whichever, has isolated a container; no rule has such an id. */
+const ANY_RULE = 'any';
+
+/** Whether a rule has converted the container to HyperV lately. */
+export const isIsolatedByRule = (
+  table: Table,
+  tenant: string,
+  containerId: string,
+  now: Date,
+): Promise<boolean> => isCooling(table, { tenant, ruleId: ANY_RULE }, containerId, now);
+
+/** Goes with the conversion's own transaction. */
+export const noteIsolation = (tenant: string, containerId: string, now: Date): Write =>
+  coolDown({ tenant, ruleId: ANY_RULE }, containerId, now.getTime() + RULE_LIMITS.flappingSeconds * 1000);
+
 /** Goes with the conversion's own transaction. */
 export const coolDown = (
   { tenant, ruleId }: Pick<RunKey, 'tenant' | 'ruleId'>,

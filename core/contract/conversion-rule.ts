@@ -18,10 +18,13 @@ export const CONVERSION_REQUESTED = 'Container Runtime Conversion Requested';
 export const RULE_LIMITS = {
   /** EventBridge takes patterns of 2,048 characters in 64 KiB bodies of ours. */
   patternBytes: 2048,
+  patternDepth: 16,
   expressionCharacters: 1024,
   maxContainers: 100,
   maxConcurrency: 20,
   cooldownSeconds: 7 * 86_400,
+  /** For so long after a rule has isolated a container no rule takes it back to Default. */
+  flappingSeconds: 3600,
   /** Containers that a run looks at in order to select; it says so when there were more. */
   looksAt: 5000,
   runsKeptDays: 30,
@@ -67,8 +70,15 @@ export const ResolvedSelectSchema = z.strictObject({
 export type ResolvedSelect = z.infer<typeof ResolvedSelectSchema>;
 
 const EventPatternSchema = described(
-  z.record(z.string(), z.unknown()),
-  'In EventBridge’s own pattern language, and checked by EventBridge.',
+  z
+    .record(z.string(), z.unknown())
+    .check(
+      z.refine(
+        (pattern) => JSON.stringify(pattern).length <= RULE_LIMITS.patternBytes,
+        `Must not be longer than ${RULE_LIMITS.patternBytes} characters.`,
+      ),
+    ),
+  'In EventBridge’s own pattern language, and checked by EventBridge. Where it could let Bulkhead’s own events through, it is narrowed to those of the tenant.',
 );
 
 const limits = {
@@ -155,7 +165,7 @@ export const RunItemSchema = z.strictObject({
   ...what,
   outcome: z.enum(RUN_OUTCOMES),
   operationId: z.nullable(IdSchema),
-  /** Why it was skipped or failed: a problem code, or `dry-run`, `cooldown`, `already`, `converting`. */
+  /** Why it was skipped or failed: a problem code, or `dry-run`, `cooldown`, `flapping`, `already`, `converting`. */
   why: z.nullable(z.string()),
 });
 export type RunItem = z.infer<typeof RunItemSchema>;

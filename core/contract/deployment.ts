@@ -59,6 +59,7 @@ export const ENVIRONMENT = {
   ruleDeadLetters: 'RULE_DEAD_LETTERS_ARN',
   /** JSON: `EventTenantsSchema`. */
   eventTenants: 'EVENT_TENANTS',
+  rulesPerTenant: 'RULES_PER_TENANT',
   tenantClaim: 'TENANT_CLAIM',
   scopeClaim: 'SCOPE_CLAIM',
   heartbeatSeconds: 'HEARTBEAT_SECONDS',

@@ -44,6 +44,8 @@ export const PROBLEM_CODES = [
   'session-token-expired',
   'session-ended',
   'quota-exceeded',
+  'rules-exhausted',
+  'too-many-requests',
   'too-busy',
   'internal',
 ] as const;

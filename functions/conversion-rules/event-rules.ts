@@ -8,12 +8,13 @@ import {
   TestEventPatternCommand,
 } from '@aws-sdk/client-eventbridge';
 import { EVENT_RULE_PREFIX } from '../../core/contract/deployment.ts';
-import { TooBusyError, ValidationError } from '../../core/domain/errors.ts';
+import { ConflictError, TooBusyError, ValidationError } from '../../core/domain/errors.ts';
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
+import { boundPattern } from './bound-pattern.ts';
 
 /** Rules of conversion as rules of the bus. Each call can be made again. */
 export interface EventRules {
-  /** Makes the rule, or makes it what it is now. @throws ValidationError if EventBridge refuses the pattern */
+  /** Makes the rule, or makes it what it is now. @throws ValidationError if EventBridge refuses the pattern, ConflictError if the bus is full */
   put(rule: ConversionRuleRecord): Promise<void>;
   /** Removes it; one that is not there is removed. */
   remove(eventRuleName: string): Promise<void>;
@@ -41,6 +42,16 @@ export const eventRuleNameOf = (tenant: string, name: string): string =>
     .slice(0, 40)}`;
 
 const REFUSALS = ['InvalidEventPatternException', 'ValidationException'];
+
+/** EventBridge's quota on the rules of a bus, which all tenants share. */
+const isFull = (error: unknown): boolean => (error as Error).name === 'LimitExceededException';
+
+const busIsFull = (cause: unknown): ConflictError =>
+  new ConflictError('rules-exhausted', 'The event bus has as many rules as EventBridge allows.', {
+    suggestion:
+      'Remove rules that are no longer needed, or ask the operator to raise the quota “Rules per event bus” of EventBridge.',
+    cause,
+  });
 
 const refusedAt = (pointer: string, error: unknown): unknown => {
   const { name, message } = error as Error;
@@ -75,13 +86,13 @@ export const createEventRules = (client: EventBridgeClient, options: EventRulesO
           new PutRuleCommand({
             Name,
             EventBusName: bus,
-            EventPattern: JSON.stringify(eventPattern),
+            EventPattern: JSON.stringify(boundPattern(eventPattern, tenant)),
             State: enabled ? 'ENABLED' : 'DISABLED',
             Description: `Bulkhead: conversion rule ${name} of tenant ${tenant}`,
           }),
         );
       } catch (error) {
-        throw refusedAt('/body/eventPattern', error);
+        throw isFull(error) ? busIsFull(error) : refusedAt('/body/eventPattern', error);
       }
       const { FailedEntryCount = 0 } = await client.send(
         new PutTargetsCommand({

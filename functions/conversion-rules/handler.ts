@@ -1,6 +1,8 @@
 import type { EventTenants } from '../../core/contract/event-tenants.ts';
+import { ConflictError } from '../../core/domain/errors.ts';
 import {
   type ConversionRuleRecord,
+  countRules,
   getRule,
   listRules,
   putRule,
@@ -21,6 +23,7 @@ import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
+import { boundPattern } from './bound-pattern.ts';
 import type { EventRules } from './event-rules.ts';
 import { checkSelect, ruleOf } from './rule-of.ts';
 import { createTestRule } from './test-rule.ts';
@@ -29,6 +32,8 @@ export interface ConversionRulesDependencies extends HttpDependencies {
   readonly table: Table;
   readonly eventRules: EventRules;
   readonly eventTenants: EventTenants;
+  /** Most rules of a tenant. */
+  readonly rulesPerTenant: number;
 }
 
 /** An event that no pattern has to let through: to have a pattern looked at. */
@@ -52,7 +57,7 @@ const ANY_EVENT = {
  * - Who loses a race for the item puts the bus back to what the item says.
  */
 export const createHandler = (dependencies: ConversionRulesDependencies): LambdaHandler => {
-  const { table, now, newId, randomBytes, eventRules } = dependencies;
+  const { table, now, newId, randomBytes, eventRules, rulesPerTenant } = dependencies;
   const cursors = createCursors(table, randomBytes);
   const testRule = createTestRule(dependencies);
 
@@ -60,6 +65,16 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
     const rule = await getRule(table, tenant, name);
     if (rule === undefined) throw notFound();
     return rule;
+  };
+
+  /** The bus is only asked where the tenant has room; the write of the rule counts it. */
+  const checkRoom = async (tenant: string): Promise<void> => {
+    if ((await countRules(table, tenant)) < rulesPerTenant) return;
+    throw new ConflictError('rules-exhausted', `The tenant has ${rulesPerTenant} conversion rules already.`, {
+      suggestion:
+        'Remove a rule that is no longer needed, or select by an expression instead of one rule each.',
+      context: { limit: rulesPerTenant },
+    });
   };
 
   /** Runs `change`; should it fail, the bus is made to be as the table has it. */
@@ -81,14 +96,16 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
   const put: RouteHandler<'putConversionRule'> = async (request) => {
     const { identity, params, body, dryRun, ifMatch, remember } = request;
     const { tenant, actor } = identity;
-    await checkSelect(body.select);
+    await checkSelect(tenant, body.select);
     const touched = { tenant, name: params.name, eventRuleName: null as string | null };
     return orAsItWas(touched, async () => {
       const before = await getRule(table, tenant, params.name);
       if (ifMatch !== null && before === undefined) throw notFound();
       if (before !== undefined) checkRevision(ifMatch, before.revision);
+      if (before === undefined) await checkRoom(tenant);
       const stamp = { tenant, name: params.name, actor, at: now().toISOString(), id: newId() };
       const after = ruleOf(body, before, stamp);
+      boundPattern(after.eventPattern, tenant);
       if (dryRun) {
         await eventRules.test(after.eventPattern, ANY_EVENT);
         return answerDryRun(`${before === undefined ? 'make' : 'replace'} conversion rule "${after.name}"`);
@@ -96,7 +113,11 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
       touched.eventRuleName = after.eventRuleName;
       await eventRules.put(after);
       const answer = { ...answerResource(toRule(after)), status: before === undefined ? 201 : 200 };
-      await putRule(table, before, after, { remember: remember(answer), token: newId() });
+      await putRule(table, before, after, {
+        remember: remember(answer),
+        token: newId(),
+        most: rulesPerTenant,
+      });
       return answer;
     });
   };

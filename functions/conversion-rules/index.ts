@@ -11,11 +11,13 @@ const environment = readEnvironment([
   'ruleRole',
   'ruleDeadLetters',
   'eventTenants',
+  'rulesPerTenant',
 ]);
 
 export const handler = createHandler({
   ...wireHttp(environment),
   eventTenants: environment.eventTenants,
+  rulesPerTenant: environment.rulesPerTenant,
   eventRules: createEventRules(createEventBridgeClient(), {
     bus: environment.bus,
     machineArn: environment.ruleMachine,

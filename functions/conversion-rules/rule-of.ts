@@ -30,9 +30,12 @@ const textsOf = ({ labels = {}, ...rest }: Select): [path: string, text: string]
 ];
 
 /** @throws ValidationError with a pointer to each expression that a rule can't have */
-export const checkSelect = async (select: Select): Promise<void> => {
+export const checkSelect = async (tenant: string, select: Select): Promise<void> => {
   const expressions = textsOf(select).filter(([, text]) => isExpression(text));
-  const faults = await checkExpressions(expressions.map(([, text]) => expressionIn(text)));
+  const faults = await checkExpressions(
+    tenant,
+    expressions.map(([, text]) => expressionIn(text)),
+  );
   const errors = expressions.flatMap(([path], index) => {
     const fault = faults[index] ?? null;
     return fault === null

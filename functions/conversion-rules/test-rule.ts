@@ -8,8 +8,8 @@ import { isEventOf } from '../../core/domain/event-tenants.ts';
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import { createCursors } from '../../store/cursor.ts';
 import type { ContainerRecord } from '../../store/records.ts';
-import { isCooling } from '../../store/rule-runs.ts';
 import { decideConversion } from '../shared/convert-container.ts';
+import { whyRuleRests } from '../shared/rule-rest.ts';
 import { findContainers } from '../shared/selection/find-containers.ts';
 import { resolveSelect } from '../shared/selection/resolve-select.ts';
 import type { ConversionRulesDependencies } from './handler.ts';
@@ -38,12 +38,12 @@ export const createTestRule = (deps: ConversionRulesDependencies) => {
 
   const whyNot = async (rule: ConversionRuleRecord, container: ContainerRecord): Promise<string | null> => {
     const { tenant, id: ruleId, runtimeType, cooldownSeconds } = rule;
-    if (cooldownSeconds > 0 && (await isCooling(table, { tenant, ruleId }, container.id, now())))
-      return 'cooldown';
+    const given = { tenant, ruleId, containerId: container.id, to: runtimeType, cooldownSeconds };
+    const rests = await whyRuleRests(table, given, now());
     try {
       const decision = await decideConversion(table, container, runtimeType, false);
       if (decision.kind === 'unchanged') return 'already';
-      return rule.dryRun ? 'dry-run' : null;
+      return rests ?? (rule.dryRun ? 'dry-run' : null);
     } catch (error) {
       if (error instanceof ConflictError) return error.code;
       throw error;
@@ -55,7 +55,7 @@ export const createTestRule = (deps: ConversionRulesDependencies) => {
     const matches = await eventRules.test(rule.eventPattern, event);
     if (!isEventOf(event, rule.tenant, eventTenants))
       return nothing(matches, 'the event is not assigned to this tenant');
-    const resolution = await resolveSelect(rule.select, event);
+    const resolution = await resolveSelect(rule.tenant, rule.select, event);
     if (resolution.kind === 'nothing') return nothing(matches, resolution.reason);
     const { runtimeType: to, maxContainers: limit } = rule;
     const cursors = createCursors(table, randomBytes);

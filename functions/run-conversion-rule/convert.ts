@@ -8,12 +8,14 @@ import { getContainerNow } from '../../store/containers.ts';
 import { takeForConversion } from '../../store/conversions.ts';
 import { beginOperation, getOperationNow } from '../../store/operations.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
-import { coolDown, isCooling } from '../../store/rule-runs.ts';
+import { coolDown, noteIsolation } from '../../store/rule-runs.ts';
 import { decideAgain, nextOperation, replaceOperation } from '../../store/transition.ts';
 import { outcomeOf } from '../shared/conversion-outcome.ts';
 import { decideConversion } from '../shared/convert-container.ts';
+import { whyRuleRests } from '../shared/rule-rest.ts';
 import { startAccepted } from '../shared/start-workflow.ts';
 import type { RunDependencies } from './dependencies.ts';
+import { REQUESTS } from './plan.ts';
 
 /** One container of a run. */
 export interface ConvertInput {
@@ -81,6 +83,9 @@ const whoHasIt = async (
   return same ? skipped('converting') : { kind: 'busy', operationId };
 };
 
+/** A request on the bus, or of a caller, is nobody's rule: it is done as it is asked. */
+const isOfRule = ({ run }: ConvertInput): boolean => run.ruleId !== REQUESTS;
+
 const begin = async (
   { table, now }: RunDependencies,
   input: ConvertInput,
@@ -91,8 +96,10 @@ const begin = async (
   const operationId = operationIdOf(input);
   const { container, operation } = takeForConversion(before, { operationId, actor, to, now: moment, notify });
   const rest = { tenant: input.tenant, ruleId: input.run.ruleId };
-  const remember =
-    cooldownSeconds > 0 ? [coolDown(rest, containerId, moment.getTime() + cooldownSeconds * 1000)] : [];
+  const remember = [
+    ...(cooldownSeconds > 0 ? [coolDown(rest, containerId, moment.getTime() + cooldownSeconds * 1000)] : []),
+    ...(isOfRule(input) && to === 'HyperV' ? [noteIsolation(input.tenant, containerId, moment)] : []),
+  ];
   await beginOperation(table, { before, after: container, operation, remember, token: operation.id });
   return { kind: 'waits', start: operation };
 };
@@ -104,11 +111,12 @@ const convert = async (deps: RunDependencies, input: ConvertInput): Promise<Done
   if (known !== undefined) return resume(deps, input, known);
   const container = await getContainerNow(table, tenant, containerId);
   if (container === undefined) return skipped('not-found');
-  if (cooldownSeconds > 0 && (await isCooling(table, { tenant, ruleId: run.ruleId }, containerId, now())))
-    return skipped('cooldown');
+  const given = { tenant, ruleId: run.ruleId, containerId, to: runtimeType, cooldownSeconds };
+  const rests = isOfRule(input) ? await whyRuleRests(table, given, now()) : null;
   try {
     const decision = await decideConversion(table, container, runtimeType, false);
     if (decision.kind === 'unchanged') return skipped('already');
+    if (rests !== null) return skipped(rests);
     return dryRun ? skipped('dry-run') : await begin(deps, input, container);
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error;

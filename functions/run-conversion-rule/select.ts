@@ -32,7 +32,7 @@ const choose = async (
   { table, randomBytes }: RunDependencies,
   { tenant, select, event, runtimeType, maxContainers }: Plan,
 ): Promise<{ readonly items: Selected['items']; readonly selection: Selection }> => {
-  const resolution = await resolveSelect(select, event);
+  const resolution = await resolveSelect(tenant, select, event);
   if (resolution.kind === 'nothing')
     return { items: [], selection: { matched: 0, truncated: false, reason: resolution.reason } };
   const cursors = createCursors(table, randomBytes);

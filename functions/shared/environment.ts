@@ -24,6 +24,7 @@ const VARIABLES = {
   ruleRole: text,
   ruleDeadLetters: text,
   eventTenants: z.pipe(z.pipe(text, z.transform(parseJson)), EventTenantsSchema),
+  rulesPerTenant: z.coerce.number().check(z.positive(), z.int()),
   tenantClaim: z._default(text, 'tenant'),
   scopeClaim: z._default(text, 'scope'),
   heartbeatSeconds: seconds,

@@ -43,6 +43,8 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'session-token-expired': { status: 410, title: 'The session token has expired' },
   'session-ended': { status: 404, title: 'The session has ended' },
   'quota-exceeded': { status: 429, title: 'The quota is used up' },
+  'rules-exhausted': { status: 409, title: 'There is no room for another rule' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
   'too-busy': { status: 503, title: 'Too busy' },
   internal: { status: 500, title: 'Something went wrong here' },
 };

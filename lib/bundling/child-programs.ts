@@ -10,7 +10,7 @@ const SELECTION = fileURLToPath(new URL('../../functions/shared/selection/', imp
  * import.meta.url)` finds it there as it does in the sources.
  */
 const PROGRAMS = [
-  { runner: join(SELECTION, 'run-expressions.ts'), program: join(SELECTION, 'expression-program.mjs') },
+  { runner: join(SELECTION, 'expression-process.ts'), program: join(SELECTION, 'expression-program.mjs') },
 ] as const;
 
 const bundle = (program: string, outdir: string) =>

@@ -44,6 +44,8 @@ const AWS = '@aws-sdk/core/dist-es/submodules';
 /** Each replacement says at its head what it stands for, and why that is not needed. */
 const REPLACEMENTS: Trims = {
   '@aws-sdk/credential-provider-node/dist-es/index.js': replacement('environment-credentials.ts'),
+  '@aws-sdk/signature-v4-multi-region/dist-es/SignatureV4MultiRegion.js':
+    replacement('single-region-signing.ts'),
   '@aws-sdk/endpoint-cache/dist-es/index.js': replacement('endpoint-cache.ts'),
   [`${AWS}/client/util-endpoints/lib/aws/partitions.js`]: withoutRegions,
   [`${SMITHY}/checksum/sha256/Sha256Js.js`]: replacement('sha256-js.ts'),

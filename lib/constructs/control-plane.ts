@@ -70,6 +70,11 @@ export interface BulkheadControlPlaneProps {
    * @default every source is assigned to `eventTenant`
    */
   readonly eventTenants?: EventTenants['byOrigin'];
+  /**
+   * Most conversion rules of one tenant. EventBridge has 300 rules a bus, which all tenants share.
+   * @default 20
+   */
+  readonly rulesPerTenant?: number;
   /** Name of the event bus. @default 'bulkhead' */
   readonly eventBusName?: string;
   /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 500 a second, bursts of 1000 */
@@ -204,6 +209,7 @@ export class BulkheadControlPlane extends Construct {
         sessionTotalSeconds: String(props.sessionTotalSeconds ?? 28_800),
         version: props.version,
         logLevel: props.logLevel ?? 'info',
+        rulesPerTenant: String(props.rulesPerTenant ?? 20),
         eventTenants: JSON.stringify(eventTenantsOf(props)),
       },
       ...kept,

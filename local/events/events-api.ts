@@ -21,8 +21,12 @@ export interface EventsApiDeps {
 
 type Operation = (input: JsonObject) => JsonObject;
 
-/** Most targets of one rule (EventBridge quotas). */
+/** Most targets of one rule, and most rules of one bus (EventBridge quotas). */
 const mostTargets = 5;
+const mostRules = 300;
+
+const limitExceeded = (): ServiceError =>
+  new ServiceError('LimitExceededException', 'The requested resource exceeds the maximum number allowed.');
 
 const rulePayload = (rule: Rule): JsonObject => ({
   Name: rule.name,
@@ -135,6 +139,8 @@ class EventsApi {
     if (!/^[.\-_A-Za-z0-9]{1,64}$/.test(name)) {
       throw new ServiceError('ValidationException', `Value '${name}' at 'name' failed to satisfy constraint`);
     }
+    const isNew = this.#deps.rules.get(bus, name) === undefined;
+    if (isNew && this.#deps.rules.onBus(bus).length >= mostRules) throw limitExceeded();
     const rule = makeRule({
       ...{ name, bus, arn: this.#deps.ruleArn(bus, name), description: asString(input.Description) },
       state: asString(input.State),
@@ -179,10 +185,7 @@ class EventsApi {
     const added = list(input.Targets).map((target) => readTarget(asRecord(target)));
     const kept = rule.targets.filter((target) => !added.some((one) => one.id === target.id));
     if (kept.length + added.length > mostTargets) {
-      throw new ServiceError(
-        'LimitExceededException',
-        'The requested resource exceeds the maximum number allowed.',
-      );
+      throw limitExceeded();
     }
     this.#store({ ...rule, targets: [...kept, ...added] });
     return { FailedEntryCount: 0, FailedEntries: [] };

@@ -96,19 +96,24 @@ test('a bundle signs its calls with the credentials that Lambda puts in the envi
     request.resume().on('end', () => response.end('{}'));
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  const bundles = bundleFunctions(FIXTURES, ['get-item']);
+  const bundles = bundleFunctions(FIXTURES, ['get-item', 'put-rule']);
   try {
     const { port } = server.address() as AddressInfo;
-    const url = pathToFileURL(join(bundles.directoryOf('get-item'), 'index.mjs')).href;
-    await run(`await (await import(${JSON.stringify(url)})).handler();`, {
-      ...LAMBDA,
-      AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${port}`,
-    });
+    for (const name of ['get-item', 'put-rule']) {
+      const url = pathToFileURL(join(bundles.directoryOf(name), 'index.mjs')).href;
+      await run(`await (await import(${JSON.stringify(url)})).handler();`, {
+        ...LAMBDA,
+        AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
+      });
+    }
   } finally {
     bundles.dispose();
     server.close();
   }
-  expect(authorizations).toEqual([expect.stringContaining('Credential=AKIDEXAMPLE/')]);
+  expect(authorizations).toEqual([
+    expect.stringMatching(/Credential=AKIDEXAMPLE\/\d+\/eu-west-1\/dynamodb\//),
+    expect.stringMatching(/Credential=AKIDEXAMPLE\/\d+\/eu-west-1\/events\//),
+  ]);
 });
 
 test('a bundle evaluates expressions in a process that has neither credentials nor files', async () => {
@@ -117,7 +122,7 @@ test('a bundle evaluates expressions in a process that has neither credentials n
     const url = pathToFileURL(join(bundles.directoryOf('evaluate'), 'index.mjs')).href;
     const program = `
       const { handler } = await import(${JSON.stringify(url)});
-      process.stdout.write(JSON.stringify(await handler(['$uppercase($.a)', '$error($.a)'], { a: 'x' })));`;
+      process.stdout.write(JSON.stringify(await handler('acme', ['$uppercase($.a)', '$error($.a)'], { a: 'x' })));`;
     const { stdout } = await run(program, LAMBDA);
     expect(JSON.parse(stdout)).toEqual([{ text: 'X' }, { fault: { code: 'D3137', position: 7 } }]);
   } finally {

@@ -53,6 +53,7 @@ export interface Api {
 }
 
 export const LEASE_SECONDS = 180;
+export const RULES_PER_TENANT = 5;
 export const WEBSOCKET_URL = 'wss://agents.example/prod';
 
 const createOutside = (): Outside => ({
@@ -113,6 +114,7 @@ export const createApi = (table: Table): Api => {
     totalSeconds: 28_800,
     version: '1.2.3',
     openApi: { openapi: '3.1.0' },
+    rulesPerTenant: RULES_PER_TENANT,
     eventTenants: { defaultTenant: TENANT, byOrigin: {} },
   };
   const functions: Readonly<Record<HttpFunction, LambdaHandler>> = {

@@ -2,11 +2,12 @@
  * A program: evaluates, or only parses, JSONata expressions that a tenant wrote. It runs as a process of its own
  * (run-expressions.ts), because an expression can exhaust the memory of the process that evaluates it.
  *
- * stdin:  {"check": true, "expressions": [text, …]} or {"expressions": [text, …], "event": …}
- * stdout: one answer for each expression. Check: null, or what is wrong with it. Evaluation: {"text"}, {"none": true}
+ * stdin:  lines of {"check": true, "expressions": [text, …]} or {"expressions": [text, …], "event": …}
+ * stdout: for each line one, with an answer for each expression. Check: null, or what is wrong with it. Evaluation: {"text"}, {"none": true}
  *         for a value that is no short text, or {"fault": {"code", "position"}}. An answer never holds an error's
  *         message, because `$error`, `$assert` and JSONata's own errors quote the event.
  */
+import { createInterface } from 'node:readline';
 import jsonata from '../../../node_modules/jsonata/jsonata.js';
 
 /** `$eval` would make an expression of the event; the others would make a repeated step select something else. */
@@ -42,8 +43,14 @@ const check = (text) => {
   }
 };
 
+const processorMs = () => {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+};
+
 /** jsonata calls these around each node that it evaluates. */
 const guards = () => {
+  const until = processorMs() + MOST.processorMs;
   let depth = 0;
   let nodes = 0;
   const stop = (exceeded) => {
@@ -52,8 +59,7 @@ const guards = () => {
   const entry = () => {
     depth += 1;
     nodes += 1;
-    const { user, system } = process.cpuUsage();
-    stop(depth > MOST.depth || nodes > MOST.nodes || (user + system) / 1000 > MOST.processorMs);
+    stop(depth > MOST.depth || nodes > MOST.nodes || processorMs() > until);
   };
   const exit = (_expression, _input, _environment, result) => {
     depth -= 1;
@@ -82,9 +88,9 @@ const evaluate = async (text, event) => {
   }
 };
 
-let given = '';
-for await (const chunk of process.stdin.setEncoding('utf8')) given += chunk;
-const { check: only, expressions, event } = JSON.parse(given);
-const answers = [];
-for (const text of expressions) answers.push(only ? check(text) : await evaluate(text, event));
-process.stdout.write(JSON.stringify(answers));
+for await (const line of createInterface({ input: process.stdin })) {
+  const { check: only, expressions, event } = JSON.parse(line);
+  const answers = [];
+  for (const text of expressions) answers.push(only ? check(text) : await evaluate(text, event));
+  process.stdout.write(`${JSON.stringify(answers)}\n`);
+}

@@ -60,10 +60,12 @@ const textOf = ({ where, schema }: Member, value: Value): { text: string } | { p
 
 const nothing = (reason: string): Resolution => ({ kind: 'nothing', reason });
 
-export const resolveSelect = async (select: Select, event: unknown): Promise<Resolution> => {
+/** @param tenant whose rule it is: tenants never share a process that evaluates */
+export const resolveSelect = async (tenant: string, select: Select, event: unknown): Promise<Resolution> => {
   const members = membersOf(select);
   const dynamic = members.filter(({ text }) => isExpression(text));
   const values = await evaluateExpressions(
+    tenant,
     dynamic.map(({ text }) => expressionIn(text)),
     event,
   );

@@ -4,7 +4,7 @@ import { ConversionRuleSchema } from '../../../core/contract/conversion-rule.ts'
 import { TooBusyError } from '../../../core/domain/errors.ts';
 import { eventRuleNameOf } from '../../../functions/conversion-rules/event-rules.ts';
 import { containerItem, hostItem } from '../../../store/put.ts';
-import { createApi } from '../../helpers/api.ts';
+import { createApi, RULES_PER_TENANT } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { containerRecord, hostRecord, testId } from '../../helpers/records.ts';
 
@@ -97,6 +97,31 @@ describe('a rule', () => {
     table.transact = transact;
   });
 
+  test('beyond as many as a tenant may have is refused, also when many are made at once', async () => {
+    const { call, outside } = await open();
+    const names = Array.from({ length: 3 * RULES_PER_TENANT }, (_, index) => `rule-${index}`);
+    const puts = await Promise.all(
+      names.map((name) => call('putConversionRule', { params: { name }, body })),
+    );
+    const refused = puts.filter(({ status }) => status === 409);
+    expect(refused).toHaveLength(2 * RULES_PER_TENANT);
+    expect(refused[0]?.body).toMatchObject({
+      code: 'rules-exhausted',
+      context: { limit: RULES_PER_TENANT },
+      suggestion: expect.any(String),
+    });
+    expect(outside.eventRules.size).toBe(RULES_PER_TENANT);
+    const { items } = (await call('listConversionRules')).body;
+    expect(items).toHaveLength(RULES_PER_TENANT);
+    const other = await call('putConversionRule', { params, body, claims: { tenant: 'umbrella' } });
+    expect(other.status).toBe(201);
+    // Replacing one needs no room; removing one makes room.
+    const [{ name }] = items;
+    expect((await call('putConversionRule', { params: { name }, body })).status).toBe(200);
+    expect((await call('deleteConversionRule', { params: { name } })).status).toBe(204);
+    expect((await call('putConversionRule', { params, body })).status).toBe(201);
+  });
+
   test('with the same Idempotency-Key is made once', async () => {
     const { put } = await open();
     const headers = { 'idempotency-key': 'k' };
@@ -106,6 +131,8 @@ describe('a rule', () => {
   });
 
   test.each([
+    ['other tenants’ events', { eventPattern: { source: [{ prefix: '' }] } }, '/body/eventPattern/source'],
+    ['a pattern that is too long', { eventPattern: { a: ['x'.repeat(2100)] } }, '/body/eventPattern'],
     ['selects by nothing', { select: {} }, '/body/select'],
     ['selects by no labels', { select: { labels: {} } }, '/body/select/labels'],
     ['an unknown member', { select: { host: 'x' } }, '/body/select/host'],

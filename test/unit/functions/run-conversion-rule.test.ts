@@ -56,7 +56,7 @@ const makeRule = async (change: object = {}): Promise<ConversionRuleRecord> => {
     ...change,
   };
   const rule = ruleOf(body, undefined, { tenant: TENANT, name: 'r', actor: 'ann', at: AT, id: randomUUID() });
-  await putRule(world.table, undefined, rule, { remember: [], token: randomUUID() });
+  await putRule(world.table, undefined, rule, { remember: [], token: randomUUID(), most: 9 });
   return rule;
 };
 const created = async (options: Parameters<World['create']>[0] = {}) => {
@@ -144,7 +144,7 @@ describe('an event of a rule', () => {
       world.table,
       rule,
       { ...rule, enabled: false, revision: 2 },
-      { remember: [], token: randomUUID() },
+      { remember: [], token: randomUUID(), most: 9 },
     );
     expect((await select(ofRule(rule, event))).items).toEqual([]);
     await removeRule(world.table, { ...rule, revision: 2 }, { remember: [], token: randomUUID() });
@@ -274,6 +274,29 @@ describe('one container of a run', () => {
     world.clock.now += 61_000;
     await convert(await select(ofRule(rule, eventFor({ name }))), id);
     expect(await conversions(id)).toBe(3);
+  });
+});
+
+describe('two rules', () => {
+  test('cannot convert a container back and forth; isolation is never held back', async () => {
+    const { id } = await created({ start: false });
+    const isolates = await makeRule({ select: { containerId: id } });
+    const releases = { ...isolates, id: randomUUID(), name: 'releases', runtimeType: 'Default' as const };
+    await putRule(world.table, undefined, releases, { remember: [], token: randomUUID(), most: 9 });
+    // Of a conversion that was begun, the end of its operation answers the task.
+    const act = async (rule: ConversionRuleRecord) => {
+      const [answer] = await convert(await select(ofRule(rule, eventFor({}))), id);
+      return answer?.what ?? (await world.container(id))?.view.runtimeType;
+    };
+    expect(await act(isolates)).toBe('HyperV');
+    for (let round = 0; round < 3; round += 1) {
+      expect(await act(releases)).toMatchObject({ outcome: 'skipped', why: 'flapping' });
+      expect((await world.container(id))?.view.runtimeType).toBe('HyperV');
+    }
+    world.clock.now += 3_601_000;
+    expect(await act(releases)).toBe('Default');
+    expect(await act(isolates)).toBe('HyperV');
+    expect(await act(releases)).toMatchObject({ outcome: 'skipped', why: 'flapping' });
   });
 });
 

@@ -21,14 +21,18 @@ test('a selection takes texts from the event, and ids in either case', async () 
     containerId: '{% $.detail.id %}',
     labels: { a: '{% $uppercase($.detail.deep.name) %}', b: 'c' },
   };
-  expect(await resolveSelect(select, event)).toEqual({
+  expect(await resolveSelect('acme', select, event)).toEqual({
     kind: 'resolved',
     select: { containerId: testId(1), labels: { a: 'WEB-1', b: 'c' } },
   });
 });
 
 const reasonOf = async (expression: string): Promise<string> => {
-  const resolution = await resolveSelect({ name: `{% ${expression} %}`, labels: { app: 'web' } }, event);
+  const resolution = await resolveSelect(
+    'acme',
+    { name: `{% ${expression} %}`, labels: { app: 'web' } },
+    event,
+  );
   return resolution.kind === 'nothing' ? resolution.reason : `resolved: ${JSON.stringify(resolution.select)}`;
 };
 
@@ -127,7 +131,7 @@ test('an expression reaches nothing of the process that evaluates it', async () 
 });
 
 test('a rule cannot have functions that evaluate the event, or give something else each time', async () => {
-  const faults = await checkExpressions([
+  const faults = await checkExpressions('acme', [
     '$eval($.a)',
     '$.a ~> $eval',
     '$string($random())',

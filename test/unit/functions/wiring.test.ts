@@ -14,6 +14,7 @@ const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   ruleRole: 'arn:aws:iam::111111111111:role/events',
   ruleDeadLetters: 'arn:aws:sqs:us-east-1:111111111111:dead-letters',
   eventTenants: '{"defaultTenant":"default","byOrigin":{}}',
+  rulesPerTenant: '20',
   tenantClaim: 'tenant',
   scopeClaim: 'scope',
   heartbeatSeconds: '60',

@@ -75,6 +75,16 @@ const rule = (properties: Record<string, unknown>, logicalId = 'Rule') =>
   );
 const target = (arn: string, more: JsonObject = {}): JsonObject => ({ Id: 'T', Arn: arn, ...more });
 
+test('a bus takes 300 rules, and changes to them, and no more', async () => {
+  const putRule = (index: number) =>
+    call('PutRule', { Name: `rule-${index}`, EventPattern: '{"source":["test"]}' });
+  for (let index = 0; index < 300; index += 1) await putRule(index);
+  await expect(putRule(300)).rejects.toMatchObject({ code: 'LimitExceededException' });
+  await putRule(7);
+  await call('DeleteRule', { Name: 'rule-7' });
+  await putRule(300);
+});
+
 describe('rules of the template', () => {
   test('an event goes to the targets of the rules that match it, on its bus', async () => {
     engine.create(resource('AWS::Events::EventBus', { Name: 'bus' }, 'Bus'));

@@ -1,0 +1,101 @@
+import { RULE_LIMITS } from '../../core/contract/conversion-rule.ts';
+import { EVENT_SOURCE } from '../../core/contract/event.ts';
+import { ValidationError } from '../../core/domain/errors.ts';
+
+/**
+ * A tenant's pattern, narrowed on the bus so that Bulkhead's own events of other tenants start nothing. What a rule may
+ * see is decided when its event is taken (core/domain/event-tenants.ts); this keeps one tenant's rules from starting an
+ * execution for each event of every other tenant.
+ *
+ * A pattern can't have a path twice, so what can't be narrowed is refused.
+ */
+type Pattern = Readonly<Record<string, unknown>>;
+interface Field {
+  readonly path: string;
+  readonly matchers: readonly unknown[];
+}
+
+const SOURCE = 'source';
+const TENANT = 'detail.tenant';
+
+const isObject = (value: unknown): value is Pattern =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const fieldsOf = (pattern: Pattern, prefix = ''): Field[] =>
+  Object.entries(pattern).flatMap(([key, value]): Field[] => {
+    const path = `${prefix}${key}`;
+    if (isObject(value)) return fieldsOf(value, `${path}.`);
+    if (!Array.isArray(value)) return [];
+    if (key === '$or') return value.filter(isObject).flatMap((member) => fieldsOf(member, prefix));
+    return [{ path, matchers: value }];
+  });
+
+const refuse = (pointer: string, detail: string): never => {
+  throw new ValidationError('The event pattern is not accepted.', {
+    errors: [{ pointer: `/body/eventPattern${pointer}`, detail }],
+  });
+};
+
+/** Whether an element of a `source` list lets Bulkhead's own events through; undefined where that is not known. */
+const letsOwnThrough = (matcher: unknown): boolean | undefined => {
+  if (typeof matcher === 'string') return matcher === EVENT_SOURCE;
+  if (!isObject(matcher)) return false;
+  const { prefix, suffix } = matcher;
+  if (typeof prefix === 'string') return EVENT_SOURCE.startsWith(prefix) ? undefined : false;
+  if (typeof suffix === 'string') return EVENT_SOURCE.endsWith(suffix) ? undefined : false;
+  return undefined;
+};
+
+const isForeign = (matchers: readonly unknown[]): boolean =>
+  matchers.every((matcher) => letsOwnThrough(matcher) === false);
+
+const withTenant = (pattern: Pattern, tenant: string): Pattern => ({
+  ...pattern,
+  detail: { ...(isObject(pattern.detail) ? pattern.detail : {}), tenant: [tenant] },
+});
+
+/** Every event that is not Bulkhead's own, and the tenant's own. */
+const withEither = (pattern: Pattern, tenant: string): Pattern[] => [
+  { ...pattern, [SOURCE]: [{ 'anything-but': [EVENT_SOURCE] }] },
+  withTenant(pattern, tenant),
+];
+
+const narrowed = (pattern: Pattern, tenant: string): Pattern => {
+  const fields = fieldsOf(pattern);
+  const tenants = fields.filter(({ path }) => path === TENANT);
+  const sources = fields.filter(({ path }) => path === SOURCE);
+  const members = Array.isArray(pattern.$or) ? pattern.$or.filter(isObject) : [];
+  const named = SOURCE in pattern || (members.length > 0 && members.every((member) => SOURCE in member));
+  if (named && sources.every(({ matchers }) => isForeign(matchers))) return pattern;
+  if (tenants.some(({ matchers }) => matchers.length !== 1 || matchers[0] !== tenant))
+    return refuse(
+      '/detail/tenant',
+      `Must be ["${tenant}"]: events of other tenants reach no rule of this one.`,
+    );
+  if (tenants.length === 1 && isObject(pattern.detail) && 'tenant' in pattern.detail) return pattern;
+  if (tenants.length > 0) return refuse('/detail/tenant', 'Must be in "detail" itself, not in "$or".');
+  if (sources.length === 0 && members.length > 0)
+    return { ...pattern, $or: members.flatMap((member) => withEither(member, tenant)) };
+  if (sources.length === 0) return { ...pattern, $or: withEither({}, tenant) };
+  const onlyOwn = SOURCE in pattern && sources.every(({ matchers }) => matchers.every(letsOwnThrough));
+  if (onlyOwn) return withTenant(pattern, tenant);
+  return refuse(
+    '/source',
+    `Must name its sources; "${EVENT_SOURCE}" only alone. Make a second rule for the others.`,
+  );
+};
+
+const depthOf = (value: unknown): number =>
+  typeof value === 'object' && value !== null
+    ? 1 + Math.max(0, ...Object.values(value).map((member) => depthOf(member)))
+    : 0;
+
+/** @throws ValidationError with a pointer to what is not accepted */
+export const boundPattern = (pattern: Pattern, tenant: string): Pattern => {
+  if (depthOf(pattern) > RULE_LIMITS.patternDepth)
+    return refuse('', `Must not be nested deeper than ${RULE_LIMITS.patternDepth} levels.`);
+  const bound = narrowed(pattern, tenant);
+  if (Buffer.byteLength(JSON.stringify(bound)) > RULE_LIMITS.patternBytes)
+    return refuse('', `Must not be longer than about ${RULE_LIMITS.patternBytes - 100} bytes.`);
+  return bound;
+};
