@@ -1,3 +1,4 @@
+import type { ImageRange } from '../core/contract/agent/messages.ts';
 import type { ImageFacts } from '../core/contract/image.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
 import { catalogueImage } from './commit.ts';
@@ -29,26 +30,42 @@ const listHeld = async (
   return held;
 };
 
+const EVERYTHING: ImageRange = { after: null, through: null };
+
+const isWithin = ({ after, through }: ImageRange, name: string): boolean =>
+  (after === null || name > after) && (through === null || name <= through);
+
+/** Images catalogued side by side. */
+const AT_ONCE = 8;
+const inGroups = async <T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> => {
+  for (let start = 0; start < all.length; start += AT_ONCE)
+    await Promise.all(all.slice(start, start + AT_ONCE).map(work));
+};
+
 /**
  * Brings the catalogue to what a host says that it holds: new images are catalogued, those that it no longer has stay
  * in the catalogue without this host.
  *
- * @param images all that the host holds
+ * @param images all that the host holds, or all within `range`: nothing is concluded on those outside it
  */
 export const recordHeldImages = async (
   table: Table,
   { tenant, hostId }: { readonly tenant: string; readonly hostId: string },
-  images: readonly ImageFacts[],
+  {
+    images,
+    range = EVERYTHING,
+  }: { readonly images: readonly ImageFacts[]; readonly range?: ImageRange | undefined },
   at: string,
 ): Promise<void> => {
   const held = await listHeld(table, tenant, hostId);
   const said = new Set(images.map(({ name }) => caseInsensitiveKey(name)));
-  for (const image of images) {
-    if (held.get(caseInsensitiveKey(image.name)) === image.digest) continue;
-    await decideAgain(async () =>
+  const news = images.filter(({ name, digest }) => held.get(caseInsensitiveKey(name)) !== digest);
+  await inGroups(news, (image) =>
+    decideAgain(async () =>
       table.transact(await catalogueImage(table, { tenant, hostId, image }, { at, actor: `host:${hostId}` })),
-    );
-  }
+    ),
+  );
   for (const name of held.keys())
-    if (!said.has(name)) await table.remove({ Key: keyItem(keys.imageOnHost(tenant, name, hostId)) });
+    if (isWithin(range, name) && !said.has(name))
+      await table.remove({ Key: keyItem(keys.imageOnHost(tenant, name, hostId)) });
 };

@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { CommandResult, ObservedContainer } from '../../core/contract/agent/commands.ts';
-import { type AgentMessage, MESSAGE_BYTES } from '../../core/contract/agent/messages.ts';
+import { type AgentMessage, type ImageRange, MESSAGE_BYTES } from '../../core/contract/agent/messages.ts';
+import type { ImageFacts } from '../../core/contract/image.ts';
+import { caseInsensitiveKey } from '../../core/domain/names.ts';
 
 const LONGEST_MESSAGE_ID = 128;
 /** Room beside the list or the result that a message carries: action, ids and, in a hello, what is said of the host. */
@@ -35,4 +37,34 @@ export const divideObserved = (
   });
   const at = until < 0 ? observed.length : until;
   return { fitting: observed.slice(0, at), rest: observed.slice(at) };
+};
+
+/** Images leave room for observations: neither waits for all of the other. */
+const IMAGES_BYTES = MESSAGE_BYTES / 2;
+
+export interface ImagesPart {
+  readonly images: ImageFacts[];
+  /** Undefined where these are all that there are. */
+  readonly imageRange?: ImageRange;
+}
+
+const compare = (a: ImageFacts, b: ImageFacts): number => {
+  const [left, right] = [caseInsensitiveKey(a.name), caseInsensitiveKey(b.name)];
+  return left < right ? -1 : Number(left > right);
+};
+
+/** The images whose names come after `after`, as many as a message takes; null: from the first. */
+export const imagesAfter = (all: readonly ImageFacts[], after: string | null): ImagesPart => {
+  const left = [...all]
+    .sort(compare)
+    .filter(({ name }) => after === null || caseInsensitiveKey(name) > after);
+  let room = IMAGES_BYTES;
+  const until = left.findIndex((image, index) => {
+    room -= Buffer.byteLength(JSON.stringify(image), 'utf8') + 1;
+    return room < 0 && index > 0;
+  });
+  const images = until < 0 ? left : left.slice(0, until);
+  const last = images.at(-1);
+  const through = until < 0 || last === undefined ? null : caseInsensitiveKey(last.name);
+  return after === null && through === null ? { images } : { images, imageRange: { after, through } };
 };

@@ -8,7 +8,7 @@ import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import { type CommandRefusedError, messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { AgentState } from '../state/agent-state.ts';
-import { divideObserved, encode, encodeResult, resultMessageId } from './outgoing.ts';
+import { divideObserved, encode, encodeResult, imagesAfter, resultMessageId } from './outgoing.ts';
 import { readControlMessage } from './read-message.ts';
 import { Resender } from './resender.ts';
 
@@ -54,7 +54,8 @@ export class Session {
   readonly #changed = new Set<string>();
   /** By message id: the command whose result was sent. */
   readonly #results = new Map<string, string>();
-  #imagesChanged = false;
+  /** The name after which images are still to be told; null: all of them; undefined: none. */
+  #imagesAfter: string | null | undefined = undefined;
   #helloId: string | null = null;
   #observedId: string | null = null;
   #observing = false;
@@ -78,18 +79,21 @@ export class Session {
     if (this.#helloId !== null) this.#resender.settle(this.#helloId);
     const messageId = newId();
     this.#helloId = messageId;
+    this.#imagesAfter = undefined;
+    const part = imagesAfter(await images(), null);
     const hello = {
       action: 'hello' as const,
       messageId,
       protocol: PROTOCOL_VERSION,
       agentVersion,
       facts: await facts(),
-      images: [...(await images())],
+      ...part,
     };
     const taken = encode({ ...hello, observed: [] }).length;
     const { fitting, rest } = divideObserved(await observeAll(), taken);
     if (this.#closed || this.#helloId !== messageId) return;
     for (const { containerId } of rest) this.#changed.add(containerId);
+    this.#tellImagesAfter(part.imageRange?.through ?? undefined);
     const partial = rest.length > 0 ? { partial: true } : {};
     this.#resender.put(messageId, encode({ ...hello, observed: fitting, ...partial }));
   }
@@ -114,7 +118,7 @@ export class Session {
   /** Tells of containers and images that have changed, as soon as the last such message has arrived. */
   report({ containerId, images }: { containerId?: string; images?: boolean }): void {
     if (containerId !== undefined) this.#changed.add(containerId);
-    if (images) this.#imagesChanged = true;
+    if (images) this.#imagesAfter = null;
     this.#guarded(() => this.#sendObserved());
   }
 
@@ -190,15 +194,18 @@ export class Session {
   }
 
   async #sendObserved(): Promise<void> {
-    const nothing = this.#changed.size === 0 && !this.#imagesChanged;
+    const nothing = this.#changed.size === 0 && this.#imagesAfter === undefined;
     if (!this.#welcomed || this.#closed || this.#observing || this.#observedId !== null || nothing) return;
     this.#observing = true;
     const ids = [...this.#changed];
+    const after = this.#imagesAfter;
     this.#changed.clear();
+    this.#imagesAfter = undefined;
     try {
-      await this.#observeAndSend(ids);
+      await this.#observeAndSend(ids, after);
     } catch (error) {
       for (const id of ids) this.#changed.add(id);
+      this.#imagesAfter ??= after;
       this.#cancelRetry = this.#deps.clock.after(RETRY_MS, () => this.report({}));
       throw error;
     } finally {
@@ -206,17 +213,22 @@ export class Session {
     }
   }
 
-  async #observeAndSend(ids: readonly string[]): Promise<void> {
+  async #observeAndSend(ids: readonly string[], after: string | null | undefined): Promise<void> {
     const { images, observe, newId } = this.#deps;
-    const body = this.#imagesChanged ? { images: [...(await images())] } : {};
+    const body = after === undefined ? undefined : imagesAfter(await images(), after);
     const seen = await Promise.all(ids.map(observe));
     const message = { action: 'observed' as const, messageId: newId(), observed: [], ...body };
     const { fitting, rest } = divideObserved(seen, encode(message).length);
     if (this.#closed) return;
-    this.#imagesChanged = false;
+    this.#tellImagesAfter(body?.imageRange?.through ?? undefined);
     for (const { containerId } of rest) this.#changed.add(containerId);
     this.#observedId = message.messageId;
     this.#resender.put(message.messageId, encode({ ...message, observed: fitting }));
+  }
+
+  /** What has changed in the meantime is told from the first image on. */
+  #tellImagesAfter(through: string | undefined): void {
+    if (this.#imagesAfter === undefined) this.#imagesAfter = through;
   }
 
   /** The first at a random moment of the interval, so that hosts that connect together do not beat together. */

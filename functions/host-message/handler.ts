@@ -28,7 +28,12 @@ const takeObserved = async (
   message: Extract<AgentMessage, { action: 'observed' }>,
 ): Promise<void> => {
   if (message.images !== undefined)
-    await recordHeldImages(deps.table, connection, message.images, deps.now().toISOString());
+    await recordHeldImages(
+      deps.table,
+      connection,
+      { images: message.images, range: message.imageRange },
+      deps.now().toISOString(),
+    );
   await takeReports(deps, connection, message.observed);
   await deps.push(connection.connectionId, { action: 'ack', messageId: message.messageId });
 };

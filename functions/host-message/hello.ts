@@ -25,7 +25,12 @@ export const takeHello = async (
     await deps.close(connectionId);
     return;
   }
-  await recordHeldImages(deps.table, connection, message.images, deps.now().toISOString());
+  await recordHeldImages(
+    deps.table,
+    connection,
+    { images: message.images, range: message.imageRange },
+    deps.now().toISOString(),
+  );
   await deps.push(connectionId, {
     action: 'welcome',
     messageId: message.messageId,

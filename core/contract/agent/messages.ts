@@ -24,6 +24,17 @@ const messageId = z.string().check(z.minLength(1), z.maxLength(128));
 export const MESSAGE_BYTES = 128 * 1024;
 export const FRAME_BYTES = 32 * 1024;
 
+/**
+ * Which of a host's images a message has, when there are more than fit: all of those whose names, as they are compared
+ * and in their order, come after `after` and not after `through`. Null: from the first one, or to the last. Nothing may
+ * be concluded on an image outside this range; without a range a message has them all.
+ */
+export const ImageRangeSchema = z.strictObject({
+  after: z.nullable(z.string()),
+  through: z.nullable(z.string()),
+});
+export type ImageRange = z.infer<typeof ImageRangeSchema>;
+
 /** First after each connection: what the host is, holds, and really runs. Containers not in it are not there. */
 export const HelloSchema = z.strictObject({
   action: z.literal('hello'),
@@ -32,6 +43,7 @@ export const HelloSchema = z.strictObject({
   agentVersion: LineSchema,
   facts: HostFactsSchema,
   images: z.array(ImageFactsSchema),
+  imageRange: z.optional(ImageRangeSchema),
   observed: z.array(ObservedContainerSchema),
   /**
    * The host holds more containers than fit in a message: the rest follow in `observed` messages, and nothing
@@ -58,6 +70,7 @@ export const ObservedSchema = z.strictObject({
   messageId,
   observed: z.array(ObservedContainerSchema),
   images: z.optional(z.array(ImageFactsSchema)),
+  imageRange: z.optional(ImageRangeSchema),
 });
 
 /** Steps of a command that takes longer than two seconds, so that who waits sees them. May be lost. */

@@ -16,6 +16,7 @@ import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
+import { templateLimits, templateReserveMB } from '../../../agent/runtimes/linux/vm/kept-templates.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { bring, canHostLinux, linuxHostFolder, look, openTestHost, until } from '../../helpers/linux-host.ts';
@@ -112,9 +113,12 @@ real('templates and the pool of utility VMs', () => {
     }
   });
 
-  test('what waits is taken off the host’s capacity, at its full size', async () => {
+  test('what waits and what templates may hold are taken off the host’s capacity', async () => {
     const { capacity, utilityVmOverheadMB } = await host.runtime.facts();
-    expect(capacity.memoryMB).toBe(Math.floor(totalmem() / MIB) - 512 - (128 + (utilityVmOverheadMB ?? 0)));
+    const machineMB = Math.floor(totalmem() / MIB);
+    expect(capacity.memoryMB).toBe(
+      machineMB - 512 - templateReserveMB(templateLimits(machineMB)) - (128 + (utilityVmOverheadMB ?? 0)),
+    );
   });
 });
 

@@ -11,15 +11,17 @@ import {
   AgentMessageSchema,
   MESSAGE_BYTES,
 } from '../../../core/contract/agent/messages.ts';
+import type { ImageFacts } from '../../../core/contract/image.ts';
 import { ManualClock, settled } from '../../helpers/manual-clock.ts';
 
 const id = (index: number) => `0b1f6f0e-3f0c-4a53-9d5f-${String(index).padStart(12, '0')}`;
-const { facts, images } = simulatedMachine('linux');
+const { facts, images: fewImages } = simulatedMachine('linux');
 
 let clock: ManualClock;
 let state: AgentState;
 let sent: AgentMessage[];
 let held: number;
+let images: readonly ImageFacts[];
 let working: string[];
 let sequence: number;
 let session: Session;
@@ -42,6 +44,7 @@ beforeEach(() => {
   state = createMemoryState(clock);
   sent = [];
   held = 1;
+  images = fewImages;
   working = [];
   sequence = 0;
   let ids = 0;
@@ -167,5 +170,57 @@ describe('what is said on a connection', () => {
     session.close();
     await clock.pass(300_000);
     expect(of('heartbeat')).toHaveLength(5);
+  });
+});
+
+describe('more images than a message takes', () => {
+  const many = (count: number): ImageFacts[] =>
+    Array.from({ length: count }, (_, index) => ({
+      ...(fewImages[0] as ImageFacts),
+      name: `Registry.example/team/image-${index}`,
+      source: `registry.example/team/image-${index}`.padEnd(300, 'x'),
+    }));
+  /** Acknowledges until nothing more is said. */
+  const settleAll = async () => {
+    for (let told = -1; told !== of('observed').length; await settled()) {
+      told = of('observed').length;
+      const messageId = of('observed').at(-1)?.messageId;
+      if (messageId !== undefined) read({ action: 'ack', messageId });
+      await settled();
+    }
+  };
+  const parts = () => [...of('hello'), ...of('observed')].filter((message) => message.images !== undefined);
+
+  test('1,000 are told in ranges that join, each image once', async () => {
+    images = many(1000);
+    await welcome();
+    await settleAll();
+    const told = parts().flatMap((message) => message.images ?? []);
+    expect(told.map(({ name }) => name).sort()).toEqual(images.map(({ name }) => name).sort());
+    const ranges = parts().map(({ imageRange }) => imageRange);
+    expect(ranges[0]?.after).toBeNull();
+    expect(ranges.at(-1)?.through).toBeNull();
+    for (const [index, range] of ranges.slice(1).entries()) expect(range?.after).toBe(ranges[index]?.through);
+  });
+
+  test('a change in between is told from the first image on', async () => {
+    images = many(1000);
+    await welcome();
+    images = many(10);
+    session.report({ images: true });
+    await settleAll();
+    expect(parts().at(-1)).toMatchObject({ images: expect.any(Array) });
+    expect(parts().at(-1)?.images).toHaveLength(10);
+    expect(parts().at(-1)?.imageRange).toBeUndefined();
+  });
+
+  test('containers are told meanwhile', async () => {
+    images = many(1000);
+    await welcome();
+    session.report({ containerId: id(7) });
+    const before = of('observed').length;
+    read({ action: 'ack', messageId: of('observed').at(-1)?.messageId });
+    await settled();
+    expect(of('observed')[before]?.observed.map(({ containerId }) => containerId)).toEqual([id(7)]);
   });
 });

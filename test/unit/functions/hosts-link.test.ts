@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { imagesAfter } from '../../../agent/link/outgoing.ts';
+import { MESSAGE_BYTES } from '../../../core/contract/agent/messages.ts';
 import { indexes, keys } from '../../../store/keys.ts';
 import { parseHostLink } from '../../../store/parse.ts';
 import { FACTS, freeDisk, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
@@ -170,6 +173,36 @@ describe('facts and images', () => {
     expect(await world.table.get(keys.imageOnHost(TENANT, 'other', host.hostId))).toBeDefined();
     expect(await world.table.get(keys.imageOnHost(TENANT, 'mini', host.hostId))).toBeUndefined();
     expect(await world.table.get(keys.image(TENANT, 'mini'))).toBeDefined();
+  });
+
+  test('1,000 images in several messages: all are catalogued, nothing outside a range is concluded', async () => {
+    const named = (count: number) =>
+      Array.from({ length: count }, (_, index) => ({
+        ...IMAGE,
+        name: `Ateam/Image-${String(index).padStart(4, '0')}`,
+        source: 'registry.example/team'.padEnd(200, 'x'),
+      }));
+    const isHeld = async (name: string) =>
+      (await world.table.get(keys.imageOnHost(TENANT, name, host.hostId), { consistent: true })) !==
+      undefined;
+    const tell = async (all: ReturnType<typeof named>, stale: boolean) => {
+      let count = 0;
+      for (let after: string | null | undefined = null; after !== undefined; count += 1) {
+        const part = imagesAfter(all, after);
+        const message = { action: 'observed' as const, messageId: randomUUID(), observed: [], ...part };
+        expect(Buffer.byteLength(JSON.stringify(message))).toBeLessThan(MESSAGE_BYTES);
+        await world.say(host, message);
+        after = part.imageRange?.through ?? undefined;
+        if (after !== undefined) expect(await isHeld('mini')).toBe(stale);
+      }
+      return count;
+    };
+    expect(await tell(named(1000), true)).toBeGreaterThan(2);
+    expect(await isHeld('mini')).toBe(false);
+    for (const { name } of named(1000)) expect([name, await isHeld(name)]).toEqual([name, true]);
+    await tell([...named(400), ...named(1000).slice(600)], false);
+    for (const index of [399, 600]) expect(await isHeld(named(1000)[index]?.name ?? '')).toBe(true);
+    for (const index of [400, 599]) expect(await isHeld(named(1000)[index]?.name ?? '')).toBe(false);
   });
 });
 
