@@ -28,6 +28,10 @@ export interface AgentState {
   recordSteps(commandId: string, steps: readonly OperationStep[]): void;
   /** The command is over. Its arguments, which may hold environment values, are forgotten. */
   answer(commandId: string, result: CommandResult): void;
+  /**
+   * The answer has arrived. One to what changes no container, which may be large, is forgotten; that it was given is
+   * not, so that the same query is not carried out twice.
+   */
   acknowledge(commandId: string): void;
   /** Has an acknowledged answer sent again. */
   reopen(commandId: string): void;
@@ -100,6 +104,18 @@ export interface ContainerRecord {
 }
 
 export type ContainerChange = Partial<Omit<ContainerRecord, 'id' | 'newestEpoch'>>;
+
+/** In place of an answer that has arrived and is not kept. */
+export const forgottenAnswer = (commandId: string): CommandResult => ({
+  status: 'failed',
+  commandId,
+  steps: [],
+  observed: null,
+  error: {
+    code: 'operation-already-ended',
+    message: 'The answer has been given before, and is no longer kept',
+  },
+});
 
 /** A container of which nothing has been recorded: as far as the journal knows, it is not there. */
 export const unrecorded = (id: string): ContainerRecord => ({

@@ -7,6 +7,7 @@ import {
   type CommandRecord,
   type CommandState,
   type ContainerRecord,
+  forgottenAnswer,
   unrecorded,
 } from './agent-state.ts';
 
@@ -81,7 +82,10 @@ export const createMemoryState = (clock: Pick<Clock, 'now'>): AgentState => {
     answer: (id, result) =>
       put({ ...known(id), state: 'answered', command: null, steps: result.steps, result }),
     acknowledge: (id) => {
-      if (commands.get(id)?.state === 'answered') put({ ...known(id), state: 'acknowledged' });
+      const record = commands.get(id);
+      if (record?.state !== 'answered') return;
+      const result = record.context === null ? forgottenAnswer(id) : record.result;
+      put({ ...known(id), state: 'acknowledged', result });
     },
     reopen: (id) => {
       if (commands.get(id)?.state === 'acknowledged') put({ ...known(id), state: 'answered' });

@@ -14,8 +14,11 @@ import {
   applyChange,
   type CommandRecord,
   type ContainerRecord,
+  forgottenAnswer,
   unrecorded,
 } from './agent-state.ts';
+import { DiskReserve } from './disk-reserve.ts';
+import { BoundedJournal, JOURNAL_BOUNDS, type JournalBounds } from './journal-bounds.ts';
 import { addColumn, inTransaction, openDatabase } from './open-database.ts';
 
 const SCHEMA = `
@@ -45,6 +48,9 @@ const SCHEMA = `
   ) STRICT;
   CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 `;
+
+/** What can still be written when the disk is full while the journal is opened. */
+const RESERVE_BYTES = 8 * 1024 * 1024;
 
 /** Numbers of observations are taken from the file in blocks: a write for each would cost more than it tells. */
 const SEQUENCE_BLOCK = 1_000;
@@ -99,11 +105,12 @@ const toContainer = (row: unknown): ContainerRecord => {
 };
 
 /** Whatever goes wrong beneath is one thing to the agent: the journal cannot be used now. */
-const unavailable =
+const guardedBy =
+  (journal: BoundedJournal) =>
   <A extends unknown[], R>(act: (...args: A) => R) =>
   (...args: A): R => {
     try {
-      return act(...args);
+      return journal.write(() => act(...args));
     } catch (error) {
       if (error instanceof StateUnavailableError) throw error;
       throw new StateUnavailableError(`The agent's journal cannot be used: ${messageOf(error)}`, {
@@ -113,9 +120,16 @@ const unavailable =
   };
 
 /** The journal in a SQLite file, whose lock it holds. Throws SQLite's error when the file cannot be opened. */
-export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentState => {
-  const db = openDatabase(file, { exclusive: true, schema: SCHEMA });
-  addColumn(db, 'containers', 'network TEXT');
+export const openSqliteState = (
+  file: string,
+  clock: Pick<Clock, 'now'>,
+  bounds: JournalBounds = JOURNAL_BOUNDS,
+): AgentState => {
+  const reserve = new DiskReserve(`${file}.reserve`, RESERVE_BYTES);
+  const db = reserve.use(() => openDatabase(file, { exclusive: true, schema: SCHEMA }));
+  reserve.use(() => addColumn(db, 'containers', 'network TEXT'));
+  const journal = new BoundedJournal(db, reserve, bounds);
+  const unavailable = guardedBy(journal);
   const sql = {
     insert: db.prepare(
       `INSERT INTO commands (id, container_id, state, received_at_ms, command, steps, result, touched_at)
@@ -129,7 +143,13 @@ export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentS
     answer: db.prepare(
       `UPDATE commands SET state = 'answered', command = NULL, steps = ?, result = ?, touched_at = ? WHERE id = ?`,
     ),
-    turn: db.prepare('UPDATE commands SET state = ?, touched_at = ? WHERE id = ? AND state = ?'),
+    acknowledge: db.prepare(
+      `UPDATE commands SET state = 'acknowledged', touched_at = ?,
+       result = CASE WHEN context IS NULL THEN ? ELSE result END WHERE id = ? AND state = 'answered'`,
+    ),
+    reopen: db.prepare(
+      `UPDATE commands SET state = 'answered', touched_at = ? WHERE id = ? AND state = 'acknowledged'`,
+    ),
     open: db.prepare(`SELECT * FROM commands WHERE state IN ('received', 'executing') ORDER BY arrival`),
     unacknowledged: db.prepare(`SELECT * FROM commands WHERE state = 'answered' ORDER BY arrival`),
     container: db.prepare('SELECT * FROM containers WHERE id = ?'),
@@ -176,24 +196,29 @@ export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentS
   };
   let sequence = { next: 0, end: 0 };
 
-  const receive: AgentState['receive'] = (command, at) =>
-    inTransaction(db, () => {
+  const receive: AgentState['receive'] = (command, at) => {
+    journal.admit();
+    return inTransaction(db, () => {
       const id = command.containerId;
       const text = JSON.stringify(command);
       const inserted = sql.insert.run(command.id, id, 'received', at.monotonicMs, text, '[]', null, now());
       const fresh = inserted.changes > 0;
+      if (fresh) journal.added();
       const before = id === null ? null : (container(id) ?? unrecorded(id));
       const raises = fresh && before !== null && at.changesContainer && command.epoch > before.newestEpoch;
       if (raises) putContainer({ ...before, newestEpoch: command.epoch });
       const newestEpoch = raises ? command.epoch : (before?.newestEpoch ?? 0);
       return { fresh, record: known(command.id), newestEpoch };
     });
+  };
 
   return {
     receive: unavailable(receive),
     refuse: unavailable((id, result) => {
+      journal.admit();
       const steps = JSON.stringify(result.steps);
-      sql.insert.run(id, null, 'answered', 0, null, steps, JSON.stringify(result), now());
+      const row = sql.insert.run(id, null, 'answered', 0, null, steps, JSON.stringify(result), now());
+      if (row.changes > 0) journal.added();
     }),
     begin: unavailable((id, context) => {
       changed(id, sql.begin.run(JSON.stringify(context), now(), id));
@@ -203,8 +228,10 @@ export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentS
     answer: unavailable((id, result) =>
       changed(id, sql.answer.run(JSON.stringify(result.steps), JSON.stringify(result), now(), id)),
     ),
-    acknowledge: unavailable((id) => void sql.turn.run('acknowledged', now(), id, 'answered')),
-    reopen: unavailable((id) => void sql.turn.run('answered', now(), id, 'acknowledged')),
+    acknowledge: unavailable(
+      (id) => void sql.acknowledge.run(now(), JSON.stringify(forgottenAnswer(id)), id),
+    ),
+    reopen: unavailable((id) => void sql.reopen.run(now(), id)),
     command: unavailable((id) => (sql.command.get(id) === undefined ? null : known(id))),
     openCommands: unavailable(() => sql.open.all().map(toCommand)),
     unacknowledged: unavailable(() => sql.unacknowledged.all().map(toCommand)),
@@ -221,13 +248,15 @@ export const openSqliteState = (file: string, clock: Pick<Clock, 'now'>): AgentS
       sequence.next += 1;
       return sequence.next;
     }),
-    prune: unavailable((before) =>
-      inTransaction(db, () => {
+    prune: unavailable((before) => {
+      const pruned = inTransaction(db, () => {
         const cutoff = before.getTime();
         const commands = sql.pruneCommands.run(cutoff).changes;
         return Number(commands) + Number(sql.pruneContainers.run(cutoff).changes);
-      }),
-    ),
+      });
+      journal.pruned();
+      return pruned;
+    }),
     close: () => {
       if (db.isOpen) db.close();
     },

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -30,6 +30,13 @@ const succeeded = (commandId: string): CommandResult => ({
   observed: null,
 });
 const changing = { monotonicMs: 7, changesContainer: true };
+const MIB = 1024 * 1024;
+const pageOf = (text: string) => ({
+  items: [{ at: '2026-01-01T00:00:00.000Z', stream: 'stdout' as const, text }],
+  truncated: false,
+  more: false,
+  nextCursor: '0.0',
+});
 const step = {
   name: 'StartProcess',
   state: 'Running' as const,
@@ -164,6 +171,27 @@ describe.each<[string, () => AgentState]>([
     expect(state.container(one.id)?.container?.name).toBe(one.name);
   });
 
+  test('an answer to a query is kept until it is acknowledged, and that it was given after that', () => {
+    const text = 'x'.repeat(100_000);
+    state.receive(command('query'), { ...changing, changesContainer: false });
+    state.answer('query', { ...succeeded('query'), log: pageOf(text) } as CommandResult);
+    expect(JSON.stringify(state.command('query'))).toContain(text);
+    state.acknowledge('query');
+    expect(JSON.stringify(state.command('query')).length).toBeLessThan(1_000);
+    expect(state.receive(command('query'), changing)).toMatchObject({
+      fresh: false,
+      record: { state: 'acknowledged' },
+    });
+  });
+
+  test('an answer to what changed a container is kept beyond that', () => {
+    state.receive(command('start'), changing);
+    state.begin('start', { layerExisted: false, runningInstance: null });
+    state.answer('start', succeeded('start'));
+    state.acknowledge('start');
+    expect(state.command('start')?.result).toEqual(succeeded('start'));
+  });
+
   test('numbers of observations rise', () => {
     const numbers = Array.from({ length: 2_500 }, () => state.nextSequence());
     expect(numbers.every((number, index) => index === 0 || number > (numbers[index - 1] ?? 0))).toBe(true);
@@ -222,6 +250,50 @@ describe('a journal in SQLite', () => {
       state.update(one.id, { network });
       state.close();
     }
+  });
+
+  const bounded = (rows: number, bytes: number) =>
+    openSqliteState(join(directory, 'journal.sqlite'), clock, { rows, bytes });
+  const query = { ...changing, changesContainer: false };
+
+  test('keeps a bounded number of commands: what has arrived goes first, then answers to queries', () => {
+    const state = bounded(700, 64 * MIB);
+    state.receive(command('start'), changing);
+    state.begin('start', { layerExisted: false, runningInstance: null });
+    state.answer('start', succeeded('start'));
+    for (let at = 0; at < 3_000; at += 1) {
+      state.receive(command(`q${at}`), query);
+      state.answer(`q${at}`, succeeded(`q${at}`));
+      if (at % 2 === 0) state.acknowledge(`q${at}`);
+    }
+    expect(state.unacknowledged().length).toBeLessThanOrEqual(700);
+    expect(state.command('q2999')).not.toBeNull();
+    expect(state.command('start')?.state).toBe('answered');
+    state.close();
+  });
+
+  test('takes nothing more in when all that it may hold is still to be answered', () => {
+    const state = bounded(50, 64 * MIB);
+    for (let at = 0; at < 50; at += 1) state.receive(command(`c${at}`), changing);
+    expect(() => state.receive(command('more'), changing)).toThrow(StateUnavailableError);
+    state.answer('c0', succeeded('c0'));
+    state.acknowledge('c0');
+    expect(state.receive(command('more'), changing).fresh).toBe(true);
+    state.close();
+  });
+
+  test('keeps a bounded number of bytes, also of answers that nobody acknowledges', () => {
+    const bytes = 8 * MIB;
+    const state = bounded(20_000, bytes);
+    const text = 'x'.repeat(100_000);
+    for (let at = 0; at < 300; at += 1) {
+      state.receive(command(`q${at}`), query);
+      state.answer(`q${at}`, { ...succeeded(`q${at}`), log: pageOf(text) } as CommandResult);
+    }
+    expect(state.command('q299')?.state).toBe('answered');
+    expect(statSync(join(directory, 'journal.sqlite')).size).toBeLessThanOrEqual(bytes);
+    state.close();
+    expect(readdirSync(directory).sort()).toEqual(['journal.sqlite', 'journal.sqlite.reserve']);
   });
 
   test('belongs to one process at a time', () => {

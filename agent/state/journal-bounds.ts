@@ -1,0 +1,101 @@
+import type { DatabaseSync } from 'node:sqlite';
+import { StateUnavailableError } from '../errors.ts';
+import { type DiskReserve, isFull } from './disk-reserve.ts';
+import { inTransaction } from './open-database.ts';
+
+const MIB = 1024 * 1024;
+export interface JournalBounds {
+  readonly rows: number;
+  readonly bytes: number;
+}
+export const JOURNAL_BOUNDS: JournalBounds = { rows: 20_000, bytes: 64 * MIB };
+
+/** What the journal can write on a full disk without asking for more: in its file, and in its write-ahead log. */
+const GROWN_BYTES = 4 * MIB;
+/** Rows that make room at a time. */
+const EVICTED = 500;
+
+/**
+ * Keeps the journal's file within its bounds, and able to be written on a full disk.
+ *
+ * What goes, when it is at a bound: acknowledged commands, the oldest first; then answers to queries that nobody has
+ * acknowledged, whose askers have stopped waiting long ago. What has changed a container stays until it is
+ * acknowledged: with nothing else left, nothing more is taken in.
+ */
+export class BoundedJournal {
+  readonly #db: DatabaseSync;
+  readonly #bounds: JournalBounds;
+  readonly #reserve: DiskReserve;
+  #rows: number;
+
+  constructor(db: DatabaseSync, reserve: DiskReserve, bounds: JournalBounds) {
+    this.#db = db;
+    this.#reserve = reserve;
+    this.#bounds = bounds;
+    db.exec(`PRAGMA max_page_count = ${Math.floor(bounds.bytes / pageBytes(db))}`);
+    this.#rows = this.#count();
+    reserve.use(() => this.#grow());
+    reserve.restore();
+  }
+
+  /** Does what writes. Where there is no room, makes some, and does it once more. */
+  write<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      if (!isFull(error) || (this.#evict() === 0 && !this.#reserve.release())) throw error;
+      return this.#reserve.use(act);
+    }
+  }
+
+  /** To be called before a command is added. */
+  admit(): void {
+    if (this.#rows >= this.#bounds.rows && this.#evict() === 0)
+      throw new StateUnavailableError('The journal holds as many unanswered commands as it may.');
+  }
+
+  added(): void {
+    this.#rows += 1;
+  }
+
+  pruned(): void {
+    this.#rows = this.#count();
+    this.#reserve.restore();
+  }
+
+  #evict(): number {
+    return this.#reserve.use(() => {
+      for (const [state, which] of EVICTION) {
+        const { changes } = this.#db
+          .prepare(
+            `DELETE FROM commands WHERE arrival IN
+             (SELECT arrival FROM commands WHERE state = ? AND ${which} ORDER BY arrival LIMIT ${EVICTED})`,
+          )
+          .run(state);
+        this.#rows -= Number(changes);
+        if (Number(changes) > 0) return Number(changes);
+      }
+      return 0;
+    });
+  }
+
+  /** Both files keep what they have been grown to: what is free in them is used before they grow further. */
+  #grow(): void {
+    inTransaction(this.#db, () => {
+      this.#db.exec('CREATE TABLE IF NOT EXISTS room (filler BLOB) STRICT');
+      this.#db.prepare('INSERT INTO room (filler) VALUES (zeroblob(?))').run(GROWN_BYTES);
+      this.#db.exec('DELETE FROM room');
+    });
+  }
+
+  #count(): number {
+    return Number(this.#db.prepare('SELECT count(*) AS rows FROM commands').get()?.rows);
+  }
+}
+
+const EVICTION = [
+  ['acknowledged', 'TRUE'],
+  ['answered', 'context IS NULL'],
+] as const;
+
+const pageBytes = (db: DatabaseSync): number => Number(db.prepare('PRAGMA page_size').get()?.page_size);
