@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import type { CommandResult, ObservedContainer } from '../../core/contract/agent/commands.ts';
 import { type AgentMessage, type ImageRange, MESSAGE_BYTES } from '../../core/contract/agent/messages.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
-import { caseInsensitiveKey } from '../../core/domain/names.ts';
 
 const LONGEST_MESSAGE_ID = 128;
 /** Room beside the list or the result that a message carries: action, ids and, in a hello, what is said of the host. */
@@ -49,15 +48,13 @@ export interface ImagesPart {
 }
 
 const compare = (a: ImageFacts, b: ImageFacts): number => {
-  const [left, right] = [caseInsensitiveKey(a.name), caseInsensitiveKey(b.name)];
+  const [left, right] = [a.name.toLowerCase(), b.name.toLowerCase()];
   return left < right ? -1 : Number(left > right);
 };
 
 /** The images whose names come after `after`, as many as a message takes; null: from the first. */
 export const imagesAfter = (all: readonly ImageFacts[], after: string | null): ImagesPart => {
-  const left = [...all]
-    .sort(compare)
-    .filter(({ name }) => after === null || caseInsensitiveKey(name) > after);
+  const left = [...all].sort(compare).filter(({ name }) => after === null || name.toLowerCase() > after);
   let room = IMAGES_BYTES;
   const until = left.findIndex((image, index) => {
     room -= Buffer.byteLength(JSON.stringify(image), 'utf8') + 1;
@@ -65,6 +62,6 @@ export const imagesAfter = (all: readonly ImageFacts[], after: string | null): I
   });
   const images = until < 0 ? left : left.slice(0, until);
   const last = images.at(-1);
-  const through = until < 0 || last === undefined ? null : caseInsensitiveKey(last.name);
+  const through = until < 0 || last === undefined ? null : last.name.toLowerCase();
   return after === null && through === null ? { images } : { images, imageRange: { after, through } };
 };

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -35,7 +35,21 @@ export const memoryEventsFile = (tag: string, id: string): string => {
   return isUnified() ? join(MOUNT, path, 'memory.events') : join(MOUNT, 'memory', path, 'memory.oom_control');
 };
 
+/**
+ * Whether this machine counts what a cgroup has swapped out, so that it can be limited; a kernel may be booted without.
+ * The root of the unified hierarchy has no limits, so the cgroups in it are looked at.
+ */
+export const countsSwap = (): boolean =>
+  isUnified()
+    ? readdirSync(MOUNT).some((name) => existsSync(join(MOUNT, name, 'memory.swap.max')))
+    : existsSync(join(MOUNT, 'memory', 'memory.memsw.limit_in_bytes'));
+
 const quota = (cpus: number): number => Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
+
+/** A file that a kernel without accounting of swap doesn't have. */
+const writeIfThere = async (path: string, text: string): Promise<void> => {
+  if (existsSync(path)) await writeFile(path, text);
+};
 
 /** Makes the worker's cgroups, or changes their limits. */
 export const limitWorker = async (
@@ -51,11 +65,13 @@ export const limitWorker = async (
       () => {},
     );
     await writeFile(join(first, 'memory.max'), String(memoryBytes));
+    await writeIfThere(join(first, 'memory.swap.max'), '0');
     await writeFile(join(first, 'cpu.max'), `${quota(cpus)} ${CPU_PERIOD_US}`);
     return;
   }
   const [memory = '', cpu = ''] = folders;
   await writeFile(join(memory, 'memory.limit_in_bytes'), String(memoryBytes));
+  await writeIfThere(join(memory, 'memory.memsw.limit_in_bytes'), String(memoryBytes));
   await writeFile(join(cpu, 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
   await writeFile(join(cpu, 'cpu.cfs_quota_us'), String(quota(cpus)));
 };

@@ -25,8 +25,8 @@ export const MESSAGE_BYTES = 128 * 1024;
 export const FRAME_BYTES = 32 * 1024;
 
 /**
- * Which of a host's images a message has, when there are more than fit: all of those whose names, as they are compared
- * and in their order, come after `after` and not after `through`. Null: from the first one, or to the last. Nothing may
+ * Which of a host's images a message has, when there are more than fit: all of those whose names, in lower case and
+ * in the order of their characters, come after `after` and not after `through`. Null: from the first one, or to the last. Nothing may
  * be concluded on an image outside this range; without a range a message has them all.
  */
 export const ImageRangeSchema = z.strictObject({

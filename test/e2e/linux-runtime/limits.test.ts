@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
+import { countsSwap } from '../../../agent/runtimes/linux/cgroups.ts';
 import { CAPABILITIES } from '../../../agent/runtimes/linux/container/capabilities.ts';
 import { PIDS_LIMIT } from '../../../agent/runtimes/linux/container/oci-config.ts';
 import { readStat } from '../../../agent/runtimes/linux/proc.ts';
@@ -92,6 +93,17 @@ real('limits of a container', () => {
       exitReason: 'Killed: the container had reached its limit of memory',
     });
     expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
+  });
+
+  test.each(TYPES)('%s: what it may have of memory is of memory and swap together', async (type) => {
+    const one = make(type, 96);
+    await host.up(one);
+    const pid = await hostPid(one);
+    const names = (wanted: string[]) => Number(cgroupFile(pid, 'memory', wanted));
+    if (!countsSwap()) throw new TypeError('this machine does not count swap');
+    const unified = existsSync('/sys/fs/cgroup/cgroup.controllers');
+    if (unified) expect(names(['memory.swap.max'])).toBe(0);
+    else expect(names(['memory.memsw.limit_in_bytes'])).toBe(names(['memory.limit_in_bytes']));
   });
 
   test.each(TYPES)('%s: a kill that has nothing to do with memory is not put down to it', async (type) => {

@@ -61,11 +61,12 @@ describe('the OCI configuration', () => {
     networkNamespace: null,
     resolver: null,
     seccomp: { defaultAction: 'SCMP_ACT_ERRNO' },
+    countsSwap: true,
   });
 
   test('limits memory, processor time and processes', () => {
     expect(config.linux.resources).toMatchObject({
-      memory: { limit: 64 * 1024 * 1024 },
+      memory: { limit: 64 * 1024 * 1024, swap: 64 * 1024 * 1024 },
       cpu: { quota: 50_000, period: 100_000 },
       pids: { limit: 4_096 },
     });

@@ -7,7 +7,7 @@ import type { AssignedContainer } from '../../../../core/contract/agent/commands
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { ExecRequest } from '../../session-process.ts';
-import { memoryEventsFile } from '../cgroups.ts';
+import { countsSwap, memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -54,6 +54,7 @@ const pidNamespaceOf = (pid: number): string | null => {
  */
 export class DefaultContainers {
   readonly #deps: LinuxDeps;
+  readonly #countsSwap = countsSwap();
   readonly #seccomp: Readonly<Record<string, unknown>>;
   /** To the processes beside main ones, by container. */
   readonly #channels = new Map<string, Set<GuestChannel>>();
@@ -122,6 +123,7 @@ export class DefaultContainers {
       networkNamespace: network.namespace,
       resolver: network.resolver,
       seccomp: this.#seccomp,
+      countsSwap: this.#countsSwap,
     });
     await this.#forget(id);
     await writeFile(join(paths.run, 'config.json'), JSON.stringify(config), { mode: 0o600 });

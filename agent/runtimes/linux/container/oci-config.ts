@@ -41,6 +41,8 @@ export interface OciInput {
   readonly networkNamespace: string | null;
   readonly resolver: string | null;
   readonly seccomp: Readonly<Record<string, unknown>>;
+  /** Whether this machine counts what a cgroup has swapped out. */
+  readonly countsSwap: boolean;
 }
 
 export interface WantedProcess {
@@ -148,6 +150,12 @@ export const ociProcess = (
   noNewPrivileges: true,
 });
 
+/** `swap` is of memory and swap together: none of it is swapped out beyond the limit. */
+const memoryOf = ({ spec, countsSwap }: OciInput) => {
+  const limit = spec.resources.memoryMB * MIB;
+  return countsSwap ? { limit, swap: limit } : { limit };
+};
+
 /**
  * The configuration of a process-isolated container for an OCI runtime.
  * Source: config.md and config-linux.md of the OCI runtime specification, 1.0.
@@ -165,7 +173,7 @@ export const ociConfig = (input: OciInput) => ({
     cgroupsPath: `${cgroupParent(input.tag)}/${input.id}`,
     resources: {
       devices: [{ allow: false, access: 'rwm' }],
-      memory: { limit: input.spec.resources.memoryMB * MIB },
+      memory: memoryOf(input),
       cpu: {
         period: CPU_PERIOD_US,
         quota: Math.max(LEAST_QUOTA_US, Math.round(input.spec.resources.cpus * CPU_PERIOD_US)),
