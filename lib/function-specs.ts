@@ -96,9 +96,10 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
   }),
   'update-container': httpSpec('Change a container', {
-    table: ['GetItem', 'PutItem'],
+    table: ['GetItem', 'PutItem', 'DeleteItem'],
     starts: ['convert'],
-    environment: ['stateMachines'],
+    connections: ['POST'],
+    environment: ['stateMachines', 'webSocketUrl'],
   }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
     table: [...PREVIEWS, 'PutItem'],

@@ -3,7 +3,7 @@ import { toAttribute, toItem } from './item.ts';
 import { keys } from './keys.ts';
 import { parseCommand } from './parse.ts';
 import type { CommandRecord } from './records.ts';
-import { ConditionFailed, keyItem, type Table } from './table.ts';
+import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
  * Commands to hosts.
@@ -167,6 +167,14 @@ export const withdrawCommands = async (
   };
   await Promise.all(commandIds.map(withdraw));
 };
+
+/** A new command as part of a transaction. Its id is new with it. */
+export const addCommand = (record: CommandRecord): Write => ({ put: { Item: commandItem(record) } });
+
+/** Takes a command away as part of a transaction, if it is still there. */
+export const dropCommand = ({ tenant, command }: CommandRecord): Write => ({
+  remove: { Key: keyItem(keys.command(tenant, command.hostId, command.id)) },
+});
 
 export const deleteCommand = (table: Table, tenant: string, command: Command): Promise<void> =>
   table.remove({ Key: keyItem(keys.command(tenant, command.hostId, command.id)) });

@@ -25,7 +25,8 @@ const SNAPSHOTS: Readonly<Record<ResourceKind, (item: Item) => Snapshot>> = {
   container: (item) => {
     const { revision, actor, view } = parseContainer(item);
     const { state, name, runtimeType, hostId, activeOperationId: operationId, updatedAt } = view;
-    return { revision, actor, state, name, runtimeType, hostId, operationId, updatedAt };
+    const network = { revision: view.spec.networkRevision, pending: view.networkPending };
+    return { revision, actor, state, name, runtimeType, hostId, operationId, updatedAt, network };
   },
   operation: (item) => {
     const { id, revision, actor, view } = parseOperation(item);

@@ -200,6 +200,8 @@ export interface HeldView {
   readonly id: string;
   readonly state: ContainerRecord['view']['state'];
   readonly active: boolean;
+  readonly spec: ContainerRecord['view']['spec'];
+  readonly networkPending: boolean;
   readonly process: ComputeProcessRecord['view'] | undefined;
 }
 
@@ -225,12 +227,17 @@ export const listHeld = async (
   ]);
   const running = new Map(processes.map(parseComputeProcess).map((one) => [one.containerId, one.view]));
   return new Map(
-    containers
-      .map(parseContainer)
-      .map(({ id, view }) => [
+    containers.map(parseContainer).map(({ id, view }) => [
+      id,
+      {
         id,
-        { id, state: view.state, active: view.activeOperationId !== null, process: running.get(id) },
-      ]),
+        state: view.state,
+        active: view.activeOperationId !== null,
+        spec: view.spec,
+        networkPending: view.networkPending,
+        process: running.get(id),
+      },
+    ]),
   );
 };
 

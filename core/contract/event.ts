@@ -9,6 +9,7 @@ export const EVENT_TYPES = [
   'Container Created',
   'Container State Changed',
   'Container Updated',
+  'Container Network Changed',
   'Container Removed',
   'Operation State Changed',
   'Host Enrolled',

@@ -54,7 +54,7 @@ export const parsePortRange = (text: string): readonly [number, number] | null =
 };
 
 const PortRangeSchema = z.string().check(
-  z.maxLength(11),
+  z.maxLength(11, { abort: true }),
   z.refine((text) => parsePortRange(text) !== null, 'Must be a range such as "8000-8100".'),
 );
 

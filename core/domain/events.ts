@@ -9,6 +9,8 @@ export interface Snapshot {
   readonly runtimeType?: string | undefined;
   readonly hostId?: string | null | undefined;
   readonly operationId: string | null;
+  /** Of a container's network policy. */
+  readonly network?: { readonly revision: number; readonly pending: boolean } | undefined;
   readonly session?: SessionFacts | undefined;
   readonly updatedAt: string | null;
 }
@@ -64,7 +66,10 @@ const typeOf = ({ kind, before, after }: Change): EventType | null => {
   if (after === undefined) return kind === 'session' && before.state === 'Ended' ? null : types.removed;
   // What changes without a new revision is the control plane's bookkeeping, e.g. room on a host.
   if (before.revision === after.revision) return null;
-  return before.state === after.state ? types.updated : (types.state ?? types.updated);
+  if (before.state !== after.state) return types.state ?? types.updated;
+  if (before.network?.revision !== after.network?.revision) return 'Container Network Changed';
+  // The host has confirmed what was changed before: no change of its own.
+  return before.network?.pending === after.network?.pending ? types.updated : null;
 };
 
 /**

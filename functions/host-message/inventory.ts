@@ -4,7 +4,7 @@ import { type Connection, noteOnLink } from '../../store/links.ts';
 import { type Applied, applyReport, listHeld, looksRight, missing } from '../../store/reconcile.ts';
 import type { HostLinkRecord } from '../../store/records.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
-import { removeOrphan, stopStray } from './own-commands.ts';
+import { giveNetworkPolicy, removeOrphan, stopStray } from './own-commands.ts';
 
 /** Containers looked at side by side: enough to be quick, few enough not to crowd the table. */
 const AT_ONCE = 8;
@@ -86,6 +86,8 @@ export const takeInventory = async (
   await inGroups(confirmed, (containerId) =>
     removeOrphan(deps, connection, { containerId, epoch: epochs.get(containerId) ?? 0 }),
   );
+  const unconfirmed = [...held.values()].filter(({ networkPending }) => networkPending);
+  await inGroups(unconfirmed, (one) => giveNetworkPolicy(deps, connection, one));
   const recheck = strangers.length > 0 || having(outcomes, 'doubtful').length > 0;
   const known = Object.keys(link.orphans).length > 0;
   if (recheck || known || link.silent || link.recheck)

@@ -1,10 +1,12 @@
 import type { Command, CommandArguments } from '../../core/contract/agent/commands.ts';
-import { giveCommand } from '../../store/commands.ts';
+import type { ContainerSpec } from '../../core/contract/container.ts';
+import { deleteCommand, findCommand, giveCommand } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
+import { networkCommand } from '../../store/network-policies.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /** Commands that the control plane gives by itself, to bring a host to what is assigned to it. */
-const PREFIXES = { removeContainer: 'orphan', stopContainer: 'stray' } as const;
+const PREFIXES = { removeContainer: 'orphan', stopContainer: 'stray', setNetworkPolicy: 'network' } as const;
 const TTL_SECONDS = 15 * 60;
 const STOP_SECONDS = 10;
 
@@ -15,7 +17,7 @@ const give = async (
   deps: HostMessageDependencies,
   { tenant, hostId, connectionId }: Connection,
   { containerId, epoch }: { readonly containerId: string; readonly epoch: number },
-  given: Extract<CommandArguments, { verb: keyof typeof PREFIXES }>,
+  given: Extract<CommandArguments, { verb: 'removeContainer' | 'stopContainer' }>,
 ): Promise<void> => {
   const record = await giveCommand(deps.table, {
     tenant,
@@ -54,3 +56,24 @@ export const stopStray = (
   connection: Connection,
   subject: Subject,
 ): Promise<void> => give(deps, connection, subject, { verb: 'stopContainer', timeoutSeconds: STOP_SECONDS });
+
+/**
+ * Gives a policy that the host has not confirmed, unless it has been told of it a moment ago with everything that it has
+ * not answered. A command that has expired or failed is given under another id, because a host answers one that it has
+ * answered before from its journal.
+ */
+export const giveNetworkPolicy = async (
+  deps: HostMessageDependencies,
+  { tenant, hostId, connectionId }: Connection,
+  { id, spec }: { readonly id: string; readonly spec: ContainerSpec },
+): Promise<void> => {
+  const now = deps.now();
+  const wanted = networkCommand({ tenant, id, view: { spec, hostId } }, now);
+  if (wanted === null) return;
+  const known = await findCommand(deps.table, tenant, hostId, wanted.command.id);
+  if (known?.state === 'pending' && known.expiresAt > now.getTime()) return;
+  if (known !== undefined) await deleteCommand(deps.table, tenant, known.command);
+  const again = { ...wanted.command, id: `${wanted.command.id}:${deps.newId()}` };
+  const { command } = await giveCommand(deps.table, { ...wanted, command: again });
+  await deps.push(connectionId, { action: 'command', command });
+};

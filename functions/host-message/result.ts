@@ -2,6 +2,7 @@ import type * as z from 'zod/mini';
 import type { ResultSchema } from '../../core/contract/agent/messages.ts';
 import { deleteCommand, storeResult } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
+import { isNetworkCommand, settleNetworkPolicy } from '../../store/network-policies.ts';
 import { answerTask } from '../shared/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { takeReports } from './inventory.ts';
@@ -28,6 +29,10 @@ export const takeResult = async (
     if (record.taskToken !== null && told === 'settled')
       deps.logger.info('nobody waits for the result', { tenant, hostId, commandId: result.commandId });
     if (isOwnCommand(record.command)) {
+      if (isNetworkCommand(record.command)) {
+        const { containerId, arguments: given } = record.command;
+        await settleNetworkPolicy(deps, connection, { containerId, revision: given.revision }, result);
+      }
       await deleteCommand(deps.table, tenant, record.command);
       if (result.observed?.containerId === record.command.containerId && result.observed !== null)
         await takeReports(deps, connection, [result.observed]);

@@ -1,10 +1,18 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { UpdateContainerRequest } from '../../core/contract/container.ts';
+import { resolveNetworkPolicy } from '../../core/contract/network.ts';
 import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
 import { previewConversion, takeForConversion } from '../../store/conversions.ts';
+import { networkCommand, networkWrites } from '../../store/network-policies.ts';
 import { beginOperation } from '../../store/operations.ts';
-import { type ContainerRecord, type OperationRecord, toContainer } from '../../store/records.ts';
+import {
+  type CommandRecord,
+  type ContainerRecord,
+  type OperationRecord,
+  toContainer,
+} from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { decideAgain, nextContainer, replaceContainer, type Stamp } from '../../store/transition.ts';
 import { type ConversionDecision, decideConversion } from '../shared/convert-container.ts';
@@ -17,11 +25,14 @@ import {
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
+import type { Push } from '../shared/push.ts';
 import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
+import { tellHost } from './tell-host.ts';
 
 export interface UpdateContainerDependencies extends HttpDependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
+  readonly push: Push;
 }
 
 type Request = Parameters<RouteHandler<'updateContainer'>>[0];
@@ -30,17 +41,46 @@ type Begin = Extract<ConversionDecision, { kind: 'begin' }>;
 interface Done {
   readonly answer: Answer;
   readonly start?: OperationRecord;
+  /** Is in the table, for a host to be told. */
+  readonly tell?: CommandRecord | null;
+}
+
+interface Changes {
+  /** In words. */
+  readonly names: readonly string[];
+  readonly setsNetwork: boolean;
+  readonly view: Pick<ContainerRecord['view'], 'labels' | 'spec'> & Partial<ContainerRecord['view']>;
 }
 
 /** The view's members that the request changes at once; null if that is nothing. */
 const changesOf = (
-  { view }: ContainerRecord,
-  { labels, restartPolicy }: UpdateContainerRequest,
-): Pick<ContainerRecord['view'], 'labels' | 'spec'> | null => {
-  const wanted = { labels: labels ?? view.labels, restartPolicy: restartPolicy ?? view.spec.restartPolicy };
-  const current = { labels: view.labels, restartPolicy: view.spec.restartPolicy };
-  if (JSON.stringify(wanted) === JSON.stringify(current)) return null;
-  return { labels: wanted.labels, spec: { ...view.spec, restartPolicy: wanted.restartPolicy } };
+  { view, revision }: ContainerRecord,
+  { labels = view.labels, restartPolicy = view.spec.restartPolicy, network }: UpdateContainerRequest,
+): Changes | null => {
+  const resolved = network && resolveNetworkPolicy(network);
+  // A policy that the host has not confirmed is told again.
+  const setsNetwork =
+    resolved !== undefined && (view.networkPending || !isDeepStrictEqual(resolved, view.spec.network));
+  const names = [
+    ...(isDeepStrictEqual(labels, view.labels) ? [] : ['labels']),
+    ...(isDeepStrictEqual(restartPolicy, view.spec.restartPolicy) ? [] : ['restart policy']),
+    ...(setsNetwork ? ['network policy'] : []),
+  ];
+  if (names.length === 0) return null;
+  const policy = setsNetwork ? { network: resolved, networkRevision: revision + 1 } : {};
+  const pending = setsNetwork ? { networkPending: view.hostId !== null } : {};
+  return {
+    names,
+    setsNetwork,
+    view: { labels, spec: { ...view.spec, restartPolicy, ...policy }, ...pending },
+  };
+};
+
+/** The command for a host that has to know of the changes, and its writes. */
+const telling = (before: ContainerRecord, after: ContainerRecord, changes: Changes | null, now: Date) => {
+  if (!changes?.setsNetwork) return { tell: null, writes: [] };
+  const tell = networkCommand(after, now);
+  return { tell, writes: networkWrites(before, tell, now) };
 };
 
 /** @throws ConflictError `not-supported-yet` */
@@ -79,17 +119,24 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
       return { answer: answerDryRun(wouldDo, null, await previewConversion(table, before, ground)) };
     }
     const moment = now();
+    const changes = changesOf(before, body);
     const { container, operation } = takeForConversion(before, {
       operationId: newId(),
       actor: identity.actor,
       to,
       now: moment,
-      view: changesOf(before, body) ?? {},
+      view: changes?.view ?? {},
     });
     const answer = answerOperation(202, container, operation, moment);
-    const token = operation.id;
-    await beginOperation(table, { before, after: container, operation, remember: remember(answer), token });
-    return { answer, start: operation };
+    const { tell, writes } = telling(before, container, changes, moment);
+    await beginOperation(table, {
+      before,
+      after: container,
+      operation,
+      remember: [...writes, ...remember(answer)],
+      token: operation.id,
+    });
+    return { answer, start: operation, tell };
   };
 
   const change = async (
@@ -97,28 +144,31 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
     before: ContainerRecord,
   ): Promise<Done> => {
     const moment = now();
-    const view = changesOf(before, body);
+    const changes = changesOf(before, body);
     if (dryRun) {
-      const what = view === null ? 'nothing' : 'labels and restart policy';
+      const what = changes === null ? 'nothing' : changes.names.join(' and ');
       return { answer: answerDryRun(`change ${what} of container "${before.view.name}"`) };
     }
+    if (changes === null) return { answer: answerResource(toContainer(before, moment)) };
     const stamp: Stamp = { at: moment.toISOString(), actor: identity.actor };
-    const after = view === null ? before : nextContainer(before, { view }, stamp);
+    const after = nextContainer(before, { view: changes.view }, stamp);
     const answer = answerResource(toContainer(after, moment));
-    if (view !== null) await table.transact([replaceContainer(before, after), ...remember(answer)], newId());
-    return { answer };
+    const { tell, writes } = telling(before, after, changes, moment);
+    await table.transact([replaceContainer(before, after), ...writes, ...remember(answer)], newId());
+    return { answer, tell };
   };
 
   const update: RouteHandler<'updateContainer'> = async (request) => {
     const { tenant } = request.identity;
     const id = await resolveContainerId(table, tenant, request.params.idOrName);
-    const { answer, start } = await decideAgain(async (): Promise<Done> => {
+    const { answer, start, tell } = await decideAgain(async (): Promise<Done> => {
       const before = id && (await getContainerNow(table, tenant, id));
       if (!before) throw notFound();
       checkRevision(request.ifMatch, before.revision);
       const decision = await decide(before, request.body);
       return decision.kind === 'begin' ? begin(request, before, decision) : change(request, before);
     });
+    if (tell) await tellHost(dependencies, tell, request.logger);
     if (start !== undefined) await startAccepted(startWorkflow, start, request.logger);
     return answer;
   };

@@ -205,7 +205,8 @@ const DEFINITIONS = [
     path: '/v1/containers/{idOrName}',
     function: 'update-container',
     scope: 'containers:write',
-    summary: 'Change labels, restart policy, or the runtime type (Set-Container -RuntimeType).',
+    summary:
+      'Change labels, restart policy, network policy, or the runtime type (Set-Container -RuntimeType).',
     parameters: byIdOrName,
     query: z.strictObject(dryRun),
     body: UpdateContainerRequestSchema,

@@ -74,6 +74,12 @@ const FITTING = [
   'NAT',
   'always',
   'true',
+  '8.8.8.0/24',
+  'example.com',
+  '8000-8100',
+  'tcp',
+  'deny',
+  'switch',
 ];
 
 const hostileText = fc.oneof(
@@ -94,13 +100,19 @@ const shapeOf = (schema: unknown): Record<string, z.ZodMiniType> =>
 const inner = (schema: z.ZodMiniType): unknown =>
   (schema as { _zod: { def: { innerType?: unknown } } })._zod.def.innerType ?? schema;
 
+const elementOf = (schema: unknown): unknown =>
+  (schema as { _zod?: { def: { element?: unknown } } })._zod?.def.element;
+
 /** A value for each field of a schema, mostly of a kind that may be there, at every depth. */
 const fieldsOf = (schema: unknown): fc.Arbitrary<unknown> => {
   const shape = shapeOf(schema);
   const fields = Object.fromEntries(
     Object.entries(shape).map(([name, field]) => {
-      const nested = Object.keys(shapeOf(inner(field))).length > 0;
-      return [name, nested ? fc.oneof(fieldsOf(inner(field)), anyValue) : anyValue];
+      const schema = inner(field);
+      if (Object.keys(shapeOf(schema)).length > 0) return [name, fc.oneof(fieldsOf(schema), anyValue)];
+      const element = elementOf(schema);
+      if (Object.keys(shapeOf(element)).length === 0) return [name, anyValue];
+      return [name, fc.oneof(fc.array(fieldsOf(element), { maxLength: 3 }), anyValue)];
     }),
   );
   const known = fc.record(fields, { requiredKeys: [] });
