@@ -47,6 +47,7 @@ const REPLACEMENTS: Trims = {
   '@aws-sdk/signature-v4-multi-region/dist-es/SignatureV4MultiRegion.js':
     replacement('single-region-signing.ts'),
   '@aws-sdk/endpoint-cache/dist-es/index.js': replacement('endpoint-cache.ts'),
+  '@smithy/signature-v4/dist-es/HeaderFormatter.js': replacement('event-headers.ts'),
   [`${AWS}/client/util-endpoints/lib/aws/partitions.js`]: withoutRegions,
   [`${SMITHY}/checksum/sha256/Sha256Js.js`]: replacement('sha256-js.ts'),
   [`${SMITHY}/config/config-resolver/regionConfig/getInstanceMetadataRegion.js`]:

@@ -1,5 +1,6 @@
 import type * as z from 'zod/mini';
-import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import { type OperationId, ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import { SUMMARIES } from '../../../core/contract/http/summaries.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
 import { EXAMPLES } from './examples.ts';
 import { inlineSchema, type Json, reference } from './schemas.ts';
@@ -95,7 +96,7 @@ const operation = (route: Route): Json => {
   const parameters = [...pathParameters(route), ...queryParameters(route), ...headerParameters(route)];
   return {
     operationId: route.operationId,
-    summary: route.summary,
+    summary: SUMMARIES[route.operationId as OperationId],
     security: route.scope === null ? [] : [{ token: [route.scope] }],
     ...(parameters.length === 0 ? {} : { parameters }),
     ...requestBody(route),
