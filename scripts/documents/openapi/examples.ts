@@ -20,7 +20,7 @@ const container = {
   user: null,
   tty: false,
   labels: { team: 'payments' },
-  resources: { memoryMB: 512, cpus: 1 },
+  resources: { memoryMB: 512, cpus: 1, diskMB: 2048 },
   ports: [],
   restartPolicy: { name: 'no' },
   autoRemove: false,
