@@ -1,3 +1,5 @@
+import { Authenticity, type AuthenticityDeps } from './authenticity/authenticity.ts';
+import { type CommandGate, createCommandGate } from './authenticity/command-gate.ts';
 import { type Cancel, type Clock, nothingToCancel } from './clock.ts';
 import { messageOf } from './errors.ts';
 import { type CommandHandler, createCommandHandler } from './execute/command-handler.ts';
@@ -22,6 +24,8 @@ export interface AgentDeps {
   readonly random: () => number;
   readonly newId: () => string;
   readonly log: Log;
+  /** Where the keys of the control plane are kept. */
+  readonly commandKeys: AuthenticityDeps['keys'];
   readonly dial: (handlers: ConnectionHandlers) => Promise<Connection>;
 }
 
@@ -62,6 +66,12 @@ export const createAgent = (given: AgentDeps): Agent => {
     onSettled: (containerId) => void supervisor.consider(containerId),
     onImagesChanged: () => link.report({ images: true }),
   });
+  const authenticity = new Authenticity({ ...deps, keys: deps.commandKeys });
+  const gate: CommandGate = createCommandGate({
+    ...{ ...deps, authenticity, handler },
+    report: (commandId, reason) => link.sendRefusal(commandId, reason),
+    askForKeys: () => link.sayHello(),
+  });
   const link: Link = new Link({
     ...deps,
     facts: () => runtime.facts(),
@@ -69,8 +79,13 @@ export const createAgent = (given: AgentDeps): Agent => {
     observeAll: () => observeAll(deps),
     observe: (containerId) => observe(deps, containerId),
     inProgress: () => handler.inProgress(),
-    onCommand: (command) => handler.receive(command),
-    onRefusedCommand: (commandId, error) => handler.refuse(commandId, error),
+    commandKey: () => authenticity.newestKey,
+    onKeys: (helloId, introduction) => {
+      authenticity.welcomed(helloId, introduction);
+      gate.welcomed();
+    },
+    onCommand: (signed) => gate.receive(signed),
+    onUnsignedCommand: (commandId) => gate.refuse(commandId, 'unsigned'),
     onSessionMessage: (message) => sessions.receive(message),
     onWelcomed: () => sessions.reconnected(),
   });

@@ -15,6 +15,7 @@ import { openConnection } from './link/connection.ts';
 import { enrol } from './link/enrol.ts';
 import { signHostToken } from './link/host-token.ts';
 import {
+  commandKeysIn,
   type Enrolment,
   type HostKey,
   loadEnrolment,
@@ -103,6 +104,7 @@ const run = async (options: AgentOptions, log: Log): Promise<void> => {
     random: Math.random,
     newId: randomUUID,
     log,
+    commandKeys: commandKeysIn(options.stateDir),
     dial: async (handlers) => {
       const token = await signHostToken(host, key, { clock: systemClock, newId: randomUUID });
       return openConnection(host.webSocketUrl, token, systemClock, handlers);

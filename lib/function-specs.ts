@@ -43,6 +43,8 @@ export interface FunctionSpec {
   readonly connections: readonly ConnectionMethod[];
   /** Puts events on the bus. */
   readonly publishesEvents: boolean;
+  /** Reads the secret from which the keys that sign commands are derived: it gives commands, or tells hosts the keys. */
+  readonly readsSigningSecret: boolean;
   /** Makes and removes rules of the bus that start convert-by-rule. */
   readonly managesRules: boolean;
 }
@@ -58,6 +60,7 @@ const spec = (description: string, given: Partial<Omit<FunctionSpec, 'descriptio
   answersTasks: [],
   connections: [],
   publishesEvents: false,
+  readsSigningSecret: false,
   managesRules: false,
   ...given,
 });
@@ -99,7 +102,8 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
     starts: ['convert'],
     connections: ['POST'],
-    environment: ['stateMachines', 'webSocketUrl'],
+    environment: ['stateMachines', 'webSocketUrl', 'signingSecret'],
+    readsSigningSecret: true,
   }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
     table: [...PREVIEWS, 'PutItem'],
@@ -112,13 +116,15 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     timeoutSeconds: LONG_POLL_SECONDS,
     table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     connections: ['POST'],
-    environment: ['webSocketUrl'],
+    environment: ['signingSecret', 'webSocketUrl'],
+    readsSigningSecret: true,
   }),
   sessions: httpSpec('Run commands in containers, open and revoke sessions, read logs', {
     timeoutSeconds: LONG_POLL_SECONDS,
     table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     connections: ['POST', 'DELETE'],
-    environment: ['webSocketUrl', 'sessionIdleSeconds', 'sessionTotalSeconds'],
+    environment: ['signingSecret', 'webSocketUrl', 'sessionIdleSeconds', 'sessionTotalSeconds'],
+    readsSigningSecret: true,
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
     table: PAGES,
@@ -132,14 +138,16 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   'host-enrollment': httpSpec('Make enrolment tokens, enrol hosts', {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
-    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    environment: ['signingSecret', 'webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    readsSigningSecret: true,
   }),
   images: httpSpec('Read, import and remove images', {
     table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi4'],
     starts: ['import-image'],
     connections: ['POST'],
-    environment: ['stateMachines', 'webSocketUrl'],
+    environment: ['signingSecret', 'stateMachines', 'webSocketUrl'],
+    readsSigningSecret: true,
   }),
   operations: httpSpec('Read, await and cancel operations', {
     timeoutSeconds: LONG_POLL_SECONDS,
@@ -168,7 +176,8 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     table: ['GetItem', 'PutItem', 'UpdateItem'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     connections: ['POST'],
-    environment: ['webSocketUrl'],
+    environment: ['signingSecret', 'webSocketUrl'],
+    readsSigningSecret: true,
   }),
   'commit-operation': spec('End an operation that succeeded', { table: ENDS }),
   'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
@@ -198,7 +207,8 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     indexes: ['gsi3'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
     connections: ['POST', 'DELETE'],
-    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    environment: ['signingSecret', 'webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    readsSigningSecret: true,
   }),
   'session-frame': spec('Hand a frame of a session to the other side', {
     table: ['GetItem', 'UpdateItem'],

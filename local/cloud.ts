@@ -27,7 +27,9 @@ export type { CloudOptions } from './cloud-options.ts';
 export interface Cloud {
   readonly outputs: Readonly<Record<string, Json>>;
   /** For the AWS CLI and SDKs. */
-  readonly endpoints: Readonly<Record<'dynamodb' | 'states' | 'events' | 'lambda' | 'sqs', string>>;
+  readonly endpoints: Readonly<
+    Record<'dynamodb' | 'states' | 'events' | 'lambda' | 'sqs' | 'secrets', string>
+  >;
   /** Of the first HTTP API, without a trailing slash. */
   readonly apiUrl: string | undefined;
   /** Of the first WebSocket API, with its stage. */
@@ -151,11 +153,11 @@ class RunningCloud {
   }
 
   #serve(frontDoor: LoopbackServer, engines: Engines): void {
-    for (const engine of [engines.sqs, engines.events, engines.stateMachines])
+    for (const engine of [engines.sqs, engines.events, engines.stateMachines, engines.secrets])
       frontDoor.serve(engine.service);
     frontDoor.mount(invokePrefix, createInvokeApi(engines.lambda));
     const own = Object.fromEntries(
-      ['SFN', 'EVENTBRIDGE', 'SQS', 'LAMBDA'].map((service) => [
+      ['SFN', 'EVENTBRIDGE', 'SQS', 'LAMBDA', 'SECRETS_MANAGER'].map((service) => [
         `AWS_ENDPOINT_URL_${service}`,
         frontDoor.url,
       ]),
@@ -173,7 +175,7 @@ class RunningCloud {
       outputs: stack.outputs,
       resources: stack.resources,
       endpoints: {
-        ...{ states: url, events: url, lambda: url, sqs: url },
+        ...{ states: url, events: url, lambda: url, sqs: url, secrets: url },
         dynamodb: dynamodb.environment().AWS_ENDPOINT_URL_DYNAMODB ?? '',
       },
       apiUrl: addressOf(stack, 'HTTP'),

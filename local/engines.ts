@@ -6,6 +6,7 @@ import { DynamoDbEngine } from './dynamodb/dynamodb-engine.ts';
 import type { CloudContext, FunctionInvoker, ResourceEngine } from './engine.ts';
 import { EventsEngine } from './events/events-engine.ts';
 import { LambdaEngine } from './lambda/lambda-engine.ts';
+import { SecretsEngine } from './secrets/secrets-engine.ts';
 import { SqsEngine } from './sqs/sqs-engine.ts';
 import { StateMachineEngine } from './state-machines/state-machine-engine.ts';
 import { StreamsEngine } from './streams/streams-engine.ts';
@@ -14,6 +15,7 @@ export interface Engines {
   readonly accepted: ResourceEngine;
   readonly dynamodb: DynamoDbEngine;
   readonly sqs: SqsEngine;
+  readonly secrets: SecretsEngine;
   readonly lambda: LambdaEngine;
   readonly events: EventsEngine;
   readonly streams: StreamsEngine;
@@ -69,6 +71,7 @@ export const createEngines = (
   return {
     ...{ sqs, dynamodb, lambda, stateMachines, events },
     accepted: createAcceptedEngine(context),
+    secrets: new SecretsEngine(context),
     streams: new StreamsEngine(context, { source: dynamodb, chaos, sendToQueue: sendDeadLetter }),
     apiGateway: new ApiGatewayEngine(context, {
       ...{ chaos, port: options.httpPort ?? 0, mounts: options.mounts ?? [] },

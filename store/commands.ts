@@ -1,8 +1,9 @@
 import type { Command, CommandResult } from '../core/contract/agent/commands.ts';
+import type { Signed } from '../core/contract/agent/signed.ts';
 import { toAttribute, toItem } from './item.ts';
 import { keys } from './keys.ts';
 import { parseCommand } from './parse.ts';
-import type { CommandRecord } from './records.ts';
+import type { CommandRecord, UnsignedCommand } from './records.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
@@ -12,19 +13,23 @@ import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
  * anybody is told) → deleted once the operation has ended. Traps:
  * - A command is one item however often it is given: its id is its idempotency key. Given again with a new task
  *   token, only the token changes, and an answer that is there already is used.
+ * - A command is signed when it is given, and never afterwards: what is sent again is the stored signature. So what
+ *   others write here is refused by its host.
  * - Answered commands must not pile up in the host's partition, because each heartbeat reads it. Whoever ends an
  *   operation deletes its commands; the time to live catches what is left behind.
  */
 const KEPT_SECONDS = 24 * 3600;
 
-const commandItem = (record: CommandRecord) => {
-  const { tenant, ...rest } = record;
+/** The one right to make hosts act. @param expiresAtMs until when a host may take the command in */
+export type SignCommand = (command: Command, expiresAtMs: number) => Promise<Signed>;
+
+const commandItem = ({ tenant, command, ...rest }: CommandRecord) => {
   return {
     ...toItem({
-      ...keys.command(tenant, record.command.hostId, record.command.id),
+      ...keys.command(tenant, command.hostId, command.id),
       entity: 'command',
       ...rest,
-      ttl: Math.floor(record.expiresAt / 1000) + KEPT_SECONDS,
+      ttl: Math.floor(rest.expiresAt / 1000) + KEPT_SECONDS,
     }),
   };
 };
@@ -36,12 +41,23 @@ export const stepCommandId = (operationId: string, step: string, epoch: number):
 /** The operation that a step's command belongs to, out of its id; for anything else, whatever stands there. */
 export const operationOfCommand = (commandId: string): string => commandId.split(':')[0] ?? '';
 
+/** A command with its signature, to be written: by {@link giveCommand}, or in a transaction by {@link addCommand}. */
+export const signRecord = async (sign: SignCommand, unsigned: UnsignedCommand): Promise<CommandRecord> => ({
+  ...unsigned,
+  signed: await sign(unsigned.command, unsigned.expiresAt),
+});
+
 /**
- * Gives a command. If it was given before, it takes over the new task token.
+ * Signs a command and gives it. If it was given before, it takes over the new task token and keeps its signature.
  *
  * @returns the command as it stands now: one that was given before may be answered already
  */
-export const giveCommand = async (table: Table, record: CommandRecord): Promise<CommandRecord> => {
+export const giveCommand = async (
+  table: Table,
+  sign: SignCommand,
+  unsigned: UnsignedCommand,
+): Promise<CommandRecord> => {
+  const record = await signRecord(sign, unsigned);
   try {
     await table.put({ Item: commandItem(record), ConditionExpression: 'attribute_not_exists(pk)' });
     return record;
@@ -172,7 +188,7 @@ export const withdrawCommands = async (
 export const addCommand = (record: CommandRecord): Write => ({ put: { Item: commandItem(record) } });
 
 /** Takes a command away as part of a transaction, if it is still there. */
-export const dropCommand = ({ tenant, command }: CommandRecord): Write => ({
+export const dropCommand = ({ tenant, command }: UnsignedCommand): Write => ({
   remove: { Key: keyItem(keys.command(tenant, command.hostId, command.id)) },
 });
 

@@ -5,6 +5,7 @@ import { fromItem, type Item, toItem } from './item.ts';
 import { keys, parsePartitionKey } from './keys.ts';
 import { entityOf, parseContainer, parseHost, parseImage, parseOperation } from './parse.ts';
 import type { EventRecord } from './records.ts';
+import { parseRefusedCommand } from './refused-commands.ts';
 import { parseSession } from './sessions.ts';
 import type { Table } from './table.ts';
 
@@ -44,6 +45,11 @@ const SNAPSHOTS: Readonly<Record<ResourceKind, (item: Item) => Snapshot>> = {
     const seconds = state === 'Open' ? null : (Date.parse(updatedAt) - Date.parse(createdAt)) / 1000;
     return { revision, actor, state, hostId, operationId: null, updatedAt, session: { ...facts, seconds } };
   },
+  command: (item) => {
+    const { hostId, commandId, reason, at } = parseRefusedCommand(item);
+    const actor = `host:${hostId}`;
+    return { id: commandId, revision: 1, actor, state: reason, hostId, operationId: null, updatedAt: at };
+  },
   image: (item) => {
     const { revision, actor, view } = parseImage(item);
     return { revision, actor, state: null, name: view.name, operationId: null, updatedAt: null };
@@ -52,6 +58,9 @@ const SNAPSHOTS: Readonly<Record<ResourceKind, (item: Item) => Snapshot>> = {
 
 const kindOf = (item: Item): ResourceKind | undefined => {
   const entity = entityOf(item);
+  if (entity === 'refusedCommand') return 'command';
+  // An item of the entity `command` is no resource: what comes of it is told by its operation.
+  if (entity === 'command') return undefined;
   return entity !== undefined && Object.hasOwn(SNAPSHOTS, entity) ? (entity as ResourceKind) : undefined;
 };
 
@@ -70,12 +79,9 @@ export const eventOf = (record: StreamChange): EventRecord | undefined => {
   const kind = item && kindOf(item);
   if (item === undefined || kind === undefined) return undefined;
   const { tenant, id } = parsePartitionKey(item.pk?.S ?? '');
-  const change: Change = {
-    kind,
-    id,
-    before: before && SNAPSHOTS[kind](before),
-    after: after && SNAPSHOTS[kind](after),
-  };
+  const earlier = before && SNAPSHOTS[kind](before);
+  const later = after && SNAPSHOTS[kind](after);
+  const change: Change = { kind, id: (later ?? earlier)?.id ?? id, before: earlier, after: later };
   const key = eventKey(at, sequenceNumber);
   const event = deriveEvent(change, { id: key, time: new Date(at).toISOString() });
   return event === null ? undefined : { tenant, at: key, event };

@@ -28,6 +28,8 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | run of a rule   | T#t#RR#rule id   | time#event  |                   |                    |                      |      |
  * | cooldown        | T#t#RC#rule id   | container id |                  |                    |                      |      |
  * | cursor key      | SYSTEM#CURSOR    | K           |                   |                    |                      |      |
+ * | refused command | T#t#RF#host      | hash        |                   |                    |                      |      |
+ * | command key     | SYSTEM#COMMAND-KEYS | id of the key before |       |                    |                      |      |
  *
  * gsi4's host shards are the one index across tenants: only the sweeper reads it.
  */
@@ -88,6 +90,13 @@ export const keys = {
     pk: `${t(tenant)}#RC#${ruleId}`,
     sk: containerId,
   }),
+  /** @param hash of what was refused: a repetition is the same item */
+  refusedCommand: (tenant: string, hostId: string, hash: string): Key => ({
+    pk: `${t(tenant)}#RF#${hostId}`,
+    sk: hash,
+  }),
+  /** The announcement of the key that follows the one named. */
+  commandKey: (previousKeyId = ''): Key => ({ pk: 'SYSTEM#COMMAND-KEYS', sk: previousKeyId }),
   cursorKey: (): Key => ({ pk: 'SYSTEM#CURSOR', sk: 'K' }),
 } as const;
 

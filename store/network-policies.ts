@@ -2,7 +2,7 @@ import type { Command, CommandArguments, CommandResult } from '../core/contract/
 import { addCommand, dropCommand } from './commands.ts';
 import { keys } from './keys.ts';
 import { parseContainer } from './parse.ts';
-import type { CommandRecord, ContainerRecord } from './records.ts';
+import type { CommandRecord, ContainerRecord, UnsignedCommand } from './records.ts';
 import type { Write } from './table.ts';
 import { decideAgain, nextContainer, replaceContainer, type Stamp } from './transition.ts';
 import type { WorkflowDependencies } from './workflow.ts';
@@ -25,7 +25,7 @@ type Subject = Pick<ContainerRecord, 'tenant' | 'id'> & {
 };
 
 /** The command for a container's policy: the same id however often it is given. Null without a host to tell. */
-export const networkCommand = ({ tenant, id, view }: Subject, now: Date): CommandRecord | null => {
+export const networkCommand = ({ tenant, id, view }: Subject, now: Date): UnsignedCommand | null => {
   const { hostId, spec } = view;
   if (hostId === null) return null;
   const { network, networkRevision: revision } = spec;

@@ -1,3 +1,4 @@
+import type { Signed } from '../core/contract/agent/signed.ts';
 import { DEFAULT_NETWORK } from '../core/contract/network.ts';
 import { LEGACY_DISK_MB } from '../core/contract/primitives.ts';
 import { fromItem, type Item } from './item.ts';
@@ -172,19 +173,49 @@ export const parseHostLink = (item: Item): HostLinkRecord => {
   };
 };
 
+/** What is left of a command whose payload was overwritten: it can be addressed, and means nothing. */
+const UNREADABLE = {
+  containerId: null,
+  epoch: 0,
+  ttlSeconds: 0,
+  arguments: { verb: 'listHostProcesses' },
+} as const;
+
+/** The command in a payload. Its signature is for the host to verify: here only the key's parts are relied on. */
+const commandIn = (payload: string): object => {
+  try {
+    const { expiresAtMs: _, ...command } = JSON.parse(payload) as {
+      expiresAtMs?: unknown;
+      arguments?: unknown;
+    };
+    return typeof command.arguments === 'object' && command.arguments !== null ? command : UNREADABLE;
+  } catch {
+    return UNREADABLE;
+  }
+};
+
+/** One that was written without a signature reads as signed by no key, and its host will refuse it. */
 export const parseCommand = (item: Item): CommandRecord => {
-  const { plain, tenant } = open(item);
-  const { command, result, ...rest } = plain as unknown as {
-    command: object;
+  const { plain, tenant, id: hostId } = open(item);
+  const {
+    command: unsigned,
+    signed,
+    result,
+    ...rest
+  } = plain as unknown as {
+    command?: object;
+    signed?: Signed;
     result?: Record<string, unknown>;
   } & Record<string, unknown>;
+  const sent = signed ?? { payload: JSON.stringify(unsigned ?? {}), signature: '', keyId: '' };
   return {
     taskToken: null,
     operationId: null,
     step: null,
     ...rest,
     result: result === undefined ? null : restoreResult(result),
-    command: { containerId: null, ...command },
+    signed: sent,
+    command: { containerId: null, ...commandIn(sent.payload), id: item.sk?.S ?? '', hostId },
     tenant,
   } as unknown as CommandRecord;
 };

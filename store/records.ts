@@ -1,4 +1,5 @@
 import type { Command, CommandResult } from '../core/contract/agent/commands.ts';
+import type { RefusalReason, Signed } from '../core/contract/agent/signed.ts';
 import type { ComputeProcess } from '../core/contract/compute-process.ts';
 import type { ContainerSpec, ContainerState } from '../core/contract/container.ts';
 import type { Event } from '../core/contract/event.ts';
@@ -40,6 +41,8 @@ export const ENTITIES = [
   'ruleRun',
   'ruleCooldown',
   'cursorKey',
+  'refusedCommand',
+  'commandKey',
 ] as const;
 export type Entity = (typeof ENTITIES)[number];
 
@@ -185,7 +188,10 @@ export interface HostLinkRecord {
 
 export interface CommandRecord {
   readonly tenant: string;
+  /** Read from what was signed. */
   readonly command: Command;
+  /** As the host is sent it, however often. */
+  readonly signed: Signed;
   /** `withdrawn`: the operation is being undone; the host is not told it any more. */
   readonly state: 'pending' | 'answered' | 'withdrawn';
   /** Null for a query, whose asker reads the result from here. */
@@ -195,6 +201,19 @@ export interface CommandRecord {
   readonly result: CommandResult | null;
   /** Milliseconds since 1970: not sent after. */
   readonly expiresAt: number;
+}
+
+/** A command before it is signed and written. */
+export type UnsignedCommand = Omit<CommandRecord, 'signed'>;
+
+/** A command that a host has refused as not authentic: kept for the audit. */
+export interface RefusedCommandRecord {
+  readonly tenant: string;
+  readonly hostId: string;
+  /** As the refused message claimed. */
+  readonly commandId: string;
+  readonly reason: RefusalReason;
+  readonly at: string;
 }
 
 export interface ComputeProcessRecord {

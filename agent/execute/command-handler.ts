@@ -5,7 +5,7 @@ import { CommandRefusedError, messageOf, StateUnavailableError, StepAbortedError
 import type { Log } from '../log.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
 import { isRunOnce, isSessionVerb, type Sessions } from '../sessions/sessions.ts';
-import type { AgentState, CommandRecord } from '../state/agent-state.ts';
+import type { AgentState, CommandRecord, Validity } from '../state/agent-state.ts';
 import { failedResult, fitResult } from './command-result.ts';
 import { applyVerb, changesContainer, contextOf } from './container-verbs.ts';
 import { ExclusiveRunner, type Lane } from './exclusive-runner.ts';
@@ -16,7 +16,6 @@ import { observe } from './observe.ts';
 import { StepRecorder } from './step-recorder.ts';
 
 export interface CommandHandlerDeps {
-  readonly hostId: string;
   readonly state: AgentState;
   readonly runtime: Runtime;
   readonly runner: ExclusiveRunner;
@@ -35,8 +34,12 @@ export interface CommandHandlerDeps {
 }
 
 export interface CommandHandler {
-  /** Takes a command in, as often as it is delivered. */
-  receive(command: Command): void;
+  /**
+   * Takes a command in, as often as it is delivered.
+   *
+   * @returns `replayed` for one that was carried out and is forgotten but for its id: it is not carried out again
+   */
+  receive(command: Command, validity: Validity): 'taken' | 'replayed';
   /** Answers what is not a command of the contract but has an id. */
   refuse(commandId: string, error: CommandRefusedError): void;
   /** Takes up what was received and not answered before the agent ended. */
@@ -84,17 +87,15 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     return isSessionVerb(args) ? sessionRunner : runner;
   };
 
-  const receive = (command: Command): void => {
-    if (command.hostId !== deps.hostId) {
-      log.warn('dropped a command for another host', { commandId: command.id });
-      return;
-    }
+  const receive: CommandHandler['receive'] = (command, validity) => {
     try {
       const changes = changesContainer(command.arguments);
-      const { record, newestEpoch } = state.receive(command, {
+      const { replayed, record, newestEpoch } = state.receive(command, {
+        ...validity,
         monotonicMs: clock.monotonicMs(),
         changesContainer: changes,
       });
+      if (replayed) return 'replayed';
       if (record.state === 'answered' || record.state === 'acknowledged') {
         state.reopen(command.id);
         deps.onAnswered(command.id);
@@ -105,6 +106,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     } catch (error) {
       log.error('could not take a command in', { commandId: command.id, cause: messageOf(error) });
     }
+    return 'taken';
   };
 
   /** What is older is aborted, and sessions do not outlive what they were opened on: they end before it is touched. */

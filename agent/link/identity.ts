@@ -3,10 +3,12 @@ import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { EnrollHostResponseSchema } from '../../core/contract/host.ts';
+import { type TrustedKeys, TrustedKeysSchema, trustAtFirst } from '../authenticity/trusted-keys.ts';
 import { EXIT_CODES, StartupError } from '../errors.ts';
 
 const KEY_FILE = 'host-key.pem';
 const ENROLMENT_FILE = 'enrolment.json';
+const COMMAND_KEYS_FILE = 'command-keys.json';
 const OWNER_ONLY = 0o600;
 
 /** What enrolment brought, and with whom. */
@@ -61,5 +63,24 @@ export const loadEnrolment = (stateDir: string): Enrolment | null => {
   }
 };
 
-export const saveEnrolment = (stateDir: string, enrolment: Enrolment): void =>
+/** Keeps the enrolment. The keys of the control plane that came with it are trusted from now on. */
+export const saveEnrolment = (stateDir: string, enrolment: Enrolment): void => {
+  commandKeysIn(stateDir).save(trustAtFirst(enrolment.commandKeys ?? []));
   writePrivate(join(stateDir, ENROLMENT_FILE), `${JSON.stringify(enrolment, null, 2)}\n`);
+};
+
+/** The keys of the control plane that the host trusts, in a file of the state directory; none before the first. */
+export const commandKeysIn = (stateDir: string) => {
+  const file = join(stateDir, COMMAND_KEYS_FILE);
+  return {
+    load: (): TrustedKeys => {
+      if (!existsSync(file)) return [];
+      try {
+        return z.parse(TrustedKeysSchema, JSON.parse(readFileSync(file, 'utf8')));
+      } catch (error) {
+        throw unusable(file, error);
+      }
+    },
+    save: (keys: TrustedKeys): void => writePrivate(file, `${JSON.stringify(keys, null, 2)}\n`),
+  };
+};

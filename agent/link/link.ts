@@ -1,3 +1,4 @@
+import type { RefusalReason } from '../../core/contract/agent/signed.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
 import type { HostSessionMessage } from '../../core/contract/session.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
@@ -57,6 +58,17 @@ export class Link {
 
   sendProgress(commandId: string, steps: readonly OperationStep[]): void {
     this.#session?.sendProgress(commandId, steps);
+  }
+
+  sendRefusal(commandId: string, reason: RefusalReason): void {
+    this.#session?.sendRefusal(commandId, reason);
+  }
+
+  /** Says hello again on the connection that there is. */
+  sayHello(): void {
+    this.#session
+      ?.sayHello()
+      .catch((error: unknown) => this.#deps.log.error('could not say hello', { cause: messageOf(error) }));
   }
 
   /** Lost without a connection: sessions send again by themselves. */

@@ -18,6 +18,10 @@ export const resultMessageId = (commandId: string): string => {
     : `result:${createHash('sha256').update(commandId).digest('hex')}`;
 };
 
+/** The same report has the same id at each sending. */
+export const refusalMessageId = (commandId: string, reason: string): string =>
+  `refused:${createHash('sha256').update(`${reason}:${commandId}`).digest('hex')}`;
+
 export const encodeResult = (result: CommandResult): Buffer =>
   encode({ action: 'result', messageId: resultMessageId(result.commandId), result });
 

@@ -1,14 +1,23 @@
-import type { Command, ObservedContainer } from '../../core/contract/agent/commands.ts';
+import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
 import { type ControlMessage, PROTOCOL_VERSION } from '../../core/contract/agent/messages.ts';
+import type { RefusalReason, Signed } from '../../core/contract/agent/signed.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
 import type { HostSessionMessage, ToHostSessionMessage } from '../../core/contract/session.ts';
+import type { KeyIntroduction } from '../authenticity/authenticity.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
-import { type CommandRefusedError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { AgentState } from '../state/agent-state.ts';
-import { divideObserved, encode, encodeResult, imagesAfter, resultMessageId } from './outgoing.ts';
+import {
+  divideObserved,
+  encode,
+  encodeResult,
+  imagesAfter,
+  refusalMessageId,
+  resultMessageId,
+} from './outgoing.ts';
 import { readControlMessage } from './read-message.ts';
 import { Resender } from './resender.ts';
 
@@ -24,8 +33,13 @@ export interface SessionDeps {
   readonly observeAll: () => Promise<ObservedContainer[]>;
   readonly observe: (containerId: string) => Promise<ObservedContainer>;
   readonly inProgress: () => string[];
-  readonly onCommand: (command: Command) => void;
-  readonly onRefusedCommand: (commandId: string, error: CommandRefusedError) => void;
+  /** The newest key of the control plane that is trusted; undefined for none. */
+  readonly commandKey: () => string | undefined;
+  /** Not verified yet. */
+  readonly onCommand: (signed: Signed) => void;
+  readonly onUnsignedCommand: (commandId: string) => void;
+  /** What the welcome to a hello says of keys. */
+  readonly onKeys: (helloId: string, introduction: KeyIntroduction) => void;
   readonly onSessionMessage: (message: ToHostSessionMessage) => void;
   /** The control plane has taken this connection. */
   readonly onWelcome: () => void;
@@ -35,6 +49,8 @@ export interface SessionDeps {
 const IDS_A_HEARTBEAT = 500;
 /** Until another look at what could not be looked at, in milliseconds. */
 const RETRY_MS = 5_000;
+/** Reports of refused commands that wait for their acknowledgement; more are only logged. */
+const MOST_REFUSALS = 50;
 
 /**
  * What is said on one connection.
@@ -56,6 +72,7 @@ export class Session {
   readonly #results = new Map<string, string>();
   /** The name after which images are still to be told; null: all of them; undefined: none. */
   #imagesAfter: string | null | undefined = undefined;
+  readonly #refusals = new Set<string>();
   #helloId: string | null = null;
   #observedId: string | null = null;
   #observing = false;
@@ -78,6 +95,7 @@ export class Session {
     const { facts, images, observeAll, newId, agentVersion } = this.#deps;
     if (this.#helloId !== null) this.#resender.settle(this.#helloId);
     const messageId = newId();
+    const commandKey = this.#deps.commandKey();
     this.#helloId = messageId;
     this.#imagesAfter = undefined;
     const part = imagesAfter(await images(), null);
@@ -88,6 +106,7 @@ export class Session {
       agentVersion,
       facts: await facts(),
       ...part,
+      ...(commandKey !== undefined && { commandKey }),
     };
     const taken = encode({ ...hello, observed: [] }).length;
     const { fitting, rest } = divideObserved(await observeAll(), taken);
@@ -111,6 +130,15 @@ export class Session {
       this.#send(encode({ action: 'progress', commandId, steps: [...steps] }));
   }
 
+  /** Sent until it is acknowledged or the connection ends: a forged command that is still there comes again. */
+  sendRefusal(commandId: string, reason: RefusalReason): void {
+    const messageId = refusalMessageId(commandId, reason);
+    if (!this.#welcomed || this.#closed || this.#refusals.has(messageId)) return;
+    if (this.#refusals.size >= MOST_REFUSALS) return;
+    this.#refusals.add(messageId);
+    this.#resender.put(messageId, encode({ action: 'commandRefused', messageId, commandId, reason }));
+  }
+
   sendSession(message: HostSessionMessage): void {
     if (this.#welcomed && !this.#closed) this.#send(Buffer.from(JSON.stringify(message)));
   }
@@ -124,11 +152,11 @@ export class Session {
 
   /** Never throws: what cannot be dealt with now will be said again. */
   read(text: string): void {
-    const { log, onRefusedCommand } = this.#deps;
+    const { log, onUnsignedCommand } = this.#deps;
     try {
       const reading = readControlMessage(text);
       if (reading.kind === 'message') this.#handle(reading.message);
-      else if (reading.kind === 'refusedCommand') onRefusedCommand(reading.commandId, reading.error);
+      else if (reading.kind === 'unsigned') onUnsignedCommand(reading.commandId);
       else log.warn('ignored a message of the control plane', { cause: reading.why });
     } catch (error) {
       log.error('could not deal with a message of the control plane', { cause: messageOf(error) });
@@ -145,10 +173,11 @@ export class Session {
   #handle(message: ControlMessage): void {
     switch (message.action) {
       case 'welcome':
+        if (message.messageId === this.#helloId) this.#deps.onKeys(message.messageId, message);
         this.#welcome(message.heartbeatSeconds);
         break;
       case 'command':
-        this.#deps.onCommand(message.command);
+        this.#deps.onCommand(message);
         break;
       case 'ack':
         this.#settle(message.messageId);
@@ -188,6 +217,7 @@ export class Session {
       this.#observedId = null;
       this.#guarded(() => this.#sendObserved());
     }
+    this.#refusals.delete(messageId);
     const commandId = this.#results.get(messageId);
     if (commandId !== undefined) this.#deps.state.acknowledge(commandId);
     this.#results.delete(messageId);

@@ -18,6 +18,9 @@ export interface AgentState {
   /**
    * Takes a command in. The first time it is recorded as `received`; if it changes its container, the
    * container's newest epoch rises to the command's in the same transaction. A repetition changes nothing.
+   *
+   * Its id is kept until the command has expired, however early the rest is pruned: until then, a copy of it that is
+   * delivered again is told apart from a new command.
    */
   receive(command: Command, at: ReceivedAt): Receipt;
   /** Records the answer to something that is not a command of the contract, so that it too is resent until acknowledged. */
@@ -53,19 +56,30 @@ export interface AgentState {
   close(): void;
 }
 
-export interface ReceivedAt {
+/** By the control plane's clock, in milliseconds since 1970. */
+export interface Validity {
+  readonly nowMs: number;
+  /** Until when the command may be taken in. */
+  readonly expiresAtMs: number;
+}
+
+export interface ReceivedAt extends Validity {
   /** By the boot's own clock, for the command's time to live; milliseconds. */
   readonly monotonicMs: number;
   /** Whether the command changes its container: a query raises no epoch. */
   readonly changesContainer: boolean;
 }
 
-export interface Receipt {
-  readonly fresh: boolean;
-  readonly record: CommandRecord;
-  /** The container's newest epoch, this command's included. */
-  readonly newestEpoch: number;
-}
+export type Receipt =
+  | {
+      readonly replayed: false;
+      readonly fresh: boolean;
+      readonly record: CommandRecord;
+      /** The container's newest epoch, this command's included. */
+      readonly newestEpoch: number;
+    }
+  /** It was carried out, and nothing but its id is kept: nothing has been recorded. */
+  | { readonly replayed: true; readonly record?: never; readonly newestEpoch?: never };
 
 export type CommandState = 'received' | 'executing' | 'answered' | 'acknowledged';
 

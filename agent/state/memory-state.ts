@@ -9,6 +9,7 @@ import {
   type ContainerRecord,
   forgottenAnswer,
   unrecorded,
+  type Validity,
 } from './agent-state.ts';
 
 interface Touched {
@@ -19,6 +20,8 @@ interface Touched {
 export const createMemoryState = (clock: Pick<Clock, 'now'>): AgentState => {
   const commands = new Map<string, CommandRecord & Touched>();
   const containers = new Map<string, ContainerRecord & Touched>();
+  /** Ids of commands that were taken in, with their expiry. */
+  const spent = new Map<string, number>();
   let sequence = 0;
 
   const put = (record: CommandRecord) =>
@@ -49,9 +52,19 @@ export const createMemoryState = (clock: Pick<Clock, 'now'>): AgentState => {
     result,
   });
 
+  /** @returns false for a command that was taken in before and is forgotten */
+  const spend = (id: string, { nowMs, expiresAtMs }: Validity): boolean => {
+    for (const [one, endsAtMs] of spent) if (endsAtMs < nowMs) spent.delete(one);
+    if (commands.has(id)) return true;
+    if (spent.has(id)) return false;
+    spent.set(id, expiresAtMs);
+    return true;
+  };
+
   return {
     receive: (command, at) => {
       const id = command.containerId;
+      if (!spend(command.id, at)) return { replayed: true };
       const before = id === null ? null : (container(id) ?? unrecorded(id));
       const fresh = !commands.has(command.id);
       const raises = fresh && before !== null && at.changesContainer && command.epoch > before.newestEpoch;
@@ -67,7 +80,7 @@ export const createMemoryState = (clock: Pick<Clock, 'now'>): AgentState => {
           result: null,
         });
       const newestEpoch = raises ? command.epoch : (before?.newestEpoch ?? 0);
-      return { fresh, record: known(command.id), newestEpoch };
+      return { replayed: false, fresh, record: known(command.id), newestEpoch };
     },
     refuse: (id, result) => {
       if (commands.has(id)) return;

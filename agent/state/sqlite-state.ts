@@ -16,6 +16,7 @@ import {
   type ContainerRecord,
   forgottenAnswer,
   unrecorded,
+  type Validity,
 } from './agent-state.ts';
 import { DiskReserve } from './disk-reserve.ts';
 import { BoundedJournal, JOURNAL_BOUNDS, type JournalBounds } from './journal-bounds.ts';
@@ -46,6 +47,8 @@ const SCHEMA = `
     touched_at INTEGER NOT NULL,
     network TEXT
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS spent_commands (id TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL) STRICT;
+  CREATE INDEX IF NOT EXISTS spent_by_expiry ON spent_commands (expires_at_ms);
   CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 `;
 
@@ -135,6 +138,9 @@ export const openSqliteState = (
       `INSERT INTO commands (id, container_id, state, received_at_ms, command, steps, result, touched_at)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
     ),
+    spent: db.prepare('SELECT 1 FROM spent_commands WHERE id = ?'),
+    spend: db.prepare('INSERT INTO spent_commands (id, expires_at_ms) VALUES (?, ?)'),
+    forgetSpent: db.prepare('DELETE FROM spent_commands WHERE expires_at_ms < ?'),
     command: db.prepare('SELECT * FROM commands WHERE id = ?'),
     begin: db.prepare(
       `UPDATE commands SET state = 'executing', context = coalesce(context, ?), touched_at = ? WHERE id = ?`,
@@ -186,7 +192,7 @@ export const openSqliteState = (
       now(),
       one.network === null ? null : JSON.stringify(one.network),
     );
-  const known = (id: string): CommandRecord => {
+  const recorded = (id: string): CommandRecord => {
     const row = sql.command.get(id);
     if (row === undefined) throw new StateUnavailableError(`No command ${id} is recorded.`);
     return toCommand(row);
@@ -196,11 +202,21 @@ export const openSqliteState = (
   };
   let sequence = { next: 0, end: 0 };
 
+  /** @returns false for a command that was taken in before and is forgotten */
+  const spend = (id: string, { nowMs, expiresAtMs }: Validity): boolean => {
+    sql.forgetSpent.run(nowMs);
+    if (sql.command.get(id) !== undefined) return true;
+    if (sql.spent.get(id) !== undefined) return false;
+    sql.spend.run(id, expiresAtMs);
+    return true;
+  };
+
   const receive: AgentState['receive'] = (command, at) => {
     journal.admit();
     return inTransaction(db, () => {
       const id = command.containerId;
       const text = JSON.stringify(command);
+      if (!spend(command.id, at)) return { replayed: true };
       const inserted = sql.insert.run(command.id, id, 'received', at.monotonicMs, text, '[]', null, now());
       const fresh = inserted.changes > 0;
       if (fresh) journal.added();
@@ -208,7 +224,7 @@ export const openSqliteState = (
       const raises = fresh && before !== null && at.changesContainer && command.epoch > before.newestEpoch;
       if (raises) putContainer({ ...before, newestEpoch: command.epoch });
       const newestEpoch = raises ? command.epoch : (before?.newestEpoch ?? 0);
-      return { fresh, record: known(command.id), newestEpoch };
+      return { replayed: false, fresh, record: recorded(command.id), newestEpoch };
     });
   };
 
@@ -222,7 +238,7 @@ export const openSqliteState = (
     }),
     begin: unavailable((id, context) => {
       changed(id, sql.begin.run(JSON.stringify(context), now(), id));
-      return known(id);
+      return recorded(id);
     }),
     recordSteps: unavailable((id, steps) => changed(id, sql.steps.run(JSON.stringify(steps), now(), id))),
     answer: unavailable((id, result) =>
@@ -232,7 +248,7 @@ export const openSqliteState = (
       (id) => void sql.acknowledge.run(now(), JSON.stringify(forgottenAnswer(id)), id),
     ),
     reopen: unavailable((id) => void sql.reopen.run(now(), id)),
-    command: unavailable((id) => (sql.command.get(id) === undefined ? null : known(id))),
+    command: unavailable((id) => (sql.command.get(id) === undefined ? null : recorded(id))),
     openCommands: unavailable(() => sql.open.all().map(toCommand)),
     unacknowledged: unavailable(() => sql.unacknowledged.all().map(toCommand)),
     container: unavailable(container),

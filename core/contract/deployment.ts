@@ -62,6 +62,8 @@ export const ENVIRONMENT = {
   rulesPerTenant: 'RULES_PER_TENANT',
   tenantClaim: 'TENANT_CLAIM',
   scopeClaim: 'SCOPE_CLAIM',
+  /** ARN of the secret from which the keys that sign commands are derived. */
+  signingSecret: 'SIGNING_SECRET_ARN',
   heartbeatSeconds: 'HEARTBEAT_SECONDS',
   leaseSeconds: 'LEASE_SECONDS',
   sessionIdleSeconds: 'SESSION_IDLE_SECONDS',
@@ -89,6 +91,7 @@ export const METRICS = {
   operationSeconds: 'OperationSeconds',
   placementWaiting: 'PlacementWaiting',
   hostSilent: 'HostSilent',
+  commandRefused: 'CommandRefused',
   serverError: 'ServerError',
 } as const;
 

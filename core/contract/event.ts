@@ -20,6 +20,7 @@ export const EVENT_TYPES = [
   'Image Removed',
   'Session Opened',
   'Session Ended',
+  'Command Refused',
 ] as const;
 export const EventTypeSchema = z.enum(EVENT_TYPES);
 export type EventType = z.infer<typeof EventTypeSchema>;
@@ -44,13 +45,14 @@ export const EventSchema = z.strictObject({
   time: TimestampSchema,
   type: EventTypeSchema,
   resource: z.strictObject({
-    kind: z.enum(['container', 'operation', 'host', 'image', 'session']),
+    kind: z.enum(['container', 'operation', 'host', 'image', 'session', 'command']),
     id: z.string(),
     name: z.optional(z.string()),
   }),
   /** The revision that the resource has after it: a consumer puts events of one resource in order by it. */
   revision: z.int(),
   previousState: z.nullable(z.string()),
+  /** Of a refused command: why. */
   state: z.nullable(z.string()),
   runtimeType: z.optional(z.string()),
   hostId: z.optional(z.nullable(IdSchema)),

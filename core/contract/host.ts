@@ -5,6 +5,7 @@ import {
   LabelsSchema,
   LineSchema,
   NameSchema,
+  PublicKeySchema,
   RuntimeTypeSchema,
   SwitchNameSchema,
   TimestampSchema,
@@ -88,8 +89,8 @@ export const EnrollmentTokenSchema = z.strictObject({ token: z.string(), expires
 export const EnrollHostRequestSchema = z.strictObject({
   token: z.string().check(z.minLength(16), z.maxLength(256), z.regex(/^[A-Za-z0-9_.-]+$/)),
   name: NameSchema,
-  /** Ed25519 public key as a JWK's `x`: 32 bytes in base64url. The private key never leaves the host. */
-  publicKey: z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/)),
+  /** The private key never leaves the host. */
+  publicKey: PublicKeySchema,
   agentVersion: LineSchema,
   facts: HostFactsSchema,
 });
@@ -99,4 +100,6 @@ export const EnrollHostResponseSchema = z.strictObject({
   /** The agent signs a token for `tenant` and `hostId` with its key at each connection. */
   tenant: z.string(),
   webSocketUrl: z.string(),
+  /** Ed25519 public keys whose commands the host takes, the newest first. */
+  commandKeys: z.optional(z.array(PublicKeySchema)),
 });

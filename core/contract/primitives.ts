@@ -183,3 +183,6 @@ export type PlacementRequest = z.infer<typeof PlacementRequestSchema>;
 
 /** For schemas that documents are generated from. */
 export { described };
+
+/** An Ed25519 public key as a JWK's `x`: 32 bytes in base64url. */
+export const PublicKeySchema = z.string().check(z.regex(/^[A-Za-z0-9_-]{43}$/));

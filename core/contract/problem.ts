@@ -38,6 +38,7 @@ export const PROBLEM_CODES = [
   'step-failed',
   'process-exited',
   'not-supported-yet',
+  'command-not-authentic',
   'session-token-invalid',
   'session-token-mismatch',
   'session-token-used',

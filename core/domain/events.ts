@@ -2,6 +2,8 @@ import type { Event, EventType, SessionFacts } from '../contract/event.ts';
 
 /** What of an item's state matters for events, whatever its entity. */
 export interface Snapshot {
+  /** Where it isn't the last part of the item's key. */
+  readonly id?: string;
   readonly revision: number;
   readonly actor: string;
   readonly state: string | null;
@@ -57,6 +59,8 @@ const TYPES: Readonly<Record<ResourceKind, Types>> = {
     updated: null,
     removed: 'Session Ended',
   },
+  // Refused by a host as not authentic; its removal is the end of its time.
+  command: { created: 'Command Refused', state: null, updated: null, removed: null },
   image: { created: 'Image Added', state: null, updated: 'Image Added', removed: 'Image Removed' },
 };
 

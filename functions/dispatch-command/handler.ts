@@ -1,13 +1,13 @@
 import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
-import { giveCommand, stepCommandId, withdrawCommands } from '../../store/commands.ts';
+import { giveCommand, type SignCommand, stepCommandId, withdrawCommands } from '../../store/commands.ts';
 import { getLink } from '../../store/links.ts';
-import type { CommandRecord } from '../../store/records.ts';
+import type { CommandRecord, UnsignedCommand } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { decideAgain, nextOperation, replaceOperation } from '../../store/transition.ts';
 import { type InWorkflow, isCurrent, isUnwanted, readWorkflow } from '../../store/workflow.ts';
 import { answerTask } from '../shared/answer-task.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { Push } from '../shared/push.ts';
+import { type Push, pushCommand } from '../shared/push.ts';
 import type { Tasks } from '../shared/tasks.ts';
 import { failCancelled, failSuperseded, tokenOf } from '../shared/workflow-step.ts';
 import { stepArguments } from './step-arguments.ts';
@@ -17,6 +17,7 @@ export interface DispatchCommandDependencies {
   readonly now: () => Date;
   readonly tasks: Tasks;
   readonly push: Push;
+  readonly sign: SignCommand;
   readonly logger: Logger;
 }
 
@@ -32,7 +33,7 @@ const UNDONE: readonly string[] = [
   STEPS.convert,
 ];
 
-const commandOf = (event: WorkflowStepEvent, found: InWorkflow, now: Date): CommandRecord | null => {
+const commandOf = (event: WorkflowStepEvent, found: InWorkflow, now: Date): UnsignedCommand | null => {
   const { operation, container } = found;
   const hostId = container === undefined ? operation.view.hostId : container.view.hostId;
   const given = stepArguments(event.step, operation, container);
@@ -69,6 +70,7 @@ export const createDispatchCommandHandler = ({
   now,
   tasks,
   push,
+  sign,
   logger,
 }: DispatchCommandDependencies) => {
   /** The first step of an operation that needed no place shows that it is running; later ones cost no write. */
@@ -88,7 +90,7 @@ export const createDispatchCommandHandler = ({
     const sent =
       link === undefined || link.connectionId === null
         ? 'gone'
-        : await push(link.connectionId, { action: 'command', command: record.command });
+        : await pushCommand(push, link.connectionId, record);
     if (sent !== 'sent') logger.info('host not woken', { hostId, commandId: id, push: sent });
   };
 
@@ -114,7 +116,7 @@ export const createDispatchCommandHandler = ({
         { tenant: event.tenant, hostId: record.command.hostId },
         UNDONE.map((step) => stepCommandId(event.operationId, step, event.epoch)),
       );
-    const given = await giveCommand(table, record);
+    const given = await giveCommand(table, sign, record);
     if (given.state === 'answered') {
       await answerTask(tasks, given);
       return;

@@ -2,6 +2,7 @@ import { ValidationError } from '../../core/domain/errors.ts';
 import { enrolHost, newEnrollmentToken, readEnrollmentToken } from '../../store/enrollment.ts';
 import type { HostRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
+import { type CommandSigning, publicKeysOf } from '../shared/command-signing.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -12,13 +13,13 @@ import type { RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
 import { isEd25519PublicKey } from './public-key.ts';
 
-export interface HostEnrollmentDependencies extends HttpDependencies {
+export interface HostEnrollmentDependencies extends HttpDependencies, Pick<CommandSigning, 'keys'> {
   readonly table: Table;
   readonly webSocketUrl: string;
 }
 
 export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaHandler => {
-  const { table, now, newId, randomBytes, webSocketUrl } = dependencies;
+  const { table, now, newId, randomBytes, webSocketUrl, keys } = dependencies;
 
   const createToken: RouteHandler<'createEnrollmentToken'> = async ({ identity, body, dryRun, remember }) => {
     if (dryRun) return answerDryRun('make an enrolment token');
@@ -40,6 +41,7 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
         errors: [{ pointer: pointerTo('body', 'publicKey'), detail: 'Is not an Ed25519 public key.' }],
       });
     const { tenant, labels } = await readEnrollmentToken(table, token, now());
+    const commandKeys = publicKeysOf(await keys());
     const id = newId();
     const host: HostRecord = {
       tenant,
@@ -53,7 +55,7 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
     };
     await enrolHost(table, token, host, now());
     logger.info('host enrolled', { tenant, hostId: id });
-    return { status: 201, body: { hostId: id, tenant, webSocketUrl } };
+    return { status: 201, body: { hostId: id, tenant, webSocketUrl, commandKeys } };
   };
 
   return createHttpHandler({ createEnrollmentToken: createToken, enrollHost: enrol }, dependencies);

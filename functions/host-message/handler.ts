@@ -2,6 +2,7 @@ import { type AgentMessage, AgentMessageSchema } from '../../core/contract/agent
 import { recordHeldImages } from '../../store/held-images.ts';
 import type { Connection } from '../../store/links.ts';
 import { parseHostEvent } from '../shared/host-event.ts';
+import { takeCommandRefused } from './command-refused.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { takeHeartbeat } from './heartbeat.ts';
 import { takeHello } from './hello.ts';
@@ -56,6 +57,8 @@ export const createHostMessageHandler = (deps: HostMessageDependencies) => {
         return takeObserved(deps, connection, message);
       case 'progress':
         return takeProgress(deps, connection, message);
+      case 'commandRefused':
+        return takeCommandRefused(deps, connection, message);
     }
   };
 

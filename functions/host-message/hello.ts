@@ -4,6 +4,7 @@ import { recordHeldImages } from '../../store/held-images.ts';
 import { recordFacts } from '../../store/host-facts.ts';
 import { type Connection, renewLease } from '../../store/links.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
+import { introduceKeys } from './introduce-keys.ts';
 import { takeInventory } from './inventory.ts';
 import { sendOutstanding } from './outstanding.ts';
 
@@ -37,6 +38,7 @@ export const takeHello = async (
     protocol: PROTOCOL_VERSION,
     heartbeatSeconds: deps.heartbeatSeconds,
     leaseSeconds: deps.leaseSeconds,
+    ...(await introduceKeys(deps, hostId, message)),
   });
   await sendOutstanding(deps, connection, new Set());
   await takeInventory(deps, connection, link, {

@@ -4,6 +4,7 @@ import { readEnvironment } from '../shared/environment.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
 import { createPush } from '../shared/push.ts';
 import { createTasks } from '../shared/tasks.ts';
+import { wireCommandSigning } from '../shared/wire-command-signing.ts';
 import { createHostMessageHandler } from './handler.ts';
 
 const { webSocketUrl, heartbeatSeconds, leaseSeconds } = readEnvironment([
@@ -15,6 +16,7 @@ const connections = createConnectionsClient(webSocketUrl);
 
 export const handler = createHostMessageHandler({
   ...createInternalDependencies('host-message'),
+  ...wireCommandSigning(),
   tasks: createTasks(createStepFunctionsClient()),
   push: createPush(connections),
   close: createCloseConnection(connections),

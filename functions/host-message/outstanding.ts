@@ -2,6 +2,7 @@ import { deleteCommand, listPendingCommands } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
 import type { CommandRecord } from '../../store/records.ts';
 import { isCurrent, readWorkflow } from '../../store/workflow.ts';
+import { pushCommand } from '../shared/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /**
@@ -34,7 +35,7 @@ export const sendOutstanding = async (
       if (inProgress.has(record.command.id)) {
         if (record.taskToken !== null) await deps.tasks.heartbeat(record.taskToken);
       } else if (await isWanted(deps, record)) {
-        await deps.push(connectionId, { action: 'command', command: record.command });
+        await pushCommand(deps.push, connectionId, record);
       } else await deleteCommand(deps.table, tenant, record.command);
     }),
   );

@@ -3,6 +3,7 @@ import type { ContainerSpec } from '../../core/contract/container.ts';
 import { deleteCommand, findCommand, giveCommand } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
 import { networkCommand } from '../../store/network-policies.ts';
+import { pushCommand } from '../shared/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /** Commands that the control plane gives by itself, to bring a host to what is assigned to it. */
@@ -19,7 +20,7 @@ const give = async (
   { containerId, epoch }: { readonly containerId: string; readonly epoch: number },
   given: Extract<CommandArguments, { verb: 'removeContainer' | 'stopContainer' }>,
 ): Promise<void> => {
-  const record = await giveCommand(deps.table, {
+  const record = await giveCommand(deps.table, deps.sign, {
     tenant,
     command: {
       id: `${PREFIXES[given.verb]}:${containerId}:${epoch}`,
@@ -37,8 +38,7 @@ const give = async (
     expiresAt: deps.now().getTime() + TTL_SECONDS * 1000,
   });
   deps.logger.warn('correcting a host', { tenant, hostId, containerId, verb: given.verb });
-  if (record.state === 'pending')
-    await deps.push(connectionId, { action: 'command', command: record.command });
+  if (record.state === 'pending') await pushCommand(deps.push, connectionId, record);
 };
 
 type Subject = { readonly containerId: string; readonly epoch: number };
@@ -74,6 +74,6 @@ export const giveNetworkPolicy = async (
   if (known?.state === 'pending' && known.expiresAt > now.getTime()) return;
   if (known !== undefined) await deleteCommand(deps.table, tenant, known.command);
   const again = { ...wanted.command, id: `${wanted.command.id}:${deps.newId()}` };
-  const { command } = await giveCommand(deps.table, { ...wanted, command: again });
-  await deps.push(connectionId, { action: 'command', command });
+  const given = await giveCommand(deps.table, deps.sign, { ...wanted, command: again });
+  await pushCommand(deps.push, connectionId, given);
 };

@@ -1,4 +1,5 @@
 import { ConflictError } from '../../core/domain/errors.ts';
+import type { SignCommand } from '../../store/commands.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { getHost } from '../../store/hosts.ts';
 import {
@@ -30,6 +31,7 @@ export interface ImagesDependencies extends HttpDependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
   readonly push: Push;
+  readonly sign: SignCommand;
 }
 
 const show = ({ image, hosts }: HeldImage) => ({ ...image.view, hosts, revision: image.revision });

@@ -1,15 +1,16 @@
-import { giveCommand } from '../../store/commands.ts';
+import { giveCommand, type SignCommand } from '../../store/commands.ts';
 import type { HeldImage } from '../../store/images.ts';
 import { getLink } from '../../store/links.ts';
-import type { CommandRecord } from '../../store/records.ts';
+import type { UnsignedCommand } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { Push } from '../shared/push.ts';
+import { type Push, pushCommand } from '../shared/push.ts';
 
 export interface TellHostsDependencies extends Pick<Dependencies, 'now' | 'newId'> {
   readonly table: Table;
   readonly push: Push;
+  readonly sign: SignCommand;
 }
 
 /** How long a host that is away may be, and still be told to delete its copy, in seconds. */
@@ -20,13 +21,13 @@ const COMMAND_SECONDS = 24 * 3600;
  * told, or cannot do it, says at its next connection that it holds the image, which is then catalogued again.
  */
 export const tellHosts = async (
-  { table, push, now, newId }: TellHostsDependencies,
+  { table, push, sign, now, newId }: TellHostsDependencies,
   { image, hosts }: HeldImage,
   logger: Logger,
 ): Promise<void> => {
   const { tenant } = image;
   for (const { hostId } of hosts) {
-    const record: CommandRecord = {
+    const removal: UnsignedCommand = {
       tenant,
       command: {
         id: newId(),
@@ -43,12 +44,12 @@ export const tellHosts = async (
       result: null,
       expiresAt: now().getTime() + COMMAND_SECONDS * 1000,
     };
-    await giveCommand(table, record);
+    const record = await giveCommand(table, sign, removal);
     const link = await getLink(table, tenant, hostId);
     const pushed =
       link === undefined || link.connectionId === null
         ? 'gone'
-        : await push(link.connectionId, { action: 'command', command: record.command });
+        : await pushCommand(push, link.connectionId, record);
     if (pushed !== 'sent') logger.info('host is told later to delete an image', { hostId });
   }
 };

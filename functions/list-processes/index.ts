@@ -2,11 +2,13 @@ import { createConnectionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
 import { createPush } from '../shared/push.ts';
+import { wireCommandSigning } from '../shared/wire-command-signing.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment([...HTTP_ENVIRONMENT, 'webSocketUrl']);
 
 export const handler = createHandler({
   ...wireHttp(environment),
+  ...wireCommandSigning(),
   push: createPush(createConnectionsClient(environment.webSocketUrl)),
 });

@@ -5,10 +5,12 @@ import { SFNClient } from '@aws-sdk/client-sfn';
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type Connections, createConnections } from './connections.ts';
+import { createReadSecret, type ReadSecret } from './secrets.ts';
 
 /**
  * The only place where SDK clients are made, each once a process. Endpoints are the SDK's affair
- * (`AWS_ENDPOINT_URL_*` where they are set); only the WebSocket API's is a name of the stack's own.
+ * (`AWS_ENDPOINT_URL_*` where they are set); the WebSocket API's is a name of the stack's own, and the one of Secrets
+ * Manager is found here, since that client is not of the SDK.
  */
 
 /**
@@ -41,3 +43,20 @@ export const createConnectionsClient = (webSocketUrl: string): Connections =>
     sleep,
     random: Math.random,
   });
+
+const secretsEndpoint = (region: string): string =>
+  process.env.AWS_ENDPOINT_URL_SECRETS_MANAGER ??
+  `https://secretsmanager.${region}.amazonaws.com${region.startsWith('cn-') ? '.cn' : ''}`;
+
+export const createSecretReader = (secretArn: string): ReadSecret =>
+  createReadSecret(
+    {
+      endpoint: secretsEndpoint(process.env.AWS_REGION ?? ''),
+      region: async () => process.env.AWS_REGION ?? '',
+      credentials: defaultProvider(),
+      requestHandler: new NodeHttpHandler(LIMITED.requestHandler),
+      sleep,
+      random: Math.random,
+    },
+    secretArn,
+  );

@@ -20,6 +20,7 @@ const VARIABLES = {
   bus: text,
   stateMachines: z.pipe(z.pipe(text, z.transform(parseJson)), z.partialRecord(z.enum(STATE_MACHINES), text)),
   webSocketUrl: z.string().check(z.regex(/^wss?:\/\/[^\s]+$/)),
+  signingSecret: text,
   ruleMachine: text,
   ruleRole: text,
   ruleDeadLetters: text,

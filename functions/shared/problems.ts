@@ -33,6 +33,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'operation-cancelled': { status: 409, title: 'The operation was cancelled' },
   'operation-aborted': { status: 500, title: 'The operation was aborted' },
   'deadline-exceeded': { status: 504, title: 'The deadline has passed' },
+  'command-not-authentic': { status: 502, title: 'The host refused the command' },
   'step-failed': { status: 500, title: 'A step failed' },
   'process-exited': { status: 500, title: 'The main process ended' },
   // Not 501: a caller who repeats every 5xx would repeat for ever what this version never does.

@@ -1,5 +1,6 @@
 import type { ControlMessage } from '../../core/contract/agent/messages.ts';
 import type { ToClientSessionMessage } from '../../core/contract/session.ts';
+import type { CommandRecord } from '../../store/records.ts';
 import type { Connections } from './connections.ts';
 
 /** The status of a connection that is closed. */
@@ -28,3 +29,10 @@ export const createPush =
       return 'unreachable';
     }
   };
+
+/** Wakes a host with a command, as it was signed when it was given. */
+export const pushCommand = (
+  push: Push,
+  connectionId: string,
+  { signed: { payload, signature, keyId } }: CommandRecord,
+): Promise<PushResult> => push(connectionId, { action: 'command', payload, signature, keyId });

@@ -1,11 +1,11 @@
 import type { CommandArguments, CommandResult } from '../../core/contract/agent/commands.ts';
 import { ConflictError, HostNotAnsweringError } from '../../core/domain/errors.ts';
-import { deleteCommand, findCommand, giveCommand } from '../../store/commands.ts';
+import { deleteCommand, findCommand, giveCommand, type SignCommand } from '../../store/commands.ts';
 import { getLink } from '../../store/links.ts';
-import type { CommandRecord } from '../../store/records.ts';
+import type { CommandRecord, UnsignedCommand } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { Dependencies } from './dependencies.ts';
-import type { Push } from './push.ts';
+import { type Push, pushCommand } from './push.ts';
 
 /** How long a host has for an answer, in seconds. */
 const QUERY_SECONDS = 10;
@@ -18,6 +18,7 @@ const GROWTH = 1.25;
 export interface QueryDependencies extends Dependencies {
   readonly table: Table;
   readonly push: Push;
+  readonly sign: SignCommand;
 }
 
 export interface HostQuery {
@@ -60,10 +61,10 @@ export const queryHost = async (
   dependencies: QueryDependencies,
   { tenant, hostId, containerId, epoch, arguments: given, seconds = QUERY_SECONDS }: HostQuery,
 ): Promise<Extract<CommandResult, { status: 'succeeded' }>> => {
-  const { table, push, newId, now } = dependencies;
+  const { table, push, sign, newId, now } = dependencies;
   const link = await getLink(table, tenant, hostId);
   if (link === undefined || link.connectionId === null) throw notAnswering(hostId, 'is not connected');
-  const record: CommandRecord = {
+  const query: UnsignedCommand = {
     tenant,
     command: { id: newId(), hostId, containerId, epoch, ttlSeconds: seconds, arguments: given },
     state: 'pending',
@@ -73,9 +74,9 @@ export const queryHost = async (
     result: null,
     expiresAt: now().getTime() + seconds * 1000,
   };
-  await giveCommand(table, record);
+  const record = await giveCommand(table, sign, query);
   try {
-    const pushed = await push(link.connectionId, { action: 'command', command: record.command });
+    const pushed = await pushCommand(push, link.connectionId, record);
     if (pushed === 'gone') throw notAnswering(hostId, 'is not connected');
     const result = await awaitResult(dependencies, record, seconds);
     if (result === null) throw notAnswering(hostId, `did not answer within ${seconds} seconds`);

@@ -3,6 +3,7 @@ import type { UpdateContainerRequest } from '../../core/contract/container.ts';
 import { resolveNetworkPolicy } from '../../core/contract/network.ts';
 import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
+import { type SignCommand, signRecord } from '../../store/commands.ts';
 import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
 import { previewConversion, takeForConversion } from '../../store/conversions.ts';
 import { networkCommand, networkWrites } from '../../store/network-policies.ts';
@@ -33,6 +34,7 @@ export interface UpdateContainerDependencies extends HttpDependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
   readonly push: Push;
+  readonly sign: SignCommand;
 }
 
 type Request = Parameters<RouteHandler<'updateContainer'>>[0];
@@ -77,9 +79,15 @@ const changesOf = (
 };
 
 /** The command for a host that has to know of the changes, and its writes. */
-const telling = (before: ContainerRecord, after: ContainerRecord, changes: Changes | null, now: Date) => {
+const telling = async (
+  sign: SignCommand,
+  [before, after]: readonly [ContainerRecord, ContainerRecord],
+  changes: Changes | null,
+  now: Date,
+) => {
   if (!changes?.setsNetwork) return { tell: null, writes: [] };
-  const tell = networkCommand(after, now);
+  const command = networkCommand(after, now);
+  const tell = command && (await signRecord(sign, command));
   return { tell, writes: networkWrites(before, tell, now) };
 };
 
@@ -96,7 +104,7 @@ const refuseRecreate = ({ strategy }: UpdateContainerRequest): void => {
 };
 
 export const createHandler = (dependencies: UpdateContainerDependencies): LambdaHandler => {
-  const { table, now, newId, startWorkflow } = dependencies;
+  const { table, now, newId, sign, startWorkflow } = dependencies;
 
   const decide = async (
     before: ContainerRecord,
@@ -128,7 +136,7 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
       view: changes?.view ?? {},
     });
     const answer = answerOperation(202, container, operation, moment);
-    const { tell, writes } = telling(before, container, changes, moment);
+    const { tell, writes } = await telling(sign, [before, container], changes, moment);
     await beginOperation(table, {
       before,
       after: container,
@@ -153,7 +161,7 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
     const stamp: Stamp = { at: moment.toISOString(), actor: identity.actor };
     const after = nextContainer(before, { view: changes.view }, stamp);
     const answer = answerResource(toContainer(after, moment));
-    const { tell, writes } = telling(before, after, changes, moment);
+    const { tell, writes } = await telling(sign, [before, after], changes, moment);
     await table.transact([replaceContainer(before, after), ...writes, ...remember(answer)], newId());
     return { answer, tell };
   };

@@ -118,6 +118,12 @@ const hostAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
     threshold: 1,
   },
   {
+    id: 'CommandsRefused',
+    summary: 'Hosts refuse commands as not authentic',
+    metric: metrics.own('commandRefused', Stats.SUM),
+    threshold: 1,
+  },
+  {
     id: 'HostLinkServerErrors',
     summary: 'The agents’ WebSocket API fails to take what they say',
     metric: sumOf('Errors', [metrics.hostLink('IntegrationError'), metrics.hostLink('ExecutionError')]),

@@ -11,6 +11,7 @@ import {
   Tracing,
 } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type { StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionSpec } from '../function-specs.ts';
@@ -29,6 +30,7 @@ export interface ControlPlaneFunctionProps {
   readonly table: ITable;
   readonly bus: IEventBus;
   readonly hostLink: HostLink;
+  readonly signingSecret: ISecret;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
   /** Rights that come from how the function is invoked: to read a stream, to send what failed to a queue. */
@@ -74,6 +76,9 @@ const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): Pol
       allow('execute-api:ManageConnections', props.hostLink.connectionsArn(method)),
     ),
     ...(spec.publishesEvents ? [allow('events:PutEvents', props.bus.eventBusArn)] : []),
+    ...(spec.readsSigningSecret
+      ? [allow('secretsmanager:GetSecretValue', props.signingSecret.secretArn)]
+      : []),
     ...(props.additionalStatements ?? []),
   ];
 };

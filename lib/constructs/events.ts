@@ -27,7 +27,7 @@ export interface EventFunctions {
 }
 
 /** What the outside world is told about; other items are the control plane's own affair. */
-const PUBLISHED_ENTITIES = ['container', 'operation', 'host', 'image', 'session'];
+const PUBLISHED_ENTITIES = ['container', 'operation', 'host', 'image', 'session', 'refusedCommand'];
 
 /** The finding of cdk-nag on a grant on rules of conversion: it names the bus by its logical id. */
 export const conversionRulesFinding = (bus: IEventBus): string => {

@@ -2,6 +2,7 @@ import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { ENVIRONMENT, type StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionAssets } from '../bundling/bundle-functions.ts';
@@ -31,6 +32,7 @@ export interface FunctionsProps {
   readonly data: Data;
   readonly events: Events;
   readonly hostLink: HostLink;
+  readonly signingSecret: ISecret;
   /** Values of the environment variables but that of the state machines. */
   readonly environment: Readonly<Record<Exclude<EnvironmentKey, 'stateMachines' | RuleKey>, string>>;
   readonly logRetention: RetentionDays;
@@ -87,7 +89,7 @@ export class Functions extends Construct {
     stateMachineArns?: Readonly<Record<StateMachineName, string>>,
     rules?: RuleArns,
   ): void {
-    const { assets, data, events, hostLink, logRetention, removalPolicy } = this.#props;
+    const { assets, data, events, hostLink, signingSecret, logRetention, removalPolicy } = this.#props;
     this.#made.set(
       name,
       new ControlPlaneFunction(this, {
@@ -98,6 +100,7 @@ export class Functions extends Construct {
         table: data.table,
         bus: events.bus,
         hostLink,
+        signingSecret,
         additionalStatements: this.#statementsOf(name, rules),
         logRetention,
         removalPolicy,

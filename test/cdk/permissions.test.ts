@@ -95,6 +95,31 @@ test('nobody may scan, or delete the table', () => {
   expect(actions.filter((action) => /^dynamodb:(Scan|PartiQL|DeleteTable|Export)/.test(action))).toEqual([]);
 });
 
+/** They give commands; the last one tells a host that enrols the keys to trust. */
+const READ_THE_SIGNING_SECRET = [
+  'dispatch-command',
+  'host-message',
+  'images',
+  'list-processes',
+  'sessions',
+  'update-container',
+  'host-enrollment',
+];
+
+test('only functions that give commands, and the enrolment, may read the secret that signs them', () => {
+  const reading = statements.filter(({ Action }) =>
+    listOf(Action).some((action) => action.startsWith('secretsmanager:')),
+  );
+  const readers = FUNCTION_NAMES.filter((name) => actionsOf(name).includes('secretsmanager:GetSecretValue'));
+  expect(readers.sort()).toEqual([...READ_THE_SIGNING_SECRET].sort());
+  expect(reading).toHaveLength(readers.length);
+  for (const { Action, Resource } of reading)
+    expect([Action, Resource]).toEqual([
+      'secretsmanager:GetSecretValue',
+      { Ref: expect.stringContaining('Signing') },
+    ]);
+});
+
 test('roles have managed policies only where API Gateway itself is the user', () => {
   const managed = resourcesOf(template, 'AWS::IAM::Role').filter((role) => role.Properties.ManagedPolicyArns);
   expect(managed.map(pathOf)).toEqual(['Bulkhead/ControlPlane/HostLink/ApiGatewayLogRole/Resource']);

@@ -179,7 +179,7 @@ describe('events', () => {
     );
 
   test.each([
-    ['process-changes', ['container', 'operation', 'host', 'image', 'session']],
+    ['process-changes', ['container', 'operation', 'host', 'image', 'session', 'refusedCommand']],
     ['admit-waiting', ['host']],
   ])('%s sees changes of %j, and what it can’t take is kept', (name, entities) => {
     const mapping = mappingOf(name)?.Properties;

@@ -1,4 +1,4 @@
-import type { CommandMessageSchema } from '../../core/contract/agent/messages.ts';
+import type { Command } from '../../core/contract/agent/commands.ts';
 import type { HttpFunction } from '../../core/contract/http/routes.ts';
 import { createHandler as computeProcesses } from '../../functions/compute-processes/handler.ts';
 import { createHandler as controlContainer } from '../../functions/control-container/handler.ts';
@@ -24,8 +24,7 @@ import type { OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { type Answered, type Call, call, routeOf, testDependencies } from './http-function.ts';
 import { TENANT } from './records.ts';
-
-type Command = (typeof CommandMessageSchema)['_zod']['output']['command'];
+import { commandIn, testSigning } from './signing.ts';
 
 /** What left the control plane. */
 export interface Outside {
@@ -73,8 +72,9 @@ export const createApi = (table: Table): Api => {
   const { clock, lines, ...dependencies } = testDependencies();
   const push: Push = async (connectionId, message) => {
     if (message.action !== 'command') return 'sent';
-    outside.pushed.push({ connectionId, command: message.command });
-    return outside.onPush(connectionId, message.command);
+    const command = commandIn(message);
+    outside.pushed.push({ connectionId, command });
+    return outside.onPush(connectionId, command);
   };
   const startWorkflow = async (operation: OperationRecord) => {
     outside.started.push(operation);
@@ -102,6 +102,7 @@ export const createApi = (table: Table): Api => {
   };
   const all = {
     ...dependencies,
+    ...testSigning,
     table,
     push,
     startWorkflow,

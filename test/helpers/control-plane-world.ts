@@ -35,6 +35,7 @@ import type { EngineTable } from './dynoxide.ts';
 import { FakeHost } from './fake-host.ts';
 import { FakeStepFunctions } from './fake-step-functions.ts';
 import { AT, imageRecord, TENANT } from './records.ts';
+import { testSigning } from './signing.ts';
 
 export const FACTS: HostFacts = {
   os: { family: 'linux', sku: 'debian', version: '12', build: 0 },
@@ -91,6 +92,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
     newId: () => randomUUID(),
     random: Math.random,
     sleep: async () => undefined,
+    ...testSigning,
     tasks,
     push,
     close: async (connectionId: string) => {

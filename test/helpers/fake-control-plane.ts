@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { importJWK, type JWTPayload, jwtVerify } from 'jose';
 import { type WebSocket, WebSocketServer } from 'ws';
 import * as z from 'zod/mini';
+import { signPayload } from '../../core/authenticity/signing-key.ts';
 import type { Command, CommandResult, ObservedContainer } from '../../core/contract/agent/commands.ts';
 import {
   type AgentMessage,
@@ -14,6 +15,7 @@ import {
   MESSAGE_BYTES,
 } from '../../core/contract/agent/messages.ts';
 import { EnrollHostRequestSchema } from '../../core/contract/host.ts';
+import { COMMAND_KEY, signCommand } from './signing.ts';
 import { watchFrames } from './websocket-frames.ts';
 
 export const ENROLMENT_TOKEN = 'fake-enrolment-token-0001';
@@ -34,6 +36,8 @@ export interface PlaneFaults {
   /** An enrolment is taken, and the answer lost. */
   loseEnrolment: boolean;
 }
+
+const messageOf = (command: Command) => ({ action: 'command', ...signCommand(command) });
 
 interface EnrolledHost {
   readonly hostId: string;
@@ -92,7 +96,7 @@ export class FakeControlPlane {
           watchFrames(socket, (bytes) => {
             if (bytes > FRAME_BYTES) this.violations.push(`a frame of ${bytes} bytes`);
           });
-          this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#accept(ws));
+          this.#sockets.handleUpgrade(request, socket, head, (ws) => this.#accept(ws, hostId));
         }
       });
     });
@@ -115,9 +119,9 @@ export class FakeControlPlane {
     this.deliver(command);
   }
 
-  /** Delivers without remembering, as often as one likes. */
+  /** Signs and delivers without remembering, as often as one likes. */
   deliver(command: Command): void {
-    this.send({ action: 'command', command });
+    this.send(messageOf(command));
   }
 
   send(message: unknown): void {
@@ -174,7 +178,12 @@ export class FakeControlPlane {
     this.hosts.set(hostId, { hostId, publicKey, name });
     const lost = this.faults.loseEnrolment;
     this.faults.loseEnrolment = false;
-    return { status: 201, body: { hostId, tenant: TENANT, webSocketUrl: this.#webSocketUrl() }, lost };
+    return { status: 201, body: this.#enrolment(hostId), lost };
+  }
+
+  #enrolment(hostId: string) {
+    const commandKeys = [COMMAND_KEY.publicKey];
+    return { hostId, tenant: TENANT, webSocketUrl: this.#webSocketUrl(), commandKeys };
   }
 
   #webSocketUrl(): string {
@@ -202,7 +211,7 @@ export class FakeControlPlane {
     }
   }
 
-  #accept(socket: WebSocket): void {
+  #accept(socket: WebSocket, hostId: string): void {
     this.connections += 1;
     this.#current = socket;
     let first = true;
@@ -214,13 +223,13 @@ export class FakeControlPlane {
       }
       if (first && parsed.data.action !== 'hello') this.violations.push('the first message is no hello');
       first = false;
-      this.#receive(socket, parsed.data);
+      this.#receive(socket, hostId, parsed.data);
       for (const waiter of [...this.#waiters]) if (waiter.check()) waiter.resolve();
     });
     socket.on('error', () => undefined);
   }
 
-  #receive(socket: WebSocket, message: AgentMessage): void {
+  #receive(socket: WebSocket, hostId: string, message: AgentMessage): void {
     if (this.faults.cut(message)) socket.terminate();
     if (socket.readyState !== socket.OPEN || this.faults.swallow(message)) return;
     this.messages.push(message);
@@ -239,11 +248,16 @@ export class FakeControlPlane {
         protocol: 1,
         heartbeatSeconds: this.heartbeatSeconds,
         leaseSeconds: this.heartbeatSeconds * 3,
+        signedTime: signPayload(COMMAND_KEY, 'server-time', {
+          hostId,
+          messageId: message.messageId,
+          nowMs: Date.now(),
+        }),
       });
     else if ('messageId' in message) answer({ action: 'ack', messageId: message.messageId });
     if (message.action === 'hello' || message.action === 'heartbeat')
       for (const command of this.commands.values())
-        if (!this.results.has(command.id)) socket.send(JSON.stringify({ action: 'command', command }));
+        if (!this.results.has(command.id)) socket.send(JSON.stringify(messageOf(command)));
   }
 
   #store(result: CommandResult): void {

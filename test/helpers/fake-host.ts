@@ -8,6 +8,7 @@ import type {
 import type { AgentMessage, ControlMessage } from '../../core/contract/agent/messages.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
+import { commandIn } from './signing.ts';
 
 export interface FakeHostOptions {
   readonly hostId: string;
@@ -49,7 +50,7 @@ export class FakeHost {
 
   receive(message: ControlMessage): void {
     this.received.push(message);
-    if (message.action === 'command') this.#take(message.command);
+    if (message.action === 'command') this.#take(commandIn(message));
     if (message.action === 'inventoryRequest') this.hello();
   }
 

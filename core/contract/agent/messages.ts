@@ -2,9 +2,10 @@ import * as z from 'zod/mini';
 import { HostFactsSchema } from '../host.ts';
 import { ImageFactsSchema } from '../image.ts';
 import { OperationStepSchema } from '../operation.ts';
-import { LineSchema } from '../primitives.ts';
+import { LineSchema, PublicKeySchema } from '../primitives.ts';
 import { ToHostSessionMessageSchema } from '../session.ts';
-import { CommandResultSchema, CommandSchema, ObservedContainerSchema } from './commands.ts';
+import { CommandResultSchema, ObservedContainerSchema } from './commands.ts';
+import { REFUSAL_REASONS, SignedSchema } from './signed.ts';
 
 /**
  * What an agent and the control plane say to each other over the WebSocket. Every message of an agent that
@@ -50,6 +51,8 @@ export const HelloSchema = z.strictObject({
    * may be concluded from a container's not being in this one.
    */
   partial: z.optional(z.boolean()),
+  /** The newest key of the control plane that the host trusts; absent while it has none. */
+  commandKey: z.optional(z.string()),
 });
 
 /** Keeps the lease, and the task tokens of what is being worked on, alive. */
@@ -80,12 +83,22 @@ export const ProgressSchema = z.strictObject({
   steps: z.array(OperationStepSchema),
 });
 
+/** The host did not take a command, because it can't tell that it is the control plane's own. */
+export const CommandRefusedSchema = z.strictObject({
+  action: z.literal('commandRefused'),
+  messageId,
+  /** As the message claims; empty if it names none. */
+  commandId: z.string().check(z.maxLength(256)),
+  reason: z.enum(REFUSAL_REASONS),
+});
+
 export const AgentMessageSchema = z.discriminatedUnion('action', [
   HelloSchema,
   HeartbeatSchema,
   ResultSchema,
   ObservedSchema,
   ProgressSchema,
+  CommandRefusedSchema,
 ]);
 export type AgentMessage = z.infer<typeof AgentMessageSchema>;
 
@@ -96,8 +109,15 @@ export const WelcomeSchema = z.strictObject({
   heartbeatSeconds: z.int(),
   /** A host that is silent for longer counts as `Unknown`. */
   leaseSeconds: z.int(),
+  /** For purpose `server-time`. */
+  signedTime: z.optional(SignedSchema),
+  /** For a host that trusts no key yet: those in use, the newest first. */
+  commandKeys: z.optional(z.array(PublicKeySchema)),
+  /** For a host that trusts an older key: for purpose `next-key`, each signed by the key before. */
+  nextKeys: z.optional(z.array(SignedSchema)),
 });
-export const CommandMessageSchema = z.strictObject({ action: z.literal('command'), command: CommandSchema });
+/** For purpose `command`. */
+export const CommandMessageSchema = z.strictObject({ action: z.literal('command'), ...SignedSchema.shape });
 export const AckSchema = z.strictObject({ action: z.literal('ack'), messageId });
 /** Asks for a `hello`, e.g. after an execution was aborted. */
 export const InventoryRequestSchema = z.strictObject({ action: z.literal('inventoryRequest') });

@@ -29,7 +29,7 @@ const succeeded = (commandId: string): CommandResult => ({
   steps: [],
   observed: null,
 });
-const changing = { monotonicMs: 7, changesContainer: true };
+const changing = { monotonicMs: 7, changesContainer: true, nowMs: 1_000, expiresAtMs: 61_000 };
 const MIB = 1024 * 1024;
 const pageOf = (text: string) => ({
   items: [{ at: '2026-01-01T00:00:00.000Z', stream: 'stdout' as const, text }],
@@ -84,6 +84,20 @@ describe.each<[string, () => AgentState]>([
       record: { receivedAtMs: 7, command: { epoch: 1 } },
     });
     expect(state.openCommands().map(({ id }) => id)).toEqual(['a']);
+  });
+
+  test('the id of a command is kept until it has expired, however early the rest is pruned', async () => {
+    state.receive(command('a'), changing);
+    state.answer('a', succeeded('a'));
+    state.acknowledge('a');
+    state.prune(new Date(clock.now().getTime() + 1));
+    expect(state.command('a')).toBeNull();
+    const atTheEnd = { ...changing, nowMs: changing.expiresAtMs };
+    expect(state.receive(command('a'), atTheEnd)).toEqual({ replayed: true });
+    expect(state.command('a')).toBeNull();
+    const after = { ...changing, nowMs: changing.expiresAtMs + 1 };
+    expect(state.receive(command('b'), after)).toMatchObject({ replayed: false, fresh: true });
+    expect(state.receive(command('a'), after)).toMatchObject({ replayed: false, fresh: true });
   });
 
   test('the newest epoch of a container rises with commands that change it, and never falls', () => {
@@ -278,7 +292,7 @@ describe('a journal in SQLite', () => {
     expect(() => state.receive(command('more'), changing)).toThrow(StateUnavailableError);
     state.answer('c0', succeeded('c0'));
     state.acknowledge('c0');
-    expect(state.receive(command('more'), changing).fresh).toBe(true);
+    expect(state.receive(command('more'), changing)).toMatchObject({ fresh: true });
     state.close();
   });
 

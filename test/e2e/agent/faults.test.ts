@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { AgentMessage } from '../../../core/contract/agent/messages.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { useAgent } from '../../helpers/agent-under-test.ts';
+import { signCommand } from '../../helpers/signing.ts';
 
 const LONG = 60_000;
 const under = useAgent();
@@ -201,19 +202,14 @@ describe('deliveries that go wrong', () => {
       under.plane.send('not even JSON');
       under.plane.send({ action: 'refused', messageId: null, detail: 'whatever it was' });
       const command = under.agent.command({ verb: 'listHostProcesses' }, null);
-      under.plane.send({
-        action: 'command',
-        command: { ...command, id: 'unknown-verb', arguments: { verb: 'runScript' } },
-      });
+      const sendSigned = (content: object) =>
+        under.plane.send({ action: 'command', ...signCommand(content), at: 1 });
+      sendSigned({ ...command, id: 'unknown-verb', arguments: { verb: 'runScript' } });
       expect(await under.plane.result('unknown-verb')).toMatchObject({
         status: 'failed',
         error: { code: 'not-supported-yet', message: expect.stringContaining('runScript') },
       });
-      under.plane.send({
-        action: 'command',
-        command: { ...command, id: 'newer', hint: 'of a later version' },
-        at: 1,
-      });
+      sendSigned({ ...command, id: 'newer', hint: 'of a later version' });
       expect(await under.plane.result('newer')).toMatchObject({ status: 'succeeded' });
       under.plane.deliver({ ...command, id: 'for-another', hostId: container().id });
       under.plane.send({ action: 'inventoryRequest' });

@@ -12,6 +12,7 @@ import {
   RESULT_BYTES,
   resultMessageId,
 } from '../../../agent/link/outgoing.ts';
+import { readCommand } from '../../../agent/link/read-command.ts';
 import { readControlMessage } from '../../../agent/link/read-message.ts';
 import {
   type CommandResult,
@@ -139,23 +140,34 @@ const command = {
 };
 
 describe('what an agent reads', () => {
+  const signed = { payload: '{}', signature: 's', keyId: 'k' };
+  const message = { action: 'command', ...signed };
+  const payload = (content: object) => JSON.stringify({ ...content, expiresAtMs: 9 });
+
   test('a message of the contract', () => {
-    const text = JSON.stringify({ action: 'command', command });
-    expect(readControlMessage(text)).toEqual({ kind: 'message', message: { action: 'command', command } });
+    expect(readControlMessage(JSON.stringify(message))).toEqual({ kind: 'message', message });
   });
 
   test('a message with members of a later version, without them', () => {
+    const reading = readControlMessage(JSON.stringify({ ...message, trace: 'x' }));
+    expect(reading).toEqual({ kind: 'message', message });
+  });
+
+  test('a command without a signature by its id', () => {
+    const text = JSON.stringify({ action: 'command', command });
+    expect(readControlMessage(text)).toEqual({ kind: 'unsigned', commandId: 'c' });
+    expect(readControlMessage('{"action":"command"}')).toEqual({ kind: 'unsigned', commandId: '' });
+  });
+
+  test('a command with members of a later version, without them', () => {
     const later = { ...command, deadline: 1, arguments: { ...command.arguments, politely: true } };
-    expect(readControlMessage(JSON.stringify({ action: 'command', command: later, trace: 'x' }))).toEqual({
-      kind: 'message',
-      message: { action: 'command', command },
-    });
+    expect(readCommand(payload(later))).toEqual({ kind: 'command', command, expiresAtMs: 9 });
   });
 
   test('a verb that it does not know is refused by name', () => {
     const odd = { ...command, arguments: { verb: 'runScript', script: 'rm -rf /' } };
-    expect(readControlMessage(JSON.stringify({ action: 'command', command: odd }))).toMatchObject({
-      kind: 'refusedCommand',
+    expect(readCommand(payload(odd))).toMatchObject({
+      kind: 'refused',
       commandId: 'c',
       error: { code: 'not-supported-yet', message: expect.stringContaining('"runScript"') },
     });
@@ -163,26 +175,23 @@ describe('what an agent reads', () => {
 
   test('arguments that it cannot read are refused with their place, and without their value', () => {
     const odd = { ...command, arguments: { verb: 'stopContainer', timeoutSeconds: 'secret' } };
-    const reading = readControlMessage(JSON.stringify({ action: 'command', command: odd }));
-    expect(reading).toMatchObject({ kind: 'refusedCommand', error: { code: 'validation-failed' } });
-    const message = reading.kind === 'refusedCommand' ? reading.error.message : '';
+    const reading = readCommand(payload(odd));
+    expect(reading).toMatchObject({ kind: 'refused', error: { code: 'validation-failed' } });
+    const message = reading.kind === 'refused' ? reading.error.message : '';
     expect(message).toContain('timeoutSeconds');
     expect(message).not.toContain('secret');
   });
 
-  test.each([
-    '',
-    'null',
-    '7',
-    '[]',
-    '{}',
-    '{"action":5}',
-    '{"action":"dance"}',
-    '{"action":"ack"}',
-    '{"action":"command"}',
-  ])('anything else, as %j, is unknown', (text) => {
-    expect(readControlMessage(text)).toMatchObject({ kind: 'unknown' });
+  test.each(['', '7', '{}', '{"id":"c"}', JSON.stringify(command)])('%j is no command', (text) => {
+    expect(readCommand(text)).toEqual({ kind: 'unreadable' });
   });
+
+  test.each(['', 'null', '7', '[]', '{}', '{"action":5}', '{"action":"dance"}', '{"action":"ack"}'])(
+    'anything else, as %j, is unknown',
+    (text) => {
+      expect(readControlMessage(text)).toMatchObject({ kind: 'unknown' });
+    },
+  );
 
   test('whatever it is, reading does not throw', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void readControlMessage(text)));

@@ -30,7 +30,6 @@ const begin = (): void => {
   runtime = withNewestPolicy(host.runtime, state);
   runner = new ExclusiveRunner(8);
   handler = createCommandHandler({
-    hostId: HOST,
     state,
     runtime,
     runner,
@@ -55,15 +54,8 @@ beforeEach(() => {
 
 const give = (one: AssignedContainer, args: CommandArguments, extra: Partial<Command> = {}): string => {
   const id = extra.id ?? randomUUID();
-  handler.receive({
-    id,
-    hostId: HOST,
-    containerId: one.id,
-    epoch: 1,
-    ttlSeconds: 60,
-    arguments: args,
-    ...extra,
-  });
+  const command = { id, hostId: HOST, containerId: one.id, epoch: 1, ttlSeconds: 60, arguments: args };
+  handler.receive({ ...command, ...extra }, { nowMs: 0, expiresAtMs: 60_000 });
   return id;
 };
 const policy = (port: number): ResolvedNetworkPolicy =>

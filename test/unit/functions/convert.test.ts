@@ -6,6 +6,7 @@ import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
 import { TENANT } from '../../helpers/records.ts';
+import { commandsIn } from '../../helpers/signing.ts';
 
 let engine: Engine;
 let world: World;
@@ -98,7 +99,7 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
       await expectAsItWas(id, from, state);
       const { view } = await world.operation(operationId);
       expect(view).toMatchObject({ state: 'Failed', error: { code: 'step-failed' } });
-      const undo = host.received.flatMap((one) => (one.action === 'command' ? [one.command.arguments] : []));
+      const undo = commandsIn(host.received).map((one) => one.arguments);
       expect(undo.at(-1)).toMatchObject({
         verb: 'restoreContainer',
         to: state,

@@ -18,6 +18,7 @@ import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
 import { containerRecord, hostRecord, imageRecord, TENANT, testId } from '../../helpers/records.ts';
+import { commandsIn, signCommand } from '../../helpers/signing.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -331,7 +332,7 @@ describe('on the way to its host, a policy', () => {
     api = createApi(world.table);
     api.clock.ms = world.clock.now;
     api.outside.onPush = (connectionId, command) =>
-      world.deps.push(connectionId, { action: 'command', command });
+      world.deps.push(connectionId, { action: 'command', ...signCommand(command) });
     host.received.length = 0;
   });
 
@@ -342,10 +343,8 @@ describe('on the way to its host, a policy', () => {
   };
   const view = async () => (await world.container(id))?.view;
   const told = () =>
-    host.received.flatMap((message) =>
-      message.action === 'command' && message.command.arguments.verb === 'setNetworkPolicy'
-        ? [message.command.arguments]
-        : [],
+    commandsIn(host.received).flatMap(({ arguments: args }) =>
+      args.verb === 'setNetworkPolicy' ? [args] : [],
     );
   const pass = (milliseconds: number): void => {
     world.clock.now += milliseconds;
@@ -440,10 +439,8 @@ describe('on the way to its host, a policy', () => {
     host.received.length = 0;
     await world.begin(id, 'start');
     await world.settle();
-    const started = host.received.flatMap((message) =>
-      message.action === 'command' && message.command.arguments.verb === 'startContainer'
-        ? [message.command.arguments.container.spec]
-        : [],
+    const started = commandsIn(host.received).flatMap(({ arguments: args }) =>
+      args.verb === 'startContainer' ? [args.container.spec] : [],
     );
     expect(started).toMatchObject([{ network: resolveNetworkPolicy(network), networkRevision: revision }]);
   });

@@ -10,6 +10,7 @@ const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   bus: 'bus',
   stateMachines: '{"stop":"arn:aws:states:us-east-1:111111111111:stateMachine:stop"}',
   webSocketUrl: 'wss://abc.execute-api.us-east-1.amazonaws.com/prod',
+  signingSecret: 'arn:aws:secretsmanager:us-east-1:111111111111:secret:signing',
   ruleMachine: 'arn:aws:states:us-east-1:111111111111:stateMachine:convert-by-rule',
   ruleRole: 'arn:aws:iam::111111111111:role/events',
   ruleDeadLetters: 'arn:aws:sqs:us-east-1:111111111111:dead-letters',

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { freeDisk, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
+import { commandsIn } from '../../helpers/signing.ts';
 
 let engine: Engine;
 let world: World;
@@ -276,9 +277,7 @@ describe('a step that timed out before its host heard of it', () => {
     await world.settle(2);
     expect(host.running()).toEqual([]);
     expect((await world.container(id))?.view).toMatchObject({ state: 'Failed', hostId: null });
-    const verbs = host.received.flatMap((one) =>
-      one.action === 'command' ? [one.command.arguments.verb] : [],
-    );
+    const verbs = commandsIn(host.received).map((one) => one.arguments.verb);
     expect(new Set(verbs)).toEqual(new Set(['restoreContainer']));
     expect(await world.commandsOf(host.hostId)).toEqual([]);
   });

@@ -1,0 +1,93 @@
+import { keyIdOf } from '../../core/authenticity/signing-key.ts';
+import { type RefusalReason, ServerTimeSchema, type Signed } from '../../core/contract/agent/signed.ts';
+import type { Clock } from '../clock.ts';
+import type { Log } from '../log.ts';
+import { ServerTime } from './server-time.ts';
+import { followKeys, newestKeyId, type TrustedKeys, trustAtFirst, verifySigned } from './trusted-keys.ts';
+
+/** What a welcome says about keys and time. */
+export interface KeyIntroduction {
+  readonly signedTime?: Signed | undefined;
+  readonly commandKeys?: readonly string[] | undefined;
+  readonly nextKeys?: readonly Signed[] | undefined;
+}
+
+export interface AuthenticityDeps {
+  readonly hostId: string;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly log: Log;
+  /** Where the keys are kept; they survive a restart. */
+  readonly keys: { load(): TrustedKeys; save(keys: TrustedKeys): void };
+}
+
+/** `no-time`: the control plane has not welcomed this host yet; it sends the command again when it has. */
+export type Judgement =
+  | { readonly kind: 'authentic'; readonly nowMs: number }
+  | { readonly kind: 'no-time' }
+  | { readonly kind: 'refused'; readonly reason: RefusalReason };
+
+/**
+ * Whether the control plane itself gave a command.
+ *
+ * Keys: pinned at the enrolment. A host that enrolled before commands were signed trusts those of its first welcome,
+ * once. Afterwards a key is trusted only if the one before it announces it. A welcome without a valid time changes
+ * nothing here.
+ */
+export class Authenticity {
+  readonly #deps: AuthenticityDeps;
+  readonly #time: ServerTime;
+  #keys: TrustedKeys;
+
+  constructor(deps: AuthenticityDeps) {
+    this.#deps = deps;
+    this.#time = new ServerTime(deps.clock);
+    this.#keys = deps.keys.load();
+  }
+
+  get newestKey(): string | undefined {
+    return newestKeyId(this.#keys);
+  }
+
+  /** @param helloId of the hello that the welcome answers */
+  welcomed(helloId: string, { signedTime, commandKeys, nextKeys }: KeyIntroduction): void {
+    const { log } = this.#deps;
+    if (signedTime === undefined) {
+      log.error('the control plane does not sign commands: none will be carried out; update it');
+      return;
+    }
+    const first = this.#keys.length === 0;
+    const known = first ? trustAtFirst(commandKeys ?? []) : this.#keys;
+    // The end of a replaced key is set once the time is known to be genuine.
+    const candidates = followKeys(known, nextKeys ?? [], 0);
+    const nowMs = this.#timeIn(helloId, signedTime, candidates);
+    if (nowMs === null) {
+      log.error('a welcome is not signed by a key that this host trusts', { keyId: signedTime.keyId });
+      return;
+    }
+    this.#time.learn(nowMs);
+    const keys = followKeys(known, nextKeys ?? [], nowMs);
+    if (keys === this.#keys) return;
+    this.#keys = keys;
+    this.#deps.keys.save(keys);
+    const keyIds = keys.map(({ publicKey }) => keyIdOf(publicKey)).join(' ');
+    if (first) log.warn('trusting the keys of the control plane at first sight', { keyIds });
+    else log.info('the control plane has a new key', { keyIds });
+  }
+
+  judge(signed: Signed): Judgement {
+    if (signed.signature === '') return { kind: 'refused', reason: 'unsigned' };
+    const nowMs = this.#time.now();
+    const verification = verifySigned(this.#keys, 'command', signed, nowMs);
+    if (verification !== 'verified') return { kind: 'refused', reason: verification };
+    return nowMs === null ? { kind: 'no-time' } : { kind: 'authentic', nowMs };
+  }
+
+  #timeIn(helloId: string, signed: Signed, keys: TrustedKeys): number | null {
+    const trusted = keys.map(({ publicKey }) => ({ publicKey, untilMs: null }));
+    if (verifySigned(trusted, 'server-time', signed, null) !== 'verified') return null;
+    const parsed = ServerTimeSchema.safeParse(JSON.parse(signed.payload));
+    const { hostId } = this.#deps;
+    if (!parsed.success || parsed.data.hostId !== hostId || parsed.data.messageId !== helloId) return null;
+    return parsed.data.nowMs;
+  }
+}

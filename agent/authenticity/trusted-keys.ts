@@ -1,0 +1,75 @@
+import * as z from 'zod/mini';
+import { isSignedBy, keyIdOf } from '../../core/authenticity/signing-key.ts';
+import { NextKeySchema, type Signed, type SignedPurpose } from '../../core/contract/agent/signed.ts';
+import { PublicKeySchema } from '../../core/contract/primitives.ts';
+
+/** Keys of the control plane that the host trusts, the newest first; the rest are those that it replaced. */
+export const TrustedKeysSchema = z.array(
+  z.strictObject({
+    publicKey: PublicKeySchema,
+    /** Until when it is valid by the control plane's clock; null for no end. */
+    untilMs: z.nullable(z.number()),
+  }),
+);
+export type TrustedKeys = z.infer<typeof TrustedKeysSchema>;
+
+/** As long as any command lasts: what the replaced key has signed before the rotation stays valid. */
+const REPLACED_MS = 24 * 60 * 60 * 1_000;
+/** Far more rotations than a host misses. */
+const MOST_STEPS = 1_000;
+
+export const newestKeyId = ([newest]: TrustedKeys): string | undefined =>
+  newest === undefined ? undefined : keyIdOf(newest.publicKey);
+
+/** The keys that are taken without proof, at the enrolment or by a host that has none. */
+export const trustAtFirst = (publicKeys: readonly string[]): TrustedKeys =>
+  publicKeys.map((publicKey) => ({ publicKey, untilMs: null }));
+
+export type Verification = 'verified' | 'unknown-key' | 'wrong-signature';
+
+/** @param nowMs by the control plane's clock; null while it is not known, then no key has ended */
+export const verifySigned = (
+  keys: TrustedKeys,
+  purpose: SignedPurpose,
+  signed: Signed,
+  nowMs: number | null,
+): Verification => {
+  const key = keys.find(
+    ({ publicKey, untilMs }) =>
+      keyIdOf(publicKey) === signed.keyId && (untilMs === null || nowMs === null || nowMs <= untilMs),
+  );
+  if (key === undefined) return 'unknown-key';
+  return isSignedBy(key.publicKey, purpose, signed) ? 'verified' : 'wrong-signature';
+};
+
+const announcedBy = ([newest]: TrustedKeys, announcements: readonly Signed[]): string | null => {
+  if (newest === undefined) return null;
+  for (const one of announcements) {
+    if (one.keyId !== keyIdOf(newest.publicKey) || !isSignedBy(newest.publicKey, 'next-key', one)) continue;
+    const parsed = NextKeySchema.safeParse(JSON.parse(one.payload));
+    if (parsed.success) return parsed.data.publicKey;
+  }
+  return null;
+};
+
+/**
+ * Follows announcements from the newest key that is trusted, each signed by the key before it. The key that was
+ * replaced last stays valid for a day; older ones end at once.
+ */
+export const followKeys = (
+  keys: TrustedKeys,
+  announcements: readonly Signed[],
+  nowMs: number,
+): TrustedKeys => {
+  let followed = keys;
+  for (let step = 0; step < MOST_STEPS; step += 1) {
+    const next = announcedBy(followed, announcements);
+    const [newest] = followed;
+    if (next === null || newest === undefined) return followed;
+    followed = [
+      { publicKey: next, untilMs: null },
+      { publicKey: newest.publicKey, untilMs: nowMs + REPLACED_MS },
+    ];
+  }
+  return followed;
+};

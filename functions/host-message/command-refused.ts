@@ -1,0 +1,39 @@
+import type * as z from 'zod/mini';
+import type { CommandRefusedSchema } from '../../core/contract/agent/messages.ts';
+import { storeResult } from '../../store/commands.ts';
+import type { Connection } from '../../store/links.ts';
+import { recordRefusedCommand } from '../../store/refused-commands.ts';
+import { answerTask } from '../shared/answer-task.ts';
+import type { HostMessageDependencies } from './dependencies.ts';
+
+/**
+ * A host did not take a command, because it can't tell that the control plane gave it. Recorded once, from which the
+ * event follows; counted, for the alarm. A command of that id that waits for an answer is answered, so that it is not
+ * sent again and what waits for it ends.
+ */
+export const takeCommandRefused = async (
+  deps: HostMessageDependencies,
+  { tenant, hostId, connectionId }: Connection,
+  { messageId, commandId, reason }: z.infer<typeof CommandRefusedSchema>,
+): Promise<void> => {
+  const at = deps.now().toISOString();
+  if (await recordRefusedCommand(deps.table, { tenant, hostId, commandId, reason, at })) {
+    deps.metrics.count('commandRefused');
+    deps.logger.warn('a host refused a command', { tenant, hostId, commandId, reason });
+  }
+  if (commandId !== '') {
+    const answered = await storeResult(deps.table, tenant, hostId, {
+      status: 'failed',
+      commandId,
+      steps: [],
+      observed: null,
+      error: {
+        code: 'command-not-authentic',
+        message: `The host refused the command as not authentic (${reason}).`,
+        suggestion: 'See docs/runbook/commands-refused.md.',
+      },
+    });
+    if (answered.kind !== 'unknown') await answerTask(deps.tasks, answered.record);
+  }
+  await deps.push(connectionId, { action: 'ack', messageId });
+};

@@ -1,0 +1,35 @@
+import type * as z from 'zod/mini';
+import { signPayload } from '../../core/authenticity/signing-key.ts';
+import type { HelloSchema, WelcomeSchema } from '../../core/contract/agent/messages.ts';
+import { listNextKeys, putNextKey } from '../../store/command-keys.ts';
+import { type CommandKeys, publicKeysOf } from '../shared/command-signing.ts';
+import type { HostMessageDependencies } from './dependencies.ts';
+
+type Introduction = Pick<z.infer<typeof WelcomeSchema>, 'signedTime' | 'commandKeys' | 'nextKeys'>;
+
+/** The newest key, announced by the one before it. Written for hosts that come after the next rotation. */
+const announce = async (
+  { table }: HostMessageDependencies,
+  { newest, previous }: CommandKeys,
+): Promise<void> => {
+  if (previous === null) return;
+  await putNextKey(table, signPayload(previous, 'next-key', { publicKey: newest.publicKey }));
+};
+
+/**
+ * What a welcome tells a host so that it can verify commands: the time, always; the keys, to a host that has none; the
+ * announcements that lead from its key to the newest, to a host that has an older one.
+ */
+export const introduceKeys = async (
+  deps: HostMessageDependencies,
+  hostId: string,
+  { messageId, commandKey }: z.infer<typeof HelloSchema>,
+): Promise<Introduction> => {
+  const keys = await deps.keys();
+  const time = { hostId, messageId, nowMs: deps.now().getTime() };
+  const signedTime = signPayload(keys.signer, 'server-time', time);
+  if (commandKey === keys.newest.keyId) return { signedTime };
+  await announce(deps, keys);
+  if (commandKey === undefined) return { signedTime, commandKeys: publicKeysOf(keys) };
+  return { signedTime, nextKeys: [...(await listNextKeys(deps.table))] };
+};

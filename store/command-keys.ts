@@ -1,0 +1,27 @@
+import type { Signed } from '../core/contract/agent/signed.ts';
+import { fromItem, type Item, toItem } from './item.ts';
+import { keys } from './keys.ts';
+import { ConditionFailed, type Table } from './table.ts';
+
+/**
+ * Announcements of keys that sign commands: each names the key that followed the one that signs it. They are kept for
+ * ever, so that a host that was away during several rotations can follow them from the key that it knows. They need no
+ * protection here: a host verifies each, and without one it stays with the key that it has.
+ */
+export const putNextKey = async (table: Table, announcement: Signed): Promise<void> => {
+  const item = toItem({ ...keys.commandKey(announcement.keyId), entity: 'commandKey', announcement });
+  try {
+    await table.put({ Item: item, ConditionExpression: 'attribute_not_exists(pk)' });
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+};
+
+const announcementIn = (item: Item): Signed =>
+  (fromItem(item) as unknown as { announcement: Signed }).announcement;
+
+/** Every announcement, in no order. */
+export const listNextKeys = async (table: Table): Promise<readonly Signed[]> => {
+  const page = await table.query({ key: keys.commandKey(), sort: 'any' });
+  return page.items.map(announcementIn);
+};

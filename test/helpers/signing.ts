@@ -1,0 +1,28 @@
+import { deriveSigningKey, type SigningKey, signPayload } from '../../core/authenticity/signing-key.ts';
+import type { Command } from '../../core/contract/agent/commands.ts';
+import type { ControlMessage } from '../../core/contract/agent/messages.ts';
+import type { Signed } from '../../core/contract/agent/signed.ts';
+import type { CommandSigning } from '../../functions/shared/command-signing.ts';
+
+/** The key of the control plane in tests. */
+export const COMMAND_KEY: SigningKey = deriveSigningKey('the secret of a test');
+
+export const signCommand = (
+  command: object,
+  { expiresAtMs = Date.now() + 300_000, key = COMMAND_KEY }: { expiresAtMs?: number; key?: SigningKey } = {},
+): Signed => signPayload(key, 'command', { ...command, expiresAtMs });
+
+export const testSigning: CommandSigning = {
+  keys: async () => ({ newest: COMMAND_KEY, previous: null, signer: COMMAND_KEY }),
+  sign: async (command, expiresAtMs) => signCommand(command, { expiresAtMs }),
+};
+
+/** What a host that verifies nothing reads of a command's message. */
+export const commandIn = ({ payload }: Pick<Signed, 'payload'>): Command => {
+  const { expiresAtMs: _, ...command } = JSON.parse(payload);
+  return command;
+};
+
+/** The commands among messages to a host. */
+export const commandsIn = (messages: readonly ControlMessage[]): Command[] =>
+  messages.flatMap((one) => (one.action === 'command' ? [commandIn(one)] : []));

@@ -1,0 +1,249 @@
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { Authenticity } from '../../../agent/authenticity/authenticity.ts';
+import { type CommandGate, createCommandGate } from '../../../agent/authenticity/command-gate.ts';
+import { type TrustedKeys, trustAtFirst } from '../../../agent/authenticity/trusted-keys.ts';
+import { createLog } from '../../../agent/log.ts';
+import {
+  deriveSigningKey,
+  keyIdOf,
+  type SigningKey,
+  signPayload,
+} from '../../../core/authenticity/signing-key.ts';
+import { ManualClock } from '../../helpers/manual-clock.ts';
+import { signCommand } from '../../helpers/signing.ts';
+
+const HOST = '00000000-0000-4000-8000-000000000001';
+const OTHER_HOST = '00000000-0000-4000-8000-000000000002';
+/** By the control plane's clock, which has nothing to do with the host's. */
+const SERVER_MS = 2_000_000_000_000;
+const DAY_MS = 24 * 3_600_000;
+const [k1, k2, k3, k4] = ['1', '2', '3', '4'].map(deriveSigningKey) as [
+  SigningKey,
+  SigningKey,
+  SigningKey,
+  SigningKey,
+];
+const exec = {
+  id: 'c-1',
+  hostId: HOST,
+  containerId: null,
+  epoch: 1,
+  ttlSeconds: 60,
+  arguments: { verb: 'exec', command: ['touch', 'secret-argument'], timeoutSeconds: 5 },
+};
+const announce = (from: SigningKey, to: SigningKey) =>
+  signPayload(from, 'next-key', { publicKey: to.publicKey });
+
+let clock: ManualClock;
+let kept: TrustedKeys;
+let logged: string[];
+let taken: string[];
+let refused: [string, string][];
+let asked: number;
+let spent: boolean;
+let authenticity: Authenticity;
+let gate: CommandGate;
+
+/** The agent's process, from what it has kept. */
+const startAgent = () => {
+  const log = createLog({ level: 'debug', forPeople: false, clock, write: (line) => void logged.push(line) });
+  const save = (now: TrustedKeys) => {
+    kept = now;
+  };
+  const keys = { load: () => kept, save };
+  authenticity = new Authenticity({ hostId: HOST, clock, log, keys });
+  gate = createCommandGate({
+    ...{ hostId: HOST, authenticity, clock, log },
+    handler: {
+      receive: ({ id }) => {
+        if (!spent) taken.push(id);
+        return spent ? 'replayed' : 'taken';
+      },
+      refuse: (id, { code }) => void taken.push(`${id} ${code}`),
+    },
+    report: (id, reason) => void refused.push([id, reason]),
+    askForKeys: () => {
+      asked += 1;
+    },
+  });
+};
+
+const timeBy = (key: SigningKey, over: object = {}) =>
+  signPayload(key, 'server-time', { hostId: HOST, messageId: 'hello-1', nowMs: SERVER_MS, ...over });
+const welcome = (signer: SigningKey, rest: object = {}) => {
+  authenticity.welcomed('hello-1', { signedTime: timeBy(signer), ...rest });
+  gate.welcomed();
+};
+const give = (key: SigningKey, over: object = {}, expiresAtMs = SERVER_MS + 60_000) =>
+  gate.receive(signCommand({ ...exec, ...over }, { key, expiresAtMs }));
+
+beforeEach(() => {
+  clock = new ManualClock();
+  kept = trustAtFirst([k1.publicKey]);
+  logged = [];
+  taken = [];
+  refused = [];
+  asked = 0;
+  spent = false;
+  startAgent();
+});
+
+describe('a host takes a command', () => {
+  test('that the control plane signed for it', () => {
+    welcome(k1);
+    give(k1);
+    expect(taken).toEqual(['c-1']);
+    expect(refused).toEqual([]);
+  });
+
+  test('only after the welcome, whose time it needs; it is sent again then', () => {
+    give(k1);
+    expect([taken, refused]).toEqual([[], []]);
+  });
+
+  test('that it can read in part by refusing it in its own words', () => {
+    welcome(k1);
+    give(k1, { arguments: { verb: 'fly' } });
+    expect(taken).toEqual(['c-1 not-supported-yet']);
+  });
+});
+
+describe('a host refuses, and reports, a command', () => {
+  beforeEach(() => welcome(k1));
+
+  test.each<[string, () => void]>([
+    ['unsigned', () => gate.receive({ ...signCommand(exec), signature: '', keyId: '' })],
+    ['wrong-signature', () => gate.receive({ ...signCommand(exec), keyId: k1.keyId })],
+    ['wrong-signature', () => gate.receive({ ...signPayload(k1, 'server-time', exec) })],
+    ['other-host', () => give(k1, { hostId: OTHER_HOST })],
+    ['expired', () => give(k1, {}, SERVER_MS - 1)],
+  ])('that is %s', (reason, attack) => {
+    attack();
+    expect(taken).toEqual([]);
+    expect(refused).toEqual([['c-1', reason]]);
+  });
+
+  test('whose signed payload is no command', () => {
+    gate.receive(signPayload(k1, 'command', { id: 'c-1' }));
+    expect(refused).toEqual([['c-1', 'unreadable']]);
+  });
+
+  test('that it has carried out and forgotten', () => {
+    spent = true;
+    give(k1);
+    expect(refused).toEqual([['c-1', 'replayed']]);
+  });
+
+  test('that expired while the monotonic clock went on, whatever the wall clocks say', async () => {
+    await clock.pass(59_000);
+    give(k1);
+    await clock.pass(2_000);
+    give(k1, { id: 'late' });
+    expect(taken).toEqual(['c-1']);
+    expect(refused).toEqual([['late', 'expired']]);
+  });
+
+  test('and logs its id and the reason, never its arguments', () => {
+    gate.receive({ ...signCommand(exec), keyId: k1.keyId });
+    expect(logged.join()).toContain('wrong-signature');
+    expect(logged.join()).not.toContain('secret-argument');
+  });
+});
+
+describe('the time of a welcome counts only', () => {
+  test.each([
+    ['signed by a trusted key', timeBy(k2)],
+    [
+      'signed as a time',
+      signPayload(k1, 'command', { hostId: HOST, messageId: 'hello-1', nowMs: SERVER_MS }),
+    ],
+    ['for this host', timeBy(k1, { hostId: OTHER_HOST })],
+    ['as the answer to this hello', timeBy(k1, { messageId: 'an older hello' })],
+  ])('%s', (_, signedTime) => {
+    authenticity.welcomed('hello-1', { signedTime, nextKeys: [announce(k1, k2)].slice(1) });
+    give(k1);
+    expect(taken).toEqual([]);
+  });
+
+  test('if it is the latest: an older one brings no expired command back', async () => {
+    welcome(k1);
+    await clock.pass(120_000);
+    welcome(k1);
+    give(k1);
+    expect(refused).toEqual([['c-1', 'expired']]);
+  });
+});
+
+describe('rotation', () => {
+  test('the key that follows is announced by the one before; both are valid for a day', async () => {
+    welcome(k2, { nextKeys: [announce(k1, k2)] });
+    expect(authenticity.newestKey).toBe(k2.keyId);
+    give(k1, { id: 'old' });
+    give(k2, { id: 'new' });
+    await clock.pass(DAY_MS + 1);
+    give(k1, { id: 'too late' }, SERVER_MS + 2 * DAY_MS);
+    expect(taken).toEqual(['old', 'new']);
+    expect(asked).toBe(1);
+  });
+
+  test('a host that was away follows every announcement, in whatever order they come', () => {
+    const nextKeys = [announce(k3, k4), announce(k1, k2), announce(k2, k3)];
+    welcome(k4, { nextKeys });
+    expect(kept.map(({ publicKey }) => keyIdOf(publicKey))).toEqual([k4.keyId, k3.keyId]);
+    startAgent();
+    welcome(k4);
+    give(k4);
+    expect(taken).toEqual(['c-1']);
+  });
+
+  test('no key is trusted that another key announces, or that is not announced', () => {
+    const forged = { ...announce(k3, k2), keyId: k1.keyId };
+    welcome(k2, { nextKeys: [forged, announce(k3, k2)], commandKeys: [k2.publicKey] });
+    expect(authenticity.newestKey).toBe(k1.keyId);
+    welcome(k1);
+    give(k2);
+    expect(taken).toEqual([]);
+  });
+
+  test('an unknown key is asked for once, and refused if the welcome does not introduce it', () => {
+    welcome(k1);
+    give(k2);
+    expect([asked, refused]).toEqual([1, []]);
+    give(k2);
+    expect([asked, refused]).toEqual([1, []]);
+    welcome(k1);
+    give(k2);
+    expect([asked, refused]).toEqual([1, [['c-1', 'unknown-key']]]);
+  });
+
+  test('a command by a key that was announced meanwhile is taken when it comes again', () => {
+    welcome(k1);
+    give(k2);
+    welcome(k2, { nextKeys: [announce(k1, k2)] });
+    give(k2);
+    expect(taken).toEqual(['c-1']);
+  });
+});
+
+describe('a host that enrolled before commands were signed', () => {
+  beforeEach(() => {
+    kept = [];
+    startAgent();
+  });
+
+  test('trusts the keys of its first welcome, once, and says so in its log', () => {
+    welcome(k1, { commandKeys: [k1.publicKey] });
+    welcome(k2, { commandKeys: [k2.publicKey] });
+    give(k1);
+    expect(taken).toEqual(['c-1']);
+    expect(kept).toEqual(trustAtFirst([k1.publicKey]));
+    expect(logged.filter((line) => line.includes('at first sight'))).toHaveLength(1);
+  });
+
+  test('takes nothing from a control plane that does not sign', () => {
+    authenticity.welcomed('hello-1', {});
+    give(k1);
+    expect(taken).toEqual([]);
+    expect(logged.join()).toContain('does not sign');
+  });
+});

@@ -1,0 +1,143 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { eventOf } from '../../../store/event-log.ts';
+import { toItem } from '../../../store/item.ts';
+import { keys } from '../../../store/keys.ts';
+import { openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import type { FakeHost } from '../../helpers/fake-host.ts';
+import { TENANT } from '../../helpers/records.ts';
+import { COMMAND_KEY, commandsIn } from '../../helpers/signing.ts';
+
+let engine: Engine;
+let world: World;
+let host: FakeHost;
+
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+beforeEach(async () => {
+  world = openWorld(await engine.table());
+  host = await world.addHost();
+  await world.connect(host);
+  await world.settle();
+  host.received.length = 0;
+});
+
+const forged = {
+  id: 'forged',
+  hostId: '',
+  containerId: null,
+  epoch: 1,
+  ttlSeconds: 60,
+  arguments: { verb: 'exec', command: ['id'], timeoutSeconds: 5 },
+};
+const write = (content: object) =>
+  world.table.put({
+    Item: toItem({
+      ...keys.command(TENANT, host.hostId, 'forged'),
+      entity: 'command',
+      state: 'pending',
+      expiresAt: world.clock.now + 60_000,
+      ...content,
+    }),
+  });
+const beat = async () => {
+  host.heartbeat();
+  await world.settle();
+};
+const sent = () => host.received.filter(({ action }) => action === 'command');
+const refuse = async (commandId: string, reason: 'unsigned' | 'wrong-signature' = 'unsigned') => {
+  host.outbox.push({ action: 'commandRefused', messageId: host.messageId(), commandId, reason });
+  await world.settle();
+};
+const refusals = async () =>
+  (await world.table.query({ key: keys.refusedCommand(TENANT, host.hostId, ''), sort: 'any' })).items;
+const metric = () => world.lines.filter((line) => line.includes('"CommandRefused"'));
+
+describe('a command that was written into the table', () => {
+  test('is handed on as it stands: the control plane signs nothing that it did not give', async () => {
+    await write({ command: forged });
+    await beat();
+    expect(sent()).toMatchObject([{ signature: '', keyId: '' }]);
+  });
+
+  test.each([
+    ['not JSON', 'nonsense'],
+    ['no command', '{"id":1}'],
+    ['an id of its own', JSON.stringify({ ...forged, id: 'another' })],
+  ])('does not keep the host from its other commands with %s in its payload', async (_, payload) => {
+    await write({ signed: { payload, signature: 'x', keyId: COMMAND_KEY.keyId } });
+    host.silentOn.add('startContainer');
+    await world.create();
+    host.receive = (message) => void host.received.push(message);
+    await world.settle();
+    expect(sent()).toMatchObject([{ keyId: COMMAND_KEY.keyId }]);
+    await beat();
+    expect(sent().some((one) => 'payload' in one && one.payload === payload)).toBe(true);
+  });
+});
+
+describe('a refusal that a host reports', () => {
+  test('is recorded once, counted, acknowledged, and ends what waits for the command', async () => {
+    await write({ command: forged });
+    host.receive = (message) => void host.received.push(message);
+    await refuse('forged');
+    await refuse('forged');
+    expect(await refusals()).toHaveLength(1);
+    expect(metric()).toHaveLength(1);
+    expect(host.received.filter(({ action }) => action === 'ack')).toHaveLength(2);
+    const item = await world.table.get(keys.command(TENANT, host.hostId, 'forged'));
+    expect(item).toMatchObject({ state: { S: 'answered' } });
+    await beat();
+    expect(sent()).toEqual([]);
+  });
+
+  test('fails the operation whose command was overwritten', async () => {
+    host.silentOn.add('startContainer');
+    const { operationId } = await world.create();
+    await world.settle();
+    const [command] = commandsIn(host.received).filter(({ id }) => id.startsWith(operationId));
+    await refuse(command?.id ?? '', 'wrong-signature');
+    await world.settle();
+    expect((await world.operation(operationId)).view).toMatchObject({
+      state: 'Failed',
+      error: { code: 'command-not-authentic' },
+    });
+  });
+
+  test('of a command that is not in the table is recorded all the same', async () => {
+    await refuse('');
+    await refuse('gone', 'wrong-signature');
+    expect(await refusals()).toHaveLength(2);
+  });
+
+  test('is one event of its own', async () => {
+    await refuse('forged');
+    const [after] = await refusals();
+    const record = eventOf({ sequenceNumber: '1', at: world.clock.now, before: undefined, after });
+    expect(record).toMatchObject({
+      tenant: TENANT,
+      event: {
+        type: 'Command Refused',
+        resource: { kind: 'command', id: 'forged' },
+        hostId: host.hostId,
+        state: 'unsigned',
+        actor: `host:${host.hostId}`,
+      },
+    });
+    expect(eventOf({ sequenceNumber: '2', at: 1, before: after, after: undefined })).toBeUndefined();
+  });
+});
+
+describe('a welcome', () => {
+  test('tells the time, and the keys to a host that has none', async () => {
+    host.hello();
+    await world.settle();
+    expect(host.received[0]).toMatchObject({
+      action: 'welcome',
+      signedTime: { keyId: COMMAND_KEY.keyId },
+      commandKeys: [COMMAND_KEY.publicKey],
+    });
+  });
+});

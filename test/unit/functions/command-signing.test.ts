@@ -1,0 +1,74 @@
+import { describe, expect, test } from '@jest/globals';
+import { deriveSigningKey, isSignedBy } from '../../../core/authenticity/signing-key.ts';
+import { createCommandSigning } from '../../../functions/shared/command-signing.ts';
+import type { SecretStage, SecretVersion } from '../../../functions/shared/secrets.ts';
+
+const MINUTE_MS = 60_000;
+const command = {
+  id: 'c',
+  hostId: '00000000-0000-4000-8000-000000000001',
+  containerId: null,
+  epoch: 0,
+  ttlSeconds: 10,
+  arguments: { verb: 'listHostProcesses' as const },
+};
+
+const open = () => {
+  const clock = { ms: 1_000_000_000 };
+  const reads: SecretStage[] = [];
+  const versions: Partial<Record<SecretStage, SecretVersion>> = {
+    AWSCURRENT: { value: 'one', createdAtMs: 0 },
+  };
+  const broken = { is: false };
+  const signing = createCommandSigning({
+    now: () => new Date(clock.ms),
+    monotonic: () => clock.ms,
+    readSecret: async (stage) => {
+      reads.push(stage);
+      if (broken.is) throw new TypeError('no network');
+      return versions[stage];
+    },
+  });
+  const signerIs = async (secret: string) =>
+    isSignedBy(deriveSigningKey(secret).publicKey, 'command', await signing.sign(command, 5));
+  return { clock, reads, versions, broken, signing, signerIs };
+};
+
+describe('signing commands', () => {
+  test('reads the secret once for many commands, also for those that come together', async () => {
+    const { signing, reads } = open();
+    await Promise.all([signing.sign(command, 5), signing.sign(command, 5)]);
+    for (let count = 0; count < 10; count += 1) await signing.sign(command, 5);
+    expect(reads).toEqual(['AWSCURRENT', 'AWSPREVIOUS']);
+  });
+
+  test('covers the command and its expiry', async () => {
+    const { signing } = open();
+    const { payload, keyId } = await signing.sign(command, 5);
+    expect(JSON.parse(payload)).toEqual({ ...command, expiresAtMs: 5 });
+    expect(keyId).toBe(deriveSigningKey('one').keyId);
+  });
+
+  test('goes on with the old key until every instance can announce the new one', async () => {
+    const { clock, versions, signing, signerIs } = open();
+    expect(await signerIs('one')).toBe(true);
+    versions.AWSPREVIOUS = { value: 'one', createdAtMs: 0 };
+    versions.AWSCURRENT = { value: 'two', createdAtMs: clock.ms };
+    clock.ms += 16 * MINUTE_MS;
+    expect(await signerIs('one')).toBe(true);
+    expect((await signing.keys()).newest.keyId).toBe(deriveSigningKey('two').keyId);
+    clock.ms += 15 * MINUTE_MS;
+    expect(await signerIs('two')).toBe(true);
+  });
+
+  test('keeps its keys when the secret cannot be read again, and tries again when it never could', async () => {
+    const { clock, broken, signing, signerIs } = open();
+    broken.is = true;
+    await expect(signing.sign(command, 5)).rejects.toThrow('no network');
+    broken.is = false;
+    expect(await signerIs('one')).toBe(true);
+    broken.is = true;
+    clock.ms += 16 * MINUTE_MS;
+    expect(await signerIs('one')).toBe(true);
+  });
+});
