@@ -19,6 +19,7 @@ export type TableAction =
 
 export type TableIndex = (typeof TABLE.indexes)[number];
 export type FunctionName = HttpFunction | InternalFunction;
+export type SecretKey = 'signingSecret' | 'sessionSecret';
 export type EnvironmentKey = keyof typeof ENVIRONMENT;
 export type TaskAnswer = 'SendTaskSuccess' | 'SendTaskFailure' | 'SendTaskHeartbeat';
 
@@ -43,8 +44,11 @@ export interface FunctionSpec {
   readonly connections: readonly ConnectionMethod[];
   /** Puts events on the bus. */
   readonly publishesEvents: boolean;
-  /** Reads the secret from which the keys that sign commands are derived: it gives commands, or tells hosts the keys. */
-  readonly readsSigningSecret: boolean;
+  /**
+   * Generated secrets that it reads. `signingSecret`: it gives commands, or tells hosts the keys. `sessionSecret`: it
+   * makes tokens of sessions, or verifies them.
+   */
+  readonly secrets: readonly SecretKey[];
   /** Makes and removes rules of the bus that start convert-by-rule. */
   readonly managesRules: boolean;
 }
@@ -60,7 +64,7 @@ const spec = (description: string, given: Partial<Omit<FunctionSpec, 'descriptio
   answersTasks: [],
   connections: [],
   publishesEvents: false,
-  readsSigningSecret: false,
+  secrets: [],
   managesRules: false,
   ...given,
 });
@@ -102,8 +106,8 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
     starts: ['convert'],
     connections: ['POST'],
-    environment: ['stateMachines', 'webSocketUrl', 'signingSecret'],
-    readsSigningSecret: true,
+    environment: ['stateMachines', 'webSocketUrl'],
+    secrets: ['signingSecret'],
   }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
     table: [...PREVIEWS, 'PutItem'],
@@ -116,15 +120,15 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     timeoutSeconds: LONG_POLL_SECONDS,
     table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     connections: ['POST'],
-    environment: ['signingSecret', 'webSocketUrl'],
-    readsSigningSecret: true,
+    environment: ['webSocketUrl'],
+    secrets: ['signingSecret'],
   }),
   sessions: httpSpec('Run commands in containers, open and revoke sessions, read logs', {
     timeoutSeconds: LONG_POLL_SECONDS,
     table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     connections: ['POST', 'DELETE'],
-    environment: ['signingSecret', 'webSocketUrl', 'sessionIdleSeconds', 'sessionTotalSeconds'],
-    readsSigningSecret: true,
+    environment: ['webSocketUrl', 'sessionIdleSeconds', 'sessionTotalSeconds'],
+    secrets: ['signingSecret', 'sessionSecret'],
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
     table: PAGES,
@@ -138,16 +142,16 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   'host-enrollment': httpSpec('Make enrolment tokens, enrol hosts', {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
-    environment: ['signingSecret', 'webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
-    readsSigningSecret: true,
+    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    secrets: ['signingSecret'],
   }),
   images: httpSpec('Read, import and remove images', {
     table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi4'],
     starts: ['import-image'],
     connections: ['POST'],
-    environment: ['signingSecret', 'stateMachines', 'webSocketUrl'],
-    readsSigningSecret: true,
+    environment: ['stateMachines', 'webSocketUrl'],
+    secrets: ['signingSecret'],
   }),
   operations: httpSpec('Read, await and cancel operations', {
     timeoutSeconds: LONG_POLL_SECONDS,
@@ -176,8 +180,8 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     table: ['GetItem', 'PutItem', 'UpdateItem'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     connections: ['POST'],
-    environment: ['signingSecret', 'webSocketUrl'],
-    readsSigningSecret: true,
+    environment: ['webSocketUrl'],
+    secrets: ['signingSecret'],
   }),
   'commit-operation': spec('End an operation that succeeded', { table: ENDS }),
   'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
@@ -196,6 +200,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'authorize-host': spec('Verify the token of a connecting host, or of a session’s client', {
     timeoutSeconds: 10,
     table: ['GetItem'],
+    secrets: ['sessionSecret'],
   }),
   'host-connection': spec('Record that a host, or a session’s client, connected or went', {
     table: ['GetItem', 'UpdateItem'],
@@ -207,13 +212,14 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     indexes: ['gsi3'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
     connections: ['POST', 'DELETE'],
-    environment: ['signingSecret', 'webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
-    readsSigningSecret: true,
+    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    secrets: ['signingSecret'],
   }),
   'session-frame': spec('Hand a frame of a session to the other side', {
     table: ['GetItem', 'UpdateItem'],
     connections: ['POST'],
     environment: ['webSocketUrl'],
+    secrets: ['sessionSecret'],
   }),
   'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
     table: ['PutItem'],

@@ -12,13 +12,15 @@ import { ConditionFailed, keyItem, type Table } from './table.ts';
  * the revision. Its connection and its tokens change often and concern nobody else: they are changed by updates of
  * their own, without a revision, as a host's link is.
  *
- * Tokens are `bhs_<tenant>.<session>.<secret>`; the item has hashes only. The first is good once. One for resuming is
+ * Tokens are `bhs_<tenant>.<session>.<secret>.<seal>`; the item has hashes only. The seal is made with a key that is not
+ * in the table, so that a hash which somebody writes there makes no token. The first is good once. One for resuming is
  * good until its successor has been used, so that a connection that is cut as it is made locks nobody out.
  */
 const SECRET_BYTES = 32;
 /** An ended session is kept for so long, so that its tokens are told what happened. */
 const KEPT_SECONDS = 3600;
 const MOST_RESUME_TOKENS = 16;
+const TOKEN_PATTERN = /^(bhs_([A-Za-z0-9_-]+)\.([0-9a-f-]{36})\.[A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/;
 const LONGEST_COMMAND = 64;
 const LONGEST_ARGUMENT = 256;
 
@@ -61,20 +63,41 @@ export const parseSession = (item: Item): SessionRecord => {
 
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
-/** @param randomBytes that many unguessable bytes */
-const newToken = (tenant: string, sessionId: string, randomBytes: (count: number) => Buffer): string =>
-  `${SESSION_TOKEN_PREFIX}${Buffer.from(tenant).toString('base64url')}.${sessionId}.${randomBytes(SECRET_BYTES).toString('base64url')}`;
+export interface SessionSeal {
+  readonly seal: (text: string) => Promise<string>;
+  readonly isSealed: (text: string, seal: string) => Promise<boolean>;
+}
 
-/** Whose a token says that it is; undefined if it cannot be one. Nothing follows until its hash is found. */
-export const parseToken = (
+export interface TokenMaker extends Pick<SessionSeal, 'seal'> {
+  /** That many unguessable bytes. */
+  readonly randomBytes: (count: number) => Buffer;
+}
+
+const newToken = async (
+  tenant: string,
+  sessionId: string,
+  { randomBytes, seal }: TokenMaker,
+): Promise<string> => {
+  const owner = Buffer.from(tenant).toString('base64url');
+  const unsealed = `${SESSION_TOKEN_PREFIX}${owner}.${sessionId}.${randomBytes(SECRET_BYTES).toString('base64url')}`;
+  return `${unsealed}.${await seal(unsealed)}`;
+};
+
+export interface ParsedToken {
+  readonly tenant: string;
+  readonly sessionId: string;
+  readonly hash: string;
+}
+
+/** Whose a token is, by its seal; undefined if it is none of ours. It is valid only if its hash is found. */
+export const parseToken = async (
   token: string,
-): { readonly tenant: string; readonly sessionId: string; readonly hash: string } | undefined => {
-  const parts = /^bhs_([A-Za-z0-9_-]+)\.([0-9a-f-]{36})\.([A-Za-z0-9_-]{43})$/.exec(token);
-  const tenant = Buffer.from(parts?.[1] ?? '', 'base64url').toString();
-  const sessionId = parts?.[2];
-  return sessionId !== undefined && TENANT_PATTERN.test(tenant)
-    ? { tenant, sessionId, hash: hashOf(token) }
-    : undefined;
+  { isSealed }: Pick<SessionSeal, 'isSealed'>,
+): Promise<ParsedToken | undefined> => {
+  const [, unsealed = '', owner = '', sessionId = '', seal = ''] = TOKEN_PATTERN.exec(token) ?? [];
+  const tenant = Buffer.from(owner, 'base64url').toString();
+  if (!TENANT_PATTERN.test(tenant) || !(await isSealed(unsealed, seal))) return undefined;
+  return { tenant, sessionId, hash: hashOf(token) };
 };
 
 /** What the audit keeps of a command: enough to know it, and never a whole script. */
@@ -102,9 +125,9 @@ export const createSession = async (
   table: Table,
   { tenant, id, actor, facts, hostId, totalSeconds }: NewSession,
   now: Date,
-  randomBytes: (count: number) => Buffer,
+  maker: TokenMaker,
 ): Promise<{ readonly token: string; readonly expiresAt: Date }> => {
-  const token = newToken(tenant, id, randomBytes);
+  const token = await newToken(tenant, id, maker);
   const expiresAt = new Date(now.getTime() + SESSION_LIMITS.tokenSeconds * 1000);
   const at = now.toISOString();
   const item = toItem({
@@ -186,9 +209,9 @@ export const connectSession = async (
 export const renewToken = async (
   table: Table,
   { tenant, sessionId, connectionId }: Omit<Connecting, 'tokenHash'>,
-  randomBytes: (count: number) => Buffer,
+  maker: TokenMaker,
 ): Promise<string | undefined> => {
-  const token = newToken(tenant, sessionId, randomBytes);
+  const token = await newToken(tenant, sessionId, maker);
   const renewed = await ifSo(() =>
     table.update({
       Key: keyItem(keys.session(tenant, sessionId)),

@@ -64,6 +64,8 @@ export const ENVIRONMENT = {
   scopeClaim: 'SCOPE_CLAIM',
   /** ARN of the secret from which the keys that sign commands are derived. */
   signingSecret: 'SIGNING_SECRET_ARN',
+  /** ARN of the secret that seals tokens of sessions. */
+  sessionSecret: 'SESSION_SECRET_ARN',
   heartbeatSeconds: 'HEARTBEAT_SECONDS',
   leaseSeconds: 'LEASE_SECONDS',
   sessionIdleSeconds: 'SESSION_IDLE_SECONDS',

@@ -7,11 +7,12 @@ import { UnauthorizedError } from '../../core/domain/errors.ts';
 import { keys, TENANT_PATTERN } from '../../store/keys.ts';
 import { parseHost } from '../../store/parse.ts';
 import type { HostRecord } from '../../store/records.ts';
+import type { SessionSeal } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
 import type { Logger } from '../shared/logger.ts';
 import { authorizeSession, sessionToken } from './session.ts';
 
-export interface AuthorizeHostDependencies {
+export interface AuthorizeHostDependencies extends Pick<SessionSeal, 'isSealed'> {
   readonly table: Table;
   readonly now: () => Date;
   readonly logger: Logger;
@@ -104,12 +105,14 @@ const allow = (methodArn: string, principalId: string, context: Readonly<Record<
  *
  * @throws UnauthorizedError whose message is the one word that API Gateway answers with 401; why is in the log only
  */
-export const createAuthorizeHostHandler = ({ table, now, logger }: AuthorizeHostDependencies) => {
+export const createAuthorizeHostHandler = ({ table, now, logger, isSealed }: AuthorizeHostDependencies) => {
   const authorize = async (event: unknown) => {
     const { methodArn, headers, queryStringParameters } = valid(RequestSchema, event);
     const ofSession = sessionToken(headers ?? {});
     if (ofSession !== undefined) {
-      const context = await authorizeSession(table, ofSession, queryStringParameters?.session, now());
+      const context = await authorizeSession(table, ofSession, queryStringParameters?.session, now(), {
+        isSealed,
+      });
       return allow(methodArn, context.sessionId, context);
     }
     const token = bearerToken(headers);

@@ -1,4 +1,8 @@
 import { createInternalDependencies } from '../shared/internal.ts';
+import { wireSessionSeal } from '../shared/wire-secrets.ts';
 import { createAuthorizeHostHandler } from './handler.ts';
 
-export const handler = createAuthorizeHostHandler(createInternalDependencies('authorize-host'));
+export const handler = createAuthorizeHostHandler({
+  ...createInternalDependencies('authorize-host'),
+  ...wireSessionSeal(),
+});

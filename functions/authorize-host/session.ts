@@ -4,7 +4,7 @@ import {
   SESSION_TOKEN_PREFIX,
 } from '../../core/contract/session.ts';
 import { UnauthorizedError } from '../../core/domain/errors.ts';
-import { getSession, parseToken, type SessionRecord } from '../../store/sessions.ts';
+import { getSession, parseToken, type SessionRecord, type SessionSeal } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
 
 /** What the function behind `$connect` is told. A refusal is its to make: an authorizer has two words only. */
@@ -50,8 +50,9 @@ export const authorizeSession = async (
   token: string,
   wanted: string | undefined,
   now: Date,
+  seal: Pick<SessionSeal, 'isSealed'>,
 ): Promise<SessionContext> => {
-  const claimed = parseToken(token);
+  const claimed = await parseToken(token, seal);
   if (claimed === undefined) throw new UnauthorizedError('malformed token');
   const { tenant, sessionId, hash } = claimed;
   const session = await getSession(table, tenant, sessionId);

@@ -4,7 +4,7 @@ import { readEnvironment } from '../shared/environment.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
 import { createPush } from '../shared/push.ts';
 import { createTasks } from '../shared/tasks.ts';
-import { wireCommandSigning } from '../shared/wire-command-signing.ts';
+import { wireCommandSigning } from '../shared/wire-secrets.ts';
 import { createHostMessageHandler } from './handler.ts';
 
 const { webSocketUrl, heartbeatSeconds, leaseSeconds } = readEnvironment([

@@ -27,7 +27,7 @@ export const introduceKeys = async (
 ): Promise<Introduction> => {
   const keys = await deps.keys();
   const time = { hostId, messageId, nowMs: deps.now().getTime() };
-  const signedTime = signPayload(keys.signer, 'server-time', time);
+  const signedTime = signPayload(keys.inUse, 'server-time', time);
   if (commandKey === keys.newest.keyId) return { signedTime };
   await announce(deps, keys);
   if (commandKey === undefined) return { signedTime, commandKeys: publicKeysOf(keys) };

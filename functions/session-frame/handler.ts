@@ -7,14 +7,16 @@ import {
   HostSessionMessageSchema,
 } from '../../core/contract/session.ts';
 import { TENANT_PATTERN } from '../../store/keys.ts';
-import { endSession, renewToken } from '../../store/sessions.ts';
+import { endSession, renewToken, type SessionSeal } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Push } from '../shared/push.ts';
 import { createConnections } from './connections.ts';
 
-export interface SessionFrameDependencies extends Pick<Dependencies, 'now' | 'monotonic' | 'randomBytes'> {
+export interface SessionFrameDependencies
+  extends Pick<Dependencies, 'now' | 'monotonic' | 'randomBytes'>,
+    Pick<SessionSeal, 'seal'> {
   readonly table: Table;
   readonly push: Push;
   readonly logger: Logger;
@@ -61,7 +63,7 @@ export const createSessionFrameHandler = (deps: SessionFrameDependencies) => {
   ): Promise<void> => {
     const { sessionId } = message;
     if (message.kind === 'renew') {
-      const token = await renewToken(table, { tenant, sessionId, connectionId }, deps.randomBytes);
+      const token = await renewToken(table, { tenant, sessionId, connectionId }, deps);
       if (token !== undefined)
         await push(connectionId, { action: 'session', sessionId, kind: 'resume', token });
       return;

@@ -1,6 +1,6 @@
 import { SESSION_LIMITS } from '../../core/contract/session.ts';
 import { BulkheadError } from '../../core/domain/errors.ts';
-import { createSession, endSession } from '../../store/sessions.ts';
+import { createSession, endSession, type SessionSeal } from '../../store/sessions.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
 import { type HostQuery, type QueryDependencies, queryHost } from '../shared/query-host.ts';
@@ -12,8 +12,10 @@ const MARGIN_SECONDS = 2;
 const utf8 = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
 /** Runs a command to its end. That it was run, by whom and for how long is in the audit, as a session's is. */
-export const createExec = (dependencies: QueryDependencies): RouteHandler<'execInContainer'> => {
-  const { table, now, newId, randomBytes } = dependencies;
+export const createExec = (
+  dependencies: QueryDependencies & Pick<SessionSeal, 'seal'>,
+): RouteHandler<'execInContainer'> => {
+  const { table, now, newId } = dependencies;
 
   const run = async (session: { tenant: string; id: string; hostId: string }, query: HostQuery) => {
     try {
@@ -42,7 +44,7 @@ export const createExec = (dependencies: QueryDependencies): RouteHandler<'execI
       tty: false,
     } as const;
     const session = { tenant, id, actor, facts, hostId, totalSeconds: timeoutSeconds };
-    await createSession(table, session, now(), randomBytes);
+    await createSession(table, session, now(), dependencies);
     const exec = await run(session, {
       tenant,
       hostId,

@@ -3,7 +3,7 @@ import { createCloseConnection } from '../shared/close-connection.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
 import { createPush } from '../shared/push.ts';
-import { wireCommandSigning } from '../shared/wire-command-signing.ts';
+import { wireCommandSigning, wireSessionSeal } from '../shared/wire-secrets.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment([
@@ -17,6 +17,7 @@ const connections = createConnectionsClient(environment.webSocketUrl);
 export const handler = createHandler({
   ...wireHttp(environment),
   ...wireCommandSigning(),
+  ...wireSessionSeal(),
   push: createPush(connections),
   closeConnection: createCloseConnection(connections),
   webSocketUrl: environment.webSocketUrl,

@@ -1,6 +1,6 @@
 import type { SessionRequest } from '../../core/contract/session.ts';
 import { BulkheadError, ValidationError } from '../../core/domain/errors.ts';
-import { createSession, endSession, getSession } from '../../store/sessions.ts';
+import { createSession, endSession, getSession, type SessionSeal } from '../../store/sessions.ts';
 import type { CloseConnection } from '../shared/close-connection.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
@@ -9,7 +9,7 @@ import { notFound } from '../shared/http/validate.ts';
 import { type QueryDependencies, queryHost } from '../shared/query-host.ts';
 import { findContainer, requireRunning } from './container.ts';
 
-export interface SessionDependencies extends QueryDependencies {
+export interface SessionDependencies extends QueryDependencies, Pick<SessionSeal, 'seal'> {
   readonly closeConnection: CloseConnection;
   readonly webSocketUrl: string;
   readonly idleSeconds: number;
@@ -53,7 +53,7 @@ const factsOf = (containerId: string, body: SessionRequest) => ({
 export const createOpenSession =
   (dependencies: SessionDependencies): RouteHandler<'openSession'> =>
   async ({ identity: { tenant, actor }, params, body, dryRun }) => {
-    const { table, now, newId, randomBytes, webSocketUrl, idleSeconds, totalSeconds } = dependencies;
+    const { table, now, newId, webSocketUrl, idleSeconds, totalSeconds } = dependencies;
     const container = await findContainer(table, tenant, params.idOrName);
     const request = body ?? {};
     check(request);
@@ -68,7 +68,7 @@ export const createOpenSession =
       hostId,
       totalSeconds,
     };
-    const { token, expiresAt } = await createSession(table, session, now(), randomBytes);
+    const { token, expiresAt } = await createSession(table, session, now(), dependencies);
     try {
       await queryHost(dependencies, {
         tenant,

@@ -21,6 +21,7 @@ const VARIABLES = {
   stateMachines: z.pipe(z.pipe(text, z.transform(parseJson)), z.partialRecord(z.enum(STATE_MACHINES), text)),
   webSocketUrl: z.string().check(z.regex(/^wss?:\/\/[^\s]+$/)),
   signingSecret: text,
+  sessionSecret: text,
   ruleMachine: text,
   ruleRole: text,
   ruleDeadLetters: text,

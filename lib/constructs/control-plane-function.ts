@@ -11,13 +11,13 @@ import {
   Tracing,
 } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import type { StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionSpec } from '../function-specs.ts';
 import { acknowledge } from './acknowledge.ts';
 import { conversionRulesFinding } from './events.ts';
 import type { HostLink } from './host-link.ts';
+import type { Secrets } from './secrets.ts';
 
 export interface ControlPlaneFunctionProps {
   /** Name of its folder in `functions/`. */
@@ -30,7 +30,7 @@ export interface ControlPlaneFunctionProps {
   readonly table: ITable;
   readonly bus: IEventBus;
   readonly hostLink: HostLink;
-  readonly signingSecret: ISecret;
+  readonly secrets: Secrets;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
   /** Rights that come from how the function is invoked: to read a stream, to send what failed to a queue. */
@@ -76,9 +76,7 @@ const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): Pol
       allow('execute-api:ManageConnections', props.hostLink.connectionsArn(method)),
     ),
     ...(spec.publishesEvents ? [allow('events:PutEvents', props.bus.eventBusArn)] : []),
-    ...(spec.readsSigningSecret
-      ? [allow('secretsmanager:GetSecretValue', props.signingSecret.secretArn)]
-      : []),
+    ...spec.secrets.map((key) => allow('secretsmanager:GetSecretValue', props.secrets.of[key].secretArn)),
     ...(props.additionalStatements ?? []),
   ];
 };

@@ -24,7 +24,7 @@ import { HostLink } from './host-link.ts';
 import { HttpApi } from './http-api.ts';
 import { Observability } from './observability.ts';
 import { Orchestration } from './orchestration.ts';
-import { SigningSecret } from './signing-secret.ts';
+import { Secrets } from './secrets.ts';
 
 /** An OIDC provider whose access tokens are accepted. */
 export interface OidcIssuer {
@@ -137,7 +137,7 @@ export class BulkheadControlPlane extends Construct {
   readonly data: Data;
   readonly events: Events;
   readonly hostLink: HostLink;
-  readonly signing: SigningSecret;
+  readonly secrets: Secrets;
   readonly functions: Functions;
   readonly orchestration: Orchestration;
   readonly conversionByRule: ConversionByRule;
@@ -166,7 +166,7 @@ export class BulkheadControlPlane extends Construct {
       ...kept,
       manageApiGatewayLogRole: props.manageApiGatewayLogRole ?? true,
     });
-    this.signing = new SigningSecret(this, 'Signing', { removalPolicy: kept.removalPolicy });
+    this.secrets = new Secrets(this, 'Secrets', { removalPolicy: kept.removalPolicy });
     this.functions = this.#makeFunctions(props, assets, kept);
     this.orchestration = new Orchestration(this, 'Orchestration', {
       place: this.functions.lambda('place-container'),
@@ -200,9 +200,8 @@ export class BulkheadControlPlane extends Construct {
       data: this.data,
       events: this.events,
       hostLink: this.hostLink,
-      signingSecret: this.signing.secret,
+      secrets: this.secrets,
       environment: {
-        signingSecret: this.signing.secret.secretArn,
         table: this.data.table.tableName,
         bus: this.events.bus.eventBusName,
         webSocketUrl: this.hostLink.url,
@@ -235,7 +234,7 @@ export class BulkheadControlPlane extends Construct {
       table: this.data.table,
       bus: this.events.bus,
       hostLink: this.hostLink,
-      signingSecret: this.signing.secret,
+      secrets: this.secrets,
       ...kept,
     });
     return new CognitoIssuer(this, 'Cognito', {

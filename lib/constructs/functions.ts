@@ -2,15 +2,21 @@ import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
 import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
-import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import { Construct } from 'constructs';
 import { ENVIRONMENT, type StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionAssets } from '../bundling/bundle-functions.ts';
-import { type EnvironmentKey, FUNCTION_NAMES, FUNCTION_SPECS, type FunctionName } from '../function-specs.ts';
+import {
+  type EnvironmentKey,
+  FUNCTION_NAMES,
+  FUNCTION_SPECS,
+  type FunctionName,
+  type SecretKey,
+} from '../function-specs.ts';
 import { ControlPlaneFunction } from './control-plane-function.ts';
 import type { Data } from './data.ts';
 import type { Events } from './events.ts';
 import type { HostLink } from './host-link.ts';
+import type { Secrets } from './secrets.ts';
 
 /** What the state machines call. */
 export const WORKFLOW_FUNCTIONS: readonly FunctionName[] = [
@@ -32,15 +38,19 @@ export interface FunctionsProps {
   readonly data: Data;
   readonly events: Events;
   readonly hostLink: HostLink;
-  readonly signingSecret: ISecret;
+  readonly secrets: Secrets;
   /** Values of the environment variables but that of the state machines. */
-  readonly environment: Readonly<Record<Exclude<EnvironmentKey, 'stateMachines' | RuleKey>, string>>;
+  readonly environment: Readonly<
+    Record<Exclude<EnvironmentKey, 'stateMachines' | RuleKey | SecretKey>, string>
+  >;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
 }
 
 const RULE_KEYS: readonly RuleKey[] = ['ruleMachine', 'ruleRole', 'ruleDeadLetters'];
 const isRuleKey = (key: EnvironmentKey): key is RuleKey => (RULE_KEYS as readonly string[]).includes(key);
+const isSecretKey = (key: EnvironmentKey): key is SecretKey =>
+  key === 'signingSecret' || key === 'sessionSecret';
 const ruleEnvironment = (rules: RuleArns | undefined): Record<string, string> =>
   rules === undefined ? {} : Object.fromEntries(RULE_KEYS.map((key) => [ENVIRONMENT[key], rules[key]]));
 
@@ -89,7 +99,7 @@ export class Functions extends Construct {
     stateMachineArns?: Readonly<Record<StateMachineName, string>>,
     rules?: RuleArns,
   ): void {
-    const { assets, data, events, hostLink, signingSecret, logRetention, removalPolicy } = this.#props;
+    const { assets, data, events, hostLink, secrets, logRetention, removalPolicy } = this.#props;
     this.#made.set(
       name,
       new ControlPlaneFunction(this, {
@@ -100,7 +110,7 @@ export class Functions extends Construct {
         table: data.table,
         bus: events.bus,
         hostLink,
-        signingSecret,
+        secrets,
         additionalStatements: this.#statementsOf(name, rules),
         logRetention,
         removalPolicy,
@@ -129,8 +139,9 @@ export class Functions extends Construct {
   ): Record<string, string> {
     const spec = FUNCTION_SPECS[name];
     const environment: Record<string, string> = {};
+    for (const key of spec.secrets) environment[ENVIRONMENT[key]] = this.#props.secrets.of[key].secretArn;
     for (const key of [...COMMON_ENVIRONMENT, ...spec.environment]) {
-      if (isRuleKey(key)) continue;
+      if (isRuleKey(key) || isSecretKey(key)) continue;
       if (key !== 'stateMachines') environment[ENVIRONMENT[key]] = this.#props.environment[key];
       else if (stateMachineArns !== undefined) {
         const started = Object.fromEntries(

@@ -95,29 +95,33 @@ test('nobody may scan, or delete the table', () => {
   expect(actions.filter((action) => /^dynamodb:(Scan|PartiQL|DeleteTable|Export)/.test(action))).toEqual([]);
 });
 
-/** They give commands; the last one tells a host that enrols the keys to trust. */
-const READ_THE_SIGNING_SECRET = [
-  'dispatch-command',
-  'host-message',
-  'images',
-  'list-processes',
-  'sessions',
-  'update-container',
-  'host-enrollment',
-];
+const READERS = {
+  /** They give commands; `host-enrollment` tells a host that enrols the keys to trust. */
+  Signing: [
+    'dispatch-command',
+    'host-enrollment',
+    'host-message',
+    'images',
+    'list-processes',
+    'sessions',
+    'update-container',
+  ],
+  /** They make tokens of sessions; `authorize-host` verifies them. */
+  Sessions: ['authorize-host', 'session-frame', 'sessions'],
+};
 
-test('only functions that give commands, and the enrolment, may read the secret that signs them', () => {
-  const reading = statements.filter(({ Action }) =>
-    listOf(Action).some((action) => action.startsWith('secretsmanager:')),
-  );
-  const readers = FUNCTION_NAMES.filter((name) => actionsOf(name).includes('secretsmanager:GetSecretValue'));
-  expect(readers.sort()).toEqual([...READ_THE_SIGNING_SECRET].sort());
-  expect(reading).toHaveLength(readers.length);
-  for (const { Action, Resource } of reading)
-    expect([Action, Resource]).toEqual([
-      'secretsmanager:GetSecretValue',
-      { Ref: expect.stringContaining('Signing') },
-    ]);
+test.each(Object.entries(READERS))(
+  'only the functions that use the secret %s may read it',
+  (name, readers) => {
+    const reading = statements.filter(({ Resource }) => JSON.stringify(Resource).includes(`Secrets${name}`));
+    expect(reading.map(({ path }) => /\/Functions\/([^/]+)\//.exec(path)?.[1]).sort()).toEqual(readers);
+    for (const { Action } of reading) expect(Action).toBe('secretsmanager:GetSecretValue');
+  },
+);
+
+test('nothing may do anything else with secrets', () => {
+  const all = statements.flatMap(({ Action }) => listOf(Action)).filter((one) => one.startsWith('secrets'));
+  expect(all).toHaveLength(Object.values(READERS).flat().length);
 });
 
 test('roles have managed policies only where API Gateway itself is the user', () => {

@@ -24,7 +24,7 @@ import type { OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { type Answered, type Call, call, routeOf, testDependencies } from './http-function.ts';
 import { TENANT } from './records.ts';
-import { commandIn, testSigning } from './signing.ts';
+import { commandIn, testSeal, testSigning } from './signing.ts';
 
 /** What left the control plane. */
 export interface Outside {
@@ -103,6 +103,7 @@ export const createApi = (table: Table): Api => {
   const all = {
     ...dependencies,
     ...testSigning,
+    ...testSeal,
     table,
     push,
     startWorkflow,

@@ -11,6 +11,7 @@ import { containerItem, hostItem } from '../../store/put.ts';
 import { createApi } from './api.ts';
 import type { EngineTable } from './dynoxide.ts';
 import { containerRecord, hostRecord, TENANT, testId } from './records.ts';
+import { testSeal } from './signing.ts';
 
 const ARN = 'arn:aws:execute-api:us-east-1:111122223333:api/v1/$connect';
 export const HOST = testId(900);
@@ -48,6 +49,7 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
   const closed: string[] = [];
   const deps = {
     table,
+    ...testSeal,
     now: () => new Date(api.clock.ms),
     monotonic: () => api.clock.ms,
     randomBytes,

@@ -3,6 +3,7 @@ import type { Command } from '../../core/contract/agent/commands.ts';
 import type { ControlMessage } from '../../core/contract/agent/messages.ts';
 import type { Signed } from '../../core/contract/agent/signed.ts';
 import type { CommandSigning } from '../../functions/shared/command-signing.ts';
+import { createSessionSeal } from '../../functions/shared/session-seal.ts';
 
 /** The key of the control plane in tests. */
 export const COMMAND_KEY: SigningKey = deriveSigningKey('the secret of a test');
@@ -13,9 +14,17 @@ export const signCommand = (
 ): Signed => signPayload(key, 'command', { ...command, expiresAtMs });
 
 export const testSigning: CommandSigning = {
-  keys: async () => ({ newest: COMMAND_KEY, previous: null, signer: COMMAND_KEY }),
+  keys: async () => ({ newest: COMMAND_KEY, previous: null, inUse: COMMAND_KEY }),
   sign: async (command, expiresAtMs) => signCommand(command, { expiresAtMs }),
 };
+
+/** The seal of sessions' tokens in tests. */
+export const testSeal = createSessionSeal({
+  readSecret: async (stage) =>
+    stage === 'AWSCURRENT' ? { value: 'the secret of sessions in a test', createdAtMs: 0 } : undefined,
+  now: () => new Date(),
+  monotonic: () => 0,
+});
 
 /** What a host that verifies nothing reads of a command's message. */
 export const commandIn = ({ payload }: Pick<Signed, 'payload'>): Command => {

@@ -8,6 +8,7 @@ import type { HostRecord } from '../../../store/records.ts';
 import { FACTS } from '../../helpers/control-plane-world.ts';
 import { type Engine, type EngineTable, startEngine } from '../../helpers/dynoxide.ts';
 import { AT, TENANT } from '../../helpers/records.ts';
+import { testSeal } from '../../helpers/signing.ts';
 
 let engine: Engine;
 let opened: EngineTable;
@@ -63,6 +64,7 @@ const sign = (given: Given = {}): Promise<string> => {
 const authorize = (authorization: string | undefined) => {
   const now = () => new Date(AT);
   const handler = createAuthorizeHostHandler({
+    ...testSeal,
     table: opened.table,
     now,
     logger: createLogger({ level: 'debug', now, write: (line) => lines.push(line) }),

@@ -1,8 +1,12 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { HANDSHAKE_REFUSALS, SESSION_SUBPROTOCOL } from '../../../core/contract/session.ts';
+import { createSessionSeal } from '../../../functions/shared/session-seal.ts';
 import { eventOf } from '../../../store/event-log.ts';
+import { toAttribute } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
 import { getSession } from '../../../store/sessions.ts';
+import { keyItem } from '../../../store/table.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { TENANT, testId } from '../../helpers/records.ts';
 import { CONTAINER, HOST, openSessionWorld } from '../../helpers/session-world.ts';
@@ -75,6 +79,33 @@ describe('a token', () => {
     for (const token of forged)
       await expect(world.authorize(token, one.sessionId)).rejects.toThrow('Unauthorized');
   });
+
+  test.each(['tokenHash', 'resumeHashes'])(
+    'is none, though somebody wrote its hash into the table as %s: it has no seal of ours',
+    async (attribute) => {
+      const world = await setUp();
+      const { sessionId, token } = await world.open();
+      const [owner, session] = token.split('.');
+      const forger = createSessionSeal({
+        readSecret: async () => ({ value: 'a guess', createdAtMs: 0 }),
+        now: () => new Date(),
+        monotonic: () => 0,
+      });
+      const unsealed = `${owner}.${session}.${'x'.repeat(43)}`;
+      for (const forged of [unsealed, `${unsealed}.${await forger.seal(unsealed)}`]) {
+        const hash = createHash('sha256').update(forged).digest('hex');
+        await world.table.update({
+          Key: keyItem(keys.session(TENANT, sessionId)),
+          UpdateExpression: 'SET #hash = :hash REMOVE tokenUsed',
+          ExpressionAttributeNames: { '#hash': attribute },
+          ExpressionAttributeValues: {
+            ':hash': toAttribute(attribute === 'tokenHash' ? hash : [hash]),
+          },
+        });
+        await expect(world.authorize(forged, sessionId)).rejects.toThrow('Unauthorized');
+      }
+    },
+  );
 
   test('of a session that has ended says so, and one for resuming too', async () => {
     const world = await setUp();

@@ -23,6 +23,7 @@ import {
   TENANT,
   testId,
 } from '../../helpers/records.ts';
+import { testSeal } from '../../helpers/signing.ts';
 
 /** Each route × {own, another tenant's, none}: what is another's answers, to the byte, as what is not there. */
 let engine: Engine;
@@ -41,7 +42,7 @@ beforeAll(async () => {
     tty: false,
   } as const;
   const session = { tenant: TENANT, id: testId(60), actor: 'user-1', facts, hostId: testId(900) };
-  await createSession(table, { ...session, totalSeconds: 60 }, new Date(), randomBytes);
+  await createSession(table, { ...session, totalSeconds: 60 }, new Date(), { ...testSeal, randomBytes });
   await Promise.all(
     [
       containerItem(container),

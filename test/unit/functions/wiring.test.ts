@@ -11,6 +11,7 @@ const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   stateMachines: '{"stop":"arn:aws:states:us-east-1:111111111111:stateMachine:stop"}',
   webSocketUrl: 'wss://abc.execute-api.us-east-1.amazonaws.com/prod',
   signingSecret: 'arn:aws:secretsmanager:us-east-1:111111111111:secret:signing',
+  sessionSecret: 'arn:aws:secretsmanager:us-east-1:111111111111:secret:sessions',
   ruleMachine: 'arn:aws:states:us-east-1:111111111111:stateMachine:convert-by-rule',
   ruleRole: 'arn:aws:iam::111111111111:role/events',
   ruleDeadLetters: 'arn:aws:sqs:us-east-1:111111111111:dead-letters',
@@ -37,7 +38,13 @@ describe('a function starts with the environment that its spec gives it, and no 
   });
 
   test.each(HTTP_FUNCTIONS)('%s', async (name) => {
-    for (const key of ['table', 'version', 'logLevel', ...FUNCTION_SPECS[name].environment] as const)
+    for (const key of [
+      'table',
+      'version',
+      'logLevel',
+      ...FUNCTION_SPECS[name].environment,
+      ...FUNCTION_SPECS[name].secrets,
+    ] as const)
       process.env[ENVIRONMENT[key]] = VALUES[key];
     const { handler } = await import(`../../../functions/${name}/index.ts`);
     expect(typeof handler).toBe('function');

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { deriveSigningKey, isSignedBy } from '../../../core/authenticity/signing-key.ts';
 import { createCommandSigning } from '../../../functions/shared/command-signing.ts';
 import type { SecretStage, SecretVersion } from '../../../functions/shared/secrets.ts';
+import { createSessionSeal } from '../../../functions/shared/session-seal.ts';
 
 const MINUTE_MS = 60_000;
 const command = {
@@ -70,5 +71,35 @@ describe('signing commands', () => {
     broken.is = true;
     clock.ms += 16 * MINUTE_MS;
     expect(await signerIs('one')).toBe(true);
+  });
+});
+
+describe('the seal of a session’s token', () => {
+  const sealBy = (versions: Partial<Record<SecretStage, SecretVersion>>, nowMs = 0) =>
+    createSessionSeal({
+      readSecret: async (stage) => versions[stage],
+      now: () => new Date(nowMs),
+      monotonic: () => 0,
+    });
+  const one = { value: 'one', createdAtMs: 0 };
+  const two = { value: 'two', createdAtMs: 1_000_000 };
+
+  test('fits the text that was sealed, and no other', async () => {
+    const seal = sealBy({ AWSCURRENT: one });
+    const sealed = await seal.seal('bhs_a.b.c');
+    expect(await seal.isSealed('bhs_a.b.c', sealed)).toBe(true);
+    expect(await seal.isSealed('bhs_a.b.d', sealed)).toBe(false);
+    expect(await sealBy({ AWSCURRENT: two }).isSealed('bhs_a.b.c', sealed)).toBe(false);
+    for (const wrong of ['', 'x', `${sealed}A`]) expect(await seal.isSealed('bhs_a.b.c', wrong)).toBe(false);
+  });
+
+  test('is valid over a rotation, on instances that know of it and on those that do not yet', async () => {
+    const before = sealBy({ AWSCURRENT: one });
+    const during = sealBy({ AWSCURRENT: two, AWSPREVIOUS: one }, two.createdAtMs);
+    const after = sealBy({ AWSCURRENT: two, AWSPREVIOUS: one }, two.createdAtMs + 31 * MINUTE_MS);
+    expect(await during.isSealed('t', await before.seal('t'))).toBe(true);
+    expect(await before.isSealed('t', await during.seal('t'))).toBe(true);
+    expect(await during.isSealed('t', await after.seal('t'))).toBe(true);
+    expect(await after.isSealed('t', await before.seal('t'))).toBe(true);
   });
 });
