@@ -31,7 +31,7 @@ export const addTest = (group: Command, io: Io): void => {
       context.say(
         result.matches ? 'The pattern lets the event through.' : 'The pattern does not match the event.',
       );
-      if (result.select === null) context.say('The selection gives nothing on this event.');
+      if (result.select === null) context.say(result.reason ?? 'The selection gives nothing on this event.');
       if (result.truncated) context.say('There are more: a run would stop at its most.');
       context.list(COLUMNS, result.containers);
     }),

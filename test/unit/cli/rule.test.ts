@@ -88,12 +88,20 @@ describe('rule', () => {
     const containers = [
       { containerId: ID, name: 'web', runtimeType: 'Default', state: 'Running', would: 'convert', why: null },
     ];
-    const { fetch } = fakeApi(ok({ matches: true, select: { name: 'web' }, containers, truncated: false }));
+    const answer = { matches: true, select: { name: 'web' }, reason: null, containers, truncated: false };
+    const { fetch } = fakeApi(ok(answer));
     const { stdout, stderr } = await run(['rule', 'test', 'quarantine', '--event', '{}'], { fetch });
     expect([stderr, stdout]).toEqual([
       expect.stringContaining('lets the event through'),
       expect.stringContaining('web  Default'),
     ]);
+  });
+
+  test('test: why a selection gives nothing', async () => {
+    const reason = 'The event is not of this tenant.';
+    const { fetch } = fakeApi(ok({ matches: true, select: null, reason, containers: [], truncated: false }));
+    const { stderr } = await run(['rule', 'test', 'quarantine', '--event', '{}'], { fetch });
+    expect(stderr).toContain(reason);
   });
 
   test('runs: in all, and the newest one’s containers', async () => {
