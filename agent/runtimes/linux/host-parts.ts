@@ -165,8 +165,7 @@ const openParts = async (
   options: LinuxHostOptions,
   unlock: () => Promise<void>,
 ): Promise<HostParts> => {
-  const network = new NatSwitch(deps);
-  await network.prepare();
+  const network = await NatSwitch.open(deps, options.allowPrivate ?? []);
   const images = new ImageStore(deps);
   await images.prepare();
   const placeholders = await ensurePlaceholders(deps);

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
 import { createExclusively, readIfThere } from './files.ts';
 
-export type LeaseKind = 'uid' | 'address' | 'tcp' | 'udp';
+export type LeaseKind = 'uid' | 'address' | 'router' | 'tcp' | 'udp';
 
 /** The numbers of each kind: from, and how many. */
 const RANGES: Readonly<Record<LeaseKind, readonly [from: number, count: number]>> = {
@@ -12,6 +12,8 @@ const RANGES: Readonly<Record<LeaseKind, readonly [from: number, count: number]>
   uid: [2_100_000_000, 100_000],
   // Offsets in the network of the switch; the first ones are the gateway's.
   address: [16, 65_000],
+  // Offsets in the same network, behind the containers': one for each agent's router.
+  router: [65_024, 510],
   tcp: [1, 65_535],
   udp: [1, 65_535],
 };

@@ -28,7 +28,8 @@ import type { ImageStore } from './image/image-store.ts';
 import type { ImageImporter } from './image/import-image.ts';
 import { reportIsolation } from './isolation.ts';
 import { containerPaths } from './layout.ts';
-import { NAT, type NatSwitch, namespacePath } from './network/nat-switch.ts';
+import { namespacePath } from './network/endpoint.ts';
+import { NAT, type NatSwitch } from './network/nat-switch.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
@@ -133,7 +134,7 @@ export class LinuxRuntime implements Runtime {
         suggestion: `It has: ${NAT}.`,
       });
     const vm = runtimeType === 'HyperV' ? this.#vms.require(id).vm : null;
-    const endpoint = await this.#network.connect(id, vm?.id ?? null, spec.ports);
+    const endpoint = await this.#network.connect(id, vm?.id ?? null, spec);
     await vm?.configureNetwork(await this.#network.guestNetwork(endpoint));
   }
 

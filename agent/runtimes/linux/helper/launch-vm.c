@@ -1,12 +1,13 @@
 /*
- * launch-vm uid=N run=DIR disks=DIR boot=DIR tap=NAME [ram=PATH state=PATH preload=PATH] [nice=N] [cgroup=DIR]... -- program args...
+ * launch-vm uid=N run=DIR disks=DIR boot=DIR router=PATH tap=NAME [ram=PATH state=PATH preload=PATH] [nice=N] [cgroup=DIR]... -- program args...
  *
  * Becomes the worker process of a utility VM: its sockets, tap and template are opened here, while still root,
  * and stand at the descriptors below; then nothing is left of the machine but a jail, and of root nothing at
  * all. Prints `<pid>` once the sockets accept connections (the program itself answers them later).
  *
  * The jail is a mount namespace of its own, so it goes with the process. In it: /usr, /boot (kernel), /disks and
- * /vm, of devices null, urandom and kvm.
+ * /vm, of devices null, urandom and kvm. The network namespace is its own as well, and empty: the tap is a
+ * descriptor, and its other end is in the namespace `router`.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -54,13 +55,18 @@ static void listen_at(const char *directory, const char *name, int number) {
   place(fd, number, path);
 }
 
-static void open_tap(const char *name) {
+/* Leaves this process in an empty network namespace, with no way to those it has seen. */
+static void open_tap(const char *router, const char *name) {
+  int namespace = open(router, O_RDONLY | O_CLOEXEC);
+  if (namespace < 0 || setns(namespace, CLONE_NEWNET)) die("namespace", router);
+  close(namespace);
   struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
   int fd = open("/dev/net/tun", O_RDWR);
   if (fd < 0) die("open", "/dev/net/tun");
   snprintf(request.ifr_name, sizeof request.ifr_name, "%s", name);
   if (ioctl(fd, TUNSETIFF, &request)) die("tap", name);
   place(fd, TAP_FD, name);
+  if (unshare(CLONE_NEWNET)) die("namespace", NULL);
 }
 
 static void join_cgroups(char **arguments) {
@@ -137,10 +143,11 @@ int launch_vm(char **arguments) {
   }
   setsid();
   umask(077);
+  /* Before the sockets: one made in the host's namespace could be asked about it. */
+  open_tap(argument(arguments, "router"), argument(arguments, "tap"));
   listen_at(run, "channel.sock", CHANNEL_FD);
   listen_at(run, "qmp.sock", QMP_FD);
   listen_at(run, "console.sock", CONSOLE_FD);
-  open_tap(argument(arguments, "tap"));
   if (ram) place(open(ram, O_RDWR), RAM_FD, ram);
   if (state) place(open(state, O_RDONLY), STATE_FD, state);
   if (preload) place(open(preload, O_RDONLY), PRELOAD_FD, preload);

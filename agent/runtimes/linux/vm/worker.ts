@@ -8,6 +8,8 @@ import { limitWorker, removeWorkerCgroups, workerCgroups, workerIdsInCgroups } f
 import type { LinuxDeps } from '../deps.ts';
 import { linkAnew, readRecord, writeRecord } from '../files.ts';
 import { deviceName, vmPaths } from '../layout.ts';
+import { namedNamespace } from '../network/endpoint.ts';
+import { routerName } from '../network/router.ts';
 import { commandLineOf, identify, isAlive, killProcess, listPids, type ProcessIdentity } from '../proc.ts';
 import { qemuArguments, STATE_FD, type VmShape, type VmStart, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
 
@@ -109,6 +111,7 @@ const spawnWorker = (
     `run=${paths.run}`,
     `disks=${disks ?? paths.disks}`,
     `boot=${artifacts.folder}`,
+    `router=${namedNamespace(routerName(layout.tag))}`,
     `tap=${deviceName(layout, 't', vmId)}`,
     ...(template ? [`ram=${template.ram}`, `state=${template.state}`, `preload=${artifacts.preload}`] : []),
     ...(lowPriority ? [`nice=${LOW_PRIORITY}`] : []),

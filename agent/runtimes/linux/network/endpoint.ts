@@ -1,0 +1,28 @@
+import * as z from 'zod/mini';
+import { ResolvedNetworkPolicySchema } from '../../../../core/contract/network.ts';
+
+const PortSchema = z.strictObject({
+  hostPort: z.int(),
+  containerPort: z.int(),
+  protocol: z.enum(['tcp', 'udp']),
+});
+
+/** A container's place on the switch. Written before anything of it is made, and again when it is complete. */
+export const EndpointSchema = z.strictObject({
+  /** The router's end of the link. */
+  device: z.string(),
+  /** Of a Default container: the network namespace. */
+  namespace: z.nullable(z.string()),
+  address: z.string(),
+  mac: z.string(),
+  ports: z.array(PortSchema),
+  policy: ResolvedNetworkPolicySchema,
+  complete: z.boolean(),
+});
+export type Endpoint = z.infer<typeof EndpointSchema>;
+
+/** Where `ip netns` keeps the namespaces that it makes. */
+const NAMESPACES = '/run/netns';
+export const namedNamespace = (name: string): string => `${NAMESPACES}/${name}`;
+export const namespacePath = ({ namespace }: Endpoint): string | null =>
+  namespace === null ? null : namedNamespace(namespace);

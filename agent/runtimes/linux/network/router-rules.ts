@@ -1,0 +1,112 @@
+import { parseCidr } from '../../../../core/contract/ip-address.ts';
+import { METADATA_ADDRESSES, NON_PUBLIC_RANGES } from '../../../../core/domain/address-ranges.ts';
+import { GATEWAY } from './addresses.ts';
+
+export const TABLE = 'inet bulkhead';
+/** The router's end of the link to the host. Every other link is a container's. */
+export const UPLINK = 'host0';
+
+export const ipv4Only = (cidrs: readonly string[]): string[] =>
+  cidrs.filter((cidr) => parseCidr(cidr)?.family === 4);
+
+const elements = (cidrs: readonly string[]): string => {
+  const own = ipv4Only(cidrs);
+  return own.length === 0 ? '' : `elements = { ${own.join(', ')} }; `;
+};
+const ranges = (name: string, cidrs: readonly string[]): string =>
+  `add set ${TABLE} ${name} { type ipv4_addr; flags interval; auto-merge; }
+flush set ${TABLE} ${name}
+add set ${TABLE} ${name} { type ipv4_addr; flags interval; auto-merge; ${elements(cidrs)}}
+`;
+
+export interface RouterSettings {
+  /** The router's own address on the link to the host. */
+  readonly address: string;
+  /** Private ranges that `allow` rules may open. */
+  readonly allowPrivate: readonly string[];
+  /** Connections that one container may have open. */
+  readonly flowLimit: number;
+}
+
+/** The base chains, with nothing in them that depends on a container. */
+const CHAINS: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
+  [
+    // Before connection tracking. The chain of a link accepts the link's own address and MAC address only.
+    'early',
+    'type filter hook prerouting priority raw; policy drop;',
+    ['meta nfproto ipv6 drop', `iifname { "lo", "${UPLINK}" } accept`, 'iifname vmap @sources'],
+  ],
+  [
+    'inbound',
+    'type nat hook prerouting priority dstnat; policy accept;',
+    [
+      `iifname "${UPLINK}" ip daddr @own dnat ip to tcp dport map @published_tcp`,
+      `iifname "${UPLINK}" ip daddr @own dnat ip to udp dport map @published_udp`,
+    ],
+  ],
+  [
+    // The router itself offers its resolver and an answer to ping, at the gateway's address.
+    'input',
+    'type filter hook input priority filter; policy drop;',
+    [
+      'iifname "lo" accept',
+      `iifname "${UPLINK}" drop`,
+      `ip daddr ${GATEWAY} meta l4proto { tcp, udp } th dport 53 accept`,
+      `ip daddr ${GATEWAY} icmp type echo-request accept`,
+    ],
+  ],
+  [
+    'forward',
+    'type filter hook forward priority filter; policy drop;',
+    [`iifname "${UPLINK}" oifname vmap @to`, `iifname != "${UPLINK}" iifname vmap @from`],
+  ],
+  [
+    'outbound',
+    'type nat hook postrouting priority srcnat; policy accept;',
+    [`oifname "${UPLINK}" masquerade`],
+  ],
+];
+
+/**
+ * The table of a router namespace. It may be applied again: one transaction replaces the base chains, and what belongs
+ * to containers stays.
+ *
+ * The verdict maps have an element for each link that has rules: `sources` for where its packets come from, `from` and
+ * `to` for where they go. A link without an element can neither send nor receive.
+ */
+export const routerTable = ({ address, allowPrivate }: RouterSettings): string => {
+  const chains = CHAINS.map(
+    ([name, hook]) => `add chain ${TABLE} ${name} { ${hook} }\nflush chain ${TABLE} ${name}\n`,
+  );
+  const rules = CHAINS.flatMap(([name, , lines]) =>
+    lines.map((line) => `add rule ${TABLE} ${name} ${line}\n`),
+  );
+  return `add table ${TABLE}
+${ranges('metadata', METADATA_ADDRESSES)}${ranges(
+  'non_public',
+  NON_PUBLIC_RANGES.map(({ cidr }) => cidr),
+)}${ranges('ceiling', allowPrivate)}${ranges('own', [`${address}/32`])}\
+add set ${TABLE} host_addresses { type ipv4_addr; flags interval; auto-merge; }
+add set ${TABLE} peers { type ipv4_addr; }
+add set ${TABLE} flows { type ipv4_addr; size 65535; flags dynamic; }
+add map ${TABLE} sources { type ifname : verdict; }
+add map ${TABLE} from { type ifname : verdict; }
+add map ${TABLE} to { type ifname : verdict; }
+add map ${TABLE} published_tcp { type inet_service : ipv4_addr . inet_service; }
+add map ${TABLE} published_udp { type inet_service : ipv4_addr . inet_service; }
+${chains.join('')}${rules.join('')}\
+add table arp bulkhead
+add set arp bulkhead senders { type ifname . ipv4_addr . ether_addr; }
+add chain arp bulkhead input { type filter hook input priority filter; policy drop; }
+flush chain arp bulkhead input
+add rule arp bulkhead input iifname "${UPLINK}" accept
+add rule arp bulkhead input iifname . arp saddr ip . arp saddr ether @senders arp daddr ip ${GATEWAY} accept
+`;
+};
+
+/** Replaces the set of the host's own addresses. */
+export const hostAddresses = (cidrs: readonly string[]): string => {
+  const own = ipv4Only(cidrs);
+  const add = own.length === 0 ? '' : `add element ${TABLE} host_addresses { ${own.join(', ')} }\n`;
+  return `flush set ${TABLE} host_addresses\n${add}`;
+};
