@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { hostCgroups } from '../../agent/runtimes/linux/cgroups.ts';
 import { createLayout, devicePrefix } from '../../agent/runtimes/linux/layout.ts';
 import { Leases } from '../../agent/runtimes/linux/leases.ts';
+import { routerName } from '../../agent/runtimes/linux/network/router.ts';
 import { commandLineOf, listPids, readStat } from '../../agent/runtimes/linux/proc.ts';
 
 const list = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
@@ -13,6 +14,7 @@ export type Traces = Record<keyof typeof NO_TRACES, string[]>;
 
 export const findTraces = async (stateFolder: string): Promise<Traces> => {
   const layout = createLayout(stateFolder);
+  const router = routerName(layout.tag);
   const leases = new Leases(layout.leases, layout.tag);
   const isOurs = (text: string) => text.includes(`${layout.run}/`) || text.includes(`${layout.state}/`);
   const held = async (kind: 'uid' | 'address' | 'tcp' | 'udp') =>
@@ -43,12 +45,18 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
       .map((pid) => `${pid} ${commandLineOf(pid).slice(0, 4).join(' ')}`),
     mounts: read('/proc/self/mounts')
       .split('\n')
+      .filter((line) => !line.includes(`${router} `))
       .filter(
         (line) =>
           line.includes(`${layout.runContainers}/`) ||
           line.includes(`${layout.state}/`) ||
           line.includes(`/run/netns/bulkhead-${layout.tag}`),
       ),
+    /** While the host is open, it has one. */
+    routers: [
+      ...list('/run/netns').filter((name) => name === router),
+      ...list('/sys/class/net').filter((name) => name === `bhr${layout.tag}`),
+    ],
     loopDevices: list('/sys/block')
       .filter((name) => name.startsWith('loop'))
       .filter((name) => {
@@ -58,10 +66,10 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
     uids: await held('uid'),
     addresses: await held('address'),
     ports: [...(await held('tcp')), ...(await held('udp'))],
-    devices: list('/sys/class/net').filter((name) =>
+    devices: [...list('/sys/class/net'), ...routerLinks(router)].filter((name) =>
       devicePrefix(layout).some((prefix) => name.startsWith(prefix)),
     ),
-    firewall: published(layout.tag),
+    firewall: [...published(layout.tag), ...containerRules(router), ...foreignRules(layout.tag)],
     cgroups,
     files: [
       layout.containers,
@@ -74,22 +82,42 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
   };
 };
 
-const published = (tag: string): string[] => {
+/** What a program says; nothing where it fails, as it does where there is nothing to ask about. */
+const ask = (program: string, ...words: string[]): string => {
   try {
-    const text = execFileSync('nft', ['list', 'table', 'ip', `bulkhead_${tag}`], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    return [...text.matchAll(/\d+ : \d+\.\d+\.\d+\.\d+ \. \d+/g)].map(([element]) => element);
+    return execFileSync(program, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
   } catch {
-    return [];
+    return '';
   }
 };
+
+const routerLinks = (router: string): string[] =>
+  [...ask('ip', '-n', router, '-brief', 'link').matchAll(/^[^@\s]+/gm)].map(([name]) => name);
+
+/** Rules of containers in the router: chains, counters and sets are named after an address. */
+const containerRules = (router: string): string[] => {
+  const text = ask('ip', 'netns', 'exec', router, 'nft', 'list', 'ruleset');
+  return [...text.matchAll(/(chain|counter|set) \w+_[0-9a-f]{8}\w* /g), ...text.matchAll(/"bh[vt]\w+"/g)].map(
+    ([name]) => name,
+  );
+};
+
+const published = (tag: string): string[] => {
+  const text = ask('nft', 'list', 'table', 'ip', `bulkhead_${tag}`);
+  return [...text.matchAll(/elements = \{ ([\d, ]+) \}/g)].map(([, ports]) => ports ?? '');
+};
+
+/** Rules that a host has added to the tables of others. */
+const foreignRules = (tag: string): string[] =>
+  ask('nft', 'list', 'ruleset')
+    .split('\n')
+    .filter((line) => line.includes(`comment "bulkhead ${tag}"`));
 
 /** What {@link findTraces} is when nothing is left. */
 export const NO_TRACES = {
   processes: [],
   mounts: [],
+  routers: [],
   loopDevices: [],
   uids: [],
   addresses: [],

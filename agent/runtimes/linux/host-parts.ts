@@ -217,7 +217,7 @@ const openParts = async (
     runs,
     pool,
     close: () => {
-      void Promise.allSettled([templates.close(), pool.close()]).finally(unlock);
+      void Promise.allSettled([templates.close(), pool.close(), network.close()]).finally(unlock);
     },
     shutDown: async () => {
       await Promise.all([templates.close(), pool.close()]);
@@ -226,6 +226,8 @@ const openParts = async (
         await network.remove();
         await removeHostCgroups(deps.layout.tag);
         await rm(deps.layout.run, { recursive: true, force: true });
+      } else {
+        await network.close();
       }
       await unlock();
     },

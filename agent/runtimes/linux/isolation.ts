@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { IsolationReport, Process, WorkerProcess } from '../../../core/contract/compute-process.ts';
+import type { NetworkReport } from '../../../core/contract/network.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 
 export interface Measurements {
@@ -9,6 +10,7 @@ export interface Measurements {
   readonly containerProcesses: readonly Process[];
   readonly hostProcesses: readonly Process[];
   readonly workerProcess: WorkerProcess | null;
+  readonly network: NetworkReport | null;
 }
 
 /** As asked outside. */
@@ -40,6 +42,7 @@ export const reportIsolation = ({
     containerProcesses: [...measured.containerProcesses],
     visibleOnHost: hostProcesses.filter(({ pid }) => visible.has(pid)),
     workerProcess: measured.workerProcess,
+    network: measured.network,
   };
 };
 

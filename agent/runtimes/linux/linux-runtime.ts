@@ -3,6 +3,7 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import type { IsolationReport, Process } from '../../../core/contract/compute-process.ts';
 import type { HostFacts } from '../../../core/contract/host.ts';
 import type { ImageFacts } from '../../../core/contract/image.ts';
+import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import type { LogPage } from '../../../core/contract/session.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
 import type {
@@ -138,9 +139,8 @@ export class LinuxRuntime implements Runtime {
     await vm?.configureNetwork(await this.#network.guestNetwork(endpoint));
   }
 
-  async setNetworkPolicy(containerId: string): Promise<void> {
-    if ((await this.#network.endpoint(containerId)) === null) return;
-    throw new RuntimeError('not-supported-yet', 'This host does not enforce network policies yet');
+  setNetworkPolicy(containerId: string, policy: ResolvedNetworkPolicy): Promise<void> {
+    return this.#network.setPolicy(containerId, policy);
   }
 
   async attachDisks({ id }: AssignedContainer): Promise<void> {
@@ -245,6 +245,7 @@ export class LinuxRuntime implements Runtime {
       containerProcesses: await this.listProcesses(containerId),
       hostProcesses: await this.listHostProcesses(),
       workerProcess: this.#vms.workerProcess(containerId),
+      network: await this.#network.report(containerId),
     });
   }
 

@@ -90,7 +90,11 @@ const TEMPLATE_BOOT_MS = 60_000;
 const findContainerTraces = async (folder: string) => {
   for (const until = performance.now() + TEMPLATE_BOOT_MS; ; await sleep(100)) {
     const { processes, ...others } = await findTraces(folder);
-    const found = { ...others, processes: processes.filter((line) => !line.includes(' hold-template ')) };
+    const found = {
+      ...others,
+      routers: [],
+      processes: processes.filter((line) => !line.includes(' hold-template ')),
+    };
     const isEmpty = Object.values(found).every((traces) => traces.length === 0);
     if (isEmpty || performance.now() > until) return found;
   }

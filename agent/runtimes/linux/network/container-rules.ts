@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ResolvedNetworkPolicy } from '../../../../core/contract/network.ts';
-import { type PolicyStep, policySteps } from '../../../../core/domain/network-policy.ts';
+import { type PolicyStep, policySteps } from '../../../../core/network/network-policy.ts';
 import { NETWORK_CIDR } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
 import { ipv4Only, type RouterSettings, TABLE } from './router-rules.ts';

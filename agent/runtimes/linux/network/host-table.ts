@@ -1,21 +1,32 @@
-import { RuntimeError } from '../../../errors.ts';
+import * as z from 'zod/mini';
+import { messageOf, RuntimeError } from '../../../errors.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { NETWORK_CIDR } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
+import { acceptCommands, type Ruleset, RulesetSchema, removeCommands } from './foreign-chains.ts';
 
 type PublishedPort = Pick<Endpoint['ports'][number], 'hostPort' | 'protocol'>;
 
+const FAILED = 'The firewall of the host could not be changed';
 /** The ends of the links to every agent's router on this machine. */
 const ANY_ROUTER = '"bhr*"';
+const PROTOCOLS = ['tcp', 'udp'] as const;
 
 /**
  * The host's own part of the network: address translation on the way out, published ports on the way in, and a second
- * lock on the host's own addresses. Without it containers have no network, and reach no more than with it.
+ * lock on the host's own addresses. Without it containers have no network, and reach no more than with it. It is
+ * applied as a whole each time, so it may have been flushed by others.
  */
 export class HostTable {
   readonly #table: string;
   readonly #device: string;
   readonly #router: string;
+  readonly #comment: string;
+  readonly #published = { tcp: new Set<number>(), udp: new Set<number>() };
+  /** How the kernel lists the table; null before it has been applied. */
+  #listed: string | null = null;
+  /** One change or check after another. */
+  #last: Promise<unknown> = Promise.resolve();
 
   /**
    * @param device the host's end of the link to the router
@@ -25,95 +36,140 @@ export class HostTable {
     this.#table = `ip bulkhead_${tag}`;
     this.#device = device;
     this.#router = router;
+    this.#comment = `bulkhead ${tag}`;
   }
 
   /** @throws {RuntimeError} where the machine does not allow it: at the host's start, not at a container's */
-  async prepare(): Promise<void> {
-    const outcome = await runCommand('nft', ['-f', '-'], { input: this.#rules() }).catch((error: Error) => ({
-      code: 1,
-      stderr: error.message,
-    }));
-    if (outcome.code !== 0)
+  async prepare(published: readonly PublishedPort[]): Promise<void> {
+    for (const { protocol, hostPort } of published) this.#published[protocol].add(hostPort);
+    await this.#inTurn(() => this.#apply()).catch((error: unknown) => {
       throw new RuntimeError(
         'step-failed',
-        `This machine does not allow containers a network: ${outcome.stderr.trim().split('\n')[0]}`,
+        `This machine does not allow containers a network: ${messageOf(error).split('\n')[0]}`,
         { suggestion: 'The agent needs CAP_NET_ADMIN and the kernel’s nf_tables with NAT.' },
       );
+    });
   }
 
+  /** Removes the table, and what was added to others'. */
   async remove(): Promise<void> {
-    await runCommand('nft', ['delete', 'table', ...this.#table.split(' ')]);
+    await this.#inTurn(async () => {
+      await runCommand('nft', ['delete', 'table', ...this.#table.split(' ')]);
+      await runScript(removeCommands(await readRuleset(), this.#comment));
+    });
   }
 
   async publish(action: 'add' | 'delete', ports: readonly PublishedPort[]): Promise<void> {
     if (ports.length === 0) return;
-    const lines = ports.map(
-      ({ hostPort, protocol }) => `${action} element ${this.#table} published_${protocol} { ${hostPort} }`,
-    );
-    await runOrFail('The ports could not be published', 'nft', ['-f', '-'], {
-      input: `${lines.join('\n')}\n`,
+    await this.#inTurn(() => {
+      for (const { protocol, hostPort } of ports) this.#published[protocol][action](hostPort);
+      return this.#apply();
     });
   }
 
-  /** Adding what is there changes nothing, and the chains are replaced whole: it may be applied at every start. */
-  #rules(): string {
+  /**
+   * Looks whether all is still there, and restores what is not.
+   * @returns whether something was missing
+   */
+  keep(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      const isIntact = this.#listed !== null && (await this.#list()) === this.#listed;
+      if (!isIntact) await this.#apply();
+      const missing = acceptCommands(await readRuleset(), this.#device, this.#comment);
+      await runScript(missing);
+      return !isIntact || missing.length > 0;
+    });
+  }
+
+  async #apply(): Promise<void> {
+    await runScript(this.#rules());
+    this.#listed = await this.#list();
+  }
+
+  async #list(): Promise<string> {
+    return (await runCommand('nft', ['-s', 'list', 'table', ...this.#table.split(' ')])).stdout;
+  }
+
+  #inTurn<T>(use: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(use, use);
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  #rules(): string[] {
     const table = this.#table;
-    const router = this.#router;
-    const ours = `"${this.#device}"`;
-    const chains: readonly (readonly [string, string, readonly string[]])[] = [
-      [
-        'early',
-        'type filter hook prerouting priority raw; policy accept;',
-        [
-          `iifname ${ours} ip saddr != ${router} drop`,
-          `iifname ${ours} ip daddr { 127.0.0.0/8, 169.254.0.0/16 } drop`,
-        ],
-      ],
-      [
-        'inbound',
-        'type nat hook prerouting priority dstnat; policy accept;',
-        [
-          `iifname != ${ANY_ROUTER} fib daddr type local tcp dport @published_tcp dnat to ${router}`,
-          `iifname != ${ANY_ROUTER} fib daddr type local udp dport @published_udp dnat to ${router}`,
-        ],
-      ],
-      [
-        'local',
-        'type nat hook output priority -100; policy accept;',
-        [
-          `fib daddr type local tcp dport @published_tcp dnat to ${router}`,
-          `fib daddr type local udp dport @published_udp dnat to ${router}`,
-        ],
-      ],
-      [
-        'input',
-        'type filter hook input priority filter; policy accept;',
-        [`iifname ${ours} ct state != { established, related } drop`],
-      ],
-      [
-        'forward',
-        'type filter hook forward priority filter; policy accept;',
-        [`iifname ${ours} oifname ${ANY_ROUTER} drop`, `iifname ${ours} ip daddr ${NETWORK_CIDR} drop`],
-      ],
-      [
-        'outbound',
-        'type nat hook postrouting priority srcnat; policy accept;',
-        [
-          `ip saddr ${router} oifname != ${ours} masquerade`,
-          `ip saddr 127.0.0.0/8 oifname ${ours} masquerade`,
-        ],
-      ],
-    ];
     return [
       `add table ${table}`,
-      `add set ${table} published_tcp { type inet_service; }`,
-      `add set ${table} published_udp { type inet_service; }`,
-      ...chains.flatMap(([name, hook, rules]) => [
+      ...PROTOCOLS.flatMap((protocol) => [
+        `add set ${table} published_${protocol} { type inet_service; }`,
+        `flush set ${table} published_${protocol}`,
+        ...[...this.#published[protocol]].map(
+          (port) => `add element ${table} published_${protocol} { ${port} }`,
+        ),
+      ]),
+      ...hostChains(this.#device, this.#router).flatMap(([name, hook, rules]) => [
         `add chain ${table} ${name} { ${hook} }`,
         `flush chain ${table} ${name}`,
         ...rules.map((rule) => `add rule ${table} ${name} ${rule}`),
       ]),
-      '',
-    ].join('\n');
+    ];
   }
 }
+
+const runScript = async (commands: readonly string[]): Promise<void> => {
+  if (commands.length > 0) await runOrFail(FAILED, 'nft', ['-f', '-'], { input: `${commands.join('\n')}\n` });
+};
+
+const readRuleset = async (): Promise<Ruleset> =>
+  z.parse(RulesetSchema, JSON.parse(await runOrFail(FAILED, 'nft', ['-j', 'list', 'ruleset'])));
+
+const toRouter = (match: string, router: string): string[] =>
+  PROTOCOLS.map(
+    (protocol) => `${match}fib daddr type local ${protocol} dport @published_${protocol} dnat to ${router}`,
+  );
+
+type ChainRules = readonly [name: string, hook: string, rules: readonly string[]];
+
+const hostChains = (device: string, router: string): readonly ChainRules[] => {
+  const [fromRouter, toLink] = [`iifname "${device}"`, `oifname "${device}"`];
+  return [
+    [
+      'early',
+      'type filter hook prerouting priority raw; policy accept;',
+      [
+        `${fromRouter} ip saddr != ${router} drop`,
+        `${fromRouter} ip daddr { 127.0.0.0/8, 169.254.0.0/16 } drop`,
+      ],
+    ],
+    [
+      'inbound',
+      'type nat hook prerouting priority dstnat; policy accept;',
+      toRouter(`iifname != ${ANY_ROUTER} `, router),
+    ],
+    ['local', 'type nat hook output priority -100; policy accept;', toRouter('', router)],
+    [
+      'input',
+      'type filter hook input priority filter; policy accept;',
+      [`${fromRouter} ct state != { established, related } drop`],
+    ],
+    [
+      'forward',
+      'type filter hook forward priority filter; policy accept;',
+      [
+        `${fromRouter} oifname ${ANY_ROUTER} drop`,
+        `${fromRouter} ip daddr ${NETWORK_CIDR} drop`,
+        `${toLink} ct state established,related accept`,
+        `${toLink} ct status dnat accept`,
+        `${toLink} drop`,
+      ],
+    ],
+    [
+      'outbound',
+      'type nat hook postrouting priority srcnat; policy accept;',
+      [
+        `ip saddr ${router} oifname != "${device}" masquerade`,
+        `ip saddr 127.0.0.0/8 oifname "${device}" masquerade`,
+      ],
+    ],
+  ];
+};

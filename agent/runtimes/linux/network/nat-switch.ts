@@ -1,4 +1,4 @@
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import type { NetworkReport, ResolvedNetworkPolicy } from '../../../../core/contract/network.ts';
@@ -11,6 +11,7 @@ import { addressOf, GATEWAY, macOf } from './addresses.ts';
 import { containerRules, linkRules, removalRules } from './container-rules.ts';
 import { type Endpoint, EndpointSchema } from './endpoint.ts';
 import { HostTable } from './host-table.ts';
+import { HostWatch } from './host-watch.ts';
 import { releasePorts, takePorts } from './published-ports.ts';
 import { NETWORK_FAILED, Router } from './router.ts';
 
@@ -29,6 +30,7 @@ export class NatSwitch {
   readonly #deps: LinuxDeps;
   readonly #router: Router;
   readonly #hostTable: HostTable;
+  readonly #watch: HostWatch;
   /** Changes of one container's policy, one after another. */
   readonly #changes = new Map<string, Promise<void>>();
 
@@ -43,11 +45,7 @@ export class NatSwitch {
     const hostTable = new HostTable(deps.layout.tag, router.hostDevice, address);
     const opened = new NatSwitch(deps, router, hostTable);
     try {
-      await hostTable.prepare();
-      await router.prepare();
-      await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
-      await mkdir(dirname(opened.resolverPath), { recursive: true });
-      await writeFile(opened.resolverPath, await readResolver(), { mode: 0o644 });
+      await opened.#prepare();
     } catch (error) {
       if (!(await router.isUsed())) await opened.remove();
       throw error;
@@ -59,14 +57,21 @@ export class NatSwitch {
     this.#deps = deps;
     this.#router = router;
     this.#hostTable = hostTable;
+    this.#watch = new HostWatch(deps, router, hostTable);
   }
 
   get resolverPath(): string {
     return join(this.#deps.layout.run, 'resolv.conf');
   }
 
+  /** Stops following the host's network. What containers have stays. */
+  close(): Promise<void> {
+    return this.#watch.close();
+  }
+
   /** Removes the router and the host's table; only once no container has an endpoint. */
   async remove(): Promise<void> {
+    await this.close();
     await this.#router.remove();
     await this.#hostTable.remove();
     await this.#deps.leases.release('router', LEASE);
@@ -142,6 +147,27 @@ export class NatSwitch {
     const endpoint = await this.#read(id);
     if (endpoint) await this.#undo(id, endpoint);
     else await this.#releaseLeases(id);
+  }
+
+  async #prepare(): Promise<void> {
+    const endpoints = await this.#recorded();
+    await this.#hostTable.prepare(endpoints.flatMap(({ ports }) => ports));
+    await this.#router.prepare();
+    await this.#watch.start();
+    // The ceiling may be another than that of the agent before.
+    const settings = this.#router.settings;
+    const rules = endpoints.map((one) => containerRules(one, settings, this.#newGeneration(), one.policy));
+    if (rules.length > 0) await this.#router.nft(rules.join(''));
+    await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+    await mkdir(dirname(this.resolverPath), { recursive: true });
+    await writeFile(this.resolverPath, await readResolver(), { mode: 0o644 });
+  }
+
+  /** Endpoints that an earlier agent has left complete. */
+  async #recorded(): Promise<readonly Endpoint[]> {
+    const ids = await readdir(this.#deps.layout.runContainers).catch(() => []);
+    const endpoints = await Promise.all(ids.map((id) => this.endpoint(id)));
+    return endpoints.filter((endpoint) => endpoint !== null);
   }
 
   #read(id: string): Promise<Endpoint | null> {

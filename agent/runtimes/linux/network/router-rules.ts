@@ -1,5 +1,5 @@
 import { parseCidr } from '../../../../core/contract/ip-address.ts';
-import { METADATA_ADDRESSES, NON_PUBLIC_RANGES } from '../../../../core/domain/address-ranges.ts';
+import { METADATA_ADDRESSES, NON_PUBLIC_RANGES } from '../../../../core/network/address-ranges.ts';
 import { GATEWAY } from './addresses.ts';
 
 export const TABLE = 'inet bulkhead';

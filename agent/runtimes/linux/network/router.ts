@@ -141,7 +141,8 @@ export class Router {
       `address add ${GATEWAY}/32 dev lo`,
       `address add ${address}/32 dev ${UPLINK}`,
       `link set ${UPLINK} up`,
-      `route add default via ${HOST_END} dev ${UPLINK} onlink`,
+      `route add ${HOST_END} dev ${UPLINK}`,
+      `route add default via ${HOST_END} dev ${UPLINK}`,
       // What is no container's address goes nowhere.
       `route add unreachable ${NETWORK_CIDR}`,
     ]);

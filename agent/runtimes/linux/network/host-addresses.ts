@@ -1,0 +1,19 @@
+import * as z from 'zod/mini';
+import { runOrFail } from '../run-command.ts';
+
+const RoutesSchema = z.array(z.looseObject({ type: z.optional(z.string()), dst: z.string() }));
+const OWN_TYPES = ['local', 'broadcast'];
+
+/**
+ * The IPv4 addresses that the host takes for its own, of all its interfaces, as CIDR ranges: what its local routing
+ * table says, which also has addresses of interfaces that are down, and ranges that are local as a whole.
+ */
+export const readHostAddresses = async (): Promise<readonly string[]> => {
+  const command = ['-4', '-json', 'route', 'show', 'table', 'local'];
+  const text = await runOrFail('The addresses of the host could not be read', 'ip', command);
+  return z
+    .parse(RoutesSchema, JSON.parse(text || '[]'))
+    .filter(({ type }) => OWN_TYPES.includes(type ?? ''))
+    .map(({ dst }) => dst)
+    .sort();
+};
