@@ -66,6 +66,8 @@ export interface LinuxHostOptions {
   readonly imageFolders: readonly string[];
   /** Private ranges that `allow` rules of network policies may open, in canonical form. Default none. */
   readonly allowPrivate?: readonly string[];
+  /** Whom the resolver of the switch asks, as `host#port`. Default: the name servers of this machine. */
+  readonly nameServers?: readonly string[];
 }
 
 export interface HostParts {
@@ -165,7 +167,7 @@ const openParts = async (
   options: LinuxHostOptions,
   unlock: () => Promise<void>,
 ): Promise<HostParts> => {
-  const network = await NatSwitch.open(deps, options.allowPrivate ?? []);
+  const network = await NatSwitch.open(deps, options.allowPrivate ?? [], options.nameServers ?? []);
   const images = new ImageStore(deps);
   await images.prepare();
   const placeholders = await ensurePlaceholders(deps);

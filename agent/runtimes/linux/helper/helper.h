@@ -31,6 +31,7 @@ int lookup_user(char **arguments);
 int list_users(char **arguments);
 int uname_in(char **arguments);
 int relay(char **arguments);
+int serve_names(char **arguments);
 int data_ranges(char **arguments);
 int check_disk(char **arguments);
 

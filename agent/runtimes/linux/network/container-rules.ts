@@ -25,7 +25,7 @@ const chainName = (kind: 'source' | Direction, { address }: Endpoint): string =>
  * says, so that a rule that a new policy keeps has its addresses still.
  */
 export const domainSet = ({ address }: Endpoint, step: PolicyStep): string => {
-  const key = JSON.stringify([step.domain, step.protocols, step.ports]);
+  const key = JSON.stringify([step.verdict, step.domain, step.protocols, step.ports]);
   return `names_${hexOf(address)}_${createHash('sha256').update(key).digest('hex').slice(0, 12)}`;
 };
 /** Addresses that one rule's names can have at one time. */
@@ -60,8 +60,7 @@ const stepRule = (
   direction: Direction,
   accept: string,
 ): readonly string[] => {
-  // A name is denied by the resolver: an address may have other names that are not denied.
-  if (step.domain !== undefined && step.verdict === 'deny') return [];
+  if (isResolversAlone(step)) return [];
   const addresses = addressesOf(endpoint, step, direction);
   if (addresses === null) return [];
   const drop = `counter name "${counterName(endpoint)}" drop`;
@@ -104,8 +103,16 @@ const directionRules = (
 
 const isFixed = ({ why }: PolicyStep): boolean => why === 'metadata' || why === 'host' || why === 'ceiling';
 
-const domainSteps = (steps: readonly PolicyStep[]): readonly PolicyStep[] =>
-  steps.filter(({ domain, verdict }) => domain !== undefined && verdict === 'allow');
+/**
+ * Whether a step is about every connection to a name that is denied. The resolver alone refuses it: the name's addresses
+ * may have other names too, and nobody learns them by this one.
+ */
+export const isResolversAlone = ({ domain, verdict, protocols, ports }: PolicyStep): boolean =>
+  domain !== undefined && verdict === 'deny' && protocols === undefined && ports === undefined;
+
+/** Steps about addresses that names have, which the resolver tells the router. */
+export const domainSteps = (steps: readonly PolicyStep[]): readonly PolicyStep[] =>
+  steps.filter((step) => step.domain !== undefined && !isResolversAlone(step));
 
 /** What the rules are made for. */
 export const stepsOf = (

@@ -1,5 +1,4 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import type { NetworkReport, ResolvedNetworkPolicy } from '../../../../core/contract/network.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -13,6 +12,7 @@ import { type Endpoint, EndpointSchema } from './endpoint.ts';
 import { HostTable } from './host-table.ts';
 import { HostWatch } from './host-watch.ts';
 import { releasePorts, takePorts } from './published-ports.ts';
+import { ResolverProcess } from './resolver-process.ts';
 import { NETWORK_FAILED, Router } from './router.ts';
 
 export const NAT = 'NAT';
@@ -31,37 +31,46 @@ export class NatSwitch {
   readonly #router: Router;
   readonly #hostTable: HostTable;
   readonly #watch: HostWatch;
+  readonly #resolver: ResolverProcess;
   /** Changes of one container's policy, one after another. */
   readonly #changes = new Map<string, Promise<void>>();
 
   /**
    * Finds or makes the router, and joins it to the host.
    * @param allowPrivate private ranges that policies may open
+   * @param nameServers whom the switch's resolver asks, as `host#port`; none: the host's own
    * @throws {RuntimeError} where the machine does not allow it: at the host's start, not at a container's
    */
-  static async open(deps: LinuxDeps, allowPrivate: readonly string[]): Promise<NatSwitch> {
+  static async open(
+    deps: LinuxDeps,
+    allowPrivate: readonly string[],
+    nameServers: readonly string[],
+  ): Promise<NatSwitch> {
     const address = addressOf(await deps.leases.take('router', LEASE));
     const router = new Router(deps.layout.tag, address, allowPrivate);
     const hostTable = new HostTable(deps.layout.tag, router.hostDevice, address);
-    const opened = new NatSwitch(deps, router, hostTable);
+    const resolver = new ResolverProcess(deps, router.path, nameServers);
+    const opened = new NatSwitch(deps, router, hostTable, resolver);
     try {
       await opened.#prepare();
     } catch (error) {
-      if (!(await router.isUsed())) await opened.remove();
+      await opened.close();
+      if (!(await router.isUsed())) await opened.remove().catch(() => {});
       throw error;
     }
     return opened;
   }
 
-  private constructor(deps: LinuxDeps, router: Router, hostTable: HostTable) {
+  private constructor(deps: LinuxDeps, router: Router, hostTable: HostTable, resolver: ResolverProcess) {
     this.#deps = deps;
     this.#router = router;
     this.#hostTable = hostTable;
     this.#watch = new HostWatch(deps, router, hostTable);
+    this.#resolver = resolver;
   }
 
   get resolverPath(): string {
-    return join(this.#deps.layout.run, 'resolv.conf');
+    return this.#resolver.resolvConfPath;
   }
 
   /** Stops following the host's network. What containers have stays. */
@@ -72,6 +81,7 @@ export class NatSwitch {
   /** Removes the router and the host's table; only once no container has an endpoint. */
   async remove(): Promise<void> {
     await this.close();
+    await this.#resolver.stop();
     await this.#router.remove();
     await this.#hostTable.remove();
     await this.#deps.leases.release('router', LEASE);
@@ -159,8 +169,8 @@ export class NatSwitch {
     const rules = endpoints.map((one) => containerRules(one, settings, this.#newGeneration(), one.policy));
     if (rules.length > 0) await this.#router.nft(rules.join(''));
     await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
-    await mkdir(dirname(this.resolverPath), { recursive: true });
-    await writeFile(this.resolverPath, await readResolver(), { mode: 0o644 });
+    for (const one of endpoints) await this.#resolver.serve(one, settings.allowPrivate);
+    await this.#resolver.start();
   }
 
   /** Endpoints that an earlier agent has left complete. */
@@ -189,6 +199,8 @@ export class NatSwitch {
       this.#router.nft(rules),
       namespace === null ? undefined : makeNamespace(namespace),
       this.#hostTable.publish('add', endpoint.ports),
+      this.#resolver.serve(endpoint, settings.allowPrivate),
+      this.#resolver.writeResolvConf(),
     ]);
     await this.#router.ip([
       ...(namespace === null ? [] : [vethTo(endpoint, namespace)]),
@@ -202,11 +214,14 @@ export class NatSwitch {
     if (endpoint === null) return;
     const changed = { ...endpoint, policy };
     const rules = containerRules(changed, this.#router.settings, this.#newGeneration(), endpoint.policy);
+    // The resolver last: it opens addresses in sets that are there then.
     await this.#router.nft(rules);
     await writeRecord(containerPaths(this.#deps.layout, id).endpoint, changed);
+    await this.#resolver.serve(changed, this.#router.settings.allowPrivate);
   }
 
   async #undo(id: string, endpoint: Endpoint): Promise<void> {
+    await this.#resolver.forget(endpoint);
     await this.#hostTable.publish('delete', endpoint.ports).catch(() => {});
     const { device, namespace } = endpoint;
     // Deleting one end of a veth pair deletes both; a tap goes with its VM, and is only shut.
@@ -250,14 +265,4 @@ const configureInside = async ({ address }: Endpoint, namespace: string): Promis
   await runOrFail(NETWORK_FAILED, 'ip', ['-n', namespace, '-batch', '-'], {
     input: `${commands.join('\n')}\n`,
   });
-};
-
-/** The machine's name servers. One on its loopback cannot be reached from a container, and is left out. */
-const readResolver = async (): Promise<string> => {
-  const own = await readFile('/etc/resolv.conf', 'utf8').catch(() => '');
-  return own
-    .split('\n')
-    .filter((line) => /^(nameserver|search|options)\s/.test(line) && !/^nameserver\s+(127\.|::1)/.test(line))
-    .join('\n')
-    .concat('\n');
 };

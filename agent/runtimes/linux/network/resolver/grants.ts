@@ -1,0 +1,73 @@
+import { runOrFail } from '../../run-command.ts';
+import { TABLE } from '../router-rules.ts';
+import type { Grant } from './judge.ts';
+
+/** From when on what has expired is forgotten. */
+const MOST_REMEMBERED = 8_192;
+
+/** Tells the router which addresses the names of rules have, and for how long. Grants that wait are told together. */
+export class Grants {
+  readonly #router: string;
+  readonly #nowMs: () => number;
+  /** When an element ends, in milliseconds: a name with a shorter time to live does not shorten another's. */
+  readonly #ends = new Map<string, number>();
+  #waiting: { grants: readonly Grant[]; told: PromiseWithResolvers<void> }[] = [];
+  #running = false;
+
+  /** @param router path of the router's network namespace */
+  constructor(router: string, nowMs: () => number) {
+    this.#router = router;
+    this.#nowMs = nowMs;
+  }
+
+  /** Resolves when the router knows them. */
+  tell(grants: readonly Grant[]): Promise<void> {
+    const told = Promise.withResolvers<void>();
+    this.#waiting.push({ grants, told });
+    if (!this.#running) void this.#run();
+    return told.promise;
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true;
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.splice(0);
+      try {
+        await this.#apply(batch.flatMap(({ grants }) => grants));
+        for (const { told } of batch) told.resolve();
+      } catch {
+        // One container's set may be gone, or full: that must not fail the others.
+        for (const { grants, told } of batch) await this.#apply(grants).then(told.resolve, told.reject);
+      }
+    }
+    this.#running = false;
+  }
+
+  async #apply(grants: readonly Grant[]): Promise<void> {
+    const now = this.#nowMs();
+    this.#forgetExpired(now);
+    const ends = new Map(
+      grants.map(({ set, address, ttlSeconds }) => {
+        const key = `${set} { ${address}`;
+        return [key, Math.max(this.#ends.get(key) ?? 0, now + ttlSeconds * 1_000)] as const;
+      }),
+    );
+    const lines = [...ends].flatMap(([key, end]) => {
+      const element = `element ${TABLE} ${key}`;
+      // An element that is there keeps its time; what is added first can be deleted in any case.
+      return [
+        `add ${element} }`,
+        `delete ${element} }`,
+        `add ${element} timeout ${Math.max(1, Math.ceil((end - now) / 1_000))}s }`,
+      ];
+    });
+    const command = [`--net=${this.#router}`, '--', 'nft', '-f', '-'];
+    await runOrFail('Addresses could not be opened', 'nsenter', command, { input: `${lines.join('\n')}\n` });
+    for (const [key, end] of ends) this.#ends.set(key, end);
+  }
+
+  #forgetExpired(now: number): void {
+    if (this.#ends.size < MOST_REMEMBERED) return;
+    for (const [key, end] of this.#ends) if (end < now) this.#ends.delete(key);
+  }
+}

@@ -1,0 +1,103 @@
+import type { Answer, Packet, Question, StringAnswer } from 'dns-packet';
+import { contains, parseAddress, parseCidr } from '../../../../../core/contract/ip-address.ts';
+import { METADATA_ADDRESSES, NON_PUBLIC_RANGES } from '../../../../../core/network/address-ranges.ts';
+import { matchesDomain } from '../../../../../core/network/network-policy.ts';
+import { domainSet, domainSteps, isResolversAlone, stepsOf } from '../container-rules.ts';
+import type { ContainerPolicy } from './container-policy.ts';
+
+/** An address that a name has, for one rule of a container: an element of the rule's set. */
+export interface Grant {
+  readonly set: string;
+  readonly address: string;
+  readonly ttlSeconds: number;
+}
+
+/** No entry lives longer, so that an address is not open for days after its name has moved. */
+const MOST_TTL_SECONDS = 3_600;
+const MOST_ADDRESSES = 64;
+
+export const nameOf = (text: string): string => text.toLowerCase().replace(/\.$/, '');
+
+/** Whether a container's policy lets it know what the name stands for. */
+export const mayResolve = (policy: ContainerPolicy, name: string): boolean => {
+  const steps = stepsOf(policy.endpoint.policy, policy);
+  const matching = steps.filter(({ domain }) => domain !== undefined && matchesDomain(domain, name));
+  if (matching.some(isResolversAlone)) return false;
+  return (
+    policy.endpoint.policy.egress.default === 'allow' || matching.some(({ verdict }) => verdict === 'allow')
+  );
+};
+
+const inAny = (ranges: readonly string[], text: string): boolean => {
+  const address = parseAddress(text);
+  return (
+    address !== null &&
+    ranges.some((range) => {
+      const parsed = parseCidr(range);
+      return parsed !== null && contains(parsed, address);
+    })
+  );
+};
+
+const NON_PUBLIC = NON_PUBLIC_RANGES.map(({ cidr }) => cidr);
+
+/** Whether the container could ever connect to the address. The router decides; this keeps useless answers away. */
+const isReachable = ({ endpoint, allowPrivate }: ContainerPolicy, address: string): boolean => {
+  if (inAny(METADATA_ADDRESSES, address)) return false;
+  if (!inAny(NON_PUBLIC, address)) return true;
+  const opened = endpoint.policy.egress.allow.flatMap(({ cidr }) => cidr ?? []);
+  return inAny(allowPrivate, address) && inAny(opened, address);
+};
+
+const isAddress = (answer: Answer): answer is StringAnswer => answer.type === 'A' || answer.type === 'AAAA';
+const hasTtl = (answer: Answer): answer is Extract<Answer, { ttl?: number | undefined }> => 'ttl' in answer;
+const ttlOf = (answer: Answer): number =>
+  Math.max(1, Math.min(hasTtl(answer) ? (answer.ttl ?? 0) : 0, MOST_TTL_SECONDS));
+
+/** The names that the question's name is an alias of, itself included, in the order of the answer's aliases. */
+const aliasesOf = (question: Question, answers: readonly Answer[]): ReadonlySet<string> => {
+  const names = new Set([nameOf(question.name)]);
+  // Each pass follows the aliases one step further; an answer may have them in any order.
+  for (let size = 0; size < names.size; ) {
+    size = names.size;
+    for (const answer of answers)
+      if (answer.type === 'CNAME' && names.has(nameOf(answer.name))) names.add(nameOf(answer.data));
+  }
+  return names;
+};
+
+export interface Judged {
+  /** What the container is told; null: nothing but a refusal. */
+  readonly answers: readonly Answer[] | null;
+  /** What the router must know before that. */
+  readonly grants: readonly Grant[];
+}
+
+/**
+ * What of an answer a container gets. Only records of the name that was asked for and of its aliases count, so an
+ * answer cannot open addresses for other names. A rule is about the name that the container asked for.
+ */
+export const judgeAnswer = (policy: ContainerPolicy, question: Question, response: Packet): Judged => {
+  const all = response.answers ?? [];
+  const aliases = aliasesOf(question, all);
+  if ([...aliases].slice(1).some((name) => isDenied(policy, name))) return { answers: null, grants: [] };
+  const answers = all
+    .filter((answer) => aliases.has(nameOf(answer.name)))
+    .filter((answer) => !isAddress(answer) || (answer.type === 'A' && isReachable(policy, answer.data)))
+    .map((answer) => ({ ...answer, ttl: ttlOf(answer) }) as Answer);
+  const addresses = answers.filter(isAddress).slice(0, MOST_ADDRESSES);
+  const kept = answers.filter((answer) => !isAddress(answer) || addresses.includes(answer));
+  const name = nameOf(question.name);
+  const sets = domainSteps(stepsOf(policy.endpoint.policy, policy))
+    .filter(({ domain }) => matchesDomain(domain ?? '', name))
+    .map((step) => domainSet(policy.endpoint, step));
+  const grants = [...new Set(sets)].flatMap((set) =>
+    addresses.map((answer) => ({ set, address: answer.data, ttlSeconds: ttlOf(answer) })),
+  );
+  return { answers: kept, grants };
+};
+
+const isDenied = ({ endpoint, allowPrivate }: ContainerPolicy, name: string): boolean =>
+  stepsOf(endpoint.policy, { allowPrivate }).some(
+    (step) => isResolversAlone(step) && matchesDomain(step.domain ?? '', name),
+  );

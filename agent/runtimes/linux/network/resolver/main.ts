@@ -1,0 +1,43 @@
+/**
+ * The resolver of a host's switch, as a program: `main.ts <folder of policies> <router namespace> <name servers>`.
+ * The helper (`helper/serve-names.c`) has opened its sockets in the router's namespace; it asks the host's own name
+ * servers from the host's namespace. Name servers: `host#port` separated by commas, or empty for the host's own.
+ */
+import { randomInt } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { readRecord } from '../../files.ts';
+import { ContainerPolicySchema } from './container-policy.ts';
+import { FairShare } from './fair-share.ts';
+import { Grants } from './grants.ts';
+import { parseNameServers } from './name-servers.ts';
+import { Resolver } from './resolver.ts';
+import { serveTcp, serveUdp } from './serve.ts';
+import { ask, type NameServer } from './upstream.ts';
+
+const UDP_FD = 3;
+const TCP_FD = 4;
+const LIMITS = { perSecond: 200, outstanding: 64, total: 512 };
+
+const [policies = '', router = '', given = ''] = process.argv.slice(2);
+
+const nameServers = async (): Promise<readonly NameServer[]> => {
+  if (given === '') return parseNameServers(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''));
+  return given.split(',').map((one) => {
+    const [host = '', port = '53'] = one.split('#');
+    return { host, port: Number(port) };
+  });
+};
+
+const nowMs = () => Number(process.hrtime.bigint() / 1_000_000n);
+const grants = new Grants(router, nowMs);
+const resolver = new Resolver({
+  // Read at each question, so a policy is in force as soon as its file is there.
+  policyOf: (address) => readRecord(join(policies, `${address}.json`), ContainerPolicySchema),
+  ask: async (question) => ask(await nameServers(), question, () => randomInt(0x10000)),
+  grant: (granted) => grants.tell(granted),
+  share: new FairShare(LIMITS),
+  nowMs,
+});
+serveUdp(resolver, UDP_FD);
+serveTcp(resolver, TCP_FD);

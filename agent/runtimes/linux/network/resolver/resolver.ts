@@ -1,0 +1,127 @@
+import {
+  decode,
+  encode,
+  type Packet,
+  type Question,
+  RECURSION_AVAILABLE,
+  RECURSION_DESIRED,
+  TRUNCATED_RESPONSE,
+} from 'dns-packet';
+import type { ContainerPolicy } from './container-policy.ts';
+import type { FairShare } from './fair-share.ts';
+import { type Grant, judgeAnswer, mayResolve } from './judge.ts';
+
+export interface ResolverDeps {
+  /** The policy of the container with that address; null where there is none. */
+  readonly policyOf: (address: string) => Promise<ContainerPolicy | null>;
+  readonly ask: (question: Question) => Promise<Packet>;
+  /** Resolves when the router lets the container connect to those addresses. */
+  readonly grant: (grants: readonly Grant[]) => Promise<void>;
+  readonly share: FairShare;
+  readonly nowMs: () => number;
+}
+
+const MOST_QUERY_BYTES = 512;
+const PLAIN_UDP_BYTES = 512;
+const MOST_UDP_BYTES = 1_232;
+const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
+/** Zone transfers, and the question for everything there is. */
+const NOT_ANSWERED = ['AXFR', 'IXFR', 'ANY'];
+
+interface Query {
+  readonly id: number;
+  readonly question: Question;
+  /** How large a datagram may be that answers it. */
+  readonly udpBytes: number;
+}
+
+/** Reads a query; null for what is none. */
+const readQuery = (bytes: Buffer): Query | null => {
+  if (bytes.length > MOST_QUERY_BYTES) return null;
+  try {
+    const { id, type, questions, additionals, flags } = decode(bytes) as Packet & { opcode?: string };
+    const [question] = questions ?? [];
+    if (type !== 'query' || questions?.length !== 1 || question === undefined) return null;
+    if (((flags ?? 0) & 0x7800) !== 0 || (question.class ?? 'IN') !== 'IN') return null;
+    const opt = additionals?.find((one) => one.type === 'OPT') as { udpPayloadSize?: number } | undefined;
+    const offered = opt?.udpPayloadSize ?? PLAIN_UDP_BYTES;
+    return { id: id ?? 0, question, udpBytes: Math.min(Math.max(offered, PLAIN_UDP_BYTES), MOST_UDP_BYTES) };
+  } catch {
+    return null;
+  }
+};
+
+const reply = ({ id, question }: Query, rcode: number, answers: Packet['answers'] = []): Buffer =>
+  encode({
+    type: 'response',
+    id,
+    // The lowest bits of the flags are the response code.
+    flags: RECURSION_DESIRED | RECURSION_AVAILABLE | rcode,
+    questions: [question],
+    answers,
+  });
+
+const rcodeOf = (response: Packet): number => {
+  const name = (response as Packet & { rcode?: string }).rcode ?? 'NOERROR';
+  return name === 'NOERROR' || name === 'NXDOMAIN' ? RCODE[name] : RCODE.SERVFAIL;
+};
+
+/**
+ * Answers the questions of containers: who asks is known by the source address, which cannot be forged. A name that the
+ * policy does not let a container know is refused; addresses for a rule are told to the router before the container
+ * is told. There is no cache, so one container learns nothing of another's questions.
+ */
+export class Resolver {
+  readonly #deps: ResolverDeps;
+
+  constructor(deps: ResolverDeps) {
+    this.#deps = deps;
+  }
+
+  /** The answer as a datagram; null for none. */
+  async answerDatagram(source: string, bytes: Buffer): Promise<Buffer | null> {
+    const query = readQuery(bytes);
+    if (query === null) return null;
+    const answer = await this.#answer(source, query);
+    if (answer === null || answer.length <= query.udpBytes) return answer;
+    // The container asks again over TCP.
+    const empty = reply(query, RCODE.NOERROR);
+    empty.writeUInt16BE(empty.readUInt16BE(2) | TRUNCATED_RESPONSE, 2);
+    return empty;
+  }
+
+  /** The answer to a message that came over TCP; null for none. */
+  async answerMessage(source: string, bytes: Buffer): Promise<Buffer | null> {
+    const query = readQuery(bytes);
+    return query === null ? null : this.#answer(source, query);
+  }
+
+  async #answer(source: string, query: Query): Promise<Buffer | null> {
+    const policy = await this.#deps.policyOf(source);
+    if (policy === null) {
+      this.#deps.share.forget(source);
+      return null;
+    }
+    if (!this.#deps.share.begin(source, this.#deps.nowMs())) return null;
+    try {
+      return await this.#resolve(policy, query);
+    } catch {
+      return reply(query, RCODE.SERVFAIL);
+    } finally {
+      this.#deps.share.done(source);
+    }
+  }
+
+  async #resolve(policy: ContainerPolicy, query: Query): Promise<Buffer> {
+    const { question } = query;
+    if (NOT_ANSWERED.includes(question.type)) return reply(query, RCODE.NOTIMP);
+    if (!mayResolve(policy, question.name)) return reply(query, RCODE.REFUSED);
+    // No address of IPv6 can be reached.
+    if (question.type === 'AAAA') return reply(query, RCODE.NOERROR);
+    const response = await this.#deps.ask(question);
+    const { answers, grants } = judgeAnswer(policy, question, response);
+    if (answers === null) return reply(query, RCODE.REFUSED);
+    if (grants.length > 0) await this.#deps.grant(grants);
+    return reply(query, rcodeOf(response), [...answers]);
+  }
+}

@@ -1,0 +1,67 @@
+import { createSocket } from 'node:dgram';
+import { createServer, type Socket } from 'node:net';
+import type { Resolver } from './resolver.ts';
+
+const LENGTH_BYTES = 2;
+const MOST_QUERY_BYTES = 512;
+const IDLE_MS = 10_000;
+const CONNECTIONS_PER_CONTAINER = 8;
+const CONNECTIONS = 256;
+
+/** @param fd of a bound socket */
+export const serveUdp = (resolver: Resolver, fd: number): void => {
+  const socket = createSocket('udp4');
+  socket.on('message', (bytes, { address, port }) => {
+    void resolver.answerDatagram(address, bytes).then((answer) => {
+      if (answer) socket.send(answer, port, address, () => {});
+    });
+  });
+  socket.bind({ fd });
+};
+
+/** One message after another, each answered before the next is read. */
+const serveConnection = (resolver: Resolver, socket: Socket, source: string): void => {
+  let received = Buffer.alloc(0);
+  const next = async (): Promise<void> => {
+    while (received.length >= LENGTH_BYTES) {
+      const length = received.readUInt16BE();
+      if (length > MOST_QUERY_BYTES) return void socket.destroy();
+      if (received.length < LENGTH_BYTES + length) return;
+      const answer = await resolver.answerMessage(
+        source,
+        received.subarray(LENGTH_BYTES, LENGTH_BYTES + length),
+      );
+      if (answer === null) return void socket.destroy();
+      const prefix = Buffer.alloc(LENGTH_BYTES);
+      prefix.writeUInt16BE(answer.length);
+      socket.write(Buffer.concat([prefix, answer]));
+      received = received.subarray(LENGTH_BYTES + length);
+    }
+  };
+  socket.setTimeout(IDLE_MS, () => socket.destroy());
+  socket.on('error', () => {});
+  socket.on('data', (bytes) => {
+    socket.pause();
+    received = Buffer.concat([received, bytes]);
+    void next().then(() => socket.resume());
+  });
+};
+
+/** @param fd of a listening socket */
+export const serveTcp = (resolver: Resolver, fd: number): void => {
+  const open = new Map<string, number>();
+  const server = createServer((socket) => {
+    const source = socket.remoteAddress ?? '';
+    const count = open.get(source) ?? 0;
+    if (count >= CONNECTIONS_PER_CONTAINER) return void socket.destroy();
+    open.set(source, count + 1);
+    socket.once('close', () => {
+      const left = (open.get(source) ?? 1) - 1;
+      if (left === 0) open.delete(source);
+      else open.set(source, left);
+    });
+    serveConnection(resolver, socket, source);
+  });
+  server.maxConnections = CONNECTIONS;
+  server.listen({ fd });
+};
