@@ -50,7 +50,7 @@ const ruleArbitrary: fc.Arbitrary<NetworkRule> = fc
   })
   .map(({ target, ports, protocol }) => ({
     ...target,
-    ...(ports && { ports }),
+    ...(ports && { ports: [...ports] }),
     ...(protocol && { protocol }),
   }));
 const policyArbitrary: fc.Arbitrary<ResolvedNetworkPolicy> = fc.record({

@@ -143,7 +143,7 @@ describe('the resolver', () => {
     });
     const send = async (bytes: Buffer) => {
       const datagram = await resolver.answerDatagram(ADDRESS, bytes);
-      return datagram === null ? null : (decode(datagram) as Packet & { rcode: string; flag_tc: boolean });
+      return datagram === null ? null : decode(datagram);
     };
     return { send, events, granted, resolver };
   };
