@@ -26,7 +26,12 @@ import { type LocalOptions, parseLocalOptions, ROOT } from './local/options.ts';
 import { readyMessage } from './local/ready-message.ts';
 import { developerToken, keyFileOf } from './local/token.ts';
 
-const CONTEXT = { oidcIssuer: LOCAL_ISSUER, oidcAudience: LOCAL_AUDIENCE, eventTenant: 'dev' };
+/** One machine has one user: waiting takes nothing from anybody. */
+const FAIR_SHARE = { requestsPerSecond: 1000, requestBurst: 10_000, waitShare: 1, waitBurstSeconds: 86_400 };
+const CONTEXT = {
+  ...{ oidcIssuer: LOCAL_ISSUER, oidcAudience: LOCAL_AUDIENCE, eventTenant: 'dev' },
+  fairShare: JSON.stringify(FAIR_SHARE),
+};
 const HOSTS_READY_SECONDS = 15;
 /** npm hands a Ctrl-C on although the terminal has already done so: within this time it is the same one. */
 const SAME_SIGNAL_MS = 500;

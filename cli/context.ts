@@ -42,6 +42,8 @@ export class Context {
       apiUrl,
       fetch: this.io.fetch,
       userAgent: `bulkhead/${VERSION}`,
+      onTurnedAway: (milliseconds) =>
+        this.say(`Too many requests at the moment. Trying again in ${Math.ceil(milliseconds / 1000)} s …`),
       ...(token === undefined ? {} : { token }),
     });
   }

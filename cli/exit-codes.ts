@@ -1,4 +1,10 @@
-import { AnswerError, ConnectionError, OperationFailedError, ProblemError } from '../core/client/index.ts';
+import {
+  AnswerError,
+  ConnectionError,
+  OperationFailedError,
+  ProblemError,
+  TurnedAwayError,
+} from '../core/client/index.ts';
 import { ExitError, InterruptedError, SettingsError, UsageError } from './errors.ts';
 
 /** What a program that calls the CLI can tell apart. Stable. */
@@ -37,7 +43,7 @@ export const exitCodeOf = (error: unknown): number => {
   if (error instanceof SettingsError) return EXIT.notAllowed;
   if (error instanceof InterruptedError) return EXIT.interrupted;
   if (error instanceof OperationFailedError) return EXIT.operationFailed;
-  if (error instanceof ConnectionError) return EXIT.unavailable;
+  if (error instanceof ConnectionError || error instanceof TurnedAwayError) return EXIT.unavailable;
   if (error instanceof ProblemError) return BY_STATUS[error.problem.status] ?? EXIT.failed;
   return error instanceof AnswerError ? (BY_STATUS[error.status] ?? EXIT.failed) : EXIT.failed;
 };

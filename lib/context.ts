@@ -2,8 +2,11 @@ import { RemovalPolicy } from 'aws-cdk-lib';
 import type { Node } from 'constructs';
 import * as z from 'zod/mini';
 import { EVENT_ORIGIN_PATTERN } from '../core/contract/event-tenants.ts';
+import { FairShareLimitsSchema } from '../core/contract/fair-share.ts';
 import type { BulkheadControlPlaneProps } from './constructs/control-plane.ts';
 import { SynthesisError } from './errors.ts';
+import { FUNCTION_NAMES, type FunctionName } from './function-specs.ts';
+import { RESERVED_CONCURRENCY, type ReservedConcurrency } from './reserved-concurrency.ts';
 
 const text = z.string().check(z.minLength(1));
 const seconds = z.coerce.number().check(z.int(), z.positive());
@@ -31,6 +34,9 @@ const tenants = z.pipe(
 );
 const originTenants = z.pipe(json, z.record(z.string().check(z.regex(EVENT_ORIGIN_PATTERN)), tenants));
 
+const functionName = z.enum(FUNCTION_NAMES as [FunctionName, ...FunctionName[]]);
+const reservations = z.pipe(json, z.partialRecord(functionName, z.int().check(z.positive())));
+
 /** What `cdk deploy --context key=value` can say. */
 const CONTEXT = {
   /** URL of an OIDC issuer. @default a Cognito user pool is made */
@@ -48,6 +54,10 @@ const CONTEXT = {
   eventTenant: z.optional(text),
   /** JSON object: `source`, `source@account`, `*@account` or `*` → a tenant, or a list of tenants. */
   eventTenants: z.optional(originTenants),
+  /** `true` for the defaults, or a JSON object: function → concurrency, in place of single defaults. */
+  reservedConcurrency: z.optional(z.union([flag, reservations])),
+  /** JSON object: what one tenant may take of one instance of a function. */
+  fairShare: z.optional(z.pipe(json, z.partial(FairShareLimitsSchema))),
   /** Most conversion rules of one tenant. */
   rulesPerTenant: z.optional(seconds),
   heartbeatSeconds: z.optional(seconds),
@@ -73,6 +83,11 @@ const oidcOf = ({ oidcIssuer, oidcAudience }: Context) => {
   return { issuer: oidcIssuer, audience: oidcAudience.split(',').map((one) => one.trim()) };
 };
 
+const reservedOf = ({ reservedConcurrency: given }: Context): ReservedConcurrency | undefined => {
+  if (given === undefined || given === false) return undefined;
+  return given === true ? RESERVED_CONCURRENCY : { ...RESERVED_CONCURRENCY, ...given };
+};
+
 /**
  * The properties of the control plane that the CDK context holds.
  *
@@ -91,6 +106,8 @@ export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
     scopeClaim: parsed.scopeClaim,
     eventTenant: parsed.eventTenant,
     eventTenants: parsed.eventTenants,
+    fairShare: parsed.fairShare,
+    reservedConcurrency: reservedOf(parsed),
     rulesPerTenant: parsed.rulesPerTenant,
     heartbeatSeconds: parsed.heartbeatSeconds,
     leaseSeconds: parsed.leaseSeconds,

@@ -73,7 +73,7 @@ const httpSpec = (description: string, given: Partial<Omit<FunctionSpec, 'descri
   spec(description, {
     timeoutSeconds: 15,
     ...given,
-    environment: ['tenantClaim', 'scopeClaim', ...(given.environment ?? [])],
+    environment: ['tenantClaim', 'scopeClaim', 'fairShare', ...(given.environment ?? [])],
   });
 
 /** What placing a container takes: sample the hosts that are ready, reserve on one, record it. */

@@ -63,6 +63,14 @@ export class FunctionNotFoundError extends LocalCloudError {
   }
 }
 
+/** As many invocations of a function run as are reserved for it. */
+export class ThrottledError extends LocalCloudError {
+  readonly code = 'TooManyRequestsException';
+  constructor(functionName: string) {
+    super(`Rate Exceeded. The reserved concurrency of ${functionName} is in use.`);
+  }
+}
+
 /** An error that an AWS API answers to its caller, with the API's own code and HTTP status. */
 export class ServiceError extends LocalCloudError {
   readonly code: string;

@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import type { Route } from '../contract/http/routes.ts';
 import { type Problem, ProblemSchema } from '../contract/problem.ts';
-import { AnswerError, ProblemError } from './errors.ts';
+import { AnswerError, ProblemError, TurnedAwayError } from './errors.ts';
 
 /**
  * What came back, held to the contract. A newer control plane may say more than this client knows of, so members
@@ -52,6 +52,7 @@ const problemOf = (answer: RawAnswer, what: string): Problem | undefined => {
 /**
  * The body of an answer, as its route promises it.
  * @throws {ProblemError} when the API refused
+ * @throws {TurnedAwayError} when its gateway did
  * @throws {AnswerError} when it is nothing that the contract has
  */
 export const readAnswer = (route: Route, answer: RawAnswer): unknown => {
@@ -63,6 +64,7 @@ export const readAnswer = (route: Route, answer: RawAnswer): unknown => {
         ? { ...problem, requestId: answer.requestId }
         : problem,
     );
+  if (answer.status === 429) throw new TurnedAwayError();
   const schema = route.responses[answer.status];
   if (schema === null) return undefined;
   if (schema === undefined) {

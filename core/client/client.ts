@@ -3,11 +3,14 @@ import { isProblem, type RawAnswer, readAnswer } from './answers.ts';
 import { type Effects, withDefaults } from './effects.ts';
 import { ConnectionError } from './errors.ts';
 import { type AnyRequest, isDryRun, targetOf } from './request.ts';
-import { pauseBeforeRetry } from './retry.ts';
+import { pauseBeforeRetry, retryAfterMs } from './retry.ts';
 import type { Answer, BodyOfAnswer, ClientSettings, FetchAnswer, RequestOf } from './types.ts';
 
 /** Longer than any answer of the API may take (30 s), so that a gateway's own word is heard first. */
 const ATTEMPT_TIMEOUT_MS = 35_000;
+
+/** HTTP status of a request that was not looked at, because the tenant has taken its share. */
+const TOO_MANY = 429;
 
 const routeOf = new Map<string, Route>(ROUTES.map((route) => [route.operationId, route]));
 
@@ -42,7 +45,8 @@ export class Client {
     const route = routeOf.get(id) as Route;
     const answer = await this.#sendUntilAnswered(route, request as AnyRequest);
     const body = readAnswer(route, answer) as BodyOfAnswer<Id>;
-    return { status: answer.status, body, etag: answer.etag, requestId: answer.requestId };
+    const { status, etag, requestId, retryAfter } = answer;
+    return { status, body, etag, requestId, retryAfterMs: retryAfterMs(retryAfter, this.#effects.now()) };
   }
 
   /** {@link send}, for its body alone. */
@@ -50,7 +54,10 @@ export class Client {
     return (await this.send(id, request)).body;
   }
 
-  async #sendUntilAnswered(route: Route, request: AnyRequest): Promise<RawAnswer & { etag?: string }> {
+  async #sendUntilAnswered(
+    route: Route,
+    request: AnyRequest,
+  ): Promise<RawAnswer & { etag?: string; retryAfter: string | null }> {
     const key = this.#keyFor(route, request);
     const repeatable = route.method === 'GET' || key !== undefined || isDryRun(request);
     for (let attempt = 0; ; attempt += 1) {
@@ -60,9 +67,13 @@ export class Client {
       const outcome = failure
         ? undefined
         : { status: answer.status, isProblem: isProblem(answer), retryAfter: answer.retryAfter };
-      const pause = repeatable ? pauseBeforeRetry(attempt, outcome, this.#effects) : undefined;
-      if (pause !== undefined) await this.#effects.sleep(pause, request.signal);
-      else if (failure) throw answer;
+      const isTurnedAway = outcome?.status === TOO_MANY;
+      const pause =
+        repeatable || isTurnedAway ? pauseBeforeRetry(attempt, outcome, this.#effects) : undefined;
+      if (pause !== undefined) {
+        if (isTurnedAway) this.#effects.onTurnedAway(pause);
+        await this.#effects.sleep(pause, request.signal);
+      } else if (failure) throw answer;
       else return answer;
     }
   }

@@ -26,6 +26,7 @@ export const withDefaults = (settings: ClientSettings): Effects => ({
   newKey: () => crypto.randomUUID(),
   now: Date.now,
   attempts: ATTEMPTS,
+  onTurnedAway: () => {},
   ...settings,
   apiUrl: settings.apiUrl.replace(/\/+$/, ''),
 });

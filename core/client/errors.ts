@@ -35,6 +35,16 @@ export class ConnectionError extends ClientError {
   readonly code = 'connection-failed';
 }
 
+/** The API's gateway turned the call away, however often it was tried. */
+export class TurnedAwayError extends ClientError {
+  readonly code = 'too-many-requests';
+  constructor() {
+    super('The control plane gets too many requests at the moment.', {
+      suggestion: 'Wait a minute, then try again with fewer requests at a time.',
+    });
+  }
+}
+
 /** What came back is not what the contract promises: another program, or another version of it. */
 export class AnswerError extends ClientError {
   readonly code = 'answer-not-understood';

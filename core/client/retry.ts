@@ -4,8 +4,9 @@ import type { Effects } from './effects.ts';
  * When a call is tried again.
  *
  * Reads and mutations with an idempotency key may be repeated freely: the same key gives the same answer. Nothing
- * else is. What is repeated: no answer at all, 502 and 503 (and 500 and 504 of a gateway, which, unlike those of
- * the API, carry no problem document), and 429 where the API says after how long.
+ * else is, but for 429, after which nothing was done. What is repeated: no answer at all, 502 and 503 (and 500 and 504
+ * of a gateway, which, unlike those of the API, carry no problem document), and 429 of a gateway, or where the API says
+ * after how long.
  */
 const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 5_000;
@@ -28,7 +29,7 @@ export const retryAfterMs = (value: string | null, now: number): number | undefi
 
 const mayBeRepeated = ({ status, isProblem, retryAfter }: Outcome): boolean => {
   if (status === 502 || status === 503) return true;
-  if (status === 429) return retryAfter !== null;
+  if (status === 429) return retryAfter !== null || !isProblem;
   return !isProblem && (status === 500 || status === 504);
 };
 

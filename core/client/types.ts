@@ -42,6 +42,8 @@ export interface Answer<Body> {
   /** As `If-Match` takes it. */
   readonly etag: string | undefined;
   readonly requestId: string | undefined;
+  /** How long the API asks to wait before the same is asked again, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
 }
 
 /** The part of `fetch` that the client uses. */
@@ -75,6 +77,8 @@ export interface ClientSettings {
   readonly now?: () => number;
   /** Tries of one call, the first one included. */
   readonly attempts?: number;
+  /** Told before a pause because the API answered 429, with its length in milliseconds. */
+  readonly onTurnedAway?: (milliseconds: number) => void;
   /** Said to the API at each call. */
   readonly userAgent?: string;
 }

@@ -70,15 +70,8 @@ export const ResolvedSelectSchema = z.strictObject({
 export type ResolvedSelect = z.infer<typeof ResolvedSelectSchema>;
 
 const EventPatternSchema = described(
-  z
-    .record(z.string(), z.unknown())
-    .check(
-      z.refine(
-        (pattern) => JSON.stringify(pattern).length <= RULE_LIMITS.patternBytes,
-        `Must not be longer than ${RULE_LIMITS.patternBytes} characters.`,
-      ),
-    ),
-  'In EventBridge’s own pattern language, and checked by EventBridge. Where it could let Bulkhead’s own events through, it is narrowed to those of the tenant.',
+  z.record(z.string(), z.unknown()),
+  'In EventBridge’s own pattern language, and checked by EventBridge. Narrowed to the tenant’s own events of Bulkhead.',
 );
 
 const limits = {
@@ -146,7 +139,7 @@ export const TestConversionRuleResponseSchema = z.strictObject({
   /** What the selection is on this event; null where an expression gives nothing, and so nothing is selected. */
   select: z.nullable(ResolvedSelectSchema),
   /** Why nothing is selected, where that is so. */
-  reason: z.nullable(z.string()),
+  reason: z.optional(z.nullable(z.string())),
   containers: z.array(
     z.strictObject({
       ...what,

@@ -60,6 +60,8 @@ export const ENVIRONMENT = {
   /** JSON: `EventTenantsSchema`. */
   eventTenants: 'EVENT_TENANTS',
   rulesPerTenant: 'RULES_PER_TENANT',
+  /** JSON: `FairShareLimitsSchema`. */
+  fairShare: 'FAIR_SHARE',
   tenantClaim: 'TENANT_CLAIM',
   scopeClaim: 'SCOPE_CLAIM',
   /** ARN of the secret from which the keys that sign commands are derived. */
@@ -95,6 +97,7 @@ export const METRICS = {
   hostSilent: 'HostSilent',
   commandRefused: 'CommandRefused',
   serverError: 'ServerError',
+  tooManyRequests: 'TooManyRequests',
 } as const;
 
 /** Steps of a workflow, as an operation shows them and as the machines call their states. */

@@ -54,6 +54,19 @@ export class MissingScopeError extends BulkheadError {
   readonly code = 'missing-scope';
 }
 
+/** The tenant has taken its share for now. The context says after how many seconds it has some again. */
+export class TooManyRequestsError extends BulkheadError {
+  readonly code = 'too-many-requests';
+  override readonly retryable = true;
+  constructor(message: string, seconds: number) {
+    const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
+    super(message, {
+      suggestion: `Wait ${retryAfterSeconds} s, as the header Retry-After says, then repeat the request.`,
+      context: { retryAfterSeconds },
+    });
+  }
+}
+
 /** The budget for retries inside is spent: try again later. */
 export class TooBusyError extends BulkheadError {
   readonly code = 'too-busy';

@@ -5,11 +5,12 @@ import { createLogger } from '../shared/logger.ts';
 import { createMetrics } from '../shared/metrics.ts';
 import { createHandler } from './handler.ts';
 
-const environment = readEnvironment(['tenantClaim', 'scopeClaim']);
+const environment = readEnvironment(['tenantClaim', 'scopeClaim', 'fairShare']);
 
 export const handler = createHandler({
   ...systemDependencies,
   claims: { tenantClaim: environment.tenantClaim, scopeClaim: environment.scopeClaim },
+  fairShare: environment.fairShare,
   logger: createLogger({ level: environment.logLevel, now: systemDependencies.now }),
   metrics: createMetrics(systemDependencies),
   version: environment.version,

@@ -1,3 +1,4 @@
+import { isEnded } from '../../core/domain/operation-state.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { getOperation, getOperationNow, listOperations } from '../../store/operations.ts';
 import { type OperationRecord, toOperation } from '../../store/records.ts';
@@ -31,14 +32,16 @@ export const createHandler = (dependencies: OperationsDependencies): LambdaHandl
   const list: RouteHandler<'listOperations'> = async ({ identity, query }) =>
     answerPage(await listOperations(table, cursors, identity.tenant, query, pagingOf(query)), toOperation);
 
-  const get: RouteHandler<'getOperation'> = async ({ identity, params, query }) => {
-    const seconds = Number(query.waitSeconds ?? 0);
+  const get: RouteHandler<'getOperation'> = async ({ identity, params, query, secondsToWait }) => {
+    const asked = Number(query.waitSeconds ?? 0);
+    const seconds = Math.min(asked, secondsToWait);
     const operation =
       seconds === 0
         ? await getOperation(table, identity.tenant, params.id)
         : await waitForEnd(() => getOperationNow(table, identity.tenant, params.id), seconds, dependencies);
     if (operation === undefined) throw notFound();
-    return show(operation);
+    const isCutShort = seconds < asked && !isEnded(operation.view.state);
+    return { ...show(operation), ...(isCutShort && { headers: { 'retry-after': '1' } }) };
   };
 
   const cancel: RouteHandler<'cancelOperation'> = async ({ identity, params, dryRun, remember, logger }) => {

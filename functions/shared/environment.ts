@@ -1,6 +1,7 @@
 import * as z from 'zod/mini';
 import { ENVIRONMENT, STATE_MACHINES } from '../../core/contract/deployment.ts';
 import { EventTenantsSchema } from '../../core/contract/event-tenants.ts';
+import { FairShareLimitsSchema } from '../../core/contract/fair-share.ts';
 import { ConfigurationError } from './errors.ts';
 
 const text = z.string().check(z.minLength(1));
@@ -26,6 +27,7 @@ const VARIABLES = {
   ruleRole: text,
   ruleDeadLetters: text,
   eventTenants: z.pipe(z.pipe(text, z.transform(parseJson)), EventTenantsSchema),
+  fairShare: z.pipe(z.pipe(text, z.transform(parseJson)), FairShareLimitsSchema),
   rulesPerTenant: z.coerce.number().check(z.positive(), z.int()),
   tenantClaim: z._default(text, 'tenant'),
   scopeClaim: z._default(text, 'scope'),

@@ -58,6 +58,13 @@ const apiAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
     metric: metrics.own('serverError', Stats.SUM),
     threshold: 5,
   },
+  {
+    id: 'TooManyRequests',
+    summary: 'Tenants are turned away with 429: they ask for more than their share',
+    metric: metrics.own('tooManyRequests', Stats.SUM),
+    threshold: 100,
+    periods: 3,
+  },
 ];
 
 const workflowAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [

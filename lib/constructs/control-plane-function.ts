@@ -31,6 +31,8 @@ export interface ControlPlaneFunctionProps {
   readonly bus: IEventBus;
   readonly hostLink: HostLink;
   readonly secrets: Secrets;
+  /** @default none reserved */
+  readonly reservedConcurrency?: number;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
   /** Rights that come from how the function is invoked: to read a stream, to send what failed to a queue. */
@@ -112,6 +114,7 @@ export class ControlPlaneFunction extends Construct {
       architecture: Architecture.ARM_64,
       memorySize: spec.memoryMB,
       timeout: Duration.seconds(spec.timeoutSeconds),
+      reservedConcurrentExecutions: props.reservedConcurrency,
       tracing: Tracing.ACTIVE,
       loggingFormat: LoggingFormat.JSON,
       logGroup,

@@ -5,6 +5,7 @@ import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { EVENT_BUS_NAME } from '../../core/contract/deployment.ts';
 import type { EventTenants } from '../../core/contract/event-tenants.ts';
+import type { FairShareLimits } from '../../core/contract/fair-share.ts';
 import { HTTP_FUNCTIONS, type HttpFunction } from '../../core/contract/http/routes.ts';
 import {
   type ClientTenants,
@@ -14,6 +15,7 @@ import {
 import { bundleFunctions, type FunctionAssets, prebundledFunctions } from '../bundling/bundle-functions.ts';
 import { SynthesisError } from '../errors.ts';
 import { FUNCTION_NAMES, TENANT_CLAIM_SPEC } from '../function-specs.ts';
+import type { ReservedConcurrency } from '../reserved-concurrency.ts';
 import { CognitoIssuer } from './cognito-issuer.ts';
 import { ControlPlaneFunction } from './control-plane-function.ts';
 import { ConversionByRule } from './conversion-by-rule.ts';
@@ -72,14 +74,27 @@ export interface BulkheadControlPlaneProps {
    */
   readonly eventTenants?: EventTenants['byOrigin'];
   /**
+   * What one tenant may take of one instance of a function behind the HTTPS API; beyond it the API answers 429, or waits
+   * for a shorter time.
+   * @default 50 requests a second, bursts of 1,000, a quarter of the time for waiting, 25 seconds of it at once; where
+   * the user pool knows one tenant only, as long as it likes
+   */
+  readonly fairShare?: Partial<FairShareLimits>;
+  /**
    * Most conversion rules of one tenant. EventBridge has 300 rules a bus, which all tenants share.
    * @default 20
    */
   readonly rulesPerTenant?: number;
   /** Name of the event bus. @default 'bulkhead' */
   readonly eventBusName?: string;
-  /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 500 a second, bursts of 1000 */
+  /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 2000 a second, bursts of 4000 */
   readonly throttle?: { readonly ratePerSecond: number; readonly burst: number };
+  /**
+   * Concurrency that is reserved for functions, such as `RESERVED_CONCURRENCY`. Lambda wants 100 of the account's to stay
+   * unreserved, so an account whose limit is low can reserve none.
+   * @default none: a flood of requests can take the concurrency that hosts and workflows need
+   */
+  readonly reservedConcurrency?: ReservedConcurrency;
   /** What becomes of the table, the logs and the user pool with the stack. @default RETAIN */
   readonly removalPolicy?: RemovalPolicy;
   /** Whether the table refuses to be deleted. @default true */
@@ -115,6 +130,18 @@ const DEFAULT_TENANT_CLAIM = 'tenant';
 const eventTenantsOf = (props: BulkheadControlPlaneProps): EventTenants => ({
   defaultTenant: props.eventTenant ?? props.cognitoTenants?.defaultTenant ?? 'default',
   byOrigin: props.eventTenants ?? {},
+});
+
+/** Where there is one tenant there is no other to be fair to. */
+const hasOneTenant = ({ oidc, cognitoTenants }: BulkheadControlPlaneProps): boolean =>
+  oidc === undefined && Object.keys(cognitoTenants?.byClient ?? {}).length === 0;
+
+const fairShareOf = (props: BulkheadControlPlaneProps): FairShareLimits => ({
+  requestsPerSecond: 50,
+  requestBurst: 1000,
+  waitShare: hasOneTenant(props) ? 1 : 0.25,
+  waitBurstSeconds: 25,
+  ...props.fairShare,
 });
 
 const assetsOf = (props: BulkheadControlPlaneProps): FunctionAssets => {
@@ -201,6 +228,7 @@ export class BulkheadControlPlane extends Construct {
       events: this.events,
       hostLink: this.hostLink,
       secrets: this.secrets,
+      reservedConcurrency: props.reservedConcurrency ?? {},
       environment: {
         table: this.data.table.tableName,
         bus: this.events.bus.eventBusName,
@@ -214,6 +242,7 @@ export class BulkheadControlPlane extends Construct {
         version: props.version,
         logLevel: props.logLevel ?? 'info',
         rulesPerTenant: String(props.rulesPerTenant ?? 20),
+        fairShare: JSON.stringify(fairShareOf(props)),
         eventTenants: JSON.stringify(eventTenantsOf(props)),
       },
       ...kept,
@@ -252,7 +281,7 @@ export class BulkheadControlPlane extends Construct {
     return new HttpApi(this, 'Api', {
       ...oidc,
       functions: Object.fromEntries(handlers) as Record<HttpFunction, IFunction>,
-      throttle: props.throttle ?? { ratePerSecond: 500, burst: 1000 },
+      throttle: props.throttle ?? { ratePerSecond: 2000, burst: 4000 },
       ...kept,
     });
   }

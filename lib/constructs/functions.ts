@@ -12,6 +12,7 @@ import {
   type FunctionName,
   type SecretKey,
 } from '../function-specs.ts';
+import type { ReservedConcurrency } from '../reserved-concurrency.ts';
 import { ControlPlaneFunction } from './control-plane-function.ts';
 import type { Data } from './data.ts';
 import type { Events } from './events.ts';
@@ -43,6 +44,7 @@ export interface FunctionsProps {
   readonly environment: Readonly<
     Record<Exclude<EnvironmentKey, 'stateMachines' | RuleKey | SecretKey>, string>
   >;
+  readonly reservedConcurrency: ReservedConcurrency;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
 }
@@ -99,7 +101,8 @@ export class Functions extends Construct {
     stateMachineArns?: Readonly<Record<StateMachineName, string>>,
     rules?: RuleArns,
   ): void {
-    const { assets, data, events, hostLink, secrets, logRetention, removalPolicy } = this.#props;
+    const { assets, data, events, hostLink, secrets, reservedConcurrency, logRetention, removalPolicy } =
+      this.#props;
     this.#made.set(
       name,
       new ControlPlaneFunction(this, {
@@ -112,6 +115,7 @@ export class Functions extends Construct {
         hostLink,
         secrets,
         additionalStatements: this.#statementsOf(name, rules),
+        reservedConcurrency: reservedConcurrency[name],
         logRetention,
         removalPolicy,
       }),

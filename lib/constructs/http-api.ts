@@ -24,6 +24,9 @@ const ACCESS_LOG_FORMAT = JSON.stringify({
 /** Just below what API Gateway allows, so that a slow function is cut off with its own answer where it has one. */
 const INTEGRATION_TIMEOUT_MS = 29_500;
 
+/** Each route that can hold its function gets this part of the stage's requests, so that it leaves some to the others. */
+const HOLDING_PART = 0.25;
+
 export interface HttpApiProps {
   /** Of the tokens: an OIDC issuer's URL, and the audiences (or Cognito client ids) that are accepted. */
   readonly issuer: string;
@@ -65,8 +68,13 @@ export class HttpApi extends Construct {
     const targets = Object.fromEntries(
       HTTP_FUNCTIONS.map((name) => [name, this.#integrate(name, props.functions[name])]),
     ) as Record<HttpFunction, string>;
-    for (const route of ROUTES) this.#route(route, targets[route.function], authorizer);
-    this.#stage(props);
+    const routes = ROUTES.map(
+      (route) => [route, this.#route(route, targets[route.function], authorizer)] as const,
+    );
+    this.#stage(
+      props,
+      routes.filter(([route]) => route.holds !== undefined),
+    );
   }
 
   #integrate(name: HttpFunction, handler: IFunction): string {
@@ -91,7 +99,7 @@ export class HttpApi extends Construct {
     return Fn.join('/', ['integrations', integration.ref]);
   }
 
-  #route(route: Route, target: string, authorizer: CfnAuthorizer): void {
+  #route(route: Route, target: string, authorizer: CfnAuthorizer): CfnRoute {
     const open = route.scope === null;
     const resource = new CfnRoute(this, pascal(route.operationId), {
       apiId: this.api.ref,
@@ -100,29 +108,43 @@ export class HttpApi extends Construct {
       target,
       ...(open ? { authorizationType: 'NONE' } : { authorizationType: 'JWT', authorizerId: authorizer.ref }),
     });
-    if (!open) return;
+    if (!open) return resource;
     acknowledge(
       resource,
       `${route.operationId} is for callers without a token: what it gives is public, or the body itself proves who calls.`,
       'AwsSolutions-APIG4',
     );
+    return resource;
   }
 
-  #stage(props: HttpApiProps): void {
+  #stage(props: HttpApiProps, holding: readonly (readonly [Route, CfnRoute])[]): void {
     const logs = new LogGroup(this, 'AccessLogs', {
       retention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
-    new CfnStage(this, 'Stage', {
+    const { ratePerSecond, burst } = props.throttle;
+    const stage = new CfnStage(this, 'Stage', {
       apiId: this.api.ref,
       stageName: '$default',
       autoDeploy: true,
       accessLogSettings: { destinationArn: logs.logGroupArn, format: ACCESS_LOG_FORMAT },
       defaultRouteSettings: {
         detailedMetricsEnabled: true,
-        throttlingRateLimit: props.throttle.ratePerSecond,
-        throttlingBurstLimit: props.throttle.burst,
+        throttlingRateLimit: ratePerSecond,
+        throttlingBurstLimit: burst,
       },
+      routeSettings: Object.fromEntries(
+        holding.map(([{ method, path }]) => [
+          `${method} ${path}`,
+          {
+            DetailedMetricsEnabled: true,
+            ThrottlingRateLimit: Math.ceil(ratePerSecond * HOLDING_PART),
+            ThrottlingBurstLimit: Math.ceil(burst * HOLDING_PART),
+          },
+        ]),
+      ),
     });
+    // API Gateway refuses settings of a route that is not there yet.
+    for (const [, route] of holding) stage.addResourceDependency(route);
   }
 }

@@ -8,6 +8,7 @@ import type {
   LambdaIntegration,
   RouteDefinition,
   StageDefinition,
+  Throttle,
 } from './definition.ts';
 import { ROUTE_SELECTION } from './properties.ts';
 
@@ -55,11 +56,30 @@ const authorizerOf = (resource: KnownResource): AuthorizerDefinition => {
   return { kind: 'jwt', issuer: text(jwt, 'Issuer'), audience: texts(jwt.Audience), identitySources };
 };
 
+/** A stage without a limit has that of the account, far above what one machine can do. */
+const throttleOf = (settings: Properties): Throttle | undefined => {
+  const { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst } = settings;
+  return rate === undefined && burst === undefined
+    ? undefined
+    : { ratePerSecond: Number(rate ?? 10_000), burst: Number(burst ?? 5_000) };
+};
+
+const throttlingOf = (properties: Properties): StageDefinition['throttling'] => ({
+  shared: throttleOf(object(properties.DefaultRouteSettings)),
+  routes: Object.fromEntries(
+    Object.entries(object(properties.RouteSettings)).flatMap(([routeKey, settings]) => {
+      const throttle = throttleOf(object(settings));
+      return throttle === undefined ? [] : [[routeKey, throttle]];
+    }),
+  ),
+});
+
 const stageOf = ({ properties }: KnownResource): StageDefinition => {
   const log = object(properties.AccessLogSettings);
   const variables = Object.entries(object(properties.StageVariables));
   return {
     name: text(properties, 'StageName'),
+    throttling: throttlingOf(properties),
     variables: Object.fromEntries(variables.map(([name, value]) => [name, String(value)])),
     ...(typeof log.Format === 'string'
       ? { accessLog: { destinationArn: String(log.DestinationArn ?? ''), format: log.Format } }

@@ -33,9 +33,17 @@ export interface RouteDefinition {
   readonly answers: boolean;
 }
 
+/** A token bucket: so many requests a second, so many at once. */
+export interface Throttle {
+  readonly ratePerSecond: number;
+  readonly burst: number;
+}
+
 export interface StageDefinition {
   readonly name: string;
   readonly variables: Readonly<Record<string, string>>;
+  /** Of all routes that have none of their own together; and of those, by route key. HTTP APIs only. */
+  readonly throttling: { readonly shared?: Throttle; readonly routes: Readonly<Record<string, Throttle>> };
   readonly accessLog?: { readonly destinationArn: string; readonly format: string };
 }
 

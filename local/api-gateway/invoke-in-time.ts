@@ -1,8 +1,9 @@
 import type { Clock, FunctionInvoker, InvocationResult } from '../engine.ts';
+import { ThrottledError } from '../errors.ts';
 
 /** The function failed, or could not be called; `detail` is for the access log. */
 export interface IntegrationFailure {
-  readonly outcome: 'failed' | 'timed-out';
+  readonly outcome: 'failed' | 'timed-out' | 'throttled';
   readonly detail: string;
   /** JSON text: the function's error, where it was the function that failed. */
   readonly payload?: string;
@@ -37,9 +38,13 @@ export const invokeInTime = async (
     limit.resolve({ outcome: 'timed-out', detail: `no answer within ${timeoutMs} ms` });
     abandoned.abort();
   });
-  const call = functions
-    .invoke(functionArn, payload, abandoned.signal)
-    .then(resultOf, (error: unknown): IntegrationFailure => ({ outcome: 'failed', detail: String(error) }));
+  const call = functions.invoke(functionArn, payload, abandoned.signal).then(
+    resultOf,
+    (error: unknown): IntegrationFailure => ({
+      outcome: error instanceof ThrottledError ? 'throttled' : 'failed',
+      detail: String(error),
+    }),
+  );
   try {
     return await Promise.race([call, limit.promise]);
   } finally {

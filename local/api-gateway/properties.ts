@@ -7,6 +7,7 @@ import {
   map,
   metadataOnly,
   notEnforced,
+  numberBetween,
   object,
   oneOf,
 } from '../template/properties.ts';
@@ -19,8 +20,6 @@ const matching = (pattern: RegExp, what: string): PropertyRule => ({
       ? undefined
       : `${JSON.stringify(value)} is not implemented (implemented: ${what})`,
 });
-
-const unthrottled = accepted('one machine has one user: requests are not throttled');
 
 export const ROUTE_SELECTION = /^\$\{?request\.body\.([A-Za-z_][\w.]*)\}?$/;
 
@@ -37,6 +36,14 @@ const api: PropertyRules = {
   IpAddressType: accepted('the loopback address is served'),
 };
 
+const routeSettings = object({
+  ThrottlingBurstLimit: numberBetween(0, 1_000_000),
+  ThrottlingRateLimit: numberBetween(0, 1_000_000),
+  DetailedMetricsEnabled: accepted('nothing is monitored on one machine'),
+  DataTraceEnabled: accepted('the local log holds what is asked of it'),
+  LoggingLevel: accepted('the local log holds what is asked of it'),
+});
+
 const stage: PropertyRules = {
   ApiId: honoured,
   StageName: honoured,
@@ -44,13 +51,8 @@ const stage: PropertyRules = {
   Description: metadataOnly,
   StageVariables: map(honoured),
   AccessLogSettings: object({ DestinationArn: honoured, Format: honoured }),
-  DefaultRouteSettings: object({
-    ThrottlingBurstLimit: unthrottled,
-    ThrottlingRateLimit: unthrottled,
-    DetailedMetricsEnabled: accepted('nothing is monitored on one machine'),
-    DataTraceEnabled: accepted('the local log holds what is asked of it'),
-    LoggingLevel: accepted('the local log holds what is asked of it'),
-  }),
+  DefaultRouteSettings: routeSettings,
+  RouteSettings: map(routeSettings),
   Tags: map(metadataOnly),
 };
 

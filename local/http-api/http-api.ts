@@ -15,6 +15,7 @@ import { gatewayResponse, type HttpResponse, parseFunctionResponse } from './fun
 import { JwtAuthorizer, type JwtDecision } from './jwt-authorizer.ts';
 import { type HttpRequest, type JwtContext, joinHeaders, requestEvent } from './request-event.ts';
 import { type RouteMatch, RouteTable } from './route-table.ts';
+import { StageThrottle } from './stage-throttle.ts';
 
 export type HttpApiDeps = Pick<
   CloudContext,
@@ -46,6 +47,7 @@ export class HttpApi {
   readonly #routes: RouteTable;
   readonly #authorizers = new Map<AuthorizerDefinition, JwtAuthorizer>();
   readonly #accessLogs = new Map<StageDefinition, AccessLog>();
+  readonly #throttles = new Map<StageDefinition, StageThrottle>();
 
   constructor(definition: ApiDefinition, deps: HttpApiDeps) {
     this.#definition = definition;
@@ -60,7 +62,10 @@ export class HttpApi {
       byIssuer.set(JSON.stringify(authorizer), shared);
       this.#authorizers.set(authorizer, shared);
     }
-    for (const stage of definition.stages) this.#accessLogs.set(stage, openAccessLog(stage, deps.stateDir));
+    for (const stage of definition.stages) {
+      this.#accessLogs.set(stage, openAccessLog(stage, deps.stateDir));
+      this.#throttles.set(stage, new StageThrottle(stage.throttling, deps.clock));
+    }
   }
 
   async handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
@@ -101,6 +106,8 @@ export class HttpApi {
     const match = this.#routes.match(exchange.incoming.method ?? 'GET', exchange.path);
     if (match === undefined) return gatewayResponse(404, 'Not Found');
     exchange.notes.routeKey = match.route.routeKey;
+    if (this.#throttles.get(exchange.stage)?.admits(match.route.routeKey) === false)
+      return gatewayResponse(429, 'Too Many Requests');
     const decision = await this.#decide(match.route, exchange);
     if (decision?.allowed === false) {
       exchange.notes['authorizer.error'] = decision.wwwAuthenticate;
@@ -153,7 +160,7 @@ export class HttpApi {
     });
     exchange.notes.integrationLatency = clock.now() - began;
     if (answer.outcome !== 'answered')
-      return this.#failed(exchange, answer.outcome === 'timed-out' ? 503 : 500, answer.detail);
+      return this.#failed(exchange, answer.outcome === 'failed' ? 500 : 503, answer.detail);
     const parsed = parseFunctionResponse(answer.payload);
     if ('response' in parsed) return parsed.response;
     return this.#failed(exchange, 500, `the function's answer has ${parsed.malformed}`);

@@ -1,6 +1,7 @@
 /**
- * The workers of one function. Grows on demand up to its concurrency, queues beyond (AWS would throttle), and
- * lets idle workers go but one. Beyond one worker a core it grows one at a time, and only when an invocation has waited
+ * The workers of one function. Grows on demand up to its concurrency and queues beyond; where the template reserves the
+ * concurrency, a synchronous invocation beyond is throttled (see `isFull`), and an asynchronous one waits, as Lambda
+ * repeats those for hours. Idle workers are ended but one. Beyond one worker a core it grows one at a time, and only when an invocation has waited
  * for long: on a machine that is busy more threads make each of them slower, and every new one starts cold.
  *
  * Whichever worker is free first takes the oldest invocation that waits, so a burst never waits for a worker to
@@ -49,6 +50,11 @@ export class FunctionPool {
 
   get settings(): FunctionSettings {
     return this.#settings;
+  }
+
+  /** Whether Lambda would throttle one more invocation. */
+  get isFull(): boolean {
+    return this.#settings.isReserved && this.load >= this.#settings.maxConcurrency;
   }
 
   /** Invocations that run or wait. */

@@ -18,6 +18,8 @@ export interface FunctionSettings {
   readonly logGroup: string;
   /** Reserved, or the most that the embedded cloud runs at once. */
   readonly maxConcurrency: number;
+  /** Whether the template reserves it: what is invoked beyond is throttled then, as by Lambda, and doesn't wait. */
+  readonly isReserved: boolean;
   /** As in the template. */
   readonly variables: Readonly<Record<string, string>>;
   readonly deadLetterArn: string | undefined;
@@ -63,6 +65,7 @@ export const readFunctionSettings = (
     memoryMB: Number(properties.MemorySize ?? 128),
     logGroup: asString(asRecord(properties.LoggingConfig).LogGroup) ?? `/aws/lambda/${name}`,
     maxConcurrency: Number(properties.ReservedConcurrentExecutions ?? options.defaultConcurrency),
+    isReserved: properties.ReservedConcurrentExecutions !== undefined,
     variables: strings(asRecord(properties.Environment).Variables),
     deadLetterArn: asString(asRecord(properties.DeadLetterConfig).TargetArn),
     handler,

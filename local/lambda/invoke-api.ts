@@ -1,7 +1,7 @@
 /** Lambda's Invoke REST API: `POST /2015-03-31/functions/{name}/invocations`. */
 import { readBody, sendJson } from '../endpoint/front-door.ts';
 import type { FunctionInvoker, RequestHandler } from '../engine.ts';
-import { FunctionNotFoundError, ServiceError } from '../errors.ts';
+import { FunctionNotFoundError, ServiceError, ThrottledError } from '../errors.ts';
 
 export const invokePrefix = '/2015-03-31/functions/';
 
@@ -42,6 +42,11 @@ export const createInvokeApi =
       });
       response.end(result.payload);
     } catch (error) {
+      if (error instanceof ThrottledError) {
+        const body = { Type: 'User', Reason: 'ReservedFunctionConcurrentInvocationLimitExceeded' };
+        sendJson(response, 429, { ...body, message: 'Rate Exceeded.' }, { 'x-amzn-errortype': error.code });
+        return true;
+      }
       if (!(error instanceof FunctionNotFoundError)) throw error;
       sendJson(response, 404, { Type: 'User', Message: error.message }, { 'x-amzn-errortype': error.code });
     }

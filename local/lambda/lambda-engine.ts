@@ -8,7 +8,7 @@ import type {
   ResourceEngine,
   ResourceIdentity,
 } from '../engine.ts';
-import { FunctionNotFoundError, ServiceError, TemplateProblem } from '../errors.ts';
+import { FunctionNotFoundError, ServiceError, TemplateProblem, ThrottledError } from '../errors.ts';
 import { LogFile } from '../log-file.ts';
 import { asRecord, asString, type JsonObject } from '../template/json.ts';
 import {
@@ -52,7 +52,7 @@ const types = {
     Environment: object({ Variables: map(honoured) }),
     Timeout: numberBetween(1, 900),
     MemorySize: numberBetween(128, 10240),
-    ReservedConcurrentExecutions: numberBetween(1, 1000),
+    ReservedConcurrentExecutions: numberBetween(0, 1000),
     DeadLetterConfig: object({ TargetArn: honoured }),
     LoggingConfig: object({
       LogGroup: honoured,
@@ -199,6 +199,7 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
   async invoke(functionName: string, payload: string, signal?: AbortSignal) {
     const pool = this.#pool(functionName);
     if (Buffer.byteLength(payload) > largestSyncPayload) throw tooLarge(largestSyncPayload);
+    if (pool.isFull) throw new ThrottledError(functionName);
     const result = pool.invoke(payload);
     if (signal === undefined) return result;
     signal.throwIfAborted();

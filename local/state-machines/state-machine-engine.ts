@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { systemClock } from '../clock.ts';
 import type { JsonService } from '../endpoint/json-service.ts';
 import type { CloudContext, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
-import { ServiceError, TemplateProblem } from '../errors.ts';
+import { ServiceError, TemplateProblem, ThrottledError } from '../errors.ts';
 import type { BusEvent } from '../events/event.ts';
 import { LogFile } from '../log-file.ts';
 import {
@@ -55,6 +55,15 @@ const errorOfFunction = (payload: string): LambdaInvocationError => {
     errorType: asString(errorType) ?? 'Error',
     errorMessage: asString(errorMessage) ?? '',
     ...(Array.isArray(trace) && { trace: trace.map(String) }),
+  });
+};
+
+/** Throttling has a name in the States Language, by which it is retried. */
+const rethrowThrottled = (error: unknown): never => {
+  if (!(error instanceof ThrottledError)) throw error;
+  throw new LambdaInvocationError({
+    errorType: 'Lambda.TooManyRequestsException',
+    errorMessage: error.message,
   });
 };
 
@@ -140,7 +149,9 @@ export class StateMachineEngine implements ResourceEngine {
   }
 
   async #invoke(functionArn: string, payload: Json, signal: AbortSignal): Promise<unknown> {
-    const result = await this.#context.functions.invoke(functionArn, JSON.stringify(payload), signal);
+    const result = await this.#context.functions
+      .invoke(functionArn, JSON.stringify(payload), signal)
+      .catch(rethrowThrottled);
     if (result.functionError !== undefined) throw errorOfFunction(result.payload);
     return JSON.parse(result.payload);
   }

@@ -3,9 +3,12 @@ import { describe, expect, test } from '@jest/globals';
 import { App, Stack } from 'aws-cdk-lib';
 import { Match, Template } from 'aws-cdk-lib/assertions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
+import { INTERNAL_FUNCTIONS } from '../../core/contract/deployment.ts';
+import { ROUTES } from '../../core/contract/http/routes.ts';
 import { BulkheadControlPlane, type BulkheadControlPlaneProps } from '../../lib/constructs/control-plane.ts';
 import { SynthesisError } from '../../lib/errors.ts';
-import { resourcesOf, templateOf } from './helpers/synthesized.ts';
+import { RESERVED_CONCURRENCY } from '../../lib/reserved-concurrency.ts';
+import { pathOf, resourcesOf, templateOf } from './helpers/synthesized.ts';
 import { trivialFunctions } from './helpers/trivial-functions.ts';
 
 const inAnotherApp = (props: (stack: Stack) => Partial<BulkheadControlPlaneProps>): Template => {
@@ -112,4 +115,46 @@ test('context eventTenants assigns sources of events to tenants', () => {
     byOrigin: { 'aws.guardduty@111122223333': ['acme'], '*': ['acme', 'umbrella'] },
   };
   expect(values).toEqual([assigned, assigned]);
+});
+
+describe('reserved concurrency', () => {
+  const reservedIn = (context: Record<string, unknown>) =>
+    resourcesOf(templateOf(context), 'AWS::Lambda::Function').flatMap((one) => {
+      const reserved = one.Properties.ReservedConcurrentExecutions;
+      return reserved === undefined ? [] : [[pathOf(one).split('/').at(-3) ?? '', Number(reserved)] as const];
+    });
+
+  test('is none by default, so that an account whose limit is 10 can deploy', () => {
+    expect(reservedIn({})).toEqual([]);
+    expect(reservedIn({ reservedConcurrency: 'false' })).toEqual([]);
+  });
+
+  test('covers what hosts and workflows need, and leaves 100 of 1,000 for the others', () => {
+    const reserved = new Map(reservedIn({ reservedConcurrency: 'true' }));
+    expect(Object.fromEntries(reserved)).toEqual(RESERVED_CONCURRENCY);
+    const needed = INTERNAL_FUNCTIONS.filter((name) => !reserved.has(name));
+    expect(needed).toEqual([]);
+    const holding = ROUTES.flatMap((route) => (route.holds === undefined ? [] : [route.function]));
+    expect(holding.filter((name) => !reserved.has(name))).toEqual([]);
+    expect([...reserved.values()].reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(900);
+  });
+
+  test('is what the context says for single functions', () => {
+    const reserved = Object.fromEntries(reservedIn({ reservedConcurrency: '{"operations": 7}' }));
+    expect(reserved).toMatchObject({ operations: 7, sessions: RESERVED_CONCURRENCY.sessions });
+    expect(() => templateOf({ reservedConcurrency: '{"nothing": 7}' })).toThrow(/reservedConcurrency/);
+  });
+});
+
+test('each route that can hold its function has a limit of its own, made after the route', () => {
+  const template = templateOf();
+  const [stage] = resourcesOf(template, 'AWS::ApiGatewayV2::Stage').filter(
+    ({ Properties }) => Properties.RouteSettings !== undefined,
+  );
+  const settings = stage?.Properties.RouteSettings as Record<string, { ThrottlingRateLimit: number }>;
+  const holding = ROUTES.filter(({ holds }) => holds !== undefined);
+  expect(Object.keys(settings).sort()).toEqual(holding.map(({ method, path }) => `${method} ${path}`).sort());
+  expect(stage?.Properties.DefaultRouteSettings).toMatchObject({ ThrottlingRateLimit: 2000 });
+  for (const { ThrottlingRateLimit } of Object.values(settings)) expect(ThrottlingRateLimit).toBe(500);
+  expect((stage as { DependsOn?: string[] } | undefined)?.DependsOn).toHaveLength(holding.length);
 });

@@ -8,6 +8,7 @@ import {
   createApiGatewayEngine,
 } from '../../local/api-gateway/api-gateway-engine.ts';
 import type { Clock, CloudContext, InvocationResult, ResourceIdentity } from '../../local/engine.ts';
+import { ThrottledError } from '../../local/errors.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: events are read by tests as the functions of a user would read them
 export type Event = any;
@@ -39,6 +40,7 @@ const invokerOf = (functions: Readonly<Record<string, TestFunction>>): CloudCont
       const result = await run(JSON.parse(payload));
       return { payload: JSON.stringify(result ?? null), requestId: randomUUID() };
     } catch (error) {
+      if (error instanceof ThrottledError) throw error;
       const errorMessage = error instanceof Error ? error.message : String(error);
       const failure = JSON.stringify({ errorType: 'Error', errorMessage });
       return { payload: failure, functionError: 'Unhandled', requestId: randomUUID() };

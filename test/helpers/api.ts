@@ -1,4 +1,5 @@
 import type { Command } from '../../core/contract/agent/commands.ts';
+import type { FairShareLimits } from '../../core/contract/fair-share.ts';
 import type { HttpFunction } from '../../core/contract/http/routes.ts';
 import { createHandler as computeProcesses } from '../../functions/compute-processes/handler.ts';
 import { createHandler as controlContainer } from '../../functions/control-container/handler.ts';
@@ -22,7 +23,7 @@ import { createHandler as updateContainer } from '../../functions/update-contain
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import type { OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
-import { type Answered, type Call, call, routeOf, testDependencies } from './http-function.ts';
+import { type Answered, type Call, call, routeOf, testDependencies, UNLIMITED } from './http-function.ts';
 import { TENANT } from './records.ts';
 import { commandIn, testSeal, testSigning } from './signing.ts';
 
@@ -67,7 +68,7 @@ const createOutside = (): Outside => ({
 });
 
 /** Every function behind the HTTP API on one table, with the world outside as a record of what was done to it. */
-export const createApi = (table: Table): Api => {
+export const createApi = (table: Table, fairShare: FairShareLimits = UNLIMITED): Api => {
   const outside = createOutside();
   const { clock, lines, ...dependencies } = testDependencies();
   const push: Push = async (connectionId, message) => {
@@ -112,6 +113,7 @@ export const createApi = (table: Table): Api => {
     eventRules,
     leaseSeconds: LEASE_SECONDS,
     webSocketUrl: WEBSOCKET_URL,
+    fairShare,
     idleSeconds: 1800,
     totalSeconds: 28_800,
     version: '1.2.3',

@@ -5,6 +5,14 @@ import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchan
 import { createLogger } from '../../functions/shared/logger.ts';
 import { createMetrics } from '../../functions/shared/metrics.ts';
 
+/** No test is about shares unless it says so. */
+export const UNLIMITED = {
+  requestsPerSecond: 1e9,
+  requestBurst: 1e9,
+  waitShare: 1,
+  waitBurstSeconds: 1e9,
+};
+
 /** A clock and bytes that a test can foretell. */
 export const testDependencies = () => {
   const lines: string[] = [];
@@ -28,6 +36,7 @@ export const testDependencies = () => {
       clock.ms += milliseconds;
     },
     claims: { tenantClaim: 'tenant', scopeClaim: 'scope' },
+    fairShare: UNLIMITED,
     logger: createLogger({ level: 'debug', now, write }),
     metrics: createMetrics({ now, write }),
   } satisfies HttpDependencies;

@@ -4,6 +4,7 @@ import {
   ConnectionError,
   OperationFailedError,
   ProblemError,
+  TurnedAwayError,
 } from '../../../core/client/index.ts';
 import { DockerError } from '../errors.ts';
 
@@ -13,6 +14,7 @@ const statusOf = (error: unknown): number => {
   if (error instanceof ProblemError) return error.problem.status;
   if (error instanceof OperationFailedError) return error.operation.error?.status ?? FAILED;
   if (error instanceof ConnectionError) return 503;
+  if (error instanceof TurnedAwayError) return 429;
   return error instanceof AnswerError ? 502 : FAILED;
 };
 

@@ -90,6 +90,11 @@ export interface Route {
   /** A body may be left out. */
   readonly bodyOptional?: boolean;
   readonly responses: Readonly<Record<number, z.ZodMiniType | null>>;
+  /**
+   * The route can hold its function for seconds, which counts against the tenant's share. Beyond it a wait is
+   * `shortened`, or the request `refused` with 429 and Retry-After.
+   */
+  readonly holds?: 'shortened' | 'refused';
   /** Takes `Idempotency-Key` and `dryRun`; `ifMatch`, where the resource has an ETag. */
   readonly mutation?: { readonly ifMatch: boolean };
 }
@@ -225,6 +230,7 @@ const DEFINITIONS = [
     path: '/v1/containers/{idOrName}/processes',
     function: 'list-processes',
     scope: 'containers:read',
+    holds: 'refused',
     parameters: byIdOrName,
     responses: { 200: list(ProcessSchema) },
   },
@@ -234,6 +240,7 @@ const DEFINITIONS = [
     path: '/v1/containers/{idOrName}/isolation',
     function: 'list-processes',
     scope: 'containers:read',
+    holds: 'refused',
     parameters: byIdOrName,
     responses: { 200: IsolationReportSchema },
   },
@@ -243,6 +250,7 @@ const DEFINITIONS = [
     path: '/v1/containers/{idOrName}/logs',
     function: 'sessions',
     scope: 'containers:read',
+    holds: 'refused',
     parameters: byIdOrName,
     query: z.strictObject({
       /** The newest so many lines. */
@@ -260,6 +268,7 @@ const DEFINITIONS = [
     path: '/v1/containers/{idOrName}/exec',
     function: 'sessions',
     scope: 'sessions:open',
+    holds: 'refused',
     parameters: byIdOrName,
     query: z.strictObject(dryRun),
     body: ExecRequestSchema,
@@ -272,6 +281,7 @@ const DEFINITIONS = [
     path: '/v1/containers/{idOrName}/sessions',
     function: 'sessions',
     scope: 'sessions:open',
+    holds: 'refused',
     parameters: byIdOrName,
     query: z.strictObject(dryRun),
     body: SessionRequestSchema,
@@ -285,6 +295,7 @@ const DEFINITIONS = [
     path: '/v1/containers/{idOrName}/sessions/{sessionId}',
     function: 'sessions',
     scope: 'sessions:open',
+    holds: 'refused',
     parameters: z.strictObject({ idOrName: IdOrNameSchema, sessionId: IdSchema }),
     query: z.strictObject(dryRun),
     responses: { 204: null, 200: DryRunSchema },
@@ -379,6 +390,7 @@ const DEFINITIONS = [
     path: '/v1/hosts/{id}/processes',
     function: 'list-processes',
     scope: 'hosts:admin',
+    holds: 'refused',
     parameters: byId,
     responses: { 200: list(ProcessSchema) },
   },
@@ -462,6 +474,7 @@ const DEFINITIONS = [
     path: '/v1/operations/{id}',
     function: 'operations',
     scope: 'containers:read',
+    holds: 'shortened',
     parameters: byId,
     query: z.strictObject({ waitSeconds: z.optional(z.string().check(z.regex(/^([0-9]|1[0-9]|2[0-5])$/))) }),
     responses: { 200: OperationSchema },
@@ -494,6 +507,7 @@ const DEFINITIONS = [
     path: '/v1/conversion-rules/{name}',
     function: 'conversion-rules',
     scope: 'rules:write',
+    holds: 'refused',
     parameters: byName,
     query: z.strictObject(dryRun),
     body: PutConversionRuleRequestSchema,
@@ -535,6 +549,7 @@ const DEFINITIONS = [
     path: '/v1/conversion-rules/{name}/test',
     function: 'conversion-rules',
     scope: 'containers:read',
+    holds: 'refused',
     parameters: byName,
     body: TestConversionRuleRequestSchema,
     responses: { 200: TestConversionRuleResponseSchema },

@@ -36,7 +36,8 @@ export const SUMMARIES: Readonly<Record<OperationId, string>> = {
   getImage: 'One image, with the hosts that hold it.',
   removeImage: 'Remove an image that no container depends on, from the catalogue and its hosts.',
   listOperations: 'Operations, newest first.',
-  getOperation: 'One operation; with `waitSeconds`, answered when it ends or the time is over.',
+  getOperation:
+    'One operation; with `waitSeconds`, answered when it ends or the time is over. A tenant that has waited more than its share is answered sooner, with Retry-After.',
   cancelOperation: 'Ask an operation to end. It ends Cancelled unless it was done before it saw that.',
   listEvents:
     'What happened, in order, to whom, by whom. The last page has a cursor too: ask again with it for what came since.',

@@ -1,6 +1,7 @@
 import middy, { type MiddlewareObj } from '@middy/core';
+import type { FairShareLimits } from '../../../core/contract/fair-share.ts';
 import { type OperationId, ROUTES, type Route } from '../../../core/contract/http/routes.ts';
-import { NotFoundError, TooBusyError } from '../../../core/domain/errors.ts';
+import { NotFoundError, TooBusyError, TooManyRequestsError } from '../../../core/domain/errors.ts';
 import type { Table } from '../../../store/table.ts';
 import type { Dependencies } from '../dependencies.ts';
 import type { Logger } from '../logger.ts';
@@ -16,6 +17,7 @@ import type {
   RouteRequest,
   ValidatedInput,
 } from './exchange.ts';
+import { FairShare } from './fair-share.ts';
 import { answerOnce, requestHash } from './idempotency.ts';
 import { problemResponse, toResponse } from './respond.ts';
 import { validate } from './validate.ts';
@@ -24,6 +26,7 @@ export interface HttpDependencies extends Dependencies {
   readonly claims: ClaimNames;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  readonly fairShare: FairShareLimits;
   /** Where answers are kept for repeats; a function without mutations has no need of it. */
   readonly table?: Table;
 }
@@ -66,6 +69,21 @@ const requireIdentity = (claims: ClaimNames): Middleware => ({
   },
 });
 
+/** Before anything is read: a request beyond the tenant's share costs as little as can be. */
+const requireShare = (share: FairShare): Middleware => ({
+  before: ({ event: { identity, route } }) => {
+    if (identity === undefined) return;
+    const seconds = share.takeRequest(identity.tenant);
+    if (seconds !== null)
+      throw new TooManyRequestsError('The tenant sends more requests than its share.', seconds);
+    if (route?.holds === 'refused' && share.secondsToWait(identity.tenant) <= 0)
+      throw new TooManyRequestsError(
+        'The tenant has more requests that wait for hosts than its share.',
+        share.secondsUntilWait(identity.tenant),
+      );
+  },
+});
+
 const requireValidInput: Middleware = {
   before: ({ event: exchange }) => {
     if (exchange.route !== undefined) exchange.input = validate(exchange.route, exchange.event);
@@ -84,6 +102,7 @@ const answerWithProblems: Middleware = {
 const requestOf = (
   exchange: Exchange,
   input: ValidatedInput,
+  share: FairShare,
   remember: RouteRequest<Route>['remember'],
 ): RouteRequest<Route> => ({
   requestId: exchange.event.requestContext.requestId,
@@ -95,11 +114,12 @@ const requestOf = (
   body: input.body as RouteRequest<Route>['body'],
   dryRun: input.query.dryRun === 'true',
   ifMatch: input.ifMatch,
+  secondsToWait: exchange.identity === undefined ? 0 : share.secondsToWait(exchange.identity.tenant),
   remember,
 });
 
 const dispatch =
-  (handlers: Readonly<Record<string, AnyHandler>>, dependencies: HttpDependencies) =>
+  (handlers: Readonly<Record<string, AnyHandler>>, share: FairShare, dependencies: HttpDependencies) =>
   async (exchange: Exchange): Promise<HttpResponse> => {
     const { event, route, input, identity } = exchange;
     const handler = route && handlers[route.operationId];
@@ -108,7 +128,7 @@ const dispatch =
     const { table } = dependencies;
     const key = input.idempotencyKey;
     if (key === null || identity === undefined || table === undefined || input.query.dryRun === 'true')
-      return toResponse(await handler(requestOf(exchange, input, () => [])));
+      return toResponse(await handler(requestOf(exchange, input, share, () => [])));
     const attempt = {
       scope: {
         tenant: identity.tenant,
@@ -120,21 +140,27 @@ const dispatch =
       requestHash: requestHash([event.rawQueryString, event.headers?.['if-match'], input.bodyText]),
     };
     return answerOnce(attempt, { ...dependencies, table }, (remember) =>
-      handler(requestOf(exchange, input, remember)),
+      handler(requestOf(exchange, input, share, remember)),
     );
   };
 
 const record = (
   exchange: Exchange,
   response: HttpResponse | null | undefined,
+  share: FairShare,
   { monotonic, metrics }: HttpDependencies,
 ): void => {
   const status = response?.statusCode ?? 500;
+  const { identity, route, input } = exchange;
+  const milliseconds = monotonic() - exchange.startedAt;
+  if (identity !== undefined && input !== undefined && route?.holds !== undefined)
+    share.chargeWait(identity.tenant, milliseconds / 1000);
   exchange.logger.info('request', {
     status,
-    durationMs: Math.round((monotonic() - exchange.startedAt) * 1000) / 1000,
+    durationMs: Math.round(milliseconds * 1000) / 1000,
   });
   if (status === 500) metrics.count('serverError');
+  if (status === 429) metrics.count('tooManyRequests');
 };
 
 /**
@@ -152,15 +178,17 @@ export const createHttpHandler = <Ids extends OperationId>(
     ]),
   );
   // A handler's request is of its route's type; the map from name to handler cannot say that to the compiler.
-  const act = dispatch(handlers as unknown as Record<string, AnyHandler>, dependencies);
+  const share = new FairShare(dependencies.fairShare, dependencies);
+  const act = dispatch(handlers as unknown as Record<string, AnyHandler>, share, dependencies);
   const pipeline = middy<Exchange, HttpResponse>({
     timeoutEarlyInMillis: LAST_WORDS_MS,
     timeoutEarlyResponse: outOfTime,
-    requestEnd: ({ event, response }) => record(event as Exchange, response, dependencies),
+    requestEnd: ({ event, response }) => record(event as Exchange, response, share, dependencies),
   })
     .use(answerWithProblems)
     .use(findRoute(routes))
     .use(requireIdentity(dependencies.claims))
+    .use(requireShare(share))
     .use(requireValidInput)
     .handler(act as never);
   return (event, context) => {

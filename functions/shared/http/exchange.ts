@@ -57,6 +57,8 @@ export interface RouteRequest<R extends Route> {
   readonly dryRun: boolean;
   /** `If-Match`: a revision, `*` (it must exist), or null where the caller asks for nothing. */
   readonly ifMatch: number | '*' | null;
+  /** How long the tenant may hold this instance of the function by waiting, in seconds. */
+  readonly secondsToWait: number;
   /**
    * The write that keeps `answer` for a repeat with the same `Idempotency-Key`; none without a key. It goes into
    * the transaction that does what the answer tells of, so that either both are there or neither.

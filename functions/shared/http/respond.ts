@@ -16,8 +16,9 @@ export const toResponse = ({ status, body, headers = {} }: Answer): HttpResponse
 });
 
 /** Headers that a status asks for. */
-const headersOf = ({ status }: Problem): Record<string, string> => {
+const headersOf = ({ status, code, context }: Problem): Record<string, string> => {
   if (status === 401) return { 'www-authenticate': 'Bearer' };
+  if (code === 'too-many-requests') return { 'retry-after': String(context?.retryAfterSeconds ?? 1) };
   return status === 503 ? { 'retry-after': '1' } : {};
 };
 

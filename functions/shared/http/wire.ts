@@ -7,7 +7,7 @@ import { createMetrics } from '../metrics.ts';
 import type { HttpDependencies } from './create-http-handler.ts';
 
 /** Keys of the environment that each function behind the HTTP API reads. */
-export const HTTP_ENVIRONMENT = ['table', 'tenantClaim', 'scopeClaim'] as const;
+export const HTTP_ENVIRONMENT = ['table', 'tenantClaim', 'scopeClaim', 'fairShare'] as const;
 
 type HttpEnvironment = Pick<Environment, (typeof HTTP_ENVIRONMENT)[number] | 'logLevel'>;
 
@@ -16,10 +16,12 @@ export const wireHttp = ({
   table,
   tenantClaim,
   scopeClaim,
+  fairShare,
   logLevel,
 }: HttpEnvironment): HttpDependencies & { readonly table: Table } => ({
   ...systemDependencies,
   claims: { tenantClaim, scopeClaim },
+  fairShare,
   logger: createLogger({ level: logLevel, now: systemDependencies.now }),
   metrics: createMetrics(systemDependencies),
   table: createTable({ client: createDynamoDbClient(), tableName: table, ...systemDependencies }),

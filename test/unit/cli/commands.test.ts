@@ -299,6 +299,22 @@ describe('what goes wrong', () => {
     expect(await run(['container', 'get', 'x'], { fetch })).toMatchObject({ exitCode, stdout: '' });
   });
 
+  test('too many requests: tried again after the pause that the API asks for, and said so', async () => {
+    const turnedAway = { ...problem(429, 'too-many-requests'), headers: { 'retry-after': '0' } };
+    const { fetch, calls } = fakeApi(turnedAway, { status: 200, body: containerOf() });
+    const { exitCode, stderr } = await run(['container', 'get', 'x'], { fetch });
+    expect([exitCode, calls.length]).toEqual([0, 2]);
+    expect(stderr).toMatch(/^Too many requests at the moment\. Trying again in \d s …\n$/);
+    const gateway = {
+      status: 429,
+      body: '{"message":"Too Many Requests"}',
+      headers: { 'retry-after': '60' },
+    };
+    const given = { ...gateway, headers: { ...gateway.headers, 'content-type': 'application/json' } };
+    const refused = await run(['container', 'get', 'x'], fakeApi(given));
+    expect(refused).toMatchObject({ exitCode: 6, stderr: expect.stringContaining('too many requests') });
+  });
+
   const refused: Reply = {
     ...problem(400, 'validation-failed', {
       suggestion: 'Mend it.',

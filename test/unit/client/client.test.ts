@@ -16,6 +16,7 @@ import { containerOf, ID, OPERATION_ID, operationOf } from './records.ts';
 const setting = (...replies: Planned[]) => {
   const { fetch, calls } = fakeApi(...replies);
   const pauses: number[] = [];
+  const told: number[] = [];
   let keys = 0;
   const client = new Client({
     apiUrl: 'https://api.example.com/',
@@ -25,8 +26,9 @@ const setting = (...replies: Planned[]) => {
     newKey: () => `key-${++keys}`,
     now: () => Date.parse('2026-01-01T00:00:00Z'),
     sleep: async (milliseconds) => void pauses.push(milliseconds),
+    onTurnedAway: (milliseconds) => void told.push(milliseconds),
   });
-  return { client, calls, pauses };
+  return { client, calls, pauses, told };
 };
 
 const ok = (body: unknown, headers?: Record<string, string>): Reply => ({ status: 200, body, headers });
@@ -134,6 +136,44 @@ describe('repeats', () => {
     expect(pauses).toEqual([2100, 3100]);
   });
 
+  test('429: again after the pause that the API asks for, and told; a gateway’s own, after a short one', async () => {
+    const turnedAway: Reply = { ...problem(429, 'too-many-requests'), headers: { 'retry-after': '7' } };
+    const gateway: Reply = {
+      status: 429,
+      body: '{"message":"Too Many Requests"}',
+      headers: { 'content-type': 'application/json' },
+    };
+    const { client, pauses, told } = setting(turnedAway, gateway, accepted);
+    await client.call('startContainer', { params: { idOrName: 'x' } });
+    expect(pauses).toEqual([7100, 200]);
+    expect(told).toEqual(pauses);
+    // Nothing was done, so what has no key is repeated too.
+    const matched = ok({ matches: true, select: null, reason: null, containers: [], truncated: false });
+    const again = setting(turnedAway, matched);
+    const event = { source: 's', 'detail-type': 't', detail: {} };
+    await again.client.call('testConversionRule', { params: { name: 'r' }, body: { event } });
+    expect(again.pauses).toEqual([7100]);
+  });
+
+  test('a gateway that goes on to answer 429 is said in words', async () => {
+    const headers = { 'content-type': 'application/json' };
+    const { client } = setting({ status: 429, body: '{"message":"Too Many Requests"}', headers });
+    const error = await client.call('getContainer', { params: { idOrName: 'x' } }).catch((e: unknown) => e);
+    expect(error).toMatchObject({
+      code: 'too-many-requests',
+      message: 'The control plane gets too many requests at the moment.',
+      suggestion: expect.any(String),
+    });
+  });
+
+  test('a quota that is used up is not asked again', async () => {
+    const { client, calls } = setting(problem(429, 'quota-exceeded'));
+    await expect(client.call('startContainer', { params: { idOrName: 'x' } })).rejects.toMatchObject({
+      code: 'quota-exceeded',
+    });
+    expect(calls).toHaveLength(1);
+  });
+
   test('a pause that is too long is the caller’s to decide', async () => {
     const { client, calls } = setting({ ...problem(503, 'too-busy'), headers: { 'retry-after': '3600' } });
     await expect(client.call('getContainer', { params: { idOrName: 'x' } })).rejects.toMatchObject({
@@ -200,6 +240,17 @@ describe('lists, waits, events, logs', () => {
     await waitForSuccess(client, operationOf(), { onProgress: ({ state }) => seen.push(state) });
     expect(seen).toEqual(['Running', 'Running', 'Succeeded']);
     expect(calls[0]?.url).toContain(`/v1/operations/${OPERATION_ID}?waitSeconds=1`);
+  });
+
+  test('a wait that the API has cut short is taken up after the pause that it asks for', async () => {
+    const short = {
+      ...ok(operationOf()),
+      headers: { 'content-type': 'application/json', 'retry-after': '1' },
+    };
+    const done = ok(operationOf({ state: 'Succeeded', endedAt: '2026-01-01T00:00:00Z' }));
+    const { client, calls, pauses } = setting(short, short, done);
+    await waitForSuccess(client, OPERATION_ID);
+    expect([calls.length, pauses]).toEqual([3, [1000, 1000]]);
   });
 
   test.each(['Failed', 'Cancelled'] as const)('one that ends %s is no success', async (state) => {

@@ -17,6 +17,7 @@ const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   ruleDeadLetters: 'arn:aws:sqs:us-east-1:111111111111:dead-letters',
   eventTenants: '{"defaultTenant":"default","byOrigin":{}}',
   rulesPerTenant: '20',
+  fairShare: '{"requestsPerSecond":50,"requestBurst":1000,"waitShare":0.25,"waitBurstSeconds":25}',
   tenantClaim: 'tenant',
   scopeClaim: 'scope',
   heartbeatSeconds: '60',

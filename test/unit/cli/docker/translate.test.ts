@@ -4,11 +4,13 @@ import { toDockerId, toUuid } from '../../../../cli/docker/ids.ts';
 import { parseEndpoint } from '../../../../cli/docker/listen.ts';
 import { toInspect, toSummary } from '../../../../cli/docker/translate/containers.ts';
 import { toCreateRequest } from '../../../../cli/docker/translate/create.ts';
+import { toDockerError } from '../../../../cli/docker/translate/error.ts';
 import { toDockerEvent } from '../../../../cli/docker/translate/events.ts';
 import { matchesFilters, parseFilters } from '../../../../cli/docker/translate/filters.ts';
 import { AUTO_REMOVE_LABEL } from '../../../../cli/docker/translate/labels.ts';
 import { dockerState, humanDuration, statusText } from '../../../../cli/docker/translate/state.ts';
 import { parseTime } from '../../../../cli/docker/translate/time.ts';
+import { ProblemError, TurnedAwayError } from '../../../../core/client/index.ts';
 import { CreateContainerRequestSchema } from '../../../../core/contract/container.ts';
 import { containerOf, ID } from '../../client/records.ts';
 
@@ -380,4 +382,17 @@ describe('where it listens', () => {
   ])('%s is refused', (endpoint) => {
     expect(() => parseEndpoint(endpoint)).toThrow();
   });
+});
+
+test('a request that was turned away is Docker’s 429, with what to do', () => {
+  const problem = {
+    ...{ type: 'urn:bulkhead:problem:too-many-requests', title: 'Too many requests', status: 429 },
+    ...{ code: 'too-many-requests' as const, detail: 'The tenant sends more requests than its share.' },
+    suggestion: 'Wait 2 s.',
+  };
+  for (const error of [new ProblemError(problem), new TurnedAwayError()])
+    expect(toDockerError(error)).toMatchObject({
+      status: 429,
+      message: expect.stringMatching(/requests.* (Wait|Try)/i),
+    });
 });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ThrottledError } from '../../../../local/errors.ts';
 import {
   arnOf,
   type Event,
@@ -48,6 +49,41 @@ describe('an HTTP API', () => {
   afterEach(async () => {
     await running?.stop();
     running = undefined;
+  });
+
+  test('throttles a stage, and a route with settings of its own apart from it', async () => {
+    const settings = {
+      DefaultRouteSettings: { ThrottlingRateLimit: 1, ThrottlingBurstLimit: 2 },
+      RouteSettings: { 'GET /own': { ThrottlingRateLimit: 1, ThrottlingBurstLimit: 1 } },
+    };
+    const stage: Resource = [
+      'Stage',
+      'Stage',
+      { ApiId: '@Api', StageName: '$default', AutoDeploy: true, ...settings },
+    ];
+    const resources = [
+      API,
+      stage,
+      ...route('GET /own', 'own'),
+      ...route('GET /a', 'a'),
+      ...route('GET /b', 'b'),
+    ];
+    const url = await start({ functions: { own: () => 1, a: () => 1, b: () => 1 }, resources });
+    const statusOf = async (path: string) => (await fetch(`${url}${path}`)).status;
+    expect([await statusOf('/a'), await statusOf('/b'), await statusOf('/a')]).toEqual([200, 200, 429]);
+    expect([await statusOf('/own'), await statusOf('/own')]).toEqual([200, 429]);
+    expect(await (await fetch(`${url}/own`)).json()).toEqual({ message: 'Too Many Requests' });
+    clock.advance(1000);
+    expect([await statusOf('/b'), await statusOf('/a'), await statusOf('/own')]).toEqual([200, 429, 200]);
+  });
+
+  test('answers 503 for a function whose reserved concurrency is in use', async () => {
+    const throttled = () => {
+      throw new ThrottledError('busy');
+    };
+    const url = await serve({ busy: throttled }, route('GET /busy', 'busy'));
+    const response = await fetch(`${url}/busy`);
+    expect([response.status, await response.json()]).toEqual([503, { message: 'Service Unavailable' }]);
   });
 
   describe('hands a function the event of payload format 2.0', () => {

@@ -151,14 +151,28 @@ describe('a function', () => {
     expect(both.map((one) => one.answer.calls).sort()).toEqual([1, 3]);
   });
 
-  test('reserved concurrency is a limit: the rest waits', async () => {
-    const { invoke } = make({ counts: { ReservedConcurrentExecutions: 1 } });
+  test('beyond its reserved concurrency a function is throttled, and free again after', async () => {
+    const { engine, invoke } = make({ counts: { ReservedConcurrentExecutions: 2 } });
+    const all = await Promise.allSettled(
+      Array.from({ length: 5 }, () => engine.invoke('counts', '{"wait":300}')),
+    );
+    expect(all.map(({ status }) => status).sort()).toEqual([
+      ...['fulfilled', 'fulfilled'],
+      ...['rejected', 'rejected', 'rejected'],
+    ]);
+    for (const one of all)
+      if (one.status === 'rejected') expect(one.reason).toMatchObject({ code: 'TooManyRequestsException' });
+    expect((await invoke('counts')).answer.calls).toBe(2);
+  });
+
+  test('without a reserved concurrency the rest waits', async () => {
+    const { invoke } = make({ counts: {} }, { maxConcurrency: 1 });
     const all = await Promise.all(Array.from({ length: 5 }, () => invoke('counts', { wait: 5 })));
     expect(all.map((one) => one.answer.calls).sort()).toEqual([1, 2, 3, 4, 5]);
   });
 
   test('whoever waits may give up, the invocation goes on', async () => {
-    const { engine, invoke } = make({ counts: { ReservedConcurrentExecutions: 1 } });
+    const { engine, invoke } = make({ counts: {} }, { maxConcurrency: 1 });
     const controller = new AbortController();
     const waiting = engine.invoke('counts', '{"wait":20}', controller.signal);
     controller.abort(new RangeError('enough'));

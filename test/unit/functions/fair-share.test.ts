@@ -1,0 +1,173 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import type { FairShareLimits } from '../../../core/contract/fair-share.ts';
+import { FairShare } from '../../../functions/shared/http/fair-share.ts';
+import { toItem } from '../../../store/item.ts';
+import { keys } from '../../../store/keys.ts';
+import { containerItem, hostItem, operationItem } from '../../../store/put.ts';
+import { createApi } from '../../helpers/api.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import { type SimulatedRequest, simulateInstances } from '../../helpers/function-instances.ts';
+import { containerRecord, hostRecord, operationRecord, TENANT, testId } from '../../helpers/records.ts';
+
+const LIMITS: FairShareLimits = {
+  requestsPerSecond: 50,
+  requestBurst: 1000,
+  waitShare: 0.25,
+  waitBurstSeconds: 25,
+};
+const SECONDS = 60;
+
+/** The same sequence each time: what is counted here must not depend on luck. */
+const seeded = (seed: number) => {
+  let state = seed;
+  return () => {
+    state = (state * 1_664_525 + 1_013_904_223) % 4_294_967_296;
+    return state / 4_294_967_296;
+  };
+};
+const every = (ms: number, tenant: string, waitSeconds: number): SimulatedRequest[] =>
+  Array.from({ length: (SECONDS * 1000) / ms }, (_, index) => ({ atMs: index * ms, tenant, waitSeconds }));
+/** A waits 25 s, 500 times a second; B waits 2 s, once a second. */
+const FLOOD = [...every(2, 'a', 25), ...every(1000, 'b', 2)].sort((one, other) => one.atMs - other.atMs);
+const answeredOf = (tenant: string, { served }: ReturnType<typeof simulateInstances>) =>
+  served.filter(({ request, outcome }) => request.tenant === tenant && outcome === 'answered');
+
+describe('a tenant that waits 25 s, 500 times a second, beside one that waits once a second', () => {
+  test.each([1, 2, 3])('holds no more than its share of 100 reserved instances (seed %d)', (seed) => {
+    const simulation = simulateInstances(FLOOD, 100, LIMITS, seeded(seed));
+    expect(simulation.mostHeld('a')).toBeLessThanOrEqual(100);
+    expect(simulation.meanHeld('a')).toBeLessThanOrEqual(50);
+    expect(answeredOf('b', simulation).length).toBeGreaterThanOrEqual(SECONDS - 4);
+  });
+
+  test.each([1, 2, 3])(
+    'takes hundreds of instances where none are reserved, not 12,500 (seed %d)',
+    (seed) => {
+      const simulation = simulateInstances(FLOOD, 1000, LIMITS, seeded(seed));
+      expect(simulation.mostHeld('a')).toBeLessThanOrEqual(600);
+      expect(simulation.meanHeld('a')).toBeLessThanOrEqual(200);
+      expect(answeredOf('b', simulation)).toHaveLength(SECONDS);
+    },
+  );
+
+  test('leaves nothing without a limit: the simulation shows the fault', () => {
+    const unlimited = { requestsPerSecond: 1e9, requestBurst: 1e9, waitShare: 1, waitBurstSeconds: 1e9 };
+    const simulation = simulateInstances(FLOOD, 100, unlimited, seeded(1));
+    expect(answeredOf('b', simulation).length).toBeLessThan(10);
+  });
+});
+
+test('what a tenant takes of an instance takes nothing from another one', () => {
+  const clock = { ms: 0 };
+  const step = fc.record({
+    ms: fc.integer({ min: 0, max: 5_000 }),
+    waits: fc.double({ min: 0, max: 30, noNaN: true }),
+  });
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 50 }), (steps) => {
+      clock.ms = 0;
+      const deps = { monotonic: () => clock.ms, random: () => 0.5 };
+      const crowded = new FairShare(LIMITS, deps);
+      const alone = new FairShare(LIMITS, deps);
+      for (const { ms, waits } of steps) {
+        clock.ms += ms;
+        for (let index = 0; index < 30; index += 1) crowded.takeRequest('a');
+        crowded.chargeWait('a', waits);
+        expect(crowded.takeRequest('b')).toBe(alone.takeRequest('b'));
+        expect(crowded.secondsToWait('b')).toBe(alone.secondsToWait('b'));
+      }
+    }),
+  );
+});
+
+test('an instance remembers a bounded number of tenants', () => {
+  const share = new FairShare({ ...LIMITS, requestBurst: 1 }, { monotonic: () => 0, random: () => 0 });
+  expect(share.takeRequest('first')).toBeNull();
+  for (let index = 0; index < 1_000; index += 1) share.takeRequest(`tenant-${index}`);
+  expect(share.takeRequest('tenant-999')).toBeGreaterThan(0);
+  expect(share.takeRequest('first')).toBeNull();
+});
+
+describe('the API', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await startEngine();
+  });
+  afterAll(() => engine.stop());
+  const OTHER = { tenant: 'umbrella' };
+
+  test('answers 429 with Retry-After beyond a tenant’s requests, and another tenant as ever', async () => {
+    const { table } = await engine.table();
+    const api = createApi(table, { ...LIMITS, requestsPerSecond: 1, requestBurst: 3 });
+    const before = await api.call('listContainers', { claims: OTHER });
+    for (let index = 0; index < 3; index += 1) expect((await api.call('listContainers')).status).toBe(200);
+    const refused = await api.call('listContainers');
+    expect([refused.status, refused.headers['retry-after']]).toEqual([429, '1']);
+    expect(refused.body).toMatchObject({
+      code: 'too-many-requests',
+      context: { retryAfterSeconds: 1 },
+      suggestion: expect.stringContaining('1 s'),
+    });
+    expect(await api.call('listContainers', { claims: OTHER })).toEqual(before);
+    api.clock.ms += 1000;
+    expect((await api.call('listContainers')).status).toBe(200);
+  });
+
+  test('shortens the wait of a tenant that has waited its share, and says when to ask again', async () => {
+    const { table } = await engine.table();
+    const api = createApi(table, LIMITS);
+    await table.put({ Item: operationItem(operationRecord(50)) });
+    const params = { id: testId(50) };
+    const wait = async () => {
+      const began = api.clock.ms;
+      const answer = await api.call('getOperation', { params, query: 'waitSeconds=25' });
+      return { seconds: (api.clock.ms - began) / 1000, answer };
+    };
+    const first = await wait();
+    // The random part of a new instance, which is a half in tests, of 25 s.
+    expect(first.seconds).toBeCloseTo(12.5, 1);
+    expect([first.answer.status, first.answer.headers['retry-after']]).toEqual([200, '1']);
+    let waited = 0;
+    for (let index = 0; index < 100; index += 1) {
+      api.clock.ms += 1000;
+      waited += (await wait()).seconds;
+    }
+    expect(waited).toBeLessThan(0.5 * 100);
+    const noWait = await api.call('getOperation', { params });
+    expect([noWait.status, noWait.headers['retry-after']]).toEqual([200, undefined]);
+  });
+
+  const HOLDING: [operationId: string, body: object | undefined][] = [
+    ['execInContainer', { command: ['true'] }],
+    ['openSession', {}],
+    ['getContainerLogs', undefined],
+    ['listContainerProcesses', undefined],
+    ['getContainerIsolation', undefined],
+  ];
+  test.each(HOLDING)(
+    'refuses %s of a tenant that has held its share, before a host is asked',
+    async (id, body) => {
+      const { table } = await engine.table();
+      const api = createApi(table, LIMITS);
+      await table.put({ Item: hostItem(hostRecord(900)) });
+      const link = { connectionId: 'connection-1', lastSeenAt: api.clock.ms, entity: 'hostLink' };
+      await table.put({ Item: toItem({ ...keys.hostLink(TENANT, testId(900)), ...link }) });
+      await table.put({ Item: containerItem(containerRecord('Running')) });
+      const call = () => api.call(id, { params: { idOrName: testId(1) }, ...(body && { body }) });
+      // The host says nothing: each request holds its function for the whole time that the host has.
+      let answer = await call();
+      while (answer.status === 504) answer = await call();
+      expect(answer.status).toBe(429);
+      const asked = api.outside.pushed.length;
+      expect(asked).toBeGreaterThan(0);
+      expect(asked).toBeLessThanOrEqual(2);
+      const seconds = Number(answer.headers['retry-after']);
+      expect(seconds).toBeLessThanOrEqual(24);
+      expect((await call()).status).toBe(429);
+      expect(api.outside.pushed).toHaveLength(asked);
+      api.clock.ms += seconds * 1000;
+      expect((await call()).status).toBe(504);
+    },
+  );
+});
