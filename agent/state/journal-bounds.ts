@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
+import { type DiskReserve, isFull } from '../disk-reserve.ts';
 import { StateUnavailableError } from '../errors.ts';
-import { type DiskReserve, isFull } from './disk-reserve.ts';
 import { inTransaction } from './open-database.ts';
 
 const MIB = 1024 * 1024;

@@ -7,6 +7,7 @@ import {
 import { ResolvedNetworkPolicySchema } from '../../core/contract/network.ts';
 import { OperationStepSchema } from '../../core/contract/operation.ts';
 import type { Clock } from '../clock.ts';
+import { DiskReserve } from '../disk-reserve.ts';
 import { messageOf, StateUnavailableError } from '../errors.ts';
 import { TARGETS } from '../plan/plan.ts';
 import {
@@ -18,7 +19,6 @@ import {
   unrecorded,
   type Validity,
 } from './agent-state.ts';
-import { DiskReserve } from './disk-reserve.ts';
 import { BoundedJournal, JOURNAL_BOUNDS, type JournalBounds } from './journal-bounds.ts';
 import { addColumn, inTransaction, openDatabase } from './open-database.ts';
 

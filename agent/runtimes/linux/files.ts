@@ -1,4 +1,4 @@
-import { link, mkdir, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type * as z from 'zod/mini';
 
@@ -35,18 +35,14 @@ export const readRecord = async <T extends z.core.$ZodType>(
 /** Writes a record whole or not at all. `durable`: also after a loss of power. */
 export const writeRecord = async (path: string, record: unknown, durable = false): Promise<void> => {
   const partial = `${path}.new`;
-  if (durable) {
-    const file = await open(partial, 'w', 0o600);
-    try {
-      await file.writeFile(JSON.stringify(record));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-  } else {
-    await writeFile(partial, JSON.stringify(record), { mode: 0o600 });
+  try {
+    // `flush` waits until it is on the disk.
+    await writeFile(partial, JSON.stringify(record), { mode: 0o600, flush: durable });
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
   }
-  await rename(partial, path);
 };
 
 /** Makes a file that must not be there yet. False when it is. */
@@ -54,8 +50,8 @@ export const createExclusively = async (path: string, text: string): Promise<boo
   await mkdir(dirname(path), { recursive: true });
   // Written beside and linked, so that nobody ever reads it empty.
   const partial = `${path}.${process.pid}.${process.hrtime.bigint()}`;
-  await writeFile(partial, text, { mode: 0o600 });
   try {
+    await writeFile(partial, text, { mode: 0o600 });
     await link(partial, path);
     return true;
   } catch (error) {

@@ -6,6 +6,7 @@ import type { ImageFacts } from '../../../core/contract/image.ts';
 import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import type { LogPage } from '../../../core/contract/session.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
+import { ExclusiveRunner } from '../../execute/exclusive-runner.ts';
 import type {
   AttachOptions,
   ImportImage,
@@ -35,6 +36,7 @@ import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
 const NO_NETWORK = 'none';
+const PARALLEL_LOG_READS = 2;
 
 /**
  * A Linux machine as a host: `Default` containers by runc, `HyperV` containers each in a utility VM of its own, on
@@ -57,6 +59,8 @@ export class LinuxRuntime implements Runtime {
   readonly #vms: VmContainers;
   readonly #runs: MainRuns;
   readonly #pool: VmPool;
+  /** One read of a container's log at a time: many readers of a long one cost that container, not the others. */
+  readonly #logReads = new ExclusiveRunner(PARALLEL_LOG_READS);
   readonly #closeParts: () => void;
   readonly #shutDownParts: () => Promise<void>;
 
@@ -270,7 +274,8 @@ export class LinuxRuntime implements Runtime {
 
   async readLog(containerId: string, query: LogQuery): Promise<LogPage> {
     await this.#require(containerId);
-    return readLog(containerPaths(this.#deps.layout, containerId).log, query);
+    const { log } = containerPaths(this.#deps.layout, containerId);
+    return this.#logReads.run(containerId, () => readLog(log, query));
   }
 
   async importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts> {

@@ -1,7 +1,9 @@
-import { appendFileSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { GuestMain } from '../../../agent/runtimes/linux/container/attach-guest.ts';
+import { MainLog } from '../../../agent/runtimes/linux/container/main-log.ts';
 import {
   BEGIN_OF_LOG,
   endOfLog,
@@ -64,6 +66,48 @@ describe('a log', () => {
       expect(page.items.length).toBe(tail === 0 ? 0 : Math.max(1, page.items.length));
     }
     expect(await texts({ since: new Date(8_999).toISOString() })).toEqual(lines.slice(-2));
+  });
+
+  test('4,000 lines with one time, over a renaming, are paged and followed whole, and by their newest', async () => {
+    const log = new MainLog(path, { now: () => new Date(0), after: () => () => undefined });
+    const lines = Array.from({ length: 4_000 }, (_, index) => `${index} ${'x'.repeat(1_100)}`);
+    let say: (source: 'stdout', data: Buffer) => void = () => undefined;
+    let written = Promise.withResolvers<void>();
+    log.follow({
+      process: {
+        exited: new Promise(() => undefined),
+        onOutput: (handler: typeof say) => {
+          say = handler;
+        },
+      },
+      wrote: () => undefined,
+      consumed: () => written.resolve(),
+    } as unknown as GuestMain);
+    const followed: string[] = [];
+    let cursor: string | undefined;
+    for (let at = 0; at < lines.length; at += 50) {
+      written = Promise.withResolvers();
+      say('stdout', Buffer.from(`${lines.slice(at, at + 50).join('\n')}\n`));
+      await written.promise;
+      const part = await pages(cursor);
+      cursor = part.cursor;
+      followed.push(...part.texts);
+      expect(part.truncated).toBe(false);
+    }
+    log.end();
+    await log.ended;
+    expect(statSync(`${path}.1`).size).toBeGreaterThan(0);
+    expect(followed).toEqual(lines);
+    const whole = await pages();
+    expect(whole.texts).toEqual(lines);
+    const { items } = await readLog(path, { tail: 4_000 });
+    expect(new Set(items.map(({ at }) => at)).size).toBe(1);
+    expect(await texts({ tail: 3 })).toEqual(lines.slice(-3));
+  });
+
+  test('lines with no text, by the thousand, are read by their newest', async () => {
+    writeFileSync(path, Array.from({ length: 20_000 }, () => entry('')).join('') + entry('last'));
+    expect(await texts({ tail: 2 })).toEqual(['', 'last']);
   });
 
   test('pieces of a line count once, of each stream', async () => {

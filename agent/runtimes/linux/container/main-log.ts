@@ -60,7 +60,7 @@ export class MainLog {
     this.#cancelPause();
     const entries: Buffer[] = [];
     for (const source of ['stdout', 'stderr'] as const) {
-      if (this.#pending[source].length > 0) entries.push(this.#entry(source, 'P', this.#pending[source]));
+      if (this.#pending[source].length > 0) entries.push(this.#entry(source, this.#pending[source]));
       this.#pending[source] = Buffer.alloc(0);
     }
     if (entries.length > 0) void this.#append(Buffer.concat(entries));
@@ -68,24 +68,24 @@ export class MainLog {
 
   /** The entries that are whole now; what is left of a line waits for its end, and not for long. */
   #take(source: Source, data: Buffer): Buffer {
-    const entries: Buffer[] = [];
-    let rest = Buffer.concat([this.#pending[source], data]);
-    for (let end = rest.indexOf(NEWLINE); end >= 0 || rest.length > LINE_BYTES; end = rest.indexOf(NEWLINE)) {
-      const whole = end >= 0 && end <= LINE_BYTES;
-      const length = whole ? end : LINE_BYTES;
-      entries.push(this.#entry(source, whole ? 'F' : 'P', rest.subarray(0, length)));
-      rest = rest.subarray(whole ? length + 1 : length);
-    }
+    const before = this.#pending[source];
+    const all = before.length === 0 ? data : Buffer.concat([before, data]);
+    const { entries, rest } = toEntries(all, this.#headsOf(source));
     this.#pending[source] = Buffer.from(rest);
     this.#cancelPause();
     if (this.#pending.stdout.length + this.#pending.stderr.length > 0)
       this.#cancelPause = this.#clock.after(LOG_PAUSE_MS, () => this.#pause());
-    return Buffer.concat(entries);
+    return entries;
   }
 
-  #entry(source: Source, kind: 'F' | 'P', text: Buffer): Buffer {
-    const head = Buffer.from(`${this.#clock.now().toISOString()} ${source} ${kind} `);
-    return Buffer.concat([head, text, Buffer.from('\n')]);
+  /** One time for all that has come at once. */
+  #headsOf(source: Source): Heads {
+    const at = this.#clock.now().toISOString();
+    return { whole: Buffer.from(`${at} ${source} F `), part: Buffer.from(`${at} ${source} P `) };
+  }
+
+  #entry(source: Source, text: Buffer): Buffer {
+    return Buffer.concat([this.#headsOf(source).part, text, LINE_END]);
   }
 
   /** A full disk costs the container its log, not the agent its life: what can't be written is passed over. */
@@ -107,6 +107,42 @@ export class MainLog {
     this.#written += entries.length;
   }
 }
+
+const LINE_END = Buffer.from('\n');
+
+/** What comes before the text of an entry: of a whole line or its end, and of a part of one. */
+interface Heads {
+  readonly whole: Buffer;
+  readonly part: Buffer;
+}
+
+/**
+ * Divides output into entries. Written into one buffer, since a line may have no more than its end: tens of thousands
+ * of them come at once, and the agent has others to work for.
+ */
+const toEntries = (data: Buffer, { whole, part }: Heads): { entries: Buffer; rest: Buffer } => {
+  const lines: { readonly head: Buffer; readonly from: number; readonly to: number }[] = [];
+  let from = 0;
+  let bytes = 0;
+  for (;;) {
+    const end = data.indexOf(NEWLINE, from);
+    if (end < 0 && data.length - from <= LINE_BYTES) break;
+    const isWhole = end >= 0 && end - from <= LINE_BYTES;
+    const to = isWhole ? end : from + LINE_BYTES;
+    lines.push({ head: isWhole ? whole : part, from, to });
+    bytes += whole.length + to - from + LINE_END.length;
+    from = isWhole ? to + 1 : to;
+  }
+  const entries = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const line of lines) {
+    at += line.head.copy(entries, at);
+    at += data.copy(entries, at, line.from, line.to);
+    entries[at] = NEWLINE;
+    at += 1;
+  }
+  return { entries, rest: data.subarray(from) };
+};
 
 const sizeOf = (path: string): number => {
   try {

@@ -13,15 +13,24 @@ import type { LogQuery } from '../../runtime.ts';
  * The log of a main process, from a place in it on. What is kept of it are at most two files, `<path>.1` and then
  * `<path>`, each of at most the log's size (`main-log.ts`, `helper/log.h`), with one entry a line.
  *
- * A cursor is a place in one of them: its first entry's time, which stays the same when the file is renamed, and an
- * offset. A file that is gone has taken with it what was not read: `truncated`. A log is read in pieces, with room
+ * A cursor is a place in one of them: what tells the file, its inode and its first entry's time, which both stay the
+ * same when it is renamed, and an offset. No time of an entry is part of it: many may have the same. A file that is gone has taken with it what was not read: `truncated`. A log is read in pieces, with room
  * for others in between, and only as far as it is wanted: a long one must not keep the agent from anything else.
  */
-const ENTRY = /^(\S+) (stdout|stderr) ([FP]) /;
+const LONGEST_TIME = 40;
 const LONGEST_HEAD = 64;
 const NEWLINE = 0x0a;
-/** More than the longest entry. */
-const CHUNK_BYTES = 128 * 1024;
+const SPACE = 0x20;
+/** What comes after an entry's time. */
+const KINDS: ReadonlyMap<string, Pick<Entry, 'stream' | 'partial'>> = new Map([
+  [' stdout F ', { stream: 'stdout', partial: false }],
+  [' stdout P ', { stream: 'stdout', partial: true }],
+  [' stderr F ', { stream: 'stderr', partial: false }],
+  [' stderr P ', { stream: 'stderr', partial: true }],
+]);
+const KIND_BYTES = 10;
+/** More than the longest entry. Between two of them there is room for others. */
+const CHUNK_BYTES = 64 * 1024;
 const EMPTY = '0';
 const CURSOR = /^([0-9a-f]{1,32})\.(\d{1,10})$/;
 
@@ -72,9 +81,11 @@ const openFile = async (path: string): Promise<LogFile | null> => {
     await file.close();
     throw error;
   });
-  const [, at] = ENTRY.exec(head.toString('latin1')) ?? [];
-  if (at !== undefined)
-    return { file, generation: createHash('sha256').update(at).digest('hex').slice(0, 16) };
+  const at = parseHead(head, 0)?.at;
+  if (at !== undefined) {
+    const { ino } = await file.stat();
+    return { file, generation: createHash('sha256').update(`${ino} ${at}`).digest('hex').slice(0, 16) };
+  }
   await file.close();
   return null;
 };
@@ -95,18 +106,26 @@ const withFiles = async <T>(path: string, use: (files: readonly LogFile[]) => Pr
   }
 };
 
+/** Time and kind of the entry that begins at `from`; undefined if none does. */
+const parseHead = (data: Buffer, from: number) => {
+  const space = data.indexOf(SPACE, from);
+  if (space <= from || space - from > LONGEST_TIME) return undefined;
+  const kind = KINDS.get(data.toString('latin1', space, space + KIND_BYTES));
+  return kind && { ...kind, at: data.toString('latin1', from, space), text: space + KIND_BYTES };
+};
+
 /** What is whole of some bytes of a file: the end of one that is being written may be half an entry. */
 const parseEntries = (data: Buffer, { generation, offset }: Place): { entries: Entry[]; length: number } => {
   const entries: Entry[] = [];
   let from = 0;
   for (let end = data.indexOf(NEWLINE); end >= 0; end = data.indexOf(NEWLINE, from)) {
-    const [head, at, stream, kind] = ENTRY.exec(data.toString('latin1', from, from + LONGEST_HEAD)) ?? [];
-    if (head !== undefined && at !== undefined && from + head.length <= end)
+    const head = parseHead(data, from);
+    if (head !== undefined && head.text <= end)
       entries.push({
-        at,
-        stream: stream === 'stderr' ? 'stderr' : 'stdout',
-        bytes: data.subarray(from + head.length, end),
-        partial: kind === 'P',
+        at: head.at,
+        stream: head.stream,
+        bytes: data.subarray(head.text, end),
+        partial: head.partial,
         next: { generation, offset: offset + end + 1 },
       });
     from = end + 1;
@@ -134,37 +153,33 @@ async function* entriesFrom(files: readonly LogFile[], place: Place): AsyncGener
 const isGone = (files: readonly LogFile[], { generation }: Place): boolean =>
   generation !== EMPTY && !files.some((file) => file.generation === generation);
 
-/** Where the newest `lines` lines begin among these: pieces of one count once. Undefined if they reach further back. */
-const beginOfNewest = (entries: readonly Entry[], lines: number): number | undefined => {
-  let at = entries.length;
-  for (let left = lines; at > 0; at -= 1) {
-    const { partial, stream } = entries[at - 1] as Entry;
-    const goesOn = partial && entries[at]?.stream === stream;
-    if (goesOn) continue;
-    if (left === 0) return at;
-    left -= 1;
+/** The entries of a file from its end on, in pieces. */
+async function* entriesBackwards({ file, generation }: LogFile): AsyncGenerator<readonly Entry[]> {
+  for (let end = (await file.stat()).size; end > 0; ) {
+    const from = Math.max(0, end - CHUNK_BYTES);
+    const data = await readAt(file, from, end - from);
+    // It begins in the middle of an entry, unless it is the first; what is longer than this is none.
+    const newline = data.indexOf(NEWLINE);
+    const isCut = from > 0 && newline >= 0 && newline < data.length - 1;
+    const begin = isCut ? newline + 1 : 0;
+    yield parseEntries(data.subarray(begin), { generation, offset: from + begin }).entries;
+    end = from + begin;
   }
-  return undefined;
-};
+}
 
-/** The place of the newest so many lines, looked for from the end. */
+/** The place of the newest so many lines, looked for from the end: pieces of a line count once. */
 const placeOfNewest = async (files: readonly LogFile[], lines: number): Promise<Place> => {
-  let later: readonly Entry[] = [];
-  for (const { file, generation } of [...files].reverse()) {
-    const { size } = await file.stat();
-    for (let bytes = CHUNK_BYTES, from = size; from > 0; bytes *= 2) {
-      from = Math.max(0, size - bytes);
-      const data = await readAt(file, from, size - from);
-      // It begins in the middle of an entry, unless it is the first.
-      const cut = from === 0 ? 0 : data.indexOf(NEWLINE) + 1;
-      const { entries } = parseEntries(data.subarray(cut), { generation, offset: from + cut });
-      const all = [...entries, ...later];
-      const begin = beginOfNewest(all, lines);
-      const before = begin === undefined ? undefined : all[begin - 1];
-      if (before !== undefined) return before.next;
-      if (from === 0) later = all;
-    }
-  }
+  let left = lines;
+  let following: OutputStream | null = null;
+  for (const file of [...files].reverse())
+    for await (const entries of entriesBackwards(file))
+      for (const { partial, stream, next } of [...entries].reverse()) {
+        const goesOn = partial && following === stream;
+        following = stream;
+        if (goesOn) continue;
+        if (left === 0) return next;
+        left -= 1;
+      }
   return BEGINNING;
 };
 

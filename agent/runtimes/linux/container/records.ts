@@ -1,6 +1,8 @@
 import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { RUNTIME_TYPES } from '../../../../core/contract/primitives.ts';
+import { DiskReserve } from '../../../disk-reserve.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
@@ -42,11 +44,15 @@ export const ExitRecordSchema = z.strictObject({
 });
 export type ExitRecord = z.infer<typeof ExitRecordSchema>;
 
-/** What is remembered of containers, in files of their own. */
+const RESERVE_BYTES = 1024 * 1024;
+
+/** What is remembered of containers, in files of their own; what they run, and how that ended, also on a full disk. */
 export class ContainerRecords {
   readonly #deps: LinuxDeps;
+  readonly #reserve: DiskReserve;
   constructor(deps: LinuxDeps) {
     this.#deps = deps;
+    this.#reserve = new DiskReserve(join(deps.layout.state, 'records.reserve'), RESERVE_BYTES);
   }
 
   async ids(): Promise<string[]> {
@@ -69,13 +75,13 @@ export class ContainerRecords {
     return readRecord(this.#paths(id).runRecord, RunRecordSchema);
   }
   saveRun(id: string, record: RunRecord): Promise<void> {
-    return writeRecord(this.#paths(id).runRecord, record);
+    return this.#reserve.useFor(() => writeRecord(this.#paths(id).runRecord, record));
   }
   exit(id: string): Promise<ExitRecord | null> {
     return readRecord(this.#paths(id).exit, ExitRecordSchema);
   }
   saveExit(id: string, record: ExitRecord): Promise<void> {
-    return writeRecord(this.#paths(id).exit, record);
+    return this.#reserve.useFor(() => writeRecord(this.#paths(id).exit, record));
   }
 
   #paths(id: string) {

@@ -51,10 +51,13 @@ static void entry(int source, char kind, const char *text, size_t length) {
   int head_length = snprintf(head, sizeof head, "%s.%09ldZ %s %c ", time_text, now.tv_nsec, source ? "stderr" : "stdout", kind);
   struct iovec parts_out[3] = {{head, head_length}, {(void *)text, length}, {"\n", 1}};
   if (written + head_length + length + 1 > LOG_BYTES) rotate();
-  ssize_t put = writev(log_fd, parts_out, 3);
-  if (put > 0) {
+  ssize_t whole = head_length + length + 1, put = writev(log_fd, parts_out, 3);
+  if (put == whole) {
     written += put;
     grown += put;
+  } else if (put > 0) {
+    /* The disk is full. Half an entry would spoil the next one: it goes, and nothing more is lost than this. */
+    if (ftruncate(log_fd, written) < 0) return;
   }
 }
 

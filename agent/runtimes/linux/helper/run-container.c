@@ -29,6 +29,7 @@
 
 /* Output that others of the container still hold open must not keep the exit waiting. */
 #define LATE_OUTPUT_MS 100
+#define EXIT_BYTES 256
 
 static int listen_for_console(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -156,19 +157,24 @@ static int ran_out_of_memory(const char *path) {
   return kills > 0;
 }
 
-static void record_exit(const char *path, int status, const char *oom) {
+/* The file for the exit, with its room on the disk: how a container ended is known also where the disk is full by then. */
+static FILE *prepare_exit(const char *partial) {
+  FILE *file = fopen(partial, "we");
+  if (!file) die("exit", partial);
+  if ((errno = posix_fallocate(fileno(file), 0, EXIT_BYTES))) die("exit", partial);
+  return file;
+}
+
+static void record_exit(FILE *file, const char *partial, const char *path, int status, const char *oom) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  char *partial = NULL;
-  if (asprintf(&partial, "%s.new", path) < 0) die("memory", NULL);
-  FILE *file = fopen(partial, "we");
-  if (!file) die("exit", path);
   int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   int code = signal_number ? 128 + signal_number : WEXITSTATUS(status);
   fprintf(file, "{\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld%s}\n", code, signal_number,
           (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
           code == 128 + SIGKILL && ran_out_of_memory(oom) ? ",\"outOfMemory\":true" : "");
-  if (fflush(file) || fsync(fileno(file)) || fclose(file) || rename(partial, path)) die("exit", path);
+  if (fflush(file) || ftruncate(fileno(file), ftell(file)) || fsync(fileno(file)) || fclose(file) || rename(partial, path))
+    die("exit", path);
 }
 
 int run_container(char **arguments) {
@@ -184,6 +190,9 @@ int run_container(char **arguments) {
   sigprocmask(SIG_BLOCK, &child, NULL);
   int signals = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
   log_open(argument(arguments, "log"));
+  char *partial = NULL;
+  if (asprintf(&partial, "%s.new", exit_path) < 0) die("memory", NULL);
+  FILE *exit_file = prepare_exit(partial);
   int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
   char *console = tty ? join_path(run, "console.sock") : NULL;
   int listener = tty ? listen_for_console(console) : -1;
@@ -213,6 +222,6 @@ int run_container(char **arguments) {
   int status = follow(main_pid, signals, out[0], err[0]);
   log_pause();
   attach_close(door);
-  record_exit(exit_path, status, optional_argument(arguments, "oom"));
+  record_exit(exit_file, partial, exit_path, status, optional_argument(arguments, "oom"));
   return 0;
 }

@@ -61,7 +61,8 @@ const disk = (index: number, serial: string, file: string, readOnly: boolean): s
     '-blockdev',
     `driver=raw,node-name=${diskNode(index)},file=${placeholderNode(index)},${mode}`,
     '-device',
-    `virtio-blk-device,drive=${diskNode(index)},serial=${serial}`,
+    // A write that fails is an error in the guest. By default a full disk would stop the whole VM.
+    `virtio-blk-device,drive=${diskNode(index)},serial=${serial},werror=report,rerror=report`,
   ];
 };
 

@@ -1,0 +1,175 @@
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { systemClock } from '../../../agent/clock.ts';
+import { makeEmptyLayer } from '../../../agent/runtimes/linux/container/empty-layer.ts';
+import { findForeignSuperblock } from '../../../agent/runtimes/linux/container/superblock.ts';
+import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
+import { openSqliteState } from '../../../agent/state/sqlite-state.ts';
+import type { Command } from '../../../core/contract/agent/commands.ts';
+import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { canHostLinux, linuxHostFolder, look, until } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
+import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+import { SmallDisk } from '../../helpers/small-disk.ts';
+
+jest.setTimeout(300_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
+const MIB = 1024 * 1024;
+const DISK_MB = 64;
+const make = (runtimeType: RuntimeType, command = ['sleep', '600'], diskMB = DISK_MB) => {
+  const one = container({ runtimeType, command, switchName: 'none' });
+  return { ...one, spec: { ...one.spec, resources: { memoryMB: 128, cpus: 1, diskMB } } };
+};
+
+real('a container that fills its disk', () => {
+  let disk: SmallDisk;
+  beforeAll(() => {
+    disk = new SmallDisk(linuxHostFolder('full-disk'), 1024);
+  });
+  const host = new SharedLinuxHost('full-disk', { templates: false });
+  afterAll(() => disk.remove());
+
+  test('the host offers no more than its file system has', async () => {
+    const { capacity } = await host.runtime.facts();
+    expect(capacity.diskMB).toBeGreaterThan(0);
+    expect(capacity.diskMB * MIB).toBeLessThan(disk.freeBytes);
+  });
+
+  test.each(TYPES)(
+    '%s: gets errors; the host’s file system and its neighbour notice nothing',
+    async (type) => {
+      const [greedy, neighbour] = [make(type), make(type)];
+      for (const one of [greedy, neighbour]) await host.up(one);
+      const before = disk.freeBytes;
+      const full = await runIn(host.runtime, greedy.id, {
+        command: ['dd', 'if=/dev/zero', 'of=/big', 'bs=1M'],
+      });
+      expect(full).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('No space left on device') });
+      await host.sh(greedy, 'sync');
+      expect(Math.abs(before - disk.freeBytes)).toBeLessThan(MIB);
+      expect(await host.sh(neighbour, 'echo kept > /file; sync; cat /file')).toBe('kept');
+      expect(await host.sh(greedy, 'rm /big; echo again > /file; cat /file')).toBe('again');
+    },
+  );
+
+  test.each(TYPES)('%s: sparse files, many inodes and deep folders stay within it', async (type) => {
+    const one = make(type);
+    await host.up(one);
+    const before = disk.freeBytes;
+    expect(await host.sh(one, 'truncate -s 1T /sparse; stat -c %s /sparse')).toBe(String(2 ** 40));
+    const files = await runIn(host.runtime, one.id, {
+      command: ['sh', '-c', 'mkdir /many; cd /many; seq 1 40000 | xargs touch'],
+    });
+    expect(files).toMatchObject({ stderr: expect.stringContaining('No space left on device') });
+    await host.sh(one, 'rm -r /many; cd /; for i in $(seq 1 1000); do mkdir d && cd d || exit 1; done; sync');
+    expect(Math.abs(before - disk.freeBytes)).toBeLessThan(MIB);
+    await host.off(one);
+    await host.up(one);
+    expect(await host.sh(one, 'stat -c %s /sparse')).toBe(String(2 ** 40));
+  });
+
+  test('its layer takes all of its disk when it is made', async () => {
+    const one = make('Default', ['sleep', '600'], 100);
+    await host.up(one);
+    const { scratch } = containerPaths(createLayout(host.folder), one.id);
+    const { size, blocks } = statSync(scratch);
+    expect([size, blocks * 512 >= size]).toEqual([100 * MIB, true]);
+    expect(Number(await host.sh(one, "df -m / | awk 'END{print $2}'"))).toBeLessThanOrEqual(100);
+  });
+
+  test('one for which there is no room is refused in words, and leaves nothing', async () => {
+    const large = make('Default', ['sleep', '600'], 4096);
+    const before = disk.freeBytes;
+    await expect(host.up(large)).rejects.toThrow(
+      'The host’s disk has no room for a writable layer of 4096 MiB',
+    );
+    expect(Math.abs(before - disk.freeBytes)).toBeLessThan(MIB);
+  });
+
+  test.each(TYPES)('%s: what runs goes on where another program has filled the host’s disk', async (type) => {
+    const one = make(type, [
+      'sh',
+      '-c',
+      'echo begun; while [ ! -e /go ]; do sleep 0.1; done; echo over; exit 3',
+    ]);
+    await host.up(one);
+    disk.fill();
+    try {
+      expect(disk.freeBytes).toBe(0);
+      await expect(host.up(make(type))).rejects.toThrow();
+      await host.sh(one, 'dd if=/dev/zero of=/mine bs=1M count=16 && sync && rm /mine');
+      expect((await host.runtime.listProcesses(one.id)).length).toBeGreaterThan(0);
+      const { items } = await host.runtime.readLog(one.id, {});
+      expect(items.map(({ text }) => text)).toContain('begun');
+      await host.sh(one, 'touch /go');
+      await until(async () => (await look(host.runtime, one.id))?.process?.endedAt !== null);
+      expect((await look(host.runtime, one.id))?.process).toMatchObject({ running: false, exitCode: 3 });
+    } finally {
+      disk.empty();
+    }
+    const next = make(type);
+    await host.up(next);
+    expect(await host.sh(next, 'echo fine')).toBe('fine');
+  });
+});
+
+real('writable layers', () => {
+  test.each([64, 65, 100, 127, 129, 257, 513, 2048, 10_240, 65_537, 1_048_576])(
+    'of %d MiB are of the kind that is mounted',
+    async (megabytes) => {
+      const folder = mkdtempSync(join(tmpdir(), 'layer-'));
+      try {
+        await makeEmptyLayer(join(folder, 'layer'), megabytes);
+        expect(await findForeignSuperblock(join(folder, 'layer'))).toBeNull();
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    },
+  );
+});
+
+real('the agent’s journal on a full disk', () => {
+  let disk: SmallDisk;
+  beforeAll(() => {
+    disk = new SmallDisk(join(linuxHostFolder('full-journal'), 'state'), 64);
+  });
+  afterAll(() => disk.remove());
+
+  test('takes commands in and answers them, also after a restart', () => {
+    const open = () => openSqliteState(join(disk.folder, 'journal.sqlite'), systemClock);
+    const one = container();
+    const command = (id: string): Command => ({
+      id,
+      hostId: one.id,
+      containerId: one.id,
+      epoch: 1,
+      ttlSeconds: 60,
+      arguments: { verb: 'startContainer', container: one },
+    });
+    const work = (state: ReturnType<typeof open>, name: string) => {
+      for (let at = 0; at < 300; at += 1) {
+        const id = `${name}-${at}`;
+        state.receive(command(id), { monotonicMs: 0, changesContainer: true });
+        state.begin(id, { layerExisted: false, runningInstance: null });
+        state.answer(id, { status: 'succeeded', commandId: id, steps: [], observed: null });
+        state.acknowledge(id);
+      }
+      expect(state.command(`${name}-299`)?.state).toBe('acknowledged');
+    };
+    for (const round of ['first', 'second', 'third']) {
+      const state = open();
+      disk.fill();
+      expect(disk.freeBytes).toBe(0);
+      work(state, round);
+      state.close();
+      // As another program that waits for every byte.
+      if (round !== 'second') disk.empty();
+    }
+  });
+});
+if (!possible) test.todo('not on this machine');
