@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { createProgram } from '../../../cli/program.ts';
+import { pagesOfOneTime } from '../../helpers/log-pages.ts';
 import { type Call, fakeApi, problem, type Reply } from '../client/fake-api.ts';
 import { containerOf, ID, OPERATION_ID, operationOf } from '../client/records.ts';
 import { run, Text } from './harness.ts';
@@ -381,5 +382,19 @@ describe('colours', () => {
     expect((await run(words, { fetch, columns: 80, env: { ...env, TERM: 'dumb' } })).stdout).not.toContain(
       ESCAPE,
     );
+  });
+});
+
+describe('container logs', () => {
+  test.each([[[]], [['--follow']]])('%j: 4,000 lines with one time, whole', async (options) => {
+    const lines = Array.from({ length: 4_000 }, (_, index) => `line ${index} ${'x'.repeat(60)}`);
+    const pages = await pagesOfOneTime(lines);
+    const { fetch } = api((call) => {
+      const { pathname, searchParams } = new URL(call.url);
+      if (!pathname.endsWith('/logs')) return { status: 200, body: containerOf({ state: 'Off' }) };
+      return { status: 200, body: pages.get(searchParams.get('cursor') ?? '') };
+    });
+    const { stdout } = await run(['container', 'logs', 'web', ...options], { fetch });
+    expect(stdout).toBe(`${lines.join('\n')}\n`);
   });
 });

@@ -7,6 +7,7 @@ import { listen } from '../../../../cli/docker/listen.ts';
 import { createDockerBridge } from '../../../../cli/docker/server.ts';
 import type { SessionStream } from '../../../../cli/session.ts';
 import { Client } from '../../../../core/client/index.ts';
+import { pagesOfOneTime } from '../../../helpers/log-pages.ts';
 import { type Call, fakeApi, problem, type Reply } from '../../client/fake-api.ts';
 import { containerOf, ID, operationOf } from '../../client/records.ts';
 
@@ -279,5 +280,18 @@ describe('what is there', () => {
     expect(both.body).toBe('\u0001\0\0\0\0\0\0\u0004out\n\u0002\0\0\0\0\0\0\u0004err\n');
     expect((await ask('GET', `/containers/${ID}/logs?stderr=1`)).body).toContain('err');
     expect(message(await ask('GET', `/containers/${ID}/logs`))).toContain('at least one stream');
+  });
+
+  test.each(['', '&follow=1'])('logs%s: 4,000 lines with one time, whole', async (follow) => {
+    const lines = Array.from({ length: 4_000 }, (_, index) => `line ${index} ${'x'.repeat(60)}`);
+    const pages = await pagesOfOneTime(lines);
+    expect(pages.size).toBeGreaterThan(2);
+    const { ask } = await bridge((call) => {
+      const { pathname, searchParams } = new URL(call.url);
+      if (!pathname.endsWith('/logs')) return { status: 200, body: containerOf({ state: 'Off', tty: true }) };
+      return { status: 200, body: pages.get(searchParams.get('cursor') ?? '') };
+    });
+    const { body } = await ask('GET', `/containers/${ID}/logs?stdout=1${follow}`);
+    expect(body).toBe(`${lines.join('\n')}\n`);
   });
 });
