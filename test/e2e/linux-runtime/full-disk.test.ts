@@ -154,7 +154,10 @@ real('the agent’s journal on a full disk', () => {
     const work = (state: ReturnType<typeof open>, name: string) => {
       for (let at = 0; at < 300; at += 1) {
         const id = `${name}-${at}`;
-        state.receive(command(id), { monotonicMs: 0, changesContainer: true });
+        state.receive(command(id), {
+          ...{ monotonicMs: 0, nowMs: 1_000, expiresAtMs: 61_000 },
+          changesContainer: true,
+        });
         state.begin(id, { layerExisted: false, runningInstance: null });
         state.answer(id, { status: 'succeeded', commandId: id, steps: [], observed: null });
         state.acknowledge(id);
