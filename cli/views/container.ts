@@ -3,6 +3,7 @@ import { colourOfState } from '../output/colours.ts';
 import type { Field } from '../output/fields.ts';
 import { commandLine, instant, memory, pairs, timeSpan } from '../output/format.ts';
 import type { Column } from '../output/table.ts';
+import { networkFields } from './network.ts';
 
 type Columns = Readonly<Record<string, Column<Container>>>;
 
@@ -58,6 +59,8 @@ export const containerFields = (container: Container): readonly Field[] => [
   ['Uptime', timeSpan(container.uptimeSeconds)],
   ['ParentImageName', container.image],
   ['SwitchName', container.switchName],
+  ...networkFields(container.network),
+  ['NetworkPending', container.networkPending ? 'yes: not confirmed by its host' : null],
   ['HostId', container.hostId],
   ['Command', container.command === null ? null : commandLine(container.command)],
   ['WorkingDir', container.workingDir],

@@ -35,6 +35,7 @@ export const hostFields = (host: Host): readonly Field[] => [
   ['RuntimeTypes', host.capabilities.runtimeTypes.join(', ')],
   ['RuntimeConversion', host.capabilities.runtimeConversion],
   ['Switches', host.switches.join(', ')],
+  ['NetworkCeiling', host.networkCeiling?.length ? host.networkCeiling.join(', ') : null],
   ['Memory', load(host)],
   ['Disk', `${memory(host.allocated.diskMB)} of ${memory(host.capacity.diskMB)}`],
   ['Cpus', `${host.allocated.cpus} of ${host.capacity.cpus}`],

@@ -17,8 +17,9 @@ import {
   restartPolicy,
   type WaitingOptions,
 } from '../options.ts';
+import { addNetworkOptions, type NetworkOptions, networkOf, RULE_HELP } from './network.ts';
 
-export interface CreateOptions extends WaitingOptions {
+export interface CreateOptions extends WaitingOptions, NetworkOptions {
   readonly name?: string;
   readonly runtimeType?: string;
   readonly switchName?: string;
@@ -51,6 +52,7 @@ export const createRequest = (
   name: options.name,
   runtimeType: options.runtimeType,
   switchName: options.switchName,
+  network: networkOf(options),
   command: command.length === 0 ? undefined : [...command],
   env: options.env,
   workingDir: options.workingDir,
@@ -96,12 +98,15 @@ export const addCreate = (group: Command, io: Io): void => {
     .option('--host-label <KEY=VALUE>', 'on a host with this label; may be repeated', keyValue)
     .option('-s, --start', 'and start it')
     .option('--auto-remove', 'remove it once its main process has ended');
+  addNetworkOptions(command);
   addWaitOption(addMutationOptions(command, { ifMatch: false }));
+  command.addHelpText('after', RULE_HELP);
   examples(
     command,
     'bulkhead container create nanoserver --name HYPVCON --runtime-type HyperV \\',
     '    --switch-name "Virtual Switch"',
     'bulkhead container create mini --start -- sleep 1000',
+    'bulkhead container create mini --egress deny --allow example.com:443/tcp --start',
   ).action(
     acting<[string, string[]], CreateOptions>(io, async (context, options, image, words) => {
       const body = createRequest(image, words, options);

@@ -2,13 +2,24 @@ import type { Command } from 'commander';
 import type { IsolationReport, Process } from '../../../core/contract/compute-process.ts';
 import { acting, type Context } from '../../context.ts';
 import type { Io } from '../../io.ts';
+import type { Field } from '../../output/fields.ts';
 import { processColumns } from '../../views/compute-process.ts';
+import { networkFields } from '../../views/network.ts';
 import { examples } from '../options.ts';
 
 const worker = ({ workerProcess }: IsolationReport): string | null =>
   workerProcess === null
     ? null
     : `${workerProcess.name}, pid ${workerProcess.pid}, user ${workerProcess.userName}`;
+
+const network = ({ network: found }: IsolationReport): readonly Field[] =>
+  found == null
+    ? []
+    : [
+        ...networkFields(found.policy),
+        ['Ceiling of the host', found.ceiling.length === 0 ? 'none' : found.ceiling.join(', ')],
+        ['Dropped packets', found.dropped.packets],
+      ];
 
 const section = (context: Context, title: string, processes: readonly Process[]): void => {
   context.write(`\n${context.paint('bold', title)}\n`);
@@ -28,6 +39,7 @@ export const showIsolation = (context: Context, report: IsolationReport): void =
     ['Kernel of the container', report.kernel.container],
     ['Shared', report.sharedKernel ? 'yes' : 'no'],
     ['Worker process', worker(report)],
+    ...network(report),
     ['Measured', report.simulated === true ? 'no: the host is simulated' : 'yes'],
   ]);
   section(context, 'Processes in the container', report.containerProcesses);

@@ -17,15 +17,32 @@ import {
   restartPolicy,
   type WaitingOptions,
 } from '../options.ts';
+import {
+  addNetworkOptions,
+  changedNetwork,
+  type NetworkOptions,
+  networkOf,
+  RULE_HELP,
+  untilConfirmed,
+} from './network.ts';
 
-interface SetOptions extends WaitingOptions, LabelOptions {
+interface SetOptions extends WaitingOptions, LabelOptions, NetworkOptions {
+  readonly clearRules?: true;
   readonly runtimeType?: string;
   readonly strategy?: 'inPlace' | 'recreate';
   readonly acceptUntrustedDisk?: true;
   readonly restart?: RestartOption;
 }
 
-/** The change that is asked for. Labels are a whole in the API: what is there is read first, and must not change between. */
+const changesLabels = ({ label, removeLabel }: SetOptions): boolean =>
+  label !== undefined || removeLabel !== undefined;
+const changesNetwork = (options: SetOptions): boolean =>
+  options.clearRules === true || networkOf(options) !== undefined;
+
+/**
+ * The change that is asked for. Labels and the network policy are each a whole in the API: what is there is read first,
+ * and must not change between.
+ */
 const changeOf = async (context: Context, idOrName: string, options: SetOptions) => {
   const { runtimeType, strategy, acceptUntrustedDisk, restart } = options;
   const change: UpdateContainerRequest = {
@@ -35,23 +52,30 @@ const changeOf = async (context: Context, idOrName: string, options: SetOptions)
     restartPolicy: restart,
   };
   const mutation = mutationOf(options);
-  if (options.label === undefined && options.removeLabel === undefined) {
+  if (!changesLabels(options) && !changesNetwork(options)) {
     if (Object.values(change).some((value) => value !== undefined)) return { body: change, ...mutation };
     throw new UsageError(
       'Nothing is to be changed.',
-      'Say what: --runtime-type, --label, --remove-label, --restart.',
+      'Say what: --runtime-type, --label, --remove-label, --restart, --egress, --allow, --deny, --peers.',
     );
   }
-  const now = await context.client.send('getContainer', { params: { idOrName } });
-  const labels = changedLabels(now.body.labels, options);
-  return { body: { ...change, labels }, ifMatch: now.etag, ...mutation };
+  const { body: now, etag } = await context.client.send('getContainer', { params: { idOrName } });
+  const body = {
+    ...change,
+    ...(changesLabels(options) && { labels: changedLabels(now.labels, options) }),
+    ...(changesNetwork(options) && { network: changedNetwork(now.network, options) }),
+  };
+  return { body, ifMatch: etag, ...mutation };
 };
 
 export const addSet = (group: Command, io: Io): void => {
   const command = group
     .command('set')
     .summary('change a container (Set-Container)')
-    .description('Change the runtime type of a container (a conversion), its labels or its restart policy.')
+    .description(
+      'Change the runtime type of a container (a conversion), its labels, its restart policy or its network policy, ' +
+        'which applies at once and without a restart. Rules are added to those that it has.',
+    )
     .argument('<container>', 'id or name')
     .option('-r, --runtime-type <type>', 'convert it to Default or HyperV')
     .addOption(
@@ -67,18 +91,22 @@ export const addSet = (group: Command, io: Io): void => {
     .option('-l, --label <KEY=VALUE>', 'add or replace; may be repeated', keyValue)
     .option('--remove-label <KEY>', 'may be repeated', collect)
     .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy);
+  addNetworkOptions(command).option('--clear-rules', 'remove its network rules before others are added');
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
+  command.addHelpText('after', RULE_HELP);
   examples(
     command,
     'bulkhead container set DEMO --runtime-type HyperV',
     'bulkhead container set DEMO --label tier=untrusted --remove-label draft',
+    'bulkhead container set DEMO --egress deny --allow example.com:443/tcp',
+    'bulkhead container set DEMO --clear-rules --egress allow',
   ).action(
     acting<[string], SetOptions>(io, async (context, options, idOrName) => {
       const change = await changeOf(context, idOrName, options);
       const body = await context.client.call('updateContainer', { params: { idOrName }, ...change });
       if (isDryRun(body)) showDryRun(context, body);
       else if ('operation' in body) await finish(context, body, options);
-      else context.one(body, containerFields);
+      else context.one(options.wait ? await untilConfirmed(context, body) : body, containerFields);
     }),
   );
 };

@@ -37,6 +37,15 @@ describe('the command line', () => {
     });
   });
 
+  test('reads the private ranges that policies may open, each once and in canonical form', () => {
+    const more = ['10.20.30.40/16', 'FD12::/32', '10.20.0.0/16'].flatMap((range) => [
+      '--allow-private',
+      range,
+    ]);
+    expect(parseOptions([...usual, ...more])).toMatchObject({ allowPrivate: ['10.20.0.0/16', 'fd12::/32'] });
+    expect(parseOptions(usual)).toMatchObject({ allowPrivate: [] });
+  });
+
   test.each([
     [['--state-dir', '/tmp/s'], /--api-url/],
     [['--api-url', 'https://x'], /--state-dir/],
@@ -48,6 +57,9 @@ describe('the command line', () => {
     [[...usual, '--capacity-cpus', '0'], /above 0/],
     [[...usual, '--simulate-delay-ms', '9-3'], /milliseconds/],
     [[...usual, '--simulate-fault', 'startProcess=explode'], /step=action/],
+    [[...usual, '--allow-private', '8.8.8.0/24'], /Give a range within 10\.0\.0\.0\/8/],
+    [[...usual, '--allow-private', '0.0.0.0/0'], /Give a range within/],
+    [[...usual, '--allow-private', 'lan'], /CIDR range/],
     [[...usual, '--log-level', 'loud'], /debug, info, warn, error/],
     [[...usual, '--no-such-option'], /no-such-option/],
   ])('%j is answered by a sentence that says what to do', (argv, sentence) => {

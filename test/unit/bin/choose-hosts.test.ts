@@ -47,6 +47,20 @@ describe('the hosts of npm start', () => {
     expect(said).toEqual([]);
   });
 
+  test('every host gets the private ranges that policies may open', async () => {
+    const { hosts } = await choose([
+      '--allow-private',
+      '10.1.2.3/16',
+      '--allow-private',
+      'fd12::/32',
+      '--simulate',
+      '1',
+    ]);
+    for (const { agentOptions } of hosts)
+      expect(agentOptions.join(' ')).toContain('--allow-private 10.1.0.0/16 --allow-private fd12::/32');
+    expect(() => parseLocalOptions(['--allow-private', '8.8.8.8'])).toThrow(/Give a range within/);
+  });
+
   test('what is kept nowhere takes its containers with it', async () => {
     const { hosts } = await choose(['--ephemeral']);
     expect(hosts[0]?.agentOptions).toContain('--ephemeral');
