@@ -41,6 +41,11 @@ export interface HostLinkFunctions {
   readonly sessionFrame: IFunction;
 }
 
+/** Messages whose action is this one are frames of sessions. */
+const SESSION_ROUTE = 'session';
+/** Of all hosts together; of all sessions together. */
+const MESSAGES = { ratePerSecond: 500, burst: 1000 } as const;
+
 /**
  * The WebSocket API to which agents dial out, and clients of sessions connect. It is made in two steps, because functions that push to hosts need its
  * URL before those that serve it exist: the constructor makes the API and its stage, {@link serve} the routes.
@@ -74,8 +79,18 @@ export class HostLink extends Construct {
         detailedMetricsEnabled: true,
         loggingLevel: 'ERROR',
         // A storm of reconnections is spread by the agents' jitter; this is the dam behind it.
-        throttlingBurstLimit: 1000,
-        throttlingRateLimit: 500,
+        throttlingBurstLimit: MESSAGES.burst,
+        throttlingRateLimit: MESSAGES.ratePerSecond,
+      },
+      // A limit of their own: a tenant that floods its sessions takes nothing from what hosts say.
+      routeSettings: {
+        [SESSION_ROUTE]: {
+          DataTraceEnabled: false,
+          DetailedMetricsEnabled: true,
+          LoggingLevel: 'ERROR',
+          ThrottlingBurstLimit: MESSAGES.burst,
+          ThrottlingRateLimit: MESSAGES.ratePerSecond,
+        },
       },
     });
     if (props.manageApiGatewayLogRole) this.#makeLogRole();
@@ -109,12 +124,15 @@ export class HostLink extends Construct {
     const message = this.#integrate('Message', functions.message);
     this.#permit('MessagePermission', functions.message, `${STAGE_NAME}/$default`);
     const sessionFrame = this.#integrate('SessionFrame', functions.sessionFrame);
-    this.#permit('SessionFramePermission', functions.sessionFrame, `${STAGE_NAME}/session`);
+    this.#permit('SessionFramePermission', functions.sessionFrame, `${STAGE_NAME}/${SESSION_ROUTE}`);
     const reason =
       'A WebSocket API authorizes at $connect, and nowhere else: it has no such setting for other routes.';
     this.#route('Connect', '$connect', connection, authorizer);
     acknowledge(this.#route('Disconnect', '$disconnect', connection), reason, 'AwsSolutions-APIG4');
-    acknowledge(this.#route('Session', 'session', sessionFrame), reason, 'AwsSolutions-APIG4');
+    const session = this.#route('Session', SESSION_ROUTE, sessionFrame);
+    acknowledge(session, reason, 'AwsSolutions-APIG4');
+    // API Gateway refuses settings of a route that is not there yet.
+    this.stage.addResourceDependency(session);
     acknowledge(this.#route('Default', '$default', message), reason, 'AwsSolutions-APIG4');
   }
 

@@ -146,10 +146,19 @@ describe('reserved concurrency', () => {
   });
 });
 
+test('frames of sessions have a limit of their own, beside that of what hosts say', () => {
+  const stages = resourcesOf(templateOf(), 'AWS::ApiGatewayV2::Stage');
+  const limits = { ThrottlingBurstLimit: 1000, ThrottlingRateLimit: 500 };
+  const settings = stages
+    .map(({ Properties }) => Properties)
+    .filter(({ RouteSettings }) => Object.keys((RouteSettings ?? {}) as object).includes('session'));
+  expect(settings).toMatchObject([{ RouteSettings: { session: limits }, DefaultRouteSettings: limits }]);
+});
+
 test('each route that can hold its function has a limit of its own, made after the route', () => {
   const template = templateOf();
   const [stage] = resourcesOf(template, 'AWS::ApiGatewayV2::Stage').filter(
-    ({ Properties }) => Properties.RouteSettings !== undefined,
+    ({ Properties }) => Properties.StageName === '$default',
   );
   const settings = stage?.Properties.RouteSettings as Record<string, { ThrottlingRateLimit: number }>;
   const holding = ROUTES.filter(({ holds }) => holds !== undefined);
