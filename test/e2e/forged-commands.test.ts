@@ -17,14 +17,14 @@ import { signCommand } from '../helpers/signing.ts';
  * Somebody who can write the table, and nothing else, writes commands of the right shape into it. The whole local
  * cloud, with a real agent that simulates its machine.
  */
-const TENANT = 'default';
+const TENANT = 'dev';
 let cloud: LocalCloud;
 let hostId: string;
 let container: { id: string; name: string };
 
 beforeAll(async () => {
-  cloud = await startLocalCloud({ simulate: 1 });
-  await waitForHosts(cloud, 1);
+  cloud = await startLocalCloud({ simulate: 3 });
+  await waitForHosts(cloud, 3);
   const created = await cloud.call('POST', '/v1/containers', {
     body: { image: 'mini', command: ['sleep', 'infinity'], start: true },
   });
