@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { NAME_PATTERN } from '../core/contract/primitives.ts';
 import { collectCeilingRange } from './allow-private.ts';
 import { EXIT_CODES, StartupError } from './errors.ts';
+import { isProtectedUrl } from './link/protected-url.ts';
 import { LOG_LEVELS, type LogLevel } from './log.ts';
 import { DEFAULT_CAPACITY, SIMULATED_KINDS, type SimulatedKind } from './runtimes/simulated/kinds.ts';
 import { FAULT_ACTIONS, type FaultAction } from './runtimes/simulated/world.ts';
@@ -61,9 +62,7 @@ Exit codes:
 
 /** Plain HTTP carries the enrolment token in clear: only within the machine. */
 const parseApiUrl = (text: string): string => {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const loopback = url !== null && ['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname);
-  if (url?.protocol === 'https:' || (url?.protocol === 'http:' && loopback)) return text;
+  if (isProtectedUrl(text, { tls: 'https:', plain: 'http:' })) return text;
   throw new InvalidArgumentError(
     'Give the address of the API, with https:// (http:// on this machine only).',
   );

@@ -25,6 +25,7 @@ process.exitCode = await main(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   home: homedir(),
+  userId: process.getuid?.(),
   fetch,
   connect,
   interrupted: interrupted.signal,

@@ -47,6 +47,7 @@ const ioFor = ({ apiUrl, token }: Pick<ControlPlane, 'apiUrl' | 'token'>): Io =>
   env: { ...process.env, BULKHEAD_API_URL: apiUrl, BULKHEAD_TOKEN: token },
   cwd: process.cwd(),
   home: homedir(),
+  userId: process.getuid?.(),
   fetch,
   connect,
   interrupted: interrupted.signal,

@@ -16,6 +16,8 @@ export interface Io {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
+  /** Of this process; undefined on a system without such ids. */
+  readonly userId: number | undefined;
   readonly fetch: Fetch;
   readonly connect: Connect;
   /** Aborts when the user wants to end it (Ctrl-C). */

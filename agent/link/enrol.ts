@@ -6,6 +6,7 @@ import { EXIT_CODES, messageOf, StartupError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { fullJitter, RECONNECT } from './backoff.ts';
 import type { Enrolment } from './identity.ts';
+import { isProtectedUrl } from './protected-url.ts';
 
 export interface EnrolDeps {
   readonly clock: Clock;
@@ -66,6 +67,11 @@ const tryOnce = async (
     throw new StartupError(
       EXIT_CODES.enrolmentRefused,
       `${apiUrl} answered the enrolment with something else than an enrolment: check --api-url.`,
+    );
+  if (!isProtectedUrl(parsed.data.webSocketUrl, { tls: 'wss:', plain: 'ws:' }))
+    throw new StartupError(
+      EXIT_CODES.enrolmentRefused,
+      `${apiUrl} named an unencrypted address for the connection of this host: check --api-url.`,
     );
   return { enrolment: { ...parsed.data, apiUrl } };
 };

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { acting, type Context } from '../context.ts';
 import { SettingsError, UsageError } from '../errors.ts';
 import type { Io } from '../io.ts';
+import { checkApiUrl } from '../settings/check-url.ts';
 import { writeStored } from '../settings/stored-settings.ts';
 import { examples } from './options.ts';
 
@@ -40,6 +41,7 @@ export const addLogin = (program: Command, io: Io): void => {
   ).action(
     acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
       if (apiUrl === undefined) throw new UsageError('Which control plane?', 'bulkhead login --api-url URL');
+      checkApiUrl(apiUrl, '--api-url');
       const token = await readToken(context);
       if (token === '' || /\s/.test(token))
         throw new SettingsError('That is no token.', 'One line, nothing else.');

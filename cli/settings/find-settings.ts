@@ -2,7 +2,9 @@ import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { SettingsError } from '../errors.ts';
 import type { Io } from '../io.ts';
+import { checkApiUrl } from './check-url.ts';
 import { readJson, readStored, storedPath } from './stored-settings.ts';
+import { whyNotTrusted } from './trust-file.ts';
 
 /** Which control plane is meant, with what token, and who said so. */
 export interface Settings {
@@ -13,44 +15,52 @@ export interface Settings {
 
 const LocalSchema = z.looseObject({ apiUrl: z.string(), token: z.string() });
 
+type Surroundings = Pick<Io, 'env' | 'home' | 'cwd' | 'userId' | 'stderr'>;
+
+/** Whether a file with settings may be followed. Says on stderr why it is not. */
+const isTrusted = ({ userId, stderr }: Surroundings, path: string): boolean => {
+  const why = whyNotTrusted(path, userId);
+  if (why === undefined) return true;
+  stderr.write(
+    `Ignored ${path}: ${why}. Settings must be yours alone: chown them to yourself and chmod go-w, or name the control plane with --api-url.\n`,
+  );
+  return false;
+};
+
 /** `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it, and takes it away. */
-const findLocal = (from: string): Settings | undefined => {
-  for (let folder = from; ; folder = dirname(folder)) {
+const findLocal = (io: Surroundings): Settings | undefined => {
+  for (let folder = io.cwd; ; folder = dirname(folder)) {
     const path = join(folder, '.bulkhead', 'local.json');
-    const local = readJson(path, LocalSchema);
+    const local = isTrusted(io, path) ? readJson(path, LocalSchema) : undefined;
     if (local !== undefined) return { apiUrl: local.apiUrl, token: local.token, source: path };
     if (dirname(folder) === folder) return undefined;
   }
 };
 
-const checkUrl = (settings: Settings): Settings => {
-  if (/^https?:\/\/[^\s]+$/.test(settings.apiUrl) && URL.canParse(settings.apiUrl)) return settings;
-  throw new SettingsError(
-    `"${settings.apiUrl}" is no URL of an API (${settings.source}).`,
-    'It looks like https://….execute-api.….amazonaws.com, or http://127.0.0.1:8420.',
-  );
+const checked = (settings: Settings): Settings => {
+  checkApiUrl(settings.apiUrl, settings.source);
+  return settings;
 };
 
 /**
  * The nearest wins: `--api-url`, then the environment, then a control plane that runs in this folder or one above,
- * then what `bulkhead login` has kept. A token is only ever sent to the URL that it stands beside.
+ * then what `bulkhead login` has kept. A token is only ever sent to the URL that it stands beside. Files that another
+ * user owns, or can write, are ignored.
  */
-export const lookForSettings = (
-  io: Pick<Io, 'env' | 'home' | 'cwd'>,
-  apiUrl?: string,
-): Settings | undefined => {
+export const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefined => {
   const { BULKHEAD_API_URL: fromEnvironment, BULKHEAD_TOKEN: token } = io.env;
-  if (apiUrl !== undefined) return checkUrl({ apiUrl, token, source: '--api-url, BULKHEAD_TOKEN' });
+  if (apiUrl !== undefined) return checked({ apiUrl, token, source: '--api-url, BULKHEAD_TOKEN' });
   if (fromEnvironment)
-    return checkUrl({ apiUrl: fromEnvironment, token, source: 'BULKHEAD_API_URL, BULKHEAD_TOKEN' });
-  const local = findLocal(io.cwd);
-  if (local !== undefined) return checkUrl(local);
-  const stored = readStored(io);
-  return stored === undefined ? undefined : checkUrl({ ...stored, source: storedPath(io) });
+    return checked({ apiUrl: fromEnvironment, token, source: 'BULKHEAD_API_URL, BULKHEAD_TOKEN' });
+  const local = findLocal(io);
+  if (local !== undefined) return checked(local);
+  const path = storedPath(io);
+  const stored = isTrusted(io, path) ? readStored(io) : undefined;
+  return stored === undefined ? undefined : checked({ ...stored, source: path });
 };
 
 /** @throws {SettingsError} when nothing says which control plane is meant */
-export const findSettings = (io: Pick<Io, 'env' | 'home' | 'cwd'>, apiUrl?: string): Settings => {
+export const findSettings = (io: Surroundings, apiUrl?: string): Settings => {
   const found = lookForSettings(io, apiUrl);
   if (found !== undefined) return found;
   throw new SettingsError(

@@ -104,7 +104,7 @@ describe('container create', () => {
       ...['--start', '--auto-remove', '--', 'cmd', '/c', '--flag'],
     ];
     expect(await run(words, { fetch })).toMatchObject({ exitCode: 0 });
-    expect(calls[0]).toMatchObject({ method: 'POST', url: 'http://api.example.com/v1/containers' });
+    expect(calls[0]).toMatchObject({ method: 'POST', url: 'https://api.example.com/v1/containers' });
     expect(calls[0]?.body).toEqual({
       name: 'web',
       image: 'NanoServer',
@@ -240,7 +240,7 @@ describe('other commands', () => {
       url.includes('/operations/') ? { status: 200, body: removed } : undefined,
     );
     const { stderr } = await run(['container', 'rm', 'x', '--force', '--if-match', '3'], { fetch });
-    expect(calls[0]?.url).toBe('http://api.example.com/v1/containers/x?force=true');
+    expect(calls[0]?.url).toBe('https://api.example.com/v1/containers/x?force=true');
     expect(calls[0]?.headers['if-match']).toBe('"3"');
     expect(stderr).toContain('Container "HYPVCON" is removed.');
   });
@@ -373,7 +373,7 @@ describe('colours', () => {
   const ESCAPE = '\u001b[';
   test('are for terminals alone, and not for those who want none', async () => {
     const words = ['container', 'list'];
-    const env = { BULKHEAD_API_URL: 'http://api.example.com', BULKHEAD_TOKEN: 'x' };
+    const env = { BULKHEAD_API_URL: 'https://api.example.com', BULKHEAD_TOKEN: 'x' };
     expect((await run(words, { fetch, columns: 80 })).stdout).toContain(ESCAPE);
     expect((await run(words, { fetch })).stdout).not.toContain(ESCAPE);
     expect((await run(words, { fetch, columns: 80, env: { ...env, NO_COLOR: '1' } })).stdout).not.toContain(

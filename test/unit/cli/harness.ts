@@ -28,6 +28,7 @@ export interface RunOptions {
   readonly columns?: number;
   readonly home?: string;
   readonly cwd?: string;
+  readonly userId?: number;
   readonly signal?: AbortSignal;
   readonly connect?: Io['connect'];
 }
@@ -42,9 +43,10 @@ export const run = async (words: readonly string[], options: RunOptions = {}) =>
     stdout,
     stderr,
     stdin: Readable.from(options.stdin === undefined ? [] : [options.stdin]),
-    env: options.env ?? { BULKHEAD_API_URL: 'http://api.example.com', BULKHEAD_TOKEN: 'secret' },
+    env: options.env ?? { BULKHEAD_API_URL: 'https://api.example.com', BULKHEAD_TOKEN: 'secret' },
     cwd: options.cwd ?? temporaryFolder(),
     home: options.home ?? temporaryFolder(),
+    userId: options.userId ?? process.getuid?.(),
     fetch: options.fetch ?? (() => Promise.reject(new TypeError('no network in this test'))),
     connect:
       options.connect ??

@@ -48,7 +48,7 @@ describe('rule', () => {
     expect([exitCode, stderr]).toEqual([0, '']);
     expect(calls[0]).toMatchObject({
       method: 'PUT',
-      url: 'http://api.example.com/v1/conversion-rules/quarantine',
+      url: 'https://api.example.com/v1/conversion-rules/quarantine',
     });
     expect(calls[0]?.body).toEqual({
       eventPattern: { source: ['x'] },

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { fakeApi, problem } from '../client/fake-api.ts';
@@ -64,6 +72,82 @@ describe('which control plane', () => {
 
   test.each(['ftp://x', 'nonsense', 'http://'])('%s is no URL of an API', async (apiUrl) => {
     expect((await asked(['--api-url', apiUrl], { env: {} })).exitCode).toBe(4);
+  });
+});
+
+describe('plain HTTP', () => {
+  test.each([
+    'http://api.example.com',
+    'http://127.0.0.1.example.com',
+    'http://10.0.0.5:8420',
+    'http://[fd00::1]',
+    'http://0.0.0.0:8420',
+  ])('is refused beyond this machine, before a token is read or sent: %s', async (apiUrl) => {
+    const { fetch, calls } = api();
+    const env = { BULKHEAD_API_URL: apiUrl, BULKHEAD_TOKEN: 'secret' };
+    for (const { exitCode, stderr } of [
+      await run(['host', 'list'], { env, fetch }),
+      await run(['host', 'list', '--api-url', apiUrl], { env: {}, fetch }),
+      await run(['docker', '--api-url', apiUrl], { env: {}, fetch }),
+      await login(temporaryFolder(), apiUrl, 'token', fetch),
+    ]) {
+      expect(exitCode).toBe(4);
+      expect(stderr).toContain('https://');
+    }
+    expect(calls).toEqual([]);
+  });
+
+  test.each(['http://127.0.0.1:1', 'http://localhost:1', 'http://[::1]:1', 'http://127.9.9.9:1'])(
+    'is accepted on this machine: %s',
+    async (apiUrl) => {
+      const { fetch, calls } = api();
+      expect((await run(['host', 'list', '--api-url', apiUrl], { env: {}, fetch })).exitCode).toBe(0);
+      expect(calls).toHaveLength(1);
+    },
+  );
+});
+
+describe('a file with settings is ignored, and it is said why,', () => {
+  const ignored = async (options: Parameters<typeof run>[1]) => {
+    const { fetch, calls } = api();
+    const result = await run(['host', 'list'], { env: {}, ...options, fetch });
+    expect(result.exitCode).toBe(4);
+    expect(calls).toEqual([]);
+    return result.stderr;
+  };
+  const folderOf = (cwd: string) => join(cwd, '../..');
+
+  test('if another user owns it', async () => {
+    const cwd = withLocal('http://127.0.0.1:1');
+    const stderr = await ignored({ cwd, userId: (process.getuid?.() ?? 0) + 1 });
+    expect(stderr).toContain('local.json belongs to another user');
+    expect(stderr).toContain('chown');
+  });
+
+  test.each<[string, string, number]>([
+    ['it', '.bulkhead/local.json', 0o606],
+    ['its folder', '.bulkhead', 0o707],
+    ['a folder above, where it could be replaced', '.', 0o777],
+  ])('if others can write %s', async (_, path, mode) => {
+    const cwd = withLocal('http://127.0.0.1:1');
+    chmodSync(join(folderOf(cwd), path), mode);
+    expect(await ignored({ cwd })).toContain('other users can write');
+  });
+
+  test('if it is what login kept and others can write that', async () => {
+    const home = temporaryFolder();
+    await login(home, 'https://login.example.com', 'stored');
+    chmodSync(join(home, '.config/bulkhead/config.json'), 0o666);
+    expect(await ignored({ home })).toContain('config.json');
+  });
+
+  test('if it is a link to one that others can write', async () => {
+    const cwd = withLocal('http://127.0.0.1:1');
+    const target = join(temporaryFolder(), 'target.json');
+    renameSync(join(folderOf(cwd), '.bulkhead/local.json'), target);
+    chmodSync(target, 0o666);
+    symlinkSync(target, join(folderOf(cwd), '.bulkhead/local.json'));
+    expect(await ignored({ cwd })).toContain('target.json');
   });
 });
 

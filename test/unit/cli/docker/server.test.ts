@@ -40,7 +40,7 @@ const bridge = async (
   });
   const log: string[] = [];
   const { server, close } = createDockerBridge({
-    client: new Client({ apiUrl: 'http://api.example.com', fetch, sleep: async () => undefined }),
+    client: new Client({ apiUrl: 'https://api.example.com', fetch, sleep: async () => undefined }),
     connect: connect ?? (() => Promise.reject(new TypeError('no sessions here'))),
     now: Date.now,
     newId: () => 'e'.repeat(64),

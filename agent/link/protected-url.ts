@@ -1,0 +1,11 @@
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+
+/** Whether what is sent to the URL can be read by nobody on the way: over TLS, or within this machine. */
+export const isProtectedUrl = (
+  text: string,
+  schemes: { readonly tls: string; readonly plain: string },
+): boolean => {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname } = new URL(text);
+  return protocol === schemes.tls || (protocol === schemes.plain && LOOPBACK.test(hostname));
+};
