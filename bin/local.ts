@@ -97,11 +97,10 @@ const openCloud = async (
 };
 
 const describe = (cloud: Cloud, token: string): LocalFile => {
-  const { apiUrl, webSocketUrl, endpoints } = cloud;
+  const { apiUrl, webSocketUrl, endpoints, credentials, region } = cloud;
   if (apiUrl === undefined || webSocketUrl === undefined)
     throw new CommandError('no-api', 'The template has no HTTP API or no WebSocket API: see lib/.');
-  const { dynamodb, states, events } = endpoints;
-  return { apiUrl, webSocketUrl, token, pid: process.pid, endpoints: { dynamodb, states, events } };
+  return { apiUrl, webSocketUrl, token, pid: process.pid, endpoints, credentials, region };
 };
 
 const startHosts = async (

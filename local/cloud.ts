@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createChaos, noChaos, parseChaos } from './chaos.ts';
 import { systemClock } from './clock.ts';
 import type { CloudOptions } from './cloud-options.ts';
+import { type Credentials, loadCredentials } from './endpoint/credentials.ts';
 import { LoopbackServer } from './endpoint/front-door.ts';
 import type { Clock, CloudContext, InvocationResult, Log, ResourceEngine } from './engine.ts';
 import { createEngines, type Engines } from './engines.ts';
@@ -30,6 +31,10 @@ export interface Cloud {
   readonly endpoints: Readonly<
     Record<'dynamodb' | 'states' | 'events' | 'lambda' | 'sqs' | 'secrets', string>
   >;
+  /** With which requests to the endpoints have to be signed. */
+  readonly credentials: Credentials;
+  /** For those signatures. */
+  readonly region: string;
   /** Of the first HTTP API, without a trailing slash. */
   readonly apiUrl: string | undefined;
   /** Of the first WebSocket API, with its stage. */
@@ -99,8 +104,9 @@ class RunningCloud {
   async start(): Promise<Cloud> {
     const { assemblyDir, stackName, parameters, chaos, onProgress } = this.#options;
     const assembly = readAssembly(assemblyDir, stackName);
-    const frontDoor = await this.#openFrontDoor();
-    const context = this.#context(assembly.stackName, frontDoor);
+    const credentials = loadCredentials(this.#options.stateDir);
+    const frontDoor = await this.#openFrontDoor(credentials);
+    const context = this.#context(assembly.stackName, frontDoor, credentials);
     const disturb = chaos === undefined ? noChaos : createChaos(chaos);
     const engines = createEngines(context, this.#options, disturb, assembly.assetPath);
     this.#engines = engines;
@@ -118,7 +124,7 @@ class RunningCloud {
     onProgress?.('beginning deliveries');
     await Promise.all(all.map((engine) => engine.activate?.()));
     this.#log.info('started', { stack: assembly.stackName, resources: stack.resources.size });
-    return this.#describe(stack, engines, frontDoor);
+    return { ...this.#describe(stack, engines, frontDoor), credentials, region };
   }
 
   stop(): Promise<void> {
@@ -132,8 +138,8 @@ class RunningCloud {
     return log;
   }
 
-  async #openFrontDoor(): Promise<LoopbackServer> {
-    const frontDoor = new LoopbackServer(this.#log);
+  async #openFrontDoor(credentials: Credentials): Promise<LoopbackServer> {
+    const frontDoor = new LoopbackServer(this.#log, credentials);
     const portFile = join(this.#options.stateDir, 'front-door.json');
     const port = await frontDoor.listen(readPort(portFile));
     writeFileSync(portFile, JSON.stringify(port));
@@ -141,9 +147,13 @@ class RunningCloud {
     return frontDoor;
   }
 
-  #context(stackName: string, frontDoor: LoopbackServer): Omit<CloudContext, 'functions'> {
+  #context(
+    stackName: string,
+    frontDoor: LoopbackServer,
+    credentials: Credentials,
+  ): Omit<CloudContext, 'functions'> {
     return {
-      ...{ region, accountId, partition, stackName, frontDoor },
+      ...{ region, accountId, partition, stackName, frontDoor, credentials },
       stateDir: this.#options.stateDir,
       clock: this.#options.clock ?? systemClock,
       log: this.#log,
@@ -168,7 +178,11 @@ class RunningCloud {
     engines.lambda.setEnvironment(Object.assign({}, own, ...ofEngines, this.#options.overrides?.environment));
   }
 
-  #describe(stack: LoadedStack, engines: Engines, frontDoor: LoopbackServer): Cloud {
+  #describe(
+    stack: LoadedStack,
+    engines: Engines,
+    frontDoor: LoopbackServer,
+  ): Omit<Cloud, 'credentials' | 'region'> {
     const { url } = frontDoor;
     const { dynamodb, lambda, stateMachines } = engines;
     return {

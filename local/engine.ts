@@ -112,6 +112,8 @@ export interface FrontDoor {
    * routing. The longest matching prefix wins. `request.url` is passed on whole.
    */
   mount(prefix: string, handler: RequestHandler): void;
+  /** Hands requests whose `x-amz-target` begins so on to where they are answered. */
+  forward(prefix: string, forward: import('./endpoint/front-door.ts').Forward): void;
 }
 
 /** What every engine is built with: `createXEngine(context, …)`. */
@@ -130,4 +132,6 @@ export interface CloudContext {
   readonly random: () => number;
   readonly functions: FunctionInvoker;
   readonly frontDoor: FrontDoor;
+  /** What requests to AWS's endpoints have to be signed with. */
+  readonly credentials: import('./endpoint/credentials.ts').Credentials;
 }

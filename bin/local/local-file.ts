@@ -8,7 +8,10 @@ export interface LocalFile {
   /** Of the tenant `dev`, with all scopes. */
   readonly token: string;
   readonly pid: number;
+  /** Of AWS's services, for AWS CLI and SDKs. Requests have to be signed with the credentials. */
   readonly endpoints: Readonly<Record<string, string>>;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly region: string;
 }
 
 const pathOf = (stateDir: string): string => join(stateDir, 'local.json');

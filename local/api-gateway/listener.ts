@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { isLoopbackHost } from '../endpoint/refuse-browsers.ts';
 import type { RequestHandler } from '../engine.ts';
 import { EngineStartError } from '../errors.ts';
 import type { HttpApi } from '../http-api/http-api.ts';
@@ -31,6 +32,12 @@ const HEADER_BYTES = 10_240;
 const starting = (response: ServerResponse): void => {
   response.writeHead(503, { 'content-type': 'application/json', 'retry-after': '1' });
   response.end(JSON.stringify({ message: 'Service Unavailable' }));
+};
+
+/** As API Gateway answers for a name that is not its own. */
+const refuseHost = (response: ServerResponse): void => {
+  response.writeHead(403, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ message: 'Forbidden' }));
 };
 
 /** One loopback port, on which at most one HTTP API and one WebSocket API are served. */
@@ -88,6 +95,7 @@ export class Listener {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    if (!isLoopbackHost(request.headers)) return refuseHost(response);
     const path = (request.url ?? '/').replace(/\?.*$/, '');
     const mount = this.#mounts.find(({ prefix }) => path === prefix || path.startsWith(`${prefix}/`));
     if (mount !== undefined && (await mount.handle(request, response))) return;
@@ -99,6 +107,10 @@ export class Listener {
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (!isLoopbackHost(request.headers)) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
     const isWebSocket = request.headers.upgrade?.toLowerCase() === 'websocket';
     if (!this.#isReady || !isWebSocket || this.webSocketApi === undefined) {
       socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');

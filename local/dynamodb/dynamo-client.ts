@@ -12,8 +12,8 @@ export interface DynamoClient {
   close(): void;
 }
 
-/** Nobody checks signatures here, but the region and the key are read from this header. */
-const authorization =
+/** The process checks no signatures, but reads the region and the key from this header. */
+export const unsignedAuthorization =
   'AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=local';
 
 const errorOf = (status: number, body: string): ServiceError => {
@@ -50,7 +50,7 @@ export const createDynamoClient = (endpoint: string): DynamoClient => {
             'content-length': Buffer.byteLength(body),
             'x-amz-target': `${service}.${name}`,
             'x-amz-date': '20260101T000000Z',
-            authorization,
+            authorization: unsignedAuthorization,
           },
         },
         (response) => {

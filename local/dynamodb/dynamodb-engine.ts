@@ -7,6 +7,7 @@ import { accepted, honoured, list, metadataOnly, object, oneOf } from '../templa
 import { createDynamoClient, type DynamoClient } from './dynamo-client.ts';
 import { type DynoxideProcess, startDynoxide } from './dynoxide-process.ts';
 import { createSweeper, ExpiryIndex, type Sweeper } from './expire-items.ts';
+import { createForward } from './forward.ts';
 import { createStreamIndexes } from './stream-indexes.ts';
 import { ensureTable } from './table.ts';
 
@@ -65,6 +66,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
   #sweeper: Sweeper | undefined;
   #expiry: ExpiryIndex | undefined;
   #watcher: FSWatcher | undefined;
+  #closeForward = () => {};
 
   /** @param externalEndpoint used instead of an own process. */
   constructor(context: CloudContext, externalEndpoint?: string) {
@@ -88,7 +90,8 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
     if (this.#external === undefined)
       this.#process = await startDynoxide(this.#context.stateDir, this.#context.log);
     if (this.#process !== undefined) createStreamIndexes(this.#process.databaseFile);
-    this.#client = createDynamoClient(this.endpoint());
+    this.#client = createDynamoClient(this.#external ?? this.#ownEndpoint());
+    this.#open();
     const client = this.#client;
     await Promise.all([...this.#tables].map(([name, resource]) => ensureTable(client, name, resource)));
     if (this.#process === undefined) return;
@@ -98,7 +101,8 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
 
   environment(): Record<string, string> {
     if (this.#tables.size === 0) return {};
-    return { AWS_ENDPOINT_URL_DYNAMODB: this.endpoint(), AWS_ENDPOINT_URL_DYNAMODB_STREAMS: this.endpoint() };
+    const url = this.endpoint();
+    return { AWS_ENDPOINT_URL_DYNAMODB: url, AWS_ENDPOINT_URL_DYNAMODB_STREAMS: url };
   }
 
   async activate(): Promise<void> {
@@ -118,14 +122,27 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
     this.#watcher?.close();
     this.#expiry?.close();
     this.#client?.close();
+    this.#closeForward();
     await this.#process?.stop();
   }
 
-  /** @throws EngineStartError before `start`. */
+  /** For callers with credentials: the front door, or the endpoint that is used instead of an own process. */
   endpoint(): string {
-    const endpoint = this.#external ?? this.#process?.endpoint;
-    if (endpoint === undefined) throw new EngineStartError('DynamoDB has not been started');
-    return endpoint;
+    return this.#external ?? this.#context.frontDoor.url;
+  }
+
+  /** The process checks no signatures, so that only the front door, which does, is told where it is. */
+  #ownEndpoint(): string {
+    if (this.#process === undefined) throw new EngineStartError('DynamoDB has not been started');
+    return this.#process.endpoint;
+  }
+
+  #open(): void {
+    if (this.#external !== undefined) return;
+    const { forward, close } = createForward(() => this.#ownEndpoint());
+    for (const prefix of ['DynamoDB_20120810', 'DynamoDBStreams_20120810'])
+      this.#context.frontDoor.forward(prefix, forward);
+    this.#closeForward = close;
   }
 
   /** Of the dynoxide process, where there is one. */

@@ -7,10 +7,12 @@
  *   that is missing, `dynoxide.json` names the child, and the next start ends it (id, start time and program
  *   must all match, so a stranger that was given the same id is never hit).
  * - Two processes on one file would each hold half of the truth: the state directory is locked by `cloud.ts`.
- * - The port is kept over restarts, because clients outside hold on to it; when it is taken, another is used.
+ * - It checks no signatures. Callers come through the front door, which does; the process listens on a loopback address
+ *   drawn at random (127.0.0.0/8), so that no web page finds it. Another user of the machine can still find it.
+ * - The port is kept while this process runs, because its own clients hold on to it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { createServer } from 'node:net';
@@ -56,20 +58,25 @@ export const findDynoxide = (): string => {
   );
 };
 
-/** Whether a port of the loopback address can be had; 0 asks for any. */
-const claimPort = (port: number): Promise<number | undefined> =>
+/** It asks for a token. */
+const managementHost = '127.0.0.1';
+
+const randomLoopback = (): string => ['127', ...Array.from({ length: 3 }, () => randomInt(1, 255))].join('.');
+
+/** Whether a port of a loopback address is free; 0 asks for any. */
+const claimPort = (port: number, host: string): Promise<number | undefined> =>
   new Promise((resolve) => {
     const server = createServer();
     server.once('error', () => resolve(undefined));
-    server.listen(port, '127.0.0.1', () => {
+    server.listen(port, host, () => {
       const address = server.address();
       server.close(() => resolve(typeof address === 'object' ? address?.port : undefined));
     });
   });
 
-const choosePort = async (preferred: number): Promise<number> => {
-  const port = (preferred > 0 ? await claimPort(preferred) : undefined) ?? (await claimPort(0));
-  if (port === undefined) throw new EngineStartError('no free port on 127.0.0.1');
+const choosePort = async (preferred: number, host: string): Promise<number> => {
+  const port = (preferred > 0 ? await claimPort(preferred, host) : undefined) ?? (await claimPort(0, host));
+  if (port === undefined) throw new EngineStartError(`no free port on ${host}`);
   return port;
 };
 
@@ -99,6 +106,7 @@ class Dynoxide implements DynoxideProcess {
   readonly #binary: string;
   readonly #log: Log;
   readonly #recordFile: string;
+  readonly #host = randomLoopback();
   #child: ChildProcess | undefined;
   #stopping = false;
   #lastWords = '';
@@ -121,7 +129,7 @@ class Dynoxide implements DynoxideProcess {
     await endStale(recorded.process, this.#log);
     let ports = recorded.ports;
     for (let attempt = 1; ; attempt += 1) {
-      ports = [await choosePort(ports[0]), await choosePort(ports[1])];
+      ports = [await choosePort(ports[0], this.#host), await choosePort(ports[1], managementHost)];
       if (await this.#spawn(ports)) return;
       // Another program may have taken a port between the look and the start.
       if (attempt === attempts) throw new EngineStartError(`dynoxide did not start: ${this.#lastWords}`);
@@ -144,7 +152,7 @@ class Dynoxide implements DynoxideProcess {
   async #spawn(ports: readonly [number, number]): Promise<boolean> {
     const [port, managementPort] = ports;
     const token = randomBytes(24).toString('base64url');
-    const flags = ['serve', '--port', String(port), '--db-path', this.databaseFile];
+    const flags = ['serve', '--host', this.#host, '--port', String(port), '--db-path', this.databaseFile];
     const management = ['--mcp', '--mcp-port', String(managementPort)];
     const setpriv = pathOf('setpriv');
     const command = [
@@ -166,8 +174,8 @@ class Dynoxide implements DynoxideProcess {
     child.on('error', (error) => {
       this.#lastWords = error.message;
     });
-    this.endpoint = `http://127.0.0.1:${port}`;
-    this.management = { url: `http://127.0.0.1:${managementPort}/mcp`, token };
+    this.endpoint = `http://${this.#host}:${port}`;
+    this.management = { url: `http://${managementHost}:${managementPort}/mcp`, token };
     const ready = await this.#answers(child);
     if (!ready) child.kill('SIGKILL');
     else {

@@ -1,17 +1,24 @@
 /**
  * The loopback HTTP server on which the embedded cloud speaks AWS's protocols: JSON services by `x-amz-target`,
- * and mounted handlers (Lambda's and API Gateway's REST APIs) by path. Signatures are not checked.
+ * and mounted handlers (Lambda's REST API) by path. Every request must be signed with the state directory's credentials.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { FrontDoor, Log, RequestHandler } from '../engine.ts';
 import { EngineStartError, ServiceError } from '../errors.ts';
 import { asRecord, type Json } from '../template/json.ts';
+import type { Credentials } from './credentials.ts';
 import type { JsonService } from './json-service.ts';
+import { isFromWebPage, isLoopbackHost } from './refuse-browsers.ts';
+import { verifySignature } from './verify-signature.ts';
 
 const largestRequest = 7 * 1024 * 1024;
 
-/** Body as text. @throws ServiceError when it is larger than any AWS API takes. */
-export const readBody = async (request: IncomingMessage): Promise<string> => {
+/** Bodies that were read to verify their signature. */
+const bodies = new WeakMap<IncomingMessage, Buffer>();
+
+const readBytes = async (request: IncomingMessage): Promise<Buffer> => {
+  const known = bodies.get(request);
+  if (known !== undefined) return known;
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request) {
@@ -20,8 +27,14 @@ export const readBody = async (request: IncomingMessage): Promise<string> => {
       throw new ServiceError('RequestEntityTooLarge', 'the request is too large', 413);
     chunks.push(chunk as Buffer);
   }
-  return Buffer.concat(chunks).toString();
+  const body = Buffer.concat(chunks);
+  bodies.set(request, body);
+  return body;
 };
+
+/** Body as text. @throws ServiceError when it is larger than any AWS API takes. */
+export const readBody = async (request: IncomingMessage): Promise<string> =>
+  (await readBytes(request)).toString();
 
 /** Error codes whose names differ between SQS's JSON protocol and its older query protocol. */
 const queryErrors: Readonly<Record<string, string>> = {
@@ -52,18 +65,21 @@ export const sendError = (response: ServerResponse, error: unknown, log: Log): v
   );
 };
 
-/** A web page that makes its own name resolve to this machine must not get in: only loopback names are served. */
-const loopbackHost = /^(localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+/** Answers a verified request in place of a service. */
+export type Forward = (request: IncomingMessage, body: Buffer, response: ServerResponse) => Promise<void>;
 
 export class LoopbackServer implements FrontDoor {
   url = '';
   readonly #log: Log;
+  readonly #credentials: Credentials;
   readonly #server: Server;
+  readonly #forwards = new Map<string, Forward>();
   readonly #services = new Map<string, JsonService>();
   readonly #mounts: { readonly prefix: string; readonly handler: RequestHandler }[] = [];
 
-  constructor(log: Log) {
+  constructor(log: Log, credentials: Credentials) {
     this.#log = log;
+    this.#credentials = credentials;
     this.#server = createServer((request, response) => void this.#handle(request, response));
     this.#server.keepAliveTimeout = 30_000;
   }
@@ -78,6 +94,11 @@ export class LoopbackServer implements FrontDoor {
 
   serve(service: JsonService): void {
     this.#services.set(service.prefix, service);
+  }
+
+  /** @param prefix of `x-amz-target` */
+  forward(prefix: string, forward: Forward): void {
+    this.#forwards.set(prefix, forward);
   }
 
   mount(prefix: string, handler: RequestHandler): void {
@@ -106,10 +127,8 @@ export class LoopbackServer implements FrontDoor {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
-      if (!loopbackHost.test(request.headers.host ?? '')) {
-        throw new ServiceError('AccessDeniedException', 'only loopback host names are served', 403);
-      }
       const path = request.url ?? '/';
+      await this.#authenticate(request, path);
       for (const { prefix, handler } of this.#mounts) {
         if (path.startsWith(prefix) && (await handler(request, response))) return;
       }
@@ -120,8 +139,20 @@ export class LoopbackServer implements FrontDoor {
     }
   }
 
+  async #authenticate(request: IncomingMessage, url: string): Promise<void> {
+    const { headers, method = 'GET' } = request;
+    if (!isLoopbackHost(headers))
+      throw new ServiceError('AccessDeniedException', 'only loopback host names are served', 403);
+    if (isFromWebPage(headers))
+      throw new ServiceError('AccessDeniedException', 'web pages are not served', 403);
+    const body = await readBytes(request);
+    verifySignature({ method, url, headers, body }, this.#credentials, Date.now());
+  }
+
   async #callService(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [prefix = '', operation = ''] = String(request.headers['x-amz-target'] ?? '').split('.');
+    const forward = this.#forwards.get(prefix);
+    if (forward !== undefined) return forward(request, await readBytes(request), response);
     const service = this.#services.get(prefix);
     if (service === undefined || operation === '') {
       throw new ServiceError(

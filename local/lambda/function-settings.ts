@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import type { Credentials } from '../endpoint/credentials.ts';
 import type { CloudContext, ResolvedResource } from '../engine.ts';
 import { TemplateProblem } from '../errors.ts';
 import { asRecord, asString, type Json, type JsonObject } from '../template/json.ts';
@@ -82,6 +83,7 @@ export const functionEnvironment = (
   settings: FunctionSettings,
   region: string,
   endpoints: Readonly<Record<string, string>>,
+  credentials: Credentials,
 ): Record<string, string> => ({
   ...(process.env.PATH === undefined ? {} : { PATH: process.env.PATH }),
   LANG: 'en_US.UTF-8',
@@ -90,8 +92,8 @@ export const functionEnvironment = (
   _HANDLER: settings.handler,
   AWS_REGION: region,
   AWS_DEFAULT_REGION: region,
-  AWS_ACCESS_KEY_ID: 'local',
-  AWS_SECRET_ACCESS_KEY: 'local',
+  AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+  AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
   AWS_EXECUTION_ENV: `AWS_Lambda_${settings.runtime}`,
   AWS_LAMBDA_FUNCTION_NAME: settings.name,
   AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',

@@ -149,10 +149,10 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
     const file = new LogFile(join(this.#context.stateDir, 'logs', `${settings.name}.log`));
     this.#logs.set(settings.name, file);
     const log = (text: string) => file.append(text);
-    const { clock, newId, region, stateDir } = this.#context;
+    const { clock, newId, region, stateDir, credentials } = this.#context;
     const pool = createPool(settings, { clock, newId, log }, () => ({
       ...{ clock, log },
-      environment: functionEnvironment(settings, region, this.#environment),
+      environment: functionEnvironment(settings, region, this.#environment, credentials),
       compileCache: join(stateDir, 'compile-cache'),
     }));
     this.#pools.set(settings.name, pool);

@@ -4,12 +4,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { BodyTooLargeError, readBody } from '../api-gateway/read-body.ts';
+import type { Credentials } from '../endpoint/credentials.ts';
+import { verifySignature } from '../endpoint/verify-signature.ts';
+import { ServiceError } from '../errors.ts';
 import type { Connection } from './connection.ts';
-
-export interface Connections {
-  /** One that is open, of that stage. */
-  find(stage: string, connectionId: string): Connection | undefined;
-}
 
 interface Answer {
   readonly status: number;
@@ -32,48 +30,59 @@ const describe = ({ facts, lastActiveAt }: Connection): Answer => ({
   },
 });
 
-const post = async (
-  connection: Connection,
-  request: IncomingMessage,
-  limitBytes: number,
+const post = async (connection: Connection, body: Buffer): Promise<Answer> =>
+  (await connection.send(body)) ? { status: 200 } : GONE;
+
+const answerOf = async (
+  connection: Connection | undefined,
+  method: string | undefined,
+  body: Buffer,
 ): Promise<Answer> => {
+  if (connection === undefined) return GONE;
+  if (method === 'POST') return await post(connection, body);
+  if (method === 'GET') return describe(connection);
+  if (method !== 'DELETE') return { status: 405, body: { message: 'Method Not Allowed' } };
+  connection.end({ code: 1000, reason: 'Connection Closed Normally' });
+  return { status: 204 };
+};
+
+export interface ManagementDeps {
+  /** One that is open, of that stage. */
+  readonly find: (stage: string, id: string) => Connection | undefined;
+  /** What requests have to be signed with. */
+  readonly credentials: Credentials;
+  readonly limitBytes: number;
+}
+
+/** The answer to a request that the credentials have signed. */
+const authenticatedAnswer = async (
+  { find, credentials, limitBytes }: ManagementDeps,
+  [stage, id]: readonly [string, string],
+  request: IncomingMessage,
+): Promise<Answer> => {
+  const { method = 'GET', url = '/', headers } = request;
   try {
     const body = await readBody(request, limitBytes);
-    return (await connection.send(body)) ? { status: 200 } : GONE;
+    verifySignature({ method, url, headers, body }, credentials, Date.now());
+    return await answerOf(find(stage, decodeURIComponent(id)), method, body);
   } catch (error) {
+    if (error instanceof ServiceError)
+      return { status: error.status, error: error.code, body: { message: error.message } };
     if (!(error instanceof BodyTooLargeError)) throw error;
     const message = `the message is larger than ${limitBytes} bytes`;
     return { status: 413, error: 'PayloadTooLargeException', body: { message } };
   }
 };
 
-const answerOf = async (
-  connection: Connection | undefined,
-  request: IncomingMessage,
-  limitBytes: number,
-): Promise<Answer> => {
-  if (connection === undefined) {
-    request.resume();
-    return GONE;
-  }
-  if (request.method === 'POST') return await post(connection, request, limitBytes);
-  if (request.method === 'GET') return describe(connection);
-  if (request.method !== 'DELETE') return { status: 405, body: { message: 'Method Not Allowed' } };
-  connection.end({ code: 1000, reason: 'Connection Closed Normally' });
-  return { status: 204 };
-};
-
 /** Serves the request where it is one to `/{stage}/@connections/{id}`. @returns whether it was */
 export const serveManagement = async (
-  connections: Connections,
-  limitBytes: number,
+  deps: ManagementDeps,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<boolean> => {
   const [, stage, id] = PATH.exec((request.url ?? '').replace(/\?.*$/, '')) ?? [];
   if (stage === undefined || id === undefined) return false;
-  const connection = connections.find(stage, decodeURIComponent(id));
-  const answer = await answerOf(connection, request, limitBytes);
+  const answer = await authenticatedAnswer(deps, [stage, id], request);
   const body = answer.body === undefined ? '' : JSON.stringify(answer.body);
   response.writeHead(answer.status, {
     ...(answer.error === undefined ? {} : { 'x-amzn-errortype': answer.error }),

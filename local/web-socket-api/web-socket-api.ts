@@ -35,7 +35,7 @@ import { selectRoute } from './route-selection.ts';
 
 export type WebSocketApiDeps = Pick<
   CloudContext,
-  'accountId' | 'clock' | 'functions' | 'log' | 'newId' | 'partition' | 'region' | 'stateDir'
+  'accountId' | 'clock' | 'credentials' | 'functions' | 'log' | 'newId' | 'partition' | 'region' | 'stateDir'
 > & {
   readonly limits: ApiGatewayLimits;
   readonly chaos: Chaos;
@@ -96,7 +96,9 @@ export class WebSocketApi {
       const connection = this.#open.get(id);
       return connection?.isOpen && connection.facts.stage === stage ? connection : undefined;
     };
-    return serveManagement({ find }, this.#deps.limits.webSocketMessageBytes, request, response);
+    const { limits, credentials } = this.#deps;
+    const deps = { find, credentials, limitBytes: limits.webSocketMessageBytes };
+    return serveManagement(deps, request, response);
   }
 
   async upgrade(request: IncomingMessage, raw: Duplex, head: Buffer): Promise<void> {

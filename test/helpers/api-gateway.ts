@@ -9,6 +9,7 @@ import {
 } from '../../local/api-gateway/api-gateway-engine.ts';
 import type { Clock, CloudContext, InvocationResult, ResourceIdentity } from '../../local/engine.ts';
 import { ThrottledError } from '../../local/errors.ts';
+import { LOCAL_CREDENTIALS } from './local-fixtures.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: events are read by tests as the functions of a user would read them
 export type Event = any;
@@ -77,7 +78,8 @@ export const startApiGateway = async (setting: Setting): Promise<Started> => {
     newId: randomUUID,
     random: () => 0.5,
     functions: invokerOf(setting.functions),
-    frontDoor: { url: 'http://127.0.0.1:1', mount: () => {} },
+    frontDoor: { url: 'http://127.0.0.1:1', mount: () => {}, forward: () => {} },
+    credentials: LOCAL_CREDENTIALS,
   };
   const engine = createApiGatewayEngine(context, { port: 0, ...setting.options });
   const identities = new Map<string, ResourceIdentity>();

@@ -14,6 +14,7 @@ import { tableDefinition } from './table-definition.ts';
 
 /** A DynamoDB engine in memory, for one test file. */
 export interface Engine {
+  readonly endpoint: string;
   readonly client: DynamoDBClient;
   /** A new table with the stack's own keys and indexes. */
   table(): Promise<EngineTable>;
@@ -69,8 +70,9 @@ export const startEngine = async (): Promise<Engine> => {
   // A test run that is killed leaves nothing behind.
   const end = () => child.kill('SIGKILL');
   process.once('exit', end);
+  const endpoint = `http://127.0.0.1:${port}`;
   const client = new DynamoDBClient({
-    endpoint: `http://127.0.0.1:${port}`,
+    endpoint,
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
     maxAttempts: 1,
@@ -86,6 +88,7 @@ export const startEngine = async (): Promise<Engine> => {
   }
   let tables = 0;
   return {
+    endpoint,
     client,
     table: async () => {
       tables += 1;

@@ -1,5 +1,6 @@
 import { EVENT_BUS_NAME } from '../../core/contract/deployment.ts';
 import type { LocalCloud } from './local-cloud.ts';
+import { signedFetch } from './sign-request.ts';
 
 export interface Sent {
   readonly source: string;
@@ -15,8 +16,8 @@ export const putEvents = async (cloud: LocalCloud, events: readonly Sent[]): Pro
     DetailType: type,
     Detail: JSON.stringify(detail),
   }));
-  const response = await fetch(cloud.endpoints.events, {
-    method: 'POST',
+  const response = await signedFetch(cloud, cloud.endpoints.events, {
+    service: 'events',
     headers: { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'AWSEvents.PutEvents' },
     body: JSON.stringify({ Entries }),
   });

@@ -12,7 +12,11 @@ export interface LocalCloud {
   readonly apiUrl: string;
   readonly webSocketUrl: string;
   readonly token: string;
-  readonly endpoints: { readonly dynamodb: string; readonly states: string; readonly events: string };
+  readonly endpoints: Readonly<
+    Record<'dynamodb' | 'states' | 'events' | 'lambda' | 'sqs' | 'secrets', string>
+  >;
+  readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
+  readonly region: string;
   readonly stateDir: string;
   readonly pid: number;
   readonly output: () => string;
@@ -137,13 +141,15 @@ export const startLocalCloud = async (options: LocalCloudOptions = {}): Promise<
     await sleep(25);
     local = read();
   }
-  const { apiUrl, webSocketUrl, token, endpoints } = local as unknown as LocalCloud;
+  const { apiUrl, webSocketUrl, token, endpoints, credentials, region } = local as unknown as LocalCloud;
   const pid = child.pid ?? 0;
   return {
     apiUrl,
     webSocketUrl,
     token,
     endpoints,
+    credentials,
+    region,
     stateDir,
     pid,
     output: () => output,

@@ -19,6 +19,9 @@ export const removeTemporaryDirectories = (): void => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
 };
 
+/** What requests to an embedded service have to be signed with in a test. */
+export const LOCAL_CREDENTIALS = { accessKeyId: 'LOCALTEST', secretAccessKey: 'secret' };
+
 export const testContext = (overrides: Partial<CloudContext> = {}): CloudContext => ({
   region: 'us-east-1',
   accountId: '000000000000',
@@ -33,7 +36,8 @@ export const testContext = (overrides: Partial<CloudContext> = {}): CloudContext
     invoke: () => Promise.reject(new TypeError('no functions in this test')),
     invokeAsync: () => Promise.reject(new TypeError('no functions in this test')),
   },
-  frontDoor: { url: 'http://127.0.0.1:1', mount: () => {} },
+  frontDoor: { url: 'http://127.0.0.1:1', mount: () => {}, forward: () => {} },
+  credentials: LOCAL_CREDENTIALS,
   ...overrides,
 });
 

@@ -4,5 +4,5 @@ import { startCloud } from '../../local/cloud.ts';
 const [assemblyDir = '', stateDir = ''] = process.argv.slice(2);
 const cloud = await startCloud({ assemblyDir, stateDir, overrides: { asyncRetryDelaysMs: [5, 5] } });
 process.stdout.write(
-  `${JSON.stringify({ endpoints: cloud.endpoints, dynamoDb: cloud.dynamoDbProcessId() })}\n`,
+  `${JSON.stringify({ endpoints: cloud.endpoints, credentials: cloud.credentials, dynamoDb: cloud.dynamoDbProcessId() })}\n`,
 );

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { DynamoDBClient, GetItemCommand, PutItemCommand } from '@aws-sdk/client-dynamodb';
@@ -8,6 +8,7 @@ import { DescribeExecutionCommand, SFNClient, StartExecutionCommand } from '@aws
 import { afterAll, afterEach, expect, jest, test } from '@jest/globals';
 import { type Cloud, type CloudOptions, startCloud } from '../../../local/cloud.ts';
 import { EngineStartError } from '../../../local/errors.ts';
+import { startEngine } from '../../helpers/dynoxide.ts';
 import {
   functionResource,
   removeTemporaryDirectories,
@@ -15,11 +16,13 @@ import {
   temporaryDirectory,
   writeAssembly,
 } from '../../helpers/local-fixtures.ts';
+import { signedFetch, signedHeaders } from '../../helpers/sign-request.ts';
 
 // Waiting is bounded by `soon`, not by the clock of a test.
 jest.setTimeout(60_000);
 
-const credentials = { accessKeyId: 'local', secretAccessKey: 'local' };
+type Access = Pick<Cloud, 'endpoints' | 'credentials'>;
+const region = 'us-east-1';
 const clouds: Cloud[] = [];
 const children: ChildProcess[] = [];
 afterEach(async () => {
@@ -41,19 +44,14 @@ export const handler = async (event) => {
   return { batchItemFailures };
 };`;
 
-/** Writes an item by the endpoint that its environment names, as the SDK finds it. */
+/** Writes an item by the endpoint and with the credentials that its environment names, as the SDK finds them. */
 const writer = `export const handler = async (event) => {
-  const response = await fetch(process.env.AWS_ENDPOINT_URL_DYNAMODB, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/x-amz-json-1.0', 'x-amz-target': 'DynamoDB_20120810.PutItem', 'x-amz-date': '20260101T000000Z',
-      authorization: 'AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=b',
-    },
-    body: JSON.stringify({ TableName: process.env.TABLE_NAME, Item: { pk: { S: event.key }, n: { N: '1' } } }),
-  });
-  if (!response.ok) throw new Error(await response.text());
+  const { DynamoDBClient, PutItemCommand } = (await import(process.env.SDK)).default;
+  const Item = { pk: { S: event.key }, n: { N: '1' } };
+  await new DynamoDBClient({ maxAttempts: 1 }).send(new PutItemCommand({ TableName: process.env.TABLE_NAME, Item }));
   return { written: event.key };
 };`;
+const SDK = import.meta.resolve('@aws-sdk/client-dynamodb');
 
 const table = {
   Type: 'AWS::DynamoDB::Table',
@@ -98,7 +96,9 @@ const assembly = (out: string, tableProperties: Record<string, unknown> = {}) =>
     resources: {
       Table: { ...table, Properties: { ...table.Properties, ...tableProperties } },
       Dead: { Type: 'AWS::SQS::Queue', Properties: { QueueName: 'dead' } },
-      Writer: functionResource('writer', { Environment: { Variables: { TABLE_NAME: { Ref: 'Table' } } } }),
+      Writer: functionResource('writer', {
+        Environment: { Variables: { TABLE_NAME: { Ref: 'Table' }, SDK } },
+      }),
       Recorder: functionResource('recorder', { Environment: { Variables: { OUT: out } } }),
       Changes: {
         Type: 'AWS::Lambda::EventSourceMapping',
@@ -164,8 +164,8 @@ const linesOf = (file: string): Line[] =>
 const seen = (file: string, key: string): Promise<Line | undefined> =>
   soon(() => linesOf(file).find((line) => line.key === key));
 
-const dynamo = (endpoint: string) =>
-  new DynamoDBClient({ endpoint, region: 'us-east-1', credentials, maxAttempts: 10 });
+const dynamo = ({ endpoints, credentials }: Access) =>
+  new DynamoDBClient({ endpoint: endpoints.dynamodb, region, credentials, maxAttempts: 10 });
 const put = (
   client: DynamoDBClient,
   pk: string,
@@ -177,8 +177,8 @@ const put = (
   );
 
 const sqs = async (cloud: Cloud, operation: string, input: object) => {
-  const response = await fetch(cloud.endpoints.sqs, {
-    method: 'POST',
+  const response = await signedFetch(cloud, cloud.endpoints.sqs, {
+    service: 'sqs',
     headers: { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': `AmazonSQS.${operation}` },
     body: JSON.stringify(input),
   });
@@ -190,15 +190,19 @@ test('an event runs through rule, state machine, function, table and stream', as
   const cloud = await start(assembly(out), temporaryDirectory());
   const events = new EventBridgeClient({
     endpoint: cloud.endpoints.events,
-    region: 'us-east-1',
-    credentials,
+    region,
+    credentials: cloud.credentials,
   });
   await events.send(
     new PutEventsCommand({ Entries: [{ Source: 'test', DetailType: 't', Detail: '{"key":"from-event"}' }] }),
   );
   expect(await seen(out, 'from-event')).toMatchObject({ n: 1, event: 'INSERT' });
 
-  const states = new SFNClient({ endpoint: cloud.endpoints.states, region: 'us-east-1', credentials });
+  const states = new SFNClient({
+    endpoint: cloud.endpoints.states,
+    region,
+    credentials: cloud.credentials,
+  });
   const stateMachineArn = String(cloud.outputs.Machine);
   const { executionArn } = await states.send(
     new StartExecutionCommand({ stateMachineArn, input: '{"key":"direct"}' }),
@@ -217,7 +221,7 @@ test('an event runs through rule, state machine, function, table and stream', as
 test('a poisoned record goes to the queue, its neighbours are processed in order', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
-  const client = dynamo(cloud.endpoints.dynamodb);
+  const client = dynamo(cloud);
   for (let n = 0; n < 30; n += 1)
     await put(client, `k${n % 3}`, n, n === 11 ? { poison: { BOOL: true } } : {});
   await put(client, 'last');
@@ -241,7 +245,7 @@ test('a poisoned record goes to the queue, its neighbours are processed in order
 test('expired items go by a sweep, and their records say who removed them', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
-  const client = dynamo(cloud.endpoints.dynamodb);
+  const client = dynamo(cloud);
   await put(client, 'old', 0, { expires: { N: String(Math.floor(Date.now() / 1000) - 60) } });
   await cloud.expireItems();
   const removed = await soon(() => linesOf(out).find((line) => line.event === 'REMOVE'));
@@ -255,7 +259,7 @@ test('expired items go by a sweep, and their records say who removed them', asyn
 test('when the process that holds the tables is killed, another takes its place with all that was written', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
-  const client = dynamo(cloud.endpoints.dynamodb);
+  const client = dynamo(cloud);
   await put(client, 'before');
   const killed = cloud.dynamoDbProcessId() ?? 0;
   process.kill(killed, 'SIGKILL');
@@ -280,7 +284,7 @@ const runInChild = async (assemblyDir: string, stateDir: string) => {
   const line = await new Promise<string>((resolve) =>
     child.stdout?.once('data', (data: Buffer) => resolve(data.toString())),
   );
-  return { child, ...(JSON.parse(line) as { endpoints: Cloud['endpoints']; dynamoDb: number }) };
+  return { child, ...(JSON.parse(line) as Access & { dynamoDb: number }) };
 };
 
 test('after a kill of everything, each record is delivered at least once and in order, and nothing is left behind', async () => {
@@ -288,8 +292,8 @@ test('after a kill of everything, each record is delivered at least once and in 
   const [assemblyDir, stateDir] = [assembly(out), temporaryDirectory()];
   let written = 0;
   for (let round = 0; round < 3; round += 1) {
-    const { child, endpoints, dynamoDb } = await runInChild(assemblyDir, stateDir);
-    const client = dynamo(endpoints.dynamodb);
+    const { child, dynamoDb, ...access } = await runInChild(assemblyDir, stateDir);
+    const client = dynamo(access);
     for (let n = 0; n < 40; n += 1) {
       await put(client, 'one', written);
       written += 1;
@@ -300,7 +304,7 @@ test('after a kill of everything, each record is delivered at least once and in 
     client.destroy();
   }
   const cloud = await start(assemblyDir, stateDir);
-  const client = dynamo(cloud.endpoints.dynamodb);
+  const client = dynamo(cloud);
   await put(client, 'last');
   await seen(out, 'last');
   const numbers = linesOf(out)
@@ -314,13 +318,13 @@ test('a checkpoint is kept: what was processed is not delivered again', async ()
   const out = join(temporaryDirectory(), 'out');
   const [assemblyDir, stateDir] = [assembly(out), temporaryDirectory()];
   const first = await start(assemblyDir, stateDir);
-  const client = dynamo(first.endpoints.dynamodb);
+  const client = dynamo(first);
   await put(client, 'a');
   await seen(out, 'a');
   client.destroy();
   await stop(first);
   const second = await start(assemblyDir, stateDir);
-  const again = dynamo(second.endpoints.dynamodb);
+  const again = dynamo(second);
   await put(again, 'b');
   await seen(out, 'b');
   expect(linesOf(out).map((line) => line.key)).toEqual(['a', 'b']);
@@ -332,7 +336,7 @@ test('chaos repeats batches and never changes their order', async () => {
   const cloud = await start(assembly(out), temporaryDirectory(), {
     chaos: { duplicate: 1, reorder: 1, seed: 3 },
   });
-  const client = dynamo(cloud.endpoints.dynamodb);
+  const client = dynamo(cloud);
   for (let n = 0; n < 20; n += 1) await put(client, 'one', n);
   await put(client, 'last');
   await soon(() => (linesOf(out).filter((line) => line.key === 'last').length === 2 ? true : undefined));
@@ -369,53 +373,102 @@ test('a state directory is used by one process at a time', async () => {
   await expect(start(assemblyDir, stateDir)).rejects.toThrow(EngineStartError);
 });
 
-test('the front door serves loopback names alone, and invokes functions as Lambda does', async () => {
+test('the front door invokes functions as Lambda does', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
   const url = `${cloud.endpoints.lambda}/2015-03-31/functions/writer/invocations`;
-  const answer = await fetch(url, { method: 'POST', body: '{"key":"by-rest"}' });
+  const invoke = (body: string, headers = {}, to = url) =>
+    signedFetch(cloud, to, { service: 'lambda', body, headers });
+  const answer = await invoke('{"key":"by-rest"}');
   expect([answer.status, await answer.json()]).toEqual([200, { written: 'by-rest' }]);
-  const event = await fetch(url, {
-    method: 'POST',
-    body: '{"key":"by-event"}',
-    headers: { 'x-amz-invocation-type': 'Event' },
-  });
+  const event = await invoke('{"key":"by-event"}', { 'x-amz-invocation-type': 'Event' });
   expect(event.status).toBe(202);
   expect(await seen(out, 'by-event')).toBeDefined();
-  const failed = await fetch(url, { method: 'POST', body: '{}' });
+  const failed = await invoke('{}');
   expect([failed.status, failed.headers.get('x-amz-function-error')]).toEqual([200, 'Unhandled']);
-  const missing = await fetch(url.replace('writer', 'nobody'), { method: 'POST' });
+  const missing = await invoke('{}', {}, url.replace('writer', 'nobody'));
   expect([missing.status, missing.headers.get('x-amzn-errortype')]).toEqual([
     404,
     'ResourceNotFoundException',
   ]);
-  // A page of a name that was made to resolve to this machine.
-  const status = await new Promise((resolve) => {
-    request(url, { method: 'POST', headers: { host: 'attacker.example' } }, (response) =>
-      resolve(response.resume().statusCode),
-    ).end('{}');
-  });
-  expect(status).toBe(403);
 });
+
+test('every endpoint asks for the credentials of the state directory, and serves no web page', async () => {
+  const out = join(temporaryDirectory(), 'out');
+  const stateDir = temporaryDirectory();
+  const cloud = await start(assembly(out), stateDir);
+  const { credentials, endpoints } = cloud;
+  expect(statSync(join(stateDir, 'credentials.json')).mode & 0o777).toBe(0o600);
+  const targets: [service: string, url: string, target: string][] = [
+    ['dynamodb', endpoints.dynamodb, 'DynamoDB_20120810.ListTables'],
+    ['dynamodb', endpoints.dynamodb, 'DynamoDBStreams_20120810.ListStreams'],
+    ['states', endpoints.states, 'AWSStepFunctions.ListStateMachines'],
+    ['events', endpoints.events, 'AWSEvents.ListRules'],
+    ['sqs', endpoints.sqs, 'AmazonSQS.ListQueues'],
+    ['secretsmanager', endpoints.secrets, 'secretsmanager.GetSecretValue'],
+    ['lambda', `${endpoints.lambda}/2015-03-31/functions/writer/invocations`, ''],
+  ];
+  for (const [service, url, target] of targets) {
+    const body = '{}';
+    const headers = { 'content-type': 'application/x-amz-json-1.0', 'x-amz-target': target };
+    const unsigned = { service, headers, body };
+    const errorOf = async (response: Response) =>
+      [response.status, ((await response.json()) as { __type?: string }).__type] as const;
+    expect(await errorOf(await fetch(url, { method: 'POST', headers, body }))).toEqual([
+      403,
+      'MissingAuthenticationTokenException',
+    ]);
+    const guessed = { region, credentials: { ...credentials, secretAccessKey: 'guessed' } };
+    expect(await errorOf(await signedFetch(guessed, url, unsigned))).toEqual([
+      403,
+      'InvalidSignatureException',
+    ]);
+    const signed = await signedHeaders(cloud, url, unsigned);
+    const changed = await fetch(url, { method: 'POST', headers: signed, body: '{"changed":true}' });
+    expect((await errorOf(changed))[1]).toBe('InvalidSignatureException');
+    for (const [name, value] of [
+      ['origin', 'http://localhost:3000'],
+      ['sec-fetch-site', 'cross-site'],
+    ] as const)
+      expect(await statusOf(url, { ...signed, [name]: value }, body)).toBe(403);
+    // A page of a name that was made to resolve to this machine.
+    const rebound = await signedHeaders(cloud, url.replace('127.0.0.1', 'attacker.example'), unsigned);
+    expect(await statusOf(url, rebound, body)).toBe(403);
+    expect(await statusOf(url, signed, body)).not.toBe(403);
+  }
+});
+
+/** As a browser might: with headers that `fetch` sets by itself. */
+const statusOf = (url: string, headers: Record<string, string>, body: string): Promise<number | undefined> =>
+  new Promise((resolve, reject) => {
+    request(url, { method: 'POST', headers }, (response) => resolve(response.resume().statusCode))
+      .on('error', reject)
+      .end(body);
+  });
 
 test('another DynamoDB endpoint serves as well: its streams are polled', async () => {
   const out = join(temporaryDirectory(), 'out');
-  const elsewhere = await start(assembly(join(temporaryDirectory(), 'other')), temporaryDirectory());
-  const dynamoDbEndpoint = elsewhere.endpoints.dynamodb;
-  const cloud = await start(assembly(out), temporaryDirectory(), {
-    overrides: { warm: false, dynamoDbEndpoint },
-  });
-  expect([cloud.endpoints.dynamodb, cloud.dynamoDbProcessId()]).toEqual([dynamoDbEndpoint, undefined]);
-  const client = dynamo(dynamoDbEndpoint);
-  await put(client, 'polled');
-  expect(await seen(out, 'polled')).toBeDefined();
-  client.destroy();
+  const elsewhere = await startEngine();
+  try {
+    const dynamoDbEndpoint = elsewhere.endpoint;
+    const cloud = await start(assembly(out), temporaryDirectory(), {
+      overrides: { warm: false, dynamoDbEndpoint },
+    });
+    expect([cloud.endpoints.dynamodb, cloud.dynamoDbProcessId()]).toEqual([dynamoDbEndpoint, undefined]);
+    const client = dynamo(cloud);
+    await put(client, 'polled');
+    expect(await seen(out, 'polled')).toBeDefined();
+    client.destroy();
+    await stop(cloud);
+  } finally {
+    elsewhere.stop();
+  }
 });
 
 test('records too large for one invocation together come in several', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
-  const client = dynamo(cloud.endpoints.dynamodb);
+  const client = dynamo(cloud);
   const filler = { S: 'x'.repeat(390_000) };
   await Promise.all(Array.from({ length: 14 }, (_, n) => put(client, 'big', n, { filler })));
   await put(client, 'last');

@@ -7,6 +7,7 @@ import {
   PostToConnectionCommand,
 } from '@aws-sdk/client-apigatewaymanagementapi';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { LOCAL_CREDENTIALS } from '../../../helpers/local-fixtures.ts';
 import type { TestClient } from '../../../helpers/web-socket-client.ts';
 import { type Bench, openBench } from './setting.ts';
 
@@ -18,11 +19,11 @@ describe('@connections', () => {
   let sdk: ApiGatewayManagementApiClient;
   let ConnectionId: string;
 
-  const clientOf = (endpoint: string): ApiGatewayManagementApiClient =>
+  const clientOf = (endpoint: string, credentials = LOCAL_CREDENTIALS): ApiGatewayManagementApiClient =>
     new ApiGatewayManagementApiClient({
       region: 'us-east-1',
       endpoint,
-      credentials: { accessKeyId: 'x', secretAccessKey: 'x' },
+      credentials,
       maxAttempts: 1,
     });
   const post = (data: string | Buffer, to = ConnectionId) =>
@@ -37,6 +38,16 @@ describe('@connections', () => {
   afterEach(async () => {
     sdk.destroy();
     await bench.close();
+  });
+
+  test('takes nothing from a caller without the credentials', async () => {
+    sdk = clientOf(bench.managementUrl, { ...LOCAL_CREDENTIALS, secretAccessKey: 'guessed' });
+    await expect(post('x')).rejects.toMatchObject({ name: 'InvalidSignatureException' });
+    sdk = clientOf(bench.managementUrl, { ...LOCAL_CREDENTIALS, accessKeyId: 'OTHER' });
+    await expect(post('x')).rejects.toMatchObject({ name: 'UnrecognizedClientException' });
+    const url = `${bench.managementUrl}/@connections/${ConnectionId}`;
+    expect((await fetch(url, { method: 'POST', body: 'x' })).status).toBe(403);
+    expect((await fetch(url, { method: 'DELETE' })).status).toBe(403);
   });
 
   test('posts texts in order, whatever letters are in them', async () => {
