@@ -103,10 +103,9 @@ int enter_new_root(const char *root, const char *hostname) {
   return mount_devices();
 }
 
-/* The list that container engines have settled on (see the Default runtime's `capabilities.ts`). */
-static const int KEPT[] = {CAP_CHOWN,  CAP_DAC_OVERRIDE, CAP_FSETID,  CAP_FOWNER,           CAP_MKNOD,
-                           CAP_NET_RAW, CAP_SETGID,      CAP_SETUID,  CAP_SETFCAP,          CAP_SETPCAP,
-                           CAP_NET_BIND_SERVICE,         CAP_SYS_CHROOT, CAP_KILL,          CAP_AUDIT_WRITE};
+/* As in the Default runtime (`capabilities.ts`). Without CAP_MKNOD: no process of the container makes itself a disk. */
+static const int KEPT[] = {CAP_CHOWN,    CAP_DAC_OVERRIDE, CAP_FSETID,  CAP_FOWNER, CAP_NET_RAW,    CAP_SETGID, CAP_SETUID,
+                           CAP_SETFCAP,  CAP_SETPCAP,      CAP_NET_BIND_SERVICE,    CAP_SYS_CHROOT, CAP_KILL,   CAP_AUDIT_WRITE};
 
 static unsigned long long kept_mask(void) {
   unsigned long long mask = 0;

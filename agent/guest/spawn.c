@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "confine.h"
+#include "device_access.h"
 #include "mask.h"
 #include "user.h"
 
@@ -175,6 +176,11 @@ static pid_t spawn_in_container(struct fields fields, pid_t container, const str
 
 static pid_t spawn_container(struct fields fields, const struct ends *ends) {
   make_cgroup(CONTAINER_CGROUP, field(fields, "memory"), field(fields, "pids"));
+  int problem = limit_devices(CONTAINER_CGROUP);
+  if (problem) {
+    errno = -problem;
+    return -1;
+  }
   int here = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
   /* The namespace of cgroups begins where its first process is. */
   join_cgroup(CONTAINER_CGROUP);

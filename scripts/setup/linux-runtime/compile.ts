@@ -9,7 +9,7 @@ export const PRELOAD_SOURCES = 'agent/runtimes/linux/preload';
 /** What the helper shares with the guest: the streams, and whom a process runs as. */
 const SHARED = [
   ...['channel.c', 'fields.c', 'streams.c', 'kept_output.c', 'spawn.c', 'user.c'],
-  ...['confine.c', 'mask.c', 'system_calls.c', 'denied_32.c', 'denied_64.c'],
+  ...['confine.c', 'device_access.c', 'mask.c', 'system_calls.c', 'denied_32.c', 'denied_64.c'],
 ];
 const FLAGS = ['-O2', '-s', '-Wall', '-Wextra', '-Werror=implicit-function-declaration'];
 const PROGRAM = ['-static'];

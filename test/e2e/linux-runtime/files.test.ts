@@ -24,7 +24,7 @@ const IDLE = ['sleep', '600'];
 const WRITE = `
 set -e
 mkdir -p /work/deep/er; cd /work
-echo one > file; ln file hard; ln -s file soft; ln -s /nowhere dangling; mkfifo pipe; mknod device c 1 3
+echo one > file; ln file hard; ln -s file soft; ln -s /nowhere dangling; mkfifo pipe
 chown 1234:4321 file; chmod 4751 file; chown -h 77:88 soft; chmod 1777 deep; chmod 0 deep/er
 : > 'a name with  blanks'; : > "ünï"; touch -d '2001-02-03 04:05:06' ünï
 printf tail | dd of=sparse bs=1 seek=50000000 2>/dev/null

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { CRAFTED_FOLDERS, CRAFTED_SUPERBLOCKS } from '../../helpers/craft-disk.ts';
+import { CRAFTED_FOLDERS, CRAFTED_SUPERBLOCKS, debugfs } from '../../helpers/craft-disk.ts';
 import { canHostLinux, look } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
@@ -77,6 +77,56 @@ real('a disk that hostile code wrote', () => {
     }
     expectVictimUntouched();
     await expectHostAlive();
+  });
+
+  /** The numbers of the disks of a utility VM, as its kernel shows them. */
+  const disksOf = async (one: AssignedContainer): Promise<readonly string[]> =>
+    (await host.sh(one, 'cat /sys/block/vd*/dev')).split('\n').map((numbers) => numbers.replace(':', ' '));
+
+  test('no process of a utility VM makes a device or opens one of its disk', async () => {
+    const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
+    await host.up(one);
+    const disks = await disksOf(one);
+    expect(disks).toHaveLength(2);
+    for (const numbers of [...disks.map((disk) => `b ${disk}`), 'c 1 1', 'c 1 3'])
+      for (const folder of ['/', '/dev', '/dev/shm', '/tmp'])
+        expect(await host.sh(one, `mknod ${folder}/made ${numbers} 2>&1 || echo refused`)).toMatch(
+          /(Operation not permitted|No such file or directory)\nrefused$/,
+        );
+    await host.off(one);
+    debugfs(
+      pathsOf(one).scratch,
+      'cd /upper',
+      ...disks.map((numbers, index) => `mknod disk${index} b ${numbers}`),
+      'mknod memory c 1 1',
+    );
+    await host.up(one);
+    for (const node of ['disk0', 'disk1', 'memory'])
+      expect(await host.sh(one, `test -e /${node} && dd if=/${node} count=1 2>&1 || echo refused`)).toMatch(
+        /Permission denied\nrefused$/,
+      );
+    expect(
+      await host.sh(
+        one,
+        'echo x > /dev/null; head -c 4 /dev/zero | wc -c; test -c /dev/ptmx && echo terminal',
+      ),
+    ).toBe('4\nterminal');
+  });
+
+  test('no process on this machine makes a device or opens one of its disk', async () => {
+    const one = container({ runtimeType: 'Default', command: IDLE, switchName: 'none' });
+    await host.up(one);
+    for (const folder of ['/', '/dev', '/dev/shm'])
+      expect(await host.sh(one, `mknod ${folder}/made b 7 0 2>&1 || echo refused`)).toMatch(
+        /Operation not permitted\nrefused$/,
+      );
+    await host.off(one);
+    debugfs(pathsOf(one).scratch, 'cd /upper', 'mknod loop b 7 0', 'mknod memory c 1 1');
+    await host.up(one);
+    for (const node of ['loop', 'memory'])
+      expect(await host.sh(one, `test -e /${node} && dd if=/${node} count=1 2>&1 || echo refused`)).toMatch(
+        /Permission denied\nrefused$|Operation not permitted\nrefused$/,
+      );
   });
 });
 if (!possible) test.todo('not on this machine');

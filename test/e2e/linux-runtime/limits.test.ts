@@ -35,7 +35,6 @@ const CAPABILITY_BITS: Readonly<Record<string, number>> = {
   CAP_NET_BIND_SERVICE: 10,
   CAP_NET_RAW: 13,
   CAP_SYS_CHROOT: 18,
-  CAP_MKNOD: 27,
   CAP_AUDIT_WRITE: 29,
   CAP_SETFCAP: 31,
 };

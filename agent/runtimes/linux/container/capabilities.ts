@@ -1,6 +1,6 @@
 /**
- * What a container's root may do beyond other users: the list that container engines have settled on (Docker's and
- * podman's defaults). In utility VMs `agent/guest/confine.c` keeps the same ones.
+ * What a container's root may do beyond other users: Docker's default list without CAP_MKNOD. A device node on a disk
+ * would outlive the process, and in a utility VM it would lead to the raw disk. `agent/guest/confine.c` keeps the same.
  */
 export const CAPABILITIES = [
   'CAP_AUDIT_WRITE',
@@ -9,7 +9,6 @@ export const CAPABILITIES = [
   'CAP_FOWNER',
   'CAP_FSETID',
   'CAP_KILL',
-  'CAP_MKNOD',
   'CAP_NET_BIND_SERVICE',
   'CAP_NET_RAW',
   'CAP_SETFCAP',
