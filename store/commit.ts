@@ -30,6 +30,7 @@ import {
   readWorkflow,
   turnedOff,
   turnedOn,
+  typeWhenOff,
   type WorkflowDependencies,
 } from './workflow.ts';
 
@@ -52,7 +53,8 @@ const converted = (
   if (observed?.phase === 'Running') return turnedOn(container, observed, stamp.at, stamp);
   const off = turnedOff(container, observed, stamp);
   const exitCode = observed?.exitCode ?? container.view.exitCode;
-  return { ...off, view: { ...off.view, runtimeType: to, exitCode } };
+  const lastError = operation.parameters.restores === true ? container.view.lastError : null;
+  return { ...off, view: { ...off.view, runtimeType: typeWhenOff(to, observed), exitCode, lastError } };
 };
 
 /** The figures of a conversion, now that its command has been answered. */

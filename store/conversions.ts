@@ -56,6 +56,9 @@ export interface ConversionRequest {
   readonly actor: string;
   readonly to: RuntimeType;
   readonly now: Date;
+  readonly acceptUntrustedDisk?: boolean;
+  /** No failure leads back to the host's kernel. Only for a conversion to HyperV. */
+  readonly failsClosed?: boolean;
   /** Of a workflow that waits for the end of the operation: its task token. */
   readonly notify?: string;
   /** What else changes with it. */
@@ -65,7 +68,7 @@ export interface ConversionRequest {
 /** The container as the conversion has it, and the operation. */
 export const takeForConversion = (
   before: ContainerRecord,
-  { operationId, actor, to, now, notify, view }: ConversionRequest,
+  { operationId, actor, to, now, notify, view, acceptUntrustedDisk, failsClosed }: ConversionRequest,
 ): { readonly container: ContainerRecord; readonly operation: OperationRecord } => {
   const { runtimeType: from, state } = before.view;
   const container = nextContainer(
@@ -81,7 +84,12 @@ export const takeForConversion = (
     id: operationId,
     kind: 'convert',
     actor,
-    parameters: { runtimeType: to, timeoutSeconds: STOP_SECONDS },
+    parameters: {
+      runtimeType: to,
+      timeoutSeconds: STOP_SECONDS,
+      ...(acceptUntrustedDisk === true && { acceptUntrustedDisk }),
+      ...(failsClosed === true && to === 'HyperV' && { failsClosed }),
+    },
     now,
   });
   const conversion = { from, to, downtimeMs: null };

@@ -128,6 +128,10 @@ export interface OperationParameters {
   readonly runtimeType?: RuntimeType;
   /** `convert`: it is the way back of one whose workflow ended without. */
   readonly restores?: boolean;
+  /** `convert`: whoever asked for it lets the host's kernel have a disk that code in a VM has written. */
+  readonly acceptUntrustedDisk?: boolean;
+  /** `convert`: where it fails the container ends off, and does not go back to the host's kernel. */
+  readonly failsClosed?: boolean;
 }
 
 export interface OperationRecord {

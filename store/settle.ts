@@ -25,6 +25,7 @@ import {
   readWorkflow,
   settledType,
   turnedOn,
+  typeWhenOff,
   type WorkflowDependencies,
 } from './workflow.ts';
 
@@ -104,6 +105,8 @@ const settledContainer = (
   given: { readonly error: Problem; readonly undone: boolean; readonly stamp: Stamp },
 ): ContainerRecord => {
   const observed = lastObserved(commands);
+  const { view } = container;
+  const runtimeType = typeWhenOff(view.runtimeType, observed);
   const { state, onHost } = settledState({
     kind: operation.view.kind,
     stateBefore: container.stateBefore,
@@ -111,8 +114,8 @@ const settledContainer = (
     commanded: commands.length > 0 || operation.parameters.restores === true,
     undone: given.undone,
     observed: observed?.phase ?? null,
+    keptInVm: runtimeType !== view.runtimeType,
   });
-  const { view } = container;
   const ranAs = mayHaveRunAs(container, commands);
   if (state === 'Running' && observed !== null) {
     const startedAt = view.startedAt === null || wasStopped(commands) ? given.stamp.at : view.startedAt;
@@ -139,6 +142,7 @@ const settledContainer = (
       observedSequence: observed?.sequence ?? container.observedSequence ?? null,
       view: {
         state,
+        runtimeType,
         activeOperationId: null,
         lastError: given.error,
         ...(onHost ? {} : { hostId: null }),
@@ -149,20 +153,24 @@ const settledContainer = (
   );
 };
 
-/** Whether a conversion may have got anywhere on its host, and nobody has told the host to go back. */
+/**
+ * Whether nobody has brought the container where its failed conversion is to leave it. One that fails closed is to be
+ * stopped also where no host has been told anything; of any other only what its host may have begun is undone.
+ */
 const lacksWayBack = (
   { view, parameters }: OperationRecord,
   commands: readonly CommandRecord[],
   undone: boolean,
-): boolean =>
-  view.kind === 'convert' &&
-  parameters.restores !== true &&
-  !undone &&
-  commands.length > 0 &&
-  lastObserved(commands) === null;
+): boolean => {
+  if (view.kind !== 'convert' || parameters.restores === true) return false;
+  const observed = lastObserved(commands);
+  if (parameters.failsClosed === true)
+    return observed === null || (observed.phase === 'Running' && observed.runtimeType === 'Default');
+  return !undone && commands.length > 0 && observed === null;
+};
 
 /**
- * The operation that brings a container back whose conversion has ended without: it takes the container over as it
+ * The operation that brings a container where its conversion should have left it: it takes the container over as it
  * stands, with what is held for either type. Its execution is started by the table's stream.
  */
 const wayBack = (
@@ -182,13 +190,13 @@ const wayBack = (
     },
     { at: moment.toISOString(), actor: 'bulkhead' },
   );
-  const parameters = { runtimeType, restores: true };
+  const failsClosed = operation.parameters.failsClosed === true;
+  const parameters = { runtimeType, restores: true, ...(failsClosed && { failsClosed }) };
   const back = newOperation(taken, { id, kind: 'convert', actor: 'bulkhead', parameters, now: moment });
-  const conversion = {
-    from: operation.parameters.runtimeType ?? runtimeType,
-    to: runtimeType,
-    downtimeMs: null,
-  };
+  const asked = operation.parameters.runtimeType ?? runtimeType;
+  const conversion = failsClosed
+    ? { from: runtimeType, to: asked, downtimeMs: null }
+    : { from: asked, to: runtimeType, downtimeMs: null };
   return { taken, back: { ...back, view: { ...back.view, conversion } } };
 };
 

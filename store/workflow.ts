@@ -240,6 +240,13 @@ export const settledType = (
   reservation: conversion === null ? reservation : type === from ? conversion.before : conversion.after,
 });
 
+/**
+ * What a container that is off is from now on. A host that has it as HyperV has kept it from its kernel, or was on its
+ * way to: it does not become Default by a failure.
+ */
+export const typeWhenOff = (type: RuntimeType, observed: ObservedContainer | null): RuntimeType =>
+  observed?.phase === 'Off' && observed.runtimeType === 'HyperV' ? 'HyperV' : type;
+
 /** A container that has ended: off, with nothing held for it. */
 export const turnedOff = (
   record: ContainerRecord,
@@ -255,6 +262,7 @@ export const turnedOff = (
       observedSequence: observed?.sequence ?? record.observedSequence ?? null,
       view: {
         state: 'Off',
+        runtimeType: typeWhenOff(record.view.runtimeType, observed),
         startedAt: null,
         exitCode: observed?.exitCode ?? null,
         lastError: null,

@@ -8,6 +8,7 @@ import type { AgentState, CommandContext, ContainerChange } from '../state/agent
 import { convertContainer } from './convert-container.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
 import { look } from './look.ts';
+import { safeReturn } from './safe-return.ts';
 import type { StepRecorder } from './step-recorder.ts';
 
 /** Verbs that change a container. */
@@ -42,8 +43,22 @@ interface Intent {
   readonly undo: 'before' | 'Off' | null;
 }
 
+type RestoreArguments = Extract<ContainerArguments, { verb: 'restoreContainer' }>;
+
+/** What undoing an operation wants: not more than the host's safety allows. */
+const restoringIntent = (
+  { to, container: was }: RestoreArguments,
+  observed: RuntimeContainer | null,
+): Intent => {
+  const { container, target } = safeReturn({ container: was, target: to }, observed);
+  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, anew: false } as const;
+  return { ...usual, target, container, undo: null };
+};
+
 /** What a verb wants, in the planner's terms. */
-const intentOf = (args: Exclude<ContainerArguments, { verb: 'convertContainer' }>): Intent => {
+const intentOf = (
+  args: Exclude<ContainerArguments, { verb: 'convertContainer' | 'restoreContainer' }>,
+): Intent => {
   const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, anew: false } as const;
   switch (args.verb) {
     case 'prepareContainer':
@@ -66,8 +81,6 @@ const intentOf = (args: Exclude<ContainerArguments, { verb: 'convertContainer' }
       };
     case 'removeContainer':
       return { ...usual, target: 'Absent', container: null, stopTimeoutSeconds: 0, undo: null };
-    case 'restoreContainer':
-      return { ...usual, target: args.to, container: args.container, undo: null };
   }
 };
 
@@ -102,8 +115,8 @@ export interface Applied {
 export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): Promise<Applied> => {
   const { args } = work;
   if (args.verb === 'convertContainer') return { downtimeMs: await convertContainer(deps, work, args) };
-  const intent = intentOf(args);
   const observed = await look(deps.runtime, work.containerId);
+  const intent = args.verb === 'restoreContainer' ? restoringIntent(args, observed) : intentOf(args);
   refuseIfImpossible(work, intent, observed);
   const before = deps.state.container(work.containerId)?.desired ?? 'Off';
   deps.state.update(work.containerId, changeOf(work.command, intent, observed, before));

@@ -2,16 +2,19 @@ import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import { messageOf, RuntimeError, StepAbortedError } from '../errors.ts';
 import { type Assignment, plan } from '../plan/plan.ts';
 import type { RuntimeContainer } from '../runtimes/runtime.ts';
+import { refuseUntrustedDisk } from '../runtimes/untrusted-disk.ts';
 import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './container-verbs.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
 import { look } from './look.ts';
+import { type Return, safeReturn } from './safe-return.ts';
 
 /**
  * Runtime conversion: quiesce (stop, unmount, detach), switch (change the type, start on the same layer), verify.
  *
  *     was running ─► stopped ─► converted ─► started ─► verified running
  *          ▲            └───────────┴────────────┴──────────┘
- *          └──────────── goes back, under the old type       any failure
+ *          └──────────── goes back, under the old type       any failure (`onFailure: restore`)
+ *                        or is off, under the new type       its code has run in a VM, or `onFailure: stop`
  *
  * - What ran when the command was first begun is what is to run at the end; a program that had ended by then is not
  *   run again, whatever the control plane believed.
@@ -36,6 +39,10 @@ export const convertContainer = async (
 ): Promise<number | null> => {
   const { state } = deps;
   const { containerId, command } = work;
+  const found = await look(deps.runtime, containerId);
+  // Before anything is stopped.
+  if (found !== null && found.runtimeType !== args.container.runtimeType)
+    refuseUntrustedDisk(found, args.container, args.acceptUntrustedDisk === true);
   const before = state.container(containerId)?.desired ?? 'Off';
   const ran = work.context.runningInstance !== null;
   // What waits for its next restart goes on waiting, as what it has become.
@@ -44,10 +51,28 @@ export const convertContainer = async (
   try {
     return ran ? await replaceRunning(deps, work, args) : await changeType(deps, work, args);
   } catch (error) {
-    state.update(containerId, { container: previous(args), desired: before });
-    await goBack(deps, work, args, error);
+    const end = await endAfterFailure(deps, work, args);
+    // What waited for its next restart goes on waiting, as what it was.
+    const waits = end.container.runtimeType === args.from && before === 'Running';
+    state.update(containerId, { container: end.container, desired: waits ? before : end.target });
+    await goThere(deps, work, { ...end, timeoutSeconds: args.timeoutSeconds }, error);
     throw error;
   }
+};
+
+/** Where the container is to end now that its conversion has failed. */
+const endAfterFailure = async (
+  { runtime }: ContainerVerbDeps,
+  { containerId, context }: ContainerWork,
+  args: ConvertArguments,
+): Promise<Return> => {
+  if (args.onFailure === 'stop') return { container: args.container, target: 'Off' };
+  const wanted: Return = {
+    container: previous(args),
+    target: context.runningInstance === null ? 'Off' : 'Running',
+  };
+  // Without a look the runtime itself refuses what must not be.
+  return safeReturn(wanted, await look(runtime, containerId).catch(() => null));
 };
 
 const previous = ({ container, from }: ConvertArguments): AssignedContainer => ({
@@ -58,13 +83,14 @@ const previous = ({ container, from }: ConvertArguments): AssignedContainer => (
 const assignmentOf = (
   { containerId, command, context }: ContainerWork,
   container: AssignedContainer,
-  { timeoutSeconds }: ConvertArguments,
+  { timeoutSeconds, acceptUntrustedDisk = false }: ConvertArguments,
 ): Assignment => ({
   containerId,
   container,
   target: context.runningInstance === null ? 'Off' : 'Running',
   stopTimeoutSeconds: timeoutSeconds,
   instanceId: command.id,
+  acceptUntrustedDisk,
 });
 
 const changeType = async (
@@ -134,24 +160,29 @@ const laterDowntime = (
   return stoppedAt === undefined ? null : Math.max(0, startedAt - stoppedAt);
 };
 
-const goBack = async (
+const goThere = async (
   deps: ContainerVerbDeps,
-  work: ContainerWork,
-  args: ConvertArguments,
+  { recorder, containerId, command }: ContainerWork,
+  { container, target, timeoutSeconds }: Return & Pick<ConvertArguments, 'timeoutSeconds'>,
   error: unknown,
 ): Promise<void> => {
   const cause = error instanceof StepFailure ? error.cause : error;
   if (cause instanceof StepAbortedError && cause.code === 'operation-aborted') return;
   if (error instanceof StepFailure && error.lasting !== null) return;
-  const { recorder, containerId, command } = work;
-  const assignment = { ...assignmentOf(work, previous(args), args), instanceId: `${command.id}:back` };
+  const assignment: Assignment = {
+    containerId,
+    container,
+    target,
+    stopTimeoutSeconds: timeoutSeconds,
+    instanceId: `${command.id}:back`,
+  };
   try {
     const signal = new AbortController().signal;
     const steps = plan(assignment, await look(deps.runtime, containerId));
     await executePlan(deps, steps, { recorder, signal, detail: 'undo' });
   } catch (failure) {
     // The control plane asks for it once more.
-    deps.log.error('could not go back to what a container was', {
+    deps.log.error('could not undo a conversion', {
       containerId,
       commandId: command.id,
       cause: messageOf(failure),

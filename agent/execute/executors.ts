@@ -6,7 +6,8 @@ type Executor<K extends StepKind> = (runtime: Runtime, step: StepOf<K>, signal: 
 /** The only place that acts on containers. Each is idempotent, because the runtime's verbs are. */
 export const EXECUTORS: { readonly [K in StepKind]: Executor<K> } = {
   createWritableLayer: (runtime, step, signal) => runtime.createWritableLayer(step.container, signal),
-  setRuntimeType: (runtime, step, signal) => runtime.setRuntimeType(step.container, signal),
+  setRuntimeType: (runtime, step, signal) =>
+    runtime.setRuntimeType(step.container, step.acceptUntrustedDisk, signal),
   createUtilityVm: (runtime, step, signal) => runtime.createUtilityVm(step.container, signal),
   connectGuest: (runtime, step, signal) => runtime.connectGuest(step.containerId, signal),
   createNetworkEndpoint: (runtime, step, signal) => runtime.createNetworkEndpoint(step.container, signal),

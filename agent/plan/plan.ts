@@ -15,6 +15,8 @@ export interface Assignment {
   readonly stopTimeoutSeconds: number;
   /** Names the run that a start begins; the same name never runs twice. */
   readonly instanceId: string;
+  /** Whether this machine's kernel may have a disk that code in a VM has written. Default: no. */
+  readonly acceptUntrustedDisk?: boolean;
 }
 
 const NO_NETWORK = 'none';
@@ -78,12 +80,12 @@ const takeDown = (
 };
 
 const convert = (
-  { containerId }: Assignment,
+  { containerId, acceptUntrustedDisk = false }: Assignment,
   container: AssignedContainer,
   observed: RuntimeContainer | null,
 ): Step[] =>
   observed?.writableLayer && observed.runtimeType !== container.runtimeType
-    ? [{ kind: 'setRuntimeType', containerId, container }]
+    ? [{ kind: 'setRuntimeType', containerId, container, acceptUntrustedDisk }]
     : [];
 
 const makeLayer = (

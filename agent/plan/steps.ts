@@ -3,7 +3,6 @@ import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 /** Steps that need to know the container, for they make something of it. */
 export const MAKING_STEPS = [
   'createWritableLayer',
-  'setRuntimeType',
   'createUtilityVm',
   'createNetworkEndpoint',
   'attachDisks',
@@ -31,6 +30,12 @@ interface ById<K extends IdKind> {
   readonly kind: K;
   readonly containerId: string;
 }
+interface SetRuntimeType {
+  readonly kind: 'setRuntimeType';
+  readonly containerId: string;
+  readonly container: AssignedContainer;
+  readonly acceptUntrustedDisk: boolean;
+}
 interface StartProcess {
   readonly kind: 'startProcess';
   readonly containerId: string;
@@ -47,6 +52,7 @@ interface StopProcess {
 export type Step =
   | { [K in MakingKind]: Making<K> }[MakingKind]
   | { [K in IdKind]: ById<K> }[IdKind]
+  | SetRuntimeType
   | StartProcess
   | StopProcess;
 

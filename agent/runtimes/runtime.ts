@@ -34,8 +34,15 @@ export interface Runtime {
 
   /** The container's files, over its image. Throws `image-not-found`. */
   createWritableLayer(container: AssignedContainer, signal: AbortSignal): Promise<void>;
-  /** Runtime conversion of a container that is down. Throws `runtime-conversion-unsupported`. */
-  setRuntimeType(container: AssignedContainer, signal: AbortSignal): Promise<void>;
+  /**
+   * Runtime conversion of a container that is down. Throws `runtime-conversion-unsupported`, and `untrusted-disk` where
+   * this machine's kernel would get a disk that code in a VM may have written and nobody has accepted.
+   */
+  setRuntimeType(
+    container: AssignedContainer,
+    acceptUntrustedDisk: boolean,
+    signal: AbortSignal,
+  ): Promise<void>;
   /** Makes and starts the container's own VM; nothing of the container runs in it yet. */
   createUtilityVm(container: AssignedContainer, signal: AbortSignal): Promise<void>;
   /** Waits until the guest's agent answers. */
@@ -117,6 +124,8 @@ export interface RuntimeContainer {
   readonly id: string;
   readonly runtimeType: RuntimeType;
   readonly writableLayer: boolean;
+  /** Code of the container may have run in a VM since it last ran on this machine's kernel. Kept over restarts. */
+  readonly untrustedDisk: boolean;
   /** `Spent`: its main process has ended. A VM is for one run; there is no second one in it. */
   readonly utilityVm: 'Absent' | 'Created' | 'Connected' | 'Spent';
   readonly networkEndpoint: boolean;

@@ -10,6 +10,7 @@ import type { OperationKind } from '../contract/operation.ts';
  * - Where neither is so, the container is `Unknown`: it may be running, so its capacity stays held, and the host is
  *   asked for an inventory.
  * - A container that is back where it was before a cancelled operation is in the state it was in.
+ * - A conversion to HyperV that fails closed leaves the container `Off`: that is where it is to be.
  */
 export interface Ended {
   readonly kind: OperationKind;
@@ -22,6 +23,8 @@ export interface Ended {
   readonly undone: boolean;
   /** What the host last said of the container, within this operation. */
   readonly observed: 'Absent' | 'Off' | 'Running' | null;
+  /** The host has kept it from its kernel: it is HyperV now, though it was not before. */
+  readonly keptInVm: boolean;
 }
 
 export interface Settlement {
@@ -51,11 +54,11 @@ const effectOf = (ended: Ended): Effect => {
 };
 
 /** Whether being off is what was wanted of it, or at least no news. */
-const offIsFine = ({ kind, cancelled, stateBefore }: Ended): boolean =>
+const offIsFine = ({ kind, cancelled, stateBefore, keptInVm }: Ended): boolean =>
   kind === 'stop' ||
   kind === 'kill' ||
   kind === 'remove' ||
-  (kind === 'convert' && stateBefore !== 'Running') ||
+  (kind === 'convert' && (stateBefore !== 'Running' || keptInVm)) ||
   (kind === 'start' && cancelled && stateBefore !== 'Failed');
 
 export const settledState = (ended: Ended): Settlement => {

@@ -1,4 +1,4 @@
-import type { CommandArguments } from '../../core/contract/agent/commands.ts';
+import type { AssignedContainer, CommandArguments } from '../../core/contract/agent/commands.ts';
 import type { ContainerState } from '../../core/contract/container.ts';
 import { STEPS } from '../../core/contract/deployment.ts';
 import type { OperationKind } from '../../core/contract/operation.ts';
@@ -17,9 +17,18 @@ const UNDO_TO: Partial<Record<OperationKind, 'Absent' | 'Off' | 'Running'>> = {
 const wasRunning = (stateBefore: ContainerState | null): 'Running' | 'Off' =>
   stateBefore === 'Running' ? 'Running' : 'Off';
 
-/** A conversion leads back to what the container was. */
-const undoTo = (kind: OperationKind, stateBefore: ContainerState | null) =>
-  kind === 'convert' ? wasRunning(stateBefore) : UNDO_TO[kind];
+/**
+ * How a conversion is undone: the container is what it was, as far as the host finds that safe; or, where the
+ * conversion fails closed, it is off and does not go back to the host's kernel.
+ */
+const undoConversion = (
+  { parameters }: OperationRecord,
+  container: AssignedContainer,
+  stateBefore: ContainerState | null,
+): CommandArguments =>
+  parameters.failsClosed === true
+    ? { verb: 'restoreContainer', to: 'Off', container: { ...container, runtimeType: 'HyperV' } }
+    : { verb: 'restoreContainer', to: wasRunning(stateBefore), container };
 
 const onContainer = (
   step: string,
@@ -44,13 +53,21 @@ const onContainer = (
       return { verb: 'removeContainer' };
     case STEPS.convert: {
       const runtimeType = operation.parameters.runtimeType ?? view.runtimeType;
-      const converted = { ...container, runtimeType };
-      return { verb: 'convertContainer', container: converted, from: view.runtimeType, timeoutSeconds };
+      const { failsClosed, acceptUntrustedDisk } = operation.parameters;
+      return {
+        verb: 'convertContainer',
+        container: { ...container, runtimeType },
+        from: view.runtimeType,
+        timeoutSeconds,
+        ...(failsClosed === true && { onFailure: 'stop' }),
+        ...(acceptUntrustedDisk === true && { acceptUntrustedDisk }),
+      };
     }
     case STEPS.restore:
-      return { verb: 'restoreContainer', to: wasRunning(stateBefore), container };
+      return undoConversion(operation, container, stateBefore);
     case STEPS.undo: {
-      const to = undoTo(operation.view.kind, stateBefore);
+      if (operation.view.kind === 'convert') return undoConversion(operation, container, stateBefore);
+      const to = UNDO_TO[operation.view.kind];
       return to === undefined ? null : { verb: 'restoreContainer', to, container };
     }
     default:

@@ -94,7 +94,15 @@ const begin = async (
   const { actor, runtimeType: to, taskToken: notify, cooldownSeconds, containerId } = input;
   const moment = now();
   const operationId = operationIdOf(input);
-  const { container, operation } = takeForConversion(before, { operationId, actor, to, now: moment, notify });
+  const { container, operation } = takeForConversion(before, {
+    operationId,
+    actor,
+    to,
+    now: moment,
+    notify,
+    // It was asked for because what runs there is suspect.
+    failsClosed: true,
+  });
   const rest = { tenant: input.tenant, ruleId: input.run.ruleId };
   const remember = [
     ...(cooldownSeconds > 0 ? [coolDown(rest, containerId, moment.getTime() + cooldownSeconds * 1000)] : []),

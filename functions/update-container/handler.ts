@@ -134,6 +134,7 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
       to,
       now: moment,
       view: changes?.view ?? {},
+      acceptUntrustedDisk: ground.rules.acceptUntrustedDisk,
     });
     const answer = answerOperation(202, container, operation, moment);
     const { tell, writes } = await telling(sign, [before, container], changes, moment);

@@ -304,10 +304,15 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
     },
 
     /** As PATCH does, once the rules of conversion allow it. */
-    convert: async (id: string, to: RuntimeType) => {
+    convert: async (
+      id: string,
+      to: RuntimeType,
+      how: { readonly acceptUntrustedDisk?: boolean; readonly failsClosed?: boolean } = {},
+    ) => {
       const before = await readContainer(id);
       if (before === undefined) throw new TypeError(`no container ${id}`);
-      const request = { operationId: randomUUID(), actor: 'ann', to, now: now() };
+      const accepted = { acceptUntrustedDisk: true, ...how };
+      const request = { operationId: randomUUID(), actor: 'ann', to, now: now(), ...accepted };
       const { container, operation } = takeForConversion(before, request);
       await table.transact([replaceContainer(before, container), addOperation(operation)]);
       tasks.start(operation);

@@ -32,6 +32,8 @@ export class FakeHost {
   /** Commands by verb that fail half way: what ran is down, under the type that was to be. */
   readonly breaking = new Set<CommandArguments['verb']>();
   readonly silentOn = new Set<CommandArguments['verb']>();
+  /** Containers whose code has run in a VM since they last ran on the host's kernel. */
+  readonly untrusted = new Set<string>();
   readonly #results = new Map<string, CommandResult>();
   readonly inProgress = new Set<string>();
   #sequence = 0;
@@ -144,6 +146,14 @@ export class FakeHost {
       };
     if (containerId === null)
       return { commandId, steps, status: 'succeeded', observed: null, image: this.#importImage(command) };
+    if (this.#wouldTrust(command.arguments))
+      return {
+        commandId,
+        steps: [],
+        status: 'failed',
+        observed: this.containers.get(containerId) ?? null,
+        error: { code: 'untrusted-disk', message: 'Its disk was written in a VM.' },
+      };
     const { verb } = command.arguments;
     const stops = verb === 'convertContainer' && this.containers.get(containerId)?.phase === 'Running';
     const change = this.#changeOf(command.arguments);
@@ -155,6 +165,7 @@ export class FakeHost {
   #break(containerId: string, { epoch, arguments: given }: Command): ObservedContainer | null {
     if (!this.containers.has(containerId)) return null;
     const runtimeType = 'container' in given ? { runtimeType: given.container.runtimeType } : {};
+    if (runtimeType.runtimeType === 'HyperV') this.untrusted.add(containerId);
     const change = { phase: 'Off' as const, startedAt: null, workerProcess: null, ...runtimeType };
     return this.#observe(containerId, epoch, change);
   }
@@ -167,7 +178,34 @@ export class FakeHost {
     return imported;
   }
 
+  #isHeldBack({ id, runtimeType }: AssignedContainer): boolean {
+    const isInVm = this.containers.get(id)?.runtimeType === 'HyperV';
+    return runtimeType === 'Default' && isInVm && this.untrusted.has(id);
+  }
+
+  /** Whether a command would have the host's kernel mount what code in a VM has written, without consent. */
+  #wouldTrust(given: CommandArguments): boolean {
+    if (given.verb === 'convertContainer')
+      return this.#isHeldBack(given.container) && given.acceptUntrustedDisk !== true;
+    return (
+      (given.verb === 'startContainer' || given.verb === 'restartContainer') &&
+      this.#isHeldBack(given.container)
+    );
+  }
+
+  /** As the agent does: never back to the host's kernel. */
+  #restored(container: AssignedContainer, to: 'Absent' | 'Off' | 'Running'): Partial<ObservedContainer> {
+    const isHeldBack = to !== 'Absent' && this.#isHeldBack(container);
+    const kept = isHeldBack ? { ...container, runtimeType: 'HyperV' as const } : container;
+    const runs = this.containers.get(container.id)?.phase === 'Running';
+    if (to === 'Running' && (!isHeldBack || runs)) return this.#running(kept);
+    const phase = to === 'Running' ? 'Off' : to;
+    return { phase, startedAt: null, workerProcess: null, runtimeType: kept.runtimeType };
+  }
+
   #running({ id, runtimeType }: AssignedContainer): Partial<ObservedContainer> {
+    if (runtimeType === 'HyperV') this.untrusted.add(id);
+    else this.untrusted.delete(id);
     const workerProcess =
       runtimeType === 'HyperV' ? { pid: 77, name: 'vmwp', userName: id.toUpperCase() } : null;
     return {
@@ -198,14 +236,7 @@ export class FakeHost {
       case 'removeContainer':
         return { phase: 'Absent' };
       case 'restoreContainer':
-        return given.to === 'Running'
-          ? this.#running(given.container)
-          : {
-              phase: given.to,
-              startedAt: null,
-              workerProcess: null,
-              runtimeType: given.container.runtimeType,
-            };
+        return this.#restored(given.container, given.to);
       default:
         return null;
     }

@@ -53,9 +53,18 @@ export const convert = (
   one: AssignedContainer,
   to: RuntimeType,
   runningInstance: string | null,
+  onFailure: 'restore' | 'stop' = 'restore',
+  acceptUntrustedDisk = to === 'Default',
 ): Promise<Converted> => {
   const container = { ...one, runtimeType: to };
-  const args = { verb: 'convertContainer' as const, container, from: one.runtimeType, timeoutSeconds: 0 };
+  const args = {
+    verb: 'convertContainer' as const,
+    container,
+    from: one.runtimeType,
+    timeoutSeconds: 0,
+    acceptUntrustedDisk,
+    onFailure,
+  };
   return carryOut(runtime, one, args, runningInstance);
 };
 

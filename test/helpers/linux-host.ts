@@ -64,7 +64,7 @@ const never = new AbortController().signal;
 export const look = async (runtime: Runtime, id: string): Promise<RuntimeContainer | null> =>
   (await runtime.inspect(id))[0] ?? null;
 
-/** Brings a container where it is wanted, as the agent does. */
+/** Brings a container where it is wanted, as the agent does for someone who trusts its code. */
 export const bring = async (
   runtime: Runtime,
   id: string,
@@ -72,7 +72,15 @@ export const bring = async (
   target: Target,
   instanceId: string = randomUUID(),
 ): Promise<void> => {
-  const assignment = { containerId: id, container, target, stopTimeoutSeconds: 0, instanceId };
+  const acceptUntrustedDisk = true;
+  const assignment = {
+    containerId: id,
+    container,
+    target,
+    stopTimeoutSeconds: 0,
+    instanceId,
+    acceptUntrustedDisk,
+  };
   const recorder = new StepRecorder(systemClock, () => undefined);
   const steps = plan(assignment, await look(runtime, id));
   await executePlan({ runtime, clock: systemClock }, steps, { recorder, signal: never });

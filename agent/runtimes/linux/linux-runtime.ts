@@ -16,6 +16,7 @@ import type {
   RuntimeContainer,
 } from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
+import { refuseUntrustedDisk } from '../untrusted-disk.ts';
 import { type DefaultContainers, readMountPoints } from './container/default-containers.ts';
 import type { MainRuns } from './container/main-runs.ts';
 import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
@@ -110,13 +111,16 @@ export class LinuxRuntime implements Runtime {
       image: facts.name,
       digest: facts.digest,
       diskMB: container.spec.resources.diskMB,
+      untrustedDisk: false,
     });
     await this.#layers.create(container.id, container.spec.resources.diskMB);
   }
 
-  async setRuntimeType({ id, runtimeType }: AssignedContainer): Promise<void> {
+  async setRuntimeType(container: AssignedContainer, acceptUntrustedDisk: boolean): Promise<void> {
+    const { id, runtimeType } = container;
     const record = await this.#require(id);
     if (record.runtimeType === runtimeType) return;
+    refuseUntrustedDisk(record, container, acceptUntrustedDisk);
     // From now on this machine's kernel reads what a guest wrote: damage is to be found before, not by it.
     if (runtimeType === 'Default') await this.#layers.check(id);
     await this.#records.saveContainer({ ...record, runtimeType });
@@ -172,8 +176,11 @@ export class LinuxRuntime implements Runtime {
 
   async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
     const { id, runtimeType } = container;
-    const { digest } = await this.#require(id);
-    const image = await this.#images.byDigest(digest);
+    const record = await this.#require(id);
+    const image = await this.#images.byDigest(record.digest);
+    const untrustedDisk = runtimeType === 'HyperV';
+    if (record.untrustedDisk !== untrustedDisk)
+      await this.#records.saveContainer({ ...record, untrustedDisk });
     await this.#runs.begin(id, instanceId, runtimeType, async () => {
       if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
       const endpoint = await this.#network.endpoint(id);
@@ -330,6 +337,7 @@ export class LinuxRuntime implements Runtime {
       id,
       runtimeType: record.runtimeType,
       writableLayer: await this.#layers.exists(id),
+      untrustedDisk: record.untrustedDisk,
       utilityVm: this.#vms.stateOf(id, process?.running ?? false),
       networkEndpoint: (await this.#network.endpoint(id)) !== null,
       disksAttached: entry?.disksAttached ?? false,

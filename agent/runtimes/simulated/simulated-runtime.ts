@@ -5,6 +5,7 @@ import { type Clock, sleep } from '../../clock.ts';
 import { RuntimeError } from '../../errors.ts';
 import type { ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
+import { refuseUntrustedDisk } from '../untrusted-disk.ts';
 import { BesideMain, simulatedIsolation, simulatedKernel } from './beside-main.ts';
 import { behaviourOf } from './commands.ts';
 import { type SimulatedMachine, simulatedDigest } from './kinds.ts';
@@ -73,15 +74,18 @@ export class SimulatedRuntime implements Runtime {
         networkPolicy: null,
         disksAttached: false,
         layersMounted: false,
+        untrustedDisk: false,
         run: null,
         runs: [],
       });
     });
   }
 
-  setRuntimeType(container: AssignedContainer, signal: AbortSignal) {
+  setRuntimeType(container: AssignedContainer, acceptUntrustedDisk: boolean, signal: AbortSignal) {
     return this.#step('setRuntimeType', signal, () => {
-      if (this.#known(container).container.runtimeType === container.runtimeType) return;
+      const one = this.#known(container);
+      if (one.container.runtimeType === container.runtimeType) return;
+      refuseUntrustedDisk(one, container, acceptUntrustedDisk);
       const { capabilities, os } = this.#machine.facts;
       if (capabilities.runtimeConversion !== 'inPlace')
         throw new RuntimeError(
@@ -161,7 +165,7 @@ export class SimulatedRuntime implements Runtime {
           { suggestion: 'Create the container with a command that its image has.' },
         );
       const now = this.#clock.now().getTime();
-      this.#world.change(one.id, () => ({ container }));
+      this.#world.change(one.id, () => ({ container, untrustedDisk: container.runtimeType === 'HyperV' }));
       this.#processes.begin(one.id, {
         instanceId,
         place: freePlace(this.#world.containers()),
@@ -340,7 +344,7 @@ export class SimulatedRuntime implements Runtime {
       exitCode: run.exitCode,
       exitReason: run.exitReason,
     };
-    const { id, utilityVm, networkEndpoint, disksAttached, layersMounted } = one;
+    const { id, utilityVm, networkEndpoint, disksAttached, layersMounted, untrustedDisk } = one;
     const runtimeType = one.container.runtimeType;
     const worker = workerProcess(this.#machine.facts.os.family, one);
     return {
@@ -351,6 +355,7 @@ export class SimulatedRuntime implements Runtime {
       networkEndpoint,
       disksAttached,
       layersMounted,
+      untrustedDisk,
       process,
       workerProcess: worker,
     };

@@ -39,6 +39,7 @@ const SimulatedContainerSchema = z.object({
   networkPolicy: z._default(z.nullable(ResolvedNetworkPolicySchema), null),
   disksAttached: z.boolean(),
   layersMounted: z.boolean(),
+  untrustedDisk: z._default(z.boolean(), false),
   run: z.nullable(RunSchema),
   /** Every run that there has been, by instance id: what proves that none ran twice. */
   runs: z.array(z.string()),

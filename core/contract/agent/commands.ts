@@ -53,16 +53,25 @@ const RestartContainer = z.strictObject({
 const RemoveContainer = z.strictObject({ verb: z.literal('removeContainer') });
 /**
  * Runtime conversion, in one command, so that a container is never left down for want of the next: `container` has the
- * new type. What runs is stopped, started again on the same layer and verified running; where that fails the host by
- * itself goes back to what there was, under the type `from`.
+ * new type. What runs is stopped, started again on the same layer and verified running. Where that fails:
+ * - `restore`: the host by itself goes back to what there was, under the type `from`; but never to its own kernel once
+ *   the container's code has run in a VM. Then the container ends `HyperV`, and is off unless it runs in its VM.
+ * - `stop`: the container ends off, as the new type where that could be set.
  */
 const ConvertContainer = z.strictObject({
   verb: z.literal('convertContainer'),
   container: AssignedContainerSchema,
   from: RuntimeTypeSchema,
   timeoutSeconds: z.int(),
+  /** Default: `restore`. */
+  onFailure: z.optional(z.enum(['restore', 'stop'])),
+  /** The tenant lets the host's kernel have a disk that code in a VM has written. Default: false. */
+  acceptUntrustedDisk: z.optional(z.boolean()),
 });
-/** Undo a half-done operation: back to what the container was, whatever has been reached. */
+/**
+ * Undo a half-done operation: back to what the container was, whatever has been reached. Once its code has run in a VM it
+ * does not go back to the host's kernel: it ends `HyperV`, and is off unless it runs in its VM.
+ */
 const RestoreContainer = z.strictObject({
   verb: z.literal('restoreContainer'),
   to: z.enum(['Absent', 'Off', 'Running']),

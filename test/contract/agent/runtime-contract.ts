@@ -136,6 +136,39 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       expect(await look(one)).toEqual(before);
     });
 
+    const convertDown = async (one: AssignedContainer, runtimeType: RuntimeType, accepted: boolean) =>
+      runtime.setRuntimeType({ ...one, runtimeType }, accepted, signal);
+    const isUntrusted = async (one: AssignedContainer) => (await look(one))?.untrustedDisk;
+
+    test('a disk that code in a VM may have written gets to the host only where that is accepted', async () => {
+      const one = make('HyperV');
+      await bring(one, 'Off');
+      expect(await isUntrusted(one)).toBe(false);
+      await bring(one, 'Running');
+      expect(await isUntrusted(one)).toBe(true);
+      await bring(one, 'Off');
+      expect(await isUntrusted(one)).toBe(true);
+      await expect(convertDown(one, 'Default', false)).rejects.toMatchObject({
+        code: 'untrusted-disk',
+        message: expect.stringContaining(one.id),
+      });
+      expect(await look(one)).toMatchObject({ runtimeType: 'HyperV', layersMounted: false });
+      await convertDown(one, 'Default', true);
+      await bring({ ...one, runtimeType: 'Default' }, 'Running');
+      expect(await look(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
+    });
+
+    test('a disk that no code in a VM has written may be converted there and back', async () => {
+      const one = make('Default');
+      await bring(one, 'Running');
+      await bring(one, 'Off');
+      await convertDown(one, 'HyperV', false);
+      await bring({ ...one, runtimeType: 'HyperV' }, 'Provisioned');
+      await bring({ ...one, runtimeType: 'HyperV' }, 'Off');
+      await convertDown(one, 'Default', false);
+      expect(await look(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
+    });
+
     test('an exit is told to who listens', async () => {
       const one = make('HyperV', subject.exitsWith3);
       const told = new Promise<string>((resolve) => runtime.onExit(resolve));

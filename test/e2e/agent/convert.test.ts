@@ -9,16 +9,18 @@ const under = useAgent();
 const OTHER: Readonly<Record<RuntimeType, RuntimeType>> = { Default: 'HyperV', HyperV: 'Default' };
 const FOREVER = ['sleep', '600'];
 
-const convert = (one: AssignedContainer, extra: object = {}) =>
+const convert = (one: AssignedContainer, extra: { onFailure?: 'restore' | 'stop' } = {}) =>
   under.command(
     {
       verb: 'convertContainer',
       container: { ...one, runtimeType: OTHER[one.runtimeType] },
       from: one.runtimeType,
       timeoutSeconds: 5,
+      acceptUntrustedDisk: one.runtimeType === 'HyperV',
+      ...extra,
     },
     one,
-    { epoch: 2, ...extra },
+    { epoch: 2 },
   );
 const restore = (one: AssignedContainer, to: 'Off' | 'Running') =>
   under.command({ verb: 'restoreContainer', to, container: one }, one, { epoch: 2 });

@@ -189,7 +189,9 @@ real('conversion on a real host', () => {
     },
   );
 
-  test.each(EVERY_STEP)('from %s, %s fails: it runs as it was, with its files', async (from, verb) => {
+  // Of HyperV's steps the last one is left out: once it has run in its VM, it does not go back.
+  const HARMLESS = EVERY_STEP.filter(([from, verb]) => !(from === 'Default' && verb === 'startProcess'));
+  test.each(HARMLESS)('from %s, %s fails: it runs as it was, with its files', async (from, verb) => {
     const one = await started(from);
     await shell(one.id, 'echo kept > /written');
     const failing = around(runtime, verb, {
@@ -222,7 +224,19 @@ real('conversion on a real host', () => {
     },
   );
 
-  test('its new main process is killed before it is verified: it runs as it was', async () => {
+  test('its new main process runs in its VM, and the conversion fails: it goes on there', async () => {
+    const one = await started('Default');
+    const failing = around(runtime, 'startProcess', {
+      after: () => {
+        throw new TypeError('injected');
+      },
+    });
+    await expect(convert(failing, one, 'HyperV', 'first')).rejects.toThrow('injected');
+    await expectRunning(one.id, 'HyperV');
+    await bring(runtime, one.id, null, 'Absent');
+  });
+
+  test('its new main process is killed before it is verified: it is off, and not restored to this kernel', async () => {
     const one = await started('Default');
     const dying = around(runtime, 'startProcess', {
       after: async () => {
@@ -230,7 +244,10 @@ real('conversion on a real host', () => {
       },
     });
     await expect(convert(dying, one, 'HyperV', 'first')).rejects.toThrow('does not run');
-    await expectRunning(one.id, 'Default');
+    const off = { runtimeType: 'HyperV', process: { running: false }, layersMounted: false };
+    expect(await look(runtime, one.id)).toMatchObject(off);
+    await restore(runtime, one, 'Running');
+    expect(await look(runtime, one.id)).toMatchObject(off);
     await bring(runtime, one.id, null, 'Absent');
   });
 

@@ -159,6 +159,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
       container: converted,
       from: runtimeType,
       timeoutSeconds: 0,
+      acceptUntrustedDisk: true,
     } as const;
     const id = give(one, args, { epoch: 2 });
     await clock.pass(10_000);

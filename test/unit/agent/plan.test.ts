@@ -24,6 +24,7 @@ const NOTHING: RuntimeContainer = {
   networkEndpoint: false,
   disksAttached: false,
   layersMounted: false,
+  untrustedDisk: false,
   process: null,
   workerProcess: null,
 };

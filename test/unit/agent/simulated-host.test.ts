@@ -71,7 +71,9 @@ describe('the simulated machines', () => {
     const { runtime } = simulatedHost('server-core', systemClock);
     const one = container({ image: 'windowsservercore' });
     await runtime.createWritableLayer(one, signal);
-    await expect(runtime.setRuntimeType({ ...one, runtimeType: 'HyperV' }, signal)).rejects.toMatchObject({
+    await expect(
+      runtime.setRuntimeType({ ...one, runtimeType: 'HyperV' }, false, signal),
+    ).rejects.toMatchObject({
       code: 'runtime-conversion-unsupported',
     });
   });
@@ -81,7 +83,7 @@ describe('the simulated machines', () => {
     const one = container();
     await runtime.createWritableLayer(one, signal);
     const before = world.container(one.id)?.layerId;
-    await runtime.setRuntimeType({ ...one, runtimeType: 'HyperV' }, signal);
+    await runtime.setRuntimeType({ ...one, runtimeType: 'HyperV' }, false, signal);
     expect(world.container(one.id)).toMatchObject({ layerId: before, container: { runtimeType: 'HyperV' } });
   });
 

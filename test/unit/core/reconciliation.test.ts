@@ -99,6 +99,7 @@ describe('settlement', () => {
       cancelled: fc.boolean(),
       commanded: fc.boolean(),
       undone: fc.boolean(),
+      keptInVm: fc.boolean(),
       observed: fc.option(phase),
       pick: fc.nat(),
       start: fc.boolean(),
@@ -154,6 +155,9 @@ describe('settlement', () => {
     ['stop', { commanded: false }, { state: 'Running', onHost: true }],
     ['restart', { commanded: true, undone: true }, { state: 'Running', onHost: true }],
     ['remove', { commanded: true, observed: 'Absent' }, { state: 'Failed', onHost: false }],
+    ['convert', { commanded: true, observed: 'Off' }, { state: 'Failed', onHost: true }],
+    ['convert', { commanded: true, observed: 'Off', keptInVm: true }, { state: 'Off', onHost: true }],
+    ['convert', { commanded: true, observed: 'Running', keptInVm: true }, { state: 'Running', onHost: true }],
   ] as const)('%s %j: %j', (kind, over, expected) => {
     const stateBefore = kind === 'create' || kind === 'start' ? 'Off' : 'Running';
     expect(
@@ -163,6 +167,7 @@ describe('settlement', () => {
         cancelled: false,
         undone: false,
         observed: null,
+        keptInVm: false,
         ...over,
       }),
     ).toEqual(expected);

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, describe, expect, test } from '@jest/globals';
+import { systemClock } from '../../../agent/clock.ts';
+import { safeReturn } from '../../../agent/execute/safe-return.ts';
+import type { RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { around, convert, restore } from '../../helpers/linux-conversion.ts';
+import { bring, look } from '../../helpers/linux-host.ts';
+import { simulatedHost } from '../../helpers/simulated-host.ts';
+
+const injected = {
+  after: () => {
+    throw new TypeError('injected');
+  },
+};
+
+describe('a conversion that fails', () => {
+  const { runtime } = simulatedHost('linux', systemClock);
+  afterAll(() => runtime.close());
+  const started = async () => {
+    const one = container({ command: ['sleep', '600'] });
+    await bring(runtime, one.id, one, 'Running', 'first');
+    return one;
+  };
+  const seen = async (id: string) => {
+    const found = await look(runtime, id);
+    return { runtimeType: found?.runtimeType, running: found?.process?.running, vm: found?.utilityVm };
+  };
+  const DOWN = { runtimeType: 'HyperV', running: false, vm: 'Absent' };
+
+  test('before code of the container has run in the VM runs as it was', async () => {
+    const one = await started();
+    const failing = around(runtime, 'mountLayers', injected);
+    await expect(convert(failing, one, 'HyperV', 'first')).rejects.toThrow('injected');
+    expect(await seen(one.id)).toEqual({ runtimeType: 'Default', running: true, vm: 'Absent' });
+  });
+
+  test('once it runs there goes on there', async () => {
+    const one = await started();
+    const failing = around(runtime, 'startProcess', injected);
+    await expect(convert(failing, one, 'HyperV', 'first')).rejects.toThrow('injected');
+    expect(await seen(one.id)).toEqual({ runtimeType: 'HyperV', running: true, vm: 'Connected' });
+  });
+
+  test('once it has run there is off, and the control plane cannot restore it to the host’s kernel', async () => {
+    const one = await started();
+    const dying = around(runtime, 'startProcess', {
+      after: () => runtime.stopProcess(one.id, 0, new AbortController().signal),
+    });
+    await expect(convert(dying, one, 'HyperV', 'first')).rejects.toThrow('does not run');
+    expect(await seen(one.id)).toEqual(DOWN);
+    await restore(runtime, one, 'Running');
+    expect(await seen(one.id)).toEqual(DOWN);
+  });
+
+  test.each(['stopProcess', 'setRuntimeType', 'mountLayers', 'startProcess'] as const)(
+    'with `onFailure: stop` is off, as HyperV, when %s fails',
+    async (verb) => {
+      const one = await started();
+      const failing = around(runtime, verb, injected);
+      await expect(convert(failing, one, 'HyperV', 'first', 'stop')).rejects.toThrow('injected');
+      expect(await seen(one.id)).toEqual(DOWN);
+    },
+  );
+
+  test('to Default without consent stops nothing', async () => {
+    const one = { ...(await started()), runtimeType: 'HyperV' as const };
+    await bring(runtime, one.id, one, 'Running', 'second');
+    await expect(convert(runtime, one, 'Default', 'second', 'restore', false)).rejects.toMatchObject({
+      code: 'untrusted-disk',
+      message: expect.stringContaining(one.id),
+    });
+    expect(await seen(one.id)).toEqual({ runtimeType: 'HyperV', running: true, vm: 'Connected' });
+  });
+});
+
+describe('where an operation that has failed may bring a container', () => {
+  const wanted = { container: container({}), target: 'Running' as const };
+  const observed = (change: Partial<RuntimeContainer>): RuntimeContainer => ({
+    id: wanted.container.id,
+    runtimeType: 'HyperV',
+    writableLayer: true,
+    untrustedDisk: true,
+    utilityVm: 'Absent',
+    networkEndpoint: false,
+    disksAttached: false,
+    layersMounted: false,
+    process: null,
+    workerProcess: null,
+    ...change,
+  });
+  const process = (running: boolean) => ({
+    instanceId: randomUUID(),
+    running,
+    startedAt: new Date(0),
+    endedAt: null,
+    exitCode: null,
+    exitReason: null,
+  });
+
+  test.each([
+    ['it has not run in a VM', observed({ untrustedDisk: false }), 'Default', 'Running'],
+    ['it is Default already', observed({ runtimeType: 'Default' }), 'Default', 'Running'],
+    ['nothing is known of it', null, 'Default', 'Running'],
+    ['it has run in a VM', observed({}), 'HyperV', 'Off'],
+    ['it has ended in a VM', observed({ process: process(false) }), 'HyperV', 'Off'],
+    ['it runs in a VM', observed({ process: process(true) }), 'HyperV', 'Running'],
+  ] as const)('%s', (_, found, runtimeType, target) => {
+    const end = safeReturn(wanted, found);
+    expect([end.container.runtimeType, end.target]).toEqual([runtimeType, target]);
+    expect(safeReturn({ ...wanted, target: 'Absent' }, found).target).toBe('Absent');
+  });
+});
