@@ -27,7 +27,9 @@ export class SmallDisk {
   /** Takes all that is free, as another program of the machine might. */
   fill(): void {
     const filler = join(this.folder, 'filler');
-    execFileSync('sh', ['-c', 'cat /dev/zero > "$1" 2>/dev/null || true', 'sh', filler]);
+    // Most of it at once, the rest byte by byte.
+    execFileSync('fallocate', ['-l', String(Math.max(1, this.freeBytes - 8 * MIB)), filler]);
+    execFileSync('sh', ['-c', 'cat /dev/zero >> "$1" 2>/dev/null || true', 'sh', filler]);
   }
 
   empty(): void {

@@ -113,7 +113,10 @@ export class LinuxRuntime implements Runtime {
       diskMB: container.spec.resources.diskMB,
       untrustedDisk: false,
     });
-    await this.#layers.create(container.id, container.spec.resources.diskMB);
+    await this.#layers.create(container.id, container.spec.resources.diskMB).catch(async (error: unknown) => {
+      await this.removeWritableLayer(container.id);
+      throw error;
+    });
   }
 
   async setRuntimeType(container: AssignedContainer, acceptUntrustedDisk: boolean): Promise<void> {

@@ -10,6 +10,17 @@ const BLOCK_BYTES = 4096;
 /** The tables that are still to be zeroed are left to the kernel, in idle time. */
 const EXTENDED = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';
 
+/** Of a group of blocks, with blocks of 4 KiB. */
+const GROUP_MB = 128;
+/** With a last group below this, `mkfs.ext4` makes groups of another size, which is not mounted (`superblock.ts`). */
+const LEAST_LAST_GROUP_MB = 8;
+
+/** What is made of the size that is asked for: at most 7 MiB less. */
+export const layerSizeMB = (megabytes: number): number => {
+  const last = megabytes % GROUP_MB;
+  return last < LEAST_LAST_GROUP_MB ? megabytes - last : megabytes;
+};
+
 /** Makes an empty ext4 in a sparse file, whole or not at all. Of whatever size, its kind is the same. */
 export const makeEmptyLayer = async (path: string, megabytes: number): Promise<void> => {
   const partial = `${path}.new`;
@@ -55,7 +66,7 @@ export class EmptyLayers {
     await mkdir(folder, { recursive: true });
     const file = join(folder, `layer-${this.#deps.newId()}.ext4`);
     try {
-      await makeEmptyLayer(file, megabytes);
+      await makeEmptyLayer(file, layerSizeMB(megabytes));
       return await EmptyLayer.read(this.#deps, file);
     } finally {
       await rm(file, { force: true });
