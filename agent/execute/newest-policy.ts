@@ -48,23 +48,27 @@ export const setNetworkPolicy = async (
 /**
  * The runtime, with every network endpoint made under the newest policy that the journal has: commands and restarts
  * carry the policy of the time when they were given. A policy that is set while an endpoint is being made finds none to
- * change, so it is put in force afterwards, before the main process starts.
+ * change, and an agent may die before it is put in force afterwards. So a policy that was set is put in force once more
+ * before a main process starts.
  */
 export const withNewestPolicy = (runtime: Runtime, state: Pick<AgentState, 'container'>): Runtime => {
-  const createNetworkEndpoint: Runtime['createNetworkEndpoint'] = async (container, signal) => {
-    const newest = () => newestOf(state.container(container.id), container) ?? policyOf(container);
-    let { policy, revision } = newest();
-    const spec = { ...container.spec, network: policy, networkRevision: revision };
-    await runtime.createNetworkEndpoint({ ...container, spec }, signal);
-    for (let now = newest(); now.revision > revision; now = newest()) {
-      ({ policy, revision } = now);
-      await runtime.setNetworkPolicy(container.id, policy);
-    }
+  const newest = (container: AssignedContainer) =>
+    newestOf(state.container(container.id), container) ?? policyOf(container);
+  const verbs: Pick<Runtime, 'createNetworkEndpoint' | 'startProcess'> = {
+    createNetworkEndpoint: (container, signal) => {
+      const { policy: network, revision: networkRevision } = newest(container);
+      const spec = { ...container.spec, network, networkRevision };
+      return runtime.createNetworkEndpoint({ ...container, spec }, signal);
+    },
+    startProcess: async (container, instanceId, signal) => {
+      const { id } = container;
+      if (state.container(id)?.network) await runtime.setNetworkPolicy(id, newest(container).policy);
+      await runtime.startProcess(container, instanceId, signal);
+    },
   };
   return new Proxy(runtime, {
     get: (target, name) => {
-      if (name === 'createNetworkEndpoint') return createNetworkEndpoint;
-      const member: unknown = Reflect.get(target, name);
+      const member: unknown = Reflect.get(Object.hasOwn(verbs, name) ? verbs : target, name);
       return typeof member === 'function' ? member.bind(target) : member;
     },
   });

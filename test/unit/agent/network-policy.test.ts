@@ -122,6 +122,23 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     }
   });
 
+  test('is in force before the main process runs, though the agent died once its endpoint was made', async () => {
+    const one = of(runtimeType);
+    give(one, { verb: 'prepareContainer', container: one });
+    await clock.pass(1_000);
+    // What the agent left behind: an endpoint under the older policy, and the newer one in the journal.
+    host.world.change(one.id, () => ({ networkEndpoint: true, networkPolicy: one.spec.network }));
+    state.update(one.id, { network: { policy: policy(5), revision: 5 } });
+    const begun = host.runtime.startProcess.bind(host.runtime);
+    const atStart: unknown[] = [];
+    host.runtime.startProcess = (...args) => {
+      atStart.push(inForce(one));
+      return begun(...args);
+    };
+    await started(one);
+    expect(atStart).toEqual([policy(5)]);
+  });
+
   test('of a container that is off is that of its next start, though the command brings an older one', async () => {
     const one = of(runtimeType);
     give(one, { verb: 'prepareContainer', container: one });

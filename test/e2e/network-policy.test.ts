@@ -1,0 +1,84 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import {
+  eventually,
+  type LocalCloud,
+  startLocalCloud,
+  waitForHosts,
+  waitForOperation,
+} from '../helpers/local-cloud.ts';
+
+/** Network policies over HTTP on the whole local cloud: the table, its stream, signed commands, real agents. */
+let cloud: LocalCloud;
+beforeAll(async () => {
+  cloud = await startLocalCloud({ simulate: 3, arguments: ['--allow-private', '10.20.0.0/16'] });
+  await waitForHosts(cloud, 3);
+}, 120_000);
+afterAll(async () => {
+  await cloud?.stop();
+}, 30_000);
+
+const network = {
+  egress: { default: 'deny', allow: [{ domain: 'example.com', ports: [443] }], deny: [] },
+  peers: 'none',
+};
+const get = async (id: string) => (await cloud.call('GET', `/v1/containers/${id}`)).body;
+const patch = (id: string, body: object) => cloud.call('PATCH', `/v1/containers/${id}`, { body });
+const isolation = async (id: string) => (await cloud.call('GET', `/v1/containers/${id}/isolation`)).body;
+const confirmed = (id: string) =>
+  eventually(async () => (await get(id)).networkPending === false || undefined);
+
+const run = async (runtimeType: string) => {
+  const body = { image: 'mini', runtimeType, command: ['sleep', '600'], start: true };
+  const { body: accepted } = await cloud.call('POST', '/v1/containers', { body });
+  await waitForOperation(cloud, accepted.operation.id);
+  return accepted.container.id as string;
+};
+
+describe.each(['Default', 'HyperV'])('the network policy of a running %s container', (runtimeType) => {
+  test('is changed live, confirmed by its host, and is one event', async () => {
+    const id = await run(runtimeType);
+    const { startedAt } = await get(id);
+    expect((await isolation(id)).network).toMatchObject({
+      policy: { egress: { default: 'allow' }, peers: 'none' },
+      ceiling: ['10.20.0.0/16'],
+    });
+    const answer = await patch(id, { network });
+    expect([answer.status, answer.body.networkPending]).toEqual([200, true]);
+    await confirmed(id);
+    expect((await isolation(id)).network).toEqual({
+      policy: network,
+      ceiling: ['10.20.0.0/16'],
+      dropped: { packets: 0 },
+    });
+    expect(await get(id)).toMatchObject({ state: 'Running', startedAt, network });
+    // A change after it, so that everything before it has become an event.
+    await patch(id, { labels: { after: 'it' } });
+    const events = async (): Promise<{ type: string; resource: { id: string } }[]> =>
+      (await cloud.call('GET', '/v1/events?limit=200')).body.items.filter(
+        (event: { resource: { id: string } }) => event.resource.id === id,
+      );
+    await eventually(
+      async () => (await events()).some(({ type }) => type === 'Container Updated') || undefined,
+    );
+    const types = (await events()).map(({ type }) => type);
+    expect(types.slice(types.indexOf('Container Network Changed'))).toEqual([
+      'Container Network Changed',
+      'Container Updated',
+    ]);
+  }, 60_000);
+
+  test('stays through stop and start, and through a conversion', async () => {
+    const id = await run(runtimeType);
+    await patch(id, { network });
+    await confirmed(id);
+    for (const action of ['stop', 'start']) {
+      const { body } = await cloud.call('POST', `/v1/containers/${id}/${action}`, { body: {} });
+      await waitForOperation(cloud, body.operation.id);
+    }
+    expect((await isolation(id)).network.policy).toEqual(network);
+    const to = runtimeType === 'Default' ? 'HyperV' : 'Default';
+    const { body } = await patch(id, { runtimeType: to, acceptUntrustedDisk: true });
+    expect(await waitForOperation(cloud, body.operation.id)).toMatchObject({ state: 'Succeeded' });
+    expect(await isolation(id)).toMatchObject({ runtimeType: to, network: { policy: network } });
+  }, 60_000);
+});
