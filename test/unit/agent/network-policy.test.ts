@@ -252,6 +252,19 @@ describe('a network policy', () => {
     expect(inForce(one)).toEqual(policy(5));
   });
 
+  test('that cannot be put in force keeps the container from starting', async () => {
+    const one = of('Default');
+    give(one, { verb: 'prepareContainer', container: one });
+    await clock.pass(1_000);
+    set(one, 5);
+    await clock.pass(1_000);
+    host.world.addFault('setNetworkPolicy', 'fail', 1);
+    const id = start(one);
+    await clock.pass(10_000);
+    expect(resultOf(id)).toMatchObject({ status: 'failed', error: { step: 'StartProcess' } });
+    expect(host.world.container(one.id)?.runs).toEqual([]);
+  });
+
   test('of 100 changes at once, across 8 containers, ends as the newest of each', async () => {
     const all = Array.from({ length: 8 }, () => of('Default'));
     for (const one of all) start(one);
