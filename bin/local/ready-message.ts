@@ -15,7 +15,10 @@ const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
   return `${ready} ready${missing}`;
 };
 
-/** What is shown once everything runs: where it is, the token, and three commands to try. */
+/**
+ * What is shown once everything runs: where it is, the token, and three commands to try. They read the token from stdin,
+ * because other users see the arguments of a process.
+ */
 export const readyMessage = ({ local, seconds, hosts, stateDir, ephemeral }: Readiness): string => `
 Bulkhead is ready after ${seconds.toFixed(1)} s: ${local.apiUrl}
 
@@ -24,11 +27,12 @@ Bulkhead is ready after ${seconds.toFixed(1)} s: ${local.apiUrl}
   token   tenant dev, all scopes, for a day:
 
 TOKEN=${local.token}
+bearer() { printf 'authorization: Bearer %s' "$TOKEN"; }
 
-Try, in another terminal, after pasting the line above:
+Try, in another terminal, after pasting the two lines above:
   curl -s ${local.apiUrl}/v1/health
-  curl -s -H "authorization: Bearer $TOKEN" ${local.apiUrl}/v1/hosts
-  curl -s -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' ${local.apiUrl}/v1/containers \\
+  bearer | curl -s -H @- ${local.apiUrl}/v1/hosts
+  bearer | curl -s -H @- -H 'content-type: application/json' ${local.apiUrl}/v1/containers \\
     -d '{"name":"demo","image":"mini","runtimeType":"HyperV","start":true}'
 
 ${
