@@ -1,5 +1,5 @@
-import type { Signed } from '../core/contract/agent/signed.ts';
-import { fromItem, type Item, toItem } from './item.ts';
+import { type Signed, SignedSchema } from '../core/contract/agent/signed.ts';
+import { fromItem, toItem } from './item.ts';
 import { keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
@@ -17,11 +17,8 @@ export const putNextKey = async (table: Table, announcement: Signed): Promise<vo
   }
 };
 
-const announcementIn = (item: Item): Signed =>
-  (fromItem(item) as unknown as { announcement: Signed }).announcement;
-
-/** Every announcement, in no order. */
+/** Every announcement, in no order. What is none is left out: a host could not read the message that holds it. */
 export const listNextKeys = async (table: Table): Promise<readonly Signed[]> => {
   const page = await table.query({ key: keys.commandKey(), sort: 'any' });
-  return page.items.map(announcementIn);
+  return page.items.flatMap((item) => SignedSchema.safeParse(fromItem(item).announcement).data ?? []);
 };

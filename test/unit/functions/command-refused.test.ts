@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { deriveSigningKey, signPayload } from '../../../core/authenticity/signing-key.ts';
+import { putNextKey } from '../../../store/command-keys.ts';
 import { eventOf } from '../../../store/event-log.ts';
 import { toItem } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
@@ -139,5 +141,19 @@ describe('a welcome', () => {
       signedTime: { keyId: COMMAND_KEY.keyId },
       commandKeys: [COMMAND_KEY.publicKey],
     });
+  });
+
+  test('tells a host with an older key how to get to the newest, whatever else stands among the announcements', async () => {
+    const [older, newest] = [deriveSigningKey('older'), COMMAND_KEY];
+    await putNextKey(world.table, signPayload(older, 'next-key', { publicKey: newest.publicKey }));
+    await world.table.put({ Item: toItem({ ...keys.commandKey('damaged'), announcement: { payload: 1 } }) });
+    host.outbox.push({
+      ...{ action: 'hello', messageId: 'h', protocol: 1, agentVersion: '1.0.0' },
+      ...{ facts: host.facts, images: [], observed: [], commandKey: older.keyId },
+    });
+    await world.settle();
+    const welcome = host.received.find(({ action }) => action === 'welcome');
+    expect(welcome).toMatchObject({ nextKeys: [{ keyId: older.keyId }] });
+    expect(welcome).not.toHaveProperty('commandKeys');
   });
 });
