@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../probe/probe.h"
 #include "channel.h"
 #include "layers.h"
 #include "network.h"
@@ -164,7 +165,8 @@ static void serve(int port, int signals) {
   }
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+  if (count > 1 && strcmp(arguments[1], "probe") == 0) return probe(arguments + 2);
   signal(SIGPIPE, SIG_IGN);
   mount_own();
   load_modules();

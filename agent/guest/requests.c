@@ -18,6 +18,7 @@
 #include "layers.h"
 #include "network.h"
 #include "processes.h"
+#include "spawn.h"
 #include "streams.h"
 
 /* A clone's clock stands at the template's, and its randomness is every other clone's. */
@@ -101,6 +102,14 @@ static void respond_processes(int id) {
   else respond(id, 0, list, list_processes(main_pid, list, sizeof list));
 }
 
+static void respond_limits(int id) {
+  char memory[32] = "", processes[32] = "", text[80];
+  read_text(CONTAINER_CGROUP "/memory.max", memory, sizeof memory);
+  read_text(CONTAINER_CGROUP "/pids.max", processes, sizeof processes);
+  memory[strcspn(memory, "\n")] = processes[strcspn(processes, "\n")] = 0;
+  respond(id, 0, text, snprintf(text, sizeof text, "%s\t%s", memory, processes));
+}
+
 void answer_request(int id, struct fields fields) {
   const char *name = field(fields, "request");
   if (!name) respond(id, -EINVAL, "", 0);
@@ -111,6 +120,7 @@ void answer_request(int id, struct fields fields) {
   else if (strcmp(name, "no-network") == 0) respond(id, no_network(), "", 0);
   else if (strcmp(name, "processes") == 0) respond_processes(id);
   else if (strcmp(name, "uname") == 0) respond_uname(id);
+  else if (strcmp(name, "limits") == 0) respond_limits(id);
   else if (strcmp(name, "uptime") == 0) respond_uptime(id);
   else if (strcmp(name, "rehearsed") == 0) respond(id, streams_forget_main(), "", 0);
   else if (strcmp(name, "sync") == 0) respond(id, (sync(), 0), "", 0);

@@ -21,6 +21,7 @@
 #include "confine.h"
 #include "device_access.h"
 #include "mask.h"
+#include "sealed.h"
 #include "user.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -93,6 +94,8 @@ static char **complete_environment(struct fields fields, const char *home, bool 
 }
 
 static int failure_fd;
+/* What runs in place of the program that `arg` names; -1 for that one. */
+static int program_fd = -1;
 
 _Noreturn static void fail(const char *what, const char *name) {
   dprintf(failure_fd, "%s%s%s: %s", what, name ? " " : "", name ? name : "", strerror(errno));
@@ -129,7 +132,8 @@ _Noreturn static void become_program(struct fields fields, enum place place) {
   char **arguments = field_list(fields, "arg");
   if (!arguments || !arguments[0]) _exit(126);
   environ = complete_environment(fields, identity.home, field(fields, "tty") != NULL);
-  execvpe(arguments[0], arguments, environ);
+  if (program_fd >= 0) fexecve(program_fd, arguments, environ);
+  else execvpe(arguments[0], arguments, environ);
   fail("cannot run", arguments[0]);
 }
 
@@ -158,6 +162,7 @@ static pid_t spawn_in_container(struct fields fields, pid_t container, const str
   pid_t between = fork();
   if (between == 0) {
     int handle = syscall(SYS_pidfd_open, container, 0);
+    if (field(fields, "probe") && (program_fd = sealed_copy("/proc/self/exe")) < 0) _exit(1);
     join_cgroup(CONTAINER_CGROUP);
     if (handle < 0 || setns(handle, CONTAINER_NAMESPACES)) _exit(1);
     pid_t pid = raw_clone(CLONE_PARENT);

@@ -2,6 +2,7 @@ import type { AssignedContainer, CommandArguments } from '../../core/contract/ag
 import type { IsolationReport, Process, WorkerProcess } from '../../core/contract/compute-process.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
+import type { IsolationVerification } from '../../core/contract/isolation-verification.ts';
 import type { ResolvedNetworkPolicy } from '../../core/contract/network.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import type { LogPage } from '../../core/contract/session.ts';
@@ -79,6 +80,8 @@ export interface Runtime {
   listHostProcesses(): Promise<readonly Process[]>;
   /** What a running container shares with this machine, measured. Throws `invalid-state` when it does not run. */
   isolation(containerId: string): Promise<IsolationReport>;
+  /** Runs the probes inside a running container. Throws `invalid-state` when it does not run. */
+  verifyIsolation(containerId: string, signal: AbortSignal): Promise<IsolationVerification>;
   /** Starts a process beside the main one. Resolves when it runs. Throws `invalid-state`, or why it cannot be started. */
   startExec(containerId: string, request: ExecRequest): Promise<SessionProcess>;
   /** Joins the main process. Throws `invalid-state`. */

@@ -20,7 +20,14 @@ const MOST_SESSIONS = 512;
 
 const LAST_WORDS_MS = 4_000;
 
-const SESSION_VERBS = ['exec', 'openSession', 'closeSession', 'readLog', 'reportIsolation'] as const;
+const SESSION_VERBS = [
+  'exec',
+  'openSession',
+  'closeSession',
+  'readLog',
+  'reportIsolation',
+  'verifyIsolation',
+] as const;
 export type SessionArguments = Extract<CommandArguments, { verb: (typeof SESSION_VERBS)[number] }>;
 type Answer = Partial<Extract<CommandResult, { status: 'succeeded' }>>;
 
@@ -83,6 +90,8 @@ export class Sessions {
         return { log: await runtime.readLog(containerId, args) };
       case 'reportIsolation':
         return { isolation: await runtime.isolation(containerId) };
+      case 'verifyIsolation':
+        return { verification: await runtime.verifyIsolation(containerId, signal) };
     }
   }
 

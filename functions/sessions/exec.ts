@@ -11,31 +11,46 @@ const MARGIN_SECONDS = 2;
 
 const utf8 = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
-/** Runs a command to its end. That it was run, by whom and for how long is in the audit, as a session's is. */
-export const createExec = (
-  dependencies: QueryDependencies & Pick<SessionSeal, 'seal'>,
-): RouteHandler<'execInContainer'> => {
+/** How a process of that kind ended, as the audit keeps it. */
+interface Ended {
+  readonly reason: 'exited' | 'time-limit';
+  readonly exitCode: number | null;
+}
+export type AuditedDependencies = QueryDependencies & Pick<SessionSeal, 'seal'>;
+type Succeeded = Awaited<ReturnType<typeof queryHost>>;
+
+/** Asks the host to run something in a container, and keeps in the audit who ran it, and how it ended. */
+export const runAudited = async (
+  dependencies: AuditedDependencies,
+  { tenant, actor }: { readonly tenant: string; readonly actor: string },
+  facts: Parameters<typeof createSession>[1]['facts'],
+  query: HostQuery & { readonly seconds: number },
+  endOf: (result: Succeeded) => Ended,
+): Promise<Succeeded> => {
   const { table, now, newId } = dependencies;
+  const { hostId } = query;
+  const session = { tenant, id: newId(), actor, facts, hostId, totalSeconds: query.seconds };
+  await createSession(table, session, now(), dependencies);
+  try {
+    const result = await queryHost(dependencies, query);
+    await endSession(table, session, endOf(result), now());
+    return result;
+  } catch (error) {
+    const reason = error instanceof BulkheadError ? error.code : 'internal';
+    await endSession(table, session, { reason, exitCode: null }, now());
+    throw error;
+  }
+};
 
-  const run = async (session: { tenant: string; id: string; hostId: string }, query: HostQuery) => {
-    try {
-      const { exec } = await queryHost(dependencies, query);
-      const reason = exec?.timedOut ? 'time-limit' : 'exited';
-      await endSession(table, session, { reason, exitCode: exec?.exitCode ?? null }, now());
-      return exec;
-    } catch (error) {
-      const reason = error instanceof BulkheadError ? error.code : 'internal';
-      await endSession(table, session, { reason, exitCode: null }, now());
-      throw error;
-    }
-  };
-
-  return async ({ identity: { tenant, actor }, params, body, dryRun }) => {
-    const container = await findContainer(table, tenant, params.idOrName);
+/** Runs a command to its end. That it was run, by whom and for how long is in the audit, as a session's is. */
+export const createExec =
+  (dependencies: AuditedDependencies): RouteHandler<'execInContainer'> =>
+  async ({ identity, params, body, dryRun }) => {
+    const { tenant } = identity;
+    const container = await findContainer(dependencies.table, tenant, params.idOrName);
     const hostId = requireRunning(container);
     if (dryRun) return answerDryRun(`run ${JSON.stringify(body.command[0])} in the container`);
     const timeoutSeconds = body.timeoutSeconds ?? SESSION_LIMITS.execSecondsDefault;
-    const id = newId();
     const facts = {
       kind: 'exec',
       containerId: container.id,
@@ -43,20 +58,21 @@ export const createExec = (
       user: body.user ?? null,
       tty: false,
     } as const;
-    const session = { tenant, id, actor, facts, hostId, totalSeconds: timeoutSeconds };
-    await createSession(table, session, now(), dependencies);
-    const exec = await run(session, {
+    const query = {
       tenant,
       hostId,
       containerId: container.id,
       epoch: container.epoch,
       seconds: timeoutSeconds + MARGIN_SECONDS,
       arguments: { verb: 'exec', ...body, timeoutSeconds },
-    });
+    } as const;
+    const { exec } = await runAudited(dependencies, identity, facts, query, (result) => ({
+      reason: result.exec?.timedOut ? 'time-limit' : 'exited',
+      exitCode: result.exec?.exitCode ?? null,
+    }));
     const { exitCode = 0, stdout = '', stderr = '', truncated = false, timedOut = false } = exec ?? {};
     return {
       status: 200,
       body: { exitCode, stdout: utf8(stdout), stderr: utf8(stderr), truncated, timedOut },
     };
   };
-};

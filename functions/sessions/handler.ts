@@ -7,6 +7,7 @@ import type { QueryDependencies } from '../shared/query-host.ts';
 import { createExec } from './exec.ts';
 import { createReadLogs } from './logs.ts';
 import { createOpenSession, createRevokeSession, type SessionDependencies } from './sessions.ts';
+import { createVerifyIsolation } from './verify-isolation.ts';
 
 export type SessionsDependencies = HttpDependencies & QueryDependencies & SessionDependencies;
 
@@ -17,6 +18,7 @@ export const createHandler = (dependencies: SessionsDependencies): LambdaHandler
       getContainerLogs: createReadLogs(dependencies),
       openSession: createOpenSession(dependencies),
       revokeSession: createRevokeSession(dependencies),
+      verifyContainerIsolation: createVerifyIsolation(dependencies),
     },
     dependencies,
   );

@@ -38,6 +38,7 @@ const WAITS_FOR_OTHERS = [
   'listContainerProcesses',
   'listHostProcesses',
   'getContainerIsolation',
+  'verifyContainerIsolation',
   'getContainerLogs',
   'execInContainer',
   'openSession',

@@ -8,7 +8,13 @@ import {
   MANIFEST,
   readArtifacts,
 } from '../../agent/runtimes/linux/artifacts.ts';
-import { compilePrograms, GUEST_SOURCES, HELPER_SOURCES, PRELOAD_SOURCES } from './linux-runtime/compile.ts';
+import {
+  compilePrograms,
+  GUEST_SOURCES,
+  HELPER_SOURCES,
+  PRELOAD_SOURCES,
+  PROBE_SOURCES,
+} from './linux-runtime/compile.ts';
 import { CHARACTER_DEVICE, type CpioEntry, encodeCpio, FILE, FOLDER } from './linux-runtime/cpio.ts';
 import { fetchKernel, type GuestKernel } from './linux-runtime/kernel.ts';
 import { makeMiniImage } from './linux-runtime/mini-image.ts';
@@ -61,7 +67,7 @@ const refuseElsewhere = ({ platform, architecture, isRoot }: Machine): void => {
 /** Hash of all that the artifacts are made from; the kernel stays as first fetched until these change. */
 const computeStamp = async (root: string): Promise<string> => {
   const hash = createHash('sha256');
-  for (const folder of [GUEST_SOURCES, HELPER_SOURCES, PRELOAD_SOURCES, SETUP_SOURCES])
+  for (const folder of [GUEST_SOURCES, HELPER_SOURCES, PRELOAD_SOURCES, PROBE_SOURCES, SETUP_SOURCES])
     for (const name of (await readdir(join(root, folder))).sort())
       hash.update(`${folder}/${name}\0`).update(await readFile(join(root, folder, name)));
   return hash.digest('hex');

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { mkdir, readdir, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 const MOUNT = '/sys/fs/cgroup';
 const CPU_PERIOD_US = 100_000;
-const WORKER = 'vm-';
+export const WORKER = 'vm-';
 const V1_CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 
 export interface WorkerLimits {
@@ -74,6 +74,30 @@ export const limitWorker = async (
   await writeIfThere(join(memory, 'memory.memsw.limit_in_bytes'), String(memoryBytes));
   await writeFile(join(cpu, 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
   await writeFile(join(cpu, 'cpu.cfs_quota_us'), String(quota(cpus)));
+};
+
+/** The limits of a cgroup of this host, by its name; null for what it does not limit. */
+export const readLimits = async (tag: string, name: string) => {
+  const path = join(cgroupParent(tag), name);
+  const read = (controller: string, file: string) =>
+    readFile(join(MOUNT, isUnified() ? '' : controller, path, file), 'utf8').catch(() => 'max');
+  const [memory, processes, processor] = await Promise.all([
+    read('memory', isUnified() ? 'memory.max' : 'memory.limit_in_bytes'),
+    read('pids', 'pids.max'),
+    read('cpu', isUnified() ? 'cpu.max' : 'cpu.cfs_quota_us'),
+  ]);
+  return {
+    memory: limitOf(memory, 'bytes'),
+    processes: limitOf(processes, 'processes'),
+    processor: limitOf(processor, 'microseconds a period'),
+  };
+};
+
+/** A limit that is not one: `max`, -1, or the largest number that the older hierarchies have. */
+const NO_LIMIT = /^(max|-1|9223372036854771712)/;
+export const limitOf = (text: string, unit: string): string | null => {
+  const [value = ''] = text.trim().split(' ');
+  return value === '' || NO_LIMIT.test(value) ? null : `${value} ${unit}`;
 };
 
 const BUSY_ATTEMPTS = 200;

@@ -3,6 +3,7 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import type { IsolationReport, Process } from '../../../core/contract/compute-process.ts';
 import type { HostFacts } from '../../../core/contract/host.ts';
 import type { ImageFacts } from '../../../core/contract/image.ts';
+import type { IsolationVerification } from '../../../core/contract/isolation-verification.ts';
 import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import type { LogPage } from '../../../core/contract/session.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
@@ -17,6 +18,8 @@ import type {
 } from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { refuseUntrustedDisk } from '../untrusted-disk.ts';
+import { readLimits } from './cgroups.ts';
+import type { GuestProcess } from './channel/guest-process.ts';
 import { type DefaultContainers, readMountPoints } from './container/default-containers.ts';
 import type { MainRuns } from './container/main-runs.ts';
 import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
@@ -33,11 +36,14 @@ import { reportIsolation } from './isolation.ts';
 import { containerPaths } from './layout.ts';
 import { namespacePath } from './network/endpoint.ts';
 import { NAT, type NatSwitch } from './network/nat-switch.ts';
+import { type VerifiedContainer, verifyIsolation } from './verify/verify-isolation.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
 const NO_NETWORK = 'none';
 const PARALLEL_LOG_READS = 2;
+/** Of other containers, that a verification tries to reach. */
+const MOST_NEIGHBOURS = 8;
 
 /**
  * A Linux machine as a host: `Default` containers by runc, `HyperV` containers each in a utility VM of its own, on
@@ -263,16 +269,59 @@ export class LinuxRuntime implements Runtime {
     });
   }
 
+  async verifyIsolation(containerId: string, signal: AbortSignal): Promise<IsolationVerification> {
+    const { runtimeType } = await this.#require(containerId);
+    const endpoint = await this.#network.endpoint(containerId);
+    const surroundings = {
+      runtimeType,
+      hasNetwork: endpoint !== null,
+      neighbours: endpoint === null ? [] : await this.#neighbours(containerId),
+    };
+    return verifyIsolation(this.#deps, await this.#probed(containerId, surroundings), signal);
+  }
+
+  /** How the probe comes into the container, and what its host has of it. */
+  async #probed(
+    id: string,
+    surroundings: Pick<VerifiedContainer, 'runtimeType' | 'hasNetwork' | 'neighbours'>,
+  ): Promise<VerifiedContainer> {
+    const entry = this.#vms.get(id);
+    if (entry)
+      return {
+        ...surroundings,
+        hostProcess: entry.vm.id,
+        limits: await this.#vms.limits(id),
+        start: (args) => this.#guestSession(this.#vms.probe(id, args)),
+      };
+    const main = await this.#runs.requireProcess(id);
+    return {
+      ...surroundings,
+      hostProcess: `id=${id}`,
+      limits: await readLimits(this.#deps.layout.tag, id),
+      start: async (args) => {
+        const { process, force } = await this.#defaults.probe(id, main, args);
+        return new GuestSession(process, this.#deps.clock, force);
+      },
+    };
+  }
+
+  async #neighbours(containerId: string): Promise<string[]> {
+    const others = (await this.#records.ids()).filter((id) => id !== containerId);
+    const endpoints = await Promise.all(others.map((id) => this.#network.endpoint(id)));
+    return endpoints.flatMap((endpoint) => endpoint?.address ?? []).slice(0, MOST_NEIGHBOURS);
+  }
+
+  async #guestSession(process: GuestProcess): Promise<SessionProcess> {
+    await process.started.catch((error: unknown) => {
+      throw new RuntimeError('step-failed', messageOf(error), { cause: error });
+    });
+    return new GuestSession(process, this.#deps.clock);
+  }
+
   async startExec(containerId: string, request: ExecRequest): Promise<SessionProcess> {
     const { digest } = await this.#require(containerId);
     const image = await this.#images.byDigest(digest);
-    if (this.#vms.get(containerId)) {
-      const process = this.#vms.exec(containerId, request, image);
-      await process.started.catch((error: unknown) => {
-        throw new RuntimeError('step-failed', messageOf(error), { cause: error });
-      });
-      return new GuestSession(process, this.#deps.clock);
-    }
+    if (this.#vms.get(containerId)) return this.#guestSession(this.#vms.exec(containerId, request, image));
     const main = await this.#runs.requireProcess(containerId);
     const { process, force } = await this.#defaults.exec(containerId, main, request, image);
     return new GuestSession(process, this.#deps.clock, force);

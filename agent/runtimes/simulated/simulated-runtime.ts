@@ -13,6 +13,7 @@ import { simulatedLog } from './main-output.ts';
 import { FORCED_EXIT_CODE, MainProcesses } from './main-processes.ts';
 import { containerProcesses, freePlace, hostProcesses, workerProcess } from './process-tables.ts';
 import type { Surroundings } from './programs.ts';
+import { simulatedVerification } from './simulated-verification.ts';
 import { createTakeStep, type TakeStepDeps } from './take-step.ts';
 import { simulatedUser } from './users.ts';
 import type { SimulatedContainer, World } from './world.ts';
@@ -234,6 +235,10 @@ export class SimulatedRuntime implements Runtime {
     const one = this.#running(id);
     const lists = { inside: await this.listProcesses(id), host: await this.listHostProcesses() };
     return simulatedIsolation(this.#machine, one, lists, workerProcess(this.#machine.facts.os.family, one));
+  }
+
+  async verifyIsolation(id: string) {
+    return simulatedVerification(this.#running(id), this.#clock.now());
   }
 
   async startExec(id: string, request: ExecRequest): Promise<SessionProcess> {

@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
 import type { IsolationReport, Process } from '../../../core/contract/compute-process.ts';
+import type { IsolationVerification, ProbeResult } from '../../../core/contract/isolation-verification.ts';
 import { acting, type Context } from '../../context.ts';
+import { ExitError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 import type { Field } from '../../output/fields.ts';
+import type { Column } from '../../output/table.ts';
 import { processColumns } from '../../views/compute-process.ts';
 import { networkFields } from '../../views/network.ts';
+import { isDryRun, showDryRun } from '../accepted.ts';
 import { examples } from '../options.ts';
 
 const worker = ({ workerProcess }: IsolationReport): string | null =>
@@ -46,13 +50,51 @@ export const showIsolation = (context: Context, report: IsolationReport): void =
   section(context, 'Of these, the host sees', report.visibleOnHost);
 };
 
+const PROBE_COLUMNS: readonly Column<ProbeResult>[] = [
+  { header: 'Probe', value: ({ name }) => name },
+  { header: 'Outcome', value: ({ outcome }) => outcome },
+  { header: 'Expected', value: ({ expected }) => (expected ? 'yes' : 'NO') },
+  { header: 'Detail', value: ({ detail }) => detail, flexible: true },
+];
+
+/** The verification for people: a line for each probe, then what it comes to. */
+export const showVerification = (context: Context, verification: IsolationVerification): void => {
+  if (context.isJson) {
+    context.json(verification);
+    return;
+  }
+  context.list(PROBE_COLUMNS, verification.probes);
+  const unexpected = verification.probes.filter(({ expected }) => !expected);
+  const { runtimeType } = verification;
+  const result =
+    unexpected.length === 0
+      ? `All ${verification.probes.length} outcomes are as expected of a ${runtimeType} container.`
+      : `${unexpected.length} of ${verification.probes.length} outcomes are not as expected of a ${runtimeType} container.`;
+  context.write(
+    `\n${result}${verification.simulated === true ? ' The host is simulated: nothing was tried.' : ''}\n`,
+  );
+};
+
+const verify = async (context: Context, idOrName: string): Promise<void> => {
+  const answer = await context.client.call('verifyContainerIsolation', { params: { idOrName } });
+  if (isDryRun(answer)) return showDryRun(context, answer);
+  showVerification(context, answer);
+  if (!answer.asExpected) throw new ExitError(1);
+};
+
 export const addIsolation = (group: Command, io: Io): void => {
   const command = group
     .command('isolation')
     .summary('what a running container shares with its host, measured')
-    .argument('<container>', 'id or name');
-  examples(command, 'bulkhead container isolation HYPVCON').action(
-    acting<[string], object>(io, async (context, _, idOrName) => {
+    .argument('<container>', 'id or name')
+    .option('--verify', 'run a fixed set of probes inside; exit code 1 if an outcome is not as expected');
+  examples(
+    command,
+    'bulkhead container isolation HYPVCON',
+    'bulkhead container isolation HYPVCON --verify',
+  ).action(
+    acting<[string], { verify?: boolean }>(io, async (context, options, idOrName) => {
+      if (options.verify === true) return verify(context, idOrName);
       showIsolation(context, await context.client.call('getContainerIsolation', { params: { idOrName } }));
     }),
   );

@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { IsolationReportSchema, ProcessSchema, WorkerProcessSchema } from '../compute-process.ts';
 import { ContainerSpecSchema } from '../container.ts';
 import { ImageFactsSchema } from '../image.ts';
+import { IsolationVerificationSchema } from '../isolation-verification.ts';
 import { ResolvedNetworkPolicySchema } from '../network.ts';
 import { OperationStepSchema } from '../operation.ts';
 import { IdSchema, ImageNameSchema, NameSchema, RuntimeTypeSchema, TimestampSchema } from '../primitives.ts';
@@ -90,6 +91,8 @@ const SetNetworkPolicy = z.strictObject({
 const ListProcesses = z.strictObject({ verb: z.literal('listProcesses') });
 const ListHostProcesses = z.strictObject({ verb: z.literal('listHostProcesses') });
 const ReportIsolation = z.strictObject({ verb: z.literal('reportIsolation') });
+/** Run the fixed set of probes inside a running container. */
+const VerifyIsolation = z.strictObject({ verb: z.literal('verifyIsolation') });
 const Exec = z.strictObject({ verb: z.literal('exec'), ...ExecRequestSchema.shape, timeoutSeconds: z.int() });
 /** Start the process, or join the main one; its frames follow over the link (`core/contract/session.ts`). */
 const OpenSession = z.strictObject({
@@ -132,6 +135,7 @@ export const CommandArgumentsSchema = z.discriminatedUnion('verb', [
   ListProcesses,
   ListHostProcesses,
   ReportIsolation,
+  VerifyIsolation,
   Exec,
   OpenSession,
   CloseSession,
@@ -209,6 +213,7 @@ export const CommandResultSchema = z.discriminatedUnion('status', [
     exec: z.optional(ExecOutcomeSchema),
     log: z.optional(LogPageSchema),
     isolation: z.optional(IsolationReportSchema),
+    verification: z.optional(IsolationVerificationSchema),
     /** `convertContainer`: between the old main process's end and the new one verified running, in milliseconds. */
     downtimeMs: z.optional(z.nullable(z.number())),
   }),

@@ -26,6 +26,7 @@ import {
   UpdateHostRequestSchema,
 } from '../host.ts';
 import { ImageSchema, ImportImageRequestSchema } from '../image.ts';
+import { IsolationVerificationSchema } from '../isolation-verification.ts';
 import { OperationSchema, OperationStateSchema } from '../operation.ts';
 import {
   IdOrNameSchema,
@@ -243,6 +244,17 @@ const DEFINITIONS = [
     holds: 'refused',
     parameters: byIdOrName,
     responses: { 200: IsolationReportSchema },
+  },
+  {
+    operationId: 'verifyContainerIsolation',
+    method: 'POST',
+    path: '/v1/containers/{idOrName}/isolation/verify',
+    function: 'sessions',
+    scope: 'sessions:open',
+    parameters: byIdOrName,
+    query: z.strictObject(dryRun),
+    responses: { 200: z.union([IsolationVerificationSchema, DryRunSchema]) },
+    mutation: { ifMatch: false },
   },
   {
     operationId: 'getContainerLogs',

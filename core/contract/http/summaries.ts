@@ -15,6 +15,8 @@ export const SUMMARIES: Readonly<Record<OperationId, string>> = {
     'Change labels, restart policy, network policy, or the runtime type (Set-Container -RuntimeType).',
   removeContainer: 'Remove a container and its files (Remove-Container). A running one needs `force`.',
   listContainerProcesses: 'The processes inside a container (Get-Process in a session).',
+  verifyContainerIsolation:
+    'Try, from inside a running container, what it must not reach: a fixed set of probes, each with what came back and whether that is expected for its runtime type.',
   getContainerIsolation: 'What a running container shares with its host: kernels and processes, measured.',
   getContainerLogs: 'What the main process wrote, of its newest runs, as far as the host keeps it.',
   execInContainer: `Run a command to its end and return its output, at most ${SESSION_LIMITS.execOutputBytes / 1024} KB of each stream.`,

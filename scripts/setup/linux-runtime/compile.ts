@@ -6,10 +6,12 @@ import { runProgram } from './run-program.ts';
 export const GUEST_SOURCES = 'agent/guest';
 export const HELPER_SOURCES = 'agent/runtimes/linux/helper';
 export const PRELOAD_SOURCES = 'agent/runtimes/linux/preload';
+/** A part of both the guest's init and the host's helper. */
+export const PROBE_SOURCES = 'agent/probe';
 /** What the helper shares with the guest: the streams, and whom a process runs as. */
 const SHARED = [
   ...['channel.c', 'fields.c', 'streams.c', 'kept_output.c', 'spawn.c', 'user.c'],
-  ...['confine.c', 'device_access.c', 'mask.c', 'system_calls.c', 'denied_32.c', 'denied_64.c'],
+  ...['confine.c', 'device_access.c', 'mask.c', 'system_calls.c', 'denied_32.c', 'denied_64.c', 'sealed.c'],
 ];
 const FLAGS = ['-O2', '-s', '-Wall', '-Wextra', '-Werror=implicit-function-declaration'];
 const PROGRAM = ['-static'];
@@ -46,7 +48,8 @@ export interface Compiled {
 /** Compiles the guest's init and the host's helper, both static, and what is loaded into QEMU. */
 export const compilePrograms = async (root: string, { init, helper, preload }: Compiled): Promise<void> => {
   const shared = SHARED.map((name) => join(root, GUEST_SOURCES, name));
-  await compile(PROGRAM, await sourcesIn(join(root, GUEST_SOURCES)), init);
-  await compile(PROGRAM, [...(await sourcesIn(join(root, HELPER_SOURCES))), ...shared], helper);
+  const probe = await sourcesIn(join(root, PROBE_SOURCES));
+  await compile(PROGRAM, [...(await sourcesIn(join(root, GUEST_SOURCES))), ...probe], init);
+  await compile(PROGRAM, [...(await sourcesIn(join(root, HELPER_SOURCES))), ...shared, ...probe], helper);
   await compile(LIBRARY, await sourcesIn(join(root, PRELOAD_SOURCES)), preload);
 };

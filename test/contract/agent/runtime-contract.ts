@@ -6,11 +6,13 @@ import { executePlan } from '../../../agent/execute/execute-plan.ts';
 import { EXECUTORS } from '../../../agent/execute/executors.ts';
 import { StepRecorder } from '../../../agent/execute/step-recorder.ts';
 import { plan, type Target } from '../../../agent/plan/plan.ts';
+import { PROBE_NAMES } from '../../../agent/runtimes/isolation-probes.ts';
 import type { Runtime, RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import { IsolationReportSchema, ProcessSchema } from '../../../core/contract/compute-process.ts';
 import { HostFactsSchema } from '../../../core/contract/host.ts';
 import { ImageFactsSchema } from '../../../core/contract/image.ts';
+import { IsolationVerificationSchema } from '../../../core/contract/isolation-verification.ts';
 import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
@@ -227,6 +229,30 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
         await runtime.setNetworkPolicy(one.id, policy);
         const report = z.parse(IsolationReportSchema, await runtime.isolation(one.id));
         expect(report.network ?? null).toBeNull();
+        await bring(one, 'Absent');
+      },
+    );
+
+    test.each<RuntimeType>(['Default', 'HyperV'])(
+      'a verification of a %s container has each probe once, and leaves it as it is',
+      async (runtimeType) => {
+        const one = make(runtimeType);
+        await bring(one, 'Off');
+        await expect(runtime.verifyIsolation(one.id, signal)).rejects.toMatchObject({
+          code: 'invalid-state',
+        });
+        await bring(one, 'Running');
+        const before = await look(one);
+        const processes = (await runtime.listProcesses(one.id)).length;
+        const verification = z.parse(
+          IsolationVerificationSchema,
+          await runtime.verifyIsolation(one.id, signal),
+        );
+        expect(verification.runtimeType).toBe(runtimeType);
+        expect(verification.probes.map(({ name }) => name)).toEqual(PROBE_NAMES);
+        expect(verification.simulated).toBe(runtime.name === 'simulated' ? true : undefined);
+        expect(await look(one)).toEqual(before);
+        expect(await runtime.listProcesses(one.id)).toHaveLength(processes);
         await bring(one, 'Absent');
       },
     );

@@ -17,3 +17,25 @@ export const CAPABILITIES = [
   'CAP_SETUID',
   'CAP_SYS_CHROOT',
 ] as const;
+
+/** Bits of the kernel's capability sets: linux/capability.h. */
+const BITS: Readonly<Record<string, number>> = {
+  CAP_CHOWN: 0,
+  CAP_DAC_OVERRIDE: 1,
+  CAP_FOWNER: 3,
+  CAP_FSETID: 4,
+  CAP_KILL: 5,
+  CAP_SETGID: 6,
+  CAP_SETUID: 7,
+  CAP_SETPCAP: 8,
+  CAP_NET_BIND_SERVICE: 10,
+  CAP_NET_RAW: 13,
+  CAP_SYS_CHROOT: 18,
+  CAP_MKNOD: 27,
+  CAP_AUDIT_WRITE: 29,
+  CAP_SETFCAP: 31,
+};
+
+/** The capabilities as the kernel shows them in `/proc/<pid>/status`. */
+export const capabilityMask = (): bigint =>
+  CAPABILITIES.reduce((mask, name) => mask | (1n << BigInt(BITS[name] ?? 63)), 0n);

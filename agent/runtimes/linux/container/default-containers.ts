@@ -24,6 +24,9 @@ const RUNC = '/usr/bin/runc';
 const SIGKILL = 9;
 const RELAY_TIMEOUT_MS = 5_000;
 const RUNC_LOG_TAIL = 500;
+/** What runc leaves open for the process: `with-probe` of the helper has put the probe there. */
+const PASSED_PROGRAM = '/proc/self/fd/3';
+const ROOT: Identity = { uid: 0, gid: 0, home: '/', groups: [] };
 /** The exit code of `helper/layers.c` for a writable layer that is not as Bulkhead makes it. */
 const LAYER_REFUSED = 4;
 
@@ -158,29 +161,47 @@ export class DefaultContainers {
     return said.trim();
   }
 
-  /** Starts a process beside the main one. Its arguments go to runc in a file, so that none is taken for an option. */
+  /** Starts a process beside the main one. */
   async exec(
     id: string,
     main: ProcessIdentity,
     request: ExecRequest,
     image: ImageRecord,
   ): Promise<ExecProcess> {
-    const paths = this.#paths(id);
     const wanted = resolveProcess({ ...request, command: [...request.command] }, image.defaults);
-    const identity = await this.#identify(paths.root, wanted.user);
+    const identity = await this.#identify(this.#paths(id).root, wanted.user);
+    return this.#begin(id, main, ociProcess(wanted, identity, request.tty === true), request);
+  }
+
+  /** Starts the probe (`agent/probe`) as a process beside the main one. It comes as an open file. */
+  probe(id: string, main: ProcessIdentity, args: readonly string[]): Promise<ExecProcess> {
+    const command = [PASSED_PROGRAM, 'probe', ...args];
+    const process = ociProcess({ command, env: [], workingDir: '/' }, ROOT, false);
+    return this.#begin(id, main, process, {}, true);
+  }
+
+  /** The process goes to runc in a file, so that no argument is taken for an option. */
+  async #begin(
+    id: string,
+    main: ProcessIdentity,
+    wanted: ReturnType<typeof ociProcess>,
+    request: Omit<ExecRequest, 'command'>,
+    isProbe = false,
+  ): Promise<ExecProcess> {
+    const paths = this.#paths(id);
     const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
     const pidFile = `${file}.pid`;
-    await writeFile(file, JSON.stringify(ociProcess(wanted, identity, request.tty === true)), {
-      mode: 0o600,
-    });
-    const state = this.#deps.layout.runcState;
+    await writeFile(file, JSON.stringify(wanted), { mode: 0o600 });
+    const { helper } = this.#deps.artifacts;
     // A terminal stays runc's: it hands it on, and is told of its size.
     const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
-    const command = [RUNC, '--root', state, 'exec', ...how, id];
-    const child = spawn(this.#deps.artifacts.helper, ['relay'], {
-      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-      env: {},
-    });
+    const command = [
+      ...(isProbe ? [helper, 'with-probe', '--'] : []),
+      ...[RUNC, '--root', this.#deps.layout.runcState, 'exec'],
+      ...(isProbe ? ['--preserve-fds', '1'] : []),
+      ...[...how, id],
+    ];
+    const child = spawn(helper, ['relay'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env: {} });
     const transport = child.stdio[3] as Duplex;
     const { channel } = await GuestChannel.open(transport, this.#deps, {
       timeoutMs: RELAY_TIMEOUT_MS,
@@ -296,7 +317,11 @@ export class DefaultContainers {
   }
 }
 
-const terminalFields = ({ tty, columns, rows }: ExecRequest): (readonly [string, string])[] =>
+const terminalFields = ({
+  tty,
+  columns,
+  rows,
+}: Omit<ExecRequest, 'command'>): (readonly [string, string])[] =>
   tty
     ? [
         ['tty', '1'],

@@ -32,6 +32,7 @@ int list_users(char **arguments);
 int uname_in(char **arguments);
 int relay(char **arguments);
 int serve_names(char **arguments);
+int with_probe(char **arguments);
 int data_ranges(char **arguments);
 int check_disk(char **arguments);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../../probe/probe.h"
 #include "helper.h"
 
 _Noreturn void die(const char *what, const char *name) {
@@ -49,7 +50,8 @@ static const struct {
 } COMMANDS[] = {{"launch-vm", launch_vm},       {"hold-template", hold_template},   {"run-container", run_container},
                 {"mount-layers", mount_layers}, {"unmount-layers", unmount_layers}, {"lookup-user", lookup_user},
                 {"list-users", list_users},     {"uname-in", uname_in},             {"relay", relay},
-                {"data-ranges", data_ranges},   {"check-disk", check_disk},         {"serve-names", serve_names}};
+                {"data-ranges", data_ranges},   {"check-disk", check_disk},         {"serve-names", serve_names},
+                {"with-probe", with_probe},     {"probe", probe}};
 
 int main(int count, char **arguments) {
   for (size_t i = 0; count > 1 && i < sizeof COMMANDS / sizeof *COMMANDS; i++)

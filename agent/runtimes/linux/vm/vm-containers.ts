@@ -5,6 +5,7 @@ import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
+import { limitOf, readLimits, WORKER } from '../cgroups.ts';
 import type { GuestGreeting } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
@@ -175,6 +176,24 @@ export class VmContainers {
           ] as const)
         : []),
     ]);
+  }
+
+  /** Starts the probe (`agent/probe`) as a process beside the main one: the guest has it. */
+  probe(containerId: string, args: readonly string[]): GuestProcess {
+    const command = ['init', 'probe', ...args];
+    return this.require(containerId).vm.startProcess([
+      ...processFields({ command, env: [], workingDir: '/', user: '0' }),
+      ['probe', '1'],
+    ]);
+  }
+
+  /** Of the container in its guest, and of the VM. */
+  async limits(containerId: string) {
+    const { vm } = this.require(containerId);
+    const answer = await vm.askFor('limits', 'The guest’s limits could not be read');
+    const [memory = '', processes = ''] = answer.toString('latin1').split('\t');
+    const { processor } = await readLimits(this.#with.deps.layout.tag, `${WORKER}${vm.id}`);
+    return { memory: limitOf(memory, 'bytes'), processes: limitOf(processes, 'processes'), processor };
   }
 
   async listProcesses(containerId: string): Promise<Process[]> {
