@@ -105,6 +105,19 @@ real('limits of a container', () => {
     else expect(names(['memory.memsw.limit_in_bytes'])).toBe(names(['memory.limit_in_bytes']));
   });
 
+  test.each(TYPES)('%s: what is kept in /dev/shm is memory of the container, and bounded', async (type) => {
+    const one = make(type, 96);
+    await host.up(one);
+    await host.putProbe(one);
+    const full = await runIn(host.runtime, one.id, {
+      command: ['dd', 'if=/dev/zero', 'of=/dev/shm/big', 'bs=1M', 'count=80'],
+    });
+    expect(full).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('No space left on device') });
+    const eaten = await runIn(host.runtime, one.id, { command: ['/probe', 'eat', '60'] });
+    expect(eaten).toMatchObject({ exitCode: 137, stdout: '' });
+    expect(await host.sh(one, 'rm /dev/shm/big; /probe eat 60')).toBe('ate 60');
+  });
+
   test.each(TYPES)('%s: a kill that has nothing to do with memory is not put down to it', async (type) => {
     const one = make(type, 96, 1, [
       'sh',

@@ -1,0 +1,32 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { LinuxDeps } from '../../../agent/runtimes/linux/deps.ts';
+import type { ImageStore } from '../../../agent/runtimes/linux/image/image-store.ts';
+import { ImageImporter } from '../../../agent/runtimes/linux/image/import-image.ts';
+import { createLayout } from '../../../agent/runtimes/linux/layout.ts';
+
+const MIB = 1024 * 1024;
+const { signal } = new AbortController();
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'import-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('an import of an image', () => {
+  test('is refused where the share of the disk for images has no room for it, before anything is written', async () => {
+    const layout = createLayout(folder);
+    mkdirSync(layout.images, { recursive: true });
+    writeFileSync(join(layout.images, 'sha256.squashfs'), Buffer.alloc(40 * MIB, 1));
+    const deps = { layout, newId: () => 'one' } as unknown as LinuxDeps;
+    const importer = new ImageImporter(deps, {} as ImageStore, ['/'], 300);
+    const request = { name: 'large', source: { path: '/large.tar' } };
+    await expect(importer.import(request, signal)).rejects.toMatchObject({
+      message: 'The host’s disk has no room for another image: 260 MiB of 300 MiB are left',
+      suggestion: expect.stringContaining('Remove images'),
+    });
+    expect(readdirSync(folder)).toEqual(['images']);
+  });
+});
