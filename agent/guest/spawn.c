@@ -43,7 +43,11 @@ static int open_ends(struct fields fields, struct ends *ends) {
     fcntl(ends->terminal_end, F_SETFD, FD_CLOEXEC);
     return 0;
   }
-  return pipe2(ends->in, O_CLOEXEC) || pipe2(ends->out, O_CLOEXEC) || pipe2(ends->err, O_CLOEXEC) ? -errno : 0;
+  if (pipe2(ends->in, O_CLOEXEC) || pipe2(ends->out, O_CLOEXEC) || pipe2(ends->err, O_CLOEXEC)) return -errno;
+  uid_t owner = field_number(fields, "owner", 0);
+  if (owner && (fchown(ends->in[0], owner, owner) || fchown(ends->out[1], owner, owner) || fchown(ends->err[1], owner, owner)))
+    return -errno;
+  return 0;
 }
 
 static void close_if(int fd) {

@@ -26,8 +26,9 @@ enum place {
 };
 
 /*
- * Fields: arg (several), env (several), cwd, user, tty, rows, columns, hostname, memory (bytes), pids, open-files; as
- * mask.h has them: mask, read-only. With the field `probe` this program runs, as `arg` says, and none of the container's.
+ * Fields: arg (several), env (several), cwd, user, tty, rows, columns, hostname, memory (bytes), pids, open-files,
+ * owner (an id, of the pipes); as mask.h has them: mask, read-only. With the field `probe` this program runs, as `arg`
+ * says, and none of the container's.
  * Returns 0 and fills `child` once the program runs; else -errno, with the reason in words in `why`.
  */
 int spawn_child(struct fields fields, enum place place, pid_t container, struct child *child, char *why, size_t size);

@@ -59,6 +59,19 @@ export const IsolationReportSchema = z.strictObject({
   workerProcess: z.nullable(WorkerProcessSchema),
   /** Null for a container without a network. Absent from hosts of an older version. */
   network: z.optional(z.nullable(NetworkReportSchema)),
+  /**
+   * Of a Default container, as measured: which ids of the host its users and groups are. Null when they are the host's
+   * own, so that root in the container is root of the host. Left out where the container has a kernel of its own.
+   */
+  userNamespace: z.optional(
+    z.nullable(
+      z.strictObject({
+        /** The host's id of root in the container. */
+        firstHostId: z.int(),
+        count: z.int(),
+      }),
+    ),
+  ),
   /** The host is simulated: nothing was measured but its world. */
   simulated: z.optional(z.literal(true)),
 });

@@ -17,7 +17,7 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
   const router = routerName(layout.tag);
   const leases = new Leases(layout.leases, layout.tag);
   const isOurs = (text: string) => text.includes(`${layout.run}/`) || text.includes(`${layout.state}/`);
-  const held = async (kind: 'uid' | 'address' | 'tcp' | 'udp') =>
+  const held = async (kind: 'uid' | 'ids' | 'address' | 'tcp' | 'udp') =>
     (await leases.held(kind)).map(({ value }) => String(value));
   const inCgroup = (pid: number) => {
     try {
@@ -63,7 +63,7 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
         const file = read(`/sys/block/${name}/loop/backing_file`);
         return [layout.containers, `${layout.state}/imports`].some((folder) => file.startsWith(folder));
       }),
-    uids: await held('uid'),
+    uids: [...(await held('uid')), ...(await held('ids'))],
     addresses: await held('address'),
     ports: [...(await held('tcp')), ...(await held('udp'))],
     devices: [...list('/sys/class/net'), ...routerLinks(router)].filter((name) =>

@@ -13,14 +13,14 @@ import { runIn } from './run-in-container.ts';
 /** One host for all tests of a file. Nothing of it may be left on the machine at the end. */
 export class SharedLinuxHost {
   readonly folder: string;
+  readonly #options: Partial<LinuxHostOptions>;
   #runtime: LinuxRuntime | null = null;
 
   /** For the top of a `describe`: opens the host before its tests, and counts leaks after them. */
   constructor(name: string, options: Partial<LinuxHostOptions> = {}) {
     this.folder = linuxHostFolder(name);
-    beforeAll(async () => {
-      this.#runtime = await openTestHost(this.folder, options);
-    });
+    this.#options = options;
+    beforeAll(() => this.reopen());
     afterEach(() => removeAllContainers(this.runtime));
     afterAll(async () => {
       await this.#runtime?.shutDown();
@@ -31,6 +31,11 @@ export class SharedLinuxHost {
   get runtime(): LinuxRuntime {
     if (this.#runtime === null) throw new TypeError('The host is not open');
     return this.#runtime;
+  }
+
+  /** Opens the host; after a test has closed it, for those that follow. */
+  async reopen(): Promise<void> {
+    this.#runtime = await openTestHost(this.folder, this.#options);
   }
 
   up(one: AssignedContainer): Promise<void> {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { HostFacts } from '../../../core/contract/host.ts';
 import { DEFAULT_RESOURCES } from '../../../core/contract/primitives.ts';
 import type { Clock } from '../../clock.ts';
@@ -9,10 +9,12 @@ import { messageOf, RuntimeError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import { readArtifacts } from './artifacts.ts';
 import { removeHostCgroups } from './cgroups.ts';
-import { DefaultContainers, readMountPoints } from './container/default-containers.ts';
+import { DefaultContainers } from './container/default-containers.ts';
 import { MainRuns } from './container/main-runs.ts';
+import { probeIdmaps } from './container/probe-idmaps.ts';
 import { ContainerRecords } from './container/records.ts';
 import { readSeccompProfile } from './container/seccomp.ts';
+import { UserNamespaces } from './container/user-namespaces.ts';
 import { WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
 import { type DiskShares, divideDisk, measureDisk } from './disk-space.ts';
@@ -23,6 +25,7 @@ import { containerPaths, createLayout, type Layout } from './layout.ts';
 import { Leases } from './leases.ts';
 import { LinuxRuntime } from './linux-runtime.ts';
 import { NAT, NatSwitch } from './network/nat-switch.ts';
+import { readMountPoints } from './proc.ts';
 import { runOrFail } from './run-command.ts';
 import { probeAccelerator } from './vm/accelerator.ts';
 import { templateLimits, templateReserveMB } from './vm/kept-templates.ts';
@@ -77,6 +80,7 @@ export interface HostParts {
   readonly importer: ImageImporter;
   readonly layers: WritableLayers;
   readonly network: NatSwitch;
+  readonly userNamespaces: UserNamespaces;
   readonly defaults: DefaultContainers;
   readonly vms: VmContainers;
   readonly runs: MainRuns;
@@ -91,7 +95,12 @@ const readOs = (): HostFacts['os'] => {
   return { family: 'linux', sku: value('ID') || 'linux', version: value('VERSION_ID') || '0', build: 0 };
 };
 
-const describeHost = (accelerator: Accelerator, options: LinuxHostOptions, disk: DiskShares): HostFacts => {
+const describeHost = (
+  accelerator: Accelerator,
+  runtimeTypes: HostFacts['capabilities']['runtimeTypes'],
+  options: LinuxHostOptions,
+  disk: DiskShares,
+): HostFacts => {
   const { poolSize, poolResources, allowPrivate } = options;
   const templatesMB = options.templates === false ? 0 : templateReserveMB(TEMPLATE_LIMITS);
   const pooledMB = poolSize * (poolResources.memoryMB + UTILITY_VM_OVERHEAD_MB);
@@ -100,7 +109,7 @@ const describeHost = (accelerator: Accelerator, options: LinuxHostOptions, disk:
     architecture: 'amd64',
     kernel: readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim(),
     hypervisor: accelerator,
-    capabilities: { runtimeTypes: ['Default', 'HyperV'], runtimeConversion: 'inPlace' },
+    capabilities: { runtimeTypes, runtimeConversion: 'inPlace' },
     switches: [NAT],
     capacity: {
       memoryMB: Math.max(0, MACHINE_MEMORY_MB - HOST_RESERVE_MB - pooledMB - templatesMB),
@@ -124,7 +133,7 @@ const makeFolders = async (layout: Layout): Promise<void> => {
   ];
   await Promise.all(owned.map((folder) => mkdir(folder, { recursive: true })));
   // Others may pass through to what is theirs, and see nothing else.
-  for (const folder of [layout.run, layout.runVms, layout.runContainers, layout.vmDisks])
+  for (const folder of [dirname(layout.run), layout.run, layout.runVms, layout.runContainers, layout.vmDisks])
     await chmod(folder, 0o711);
   for (const folder of [layout.containers, layout.templates]) await chmod(folder, 0o700);
 };
@@ -173,6 +182,9 @@ const openParts = async (
   const placeholders = await ensurePlaceholders(deps);
   const layers = new WritableLayers(deps);
   await layers.prepare(DEFAULT_RESOURCES.diskMB);
+  const userNamespaces = new UserNamespaces(deps);
+  const defaults = new DefaultContainers(deps, await readSeccompProfile());
+  const runtimeTypes = await supportedTypes(deps, { images, layers, defaults, userNamespaces });
   const machine = await describeMachine();
   const accelerator = await probeAccelerator(deps, machine, placeholders);
   const records = new ContainerRecords(deps);
@@ -199,13 +211,14 @@ const openParts = async (
       deps.log.error('the template could not be made', { reason: messageOf(error) });
   });
   return {
-    facts: describeHost(accelerator, options, disk),
+    facts: describeHost(accelerator, runtimeTypes, options, disk),
     records,
     images,
     importer: new ImageImporter(deps, images, options.imageFolders, disk.imagesMB),
     layers,
     network,
-    defaults: new DefaultContainers(deps, await readSeccompProfile()),
+    userNamespaces,
+    defaults,
     vms: new VmContainers({
       deps,
       machine,
@@ -236,10 +249,23 @@ const openParts = async (
   };
 };
 
+/** Root in a container must be an ordinary user outside: where the kernel can't do that, containers get a VM or none. */
+const supportedTypes = async (
+  deps: LinuxDeps,
+  parts: Pick<HostParts, 'images' | 'layers' | 'defaults' | 'userNamespaces'>,
+): Promise<HostFacts['capabilities']['runtimeTypes']> => {
+  if ((await probeIdmaps(deps, parts)) !== null) return ['Default', 'HyperV'];
+  deps.log.error('this host runs HyperV containers only', {
+    reason: 'The kernel can’t map the ids of a container’s files to a user namespace of its own.',
+    suggestion: 'Use Linux 5.19 or newer with erofs (package erofs-utils), or 6.2 or newer.',
+  });
+  return ['HyperV'];
+};
+
 /** What an earlier agent left. Looks at what is there, and believes no memory of what was being done. */
 const recover = async (
   deps: LinuxDeps,
-  { vms, runs, records, network, layers }: HostParts,
+  { vms, runs, records, network, layers, userNamespaces }: HostParts,
 ): Promise<void> => {
   const { adopted, lost } = await vms.recover();
   for (const { containerId, greeting, main } of adopted)
@@ -252,7 +278,20 @@ const recover = async (
       await rm(containerPaths(deps.layout, id).folder, { recursive: true, force: true });
   }
   for (const id of await readdir(deps.layout.runContainers)) if (!ids.has(id)) await network.disconnect(id);
+  await removeUnusedNamespaces(deps, network, userNamespaces);
   await releaseOrphans(deps, ids);
+};
+
+/** A user namespace is made before what belongs to it, and removed after it. */
+const removeUnusedNamespaces = async (
+  { leases, layout }: LinuxDeps,
+  network: NatSwitch,
+  userNamespaces: UserNamespaces,
+): Promise<void> => {
+  const mounted = await readMountPoints();
+  for (const { id } of await leases.held('ids'))
+    if (!mounted.has(containerPaths(layout, id).root) && (await network.endpoint(id)) === null)
+      await userNamespaces.remove(id);
 };
 
 /** An import has a file system of its own, which outlives the agent. */

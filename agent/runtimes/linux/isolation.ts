@@ -11,6 +11,8 @@ export interface Measurements {
   readonly hostProcesses: readonly Process[];
   readonly workerProcess: WorkerProcess | null;
   readonly network: NetworkReport | null;
+  /** Left out of a container that has a kernel of its own. */
+  readonly userNamespace?: IsolationReport['userNamespace'];
 }
 
 /** As asked outside. */
@@ -43,6 +45,7 @@ export const reportIsolation = ({
     visibleOnHost: hostProcesses.filter(({ pid }) => visible.has(pid)),
     workerProcess: measured.workerProcess,
     network: measured.network,
+    ...(measured.userNamespace === undefined ? {} : { userNamespace: measured.userNamespace }),
   };
 };
 

@@ -64,6 +64,8 @@ export const containerPaths = (layout: Layout, id: string) => {
     /** Where the writable layer is mounted, on this machine, while a Default container runs. */
     rw: join(run, 'rw'),
     root: join(run, 'root'),
+    /** Keeps a Default container's user namespace. */
+    userNamespace: join(run, 'user'),
     endpoint: join(run, 'endpoint.json'),
     /** Where a Default container's main process can be joined. */
     door: join(run, 'attach.sock'),

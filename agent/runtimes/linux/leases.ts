@@ -4,12 +4,14 @@ import { join } from 'node:path';
 import { RuntimeError } from '../../errors.ts';
 import { createExclusively, readIfThere } from './files.ts';
 
-export type LeaseKind = 'uid' | 'address' | 'router' | 'tcp' | 'udp';
+export type LeaseKind = 'uid' | 'ids' | 'address' | 'router' | 'tcp' | 'udp';
 
 /** The numbers of each kind: from, and how many. */
 const RANGES: Readonly<Record<LeaseKind, readonly [from: number, count: number]>> = {
   // Above what systems give to people and, by default, to user namespaces.
   uid: [2_100_000_000, 100_000],
+  // Ranges of ids for user namespaces (`container/user-namespaces.ts`): they end where the ones above begin.
+  ids: [0, 3_371],
   // Offsets in the network of the switch; the first ones are the gateway's.
   address: [16, 65_000],
   // Offsets in the same network, behind the containers': one for each agent's router.
@@ -22,7 +24,8 @@ const FREE_PORTS: readonly [from: number, count: number] = [42_000, 6_000];
 const ATTEMPTS = 2_000;
 
 /**
- * Numbers of which each has one owner on the whole machine: worker processes' uids, addresses, ports. A lease is a
+ * Numbers of which each has one owner on the whole machine: worker processes' uids, containers' ranges
+ * of ids, addresses, ports. A lease is a
  * file named after the number, so taking one is atomic and survives whoever took it; owners are `<tag> <id>`.
  */
 export class Leases {

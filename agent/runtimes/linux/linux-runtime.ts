@@ -20,11 +20,12 @@ import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { refuseUntrustedDisk } from '../untrusted-disk.ts';
 import { readLimits } from './cgroups.ts';
 import type { GuestProcess } from './channel/guest-process.ts';
-import { type DefaultContainers, readMountPoints } from './container/default-containers.ts';
+import type { DefaultContainers } from './container/default-containers.ts';
 import type { MainRuns } from './container/main-runs.ts';
 import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
 import { readLog } from './container/read-log.ts';
 import type { ContainerRecords } from './container/records.ts';
+import type { UserNamespaces } from './container/user-namespaces.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
 import { removeFolder } from './files.ts';
@@ -36,6 +37,7 @@ import { reportIsolation } from './isolation.ts';
 import { containerPaths } from './layout.ts';
 import { namespacePath } from './network/endpoint.ts';
 import { NAT, type NatSwitch } from './network/nat-switch.ts';
+import { readMountPoints } from './proc.ts';
 import { type VerifiedContainer, verifyIsolation } from './verify/verify-isolation.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
@@ -62,6 +64,7 @@ export class LinuxRuntime implements Runtime {
   readonly #importer: ImageImporter;
   readonly #layers: WritableLayers;
   readonly #network: NatSwitch;
+  readonly #userNamespaces: UserNamespaces;
   readonly #defaults: DefaultContainers;
   readonly #vms: VmContainers;
   readonly #runs: MainRuns;
@@ -79,6 +82,7 @@ export class LinuxRuntime implements Runtime {
     this.#importer = parts.importer;
     this.#layers = parts.layers;
     this.#network = parts.network;
+    this.#userNamespaces = parts.userNamespaces;
     this.#defaults = parts.defaults;
     this.#vms = parts.vms;
     this.#runs = parts.runs;
@@ -152,7 +156,8 @@ export class LinuxRuntime implements Runtime {
         suggestion: `It has: ${NAT}.`,
       });
     const vm = runtimeType === 'HyperV' ? this.#vms.require(id).vm : null;
-    const endpoint = await this.#network.connect(id, vm?.id ?? null, spec);
+    const owner = vm === null ? (await this.#userNamespaces.ensure(id)).path : null;
+    const endpoint = await this.#network.connect(id, vm?.id ?? null, spec, owner);
     await vm?.configureNetwork(await this.#network.guestNetwork(endpoint));
   }
 
@@ -175,12 +180,8 @@ export class LinuxRuntime implements Runtime {
     if (runtimeType === 'HyperV') return this.#vms.mountLayers(id);
     const { digest } = await this.#require(id);
     await this.#layers.attach(id, BY_HOST, (holder) => this.#isHeld(id, holder));
-    await this.#defaults.mountLayers(
-      id,
-      this.#images.squashfs(digest),
-      this.#images.mountPoint(digest),
-      signal,
-    );
+    const image = await this.#images.mountable(digest);
+    await this.#defaults.mountLayers(id, image, await this.#userNamespaces.ensure(id), signal);
   }
 
   async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
@@ -194,10 +195,8 @@ export class LinuxRuntime implements Runtime {
       if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
       const endpoint = await this.#network.endpoint(id);
       const resolver = endpoint === null ? null : this.#network.resolverPath;
-      return this.#defaults.start(container, image, {
-        namespace: endpoint && namespacePath(endpoint),
-        resolver,
-      });
+      const network = { namespace: endpoint && namespacePath(endpoint), resolver };
+      return this.#defaults.start(container, image, network, await this.#userNamespaces.ensure(id));
     });
   }
 
@@ -212,6 +211,7 @@ export class LinuxRuntime implements Runtime {
     }
     await this.#defaults.unmountLayers(containerId);
     if ((await this.#layers.holder(containerId)) === BY_HOST) await this.#layers.detach(containerId);
+    await this.#releaseIds(containerId);
   }
 
   async detachDisks(containerId: string): Promise<void> {
@@ -222,8 +222,9 @@ export class LinuxRuntime implements Runtime {
     if (!entry.layersMounted) await this.#layers.detach(containerId);
   }
 
-  removeNetworkEndpoint(containerId: string): Promise<void> {
-    return this.#network.disconnect(containerId);
+  async removeNetworkEndpoint(containerId: string): Promise<void> {
+    await this.#network.disconnect(containerId);
+    await this.#releaseIds(containerId);
   }
 
   destroyUtilityVm(containerId: string): Promise<void> {
@@ -235,6 +236,7 @@ export class LinuxRuntime implements Runtime {
     this.#runs.forget(containerId);
     // What is still mounted is not to be removed through its mount point.
     for (const point of [root, rw]) await removeFolder(point);
+    await this.#userNamespaces.remove(containerId);
     await rm(scratch, { force: true });
     await rm(folder, { recursive: true, force: true });
     await rm(run, { recursive: true, force: true });
@@ -255,13 +257,13 @@ export class LinuxRuntime implements Runtime {
   /** What a container shares with this machine, measured. Throws `invalid-state` when it does not run. */
   async isolation(containerId: string): Promise<IsolationReport> {
     const { runtimeType } = await this.#require(containerId);
-    const kernel =
+    const measured =
       runtimeType === 'HyperV'
-        ? await this.#vms.kernelRelease(containerId)
-        : await this.#defaults.kernelRelease(await this.#runs.requireProcess(containerId));
+        ? { containerKernel: await this.#vms.kernelRelease(containerId) }
+        : await this.#defaults.measure(await this.#runs.requireProcess(containerId));
     return reportIsolation({
       runtimeType,
-      containerKernel: kernel,
+      ...measured,
       containerProcesses: await this.listProcesses(containerId),
       hostProcesses: await this.listHostProcesses(),
       workerProcess: this.#vms.workerProcess(containerId),
@@ -401,6 +403,12 @@ export class LinuxRuntime implements Runtime {
 
   #inspectRun(id: string): Promise<MainProcess | null> {
     return this.#runs.inspect(id);
+  }
+
+  /** Removes the user namespace once nothing is left that belongs to it. */
+  async #releaseIds(id: string): Promise<void> {
+    const isMounted = (await readMountPoints()).has(containerPaths(this.#deps.layout, id).root);
+    if (!isMounted && (await this.#network.endpoint(id)) === null) await this.#userNamespaces.remove(id);
   }
 
   /** Whether who is in a layer's attach lock really has it. */

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 
 /** A process, told apart from a later one with the same pid by when it started. */
@@ -73,3 +74,7 @@ export const setProcessPriority = (pid: number, nice: number): void => {
     // It ended meanwhile.
   }
 };
+
+/** `/proc/mounts` as it is now; which mount points are there. */
+export const readMountPoints = async (): Promise<ReadonlySet<string>> =>
+  new Set((await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? ''));

@@ -25,6 +25,12 @@ const network = ({ network: found }: IsolationReport): readonly Field[] =>
         ['Dropped packets', found.dropped.packets],
       ];
 
+const rootUser = ({ userNamespace }: IsolationReport): string | null => {
+  if (userNamespace === undefined) return null;
+  if (userNamespace === null) return 'root of the host';
+  return `user ${userNamespace.firstHostId} of the host`;
+};
+
 const section = (context: Context, title: string, processes: readonly Process[]): void => {
   context.write(`\n${context.paint('bold', title)}\n`);
   if (processes.length === 0) context.write('  none\n');
@@ -42,6 +48,7 @@ export const showIsolation = (context: Context, report: IsolationReport): void =
     ['Kernel of the host', report.kernel.host],
     ['Kernel of the container', report.kernel.container],
     ['Shared', report.sharedKernel ? 'yes' : 'no'],
+    ['Root in the container', rootUser(report)],
     ['Worker process', worker(report)],
     ...network(report),
     ['Measured', report.simulated === true ? 'no: the host is simulated' : 'yes'],

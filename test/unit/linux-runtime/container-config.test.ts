@@ -60,6 +60,7 @@ describe('the OCI configuration', () => {
     root: '/run/root',
     networkNamespace: null,
     resolver: null,
+    userNamespace: { path: '/run/user', firstId: 1_879_048_192 },
     seccomp: { defaultAction: 'SCMP_ACT_ERRNO' },
     countsSwap: true,
   });
@@ -70,6 +71,12 @@ describe('the OCI configuration', () => {
       cpu: { quota: 50_000, period: 100_000 },
       pids: { limit: 4_096 },
     });
+  });
+
+  test('joins the user namespace, with its ids', () => {
+    const ids = [{ containerID: 0, hostID: 1_879_048_192, size: 65_536 }];
+    expect(config.linux).toMatchObject({ uidMappings: ids, gidMappings: ids });
+    expect(config.linux.namespaces).toContainEqual({ type: 'user', path: '/run/user' });
   });
 
   test('gives a user who is not root no capability, and nobody new privileges', () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { existsSync, readlinkSync } from 'node:fs';
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
@@ -12,13 +12,15 @@ import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readIfThere, removeFolder } from '../files.ts';
-import type { ImageRecord } from '../image/image-store.ts';
+import type { ImageRecord, MountableImage } from '../image/image-store.ts';
+import type { Measurements } from '../isolation.ts';
 import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { type Identity, ociConfig, ociProcess, resolveProcess } from './oci-config.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 import { unmountable } from './unmountable.ts';
+import { idMapOf, NAMESPACE_IDS, rootIdOf, type UserNamespace } from './user-namespaces.ts';
 
 const RUNC = '/usr/bin/runc';
 const SIGKILL = 9;
@@ -67,23 +69,35 @@ export class DefaultContainers {
     this.#seccomp = seccomp;
   }
 
-  async mountLayers(id: string, squashfs: string, imageMount: string, signal: AbortSignal): Promise<void> {
+  /** Mounts the container's root, whose files belong to the ids of its user namespace. */
+  async mountLayers(
+    id: string,
+    image: MountableImage,
+    owner: UserNamespace,
+    signal?: AbortSignal,
+  ): Promise<void> {
     const paths = this.#paths(id);
-    await mkdir(paths.run, { recursive: true, mode: 0o711 });
-    await mkdir(join(imageMount, '..'), { recursive: true, mode: 0o700 });
+    await mkdir(paths.run, { recursive: true });
+    // The container's root is an ordinary user here: it alone passes through to its files.
+    await chown(paths.run, 0, owner.firstId);
+    await chmod(paths.run, 0o710);
+    await mkdir(join(image.mountPoint, '..'), { recursive: true, mode: 0o700 });
     const { code, stderr } = await runCommand(
       this.#deps.artifacts.helper,
       [
         'mount-layers',
-        `image=${squashfs}`,
-        `image-mount=${imageMount}`,
+        `image=${image.file}`,
+        `image-type=${image.format}`,
+        `image-mount=${image.mountPoint}`,
         `scratch=${paths.scratch}`,
         `rw=${paths.rw}`,
         `root=${paths.root}`,
+        `user=${owner.path}`,
+        `first-id=${owner.firstId}`,
       ],
       { signal },
     );
-    signal.throwIfAborted();
+    signal?.throwIfAborted();
     if (code === LAYER_REFUSED) throw unmountable(id, stderr.trim());
     if (code !== 0)
       throw new RuntimeError(
@@ -112,6 +126,7 @@ export class DefaultContainers {
     container: AssignedContainer,
     image: ImageRecord,
     network: { namespace: string | null; resolver: string | null },
+    userNamespace: UserNamespace,
   ): Promise<StartedContainer> {
     const { id, spec } = container;
     const paths = this.#paths(id);
@@ -125,12 +140,13 @@ export class DefaultContainers {
       root: paths.root,
       networkNamespace: network.namespace,
       resolver: network.resolver,
+      userNamespace,
       seccomp: this.#seccomp,
       countsSwap: this.#countsSwap,
     });
     await this.#forget(id);
     await writeFile(join(paths.run, 'config.json'), JSON.stringify(config), { mode: 0o600 });
-    return this.#supervise(id, spec.tty === true);
+    return this.#supervise(id, userNamespace.firstId, spec.tty === true);
   }
 
   /** Processes inside, with the pids that they have inside and here. */
@@ -149,16 +165,17 @@ export class DefaultContainers {
     return listNamespaceProcesses(main.pid, pidNamespaceOf, {
       now: this.#deps.clock.now(),
       userNames: names,
+      rootId: rootIdOf(main.pid),
     });
   }
 
-  /** The kernel's release, asked inside the container's namespaces. */
-  async kernelRelease(main: ProcessIdentity): Promise<string> {
+  /** The kernel's release, asked inside the container's namespaces, and the ids of its user namespace. */
+  async measure(main: ProcessIdentity): Promise<Pick<Measurements, 'containerKernel' | 'userNamespace'>> {
     const said = await runOrFail('The kernel could not be asked', this.#deps.artifacts.helper, [
       'uname-in',
       `pid=${main.pid}`,
     ]);
-    return said.trim();
+    return { containerKernel: said.trim(), userNamespace: idMapOf(main.pid) };
   }
 
   /** Starts a process beside the main one. */
@@ -207,7 +224,12 @@ export class DefaultContainers {
       timeoutMs: RELAY_TIMEOUT_MS,
       anew: false,
     });
-    const started = request.tty ? terminalFields(request) : ([['pid-file', pidFile]] as const);
+    const started = request.tty
+      ? terminalFields(request)
+      : ([
+          ['pid-file', pidFile],
+          ['owner', String(rootIdOf(main.pid))],
+        ] as const);
     const process = channel.startMain([...command.map((word) => ['arg', word] as const), ...started]);
     const channels = this.#channels.get(id) ?? new Set();
     this.#channels.set(id, channels.add(channel));
@@ -243,7 +265,9 @@ export class DefaultContainers {
       throw new RuntimeError('step-failed', `The process could not be started: ${outcome.stderr.trim()}`);
     const [first = '', ...groups] = outcome.stdout.trim().split('\n');
     const [uid, gid, ...home] = first.split(' ');
-    return { uid: Number(uid), gid: Number(gid), home: home.join(' '), groups: groups.map(Number) };
+    const identity = { uid: Number(uid), gid: Number(gid), home: home.join(' '), groups: groups.map(Number) };
+    refuseUnmapped(user, identity);
+    return identity;
   }
 
   /** Ends what runc has under that name, if anything. */
@@ -259,7 +283,7 @@ export class DefaultContainers {
     ]);
   }
 
-  #supervise(id: string, tty: boolean): Promise<StartedContainer> {
+  #supervise(id: string, rootId: number, tty: boolean): Promise<StartedContainer> {
     const paths = this.#paths(id);
     const { layout, artifacts } = this.#deps;
     const args = [
@@ -271,6 +295,7 @@ export class DefaultContainers {
       `run=${paths.run}`,
       `log=${paths.log}`,
       `exit=${paths.exit}`,
+      `owner=${rootId}`,
       `oom=${memoryEventsFile(layout.tag, id)}`,
       ...(tty ? ['tty=1'] : []),
     ];
@@ -317,6 +342,16 @@ export class DefaultContainers {
   }
 }
 
+const refuseUnmapped = (user: string, { uid, gid, groups }: Identity): void => {
+  const unmapped = [uid, gid, ...groups].find((one) => one >= NAMESPACE_IDS);
+  if (unmapped === undefined) return;
+  throw new RuntimeError(
+    'step-failed',
+    `User ${user} has the id ${unmapped}; a Default container has the ids 0 to ${NAMESPACE_IDS - 1}`,
+    { suggestion: 'Use a user with lower ids, or run the container as HyperV.' },
+  );
+};
+
 const terminalFields = ({
   tty,
   columns,
@@ -329,7 +364,3 @@ const terminalFields = ({
         ['rows', String(rows ?? 24)],
       ]
     : [];
-
-/** `/proc/mounts` as it is now; which mount points are there. */
-export const readMountPoints = async (): Promise<ReadonlySet<string>> =>
-  new Set((await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? ''));

@@ -3,6 +3,7 @@ import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { cgroupParent } from '../cgroups.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { openFilesLimit } from './open-files.ts';
+import { NAMESPACE_IDS, type UserNamespace } from './user-namespaces.ts';
 
 const MIB = 1024 * 1024;
 const CPU_PERIOD_US = 100_000;
@@ -37,9 +38,10 @@ export interface OciInput {
   readonly workingDir: string;
   readonly identity: Identity;
   readonly root: string;
-  /** Path of the network namespace; null for one of its own with nothing in it. */
+  /** Path of the network namespace, which the user namespace owns; null for one of its own with nothing in it. */
   readonly networkNamespace: string | null;
   readonly resolver: string | null;
+  readonly userNamespace: UserNamespace;
   readonly seccomp: Readonly<Record<string, unknown>>;
   /** Whether this machine counts what a cgroup has swapped out. */
   readonly countsSwap: boolean;
@@ -118,10 +120,13 @@ const rlimits = () => [
   { type: 'RLIMIT_CORE', soft: 1, hard: 1 },
 ];
 
-const namespaces = (network: string | null) => [
+const namespaces = (user: string, network: string | null) => [
+  { type: 'user', path: user },
   ...['pid', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
   network === null ? { type: 'network' } : { type: 'network', path: network },
 ];
+
+const idMappings = ({ firstId }: UserNamespace) => [{ containerID: 0, hostID: firstId, size: NAMESPACE_IDS }];
 
 const userOf = ({ uid, gid, groups }: Identity) => ({
   uid,
@@ -180,7 +185,9 @@ export const ociConfig = (input: OciInput) => ({
       },
       pids: { limit: PIDS_LIMIT },
     },
-    namespaces: namespaces(input.networkNamespace),
+    namespaces: namespaces(input.userNamespace.path, input.networkNamespace),
+    uidMappings: idMappings(input.userNamespace),
+    gidMappings: idMappings(input.userNamespace),
     seccomp: input.seccomp,
     maskedPaths: MASKED_PATHS,
     readonlyPaths: READ_ONLY_PATHS,

@@ -26,6 +26,8 @@ const uptimeSeconds = (): number => Number(readFileSync('/proc/uptime', 'utf8').
 export interface ListingContext {
   readonly now: Date;
   readonly userNames: ReadonlyMap<number, string>;
+  /** Which id of this machine the names' id 0 is. Default: 0. */
+  readonly rootId?: number;
 }
 
 /** `uid → name` of a file in the format of /etc/passwd. */
@@ -39,12 +41,16 @@ export const parseUserNames = (passwd: string): ReadonlyMap<number, string> =>
   );
 
 /** A process of this machine; null when it has ended meanwhile. */
-const describe = (pid: number, { now, userNames }: ListingContext, uptime: number): Process | null => {
+const describe = (
+  pid: number,
+  { now, userNames, rootId = 0 }: ListingContext,
+  uptime: number,
+): Process | null => {
   const stat = readStat(pid);
   const status = readStatus(pid);
   if (stat === null || status.size === 0) return null;
   const field = (index: number) => Number(stat.fields[index] ?? 0);
-  const uid = Number(status.get('Uid')?.split('\t')[0] ?? 0);
+  const uid = Number(status.get('Uid')?.split('\t')[0] ?? rootId) - rootId;
   const ageSeconds = uptime - field(START_TICKS) / TICKS_PER_SECOND;
   return {
     pid,

@@ -22,6 +22,17 @@ char *join_path(const char *directory, const char *name);
 /* Becomes that user: no groups, no capability, and none to be had by running a program. */
 void drop_privileges(uid_t uid);
 
+/* How many ids a container's user namespace has; `user-namespaces.ts` says the same. */
+#define USER_NAMESPACE_IDS 65536u
+
+/*
+ * Moves this process into a mount namespace of its own, where both mounts show the ids of a user namespace, and lets it
+ * act as the first of them. Returns what leads back.
+ */
+int enter_idmapped(const char *image, const char *rw, const char *user_namespace, unsigned first_id);
+/* Goes back, and takes along what has been mounted at `root`, if that is not null. -1 with errno when that can't be written to. */
+int leave_idmapped(int home, const char *root);
+
 int launch_vm(char **arguments);
 int hold_template(char **arguments);
 int run_container(char **arguments);
@@ -35,5 +46,7 @@ int serve_names(char **arguments);
 int with_probe(char **arguments);
 int data_ranges(char **arguments);
 int check_disk(char **arguments);
+int make_user_namespace(char **arguments);
+int make_network_namespace(char **arguments);
 
 #endif

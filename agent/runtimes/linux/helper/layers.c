@@ -1,7 +1,8 @@
 /*
- * mount-layers image=FILE image-mount=DIR scratch=FILE rw=DIR root=DIR
- *   Mounts the image (unless it is), the writable layer, and both as one root file system. Exit code 4: the writable
- *   layer is not as Bulkhead makes it; nothing of it is mounted, and stderr says why.
+ * mount-layers image=FILE image-type=TYPE image-mount=DIR scratch=FILE rw=DIR root=DIR user=FILE first-id=N
+ *   Mounts the image (unless it is), the writable layer, and both as one root file system, whose files belong to the
+ *   ids of the user namespace at FILE, of which N is the first. Exit code 4: the writable layer is not as Bulkhead
+ *   makes it; nothing of it is mounted, and stderr says why.
  * unmount-layers DIR...
  *   Unmounts what is mounted there, in that order, waiting a little for who still uses it.
  */
@@ -89,7 +90,7 @@ static int open_folder(int disk, const char *name) {
 }
 
 /* Prints why the disk is refused, for the agent to tell. The owner of `upper` is free: it is the container's root. */
-static bool are_safe(int upper, int work) {
+static bool are_safe(int upper, int work, uid_t root_id) {
   struct stat upper_info, work_info;
   if (upper < 0 || work < 0) {
     fprintf(stderr, "\"%s\" on its disk is not an ordinary folder (%s)\n", upper < 0 ? "upper" : "work", strerror(errno));
@@ -98,22 +99,24 @@ static bool are_safe(int upper, int work) {
   if (fstat(upper, &upper_info) || fstat(work, &work_info)) die("folders", "scratch");
   if (upper_info.st_ino == work_info.st_ino)
     fprintf(stderr, "\"upper\" and \"work\" on its disk are one folder\n");
-  else if (work_info.st_uid != 0)
-    fprintf(stderr, "\"work\" on its disk belongs to user %u, not to root\n", work_info.st_uid);
+  else if (work_info.st_uid - root_id >= USER_NAMESPACE_IDS)
+    fprintf(stderr, "\"work\" on its disk belongs to a user that no container has, not to root\n");
+  else if (work_info.st_uid != root_id)
+    fprintf(stderr, "\"work\" on its disk belongs to user %u, not to root\n", work_info.st_uid - root_id);
   else
     return true;
   return false;
 }
 
-/* Mounts the overlay on folders that are open already. Returns an exit code. */
-static int mount_overlay(const char *image, const char *rw, const char *root) {
+/* Mounts the overlay on folders that are open already, as the container's root. Returns an exit code. */
+static int mount_overlay(const char *image, const char *rw, const char *root, uid_t root_id) {
   char *options;
   int disk = open(rw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (disk < 0) die("open", rw);
   /* The upper folder becomes the container's root, which every user of the container may enter. */
   umask(022);
   int upper = open_folder(disk, "upper"), work = upper < 0 ? -1 : open_folder(disk, "work"), code = REFUSED;
-  if (are_safe(upper, work)) {
+  if (are_safe(upper, work, root_id)) {
     if (asprintf(&options, "lowerdir=%s,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d," OVERLAY_OPTIONS, image, upper,
                  work) < 0)
       die("memory", NULL);
@@ -128,14 +131,20 @@ static int mount_overlay(const char *image, const char *rw, const char *root) {
 
 int mount_layers(char **arguments) {
   const char *image = argument(arguments, "image-mount"), *rw = argument(arguments, "rw"), *root = argument(arguments, "root");
+  const char *user = argument(arguments, "user");
+  unsigned root_id = strtoul(argument(arguments, "first-id"), NULL, 10);
   unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOATIME;
-  mount_file(argument(arguments, "image"), image, "squashfs", flags | MS_RDONLY, NULL);
+  mount_file(argument(arguments, "image"), image, argument(arguments, "image-type"), flags | MS_RDONLY, NULL);
   if (is_mount_point(root)) return 0;
   mount_file(argument(arguments, "scratch"), rw, "ext4", flags | MS_NOSYMFOLLOW, SCRATCH_OPTIONS);
   if (mkdir(root, 0755) && errno != EEXIST) die("directory", root);
-  int code = mount_overlay(image, rw, root);
-  if (code && umount2(rw, UMOUNT_NOFOLLOW)) die("unmount", rw);
-  return code;
+  int home = enter_idmapped(image, rw, user, root_id), code = mount_overlay(image, rw, root, root_id);
+  if (leave_idmapped(home, code ? NULL : root) == 0) return 0;
+  int problem = errno;
+  if (umount2(rw, UMOUNT_NOFOLLOW)) die("unmount", rw);
+  if (code) return code;
+  errno = problem;
+  die("overlay", root);
 }
 
 int unmount_layers(char **arguments) {

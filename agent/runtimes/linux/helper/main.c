@@ -51,7 +51,9 @@ static const struct {
                 {"mount-layers", mount_layers}, {"unmount-layers", unmount_layers}, {"lookup-user", lookup_user},
                 {"list-users", list_users},     {"uname-in", uname_in},             {"relay", relay},
                 {"data-ranges", data_ranges},   {"check-disk", check_disk},         {"serve-names", serve_names},
-                {"with-probe", with_probe},     {"probe", probe}};
+                {"with-probe", with_probe},     {"probe", probe},
+                {"make-user-namespace", make_user_namespace},
+                {"make-network-namespace", make_network_namespace}};
 
 int main(int count, char **arguments) {
   for (size_t i = 0; count > 1 && i < sizeof COMMANDS / sizeof *COMMANDS; i++)

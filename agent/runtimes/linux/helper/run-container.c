@@ -1,10 +1,10 @@
 /*
- * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE [oom=FILE] [tty=1]
+ * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE owner=N [oom=FILE] [tty=1]
  *
  * Stays beside a process-isolated container as long as its main process runs, whatever becomes of the agent: keeps
  * its output in a bounded log, its exit in a file, and lets who connects to RUN/attach.sock join it. Prints the main
  * process's pid once it runs; the time of that is the file's `run`/started. `oom` is where the container's cgroup
- * counts its kills. Ends when the main process has ended and its output is read.
+ * counts its kills, `owner` which id of this machine is the container's root. Ends when the main process has ended and its output is read.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -57,6 +57,11 @@ static int receive_terminal(int listener) {
   memcpy(&terminal, CMSG_DATA(header), sizeof terminal);
   close(connection);
   return terminal;
+}
+
+/* To the container's root, so that its processes may open them again by their names in /dev, and runc may pass them on. */
+static void give_pipes(uid_t owner, int in, int out, int err) {
+  if (fchown(in, owner, owner) || fchown(out, owner, owner) || fchown(err, owner, owner)) die("owner of", "pipes");
 }
 
 static pid_t start_runc(char **arguments, const char *run, const char *console, int in, int out, int err) {
@@ -197,6 +202,7 @@ int run_container(char **arguments) {
   char *console = tty ? join_path(run, "console.sock") : NULL;
   int listener = tty ? listen_for_console(console) : -1;
   if (!tty && (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))) die("pipe", NULL);
+  if (!tty) give_pipes(strtoul(argument(arguments, "owner"), NULL, 10), in[0], out[1], err[1]);
   pid_t runc = start_runc(arguments, run, console, in[0], out[1], err[1]);
   if (runc < 0) die("fork", NULL);
   if (!tty) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import * as z from 'zod/mini';
 import { type ImageFacts, ImageFactsSchema } from '../../../../core/contract/image.ts';
 import { RuntimeError } from '../../../errors.ts';
@@ -8,6 +8,7 @@ import type { Artifacts } from '../artifacts.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, removeFolder, writeRecord } from '../files.ts';
 import { runOrFail } from '../run-command.ts';
+import { makeErofsCopy } from './erofs-copy.ts';
 
 export const MINI = 'mini';
 
@@ -39,16 +40,33 @@ const keyOf = (name: string): string =>
     .digest('hex')
     .slice(0, 32);
 
+/** File systems that an image can be in where Default containers are made of it, the preferred one first. */
+export const IMAGE_FORMATS = ['squashfs', 'erofs'] as const;
+export type ImageFormat = (typeof IMAGE_FORMATS)[number];
+
+/** An image as it is mounted for Default containers. */
+export interface MountableImage {
+  readonly file: string;
+  readonly format: ImageFormat;
+  readonly mountPoint: string;
+}
+
 const SQUASHFS = '.squashfs';
+const EROFS = '.erofs';
 const DIGEST_RECORD = '.digest';
 
 /**
  * The images of this host: one squashfs each, named after its digest, with a record beside it, and a record for each
  * name. A name may get another digest; containers keep the one they were made from, which goes once neither a name
- * nor a container has it.
+ * nor a container has it. Where the kernel can't mount a squashfs for user namespaces, an image that Default containers
+ * are made of has a copy as erofs as well, made when the first one needs it.
  */
 export class ImageStore {
   readonly #deps: LinuxDeps;
+  /** Copies that are being made, by digest. */
+  readonly #copies = new Map<string, Promise<void>>();
+  #format: ImageFormat | null = null;
+
   constructor(deps: LinuxDeps) {
     this.#deps = deps;
   }
@@ -107,9 +125,41 @@ export class ImageStore {
     return this.#path(digest, SQUASHFS);
   }
 
-  /** Where the image is mounted while Default containers are made of it. */
-  mountPoint(digest: string): string {
-    return join(this.#deps.layout.runImages, digest.replace('sha256:', '').slice(0, 16));
+  /** What this machine's kernel can mount for user namespaces; null for no format at all. */
+  useFormat(format: ImageFormat | null): void {
+    this.#format = format;
+  }
+
+  /**
+   * The image in the format that Default containers need here.
+   * @throws {RuntimeError} `step-failed` where the kernel can't mount any for a user namespace
+   */
+  async mountable(digest: string): Promise<MountableImage> {
+    const format = this.#format;
+    if (format === null)
+      throw new RuntimeError(
+        'step-failed',
+        'This host can’t give a Default container a user namespace of its own',
+        {
+          suggestion: 'Run the container as HyperV, or on a host with Linux 6.2, or 5.19 with erofs-utils.',
+        },
+      );
+    const mountPoint = this.#mountPoint(digest, format);
+    if (format === 'squashfs') return { file: this.squashfs(digest), format, mountPoint };
+    const file = this.#path(digest, EROFS);
+    const copy = this.#copies.get(digest) ?? this.#copyUnlessThere(digest, file);
+    this.#copies.set(digest, copy);
+    try {
+      await copy;
+    } finally {
+      this.#copies.delete(digest);
+    }
+    return { file, format, mountPoint };
+  }
+
+  async #copyUnlessThere(digest: string, file: string): Promise<void> {
+    const names = await readdir(this.#deps.layout.images);
+    if (!names.includes(basename(file))) await makeErofsCopy(this.#deps, this.squashfs(digest), file);
   }
 
   /** Takes a squashfs, which is moved, into the store. */
@@ -142,19 +192,19 @@ export class ImageStore {
       if (named.has(digest) || (await isUsed(digest))) continue;
       await this.unmount(digest);
       await rm(this.#digestPath(digest), { force: true });
-      await rm(this.squashfs(digest), { force: true });
+      for (const file of [this.squashfs(digest), this.#path(digest, EROFS)]) await rm(file, { force: true });
       removed.push(this.squashfs(digest));
     }
     return removed;
   }
 
   async unmount(digest: string): Promise<void> {
-    const point = this.mountPoint(digest);
+    const points = IMAGE_FORMATS.map((format) => this.#mountPoint(digest, format));
     await runOrFail('The image could not be unmounted', this.#deps.artifacts.helper, [
       'unmount-layers',
-      point,
+      ...points,
     ]);
-    await removeFolder(point);
+    for (const point of points) await removeFolder(point);
   }
 
   /** Unmounts every image; containers that run keep what they use. */
@@ -168,6 +218,10 @@ export class ImageStore {
     }
   }
 
+  #mountPoint(digest: string, format: ImageFormat): string {
+    const name = digest.replace('sha256:', '').slice(0, 16);
+    return join(this.#deps.layout.runImages, format === 'squashfs' ? name : `${name}.${format}`);
+  }
   #path(digest: string, ending: string): string {
     return join(this.#deps.layout.images, `${digest.replace('sha256:', '')}${ending}`);
   }

@@ -8,7 +8,7 @@ import { runCommand, runOrFail } from '../run-command.ts';
 import type { GuestNetwork } from '../vm/utility-vm.ts';
 import { addressOf, GATEWAY, macOf } from './addresses.ts';
 import { containerRules, linkRules, removalRules } from './container-rules.ts';
-import { type Endpoint, EndpointSchema } from './endpoint.ts';
+import { type Endpoint, EndpointSchema, namespacePath } from './endpoint.ts';
 import { HostTable } from './host-table.ts';
 import { HostWatch } from './host-watch.ts';
 import { releasePorts, takePorts } from './published-ports.ts';
@@ -96,8 +96,14 @@ export class NatSwitch {
   /**
    * Makes a container's endpoint.
    * @param vmId of its VM, whose tap is the link; null for a Default container, which gets a network namespace
+   * @param owner of a Default container: the path of the user namespace that its network namespace belongs to
    */
-  async connect(id: string, vmId: string | null, { ports, network }: ContainerSpec): Promise<Endpoint> {
+  async connect(
+    id: string,
+    vmId: string | null,
+    { ports, network }: ContainerSpec,
+    owner: string | null,
+  ): Promise<Endpoint> {
     const known = await this.#read(id);
     if (known?.complete) return known;
     if (known) await this.#undo(id, known);
@@ -115,7 +121,7 @@ export class NatSwitch {
     const made = { ...endpoint, complete: true };
     try {
       await writeRecord(path, endpoint);
-      await this.#make(endpoint);
+      await this.#make(endpoint, owner);
       await writeRecord(path, made);
     } catch (error) {
       await this.#undo(id, endpoint);
@@ -191,13 +197,13 @@ export class NatSwitch {
       : { device: deviceName(layout, 't', vmId), namespace: null };
   }
 
-  async #make(endpoint: Endpoint): Promise<void> {
+  async #make(endpoint: Endpoint, owner: string | null): Promise<void> {
     const { settings } = this.#router;
     const rules = containerRules(endpoint, settings, this.#newGeneration(), null) + linkRules(endpoint);
     const { namespace } = endpoint;
     await Promise.all([
       this.#router.nft(rules),
-      namespace === null ? undefined : makeNamespace(namespace),
+      owner === null ? undefined : this.#makeNamespace(endpoint, owner),
       this.#hostTable.publish('add', endpoint.ports),
       this.#resolver.serve(endpoint, settings.allowPrivate),
       this.#resolver.writeResolvConf(),
@@ -207,6 +213,15 @@ export class NatSwitch {
       ...upCommands(endpoint),
     ]);
     if (namespace !== null) await configureInside(endpoint, namespace);
+  }
+
+  /** As `ip netns add` makes one, but owned by the container's user namespace: its root has rights over it. */
+  async #makeNamespace(endpoint: Endpoint, owner: string): Promise<void> {
+    await runOrFail(NETWORK_FAILED, this.#deps.artifacts.helper, [
+      'make-network-namespace',
+      `user=${owner}`,
+      `file=${namespacePath(endpoint)}`,
+    ]);
   }
 
   async #setPolicy(id: string, policy: ResolvedNetworkPolicy): Promise<void> {
@@ -242,9 +257,6 @@ export class NatSwitch {
     return this.#deps.randomBytes(GENERATION_BYTES).readUInt32LE() || 1;
   }
 }
-
-const makeNamespace = (name: string): Promise<string> =>
-  runOrFail(NETWORK_FAILED, 'ip', ['netns', 'add', name]);
 
 const vethTo = ({ device, mac }: Endpoint, namespace: string): string =>
   `link add ${device} type veth peer name eth0 address ${mac} netns ${namespace}`;

@@ -1,0 +1,55 @@
+import { rm } from 'node:fs/promises';
+import { DEFAULT_RESOURCES } from '../../../../core/contract/primitives.ts';
+import { messageOf } from '../../../errors.ts';
+import type { LinuxDeps } from '../deps.ts';
+import { IMAGE_FORMATS, type ImageFormat, type ImageStore, miniDigest } from '../image/image-store.ts';
+import { containerPaths } from '../layout.ts';
+import type { DefaultContainers } from './default-containers.ts';
+import type { UserNamespaces } from './user-namespaces.ts';
+import type { WritableLayers } from './writable-layer.ts';
+
+/** No container is called this: their ids are UUIDs. */
+const PROBE = 'probe';
+
+interface Parts {
+  readonly images: ImageStore;
+  readonly layers: WritableLayers;
+  readonly defaults: DefaultContainers;
+  readonly userNamespaces: UserNamespaces;
+}
+
+/**
+ * Finds out which format of images this kernel can mount for a user namespace, by assembling the root of a container
+ * of `mini`. Squashfs takes Linux 6.2, erofs and the overlay itself take 5.19. Null where none works: this machine
+ * can't run Default containers then.
+ */
+export const probeIdmaps = async (deps: LinuxDeps, parts: Parts): Promise<ImageFormat | null> => {
+  await removeProbe(deps, parts);
+  for (const format of IMAGE_FORMATS) {
+    parts.images.useFormat(format);
+    try {
+      await parts.layers.createFolder(PROBE);
+      await parts.layers.create(PROBE, DEFAULT_RESOURCES.diskMB);
+      const image = await parts.images.mountable(miniDigest(deps.artifacts));
+      await parts.defaults.mountLayers(PROBE, image, await parts.userNamespaces.ensure(PROBE));
+      return format;
+    } catch (error) {
+      deps.log.info('images of a format can’t be mounted for user namespaces', {
+        format,
+        reason: messageOf(error),
+      });
+    } finally {
+      await removeProbe(deps, parts);
+    }
+  }
+  parts.images.useFormat(null);
+  return null;
+};
+
+/** Also what an agent has left that was killed over it. */
+const removeProbe = async ({ layout }: LinuxDeps, { defaults, userNamespaces }: Parts): Promise<void> => {
+  const { folder, run } = containerPaths(layout, PROBE);
+  await defaults.unmountLayers(PROBE);
+  await userNamespaces.remove(PROBE);
+  for (const path of [folder, run]) await rm(path, { recursive: true, force: true });
+};

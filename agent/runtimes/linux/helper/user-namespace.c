@@ -1,0 +1,98 @@
+/*
+ * make-user-namespace first-id=N file=FILE
+ *   Makes a user namespace whose ids 0 to 65,535 are the ids N to N + 65,535 of this machine, and keeps it at FILE.
+ * make-network-namespace user=FILE file=FILE
+ *   Makes a network namespace owned by that user namespace, and keeps it at FILE.
+ *
+ * A namespace is kept by a bind mount of its file in /proc: it exists until FILE is unmounted. Until then a child
+ * process holds it, which ends with this process.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helper.h"
+
+struct holder {
+  pid_t pid;
+  /* The child ends when this is closed. */
+  int release;
+};
+
+/* A child in a new namespace of that kind, owned by the user namespace `user`, or by this process's own if it is -1. */
+static struct holder hold_new(int kind, int user) {
+  int ready[2], release[2], problem = 0;
+  if (pipe2(ready, O_CLOEXEC) || pipe2(release, O_CLOEXEC)) die("pipe", NULL);
+  pid_t child = fork();
+  if (child < 0) die("fork", NULL);
+  if (child == 0) {
+    close(release[1]);
+    if ((user >= 0 && setns(user, CLONE_NEWUSER)) || unshare(kind)) problem = errno;
+    if (write(ready[1], &problem, sizeof problem) == sizeof problem) (void)!read(release[0], &problem, 1);
+    _exit(0);
+  }
+  close(ready[1]);
+  close(release[0]);
+  if (read(ready[0], &problem, sizeof problem) != sizeof problem) problem = ECHILD;
+  close(ready[0]);
+  errno = problem;
+  if (problem) die("new namespace", NULL);
+  return (struct holder){child, release[1]};
+}
+
+static void write_map(pid_t pid, const char *name, unsigned first) {
+  char path[64], map[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+  int length = snprintf(map, sizeof map, "0 %u %u", first, USER_NAMESPACE_IDS);
+  int file = open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0 || write(file, map, length) != length) die("map", path);
+  close(file);
+}
+
+static void keep(struct holder holder, const char *kind, const char *file) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/ns/%s", holder.pid, kind);
+  int target = open(file, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (target < 0) die("create", file);
+  close(target);
+  if (mount(path, file, NULL, MS_BIND, NULL)) die("keep namespace", file);
+  close(holder.release);
+  waitpid(holder.pid, NULL, 0);
+}
+
+/* As `ip netns` has it: what is unmounted there is unmounted in every other mount namespace too. */
+static void share_folder_of(const char *file) {
+  char *folder = strdup(file);
+  *strrchr(folder, '/') = 0;
+  if (mkdir(folder, 0755) && errno != EEXIST) die("directory", folder);
+  if (mount("", folder, NULL, MS_SHARED | MS_REC, NULL) &&
+      (mount(folder, folder, NULL, MS_BIND | MS_REC, NULL) || mount("", folder, NULL, MS_SHARED | MS_REC, NULL)))
+    die("share", folder);
+  free(folder);
+}
+
+int make_user_namespace(char **arguments) {
+  unsigned first = strtoul(argument(arguments, "first-id"), NULL, 10);
+  struct holder holder = hold_new(CLONE_NEWUSER, -1);
+  write_map(holder.pid, "uid_map", first);
+  write_map(holder.pid, "gid_map", first);
+  keep(holder, "user", argument(arguments, "file"));
+  return 0;
+}
+
+int make_network_namespace(char **arguments) {
+  const char *file = argument(arguments, "file"), *owner = argument(arguments, "user");
+  int user = open(owner, O_RDONLY | O_CLOEXEC);
+  if (user < 0) die("user namespace", owner);
+  share_folder_of(file);
+  keep(hold_new(CLONE_NEWNET, user), "net", file);
+  return 0;
+}

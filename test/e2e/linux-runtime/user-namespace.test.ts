@@ -1,0 +1,244 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { describe, expect, jest, test } from '@jest/globals';
+import { NAMESPACE_IDS } from '../../../agent/runtimes/linux/container/user-namespaces.ts';
+import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
+import { Leases } from '../../../agent/runtimes/linux/leases.ts';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import { container } from '../../helpers/agent-process.ts';
+import { convert } from '../../helpers/linux-conversion.ts';
+import { bring, canHostLinux, look, openTestHost, until } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
+import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+
+jest.setTimeout(180_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+/** Below it are the ids of people, programs and of user namespaces of others. */
+const FIRST_POSSIBLE_ID = 0x7000_0000;
+
+/** A line of what this machine's kernel says of a process, as numbers. */
+const numbersOf = (pid: number, name: 'Uid' | 'Gid'): number[] => {
+  const line = new RegExp(`^${name}:(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
+  return line.trim().split(/\s+/).map(Number);
+};
+
+real('the user namespace of a Default container', () => {
+  const host = new SharedLinuxHost('user-namespace');
+  const layout = createLayout(host.folder);
+  const sleeper = (spec: Partial<AssignedContainer['spec']> = {}): AssignedContainer => {
+    const one = container({ command: ['sleep', '600'] });
+    return { ...one, spec: { ...one.spec, ...spec } };
+  };
+  const mainPid = async ({ id }: AssignedContainer): Promise<number> =>
+    (await host.runtime.listProcesses(id)).find(({ pid }) => pid === 1)?.hostPid ?? 0;
+  const rootId = async (one: AssignedContainer): Promise<number> =>
+    numbersOf(await mainPid(one), 'Uid')[0] ?? 0;
+  const instance = async ({ id }: AssignedContainer): Promise<string | null> =>
+    (await look(host.runtime, id))?.process?.instanceId ?? null;
+  const ranges = async () => (await new Leases(layout.leases, layout.tag).held('ids')).map(({ id }) => id);
+  /** Type and mode, and the owner, of a file as the disk of a container that does not run has it. */
+  const onDisk = ({ id }: AssignedContainer, path: string): string => {
+    const { scratch } = containerPaths(layout, id);
+    const said = execFileSync('debugfs', ['-R', `stat upper${path}`, scratch], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+    const [, user, group] = /User:\s+(\d+)\s+Group:\s+(\d+)/.exec(said) ?? [];
+    return `${user}:${group}`;
+  };
+
+  test('root inside is a user of this machine that is nobody else, with no right over it', async () => {
+    const one = sleeper();
+    await host.up(one);
+    expect(await host.sh(one, 'id -u; id -g')).toBe('0\n0');
+    const pid = await mainPid(one);
+    const first = await rootId(one);
+    expect(first).toBeGreaterThanOrEqual(FIRST_POSSIBLE_ID);
+    expect(numbersOf(pid, 'Uid')).toEqual([first, first, first, first]);
+    expect(numbersOf(pid, 'Gid')).toEqual([first, first, first, first]);
+    expect((await host.runtime.isolation(one.id)).userNamespace).toEqual({
+      firstHostId: first,
+      count: NAMESPACE_IDS,
+    });
+  });
+
+  test('as that user nothing of this machine opens, and no other user reaches its files', async () => {
+    const one = sleeper();
+    await host.up(one);
+    const first = await rootId(one);
+    const { root, rw, scratch } = containerPaths(layout, one.id);
+    const readAs = (id: number, path: string) => () =>
+      execFileSync('setpriv', [`--reuid=${id}`, `--regid=${id}`, '--clear-groups', 'cat', path], {
+        stdio: 'pipe',
+      }).toString();
+    for (const path of ['/etc/shadow', scratch]) expect(readAs(first, path)).toThrow(/Permission denied/);
+    expect(readAs(first, join(root, 'etc/passwd'))()).toContain('daemon');
+    for (const other of [first + NAMESPACE_IDS, 65_534])
+      for (const path of [join(root, 'etc/passwd'), rw])
+        expect(readAs(other, path)).toThrow(/Permission denied/);
+  });
+
+  test('two containers have no id in common', async () => {
+    const [one, other] = [sleeper(), sleeper({ switchName: 'none' })];
+    await host.up(one);
+    await host.up(other);
+    const [first, second] = [await rootId(one), await rootId(other)];
+    expect(Math.abs(first - second)).toBeGreaterThanOrEqual(NAMESPACE_IDS);
+    for (const id of [first, second]) expect(id % NAMESPACE_IDS).toBe(0);
+  });
+
+  test('files keep the ids of the container on disk, through both conversions', async () => {
+    const one = sleeper();
+    await host.up(one);
+    await host.sh(
+      one,
+      'echo a > /root/own; echo b > /srv-file; chown 33:44 /srv-file; chmod 4755 /srv-file; rm /etc/hosts; mkdir -p /d/e; rm -r /var/log; mkdir /var/log',
+    );
+    const seen =
+      'stat -c "%n %u:%g %a" /root/own /srv-file /d/e /bin/busybox; cat /root/own /srv-file; ls /var/log /etc/hosts 2>&1';
+    const before = await host.sh(one, `${seen} || true`);
+    expect(before).toContain(
+      '/root/own 0:0 644\n/srv-file 33:44 4755\n/d/e 0:0 755\n/bin/busybox 0:0 755\na\nb',
+    );
+    await convert(host.runtime, one, 'HyperV', await instance(one));
+    const inVm = { ...one, runtimeType: 'HyperV' as const };
+    expect(await host.sh(inVm, `${seen} || true`)).toBe(before);
+    await host.sh(inVm, 'echo c > /root/from-vm');
+    await convert(host.runtime, inVm, 'Default', await instance(inVm));
+    expect(await host.sh(one, `${seen} || true`)).toBe(before);
+    expect(await host.sh(one, 'cat /root/from-vm; echo d >> /root/from-vm; stat -c %u /root/from-vm')).toBe(
+      'c\n0',
+    );
+    await host.off(one);
+    expect([onDisk(one, '/root/own'), onDisk(one, '/srv-file'), onDisk(one, '/root/from-vm')]).toEqual([
+      '0:0',
+      '33:44',
+      '0:0',
+    ]);
+  });
+
+  test('its own network is root’s to use: ping, a low port, addresses', async () => {
+    const one = sleeper();
+    await host.up(one);
+    expect(await host.sh(one, 'ping -c 1 -W 5 127.0.0.1')).toContain('1 packets received');
+    const server = await host.runtime.startExec(one.id, {
+      command: ['sh', '-c', 'echo hello | nc -l -p 80'],
+    });
+    const address = /inet (10\.213\.\S+)\/32/.exec(await host.sh(one, 'ip address show eth0'))?.[1] ?? '';
+    await until(async () => (await host.sh(one, 'netstat -ltn')).includes(':80 '));
+    const said = new Promise<string>((resolve, reject) => {
+      connect(80, address)
+        .once('data', (data) => resolve(data.toString()))
+        .once('error', reject);
+    });
+    expect(await said).toBe('hello\n');
+    expect(await server.exited).toBe(0);
+  });
+
+  test('/sys is mounted, and /proc/sys can’t be written to', async () => {
+    const one = sleeper();
+    await host.up(one);
+    expect(await host.sh(one, 'ls /sys/class/net')).toBe('eth0\nlo');
+    for (const file of ['/proc/sys/kernel/panic', '/proc/sys/net/ipv4/ip_forward', '/proc/sysrq-trigger'])
+      await expect(host.sh(one, `echo 1 > ${file}`)).rejects.toThrow(/can't create/);
+  });
+
+  test('nothing of this machine’s files can be changed from inside: devices, mounts, new nodes', async () => {
+    const one = sleeper();
+    await host.up(one);
+    await expect(host.sh(one, 'chmod 600 /dev/null')).rejects.toThrow(/not permitted/);
+    await expect(host.sh(one, 'mknod /disk b 7 0')).rejects.toThrow(/not permitted/);
+    await expect(host.sh(one, 'mount -t tmpfs none /tmp')).rejects.toThrow(/permitted|denied/);
+  });
+
+  test('users of the image: the main process, a process beside it, and what they may do', async () => {
+    const one = sleeper({ user: 'daemon' });
+    await host.up(one);
+    const first = await rootId(one);
+    expect(first % NAMESPACE_IDS).toBe(1);
+    expect((await host.runtime.listProcesses(one.id)).find(({ pid }) => pid === 1)?.userName).toBe('daemon');
+    const run = (user: string, script: string) =>
+      runIn(host.runtime, one.id, { command: ['sh', '-c', script], user });
+    // What a process is given as its output it can open again by name.
+    expect(await run('nobody', 'id -u; echo again > /dev/stdout')).toMatchObject({
+      exitCode: 0,
+      stdout: '65534\nagain\n',
+    });
+    expect((await run('daemon', 'touch /root/no')).exitCode).not.toBe(0);
+    expect(await run('65535:7', 'id -u; id -g')).toMatchObject({ stdout: '65535\n7\n' });
+    await expect(run('65536', 'true')).rejects.toThrow(/User 65536 has the id 65536; .* 0 to 65535/);
+  });
+
+  test('a main process whose user is not in the namespace is refused in words', async () => {
+    const one = sleeper({ user: '100000' });
+    await expect(host.up(one)).rejects.toThrow(/User 100000 has the id 100000/);
+  });
+
+  test('the output of the main process can be opened again by name', async () => {
+    const one = sleeper({ command: ['sh', '-c', 'echo named > /dev/stdout; exec sleep 600'] });
+    await host.up(one);
+    await until(async () => (await host.runtime.readLog(one.id, {})).items.length === 1);
+    expect((await host.runtime.readLog(one.id, {})).items[0]).toMatchObject({ text: 'named' });
+  });
+
+  test('terminals belong to who has them, in the main process and beside it', async () => {
+    const owner =
+      'stat -c %U "$(tty)"; test -w "$(tty)" && echo writable; test -c /dev/console && echo console';
+    const one = sleeper({ tty: true, user: 'daemon', command: ['sh', '-c', `${owner}; exec sleep 600`] });
+    await host.up(one);
+    const lines = async () => (await host.runtime.readLog(one.id, {})).items.map(({ text }) => text.trim());
+    await until(async () => (await lines()).length === 3);
+    expect(await lines()).toEqual(['daemon', 'writable', 'console']);
+    const beside = await runIn(host.runtime, one.id, {
+      command: ['sh', '-c', owner],
+      user: 'nobody',
+      tty: true,
+      columns: 80,
+      rows: 24,
+    });
+    expect(beside.stdout).toContain('nobody\r\nwritable\r\n');
+  });
+
+  test('a signal reaches it, and so does a kill', async () => {
+    const one = sleeper({
+      command: ['sh', '-c', 'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done'],
+    });
+    await host.up(one);
+    await until(async () => (await host.runtime.readLog(one.id, {})).items.length === 1);
+    await host.runtime.stopProcess(one.id, 60, new AbortController().signal);
+    expect((await look(host.runtime, one.id))?.process).toMatchObject({ running: false, exitCode: 3 });
+    const other = sleeper();
+    await host.up(other);
+    await host.runtime.stopProcess(other.id, 0, new AbortController().signal);
+    expect((await look(host.runtime, other.id))?.process).toMatchObject({ running: false, exitCode: 137 });
+  });
+
+  test('the range is held while it is in use, survives the agent, and is released then', async () => {
+    const one = sleeper();
+    await host.up(one);
+    const first = await rootId(one);
+    expect(await ranges()).toEqual([one.id]);
+    host.runtime.close();
+    const path = `${layout.run}/agent.json`;
+    await until(() => !existsSync(path));
+    const next = await openTestHost(host.folder);
+    try {
+      expect(await ranges()).toEqual([one.id]);
+      const outcome = await runIn(next, one.id, { command: ['id', '-u'] });
+      expect(outcome.stdout).toBe('0\n');
+      expect(numbersOf((await next.listProcesses(one.id))[0]?.hostPid ?? 0, 'Uid')[0]).toBe(first);
+      await bring(next, one.id, one, 'Off');
+      expect(await ranges()).toEqual([]);
+      expect(existsSync(containerPaths(layout, one.id).userNamespace)).toBe(false);
+      await bring(next, one.id, null, 'Absent');
+    } finally {
+      next.close();
+      await until(() => !existsSync(path));
+      await host.reopen();
+    }
+  });
+});
+if (!possible) test.todo('not on this machine');
