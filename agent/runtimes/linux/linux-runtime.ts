@@ -181,7 +181,12 @@ export class LinuxRuntime implements Runtime {
     const { digest } = await this.#require(id);
     await this.#layers.attach(id, BY_HOST, (holder) => this.#isHeld(id, holder));
     const image = await this.#images.mountable(digest);
-    await this.#defaults.mountLayers(id, image, await this.#userNamespaces.ensure(id), signal);
+    try {
+      await this.#defaults.mountLayers(id, image, await this.#userNamespaces.ensure(id), signal);
+    } catch (error) {
+      await this.#releaseIds(id);
+      throw error;
+    }
   }
 
   async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {

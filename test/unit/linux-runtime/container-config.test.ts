@@ -92,6 +92,7 @@ describe('the OCI configuration', () => {
       'mount',
       'network',
       'pid',
+      'user',
       'uts',
     ]);
     expect(config.linux.resources.devices).toEqual([{ allow: false, access: 'rwm' }]);
