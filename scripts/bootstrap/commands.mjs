@@ -28,6 +28,11 @@ export const COMMANDS = {
   'test:contract': jest('contract'),
   'test:cdk': jest('cdk'),
   'test:e2e': { ...jest('e2e'), needs: ['data-plane'] },
+  'test:debian12': {
+    args: [QUIET, 'test/debian12/run.ts'],
+    needs: ['data-plane'],
+    summary: 'Default containers on the kernel of Debian 12, under emulation',
+  },
   'test:model': {
     args: [...JEST, 'test/unit/functions/random-walk'],
     env: { BULKHEAD_MODEL_RUNS: '50000' },

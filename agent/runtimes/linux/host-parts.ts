@@ -121,7 +121,7 @@ const describeHost = (
   };
 };
 
-const makeFolders = async (layout: Layout): Promise<void> => {
+export const makeFolders = async (layout: Layout): Promise<void> => {
   const owned = [
     layout.images,
     layout.containers,

@@ -58,7 +58,7 @@ const unpackKernel = async (bzImage: Buffer): Promise<Buffer> => {
  * Debian's cloud kernel, fetched and unpacked but not installed.
  * @throws {SetUpRefusedError} `kernel-failed`
  */
-export const fetchKernel = async (): Promise<GuestKernel> => {
+export const fetchKernel = async (wanted: readonly string[] = MODULES): Promise<GuestKernel> => {
   const work = await mkdtemp(join(tmpdir(), 'bulkhead-kernel-'));
   try {
     const name = await resolvePackage();
@@ -77,7 +77,7 @@ export const fetchKernel = async (): Promise<GuestKernel> => {
     return {
       release,
       vmlinux: await unpackKernel(await readFile(join(tree, 'boot', `vmlinuz-${release}`))),
-      modules: await collectModules(found, MODULES, async (path) => decompressXz(await readFile(path))),
+      modules: await collectModules(found, wanted, async (path) => decompressXz(await readFile(path))),
     };
   } finally {
     await rm(work, { recursive: true, force: true });
