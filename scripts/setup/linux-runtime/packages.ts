@@ -9,6 +9,8 @@ const PROGRAMS: readonly (readonly [program: string, packages: readonly string[]
   ['qemu-system-x86_64', ['qemu-system-x86']],
   ['runc', ['runc']],
   ['mksquashfs', ['squashfs-tools']],
+  // For Default containers where the kernel is older than 6.2.
+  ['mkfs.erofs', ['erofs-utils']],
   ['mkfs.ext4', ['e2fsprogs']],
   ['ip', ['iproute2']],
   ['nft', ['nftables']],

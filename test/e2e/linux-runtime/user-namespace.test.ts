@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
@@ -7,9 +8,10 @@ import { NAMESPACE_IDS } from '../../../agent/runtimes/linux/container/user-name
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import { Leases } from '../../../agent/runtimes/linux/leases.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { convert } from '../../helpers/linux-conversion.ts';
-import { bring, canHostLinux, look, openTestHost, until } from '../../helpers/linux-host.ts';
+import { bring, canHostLinux, linuxHostFolder, look, openTestHost, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
@@ -239,6 +241,51 @@ real('the user namespace of a Default container', () => {
       await until(() => !existsSync(path));
       await host.reopen();
     }
+  });
+});
+/** The set-up's artifacts, with a helper that refuses what the kernel of another machine would refuse. */
+const withoutIdmapsOf = (formats: readonly string[]): string => {
+  const real = artifactsFolder(new URL('../../..', import.meta.url).pathname);
+  const folder = linuxHostFolder(`idmaps-without-${formats.join('-')}`);
+  cpSync(real, folder, { recursive: true, filter: (path) => !path.endsWith('/helper') });
+  const refusals = formats.map((format) => `*" image-type=${format} "*) echo "idmap: refused" >&2; exit 1;;`);
+  const script = `#!/bin/sh\ncase "$* " in ${refusals.join(' ')} esac\nexec ${join(real, 'helper')} "$@"\n`;
+  writeFileSync(join(folder, 'helper'), script, { mode: 0o755 });
+  return folder;
+};
+
+real('a host whose kernel can idmap erofs but not squashfs', () => {
+  const host = new SharedLinuxHost('user-namespace-erofs', {
+    artifactsFolder: possible ? withoutIdmapsOf(['squashfs']) : '',
+  });
+  test('runs Default containers of a copy of the image, and converts them', async () => {
+    const one = container({ command: ['sleep', '600'], switchName: 'none' });
+    await host.up(one);
+    const report = await host.runtime.isolation(one.id);
+    expect(report.userNamespace?.count).toBe(NAMESPACE_IDS);
+    const said = await host.sh(
+      one,
+      'echo a >> /etc/hosts; stat -c %u:%a /etc/hosts /bin/busybox; id -u; rm /bin/wget',
+    );
+    expect(said).toBe('0:644\n0:755\n0');
+    const { process } = (await look(host.runtime, one.id)) ?? {};
+    await convert(host.runtime, one, 'HyperV', process?.instanceId ?? null);
+    const inVm = { ...one, runtimeType: 'HyperV' as const };
+    expect(await host.sh(inVm, 'tail -n 1 /etc/hosts; test -e /bin/wget || echo gone')).toBe('a\ngone');
+  });
+});
+
+real('a host whose kernel can idmap no image', () => {
+  const host = new SharedLinuxHost('user-namespace-none', {
+    artifactsFolder: possible ? withoutIdmapsOf(['squashfs', 'erofs']) : '',
+  });
+  test('offers no Default containers, and refuses one in words', async () => {
+    expect((await host.runtime.facts()).capabilities.runtimeTypes).toEqual(['HyperV']);
+    const one = container({ command: ['sleep', '600'], switchName: 'none' });
+    await expect(host.up(one)).rejects.toThrow(/can’t give a Default container a user namespace/);
+    const other = { ...one, id: randomUUID(), runtimeType: 'HyperV' as const };
+    await host.up(other);
+    expect(await host.sh(other, 'id -u')).toBe('0');
   });
 });
 if (!possible) test.todo('not on this machine');

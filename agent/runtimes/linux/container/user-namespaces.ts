@@ -76,7 +76,7 @@ export class UserNamespaces {
 }
 
 const firstIdOf = (index: number): number => FIRST_ID + index * NAMESPACE_IDS;
-const overlaps = (first: number, { from, to }: IdRange): boolean =>
+export const overlaps = (first: number, { from, to }: IdRange): boolean =>
   first <= to && from < first + NAMESPACE_IDS;
 
 /** Ids of an `/etc/passwd`, `/etc/group` (the third field) or `/etc/subuid`, `/etc/subgid` (a first one and a count). */
