@@ -247,6 +247,8 @@ real('the user namespace of a Default container', () => {
 const withoutIdmapsOf = (formats: readonly string[]): string => {
   const real = artifactsFolder(new URL('../../..', import.meta.url).pathname);
   const folder = linuxHostFolder(`idmaps-without-${formats.join('-')}`);
+  // Worker processes read the rest as users of their own.
+  process.umask(0o022);
   cpSync(real, folder, { recursive: true, filter: (path) => !path.endsWith('/helper') });
   const refusals = formats.map((format) => `*" image-type=${format} "*) echo "idmap: refused" >&2; exit 1;;`);
   const script = `#!/bin/sh\ncase "$* " in ${refusals.join(' ')} esac\nexec ${join(real, 'helper')} "$@"\n`;

@@ -1,9 +1,12 @@
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 
+/** Where a squashfs says where its table of extended attributes is, and what it says when it has none. */
+const ATTRIBUTES_OFFSET = 56;
+const NO_ATTRIBUTES = 2n ** 64n - 1n;
 const TIMEOUT_MS = 15 * 60_000;
 
 /**
@@ -18,7 +21,9 @@ export const makeErofsCopy = async (deps: LinuxDeps, squashfs: string, target: s
   try {
     await runOrFail(what, 'mount', ['-t', 'squashfs', '-o', 'loop,ro,nodev,nosuid', '--', squashfs, mounted]);
     await rm(partial, { force: true });
-    await runOrFail(what, 'mkfs.erofs', ['-zlz4', '--quiet', partial, mounted], {
+    // The program fails over a file system that has no attributes, unless it is to leave them out.
+    const options = ['-zlz4', '--quiet', ...((await hasAttributes(squashfs)) ? [] : ['-x-1'])];
+    await runOrFail(what, 'mkfs.erofs', [...options, partial, mounted], {
       timeoutMs: TIMEOUT_MS,
     }).catch((error: RuntimeError) => {
       throw new RuntimeError('step-failed', error.message, {
@@ -30,5 +35,15 @@ export const makeErofsCopy = async (deps: LinuxDeps, squashfs: string, target: s
   } finally {
     await runCommand('umount', ['--', mounted]);
     await rm(mounted, { recursive: true, force: true });
+  }
+};
+
+const hasAttributes = async (squashfs: string): Promise<boolean> => {
+  const file = await open(squashfs, 'r');
+  try {
+    const { buffer } = await file.read(Buffer.alloc(8), 0, 8, ATTRIBUTES_OFFSET);
+    return buffer.readBigUInt64LE() !== NO_ATTRIBUTES;
+  } finally {
+    await file.close();
   }
 };
