@@ -13,10 +13,10 @@ import { idMapOf, UserNamespaces } from '../../agent/runtimes/linux/container/us
 import { WritableLayers } from '../../agent/runtimes/linux/container/writable-layer.ts';
 import type { LinuxDeps } from '../../agent/runtimes/linux/deps.ts';
 import { GuestSession } from '../../agent/runtimes/linux/guest-session.ts';
-import { makeFolders } from '../../agent/runtimes/linux/host-parts.ts';
 import { ImageStore, miniDigest } from '../../agent/runtimes/linux/image/image-store.ts';
 import { containerPaths, createLayout } from '../../agent/runtimes/linux/layout.ts';
 import { Leases } from '../../agent/runtimes/linux/leases.ts';
+import { makeFolders } from '../../agent/runtimes/linux/make-folders.ts';
 import { isAlive, killProcess, readMountPoints } from '../../agent/runtimes/linux/proc.ts';
 import { runOrFail } from '../../agent/runtimes/linux/run-command.ts';
 import { collectOutput } from '../../agent/sessions/collect-output.ts';

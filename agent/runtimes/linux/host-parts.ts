@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { availableParallelism, totalmem } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { HostFacts } from '../../../core/contract/host.ts';
 import { DEFAULT_RESOURCES } from '../../../core/contract/primitives.ts';
 import type { Clock } from '../../clock.ts';
@@ -24,6 +24,7 @@ import { ImageImporter } from './image/import-image.ts';
 import { containerPaths, createLayout, type Layout } from './layout.ts';
 import { Leases } from './leases.ts';
 import { LinuxRuntime } from './linux-runtime.ts';
+import { makeFolders } from './make-folders.ts';
 import { NAT, NatSwitch } from './network/nat-switch.ts';
 import { readMountPoints } from './proc.ts';
 import { runOrFail } from './run-command.ts';
@@ -119,23 +120,6 @@ const describeHost = (
     utilityVmOverheadMB: UTILITY_VM_OVERHEAD_MB,
     networkCeiling: [...(allowPrivate ?? [])],
   };
-};
-
-export const makeFolders = async (layout: Layout): Promise<void> => {
-  const owned = [
-    layout.images,
-    layout.containers,
-    layout.templates,
-    layout.vmDisks,
-    layout.runVms,
-    layout.runContainers,
-    layout.runImages,
-  ];
-  await Promise.all(owned.map((folder) => mkdir(folder, { recursive: true })));
-  // Others may pass through to what is theirs, and see nothing else.
-  for (const folder of [dirname(layout.run), layout.run, layout.runVms, layout.runContainers, layout.vmDisks])
-    await chmod(folder, 0o711);
-  for (const folder of [layout.containers, layout.templates]) await chmod(folder, 0o700);
 };
 
 /**
