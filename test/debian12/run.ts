@@ -17,7 +17,7 @@ import { artifactsFolder, SetUpRefusedError, setUpLinuxRuntime } from '../../scr
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 const WORK = join(ROOT, '.bulkhead', 'debian12');
-const MEMORY_MB = 1536;
+const MEMORY_MB = 2048;
 const TIMEOUT_MS = 8 * 60_000;
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
@@ -46,7 +46,7 @@ const ROOT_INIT = `#!/bin/busybox sh
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 busybox mount -t proc proc /proc
 busybox mount -t sysfs sys /sys
-busybox mount -t tmpfs run /run
+busybox mount -t tmpfs -o size=90% run /run
 busybox mount -t tmpfs tmp /tmp
 busybox mount -t cgroup2 cgroup /sys/fs/cgroup
 busybox ip link set lo up

@@ -168,7 +168,7 @@ const openParts = async (
   await layers.prepare(DEFAULT_RESOURCES.diskMB);
   const userNamespaces = new UserNamespaces(deps);
   const defaults = new DefaultContainers(deps, await readSeccompProfile());
-  const runtimeTypes = await supportedTypes(deps, { images, layers, defaults, userNamespaces });
+  const runtimeTypes = await supportedTypes(deps, { images, defaults, userNamespaces });
   const machine = await describeMachine();
   const accelerator = await probeAccelerator(deps, machine, placeholders);
   const records = new ContainerRecords(deps);
@@ -236,7 +236,7 @@ const openParts = async (
 /** Root in a container must be an ordinary user outside: where the kernel can't do that, containers get a VM or none. */
 const supportedTypes = async (
   deps: LinuxDeps,
-  parts: Pick<HostParts, 'images' | 'layers' | 'defaults' | 'userNamespaces'>,
+  parts: Pick<HostParts, 'images' | 'defaults' | 'userNamespaces'>,
 ): Promise<HostFacts['capabilities']['runtimeTypes']> => {
   if ((await probeIdmaps(deps, parts)) !== null) return ['Default', 'HyperV'];
   deps.log.error('this host runs HyperV containers only', {

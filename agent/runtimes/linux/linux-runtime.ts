@@ -182,7 +182,7 @@ export class LinuxRuntime implements Runtime {
     await this.#layers.attach(id, BY_HOST, (holder) => this.#isHeld(id, holder));
     const image = await this.#images.mountable(digest);
     try {
-      await this.#defaults.mountLayers(id, image, await this.#userNamespaces.ensure(id), signal);
+      await this.#defaults.mountLayers(id, image, await this.#userNamespaces.ensure(id), { signal });
     } catch (error) {
       await this.#releaseIds(id);
       throw error;

@@ -69,12 +69,15 @@ export class DefaultContainers {
     this.#seccomp = seccomp;
   }
 
-  /** Mounts the container's root, whose files belong to the ids of its user namespace. */
+  /**
+   * Mounts the container's root, whose files belong to the ids of its user namespace.
+   * @param options.scratch the file of the writable layer. Default: the container's own
+   */
   async mountLayers(
     id: string,
     image: MountableImage,
     owner: UserNamespace,
-    signal?: AbortSignal,
+    { signal, scratch = this.#paths(id).scratch }: { signal?: AbortSignal; scratch?: string } = {},
   ): Promise<void> {
     const paths = this.#paths(id);
     await mkdir(paths.run, { recursive: true });
@@ -89,7 +92,7 @@ export class DefaultContainers {
         `image=${image.file}`,
         `image-type=${image.format}`,
         `image-mount=${image.mountPoint}`,
-        `scratch=${paths.scratch}`,
+        `scratch=${scratch}`,
         `rw=${paths.rw}`,
         `root=${paths.root}`,
         `user=${owner.path}`,

@@ -1,19 +1,20 @@
-import { rm } from 'node:fs/promises';
-import { DEFAULT_RESOURCES } from '../../../../core/contract/primitives.ts';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { messageOf } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { IMAGE_FORMATS, type ImageFormat, type ImageStore, miniDigest } from '../image/image-store.ts';
 import { containerPaths } from '../layout.ts';
 import type { DefaultContainers } from './default-containers.ts';
+import { makeEmptyLayer } from './empty-layer.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
-import type { WritableLayers } from './writable-layer.ts';
 
 /** No container is called this: their ids are UUIDs. */
 const PROBE = 'probe';
+/** In memory: a full disk says nothing of the kernel. */
+const LAYER_MB = 16;
 
 interface Parts {
   readonly images: ImageStore;
-  readonly layers: WritableLayers;
   readonly defaults: DefaultContainers;
   readonly userNamespaces: UserNamespaces;
 }
@@ -24,14 +25,18 @@ interface Parts {
  * can't run Default containers then.
  */
 export const probeIdmaps = async (deps: LinuxDeps, parts: Parts): Promise<ImageFormat | null> => {
+  const { run } = containerPaths(deps.layout, PROBE);
+  const scratch = join(run, 'scratch.ext4');
   await removeProbe(deps, parts);
   for (const format of IMAGE_FORMATS) {
     parts.images.useFormat(format);
     try {
-      await parts.layers.createFolder(PROBE);
-      await parts.layers.create(PROBE, DEFAULT_RESOURCES.diskMB);
+      await mkdir(run, { recursive: true });
+      await makeEmptyLayer(scratch, LAYER_MB);
       const image = await parts.images.mountable(miniDigest(deps.artifacts));
-      await parts.defaults.mountLayers(PROBE, image, await parts.userNamespaces.ensure(PROBE));
+      await parts.defaults.mountLayers(PROBE, image, await parts.userNamespaces.ensure(PROBE), {
+        scratch,
+      });
       return format;
     } catch (error) {
       deps.log.info('images of a format can’t be mounted for user namespaces', {
@@ -48,8 +53,8 @@ export const probeIdmaps = async (deps: LinuxDeps, parts: Parts): Promise<ImageF
 
 /** Also what an agent has left that was killed over it. */
 const removeProbe = async ({ layout }: LinuxDeps, { defaults, userNamespaces }: Parts): Promise<void> => {
-  const { folder, run } = containerPaths(layout, PROBE);
+  const { run } = containerPaths(layout, PROBE);
   await defaults.unmountLayers(PROBE);
   await userNamespaces.remove(PROBE);
-  for (const path of [folder, run]) await rm(path, { recursive: true, force: true });
+  await rm(run, { recursive: true, force: true });
 };
