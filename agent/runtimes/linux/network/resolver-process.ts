@@ -2,14 +2,16 @@ import { spawn } from 'node:child_process';
 import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
-import { identify, killProcess, type ProcessIdentity } from '../proc.ts';
+import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { GATEWAY } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
 import { containerResolvConf } from './resolver/name-servers.ts';
 
+const DEATH_POLL_MS = 5;
 const PROGRAM = new URL('resolver/main.ts', import.meta.url).pathname;
 const ProcessSchema = z.strictObject({ pid: z.int(), startTicks: z.number() });
 
@@ -48,7 +50,11 @@ export class ResolverProcess {
 
   async stop(): Promise<void> {
     const process = await readRecord(this.#recordPath, ProcessSchema);
-    if (process) killProcess(process);
+    if (process) {
+      killProcess(process);
+      // Its addresses are free once it is gone.
+      while (isAlive(process)) await sleep(this.#deps.clock, DEATH_POLL_MS);
+    }
     await rm(this.#recordPath, { force: true });
   }
 
