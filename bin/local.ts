@@ -84,7 +84,10 @@ const openCloud = async (
   options: LocalOptions,
   stateDir: string,
 ): Promise<{ cloud: Cloud; token: string }> => {
-  const assemblyDir = await withProgress('synthesizing the CDK app', assemblyOf(ROOT, CONTEXT));
+  const assemblyDir = await withProgress(
+    'synthesizing the CDK app',
+    assemblyOf(ROOT, { ...CONTEXT, ...options.context }),
+  );
   const key = await loadSigningKey(keyFileOf(stateDir));
   const start = (httpPort: number): Promise<Cloud> =>
     startCloud({ assemblyDir, stateDir, httpPort, mounts: [createIssuerMount(key)] });

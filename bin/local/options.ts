@@ -26,6 +26,8 @@ export interface LocalOptions {
   readonly simulateMemoryMb: number | undefined;
   /** Processors that each simulated host offers. */
   readonly simulateCpus: number | undefined;
+  /** Context of the CDK app, as `cdk deploy --context` takes it. */
+  readonly context: Readonly<Record<string, string>>;
   readonly json: boolean;
 }
 
@@ -44,6 +46,15 @@ const wholeNumber =
   };
 
 const collect = (text: string, before: readonly string[]): string[] => [...before, resolve(text)];
+
+const collectContext = (
+  text: string,
+  before: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> => {
+  const [, key, value] = /^([A-Za-z]\w*)=(.+)$/s.exec(text) ?? [];
+  if (key === undefined || value === undefined) throw new InvalidArgumentError('Give key=value.');
+  return { ...before, [key]: value };
+};
 
 const program = (): Command =>
   new Command('npm start --')
@@ -72,6 +83,12 @@ const program = (): Command =>
     )
     .option('--simulate-memory-mb <number>', 'that each simulated host offers', wholeNumber(MOST_MEMORY_MB))
     .option('--simulate-cpus <number>', 'that each simulated host offers', wholeNumber(MOST_CPUS))
+    .option(
+      '--context <key=value>',
+      'of the deployment, as cdk deploy takes it; may be repeated',
+      collectContext,
+      {},
+    )
     .option('--ephemeral', 'keep everything in a temporary folder and remove it at the end', false)
     .option('--reset', 'forget all containers, hosts and operations of earlier runs first', false)
     .option('--state-dir <folder>', 'where everything is kept', DEFAULT_STATE_DIR)

@@ -46,6 +46,7 @@ const REPLACEMENTS: Trims = {
   '@aws-sdk/credential-provider-node/dist-es/index.js': replacement('environment-credentials.ts'),
   '@aws-sdk/signature-v4-multi-region/dist-es/SignatureV4MultiRegion.js':
     replacement('single-region-signing.ts'),
+  '@aws-sdk/client-eventbridge/dist-es/auth/httpAuthSchemeProvider.js': replacement('eventbridge-auth.ts'),
   '@aws-sdk/endpoint-cache/dist-es/index.js': replacement('endpoint-cache.ts'),
   '@smithy/signature-v4/dist-es/HeaderFormatter.js': replacement('event-headers.ts'),
   [`${AWS}/client/util-endpoints/lib/aws/partitions.js`]: withoutRegions,

@@ -24,8 +24,11 @@ const ACCESS_LOG_FORMAT = JSON.stringify({
 /** Just below what API Gateway allows, so that a slow function is cut off with its own answer where it has one. */
 const INTEGRATION_TIMEOUT_MS = 29_500;
 
-/** Each route that can hold its function gets this part of the stage's requests, so that it leaves some to the others. */
-const HOLDING_PART = 0.25;
+/**
+ * A route that can hold its function, or needs no token, gets this part of the stage's requests, apart from the others': a
+ * flood of it leaves them theirs.
+ */
+const APART = 0.25;
 
 export interface HttpApiProps {
   /** Of the tokens: an OIDC issuer's URL, and the audiences (or Cognito client ids) that are accepted. */
@@ -73,7 +76,7 @@ export class HttpApi extends Construct {
     );
     this.#stage(
       props,
-      routes.filter(([route]) => route.holds !== undefined),
+      routes.filter(([route]) => route.holds !== undefined || route.scope === null),
     );
   }
 
@@ -117,7 +120,7 @@ export class HttpApi extends Construct {
     return resource;
   }
 
-  #stage(props: HttpApiProps, holding: readonly (readonly [Route, CfnRoute])[]): void {
+  #stage(props: HttpApiProps, apart: readonly (readonly [Route, CfnRoute])[]): void {
     const logs = new LogGroup(this, 'AccessLogs', {
       retention: props.logRetention,
       removalPolicy: props.removalPolicy,
@@ -134,17 +137,17 @@ export class HttpApi extends Construct {
         throttlingBurstLimit: burst,
       },
       routeSettings: Object.fromEntries(
-        holding.map(([{ method, path }]) => [
+        apart.map(([{ method, path }]) => [
           `${method} ${path}`,
           {
             DetailedMetricsEnabled: true,
-            ThrottlingRateLimit: Math.ceil(ratePerSecond * HOLDING_PART),
-            ThrottlingBurstLimit: Math.ceil(burst * HOLDING_PART),
+            ThrottlingRateLimit: Math.ceil(ratePerSecond * APART),
+            ThrottlingBurstLimit: Math.ceil(burst * APART),
           },
         ]),
       ),
     });
     // API Gateway refuses settings of a route that is not there yet.
-    for (const [, route] of holding) stage.addResourceDependency(route);
+    for (const [, route] of apart) stage.addResourceDependency(route);
   }
 }

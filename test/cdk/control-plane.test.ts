@@ -155,13 +155,13 @@ test('frames of sessions have a limit of their own, beside that of what hosts sa
   expect(settings).toMatchObject([{ RouteSettings: { session: limits }, DefaultRouteSettings: limits }]);
 });
 
-test('each route that can hold its function has a limit of its own, made after the route', () => {
+test('each route that can hold its function, or needs no token, has a limit of its own, made after the route', () => {
   const template = templateOf();
   const [stage] = resourcesOf(template, 'AWS::ApiGatewayV2::Stage').filter(
     ({ Properties }) => Properties.StageName === '$default',
   );
   const settings = stage?.Properties.RouteSettings as Record<string, { ThrottlingRateLimit: number }>;
-  const holding = ROUTES.filter(({ holds }) => holds !== undefined);
+  const holding = ROUTES.filter(({ holds, scope }) => holds !== undefined || scope === null);
   expect(Object.keys(settings).sort()).toEqual(holding.map(({ method, path }) => `${method} ${path}`).sort());
   expect(stage?.Properties.DefaultRouteSettings).toMatchObject({ ThrottlingRateLimit: 2000 });
   for (const { ThrottlingRateLimit } of Object.values(settings)) expect(ThrottlingRateLimit).toBe(500);

@@ -79,7 +79,10 @@ const problems = (route: Route): Json => {
     ...(route.body === undefined ? [] : ['413', '415']),
     'default',
   ];
-  return Object.fromEntries(statuses.map((status) => [status, { $ref: '#/components/responses/Problem' }]));
+  return {
+    ...Object.fromEntries(statuses.map((status) => [status, { $ref: '#/components/responses/Problem' }])),
+    ...(route.scope === null ? {} : { 429: { $ref: '#/components/responses/TooManyRequests' } }),
+  };
 };
 
 const requestBody = (route: Route): Json =>
@@ -119,6 +122,17 @@ export const paths = (): Json => {
 export const sharedResponses = (): Json => ({
   Problem: {
     description: 'A problem, as RFC 9457 describes it.',
+    content: { 'application/problem+json': { schema: reference(ProblemSchema) } },
+  },
+  TooManyRequests: {
+    description:
+      'The tenant has taken its share for now; nothing was done. Repeat the request after the pause.',
+    headers: {
+      'Retry-After': {
+        description: 'How long to wait, in seconds.',
+        schema: { type: 'integer', minimum: 1 },
+      },
+    },
     content: { 'application/problem+json': { schema: reference(ProblemSchema) } },
   },
 });

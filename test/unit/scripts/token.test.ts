@@ -32,7 +32,16 @@ describe('npm start', () => {
     expect(parseLocalOptions([])).toMatchObject({ port: 8420, ephemeral: false, reset: false, json: false });
   });
 
+  test('takes the context of the deployment, as cdk deploy does', () => {
+    const argv = ['--context', 'rulesPerTenant=3', '--context', 'fairShare={"waitShare": 1}'];
+    expect(parseLocalOptions(argv)?.context).toEqual({
+      rulesPerTenant: '3',
+      fairShare: '{"waitShare": 1}',
+    });
+  });
+
   test.each([
+    [['--context', 'rules'], 'Give key=value'],
     [['--port', 'x'], 'Give a whole number from 0 to 65535'],
     [['--port', '70000'], 'Give a whole number from 0 to 65535'],
     [['--prot', '1'], "Unknown option '--prot'"],

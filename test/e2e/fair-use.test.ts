@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { keyFileOf } from '../../bin/local/token.ts';
+import { ROUTES, type Route, SCOPES } from '../../core/contract/http/routes.ts';
+import { issueToken } from '../../local/identity/issue-token.ts';
+import { loadSigningKey } from '../../local/identity/signing-key.ts';
+import { type LocalCloud, startLocalCloud, waitForHosts, waitForOperation } from '../helpers/local-cloud.ts';
+
+/**
+ * A tenant floods every route of its own and every rule that it may have, on the system as it is deployed, with the limits
+ * that it is given there. Another tenant works meanwhile. Answers are counted; nothing is timed.
+ */
+const FAIR_SHARE = { requestsPerSecond: 20, requestBurst: 40, waitShare: 0.25, waitBurstSeconds: 2 };
+const AT_ONCE = 30;
+const ROUNDS = 2;
+
+let cloud: LocalCloud;
+let hostile: string;
+
+beforeAll(async () => {
+  const given = { fairShare: JSON.stringify(FAIR_SHARE), reservedConcurrency: 'true', rulesPerTenant: '3' };
+  const context = Object.entries(given).flatMap(([key, value]) => ['--context', `${key}=${value}`]);
+  cloud = await startLocalCloud({ simulate: 1, arguments: context });
+  await waitForHosts(cloud, 1);
+  const key = await loadSigningKey(keyFileOf(cloud.stateDir));
+  hostile = await issueToken(
+    { key, now: Date.now, newId: randomUUID },
+    { tenant: 'mallory', scopes: SCOPES, subject: 'mallory', expiresInSeconds: 3600 },
+  );
+}, 120_000);
+afterAll(async () => {
+  await cloud?.stop();
+}, 30_000);
+
+const BODIES: Readonly<Record<string, object>> = {
+  createContainer: { image: 'mini' },
+  execInContainer: { command: ['true'] },
+  importImage: { name: 'mini', hostId: randomUUID(), source: { path: '/srv/x' } },
+  testConversionRule: { event: { source: 'scanner', 'detail-type': 'Finding', detail: {} } },
+};
+const RULE = {
+  eventPattern: { 'detail-type': [{ 'anything-but': 'x' }] },
+  select: { name: '{% $error($string($)) %}' },
+  runtimeType: 'Default',
+};
+
+const attack = (route: Route, containerId: string) => {
+  const path = route.path
+    .replace('{idOrName}', containerId)
+    .replace('{name}', `rule-${Math.floor(Math.random() * 5)}`)
+    .replace('{name+}', 'mini')
+    .replace(/\{\w+\}/g, containerId);
+  const body = route.operationId === 'putConversionRule' ? RULE : BODIES[route.operationId];
+  return cloud.call(route.method, route.operationId === 'getOperation' ? `${path}?waitSeconds=25` : path, {
+    token: hostile,
+    ...(route.body === undefined ? {} : { body: body ?? {} }),
+  });
+};
+
+test('a tenant that floods every route and rule takes nothing from another one', async () => {
+  const created = await cloud.call('POST', '/v1/containers', { body: { name: 'mine', image: 'mini' } });
+  const { container, operation } = created.body;
+  await waitForOperation(cloud, operation.id);
+  const statuses = new Map<number, number>();
+  let isOver = false;
+  const flood = async (): Promise<void> => {
+    const routes = ROUTES.filter(({ scope }) => scope !== null);
+    for (let round = 0; round < ROUNDS; round += 1)
+      for (const route of routes) {
+        const answers = await Promise.all(Array.from({ length: AT_ONCE }, () => attack(route, container.id)));
+        for (const { status } of answers) statuses.set(status, (statuses.get(status) ?? 0) + 1);
+      }
+    isOver = true;
+  };
+  const answered: number[] = [];
+  const work = async (): Promise<void> => {
+    while (!isOver) {
+      for (const verb of ['start', 'stop']) {
+        const accepted = await cloud.call('POST', `/v1/containers/mine/${verb}`);
+        answered.push(accepted.status);
+        const ended = await waitForOperation(cloud, accepted.body.operation.id);
+        expect([verb, ended.state]).toEqual([verb, 'Succeeded']);
+      }
+      const read = await cloud.call('GET', '/v1/containers/mine');
+      answered.push(read.status);
+      expect(read.body).toMatchObject({ id: container.id, state: 'Off', runtimeType: 'Default' });
+    }
+  };
+  await Promise.all([flood(), work()]);
+  expect(answered.filter((status) => status !== 200 && status !== 202)).toEqual([]);
+  expect(answered.length).toBeGreaterThanOrEqual(3);
+  expect(statuses.get(429)).toBeGreaterThan(0);
+  expect(statuses.get(500) ?? 0).toBe(0);
+  const rules = await cloud.call('GET', '/v1/conversion-rules', { token: hostile });
+  if (rules.status === 200) expect(rules.body.items.length).toBeLessThanOrEqual(3);
+  for (const { name } of rules.body.items ?? []) {
+    const runs = await cloud.call('GET', `/v1/conversion-rules/${name}/runs`, { token: hostile });
+    expect(runs.text).not.toContain(container.id);
+  }
+}, 400_000);
