@@ -5,7 +5,6 @@ import { keys } from '../../store/keys.ts';
 import {
   eventually,
   type LocalCloud,
-  listAll,
   startLocalCloud,
   waitForHosts,
   waitForOperation,
@@ -66,8 +65,8 @@ const reconnect = async (): Promise<void> => {
 
 const refusalOf = (id: string) =>
   eventually(async () => {
-    const events = await listAll(cloud, '/v1/events');
-    return events.find(
+    const { body } = await cloud.call('GET', '/v1/events?limit=200');
+    return body.items.find(
       ({ type, resource }: { type: string; resource: { id: string } }) =>
         type === 'Command Refused' && resource.id === id,
     );
