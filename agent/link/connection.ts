@@ -48,6 +48,7 @@ export const openConnection = (
   let why: string | null = null;
   let closed = false;
   let cancelWatch: Cancel = nothingToCancel;
+  let cancelClose: Cancel = nothingToCancel;
 
   const watch = (): void => {
     cancelWatch();
@@ -81,6 +82,7 @@ export const openConnection = (
   });
   socket.on('close', (code) => {
     cancelWatch();
+    cancelClose();
     if (closed) return;
     closed = true;
     const told =
@@ -95,7 +97,7 @@ export const openConnection = (
     close: () => {
       why ??= 'the agent closed it';
       socket.close(1000);
-      clock.after(CLOSE_TIMEOUT_MS, () => socket.terminate());
+      if (!closed) cancelClose = clock.after(CLOSE_TIMEOUT_MS, () => socket.terminate());
     },
   };
 };
