@@ -43,6 +43,7 @@ describe('templates that are kept', () => {
     const kept = new KeptTemplates(folder, { count: 1, memoryMB: 100 });
     await make(kept, 't0', 1, 0);
     await make(kept, 't1.being-made', 1, 1);
+    await make(kept, 't2.gone', 1, 1);
     await kept.trim(never, () => undefined);
     expect(readdirSync(folder).sort()).toEqual(['t0', 't1.being-made']);
   });

@@ -1,8 +1,11 @@
+import { existsSync, renameSync } from 'node:fs';
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { allocatedBytes } from '../disk-space.ts';
 
 const MIB = 1024 * 1024;
+/** Ends the name of one that is being removed. */
+const GONE = '.gone';
 const MOST_TEMPLATES = 8;
 /** Of the machine's memory. */
 const MEMORY_SHARE = 1 / 32;
@@ -50,17 +53,28 @@ export class KeptTemplates {
    * @param release called for each before it is removed
    */
   async trim(isNeeded: (key: string) => boolean, release: (key: string) => void): Promise<void> {
+    await this.#removeGone();
     const found = await this.#list();
     let bytes = found.reduce((sum, one) => sum + one.bytes, 0);
     let count = found.length;
     for (const one of found) {
       if (count <= this.#limits.count && bytes <= this.#limits.memoryMB * MIB) return;
-      if (isNeeded(one.key)) continue;
+      if (isNeeded(one.key) || !existsSync(join(this.#folder, one.key))) continue;
       release(one.key);
-      await rm(join(this.#folder, one.key), { recursive: true, force: true });
+      // At once under another name: nobody finds half of it.
+      const gone = join(this.#folder, `${one.key}${GONE}`);
+      renameSync(join(this.#folder, one.key), gone);
+      await rm(gone, { recursive: true, force: true });
       bytes -= one.bytes;
       count -= 1;
     }
+  }
+
+  /** What an agent that died in between has left. */
+  async #removeGone(): Promise<void> {
+    const names = await readdir(this.#folder).catch(() => []);
+    for (const name of names.filter((one) => one.endsWith(GONE)))
+      await rm(join(this.#folder, name), { recursive: true, force: true });
   }
 
   /** All that are whole, the longest unused first. */

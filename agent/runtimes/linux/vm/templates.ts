@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -130,6 +130,10 @@ export class Templates {
     const folder = join(this.#deps.layout.templates, key);
     if (!existsSync(folder)) await this.#makeInTurn(folder, shape);
     const ram = await this.#hold(key, join(folder, 'ram'));
+    await this.#kept.trim(
+      (other) => this.#uses.has(other),
+      (other) => this.#release(other),
+    );
     return { shape, ram, state: join(folder, 'state') };
   }
 
@@ -137,10 +141,6 @@ export class Templates {
     const turn = this.#making.then(async () => {
       this.#stop.signal.throwIfAborted();
       await this.#make(folder, shape);
-      await this.#kept.trim(
-        (key) => this.#uses.has(key) || key === basename(folder),
-        (key) => this.#release(key),
-      );
     });
     this.#making = turn.catch(() => undefined);
     await turn;
