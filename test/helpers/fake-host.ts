@@ -34,6 +34,8 @@ export class FakeHost {
   readonly silentOn = new Set<CommandArguments['verb']>();
   /** Containers whose code has run in a VM since they last ran on the host's kernel. */
   readonly untrusted = new Set<string>();
+  /** By container: the newest network policy that it has been told, by whichever command. */
+  readonly policies = new Map<string, Pick<AssignedContainer['spec'], 'network' | 'networkRevision'>>();
   readonly #results = new Map<string, CommandResult>();
   readonly inProgress = new Set<string>();
   #sequence = 0;
@@ -154,12 +156,24 @@ export class FakeHost {
         observed: this.containers.get(containerId) ?? null,
         error: { code: 'untrusted-disk', message: 'Its disk was written in a VM.' },
       };
+    this.#keepPolicy(containerId, command.arguments);
     const { verb } = command.arguments;
     const stops = verb === 'convertContainer' && this.containers.get(containerId)?.phase === 'Running';
     const change = this.#changeOf(command.arguments);
     const observed = change === null ? null : this.#observe(containerId, epoch, change);
     const downtimeMs = verb === 'convertContainer' ? { downtimeMs: stops ? 12.5 : null } : {};
     return { commandId, steps, status: 'succeeded', observed, ...downtimeMs };
+  }
+
+  #keepPolicy(containerId: string, given: CommandArguments): void {
+    const known = this.policies.get(containerId);
+    const told = 'container' in given ? given.container.spec : undefined;
+    const policy =
+      given.verb === 'setNetworkPolicy'
+        ? { network: given.network, networkRevision: given.revision }
+        : told && { network: told.network, networkRevision: told.networkRevision };
+    if (policy === undefined || (known && known.networkRevision >= policy.networkRevision)) return;
+    this.policies.set(containerId, policy);
   }
 
   #break(containerId: string, { epoch, arguments: given }: Command): ObservedContainer | null {

@@ -7,11 +7,13 @@ import { diskFor } from '../../core/domain/capacity.ts';
 import { canTransition, OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createRunConversionRuleHandler } from '../../functions/run-conversion-rule/handler.ts';
+import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
 import { parseOperation } from '../../store/parse.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
 import { FACTS, openWorld, type World } from './control-plane-world.ts';
 import type { EngineTable } from './dynoxide.ts';
 import type { FakeHost } from './fake-host.ts';
+import { call, testDependencies } from './http-function.ts';
 import { TENANT } from './records.ts';
 
 /**
@@ -20,7 +22,7 @@ import { TENANT } from './records.ts';
  */
 
 const VERBS = ['startContainer', 'stopContainer', 'convertContainer', 'restoreContainer'] as const;
-type Verb = (typeof VERBS)[number];
+type Verb = (typeof VERBS)[number] | 'setNetworkPolicy';
 
 export type Action =
   | { readonly kind: 'create'; readonly start: boolean; readonly memoryMB: number; readonly diskMB: number }
@@ -29,6 +31,7 @@ export type Action =
   | { readonly kind: 'cut' | 'connect' | 'heartbeat'; readonly which: number }
   | { readonly kind: 'convert' | 'event'; readonly which: number; readonly to: RuntimeType }
   | { readonly kind: 'overtake'; readonly which: number }
+  | { readonly kind: 'network'; readonly which: number; readonly port: number }
   | { readonly kind: 'lose' | 'reorder'; readonly which: number }
   | { readonly kind: 'fail' | 'break' | 'silence' | 'heal'; readonly verb: Verb }
   | { readonly kind: 'wait'; readonly seconds: number }
@@ -58,6 +61,11 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({
     kind: fc.constantFrom('fail' as const, 'break' as const, 'silence' as const, 'heal' as const),
     verb: fc.constantFrom(...VERBS),
+  }),
+  fc.record({ kind: fc.constant('network' as const), which, port: fc.integer({ min: 1, max: 3 }) }),
+  fc.record({
+    kind: fc.constantFrom('fail' as const, 'silence' as const, 'heal' as const),
+    verb: fc.constant('setNetworkPolicy' as const),
   }),
   fc.record({ kind: fc.constant('wait' as const), seconds: fc.constantFrom(5, 70, 200) }),
   fc.record({ kind: fc.constant('run' as const), times: fc.constantFrom(1 as const, 2 as const) }),
@@ -239,6 +247,22 @@ const overtake = async (world: World, watch: Watch, at: number): Promise<void> =
   watch.operations.push(await world.overtake(id));
 };
 
+/** `PATCH` of the network policy. */
+const setNetwork = async (world: World, watch: Watch, at: number, port: number): Promise<void> => {
+  const idOrName = pick(watch.ids, at);
+  if (idOrName === undefined) return;
+  const { clock: _, lines: __, ...http } = testDependencies();
+  const startWorkflow = async (operation: OperationRecord) => world.tasks.start(operation);
+  const handler = updateContainer({ ...http, ...world.deps, startWorkflow });
+  const network = { egress: { allow: [{ cidr: '8.8.8.8', ports: [port] }] } };
+  const { status } = await call(handler, 'updateContainer', {
+    params: { idOrName },
+    body: { network },
+    claims: { tenant: TENANT },
+  });
+  expect([200, 404]).toContain(status);
+};
+
 const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one: Action): Promise<void> => {
   switch (one.kind) {
     case 'create': {
@@ -266,6 +290,8 @@ const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one
       return convert(world, watch, one);
     case 'event':
       return byEvent(world, watch, one);
+    case 'network':
+      return setNetwork(world, watch, one.which, one.port);
     case 'overtake':
       return overtake(world, watch, one.which);
     case 'lose':
@@ -309,6 +335,16 @@ const calm = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Pro
   }
 };
 
+/** The host of a container has its policy, and has confirmed it. */
+const expectPolicy = ({ id, view }: ContainerRecord, host: FakeHost): void => {
+  if (view.hostId !== host.hostId || !host.containers.has(id)) return;
+  expect([id, view.networkPending, host.policies.get(id)]).toEqual([
+    id,
+    false,
+    { network: view.spec.network, networkRevision: view.spec.networkRevision },
+  ]);
+};
+
 const expectTruth = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Promise<void> => {
   for (const id of watch.ids) {
     const container = await world.container(id);
@@ -316,6 +352,7 @@ const expectTruth = async (world: World, watch: Watch, hosts: readonly FakeHost[
     if (container?.view.activeOperationId !== null && container !== undefined) continue;
     expect([id, container?.view.state === 'Running']).toEqual([id, really.length === 1]);
     expect(container?.view.state).not.toBe('Unknown');
+    for (const host of hosts) if (container !== undefined) expectPolicy(container, host);
     if (really[0] !== undefined)
       expect([id, really[0].containers.get(id)?.runtimeType]).toEqual([id, container?.view.runtimeType]);
   }
