@@ -6,7 +6,12 @@ import { described, PortNumberSchema } from './primitives.ts';
  * What a container may reach. Precedence is in core/network/network-policy.ts; what it means for users is in
  * docs/network.md.
  */
-export const NETWORK_LIMITS = { rules: 64, portsPerRule: 32 } as const;
+export const NETWORK_LIMITS = {
+  rules: 64,
+  portsPerRule: 32,
+  /** Characters of a policy as JSON: with everything else of its container it has to fit in one message to a host. */
+  characters: 16 * 1024,
+} as const;
 
 /** What is wrong with a CIDR range, in words that say what to write instead; null if it is canonical. */
 export const cidrProblem = (text: string): string | null => {
@@ -89,18 +94,25 @@ export const EgressDefaultSchema = z.enum(['allow', 'deny']);
 export const PeersSchema = z.enum(['none', 'switch']);
 
 /** As a caller gives it. */
-export const NetworkPolicySchema = z.strictObject({
-  egress: z.optional(
-    z.strictObject({
-      /** `allow`: public addresses. */
-      default: z.optional(EgressDefaultSchema),
-      allow: z.optional(RulesSchema),
-      deny: z.optional(RulesSchema),
-    }),
-  ),
-  /** `switch`: containers of the same tenant on the same switch. */
-  peers: z.optional(PeersSchema),
-});
+export const NetworkPolicySchema = z
+  .strictObject({
+    egress: z.optional(
+      z.strictObject({
+        /** `allow`: public addresses. */
+        default: z.optional(EgressDefaultSchema),
+        allow: z.optional(RulesSchema),
+        deny: z.optional(RulesSchema),
+      }),
+    ),
+    /** `switch`: containers of the same tenant on the same switch. */
+    peers: z.optional(PeersSchema),
+  })
+  .check(
+    z.refine(
+      (policy) => JSON.stringify(policy).length <= NETWORK_LIMITS.characters,
+      `Must be at most ${NETWORK_LIMITS.characters} characters as JSON. Use fewer rules, or wider ones.`,
+    ),
+  );
 export type NetworkPolicy = z.infer<typeof NetworkPolicySchema>;
 
 /** With every default filled in. */

@@ -278,6 +278,15 @@ describe('a policy that is not one', () => {
       { egress: { deny: Array.from({ length: 65 }, () => ({ cidr: '8.8.8.8' })) } },
       '/body/network/egress/deny',
     ],
+    [
+      'more than fits in a message',
+      {
+        egress: {
+          deny: Array.from({ length: 64 }, () => ({ cidr: '8.8.8.8', ports: Array(32).fill('10000-20000') })),
+        },
+      },
+      '/body/network',
+    ],
     ['no object', 'deny', '/body/network'],
   ];
 
