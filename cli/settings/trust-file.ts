@@ -8,7 +8,6 @@ import { dirname } from 'node:path';
 const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
 const STICKY = 0o1000;
-const ROOT = 0;
 
 /** By convention a group with its user's own number has no other member. */
 const isPrivateGroup = ({ uid, gid }: Stats): boolean => uid === gid;
@@ -34,15 +33,13 @@ const whyNotOwn = (paths: readonly string[], userId: number): string | undefined
   return undefined;
 };
 
-/** Of the folders above: nobody else can put another folder in the place of ours. */
-const whyReplaceable = (paths: readonly string[], userId: number): string | undefined => {
-  for (const path of paths) {
-    const stats = statSync(path);
-    if (stats.uid !== userId && stats.uid !== ROOT)
-      return `${path} belongs to another user (id ${stats.uid})`;
-    if (othersCanReplace(stats)) return `other users can write ${path}`;
-  }
-  return undefined;
+/**
+ * Of the folders above: not everybody can put another folder in the place of ours. Whose they are does not matter, such
+ * as a checkout in which its owner ran `sudo npm start`: what they could put there would have to be this user's own.
+ */
+const whyReplaceable = (paths: readonly string[]): string | undefined => {
+  const path = paths.find((one) => othersCanReplace(statSync(one)));
+  return path === undefined ? undefined : `other users can write ${path}`;
 };
 
 /**
@@ -55,7 +52,7 @@ export const whyNotTrusted = (path: string, userId: number | undefined): string 
     if (statSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     const target = realpathSync(path);
     const above = [...foldersOf(dirname(path)), ...foldersOf(target)];
-    return whyNotOwn([target, dirname(target), dirname(path)], userId) ?? whyReplaceable(above, userId);
+    return whyNotOwn([target, dirname(target), dirname(path)], userId) ?? whyReplaceable(above);
   } catch (error) {
     return `it cannot be looked at (${(error as NodeJS.ErrnoException).code})`;
   }
