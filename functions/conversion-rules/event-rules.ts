@@ -41,6 +41,12 @@ export const eventRuleNameOf = (tenant: string, name: string): string =>
     .digest('hex')
     .slice(0, 40)}`;
 
+/** The quota of EventBridge's API is the account's: who exceeds it is to come back, not told of a fault. */
+const rethrowBusy = (error: unknown): never => {
+  if ((error as Error).name !== 'ThrottlingException') throw error;
+  throw new TooBusyError('EventBridge takes no more calls at the moment.', { cause: error });
+};
+
 const REFUSALS = ['InvalidEventPatternException', 'ValidationException'];
 
 /** EventBridge's quota on the rules of a bus, which all tenants share. */
@@ -71,8 +77,10 @@ export const createEventRules = (client: EventBridgeClient, options: EventRulesO
   const remove = async (eventRuleName: string): Promise<void> => {
     const rule = { EventBusName: bus };
     try {
-      await client.send(new RemoveTargetsCommand({ ...rule, Rule: eventRuleName, Ids: [TARGET] }));
-      await client.send(new DeleteRuleCommand({ ...rule, Name: eventRuleName }));
+      await client
+        .send(new RemoveTargetsCommand({ ...rule, Rule: eventRuleName, Ids: [TARGET] }))
+        .catch(rethrowBusy);
+      await client.send(new DeleteRuleCommand({ ...rule, Name: eventRuleName })).catch(rethrowBusy);
     } catch (error) {
       if ((error as Error).name !== 'ResourceNotFoundException') throw error;
     }
@@ -82,45 +90,51 @@ export const createEventRules = (client: EventBridgeClient, options: EventRulesO
     put: async (rule) => {
       const { eventRuleName: Name, eventPattern, enabled, tenant, name } = rule;
       try {
-        await client.send(
-          new PutRuleCommand({
-            Name,
-            EventBusName: bus,
-            EventPattern: JSON.stringify(boundPattern(eventPattern, tenant)),
-            State: enabled ? 'ENABLED' : 'DISABLED',
-            Description: `Bulkhead: conversion rule ${name} of tenant ${tenant}`,
-          }),
-        );
+        await client
+          .send(
+            new PutRuleCommand({
+              Name,
+              EventBusName: bus,
+              EventPattern: JSON.stringify(boundPattern(eventPattern, tenant)),
+              State: enabled ? 'ENABLED' : 'DISABLED',
+              Description: `Bulkhead: conversion rule ${name} of tenant ${tenant}`,
+            }),
+          )
+          .catch(rethrowBusy);
       } catch (error) {
         throw isFull(error) ? busIsFull(error) : refusedAt('/body/eventPattern', error);
       }
-      const { FailedEntryCount = 0 } = await client.send(
-        new PutTargetsCommand({
-          Rule: Name,
-          EventBusName: bus,
-          Targets: [
-            {
-              Id: TARGET,
-              Arn: machineArn,
-              RoleArn: roleArn,
-              InputTransformer: { InputTemplate: inputTemplate(rule) },
-              RetryPolicy: { MaximumEventAgeInSeconds: EVENT_SECONDS, MaximumRetryAttempts: 185 },
-              DeadLetterConfig: { Arn: deadLettersArn },
-            },
-          ],
-        }),
-      );
+      const { FailedEntryCount = 0 } = await client
+        .send(
+          new PutTargetsCommand({
+            Rule: Name,
+            EventBusName: bus,
+            Targets: [
+              {
+                Id: TARGET,
+                Arn: machineArn,
+                RoleArn: roleArn,
+                InputTransformer: { InputTemplate: inputTemplate(rule) },
+                RetryPolicy: { MaximumEventAgeInSeconds: EVENT_SECONDS, MaximumRetryAttempts: 185 },
+                DeadLetterConfig: { Arn: deadLettersArn },
+              },
+            ],
+          }),
+        )
+        .catch(rethrowBusy);
       if (FailedEntryCount > 0) throw new TooBusyError('EventBridge did not take the target of the rule.');
     },
     remove,
     test: async (pattern, event) => {
       try {
-        const { Result = false } = await client.send(
-          new TestEventPatternCommand({
-            EventPattern: JSON.stringify(pattern),
-            Event: JSON.stringify(event),
-          }),
-        );
+        const { Result = false } = await client
+          .send(
+            new TestEventPatternCommand({
+              EventPattern: JSON.stringify(pattern),
+              Event: JSON.stringify(event),
+            }),
+          )
+          .catch(rethrowBusy);
         return Result;
       } catch (error) {
         throw refusedAt('/body/event', error);

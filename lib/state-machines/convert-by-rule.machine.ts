@@ -1,5 +1,5 @@
 import { RULE_STEPS, TIMES, WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
-import { FUNCTION_FAILED, LAMBDA_FAILED, type Retrier } from './retry-policies.ts';
+import { FUNCTION_FAILED, LAMBDA_FAILED, LAMBDA_THROTTLED, type Retrier } from './retry-policies.ts';
 
 /**
  * Conversion by rule, by a user's event, or by whatever else starts it:
@@ -51,7 +51,7 @@ const one = (functions: RuleMachineFunctions, partition: string) => ({
   },
   TimeoutSeconds: ONE_SECONDS,
   HeartbeatSeconds: ONE_SECONDS - 1,
-  Retry: [CONTAINER_BUSY, LAMBDA_FAILED],
+  Retry: [CONTAINER_BUSY, LAMBDA_THROTTLED, LAMBDA_FAILED],
   Catch: [
     {
       ErrorEquals: [WORKFLOW_ERRORS.busy],
@@ -83,7 +83,7 @@ const callOnce = (functions: RuleMachineFunctions, partition: string, payload: o
   Resource: `arn:${partition}:states:::lambda:invoke`,
   Arguments: { FunctionName: functions.run, Payload: payload },
   TimeoutSeconds: FUNCTION_SECONDS,
-  Retry: [LAMBDA_FAILED, FUNCTION_FAILED],
+  Retry: [LAMBDA_THROTTLED, LAMBDA_FAILED, FUNCTION_FAILED],
 });
 
 /** @param partition of the ARNs of Step Functions' integrations, such as `aws` */

@@ -37,6 +37,19 @@ export const LAMBDA_FAILED: Retrier = {
 };
 
 /**
+ * All invocations of the function that may run at the same time do: usually many events at once. An event must not be lost
+ * for that. Waits at most 2 + 4 + 8 + 16 + 32 + 60 × 15 s = 16 minutes, half of that on average.
+ */
+export const LAMBDA_THROTTLED: Retrier = {
+  ErrorEquals: ['Lambda.TooManyRequestsException'],
+  IntervalSeconds: 2,
+  BackoffRate: 2,
+  MaxAttempts: 20,
+  MaxDelaySeconds: 60,
+  JitterStrategy: 'FULL',
+};
+
+/**
  * The function threw, most likely because the table was busy for longer than its own retries: for steps that must
  * come to pass and that nobody outside can fail.
  *

@@ -9,6 +9,7 @@ import { LogFile } from '../log-file.ts';
 import {
   createStatesService,
   DefinitionRefusedError,
+  IntegrationError,
   LambdaInvocationError,
   type StatesService,
   type StatusChangeEvent,
@@ -61,10 +62,7 @@ const errorOfFunction = (payload: string): LambdaInvocationError => {
 /** Throttling has a name in the States Language, by which it is retried. */
 const rethrowThrottled = (error: unknown): never => {
   if (!(error instanceof ThrottledError)) throw error;
-  throw new LambdaInvocationError({
-    errorType: 'Lambda.TooManyRequestsException',
-    errorMessage: error.message,
-  });
+  throw new IntegrationError('Lambda.TooManyRequestsException', error.message);
 };
 
 export class StateMachineEngine implements ResourceEngine {

@@ -96,6 +96,8 @@ export interface Route {
    * `shortened`, or the request `refused` with 429 and Retry-After.
    */
   readonly holds?: 'shortened' | 'refused';
+  /** Counts as so many seconds at least, because it uses what all tenants share: EventBridge takes few changes a second. */
+  readonly leastSeconds?: number;
   /** Takes `Idempotency-Key` and `dryRun`; `ifMatch`, where the resource has an ETag. */
   readonly mutation?: { readonly ifMatch: boolean };
 }
@@ -520,6 +522,7 @@ const DEFINITIONS = [
     function: 'conversion-rules',
     scope: 'rules:write',
     holds: 'refused',
+    leastSeconds: 1,
     parameters: byName,
     query: z.strictObject(dryRun),
     body: PutConversionRuleRequestSchema,
@@ -550,6 +553,8 @@ const DEFINITIONS = [
     path: '/v1/conversion-rules/{name}',
     function: 'conversion-rules',
     scope: 'rules:write',
+    holds: 'refused',
+    leastSeconds: 1,
     parameters: byName,
     query: z.strictObject(dryRun),
     responses: { 204: null, 200: DryRunSchema },

@@ -154,7 +154,7 @@ const record = (
   const { identity, route, input } = exchange;
   const milliseconds = monotonic() - exchange.startedAt;
   if (identity !== undefined && input !== undefined && route?.holds !== undefined)
-    share.chargeWait(identity.tenant, milliseconds / 1000);
+    share.chargeWait(identity.tenant, Math.max(milliseconds / 1000, route.leastSeconds ?? 0));
   exchange.logger.info('request', {
     status,
     durationMs: Math.round(milliseconds * 1000) / 1000,

@@ -84,3 +84,14 @@ test('a bus with as many rules as EventBridge allows is a problem that says what
     details: { suggestion: expect.stringContaining('Rules per event bus') },
   });
 });
+
+test('a call that EventBridge throttles is one to repeat, not a fault', async () => {
+  const throttled = Object.assign(new Error('Rate exceeded'), { name: 'ThrottlingException' });
+  const client = { send: async () => Promise.reject(throttled) } as unknown as EventBridgeClient;
+  const rules = createEventRules(client, { bus: 'b', machineArn: 'm', roleArn: 'r', deadLettersArn: 'd' });
+  const rule = { tenant: 'acme', name: 'r', id: 'i', eventPattern: { source: ['a'] } };
+  const busy = { code: 'too-busy' };
+  await expect(rules.put(rule as unknown as Parameters<typeof rules.put>[0])).rejects.toMatchObject(busy);
+  await expect(rules.remove('r')).rejects.toMatchObject(busy);
+  await expect(rules.test({}, {})).rejects.toMatchObject(busy);
+});

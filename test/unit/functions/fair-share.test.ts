@@ -138,6 +138,18 @@ describe('the API', () => {
     expect([noWait.status, noWait.headers['retry-after']]).toEqual([200, undefined]);
   });
 
+  test('counts a change of a rule as a second at least: EventBridge takes few for all tenants', async () => {
+    const { table } = await engine.table();
+    const api = createApi(table, LIMITS);
+    const body = { eventPattern: { source: ['s'] }, select: { name: 'a' }, runtimeType: 'HyperV' };
+    const put = () => api.call('putConversionRule', { params: { name: 'r' }, body });
+    let made = 0;
+    for (let answer = await put(); answer.status !== 429; answer = await put()) made += 1;
+    expect(made).toBeLessThanOrEqual(LIMITS.waitBurstSeconds);
+    const other = await api.call('putConversionRule', { params: { name: 'r' }, body, claims: OTHER });
+    expect(other.status).toBe(201);
+  });
+
   const HOLDING: [operationId: string, body: object | undefined][] = [
     ['execInContainer', { command: ['true'] }],
     ['openSession', {}],
