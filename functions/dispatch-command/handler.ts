@@ -1,14 +1,14 @@
 import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import { giveCommand, type SignCommand, stepCommandId, withdrawCommands } from '../../store/commands.ts';
-import { getLink } from '../../store/links.ts';
-import type { CommandRecord, UnsignedCommand } from '../../store/records.ts';
+import type { UnsignedCommand } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { decideAgain, nextOperation, replaceOperation } from '../../store/transition.ts';
 import { type InWorkflow, isCurrent, isUnwanted, readWorkflow } from '../../store/workflow.ts';
 import { answerTask } from '../shared/answer-task.ts';
 import type { Logger } from '../shared/logger.ts';
-import { type Push, pushCommand } from '../shared/push.ts';
+import type { Push } from '../shared/push.ts';
 import type { Tasks } from '../shared/tasks.ts';
+import { wakeHost } from '../shared/wake-host.ts';
 import { failCancelled, failSuperseded, tokenOf } from '../shared/workflow-step.ts';
 import { stepArguments } from './step-arguments.ts';
 
@@ -84,16 +84,6 @@ export const createDispatchCommandHandler = ({
       await table.transact([replaceOperation(found.operation, running)]);
     });
 
-  const wake = async (record: CommandRecord): Promise<void> => {
-    const { hostId, id } = record.command;
-    const link = await getLink(table, record.tenant, hostId);
-    const sent =
-      link === undefined || link.connectionId === null
-        ? 'gone'
-        : await pushCommand(push, link.connectionId, record);
-    if (sent !== 'sent') logger.info('host not woken', { hostId, commandId: id, push: sent });
-  };
-
   return async (event: WorkflowStepEvent): Promise<void> => {
     const token = tokenOf(event);
     const found = await readWorkflow(table, event);
@@ -121,7 +111,7 @@ export const createDispatchCommandHandler = ({
       await answerTask(tasks, given);
       return;
     }
-    if (given.state === 'pending') await wake(given);
+    if (given.state === 'pending') await wakeHost({ table, push, logger }, given);
     if (found.operation.view.state === 'Pending') await showRunning(event);
   };
 };

@@ -1,11 +1,11 @@
 import { giveCommand, type SignCommand } from '../../store/commands.ts';
 import type { HeldImage } from '../../store/images.ts';
-import { getLink } from '../../store/links.ts';
 import type { UnsignedCommand } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import type { Logger } from '../shared/logger.ts';
-import { type Push, pushCommand } from '../shared/push.ts';
+import type { Push } from '../shared/push.ts';
+import { wakeHost } from '../shared/wake-host.ts';
 
 export interface TellHostsDependencies extends Pick<Dependencies, 'now' | 'newId'> {
   readonly table: Table;
@@ -45,11 +45,6 @@ export const tellHosts = async (
       expiresAt: now().getTime() + COMMAND_SECONDS * 1000,
     };
     const record = await giveCommand(table, sign, removal);
-    const link = await getLink(table, tenant, hostId);
-    const pushed =
-      link === undefined || link.connectionId === null
-        ? 'gone'
-        : await pushCommand(push, link.connectionId, record);
-    if (pushed !== 'sent') logger.info('host is told later to delete an image', { hostId });
+    await wakeHost({ table, push, logger }, record);
   }
 };

@@ -28,7 +28,7 @@ import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
 import type { Push } from '../shared/push.ts';
 import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
-import { tellHost } from './tell-host.ts';
+import { wakeHost } from '../shared/wake-host.ts';
 
 export interface UpdateContainerDependencies extends HttpDependencies {
   readonly table: Table;
@@ -177,7 +177,7 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
       const decision = await decide(before, request.body);
       return decision.kind === 'begin' ? begin(request, before, decision) : change(request, before);
     });
-    if (tell) await tellHost(dependencies, tell, request.logger);
+    if (tell) await wakeHost({ ...dependencies, logger: request.logger }, tell);
     if (start !== undefined) await startAccepted(startWorkflow, start, request.logger);
     return answer;
   };
