@@ -55,17 +55,24 @@ bool tried(const char *what, long result) {
 
 void report_reached(const char *name, bool reached) { report(name, reached ? "reached" : "refused"); }
 
-/* Of the container's processes this one is to be ended first for want of memory, and traced by none. */
+static void end_first_for_memory(void) {
+  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  (void)!write(fd, "1000", 4);
+  close(fd);
+}
+
+/*
+ * Nothing of the container's traces this process from here on. Its files in /proc are then of the host's root, so what
+ * is written there is written before.
+ */
 static void limit_self(void) {
+  end_first_for_memory();
   prctl(PR_SET_DUMPABLE, 0);
   setrlimit(RLIMIT_AS, &(struct rlimit){MOST_MEMORY, MOST_MEMORY});
   setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_SECONDS, MOST_SECONDS});
   alarm(MOST_SECONDS);
   setpriority(PRIO_PROCESS, 0, 10);
-  int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  (void)!write(fd, "1000", 4);
-  close(fd);
 }
 
 int probe(char **arguments) {

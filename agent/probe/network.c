@@ -165,20 +165,10 @@ static void probe_forged(void) {
   report("forged-source", sent ? "measured" : "refused");
 }
 
-static bool has_interface(void) {
-  char line[256];
-  int count = 0;
-  FILE *file = fopen("/proc/self/net/dev", "re");
-  while (file && fgets(line, sizeof line, file)) count += strchr(line, ':') && !strstr(line, "lo:");
-  if (file) fclose(file);
-  return count > 0;
-}
-
 void probe_network(void) {
-  static const char *const metadata[] = {"169.254.169.254:80", "168.63.129.16:80", "169.254.170.2:80"};
-  const char *hosts[MOST_TARGETS];
-  probe_connect("metadata", metadata, has_interface() ? sizeof metadata / sizeof *metadata : 0);
-  probe_connect("host-services", hosts, collect("host", hosts));
+  const char *targets[MOST_TARGETS];
+  probe_connect("metadata", targets, collect("metadata", targets));
+  probe_connect("host-services", targets, collect("host", targets));
   probe_neighbours();
   probe_forged();
 }

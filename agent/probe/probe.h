@@ -4,7 +4,7 @@
  * host's helper; either runs as a copy in memory, so that no file is added to the container.
  *
  * Arguments, `name=value`, each optional and several times: host-file, host-process (part of a command line), secret
- * (what a host's file and services say), host (address:port of a service), neighbour (address), forged-source (address).
+ * (what a host's file and services say), host (address:port of a service), metadata (the same), neighbour (address), forged-source (address).
  * Output: one line for each probe, `name<TAB>outcome<TAB>detail`, and `end` as the last one.
  */
 #ifndef BULKHEAD_PROBE_H

@@ -38,14 +38,13 @@ import { containerPaths } from './layout.ts';
 import { namespacePath } from './network/endpoint.ts';
 import { NAT, type NatSwitch } from './network/nat-switch.ts';
 import { readMountPoints } from './proc.ts';
+import { type Surroundings, surroundingsOf } from './verify/surroundings.ts';
 import { type VerifiedContainer, verifyIsolation } from './verify/verify-isolation.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
 const NO_NETWORK = 'none';
 const PARALLEL_LOG_READS = 2;
-/** Of other containers, that a verification tries to reach. */
-const MOST_NEIGHBOURS = 8;
 
 /**
  * A Linux machine as a host: `Default` containers by runc, `HyperV` containers each in a utility VM of its own, on
@@ -278,19 +277,18 @@ export class LinuxRuntime implements Runtime {
 
   async verifyIsolation(containerId: string, signal: AbortSignal): Promise<IsolationVerification> {
     const { runtimeType } = await this.#require(containerId);
-    const endpoint = await this.#network.endpoint(containerId);
-    const surroundings = {
-      runtimeType,
-      hasNetwork: endpoint !== null,
-      neighbours: endpoint === null ? [] : await this.#neighbours(containerId),
-    };
+    const surroundings = { runtimeType, ...(await this.#surroundings(containerId)) };
     return verifyIsolation(this.#deps, await this.#probed(containerId, surroundings), signal);
+  }
+
+  async #surroundings(id: string): Promise<Surroundings> {
+    return surroundingsOf(id, await this.#records.ids(), (one) => this.#network.endpoint(one));
   }
 
   /** How the probe comes into the container, and what its host has of it. */
   async #probed(
     id: string,
-    surroundings: Pick<VerifiedContainer, 'runtimeType' | 'hasNetwork' | 'neighbours'>,
+    surroundings: Surroundings & Pick<VerifiedContainer, 'runtimeType'>,
   ): Promise<VerifiedContainer> {
     const entry = this.#vms.get(id);
     if (entry)
@@ -310,12 +308,6 @@ export class LinuxRuntime implements Runtime {
         return new GuestSession(process, this.#deps.clock, force);
       },
     };
-  }
-
-  async #neighbours(containerId: string): Promise<string[]> {
-    const others = (await this.#records.ids()).filter((id) => id !== containerId);
-    const endpoints = await Promise.all(others.map((id) => this.#network.endpoint(id)));
-    return endpoints.flatMap((endpoint) => endpoint?.address ?? []).slice(0, MOST_NEIGHBOURS);
   }
 
   async #guestSession(process: GuestProcess): Promise<SessionProcess> {

@@ -254,6 +254,35 @@ describe('other commands', () => {
     expect(result.stderr).toMatch(/^err\n.*More was written/s);
   });
 
+  test.each([
+    [true, 0, 'All 1 outcomes are as expected of a HyperV container.'],
+    [false, 1, '1 of 1 outcomes are not as expected of a HyperV container.'],
+  ])('isolation --verify, as expected: %s', async (expected, exitCode, said) => {
+    const probe = {
+      name: 'mounts',
+      tried: 'Mount',
+      outcome: expected ? 'refused' : 'reached',
+      expected,
+      detail: 'tmpfs',
+    };
+    const body = {
+      runtimeType: 'HyperV',
+      verifiedAt: '2026-01-01T00:00:00.000Z',
+      asExpected: expected,
+      probes: [probe],
+    };
+    const { fetch, calls } = api(() => ({ status: 200, body }));
+    const result = await run(['container', 'isolation', 'x', '--verify'], { fetch });
+    expect(calls[0]).toMatchObject({
+      method: 'POST',
+      url: 'https://api.example.com/v1/containers/x/isolation/verify',
+    });
+    expect(result.exitCode).toBe(exitCode);
+    expect(result.stdout).toContain(said);
+    const json = await run(['container', 'isolation', 'x', '--verify', '--output', 'json'], { fetch });
+    expect([json.exitCode, JSON.parse(json.stdout)]).toEqual([exitCode, body]);
+  });
+
   test('a host is found by its name, and two of one name are told apart', async () => {
     const host = (id: string, name: string) => ({
       ...{ id, name, os: { family: 'linux', sku: 'debian', version: '12', build: 0 }, architecture: 'amd64' },

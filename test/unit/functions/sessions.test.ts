@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { HANDSHAKE_REFUSALS, SESSION_SUBPROTOCOL } from '../../../core/contract/session.ts';
 import { createSessionSeal } from '../../../functions/shared/session-seal.ts';
 import { eventOf } from '../../../store/event-log.ts';
@@ -364,5 +364,54 @@ describe('logs', () => {
     });
     expect((await logs(world, 'tail=1&cursor=a.1')).body.code).toBe('validation-failed');
     expect((await logs(world, 'tail=10001')).body.code).toBe('validation-failed');
+  });
+});
+
+describe('a verification of isolation', () => {
+  const verification = {
+    runtimeType: 'HyperV' as const,
+    verifiedAt: '2026-01-01T00:00:00.000Z',
+    asExpected: false,
+    probes: [{ name: 'mounts', tried: 'Mount', outcome: 'reached' as const, expected: false, detail: '' }],
+  };
+  const verify = (world: World, query = '') => world.api.call('verifyContainerIsolation', { params, query });
+
+  test('is what the host says, asked once', async () => {
+    const world = await setUp();
+    world.world.reply = { verification };
+    const answer = await verify(world);
+    expect([answer.status, answer.body]).toEqual([200, verification]);
+    expect(world.api.outside.pushed.map(({ command }) => command.arguments)).toEqual([
+      { verb: 'verifyIsolation' },
+    ]);
+  });
+
+  test('is in the audit as something that was run in the container, and how it ended', async () => {
+    const world = await setUp();
+    world.world.reply = { verification };
+    const made = jest.spyOn(world.table, 'put');
+    await verify(world);
+    const items = made.mock.calls.map(([{ Item }]) => Item).filter((item) => item?.entity?.S === 'session');
+    expect(items).toHaveLength(1);
+    const { pk } = items[0] ?? {};
+    const id = pk?.S?.split('#').at(-1) ?? '';
+    expect((await getSession(world.table, TENANT, id))?.view).toMatchObject({
+      kind: 'exec',
+      command: ['bulkhead', 'verify-isolation'],
+      state: 'Ended',
+      exitCode: 1,
+    });
+  });
+
+  test('a host that knows nothing of it is an error, not a success', async () => {
+    const world = await setUp();
+    world.world.reply = {};
+    expect((await verify(world)).body).toMatchObject({ code: 'host-not-answering' });
+  });
+
+  test('a dry run asks no host', async () => {
+    const world = await setUp();
+    expect((await verify(world, 'dryRun=true')).body).toMatchObject({ dryRun: true });
+    expect(world.api.outside.pushed).toEqual([]);
   });
 });

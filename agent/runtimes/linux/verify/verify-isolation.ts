@@ -10,20 +10,20 @@ import type { LinuxDeps } from '../deps.ts';
 import { openHostTargets } from './host-targets.ts';
 import { type HostSide, interpretReport } from './interpret-report.ts';
 import { parseReport } from './parse-report.ts';
+import type { Surroundings } from './surroundings.ts';
 
 const TIMEOUT_MS = 15_000;
 const KEPT_BYTES = 32 * 1024;
 const SECRET_BYTES = 16;
 /** Whose datagrams a container must not be able to send: private, public and this machine's own. */
 const FORGED_SOURCES = ['10.99.99.99', '192.0.2.99', '127.0.0.1'];
+/** Of AWS and others, of Azure, of AWS's containers. */
+const METADATA = ['169.254.169.254:80', '168.63.129.16:80', '169.254.170.2:80'];
 const NAMESPACES = ['mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'user'];
 
 /** A container as it is verified. */
-export interface VerifiedContainer {
+export interface VerifiedContainer extends Surroundings {
   readonly runtimeType: RuntimeType;
-  /** Addresses of other containers of this host. Empty where the container has no network. */
-  readonly neighbours: readonly string[];
-  readonly hasNetwork: boolean;
   /** In the command line of a process that this host has while the container runs. */
   readonly hostProcess: string;
   readonly limits: HostSide['limits'];
@@ -53,6 +53,7 @@ export const verifyIsolation = async (
       `secret=${secret}`,
       `host-file=${targets.file}`,
       `host-process=${container.hostProcess}`,
+      ...several('metadata', container.hasNetwork ? METADATA : []),
       ...several('host', services),
       ...several('neighbour', container.neighbours),
       ...several('forged-source', container.hasNetwork ? FORGED_SOURCES : []),

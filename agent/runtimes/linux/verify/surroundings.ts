@@ -1,0 +1,31 @@
+import type { Endpoint } from '../network/endpoint.ts';
+
+/** Of other containers, that a verification tries to reach. */
+const MOST_NEIGHBOURS = 8;
+
+/** What a container has around it on its host's network. */
+export interface Surroundings {
+  readonly hasNetwork: boolean;
+  /** Addresses of other containers that this one must not reach: those it has for peers are left out. */
+  readonly neighbours: readonly string[];
+}
+
+const isPeer = (one: Endpoint, other: Endpoint): boolean =>
+  one.policy.peers === 'switch' && other.policy.peers === 'switch';
+
+/** @param ids of all containers of the host */
+export const surroundingsOf = async (
+  id: string,
+  ids: readonly string[],
+  endpointOf: (id: string) => Promise<Endpoint | null>,
+): Promise<Surroundings> => {
+  const own = await endpointOf(id);
+  if (own === null) return { hasNetwork: false, neighbours: [] };
+  const others = await Promise.all(ids.filter((other) => other !== id).map(endpointOf));
+  const neighbours = others
+    .filter((other) => other !== null)
+    .filter((other) => !isPeer(own, other))
+    .map(({ address }) => address)
+    .slice(0, MOST_NEIGHBOURS);
+  return { hasNetwork: true, neighbours };
+};
