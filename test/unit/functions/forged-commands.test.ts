@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { type Agent, createAgent } from '../../../agent/agent.ts';
+import { trustAtFirst } from '../../../agent/authenticity/trusted-keys.ts';
+import { systemClock } from '../../../agent/clock.ts';
+import { createLog } from '../../../agent/log.ts';
+import { createMemoryState } from '../../../agent/state/memory-state.ts';
+import { deriveSigningKey } from '../../../core/authenticity/signing-key.ts';
+import type { AgentMessage, ControlMessage } from '../../../core/contract/agent/messages.ts';
+import { eventOf } from '../../../store/event-log.ts';
+import { toItem } from '../../../store/item.ts';
+import { keys } from '../../../store/keys.ts';
+import { openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import type { FakeHost } from '../../helpers/fake-host.ts';
+import { TENANT } from '../../helpers/records.ts';
+import { COMMAND_KEY, commandsIn, signCommand } from '../../helpers/signing.ts';
+import { simulatedHost } from '../../helpers/simulated-host.ts';
+
+/** The control plane's functions on a real table, and a real agent on a simulated machine, with no network between. */
+let engine: Engine;
+let world: World;
+let host: FakeHost;
+let agent: Agent;
+let machine: ReturnType<typeof simulatedHost>;
+let received: ControlMessage[];
+/** Ids of commands, as often as they were answered. */
+let results: string[];
+
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+
+const startAgent = async () => {
+  machine = simulatedHost('linux', systemClock);
+  agent = createAgent({
+    ...{ hostId: host.hostId, agentVersion: '1', clock: systemClock, random: Math.random, newId: randomUUID },
+    log: createLog({ level: 'error', forPeople: false, clock: systemClock, write: () => undefined }),
+    state: createMemoryState(systemClock),
+    runtime: machine.runtime,
+    commandKeys: { load: () => trustAtFirst([COMMAND_KEY.publicKey]), save: () => undefined },
+    dial: async (handlers) => {
+      host.hello = () => undefined;
+      host.receive = (message) => {
+        received.push(message);
+        handlers.onMessage(JSON.stringify(message));
+      };
+      await world.connect(host);
+      setImmediate(handlers.onOpen);
+      return {
+        send: (data) => {
+          const message: AgentMessage = JSON.parse(data.toString());
+          if (message.action === 'result') results.push(message.result.commandId);
+          host.outbox.push(message);
+        },
+        close: () => undefined,
+      };
+    },
+  });
+  await agent.start();
+};
+
+/** Lets the two talk until it holds. */
+const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
+  while (!(await holds())) {
+    await world.settle();
+    await sleep(5);
+  }
+};
+
+beforeEach(async () => {
+  [received, results] = [[], []];
+  world = openWorld(await engine.table());
+  host = await world.addHost();
+  await startAgent();
+});
+afterEach(() => agent.stop());
+
+const write = (id: string, content: object) =>
+  world.table.put({
+    Item: toItem({
+      ...keys.command(TENANT, host.hostId, id),
+      ...{ entity: 'command', state: 'pending', expiresAt: world.clock.now + 60_000, ...content },
+    }),
+  });
+const refusals = async () =>
+  (await world.table.query({ key: keys.refusedCommand(TENANT, host.hostId, ''), sort: 'any' })).items;
+
+const running = async (): Promise<string> => {
+  const { id } = await world.create();
+  await until(async () => (await world.container(id))?.view.state === 'Running');
+  return id;
+};
+
+test('a command that somebody writes into the table runs nothing, and makes one event', async () => {
+  const id = await running();
+  const stop = { verb: 'stopContainer', timeoutSeconds: 0 };
+  const forged = { hostId: host.hostId, containerId: id, epoch: 9, ttlSeconds: 60, arguments: stop };
+  await write('unsigned', { command: { ...forged, id: 'unsigned' } });
+  const guessed = signCommand({ ...forged, id: 'guessed' }, { key: deriveSigningKey('a guess') });
+  await write('guessed', { signed: guessed });
+  const changed = {
+    ...signCommand({ id: 'changed' }),
+    payload: JSON.stringify({ ...forged, id: 'changed' }),
+  };
+  await write('changed', { signed: changed });
+  host.heartbeat();
+  await until(async () => (await refusals()).length === 3);
+  const events = (await refusals()).map((after, at) =>
+    eventOf({ sequenceNumber: String(at), at: world.clock.now, before: undefined, after }),
+  );
+  expect(events.map((one) => [one?.event.type, one?.event.resource.id, one?.event.state]).sort()).toEqual([
+    ['Command Refused', 'changed', 'wrong-signature'],
+    ['Command Refused', 'guessed', 'unknown-key'],
+    ['Command Refused', 'unsigned', 'unsigned'],
+  ]);
+  expect(machine.world.container(id)?.run).toMatchObject({ endedAt: null });
+});
+
+test('a genuine command that somebody copies back into the table runs nothing again', async () => {
+  const id = await running();
+  const start = received.find((one) => commandsIn([one])[0]?.arguments.verb === 'startContainer');
+  if (start?.action !== 'command') throw new TypeError('no start was given');
+  const { action: _, ...signed } = start;
+  const [{ id: commandId } = { id: '' }] = commandsIn([start]);
+  for (const key of [commandId, 'copy']) await write(key, { signed });
+  host.heartbeat();
+  const answers = () => results.filter((one) => one === commandId).length;
+  await until(() => answers() >= 2);
+  expect(machine.world.container(id)?.runs).toEqual([commandId]);
+});
