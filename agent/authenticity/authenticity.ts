@@ -3,7 +3,14 @@ import { type RefusalReason, ServerTimeSchema, type Signed } from '../../core/co
 import type { Clock } from '../clock.ts';
 import type { Log } from '../log.ts';
 import { ServerTime } from './server-time.ts';
-import { followKeys, newestKeyId, type TrustedKeys, trustAtFirst, verifySigned } from './trusted-keys.ts';
+import {
+  endReplacedKeys,
+  followKeys,
+  newestKeyId,
+  type TrustedKeys,
+  trustAtFirst,
+  verifySigned,
+} from './trusted-keys.ts';
 
 /** What a welcome says about keys and time. */
 export interface KeyIntroduction {
@@ -65,13 +72,13 @@ export class Authenticity {
       return;
     }
     this.#time.learn(nowMs);
-    const keys = followKeys(known, nextKeys ?? [], nowMs);
+    const keys = endReplacedKeys(followKeys(known, nextKeys ?? [], nowMs), nowMs);
     if (keys === this.#keys) return;
     this.#keys = keys;
     this.#deps.keys.save(keys);
     const keyIds = keys.map(({ publicKey }) => keyIdOf(publicKey)).join(' ');
     if (first) log.warn('trusting the keys of the control plane at first sight', { keyIds });
-    else log.info('the control plane has a new key', { keyIds });
+    else log.info('the trusted keys of the control plane have changed', { keyIds });
   }
 
   judge(signed: Signed): Judgement {

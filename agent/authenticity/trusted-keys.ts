@@ -25,6 +25,12 @@ export const newestKeyId = ([newest]: TrustedKeys): string | undefined =>
 export const trustAtFirst = (publicKeys: readonly string[]): TrustedKeys =>
   publicKeys.map((publicKey) => ({ publicKey, untilMs: null }));
 
+/** Gives keys that were replaced before this host knew them, and have no end yet, theirs. */
+export const endReplacedKeys = (keys: TrustedKeys, nowMs: number): TrustedKeys =>
+  keys.some(({ untilMs }, index) => index > 0 && untilMs === null)
+    ? keys.map((key, index) => (index > 0 ? { ...key, untilMs: key.untilMs ?? nowMs + REPLACED_MS } : key))
+    : keys;
+
 export type Verification = 'verified' | 'unknown-key' | 'wrong-signature';
 
 /** @param nowMs by the control plane's clock; null while it is not known, then no key has ended */

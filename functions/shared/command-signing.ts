@@ -22,8 +22,7 @@ export const createCommandSigning = (dependencies: RotatingSecretDependencies): 
   };
 };
 
-/** The keys that a host without any is to trust, the newest first. */
-export const publicKeysOf = ({ newest, previous }: CommandKeys): string[] => [
-  newest.publicKey,
-  ...(previous === null ? [] : [previous.publicKey]),
+/** The keys that a host without any is to trust, the newest first: the replaced one only while it still signs. */
+export const publicKeysOf = ({ newest, inUse }: CommandKeys): string[] => [
+  ...new Set([newest.publicKey, inUse.publicKey]),
 ];

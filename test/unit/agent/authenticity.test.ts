@@ -186,6 +186,18 @@ describe('rotation', () => {
     expect(asked).toBe(1);
   });
 
+  test('a host that enrolled during a rotation trusts the replaced key for a day from its first welcome', async () => {
+    kept = trustAtFirst([k2.publicKey, k1.publicKey]);
+    startAgent();
+    welcome(k1);
+    give(k1, { id: 'old' });
+    await clock.pass(DAY_MS + 1);
+    give(k1, { id: 'too late' }, SERVER_MS + 2 * DAY_MS);
+    give(k2, { id: 'new' }, SERVER_MS + 2 * DAY_MS);
+    expect(taken).toEqual(['old', 'new']);
+    expect(kept.map(({ untilMs }) => untilMs)).toEqual([null, SERVER_MS + DAY_MS]);
+  });
+
   test('a host that was away follows every announcement, in whatever order they come', () => {
     const nextKeys = [announce(k3, k4), announce(k1, k2), announce(k2, k3)];
     welcome(k4, { nextKeys });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { deriveSigningKey, isSignedBy } from '../../../core/authenticity/signing-key.ts';
-import { createCommandSigning } from '../../../functions/shared/command-signing.ts';
+import { createCommandSigning, publicKeysOf } from '../../../functions/shared/command-signing.ts';
 import type { SecretStage, SecretVersion } from '../../../functions/shared/secrets.ts';
 import { createSessionSeal } from '../../../functions/shared/session-seal.ts';
 
@@ -58,8 +58,12 @@ describe('signing commands', () => {
     clock.ms += 16 * MINUTE_MS;
     expect(await signerIs('one')).toBe(true);
     expect((await signing.keys()).newest.keyId).toBe(deriveSigningKey('two').keyId);
+    expect(publicKeysOf(await signing.keys())).toEqual(
+      ['two', 'one'].map((secret) => deriveSigningKey(secret).publicKey),
+    );
     clock.ms += 15 * MINUTE_MS;
     expect(await signerIs('two')).toBe(true);
+    expect(publicKeysOf(await signing.keys())).toEqual([deriveSigningKey('two').publicKey]);
   });
 
   test('keeps its keys when the secret cannot be read again, and tries again when it never could', async () => {
