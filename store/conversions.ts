@@ -150,7 +150,7 @@ export const previewConversion = async (
     expectedDowntime: medianMs === null ? null : { medianMs, conversions: recent.length },
     // What has run as HyperV has an untrusted disk from then on.
     wayBack: {
-      onFailure: true,
+      onFailure: rules.to === 'HyperV' && restarts ? 'asItWasOrInVm' : 'asItWas',
       later: rules.to === 'HyperV' && restarts ? 'acceptUntrustedDisk' : 'convert',
     },
   };

@@ -88,8 +88,8 @@ export const ConversionPreviewSchema = z.strictObject({
   /** From the newest conversions on that host; null where there were none, or nothing is stopped. */
   expectedDowntime: z.nullable(z.strictObject({ medianMs: z.number(), conversions: z.int() })),
   wayBack: z.strictObject({
-    /** A conversion that fails leaves the container as it was. */
-    onFailure: z.literal(true),
+    /** Of a conversion that fails: as it was; or, once code has run in the VM, in that VM or off, as HyperV. */
+    onFailure: z.enum(['asItWas', 'asItWasOrInVm']),
     /** What converting it back later takes. */
     later: z.enum(['convert', 'acceptUntrustedDisk']),
   }),

@@ -57,6 +57,7 @@ const by =
   (...requests: readonly string[]) =>
   (disk: string): void =>
     debugfs(disk, ...requests);
+const notInRoot = (name: string) => new RegExp(`"/${name}" in its root is not an ordinary folder`);
 const notAFolder = (name: string) => new RegExp(`"${name}" on its disk is not an ordinary folder`);
 
 /** Disks whose two folders are something else. */
@@ -233,6 +234,40 @@ export const CRAFTED_SUPERBLOCKS: readonly CraftedDisk[] = [
       debugfs(disk, 'feature needs_recovery');
       overwrite(disk, at, randomBytes(BLOCK_BYTES));
     },
+    problem: null,
+  },
+];
+
+/** Disks whose container root has something else where this machine mounts or looks up what the container needs. */
+export const CRAFTED_ROOTS: readonly CraftedDisk[] = [
+  ...['dev', 'proc', 'sys'].flatMap((name): CraftedDisk[] => [
+    {
+      what: `/${name} is a link to a folder of the host`,
+      craft: (disk, host) => debugfs(disk, `symlink /upper/${name} ${host}/work`),
+      problem: notInRoot(name),
+    },
+    {
+      what: `/${name} is a link that climbs to the host`,
+      craft: (disk, host) => debugfs(disk, `symlink /upper/${name} ${climbing(`${host}/work`)}`),
+      problem: notInRoot(name),
+    },
+    { what: `/${name} is a file`, craft: by(`write /etc/hostname upper/${name}`), problem: notInRoot(name) },
+  ]),
+  {
+    what: '/etc is a link to a folder of the host',
+    craft: (disk, host) => debugfs(disk, `symlink /upper/etc ${host}/upper`),
+    problem: null,
+  },
+  {
+    what: '/etc/resolv.conf is a link to a file of the host',
+    craft: (disk, host) =>
+      debugfs(disk, 'mkdir /upper/etc', `symlink /upper/etc/resolv.conf ${climbing(`${host}/upper/secret`)}`),
+    problem: null,
+  },
+  {
+    what: '/etc/resolv.conf is a link to a file that the host does not have',
+    craft: (disk, host) =>
+      debugfs(disk, 'mkdir /upper/etc', `symlink /upper/etc/resolv.conf ${host}/work/made`),
     problem: null,
   },
 ];

@@ -12,7 +12,7 @@ export const SUMMARIES: Readonly<Record<OperationId, string>> = {
   listContainers: 'List containers (Get-Container). Filters are combined with AND.',
   getContainer: 'One container, with its ETag.',
   updateContainer:
-    'Change labels, restart policy, network policy, or the runtime type (Set-Container -RuntimeType).',
+    'Change labels, restart policy, network policy, or the runtime type (Set-Container -RuntimeType). A conversion that fails leaves the container as it was; once its code has run in the VM it stays HyperV, running there or off.',
   removeContainer: 'Remove a container and its files (Remove-Container). A running one needs `force`.',
   listContainerProcesses: 'The processes inside a container (Get-Process in a session).',
   verifyContainerIsolation:

@@ -4,8 +4,10 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { CRAFTED_FOLDERS, CRAFTED_SUPERBLOCKS, debugfs } from '../../helpers/craft-disk.ts';
-import { canHostLinux, look } from '../../helpers/linux-host.ts';
+import { CRAFTED_FOLDERS, CRAFTED_ROOTS, CRAFTED_SUPERBLOCKS, debugfs } from '../../helpers/craft-disk.ts';
+import { around, convert, restore } from '../../helpers/linux-conversion.ts';
+import { bring, canHostLinux, look } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -41,7 +43,7 @@ real('a disk that hostile code wrote', () => {
       .filter((line) => line.includes(pathsOf(one).run));
   /** A container whose code ran in a VM, stopped; its disk is as that VM left it. */
   const stopped = async (script = 'true'): Promise<AssignedContainer> => {
-    const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
+    const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'NAT' });
     await host.up(one);
     await host.sh(one, script);
     await host.off(one);
@@ -53,7 +55,8 @@ real('a disk that hostile code wrote', () => {
     expect(await host.sh(neighbour, 'echo alive')).toBe('alive');
   };
 
-  test.each([...CRAFTED_FOLDERS, ...CRAFTED_SUPERBLOCKS])('$what', async ({ craft, problem }) => {
+  const ALL = [...CRAFTED_FOLDERS, ...CRAFTED_SUPERBLOCKS, ...CRAFTED_ROOTS];
+  test.each(ALL)('$what', async ({ craft, problem }) => {
     const one = await stopped();
     craft(pathsOf(one).scratch, victim);
     const asDefault: AssignedContainer = { ...one, runtimeType: 'Default' };
@@ -75,6 +78,78 @@ real('a disk that hostile code wrote', () => {
         process: { running: false },
       });
     }
+    expectVictimUntouched();
+    await expectHostAlive();
+  });
+
+  test('a very deep tree and many links are nothing to follow on the way', async () => {
+    const one = await stopped(
+      'cd /tmp; i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done; ln -s / /tmp/up; ln -s /tmp/loop /tmp/loop',
+    );
+    const asDefault: AssignedContainer = { ...one, runtimeType: 'Default' };
+    await host.up(asDefault);
+    expect(await host.sh(asDefault, 'cat /tmp/loop 2>&1 || ls /tmp')).toMatch(/d\nloop\nup$/);
+    await bring(host.runtime, one.id, null, 'Absent');
+    expect(await look(host.runtime, one.id)).toBeNull();
+    await expectHostAlive();
+  });
+
+  test('names of users are looked up in the container, and nowhere else', async () => {
+    const one = await stopped('rm -f /etc/passwd /etc/group');
+    writeFileSync(join(victim, 'passwd'), 'intruder:x:0:0::/:/bin/sh\n');
+    try {
+      debugfs(pathsOf(one).scratch, 'cd /upper/etc', 'rm passwd', `symlink passwd ${victim}/passwd`);
+      const asDefault: AssignedContainer = { ...one, runtimeType: 'Default' };
+      await host.up(asDefault);
+      await expect(runIn(host.runtime, one.id, { command: ['id'], user: 'intruder' })).rejects.toThrow(
+        'intruder',
+      );
+      expect((await host.runtime.listProcesses(one.id)).map(({ userName }) => userName)).not.toContain(
+        'intruder',
+      );
+    } finally {
+      rmSync(join(victim, 'passwd'));
+    }
+  });
+
+  const links = CRAFTED_FOLDERS[0];
+  const device = CRAFTED_ROOTS[0];
+  test.each([links, device])(
+    'a conversion to Default fails on it, and runs in its VM again: $what',
+    async (crafted) => {
+      const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
+      await host.up(one);
+      // As root in the VM with the raw disk would: once the VM has let go of it, and before this machine mounts it.
+      const crafting = around(host.runtime, 'destroyUtilityVm', {
+        after: () => crafted?.craft(pathsOf(one).scratch, victim),
+      });
+      const instance = (await look(host.runtime, one.id))?.process?.instanceId ?? null;
+      await expect(convert(crafting, one, 'Default', instance)).rejects.toThrow(one.id);
+      expectVictimUntouched();
+      expect(mountsOf(one)).toEqual([]);
+      expect((await look(host.runtime, one.id))?.runtimeType).toBe('HyperV');
+      await expectHostAlive();
+    },
+  );
+
+  test('a conversion to HyperV that fails after it has run in its VM never mounts its disk here', async () => {
+    const one = container({ runtimeType: 'Default', command: IDLE, switchName: 'none' });
+    await host.up(one);
+    const instance = (await look(host.runtime, one.id))?.process?.instanceId ?? null;
+    const crafting = around(host.runtime, 'startProcess', {
+      after: async () => {
+        await host.runtime.stopProcess(one.id, 0, new AbortController().signal);
+      },
+    });
+    await expect(convert(crafting, one, 'HyperV', instance)).rejects.toThrow('does not run');
+    links?.craft(pathsOf(one).scratch, victim);
+    await restore(host.runtime, one, 'Running');
+    expect(await look(host.runtime, one.id)).toMatchObject({
+      runtimeType: 'HyperV',
+      process: { running: false },
+      layersMounted: false,
+    });
+    expect(mountsOf(one)).toEqual([]);
     expectVictimUntouched();
     await expectHostAlive();
   });

@@ -79,14 +79,17 @@ static void mount_file(const char *path, const char *target, const char *type, u
   close(device);
 }
 
-/* Code of the container may have written the disk: no link on it is followed, and no name on it is looked up twice. */
-static int open_folder(int disk, const char *name) {
+/*
+ * Code of the container may have written what is in `folder`: no link in it is followed, and no name in it is looked up
+ * twice. A folder that is missing is made.
+ */
+static int open_folder(int folder, const char *name) {
   struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
                          .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
-  int fd = syscall(SYS_openat2, disk, name, &how, sizeof how);
+  int fd = syscall(SYS_openat2, folder, name, &how, sizeof how);
   if (fd >= 0 || errno != ENOENT) return fd;
-  if (mkdirat(disk, name, 0755)) return -1;
-  return syscall(SYS_openat2, disk, name, &how, sizeof how);
+  if (mkdirat(folder, name, 0755)) return -1;
+  return syscall(SYS_openat2, folder, name, &how, sizeof how);
 }
 
 /* Prints why the disk is refused, for the agent to tell. The owner of `upper` is free: it is the container's root. */
@@ -108,6 +111,22 @@ static bool are_safe(int upper, int work, uid_t root_id) {
   return false;
 }
 
+/* runc mounts on these, and follows a link at /dev when it makes the links of its own in there (CVE-2026-41579). */
+static bool has_mount_points(const char *root) {
+  static const char *const names[] = {"dev", "proc", "sys"};
+  int base = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (base < 0) die("open", root);
+  bool all = true;
+  for (size_t i = 0; all && i < sizeof names / sizeof *names; i++) {
+    int fd = open_folder(base, names[i]);
+    all = fd >= 0;
+    if (all) close(fd);
+    else fprintf(stderr, "\"/%s\" in its root is not an ordinary folder (%s)\n", names[i], strerror(errno));
+  }
+  close(base);
+  return all;
+}
+
 /* Mounts the overlay on folders that are open already, as the container's root. Returns an exit code. */
 static int mount_overlay(const char *image, const char *rw, const char *root, uid_t root_id) {
   char *options;
@@ -122,6 +141,10 @@ static int mount_overlay(const char *image, const char *rw, const char *root, ui
       die("memory", NULL);
     code = mount("overlay", root, "overlay", MS_NODEV | MS_NOSUID, options) ? REFUSED : 0;
     if (code) fprintf(stderr, "the overlay on its disk could not be mounted (%s)\n", strerror(errno));
+    if (!code && !has_mount_points(root)) {
+      code = REFUSED;
+      if (umount2(root, UMOUNT_NOFOLLOW)) die("unmount", root);
+    }
   }
   close(work);
   close(upper);
