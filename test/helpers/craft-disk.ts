@@ -149,7 +149,7 @@ export const CRAFTED_FOLDERS: readonly CraftedDisk[] = [
   {
     what: 'an attribute redirects a folder of the overlay to the host',
     craft: (disk, host) =>
-      debugfs(disk, 'mkdir /upper/etc', `ea_set /upper/etc trusted.overlay.redirect ${climbing(host)}`),
+      debugfs(disk, 'mkdir /upper/home', `ea_set /upper/home trusted.overlay.redirect ${climbing(host)}`),
     problem: null,
   },
   {

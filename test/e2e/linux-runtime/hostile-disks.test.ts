@@ -40,7 +40,7 @@ real('a disk that hostile code wrote', () => {
   const mountsOf = (one: AssignedContainer) =>
     readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
-      .filter((line) => line.includes(pathsOf(one).run));
+      .filter((line) => line.includes(pathsOf(one).rw) || line.includes(pathsOf(one).root));
   /** A container whose code ran in a VM, stopped; its disk is as that VM left it. */
   const stopped = async (script = 'true'): Promise<AssignedContainer> => {
     const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'NAT' });
