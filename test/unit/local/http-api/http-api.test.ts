@@ -51,6 +51,25 @@ describe('an HTTP API', () => {
     running = undefined;
   });
 
+  test('serves loopback names alone, and lets no page of another origin read an answer', async () => {
+    const url = await serve({ echo: () => ({ statusCode: 200, body: 'secret' }) }, route('GET /echo'));
+    const asked = (headers: Record<string, string>) =>
+      new Promise<readonly [status: number | undefined, allowed: string | undefined]>((resolve, reject) => {
+        request(`${url}/echo`, { headers }, (response) => {
+          response.resume();
+          resolve([response.statusCode, response.headers['access-control-allow-origin']]);
+        })
+          .on('error', reject)
+          .end();
+      });
+    const { port } = new URL(url);
+    for (const name of ['attacker.example', '127.0.0.1.attacker.example', '10.0.0.1', ''])
+      expect((await asked({ host: `${name}:${port}` }))[0]).toBe(403);
+    for (const name of ['localhost', '127.0.0.1', '[::1]'])
+      expect((await asked({ host: `${name}:${port}` }))[0]).toBe(200);
+    expect(await asked({ origin: 'http://attacker.example' })).toEqual([200, undefined]);
+  });
+
   test('throttles a stage, and a route with settings of its own apart from it', async () => {
     const settings = {
       DefaultRouteSettings: { ThrottlingRateLimit: 1, ThrottlingBurstLimit: 2 },

@@ -50,6 +50,10 @@ describe('@connections', () => {
     expect((await fetch(url, { method: 'DELETE' })).status).toBe(403);
   });
 
+  test('connects nobody who names another host than this machine', async () => {
+    await expect(bench.connect({ Host: 'attacker.example' })).rejects.toThrow('403');
+  });
+
   test('posts texts in order, whatever letters are in them', async () => {
     await post('{"ü":"€"}');
     await post('second');
