@@ -41,6 +41,7 @@ class ExpressionProcess {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
   #left: number = LIMITS.questions;
+  #hasEnded = false;
   #idle: NodeJS.Timeout | undefined;
 
   constructor(tenant: string) {
@@ -49,13 +50,16 @@ class ExpressionProcess {
     this.#child = spawn(process.execPath, [...OPTIONS, fileURLToPath(PROGRAM)], options);
     // What ends the process shows in its answers; V8's report of exhausted memory could quote the event.
     this.#child.on('error', () => {});
+    this.#child.on('exit', () => {
+      this.#hasEnded = true;
+    });
     this.#child.stdin.on('error', () => {});
     this.#child.stderr.resume();
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
   get isUsable(): boolean {
-    return this.#left > 0 && this.#child.exitCode === null && !this.#child.killed;
+    return this.#left > 0 && !this.#hasEnded;
   }
 
   /** @returns its answer; undefined if it was ended by one of its limits */
@@ -79,6 +83,7 @@ class ExpressionProcess {
 
   end(): undefined {
     clearTimeout(this.#idle);
+    this.#hasEnded = true;
     this.#child.kill('SIGKILL');
   }
 
