@@ -209,6 +209,7 @@ export class BenchHost {
       target,
       stopTimeoutSeconds: 0,
       instanceId: randomUUID(),
+      acceptUntrustedDisk: true,
     };
     await this.#execute(plan(assignment, observed));
   }
