@@ -6,6 +6,7 @@ import type { ImageFacts } from '../../../core/contract/image.ts';
 import type { IsolationVerification } from '../../../core/contract/isolation-verification.ts';
 import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import type { LogPage } from '../../../core/contract/session.ts';
+import { isFull } from '../../disk-reserve.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
 import { ExclusiveRunner } from '../../execute/exclusive-runner.ts';
 import type {
@@ -21,6 +22,7 @@ import { refuseUntrustedDisk } from '../untrusted-disk.ts';
 import { readLimits } from './cgroups.ts';
 import type { GuestProcess } from './channel/guest-process.ts';
 import type { DefaultContainers } from './container/default-containers.ts';
+import { noRoomForLayer } from './container/empty-layer.ts';
 import type { MainRuns } from './container/main-runs.ts';
 import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
 import { readLog } from './container/read-log.ts';
@@ -113,19 +115,22 @@ export class LinuxRuntime implements Runtime {
   async createWritableLayer(container: AssignedContainer): Promise<void> {
     if (await this.#layers.exists(container.id)) return;
     const { facts } = await this.#images.get(container.spec.image);
-    await this.#layers.createFolder(container.id);
-    await this.#records.saveContainer({
-      id: container.id,
-      runtimeType: container.runtimeType,
-      image: facts.name,
-      digest: facts.digest,
-      diskMB: container.spec.resources.diskMB,
-      untrustedDisk: false,
-    });
-    await this.#layers.create(container.id, container.spec.resources.diskMB).catch(async (error: unknown) => {
+    const { diskMB } = container.spec.resources;
+    try {
+      await this.#layers.createFolder(container.id);
+      await this.#records.saveContainer({
+        id: container.id,
+        runtimeType: container.runtimeType,
+        image: facts.name,
+        digest: facts.digest,
+        diskMB,
+        untrustedDisk: false,
+      });
+      await this.#layers.create(container.id, diskMB);
+    } catch (error) {
       await this.removeWritableLayer(container.id);
-      throw error;
-    });
+      throw isFull(error) ? noRoomForLayer(diskMB) : error;
+    }
   }
 
   async setRuntimeType(container: AssignedContainer, acceptUntrustedDisk: boolean): Promise<void> {

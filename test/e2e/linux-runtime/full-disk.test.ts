@@ -98,14 +98,15 @@ real('a container that fills its disk', () => {
       'echo begun; while [ ! -e /go ]; do sleep 0.1; done; echo over; exit 3',
     ]);
     await host.up(one);
+    const log = async () => (await host.runtime.readLog(one.id, {})).items.map(({ text }) => text);
+    await until(async () => (await log()).includes('begun'));
     disk.fill();
     try {
       expect(disk.freeBytes).toBeLessThan(MIB);
-      await expect(host.up(make(type))).rejects.toThrow();
+      await expect(host.up(make(type))).rejects.toThrow(`no room for a writable layer of ${DISK_MB} MiB`);
       await host.sh(one, 'dd if=/dev/zero of=/mine bs=1M count=16 && sync && rm /mine');
       expect((await host.runtime.listProcesses(one.id)).length).toBeGreaterThan(0);
-      const { items } = await host.runtime.readLog(one.id, {});
-      expect(items.map(({ text }) => text)).toContain('begun');
+      expect(await log()).toContain('begun');
       await host.sh(one, 'touch /go');
       await until(async () => (await look(host.runtime, one.id))?.process?.endedAt !== null);
       expect((await look(host.runtime, one.id))?.process).toMatchObject({ running: false, exitCode: 3 });

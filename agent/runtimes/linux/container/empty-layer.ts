@@ -79,6 +79,11 @@ interface Piece {
   readonly data: Buffer;
 }
 
+export const noRoomForLayer = (megabytes: number): RuntimeError =>
+  new RuntimeError('step-failed', `The host’s disk has no room for a writable layer of ${megabytes} MiB`, {
+    suggestion: 'Remove containers or images from the host, or ask for less disk.',
+  });
+
 /** What of a sparse file is not zero, held in memory (well below a MiB), so that a copy costs a few writes only. */
 export class EmptyLayer {
   readonly #deps: LinuxDeps;
@@ -134,12 +139,7 @@ export class EmptyLayer {
   async #allocate(path: string): Promise<void> {
     const outcome = await runCommand('fallocate', ['-l', String(this.#bytes), '--', path]);
     if (outcome.code === 0) return;
-    if (!outcome.stderr.includes('not supported'))
-      throw new RuntimeError(
-        'step-failed',
-        `The host’s disk has no room for a writable layer of ${this.#bytes / MIB} MiB`,
-        { suggestion: 'Remove containers or images from the host, or ask for less disk.' },
-      );
+    if (!outcome.stderr.includes('not supported')) throw noRoomForLayer(this.#bytes / MIB);
     this.#deps.log.warn('the file system cannot allocate ahead', { path });
     const file = await open(path, 'r+');
     await file.truncate(this.#bytes).finally(() => file.close());
