@@ -1,0 +1,40 @@
+/**
+ * The switch of one agent in a process of its own, started in the network namespace of a machine that a test has made:
+ * `<state folder> <allowed private ranges> <name servers>`. Calls come as messages; each is answered.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { systemClock } from '../../agent/clock.ts';
+import { messageOf } from '../../agent/errors.ts';
+import { readArtifacts } from '../../agent/runtimes/linux/artifacts.ts';
+import { createLayout } from '../../agent/runtimes/linux/layout.ts';
+import { Leases } from '../../agent/runtimes/linux/leases.ts';
+import { NatSwitch } from '../../agent/runtimes/linux/network/nat-switch.ts';
+import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
+
+const [folder = '', ranges = '', nameServers = ''] = process.argv.slice(2);
+const words = (text: string) => text.split(',').filter((word) => word !== '');
+const layout = createLayout(folder);
+mkdirSync(layout.runContainers, { recursive: true });
+const artifacts = await readArtifacts(artifactsFolder(new URL('../..', import.meta.url).pathname));
+if (artifacts === null) throw new TypeError('The Linux runtime has not been set up');
+const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const leases = new Leases(layout.leases, layout.tag);
+const deps = { clock: systemClock, log: silent, newId: randomUUID, randomBytes, layout, artifacts, leases };
+const opened = await NatSwitch.open(deps, words(ranges), words(nameServers));
+
+const CALLS = {
+  connect: (id: string, spec: Parameters<NatSwitch['connect']>[2]) => opened.connect(id, null, spec),
+  setPolicy: (id: string, policy: Parameters<NatSwitch['setPolicy']>[1]) => opened.setPolicy(id, policy),
+  report: (id: string) => opened.report(id),
+  disconnect: (id: string) => opened.disconnect(id),
+  remove: () => opened.remove(),
+};
+process.on('message', ({ call, args }: { call: keyof typeof CALLS; args: never[] }) => {
+  const done = (CALLS[call] as (...given: never[]) => Promise<unknown>)(...args);
+  done.then(
+    (value) => process.send?.({ value: value ?? null }),
+    (error) => process.send?.({ error: messageOf(error) }),
+  );
+});
+process.send?.({ value: 'ready' });
