@@ -21,7 +21,8 @@
 
 #include "helper.h"
 
-enum { DNS_PORT = 53, BACKLOG = 64, UDP_FD = 3, TCP_FD = 4 };
+enum { DNS_PORT = 53, BACKLOG = 64, UDP_FD = 3, TCP_FD = 4, ATTEMPTS = 200 };
+static const struct timespec PAUSE = {.tv_nsec = 20000000};
 
 static void enter(int namespace, const char *name) {
   if (namespace < 0 || setns(namespace, CLONE_NEWNET)) die("namespace", name);
@@ -33,7 +34,11 @@ static int open_socket(int type, const char *text) {
   int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
   if (inet_pton(AF_INET, text, &address.sin_addr) != 1) die("address", text);
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one)) die("socket", text);
-  if (bind(fd, (struct sockaddr *)&address, sizeof address)) die("bind", text);
+  /* The program of the agent before may be about to end, and has the port until then. */
+  for (int attempt = 0; bind(fd, (struct sockaddr *)&address, sizeof address); attempt++) {
+    if (errno != EADDRINUSE || attempt == ATTEMPTS) die("bind", text);
+    nanosleep(&PAUSE, NULL);
+  }
   if (type == SOCK_STREAM && listen(fd, BACKLOG)) die("listen", text);
   /* Out of the way of the program's descriptors. */
   int high = fcntl(fd, F_DUPFD_CLOEXEC, 10);

@@ -73,8 +73,9 @@ export class Router {
     this.#flowLimit = await readFlowLimit();
     if (!(await this.#exists())) await this.#makeNamespace();
     await this.nft(routerTable(this.settings));
-    if ((await runCommand('ip', ['-n', this.#name, 'link', 'show', 'dev', UPLINK])).code !== 0)
-      await this.#makeUplink();
+    // Its default route is made last.
+    const routes = await runCommand('ip', ['-n', this.#name, 'route', 'show', 'default']);
+    if (!routes.stdout.includes(`dev ${UPLINK}`)) await this.#makeUplink();
   }
 
   /** Whether the link of a container or a VM ends in it. */
@@ -136,22 +137,22 @@ export class Router {
     if (existsSync(ipv6)) await writeFile(ipv6, '1');
     // Callers of a published port on 127.0.0.1 are sent through this link.
     await writeFile(`/proc/sys/net/ipv4/conf/${device}/route_localnet`, '1');
-    await this.ip([
-      'link set lo up',
-      `address add ${GATEWAY}/32 dev lo`,
-      `address add ${address}/32 dev ${UPLINK}`,
-      `link set ${UPLINK} up`,
-      `route add ${HOST_END} dev ${UPLINK}`,
-      `route add default via ${HOST_END} dev ${UPLINK}`,
-      // What is no container's address goes nowhere.
-      `route add unreachable ${NETWORK_CIDR}`,
-    ]);
     const outside = [
-      `address add ${HOST_END}/32 dev ${device}`,
+      `address replace ${HOST_END}/32 dev ${device}`,
       `link set ${device} up`,
       `route replace ${address}/32 dev ${device} src ${HOST_END}`,
     ];
     await runOrFail(NETWORK_FAILED, 'ip', ['-batch', '-'], { input: `${outside.join('\n')}\n` });
+    await this.ip([
+      'link set lo up',
+      `address replace ${GATEWAY}/32 dev lo`,
+      `address replace ${address}/32 dev ${UPLINK}`,
+      `link set ${UPLINK} up`,
+      `route replace ${HOST_END} dev ${UPLINK}`,
+      // What is no container's address goes nowhere.
+      `route replace unreachable ${NETWORK_CIDR}`,
+      `route replace default via ${HOST_END} dev ${UPLINK}`,
+    ]);
   }
 }
 

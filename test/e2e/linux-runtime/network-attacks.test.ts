@@ -1,0 +1,259 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { DEFAULT_NETWORK_POLICY } from '../../../core/contract/network.ts';
+import { arpClaim, type Datagram, routerAdvertisement, udpFrames } from '../../helpers/frames.ts';
+import { canHostLinux, until } from '../../helpers/linux-host.ts';
+import { OUTSIDE, OWN, PORT, SwitchAgent, SwitchWorld } from '../../helpers/switch-world.ts';
+
+jest.setTimeout(120_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+
+const DATAGRAMS = 9_000;
+const PUBLISHED = 18_081;
+const SAY_WHAT_COMES = `const s = require('node:dgram').createSocket('udp4');
+  s.on('message', (text) => console.log(String(text))); s.bind(${DATAGRAMS}, '0.0.0.0', () => console.log('ready'))`;
+const SERVE = `require('node:net').createServer((s) => { s.on('error', () => {}); s.end('heard'); }).listen(80, '0.0.0.0', () => console.log('ready'))`;
+const SOURCE = new URL('../../helpers/probe/send-frame.c', import.meta.url).pathname;
+const OPEN = { ...DEFAULT_NETWORK_POLICY, peers: 'switch' as const };
+
+/** What iptables makes of its FORWARD chain. */
+const forwardOf = (policy: string): string[][] => [
+  ['nft', 'add table ip filter'],
+  ['nft', `add chain ip filter FORWARD { type filter hook forward priority filter; policy ${policy}; }`],
+];
+
+real('a hostile container, and a careless host', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'bulkhead-frames-'));
+  const sendFrame = join(folder, 'send-frame');
+  let world: SwitchWorld;
+  let agent: SwitchAgent;
+  let outside = '';
+  let onMachine = '';
+
+  beforeAll(async () => {
+    execFileSync('gcc', ['-static', '-Os', '-o', sendFrame, SOURCE]);
+    world = await SwitchWorld.open('attacks');
+    agent = await SwitchAgent.open(world, 'switch-attacks');
+    await agent.connect('attacker', OPEN);
+    await agent.connect('victim', OPEN, [{ hostPort: PUBLISHED, containerPort: 80 }]);
+    const { namespace } = agent.endpoint('victim');
+    await world.serveOnMachine('nsenter', `--net=/run/netns/${namespace}`, process.execPath, '-e', SERVE);
+    const far = await world.serveOutside(process.execPath, '-e', SAY_WHAT_COMES);
+    far.stdout?.on('data', (data) => {
+      outside += String(data);
+    });
+    const near = await world.serveOnMachine(process.execPath, '-e', SAY_WHAT_COMES);
+    near.stdout?.on('data', (data) => {
+      onMachine += String(data);
+    });
+  });
+  afterAll(async () => {
+    await agent.remove();
+    await world.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const macs = () => {
+    const { mac, device } = agent.endpoint('attacker');
+    const [, to = ''] = /link\/ether (\S+)/.exec(agent.inRouter('ip', 'link', 'show', 'dev', device)) ?? [];
+    return { from: mac, to };
+  };
+  const send = (frames: readonly string[]) => agent.inside('attacker', sendFrame, 'eth0', ...frames);
+  const datagram = (text: string, given: Partial<Datagram> = {}): Datagram => ({
+    from: agent.endpoint('attacker').address,
+    to: OUTSIDE.public,
+    port: DATAGRAMS,
+    text: `${text}\n`,
+    ...given,
+  });
+  /** What is sent after the forged one arrives after it. */
+  const untilHonestArrives = async (mark: string) => {
+    expect(await send(udpFrames(macs(), datagram(mark)))).toBe('');
+    await until(() => outside.includes(mark));
+  };
+
+  test.each<[string, (mark: string) => string[]]>([
+    [
+      'the address of a neighbour',
+      (mark) => udpFrames(macs(), datagram(mark, { from: agent.endpoint('victim').address })),
+    ],
+    ['the address of the host', (mark) => udpFrames(macs(), datagram(mark, { from: OWN.public }))],
+    ['the address of the router', (mark) => udpFrames(macs(), datagram(mark, { from: OWN.gateway }))],
+    ['a public address', (mark) => udpFrames(macs(), datagram(mark, { from: '8.8.8.8' }))],
+    ['another MAC address', (mark) => udpFrames({ ...macs(), from: '02:00:00:00:00:99' }, datagram(mark))],
+    [
+      'the MAC address of a neighbour',
+      (mark) => udpFrames({ ...macs(), from: agent.endpoint('victim').mac }, datagram(mark)),
+    ],
+  ])('nothing leaves with %s', async (what, make) => {
+    const before = (await agent.report('attacker')).dropped.packets;
+    expect(await send(make(`forged: ${what}`))).toBe('');
+    await untilHonestArrives(`honest after ${what}`);
+    expect(outside).not.toContain(`forged: ${what}`);
+    expect((await agent.report('attacker')).dropped.packets).toBeGreaterThan(before);
+  });
+
+  test.each<[string, (mark: string) => string[]]>([
+    [
+      'a VLAN tag',
+      (mark) =>
+        udpFrames(macs(), datagram(mark, { to: OWN.public }), { tag: Buffer.from('81000001', 'hex') }),
+    ],
+    [
+      'a priority tag',
+      (mark) =>
+        udpFrames(macs(), datagram(mark, { to: OWN.public }), { tag: Buffer.from('81000000', 'hex') }),
+    ],
+    [
+      'two tags',
+      (mark) =>
+        udpFrames(macs(), datagram(mark, { to: OWN.public }), {
+          tag: Buffer.from('88a8000081000000', 'hex'),
+        }),
+    ],
+    ['fragments', (mark) => udpFrames(macs(), datagram(mark, { to: OWN.public }), { pieceBytes: 8 })],
+    [
+      'fragments to a private network',
+      (mark) => udpFrames(macs(), datagram(mark, { to: OUTSIDE.lan }), { pieceBytes: 16 }),
+    ],
+    [
+      'a source route',
+      (mark) => {
+        // Loose source and record route, by way of the public server.
+        const options = Buffer.from([131, 7, 4, ...OWN.public.split('.').map(Number), 0]);
+        return udpFrames(macs(), datagram(mark, { to: OWN.gateway, options }));
+      },
+    ],
+    [
+      'a broadcast',
+      (mark) => udpFrames({ ...macs(), to: 'ff:ff:ff:ff:ff:ff' }, datagram(mark, { to: OWN.public })),
+    ],
+    [
+      'multicast',
+      (mark) => udpFrames({ ...macs(), to: '01:00:5e:00:00:01' }, datagram(mark, { to: '224.0.0.1' })),
+    ],
+  ])('the host is not reached by %s', async (what, make) => {
+    expect(await send(make(`closed: ${what}`))).toBe('');
+    await untilHonestArrives(`honest after ${what}`);
+    expect(onMachine + outside).not.toContain(`closed: ${what}`);
+  });
+
+  test('fragments of what is allowed arrive', async () => {
+    expect(await send(udpFrames(macs(), datagram('in pieces, whole'), { pieceBytes: 8 }))).toBe('');
+    await until(() => outside.includes('in pieces, whole'));
+  });
+
+  test('a claim of another’s address changes nothing for that one', async () => {
+    const victim = agent.endpoint('victim');
+    const { mac } = agent.endpoint('attacker');
+    expect(
+      await send([arpClaim(mac, victim.address, OWN.gateway), arpClaim(mac, OWN.gateway, OWN.gateway)]),
+    ).toBe('');
+    await untilHonestArrives('honest after a claim');
+    expect(await agent.reachable('attacker', { victim: [victim.address, 80] })).toEqual(['victim']);
+    const { device } = agent.endpoint('attacker');
+    const neighbours = agent.inRouter('ip', 'neighbour', 'show', 'dev', device).trim().split('\n');
+    expect(
+      neighbours.filter((line) => line !== '' && !line.startsWith(agent.endpoint('attacker').address)),
+    ).toEqual([]);
+  });
+
+  test('the router has no address of IPv6, and gets none', async () => {
+    expect(await send([routerAdvertisement(agent.endpoint('attacker').mac)])).toBe('');
+    await untilHonestArrives('honest after an advertisement');
+    expect(agent.inRouter('ip', '-6', 'address')).toBe('');
+    expect(world.onMachine('ip', '-6', 'address', 'show', 'dev', agent.hostDevice)).toBe('');
+    expect(
+      await agent.inside('attacker', 'busybox', 'ping6', '-c', '1', '-W', '1', 'ff02::1%eth0'),
+    ).not.toMatch(/bytes from fe80::(?!bb:)/);
+  });
+
+  const TARGETS = {
+    public: [OUTSIDE.public, PORT],
+    lan: [OUTSIDE.lan, PORT],
+    host: [OWN.public, PORT],
+    gateway: [OWN.gateway, PORT],
+  } as const;
+  const published = () => world.onMachine('busybox', 'nc', '-w', '2', '127.0.0.1', String(PUBLISHED));
+
+  test('a flush of the host’s rules opens nothing, and is restored', async () => {
+    world.onMachine('nft', 'flush', 'ruleset');
+    const during = await agent.reachable('attacker', {
+      lan: TARGETS.lan,
+      host: TARGETS.host,
+      gateway: TARGETS.gateway,
+    });
+    expect(during).toEqual([]);
+    await until(() => published() === 'heard');
+    await until(async () => (await agent.reachable('attacker', TARGETS)).includes('public'));
+    expect(await agent.reachable('attacker', TARGETS)).toEqual(['public']);
+  });
+
+  test('the same while no agent runs', async () => {
+    await agent.kill();
+    world.onMachine('nft', 'flush', 'ruleset');
+    const closed = { lan: TARGETS.lan, host: TARGETS.host, gateway: TARGETS.gateway };
+    expect(await agent.reachable('attacker', closed)).toEqual([]);
+    await agent.start();
+    expect(published()).toBe('heard');
+    expect(await agent.reachable('attacker', TARGETS)).toEqual(['public']);
+  });
+
+  test.each<[string, string[][]]>([
+    ['the policy drop of iptables', forwardOf('drop')],
+    [
+      'a last rule of iptables that drops',
+      [...forwardOf('accept'), ['nft', 'add rule ip filter FORWARD counter drop']],
+    ],
+    [
+      'a table of its own, as firewalld has',
+      [
+        ['nft', 'add table inet firewalld'],
+        ['nft', 'add chain inet firewalld zone'],
+        ['nft', 'add chain inet firewalld forward { type filter hook forward priority 10; policy accept; }'],
+        ['nft', 'add rule inet firewalld zone reject with icmpx admin-prohibited'],
+        ['nft', 'add rule inet firewalld forward goto zone'],
+      ],
+    ],
+  ])('%s cuts no container off', async (_, commands) => {
+    for (const words of commands) world.onMachine(...words);
+    await until(async () => (await agent.reachable('attacker', TARGETS)).includes('public'));
+    await until(() => published() === 'heard');
+    expect(await agent.reachable('attacker', TARGETS)).toEqual(['public']);
+    world.onMachine('nft', 'flush', 'ruleset');
+    await until(() => published() === 'heard');
+  });
+
+  test('an operator’s own rule in FORWARD still holds', async () => {
+    for (const words of forwardOf('drop')) world.onMachine(...words);
+    await until(async () => (await agent.reachable('attacker', TARGETS)).includes('public'));
+    world.onMachine('nft', `insert rule ip filter FORWARD ip daddr ${OUTSIDE.otherPublic} counter drop`);
+    const both = { public: TARGETS.public, refused: [OUTSIDE.otherPublic, PORT] } as const;
+    expect(await agent.reachable('attacker', both)).toEqual(['public']);
+    world.onMachine('nft', 'flush', 'ruleset');
+    await until(() => published() === 'heard');
+  });
+
+  test('a policy survives the death of the agent, and a link is never without rules', async () => {
+    await agent.setPolicy('attacker', { egress: { default: 'deny', allow: [], deny: [] }, peers: 'none' });
+    await agent.kill();
+    expect(await agent.reachable('attacker', TARGETS)).toEqual([]);
+    await agent.start();
+    expect((await agent.report('attacker')).policy.egress.default).toBe('deny');
+    expect(await agent.reachable('attacker', TARGETS)).toEqual([]);
+    await agent.setPolicy('attacker', OPEN);
+    // Without its entry in the maps a link is closed: so it is before its rules are there, and after they are gone.
+    const { device } = agent.endpoint('attacker');
+    for (const map of ['sources', 'from', 'to'])
+      agent.inRouter('nft', `delete element inet bulkhead ${map} { "${device}" }`);
+    expect(await agent.reachable('attacker', TARGETS)).toEqual([]);
+    await agent.disconnect('attacker');
+    await agent.connect('attacker', OPEN);
+    expect(await agent.reachable('attacker', TARGETS)).toEqual(['public']);
+  });
+});
+if (!possible) test.todo('not on this machine');
