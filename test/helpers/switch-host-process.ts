@@ -7,6 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { systemClock } from '../../agent/clock.ts';
 import { messageOf } from '../../agent/errors.ts';
 import { readArtifacts } from '../../agent/runtimes/linux/artifacts.ts';
+import { UserNamespaces } from '../../agent/runtimes/linux/container/user-namespaces.ts';
 import { createLayout } from '../../agent/runtimes/linux/layout.ts';
 import { Leases } from '../../agent/runtimes/linux/leases.ts';
 import { NatSwitch } from '../../agent/runtimes/linux/network/nat-switch.ts';
@@ -23,11 +24,17 @@ const leases = new Leases(layout.leases, layout.tag);
 const deps = { clock: systemClock, log: silent, newId: randomUUID, randomBytes, layout, artifacts, leases };
 const opened = await NatSwitch.open(deps, words(ranges), words(nameServers));
 
+const users = new UserNamespaces(deps);
+
 const CALLS = {
-  connect: (id: string, spec: Parameters<NatSwitch['connect']>[2]) => opened.connect(id, null, spec),
+  connect: async (id: string, spec: Parameters<NatSwitch['connect']>[2]) =>
+    opened.connect(id, null, spec, (await users.ensure(id)).path),
   setPolicy: (id: string, policy: Parameters<NatSwitch['setPolicy']>[1]) => opened.setPolicy(id, policy),
   report: (id: string) => opened.report(id),
-  disconnect: (id: string) => opened.disconnect(id),
+  disconnect: async (id: string) => {
+    await opened.disconnect(id);
+    await users.remove(id);
+  },
   remove: () => opened.remove(),
 };
 process.on('message', ({ call, args }: { call: keyof typeof CALLS; args: never[] }) => {
