@@ -104,10 +104,11 @@ const main = async (): Promise<void> => {
   const paths = containerPaths(deps.layout, id);
   await layers.createFolder(id);
   await layers.create(id, LAYER_MB);
-  const owner = await userNamespaces.ensure(id);
+  const owner = await userNamespaces.take(id);
   await runOrFail('The network namespace could not be made', deps.artifacts.helper, [
     'make-network-namespace',
     `user=${owner.path}`,
+    `first-id=${owner.firstId}`,
     `file=${NETWORK_NAMESPACE}`,
   ]);
   await defaults.mountLayers(id, await images.mountable(miniDigest(deps.artifacts)), owner);

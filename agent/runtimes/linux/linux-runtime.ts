@@ -160,7 +160,7 @@ export class LinuxRuntime implements Runtime {
         suggestion: `It has: ${NAT}.`,
       });
     const vm = runtimeType === 'HyperV' ? this.#vms.require(id).vm : null;
-    const owner = vm === null ? (await this.#userNamespaces.ensure(id)).path : null;
+    const owner = vm === null ? await this.#userNamespaces.take(id) : null;
     const endpoint = await this.#network.connect(id, vm?.id ?? null, spec, owner);
     await vm?.configureNetwork(await this.#network.guestNetwork(endpoint));
   }
@@ -186,7 +186,7 @@ export class LinuxRuntime implements Runtime {
     await this.#layers.attach(id, BY_HOST, (holder) => this.#isHeld(id, holder));
     const image = await this.#images.mountable(digest);
     try {
-      await this.#defaults.mountLayers(id, image, await this.#userNamespaces.ensure(id), { signal });
+      await this.#defaults.mountLayers(id, image, await this.#userNamespaces.take(id), { signal });
     } catch (error) {
       await this.#releaseIds(id);
       throw error;
@@ -205,7 +205,7 @@ export class LinuxRuntime implements Runtime {
       const endpoint = await this.#network.endpoint(id);
       const resolver = endpoint === null ? null : this.#network.resolverPath;
       const network = { namespace: endpoint && namespacePath(endpoint), resolver };
-      return this.#defaults.start(container, image, network, await this.#userNamespaces.ensure(id));
+      return this.#defaults.start(container, image, network, await this.#userNamespaces.take(id));
     });
   }
 

@@ -34,7 +34,7 @@ export const probeIdmaps = async (deps: LinuxDeps, parts: Parts): Promise<ImageF
       await mkdir(run, { recursive: true });
       await makeEmptyLayer(scratch, LAYER_MB);
       const image = await parts.images.mountable(miniDigest(deps.artifacts));
-      await parts.defaults.mountLayers(PROBE, image, await parts.userNamespaces.ensure(PROBE), {
+      await parts.defaults.mountLayers(PROBE, image, await parts.userNamespaces.take(PROBE), {
         scratch,
       });
       return format;

@@ -1,9 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import type { IsolationReport } from '../../../../core/contract/compute-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
-import { readMountPoints } from '../proc.ts';
 import { runOrFail } from '../run-command.ts';
 
 /** How many ids a namespace has; `helper/helper.h` says the same. */
@@ -35,22 +34,20 @@ export interface UserNamespace {
  */
 export class UserNamespaces {
   readonly #deps: LinuxDeps;
+  readonly #taken = new Map<string, UserNamespace>();
+
   constructor(deps: LinuxDeps) {
     this.#deps = deps;
   }
 
-  /** The container's namespace, made if there is none. */
-  async ensure(id: string): Promise<UserNamespace> {
-    const { run, userNamespace: path } = containerPaths(this.#deps.layout, id);
-    const firstId = await this.#takeRange(id);
-    if ((await readMountPoints()).has(path)) return { path, firstId };
-    await mkdir(run, { recursive: true, mode: 0o711 });
-    await runOrFail('The user namespace could not be made', this.#deps.artifacts.helper, [
-      'make-user-namespace',
-      `first-id=${firstId}`,
-      `file=${path}`,
-    ]);
-    return { path, firstId };
+  /** The container's range, and where its namespace is kept: the helper makes it with what needs it first. */
+  async take(id: string): Promise<UserNamespace> {
+    const known = this.#taken.get(id);
+    if (known) return known;
+    const { userNamespace: path } = containerPaths(this.#deps.layout, id);
+    const taken = { path, firstId: await this.#takeRange(id) };
+    this.#taken.set(id, taken);
+    return taken;
   }
 
   /** Nothing happens when there is none. */
@@ -62,6 +59,7 @@ export class UserNamespaces {
         userNamespace,
       ]);
     await rm(userNamespace, { force: true });
+    this.#taken.delete(id);
     await this.#deps.leases.release('ids', id);
   }
 

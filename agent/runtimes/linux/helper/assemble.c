@@ -54,9 +54,8 @@ static int is_writable(int tree) {
  * The idmapped copies are mounted in a mount namespace of this process alone: the overlay holds what it needs of them,
  * so only the overlay is left of them, also when this process is killed.
  */
-int enter_idmapped(const char *image, const char *rw, const char *user_namespace, unsigned first_id) {
-  int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), user = open(user_namespace, O_RDONLY | O_CLOEXEC);
-  if (user < 0) die("user namespace", user_namespace);
+int enter_idmapped(const char *image, const char *rw, int user, unsigned first_id) {
+  int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   if (home < 0 || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("mount namespace", NULL);
   if (idmap_over(image, user)) die("idmap", image);
   if (idmap_over(rw, user)) die("idmap", rw);

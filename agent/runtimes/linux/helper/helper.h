@@ -26,10 +26,15 @@ void drop_privileges(uid_t uid);
 #define USER_NAMESPACE_IDS 65536u
 
 /*
+ * The container's user namespace, as `user` and `first-id` of the arguments say; made if there is none yet.
+ * `user-namespace.c` says how it is kept.
+ */
+int open_user_namespace(char **arguments);
+/*
  * Moves this process into a mount namespace of its own, where both mounts show the ids of a user namespace, and lets it
  * act as the first of them. Returns what leads back.
  */
-int enter_idmapped(const char *image, const char *rw, const char *user_namespace, unsigned first_id);
+int enter_idmapped(const char *image, const char *rw, int user_namespace, unsigned first_id);
 /* Goes back, and takes along what has been mounted at `root`, if that is not null. -1 with errno when that can't be written to. */
 int leave_idmapped(int home, const char *root);
 
@@ -46,7 +51,6 @@ int serve_names(char **arguments);
 int with_probe(char **arguments);
 int data_ranges(char **arguments);
 int check_disk(char **arguments);
-int make_user_namespace(char **arguments);
 int make_network_namespace(char **arguments);
 
 #endif

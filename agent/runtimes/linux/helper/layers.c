@@ -154,14 +154,13 @@ static int mount_overlay(const char *image, const char *rw, const char *root, ui
 
 int mount_layers(char **arguments) {
   const char *image = argument(arguments, "image-mount"), *rw = argument(arguments, "rw"), *root = argument(arguments, "root");
-  const char *user = argument(arguments, "user");
   unsigned root_id = strtoul(argument(arguments, "first-id"), NULL, 10);
   unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOATIME;
   mount_file(argument(arguments, "image"), image, argument(arguments, "image-type"), flags | MS_RDONLY, NULL);
   if (is_mount_point(root)) return 0;
   mount_file(argument(arguments, "scratch"), rw, "ext4", flags | MS_NOSYMFOLLOW, SCRATCH_OPTIONS);
   if (mkdir(root, 0755) && errno != EEXIST) die("directory", root);
-  int home = enter_idmapped(image, rw, user, root_id), code = mount_overlay(image, rw, root, root_id);
+  int user = open_user_namespace(arguments), home = enter_idmapped(image, rw, user, root_id), code = mount_overlay(image, rw, root, root_id);
   if (leave_idmapped(home, code ? NULL : root) == 0) return 0;
   int problem = errno;
   if (umount2(rw, UMOUNT_NOFOLLOW)) die("unmount", rw);

@@ -52,7 +52,6 @@ static const struct {
                 {"list-users", list_users},     {"uname-in", uname_in},             {"relay", relay},
                 {"data-ranges", data_ranges},   {"check-disk", check_disk},         {"serve-names", serve_names},
                 {"with-probe", with_probe},     {"probe", probe},
-                {"make-user-namespace", make_user_namespace},
                 {"make-network-namespace", make_network_namespace}};
 
 int main(int count, char **arguments) {

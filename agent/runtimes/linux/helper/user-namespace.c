@@ -1,19 +1,20 @@
 /*
- * make-user-namespace first-id=N file=FILE
- *   Makes a user namespace whose ids 0 to 65,535 are the ids N to N + 65,535 of this machine, and keeps it at FILE.
- * make-network-namespace user=FILE file=FILE
- *   Makes a network namespace owned by that user namespace, and keeps it at FILE.
+ * make-network-namespace user=FILE first-id=N file=FILE
+ *   Makes a network namespace owned by the user namespace that is kept at `user`, and keeps it at FILE.
  *
- * A namespace is kept by a bind mount of its file in /proc: it exists until FILE is unmounted. Until then a child
- * process holds it, which ends with this process.
+ * A container's user namespace is made by the first command that needs it: its ids 0 to 65,535 are the ids N to
+ * N + 65,535 of this machine. A namespace is kept by a bind mount of its file in /proc: it exists until that is
+ * unmounted. Until then a child process holds it, which ends with this process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -79,19 +80,30 @@ static void share_folder_of(const char *file) {
   free(folder);
 }
 
-int make_user_namespace(char **arguments) {
+/* -1 where no user namespace is kept. */
+static int open_kept(const char *file) {
+  int kept = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+  if (kept >= 0 && ioctl(kept, NS_GET_NSTYPE) == CLONE_NEWUSER) return kept;
+  if (kept >= 0) close(kept);
+  return -1;
+}
+
+int open_user_namespace(char **arguments) {
+  const char *file = argument(arguments, "user");
   unsigned first = strtoul(argument(arguments, "first-id"), NULL, 10);
+  int kept = open_kept(file);
+  if (kept >= 0) return kept;
   struct holder holder = hold_new(CLONE_NEWUSER, -1);
   write_map(holder.pid, "uid_map", first);
   write_map(holder.pid, "gid_map", first);
-  keep(holder, "user", argument(arguments, "file"));
-  return 0;
+  keep(holder, "user", file);
+  if ((kept = open_kept(file)) < 0) die("user namespace", file);
+  return kept;
 }
 
 int make_network_namespace(char **arguments) {
-  const char *file = argument(arguments, "file"), *owner = argument(arguments, "user");
-  int user = open(owner, O_RDONLY | O_CLOEXEC);
-  if (user < 0) die("user namespace", owner);
+  const char *file = argument(arguments, "file");
+  int user = open_user_namespace(arguments);
   share_folder_of(file);
   keep(hold_new(CLONE_NEWNET, user), "net", file);
   return 0;

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import type { NetworkReport, ResolvedNetworkPolicy } from '../../../../core/contract/network.ts';
+import type { UserNamespace } from '../container/user-namespaces.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
 import { containerPaths, deviceName } from '../layout.ts';
@@ -96,13 +97,13 @@ export class NatSwitch {
   /**
    * Makes a container's endpoint.
    * @param vmId of its VM, whose tap is the link; null for a Default container, which gets a network namespace
-   * @param owner of a Default container: the path of the user namespace that its network namespace belongs to
+   * @param owner of a Default container: the user namespace that its network namespace belongs to
    */
   async connect(
     id: string,
     vmId: string | null,
     { ports, network }: ContainerSpec,
-    owner: string | null,
+    owner: UserNamespace | null,
   ): Promise<Endpoint> {
     const known = await this.#read(id);
     if (known?.complete) return known;
@@ -197,7 +198,7 @@ export class NatSwitch {
       : { device: deviceName(layout, 't', vmId), namespace: null };
   }
 
-  async #make(endpoint: Endpoint, owner: string | null): Promise<void> {
+  async #make(endpoint: Endpoint, owner: UserNamespace | null): Promise<void> {
     const { settings } = this.#router;
     const rules = containerRules(endpoint, settings, this.#newGeneration(), null) + linkRules(endpoint);
     const { namespace } = endpoint;
@@ -216,10 +217,11 @@ export class NatSwitch {
   }
 
   /** As `ip netns add` makes one, but owned by the container's user namespace: its root has rights over it. */
-  async #makeNamespace(endpoint: Endpoint, owner: string): Promise<void> {
+  async #makeNamespace(endpoint: Endpoint, owner: UserNamespace): Promise<void> {
     await runOrFail(NETWORK_FAILED, this.#deps.artifacts.helper, [
       'make-network-namespace',
-      `user=${owner}`,
+      `user=${owner.path}`,
+      `first-id=${owner.firstId}`,
       `file=${namespacePath(endpoint)}`,
     ]);
   }
