@@ -105,6 +105,7 @@ const main = async (): Promise<void> => {
   await layers.createFolder(id);
   await layers.create(id, LAYER_MB);
   const owner = await userNamespaces.take(id);
+  mkdirSync(paths.run, { recursive: true });
   await runOrFail('The network namespace could not be made', deps.artifacts.helper, [
     'make-network-namespace',
     `user=${owner.path}`,
