@@ -28,7 +28,7 @@ const users = new UserNamespaces(deps);
 
 const CALLS = {
   connect: async (id: string, spec: Parameters<NatSwitch['connect']>[2]) =>
-    opened.connect(id, null, spec, (await users.ensure(id)).path),
+    opened.connect(id, null, spec, await users.take(id)),
   setPolicy: (id: string, policy: Parameters<NatSwitch['setPolicy']>[1]) => opened.setPolicy(id, policy),
   report: (id: string) => opened.report(id),
   disconnect: async (id: string) => {

@@ -43,6 +43,22 @@ export const isAlive = ({ pid, startTicks }: ProcessIdentity): boolean => {
   );
 };
 
+/**
+ * Whether a process still holds what it had open. The main thread of one that is killed may end before the others, which
+ * have the same files and sockets.
+ */
+export const holdsFiles = (identity: ProcessIdentity): boolean => {
+  if (isAlive(identity)) return true;
+  try {
+    return (
+      identify(identity.pid)?.startTicks === identity.startTicks &&
+      readdirSync(`/proc/${identity.pid}/task`).length > 1
+    );
+  } catch {
+    return false;
+  }
+};
+
 /** Kills that very process, and no other. Nothing happens when it is gone. */
 export const killProcess = (identity: ProcessIdentity, signal: NodeJS.Signals | number = 'SIGKILL'): void => {
   if (!isAlive(identity)) return;

@@ -6,7 +6,7 @@ import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
-import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
+import { holdsFiles, identify, killProcess, type ProcessIdentity } from '../proc.ts';
 import { GATEWAY } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
 import { containerResolvConf } from './resolver/name-servers.ts';
@@ -52,8 +52,8 @@ export class ResolverProcess {
     const process = await readRecord(this.#recordPath, ProcessSchema);
     if (process) {
       killProcess(process);
-      // Its addresses are free once it is gone.
-      while (isAlive(process)) await sleep(this.#deps.clock, DEATH_POLL_MS);
+      // Its addresses are in use until then.
+      while (holdsFiles(process)) await sleep(this.#deps.clock, DEATH_POLL_MS);
     }
     await rm(this.#recordPath, { force: true });
   }
