@@ -51,18 +51,19 @@ describe.each(['Default', 'HyperV'])('the network policy of a running %s contain
       dropped: { packets: 0 },
     });
     expect(await get(id)).toMatchObject({ state: 'Running', startedAt, network });
-    // A change after it, so that everything before it has become an event.
-    await patch(id, { labels: { after: 'it' } });
-    const events = async (): Promise<{ type: string; resource: { id: string } }[]> =>
-      (await cloud.call('GET', '/v1/events?limit=200')).body.items.filter(
-        (event: { resource: { id: string } }) => event.resource.id === id,
-      );
-    await eventually(
-      async () => (await events()).some(({ type }) => type === 'Container Updated') || undefined,
-    );
-    const types = (await events()).map(({ type }) => type);
-    expect(types.slice(types.indexOf('Container Network Changed'))).toEqual([
+    const confirmation = (await get(id)).revision;
+    // A change after it: once that is an event, everything before it is.
+    const later = (await patch(id, { labels: { after: 'it' } })).body.revision;
+    const events = async (): Promise<Map<number, string>> => {
+      const { body } = await cloud.call('GET', '/v1/events?limit=200');
+      const own = body.items.filter((one: { resource: { id: string } }) => one.resource.id === id);
+      return new Map(own.map((one: { revision: number; type: string }) => [one.revision, one.type]));
+    };
+    await eventually(async () => (await events()).has(later) || undefined);
+    const types = await events();
+    expect([answer.body.revision, confirmation, later].map((revision) => types.get(revision))).toEqual([
       'Container Network Changed',
+      undefined,
       'Container Updated',
     ]);
   }, 60_000);
