@@ -130,7 +130,8 @@ export const domainSets = (
   new Map(domainSteps(steps).map((step) => [domainSet(endpoint, step), step]));
 
 /**
- * Puts a policy in force for a container, as one transaction. It may be applied again, with another policy.
+ * Puts a policy in force for a container, as one transaction. With a policy before, it may be applied again; without
+ * one it fails where anything is left of an earlier container with that address, and {@link removalRules} removes it.
  * @param generation other than that of the policy before
  * @param before what was in force; null for a container that has no rules yet
  */
@@ -157,16 +158,18 @@ export const containerRules = (
       (name) => `add set ${TABLE} ${name} { type ipv4_addr; size ${NAMES_SIZE}; flags timeout; }`,
     ),
     ...chains.flatMap(({ name, rules }) => [
-      `add chain ${TABLE} ${name}`,
-      `flush chain ${TABLE} ${name}`,
+      // A flush or a deletion makes the kernel wait some 10 ms: for a new container there is nothing to flush.
+      ...(before === null
+        ? [`create chain ${TABLE} ${name}`]
+        : [`add chain ${TABLE} ${name}`, `flush chain ${TABLE} ${name}`]),
       ...rules.map((rule) => `add rule ${TABLE} ${name} ${rule}`),
     ]),
     ...unused.flatMap((name) => [
       `add set ${TABLE} ${name} { type ipv4_addr; size ${NAMES_SIZE}; flags timeout; }`,
       `delete set ${TABLE} ${name}`,
     ]),
-    `add ${peers}`,
-    ...(endpoint.policy.peers === 'switch' ? [] : [`delete ${peers}`]),
+    ...(before === null && endpoint.policy.peers === 'none' ? [] : [`add ${peers}`]),
+    ...(before !== null && endpoint.policy.peers === 'none' ? [`delete ${peers}`] : []),
   ].join('\n')}\n`;
 };
 
@@ -187,8 +190,7 @@ const linkElements = (endpoint: Endpoint): readonly string[] => [
 export const linkRules = (endpoint: Endpoint): string => {
   const source = chainName('source', endpoint);
   return `${[
-    `add chain ${TABLE} ${source}`,
-    `flush chain ${TABLE} ${source}`,
+    `create chain ${TABLE} ${source}`,
     `add rule ${TABLE} ${source} ether saddr ${endpoint.mac} ip saddr ${endpoint.address} accept`,
     `add rule ${TABLE} ${source} counter name "${counterName(endpoint)}" drop`,
     ...linkElements(endpoint).map((element) => `add element ${element}`),
