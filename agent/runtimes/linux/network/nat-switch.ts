@@ -33,8 +33,8 @@ export class NatSwitch {
   readonly #hostTable: HostTable;
   readonly #watch: HostWatch;
   readonly #resolver: ResolverProcess;
-  /** Changes of one container's policy, one after another. */
-  readonly #changes = new Map<string, Promise<void>>();
+  /** The last change of each container's endpoint: a policy may come while it is made or removed. */
+  readonly #changes = new Map<string, Promise<unknown>>();
 
   /**
    * Finds or makes the router, and joins it to the host.
@@ -99,7 +99,16 @@ export class NatSwitch {
    * @param vmId of its VM, whose tap is the link; null for a Default container, which gets a network namespace
    * @param owner of a Default container: the user namespace that its network namespace belongs to
    */
-  async connect(
+  connect(
+    id: string,
+    vmId: string | null,
+    spec: ContainerSpec,
+    owner: UserNamespace | null,
+  ): Promise<Endpoint> {
+    return this.#inTurn(id, () => this.#connect(id, vmId, spec, owner));
+  }
+
+  async #connect(
     id: string,
     vmId: string | null,
     { ports, network }: ContainerSpec,
@@ -133,14 +142,7 @@ export class NatSwitch {
 
   /** Puts another policy in force, for open connections as well. Nothing happens without an endpoint. */
   setPolicy(id: string, policy: ResolvedNetworkPolicy): Promise<void> {
-    const before = this.#changes.get(id) ?? Promise.resolve();
-    const change = before.catch(() => {}).then(() => this.#setPolicy(id, policy));
-    this.#changes.set(id, change);
-    const forget = () => {
-      if (this.#changes.get(id) === change) this.#changes.delete(id);
-    };
-    change.then(forget, forget);
-    return change;
+    return this.#inTurn(id, () => this.#setPolicy(id, policy));
   }
 
   /** The policy in force and what it has dropped; null for a container without a network. */
@@ -160,10 +162,22 @@ export class NatSwitch {
     return { mac: endpoint.mac, address: endpoint.address, gateway: GATEWAY, resolver };
   }
 
-  async disconnect(id: string): Promise<void> {
-    const endpoint = await this.#read(id);
-    if (endpoint) await this.#undo(id, endpoint);
-    else await this.#releaseLeases(id);
+  disconnect(id: string): Promise<void> {
+    return this.#inTurn(id, async () => {
+      const endpoint = await this.#read(id);
+      if (endpoint) await this.#undo(id, endpoint);
+      else await this.#releaseLeases(id);
+    });
+  }
+
+  #inTurn<T>(id: string, change: () => Promise<T>): Promise<T> {
+    const turn = (this.#changes.get(id) ?? Promise.resolve()).then(change, change);
+    this.#changes.set(id, turn);
+    const forget = () => {
+      if (this.#changes.get(id) === turn) this.#changes.delete(id);
+    };
+    turn.then(forget, forget);
+    return turn;
   }
 
   async #prepare(): Promise<void> {
