@@ -91,7 +91,7 @@ export const settleNetworkPolicy = (
     }
     const { code, message, suggestion } = result.error;
     const lastError = problem(code, `The network policy is not in force: ${message}`, {
-      suggestion: suggestion ?? 'It is tried again when the host connects. Set it again to try now.',
+      suggestion: suggestion ?? 'It is tried again within a minute or two. Set it again to try now.',
       context: { hostId, networkRevision: revision },
     });
     if (before.view.lastError?.context?.networkRevision === revision) return;

@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import type { ResultSchema } from '../../core/contract/agent/messages.ts';
 import { deleteCommand, storeResult } from '../../store/commands.ts';
-import type { Connection } from '../../store/links.ts';
+import { type Connection, noteOnLink } from '../../store/links.ts';
 import { isNetworkCommand, settleNetworkPolicy } from '../../store/network-policies.ts';
 import { answerTask } from '../shared/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
@@ -32,6 +32,8 @@ export const takeResult = async (
       if (isNetworkCommand(record.command)) {
         const { containerId, arguments: given } = record.command;
         await settleNetworkPolicy(deps, connection, { containerId, revision: given.revision }, result);
+        // The next heartbeat asks for an inventory, and whoever takes that gives the policy again.
+        if (result.status === 'failed') await noteOnLink(deps.table, connection, { recheck: true });
       }
       await deleteCommand(deps.table, tenant, record.command);
       if (result.observed?.containerId === record.command.containerId && result.observed !== null)

@@ -396,7 +396,7 @@ describe('on the way to its host, a policy', () => {
     expect([told().length, (await view())?.networkPending]).toEqual([1, false]);
   });
 
-  test('that the host cannot put in force stays pending with the reason, and is tried again', async () => {
+  test('that the host cannot put in force stays pending with the reason, and is tried again by heartbeats', async () => {
     host.failing.add('setNetworkPolicy');
     const { revision } = await patch(network);
     await world.settle(2);
@@ -407,7 +407,7 @@ describe('on the way to its host, a policy', () => {
     });
     host.failing.clear();
     pass(60_000);
-    await world.connect(host);
+    host.heartbeat();
     await world.settle();
     expect(await view()).toMatchObject({ networkPending: false, lastError: null });
   });
