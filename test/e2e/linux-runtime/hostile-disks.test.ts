@@ -115,7 +115,7 @@ real('a disk that hostile code wrote', () => {
   const links = CRAFTED_FOLDERS[0];
   const device = CRAFTED_ROOTS[0];
   test.each([links, device])(
-    'a conversion to Default fails on it, and runs in its VM again: $what',
+    'a conversion to Default fails on it, and the container stays HyperV: $what',
     async (crafted) => {
       const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
       await host.up(one);
