@@ -225,6 +225,42 @@ real('the network of a container', () => {
     },
   );
 
+  test.each(TYPES)('%s: a policy is in force at once, and what it drops is reported', async (type) => {
+    const one = make(type);
+    await host.up(one);
+    const { port } = web.address() as AddressInfo;
+    const own = ownAddress() ?? OUTSIDE.own;
+    const isOpen = (address: string, to: number) =>
+      host.sh(one, `timeout 3 nc -w 2 ${address} ${to} < /dev/null`).then(
+        (said) => said !== '',
+        () => false,
+      );
+    expect(await isOpen(OUTSIDE.far, OUTSIDE.port)).toBe(true);
+    expect(await isOpen(own, port)).toBe(false);
+    const before = (await host.runtime.isolation(one.id)).network;
+    expect(before).toMatchObject({ policy: one.spec.network, ceiling: [] });
+    const closed = { egress: { default: 'deny' as const, allow: [], deny: [] }, peers: 'none' as const };
+    await host.runtime.setNetworkPolicy(one.id, closed);
+    expect(await isOpen(OUTSIDE.far, OUTSIDE.port)).toBe(false);
+    const after = (await host.runtime.isolation(one.id)).network;
+    expect(after?.policy).toEqual(closed);
+    expect(after?.dropped.packets).toBeGreaterThan(before?.dropped.packets ?? 0);
+    await host.runtime.setNetworkPolicy(one.id, one.spec.network);
+    expect(await isOpen(OUTSIDE.far, OUTSIDE.port)).toBe(true);
+  });
+
+  test('the process of a utility VM is in a network namespace with nothing in it', async () => {
+    const one = make('HyperV');
+    await host.up(one);
+    const pid = (await host.runtime.isolation(one.id)).workerProcess?.pid;
+    const links = execFileSync('nsenter', ['-t', `${pid}`, '-n', 'ip', '-brief', 'link'], {
+      encoding: 'utf8',
+    });
+    expect(links.trim().split('\n')).toEqual([expect.stringMatching(/^lo\s+DOWN/)]);
+    const routes = execFileSync('nsenter', ['-t', `${pid}`, '-n', 'ip', 'route'], { encoding: 'utf8' });
+    expect(routes).toBe('');
+  });
+
   test('nobody can take the address of another', async () => {
     const [victim, thief] = [make('Default'), make('HyperV')];
     for (const one of [victim, thief]) await host.up(one);
