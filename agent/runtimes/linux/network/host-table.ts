@@ -11,6 +11,7 @@ const FAILED = 'The firewall of the host could not be changed';
 /** The ends of the links to every agent's router on this machine. */
 const ANY_ROUTER = '"bhr*"';
 const PROTOCOLS = ['tcp', 'udp'] as const;
+const ATTEMPTS = 3;
 
 /**
  * The host's own part of the network: address translation on the way out, published ports on the way in, and a second
@@ -81,8 +82,16 @@ export class HostTable {
     });
   }
 
+  /** Others change the ruleset at the same time, and nft then may not find what its own script has just added. */
   async #apply(): Promise<void> {
-    await runScript(this.#rules());
+    const rules = this.#rules();
+    for (let attempt = 1; ; attempt += 1)
+      try {
+        await runScript(rules);
+        break;
+      } catch (error) {
+        if (attempt === ATTEMPTS) throw error;
+      }
     this.#listed = await this.#list();
   }
 
