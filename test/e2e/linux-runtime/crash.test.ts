@@ -89,7 +89,8 @@ real('a host whose agent is killed', () => {
       await withHost(async (runtime) => {
         await bring(runtime, one.id, one, 'Running');
         expect(await look(runtime, one.id)).toMatchObject({ process: { running: true }, runtimeType });
-        expect((await runtime.listProcesses(one.id)).map(({ name }) => name)).toContain('sleep');
+        // runc has begun the process when it is done, and the process may still be runc.
+        await until(async () => (await runtime.listProcesses(one.id)).some(({ name }) => name === 'sleep'));
         await bring(runtime, one.id, null, 'Absent');
         expect(await look(runtime, one.id)).toBeNull();
       });
