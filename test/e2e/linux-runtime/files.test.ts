@@ -155,7 +155,8 @@ real('files of a container, whichever way it runs', () => {
     await host.up(one);
     await killVm(one);
     truncateSync(scratchOf(one), 4096);
-    await expect(host.up(one)).rejects.toThrow(/was not mounted: it says 2621440 blocks/);
+    const blocks = ((one.spec.resources.diskMB ?? 0) * 1024 * 1024) / 4096;
+    await expect(host.up(one)).rejects.toThrow(`was not mounted: it says ${blocks} blocks`);
     expect(await look(host.runtime, one.id)).toMatchObject({
       writableLayer: true,
       disksAttached: false,
