@@ -198,6 +198,8 @@ export class LinuxRuntime implements Runtime {
     const record = await this.#require(id);
     const image = await this.#images.byDigest(record.digest);
     const untrustedDisk = runtimeType === 'HyperV';
+    // Without its VM nothing can run in it, and the disk stays trusted.
+    if (untrustedDisk) this.#vms.require(id);
     if (record.untrustedDisk !== untrustedDisk)
       await this.#records.saveContainer({ ...record, untrustedDisk });
     await this.#runs.begin(id, instanceId, runtimeType, async () => {

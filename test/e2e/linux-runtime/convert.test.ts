@@ -19,6 +19,7 @@ import {
   look,
   openTestHost,
   removeAllContainers,
+  until,
 } from '../../helpers/linux-host.ts';
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
@@ -83,8 +84,11 @@ const hashOf = (path: string): string => {
 
 const TEMPLATE_BOOT_MS = 60_000;
 
+/** Programs that serve the host as long as it is open: holders of templates, the resolver. */
+const OF_THE_HOST = / (hold-template|serve-names) /;
+
 /**
- * Returns what the open host holds beside its templates. While a template is being made, its VM has traces of its
+ * Returns what the open host holds for containers. While a template is being made, its VM has traces of its
  * own: they go when it is done, and traces of a container do not.
  */
 const findContainerTraces = async (folder: string) => {
@@ -93,7 +97,7 @@ const findContainerTraces = async (folder: string) => {
     const found = {
       ...others,
       routers: [],
-      processes: processes.filter((line) => !line.includes(' hold-template ')),
+      processes: processes.filter((line) => !OF_THE_HOST.test(line)),
     };
     const isEmpty = Object.values(found).every((traces) => traces.length === 0);
     if (isEmpty || performance.now() > until) return found;
@@ -215,6 +219,7 @@ real('conversion on a real host', () => {
         after: async () => {
           const pid = (await look(runtime, one.id))?.workerProcess?.pid;
           process.kill(pid ?? 0, 'SIGKILL');
+          await until(async () => (await look(runtime, one.id))?.utilityVm === 'Absent');
         },
       });
       await expect(convert(dying, one, 'HyperV', 'first')).rejects.toThrow();
