@@ -81,6 +81,25 @@ describe('a channel to a guest', () => {
     await expect(process.exited).rejects.toThrow(/More output/);
   });
 
+  test.each([FRAME.stdout, FRAME.stderr])(
+    'an empty frame of output (type %d) ends the connection',
+    async (type) => {
+      const { channel, guest } = await connect();
+      const process = channel.startProcess([['arg', 'true']]);
+      guest.on('error', () => {});
+      let frames = 0;
+      process.onOutput(() => {
+        frames += 1;
+      });
+      for (let sent = 0; sent < 1_000; sent++) guest.write(encodeFrame(type, process.stream));
+      // Comes after them: a channel that is still open has taken them all.
+      guest.write(encodeFrame(FRAME.exited, process.stream, Buffer.alloc(8)));
+      await expect(process.exited).rejects.toThrow(/without data/);
+      expect((await channel.closed).message).toMatch(/without data/);
+      expect(frames).toBe(0);
+    },
+  );
+
   test('a guest that never reads is given up at a bound', async () => {
     const server = createServer();
     const guests: Socket[] = [];

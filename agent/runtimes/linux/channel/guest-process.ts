@@ -138,6 +138,8 @@ export class GuestProcess {
   }
 
   #receiveOutput(type: number, payload: Buffer): void {
+    // It would take nothing from the window, and memory of the agent for each frame.
+    if (payload.length === 0) throw new GuestProtocolError('Output without data');
     this.#window -= payload.length;
     if (this.#window < 0) throw new GuestProtocolError('More output than was granted');
     const source = type === FRAME.stdout ? 'stdout' : 'stderr';
