@@ -24,7 +24,7 @@ import type { GuestProcess } from './channel/guest-process.ts';
 import type { DefaultContainers } from './container/default-containers.ts';
 import { noRoomForLayer } from './container/empty-layer.ts';
 import type { MainRuns } from './container/main-runs.ts';
-import { listMachineProcesses, parseUserNames } from './container/process-lists.ts';
+import { type ListingContext, listMachineProcesses, parseUserNames } from './container/process-lists.ts';
 import { readLog } from './container/read-log.ts';
 import type { ContainerRecords } from './container/records.ts';
 import type { UserNamespaces } from './container/user-namespaces.ts';
@@ -35,7 +35,7 @@ import { GuestSession } from './guest-session.ts';
 import type { HostParts } from './host-parts.ts';
 import type { ImageStore } from './image/image-store.ts';
 import type { ImageImporter } from './image/import-image.ts';
-import { reportIsolation } from './isolation.ts';
+import { reportIsolation, visibleOnHost } from './isolation.ts';
 import { containerPaths } from './layout.ts';
 import { namespacePath } from './network/endpoint.ts';
 import { NAT, type NatSwitch } from './network/nat-switch.ts';
@@ -260,9 +260,13 @@ export class LinuxRuntime implements Runtime {
   }
 
   async listHostProcesses(): Promise<readonly Process[]> {
+    return listMachineProcesses(await this.#listingContext());
+  }
+
+  async #listingContext(): Promise<ListingContext> {
     const userNames = new Map(parseUserNames(await readFile('/etc/passwd', 'utf8').catch(() => '')));
     for (const [uid, name] of this.#vms.workerUsers()) userNames.set(uid, name);
-    return listMachineProcesses({ now: this.#deps.clock.now(), userNames });
+    return { now: this.#deps.clock.now(), userNames };
   }
 
   /** What a container shares with this machine, measured. Throws `invalid-state` when it does not run. */
@@ -272,12 +276,15 @@ export class LinuxRuntime implements Runtime {
       runtimeType === 'HyperV'
         ? { containerKernel: await this.#vms.kernelRelease(containerId) }
         : await this.#defaults.measure(await this.#runs.requireProcess(containerId));
+    const containerProcesses = await this.listProcesses(containerId);
+    const workerProcess = this.#vms.workerProcess(containerId);
+    const isVisible = visibleOnHost(containerProcesses, workerProcess);
     return reportIsolation({
       runtimeType,
       ...measured,
-      containerProcesses: await this.listProcesses(containerId),
-      hostProcesses: await this.listHostProcesses(),
-      workerProcess: this.#vms.workerProcess(containerId),
+      containerProcesses,
+      visibleOnHost: await listMachineProcesses(await this.#listingContext(), isVisible),
+      workerProcess,
       network: await this.#network.report(containerId),
     });
   }

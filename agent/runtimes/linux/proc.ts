@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 
@@ -9,6 +9,7 @@ export interface ProcessIdentity {
   readonly startTicks: number;
 }
 
+const PARENT_FIELD = 1;
 const START_TICKS_FIELD = 19;
 
 /** The fields of /proc/<pid>/stat behind the name, which may itself contain spaces and brackets. */
@@ -31,6 +32,11 @@ export const readStat = (pid: number): { name: string; fields: readonly string[]
 export const identify = (pid: number): ProcessIdentity | null => {
   const stat = readStat(pid);
   return stat === null ? null : { pid, startTicks: Number(stat.fields[START_TICKS_FIELD]) };
+};
+
+export const parentOf = (pid: number): number | null => {
+  const parent = readStat(pid)?.fields[PARENT_FIELD];
+  return parent === undefined ? null : Number(parent);
 };
 
 /** Whether that very process is there and not merely waiting to be reaped. */
@@ -74,11 +80,24 @@ export const listPids = (): number[] =>
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
 
-export const commandLineOf = (pid: number): readonly string[] => {
+const COMMAND_LINE_BYTES = 64 * 1024;
+const commandLine = Buffer.alloc(COMMAND_LINE_BYTES);
+
+/**
+ * The arguments of a process, as far as `bytes` go. A process writes its command line itself, and thousands that share
+ * a long one cost their container almost nothing.
+ */
+export const commandLineOf = (pid: number, bytes = COMMAND_LINE_BYTES): readonly string[] => {
+  let file: number | null = null;
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0').slice(0, -1);
+    file = openSync(`/proc/${pid}/cmdline`, 'r');
+    const length = readSync(file, commandLine, 0, Math.min(bytes, COMMAND_LINE_BYTES), 0);
+    const text = commandLine.toString('latin1', 0, length);
+    return text === '' ? [] : text.replace(/\0$/, '').split('\0');
   } catch {
     return [];
+  } finally {
+    if (file !== null) closeSync(file);
   }
 };
 

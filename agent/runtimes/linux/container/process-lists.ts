@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { commandLineOf, listPids, readStat } from '../proc.ts';
 
@@ -10,14 +11,29 @@ const SYSTEM_TICKS = 12;
 const START_TICKS = 19;
 const RESIDENT_PAGES = 21;
 
-const readStatus = (pid: number): ReadonlyMap<string, string> => {
+/** Of one process's command line, and of a whole list's. Beyond the second, processes are listed without theirs. */
+const COMMAND_LINE_BYTES = 4_096;
+const LIST_COMMAND_LINE_BYTES = 1024 * 1024;
+/** A container writes the names of its users itself. */
+const USER_NAME_LENGTH = 256;
+/** So many processes are read before other work of the agent gets its turn. */
+const PROCESSES_A_TURN = 64;
+
+interface Status {
+  readonly uid: number;
+  /** Its id in the innermost pid namespace. */
+  readonly innerPid: number;
+}
+
+const readStatus = (pid: number): Status | null => {
   try {
-    const lines = readFileSync(`/proc/${pid}/status`, 'utf8').split('\n');
-    return new Map(
-      lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()]),
-    );
+    const text = readFileSync(`/proc/${pid}/status`, 'latin1');
+    return {
+      uid: Number(/^Uid:\t(\d+)/m.exec(text)?.[1]),
+      innerPid: Number(/^NSpid:.*\t(\d+)$/m.exec(text)?.[1]),
+    };
   } catch {
-    return new Map();
+    return null;
   }
 };
 
@@ -40,50 +56,71 @@ export const parseUserNames = (passwd: string): ReadonlyMap<number, string> =>
       .map(([name = '', , uid]) => [Number(uid), name]),
   );
 
+interface Described {
+  readonly process: Process;
+  readonly innerPid: number;
+}
+
 /** A process of this machine; null when it has ended meanwhile. */
 const describe = (
   pid: number,
   { now, userNames, rootId = 0 }: ListingContext,
   uptime: number,
-): Process | null => {
+  commandLineBytes: number,
+): Described | null => {
   const stat = readStat(pid);
   const status = readStatus(pid);
-  if (stat === null || status.size === 0) return null;
+  if (stat === null || status === null) return null;
   const field = (index: number) => Number(stat.fields[index] ?? 0);
-  const uid = Number(status.get('Uid')?.split('\t')[0] ?? rootId) - rootId;
+  const uid = status.uid - rootId;
   const ageSeconds = uptime - field(START_TICKS) / TICKS_PER_SECOND;
-  return {
+  const process = {
     pid,
     name: stat.name,
-    userName: userNames.get(uid) ?? String(uid),
-    commandLine: commandLineOf(pid).join(' '),
+    userName: (userNames.get(uid) ?? String(uid)).slice(0, USER_NAME_LENGTH),
+    commandLine: commandLineBytes > 0 ? commandLineOf(pid, commandLineBytes).join(' ') : '',
     cpuSeconds: (field(USER_TICKS) + field(SYSTEM_TICKS)) / TICKS_PER_SECOND,
     workingSetBytes: field(RESIDENT_PAGES) * PAGE_BYTES,
     startedAt: new Date(now.getTime() - ageSeconds * 1000).toISOString(),
   };
+  return { process, innerPid: status.innerPid };
 };
 
-/** What `ps` on this machine would show. */
-export const listMachineProcesses = (context: ListingContext): Process[] => {
+/** Describes processes within the bounds of a list, and gives way to the agent's other work now and then. */
+const describeAll = async (
+  pids: readonly number[],
+  isWanted: (pid: number) => boolean,
+  context: ListingContext,
+): Promise<Described[]> => {
   const uptime = uptimeSeconds();
-  return listPids().flatMap((pid) => describe(pid, context, uptime) ?? []);
+  const described: Described[] = [];
+  let room = LIST_COMMAND_LINE_BYTES;
+  for (const [index, pid] of pids.entries()) {
+    if (index % PROCESSES_A_TURN === PROCESSES_A_TURN - 1) await setImmediate();
+    const one = isWanted(pid) ? describe(pid, context, uptime, Math.min(room, COMMAND_LINE_BYTES)) : null;
+    if (one === null) continue;
+    room -= one.process.commandLine.length;
+    described.push(one);
+  }
+  return described;
 };
+
+/** What `ps` on this machine would show; of all processes, or of those that are wanted. */
+export const listMachineProcesses = async (
+  context: ListingContext,
+  isWanted: (pid: number) => boolean = () => true,
+): Promise<Process[]> => (await describeAll(listPids(), isWanted, context)).map(({ process }) => process);
 
 /** The processes in the pid namespace of `mainPid`, with the pids they have there. */
-export const listNamespaceProcesses = (
+export const listNamespaceProcesses = async (
   mainPid: number,
   namespaceOf: (pid: number) => string | null,
   context: ListingContext,
-): Process[] => {
+): Promise<Process[]> => {
   const wanted = namespaceOf(mainPid);
-  const uptime = uptimeSeconds();
-  return listPids()
-    .filter((pid) => wanted !== null && namespaceOf(pid) === wanted)
-    .flatMap((hostPid) => {
-      const process = describe(hostPid, context, uptime);
-      const inside = readStatus(hostPid).get('NSpid')?.split('\t').at(-1);
-      return process === null || inside === undefined ? [] : { ...process, pid: Number(inside), hostPid };
-    });
+  if (wanted === null) return [];
+  const all = await describeAll(listPids(), (pid) => namespaceOf(pid) === wanted, context);
+  return all.map(({ process, innerPid }) => ({ ...process, pid: innerPid, hostPid: process.pid }));
 };
 
 /** A guest's answer to `processes` (see `agent/guest/processes.h`). What does not fit the format is left out: the guest wrote it. */
