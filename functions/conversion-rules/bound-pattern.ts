@@ -7,7 +7,8 @@ import { ValidationError } from '../../core/domain/errors.ts';
  * see is decided when its event is taken (core/domain/event-tenants.ts); this keeps one tenant's rules from starting an
  * execution for each event of every other tenant.
  *
- * A pattern can't have a path twice, so what can't be narrowed is refused.
+ * A pattern can't have a path twice, so what can't be narrowed is refused. So is a field beneath `source` or
+ * `detail.tenant`: their presence in a pattern then says nothing about the events that it matches.
  */
 type Pattern = Readonly<Record<string, unknown>>;
 interface Field {
@@ -20,21 +21,34 @@ const TENANT = 'detail.tenant';
 
 const isObject = (value: unknown): value is Pattern =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
-
-const fieldsOf = (pattern: Pattern, prefix = ''): Field[] =>
-  Object.entries(pattern).flatMap(([key, value]): Field[] => {
-    const path = `${prefix}${key}`;
-    if (isObject(value)) return fieldsOf(value, `${path}.`);
-    if (!Array.isArray(value)) return [];
-    if (key === '$or') return value.filter(isObject).flatMap((member) => fieldsOf(member, prefix));
-    return [{ path, matchers: value }];
-  });
+const isList = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0;
 
 const refuse = (pointer: string, detail: string): never => {
   throw new ValidationError('The event pattern is not accepted.', {
     errors: [{ pointer: `/body/eventPattern${pointer}`, detail }],
   });
 };
+
+/** `{"source": {"a": [{"exists": false}]}}` matches every event, because a source has no fields. */
+const checkForm = (path: string, value: unknown, pointer: string): void => {
+  for (const field of [SOURCE, TENANT])
+    if (path.startsWith(`${field}.`) || (path === field && !isList(value)))
+      refuse(pointer, 'Must be a list of matchers.');
+  if (path === 'detail' && !isObject(value)) refuse(pointer, 'Must be an object.');
+};
+
+/** The fields with matchers, in all alternatives. @throws ValidationError for a form that has no meaning here */
+const fieldsOf = (pattern: Pattern, prefix = '', at = ''): Field[] =>
+  Object.entries(pattern).flatMap(([key, value]): Field[] => {
+    const [path, pointer] = [`${prefix}${key}`, `${at}/${key}`];
+    if (key === '$or') {
+      if (!isList(value) || !value.every(isObject)) return refuse(pointer, 'Must be a list of objects.');
+      return value.flatMap((member, index) => fieldsOf(member, prefix, `${pointer}/${index}`));
+    }
+    checkForm(path, value, pointer);
+    if (isObject(value)) return fieldsOf(value, `${path}.`, pointer);
+    return Array.isArray(value) ? [{ path, matchers: value }] : [];
+  });
 
 /** Whether an element of a `source` list lets Bulkhead's own events through; undefined where that is not known. */
 const letsOwnThrough = (matcher: unknown): boolean | undefined => {

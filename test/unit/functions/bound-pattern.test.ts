@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { ValidationError } from '../../../core/domain/errors.ts';
 import { boundPattern } from '../../../functions/conversion-rules/bound-pattern.ts';
 import { createEventRules } from '../../../functions/conversion-rules/event-rules.ts';
-import { compilePattern } from '../../../local/events/patterns/index.ts';
+import { compilePattern, InvalidPatternError } from '../../../local/events/patterns/index.ts';
 
 type Pattern = Record<string, unknown>;
 
@@ -29,6 +29,40 @@ const refused: [Pattern, string][] = [
   [{ detail: { tenant: [{ exists: true }] } }, '/detail/tenant'],
   [{ $or: [{ source: ['bulkhead'] }, { source: ['scanner'] }] }, '/source'],
   [{ $or: [{ detail: { tenant: ['acme'] } }, { detail: { tenant: ['umbrella'] } }] }, '/detail/tenant'],
+  [{ source: { a: [{ exists: false }] } }, '/source'],
+  [{ source: { '': [{ exists: false }] } }, '/source'],
+  [{ 'source.a': [{ exists: false }] }, '/source.a'],
+  [{ source: {} }, '/source'],
+  [{ source: [] }, '/source'],
+  [{ source: 'scanner' }, '/source'],
+  [{ source: null, detail: { state: ['Running'] } }, '/source'],
+  [{ source: { a: [{ exists: false }] }, detail: { tenant: ['acme'] } }, '/source'],
+  [
+    { $or: [{ source: { a: [{ exists: false }] } }, { source: { b: [{ exists: false }] } }] },
+    '/$or/0/source',
+  ],
+  [
+    { $or: [{ source: ['a'] }, { $or: [{ 'source.x': [{ exists: false }] }, { detail: { a: [1] } }] }] },
+    '/$or/1/$or/0/source.x',
+  ],
+  [{ source: ['bulkhead'], detail: { tenant: { x: [{ exists: false }] } } }, '/detail/tenant'],
+  [
+    {
+      detail: { tenant: { x: [{ exists: false }] }, $or: [{ tenant: ['acme'] }, { state: ['Running'] }] },
+    },
+    '/detail/tenant',
+  ],
+  [
+    { detail: { $or: [{ tenant: { x: [{ exists: false }] } }, { state: ['Running'] }] } },
+    '/detail/$or/0/tenant',
+  ],
+  [{ 'detail.tenant.x': [{ exists: false }], source: ['bulkhead'] }, '/detail.tenant.x'],
+  [{ 'detail.tenant': { x: [{ exists: false }] } }, '/detail.tenant'],
+  [{ detail: [{ exists: false }] }, '/detail'],
+  [{ source: ['bulkhead'], detail: 'x' }, '/detail'],
+  [{ $or: [{ detail: [{ exists: true }] }, { source: ['a'] }] }, '/$or/0/detail'],
+  [{ $or: { source: ['scanner'] } }, '/$or'],
+  [{ $or: [{ source: ['scanner'] }, 'x'] }, '/$or'],
   [{ detail: { a: ['x'.repeat(2100)] } }, ''],
   [JSON.parse(`${'{"a":'.repeat(20)}[1]${'}'.repeat(20)}`), ''],
 ];
@@ -59,6 +93,73 @@ test.each(accepted.map((pattern) => [JSON.stringify(pattern), pattern] as const)
     );
   },
 );
+
+/** Values of every form that JSON has, for each field that narrowing depends on, at each level of a pattern. */
+const absent = fc.constant([{ exists: false }]);
+const anyForm = (matchers: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
+  fc.oneof(
+    { weight: 4, arbitrary: matchers },
+    absent,
+    fc.dictionary(fc.constantFrom('a', 'x', ''), absent, { maxKeys: 2 }),
+    fc.constantFrom('scanner', 'acme', null, 1, []),
+  );
+const dotted = fc.dictionary(fc.constantFrom('source.a', 'detail.tenant', 'detail.tenant.x'), absent, {
+  maxKeys: 1,
+});
+const { fields: anyPattern } = fc.letrec<{ fields: Pattern; detail: Pattern }>((tie) => ({
+  fields: fc.record(
+    {
+      source: anyForm(fc.constantFrom(['scanner'], ['bulkhead'], [{ prefix: 'aws.' }], ['bulkhead', 'bulk'])),
+      'detail-type': fc.constantFrom(['Finding'], ['Other']),
+      detail: fc.oneof({ weight: 4, arbitrary: tie('detail') }, anyForm(fc.constant({ severity: [1] }))),
+      $or: anyForm(fc.array(tie('fields'), { minLength: 1, maxLength: 3 })),
+    },
+    { requiredKeys: [] },
+  ),
+  detail: fc.record(
+    {
+      tenant: anyForm(fc.constantFrom(['acme'], ['umbrella'])),
+      state: fc.constant(['Running']),
+      severity: fc.constant([1]),
+      $or: anyForm(fc.array(tie('detail'), { minLength: 1, maxLength: 3 })),
+    },
+    { requiredKeys: [] },
+  ),
+}));
+
+/** What `make` returns; undefined if it refuses the pattern with an error of the given class. */
+const unlessRefused = <T>(make: () => T, refusal: new (...given: never[]) => Error): T | undefined => {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof refusal) return undefined;
+    throw error;
+  }
+};
+
+test('no pattern of any form that is accepted matches Bulkhead’s events of other tenants', () => {
+  fc.assert(
+    fc.property(
+      anyPattern,
+      dotted,
+      fc.array(event, { minLength: 12, maxLength: 12 }),
+      (fields, more, events) => {
+        const pattern = { ...fields, ...more };
+        const narrowed = unlessRefused(() => boundPattern(pattern, 'acme'), ValidationError);
+        const bound = unlessRefused(() => compilePattern(narrowed), InvalidPatternError);
+        if (bound === undefined) return;
+        for (const given of events)
+          if (given.source === 'bulkhead' && given.detail.tenant !== 'acme') expect(bound(given)).toBe(false);
+        const own = unlessRefused(() => compilePattern(pattern), InvalidPatternError);
+        const visible = events.filter(
+          ({ source, detail }) => source !== 'bulkhead' || detail.tenant === 'acme',
+        );
+        if (own !== undefined) expect(visible.map(bound)).toEqual(visible.map(own));
+      },
+    ),
+    { numRuns: 2000 },
+  );
+});
 
 test.each(
   refused.map(([pattern, pointer]) => [JSON.stringify(pattern).slice(0, 80), pattern, pointer] as const),
