@@ -30,7 +30,7 @@ export const RULE_LIMITS = {
   runsKeptDays: 30,
 } as const;
 
-/** `{% … %}`: JSONata, evaluated on the event. `$eval`, `$random` and `$shuffle` are not available. */
+/** `{% … %}`: JSONata, evaluated on the event. Not available: `$eval`, `$random`, `$shuffle`, the operator `|…|…|`. */
 export const EXPRESSION_PATTERN = /^\{%[\s\S]+%\}$/;
 const ExpressionSchema = z
   .string()
@@ -56,7 +56,7 @@ export const SelectSchema = described(
       image: z.optional(orExpression(ImageNameSchema)),
     })
     .check(atLeastOne),
-  'Which containers: all of what is given must match. A value "{% … %}" is JSONata, evaluated on the event; one that gives no text selects nothing.',
+  'Which containers: all of what is given must match. A value "{% … %}" is JSONata, evaluated on the event, without $eval, $random, $shuffle and the operator |…|…| (transform); one that gives no text selects nothing.',
 );
 export type Select = z.infer<typeof SelectSchema>;
 

@@ -10,7 +10,11 @@
 import { createInterface } from 'node:readline';
 import jsonata from '../../../node_modules/jsonata/jsonata.js';
 
-/** `$eval` would make an expression of the event; the others would make a repeated step select something else. */
+/**
+ * `$eval` would make an expression of the event; the others would make a repeated step select something else. The
+ * operator `|…|…|` (transform) is refused as well: it changes objects in place, also JSONata's own functions and
+ * environments, on which the limits and all later expressions depend.
+ */
 const WITHHELD = ['eval', 'random', 'shuffle'];
 /** The time is that of the processor: a busy machine doesn't change what an expression gives. */
 const MOST = {
@@ -24,20 +28,26 @@ const MOST = {
 
 const CODE = /^[A-Z]\d{4}$/;
 const TOO_MUCH = 'D1012';
+/** JSONata's code for an operator that it does not know. */
+const NOT_AVAILABLE = 'S0204';
 
+const isWithheld = ({ type, value }) =>
+  type === 'transform' || (type === 'variable' && WITHHELD.includes(value));
+
+/** What the expression uses that no rule may use, or null. Visits every node, also those in properties of arrays. */
 const withheldIn = (ast) => {
-  let found = null;
-  JSON.stringify(ast, (_key, node) => {
-    if (node?.type === 'variable' && WITHHELD.includes(node.value)) found = node.value;
-    return node;
-  });
-  return found;
+  const nodes = new Set([ast]);
+  for (const node of nodes) {
+    if (isWithheld(node)) return node.type === 'transform' ? 'The operator |…|…|' : `$${node.value}`;
+    for (const value of Object.values(node)) if (Object(value) === value) nodes.add(value);
+  }
+  return null;
 };
 
 const check = (text) => {
   try {
     const name = withheldIn(jsonata(text).ast());
-    return name === null ? null : `$${name} is not available in a rule`;
+    return name === null ? null : `${name} is not available in a rule`;
   } catch (error) {
     return String(error?.message ?? 'it cannot be parsed').slice(0, MOST.answer);
   }
@@ -71,6 +81,7 @@ const guards = () => {
 const evaluate = async (text, event) => {
   try {
     const expression = jsonata(text, { sequence: MOST.items });
+    if (withheldIn(expression.ast()) !== null) throw { code: NOT_AVAILABLE };
     for (const name of WITHHELD) expression.assign(name, undefined);
     const { entry, exit } = guards();
     expression.assign(Symbol.for('jsonata.__evaluate_entry'), entry);

@@ -134,6 +134,42 @@ test('an expression reaches nothing of the process that evaluates it', async () 
     expect(await reasonOf(expression)).not.toMatch(/native|process|resolved: .*function/);
 });
 
+const TRANSFORMS = [
+  '$ ~> |detail|{"n": 2}|',
+  '($z := {} ~> |$lowercase|{}, ["_jsonata_function"]|; "x")',
+  '({} ~> |$string|{"implementation": $uppercase}|; "x")',
+  '($f := function() { 1 }; {} ~> |$f.**|{}, ["environment"]|; "x")',
+  '$map([1], function($i) { $ ~> |$|{}| })',
+  '$.detail[$ ~> |$|{}|]',
+  '$.detail{"a": $ ~> |$|{}|}',
+  '$.detail^(<$string($ ~> |$|{}|))',
+  '$.detail@$d.list#$i[$ ~> |$|{}|]',
+  '{"a": [1, ($t := |$|{}|; $t)]}',
+  'false ? 1 : $.detail.($x := [1..2][|$|{}|($)])',
+  '|$| |$|{}| |',
+  '$count(?, |$|{}|)',
+];
+
+test.each(TRANSFORMS)(
+  'a rule cannot change objects in place, and a stored one does nothing: %s',
+  async (text) => {
+    const [fault] = await checkExpressions('acme', [text]);
+    expect(fault).not.toBeNull();
+    expect(await reasonOf(text)).toMatch(/^name: the expression failed with S0\d{3}/);
+  },
+);
+
+test('no expression changes what a later one gives', async () => {
+  const lowercase = { name: '{% $lowercase("WEB") %}' };
+  for (const text of TRANSFORMS) await reasonOf(text);
+  for (const tenant of ['acme', 'umbrella'])
+    expect(await resolveSelect(tenant, lowercase, event)).toEqual({
+      kind: 'resolved',
+      select: { name: 'web' },
+    });
+  expect(await reasonOf('($f := function() { $f() }; $f())')).toContain('D1012');
+});
+
 test('a rule cannot have functions that evaluate the event, or give something else each time', async () => {
   const faults = await checkExpressions('acme', [
     '$eval($.a)',
@@ -142,6 +178,10 @@ test('a rule cannot have functions that evaluate the event, or give something el
     '$shuffle([1])',
     '"$eval"',
     '$.eval',
+    '"|a|b|"',
+    '$.transform',
+    '{"type": "transform"}',
   ]);
-  expect(faults.map((fault) => fault !== null)).toEqual([true, true, true, true, false, false]);
+  const refused = faults.map((fault) => fault !== null);
+  expect(refused).toEqual([true, true, true, true, false, false, false, false, false]);
 });
