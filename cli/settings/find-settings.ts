@@ -1,10 +1,9 @@
 import { dirname, join } from 'node:path';
-import * as z from 'zod/mini';
 import { SettingsError } from '../errors.ts';
 import type { Io } from '../io.ts';
 import { checkApiUrl } from './check-url.ts';
-import { readJson, readStored, storedPath } from './stored-settings.ts';
-import { whyNotTrusted } from './trust-file.ts';
+import { parseStored, type StoredSettings, storedPath } from './stored-settings.ts';
+import { readOwnFile } from './trust-file.ts';
 
 /** Which control plane is meant, with what token, and who said so. */
 export interface Settings {
@@ -13,25 +12,24 @@ export interface Settings {
   readonly source: string;
 }
 
-const LocalSchema = z.looseObject({ apiUrl: z.string(), token: z.string() });
-
 type Surroundings = Pick<Io, 'env' | 'home' | 'cwd' | 'userId' | 'stderr'>;
 
-/** Whether a file with settings may be followed. Says on stderr why it is not. */
-const isTrusted = ({ userId, stderr }: Surroundings, path: string): boolean => {
-  const why = whyNotTrusted(path, userId);
-  if (why === undefined) return true;
+/** What a file with settings says; undefined if it is missing or not to be trusted. Says the latter on stderr. */
+const readSettings = ({ userId, stderr }: Surroundings, path: string): StoredSettings | undefined => {
+  const file = readOwnFile(path, userId);
+  if (file === undefined) return undefined;
+  if ('text' in file) return parseStored(path, file.text);
   stderr.write(
-    `Ignored ${path}: ${why}. Settings must be yours alone: chown them to yourself and chmod go-w, or name the control plane with --api-url.\n`,
+    `Ignored ${path}: ${file.why}. Settings must be yours alone: chown them to yourself and chmod go-w, or name the control plane with --api-url.\n`,
   );
-  return false;
+  return undefined;
 };
 
 /** `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it, and takes it away. */
 const findLocal = (io: Surroundings): Settings | undefined => {
   for (let folder = io.cwd; ; folder = dirname(folder)) {
     const path = join(folder, '.bulkhead', 'local.json');
-    const local = isTrusted(io, path) ? readJson(path, LocalSchema) : undefined;
+    const local = readSettings(io, path);
     if (local !== undefined) return { apiUrl: local.apiUrl, token: local.token, source: path };
     if (dirname(folder) === folder) return undefined;
   }
@@ -45,7 +43,7 @@ const checked = (settings: Settings): Settings => {
 /**
  * The nearest wins: `--api-url`, then the environment, then a control plane that runs in this folder or one above,
  * then what `bulkhead login` has kept. A token is only ever sent to the URL that it stands beside. Files that another
- * user owns, or can write, are ignored.
+ * user owns, can write or can redirect, are ignored.
  */
 export const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefined => {
   const { BULKHEAD_API_URL: fromEnvironment, BULKHEAD_TOKEN: token } = io.env;
@@ -55,7 +53,7 @@ export const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | u
   const local = findLocal(io);
   if (local !== undefined) return checked(local);
   const path = storedPath(io);
-  const stored = isTrusted(io, path) ? readStored(io) : undefined;
+  const stored = readSettings(io, path);
   return stored === undefined ? undefined : checked({ ...stored, source: path });
 };
 

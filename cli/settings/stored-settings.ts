@@ -1,32 +1,30 @@
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as z from 'zod/mini';
 import { SettingsError } from '../errors.ts';
 import type { Io } from '../io.ts';
 
-/** What `bulkhead login` keeps. */
+/** What `bulkhead login` and `npm start` keep. */
 const StoredSchema = z.looseObject({ apiUrl: z.string(), token: z.string() });
 export type StoredSettings = z.infer<typeof StoredSchema>;
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** A JSON object in a file; undefined where there is no such file. */
-export const readJson = <T>(path: string, schema: z.ZodMiniType<T>): T | undefined => {
+/** @throws {SettingsError} when the text holds no settings */
+export const parseStored = (path: string, text: string): StoredSettings => {
   try {
-    return schema.parse(JSON.parse(readFileSync(path, 'utf8')));
+    return StoredSchema.parse(JSON.parse(text));
   } catch (cause) {
-    if (isMissing(cause)) return undefined;
-    throw new SettingsError(`${path} cannot be read.`, 'Remove it, or make it anew: bulkhead login', {
-      cause,
-    });
+    throw new SettingsError(
+      `${path} holds no settings.`,
+      'Remove it, then run bulkhead login (or npm start for a local control plane).',
+      { cause },
+    );
   }
 };
 
 export const storedPath = ({ env, home }: Pick<Io, 'env' | 'home'>): string =>
   join(env.XDG_CONFIG_HOME || join(home, '.config'), 'bulkhead', 'config.json');
-
-export const readStored = (io: Pick<Io, 'env' | 'home'>): StoredSettings | undefined =>
-  readJson(storedPath(io), StoredSchema);
 
 /** Whole from its first moment, and nobody else's to read: there is a token in it. @returns where */
 export const writeStored = (io: Pick<Io, 'env' | 'home'>, settings: StoredSettings): string => {

@@ -1,7 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  lchownSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   statSync,
@@ -10,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { readOwnFile } from '../../../cli/settings/trust-file.ts';
 import { fakeApi, problem } from '../client/fake-api.ts';
 import { run, temporaryFolder } from './harness.ts';
 
@@ -148,6 +151,70 @@ describe('a file with settings is ignored, and it is said why,', () => {
     chmodSync(target, 0o666);
     symlinkSync(target, join(folderOf(cwd), '.bulkhead/local.json'));
     expect(await ignored({ cwd })).toContain('target.json');
+  });
+
+  const me = process.getuid?.() ?? 0;
+  /** Only root can give a link to another user. */
+  const testAsRoot = me === 0 ? test : test.skip;
+
+  testAsRoot.each(['.bulkhead', '.bulkhead/local.json'])(
+    'if another user made %s a link, in a sticky folder, to a file that is this user’s own',
+    async (name) => {
+      const cwd = withLocal('http://127.0.0.1:1');
+      const path = join(folderOf(cwd), name);
+      const target = join(temporaryFolder(), 'own');
+      renameSync(path, target);
+      symlinkSync(target, path);
+      chmodSync(folderOf(cwd), 0o1777);
+      lchownSync(path, me + 1, me + 1);
+      expect(await ignored({ cwd })).toContain(`the symbolic link ${path} belongs to another user`);
+      lchownSync(path, me, me);
+      expect(readOwnFile(join(folderOf(cwd), '.bulkhead/local.json'), me)).toHaveProperty('text');
+    },
+  );
+
+  testAsRoot('if a link of another user is behind one of this user', async () => {
+    const cwd = withLocal('http://127.0.0.1:1');
+    const [own, foreign] = [join(folderOf(cwd), '.bulkhead'), join(temporaryFolder(), 'foreign')];
+    renameSync(own, join(folderOf(cwd), 'target'));
+    symlinkSync(join(folderOf(cwd), 'target'), foreign);
+    lchownSync(foreign, me + 1, me + 1);
+    symlinkSync(foreign, own);
+    expect(await ignored({ cwd })).toContain(`the symbolic link ${foreign} belongs to another user`);
+  });
+
+  const replaceByLink = (path: string, other: string): void => {
+    renameSync(path, `${path}.old`);
+    symlinkSync(other, path);
+  };
+  test.each<[string, (path: string, other: string) => void]>([
+    ['another file', (path, other) => renameSync(other, path)],
+    ['a link', replaceByLink],
+  ])('if %s takes its place between the look and the opening', (_, swap) => {
+    const path = join(folderOf(withLocal('http://127.0.0.1:1')), '.bulkhead/local.json');
+    const other = join(temporaryFolder(), 'other.json');
+    writeFileSync(other, '{"apiUrl":"http://127.0.0.1:2","token":"evil"}');
+    const found = readOwnFile(path, me, (opened, flags) => {
+      swap(path, other);
+      return openSync(opened, flags);
+    });
+    expect(found).toEqual({ why: expect.stringMatching(/changed while it was checked|ELOOP/) });
+  });
+
+  test('if it is no regular file, without waiting for it', async () => {
+    const cwd = withLocal('http://127.0.0.1:1');
+    const path = join(folderOf(cwd), '.bulkhead/local.json');
+    renameSync(path, `${path}.old`);
+    execFileSync('mkfifo', [path]);
+    expect(await ignored({ cwd })).toContain('not a regular file');
+  });
+
+  test('if its links lead in a circle', async () => {
+    const cwd = withLocal('http://127.0.0.1:1');
+    const path = join(folderOf(cwd), '.bulkhead/local.json');
+    renameSync(path, `${path}.old`);
+    symlinkSync(path, path);
+    expect(await ignored({ cwd })).toContain('ELOOP');
   });
 });
 
