@@ -21,14 +21,17 @@ import { toDockerError } from './translate/error.ts';
  * The Docker Engine API, answered by Bulkhead's.
  *
  * Who reaches the socket acts with the bridge's token, as with a docker daemon's. A web page must not: over TCP a
- * browser can reach loopback too, so what names another host, or carries an origin, is refused.
+ * browser can reach loopback too, so a request that names another host, or has a browser's headers, is refused.
  */
-const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|docker|api\.moby\.localhost)?(:\d+)?$/i;
+const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|api\.moby\.localhost)?(:\d+)?$/i;
+/** On a Unix socket docker's client names no real host, or the socket's path. Over TCP a DNS server could serve these. */
+const UNIX_HOST = /^(docker$|%2f|\/)/i;
 
-const refuseBrowsers = ({ headers }: IncomingMessage): void => {
-  // docker's client names a host made up from the socket's path.
-  const isSocketPath = /^(%2f|\/)/i.test(headers.host ?? '');
-  if (headers.origin !== undefined || !(isSocketPath || LOOPBACK.test(headers.host ?? '')))
+const refuseBrowsers = (server: Server, { headers }: IncomingMessage): void => {
+  const host = headers.host ?? '';
+  const isUnixSocket = typeof server.address() === 'string';
+  const isLocal = LOOPBACK.test(host) || (isUnixSocket && UNIX_HOST.test(host));
+  if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined || !isLocal)
     throw new DockerError(403, 'only programs of this machine may use the bridge');
 };
 
@@ -45,7 +48,6 @@ interface Replies {
 }
 
 const handle = async (services: Services, request: IncomingMessage, replies: Replies): Promise<void> => {
-  refuseBrowsers(request);
   const { path, query } = urlOf(request);
   const { handle: act, params } = findRoute(request.method ?? 'GET', path);
   const body = parseBody(await replies.body());
@@ -61,6 +63,7 @@ const untilGone = (connection: Duplex): AbortSignal => {
 };
 
 const respond = async (
+  server: Server,
   services: Services,
   request: IncomingMessage,
   response: ServerResponse,
@@ -68,12 +71,13 @@ const respond = async (
   response.setHeader('Api-Version', API_VERSION);
   response.setHeader('Docker-Experimental', 'false');
   response.setHeader('Builder-Version', '1');
-  response.setHeader('Ostype', await osTypeOf(services.bridge));
   response.setHeader('Server', `Bulkhead/${services.bridge.settings.version}`);
   const answer = responding(response);
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   try {
+    refuseBrowsers(server, request);
+    response.setHeader('Ostype', await osTypeOf(services.bridge));
     const body = () => readBody(request);
     await handle(services, request, { answer, hijack: () => undefined, body, signal: gone.signal });
   } catch (error) {
@@ -89,6 +93,7 @@ const respond = async (
 const ignore = (): void => undefined;
 
 const respondToUpgrade = async (
+  server: Server,
   services: Services,
   request: IncomingMessage,
   socket: Duplex,
@@ -103,6 +108,7 @@ const respondToUpgrade = async (
     return socket;
   };
   try {
+    refuseBrowsers(server, request);
     const body = () => readBodyOfUpgrade(request, socket, head);
     await handle(services, request, { answer, hijack, body, signal: untilGone(socket) });
   } catch (error) {
@@ -128,12 +134,12 @@ export const createDockerBridge = (settings: BridgeSettings): DockerBridge => {
   const services: Services = { bridge, runs: new Runs(bridge, closing.signal), execs: new Map() };
   // A `wait` or `logs -f` may say nothing for days.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
-    void respond(services, request, response);
+    void respond(server, services, request, response);
   });
   server.on('upgrade', (request, socket, head) => {
     // Such a connection is no longer the server's to close.
     closing.signal.addEventListener('abort', () => socket.destroy());
-    void respondToUpgrade(services, request, socket, head);
+    void respondToUpgrade(server, services, request, socket, head);
   });
   const close = (): void => {
     closing.abort();

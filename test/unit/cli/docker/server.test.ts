@@ -28,6 +28,7 @@ const page = (items: readonly unknown[]): Reply => ({ status: 200, body: { items
 const bridge = async (
   change: (call: Call) => Reply | undefined = () => undefined,
   connect?: () => SessionStream,
+  over: 'unix' | 'tcp' = 'unix',
 ) => {
   const { fetch, calls } = fakeApi((call) => {
     const own = change(call);
@@ -48,12 +49,16 @@ const bridge = async (
     log: (line) => log.push(line),
   });
   const socketPath = join(mkdtempSync(join(tmpdir(), 'bulkhead-')), 'docker.sock');
-  await listen(server, { kind: 'unix', path: socketPath });
+  const address = await listen(
+    server,
+    over === 'tcp' ? { kind: 'tcp', host: '127.0.0.1', port: 0 } : { kind: 'unix', path: socketPath },
+  );
   closers.push(close);
+  const place = over === 'tcp' ? { host: '127.0.0.1', port: new URL(address).port } : { socketPath };
   const ask = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
     new Promise<Answer>((resolve, reject) => {
       const asked = request(
-        { socketPath, method, path, headers: { host: 'docker', ...headers } },
+        { ...place, method, path, headers: { host: 'docker', ...headers } },
         (response) => {
           let text = '';
           response.on('data', (chunk: Buffer) => {
@@ -97,14 +102,38 @@ test('the socket is this user’s alone; another that listens there is not pushe
   await expect(listen(server, { kind: 'unix', path: file })).rejects.toThrow('is no socket');
 });
 
-test('a page in a browser cannot use it, whatever host it names', async () => {
-  const { ask, calls } = await bridge();
-  for (const headers of [
+const UPGRADE = { connection: 'Upgrade', upgrade: 'tcp' };
+
+describe.each(['unix', 'tcp'] as const)('over %s', (over) => {
+  test.each<Record<string, string>>([
     { host: 'evil.example.com' },
     { host: 'localhost:2375', origin: 'http://evil.example.com' },
-  ])
-    expect((await ask('POST', '/containers/create', { Image: 'mini' }, headers as never)).status).toBe(403);
-  expect(calls.filter(({ method }) => method === 'POST')).toEqual([]);
+    { host: 'localhost:2375', 'sec-fetch-site': 'cross-site' },
+    { host: 'localhost:2375', 'sec-fetch-site': 'none' },
+    { host: 'evil.example.com', ...UPGRADE },
+    { host: 'localhost:2375', 'sec-fetch-site': 'same-origin', ...UPGRADE },
+  ])('a page in a browser cannot use it, and the API is not asked: %j', async (headers) => {
+    const { ask, calls } = await bridge(undefined, undefined, over);
+    expect((await ask('POST', '/containers/create', { Image: 'mini' }, headers)).status).toBe(403);
+    expect(calls).toEqual([]);
+  });
+
+  test.each(['docker', 'docker:2375', '%2Frun%2Fbulkhead.sock', '/run/bulkhead.sock'])(
+    'a name that only a Unix socket has: %s',
+    async (host) => {
+      const { ask } = await bridge(undefined, undefined, over);
+      const isNamed = over === 'unix' && host !== 'docker:2375';
+      expect((await ask('GET', '/_ping', undefined, { host })).status).toBe(isNamed ? 200 : 403);
+    },
+  );
+
+  test.each(['localhost:2375', '127.0.0.1:2375', '[::1]:2375', 'api.moby.localhost'])(
+    'a name of this machine is served: %s',
+    async (host) => {
+      const { ask } = await bridge(undefined, undefined, over);
+      expect((await ask('GET', '/_ping', undefined, { host })).status).toBe(200);
+    },
+  );
 });
 
 describe('refusals in Docker’s words', () => {
