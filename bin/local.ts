@@ -6,7 +6,7 @@
  * `local.json` and the ready message → until a signal: hosts, then the cloud, then what was temporary.
  * A second Ctrl-C ends it at once.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PortTakenError } from '../local/api-gateway/listener.ts';
@@ -14,6 +14,7 @@ import { type Cloud, startCloud } from '../local/cloud.ts';
 import { createIssuerMount } from '../local/identity/issuer.ts';
 import { LOCAL_AUDIENCE, LOCAL_ISSUER } from '../local/identity/names.ts';
 import { loadSigningKey } from '../local/identity/signing-key.ts';
+import { makePrivateFolder } from '../local/private-folder.ts';
 import { eraseState } from '../local/state-directory.ts';
 import { showProgress } from '../scripts/bootstrap/progress.mjs';
 import { ApiClient } from './local/api-client.ts';
@@ -72,7 +73,7 @@ const prepareState = (options: LocalOptions, undo: Undo): string => {
     undo.add(() => rmSync(stateDir, { recursive: true, force: true }));
     return stateDir;
   }
-  mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
+  makePrivateFolder(options.stateDir);
   if (!options.reset) return options.stateDir;
   eraseState(options.stateDir);
   rmSync(join(options.stateDir, 'hosts'), { recursive: true, force: true });

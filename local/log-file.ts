@@ -40,7 +40,7 @@ export class LogFile {
 
   #open(): number {
     if (this.#descriptor === undefined) {
-      mkdirSync(dirname(this.#path), { recursive: true });
+      mkdirSync(dirname(this.#path), { recursive: true, mode: 0o700 });
       this.#descriptor = openSync(this.#path, 'a');
       this.#size = fstatSync(this.#descriptor).size;
     }

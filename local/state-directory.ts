@@ -22,7 +22,7 @@ const holderOf = (path: string): ProcessIdentity | undefined => {
  * @throws EngineStartError when a running process holds it.
  */
 export const lockStateDirectory = (stateDir: string): (() => void) => {
-  mkdirSync(stateDir, { recursive: true });
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const path = join(stateDir, lockFile);
   const holder = holderOf(path);
   if (holder !== undefined) {

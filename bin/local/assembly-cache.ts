@@ -78,7 +78,7 @@ export const assemblyOf = async (
 ): Promise<string> => {
   const folder = join(root, '.bulkhead', 'assembly');
   const target = join(folder, assemblyKey(root, context));
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   if (!existsSync(join(target, 'manifest.json'))) await synthesizeInto(root, target, JSON.stringify(context));
   const now = new Date();
   utimesSync(target, now, now);

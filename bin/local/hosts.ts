@@ -118,7 +118,7 @@ export class Hosts {
     const hostDir = join(stateDir, 'hosts', name);
     const isEnrolled = existsSync(join(hostDir, 'enrolment.json'));
     const token = isEnrolled ? undefined : await this.#setting.enrollmentToken();
-    mkdirSync(join(stateDir, 'logs'), { recursive: true });
+    mkdirSync(join(stateDir, 'logs'), { recursive: true, mode: 0o700 });
     const log = openSync(this.#logFile(name), 'a');
     const agent = [program, '--api-url', apiUrl, '--state-dir', hostDir, '--name', name];
     const options = [...agentOptions, '--exit-with-parent'];

@@ -19,7 +19,7 @@ const pathOf = (stateDir: string): string => join(stateDir, 'local.json');
 /** Whole from its first moment, and readable by its owner only: there is a token in it. */
 export const writeLocalFile = (stateDir: string, content: LocalFile): void => {
   const path = pathOf(stateDir);
-  mkdirSync(dirname(path), { recursive: true });
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeFileSync(`${path}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600 });
   renameSync(`${path}.new`, path);
 };

@@ -124,7 +124,7 @@ class Dynoxide implements DynoxideProcess {
   }
 
   async start(): Promise<void> {
-    mkdirSync(this.directory, { recursive: true });
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     const recorded = readRecord(this.#recordFile);
     await endStale(recorded.process, this.#log);
     let ports = recorded.ports;

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { chmod, link, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { chmod, link, readFile, unlink, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import {
   type CryptoKey,
@@ -10,6 +10,7 @@ import {
   type JWK,
 } from 'jose';
 import { LocalCloudError } from '../errors.ts';
+import { makePrivateFolder } from '../private-folder.ts';
 
 /** The file is there but holds no key; the message says what to do. */
 export class SigningKeyError extends LocalCloudError {
@@ -48,7 +49,6 @@ const createKey = async (file: string): Promise<void> => {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const jwk = await exportJWK(privateKey);
   const complete = { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: 'RS256', use: 'sig' };
-  await mkdir(dirname(file), { recursive: true });
   const draft = `${file}.${randomUUID()}`;
   await writeFile(draft, `${JSON.stringify(complete)}\n`, { mode: 0o600 });
   await link(draft, file).catch((error: NodeJS.ErrnoException) => {
@@ -58,10 +58,11 @@ const createKey = async (file: string): Promise<void> => {
 };
 
 /**
- * The RS256 key of the local issuer; made the first time.
+ * The RS256 key of the local issuer; made the first time, in a folder that is its owner's alone.
  * @throws SigningKeyError
  */
 export const loadSigningKey = async (file: string): Promise<SigningKey> => {
+  makePrivateFolder(dirname(file));
   if ((await readKey(file)) === undefined) await createKey(file);
   const jwk = await readKey(file);
   const privateKey = jwk && (await importJWK(jwk, 'RS256').catch(() => undefined));

@@ -116,7 +116,7 @@ const isAlive = (pid) => {
 /** A folder is the lock, because making one is atomic; one whose owner has died is taken over. */
 const exclusively = async (stateDir, label, work) => {
   const lock = join(stateDir, 'set-up.lock');
-  await mkdir(stateDir, { recursive: true });
+  await mkdir(stateDir, { recursive: true, mode: 0o700 });
   const done = showProgress(label);
   while (!(await tryLock(lock))) await new Promise((resolve) => setTimeout(resolve, LOCK_POLL_MS));
   done('done');

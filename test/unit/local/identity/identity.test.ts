@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -83,6 +83,21 @@ describe('the local issuer', () => {
     await running?.stop();
     running = undefined;
     rmSync(folder, { recursive: true, force: true });
+  });
+
+  test('keeps its key in a folder of its owner alone, made by it or by another program before', async () => {
+    const keys = join(folder, 'keys');
+    expect(statSync(keys).mode & 0o777).toBe(0o700);
+    chmodSync(keys, 0o755);
+    await loadSigningKey(join(keys, 'issuer.json'));
+    expect(statSync(keys).mode & 0o777).toBe(0o700);
+  });
+
+  test('leaves the mode of a folder that others share, with the sticky bit', async () => {
+    const shared = join(folder, 'keys');
+    chmodSync(shared, 0o1777);
+    await loadSigningKey(join(shared, 'issuer.json'));
+    expect(statSync(shared).mode & 0o7777).toBe(0o1777);
   });
 
   test('gives tokens that the authorizer takes, with tenant and scopes', async () => {

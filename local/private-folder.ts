@@ -1,0 +1,14 @@
+import { chmodSync, mkdirSync, statSync } from 'node:fs';
+
+const OWNER_ONLY = 0o700;
+const STICKY = 0o1000;
+
+/**
+ * Makes a folder that only this user may enter, also where it is there already and is this user's. A shared folder with
+ * the sticky bit, such as /tmp, keeps its mode: others work in it.
+ */
+export const makePrivateFolder = (path: string): void => {
+  mkdirSync(path, { recursive: true, mode: OWNER_ONLY });
+  const { uid, mode } = statSync(path);
+  if (uid === process.getuid?.() && (mode & STICKY) === 0) chmodSync(path, OWNER_ONLY);
+};
