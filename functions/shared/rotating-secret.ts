@@ -22,6 +22,8 @@ export interface RotatingSecretDependencies {
 }
 
 const FRESH_MS = 15 * 60_000;
+/** After a failure to read it again. */
+const RETRY_MS = 60_000;
 /** Twice as long, so that the slowest instance knows the version in time. */
 const KNOWN_MS = 30 * 60_000;
 
@@ -36,7 +38,7 @@ export const createRotatingSecret = <T>(
   { readSecret, now, monotonic }: RotatingSecretDependencies,
   derive: (value: string) => T,
 ): (() => Promise<Versions<T>>) => {
-  let known: { readonly derived: Promise<Derived<T>>; readonly at: number } | null = null;
+  let known: { readonly derived: Promise<Derived<T>>; readonly readAgainAt: number } | null = null;
 
   const read = async (): Promise<Derived<T>> => {
     const [current, before] = await Promise.all([readSecret('AWSCURRENT'), readSecret('AWSPREVIOUS')]);
@@ -49,15 +51,16 @@ export const createRotatingSecret = <T>(
   };
 
   const derived = (): Promise<Derived<T>> => {
-    if (known !== null && monotonic() - known.at < FRESH_MS) return known.derived;
+    if (known !== null && monotonic() < known.readAgainAt) return known.derived;
     const before = known?.derived;
-    // A failure to look again leaves the keys in use; a failure of the first look is tried again by the next call.
+    // A failure to read it again leaves the keys in use, and the next attempt is made after a pause. The first read has
+    // no keys to keep: the next call tries again.
     const reading = read().catch((error: unknown) => {
-      known = null;
+      known = before === undefined ? null : { derived: before, readAgainAt: monotonic() + RETRY_MS };
       if (before !== undefined) return before;
       throw error;
     });
-    known = { derived: reading, at: monotonic() };
+    known = { derived: reading, readAgainAt: monotonic() + FRESH_MS };
     return reading;
   };
 

@@ -76,6 +76,23 @@ describe('signing commands', () => {
     clock.ms += 16 * MINUTE_MS;
     expect(await signerIs('one')).toBe(true);
   });
+
+  test('signs through an outage of hours, reads once a minute in it, and finds the new version after it', async () => {
+    const { clock, reads, versions, broken, signerIs } = open();
+    expect(await signerIs('one')).toBe(true);
+    broken.is = true;
+    clock.ms += 16 * MINUTE_MS;
+    reads.length = 0;
+    for (let seconds = 0; seconds < 3 * 3_600; seconds += 10) {
+      expect(await signerIs('one')).toBe(true);
+      clock.ms += 10_000;
+    }
+    expect(reads).toHaveLength(2 * 3 * 60);
+    broken.is = false;
+    versions.AWSCURRENT = { value: 'two', createdAtMs: 0 };
+    clock.ms += MINUTE_MS;
+    expect(await signerIs('two')).toBe(true);
+  });
 });
 
 describe('the seal of a session’s token', () => {
