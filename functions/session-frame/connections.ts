@@ -6,11 +6,12 @@ import type { Table } from '../../store/table.ts';
 export interface Ends {
   readonly hostId: string;
   readonly client: string | null;
+  readonly isOpen: boolean;
 }
 
 /** Sessions that are remembered, and for how long without another look, in milliseconds. */
 const MOST = 1_000;
-const FRESH_MS = 60_000;
+const FRESH_MS = 10_000;
 
 /** Remembers what was read, by key, until it is too old, too much, or known to be wrong. */
 const createCache = <T>(
@@ -48,7 +49,9 @@ export const createConnections = ({
 }) => ({
   sessions: createCache<Ends>(monotonic, async (tenant, id) => {
     const session = await getSession(table, tenant, id);
-    return session && { hostId: session.view.hostId, client: session.connectionId };
+    if (session === undefined) return undefined;
+    const { hostId, state } = session.view;
+    return { hostId, client: session.connectionId, isOpen: state === 'Open' };
   }),
   hosts: createCache<string>(
     monotonic,

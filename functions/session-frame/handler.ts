@@ -12,7 +12,7 @@ import type { Table } from '../../store/table.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { Push } from '../shared/push.ts';
-import { createConnections } from './connections.ts';
+import { createConnections, type Ends } from './connections.ts';
 
 export interface SessionFrameDependencies
   extends Pick<Dependencies, 'now' | 'monotonic' | 'randomBytes'>,
@@ -47,6 +47,13 @@ const OK = { statusCode: 200 } as const;
 const REFUSED = { statusCode: 403 } as const;
 
 /**
+ * A connection that another one has replaced says nothing more, and nothing is typed into a session that has ended.
+ * Its acknowledgements go on: the host sends the exit again until its client has it.
+ */
+const maySay = (session: Ends, connectionId: string, message: ClientSessionMessage): boolean =>
+  session.client === connectionId && (session.isOpen || message.kind === 'ack');
+
+/**
  * Hands a frame to the other side: one push, and no read while nothing changes. Who may speak of a session is its own
  * client's connection and its own host, and nobody else; what others say is dropped. What cannot be handed on is
  * dropped too: its sender keeps it until it is acknowledged. Only the end of a session is looked at, and recorded
@@ -55,6 +62,21 @@ const REFUSED = { statusCode: 403 } as const;
 export const createSessionFrameHandler = (deps: SessionFrameDependencies) => {
   const { table, push, now, logger } = deps;
   const { sessions, hosts } = createConnections(deps);
+
+  /** The session, if the connection may say this in it; what is remembered is read again before a refusal. */
+  const sessionFor = async (
+    tenant: string,
+    connectionId: string,
+    message: ClientSessionMessage,
+  ): Promise<Ends | undefined> => {
+    for (let tried = 0; tried < 2; tried += 1) {
+      const session = await sessions.find(tenant, message.sessionId);
+      if (session === undefined) return undefined;
+      if (maySay(session, connectionId, message)) return session;
+      sessions.forget(tenant, message.sessionId);
+    }
+    return undefined;
+  };
 
   const toHost = async (
     tenant: string,
@@ -68,7 +90,7 @@ export const createSessionFrameHandler = (deps: SessionFrameDependencies) => {
         await push(connectionId, { action: 'session', sessionId, kind: 'resume', token });
       return;
     }
-    const session = await sessions.find(tenant, sessionId);
+    const session = await sessionFor(tenant, connectionId, message);
     if (session === undefined) return;
     for (let tried = 0; tried < 2; tried += 1) {
       const host = await hosts.find(tenant, session.hostId);

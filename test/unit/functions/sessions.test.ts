@@ -23,6 +23,10 @@ const statusOf = (code: string) =>
   Number(Object.entries(HANDSHAKE_REFUSALS).find(([, one]) => one === code)?.[0]);
 const params = { idOrName: CONTAINER };
 const ACK = { kind: 'ack', ack: 0, limit: 10 };
+const INPUT = {
+  ...{ kind: 'frame', sequence: 1, ack: 0, limit: 0 },
+  frame: { type: 'input', data: Buffer.from('id\n').toString('base64') },
+};
 const exit = (exitCode: number | null, reason = 'exited') => ({
   kind: 'frame',
   sequence: 1,
@@ -186,6 +190,33 @@ describe('frames', () => {
     expect(world.pushed.at(-1)?.to).toBe('host-2');
     await world.fromHost(sessionId, ACK);
     expect(world.pushed.at(-1)?.to).toBe('client-2');
+  });
+
+  test('of a connection that was replaced reach no host', async () => {
+    const world = await joined();
+    const { sessionId } = world;
+    await world.fromClient(sessionId, INPUT);
+    await world.fromClient(sessionId, { kind: 'renew' });
+    await world.connect(String(world.pushed.at(-1)?.message.token), sessionId, 'client-2');
+    world.pushed.length = 0;
+    await world.fromClient(sessionId, INPUT, 'client-2');
+    expect(world.pushed.map(({ to }) => to)).toEqual(['host-1']);
+    await world.fromClient(sessionId, INPUT, 'client-1');
+    await world.fromClient(sessionId, ACK, 'client-1');
+    expect(world.pushed).toHaveLength(1);
+  });
+
+  test('of a client whose session was revoked type nothing, and its acknowledgements go on', async () => {
+    const world = await joined();
+    const { sessionId } = world;
+    await world.fromClient(sessionId, INPUT);
+    await world.api.call('revokeSession', { params: { idOrName: CONTAINER, sessionId } });
+    world.api.clock.ms += 10_000;
+    world.pushed.length = 0;
+    await world.fromClient(sessionId, INPUT);
+    expect(world.pushed).toEqual([]);
+    await world.fromClient(sessionId, ACK);
+    expect(world.pushed.map(({ to, message }) => [to, message.kind])).toEqual([['host-1', 'ack']]);
   });
 
   test('of others lead nowhere: another host, another session, no session, nonsense', async () => {
