@@ -14,6 +14,8 @@ import { createPush } from '../../../functions/shared/push.ts';
 const CREDENTIALS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret', sessionToken: 'token/+=' };
 /** As API Gateway makes them, with a letter that a path must not hold as it is. */
 const ID = 'L0SM9cOFvHcCIhw=';
+/** Far above what an answer takes on a loaded machine; a test of silence waits for it. */
+const REQUEST_TIMEOUT_MS = 2_000;
 const ACK = { action: 'ack', messageId: 'é' } as const;
 
 interface Seen {
@@ -54,7 +56,7 @@ beforeEach(async () => {
     // One socket: a request would wait for ever for one whose answer is not read.
     requestHandler: new NodeHttpHandler({
       httpAgent: { keepAlive: true, maxSockets: 1 },
-      requestTimeout: 200,
+      requestTimeout: REQUEST_TIMEOUT_MS,
       throwOnRequestTimeout: true,
     }),
     sleep: async (milliseconds) => slept.push(milliseconds),
