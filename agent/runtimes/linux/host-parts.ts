@@ -182,11 +182,10 @@ const openParts = async (
     shape,
     generalImage: images.squashfs(miniDigest(deps.artifacts)),
   });
-  const onDeath = (id: string, reason: string) => {
-    void runs
+  const onDeath = (id: string, reason: string) =>
+    runs
       .vmDied(id, reason, true)
       .catch((error) => deps.log.error('an exit could not be recorded', { reason: messageOf(error) }));
-  };
   const useTemplates = options.templates ?? true;
   // Made now, also where no VM waits, so that no container's first start has to boot.
   const prepared = useTemplates ? templates.prepare(shape) : Promise.resolve();

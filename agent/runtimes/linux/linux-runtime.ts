@@ -212,7 +212,9 @@ export class LinuxRuntime implements Runtime {
   }
 
   stopProcess(containerId: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
-    return this.#runs.stop(containerId, timeoutSeconds, signal);
+    return this.#runs.stop(containerId, timeoutSeconds, signal, (reason) =>
+      this.#vms.giveUp(containerId, new RuntimeError('step-failed', reason)),
+    );
   }
 
   async unmountLayers(containerId: string): Promise<void> {
@@ -229,6 +231,8 @@ export class LinuxRuntime implements Runtime {
     const entry = this.#vms.get(containerId);
     if (!entry) return;
     await this.#vms.detachDisks(containerId);
+    // Its VM had to be ended: the lock stays, so the disk is checked before it is next mounted.
+    if (this.#vms.get(containerId) !== entry) return;
     // Taken from a guest that had them mounted, they are checked by who mounts them next.
     if (!entry.layersMounted) await this.#layers.detach(containerId);
   }

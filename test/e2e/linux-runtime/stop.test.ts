@@ -1,7 +1,7 @@
 import { describe, expect, jest, test } from '@jest/globals';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, until } from '../../helpers/linux-host.ts';
+import { bring, canHostLinux, until } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(120_000);
@@ -29,6 +29,27 @@ real('a stop', () => {
     expect(await said()).toEqual(['up', 'main']);
     const [observed] = await host.runtime.inspect(one.id);
     expect(observed?.process).toMatchObject({ running: false, exitCode: 4 });
+  });
+
+  test('HyperV: succeeds and the container can be removed, though its VM does nothing any more', async () => {
+    const one = container({ runtimeType: 'HyperV', command: ['sleep', '600'], switchName: 'none' });
+    await host.up(one);
+    await host.sh(one, 'echo kept > /kept; sync');
+    const [before] = await host.runtime.inspect(one.id);
+    const worker = before?.workerProcess?.pid ?? 0;
+    process.kill(worker, 'SIGSTOP');
+    await host.off(one);
+    const [after] = await host.runtime.inspect(one.id);
+    expect(after).toMatchObject({
+      utilityVm: 'Absent',
+      workerProcess: null,
+      process: { running: false, exitCode: 137 },
+    });
+    // Its disk was not unmounted: it is checked, and then goes on.
+    await host.up(one);
+    expect(await host.sh(one, 'cat /kept')).toBe('kept');
+    await bring(host.runtime, one.id, null, 'Absent');
+    expect(await host.runtime.inspect(one.id)).toEqual([]);
   });
 });
 if (!possible) test.todo('not on this machine');

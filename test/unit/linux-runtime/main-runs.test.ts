@@ -4,18 +4,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { systemClock } from '../../../agent/clock.ts';
+import { type Clock, systemClock } from '../../../agent/clock.ts';
+import { FRAME, FrameDecoder } from '../../../agent/runtimes/linux/channel/frames.ts';
+import { GuestProcess } from '../../../agent/runtimes/linux/channel/guest-process.ts';
 import { MainRuns } from '../../../agent/runtimes/linux/container/main-runs.ts';
 import { ContainerRecords } from '../../../agent/runtimes/linux/container/records.ts';
 import type { LinuxDeps } from '../../../agent/runtimes/linux/deps.ts';
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import { identify, type ProcessIdentity } from '../../../agent/runtimes/linux/proc.ts';
+import { ManualClock } from '../../helpers/manual-clock.ts';
 
 const ID = '0b6c4c1e-7a43-4f0e-9d3c-0a6a4b3c2d1e';
 
 let folder: string;
 let paths: ReturnType<typeof containerPaths>;
 let runs: MainRuns;
+let runsWith: (clock: Clock) => MainRuns;
 let errors: string[];
 const children: ChildProcess[] = [];
 
@@ -32,6 +36,17 @@ const kill = (child: ChildProcess): Promise<unknown> =>
     child.once('exit', resolve);
     child.kill('SIGKILL');
   });
+/** A main process that has started, in a guest that takes signals and does nothing. */
+const deafGuest = (): { readonly guest: GuestProcess; readonly signals: number[] } => {
+  const signals: number[] = [];
+  const send = (sent: Buffer): void => {
+    for (const { type, payload } of new FrameDecoder().push(sent))
+      if (type === FRAME.signal) signals.push(payload[0] ?? 0);
+  };
+  const guest = new GuestProcess(1, { send, release: () => undefined });
+  guest.receive({ type: FRAME.started, flags: 0, stream: 1, payload: Buffer.from([9, 0, 0, 0]) });
+  return { guest, signals };
+};
 const until = async (isSo: () => Promise<boolean>): Promise<void> => {
   while (!(await isSo())) await sleep(10);
 };
@@ -44,8 +59,11 @@ beforeEach(() => {
   errors = [];
   const say = (): void => undefined;
   const log = { info: say, warn: say, error: (message: string) => errors.push(message) };
-  const deps = { clock: systemClock, layout, log } as unknown as LinuxDeps;
-  runs = new MainRuns(deps, new ContainerRecords(deps));
+  runsWith = (clock) => {
+    const deps = { clock, layout, log } as unknown as LinuxDeps;
+    return new MainRuns(deps, new ContainerRecords(deps));
+  };
+  runs = runsWith(systemClock);
 });
 afterEach(async () => {
   runs.close();
@@ -88,6 +106,38 @@ describe('a run of a main process', () => {
     expect(seen.filter((one) => !one?.running && one?.exitReason !== 'The utility VM ended')).toEqual([]);
     expect(seen.at(-1)).toMatchObject({ running: false, exitCode: 137 });
   });
+
+  test.each([0, 5])(
+    'in a VM whose guest ignores every signal (%i s to end): the stop ends the VM, and records that',
+    async (timeoutSeconds) => {
+      const clock = new ManualClock();
+      runs = runsWith(clock);
+      const { guest, signals } = deafGuest();
+      let told = 0;
+      runs.onExit(() => {
+        told += 1;
+      });
+      await runs.begin(ID, 'run-1', 'HyperV', async () => ({ main: guest }));
+      const endVm = async (reason: string): Promise<void> => {
+        guest.abandon(new Error(reason));
+        await runs.vmDied(ID, reason, true);
+      };
+      let over = false;
+      const stopped = runs.stop(ID, timeoutSeconds, new AbortController().signal, endVm).finally(() => {
+        over = true;
+      });
+      while (!over) await clock.pass(1_000);
+      await stopped;
+      expect(signals).toEqual(timeoutSeconds === 0 ? [9] : [15, 9]);
+      expect(await runs.inspect(ID)).toMatchObject({
+        running: false,
+        exitCode: 137,
+        exitReason: 'The guest did not end the process',
+      });
+      // It was stopped on purpose: no restart policy is to act on it.
+      expect(told).toBe(0);
+    },
+  );
 
   test('whose exit cannot be written has ended all the same, and the log says so', async () => {
     const main = stays();

@@ -23,6 +23,9 @@ const SIGKILL = 9;
 /** After a forced end: the kernel may need a while to let go of a process. */
 const FORCED_END_MS = 10_000;
 
+/** Ends a container's VM, and resolves once the end of its run is recorded. */
+export type EndVm = (reason: string) => Promise<void>;
+
 type Started = StartedContainer | { readonly main: GuestProcess };
 
 interface Live {
@@ -109,15 +112,25 @@ export class MainRuns {
     };
   }
 
-  /** Asks the process to end; forces it after `timeoutSeconds`. Resolves once its exit is recorded. */
-  async stop(id: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Asks the process to end; forces it after `timeoutSeconds`. Resolves once its exit is recorded.
+   * @param endVm ends the container's VM, where the guest does not end the process
+   */
+  async stop(
+    id: string,
+    timeoutSeconds: number,
+    signal: AbortSignal,
+    endVm: EndVm = () => Promise.resolve(),
+  ): Promise<void> {
     const live = this.#live.get(id);
     if (!live) return;
     this.#stopping.add(id);
     live.guest?.release();
     try {
-      if (!(await this.#ends(live, timeoutSeconds, signal)))
-        throw new RuntimeError('step-failed', 'The process could not be ended');
+      if (await this.#ends(live, timeoutSeconds, signal)) return;
+      if (live.guest === null) throw new RuntimeError('step-failed', 'The process could not be ended');
+      await endVm('The guest did not end the process');
+      await live.ended;
     } finally {
       this.#stopping.delete(id);
     }

@@ -6,7 +6,7 @@ import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import { limitOf, readLimits, WORKER } from '../cgroups.ts';
-import type { GuestGreeting } from '../channel/guest-channel.ts';
+import { type GuestGreeting, GuestTimeoutError } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
 import { parseGuestProcesses } from '../container/process-lists.ts';
@@ -27,6 +27,8 @@ const GUEST_OVERHEAD_MB = 64;
 const RAM_STEP_MB = 64;
 const BOOT_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5_000;
+/** For QEMU to take the disks from a guest that has unmounted them. */
+const DETACH_TIMEOUT_MS = 30_000;
 
 /** The VM of a container with those resources. */
 export const shapeFor = (
@@ -62,7 +64,7 @@ export interface VmContainersDeps {
   readonly accelerator: Accelerator;
   readonly useTemplates: boolean;
   /** A container's VM has ended though nobody asked for it; everything of it is gone. */
-  readonly onDeath: (containerId: string, reason: string) => void;
+  readonly onDeath: (containerId: string, reason: string) => Promise<void>;
 }
 
 /** What an adopted VM said of its container. */
@@ -76,6 +78,8 @@ export interface Adopted {
 export class VmContainers {
   readonly #with: VmContainersDeps;
   readonly #entries = new Map<string, Entry>();
+  /** VMs that have been given up, until their death is recorded. */
+  readonly #ending = new Map<string, Promise<void>>();
 
   constructor(dependencies: VmContainersDeps) {
     this.#with = dependencies;
@@ -131,8 +135,7 @@ export class VmContainers {
   async detachDisks(containerId: string): Promise<void> {
     const entry = this.require(containerId);
     if (!entry.disksAttached) return;
-    await entry.vm.detachDisks();
-    entry.disksAttached = false;
+    if (await this.#succeeds(containerId, this.#inTime(entry.vm.detachDisks()))) entry.disksAttached = false;
   }
 
   async mountLayers(containerId: string): Promise<void> {
@@ -144,8 +147,48 @@ export class VmContainers {
   async unmountLayers(containerId: string): Promise<void> {
     const entry = this.require(containerId);
     if (!entry.layersMounted) return;
-    await entry.vm.unmountLayers();
-    entry.layersMounted = false;
+    if (await this.#succeeds(containerId, entry.vm.unmountLayers())) entry.layersMounted = false;
+  }
+
+  /** Ends a VM whose guest does not do its part, whatever that guest does. Resolves once its death is recorded. */
+  giveUp(containerId: string, reason: unknown): Promise<void> {
+    const entry = this.#entries.get(containerId);
+    if (!entry) return this.#ending.get(containerId) ?? Promise.resolve();
+    this.#entries.delete(containerId);
+    const ending = this.#end(containerId, entry, reason).finally(() => this.#ending.delete(containerId));
+    this.#ending.set(containerId, ending);
+    return ending;
+  }
+
+  async #end(containerId: string, entry: Entry, reason: unknown): Promise<void> {
+    const told = await entry.vm.explain('The utility VM ended', reason);
+    await entry.vm.destroy();
+    await this.#with.onDeath(containerId, told.message);
+    void this.#with.pool.refill();
+  }
+
+  /** A step that takes a container down. Where it fails the VM is given up: no guest may prevent its removal. */
+  async #succeeds(containerId: string, step: Promise<void>): Promise<boolean> {
+    try {
+      await step;
+      return true;
+    } catch (error) {
+      this.#with.deps.log.warn('a utility VM is ended by force', { containerId, reason: messageOf(error) });
+      await this.giveUp(containerId, error);
+      return false;
+    }
+  }
+
+  async #inTime(step: Promise<void>): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const cancel = this.#with.deps.clock.after(DETACH_TIMEOUT_MS, () =>
+      late.reject(new GuestTimeoutError('The VM’s process did not answer', DETACH_TIMEOUT_MS)),
+    );
+    try {
+      await Promise.race([step, late.promise]);
+    } finally {
+      cancel();
+    }
   }
 
   start({ id, spec }: AssignedContainer, image: ImageRecord): GuestProcess {
@@ -322,13 +365,8 @@ export class VmContainers {
   /** A guest whose connection ends is given up, whatever it did: dead, or talking out of turn. */
   #watch(containerId: string, entry: Entry): void {
     entry.watched = true;
-    void entry.vm.ended().then(async (reason) => {
-      if (this.#entries.get(containerId) !== entry) return;
-      this.#entries.delete(containerId);
-      const told = await entry.vm.explain('The utility VM ended', reason);
-      await entry.vm.destroy();
-      this.#with.onDeath(containerId, told.message);
-      void this.#with.pool.refill();
+    void entry.vm.ended().then((reason) => {
+      if (this.#entries.get(containerId) === entry) return this.giveUp(containerId, reason);
     });
   }
 
