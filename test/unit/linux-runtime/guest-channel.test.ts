@@ -3,7 +3,7 @@ import { createServer, type Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { systemClock } from '../../../agent/clock.ts';
+import { type Clock, systemClock } from '../../../agent/clock.ts';
 import {
   encodeFrame,
   FRAME,
@@ -12,7 +12,12 @@ import {
   NONCE_BYTES,
   STREAM_WINDOW,
 } from '../../../agent/runtimes/linux/channel/frames.ts';
-import { GuestChannel } from '../../../agent/runtimes/linux/channel/guest-channel.ts';
+import {
+  ANSWER_TIMEOUT_MS,
+  GuestChannel,
+  LONG_ANSWER_TIMEOUT_MS,
+} from '../../../agent/runtimes/linux/channel/guest-channel.ts';
+import { ManualClock } from '../../helpers/manual-clock.ts';
 
 const deps = { clock: systemClock, randomBytes };
 const open: GuestChannel[] = [];
@@ -21,7 +26,7 @@ afterEach(() => {
 });
 
 /** A channel to a guest that greets, and then sends what the test likes. */
-const connect = async () => {
+const connect = async (clock: Clock = systemClock) => {
   const [mine, guest] = duplexPair();
   const decoder = new FrameDecoder();
   const received: { type: number; stream: number; payload: Buffer }[] = [];
@@ -32,7 +37,11 @@ const connect = async () => {
         guest.write(encodeFrame(FRAME.hello, 0, Buffer.concat([frame.payload, Buffer.from('main=0\0')])));
     }
   });
-  const { channel, greeting } = await GuestChannel.open(mine, deps, { timeoutMs: 5_000, anew: false });
+  const { channel, greeting } = await GuestChannel.open(
+    mine,
+    { ...deps, clock },
+    { timeoutMs: 5_000, anew: false },
+  );
   open.push(channel);
   return { channel, guest, received, greeting };
 };
@@ -99,6 +108,55 @@ describe('a channel to a guest', () => {
       expect(frames).toBe(0);
     },
   );
+
+  test('a guest that answers no request is given up, with all that waits for it', async () => {
+    const clock = new ManualClock();
+    const { channel } = await connect(clock);
+    const requests = [channel.request('processes'), channel.request('uptime')];
+    const { started, exited } = channel.startProcess([['arg', 'sleep']]);
+    const outcomes = Promise.allSettled([...requests, started, exited]);
+    await clock.pass(ANSWER_TIMEOUT_MS);
+    expect((await outcomes).map(({ status }) => status)).toEqual(Array(4).fill('rejected'));
+    expect((await channel.closed).message).toMatch(/did not answer the request processes within 30 s/);
+    await expect(channel.request('processes')).rejects.toThrow(/did not answer/);
+  });
+
+  test.each(['startMain', 'startProcess'] as const)(
+    'a guest that never starts is given up: %s',
+    async (start) => {
+      const clock = new ManualClock();
+      const { channel } = await connect(clock);
+      const { started } = channel[start]([['arg', 'sleep']]);
+      const failed = expect(started).rejects.toThrow(/did not start a process/);
+      await clock.pass(LONG_ANSWER_TIMEOUT_MS);
+      await failed;
+      expect((await channel.closed).message).toMatch(/did not start a process/);
+    },
+  );
+
+  test('a guest that answers in time goes on, also one that first does what takes long', async () => {
+    const clock = new ManualClock();
+    const { channel, guest, received } = await connect(clock);
+    const answer = (): void => {
+      const { stream } = received.filter(({ type }) => type === FRAME.request)[answered++] ?? { stream: 0 };
+      guest.write(encodeFrame(FRAME.response, stream, Buffer.alloc(4)));
+    };
+    let answered = 0;
+    const mounted = channel.request('mount-layers', [], LONG_ANSWER_TIMEOUT_MS);
+    // The guest does one thing after the other.
+    const listed = channel.request('processes');
+    const { started, stream } = channel.startProcess([['arg', 'sleep']]);
+    await clock.pass(LONG_ANSWER_TIMEOUT_MS - 1);
+    answer();
+    answer();
+    guest.write(encodeFrame(FRAME.started, stream, pid));
+    expect(await Promise.all([mounted, listed, started])).toMatchObject([{ result: 0 }, { result: 0 }, 9]);
+    await clock.pass(10 * LONG_ANSWER_TIMEOUT_MS);
+    const later = channel.request('uname');
+    await settle();
+    answer();
+    expect(await later).toMatchObject({ result: 0 });
+  });
 
   test('a guest that never reads is given up at a bound', async () => {
     const server = createServer();

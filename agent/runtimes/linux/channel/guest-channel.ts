@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import type { Clock } from '../../../clock.ts';
+import type { Cancel, Clock } from '../../../clock.ts';
 import {
   decodeFields,
   encodeFields,
@@ -45,12 +45,18 @@ type Fields = readonly (readonly [name: string, value: string])[];
 const GREETING_LIMIT = 4 * 1024 * 1024;
 const MAX_ANSWER = 1024 * 1024;
 const MAX_REQUESTS = 64;
+/** For an answer, and for a process to start. A guest that needs longer is given up. */
+export const ANSWER_TIMEOUT_MS = 30_000;
+/** For what takes long under emulation or with a large disk. Less than the limit of the step that asks for it. */
+export const LONG_ANSWER_TIMEOUT_MS = 110_000;
 /** What may wait for a guest that does not read, in bytes; a connection beyond it is given up. */
 const MAX_UNSENT = 2 * 1024 * 1024;
 const MAIN_STATES = ['never-started', 'running', 'ended'] as const;
 
 interface PendingAnswer {
   readonly settle: PromiseWithResolvers<GuestAnswer>;
+  readonly timeoutMs: number;
+  readonly cancelTimeout: Cancel;
   readonly parts: Buffer[];
   bytes: number;
 }
@@ -59,11 +65,15 @@ interface PendingAnswer {
  * A connection to a guest's agent. Everything that comes from the guest is treated as hostile: it is bounded in
  * memory, a frame that nothing here asked for ends the connection, and ending it is all that can happen.
  *
+ * A guest that does not answer in time is treated like one that breaks the protocol: the connection ends, so that
+ * nothing waits for it without end.
+ *
  * Lifecycle: opened (finding the greeting) → connected → closed, once, with the reason in `closed`. A guest
  * that is connected to anew keeps its main process; all others end there.
  */
 export class GuestChannel {
   readonly #transport: Duplex;
+  readonly #clock: Pick<Clock, 'after'>;
   readonly #decoder = new FrameDecoder();
   readonly #answers = new Map<number, PendingAnswer>();
   readonly #processes = new Map<number, GuestProcess>();
@@ -83,16 +93,14 @@ export class GuestChannel {
     { timeoutMs, anew }: { timeoutMs: number; anew: boolean },
   ): Promise<{ channel: GuestChannel; greeting: GuestGreeting }> {
     const nonce = randomBytes(NONCE_BYTES);
-    const channel = new GuestChannel(transport, nonce);
+    const channel = new GuestChannel(transport, clock, nonce);
     // More zeros than a frame is long end whatever the one before has left unfinished.
     if (anew) {
       transport.write(Buffer.alloc(HEADER_BYTES + MAX_PAYLOAD));
       channel.#addProcess(MAIN_STREAM);
     }
     transport.write(encodeFrame(FRAME.connect, 0, nonce));
-    const cancel = clock.after(timeoutMs, () =>
-      channel.close(new GuestTimeoutError('The guest did not answer', timeoutMs)),
-    );
+    const cancel = channel.#closeAfter(timeoutMs, 'The guest did not answer');
     try {
       return { channel, greeting: await channel.#greeting.promise };
     } finally {
@@ -100,8 +108,9 @@ export class GuestChannel {
     }
   }
 
-  private constructor(transport: Duplex, nonce: Buffer) {
+  private constructor(transport: Duplex, clock: Pick<Clock, 'after'>, nonce: Buffer) {
     this.#transport = transport;
+    this.#clock = clock;
     this.#finder = new HelloFinder(nonce, GREETING_LIMIT);
     this.#greeting.promise.catch(() => {});
     transport.on('data', (piece: Buffer) => this.#receive(piece));
@@ -119,28 +128,51 @@ export class GuestChannel {
     this.#reason = reason;
     this.#transport.destroy();
     this.#greeting.reject(reason);
-    for (const answer of this.#answers.values()) answer.settle.reject(reason);
+    for (const { settle, cancelTimeout } of this.#answers.values()) {
+      cancelTimeout();
+      settle.reject(reason);
+    }
     this.#answers.clear();
     for (const process of this.#processes.values()) process.abandon(reason);
     this.#processes.clear();
     this.#closed.resolve(reason);
   }
 
-  /** Asks the guest's agent for one thing. Rejects when the connection ends first. */
-  request(name: string, fields: Fields = []): Promise<GuestAnswer> {
+  /** Asks the guest's agent for one thing. Rejects when the connection ends first, as it does after `timeoutMs`. */
+  request(name: string, fields: Fields = [], timeoutMs = ANSWER_TIMEOUT_MS): Promise<GuestAnswer> {
     if (this.#reason !== null) return Promise.reject(this.#reason);
     if (this.#answers.size >= MAX_REQUESTS)
       return Promise.reject(new GuestTimeoutError('Too many requests wait for the guest', 0));
     const id = this.#freeRequest();
-    const pending: PendingAnswer = { settle: Promise.withResolvers(), parts: [], bytes: 0 };
+    const pending = this.#expectAnswer(name, timeoutMs);
     this.#answers.set(id, pending);
     this.#send(encodeFrame(FRAME.request, id, encodeFields([['request', name], ...fields])));
     return pending.settle.promise;
   }
 
+  #expectAnswer(name: string, wantedMs: number): PendingAnswer {
+    // The guest answers in order: what is asked now waits for what was asked before.
+    const timeoutMs = this.#afterOthers(wantedMs);
+    return {
+      settle: Promise.withResolvers(),
+      timeoutMs,
+      cancelTimeout: this.#closeAfter(timeoutMs, `The guest did not answer the request ${name}`),
+      parts: [],
+      bytes: 0,
+    };
+  }
+
+  #afterOthers(wantedMs: number): number {
+    return Math.max(wantedMs, ...[...this.#answers.values()].map(({ timeoutMs }) => timeoutMs));
+  }
+
+  #closeAfter(timeoutMs: number, what: string): Cancel {
+    return this.#clock.after(timeoutMs, () => this.close(new GuestTimeoutError(what, timeoutMs)));
+  }
+
   /** Starts the main process. */
   startMain(fields: Fields): GuestProcess {
-    return this.#spawn(MAIN_STREAM, fields);
+    return this.#spawn(MAIN_STREAM, fields, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /** The main process that an earlier connection started. What it says is kept from the first frame on. */
@@ -151,12 +183,14 @@ export class GuestChannel {
   /** Starts a process beside the main one. Throws when there are too many. */
   startProcess(fields: Fields): GuestProcess {
     for (let stream = MAIN_STREAM + 1; stream < MAX_STREAMS; stream++)
-      if (!this.#processes.has(stream)) return this.#spawn(stream, fields);
+      if (!this.#processes.has(stream)) return this.#spawn(stream, fields, ANSWER_TIMEOUT_MS);
     throw new GuestTimeoutError('Too many processes have been started in the container at once', 0);
   }
 
-  #spawn(stream: number, fields: Fields): GuestProcess {
+  #spawn(stream: number, fields: Fields, timeoutMs: number): GuestProcess {
     const process = this.#addProcess(stream);
+    const cancel = this.#closeAfter(this.#afterOthers(timeoutMs), 'The guest did not start a process');
+    process.started.then(cancel, cancel);
     const payload = encodeFields(fields);
     if (payload.length > MAX_PAYLOAD) this.#refuse(process, new SpawnTooLargeError(payload.length));
     else this.#send(encodeFrame(FRAME.spawn, stream, payload));
@@ -239,6 +273,7 @@ export class GuestChannel {
     if (pending.bytes > MAX_ANSWER) throw new GuestProtocolError('An answer without end');
     if (flags & FLAG_MORE) return;
     this.#answers.delete(stream);
+    pending.cancelTimeout();
     pending.settle.resolve({ result: payload.readInt32LE(0), data: Buffer.concat(pending.parts) });
   }
 }

@@ -1,3 +1,4 @@
+import { LONG_ANSWER_TIMEOUT_MS } from '../channel/guest-channel.ts';
 import { type GuestProcess, SpawnError } from '../channel/guest-process.ts';
 import { MASK_FIELDS } from './guest-fields.ts';
 import type { UtilityVm } from './utility-vm.ts';
@@ -54,5 +55,5 @@ export const rehearse = async (vm: UtilityVm): Promise<void> => {
   await runShell(vm).catch(unlessMissing);
   await vm.unmountLayers({ keepImage: true });
   await vm.removeNetwork();
-  await vm.ask('rehearsed', 'The rehearsal did not end');
+  await vm.ask('rehearsed', 'The rehearsal did not end', [], LONG_ANSWER_TIMEOUT_MS);
 };

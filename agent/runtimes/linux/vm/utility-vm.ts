@@ -2,7 +2,7 @@ import { chown, rm } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
 import { limitWorker } from '../cgroups.ts';
-import { GuestChannel, type GuestGreeting } from '../channel/guest-channel.ts';
+import { GuestChannel, type GuestGreeting, LONG_ANSWER_TIMEOUT_MS } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { linkAnew, writeRecord } from '../files.ts';
@@ -123,11 +123,12 @@ export class UtilityVm {
   /** Sets the clock, which stands at the template's, and randomness, which every clone shares. */
   wake(): Promise<void> {
     const now = this.#deps.clock.now().getTime();
-    return this.ask('wake', 'The guest could not be woken', [
+    const fields = [
       ['seconds', String(Math.floor(now / 1000))],
       ['nanoseconds', String((now % 1000) * 1_000_000)],
       ['entropy', this.#deps.randomBytes(ENTROPY_BYTES).toString('hex')],
-    ]);
+    ] as const;
+    return this.ask('wake', 'The guest could not be woken', fields, LONG_ANSWER_TIMEOUT_MS);
   }
 
   /**
@@ -172,7 +173,12 @@ export class UtilityVm {
   }
 
   mountLayers(): Promise<void> {
-    return this.ask('mount-layers', 'The layers could not be mounted in the guest');
+    return this.ask(
+      'mount-layers',
+      'The layers could not be mounted in the guest',
+      [],
+      LONG_ANSWER_TIMEOUT_MS,
+    );
   }
   /** @param keepImage leaves the image mounted, and what has been read of it in the guest's memory */
   unmountLayers({ keepImage = false } = {}): Promise<void> {
@@ -180,6 +186,7 @@ export class UtilityVm {
       'unmount-layers',
       'The layers could not be unmounted in the guest',
       keepImage ? [['keep-image', '1']] : [],
+      LONG_ANSWER_TIMEOUT_MS,
     );
   }
   /** Gives the guest's network device its driver, and an address. */
@@ -196,17 +203,19 @@ export class UtilityVm {
     request: string,
     what: string,
     fields: readonly (readonly [string, string])[] = [],
+    timeoutMs?: number,
   ): Promise<void> {
-    await this.askFor(request, what, fields);
+    await this.askFor(request, what, fields, timeoutMs);
   }
 
   async askFor(
     request: string,
     what: string,
     fields: readonly (readonly [string, string])[] = [],
+    timeoutMs?: number,
   ): Promise<Buffer> {
     const answer = await this.#guest()
-      .request(request, fields)
+      .request(request, fields, timeoutMs)
       .catch(async (error) => {
         throw await this.explain(what, error);
       });
