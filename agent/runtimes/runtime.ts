@@ -127,7 +127,7 @@ export interface RuntimeContainer {
   readonly id: string;
   readonly runtimeType: RuntimeType;
   readonly writableLayer: boolean;
-  /** Code of the container may have run in a VM since it last ran on this machine's kernel. Kept over restarts. */
+  /** Code of an image may have run in a VM that had the disk since it last ran on this machine's kernel. Kept over restarts. */
   readonly untrustedDisk: boolean;
   /** `Spent`: its main process has ended. A VM is for one run; there is no second one in it. */
   readonly utilityVm: 'Absent' | 'Created' | 'Connected' | 'Spent';

@@ -26,7 +26,7 @@ import { noRoomForLayer } from './container/empty-layer.ts';
 import type { MainRuns } from './container/main-runs.ts';
 import { type ListingContext, listMachineProcesses, parseUserNames } from './container/process-lists.ts';
 import { readLog } from './container/read-log.ts';
-import type { ContainerRecords } from './container/records.ts';
+import type { ContainerRecord, ContainerRecords } from './container/records.ts';
 import type { UserNamespaces } from './container/user-namespaces.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
@@ -170,8 +170,11 @@ export class LinuxRuntime implements Runtime {
   }
 
   async attachDisks({ id }: AssignedContainer): Promise<void> {
-    const { digest } = await this.#require(id);
+    const record = await this.#require(id);
+    const { digest } = record;
     const { vm } = this.#vms.require(id);
+    // Code that has taken over the guest could write the raw disk from here on.
+    if (vm.record.ranImageCode) await this.#setUntrusted(record, true);
     await this.#layers.attach(id, vm.id, (holder) => this.#isHeld(id, holder));
     await this.#vms.attachDisks(
       id,
@@ -200,8 +203,7 @@ export class LinuxRuntime implements Runtime {
     const untrustedDisk = runtimeType === 'HyperV';
     // Without its VM nothing can run in it, and the disk stays trusted.
     if (untrustedDisk) this.#vms.require(id);
-    if (record.untrustedDisk !== untrustedDisk)
-      await this.#records.saveContainer({ ...record, untrustedDisk });
+    await this.#setUntrusted(record, untrustedDisk);
     await this.#runs.begin(id, instanceId, runtimeType, async () => {
       if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
       const endpoint = await this.#network.endpoint(id);
@@ -433,6 +435,11 @@ export class LinuxRuntime implements Runtime {
       return entry?.vm.id === holder && entry.disksAttached;
     }
     return (await readMountPoints()).has(containerPaths(this.#deps.layout, id).rw);
+  }
+
+  async #setUntrusted(record: ContainerRecord, untrustedDisk: boolean): Promise<void> {
+    if (record.untrustedDisk !== untrustedDisk)
+      await this.#records.saveContainer({ ...record, untrustedDisk });
   }
 
   async #require(id: string) {

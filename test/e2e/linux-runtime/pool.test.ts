@@ -19,6 +19,7 @@ import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux
 import { templateLimits, templateReserveMB } from '../../../agent/runtimes/linux/vm/kept-templates.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
+import { around, convert } from '../../helpers/linux-conversion.ts';
 import { bring, canHostLinux, linuxHostFolder, look, openTestHost, until } from '../../helpers/linux-host.ts';
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
 import { busyboxLayer, tar, writeLayout } from '../../helpers/oci-image.ts';
@@ -199,6 +200,40 @@ real('what the VMs of a pool rehearse with', () => {
     await host.up(one);
     expect(await usesVm(one, vm)).toBe(true);
     expect(await host.sh(one, 'cat /mark')).toBe('seldom');
+  });
+
+  /** Converts a container that runs as Default, and fails when its new VM has the disk. */
+  const failWithDisk = async (image: string) => {
+    const one = { ...of(image), runtimeType: 'Default' as const };
+    await bring(host.runtime, one.id, one, 'Running', 'first');
+    const { vm } = await waiting();
+    let usedVm = false;
+    const failing = around(host.runtime, 'attachDisks', {
+      after: async () => {
+        usedVm = await usesVm(one, vm);
+        throw new TypeError('injected');
+      },
+    });
+    await expect(convert(failing, one, 'HyperV', 'first')).rejects.toThrow('injected');
+    expect(usedVm).toBe(true);
+    return look(host.runtime, one.id);
+  };
+
+  test('a disk in a VM that ran code of an image does not go back to the host; in another VM it does', async () => {
+    await importLayer('twice', busyboxLayer('twice\n'));
+    expect(await isFor('mini')).toBe(true);
+    expect(await failWithDisk('twice')).toMatchObject({
+      runtimeType: 'Default',
+      untrustedDisk: false,
+      process: { running: true },
+    });
+    await startTwice('twice');
+    expect(await isFor('twice')).toBe(true);
+    expect(await failWithDisk('twice')).toMatchObject({
+      runtimeType: 'HyperV',
+      untrustedDisk: true,
+      process: { running: false },
+    });
   });
 
   test('an image without a shell is rehearsed with as far as it goes', async () => {

@@ -16,7 +16,7 @@ export const ContainerRecordSchema = z.strictObject({
   digest: z.string(),
   /** Size of the writable layer; none in records from before disks were counted. */
   diskMB: z.optional(z.int()),
-  /** Code of the container may have run in a VM since it last ran here; written before it does. */
+  /** Code of an image may have run in a VM with this disk since it last ran here; written before that is possible. */
   untrustedDisk: z._default(z.boolean(), false),
 });
 export type ContainerRecord = z.infer<typeof ContainerRecordSchema>;

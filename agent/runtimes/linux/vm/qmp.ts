@@ -60,15 +60,17 @@ export class Qmp {
     for (const line of lines.filter((one) => one.trim() !== '')) this.#handle(line);
   }
 
+  /** Code in the guest may have taken over QEMU: what is not JSON ends the connection. */
   #handle(line: string): void {
-    const message = MessageSchema.safeParse(JSON.parse(line));
-    const id = message.data?.id;
+    const message = MessageSchema.safeParse(parseJson(line));
+    if (!message.success) return void this.#socket.destroy();
+    const { id } = message.data;
     const pending = id === undefined ? undefined : this.#pending.get(id);
     if (id === undefined || pending === undefined) return;
     this.#pending.delete(id);
-    const error = message.data?.error;
+    const { error } = message.data;
     if (error) pending.reject(new RuntimeError('step-failed', `QEMU: ${error.desc}`));
-    else pending.resolve(message.data?.return);
+    else pending.resolve(message.data.return);
   }
 
   #end(reason: Error): void {
@@ -78,3 +80,12 @@ export class Qmp {
     this.#pending.clear();
   }
 }
+
+/** Returns undefined for what is not JSON, which no schema of a message accepts. */
+const parseJson = (line: string): unknown => {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+};

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
@@ -13,6 +12,7 @@ import { KeptTemplates, MOST_TEMPLATE_RAM_MB, type TemplateLimits } from './kept
 import { type HostMachine, templateKey } from './machine.ts';
 import type { VmShape } from './qemu-arguments.ts';
 import { rehearse } from './rehearsal.ts';
+import { listenForState, STATE_SOCKET_IN_JAIL } from './state-socket.ts';
 import type { UtilityVm } from './utility-vm.ts';
 import type { Placeholders } from './worker.ts';
 
@@ -198,26 +198,16 @@ export class Templates {
 
   /** QEMU may start nothing and open nothing new, so the state comes over a socket. */
   async #save(vm: UtilityVm, path: string): Promise<void> {
-    const socketPath = join(vmPaths(this.#deps.layout, vm.id).run, 'state.sock');
-    const pieces: Buffer[] = [];
-    const received = Promise.withResolvers<void>();
-    const server = createServer((socket) => {
-      socket.on('data', (piece) => pieces.push(piece));
-      socket.once('close', () => received.resolve());
-      socket.once('error', (error) => received.reject(error));
-    });
-    await new Promise<void>((resolve) => server.listen(socketPath, resolve));
-    await chmod(socketPath, 0o666);
+    const socket = await listenForState(vmPaths(this.#deps.layout, vm.id).run, vm.record.uid);
     try {
       await vm.qmp.execute('migrate-set-capabilities', {
         capabilities: [{ capability: 'x-ignore-shared', state: true }],
       });
-      await vm.qmp.execute('migrate', { uri: 'unix:/vm/state.sock' });
+      await vm.qmp.execute('migrate', { uri: `unix:${STATE_SOCKET_IN_JAIL}` });
       await this.#untilMigrated(vm);
-      await received.promise;
-      await writeFile(path, Buffer.concat(pieces), { mode: 0o600 });
+      await writeFile(path, await socket.received, { mode: 0o600 });
     } finally {
-      server.close();
+      socket.close();
     }
   }
 

@@ -107,12 +107,18 @@ export class UtilityVm {
     return this.#channel?.closed ?? new RuntimeError('step-failed', 'The guest is not connected');
   }
 
+  /** Remembers that code of an image may run in it from now on. */
+  async expectImageCode(): Promise<void> {
+    this.#record = { ...this.#record, ranImageCode: true };
+    await this.#saveRecord();
+  }
+
   /** Makes the VM the container's, for ever. */
   async claim(containerId: string, cpus: number): Promise<void> {
     if (this.#record.containerId !== null && this.#record.containerId !== containerId)
       throw new RuntimeError('internal', 'A utility VM cannot be given to a second container');
     this.#record = { ...this.#record, containerId };
-    await writeRecord(vmPaths(this.#deps.layout, this.id).record, this.#record);
+    await this.#saveRecord();
     await limitWorker(this.#deps.layout.tag, this.id, {
       memoryBytes: (this.#record.ramMB + WORKER_OVERHEAD_MB) * MIB,
       cpus,
@@ -261,6 +267,10 @@ export class UtilityVm {
       `${what}: ${message}${said ? `\nThe VM's console:\n${said}` : ''}`,
       { cause },
     );
+  }
+
+  #saveRecord(): Promise<void> {
+    return writeRecord(vmPaths(this.#deps.layout, this.id).record, this.#record);
   }
 
   #guest(): GuestChannel {

@@ -147,6 +147,8 @@ export class VmPool {
     } as const;
     const use = async (made: UtilityVm): Promise<UtilityVm> => {
       await made.connectGuest('clone', CLONE_TIMEOUT_MS);
+      // The general image is Bulkhead's own.
+      if (image !== this.#options.generalImage) await made.expectImageCode();
       await made.attachImage(image);
       await rehearse(made);
       return made;

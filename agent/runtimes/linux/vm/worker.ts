@@ -3,6 +3,7 @@ import { chmod, chown, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/pr
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 import { limitWorker, removeWorkerCgroups, workerCgroups, workerIdsInCgroups } from '../cgroups.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -10,7 +11,15 @@ import { linkAnew, readRecord, writeRecord } from '../files.ts';
 import { deviceName, vmPaths } from '../layout.ts';
 import { namedNamespace } from '../network/endpoint.ts';
 import { routerName } from '../network/router.ts';
-import { commandLineOf, identify, isAlive, killProcess, listPids, type ProcessIdentity } from '../proc.ts';
+import {
+  commandLineOf,
+  holdsFiles,
+  identify,
+  isAlive,
+  killProcess,
+  listPids,
+  type ProcessIdentity,
+} from '../proc.ts';
 import { qemuArguments, STATE_FD, type VmShape, type VmStart, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
 
 const MIB = 1024 * 1024;
@@ -22,6 +31,8 @@ export const WorkerRecordSchema = z.strictObject({
   /** Whose VM it is; null while it waits in the pool. A VM belongs to one container at most, for ever. */
   containerId: z.nullable(z.string()),
   uid: z.int(),
+  /** Code of an image may have run in it; written before it does. Unknown in records of earlier versions. */
+  ranImageCode: z._default(z.boolean(), true),
   ramMB: z.int(),
   cpus: z.number(),
   accelerator: z.enum(['kvm', 'tcg']),
@@ -70,6 +81,7 @@ export const launchWorker = async (
     vmId,
     containerId,
     uid: await deps.leases.take('uid', vmId),
+    ranImageCode: false,
     ...shape,
     process: null,
     createdAtMs: deps.clock.now().getTime(),
@@ -184,15 +196,27 @@ const findUnrecorded = (vmId: string): ProcessIdentity[] =>
 const DEATH_POLL_MS = 2;
 const DEATH_POLLS = 1_500;
 
-/** Ends a worker and removes everything that was its own. Nothing happens when nothing is there. */
+const untilGone = async ({ clock }: LinuxDeps, worker: ProcessIdentity): Promise<void> => {
+  for (let polls = 0; holdsFiles(worker); polls++) {
+    if (polls === DEATH_POLLS)
+      throw new RuntimeError(
+        'step-failed',
+        `The utility VM’s process ${worker.pid} has been killed and does not end. Its disks stay until it does.`,
+      );
+    await sleep(clock, DEATH_POLL_MS);
+  }
+};
+
+/**
+ * Ends a worker and removes everything that was its own. Nothing happens when nothing is there.
+ * @throws {RuntimeError} `step-failed` when its process does not end: nothing of it is removed then
+ */
 export const removeWorker = async (deps: LinuxDeps, vmId: string): Promise<void> => {
   const paths = vmPaths(deps.layout, vmId);
   const record = await readWorker(deps, vmId);
   const processes = record?.process ? [record.process] : findUnrecorded(vmId);
   for (const one of processes) killProcess(one);
-  for (const one of processes)
-    for (let polls = 0; isAlive(one) && polls < DEATH_POLLS; polls++)
-      await new Promise<void>((resolve) => deps.clock.after(DEATH_POLL_MS, resolve));
+  for (const one of processes) await untilGone(deps, one);
   await removeWorkerCgroups(deps.layout.tag, vmId);
   await rm(paths.disks, { recursive: true, force: true });
   await deps.leases.release('uid', vmId);

@@ -1,0 +1,48 @@
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Qmp } from '../../../agent/runtimes/linux/vm/qmp.ts';
+
+describe('a connection to QEMU', () => {
+  let folder: string;
+  let server: Server;
+  let client: Socket;
+  let peer: Socket;
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'bulkhead-qmp-'));
+    server = createServer().listen(join(folder, 'qmp.sock'));
+    await once(server, 'listening');
+    const connected = once(server, 'connection') as Promise<[Socket]>;
+    client = createConnection(join(folder, 'qmp.sock'));
+    [peer] = await connected;
+  });
+  afterEach(() => {
+    client.destroy();
+    peer.destroy();
+    server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  test.each([
+    ['no JSON', 'no JSON'],
+    ['half a document', '{"return": '],
+    ['JSON that is no message', '[]'],
+    ['an error that is no error', '{"error": 1, "id": 1}'],
+  ])('ends at %s, and so do the commands that wait', async (_, line) => {
+    const opened = Qmp.open(client);
+    peer.write(`${line}\n`);
+    await expect(opened).rejects.toThrow('process has ended');
+    expect(client.destroyed).toBe(true);
+  });
+
+  test('passes over events and blank lines', async () => {
+    const opened = Qmp.open(client);
+    peer.write('{"QMP": {"version": {}}}\n\n{"event": "RESUME", "data": {}}\n{"return": {}, "id": 1}\n');
+    const answer = (await opened).execute('query-name');
+    peer.write('{"return": {"name": "one"}, "id": 2}\n');
+    expect(await answer).toEqual({ name: 'one' });
+  });
+});
