@@ -67,6 +67,11 @@ export class SwitchWorld {
     return silently('nsenter', `--net=${this.machine}`, '--', ...words);
   }
 
+  /** The same outside. */
+  outside(...words: string[]): string {
+    return silently('nsenter', `--net=/run/netns/${this.#outside}`, '--', ...words);
+  }
+
   /** Starts a program outside; with a line that it says first. */
   async serveOutside(...words: string[]): Promise<ChildProcess> {
     return this.#serve(`/run/netns/${this.#outside}`, words);

@@ -33,15 +33,24 @@ real('a hostile container, and a careless host', () => {
   let agent: SwitchAgent;
   let outside = '';
   let onMachine = '';
+  let atVictim = '';
 
   beforeAll(async () => {
     execFileSync('gcc', ['-static', '-Os', '-o', sendFrame, SOURCE]);
     world = await SwitchWorld.open('attacks');
     agent = await SwitchAgent.open(world, 'switch-attacks');
     await agent.connect('attacker', OPEN);
-    await agent.connect('victim', OPEN, [{ hostPort: PUBLISHED, containerPort: 80 }]);
+    await agent.connect('victim', OPEN, [
+      { hostPort: PUBLISHED, containerPort: 80 },
+      { hostPort: PUBLISHED, containerPort: DATAGRAMS, protocol: 'udp' },
+    ]);
     const { namespace } = agent.endpoint('victim');
     await world.serveOnMachine('nsenter', `--net=/run/netns/${namespace}`, process.execPath, '-e', SERVE);
+    const inVictim = ['nsenter', `--net=/run/netns/${namespace}`, process.execPath, '-e', SAY_WHAT_COMES];
+    const published = await world.serveOnMachine(...inVictim);
+    published.stdout?.on('data', (data) => {
+      atVictim += String(data);
+    });
     const far = await world.serveOutside(process.execPath, '-e', SAY_WHAT_COMES);
     far.stdout?.on('data', (data) => {
       outside += String(data);
@@ -57,10 +66,11 @@ real('a hostile container, and a careless host', () => {
     rmSync(folder, { recursive: true });
   });
 
-  const macs = () => {
-    const { mac, device } = agent.endpoint('attacker');
-    const [, to = ''] = /link\/ether (\S+)/.exec(agent.inRouter('ip', 'link', 'show', 'dev', device)) ?? [];
-    return { from: mac, to };
+  const macOn = (run: (...words: string[]) => string, device: string): string =>
+    /link\/ether (\S+)/.exec(run('ip', 'link', 'show', 'dev', device))?.[1] ?? '';
+  const macs = (id = 'attacker') => {
+    const { mac, device } = agent.endpoint(id);
+    return { from: mac, to: macOn((...words) => agent.inRouter(...words), device) };
   };
   const send = (frames: readonly string[]) => agent.inside('attacker', sendFrame, 'eth0', ...frames);
   const datagram = (text: string, given: Partial<Datagram> = {}): Datagram => ({
@@ -145,6 +155,43 @@ real('a hostile container, and a careless host', () => {
   test('fragments of what is allowed arrive', async () => {
     expect(await send(udpFrames(macs(), datagram('in pieces, whole'), { pieceBytes: 8 }))).toBe('');
     await until(() => outside.includes('in pieces, whole'));
+  });
+
+  /** Two fragments: `marked` in the first, `rest` in the second. */
+  const inTwo = (link: { from: string; to: string }, given: Datagram, [marked, rest]: [string, string]) => {
+    const [head = '', tail = ''] = udpFrames(
+      link,
+      { ...given, text: `${marked.padEnd(24)}${rest}\n` },
+      { pieceBytes: 32 },
+    );
+    return { head, tail };
+  };
+
+  test('a fragment of another container is not joined into a datagram that leaves', async () => {
+    const sent = datagram('', { from: agent.endpoint('victim').address });
+    const own = inTwo(macs('victim'), sent, ['split on its way out', 'genuine']);
+    const { tail: forged } = inTwo(macs(), sent, ['split on its way out', 'forged.']);
+    expect(await send([forged])).toBe('');
+    expect(await agent.inside('victim', sendFrame, 'eth0', own.head, own.tail)).toBe('');
+    await until(() => outside.includes('split on its way out'));
+    expect(outside).toMatch(/split on its way out +genuine/);
+  });
+
+  test('a fragment of another container is not joined into a datagram that comes in', async () => {
+    const [, router = ''] =
+      /inet (\S+)\/32/.exec(agent.inRouter('ip', '-4', 'address', 'show', 'dev', 'host0')) ?? [];
+    const from = OUTSIDE.public;
+    const link = {
+      from: macOn((...words) => world.outside(...words), 'far0'),
+      to: macOn((...words) => world.onMachine(...words), 'eth0'),
+    };
+    const sent = { from, to: OWN.public, port: PUBLISHED, text: '' };
+    const { head, tail } = inTwo(link, sent, ['split on its way in', 'genuine']);
+    const { tail: forged } = inTwo(macs(), { ...sent, to: router }, ['split on its way in', 'forged.']);
+    expect(await send([forged])).toBe('');
+    expect(world.outside(sendFrame, 'far0', head, tail)).toBe('');
+    await until(() => atVictim.includes('split on its way in'));
+    expect(atVictim).toMatch(/split on its way in +genuine/);
   });
 
   test('a claim of another’s address changes nothing for that one', async () => {

@@ -28,12 +28,16 @@ export interface RouterSettings {
   readonly flowLimit: number;
 }
 
+/** What `first` was until its priority changed, which a chain cannot. A router may be older than its agent. */
+const REPLACED = 'early';
+
 /** The base chains, with nothing in them that depends on a container. */
 const CHAINS: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
   [
-    // Before connection tracking. The chain of a link accepts the link's own address and MAC address only.
-    'early',
-    'type filter hook prerouting priority raw; policy drop;',
+    // The chain of a link accepts the link's own address and MAC address only. Before connection tracking joins
+    // fragments (-400): fragments of two links must not become one datagram.
+    'first',
+    'type filter hook prerouting priority -450; policy drop;',
     ['meta nfproto ipv6 drop', `iifname { "lo", "${UPLINK}" } accept`, 'iifname vmap @sources'],
   ],
   [
@@ -82,6 +86,9 @@ export const routerTable = ({ address, allowPrivate }: RouterSettings): string =
     lines.map((line) => `add rule ${TABLE} ${name} ${line}\n`),
   );
   return `add table ${TABLE}
+add chain ${TABLE} ${REPLACED}
+flush chain ${TABLE} ${REPLACED}
+delete chain ${TABLE} ${REPLACED}
 ${ranges('metadata', METADATA_ADDRESSES)}${ranges(
   'non_public',
   NON_PUBLIC_RANGES.map(({ cidr }) => cidr),
