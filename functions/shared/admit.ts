@@ -13,7 +13,7 @@ export interface AdmitDependencies extends PlacementDependencies {
 }
 
 export interface AdmitOptions {
-  /** Milliseconds since 1970 after which nothing more is begun. */
+  /** Milliseconds since 1970 after which nothing more is begun. Half the time until then is for the oldest. */
   readonly until: number;
   /**
    * Whether tasks of operations that were placed a while ago, and have not ended, are answered again: whoever placed
@@ -39,8 +39,36 @@ const inputOf = ({ tenant, id, epoch, view }: OperationRecord): WorkflowInput =>
 });
 
 /**
- * Gives room to the operations of a tenant that wait for it, oldest first. One that doesn't fit stays; a smaller one
- * behind it may fit, so all are looked at, but those that want the same as one that didn't fit are passed over.
+ * Waiters oldest first for half the time until `until`. If more are left then, the list is read on, without looking at
+ * what is in it, for at most half the rest of the time; those found come in order from a random one of them. So each
+ * is looked at sooner or later, also if those before it never fit and there are too many for one call.
+ */
+async function* inOrder(
+  waiters: AsyncIterable<Waiter>,
+  { now, random }: Pick<AdmitDependencies, 'now' | 'random'>,
+  until: number,
+): AsyncGenerator<Waiter> {
+  const start = now().getTime();
+  const [oldestUntil, listUntil] = [0.5, 0.75].map((part) => start + (until - start) * part) as [
+    number,
+    number,
+  ];
+  const rest: Waiter[] = [];
+  for await (const waiter of waiters) {
+    const at = now().getTime();
+    if (at <= oldestUntil) yield waiter;
+    else rest.push(waiter);
+    if (at > listUntil) break;
+  }
+  const first = Math.floor(random() * rest.length);
+  yield* rest.slice(first);
+  yield* rest.slice(0, first);
+}
+
+/**
+ * Gives room to the operations of a tenant that wait for it, oldest first; see {@link inOrder} for a list that is too
+ * long for one call. One that doesn't fit stays; a smaller one behind it may fit, so all are looked at, but those that
+ * want the same as one that didn't fit are passed over.
  */
 export const admitWaiting = async (
   deps: AdmitDependencies,
@@ -74,7 +102,7 @@ export const admitWaiting = async (
     waiter.reason !== null ||
     (options.answerAgain && now().getTime() - Date.parse(waiter.updatedAt) > ANSWER_AGAIN_MS);
 
-  for await (const waiter of listWaiters(table, tenant)) {
+  for await (const waiter of inOrder(listWaiters(table, tenant), deps, options.until)) {
     if (now().getTime() > options.until) return { placed, complete: false };
     if (!isDue(waiter)) continue;
     const operation = await readWaiter(table, waiter);

@@ -8,6 +8,7 @@ import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../../store/workflow.ts';
 import { type AdmitDependencies, admitWaiting } from '../shared/admit.ts';
 import type { Metrics } from '../shared/metrics.ts';
+import { shuffle, takeTurns } from '../shared/take-turns.ts';
 
 export interface SweepDependencies extends WorkflowDependencies, AdmitDependencies {
   readonly metrics: Metrics;
@@ -16,6 +17,10 @@ export interface SweepDependencies extends WorkflowDependencies, AdmitDependenci
 
 /** Time for one sweep, in milliseconds: what is left then is left to the next. */
 const BUDGET_MS = 20_000;
+/** Of that, for silent hosts. Waiting operations have the rest. */
+const HOSTS_MS = 10_000;
+/** Silent hosts of one tenant that are worked on at the same time. */
+const HOSTS_AT_ONCE = 8;
 /** Containers of one host that become `Unknown` in one sweep. */
 const CONTAINERS_PER_HOST = 200;
 /** BatchGetItem's own limit. */
@@ -33,9 +38,12 @@ interface Watched {
  *   containers become `Unknown` too, as many a round as fit; what is held for them stays held, and they are started
  *   nowhere else. A heartbeat that comes at the same moment wins.
  * - Waiting operations are looked at once more, and tasks whose answer was lost are answered again.
+ *
+ * Tenants take turns in random order, with equal shares of the time for hosts and of the time for operations. Hosts
+ * that are not noticed yet come before those that are `Unknown` already, both in random order.
  */
 export const createSweepHandler = (deps: SweepDependencies) => {
-  const { table, now, leaseSeconds, logger, metrics } = deps;
+  const { table, now, random, leaseSeconds, logger, metrics } = deps;
 
   async function* hostsOf(shard: number): AsyncGenerator<readonly Watched[]> {
     const options: QueryOptions = {
@@ -70,43 +78,70 @@ export const createSweepHandler = (deps: SweepDependencies) => {
     }
   };
 
-  const sweepHost = async (watched: Watched): Promise<void> => {
+  const sweepHost = async (watched: Watched, until: number): Promise<void> => {
     const { host, link } = watched;
-    const { state } = host.view;
-    if (state === 'Lost' || !isSilent(link, now(), leaseSeconds)) return;
     if (!(await silence(watched))) return;
     const speaker = { tenant: host.tenant, hostId: host.id };
-    for (const id of await listRunning(table, speaker, CONTAINERS_PER_HOST))
+    for (const id of await listRunning(table, speaker, CONTAINERS_PER_HOST)) {
+      if (now().getTime() > until) return;
       await recordUnknown(deps, { tenant: host.tenant, containerId: id }, link);
+    }
   };
 
-  const sweepShard = async (shard: number, until: number): Promise<ReadonlySet<string>> => {
-    const tenants = new Set<string>();
-    for await (const watched of hostsOf(shard)) {
-      for (const one of watched) {
-        tenants.add(one.host.tenant);
-        if (now().getTime() > until) continue;
+  const sweepHosts = async (silent: readonly Watched[], until: number): Promise<void> => {
+    const mixed = shuffle(silent, random);
+    const isNoticed = ({ host }: Watched) => host.view.state === 'Unknown';
+    const queue = [...mixed.filter((one) => !isNoticed(one)), ...mixed.filter(isNoticed)];
+    const work = async (): Promise<void> => {
+      while (now().getTime() <= until) {
+        const one = queue.shift();
+        if (one === undefined) return;
         try {
-          await sweepHost(one);
+          await sweepHost(one, until);
         } catch (error) {
           // The other hosts are swept all the same; this one again in a minute.
           logger.error('host not swept', { tenant: one.host.tenant, hostId: one.host.id }, error);
         }
       }
+    };
+    await Promise.all(Array.from({ length: HOSTS_AT_ONCE }, work));
+  };
+
+  /** All tenants that have hosts → their silent hosts. */
+  const findSilent = async (): Promise<ReadonlyMap<string, readonly Watched[]>> => {
+    const found = new Map<string, Watched[]>();
+    const readShard = async (shard: number): Promise<void> => {
+      for await (const page of hostsOf(shard))
+        for (const watched of page) {
+          const { tenant, view } = watched.host;
+          const silent = found.get(tenant) ?? [];
+          found.set(tenant, silent);
+          if (view.state !== 'Lost' && isSilent(watched.link, now(), leaseSeconds)) silent.push(watched);
+        }
+    };
+    const shards = await Promise.allSettled(
+      Array.from({ length: HOST_SHARDS }, (_, shard) => readShard(shard)),
+    );
+    for (const shard of shards)
+      if (shard.status === 'rejected') logger.error('shard not swept', {}, shard.reason);
+    return found;
+  };
+
+  const admit = async (tenant: string, until: number): Promise<void> => {
+    try {
+      const { complete } = await admitWaiting(deps, tenant, { until, answerAgain: true });
+      if (!complete) logger.warn('more operations wait than one sweep looks at', { tenant });
+    } catch (error) {
+      // The other tenants have their turn all the same; this one again in a minute.
+      logger.error('waiting operations not looked at', { tenant }, error);
     }
-    return tenants;
   };
 
   return async (): Promise<void> => {
-    const until = now().getTime() + BUDGET_MS;
-    const shards = await Promise.allSettled(
-      Array.from({ length: HOST_SHARDS }, (_unused, shard) => sweepShard(shard, until)),
-    );
-    const tenants = new Set<string>();
-    for (const shard of shards) {
-      if (shard.status === 'fulfilled') for (const tenant of shard.value) tenants.add(tenant);
-      else logger.error('shard not swept', {}, shard.reason);
-    }
-    for (const tenant of tenants) await admitWaiting(deps, tenant, { until, answerAgain: true });
+    const start = now().getTime();
+    const found = await findSilent();
+    const silent = [...found.values()].filter((hosts) => hosts.length > 0);
+    await takeTurns(silent, { now, random, end: start + HOSTS_MS }, sweepHosts);
+    await takeTurns(found.keys(), { now, random, end: start + BUDGET_MS }, admit);
   };
 };

@@ -1,0 +1,277 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { createAdmitWaitingHandler } from '../../../functions/admit-waiting/handler.ts';
+import { takeTurns } from '../../../functions/shared/take-turns.ts';
+import { createSweepHandler } from '../../../functions/sweep/handler.ts';
+import { toItem } from '../../../store/item.ts';
+import { keys } from '../../../store/keys.ts';
+import { parseHost, parseOperation } from '../../../store/parse.ts';
+import { containerItem, hostItem, imageItem, imageOnHostItem, operationItem } from '../../../store/put.ts';
+import type { HostLinkRecord, HostRecord } from '../../../store/records.ts';
+import type { Table } from '../../../store/table.ts';
+import { FACTS, IMAGE, openWorld } from '../../helpers/control-plane-world.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import { AT, TENANT } from '../../helpers/records.ts';
+
+/** The other tenant: its name comes after that of the one with the backlog. */
+const OTHER = 'zeta';
+
+let engine: Engine;
+let world: ReturnType<typeof openWorld>;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+beforeEach(async () => {
+  world = openWorld(await engine.table());
+});
+
+/** The table, where each call takes so many milliseconds of the world's clock. `fails` makes a call fail. */
+const slow = (milliseconds: number, fails: (input: unknown) => boolean = () => false) => {
+  let calls = 0;
+  const table = new Proxy(world.table, {
+    get: (target, name) => {
+      const member = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return (...given: readonly unknown[]) => {
+        calls += 1;
+        world.clock.now += milliseconds;
+        if (fails(given)) throw new TypeError('no answer');
+        return Reflect.apply(member, target, given);
+      };
+    },
+  });
+  return { table: table as Table, calls: () => calls };
+};
+
+const ascending = () => {
+  let at = 0;
+  return () => {
+    at += 0.001;
+    return at % 1;
+  };
+};
+const descending = () => {
+  const next = ascending();
+  return () => 0.999 - next();
+};
+/** A linear congruential generator: the same numbers in each run. */
+const seeded = () => {
+  let state = 7;
+  return () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+};
+const ORDERS = [
+  ['first', ascending],
+  ['last', descending],
+] as const;
+
+const record = (before: unknown, after: unknown, sequence: string) => ({
+  eventName: 'MODIFY',
+  dynamodb: {
+    SequenceNumber: sequence,
+    ApproximateCreationDateTime: 1_790_000_000,
+    Keys: { pk: { S: sequence } },
+    ...(before === undefined ? {} : { OldImage: before }),
+    NewImage: after,
+  },
+});
+
+/** Operations of the first tenant, each of which wants something else that no host has. */
+const addBacklog = async (count: number): Promise<void> => {
+  for (let at = 0; at < count; at += 1) await wait(100_000 + at);
+};
+
+const wait = async (memoryMB: number): Promise<string> => {
+  const { id, operationId } = await world.create({ began: false, memoryMB });
+  world.clock.now += 1;
+  const step = { tenant: TENANT, operationId, containerId: id, epoch: 1, step: 'Place' } as const;
+  await world.handlers.place({ ...step, taskToken: `token-${operationId}` });
+  return operationId;
+};
+
+const addLink = async (hostId: string): Promise<void> => {
+  const link: HostLinkRecord = {
+    tenant: OTHER,
+    hostId,
+    connectionId: null,
+    lastSeenAt: world.clock.now,
+    connectedAt: world.clock.now,
+    silent: false,
+    recheck: false,
+    orphans: {},
+  };
+  await world.table.put({ Item: toItem({ ...keys.hostLink(OTHER, hostId), ...link }) });
+};
+
+const otherHost = async (over: Partial<HostRecord['view']> = {}): Promise<string> => {
+  const id = randomUUID();
+  const view = { name: 'other', facts: FACTS, labels: {}, schedulable: true, agentVersion: '1', ...over };
+  const host = { tenant: OTHER, id, revision: 1, free: FACTS.capacity, publicKey: 'x', actor: 'bob' };
+  await world.table.put({ Item: hostItem({ ...host, view: { state: 'Ready', ...view } }) });
+  const image = { tenant: OTHER, revision: 1, actor: 'bob', view: { ...IMAGE, createdAt: AT } };
+  await world.table.put({ Item: imageItem(image) });
+  await world.table.put({ Item: imageOnHostItem(OTHER, IMAGE, id) });
+  await addLink(id);
+  return id;
+};
+
+/** An operation of the other tenant that waits, though a host of it has room. */
+const otherWaiter = async (): Promise<string> => {
+  const { id, operationId } = await world.create({ began: false });
+  const [container, operation] = [await world.container(id), await world.operation(operationId)];
+  if (container === undefined) throw new TypeError('no container');
+  const view = { ...operation.view, state: 'Running' as const, reason: 'waiting for room' };
+  await world.table.put({ Item: containerItem({ ...container, tenant: OTHER }) });
+  await world.table.put({ Item: operationItem({ ...operation, tenant: OTHER, placeToken: 'other', view }) });
+  return operationId;
+};
+
+const reasonOf = async (tenant: string, operationId: string): Promise<string | null> => {
+  const item = await world.table.get(keys.operation(tenant, operationId), { consistent: true });
+  if (item === undefined) throw new TypeError('no operation');
+  return parseOperation(item).view.reason;
+};
+const otherState = async (hostId: string) => {
+  const item = await world.table.get(keys.host(OTHER, hostId), { consistent: true });
+  return item && parseHost(item).view.state;
+};
+const said = (text: string) => world.lines.filter((line) => line.includes(text)).length;
+
+describe('waiting operations of several tenants', () => {
+  test.each(ORDERS)('in one delivery, the backlog %s: the other tenant is served', async (_order, random) => {
+    const host = await world.addHost();
+    await addBacklog(30);
+    const hostId = await otherHost();
+    const waiter = await otherWaiter();
+    const records = [
+      record(undefined, await world.hostItem(host.hostId), '1'),
+      record(undefined, await world.table.get(keys.host(OTHER, hostId)), '2'),
+    ];
+    const deps = { ...world.deps, table: slow(300).table, random: random() };
+    const answer = await createAdmitWaitingHandler(deps)({ Records: records });
+    expect(answer).toEqual({ batchItemFailures: [] });
+    expect(said('waiting operations left to the sweep')).toBe(1);
+    expect(await reasonOf(OTHER, waiter)).toBeNull();
+  });
+
+  test.each(ORDERS)('in one sweep, the backlog %s: the other tenant is served', async (_order, random) => {
+    const host = await world.addHost();
+    await world.connect(host);
+    await addBacklog(30);
+    await otherHost();
+    const waiter = await otherWaiter();
+    const deps = { ...world.deps, table: slow(300).table, random: random() };
+    await createSweepHandler({ ...deps, leaseSeconds: 10_000 })();
+    expect(said('more operations wait than one sweep looks at')).toBe(1);
+    expect(await reasonOf(OTHER, waiter)).toBeNull();
+  });
+
+  test('a tenant whose list cannot be read does not end the sweep', async () => {
+    await world.addHost();
+    await otherHost();
+    const waiter = await otherWaiter();
+    const { table } = slow(0, (input) => JSON.stringify(input).includes(`"T#${TENANT}#W"`));
+    await createSweepHandler({ ...world.deps, table, random: ascending() })();
+    expect(said('waiting operations not looked at')).toBe(1);
+    expect(await reasonOf(OTHER, waiter)).toBeNull();
+  });
+
+  test('behind a backlog of its own tenant that never fits, an operation is admitted in the end', async () => {
+    await addBacklog(60);
+    const last = await wait(128);
+    await world.connect(await world.addHost());
+    const sweep = createSweepHandler({
+      ...world.deps,
+      table: slow(300).table,
+      random: seeded(),
+      leaseSeconds: 100_000,
+    });
+    let sweeps = 0;
+    while (sweeps < 50 && (await reasonOf(TENANT, last)) !== null) {
+      await sweep();
+      sweeps += 1;
+    }
+    expect(await reasonOf(TENANT, last)).toBeNull();
+    expect(said('more operations wait than one sweep looks at')).toBe(sweeps);
+  });
+});
+
+describe('what counts as a gain of room', () => {
+  const callsFor = async (change: (host: HostRecord) => HostRecord): Promise<number> => {
+    const { hostId } = await world.addHost();
+    await addBacklog(1);
+    const host = await world.host(hostId);
+    const before = { ...host, view: { ...host.view, labels: { zone: 'a' } } };
+    const after = change({ ...before, revision: before.revision + 1 });
+    const { table, calls } = slow(0);
+    await createAdmitWaitingHandler({ ...world.deps, table })({
+      Records: [record(hostItem(before), hostItem(after), '1')],
+    });
+    return calls();
+  };
+
+  test.each([
+    ['a label that is removed', (host: HostRecord) => ({ ...host, view: { ...host.view, labels: {} } })],
+    [
+      'a new version of the agent',
+      (host: HostRecord) => ({ ...host, view: { ...host.view, agentVersion: '2' } }),
+    ],
+  ])('%s does not', async (_case, change) => {
+    expect(await callsFor(change)).toBe(0);
+  });
+
+  test.each([
+    [
+      'a label with another value',
+      (host: HostRecord) => ({ ...host, view: { ...host.view, labels: { zone: 'b' } } }),
+    ],
+    [
+      'a switch',
+      (host: HostRecord) => ({
+        ...host,
+        view: { ...host.view, facts: { ...FACTS, switches: ['NAT', 'Lab'] } },
+      }),
+    ],
+  ])('%s does', async (_case, change) => {
+    expect(await callsFor(change)).toBeGreaterThan(0);
+  });
+});
+
+describe('silent hosts of several tenants', () => {
+  test.each(ORDERS)('many of one tenant, %s: the host of the other is noticed', async (_order, random) => {
+    for (let count = 0; count < 120; count += 1) await world.addHost({}, { images: false });
+    const hostId = await otherHost();
+    world.clock.now += 200_000;
+    await createSweepHandler({ ...world.deps, table: slow(300).table, random: random() })();
+    const states = await Promise.all([...world.hosts.keys()].map((id) => world.host(id)));
+    expect(states.filter(({ view }) => view.state === 'Ready').length).toBeGreaterThan(0);
+    expect(await otherState(hostId)).toBe('Unknown');
+  });
+
+  test('one that is not noticed yet comes before those that are', async () => {
+    for (let count = 0; count < 120; count += 1) {
+      const { hostId } = await world.addHost({}, { images: false });
+      const host = await world.host(hostId);
+      await world.table.put({ Item: hostItem({ ...host, view: { ...host.view, state: 'Unknown' } }) });
+    }
+    const { hostId } = await world.addHost();
+    await createSweepHandler({ ...world.deps, table: slow(300).table, random: ascending() })();
+    expect((await world.host(hostId)).view.state).toBe('Unknown');
+  });
+});
+
+describe('turns', () => {
+  test('each has an equal share of what is left', async () => {
+    let at = 0;
+    const shares: number[] = [];
+    const turns = { end: 1000, now: () => new Date(at), random: ascending() };
+    await takeTurns(['greedy', 'quick', 'greedy', 'last'], turns, async (one, until) => {
+      shares.push(until - at);
+      at = one === 'greedy' ? until : at + 50;
+    });
+    expect(shares).toEqual([250, 250, 350, 350]);
+  });
+});
