@@ -3,6 +3,7 @@ import type { WorkflowInput } from '../core/contract/deployment.ts';
 import type { ImageFacts } from '../core/contract/image.ts';
 import type { OperationKind } from '../core/contract/operation.ts';
 import { NO_ROOM } from '../core/domain/capacity.ts';
+import { caseInsensitiveKey } from '../core/domain/names.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { deleteCommands } from './commands.ts';
 import { toAttribute } from './item.ts';
@@ -10,7 +11,7 @@ import { keys } from './keys.ts';
 import { parseImage, parseOperation } from './parse.ts';
 import { imageItem, imageOnHostItem } from './put.ts';
 import type { CommandRecord, ContainerRecord, ImageRecord, OperationRecord } from './records.ts';
-import type { Table, Write } from './table.ts';
+import { keyItem, type Table, type Write } from './table.ts';
 import {
   decideAgain,
   deleteComputeProcess,
@@ -103,35 +104,69 @@ const removal = async (table: Table, container: ContainerRecord, at: string): Pr
   ];
 };
 
+/** An image that a host holds. */
+export interface OnHost {
+  readonly tenant: string;
+  readonly hostId: string;
+  readonly image: ImageFacts;
+}
+
 /** The image in the catalogue, as its newest import describes it, and that the host holds it. */
-export const catalogueImage = async (
+const catalogueImport = async (
   table: Table,
-  given: { readonly tenant: string; readonly hostId: string; readonly image: ImageFacts },
+  { tenant, hostId, image }: OnHost,
   { at, actor }: Stamp,
 ): Promise<readonly Write[]> => {
-  const { tenant, hostId, image } = given;
   const item = await table.get(keys.image(tenant, image.name), { consistent: true });
-  const before = item && parseImage(item);
+  if (item === undefined) return addToCatalogue({ tenant, hostId, image }, { at, actor });
+  const { revision, view } = parseImage(item);
   const after: ImageRecord = {
     tenant,
-    revision: (before?.revision ?? 0) + 1,
+    revision: revision + 1,
     actor,
-    view: { ...image, name: before?.view.name ?? image.name, createdAt: before?.view.createdAt ?? at },
+    view: { ...image, name: view.name, createdAt: view.createdAt },
   };
   return [
     {
-      put:
-        before === undefined
-          ? { Item: imageItem(after), ConditionExpression: 'attribute_not_exists(pk)' }
-          : {
-              Item: imageItem(after),
-              ConditionExpression: 'revision = :revision',
-              ExpressionAttributeValues: { ':revision': toAttribute(before.revision) },
-            },
+      put: {
+        Item: imageItem(after),
+        ConditionExpression: 'revision = :revision',
+        ExpressionAttributeValues: { ':revision': toAttribute(revision) },
+      },
     },
     { put: { Item: imageOnHostItem(tenant, image, hostId) } },
   ];
 };
+
+const addToCatalogue = ({ tenant, hostId, image }: OnHost, { at, actor }: Stamp): readonly Write[] => [
+  {
+    put: {
+      Item: imageItem({ tenant, revision: 1, actor, view: { ...image, createdAt: at } }),
+      ConditionExpression: 'attribute_not_exists(pk)',
+    },
+  },
+  { put: { Item: imageOnHostItem(tenant, image, hostId) } },
+];
+
+/**
+ * That a host holds an image, which is added to the catalogue if it is not there. What the catalogue says of it stays:
+ * one host must not decide where the containers of other hosts can run.
+ */
+export const catalogueReport = async (
+  table: Table,
+  { tenant, hostId, image }: OnHost,
+  stamp: Stamp,
+): Promise<readonly Write[]> => {
+  const key = keys.image(tenant, image.name);
+  if ((await table.get(key, { consistent: true })) === undefined)
+    return addToCatalogue({ tenant, hostId, image }, stamp);
+  return [
+    { check: { Key: keyItem(key), ConditionExpression: 'attribute_exists(pk)' } },
+    { put: { Item: imageOnHostItem(tenant, image, hostId) } },
+  ];
+};
+
+const isSameName = (a: string, b: string): boolean => caseInsensitiveKey(a) === caseInsensitiveKey(b);
 
 const imageOf = (commands: readonly CommandRecord[]): ImageFacts | undefined => {
   const result = commands.map((command) => command.result).find((one) => one?.status === 'succeeded');
@@ -148,7 +183,10 @@ const consequences = async (
   if (container === undefined) {
     const image = imageOf(commands);
     if (image === undefined || hostId === null) return [];
-    return catalogueImage(deps.table, { tenant: operation.tenant, hostId, image }, stamp);
+    // A host may answer with another image than the one that it was asked to import.
+    const asked = isSameName(image.name, operation.view.imageName ?? '');
+    const catalogue = asked ? catalogueImport : catalogueReport;
+    return catalogue(deps.table, { tenant: operation.tenant, hostId, image }, stamp);
   }
   if (operation.view.kind === 'remove') return removal(deps.table, container, stamp.at);
   const observed = lastObserved(commands);

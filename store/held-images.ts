@@ -1,7 +1,7 @@
 import type { ImageRange } from '../core/contract/agent/messages.ts';
 import type { ImageFacts } from '../core/contract/image.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
-import { catalogueImage } from './commit.ts';
+import { catalogueReport } from './commit.ts';
 import { fromItem } from './item.ts';
 import { indexes, keys } from './keys.ts';
 import { keyItem, type Table } from './table.ts';
@@ -62,7 +62,9 @@ export const recordHeldImages = async (
   const news = images.filter(({ name, digest }) => held.get(caseInsensitiveKey(name)) !== digest);
   await inGroups(news, (image) =>
     decideAgain(async () =>
-      table.transact(await catalogueImage(table, { tenant, hostId, image }, { at, actor: `host:${hostId}` })),
+      table.transact(
+        await catalogueReport(table, { tenant, hostId, image }, { at, actor: `host:${hostId}` }),
+      ),
     ),
   );
   for (const name of held.keys())

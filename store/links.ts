@@ -37,11 +37,21 @@ export interface Connection {
   readonly connectionId: string;
 }
 
+/** Whether the link is this connection's, as it stands now: one read unit. */
+export const hasLink = async (
+  table: Table,
+  { tenant, hostId, connectionId }: Connection,
+): Promise<boolean> => {
+  const item = await table.get(keys.hostLink(tenant, hostId), { consistent: true });
+  return item !== undefined && parseHostLink(item).connectionId === connectionId;
+};
+
 /**
- * Takes the link for a connection.
+ * Takes the link for a connection. It is made when the host is enrolled, so that a removed host has none to take.
  *
  * @param connectedAt milliseconds since 1970 by the WebSocket API's clock
- * @returns the connection that it takes the place of, null if there was none; undefined if a newer one has the link
+ * @returns the connection that it takes the place of, null if there was none; undefined if a newer one has the link, or
+ *   the host was removed
  */
 export const takeLink = async (
   table: Table,
@@ -55,7 +65,8 @@ export const takeLink = async (
       Key: key(tenant, hostId),
       UpdateExpression:
         'SET entity = :entity, connectionId = :connection, connectedAt = :connected, lastSeenAt = :now',
-      ConditionExpression: 'attribute_not_exists(connectedAt) OR connectedAt <= :connected',
+      ConditionExpression:
+        'attribute_exists(pk) AND attribute_not_exists(connectedAt) OR connectedAt <= :connected',
       ExpressionAttributeValues: {
         ':entity': toAttribute('hostLink'),
         ':connection': toAttribute(connectionId),

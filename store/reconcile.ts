@@ -1,4 +1,5 @@
 import type { ObservedContainer } from '../core/contract/agent/commands.ts';
+import type { RuntimeType } from '../core/contract/primitives.ts';
 import { reservationFor, roundCpus } from '../core/domain/capacity.ts';
 import {
   RECONCILED_STATES,
@@ -78,19 +79,28 @@ const refreshDetails = async (
   return 'runs';
 };
 
-/** Takes room for a container that runs without any being held for it. */
+/**
+ * What is held for a container that was found running, and the writes that take it. Room that is taken here is for the
+ * type that it runs as: a conversion that has not ended yet began with nothing held, and no longer counts.
+ */
 const takeRoomFor = async (
   table: Table,
   before: ContainerRecord,
-  hostId: string,
-): Promise<{ reservation: ContainerRecord['reservation']; writes: readonly Write[] } | undefined> => {
-  if (before.reservation !== null) return { reservation: before.reservation, writes: [] };
+  { hostId, runtimeType }: { readonly hostId: string; readonly runtimeType: RuntimeType },
+): Promise<
+  { held: Pick<ContainerRecord, 'reservation' | 'conversion'>; writes: readonly Write[] } | undefined
+> => {
+  if (before.reservation !== null)
+    return { held: { reservation: before.reservation, conversion: before.conversion }, writes: [] };
   const host = await table.get(keys.host(before.tenant, hostId));
   if (host === undefined) return undefined;
   const { facts } = parseHost(host).view;
-  const taken = reservationFor(before.view.spec.resources, before.view.runtimeType, facts);
+  const taken = reservationFor(before.view.spec.resources, runtimeType, facts);
   const reservation = { ...taken, cpus: roundCpus(taken.cpus) };
-  return { reservation, writes: [takeRoom(before.tenant, hostId, reservation, { onlyIfReady: false })] };
+  return {
+    held: { reservation, conversion: null },
+    writes: [takeRoom(before.tenant, hostId, reservation, { onlyIfReady: false })],
+  };
 };
 
 const turnOn = async (
@@ -99,10 +109,9 @@ const turnOn = async (
   observed: ObservedContainer,
   { hostId, stamp }: { readonly hostId: string; readonly stamp: Stamp },
 ): Promise<Applied> => {
-  const room = await takeRoomFor(deps.table, before, hostId);
+  const room = await takeRoomFor(deps.table, before, { hostId, runtimeType: observed.runtimeType });
   if (room === undefined) return 'stranger';
-  const held = { ...before, reservation: room.reservation };
-  const after = turnedOn(held, observed, before.view.startedAt ?? stamp.at, stamp);
+  const after = turnedOn({ ...before, ...room.held }, observed, before.view.startedAt ?? stamp.at, stamp);
   const writes = [...room.writes, ...(await letGoOf(deps, { before, after, observed }))];
   try {
     await deps.table.transact(writes);

@@ -54,13 +54,22 @@ export const hasUntrustedDisk = ({ to, ranAs }: Pick<ConversionCase, 'to' | 'ran
   to === 'Default' && ranAs.includes('HyperV');
 
 /**
+ * Why the image cannot run as the new type. Facts of the image by which it could not be on its host as it is now are
+ * wrong for that host, and decide nothing.
+ */
+const conversionMismatch = ({ image, host, from, to }: ConversionCase): string | null => {
+  if (image === undefined || imageMismatch(image, host.facts, from) !== null) return null;
+  return imageMismatch(image, host.facts, to);
+};
+
+/**
  * The rules of conversion.
  * @throws ConflictError `runtime-conversion-unsupported`, `runtime-type-unsupported`, `image-incompatible`,
  *   `untrusted-disk`, `host-lost`
  */
 export const checkConversion = (given: ConversionCase): void => {
   checkHost(given);
-  const mismatch = given.image && imageMismatch(given.image, given.host.facts, given.to);
+  const mismatch = conversionMismatch(given);
   if (mismatch) throw new ConflictError('image-incompatible', `It cannot run as ${given.to}: ${mismatch}.`);
   if (hasUntrustedDisk(given) && !given.acceptUntrustedDisk)
     throw new ConflictError(

@@ -1,6 +1,6 @@
 import { type AgentMessage, AgentMessageSchema } from '../../core/contract/agent/messages.ts';
 import { recordHeldImages } from '../../store/held-images.ts';
-import type { Connection } from '../../store/links.ts';
+import { type Connection, hasLink } from '../../store/links.ts';
 import { parseHostEvent } from '../shared/host-event.ts';
 import { takeCommandRefused } from './command-refused.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
@@ -42,9 +42,19 @@ const takeObserved = async (
 /**
  * Everything that a host says. It speaks only of itself: who it is comes from the connection's authorizer, and what it
  * names is looked for under that and nowhere else. What is not of the contract is refused, and not to be sent again.
+ * What comes over a connection that is no longer the host's changes nothing, and the connection is closed: a hello and a
+ * heartbeat find that out when they renew the lease, all else before it is looked at.
  * An error thrown here leaves the message unacknowledged, so it comes again.
  */
 export const createHostMessageHandler = (deps: HostMessageDependencies) => {
+  const isCurrent = async (connection: Connection, { action }: AgentMessage): Promise<boolean> => {
+    if (action === 'hello' || action === 'heartbeat' || (await hasLink(deps.table, connection))) return true;
+    const { tenant, hostId, connectionId } = connection;
+    deps.logger.warn('message over a connection that is not the current one', { tenant, hostId, action });
+    await deps.close(connectionId);
+    return false;
+  };
+
   const take = (connection: Connection, message: AgentMessage): Promise<void> => {
     switch (message.action) {
       case 'hello':
@@ -72,7 +82,7 @@ export const createHostMessageHandler = (deps: HostMessageDependencies) => {
     const sent = parseJson(body);
     const message = AgentMessageSchema.safeParse(sent);
     if (message.success) {
-      await take(connection, message.data);
+      if (await isCurrent(connection, message.data)) await take(connection, message.data);
       return { statusCode: 200 };
     }
     const issue = message.error.issues[0];

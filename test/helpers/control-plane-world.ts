@@ -19,11 +19,12 @@ import { createProblem } from '../../functions/shared/problems.ts';
 import type { Push } from '../../functions/shared/push.ts';
 import { createSweepHandler } from '../../functions/sweep/handler.ts';
 import { takeForConversion } from '../../store/conversions.ts';
+import { addHost } from '../../store/hosts.ts';
 import { toItem } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';
 import { newOperation, overtakeOperation } from '../../store/operations.ts';
 import { parseContainer, parseHost, parseOperation } from '../../store/parse.ts';
-import { containerItem, hostItem, imageItem, imageOnHostItem } from '../../store/put.ts';
+import { containerItem, imageItem, imageOnHostItem } from '../../store/put.ts';
 import type {
   ContainerRecord,
   HostRecord,
@@ -203,7 +204,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
         },
       };
       const images = more.images === false ? [] : [IMAGE];
-      await table.put({ Item: hostItem(record) });
+      await table.transact(addHost(record));
       await table.put({
         Item: imageItem({ tenant: TENANT, revision: 1, actor: 'ann', view: { ...IMAGE, createdAt: AT } }),
       });

@@ -1,0 +1,218 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { AgentMessage } from '../../../core/contract/agent/messages.ts';
+import { decideConversion } from '../../../functions/shared/convert-container.ts';
+import { getImage, listHolders } from '../../../store/images.ts';
+import { keys } from '../../../store/keys.ts';
+import { parseHostLink } from '../../../store/parse.ts';
+import { keyItem } from '../../../store/table.ts';
+import { IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
+import type { FakeHost } from '../../helpers/fake-host.ts';
+import { TENANT } from '../../helpers/records.ts';
+
+let engine: Engine;
+let world: World;
+let host: FakeHost;
+
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+beforeEach(async () => {
+  world = openWorld(await engine.table());
+  host = await world.addHost();
+  await world.connect(host);
+  await world.settle();
+});
+
+const FORGED = { ...IMAGE, os: 'windows' as const, osBuild: 99_999, digest: `sha256:${'f'.repeat(64)}` };
+const container = async (id: string) => {
+  const found = await world.container(id);
+  if (found === undefined) throw new TypeError(`no container ${id}`);
+  return found;
+};
+const running = async (): Promise<string> => {
+  const { id } = await world.create();
+  await world.settle();
+  return id;
+};
+
+describe('what a host says of an image that is catalogued', () => {
+  let other: FakeHost;
+  beforeEach(async () => {
+    other = await world.addHost({}, { images: false });
+  });
+
+  test.each(['hello', 'observed'])('in a %s changes nothing but what that host holds', async (action) => {
+    other.images = action === 'hello' ? [FORGED] : [];
+    await world.connect(other);
+    if (action === 'observed')
+      other.outbox.push({ action: 'observed', messageId: 'm', observed: [], images: [FORGED] });
+    await world.settle();
+    expect((await getImage(world.table, TENANT, 'mini'))?.view).toMatchObject(IMAGE);
+    const held = await listHolders(world.table, TENANT, 'mini');
+    expect(new Map(held.map(({ hostId, digest }) => [hostId, digest]))).toEqual(
+      new Map([
+        [host.hostId, IMAGE.digest],
+        [other.hostId, FORGED.digest],
+      ]),
+    );
+  });
+
+  test('does not keep a container of another host from its conversion', async () => {
+    const id = await running();
+    other.images = [FORGED];
+    await world.connect(other);
+    await world.settle();
+    expect(await decideConversion(world.table, await container(id), 'HyperV', false)).toMatchObject({
+      kind: 'begin',
+    });
+  });
+});
+
+test('facts by which an image could not be where its container is do not stop a conversion', async () => {
+  const id = await running();
+  const image = await world.table.get(keys.image(TENANT, 'mini'));
+  await world.table.put({ Item: { ...image, view: { M: { ...image?.view?.M, os: { S: 'windows' } } } } });
+  expect((await getImage(world.table, TENANT, 'mini'))?.view.os).toBe('windows');
+  expect(await decideConversion(world.table, await container(id), 'HyperV', false)).toMatchObject({
+    kind: 'begin',
+  });
+});
+
+describe('a connection that is not the current one of its host', () => {
+  const messages = (id: string, operationId: string): readonly AgentMessage[] => {
+    const observed = host.containers.get(id);
+    if (observed === undefined) throw new TypeError('not there');
+    const off = { ...observed, phase: 'Off' as const, startedAt: null, exitCode: 1, sequence: 10_000 };
+    const commandId = `${operationId}:start:1`;
+    return [
+      { action: 'observed', messageId: 'm1', observed: [off], images: [{ ...IMAGE, name: 'planted' }] },
+      {
+        action: 'result',
+        messageId: 'm2',
+        result: { status: 'succeeded', commandId, steps: [], observed: off },
+      },
+      { action: 'progress', commandId, steps: [] },
+      { action: 'commandRefused', messageId: 'm3', commandId, reason: 'unsigned' },
+    ];
+  };
+  const expectIgnored = async (connectionId: string, said: AgentMessage, id: string) => {
+    const before = await world.container(id);
+    const received = host.received.length;
+    world.consumed.reset();
+    await world.message(world.eventOf(host, '$default', connectionId, said));
+    expect(world.consumed.calls().map(({ operation }) => operation)).toEqual(['GetItem']);
+    expect(await world.container(id)).toEqual(before);
+    expect(await getImage(world.table, TENANT, 'planted')).toBeUndefined();
+    expect(host.received).toHaveLength(received);
+    expect(world.closed).toContain(connectionId);
+  };
+
+  test.each([0, 1, 2, 3])('superseded: message %s changes nothing', async (index) => {
+    const { id, operationId } = await world.create();
+    await world.settle();
+    const first = world.connectionOf(host) ?? '';
+    world.clock.now += 1000;
+    await world.connect(host);
+    await world.settle();
+    const said = messages(id, operationId)[index];
+    if (said !== undefined) await expectIgnored(first, said, id);
+  });
+
+  test.each([0, 1, 2, 3])('of a removed host: message %s changes nothing', async (index) => {
+    const { id, operationId } = await world.create();
+    await world.settle();
+    const connectionId = world.connectionOf(host) ?? '';
+    await world.table.remove({ Key: keyItem(keys.host(TENANT, host.hostId)) });
+    await world.table.remove({ Key: keyItem(keys.hostLink(TENANT, host.hostId)) });
+    const said = messages(id, operationId)[index];
+    if (said !== undefined) await expectIgnored(connectionId, said, id);
+  });
+
+  test('the current one is acted on, for one more read unit', async () => {
+    const id = await running();
+    const said = messages(id, randomUUID())[0];
+    world.consumed.reset();
+    if (said !== undefined) await world.say(host, said);
+    expect(world.consumed.calls()[0]).toMatchObject({ operation: 'GetItem', units: 1 });
+    expect(await container(id)).toMatchObject({ view: { state: 'Off' } });
+    expect(await getImage(world.table, TENANT, 'planted')).toBeDefined();
+  });
+
+  test('a $connect that its host’s removal overtakes makes no link', async () => {
+    await world.table.remove({ Key: keyItem(keys.host(TENANT, host.hostId)) });
+    await world.table.remove({ Key: keyItem(keys.hostLink(TENANT, host.hostId)) });
+    expect(await world.connection(world.eventOf(host, '$connect', 'late'))).toEqual({ statusCode: 409 });
+    expect(await world.table.get(keys.hostLink(TENANT, host.hostId))).toBeUndefined();
+  });
+
+  test('an enrolled host that has never been connected takes its link', async () => {
+    const fresh = await world.addHost();
+    const connectionId = await world.connect(fresh);
+    const item = await world.table.get(keys.hostLink(TENANT, fresh.hostId));
+    expect(item && parseHostLink(item).connectionId).toBe(connectionId);
+  });
+});
+
+describe('a container that was converted while off, and then runs without anybody having started it', () => {
+  const unanswered = async () => {
+    const { id } = await world.create({ start: false });
+    await world.settle();
+    host.silentOn.add('convertContainer').add('restoreContainer');
+    await world.convert(id, 'HyperV');
+    // Neither the conversion nor the operation that undoes it is answered.
+    for (let tried = 0; tried < 2; tried += 1) {
+      await world.settle();
+      const { epoch, view } = await container(id);
+      await world.handlers.settle({
+        tenant: TENANT,
+        operationId: view.activeOperationId ?? '',
+        containerId: id,
+        epoch,
+        failure: { error: 'States.Timeout', cause: '' },
+        undone: false,
+      });
+    }
+    return id;
+  };
+
+  test.each(['Default', 'HyperV'] as const)(
+    'as %s: room is held, and given back when it ends',
+    async (runtimeType) => {
+      const id = await unanswered();
+      const before = await container(id);
+      expect(before).toMatchObject({ reservation: null, view: { state: 'Unknown' } });
+      const runs = {
+        containerId: id,
+        epoch: before.epoch,
+        phase: 'Running' as const,
+        runtimeType,
+        startedAt: '2026-11-24T09:00:00.000Z',
+        exitCode: null,
+        exitReason: null,
+        restartCount: 0,
+        workerProcess: null,
+        sequence: 1000,
+      };
+      host.containers.set(id, runs);
+      host.outbox.splice(0);
+      host.outbox.push({ action: 'observed', messageId: 'm', observed: [runs] });
+      await world.settle();
+      const memoryMB = runtimeType === 'HyperV' ? 192 : 128;
+      expect(await container(id)).toMatchObject({
+        reservation: { memoryMB },
+        conversion: null,
+        view: { state: 'Running', runtimeType },
+      });
+      expect((await world.host(host.hostId)).free.memoryMB).toBe(4096 - memoryMB);
+      const ended = { ...runs, phase: 'Off' as const, startedAt: null, exitCode: 0, sequence: 1001 };
+      host.containers.set(id, ended);
+      host.outbox.push({ action: 'observed', messageId: 'n', observed: [ended] });
+      await world.settle();
+      expect((await container(id)).view.state).toBe('Off');
+      expect((await world.host(host.hostId)).free.memoryMB).toBe(4096);
+    },
+  );
+});
