@@ -36,11 +36,15 @@ export const HostCapabilitiesSchema = z.strictObject({
   runtimeConversion: z.enum(['inPlace', 'recreate', 'none']),
 });
 
+/** 64 TiB of memory and 1 EiB of disk, in MiB: more than any host has. */
+const MOST_HOST_MEMORY_MB = 67_108_864;
+const MOST_HOST_DISK_MB = 1_099_511_627_776;
+
 export const CapacitySchema = z.strictObject({
-  memoryMB: z.int(),
-  cpus: z.number(),
+  memoryMB: z.int().check(z.maximum(MOST_HOST_MEMORY_MB)),
+  cpus: z.number().check(z.maximum(65_536)),
   /** MiB of disk for containers; 0 where the agent is too old to say. */
-  diskMB: z._default(z.int(), 0),
+  diskMB: z._default(z.int().check(z.maximum(MOST_HOST_DISK_MB)), 0),
 });
 export type Capacity = z.infer<typeof CapacitySchema>;
 
@@ -55,7 +59,7 @@ export const HostFactsSchema = z.strictObject({
   /** What containers may reserve in all; a host may offer more processors than it has cores. */
   capacity: CapacitySchema,
   /** Reserved beside the container's own memory for each utility VM, in MiB. */
-  utilityVmOverheadMB: z.int().check(z.minimum(0)),
+  utilityVmOverheadMB: z.int().check(z.minimum(0), z.maximum(4_194_304)),
   /** Private ranges that containers may be allowed to reach (`--allow-private`). */
   networkCeiling: z.optional(z.array(CidrSchema).check(z.maxLength(64))),
 });

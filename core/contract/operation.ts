@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { IdSchema, RuntimeTypeSchema, TimestampSchema } from './primitives.ts';
+import { cutTo, IdSchema, RuntimeTypeSchema, TimestampSchema } from './primitives.ts';
 import { ProblemSchema } from './problem.ts';
 
 export const OPERATION_STATES = [
@@ -27,12 +27,12 @@ export const OperationKindSchema = z.enum(OPERATION_KINDS);
 export type OperationKind = z.infer<typeof OperationKindSchema>;
 
 export const OperationStepSchema = z.strictObject({
-  name: z.string(),
+  name: cutTo(128),
   state: z.enum(['Running', 'Succeeded', 'Failed']),
   startedAt: TimestampSchema,
   /** Measured by the clock of whoever ran the step, in milliseconds. */
   durationMs: z.nullable(z.number()),
-  detail: z.optional(z.string()),
+  detail: z.optional(cutTo(1024)),
 });
 export type OperationStep = z.infer<typeof OperationStepSchema>;
 

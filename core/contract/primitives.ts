@@ -135,6 +135,9 @@ export const ContainerPathSchema = described(
   'An absolute path inside the container.',
 );
 
+/** Words of a host, cut to a length: what an agent says beyond that must not make the rest of its message unreadable. */
+export const cutTo = (length: number) => z.string().check(z.overwrite((text) => text.slice(0, length)));
+
 /** RFC 3339 in UTC, with milliseconds. */
 export const TimestampSchema = z.iso.datetime();
 

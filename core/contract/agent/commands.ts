@@ -5,7 +5,14 @@ import { ImageFactsSchema } from '../image.ts';
 import { IsolationVerificationSchema } from '../isolation-verification.ts';
 import { ResolvedNetworkPolicySchema } from '../network.ts';
 import { OperationStepSchema } from '../operation.ts';
-import { IdSchema, ImageNameSchema, NameSchema, RuntimeTypeSchema, TimestampSchema } from '../primitives.ts';
+import {
+  cutTo,
+  IdSchema,
+  ImageNameSchema,
+  NameSchema,
+  RuntimeTypeSchema,
+  TimestampSchema,
+} from '../primitives.ts';
 import { ProblemCodeSchema } from '../problem.ts';
 import {
   ExecRequestSchema,
@@ -169,7 +176,7 @@ export const ObservedContainerSchema = z.strictObject({
   startedAt: z.nullable(TimestampSchema),
   exitCode: z.nullable(z.int()),
   /** Why it is not running, in words, where the host knows. */
-  exitReason: z.nullable(z.string()),
+  exitReason: z.nullable(cutTo(512)),
   restartCount: z.int(),
   workerProcess: z.nullable(WorkerProcessSchema),
   /**
@@ -184,8 +191,8 @@ export const CommandErrorSchema = z.strictObject({
   code: ProblemCodeSchema,
   message: z.string().check(z.maxLength(4096)),
   /** The step of the plan that failed. */
-  step: z.optional(z.string()),
-  suggestion: z.optional(z.string()),
+  step: z.optional(cutTo(128)),
+  suggestion: z.optional(cutTo(1024)),
 });
 
 const result = { commandId: z.string(), steps: z.array(OperationStepSchema) };

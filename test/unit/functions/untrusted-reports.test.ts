@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import type { AgentMessage } from '../../../core/contract/agent/messages.ts';
+import { type AgentMessage, AgentMessageSchema } from '../../../core/contract/agent/messages.ts';
 import { decideConversion } from '../../../functions/shared/convert-container.ts';
 import { getImage, listHolders } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
 import { parseHostLink } from '../../../store/parse.ts';
 import { keyItem } from '../../../store/table.ts';
-import { IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { FACTS, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
 import { TENANT } from '../../helpers/records.ts';
@@ -215,4 +215,44 @@ describe('a container that was converted while off, and then runs without anybod
       expect((await world.host(host.hostId)).free.memoryMB).toBe(4096);
     },
   );
+});
+
+describe('what a host says is bounded', () => {
+  test('a long reason and long names of steps are cut, and the rest of the message counts', async () => {
+    const long = 'x'.repeat(20_000);
+    const step = { state: 'Succeeded' as const, startedAt: '2026-11-24T09:00:00.000Z', durationMs: 1 };
+    const parsed = AgentMessageSchema.parse({
+      action: 'progress',
+      commandId: 'c',
+      steps: [{ ...step, name: long, detail: long }],
+    });
+    expect(parsed).toMatchObject({ steps: [{ name: 'x'.repeat(128), detail: 'x'.repeat(1024) }] });
+
+    const id = await running();
+    const observed = host.containers.get(id);
+    if (observed === undefined) throw new TypeError('not there');
+    const off = { ...observed, phase: 'Off' as const, startedAt: null, exitCode: 1, exitReason: long };
+    await world.say(host, {
+      action: 'observed',
+      messageId: 'm',
+      observed: [{ ...off, sequence: 10_000 }],
+    });
+    const { view } = await container(id);
+    expect(view).toMatchObject({ state: 'Off', lastError: { code: 'process-exited' } });
+    expect(view.lastError?.detail).toBe('x'.repeat(512));
+  });
+
+  test.each([
+    { capacity: { ...FACTS.capacity, memoryMB: 2 ** 40 } },
+    { capacity: { ...FACTS.capacity, cpus: 2 ** 40 } },
+    { capacity: { ...FACTS.capacity, diskMB: 2 ** 50 } },
+    { utilityVmOverheadMB: 2 ** 40 },
+  ])('facts beyond any real host are refused: %j', async (facts) => {
+    host.facts = { ...FACTS, ...facts };
+    host.hello();
+    host.received.length = 0;
+    await world.settle();
+    expect(host.received).toMatchObject([{ action: 'refused' }]);
+    expect((await world.host(host.hostId)).view.facts).toEqual(FACTS);
+  });
 });
