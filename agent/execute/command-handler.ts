@@ -50,6 +50,8 @@ export interface CommandHandler {
 
 /** What is asked of containers that run may last as long as its asker waits, and must not keep others waiting. */
 const PARALLEL_SESSION_VERBS = 128;
+/** Queries that may be answered at once; of one container one at a time, as its guest may be slow on purpose. */
+const PARALLEL_QUERIES = 32;
 /** Network policies that may be put in force at once. */
 const PARALLEL_POLICIES = 16;
 /** Verbs that leave a main process, and the sessions beside it, as they are. */
@@ -79,12 +81,14 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   const { state, runtime, runner, clock, log } = deps;
   const inFlight = new Map<string, InFlight>();
   const sessionRunner = new ExclusiveRunner(PARALLEL_SESSION_VERBS);
+  const queryRunner = new ExclusiveRunner(PARALLEL_QUERIES);
   const policyRunner = new ExclusiveRunner(PARALLEL_POLICIES);
 
-  /** A policy that is tightened waits neither for long steps nor for many commands. */
+  /** A policy that is tightened waits neither for long steps nor for many commands; nothing waits for a query. */
   const runnerOf = (args: CommandArguments): ExclusiveRunner => {
     if (args.verb === 'setNetworkPolicy') return policyRunner;
-    return isSessionVerb(args) ? sessionRunner : runner;
+    if (isSessionVerb(args)) return sessionRunner;
+    return isQuery(args) ? queryRunner : runner;
   };
 
   const receive: CommandHandler['receive'] = (command, validity) => {
@@ -326,9 +330,14 @@ const superseded = (command: Command, newest: number): StepAbortedError =>
     `Superseded: the command is of epoch ${command.epoch}, and the container's newest is ${newest}.`,
   );
 
+const isQuery = ({ verb }: CommandArguments): boolean =>
+  verb === 'listProcesses' || verb === 'listHostProcesses';
+
 /** One lane for each container and for each image; what only reads does not wait for what acts. */
 const laneOf = ({ id, containerId, arguments: args }: Command): string => {
   if (args.verb === 'importImage' || args.verb === 'removeImage') return `image:${args.name.toLowerCase()}`;
   if (args.verb === 'setNetworkPolicy') return `network:${containerId}`;
-  return containerId !== null && changesContainer(args) ? containerId : `query:${id}`;
+  if (containerId === null) return `query:${id}`;
+  if (changesContainer(args)) return containerId;
+  return isQuery(args) ? `query:${containerId}` : `query:${id}`;
 };

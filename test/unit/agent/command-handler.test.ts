@@ -8,6 +8,7 @@ import type { AgentState } from '../../../agent/state/agent-state.ts';
 import { createFailingState, type StateOperation } from '../../../agent/state/failing-state.ts';
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import type { Command, CommandArguments } from '../../../core/contract/agent/commands.ts';
+import type { Process } from '../../../core/contract/compute-process.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
@@ -108,6 +109,46 @@ describe('the command handler', () => {
     await clock.pass(0);
     expect(resultOf(query)).toMatchObject({ status: 'succeeded' });
     expect(state.container(one.id)?.newestEpoch).toBe(1);
+  });
+
+  test('a container that answers no query delays neither starts, nor stops, nor queries of others', async () => {
+    const silent = container({ command: ['sleep', '600'] });
+    const { promise: never, resolve: answerAll } = Promise.withResolvers<Process[]>();
+    const asked: string[] = [];
+    const list = host.runtime.listProcesses.bind(host.runtime);
+    host.runtime.listProcesses = (id) => {
+      asked.push(id);
+      return id === silent.id ? never : list(id);
+    };
+    const query: CommandArguments = { verb: 'listProcesses' };
+    const hung = Array.from({ length: 100 }, () => give(query, { containerId: silent.id }));
+    const started = give(start);
+    await clock.pass(1_000);
+    expect(resultOf(started)).toMatchObject({ status: 'succeeded', observed: { phase: 'Running' } });
+    const listed = give(query);
+    await clock.pass(1_000);
+    expect(resultOf(listed)).toMatchObject({ status: 'succeeded' });
+    const stopped = give({ verb: 'stopContainer', timeoutSeconds: 5 });
+    await clock.pass(10_000);
+    expect(resultOf(stopped)).toMatchObject({ status: 'succeeded', observed: { phase: 'Off' } });
+    // One place is all that it takes.
+    expect(asked.filter((id) => id === silent.id)).toHaveLength(1);
+    answerAll([]);
+    await clock.pass(1_000);
+    expect(hung.map((id) => resultOf(id)?.status)).toEqual(Array(100).fill('succeeded'));
+  });
+
+  test('containers that answer no query take no place of commands that act', async () => {
+    const { promise: never, resolve: answerAll } = Promise.withResolvers<Process[]>();
+    host.runtime.listProcesses = () => never;
+    for (let count = 0; count < 100; count += 1)
+      give({ verb: 'listProcesses' }, { containerId: randomUUID() });
+    const started = give(start);
+    await clock.pass(1_000);
+    expect(resultOf(started)).toMatchObject({ status: 'succeeded', observed: { phase: 'Running' } });
+    answerAll([]);
+    await clock.pass(1_000);
+    expect(handler.inProgress()).toEqual([]);
   });
 
   test('a step that does not end within its time is ended, and named', async () => {
