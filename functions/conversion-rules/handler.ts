@@ -11,7 +11,7 @@ import {
 } from '../../store/conversion-rules.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { listRuns } from '../../store/rule-runs.ts';
-import type { Table } from '../../store/table.ts';
+import type { Table, Write } from '../../store/table.ts';
 import { decideAgain } from '../../store/transition.ts';
 import { answerDryRun, answerResource } from '../shared/http/answers.ts';
 import {
@@ -49,12 +49,18 @@ const ANY_EVENT = {
   detail: {},
 };
 
+/** The revision of a claim. */
+const CLAIMED = 0;
+
 /**
- * Rules of conversion. Each is an item of the table and a rule on the bus; the item says what is so.
+ * Rules of conversion. Each is an item of the table and a rule on the bus; the item says what holds.
  *
- * - The bus comes first when a rule is made, changed or removed: what is asked for again is then done whole. An event
- *   that the bus lets through for a rule that the table doesn't have, or has another one of, does nothing.
- * - Who loses a race for the item puts the bus back to what the item says.
+ * - A new rule is first claimed: a disabled item of revision 0, which counts. So a tenant's rules on the bus are never
+ *   more than it may have, also when requests race, EventBridge throttles the removal, or this function dies. A claim
+ *   that is left is listed; the same PUT completes it, DELETE removes it.
+ * - The bus is changed before the item gets its new content or is removed, so a repeated request completes the change.
+ *   An event for a rule that the table doesn't have, or has under another id, does nothing.
+ * - A request that loses a race for the item restores the bus to what the item says.
  */
 export const createHandler = (dependencies: ConversionRulesDependencies): LambdaHandler => {
   const { table, now, newId, randomBytes, eventRules, rulesPerTenant } = dependencies;
@@ -67,7 +73,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
     return rule;
   };
 
-  /** The bus is only asked where the tenant has room; the write of the rule counts it. */
+  /** The claim counts the rule, and fails without room; this says why. */
   const checkRoom = async (tenant: string): Promise<void> => {
     if ((await countRules(table, tenant)) < rulesPerTenant) return;
     throw new ConflictError('rules-exhausted', `The tenant has ${rulesPerTenant} conversion rules already.`, {
@@ -77,47 +83,68 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
     });
   };
 
-  /** Runs `change`; should it fail, the bus is made to be as the table has it. */
+  /** Makes the bus as the table has it. A claim ends, but only once its rule is off the bus. */
+  const restore = ({ tenant, name, eventRuleName }: ConversionRuleRecord): Promise<void> =>
+    decideAgain(async () => {
+      const rule = await getRule(table, tenant, name);
+      if (rule !== undefined && rule.revision > CLAIMED) return eventRules.put(rule);
+      await eventRules.remove(eventRuleName);
+      if (rule !== undefined) await removeRule(table, rule, { remember: [], token: newId() });
+    });
+
+  /** Runs `change`, which sets `touched.rule` before it changes the bus; should it fail, the bus is restored. */
   const orAsItWas = async (
-    touched: { readonly tenant: string; readonly name: string; eventRuleName: string | null },
-    change: () => Promise<Answer>,
+    change: (touched: { rule?: ConversionRuleRecord }) => Promise<Answer>,
   ): Promise<Answer> => {
+    const touched: { rule?: ConversionRuleRecord } = {};
     try {
-      return await decideAgain(change);
+      return await decideAgain(() => change(touched));
     } catch (error) {
-      if (touched.eventRuleName !== null) {
-        const rule = await getRule(table, touched.tenant, touched.name);
-        await (rule === undefined ? eventRules.remove(touched.eventRuleName) : eventRules.put(rule));
-      }
+      if (touched.rule !== undefined) await restore(touched.rule);
       throw error;
     }
+  };
+
+  const writeRule = (
+    before: ConversionRuleRecord | undefined,
+    after: ConversionRuleRecord,
+    remember: readonly Write[],
+  ): Promise<void> => putRule(table, before, after, { remember, token: newId(), most: rulesPerTenant });
+
+  const claim = async (after: ConversionRuleRecord): Promise<ConversionRuleRecord> => {
+    const claimed = { ...after, enabled: false, revision: CLAIMED };
+    await writeRule(undefined, claimed, []);
+    return claimed;
+  };
+
+  /** The rule that a PUT replaces; undefined if there is none, and room for it. */
+  const findReplaced = async (tenant: string, name: string, ifMatch: number | '*' | null) => {
+    const before = await getRule(table, tenant, name);
+    if (before !== undefined) checkRevision(ifMatch, before.revision);
+    else if (ifMatch !== null) throw notFound();
+    else await checkRoom(tenant);
+    return before;
   };
 
   const put: RouteHandler<'putConversionRule'> = async (request) => {
     const { identity, params, body, dryRun, ifMatch, remember } = request;
     const { tenant, actor } = identity;
     await checkSelect(tenant, body.select);
-    const touched = { tenant, name: params.name, eventRuleName: null as string | null };
-    return orAsItWas(touched, async () => {
-      const before = await getRule(table, tenant, params.name);
-      if (ifMatch !== null && before === undefined) throw notFound();
-      if (before !== undefined) checkRevision(ifMatch, before.revision);
-      if (before === undefined) await checkRoom(tenant);
+    return orAsItWas(async (touched) => {
+      const before = await findReplaced(tenant, params.name, ifMatch);
+      const isNew = before === undefined || before.revision === CLAIMED;
       const stamp = { tenant, name: params.name, actor, at: now().toISOString(), id: newId() };
       const after = ruleOf(body, before, stamp);
       boundPattern(after.eventPattern, tenant);
       if (dryRun) {
         await eventRules.test(after.eventPattern, ANY_EVENT);
-        return answerDryRun(`${before === undefined ? 'make' : 'replace'} conversion rule "${after.name}"`);
+        return answerDryRun(`${isNew ? 'make' : 'replace'} conversion rule "${after.name}"`);
       }
-      touched.eventRuleName = after.eventRuleName;
+      const replaced = before ?? (await claim(after));
+      touched.rule = after;
       await eventRules.put(after);
-      const answer = { ...answerResource(toRule(after)), status: before === undefined ? 201 : 200 };
-      await putRule(table, before, after, {
-        remember: remember(answer),
-        token: newId(),
-        most: rulesPerTenant,
-      });
+      const answer = { ...answerResource(toRule(after)), status: isNew ? 201 : 200 };
+      await writeRule(replaced, after, remember(answer));
       return answer;
     });
   };
@@ -130,12 +157,11 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
 
   const remove: RouteHandler<'deleteConversionRule'> = async (request) => {
     const { identity, params, dryRun, ifMatch, remember } = request;
-    const touched = { tenant: identity.tenant, name: params.name, eventRuleName: null as string | null };
-    return orAsItWas(touched, async () => {
+    return orAsItWas(async (touched) => {
       const before = await find(identity.tenant, params.name);
       checkRevision(ifMatch, before.revision);
       if (dryRun) return answerDryRun(`remove conversion rule "${before.name}"`);
-      touched.eventRuleName = before.eventRuleName;
+      touched.rule = before;
       await eventRules.remove(before.eventRuleName);
       const answer: Answer = { status: 204 };
       await removeRule(table, before, { remember: remember(answer), token: newId() });

@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { ConversionRuleSchema } from '../../../core/contract/conversion-rule.ts';
-import { TooBusyError } from '../../../core/domain/errors.ts';
+import { type ConversionRule, ConversionRuleSchema } from '../../../core/contract/conversion-rule.ts';
+import { ConflictError, TooBusyError } from '../../../core/domain/errors.ts';
 import { eventRuleNameOf } from '../../../functions/conversion-rules/event-rules.ts';
+import { countRules } from '../../../store/conversion-rules.ts';
 import { containerItem, hostItem } from '../../../store/put.ts';
-import { createApi, RULES_PER_TENANT } from '../../helpers/api.ts';
+import type { Table } from '../../../store/table.ts';
+import { createApi, type Outside, RULES_PER_TENANT } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
-import { containerRecord, hostRecord, testId } from '../../helpers/records.ts';
+import { containerRecord, hostRecord, TENANT, testId } from '../../helpers/records.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -27,6 +29,27 @@ const open = async () => {
     api.call('putConversionRule', { params, body: { ...body, ...change }, ...given });
   const get = () => api.call('getConversionRule', { params });
   return { ...api, table, put, get };
+};
+
+/** @returns what ends it */
+const throttleRemovals = ({ eventRules }: Outside): (() => void) => {
+  const removals = eventRules.delete;
+  eventRules.delete = () => {
+    throw new TooBusyError('EventBridge takes no more calls at the moment.');
+  };
+  return () => {
+    eventRules.delete = removals;
+  };
+};
+
+const failSecondWrite = (table: Table): void => {
+  const { transact } = table;
+  let writes = 0;
+  table.transact = async (...given) => {
+    writes += 1;
+    if (writes === 2) throw new TooBusyError('no');
+    return transact(...given);
+  };
 };
 
 describe('a rule', () => {
@@ -120,6 +143,69 @@ describe('a rule', () => {
     expect((await call('putConversionRule', { params: { name }, body })).status).toBe(200);
     expect((await call('deleteConversionRule', { params: { name } })).status).toBe(204);
     expect((await call('putConversionRule', { params, body })).status).toBe(201);
+  });
+
+  test('that loses a race is never on the bus without being counted, also when EventBridge throttles', async () => {
+    const { call, table, outside } = await open();
+    const { transact } = table;
+    const put = (name: string) => call('putConversionRule', { params: { name }, body });
+    for (let index = 1; index < RULES_PER_TENANT; index += 1) await put(`rule-${index}`);
+    throttleRemovals(outside);
+    // All have looked for room before any of them writes.
+    const names = Array.from({ length: 8 }, (_, index) => `race-${index}`);
+    const all = Promise.withResolvers<void>();
+    let arrived = 0;
+    table.transact = async (writes, token) => {
+      arrived += 1;
+      if (arrived === names.length) all.resolve();
+      await all.promise;
+      return transact(writes, token);
+    };
+    const answers = await Promise.all(names.map(put));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, ...Array(7).fill(409)]);
+    const { items } = (await call('listConversionRules')).body;
+    expect(items).toHaveLength(RULES_PER_TENANT);
+    const listed = items.map(({ eventRuleName }: ConversionRule) => eventRuleName);
+    expect([...outside.eventRules.keys()].sort()).toEqual(listed.sort());
+  });
+
+  test('whose item cannot be completed leaves nothing', async () => {
+    const { put, get, outside, table } = await open();
+    failSecondWrite(table);
+    expect((await put()).status).toBe(503);
+    expect([(await get()).status, outside.eventRules.size, await countRules(table, TENANT)]).toEqual([
+      404, 0, 0,
+    ]);
+  });
+
+  test('that cannot be taken off the bus again is disabled and counted, until it is put or removed', async () => {
+    const { put, get, call, outside, table } = await open();
+    const failedPut = async () => {
+      const endThrottling = throttleRemovals(outside);
+      failSecondWrite(table);
+      expect((await put()).status).toBe(503);
+      expect((await get()).body).toMatchObject({ enabled: false, revision: 0 });
+      expect([outside.eventRules.size, await countRules(table, TENANT)]).toEqual([1, 1]);
+      endThrottling();
+    };
+    const remove = () => call('deleteConversionRule', { params });
+    await failedPut();
+    const made = await put();
+    expect([made.status, made.body.enabled, made.body.revision]).toEqual([201, true, 1]);
+    expect([outside.eventRules.size, await countRules(table, TENANT)]).toEqual([1, 1]);
+    await remove();
+    await failedPut();
+    expect((await remove()).status).toBe(204);
+    expect([outside.eventRules.size, await countRules(table, TENANT)]).toEqual([0, 0]);
+  });
+
+  test('that EventBridge refuses takes no room', async () => {
+    const { put, outside, table, get } = await open();
+    outside.eventRules.set = () => {
+      throw new ConflictError('rules-exhausted', 'The event bus has as many rules as EventBridge allows.');
+    };
+    expect((await put()).status).toBe(409);
+    expect([(await get()).status, await countRules(table, TENANT)]).toEqual([404, 0]);
   });
 
   test('with the same Idempotency-Key is made once', async () => {
