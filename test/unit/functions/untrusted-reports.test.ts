@@ -5,7 +5,9 @@ import { decideConversion } from '../../../functions/shared/convert-container.ts
 import { getImage, listHolders } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
 import { parseHostLink } from '../../../store/parse.ts';
+import type { OperationRecord } from '../../../store/records.ts';
 import { keyItem } from '../../../store/table.ts';
+import { addOperation } from '../../../store/transition.ts';
 import { FACTS, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
@@ -78,6 +80,57 @@ test('facts by which an image could not be where its container is do not stop a 
   expect((await getImage(world.table, TENANT, 'mini'))?.view.os).toBe('windows');
   expect(await decideConversion(world.table, await container(id), 'HyperV', false)).toMatchObject({
     kind: 'begin',
+  });
+});
+
+describe('what a host says that it imported', () => {
+  const importedAs = async (imageName: string, image: typeof FORGED): Promise<void> => {
+    const at = world.deps.now().toISOString();
+    const operation: OperationRecord = {
+      tenant: TENANT,
+      id: randomUUID(),
+      revision: 1,
+      epoch: 0,
+      parameters: { source: { path: '/srv/images/tools.tar' } },
+      machine: 'import-image',
+      after: null,
+      placeToken: null,
+      actor: 'ann',
+      view: {
+        kind: 'importImage',
+        containerId: null,
+        imageName,
+        hostId: host.hostId,
+        state: 'Pending',
+        reason: null,
+        steps: [],
+        error: null,
+        requestedBy: 'ann',
+        deadline: new Date(world.clock.now + 900_000).toISOString(),
+        createdAt: at,
+        updatedAt: at,
+        endedAt: null,
+      },
+    };
+    host.silentOn.add('importImage');
+    await world.table.transact([addOperation(operation)]);
+    world.tasks.start(operation);
+    await world.settle();
+    const [commandId = ''] = host.inProgress;
+    const result = { status: 'succeeded' as const, commandId, steps: [], observed: null, image };
+    host.outbox.push({ action: 'result', messageId: 'm', result });
+    await world.settle();
+    expect((await world.operation(operation.id)).view.state).toBe('Succeeded');
+  };
+
+  test('replaces the facts of the image that was asked for', async () => {
+    await importedAs('Mini', FORGED);
+    expect((await getImage(world.table, TENANT, 'mini'))?.view).toMatchObject({ ...FORGED, name: 'mini' });
+  });
+
+  test('changes no other image of the catalogue', async () => {
+    await importedAs('tools', FORGED);
+    expect((await getImage(world.table, TENANT, 'mini'))?.view).toMatchObject(IMAGE);
   });
 });
 
