@@ -56,7 +56,7 @@ export const SelectSchema = described(
       image: z.optional(orExpression(ImageNameSchema)),
     })
     .check(atLeastOne),
-  'Which containers: all of what is given must match. A value "{% … %}" is JSONata, evaluated on the event, without $eval, $random, $shuffle and the operator |…|…| (transform); one that gives no text selects nothing.',
+  'Which containers: all of what is given must match. A value "{% … %}" is JSONata on the event, without $eval, $random, $shuffle and transforms; one that gives no text selects nothing.',
 );
 export type Select = z.infer<typeof SelectSchema>;
 

@@ -26,7 +26,7 @@ import { notFound } from '../shared/http/validate.ts';
 import { boundPattern } from './bound-pattern.ts';
 import type { EventRules } from './event-rules.ts';
 import { checkSelect, ruleOf } from './rule-of.ts';
-import { createTestRule } from './test-rule.ts';
+import { createTestRule, wholeEvent } from './test-rule.ts';
 
 export interface ConversionRulesDependencies extends HttpDependencies {
   readonly table: Table;
@@ -37,17 +37,7 @@ export interface ConversionRulesDependencies extends HttpDependencies {
 }
 
 /** An event that no pattern has to let through: to have a pattern looked at. */
-const ANY_EVENT = {
-  version: '0',
-  id: '0',
-  source: 'bulkhead.test',
-  account: '123456789012',
-  time: '2026-01-01T00:00:00Z',
-  region: 'us-east-1',
-  resources: [],
-  'detail-type': 'Test',
-  detail: {},
-};
+const ANY_EVENT = { source: 'bulkhead.test', 'detail-type': 'Test', detail: {} };
 
 /** The revision of a claim. */
 const CLAIMED = 0;
@@ -77,8 +67,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
   const checkRoom = async (tenant: string): Promise<void> => {
     if ((await countRules(table, tenant)) < rulesPerTenant) return;
     throw new ConflictError('rules-exhausted', `The tenant has ${rulesPerTenant} conversion rules already.`, {
-      suggestion:
-        'Remove a rule that is no longer needed, or select by an expression instead of one rule each.',
+      suggestion: 'Remove a rule that is no longer needed, or combine rules by an expression.',
       context: { limit: rulesPerTenant },
     });
   };
@@ -111,12 +100,6 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
     remember: readonly Write[],
   ): Promise<void> => putRule(table, before, after, { remember, token: newId(), most: rulesPerTenant });
 
-  const claim = async (after: ConversionRuleRecord): Promise<ConversionRuleRecord> => {
-    const claimed = { ...after, enabled: false, revision: CLAIMED };
-    await writeRule(undefined, claimed, []);
-    return claimed;
-  };
-
   /** The rule that a PUT replaces; undefined if there is none, and room for it. */
   const findReplaced = async (tenant: string, name: string, ifMatch: number | '*' | null) => {
     const before = await getRule(table, tenant, name);
@@ -137,10 +120,11 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
       const after = ruleOf(body, before, stamp);
       boundPattern(after.eventPattern, tenant);
       if (dryRun) {
-        await eventRules.test(after.eventPattern, ANY_EVENT);
+        await eventRules.test(after.eventPattern, wholeEvent(ANY_EVENT, now()));
         return answerDryRun(`${isNew ? 'make' : 'replace'} conversion rule "${after.name}"`);
       }
-      const replaced = before ?? (await claim(after));
+      const replaced = before ?? { ...after, enabled: false, revision: CLAIMED };
+      if (before === undefined) await writeRule(before, replaced, []);
       touched.rule = after;
       await eventRules.put(after);
       const answer = { ...answerResource(toRule(after)), status: isNew ? 201 : 200 };

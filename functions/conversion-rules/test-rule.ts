@@ -18,7 +18,7 @@ type Sample = z.infer<typeof SampleEventSchema>;
 type Tested = z.infer<typeof TestConversionRuleResponseSchema>;
 
 /** What EventBridge would have added. */
-const wholeEvent = (sample: Sample, now: Date) => ({
+export const wholeEvent = (sample: Sample, now: Date) => ({
   version: '0',
   id: '00000000-0000-0000-0000-000000000000',
   account: '123456789012',
