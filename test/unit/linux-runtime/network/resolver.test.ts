@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { type Answer, decode, encode, type Packet, type Question, RECURSION_DESIRED } from 'dns-packet';
 import fc from 'fast-check';
@@ -13,6 +15,7 @@ import {
   parseNameServers,
 } from '../../../../agent/runtimes/linux/network/resolver/name-servers.ts';
 import { Resolver } from '../../../../agent/runtimes/linux/network/resolver/resolver.ts';
+import { serveConnection } from '../../../../agent/runtimes/linux/network/resolver/serve.ts';
 import { DEFAULT_NETWORK_POLICY, type ResolvedNetworkPolicy } from '../../../../core/contract/network.ts';
 
 const ADDRESS = '10.213.1.2';
@@ -184,6 +187,58 @@ describe('the resolver', () => {
     expect(await send(query('a.example'))).toMatchObject({ flag_tc: true, answers: [] });
     const whole = await resolver.answerMessage(ADDRESS, query('a.example'));
     expect(decode(whole ?? Buffer.alloc(0)).answers).toHaveLength(60);
+  });
+
+  test('an answer that is too large without compression is a failure, and never longer than TCP can say', async () => {
+    const name = `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.example`;
+    const texts = async (): Promise<Packet> =>
+      response(
+        ...Array.from({ length: 250 }, (): Answer => ({ type: 'TXT', name, data: 'x'.repeat(80), ttl: 1 })),
+      );
+    const { resolver } = open(policyWith(), texts);
+    const answer = await resolver.answerMessage(ADDRESS, query(name, 'TXT'));
+    expect(decode(answer ?? Buffer.alloc(0))).toMatchObject({ rcode: 'SERVFAIL', answers: [] });
+  });
+
+  test('records of all types are limited in number', () => {
+    const texts = Array.from(
+      { length: 4_000 },
+      (): Answer => ({ type: 'TXT', name: 'a.example', data: 'x' }),
+    );
+    expect(judgeAnswer(policyWith(), asked('a.example', 'TXT'), response(...texts)).answers).toHaveLength(
+      256,
+    );
+  });
+
+  test('a question that cannot be answered ends its own connection only', async () => {
+    const resolver = { answerMessage: () => Promise.reject(new TypeError('broken')) };
+    const server = createServer((socket) => serveConnection(resolver, socket, ADDRESS));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    client.resume();
+    client.write(Buffer.from([0, 1, 0]));
+    await once(client, 'close');
+    server.close();
+    await once(server, 'close');
+  });
+
+  test('a flood does not make the resolver read a policy for each question', async () => {
+    let reads = 0;
+    const resolver = new Resolver({
+      policyOf: async () => {
+        reads++;
+        return policyWith();
+      },
+      ask: yes,
+      grant: async () => {},
+      share: new FairShare({ perSecond: 5, outstanding: 5, total: 100 }),
+      nowMs: () => 0,
+    });
+    const flood = Array.from({ length: 1_000 }, () => resolver.answerDatagram(ADDRESS, query('a.example')));
+    const answers = await Promise.all(flood);
+    expect(answers.filter((answer) => answer !== null)).toHaveLength(5);
+    expect(reads).toBe(5);
   });
 
   test('who has no policy, or asks too much, gets no answer', async () => {

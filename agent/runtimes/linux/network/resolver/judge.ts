@@ -15,6 +15,8 @@ export interface Grant {
 /** No entry lives longer, so that an address is not open for days after its name has moved. */
 const MOST_TTL_SECONDS = 3_600;
 const MOST_ADDRESSES = 64;
+/** Records of an answer, of all types, that are looked at. */
+const MOST_RECORDS = 256;
 
 export const nameOf = (text: string): string => text.toLowerCase().replace(/\.$/, '');
 
@@ -78,7 +80,7 @@ export interface Judged {
  * answer cannot open addresses for other names. A rule is about the name that the container asked for.
  */
 export const judgeAnswer = (policy: ContainerPolicy, question: Question, response: Packet): Judged => {
-  const all = response.answers ?? [];
+  const all = (response.answers ?? []).slice(0, MOST_RECORDS);
   const aliases = aliasesOf(question, all);
   if ([...aliases].slice(1).some((name) => isDenied(policy, name))) return { answers: null, grants: [] };
   const answers = all

@@ -22,6 +22,8 @@ export interface ResolverDeps {
 }
 
 const MOST_QUERY_BYTES = 512;
+/** The length of a message over TCP has 16 bits. */
+const MOST_ANSWER_BYTES = 65_535;
 const PLAIN_UDP_BYTES = 512;
 const MOST_UDP_BYTES = 1_232;
 const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
@@ -97,18 +99,19 @@ export class Resolver {
   }
 
   async #answer(source: string, query: Query): Promise<Buffer | null> {
-    const policy = await this.#deps.policyOf(source);
-    if (policy === null) {
-      this.#deps.share.forget(source);
-      return null;
-    }
-    if (!this.#deps.share.begin(source, this.#deps.nowMs())) return null;
+    const { share, policyOf, nowMs } = this.#deps;
+    // Before anything that costs more: a flood is not worth a look at its policy.
+    if (!share.begin(source, nowMs())) return null;
+    let isKnown = true;
     try {
-      return await this.#resolve(policy, query);
+      const policy = await policyOf(source);
+      isKnown = policy !== null;
+      return policy && (await this.#resolve(policy, query));
     } catch {
       return reply(query, RCODE.SERVFAIL);
     } finally {
-      this.#deps.share.done(source);
+      share.done(source);
+      if (!isKnown) share.forget(source);
     }
   }
 
@@ -122,6 +125,8 @@ export class Resolver {
     const { answers, grants } = judgeAnswer(policy, question, response);
     if (answers === null) return reply(query, RCODE.REFUSED);
     if (grants.length > 0) await this.#deps.grant(grants);
-    return reply(query, rcodeOf(response), [...answers]);
+    // Names are not compressed here: the answer may be larger than the one that it comes from.
+    const answer = reply(query, rcodeOf(response), [...answers]);
+    return answer.length > MOST_ANSWER_BYTES ? reply(query, RCODE.SERVFAIL) : answer;
   }
 }

@@ -12,15 +12,23 @@ const CONNECTIONS = 256;
 export const serveUdp = (resolver: Resolver, fd: number): void => {
   const socket = createSocket('udp4');
   socket.on('message', (bytes, { address, port }) => {
-    void resolver.answerDatagram(address, bytes).then((answer) => {
-      if (answer) socket.send(answer, port, address, () => {});
-    });
+    // One question that cannot be answered must not end the resolver of all.
+    resolver.answerDatagram(address, bytes).then(
+      (answer) => {
+        if (answer) socket.send(answer, port, address, () => {});
+      },
+      () => {},
+    );
   });
   socket.bind({ fd });
 };
 
 /** One message after another, each answered before the next is read. */
-const serveConnection = (resolver: Resolver, socket: Socket, source: string): void => {
+export const serveConnection = (
+  resolver: Pick<Resolver, 'answerMessage'>,
+  socket: Socket,
+  source: string,
+): void => {
   let received = Buffer.alloc(0);
   const next = async (): Promise<void> => {
     while (received.length >= LENGTH_BYTES) {
@@ -43,7 +51,10 @@ const serveConnection = (resolver: Resolver, socket: Socket, source: string): vo
   socket.on('data', (bytes) => {
     socket.pause();
     received = Buffer.concat([received, bytes]);
-    void next().then(() => socket.resume());
+    next().then(
+      () => socket.resume(),
+      () => socket.destroy(),
+    );
   });
 };
 
