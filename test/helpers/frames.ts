@@ -3,6 +3,8 @@ export interface Datagram {
   readonly from: string;
   readonly to: string;
   readonly port: number;
+  /** Of the sender; 4000 when left out. */
+  readonly fromPort?: number;
   readonly text: string;
   /** Of the IP header, padded to four bytes. */
   readonly options?: Buffer;
@@ -41,7 +43,7 @@ const ipHeader = (
 const ipPackets = (datagram: Datagram, pieceBytes: number): Buffer[] => {
   const text = Buffer.from(datagram.text);
   const udp = Buffer.alloc(8);
-  udp.writeUInt16BE(4_000, 0);
+  udp.writeUInt16BE(datagram.fromPort ?? 4_000, 0);
   udp.writeUInt16BE(datagram.port, 2);
   udp.writeUInt16BE(udp.length + text.length, 4);
   const whole = Buffer.concat([udp, text]);

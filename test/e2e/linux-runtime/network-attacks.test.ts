@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { containerRules } from '../../../agent/runtimes/linux/network/container-rules.ts';
+import { routerTable } from '../../../agent/runtimes/linux/network/router-rules.ts';
 import { DEFAULT_NETWORK_POLICY } from '../../../core/contract/network.ts';
 import { arpClaim, type Datagram, routerAdvertisement, udpFrames } from '../../helpers/frames.ts';
 import { canHostLinux, until } from '../../helpers/linux-host.ts';
@@ -192,6 +194,51 @@ real('a hostile container, and a careless host', () => {
     expect(world.outside(sendFrame, 'far0', head, tail)).toBe('');
     await until(() => atVictim.includes('split on its way in'));
     expect(atVictim).toMatch(/split on its way in +genuine/);
+  });
+
+  test.each([
+    ['a neighbour', () => agent.endpoint('victim').address, DATAGRAMS],
+    ['the resolver', () => OWN.gateway, 53],
+  ])('connections to %s count as the container’s', async (_, to, port) => {
+    const limit = 5;
+    const settings = { address: '10.213.255.1', allowPrivate: [], flowLimit: limit };
+    const attacker = agent.endpoint('attacker');
+    const rules = join(folder, 'few-flows.nft');
+    const tracked = () => Number(agent.inRouter('cat', '/proc/sys/net/netfilter/nf_conntrack_count'));
+    writeFileSync(rules, routerTable(settings) + containerRules(attacker, settings, 1, attacker.policy));
+    // An element of the set keeps the limit that it was made with.
+    const forgetCounts = () => agent.inRouter('nft', 'flush', 'set', 'inet', 'bulkhead', 'flows');
+    agent.inRouter('nft', '-f', rules);
+    forgetCounts();
+    const before = tracked();
+    const frames = Array.from({ length: 60 }, (__, index) =>
+      udpFrames(macs(), datagram('flood', { to: to(), port, fromPort: 10_000 + index })),
+    );
+    expect(await send(frames.flat())).toBe('');
+    // Its answer comes after the frames before it.
+    await agent.inside('attacker', 'busybox', 'arping', '-I', 'eth0', '-c', '1', OWN.gateway);
+    expect(tracked() - before).toBeLessThanOrEqual(limit);
+    await agent.kill();
+    await agent.start();
+    forgetCounts();
+  });
+
+  test('a flood of questions is dropped before the resolver, and another container is heard', async () => {
+    const [question = ''] = udpFrames(macs(), datagram('?', { to: OWN.gateway, port: 53 }));
+    const dropped = () => {
+      const rules = agent.inRouter('nft', 'list', 'chain', 'inet', 'bulkhead', 'input');
+      return Number(/@asked .* counter packets (\d+)/.exec(rules)?.[1]);
+    };
+    expect(dropped()).toBe(0);
+    expect(await send(Array.from({ length: 12_000 }, () => question))).toBe('');
+    await until(() => dropped() > 0);
+    const before = dropped();
+    const other = { from: agent.endpoint('victim').address, to: OWN.gateway, port: 53 };
+    expect(
+      await agent.inside('victim', sendFrame, 'eth0', ...udpFrames(macs('victim'), datagram('?', other))),
+    ).toBe('');
+    await agent.inside('victim', 'busybox', 'arping', '-I', 'eth0', '-c', '1', OWN.gateway);
+    expect(dropped()).toBe(before);
   });
 
   test('a claim of another’s address changes nothing for that one', async () => {

@@ -3,7 +3,7 @@ import type { ResolvedNetworkPolicy } from '../../../../core/contract/network.ts
 import { type PolicyStep, policySteps } from '../../../../core/network/network-policy.ts';
 import { NETWORK_CIDR } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
-import { ipv4Only, type RouterSettings, TABLE } from './router-rules.ts';
+import { beyondFlows, ipv4Only, type RouterSettings, TABLE } from './router-rules.ts';
 
 /** Which way a packet goes, from the container's point of view, and how a rule names the other side. */
 const DIRECTIONS = {
@@ -88,12 +88,14 @@ const directionRules = (
     // Published ports: their connections are opened from outside, and were translated on their way in.
     `ct direction ${isFrom ? 'reply' : 'original'} ct status dnat accept`,
     ...(isFrom
-      ? [`ip daddr ${NETWORK_CIDR} ip saddr @peers ip daddr @peers accept`]
+      ? [
+          `${beyondFlows(flowLimit)} ${drop}`,
+          `ip daddr ${NETWORK_CIDR} ip saddr @peers ip daddr @peers accept`,
+        ]
       : ['ct direction original drop']),
     `ip ${DIRECTIONS[direction].peer} ${NETWORK_CIDR} ${drop}`,
     ...fixed.flatMap(rule),
     `ct mark ${generation} accept`,
-    ...(isFrom ? [`ct state new add @flows { ip saddr ct count over ${flowLimit} } ${drop}`] : []),
     ...own.filter((step) => !isDefault(step)).flatMap(rule),
     // The switch's resolver is the only one, except where a rule allows another.
     `meta l4proto { tcp, udp } th ${DIRECTIONS[direction].port} { 53, 853 } ${drop}`,

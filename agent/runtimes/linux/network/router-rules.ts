@@ -31,8 +31,16 @@ export interface RouterSettings {
 /** What `first` was until its priority changed, which a chain cannot. A router may be older than its agent. */
 const REPLACED = 'early';
 
+/** Matches a packet of a container that would open a connection beyond its share of the connection table. */
+export const beyondFlows = (flowLimit: number): string =>
+  `ct state new add @flows { ip saddr ct count over ${flowLimit} }`;
+/** Packets that one container may send to the resolver: more than its share of questions needs. */
+const ASKED = '2000/second burst 2000 packets';
+
 /** The base chains, with nothing in them that depends on a container. */
-const CHAINS: readonly (readonly [name: string, hook: string, rules: readonly string[]])[] = [
+const chainsFor = (
+  flowLimit: number,
+): readonly (readonly [name: string, hook: string, rules: readonly string[]])[] => [
   [
     // The chain of a link accepts the link's own address and MAC address only. Before connection tracking joins
     // fragments (-400): fragments of two links must not become one datagram.
@@ -55,6 +63,8 @@ const CHAINS: readonly (readonly [name: string, hook: string, rules: readonly st
     [
       'iifname "lo" accept',
       `iifname "${UPLINK}" drop`,
+      `${beyondFlows(flowLimit)} drop`,
+      `meta l4proto { tcp, udp } th dport 53 update @asked { ip saddr limit rate over ${ASKED} } counter drop`,
       `ip daddr ${GATEWAY} meta l4proto { tcp, udp } th dport 53 accept`,
       `ip daddr ${GATEWAY} icmp type echo-request accept`,
     ],
@@ -78,13 +88,12 @@ const CHAINS: readonly (readonly [name: string, hook: string, rules: readonly st
  * The verdict maps have an element for each link that has rules: `sources` for where its packets come from, `from` and
  * `to` for where they go. A link without an element can neither send nor receive.
  */
-export const routerTable = ({ address, allowPrivate }: RouterSettings): string => {
-  const chains = CHAINS.map(
+export const routerTable = ({ address, allowPrivate, flowLimit }: RouterSettings): string => {
+  const base = chainsFor(flowLimit);
+  const chains = base.map(
     ([name, hook]) => `add chain ${TABLE} ${name} { ${hook} }\nflush chain ${TABLE} ${name}\n`,
   );
-  const rules = CHAINS.flatMap(([name, , lines]) =>
-    lines.map((line) => `add rule ${TABLE} ${name} ${line}\n`),
-  );
+  const rules = base.flatMap(([name, , lines]) => lines.map((line) => `add rule ${TABLE} ${name} ${line}\n`));
   return `add table ${TABLE}
 add chain ${TABLE} ${REPLACED}
 flush chain ${TABLE} ${REPLACED}
@@ -96,6 +105,7 @@ ${ranges('metadata', METADATA_ADDRESSES)}${ranges(
 add set ${TABLE} host_addresses { type ipv4_addr; flags interval; auto-merge; }
 add set ${TABLE} peers { type ipv4_addr; }
 add set ${TABLE} flows { type ipv4_addr; size 65535; flags dynamic; }
+add set ${TABLE} asked { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 10s; }
 add map ${TABLE} sources { type ifname : verdict; }
 add map ${TABLE} from { type ifname : verdict; }
 add map ${TABLE} to { type ifname : verdict; }

@@ -66,13 +66,13 @@ describe('the rules of a container', () => {
   test('the default: public addresses, and no resolver but the switch’s', () => {
     expect(rulesOf(DEFAULT_NETWORK_POLICY)).toEqual([
       'ct direction reply ct status dnat accept',
+      'ct state new add @flows { ip saddr ct count over 100 } drop',
       'ip daddr 10.213.0.0/16 ip saddr @peers ip daddr @peers accept',
       'ip daddr 10.213.0.0/16 drop',
       'ip daddr @metadata drop',
       'ip daddr @host_addresses drop',
       'ip daddr @non_public ip daddr != @ceiling drop',
       'ct mark 7 accept',
-      'ct state new add @flows { ip saddr ct count over 100 } drop',
       'meta l4proto { tcp, udp } th dport { 53, 853 } drop',
       'ip daddr != @non_public ct mark set 7 accept',
       'drop',
@@ -105,7 +105,7 @@ describe('the rules of a container', () => {
       fc.property(policyArbitrary, (policy) => {
         const rules = rulesOf(policy);
         const firstOwn = rules.findIndex((rule) => rule.startsWith('ct mark'));
-        expect(rules.slice(2, firstOwn).every((rule) => rule.endsWith('drop'))).toBe(true);
+        expect(rules.slice(3, firstOwn).every((rule) => rule.endsWith('drop'))).toBe(true);
         for (const set of ['@metadata', '@host_addresses', '@non_public'])
           expect(rules.slice(0, firstOwn).some((rule) => rule.includes(set))).toBe(true);
         expect(rules.at(-1)).toBe('drop');
