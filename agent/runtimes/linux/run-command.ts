@@ -16,9 +16,12 @@ export interface CommandOptions {
   readonly signal?: AbortSignal;
   /** Of the program; the agent's own is nobody else's to see. */
   readonly umask?: number;
+  /** Where the program puts its temporary files. Default: where it always does. */
+  readonly temporaryFolder?: string;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
+const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
 /** A child has the mask of the moment in which it is made. */
 const spawnWith = (
@@ -40,7 +43,7 @@ const spawnWith = (
 export const runCommand = (
   program: string,
   args: readonly string[],
-  { input, timeoutMs = DEFAULT_TIMEOUT_MS, signal, umask }: CommandOptions = {},
+  { input, timeoutMs = DEFAULT_TIMEOUT_MS, signal, umask, temporaryFolder }: CommandOptions = {},
 ): Promise<CommandOutcome> =>
   new Promise((resolve, reject) => {
     const child = spawnWith(umask, program, args, {
@@ -48,7 +51,7 @@ export const runCommand = (
       timeout: timeoutMs,
       killSignal: 'SIGKILL',
       signal,
-      env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
+      env: { ...ENVIRONMENT, ...(temporaryFolder === undefined ? {} : { TMPDIR: temporaryFolder }) },
     });
     const texts = { stdout: '', stderr: '' };
     const keep = (name: 'stdout' | 'stderr') => (chunk: Buffer) => {

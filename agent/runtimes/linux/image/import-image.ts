@@ -29,6 +29,16 @@ interface Source {
   readonly kind: 'archive' | 'layout' | 'registry';
 }
 
+/** An import that goes on. */
+interface Job {
+  /** The folder on the file system of its own. */
+  readonly work: string;
+  readonly signal: AbortSignal;
+}
+
+/** skopeo unpacks archives before it reads them: that too must happen on the file system of the import. */
+const temporaryFolderOf = (work: string): string => join(work, 'tmp');
+
 /**
  * Takes images into the store: `docker save` archives, OCI layouts (a folder, or one in a tar) and references in a
  * registry. The agent's configuration says beneath which folders of this machine images may be taken from.
@@ -88,24 +98,21 @@ export class ImageImporter {
     const disk = `${work}.ext4`;
     await mkdir(work, { recursive: true, mode: 0o700 });
     try {
+      const job = { work, signal };
       await this.#mountDisk(disk, work, limits);
-      const source = await this.#locate(request, work, signal);
+      await mkdir(temporaryFolderOf(work), { mode: 0o700 });
+      const source = await this.#locate(request, job);
       const layout = join(work, 'layout');
-      await this.#run(
-        'The image could not be read',
-        'skopeo',
-        [
-          ...['--insecure-policy', 'copy', '--quiet', '--override-os', 'linux', '--override-arch', 'amd64'],
-          ...[source.transport, `oci:${layout}:${TAG}`],
-        ],
-        signal,
-      );
+      await this.#skopeo('The image could not be read', job, [
+        ...['--insecure-policy', 'copy', '--quiet', '--override-os', 'linux', '--override-arch', 'amd64'],
+        ...[source.transport, `oci:${layout}:${TAG}`],
+      ]);
       const image = await readLayout(layout);
-      const digest = await this.#digestOf(source, image, request, signal);
+      const digest = await this.#digestOf(source, image, request, job);
       this.#check(request, image, digest);
       const totals = { bytes: 0, entries: 0 };
       for (const layer of image.layers) await checkLayer(layer, totals, limits);
-      return await this.#unpack(request, image, digest, work, signal);
+      return await this.#unpack(request, image, digest, job);
     } finally {
       await runCommand('umount', ['--', work]);
       await rm(work, { recursive: true, force: true });
@@ -131,8 +138,9 @@ export class ImageImporter {
     await runOrFail(what, 'mount', ['-o', 'loop,nodev,nosuid,noexec', '--', disk, work]);
   }
 
-  async #locate({ source }: ImportImage, work: string, signal: AbortSignal): Promise<Source> {
-    if ('reference' in source) return this.#pin(source.reference, signal);
+  async #locate({ source }: ImportImage, job: Job): Promise<Source> {
+    if ('reference' in source) return this.#pin(source.reference, job);
+    const { work, signal } = job;
     const path = await this.#allow(source.path);
     // The path's own characters mean something to skopeo, so it is given another name.
     const link = join(work, 'source');
@@ -144,26 +152,12 @@ export class ImageImporter {
   }
 
   /** What the reference means now; that, and not what it means later, is imported. */
-  async #pin(reference: string, signal: AbortSignal): Promise<Source> {
+  async #pin(reference: string, job: Job): Promise<Source> {
     if (reference.includes('@')) return { transport: `docker://${reference}`, kind: 'registry' };
-    const said = await this.#run(
-      'The image could not be found',
-      'skopeo',
-      [
-        ...[
-          'inspect',
-          '--no-tags',
-          '--override-os',
-          'linux',
-          '--override-arch',
-          'amd64',
-          '--format',
-          '{{.Digest}}',
-        ],
-        `docker://${reference}`,
-      ],
-      signal,
-    );
+    const said = await this.#skopeo('The image could not be found', job, [
+      ...['inspect', '--no-tags', '--override-os', 'linux', '--override-arch', 'amd64'],
+      ...['--format', '{{.Digest}}', `docker://${reference}`],
+    ]);
     const name = reference.replace(/:[^/:]*$/, '');
     return { transport: `docker://${name}@${said.trim()}`, kind: 'registry' };
   }
@@ -199,17 +193,15 @@ export class ImageImporter {
     source: Source,
     image: LayoutImage,
     { source: asked }: ImportImage,
-    signal: AbortSignal,
+    job: Job,
   ): Promise<string> {
     if (source.kind === 'archive') {
       const what = 'The image could not be read';
-      return readConfigDigest(
-        await this.#run(what, 'skopeo', ['inspect', '--raw', source.transport], signal),
-      );
+      return readConfigDigest(await this.#skopeo(what, job, ['inspect', '--raw', source.transport]));
     }
     if (source.kind === 'layout') return image.manifestDigest;
     const pinned = /@(sha256:[0-9a-f]{64})$/.exec('reference' in asked ? asked.reference : '')?.[1];
-    signal.throwIfAborted();
+    job.signal.throwIfAborted();
     return pinned ?? source.transport.slice(source.transport.lastIndexOf('@') + 1);
   }
 
@@ -227,21 +219,17 @@ export class ImageImporter {
     { name, source }: ImportImage,
     image: LayoutImage,
     digest: string,
-    work: string,
-    signal: AbortSignal,
+    job: Job,
   ): Promise<ImageFacts> {
+    const { work } = job;
     const rootfs = join(work, 'rootfs');
     const squashfs = join(this.#deps.layout.images, `${this.#deps.newId()}.new`);
-    await this.#run(
-      'The image could not be unpacked',
-      'umoci',
-      // `raw`: without it umoci looks the image's user up, and refuses to unpack one that it does not know.
-      ['raw', 'unpack', '--image', `${join(work, 'layout')}:${TAG}`, rootfs],
-      signal,
-    );
+    // `raw`: without it umoci looks the image's user up, and refuses to unpack one that it does not know.
+    const unpack = ['raw', 'unpack', '--image', `${join(work, 'layout')}:${TAG}`, rootfs];
+    await this.#run('The image could not be unpacked', job, 'umoci', unpack);
     const options = ['-comp', 'lz4', '-noappend', '-no-progress', '-xattrs'];
     try {
-      await this.#run('The image could not be packed', 'mksquashfs', [rootfs, squashfs, ...options], signal);
+      await this.#run('The image could not be packed', job, 'mksquashfs', [rootfs, squashfs, ...options]);
       const facts: ImageFacts = {
         name,
         version: /:([^/:@]+)$/.exec(name)?.[1] ?? 'latest',
@@ -258,7 +246,16 @@ export class ImageImporter {
     }
   }
 
-  #run(what: string, program: string, args: readonly string[], signal: AbortSignal): Promise<string> {
-    return runOrFail(what, program, args, { signal, timeoutMs: PROGRAM_TIMEOUT_MS, umask: IMAGE_UMASK });
+  #skopeo(what: string, job: Job, args: readonly string[]): Promise<string> {
+    return this.#run(what, job, 'skopeo', ['--tmpdir', temporaryFolderOf(job.work), ...args]);
+  }
+
+  #run(what: string, { work, signal }: Job, program: string, args: readonly string[]): Promise<string> {
+    return runOrFail(what, program, args, {
+      signal,
+      timeoutMs: PROGRAM_TIMEOUT_MS,
+      umask: IMAGE_UMASK,
+      temporaryFolder: temporaryFolderOf(work),
+    });
   }
 }
