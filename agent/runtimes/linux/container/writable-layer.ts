@@ -126,7 +126,7 @@ export class WritableLayers {
     try {
       return await runCommand(artifacts.helper, [
         ...['check-disk', `uid=${uid}`, `file=${scratch}`],
-        ...['--', 'e2fsck', '-f', mode, '--', '/proc/self/fd/3'],
+        ...['--', 'e2fsck', '-f', mode, '--', '/disk'],
       ]);
     } finally {
       await chown(scratch, 0, 0);

@@ -25,13 +25,13 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "descriptors.h"
 #include "helper.h"
+#include "jail.h"
 
 static void place(int fd, int number, const char *what) {
   if (fd < 0) die("open", what);
@@ -79,38 +79,13 @@ static void join_cgroups(char **arguments) {
   }
 }
 
-static void bind_directory(const char *source, const char *target, unsigned long flags) {
-  if (mkdir(target, 0755) && errno != EEXIST) die("jail", target);
-  if (mount(source, target, NULL, MS_BIND, NULL)) die("jail", source);
-  if (mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_NOSUID | flags, NULL)) die("jail", target);
-}
-
-static void make_device(const char *name, int major, int minor) {
-  if (mknod(name, S_IFCHR | 0666, makedev(major, minor)) || chmod(name, 0666)) die("device", name);
-}
-
-/* Libraries are found under /usr, or where a system has not merged the two, in directories of their own. */
-static void link_or_bind(const char *name) {
-  char source[64], target[256];
-  snprintf(source, sizeof source, "/%s", name);
-  ssize_t length = readlink(source, target, sizeof target - 1);
-  if (length > 0) {
-    target[length] = 0;
-    if (symlink(target, name)) die("jail", name);
-  } else if (access(source, F_OK) == 0) {
-    bind_directory(source, name, MS_RDONLY);
-  }
-}
-
 static void enter_jail(char **arguments) {
   const char *run = argument(arguments, "run");
   char *jail = join_path(run, "jail");
   if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) die("namespace", NULL);
   if (mkdir(jail, 0755) && errno != EEXIST) die("jail", jail);
-  if (mount("tmpfs", jail, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=755,size=64k") || chdir(jail)) die("jail", jail);
-  bind_directory("/usr", "usr", MS_RDONLY);
-  link_or_bind("lib");
-  link_or_bind("lib64");
+  open_jail(jail);
+  bind_programs();
   bind_directory(argument(arguments, "boot"), "boot", MS_RDONLY | MS_NOEXEC | MS_NODEV);
   bind_directory(argument(arguments, "disks"), "disks", MS_NOEXEC | MS_NODEV);
   bind_directory(run, "vm", MS_NOEXEC | MS_NODEV);
@@ -120,7 +95,7 @@ static void enter_jail(char **arguments) {
   struct stat kvm;
   if (stat("/dev/kvm", &kvm) == 0) make_device("dev/kvm", major(kvm.st_rdev), minor(kvm.st_rdev));
   if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2")) die("jail", "proc");
-  if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/")) die("jail", "root");
+  close_jail();
 }
 
 void drop_privileges(uid_t uid) {
