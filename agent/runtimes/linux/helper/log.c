@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,33 +40,62 @@ static void rotate(void) {
   reopen();
 }
 
-static void entry(int source, char kind, const char *text, size_t length) {
-  struct timespec now;
-  struct tm parts;
-  char head[80], time_text[32];
-  clock_gettime(CLOCK_REALTIME, &now);
-  gmtime_r(&now.tv_sec, &parts);
-  strftime(time_text, sizeof time_text, "%Y-%m-%dT%H:%M:%S", &parts);
-  int head_length = snprintf(head, sizeof head, "%s.%09ldZ %s %c ", time_text, now.tv_nsec, source ? "stderr" : "stdout", kind);
-  struct iovec parts_out[3] = {{head, head_length}, {(void *)text, length}, {"\n", 1}};
-  if (written + head_length + length + 1 > LOG_BYTES) rotate();
-  ssize_t whole = head_length + length + 1, put = writev(log_fd, parts_out, 3);
-  if (put == whole) {
+/* The entries of one read. Output of line ends alone grows forty-fold, and a write for each would cost the host far more
+ * than it costs the process. */
+static char entries[1 << 20];
+static size_t entries_length;
+
+static void flush(void) {
+  if (entries_length == 0) return;
+  ssize_t put = write(log_fd, entries, entries_length);
+  if (put > 0 && (size_t)put < entries_length) {
+    /* The disk is full. Half an entry would spoil the next one: it goes, and what follows it. */
+    const char *last = memrchr(entries, '\n', put);
+    put = last ? last + 1 - entries : 0;
+    if (ftruncate(log_fd, written + put) < 0) put = 0;
+  }
+  if (put > 0) {
     written += put;
     grown += put;
-  } else if (put > 0) {
-    /* The disk is full. Half an entry would spoil the next one: it goes, and nothing more is lost than this. */
-    if (ftruncate(log_fd, written) < 0) return;
   }
+  entries_length = 0;
+}
+
+/* One time for all that has come at once. */
+static char now_text[64];
+
+static void read_clock(void) {
+  struct timespec now;
+  struct tm parts;
+  clock_gettime(CLOCK_REALTIME, &now);
+  gmtime_r(&now.tv_sec, &parts);
+  size_t length = strftime(now_text, sizeof now_text, "%Y-%m-%dT%H:%M:%S", &parts);
+  snprintf(now_text + length, sizeof now_text - length, ".%09ldZ", now.tv_nsec);
+}
+
+static void append(const char *text, size_t length) {
+  memcpy(entries + entries_length, text, length);
+  entries_length += length;
 }
 
 static void emit(int source, char kind) {
-  entry(source, kind, pending[source].text, pending[source].length);
+  char head[80];
+  size_t head_length = snprintf(head, sizeof head, "%s %s %c ", now_text, source ? "stderr" : "stdout", kind);
+  size_t whole = head_length + pending[source].length + 1;
+  if (entries_length + whole > sizeof entries) flush();
+  if (written + entries_length + whole > LOG_BYTES) {
+    flush();
+    rotate();
+  }
+  append(head, head_length);
+  append(pending[source].text, pending[source].length);
+  append("\n", 1);
   pending[source].length = 0;
 }
 
 size_t log_write(int source, const char *data, size_t length) {
   grown = 0;
+  read_clock();
   for (size_t i = 0; i < length; i++) {
     if (data[i] == '\n') {
       emit(source, 'F');
@@ -76,12 +104,15 @@ size_t log_write(int source, const char *data, size_t length) {
     if (pending[source].length == LINE_BYTES) emit(source, 'P');
     pending[source].text[pending[source].length++] = data[i];
   }
+  flush();
   return grown;
 }
 
 bool log_waits(void) { return pending[0].length > 0 || pending[1].length > 0; }
 
 void log_pause(void) {
+  read_clock();
   for (int source = 0; source < 2; source++)
     if (pending[source].length > 0) emit(source, 'P');
+  flush();
 }
