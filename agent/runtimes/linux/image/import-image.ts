@@ -7,6 +7,7 @@ import type { LinuxDeps } from '../deps.ts';
 import { allocatedBytes } from '../disk-space.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { checkLayer, type ImageLimits } from './check-layer.ts';
+import { checkLayoutFolder } from './check-layout-folder.ts';
 import type { ImageStore } from './image-store.ts';
 import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
 
@@ -145,7 +146,10 @@ export class ImageImporter {
     // The path's own characters mean something to skopeo, so it is given another name.
     const link = join(work, 'source');
     await symlink(path, link);
-    if ((await stat(path)).isDirectory()) return { transport: `oci:${link}`, kind: 'layout' };
+    if ((await stat(path)).isDirectory()) {
+      await checkLayoutFolder(path);
+      return { transport: `oci:${link}`, kind: 'layout' };
+    }
     const list = await runCommand('tar', ['-tf', link, '--occurrence=1', 'manifest.json'], { signal });
     if (list.code === 0) return { transport: `docker-archive:${link}`, kind: 'archive' };
     return { transport: `oci-archive:${link}`, kind: 'layout' };
