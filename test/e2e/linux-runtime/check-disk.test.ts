@@ -40,6 +40,8 @@ real('what runs in the place of e2fsck', () => {
   const check = (...program: string[]) => ['check-disk', `uid=${CHECKER}`, `file=${disk}`, '--', ...program];
   const perl = (script: string) => runCommand(HELPER, check('perl', '-e', script));
   beforeAll(() => {
+    // As the agent does.
+    process.umask(0o077);
     closeSync(openSync(disk, 'w', 0o600));
     truncateSync(disk, 16 * MIB);
     execFileSync('mkfs.ext4', ['-q', disk]);

@@ -114,6 +114,8 @@ int check_disk(char **arguments) {
     die("uid", NULL);
   }
   if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("parent", NULL);
+  /* The program, of another user, reads what is in its jail. */
+  umask(022);
   off_t size = enter_jail(argument(arguments, "file"), uid);
   if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID) || pipe2(alive, O_CLOEXEC)) die("namespace", NULL);
   pid_t first = fork_or_die();
