@@ -258,6 +258,7 @@ describe('silent hosts of several tenants', () => {
       await world.table.put({ Item: hostItem({ ...host, view: { ...host.view, state: 'Unknown' } }) });
     }
     const { hostId } = await world.addHost();
+    world.clock.now += 200_000;
     await createSweepHandler({ ...world.deps, table: slow(300).table, random: ascending() })();
     expect((await world.host(hostId)).view.state).toBe('Unknown');
   });
