@@ -142,23 +142,35 @@ export const noteOnLink = (
 };
 
 /** That the host was found silent, if it has not been heard of since it was looked at. */
-export const noteSilence = (link: HostLinkRecord): Write => ({
-  update: {
-    Key: key(link.tenant, link.hostId),
-    UpdateExpression: 'SET silent = :yes',
-    ConditionExpression: 'lastSeenAt = :seen',
-    ExpressionAttributeValues: { ':yes': toAttribute(true), ':seen': toAttribute(link.lastSeenAt) },
-  },
-});
+export const noteSilence = (link: HostLinkRecord): Write => {
+  const { condition, values } = stillSilent(link);
+  return {
+    update: {
+      Key: key(link.tenant, link.hostId),
+      UpdateExpression: 'SET silent = :yes',
+      ConditionExpression: condition,
+      ExpressionAttributeValues: { ':yes': toAttribute(true), ...values },
+    },
+  };
+};
 
 /** That the host has not been heard of since its link was looked at. */
-export const checkStillSilent = (link: HostLinkRecord): Write => ({
-  check: {
-    Key: key(link.tenant, link.hostId),
-    ConditionExpression: 'lastSeenAt = :seen',
-    ExpressionAttributeValues: { ':seen': toAttribute(link.lastSeenAt) },
-  },
-});
+export const checkStillSilent = (link: HostLinkRecord): Write => {
+  const { condition, values } = stillSilent(link);
+  return {
+    check: {
+      Key: key(link.tenant, link.hostId),
+      ConditionExpression: condition,
+      ...(values !== undefined && { ExpressionAttributeValues: values }),
+    },
+  };
+};
+
+/** The link that enrolment makes has no time: its host has never been heard of. */
+const stillSilent = ({ lastSeenAt }: HostLinkRecord) =>
+  lastSeenAt === 0
+    ? { condition: 'attribute_not_exists(lastSeenAt)' }
+    : { condition: 'lastSeenAt = :seen', values: { ':seen': toAttribute(lastSeenAt) } };
 
 /** Whether the host has been silent for longer than its lease. A host without a link has never been heard of. */
 export const isSilent = (link: HostLinkRecord | undefined, now: Date, leaseSeconds: number): boolean =>
