@@ -255,6 +255,8 @@ const DEFINITIONS = [
     scope: 'sessions:open',
     parameters: byIdOrName,
     query: z.strictObject(dryRun),
+    body: z.strictObject({}),
+    bodyOptional: true,
     responses: { 200: z.union([IsolationVerificationSchema, DryRunSchema]) },
     mutation: { ifMatch: false },
   },
