@@ -166,7 +166,8 @@ describe('conversion rules', () => {
 
   test('a pattern is checked as EventBridge checks it, an expression as JSONata is', async () => {
     const select = { name: 'x' };
-    const bad = await rule('bad', { eventPattern: { source: 'no list' }, select, runtimeType: 'HyperV' });
+    const eventPattern = { source: ['x'], detail: { severity: 'no list' } };
+    const bad = await rule('bad', { eventPattern, select, runtimeType: 'HyperV' });
     expect([bad.status, bad.body.errors[0].pointer]).toEqual([400, '/body/eventPattern']);
     expect(bad.body.errors[0].detail).toContain('Event pattern is not valid');
     const expression = await rule('bad', {
