@@ -183,7 +183,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     environment: ['webSocketUrl'],
     secrets: ['signingSecret'],
   }),
-  'commit-operation': spec('End an operation that succeeded', { table: ENDS }),
+  'commit-operation': spec('End an operation that succeeded', { table: [...ENDS, 'ConditionCheckItem'] }),
   'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
     table: ENDS,
     connections: ['POST'],
@@ -208,7 +208,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     environment: ['webSocketUrl'],
   }),
   'host-message': spec('Take what a host says: heartbeats, results, states', {
-    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
     indexes: ['gsi3'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
     connections: ['POST', 'DELETE'],
