@@ -1,6 +1,6 @@
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
-/** Whether what is sent to the URL can be read by nobody on the way: over TLS, or within this machine. */
+/** Whether the URL is safe for secrets: it uses TLS, or it stays within this machine. */
 export const isProtectedUrl = (
   text: string,
   schemes: { readonly tls: string; readonly plain: string },

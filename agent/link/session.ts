@@ -256,7 +256,7 @@ export class Session {
     this.#resender.put(message.messageId, encode({ ...message, observed: fitting }));
   }
 
-  /** What has changed in the meantime is told from the first image on. */
+  /** Images that changed in the meantime are sent again, from the first one on. */
   #tellImagesAfter(through: string | undefined): void {
     if (this.#imagesAfter === undefined) this.#imagesAfter = through;
   }

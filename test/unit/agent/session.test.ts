@@ -205,7 +205,7 @@ describe('more images than a message takes', () => {
     for (const [index, range] of ranges.slice(1).entries()) expect(range?.after).toBe(ranges[index]?.through);
   });
 
-  test('a change in between is told from the first image on', async () => {
+  test('a change in between sends the images again from the first', async () => {
     images = many(1000);
     await welcome();
     images = many(10);

@@ -2,7 +2,7 @@
  * Assembles a container's root from its layers so that files of uid 0 on disk belong to the first id of the container's
  * user namespace. An assembled overlay can't be idmapped, so its layers are.
  *
- * Whoever mounts an overlay works on its upper layer later, in the name of every process: copies files up, makes
+ * The kernel works on an overlay's upper layer with the identity of the process that mounted it: copies files up, makes
  * whiteouts. That identity needs an id that the idmapped layer knows, so it is the namespace's first one, with this
  * process's capabilities.
  */

@@ -107,7 +107,7 @@ const isFixed = ({ why }: PolicyStep): boolean => why === 'metadata' || why === 
 
 /**
  * Whether a step is about every connection to a name that is denied. The resolver alone refuses it: the name's addresses
- * may have other names too, and nobody learns them by this one.
+ * may have other names too, and this one does not reveal them.
  */
 export const isResolversAlone = ({ domain, verdict, protocols, ports }: PolicyStep): boolean =>
   domain !== undefined && verdict === 'deny' && protocols === undefined && ports === undefined;

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 
 /**
  * Other programs' firewalls on the host: iptables, Docker, firewalld, ufw. An accept in one base chain does not
- * overrule the drop of another, so a chain that drops what nobody has accepted (FORWARD with the policy drop, a final
+ * overrule the drop of another, so a chain that drops all that no rule accepts (FORWARD with the policy drop, a final
  * `reject`) would cut containers off. There an accept for the router's link is added: as late as possible, right
  * before what drops everything, so each rule that an operator has written for certain packets comes first.
  */

@@ -6,7 +6,7 @@ import type { Router } from './router.ts';
 import { hostAddresses } from './router-rules.ts';
 
 /**
- * Follows what others do to the host's network while the agent runs: addresses that come and go are told to the router,
+ * Follows what others do to the host's network while the agent runs: it reports addresses that come and go to the router,
  * which lets no container reach one, and rules that others have flushed are restored. Nothing is polled.
  */
 export class HostWatch {

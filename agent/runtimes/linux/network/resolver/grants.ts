@@ -5,7 +5,7 @@ import type { Grant } from './judge.ts';
 /** From when on what has expired is forgotten. */
 const MOST_REMEMBERED = 8_192;
 
-/** Tells the router which addresses the names of rules have, and for how long. Grants that wait are told together. */
+/** Tells the router which addresses the names of rules have, and for how long. Waiting grants are sent together. */
 export class Grants {
   readonly #router: string;
   readonly #nowMs: () => number;
