@@ -88,9 +88,10 @@ describe('many at once', () => {
     );
     for (const { body } of removals)
       expect((await waitForOperation(cloud, body.operation.id, 120)).state).toBe('Succeeded');
-    await eventually(async () => ((await waiting()).length === ASKED - ROOM - 50 ? true : undefined), 120);
-    const now = (await crowd()).filter(({ state }) => state === 'Running');
-    expect(now).toHaveLength(ROOM);
+    await eventually(async () => {
+      const running = (await crowd()).filter(({ state }) => state === 'Running').length;
+      return running === ROOM && (await waiting()).length === ASKED - ROOM - 50 ? true : undefined;
+    }, 120);
     const linux = (await listAll(cloud, '/v1/hosts')).find((host) => host.os.family === 'linux');
     expect(linux.allocated.memoryMB).toBe(ROOM * MEMORY_MB);
   }, 600_000);

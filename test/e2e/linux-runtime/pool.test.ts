@@ -256,6 +256,25 @@ real('what the VMs of a pool rehearse with', () => {
     expect(existsSync(join(host.folder, 'vms', vm))).toBe(false);
     expect(await isFor('mini')).toBe(true);
   });
+
+  test('an image that is removed takes along the VM that is being made with it', async () => {
+    await importLayer('gone', busyboxLayer('gone\n'));
+    await startTwice('gone');
+    const { ino } = statSync(await squashfsOf('gone'));
+    const waitedBefore = await waiting();
+    const one = of('gone');
+    await host.up(one);
+    await bring(host.runtime, one.id, null, 'Absent');
+    const vms = join(host.folder, 'vms');
+    const disks = () =>
+      readdirSync(vms)
+        .filter((vm) => vm !== waitedBefore.vm)
+        .map((vm) => statSync(join(vms, vm, 'image.squashfs'), { throwIfNoEntry: false })?.ino);
+    await until(() => disks().includes(ino));
+    await host.runtime.removeImage('gone');
+    expect(disks()).not.toContain(ino);
+    expect(await isFor('mini')).toBe(true);
+  });
 });
 
 real('a pool whose agent was killed', () => {

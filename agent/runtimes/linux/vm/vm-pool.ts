@@ -28,6 +28,15 @@ interface WaitingVm {
   readonly image: string;
 }
 
+/** The VM that the pool is making. */
+interface VmInTheMaking {
+  readonly image: string;
+  /** Aborts it. */
+  readonly cancel: AbortController;
+  /** Settles when it waits in the pool or has been removed; never rejects. */
+  readonly settled: Promise<unknown>;
+}
+
 /**
  * Utility VMs of one shape that have been cloned and have rehearsed a start.
  *
@@ -52,6 +61,7 @@ export class VmPool {
   /** Removals under way. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
+  #making: VmInTheMaking | null = null;
   #refilling: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
@@ -93,8 +103,13 @@ export class VmPool {
     return found?.vm ?? null;
   }
 
-  /** Those images are no more. Resolves once no VM waits with one. */
+  /** Those images have been removed. Resolves once no VM waits with one and none is being made with one. */
   async forgetImages(images: readonly string[]): Promise<void> {
+    const making = this.#making;
+    if (making && images.includes(making.image)) {
+      making.cancel.abort();
+      await making.settled;
+    }
     await this.#replace(this.#ready.filter(({ image }) => images.includes(image)));
   }
 
@@ -113,16 +128,23 @@ export class VmPool {
   async #fill(): Promise<void> {
     for (let failures = 0; this.#ready.length < this.#options.size && !this.#stop.signal.aborted; ) {
       const image = this.#nextImage();
+      const cancel = new AbortController();
+      const signal = AbortSignal.any([this.#stop.signal, cancel.signal]);
+      const made = this.#addOne(image, signal);
+      this.#making = { image, cancel, settled: made.catch(() => {}) };
       try {
-        await this.#addOne(image);
+        await made;
         failures = 0;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
+        if (cancel.signal.aborted) continue;
         const reason = messageOf(error);
         this.#deps.log.warn('a utility VM for the pool could not be made', { image, reason });
         if (image !== this.#options.generalImage) this.#unfit.add(image);
         const delay = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
         await sleep(this.#deps.clock, delay, this.#stop.signal).catch(() => {});
+      } finally {
+        this.#making = null;
       }
     }
   }
@@ -136,7 +158,7 @@ export class VmPool {
     return often && covered && !this.#unfit.has(newest) && existsSync(newest) ? newest : generalImage;
   }
 
-  async #addOne(image: string): Promise<void> {
+  async #addOne(image: string, signal: AbortSignal): Promise<void> {
     const { shape } = this.#options;
     const launch = {
       vmId: this.#deps.newId(),
@@ -154,12 +176,7 @@ export class VmPool {
       return made;
     };
     const vm = await this.#templates.use(shape, (template) =>
-      withBackgroundVm(
-        this.#deps,
-        this.#placeholders,
-        { ...launch, template },
-        { signal: this.#stop.signal, use },
-      ),
+      withBackgroundVm(this.#deps, this.#placeholders, { ...launch, template }, { signal, use }),
     );
     const waiting = { vm, image };
     void vm.ended().then(() => this.#replace([waiting]));
