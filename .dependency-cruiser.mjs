@@ -2,7 +2,7 @@
  * The import rules of the architecture: imports run one way. Each rule says what may not be, and why.
  * Paths are relative to the checkout; type-only imports count like any other.
  */
-const OURS = '^(bin|lib|functions|core|store|agent|local|cli|test|scripts)/';
+const OURS = '^(bin|lib|functions|core|store|workflow|agent|local|cli|test|scripts)/';
 /** Conformance runs and the benchmark: tests by another name. */
 const MEASURES = '^scripts/(conformance-|bench)';
 const PACKAGES = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'];
@@ -67,7 +67,7 @@ const forbidden = [
   forbid(
     'core-client-importers',
     'the control plane does not call its own API',
-    { path: '^(core/(contract|domain)|store|functions|lib|agent|local)/' },
+    { path: '^(core/(contract|domain)|store|workflow|functions|lib|agent|local)/' },
     { path: '^core/client/' },
   ),
   only('store', 'the store knows core', ['store', 'core']),
@@ -77,7 +77,19 @@ const forbidden = [
     { path: '^store/' },
     { dependencyTypes: PACKAGES, pathNot: '(^|/)node_modules/@(aws-sdk|smithy)/' },
   ),
-  only('functions', 'functions know the store and core', ['functions', 'store', 'core']),
+  only('workflow', 'the workflow decides, with the store and core', ['workflow', 'store', 'core']),
+  forbid(
+    'workflow-packages',
+    'the workflow reaches AWS through the store and the interfaces that functions implement: no package, no node:*',
+    { path: '^workflow/' },
+    { dependencyTypes: [...PACKAGES, 'core'] },
+  ),
+  only('functions', 'functions know the workflow, the store and core', [
+    'functions',
+    'workflow',
+    'store',
+    'core',
+  ]),
   forbid(
     'functions-apart',
     'one function never imports another; what is common stands in functions/shared',

@@ -5,7 +5,7 @@ export const EXIT_CODES = {
   stopped: 0,
   unexpected: 1,
   usage: 2,
-  enrolmentRefused: 3,
+  enrollmentRefused: 3,
   stateUnusable: 4,
   runtimeUnusable: 5,
 } as const;

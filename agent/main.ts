@@ -12,15 +12,15 @@ import { createAgent } from './agent.ts';
 import { systemClock } from './clock.ts';
 import { EXIT_CODES, messageOf, StartupError } from './errors.ts';
 import { openConnection } from './link/connection.ts';
-import { enrol } from './link/enrol.ts';
+import { enroll } from './link/enroll.ts';
 import { signHostToken } from './link/host-token.ts';
 import {
   commandKeysIn,
-  type Enrolment,
+  type Enrollment,
   type HostKey,
-  loadEnrolment,
+  loadEnrollment,
   loadOrMakeKey,
-  saveEnrolment,
+  saveEnrollment,
 } from './link/identity.ts';
 import { createLog, type Log } from './log.ts';
 import { openRuntime } from './open-runtime.ts';
@@ -42,14 +42,14 @@ const openState = (options: AgentOptions) => {
   }
 };
 
-const enrolment = async (
+const enrollment = async (
   options: AgentOptions,
   key: HostKey,
   runtime: Runtime,
   agentVersion: string,
   deps: { log: Log; signal: AbortSignal },
-): Promise<Enrolment> => {
-  const kept = loadEnrolment(options.stateDir);
+): Promise<Enrollment> => {
+  const kept = loadEnrollment(options.stateDir);
   if (kept !== null) return kept;
   const token = options.enrollmentToken;
   if (token === undefined)
@@ -60,12 +60,12 @@ const enrolment = async (
   const name =
     options.name ?? (options.runtime === 'simulated' ? `simulated-${options.simulate}` : hostname());
   const facts = await runtime.facts();
-  const made = await enrol(
+  const made = await enroll(
     options.apiUrl,
     { token, name, publicKey: key.publicKey, agentVersion, facts },
     { ...deps, clock: systemClock, random: Math.random, fetch },
   );
-  saveEnrolment(options.stateDir, made);
+  saveEnrollment(options.stateDir, made);
   deps.log.info('enrolled', { hostId: made.hostId, name });
   return made;
 };
@@ -94,7 +94,7 @@ const run = async (options: AgentOptions, log: Log): Promise<void> => {
   const { runtime, release } = await openRuntime(options, log);
   const agentVersion = `${AGENT_VERSION}+${runtime.name}`;
   const key = loadOrMakeKey(options.stateDir);
-  const host = await enrolment(options, key, runtime, agentVersion, { log, signal });
+  const host = await enrollment(options, key, runtime, agentVersion, { log, signal });
   const agent = createAgent({
     hostId: host.hostId,
     agentVersion,

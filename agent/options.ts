@@ -42,7 +42,7 @@ export interface AgentOptions {
 
 const EXAMPLES = `
 Examples:
-  Enrol a simulated Nano Server with a local Bulkhead, and run its agent:
+  Enroll a simulated Nano Server with a local Bulkhead, and run its agent:
     BULKHEAD_ENROLLMENT_TOKEN=… agent/main.ts --api-url http://127.0.0.1:8080 \\
       --state-dir ./nano --runtime simulated --simulate nano-server
   Run it again (it has its identity in the state directory, and needs no token):
@@ -55,12 +55,12 @@ Exit codes:
   0  stopped by SIGTERM, SIGINT or the end of its parent; containers go on running
   1  something unexpected
   2  an option is missing or wrong
-  3  the enrolment was refused
+  3  the enrollment was refused
   4  the state directory cannot be used, or another agent uses it
   5  this machine does not allow the runtime, e.g. no root
 `;
 
-/** Plain HTTP carries the enrolment token in clear: only within the machine. */
+/** Plain HTTP carries the enrollment token in clear: only within the machine. */
 const parseApiUrl = (text: string): string => {
   if (isProtectedUrl(text, { tls: 'https:', plain: 'http:' })) return text;
   throw new InvalidArgumentError(
@@ -115,8 +115,8 @@ const program = (): Command =>
   new Command('bulkhead-agent')
     .description('Runs containers on this machine as Bulkhead asks. It dials out; nothing dials in.')
     .requiredOption('--api-url <url>', 'where Bulkhead’s API is', parseApiUrl)
-    .requiredOption('--state-dir <directory>', 'for the key, the enrolment and the journal; made if missing')
-    .option('--name <name>', 'of the host, at its enrolment', parseName)
+    .requiredOption('--state-dir <directory>', 'for the key, the enrollment and the journal; made if missing')
+    .option('--name <name>', 'of the host, at its enrollment', parseName)
     .addOption(
       new Option(
         '--enrollment-token <token>',

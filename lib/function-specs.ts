@@ -77,13 +77,20 @@ const httpSpec = (description: string, given: Partial<Omit<FunctionSpec, 'descri
   });
 
 /** What placing a container takes: sample the hosts that are ready, reserve on one, record it. */
-const PLACES = ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'ConditionCheckItem'] as const;
+const PLACEMENT_ACTIONS = [
+  'GetItem',
+  'BatchGetItem',
+  'Query',
+  'PutItem',
+  'UpdateItem',
+  'ConditionCheckItem',
+] as const;
 /** What a dry run takes to say where a container would go: sample the hosts, hold nothing. */
 const PREVIEWS = ['GetItem', 'BatchGetItem', 'Query'] as const;
 /** What ending an operation takes: its container's and its own item, its commands. */
-const ENDS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
+const COMPLETION_ACTIONS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
 /** The first function that pages a list makes the key that signs cursors. */
-const PAGES = ['GetItem', 'PutItem'] as const;
+const LIST_ACTIONS = ['GetItem', 'PutItem'] as const;
 
 /** Above the 25 s that a caller may ask to wait, below the API's own limit. */
 const LONG_POLL_SECONDS = 29;
@@ -99,7 +106,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     environment: ['stateMachines'],
   }),
   'read-containers': httpSpec('Read and list containers', {
-    table: PAGES,
+    table: LIST_ACTIONS,
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
   }),
   'update-container': httpSpec('Change a container', {
@@ -131,7 +138,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     secrets: ['signingSecret', 'sessionSecret'],
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
-    table: PAGES,
+    table: LIST_ACTIONS,
     indexes: ['gsi1', 'gsi3'],
   }),
   hosts: httpSpec('Read, change, drain and forget hosts', {
@@ -140,7 +147,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     connections: ['DELETE'],
     environment: ['webSocketUrl', 'leaseSeconds'],
   }),
-  'host-enrollment': httpSpec('Make enrolment tokens, enrol hosts', {
+  'host-enrollment': httpSpec('Make enrollment tokens, enroll hosts', {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
     secrets: ['signingSecret'],
@@ -159,7 +166,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     indexes: ['gsi1', 'gsi3'],
     answersTasks: ['SendTaskFailure'],
   }),
-  events: httpSpec('List events', { table: [...PAGES, 'Query'] }),
+  events: httpSpec('List events', { table: [...LIST_ACTIONS, 'Query'] }),
   'conversion-rules': httpSpec('Make, read, test and remove conversion rules', {
     table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
@@ -172,7 +179,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
 
 const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'place-container': spec('Reserve room on a host', {
-    table: PLACES,
+    table: PLACEMENT_ACTIONS,
     indexes: ['gsi2'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
@@ -183,9 +190,11 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     environment: ['webSocketUrl'],
     secrets: ['signingSecret'],
   }),
-  'commit-operation': spec('End an operation that succeeded', { table: [...ENDS, 'ConditionCheckItem'] }),
+  'commit-operation': spec('End an operation that succeeded', {
+    table: [...COMPLETION_ACTIONS, 'ConditionCheckItem'],
+  }),
   'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
-    table: ENDS,
+    table: COMPLETION_ACTIONS,
     connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
@@ -229,12 +238,12 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     environment: ['bus', 'stateMachines'],
   }),
   'admit-waiting': spec('Give room that became free to operations that wait for it', {
-    table: PLACES,
+    table: PLACEMENT_ACTIONS,
     indexes: ['gsi2', 'gsi4'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
   sweep: spec('Once a minute: silent hosts, lost pushes, overdue work', {
-    table: PLACES,
+    table: PLACEMENT_ACTIONS,
     indexes: ['gsi2', 'gsi3', 'gsi4'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     environment: ['leaseSeconds'],

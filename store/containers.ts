@@ -5,7 +5,7 @@ import { parseContainer } from './parse.ts';
 import { containerItem } from './put.ts';
 import type { ContainerRecord, OperationRecord } from './records.ts';
 import { ConditionFailed, type Table, type Write } from './table.ts';
-import { addOperation } from './transition.ts';
+import { addOperation } from './writes.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 

@@ -8,7 +8,7 @@ import type { HostRecord } from './records.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
- * Enrolment tokens: `<tenant>.<secret>`, both in base64url, because whoever brings one has no other token that would
+ * Enrollment tokens: `<tenant>.<secret>`, both in base64url, because whoever brings one has no other token that would
  * say which tenant it is of. Good once, and for 15 minutes; the table holds a hash only.
  */
 const SECRET_BYTES = 32;
@@ -57,7 +57,7 @@ export const newEnrollmentToken = (
 
 /** The same for a token that never was, was used, or has expired. */
 const invalid = (): ConflictError =>
-  new ConflictError('enrollment-token-invalid', 'The enrolment token is not good, or not any more.', {
+  new ConflictError('enrollment-token-invalid', 'The enrollment token is not good, or not any more.', {
     suggestion: 'Make another one with POST /v1/hosts/enrollment-tokens.',
   });
 
@@ -78,7 +78,7 @@ export const readEnrollmentToken = async (
  * Uses the token up and adds the host, in one transaction.
  * @throws ConflictError `enrollment-token-invalid`
  */
-export const enrolHost = async (table: Table, token: string, host: HostRecord, now: Date): Promise<void> => {
+export const enrollHost = async (table: Table, token: string, host: HostRecord, now: Date): Promise<void> => {
   const useToken: Write = {
     remove: {
       Key: keyItem(keys.enrollmentToken(host.tenant, hashOf(token))),

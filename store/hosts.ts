@@ -1,6 +1,6 @@
 import { ConflictError } from '../core/domain/errors.ts';
 import type { Cursors } from './cursor.ts';
-import { writeView } from './host-facts.ts';
+import { writeView } from './host-view.ts';
 import { toAttribute, toItem } from './item.ts';
 import { indexes, keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';

@@ -9,7 +9,7 @@ import type { Table, Write } from './table.ts';
  * Answers kept for repeats of a request with the same `Idempotency-Key`.
  *
  * An answer is kept deflated and encrypted with a key that follows from the caller's own `Idempotency-Key`, of
- * which the table holds a hash: some answers hold secrets (an enrolment token), and who reads the table must not
+ * which the table holds a hash: some answers hold secrets (an enrollment token), and who reads the table must not
  * find there what the table otherwise holds as a hash only.
  */
 

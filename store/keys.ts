@@ -19,7 +19,7 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | command         | T#t#HC#host      | command id  |                   |                    |                      |      |
  * | image           | T#t#I#image      | I           | T#t#I / image     |                    |                      |      |
  * | image on host   | T#t#I#image      | H#host      |                   |                    | T#t#IH@host / image  |      |
- * | enrolment token | T#t#ET#hash      | T           |                   |                    |                      |      |
+ * | enrollment token | T#t#ET#hash      | T           |                   |                    |                      |      |
  * | idempotency     | T#t#K#hash       | K           |                   |                    |                      |      |
  * | session         | T#t#S#id         | S           |                   |                    |                      |      |
  * | event           | T#t#E            | time#id     |                   |                    |                      |      |

@@ -166,7 +166,7 @@ export const checkStillSilent = (link: HostLinkRecord): Write => {
   };
 };
 
-/** The link that enrolment makes has no time: its host has never been heard of. */
+/** The link that enrollment makes has no time: its host has never been heard of. */
 const stillSilent = ({ lastSeenAt }: HostLinkRecord) =>
   lastSeenAt === 0
     ? { condition: 'attribute_not_exists(lastSeenAt)' }

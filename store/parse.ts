@@ -32,7 +32,7 @@ const CONTAINER_VIEW = {
   lastError: null,
   networkPending: false,
 };
-const NO_ROOM = { before: null, after: null };
+const NO_RESERVATION = { before: null, after: null };
 const CONTAINER = {
   epoch: 0,
   reservation: null,
@@ -51,7 +51,9 @@ export const parseContainer = (item: Item): ContainerRecord => {
   return {
     ...CONTAINER,
     ...withoutIndexKeys(rest),
-    ...(rest.conversion === undefined ? {} : { conversion: { ...NO_ROOM, ...(rest.conversion as object) } }),
+    ...(rest.conversion === undefined
+      ? {}
+      : { conversion: { ...NO_RESERVATION, ...(rest.conversion as object) } }),
     tenant,
     id,
     view: { ...CONTAINER_VIEW, ...(view as object), spec: restoreSpec((view as { spec?: object }).spec) },

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ContainerSpec } from '../core/contract/container.ts';
 import type { ImageFacts } from '../core/contract/image.ts';
 import { DEFAULT_NETWORK_POLICY } from '../core/contract/network.ts';
-import { roomClass } from '../core/domain/capacity.ts';
+import { memoryClass } from '../core/domain/capacity.ts';
 import { isEnded } from '../core/domain/operation-state.ts';
 import { type Item, toItem } from './item.ts';
 import { hostShard, indexAttributes, indexes, keys } from './keys.ts';
@@ -67,7 +67,7 @@ export const hostItem = (record: HostRecord): Item => {
     ...(schedulable && state === 'Ready'
       ? indexAttributes(
           'gsi2',
-          indexes.readyHosts(tenant, facts.os.family, roomClass(record.free.memoryMB), id),
+          indexes.readyHosts(tenant, facts.os.family, memoryClass(record.free.memoryMB), id),
         )
       : {}),
     ...indexAttributes('gsi4', indexes.hostsToSweep(hostShard(id), tenant, id)),

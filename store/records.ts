@@ -14,7 +14,7 @@ import type {
 } from '../core/contract/operation.ts';
 import type { Labels, RuntimeType } from '../core/contract/primitives.ts';
 import type { Problem } from '../core/contract/problem.ts';
-import type { Room } from '../core/domain/capacity.ts';
+import type { Reservation } from '../core/domain/capacity.ts';
 
 /**
  * What the table holds of each entity. An item is
@@ -66,8 +66,8 @@ export interface ContainerView {
 export interface Conversion {
   readonly to: RuntimeType;
   /** What is held for it if it stays what it was, and once it is converted; null: nothing. */
-  readonly before: Room | null;
-  readonly after: Room | null;
+  readonly before: Reservation | null;
+  readonly after: Reservation | null;
 }
 
 export interface ContainerRecord {
@@ -78,7 +78,7 @@ export interface ContainerRecord {
   /** Rises with each operation that takes the container; what carries an older one changes nothing. */
   readonly epoch: number;
   /** What is held on the host for it while it runs, exactly as it was taken: released as the same amount. */
-  readonly reservation: Room | null;
+  readonly reservation: Reservation | null;
   /**
    * Disk that is held on the host for it, in MiB, for as long as it is placed there. 0 for a container from before
    * disks were counted: its host's agent takes that off the capacity that it reports.

@@ -36,7 +36,7 @@ export type Judgement =
 /**
  * Whether the control plane itself gave a command.
  *
- * Keys: pinned at the enrolment. A host that enrolled before commands were signed trusts those of its first welcome,
+ * Keys: pinned at the enrollment. A host that enrolled before commands were signed trusts those of its first welcome,
  * once. Afterwards a key is trusted only if the one before it announces it. A welcome without a valid time changes
  * nothing here.
  */

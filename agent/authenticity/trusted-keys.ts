@@ -21,7 +21,7 @@ const MOST_STEPS = 1_000;
 export const newestKeyId = ([newest]: TrustedKeys): string | undefined =>
   newest === undefined ? undefined : keyIdOf(newest.publicKey);
 
-/** The keys that are taken without proof, at the enrolment or by a host that has none. */
+/** The keys that are taken without proof, at the enrollment or by a host that has none. */
 export const trustAtFirst = (publicKeys: readonly string[]): TrustedKeys =>
   publicKeys.map((publicKey) => ({ publicKey, untilMs: null }));
 

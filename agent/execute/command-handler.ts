@@ -10,7 +10,7 @@ import { failedResult, fitResult } from './command-result.ts';
 import { applyVerb, changesContainer, contextOf } from './container-verbs.ts';
 import { ExclusiveRunner, type Lane } from './exclusive-runner.ts';
 import { StepFailure } from './execute-plan.ts';
-import { look } from './look.ts';
+import { inspectContainer } from './inspect-container.ts';
 import { setNetworkPolicy } from './newest-policy.ts';
 import { observe } from './observe.ts';
 import { StepRecorder } from './step-recorder.ts';
@@ -104,7 +104,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
         state.reopen(command.id);
         deps.onAnswered(command.id);
       } else if (!inFlight.has(command.id)) {
-        if (changes) makeWay(command, newestEpoch);
+        if (changes) supersedeOlder(command, newestEpoch);
         submit(record);
       }
     } catch (error) {
@@ -114,7 +114,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   };
 
   /** What is older is aborted, and sessions do not outlive what they were opened on: they end before it is touched. */
-  const makeWay = ({ containerId, epoch, arguments: args }: Command, newestEpoch: number): void => {
+  const supersedeOlder = ({ containerId, epoch, arguments: args }: Command, newestEpoch: number): void => {
     if (containerId !== null && epoch >= newestEpoch && !LEAVES_SESSIONS.includes(args.verb))
       deps.sessions.endOf(containerId, 'container-stopped');
     for (const { command, abort } of inFlight.values())
@@ -235,7 +235,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     }
     if (containerId === null)
       throw new CommandRefusedError('validation-failed', `${args.verb} needs a container.`);
-    const { context } = state.begin(command.id, contextOf(await look(runtime, containerId)));
+    const { context } = state.begin(command.id, contextOf(await inspectContainer(runtime, containerId)));
     if (context === null) throw new StateUnavailableError('The journal lost what a command began with.');
     const applied = await applyVerb(deps, {
       command,

@@ -7,7 +7,7 @@ import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
 import type { AgentState, CommandContext, ContainerChange } from '../state/agent-state.ts';
 import { convertContainer } from './convert-container.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
-import { look } from './look.ts';
+import { inspectContainer } from './inspect-container.ts';
 import { safeReturn } from './safe-return.ts';
 import type { StepRecorder } from './step-recorder.ts';
 
@@ -115,7 +115,7 @@ export interface Applied {
 export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): Promise<Applied> => {
   const { args } = work;
   if (args.verb === 'convertContainer') return { downtimeMs: await convertContainer(deps, work, args) };
-  const observed = await look(deps.runtime, work.containerId);
+  const observed = await inspectContainer(deps.runtime, work.containerId);
   const intent = args.verb === 'restoreContainer' ? restoringIntent(args, observed) : intentOf(args);
   refuseIfImpossible(work, intent, observed);
   const before = deps.state.container(work.containerId)?.desired ?? 'Off';
@@ -125,7 +125,7 @@ export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): P
   } catch (error) {
     if (intent.undo !== null) await undo(deps, work, intent, error);
     // What was to end and still runs is wanted as before: the restart policy goes on for it.
-    else if ((await look(deps.runtime, work.containerId))?.process?.running)
+    else if ((await inspectContainer(deps.runtime, work.containerId))?.process?.running)
       deps.state.update(work.containerId, { desired: before });
     throw error;
   }
@@ -144,7 +144,7 @@ const reach = async (
   const assignment = assignmentOf(work, intent, intent.target);
   if (intent.anew && observed?.process?.running) {
     await executePlan(deps, plan({ ...assignment, target: 'Off' }, observed), work);
-    await executePlan(deps, plan(assignment, await look(deps.runtime, work.containerId)), work);
+    await executePlan(deps, plan(assignment, await inspectContainer(deps.runtime, work.containerId)), work);
     return;
   }
   if (intent.atLeast && isThere(intent, observed)) return;
@@ -221,7 +221,7 @@ const undo = async (
   const target = intent.undo === 'before' && !work.context.layerExisted ? 'Absent' : 'Off';
   deps.state.update(work.containerId, { desired: target });
   const assignment = { ...assignmentOf(work, intent, target), container: null };
-  const observed = await look(deps.runtime, work.containerId);
+  const observed = await inspectContainer(deps.runtime, work.containerId);
   const { recorder } = work;
   try {
     const signal = new AbortController().signal;

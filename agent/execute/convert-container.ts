@@ -5,7 +5,7 @@ import type { RuntimeContainer } from '../runtimes/runtime.ts';
 import { refuseUntrustedDisk } from '../runtimes/untrusted-disk.ts';
 import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './container-verbs.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
-import { look } from './look.ts';
+import { inspectContainer } from './inspect-container.ts';
 import { type Return, safeReturn } from './safe-return.ts';
 
 /**
@@ -39,7 +39,7 @@ export const convertContainer = async (
 ): Promise<number | null> => {
   const { state } = deps;
   const { containerId, command } = work;
-  const found = await look(deps.runtime, containerId);
+  const found = await inspectContainer(deps.runtime, containerId);
   // Before anything is stopped.
   if (found !== null && found.runtimeType !== args.container.runtimeType)
     refuseUntrustedDisk(found, args.container, args.acceptUntrustedDisk === true);
@@ -72,7 +72,7 @@ const endAfterFailure = async (
     target: context.runningInstance === null ? 'Off' : 'Running',
   };
   // Without a look the runtime itself refuses what must not be.
-  return safeReturn(wanted, await look(runtime, containerId).catch(() => null));
+  return safeReturn(wanted, await inspectContainer(runtime, containerId).catch(() => null));
 };
 
 const previous = ({ container, from }: ConvertArguments): AssignedContainer => ({
@@ -98,7 +98,7 @@ const changeType = async (
   work: ContainerWork,
   args: ConvertArguments,
 ): Promise<null> => {
-  const observed = await look(deps.runtime, work.containerId);
+  const observed = await inspectContainer(deps.runtime, work.containerId);
   await executePlan(deps, plan(assignmentOf(work, args.container, args), observed), work);
   return null;
 };
@@ -110,7 +110,7 @@ const replaceRunning = async (
 ): Promise<number | null> => {
   const { runtime, clock } = deps;
   const assignment = assignmentOf(work, args.container, args);
-  const observed = await look(runtime, work.containerId);
+  const observed = await inspectContainer(runtime, work.containerId);
   const isNew = observed?.process?.instanceId === work.command.id;
   let stoppedMs: number | null = null;
   if (observed?.process?.running && observed.runtimeType !== args.container.runtimeType) {
@@ -118,7 +118,8 @@ const replaceRunning = async (
     if (stop !== undefined) await executePlan(deps, [stop], work);
     stoppedMs = clock.monotonicMs();
   }
-  if (!isNew) await executePlan(deps, plan(assignment, await look(runtime, work.containerId)), work);
+  if (!isNew)
+    await executePlan(deps, plan(assignment, await inspectContainer(runtime, work.containerId)), work);
   const now = await verify(deps, work, args);
   return stoppedMs === null ? laterDowntime(work, observed, now) : clock.monotonicMs() - stoppedMs;
 };
@@ -130,7 +131,7 @@ const verify = async (
   { container }: ConvertArguments,
 ): Promise<RuntimeContainer> => {
   recorder.begin(VERIFY);
-  const found = await look(runtime, containerId);
+  const found = await inspectContainer(runtime, containerId);
   if (found?.process?.running && found.runtimeType === container.runtimeType) {
     recorder.end('Succeeded');
     return found;
@@ -178,7 +179,7 @@ const goThere = async (
   };
   try {
     const signal = new AbortController().signal;
-    const steps = plan(assignment, await look(deps.runtime, containerId));
+    const steps = plan(assignment, await inspectContainer(deps.runtime, containerId));
     await executePlan(deps, steps, { recorder, signal, detail: 'undo' });
   } catch (failure) {
     // The control plane asks for it once more.

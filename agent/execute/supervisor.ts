@@ -7,7 +7,7 @@ import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
 import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 import type { ExclusiveRunner } from './exclusive-runner.ts';
 import { executePlan } from './execute-plan.ts';
-import { look } from './look.ts';
+import { inspectContainer } from './inspect-container.ts';
 import { decideRestart } from './restart-policy.ts';
 import { StepRecorder } from './step-recorder.ts';
 
@@ -77,7 +77,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
 
   const settle = async (id: string): Promise<void> => {
     const record = state.container(id);
-    const found = await look(runtime, id);
+    const found = await inspectContainer(runtime, id);
     if (stopped || waiting.has(id) || record?.container == null || record.desired !== 'Running') return;
     if (found === null || found.process === null || found.process.running) return;
     await takeDown(record, found);
@@ -112,7 +112,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
 
   const restart = async (id: string): Promise<void> => {
     const record = state.container(id);
-    const found = await look(runtime, id);
+    const found = await inspectContainer(runtime, id);
     if (stopped || record?.container == null || record.desired !== 'Running') return;
     if (found?.process?.running) return;
     const restartCount = record.restartCount + 1;
@@ -123,7 +123,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
       report(id);
     } catch (error) {
       log.warn('a restart failed', { containerId: id, cause: messageOf(error) });
-      const left = await look(runtime, id);
+      const left = await inspectContainer(runtime, id);
       if (left !== null) await takeDown(counted, left);
       restartOrGiveUp(counted, record.container, { exitCode: null, ranForMs: 0 });
     }
@@ -137,7 +137,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
 
   const tidyOne = async (id: string): Promise<void> => {
     const record = state.container(id);
-    const found = await look(runtime, id);
+    const found = await inspectContainer(runtime, id);
     if (record === null || found === null || found.process?.running) return;
     if (record.desired === 'Running' || record.desired === 'Provisioned') return;
     await takeDown(record, found);

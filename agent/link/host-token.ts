@@ -1,11 +1,11 @@
 import { SignJWT } from 'jose';
 import { HOST_TOKEN_AUDIENCE, HOST_TOKEN_SECONDS } from '../../core/contract/agent/messages.ts';
 import type { Clock } from '../clock.ts';
-import type { Enrolment, HostKey } from './identity.ts';
+import type { Enrollment, HostKey } from './identity.ts';
 
 /** The short-lived token by which the host proves itself at a connection: signed with its key, for one use. */
 export const signHostToken = (
-  { hostId, tenant }: Pick<Enrolment, 'hostId' | 'tenant'>,
+  { hostId, tenant }: Pick<Enrollment, 'hostId' | 'tenant'>,
   { privateKey }: Pick<HostKey, 'privateKey'>,
   { clock, newId }: { clock: Pick<Clock, 'now'>; newId: () => string },
 ): Promise<string> => {

@@ -7,13 +7,13 @@ import { type TrustedKeys, TrustedKeysSchema, trustAtFirst } from '../authentici
 import { EXIT_CODES, StartupError } from '../errors.ts';
 
 const KEY_FILE = 'host-key.pem';
-const ENROLMENT_FILE = 'enrolment.json';
+const ENROLLMENT_FILE = 'enrolment.json';
 const COMMAND_KEYS_FILE = 'command-keys.json';
 const OWNER_ONLY = 0o600;
 
-/** What enrolment brought, and with whom. */
-export const EnrolmentSchema = z.strictObject({ ...EnrollHostResponseSchema.shape, apiUrl: z.string() });
-export type Enrolment = z.infer<typeof EnrolmentSchema>;
+/** What enrollment brought, and with whom. */
+export const EnrollmentSchema = z.strictObject({ ...EnrollHostResponseSchema.shape, apiUrl: z.string() });
+export type Enrollment = z.infer<typeof EnrollmentSchema>;
 
 export interface HostKey {
   readonly privateKey: KeyObject;
@@ -32,7 +32,7 @@ const writePrivate = (file: string, text: string): void => {
 const unusable = (file: string, cause: unknown): StartupError =>
   new StartupError(
     EXIT_CODES.stateUnusable,
-    `${file} cannot be read: restore it, or remove the host from Bulkhead, empty the state directory and enrol anew.`,
+    `${file} cannot be read: restore it, or remove the host from Bulkhead, empty the state directory and enroll anew.`,
     cause,
   );
 
@@ -52,21 +52,21 @@ export const loadOrMakeKey = (stateDir: string): HostKey => {
   }
 };
 
-/** The enrolment that is kept in the state directory; null if the host has not enrolled. */
-export const loadEnrolment = (stateDir: string): Enrolment | null => {
-  const file = join(stateDir, ENROLMENT_FILE);
+/** The enrollment that is kept in the state directory; null if the host has not enrolled. */
+export const loadEnrollment = (stateDir: string): Enrollment | null => {
+  const file = join(stateDir, ENROLLMENT_FILE);
   if (!existsSync(file)) return null;
   try {
-    return z.parse(EnrolmentSchema, JSON.parse(readFileSync(file, 'utf8')));
+    return z.parse(EnrollmentSchema, JSON.parse(readFileSync(file, 'utf8')));
   } catch (error) {
     throw unusable(file, error);
   }
 };
 
-/** Keeps the enrolment. The keys of the control plane that came with it are trusted from now on. */
-export const saveEnrolment = (stateDir: string, enrolment: Enrolment): void => {
-  commandKeysIn(stateDir).save(trustAtFirst(enrolment.commandKeys ?? []));
-  writePrivate(join(stateDir, ENROLMENT_FILE), `${JSON.stringify(enrolment, null, 2)}\n`);
+/** Keeps the enrollment. The keys of the control plane that came with it are trusted from now on. */
+export const saveEnrollment = (stateDir: string, enrollment: Enrollment): void => {
+  commandKeysIn(stateDir).save(trustAtFirst(enrollment.commandKeys ?? []));
+  writePrivate(join(stateDir, ENROLLMENT_FILE), `${JSON.stringify(enrollment, null, 2)}\n`);
 };
 
 /** The keys of the control plane that the host trusts, in a file of the state directory; none before the first. */

@@ -24,6 +24,7 @@ const SOURCES = [
   'package-lock.json',
   'package.json',
   'store',
+  'workflow',
 ];
 
 /** How many assemblies of earlier sources are kept: a cloud that still runs reads its functions from one. */

@@ -1,7 +1,7 @@
 /**
  * The agents of the local hosts, each a process.
  *
- * Started with an enrolment token the first time; one that ends by itself is started again, after 1, 2, 4 … 30 s,
+ * Started with an enrollment token the first time; one that ends by itself is started again, after 1, 2, 4 … 30 s,
  * and that is said. None outlives this process: where there is setpriv the kernel kills them with it, and elsewhere
  * they end when their stdin closes.
  */
@@ -41,7 +41,7 @@ export interface HostsSetting {
   readonly stateDir: string;
   /** The agent's; another one in tests. */
   readonly program?: string;
-  /** A token with which one host can enrol. */
+  /** A token with which one host can enroll. */
   enrollmentToken(): Promise<string>;
   say(line: string): void;
 }

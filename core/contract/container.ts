@@ -87,7 +87,7 @@ export const ConversionPreviewSchema = z.strictObject({
   fits: z.boolean(),
   /** From the newest conversions on that host; null where there were none, or nothing is stopped. */
   expectedDowntime: z.nullable(z.strictObject({ medianMs: z.number(), conversions: z.int() })),
-  wayBack: z.strictObject({
+  rollback: z.strictObject({
     /** Of a conversion that fails: as it was; or, once code has run in the VM, in that VM or off, as HyperV. */
     onFailure: z.enum(['asItWas', 'asItWasOrInVm']),
     /** What converting it back later takes. */

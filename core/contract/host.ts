@@ -85,7 +85,7 @@ export const UpdateHostRequestSchema = z.strictObject({
 });
 
 export const EnrollmentTokenRequestSchema = z.strictObject({
-  /** Given to the host that enrols with the token. */
+  /** Given to the host that enrolls with the token. */
   labels: z.optional(LabelsSchema),
 });
 export const EnrollmentTokenSchema = z.strictObject({ token: z.string(), expiresAt: TimestampSchema });

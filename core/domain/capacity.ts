@@ -2,19 +2,19 @@ import type { Capacity, HostFacts } from '../contract/host.ts';
 import type { RuntimeType } from '../contract/primitives.ts';
 
 /** What a container holds on its host while it runs. */
-export type Room = Pick<Capacity, 'memoryMB' | 'cpus'>;
+export type Reservation = Pick<Capacity, 'memoryMB' | 'cpus'>;
 
-export const NO_ROOM: Room = { memoryMB: 0, cpus: 0 };
+export const NO_RESERVATION: Reservation = { memoryMB: 0, cpus: 0 };
 
 /**
  * What a container that runs takes of its host: its own memory and processors and, under HyperV, the memory that
  * the utility VM needs beside it (kernel, guest agent, VM process).
  */
 export const reservationFor = (
-  resources: Room,
+  resources: Reservation,
   runtimeType: RuntimeType,
   host: Pick<HostFacts, 'utilityVmOverheadMB'>,
-): Room => ({
+): Reservation => ({
   memoryMB: resources.memoryMB + (runtimeType === 'HyperV' ? host.utilityVmOverheadMB : 0),
   cpus: resources.cpus,
 });
@@ -26,12 +26,12 @@ export const DISK_OVERHEAD_MB = 16;
 export const diskFor = (resources: Pick<Capacity, 'diskMB'>): number => resources.diskMB + DISK_OVERHEAD_MB;
 
 export const fits = (need: Capacity, free: Capacity): boolean =>
-  roomFits(need, free) && need.diskMB <= free.diskMB;
+  reservationFits(need, free) && need.diskMB <= free.diskMB;
 
-export const roomFits = (need: Room, free: Room): boolean =>
+export const reservationFits = (need: Reservation, free: Reservation): boolean =>
   need.memoryMB <= free.memoryMB && need.cpus <= free.cpus;
 
-export const subtract = (a: Room, b: Room): Room => ({
+export const subtract = (a: Reservation, b: Reservation): Reservation => ({
   memoryMB: a.memoryMB - b.memoryMB,
   cpus: roundCpus(a.cpus - b.cpus),
 });
@@ -40,8 +40,8 @@ export const subtract = (a: Room, b: Room): Room => ({
 export const roundCpus = (cpus: number): number => Math.round(cpus * 1000) / 1000;
 
 /**
- * Room class of a host: sorts hosts in the placement index by free memory, coarsely (powers of two of MiB),
+ * Memory class of a host: sorts hosts in the placement index by free memory, coarsely (powers of two of MiB),
  * so that most reservations leave the index key alone. Two digits.
  */
-export const roomClass = (freeMemoryMB: number): string =>
+export const memoryClass = (freeMemoryMB: number): string =>
   String(freeMemoryMB < 1 ? 0 : Math.floor(Math.log2(freeMemoryMB)) + 1).padStart(2, '0');

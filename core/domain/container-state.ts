@@ -18,7 +18,7 @@ export const CONTAINER_TRANSITIONS: Readonly<Record<ContainerState, readonly Con
 };
 
 /** Whether a container may go from one state to another. Staying is always allowed. */
-export const canTransition = (from: ContainerState, to: ContainerState): boolean =>
+export const canTransitionContainer = (from: ContainerState, to: ContainerState): boolean =>
   from === to || CONTAINER_TRANSITIONS[from].includes(to);
 
 /** States that an operation may begin in, and the state that it puts the container in. */

@@ -1,7 +1,7 @@
 import type { HostFacts, HostState } from '../contract/host.ts';
 import type { ImageFacts } from '../contract/image.ts';
 import type { RuntimeType } from '../contract/primitives.ts';
-import { type Room, reservationFor, roundCpus, subtract } from './capacity.ts';
+import { type Reservation, reservationFor, roundCpus, subtract } from './capacity.ts';
 import { ConflictError } from './errors.ts';
 import { imageMismatch } from './image-compatibility.ts';
 
@@ -80,22 +80,22 @@ export const checkConversion = (given: ConversionCase): void => {
     );
 };
 
-export interface ConversionRoom {
+export interface ConversionReservation {
   /** What is to be held once it is converted. */
-  readonly after: Room;
+  readonly after: Reservation;
   /** What is held until it is known how it ended: enough for either. */
-  readonly during: Room;
+  readonly during: Reservation;
   /** What has to be taken beside what is held now. */
-  readonly extra: Room;
+  readonly extra: Reservation;
 }
 
-/** Room for the conversion of a container that holds `before`. */
-export const conversionRoom = (
-  before: Room,
-  resources: Room,
+/** What the conversion of a container that holds `before` reserves. */
+export const conversionReservation = (
+  before: Reservation,
+  resources: Reservation,
   to: RuntimeType,
   host: Pick<HostFacts, 'utilityVmOverheadMB'>,
-): ConversionRoom => {
+): ConversionReservation => {
   const wanted = reservationFor(resources, to, host);
   const after = { memoryMB: wanted.memoryMB, cpus: roundCpus(wanted.cpus) };
   const during = {
@@ -105,7 +105,7 @@ export const conversionRoom = (
   return { after, during, extra: subtract(during, before) };
 };
 
-export const isNothing = ({ memoryMB, cpus }: Room): boolean => memoryMB === 0 && cpus === 0;
+export const isNothing = ({ memoryMB, cpus }: Reservation): boolean => memoryMB === 0 && cpus === 0;
 
 /** Conversions of which the downtime is remembered, for each host and type. */
 export const REMEMBERED_DOWNTIMES = 9;

@@ -86,3 +86,11 @@ export class StepFailedError extends BulkheadError {
     this.code = code;
   }
 }
+
+/** A write would take a record along no transition of its state table: a defect of the control plane. */
+export class InvalidTransitionError extends BulkheadError {
+  readonly code = 'internal';
+  constructor(subject: string, from: string, to: string) {
+    super(`${subject} cannot go from ${from} to ${to}.`);
+  }
+}

@@ -11,5 +11,9 @@ export const HOST_TRANSITIONS: Readonly<Record<HostState, readonly HostState[]>>
   Lost: [],
 };
 
+/** Whether a host may go from one state to another. A lost host stays lost. */
+export const canTransitionHost = (from: HostState, to: HostState): boolean =>
+  from === to || HOST_TRANSITIONS[from].includes(to);
+
 /** State of a host that is heard of, from what its operator wants. */
 export const stateWhenHeard = (schedulable: boolean): HostState => (schedulable ? 'Ready' : 'Draining');

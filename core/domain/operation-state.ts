@@ -10,6 +10,10 @@ export const OPERATION_TRANSITIONS: Readonly<Record<OperationState, readonly Ope
   Cancelled: [],
 };
 
+/** Whether an operation may go from one state to another. An operation that has ended stays as it is. */
+export const canTransitionOperation = (from: OperationState, to: OperationState): boolean =>
+  OPERATION_TRANSITIONS[from].includes(to) || (from === to && !isEnded(from));
+
 export const isEnded = (state: OperationState): boolean => OPERATION_TRANSITIONS[state].length === 0;
 export const OPEN_OPERATION_STATES = (Object.keys(OPERATION_TRANSITIONS) as OperationState[]).filter(
   (state) => !isEnded(state),

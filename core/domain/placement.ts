@@ -1,7 +1,7 @@
 import type { Capacity, HostFacts, HostState } from '../contract/host.ts';
 import type { ImageFacts } from '../contract/image.ts';
 import type { Labels, PlacementRequest, RuntimeType } from '../contract/primitives.ts';
-import { fits, type Room, reservationFor, roundCpus } from './capacity.ts';
+import { fits, type Reservation, reservationFor, roundCpus } from './capacity.ts';
 import { imageMismatch } from './image-compatibility.ts';
 import { caseInsensitiveKey, NO_SWITCH } from './names.ts';
 
@@ -18,7 +18,7 @@ export interface Candidate {
 export interface PlacementNeed {
   readonly image: ImageFacts;
   readonly runtimeType: RuntimeType;
-  readonly resources: Room;
+  readonly resources: Reservation;
   /** Disk to reserve, in MiB; 0 for a container that has its disk already. */
   readonly diskMB: number;
   readonly switchName: string;
@@ -41,7 +41,7 @@ const describe = ({ memoryMB, cpus, diskMB }: Capacity, need: PlacementNeed): st
     ...(need.diskMB > 0 ? [`${diskMB} MiB of disk`] : []),
   ].join(', ');
 
-/** Why a host cannot take a container for good, or null. Room is asked of {@link lacksRoom}. */
+/** Why a host cannot take a container for good, or null. {@link lacksCapacity} checks its free capacity. */
 export const unsuitable = (host: Candidate, need: PlacementNeed): string | null => {
   const { placement } = need;
   if (placement.hostId !== undefined && placement.hostId !== host.id) return 'another host is asked for';
@@ -56,7 +56,7 @@ export const unsuitable = (host: Candidate, need: PlacementNeed): string | null 
 };
 
 /** Why a suitable host cannot take the container now, or null. */
-export const lacksRoom = (host: Candidate, need: PlacementNeed): string | null => {
+export const lacksCapacity = (host: Candidate, need: PlacementNeed): string | null => {
   if (host.state !== 'Ready' || !host.schedulable)
     return `is ${host.state}${host.schedulable ? '' : ', not schedulable'}`;
   const wanted = takenOn(host, need);
@@ -77,7 +77,7 @@ export const orderByTwoChoices = (
   need: PlacementNeed,
   random: () => number,
 ): Candidate[] => {
-  const left = hosts.filter((host) => unsuitable(host, need) === null && lacksRoom(host, need) === null);
+  const left = hosts.filter((host) => unsuitable(host, need) === null && lacksCapacity(host, need) === null);
   const ordered: Candidate[] = [];
   const draw = () => left.splice(Math.floor(random() * left.length), 1);
   while (left.length > 0) {
@@ -91,7 +91,7 @@ export const orderByTwoChoices = (
 export const explainNoFit = (hosts: readonly Candidate[], need: PlacementNeed): string => {
   if (hosts.length === 0) return 'no host is enrolled that runs this image';
   const reasons = hosts.map(
-    (host) => `${host.name} ${unsuitable(host, need) ?? lacksRoom(host, need) ?? 'was taken meanwhile'}`,
+    (host) => `${host.name} ${unsuitable(host, need) ?? lacksCapacity(host, need) ?? 'was taken meanwhile'}`,
   );
   const shown = reasons.slice(0, 3).join('; ');
   return `waiting for room: ${shown}${reasons.length > 3 ? `; and ${reasons.length - 3} more` : ''}`;

@@ -34,27 +34,27 @@ export type Reconciliation =
   /** Older than what is known. */
   | 'stale'
   /** It cannot be told whether it is older than what is known: ask for an inventory. */
-  | 'doubtful'
+  | 'ambiguous'
   /** It runs, as the record says; details such as the worker process may be new. */
   | 'runs'
   /** It runs although the record doesn't say so. */
-  | 'turned-on'
+  | 'started'
   /** It has ended. */
-  | 'turned-off'
+  | 'stopped'
   /** The host has nothing of it. */
   | 'lost';
 
-const age = (record: ReconciledRecord, report: Report): 'newer' | 'stale' | 'doubtful' => {
+const age = (record: ReconciledRecord, report: Report): 'newer' | 'stale' | 'ambiguous' => {
   if (report.sequence !== undefined && record.observedSequence !== null)
     return report.sequence >= record.observedSequence ? 'newer' : 'stale';
   if (report.inventory || report.epoch >= record.epoch) return 'newer';
-  return 'doubtful';
+  return 'ambiguous';
 };
 
 const MEANINGS = {
-  Running: (state: ContainerState): Reconciliation => (state === 'Running' ? 'runs' : 'turned-on'),
+  Running: (state: ContainerState): Reconciliation => (state === 'Running' ? 'runs' : 'started'),
   Off: (state: ContainerState): Reconciliation =>
-    state === 'Off' || state === 'Failed' ? 'agrees' : 'turned-off',
+    state === 'Off' || state === 'Failed' ? 'agrees' : 'stopped',
   Absent: (state: ContainerState): Reconciliation => (state === 'Failed' ? 'agrees' : 'lost'),
 } as const;
 
@@ -66,9 +66,9 @@ export const reconcile = (record: ReconciledRecord, report: Report): Reconciliat
 };
 
 /** State after a report, for those that change it. */
-export const RECONCILED_STATES: Readonly<Record<'turned-on' | 'turned-off' | 'lost', ContainerState>> = {
-  'turned-on': 'Running',
-  'turned-off': 'Off',
+export const RECONCILED_STATES: Readonly<Record<'started' | 'stopped' | 'lost', ContainerState>> = {
+  started: 'Running',
+  stopped: 'Off',
   lost: 'Failed',
 };
 
@@ -82,16 +82,16 @@ export const ORPHANS_PER_ROUND = 10;
  * long enough, is confirmed.
  *
  * @param known candidates so far → when they were first seen, milliseconds since 1970
- * @param strangers ids of containers that the host holds and that are not its to hold
+ * @param orphans ids of containers that the host holds and that are not its to hold
  * @param now milliseconds since 1970, of the same clock
  */
 export const judgeOrphans = (
   known: Readonly<Record<string, number>>,
-  strangers: readonly string[],
+  orphans: readonly string[],
   now: number,
 ): { readonly candidates: Readonly<Record<string, number>>; readonly confirmed: readonly string[] } => {
-  const candidates = Object.fromEntries(strangers.map((id) => [id, known[id] ?? now]));
-  const confirmed = strangers
+  const candidates = Object.fromEntries(orphans.map((id) => [id, known[id] ?? now]));
+  const confirmed = orphans
     .filter((id) => now - (candidates[id] ?? now) >= ORPHAN_CONFIRMATION_MS)
     .slice(0, ORPHANS_PER_ROUND);
   return { candidates, confirmed };

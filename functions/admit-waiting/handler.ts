@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import { entityOf, parseHost } from '../../store/parse.ts';
+import { isMisplaced, repairReadyKey } from '../../store/ready-hosts.ts';
 import type { HostRecord } from '../../store/records.ts';
-import { isMisplaced, repairRoomKey } from '../../store/waiting.ts';
-import { type AdmitDependencies, admitWaiting } from '../shared/admit.ts';
+import { type AdmitDependencies, admitWaiting } from '../../workflow/waiting/admit-waiting.ts';
+import { takeTurns } from '../../workflow/waiting/take-turns.ts';
 import { type BatchAnswer, type ChangeRecord, eachRecord } from '../shared/stream-event.ts';
-import { takeTurns } from '../shared/take-turns.ts';
 
 /** Time for one delivery of records, well within the function's own limit, in milliseconds. */
 const BUDGET_MS = 20_000;
@@ -60,7 +60,7 @@ export const createAdmitWaitingHandler = (deps: AdmitDependencies) => {
       async ({ before, after, sequenceNumber }) => {
         const host = hostIn(after);
         if (host === undefined || after === undefined) return;
-        if (isMisplaced(after, host)) await repairRoomKey(table, host);
+        if (isMisplaced(after, host)) await repairReadyKey(table, host);
         if (gainedRoom(before, after) && !gained.has(host.tenant)) gained.set(host.tenant, sequenceNumber);
       },
       (sequenceNumber, error) => logger.error('change of a host not processed', { sequenceNumber }, error),

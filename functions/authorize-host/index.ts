@@ -1,5 +1,5 @@
 import { createInternalDependencies } from '../shared/internal.ts';
-import { wireSessionSeal } from '../shared/wire-secrets.ts';
+import { wireSessionSeal } from '../shared/secrets/wire-secrets.ts';
 import { createAuthorizeHostHandler } from './handler.ts';
 
 export const handler = createAuthorizeHostHandler({

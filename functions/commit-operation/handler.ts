@@ -1,11 +1,11 @@
 import { WORKFLOW_ERRORS, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import { StepFailedError } from '../../core/domain/errors.ts';
-import { commitOperation } from '../../store/commit.ts';
-import { rememberDowntime } from '../../store/conversions.ts';
+import { rememberDowntime } from '../../store/downtimes.ts';
 import type { OperationRecord } from '../../store/records.ts';
-import type { WorkflowDependencies } from '../../store/workflow.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { Metrics } from '../shared/metrics.ts';
+import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import { commitOperation } from '../../workflow/operation/commit-operation.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import type { Metrics } from '../shared/observability/metrics.ts';
 
 export interface CommitOperationDependencies extends WorkflowDependencies {
   readonly metrics: Metrics;

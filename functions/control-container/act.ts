@@ -1,25 +1,30 @@
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { getContainerNow } from '../../store/containers.ts';
+import { getOperationNow } from '../../store/operations.ts';
+import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
+import { ConditionFailed, type Table } from '../../store/table.ts';
 import {
   beginOperation,
-  getOperationNow,
   overtakeOperation,
   recordOperation,
-} from '../../store/operations.ts';
-import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
-import { ConditionFailed, type Table } from '../../store/table.ts';
-import { decideAgain } from '../../store/transition.ts';
-import { cancelPlacement } from '../shared/cancel-placement.ts';
+} from '../../workflow/operation/begin-operation.ts';
+import { type Action, type Decision, decide } from '../../workflow/operation/decide-action.ts';
+import {
+  nothingToDo,
+  overtake,
+  type Request,
+  takeContainer,
+} from '../../workflow/operation/take-container.ts';
+import type { Tasks } from '../../workflow/tasks.ts';
+import { cancelPlacement } from '../../workflow/waiting/cancel-placement.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import { answerOperation } from '../shared/http/answers.ts';
 import type { Answer, Identity, RouteRequest } from '../shared/http/exchange.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
-import type { Logger } from '../shared/logger.ts';
-import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
-import type { Tasks } from '../shared/tasks.ts';
-import { type Action, type Decision, decide } from './decide.ts';
-import { nothingToDo, overtake, type Request, takeContainer } from './take-container.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 
 export interface ActDependencies extends Dependencies {
   readonly table: Table;
@@ -148,7 +153,7 @@ const doOnce = async (dependencies: ActDependencies, asked: Asked): Promise<Done
 
 /** Does what is asked, looking again for as long as others change the same container. */
 export const act = async (dependencies: ActDependencies, asked: Asked): Promise<Answer> => {
-  const { answer, start, wake } = await decideAgain(() => doOnce(dependencies, asked));
+  const { answer, start, wake } = await retryOnConflict(() => doOnce(dependencies, asked));
   if (start !== undefined) await startAccepted(dependencies.startWorkflow, start, asked.logger);
   if (wake !== undefined) await cancelPlacement(dependencies.tasks, wake, asked.logger);
   return answer;

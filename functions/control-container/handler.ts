@@ -1,8 +1,10 @@
 import { getComputeProcess } from '../../store/compute-processes.ts';
 import { isId, resolveContainerId } from '../../store/containers.ts';
-import { previewPlacement } from '../../store/placement-preview.ts';
 import type { OperationParameters } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
+import type { Action, Decision } from '../../workflow/operation/decide-action.ts';
+import { takeContainer } from '../../workflow/operation/take-container.ts';
+import { previewPlacement } from '../../workflow/placement/preview-placement.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -11,10 +13,8 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
 import { notFound } from '../shared/http/validate.ts';
-import type { Logger } from '../shared/logger.ts';
+import type { Logger } from '../shared/observability/logger.ts';
 import { type ActDependencies, type Asked, act, look } from './act.ts';
-import type { Action, Decision } from './decide.ts';
-import { takeContainer } from './take-container.ts';
 
 export type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
 

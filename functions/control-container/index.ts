@@ -1,8 +1,8 @@
 import { createStepFunctionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
-import { createStartWorkflow } from '../shared/start-workflow.ts';
-import { createTasks } from '../shared/tasks.ts';
+import { createStartWorkflow } from '../shared/steps/start-workflow.ts';
+import { createTasks } from '../shared/steps/step-functions-tasks.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment([...HTTP_ENVIRONMENT, 'stateMachines']);

@@ -10,9 +10,9 @@ import {
   toRule,
 } from '../../store/conversion-rules.ts';
 import { createCursors } from '../../store/cursor.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { listRuns } from '../../store/rule-runs.ts';
 import type { Table, Write } from '../../store/table.ts';
-import { decideAgain } from '../../store/transition.ts';
 import { answerDryRun, answerResource } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -74,7 +74,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
 
   /** Makes the bus as the table has it. A claim ends, but only once its rule is off the bus. */
   const restore = ({ tenant, name, eventRuleName }: ConversionRuleRecord): Promise<void> =>
-    decideAgain(async () => {
+    retryOnConflict(async () => {
       const rule = await getRule(table, tenant, name);
       if (rule !== undefined && rule.revision > CLAIMED) return eventRules.put(rule);
       await eventRules.remove(eventRuleName);
@@ -87,7 +87,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
   ): Promise<Answer> => {
     const touched: { rule?: ConversionRuleRecord } = {};
     try {
-      return await decideAgain(() => change(touched));
+      return await retryOnConflict(() => change(touched));
     } catch (error) {
       if (touched.rule !== undefined) await restore(touched.rule);
       throw error;

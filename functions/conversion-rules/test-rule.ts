@@ -8,8 +8,8 @@ import { isEventOf } from '../../core/domain/event-tenants.ts';
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import { createCursors } from '../../store/cursor.ts';
 import type { ContainerRecord } from '../../store/records.ts';
-import { decideConversion } from '../shared/convert-container.ts';
-import { whyRuleRests } from '../shared/rule-rest.ts';
+import { decideConversion } from '../../workflow/conversion/decide-conversion.ts';
+import { reasonToSkip } from '../../workflow/conversion/rule-cooldown.ts';
 import { findContainers } from '../shared/selection/find-containers.ts';
 import { resolveSelect } from '../shared/selection/resolve-select.ts';
 import type { ConversionRulesDependencies } from './handler.ts';
@@ -39,7 +39,7 @@ export const createTestRule = (deps: ConversionRulesDependencies) => {
   const whyNot = async (rule: ConversionRuleRecord, container: ContainerRecord): Promise<string | null> => {
     const { tenant, id: ruleId, runtimeType, cooldownSeconds } = rule;
     const given = { tenant, ruleId, containerId: container.id, to: runtimeType, cooldownSeconds };
-    const rests = await whyRuleRests(table, given, now());
+    const rests = await reasonToSkip(table, given, now());
     try {
       const decision = await decideConversion(table, container, runtimeType, false);
       if (decision.kind === 'unchanged') return 'already';

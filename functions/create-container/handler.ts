@@ -3,10 +3,10 @@ import { ConflictError, ValidationError } from '../../core/domain/errors.ts';
 import { createContainer, findContainerId, isId, nameTaken } from '../../store/containers.ts';
 import { getHost } from '../../store/hosts.ts';
 import { getImage } from '../../store/images.ts';
-import { newOperation } from '../../store/operations.ts';
-import { previewPlacement } from '../../store/placement-preview.ts';
 import type { ContainerRecord, ImageRecord, OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
+import { newOperation } from '../../workflow/operation/new-operation.ts';
+import { previewPlacement } from '../../workflow/placement/preview-placement.ts';
 import { answerDryRun, answerOperation } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -15,7 +15,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
-import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
+import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 import { newContainer } from './new-container.ts';
 
 export interface CreateContainerDependencies extends HttpDependencies {

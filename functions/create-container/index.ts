@@ -1,7 +1,7 @@
 import { createStepFunctionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
-import { createStartWorkflow } from '../shared/start-workflow.ts';
+import { createStartWorkflow } from '../shared/steps/start-workflow.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment([...HTTP_ENVIRONMENT, 'stateMachines']);

@@ -1,15 +1,23 @@
 import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import { giveCommand, type SignCommand, stepCommandId, withdrawCommands } from '../../store/commands.ts';
 import type { UnsignedCommand } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { decideAgain, nextOperation, replaceOperation } from '../../store/transition.ts';
-import { type InWorkflow, isCurrent, isUnwanted, readWorkflow } from '../../store/workflow.ts';
-import { answerTask } from '../shared/answer-task.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { Push } from '../shared/push.ts';
-import type { Tasks } from '../shared/tasks.ts';
-import { wakeHost } from '../shared/wake-host.ts';
-import { failCancelled, failSuperseded, tokenOf } from '../shared/workflow-step.ts';
+import { replaceOperation } from '../../store/writes.ts';
+import { answerTask } from '../../workflow/operation/answer-task.ts';
+import {
+  type CurrentOperation,
+  isCurrent,
+  isUnwanted,
+  readCurrentOperation,
+} from '../../workflow/operation/current-operation.ts';
+import { failCancelled, failSuperseded } from '../../workflow/operation/fail-step.ts';
+import { nextOperation } from '../../workflow/operation/next-records.ts';
+import type { Tasks } from '../../workflow/tasks.ts';
+import type { Push } from '../shared/hosts/push.ts';
+import { wakeHost } from '../shared/hosts/wake-host.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import { tokenOf } from '../shared/steps/task-token.ts';
 import { stepArguments } from './step-arguments.ts';
 
 export interface DispatchCommandDependencies {
@@ -33,7 +41,7 @@ const UNDONE: readonly string[] = [
   STEPS.convert,
 ];
 
-const commandOf = (event: WorkflowStepEvent, found: InWorkflow, now: Date): UnsignedCommand | null => {
+const commandOf = (event: WorkflowStepEvent, found: CurrentOperation, now: Date): UnsignedCommand | null => {
   const { operation, container } = found;
   const hostId = container === undefined ? operation.view.hostId : container.view.hostId;
   const given = stepArguments(event.step, operation, container);
@@ -75,8 +83,8 @@ export const createDispatchCommandHandler = ({
 }: DispatchCommandDependencies) => {
   /** The first step of an operation that needed no place shows that it is running; later ones cost no write. */
   const showRunning = (event: WorkflowStepEvent): Promise<void> =>
-    decideAgain(async () => {
-      const found = await readWorkflow(table, event);
+    retryOnConflict(async () => {
+      const found = await readCurrentOperation(table, event);
       if (found === undefined || found.operation.view.state !== 'Pending') return;
       const at = now().toISOString();
       const step = { name: event.step, state: 'Running' as const, startedAt: at, durationMs: null };
@@ -86,7 +94,7 @@ export const createDispatchCommandHandler = ({
 
   return async (event: WorkflowStepEvent): Promise<void> => {
     const token = tokenOf(event);
-    const found = await readWorkflow(table, event);
+    const found = await readCurrentOperation(table, event);
     if (found === undefined || !isCurrent(found, event)) {
       await failSuperseded(tasks, token);
       return;

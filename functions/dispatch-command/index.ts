@@ -1,9 +1,9 @@
 import { createConnectionsClient, createStepFunctionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
+import { createPush } from '../shared/hosts/push.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
-import { createPush } from '../shared/push.ts';
-import { createTasks } from '../shared/tasks.ts';
-import { wireCommandSigning } from '../shared/wire-secrets.ts';
+import { wireCommandSigning } from '../shared/secrets/wire-secrets.ts';
+import { createTasks } from '../shared/steps/step-functions-tasks.ts';
 import { createDispatchCommandHandler } from './handler.ts';
 
 export const handler = createDispatchCommandHandler({

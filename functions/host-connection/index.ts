@@ -1,8 +1,8 @@
 import { createConnectionsClient } from '../shared/clients.ts';
-import { createCloseConnection } from '../shared/close-connection.ts';
 import { readEnvironment } from '../shared/environment.ts';
+import { createCloseConnection } from '../shared/hosts/close-connection.ts';
+import { createPush } from '../shared/hosts/push.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
-import { createPush } from '../shared/push.ts';
 import { createHostConnectionHandler } from './handler.ts';
 
 const connections = createConnectionsClient(readEnvironment(['webSocketUrl']).webSocketUrl);

@@ -1,8 +1,7 @@
 import { ValidationError } from '../../core/domain/errors.ts';
-import { enrolHost, newEnrollmentToken, readEnrollmentToken } from '../../store/enrollment.ts';
+import { enrollHost, newEnrollmentToken, readEnrollmentToken } from '../../store/enrollment.ts';
 import type { HostRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
-import { type CommandSigning, publicKeysOf } from '../shared/command-signing.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -11,6 +10,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
+import { type CommandSigning, publicKeysOf } from '../shared/secrets/command-signing.ts';
 import { isEd25519PublicKey } from './public-key.ts';
 
 export interface HostEnrollmentDependencies extends HttpDependencies, Pick<CommandSigning, 'keys'> {
@@ -22,7 +22,7 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
   const { table, now, newId, randomBytes, webSocketUrl, keys } = dependencies;
 
   const createToken: RouteHandler<'createEnrollmentToken'> = async ({ identity, body, dryRun, remember }) => {
-    if (dryRun) return answerDryRun('make an enrolment token');
+    if (dryRun) return answerDryRun('make an enrollment token');
     const { token, expiresAt, write } = newEnrollmentToken(
       identity.tenant,
       body.labels ?? {},
@@ -34,7 +34,7 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
     return answer;
   };
 
-  const enrol: RouteHandler<'enrollHost'> = async ({ body, logger }) => {
+  const enroll: RouteHandler<'enrollHost'> = async ({ body, logger }) => {
     const { token, name, publicKey, agentVersion, facts } = body;
     if (!isEd25519PublicKey(publicKey))
       throw new ValidationError('The request is not valid.', {
@@ -53,10 +53,10 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
       free: facts.capacity,
       publicKey,
     };
-    await enrolHost(table, token, host, now());
+    await enrollHost(table, token, host, now());
     logger.info('host enrolled', { tenant, hostId: id });
     return { status: 201, body: { hostId: id, tenant, webSocketUrl, commandKeys } };
   };
 
-  return createHttpHandler({ createEnrollmentToken: createToken, enrollHost: enrol }, dependencies);
+  return createHttpHandler({ createEnrollmentToken: createToken, enrollHost: enroll }, dependencies);
 };

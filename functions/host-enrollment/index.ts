@@ -1,6 +1,6 @@
 import { readEnvironment } from '../shared/environment.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
-import { wireCommandSigning } from '../shared/wire-secrets.ts';
+import { wireCommandSigning } from '../shared/secrets/wire-secrets.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment([...HTTP_ENVIRONMENT, 'webSocketUrl']);

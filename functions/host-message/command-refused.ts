@@ -3,7 +3,7 @@ import type { CommandRefusedSchema } from '../../core/contract/agent/messages.ts
 import { storeResult } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
 import { recordRefusedCommand } from '../../store/refused-commands.ts';
-import { answerTask } from '../shared/answer-task.ts';
+import { answerTask } from '../../workflow/operation/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /**

@@ -1,10 +1,10 @@
-import type { WorkflowDependencies } from '../../store/workflow.ts';
-import type { CloseConnection } from '../shared/close-connection.ts';
-import type { CommandSigning } from '../shared/command-signing.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { Metrics } from '../shared/metrics.ts';
-import type { Push } from '../shared/push.ts';
-import type { Tasks } from '../shared/tasks.ts';
+import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import type { Tasks } from '../../workflow/tasks.ts';
+import type { CloseConnection } from '../shared/hosts/close-connection.ts';
+import type { Push } from '../shared/hosts/push.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import type { Metrics } from '../shared/observability/metrics.ts';
+import type { CommandSigning } from '../shared/secrets/command-signing.ts';
 
 export interface HostMessageDependencies extends WorkflowDependencies, CommandSigning {
   readonly tasks: Tasks;

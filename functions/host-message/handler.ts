@@ -1,7 +1,7 @@
 import { type AgentMessage, AgentMessageSchema } from '../../core/contract/agent/messages.ts';
-import { recordHeldImages } from '../../store/held-images.ts';
 import { type Connection, hasLink } from '../../store/links.ts';
-import { parseHostEvent } from '../shared/host-event.ts';
+import { recordHeldImages } from '../../workflow/reconciliation/held-images.ts';
+import { parseHostEvent } from '../shared/hosts/host-event.ts';
 import { takeCommandRefused } from './command-refused.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { takeHeartbeat } from './heartbeat.ts';

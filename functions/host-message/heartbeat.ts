@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import type { HeartbeatSchema } from '../../core/contract/agent/messages.ts';
-import { recordHeard } from '../../store/host-facts.ts';
 import { type Connection, noteOnLink, renewLease } from '../../store/links.ts';
+import { recordHeard } from '../../workflow/reconciliation/host-facts.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { sendOutstanding } from './outstanding.ts';
 

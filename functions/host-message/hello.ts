@@ -1,8 +1,8 @@
 import type * as z from 'zod/mini';
 import { type HelloSchema, PROTOCOL_VERSION } from '../../core/contract/agent/messages.ts';
-import { recordHeldImages } from '../../store/held-images.ts';
-import { recordFacts } from '../../store/host-facts.ts';
 import { type Connection, renewLease } from '../../store/links.ts';
+import { recordHeldImages } from '../../workflow/reconciliation/held-images.ts';
+import { recordFacts } from '../../workflow/reconciliation/host-facts.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { introduceKeys } from './introduce-keys.ts';
 import { takeInventory } from './inventory.ts';

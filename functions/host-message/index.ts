@@ -1,10 +1,10 @@
 import { createConnectionsClient, createStepFunctionsClient } from '../shared/clients.ts';
-import { createCloseConnection } from '../shared/close-connection.ts';
 import { readEnvironment } from '../shared/environment.ts';
+import { createCloseConnection } from '../shared/hosts/close-connection.ts';
+import { createPush } from '../shared/hosts/push.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
-import { createPush } from '../shared/push.ts';
-import { createTasks } from '../shared/tasks.ts';
-import { wireCommandSigning } from '../shared/wire-secrets.ts';
+import { wireCommandSigning } from '../shared/secrets/wire-secrets.ts';
+import { createTasks } from '../shared/steps/step-functions-tasks.ts';
 import { createHostMessageHandler } from './handler.ts';
 
 const { webSocketUrl, heartbeatSeconds, leaseSeconds } = readEnvironment([

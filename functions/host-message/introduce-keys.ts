@@ -2,7 +2,7 @@ import type * as z from 'zod/mini';
 import { signPayload } from '../../core/authenticity/signing-key.ts';
 import type { HelloSchema, WelcomeSchema } from '../../core/contract/agent/messages.ts';
 import { listNextKeys, putNextKey } from '../../store/command-keys.ts';
-import { type CommandKeys, publicKeysOf } from '../shared/command-signing.ts';
+import { type CommandKeys, publicKeysOf } from '../shared/secrets/command-signing.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 type Introduction = Pick<z.infer<typeof WelcomeSchema>, 'signedTime' | 'commandKeys' | 'nextKeys'>;

@@ -1,8 +1,9 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
 import { judgeOrphans } from '../../core/domain/reconciliation.ts';
 import { type Connection, noteOnLink } from '../../store/links.ts';
-import { type Applied, applyReport, listHeld, looksRight, missing } from '../../store/reconcile.ts';
 import type { HostLinkRecord } from '../../store/records.ts';
+import { type Applied, applyReport } from '../../workflow/reconciliation/apply-report.ts';
+import { listHeld, looksRight, missing } from '../../workflow/reconciliation/inventory.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { giveNetworkPolicy, removeOrphan, stopStray } from './own-commands.ts';
 
@@ -25,7 +26,7 @@ const applyAll = async (
   await inGroups(reports, async (observed) => {
     const applied = await applyReport(deps, connection, observed, inventory);
     outcomes.set(observed.containerId, applied);
-    if (applied === 'no-room') await stopStray(deps, connection, observed);
+    if (applied === 'no-capacity') await stopStray(deps, connection, observed);
   });
   return outcomes;
 };
@@ -43,12 +44,12 @@ export const takeReports = async (
   reports: readonly ObservedContainer[],
 ): Promise<void> => {
   const outcomes = await applyAll(deps, connection, reports, false);
-  const strangers = reports.filter(
-    ({ containerId, phase }) => phase !== 'Absent' && outcomes.get(containerId) === 'stranger',
+  const orphans = reports.filter(
+    ({ containerId, phase }) => phase !== 'Absent' && outcomes.get(containerId) === 'orphan',
   );
-  for (const { containerId } of strangers)
+  for (const { containerId } of orphans)
     deps.logger.warn('report on a stranger', { ...connection, containerId });
-  if (strangers.length > 0 || having(outcomes, 'doubtful').length > 0)
+  if (orphans.length > 0 || having(outcomes, 'ambiguous').length > 0)
     await noteOnLink(deps.table, connection, { recheck: true });
 };
 
@@ -80,15 +81,15 @@ export const takeInventory = async (
     [...different, ...gone.map(({ id }) => missing(id))],
     true,
   );
-  const strangers = having(outcomes, 'stranger').filter((id) => there.has(id));
-  const { candidates, confirmed } = judgeOrphans(link.orphans, strangers, deps.now().getTime());
+  const orphans = having(outcomes, 'orphan').filter((id) => there.has(id));
+  const { candidates, confirmed } = judgeOrphans(link.orphans, orphans, deps.now().getTime());
   const epochs = new Map(observed.map(({ containerId, epoch }) => [containerId, epoch]));
   await inGroups(confirmed, (containerId) =>
     removeOrphan(deps, connection, { containerId, epoch: epochs.get(containerId) ?? 0 }),
   );
   const unconfirmed = [...held.values()].filter(({ networkPending }) => networkPending);
   await inGroups(unconfirmed, (one) => giveNetworkPolicy(deps, connection, one));
-  const recheck = strangers.length > 0 || having(outcomes, 'doubtful').length > 0;
+  const recheck = orphans.length > 0 || having(outcomes, 'ambiguous').length > 0;
   const known = Object.keys(link.orphans).length > 0;
   if (recheck || known || link.silent || link.recheck)
     await noteOnLink(deps.table, connection, { recheck, silent: false, orphans: candidates });

@@ -1,8 +1,8 @@
 import { deleteCommand, listPendingCommands } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
 import type { CommandRecord } from '../../store/records.ts';
-import { isCurrent, readWorkflow } from '../../store/workflow.ts';
-import { pushCommand } from '../shared/push.ts';
+import { isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
+import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /**
@@ -15,7 +15,7 @@ const isWanted = async (
 ): Promise<boolean> => {
   if (operationId === null) return true;
   const input = { tenant, operationId, containerId: command.containerId, epoch: command.epoch };
-  const found = await readWorkflow(table, input);
+  const found = await readCurrentOperation(table, input);
   return found !== undefined && isCurrent(found, input);
 };
 

@@ -2,8 +2,8 @@ import type { Command, CommandArguments } from '../../core/contract/agent/comman
 import type { ContainerSpec } from '../../core/contract/container.ts';
 import { deleteCommand, findCommand, giveCommand } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
-import { networkCommand } from '../../store/network-policies.ts';
-import { pushCommand } from '../shared/push.ts';
+import { networkCommand } from '../../workflow/network/network-policy.ts';
+import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /** Commands that the control plane gives by itself, to bring a host to what is assigned to it. */

@@ -5,8 +5,9 @@ import type { OperationStep } from '../../core/contract/operation.ts';
 import { findCommand } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
 import { ConditionFailed } from '../../store/table.ts';
-import { nextOperation, replaceOperation } from '../../store/transition.ts';
-import { isCurrent, readWorkflow } from '../../store/workflow.ts';
+import { replaceOperation } from '../../store/writes.ts';
+import { isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
+import { nextOperation } from '../../workflow/operation/next-records.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 const SHOWN = 20;
@@ -22,7 +23,7 @@ export const takeProgress = async (
   if (record === undefined || record.state !== 'pending' || record.operationId === null) return;
   const { containerId, epoch } = record.command;
   const input = { tenant, operationId: record.operationId, containerId, epoch };
-  const found = await readWorkflow(table, input);
+  const found = await readCurrentOperation(table, input);
   if (found === undefined || !isCurrent(found, input)) return;
   const at = now().toISOString();
   const { operation } = found;

@@ -9,9 +9,9 @@ import {
   updateHost,
 } from '../../store/hosts.ts';
 import { type HostView, toHost } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { decideAgain } from '../../store/transition.ts';
-import type { CloseConnection } from '../shared/close-connection.ts';
+import type { CloseConnection } from '../shared/hosts/close-connection.ts';
 import { answerDryRun, answerResource } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -61,7 +61,7 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
     next: (view: HostView) => HostView,
     wouldDo: string,
   ): Promise<Answer> =>
-    decideAgain(async () => {
+    retryOnConflict(async () => {
       const { host: before, link } = await require(identity, params.id);
       checkRevision(ifMatch, before.revision);
       const view = next(before.view);
@@ -97,7 +97,7 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
 
   const remove: RouteHandler<'removeHost'> = async ({ identity, params, dryRun, ifMatch, remember }) => {
     const answer: Answer = { status: 204 };
-    const removed = await decideAgain(async () => {
+    const removed = await retryOnConflict(async () => {
       const found = await require(identity, params.id);
       checkRevision(ifMatch, found.host.revision);
       if (dryRun) {

@@ -1,6 +1,6 @@
 import { createConnectionsClient } from '../shared/clients.ts';
-import { createCloseConnection } from '../shared/close-connection.ts';
 import { readEnvironment } from '../shared/environment.ts';
+import { createCloseConnection } from '../shared/hosts/close-connection.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
 import { createHandler } from './handler.ts';
 

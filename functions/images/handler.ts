@@ -9,10 +9,12 @@ import {
   listImages,
   removeImage,
 } from '../../store/images.ts';
-import { newImport, recordOperation } from '../../store/operations.ts';
 import { toOperation } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { decideAgain } from '../../store/transition.ts';
+import { recordOperation } from '../../workflow/operation/begin-operation.ts';
+import { newImport } from '../../workflow/operation/new-operation.ts';
+import type { Push } from '../shared/hosts/push.ts';
 import { answerDryRun, answerResource } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -23,8 +25,7 @@ import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
-import type { Push } from '../shared/push.ts';
-import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
+import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 import { tellHosts } from './tell-hosts.ts';
 
 export interface ImagesDependencies extends HttpDependencies {
@@ -80,7 +81,7 @@ export const createHandler = (dependencies: ImagesDependencies): LambdaHandler =
   const remove: RouteHandler<'removeImage'> = async (request) => {
     const { identity, params, dryRun, ifMatch, remember, logger } = request;
     const answer: Answer = { status: 204 };
-    const removed = await decideAgain(async () => {
+    const removed = await retryOnConflict(async () => {
       const found = await getHeldImage(table, identity.tenant, params.name);
       if (found === undefined) throw notFound();
       checkRevision(ifMatch, found.image.revision);

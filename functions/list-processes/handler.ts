@@ -3,6 +3,7 @@ import { ConflictError } from '../../core/domain/errors.ts';
 import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
 import { getHost } from '../../store/hosts.ts';
 import type { Table } from '../../store/table.ts';
+import { type QueryDependencies, queryHost } from '../shared/hosts/query-host.ts';
 import {
   createHttpHandler,
   type HttpDependencies,
@@ -10,7 +11,6 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { notFound } from '../shared/http/validate.ts';
-import { type QueryDependencies, queryHost } from '../shared/query-host.ts';
 
 export type ListProcessesDependencies = QueryDependencies & HttpDependencies & { readonly table: Table };
 

@@ -1,8 +1,8 @@
 import openApi from '../../docs/api/openapi.json' with { type: 'json' };
 import { systemDependencies } from '../shared/dependencies.ts';
 import { readEnvironment } from '../shared/environment.ts';
-import { createLogger } from '../shared/logger.ts';
-import { createMetrics } from '../shared/metrics.ts';
+import { createLogger } from '../shared/observability/logger.ts';
+import { createMetrics } from '../shared/observability/metrics.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment(['tenantClaim', 'scopeClaim', 'fairShare']);

@@ -1,16 +1,11 @@
 import { ConflictError } from '../../core/domain/errors.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
+import { createProblem } from '../../core/domain/problems.ts';
 import { getContainerNow } from '../../store/containers.ts';
 import type { OperationRecord } from '../../store/records.ts';
 import type { Table, Write } from '../../store/table.ts';
-import {
-  endedOperation,
-  nextContainer,
-  nextOperation,
-  replaceContainer,
-  replaceOperation,
-} from '../../store/transition.ts';
-import { createProblem } from '../shared/problems.ts';
+import { replaceContainer, replaceOperation } from '../../store/writes.ts';
+import { endedOperation, nextContainer, nextOperation } from '../../workflow/operation/next-records.ts';
 
 /** What cancelling comes to: the operation as it is then, and the writes that make it so. */
 export interface Cancellation {

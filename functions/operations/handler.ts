@@ -2,9 +2,10 @@ import { isEnded } from '../../core/domain/operation-state.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { getOperation, getOperationNow, listOperations } from '../../store/operations.ts';
 import { type OperationRecord, toOperation } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { decideAgain } from '../../store/transition.ts';
-import { cancelPlacement } from '../shared/cancel-placement.ts';
+import type { Tasks } from '../../workflow/tasks.ts';
+import { cancelPlacement } from '../../workflow/waiting/cancel-placement.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -14,7 +15,6 @@ import {
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { notFound } from '../shared/http/validate.ts';
-import type { Tasks } from '../shared/tasks.ts';
 import { cancellationOf } from './cancel.ts';
 import { waitForEnd } from './wait.ts';
 
@@ -46,7 +46,7 @@ export const createHandler = (dependencies: OperationsDependencies): LambdaHandl
 
   const cancel: RouteHandler<'cancelOperation'> = async ({ identity, params, dryRun, remember, logger }) => {
     const { tenant, actor } = identity;
-    const { before, answer } = await decideAgain(async () => {
+    const { before, answer } = await retryOnConflict(async () => {
       const found = await getOperationNow(table, tenant, params.id);
       if (found === undefined) throw notFound();
       const { operation, writes } = await cancellationOf(table, found, now().toISOString(), actor);

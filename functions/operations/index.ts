@@ -1,7 +1,7 @@
 import { createStepFunctionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
-import { createTasks } from '../shared/tasks.ts';
+import { createTasks } from '../shared/steps/step-functions-tasks.ts';
 import { createHandler } from './handler.ts';
 
 export const handler = createHandler({

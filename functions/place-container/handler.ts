@@ -1,10 +1,11 @@
 import type { WorkflowStepEvent } from '../../core/contract/deployment.ts';
-import { type PlacementDependencies, placeContainer } from '../../store/placement.ts';
-import { recordWaiting } from '../../store/waiting.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { Metrics } from '../shared/metrics.ts';
-import type { Tasks } from '../shared/tasks.ts';
-import { failCancelled, failSuperseded, tokenOf } from '../shared/workflow-step.ts';
+import { failCancelled, failSuperseded } from '../../workflow/operation/fail-step.ts';
+import { type PlacementDependencies, placeContainer } from '../../workflow/placement/place-container.ts';
+import type { Tasks } from '../../workflow/tasks.ts';
+import { recordWaiting } from '../../workflow/waiting/waiting-operations.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import type { Metrics } from '../shared/observability/metrics.ts';
+import { tokenOf } from '../shared/steps/task-token.ts';
 
 export interface PlaceContainerDependencies extends PlacementDependencies {
   readonly tasks: Tasks;

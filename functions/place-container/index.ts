@@ -1,6 +1,6 @@
 import { createStepFunctionsClient } from '../shared/clients.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
-import { createTasks } from '../shared/tasks.ts';
+import { createTasks } from '../shared/steps/step-functions-tasks.ts';
 import { createPlaceContainerHandler } from './handler.ts';
 
 export const handler = createPlaceContainerHandler({

@@ -5,11 +5,11 @@ import type { Item } from '../../store/item.ts';
 import { entityOf, parseOperation } from '../../store/parse.ts';
 import type { OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
-import { outcomeOf } from '../shared/conversion-outcome.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { StartWorkflow } from '../shared/start-workflow.ts';
+import { outcomeOf } from '../../workflow/conversion/run-outcome.ts';
+import type { Tasks } from '../../workflow/tasks.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import type { StartWorkflow } from '../shared/steps/start-workflow.ts';
 import { type BatchAnswer, type ChangeRecord, eachRecord } from '../shared/stream-event.ts';
-import type { Tasks } from '../shared/tasks.ts';
 import type { Publish } from './publish.ts';
 
 export interface ProcessChangesDependencies {

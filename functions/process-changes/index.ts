@@ -1,8 +1,8 @@
 import { createEventBridgeClient, createStepFunctionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
-import { createStartWorkflow } from '../shared/start-workflow.ts';
-import { createTasks } from '../shared/tasks.ts';
+import { createStartWorkflow } from '../shared/steps/start-workflow.ts';
+import { createTasks } from '../shared/steps/step-functions-tasks.ts';
 import { createProcessChangesHandler } from './handler.ts';
 import { createPublish } from './publish.ts';
 

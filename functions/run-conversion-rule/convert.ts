@@ -5,15 +5,18 @@ import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { getContainerNow } from '../../store/containers.ts';
-import { takeForConversion } from '../../store/conversions.ts';
-import { beginOperation, getOperationNow } from '../../store/operations.ts';
+import { getOperationNow } from '../../store/operations.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { coolDown, noteIsolation } from '../../store/rule-runs.ts';
-import { decideAgain, nextOperation, replaceOperation } from '../../store/transition.ts';
-import { outcomeOf } from '../shared/conversion-outcome.ts';
-import { decideConversion } from '../shared/convert-container.ts';
-import { whyRuleRests } from '../shared/rule-rest.ts';
-import { startAccepted } from '../shared/start-workflow.ts';
+import { replaceOperation } from '../../store/writes.ts';
+import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
+import { decideConversion } from '../../workflow/conversion/decide-conversion.ts';
+import { reasonToSkip } from '../../workflow/conversion/rule-cooldown.ts';
+import { outcomeOf } from '../../workflow/conversion/run-outcome.ts';
+import { beginOperation } from '../../workflow/operation/begin-operation.ts';
+import { nextOperation } from '../../workflow/operation/next-records.ts';
+import { startAccepted } from '../shared/steps/start-workflow.ts';
 import type { RunDependencies } from './dependencies.ts';
 import { REQUESTS } from './plan.ts';
 
@@ -72,7 +75,7 @@ const resume = async (
 };
 
 /** What has the container: a conversion to the same type is as good as ours. */
-const whoHasIt = async (
+const blockingOperation = async (
   { table }: RunDependencies,
   { tenant, runtimeType }: ConvertInput,
   { view }: ContainerRecord,
@@ -94,7 +97,7 @@ const begin = async (
   const { actor, runtimeType: to, taskToken: notify, cooldownSeconds, containerId } = input;
   const moment = now();
   const operationId = operationIdOf(input);
-  const { container, operation } = takeForConversion(before, {
+  const { container, operation } = beginConversion(before, {
     operationId,
     actor,
     to,
@@ -120,7 +123,7 @@ const convert = async (deps: RunDependencies, input: ConvertInput): Promise<Done
   const container = await getContainerNow(table, tenant, containerId);
   if (container === undefined) return skipped('not-found');
   const given = { tenant, ruleId: run.ruleId, containerId, to: runtimeType, cooldownSeconds };
-  const rests = isOfRule(input) ? await whyRuleRests(table, given, now()) : null;
+  const rests = isOfRule(input) ? await reasonToSkip(table, given, now()) : null;
   try {
     const decision = await decideConversion(table, container, runtimeType, false);
     if (decision.kind === 'unchanged') return skipped('already');
@@ -128,7 +131,9 @@ const convert = async (deps: RunDependencies, input: ConvertInput): Promise<Done
     return dryRun ? skipped('dry-run') : await begin(deps, input, container);
   } catch (error) {
     if (!(error instanceof ConflictError)) throw error;
-    return error.code === 'operation-in-progress' ? whoHasIt(deps, input, container) : skipped(error.code);
+    return error.code === 'operation-in-progress'
+      ? blockingOperation(deps, input, container)
+      : skipped(error.code);
   }
 };
 
@@ -137,7 +142,7 @@ export const createConvert =
   (deps: RunDependencies) =>
   async (input: ConvertInput): Promise<void> => {
     const { tasks, startWorkflow, logger } = deps;
-    const done = await decideAgain(() => convert(deps, input));
+    const done = await retryOnConflict(() => convert(deps, input));
     switch (done.kind) {
       case 'answer':
         await tasks.succeed(input.taskToken, { ...done.outcome });

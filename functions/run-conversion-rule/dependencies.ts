@@ -1,9 +1,9 @@
 import type { EventTenants } from '../../core/contract/event-tenants.ts';
 import type { Table } from '../../store/table.ts';
+import type { Tasks } from '../../workflow/tasks.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { StartWorkflow } from '../shared/start-workflow.ts';
-import type { Tasks } from '../shared/tasks.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import type { StartWorkflow } from '../shared/steps/start-workflow.ts';
 
 export interface RunDependencies extends Pick<Dependencies, 'now' | 'randomBytes'> {
   readonly table: Table;

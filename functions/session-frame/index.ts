@@ -1,8 +1,8 @@
 import { createConnectionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
+import { createPush } from '../shared/hosts/push.ts';
 import { createInternalDependencies } from '../shared/internal.ts';
-import { createPush } from '../shared/push.ts';
-import { wireSessionSeal } from '../shared/wire-secrets.ts';
+import { wireSessionSeal } from '../shared/secrets/wire-secrets.ts';
 import { createSessionFrameHandler } from './handler.ts';
 
 export const handler = createSessionFrameHandler({

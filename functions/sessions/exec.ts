@@ -1,9 +1,9 @@
 import { SESSION_LIMITS } from '../../core/contract/session.ts';
 import { BulkheadError } from '../../core/domain/errors.ts';
 import { createSession, endSession, type SessionSeal } from '../../store/sessions.ts';
+import { type HostQuery, type QueryDependencies, queryHost } from '../shared/hosts/query-host.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
-import { type HostQuery, type QueryDependencies, queryHost } from '../shared/query-host.ts';
 import { findContainer, requireRunning } from './container.ts';
 
 /** What the host needs beside the time that the command may take. */

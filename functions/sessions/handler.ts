@@ -1,9 +1,9 @@
+import type { QueryDependencies } from '../shared/hosts/query-host.ts';
 import {
   createHttpHandler,
   type HttpDependencies,
   type LambdaHandler,
 } from '../shared/http/create-http-handler.ts';
-import type { QueryDependencies } from '../shared/query-host.ts';
 import { createExec } from './exec.ts';
 import { createReadLogs } from './logs.ts';
 import { createOpenSession, createRevokeSession, type SessionDependencies } from './sessions.ts';

@@ -1,9 +1,9 @@
 import { createConnectionsClient } from '../shared/clients.ts';
-import { createCloseConnection } from '../shared/close-connection.ts';
 import { readEnvironment } from '../shared/environment.ts';
+import { createCloseConnection } from '../shared/hosts/close-connection.ts';
+import { createPush } from '../shared/hosts/push.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
-import { createPush } from '../shared/push.ts';
-import { wireCommandSigning, wireSessionSeal } from '../shared/wire-secrets.ts';
+import { wireCommandSigning, wireSessionSeal } from '../shared/secrets/wire-secrets.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment([

@@ -1,8 +1,8 @@
 import type { LogPage } from '../../core/contract/session.ts';
 import { ValidationError } from '../../core/domain/errors.ts';
+import { type QueryDependencies, queryHost } from '../shared/hosts/query-host.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
-import { type QueryDependencies, queryHost } from '../shared/query-host.ts';
 import { findContainer } from './container.ts';
 
 /** Of a container that has never been on a host. */

@@ -1,12 +1,12 @@
 import type { SessionRequest } from '../../core/contract/session.ts';
 import { BulkheadError, ValidationError } from '../../core/domain/errors.ts';
 import { createSession, endSession, getSession, type SessionSeal } from '../../store/sessions.ts';
-import type { CloseConnection } from '../shared/close-connection.ts';
+import type { CloseConnection } from '../shared/hosts/close-connection.ts';
+import { type QueryDependencies, queryHost } from '../shared/hosts/query-host.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
 import { notFound } from '../shared/http/validate.ts';
-import { type QueryDependencies, queryHost } from '../shared/query-host.ts';
 import { findContainer, requireRunning } from './container.ts';
 
 export interface SessionDependencies extends QueryDependencies, Pick<SessionSeal, 'seal'> {

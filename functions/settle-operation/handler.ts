@@ -1,9 +1,9 @@
 import { getLink } from '../../store/links.ts';
-import { settleOperation } from '../../store/settle.ts';
-import type { WorkflowDependencies } from '../../store/workflow.ts';
-import type { Logger } from '../shared/logger.ts';
-import type { Metrics } from '../shared/metrics.ts';
-import type { Push } from '../shared/push.ts';
+import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import { settleOperation } from '../../workflow/operation/settle-operation.ts';
+import type { Push } from '../shared/hosts/push.ts';
+import type { Logger } from '../shared/observability/logger.ts';
+import type { Metrics } from '../shared/observability/metrics.ts';
 import { parseSettleInput } from './settle-input.ts';
 
 export interface SettleOperationDependencies extends WorkflowDependencies {

@@ -4,8 +4,8 @@ import { EventBridgeClient } from '@aws-sdk/client-eventbridge';
 import { SFNClient } from '@aws-sdk/client-sfn';
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { type Connections, createConnections } from './connections.ts';
-import { createReadSecret, type ReadSecret } from './secrets.ts';
+import { type Connections, createConnections } from './hosts/connections.ts';
+import { createReadSecret, type ReadSecret } from './secrets/read-secret.ts';
 
 /**
  * The only place where SDK clients are made, each once a process. Endpoints are the SDK's affair

@@ -1,10 +1,10 @@
+import { createProblem } from '../../core/domain/problems.ts';
 import { createTable, type Table } from '../../store/table.ts';
 import { createDynamoDbClient } from './clients.ts';
 import { type Dependencies, systemDependencies } from './dependencies.ts';
 import { readEnvironment } from './environment.ts';
-import { createLogger, type Logger } from './logger.ts';
-import { createMetrics, type Metrics } from './metrics.ts';
-import { createProblem } from './problems.ts';
+import { createLogger, type Logger } from './observability/logger.ts';
+import { createMetrics, type Metrics } from './observability/metrics.ts';
 
 /** What each function that no HTTP route reaches is made of. */
 export interface InternalDependencies extends Dependencies {

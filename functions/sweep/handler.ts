@@ -1,14 +1,14 @@
-import { recordSilence } from '../../store/host-facts.ts';
 import { HOST_SHARDS, indexes, keys } from '../../store/keys.ts';
 import { isSilent, noteSilence } from '../../store/links.ts';
 import { parseHost, parseHostLink } from '../../store/parse.ts';
-import { listRunning, recordUnknown } from '../../store/reconcile.ts';
 import type { HostLinkRecord, HostRecord } from '../../store/records.ts';
 import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
-import type { WorkflowDependencies } from '../../store/workflow.ts';
-import { type AdmitDependencies, admitWaiting } from '../shared/admit.ts';
-import type { Metrics } from '../shared/metrics.ts';
-import { shuffle, takeTurns } from '../shared/take-turns.ts';
+import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import { recordSilence } from '../../workflow/reconciliation/host-facts.ts';
+import { listRunning, recordUnknown } from '../../workflow/reconciliation/silent-host.ts';
+import { type AdmitDependencies, admitWaiting } from '../../workflow/waiting/admit-waiting.ts';
+import { shuffle, takeTurns } from '../../workflow/waiting/take-turns.ts';
+import type { Metrics } from '../shared/observability/metrics.ts';
 
 export interface SweepDependencies extends WorkflowDependencies, AdmitDependencies {
   readonly metrics: Metrics;

@@ -5,18 +5,23 @@ import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import { type SignCommand, signRecord } from '../../store/commands.ts';
 import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
-import { previewConversion, takeForConversion } from '../../store/conversions.ts';
-import { networkCommand, networkWrites } from '../../store/network-policies.ts';
-import { beginOperation } from '../../store/operations.ts';
 import {
   type CommandRecord,
   type ContainerRecord,
   type OperationRecord,
   toContainer,
 } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { decideAgain, nextContainer, replaceContainer, type Stamp } from '../../store/transition.ts';
-import { type ConversionDecision, decideConversion } from '../shared/convert-container.ts';
+import { replaceContainer } from '../../store/writes.ts';
+import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
+import { type ConversionDecision, decideConversion } from '../../workflow/conversion/decide-conversion.ts';
+import { previewConversion } from '../../workflow/conversion/preview-conversion.ts';
+import { networkCommand, networkWrites } from '../../workflow/network/network-policy.ts';
+import { beginOperation } from '../../workflow/operation/begin-operation.ts';
+import { nextContainer, type Stamp } from '../../workflow/operation/next-records.ts';
+import type { Push } from '../shared/hosts/push.ts';
+import { wakeHost } from '../shared/hosts/wake-host.ts';
 import { answerDryRun, answerOperation, answerResource } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -26,9 +31,7 @@ import {
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
-import type { Push } from '../shared/push.ts';
-import { type StartWorkflow, startAccepted } from '../shared/start-workflow.ts';
-import { wakeHost } from '../shared/wake-host.ts';
+import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 
 export interface UpdateContainerDependencies extends HttpDependencies {
   readonly table: Table;
@@ -128,7 +131,7 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
     }
     const moment = now();
     const changes = changesOf(before, body);
-    const { container, operation } = takeForConversion(before, {
+    const { container, operation } = beginConversion(before, {
       operationId: newId(),
       actor: identity.actor,
       to,
@@ -170,7 +173,7 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
   const update: RouteHandler<'updateContainer'> = async (request) => {
     const { tenant } = request.identity;
     const id = await resolveContainerId(table, tenant, request.params.idOrName);
-    const { answer, start, tell } = await decideAgain(async (): Promise<Done> => {
+    const { answer, start, tell } = await retryOnConflict(async (): Promise<Done> => {
       const before = id && (await getContainerNow(table, tenant, id));
       if (!before) throw notFound();
       checkRevision(request.ifMatch, before.revision);

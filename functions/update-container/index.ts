@@ -1,9 +1,9 @@
 import { createConnectionsClient, createStepFunctionsClient } from '../shared/clients.ts';
 import { readEnvironment } from '../shared/environment.ts';
+import { createPush } from '../shared/hosts/push.ts';
 import { HTTP_ENVIRONMENT, wireHttp } from '../shared/http/wire.ts';
-import { createPush } from '../shared/push.ts';
-import { createStartWorkflow } from '../shared/start-workflow.ts';
-import { wireCommandSigning } from '../shared/wire-secrets.ts';
+import { wireCommandSigning } from '../shared/secrets/wire-secrets.ts';
+import { createStartWorkflow } from '../shared/steps/start-workflow.ts';
 import { createHandler } from './handler.ts';
 
 const environment = readEnvironment([...HTTP_ENVIRONMENT, 'stateMachines', 'webSocketUrl']);

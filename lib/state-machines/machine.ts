@@ -129,7 +129,7 @@ const catching = (next: string, undone?: boolean) => ({
   ],
 });
 
-const wayBack = (spec: MachineSpec, functions: MachineFunctions, partition: string) => {
+const undoStates = (spec: MachineSpec, functions: MachineFunctions, partition: string) => {
   const settle = {
     ...callOnce(partition, {
       function: functions.settle,
@@ -215,6 +215,6 @@ export const buildDefinition = (
     QueryLanguage: 'JSONata',
     StartAt: spec.steps[0] ?? STEPS.commit,
     TimeoutSeconds: EXECUTION_SECONDS,
-    States: { ...states, ...wayBack(spec, functions, partition) },
+    States: { ...states, ...undoStates(spec, functions, partition) },
   };
 };

@@ -96,7 +96,7 @@ test('nobody may scan, or delete the table', () => {
 });
 
 const READERS = {
-  /** They give commands; `host-enrollment` tells a host that enrols the keys to trust. */
+  /** They give commands; `host-enrollment` tells a host that enrolls the keys to trust. */
   Signing: [
     'dispatch-command',
     'host-enrollment',

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { AssignedContainer, Command, CommandArguments } from '../../core/contract/agent/commands.ts';
 import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import type { RestartPolicy, RuntimeType } from '../../core/contract/primitives.ts';
-import { ENROLMENT_TOKEN, type FakeControlPlane } from './fake-control-plane.ts';
+import { ENROLLMENT_TOKEN, type FakeControlPlane } from './fake-control-plane.ts';
 
 const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
 const MAIN = join(import.meta.dirname, '../../agent/main.ts');
@@ -29,7 +29,7 @@ export class AgentProcess {
   start(extra: readonly string[] = []): this {
     const args = ['--api-url', this.plane.apiUrl, '--state-dir', this.stateDir, '--log-level', 'debug'];
     const child = spawn(NODE, [MAIN, ...args, '--exit-with-parent', ...this.#arguments, ...extra], {
-      env: { ...process.env, NODE_OPTIONS: '', BULKHEAD_ENROLLMENT_TOKEN: ENROLMENT_TOKEN },
+      env: { ...process.env, NODE_OPTIONS: '', BULKHEAD_ENROLLMENT_TOKEN: ENROLLMENT_TOKEN },
       stdio: ['pipe', 'ignore', 'pipe'],
     });
     child.stderr?.on('data', (text: Buffer) => this.log.push(text.toString()));

@@ -6,23 +6,20 @@ import type { OperationKind } from '../../core/contract/operation.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { diskFor } from '../../core/domain/capacity.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
+import { createProblem } from '../../core/domain/problems.ts';
 import { createCommitOperationHandler } from '../../functions/commit-operation/handler.ts';
-import { overtake } from '../../functions/control-container/take-container.ts';
 import { createDispatchCommandHandler } from '../../functions/dispatch-command/handler.ts';
 import { createHostConnectionHandler } from '../../functions/host-connection/handler.ts';
 import { createHostMessageHandler } from '../../functions/host-message/handler.ts';
 import { createPlaceContainerHandler } from '../../functions/place-container/handler.ts';
 import { createSettleOperationHandler } from '../../functions/settle-operation/handler.ts';
-import { createLogger } from '../../functions/shared/logger.ts';
-import { createMetrics } from '../../functions/shared/metrics.ts';
-import { createProblem } from '../../functions/shared/problems.ts';
-import type { Push } from '../../functions/shared/push.ts';
+import type { Push } from '../../functions/shared/hosts/push.ts';
+import { createLogger } from '../../functions/shared/observability/logger.ts';
+import { createMetrics } from '../../functions/shared/observability/metrics.ts';
 import { createSweepHandler } from '../../functions/sweep/handler.ts';
-import { takeForConversion } from '../../store/conversions.ts';
 import { addHost } from '../../store/hosts.ts';
 import { toItem } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';
-import { newOperation, overtakeOperation } from '../../store/operations.ts';
 import { parseContainer, parseHost, parseOperation } from '../../store/parse.ts';
 import { containerItem, imageItem, imageOnHostItem } from '../../store/put.ts';
 import type {
@@ -31,7 +28,12 @@ import type {
   OperationParameters,
   OperationRecord,
 } from '../../store/records.ts';
-import { addOperation, nextContainer, replaceContainer } from '../../store/transition.ts';
+import { addOperation, replaceContainer } from '../../store/writes.ts';
+import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
+import { overtakeOperation } from '../../workflow/operation/begin-operation.ts';
+import { newOperation } from '../../workflow/operation/new-operation.ts';
+import { nextContainer } from '../../workflow/operation/next-records.ts';
+import { overtake } from '../../workflow/operation/take-container.ts';
 import type { EngineTable } from './dynoxide.ts';
 import { FakeHost } from './fake-host.ts';
 import { FakeStepFunctions } from './fake-step-functions.ts';
@@ -183,7 +185,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
     connectionOf,
     eventOf,
 
-    /** Enrols a host that has the image. */
+    /** Enrolls a host that has the image. */
     addHost: async (over: Partial<HostFacts> = {}, more: { images?: boolean; name?: string } = {}) => {
       const hostId = randomUUID();
       const facts = { ...FACTS, ...over };
@@ -314,7 +316,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
       if (before === undefined) throw new TypeError(`no container ${id}`);
       const accepted = { acceptUntrustedDisk: true, ...how };
       const request = { operationId: randomUUID(), actor: 'ann', to, now: now(), ...accepted };
-      const { container, operation } = takeForConversion(before, request);
+      const { container, operation } = beginConversion(before, request);
       await table.transact([replaceContainer(before, container), addOperation(operation)]);
       tasks.start(operation);
       return { operationId: operation.id, operation };

@@ -18,7 +18,7 @@ import { EnrollHostRequestSchema } from '../../core/contract/host.ts';
 import { COMMAND_KEY, signCommand } from './signing.ts';
 import { watchFrames } from './websocket-frames.ts';
 
-export const ENROLMENT_TOKEN = 'fake-enrolment-token-0001';
+export const ENROLLMENT_TOKEN = 'fake-enrollment-token-0001';
 const TENANT = 'acme';
 
 /** What the plane does wrong; to be changed at any time. */
@@ -31,10 +31,10 @@ export interface PlaneFaults {
   cut: (message: AgentMessage) => boolean;
   /** Before each answer, in milliseconds. */
   delayMs: number;
-  /** Status that enrolments are answered with; null to take them. */
-  enrolmentStatus: number | null;
-  /** An enrolment is taken, and the answer lost. */
-  loseEnrolment: boolean;
+  /** Status that enrollments are answered with; null to take them. */
+  enrollmentStatus: number | null;
+  /** An enrollment is taken, and the answer lost. */
+  loseEnrollment: boolean;
 }
 
 const messageOf = (command: Command) => ({ action: 'command', ...signCommand(command) });
@@ -50,12 +50,12 @@ const harmless = (): PlaneFaults => ({
   loseAck: () => false,
   cut: () => false,
   delayMs: 0,
-  enrolmentStatus: null,
-  loseEnrolment: false,
+  enrollmentStatus: null,
+  loseEnrollment: false,
 });
 
 /**
- * A control plane as an agent sees it: takes enrolments and signed connections, gives commands until they are
+ * A control plane as an agent sees it: takes enrollments and signed connections, gives commands until they are
  * answered, stores results before it acknowledges them. It keeps the contract's promises and checks the
  * agent's; what an agent does against the contract stands in `violations`.
  */
@@ -84,7 +84,7 @@ export class FakeControlPlane {
 
   async start(): Promise<this> {
     const server = createServer((request, response) => {
-      this.#enrol(request).then(({ status, body, lost }) => {
+      this.#enroll(request).then(({ status, body, lost }) => {
         if (lost) response.destroy();
         else response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
       });
@@ -158,30 +158,30 @@ export class FakeControlPlane {
     });
   }
 
-  async #enrol(request: IncomingMessage): Promise<{ status: number; body: unknown; lost?: boolean }> {
+  async #enroll(request: IncomingMessage): Promise<{ status: number; body: unknown; lost?: boolean }> {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
     if (request.method !== 'POST' || request.url !== '/v1/hosts/enrollments')
       return { status: 404, body: { detail: 'no such route' } };
-    if (this.faults.enrolmentStatus !== null)
-      return { status: this.faults.enrolmentStatus, body: { code: 'too-busy', detail: 'not now' } };
+    if (this.faults.enrollmentStatus !== null)
+      return { status: this.faults.enrollmentStatus, body: { code: 'too-busy', detail: 'not now' } };
     const parsed = z.safeParse(EnrollHostRequestSchema, JSON.parse(Buffer.concat(chunks).toString()));
     if (!parsed.success) {
-      this.violations.push(`enrolment: ${JSON.stringify(parsed.error.issues)}`);
-      return { status: 400, body: { code: 'validation-failed', detail: 'not an enrolment' } };
+      this.violations.push(`enrollment: ${JSON.stringify(parsed.error.issues)}`);
+      return { status: 400, body: { code: 'validation-failed', detail: 'not an enrollment' } };
     }
     const { token, publicKey, name } = parsed.data;
     const before = [...this.hosts.values()].find((host) => host.publicKey === publicKey);
-    if (token !== ENROLMENT_TOKEN || (!before && this.hosts.size > 0))
+    if (token !== ENROLLMENT_TOKEN || (!before && this.hosts.size > 0))
       return { status: 401, body: { code: 'enrollment-token-invalid', detail: 'The token is not valid.' } };
     const hostId = before?.hostId ?? randomUUID();
     this.hosts.set(hostId, { hostId, publicKey, name });
-    const lost = this.faults.loseEnrolment;
-    this.faults.loseEnrolment = false;
-    return { status: 201, body: this.#enrolment(hostId), lost };
+    const lost = this.faults.loseEnrollment;
+    this.faults.loseEnrollment = false;
+    return { status: 201, body: this.#enrollment(hostId), lost };
   }
 
-  #enrolment(hostId: string) {
+  #enrollment(hostId: string) {
     const commandKeys = [COMMAND_KEY.publicKey];
     return { hostId, tenant: TENANT, webSocketUrl: this.#webSocketUrl(), commandKeys };
   }

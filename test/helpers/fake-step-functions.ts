@@ -1,8 +1,8 @@
 import type { WorkflowInput, WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import { STEPS, TIMES } from '../../core/contract/deployment.ts';
-import type { TaskAnswer, Tasks } from '../../functions/shared/tasks.ts';
 import { MACHINE_SPECS } from '../../lib/state-machines/index.ts';
 import type { OperationRecord } from '../../store/records.ts';
+import type { TaskAnswer, Tasks } from '../../workflow/tasks.ts';
 
 export interface StepHandlers {
   readonly place: (event: WorkflowStepEvent) => Promise<void>;

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { ROUTES, type Route } from '../../core/contract/http/routes.ts';
 import type { HttpDependencies, LambdaHandler } from '../../functions/shared/http/create-http-handler.ts';
 import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchange.ts';
-import { createLogger } from '../../functions/shared/logger.ts';
-import { createMetrics } from '../../functions/shared/metrics.ts';
+import { createLogger } from '../../functions/shared/observability/logger.ts';
+import { createMetrics } from '../../functions/shared/observability/metrics.ts';
 
 /** No test is about shares unless it says so. */
 export const UNLIMITED = {

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { RULE_STEPS } from '../../core/contract/deployment.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { diskFor } from '../../core/domain/capacity.ts';
-import { canTransition, OPERATION_STARTS } from '../../core/domain/container-state.ts';
+import { canTransitionContainer, OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createRunConversionRuleHandler } from '../../functions/run-conversion-rule/handler.ts';
 import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
@@ -92,11 +92,11 @@ class Watch {
   ): void {
     expect(this.#gone.has(now.id)).toBe(false);
     if (before !== undefined && now.revision === before.revision + 1)
-      expect([before.view.state, now.view.state, canTransition(before.view.state, now.view.state)]).toEqual([
+      expect([
         before.view.state,
         now.view.state,
-        true,
-      ]);
+        canTransitionContainer(before.view.state, now.view.state),
+      ]).toEqual([before.view.state, now.view.state, true]);
     expect(now.epoch).toBeGreaterThanOrEqual(before?.epoch ?? 0);
     expect(now.revision).toBeGreaterThanOrEqual(before?.revision ?? 0);
     const { hostId } = now.view;

@@ -61,7 +61,7 @@ export const openTestHost = (
 
 const never = new AbortController().signal;
 
-export const look = async (runtime: Runtime, id: string): Promise<RuntimeContainer | null> =>
+export const inspectContainer = async (runtime: Runtime, id: string): Promise<RuntimeContainer | null> =>
   (await runtime.inspect(id))[0] ?? null;
 
 /** Brings a container where it is wanted, as the agent does for someone who trusts its code. */
@@ -82,7 +82,7 @@ export const bring = async (
     acceptUntrustedDisk,
   };
   const recorder = new StepRecorder(systemClock, () => undefined);
-  const steps = plan(assignment, await look(runtime, id));
+  const steps = plan(assignment, await inspectContainer(runtime, id));
   await executePlan({ runtime, clock: systemClock }, steps, { recorder, signal: never });
 };
 

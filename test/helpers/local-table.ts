@@ -1,6 +1,6 @@
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { createConnections } from '../../functions/shared/connections.ts';
+import { createConnections } from '../../functions/shared/hosts/connections.ts';
 import { createTable, type Table } from '../../store/table.ts';
 import type { LocalCloud } from './local-cloud.ts';
 

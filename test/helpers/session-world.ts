@@ -3,7 +3,7 @@ import type { CommandResult } from '../../core/contract/agent/commands.ts';
 import { createAuthorizeHostHandler } from '../../functions/authorize-host/handler.ts';
 import { createHostConnectionHandler } from '../../functions/host-connection/handler.ts';
 import { createSessionFrameHandler } from '../../functions/session-frame/handler.ts';
-import type { PushResult } from '../../functions/shared/push.ts';
+import type { PushResult } from '../../functions/shared/hosts/push.ts';
 import { storeResult } from '../../store/commands.ts';
 import { toItem } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';

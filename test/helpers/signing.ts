@@ -2,8 +2,8 @@ import { deriveSigningKey, type SigningKey, signPayload } from '../../core/authe
 import type { Command } from '../../core/contract/agent/commands.ts';
 import type { ControlMessage } from '../../core/contract/agent/messages.ts';
 import type { Signed } from '../../core/contract/agent/signed.ts';
-import type { CommandSigning } from '../../functions/shared/command-signing.ts';
-import { createSessionSeal } from '../../functions/shared/session-seal.ts';
+import type { CommandSigning } from '../../functions/shared/secrets/command-signing.ts';
+import { createSessionSeal } from '../../functions/shared/secrets/session-seal.ts';
 
 /** The key of the control plane in tests. */
 export const COMMAND_KEY: SigningKey = deriveSigningKey('the secret of a test');

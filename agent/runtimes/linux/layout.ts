@@ -68,7 +68,7 @@ export const containerPaths = (layout: Layout, id: string) => {
     userNamespace: join(run, 'user'),
     endpoint: join(run, 'endpoint.json'),
     /** Where a Default container's main process can be joined. */
-    door: join(run, 'attach.sock'),
+    attachSocket: join(run, 'attach.sock'),
   };
 };
 export type ContainerPaths = ReturnType<typeof containerPaths>;

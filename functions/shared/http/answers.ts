@@ -1,11 +1,11 @@
 import type { ConversionPreview } from '../../../core/contract/container.ts';
-import type { PlacementPreview } from '../../../store/placement-preview.ts';
 import {
   type ContainerRecord,
   type OperationRecord,
   toContainer,
   toOperation,
 } from '../../../store/records.ts';
+import type { PlacementPreview } from '../../../workflow/placement/preview-placement.ts';
 import type { Answer } from './exchange.ts';
 import { etag } from './preconditions.ts';
 

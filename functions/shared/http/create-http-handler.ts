@@ -4,8 +4,8 @@ import { type OperationId, ROUTES, type Route } from '../../../core/contract/htt
 import { NotFoundError, TooBusyError, TooManyRequestsError } from '../../../core/domain/errors.ts';
 import type { Table } from '../../../store/table.ts';
 import type { Dependencies } from '../dependencies.ts';
-import type { Logger } from '../logger.ts';
-import type { Metrics } from '../metrics.ts';
+import type { Logger } from '../observability/logger.ts';
+import type { Metrics } from '../observability/metrics.ts';
 import { authenticate, type ClaimNames } from './authenticate.ts';
 import type {
   Answer,

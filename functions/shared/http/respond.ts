@@ -1,5 +1,5 @@
 import type { Problem } from '../../../core/contract/problem.ts';
-import { toProblem } from '../problems.ts';
+import { toProblem } from '../../../core/domain/problems.ts';
 import type { Answer, HttpResponse } from './exchange.ts';
 
 /** Answers are of this moment and of this caller: nobody between may keep them. */

@@ -2,8 +2,8 @@ import { createTable, type Table } from '../../../store/table.ts';
 import { createDynamoDbClient } from '../clients.ts';
 import { systemDependencies } from '../dependencies.ts';
 import type { Environment } from '../environment.ts';
-import { createLogger } from '../logger.ts';
-import { createMetrics } from '../metrics.ts';
+import { createLogger } from '../observability/logger.ts';
+import { createMetrics } from '../observability/metrics.ts';
 import type { HttpDependencies } from './create-http-handler.ts';
 
 /** Keys of the environment that each function behind the HTTP API reads. */

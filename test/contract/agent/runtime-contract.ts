@@ -43,19 +43,19 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
 
     const make = (runtimeType: RuntimeType, command = subject.longRunning): AssignedContainer =>
       container({ image: subject.image, runtimeType, command, switchName: 'none' });
-    const look = async (one: AssignedContainer): Promise<RuntimeContainer | null> =>
+    const inspectContainer = async (one: AssignedContainer): Promise<RuntimeContainer | null> =>
       (await runtime.inspect(one.id))[0] ?? null;
     const bring = async (one: AssignedContainer, target: Target, instanceId: string = randomUUID()) => {
       const assignment = { containerId: one.id, container: one, target, stopTimeoutSeconds: 0, instanceId };
       const recorder = new StepRecorder(systemClock, () => undefined);
-      await executePlan({ runtime, clock: systemClock }, plan(assignment, await look(one)), {
+      await executePlan({ runtime, clock: systemClock }, plan(assignment, await inspectContainer(one)), {
         recorder,
         signal,
       });
     };
     const ended = async (one: AssignedContainer): Promise<RuntimeContainer | null> => {
       for (;;) {
-        const seen = await look(one);
+        const seen = await inspectContainer(one);
         if (!seen?.process?.running) return seen;
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
@@ -72,30 +72,30 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       'a %s container goes up and down again',
       async (runtimeType) => {
         const one = make(runtimeType);
-        expect(await look(one)).toBeNull();
+        expect(await inspectContainer(one)).toBeNull();
         await bring(one, 'Off');
-        expect(await look(one)).toMatchObject({
+        expect(await inspectContainer(one)).toMatchObject({
           writableLayer: true,
           runtimeType,
           process: null,
           workerProcess: null,
         });
         await bring(one, 'Running', 'run-1');
-        const up = await look(one);
+        const up = await inspectContainer(one);
         expect(up).toMatchObject({
           process: { running: true, instanceId: 'run-1', exitCode: null },
           layersMounted: true,
         });
         expect(up?.utilityVm).toBe(runtimeType === 'HyperV' ? 'Connected' : 'Absent');
         await bring(one, 'Off');
-        expect(await look(one)).toMatchObject({
+        expect(await inspectContainer(one)).toMatchObject({
           process: { running: false, exitCode: 137 },
           utilityVm: 'Absent',
           layersMounted: false,
           disksAttached: false,
         });
         await bring(one, 'Absent');
-        expect(await look(one)).toBeNull();
+        expect(await inspectContainer(one)).toBeNull();
       },
     );
 
@@ -115,15 +115,15 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
           for (const step of plan(assignment, (await twice(one.id))[0] ?? null)) {
             const act = EXECUTORS[step.kind] as (r: Runtime, s: typeof step, a: AbortSignal) => Promise<void>;
             await act(runtime, step, signal);
-            const after = await look(one);
+            const after = await inspectContainer(one);
             await act(runtime, step, signal);
-            expect(await look(one)).toEqual(after);
+            expect(await inspectContainer(one)).toEqual(after);
           }
         };
         await walk('Running');
-        expect(await look(one)).toMatchObject({ process: { running: true } });
+        expect(await inspectContainer(one)).toMatchObject({ process: { running: true } });
         await walk('Absent');
-        expect(await look(one)).toBeNull();
+        expect(await inspectContainer(one)).toBeNull();
       },
     );
 
@@ -133,14 +133,14 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       expect(await ended(one)).toMatchObject({
         process: { instanceId: 'once', running: false, exitCode: 3 },
       });
-      const before = await look(one);
+      const before = await inspectContainer(one);
       await runtime.startProcess(one, 'once', signal);
-      expect(await look(one)).toEqual(before);
+      expect(await inspectContainer(one)).toEqual(before);
     });
 
     const convertDown = async (one: AssignedContainer, runtimeType: RuntimeType, accepted: boolean) =>
       runtime.setRuntimeType({ ...one, runtimeType }, accepted, signal);
-    const isUntrusted = async (one: AssignedContainer) => (await look(one))?.untrustedDisk;
+    const isUntrusted = async (one: AssignedContainer) => (await inspectContainer(one))?.untrustedDisk;
 
     test('a disk that code in a VM may have written gets to the host only where that is accepted', async () => {
       const one = make('HyperV');
@@ -154,10 +154,10 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
         code: 'untrusted-disk',
         message: expect.stringContaining(one.id),
       });
-      expect(await look(one)).toMatchObject({ runtimeType: 'HyperV', layersMounted: false });
+      expect(await inspectContainer(one)).toMatchObject({ runtimeType: 'HyperV', layersMounted: false });
       await convertDown(one, 'Default', true);
       await bring({ ...one, runtimeType: 'Default' }, 'Running');
-      expect(await look(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
+      expect(await inspectContainer(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
     });
 
     test('a disk that no code in a VM has written may be converted there and back', async () => {
@@ -168,7 +168,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       await bring({ ...one, runtimeType: 'HyperV' }, 'Provisioned');
       await bring({ ...one, runtimeType: 'HyperV' }, 'Off');
       await convertDown(one, 'Default', false);
-      expect(await look(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
+      expect(await inspectContainer(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
     });
 
     test('an exit is told to who listens', async () => {
@@ -176,14 +176,14 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       const told = new Promise<string>((resolve) => runtime.onExit(resolve));
       await bring(one, 'Running');
       expect(await told).toBe(one.id);
-      expect(await look(one)).toMatchObject({ process: { running: false, exitCode: 3 } });
+      expect(await inspectContainer(one)).toMatchObject({ process: { running: false, exitCode: 3 } });
     });
 
     test('a process that does not end when asked is forced when its time is over', async () => {
       const one = make('Default', subject.stubborn);
       await bring(one, 'Running');
       await runtime.stopProcess(one.id, 1, signal);
-      expect(await look(one)).toMatchObject({ process: { running: false, exitCode: 137 } });
+      expect(await inspectContainer(one)).toMatchObject({ process: { running: false, exitCode: 137 } });
     });
 
     test('a wait for the end of a process is over when it is aborted', async () => {
@@ -193,7 +193,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       const stopping = runtime.stopProcess(one.id, 600, abort.signal);
       abort.abort(new TypeError('never mind'));
       await expect(stopping).rejects.toThrow();
-      expect(await look(one)).toMatchObject({ process: { running: true } });
+      expect(await inspectContainer(one)).toMatchObject({ process: { running: true } });
       await bring(one, 'Absent');
     });
 
@@ -210,7 +210,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       const own = z.parse(z.array(ProcessSchema), await runtime.listProcesses(isolated.id));
       expect(own.length).toBeGreaterThan(0);
       expect(own.every(({ hostPid }) => hostPid === undefined)).toBe(true);
-      const worker = (await look(isolated))?.workerProcess;
+      const worker = (await inspectContainer(isolated))?.workerProcess;
       expect(worker?.userName).toBe(isolated.id.toUpperCase());
       expect(host).toContainEqual(expect.objectContaining({ pid: worker?.pid, userName: worker?.userName }));
       expect(new Set(host.map(({ pid }) => pid)).size).toBe(host.length);
@@ -224,7 +224,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
         const one = make(runtimeType);
         const policy = resolveNetworkPolicy({ egress: { default: 'deny' } });
         await runtime.setNetworkPolicy(one.id, policy);
-        expect(await look(one)).toBeNull();
+        expect(await inspectContainer(one)).toBeNull();
         await bring(one, 'Running');
         await runtime.setNetworkPolicy(one.id, policy);
         const report = z.parse(IsolationReportSchema, await runtime.isolation(one.id));
@@ -242,7 +242,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
           code: 'invalid-state',
         });
         await bring(one, 'Running');
-        const before = await look(one);
+        const before = await inspectContainer(one);
         const processes = (await runtime.listProcesses(one.id)).length;
         const verification = z.parse(
           IsolationVerificationSchema,
@@ -251,7 +251,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
         expect(verification.runtimeType).toBe(runtimeType);
         expect(verification.probes.map(({ name }) => name)).toEqual(PROBE_NAMES);
         expect(verification.simulated).toBe(runtime.name === 'simulated' ? true : undefined);
-        expect(await look(one)).toEqual(before);
+        expect(await inspectContainer(one)).toEqual(before);
         expect(await runtime.listProcesses(one.id)).toHaveLength(processes);
         await bring(one, 'Absent');
       },

@@ -15,9 +15,9 @@ import { TooBusyError } from '../../../core/domain/errors.ts';
 import { createContainer } from '../../../store/containers.ts';
 import { listHosts } from '../../../store/hosts.ts';
 import { keys } from '../../../store/keys.ts';
-import { newOperation } from '../../../store/operations.ts';
 import { hostItem } from '../../../store/put.ts';
 import { ConditionFailed, createTable } from '../../../store/table.ts';
+import { newOperation } from '../../../workflow/operation/new-operation.ts';
 import { createApi } from '../../helpers/api.ts';
 import { containerRecord, hostRecord, TENANT, testId } from '../../helpers/records.ts';
 

@@ -203,9 +203,9 @@ describe('an agent that is connected', () => {
       const log = under.agent.log.join('');
       expect(log).toContain('answered a command');
       expect(log).not.toContain(secret);
-      expect(log).not.toMatch(/fake-enrolment-token|eyJ/);
+      expect(log).not.toMatch(/fake-enrollment-token|eyJ/);
       expect(readFileSync(join(under.agent.stateDir, 'enrolment.json'), 'utf8')).not.toContain(
-        'fake-enrolment-token',
+        'fake-enrollment-token',
       );
     },
     LONG,

@@ -121,13 +121,13 @@ describe('the life of the agent process', () => {
   );
 
   test(
-    'enrols once, though the API is busy and an answer is lost',
+    'enrolls once, though the API is busy and an answer is lost',
     async () => {
       await under.begin('linux', [], (plane) => {
-        plane.faults.enrolmentStatus = 503;
-        plane.faults.loseEnrolment = true;
+        plane.faults.enrollmentStatus = 503;
+        plane.faults.loseEnrollment = true;
         setTimeout(() => {
-          plane.faults.enrolmentStatus = null;
+          plane.faults.enrollmentStatus = null;
         }, 700);
       });
       await under.hello();

@@ -15,8 +15,8 @@ import { around, convert, restore } from '../../helpers/linux-conversion.ts';
 import {
   bring,
   canHostLinux,
+  inspectContainer,
   linuxHostFolder,
-  look,
   openTestHost,
   removeAllContainers,
   until,
@@ -142,7 +142,7 @@ real('conversion on a real host', () => {
     return inside.some(({ hostPid }) => hostPid !== undefined && pids.has(hostPid));
   };
   const expectRunning = async (id: string, runtimeType: RuntimeType) => {
-    expect(await look(runtime, id)).toMatchObject({
+    expect(await inspectContainer(runtime, id)).toMatchObject({
       runtimeType,
       process: { running: true },
       utilityVm: runtimeType === 'HyperV' ? 'Connected' : 'Absent',
@@ -155,7 +155,10 @@ real('conversion on a real host', () => {
   test('DEMO: Default, read, HyperV, read; what was written is there, what was deleted is not; and back', async () => {
     const one = await started('Default');
     expect(await shell(one.id, 'echo kept > /written; rm /etc/passwd; ls /etc/passwd')).toMatch(/^[12] /);
-    expect([(await look(runtime, one.id))?.runtimeType, await onHost(one.id)]).toEqual(['Default', true]);
+    expect([(await inspectContainer(runtime, one.id))?.runtimeType, await onHost(one.id)]).toEqual([
+      'Default',
+      true,
+    ]);
     const there = await convert(runtime, one, 'HyperV', 'first');
     expect(there.downtimeMs).toBeGreaterThan(0);
     expect(there.steps.map(({ name }) => name).at(-1)).toBe('Verify');
@@ -164,7 +167,7 @@ real('conversion on a real host', () => {
     expect(await shell(one.id, 'cat /written; ls /etc/passwd')).toMatch(/^[12] kept$/);
     expect(await shell(one.id, 'echo more >> /written')).toBe('0 ');
 
-    const instance = (await look(runtime, one.id))?.process?.instanceId ?? null;
+    const instance = (await inspectContainer(runtime, one.id))?.process?.instanceId ?? null;
     await convert(runtime, { ...one, runtimeType: 'HyperV' }, 'Default', instance);
     await expectRunning(one.id, 'Default');
     expect(await onHost(one.id)).toBe(true);
@@ -186,9 +189,15 @@ real('conversion on a real host', () => {
         },
       });
       await expect(convert(full, one, OTHER[from], null)).rejects.toThrow('no space left');
-      expect([(await look(runtime, one.id))?.runtimeType, hashOf(scratch)]).toEqual([from, before]);
+      expect([(await inspectContainer(runtime, one.id))?.runtimeType, hashOf(scratch)]).toEqual([
+        from,
+        before,
+      ]);
       expect((await convert(runtime, one, OTHER[from], null)).downtimeMs).toBeNull();
-      expect([(await look(runtime, one.id))?.runtimeType, hashOf(scratch)]).toEqual([OTHER[from], before]);
+      expect([(await inspectContainer(runtime, one.id))?.runtimeType, hashOf(scratch)]).toEqual([
+        OTHER[from],
+        before,
+      ]);
       await bring(runtime, one.id, null, 'Absent');
     },
   );
@@ -217,9 +226,9 @@ real('conversion on a real host', () => {
       await shell(one.id, 'echo kept > /written');
       const dying = around(runtime, verb, {
         after: async () => {
-          const pid = (await look(runtime, one.id))?.workerProcess?.pid;
+          const pid = (await inspectContainer(runtime, one.id))?.workerProcess?.pid;
           process.kill(pid ?? 0, 'SIGKILL');
-          await until(async () => (await look(runtime, one.id))?.utilityVm === 'Absent');
+          await until(async () => (await inspectContainer(runtime, one.id))?.utilityVm === 'Absent');
         },
       });
       await expect(convert(dying, one, 'HyperV', 'first')).rejects.toThrow();
@@ -250,9 +259,9 @@ real('conversion on a real host', () => {
     });
     await expect(convert(dying, one, 'HyperV', 'first')).rejects.toThrow('does not run');
     const off = { runtimeType: 'HyperV', process: { running: false }, layersMounted: false };
-    expect(await look(runtime, one.id)).toMatchObject(off);
+    expect(await inspectContainer(runtime, one.id)).toMatchObject(off);
     await restore(runtime, one, 'Running');
-    expect(await look(runtime, one.id)).toMatchObject(off);
+    expect(await inspectContainer(runtime, one.id)).toMatchObject(off);
     await bring(runtime, one.id, null, 'Absent');
   });
 
@@ -305,7 +314,7 @@ real('conversion on a host whose disk is full', () => {
       await expect(convert(fill, one, 'HyperV', 'first')).rejects.toThrow();
       rmSync(filler);
       await restore(runtime, one, 'Running');
-      expect(await look(runtime, one.id)).toMatchObject({
+      expect(await inspectContainer(runtime, one.id)).toMatchObject({
         runtimeType: 'Default',
         process: { running: true },
       });

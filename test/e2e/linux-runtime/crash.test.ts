@@ -10,8 +10,8 @@ import { container } from '../../helpers/agent-process.ts';
 import {
   bring,
   canHostLinux,
+  inspectContainer,
   linuxHostFolder,
-  look,
   openTestHost,
   removeAllContainers,
   until,
@@ -100,11 +100,14 @@ real('a host whose agent is killed', () => {
       await once(start(one, step, when), 'exit');
       await withHost(async (runtime) => {
         await bring(runtime, one.id, one, 'Running');
-        expect(await look(runtime, one.id)).toMatchObject({ process: { running: true }, runtimeType });
+        expect(await inspectContainer(runtime, one.id)).toMatchObject({
+          process: { running: true },
+          runtimeType,
+        });
         // runc has begun the process when it is done, and the process may still be runc.
         await until(async () => (await runtime.listProcesses(one.id)).some(({ name }) => name === 'sleep'));
         await bring(runtime, one.id, null, 'Absent');
-        expect(await look(runtime, one.id)).toBeNull();
+        expect(await inspectContainer(runtime, one.id)).toBeNull();
       });
       expect(await findTraces(folder)).toEqual(NO_TRACES);
     },
@@ -120,7 +123,7 @@ real('a host whose agent is killed', () => {
       agent.kill('SIGKILL');
       await once(agent, 'exit');
       await withHost(async (runtime) => {
-        expect(await look(runtime, one.id)).toMatchObject({
+        expect(await inspectContainer(runtime, one.id)).toMatchObject({
           process: { running: true, instanceId: 'first' },
           networkEndpoint: true,
           layersMounted: true,
@@ -128,7 +131,9 @@ real('a host whose agent is killed', () => {
         const told = new Promise<string>((resolve) => runtime.onExit(resolve));
         await runIn(runtime, one.id, { command: ['touch', '/go'] });
         expect(await told).toBe(one.id);
-        expect(await look(runtime, one.id)).toMatchObject({ process: { running: false, exitCode: 7 } });
+        expect(await inspectContainer(runtime, one.id)).toMatchObject({
+          process: { running: false, exitCode: 7 },
+        });
         await until(async () => (await runtime.readLog(one.id, {})).items.length === 2);
         expect((await runtime.readLog(one.id, {})).items.map(({ text }) => text)).toEqual(['one', 'two']);
         await bring(runtime, one.id, null, 'Absent');
@@ -143,17 +148,17 @@ real('a host whose agent is killed', () => {
       const neighbour = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });
       for (const one of [victim, neighbour]) await bring(runtime, one.id, one, 'Running');
       const told = new Promise<string>((resolve) => runtime.onExit(resolve));
-      process.kill((await look(runtime, victim.id))?.workerProcess?.pid ?? 0, 'SIGKILL');
+      process.kill((await inspectContainer(runtime, victim.id))?.workerProcess?.pid ?? 0, 'SIGKILL');
       expect(await told).toBe(victim.id);
-      expect(await look(runtime, victim.id)).toMatchObject({
+      expect(await inspectContainer(runtime, victim.id)).toMatchObject({
         utilityVm: 'Absent',
         disksAttached: false,
         process: { running: false, exitReason: expect.stringContaining('utility VM ended') },
       });
-      expect(await look(runtime, neighbour.id)).toMatchObject({ process: { running: true } });
+      expect(await inspectContainer(runtime, neighbour.id)).toMatchObject({ process: { running: true } });
       // Its disk was taken from it while it was mounted: it is checked, and used again.
       await bring(runtime, victim.id, victim, 'Running');
-      expect(await look(runtime, victim.id)).toMatchObject({ process: { running: true } });
+      expect(await inspectContainer(runtime, victim.id)).toMatchObject({ process: { running: true } });
       for (const one of [victim, neighbour]) await bring(runtime, one.id, null, 'Absent');
     });
     expect(await findTraces(folder)).toEqual(NO_TRACES);
@@ -165,11 +170,13 @@ real('a host whose agent is killed', () => {
       await bring(runtime, one.id, one, 'Running');
       const [helper] = (await findTraces(folder)).processes.filter((line) => line.includes('run-container'));
       process.kill(Number(helper?.split(' ')[0]), 'SIGKILL');
-      expect(await look(runtime, one.id)).toMatchObject({ process: { running: true } });
+      expect(await inspectContainer(runtime, one.id)).toMatchObject({ process: { running: true } });
       const [main] = await runtime.listProcesses(one.id);
       process.kill(main?.hostPid ?? 0, 'SIGKILL');
-      await until(async () => (await look(runtime, one.id))?.process?.endedAt !== null);
-      expect(await look(runtime, one.id)).toMatchObject({ process: { running: false, exitCode: null } });
+      await until(async () => (await inspectContainer(runtime, one.id))?.process?.endedAt !== null);
+      expect(await inspectContainer(runtime, one.id)).toMatchObject({
+        process: { running: false, exitCode: null },
+      });
       await bring(runtime, one.id, null, 'Absent');
     });
     expect(await findTraces(folder)).toEqual(NO_TRACES);
@@ -181,10 +188,10 @@ real('a host whose agent is killed', () => {
       const one = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });
       await bring(runtime, one.id, one, 'Running');
       const told = new Promise<string>((resolve) => runtime.onExit(resolve));
-      const vm = await findVm(execute.mock.contexts as Qmp[], await look(runtime, one.id));
+      const vm = await findVm(execute.mock.contexts as Qmp[], await inspectContainer(runtime, one.id));
       await vm.execute('system_reset');
       expect(await told).toBe(one.id);
-      const seen = await look(runtime, one.id);
+      const seen = await inspectContainer(runtime, one.id);
       expect(seen).toMatchObject({ utilityVm: 'Absent', process: { running: false } });
       expect(seen?.process?.exitReason).toMatch(/utility VM ended/);
       await bring(runtime, one.id, null, 'Absent');

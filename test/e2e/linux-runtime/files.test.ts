@@ -6,7 +6,7 @@ import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layo
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, look, until } from '../../helpers/linux-host.ts';
+import { canHostLinux, inspectContainer, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
@@ -61,8 +61,8 @@ real('files of a container, whichever way it runs', () => {
   const checksOf = ({ id }: AssignedContainer) =>
     checks.filter(({ containerId }) => containerId === id).map(({ exitCode }) => exitCode);
   const killVm = async ({ id }: AssignedContainer) => {
-    process.kill((await look(host.runtime, id))?.workerProcess?.pid ?? 0, 'SIGKILL');
-    await until(async () => (await look(host.runtime, id))?.process?.running === false);
+    process.kill((await inspectContainer(host.runtime, id))?.workerProcess?.pid ?? 0, 'SIGKILL');
+    await until(async () => (await inspectContainer(host.runtime, id))?.process?.running === false);
   };
 
   test.each(DIRECTIONS)('written as %s, they are there as %s, and back again', async (from, to) => {
@@ -82,7 +82,7 @@ real('files of a container, whichever way it runs', () => {
     for (const gone of ['/etc/passwd', '/usr', '/var']) expect(before).not.toContain(`${gone} `);
 
     await host.up({ ...one, runtimeType: to });
-    expect((await look(host.runtime, one.id))?.runtimeType).toBe(to);
+    expect((await inspectContainer(host.runtime, one.id))?.runtimeType).toBe(to);
     expect(await host.sh(one, DESCRIBE)).toBe(before);
 
     // What is there under one type can be changed under the other: also what was deleted or moved.
@@ -157,7 +157,7 @@ real('files of a container, whichever way it runs', () => {
     truncateSync(scratchOf(one), 4096);
     const blocks = ((one.spec.resources.diskMB ?? 0) * 1024 * 1024) / 4096;
     await expect(host.up(one)).rejects.toThrow(`was not mounted: it says ${blocks} blocks`);
-    expect(await look(host.runtime, one.id)).toMatchObject({
+    expect(await inspectContainer(host.runtime, one.id)).toMatchObject({
       writableLayer: true,
       disksAttached: false,
       layersMounted: false,

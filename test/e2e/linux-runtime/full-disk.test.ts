@@ -10,7 +10,7 @@ import { openSqliteState } from '../../../agent/state/sqlite-state.ts';
 import type { Command } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, linuxHostFolder, look, until } from '../../helpers/linux-host.ts';
+import { canHostLinux, inspectContainer, linuxHostFolder, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 import { SmallDisk } from '../../helpers/small-disk.ts';
@@ -108,8 +108,11 @@ real('a container that fills its disk', () => {
       expect((await host.runtime.listProcesses(one.id)).length).toBeGreaterThan(0);
       expect(await log()).toContain('begun');
       await host.sh(one, 'touch /go');
-      await until(async () => (await look(host.runtime, one.id))?.process?.endedAt !== null);
-      expect((await look(host.runtime, one.id))?.process).toMatchObject({ running: false, exitCode: 3 });
+      await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt !== null);
+      expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
+        running: false,
+        exitCode: 3,
+      });
     } finally {
       disk.empty();
     }

@@ -6,7 +6,7 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import { container } from '../../helpers/agent-process.ts';
 import { CRAFTED_FOLDERS, CRAFTED_ROOTS, CRAFTED_SUPERBLOCKS, debugfs } from '../../helpers/craft-disk.ts';
 import { around, convert, restore } from '../../helpers/linux-conversion.ts';
-import { bring, canHostLinux, look } from '../../helpers/linux-host.ts';
+import { bring, canHostLinux, inspectContainer } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
@@ -73,7 +73,7 @@ real('a disk that hostile code wrote', () => {
       expect(outcome).toMatch(problem);
       expect(outcome).toContain(one.id);
       expect(mountsOf(one)).toEqual([]);
-      expect(await look(host.runtime, one.id)).toMatchObject({
+      expect(await inspectContainer(host.runtime, one.id)).toMatchObject({
         layersMounted: false,
         process: { running: false },
       });
@@ -90,7 +90,7 @@ real('a disk that hostile code wrote', () => {
     await host.up(asDefault);
     expect(await host.sh(asDefault, 'cat /tmp/loop 2>&1 || ls /tmp')).toMatch(/d\nloop\nup$/);
     await bring(host.runtime, one.id, null, 'Absent');
-    expect(await look(host.runtime, one.id)).toBeNull();
+    expect(await inspectContainer(host.runtime, one.id)).toBeNull();
     await expectHostAlive();
   });
 
@@ -123,11 +123,11 @@ real('a disk that hostile code wrote', () => {
       const crafting = around(host.runtime, 'destroyUtilityVm', {
         after: () => crafted?.craft(pathsOf(one).scratch, victim),
       });
-      const instance = (await look(host.runtime, one.id))?.process?.instanceId ?? null;
+      const instance = (await inspectContainer(host.runtime, one.id))?.process?.instanceId ?? null;
       await expect(convert(crafting, one, 'Default', instance)).rejects.toThrow(one.id);
       expectVictimUntouched();
       expect(mountsOf(one)).toEqual([]);
-      expect((await look(host.runtime, one.id))?.runtimeType).toBe('HyperV');
+      expect((await inspectContainer(host.runtime, one.id))?.runtimeType).toBe('HyperV');
       await expectHostAlive();
     },
   );
@@ -135,7 +135,7 @@ real('a disk that hostile code wrote', () => {
   test('a conversion to HyperV that fails after it has run in its VM never mounts its disk here', async () => {
     const one = container({ runtimeType: 'Default', command: IDLE, switchName: 'none' });
     await host.up(one);
-    const instance = (await look(host.runtime, one.id))?.process?.instanceId ?? null;
+    const instance = (await inspectContainer(host.runtime, one.id))?.process?.instanceId ?? null;
     const crafting = around(host.runtime, 'startProcess', {
       after: async () => {
         await host.runtime.stopProcess(one.id, 0, new AbortController().signal);
@@ -144,7 +144,7 @@ real('a disk that hostile code wrote', () => {
     await expect(convert(crafting, one, 'HyperV', instance)).rejects.toThrow('does not run');
     links?.craft(pathsOf(one).scratch, victim);
     await restore(host.runtime, one, 'Running');
-    expect(await look(host.runtime, one.id)).toMatchObject({
+    expect(await inspectContainer(host.runtime, one.id)).toMatchObject({
       runtimeType: 'HyperV',
       process: { running: false },
       layersMounted: false,

@@ -8,7 +8,7 @@ import { readStat } from '../../../agent/runtimes/linux/proc.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, look, until } from '../../helpers/linux-host.ts';
+import { canHostLinux, inspectContainer, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
@@ -69,7 +69,7 @@ real('limits of a container', () => {
   /** The process on this machine whose cgroup is the container's. */
   const hostPid = async (one: AssignedContainer): Promise<number> =>
     one.runtimeType === 'HyperV'
-      ? ((await look(host.runtime, one.id))?.workerProcess?.pid ?? 0)
+      ? ((await inspectContainer(host.runtime, one.id))?.workerProcess?.pid ?? 0)
       : ((await host.runtime.listProcesses(one.id))[0]?.hostPid ?? 0);
 
   test.each(TYPES)('%s: more memory than it may have ends it, and that is the reason', async (type) => {
@@ -85,8 +85,8 @@ real('limits of a container', () => {
     // Half of it is no trouble.
     expect(await host.sh(one, '/probe eat 48')).toBe('ate 48');
     await host.sh(one, 'touch /go');
-    await until(async () => (await look(host.runtime, one.id))?.process?.endedAt !== null);
-    expect((await look(host.runtime, one.id))?.process).toMatchObject({
+    await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt !== null);
+    expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
       running: false,
       exitCode: 137,
       exitReason: 'Killed: the container had reached its limit of memory',
@@ -128,8 +128,8 @@ real('limits of a container', () => {
     await host.sh(one, 'touch /go; :');
     if (type === 'Default') process.kill(await hostPid(one), 'SIGKILL');
     else await host.runtime.stopProcess(one.id, 0, new AbortController().signal);
-    await until(async () => (await look(host.runtime, one.id))?.process?.endedAt !== null);
-    expect((await look(host.runtime, one.id))?.process).toMatchObject({
+    await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt !== null);
+    expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
       exitCode: 137,
       exitReason: 'Ended by signal 9',
     });
@@ -213,7 +213,7 @@ real('limits of a container', () => {
     expect(await host.sh(one, '/probe eat 240')).toBe('ate 240');
     const grown = statSync(template).blocks * BLOCK_BYTES - before;
     expect(grown / MIB).toBeLessThan(16);
-    expect((await look(host.runtime, one.id))?.process?.running).toBe(true);
+    expect((await inspectContainer(host.runtime, one.id))?.process?.running).toBe(true);
   });
 
   test('the worker process of a VM has a user of its own, no privileges and a filter of system calls', async () => {

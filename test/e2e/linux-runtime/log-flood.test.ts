@@ -5,7 +5,7 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { type LogItem, SESSION_LIMITS } from '../../../core/contract/session.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, look, until } from '../../helpers/linux-host.ts';
+import { canHostLinux, inspectContainer, until } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -21,7 +21,7 @@ real('the log of a container', () => {
   const make = (runtimeType: RuntimeType, command = ['sleep', '600']) =>
     container({ runtimeType, command, switchName: 'none' });
   const ended = (one: AssignedContainer) =>
-    until(async () => (await look(host.runtime, one.id))?.process?.endedAt != null);
+    until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt != null);
   const pages = async (one: AssignedContainer, cursor?: string) => {
     const items: LogItem[] = [];
     for (let at = cursor, more = true; more; ) {

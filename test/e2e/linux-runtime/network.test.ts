@@ -9,7 +9,7 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, linuxHostFolder, look } from '../../helpers/linux-host.ts';
+import { canHostLinux, inspectContainer, linuxHostFolder } from '../../helpers/linux-host.ts';
 import { findTraces } from '../../helpers/linux-leaks.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
@@ -175,7 +175,7 @@ real('the network of a container', () => {
         `Port ${hostPort}/tcp of the host is in use by another container`,
       );
       await host.off(second);
-      expect(await look(host.runtime, second.id)).toMatchObject({ networkEndpoint: false });
+      expect(await inspectContainer(host.runtime, second.id)).toMatchObject({ networkEndpoint: false });
     }
     expect(
       await (await fetch(`http://127.0.0.1:${hostPort}/`, { headers: { connection: 'close' } })).text(),
@@ -195,7 +195,7 @@ real('the network of a container', () => {
       await expect(host.up(one)).rejects.toThrow(
         `Port ${taken.port}/${protocol} of the host is in use by a program of the host`,
       );
-      expect(await look(host.runtime, one.id)).toMatchObject({ networkEndpoint: false });
+      expect(await inspectContainer(host.runtime, one.id)).toMatchObject({ networkEndpoint: false });
       expect((await findTraces(host.folder)).ports).toEqual([]);
       taken.close();
     },

@@ -20,7 +20,14 @@ import { templateLimits, templateReserveMB } from '../../../agent/runtimes/linux
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { around, convert } from '../../helpers/linux-conversion.ts';
-import { bring, canHostLinux, linuxHostFolder, look, openTestHost, until } from '../../helpers/linux-host.ts';
+import {
+  bring,
+  canHostLinux,
+  inspectContainer,
+  linuxHostFolder,
+  openTestHost,
+  until,
+} from '../../helpers/linux-host.ts';
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
 import { busyboxLayer, tar, writeLayout } from '../../helpers/oci-image.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
@@ -39,7 +46,8 @@ real('templates and the pool of utility VMs', () => {
   const host = new SharedLinuxHost('pool', { poolSize: 1 });
   const make = () => container({ runtimeType: 'HyperV', command: ['sleep', '600'], switchName: 'none' });
   const full = () => until(() => host.runtime.readyVms === 1);
-  const workerOf = async ({ id }: { id: string }) => (await look(host.runtime, id))?.workerProcess?.pid ?? 0;
+  const workerOf = async ({ id }: { id: string }) =>
+    (await inspectContainer(host.runtime, id))?.workerProcess?.pid ?? 0;
   /** Worker processes of this host, the pool's among them. */
   const workers = async () =>
     (await findTraces(host.folder)).processes
@@ -165,7 +173,7 @@ real('what the VMs of a pool rehearse with', () => {
     }
   };
   const usesVm = async ({ id }: { id: string }, vm: string) => {
-    const worker = (await look(host.runtime, id))?.workerProcess?.pid ?? 0;
+    const worker = (await inspectContainer(host.runtime, id))?.workerProcess?.pid ?? 0;
     return commandLineOf(worker).join(' ').includes(vm);
   };
 
@@ -216,7 +224,7 @@ real('what the VMs of a pool rehearse with', () => {
     });
     await expect(convert(failing, one, 'HyperV', 'first')).rejects.toThrow('injected');
     expect(usedVm).toBe(true);
-    return look(host.runtime, one.id);
+    return inspectContainer(host.runtime, one.id);
   };
 
   test('a disk in a VM that ran code of an image does not go back to the host; in another VM it does', async () => {
@@ -244,7 +252,7 @@ real('what the VMs of a pool rehearse with', () => {
     const one = of('bare', ['/sleep', '600']);
     await host.up(one);
     expect(await usesVm(one, vm)).toBe(true);
-    expect((await look(host.runtime, one.id))?.process).toMatchObject({ running: true });
+    expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({ running: true });
   });
 
   test('an image that is removed takes its VM along', async () => {

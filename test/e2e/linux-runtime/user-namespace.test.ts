@@ -10,7 +10,14 @@ import type { AssignedContainer } from '../../../core/contract/agent/commands.ts
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { convert } from '../../helpers/linux-conversion.ts';
-import { bring, canHostLinux, linuxHostFolder, look, openTestHost, until } from '../../helpers/linux-host.ts';
+import {
+  bring,
+  canHostLinux,
+  inspectContainer,
+  linuxHostFolder,
+  openTestHost,
+  until,
+} from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
@@ -38,7 +45,7 @@ real('the user namespace of a Default container', () => {
   const rootId = async (one: AssignedContainer): Promise<number> =>
     numbersOf(await mainPid(one), 'Uid')[0] ?? 0;
   const instance = async ({ id }: AssignedContainer): Promise<string | null> =>
-    (await look(host.runtime, id))?.process?.instanceId ?? null;
+    (await inspectContainer(host.runtime, id))?.process?.instanceId ?? null;
   const ranges = async () => (await new Leases(layout.leases, layout.tag).held('ids')).map(({ id }) => id);
   /** Type and mode, and the owner, of a file as the disk of a container that does not run has it. */
   const onDisk = ({ id }: AssignedContainer, path: string): string => {
@@ -204,11 +211,17 @@ real('the user namespace of a Default container', () => {
     await host.up(one);
     await until(async () => (await host.runtime.readLog(one.id, {})).items.length === 1);
     await host.runtime.stopProcess(one.id, 60, new AbortController().signal);
-    expect((await look(host.runtime, one.id))?.process).toMatchObject({ running: false, exitCode: 3 });
+    expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
+      running: false,
+      exitCode: 3,
+    });
     const other = sleeper();
     await host.up(other);
     await host.runtime.stopProcess(other.id, 0, new AbortController().signal);
-    expect((await look(host.runtime, other.id))?.process).toMatchObject({ running: false, exitCode: 137 });
+    expect((await inspectContainer(host.runtime, other.id))?.process).toMatchObject({
+      running: false,
+      exitCode: 137,
+    });
   });
 
   test('the range is held while it is in use, survives the agent, and is released then', async () => {
@@ -264,7 +277,7 @@ real('a host whose kernel can idmap erofs but not squashfs', () => {
       'echo a >> /etc/hosts; stat -c %u:%a /etc/hosts /bin/busybox; id -u; rm /bin/wget',
     );
     expect(said).toBe('0:644\n0:755\n0');
-    const { process } = (await look(host.runtime, one.id)) ?? {};
+    const { process } = (await inspectContainer(host.runtime, one.id)) ?? {};
     await convert(host.runtime, one, 'HyperV', process?.instanceId ?? null);
     const inVm = { ...one, runtimeType: 'HyperV' as const };
     expect(await host.sh(inVm, 'tail -n 1 /etc/hosts; test -e /bin/wget || echo gone')).toBe('a\ngone');

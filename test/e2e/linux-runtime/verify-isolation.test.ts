@@ -5,7 +5,7 @@ import type { ProbeResult } from '../../../core/contract/isolation-verification.
 import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { canHostLinux, look } from '../../helpers/linux-host.ts';
+import { canHostLinux, inspectContainer } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -71,9 +71,9 @@ real('isolation verified from inside', () => {
     const one = await up(runtimeType, { switchName: 'none' });
     const files = () =>
       host.sh(one, 'find / -xdev -newer /etc/passwd -type f; ls -A /dev; cat /proc/1/stat | cut -d" " -f22');
-    const before = [await look(host.runtime, one.id), await files()];
+    const before = [await inspectContainer(host.runtime, one.id), await files()];
     await verify(one.id);
-    expect([await look(host.runtime, one.id), await files()]).toEqual(before);
+    expect([await inspectContainer(host.runtime, one.id), await files()]).toEqual(before);
   });
 
   test('without a network there is nothing to reach', async () => {

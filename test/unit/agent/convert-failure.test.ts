@@ -5,7 +5,7 @@ import { safeReturn } from '../../../agent/execute/safe-return.ts';
 import type { RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { around, convert, restore } from '../../helpers/linux-conversion.ts';
-import { bring, look } from '../../helpers/linux-host.ts';
+import { bring, inspectContainer } from '../../helpers/linux-host.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 
 const injected = {
@@ -23,7 +23,7 @@ describe('a conversion that fails', () => {
     return one;
   };
   const seen = async (id: string) => {
-    const found = await look(runtime, id);
+    const found = await inspectContainer(runtime, id);
     return { runtimeType: found?.runtimeType, running: found?.process?.running, vm: found?.utilityVm };
   };
   const DOWN = { runtimeType: 'HyperV', running: false, vm: 'Absent' };

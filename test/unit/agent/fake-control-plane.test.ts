@@ -8,7 +8,7 @@ import { systemClock } from '../../../agent/clock.ts';
 import { signHostToken } from '../../../agent/link/host-token.ts';
 import { type HostKey, loadOrMakeKey } from '../../../agent/link/identity.ts';
 import { simulatedMachine } from '../../../agent/runtimes/simulated/kinds.ts';
-import { ENROLMENT_TOKEN, FakeControlPlane } from '../../helpers/fake-control-plane.ts';
+import { ENROLLMENT_TOKEN, FakeControlPlane } from '../../helpers/fake-control-plane.ts';
 
 const { facts } = simulatedMachine('linux');
 let plane: FakeControlPlane;
@@ -25,7 +25,7 @@ afterEach(async () => {
   rmSync(directory, { recursive: true, force: true });
 });
 
-const enrol = async (publicKey = key.publicKey, token = ENROLMENT_TOKEN) => {
+const enroll = async (publicKey = key.publicKey, token = ENROLLMENT_TOKEN) => {
   const response = await fetch(`${plane.apiUrl}/v1/hosts/enrollments`, {
     method: 'POST',
     body: JSON.stringify({ token, name: 'host', publicKey, agentVersion: '1', facts }),
@@ -49,7 +49,7 @@ const connect = async (token: string): Promise<WebSocket | number> => {
 };
 
 const opened = async (): Promise<{ socket: WebSocket; received: Record<string, unknown>[] }> => {
-  const { body } = await enrol();
+  const { body } = await enroll();
   const socket = await connect(await tokenFor(body.hostId ?? ''));
   if (typeof socket === 'number') throw new TypeError(`refused with ${socket}`);
   const received: Record<string, unknown>[] = [];
@@ -71,16 +71,16 @@ const hello = {
 };
 
 describe('the fake control plane', () => {
-  test('enrols one host a token, and the same host again', async () => {
-    const first = await enrol();
+  test('enrolls one host a token, and the same host again', async () => {
+    const first = await enroll();
     expect(first.status).toBe(201);
-    expect((await enrol()).body.hostId).toBe(first.body.hostId);
-    expect((await enrol('A'.repeat(43))).status).toBe(401);
-    expect((await enrol(key.publicKey, 'another-token-0000')).status).toBe(401);
+    expect((await enroll()).body.hostId).toBe(first.body.hostId);
+    expect((await enroll('A'.repeat(43))).status).toBe(401);
+    expect((await enroll(key.publicKey, 'another-token-0000')).status).toBe(401);
   });
 
   test('lets in only who proves to be the host, and each proof once', async () => {
-    const { body } = await enrol();
+    const { body } = await enroll();
     const hostId = body.hostId ?? '';
     const stranger = loadOrMakeKey(mkdtempSync(join(directory, 'stranger-')));
     expect(await connect('')).toBe(403);

@@ -6,14 +6,14 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Agent, createAgent } from '../../../agent/agent.ts';
 import { systemClock } from '../../../agent/clock.ts';
 import { openConnection } from '../../../agent/link/connection.ts';
-import { enrol } from '../../../agent/link/enrol.ts';
+import { enroll } from '../../../agent/link/enroll.ts';
 import { signHostToken } from '../../../agent/link/host-token.ts';
-import { commandKeysIn, loadOrMakeKey, saveEnrolment } from '../../../agent/link/identity.ts';
+import { commandKeysIn, loadOrMakeKey, saveEnrollment } from '../../../agent/link/identity.ts';
 import { createLog } from '../../../agent/log.ts';
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { deriveSigningKey } from '../../../core/authenticity/signing-key.ts';
 import { container } from '../../helpers/agent-process.ts';
-import { ENROLMENT_TOKEN, FakeControlPlane } from '../../helpers/fake-control-plane.ts';
+import { ENROLLMENT_TOKEN, FakeControlPlane } from '../../helpers/fake-control-plane.ts';
 import { COMMAND_KEY, signCommand } from '../../helpers/signing.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 
@@ -29,15 +29,15 @@ let hostId: string;
 const startAgent = async () => {
   const key = loadOrMakeKey(directory);
   const { signal } = new AbortController();
-  const made = await enrol(
+  const made = await enroll(
     plane.apiUrl,
     {
-      ...{ token: ENROLMENT_TOKEN, name: 'host', publicKey: key.publicKey, agentVersion: '1' },
+      ...{ token: ENROLLMENT_TOKEN, name: 'host', publicKey: key.publicKey, agentVersion: '1' },
       facts: await host.runtime.facts(),
     },
     { clock: systemClock, random: Math.random, log, fetch, signal },
   );
-  saveEnrolment(directory, made);
+  saveEnrollment(directory, made);
   hostId = made.hostId;
   agent = createAgent({
     ...{ hostId, agentVersion: '1', log, clock: systemClock, random: Math.random, newId: randomUUID },
@@ -82,7 +82,7 @@ const refused = async (id: string) => {
 };
 
 describe('an agent', () => {
-  test('keeps the keys of the control plane that it got with its enrolment, for itself alone', () => {
+  test('keeps the keys of the control plane that it got with its enrollment, for itself alone', () => {
     const file = join(directory, 'command-keys.json');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject([{ publicKey: COMMAND_KEY.publicKey }]);
     expect(statSync(file).mode & 0o777).toBe(0o600);

@@ -94,7 +94,7 @@ describe('routes', () => {
     expect(unique(ROUTES.map(({ operationId }) => operationId))).toBe(true);
   });
 
-  test('each that changes something needs a scope to write, but an enrolment, which brings its own token', () => {
+  test('each that changes something needs a scope to write, but an enrollment, which brings its own token', () => {
     const changing = ROUTES.filter(
       ({ method, operationId }) => method !== 'GET' && operationId !== 'testConversionRule',
     );

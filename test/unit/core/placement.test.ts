@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { HostFacts } from '../../../core/contract/host.ts';
-import { fits, reservationFor, roomClass, roundCpus, subtract } from '../../../core/domain/capacity.ts';
+import { fits, memoryClass, reservationFor, roundCpus, subtract } from '../../../core/domain/capacity.ts';
 import { imageMismatch } from '../../../core/domain/image-compatibility.ts';
 import {
   type Candidate,
   explainNoFit,
-  lacksRoom,
+  lacksCapacity,
   orderByTwoChoices,
   type PlacementNeed,
   unsuitable,
@@ -72,10 +72,10 @@ describe('capacity', () => {
   test('room classes sort as free memory does', () => {
     fc.assert(
       fc.property(fc.nat(8_000_000), fc.nat(8_000_000), (a, b) => {
-        if (a <= b) expect(roomClass(a) <= roomClass(b)).toBe(true);
+        if (a <= b) expect(memoryClass(a) <= memoryClass(b)).toBe(true);
       }),
     );
-    expect(['00', '01', '08']).toEqual([roomClass(0), roomClass(1), roomClass(128)]);
+    expect(['00', '01', '08']).toEqual([memoryClass(0), memoryClass(1), memoryClass(128)]);
   });
 });
 
@@ -102,10 +102,12 @@ describe('placement', () => {
   });
 
   test('a draining, silent or full host lacks room; one that is only to hold an Off container does not', () => {
-    expect(lacksRoom(host('a', 191), need)).toContain('191 MiB');
-    expect(lacksRoom(host('a', 192), need)).toBeNull();
-    expect(lacksRoom(host('a', 0), { ...need, reserve: false })).toBeNull();
-    expect(lacksRoom(host('a', 4096, { state: 'Draining', schedulable: false }), need)).toContain('Draining');
+    expect(lacksCapacity(host('a', 191), need)).toContain('191 MiB');
+    expect(lacksCapacity(host('a', 192), need)).toBeNull();
+    expect(lacksCapacity(host('a', 0), { ...need, reserve: false })).toBeNull();
+    expect(lacksCapacity(host('a', 4096, { state: 'Draining', schedulable: false }), need)).toContain(
+      'Draining',
+    );
   });
 
   test('two choices give every fitting host once and none that does not fit', () => {

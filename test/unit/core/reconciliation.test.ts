@@ -2,7 +2,11 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/container.ts';
 import { OPERATION_KINDS } from '../../../core/contract/operation.ts';
-import { canTransition, holdsCapacity, OPERATION_STARTS } from '../../../core/domain/container-state.ts';
+import {
+  canTransitionContainer,
+  holdsCapacity,
+  OPERATION_STARTS,
+} from '../../../core/domain/container-state.ts';
 import {
   judgeOrphans,
   ORPHAN_CONFIRMATION_MS,
@@ -37,19 +41,19 @@ describe('reconciliation', () => {
     fc.assert(
       fc.property(resting, report, fc.nat(5), fc.option(fc.nat(10)), (was, said, epoch, observedSequence) => {
         const meaning = reconcile({ state: was, active: false, epoch, observedSequence }, said);
-        if (meaning === 'turned-on' || meaning === 'turned-off' || meaning === 'lost')
-          expect([was, RECONCILED_STATES[meaning], canTransition(was, RECONCILED_STATES[meaning])]).toEqual([
+        if (meaning === 'started' || meaning === 'stopped' || meaning === 'lost')
+          expect([
             was,
             RECONCILED_STATES[meaning],
-            true,
-          ]);
+            canTransitionContainer(was, RECONCILED_STATES[meaning]),
+          ]).toEqual([was, RECONCILED_STATES[meaning], true]);
       }),
     );
   });
 
   test('an inventory that is news leaves nothing Unknown', () => {
     for (const said of ['Absent', 'Off', 'Running'] as const)
-      expect(['turned-on', 'turned-off', 'lost']).toContain(
+      expect(['started', 'stopped', 'lost']).toContain(
         reconcile(
           { state: 'Unknown', active: false, epoch: 3, observedSequence: null },
           { phase: said, epoch: 1, inventory: true },
@@ -61,9 +65,9 @@ describe('reconciliation', () => {
     const record = { state: 'Running' as const, active: false, epoch: 4, observedSequence: 7 };
     const off = { phase: 'Off' as const, epoch: 4, inventory: false };
     expect(reconcile(record, { ...off, sequence: 6 })).toBe('stale');
-    expect(reconcile(record, { ...off, sequence: 8, epoch: 1 })).toBe('turned-off');
-    expect(reconcile(record, { ...off, epoch: 3 })).toBe('doubtful');
-    expect(reconcile(record, { ...off, epoch: 3, inventory: true })).toBe('turned-off');
+    expect(reconcile(record, { ...off, sequence: 8, epoch: 1 })).toBe('stopped');
+    expect(reconcile(record, { ...off, epoch: 3 })).toBe('ambiguous');
+    expect(reconcile(record, { ...off, epoch: 3, inventory: true })).toBe('stopped');
   });
 });
 
@@ -119,7 +123,7 @@ describe('settlement', () => {
     fc.assert(
       fc.property(ended, ({ during, ...rest }) => {
         const settled = settledState(rest satisfies Ended).state;
-        expect([rest.kind, during, settled, canTransition(during, settled)]).toEqual([
+        expect([rest.kind, during, settled, canTransitionContainer(during, settled)]).toEqual([
           rest.kind,
           during,
           settled,

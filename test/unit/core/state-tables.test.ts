@@ -4,7 +4,7 @@ import { CONTAINER_STATES } from '../../../core/contract/container.ts';
 import type { OPERATION_STATES } from '../../../core/contract/operation.ts';
 import {
   CONTAINER_TRANSITIONS,
-  canTransition,
+  canTransitionContainer,
   holdsCapacity,
   OPERATION_STARTS,
 } from '../../../core/domain/container-state.ts';
@@ -19,13 +19,13 @@ describe('container states', () => {
   test('an operation begins only by a transition of the table', () => {
     for (const { from, during } of Object.values(OPERATION_STARTS))
       for (const state of from)
-        expect([state, during, canTransition(state, during)]).toEqual([state, during, true]);
+        expect([state, during, canTransitionContainer(state, during)]).toEqual([state, during, true]);
   });
 
   test('what an operation goes through can be left for where it started', () => {
     for (const { from, during } of Object.values(OPERATION_STARTS))
       for (const state of from)
-        expect(canTransition(during, state) || canTransition(during, 'Unknown')).toBe(true);
+        expect(canTransitionContainer(during, state) || canTransitionContainer(during, 'Unknown')).toBe(true);
   });
 
   test('every state can be reached from Off and can reach Off', () => {

@@ -2,7 +2,7 @@ import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { SignJWT, UnsecuredJWT } from 'jose';
 import { createAuthorizeHostHandler } from '../../../functions/authorize-host/handler.ts';
-import { createLogger } from '../../../functions/shared/logger.ts';
+import { createLogger } from '../../../functions/shared/observability/logger.ts';
 import { hostItem } from '../../../store/put.ts';
 import type { HostRecord } from '../../../store/records.ts';
 import { FACTS } from '../../helpers/control-plane-world.ts';

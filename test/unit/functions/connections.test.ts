@@ -7,9 +7,9 @@ import {
 } from '@aws-sdk/client-apigatewaymanagementapi';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { createCloseConnection } from '../../../functions/shared/close-connection.ts';
-import { type Connections, createConnections } from '../../../functions/shared/connections.ts';
-import { createPush } from '../../../functions/shared/push.ts';
+import { createCloseConnection } from '../../../functions/shared/hosts/close-connection.ts';
+import { type Connections, createConnections } from '../../../functions/shared/hosts/connections.ts';
+import { createPush } from '../../../functions/shared/hosts/push.ts';
 
 const CREDENTIALS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret', sessionToken: 'token/+=' };
 /** As API Gateway makes them, with a letter that a path must not hold as it is. */

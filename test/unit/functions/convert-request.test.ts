@@ -172,7 +172,7 @@ describe('a dry run', () => {
       reservation: { now: { memoryMB: 128, cpus: 1 }, during: more, after: more },
       fits: false,
       expectedDowntime: { medianMs: 60, conversions: 3 },
-      wayBack: { onFailure: 'asItWasOrInVm', later: 'acceptUntrustedDisk' },
+      rollback: { onFailure: 'asItWasOrInVm', later: 'acceptUntrustedDisk' },
     });
     expect(outside.started).toEqual([]);
     expect((await call('getContainer', { params })).body.revision).toBe(3);
@@ -186,7 +186,7 @@ describe('a dry run', () => {
       reservation: { now: null, during: null, after: null },
       fits: true,
       expectedDowntime: null,
-      wayBack: { onFailure: 'asItWas', later: 'convert' },
+      rollback: { onFailure: 'asItWas', later: 'convert' },
     });
   });
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { keys } from '../../../store/keys.ts';
-import { placeContainer } from '../../../store/placement.ts';
+import { placeContainer } from '../../../workflow/placement/place-container.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';

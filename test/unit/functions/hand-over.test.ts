@@ -1,15 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { keys } from '../../../store/keys.ts';
-import { newOperation } from '../../../store/operations.ts';
 import type { OperationRecord } from '../../../store/records.ts';
-import {
-  addOperation,
-  nextContainer,
-  nextOperation,
-  replaceContainer,
-  replaceOperation,
-} from '../../../store/transition.ts';
+import { addOperation, replaceContainer, replaceOperation } from '../../../store/writes.ts';
+import { newOperation } from '../../../workflow/operation/new-operation.ts';
+import { nextContainer, nextOperation } from '../../../workflow/operation/next-records.ts';
 import { freeDisk, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';

@@ -2,10 +2,10 @@ import { describe, expect, test } from '@jest/globals';
 import { ROUTES } from '../../../core/contract/http/routes.ts';
 import { PROBLEM_CODES, ProblemSchema } from '../../../core/contract/problem.ts';
 import { HostNotAnsweringError, TooBusyError } from '../../../core/domain/errors.ts';
+import { createProblem, toProblem } from '../../../core/domain/problems.ts';
 import { ConfigurationError } from '../../../functions/shared/errors.ts';
 import { createHttpHandler } from '../../../functions/shared/http/create-http-handler.ts';
 import type { Answer, RouteRequest } from '../../../functions/shared/http/exchange.ts';
-import { createProblem, toProblem } from '../../../functions/shared/problems.ts';
 import { ConditionFailed } from '../../../store/table.ts';
 import { type Call, call, eventFor, routeOf, testDependencies } from '../../helpers/http-function.ts';
 

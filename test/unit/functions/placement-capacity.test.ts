@@ -6,11 +6,11 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createAdmitWaitingHandler } from '../../../functions/admit-waiting/handler.ts';
+import { releaseCapacity } from '../../../store/capacity.ts';
 import { keys } from '../../../store/keys.ts';
-import { placeContainer } from '../../../store/placement.ts';
 import { hostItem, imageOnHostItem } from '../../../store/put.ts';
 import { createTable } from '../../../store/table.ts';
-import { giveRoom } from '../../../store/transition.ts';
+import { placeContainer } from '../../../workflow/placement/place-container.ts';
 import { IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, type EngineTable, startEngine } from '../../helpers/dynoxide.ts';
 import { TENANT } from '../../helpers/records.ts';
@@ -93,7 +93,7 @@ describe('capacity under parallel placement', () => {
     );
     for (const one of gone.slice(0, 50)) {
       if (one?.reservation === null || one === undefined) continue;
-      await world.table.transact([giveRoom(TENANT, first.id, one.reservation)]);
+      await world.table.transact([releaseCapacity(TENANT, first.id, one.reservation)]);
     }
     const answer = await admit(changeOf(before, await world.hostItem(first.id)));
     expect(answer).toEqual({ batchItemFailures: [] });
@@ -123,7 +123,7 @@ describe('capacity under parallel placement', () => {
     await world.tasks.run(world.handlers);
     expect((await world.operation(small.operationId)).view.reason).toContain('200 MiB');
     const before = await world.hostItem(host.hostId);
-    await world.table.transact([giveRoom(TENANT, host.hostId, { memoryMB: 300, cpus: 0.5 })]);
+    await world.table.transact([releaseCapacity(TENANT, host.hostId, { memoryMB: 300, cpus: 0.5 })]);
     await createAdmitWaitingHandler(world.deps)(changeOf(before, await world.hostItem(host.hostId)));
     expect((await world.container(small.id))?.reservation).toEqual({ memoryMB: 200, cpus: 0.5 });
     expect((await world.container(large.id))?.reservation).toBeNull();

@@ -5,7 +5,7 @@ import { mockClient } from 'aws-sdk-client-mock';
 import { BusEventDetailSchema, EventSchema } from '../../../core/contract/event.ts';
 import { createProcessChangesHandler } from '../../../functions/process-changes/handler.ts';
 import { createPublish } from '../../../functions/process-changes/publish.ts';
-import { createLogger } from '../../../functions/shared/logger.ts';
+import { createLogger } from '../../../functions/shared/observability/logger.ts';
 import { eventKey, parseEvent } from '../../../store/event-log.ts';
 import type { Item } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';

@@ -206,9 +206,9 @@ describe('hosts', () => {
   });
 });
 
-describe('enrolment', () => {
+describe('enrollment', () => {
   const publicKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }).x ?? '';
-  const enrolment = (token: string) => ({
+  const enrollment = (token: string) => ({
     token,
     name: 'rack-7',
     publicKey,
@@ -216,11 +216,11 @@ describe('enrolment', () => {
     facts: hostFacts(),
   });
 
-  test('a token enrols one host, once', async () => {
+  test('a token enrolls one host, once', async () => {
     const api = await setUp();
     const made = await api.call('createEnrollmentToken', { body: { labels: { rack: 'r7' } } });
     expect([made.status, made.body.expiresAt]).toEqual([201, '2026-11-24T10:15:00.000Z']);
-    const body = enrolment(made.body.token);
+    const body = enrollment(made.body.token);
     const attempts = await Promise.all(
       Array.from({ length: 10 }, () => api.call('enrollHost', { claims: null, body })),
     );
@@ -245,7 +245,7 @@ describe('enrolment', () => {
     const other = `${Buffer.from('umbrella').toString('base64url')}.${token.split('.')[1]}`;
     const answers = [];
     for (const given of [token, other, 'A'.repeat(40), `${token}.x`])
-      answers.push(await api.call('enrollHost', { claims: null, body: enrolment(given) }));
+      answers.push(await api.call('enrollHost', { claims: null, body: enrollment(given) }));
     expect(new Set(answers.map(({ status, text }) => `${status} ${text}`)).size).toBe(1);
     expect([answers[0]?.status, answers[0]?.body.code]).toEqual([403, 'enrollment-token-invalid']);
     expect(api.lines.join() + answers[0]?.text).not.toContain(token.split('.')[1]);
@@ -253,7 +253,7 @@ describe('enrolment', () => {
 
   test('a repeat of the request for a token gets the same token, which the table does not hold', async () => {
     const api = await setUp();
-    const headers = { 'idempotency-key': 'enrol-1' };
+    const headers = { 'idempotency-key': 'enroll-1' };
     const first = await api.call('createEnrollmentToken', { headers });
     const second = await api.call('createEnrollmentToken', { headers });
     expect(second.text).toBe(first.text);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { deriveSigningKey, isSignedBy } from '../../../core/authenticity/signing-key.ts';
-import { createCommandSigning, publicKeysOf } from '../../../functions/shared/command-signing.ts';
-import type { SecretStage, SecretVersion } from '../../../functions/shared/secrets.ts';
-import { createSessionSeal } from '../../../functions/shared/session-seal.ts';
+import { createCommandSigning, publicKeysOf } from '../../../functions/shared/secrets/command-signing.ts';
+import type { SecretStage, SecretVersion } from '../../../functions/shared/secrets/read-secret.ts';
+import { createSessionSeal } from '../../../functions/shared/secrets/session-seal.ts';
 
 const MINUTE_MS = 60_000;
 const command = {

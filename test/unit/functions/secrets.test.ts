@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
-import { createReadSecret, type ReadSecret } from '../../../functions/shared/secrets.ts';
+import { createReadSecret, type ReadSecret } from '../../../functions/shared/secrets/read-secret.ts';
 
 const ARN = 'arn:aws:secretsmanager:us-east-1:111122223333:secret:signing';
 const CURRENT = { SecretString: 'a secret', CreatedDate: 1_700_000_000.5 };

@@ -8,10 +8,10 @@ import {
 } from '@aws-sdk/client-sfn';
 import { describe, expect, test } from '@jest/globals';
 import { mockClient } from 'aws-sdk-client-mock';
+import { createProblem } from '../../../core/domain/problems.ts';
 import { parseSettleInput } from '../../../functions/settle-operation/settle-input.ts';
-import { createProblem } from '../../../functions/shared/problems.ts';
-import { createTasks } from '../../../functions/shared/tasks.ts';
-import { explainFailure } from '../../../store/settle.ts';
+import { createTasks } from '../../../functions/shared/steps/step-functions-tasks.ts';
+import { explainFailure } from '../../../workflow/operation/explain-failure.ts';
 
 describe('answers to tasks', () => {
   const failed = { message: 'x', $metadata: {} };

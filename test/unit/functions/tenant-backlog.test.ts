@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createAdmitWaitingHandler } from '../../../functions/admit-waiting/handler.ts';
-import { takeTurns } from '../../../functions/shared/take-turns.ts';
 import { createSweepHandler } from '../../../functions/sweep/handler.ts';
 import { toItem } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
@@ -9,6 +8,7 @@ import { parseHost, parseOperation } from '../../../store/parse.ts';
 import { containerItem, hostItem, imageItem, imageOnHostItem, operationItem } from '../../../store/put.ts';
 import type { HostLinkRecord, HostRecord } from '../../../store/records.ts';
 import type { Table } from '../../../store/table.ts';
+import { takeTurns } from '../../../workflow/waiting/take-turns.ts';
 import { FACTS, IMAGE, openWorld } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { AT, TENANT } from '../../helpers/records.ts';

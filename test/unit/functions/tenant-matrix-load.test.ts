@@ -7,7 +7,7 @@ import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
 import { boundPattern } from '../../../functions/conversion-rules/bound-pattern.ts';
 import { createRunConversionRuleHandler } from '../../../functions/run-conversion-rule/handler.ts';
 import type { Selected } from '../../../functions/run-conversion-rule/select.ts';
-import { createLogger } from '../../../functions/shared/logger.ts';
+import { createLogger } from '../../../functions/shared/observability/logger.ts';
 import { compilePattern } from '../../../local/events/patterns/index.ts';
 import { computeProcessItem, containerItem, hostItem, imageItem, operationItem } from '../../../store/put.ts';
 import type { Table } from '../../../store/table.ts';

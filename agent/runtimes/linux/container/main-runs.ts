@@ -179,7 +179,7 @@ export class MainRuns {
     const exited = (live?.ended ?? Promise.resolve()).then(
       async () => (await this.#records.exit(id))?.exitCode ?? 128 + SIGKILL,
     );
-    return AttachedHere.open(containerPaths(this.#deps.layout, id).door, {
+    return AttachedHere.open(containerPaths(this.#deps.layout, id).attachSocket, {
       logs,
       exited,
       signal: (signal) => killProcess(main, signal),

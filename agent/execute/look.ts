@@ -1,5 +1,0 @@
-import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
-
-/** What is there of the container, to plan from. */
-export const look = async (runtime: Pick<Runtime, 'inspect'>, id: string): Promise<RuntimeContainer | null> =>
-  (await runtime.inspect(id))[0] ?? null;

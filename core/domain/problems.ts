@@ -1,0 +1,90 @@
+import type { Problem, ProblemCode } from '../contract/problem.ts';
+import { BulkheadError, type ErrorDetails } from './errors.ts';
+
+/** HTTP status and title of each code: the one place where the two meet. */
+const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly title: string }>> = {
+  'validation-failed': { status: 400, title: 'The request is not valid' },
+  'body-too-large': { status: 413, title: 'The body is too large' },
+  'body-not-json': { status: 400, title: 'The body is not JSON' },
+  'unsupported-media-type': { status: 415, title: 'The body must be JSON' },
+  'cursor-invalid': { status: 400, title: 'The cursor is not valid here' },
+  unauthorized: { status: 401, title: 'The token is not accepted' },
+  'missing-scope': { status: 403, title: 'The token lacks a scope' },
+  'not-found': { status: 404, title: 'There is no such resource' },
+  'name-taken': { status: 409, title: 'The name is taken' },
+  'operation-in-progress': { status: 409, title: 'Another operation is in progress' },
+  'invalid-state': { status: 409, title: 'The state does not allow it' },
+  'revision-mismatch': { status: 412, title: 'The resource has changed' },
+  'idempotency-key-reused': { status: 409, title: 'The idempotency key was used for another request' },
+  'image-not-found': { status: 409, title: 'The image is not in the catalogue' },
+  'image-in-use': { status: 409, title: 'The image is in use' },
+  'image-incompatible': { status: 409, title: 'The image cannot run there' },
+  'host-in-use': { status: 409, title: 'The host has containers' },
+  'host-not-found': { status: 409, title: 'The host is not enrolled' },
+  'host-not-answering': { status: 504, title: 'The host does not answer' },
+  'host-lost': { status: 409, title: 'The host is lost' },
+  'no-host-fits': { status: 409, title: 'No host has room' },
+  'switch-not-found': { status: 409, title: 'There is no such switch' },
+  'runtime-type-unsupported': { status: 409, title: 'The runtime type is not supported there' },
+  'runtime-conversion-unsupported': { status: 409, title: 'Runtime conversion is not supported there' },
+  'untrusted-disk': { status: 409, title: 'The disk was written by untrusted code' },
+  'enrollment-token-invalid': { status: 403, title: 'The enrollment token is not accepted' },
+  'operation-already-ended': { status: 409, title: 'The operation has ended' },
+  'operation-cancelled': { status: 409, title: 'The operation was cancelled' },
+  'operation-aborted': { status: 500, title: 'The operation was aborted' },
+  'deadline-exceeded': { status: 504, title: 'The deadline has passed' },
+  'command-not-authentic': { status: 502, title: 'The host refused the command' },
+  'step-failed': { status: 500, title: 'A step failed' },
+  'process-exited': { status: 500, title: 'The main process ended' },
+  // Not 501: a caller who repeats every 5xx would repeat for ever what this version never does.
+  'not-supported-yet': { status: 422, title: 'This version does not support it' },
+  'session-token-invalid': { status: 401, title: 'The session token is not accepted' },
+  'session-token-mismatch': { status: 403, title: 'The token is of another session' },
+  'session-token-used': { status: 409, title: 'The session token has been used' },
+  'session-token-expired': { status: 410, title: 'The session token has expired' },
+  'session-ended': { status: 404, title: 'The session has ended' },
+  'quota-exceeded': { status: 429, title: 'The quota is used up' },
+  'rules-exhausted': { status: 409, title: 'There is no room for another rule' },
+  'too-many-requests': { status: 429, title: 'Too many requests' },
+  'too-busy': { status: 503, title: 'Too busy' },
+  internal: { status: 500, title: 'Something went wrong here' },
+};
+
+/** Identifies a kind of problem; not an address to be fetched. */
+export const problemType = (code: ProblemCode): string => `urn:bulkhead:problem:${code}`;
+
+export const problemStatus = (code: ProblemCode): number => PROBLEMS[code].status;
+export const problemTitle = (code: ProblemCode): string => PROBLEMS[code].title;
+
+/**
+ * A problem document.
+ * @param details `cause` stays inside
+ */
+export const createProblem = (
+  code: ProblemCode,
+  detail: string,
+  { suggestion, errors, context }: ErrorDetails = {},
+  requestId?: string,
+): Problem => ({
+  type: problemType(code),
+  title: PROBLEMS[code].title,
+  status: PROBLEMS[code].status,
+  code,
+  detail,
+  ...(requestId !== undefined && { requestId }),
+  ...(suggestion !== undefined && { suggestion }),
+  ...(errors !== undefined && { errors: [...errors] }),
+  ...(context !== undefined && { context: { ...context } }),
+});
+
+/** What a caller may be told of an error: all of one of ours, nothing of any other. */
+export const toProblem = (error: unknown, requestId?: string): Problem => {
+  if (error instanceof BulkheadError && error.code !== 'internal')
+    return createProblem(error.code, error.message, error.details, requestId);
+  return createProblem(
+    'internal',
+    'The request failed for a reason that is not the caller’s.',
+    { suggestion: 'Try again; if it goes on, look for the request id in the logs.' },
+    requestId,
+  );
+};

@@ -1,0 +1,22 @@
+import { getLink } from '../../../store/links.ts';
+import type { CommandRecord } from '../../../store/records.ts';
+import type { Table } from '../../../store/table.ts';
+import type { Logger } from '../observability/logger.ts';
+import { type Push, pushCommand } from './push.ts';
+
+/**
+ * Pushes a command that is in the table to its host. A host that is away, or that the push does not reach, is told at its
+ * next connection or heartbeat.
+ */
+export const wakeHost = async (
+  { table, push, logger }: { readonly table: Table; readonly push: Push; readonly logger: Logger },
+  record: CommandRecord,
+): Promise<void> => {
+  const { hostId, id, arguments: given } = record.command;
+  const link = await getLink(table, record.tenant, hostId);
+  const sent =
+    link === undefined || link.connectionId === null
+      ? 'gone'
+      : await pushCommand(push, link.connectionId, record);
+  if (sent !== 'sent') logger.info('host not woken', { hostId, commandId: id, verb: given.verb, push: sent });
+};

@@ -1,0 +1,46 @@
+import { ExecutionAlreadyExists, type SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
+import type { StateMachineName, WorkflowInput } from '../../../core/contract/deployment.ts';
+import type { OperationRecord } from '../../../store/records.ts';
+import { ConfigurationError } from '../errors.ts';
+import type { Logger } from '../observability/logger.ts';
+
+export type StartWorkflow = (operation: OperationRecord) => Promise<'started' | 'already-started'>;
+
+/**
+ * Starts the execution of an operation. Its name is the operation's id, so that a second start is the same one.
+ *
+ * @param arns of the machines by name
+ * @throws ConfigurationError if the operation's machine has no ARN here; what the SDK throws
+ */
+export const createStartWorkflow =
+  (client: SFNClient, arns: Readonly<Partial<Record<StateMachineName, string>>>): StartWorkflow =>
+  async ({ tenant, id, epoch, machine, view }) => {
+    const stateMachineArn = arns[machine as StateMachineName];
+    if (stateMachineArn === undefined) throw new ConfigurationError(`No ARN for state machine "${machine}".`);
+    const input: WorkflowInput = { tenant, operationId: id, containerId: view.containerId, epoch };
+    try {
+      await client.send(
+        new StartExecutionCommand({ stateMachineArn, name: id, input: JSON.stringify(input) }),
+      );
+      return 'started';
+    } catch (error) {
+      if (error instanceof ExecutionAlreadyExists) return 'already-started';
+      throw error;
+    }
+  };
+
+/**
+ * The fast start of an operation that has been accepted. A failure is only logged: the operation is in the table,
+ * whose stream starts it as well, and what starts it second finds it started.
+ */
+export const startAccepted = async (
+  startWorkflow: StartWorkflow,
+  operation: OperationRecord,
+  logger: Logger,
+): Promise<void> => {
+  try {
+    await startWorkflow(operation);
+  } catch (error) {
+    logger.warn('execution not started yet', { operationId: operation.id }, error);
+  }
+};

@@ -1,0 +1,13 @@
+import type { Item } from './item.ts';
+import type { QueryOptions, Table } from './table.ts';
+
+export const queryAll = async (table: Table, options: QueryOptions): Promise<readonly Item[]> => {
+  const found: Item[] = [];
+  let after: Item | undefined;
+  do {
+    const page = await table.query({ ...options, ...(after && { after }) });
+    found.push(...page.items);
+    after = page.after;
+  } while (after !== undefined);
+  return found;
+};

@@ -1,0 +1,33 @@
+import { memoryClass } from '../core/domain/capacity.ts';
+import { type Item, toAttribute } from './item.ts';
+import { indexes, keys, parsePartitionKey } from './keys.ts';
+import type { HostRecord } from './records.ts';
+import { ConditionFailed, keyItem, type Table } from './table.ts';
+
+/** Whether a host's place in the index of ready hosts is not where its free memory puts it. */
+export const isMisplaced = (item: Item, host: HostRecord): boolean =>
+  item.gsi2sk?.S !== undefined && item.gsi2sk.S !== `${memoryClass(host.free.memoryMB)}#${host.id}`;
+
+/** Puts a host where its free memory puts it, if that is still what it has. */
+export const repairReadyKey = async (table: Table, host: HostRecord): Promise<void> => {
+  const { tenant, id, free, view } = host;
+  try {
+    await table.update({
+      Key: keyItem(keys.host(tenant, id)),
+      UpdateExpression: 'SET gsi2sk = :room',
+      ConditionExpression: 'attribute_exists(gsi2pk) AND #free.#memory = :memory',
+      ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB' },
+      ExpressionAttributeValues: {
+        ':room': toAttribute(
+          indexes.readyHosts(tenant, view.facts.os.family, memoryClass(free.memoryMB), id).sk,
+        ),
+        ':memory': toAttribute(free.memoryMB),
+      },
+    });
+  } catch (error) {
+    // It has changed since; the change brings its own call.
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+};
+
+export const tenantOf = (item: Item): string => parsePartitionKey(item.pk?.S ?? '').tenant;

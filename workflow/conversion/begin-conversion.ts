@@ -1,0 +1,60 @@
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
+import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { newOperation } from '../operation/new-operation.ts';
+import { nextContainer } from '../operation/next-records.ts';
+
+/** Between asking the main process to end and forcing it, in seconds. As the docker CLI's. */
+const STOP_SECONDS = 10;
+
+export interface ConversionRequest {
+  readonly operationId: string;
+  readonly actor: string;
+  readonly to: RuntimeType;
+  readonly now: Date;
+  readonly acceptUntrustedDisk?: boolean;
+  /** No failure leads back to the host's kernel. Only for a conversion to HyperV. */
+  readonly failsClosed?: boolean;
+  /** Of a workflow that waits for the end of the operation: its task token. */
+  readonly notify?: string;
+  /** What else changes with it. */
+  readonly view?: Partial<ContainerRecord['view']>;
+}
+
+/** The container as the conversion has it, and the operation. */
+export const beginConversion = (
+  before: ContainerRecord,
+  { operationId, actor, to, now, notify, view, acceptUntrustedDisk, failsClosed }: ConversionRequest,
+): { readonly container: ContainerRecord; readonly operation: OperationRecord } => {
+  const { runtimeType: from, state } = before.view;
+  const container = nextContainer(
+    before,
+    {
+      epoch: before.epoch + 1,
+      stateBefore: state,
+      view: { ...view, state: OPERATION_STARTS.convert.during, activeOperationId: operationId },
+    },
+    { at: now.toISOString(), actor },
+  );
+  const operation = newOperation(container, {
+    id: operationId,
+    kind: 'convert',
+    actor,
+    parameters: {
+      runtimeType: to,
+      timeoutSeconds: STOP_SECONDS,
+      ...(acceptUntrustedDisk === true && { acceptUntrustedDisk }),
+      ...(failsClosed === true && to === 'HyperV' && { failsClosed }),
+    },
+    now,
+  });
+  const conversion = { from, to, downtimeMs: null };
+  return {
+    container,
+    operation: {
+      ...operation,
+      ...(notify !== undefined && { notify }),
+      view: { ...operation.view, conversion },
+    },
+  };
+};

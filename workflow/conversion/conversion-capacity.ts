@@ -1,0 +1,101 @@
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+import { subtract } from '../../core/domain/capacity.ts';
+import { conversionReservation, isNothing } from '../../core/domain/conversion.ts';
+import { releaseCapacity, reserveCapacity } from '../../store/capacity.ts';
+import { keys } from '../../store/keys.ts';
+import { parseHost } from '../../store/parse.ts';
+import type { ContainerRecord, Conversion, OperationRecord } from '../../store/records.ts';
+import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
+import { replaceContainer, replaceOperation } from '../../store/writes.ts';
+import { nextContainer } from '../operation/next-records.ts';
+
+export interface ConversionAttempt {
+  readonly container: ContainerRecord;
+  readonly to: RuntimeType;
+  readonly at: string;
+  readonly operation: OperationRecord;
+  /** The operation as it is once there is room. */
+  readonly placed: OperationRecord;
+}
+
+export type ReserveOutcome =
+  | { readonly kind: 'taken' }
+  | { readonly kind: 'no-capacity'; readonly reason: string };
+
+/** What is off holds nothing, before and after. */
+const NO_RESERVATION = { before: null, after: null };
+
+/**
+ * Takes on the container's own host what it will need beside what it holds, before anything is stopped. A host that
+ * takes no new containers still converts those that it has.
+ *
+ * @throws ConditionFailed if container or operation have changed meanwhile
+ */
+export const reserveForConversion = async (
+  table: Table,
+  { container, to, at, operation, placed }: ConversionAttempt,
+): Promise<ReserveOutcome> => {
+  const { tenant, reservation, view } = container;
+  const taken = (conversion: Conversion, during: ContainerRecord['reservation']): Write[] => {
+    const change = { conversion, reservation: during };
+    const next = nextContainer(container, change, { at, actor: operation.actor });
+    return [replaceContainer(container, next), replaceOperation(operation, placed)];
+  };
+  if (reservation === null || view.hostId === null) {
+    await table.transact(taken({ to, ...NO_RESERVATION }, reservation));
+    return { kind: 'taken' };
+  }
+  const item = await table.get(keys.host(tenant, view.hostId));
+  if (item === undefined) return { kind: 'no-capacity', reason: 'waiting for its host, which is not there' };
+  const host = parseHost(item);
+  const { after, during, extra } = conversionReservation(
+    reservation,
+    view.spec.resources,
+    to,
+    host.view.facts,
+  );
+  const onHost = isNothing(extra)
+    ? []
+    : [reserveCapacity(tenant, view.hostId, extra, { onlyIfReady: false })];
+  try {
+    await table.transact([...onHost, ...taken({ to, before: reservation, after }, during)]);
+    return { kind: 'taken' };
+  } catch (error) {
+    if (!(error instanceof ConditionFailed) || error.index >= onHost.length) throw error;
+    const { free } = host;
+    return {
+      kind: 'no-capacity',
+      reason:
+        `waiting for room on its own host: ${host.view.name} has ${free.memoryMB} MiB and ${free.cpus} CPUs free, ` +
+        `${to} takes ${extra.memoryMB} MiB and ${extra.cpus} CPUs more`,
+    };
+  }
+};
+
+/** What is held for a container that runs as another type than was thought, and what has to be taken or given for it. */
+export const reservationForType = async (
+  table: Table,
+  { tenant, reservation, view }: ContainerRecord,
+  type: RuntimeType,
+): Promise<{ readonly reservation: ContainerRecord['reservation']; readonly writes: readonly Write[] }> => {
+  const { hostId, spec } = view;
+  const host =
+    view.runtimeType === type || reservation === null || hostId === null
+      ? undefined
+      : await table.get(keys.host(tenant, hostId));
+  if (host === undefined || hostId === null || reservation === null) return { reservation, writes: [] };
+  const { after, during, extra } = conversionReservation(
+    reservation,
+    spec.resources,
+    type,
+    parseHost(host).view.facts,
+  );
+  const surplus = subtract(during, after);
+  return {
+    reservation: after,
+    writes: [
+      ...(isNothing(extra) ? [] : [reserveCapacity(tenant, hostId, extra, { onlyIfReady: false })]),
+      ...(isNothing(surplus) ? [] : [releaseCapacity(tenant, hostId, surplus)]),
+    ],
+  };
+};

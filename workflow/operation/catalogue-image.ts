@@ -1,0 +1,70 @@
+import type { ImageFacts } from '../../core/contract/image.ts';
+import { toAttribute } from '../../store/item.ts';
+import { keys } from '../../store/keys.ts';
+import { parseImage } from '../../store/parse.ts';
+import { imageItem, imageOnHostItem } from '../../store/put.ts';
+import type { ImageRecord } from '../../store/records.ts';
+import { keyItem, type Table, type Write } from '../../store/table.ts';
+import type { Stamp } from './next-records.ts';
+
+/** An image that a host holds. */
+export interface OnHost {
+  readonly tenant: string;
+  readonly hostId: string;
+  readonly image: ImageFacts;
+}
+
+/** The image in the catalogue, as its newest import describes it, and that the host holds it. */
+export const catalogueImport = async (
+  table: Table,
+  { tenant, hostId, image }: OnHost,
+  { at, actor }: Stamp,
+): Promise<readonly Write[]> => {
+  const item = await table.get(keys.image(tenant, image.name), { consistent: true });
+  if (item === undefined) return addToCatalogue({ tenant, hostId, image }, { at, actor });
+  const { revision, view } = parseImage(item);
+  const after: ImageRecord = {
+    tenant,
+    revision: revision + 1,
+    actor,
+    view: { ...image, name: view.name, createdAt: view.createdAt },
+  };
+  return [
+    {
+      put: {
+        Item: imageItem(after),
+        ConditionExpression: 'revision = :revision',
+        ExpressionAttributeValues: { ':revision': toAttribute(revision) },
+      },
+    },
+    { put: { Item: imageOnHostItem(tenant, image, hostId) } },
+  ];
+};
+
+const addToCatalogue = ({ tenant, hostId, image }: OnHost, { at, actor }: Stamp): readonly Write[] => [
+  {
+    put: {
+      Item: imageItem({ tenant, revision: 1, actor, view: { ...image, createdAt: at } }),
+      ConditionExpression: 'attribute_not_exists(pk)',
+    },
+  },
+  { put: { Item: imageOnHostItem(tenant, image, hostId) } },
+];
+
+/**
+ * That a host holds an image, which is added to the catalogue if it is not there. What the catalogue says of it stays:
+ * one host must not decide where the containers of other hosts can run.
+ */
+export const catalogueReport = async (
+  table: Table,
+  { tenant, hostId, image }: OnHost,
+  stamp: Stamp,
+): Promise<readonly Write[]> => {
+  const key = keys.image(tenant, image.name);
+  if ((await table.get(key, { consistent: true })) === undefined)
+    return addToCatalogue({ tenant, hostId, image }, stamp);
+  return [
+    { check: { Key: keyItem(key), ConditionExpression: 'attribute_exists(pk)' } },
+    { put: { Item: imageOnHostItem(tenant, image, hostId) } },
+  ];
+};

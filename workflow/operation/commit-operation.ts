@@ -1,0 +1,149 @@
+import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
+import type { WorkflowInput } from '../../core/contract/deployment.ts';
+import type { ImageFacts } from '../../core/contract/image.ts';
+import type { OperationKind } from '../../core/contract/operation.ts';
+import { NO_RESERVATION } from '../../core/domain/capacity.ts';
+import { caseInsensitiveKey } from '../../core/domain/names.ts';
+import { isEnded } from '../../core/domain/operation-state.ts';
+import { releaseCapacity } from '../../store/capacity.ts';
+import { deleteCommands } from '../../store/commands.ts';
+import { keys } from '../../store/keys.ts';
+import { parseOperation } from '../../store/parse.ts';
+import type { CommandRecord, ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
+import type { Table, Write } from '../../store/table.ts';
+import { deleteComputeProcess, deleteContainer, replaceOperation } from '../../store/writes.ts';
+import type { WorkflowDependencies } from '../dependencies.ts';
+import { catalogueImport, catalogueReport } from './catalogue-image.ts';
+import { type CurrentOperation, isCurrent, readCurrentOperation } from './current-operation.ts';
+import { endedOperation, type Stamp } from './next-records.ts';
+import { startedContainer, stoppedContainer, typeWhenOff } from './observed-container.ts';
+import { releaseContainer } from './release-container.ts';
+import { finalSteps, lastObserved, readCommands } from './steps.ts';
+
+export type CommitOutcome =
+  | { readonly kind: 'committed' | 'already-ended'; readonly operation: OperationRecord }
+  /** There is no such operation, or it no longer has the container. */
+  | { readonly kind: 'superseded' };
+
+/** Kinds after which the main process runs, if the host doesn't say otherwise. */
+const RUNS_AFTER: readonly OperationKind[] = ['start', 'restart'];
+
+/** A container that was converted; the record's own word counts for what is off. */
+const converted = (
+  operation: OperationRecord,
+  container: ContainerRecord,
+  observed: ObservedContainer | null,
+  stamp: Stamp,
+): ContainerRecord => {
+  const to = operation.parameters.runtimeType ?? container.view.runtimeType;
+  if (observed?.phase === 'Running') return startedContainer(container, observed, stamp.at, stamp);
+  const off = stoppedContainer(container, observed, stamp);
+  const exitCode = observed?.exitCode ?? container.view.exitCode;
+  const lastError = operation.parameters.restores === true ? container.view.lastError : null;
+  return { ...off, view: { ...off.view, runtimeType: typeWhenOff(to, observed), exitCode, lastError } };
+};
+
+/** The figures of a conversion, now that its command has been answered. */
+const conversionOf = (
+  { view }: OperationRecord,
+  commands: readonly CommandRecord[],
+): Pick<OperationRecord['view'], 'conversion'> => {
+  if (!view.conversion) return {};
+  const answer = commands.find(({ command }) => command.arguments.verb === 'convertContainer')?.result;
+  const downtimeMs = answer?.status === 'succeeded' ? (answer.downtimeMs ?? null) : null;
+  return { conversion: { ...view.conversion, downtimeMs } };
+};
+
+/** Where a container is after its operation was done. */
+const reached = (
+  operation: OperationRecord,
+  container: ContainerRecord,
+  observed: ObservedContainer | null,
+  stamp: Stamp,
+): ContainerRecord => {
+  const { kind } = operation.view;
+  if (kind === 'convert') return converted(operation, container, observed, stamp);
+  const started = RUNS_AFTER.includes(kind) || (kind === 'create' && operation.parameters.start === true);
+  if (!started || observed?.phase === 'Off' || observed?.phase === 'Absent') {
+    const off = stoppedContainer(container, observed, stamp);
+    // It has run, even if not for long: the next start may meet what it wrote.
+    return started ? { ...off, ranAs: [...new Set([...off.ranAs, off.view.runtimeType])] } : off;
+  }
+  return startedContainer(container, observed, stamp.at, stamp);
+};
+
+const removal = async (table: Table, container: ContainerRecord, at: string): Promise<readonly Write[]> => {
+  const { tenant, reservation, heldDiskMB, tombstone } = container;
+  const { hostId } = container.view;
+  const other = tombstone === null ? undefined : await table.get(keys.operation(tenant, tombstone));
+  const waiting = other && parseOperation(other);
+  return [
+    ...deleteContainer(container),
+    ...(hostId !== null && (reservation !== null || heldDiskMB > 0)
+      ? [releaseCapacity(tenant, hostId, { ...(reservation ?? NO_RESERVATION), diskMB: heldDiskMB })]
+      : []),
+    ...(reservation !== null ? [deleteComputeProcess(container)] : []),
+    ...(waiting !== undefined && !isEnded(waiting.view.state)
+      ? [replaceOperation(waiting, endedOperation(waiting, 'Succeeded', { error: null, steps: [] }, at))]
+      : []),
+  ];
+};
+
+const isSameName = (a: string, b: string): boolean => caseInsensitiveKey(a) === caseInsensitiveKey(b);
+
+const imageOf = (commands: readonly CommandRecord[]): ImageFacts | undefined => {
+  const result = commands.map((command) => command.result).find((one) => one?.status === 'succeeded');
+  return result?.status === 'succeeded' ? result.image : undefined;
+};
+
+const consequences = async (
+  deps: WorkflowDependencies,
+  { operation, container }: CurrentOperation,
+  commands: readonly CommandRecord[],
+  stamp: Stamp,
+): Promise<readonly Write[]> => {
+  const { hostId } = operation.view;
+  if (container === undefined) {
+    const image = imageOf(commands);
+    if (image === undefined || hostId === null) return [];
+    // A host may answer with another image than the one that it was asked to import.
+    const asked = isSameName(image.name, operation.view.imageName ?? '');
+    const catalogue = asked ? catalogueImport : catalogueReport;
+    return catalogue(deps.table, { tenant: operation.tenant, hostId, image }, stamp);
+  }
+  if (operation.view.kind === 'remove') return removal(deps.table, container, stamp.at);
+  const observed = lastObserved(commands);
+  const after = reached(operation, container, observed, stamp);
+  return releaseContainer(deps, { before: container, after, observed });
+};
+
+/**
+ * Ends an operation that was done: its container, the capacity, the compute process and the operation itself in one
+ * transaction. A repeat finds it ended.
+ */
+export const commitOperation = (deps: WorkflowDependencies, input: WorkflowInput): Promise<CommitOutcome> =>
+  retryOnConflict(async () => {
+    const found = await readCurrentOperation(deps.table, input);
+    if (found === undefined) return { kind: 'superseded' };
+    const { operation } = found;
+    if (isEnded(operation.view.state))
+      return operation.view.state === 'Succeeded'
+        ? { kind: 'already-ended', operation }
+        : { kind: 'superseded' };
+    if (!isCurrent(found, input)) return { kind: 'superseded' };
+    const commands = await readCommands(deps.table, found);
+    const stamp: Stamp = { at: deps.now().toISOString(), actor: operation.actor };
+    const ended = endedOperation(
+      operation,
+      'Succeeded',
+      { error: null, steps: finalSteps(operation, commands, stamp.at), ...conversionOf(operation, commands) },
+      stamp.at,
+    );
+    await deps.table.transact([
+      replaceOperation(operation, ended),
+      ...(await consequences(deps, found, commands, stamp)),
+    ]);
+    await deleteCommands(deps.table, commands);
+    return { kind: 'committed', operation: ended };
+  });

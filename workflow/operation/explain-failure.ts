@@ -1,0 +1,39 @@
+import { WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
+import { type Problem, ProblemSchema } from '../../core/contract/problem.ts';
+import type { WorkflowDependencies } from '../dependencies.ts';
+import type { Settled } from './settle-operation.ts';
+
+/** The problem out of a cause of ours: a problem in JSON. Step Functions' own causes are not. */
+const problemIn = (cause: string): Problem | undefined => {
+  try {
+    return ProblemSchema.parse(JSON.parse(cause));
+  } catch {
+    return undefined;
+  }
+};
+
+/** What an operation failed of, in the words of the API. */
+export const explainFailure = (
+  { error, cause }: Settled['failure'],
+  problem: WorkflowDependencies['problem'],
+): Problem => {
+  const given = problemIn(cause);
+  if (given !== undefined) return given;
+  switch (error) {
+    case WORKFLOW_ERRORS.cancelled:
+      return problem('operation-cancelled', 'The operation was cancelled.');
+    case 'States.HeartbeatTimeout':
+      return problem('host-not-answering', 'The host did not show in time that it is working on it.', {
+        suggestion: 'Look at the host: its agent must be running and connected.',
+      });
+    case 'States.Timeout':
+      return problem('deadline-exceeded', 'The operation was not done by its deadline.');
+    case WORKFLOW_ERRORS.superseded:
+    case 'ABORTED':
+      return problem('operation-aborted', 'The workflow of the operation was ended from outside.');
+    case WORKFLOW_ERRORS.stepFailed:
+      return problem('step-failed', 'A step failed on the host.');
+    default:
+      return problem('internal', 'The workflow of the operation failed.', { context: { error } });
+  }
+};

@@ -1,0 +1,90 @@
+import type { OperationKind } from '../../core/contract/operation.ts';
+import { machineFor } from '../../core/domain/workflows.ts';
+import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
+import { deadlineFrom } from './next-records.ts';
+
+export interface OperationRequest {
+  readonly id: string;
+  readonly kind: Exclude<OperationKind, 'importImage'>;
+  readonly actor: string;
+  readonly parameters: OperationParameters;
+  readonly now: Date;
+}
+
+const PENDING = { state: 'Pending', reason: null, steps: [], error: null, endedAt: null } as const;
+
+const accepted = (now: Date) => ({
+  deadline: deadlineFrom(now),
+  createdAt: now.toISOString(),
+  updatedAt: now.toISOString(),
+});
+
+/** An operation on a container, accepted now. @param container as it is while the operation has it */
+export const newOperation = (
+  container: ContainerRecord,
+  { id, kind, actor, parameters, now }: OperationRequest,
+): OperationRecord => ({
+  tenant: container.tenant,
+  id,
+  revision: 1,
+  epoch: container.epoch,
+  parameters,
+  machine: machineFor({
+    kind,
+    runtimeType: container.view.runtimeType,
+    start: parameters.start ?? false,
+    restores: parameters.restores ?? false,
+  }),
+  after: null,
+  placeToken: null,
+  actor,
+  view: {
+    ...PENDING,
+    kind,
+    containerId: container.id,
+    imageName: null,
+    hostId: container.view.hostId,
+    requestedBy: actor,
+    ...accepted(now),
+  },
+});
+
+export interface ImportRequest {
+  readonly tenant: string;
+  readonly id: string;
+  readonly actor: string;
+  readonly imageName: string;
+  readonly hostId: string;
+  readonly parameters: OperationParameters;
+  readonly now: Date;
+}
+
+/** An import of an image by a host, accepted now. */
+export const newImport = ({
+  tenant,
+  id,
+  actor,
+  imageName,
+  hostId,
+  parameters,
+  now,
+}: ImportRequest): OperationRecord => ({
+  tenant,
+  id,
+  revision: 1,
+  epoch: 0,
+  parameters,
+  machine: machineFor({ kind: 'importImage' }),
+  after: null,
+  placeToken: null,
+  actor,
+  view: {
+    ...PENDING,
+    kind: 'importImage',
+    containerId: null,
+    imageName,
+    hostId,
+    requestedBy: actor,
+    ...accepted(now),
+  },
+});

@@ -1,0 +1,118 @@
+import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
+import { NO_RESERVATION, subtract } from '../../core/domain/capacity.ts';
+import { isNothing } from '../../core/domain/conversion.ts';
+import { isEnded } from '../../core/domain/operation-state.ts';
+import { type CapacityChange, releaseCapacity } from '../../store/capacity.ts';
+import { keys } from '../../store/keys.ts';
+import { parseOperation } from '../../store/parse.ts';
+import type { ComputeProcessRecord, ContainerRecord } from '../../store/records.ts';
+import type { Write } from '../../store/table.ts';
+import {
+  addOperation,
+  deleteComputeProcess,
+  putComputeProcess,
+  replaceContainer,
+  replaceOperation,
+} from '../../store/writes.ts';
+import type { WorkflowDependencies } from '../dependencies.ts';
+import { newOperation } from './new-operation.ts';
+import { nextOperation } from './next-records.ts';
+
+/** The compute process of a container that runs, as its host describes it. */
+export const computeProcessOf = (
+  record: ContainerRecord,
+  observed: ObservedContainer | null,
+  at: string,
+): ComputeProcessRecord => ({
+  tenant: record.tenant,
+  containerId: record.id,
+  revision: record.revision,
+  view: {
+    name: record.view.name,
+    runtimeType: record.view.runtimeType,
+    state: 'Running',
+    hostId: record.view.hostId ?? '',
+    startedAt: observed?.startedAt ?? at,
+    workerProcess: observed?.workerProcess ?? null,
+  },
+});
+
+const takenBy = (container: ContainerRecord, operationId: string): ContainerRecord => ({
+  ...container,
+  epoch: container.epoch + 1,
+  stateBefore: container.view.state,
+  tombstone: null,
+  view: { ...container.view, state: 'Removing', activeOperationId: operationId },
+});
+
+/** What is held less after than before; null if that is nothing. */
+const freed = (before: ContainerRecord, after: ContainerRecord): CapacityChange | null => {
+  const room =
+    before.reservation === null
+      ? NO_RESERVATION
+      : subtract(before.reservation, after.reservation ?? NO_RESERVATION);
+  const diskMB = before.heldDiskMB - after.heldDiskMB;
+  return isNothing(room) && diskMB === 0 ? null : { ...room, diskMB };
+};
+
+/** Capacity and compute process that follow from where a container came from and where it is going. */
+const consequences = (
+  before: ContainerRecord,
+  after: ContainerRecord,
+  observed: ObservedContainer | null,
+  at: string,
+): readonly Write[] => {
+  const released = before.reservation !== null && after.reservation === null;
+  const hostId = before.view.hostId;
+  const room = freed(before, after);
+  return [
+    ...(hostId !== null && room !== null ? [releaseCapacity(before.tenant, hostId, room)] : []),
+    ...(released ? [deleteComputeProcess(before)] : []),
+    ...(after.view.state === 'Running' && (observed !== null || before.view.startedAt === null)
+      ? [putComputeProcess(computeProcessOf(after, observed, at))]
+      : []),
+  ];
+};
+
+/** A container that an operation lets go of, in the state `change` says. */
+export interface Release {
+  readonly before: ContainerRecord;
+  /** Next record, without active operation; a state that holds no capacity has no reservation. */
+  readonly after: ContainerRecord;
+  readonly observed: ObservedContainer | null;
+}
+
+/**
+ * The writes that let go of a container, and hand it on: to the removal that waits for it or, if it has ended
+ * and removes itself, to one that is made here. The removal's execution is started by the table's stream.
+ */
+export const releaseContainer = async (
+  { table, now, newId }: WorkflowDependencies,
+  { before, after, observed }: Release,
+): Promise<readonly Write[]> => {
+  const moment = now();
+  const at = moment.toISOString();
+  const follow = consequences(before, after, observed, at);
+  if (after.tombstone !== null) {
+    const item = await table.get(keys.operation(after.tenant, after.tombstone), { consistent: true });
+    const waiting = item && parseOperation(item);
+    if (waiting === undefined || isEnded(waiting.view.state))
+      return [replaceContainer(before, { ...after, tombstone: null }), ...follow];
+    const taken = takenBy(after, waiting.id);
+    const started = nextOperation(waiting, { after: null, epoch: taken.epoch, view: { reason: null } }, at);
+    return [replaceContainer(before, taken), replaceOperation(waiting, started), ...follow];
+  }
+  const ended = after.view.state === 'Off' && after.reservation === null && before.reservation !== null;
+  if (ended && after.view.spec.autoRemove === true) {
+    const taken = takenBy(after, newId());
+    const removal = newOperation(taken, {
+      id: taken.view.activeOperationId ?? '',
+      kind: 'remove',
+      actor: 'bulkhead',
+      parameters: {},
+      now: moment,
+    });
+    return [replaceContainer(before, taken), addOperation(removal), ...follow];
+  }
+  return [replaceContainer(before, after), ...follow];
+};

@@ -1,0 +1,75 @@
+import type { RuntimeType } from '../../core/contract/primitives.ts';
+import type { Problem } from '../../core/contract/problem.ts';
+import type { CommandRecord, ContainerRecord, OperationRecord } from '../../store/records.ts';
+import type { WorkflowDependencies } from '../dependencies.ts';
+import { newOperation } from './new-operation.ts';
+import { nextContainer } from './next-records.ts';
+import { lastObserved } from './steps.ts';
+
+/** Verbs in which the container's own code may have run, though nobody can say so afterwards. */
+const RUNS_CODE: readonly string[] = ['startContainer', 'restartContainer', 'convertContainer'];
+
+/** Runtime types that it has run under, with those that an unfinished command may have begun to run it under. */
+export const mayHaveRunAs = (
+  { ranAs, stateBefore }: ContainerRecord,
+  commands: readonly CommandRecord[],
+): readonly RuntimeType[] => {
+  const tried = commands.flatMap(({ command: { arguments: given } }) => {
+    if (!RUNS_CODE.includes(given.verb) || !('container' in given)) return [];
+    return given.verb === 'convertContainer' && stateBefore === 'Off' ? [] : [given.container.runtimeType];
+  });
+  return [...new Set([...ranAs, ...tried])];
+};
+
+/**
+ * Whether nobody has brought the container where its failed conversion is to leave it. One that fails closed is to be
+ * stopped also where no host has been told anything; of any other only what its host may have begun is undone.
+ */
+export const needsRollback = (
+  { view, parameters }: OperationRecord,
+  commands: readonly CommandRecord[],
+  undone: boolean,
+): boolean => {
+  if (view.kind !== 'convert' || parameters.restores === true) return false;
+  const observed = lastObserved(commands);
+  if (parameters.failsClosed === true)
+    return observed === null || (observed.phase === 'Running' && observed.runtimeType === 'Default');
+  return !undone && commands.length > 0 && observed === null;
+};
+
+/**
+ * The operation that brings a container where its conversion should have left it: it takes the container over as it
+ * stands, with what is held for either type. Its execution is started by the table's stream.
+ */
+export const rollback = (
+  { newId, now }: WorkflowDependencies,
+  container: ContainerRecord,
+  { operation, commands, error }: Failed,
+): { readonly taken: ContainerRecord; readonly back: OperationRecord } => {
+  const moment = now();
+  const id = newId();
+  const { runtimeType } = container.view;
+  const taken = nextContainer(
+    container,
+    {
+      epoch: container.epoch + 1,
+      ranAs: mayHaveRunAs(container, commands),
+      view: { activeOperationId: id, lastError: error },
+    },
+    { at: moment.toISOString(), actor: 'bulkhead' },
+  );
+  const failsClosed = operation.parameters.failsClosed === true;
+  const parameters = { runtimeType, restores: true, ...(failsClosed && { failsClosed }) };
+  const back = newOperation(taken, { id, kind: 'convert', actor: 'bulkhead', parameters, now: moment });
+  const asked = operation.parameters.runtimeType ?? runtimeType;
+  const conversion = failsClosed
+    ? { from: runtimeType, to: asked, downtimeMs: null }
+    : { from: asked, to: runtimeType, downtimeMs: null };
+  return { taken, back: { ...back, view: { ...back.view, conversion } } };
+};
+
+export interface Failed {
+  readonly operation: OperationRecord;
+  readonly commands: readonly CommandRecord[];
+  readonly error: Problem;
+}

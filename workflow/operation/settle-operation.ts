@@ -1,0 +1,144 @@
+import { WORKFLOW_ERRORS, type WorkflowInput } from '../../core/contract/deployment.ts';
+import type { Problem } from '../../core/contract/problem.ts';
+import { holdsCapacity } from '../../core/domain/container-state.ts';
+import { isEnded } from '../../core/domain/operation-state.ts';
+import { settledState } from '../../core/domain/settlement.ts';
+import { deleteCommands } from '../../store/commands.ts';
+import type { CommandRecord, ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
+import { addOperation, replaceContainer, replaceOperation } from '../../store/writes.ts';
+import type { WorkflowDependencies } from '../dependencies.ts';
+import { isCurrent, readCurrentOperation } from './current-operation.ts';
+import { explainFailure } from './explain-failure.ts';
+import { endedOperation, nextContainer, type Stamp } from './next-records.ts';
+import { settledType, startedContainer, typeWhenOff } from './observed-container.ts';
+import { releaseContainer } from './release-container.ts';
+import { mayHaveRunAs, needsRollback, rollback } from './rollback.ts';
+import { finalSteps, lastObserved, readCommands } from './steps.ts';
+
+export interface Settled {
+  readonly failure: { readonly error: string; readonly cause: string };
+  /** Whether the host has confirmed that nothing half made is left. */
+  readonly undone: boolean;
+}
+
+export type SettleOutcome =
+  | {
+      readonly kind: 'settled';
+      readonly operation: OperationRecord;
+      /** Host that must say how the container stands, where nobody knows. */
+      readonly ask: string | null;
+    }
+  | { readonly kind: 'already-ended' };
+
+/** Whether the main process that runs now is not the one that ran before the operation. */
+const wasStopped = (commands: readonly CommandRecord[]): boolean =>
+  commands.some(({ result }) => result?.steps.some(({ name }) => name === 'StopProcess') ?? false);
+
+const settledContainer = (
+  container: ContainerRecord,
+  operation: OperationRecord,
+  commands: readonly CommandRecord[],
+  given: { readonly error: Problem; readonly undone: boolean; readonly stamp: Stamp },
+): ContainerRecord => {
+  const observed = lastObserved(commands);
+  const { view } = container;
+  const runtimeType = typeWhenOff(view.runtimeType, observed);
+  const { state, onHost } = settledState({
+    kind: operation.view.kind,
+    stateBefore: container.stateBefore,
+    cancelled: given.error.code === 'operation-cancelled',
+    commanded: commands.length > 0 || operation.parameters.restores === true,
+    undone: given.undone,
+    observed: observed?.phase ?? null,
+    keptInVm: runtimeType !== view.runtimeType,
+  });
+  const ranAs = mayHaveRunAs(container, commands);
+  if (state === 'Running' && observed !== null) {
+    const startedAt = view.startedAt === null || wasStopped(commands) ? given.stamp.at : view.startedAt;
+    const running = startedContainer({ ...container, ranAs }, observed, startedAt, given.stamp);
+    return { ...running, view: { ...running.view, lastError: given.error } };
+  }
+  const holds = holdsCapacity(state);
+  // Where nobody knows what it is, what it may be stays held.
+  const held =
+    state === 'Unknown'
+      ? { reservation: container.reservation }
+      : {
+          reservation: settledType(container, view.runtimeType, view.runtimeType).reservation,
+          conversion: null,
+        };
+  return nextContainer(
+    container,
+    {
+      ...held,
+      ...(holds ? {} : { reservation: null, conversion: null }),
+      ...(onHost ? {} : { heldDiskMB: 0 }),
+      ranAs,
+      stateBefore: null,
+      observedSequence: observed?.sequence ?? container.observedSequence ?? null,
+      view: {
+        state,
+        runtimeType,
+        activeOperationId: null,
+        lastError: given.error,
+        ...(onHost ? {} : { hostId: null }),
+        ...(holds ? {} : { startedAt: null, exitCode: observed?.exitCode ?? null }),
+      },
+    },
+    given.stamp,
+  );
+};
+
+/**
+ * Ends an operation that came to nothing, exactly once: Failed with the reason, or Cancelled; and leaves its container
+ * where it really is, or `Unknown` where nobody can tell.
+ */
+export const settleOperation = (
+  deps: WorkflowDependencies,
+  input: WorkflowInput,
+  { failure, undone }: Settled,
+): Promise<SettleOutcome> =>
+  retryOnConflict(async (): Promise<SettleOutcome> => {
+    const found = await readCurrentOperation(deps.table, input);
+    if (found === undefined || isEnded(found.operation.view.state)) return { kind: 'already-ended' };
+    const { operation, container } = found;
+    const commands = await readCommands(deps.table, found);
+    const at = deps.now().toISOString();
+    const explained = explainFailure(failure, deps.problem);
+    const overtaken = failure.error === WORKFLOW_ERRORS.cancelled;
+    const error = overtaken ? deps.problem('operation-cancelled', 'The operation was cancelled.') : explained;
+    const ended = endedOperation(
+      operation,
+      overtaken ? 'Cancelled' : 'Failed',
+      { error, steps: finalSteps(operation, commands, at) },
+      at,
+    );
+    const mine = container !== undefined && isCurrent(found, input);
+    if (mine && container.tombstone === null && needsRollback(operation, commands, undone)) {
+      const { taken, back } = rollback(deps, container, { operation, commands, error });
+      await deps.table.transact([
+        replaceOperation(operation, ended),
+        replaceContainer(container, taken),
+        addOperation(back),
+      ]);
+      await deleteCommands(deps.table, commands);
+      return { kind: 'settled', operation: ended, ask: null };
+    }
+    const after = mine
+      ? settledContainer(container, operation, commands, {
+          error,
+          undone,
+          stamp: { at, actor: operation.actor },
+        })
+      : undefined;
+    await deps.table.transact([
+      replaceOperation(operation, ended),
+      ...(mine && after !== undefined
+        ? await releaseContainer(deps, { before: container, after, observed: lastObserved(commands) })
+        : []),
+    ]);
+    await deleteCommands(deps.table, commands);
+    const ask = after?.view.state === 'Unknown' ? after.view.hostId : null;
+    return { kind: 'settled', operation: ended, ask };
+  });

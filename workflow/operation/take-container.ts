@@ -1,0 +1,73 @@
+import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
+import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
+import type { Action } from './decide-action.ts';
+import { newOperation } from './new-operation.ts';
+import { endedOperation, nextContainer, nextOperation } from './next-records.ts';
+
+/** Who asks, when, and for what. */
+export interface Request {
+  readonly operationId: string;
+  readonly actor: string;
+  readonly parameters: OperationParameters;
+  readonly now: Date;
+}
+
+export interface Taken {
+  readonly container: ContainerRecord;
+  readonly operation: OperationRecord;
+}
+
+const operationOn = (container: ContainerRecord, kind: Action, request: Request): OperationRecord =>
+  newOperation(container, { ...request, kind, id: request.operationId });
+
+/** The container as the operation has it: in the state of that operation, one epoch on. */
+export const takeContainer = (before: ContainerRecord, kind: Action, request: Request): Taken => {
+  const { operationId, actor, now } = request;
+  const container = nextContainer(
+    before,
+    {
+      epoch: before.epoch + 1,
+      stateBefore: before.view.state,
+      view: { state: OPERATION_STARTS[kind].during, activeOperationId: operationId },
+    },
+    { at: now.toISOString(), actor },
+  );
+  return { container, operation: operationOn(container, kind, request) };
+};
+
+/** An operation that has nothing to do, and so has ended: callers get one shape of answer in any case. */
+export const nothingToDo = (container: ContainerRecord, kind: Action, request: Request): OperationRecord => ({
+  ...endedOperation(
+    operationOn(container, kind, request),
+    'Succeeded',
+    { error: null, steps: [] },
+    request.now.toISOString(),
+  ),
+  revision: 1,
+});
+
+/**
+ * A removal that waits for the operation that has the container. That one is asked to end, and hands the container
+ * over when it does.
+ */
+export const overtake = (
+  before: ContainerRecord,
+  active: OperationRecord,
+  request: Request,
+): Taken & { readonly active: OperationRecord | null } => {
+  const at = request.now.toISOString();
+  const container = nextContainer(before, { tombstone: request.operationId }, { at, actor: request.actor });
+  const removal = operationOn(container, 'remove', request);
+  return {
+    container,
+    operation: {
+      ...removal,
+      after: active.id,
+      view: { ...removal.view, reason: `waits for ${active.view.kind} ${active.id} to end` },
+    },
+    active:
+      active.view.state === 'Cancelling'
+        ? null
+        : nextOperation(active, { view: { state: 'Cancelling' } }, at),
+  };
+};

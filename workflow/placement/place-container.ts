@@ -1,0 +1,330 @@
+import { STEPS, type WorkflowInput } from '../../core/contract/deployment.ts';
+import type { OperationStep } from '../../core/contract/operation.ts';
+import { diskFor, memoryClass, type Reservation } from '../../core/domain/capacity.ts';
+import { TooBusyError } from '../../core/domain/errors.ts';
+import {
+  type Candidate,
+  explainNoFit,
+  lacksCapacity,
+  orderByTwoChoices,
+  type PlacementNeed,
+  takenOn,
+  unsuitable,
+} from '../../core/domain/placement.ts';
+import { checkReady, reserveCapacity } from '../../store/capacity.ts';
+import { indexes, keys } from '../../store/keys.ts';
+import { parseImage } from '../../store/parse.ts';
+import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
+import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
+import { replaceContainer, replaceOperation } from '../../store/writes.ts';
+import { reserveForConversion } from '../conversion/conversion-capacity.ts';
+import {
+  type CurrentOperation,
+  isCurrent,
+  isUnwanted,
+  readCurrentOperation,
+} from '../operation/current-operation.ts';
+import { nextContainer, nextOperation } from '../operation/next-records.ts';
+import { holdersAmong, readHosts, sampleAny, sampleHolders, sampleReady } from './sample-hosts.ts';
+
+/**
+ * Placement: which host a container goes to, and the reservation of its room there.
+ *
+ * Cost: at most 10 read units whatever the number of hosts, if the first sample holds a host that fits. A sample is
+ * two pages of the index of ready hosts: its roomiest end, and one from a random point among those with room enough;
+ * if no host of it holds the image, some that do. Invariants:
+ * - Only the condition on the host's own item decides whether there is room. What the index says may be old.
+ * - Host, container and operation change in one transaction: a reservation without owner can't be.
+ * - A container that has a host stays there: its files are there.
+ */
+export interface PlacementDependencies {
+  readonly table: Table;
+  readonly now: () => Date;
+  /** In [0, 1). */
+  readonly random: () => number;
+}
+
+export type PlacementOutcome =
+  | { readonly kind: 'placed'; readonly hostId: string; readonly operation: OperationRecord }
+  /** Placed before: the step may go on. */
+  | { readonly kind: 'placed-already' }
+  | {
+      readonly kind: 'no-fit';
+      readonly reason: string;
+      /** What it wants of a host, as text: what wants the same fits or doesn't alike. */
+      readonly want: string;
+    }
+  | { readonly kind: 'unwanted' | 'superseded' };
+
+/** Hosts of one sample whose images are looked up, half a read unit each. */
+const LOOKED_UP = 4;
+/** Samples before "nothing fits"; the further ones only if others took what the one before showed. */
+const ROUNDS = 3;
+
+const FIRST_STEPS: Readonly<Record<string, string>> = {
+  prepare: STEPS.prepare,
+  'provision-process': STEPS.start,
+  'provision-utility-vm': STEPS.provisionUtilityVm,
+  convert: STEPS.convert,
+};
+
+export const reserves = (operation: OperationRecord): boolean =>
+  operation.view.kind !== 'create' || operation.parameters.start === true;
+
+/** What the container needs of a host. Undefined if the catalogue has no such image. */
+export const readNeed = async (
+  table: Table,
+  { operation, container }: { operation: OperationRecord; container: ContainerRecord },
+): Promise<PlacementNeed | undefined> => {
+  const { spec, runtimeType } = container.view;
+  const image = await table.get(keys.image(container.tenant, spec.image));
+  if (image === undefined) return undefined;
+  return {
+    image: parseImage(image).view,
+    runtimeType,
+    resources: spec.resources,
+    // A container keeps its disk for as long as it is on its host.
+    diskMB: container.view.hostId === null ? diskFor(spec.resources) : 0,
+    switchName: spec.switchName,
+    placement: spec.placement ?? {},
+    reserve: reserves(operation),
+  };
+};
+
+const readyKeyAfter = (host: Candidate, room: Reservation): string | undefined => {
+  const before = memoryClass(host.free.memoryMB);
+  const after = memoryClass(host.free.memoryMB - room.memoryMB);
+  return before === after ? undefined : indexes.readyHosts('', host.facts.os.family, after, host.id).sk;
+};
+
+const placeSteps = (operation: OperationRecord, at: string): readonly OperationStep[] => {
+  const before = operation.view.steps.find(({ name }) => name === STEPS.place);
+  const startedAt = before?.startedAt ?? operation.view.updatedAt;
+  const placed: OperationStep = {
+    name: STEPS.place,
+    state: 'Succeeded',
+    startedAt,
+    durationMs: Math.max(0, Date.parse(at) - Date.parse(startedAt)),
+  };
+  const next = FIRST_STEPS[operation.machine];
+  return [
+    placed,
+    ...(next === undefined
+      ? []
+      : [{ name: next, state: 'Running' as const, startedAt: at, durationMs: null }]),
+  ];
+};
+
+interface Attempt {
+  readonly operation: OperationRecord;
+  readonly container: ContainerRecord;
+  readonly need: PlacementNeed;
+}
+
+/**
+ * Takes the room. @returns the operation as it is then, or null if the host has no room left.
+ * @throws ConditionFailed if container or operation have changed meanwhile
+ */
+const reserveOn = async (
+  table: Table,
+  { operation, container, need }: Attempt,
+  host: Candidate,
+  at: string,
+): Promise<OperationRecord | null> => {
+  const { tenant } = container;
+  const { diskMB, ...room } = takenOn(host, need);
+  const onHost: Write =
+    need.reserve || diskMB > 0
+      ? reserveCapacity(
+          tenant,
+          host.id,
+          { ...room, diskMB },
+          { onlyIfReady: true, newReadyKey: readyKeyAfter(host, room) },
+        )
+      : checkReady(tenant, host.id);
+  const placed = nextOperation(
+    operation,
+    { view: { state: 'Running', reason: null, steps: placeSteps(operation, at) } },
+    at,
+  );
+  const moved = nextContainer(
+    container,
+    {
+      reservation: need.reserve ? room : null,
+      heldDiskMB: container.heldDiskMB + diskMB,
+      ...(container.view.hostId === host.id ? {} : { observedSequence: null }),
+      view: { hostId: host.id, ...(need.reserve ? { state: 'Starting' as const } : {}) },
+    },
+    { at, actor: operation.actor },
+  );
+  try {
+    await table.transact([onHost, replaceContainer(container, moved), replaceOperation(operation, placed)]);
+    return placed;
+  } catch (error) {
+    if (error instanceof ConditionFailed && error.index === 0) return null;
+    // So many want this host at once that others are the better choice.
+    if (error instanceof TooBusyError) return null;
+    throw error;
+  }
+};
+
+const imageMissing = (hosts: readonly Candidate[], image: string): string =>
+  `waiting for a host that holds image ${image}: ${hosts
+    .slice(0, 3)
+    .map(({ name }) => name)
+    .join(', ')} ${hosts.length === 1 ? 'does' : 'do'} not`;
+
+type Fit =
+  | { readonly kind: 'fit'; readonly hosts: readonly Candidate[] }
+  | { readonly kind: 'no-fit'; readonly reason: string };
+
+/** The hosts to try, in order: those that fit and hold the image. */
+const chooseAmong = async (
+  deps: PlacementDependencies,
+  { container, need }: Attempt,
+  sample: readonly Candidate[],
+): Promise<Fit> => {
+  const ordered = orderByTwoChoices(sample, need, deps.random);
+  if (ordered.length === 0) return { kind: 'no-fit', reason: explainNoFit(sample, need) };
+  const looked = ordered.slice(0, LOOKED_UP);
+  const holders = await holdersAmong(deps.table, container.tenant, need, looked);
+  const hosts = looked.filter(({ id }) => holders.has(id));
+  return hosts.length > 0
+    ? { kind: 'fit', hosts }
+    : { kind: 'no-fit', reason: imageMissing(looked, need.image.name) };
+};
+
+export const findHosts = async (deps: PlacementDependencies, attempt: Attempt): Promise<Fit> => {
+  const { table, random } = deps;
+  const { container, need } = attempt;
+  const { tenant } = container;
+  const fixed = container.view.hostId ?? need.placement.hostId;
+  if (fixed !== undefined && fixed !== null) {
+    const sample = await readHosts(table, tenant, [fixed]);
+    // Its own host has had the image since it was made there.
+    if (container.view.hostId !== null) {
+      const fitting = orderByTwoChoices(sample, need, random);
+      return fitting.length > 0
+        ? { kind: 'fit', hosts: fitting }
+        : { kind: 'no-fit', reason: explainNoFit(sample, need) };
+    }
+    return chooseAmong(deps, attempt, sample);
+  }
+  const sample = await sampleReady(table, tenant, need, random);
+  const first = await chooseAmong(deps, attempt, sample);
+  if (first.kind === 'fit') return first;
+  const holders = await sampleHolders(table, tenant, need, random);
+  if (orderByTwoChoices(holders, need, random).length > 0) return chooseAmong(deps, attempt, holders);
+  const any = sample.length > 0 ? sample : await sampleAny(table, tenant, need.image.os);
+  const suitable = holders.filter((host) => unsuitable(host, need) === null);
+  const lacking = suitable.filter((host) => lacksCapacity(host, need) !== null);
+  return {
+    kind: 'no-fit',
+    reason:
+      lacking.length > 0
+        ? explainNoFit(lacking, need)
+        : sample.some((host) => unsuitable(host, need) === null)
+          ? first.reason
+          : explainNoFit(any, need),
+  };
+};
+
+const wantOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container'>): string => {
+  const { spec, runtimeType, hostId } = container.view;
+  const { image, switchName, resources, placement } = spec;
+  return JSON.stringify([
+    image.toLowerCase(),
+    switchName.toLowerCase(),
+    runtimeType,
+    resources.memoryMB,
+    resources.cpus,
+    resources.diskMB,
+    placement ?? null,
+    hostId,
+    reserves(operation),
+  ]);
+};
+
+/** A container that is to be converted stays where it is; what it needs is room for what it is to become. */
+const makeRoom = async (
+  deps: PlacementDependencies,
+  found: Pick<Attempt, 'operation' | 'container'>,
+  passOver: ReadonlySet<string>,
+): Promise<PlacementOutcome> => {
+  const { operation, container } = found;
+  const to = operation.parameters.runtimeType ?? container.view.runtimeType;
+  const { hostId, spec } = container.view;
+  const want = JSON.stringify(['convert', hostId, to, spec.resources.memoryMB, container.reservation]);
+  if (passOver.has(want)) return { kind: 'no-fit', reason: operation.view.reason ?? '', want };
+  const at = deps.now().toISOString();
+  const placed = nextOperation(
+    operation,
+    { view: { state: 'Running', reason: null, steps: placeSteps(operation, at) } },
+    at,
+  );
+  const taken = await reserveForConversion(deps.table, { container, to, at, operation, placed });
+  return taken.kind === 'taken'
+    ? { kind: 'placed', hostId: hostId ?? '', operation: placed }
+    : { kind: 'no-fit', reason: taken.reason, want };
+};
+
+const tryToPlace = async (
+  deps: PlacementDependencies,
+  found: Pick<Attempt, 'operation' | 'container'>,
+  passOver: ReadonlySet<string>,
+): Promise<PlacementOutcome> => {
+  const want = wantOf(found);
+  if (passOver.has(want)) return { kind: 'no-fit', reason: found.operation.view.reason ?? '', want };
+  const need = await readNeed(deps.table, found);
+  if (need === undefined)
+    return {
+      kind: 'no-fit',
+      reason: `waiting for image ${found.container.view.spec.image}: it is not in the catalogue`,
+      want,
+    };
+  const attempt: Attempt = { ...found, need };
+  let reason = '';
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const fit = await findHosts(deps, attempt);
+    if (fit.kind === 'no-fit') return { kind: 'no-fit', reason: fit.reason, want };
+    for (const host of fit.hosts) {
+      const operation = await reserveOn(deps.table, attempt, host, deps.now().toISOString());
+      if (operation !== null) return { kind: 'placed', hostId: host.id, operation };
+    }
+    reason = explainNoFit(
+      fit.hosts.map((host) => ({ ...host, free: { memoryMB: 0, cpus: 0, diskMB: 0 } })),
+      need,
+    );
+  }
+  return { kind: 'no-fit', reason, want };
+};
+
+/** Whether the container is where its operation wants it, from a try before. */
+export const isPlaced = ({ operation, container }: CurrentOperation): boolean => {
+  if (container === undefined) return false;
+  if (operation.view.kind === 'convert') return (container.conversion ?? null) !== null;
+  return reserves(operation) ? container.reservation !== null : container.view.hostId !== null;
+};
+
+const NOTHING: ReadonlySet<string> = new Set();
+
+/**
+ * Places the container of an operation, if there is a host for it. Says what stands in the way otherwise, and changes
+ * nothing then.
+ *
+ * @param options `passOver`: wants that are known not to fit now
+ */
+export const placeContainer = (
+  deps: PlacementDependencies,
+  input: WorkflowInput,
+  { passOver = NOTHING }: { readonly passOver?: ReadonlySet<string> } = {},
+): Promise<PlacementOutcome> =>
+  retryOnConflict(async (): Promise<PlacementOutcome> => {
+    const found = await readCurrentOperation(deps.table, input);
+    if (found?.container === undefined || !isCurrent(found, input)) return { kind: 'superseded' };
+    if (isUnwanted(found)) return { kind: 'unwanted' };
+    if (isPlaced(found)) return { kind: 'placed-already' };
+    const place = found.operation.view.kind === 'convert' ? makeRoom : tryToPlace;
+    return place(deps, { operation: found.operation, container: found.container }, passOver);
+  });

@@ -1,0 +1,34 @@
+import type { Capacity } from '../../core/contract/host.ts';
+import { takenOn } from '../../core/domain/placement.ts';
+import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { findHosts, type PlacementDependencies, readNeed } from './place-container.ts';
+
+/** Where a container would go if it were placed now; nothing is held for it. */
+export interface PlacementPreview {
+  readonly fits: boolean;
+  /** The host that would be tried first. */
+  readonly hostId: string | null;
+  readonly reason: string;
+  /** What would be held for it there. */
+  readonly reservation: Capacity | null;
+}
+
+/** @param operation the one that would be accepted, as the container would be while it has it */
+export const previewPlacement = async (
+  dependencies: PlacementDependencies,
+  { operation, container }: { readonly operation: OperationRecord; readonly container: ContainerRecord },
+): Promise<PlacementPreview> => {
+  const need = await readNeed(dependencies.table, { operation, container });
+  const nowhere = { fits: false, hostId: null, reservation: null };
+  if (need === undefined)
+    return { ...nowhere, reason: `image ${container.view.spec.image} is not in the catalogue` };
+  const fit = await findHosts(dependencies, { operation, container, need });
+  const host = fit.kind === 'fit' ? fit.hosts[0] : undefined;
+  if (host === undefined) return { ...nowhere, reason: fit.kind === 'fit' ? 'no host fits' : fit.reason };
+  return {
+    fits: true,
+    hostId: host.id,
+    reason: `host ${host.name} fits`,
+    reservation: takenOn(host, need),
+  };
+};

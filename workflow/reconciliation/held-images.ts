@@ -1,0 +1,73 @@
+import type { ImageRange } from '../../core/contract/agent/messages.ts';
+import type { ImageFacts } from '../../core/contract/image.ts';
+import { caseInsensitiveKey } from '../../core/domain/names.ts';
+import { fromItem } from '../../store/item.ts';
+import { indexes, keys } from '../../store/keys.ts';
+import { retryOnConflict } from '../../store/retry-on-conflict.ts';
+import { keyItem, type Table } from '../../store/table.ts';
+import { catalogueReport } from '../operation/catalogue-image.ts';
+
+/** Images that the table says a host holds: name as compared → digest. */
+const listHeld = async (
+  table: Table,
+  tenant: string,
+  hostId: string,
+): Promise<ReadonlyMap<string, string>> => {
+  const held = new Map<string, string>();
+  let after: Awaited<ReturnType<Table['query']>>['after'];
+  do {
+    const page = await table.query({
+      index: 'gsi3',
+      key: indexes.imagesOfHost(tenant, hostId),
+      ...(after && { after }),
+    });
+    for (const item of page.items) {
+      const { name, digest } = fromItem(item).view as { name: string; digest: string };
+      held.set(caseInsensitiveKey(name), digest);
+    }
+    after = page.after;
+  } while (after !== undefined);
+  return held;
+};
+
+const EVERYTHING: ImageRange = { after: null, through: null };
+
+const isWithin = ({ after, through }: ImageRange, name: string): boolean =>
+  (after === null || name > after) && (through === null || name <= through);
+
+/** Images catalogued side by side. */
+const AT_ONCE = 8;
+const inGroups = async <T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> => {
+  for (let start = 0; start < all.length; start += AT_ONCE)
+    await Promise.all(all.slice(start, start + AT_ONCE).map(work));
+};
+
+/**
+ * Brings the catalogue to what a host says that it holds: new images are catalogued, those that it no longer has stay
+ * in the catalogue without this host.
+ *
+ * @param images all that the host holds, or all within `range`: nothing is concluded on those outside it
+ */
+export const recordHeldImages = async (
+  table: Table,
+  { tenant, hostId }: { readonly tenant: string; readonly hostId: string },
+  {
+    images,
+    range = EVERYTHING,
+  }: { readonly images: readonly ImageFacts[]; readonly range?: ImageRange | undefined },
+  at: string,
+): Promise<void> => {
+  const held = await listHeld(table, tenant, hostId);
+  const said = new Set(images.map(({ name }) => caseInsensitiveKey(name)));
+  const news = images.filter(({ name, digest }) => held.get(caseInsensitiveKey(name)) !== digest);
+  await inGroups(news, (image) =>
+    retryOnConflict(async () =>
+      table.transact(
+        await catalogueReport(table, { tenant, hostId, image }, { at, actor: `host:${hostId}` }),
+      ),
+    ),
+  );
+  for (const name of held.keys())
+    if (isWithin(range, name) && !said.has(name))
+      await table.remove({ Key: keyItem(keys.imageOnHost(tenant, name, hostId)) });
+};
