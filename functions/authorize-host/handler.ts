@@ -9,7 +9,7 @@ import { parseHost } from '../../store/parse.ts';
 import type { HostRecord } from '../../store/records.ts';
 import type { SessionSeal } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
-import type { Logger } from '../shared/observability/logger.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import { authorizeSession, sessionToken } from './session.ts';
 
 export interface AuthorizeHostDependencies extends Pick<SessionSeal, 'isSealed'> {

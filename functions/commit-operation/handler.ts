@@ -3,8 +3,8 @@ import { StepFailedError } from '../../core/domain/errors.ts';
 import { rememberDowntime } from '../../store/downtimes.ts';
 import type { OperationRecord } from '../../store/records.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import { commitOperation } from '../../workflow/operation/commit-operation.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 
 export interface CommitOperationDependencies extends WorkflowDependencies {

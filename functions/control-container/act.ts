@@ -4,6 +4,7 @@ import { getOperationNow } from '../../store/operations.ts';
 import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { ConditionFailed, type Table } from '../../store/table.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import {
   beginOperation,
   overtakeOperation,
@@ -23,7 +24,6 @@ import { answerOperation } from '../shared/http/answers.ts';
 import type { Answer, Identity, RouteRequest } from '../shared/http/exchange.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 
 export interface ActDependencies extends Dependencies {

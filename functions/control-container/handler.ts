@@ -2,6 +2,7 @@ import { getComputeProcess } from '../../store/compute-processes.ts';
 import { isId, resolveContainerId } from '../../store/containers.ts';
 import type { OperationParameters } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import type { Action, Decision } from '../../workflow/operation/decide-action.ts';
 import { takeContainer } from '../../workflow/operation/take-container.ts';
 import { previewPlacement } from '../../workflow/placement/preview-placement.ts';
@@ -13,7 +14,6 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
 import { notFound } from '../shared/http/validate.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import { type ActDependencies, type Asked, act, look } from './act.ts';
 
 export type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };

@@ -4,6 +4,7 @@ import type { UnsignedCommand } from '../../store/records.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
 import { replaceOperation } from '../../store/writes.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import { answerTask } from '../../workflow/operation/answer-task.ts';
 import {
   type CurrentOperation,
@@ -16,7 +17,6 @@ import { nextOperation } from '../../workflow/operation/next-records.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
 import type { Push } from '../shared/hosts/push.ts';
 import { wakeHost } from '../shared/hosts/wake-host.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import { tokenOf } from '../shared/steps/task-token.ts';
 import { stepArguments } from './step-arguments.ts';
 

@@ -1,9 +1,9 @@
 import { dropLink, takeLink } from '../../store/links.ts';
 import type { Table } from '../../store/table.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';
 import { parseHostEvent } from '../shared/hosts/host-event.ts';
 import type { Push } from '../shared/hosts/push.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import { createSessionConnection, parseSessionEvent } from './session.ts';
 
 export interface HostConnectionDependencies {

@@ -1,8 +1,8 @@
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';
 import type { Push } from '../shared/hosts/push.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 import type { CommandSigning } from '../shared/secrets/command-signing.ts';
 

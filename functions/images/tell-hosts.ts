@@ -2,10 +2,10 @@ import { giveCommand, type SignCommand } from '../../store/commands.ts';
 import type { HeldImage } from '../../store/images.ts';
 import type { UnsignedCommand } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import type { Push } from '../shared/hosts/push.ts';
 import { wakeHost } from '../shared/hosts/wake-host.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 
 export interface TellHostsDependencies extends Pick<Dependencies, 'now' | 'newId'> {
   readonly table: Table;

@@ -1,9 +1,9 @@
 import type { WorkflowStepEvent } from '../../core/contract/deployment.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import { failCancelled, failSuperseded } from '../../workflow/operation/fail-step.ts';
 import { type PlacementDependencies, placeContainer } from '../../workflow/placement/place-container.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
 import { recordWaiting } from '../../workflow/waiting/waiting-operations.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 import { tokenOf } from '../shared/steps/task-token.ts';
 

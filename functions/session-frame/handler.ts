@@ -9,9 +9,9 @@ import {
 import { TENANT_PATTERN } from '../../store/keys.ts';
 import { endSession, renewToken, type SessionSeal } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 import type { Push } from '../shared/hosts/push.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import { createConnections, type Ends } from './connections.ts';
 
 export interface SessionFrameDependencies

@@ -1,8 +1,8 @@
 import { getLink } from '../../store/links.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import { settleOperation } from '../../workflow/operation/settle-operation.ts';
 import type { Push } from '../shared/hosts/push.ts';
-import type { Logger } from '../shared/observability/logger.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 import { parseSettleInput } from './settle-input.ts';
 

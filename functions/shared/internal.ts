@@ -1,9 +1,10 @@
 import { createProblem } from '../../core/domain/problems.ts';
 import { createTable, type Table } from '../../store/table.ts';
+import type { Logger } from '../../workflow/logger.ts';
 import { createDynamoDbClient } from './clients.ts';
 import { type Dependencies, systemDependencies } from './dependencies.ts';
 import { readEnvironment } from './environment.ts';
-import { createLogger, type Logger } from './observability/logger.ts';
+import { createLogger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 
 /** What each function that no HTTP route reaches is made of. */

@@ -1,7 +1,7 @@
 import type { WorkflowInput } from '../../core/contract/deployment.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
-import type { Logger } from '../../functions/shared/observability/logger.ts';
 import type { OperationRecord } from '../../store/records.ts';
+import type { Logger } from '../logger.ts';
 import { failCancelled, failSuperseded } from '../operation/fail-step.ts';
 import { type PlacementDependencies, placeContainer } from '../placement/place-container.ts';
 import type { Tasks } from '../tasks.ts';

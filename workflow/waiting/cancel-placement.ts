@@ -1,5 +1,5 @@
-import type { Logger } from '../../functions/shared/observability/logger.ts';
 import type { OperationRecord } from '../../store/records.ts';
+import type { Logger } from '../logger.ts';
 import { failCancelled } from '../operation/fail-step.ts';
 import type { Tasks } from '../tasks.ts';
 

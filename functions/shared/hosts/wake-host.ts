@@ -1,7 +1,7 @@
 import { getLink } from '../../../store/links.ts';
 import type { CommandRecord } from '../../../store/records.ts';
 import type { Table } from '../../../store/table.ts';
-import type { Logger } from '../observability/logger.ts';
+import type { Logger } from '../../../workflow/logger.ts';
 import { type Push, pushCommand } from './push.ts';
 
 /**

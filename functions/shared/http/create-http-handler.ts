@@ -3,8 +3,8 @@ import type { FairShareLimits } from '../../../core/contract/fair-share.ts';
 import { type OperationId, ROUTES, type Route } from '../../../core/contract/http/routes.ts';
 import { NotFoundError, TooBusyError, TooManyRequestsError } from '../../../core/domain/errors.ts';
 import type { Table } from '../../../store/table.ts';
+import type { Logger } from '../../../workflow/logger.ts';
 import type { Dependencies } from '../dependencies.ts';
-import type { Logger } from '../observability/logger.ts';
 import type { Metrics } from '../observability/metrics.ts';
 import { authenticate, type ClaimNames } from './authenticate.ts';
 import type {

@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import type { OperationId, Route, RouteOf } from '../../../core/contract/http/routes.ts';
 import type { Write } from '../../../store/table.ts';
-import type { Logger } from '../observability/logger.ts';
+import type { Logger } from '../../../workflow/logger.ts';
 
 /** What is read of API Gateway's event (payload format 2.0); anything else in it is none of our business. */
 export interface HttpEvent {

@@ -1,20 +1,13 @@
+import type { LogFields, Logger } from '../../../workflow/logger.ts';
+
 /**
  * Structured log lines, one JSON object each. What goes in is named by whoever logs: ids, codes, counts,
  * durations. Events, bodies, headers, tokens and environment values do not belong in a log, and nothing here
  * takes a whole object apart to find out what is in it.
  */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-export interface Logger {
-  debug(message: string, fields?: LogFields): void;
-  info(message: string, fields?: LogFields): void;
-  warn(message: string, fields?: LogFields, error?: unknown): void;
-  error(message: string, fields?: LogFields, error?: unknown): void;
-  /** The same logger, with fields that stand on each of its lines. */
-  with(fields: LogFields): Logger;
-}
+export type LogLevel = (typeof LOG_LEVELS)[number];
 
 export interface LoggerOptions {
   readonly level: LogLevel;

@@ -1,8 +1,8 @@
 import { ExecutionAlreadyExists, type SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
 import type { StateMachineName, WorkflowInput } from '../../../core/contract/deployment.ts';
 import type { OperationRecord } from '../../../store/records.ts';
+import type { Logger } from '../../../workflow/logger.ts';
 import { ConfigurationError } from '../errors.ts';
-import type { Logger } from '../observability/logger.ts';
 
 export type StartWorkflow = (operation: OperationRecord) => Promise<'started' | 'already-started'>;
 
