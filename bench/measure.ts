@@ -1,4 +1,4 @@
-/** A measurement that came to nothing. */
+/** A measurement that failed. */
 export class BenchmarkError extends Error {
   override readonly name = 'BenchmarkError';
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run check [-- --json FILE]`: everything that can be told without running Bulkhead. All steps run, two at a
- * time, whatever fails; then one line a step. Ends with 1 when any step failed.
+ * `npm run check [-- --json FILE]`: all checks that do not run Bulkhead. All steps run, two at a time, also
+ * after a failure. Then one line is printed for each step. Exits with 1 when any step failed.
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';

@@ -1,5 +1,5 @@
 /**
- * Shows that something is going on once it has taken two seconds. The answer ends it, with a word on the outcome.
- * Writes to stderr unless told otherwise.
+ * Shows progress once the work has taken two seconds. The returned function ends it and prints the outcome.
+ * @param stream Default: stderr
  */
 export declare function showProgress(label: string, stream?: NodeJS.WriteStream): (outcome: string) => void;

@@ -59,8 +59,8 @@ const runNpmCi = async (effects) => {
 };
 
 /**
- * Whether what npm says that it installed (its hidden lock file) is what the lock file asks for. Spares whoever
- * ran `npm ci` or `npm install` themselves a second installation.
+ * Whether npm's record of what it installed (its hidden lock file) equals the lock file. It avoids a second
+ * installation after the user has run `npm ci` or `npm install`.
  * @param {string} lock
  * @param {string | undefined} hiddenLock
  */

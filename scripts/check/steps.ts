@@ -24,7 +24,7 @@ export const STEPS: readonly Step[] = [
       '--colors=off',
       '.',
     ],
-    advice: 'Run: npx biome check --write .   It repairs the format and what can safely be repaired.',
+    advice: 'Run: npx biome check --write .   It repairs the format and applies safe fixes.',
   },
   {
     name: 'import rules',
@@ -35,11 +35,16 @@ export const STEPS: readonly Step[] = [
       '.dependency-cruiser.mjs',
       '.',
     ],
-    advice: 'Each rule, with its reason, stands in .dependency-cruiser.mjs.',
+    advice: 'The rules and their reasons are in .dependency-cruiser.mjs.',
   },
   {
     name: 'generated documents',
     command: [NODE, 'scripts/generate-docs.ts', '--check'],
     advice: 'Run: npm run docs   and commit what it writes.',
+  },
+  {
+    name: 'phrases',
+    command: [NODE, 'scripts/check-phrases.ts'],
+    advice: 'Rewrite each phrase. docs/style.md has the list, the rules and examples.',
   },
 ];

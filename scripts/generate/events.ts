@@ -44,6 +44,6 @@ export const generate = async (): Promise<Map<string, string>> =>
     document(
       CONVERSION_REQUESTED,
       envelope(CONVERSION_REQUESTED, z.string(), ConversionRequestSchema),
-      'Put on the bus by whoever wants containers converted; the source is theirs to choose.',
+      'Put on the bus by a program that requests conversions. The program chooses the source.',
     ),
   ]);

@@ -10,12 +10,13 @@ Errors are \`application/problem+json\` (RFC 9457). Each has a stable \`code\`, 
 \`/body/resources/memoryMB\`, \`/query/limit\`, \`/headers/if-match\`.
 
 Mutations take \`Idempotency-Key\`: a repeat with the same key and the same request gets the first answer again, for 24
-hours; a repeat with the same key and another request is refused with \`409 idempotency-key-reused\`. A request that was
-refused has changed nothing, and its repeat is looked at anew. \`dryRun=true\` validates, explains, and changes nothing.
+hours; a repeat with the same key and another request is refused with \`409 idempotency-key-reused\`. A
+refused request has changed nothing, and its repeat is processed as a new request. \`dryRun=true\` validates and
+explains the request, and changes nothing.
 
 Lists take \`limit\` and \`cursor\`. A page may be shorter than \`limit\`; the list ends when \`nextCursor\` is null.
 
-What is another tenant's answers exactly as what does not exist.
+A resource of another tenant gives the same answer as one that does not exist.
 `.trim();
 
 const document = (): Json => ({

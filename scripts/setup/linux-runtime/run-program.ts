@@ -6,7 +6,7 @@ const TAIL_LINES = 8;
 export interface ProgramOptions {
   readonly input?: Buffer;
   readonly folder?: string;
-  /** What a failure is told as; given the last lines of what the program said. */
+  /** Makes the error for a failure. @param said the last lines of the program's output */
   readonly refuse: (said: string) => SetUpRefusedError;
 }
 
