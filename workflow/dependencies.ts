@@ -3,12 +3,12 @@ import type { ErrorDetails } from '../core/domain/errors.ts';
 import type { Table } from '../store/table.ts';
 
 /**
- * What the two ends of an operation, commit and settle, have in common.
+ * What commit and settle, the two ways to end an operation, depend on.
  *
  * Invariants
- * - One transaction ends an operation, moves its container, moves the capacity and hands over to the removal that
- *   waits, if there is one. Each part is conditional on what was read.
- * - What was invoked twice, late, or for an operation that no longer has the container changes nothing.
+ * - One transaction ends the operation, changes its container's state, releases capacity and hands the container over
+ *   to a waiting removal, if there is one. Each part is conditional on the revision that was read.
+ * - A duplicate or late invocation changes nothing, and neither does one for an operation that has lost its container.
  */
 export interface WorkflowDependencies {
   readonly table: Table;

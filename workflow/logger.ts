@@ -5,6 +5,6 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields, error?: unknown): void;
   error(message: string, fields?: LogFields, error?: unknown): void;
-  /** The same logger, with fields that stand on each of its lines. */
+  /** The same logger, with fields that are added to every line. */
   with(fields: LogFields): Logger;
 }

@@ -1,7 +1,7 @@
-/** `settled`: somebody else was faster, or the execution has ended. Nobody waits for this answer any more. */
-export type TaskAnswer = 'told' | 'settled';
+/** `settled`: the step was answered before, or its execution has ended. The answer had no effect. */
+export type TaskAnswer = 'delivered' | 'settled';
 
-/** Answers to steps of a workflow that wait for a token. */
+/** Answers workflow steps that wait for a task token. */
 export interface Tasks {
   succeed(token: string, output: Readonly<Record<string, unknown>>): Promise<TaskAnswer>;
   /** @param cause a problem in JSON */

@@ -7,14 +7,14 @@ import { ConditionFailed, type Table } from '../../store/table.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import {
   beginOperation,
-  overtakeOperation,
   recordOperation,
+  supersedeOperation,
 } from '../../workflow/operation/begin-operation.ts';
 import { type Action, type Decision, decide } from '../../workflow/operation/decide-action.ts';
 import {
   nothingToDo,
-  overtake,
   type Request,
+  supersede,
   takeContainer,
 } from '../../workflow/operation/take-container.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
@@ -120,9 +120,9 @@ const removeAfter = async (
 ): Promise<Done> => {
   const blocking = await blockingOperation(table, before, activeOperationId);
   if (blocking.view.kind === 'remove') return { answer: answerOperation(202, before, blocking, request.now) };
-  const { container, operation, active } = overtake(before, blocking, request);
+  const { container, operation, active } = supersede(before, blocking, request);
   const answer = answerOperation(202, container, operation, request.now);
-  await overtakeOperation(table, {
+  await supersedeOperation(table, {
     before,
     after: container,
     operation,
@@ -146,7 +146,7 @@ const doOnce = async (dependencies: ActDependencies, asked: Asked): Promise<Done
       return begin(dependencies, asked, container, decision.operation, request);
     case 'unchanged':
       return leaveAsItIs(dependencies, asked, container, request);
-    case 'overtake':
+    case 'supersede':
       return removeAfter(dependencies, asked, container, decision.activeOperationId, request);
   }
 };

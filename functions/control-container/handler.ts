@@ -24,7 +24,7 @@ const STOP_SECONDS = 10;
 const WOULD: Readonly<Record<Decision['kind'], (action: Action, name: string) => string>> = {
   begin: (action, name) => `${action} container "${name}"`,
   unchanged: (_, name) => `change nothing: container "${name}" is so already`,
-  overtake: (_, name) => `cancel the operation that has container "${name}", and then remove it`,
+  supersede: (_, name) => `cancel the operation that has container "${name}", and then remove it`,
 };
 
 /** The part of a request that is the same for all of these routes. */

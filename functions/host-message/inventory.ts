@@ -3,7 +3,7 @@ import { judgeOrphans } from '../../core/domain/reconciliation.ts';
 import { type Connection, noteOnLink } from '../../store/links.ts';
 import type { HostLinkRecord } from '../../store/records.ts';
 import { type Applied, applyReport } from '../../workflow/reconciliation/apply-report.ts';
-import { listHeld, looksRight, missing } from '../../workflow/reconciliation/inventory.ts';
+import { listHeld, matchesIndex, missingReport } from '../../workflow/reconciliation/inventory.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { giveNetworkPolicy, removeOrphan, stopStray } from './own-commands.ts';
 
@@ -69,7 +69,7 @@ export const takeInventory = async (
   const held = await listHeld(deps.table, connection);
   const different = observed.filter((one) => {
     const known = held.get(one.containerId);
-    return one.phase !== 'Absent' && (known === undefined || !looksRight(known, one));
+    return one.phase !== 'Absent' && (known === undefined || !matchesIndex(known, one));
   });
   const there = new Set(observed.filter(({ phase }) => phase !== 'Absent').map((one) => one.containerId));
   const gone = whole
@@ -78,7 +78,7 @@ export const takeInventory = async (
   const outcomes = await applyAll(
     deps,
     connection,
-    [...different, ...gone.map(({ id }) => missing(id))],
+    [...different, ...gone.map(({ id }) => missingReport(id))],
     true,
   );
   const orphans = having(outcomes, 'orphan').filter((id) => there.has(id));

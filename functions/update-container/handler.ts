@@ -122,12 +122,12 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
   const begin = async (
     { identity, body, remember, dryRun }: Request,
     before: ContainerRecord,
-    { ground }: Begin,
+    { inputs }: Begin,
   ): Promise<Done> => {
-    const { from, to } = ground.rules;
+    const { from, to } = inputs.rules;
     if (dryRun) {
       const wouldDo = `convert container "${before.view.name}" from ${from} to ${to}`;
-      return { answer: answerDryRun(wouldDo, null, await previewConversion(table, before, ground)) };
+      return { answer: answerDryRun(wouldDo, null, await previewConversion(table, before, inputs)) };
     }
     const moment = now();
     const changes = changesOf(before, body);
@@ -137,7 +137,7 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
       to,
       now: moment,
       view: changes?.view ?? {},
-      acceptUntrustedDisk: ground.rules.acceptUntrustedDisk,
+      acceptUntrustedDisk: inputs.rules.acceptUntrustedDisk,
     });
     const answer = answerOperation(202, container, operation, moment);
     const { tell, writes } = await telling(sign, [before, container], changes, moment);

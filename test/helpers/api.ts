@@ -82,11 +82,11 @@ export const createApi = (table: Table, fairShare: FairShareLimits = UNLIMITED):
     return outside.onStart();
   };
   const tasks: Tasks = {
-    succeed: async () => 'told',
-    heartbeat: async () => 'told',
+    succeed: async () => 'delivered',
+    heartbeat: async () => 'delivered',
     fail: async (token, error) => {
       outside.failedTasks.push({ token, error });
-      return 'told';
+      return 'delivered';
     },
   };
   const eventRules: EventRules = {

@@ -30,10 +30,10 @@ import type {
 } from '../../store/records.ts';
 import { addOperation, replaceContainer } from '../../store/writes.ts';
 import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
-import { overtakeOperation } from '../../workflow/operation/begin-operation.ts';
+import { supersedeOperation } from '../../workflow/operation/begin-operation.ts';
 import { newOperation } from '../../workflow/operation/new-operation.ts';
 import { nextContainer } from '../../workflow/operation/next-records.ts';
-import { overtake } from '../../workflow/operation/take-container.ts';
+import { supersede } from '../../workflow/operation/take-container.ts';
 import type { EngineTable } from './dynoxide.ts';
 import { FakeHost } from './fake-host.ts';
 import { FakeStepFunctions } from './fake-step-functions.ts';
@@ -323,14 +323,14 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
     },
 
     /** As DELETE does while an operation has the container. @returns the removal's id */
-    overtake: async (id: string): Promise<string> => {
+    supersede: async (id: string): Promise<string> => {
       const before = await readContainer(id);
       const item = await table.get(keys.operation(TENANT, before?.view.activeOperationId ?? ''));
       if (before === undefined || item === undefined) throw new TypeError(`nothing has ${id}`);
       const request = { operationId: randomUUID(), actor: 'ann', parameters: { force: true }, now: now() };
       const blocking = parseOperation(item);
-      const { container, operation, active } = overtake(before, blocking, request);
-      await overtakeOperation(table, {
+      const { container, operation, active } = supersede(before, blocking, request);
+      await supersedeOperation(table, {
         before,
         after: container,
         operation,

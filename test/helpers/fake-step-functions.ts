@@ -91,7 +91,7 @@ export class FakeStepFunctions implements Tasks {
     if (execution === undefined) return 'settled';
     this.answers.push({ token, kind: 'success' });
     this.#next(execution);
-    return 'told';
+    return 'delivered';
   }
 
   async fail(token: string, error: string, cause: string): Promise<TaskAnswer> {
@@ -99,13 +99,13 @@ export class FakeStepFunctions implements Tasks {
     if (execution === undefined) return 'settled';
     this.answers.push({ token, kind: 'failure' });
     this.#fail(execution, error, cause);
-    return 'told';
+    return 'delivered';
   }
 
   async heartbeat(token: string): Promise<TaskAnswer> {
     if (!this.#tokens.has(token)) return 'settled';
     this.heartbeats.push(token);
-    return 'told';
+    return 'delivered';
   }
 
   /** The step that waits is over its time: it is tried again (Place), or fails. */

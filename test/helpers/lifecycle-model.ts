@@ -244,7 +244,7 @@ const overtake = async (world: World, watch: Watch, at: number): Promise<void> =
   const container = id === undefined ? undefined : await world.container(id);
   if (id === undefined || container === undefined || container.tombstone !== null) return;
   if (container.view.activeOperationId === null || container.view.state === 'Removing') return;
-  watch.operations.push(await world.overtake(id));
+  watch.operations.push(await world.supersede(id));
 };
 
 /** `PATCH` of the network policy. */

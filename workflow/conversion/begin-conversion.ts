@@ -4,7 +4,7 @@ import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
 import { newOperation } from '../operation/new-operation.ts';
 import { nextContainer } from '../operation/next-records.ts';
 
-/** Between asking the main process to end and forcing it, in seconds. As the docker CLI's. */
+/** Seconds between the stop signal and SIGKILL. The docker CLI has the same default. */
 const STOP_SECONDS = 10;
 
 export interface ConversionRequest {
@@ -13,15 +13,15 @@ export interface ConversionRequest {
   readonly to: RuntimeType;
   readonly now: Date;
   readonly acceptUntrustedDisk?: boolean;
-  /** No failure leads back to the host's kernel. Only for a conversion to HyperV. */
+  /** After a failure the container never runs on the host's kernel. Only for a conversion to HyperV. */
   readonly failsClosed?: boolean;
-  /** Of a workflow that waits for the end of the operation: its task token. */
+  /** Task token of a workflow that waits until the operation ends. */
   readonly notify?: string;
-  /** What else changes with it. */
+  /** Further changes in the same write. */
   readonly view?: Partial<ContainerRecord['view']>;
 }
 
-/** The container as the conversion has it, and the operation. */
+/** The container as it is while the conversion runs, and the operation. */
 export const beginConversion = (
   before: ContainerRecord,
   { operationId, actor, to, now, notify, view, acceptUntrustedDisk, failsClosed }: ConversionRequest,

@@ -14,7 +14,7 @@ export interface ConversionAttempt {
   readonly to: RuntimeType;
   readonly at: string;
   readonly operation: OperationRecord;
-  /** The operation as it is once there is room. */
+  /** The operation once the capacity is reserved. */
   readonly placed: OperationRecord;
 }
 
@@ -22,14 +22,14 @@ export type ReserveOutcome =
   | { readonly kind: 'taken' }
   | { readonly kind: 'no-capacity'; readonly reason: string };
 
-/** What is off holds nothing, before and after. */
+/** A container that is off reserves nothing, before and after the conversion. */
 const NO_RESERVATION = { before: null, after: null };
 
 /**
- * Takes on the container's own host what it will need beside what it holds, before anything is stopped. A host that
- * takes no new containers still converts those that it has.
+ * Reserves on the container's own host what the conversion needs beyond the current reservation, before anything is
+ * stopped. A draining host still converts its containers.
  *
- * @throws ConditionFailed if container or operation have changed meanwhile
+ * @throws ConditionFailed if the container or the operation has changed since it was read
  */
 export const reserveForConversion = async (
   table: Table,
@@ -46,7 +46,8 @@ export const reserveForConversion = async (
     return { kind: 'taken' };
   }
   const item = await table.get(keys.host(tenant, view.hostId));
-  if (item === undefined) return { kind: 'no-capacity', reason: 'waiting for its host, which is not there' };
+  if (item === undefined)
+    return { kind: 'no-capacity', reason: 'waiting for its host, which is not enrolled' };
   const host = parseHost(item);
   const { after, during, extra } = conversionReservation(
     reservation,
@@ -72,7 +73,7 @@ export const reserveForConversion = async (
   }
 };
 
-/** What is held for a container that runs as another type than was thought, and what has to be taken or given for it. */
+/** The reservation of a container that turns out to run as another type, and the writes that adjust the host's capacity. */
 export const reservationForType = async (
   table: Table,
   { tenant, reservation, view }: ContainerRecord,

@@ -10,7 +10,7 @@ export interface ConversionInputs {
   readonly rules: ConversionCase;
 }
 
-/** What the rules of conversion ask about. @returns undefined for a container without a host */
+/** The inputs of the conversion rules. @returns undefined for a container without a host */
 export const readConversionInputs = async (
   table: Table,
   container: ContainerRecord,

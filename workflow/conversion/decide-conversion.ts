@@ -11,19 +11,19 @@ const notNow = ({ view: { state } }: ContainerRecord): ConflictError =>
   new ConflictError('invalid-state', `A container that is ${state} cannot be converted.`, {
     suggestion:
       state === 'Unknown'
-        ? 'Its host is silent: bring the host back first.'
+        ? 'Its host is not connected. Start the agent of the host, then try again.'
         : 'Only a container that is Off or Running can be converted.',
     context: { state },
   });
 
 export type ConversionDecision =
-  /** It is so already. */
-  { readonly kind: 'unchanged' } | { readonly kind: 'begin'; readonly ground: ConversionInputs };
+  /** The container already has this type. */
+  { readonly kind: 'unchanged' } | { readonly kind: 'begin'; readonly inputs: ConversionInputs };
 
 /**
- * What the wish for a runtime type comes to, on the container as it is now.
+ * Decides what a request for a runtime type does to the container in its current state.
  *
- * @throws ConflictError `operation-in-progress`, `invalid-state`, and those of the rules of conversion
+ * @throws ConflictError `operation-in-progress`, `invalid-state`, and those of the conversion rules in core/domain
  */
 export const decideConversion = async (
   table: Table,
@@ -32,12 +32,12 @@ export const decideConversion = async (
   acceptUntrustedDisk: boolean,
 ): Promise<ConversionDecision> => {
   const { runtimeType, state, activeOperationId } = container.view;
-  // While it is being converted, what it will be is not decided yet.
+  // During a conversion the final type is not decided yet.
   if (runtimeType === to && state !== 'Converting') return { kind: 'unchanged' };
   if (activeOperationId !== null) throw inProgress(activeOperationId);
   if (!OPERATION_STARTS.convert.from.includes(state)) throw notNow(container);
-  const ground = await readConversionInputs(table, container, to, acceptUntrustedDisk);
-  if (ground === undefined) throw notNow(container);
-  checkConversion(ground.rules);
-  return { kind: 'begin', ground };
+  const inputs = await readConversionInputs(table, container, to, acceptUntrustedDisk);
+  if (inputs === undefined) throw notNow(container);
+  checkConversion(inputs.rules);
+  return { kind: 'begin', inputs };
 };

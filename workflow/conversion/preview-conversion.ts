@@ -6,7 +6,7 @@ import type { ContainerRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { ConversionInputs } from './conversion-case.ts';
 
-/** What a conversion would come to. */
+/** What a conversion would do, without doing it. */
 export const previewConversion = async (
   table: Table,
   container: ContainerRecord,
@@ -28,7 +28,7 @@ export const previewConversion = async (
     reservation: { now: reservation, during: room?.during ?? null, after: room?.after ?? null },
     fits: room === null || reservationFits(room.extra, host.free),
     expectedDowntime: medianMs === null ? null : { medianMs, conversions: recent.length },
-    // What has run as HyperV has an untrusted disk from then on.
+    // Once a container has run as HyperV its disk is untrusted.
     rollback: {
       onFailure: rules.to === 'HyperV' && restarts ? 'asItWasOrInVm' : 'asItWas',
       later: rules.to === 'HyperV' && restarts ? 'acceptUntrustedDisk' : 'convert',

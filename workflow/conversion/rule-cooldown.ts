@@ -9,11 +9,11 @@ export interface RuleOnContainer extends Pick<RunKey, 'tenant' | 'ruleId'> {
 }
 
 /**
- * Why a rule leaves a container alone for now; null if it doesn't.
+ * Why a rule skips a container for now; null if it does not.
  *
- * - `cooldown`: this rule has converted it less than its `cooldownSeconds` ago.
- * - `flapping`: some rule has isolated it lately, and this one would undo that. Two rules can so never convert a
- *   container back and forth. A conversion to HyperV is never held back: isolation goes first.
+ * - `cooldown`: this rule converted the container less than `cooldownSeconds` ago.
+ * - `flapping`: a rule isolated the container recently, and this rule would undo that. This keeps two rules from
+ *   converting a container back and forth. A conversion to HyperV is never delayed: isolation has priority.
  */
 export const reasonToSkip = async (
   table: Table,

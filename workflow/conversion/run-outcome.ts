@@ -1,7 +1,7 @@
 import type { RunItem } from '../../core/contract/conversion-rule.ts';
 import type { OperationRecord } from '../../store/records.ts';
 
-/** What an operation that has ended comes to in the run that asked for it. */
+/** The outcome of an ended operation, as the rule run that requested it records it. */
 export const outcomeOf = ({
   id,
   view,

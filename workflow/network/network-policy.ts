@@ -10,14 +10,14 @@ import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';
 
 /**
- * A network policy on its way to its host.
+ * Delivery of a network policy to its host.
  *
  * Lifecycle: set (the container has the policy, its revision and `networkPending`; the command is in the same
- * transaction) → told (by a push, else at the host's next heartbeat) → confirmed (`networkPending` goes).
- * - A command is good for {@link TTL_SECONDS}. `networkPending` on the container outlasts it: a host that was away
- *   longer, or that failed, is given the command again when it sends its inventory.
- * - A newer policy takes the command of the older one away. An older one that is under way changes nothing on the host,
- *   which orders policies by revision, and nothing here, because only the newest revision is confirmed.
+ * transaction) → sent (pushed, or sent at the host's next heartbeat) → confirmed (`networkPending` is cleared).
+ * - A command expires after {@link TTL_SECONDS}. `networkPending` on the container does not expire: a host that was
+ *   disconnected for longer, or that failed, gets the command again when it sends its inventory.
+ * - A newer policy removes the command of the older one. An older command that is already on its way has no effect: the
+ *   host orders policies by revision, and only the newest revision is confirmed here.
  */
 const TTL_SECONDS = 15 * 60;
 
@@ -26,7 +26,7 @@ type Subject = Pick<ContainerRecord, 'tenant' | 'id'> & {
   readonly view: Pick<ContainerRecord['view'], 'spec' | 'hostId'>;
 };
 
-/** The command for a container's policy: the same id however often it is given. Null without a host to tell. */
+/** The command that sets a container's policy. Its id depends on the revision only. Null for a container without a host. */
 export const networkCommand = ({ tenant, id, view }: Subject, now: Date): UnsignedCommand | null => {
   const { hostId, spec } = view;
   if (hostId === null) return null;
@@ -37,7 +37,7 @@ export const networkCommand = ({ tenant, id, view }: Subject, now: Date): Unsign
       id: `network:${id}:${revision}`,
       hostId,
       containerId: id,
-      // Ordered by its revision, so it waits for no epoch and raises none.
+      // Policies are ordered by revision, so the command neither checks nor raises the epoch.
       epoch: 0,
       ttlSeconds: TTL_SECONDS,
       arguments: { verb: 'setNetworkPolicy', network, revision },
@@ -51,7 +51,7 @@ export const networkCommand = ({ tenant, id, view }: Subject, now: Date): Unsign
   };
 };
 
-/** The writes, beside the container's own, that tell a host of a policy that has changed. */
+/** The writes, besides the container's own, that queue a changed policy for the host. */
 export const networkWrites = (
   before: ContainerRecord,
   command: CommandRecord | null,
@@ -69,11 +69,11 @@ export const isNetworkCommand = (
 ): command is Command & { readonly containerId: string; readonly arguments: SetNetworkPolicy } =>
   command.containerId !== null && command.arguments.verb === 'setNetworkPolicy';
 
-/** Whether a container's error is one that a policy left, which goes when the policy is in force. */
+/** Whether the container's error comes from a network policy. It is cleared when the policy is in force. */
 const isOfPolicy = ({ lastError }: ContainerRecord['view']): boolean =>
   lastError?.context?.networkRevision !== undefined;
 
-/** Takes in what became of a policy on its host: in force, or why not. Of an older policy it changes nothing. */
+/** Records the host's result for a policy: in force, or the reason why not. The result of an older policy is ignored. */
 export const settleNetworkPolicy = (
   { table, now, problem }: WorkflowDependencies,
   { tenant, hostId }: { readonly tenant: string; readonly hostId: string },
@@ -93,7 +93,7 @@ export const settleNetworkPolicy = (
     }
     const { code, message, suggestion } = result.error;
     const lastError = problem(code, `The network policy is not in force: ${message}`, {
-      suggestion: suggestion ?? 'It is tried again within a minute or two. Set it again to try now.',
+      suggestion: suggestion ?? 'Bulkhead tries again within two minutes. Set the policy again to try now.',
       context: { hostId, networkRevision: revision },
     });
     if (before.view.lastError?.context?.networkRevision === revision) return;

@@ -19,7 +19,7 @@ const causeOf = (
     }),
   );
 
-/** Tells the workflow how its command went. Nothing is told for a query, or before there is a result. */
+/** Sends a command's result to the workflow step that waits for it. A query, or a command without a result, has none. */
 export const answerTask = async (tasks: Tasks, record: CommandRecord): Promise<TaskAnswer> => {
   const { taskToken, result } = record;
   if (taskToken === null || result === null) return 'settled';

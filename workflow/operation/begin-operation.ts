@@ -4,7 +4,7 @@ import { addOperation, replaceContainer, replaceOperation } from '../../store/wr
 
 export interface Begin {
   readonly before: ContainerRecord;
-  /** With the operation as its active one. */
+  /** With the operation as its active operation. */
   readonly after: ContainerRecord;
   readonly operation: OperationRecord;
   readonly remember: readonly Write[];
@@ -12,8 +12,8 @@ export interface Begin {
 }
 
 /**
- * Takes a container for an operation: both, and the kept answer, in one transaction.
- * @throws ConditionFailed at index 0 if the container is no longer as it was read
+ * Starts an operation on a container: writes both, and the stored response, in one transaction.
+ * @throws ConditionFailed at index 0 if the container has changed since it was read
  */
 export const beginOperation = (
   table: Table,
@@ -21,25 +21,25 @@ export const beginOperation = (
 ): Promise<void> =>
   table.transact([replaceContainer(before, after), addOperation(operation), ...remember], token);
 
-/** Records an operation that had nothing to do, and the kept answer. */
+/** Records an operation that had nothing to do, and the stored response. */
 export const recordOperation = (
   table: Table,
   operation: OperationRecord,
   remember: readonly Write[],
 ): Promise<void> => table.transact([addOperation(operation), ...remember], operation.id);
 
-export interface Overtake extends Begin {
-  /** The operation that has the container, as it was read, and as it is asked to end; null if it was already. */
+export interface Supersede extends Begin {
+  /** The active operation as it was read and as it is cancelled; null if it was being cancelled already. */
   readonly active: { readonly before: OperationRecord; readonly after: OperationRecord } | null;
 }
 
 /**
- * Queues a removal behind the operation that has the container, and asks that one to end: in one transaction.
- * @throws ConditionFailed if container or operation are no longer as they were read
+ * Queues a removal behind the active operation of the container and cancels that operation, in one transaction.
+ * @throws ConditionFailed if the container or the operation has changed since it was read
  */
-export const overtakeOperation = (
+export const supersedeOperation = (
   table: Table,
-  { before, after, operation, remember, token, active }: Overtake,
+  { before, after, operation, remember, token, active }: Supersede,
 ): Promise<void> =>
   table.transact(
     [

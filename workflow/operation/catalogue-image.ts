@@ -14,7 +14,7 @@ export interface OnHost {
   readonly image: ImageFacts;
 }
 
-/** The image in the catalogue, as its newest import describes it, and that the host holds it. */
+/** The writes that put an imported image into the catalogue and record that the host holds it. */
 export const catalogueImport = async (
   table: Table,
   { tenant, hostId, image }: OnHost,
@@ -52,8 +52,8 @@ const addToCatalogue = ({ tenant, hostId, image }: OnHost, { at, actor }: Stamp)
 ];
 
 /**
- * That a host holds an image, which is added to the catalogue if it is not there. What the catalogue says of it stays:
- * one host must not decide where the containers of other hosts can run.
+ * The writes that record that a host holds an image, and that add the image to the catalogue if it is missing there.
+ * An existing catalogue entry stays unchanged: one host must not decide where containers of other hosts can run.
  */
 export const catalogueReport = async (
   table: Table,

@@ -23,14 +23,14 @@ import { finalSteps, lastObserved, readCommands } from './steps.ts';
 
 export type CommitOutcome =
   | { readonly kind: 'committed' | 'already-ended'; readonly operation: OperationRecord }
-  /** There is no such operation, or it no longer has the container. */
+  /** The operation does not exist, or it no longer has the container. */
   | { readonly kind: 'superseded' };
 
-/** Kinds after which the main process runs, if the host doesn't say otherwise. */
+/** Kinds after which the main process runs, unless the host reports otherwise. */
 const RUNS_AFTER: readonly OperationKind[] = ['start', 'restart'];
 
-/** A container that was converted; the record's own word counts for what is off. */
-const converted = (
+/** A container after its conversion. For one that is off, the operation decides the type, not the report. */
+const convertedContainer = (
   operation: OperationRecord,
   container: ContainerRecord,
   observed: ObservedContainer | null,
@@ -44,7 +44,7 @@ const converted = (
   return { ...off, view: { ...off.view, runtimeType: typeWhenOff(to, observed), exitCode, lastError } };
 };
 
-/** The figures of a conversion, now that its command has been answered. */
+/** The figures of a conversion, from the result of its command. */
 const conversionOf = (
   { view }: OperationRecord,
   commands: readonly CommandRecord[],
@@ -55,19 +55,19 @@ const conversionOf = (
   return { conversion: { ...view.conversion, downtimeMs } };
 };
 
-/** Where a container is after its operation was done. */
-const reached = (
+/** The container after its operation succeeded. */
+const containerAfter = (
   operation: OperationRecord,
   container: ContainerRecord,
   observed: ObservedContainer | null,
   stamp: Stamp,
 ): ContainerRecord => {
   const { kind } = operation.view;
-  if (kind === 'convert') return converted(operation, container, observed, stamp);
+  if (kind === 'convert') return convertedContainer(operation, container, observed, stamp);
   const started = RUNS_AFTER.includes(kind) || (kind === 'create' && operation.parameters.start === true);
   if (!started || observed?.phase === 'Off' || observed?.phase === 'Absent') {
     const off = stoppedContainer(container, observed, stamp);
-    // It has run, even if not for long: the next start may meet what it wrote.
+    // It has run, however briefly, and may have written to its disk.
     return started ? { ...off, ranAs: [...new Set([...off.ranAs, off.view.runtimeType])] } : off;
   }
   return startedContainer(container, observed, stamp.at, stamp);
@@ -107,20 +107,20 @@ const consequences = async (
   if (container === undefined) {
     const image = imageOf(commands);
     if (image === undefined || hostId === null) return [];
-    // A host may answer with another image than the one that it was asked to import.
+    // A host may return an image other than the requested one.
     const asked = isSameName(image.name, operation.view.imageName ?? '');
     const catalogue = asked ? catalogueImport : catalogueReport;
     return catalogue(deps.table, { tenant: operation.tenant, hostId, image }, stamp);
   }
   if (operation.view.kind === 'remove') return removal(deps.table, container, stamp.at);
   const observed = lastObserved(commands);
-  const after = reached(operation, container, observed, stamp);
+  const after = containerAfter(operation, container, observed, stamp);
   return releaseContainer(deps, { before: container, after, observed });
 };
 
 /**
- * Ends an operation that was done: its container, the capacity, the compute process and the operation itself in one
- * transaction. A repeat finds it ended.
+ * Ends an operation that succeeded. One transaction writes the operation, its container, the capacity and the compute
+ * process. A repeat has no effect.
  */
 export const commitOperation = (deps: WorkflowDependencies, input: WorkflowInput): Promise<CommitOutcome> =>
   retryOnConflict(async () => {

@@ -7,11 +7,11 @@ import type { Table } from '../../store/table.ts';
 
 export interface CurrentOperation {
   readonly operation: OperationRecord;
-  /** Undefined for an operation on an image, and if it no longer exists. */
+  /** Undefined for an operation on an image, and if the container no longer exists. */
   readonly container: ContainerRecord | undefined;
 }
 
-/** Operation and container as they stand now; undefined if there is no such operation. */
+/** Reads the operation and its container consistently; undefined if the operation does not exist. */
 export const readCurrentOperation = async (
   table: Table,
   { tenant, operationId, containerId }: WorkflowInput,
@@ -24,7 +24,7 @@ export const readCurrentOperation = async (
   return { operation: parseOperation(operation), container: container && parseContainer(container) };
 };
 
-/** Whether the operation is not ended and, if it is one on a container, has it in this epoch. */
+/** Whether the operation has not ended and, if it is on a container, is the container's active one in this epoch. */
 export const isCurrent = (found: CurrentOperation, input: WorkflowInput): boolean => {
   if (isEnded(found.operation.view.state)) return false;
   if (input.containerId === null) return true;
@@ -35,6 +35,6 @@ export const isCurrent = (found: CurrentOperation, input: WorkflowInput): boolea
   );
 };
 
-/** Whether the operation is to end without being done: cancelled, or overtaken by a removal. */
+/** Whether the operation must end without completing: it was cancelled, or a removal superseded it. */
 export const isUnwanted = ({ operation, container }: CurrentOperation): boolean =>
   operation.view.state === 'Cancelling' || (container?.tombstone ?? null) !== null;

@@ -4,17 +4,17 @@ import { ConflictError } from '../../core/domain/errors.ts';
 import type { ContainerRecord } from '../../store/records.ts';
 import { inProgress } from './in-progress.ts';
 
-/** What a caller may ask of a container. */
+/** What a caller can do with a container. */
 export type Action = 'start' | 'stop' | 'restart' | 'kill' | 'remove';
 
 export type Decision =
   | { readonly kind: 'begin'; readonly operation: Action }
-  /** It is so already. */
+  /** The container is already in the requested state. */
   | { readonly kind: 'unchanged' }
-  /** A removal while another operation has the container: that one is to end first. */
-  | { readonly kind: 'overtake'; readonly activeOperationId: string };
+  /** A removal while another operation has the container. That operation must end first. */
+  | { readonly kind: 'supersede'; readonly activeOperationId: string };
 
-/** States in which an action has nothing to do. */
+/** States in which an action has no effect. */
 const ALREADY: Readonly<Record<Action, readonly ContainerState[]>> = {
   start: ['Running'],
   stop: ['Off', 'Failed'],
@@ -23,20 +23,20 @@ const ALREADY: Readonly<Record<Action, readonly ContainerState[]>> = {
   remove: [],
 };
 
-/** In these it runs, or may. */
+/** States in which the container runs, or may run. */
 const NEEDS_FORCE: readonly ContainerState[] = ['Running', 'Unknown'];
 
 const wrongState = (action: Action, state: ContainerState): ConflictError =>
-  new ConflictError('invalid-state', `A container that is ${state} cannot be asked to ${action}.`, {
+  new ConflictError('invalid-state', `Cannot ${action} a container that is ${state}.`, {
     suggestion:
       state === 'Unknown'
-        ? 'Its host is silent: bring the host back, or stop or remove the container.'
-        : 'Read the container for its state, and ask again when it allows it.',
+        ? 'Its host is not connected. Start the agent of the host, or stop or remove the container.'
+        : 'Wait until the container is in another state, then try again.',
     context: { state },
   });
 
 /**
- * What an action comes to, on the container as it is now.
+ * Decides what an action does to the container in its current state.
  * @throws ConflictError `operation-in-progress`, `invalid-state`
  */
 export const decide = (
@@ -45,11 +45,11 @@ export const decide = (
   force: boolean,
 ): Decision => {
   if (activeOperationId !== null) {
-    if (action === 'remove') return { kind: 'overtake', activeOperationId };
+    if (action === 'remove') return { kind: 'supersede', activeOperationId };
     throw inProgress(activeOperationId);
   }
   if (ALREADY[action].includes(state)) return { kind: 'unchanged' };
-  // What is off has nothing to be stopped first.
+  // A container that is off needs no stop before the start.
   const operation = action === 'restart' && OPERATION_STARTS.start.from.includes(state) ? 'start' : action;
   if (!OPERATION_STARTS[operation].from.includes(state)) throw wrongState(action, state);
   if (action === 'remove' && !force && NEEDS_FORCE.includes(state))

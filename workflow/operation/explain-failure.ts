@@ -3,7 +3,7 @@ import { type Problem, ProblemSchema } from '../../core/contract/problem.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import type { Settled } from './settle-operation.ts';
 
-/** The problem out of a cause of ours: a problem in JSON. Step Functions' own causes are not. */
+/** The problem in a cause that Bulkhead wrote as JSON. Causes of Step Functions itself are other text. */
 const problemIn = (cause: string): Problem | undefined => {
   try {
     return ProblemSchema.parse(JSON.parse(cause));
@@ -12,7 +12,7 @@ const problemIn = (cause: string): Problem | undefined => {
   }
 };
 
-/** What an operation failed of, in the words of the API. */
+/** The failure of a workflow as a problem of the API. */
 export const explainFailure = (
   { error, cause }: Settled['failure'],
   problem: WorkflowDependencies['problem'],
@@ -23,14 +23,14 @@ export const explainFailure = (
     case WORKFLOW_ERRORS.cancelled:
       return problem('operation-cancelled', 'The operation was cancelled.');
     case 'States.HeartbeatTimeout':
-      return problem('host-not-answering', 'The host did not show in time that it is working on it.', {
-        suggestion: 'Look at the host: its agent must be running and connected.',
+      return problem('host-not-answering', 'The host sent no sign of progress in time.', {
+        suggestion: 'Check the host: its agent must be running and connected.',
       });
     case 'States.Timeout':
-      return problem('deadline-exceeded', 'The operation was not done by its deadline.');
+      return problem('deadline-exceeded', 'The operation did not finish before its deadline.');
     case WORKFLOW_ERRORS.superseded:
     case 'ABORTED':
-      return problem('operation-aborted', 'The workflow of the operation was ended from outside.');
+      return problem('operation-aborted', 'The workflow of the operation was stopped from outside.');
     case WORKFLOW_ERRORS.stepFailed:
       return problem('step-failed', 'A step failed on the host.');
     default:

@@ -2,7 +2,7 @@ import { WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
 import { createProblem } from '../../core/domain/problems.ts';
 import type { TaskAnswer, Tasks } from '../tasks.ts';
 
-/** Ends a step because its operation is not wanted any more: cancelled, or its container is to be removed. */
+/** Fails a step because its operation was cancelled or superseded by a removal. */
 export const failCancelled = (tasks: Tasks, token: string): Promise<TaskAnswer> =>
   tasks.fail(
     token,
@@ -10,7 +10,7 @@ export const failCancelled = (tasks: Tasks, token: string): Promise<TaskAnswer> 
     JSON.stringify(createProblem('operation-cancelled', 'The operation was cancelled.')),
   );
 
-/** Ends a step whose operation has ended, or no longer has the container. */
+/** Fails a step whose operation has ended or no longer has the container. */
 export const failSuperseded = (tasks: Tasks, token: string): Promise<TaskAnswer> =>
   tasks.fail(
     token,

@@ -19,7 +19,7 @@ const accepted = (now: Date) => ({
   updatedAt: now.toISOString(),
 });
 
-/** An operation on a container, accepted now. @param container as it is while the operation has it */
+/** A new operation on a container. @param container as it is while the operation runs */
 export const newOperation = (
   container: ContainerRecord,
   { id, kind, actor, parameters, now }: OperationRequest,
@@ -59,7 +59,7 @@ export interface ImportRequest {
   readonly now: Date;
 }
 
-/** An import of an image by a host, accepted now. */
+/** A new operation that imports an image on a host. */
 export const newImport = ({
   tenant,
   id,

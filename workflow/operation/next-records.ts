@@ -3,12 +3,11 @@ import type { OperationState } from '../../core/contract/operation.ts';
 import type { ContainerRecord, ContainerView, OperationRecord, OperationView } from '../../store/records.ts';
 
 /**
- * The parts that every transition is made of: the next record from the one that was read, and the writes that
- * put it in its place only if nobody else was faster.
+ * The next record from the one that was read. store/writes.ts has the conditional writes that replace it.
  */
 export interface Stamp {
   readonly at: string;
-  /** Who makes the change. */
+  /** Who makes the change: a user, a host or `bulkhead`. */
   readonly actor: string;
 }
 
@@ -43,7 +42,7 @@ export const nextOperation = (
   view: { ...record.view, ...change.view, updatedAt: at },
 });
 
-/** An operation at its end: in one terminal state, with nothing that it waits for. */
+/** An operation in a terminal state, which waits for nothing. */
 export const endedOperation = (
   record: OperationRecord,
   state: Extract<OperationState, 'Succeeded' | 'Failed' | 'Cancelled'>,

@@ -4,8 +4,8 @@ import type { ContainerRecord } from '../../store/records.ts';
 import { nextContainer, type Stamp } from './next-records.ts';
 
 /**
- * What a container is and holds now that a conversion, if there was one, has ended with it being of `type`.
- * Reservation is held for what it is, and no longer for what it might have become.
+ * The type and the reservation of a container once its conversion, if any, has ended with `type`. The reservation no
+ * longer includes capacity for the other type.
  */
 export const settledType = (
   { conversion = null, reservation }: Pick<ContainerRecord, 'conversion' | 'reservation'>,
@@ -18,13 +18,13 @@ export const settledType = (
 });
 
 /**
- * What a container that is off is from now on. A host that has it as HyperV has kept it from its kernel, or was on its
- * way to: it does not become Default by a failure.
+ * The type of a container that is off. If its host reports HyperV, the container stays HyperV: a failure must not turn
+ * it into a Default container.
  */
 export const typeWhenOff = (type: RuntimeType, observed: ObservedContainer | null): RuntimeType =>
   observed?.phase === 'Off' && observed.runtimeType === 'HyperV' ? 'HyperV' : type;
 
-/** A container that has ended: off, with nothing held for it. */
+/** A container that has stopped: off, without a reservation. */
 export const stoppedContainer = (
   record: ContainerRecord,
   observed: ObservedContainer | null,
@@ -49,7 +49,7 @@ export const stoppedContainer = (
     stamp,
   );
 
-/** A container that runs, as its host sees it; `startedAt` is by the clock of the control plane, because uptime is told by it. */
+/** A container that runs, as its host reports it. `startedAt` is in the control plane's time, which uptime is computed from. */
 export const startedContainer = (
   record: ContainerRecord,
   observed: ObservedContainer | null,

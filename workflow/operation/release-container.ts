@@ -18,7 +18,7 @@ import type { WorkflowDependencies } from '../dependencies.ts';
 import { newOperation } from './new-operation.ts';
 import { nextOperation } from './next-records.ts';
 
-/** The compute process of a container that runs, as its host describes it. */
+/** The compute process of a running container, as its host reports it. */
 export const computeProcessOf = (
   record: ContainerRecord,
   observed: ObservedContainer | null,
@@ -45,7 +45,7 @@ const takenBy = (container: ContainerRecord, operationId: string): ContainerReco
   view: { ...container.view, state: 'Removing', activeOperationId: operationId },
 });
 
-/** What is held less after than before; null if that is nothing. */
+/** The capacity that the change frees; null if none. */
 const freed = (before: ContainerRecord, after: ContainerRecord): CapacityChange | null => {
   const room =
     before.reservation === null
@@ -55,7 +55,7 @@ const freed = (before: ContainerRecord, after: ContainerRecord): CapacityChange 
   return isNothing(room) && diskMB === 0 ? null : { ...room, diskMB };
 };
 
-/** Capacity and compute process that follow from where a container came from and where it is going. */
+/** The writes of capacity and compute process that follow from a container's change of state. */
 const consequences = (
   before: ContainerRecord,
   after: ContainerRecord,
@@ -74,7 +74,7 @@ const consequences = (
   ];
 };
 
-/** A container that an operation lets go of, in the state `change` says. */
+/** A container that its operation releases. */
 export interface Release {
   readonly before: ContainerRecord;
   /** Next record, without active operation; a state that holds no capacity has no reservation. */
@@ -83,8 +83,8 @@ export interface Release {
 }
 
 /**
- * The writes that let go of a container, and hand it on: to the removal that waits for it or, if it has ended
- * and removes itself, to one that is made here. The removal's execution is started by the table's stream.
+ * The writes that release a container. If a removal waits, or if the container has stopped and has `autoRemove`, a
+ * removal gets the container in the same transaction. The table's stream starts the removal's execution.
  */
 export const releaseContainer = async (
   { table, now, newId }: WorkflowDependencies,

@@ -6,10 +6,10 @@ import { newOperation } from './new-operation.ts';
 import { nextContainer } from './next-records.ts';
 import { lastObserved } from './steps.ts';
 
-/** Verbs in which the container's own code may have run, though nobody can say so afterwards. */
+/** Verbs that may have run the container's code before they failed. */
 const RUNS_CODE: readonly string[] = ['startContainer', 'restartContainer', 'convertContainer'];
 
-/** Runtime types that it has run under, with those that an unfinished command may have begun to run it under. */
+/** Runtime types that the container has run as, including those that an unfinished command may have started it as. */
 export const mayHaveRunAs = (
   { ranAs, stateBefore }: ContainerRecord,
   commands: readonly CommandRecord[],
@@ -22,8 +22,8 @@ export const mayHaveRunAs = (
 };
 
 /**
- * Whether nobody has brought the container where its failed conversion is to leave it. One that fails closed is to be
- * stopped also where no host has been told anything; of any other only what its host may have begun is undone.
+ * Whether a failed conversion still needs a rollback. A conversion that fails closed must stop the container even if
+ * no command was sent; any other conversion needs a rollback only if its host may have started it.
  */
 export const needsRollback = (
   { view, parameters }: OperationRecord,
@@ -38,8 +38,8 @@ export const needsRollback = (
 };
 
 /**
- * The operation that brings a container where its conversion should have left it: it takes the container over as it
- * stands, with what is held for either type. Its execution is started by the table's stream.
+ * The operation that rolls a failed conversion back. It takes over the container as it is, with the capacity reserved
+ * for either type. The table's stream starts its execution.
  */
 export const rollback = (
   { newId, now }: WorkflowDependencies,

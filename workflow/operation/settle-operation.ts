@@ -18,7 +18,7 @@ import { finalSteps, lastObserved, readCommands } from './steps.ts';
 
 export interface Settled {
   readonly failure: { readonly error: string; readonly cause: string };
-  /** Whether the host has confirmed that nothing half made is left. */
+  /** Whether the host has confirmed that it removed everything half finished. */
   readonly undone: boolean;
 }
 
@@ -26,12 +26,12 @@ export type SettleOutcome =
   | {
       readonly kind: 'settled';
       readonly operation: OperationRecord;
-      /** Host that must say how the container stands, where nobody knows. */
+      /** The host to ask for the container's state if that state is unknown. */
       readonly ask: string | null;
     }
   | { readonly kind: 'already-ended' };
 
-/** Whether the main process that runs now is not the one that ran before the operation. */
+/** Whether the operation stopped the main process, so that a running one is new. */
 const wasStopped = (commands: readonly CommandRecord[]): boolean =>
   commands.some(({ result }) => result?.steps.some(({ name }) => name === 'StopProcess') ?? false);
 
@@ -60,7 +60,7 @@ const settledContainer = (
     return { ...running, view: { ...running.view, lastError: given.error } };
   }
   const holds = holdsCapacity(state);
-  // Where nobody knows what it is, what it may be stays held.
+  // In an unknown state the capacity for every possible outcome stays reserved.
   const held =
     state === 'Unknown'
       ? { reservation: container.reservation }
@@ -91,8 +91,8 @@ const settledContainer = (
 };
 
 /**
- * Ends an operation that came to nothing, exactly once: Failed with the reason, or Cancelled; and leaves its container
- * where it really is, or `Unknown` where nobody can tell.
+ * Ends an operation that did not succeed, exactly once: as Failed with the reason, or as Cancelled. Its container gets
+ * the state that its host reported, or `Unknown` if there is no report.
  */
 export const settleOperation = (
   deps: WorkflowDependencies,
@@ -106,11 +106,11 @@ export const settleOperation = (
     const commands = await readCommands(deps.table, found);
     const at = deps.now().toISOString();
     const explained = explainFailure(failure, deps.problem);
-    const overtaken = failure.error === WORKFLOW_ERRORS.cancelled;
-    const error = overtaken ? deps.problem('operation-cancelled', 'The operation was cancelled.') : explained;
+    const cancelled = failure.error === WORKFLOW_ERRORS.cancelled;
+    const error = cancelled ? deps.problem('operation-cancelled', 'The operation was cancelled.') : explained;
     const ended = endedOperation(
       operation,
-      overtaken ? 'Cancelled' : 'Failed',
+      cancelled ? 'Cancelled' : 'Failed',
       { error, steps: finalSteps(operation, commands, at) },
       at,
     );

@@ -6,7 +6,7 @@ import type { CommandRecord, OperationRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { CurrentOperation } from './current-operation.ts';
 
-/** Workflow steps in the order in which they can happen. */
+/** Workflow steps in execution order. */
 const ORDER: readonly string[] = Object.values(STEPS);
 
 const AGENT_STEPS_SHOWN = 20;
@@ -14,7 +14,7 @@ const AGENT_STEPS_SHOWN = 20;
 const byOrder = (a: CommandRecord, b: CommandRecord): number =>
   ORDER.indexOf(a.step ?? '') - ORDER.indexOf(b.step ?? '');
 
-/** Commands of the operation on its host, in the order of the steps. */
+/** The operation's commands to its host, in the order of the steps. */
 export const readCommands = async (
   table: Table,
   { operation, container }: CurrentOperation,
@@ -24,7 +24,7 @@ export const readCommands = async (
   return [...commands].sort(byOrder);
 };
 
-/** What the host last said of the container in answers to these commands. */
+/** The latest observation of the container in the results of these commands. */
 export const lastObserved = (commands: readonly CommandRecord[]): ObservedContainer | null =>
   commands.reduce<ObservedContainer | null>((last, { result, command }) => {
     const observed = result?.observed ?? null;
@@ -34,7 +34,7 @@ export const lastObserved = (commands: readonly CommandRecord[]): ObservedContai
 const totalMs = (steps: readonly OperationStep[]): number | null =>
   steps.length === 0 ? null : steps.reduce((sum, { durationMs }) => sum + (durationMs ?? 0), 0);
 
-/** Each command as a step, followed by what the host did for it. */
+/** Each command as a step, followed by the steps that the host reported for it. */
 const commandSteps = (record: CommandRecord, at: string): readonly OperationStep[] => {
   const steps = record.result?.steps ?? [];
   const state = record.result === null || record.result.status === 'failed' ? 'Failed' : 'Succeeded';
@@ -49,7 +49,7 @@ const commandSteps = (record: CommandRecord, at: string): readonly OperationStep
   ];
 };
 
-/** The steps of an operation that ends: what did not come from a command as it was, then the commands. */
+/** The steps of an ended operation: placement as recorded, then the commands. */
 export const finalSteps = (
   operation: OperationRecord,
   commands: readonly CommandRecord[],

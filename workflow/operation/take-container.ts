@@ -4,7 +4,7 @@ import type { Action } from './decide-action.ts';
 import { newOperation } from './new-operation.ts';
 import { endedOperation, nextContainer, nextOperation } from './next-records.ts';
 
-/** Who asks, when, and for what. */
+/** A request for an action on a container. */
 export interface Request {
   readonly operationId: string;
   readonly actor: string;
@@ -20,7 +20,7 @@ export interface Taken {
 const operationOn = (container: ContainerRecord, kind: Action, request: Request): OperationRecord =>
   newOperation(container, { ...request, kind, id: request.operationId });
 
-/** The container as the operation has it: in the state of that operation, one epoch on. */
+/** The container as it is while the operation runs: in the operation's state, in the next epoch. */
 export const takeContainer = (before: ContainerRecord, kind: Action, request: Request): Taken => {
   const { operationId, actor, now } = request;
   const container = nextContainer(
@@ -35,7 +35,7 @@ export const takeContainer = (before: ContainerRecord, kind: Action, request: Re
   return { container, operation: operationOn(container, kind, request) };
 };
 
-/** An operation that has nothing to do, and so has ended: callers get one shape of answer in any case. */
+/** An operation that has already ended because it has nothing to do. Callers always get an operation. */
 export const nothingToDo = (container: ContainerRecord, kind: Action, request: Request): OperationRecord => ({
   ...endedOperation(
     operationOn(container, kind, request),
@@ -47,10 +47,10 @@ export const nothingToDo = (container: ContainerRecord, kind: Action, request: R
 });
 
 /**
- * A removal that waits for the operation that has the container. That one is asked to end, and hands the container
- * over when it does.
+ * A removal that waits for the container's active operation. That operation is cancelled and hands the container over
+ * when it ends.
  */
-export const overtake = (
+export const supersede = (
   before: ContainerRecord,
   active: OperationRecord,
   request: Request,
@@ -63,7 +63,7 @@ export const overtake = (
     operation: {
       ...removal,
       after: active.id,
-      view: { ...removal.view, reason: `waits for ${active.view.kind} ${active.id} to end` },
+      view: { ...removal.view, reason: `waiting for ${active.view.kind} ${active.id} to end` },
     },
     active:
       active.view.state === 'Cancelling'

@@ -29,14 +29,14 @@ import { nextContainer, nextOperation } from '../operation/next-records.ts';
 import { holdersAmong, readHosts, sampleAny, sampleHolders, sampleReady } from './sample-hosts.ts';
 
 /**
- * Placement: which host a container goes to, and the reservation of its room there.
+ * Placement: chooses the host of a container and reserves capacity there.
  *
- * Cost: at most 10 read units whatever the number of hosts, if the first sample holds a host that fits. A sample is
- * two pages of the index of ready hosts: its roomiest end, and one from a random point among those with room enough;
- * if no host of it holds the image, some that do. Invariants:
- * - Only the condition on the host's own item decides whether there is room. What the index says may be old.
- * - Host, container and operation change in one transaction: a reservation without owner can't be.
- * - A container that has a host stays there: its files are there.
+ * Cost: at most 10 read units for any number of hosts, if the first sample has a host that fits. A sample is two pages
+ * of the index of ready hosts: the hosts with the most free memory, and a page from a random point among those with
+ * enough. If none of them holds the image, some hosts that do are read. Invariants:
+ * - Only the condition on the host's item decides whether the capacity is free. The index may be stale.
+ * - Host, container and operation change in one transaction, so no reservation is without an owner.
+ * - A container stays on its host, because its files are there.
  */
 export interface PlacementDependencies {
   readonly table: Table;
@@ -47,19 +47,19 @@ export interface PlacementDependencies {
 
 export type PlacementOutcome =
   | { readonly kind: 'placed'; readonly hostId: string; readonly operation: OperationRecord }
-  /** Placed before: the step may go on. */
+  /** An earlier attempt placed the container. The step may continue. */
   | { readonly kind: 'placed-already' }
   | {
       readonly kind: 'no-fit';
       readonly reason: string;
-      /** What it wants of a host, as text: what wants the same fits or doesn't alike. */
-      readonly want: string;
+      /** The requirements as text. Containers with the same requirements fit the same hosts. */
+      readonly requirements: string;
     }
   | { readonly kind: 'unwanted' | 'superseded' };
 
-/** Hosts of one sample whose images are looked up, half a read unit each. */
+/** Hosts of one sample whose images are read, at half a read unit each. */
 const LOOKED_UP = 4;
-/** Samples before "nothing fits"; the further ones only if others took what the one before showed. */
+/** Samples before the result is "no fit". Further ones are read only if other placements took the capacity. */
 const ROUNDS = 3;
 
 const FIRST_STEPS: Readonly<Record<string, string>> = {
@@ -72,7 +72,7 @@ const FIRST_STEPS: Readonly<Record<string, string>> = {
 export const reserves = (operation: OperationRecord): boolean =>
   operation.view.kind !== 'create' || operation.parameters.start === true;
 
-/** What the container needs of a host. Undefined if the catalogue has no such image. */
+/** What the container needs from a host. Undefined if the image is not in the catalogue. */
 export const readNeed = async (
   table: Table,
   { operation, container }: { operation: OperationRecord; container: ContainerRecord },
@@ -84,7 +84,7 @@ export const readNeed = async (
     image: parseImage(image).view,
     runtimeType,
     resources: spec.resources,
-    // A container keeps its disk for as long as it is on its host.
+    // A container on a host has its disk reserved already.
     diskMB: container.view.hostId === null ? diskFor(spec.resources) : 0,
     switchName: spec.switchName,
     placement: spec.placement ?? {},
@@ -123,8 +123,8 @@ interface Attempt {
 }
 
 /**
- * Takes the room. @returns the operation as it is then, or null if the host has no room left.
- * @throws ConditionFailed if container or operation have changed meanwhile
+ * Reserves capacity on a host. @returns the updated operation, or null if the capacity is no longer free.
+ * @throws ConditionFailed if the container or the operation has changed since it was read
  */
 const reserveOn = async (
   table: Table,
@@ -163,7 +163,7 @@ const reserveOn = async (
     return placed;
   } catch (error) {
     if (error instanceof ConditionFailed && error.index === 0) return null;
-    // So many want this host at once that others are the better choice.
+    // Many placements compete for this host: another host is the better choice.
     if (error instanceof TooBusyError) return null;
     throw error;
   }
@@ -179,7 +179,7 @@ type Fit =
   | { readonly kind: 'fit'; readonly hosts: readonly Candidate[] }
   | { readonly kind: 'no-fit'; readonly reason: string };
 
-/** The hosts to try, in order: those that fit and hold the image. */
+/** The hosts that fit and hold the image, in the order in which they are tried. */
 const chooseAmong = async (
   deps: PlacementDependencies,
   { container, need }: Attempt,
@@ -202,7 +202,7 @@ export const findHosts = async (deps: PlacementDependencies, attempt: Attempt): 
   const fixed = container.view.hostId ?? need.placement.hostId;
   if (fixed !== undefined && fixed !== null) {
     const sample = await readHosts(table, tenant, [fixed]);
-    // Its own host has had the image since it was made there.
+    // The container's own host holds the image: the container was created from it there.
     if (container.view.hostId !== null) {
       const fitting = orderByTwoChoices(sample, need, random);
       return fitting.length > 0
@@ -230,7 +230,7 @@ export const findHosts = async (deps: PlacementDependencies, attempt: Attempt): 
   };
 };
 
-const wantOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container'>): string => {
+const requirementsOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container'>): string => {
   const { spec, runtimeType, hostId } = container.view;
   const { image, switchName, resources, placement } = spec;
   return JSON.stringify([
@@ -246,17 +246,23 @@ const wantOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container
   ]);
 };
 
-/** A container that is to be converted stays where it is; what it needs is room for what it is to become. */
-const makeRoom = async (
+/** Reserves capacity for a conversion on the container's current host. */
+const reserveForConversionOf = async (
   deps: PlacementDependencies,
   found: Pick<Attempt, 'operation' | 'container'>,
-  passOver: ReadonlySet<string>,
+  skip: ReadonlySet<string>,
 ): Promise<PlacementOutcome> => {
   const { operation, container } = found;
   const to = operation.parameters.runtimeType ?? container.view.runtimeType;
   const { hostId, spec } = container.view;
-  const want = JSON.stringify(['convert', hostId, to, spec.resources.memoryMB, container.reservation]);
-  if (passOver.has(want)) return { kind: 'no-fit', reason: operation.view.reason ?? '', want };
+  const requirements = JSON.stringify([
+    'convert',
+    hostId,
+    to,
+    spec.resources.memoryMB,
+    container.reservation,
+  ]);
+  if (skip.has(requirements)) return { kind: 'no-fit', reason: operation.view.reason ?? '', requirements };
   const at = deps.now().toISOString();
   const placed = nextOperation(
     operation,
@@ -266,28 +272,29 @@ const makeRoom = async (
   const taken = await reserveForConversion(deps.table, { container, to, at, operation, placed });
   return taken.kind === 'taken'
     ? { kind: 'placed', hostId: hostId ?? '', operation: placed }
-    : { kind: 'no-fit', reason: taken.reason, want };
+    : { kind: 'no-fit', reason: taken.reason, requirements };
 };
 
 const tryToPlace = async (
   deps: PlacementDependencies,
   found: Pick<Attempt, 'operation' | 'container'>,
-  passOver: ReadonlySet<string>,
+  skip: ReadonlySet<string>,
 ): Promise<PlacementOutcome> => {
-  const want = wantOf(found);
-  if (passOver.has(want)) return { kind: 'no-fit', reason: found.operation.view.reason ?? '', want };
+  const requirements = requirementsOf(found);
+  if (skip.has(requirements))
+    return { kind: 'no-fit', reason: found.operation.view.reason ?? '', requirements };
   const need = await readNeed(deps.table, found);
   if (need === undefined)
     return {
       kind: 'no-fit',
       reason: `waiting for image ${found.container.view.spec.image}: it is not in the catalogue`,
-      want,
+      requirements,
     };
   const attempt: Attempt = { ...found, need };
   let reason = '';
   for (let round = 0; round < ROUNDS; round += 1) {
     const fit = await findHosts(deps, attempt);
-    if (fit.kind === 'no-fit') return { kind: 'no-fit', reason: fit.reason, want };
+    if (fit.kind === 'no-fit') return { kind: 'no-fit', reason: fit.reason, requirements };
     for (const host of fit.hosts) {
       const operation = await reserveOn(deps.table, attempt, host, deps.now().toISOString());
       if (operation !== null) return { kind: 'placed', hostId: host.id, operation };
@@ -297,10 +304,10 @@ const tryToPlace = async (
       need,
     );
   }
-  return { kind: 'no-fit', reason, want };
+  return { kind: 'no-fit', reason, requirements };
 };
 
-/** Whether the container is where its operation wants it, from a try before. */
+/** Whether an earlier attempt has placed the container. */
 export const isPlaced = ({ operation, container }: CurrentOperation): boolean => {
   if (container === undefined) return false;
   if (operation.view.kind === 'convert') return (container.conversion ?? null) !== null;
@@ -310,21 +317,20 @@ export const isPlaced = ({ operation, container }: CurrentOperation): boolean =>
 const NOTHING: ReadonlySet<string> = new Set();
 
 /**
- * Places the container of an operation, if there is a host for it. Says what stands in the way otherwise, and changes
- * nothing then.
+ * Places the container of an operation. If no host fits, returns the reason and changes nothing.
  *
- * @param options `passOver`: wants that are known not to fit now
+ * @param options `skip`: requirements that are known not to fit now
  */
 export const placeContainer = (
   deps: PlacementDependencies,
   input: WorkflowInput,
-  { passOver = NOTHING }: { readonly passOver?: ReadonlySet<string> } = {},
+  { skip = NOTHING }: { readonly skip?: ReadonlySet<string> } = {},
 ): Promise<PlacementOutcome> =>
   retryOnConflict(async (): Promise<PlacementOutcome> => {
     const found = await readCurrentOperation(deps.table, input);
     if (found?.container === undefined || !isCurrent(found, input)) return { kind: 'superseded' };
     if (isUnwanted(found)) return { kind: 'unwanted' };
     if (isPlaced(found)) return { kind: 'placed-already' };
-    const place = found.operation.view.kind === 'convert' ? makeRoom : tryToPlace;
-    return place(deps, { operation: found.operation, container: found.container }, passOver);
+    const place = found.operation.view.kind === 'convert' ? reserveForConversionOf : tryToPlace;
+    return place(deps, { operation: found.operation, container: found.container }, skip);
   });

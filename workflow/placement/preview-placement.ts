@@ -3,17 +3,17 @@ import { takenOn } from '../../core/domain/placement.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
 import { findHosts, type PlacementDependencies, readNeed } from './place-container.ts';
 
-/** Where a container would go if it were placed now; nothing is held for it. */
+/** Where a container would be placed now. Nothing is reserved. */
 export interface PlacementPreview {
   readonly fits: boolean;
-  /** The host that would be tried first. */
+  /** The first host that placement would try. */
   readonly hostId: string | null;
   readonly reason: string;
-  /** What would be held for it there. */
+  /** The reservation that it would get there. */
   readonly reservation: Capacity | null;
 }
 
-/** @param operation the one that would be accepted, as the container would be while it has it */
+/** @param operation the operation that would be accepted, with the container as it would be while it runs */
 export const previewPlacement = async (
   dependencies: PlacementDependencies,
   { operation, container }: { readonly operation: OperationRecord; readonly container: ContainerRecord },

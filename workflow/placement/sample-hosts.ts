@@ -7,9 +7,9 @@ import { parseHost } from '../../store/parse.ts';
 import type { HostRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 
-/** The hosts that a placement looks at: samples of bounded cost, whatever the number of hosts. */
+/** Samples of hosts for a placement, at a cost that does not grow with the number of hosts. */
 
-/** Hosts of one page of the index: some 12 KB, so that two pages cost at most 4 read units. */
+/** Hosts in one page of the index: about 12 KB, so that two pages cost at most 4 read units. */
 const PAGE = 8;
 /** Class of 4 TiB, more than a container may ask for. */
 const TOP_CLASS = 23;
@@ -31,7 +31,7 @@ const hexadecimal = (random: () => number): string =>
     .toString(16)
     .padStart(8, '0');
 
-/** Hosts that may have room, from both ends of the choice; see the header. */
+/** Hosts that may have capacity: the emptiest ones, and some from a random point. See place-container.ts. */
 export const sampleReady = async (
   table: Table,
   tenant: string,
@@ -65,7 +65,7 @@ export const sampleReady = async (
 export const readHosts = async (table: Table, tenant: string, ids: readonly string[]): Promise<Candidate[]> =>
   candidates(await table.batchGet(ids.map((id) => keys.host(tenant, id))));
 
-/** Some hosts that hold the image, whatever else they have. */
+/** Some hosts that hold the image, with or without free capacity. */
 export const sampleHolders = async (
   table: Table,
   tenant: string,
@@ -75,7 +75,7 @@ export const sampleHolders = async (
   const { pk } = keys.image(tenant, need.image.name);
   const idsFrom = async (sk: string): Promise<readonly string[]> => {
     const page = await table.query({ key: { pk, sk }, sort: 'from', limit: PAGE });
-    // The image's own item stands behind those of its hosts.
+    // The image's own item sorts after those of its hosts.
     const found = page.items.map((item) => item.sk?.S ?? '').filter((key) => key.startsWith('H#'));
     return found.map((key) => key.slice(2));
   };
@@ -83,7 +83,7 @@ export const sampleHolders = async (
   return readHosts(table, tenant, ids.length > 0 ? ids : await idsFrom('H#'));
 };
 
-/** A few hosts whatever their room: for the reason why nothing fits. */
+/** A few hosts with or without free capacity, to explain why none fits. */
 export const sampleAny = async (table: Table, tenant: string, os: OsFamily): Promise<Candidate[]> => {
   const page = await table.query({
     index: 'gsi2',

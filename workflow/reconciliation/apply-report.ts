@@ -20,7 +20,7 @@ import { nextContainer, type Stamp } from '../operation/next-records.ts';
 import { startedContainer, stoppedContainer } from '../operation/observed-container.ts';
 import { computeProcessOf, releaseContainer } from '../operation/release-container.ts';
 
-/** Applies what a host reports to what the table holds; what a report means is decided in core/domain. */
+/** A host that reports. Reports are applied to the table here; core/domain/reconciliation.ts decides what they mean. */
 export interface HostRef {
   readonly tenant: string;
   readonly hostId: string;
@@ -28,12 +28,12 @@ export interface HostRef {
 
 export type Applied =
   | Reconciliation
-  /** No container of this host: none at all, or one that is elsewhere. */
+  /** Not a container of this host: it does not exist, or it is placed elsewhere. */
   | 'orphan'
-  /** It runs, nothing is held for it, and there is no room left. */
+  /** It runs without a reservation, and the host has no free capacity left. */
   | 'no-capacity';
 
-/** How long a container must have been left alone before its being missing in an inventory counts, in milliseconds. */
+/** A container that is missing from an inventory counts as lost only if it was unchanged for this long, in milliseconds. */
 const SETTLED_MS = 30_000;
 
 const sameProcess = (a: ComputeProcessRecord['view'], b: ComputeProcessRecord['view']): boolean =>
@@ -57,9 +57,9 @@ const refreshDetails = async (
     {
       reservation: room.reservation,
       observedSequence: observed.sequence ?? before.observedSequence ?? null,
-      // What it runs as is the host's to say.
+      // The host decides which type the container runs as.
       ranAs: [...new Set([...before.ranAs, runtimeType])],
-      // Its restart policy has started it again: uptime is counted from now, by the clock that tells it.
+      // Its restart policy restarted it: uptime counts from now, in the control plane's time.
       view: { runtimeType, ...(known?.startedAt === observed.startedAt ? {} : { startedAt: stamp.at }) },
     },
     stamp,
@@ -76,8 +76,8 @@ const refreshDetails = async (
 };
 
 /**
- * What is held for a container that was found running, and the writes that take it. What is reserved here is for the
- * type that it runs as: a conversion that has not ended yet began with nothing held, and no longer counts.
+ * The reservation of a container that was found running, and the writes that make it. A new reservation is for the type
+ * that it runs as. It replaces the one of an unfinished conversion, which started without a reservation.
  */
 const reserveForRunning = async (
   table: Table,
@@ -136,16 +136,16 @@ const recordStop = async (
   await deps.table.transact(await releaseContainer(deps, { before, after, observed }));
 };
 
-const lose = async (
+const recordLoss = async (
   deps: WorkflowDependencies,
   before: ContainerRecord,
   { hostId, stamp }: { readonly hostId: string; readonly stamp: Stamp },
 ): Promise<void> => {
   const lastError = deps.problem('host-lost', 'The host no longer has the container.', {
-    suggestion: 'Its files are gone unless the host gets them back: remove it, or start it anew.',
+    suggestion: 'Its files are lost unless the host recovers them. Remove the container, or start it again.',
     context: { hostId },
   });
-  // It stays the host's: should the host have it after all, it is no stranger there.
+  // It stays placed on the host: if the host finds it again, it is not an orphan there.
   const after = nextContainer(
     before,
     {
@@ -160,9 +160,9 @@ const lose = async (
 };
 
 /**
- * Applies one report. A host speaks only of its own: anything else it holds is a stranger, and nothing is changed.
+ * Applies one report. A host can change only its own containers: any other is an orphan, and nothing is changed.
  *
- * @param inventory whether the report is part of a whole inventory
+ * @param inventory whether the report is part of a full inventory
  */
 export const applyReport = (
   deps: WorkflowDependencies,
@@ -198,7 +198,7 @@ export const applyReport = (
         return meaning;
       case 'lost':
         if (now.getTime() - Date.parse(before.view.updatedAt) < SETTLED_MS) return 'ambiguous';
-        await lose(deps, before, { hostId, stamp });
+        await recordLoss(deps, before, { hostId, stamp });
         return meaning;
       default:
         return meaning;

@@ -7,7 +7,7 @@ import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { keyItem, type Table } from '../../store/table.ts';
 import { catalogueReport } from '../operation/catalogue-image.ts';
 
-/** Images that the table says a host holds: name as compared → digest. */
+/** Images that a host holds according to the table: case-insensitive name → digest. */
 const listHeld = async (
   table: Table,
   tenant: string,
@@ -35,7 +35,7 @@ const EVERYTHING: ImageRange = { after: null, through: null };
 const isWithin = ({ after, through }: ImageRange, name: string): boolean =>
   (after === null || name > after) && (through === null || name <= through);
 
-/** Images catalogued side by side. */
+/** Images catalogued in parallel. */
 const AT_ONCE = 8;
 const inGroups = async <T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> => {
   for (let start = 0; start < all.length; start += AT_ONCE)
@@ -43,10 +43,10 @@ const inGroups = async <T>(all: readonly T[], work: (one: T) => Promise<void>): 
 };
 
 /**
- * Brings the catalogue to what a host says that it holds: new images are catalogued, those that it no longer has stay
- * in the catalogue without this host.
+ * Updates the catalogue from a host's report: new images are added. Images that the host no longer holds stay in the
+ * catalogue without this host.
  *
- * @param images all that the host holds, or all within `range`: nothing is concluded on those outside it
+ * @param images all that the host holds, or all within `range`: images outside the range stay unchanged
  */
 export const recordHeldImages = async (
   table: Table,

@@ -8,17 +8,17 @@ import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table, Write } from '../../store/table.ts';
 
 /**
- * Changes of a host's item by what is heard of it, or not heard.
+ * Changes of a host's item from its messages, or from their absence.
  *
- * Unlike other items it is never written whole: `free` belongs to the placements that go on at the same time. A change
- * of capacity moves `free` by the difference, so that capacity less reservations stays what is free.
+ * Unlike other items it is never written whole, because concurrent placements change `free`. A change of capacity
+ * changes `free` by the difference, so `free` stays capacity minus reservations.
  */
 const readHost = async (table: Table, tenant: string, hostId: string): Promise<HostRecord | undefined> => {
   const item = await table.get(keys.host(tenant, hostId), { consistent: true });
   return item && parseHost(item);
 };
 
-/** Equal as stored: order of members is no difference. */
+/** Whether two views are equal, in any order of members. */
 const same = (a: HostView, b: HostView): boolean => canonical(a) === canonical(b);
 
 const canonical = (value: unknown): string =>
@@ -28,7 +28,7 @@ const canonical = (value: unknown): string =>
       : member,
   );
 
-/** A host as an index shows it leaves out its key only, which no change touches. */
+/** Reads the host, changes its view and writes it, again if another writer was faster. */
 const changeView = (
   table: Table,
   tenant: string,
@@ -44,7 +44,7 @@ const changeView = (
     return { ...before, view, revision: before.revision + 1 };
   });
 
-/** What a host says of itself. @returns the host as it is then; undefined if there is none */
+/** Records the facts that a host reports about itself. @returns the updated host; undefined if it does not exist */
 export const recordFacts = (
   table: Table,
   tenant: string,
@@ -57,15 +57,15 @@ export const recordFacts = (
     state: stateWhenHeard(view.schedulable),
   }));
 
-/** A host that was silent is heard of again. */
+/** Records that a host that was `Unknown` has sent a message again. */
 export const recordHeard = (table: Table, tenant: string, hostId: string): Promise<HostRecord | undefined> =>
   changeView(table, tenant, hostId, (view) => ({ ...view, state: stateWhenHeard(view.schedulable) }));
 
 /**
- * A host is silent: `Unknown`, and takes no containers.
+ * The writes that mark a host as `Unknown`, which takes no containers: its lease has expired.
  *
- * @param noticed marks the link, on the condition that the host has not been heard of since
- * @throws ConditionFailed if it has been heard of, or has changed
+ * @param noticed marks the link, on the condition that the host has sent nothing since
+ * @throws ConditionFailed if the host has sent a message or has changed
  */
 export const recordSilence = (host: HostRecord, noticed: readonly Write[]): readonly Write[] => [
   writeView(host, { ...host.view, state: 'Unknown' }, 'bulkhead'),

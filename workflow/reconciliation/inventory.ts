@@ -6,7 +6,7 @@ import type { ComputeProcessRecord, ContainerRecord } from '../../store/records.
 import type { Table } from '../../store/table.ts';
 import type { HostRef } from './apply-report.ts';
 
-/** What the indexes say of a host's containers; old by some moments. */
+/** A container of a host as the indexes show it, which may be slightly stale. */
 export interface HeldView {
   readonly id: string;
   readonly state: ContainerRecord['view']['state'];
@@ -16,7 +16,7 @@ export interface HeldView {
   readonly process: ComputeProcessRecord['view'] | undefined;
 }
 
-/** Containers that are this host's, with their compute processes: two queries, whatever the state of each. */
+/** The containers of a host in any state, with their compute processes. Takes two queries. */
 export const listHeld = async (
   table: Table,
   { tenant, hostId }: HostRef,
@@ -41,8 +41,8 @@ export const listHeld = async (
   );
 };
 
-/** Whether an index already shows what the host reports, so that nothing needs to be read for it. */
-export const looksRight = (held: HeldView, observed: ObservedContainer): boolean => {
+/** Whether the index already matches the report, so that the container need not be read. */
+export const matchesIndex = (held: HeldView, observed: ObservedContainer): boolean => {
   if (held.active) return false;
   if (observed.phase === 'Off') return held.state === 'Off' || held.state === 'Failed';
   return (
@@ -54,8 +54,8 @@ export const looksRight = (held: HeldView, observed: ObservedContainer): boolean
   );
 };
 
-/** A container that should be on a host and is not in its inventory, as a report on it. */
-export const missing = (containerId: string): ObservedContainer => ({
+/** The report for a container that should be on a host but is missing from its inventory. */
+export const missingReport = (containerId: string): ObservedContainer => ({
   containerId,
   epoch: 0,
   phase: 'Absent',

@@ -11,7 +11,7 @@ import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';
 import type { HostRef } from './apply-report.ts';
 
-/** Containers of a silent host that the table still shows as running; at most `limit`. */
+/** Containers of a host with an expired lease that the table still shows as running; at most `limit`. */
 export const listRunning = async (
   table: Table,
   { tenant, hostId }: HostRef,
@@ -30,9 +30,9 @@ export const listRunning = async (
 };
 
 /**
- * Nobody knows whether it still runs: its host is silent. What is held for it stays held.
+ * Marks a container as `Unknown` because its host's lease has expired. Its reservation stays.
  *
- * @param silent the host's link as it was when the host was found silent: once it is heard of again, nothing is changed
+ * @param silent the host's link when the lease expired: if the host has sent a message since, nothing is changed
  */
 export const recordUnknown = (
   { table, now }: WorkflowDependencies,

@@ -5,7 +5,7 @@ import type { Logger } from '../logger.ts';
 import { failCancelled, failSuperseded } from '../operation/fail-step.ts';
 import { type PlacementDependencies, placeContainer } from '../placement/place-container.ts';
 import type { Tasks } from '../tasks.ts';
-import { listWaiters, readWaiter, type Waiter } from './waiting-operations.ts';
+import { listWaitingOperations, readWaitingOperation, type WaitingOperation } from './waiting-operations.ts';
 
 export interface AdmitDependencies extends PlacementDependencies {
   readonly tasks: Tasks;
@@ -13,22 +13,22 @@ export interface AdmitDependencies extends PlacementDependencies {
 }
 
 export interface AdmitOptions {
-  /** Milliseconds since 1970 after which nothing more is begun. Half the time until then is for the oldest. */
+  /** Milliseconds since 1970 after which no placement starts. The oldest operations get half the time until then. */
   readonly until: number;
   /**
-   * Whether tasks of operations that were placed a while ago, and have not ended, are answered again: whoever placed
-   * them may have died before answering.
+   * Whether to answer the tasks of operations again that were placed a while ago and have not ended: the process that
+   * placed them may have crashed before it answered.
    */
   readonly answerAgain: boolean;
 }
 
 export interface Admitted {
   readonly placed: number;
-  /** Whether every waiter has been looked at. */
+  /** Whether every waiting operation has been tried. */
   readonly complete: boolean;
 }
 
-/** An answer that was given is not given again before, in milliseconds. */
+/** Minimum time before a task is answered again, in milliseconds. */
 const ANSWER_AGAIN_MS = 30_000;
 
 const inputOf = ({ tenant, id, epoch, view }: OperationRecord): WorkflowInput => ({
@@ -39,25 +39,25 @@ const inputOf = ({ tenant, id, epoch, view }: OperationRecord): WorkflowInput =>
 });
 
 /**
- * Waiters oldest first for half the time until `until`. If more are left then, the list is read on, without looking at
- * what is in it, for at most half the rest of the time; those found come in order from a random one of them. So each
- * is looked at sooner or later, also if those before it never fit and there are too many for one call.
+ * Waiting operations, oldest first, for half the time until `until`. If more are left, the rest of the list is
+ * collected for at most half the remaining time, then tried in order from a random position. So every operation is
+ * tried eventually, even if the list is too long for one call and the first ones never fit.
  */
 async function* inOrder(
-  waiters: AsyncIterable<Waiter>,
+  waitingOperations: AsyncIterable<WaitingOperation>,
   { now, random }: Pick<AdmitDependencies, 'now' | 'random'>,
   until: number,
-): AsyncGenerator<Waiter> {
+): AsyncGenerator<WaitingOperation> {
   const start = now().getTime();
   const [oldestUntil, listUntil] = [0.5, 0.75].map((part) => start + (until - start) * part) as [
     number,
     number,
   ];
-  const rest: Waiter[] = [];
-  for await (const waiter of waiters) {
+  const rest: WaitingOperation[] = [];
+  for await (const waiting of waitingOperations) {
     const at = now().getTime();
-    if (at <= oldestUntil) yield waiter;
-    else rest.push(waiter);
+    if (at <= oldestUntil) yield waiting;
+    else rest.push(waiting);
     if (at > listUntil) break;
   }
   const first = Math.floor(random() * rest.length);
@@ -66,9 +66,9 @@ async function* inOrder(
 }
 
 /**
- * Gives room to the operations of a tenant that wait for it, oldest first; see {@link inOrder} for a list that is too
- * long for one call. One that doesn't fit stays; a smaller one behind it may fit, so all are looked at, but those that
- * want the same as one that didn't fit are passed over.
+ * Places a tenant's waiting operations, oldest first; see {@link inOrder} for a list that is too long for one call. An
+ * operation that does not fit keeps waiting. All are tried, because a smaller one further back may fit, except those
+ * with the same requirements as one that did not fit.
  */
 export const admitWaiting = async (
   deps: AdmitDependencies,
@@ -80,7 +80,7 @@ export const admitWaiting = async (
   let placed = 0;
 
   const admit = async (operation: OperationRecord, token: string): Promise<void> => {
-    const outcome = await placeContainer(deps, inputOf(operation), { passOver: noFit });
+    const outcome = await placeContainer(deps, inputOf(operation), { skip: noFit });
     switch (outcome.kind) {
       case 'placed':
       case 'placed-already':
@@ -94,24 +94,24 @@ export const admitWaiting = async (
         await failSuperseded(tasks, token);
         return;
       case 'no-fit':
-        if (outcome.want !== undefined) noFit.add(outcome.want);
+        if (outcome.requirements !== undefined) noFit.add(outcome.requirements);
     }
   };
 
-  const isDue = (waiter: Waiter): boolean =>
-    waiter.reason !== null ||
-    (options.answerAgain && now().getTime() - Date.parse(waiter.updatedAt) > ANSWER_AGAIN_MS);
+  const isDue = (waiting: WaitingOperation): boolean =>
+    waiting.reason !== null ||
+    (options.answerAgain && now().getTime() - Date.parse(waiting.updatedAt) > ANSWER_AGAIN_MS);
 
-  for await (const waiter of inOrder(listWaiters(table, tenant), deps, options.until)) {
+  for await (const waiting of inOrder(listWaitingOperations(table, tenant), deps, options.until)) {
     if (now().getTime() > options.until) return { placed, complete: false };
-    if (!isDue(waiter)) continue;
-    const operation = await readWaiter(table, waiter);
+    if (!isDue(waiting)) continue;
+    const operation = await readWaitingOperation(table, waiting);
     if (operation === undefined || operation.placeToken === null || isEnded(operation.view.state)) continue;
     try {
       await admit(operation, operation.placeToken);
     } catch (error) {
-      // The next one may do; this one is looked at again by the sweeper.
-      logger.warn('waiting operation not looked at', { tenant, operationId: operation.id }, error);
+      // Go on with the next one; the sweeper tries this one again.
+      logger.warn('waiting operation could not be tried', { tenant, operationId: operation.id }, error);
     }
   }
   return { placed, complete: true };

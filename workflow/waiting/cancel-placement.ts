@@ -4,8 +4,8 @@ import { failCancelled } from '../operation/fail-step.ts';
 import type { Tasks } from '../tasks.ts';
 
 /**
- * Wakes an operation that waits for room, so that it ends now; one that doesn't wait sees at its next step that it is
- * cancelled. A failure is only logged: placement is tried anew every few minutes, and sees it then.
+ * Ends the placement step of a waiting operation at once. Any other operation sees at its next step that it is
+ * cancelled. A failure is only logged: placement is retried every few minutes and sees the cancellation then.
  */
 export const cancelPlacement = async (
   tasks: Tasks,
@@ -16,6 +16,6 @@ export const cancelPlacement = async (
   try {
     await failCancelled(tasks, placeToken);
   } catch (error) {
-    logger.warn('waiting operation not told that it is cancelled', { operationId: id }, error);
+    logger.warn('the cancellation of a waiting operation was not delivered', { operationId: id }, error);
   }
 };

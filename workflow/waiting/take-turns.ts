@@ -1,12 +1,12 @@
 export interface Turns {
-  /** Milliseconds since 1970 at which the time of all ends. */
+  /** Milliseconds since 1970 at which the time for all ends. */
   readonly end: number;
   readonly now: () => Date;
   /** In [0, 1). */
   readonly random: () => number;
 }
 
-/** A copy in random order, so that no name or id decides who comes first. */
+/** A copy in random order, so that names and ids give no priority. */
 export const shuffle = <T>(all: Iterable<T>, random: () => number): T[] =>
   [...all]
     .map((one) => ({ one, at: random() }))
@@ -14,10 +14,10 @@ export const shuffle = <T>(all: Iterable<T>, random: () => number): T[] =>
     .map(({ one }) => one);
 
 /**
- * Calls `work` for each in turn, in random order, with an equal share of the time that is left. Time that one does not
- * use is shared by those after it.
+ * Calls `work` for each in random order, with an equal share of the remaining time. Unused time goes to the following
+ * ones.
  *
- * @param work gets the end of its share, in milliseconds since 1970. It begins nothing after that, and does not throw.
+ * @param work gets the end of its share, in milliseconds since 1970. It starts nothing after that, and does not throw.
  */
 export const takeTurns = async <T>(
   all: Iterable<T>,

@@ -11,19 +11,22 @@ import { nextOperation } from '../operation/next-records.ts';
 import { isPlaced } from '../placement/place-container.ts';
 
 /**
- * Operations that wait for room.
+ * Operations that wait for capacity.
  *
- * Lifecycle: waiting (reason and token recorded) → placed (reason null, token kept) → token answered → ended. The
- * token is kept until the end, because whoever placed it may die before answering; the sweeper answers it again then.
- * Trap: index and table are not of the same moment, neither for who waits nor for who gives room. So both look after
- * they have written: a waiter for room, whoever gives room for waiters; and the sweeper every minute for both.
+ * Lifecycle: waiting (reason and token recorded) → placed (reason null, token kept) → token answered → ended. The token
+ * is kept until the end, because the process that placed the container may crash before it answers. Then the sweeper
+ * answers.
+ *
+ * The index lags behind the table, for waiting operations and for free capacity. So both sides read again after their
+ * write: an operation that starts to wait tries once more, and freed capacity triggers a pass over the waiting
+ * operations. The sweeper does both every minute.
  */
 export type WaitingOutcome = 'waiting' | 'changed';
 
 /**
- * Records that an operation waits, for what, and the token that is to be answered. A later try replaces the token.
+ * Records that an operation waits, the reason, and the task token to answer. A later attempt replaces the token.
  *
- * @returns `changed` if it is no longer to be placed, or already is
+ * @returns `changed` if the operation has ended, was cancelled or is already placed
  */
 export const recordWaiting = (
   table: Table,
@@ -50,17 +53,17 @@ export const recordWaiting = (
     return 'waiting';
   });
 
-/** What the index says of an operation that waits, or waited, for room. */
-export interface Waiter {
+/** A waiting operation as the index shows it; it may have been placed since. */
+export interface WaitingOperation {
   readonly input: WorkflowInput;
   readonly reason: string | null;
   readonly updatedAt: string;
 }
 
-const waiterOf = (item: Item): Waiter => {
+const waitingOperationOf = (item: Item): WaitingOperation => {
   const { tenant, id, view } = parseOperation(item);
   return {
-    // The epoch is not in the index; whoever goes on reads the operation itself.
+    // The index has no epoch. The caller reads the operation itself before it acts.
     input: { tenant, operationId: id, containerId: view.containerId, epoch: 0 },
     reason: view.reason,
     updatedAt: view.updatedAt,
@@ -69,8 +72,8 @@ const waiterOf = (item: Item): Waiter => {
 
 const PAGE = 50;
 
-/** Operations of a tenant that wait for room, or were given it and have not ended; oldest first. */
-export async function* listWaiters(table: Table, tenant: string): AsyncGenerator<Waiter> {
+/** Operations of a tenant that wait for capacity, or were placed and have not ended; oldest first. */
+export async function* listWaitingOperations(table: Table, tenant: string): AsyncGenerator<WaitingOperation> {
   let after: Item | undefined;
   do {
     const page = await table.query({
@@ -80,14 +83,17 @@ export async function* listWaiters(table: Table, tenant: string): AsyncGenerator
       limit: PAGE,
       ...(after && { after }),
     });
-    for (const item of page.items) yield waiterOf(item);
+    for (const item of page.items) yield waitingOperationOf(item);
     after = page.after;
   } while (after !== undefined);
 }
 
-/** The whole operation of a waiter; undefined if it is no longer there. */
-export const readWaiter = async (table: Table, waiter: Waiter): Promise<OperationRecord | undefined> => {
-  const { tenant, operationId } = waiter.input;
+/** The whole operation; undefined if it no longer exists. */
+export const readWaitingOperation = async (
+  table: Table,
+  waiting: WaitingOperation,
+): Promise<OperationRecord | undefined> => {
+  const { tenant, operationId } = waiting.input;
   const item = await table.get(keys.operation(tenant, operationId), { consistent: true });
   return item && parseOperation(item);
 };

@@ -16,7 +16,7 @@ export const createTasks = (client: SFNClient): Tasks => {
   const answer = async (send: () => Promise<unknown>): Promise<TaskAnswer> => {
     try {
       await send();
-      return 'told';
+      return 'delivered';
     } catch (error) {
       if (error instanceof TaskTimedOut || error instanceof TaskDoesNotExist || error instanceof InvalidToken)
         return 'settled';

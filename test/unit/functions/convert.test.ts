@@ -184,7 +184,7 @@ describe('while it is converted', () => {
 
   test('a removal wins: the conversion ends, once, and then the container is gone, with all that it held', async () => {
     const { id, operationId } = await converting();
-    const removal = await world.overtake(id);
+    const removal = await world.supersede(id);
     expect((await world.operation(operationId)).view.state).toBe('Cancelling');
     await answer();
     expect(['Succeeded', 'Cancelled']).toContain((await world.operation(operationId)).view.state);
@@ -201,7 +201,7 @@ describe('while it is converted', () => {
     await world.settle();
     const { operationId } = await world.convert(id, 'HyperV');
     await world.settle();
-    await world.overtake(id);
+    await world.supersede(id);
     await world.sweep();
     await world.settle();
     expect((await world.operation(operationId)).view.state).toBe('Cancelled');
@@ -257,7 +257,7 @@ describe('an execution that is aborted', () => {
     host.silentOn.add('convertContainer');
     const { operationId } = await world.convert(id, 'HyperV');
     await world.settle();
-    const removal = await world.overtake(id);
+    const removal = await world.supersede(id);
     await world.handlers.settle(world.tasks.abort(operationId));
     await world.settle();
     expect(await world.container(id)).toBeUndefined();

@@ -61,7 +61,7 @@ const handler = () =>
     tasks: {
       succeed: async (token, output) => {
         answered.push({ token, output });
-        return 'told';
+        return 'delivered';
       },
     },
     logger: createLogger({ level: 'error', now, write: () => undefined }),

@@ -31,13 +31,13 @@ beforeEach(async () => {
     tasks: {
       succeed: async (token, what) => {
         answers.push({ token, kind: 'success', what });
-        return 'told';
+        return 'delivered';
       },
       fail: async (token, what) => {
         answers.push({ token, kind: 'failure', what });
-        return 'told';
+        return 'delivered';
       },
-      heartbeat: async () => 'told',
+      heartbeat: async () => 'delivered',
     },
     startWorkflow: async (operation) => world.tasks.start(operation),
     eventTenants: {

@@ -34,7 +34,7 @@ describe('answers to tasks', () => {
     const client = new SFNClient({ region: 'us-east-1' });
     const mock = mockClient(client);
     mock.on(SendTaskFailureCommand).resolves({});
-    expect(await createTasks(client).fail('token', 'E', 'x'.repeat(40_000))).toBe('told');
+    expect(await createTasks(client).fail('token', 'E', 'x'.repeat(40_000))).toBe('delivered');
     const [call] = mock.commandCalls(SendTaskFailureCommand);
     expect(call?.args[0].input.cause).toHaveLength(32_768);
   });

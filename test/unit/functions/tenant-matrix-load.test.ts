@@ -166,7 +166,7 @@ test('every rule that a hostile tenant can have sees no event of another tenant'
   expect(rules.length).toBeGreaterThan(0);
   expect(rules.length).toBeLessThanOrEqual(RULES_PER_TENANT);
   const lines: string[] = [];
-  const tell = async () => 'told' as const;
+  const tell = async () => 'delivered' as const;
   const run = createRunConversionRuleHandler({
     table,
     now: () => new Date(),
