@@ -15,7 +15,6 @@ export const FOLDERS_NOT_CHECKED_YET: readonly string[] = [
   'local',
   'store',
   'test',
-  'workflow',
 ];
 
 const STYLE = 'docs/style.md';
