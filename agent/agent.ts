@@ -7,9 +7,9 @@ import { ExclusiveRunner } from './execute/exclusive-runner.ts';
 import { withNewestPolicy } from './execute/newest-policy.ts';
 import { observe, observeAll } from './execute/observe.ts';
 import { createSupervisor } from './execute/supervisor.ts';
-import type { Connection, ConnectionHandlers } from './link/connection.ts';
 import { Link } from './link/link.ts';
 import { RESULT_BYTES } from './link/outgoing.ts';
+import type { Transport, TransportHandlers } from './link/transport.ts';
 import type { Log } from './log.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import { Sessions } from './sessions/sessions.ts';
@@ -26,7 +26,7 @@ export interface AgentDeps {
   readonly log: Log;
   /** Where the keys of the control plane are kept. */
   readonly commandKeys: AuthenticityDeps['keys'];
-  readonly dial: (handlers: ConnectionHandlers) => Promise<Connection>;
+  readonly dial: (handlers: TransportHandlers) => Promise<Transport>;
 }
 
 export interface Agent {
@@ -55,7 +55,7 @@ export const createAgent = (given: AgentDeps): Agent => {
     runner,
     report: (containerId) => link.report({ containerId }),
   });
-  const sessions: Sessions = new Sessions({ ...deps, send: (message) => link.sendSession(message) });
+  const sessions: Sessions = new Sessions({ ...deps, send: (message) => link.sendSessionMessage(message) });
   const handler: CommandHandler = createCommandHandler({
     ...deps,
     runner,
@@ -70,7 +70,7 @@ export const createAgent = (given: AgentDeps): Agent => {
   const gate: CommandGate = createCommandGate({
     ...{ ...deps, authenticity, handler },
     report: (commandId, reason) => link.sendRefusal(commandId, reason),
-    askForKeys: () => link.sayHello(),
+    askForKeys: () => link.sendHello(),
   });
   const link: Link = new Link({
     ...deps,
@@ -81,13 +81,13 @@ export const createAgent = (given: AgentDeps): Agent => {
     inProgress: () => handler.inProgress(),
     commandKey: () => authenticity.newestKey,
     onKeys: (helloId, introduction) => {
-      authenticity.welcomed(helloId, introduction);
-      gate.welcomed();
+      authenticity.acceptWelcome(helloId, introduction);
+      gate.confirmUnknownKeys();
     },
     onCommand: (signed) => gate.receive(signed),
     onUnsignedCommand: (commandId) => gate.refuse(commandId, 'unsigned'),
     onSessionMessage: (message) => sessions.receive(message),
-    onWelcomed: () => sessions.reconnected(),
+    onConnected: () => sessions.reconnected(),
   });
   let cancelPrune: Cancel = nothingToCancel;
 

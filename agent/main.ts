@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { createAgent } from './agent.ts';
 import { systemClock } from './clock.ts';
 import { EXIT_CODES, messageOf, StartupError } from './errors.ts';
-import { openConnection } from './link/connection.ts';
 import { enroll } from './link/enroll.ts';
 import { signHostToken } from './link/host-token.ts';
 import {
@@ -22,6 +21,7 @@ import {
   loadOrMakeKey,
   saveEnrollment,
 } from './link/identity.ts';
+import { openTransport } from './link/transport.ts';
 import { createLog, type Log } from './log.ts';
 import { openRuntime } from './open-runtime.ts';
 import { type AgentOptions, parseOptions } from './options.ts';
@@ -107,7 +107,7 @@ const run = async (options: AgentOptions, log: Log): Promise<void> => {
     commandKeys: commandKeysIn(options.stateDir),
     dial: async (handlers) => {
       const token = await signHostToken(host, key, { clock: systemClock, newId: randomUUID });
-      return openConnection(host.webSocketUrl, token, systemClock, handlers);
+      return openTransport(host.webSocketUrl, token, systemClock, handlers);
     },
   });
   await agent.start();

@@ -56,7 +56,7 @@ export class Authenticity {
   }
 
   /** @param helloId of the hello that the welcome answers */
-  welcomed(helloId: string, { signedTime, commandKeys, nextKeys }: KeyIntroduction): void {
+  acceptWelcome(helloId: string, { signedTime, commandKeys, nextKeys }: KeyIntroduction): void {
     const { log } = this.#deps;
     if (signedTime === undefined) {
       log.error('the control plane does not sign commands: none will be carried out; update it');

@@ -20,8 +20,8 @@ export interface CommandGateDeps {
 export interface CommandGate {
   receive(signed: Signed): void;
   refuse(commandId: string, reason: RefusalReason): void;
-  /** A welcome has come: what keys there are is known now. */
-  welcomed(): void;
+  /** To be called after a welcome: keys that it did not announce are unknown from now on. */
+  confirmUnknownKeys(): void;
 }
 
 /** Between two questions about unknown keys, in milliseconds: a flood of forged commands is no flood of hellos. */
@@ -87,7 +87,7 @@ export const createCommandGate = (deps: CommandGateDeps): CommandGate => {
       if (reason !== undefined) refuse(claimedId(signed.payload), reason);
     },
     refuse,
-    welcomed: () => {
+    confirmUnknownKeys: () => {
       if (unknown.size + asked.size > MOST_KEYS) unknown.clear();
       for (const keyId of asked) unknown.add(keyId);
       asked.clear();

@@ -4,32 +4,32 @@ import type { HostSessionMessage } from '../../core/contract/session.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { AgentConnection, type AgentConnectionDeps } from './agent-connection.ts';
 import { fullJitter, RECONNECT } from './backoff.ts';
-import type { Connection, ConnectionHandlers } from './connection.ts';
-import { Session, type SessionDeps } from './session.ts';
+import type { Transport, TransportHandlers } from './transport.ts';
 
-export interface LinkDeps extends Omit<SessionDeps, 'onWelcome'> {
+export interface LinkDeps extends Omit<AgentConnectionDeps, 'onReady'> {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  /** Dials, proving the host anew each time. Rejects when it cannot even try. */
-  /** The control plane has taken a new connection. */
-  readonly onWelcomed: () => void;
-  readonly dial: (handlers: ConnectionHandlers) => Promise<Connection>;
+  /** The control plane has accepted a new connection. */
+  readonly onConnected: () => void;
+  /** Opens a transport with a new host token. Rejects if the attempt cannot start. */
+  readonly dial: (handlers: TransportHandlers) => Promise<Transport>;
 }
 
-/** A connection without a welcome for so long is given up, in milliseconds. */
+/** A connection that gets no welcome within this time is closed, in milliseconds. */
 const WELCOME_TIMEOUT_MS = 60_000;
 
 /**
- * Keeps a connection to the control plane: dials, and dials again for ever, with full jitter. The count of
- * failures begins anew with a welcome, so that a control plane that takes connections only to cut them is
- * not stormed. Nothing that happens here stops or starts a container.
+ * Keeps the host connected to the control plane: connects, and reconnects indefinitely with full jitter. A welcome
+ * resets the count of failures, an open socket does not: a control plane that accepts connections only to close them
+ * still gets growing pauses. A connection never starts or stops a container.
  */
 export class Link {
   readonly #deps: LinkDeps;
-  #session: Session | null = null;
-  #connection: Connection | null = null;
+  #connection: AgentConnection | null = null;
+  #transport: Transport | null = null;
   #failures = 0;
   #stopped = false;
   #cancelRetry: Cancel = nothingToCancel;
@@ -40,85 +40,85 @@ export class Link {
   }
 
   start(): void {
-    this.#dial().catch((error: unknown) => this.#lost(messageOf(error)));
+    this.#dial().catch((error: unknown) => this.#reconnectLater(messageOf(error)));
   }
 
-  /** Says goodbye; what has not been acknowledged waits in the journal. */
+  /** Closes the connection. Unacknowledged results stay in the journal. */
   stop(): void {
     this.#stopped = true;
     this.#cancelRetry();
     this.#cancelWelcome();
-    this.#session?.close();
     this.#connection?.close();
+    this.#transport?.close();
   }
 
   sendResult(commandId: string): void {
-    this.#session?.sendResult(commandId);
+    this.#connection?.sendResult(commandId);
   }
 
   sendProgress(commandId: string, steps: readonly OperationStep[]): void {
-    this.#session?.sendProgress(commandId, steps);
+    this.#connection?.sendProgress(commandId, steps);
   }
 
   sendRefusal(commandId: string, reason: RefusalReason): void {
-    this.#session?.sendRefusal(commandId, reason);
+    this.#connection?.sendRefusal(commandId, reason);
   }
 
-  /** Says hello again on the connection that there is. */
-  sayHello(): void {
-    this.#session
-      ?.sayHello()
-      .catch((error: unknown) => this.#deps.log.error('could not say hello', { cause: messageOf(error) }));
+  /** Sends another hello on the current connection. */
+  sendHello(): void {
+    this.#connection
+      ?.sendHello()
+      .catch((error: unknown) => this.#deps.log.error('could not send a hello', { cause: messageOf(error) }));
   }
 
-  /** Lost without a connection: sessions send again by themselves. */
-  sendSession(message: HostSessionMessage): void {
-    this.#session?.sendSession(message);
+  /** Dropped while there is no connection: a session sends its messages again. */
+  sendSessionMessage(message: HostSessionMessage): void {
+    this.#connection?.sendSessionMessage(message);
   }
 
-  /** What changes while there is no connection is in the next one's hello. */
+  /** Changes without a connection are part of the next hello. */
   report(what: { containerId?: string; images?: boolean }): void {
-    this.#session?.report(what);
+    this.#connection?.report(what);
   }
 
   async #dial(): Promise<void> {
     const { log } = this.#deps;
-    const connection = await this.#deps.dial({
+    const transport = await this.#deps.dial({
       onOpen: () => {
-        session.sayHello().catch((error: unknown) => {
-          log.error('could not say hello', { cause: messageOf(error) });
-          connection.close();
+        connection.sendHello().catch((error: unknown) => {
+          log.error('could not send a hello', { cause: messageOf(error) });
+          transport.close();
         });
       },
-      onMessage: (text) => session.read(text),
+      onMessage: (text) => connection.receive(text),
       onClose: (why) => {
-        session.close();
-        this.#lost(why);
+        connection.close();
+        this.#reconnectLater(why);
       },
     });
-    const session = new Session({ ...this.#deps, onWelcome: () => this.#welcomed() }, (message) =>
-      connection.send(message),
+    const connection = new AgentConnection({ ...this.#deps, onReady: () => this.#connected() }, (message) =>
+      transport.send(message),
     );
-    this.#session = session;
     this.#connection = connection;
-    if (this.#stopped) return connection.close();
+    this.#transport = transport;
+    if (this.#stopped) return transport.close();
     this.#cancelWelcome = this.#deps.clock.after(WELCOME_TIMEOUT_MS, () => {
-      log.warn('the control plane did not welcome the host');
-      connection.close();
+      log.warn('the control plane did not answer the hello');
+      transport.close();
     });
   }
 
-  #welcomed(): void {
+  #connected(): void {
     this.#failures = 0;
     this.#cancelWelcome();
     this.#deps.log.info('connected to the control plane');
-    this.#deps.onWelcomed();
+    this.#deps.onConnected();
   }
 
-  #lost(why: string): void {
+  #reconnectLater(why: string): void {
     this.#cancelWelcome();
-    this.#session = null;
     this.#connection = null;
+    this.#transport = null;
     if (this.#stopped) return;
     const waitMs = fullJitter(this.#failures, RECONNECT, this.#deps.random);
     this.#failures += 1;

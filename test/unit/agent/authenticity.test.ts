@@ -71,8 +71,8 @@ const startAgent = () => {
 const timeBy = (key: SigningKey, over: object = {}) =>
   signPayload(key, 'server-time', { hostId: HOST, messageId: 'hello-1', nowMs: SERVER_MS, ...over });
 const welcome = (signer: SigningKey, rest: object = {}) => {
-  authenticity.welcomed('hello-1', { signedTime: timeBy(signer), ...rest });
-  gate.welcomed();
+  authenticity.acceptWelcome('hello-1', { signedTime: timeBy(signer), ...rest });
+  gate.confirmUnknownKeys();
 };
 const give = (key: SigningKey, over: object = {}, expiresAtMs = SERVER_MS + 60_000) =>
   gate.receive(signCommand({ ...exec, ...over }, { key, expiresAtMs }));
@@ -160,7 +160,7 @@ describe('the time of a welcome counts only', () => {
     ['for this host', timeBy(k1, { hostId: OTHER_HOST })],
     ['as the answer to this hello', timeBy(k1, { messageId: 'an older hello' })],
   ])('%s', (_, signedTime) => {
-    authenticity.welcomed('hello-1', { signedTime, nextKeys: [announce(k1, k2)].slice(1) });
+    authenticity.acceptWelcome('hello-1', { signedTime, nextKeys: [announce(k1, k2)].slice(1) });
     give(k1);
     expect(taken).toEqual([]);
   });
@@ -253,7 +253,7 @@ describe('a host that enrolled before commands were signed', () => {
   });
 
   test('takes nothing from a control plane that does not sign', () => {
-    authenticity.welcomed('hello-1', {});
+    authenticity.acceptWelcome('hello-1', {});
     give(k1);
     expect(taken).toEqual([]);
     expect(logged.join()).toContain('does not sign');

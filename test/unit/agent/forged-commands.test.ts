@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { type Agent, createAgent } from '../../../agent/agent.ts';
 import { systemClock } from '../../../agent/clock.ts';
-import { openConnection } from '../../../agent/link/connection.ts';
 import { enroll } from '../../../agent/link/enroll.ts';
 import { signHostToken } from '../../../agent/link/host-token.ts';
 import { commandKeysIn, loadOrMakeKey, saveEnrollment } from '../../../agent/link/identity.ts';
+import { openTransport } from '../../../agent/link/transport.ts';
 import { createLog } from '../../../agent/log.ts';
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { deriveSigningKey } from '../../../core/authenticity/signing-key.ts';
@@ -46,7 +46,7 @@ const startAgent = async () => {
     commandKeys: commandKeysIn(directory),
     dial: async (handlers) => {
       const token = await signHostToken(made, key, { clock: systemClock, newId: randomUUID });
-      return openConnection(made.webSocketUrl, token, systemClock, handlers);
+      return openTransport(made.webSocketUrl, token, systemClock, handlers);
     },
   });
   await agent.start();

@@ -10,14 +10,14 @@ import { sendInFrames } from './frames.ts';
  * A connection that is dead without saying so (a cut cable, a sleeping machine) is found by pings: when
  * nothing at all has come for `PING_AFTER_MS` one is sent, and without an answer the socket is torn down.
  */
-export interface Connection {
+export interface Transport {
   /** Sends one message; does nothing once the connection is closed. Whether it arrived is known by an answer only. */
   send(message: Buffer): void;
   /** Says goodbye and closes, without waiting for an answer for longer than a second. */
   close(): void;
 }
 
-export interface ConnectionHandlers {
+export interface TransportHandlers {
   readonly onOpen: () => void;
   readonly onMessage: (text: string) => void;
   readonly onClose: (why: string) => void;
@@ -31,12 +31,12 @@ const CLOSE_TIMEOUT_MS = 1_000;
 const NO_STATUS = 1005;
 const ABNORMAL = 1006;
 
-export const openConnection = (
+export const openTransport = (
   url: string,
   token: string,
   clock: Clock,
-  handlers: ConnectionHandlers,
-): Connection => {
+  handlers: TransportHandlers,
+): Transport => {
   const socket = new WebSocket(url, {
     headers: { authorization: `Bearer ${token}` },
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import * as z from 'zod/mini';
-import { Session } from '../../../agent/link/session.ts';
+import { AgentConnection } from '../../../agent/link/agent-connection.ts';
 import { createLog } from '../../../agent/log.ts';
 import { simulatedMachine } from '../../../agent/runtimes/simulated/kinds.ts';
 import type { AgentState } from '../../../agent/state/agent-state.ts';
@@ -24,7 +24,7 @@ let held: number;
 let images: readonly ImageFacts[];
 let working: string[];
 let sequence: number;
-let session: Session;
+let connection: AgentConnection;
 
 const observed = (containerId: string): ObservedContainer => ({
   containerId,
@@ -48,7 +48,7 @@ beforeEach(() => {
   working = [];
   sequence = 0;
   let ids = 0;
-  session = new Session(
+  connection = new AgentConnection(
     {
       agentVersion: '1',
       state,
@@ -66,7 +66,7 @@ beforeEach(() => {
       onUnsignedCommand: () => undefined,
       onKeys: () => undefined,
       onSessionMessage: () => undefined,
-      onWelcome: () => undefined,
+      onReady: () => undefined,
     },
     (message) => {
       expect(message.length).toBeLessThanOrEqual(MESSAGE_BYTES);
@@ -77,9 +77,9 @@ beforeEach(() => {
 
 const of = <A extends AgentMessage['action']>(action: A) =>
   sent.filter((message): message is Extract<AgentMessage, { action: A }> => message.action === action);
-const read = (message: unknown) => session.read(JSON.stringify(message));
+const read = (message: unknown) => connection.receive(JSON.stringify(message));
 const welcome = async () => {
-  await session.sayHello();
+  await connection.sendHello();
   const messageId = of('hello').at(-1)?.messageId;
   read({ action: 'welcome', messageId, protocol: 1, heartbeatSeconds: 30, leaseSeconds: 90 });
   await settled();
@@ -90,10 +90,10 @@ const answer = (commandId: string) =>
 describe('what is said on a connection', () => {
   test('nothing but the hello before the welcome, and that until it is answered', async () => {
     answer('a');
-    await session.sayHello();
-    session.sendResult('a');
-    session.report({ containerId: id(0) });
-    session.sendProgress('a', []);
+    await connection.sendHello();
+    connection.sendResult('a');
+    connection.report({ containerId: id(0) });
+    connection.sendProgress('a', []);
     await clock.pass(20_000);
     expect(new Set(sent.map(({ action }) => action))).toEqual(new Set(['hello']));
     const times = sent.length;
@@ -128,7 +128,7 @@ describe('what is said on a connection', () => {
 
   test('observations go one message at a time, each with what is newest', async () => {
     await welcome();
-    for (const index of [1, 2, 1, 3, 1]) session.report({ containerId: id(index) });
+    for (const index of [1, 2, 1, 3, 1]) connection.report({ containerId: id(index) });
     await settled();
     expect(of('observed')).toHaveLength(1);
     read({ action: 'ack', messageId: of('observed')[0]?.messageId });
@@ -169,7 +169,7 @@ describe('what is said on a connection', () => {
         .slice(2)
         .flatMap(({ inProgress }) => inProgress),
     ).toEqual(working);
-    session.close();
+    connection.close();
     await clock.pass(300_000);
     expect(of('heartbeat')).toHaveLength(5);
   });
@@ -209,7 +209,7 @@ describe('more images than a message takes', () => {
     images = many(1000);
     await welcome();
     images = many(10);
-    session.report({ images: true });
+    connection.report({ images: true });
     await settleAll();
     expect(parts().at(-1)).toMatchObject({ images: expect.any(Array) });
     expect(parts().at(-1)?.images).toHaveLength(10);
@@ -219,7 +219,7 @@ describe('more images than a message takes', () => {
   test('containers are told meanwhile', async () => {
     images = many(1000);
     await welcome();
-    session.report({ containerId: id(7) });
+    connection.report({ containerId: id(7) });
     const before = of('observed').length;
     read({ action: 'ack', messageId: of('observed').at(-1)?.messageId });
     await settled();

@@ -21,7 +21,7 @@ import {
 import { readControlMessage } from './read-message.ts';
 import { Resender } from './resender.ts';
 
-export interface SessionDeps {
+export interface AgentConnectionDeps {
   readonly agentVersion: string;
   readonly state: Pick<AgentState, 'command' | 'unacknowledged' | 'acknowledge'>;
   readonly clock: Clock;
@@ -42,7 +42,7 @@ export interface SessionDeps {
   readonly onKeys: (helloId: string, introduction: KeyIntroduction) => void;
   readonly onSessionMessage: (message: ToHostSessionMessage) => void;
   /** The control plane has taken this connection. */
-  readonly onWelcome: () => void;
+  readonly onReady: () => void;
 }
 
 /** Command ids in one heartbeat: as many as fit in a message whatever they are called. */
@@ -63,8 +63,8 @@ const MOST_REFUSALS = 50;
  *    and what changed twice meanwhile is told once. What a cut swallows is in the next session's hello.
  * 4. Silence of the control plane changes nothing here but what is sent again.
  */
-export class Session {
-  readonly #deps: SessionDeps;
+export class AgentConnection {
+  readonly #deps: AgentConnectionDeps;
   readonly #send: (message: Buffer) => void;
   readonly #resender: Resender;
   readonly #changed = new Set<string>();
@@ -76,22 +76,22 @@ export class Session {
   #helloId: string | null = null;
   #observedId: string | null = null;
   #observing = false;
-  #welcomed = false;
+  #isReady = false;
   #closed = false;
   #cancelHeartbeat: Cancel = nothingToCancel;
   #cancelRetry: Cancel = nothingToCancel;
 
-  constructor(deps: SessionDeps, send: (message: Buffer) => void) {
+  constructor(deps: AgentConnectionDeps, send: (message: Buffer) => void) {
     this.#deps = deps;
     this.#send = send;
     this.#resender = new Resender({ clock: deps.clock, random: deps.random, send });
   }
 
-  get welcomed(): boolean {
-    return this.#welcomed;
+  get isReady(): boolean {
+    return this.#isReady;
   }
 
-  async sayHello(): Promise<void> {
+  async sendHello(): Promise<void> {
     const { facts, images, observeAll, newId, agentVersion } = this.#deps;
     if (this.#helloId !== null) this.#resender.settle(this.#helloId);
     const messageId = newId();
@@ -118,7 +118,7 @@ export class Session {
   }
 
   sendResult(commandId: string): void {
-    if (!this.#welcomed || this.#closed) return;
+    if (!this.#isReady || this.#closed) return;
     const result = this.#deps.state.command(commandId)?.result;
     if (!result) return;
     this.#results.set(resultMessageId(commandId), commandId);
@@ -126,21 +126,21 @@ export class Session {
   }
 
   sendProgress(commandId: string, steps: readonly OperationStep[]): void {
-    if (this.#welcomed && !this.#closed)
+    if (this.#isReady && !this.#closed)
       this.#send(encode({ action: 'progress', commandId, steps: [...steps] }));
   }
 
   /** Sent until it is acknowledged or the connection ends: a forged command that is still there comes again. */
   sendRefusal(commandId: string, reason: RefusalReason): void {
     const messageId = refusalMessageId(commandId, reason);
-    if (!this.#welcomed || this.#closed || this.#refusals.has(messageId)) return;
+    if (!this.#isReady || this.#closed || this.#refusals.has(messageId)) return;
     if (this.#refusals.size >= MOST_REFUSALS) return;
     this.#refusals.add(messageId);
     this.#resender.put(messageId, encode({ action: 'commandRefused', messageId, commandId, reason }));
   }
 
-  sendSession(message: HostSessionMessage): void {
-    if (this.#welcomed && !this.#closed) this.#send(Buffer.from(JSON.stringify(message)));
+  sendSessionMessage(message: HostSessionMessage): void {
+    if (this.#isReady && !this.#closed) this.#send(Buffer.from(JSON.stringify(message)));
   }
 
   /** Tells of containers and images that have changed, as soon as the last such message has arrived. */
@@ -151,7 +151,7 @@ export class Session {
   }
 
   /** Never throws: what cannot be dealt with now will be said again. */
-  read(text: string): void {
+  receive(text: string): void {
     const { log, onUnsignedCommand } = this.#deps;
     try {
       const reading = readControlMessage(text);
@@ -183,7 +183,7 @@ export class Session {
         this.#settle(message.messageId);
         break;
       case 'inventoryRequest':
-        this.#guarded(() => this.sayHello());
+        this.#guarded(() => this.sendHello());
         break;
       case 'session':
         this.#deps.onSessionMessage(message);
@@ -202,9 +202,9 @@ export class Session {
 
   #welcome(heartbeatSeconds: number): void {
     if (this.#helloId !== null) this.#resender.settle(this.#helloId);
-    if (this.#welcomed) return;
-    this.#welcomed = true;
-    this.#deps.onWelcome();
+    if (this.#isReady) return;
+    this.#isReady = true;
+    this.#deps.onReady();
     for (const { id } of this.#deps.state.unacknowledged()) this.sendResult(id);
     this.#guarded(() => this.#sendObserved());
     this.#startHeartbeat(heartbeatSeconds * 1_000);
@@ -225,7 +225,7 @@ export class Session {
 
   async #sendObserved(): Promise<void> {
     const nothing = this.#changed.size === 0 && this.#imagesAfter === undefined;
-    if (!this.#welcomed || this.#closed || this.#observing || this.#observedId !== null || nothing) return;
+    if (!this.#isReady || this.#closed || this.#observing || this.#observedId !== null || nothing) return;
     this.#observing = true;
     const ids = [...this.#changed];
     const after = this.#imagesAfter;
