@@ -134,6 +134,12 @@ const forbidden = [
     { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
   ),
   forbid(
+    'no-circular-types',
+    'modules whose types depend on each other can be understood only together',
+    { path: '^(agent|core|store)/' },
+    { circular: true },
+  ),
+  forbid(
     'no-unresolvable',
     'the import leads nowhere',
     { path: OURS },

@@ -65,7 +65,7 @@ const openLinux = async (options: AgentOptions, log: Log): Promise<OpenRuntime> 
   if (options.artifacts === undefined)
     throw new StartupError(EXIT_CODES.usage, 'The Linux runtime needs --artifacts FOLDER. See --help.');
   // Loaded only where it is used: it is a third of the agent.
-  const { openLinuxHost } = await import('./runtimes/linux/host-parts.ts');
+  const { openLinuxHost } = await import('./runtimes/linux/open-host.ts');
   try {
     const runtime = await openLinuxHost({
       clock: systemClock,

@@ -3,7 +3,7 @@ import { messageOf, RuntimeError, StepAbortedError } from '../errors.ts';
 import { type Assignment, plan } from '../plan/plan.ts';
 import type { RuntimeContainer } from '../runtimes/runtime.ts';
 import { refuseUntrustedDisk } from '../runtimes/untrusted-disk.ts';
-import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './container-verbs.ts';
+import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './container-work.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
 import { inspectContainer } from './inspect-container.ts';
 import { type Return, safeReturn } from './safe-return.ts';

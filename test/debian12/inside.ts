@@ -6,13 +6,13 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { systemClock } from '../../agent/clock.ts';
 import { readArtifacts } from '../../agent/runtimes/linux/artifacts.ts';
+import { GuestStream } from '../../agent/runtimes/linux/channel/guest-stream.ts';
 import { DefaultContainers } from '../../agent/runtimes/linux/container/default-containers.ts';
 import { probeIdmaps } from '../../agent/runtimes/linux/container/probe-idmaps.ts';
 import { readSeccompProfile } from '../../agent/runtimes/linux/container/seccomp.ts';
 import { idMapOf, UserNamespaces } from '../../agent/runtimes/linux/container/user-namespaces.ts';
 import { WritableLayers } from '../../agent/runtimes/linux/container/writable-layer.ts';
 import type { LinuxDeps } from '../../agent/runtimes/linux/deps.ts';
-import { GuestSession } from '../../agent/runtimes/linux/guest-session.ts';
 import { ImageStore, miniDigest } from '../../agent/runtimes/linux/image/image-store.ts';
 import { containerPaths, createLayout } from '../../agent/runtimes/linux/layout.ts';
 import { Leases } from '../../agent/runtimes/linux/leases.ts';
@@ -128,7 +128,7 @@ const main = async (): Promise<void> => {
   const run = async (user: string, script: string) => {
     const request = { command: ['sh', '-c', script], ...(user === '' ? {} : { user }) };
     const { process: beside, force } = await defaults.exec(id, first, request, image);
-    const outcome = await collectOutput(new GuestSession(beside, systemClock, force), systemClock, {
+    const outcome = await collectOutput(new GuestStream(beside, systemClock, force), systemClock, {
       keptBytes: 1024 * 1024,
       timeoutMs: 120_000,
       signal: new AbortController().signal,

@@ -1,5 +1,5 @@
 import { systemClock } from '../../agent/clock.ts';
-import { applyVerb } from '../../agent/execute/container-verbs.ts';
+import { applyVerb } from '../../agent/execute/apply-verb.ts';
 import { StepRecorder } from '../../agent/execute/step-recorder.ts';
 import type { Runtime } from '../../agent/runtimes/runtime.ts';
 import { createMemoryState } from '../../agent/state/memory-state.ts';

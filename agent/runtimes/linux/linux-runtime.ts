@@ -21,6 +21,7 @@ import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { refuseUntrustedDisk } from '../untrusted-disk.ts';
 import { readLimits } from './cgroups.ts';
 import type { GuestProcess } from './channel/guest-process.ts';
+import { GuestStream } from './channel/guest-stream.ts';
 import type { DefaultContainers } from './container/default-containers.ts';
 import { noRoomForLayer } from './container/empty-layer.ts';
 import type { MainRuns } from './container/main-runs.ts';
@@ -31,7 +32,6 @@ import type { UserNamespaces } from './container/user-namespaces.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
 import type { LinuxDeps } from './deps.ts';
 import { removeFolder } from './files.ts';
-import { GuestSession } from './guest-session.ts';
 import type { HostParts } from './host-parts.ts';
 import type { ImageStore } from './image/image-store.ts';
 import type { ImageImporter } from './image/import-image.ts';
@@ -316,7 +316,7 @@ export class LinuxRuntime implements Runtime {
         ...surroundings,
         hostProcess: entry.vm.id,
         limits: await this.#vms.limits(id),
-        start: (args) => this.#guestSession(this.#vms.probe(id, args)),
+        start: (args) => this.#guestStream(this.#vms.probe(id, args)),
       };
     const main = await this.#runs.requireProcess(id);
     return {
@@ -325,25 +325,25 @@ export class LinuxRuntime implements Runtime {
       limits: await readLimits(this.#deps.layout.tag, id),
       start: async (args) => {
         const { process, force } = await this.#defaults.probe(id, main, args);
-        return new GuestSession(process, this.#deps.clock, force);
+        return new GuestStream(process, this.#deps.clock, force);
       },
     };
   }
 
-  async #guestSession(process: GuestProcess): Promise<SessionProcess> {
+  async #guestStream(process: GuestProcess): Promise<SessionProcess> {
     await process.started.catch((error: unknown) => {
       throw new RuntimeError('step-failed', messageOf(error), { cause: error });
     });
-    return new GuestSession(process, this.#deps.clock);
+    return new GuestStream(process, this.#deps.clock);
   }
 
   async startExec(containerId: string, request: ExecRequest): Promise<SessionProcess> {
     const { digest } = await this.#require(containerId);
     const image = await this.#images.byDigest(digest);
-    if (this.#vms.get(containerId)) return this.#guestSession(this.#vms.exec(containerId, request, image));
+    if (this.#vms.get(containerId)) return this.#guestStream(this.#vms.exec(containerId, request, image));
     const main = await this.#runs.requireProcess(containerId);
     const { process, force } = await this.#defaults.exec(containerId, main, request, image);
-    return new GuestSession(process, this.#deps.clock, force);
+    return new GuestStream(process, this.#deps.clock, force);
   }
 
   attach(containerId: string, options: AttachOptions): Promise<SessionProcess> {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../agent/clock.ts';
-import type { GuestMain } from '../../../agent/runtimes/linux/container/attach-guest.ts';
+import type { GuestMain } from '../../../agent/runtimes/linux/container/guest-main.ts';
 import { MainLog } from '../../../agent/runtimes/linux/container/main-log.ts';
 import { BEGIN_OF_LOG, readOutput } from '../../../agent/runtimes/linux/container/read-log.ts';
 

@@ -2,7 +2,7 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { GuestMain } from '../../../agent/runtimes/linux/container/attach-guest.ts';
+import type { GuestMain } from '../../../agent/runtimes/linux/container/guest-main.ts';
 import { MainLog } from '../../../agent/runtimes/linux/container/main-log.ts';
 import {
   BEGIN_OF_LOG,

@@ -2,14 +2,11 @@ import { statSync } from 'node:fs';
 import { type FileHandle, open, rename } from 'node:fs/promises';
 import { type Cancel, type Clock, nothingToCancel } from '../../../clock.ts';
 import type { OutputSource as Source } from '../channel/guest-process.ts';
-import type { GuestMain } from './attach-guest.ts';
+import type { GuestMain } from './guest-main.ts';
+import { entryHeads, LINE_END, LOG_PAUSE_MS, toEntries } from './log-entries.ts';
 
 /** As the helper's `log.h`: at this size the file is renamed to `<path>.1` and begun anew. */
 const LOG_BYTES = 4 * 1024 * 1024;
-/** A line that goes on later than this is logged as it stands: the process has paused, and may have asked something. */
-export const LOG_PAUSE_MS = 20;
-const LINE_BYTES = 16 * 1024;
-const NEWLINE = 0x0a;
 
 /**
  * The log of a utility VM's main process, in the format that the helper writes for process containers:
@@ -78,10 +75,9 @@ export class MainLog {
     return entries;
   }
 
-  /** One time for all that has come at once. */
-  #headsOf(source: Source): Heads {
-    const at = this.#clock.now().toISOString();
-    return { whole: Buffer.from(`${at} ${source} F `), part: Buffer.from(`${at} ${source} P `) };
+  /** One timestamp for all output that arrived together. */
+  #headsOf(source: Source) {
+    return entryHeads(this.#clock.now(), source);
   }
 
   #entry(source: Source, text: Buffer): Buffer {
@@ -107,42 +103,6 @@ export class MainLog {
     this.#written += entries.length;
   }
 }
-
-const LINE_END = Buffer.from('\n');
-
-/** What comes before the text of an entry: of a whole line or its end, and of a part of one. */
-interface Heads {
-  readonly whole: Buffer;
-  readonly part: Buffer;
-}
-
-/**
- * Divides output into entries. Written into one buffer, since a line may have no more than its end: tens of thousands
- * of them come at once, and the agent has others to work for.
- */
-const toEntries = (data: Buffer, { whole, part }: Heads): { entries: Buffer; rest: Buffer } => {
-  const lines: { readonly head: Buffer; readonly from: number; readonly to: number }[] = [];
-  let from = 0;
-  let bytes = 0;
-  for (;;) {
-    const end = data.indexOf(NEWLINE, from);
-    if (end < 0 && data.length - from <= LINE_BYTES) break;
-    const isWhole = end >= 0 && end - from <= LINE_BYTES;
-    const to = isWhole ? end : from + LINE_BYTES;
-    lines.push({ head: isWhole ? whole : part, from, to });
-    bytes += whole.length + to - from + LINE_END.length;
-    from = isWhole ? to + 1 : to;
-  }
-  const entries = Buffer.allocUnsafe(bytes);
-  let at = 0;
-  for (const line of lines) {
-    at += line.head.copy(entries, at);
-    at += data.copy(entries, at, line.from, line.to);
-    entries[at] = NEWLINE;
-    at += 1;
-  }
-  return { entries, rest: data.subarray(from) };
-};
 
 const sizeOf = (path: string): number => {
   try {

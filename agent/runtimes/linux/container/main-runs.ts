@@ -8,11 +8,12 @@ import type { ExitStatus, GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
-import { AttachedByLog, type PacedProcess } from './attach-by-log.ts';
-import { GuestMain } from './attach-guest.ts';
-import { AttachedHere } from './attach-here.ts';
 import type { StartedContainer } from './default-containers.ts';
+import { GuestMain } from './guest-main.ts';
+import { HelperAttachment } from './helper-attachment.ts';
+import { LogAttachment } from './log-attachment.ts';
 import { MainLog } from './main-log.ts';
+import type { PacedProcess } from './paced-process.ts';
 import { BEGIN_OF_LOG, endOfLog } from './read-log.ts';
 import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
 
@@ -163,7 +164,7 @@ export class MainRuns {
     const logged = this.#live.get(id)?.ended ?? Promise.resolve();
     const joined = await this.#join(id, false);
     const { clock } = this.#deps;
-    return new AttachedByLog(joined, {
+    return new LogAttachment(joined, {
       path: log,
       cursor: cursor ?? begin,
       logged,
@@ -179,7 +180,7 @@ export class MainRuns {
     const exited = (live?.ended ?? Promise.resolve()).then(
       async () => (await this.#records.exit(id))?.exitCode ?? 128 + SIGKILL,
     );
-    return AttachedHere.open(containerPaths(this.#deps.layout, id).attachSocket, {
+    return HelperAttachment.open(containerPaths(this.#deps.layout, id).attachSocket, {
       logs,
       exited,
       signal: (signal) => killProcess(main, signal),

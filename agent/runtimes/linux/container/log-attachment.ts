@@ -1,8 +1,8 @@
 import type { OutputStream } from '../../../../core/contract/session.ts';
 import { type Cancel, type Clock, nothingToCancel, sleep } from '../../../clock.ts';
 import type { SessionProcess } from '../../session-process.ts';
-import { LOST } from './attach-here.ts';
-import { LOG_PAUSE_MS } from './main-log.ts';
+import { LOG_PAUSE_MS } from './log-entries.ts';
+import { LOST_OUTPUT, type PacedProcess } from './paced-process.ts';
 import { readOutput } from './read-log.ts';
 
 /** Output that may be here and not consumed; beyond it the log is not read. */
@@ -10,18 +10,6 @@ const WINDOW = 256 * 1024;
 const READ_BYTES = 64 * 1024;
 /** After so long what was heard of is in the log, also a line that has not ended. */
 const SETTLED_MS = 2 * LOG_PAUSE_MS;
-
-/** A main process that was joined, and waits for the reader of its log if that is wanted. */
-export interface PacedProcess extends SessionProcess {
-  /**
-   * While its log is ahead of its reader by `PACE_BYTES`, the process waits. Without a first call, it never does.
-   * @param bytes of the log that have been read more; undefined: all of it has
-   */
-  pace(bytes?: number): void;
-}
-
-/** As the helper's `attach.h`: with what is under way, less than the log keeps after it was renamed. */
-export const PACE_BYTES = 1024 * 1024;
 
 export interface ByLog {
   /** Whether the process waits for who reads. */
@@ -42,7 +30,7 @@ export interface ByLog {
  *
  * Invariants: one read at a time; nothing is read beyond the window; its exit comes after its last output.
  */
-export class AttachedByLog implements SessionProcess {
+export class LogAttachment implements SessionProcess {
   readonly exited: Promise<number>;
   readonly #joined: PacedProcess;
   readonly #paced: boolean;
@@ -167,7 +155,7 @@ export class AttachedByLog implements SessionProcess {
     if (this.#ended) return;
     this.#cursor = cursor;
     if (this.#paced) this.#pace({ truncated, length, left });
-    if (truncated) this.#give(handler, 'stderr', LOST);
+    if (truncated) this.#give(handler, 'stderr', LOST_OUTPUT);
     for (const { stream, bytes } of pieces) this.#give(handler, stream, bytes);
     if (pieces.length > 0) this.#rung = true;
     else if (isLast) this.#drained.resolve();

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../agent/clock.ts';
-import { AttachedByLog, type PacedProcess } from '../../../agent/runtimes/linux/container/attach-by-log.ts';
+import { LogAttachment } from '../../../agent/runtimes/linux/container/log-attachment.ts';
+import type { PacedProcess } from '../../../agent/runtimes/linux/container/paced-process.ts';
 import { BEGIN_OF_LOG } from '../../../agent/runtimes/linux/container/read-log.ts';
 
 let folder: string;
@@ -32,7 +33,7 @@ const attach = ({ paced = false } = {}) => {
     pace: (bytes?: number) => paces.push(bytes),
     end: () => undefined,
   } as unknown as PacedProcess;
-  const attached = new AttachedByLog(joined, {
+  const attached = new LogAttachment(joined, {
     path,
     cursor: BEGIN_OF_LOG,
     paced,

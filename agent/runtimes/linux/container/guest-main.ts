@@ -1,8 +1,7 @@
 import type { OutputStream } from '../../../../core/contract/session.ts';
 import type { Clock } from '../../../clock.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
-import { PACE_BYTES, type PacedProcess } from './attach-by-log.ts';
-import { LOST } from './attach-here.ts';
+import { LOST_OUTPUT, PACE_BYTES, type PacedProcess } from './paced-process.ts';
 
 const RECENT_BYTES = 64 * 1024;
 /** What a joined client may leave unread; what comes beyond it is lost to it. The process never waits for it. */
@@ -20,11 +19,11 @@ const FIRST_PACE_MS = 2_000;
  */
 export class GuestMain {
   readonly #process: GuestProcess;
-  readonly #clients = new Set<AttachedGuest>();
+  readonly #clients = new Set<GuestAttachment>();
   readonly #recent: [OutputStream, Buffer][] = [];
   #recentBytes = 0;
   /** Whose input waits in the process's queue, in order. */
-  readonly #input: { readonly by: AttachedGuest; left: number }[] = [];
+  readonly #input: { readonly by: GuestAttachment; left: number }[] = [];
 
   /** Output that is logged, and that the process is not granted anew yet, in bytes. */
   #owed = 0;
@@ -86,17 +85,17 @@ export class GuestMain {
 
   /** @param logs output begins with what was written lately */
   attach(logs: boolean): PacedProcess {
-    const client = new AttachedGuest(this, logs ? [...this.#recent] : []);
+    const client = new GuestAttachment(this, logs ? [...this.#recent] : []);
     this.#clients.add(client);
     return client;
   }
 
-  leave(client: AttachedGuest): void {
+  leave(client: GuestAttachment): void {
     this.#clients.delete(client);
     this.#grant();
   }
 
-  write(by: AttachedGuest, data: Buffer): boolean {
+  write(by: GuestAttachment, data: Buffer): boolean {
     const entry = { by, left: data.length };
     this.#input.push(entry);
     if (this.#process.write(data)) return true;
@@ -117,7 +116,7 @@ export class GuestMain {
   }
 }
 
-class AttachedGuest implements PacedProcess {
+class GuestAttachment implements PacedProcess {
   readonly exited: Promise<number>;
   readonly #main: GuestMain;
   #waiting: [OutputStream, Buffer][];
@@ -170,7 +169,7 @@ class AttachedGuest implements PacedProcess {
     this.#outstanding -= bytes;
     if (!this.#lost || this.#outstanding > UNREAD_BYTES / 2) return;
     this.#lost = false;
-    this.give('stderr', LOST);
+    this.give('stderr', LOST_OUTPUT);
   }
 
   write(data: Buffer): void {

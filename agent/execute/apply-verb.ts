@@ -1,32 +1,13 @@
-import type { AssignedContainer, Command, CommandArguments } from '../../core/contract/agent/commands.ts';
-import type { Clock } from '../clock.ts';
+import type { AssignedContainer, Command } from '../../core/contract/agent/commands.ts';
 import { CommandRefusedError, messageOf, StepAbortedError } from '../errors.ts';
-import type { Log } from '../log.ts';
 import { type Assignment, plan, type Target } from '../plan/plan.ts';
-import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
-import type { AgentState, CommandContext, ContainerChange } from '../state/agent-state.ts';
+import type { RuntimeContainer } from '../runtimes/runtime.ts';
+import type { ContainerChange } from '../state/agent-state.ts';
+import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './container-work.ts';
 import { convertContainer } from './convert-container.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
 import { inspectContainer } from './inspect-container.ts';
 import { safeReturn } from './safe-return.ts';
-import type { StepRecorder } from './step-recorder.ts';
-
-/** Verbs that change a container. */
-export const CONTAINER_VERBS = [
-  'prepareContainer',
-  'provisionUtilityVm',
-  'startContainer',
-  'stopContainer',
-  'restartContainer',
-  'removeContainer',
-  'convertContainer',
-  'restoreContainer',
-] as const;
-export type ContainerVerb = (typeof CONTAINER_VERBS)[number];
-export type ContainerArguments = Extract<CommandArguments, { verb: ContainerVerb }>;
-
-export const changesContainer = (args: CommandArguments): args is ContainerArguments =>
-  (CONTAINER_VERBS as readonly string[]).includes(args.verb);
 
 /** For a main process that has to end though nobody said how long it may take, in seconds. */
 const STOP_TIMEOUT_SECONDS = 10;
@@ -83,28 +64,6 @@ const intentOf = (
       return { ...usual, target: 'Absent', container: null, stopTimeoutSeconds: 0, undo: null };
   }
 };
-
-export interface ContainerVerbDeps {
-  readonly state: AgentState;
-  readonly runtime: Runtime;
-  readonly clock: Clock;
-  readonly log: Log;
-}
-
-export interface ContainerWork {
-  readonly command: Command;
-  readonly containerId: string;
-  readonly args: ContainerArguments;
-  readonly context: CommandContext;
-  readonly recorder: StepRecorder;
-  readonly signal: AbortSignal;
-}
-
-/** What has to be known of the container before a command on it is begun for the first time. */
-export const contextOf = (observed: RuntimeContainer | null): CommandContext => ({
-  layerExisted: observed?.writableLayer ?? false,
-  runningInstance: observed?.process?.running ? observed.process.instanceId : null,
-});
 
 export interface Applied {
   /** Of a conversion: how long the main process was down, in milliseconds; null where it was not, or nobody knows. */

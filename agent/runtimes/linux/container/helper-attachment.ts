@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import type { OutputStream } from '../../../../core/contract/session.ts';
 import { RuntimeError } from '../../../errors.ts';
-import type { PacedProcess } from './attach-by-log.ts';
+import { LOST_OUTPUT, type PacedProcess } from './paced-process.ts';
 
 /** As the helper's `attach.h`. */
 const TO_CLIENT = { stdout: 0, stderr: 1, lost: 2 } as const;
@@ -11,8 +11,6 @@ const HEAD_BYTES = 5;
 const WINDOW = 256 * 1024;
 const PIECE_BYTES = 32 * 1024;
 
-export const LOST = Buffer.from('\n[bulkhead: output was lost here, as it was not read in time]\n');
-
 const frame = (kind: number, data: Buffer): Buffer => {
   const head = Buffer.alloc(HEAD_BYTES);
   head.writeUInt8(kind, 0);
@@ -21,7 +19,7 @@ const frame = (kind: number, data: Buffer): Buffer => {
 };
 
 /** A process container's main process, joined over the helper's socket. */
-export class AttachedHere implements PacedProcess {
+export class HelperAttachment implements PacedProcess {
   readonly exited: Promise<number>;
   readonly #path: string;
   readonly #socket: Socket;
@@ -37,7 +35,7 @@ export class AttachedHere implements PacedProcess {
   static async open(
     path: string,
     { logs, exited, signal }: { logs: boolean; exited: Promise<number>; signal: (signal: number) => void },
-  ): Promise<AttachedHere> {
+  ): Promise<HelperAttachment> {
     const socket = connect(path);
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
@@ -45,7 +43,7 @@ export class AttachedHere implements PacedProcess {
         reject(new RuntimeError('invalid-state', 'The main process cannot be joined', { cause })),
       );
     });
-    const attached = new AttachedHere(path, socket, exited, signal);
+    const attached = new HelperAttachment(path, socket, exited, signal);
     attached.#send(FROM_CLIENT.hello, Buffer.from([logs ? 1 : 0]));
     return attached;
   }
@@ -135,7 +133,7 @@ export class AttachedHere implements PacedProcess {
       const lost = kind === TO_CLIENT.lost;
       this.#give(
         kind === TO_CLIENT.stdout ? 'stdout' : 'stderr',
-        lost ? LOST : this.#unread.subarray(HEAD_BYTES, end),
+        lost ? LOST_OUTPUT : this.#unread.subarray(HEAD_BYTES, end),
       );
       this.#unread = this.#unread.subarray(end);
     }

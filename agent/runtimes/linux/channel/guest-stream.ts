@@ -1,14 +1,14 @@
-import type { OutputStream } from '../../../core/contract/session.ts';
-import { SIGNALS } from '../../../core/contract/session.ts';
-import type { Clock } from '../../clock.ts';
-import type { SessionProcess } from '../session-process.ts';
-import type { GuestProcess } from './channel/guest-process.ts';
+import type { OutputStream } from '../../../../core/contract/session.ts';
+import { SIGNALS } from '../../../../core/contract/session.ts';
+import type { Clock } from '../../../clock.ts';
+import type { SessionProcess } from '../../session-process.ts';
+import type { GuestProcess } from './guest-process.ts';
 
-/** Between the hint that nobody listens any more and the force, in milliseconds. */
+/** Between the hangup and the forced end, in milliseconds. */
 const HANGUP_MS = 1_000;
 
-/** A process behind a guest's channel, or behind the relay on this machine, as a session's. */
-export class GuestSession implements SessionProcess {
+/** Adapts a process on a guest channel, or on the relay of this host, to a `SessionProcess`. */
+export class GuestStream implements SessionProcess {
   readonly exited: Promise<number>;
   readonly #process: GuestProcess;
   readonly #clock: Clock;
@@ -16,7 +16,7 @@ export class GuestSession implements SessionProcess {
   #over = false;
   #ended = false;
 
-  /** @param force ends the process for certain; by default its signal does */
+  /** @param force ends the process. Default: sends SIGKILL to it. */
   constructor(process: GuestProcess, clock: Clock, force: () => void = () => process.kill(SIGNALS.KILL)) {
     this.#process = process;
     this.#clock = clock;
