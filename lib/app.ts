@@ -10,11 +10,11 @@ import { BulkheadStack } from './stacks/bulkhead-stack.ts';
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 export interface AppOptions {
-  /** Folder of the cloud assembly. @default what the CDK CLI says, else a temporary folder */
+  /** Folder of the cloud assembly. @default the CDK CLI's output folder, else a temporary one */
   readonly outdir?: string;
-  /** As `--context` gives it; see `context.ts` for the keys. */
+  /** The context, as from `--context`; see `context.ts` for the keys. */
   readonly context?: Readonly<Record<string, unknown>>;
-  /** Functions that are bundled already: `<name>/index.mjs`. @default they are bundled from `functions/` */
+  /** Functions that are bundled already: `<name>/index.mjs`. @default bundled from `functions/` */
   readonly prebundledFunctions?: string;
   /**
    * Whether the CDK checks the template against CloudFormation's schemas; takes a second or two. @default true
@@ -27,7 +27,7 @@ const version = (): string => {
   return version;
 };
 
-/** What the CDK CLI sets on its own, set here too, so that the template is the same without it. */
+/** Settings that the CDK CLI adds. Set here too, so that the template is the same without the CLI. */
 const CONTEXT = {
   'aws:cdk:enable-path-metadata': true,
   '@aws-cdk/core:validateAgainstDefaultRules': true,
@@ -52,7 +52,7 @@ export const createApp = (options: AppOptions = {}): { app: App; stack: Bulkhead
       ? { functionsRoot: join(ROOT, 'functions') }
       : { prebundledFunctions: options.prebundledFunctions };
   const stack = new BulkheadStack(app, 'Bulkhead', {
-    // The CLI looks for the bootstrap stack by itself: a parameter in the template adds nothing.
+    // The CLI finds the bootstrap stack without a parameter in the template.
     synthesizer: new DefaultStackSynthesizer({ generateBootstrapVersionRule: false }),
     controlPlane: { ...readContext(app.node), ...functions, version: version() },
   });
@@ -62,7 +62,7 @@ export const createApp = (options: AppOptions = {}): { app: App; stack: Bulkhead
 /**
  * Synthesizes in process, in a second or two and without the CDK CLI.
  *
- * @returns the cloud assembly, which lies in `options.outdir`
+ * @returns the cloud assembly, in `options.outdir`
  * @throws SynthesisError
  */
 export const synthesize = (options: AppOptions & { readonly outdir: string }): CloudAssembly =>

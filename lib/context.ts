@@ -10,7 +10,7 @@ import { RESERVED_CONCURRENCY, type ReservedConcurrency } from './reserved-concu
 
 const text = z.string().check(z.minLength(1));
 const seconds = z.coerce.number().check(z.int(), z.positive());
-/** The command line gives text, `cdk.json` and a caller in process what they like. */
+/** Values from the command line are text; `cdk.json` and callers in process can pass any JSON value. */
 const flag = z.pipe(
   z.union([z.boolean(), z.enum(['true', 'false'])]),
   z.transform((value) => String(value) === 'true'),
@@ -37,37 +37,37 @@ const originTenants = z.pipe(json, z.record(z.string().check(z.regex(EVENT_ORIGI
 const functionName = z.enum(FUNCTION_NAMES as [FunctionName, ...FunctionName[]]);
 const reservations = z.pipe(json, z.partialRecord(functionName, z.int().check(z.positive())));
 
-/** What `cdk deploy --context key=value` can say. */
+/** The keys of `cdk deploy --context key=value`. */
 const CONTEXT = {
-  /** URL of an OIDC issuer. @default a Cognito user pool is made */
+  /** URL of an OIDC issuer. @default a Cognito user pool is created */
   oidcIssuer: z.optional(text),
-  /** Accepted audiences, separated by commas. Needed with `oidcIssuer`. */
+  /** Accepted audiences, separated by commas. Required with `oidcIssuer`. */
   oidcAudience: z.optional(text),
   /** Claims of a token that name the tenant and the scopes. */
   tenantClaim: z.optional(text),
   scopeClaim: z.optional(text),
-  /** Tenant of the user pool's clients, where `cognitoTenants` doesn't say. */
+  /** Tenant of user pool clients that `cognitoTenants` does not list. */
   cognitoDefaultTenant: z.optional(text),
   /** JSON object: client id → tenant. */
   cognitoTenants: z.optional(z.pipe(json, z.record(z.string(), z.string()))),
-  /** Tenant of events that ask for a conversion and name none. */
+  /** Tenant of conversion requests that arrive as events without a tenant. */
   eventTenant: z.optional(text),
   /** JSON object: `source`, `source@account`, `*@account` or `*` → a tenant, or a list of tenants. */
   eventTenants: z.optional(originTenants),
-  /** `true` for the defaults, or a JSON object: function → concurrency, in place of single defaults. */
+  /** `true` for the defaults, or a JSON object: function → concurrency, which overrides single defaults. */
   reservedConcurrency: z.optional(z.union([flag, reservations])),
-  /** JSON object: what one tenant may take of one instance of a function. */
+  /** JSON object: limits of one tenant on one instance of a function. */
   fairShare: z.optional(z.pipe(json, z.partial(FairShareLimitsSchema))),
-  /** Most conversion rules of one tenant. */
+  /** Maximum number of conversion rules of one tenant. */
   rulesPerTenant: z.optional(seconds),
   heartbeatSeconds: z.optional(seconds),
   leaseSeconds: z.optional(seconds),
-  /** Without a word for so long a session ends; and after so long whatever is said. */
+  /** Seconds after which an idle session ends, and after which any session ends. */
   sessionIdleSeconds: z.optional(seconds),
   sessionTotalSeconds: z.optional(seconds),
-  /** `false` for a stack that is to be thrown away with all that it holds. */
+  /** `false` deletes the data together with the stack. */
   deletionProtection: z.optional(flag),
-  /** `false` where the account has a role with which API Gateway writes logs. */
+  /** `false` if the account already has a role with which API Gateway writes logs. */
   manageApiGatewayLogRole: z.optional(flag),
   runbookUrl: z.optional(text),
   logLevel: z.optional(z.enum(['debug', 'info', 'warn', 'error'])),
@@ -78,7 +78,7 @@ type Context = z.output<typeof ContextSchema>;
 const oidcOf = ({ oidcIssuer, oidcAudience }: Context) => {
   if (oidcIssuer === undefined && oidcAudience === undefined) return undefined;
   if (oidcIssuer === undefined || oidcAudience === undefined) {
-    throw new SynthesisError('Context oidcIssuer and oidcAudience belong together: give both or neither.');
+    throw new SynthesisError('Set both oidcIssuer and oidcAudience in the context, or neither.');
   }
   return { issuer: oidcIssuer, audience: oidcAudience.split(',').map((one) => one.trim()) };
 };
@@ -89,9 +89,9 @@ const reservedOf = ({ reservedConcurrency: given }: Context): ReservedConcurrenc
 };
 
 /**
- * The properties of the control plane that the CDK context holds.
+ * The properties of the control plane from the CDK context.
  *
- * @throws SynthesisError naming the key that is wrong
+ * @throws SynthesisError naming the invalid key
  */
 export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
   const given = Object.fromEntries(
@@ -125,6 +125,6 @@ const parse = (given: Readonly<Record<string, unknown>>): Context => {
   try {
     return ContextSchema.parse(given);
   } catch (cause) {
-    throw new SynthesisError(`The CDK context is not as it should be: ${String(cause)}`, { cause });
+    throw new SynthesisError(`The CDK context is invalid: ${String(cause)}`, { cause });
   }
 };

@@ -1,4 +1,4 @@
-/** Something that stands in the way of synthesis and that the person at the keyboard can put right. */
+/** An error of synthesis that the user can correct. */
 export class SynthesisError extends Error {
   override readonly name = 'SynthesisError';
 }

@@ -3,10 +3,10 @@ import { STATE_MACHINES } from '../core/contract/deployment.ts';
 import type { HttpFunction } from '../core/contract/http/routes.ts';
 
 /**
- * What each Lambda function may do, and needs to do it. This table is the whole of the functions' permissions:
- * the role of a function holds what stands here, the right to write to its own log group, and traces.
+ * Permissions and settings of each Lambda function. This table is complete: the role of a function has the permissions
+ * listed here, plus writing to its own log group and traces.
  *
- * A transaction needs no right of its own: each of its parts is checked as the single action would be.
+ * A transaction needs no separate permission: IAM checks each of its parts as the single action.
  */
 export type TableAction =
   | 'GetItem'
@@ -27,29 +27,29 @@ export type ConnectionMethod = 'POST' | 'DELETE';
 
 export interface FunctionSpec {
   readonly description: string;
-  /** Behind the HTTP API at most 29: the API answers 503 in its own words after 30. */
+  /** Behind the HTTP API at most 29: after 30 the API sends its own 503. */
   readonly timeoutSeconds: number;
-  /** Also sets the share of a processor. */
+  /** Also determines the CPU share. */
   readonly memoryMB: number;
-  /** Beside those that every function has: the table's name, the version and the log level. */
+  /** In addition to those of every function: the table's name, the version and the log level. */
   readonly environment: readonly EnvironmentKey[];
   readonly table: readonly TableAction[];
   /** Indexes that the function queries; `Query` on the table itself is in `table`. */
   readonly indexes: readonly TableIndex[];
-  /** State machines of which it starts executions. */
+  /** State machines whose executions it starts. */
   readonly starts: readonly StateMachineName[];
-  /** How it may answer a task that waits for a token. */
+  /** How it can answer a task that waits for a token. */
   readonly answersTasks: readonly TaskAnswer[];
-  /** What it does with connections of the agents' WebSocket API: posts to them, or closes them. */
+  /** Its calls on connections of the agents' WebSocket API: POST sends a message, DELETE closes. */
   readonly connections: readonly ConnectionMethod[];
   /** Puts events on the bus. */
   readonly publishesEvents: boolean;
   /**
-   * Generated secrets that it reads. `signingSecret`: it gives commands, or tells hosts the keys. `sessionSecret`: it
-   * makes tokens of sessions, or verifies them.
+   * Generated secrets that it reads. `signingSecret`: it signs commands, or sends hosts the public keys.
+   * `sessionSecret`: it creates or verifies session tokens.
    */
   readonly secrets: readonly SecretKey[];
-  /** Makes and removes rules of the bus that start convert-by-rule. */
+  /** Creates and deletes rules of the bus that start convert-by-rule. */
   readonly managesRules: boolean;
 }
 
@@ -76,7 +76,7 @@ const httpSpec = (description: string, given: Partial<Omit<FunctionSpec, 'descri
     environment: ['tenantClaim', 'scopeClaim', 'fairShare', ...(given.environment ?? [])],
   });
 
-/** What placing a container takes: sample the hosts that are ready, reserve on one, record it. */
+/** To place a container: sample the ready hosts, reserve capacity on one, record it. */
 const PLACEMENT_ACTIONS = [
   'GetItem',
   'BatchGetItem',
@@ -85,21 +85,21 @@ const PLACEMENT_ACTIONS = [
   'UpdateItem',
   'ConditionCheckItem',
 ] as const;
-/** What a dry run takes to say where a container would go: sample the hosts, hold nothing. */
+/** To preview a placement: sample the hosts, reserve nothing. */
 const PREVIEWS = ['GetItem', 'BatchGetItem', 'Query'] as const;
-/** What ending an operation takes: its container's and its own item, its commands. */
+/** To end an operation: its container's item, its own item and its commands. */
 const COMPLETION_ACTIONS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
-/** The first function that pages a list makes the key that signs cursors. */
+/** The first function that pages a list creates the key that signs cursors. */
 const LIST_ACTIONS = ['GetItem', 'PutItem'] as const;
 
-/** Above the 25 s that a caller may ask to wait, below the API's own limit. */
+/** Above the 25 s that a caller can wait, below the API's own limit. */
 const LONG_POLL_SECONDS = 29;
 
-/** Expressions of rules run in a process beside the function's own. */
+/** Rule expressions run in a child process, which needs memory too. */
 const EXPRESSIONS_MB = 512;
 
 const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
-  'create-container': httpSpec('Accept a new container', {
+  'create-container': httpSpec('Create containers', {
     table: [...PREVIEWS, 'PutItem'],
     indexes: ['gsi2'],
     starts: ['prepare', 'provision-process', 'provision-utility-vm'],
@@ -123,7 +123,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskFailure'],
     environment: ['stateMachines'],
   }),
-  'list-processes': httpSpec('Ask a host for processes, and what a container shares with it', {
+  'list-processes': httpSpec('List processes on a host, report the isolation of a container', {
     timeoutSeconds: LONG_POLL_SECONDS,
     table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     connections: ['POST'],
@@ -141,13 +141,13 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     table: LIST_ACTIONS,
     indexes: ['gsi1', 'gsi3'],
   }),
-  hosts: httpSpec('Read, change, drain and forget hosts', {
+  hosts: httpSpec('Read, change, drain and remove hosts', {
     table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi3'],
     connections: ['DELETE'],
     environment: ['webSocketUrl', 'leaseSeconds'],
   }),
-  'host-enrollment': httpSpec('Make enrollment tokens, enroll hosts', {
+  'host-enrollment': httpSpec('Create enrollment tokens, enroll hosts', {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
     secrets: ['signingSecret'],
@@ -167,7 +167,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskFailure'],
   }),
   events: httpSpec('List events', { table: [...LIST_ACTIONS, 'Query'] }),
-  'conversion-rules': httpSpec('Make, read, test and remove conversion rules', {
+  'conversion-rules': httpSpec('Create, read, test and delete conversion rules', {
     table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
     managesRules: true,
@@ -178,12 +178,12 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
 };
 
 const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
-  'place-container': spec('Reserve room on a host', {
+  'place-container': spec('Place a container on a host', {
     table: PLACEMENT_ACTIONS,
     indexes: ['gsi2'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
-  'dispatch-command': spec('Record a command and wake its host', {
+  'dispatch-command': spec('Write a command and notify its host', {
     table: ['GetItem', 'PutItem', 'UpdateItem'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     connections: ['POST'],
@@ -193,12 +193,12 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'commit-operation': spec('End an operation that succeeded', {
     table: [...COMPLETION_ACTIONS, 'ConditionCheckItem'],
   }),
-  'settle-operation': spec('End an operation that failed, or whose execution ended without saying so', {
+  'settle-operation': spec('End an operation that failed or whose execution ended early', {
     table: COMPLETION_ACTIONS,
     connections: ['POST'],
     environment: ['webSocketUrl'],
   }),
-  'run-conversion-rule': spec('Select containers for a conversion, begin it, record what came of it', {
+  'run-conversion-rule': spec('Select containers for a conversion, start it, record the outcome', {
     memoryMB: EXPRESSIONS_MB,
     table: ['GetItem', 'PutItem', 'UpdateItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
@@ -211,12 +211,12 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     table: ['GetItem'],
     secrets: ['sessionSecret'],
   }),
-  'host-connection': spec('Record that a host, or a session’s client, connected or went', {
+  'host-connection': spec('Record connects and disconnects of hosts and session clients', {
     table: ['GetItem', 'UpdateItem'],
     connections: ['POST', 'DELETE'],
     environment: ['webSocketUrl'],
   }),
-  'host-message': spec('Take what a host says: heartbeats, results, states', {
+  'host-message': spec('Process messages of hosts: heartbeats, results, reports', {
     table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
     indexes: ['gsi3'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
@@ -224,25 +224,25 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
     secrets: ['signingSecret'],
   }),
-  'session-frame': spec('Hand a frame of a session to the other side', {
+  'session-frame': spec('Forward a session frame to the other side', {
     table: ['GetItem', 'UpdateItem'],
     connections: ['POST'],
     environment: ['webSocketUrl'],
     secrets: ['sessionSecret'],
   }),
-  'process-changes': spec('Turn changes of the table into events, and start what was accepted', {
+  'process-changes': spec('Turn table changes into events, start accepted operations', {
     table: ['PutItem'],
     starts: STATE_MACHINES,
     answersTasks: ['SendTaskSuccess'],
     publishesEvents: true,
     environment: ['bus', 'stateMachines'],
   }),
-  'admit-waiting': spec('Give room that became free to operations that wait for it', {
+  'admit-waiting': spec('Place waiting operations when capacity becomes free', {
     table: PLACEMENT_ACTIONS,
     indexes: ['gsi2', 'gsi4'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
-  sweep: spec('Once a minute: silent hosts, lost pushes, overdue work', {
+  sweep: spec('Every minute: expired leases, lost pushes, overdue work', {
     table: PLACEMENT_ACTIONS,
     indexes: ['gsi2', 'gsi3', 'gsi4'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
@@ -255,7 +255,7 @@ export const FUNCTION_SPECS: Readonly<Record<FunctionName, FunctionSpec>> = {
   ...INTERNAL_SPECS,
 };
 
-/** The trigger that sets the tenant claim, where the stack makes its own user pool. */
-export const TENANT_CLAIM_SPEC = spec('Set the tenant claim in tokens of machines', { timeoutSeconds: 5 });
+/** The trigger that sets the tenant claim, if the stack creates a user pool. */
+export const TENANT_CLAIM_SPEC = spec('Set the tenant claim in machine tokens', { timeoutSeconds: 5 });
 
 export const FUNCTION_NAMES = Object.keys(FUNCTION_SPECS) as FunctionName[];

@@ -1,12 +1,12 @@
 import type { FunctionName } from './function-specs.ts';
 
-/** Function → how many of its invocations run at the same time at the most, and always can. */
+/** Function → reserved concurrency: both the maximum and the guaranteed number of parallel invocations. */
 export type ReservedConcurrency = Readonly<Partial<Record<FunctionName, number>>>;
 
 /**
- * For an account with Lambda's usual 1,000 concurrent executions, of which 100 must stay unreserved. What hosts and
- * workflows need is reserved, so no flood of requests takes it; what requests can hold for seconds is bounded by the same
- * means.
+ * For an account with Lambda's default of 1,000 concurrent executions, of which 100 must stay unreserved. The
+ * reservation protects hosts and workflows from a flood of requests, and limits functions that requests can occupy for
+ * seconds.
  */
 export const RESERVED_CONCURRENCY: ReservedConcurrency = {
   // Hosts.
@@ -14,7 +14,7 @@ export const RESERVED_CONCURRENCY: ReservedConcurrency = {
   'host-connection': 20,
   'host-message': 100,
   'session-frame': 50,
-  // Workflows, and what starts and ends them.
+  // Workflows, and the functions that start and end them.
   'place-container': 30,
   'dispatch-command': 50,
   'commit-operation': 30,
@@ -23,7 +23,7 @@ export const RESERVED_CONCURRENCY: ReservedConcurrency = {
   'admit-waiting': 10,
   sweep: 2,
   'run-conversion-rule': 50,
-  // Routes that hold their function: an upper bound.
+  // Routes that can occupy their function for long: an upper bound.
   operations: 100,
   sessions: 100,
   'list-processes': 50,

@@ -9,23 +9,23 @@ import type { BundleOrder } from './run-esbuild.ts';
 const PROGRAM = fileURLToPath(new URL('./run-esbuild.ts', import.meta.url));
 
 export interface FunctionAssets {
-  /** The folder with `index.mjs` of the function. */
+  /** The folder with the function's `index.mjs`. */
   readonly directoryOf: (name: string) => string;
-  /** Frees what {@link bundleFunctions} made, once the assets have been staged. */
+  /** Deletes the output of {@link bundleFunctions} once the assets have been staged. */
   readonly dispose: () => void;
 }
 
 const entryOf = (root: string, name: string) => join(root, name, 'index.ts');
 
 export interface BundledFunctions extends FunctionAssets {
-  /** Files of the SDK, below `node_modules`, that were trimmed on the way (trim-sdk.ts). */
+  /** SDK files, relative to `node_modules`, that were trimmed (trim-sdk.ts). */
   readonly trimmed: readonly string[];
 }
 
 const runEsbuild = (order: BundleOrder): readonly string[] => {
   const printed = execFileSync(process.execPath, [PROGRAM, JSON.stringify(order)], {
     encoding: 'utf8',
-    // What it says of errors is for the exception, not for the terminal.
+    // Its error output goes into the exception, not to the terminal.
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   return JSON.parse(printed) as string[];
@@ -34,11 +34,11 @@ const runEsbuild = (order: BundleOrder): readonly string[] => {
 const reasonOf = (cause: unknown): string => (cause as { stderr?: string }).stderr || String(cause);
 
 /**
- * Bundles each function of `names` from `<root>/<name>/index.ts`, with the SDK in it, as a minified ES module. All in
- * one run, so that what they share is read and parsed once.
+ * Bundles each function of `names` from `<root>/<name>/index.ts`, with the SDK in it, as a minified ES module. One run
+ * for all, so that shared files are read and parsed once.
  *
- * @throws SynthesisError when a function has no `index.ts`, esbuild refuses one, or the SDK is not what trim-sdk.ts
- * was written for.
+ * @throws SynthesisError when a function has no `index.ts`, esbuild fails, or the SDK is not the one that
+ * trim-sdk.ts was written for.
  */
 export const bundleFunctions = (root: string, names: readonly string[]): BundledFunctions => {
   const missing = names.filter((name) => !existsSync(entryOf(root, name)));
@@ -57,7 +57,7 @@ export const bundleFunctions = (root: string, names: readonly string[]): Bundled
 };
 
 /**
- * Functions that somebody else has bundled: `<directory>/<name>/index.mjs`.
+ * Functions that are already bundled: `<directory>/<name>/index.mjs`.
  *
  * @throws SynthesisError when one is missing.
  */

@@ -5,9 +5,9 @@ import { build, type Plugin } from 'esbuild';
 const SELECTION = fileURLToPath(new URL('../../functions/shared/selection/', import.meta.url));
 
 /**
- * Programs that functions run as processes of their own: the module that runs one, and the program. A program lies
- * beside the bundle of each function that has the module, under its own name, so that `new URL('./name.mjs',
- * import.meta.url)` finds it there as it does in the sources.
+ * Programs that functions run as child processes: the module that starts one, and the program. A program is put next to
+ * the bundle of each function that includes the module, so that `new URL('./name.mjs', import.meta.url)` resolves in the
+ * bundle as in the sources.
  */
 const PROGRAMS = [
   { runner: join(SELECTION, 'expression-process.ts'), program: join(SELECTION, 'expression-program.mjs') },

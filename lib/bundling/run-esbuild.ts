@@ -3,16 +3,16 @@ import { childPrograms } from './child-programs.ts';
 import { TRIMS, trimSdk } from './trim-sdk.ts';
 
 /**
- * A program: bundles as its argument says, prints the files of the SDK that it trimmed as JSON. A process of its own,
- * because esbuild's plugins need time that a construct, which can't wait, has not.
+ * A program that bundles as its argument describes and prints the trimmed SDK files as JSON. It is a separate process
+ * because esbuild's plugins are asynchronous and constructs are synchronous.
  */
 export interface BundleOrder {
   readonly outdir: string;
-  /** Path of the entry's source, and where its bundle goes below `outdir`, without an extension. */
+  /** Path of the entry's source, and path of its bundle relative to `outdir`, without an extension. */
   readonly entries: readonly { readonly in: string; readonly out: string }[];
 }
 
-/** What the SDK imports only when its turn comes, which it never does here: operations that stream events. */
+/** SDK modules for operations that stream events. They are imported lazily, and no function uses them. */
 const NEVER_LOADED = ['@smithy/core/event-streams'];
 
 const { outdir, entries } = JSON.parse(process.argv[2] ?? '') as BundleOrder;

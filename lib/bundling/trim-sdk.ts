@@ -13,14 +13,14 @@ import {
 } from './trimmed-sources.ts';
 
 /**
- * What the bundles carry instead of parts of the SDK that are large and of no use in Lambda: every byte makes a cold
- * start longer. Files are named as they lie below `node_modules`. A file that is no longer there, that no longer looks as
- * expected, or that exports something which its replacement has not, stops the bundling and is named; so an update of the
- * SDK can't bring back what was trimmed, or trim something else, unseen.
+ * Replacements for large parts of the SDK that are useless in Lambda: every byte makes a cold start longer. Paths are
+ * relative to `node_modules`. Bundling fails, naming the file, if a file no longer exists, no longer looks as expected,
+ * or exports something that its replacement lacks. So an SDK update cannot bring back trimmed code or trim other code
+ * unnoticed.
  */
 export type Trims = Readonly<Record<string, (source: string) => string>>;
 
-/** Clients in the bundles: the name of the service in its endpoint, and the errors that the functions tell apart. */
+/** Clients in the bundles: the name of the service in its endpoint, and the errors that the functions distinguish. */
 const CLIENTS = {
   dynamodb: {
     service: 'dynamodb',
@@ -41,7 +41,7 @@ const replacement = (file: string) => {
 const SMITHY = '@smithy/core/dist-es/submodules';
 const AWS = '@aws-sdk/core/dist-es/submodules';
 
-/** Each replacement says at its head what it stands for, and why that is not needed. */
+/** The head of each replacement states what it replaces, and why that is not needed. */
 const REPLACEMENTS: Trims = {
   '@aws-sdk/credential-provider-node/dist-es/index.js': replacement('environment-credentials.ts'),
   '@aws-sdk/signature-v4-multi-region/dist-es/SignatureV4MultiRegion.js':
@@ -77,14 +77,14 @@ const clientTrims = ([client, { service, errors }]: [
 export const TRIMS: Trims = Object.assign({}, REPLACEMENTS, ...Object.entries(CLIENTS).map(clientTrims));
 
 /**
- * Where `file` lies, as Node would look for its package.
- * @throws SynthesisError naming it if it is nowhere
+ * The path of `file`, resolved as Node resolves its package.
+ * @throws SynthesisError naming the file if it does not exist
  */
 const locate = (file: string): string => {
   const places = createRequire(import.meta.url).resolve.paths(file) ?? [];
   const found = places.map((place) => join(place, file)).find((path) => existsSync(path));
   if (found === undefined)
-    throw new SynthesisError(`${file} is to be trimmed and is not there: see lib/bundling/trim-sdk.ts.`);
+    throw new SynthesisError(`${file} should be trimmed but does not exist. See lib/bundling/trim-sdk.ts.`);
   return found;
 };
 
@@ -92,7 +92,7 @@ const loaderOf = (file: string) => (file.endsWith('.json') ? 'json' : 'ts');
 
 /**
  * The plugin that trims.
- * @param onTrimmed is told each file that was, once
+ * @param onTrimmed called once for each trimmed file
  */
 export const trimSdk = (trims: Trims, onTrimmed: (file: string) => void): Plugin => ({
   name: 'trim-sdk',

@@ -1,13 +1,13 @@
 import { SynthesisError } from '../errors.ts';
 
-/** Sources of the SDK, made smaller. Each throws a SynthesisError when what it is given is not what it was written for. */
+/** Smaller versions of SDK sources. Each throws a SynthesisError if its input is not the source that it was written for. */
 
 const expected = (condition: boolean, what: string): void => {
   if (!condition)
     throw new SynthesisError(`The SDK has changed: ${what}. See lib/bundling/trimmed-sources.ts.`);
 };
 
-/** A client asks its package.json for the version alone, and a bundle would hold all of it. */
+/** A client reads only the version from its package.json; the bundle would include the whole file. */
 export const onlyVersion = (source: string): string => {
   const { name, version } = JSON.parse(source) as { name: string; version?: string };
   expected(typeof version === 'string', `${name} has no version`);
@@ -17,9 +17,9 @@ export const onlyVersion = (source: string): string => {
 const CLASS = /^export class (\w+) extends __BaseException \{$[\s\S]*?^\}$/gm;
 
 /**
- * Of a client's errors, those that somebody tells apart: those `named`, and those that the SDK itself repeats for a mark on
- * their class. Any other comes as the client's base class with its own name, status and message, which is what the SDK does
- * with errors that it does not know; importing a class that is not named here fails the bundling.
+ * Keeps the error classes of a client that matter: those `named`, and those that the SDK retries because of a mark on the
+ * class. Any other error arrives as the client's base class with its own name, status and message, as the SDK handles
+ * unknown errors. Importing a class that is not named here fails the bundling.
  */
 export const onlyErrors =
   (named: readonly string[]) =>
@@ -41,7 +41,7 @@ const ERRORS_IMPORT = /^import \{ ([\w, ]+?),? \} from "\.\.\/models\/errors";$/
 const REGISTERED =
   /^export var (\w+)\$ = \[-3, n0, [\s\S]*?^\];\nn0_registry\.registerError\(\1\$, \1\);\n/gm;
 
-/** A client's schemas, of whose errors those are left that are among its errors ({@link onlyErrors}). */
+/** A client's schemas, with only the errors that {@link onlyErrors} keeps. */
 export const onlyRegistered =
   (errors: () => string) =>
   (source: string): string => {
@@ -58,7 +58,7 @@ export const onlyRegistered =
       .replace(REGISTERED, (text: string, name: string) => (kept.includes(name) ? text : ''));
   };
 
-/** Partitions are found by patterns of regions' names; the lists of regions beside them add their descriptions. */
+/** Partitions are matched by region name patterns. The lists of regions only add descriptions, so they are dropped. */
 export const withoutRegions = (source: string): string => {
   const start = 'export const partitionsInfo = ';
   const at = source.indexOf(start);
@@ -73,8 +73,8 @@ export const withoutRegions = (source: string): string => {
 };
 
 /**
- * The endpoint of a service without the engine of rules and the service's rules, which decide by what is never given here:
- * account ids, ARNs for names of tables, global endpoints of a bus, FIPS and dual stack. What can be asked for is refused.
+ * The endpoint of a service without the rules engine. Its rules depend on settings that are never used here: account
+ * ids, table ARNs, global endpoints of a bus, FIPS and dual stack. Requests for those are refused.
  */
 export const endpointResolver = (service: string): string => `
 import { partition } from '@aws-sdk/core/client';

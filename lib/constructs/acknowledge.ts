@@ -2,7 +2,7 @@ import { Validations } from 'aws-cdk-lib';
 import type { IConstruct } from 'constructs';
 
 /**
- * Accepts findings of the checks (cdk-nag) on a construct and what stands below it, for a reason.
+ * Suppresses findings of cdk-nag on a construct and its children, with a reason.
  *
  * @param findings ids such as `AwsSolutions-IAM5[Resource::*]`.
  */

@@ -9,16 +9,16 @@ import {
   sumOf,
 } from './metrics.ts';
 
-/** An alarm: it goes off when `metric` is at least `threshold` in `periods` five-minute periods on end. */
+/** An alarm that fires when `metric` is at least `threshold` in `periods` consecutive five-minute periods. */
 export interface AlarmSpec {
-  /** Its node's id, and the name of its entry in the runbook (in kebab case). */
+  /** The id of its node, and in kebab case the name of its runbook entry. */
   readonly id: string;
   readonly summary: string;
   readonly metric: IMetric;
   readonly threshold: number;
   /** @default 1 */
   readonly periods?: number;
-  /** Goes off when the metric is below the threshold, or is not there at all. */
+  /** Fires when the metric is below the threshold or has no data. */
   readonly whenBelow?: boolean;
 }
 
@@ -31,7 +31,7 @@ const functionAlarms = (metrics: ControlPlaneMetrics, group: FunctionGroup): Ala
   },
   {
     id: `${group}Throttles`,
-    summary: `Functions are not run for want of concurrency: ${FUNCTION_GROUPS[group].join(', ')}`,
+    summary: `Functions are throttled for lack of concurrency: ${FUNCTION_GROUPS[group].join(', ')}`,
     metric: sumOf('Throttles', metrics.functionMetrics(group, 'Throttles')),
     threshold: 1,
     periods: 2,
@@ -47,20 +47,20 @@ const apiAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   },
   {
     id: 'ApiLatency',
-    summary: 'The slowest of the container routes is slow: p99 in milliseconds',
+    summary: 'The slowest container route is slow: p99 in milliseconds',
     metric: greatestOf('p99', metrics.routeLatencies()),
     threshold: 3000,
     periods: 3,
   },
   {
     id: 'ServerErrors',
-    summary: 'Functions answer with an error of their own making',
+    summary: 'Functions return internal errors',
     metric: metrics.own('serverError', Stats.SUM),
     threshold: 5,
   },
   {
     id: 'TooManyRequests',
-    summary: 'Tenants are turned away with 429: they ask for more than their share',
+    summary: 'Tenants exceed their share and get 429',
     metric: metrics.own('tooManyRequests', Stats.SUM),
     threshold: 100,
     periods: 3,
@@ -70,20 +70,20 @@ const apiAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
 const workflowAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   {
     id: 'ExecutionsFailed',
-    summary: 'Workflows fail, and are settled',
+    summary: 'Workflows fail and are settled',
     metric: sumOf('Failed', metrics.executions('ExecutionsFailed')),
     threshold: 10,
     periods: 3,
   },
   {
     id: 'ExecutionsTimedOut',
-    summary: 'Workflows reached their time limit before they had gone their way back',
+    summary: 'Workflows reached their time limit before they finished their rollback',
     metric: sumOf('Timed out', metrics.executions('ExecutionsTimedOut')),
     threshold: 1,
   },
   {
     id: 'ExecutionsAborted',
-    summary: 'Somebody stopped workflows by hand',
+    summary: 'Workflows were stopped by hand',
     metric: sumOf('Aborted', metrics.executions('ExecutionsAborted')),
     threshold: 1,
   },
@@ -110,7 +110,7 @@ const workflowAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   },
   {
     id: 'PlacementWaiting',
-    summary: 'Operations wait for room on a host',
+    summary: 'Operations wait for capacity on a host',
     metric: metrics.own('placementWaiting', Stats.SUM),
     threshold: 1,
     periods: 3,
@@ -120,7 +120,7 @@ const workflowAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
 const hostAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   {
     id: 'HostsSilent',
-    summary: 'Hosts have gone silent',
+    summary: 'Hosts missed their lease',
     metric: metrics.own('hostSilent', Stats.SUM),
     threshold: 1,
   },
@@ -132,7 +132,7 @@ const hostAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   },
   {
     id: 'HostLinkServerErrors',
-    summary: 'The agents’ WebSocket API fails to take what they say',
+    summary: 'The agents’ WebSocket API fails to process messages',
     metric: sumOf('Errors', [metrics.hostLink('IntegrationError'), metrics.hostLink('ExecutionError')]),
     threshold: 5,
   },
@@ -155,14 +155,14 @@ const dataAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   },
   {
     id: 'ChangesLag',
-    summary: 'The stream’s changes are published late: milliseconds',
+    summary: 'Table changes are published late: milliseconds',
     metric: metrics.streamLag('process-changes'),
     threshold: 60_000,
     periods: 2,
   },
   {
     id: 'AdmissionLag',
-    summary: 'Room that became free is given out late: milliseconds',
+    summary: 'Freed capacity is assigned late: milliseconds',
     metric: metrics.streamLag('admit-waiting'),
     threshold: 60_000,
     periods: 2,
@@ -172,7 +172,7 @@ const dataAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
 const deliveryAlarms = (plane: BulkheadControlPlane, metrics: ControlPlaneMetrics): AlarmSpec[] => [
   ...plane.events.deadLetterQueues.map((queue) => ({
     id: queue.node.id,
-    summary: 'Something could not be processed, and waits in a dead-letter queue',
+    summary: 'A dead-letter queue holds something that could not be processed',
     metric: queue.metricApproximateNumberOfMessagesVisible({ statistic: Stats.MAXIMUM }),
     threshold: 1,
   })),
@@ -184,7 +184,7 @@ const deliveryAlarms = (plane: BulkheadControlPlane, metrics: ControlPlaneMetric
   },
   {
     id: 'SweepStopped',
-    summary: 'The sweep, due every minute, does not run',
+    summary: 'The sweep does not run every minute',
     metric: plane.functions.of('sweep').lambda.metricInvocations({ statistic: Stats.SUM }),
     threshold: 3,
     periods: 2,

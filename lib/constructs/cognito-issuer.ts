@@ -15,19 +15,19 @@ import { RESOURCE_SERVER } from '../../core/contract/tenant-claim.ts';
 import { acknowledge } from './acknowledge.ts';
 
 export interface CognitoIssuerProps {
-  /** Pre-token-generation trigger, V3: sets the tenant claim, which machine tokens lack. */
+  /** Pre-token-generation trigger, V3: sets the tenant claim, which machine tokens do not have. */
   readonly addTenantClaim: IFunction;
   readonly removalPolicy: RemovalPolicy;
 }
 
 /**
- * An issuer for those who bring none: a Cognito user pool whose clients are machines (client credentials). Its access
- * tokens have no audience; API Gateway compares `client_id` with the authorizer's audiences instead.
+ * The token issuer if the user configures none: a Cognito user pool whose clients are machines (client credentials). Its
+ * access tokens have no audience, so API Gateway compares `client_id` with the authorizer's audiences.
  */
 export class CognitoIssuer extends Construct {
   readonly issuer: string;
   readonly clientId: string;
-  /** Where a client gets its token: `POST` with `grant_type=client_credentials`. */
+  /** The token endpoint: `POST` with `grant_type=client_credentials`. */
   readonly tokenUrl: string;
 
   constructor(scope: Construct, id: string, props: CognitoIssuerProps) {
@@ -45,13 +45,13 @@ export class CognitoIssuer extends Construct {
         requireUppercase: true,
         requireSymbols: true,
       },
-      // Only from this plan on may a trigger change the access tokens of machines.
+      // A trigger can change access tokens of machines only from this plan on.
       featurePlan: FeaturePlan.ESSENTIALS,
       removalPolicy: props.removalPolicy,
     });
     acknowledge(
       pool,
-      'The pool has no users that could sign in with a password, only clients with a secret that Cognito made.',
+      'The pool has no users who sign in with a password, only clients with a secret that Cognito generated.',
       'AwsSolutions-COG3',
       'AwsSolutions-COG8',
     );
@@ -70,7 +70,7 @@ export class CognitoIssuer extends Construct {
     });
     const stackUuid = Fn.select(2, Fn.split('/', stack.stackId));
     const domain = pool.addDomain('Domain', {
-      // One name space for all the world's pools of a Region.
+      // Domain prefixes share one namespace per Region across all accounts.
       cognitoDomain: { domainPrefix: Fn.join('-', ['bulkhead', stackUuid]) },
     });
     this.issuer = `https://cognito-idp.${stack.region}.${stack.urlSuffix}/${pool.userPoolId}`;

@@ -35,7 +35,7 @@ export interface ControlPlaneFunctionProps {
   readonly reservedConcurrency?: number;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
-  /** Rights that come from how the function is invoked: to read a stream, to send what failed to a queue. */
+  /** Permissions that its triggers need: to read a stream, to send failed records to a queue. */
   readonly additionalStatements?: readonly PolicyStatement[];
 }
 
@@ -84,10 +84,10 @@ const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): Pol
 };
 
 /**
- * One Lambda function with a role and a log group of its own, and with exactly the rights that its spec names.
+ * One Lambda function with its own role and log group, and with exactly the permissions in its spec.
  *
- * The rights on state machines come later, by {@link grantStateMachines}, in a policy on which the function does not
- * depend: a machine refers to functions that answer its tasks, and CloudFormation can't make a circle.
+ * {@link grantStateMachines} adds the permissions on state machines later, in a policy that the function does not depend
+ * on: a machine refers to the functions that answer its tasks, and CloudFormation does not allow cycles.
  */
 export class ControlPlaneFunction extends Construct {
   readonly lambda: Lambda;
@@ -118,7 +118,7 @@ export class ControlPlaneFunction extends Construct {
       tracing: Tracing.ACTIVE,
       loggingFormat: LoggingFormat.JSON,
       logGroup,
-      // The role is complete as it stands: nothing that touches the function may add to it.
+      // The role is complete. Other constructs must not add permissions to it.
       role: this.#role.withoutPolicyUpdates(),
       environment: { ...props.environment },
     });
@@ -126,10 +126,10 @@ export class ControlPlaneFunction extends Construct {
   }
 
   /**
-   * Grants what the spec says of state machines.
+   * Grants the permissions on state machines in the spec.
    *
-   * @param arns those that functions start
-   * @param answered those whose tasks functions answer
+   * @param arns the machines that functions start
+   * @param answered the machines whose tasks functions answer
    */
   grantStateMachines(arns: Readonly<Record<StateMachineName, string>>, answered: readonly string[]): void {
     const { starts, answersTasks } = this.spec;
@@ -163,13 +163,13 @@ export class ControlPlaneFunction extends Construct {
     if (this.spec.managesRules)
       acknowledge(
         this.#role,
-        'A rule’s name is known only once a tenant makes it; the grant is on those of this bus that begin alike.',
+        'A rule’s name is known only once a tenant creates it; the grant covers the rules of this bus with the same prefix.',
         conversionRulesFinding(props.bus),
       );
     if (this.spec.connections.length === 0) return;
     acknowledge(
       this.#role,
-      'A connection’s id is known only once a host has connected; the grant is on those of this stage.',
+      'A connection’s id is known only once a host has connected; the grant covers the connections of this stage.',
       ...this.spec.connections.map((method) => props.hostLink.connectionsFinding(method)),
     );
   }

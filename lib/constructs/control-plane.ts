@@ -30,22 +30,22 @@ import { Secrets } from './secrets.ts';
 
 /** An OIDC provider whose access tokens are accepted. */
 export interface OidcIssuer {
-  /** URL of the issuer, as in the tokens' `iss`; its discovery document must lie below it. */
+  /** URL of the issuer, as in the tokens' `iss`; its discovery document must be below this URL. */
   readonly issuer: string;
   /** Accepted values of `aud`, or of `client_id` in tokens without one. */
   readonly audience: readonly string[];
 }
 
-/** Tenants of clients of the Cognito user pool that is made when no issuer is given. */
+/** Tenants of the clients of the Cognito user pool, which is created if no issuer is given. */
 export interface CognitoTenants {
-  /** Tenant of a client that `byClient` doesn't name; null: it gets no token. @default 'default' */
+  /** Tenant of clients that `byClient` does not list; null: such clients get no token. @default 'default' */
   readonly defaultTenant?: string | null;
   /** Client id → tenant. */
   readonly byClient?: Readonly<Record<string, string>>;
 }
 
 export interface BulkheadControlPlaneProps {
-  /** Who issues tokens. @default a Cognito user pool with one machine client */
+  /** The token issuer. @default a Cognito user pool with one machine client */
   readonly oidc?: OidcIssuer;
   /** Only without `oidc`. */
   readonly cognitoTenants?: CognitoTenants;
@@ -53,70 +53,70 @@ export interface BulkheadControlPlaneProps {
   readonly tenantClaim?: string;
   /** Claim of a token that holds the scopes, separated by spaces. @default 'scope' */
   readonly scopeClaim?: string;
-  /** How often an agent says that its host lives, in seconds. @default 60 */
+  /** Interval of an agent's heartbeats, in seconds. @default 60 */
   readonly heartbeatSeconds?: number;
-  /** How long after its last word a host is held to be there, in seconds. @default 180, three heartbeats */
+  /** How long a heartbeat is valid, in seconds. @default 180, three heartbeats */
   readonly leaseSeconds?: number;
-  /** How long a session may last without a word of either side, in seconds. @default 1800 */
+  /** Time after which an idle session ends, in seconds. @default 1800 */
   readonly sessionIdleSeconds?: number;
-  /** How long a session may last, in seconds. @default 28800, eight hours */
+  /** Maximum duration of a session, in seconds. @default 28800, eight hours */
   readonly sessionTotalSeconds?: number;
   /**
-   * Tenant of events on the bus that ask for a conversion and name none.
+   * Tenant of conversion requests that arrive as events without a tenant.
    * @default the default tenant of the user pool's clients, else 'default'
    */
   readonly eventTenant?: string;
   /**
-   * Which tenants' rules get events that are not Bulkhead's own: origin → tenants. An origin is a source, or one in an
+   * Which tenants' rules get events of sources other than Bulkhead: origin → tenants. An origin is a source, or one in an
    * account only: `aws.guardduty`, `aws.guardduty@111122223333`, `*@111122223333`, `*`. The first of these four that is
    * named decides.
    * @default every source is assigned to `eventTenant`
    */
   readonly eventTenants?: EventTenants['byOrigin'];
   /**
-   * What one tenant may take of one instance of a function behind the HTTPS API; beyond it the API answers 429, or waits
-   * for a shorter time.
+   * Limits of one tenant on one instance of a function behind the HTTPS API. Beyond them the API returns 429 or shortens
+   * the wait.
    * @default 50 requests a second, bursts of 1,000, a quarter of the time for waiting, 25 seconds of it at once; where
    * the user pool knows one tenant only, as long as it likes
    */
   readonly fairShare?: Partial<FairShareLimits>;
   /**
-   * Most conversion rules of one tenant. EventBridge has 300 rules a bus, which all tenants share.
+   * Maximum number of conversion rules of one tenant. EventBridge allows 300 rules per bus, which all tenants share.
    * @default 20
    */
   readonly rulesPerTenant?: number;
   /** Name of the event bus. @default 'bulkhead' */
   readonly eventBusName?: string;
-  /** Requests to the HTTPS API beyond which API Gateway answers 429. @default 2000 a second, bursts of 4000 */
+  /** Requests to the HTTPS API beyond which API Gateway returns 429. @default 2000 per second, bursts of 4000 */
   readonly throttle?: { readonly ratePerSecond: number; readonly burst: number };
   /**
-   * Concurrency that is reserved for functions, such as `RESERVED_CONCURRENCY`. Lambda wants 100 of the account's to stay
-   * unreserved, so an account whose limit is low can reserve none.
+   * Reserved concurrency of functions, such as `RESERVED_CONCURRENCY`. Lambda requires 100 executions of the account to
+   * stay unreserved, so an account with a low limit cannot reserve any.
    * @default none: a flood of requests can take the concurrency that hosts and workflows need
    */
   readonly reservedConcurrency?: ReservedConcurrency;
-  /** What becomes of the table, the logs and the user pool with the stack. @default RETAIN */
+  /** Removal policy of the table, the logs and the user pool. @default RETAIN */
   readonly removalPolicy?: RemovalPolicy;
-  /** Whether the table refuses to be deleted. @default true */
+  /** Deletion protection of the table. @default true */
   readonly deletionProtection?: boolean;
-  /** How long logs are kept. @default one month */
+  /** Retention of logs. @default one month */
   readonly logRetention?: RetentionDays;
   /** @default 'info' */
   readonly logLevel?: 'debug' | 'info' | 'warn' | 'error';
-  /** Where the runbook's entries can be read: alarms link to `<runbookUrl>/<alarm>.md`. @default 'docs/runbook' */
+  /** Base of the links from alarms to the runbook: `<runbookUrl>/<alarm>.md`. @default 'docs/runbook' */
   readonly runbookUrl?: string;
-  /** Where alarms go. @default nowhere: they can be seen in CloudWatch only */
+  /** Topic that alarms notify. @default none: alarms are visible in CloudWatch only */
   readonly alarmTopic?: ITopic;
   /**
-   * Whether to give API Gateway the role, one for the account and Region, with which it writes a WebSocket API's logs.
-   * Say false where the account has one already. @default true
+   * Whether to set the role of the account and Region with which API Gateway writes the logs of WebSocket APIs. Set it
+   * to false if the account already has one. @default true
    */
   readonly manageApiGatewayLogRole?: boolean;
-  /** Folder of the functions' sources: `<name>/index.ts`. Needed unless `prebundledFunctions` is given. */
+  /** Folder of the functions' sources: `<name>/index.ts`. Required without `prebundledFunctions`. */
   readonly functionsRoot?: string;
-  /** Folder of functions that are bundled already: `<name>/index.mjs`. */
+  /** Folder of bundled functions: `<name>/index.mjs`. */
   readonly prebundledFunctions?: string;
-  /** What `GET /v1/version` answers. */
+  /** The version that `GET /v1/version` returns. */
   readonly version: string;
 }
 
@@ -132,7 +132,7 @@ const eventTenantsOf = (props: BulkheadControlPlaneProps): EventTenants => ({
   byOrigin: props.eventTenants ?? {},
 });
 
-/** Where there is one tenant there is no other to be fair to. */
+/** A single tenant needs no fair share. */
 const hasOneTenant = ({ oidc, cognitoTenants }: BulkheadControlPlaneProps): boolean =>
   oidc === undefined && Object.keys(cognitoTenants?.byClient ?? {}).length === 0;
 
@@ -148,11 +148,11 @@ const assetsOf = (props: BulkheadControlPlaneProps): FunctionAssets => {
   const names = props.oidc === undefined ? [...FUNCTION_NAMES, TENANT_CLAIM_FUNCTION] : FUNCTION_NAMES;
   if (props.prebundledFunctions !== undefined) return prebundledFunctions(props.prebundledFunctions, names);
   if (props.functionsRoot !== undefined) return bundleFunctions(props.functionsRoot, names);
-  throw new SynthesisError('Give functionsRoot or prebundledFunctions: where the functions are.');
+  throw new SynthesisError('Set functionsRoot or prebundledFunctions to the folder of the functions.');
 };
 
 /**
- * The control plane of Bulkhead, whole. It can be put into any app:
+ * The whole control plane of Bulkhead, for use in any app:
  *
  *     new BulkheadControlPlane(stack, 'Bulkhead', {
  *       oidc: { issuer: 'https://login.example.com', audience: ['bulkhead'] },
@@ -170,10 +170,10 @@ export class BulkheadControlPlane extends Construct {
   readonly conversionByRule: ConversionByRule;
   readonly api: HttpApi;
   readonly observability: Observability;
-  /** The issuer that was made, if none was given. */
+  /** The created issuer, if none was given. */
   readonly cognito?: CognitoIssuer;
 
-  /** @throws SynthesisError when a function is missing or can't be bundled. */
+  /** @throws SynthesisError if a function is missing or cannot be bundled. */
   constructor(scope: Construct, id: string, props: BulkheadControlPlaneProps) {
     super(scope, id);
     const kept = {

@@ -21,8 +21,8 @@ export interface ConversionByRuleProps {
 }
 
 /**
- * Conversion by events: the machine that rules start, the role with which EventBridge starts it (rules that tenants
- * make are given the same one), and the one rule of the deployment itself, for events that ask for a conversion.
+ * Conversion by events: the state machine that rules start, the role with which EventBridge starts it (tenants' rules
+ * use the same one), and the deployment's own rule for events that request a conversion.
  */
 export class ConversionByRule extends Construct {
   readonly machine: CfnStateMachine;
@@ -55,9 +55,9 @@ export class ConversionByRule extends Construct {
       ruleDeadLetters: props.deadLetters.queueArn,
     };
     this.requests = new CfnRule(this, 'Requests', {
-      // Named as rules of conversion are, so that it may use their queue.
+      // Has the prefix of conversion rules, so that it can use their queue.
       name: `${EVENT_RULE_PREFIX}requests`,
-      description: 'Events that ask for a conversion',
+      description: 'Events that request a conversion',
       eventBusName: props.bus.eventBusName,
       eventPattern: { 'detail-type': [CONVERSION_REQUESTED] },
       targets: [

@@ -4,7 +4,7 @@ import { Construct } from 'constructs';
 import { TABLE } from '../../core/contract/deployment.ts';
 
 export interface DataProps {
-  /** Refuse to delete the table, by CloudFormation or by hand. */
+  /** Protects the table from deletion, by CloudFormation or by hand. */
   readonly deletionProtection: boolean;
   readonly removalPolicy: RemovalPolicy;
 }

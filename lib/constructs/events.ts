@@ -26,10 +26,10 @@ export interface EventFunctions {
   readonly sweep: IFunction;
 }
 
-/** What the outside world is told about; other items are the control plane's own affair. */
+/** Entities whose changes are published; other items are internal. */
 const PUBLISHED_ENTITIES = ['container', 'operation', 'host', 'image', 'session', 'refusedCommand'];
 
-/** The finding of cdk-nag on a grant on rules of conversion: it names the bus by its logical id. */
+/** The finding of cdk-nag on a grant on conversion rules. It contains the logical id of the bus. */
 export const conversionRulesFinding = (bus: IEventBus): string => {
   const id = Stack.of(bus).getLogicalId(bus.node.defaultChild as CfnElement);
   const rules = `rule/<${id}>/${EVENT_RULE_PREFIX}*`;
@@ -46,11 +46,11 @@ const removed = (entities: readonly string[]) => ({
 });
 
 /**
- * What makes the control plane act without a request: the table's stream, the end of executions, the clock. And the
- * bus on which it tells what happened.
+ * The triggers of the control plane other than requests: the table's stream, ended executions, the schedule. And the bus
+ * on which it publishes events.
  *
- * It is made in two steps, because functions need to be granted the bus, the stream and the queues before they can be
- * called: the constructor makes those, {@link connect} the calls.
+ * Created in two steps, because functions need permissions on the bus, the stream and the queues before they can be
+ * invoked: the constructor creates those, {@link connect} the triggers.
  */
 export class Events extends Construct {
   readonly bus: EventBus;
@@ -58,7 +58,7 @@ export class Events extends Construct {
   readonly admissionDeadLetters: Queue;
   readonly settlementDeadLetters: Queue;
   readonly conversionDeadLetters: Queue;
-  /** The rules, once connected. */
+  /** The rules, after {@link connect}. */
   readonly rules: Rule[] = [];
   readonly #table: Table;
 
@@ -67,7 +67,7 @@ export class Events extends Construct {
     this.#table = props.table;
     this.bus = new EventBus(this, 'Bus', {
       eventBusName: props.busName,
-      description: 'What happens to containers, hosts, images and operations of Bulkhead',
+      description: 'Events of Bulkhead’s containers, hosts, images and operations',
     });
     this.changesDeadLetters = this.#deadLetterQueue('ChangesDeadLetters');
     this.admissionDeadLetters = this.#deadLetterQueue('AdmissionDeadLetters');
@@ -92,7 +92,7 @@ export class Events extends Construct {
     ];
   }
 
-  /** What a function needs in order to be fed from the stream, and to have what it can't take put into `queue`. */
+  /** The permissions of a function that reads the stream and sends failed records to `queue`. */
   streamStatements(queue: Queue): PolicyStatement[] {
     return [
       new PolicyStatement({
@@ -108,7 +108,7 @@ export class Events extends Construct {
     return new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] });
   }
 
-  /** What a function needs in order to make and remove rules of conversion on the bus, and no other rules. */
+  /** The permissions to create and delete conversion rules on the bus, and no other rules. */
   ruleStatements(roleArn: string): PolicyStatement[] {
     return [
       new PolicyStatement({
@@ -124,13 +124,13 @@ export class Events extends Construct {
     ];
   }
 
-  /** Rules of the bus that stand for rules of conversion; their names are known only once they are made. */
+  /** The bus rules of conversion rules. Their names are known only once they are created. */
   get conversionRulesArn(): string {
     const resourceName = `${this.bus.eventBusName}/${EVENT_RULE_PREFIX}*`;
     return Stack.of(this).formatArn({ service: 'events', resource: 'rule', resourceName });
   }
 
-  /** Has the functions called. Call once. */
+  /** Connects the functions to their triggers. Call once. */
   connect(functions: EventFunctions, stateMachineArns: readonly string[]): void {
     this.#feed('Changes', functions.processChanges, this.changesDeadLetters, [
       newImage(PUBLISHED_ENTITIES),
@@ -145,7 +145,7 @@ export class Events extends Construct {
     new EventSourceMapping(this, id, {
       target: handler,
       eventSourceArn: this.#table.tableStreamArn,
-      // Nothing that happened before the mapping was there, or while it was being made, is lost.
+      // Changes from before the mapping existed, or while it was being created, are not lost.
       startingPosition: StartingPosition.TRIM_HORIZON,
       batchSize: 100,
       filters: filters.map((filter) => ({ pattern: JSON.stringify(filter) })),
@@ -157,7 +157,7 @@ export class Events extends Construct {
     });
   }
 
-  /** The machines settle their own failures; this is for those that could not: aborted, timed out, Settle failed. */
+  /** The machines settle their own failures. This settles executions that could not: aborted, timed out, Settle failed. */
   #settleEndedExecutions(settle: IFunction, stateMachineArns: readonly string[]): void {
     new EventInvokeConfig(this, 'SettlementInvocations', {
       function: settle,
@@ -166,7 +166,7 @@ export class Events extends Construct {
       onFailure: { bind: () => ({ destination: this.settlementDeadLetters.queueArn }) },
     });
     const rule = new Rule(this, 'ExecutionEnded', {
-      description: 'Executions that ended without success are settled',
+      description: 'Settles executions that ended without success',
       eventPattern: {
         source: ['aws.states'],
         detailType: ['Step Functions Execution Status Change'],
@@ -184,14 +184,14 @@ export class Events extends Construct {
   }
 
   #sweepEveryMinute(sweep: IFunction): void {
-    // The next minute's sweep makes good a lost one; two at once would do the same work twice.
+    // The next sweep compensates for a lost one. Two at once would do the same work twice.
     new EventInvokeConfig(this, 'SweepInvocations', {
       function: sweep,
       retryAttempts: 0,
       maxEventAge: Duration.minutes(1),
     });
     const rule = new Rule(this, 'EveryMinute', {
-      description: 'Silent hosts, lost pushes, overdue work',
+      description: 'Expired leases, lost pushes, overdue work',
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [
         new LambdaFunction(sweep, {
@@ -209,7 +209,7 @@ export class Events extends Construct {
       enforceSSL: true,
       retentionPeriod: Duration.days(14),
     });
-    acknowledge(queue, 'It is a dead-letter queue itself.', 'AwsSolutions-SQS3');
+    acknowledge(queue, 'This is a dead-letter queue.', 'AwsSolutions-SQS3');
     return queue;
   }
 }

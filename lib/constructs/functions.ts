@@ -19,7 +19,7 @@ import type { Events } from './events.ts';
 import type { HostLink } from './host-link.ts';
 import type { Secrets } from './secrets.ts';
 
-/** What the state machines call. */
+/** The functions that the state machines call. */
 export const WORKFLOW_FUNCTIONS: readonly FunctionName[] = [
   'place-container',
   'dispatch-command',
@@ -28,10 +28,10 @@ export const WORKFLOW_FUNCTIONS: readonly FunctionName[] = [
 ];
 
 type RuleKey = 'ruleMachine' | 'ruleRole' | 'ruleDeadLetters';
-/** ARNs of what a conversion rule is made with on the bus. */
+/** ARNs for the bus rules of conversion rules. */
 export type RuleArns = Readonly<Record<RuleKey, string>>;
 
-/** Made last: it needs the machine that a function before it answers. */
+/** Created last, because it needs a machine that depends on another function. */
 const MANAGES_RULES = 'conversion-rules';
 
 export interface FunctionsProps {
@@ -40,7 +40,7 @@ export interface FunctionsProps {
   readonly events: Events;
   readonly hostLink: HostLink;
   readonly secrets: Secrets;
-  /** Values of the environment variables but that of the state machines. */
+  /** Values of the environment variables, except those of the state machines. */
   readonly environment: Readonly<
     Record<Exclude<EnvironmentKey, 'stateMachines' | RuleKey | SecretKey>, string>
   >;
@@ -59,9 +59,9 @@ const ruleEnvironment = (rules: RuleArns | undefined): Record<string, string> =>
 const COMMON_ENVIRONMENT: readonly EnvironmentKey[] = ['table', 'version', 'logLevel'];
 
 /**
- * All functions, each as `FUNCTION_SPECS` has it. Made in two steps, since machines refer to functions that they call,
- * and functions to machines that they start: the constructor makes what machines call, {@link complete} the rest, and
- * {@link manageRules} the one that makes rules which start a machine.
+ * All functions, as in `FUNCTION_SPECS`. Created in steps, because machines refer to functions that they call and
+ * functions to machines that they start: the constructor creates the functions that machines call, {@link complete} the
+ * others, and {@link manageRules} the one that manages rules.
  */
 export class Functions extends Construct {
   readonly #props: FunctionsProps;
@@ -73,13 +73,13 @@ export class Functions extends Construct {
     for (const name of WORKFLOW_FUNCTIONS) this.#make(name);
   }
 
-  /** Makes the functions that are not there yet but for the one that manages rules. Call once. */
+  /** Creates the other functions, except the one that manages rules. Call once. */
   complete(stateMachineArns: Readonly<Record<StateMachineName, string>>): void {
     for (const name of FUNCTION_NAMES)
       if (!this.#made.has(name) && name !== MANAGES_RULES) this.#make(name, stateMachineArns);
   }
 
-  /** Makes the last function, and grants all of them what they may do with the machines. Call once, after that. */
+  /** Creates the last function and grants all functions their permissions on the machines. Call once, last. */
   manageRules(stateMachineArns: Readonly<Record<StateMachineName, string>>, rules: RuleArns): void {
     this.#make(MANAGES_RULES, stateMachineArns, rules);
     const answered = [...Object.values(stateMachineArns), rules.ruleMachine];
@@ -88,7 +88,7 @@ export class Functions extends Construct {
 
   of(name: FunctionName): ControlPlaneFunction {
     const found = this.#made.get(name);
-    if (found === undefined) throw new RangeError(`The function ${name} has not been made yet.`);
+    if (found === undefined) throw new RangeError(`The function ${name} has not been created yet.`);
     return found;
   }
 

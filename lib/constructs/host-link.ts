@@ -10,7 +10,7 @@ import { acknowledge } from './acknowledge.ts';
 
 const STAGE_NAME = 'v1';
 
-/** Nothing of the headers: `$connect` carries the host's signed token in one. */
+/** No headers: `$connect` carries the host's signed token in one. */
 const ACCESS_LOG_FORMAT = JSON.stringify({
   requestId: '$context.requestId',
   eventType: '$context.eventType',
@@ -26,7 +26,7 @@ const ACCESS_LOG_FORMAT = JSON.stringify({
 export interface HostLinkProps {
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
-  /** Whether to give API Gateway, for the whole account and Region, a role with which it writes logs. */
+  /** Whether to set the role of the account and Region with which API Gateway writes logs. */
   readonly manageApiGatewayLogRole: boolean;
 }
 
@@ -35,20 +35,21 @@ export interface HostLinkFunctions {
   readonly authorize: IFunction;
   /** `$connect` and `$disconnect`. */
   readonly connection: IFunction;
-  /** Every message but those of sessions. */
+  /** All messages except session frames. */
   readonly message: IFunction;
-  /** Frames of sessions: messages whose action is `session`. */
+  /** Session frames: messages with the action `session`. */
   readonly sessionFrame: IFunction;
 }
 
-/** Messages whose action is this one are frames of sessions. */
+/** The action of session frames. */
 const SESSION_ROUTE = 'session';
-/** Of all hosts together; of all sessions together. */
+/** Limits for all hosts together, and for all sessions together. */
 const MESSAGES = { ratePerSecond: 500, burst: 1000 } as const;
 
 /**
- * The WebSocket API to which agents dial out, and clients of sessions connect. It is made in two steps, because functions that push to hosts need its
- * URL before those that serve it exist: the constructor makes the API and its stage, {@link serve} the routes.
+ * The WebSocket API that agents and session clients connect to. Created in two steps, because functions that push to
+ * hosts need its URL before the functions that serve it exist: the constructor creates the API and its stage,
+ * {@link serve} the routes.
  */
 export class HostLink extends Construct {
   readonly api: CfnApi;
@@ -62,7 +63,7 @@ export class HostLink extends Construct {
       name: `${this.node.path.replaceAll('/', '-')}`,
       description: 'Agents of hosts, clients of sessions',
       protocolType: 'WEBSOCKET',
-      // Frames of sessions have a route, and a function, of their own; all else goes to $default.
+      // Session frames have a separate route and function. Everything else goes to $default.
       routeSelectionExpression: '$request.body.action',
     });
     const logs = new LogGroup(this, 'AccessLogs', {
@@ -78,11 +79,11 @@ export class HostLink extends Construct {
         dataTraceEnabled: false,
         detailedMetricsEnabled: true,
         loggingLevel: 'ERROR',
-        // A storm of reconnections is spread by the agents' jitter; this is the dam behind it.
+        // The agents' jitter spreads reconnections; this limit is the second line of defense.
         throttlingBurstLimit: MESSAGES.burst,
         throttlingRateLimit: MESSAGES.ratePerSecond,
       },
-      // A limit of their own: a tenant that floods its sessions takes nothing from what hosts say.
+      // A separate limit, so that a flood of session frames does not delay messages of hosts.
       routeSettings: {
         [SESSION_ROUTE]: {
           DataTraceEnabled: false,
@@ -97,20 +98,20 @@ export class HostLink extends Construct {
     this.url = Fn.join('', [this.api.attrApiEndpoint, '/', STAGE_NAME]);
   }
 
-  /** What `execute-api:ManageConnections` is granted on in order to post to, or close, any connection of the stage. */
+  /** The resource for `execute-api:ManageConnections` on any connection of the stage. */
   connectionsArn(method: ConnectionMethod): string {
     return this.#executeApiArn(`${STAGE_NAME}/${method}/@connections/*`);
   }
 
-  /** The finding of cdk-nag on such a grant: it names the API by its logical id. */
+  /** The finding of cdk-nag on such a grant. It contains the logical id of the API. */
   connectionsFinding(method: ConnectionMethod): string {
     const api = `arn:<AWS::Partition>:execute-api:<AWS::Region>:<AWS::AccountId>:<${Stack.of(this).getLogicalId(this.api)}>`;
     return `AwsSolutions-IAM5[Resource::${api}/${STAGE_NAME}/${method}/@connections/*]`;
   }
 
-  /** Makes the routes. Call once. */
+  /** Creates the routes. Call once. */
   serve(functions: HostLinkFunctions): void {
-    // No identity source: a browser's token is in another header than an agent's, and API Gateway asks for all of them.
+    // No identity source: a browser and an agent send the token in different headers, and API Gateway requires all sources.
     const authorizer = new CfnAuthorizer(this, 'Authorizer', {
       apiId: this.api.ref,
       name: 'host',
@@ -125,13 +126,12 @@ export class HostLink extends Construct {
     this.#permit('MessagePermission', functions.message, `${STAGE_NAME}/$default`);
     const sessionFrame = this.#integrate('SessionFrame', functions.sessionFrame);
     this.#permit('SessionFramePermission', functions.sessionFrame, `${STAGE_NAME}/${SESSION_ROUTE}`);
-    const reason =
-      'A WebSocket API authorizes at $connect, and nowhere else: it has no such setting for other routes.';
+    const reason = 'A WebSocket API authorizes only at $connect; other routes have no such setting.';
     this.#route('Connect', '$connect', connection, authorizer);
     acknowledge(this.#route('Disconnect', '$disconnect', connection), reason, 'AwsSolutions-APIG4');
     const session = this.#route('Session', SESSION_ROUTE, sessionFrame);
     acknowledge(session, reason, 'AwsSolutions-APIG4');
-    // API Gateway refuses settings of a route that is not there yet.
+    // API Gateway rejects settings of a route that does not exist yet.
     this.stage.addResourceDependency(session);
     acknowledge(this.#route('Default', '$default', message), reason, 'AwsSolutions-APIG4');
   }
@@ -179,8 +179,8 @@ export class HostLink extends Construct {
   }
 
   /**
-   * A WebSocket stage with logs can't be made before the account has such a role. The setting is one for the account
-   * and Region, shared with every other API there: so it stays when the stack goes.
+   * A WebSocket stage with logs can be created only if the account has such a role. The setting belongs to the account
+   * and Region and is shared with all other APIs there, so it stays when the stack is deleted.
    */
   #makeLogRole(): void {
     const role = new Role(this, 'ApiGatewayLogRole', {
@@ -192,7 +192,7 @@ export class HostLink extends Construct {
     role.applyRemovalPolicy(RemovalPolicy.RETAIN);
     acknowledge(
       role,
-      'The role serves every API of the account and Region, so it is the one that AWS defines for that.',
+      'The role serves every API of the account and Region, so it uses the policy that AWS provides for that.',
       'AwsSolutions-IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs]',
     );
     const account = new CfnAccount(this, 'ApiGatewayAccount', { cloudWatchRoleArn: role.roleArn });

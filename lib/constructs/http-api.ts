@@ -6,7 +6,7 @@ import { Construct } from 'constructs';
 import { HTTP_FUNCTIONS, type HttpFunction, ROUTES, type Route } from '../../core/contract/http/routes.ts';
 import { acknowledge } from './acknowledge.ts';
 
-/** Who is called and what came of it; no header, no token, no query string (which may hold a cursor). */
+/** The caller, the route and the result; no header, no token, no query string (which may contain a cursor). */
 const ACCESS_LOG_FORMAT = JSON.stringify({
   requestId: '$context.requestId',
   requestTime: '$context.requestTime',
@@ -21,17 +21,17 @@ const ACCESS_LOG_FORMAT = JSON.stringify({
   error: '$context.error.message',
 });
 
-/** Just below what API Gateway allows, so that a slow function is cut off with its own answer where it has one. */
+/** Just below the limit of API Gateway, so that a slow function can still send its own response. */
 const INTEGRATION_TIMEOUT_MS = 29_500;
 
 /**
- * A route that can hold its function, or needs no token, gets this part of the stage's requests, apart from the others': a
- * flood of it leaves them theirs.
+ * Share of the stage's requests for a route that can occupy its function or needs no token. A flood of such requests
+ * then leaves capacity for the other routes.
  */
 const APART = 0.25;
 
 export interface HttpApiProps {
-  /** Of the tokens: an OIDC issuer's URL, and the audiences (or Cognito client ids) that are accepted. */
+  /** URL of the OIDC issuer, and the accepted audiences (or Cognito client ids). */
   readonly issuer: string;
   readonly audience: readonly string[];
   readonly functions: Readonly<Record<HttpFunction, IFunction>>;
@@ -43,14 +43,14 @@ export interface HttpApiProps {
 const pascal = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /**
- * The HTTPS API: each of `ROUTES`, with one integration and one permission a function.
+ * The HTTPS API: all `ROUTES`, with one integration and one permission per function.
  *
- * Routes have no authorization scopes: the functions check those, and answer as a problem in JSON, which API Gateway
- * can't.
+ * Routes have no authorization scopes: the functions check scopes and return a problem in JSON, which API Gateway
+ * cannot.
  */
 export class HttpApi extends Construct {
   readonly api: CfnApi;
-  /** `https://…`, without a slash at its end. */
+  /** `https://…`, without a trailing slash. */
   readonly url: string;
 
   constructor(scope: Construct, id: string, props: HttpApiProps) {
@@ -114,7 +114,7 @@ export class HttpApi extends Construct {
     if (!open) return resource;
     acknowledge(
       resource,
-      `${route.operationId} is for callers without a token: what it gives is public, or the body itself proves who calls.`,
+      `${route.operationId} needs no token: its response is public, or the body authenticates the caller.`,
       'AwsSolutions-APIG4',
     );
     return resource;
@@ -147,7 +147,7 @@ export class HttpApi extends Construct {
         ]),
       ),
     });
-    // API Gateway refuses settings of a route that is not there yet.
+    // API Gateway rejects settings of a route that does not exist yet.
     for (const [, route] of apart) stage.addResourceDependency(route);
   }
 }

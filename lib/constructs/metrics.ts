@@ -6,7 +6,7 @@ import { OPERATION_KINDS } from '../../core/contract/operation.ts';
 import type { FunctionName } from '../function-specs.ts';
 import type { BulkheadControlPlane } from './control-plane.ts';
 
-/** Functions that fail together and are looked at together. CloudWatch takes ten metrics in one alarm. */
+/** Functions that share their alarms. CloudWatch allows ten metrics in one alarm. */
 export const FUNCTION_GROUPS = {
   ApiRead: ['read-containers', 'compute-processes', 'list-processes', 'operations', 'events', 'meta'],
   ApiWrite: [
@@ -32,7 +32,7 @@ export const FUNCTION_GROUPS = {
 export type FunctionGroup = keyof typeof FUNCTION_GROUPS;
 export const FUNCTION_GROUP_NAMES = Object.keys(FUNCTION_GROUPS) as FunctionGroup[];
 
-/** What a caller waits for that a host or another operation answers: slow by design, and no sign of trouble. */
+/** Routes that wait for a host or for an operation. They are slow by design. */
 const WAITS_FOR_OTHERS = [
   'getOperation',
   'listContainerProcesses',
@@ -44,7 +44,7 @@ const WAITS_FOR_OTHERS = [
   'openSession',
   'revokeSession',
 ];
-/** The routes whose latency is watched: those most used, and no more than an alarm takes. */
+/** The routes whose latency is monitored: the most used ones, at most as many as an alarm allows. */
 const WATCHED_ROUTES = ROUTES.filter(
   (route) => route.path.startsWith('/v1/containers') && !WAITS_FOR_OTHERS.includes(route.operationId),
 ).slice(0, 10);
@@ -63,7 +63,7 @@ const combine = (operator: 'SUM' | 'MAX', label: string, metrics: readonly IMetr
 export const sumOf = (label: string, metrics: readonly IMetric[]) => combine('SUM', label, metrics);
 export const greatestOf = (label: string, metrics: readonly IMetric[]) => combine('MAX', label, metrics);
 
-/** Metrics of one control plane, by what they are about. Periods are five minutes. */
+/** Metrics of one control plane, by subject. Periods are five minutes. */
 export class ControlPlaneMetrics {
   readonly #plane: BulkheadControlPlane;
 
@@ -186,7 +186,7 @@ export class ControlPlaneMetrics {
     );
   }
 
-  /** One of the functions' own metrics. */
+  /** A custom metric of the functions. */
   own(name: keyof typeof METRICS, statistic: string, dimensionsMap: Record<string, string> = {}): Metric {
     return new Metric({
       namespace: METRIC_NAMESPACE,
@@ -198,7 +198,7 @@ export class ControlPlaneMetrics {
     });
   }
 
-  /** One of the functions' own metrics about operations, for each kind of operation. */
+  /** A custom metric of the functions, for each kind of operation. */
   byKind(name: 'operationFailed' | 'operationSeconds', statistic: string): Metric[] {
     return OPERATION_KINDS.map((kind) => this.own(name, statistic, { Kind: kind }));
   }

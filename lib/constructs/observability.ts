@@ -19,18 +19,18 @@ import { ControlPlaneMetrics, FUNCTION_GROUP_NAMES } from './metrics.ts';
 export interface ObservabilityProps {
   readonly controlPlane: BulkheadControlPlane;
   readonly alarmTopic?: ITopic;
-  /** Where the runbook is: an alarm's entry is `<runbookUrl>/<alarm>.md`. */
+  /** Base URL of the runbook: an alarm's entry is `<runbookUrl>/<alarm>.md`. */
   readonly runbookUrl: string;
 }
 
-/** `ApiReadErrors` to `api-read-errors`, the name of an alarm's entry in the runbook. */
+/** The name of an alarm's runbook entry: `api-read-errors` for `ApiReadErrors`. */
 export const runbookEntry = (alarmId: string): string =>
   alarmId.replace(/(?<=[a-z])[A-Z]/g, (letter) => `-${letter}`).toLowerCase();
 
 const graph = (title: string, left: readonly IMetric[], right: readonly IMetric[] = []): GraphWidget =>
   new GraphWidget({ title, width: 8, height: 6, left: [...left], right: [...right] });
 
-/** Alarms, each named after its node and with an entry in the runbook, and a dashboard. */
+/** The alarms, each with a runbook entry, and a dashboard. */
 export class Observability extends Construct {
   readonly alarms: readonly Alarm[];
 
@@ -73,7 +73,7 @@ export class Observability extends Construct {
       [
         graph('Operations failed', metrics.byKind('operationFailed', Stats.SUM)),
         graph('Operations: seconds, p99', metrics.byKind('operationSeconds', Stats.percentile(99))),
-        graph('Waiting for room', [metrics.own('placementWaiting', Stats.SUM)]),
+        graph('Waiting for capacity', [metrics.own('placementWaiting', Stats.SUM)]),
       ],
       [
         graph('Workflows: started', metrics.executions('ExecutionsStarted')),
@@ -88,7 +88,7 @@ export class Observability extends Construct {
           metrics.hostLink('ConnectCount'),
           metrics.hostLink('MessageCount'),
         ]),
-        graph('Hosts gone silent', [metrics.own('hostSilent', Stats.SUM)]),
+        graph('Hosts with an expired lease', [metrics.own('hostSilent', Stats.SUM)]),
         graph('Hosts: errors', [metrics.hostLink('IntegrationError'), metrics.hostLink('ExecutionError')]),
       ],
       [

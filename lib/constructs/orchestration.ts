@@ -18,7 +18,7 @@ export interface OrchestrationProps {
   readonly removalPolicy: RemovalPolicy;
 }
 
-/** Step Functions writes its logs through log delivery, whose actions have no resource type. */
+/** Step Functions writes logs through log delivery, whose actions have no resource type. */
 const LOG_DELIVERY = [
   'logs:CreateLogDelivery',
   'logs:GetLogDelivery',
@@ -36,7 +36,7 @@ const TRACES = [
   'xray:GetSamplingTargets',
 ];
 
-/** The workflows: a Standard state machine each, with a role of its own that may call its functions. */
+/** The workflows: one Standard state machine each, with its own role that can invoke its functions. */
 export class Orchestration extends Construct {
   readonly machines: Readonly<Record<StateMachineName, CfnStateMachine>>;
   readonly arns: Readonly<Record<StateMachineName, string>>;
@@ -71,12 +71,12 @@ export class Orchestration extends Construct {
 
 export interface MachineProps {
   readonly definition: object;
-  /** Functions that it calls, and may. */
+  /** Functions that it calls. */
   readonly called: readonly IFunction[];
   readonly logs: LogGroup;
 }
 
-/** A Standard state machine with a role of its own. */
+/** A Standard state machine with its own role. */
 export const makeStateMachine = (
   scope: Construct,
   { definition, called, logs }: MachineProps,
@@ -97,7 +97,7 @@ export const makeStateMachine = (
   });
   acknowledge(
     role,
-    'Log delivery and X-Ray have no resource types: IAM takes only * for them.',
+    'Log delivery and X-Ray have no resource types: IAM accepts only * for them.',
     'AwsSolutions-IAM5[Resource::*]',
   );
   const resource = new CfnStateMachine(scope, 'StateMachine', {
@@ -106,7 +106,7 @@ export const makeStateMachine = (
     definitionString: Stack.of(scope).toJsonString(definition),
     tracingConfiguration: { enabled: true },
     loggingConfiguration: {
-      // The history of an execution is kept for 90 days anyway, and may hold task tokens: no data here.
+      // Step Functions keeps the execution history for 90 days anyway, and data may contain task tokens.
       level: 'ERROR',
       includeExecutionData: false,
       destinations: [{ cloudWatchLogsLogGroup: { logGroupArn: logs.logGroupArn } }],

@@ -8,12 +8,12 @@ export interface SecretsProps {
   readonly removalPolicy: RemovalPolicy;
 }
 
-/** Characters of a generated secret: far more than the 256 bits of a key. */
+/** Length of a generated secret in characters: far more entropy than a 256-bit key needs. */
 const LENGTH = 64;
 
 /**
- * The secrets from which functions derive their keys. CloudFormation generates a new value if how it is generated
- * changes, which is a rotation: don't change it without need.
+ * The secrets from which functions derive their keys. CloudFormation generates a new value when the generation settings
+ * change. That is a rotation, so do not change them without need.
  */
 export class Secrets extends Construct {
   readonly of: Readonly<Record<SecretKey, Secret>>;
@@ -28,14 +28,14 @@ export class Secrets extends Construct {
       });
       acknowledge(
         secret,
-        'Rotated by hand, as docs/runbook/commands-refused.md says: hosts that are away must be able to follow',
+        'Rotated by hand, see docs/runbook/commands-refused.md: disconnected hosts must be able to follow',
         'AwsSolutions-SMG4',
       );
       return secret;
     };
     this.of = {
-      signingSecret: generated('Signing', 'the keys that sign commands to hosts are derived from this'),
-      sessionSecret: generated('Sessions', 'the key that seals tokens of sessions is derived from this'),
+      signingSecret: generated('Signing', 'source of the keys that sign commands to hosts'),
+      sessionSecret: generated('Sessions', 'source of the key that seals session tokens'),
     };
   }
 }

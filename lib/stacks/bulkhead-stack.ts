@@ -6,7 +6,7 @@ export interface BulkheadStackProps extends StackProps {
   readonly controlPlane: BulkheadControlPlaneProps;
 }
 
-/** The control plane as a stack of its own, with what others need to know of it as outputs. */
+/** The control plane as a stack, with its addresses as outputs. */
 export class BulkheadStack extends Stack {
   readonly controlPlane: BulkheadControlPlane;
 
@@ -15,22 +15,18 @@ export class BulkheadStack extends Stack {
     this.controlPlane = new BulkheadControlPlane(this, 'ControlPlane', controlPlane);
     const { api, hostLink, events, data, cognito, conversionByRule } = this.controlPlane;
     this.#output('ApiUrl', 'The HTTPS API', api.url);
-    this.#output('WebSocketUrl', 'Where agents connect', hostLink.url);
-    this.#output('EventBusName', 'What happens is told here', events.bus.eventBusName);
+    this.#output('WebSocketUrl', 'The WebSocket API that agents connect to', hostLink.url);
+    this.#output('EventBusName', 'The bus for Bulkhead’s events', events.bus.eventBusName);
     this.#output(
       'ConversionStateMachineArn',
-      'Target of rules, schedules and pipes that convert containers',
+      'Target for rules, schedules and pipes that convert containers',
       conversionByRule.machine.ref,
     );
     this.#output('TableName', 'The table', data.table.tableName);
     if (cognito === undefined) return;
     this.#output('Issuer', 'Issuer of the tokens', cognito.issuer);
-    this.#output('TokenUrl', 'Where clients get tokens', cognito.tokenUrl);
-    this.#output(
-      'ClientId',
-      'A client that may get tokens; its secret is shown by Cognito',
-      cognito.clientId,
-    );
+    this.#output('TokenUrl', 'The token endpoint for clients', cognito.tokenUrl);
+    this.#output('ClientId', 'A client that can get tokens; Cognito shows its secret', cognito.clientId);
   }
 
   #output(id: string, description: string, value: string): void {

@@ -2,27 +2,27 @@ import { RULE_STEPS, TIMES, WORKFLOW_ERRORS } from '../../core/contract/deployme
 import { FUNCTION_FAILED, LAMBDA_FAILED, LAMBDA_THROTTLED, type Retrier } from './retry-policies.ts';
 
 /**
- * Conversion by rule, by a user's event, or by whatever else starts it:
+ * Conversion by a rule, by a user's event, or by another starter:
  *
  *     Select ─► Convert (Map: One, at most maxConcurrency at a time) ─► Record
  *
- * - Select takes the event, once, and finds the containers. An event that was acted on, or is not to be, gives none.
- * - One begins an operation and waits for its token, which the operation's end answers by the table's stream.
- * - What became of one container never ends the run: it is listed.
+ * - Select records the event, once, and finds the containers. A duplicate or excluded event selects none.
+ * - One starts an operation and waits with a task token. The table's stream answers it when the operation ends.
+ * - The outcome of one container never ends the run: it is added to the list.
  */
 export interface RuleMachineFunctions {
   readonly run: string;
 }
 
 const FUNCTION_SECONDS = 60;
-/** A conversion, its way back and settlement; above the execution of its own. */
+/** Time for a conversion, its rollback and its settlement; longer than the limit of that execution. */
 const ONE_SECONDS = TIMES.operationDeadlineSeconds + TIMES.undoSeconds + 10 * 60;
 const ONE = 'One';
 
 const expression = (jsonata: string) => `{% ${jsonata} %}`;
 const input = (path: string) => expression(`$states.input.${path}`);
 
-/** Another operation has the container. Waits at most 5 + 7.5 + 11 + 17 + 25 + 30 × 7 s, half of that on average. */
+/** For a container with an active operation. Waits at most 5 + 7.5 + 11 + 17 + 25 + 30 × 7 s, half of that on average. */
 const CONTAINER_BUSY: Retrier = {
   ErrorEquals: [WORKFLOW_ERRORS.busy],
   IntervalSeconds: 5,
@@ -34,7 +34,7 @@ const CONTAINER_BUSY: Retrier = {
 
 const PASSED = ['tenant', 'run', 'actor', 'runtimeType', 'cooldownSeconds', 'dryRun'] as const;
 
-/** What a container comes to in the list of the run. */
+/** The outcome of a container in the list of the run. */
 const LISTED = ['containerId', 'name'] as const;
 const listed = Object.fromEntries(LISTED.map((key) => [key, input(key)]));
 
@@ -91,7 +91,7 @@ export const buildRuleDefinition = (functions: RuleMachineFunctions, partition: 
   Comment: 'Convert the containers that a rule or a request selects',
   QueryLanguage: 'JSONata',
   StartAt: RULE_STEPS.select,
-  // Each container of a run may take its whole time, if maxConcurrency is 1; a day is above all that the limits allow.
+  // With maxConcurrency 1 the containers run one after another. A day is above the maximum that the limits allow.
   TimeoutSeconds: 86_400,
   States: {
     [RULE_STEPS.select]: {

@@ -8,7 +8,7 @@ import {
 } from './retry-policies.ts';
 
 /**
- * The workflows are one shape: steps in a row, the last of which commits, and one way back.
+ * All workflows have one shape: a sequence of steps, the last of which commits, and one path for failures.
  *
  *     Place ─► command … command ─► Commit          success: each step is one transition
  *       │            │          │       │
@@ -17,20 +17,20 @@ import {
  *       │               Undo ───► Settle ─► Failed   machines with something to undo
  *       └──────────────────────────┘
  *
- * - Every state takes and gives `WorkflowInput`; on the way back also `failure`, and then `undone`. No other data
- *   passes between states: the truth is in the table.
- * - Place and the commands wait for a task token. The host, the sweeper or whoever frees room answers it.
- * - The steps' time limits are what is left until the operation's deadline, counted from the start of the execution.
- *   So Undo always has its whole time before the execution's own limit.
- * - What still ends without Settle (aborted, timed out, Settle itself failed) is settled by the rule on Step
- *   Functions' status changes, which calls the same function.
+ * - Input and output of every state are `WorkflowInput`; on the failure path also `failure`, and later `undone`. No other
+ *   data passes between states: the table is authoritative.
+ * - Place and the commands wait for a task token. The host, the sweeper or a change that frees capacity answers it.
+ * - The time limit of a step is the time left until the operation's deadline, counted from the start of the execution.
+ *   So Undo always has its full time before the limit of the execution.
+ * - An execution that ends without Settle (aborted, timed out, Settle failed) is settled by the rule on Step Functions'
+ *   status changes, which calls the same function.
  */
 export interface MachineSpec {
   readonly name: StateMachineName;
   readonly comment: string;
   /** In order, without Commit. */
   readonly steps: readonly string[];
-  /** Whether a step that fails may leave something half made on a host. */
+  /** Whether a failed step may leave something half finished on a host. */
   readonly undo: boolean;
 }
 
@@ -58,7 +58,7 @@ export interface Definition {
 }
 
 const FAILED = 'Failed';
-/** For a function that answers at once: above its own time limit. */
+/** For a function that returns at once: above its own time limit. */
 const FUNCTION_SECONDS = 60;
 /** Retries of Settle included: see `retry-policies.ts`. */
 const SETTLE_SECONDS = 5 * 60;
@@ -82,7 +82,7 @@ const IDS = {
   epoch: expression('$states.input.epoch'),
 };
 const FAILURE_INPUT = { failure: expression('$states.input.failure') };
-/** Step Functions may leave out the cause, and an expression without a value is an error of its own. */
+/** Step Functions may omit the cause, and an expression without a value is an error. */
 const FAILURE_OF_ERROR = {
   error: expression('$states.errorOutput.Error'),
   cause: expression("$exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : ''"),
@@ -118,7 +118,7 @@ const callOnce = (partition: string, call: Call) => ({
   Retry: call.retry,
 });
 
-/** The way back, from a state whose failure is not known yet. */
+/** The failure path, from a state with an unknown failure. */
 const catching = (next: string, undone?: boolean) => ({
   Catch: [
     {
@@ -150,7 +150,7 @@ const undoStates = (spec: MachineSpec, functions: MachineFunctions, partition: s
     TimeoutSeconds: TIMES.undoSeconds,
     HeartbeatSeconds: TIMES.undoSeconds - 1,
     Output: { ...IDS, ...FAILURE_INPUT, undone: true },
-    // The first failure is the one to report; that the way back failed too is what `undone` says.
+    // The first failure is reported. `undone` states whether Undo succeeded.
     Catch: [
       {
         ErrorEquals: ['States.ALL'],
@@ -169,7 +169,7 @@ const undoStates = (spec: MachineSpec, functions: MachineFunctions, partition: s
 };
 
 /**
- * @param functions ARNs (or tokens).
+ * @param functions ARNs (or CDK tokens).
  * @param partition of the ARNs of Step Functions' integrations, such as `aws`.
  */
 export const buildDefinition = (
@@ -186,7 +186,7 @@ export const buildDefinition = (
       states[step] = {
         ...callAndWait(partition, { function: functions.place, step, retry }),
         ...waiting(TIMES.placementRetrySeconds),
-        // No host has been told anything yet: there is nothing to undo.
+        // No command has been sent to a host yet: there is nothing to undo.
         ...catching(STEPS.settle, true),
         ...onward,
       };

@@ -3,7 +3,7 @@ import type { MachineSpec } from './machine.ts';
 
 export const prepare: MachineSpec = {
   name: 'prepare',
-  comment: 'Create a container: reserve room on a host, and have it prepare the writable layer',
+  comment: 'Create a container: place it on a host, which prepares the writable layer',
   steps: [STEPS.place, STEPS.prepare],
   undo: true,
 };

@@ -3,7 +3,7 @@ import type { MachineSpec } from './machine.ts';
 
 export const provisionProcess: MachineSpec = {
   name: 'provision-process',
-  comment: 'Create if need be, and start, a process-isolated container',
+  comment: 'Start a process-isolated container, and create it if needed',
   steps: [STEPS.place, STEPS.start],
   undo: true,
 };

@@ -3,7 +3,7 @@ import type { MachineSpec } from './machine.ts';
 
 export const provisionUtilityVm: MachineSpec = {
   name: 'provision-utility-vm',
-  comment: 'Create if need be, and start, a container in a utility VM of its own',
+  comment: 'Start a container in its own utility VM, and create it if needed',
   steps: [STEPS.place, STEPS.provisionUtilityVm, STEPS.start],
   undo: true,
 };

@@ -3,7 +3,7 @@ import type { MachineSpec } from './machine.ts';
 
 export const restore: MachineSpec = {
   name: 'restore',
-  comment: 'Bring a container back to what it was before a conversion whose workflow ended without doing so',
+  comment: 'Roll back a conversion whose workflow ended without a rollback',
   steps: [STEPS.restore],
   undo: false,
 };

@@ -1,6 +1,6 @@
 import { TIMES, WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
 
-/** A retrier as the States Language writes it. */
+/** A retrier in the Amazon States Language. */
 export interface Retrier {
   readonly ErrorEquals: readonly string[];
   readonly IntervalSeconds?: number;
@@ -10,14 +10,14 @@ export interface Retrier {
   readonly JitterStrategy?: 'FULL';
 }
 
-/** Ours to say, and final: the same step would fail again. It stands first, because the first match decides. */
+/** Errors of Bulkhead, which a retry would not fix. First in the list, because the first match decides. */
 export const NEVER_RETRIED: Retrier = { ErrorEquals: Object.values(WORKFLOW_ERRORS), MaxAttempts: 0 };
 
 /**
- * Lambda itself failed, or the function was cut off half way. Each function that a machine calls is idempotent.
+ * Lambda failed, or the function was interrupted. Each function that a machine calls is idempotent.
  *
- * Waits at most 1 + 2 + 4 + 8 + 16 + 20 = 51 s, half of that on average, since full jitter takes each wait between
- * nothing and its whole.
+ * Waits at most 1 + 2 + 4 + 8 + 16 + 20 = 51 s, and half of that on average: full jitter picks each wait between zero
+ * and its maximum.
  */
 export const LAMBDA_FAILED: Retrier = {
   ErrorEquals: [
@@ -37,8 +37,8 @@ export const LAMBDA_FAILED: Retrier = {
 };
 
 /**
- * All invocations of the function that may run at the same time do: usually many events at once. An event must not be lost
- * for that. Waits at most 2 + 4 + 8 + 16 + 32 + 60 × 15 s = 16 minutes, half of that on average.
+ * The function is at its concurrency limit, usually because of many events at once. No event must be lost because of
+ * that. Waits at most 2 + 4 + 8 + 16 + 32 + 60 × 15 s = 16 minutes, half of that on average.
  */
 export const LAMBDA_THROTTLED: Retrier = {
   ErrorEquals: ['Lambda.TooManyRequestsException'],
@@ -50,8 +50,8 @@ export const LAMBDA_THROTTLED: Retrier = {
 };
 
 /**
- * The function threw, most likely because the table was busy for longer than its own retries: for steps that must
- * come to pass and that nobody outside can fail.
+ * The function threw, most likely because the table was busy for longer than its own retries. For steps that must
+ * complete and that nothing else can fail.
  *
  * Waits at most 2 + 4 + 8 + 16 = 30 s, half of that on average.
  */
@@ -64,8 +64,8 @@ export const FUNCTION_FAILED: Retrier = {
 };
 
 /**
- * Nobody said that there is room: look again. As often as fits before the deadline, and once more, so that it is
- * the deadline that ends the waiting and not this policy.
+ * No free capacity was announced: try again. As often as fits before the deadline, plus once, so that the deadline ends
+ * the wait and not this policy.
  */
 export const PLACEMENT_WAITS: Retrier = {
   ErrorEquals: ['States.HeartbeatTimeout'],

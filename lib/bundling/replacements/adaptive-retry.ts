@@ -1,5 +1,5 @@
 /**
- * Stands in a bundle for the retry mode `adaptive` and its rate limiter: every client is made with the mode `standard`
+ * Replaces the retry mode `adaptive` and its rate limiter: every client uses the mode `standard`
  * (functions/shared/clients.ts).
  */
 export class AdaptiveRetryStrategy {

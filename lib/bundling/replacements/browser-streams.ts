@@ -1,4 +1,4 @@
-/** Stands in a bundle for reading a browser's streams: Node's client answers with Node's. */
+/** Replaces the reading of browser streams: the client of Node returns Node streams. */
 export const sdkStreamMixin = () => {
-  throw new TypeError('A stream that is not of Node.');
+  throw new TypeError('Only Node streams are supported in this bundle.');
 };

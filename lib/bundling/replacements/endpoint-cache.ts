@@ -1,6 +1,5 @@
 /**
- * Stands in a bundle for `@aws-sdk/endpoint-cache`, which remembers what endpoint discovery found, and with its LRU
- * cache is 8 KB. The DynamoDB client makes one whether it will be used or not; discovery is off unless it is asked for
- * by configuration, and the functions don't.
+ * Replaces `@aws-sdk/endpoint-cache`, which caches the results of endpoint discovery and is 8 KB with its LRU cache. The
+ * DynamoDB client always creates one, but discovery is off by default and the functions do not turn it on.
  */
 export class EndpointCache {}

@@ -1,6 +1,6 @@
 /**
- * Stands in a bundle for `@aws-sdk/credential-provider-node`: Lambda puts a function's credentials into its environment
- * and nowhere else, so that the search through profiles, processes and metadata services is dead weight.
+ * Replaces `@aws-sdk/credential-provider-node`: Lambda passes a function's credentials only in its environment, so the
+ * search through profiles, processes and metadata services is not needed.
  */
 export const defaultProvider = () => async () => {
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN } = process.env;

@@ -1,4 +1,4 @@
-/** Stands in a bundle for the headers of signed event streams: no function calls an operation that streams events. */
+/** Replaces the headers of signed event streams: no function calls an operation that streams events. */
 export class HeaderFormatter {
   format(): never {
     throw new TypeError('Event streams are not in the bundle.');

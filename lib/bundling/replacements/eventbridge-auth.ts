@@ -2,8 +2,8 @@ import { resolveAwsSdkSigV4Config } from '@aws-sdk/core/httpAuthSchemes';
 import { getSmithyContext, normalizeProvider } from '@smithy/core/client';
 
 /**
- * Stands in a bundle for how the client of EventBridge chooses a signature: always Signature Version 4 of one Region, as
- * the clients of other services do. The other one is for global endpoints, which no function calls.
+ * Replaces the choice of a signature in the EventBridge client: always Signature Version 4 of one Region, as in the other
+ * clients. The alternative is for global endpoints, which no function calls.
  */
 interface Config {
   readonly region: () => Promise<string>;

@@ -1,2 +1,2 @@
-/** Stands in a bundle for asking an EC2 instance for its region: Lambda puts the region into the environment. */
+/** Replaces the query for an EC2 instance's region: Lambda sets the region in the environment. */
 export const getInstanceMetadataRegion = async (): Promise<undefined> => undefined;

@@ -1,8 +1,8 @@
-/** Stands in a bundle for what endpoints of S3 need beyond other services': no function calls S3. */
+/** Replaces the special cases of S3 endpoints: no function calls S3. */
 const absent = () => {
   throw new TypeError('S3 is not in this bundle.');
 };
-/** Called for a client that says that it has such endpoints. */
+/** Called for a client with such endpoints. */
 export const resolveParamsForS3 = absent;
 export const isDnsCompatibleBucketName = absent;
 export const isArnBucketName = absent;

@@ -1,6 +1,6 @@
-/** Stands in a bundle for the SDK's SHA-256 in JavaScript: Node has its own, and the SDK takes that where it is. */
+/** Replaces the SDK's SHA-256 in JavaScript: the SDK prefers the one of Node. */
 export class Sha256Js {
   constructor() {
-    throw new TypeError('node:crypto is not there.');
+    throw new TypeError('node:crypto is not available.');
   }
 }
