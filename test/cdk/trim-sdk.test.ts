@@ -171,7 +171,7 @@ describe('the bundling stops', () => {
 
   test('when a file to be trimmed is no longer there', async () => {
     await expect(bundleWith({ '@aws-sdk/core/moved.js': () => '' }, '')).rejects.toThrow(
-      '@aws-sdk/core/moved.js is to be trimmed and is not there',
+      '@aws-sdk/core/moved.js should be trimmed but does not exist',
     );
   });
 

@@ -11,7 +11,6 @@ export const FOLDERS_NOT_CHECKED_YET: readonly string[] = [
   'core',
   'docs',
   'functions',
-  'lib',
   'local',
   'store',
   'test',
