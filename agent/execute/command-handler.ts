@@ -6,13 +6,11 @@ import type { Log } from '../log.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
 import { isRunOnce, isSessionVerb, type Sessions } from '../sessions/sessions.ts';
 import type { AgentState, CommandRecord, Validity } from '../state/agent-state.ts';
-import { applyVerb } from './apply-verb.ts';
 import { failedResult, fitResult } from './command-result.ts';
-import { changesContainer, contextOf } from './container-work.ts';
+import { changesContainer } from './container-work.ts';
 import { ExclusiveRunner, type Lane } from './exclusive-runner.ts';
+import { executeCommand } from './execute-command.ts';
 import { StepFailure } from './execute-plan.ts';
-import { inspectContainer } from './inspect-container.ts';
-import { setNetworkPolicy } from './newest-policy.ts';
 import { observe } from './observe.ts';
 import { StepRecorder } from './step-recorder.ts';
 
@@ -79,7 +77,7 @@ interface InFlight {
  * 5. When the journal fails, nothing is done and nothing is answered: the command will be delivered again.
  */
 export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler => {
-  const { state, runtime, runner, clock, log } = deps;
+  const { state, runner, clock, log } = deps;
   const inFlight = new Map<string, InFlight>();
   const sessionRunner = new ExclusiveRunner(PARALLEL_SESSION_VERBS);
   const queryRunner = new ExclusiveRunner(PARALLEL_QUERIES);
@@ -185,21 +183,21 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     const { command } = flight;
     try {
       refuseIfLate(record, command);
-      return await carryOut(flight, recorder);
+      return await executeCommand(deps, { command, recorder, signal: flight.abort.signal });
     } catch (error) {
       if (error instanceof StateUnavailableError) throw error;
       if (error instanceof StepFailure) {
         if (error.cause instanceof StateUnavailableError) throw error.cause;
         if (error.lasting !== null) lane.hold(error.lasting);
       }
-      hadItsTurn(command, error);
+      recordTurn(command, error);
       const seen = command.containerId === null ? null : await tryObserve(command.containerId);
       return failedResult(command.id, error, recorder.steps, seen);
     }
   };
 
-  /** What is seen from now on is of this epoch, though the command came to nothing: nothing older is to follow. */
-  const hadItsTurn = ({ containerId, epoch, arguments: args }: Command, error: unknown): void => {
+  /** A failed command counts as applied too: later reports carry its epoch, and no older command may follow it. */
+  const recordTurn = ({ containerId, epoch, arguments: args }: Command, error: unknown): void => {
     const cause = error instanceof StepFailure ? error.cause : error;
     const superseded = cause instanceof StepAbortedError && cause.code === 'operation-aborted';
     if (containerId !== null && changesContainer(args) && !superseded)
@@ -220,72 +218,6 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
         'deadline-exceeded',
         `The command could not be begun within its ${command.ttlSeconds} seconds.`,
       );
-  };
-
-  const carryOut = async ({ command, abort }: InFlight, recorder: StepRecorder): Promise<CommandResult> => {
-    const { arguments: args, containerId } = command;
-    if (isSessionVerb(args)) {
-      if (containerId === null)
-        throw new CommandRefusedError('validation-failed', `${args.verb} needs a container.`);
-      const extra = await deps.sessions.answer(containerId, args, abort.signal);
-      return { status: 'succeeded', commandId: command.id, steps: [], observed: null, ...extra };
-    }
-    if (!changesContainer(args)) {
-      const extra = await answerQuery(args, containerId, abort.signal);
-      return { status: 'succeeded', commandId: command.id, steps: [], observed: null, ...extra };
-    }
-    if (containerId === null)
-      throw new CommandRefusedError('validation-failed', `${args.verb} needs a container.`);
-    const { context } = state.begin(command.id, contextOf(await inspectContainer(runtime, containerId)));
-    if (context === null) throw new StateUnavailableError('The journal lost what a command began with.');
-    const applied = await applyVerb(deps, {
-      command,
-      containerId,
-      args,
-      context,
-      recorder,
-      signal: abort.signal,
-    });
-    const observed = await observe(deps, containerId);
-    return { status: 'succeeded', commandId: command.id, steps: [...recorder.steps], observed, ...applied };
-  };
-
-  /** Verbs that change no container. */
-  const answerQuery = async (
-    args: Exclude<CommandArguments, { container: unknown }>,
-    containerId: string | null,
-    signal: AbortSignal,
-  ): Promise<Partial<Extract<CommandResult, { status: 'succeeded' }>>> => {
-    switch (args.verb) {
-      case 'listProcesses': {
-        if (containerId === null)
-          throw new CommandRefusedError('validation-failed', 'listProcesses needs a container.');
-        const processes = await runtime.listProcesses(containerId);
-        return { processes: [...processes], observed: await observe(deps, containerId) };
-      }
-      case 'setNetworkPolicy': {
-        if (containerId === null)
-          throw new CommandRefusedError('validation-failed', 'setNetworkPolicy needs a container.');
-        await setNetworkPolicy(deps, containerId, { policy: args.network, revision: args.revision });
-        return {};
-      }
-      case 'listHostProcesses':
-        return { processes: [...(await runtime.listHostProcesses())] };
-      case 'importImage': {
-        const image = await runtime.importImage(args, signal);
-        deps.onImagesChanged();
-        return { image };
-      }
-      case 'removeImage':
-        await runtime.removeImage(args.name);
-        deps.onImagesChanged();
-        return {};
-      default:
-        throw new CommandRefusedError(
-          'not-supported-yet',
-          `This agent does not know the verb "${args.verb}".`,
-        );
-    }
   };
 
   /** It may have run before the agent ended: its asker is told, and it does not run again. */

@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { IsolationReport, Process } from '../../../core/contract/compute-process.ts';
 import type { HostFacts } from '../../../core/contract/host.ts';
@@ -7,41 +7,29 @@ import type { IsolationVerification } from '../../../core/contract/isolation-ver
 import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import type { LogPage } from '../../../core/contract/session.ts';
 import { isFull } from '../../disk-reserve.ts';
-import { messageOf, RuntimeError } from '../../errors.ts';
+import { RuntimeError } from '../../errors.ts';
 import { ExclusiveRunner } from '../../execute/exclusive-runner.ts';
-import type {
-  AttachOptions,
-  ImportImage,
-  LogQuery,
-  MainProcess,
-  Runtime,
-  RuntimeContainer,
-} from '../runtime.ts';
+import type { AttachOptions, ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { refuseUntrustedDisk } from '../untrusted-disk.ts';
-import { readLimits } from './cgroups.ts';
-import type { GuestProcess } from './channel/guest-process.ts';
-import { GuestStream } from './channel/guest-stream.ts';
+import { GuestStream, openGuestStream } from './channel/guest-stream.ts';
 import type { DefaultContainers } from './container/default-containers.ts';
 import { noRoomForLayer } from './container/empty-layer.ts';
 import type { MainRuns } from './container/main-runs.ts';
-import { type ListingContext, listMachineProcesses, parseUserNames } from './container/process-lists.ts';
 import { readLog } from './container/read-log.ts';
 import type { ContainerRecord, ContainerRecords } from './container/records.ts';
 import type { UserNamespaces } from './container/user-namespaces.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
+import { ContainerIsolation } from './container-isolation.ts';
 import type { LinuxDeps } from './deps.ts';
 import { removeFolder } from './files.ts';
 import type { HostParts } from './host-parts.ts';
 import type { ImageStore } from './image/image-store.ts';
 import type { ImageImporter } from './image/import-image.ts';
-import { reportIsolation, visibleOnHost } from './isolation.ts';
 import { containerPaths } from './layout.ts';
 import { namespacePath } from './network/endpoint.ts';
 import { NAT, type NatSwitch } from './network/nat-switch.ts';
 import { readMountPoints } from './proc.ts';
-import { type Surroundings, surroundingsOf } from './verify/surroundings.ts';
-import { type VerifiedContainer, verifyIsolation } from './verify/verify-isolation.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
@@ -70,6 +58,7 @@ export class LinuxRuntime implements Runtime {
   readonly #vms: VmContainers;
   readonly #runs: MainRuns;
   readonly #pool: VmPool;
+  readonly #isolation: ContainerIsolation;
   /** One read of a container's log at a time: many readers of a long one cost that container, not the others. */
   readonly #logReads = new ExclusiveRunner(PARALLEL_LOG_READS);
   readonly #closeParts: () => void;
@@ -88,6 +77,7 @@ export class LinuxRuntime implements Runtime {
     this.#vms = parts.vms;
     this.#runs = parts.runs;
     this.#pool = parts.pool;
+    this.#isolation = new ContainerIsolation(deps, parts);
     this.#closeParts = parts.close;
     this.#shutDownParts = parts.shutDown;
   }
@@ -135,7 +125,7 @@ export class LinuxRuntime implements Runtime {
 
   async setRuntimeType(container: AssignedContainer, acceptUntrustedDisk: boolean): Promise<void> {
     const { id, runtimeType } = container;
-    const record = await this.#require(id);
+    const record = await this.#records.require(id);
     if (record.runtimeType === runtimeType) return;
     refuseUntrustedDisk(record, container, acceptUntrustedDisk);
     // From now on this machine's kernel reads what a guest wrote: damage is to be found before, not by it.
@@ -144,7 +134,7 @@ export class LinuxRuntime implements Runtime {
   }
 
   async createUtilityVm(container: AssignedContainer): Promise<void> {
-    const { digest } = await this.#require(container.id);
+    const { digest } = await this.#records.require(container.id);
     await this.#vms.create(container, this.#images.squashfs(digest));
   }
 
@@ -170,7 +160,7 @@ export class LinuxRuntime implements Runtime {
   }
 
   async attachDisks({ id }: AssignedContainer): Promise<void> {
-    const record = await this.#require(id);
+    const record = await this.#records.require(id);
     const { digest } = record;
     const { vm } = this.#vms.require(id);
     // Code that has taken over the guest could write the raw disk from here on.
@@ -185,7 +175,7 @@ export class LinuxRuntime implements Runtime {
 
   async mountLayers({ id, runtimeType }: AssignedContainer, signal: AbortSignal): Promise<void> {
     if (runtimeType === 'HyperV') return this.#vms.mountLayers(id);
-    const { digest } = await this.#require(id);
+    const { digest } = await this.#records.require(id);
     await this.#layers.attach(id, BY_HOST, (holder) => this.#isHeld(id, holder));
     const image = await this.#images.mountable(digest);
     try {
@@ -198,7 +188,7 @@ export class LinuxRuntime implements Runtime {
 
   async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
     const { id, runtimeType } = container;
-    const record = await this.#require(id);
+    const record = await this.#records.require(id);
     const image = await this.#images.byDigest(record.digest);
     const untrustedDisk = runtimeType === 'HyperV';
     // Without its VM nothing can run in it, and the disk stays trusted.
@@ -260,87 +250,27 @@ export class LinuxRuntime implements Runtime {
     await this.#collectImages();
   }
 
-  async listProcesses(containerId: string): Promise<readonly Process[]> {
-    if (this.#vms.get(containerId)) return this.#vms.listProcesses(containerId);
-    return this.#defaults.listProcesses(await this.#runs.requireProcess(containerId));
+  listProcesses(containerId: string): Promise<readonly Process[]> {
+    return this.#isolation.listProcesses(containerId);
   }
 
-  async listHostProcesses(): Promise<readonly Process[]> {
-    return listMachineProcesses(await this.#listingContext());
+  listHostProcesses(): Promise<readonly Process[]> {
+    return this.#isolation.listHostProcesses();
   }
 
-  async #listingContext(): Promise<ListingContext> {
-    const userNames = new Map(parseUserNames(await readFile('/etc/passwd', 'utf8').catch(() => '')));
-    for (const [uid, name] of this.#vms.workerUsers()) userNames.set(uid, name);
-    return { now: this.#deps.clock.now(), userNames };
+  isolation(containerId: string): Promise<IsolationReport> {
+    return this.#isolation.report(containerId);
   }
 
-  /** What a container shares with this machine, measured. Throws `invalid-state` when it does not run. */
-  async isolation(containerId: string): Promise<IsolationReport> {
-    const { runtimeType } = await this.#require(containerId);
-    const measured =
-      runtimeType === 'HyperV'
-        ? { containerKernel: await this.#vms.kernelRelease(containerId) }
-        : await this.#defaults.measure(await this.#runs.requireProcess(containerId));
-    const containerProcesses = await this.listProcesses(containerId);
-    const workerProcess = this.#vms.workerProcess(containerId);
-    const isVisible = visibleOnHost(containerProcesses, workerProcess);
-    return reportIsolation({
-      runtimeType,
-      ...measured,
-      containerProcesses,
-      visibleOnHost: await listMachineProcesses(await this.#listingContext(), isVisible),
-      workerProcess,
-      network: await this.#network.report(containerId),
-    });
-  }
-
-  async verifyIsolation(containerId: string, signal: AbortSignal): Promise<IsolationVerification> {
-    const { runtimeType } = await this.#require(containerId);
-    const surroundings = { runtimeType, ...(await this.#surroundings(containerId)) };
-    return verifyIsolation(this.#deps, await this.#probed(containerId, surroundings), signal);
-  }
-
-  async #surroundings(id: string): Promise<Surroundings> {
-    return surroundingsOf(id, await this.#records.ids(), (one) => this.#network.endpoint(one));
-  }
-
-  /** How the probe comes into the container, and what its host has of it. */
-  async #probed(
-    id: string,
-    surroundings: Surroundings & Pick<VerifiedContainer, 'runtimeType'>,
-  ): Promise<VerifiedContainer> {
-    const entry = this.#vms.get(id);
-    if (entry)
-      return {
-        ...surroundings,
-        hostProcess: entry.vm.id,
-        limits: await this.#vms.limits(id),
-        start: (args) => this.#guestStream(this.#vms.probe(id, args)),
-      };
-    const main = await this.#runs.requireProcess(id);
-    return {
-      ...surroundings,
-      hostProcess: `id=${id}`,
-      limits: await readLimits(this.#deps.layout.tag, id),
-      start: async (args) => {
-        const { process, force } = await this.#defaults.probe(id, main, args);
-        return new GuestStream(process, this.#deps.clock, force);
-      },
-    };
-  }
-
-  async #guestStream(process: GuestProcess): Promise<SessionProcess> {
-    await process.started.catch((error: unknown) => {
-      throw new RuntimeError('step-failed', messageOf(error), { cause: error });
-    });
-    return new GuestStream(process, this.#deps.clock);
+  verifyIsolation(containerId: string, signal: AbortSignal): Promise<IsolationVerification> {
+    return this.#isolation.verify(containerId, signal);
   }
 
   async startExec(containerId: string, request: ExecRequest): Promise<SessionProcess> {
-    const { digest } = await this.#require(containerId);
+    const { digest } = await this.#records.require(containerId);
     const image = await this.#images.byDigest(digest);
-    if (this.#vms.get(containerId)) return this.#guestStream(this.#vms.exec(containerId, request, image));
+    if (this.#vms.get(containerId))
+      return openGuestStream(this.#vms.exec(containerId, request, image), this.#deps.clock);
     const main = await this.#runs.requireProcess(containerId);
     const { process, force } = await this.#defaults.exec(containerId, main, request, image);
     return new GuestStream(process, this.#deps.clock, force);
@@ -351,7 +281,7 @@ export class LinuxRuntime implements Runtime {
   }
 
   async readLog(containerId: string, query: LogQuery): Promise<LogPage> {
-    await this.#require(containerId);
+    await this.#records.require(containerId);
     const { log } = containerPaths(this.#deps.layout, containerId);
     return this.#logReads.run(containerId, () => readLog(log, query));
   }
@@ -384,17 +314,17 @@ export class LinuxRuntime implements Runtime {
   }
 
   close(): void {
-    this.#letGo();
+    this.#release();
     this.#closeParts();
   }
 
-  /** Lets go, and removes what serves no container: the pool, mounted images, what the whole machine shares. */
+  /** Closes the runtime and removes what serves no container: the pool, mounted images, machine-wide resources. */
   async shutDown(): Promise<void> {
-    this.#letGo();
+    this.#release();
     await this.#shutDownParts();
   }
 
-  #letGo(): void {
+  #release(): void {
     this.#runs.close();
     this.#vms.close();
   }
@@ -403,7 +333,7 @@ export class LinuxRuntime implements Runtime {
     const record = await this.#records.container(id);
     if (record === null) return null;
     const entry = this.#vms.get(id);
-    const process = await this.#inspectRun(id);
+    const process = await this.#runs.inspect(id);
     return {
       id,
       runtimeType: record.runtimeType,
@@ -418,17 +348,13 @@ export class LinuxRuntime implements Runtime {
     };
   }
 
-  #inspectRun(id: string): Promise<MainProcess | null> {
-    return this.#runs.inspect(id);
-  }
-
   /** Removes the user namespace once nothing is left that belongs to it. */
   async #releaseIds(id: string): Promise<void> {
     const isMounted = (await readMountPoints()).has(containerPaths(this.#deps.layout, id).root);
     if (!isMounted && (await this.#network.endpoint(id)) === null) await this.#userNamespaces.remove(id);
   }
 
-  /** Whether who is in a layer's attach lock really has it. */
+  /** Whether the holder that a layer's attach lock names still uses the layer. */
   async #isHeld(id: string, holder: string): Promise<boolean> {
     if (holder !== BY_HOST) {
       const entry = this.#vms.get(id);
@@ -440,11 +366,5 @@ export class LinuxRuntime implements Runtime {
   async #setUntrusted(record: ContainerRecord, untrustedDisk: boolean): Promise<void> {
     if (record.untrustedDisk !== untrustedDisk)
       await this.#records.saveContainer({ ...record, untrustedDisk });
-  }
-
-  async #require(id: string) {
-    const record = await this.#records.container(id);
-    if (record) return record;
-    throw new RuntimeError('invalid-state', 'The container is not on this host');
   }
 }

@@ -1,6 +1,7 @@
 import type { OutputStream } from '../../../../core/contract/session.ts';
 import { SIGNALS } from '../../../../core/contract/session.ts';
 import type { Clock } from '../../../clock.ts';
+import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { SessionProcess } from '../../session-process.ts';
 import type { GuestProcess } from './guest-process.ts';
 
@@ -66,3 +67,11 @@ export class GuestStream implements SessionProcess {
     });
   }
 }
+
+/** @throws {RuntimeError} `step-failed` when the guest cannot start the process */
+export const openGuestStream = async (process: GuestProcess, clock: Clock): Promise<GuestStream> => {
+  await process.started.catch((error: unknown) => {
+    throw new RuntimeError('step-failed', messageOf(error), { cause: error });
+  });
+  return new GuestStream(process, clock);
+};

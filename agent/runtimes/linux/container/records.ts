@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { RUNTIME_TYPES } from '../../../../core/contract/primitives.ts';
 import { DiskReserve } from '../../../disk-reserve.ts';
+import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
@@ -69,6 +70,12 @@ export class ContainerRecords {
   }
   container(id: string): Promise<ContainerRecord | null> {
     return readRecord(this.#paths(id).record, ContainerRecordSchema);
+  }
+  /** @throws {RuntimeError} `invalid-state` when there is none */
+  async require(id: string): Promise<ContainerRecord> {
+    const record = await this.container(id);
+    if (record !== null) return record;
+    throw new RuntimeError('invalid-state', 'The container is not on this host');
   }
   saveContainer(record: ContainerRecord): Promise<void> {
     return writeRecord(this.#paths(record.id).record, record, true);
