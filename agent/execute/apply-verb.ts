@@ -7,7 +7,7 @@ import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './con
 import { convertContainer } from './convert-container.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
 import { inspectContainer } from './inspect-container.ts';
-import { safeReturn } from './safe-return.ts';
+import { safeRollback } from './safe-rollback.ts';
 
 /** For a main process that has to end though nobody said how long it may take, in seconds. */
 const STOP_TIMEOUT_SECONDS = 10;
@@ -19,7 +19,7 @@ interface Intent {
   /** What is already further along is left as it is. */
   readonly atLeast: boolean;
   /** A main process that runs is replaced by a new one. */
-  readonly anew: boolean;
+  readonly replaces: boolean;
   /** Where a failure leads back to; null where it leaves what has been reached, for a later command to settle. */
   readonly undo: 'before' | 'Off' | null;
 }
@@ -31,8 +31,8 @@ const restoringIntent = (
   { to, container: was }: RestoreArguments,
   observed: RuntimeContainer | null,
 ): Intent => {
-  const { container, target } = safeReturn({ container: was, target: to }, observed);
-  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, anew: false } as const;
+  const { container, target } = safeRollback({ container: was, target: to }, observed);
+  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, replaces: false } as const;
   return { ...usual, target, container, undo: null };
 };
 
@@ -40,7 +40,7 @@ const restoringIntent = (
 const intentOf = (
   args: Exclude<ContainerArguments, { verb: 'convertContainer' | 'restoreContainer' }>,
 ): Intent => {
-  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, anew: false } as const;
+  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, replaces: false } as const;
   switch (args.verb) {
     case 'prepareContainer':
       return { ...usual, target: 'Off', container: args.container, atLeast: true, undo: 'before' };
@@ -50,7 +50,7 @@ const intentOf = (
       return { ...usual, target: 'Running', container: args.container, atLeast: true, undo: 'before' };
     case 'restartContainer': {
       const { container, timeoutSeconds: stopTimeoutSeconds } = args;
-      return { ...usual, target: 'Running', container, stopTimeoutSeconds, anew: true, undo: 'Off' };
+      return { ...usual, target: 'Running', container, stopTimeoutSeconds, replaces: true, undo: 'Off' };
     }
     case 'stopContainer':
       return {
@@ -101,12 +101,12 @@ const reach = async (
   // The run that this very command began, before the agent died: it has had its start.
   if (observed?.process?.instanceId === work.command.id) return;
   const assignment = assignmentOf(work, intent, intent.target);
-  if (intent.anew && observed?.process?.running) {
+  if (intent.replaces && observed?.process?.running) {
     await executePlan(deps, plan({ ...assignment, target: 'Off' }, observed), work);
     await executePlan(deps, plan(assignment, await inspectContainer(deps.runtime, work.containerId)), work);
     return;
   }
-  if (intent.atLeast && isThere(intent, observed)) return;
+  if (intent.atLeast && isReached(intent, observed)) return;
   await executePlan(deps, plan(assignment, observed), work);
 };
 
@@ -123,7 +123,7 @@ const assignmentOf = (
 });
 
 /** Whether a container is where a verb wants it, or further. */
-const isThere = (intent: Intent, observed: RuntimeContainer | null): boolean => {
+const isReached = (intent: Intent, observed: RuntimeContainer | null): boolean => {
   if (observed === null || observed.runtimeType !== intent.container?.runtimeType) return false;
   if (observed.process?.running) return true;
   return intent.target === 'Off' && observed.writableLayer;

@@ -6,7 +6,7 @@ import { refuseUntrustedDisk } from '../runtimes/untrusted-disk.ts';
 import type { ContainerArguments, ContainerVerbDeps, ContainerWork } from './container-work.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
 import { inspectContainer } from './inspect-container.ts';
-import { type Return, safeReturn } from './safe-return.ts';
+import { type Rollback, safeRollback } from './safe-rollback.ts';
 
 /**
  * Runtime conversion: quiesce (stop, unmount, detach), switch (change the type, start on the same layer), verify.
@@ -55,7 +55,7 @@ export const convertContainer = async (
     // What waited for its next restart goes on waiting, as what it was.
     const waits = end.container.runtimeType === args.from && before === 'Running';
     state.update(containerId, { container: end.container, desired: waits ? before : end.target });
-    await goThere(deps, work, { ...end, timeoutSeconds: args.timeoutSeconds }, error);
+    await rollBack(deps, work, { ...end, timeoutSeconds: args.timeoutSeconds }, error);
     throw error;
   }
 };
@@ -65,14 +65,14 @@ const endAfterFailure = async (
   { runtime }: ContainerVerbDeps,
   { containerId, context }: ContainerWork,
   args: ConvertArguments,
-): Promise<Return> => {
+): Promise<Rollback> => {
   if (args.onFailure === 'stop') return { container: args.container, target: 'Off' };
-  const wanted: Return = {
+  const wanted: Rollback = {
     container: previous(args),
     target: context.runningInstance === null ? 'Off' : 'Running',
   };
   // Without a look the runtime itself refuses what must not be.
-  return safeReturn(wanted, await inspectContainer(runtime, containerId).catch(() => null));
+  return safeRollback(wanted, await inspectContainer(runtime, containerId).catch(() => null));
 };
 
 const previous = ({ container, from }: ConvertArguments): AssignedContainer => ({
@@ -161,10 +161,10 @@ const laterDowntime = (
   return stoppedAt === undefined ? null : Math.max(0, startedAt - stoppedAt);
 };
 
-const goThere = async (
+const rollBack = async (
   deps: ContainerVerbDeps,
   { recorder, containerId, command }: ContainerWork,
-  { container, target, timeoutSeconds }: Return & Pick<ConvertArguments, 'timeoutSeconds'>,
+  { container, target, timeoutSeconds }: Rollback & Pick<ConvertArguments, 'timeoutSeconds'>,
   error: unknown,
 ): Promise<void> => {
   const cause = error instanceof StepFailure ? error.cause : error;

@@ -11,7 +11,7 @@ export interface EndedRun {
   readonly backoffMs: number;
 }
 
-/** Docker's values: 100 ms, doubled at each restart up to a minute, anew after a run of ten seconds. */
+/** Docker's values: 100 ms, doubled at each restart up to a minute; reset after a run of ten seconds. */
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 60_000;
 const LONG_RUN_MS = 10_000;
@@ -22,6 +22,6 @@ export const decideRestart = (policy: RestartPolicy, ended: EndedRun): { delayMs
   if (policy.name === 'on-failure' && ended.exitCode === 0) return null;
   const mostRetries = policy.name === 'on-failure' ? policy.maxRetries : undefined;
   if (mostRetries !== undefined && ended.restartCount >= mostRetries) return null;
-  const anew = ended.backoffMs === 0 || ended.ranForMs >= LONG_RUN_MS;
-  return { delayMs: anew ? FIRST_BACKOFF_MS : Math.min(ended.backoffMs * 2, LONGEST_BACKOFF_MS) };
+  const resets = ended.backoffMs === 0 || ended.ranForMs >= LONG_RUN_MS;
+  return { delayMs: resets ? FIRST_BACKOFF_MS : Math.min(ended.backoffMs * 2, LONGEST_BACKOFF_MS) };
 };

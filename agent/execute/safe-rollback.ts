@@ -1,7 +1,7 @@
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import type { RuntimeContainer } from '../runtimes/runtime.ts';
 
-export interface Return {
+export interface Rollback {
   readonly container: AssignedContainer;
   readonly target: 'Absent' | 'Off' | 'Running';
 }
@@ -10,7 +10,7 @@ export interface Return {
  * Where an operation that has failed may bring its container. Code that has run in a VM does not get to this machine's
  * kernel by a failure: the container stays `HyperV`, and is off unless it runs in its VM and is to run.
  */
-export const safeReturn = (wanted: Return, observed: RuntimeContainer | null): Return => {
+export const safeRollback = (wanted: Rollback, observed: RuntimeContainer | null): Rollback => {
   const { container, target } = wanted;
   const isHeldBack =
     target !== 'Absent' &&

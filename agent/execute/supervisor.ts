@@ -47,7 +47,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
   const waiting = new Map<string, () => void>();
   let stopped = false;
 
-  const bring = async (
+  const bringTo = async (
     record: ContainerRecord,
     target: Target,
     found: RuntimeContainer | null,
@@ -66,7 +66,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
 
   const takeDown = async (record: ContainerRecord, found: RuntimeContainer): Promise<void> => {
     try {
-      await bring(record, 'Off', found);
+      await bringTo(record, 'Off', found);
     } catch (error) {
       log.error('could not take down an ended container', {
         containerId: record.id,
@@ -81,13 +81,13 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
     if (stopped || waiting.has(id) || record?.container == null || record.desired !== 'Running') return;
     if (found === null || found.process === null || found.process.running) return;
     await takeDown(record, found);
-    restartOrGiveUp(record, record.container, {
+    restartOrStop(record, record.container, {
       exitCode: found.process.exitCode,
       ranForMs: (found.process.endedAt ?? clock.now()).getTime() - found.process.startedAt.getTime(),
     });
   };
 
-  const restartOrGiveUp = (
+  const restartOrStop = (
     record: ContainerRecord,
     container: AssignedContainer,
     ended: { exitCode: number | null; ranForMs: number },
@@ -119,13 +119,13 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
     state.update(id, { restartCount });
     const counted = { ...record, restartCount };
     try {
-      await bring(counted, 'Running', found);
+      await bringTo(counted, 'Running', found);
       report(id);
     } catch (error) {
       log.warn('a restart failed', { containerId: id, cause: messageOf(error) });
       const left = await inspectContainer(runtime, id);
       if (left !== null) await takeDown(counted, left);
-      restartOrGiveUp(counted, record.container, { exitCode: null, ranForMs: 0 });
+      restartOrStop(counted, record.container, { exitCode: null, ranForMs: 0 });
     }
   };
 

@@ -112,7 +112,7 @@ export class AgentConnection {
     const { fitting, rest } = divideObserved(await observeAll(), taken);
     if (this.#closed || this.#helloId !== messageId) return;
     for (const { containerId } of rest) this.#changed.add(containerId);
-    this.#tellImagesAfter(part.imageRange?.through ?? undefined);
+    this.#queueImagesAfter(part.imageRange?.through ?? undefined);
     const partial = rest.length > 0 ? { partial: true } : {};
     this.#resender.put(messageId, encode({ ...hello, observed: fitting, ...partial }));
   }
@@ -250,28 +250,28 @@ export class AgentConnection {
     const message = { action: 'observed' as const, messageId: newId(), observed: [], ...body };
     const { fitting, rest } = divideObserved(seen, encode(message).length);
     if (this.#closed) return;
-    this.#tellImagesAfter(body?.imageRange?.through ?? undefined);
+    this.#queueImagesAfter(body?.imageRange?.through ?? undefined);
     for (const { containerId } of rest) this.#changed.add(containerId);
     this.#observedId = message.messageId;
     this.#resender.put(message.messageId, encode({ ...message, observed: fitting }));
   }
 
   /** Images that changed in the meantime are sent again, from the first one on. */
-  #tellImagesAfter(through: string | undefined): void {
+  #queueImagesAfter(through: string | undefined): void {
     if (this.#imagesAfter === undefined) this.#imagesAfter = through;
   }
 
   /** The first at a random moment of the interval, so that hosts that connect together do not beat together. */
   #startHeartbeat(intervalMs: number): void {
     const beat = () => {
-      this.#beat();
+      this.#sendHeartbeat();
       this.#cancelHeartbeat = this.#deps.clock.after(intervalMs, beat);
     };
     if (this.#deps.inProgress().length > 0) beat();
     else this.#cancelHeartbeat = this.#deps.clock.after(this.#deps.random() * intervalMs, beat);
   }
 
-  #beat(): void {
+  #sendHeartbeat(): void {
     const ids = this.#deps.inProgress();
     for (let from = 0; from === 0 || from < ids.length; from += IDS_A_HEARTBEAT)
       this.#send(encode({ action: 'heartbeat', inProgress: ids.slice(from, from + IDS_A_HEARTBEAT) }));

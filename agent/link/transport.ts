@@ -85,9 +85,9 @@ export const openTransport = (
     cancelClose();
     if (closed) return;
     closed = true;
-    const told =
+    const reason =
       code === NO_STATUS || code === ABNORMAL ? 'it was cut' : `the control plane closed it with ${code}`;
-    handlers.onClose(why ?? told);
+    handlers.onClose(why ?? reason);
   });
 
   return {

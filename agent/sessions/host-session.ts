@@ -125,14 +125,14 @@ export class HostSession {
     // What is not sent any more must not keep the process from ending.
     this.#process.consumed(this.#unsent);
     // Nobody takes the exit now, and the control plane is to know.
-    if (this.#detachedAt !== null) this.#sayEnded();
+    if (this.#detachedAt !== null) this.#sendEnded();
     this.#settle();
   }
 
   /** Without a word to anybody: the agent stops. */
   abandon(): void {
     if (this.#state === 'open') this.#process.end();
-    this.#over();
+    this.#dispose();
   }
 
   #detached(): void {
@@ -145,7 +145,7 @@ export class HostSession {
     });
   }
 
-  #sayEnded(): void {
+  #sendEnded(): void {
     const { sessionId } = this.facts;
     this.#deps.send({ action: 'session', sessionId, kind: 'ended', reason: this.#reason });
   }
@@ -189,16 +189,16 @@ export class HostSession {
   }
 
   #settle(): void {
-    if (this.#state === 'ending' && this.#window.settled) this.#over();
+    if (this.#state === 'ending' && this.#window.settled) this.#dispose();
   }
 
-  #over(): void {
+  #dispose(): void {
     if (this.#state === 'over') return;
-    const unheard = !this.#window.settled;
+    const isUnacknowledged = !this.#window.settled;
     this.#state = 'over';
     this.#cancelWatch();
     this.#cancelProbe();
-    if (unheard) this.#sayEnded();
+    if (isUnacknowledged) this.#sendEnded();
     this.#window.close();
     this.#deps.onOver();
   }
@@ -209,7 +209,7 @@ export class HostSession {
       const now = this.#deps.clock.monotonicMs();
       const detachedMs = this.#detachedAt === null ? 0 : now - this.#detachedAt;
       const gone = detachedMs > SESSION_LIMITS.resumeSeconds * 1_000 || now - this.#heardAt > SILENCE_MS;
-      if (gone && this.#state === 'ending') return this.#over();
+      if (gone && this.#state === 'ending') return this.#dispose();
       if (gone) this.end('client-gone');
       else if (now - this.#openedAt > this.facts.totalSeconds * 1_000) this.end('time-limit');
       else if (now - this.#activeAt > this.facts.idleSeconds * 1_000) this.end('idle');

@@ -18,7 +18,7 @@ import { HostSession } from './host-session.ts';
 /** Sessions that a host has at once; one more is refused. */
 const MOST_SESSIONS = 512;
 
-const LAST_WORDS_MS = 4_000;
+const FINAL_OUTPUT_MS = 4_000;
 
 const SESSION_VERBS = [
   'exec',
@@ -125,7 +125,7 @@ export class Sessions {
   endOf(containerId: string, reason: SessionEndReason): void {
     for (const session of this.#sessions.values()) {
       if (session.facts.containerId !== containerId) continue;
-      if (session.facts.attached) this.#deps.clock.after(LAST_WORDS_MS, () => session.end(reason));
+      if (session.facts.attached) this.#deps.clock.after(FINAL_OUTPUT_MS, () => session.end(reason));
       else session.end(reason);
     }
   }

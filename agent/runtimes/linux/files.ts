@@ -63,7 +63,7 @@ export const createExclusively = async (path: string, text: string): Promise<boo
 };
 
 /** Another name for the file, in place of what has that name now. */
-export const linkAnew = async (from: string, to: string): Promise<void> => {
+export const replaceLink = async (from: string, to: string): Promise<void> => {
   await rm(to, { force: true });
   await link(from, to);
 };

@@ -31,7 +31,7 @@ export class SimulatedProcess implements SessionProcess {
   readonly #input: Buffer[] = [];
   readonly #tty: boolean;
   #inputEnded = false;
-  #letGo = false;
+  #released = false;
   #unread: (() => void) | null = null;
   #interrupt: (() => boolean) | null = null;
   #handler: ((stream: OutputStream, data: Buffer) => void) | null = null;
@@ -87,12 +87,12 @@ export class SimulatedProcess implements SessionProcess {
   }
 
   /** Nobody has talked to it any more since before it ended: of a main process this says nothing. */
-  get isLetGo(): boolean {
-    return this.#letGo;
+  get isReleased(): boolean {
+    return this.#released;
   }
 
   end(): void {
-    this.#letGo = true;
+    this.#released = true;
     this.#kill(SIGNALS.KILL);
   }
 

@@ -254,7 +254,7 @@ export class SimulatedRuntime implements Runtime {
     const main = this.#beside.start(id, request, this.#around(one, request), 'main');
     main.exited.then(
       (exitCode) => {
-        if (!main.isLetGo) this.#processes.exit(id, exitCode);
+        if (!main.isReleased) this.#processes.exit(id, exitCode);
       },
       () => undefined,
     );

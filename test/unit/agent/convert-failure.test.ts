@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../agent/clock.ts';
-import { safeReturn } from '../../../agent/execute/safe-return.ts';
+import { safeRollback } from '../../../agent/execute/safe-rollback.ts';
 import type { RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
 import { container } from '../../helpers/agent-process.ts';
 import { around, convert, restore } from '../../helpers/linux-conversion.ts';
@@ -106,8 +106,8 @@ describe('where an operation that has failed may bring a container', () => {
     ['it has ended in a VM', observed({ process: process(false) }), 'HyperV', 'Off'],
     ['it runs in a VM', observed({ process: process(true) }), 'HyperV', 'Running'],
   ] as const)('%s', (_, found, runtimeType, target) => {
-    const end = safeReturn(wanted, found);
+    const end = safeRollback(wanted, found);
     expect([end.container.runtimeType, end.target]).toEqual([runtimeType, target]);
-    expect(safeReturn({ ...wanted, target: 'Absent' }, found).target).toBe('Absent');
+    expect(safeRollback({ ...wanted, target: 'Absent' }, found).target).toBe('Absent');
   });
 });

@@ -40,7 +40,7 @@ const connect = async (clock: Clock = systemClock) => {
   const { channel, greeting } = await GuestChannel.open(
     mine,
     { ...deps, clock },
-    { timeoutMs: 5_000, anew: false },
+    { timeoutMs: 5_000, isReconnect: false },
   );
   open.push(channel);
   return { channel, guest, received, greeting };
@@ -174,7 +174,7 @@ describe('a channel to a guest', () => {
     const { port } = server.address() as { port: number };
     const { channel } = await GuestChannel.open(createConnection(port, '127.0.0.1'), deps, {
       timeoutMs: 5_000,
-      anew: false,
+      isReconnect: false,
     });
     const process = channel.startProcess([['arg', 'cat']]);
     let ended = false;

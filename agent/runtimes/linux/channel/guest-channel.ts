@@ -69,7 +69,7 @@ interface PendingAnswer {
  * nothing waits for it without end.
  *
  * Lifecycle: opened (finding the greeting) → connected → closed, once, with the reason in `closed`. A guest
- * that is connected to anew keeps its main process; all others end there.
+ * that is connected to again keeps its main process; all others end there.
  */
 export class GuestChannel {
   readonly #transport: Duplex;
@@ -85,17 +85,17 @@ export class GuestChannel {
 
   /**
    * Resolves once the guest has answered. Rejects, with the transport closed, when it has not within `timeoutMs`.
-   * @param anew whether someone else may have been connected before
+   * @param isReconnect whether another connection to this guest may have preceded this one
    */
   static async open(
     transport: Duplex,
     { clock, randomBytes }: ChannelDeps,
-    { timeoutMs, anew }: { timeoutMs: number; anew: boolean },
+    { timeoutMs, isReconnect }: { timeoutMs: number; isReconnect: boolean },
   ): Promise<{ channel: GuestChannel; greeting: GuestGreeting }> {
     const nonce = randomBytes(NONCE_BYTES);
     const channel = new GuestChannel(transport, clock, nonce);
     // More zeros than a frame is long end whatever the one before has left unfinished.
-    if (anew) {
+    if (isReconnect) {
       transport.write(Buffer.alloc(HEADER_BYTES + MAX_PAYLOAD));
       channel.#addProcess(MAIN_STREAM);
     }

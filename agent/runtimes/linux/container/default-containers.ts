@@ -225,7 +225,7 @@ export class DefaultContainers {
     const transport = child.stdio[3] as Duplex;
     const { channel } = await GuestChannel.open(transport, this.#deps, {
       timeoutMs: RELAY_TIMEOUT_MS,
-      anew: false,
+      isReconnect: false,
     });
     const started = request.tty
       ? terminalFields(request)

@@ -41,7 +41,7 @@ export class LogAttachment implements SessionProcess {
   #outstanding = 0;
   #reading = false;
   /** Something may be new since the last read began. */
-  #rung = true;
+  #readRequested = true;
   #ended = false;
   #cancelSettle: Cancel = nothingToCancel;
   readonly #drained = Promise.withResolvers<void>();
@@ -64,10 +64,10 @@ export class LogAttachment implements SessionProcess {
     this.#handler = handler;
     this.#joined.onOutput((_, data) => {
       this.#joined.consumed(data.length);
-      this.#look();
+      this.#readNowAndSettled();
     });
     // What it wrote just before it was joined may be on its way to the log, and it says nothing more of it.
-    this.#look();
+    this.#readNowAndSettled();
   }
 
   consumed(bytes: number): void {
@@ -113,20 +113,20 @@ export class LogAttachment implements SessionProcess {
       throw error;
     } finally {
       this.#isLast = true;
-      this.#ring();
+      this.#requestRead();
       await this.#drained.promise;
     }
   }
 
   /** Now, and once more when what has been heard of is there. */
-  #look(): void {
-    this.#ring();
+  #readNowAndSettled(): void {
+    this.#requestRead();
     this.#cancelSettle();
-    this.#cancelSettle = this.#clock.after(SETTLED_MS, () => this.#ring());
+    this.#cancelSettle = this.#clock.after(SETTLED_MS, () => this.#requestRead());
   }
 
-  #ring(): void {
-    this.#rung = true;
+  #requestRead(): void {
+    this.#readRequested = true;
     void this.#read();
   }
 
@@ -134,7 +134,8 @@ export class LogAttachment implements SessionProcess {
     if (this.#reading || this.#handler === null) return;
     this.#reading = true;
     try {
-      while (this.#rung && !this.#ended && this.#outstanding < WINDOW) await this.#readOnce(this.#handler);
+      while (this.#readRequested && !this.#ended && this.#outstanding < WINDOW)
+        await this.#readOnce(this.#handler);
     } catch (error) {
       // Its log can't be read. Whoever is shown it is told that this is not its end, and it waits for nobody.
       this.#failed.reject(error);
@@ -146,7 +147,7 @@ export class LogAttachment implements SessionProcess {
 
   async #readOnce(handler: (stream: OutputStream, data: Buffer) => void): Promise<void> {
     const isLast = this.#isLast;
-    this.#rung = false;
+    this.#readRequested = false;
     const { pieces, truncated, cursor, length, left } = await readOutput(
       this.#path,
       this.#cursor,
@@ -157,7 +158,7 @@ export class LogAttachment implements SessionProcess {
     if (this.#paced) this.#pace({ truncated, length, left });
     if (truncated) this.#give(handler, 'stderr', LOST_OUTPUT);
     for (const { stream, bytes } of pieces) this.#give(handler, stream, bytes);
-    if (pieces.length > 0) this.#rung = true;
+    if (pieces.length > 0) this.#readRequested = true;
     else if (isLast) this.#drained.resolve();
   }
 

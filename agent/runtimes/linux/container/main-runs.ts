@@ -188,7 +188,7 @@ export class MainRuns {
   }
 
   /** Its VM has ended, and with it the run. */
-  async vmDied(id: string, reason: string, tell: boolean): Promise<void> {
+  async vmDied(id: string, reason: string, notify: boolean): Promise<void> {
     const run = await this.#records.run(id);
     const live = this.#live.get(id);
     const isOver = run?.runtimeType !== 'HyperV' || (await this.#records.exit(id)) !== null;
@@ -197,7 +197,7 @@ export class MainRuns {
     if (!isOver) await this.#record(id, this.#exit(128 + SIGKILL, SIGKILL, reason));
     if (live === undefined || this.#live.get(id) !== live) return;
     this.#live.delete(id);
-    if (!isOver && tell) this.#tell(id);
+    if (!isOver && notify) this.#notifyExit(id);
   }
 
   /** After a restart: goes on watching a process container, or records that its end was not seen. */
@@ -274,7 +274,7 @@ export class MainRuns {
     const ended = this.#untilGone(watched, pollMs).then(async () => {
       if (this.#closed || this.#live.get(id)?.instanceId !== instanceId) return;
       if ((await this.#records.exit(id)) === null) {
-        // The helper was killed: nobody can tell any more how the process ends.
+        // The helper was killed: nobody can notify any more how the process ends.
         await this.#untilGone(process, pollMs);
         if (this.#closed) return;
         await this.#record(id, this.#exit(null, 0, 'The process ended, and with it what watched it'));
@@ -309,10 +309,10 @@ export class MainRuns {
   #end(id: string, instanceId: string): void {
     if (this.#live.get(id)?.instanceId !== instanceId) return;
     this.#live.delete(id);
-    this.#tell(id);
+    this.#notifyExit(id);
   }
 
-  #tell(id: string): void {
+  #notifyExit(id: string): void {
     if (!this.#stopping.has(id)) for (const listener of this.#listeners) listener(id);
   }
 

@@ -38,11 +38,11 @@ export class EventSource {
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
     });
     this.#child = child;
-    child.stdout.on('data', () => this.#poke());
+    child.stdout.on('data', () => this.#requestRead());
     child.once('spawn', () => {
-      this.#poke();
+      this.#requestRead();
       // Once more when it certainly listens.
-      this.#deps.clock.after(RESTART_MS, () => this.#poke());
+      this.#deps.clock.after(RESTART_MS, () => this.#requestRead());
     });
     let ended = false;
     const restart = () => {
@@ -61,7 +61,7 @@ export class EventSource {
     await this.#running;
   }
 
-  #poke(): void {
+  #requestRead(): void {
     if (this.#pending || this.#closed) return;
     this.#pending = true;
     this.#deps.clock.after(COALESCE_MS, () => {

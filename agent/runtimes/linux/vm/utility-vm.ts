@@ -5,7 +5,7 @@ import { limitWorker } from '../cgroups.ts';
 import { GuestChannel, type GuestGreeting, LONG_ANSWER_TIMEOUT_MS } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
-import { linkAnew, writeRecord } from '../files.ts';
+import { replaceLink, writeRecord } from '../files.ts';
 import { vmPaths } from '../layout.ts';
 import { setProcessPriority } from '../proc.ts';
 import { ConsoleTail } from './console-tail.ts';
@@ -86,12 +86,12 @@ export class UtilityVm {
 
   /**
    * Waits for the guest's agent.
-   * @param how `clone`: restores the template's state first; `anew`: an earlier agent was connected to it
+   * @param how `clone`: restores the template's state first; `reconnect`: an earlier agent was connected to it
    */
-  async connectGuest(how: 'boot' | 'clone' | 'anew', timeoutMs: number): Promise<GuestGreeting> {
+  async connectGuest(how: 'boot' | 'clone' | 'reconnect', timeoutMs: number): Promise<GuestGreeting> {
     const socket = await connectTo(vmPaths(this.#deps.layout, this.id).channel);
     if (how === 'clone') await this.#restore();
-    const open = GuestChannel.open(socket, this.#deps, { timeoutMs, anew: how === 'anew' });
+    const open = GuestChannel.open(socket, this.#deps, { timeoutMs, isReconnect: how === 'reconnect' });
     const { channel, greeting } = await open.catch(async (error) => {
       throw await this.explain('The guest did not answer', error);
     });
@@ -146,7 +146,7 @@ export class UtilityVm {
   async attachDisks(image: string, scratch: string): Promise<void> {
     const paths = vmPaths(this.#deps.layout, this.id);
     if (this.#image !== null && this.#image !== image) await this.unmountLayers();
-    await Promise.all([this.attachImage(image), linkAnew(scratch, paths.scratch)]);
+    await Promise.all([this.attachImage(image), replaceLink(scratch, paths.scratch)]);
     await chown(paths.scratch, this.#record.uid, this.#record.uid);
     await this.#putBehind(1, '/disks/scratch.ext4', false);
   }
@@ -154,7 +154,7 @@ export class UtilityVm {
   /** Puts an image behind the first disk, which the guest has not bound. */
   async attachImage(image: string): Promise<void> {
     if (this.#image === image) return;
-    await linkAnew(image, vmPaths(this.#deps.layout, this.id).image);
+    await replaceLink(image, vmPaths(this.#deps.layout, this.id).image);
     await this.#putBehind(0, '/disks/image.squashfs', true);
     this.#image = image;
   }

@@ -161,9 +161,9 @@ export class VmContainers {
   }
 
   async #end(containerId: string, entry: Entry, reason: unknown): Promise<void> {
-    const told = await entry.vm.explain('The utility VM ended', reason);
+    const ended = await entry.vm.explain('The utility VM ended', reason);
     await entry.vm.destroy();
-    await this.#with.onDeath(containerId, told.message);
+    await this.#with.onDeath(containerId, ended.message);
     void this.#with.pool.refill();
   }
 
@@ -309,7 +309,7 @@ export class VmContainers {
       const record = await readWorker(deps, vmId);
       if (record === null) return null;
       const vm = await UtilityVm.attach(deps, record);
-      const greeting = await vm.connectGuest('anew', ADOPT_TIMEOUT_MS);
+      const greeting = await vm.connectGuest('reconnect', ADOPT_TIMEOUT_MS);
       const main = greeting.main === 'never-started' ? null : vm.adoptMain();
       const entry: Entry = {
         vm,

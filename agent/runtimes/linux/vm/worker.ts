@@ -7,7 +7,7 @@ import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 import { limitWorker, removeWorkerCgroups, workerCgroups, workerIdsInCgroups } from '../cgroups.ts';
 import type { LinuxDeps } from '../deps.ts';
-import { linkAnew, readRecord, writeRecord } from '../files.ts';
+import { readRecord, replaceLink, writeRecord } from '../files.ts';
 import { deviceName, vmPaths } from '../layout.ts';
 import { namedNamespace } from '../network/endpoint.ts';
 import { routerName } from '../network/router.ts';
@@ -107,7 +107,7 @@ const prepareDisks = async (disks: string, { squashfs, ext4 }: Placeholders, uid
   await chown(disks, 0, uid);
   await chmod(disks, 0o750);
   const own = join(disks, 'placeholder.ext4');
-  await Promise.all([linkAnew(squashfs, join(disks, 'placeholder.squashfs')), copyFile(ext4, own)]);
+  await Promise.all([replaceLink(squashfs, join(disks, 'placeholder.squashfs')), copyFile(ext4, own)]);
   await chown(own, uid, uid);
 };
 

@@ -11,7 +11,7 @@ export class Grants {
   readonly #nowMs: () => number;
   /** When an element ends, in milliseconds: a name with a shorter time to live does not shorten another's. */
   readonly #ends = new Map<string, number>();
-  #waiting: { grants: readonly Grant[]; told: PromiseWithResolvers<void> }[] = [];
+  #waiting: { grants: readonly Grant[]; applied: PromiseWithResolvers<void> }[] = [];
   #running = false;
 
   /** @param router path of the router's network namespace */
@@ -21,11 +21,11 @@ export class Grants {
   }
 
   /** Resolves when the router knows them. */
-  tell(grants: readonly Grant[]): Promise<void> {
-    const told = Promise.withResolvers<void>();
-    this.#waiting.push({ grants, told });
+  add(grants: readonly Grant[]): Promise<void> {
+    const applied = Promise.withResolvers<void>();
+    this.#waiting.push({ grants, applied });
     if (!this.#running) void this.#run();
-    return told.promise;
+    return applied.promise;
   }
 
   async #run(): Promise<void> {
@@ -34,10 +34,11 @@ export class Grants {
       const batch = this.#waiting.splice(0);
       try {
         await this.#apply(batch.flatMap(({ grants }) => grants));
-        for (const { told } of batch) told.resolve();
+        for (const { applied } of batch) applied.resolve();
       } catch {
         // One container's set may be gone, or full: that must not fail the others.
-        for (const { grants, told } of batch) await this.#apply(grants).then(told.resolve, told.reject);
+        for (const { grants, applied } of batch)
+          await this.#apply(grants).then(applied.resolve, applied.reject);
       }
     }
     this.#running = false;

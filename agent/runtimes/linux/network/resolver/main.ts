@@ -35,7 +35,7 @@ const resolver = new Resolver({
   // Read at each question, so a policy is in force as soon as its file is there.
   policyOf: (address) => readRecord(join(policies, `${address}.json`), ContainerPolicySchema),
   ask: async (question) => ask(await nameServers(), question, () => randomInt(0x10000)),
-  grant: (granted) => grants.tell(granted),
+  grant: (granted) => grants.add(granted),
   share: new FairShare(LIMITS),
   nowMs,
 });
