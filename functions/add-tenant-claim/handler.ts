@@ -2,7 +2,7 @@ import type { PreTokenGenerationV3TriggerEvent } from 'aws-lambda';
 import { type ClientTenants, RESOURCE_SERVER } from '../../core/contract/tenant-claim.ts';
 import { BulkheadError } from '../../core/domain/errors.ts';
 
-/** Cognito answers the client `400`, and it has no token. */
+/** Cognito returns `400` to the client and issues no token. */
 export class ClientWithoutTenantError extends BulkheadError {
   readonly code = 'unauthorized';
 }
@@ -16,8 +16,8 @@ export interface AddTenantClaimDependencies {
 const PREFIX = `${RESOURCE_SERVER}/`;
 
 /**
- * A trigger of a Cognito user pool, V3: gives a machine's access token the claim that names its tenant, and its
- * scopes the names that they have everywhere else (`containers:read` for `bulkhead/containers:read`).
+ * A trigger of a Cognito user pool, V3: adds the tenant claim to a machine's access token and
+ * strips the prefix of its scopes (`containers:read` for `bulkhead/containers:read`).
  *
  * Source: https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-pre-token-generation.html
  *
@@ -29,7 +29,7 @@ export const createAddTenantClaimHandler =
     const { clientId } = event.callerContext;
     const own = Object.hasOwn(tenants.byClient, clientId) ? tenants.byClient[clientId] : undefined;
     const tenant = own ?? tenants.defaultTenant;
-    if (tenant === null) throw new ClientWithoutTenantError('No tenant is named for this client.');
+    if (tenant === null) throw new ClientWithoutTenantError('No tenant is configured for this client.');
     const prefixed = (event.request.scopes ?? []).filter((scope) => scope.startsWith(PREFIX));
     return {
       ...event,

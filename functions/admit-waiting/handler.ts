@@ -6,9 +6,9 @@ import { type AdmitDependencies, admitWaiting } from '../../workflow/waiting/adm
 import { takeTurns } from '../../workflow/waiting/take-turns.ts';
 import { type BatchAnswer, type ChangeRecord, eachRecord } from '../shared/stream-event.ts';
 
-/** Time for one delivery of records, well within the function's own limit, in milliseconds. */
+/** Time for one delivery of records in milliseconds, well within the function's time limit. */
 const BUDGET_MS = 20_000;
-/** Most of it for one tenant: records of others may wait behind this delivery. The sweep does the rest. */
+/** Maximum share of one tenant: records of others may wait behind this delivery. The sweep does the rest. */
 const TENANT_MS = 10_000;
 
 const hostIn = (item: ChangeRecord['after']): HostRecord | undefined =>
@@ -16,13 +16,13 @@ const hostIn = (item: ChangeRecord['after']): HostRecord | undefined =>
 
 const takes = (item: ChangeRecord['after']): boolean => item?.gsi2pk !== undefined;
 
-/** Whether a host has labels, or facts such as switches and runtime types, that it had not before. */
+/** Whether a host has new labels, or new facts such as switches and runtime types. */
 const offersOther = ({ view: was }: HostRecord, { view: is }: HostRecord): boolean =>
   Object.entries(is.labels).some(([key, value]) => was.labels[key] !== value) ||
   !isDeepStrictEqual(is.facts, was.facts);
 
-/** Whether something may fit now that didn't before: more room, or a host that has begun to take containers. */
-const gainedRoom = (before: ChangeRecord['before'], after: ChangeRecord['after']): boolean => {
+/** Whether something may fit now that did not fit before: more free capacity, or a host that became ready. */
+const gainedCapacity = (before: ChangeRecord['before'], after: ChangeRecord['after']): boolean => {
   if (!takes(after)) return false;
   const [was, is] = [hostIn(before), hostIn(after)];
   if (is === undefined) return false;
@@ -36,11 +36,11 @@ const gainedRoom = (before: ChangeRecord['before'], after: ChangeRecord['after']
 };
 
 /**
- * Hosts have changed: operations that wait get the room that there is, and hosts whose place in the index of ready hosts
- * no longer matches their free memory are repaired.
+ * Handles changes of hosts: places waiting operations on freed capacity, and repairs hosts whose place in the index of
+ * ready hosts no longer matches their free memory.
  *
- * Each tenant of a delivery has a share of the time. A list that is not finished is no failure: the next gain of room
- * or the sweep goes on with it. Otherwise one tenant's long list would hold up the stream for all.
+ * Each tenant of a delivery gets a share of the time. An unfinished list is not a failure: the next change of capacity
+ * or the sweep continues it. Otherwise one tenant's long list would block the stream for all.
  */
 export const createAdmitWaitingHandler = (deps: AdmitDependencies) => {
   const { table, logger, now } = deps;
@@ -53,7 +53,7 @@ export const createAdmitWaitingHandler = (deps: AdmitDependencies) => {
 
   return async (event: unknown): Promise<BatchAnswer> => {
     const end = now().getTime() + BUDGET_MS;
-    /** Tenants whose waiting operations are to be looked at → the first record that says so. */
+    /** Tenants whose waiting operations must be tried → the first record that requires it. */
     const gained = new Map<string, string>();
     const answer = await eachRecord(
       event,
@@ -61,7 +61,8 @@ export const createAdmitWaitingHandler = (deps: AdmitDependencies) => {
         const host = hostIn(after);
         if (host === undefined || after === undefined) return;
         if (isMisplaced(after, host)) await repairReadyKey(table, host);
-        if (gainedRoom(before, after) && !gained.has(host.tenant)) gained.set(host.tenant, sequenceNumber);
+        if (gainedCapacity(before, after) && !gained.has(host.tenant))
+          gained.set(host.tenant, sequenceNumber);
       },
       (sequenceNumber, error) => logger.error('change of a host not processed', { sequenceNumber }, error),
     );
@@ -70,7 +71,7 @@ export const createAdmitWaitingHandler = (deps: AdmitDependencies) => {
       try {
         await admit(tenant, Math.min(share, now().getTime() + TENANT_MS));
       } catch (error) {
-        logger.warn('waiting operations not looked at', { tenant }, error);
+        logger.warn('waiting operations could not be tried', { tenant }, error);
         failures.push({ itemIdentifier });
       }
     });

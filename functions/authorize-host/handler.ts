@@ -18,7 +18,7 @@ export interface AuthorizeHostDependencies extends Pick<SessionSeal, 'isSealed'>
   readonly logger: Logger;
 }
 
-/** How far the host's clock may be off, in seconds. */
+/** Allowed clock skew of a host, in seconds. */
 const CLOCK_SKEW_SECONDS = 30;
 
 const RequestSchema = z.object({
@@ -47,7 +47,7 @@ const decoded = (decode: () => unknown): unknown => {
   }
 };
 
-/** Whether it is the token that is wrong; anything else is not the host's fault, and it may come again. */
+/** Whether the token is invalid. After any other error the host can retry. */
 const isRefusal = (error: unknown): boolean =>
   error instanceof UnauthorizedError || error instanceof errors.JOSEError;
 
@@ -58,8 +58,8 @@ const valid = <T>(schema: z.ZodMiniType<T>, value: unknown): T => {
 };
 
 /**
- * Whose the token says that it is. Not believed yet: the tenant only says under which key to look for the host, whose
- * public key then has to fit.
+ * The tenant and host that the token claims. Not verified yet: they only select the host item whose public key must
+ * verify the token.
  */
 const claimed = (token: string): { tenant: string; hostId: string } => {
   const { kid } = valid(
@@ -89,7 +89,7 @@ const verify = async (token: string, { id, publicKey }: HostRecord, now: Date): 
   });
 };
 
-/** The stage's `$connect` and nothing else, out of the ARN that API Gateway asks about. */
+/** A policy for the stage's `$connect` only, from the ARN in API Gateway's request. */
 const allow = (methodArn: string, principalId: string, context: Readonly<Record<string, string>>) => ({
   principalId,
   policyDocument: {
@@ -100,10 +100,10 @@ const allow = (methodArn: string, principalId: string, context: Readonly<Record<
 });
 
 /**
- * Authorizer of the WebSocket. A host proves itself by a token that it has signed with its own key, a session's client
- * by the token that it was given.
+ * Authorizer of the WebSocket. A host authenticates with a token that it signed with its own key, a session client with
+ * its session token.
  *
- * @throws UnauthorizedError whose message is the one word that API Gateway answers with 401; why is in the log only
+ * @throws UnauthorizedError with the message that API Gateway maps to 401; the reason is only in the log
  */
 export const createAuthorizeHostHandler = ({ table, now, logger, isSealed }: AuthorizeHostDependencies) => {
   const authorize = async (event: unknown) => {

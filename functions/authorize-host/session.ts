@@ -7,7 +7,7 @@ import { UnauthorizedError } from '../../core/domain/errors.ts';
 import { getSession, parseToken, type SessionRecord, type SessionSeal } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
 
-/** What the function behind `$connect` is told. A refusal is its to make: an authorizer has two words only. */
+/** Context for the function behind `$connect`. That function refuses, because an authorizer can only allow or deny. */
 export type SessionContext = {
   readonly tenant: string;
   readonly sessionId: string;
@@ -18,7 +18,7 @@ export type SessionContext = {
 const header = (headers: Readonly<Record<string, string>>, name: string): string =>
   Object.entries(headers).find(([one]) => one.toLowerCase() === name)?.[1] ?? '';
 
-/** The token of a session's client, from either header that may carry one; undefined if there is none. */
+/** The token of a session's client, from either header that can carry one; undefined if there is none. */
 export const sessionToken = (headers: Readonly<Record<string, string>>): string | undefined => {
   const bearer = /^Bearer (\S+)$/i.exec(header(headers, 'authorization'))?.[1];
   const offered = header(headers, 'sec-websocket-protocol').split(/\s*,\s*/);
@@ -40,9 +40,9 @@ const refusalOf = (
 };
 
 /**
- * Whose the token is. Who does not have the very secret learns nothing: not even that there is such a session.
+ * The session of a token. A caller without the secret learns nothing, not even whether the session exists.
  *
- * @param wanted id of the session that the client says it connects to
+ * @param wanted id of the session in the client's request
  * @throws UnauthorizedError
  */
 export const authorizeSession = async (

@@ -12,12 +12,12 @@ export interface CommitOperationDependencies extends WorkflowDependencies {
   readonly logger: Logger;
 }
 
-/** Its name is what the machine sees as the error. */
+/** The state machine matches the error by this name. */
 class SupersededError extends StepFailedError {
   override readonly name = WORKFLOW_ERRORS.superseded;
 }
 
-/** For the next dry run to tell; that it could not be written changes nothing else. */
+/** Stored for the next dry run. A failure to write it has no other effect. */
 const noteDowntime = async (
   { table, logger }: CommitOperationDependencies,
   operation: OperationRecord,
@@ -25,7 +25,7 @@ const noteDowntime = async (
   try {
     await rememberDowntime(table, operation);
   } catch (error) {
-    logger.warn('downtime not remembered', { operationId: operation.id }, error);
+    logger.warn('downtime not stored', { operationId: operation.id }, error);
   }
 };
 

@@ -32,8 +32,8 @@ export interface ActDependencies extends Dependencies {
   readonly tasks: Tasks;
 }
 
-/** An action on a container, and what the caller said with it. */
-export interface Asked {
+/** A request for an action on a container. */
+export interface ActionRequest {
   readonly containerId: string;
   readonly action: Action;
   readonly parameters: OperationParameters;
@@ -43,10 +43,10 @@ export interface Asked {
   readonly remember: RouteRequest<never>['remember'];
 }
 
-/** The container, and what the action comes to. @throws NotFoundError, RevisionMismatchError, ConflictError */
-export const look = async (
+/** Reads the container and decides what the action does. @throws NotFoundError, RevisionMismatchError, ConflictError */
+export const readAndDecide = async (
   table: Table,
-  { containerId, action, parameters, identity, ifMatch }: Omit<Asked, 'remember' | 'logger'>,
+  { containerId, action, parameters, identity, ifMatch }: Omit<ActionRequest, 'remember' | 'logger'>,
 ): Promise<{ readonly container: ContainerRecord; readonly decision: Decision }> => {
   const container = await getContainerNow(table, identity.tenant, containerId);
   if (container === undefined) throw notFound();
@@ -54,7 +54,7 @@ export const look = async (
   return { container, decision: decide(container, action, parameters.force === true) };
 };
 
-/** What has been done, and what is to follow now that it is in the table. */
+/** The response, and what must follow the write to the table. */
 interface Done {
   readonly answer: Answer;
   readonly start?: OperationRecord;
@@ -63,7 +63,7 @@ interface Done {
 
 const begin = async (
   { table }: ActDependencies,
-  { remember }: Asked,
+  { remember }: ActionRequest,
   before: ContainerRecord,
   kind: Action,
   request: Request,
@@ -80,9 +80,9 @@ const begin = async (
   return { answer, start: operation };
 };
 
-const leaveAsItIs = async (
+const leaveUnchanged = async (
   { table }: ActDependencies,
-  { action, remember }: Asked,
+  { action, remember }: ActionRequest,
   container: ContainerRecord,
   request: Request,
 ): Promise<Done> => {
@@ -93,8 +93,8 @@ const leaveAsItIs = async (
 };
 
 /**
- * The operation that a removal has to do with: the removal that waits already, or the one that has the container.
- * @throws ConditionFailed if it has ended since the container was read, so that it is looked at again
+ * The operation that blocks a removal: the removal that already waits, or the active operation of the container.
+ * @throws ConditionFailed if it has ended since the container was read, so that the caller reads again
  */
 const blockingOperation = async (
   table: Table,
@@ -110,10 +110,10 @@ const blockingOperation = async (
   return found;
 };
 
-/** The removal that is under way or waits already, if there is one; else queues one. */
+/** Returns the removal that is active or waits already; queues one otherwise. */
 const removeAfter = async (
   { table }: ActDependencies,
-  { remember }: Asked,
+  { remember }: ActionRequest,
   before: ContainerRecord,
   activeOperationId: string,
   request: Request,
@@ -133,8 +133,8 @@ const removeAfter = async (
   return { answer, wake: blocking };
 };
 
-const doOnce = async (dependencies: ActDependencies, asked: Asked): Promise<Done> => {
-  const { container, decision } = await look(dependencies.table, asked);
+const tryOnce = async (dependencies: ActDependencies, asked: ActionRequest): Promise<Done> => {
+  const { container, decision } = await readAndDecide(dependencies.table, asked);
   const request: Request = {
     operationId: dependencies.newId(),
     actor: asked.identity.actor,
@@ -145,15 +145,15 @@ const doOnce = async (dependencies: ActDependencies, asked: Asked): Promise<Done
     case 'begin':
       return begin(dependencies, asked, container, decision.operation, request);
     case 'unchanged':
-      return leaveAsItIs(dependencies, asked, container, request);
+      return leaveUnchanged(dependencies, asked, container, request);
     case 'supersede':
       return removeAfter(dependencies, asked, container, decision.activeOperationId, request);
   }
 };
 
-/** Does what is asked, looking again for as long as others change the same container. */
-export const act = async (dependencies: ActDependencies, asked: Asked): Promise<Answer> => {
-  const { answer, start, wake } = await retryOnConflict(() => doOnce(dependencies, asked));
+/** Performs the action. Reads and decides again if another writer changed the container. */
+export const act = async (dependencies: ActDependencies, asked: ActionRequest): Promise<Answer> => {
+  const { answer, start, wake } = await retryOnConflict(() => tryOnce(dependencies, asked));
   if (start !== undefined) await startAccepted(dependencies.startWorkflow, start, asked.logger);
   if (wake !== undefined) await cancelPlacement(dependencies.tasks, wake, asked.logger);
   return answer;

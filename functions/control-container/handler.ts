@@ -14,25 +14,25 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
 import { notFound } from '../shared/http/validate.ts';
-import { type ActDependencies, type Asked, act, look } from './act.ts';
+import { type ActDependencies, type ActionRequest, act, readAndDecide } from './act.ts';
 
 export type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
 
-/** Between asking a main process to end and forcing it, in seconds. */
+/** Seconds between the stop signal and SIGKILL. */
 const STOP_SECONDS = 10;
 
 const WOULD: Readonly<Record<Decision['kind'], (action: Action, name: string) => string>> = {
   begin: (action, name) => `${action} container "${name}"`,
-  unchanged: (_, name) => `change nothing: container "${name}" is so already`,
-  supersede: (_, name) => `cancel the operation that has container "${name}", and then remove it`,
+  unchanged: (_, name) => `change nothing: container "${name}" is already in this state`,
+  supersede: (_, name) => `cancel the active operation of container "${name}", then remove the container`,
 };
 
-/** The part of a request that is the same for all of these routes. */
+/** The part of a request that all of these routes share. */
 interface Common {
   readonly identity: Identity;
   readonly logger: Logger;
   readonly dryRun: boolean;
-  readonly ifMatch: Asked['ifMatch'];
+  readonly ifMatch: ActionRequest['ifMatch'];
   readonly remember: RouteRequest<never>['remember'];
 }
 
@@ -46,9 +46,9 @@ export const createHandler = (dependencies: ControlContainerDependencies): Lambd
     parameters: OperationParameters,
   ): Promise<Answer> => {
     if (containerId === undefined) throw notFound();
-    const asked: Asked = { ...common, containerId, action, parameters };
+    const asked: ActionRequest = { ...common, containerId, action, parameters };
     if (!common.dryRun) return act(dependencies, asked);
-    const { container, decision } = await look(table, asked);
+    const { container, decision } = await readAndDecide(table, asked);
     const wouldDo = WOULD[decision.kind](action, container.view.name);
     if (decision.kind !== 'begin' || decision.operation !== 'start') return answerDryRun(wouldDo);
     const request = { operationId: newId(), actor: common.identity.actor, parameters, now: now() };

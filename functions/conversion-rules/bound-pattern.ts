@@ -3,12 +3,12 @@ import { EVENT_SOURCE } from '../../core/contract/event.ts';
 import { ValidationError } from '../../core/domain/errors.ts';
 
 /**
- * A tenant's pattern, narrowed on the bus so that Bulkhead's own events of other tenants start nothing. What a rule may
- * see is decided when its event is taken (core/domain/event-tenants.ts); this keeps one tenant's rules from starting an
- * execution for each event of every other tenant.
+ * A tenant's pattern, narrowed on the bus so that Bulkhead events of other tenants do not match. The access check happens
+ * when the event is selected (core/domain/event-tenants.ts). The narrowed pattern keeps one tenant's rules from starting
+ * an execution for each event of every other tenant.
  *
- * A pattern can't have a path twice, so what can't be narrowed is refused. So is a field beneath `source` or
- * `detail.tenant`: their presence in a pattern then says nothing about the events that it matches.
+ * A pattern cannot contain a path twice, so patterns that cannot be narrowed are refused. So are fields below `source` or
+ * `detail.tenant`, because such a field makes the pattern match events without them.
  */
 type Pattern = Readonly<Record<string, unknown>>;
 interface Field {
@@ -24,7 +24,7 @@ const isObject = (value: unknown): value is Pattern =>
 const isList = (value: unknown): value is unknown[] => Array.isArray(value) && value.length > 0;
 
 const refuse = (pointer: string, detail: string): never => {
-  throw new ValidationError('The event pattern is not accepted.', {
+  throw new ValidationError('The event pattern is not supported.', {
     errors: [{ pointer: `/body/eventPattern${pointer}`, detail }],
   });
 };
@@ -37,7 +37,7 @@ const checkForm = (path: string, value: unknown, pointer: string): void => {
   if (path === 'detail' && !isObject(value)) refuse(pointer, 'Must be an object.');
 };
 
-/** The fields with matchers, in all alternatives. @throws ValidationError for a form that has no meaning here */
+/** The fields with matchers, in all alternatives. @throws ValidationError for an unsupported form */
 const fieldsOf = (pattern: Pattern, prefix = '', at = ''): Field[] =>
   Object.entries(pattern).flatMap(([key, value]): Field[] => {
     const [path, pointer] = [`${prefix}${key}`, `${at}/${key}`];
@@ -50,7 +50,7 @@ const fieldsOf = (pattern: Pattern, prefix = '', at = ''): Field[] =>
     return Array.isArray(value) ? [{ path, matchers: value }] : [];
   });
 
-/** Whether an element of a `source` list lets Bulkhead's own events through; undefined where that is not known. */
+/** Whether an element of a `source` list matches Bulkhead's own events; undefined if unknown. */
 const letsOwnThrough = (matcher: unknown): boolean | undefined => {
   if (typeof matcher === 'string') return matcher === EVENT_SOURCE;
   if (!isObject(matcher)) return false;
@@ -68,7 +68,7 @@ const withTenant = (pattern: Pattern, tenant: string): Pattern => ({
   detail: { ...(isObject(pattern.detail) ? pattern.detail : {}), tenant: [tenant] },
 });
 
-/** Every event that is not Bulkhead's own, and the tenant's own. */
+/** Matches events of other sources, and Bulkhead's events of the tenant. */
 const withEither = (pattern: Pattern, tenant: string): Pattern[] => [
   { ...pattern, [SOURCE]: [{ 'anything-but': [EVENT_SOURCE] }] },
   withTenant(pattern, tenant),
@@ -82,10 +82,7 @@ const narrowed = (pattern: Pattern, tenant: string): Pattern => {
   const named = SOURCE in pattern || (members.length > 0 && members.every((member) => SOURCE in member));
   if (named && sources.every(({ matchers }) => isForeign(matchers))) return pattern;
   if (tenants.some(({ matchers }) => matchers.length !== 1 || matchers[0] !== tenant))
-    return refuse(
-      '/detail/tenant',
-      `Must be ["${tenant}"]: events of other tenants reach no rule of this one.`,
-    );
+    return refuse('/detail/tenant', `Must be ["${tenant}"]: rules do not receive events of other tenants.`);
   if (tenants.length === 1 && isObject(pattern.detail) && 'tenant' in pattern.detail) return pattern;
   if (tenants.length > 0) return refuse('/detail/tenant', 'Must be in "detail" itself, not in "$or".');
   if (sources.length === 0 && members.length > 0)
@@ -95,7 +92,7 @@ const narrowed = (pattern: Pattern, tenant: string): Pattern => {
   if (onlyOwn) return withTenant(pattern, tenant);
   return refuse(
     '/source',
-    `Must name its sources; "${EVENT_SOURCE}" only alone. Make a second rule for the others.`,
+    `Must name its sources, and "${EVENT_SOURCE}" cannot be combined with others. Create a second rule for the other sources.`,
   );
 };
 
@@ -104,7 +101,7 @@ const depthOf = (value: unknown): number =>
     ? 1 + Math.max(0, ...Object.values(value).map((member) => depthOf(member)))
     : 0;
 
-/** @throws ValidationError with a pointer to what is not accepted */
+/** @throws ValidationError with a pointer to the unsupported part */
 export const boundPattern = (pattern: Pattern, tenant: string): Pattern => {
   if (depthOf(pattern) > RULE_LIMITS.patternDepth)
     return refuse('', `Must not be nested deeper than ${RULE_LIMITS.patternDepth} levels.`);

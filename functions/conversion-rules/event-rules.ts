@@ -12,39 +12,39 @@ import { ConflictError, TooBusyError, ValidationError } from '../../core/domain/
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import { boundPattern } from './bound-pattern.ts';
 
-/** Rules of conversion as rules of the bus. Each call can be made again. */
+/** Conversion rules as rules of the bus. All calls are idempotent. */
 export interface EventRules {
-  /** Makes the rule, or makes it what it is now. @throws ValidationError if EventBridge refuses the pattern, ConflictError if the bus is full */
+  /** Creates or updates the rule. @throws ValidationError if EventBridge refuses the pattern, ConflictError if the bus is full */
   put(rule: ConversionRuleRecord): Promise<void>;
-  /** Removes it; one that is not there is removed. */
+  /** Deletes the rule, if it exists. */
   remove(eventRuleName: string): Promise<void>;
-  /** Whether a pattern lets an event through. @throws ValidationError if EventBridge refuses either */
+  /** Whether a pattern matches an event. @throws ValidationError if EventBridge refuses either */
   test(pattern: object, event: object): Promise<boolean>;
 }
 
 export interface EventRulesOptions {
   readonly bus: string;
   readonly machineArn: string;
-  /** With which EventBridge starts the machine. */
+  /** The role with which EventBridge starts the machine. */
   readonly roleArn: string;
   readonly deadLettersArn: string;
 }
 
 const TARGET = 'convert-by-rule';
-/** A finding that is hours old is not news; and an event comes again at most so late. */
+/** Maximum age of an event: older findings are no longer relevant. It also bounds late duplicates. */
 const EVENT_SECONDS = 3600;
 
-/** The same for a tenant's rule of that name always, and no other's: nothing of a name can make it another's. */
+/** A stable name that is unique per tenant and rule name, whatever characters the names contain. */
 export const eventRuleNameOf = (tenant: string, name: string): string =>
   `${EVENT_RULE_PREFIX}${createHash('sha256')
     .update(JSON.stringify([tenant, name]))
     .digest('hex')
     .slice(0, 40)}`;
 
-/** The quota of EventBridge's API is the account's: who exceeds it is to come back, not told of a fault. */
+/** Callers share the account's quota of the EventBridge API, so they are asked to retry instead of getting an error 500. */
 const rethrowBusy = (error: unknown): never => {
   if ((error as Error).name !== 'ThrottlingException') throw error;
-  throw new TooBusyError('EventBridge takes no more calls at the moment.', { cause: error });
+  throw new TooBusyError('EventBridge throttles calls at the moment.', { cause: error });
 };
 
 const REFUSALS = ['InvalidEventPatternException', 'ValidationException'];
@@ -53,7 +53,7 @@ const REFUSALS = ['InvalidEventPatternException', 'ValidationException'];
 const isFull = (error: unknown): boolean => (error as Error).name === 'LimitExceededException';
 
 const busIsFull = (cause: unknown): ConflictError =>
-  new ConflictError('rules-exhausted', 'The event bus has as many rules as EventBridge allows.', {
+  new ConflictError('rules-exhausted', 'The event bus has reached EventBridge’s limit of rules.', {
     suggestion:
       'Remove rules that are no longer needed, or ask the operator to raise the quota “Rules per event bus” of EventBridge.',
     cause,
@@ -62,11 +62,14 @@ const busIsFull = (cause: unknown): ConflictError =>
 const refusedAt = (pointer: string, error: unknown): unknown => {
   const { name, message } = error as Error;
   return REFUSALS.includes(name)
-    ? new ValidationError('EventBridge refuses it.', { errors: [{ pointer, detail: message }], cause: error })
+    ? new ValidationError('EventBridge rejected the request.', {
+        errors: [{ pointer, detail: message }],
+        cause: error,
+      })
     : error;
 };
 
-/** Tenant and rule are constants here: whatever an event holds, it stays beneath `event`. */
+/** Tenant and rule are constants here. The content of the event stays below `event`. */
 const inputTemplate = ({ tenant, name, id }: ConversionRuleRecord): string =>
   `{"tenant":${JSON.stringify(tenant)},"rule":${JSON.stringify(name)},"ruleId":${JSON.stringify(id)},` +
   '"event":<aws.events.event.json>}';
@@ -122,7 +125,7 @@ export const createEventRules = (client: EventBridgeClient, options: EventRulesO
           }),
         )
         .catch(rethrowBusy);
-      if (FailedEntryCount > 0) throw new TooBusyError('EventBridge did not take the target of the rule.');
+      if (FailedEntryCount > 0) throw new TooBusyError('EventBridge did not accept the target of the rule.');
     },
     remove,
     test: async (pattern, event) => {

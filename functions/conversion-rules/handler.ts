@@ -32,25 +32,25 @@ export interface ConversionRulesDependencies extends HttpDependencies {
   readonly table: Table;
   readonly eventRules: EventRules;
   readonly eventTenants: EventTenants;
-  /** Most rules of a tenant. */
+  /** Maximum number of rules of a tenant. */
   readonly rulesPerTenant: number;
 }
 
-/** An event that no pattern has to let through: to have a pattern looked at. */
+/** A sample event for the validation of a pattern; whether it matches is irrelevant. */
 const ANY_EVENT = { source: 'bulkhead.test', 'detail-type': 'Test', detail: {} };
 
 /** The revision of a claim. */
 const CLAIMED = 0;
 
 /**
- * Rules of conversion. Each is an item of the table and a rule on the bus; the item says what holds.
+ * Conversion rules. Each is an item of the table and a rule on the bus; the item is authoritative.
  *
- * - A new rule is first claimed: a disabled item of revision 0, which counts. So a tenant's rules on the bus are never
- *   more than it may have, also when requests race, EventBridge throttles the removal, or this function dies. A claim
- *   that is left is listed; the same PUT completes it, DELETE removes it.
- * - The bus is changed before the item gets its new content or is removed, so a repeated request completes the change.
- *   An event for a rule that the table doesn't have, or has under another id, does nothing.
- * - A request that loses a race for the item restores the bus to what the item says.
+ * - A new rule starts as a claim: a disabled item of revision 0, which counts towards the limit. So the bus never has more
+ *   rules of a tenant than allowed, even if requests race, EventBridge throttles the deletion, or this function crashes.
+ *   A leftover claim is listed; the same PUT completes it and DELETE removes it.
+ * - The bus is changed before the item is changed or deleted, so a repeated request completes the change. An event for a
+ *   rule that is missing in the table, or has another id there, has no effect.
+ * - A request that loses a race for the item restores the bus to the content of the item.
  */
 export const createHandler = (dependencies: ConversionRulesDependencies): LambdaHandler => {
   const { table, now, newId, randomBytes, eventRules, rulesPerTenant } = dependencies;
@@ -63,7 +63,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
     return rule;
   };
 
-  /** The claim counts the rule, and fails without room; this says why. */
+  /** Explains why a claim was refused: the limit is reached. */
   const checkRoom = async (tenant: string): Promise<void> => {
     if ((await countRules(table, tenant)) < rulesPerTenant) return;
     throw new ConflictError('rules-exhausted', `The tenant has ${rulesPerTenant} conversion rules already.`, {
@@ -72,7 +72,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
     });
   };
 
-  /** Makes the bus as the table has it. A claim ends, but only once its rule is off the bus. */
+  /** Restores the bus to the content of the table. A claim is deleted once its rule is off the bus. */
   const restore = ({ tenant, name, eventRuleName }: ConversionRuleRecord): Promise<void> =>
     retryOnConflict(async () => {
       const rule = await getRule(table, tenant, name);
@@ -81,7 +81,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
       if (rule !== undefined) await removeRule(table, rule, { remember: [], token: newId() });
     });
 
-  /** Runs `change`, which sets `touched.rule` before it changes the bus; should it fail, the bus is restored. */
+  /** Runs `change`, which sets `touched.rule` before it changes the bus. If it fails, the bus is restored. */
   const orAsItWas = async (
     change: (touched: { rule?: ConversionRuleRecord }) => Promise<Answer>,
   ): Promise<Answer> => {
@@ -100,7 +100,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
     remember: readonly Write[],
   ): Promise<void> => putRule(table, before, after, { remember, token: newId(), most: rulesPerTenant });
 
-  /** The rule that a PUT replaces; undefined if there is none, and room for it. */
+  /** The rule that a PUT replaces; undefined if it is new and within the limit. */
   const findReplaced = async (tenant: string, name: string, ifMatch: number | '*' | null) => {
     const before = await getRule(table, tenant, name);
     if (before !== undefined) checkRevision(ifMatch, before.revision);
@@ -121,7 +121,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
       boundPattern(after.eventPattern, tenant);
       if (dryRun) {
         await eventRules.test(after.eventPattern, wholeEvent(ANY_EVENT, now()));
-        return answerDryRun(`${isNew ? 'make' : 'replace'} conversion rule "${after.name}"`);
+        return answerDryRun(`${isNew ? 'create' : 'replace'} conversion rule "${after.name}"`);
       }
       const replaced = before ?? { ...after, enabled: false, revision: CLAIMED };
       if (before === undefined) await writeRule(before, replaced, []);

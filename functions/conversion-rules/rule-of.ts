@@ -15,7 +15,7 @@ export interface RuleStamp {
   readonly name: string;
   readonly actor: string;
   readonly at: string;
-  /** For a rule that is new. */
+  /** The id of a new rule. */
   readonly id: string;
 }
 
@@ -29,7 +29,7 @@ const textsOf = ({ labels = {}, ...rest }: Select): [path: string, text: string]
   ]),
 ];
 
-/** @throws ValidationError with a pointer to each expression that a rule can't have */
+/** @throws ValidationError with a pointer to each invalid expression */
 export const checkSelect = async (tenant: string, select: Select): Promise<void> => {
   const expressions = textsOf(select).filter(([, text]) => isExpression(text));
   const faults = await checkExpressions(
@@ -45,7 +45,7 @@ export const checkSelect = async (tenant: string, select: Select): Promise<void>
   if (errors.length > 0) throw new ValidationError('An expression is not valid.', { errors });
 };
 
-/** The rule that a request asks for; what it leaves out is as for a new one. */
+/** The requested rule; omitted members get the defaults of a new one. */
 export const ruleOf = (
   body: PutConversionRuleRequest,
   before: ConversionRuleRecord | undefined,

@@ -17,7 +17,7 @@ import type { ConversionRulesDependencies } from './handler.ts';
 type Sample = z.infer<typeof SampleEventSchema>;
 type Tested = z.infer<typeof TestConversionRuleResponseSchema>;
 
-/** What EventBridge would have added. */
+/** Members that EventBridge adds to an event. */
 export const wholeEvent = (sample: Sample, now: Date) => ({
   version: '0',
   id: '00000000-0000-0000-0000-000000000000',
@@ -32,7 +32,7 @@ const nothing = (matches: boolean, reason: string): Tested => ({
   ...{ matches, select: null, reason, containers: [], truncated: false },
 });
 
-/** What a rule would do on an event. Looks, and does nothing. */
+/** What a rule would do on an event, without doing it. */
 export const createTestRule = (deps: ConversionRulesDependencies) => {
   const { table, now, randomBytes, eventRules, eventTenants } = deps;
 

@@ -25,7 +25,7 @@ export interface CreateContainerDependencies extends HttpDependencies {
 
 const checkName = (name: string | undefined): void => {
   if (name === undefined || !isId(name)) return;
-  const detail = 'Must not look like an id: ids and names are asked for in the same place.';
+  const detail = 'Must not look like an id, because routes accept an id or a name.';
   throw new ValidationError('The request is not valid.', {
     errors: [{ pointer: pointerTo('body', 'name'), detail }],
   });
@@ -41,11 +41,11 @@ const requireImage = async (table: Table, tenant: string, name: string): Promise
   });
 };
 
-/** @throws ConflictError `host-not-found` if the container is to be placed on a host that there is not */
+/** @throws ConflictError `host-not-found` if the requested host does not exist */
 const checkHost = async (table: Table, tenant: string, hostId: string | undefined): Promise<void> => {
   if (hostId === undefined || (await getHost(table, tenant, hostId)) !== undefined) return;
   throw new ConflictError('host-not-found', 'No such host is enrolled.', {
-    suggestion: 'See GET /v1/hosts, or leave the choice of a host to placement.',
+    suggestion: 'See GET /v1/hosts, or omit placement.hostId to let placement choose a host.',
     context: { hostId },
   });
 };

@@ -37,8 +37,8 @@ export interface CreationContext {
 }
 
 /**
- * The container that a request asks for, taken by the operation that makes it. Until it is made it reads `Off` or,
- * if it is started too, `Starting`.
+ * The requested container, with the operation that creates it as its active one. Until it is created its state is `Off`
+ * or, with `start`, `Starting`.
  */
 export const newContainer = (
   request: CreateContainerRequest,

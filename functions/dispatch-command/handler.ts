@@ -29,10 +29,10 @@ export interface DispatchCommandDependencies {
   readonly logger: Logger;
 }
 
-/** Steps that go on although the operation is not wanted any more: what they do is what is wanted then. */
+/** Steps that run even if the operation was cancelled, because they clean up. */
 const GO_ON_ANYWAY: readonly string[] = [STEPS.undo, STEPS.stop, STEPS.remove];
 
-/** Steps that Undo undoes. */
+/** Steps that Undo reverses. */
 const UNDONE: readonly string[] = [
   STEPS.prepare,
   STEPS.provisionUtilityVm,
@@ -70,8 +70,8 @@ const commandOf = (event: WorkflowStepEvent, found: CurrentOperation, now: Date)
 };
 
 /**
- * A step that a host does: the command is written, then pushed. The push only wakes the host; it is told everything
- * that it hasn't answered at its next heartbeat too.
+ * A step on a host: the command is written, then pushed. A lost push only costs time: at its next heartbeat the host
+ * gets every command that it has not answered.
  */
 export const createDispatchCommandHandler = ({
   table,
@@ -81,7 +81,7 @@ export const createDispatchCommandHandler = ({
   sign,
   logger,
 }: DispatchCommandDependencies) => {
-  /** The first step of an operation that needed no place shows that it is running; later ones cost no write. */
+  /** The first step of an operation without placement marks it as running. Later steps need no write. */
   const showRunning = (event: WorkflowStepEvent): Promise<void> =>
     retryOnConflict(async () => {
       const found = await readCurrentOperation(table, event);

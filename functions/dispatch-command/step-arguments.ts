@@ -4,10 +4,10 @@ import { STEPS } from '../../core/contract/deployment.ts';
 import type { OperationKind } from '../../core/contract/operation.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
 
-/** Between the request to end and the forced end, where the caller gave no time. As the docker CLI's. */
+/** Default seconds between the stop signal and SIGKILL, as in the docker CLI. */
 const STOP_SECONDS = 10;
 
-/** What undoing an operation means, by its kind; what isn't here has nothing that could be undone. */
+/** The target of Undo by kind of operation. Other kinds have nothing to undo. */
 const UNDO_TO: Partial<Record<OperationKind, 'Absent' | 'Off' | 'Running'>> = {
   create: 'Absent',
   start: 'Off',
@@ -18,8 +18,8 @@ const wasRunning = (stateBefore: ContainerState | null): 'Running' | 'Off' =>
   stateBefore === 'Running' ? 'Running' : 'Off';
 
 /**
- * How a conversion is undone: the container is what it was, as far as the host finds that safe; or, where the
- * conversion fails closed, it is off and does not go back to the host's kernel.
+ * How a conversion is undone: the container becomes what it was, if the host considers that safe. If the conversion fails
+ * closed, the container stays off and does not return to the host's kernel.
  */
 const undoConversion = (
   { parameters }: OperationRecord,
@@ -75,7 +75,7 @@ const onContainer = (
   }
 };
 
-/** What a host is asked to do in a step of a workflow; null if there is nothing to do. */
+/** The command's arguments for a step of a workflow; null if there is nothing to do. */
 export const stepArguments = (
   step: string,
   operation: OperationRecord,

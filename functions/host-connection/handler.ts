@@ -20,8 +20,8 @@ export interface ConnectionAnswer {
 }
 
 /**
- * A host connects, or its connection closes. The newest connection has the link. A closed one changes nothing but the
- * link: whether the host is silent is for the sweeper to say, by the lease.
+ * Handles connects and disconnects of hosts. The link refers to the newest connection. A disconnect changes only the
+ * link: the sweeper decides by the lease whether the host is silent.
  */
 export const createHostConnectionHandler = (dependencies: HostConnectionDependencies) => {
   const { table, now, close, logger } = dependencies;

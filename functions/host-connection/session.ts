@@ -30,7 +30,7 @@ const STATUS_OF = new Map<string, number>(
 );
 const USED: ConnectionAnswer = { statusCode: 409 };
 
-/** A browser wants to hear which of the protocols that it offered was taken. */
+/** A browser requires the selected one of the subprotocols that it offered. */
 const accepted = ({ headers }: SessionEvent): ConnectionAnswer => {
   const offers = Object.entries(headers ?? {}).some(
     ([name, value]) => name.toLowerCase() === 'sec-websocket-protocol' && value.includes(SESSION_SUBPROTOCOL),
@@ -41,8 +41,8 @@ const accepted = ({ headers }: SessionEvent): ConnectionAnswer => {
 };
 
 /**
- * A session's client connects, or its connection closes. Of two that come with one token at once, one gets the
- * session. The host is told of a client that went, so that it does not talk to nobody.
+ * Handles connects and disconnects of session clients. Of two concurrent connects with one token, one gets the session.
+ * The host is notified when the client disconnects, so that it stops sending output.
  */
 export const createSessionConnection = ({ table, close, push, logger }: HostConnectionDependencies) => {
   const connect = async (event: SessionEvent): Promise<ConnectionAnswer> => {

@@ -22,7 +22,7 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
   const { table, now, newId, randomBytes, webSocketUrl, keys } = dependencies;
 
   const createToken: RouteHandler<'createEnrollmentToken'> = async ({ identity, body, dryRun, remember }) => {
-    if (dryRun) return answerDryRun('make an enrollment token');
+    if (dryRun) return answerDryRun('create an enrollment token');
     const { token, expiresAt, write } = newEnrollmentToken(
       identity.tenant,
       body.labels ?? {},
@@ -48,7 +48,7 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
       id,
       revision: 1,
       actor: `host:${id}`,
-      // Not Ready before it has connected and said what it holds.
+      // Not Ready before it has connected and sent its inventory.
       view: { name, facts, labels, schedulable: true, state: 'Unknown', agentVersion },
       free: facts.capacity,
       publicKey,

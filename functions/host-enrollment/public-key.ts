@@ -1,7 +1,7 @@
 /**
- * Whether 32 bytes in base64url are a usable Ed25519 public key (RFC 8032, section 5.1.3): a point of the curve,
- * written in its one way, and not one of the eight points of small order, with which a signature could be made that
- * fits many messages.
+ * Whether 32 bytes in base64url are a usable Ed25519 public key (RFC 8032, section 5.1.3): a point of the curve in
+ * canonical encoding, and not one of the eight points of small order, with which one signature can match many
+ * messages.
  */
 const P = 2n ** 255n - 19n;
 /** -121665/121666 of the curve's equation -x² + y² = 1 + d·x²·y². */

@@ -7,9 +7,9 @@ import { answerTask } from '../../workflow/operation/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /**
- * A host did not take a command, because it can't tell that the control plane gave it. Recorded once, from which the
- * event follows; counted, for the alarm. A command of that id that waits for an answer is answered, so that it is not
- * sent again and what waits for it ends.
+ * A host refused a command because it could not verify the signature. The refusal is recorded once, which causes the
+ * event, and counted for the alarm. If a command with that id is pending, it is answered with a failure, so that it is
+ * not sent again and its workflow ends.
  */
 export const takeCommandRefused = async (
   deps: HostMessageDependencies,

@@ -40,11 +40,11 @@ const takeObserved = async (
 };
 
 /**
- * Everything that a host says. It speaks only of itself: who it is comes from the connection's authorizer, and what it
- * names is looked for under that and nowhere else. What is not of the contract is refused, and not to be sent again.
- * What comes over a connection that is no longer the host's changes nothing, and the connection is closed: a hello and a
- * heartbeat find that out when they renew the lease, all else before it is looked at.
- * An error thrown here leaves the message unacknowledged, so it comes again.
+ * Handles all messages of hosts. The connection's authorizer identifies the host, and a message can refer only to items
+ * of that host. A message outside the contract is refused and must not be sent again. A message over a superseded
+ * connection changes nothing, and the connection is closed: hello and heartbeat detect this when they renew the lease,
+ * other messages before they are processed. After an error the message stays unacknowledged, so the host sends it
+ * again.
  */
 export const createHostMessageHandler = (deps: HostMessageDependencies) => {
   const isCurrent = async (connection: Connection, { action }: AgentMessage): Promise<boolean> => {

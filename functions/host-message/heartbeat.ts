@@ -6,8 +6,8 @@ import type { HostMessageDependencies } from './dependencies.ts';
 import { sendOutstanding } from './outstanding.ts';
 
 /**
- * One write unit, half a read unit, and no answer if there is nothing to say: an idle host costs this once a minute.
- * Whether the host was silent, or has to be asked for its inventory, stands on the link that is written anyway.
+ * Costs one write unit and half a read unit, and sends no response if there is none to send. An idle host costs this once
+ * a minute. The link, which is written anyway, records whether the host was silent and whether to request its inventory.
  */
 export const takeHeartbeat = async (
   deps: HostMessageDependencies,

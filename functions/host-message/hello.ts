@@ -9,8 +9,8 @@ import { takeInventory } from './inventory.ts';
 import { sendOutstanding } from './outstanding.ts';
 
 /**
- * What a host says first, and when it is asked for its inventory: what it is, holds, and really runs. It is welcomed
- * and told what it hasn't answered before its inventory is gone through, because somebody waits for that.
+ * Handles a host's first message, which it also sends on request: its facts, images and containers. The welcome and the
+ * pending commands are sent before the inventory is processed, because callers wait for those commands.
  */
 export const takeHello = async (
   deps: HostMessageDependencies,
@@ -22,7 +22,7 @@ export const takeHello = async (
   const { facts, agentVersion } = message;
   const host = link && (await recordFacts(deps.table, tenant, hostId, { facts, agentVersion }));
   if (link === undefined || host === undefined || host.view.state === 'Lost') {
-    deps.logger.warn('not the host of this connection any more', { tenant, hostId });
+    deps.logger.warn('the connection no longer belongs to the host', { tenant, hostId });
     await deps.close(connectionId);
     return;
   }

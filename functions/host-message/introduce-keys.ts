@@ -7,7 +7,7 @@ import type { HostMessageDependencies } from './dependencies.ts';
 
 type Introduction = Pick<z.infer<typeof WelcomeSchema>, 'signedTime' | 'commandKeys' | 'nextKeys'>;
 
-/** The newest key, announced by the one before it. Written for hosts that come after the next rotation. */
+/** Stores the newest key with its announcement by the previous key, for hosts that connect after the next rotation. */
 const announce = async (
   { table }: HostMessageDependencies,
   { newest, previous }: CommandKeys,
@@ -17,8 +17,8 @@ const announce = async (
 };
 
 /**
- * What a welcome tells a host so that it can verify commands: the time, always; the keys, to a host that has none; the
- * announcements that lead from its key to the newest, to a host that has an older one.
+ * The part of the welcome with which a host verifies commands: always the time; the keys, for a host without keys; the
+ * announcements from the host's key to the newest one, for a host with an older key.
  */
 export const introduceKeys = async (
   deps: HostMessageDependencies,

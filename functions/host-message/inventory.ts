@@ -7,7 +7,7 @@ import { listHeld, matchesIndex, missingReport } from '../../workflow/reconcilia
 import type { HostMessageDependencies } from './dependencies.ts';
 import { giveNetworkPolicy, removeOrphan, stopStray } from './own-commands.ts';
 
-/** Containers looked at side by side: enough to be quick, few enough not to crowd the table. */
+/** Containers processed in parallel: fast, without overloading the table. */
 const AT_ONCE = 8;
 
 const inGroups = async <T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> => {
@@ -15,7 +15,7 @@ const inGroups = async <T>(all: readonly T[], work: (one: T) => Promise<void>): 
     await Promise.all(all.slice(start, start + AT_ONCE).map(work));
 };
 
-/** Applies reports one by one. @returns what each came to, by container */
+/** Applies reports. @returns the outcome by container */
 const applyAll = async (
   deps: HostMessageDependencies,
   connection: Connection,
@@ -35,8 +35,8 @@ const having = (outcomes: ReadonlyMap<string, Applied>, wanted: Applied): readon
   [...outcomes].filter(([, applied]) => applied === wanted).map(([id]) => id);
 
 /**
- * Reports on what changed. What can't be told old from new, or doesn't belong on the host, makes the host be asked for
- * its inventory.
+ * Applies reports on changed containers. If a report is ambiguous or is about an orphan, the host is asked for its
+ * inventory.
  */
 export const takeReports = async (
   deps: HostMessageDependencies,
@@ -48,17 +48,17 @@ export const takeReports = async (
     ({ containerId, phase }) => phase !== 'Absent' && outcomes.get(containerId) === 'orphan',
   );
   for (const { containerId } of orphans)
-    deps.logger.warn('report on a stranger', { ...connection, containerId });
+    deps.logger.warn('report on an orphan', { ...connection, containerId });
   if (orphans.length > 0 || having(outcomes, 'ambiguous').length > 0)
     await noteOnLink(deps.table, connection, { recheck: true });
 };
 
 /**
- * A whole inventory: every difference is applied; what is missing in it is lost; what doesn't belong there is removed
- * once it has been seen twice, a minute apart. A difference that is too young to be sure of is looked at again at the
- * next heartbeat, which asks for an inventory.
+ * Applies a full inventory. Containers that are missing from it are lost. Orphans are removed once they have been seen
+ * twice, a minute apart. For a difference that is too recent to be certain, the next heartbeat requests another
+ * inventory.
  *
- * @param whole false if there is more than the message could hold: then nothing is missing
+ * @param whole false if the inventory did not fit in the message: then no container counts as missing
  */
 export const takeInventory = async (
   deps: HostMessageDependencies,

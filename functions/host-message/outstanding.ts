@@ -6,8 +6,8 @@ import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /**
- * Whether a command is still to be carried out. One whose operation has ended was left behind by whoever ended it: a
- * host that is told it now would start what nobody wants.
+ * Whether a command must still be executed. The command of an ended operation is a leftover: sending it would start
+ * something that is no longer requested.
  */
 const isWanted = async (
   { table }: HostMessageDependencies,
@@ -20,9 +20,9 @@ const isWanted = async (
 };
 
 /**
- * Tells a host the commands that it hasn't answered.
+ * Sends a host the commands that it has not answered.
  *
- * @param inProgress ids of those that it is working on: their tasks are kept alive instead
+ * @param inProgress ids of commands that it is executing: their tasks get a heartbeat instead
  */
 export const sendOutstanding = async (
   deps: HostMessageDependencies,

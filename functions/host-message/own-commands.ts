@@ -6,7 +6,7 @@ import { networkCommand } from '../../workflow/network/network-policy.ts';
 import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
-/** Commands that the control plane gives by itself, to bring a host to what is assigned to it. */
+/** Commands that the control plane issues without an operation, to correct a host's state. */
 const PREFIXES = { removeContainer: 'orphan', stopContainer: 'stray', setNetworkPolicy: 'network' } as const;
 const TTL_SECONDS = 15 * 60;
 const STOP_SECONDS = 10;
@@ -43,14 +43,14 @@ const give = async (
 
 type Subject = { readonly containerId: string; readonly epoch: number };
 
-/** Removes a container from a host that it does not belong to. */
+/** Removes an orphan from a host. */
 export const removeOrphan = (
   deps: HostMessageDependencies,
   connection: Connection,
   subject: Subject,
 ): Promise<void> => give(deps, connection, subject, { verb: 'removeContainer' });
 
-/** Stops a container that runs without room held for it. */
+/** Stops a container that runs without a reservation. */
 export const stopStray = (
   deps: HostMessageDependencies,
   connection: Connection,
@@ -58,9 +58,8 @@ export const stopStray = (
 ): Promise<void> => give(deps, connection, subject, { verb: 'stopContainer', timeoutSeconds: STOP_SECONDS });
 
 /**
- * Gives a policy that the host has not confirmed, unless it has been told of it a moment ago with everything that it has
- * not answered. A command that has expired or failed is given under another id, because a host answers one that it has
- * answered before from its journal.
+ * Sends a policy again that the host has not confirmed, except if it was just sent with the pending commands. An expired
+ * or failed command gets another id, because the host answers a known id from its journal.
  */
 export const giveNetworkPolicy = async (
   deps: HostMessageDependencies,

@@ -12,13 +12,13 @@ import type { HostMessageDependencies } from './dependencies.ts';
 
 const SHOWN = 20;
 
-/** Steps of a command that takes its time, for whoever waits. May be lost, so nothing is tried twice. */
+/** Stores the steps of a running command for callers who wait. Losing them is harmless, so nothing is retried. */
 export const takeProgress = async (
   { table, now }: HostMessageDependencies,
   { tenant, hostId }: Connection,
   { commandId, steps }: z.infer<typeof ProgressSchema>,
 ): Promise<void> => {
-  // Found under this host, or not at all: a host speaks only of its own.
+  // Looked up under this host: a host can report only on its own commands.
   const record = await findCommand(table, tenant, hostId, commandId);
   if (record === undefined || record.state !== 'pending' || record.operationId === null) return;
   const { containerId, epoch } = record.command;

@@ -9,9 +9,9 @@ import { takeReports } from './inventory.ts';
 import { isOwnCommand } from './own-commands.ts';
 
 /**
- * The answer to a command: stored, then told to whoever waits, then acknowledged. A repeat finds the first one stored
- * and tells that again, for whoever stored it may have died before telling. What no longer waits for an answer is
- * acknowledged too, or the host would send it for ever; what it says of a container still counts as a report.
+ * Handles the result of a command: stores it, answers the workflow step, then acknowledges it. A duplicate answers the
+ * step again with the stored result, because the first invocation may have crashed in between. A result that nothing waits
+ * for is acknowledged too, so that the host stops sending it; its observation of a container still counts as a report.
  */
 export const takeResult = async (
   deps: HostMessageDependencies,
@@ -21,18 +21,18 @@ export const takeResult = async (
   const { tenant, hostId, connectionId } = connection;
   const answered = await storeResult(deps.table, tenant, hostId, result);
   if (answered.kind === 'unknown') {
-    deps.logger.info('result of no command', { tenant, hostId, commandId: result.commandId });
+    deps.logger.info('result of an unknown command', { tenant, hostId, commandId: result.commandId });
     if (result.observed !== null) await takeReports(deps, connection, [result.observed]);
   } else {
     const { record } = answered;
     const told = await answerTask(deps.tasks, record);
     if (record.taskToken !== null && told === 'settled')
-      deps.logger.info('nobody waits for the result', { tenant, hostId, commandId: result.commandId });
+      deps.logger.info('nothing waits for the result', { tenant, hostId, commandId: result.commandId });
     if (isOwnCommand(record.command)) {
       if (isNetworkCommand(record.command)) {
         const { containerId, arguments: given } = record.command;
         await settleNetworkPolicy(deps, connection, { containerId, revision: given.revision }, result);
-        // The next heartbeat asks for an inventory, and whoever takes that gives the policy again.
+        // The next heartbeat requests an inventory, and its handler sends the policy again.
         if (result.status === 'failed') await noteOnLink(deps.table, connection, { recheck: true });
       }
       await deleteCommand(deps.table, tenant, record.command);

@@ -29,7 +29,7 @@ export interface HostsDependencies extends HttpDependencies {
   readonly leaseSeconds: number;
 }
 
-/** The part of a request that is the same for every change of a host. */
+/** The part of a request that all changes of a host share. */
 interface Change {
   readonly identity: Identity;
   readonly params: { readonly id: string };
@@ -38,7 +38,7 @@ interface Change {
   readonly remember: RouteRequest<never>['remember'];
 }
 
-/** A view in which the host takes containers or not; whether it is heard of is not the caller's to say. */
+/** The view of a host that accepts containers or not. A caller cannot change whether the host is connected. */
 const withSchedulable = (view: HostView, schedulable: boolean): HostView => ({
   ...view,
   schedulable,
@@ -93,7 +93,7 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
   };
 
   const drain: RouteHandler<'drainHost'> = (request) =>
-    change(request, (view) => withSchedulable(view, false), 'place nothing more on');
+    change(request, (view) => withSchedulable(view, false), 'stop placing containers on');
 
   const remove: RouteHandler<'removeHost'> = async ({ identity, params, dryRun, ifMatch, remember }) => {
     const answer: Answer = { status: 204 };
@@ -107,7 +107,7 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
       await removeHost(table, { before: found.host, actor: identity.actor }, remember(answer), newId());
       return { name: found.host.view.name, connectionId: found.link?.connectionId ?? null };
     });
-    if (dryRun) return answerDryRun(`forget host "${removed.name}"`);
+    if (dryRun) return answerDryRun(`remove host "${removed.name}"`);
     if (removed.connectionId !== null) await closeConnection(removed.connectionId);
     return answer;
   };

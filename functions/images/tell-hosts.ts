@@ -13,12 +13,12 @@ export interface TellHostsDependencies extends Pick<Dependencies, 'now' | 'newId
   readonly sign: SignCommand;
 }
 
-/** How long a host that is away may be, and still be told to delete its copy, in seconds. */
+/** How long the deletion stays queued for a disconnected host, in seconds. */
 const COMMAND_SECONDS = 24 * 3600;
 
 /**
- * Has each host that holds an image delete its copy. The image is out of the catalogue already; a host that isn't
- * told, or cannot do it, says at its next connection that it holds the image, which is then catalogued again.
+ * Makes each host that holds an image delete its copy. The catalogue no longer has the image. A host that does not delete
+ * its copy reports the image at its next connection, and the image is catalogued again.
  */
 export const tellHosts = async (
   { table, push, sign, now, newId }: TellHostsDependencies,

@@ -14,7 +14,7 @@ import { notFound } from '../shared/http/validate.ts';
 
 export type ListProcessesDependencies = QueryDependencies & HttpDependencies & { readonly table: Table };
 
-/** One page: a host sends what fits in a message. */
+/** A single page: a host sends what fits in one message. */
 const answerProcesses = (processes: readonly Process[] = []): Answer => ({
   status: 200,
   body: { items: processes, nextCursor: null },
@@ -33,14 +33,10 @@ export const createHandler = (dependencies: ListProcessesDependencies): LambdaHa
     if (!container) throw notFound();
     const { state, hostId } = container.view;
     if (state !== 'Running' || hostId === null)
-      throw new ConflictError(
-        'invalid-state',
-        `The container is ${state}: there is nothing to be seen in it.`,
-        {
-          suggestion: 'Start it first.',
-          context: { state },
-        },
-      );
+      throw new ConflictError('invalid-state', `The container is ${state} and has no processes.`, {
+        suggestion: 'Start the container first.',
+        context: { state },
+      });
     return queryHost(dependencies, {
       tenant,
       hostId,

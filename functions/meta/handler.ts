@@ -10,7 +10,7 @@ export interface MetaDependencies extends HttpDependencies {
   readonly openApi: object;
 }
 
-/** What anybody may know. Touches nothing: that it answers is what it says. */
+/** Public routes. The health check reads nothing: the response itself is the check. */
 export const createHandler = (dependencies: MetaDependencies): LambdaHandler => {
   const { version, openApi } = dependencies;
   return createHttpHandler(

@@ -7,13 +7,13 @@ import type { Table, Write } from '../../store/table.ts';
 import { replaceContainer, replaceOperation } from '../../store/writes.ts';
 import { endedOperation, nextContainer, nextOperation } from '../../workflow/operation/next-records.ts';
 
-/** What cancelling comes to: the operation as it is then, and the writes that make it so. */
+/** The cancelled operation, and the writes that cancel it. */
 export interface Cancellation {
   readonly operation: OperationRecord;
   readonly writes: readonly Write[];
 }
 
-/** A removal that still waits for another operation has no workflow: it ends here, and its container is let be. */
+/** A removal that still waits for another operation has no workflow. It ends here, and its container stays. */
 const cancelWaiting = async (
   table: Table,
   operation: OperationRecord,
@@ -37,8 +37,8 @@ const cancelWaiting = async (
 };
 
 /**
- * What it takes to cancel an operation as it stands now.
- * @throws ConflictError `operation-already-ended` if it was done, or failed
+ * How to cancel an operation in its current state.
+ * @throws ConflictError `operation-already-ended` if it has succeeded or failed
  */
 export const cancellationOf = async (
   table: Table,

@@ -54,7 +54,9 @@ export const createHandler = (dependencies: OperationsDependencies): LambdaHandl
         return {
           before: null,
           answer: answerDryRun(
-            writes.length === 0 ? 'change nothing: it is cancelled already' : `cancel operation ${found.id}`,
+            writes.length === 0
+              ? 'change nothing: the operation is already cancelled'
+              : `cancel operation ${found.id}`,
           ),
         };
       const shown = show(operation);

@@ -2,18 +2,18 @@ import { isEnded } from '../../core/domain/operation-state.ts';
 import type { OperationRecord } from '../../store/records.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 
-/** Between two looks, in milliseconds: short at first, because most operations take less than a second. */
+/** Polling interval in milliseconds: short at first, because most operations take less than a second. */
 const FIRST_WAIT_MS = 20;
 const LONGEST_WAIT_MS = 500;
-/** An end is seen at the most a sixth of the time later that the operation took. */
+/** Bounds the delay of the response to a sixth of the operation's duration. */
 const GROWTH = 1.2;
 
 /**
- * Looks at an operation until it has ended or the time is over.
+ * Polls an operation until it has ended or the time is over.
  *
- * @param read the operation as it stands now
- * @param seconds how long to wait at the most
- * @returns the operation as it was last seen; undefined if there is none
+ * @param read reads the operation consistently
+ * @param seconds maximum time to wait
+ * @returns the operation as last read; undefined if it does not exist
  */
 export const waitForEnd = async (
   read: () => Promise<OperationRecord | undefined>,

@@ -16,8 +16,8 @@ export interface PlaceContainerDependencies extends PlacementDependencies {
 type Looked = 'answered' | { readonly reason: string };
 
 /**
- * The step Place: reserves room on a host and goes on, or records that the operation waits. Having recorded that, it
- * looks once more, because room may have come between the look and the record.
+ * The step Place: reserves capacity on a host, or records that the operation waits. After recording it tries once more,
+ * because capacity may have become free in between.
  */
 export const createPlaceContainerHandler = (deps: PlaceContainerDependencies) => {
   const { table, tasks, logger, metrics, now } = deps;
@@ -49,6 +49,6 @@ export const createPlaceContainerHandler = (deps: PlaceContainerDependencies) =>
     const second = await look(event, taskToken);
     if (second === 'answered') return;
     metrics.count('placementWaiting');
-    logger.info('waits for room', { tenant, operationId, containerId, reason: second.reason });
+    logger.info('waiting for capacity', { tenant, operationId, containerId, reason: second.reason });
   };
 };

@@ -26,7 +26,7 @@ const operationIn = (item: Item | undefined): OperationRecord | undefined =>
 const isReady = (operation: OperationRecord | undefined): boolean =>
   operation !== undefined && operation.view.state === 'Pending' && operation.after === null;
 
-/** An operation that has just become ready to run: accepted, or handed the container by the one before it. */
+/** An operation that has just become ready to run: it was accepted, or the previous operation released the container. */
 const becameReady = ({ before, after }: ChangeRecord): OperationRecord | undefined => {
   const operation = operationIn(after);
   return operation !== undefined && isReady(operation) && !isReady(operationIn(before))
@@ -34,7 +34,7 @@ const becameReady = ({ before, after }: ChangeRecord): OperationRecord | undefin
     : undefined;
 };
 
-/** An operation that has just ended, and whose end a workflow waits for. */
+/** An operation that has just ended while a workflow waits for its end. */
 const endedAwaited = ({ before, after }: ChangeRecord) => {
   const operation = operationIn(after);
   if (operation === undefined || !isEnded(operation.view.state)) return undefined;
@@ -45,9 +45,9 @@ const endedAwaited = ({ before, after }: ChangeRecord) => {
 };
 
 /**
- * What follows from a change of the table: the execution of an operation that was accepted, and the event that tells
- * the outside. Each can be done again: an execution has its operation's id as its name, an event the record's place in
- * the stream as its key. On the bus an event may come twice, with the same id.
+ * Handles changes of the table: starts the execution of an accepted operation and publishes an event. Both are idempotent:
+ * the execution is named after the operation's id, and the event is keyed by the record's position in the stream. On the
+ * bus an event can appear twice, with the same id.
  */
 export const createProcessChangesHandler = ({
   table,
@@ -65,7 +65,7 @@ export const createProcessChangesHandler = ({
     if (record === undefined) return;
     await putEvent(table, record);
     const refused = await publish([record]);
-    if (refused.length > 0) throw new TooBusyError('The bus did not take the event.');
+    if (refused.length > 0) throw new TooBusyError('The bus did not accept the event.');
   };
   return (event: unknown): Promise<BatchAnswer> =>
     eachRecord(event, work, (sequenceNumber, error) =>

@@ -7,13 +7,13 @@ import { EVENT_SOURCE } from '../../core/contract/event.ts';
 import { TooBusyError } from '../../core/domain/errors.ts';
 import type { EventRecord } from '../../store/records.ts';
 
-/** Puts events on the bus. @returns those that the bus did not take */
+/** Puts events on the bus. @returns those that the bus did not accept */
 export type Publish = (records: readonly EventRecord[]) => Promise<readonly EventRecord[]>;
 
-/** EventBridge's own limits of one call. */
+/** EventBridge's limits of one call. */
 const ENTRIES = 10;
 const BYTES = 256 * 1024;
-/** Tries of entries that the bus refused while it took others, within one delivery of the record. */
+/** Attempts for entries that the bus refused while it accepted others, within one delivery of the record. */
 const TRIES = 3;
 const WAIT_MS = 100;
 
@@ -61,7 +61,8 @@ export const createPublish = (
       new PutEventsCommand({ Entries: call.map(({ entry }) => entry) }),
     );
     if (FailedEntryCount === 0) return [];
-    if (Entries.length !== call.length) throw new TooBusyError('The bus did not say which events it took.');
+    if (Entries.length !== call.length)
+      throw new TooBusyError('The bus did not report which events it accepted.');
     return call.filter((_one, at) => Entries[at]?.ErrorCode !== undefined);
   };
   return async (records) => {

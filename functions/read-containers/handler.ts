@@ -17,7 +17,7 @@ import { notFound } from '../shared/http/validate.ts';
 
 type ListQuery = RouteRequest<RouteOf<'listContainers'>>['query'];
 
-/** `k=v` at its first `=`: a key has none, a value may. */
+/** Splits `k=v` at its first `=`: only the value can contain another. */
 const splitLabel = (label: string): readonly [string, string] => {
   const at = label.indexOf('=');
   return [label.slice(0, at), label.slice(at + 1)];

@@ -36,9 +36,9 @@ export type Outcome = Pick<RunItem, 'outcome' | 'operationId' | 'why'>;
 
 type Done =
   | { readonly kind: 'answer'; readonly outcome: Outcome }
-  /** The end of the operation answers the task. */
+  /** The operation answers the task when it ends. */
   | { readonly kind: 'waits'; readonly start: OperationRecord | null }
-  /** Another operation has the container: later. */
+  /** The container has another active operation: try later. */
   | { readonly kind: 'busy'; readonly operationId: string };
 
 const skipped = (why: string): Done => ({
@@ -46,7 +46,7 @@ const skipped = (why: string): Done => ({
   outcome: { outcome: 'skipped', operationId: null, why },
 });
 
-/** The same run asks for the same operation on a container, however often it is invoked. */
+/** The operation id, stable per run and container, so that a repeated step starts the operation once. */
 export const operationIdOf = ({ tenant, run, containerId }: ConvertInput): string => {
   const hash = createHash('sha256')
     .update(JSON.stringify([tenant, run.ruleId, run.at, containerId]))
@@ -61,7 +61,7 @@ export const operationIdOf = ({ tenant, run, containerId }: ConvertInput): strin
   ].join('-');
 };
 
-/** An operation that an earlier invocation of the step has begun. */
+/** The operation that an earlier invocation of the step has started. */
 const resume = async (
   { table, now }: RunDependencies,
   { taskToken }: ConvertInput,
@@ -74,7 +74,7 @@ const resume = async (
   return { kind: 'waits', start: next };
 };
 
-/** What has the container: a conversion to the same type is as good as ours. */
+/** The outcome for a container with an active operation. A conversion to the same type counts as done. */
 const blockingOperation = async (
   { table }: RunDependencies,
   { tenant, runtimeType }: ConvertInput,
@@ -86,7 +86,7 @@ const blockingOperation = async (
   return same ? skipped('converting') : { kind: 'busy', operationId };
 };
 
-/** A request on the bus, or of a caller, is nobody's rule: it is done as it is asked. */
+/** A request without a rule has no cooldown. */
 const isOfRule = ({ run }: ConvertInput): boolean => run.ruleId !== REQUESTS;
 
 const begin = async (
@@ -103,7 +103,7 @@ const begin = async (
     to,
     now: moment,
     notify,
-    // It was asked for because what runs there is suspect.
+    // The conversion was requested because the container's code is suspect.
     failsClosed: true,
   });
   const rest = { tenant: input.tenant, ruleId: input.run.ruleId };
@@ -137,7 +137,7 @@ const convert = async (deps: RunDependencies, input: ConvertInput): Promise<Done
   }
 };
 
-/** The step Convert, for one container: begins the conversion, whose end answers the task; or says why not. */
+/** The step Convert for one container: starts the conversion, which answers the task when it ends, or returns why not. */
 export const createConvert =
   (deps: RunDependencies) =>
   async (input: ConvertInput): Promise<void> => {
@@ -151,7 +151,7 @@ export const createConvert =
         await tasks.fail(
           input.taskToken,
           WORKFLOW_ERRORS.busy,
-          `Operation ${done.operationId} has the container.`,
+          `Operation ${done.operationId} is in progress on the container.`,
         );
         return;
       case 'waits':

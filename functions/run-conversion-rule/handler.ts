@@ -34,14 +34,14 @@ const RecordEventSchema = z.object({
 });
 const EventSchema = z.discriminatedUnion('step', [SelectEventSchema, ConvertEventSchema, RecordEventSchema]);
 
-/** The steps of convert-by-rule: Select, then Convert for each container, then Record. Each can be done again. */
+/** The steps of convert-by-rule: Select, then Convert for each container, then Record. Each is idempotent. */
 export const createRunConversionRuleHandler = (deps: RunDependencies) => {
   const select = createSelect(deps);
   const convert = createConvert(deps);
   const record = async ({ tenant, run, outcomes }: z.infer<typeof RecordEventSchema>): Promise<void> => {
     if (run !== null) await endRun(deps.table, { tenant, ...run }, outcomes, deps.now().toISOString());
   };
-  // biome-ignore lint/suspicious/noConfusingVoidType: steps that only do something answer nothing
+  // biome-ignore lint/suspicious/noConfusingVoidType: some steps return nothing
   return async (given: unknown): Promise<Selected | void> => {
     const event = z.parse(EventSchema, given);
     switch (event.step) {

@@ -15,10 +15,10 @@ import { TENANT_PATTERN } from '../../store/keys.ts';
 import { runAt } from '../../store/rule-runs.ts';
 import type { Table } from '../../store/table.ts';
 
-/** What a run is to do, whoever asked for it. */
+/** What a run must do, for any kind of starter. */
 export interface Plan {
   readonly tenant: string;
-  /** Of a rule; or {@link REQUESTS}, under which requests without a rule are noted. */
+  /** Id of the rule, or {@link REQUESTS} for requests without a rule. */
   readonly ruleId: string;
   readonly actor: string;
   readonly at: string;
@@ -46,7 +46,7 @@ const EventSchema = z.looseObject({
   detail: z.looseObject({}),
 });
 
-/** What the target of a rule of ours makes of an event: tenant and rule are constants of the target. */
+/** The input from the target of a Bulkhead rule: tenant and rule are constants of the target. */
 const FromRuleSchema = z.strictObject({
   tenant: TenantSchema,
   rule: text,
@@ -68,7 +68,7 @@ const planOfRule = async (
 ): Promise<Plan | string> => {
   if (!isEventOf(event, tenant, eventTenants)) return 'the event is not assigned to the tenant of the rule';
   const rule = await getRule(table, tenant, name);
-  if (rule === undefined || rule.id !== ruleId) return 'the rule is not there any more';
+  if (rule === undefined || rule.id !== ruleId) return 'the rule no longer exists';
   if (!rule.enabled) return 'the rule is not enabled';
   const { select, runtimeType, maxContainers, maxConcurrency, cooldownSeconds, dryRun } = rule;
   return {
@@ -92,8 +92,8 @@ const planOfRequest = (
 ): Plan | string => {
   const tenant = z.safeParse(TenantSchema, request.tenant ?? defaultTenant);
   const select = selectOf(request);
-  if (!tenant.success) return 'it names no tenant';
-  if (select === undefined) return 'it selects nothing';
+  if (!tenant.success) return 'the request has no tenant';
+  if (select === undefined) return 'the request selects no containers';
   return {
     ...given,
     tenant: tenant.data,
@@ -108,10 +108,10 @@ const planOfRequest = (
 };
 
 /**
- * What an execution was started for: by a rule of ours; by an event that asks for a conversion, as it is on the bus; or
- * by the same request as the input itself, from a rule, a schedule, a pipe or a caller of the user's own.
+ * What an execution was started for: by a Bulkhead rule; by a conversion request as an event on the bus; or by the same
+ * request as plain input, from the user's own rule, schedule, pipe or call.
  *
- * @returns why there is nothing to do, in words, where that is so
+ * @returns a plan, or the reason why there is nothing to do
  */
 export const planOf = async (
   table: Table,
@@ -124,12 +124,12 @@ export const planOf = async (
   if (event.success && event.data['detail-type'] === CONVERSION_REQUESTED) {
     const { id: eventId, time, source, detail } = event.data;
     const request = z.safeParse(ConversionRequestSchema, detail);
-    if (!request.success) return 'its detail is no request for a conversion';
+    if (!request.success) return 'the detail of the event is not a conversion request';
     const given = { at: runAt(time, eventId), eventId, actor: `event:${source}`.slice(0, 256), event: input };
     return planOfRequest(request.data, given, eventTenants);
   }
   const request = z.safeParse(ConversionRequestSchema, input);
-  if (!request.success) return 'the input is no request for a conversion';
+  if (!request.success) return 'the input is not a conversion request';
   const given = { at: runAt(startedAt, execution), eventId: execution, actor: 'state-machine', event: input };
   return planOfRequest(request.data, given, eventTenants);
 };

@@ -5,7 +5,7 @@ import { resolveSelect } from '../shared/selection/resolve-select.ts';
 import type { RunDependencies } from './dependencies.ts';
 import { type Plan, planOf, type Started } from './plan.ts';
 
-/** What the machine goes on with: ids and settings, no more. */
+/** The output for the machine: only ids and settings. */
 export interface Selected {
   readonly tenant: string;
   readonly run: { readonly ruleId: string; readonly at: string } | null;
@@ -40,14 +40,14 @@ const choose = async (
     to: runtimeType,
     limit: maxContainers,
   });
-  const reason = containers.length > 0 ? null : 'no container that is not so already matches';
+  const reason = containers.length > 0 ? null : 'no container of the other type matches';
   return {
     items: containers.map(({ id, view }) => ({ containerId: id, name: view.name })),
     selection: { matched: containers.length, truncated, reason },
   };
 };
 
-/** The step Select: takes the event, once, and finds the containers that are meant. */
+/** The step Select: records the event, once, and finds the selected containers. */
 export const createSelect =
   (deps: RunDependencies) =>
   async (started: Started): Promise<Selected> => {
@@ -61,7 +61,7 @@ export const createSelect =
     const { execution, startedAt } = started;
     const isOurs = await beginRun(table, { tenant, ruleId, at, eventId, execution, startedAt });
     if (!isOurs) {
-      logger.info('event acted on already', { tenant, ruleId, eventId });
+      logger.info('the event was processed before', { tenant, ruleId, eventId });
       return NOTHING;
     }
     const { items, selection } = await choose(deps, plan);

@@ -2,18 +2,18 @@ import { getLink } from '../../store/links.ts';
 import { getSession } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
 
-/** What must be known of a session to hand on its frames. */
+/** What is needed to forward the frames of a session. */
 export interface Ends {
   readonly hostId: string;
   readonly client: string | null;
   readonly isOpen: boolean;
 }
 
-/** Sessions that are remembered, and for how long without another look, in milliseconds. */
+/** Number of cached sessions, and for how long an entry is valid, in milliseconds. */
 const MOST = 1_000;
 const FRESH_MS = 10_000;
 
-/** Remembers what was read, by key, until it is too old, too much, or known to be wrong. */
+/** A cache with a time limit, a size limit and invalidation. */
 const createCache = <T>(
   monotonic: () => number,
   read: (tenant: string, id: string) => Promise<T | undefined>,
@@ -37,8 +37,8 @@ const createCache = <T>(
 };
 
 /**
- * The two ends of sessions, kept in this process's memory: a frame costs no read but the first. A connection that is
- * found to be gone is looked up anew.
+ * The two connections of each session, cached in memory: only the first frame costs a read. A connection that turns out
+ * to be closed is read again.
  */
 export const createConnections = ({
   table,

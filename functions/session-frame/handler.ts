@@ -22,7 +22,7 @@ export interface SessionFrameDependencies
   readonly logger: Logger;
 }
 
-/** Whose connection it is, the authorizer has found out: a host's, or a session's client's. */
+/** The principal from the authorizer: a host or a session client. */
 const EventSchema = z.object({
   requestContext: z.object({
     connectionId: z.string().check(z.minLength(1)),
@@ -47,23 +47,23 @@ const OK = { statusCode: 200 } as const;
 const REFUSED = { statusCode: 403 } as const;
 
 /**
- * A connection that another one has replaced says nothing more, and nothing is typed into a session that has ended.
- * Its acknowledgements go on: the host sends the exit again until its client has it.
+ * Frames over a superseded connection are dropped, and so is input for an ended session. Acknowledgements are still
+ * forwarded: the host repeats the exit until the client has acknowledged it.
  */
 const maySay = (session: Ends, connectionId: string, message: ClientSessionMessage): boolean =>
   session.client === connectionId && (session.isOpen || message.kind === 'ack');
 
 /**
- * Hands a frame to the other side: one push, and no read while nothing changes. Who may speak of a session is its own
- * client's connection and its own host, and nobody else; what others say is dropped. What cannot be handed on is
- * dropped too: its sender keeps it until it is acknowledged. Only the end of a session is looked at, and recorded
- * before it is handed on, so that a repeat of it finds it recorded.
+ * Forwards a frame to the other side with one push, and without a read while the cache is valid. Only the session's own
+ * client connection and host can send frames; frames of others are dropped. A frame that cannot be delivered is dropped
+ * too, because its sender repeats it until it is acknowledged. Only the exit is parsed, and recorded before it is
+ * forwarded, so that a repeat finds it recorded.
  */
 export const createSessionFrameHandler = (deps: SessionFrameDependencies) => {
   const { table, push, now, logger } = deps;
   const { sessions, hosts } = createConnections(deps);
 
-  /** The session, if the connection may say this in it; what is remembered is read again before a refusal. */
+  /** The session, if the connection may send this frame. A cached entry is read again before a refusal. */
   const sessionFor = async (
     tenant: string,
     connectionId: string,
@@ -116,7 +116,7 @@ export const createSessionFrameHandler = (deps: SessionFrameDependencies) => {
       const session = await sessions.find(tenant, sessionId);
       if (session === undefined) return;
       if (session.hostId !== hostId) {
-        logger.warn('a host speaks of another host’s session', { tenant, hostId, sessionId });
+        logger.warn('a host sent a frame for another host’s session', { tenant, hostId, sessionId });
         return;
       }
       if (session.client !== null && (await push(session.client, message)) !== 'gone') return;

@@ -4,7 +4,7 @@ import type { ContainerRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { notFound } from '../shared/http/validate.ts';
 
-/** @throws NotFoundError the same for one that is not there and one of another tenant */
+/** @throws NotFoundError with the same text for a missing container and one of another tenant */
 export const findContainer = async (
   table: Table,
   tenant: string,
@@ -19,8 +19,8 @@ export const findContainer = async (
 /** @throws ConflictError `invalid-state` */
 export const requireRunning = ({ view: { state, hostId } }: ContainerRecord): string => {
   if (state === 'Running' && hostId !== null) return hostId;
-  throw new ConflictError('invalid-state', `The container is ${state}: nothing can be run in it.`, {
-    suggestion: 'Start it first.',
+  throw new ConflictError('invalid-state', `The container is ${state}. Commands need a running container.`, {
+    suggestion: 'Start the container first.',
     context: { state },
   });
 };

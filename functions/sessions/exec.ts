@@ -6,12 +6,12 @@ import { answerDryRun } from '../shared/http/answers.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
 import { findContainer, requireRunning } from './container.ts';
 
-/** What the host needs beside the time that the command may take. */
+/** Extra time for the host, in addition to the command's time limit. */
 const MARGIN_SECONDS = 2;
 
 const utf8 = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
 
-/** How a process of that kind ended, as the audit keeps it. */
+/** How the process ended, as recorded for the audit. */
 interface Ended {
   readonly reason: 'exited' | 'time-limit';
   readonly exitCode: number | null;
@@ -19,7 +19,7 @@ interface Ended {
 export type AuditedDependencies = QueryDependencies & Pick<SessionSeal, 'seal'>;
 type Succeeded = Awaited<ReturnType<typeof queryHost>>;
 
-/** Asks the host to run something in a container, and keeps in the audit who ran it, and how it ended. */
+/** Runs something in a container through its host, and records for the audit who ran it and how it ended. */
 export const runAudited = async (
   dependencies: AuditedDependencies,
   { tenant, actor }: { readonly tenant: string; readonly actor: string },
@@ -42,7 +42,7 @@ export const runAudited = async (
   }
 };
 
-/** Runs a command to its end. That it was run, by whom and for how long is in the audit, as a session's is. */
+/** Runs a command to its end. The audit records it as it records a session. */
 export const createExec =
   (dependencies: AuditedDependencies): RouteHandler<'execInContainer'> =>
   async ({ identity, params, body, dryRun }) => {

@@ -5,17 +5,20 @@ import type { RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
 import { findContainer } from './container.ts';
 
-/** Of a container that has never been on a host. */
+/** The log of a container that has never been on a host. */
 const NOTHING: LogPage = { items: [], truncated: false, more: false, nextCursor: '0.0' };
 
-/** A page of the main process's output; its host has it, whatever the container's state is. */
+/** A page of the main process's output. The host keeps it in any state of the container. */
 export const createReadLogs =
   (dependencies: QueryDependencies): RouteHandler<'getContainerLogs'> =>
   async ({ identity: { tenant }, params, query: { tail, since, cursor } }) => {
     if (tail !== undefined && cursor !== undefined)
       throw new ValidationError('The request is not valid.', {
         errors: [
-          { pointer: pointerTo('query', 'tail'), detail: 'Is for the first page: not with a cursor.' },
+          {
+            pointer: pointerTo('query', 'tail'),
+            detail: 'Applies to the first page only. Omit it together with cursor.',
+          },
         ],
       });
     const container = await findContainer(dependencies.table, tenant, params.idOrName);

@@ -18,13 +18,13 @@ export interface SessionDependencies extends QueryDependencies, Pick<SessionSeal
 
 const excluding = (member: keyof SessionRequest, other: keyof SessionRequest) =>
   new ValidationError('The request is not valid.', {
-    errors: [{ pointer: pointerTo('body', member), detail: `Is not possible together with ${other}.` }],
+    errors: [{ pointer: pointerTo('body', member), detail: `Cannot be combined with ${other}.` }],
   });
 
 const ATTACHED_WITHOUT = ['command', 'user', 'runAsAdministrator', 'env', 'workingDir'] as const;
 const ATTACHED_ONLY = ['logs', 'cursor', 'paced'] as const;
 
-/** @throws ValidationError where members contradict each other */
+/** @throws ValidationError if members contradict each other */
 const check = (body: SessionRequest): void => {
   if (body.user !== undefined && body.runAsAdministrator === true)
     throw excluding('runAsAdministrator', 'user');
@@ -33,7 +33,7 @@ const check = (body: SessionRequest): void => {
   const alone = body.attach === true ? undefined : ATTACHED_ONLY.find((name) => Boolean(body[name]));
   if (alone !== undefined)
     throw new ValidationError('The request is not valid.', {
-      errors: [{ pointer: pointerTo('body', alone), detail: 'Is possible with attach only.' }],
+      errors: [{ pointer: pointerTo('body', alone), detail: 'Requires attach.' }],
     });
   if (body.logs === true && body.cursor !== undefined) throw excluding('cursor', 'logs');
 };
@@ -47,8 +47,8 @@ const factsOf = (containerId: string, body: SessionRequest) => ({
 });
 
 /**
- * Opens a session: recorded, then begun on the host, then told. So what cannot be begun is refused here and in the
- * host's words, and whatever was begun is in the audit.
+ * Opens a session: records it, starts it on the host, then returns it. So a start that fails is refused here with the
+ * host's reason, and every started session is in the audit.
  */
 export const createOpenSession =
   (dependencies: SessionDependencies): RouteHandler<'openSession'> =>
@@ -86,7 +86,7 @@ export const createOpenSession =
     return { status: 201, body: { sessionId, url, token, expiresAt: expiresAt.toISOString() } };
   };
 
-/** Ends a session: recorded, its client cut off, its host told. */
+/** Ends a session: records it, disconnects the client and notifies the host. */
 export const createRevokeSession =
   (dependencies: SessionDependencies): RouteHandler<'revokeSession'> =>
   async ({ identity: { tenant, actor }, params, dryRun }) => {

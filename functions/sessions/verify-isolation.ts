@@ -4,12 +4,12 @@ import type { RouteHandler } from '../shared/http/exchange.ts';
 import { findContainer, requireRunning } from './container.ts';
 import { type AuditedDependencies, runAudited } from './exec.ts';
 
-/** The host gives the probes 15 seconds. */
+/** The host limits the probes to 15 seconds. */
 const SECONDS = 20;
-/** What the audit shows in place of a command. */
+/** Recorded in the audit instead of a command. */
 const AUDITED_COMMAND = ['bulkhead', 'verify-isolation'];
 
-/** Runs the probes in a container. They are code that runs inside it, so the audit has them as it has an exec. */
+/** Runs the probes in a container. They are code that runs inside it, so the audit records them like an exec. */
 export const createVerifyIsolation =
   (dependencies: AuditedDependencies): RouteHandler<'verifyContainerIsolation'> =>
   async ({ identity, params, dryRun }) => {
@@ -37,8 +37,8 @@ export const createVerifyIsolation =
       exitCode: result.verification?.asExpected === true ? 0 : 1,
     }));
     if (verification === undefined)
-      throw new HostNotAnsweringError('The host sent no result of the probes.', {
-        suggestion: 'Update its agent, then verify again.',
+      throw new HostNotAnsweringError('The host sent no probe results.', {
+        suggestion: 'Update the agent of the host, then verify again.',
         context: { hostId },
       });
     return { status: 200, body: verification };

@@ -13,13 +13,13 @@ export interface SettleOperationDependencies extends WorkflowDependencies {
 }
 
 /**
- * Ends an operation that came to nothing. Called by the machines on their way back, and by the rule on executions that
- * ended without getting that far; for the same operation possibly by both, and more than once.
+ * Ends an operation that did not succeed. The machines call it on their failure path, and the rule on status changes calls
+ * it for executions that ended earlier. Both can call it for one operation, and more than once.
  */
 export const createSettleOperationHandler = (deps: SettleOperationDependencies) => {
   const { table, push, logger, metrics } = deps;
 
-  /** Asks the host how its containers stand. Without a connection it says so when it comes back. */
+  /** Requests the host's inventory. A disconnected host sends it when it reconnects. */
   const askHost = async (tenant: string, hostId: string): Promise<void> => {
     const link = await getLink(table, tenant, hostId);
     if (link === undefined || link.connectionId === null) return;
@@ -29,15 +29,15 @@ export const createSettleOperationHandler = (deps: SettleOperationDependencies) 
   return async (event: unknown): Promise<void> => {
     const input = parseSettleInput(event);
     if (input === undefined) {
-      // Retrying would not change what was sent.
-      logger.error('not an operation to settle');
+      // A retry would fail the same way.
+      logger.error('the event is not about an operation');
       return;
     }
     const outcome = await settleOperation(deps, input, input);
     if (outcome.kind === 'already-ended') return;
     const { tenant, operationId, containerId } = input;
     const { state, kind, error } = outcome.operation.view;
-    logger.warn('operation came to nothing', { tenant, operationId, containerId, state, code: error?.code });
+    logger.warn('operation did not succeed', { tenant, operationId, containerId, state, code: error?.code });
     if (state === 'Failed') metrics.count('operationFailed', 1, { Kind: kind });
     if (outcome.ask !== null) await askHost(tenant, outcome.ask);
   };

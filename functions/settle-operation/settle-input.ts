@@ -15,7 +15,7 @@ const FromMachineSchema = z.object({
   undone: z.optional(z.nullable(z.boolean())),
 });
 
-/** What this function reads of EventBridge's "Step Functions Execution Status Change". */
+/** The members that this function reads of the event "Step Functions Execution Status Change". */
 const StatusChangeSchema = z.object({
   'detail-type': z.literal('Step Functions Execution Status Change'),
   detail: z.object({
@@ -40,16 +40,16 @@ const parseJson = (text: string): unknown => {
   }
 };
 
-/** As the machine would have said it: an execution's own time-out is `States.Timeout`. */
+/** The error name that the machine would have used: the time-out of an execution is `States.Timeout`. */
 const errorOf = (status: 'ABORTED' | 'TIMED_OUT' | 'FAILED', error: string | null | undefined): string => {
   if (status === 'TIMED_OUT') return 'States.Timeout';
   return status === 'FAILED' ? (error ?? 'States.TaskFailed') : 'ABORTED';
 };
 
 /**
- * What is to be settled, from either caller: the machine's own state, or the rule on executions that ended without it.
+ * The operation and failure to settle, from either caller: a state of the machine, or the rule on status changes.
  *
- * @returns undefined if it is neither, or the execution is not one of an operation
+ * @returns undefined if the event is neither, or the execution does not belong to an operation
  */
 export const parseSettleInput = (event: unknown): SettleInput | undefined => {
   const fromMachine = FromMachineSchema.safeParse(event);

@@ -8,21 +8,21 @@ import { type Connections, createConnections } from './hosts/connections.ts';
 import { createReadSecret, type ReadSecret } from './secrets/read-secret.ts';
 
 /**
- * The only place where SDK clients are made, each once a process. Endpoints are the SDK's affair
- * (`AWS_ENDPOINT_URL_*` where they are set); the WebSocket API's is a name of the stack's own, and the one of Secrets
- * Manager is found here, since that client is not of the SDK.
+ * The only place that creates SDK clients, each once per process. The SDK resolves endpoints (`AWS_ENDPOINT_URL_*` if
+ * set). The endpoint of the WebSocket API comes from the stack, and the one of Secrets Manager is resolved here, because
+ * that client is not from the SDK.
  */
 
 /**
- * Connecting and answering are limited, so that a lost packet costs a retry and not the whole time of the
- * function: at most two tries of 3 s, within the 15 s of a function behind the HTTP API.
+ * Connect and response times are limited, so that a lost packet costs a retry and not the function's whole time: at most
+ * two attempts of 3 s, within the 15 s of a function behind the HTTP API.
  */
 const LIMITED = {
   retryMode: 'standard',
   requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
 } as const;
 
-/** Contention is waited out by the table itself (store/table.ts), so the SDK repeats a call only once. */
+/** store/table.ts retries on contention, so the SDK retries a call only once. */
 export const createDynamoDbClient = (): DynamoDBClient => new DynamoDBClient({ ...LIMITED, maxAttempts: 2 });
 
 export const createStepFunctionsClient = (): SFNClient => new SFNClient({ ...LIMITED, maxAttempts: 3 });
@@ -30,7 +30,7 @@ export const createStepFunctionsClient = (): SFNClient => new SFNClient({ ...LIM
 export const createEventBridgeClient = (): EventBridgeClient =>
   new EventBridgeClient({ ...LIMITED, maxAttempts: 3 });
 
-/** `wss://host/stage` of the WebSocket API to the address of its connections' management: the same over HTTP. */
+/** The management endpoint for connections: the URL of the WebSocket API with the scheme of HTTP. */
 export const managementEndpoint = (webSocketUrl: string): string => webSocketUrl.replace(/^ws/, 'http');
 
 /** @param webSocketUrl `ws://` or `wss://`, with the stage in its path */

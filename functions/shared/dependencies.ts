@@ -2,14 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 
-/** What handlers may not reach for themselves, so that tests decide it. */
+/** Time, ids and randomness of handlers, injected so that tests control them. */
 export interface Dependencies {
   readonly now: () => Date;
-  /** Milliseconds of a clock that never goes back; for durations. */
+  /** Milliseconds of a monotonic clock, for durations. */
   readonly monotonic: () => number;
-  /** A fresh lower-case UUID. */
+  /** A new lower-case UUID. */
   readonly newId: () => string;
-  /** Unguessable bytes, for tokens and keys. */
+  /** Cryptographically random bytes, for tokens and keys. */
   readonly randomBytes: (count: number) => Buffer;
   /** In [0, 1); for jitter and choices, never for secrets. */
   readonly random: () => number;

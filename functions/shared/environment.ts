@@ -42,13 +42,13 @@ const VARIABLES = {
 export type Environment = { readonly [Key in keyof typeof VARIABLES]: z.output<(typeof VARIABLES)[Key]> };
 export type EnvironmentKey = keyof Environment;
 
-/** What every function has, whatever else it asks for. */
+/** The variables of every function. */
 const COMMON = ['version', 'logLevel'] as const satisfies readonly EnvironmentKey[];
 
 /**
- * The environment variables that a function needs, parsed. Called once, as the function starts.
+ * The parsed environment variables of a function. Called once, when the function starts.
  *
- * @param wanted keys of `ENVIRONMENT` beside the common ones (`version`, `logLevel`)
+ * @param wanted keys of `ENVIRONMENT` in addition to the common ones (`version`, `logLevel`)
  * @throws ConfigurationError naming the variables that are missing or malformed, never their values
  */
 export const readEnvironment = <Key extends EnvironmentKey>(

@@ -1,6 +1,6 @@
 import { BulkheadError } from '../../core/domain/errors.ts';
 
-/** The function's own configuration is not as it must be: nobody who calls the API can do anything about it. */
+/** The configuration of the function is invalid. Callers of the API cannot correct it. */
 export class ConfigurationError extends BulkheadError {
   readonly code = 'internal';
 }

@@ -7,7 +7,7 @@ import { readEnvironment } from './environment.ts';
 import { createLogger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 
-/** What each function that no HTTP route reaches is made of. */
+/** The dependencies of functions without an HTTP route. */
 export interface InternalDependencies extends Dependencies {
   readonly table: Table;
   readonly logger: Logger;
@@ -15,7 +15,7 @@ export interface InternalDependencies extends Dependencies {
   readonly problem: typeof createProblem;
 }
 
-/** @param name the function's, for its log lines */
+/** @param name name of the function, for its log lines */
 export const createInternalDependencies = (name: string): InternalDependencies => {
   const { table: tableName, logLevel } = readEnvironment(['table']);
   const { now, sleep, random } = systemDependencies;

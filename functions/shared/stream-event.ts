@@ -26,7 +26,7 @@ export interface ChangeRecord {
   readonly after: Item | undefined;
 }
 
-/** What Lambda is answered: these records, and only these, are to be delivered again. */
+/** The response to Lambda: only these records are delivered again. */
 export interface BatchAnswer {
   readonly batchItemFailures: { readonly itemIdentifier: string }[];
 }
@@ -39,7 +39,7 @@ const sequenceOf = (record: unknown): string | undefined => {
 const itemOf = (record: unknown): string =>
   JSON.stringify((record as { dynamodb?: { Keys?: unknown } } | null)?.dynamodb?.Keys ?? null);
 
-/** @throws z.core.$ZodError if it is no record of a table's stream */
+/** @throws z.core.$ZodError if it is not a record of a table's stream */
 export const parseChange = (record: unknown): ChangeRecord => {
   const { dynamodb } = RecordSchema.parse(record);
   // Engines differ in seconds and milliseconds; anything past the year 5000 in seconds is milliseconds.
@@ -53,9 +53,9 @@ export const parseChange = (record: unknown): ChangeRecord => {
 };
 
 /**
- * Works through the records of a stream in order. One that fails is reported, and so is every later one of the same
- * item, so that an item's changes stay in order; the others are done and need not come again to be done. Lambda
- * delivers again from the first that failed: what `work` does must be idempotent.
+ * Processes the records of a stream in order. A failed record is reported, with every later one of the same item, so that
+ * the changes of an item stay in order. Records of other items are still processed. Lambda delivers again from the first
+ * failed record, so `work` must be idempotent.
  */
 export const eachRecord = async (
   event: unknown,

@@ -15,15 +15,15 @@ export interface SweepDependencies extends WorkflowDependencies, AdmitDependenci
   readonly leaseSeconds: number;
 }
 
-/** Time for one sweep, in milliseconds: what is left then is left to the next. */
+/** Time for one sweep, in milliseconds. The next sweep does the rest. */
 const BUDGET_MS = 20_000;
-/** Of that, for silent hosts. Waiting operations have the rest. */
+/** Part of it for silent hosts. Waiting operations get the rest. */
 const HOSTS_MS = 10_000;
-/** Silent hosts of one tenant that are worked on at the same time. */
+/** Silent hosts of one tenant that are processed in parallel. */
 const HOSTS_AT_ONCE = 8;
 /** Containers of one host that become `Unknown` in one sweep. */
 const CONTAINERS_PER_HOST = 200;
-/** BatchGetItem's own limit. */
+/** The limit of BatchGetItem. */
 const LINKS_AT_ONCE = 100;
 
 interface Watched {
@@ -32,15 +32,14 @@ interface Watched {
 }
 
 /**
- * Once a minute: what nobody else notices.
+ * Runs every minute and handles what no event triggers.
  *
- * - A host that has been silent for longer than its lease becomes `Unknown` and takes no more containers. Its
- *   containers become `Unknown` too, as many a round as fit; what is held for them stays held, and they are started
- *   nowhere else. A heartbeat that comes at the same moment wins.
- * - Waiting operations are looked at once more, and tasks whose answer was lost are answered again.
+ * - A host whose lease has expired becomes `Unknown` and gets no more containers. Its containers become `Unknown` too, as
+ *   many per sweep as fit. Their reservations stay, and they are not started elsewhere. A concurrent heartbeat wins.
+ * - Waiting operations are tried once more, and tasks whose answer was lost are answered again.
  *
- * Tenants take turns in random order, with equal shares of the time for hosts and of the time for operations. Hosts
- * that are not noticed yet come before those that are `Unknown` already, both in random order.
+ * Tenants take turns in random order, with equal shares of the time for hosts and of the time for operations. Newly silent
+ * hosts come before those that are already `Unknown`, both in random order.
  */
 export const createSweepHandler = (deps: SweepDependencies) => {
   const { table, now, random, leaseSeconds, logger, metrics } = deps;
@@ -72,7 +71,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
       logger.warn('host is silent', { tenant: host.tenant, hostId: host.id });
       return true;
     } catch (error) {
-      // It has been heard of, or has changed: the next sweep looks again.
+      // It has sent a message or has changed. The next sweep reads it again.
       if (!(error instanceof ConditionFailed)) throw error;
       return false;
     }
@@ -99,7 +98,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
         try {
           await sweepHost(one, until);
         } catch (error) {
-          // The other hosts are swept all the same; this one again in a minute.
+          // Continue with the other hosts. The next sweep tries this one again.
           logger.error('host not swept', { tenant: one.host.tenant, hostId: one.host.id }, error);
         }
       }
@@ -130,10 +129,10 @@ export const createSweepHandler = (deps: SweepDependencies) => {
   const admit = async (tenant: string, until: number): Promise<void> => {
     try {
       const { complete } = await admitWaiting(deps, tenant, { until, answerAgain: true });
-      if (!complete) logger.warn('more operations wait than one sweep looks at', { tenant });
+      if (!complete) logger.warn('more operations wait than one sweep can try', { tenant });
     } catch (error) {
-      // The other tenants have their turn all the same; this one again in a minute.
-      logger.error('waiting operations not looked at', { tenant }, error);
+      // Continue with the other tenants. The next sweep tries this one again.
+      logger.error('waiting operations could not be tried', { tenant }, error);
     }
   };
 

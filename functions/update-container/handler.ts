@@ -46,24 +46,24 @@ type Begin = Extract<ConversionDecision, { kind: 'begin' }>;
 interface Done {
   readonly answer: Answer;
   readonly start?: OperationRecord;
-  /** Is in the table, for a host to be told. */
+  /** Written to the table; the host must be notified. */
   readonly tell?: CommandRecord | null;
 }
 
 interface Changes {
-  /** In words. */
+  /** Names of the changed members, for the dry run. */
   readonly names: readonly string[];
   readonly setsNetwork: boolean;
   readonly view: Pick<ContainerRecord['view'], 'labels' | 'spec'> & Partial<ContainerRecord['view']>;
 }
 
-/** The view's members that the request changes at once; null if that is nothing. */
+/** The members of the view that the request changes without an operation; null if none. */
 const changesOf = (
   { view, revision }: ContainerRecord,
   { labels = view.labels, restartPolicy = view.spec.restartPolicy, network }: UpdateContainerRequest,
 ): Changes | null => {
   const resolved = network && resolveNetworkPolicy(network);
-  // A policy that the host has not confirmed is told again.
+  // A policy that the host has not confirmed is sent again.
   const setsNetwork =
     resolved !== undefined && (view.networkPending || !isDeepStrictEqual(resolved, view.spec.network));
   const names = [
@@ -81,7 +81,7 @@ const changesOf = (
   };
 };
 
-/** The command for a host that has to know of the changes, and its writes. */
+/** The command that sends the changes to the host, and its writes. */
 const telling = async (
   sign: SignCommand,
   [before, after]: readonly [ContainerRecord, ContainerRecord],
@@ -97,13 +97,9 @@ const telling = async (
 /** @throws ConflictError `not-supported-yet` */
 const refuseRecreate = ({ strategy }: UpdateContainerRequest): void => {
   if (strategy !== 'recreate') return;
-  throw new ConflictError(
-    'not-supported-yet',
-    'This version has no host that converts by strategy "recreate".',
-    {
-      suggestion: 'Leave strategy out, or ask for "inPlace".',
-    },
-  );
+  throw new ConflictError('not-supported-yet', 'No host of this version supports the strategy "recreate".', {
+    suggestion: 'Omit strategy, or set it to "inPlace".',
+  });
 };
 
 export const createHandler = (dependencies: UpdateContainerDependencies): LambdaHandler => {

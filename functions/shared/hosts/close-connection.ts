@@ -1,6 +1,6 @@
 import type { Connections } from './connections.ts';
 
-/** Closes a connection of the agents' WebSocket; that it is closed already, or can't be reached, is no matter. */
+/** Closes a connection of the agents' WebSocket API. Errors are ignored. */
 export type CloseConnection = (connectionId: string) => Promise<void>;
 
 export const createCloseConnection =
@@ -9,6 +9,6 @@ export const createCloseConnection =
     try {
       await connections.close(connectionId);
     } catch {
-      // What is left of it carries no weight: the link names the newer connection, and silence ends this one.
+      // An open leftover is harmless: the link refers to the newer connection, and this one times out.
     }
   };

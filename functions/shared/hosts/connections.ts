@@ -4,14 +4,14 @@ import type { NodeHttpHandler } from '@smithy/node-http-handler';
 import { SignatureV4, type SignatureV4Init } from '@smithy/signature-v4';
 
 /**
- * The agents' WebSocket connections, as API Gateway lets them be managed: `POST` and `DELETE` of `@connections/{id}`. Two
- * signed requests whose answers are their status, so they are made here of the SDK's own signer and HTTP client. The SDK's
- * client for them is the only one that speaks REST, and with that protocol would be 30 KB in every bundle that has it.
+ * Management of WebSocket connections through API Gateway: `POST` and `DELETE` of `@connections/{id}`. These are two signed
+ * requests that return only a status, so they use the SDK's signer and HTTP client directly. The SDK's client for them is
+ * the only one with the REST protocol and would add 30 KB to every bundle.
  */
 export interface Connections {
-  /** @returns the HTTP status; what fails on the network rejects */
+  /** @returns the HTTP status. Rejects on a network error. */
   post(connectionId: string, data: string): Promise<number>;
-  /** @returns the HTTP status; what fails on the network rejects */
+  /** @returns the HTTP status. Rejects on a network error. */
   close(connectionId: string): Promise<number>;
 }
 
@@ -26,7 +26,7 @@ export interface ConnectionsDependencies {
   readonly random: () => number;
 }
 
-/** The wait before the second and last try, in milliseconds, cut by full jitter. */
+/** Wait before the second and last attempt in milliseconds, with full jitter. */
 const RETRY_WAIT = 100;
 
 const isTransient = (status: number): boolean => status === 429 || status >= 500;
@@ -37,10 +37,10 @@ export const createConnections = (dependencies: ConnectionsDependencies): Connec
   const signer = new SignatureV4({ service: 'execute-api', region, credentials, sha256: Sha256 });
 
   const send = async (request: HttpRequest): Promise<number> => {
-    // Signed for each try: a signature is of its time.
+    // Signed for each attempt, because a signature contains the time.
     const signed = new HttpRequest(await signer.sign(request));
     const { response } = await requestHandler.handle(signed);
-    // What is not read keeps its connection from being used again.
+    // An unread body prevents the reuse of the connection.
     response.body?.resume();
     return response.statusCode;
   };

@@ -3,7 +3,7 @@ import { IdSchema } from '../../../core/contract/primitives.ts';
 import { TENANT_PATTERN } from '../../../store/keys.ts';
 import type { Connection } from '../../../store/links.ts';
 
-/** What the functions behind the agents' WebSocket read of an event; the authorizer has put the principal there. */
+/** The members that the functions behind the WebSocket API read of an event. The authorizer adds the principal. */
 const HostEventSchema = z.object({
   requestContext: z.object({
     connectionId: z.string().check(z.minLength(1)),
@@ -24,7 +24,7 @@ export interface HostEvent {
   readonly body: string;
 }
 
-/** @returns undefined for an event without a principal, which the API never sends */
+/** @returns undefined for an event without a principal, which API Gateway never sends */
 export const parseHostEvent = (event: unknown): HostEvent | undefined => {
   const parsed = HostEventSchema.safeParse(event);
   if (!parsed.success) return undefined;

@@ -7,9 +7,9 @@ import type { Connections } from './connections.ts';
 const GONE = 410;
 
 /**
- * `gone`: the connection is closed, the host will come back by itself. `unreachable`: the push failed for
- * another reason, and may have arrived. Either way nothing is lost: a push only wakes the host, which is told
- * every command that it has not answered as soon as it connects or sends a heartbeat.
+ * `gone`: the connection is closed; the host will reconnect. `unreachable`: the push failed for another reason and may
+ * have arrived. Neither loses anything: the host gets all commands that it has not answered when it connects or sends a
+ * heartbeat.
  */
 export type PushResult = 'sent' | 'gone' | 'unreachable';
 
@@ -30,7 +30,7 @@ export const createPush =
     }
   };
 
-/** Wakes a host with a command, as it was signed when it was given. */
+/** Pushes a signed command to a host. */
 export const pushCommand = (
   push: Push,
   connectionId: string,

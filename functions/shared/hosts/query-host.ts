@@ -7,12 +7,12 @@ import type { Table } from '../../../store/table.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type Push, pushCommand } from './push.ts';
 
-/** How long a host has for an answer, in seconds. */
+/** Time for the host's answer, in seconds. */
 const QUERY_SECONDS = 10;
-/** Between two looks for the answer, in milliseconds. */
+/** Polling interval for the answer, in milliseconds. */
 const FIRST_WAIT_MS = 8;
 const LONGEST_WAIT_MS = 100;
-/** An answer is seen at the most a quarter of the time later that it took. */
+/** Bounds the polling delay to a quarter of the time that the answer took. */
 const GROWTH = 1.25;
 
 export interface QueryDependencies extends Dependencies {
@@ -27,7 +27,7 @@ export interface HostQuery {
   readonly containerId: string | null;
   readonly epoch: number;
   readonly arguments: CommandArguments;
-  /** How long the host has for its answer. @default 10 */
+  /** Time for the host's answer, in seconds. @default 10 */
   readonly seconds?: number;
 }
 
@@ -51,11 +51,11 @@ const awaitResult = async (
 };
 
 /**
- * Asks a host something that changes nothing, and waits for its answer. The question is a command like any other, so
- * its answer comes back through the table, to whichever process waits for it.
+ * Sends a query to a host and waits for the answer. A query is a command, so its answer arrives through the table,
+ * for any process that waits for it.
  *
- * @throws HostNotAnsweringError if the host is not connected, or says nothing in time
- * @throws ConflictError with the host's own reason if it refuses
+ * @throws HostNotAnsweringError if the host is not connected or does not answer in time
+ * @throws ConflictError with the host's reason if it refuses
  */
 export const queryHost = async (
   dependencies: QueryDependencies,

@@ -5,8 +5,8 @@ import type { Logger } from '../../../workflow/logger.ts';
 import { type Push, pushCommand } from './push.ts';
 
 /**
- * Pushes a command that is in the table to its host. A host that is away, or that the push does not reach, is told at its
- * next connection or heartbeat.
+ * Pushes a command that is in the table to its host. If the push does not arrive, the host gets the command when it
+ * connects or at its next heartbeat.
  */
 export const wakeHost = async (
   { table, push, logger }: { readonly table: Table; readonly push: Push; readonly logger: Logger },
@@ -18,5 +18,6 @@ export const wakeHost = async (
     link === undefined || link.connectionId === null
       ? 'gone'
       : await pushCommand(push, link.connectionId, record);
-  if (sent !== 'sent') logger.info('host not woken', { hostId, commandId: id, verb: given.verb, push: sent });
+  if (sent !== 'sent')
+    logger.info('command not pushed', { hostId, commandId: id, verb: given.verb, push: sent });
 };

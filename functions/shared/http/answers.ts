@@ -9,7 +9,7 @@ import type { PlacementPreview } from '../../../workflow/placement/preview-place
 import type { Answer } from './exchange.ts';
 import { etag } from './preconditions.ts';
 
-/** A container and the operation on it. 202 while the operation is to be waited for, 200 if there is nothing to wait for. */
+/** A container and its operation: 202 while the operation runs, 200 if there is nothing to wait for. */
 export const answerOperation = (
   status: 200 | 202,
   container: ContainerRecord,
@@ -21,14 +21,14 @@ export const answerOperation = (
   body: { container: toContainer(container, now), operation: toOperation(operation) },
 });
 
-/** A resource that has an ETag. */
+/** A resource with an ETag. */
 export const answerResource = (body: { readonly revision: number }): Answer => ({
   status: 200,
   headers: { etag: etag(body.revision) },
   body,
 });
 
-/** @param wouldDo in words that follow on "it would" */
+/** @param wouldDo text that continues "it would" */
 export const answerDryRun = (
   wouldDo: string,
   placement: PlacementPreview | null = null,

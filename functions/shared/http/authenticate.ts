@@ -8,10 +8,10 @@ export interface ClaimNames {
   readonly scopeClaim: string;
 }
 
-/** Cognito writes scopes of a resource server as `<server>/<scope>`; ours is of this name. */
+/** Cognito writes the scopes of a resource server as `<server>/<scope>`. This is the name of the server. */
 const RESOURCE_SERVER = 'bulkhead/';
 
-/** API Gateway flattens a list to `[a b]`; an issuer's own string has blanks between. */
+/** API Gateway flattens a list to `[a b]`; a string from the issuer is separated by spaces. */
 const scopesOf = (claim: unknown): ReadonlySet<string> => {
   const texts = Array.isArray(claim)
     ? claim.map(String)
@@ -24,9 +24,9 @@ const scopesOf = (claim: unknown): ReadonlySet<string> => {
 };
 
 /**
- * Who asks, from the claims of a token that API Gateway's authorizer has validated.
- * @throws UnauthorizedError where the token names no tenant or no subject
- * @throws MissingScopeError naming the scope that the route needs
+ * The caller, from the claims of a token that API Gateway's authorizer has validated.
+ * @throws UnauthorizedError if the token has no tenant or no subject
+ * @throws MissingScopeError with the scope that the route needs
  */
 export const authenticate = (
   event: HttpEvent,
@@ -34,13 +34,13 @@ export const authenticate = (
   { tenantClaim, scopeClaim }: ClaimNames,
 ): Identity => {
   const claims = event.requestContext.authorizer?.jwt?.claims;
-  if (claims === undefined) throw new UnauthorizedError('A token is needed.');
+  if (claims === undefined) throw new UnauthorizedError('The request has no token.');
   const tenant = claims[tenantClaim];
   if (typeof tenant !== 'string' || !TENANT_PATTERN.test(tenant))
-    throw new UnauthorizedError(`The token’s claim "${tenantClaim}" names no tenant.`);
+    throw new UnauthorizedError(`The token has no valid tenant in the claim "${tenantClaim}".`);
   const actor = claims.sub ?? claims.client_id;
   if (typeof actor !== 'string' || actor === '' || actor.length > 256)
-    throw new UnauthorizedError('The token names no subject.');
+    throw new UnauthorizedError('The token has no valid subject.');
   const scopes = scopesOf(claims[scopeClaim]);
   if (!scopes.has(scope))
     throw new MissingScopeError(`The token needs the scope ${scope}.`, { context: { scope } });

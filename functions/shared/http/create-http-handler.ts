@@ -27,7 +27,7 @@ export interface HttpDependencies extends Dependencies {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly fairShare: FairShareLimits;
-  /** Where answers are kept for repeats; a function without mutations has no need of it. */
+  /** Store of responses for repeated requests. Only functions with mutations need it. */
   readonly table?: Table;
 }
 
@@ -35,22 +35,22 @@ export interface LambdaContext {
   readonly getRemainingTimeInMillis?: () => number;
 }
 
-/** What Lambda calls. */
+/** The Lambda handler. */
 export type LambdaHandler = (event: HttpEvent, context?: LambdaContext) => Promise<HttpResponse>;
 
 type Middleware = MiddlewareObj<Exchange, HttpResponse>;
 type AnyHandler = (request: RouteRequest<Route>) => Promise<Answer>;
 
-/** The time that is left for an answer of our own, before the function is ended, in milliseconds. */
+/** Time that remains for an error response before Lambda ends the function, in milliseconds. */
 const LAST_WORDS_MS = 250;
 
 const outOfTime = (): never => {
-  throw new TooBusyError('It took too long. Whether it was done is not known.', {
-    suggestion: 'Repeat the request with the same Idempotency-Key, or look at what is there now.',
+  throw new TooBusyError('The request took too long. It may have been carried out.', {
+    suggestion: 'Repeat the request with the same Idempotency-Key, or read the resource.',
   });
 };
 
-/** A route's own handler is found before anything is checked, so that what follows knows the route. */
+/** Finds the handler of the route first, because the following steps depend on the route. */
 const findRoute = (routes: ReadonlyMap<string, Route>): Middleware => ({
   before: ({ event: exchange }) => {
     const route = routes.get(exchange.event.routeKey);
@@ -69,16 +69,16 @@ const requireIdentity = (claims: ClaimNames): Middleware => ({
   },
 });
 
-/** Before anything is read: a request beyond the tenant's share costs as little as can be. */
+/** Runs before anything is read, so that a request beyond the tenant's share costs as little as possible. */
 const requireShare = (share: FairShare): Middleware => ({
   before: ({ event: { identity, route } }) => {
     if (identity === undefined) return;
     const seconds = share.takeRequest(identity.tenant);
     if (seconds !== null)
-      throw new TooManyRequestsError('The tenant sends more requests than its share.', seconds);
+      throw new TooManyRequestsError('The tenant exceeds its share of requests.', seconds);
     if (route?.holds === 'refused' && share.secondsToWait(identity.tenant) <= 0)
       throw new TooManyRequestsError(
-        'The tenant has more requests that wait for hosts than its share.',
+        'The tenant exceeds its share of requests that wait for hosts.',
         share.secondsUntilWait(identity.tenant),
       );
   },
@@ -90,7 +90,7 @@ const requireValidInput: Middleware = {
   },
 };
 
-/** Whatever was thrown becomes a problem document; what nobody foresaw is logged, and not shown. */
+/** Turns errors into problem documents. Unexpected errors are logged and not shown to the caller. */
 const answerWithProblems: Middleware = {
   onError: ({ event: exchange, error }) => {
     const response = problemResponse(error, exchange.event.requestContext.requestId);
@@ -107,7 +107,7 @@ const requestOf = (
 ): RouteRequest<Route> => ({
   requestId: exchange.event.requestContext.requestId,
   logger: exchange.logger,
-  // Routes with a scope have one by now; the others' handlers are typed not to ask.
+  // Routes with a scope have an identity by now. The types of other handlers do not include it.
   identity: (exchange.identity ?? null) as Identity,
   params: input.params as RouteRequest<Route>['params'],
   query: input.query,
@@ -165,7 +165,7 @@ const record = (
 
 /**
  * The handler of a function behind the HTTP API: finds the route, authenticates, validates, and calls the route's
- * handler with a request of the route's own type. Every error becomes an `application/problem+json`.
+ * handler with a typed request. Every error becomes an `application/problem+json`.
  */
 export const createHttpHandler = <Ids extends OperationId>(
   handlers: RouteHandlers<Ids>,
@@ -177,7 +177,7 @@ export const createHttpHandler = <Ids extends OperationId>(
       route,
     ]),
   );
-  // A handler's request is of its route's type; the map from name to handler cannot say that to the compiler.
+  // A handler's request has the type of its route, which the map from name to handler cannot express.
   const share = new FairShare(dependencies.fairShare, dependencies);
   const act = dispatch(handlers as unknown as Record<string, AnyHandler>, share, dependencies);
   const pipeline = middy<Exchange, HttpResponse>({

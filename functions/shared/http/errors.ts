@@ -1,6 +1,6 @@
 import { BulkheadError } from '../../../core/domain/errors.ts';
 
-/** More bytes than a body may have. */
+/** The body exceeds the size limit. */
 export class BodyTooLargeError extends BulkheadError {
   readonly code = 'body-too-large';
 }

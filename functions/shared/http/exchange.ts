@@ -3,7 +3,7 @@ import type { OperationId, Route, RouteOf } from '../../../core/contract/http/ro
 import type { Write } from '../../../store/table.ts';
 import type { Logger } from '../../../workflow/logger.ts';
 
-/** What is read of API Gateway's event (payload format 2.0); anything else in it is none of our business. */
+/** The members that are read of API Gateway's event (payload format 2.0). */
 export interface HttpEvent {
   readonly routeKey: string;
   readonly rawPath: string;
@@ -19,7 +19,7 @@ export interface HttpEvent {
   };
 }
 
-/** What a handler answers; a body is sent as JSON. */
+/** A handler's response. The body is sent as JSON. */
 export interface Answer {
   readonly status: number;
   readonly body?: unknown;
@@ -27,14 +27,14 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** An answer as it goes out, to the byte. */
+/** A response exactly as it is sent. */
 export interface HttpResponse {
   readonly statusCode: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
-/** Who asks; from the validated token and nowhere else. */
+/** The caller, only from the validated token. */
 export interface Identity {
   readonly tenant: string;
   /** The token's subject. */
@@ -55,13 +55,13 @@ export interface RouteRequest<R extends Route> {
   readonly query: Member<R, 'query'>;
   readonly body: Member<R, 'body'>;
   readonly dryRun: boolean;
-  /** `If-Match`: a revision, `*` (it must exist), or null where the caller asks for nothing. */
+  /** `If-Match`: a revision, `*` (the resource must exist), or null without the header. */
   readonly ifMatch: number | '*' | null;
-  /** How long the tenant may hold this instance of the function by waiting, in seconds. */
+  /** How long the tenant may occupy this function instance by waiting, in seconds. */
   readonly secondsToWait: number;
   /**
-   * The write that keeps `answer` for a repeat with the same `Idempotency-Key`; none without a key. It goes into
-   * the transaction that does what the answer tells of, so that either both are there or neither.
+   * The write that stores `answer` for a repeat with the same `Idempotency-Key`; none without a key. It belongs into the
+   * transaction that makes the change, so that both are written or neither.
    */
   readonly remember: (answer: Answer) => readonly Write[];
 }
@@ -69,7 +69,7 @@ export interface RouteRequest<R extends Route> {
 export type RouteHandler<Id extends OperationId> = (request: RouteRequest<RouteOf<Id>>) => Promise<Answer>;
 export type RouteHandlers<Ids extends OperationId> = { readonly [Id in Ids]: RouteHandler<Id> };
 
-/** What the middlewares have found out of a request so far. */
+/** What the middlewares have determined about a request so far. */
 export interface Exchange {
   readonly event: HttpEvent;
   readonly startedAt: number;
@@ -79,12 +79,12 @@ export interface Exchange {
   input?: ValidatedInput;
 }
 
-/** The parts of a request once each has passed its schema. */
+/** The validated parts of a request. */
 export interface ValidatedInput {
   readonly params: unknown;
   readonly query: Readonly<Record<string, unknown>>;
   readonly body: unknown;
-  /** As it came, in UTF-8. */
+  /** The raw body, in UTF-8. */
   readonly bodyText: string;
   readonly ifMatch: number | '*' | null;
   readonly idempotencyKey: string | null;

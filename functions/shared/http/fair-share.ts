@@ -2,26 +2,26 @@ import type { FairShareLimits } from '../../../core/contract/fair-share.ts';
 import type { Dependencies } from '../dependencies.ts';
 
 /**
- * How much of one instance of a function one tenant may take. An instance serves one request at a time, so its time is
- * what tenants compete for. Two buckets a tenant, in the instance's memory alone: approximate, and free.
+ * Limits one tenant's use of one function instance. An instance serves one request at a time, so tenants compete for its
+ * time. Each tenant has two token buckets in the memory of the instance: approximate, and without cost.
  *
- * - Requests: each takes one. They come back at a rate.
- * - Seconds of waiting: what a request that waits has held the instance. The balance can be below zero, because how long
- *   a command takes is known afterwards only.
+ * - Requests: each takes one token. Tokens are refilled at a fixed rate.
+ * - Seconds of waiting: the time for which waiting requests occupy the instance. The balance can be negative, because the
+ *   duration of a command is known only afterwards.
  *
- * A new instance gives a tenant a random part of the seconds. When a flood of waits makes many instances start at the
- * same moment, they become free one after the other, from the first moment on, and not all together in the end.
+ * A new instance starts with a random part of the seconds. When a flood of waits makes many instances start at the same
+ * moment, they become free one after another instead of all at once.
  */
 interface Buckets {
   requests: number;
   waitSeconds: number;
-  /** When both were filled last, in milliseconds. */
+  /** Time of the last refill, in milliseconds. */
   at: number;
 }
 
-/** Tenants that an instance remembers; the one that asked longest ago is forgotten first. */
+/** Tenants that an instance tracks; the least recently used one is dropped first. */
 const MOST_TENANTS = 1_000;
-/** A long command costs no more than this beyond what there was, so that nobody is sent away for minutes. */
+/** Lower bound of the balance, so that a long command does not block a tenant for minutes. */
 const MOST_DEBT_SECONDS = 5;
 
 export class FairShare {
@@ -34,7 +34,7 @@ export class FairShare {
     this.#deps = deps;
   }
 
-  /** Takes one request. @returns null, or after how many seconds there will be another one */
+  /** Takes one request. @returns null, or the seconds until the next one is available */
   takeRequest(tenant: string): number | null {
     const buckets = this.#filled(tenant);
     if (buckets.requests >= 1) {
@@ -44,12 +44,12 @@ export class FairShare {
     return (1 - buckets.requests) / this.#limits.requestsPerSecond;
   }
 
-  /** How many seconds the tenant may wait now. */
+  /** Seconds for which the tenant may wait now. */
   secondsToWait(tenant: string): number {
     return Math.max(0, this.#filled(tenant).waitSeconds);
   }
 
-  /** After how many seconds a tenant that may not wait now may wait again, for a second at least. */
+  /** Seconds until a tenant without balance may wait again, for at least a second. */
   secondsUntilWait(tenant: string): number {
     return Math.max(0, 1 - this.#filled(tenant).waitSeconds) / this.#limits.waitShare;
   }

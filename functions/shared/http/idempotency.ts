@@ -6,12 +6,12 @@ import type { Answer, HttpResponse } from './exchange.ts';
 import { toResponse } from './respond.ts';
 
 /**
- * Same key and same request: the same answer, to the byte; other request: refused.
+ * The same key with the same request returns the same response, byte for byte. With another request it is refused.
  *
- * The answer is kept in the same transaction as what it tells of. Of two requests with one key at the same time
- * one's transaction is first, and the other, whatever stopped it (the kept answer, or the state that the first
- * has made), finds the answer when it looks again. Only answers that something was done are kept: a request that
- * was refused has changed nothing, and its repeat is looked at anew.
+ * The response is stored in the transaction that makes the change. Of two concurrent requests with one key, one
+ * transaction is first. The other request fails, on the stored response or on the changed state, and then reads the stored
+ * response. Only responses of successful changes are stored: a refused request has changed nothing, so its repeat is
+ * processed again.
  */
 export interface Attempt {
   readonly scope: IdempotencyScope;
@@ -29,13 +29,13 @@ const replay = async (attempt: Attempt, dependencies: IdempotencyDependencies) =
   const kept = await findAnswer(dependencies.table, attempt.scope, dependencies.now());
   if (kept === undefined) return undefined;
   if (kept.requestHash !== attempt.requestHash)
-    throw new ConflictError('idempotency-key-reused', 'The key was used for another request.', {
+    throw new ConflictError('idempotency-key-reused', 'The Idempotency-Key was used for another request.', {
       suggestion: 'Use a new Idempotency-Key for each new request.',
     });
   return { statusCode: kept.status, headers: kept.headers, body: kept.body };
 };
 
-/** @param act does the request, with the write that keeps its answer */
+/** @param act carries out the request, with the write that stores its response */
 export const answerOnce = async (
   attempt: Attempt,
   dependencies: IdempotencyDependencies,
@@ -58,15 +58,17 @@ export const answerOnce = async (
   };
   try {
     const answer = await act(remember);
-    // Nothing was written (it was so already): the answer is kept by a write of its own.
+    // The request changed nothing, so the response is stored by a separate write.
     if (kept !== answer) await dependencies.table.transact(remember(answer));
     return toResponse(answer);
   } catch (error) {
     const meanwhile = await replay(attempt, dependencies);
     if (meanwhile !== undefined) return meanwhile;
-    // Ours was the condition, but the answer has expired between: as if another had been in the way.
+    // The stored response was in the way but has expired since: treat it as a conflict.
     throw error instanceof ConditionFailed
-      ? new ConflictError('idempotency-key-reused', 'The key was in use a moment ago.', { cause: error })
+      ? new ConflictError('idempotency-key-reused', 'The Idempotency-Key was in use a moment ago.', {
+          cause: error,
+        })
       : error;
   }
 };

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 
-/** What is wrong with a request, and where. */
+/** An issue of a request and its location. */
 export interface Issue {
   /** JSON Pointer (RFC 6901) into the request seen as `{path, query, headers, body}`. */
   readonly pointer: string;
@@ -12,7 +12,7 @@ const escapeToken = (token: PropertyKey): string => String(token).replace(/~/g, 
 export const pointerTo = (...path: readonly PropertyKey[]): string =>
   path.map((token) => `/${escapeToken(token)}`).join('');
 
-/** A key that a caller made up may be long, and is shown back. */
+/** Shortens a key from the request before it is returned in an error. */
 const shown = (text: string): string => (text.length > 64 ? `${text.slice(0, 64)}…` : text);
 
 type ZodIssue = z.core.$ZodIssue;
@@ -33,13 +33,13 @@ const describe = (issue: ZodIssue): string => {
     case 'too_small':
       return bound(issue);
     case 'invalid_format':
-      return 'Is not of the form that it must have.';
+      return 'Does not match the required format.';
     default:
       return issue.message === 'Invalid input' ? 'Is not valid.' : issue.message;
   }
 };
 
-/** zod's issues as pointers; a field that is not known is named, each with a pointer of its own. */
+/** zod's issues as pointers; each unknown field gets its own pointer. */
 export const toIssues = (
   part: 'path' | 'query' | 'headers' | 'body',
   issues: readonly ZodIssue[],
@@ -47,8 +47,11 @@ export const toIssues = (
   issues.flatMap((issue): readonly Issue[] => {
     const path = [part, ...issue.path.map((token) => (typeof token === 'string' ? shown(token) : token))];
     if (issue.code === 'unrecognized_keys')
-      return issue.keys.map((key) => ({ pointer: pointerTo(...path, shown(key)), detail: 'Is not known.' }));
+      return issue.keys.map((key) => ({
+        pointer: pointerTo(...path, shown(key)),
+        detail: 'Is not a known field.',
+      }));
     if (issue.code === 'invalid_key')
-      return [{ pointer: pointerTo(...path), detail: 'Is not a key that is allowed here.' }];
+      return [{ pointer: pointerTo(...path), detail: 'Is not an allowed key.' }];
     return [{ pointer: pointerTo(...path), detail: describe(issue) }];
   });

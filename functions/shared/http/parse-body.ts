@@ -4,7 +4,7 @@ import { BodyNotJsonError, BodyTooLargeError, UnsupportedMediaTypeError } from '
 import type { HttpEvent } from './exchange.ts';
 import { type Issue, pointerTo } from './issues.ts';
 
-/** Deeper than anything in the contract, and far below what a recursive reader can bear. */
+/** Deeper than anything in the contract, and far below the depth that overflows the stack. */
 const MAX_DEPTH = 16;
 
 const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json$/i;
@@ -27,8 +27,8 @@ export const readBody = ({ body = '', isBase64Encoded = false }: HttpEvent): str
 };
 
 /**
- * What no schema can see: depth, texts that cannot be stored as they are, and `__proto__`, which zod leaves out of what
- * it returns without a word, so that a caller's variable of that name would be lost.
+ * Checks that no schema makes: depth, text that cannot be stored unchanged, and `__proto__`, which zod drops silently, so
+ * that a variable of that name would be lost.
  */
 const findIssue = (value: unknown, path: readonly PropertyKey[]): Issue | null => {
   const here = (detail: string): Issue => ({ pointer: pointerTo(...path), detail });
@@ -38,7 +38,7 @@ const findIssue = (value: unknown, path: readonly PropertyKey[]): Issue | null =
   for (const [key, member] of Object.entries(value)) {
     if (!key.isWellFormed()) return here('Has a key that is not well-formed Unicode.');
     if (key === '__proto__')
-      return { pointer: pointerTo(...path, key), detail: 'Must not be called "__proto__".' };
+      return { pointer: pointerTo(...path, key), detail: 'Must not be named "__proto__".' };
     const issue = findIssue(member, [...path, key]);
     if (issue !== null) return issue;
   }
@@ -46,7 +46,7 @@ const findIssue = (value: unknown, path: readonly PropertyKey[]): Issue | null =
 };
 
 /**
- * The body as JSON; undefined where there is none.
+ * The parsed JSON body; undefined without a body.
  * @throws UnsupportedMediaTypeError, BodyNotJsonError, ValidationError
  */
 export const parseBody = (text: string, contentType: string | undefined): unknown => {

@@ -1,7 +1,7 @@
 import { ValidationError } from '../../../core/domain/errors.ts';
 import { pointerTo } from './issues.ts';
 
-/** The only parameter that may stand more than once. */
+/** The only parameter that can be repeated. */
 const REPEATABLE = 'label';
 
 const decode = (text: string, name: string): string => {
@@ -16,10 +16,10 @@ const decode = (text: string, name: string): string => {
 };
 
 /**
- * Query parameters of a raw query string. API Gateway's own parse joins repeated values with commas, which
- * cannot be told from a comma in a value; so the raw string is read.
+ * Query parameters of the raw query string. API Gateway joins repeated values with commas, which are then
+ * indistinguishable from commas in a value.
  *
- * @throws ValidationError for a parameter that stands twice, or cannot be decoded
+ * @throws ValidationError for a repeated parameter, or one that cannot be decoded
  */
 export const parseQuery = (rawQueryString: string): Record<string, string | string[]> => {
   const query: Record<string, string | string[]> = Object.create(null);
@@ -33,7 +33,7 @@ export const parseQuery = (rawQueryString: string): Record<string, string | stri
     else if (earlier === undefined) query[name] = value;
     else
       throw new ValidationError('The query is not valid.', {
-        errors: [{ pointer: pointerTo('query', name.slice(0, 64)), detail: 'Stands more than once.' }],
+        errors: [{ pointer: pointerTo('query', name.slice(0, 64)), detail: 'Must not be repeated.' }],
       });
   }
   return { ...query };

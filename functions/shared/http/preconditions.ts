@@ -14,15 +14,16 @@ const refuse = (header: string, detail: string): never => {
 };
 
 /**
- * `If-Match` as a revision, `*`, or null where there is none.
- * @param taken whether the route has an ETag; a precondition that nobody would check is refused
+ * `If-Match` as a revision, `*`, or null without the header.
+ * @param taken whether the route has an ETag; on other routes the header is refused
  */
 export const parseIfMatch = (value: string | undefined, taken: boolean): number | '*' | null => {
   if (value === undefined) return null;
-  if (!taken) return refuse('if-match', 'Is not taken here: there is nothing with an ETag.');
+  if (!taken) return refuse('if-match', 'Is not supported on this route, which has no ETag.');
   if (value.trim() === '*') return '*';
   const revision = ETAG.exec(value.trim())?.[1];
-  if (revision === undefined) return refuse('if-match', 'Must be one strong ETag as it was given, or "*".');
+  if (revision === undefined)
+    return refuse('if-match', 'Must be one strong ETag from an earlier response, or "*".');
   return Number(revision);
 };
 
@@ -33,11 +34,11 @@ export const parseIdempotencyKey = (value: string | undefined): string | null =>
     : refuse('idempotency-key', 'Must be 1 to 255 visible ASCII characters.');
 };
 
-/** @throws RevisionMismatchError when the caller asked for another revision than there is */
+/** @throws RevisionMismatchError if the resource has another revision */
 export const checkRevision = (ifMatch: number | '*' | null, revision: number): void => {
   if (ifMatch === null || ifMatch === '*' || ifMatch === revision) return;
   throw new RevisionMismatchError(`The resource is at revision ${revision}.`, {
-    suggestion: 'Read it again, and repeat the change if it still makes sense.',
+    suggestion: 'Read the resource again, then repeat the change if it still applies.',
     context: { revision },
   });
 };

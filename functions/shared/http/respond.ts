@@ -2,7 +2,7 @@ import type { Problem } from '../../../core/contract/problem.ts';
 import { toProblem } from '../../../core/domain/problems.ts';
 import type { Answer, HttpResponse } from './exchange.ts';
 
-/** Answers are of this moment and of this caller: nobody between may keep them. */
+/** Responses are specific to the caller and the moment: intermediaries must not cache them. */
 const COMMON = { 'cache-control': 'no-store' };
 
 export const toResponse = ({ status, body, headers = {} }: Answer): HttpResponse => ({
@@ -15,7 +15,7 @@ export const toResponse = ({ status, body, headers = {} }: Answer): HttpResponse
   body: body === undefined ? '' : JSON.stringify(body),
 });
 
-/** Headers that a status asks for. */
+/** Headers that a status requires. */
 const headersOf = ({ status, code, context }: Problem): Record<string, string> => {
   if (status === 401) return { 'www-authenticate': 'Bearer' };
   if (code === 'too-many-requests') return { 'retry-after': String(context?.retryAfterSeconds ?? 1) };

@@ -20,7 +20,7 @@ const check = (
     : { value: undefined, issues: toIssues(part, result.error.issues) };
 };
 
-/** A name or id that cannot exist is one that does not exist. */
+/** An invalid name or id is treated as one that does not exist. */
 const parseParameters = (route: Route, event: HttpEvent): unknown => {
   if (route.parameters === undefined) return {};
   const result = z.safeParse(route.parameters, event.pathParameters ?? {});
@@ -28,12 +28,12 @@ const parseParameters = (route: Route, event: HttpEvent): unknown => {
   return result.data;
 };
 
-/** The same words for what is not there, what is another tenant's, and what cannot be. */
+/** The same error for a missing resource, one of another tenant, and an invalid id. */
 export const notFound = (): NotFoundError => new NotFoundError('There is no such resource.');
 
 /**
- * Every part of a request against the schemas of its route.
- * @throws ValidationError with a pointer for each thing that is wrong, and the errors of the parts' readers
+ * Validates every part of a request against the schemas of its route.
+ * @throws ValidationError with a pointer for each issue, and the errors of the parsers
  */
 export const validate = (route: Route, event: HttpEvent): ValidatedInput => {
   const headers = event.headers ?? {};

@@ -6,12 +6,12 @@ import { createLogger } from '../observability/logger.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import type { HttpDependencies } from './create-http-handler.ts';
 
-/** Keys of the environment that each function behind the HTTP API reads. */
+/** Environment keys of every function behind the HTTP API. */
 export const HTTP_ENVIRONMENT = ['table', 'tenantClaim', 'scopeClaim', 'fairShare'] as const;
 
 type HttpEnvironment = Pick<Environment, (typeof HTTP_ENVIRONMENT)[number] | 'logLevel'>;
 
-/** What each function behind the HTTP API works with, from its environment. */
+/** The dependencies of a function behind the HTTP API, from its environment. */
 export const wireHttp = ({
   table,
   tenantClaim,

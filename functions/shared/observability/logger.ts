@@ -1,9 +1,8 @@
 import type { LogFields, Logger } from '../../../workflow/logger.ts';
 
 /**
- * Structured log lines, one JSON object each. What goes in is named by whoever logs: ids, codes, counts,
- * durations. Events, bodies, headers, tokens and environment values do not belong in a log, and nothing here
- * takes a whole object apart to find out what is in it.
+ * Structured log lines, one JSON object each. The caller names each field: ids, codes, counts, durations. Events, bodies,
+ * headers, tokens and environment values do not belong in a log, so the logger never serializes whole objects.
  */
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
@@ -13,16 +12,16 @@ export interface LoggerOptions {
   readonly level: LogLevel;
   readonly now: () => Date;
   readonly fields?: LogFields;
-  /** Takes a line without its end; by default standard output. */
+  /** Writes a line, which has no line break. @default standard output */
   readonly write?: (line: string) => void;
 }
 
-/** Straight to standard output: the runtime's `console` would wrap the line into one of its own. */
+/** Writes to standard output, because the runtime's `console` would wrap the line. */
 export const writeLine = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-/** Name, message and stack of an error and of its causes; no other member, for SDK errors carry whole items. */
+/** Name, message and stack of an error and its causes. No other members, because SDK errors contain whole items. */
 const describeError = (error: unknown, depth = 0): Record<string, unknown> => {
   if (!(error instanceof Error)) return { name: typeof error };
   const { name, message, stack, cause } = error;

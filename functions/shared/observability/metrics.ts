@@ -1,9 +1,9 @@
 import { METRIC_NAMESPACE, METRICS } from '../../../core/contract/deployment.ts';
 import { writeLine } from './logger.ts';
 
-/** CloudWatch's embedded metric format: a log line that becomes a metric, without a call. */
+/** CloudWatch's embedded metric format: CloudWatch turns the log line into a metric, without a call. */
 export interface Metrics {
-  /** @param dimensions names and values; each combination is a metric of its own, so no ids */
+  /** @param dimensions names and values. Each combination is a separate metric, so ids do not belong here. */
   count(name: keyof typeof METRICS, value?: number, dimensions?: Readonly<Record<string, string>>): void;
   seconds(name: keyof typeof METRICS, value: number, dimensions?: Readonly<Record<string, string>>): void;
 }

@@ -3,8 +3,8 @@ import type { SignCommand } from '../../../store/commands.ts';
 import { createRotatingSecret, type RotatingSecretDependencies, type Versions } from './rotating-secret.ts';
 
 /**
- * The keys that sign commands. During a rotation the old key signs on, and announces the new one, until every instance
- * can tell a host of the key that it is about to meet.
+ * The keys that sign commands. During a rotation the old key keeps signing and announces the new one, until every instance
+ * can send hosts the announcement of the new key.
  */
 export type CommandKeys = Versions<SigningKey>;
 
@@ -22,7 +22,7 @@ export const createCommandSigning = (dependencies: RotatingSecretDependencies): 
   };
 };
 
-/** The keys that a host without any is to trust, the newest first: the replaced one only while it still signs. */
+/** The keys for a host without any, the newest first. The replaced key is included only while it still signs. */
 export const publicKeysOf = ({ newest, inUse }: CommandKeys): string[] => [
   ...new Set([newest.publicKey, inUse.publicKey]),
 ];

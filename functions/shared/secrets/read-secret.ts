@@ -6,18 +6,18 @@ import * as z from 'zod/mini';
 import { ConfigurationError } from '../errors.ts';
 
 /**
- * Reads one secret from AWS Secrets Manager. It is a single signed request, made with the SDK's own signer and HTTP
- * client: the SDK's client for the service would be 40 KB in every bundle that has it.
+ * Reads one secret from AWS Secrets Manager with a single signed request, made with the SDK's signer and HTTP client. The
+ * SDK's client for the service would add 40 KB to every bundle.
  */
 export type SecretStage = 'AWSCURRENT' | 'AWSPREVIOUS';
 
 export interface SecretVersion {
   readonly value: string;
-  /** When this version was made, in milliseconds since 1970. */
+  /** Creation time of this version, in milliseconds since 1970. */
   readonly createdAtMs: number;
 }
 
-/** @returns undefined if the secret has no version of that stage */
+/** @returns undefined if no version of the secret has that stage */
 export type ReadSecret = (stage: SecretStage) => Promise<SecretVersion | undefined>;
 
 export interface SecretsDependencies {
@@ -30,7 +30,7 @@ export interface SecretsDependencies {
   readonly random: () => number;
 }
 
-/** The longest wait before the second and last try, in milliseconds. */
+/** Maximum wait before the second and last attempt, in milliseconds. */
 const RETRY_WAIT = 100;
 const OK = 200;
 const isTransient = (status: number): boolean => status === 429 || status >= 500;
@@ -53,7 +53,7 @@ const bodyOf = async (stream: AsyncIterable<Buffer>): Promise<unknown> => {
   }
 };
 
-/** @param secretArn names the secret in each request */
+/** @param secretArn the secret to read */
 export const createReadSecret = (dependencies: SecretsDependencies, secretArn: string): ReadSecret => {
   const { region, credentials, requestHandler, sleep, random } = dependencies;
   const { protocol, hostname, port, host } = new URL(dependencies.endpoint);
@@ -86,10 +86,10 @@ export const createReadSecret = (dependencies: SecretsDependencies, secretArn: s
     if (answer.status !== OK) {
       const type = ProblemSchema.safeParse(answer.body).data?.__type ?? '';
       if (type.endsWith('ResourceNotFoundException')) return undefined;
-      throw new ConfigurationError(`Secrets Manager answered ${answer.status} ${type}`);
+      throw new ConfigurationError(`Secrets Manager returned ${answer.status} ${type}`);
     }
     const parsed = AnswerSchema.safeParse(answer.body);
-    if (!parsed.success) throw new ConfigurationError('Secrets Manager answered without a secret string');
+    if (!parsed.success) throw new ConfigurationError('Secrets Manager returned no secret string');
     return { value: parsed.data.SecretString, createdAtMs: parsed.data.CreatedDate * 1000 };
   };
 };

@@ -2,16 +2,16 @@ import { ConfigurationError } from '../errors.ts';
 import type { ReadSecret } from './read-secret.ts';
 
 /**
- * What functions make of a generated secret. It is read once for each function instance, and again after
+ * Values that functions derive from a generated secret. A function instance reads the secret once, and again after
  * {@link FRESH_MS}, never for each use.
  *
- * Rotation is a new version of the secret. Each instance notices it within FRESH_MS and accepts what either version
- * made. The new version comes into use only after {@link KNOWN_MS}, so that by then every instance knows it.
+ * A rotation adds a new version of the secret. Each instance reads it within FRESH_MS and accepts values of either
+ * version. The new version is used only after {@link KNOWN_MS}, when every instance has read it.
  */
 export interface Versions<T> {
   readonly newest: T;
   readonly previous: T | null;
-  /** What makes something new at present. */
+  /** The version that new values are made with. */
   readonly inUse: T;
 }
 
@@ -22,9 +22,9 @@ export interface RotatingSecretDependencies {
 }
 
 const FRESH_MS = 15 * 60_000;
-/** After a failure to read it again. */
+/** Wait after a failed read. */
 const RETRY_MS = 60_000;
-/** Twice as long, so that the slowest instance knows the version in time. */
+/** Twice FRESH_MS, so that the slowest instance has read the version in time. */
 const KNOWN_MS = 30 * 60_000;
 
 interface Derived<T> {
@@ -33,7 +33,7 @@ interface Derived<T> {
   readonly newestSinceMs: number;
 }
 
-/** @param derive makes a key of a version's value; called once for each version that is read */
+/** @param derive derives a key from the value of a version; called once per version that is read */
 export const createRotatingSecret = <T>(
   { readSecret, now, monotonic }: RotatingSecretDependencies,
   derive: (value: string) => T,
@@ -53,8 +53,8 @@ export const createRotatingSecret = <T>(
   const derived = (): Promise<Derived<T>> => {
     if (known !== null && monotonic() < known.readAgainAt) return known.derived;
     const before = known?.derived;
-    // A failure to read it again leaves the keys in use, and the next attempt is made after a pause. The first read has
-    // no keys to keep: the next call tries again.
+    // If a later read fails, the known keys stay in use and the next attempt is made after a pause. If the first read
+    // fails, the next call tries again.
     const reading = read().catch((error: unknown) => {
       known = before === undefined ? null : { derived: before, readAgainAt: monotonic() + RETRY_MS };
       if (before !== undefined) return before;

@@ -10,7 +10,7 @@ const deriveKey = (secret: string): Buffer =>
 
 const sealOf = (key: Buffer, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
-/** Seals tokens of sessions with a secret that the table does not hold. */
+/** Seals session tokens with a secret that is not in the table. */
 export const createSessionSeal = (dependencies: RotatingSecretDependencies): SessionSeal => {
   const keys = createRotatingSecret(dependencies, deriveKey);
   return {

@@ -7,7 +7,7 @@ import { createSessionSeal } from './session-seal.ts';
 
 const { now, monotonic } = systemDependencies;
 
-/** For the functions that give commands, and the one that tells hosts the keys. No other may read the secret. */
+/** For the functions that sign commands or send hosts the public keys. No other function can read the secret. */
 export const wireCommandSigning = (): CommandSigning =>
   createCommandSigning({
     readSecret: createSecretReader(readEnvironment(['signingSecret']).signingSecret),
@@ -15,7 +15,7 @@ export const wireCommandSigning = (): CommandSigning =>
     monotonic,
   });
 
-/** For the functions that make tokens of sessions, and the one that verifies them. */
+/** For the functions that create or verify session tokens. */
 export const wireSessionSeal = (): SessionSeal =>
   createSessionSeal({
     readSecret: createSecretReader(readEnvironment(['sessionSecret']).sessionSecret),

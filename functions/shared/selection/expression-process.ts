@@ -5,18 +5,18 @@ import { fileURLToPath } from 'node:url';
 /**
  * A process that evaluates JSONata expressions of one tenant:
  *
- * - with a limit on its memory. A worker thread does not do: `$uppercase` of a text that was doubled 24 times ends the
- *   whole process there, whatever the thread's `resourceLimits` say.
- * - with a limit on the time of each question, for what its own guards can't interrupt, such as a regular expression
- *   that backtracks.
- * - without the environment, which holds credentials, and without rights on files, processes and threads.
+ * - with a memory limit. A worker thread is not enough: `$uppercase` of a text that was doubled 24 times ends the whole
+ *   process, regardless of the thread's `resourceLimits`.
+ * - with a time limit for each request, for what its own guards cannot interrupt, such as a backtracking regular
+ *   expression.
+ * - without the environment, which contains credentials, and without access to files, processes and threads.
  *
- * Lifecycle: started with the first question (about 60 ms) → answers, one question at a time → ended when it exceeds a
- * limit, after {@link LIMITS}.questions, when another tenant needs one, when it has been idle, or with its parent,
- * because its input ends then.
+ * Lifecycle: started by the first request (about 60 ms) → answers one request at a time → ended when it exceeds a limit,
+ * after {@link LIMITS}.questions, when another tenant needs a process, when it was idle, or with its parent, which closes
+ * its input.
  */
 const PROGRAM = new URL('./expression-program.mjs', import.meta.url);
-/** Where the program reads jsonata from when it is not bundled. */
+/** Path of jsonata for the unbundled program. */
 const PACKAGE = new URL('../../../node_modules/jsonata/', import.meta.url);
 
 const LIMITS = { milliseconds: 5_000, heapMB: 48, questions: 100, idleMs: 2_000 } as const;
@@ -30,7 +30,7 @@ const OPTIONS = [
   '--no-warnings',
 ];
 
-/** Lambda's Node.js finds its libraries by this; nothing else of the environment is passed on. */
+/** Node.js on Lambda finds its libraries by this variable. No other variable is passed on. */
 const environment = (): NodeJS.ProcessEnv => {
   const { LD_LIBRARY_PATH } = process.env;
   return LD_LIBRARY_PATH === undefined ? {} : { LD_LIBRARY_PATH };
@@ -48,7 +48,7 @@ class ExpressionProcess {
     this.tenant = tenant;
     const options = { env: environment(), cwd: '/' };
     this.#child = spawn(process.execPath, [...OPTIONS, fileURLToPath(PROGRAM)], options);
-    // What ends the process shows in its answers; V8's report of exhausted memory could quote the event.
+    // Discarded: V8's report of exhausted memory could quote the event.
     this.#child.on('error', () => {});
     this.#child.on('exit', () => {
       this.#hasEnded = true;
@@ -62,7 +62,7 @@ class ExpressionProcess {
     return this.#left > 0 && !this.#hasEnded;
   }
 
-  /** @returns its answer; undefined if it was ended by one of its limits */
+  /** @returns the response; undefined if a limit ended the process */
   async ask(question: object): Promise<unknown> {
     clearTimeout(this.#idle);
     this.#hold(true);
@@ -75,7 +75,7 @@ class ExpressionProcess {
     return JSON.parse(value);
   }
 
-  /** Ends the process unless it is asked again soon. It doesn't keep its parent alive meanwhile. */
+  /** Ends the process if no request follows soon. Does not keep the parent alive meanwhile. */
   rest(): void {
     this.#hold(false);
     this.#idle = setTimeout(() => this.end(), LIMITS.idleMs).unref();
@@ -104,7 +104,7 @@ const take = (tenant: string): ExpressionProcess => {
   return new ExpressionProcess(tenant);
 };
 
-/** Asks a process of the tenant. @returns its answer; undefined if it was ended by one of its limits */
+/** Sends a request to the tenant's process. @returns the response; undefined if a limit ended the process */
 export const askExpressionProcess = async (tenant: string, question: object): Promise<unknown> => {
   const process = take(tenant);
   const answer = await process.ask(question);

@@ -9,7 +9,7 @@ import type { Table } from '../../../store/table.ts';
 
 export interface Found {
   readonly containers: readonly ContainerRecord[];
-  /** There were more than were wanted, or than were looked at. */
+  /** More containers match, or not all could be checked. */
   readonly truncated: boolean;
 }
 
@@ -23,9 +23,9 @@ const matches = ({ view }: ContainerRecord, { name, image, labels = {} }: Resolv
   );
 
 /**
- * Containers of the tenant that a selection matches, at most `limit`; where it may match many, those only that are not
- * of the wanted runtime type yet, so that the limit is one of conversions. The tenant is the rule's: nothing that the
- * selection holds can lead to another's.
+ * Containers of the tenant that match a selection, at most `limit`. A selection that can match many finds only containers
+ * of the other runtime type, so that the limit applies to conversions. The tenant comes from the rule: a selection cannot
+ * reach containers of other tenants.
  */
 export const findContainers = async (
   table: Table,

@@ -13,15 +13,15 @@ import {
 import { evaluateExpressions, type Value } from './run-expressions.ts';
 
 /**
- * What a selection is on an event. An expression that fails, runs too long, or gives anything but a text that could be
- * what it stands for selects nothing: it never widens what the rule says. The reason is a fixed sentence: it names the
- * member of the selection, JSONata's error code and a position in the rule's own text, and nothing of the event.
+ * Evaluates a selection on an event. An expression that fails, takes too long, or returns anything but a valid text
+ * selects nothing: it never widens the selection. The reason is a fixed sentence with the member of the selection,
+ * JSONata's error code and a position in the rule's text. It contains nothing from the event.
  */
 export type Resolution =
   | { readonly kind: 'resolved'; readonly select: ResolvedSelect }
   | { readonly kind: 'nothing'; readonly reason: string };
 
-/** One member of a selection: `labels` has as many as it has keys. */
+/** One member of a selection; `labels` has one per key. */
 interface Member {
   readonly where: string;
   readonly label: string | null;
@@ -51,16 +51,16 @@ const faultText = ({ code, position }: { code: string | null; position: number |
 
 const textOf = ({ where, schema }: Member, value: Value): { text: string } | { problem: string } => {
   if ('fault' in value) return { problem: `${where}: ${faultText(value.fault)}` };
-  if ('none' in value) return { problem: `${where}: the event gives no text for it` };
+  if ('none' in value) return { problem: `${where}: the expression returned no text` };
   const text = where === 'containerId' ? value.text.toLowerCase() : value.text;
   return z.safeParse(schema, text).success
     ? { text }
-    : { problem: `${where}: the text that the event gives cannot be one` };
+    : { problem: `${where}: the expression returned an invalid text` };
 };
 
 const nothing = (reason: string): Resolution => ({ kind: 'nothing', reason });
 
-/** @param tenant whose rule it is: tenants never share a process that evaluates */
+/** @param tenant the rule's tenant: tenants never share an evaluating process */
 export const resolveSelect = async (tenant: string, select: Select, event: unknown): Promise<Resolution> => {
   const members = membersOf(select);
   const dynamic = members.filter(({ text }) => isExpression(text));

@@ -9,7 +9,7 @@ const ValueSchema = z.union([
 ]);
 export type Value = z.infer<typeof ValueSchema>;
 
-/** What each expression is on the event; undefined if they exhausted the time or the memory that they have. */
+/** The value of each expression on the event; undefined if they exceeded the time or memory limit. */
 export const evaluateExpressions = async (
   tenant: string,
   expressions: readonly string[],
@@ -20,7 +20,7 @@ export const evaluateExpressions = async (
   return answers === undefined ? undefined : z.parse(z.array(ValueSchema), answers);
 };
 
-/** For each text why it is no expression that a rule may have; null if it is one. */
+/** For each text the reason why it is not an allowed expression; null if it is allowed. */
 export const checkExpressions = async (
   tenant: string,
   expressions: readonly string[],

@@ -7,7 +7,7 @@ import { ConfigurationError } from '../errors.ts';
 export type StartWorkflow = (operation: OperationRecord) => Promise<'started' | 'already-started'>;
 
 /**
- * Starts the execution of an operation. Its name is the operation's id, so that a second start is the same one.
+ * Starts the execution of an operation. The execution is named after the operation's id, so a second start has no effect.
  *
  * @param arns of the machines by name
  * @throws ConfigurationError if the operation's machine has no ARN here; what the SDK throws
@@ -30,8 +30,8 @@ export const createStartWorkflow =
   };
 
 /**
- * The fast start of an operation that has been accepted. A failure is only logged: the operation is in the table,
- * whose stream starts it as well, and what starts it second finds it started.
+ * Starts an accepted operation without waiting for the stream. A failure is only logged, because the table's stream starts
+ * the operation as well.
  */
 export const startAccepted = async (
   startWorkflow: StartWorkflow,

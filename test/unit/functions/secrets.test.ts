@@ -67,7 +67,7 @@ describe('reading a secret', () => {
       [400, { __type: 'AccessDeniedException' }],
     ];
     expect(await read('AWSCURRENT')).toMatchObject({ value: 'a secret' });
-    await expect(read('AWSCURRENT')).rejects.toThrow('Secrets Manager answered 400 AccessDeniedException');
+    await expect(read('AWSCURRENT')).rejects.toThrow('Secrets Manager returned 400 AccessDeniedException');
     expect(seen).toHaveLength(3);
   });
 

@@ -165,7 +165,7 @@ describe('waiting operations of several tenants', () => {
     const waiter = await otherWaiter();
     const deps = { ...world.deps, table: slow(300).table, random: random() };
     await createSweepHandler({ ...deps, leaseSeconds: 10_000 })();
-    expect(said('more operations wait than one sweep looks at')).toBe(1);
+    expect(said('more operations wait than one sweep can try')).toBe(1);
     expect(await reasonOf(OTHER, waiter)).toBeNull();
   });
 
@@ -175,7 +175,7 @@ describe('waiting operations of several tenants', () => {
     const waiter = await otherWaiter();
     const { table } = slow(0, (input) => JSON.stringify(input).includes(`"T#${TENANT}#W"`));
     await createSweepHandler({ ...world.deps, table, random: ascending() })();
-    expect(said('waiting operations not looked at')).toBe(1);
+    expect(said('waiting operations could not be tried')).toBe(1);
     expect(await reasonOf(OTHER, waiter)).toBeNull();
   });
 
@@ -195,7 +195,7 @@ describe('waiting operations of several tenants', () => {
       sweeps += 1;
     }
     expect(await reasonOf(TENANT, last)).toBeNull();
-    expect(said('more operations wait than one sweep looks at')).toBe(sweeps);
+    expect(said('more operations wait than one sweep can try')).toBe(sweeps);
   });
 });
 
