@@ -94,5 +94,5 @@ export const explainNoFit = (hosts: readonly Candidate[], need: PlacementNeed): 
     (host) => `${host.name} ${unsuitable(host, need) ?? lacksCapacity(host, need) ?? 'was taken meanwhile'}`,
   );
   const shown = reasons.slice(0, 3).join('; ');
-  return `waiting for room: ${shown}${reasons.length > 3 ? `; and ${reasons.length - 3} more` : ''}`;
+  return `waiting for capacity: ${shown}${reasons.length > 3 ? `; and ${reasons.length - 3} more` : ''}`;
 };

@@ -174,7 +174,7 @@ describe('the way back', () => {
     expect(await evaluate(cause, { errorOutput: { Error: 'E', Cause: 'why' } })).toBe('why');
   });
 
-  test('waiting for room is ended by the deadline, not by running out of attempts', () => {
+  test('waiting for capacity is ended by the deadline, not by running out of attempts', () => {
     const waits = list(provision.States[STEPS.place] as State, 'Retry').find((retrier) =>
       retrier.ErrorEquals.includes('States.HeartbeatTimeout'),
     );

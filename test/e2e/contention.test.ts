@@ -80,7 +80,7 @@ describe('many at once', () => {
       const told = reasons.length === ASKED - ROOM && reasons.every((reason) => reason !== null);
       return running === ROOM && told ? true : undefined;
     }, 240);
-    for (const operation of await waiting()) expect(operation.reason).toMatch(/waiting for room: .*MiB/);
+    for (const operation of await waiting()) expect(operation.reason).toMatch(/waiting for capacity: .*MiB/);
 
     const running = (await crowd()).filter(({ state }) => state === 'Running');
     const removals = await Promise.all(

@@ -67,7 +67,7 @@ export const reserveForConversion = async (
     return {
       kind: 'no-capacity',
       reason:
-        `waiting for room on its own host: ${host.view.name} has ${free.memoryMB} MiB and ${free.cpus} CPUs free, ` +
+        `waiting for capacity on its own host: ${host.view.name} has ${free.memoryMB} MiB and ${free.cpus} CPUs free, ` +
         `${to} takes ${extra.memoryMB} MiB and ${extra.cpus} CPUs more`,
     };
   }

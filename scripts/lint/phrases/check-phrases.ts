@@ -10,7 +10,6 @@ export const FOLDERS_NOT_CHECKED_YET: readonly string[] = [
   'cli',
   'core',
   'docs',
-  'functions',
   'local',
   'store',
   'test',

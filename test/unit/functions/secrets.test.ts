@@ -73,6 +73,6 @@ describe('reading a secret', () => {
 
   test('says nothing of what came instead of a secret', async () => {
     turns = [[200, { SecretBinary: 'hidden' }]];
-    await expect(read('AWSCURRENT')).rejects.toThrow('without a secret string');
+    await expect(read('AWSCURRENT')).rejects.toThrow('no secret string');
   });
 });

@@ -123,7 +123,7 @@ const otherWaiter = async (): Promise<string> => {
   const { id, operationId } = await world.create({ began: false });
   const [container, operation] = [await world.container(id), await world.operation(operationId)];
   if (container === undefined) throw new TypeError('no container');
-  const view = { ...operation.view, state: 'Running' as const, reason: 'waiting for room' };
+  const view = { ...operation.view, state: 'Running' as const, reason: 'waiting for capacity' };
   await world.table.put({ Item: containerItem({ ...container, tenant: OTHER }) });
   await world.table.put({ Item: operationItem({ ...operation, tenant: OTHER, placeToken: 'other', view }) });
   return operationId;
