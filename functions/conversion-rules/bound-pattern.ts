@@ -92,7 +92,7 @@ const narrowed = (pattern: Pattern, tenant: string): Pattern => {
   if (onlyOwn) return withTenant(pattern, tenant);
   return refuse(
     '/source',
-    `Must name its sources, and "${EVENT_SOURCE}" cannot be combined with others. Create a second rule for the other sources.`,
+    `Must name its sources, and "${EVENT_SOURCE}" cannot be combined with others. Use a second rule.`,
   );
 };
 

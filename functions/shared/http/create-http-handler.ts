@@ -46,7 +46,7 @@ const LAST_WORDS_MS = 250;
 
 const outOfTime = (): never => {
   throw new TooBusyError('The request took too long. It may have been carried out.', {
-    suggestion: 'Repeat the request with the same Idempotency-Key, or read the resource.',
+    suggestion: 'Repeat it with the same Idempotency-Key, or read the resource.',
   });
 };
 
@@ -78,7 +78,7 @@ const requireShare = (share: FairShare): Middleware => ({
       throw new TooManyRequestsError('The tenant exceeds its share of requests.', seconds);
     if (route?.holds === 'refused' && share.secondsToWait(identity.tenant) <= 0)
       throw new TooManyRequestsError(
-        'The tenant exceeds its share of requests that wait for hosts.',
+        'The tenant exceeds its share of waiting requests.',
         share.secondsUntilWait(identity.tenant),
       );
   },

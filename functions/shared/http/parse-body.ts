@@ -52,7 +52,7 @@ const findIssue = (value: unknown, path: readonly PropertyKey[]): Issue | null =
 export const parseBody = (text: string, contentType: string | undefined): unknown => {
   if (text === '') return undefined;
   if (!JSON_TYPE.test(contentType?.split(';')[0]?.trim() ?? ''))
-    throw new UnsupportedMediaTypeError('A body must have the content type application/json.');
+    throw new UnsupportedMediaTypeError('The content type must be application/json.');
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -19,7 +19,7 @@ const refuse = (header: string, detail: string): never => {
  */
 export const parseIfMatch = (value: string | undefined, taken: boolean): number | '*' | null => {
   if (value === undefined) return null;
-  if (!taken) return refuse('if-match', 'Is not supported on this route, which has no ETag.');
+  if (!taken) return refuse('if-match', 'This route has no ETag.');
   if (value.trim() === '*') return '*';
   const revision = ETAG.exec(value.trim())?.[1];
   if (revision === undefined)
