@@ -7,7 +7,6 @@ import './quiet-warnings.ts';
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
 import { createAgent } from './agent.ts';
 import { systemClock } from './clock.ts';
 import { EXIT_CODES, messageOf, StartupError } from './errors.ts';
@@ -27,10 +26,11 @@ import { openRuntime } from './open-runtime.ts';
 import { type AgentOptions, parseOptions } from './options.ts';
 import type { Runtime } from './runtimes/runtime.ts';
 import { openSqliteState } from './state/sqlite-state.ts';
+import { refuseNewerState, stateFiles, upgradeIdentity } from './state-directory.ts';
 import { AGENT_VERSION } from './version.ts';
 
 const openState = (options: AgentOptions) => {
-  const file = join(options.stateDir, 'journal.sqlite');
+  const file = stateFiles(options.stateDir).journal;
   try {
     mkdirSync(options.stateDir, { recursive: true, mode: 0o700 });
     return openSqliteState(file, systemClock);
@@ -90,7 +90,9 @@ const stopSignal = (options: AgentOptions, log: Log): AbortSignal => {
 const run = async (options: AgentOptions, log: Log): Promise<void> => {
   process.umask(0o077);
   const signal = stopSignal(options, log);
+  await refuseNewerState(options.stateDir);
   const state = openState(options);
+  await upgradeIdentity(options.stateDir, log);
   const { runtime, release } = await openRuntime(options, log);
   const agentVersion = `${AGENT_VERSION}+${runtime.name}`;
   const key = loadOrMakeKey(options.stateDir);

@@ -1,5 +1,4 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { join } from 'node:path';
 import { DEFAULT_RESOURCES } from '../core/contract/primitives.ts';
 import { systemClock } from './clock.ts';
 import { EXIT_CODES, messageOf, RuntimeError, StartupError } from './errors.ts';
@@ -12,6 +11,7 @@ import type { Runtime } from './runtimes/runtime.ts';
 import { simulatedMachine } from './runtimes/simulated/kinds.ts';
 import { SimulatedRuntime } from './runtimes/simulated/simulated-runtime.ts';
 import { World } from './runtimes/simulated/world.ts';
+import { stateFiles } from './state-directory.ts';
 
 export interface OpenRuntime {
   readonly runtime: Runtime;
@@ -28,7 +28,7 @@ const openSimulated = (options: AgentOptions): OpenRuntime => {
     diskMB: options.capacityDiskMb,
   };
   const machine = simulatedMachine(options.simulate, capacity, options.allowPrivate);
-  const world = new World(join(options.stateDir, 'simulated-world.sqlite'), machine.images);
+  const world = new World(stateFiles(options.stateDir).simulatedWorld, machine.images);
   for (const { step, action, times } of options.simulateFault) world.addFault(step, action, times);
   const [min, max] = options.simulateDelayMs;
   const runtime = new SimulatedRuntime({
@@ -73,7 +73,7 @@ const openLinux = async (options: AgentOptions, log: Log): Promise<OpenRuntime> 
       newId: randomUUID,
       randomBytes,
       artifactsFolder: options.artifacts,
-      stateFolder: join(options.stateDir, 'linux'),
+      stateFolder: stateFiles(options.stateDir).linux,
       poolSize: options.warmVms,
       poolResources: DEFAULT_RESOURCES,
       imageFolders: options.imageFolder,

@@ -5,6 +5,15 @@ import * as z from 'zod/mini';
 import { EnrollHostResponseSchema } from '../../core/contract/host.ts';
 import { type TrustedKeys, TrustedKeysSchema, trustAtFirst } from '../authenticity/trusted-keys.ts';
 import { EXIT_CODES, StartupError } from '../errors.ts';
+import { type RecordFile, recordFile } from '../formats/record-files.ts';
+import {
+  addMembers,
+  decodeRecord,
+  encodeRecord,
+  NewerFormatError,
+  type RecordFormat,
+  versionOf,
+} from '../formats/record-format.ts';
 
 const KEY_FILE = 'host-key.pem';
 const ENROLLMENT_FILE = 'enrolment.json';
@@ -12,8 +21,27 @@ const COMMAND_KEYS_FILE = 'command-keys.json';
 const OWNER_ONLY = 0o600;
 
 /** What enrollment brought, and with whom. */
-export const EnrollmentSchema = z.strictObject({ ...EnrollHostResponseSchema.shape, apiUrl: z.string() });
+const EnrollmentSchema = z.strictObject({ ...EnrollHostResponseSchema.shape, apiUrl: z.string() });
 export type Enrollment = z.infer<typeof EnrollmentSchema>;
+
+const EnrollmentFormat: RecordFormat<Enrollment> = {
+  name: 'enrollment',
+  schema: EnrollmentSchema,
+  upgrades: [addMembers()],
+};
+
+const CommandKeysFormat: RecordFormat<{ readonly keys: TrustedKeys }> = {
+  name: 'list of trusted keys',
+  schema: z.strictObject({ keys: TrustedKeysSchema }),
+  // The list alone.
+  upgrades: [(keys) => ({ keys })],
+};
+
+/** The host's key is not among them: PEM, a format of its own. */
+export const identityFiles = (stateDir: string): readonly RecordFile[] => [
+  recordFile(join(stateDir, ENROLLMENT_FILE), EnrollmentFormat),
+  recordFile(join(stateDir, COMMAND_KEYS_FILE), CommandKeysFormat),
+];
 
 export interface HostKey {
   readonly privateKey: KeyObject;
@@ -32,9 +60,18 @@ const writePrivate = (file: string, text: string): void => {
 const unusable = (file: string, cause: unknown): StartupError =>
   new StartupError(
     EXIT_CODES.stateUnusable,
-    `${file} cannot be read: restore it, or remove the host from Bulkhead, empty the state directory and enroll anew.`,
+    `${file} cannot be read: restore it, or remove the host from Bulkhead, empty the state directory and enroll it again.`,
     cause,
   );
+
+/** Null if there is no such file. */
+const load = <T extends object>(file: string, format: RecordFormat<T>): T | null => {
+  if (!existsSync(file)) return null;
+  const decoded = decodeRecord(format, readFileSync(file, 'utf8'));
+  if (decoded.kind === 'record') return decoded.record;
+  if (decoded.kind === 'unreadable') throw unusable(file, decoded.cause);
+  throw new NewerFormatError(format.name, file, decoded.version, versionOf(format));
+};
 
 /** The host's Ed25519 key in the state directory; made the first time. It never leaves the machine. */
 export const loadOrMakeKey = (stateDir: string): HostKey => {
@@ -53,34 +90,20 @@ export const loadOrMakeKey = (stateDir: string): HostKey => {
 };
 
 /** The enrollment that is kept in the state directory; null if the host has not enrolled. */
-export const loadEnrollment = (stateDir: string): Enrollment | null => {
-  const file = join(stateDir, ENROLLMENT_FILE);
-  if (!existsSync(file)) return null;
-  try {
-    return z.parse(EnrollmentSchema, JSON.parse(readFileSync(file, 'utf8')));
-  } catch (error) {
-    throw unusable(file, error);
-  }
-};
+export const loadEnrollment = (stateDir: string): Enrollment | null =>
+  load(join(stateDir, ENROLLMENT_FILE), EnrollmentFormat);
 
 /** Keeps the enrollment. The keys of the control plane that came with it are trusted from now on. */
 export const saveEnrollment = (stateDir: string, enrollment: Enrollment): void => {
   commandKeysIn(stateDir).save(trustAtFirst(enrollment.commandKeys ?? []));
-  writePrivate(join(stateDir, ENROLLMENT_FILE), `${JSON.stringify(enrollment, null, 2)}\n`);
+  writePrivate(join(stateDir, ENROLLMENT_FILE), encodeRecord(EnrollmentFormat, enrollment));
 };
 
 /** The keys of the control plane that the host trusts, in a file of the state directory; none before the first. */
 export const commandKeysIn = (stateDir: string) => {
   const file = join(stateDir, COMMAND_KEYS_FILE);
   return {
-    load: (): TrustedKeys => {
-      if (!existsSync(file)) return [];
-      try {
-        return z.parse(TrustedKeysSchema, JSON.parse(readFileSync(file, 'utf8')));
-      } catch (error) {
-        throw unusable(file, error);
-      }
-    },
-    save: (keys: TrustedKeys): void => writePrivate(file, `${JSON.stringify(keys, null, 2)}\n`),
+    load: (): TrustedKeys => load(file, CommandKeysFormat)?.keys ?? [],
+    save: (keys: TrustedKeys): void => writePrivate(file, encodeRecord(CommandKeysFormat, { keys })),
   };
 };

@@ -1,6 +1,13 @@
 import { link, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type * as z from 'zod/mini';
+import {
+  decodeRecord,
+  encodeRecord,
+  NewerFormatError,
+  type RecordFormat,
+  versionOf,
+} from '../../formats/record-format.ts';
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
@@ -15,35 +22,60 @@ export const readIfThere = async (path: string): Promise<string | null> => {
 };
 
 /**
- * A record as it was written; null when there is none. One that is cut short (the machine lost power while it was
- * new) counts as none, because whoever wrote it had not yet acted on it.
+ * A JSON file that this agent derives, without a version; null when there is none or it has another form. For what
+ * outlives an update of the agent see {@link readRecord}.
  */
-export const readRecord = async <T extends z.core.$ZodType>(
-  path: string,
-  schema: T,
-): Promise<z.infer<T> | null> => {
+export const readJson = async <T>(path: string, schema: z.ZodMiniType<T>): Promise<T | null> => {
   const text = await readIfThere(path);
   if (text === null) return null;
   try {
-    const parsed = (schema as unknown as z.ZodMiniType<z.infer<T>>).safeParse(JSON.parse(text));
+    const parsed = schema.safeParse(JSON.parse(text));
     return parsed.success ? parsed.data : null;
   } catch {
     return null;
   }
 };
 
-/** Writes a record whole or not at all. `durable`: also after a loss of power. */
-export const writeRecord = async (path: string, record: unknown, durable = false): Promise<void> => {
+/**
+ * A record as the newest version; null when there is none. One that is cut short (the machine lost power while it was
+ * new) counts as none, because its writer had not yet acted on it.
+ * @throws {NewerFormatError} when a newer agent wrote it
+ */
+export const readRecord = async <T extends object>(
+  path: string,
+  format: RecordFormat<T>,
+): Promise<T | null> => {
+  const text = await readIfThere(path);
+  if (text === null) return null;
+  const decoded = decodeRecord(format, text);
+  if (decoded.kind === 'newer')
+    throw new NewerFormatError(format.name, path, decoded.version, versionOf(format));
+  return decoded.kind === 'record' ? decoded.record : null;
+};
+
+const writeWhole = async (path: string, text: string, durable: boolean): Promise<void> => {
   const partial = `${path}.new`;
   try {
     // `flush` waits until it is on the disk.
-    await writeFile(partial, JSON.stringify(record), { mode: 0o600, flush: durable });
+    await writeFile(partial, text, { mode: 0o600, flush: durable });
     await rename(partial, path);
   } catch (error) {
     await rm(partial, { force: true });
     throw error;
   }
 };
+
+/** Writes a record whole or not at all. `durable`: also after a loss of power. */
+export const writeRecord = <T extends object>(
+  path: string,
+  format: RecordFormat<T>,
+  record: T,
+  durable = false,
+): Promise<void> => writeWhole(path, encodeRecord(format, record), durable);
+
+/** Writes a JSON file without a version, whole or not at all. */
+export const writeJson = (path: string, value: unknown): Promise<void> =>
+  writeWhole(path, JSON.stringify(value), false);
 
 /** Makes a file that must not be there yet. False when it is. */
 export const createExclusively = async (path: string, text: string): Promise<boolean> => {

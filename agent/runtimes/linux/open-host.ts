@@ -3,6 +3,7 @@ import type { HostFacts } from '../../../core/contract/host.ts';
 import { DEFAULT_RESOURCES } from '../../../core/contract/primitives.ts';
 import type { Clock } from '../../clock.ts';
 import { messageOf, RuntimeError } from '../../errors.ts';
+import { refuseNewerRecords, upgradeRecords } from '../../formats/record-files.ts';
 import type { Log } from '../../log.ts';
 import { readArtifacts } from './artifacts.ts';
 import { removeHostCgroups } from './cgroups.ts';
@@ -25,6 +26,7 @@ import { Leases } from './leases.ts';
 import { LinuxRuntime } from './linux-runtime.ts';
 import { makeFolders } from './make-folders.ts';
 import { NatSwitch } from './network/nat-switch.ts';
+import { linuxRecordFiles } from './record-files.ts';
 import { recoverHost, removeImports } from './recover-host.ts';
 import { probeAccelerator } from './vm/accelerator.ts';
 import { describeMachine } from './vm/machine.ts';
@@ -62,15 +64,18 @@ export interface LinuxHostOptions {
  * Makes this machine a host, taking up whatever an earlier agent left: what runs is adopted, what is half made is
  * removed. Needs root, and the set-up to have been.
  * @throws {RuntimeError} with the reason, where the machine does not allow it
+ * @throws {NewerFormatError} when a newer agent has worked here; nothing has been changed then
  */
 export const openLinuxHost = async (options: LinuxHostOptions): Promise<LinuxRuntime> => {
   const artifacts = await readArtifacts(options.artifactsFolder);
   if (artifacts === null)
     throw new RuntimeError('step-failed', 'The Linux runtime has not been set up on this machine');
   const layout = createLayout(options.stateFolder, options.runFolder);
+  await refuseNewerRecords(await linuxRecordFiles(layout));
   await makeFolders(layout);
   const unlock = await holdHostLock(layout);
   try {
+    await upgradeRecords(await linuxRecordFiles(layout), options.log);
     const { clock, log, newId, randomBytes } = options;
     const deps = {
       clock,

@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { AssignedContainerSchema } from '../../../core/contract/agent/commands.ts';
 import { type ImageFacts, ImageFactsSchema } from '../../../core/contract/image.ts';
 import { ResolvedNetworkPolicySchema } from '../../../core/contract/network.ts';
-import { inTransaction, openDatabase } from '../../state/open-database.ts';
+import { type DatabaseFormat, inTransaction, openDatabase } from '../../state/open-database.ts';
 
 /**
  * The simulated machine itself: what would be VMs, disks and processes, in a SQLite file, so that it is
@@ -50,7 +50,7 @@ export type SimulatedContainer = z.infer<typeof SimulatedContainerSchema>;
 export const FAULT_ACTIONS = ['fail', 'hang', 'die-before', 'die-after'] as const;
 export type FaultAction = (typeof FAULT_ACTIONS)[number];
 
-const SCHEMA = `
+const TABLES = `
   CREATE TABLE IF NOT EXISTS containers (id TEXT PRIMARY KEY, slot INTEGER NOT NULL UNIQUE, data TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS images (name TEXT PRIMARY KEY COLLATE NOCASE, data TEXT NOT NULL) STRICT;
   CREATE TABLE IF NOT EXISTS faults (
@@ -59,12 +59,17 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS made (what TEXT PRIMARY KEY) STRICT;
 `;
 
+export const WORLD_FORMAT: DatabaseFormat = {
+  name: 'simulated machine',
+  upgrades: [(database) => database.exec(TABLES)],
+};
+
 export class World {
   readonly #db: DatabaseSync;
 
   /** Opens the machine in `file`; a new one holds `images`. */
   constructor(file: string, images: readonly ImageFacts[] = []) {
-    this.#db = openDatabase(file, { exclusive: false, schema: SCHEMA });
+    this.#db = openDatabase(file, { exclusive: false, format: WORLD_FORMAT });
     this.#change(() => {
       const first = this.#db.prepare(`INSERT OR IGNORE INTO made (what) VALUES ('images')`).run().changes;
       if (images.length > 0 && Number(first) > 0) for (const image of images) this.#writeImage(image);

@@ -84,7 +84,10 @@ const refused = async (id: string) => {
 describe('an agent', () => {
   test('keeps the keys of the control plane that it got with its enrollment, for itself alone', () => {
     const file = join(directory, 'command-keys.json');
-    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject([{ publicKey: COMMAND_KEY.publicKey }]);
+    expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
+      version: 1,
+      keys: [{ publicKey: COMMAND_KEY.publicKey }],
+    });
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect(existsSync(`${file}.new`)).toBe(false);
   });

@@ -4,12 +4,13 @@ import * as z from 'zod/mini';
 import { RUNTIME_TYPES } from '../../../../core/contract/primitives.ts';
 import { DiskReserve } from '../../../disk-reserve.ts';
 import { RuntimeError } from '../../../errors.ts';
+import { addMembers, type RecordFormat } from '../../../formats/record-format.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
 
 /** What a container is on this host; there from when its writable layer is. */
-export const ContainerRecordSchema = z.strictObject({
+const ContainerRecordSchema = z.strictObject({
   id: z.string(),
   runtimeType: z.enum(RUNTIME_TYPES),
   /** Name and digest of the image; the digest is what counts from now on. */
@@ -18,12 +19,18 @@ export const ContainerRecordSchema = z.strictObject({
   /** Size of the writable layer; none in records from before disks were counted. */
   diskMB: z.optional(z.int()),
   /** Code of an image may have run in a VM with this disk since it last ran here; written before that is possible. */
-  untrustedDisk: z._default(z.boolean(), false),
+  untrustedDisk: z.boolean(),
 });
 export type ContainerRecord = z.infer<typeof ContainerRecordSchema>;
 
+export const ContainerFormat: RecordFormat<ContainerRecord> = {
+  name: 'container record',
+  schema: ContainerRecordSchema,
+  upgrades: [addMembers({ untrustedDisk: false })],
+};
+
 /** A run of the main process; written before it begins, so that none begins twice. */
-export const RunRecordSchema = z.strictObject({
+const RunRecordSchema = z.strictObject({
   instanceId: z.string(),
   runtimeType: z.enum(RUNTIME_TYPES),
   startedAtMs: z.number(),
@@ -36,7 +43,13 @@ export const RunRecordSchema = z.strictObject({
 });
 export type RunRecord = z.infer<typeof RunRecordSchema>;
 
-export const ExitRecordSchema = z.strictObject({
+export const RunFormat: RecordFormat<RunRecord> = {
+  name: 'run record',
+  schema: RunRecordSchema,
+  upgrades: [addMembers()],
+};
+
+const ExitRecordSchema = z.strictObject({
   /** Null when nobody saw it end. */
   exitCode: z.nullable(z.int()),
   signal: z.int(),
@@ -47,13 +60,20 @@ export const ExitRecordSchema = z.strictObject({
 });
 export type ExitRecord = z.infer<typeof ExitRecordSchema>;
 
+/** The helper of a process container writes it too (`helper/run-container.c`), also one that an older agent started. */
+export const ExitFormat: RecordFormat<ExitRecord> = {
+  name: 'exit record',
+  schema: ExitRecordSchema,
+  upgrades: [addMembers()],
+};
+
 const RESERVE_BYTES = 1024 * 1024;
 
 /** What is remembered of containers, in files of their own; what they run, and how that ended, also on a full disk. */
 export class ContainerRecords {
-  readonly #deps: LinuxDeps;
+  readonly #deps: Pick<LinuxDeps, 'layout'>;
   readonly #reserve: DiskReserve;
-  constructor(deps: LinuxDeps) {
+  constructor(deps: Pick<LinuxDeps, 'layout'>) {
     this.#deps = deps;
     this.#reserve = new DiskReserve(join(deps.layout.state, 'records.reserve'), RESERVE_BYTES);
   }
@@ -69,7 +89,7 @@ export class ContainerRecords {
     return records.filter((record) => record?.digest === digest).length;
   }
   container(id: string): Promise<ContainerRecord | null> {
-    return readRecord(this.#paths(id).record, ContainerRecordSchema);
+    return readRecord(this.#paths(id).record, ContainerFormat);
   }
   /** @throws {RuntimeError} `invalid-state` when there is none */
   async require(id: string): Promise<ContainerRecord> {
@@ -78,19 +98,19 @@ export class ContainerRecords {
     throw new RuntimeError('invalid-state', 'The container is not on this host');
   }
   saveContainer(record: ContainerRecord): Promise<void> {
-    return writeRecord(this.#paths(record.id).record, record, true);
+    return writeRecord(this.#paths(record.id).record, ContainerFormat, record, true);
   }
   run(id: string): Promise<RunRecord | null> {
-    return readRecord(this.#paths(id).runRecord, RunRecordSchema);
+    return readRecord(this.#paths(id).runRecord, RunFormat);
   }
   saveRun(id: string, record: RunRecord): Promise<void> {
-    return this.#reserve.useFor(() => writeRecord(this.#paths(id).runRecord, record));
+    return this.#reserve.useFor(() => writeRecord(this.#paths(id).runRecord, RunFormat, record));
   }
   exit(id: string): Promise<ExitRecord | null> {
-    return readRecord(this.#paths(id).exit, ExitRecordSchema);
+    return readRecord(this.#paths(id).exit, ExitFormat);
   }
   saveExit(id: string, record: ExitRecord): Promise<void> {
-    return this.#reserve.useFor(() => writeRecord(this.#paths(id).exit, record));
+    return this.#reserve.useFor(() => writeRecord(this.#paths(id).exit, ExitFormat, record));
   }
 
   #paths(id: string) {

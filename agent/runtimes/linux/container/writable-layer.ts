@@ -1,6 +1,7 @@
 import { access, chown, mkdir, rm } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
+import { addMembers, encodeRecord, type RecordFormat } from '../../../formats/record-format.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { createExclusively, readRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
@@ -10,6 +11,11 @@ import { findForeignSuperblock } from './superblock.ts';
 import { unmountable } from './unmountable.ts';
 
 const AttachmentSchema = z.strictObject({ by: z.string() });
+export const AttachmentFormat: RecordFormat<z.infer<typeof AttachmentSchema>> = {
+  name: 'attach lock',
+  schema: AttachmentSchema,
+  upgrades: [addMembers()],
+};
 export const BY_HOST = 'host';
 
 /** e2fsck's exit code is a sum: 1 repaired, 2 repaired and reboot, from 4 on not repaired. */
@@ -65,7 +71,7 @@ export class WritableLayers {
 
   /** Who has the layer: `host`, a VM's id, or nobody. */
   async holder(id: string): Promise<string | null> {
-    return (await readRecord(this.#paths(id).attachLock, AttachmentSchema))?.by ?? null;
+    return (await readRecord(this.#paths(id).attachLock, AttachmentFormat))?.by ?? null;
   }
 
   /**
@@ -77,7 +83,7 @@ export class WritableLayers {
   async attach(id: string, by: string, isHeld: (holder: string) => Promise<boolean>): Promise<void> {
     const { attachLock } = this.#paths(id);
     if (by === BY_HOST) await this.#refuseForeign(id);
-    const text = JSON.stringify({ by });
+    const text = encodeRecord(AttachmentFormat, { by });
     if (await createExclusively(attachLock, text)) return;
     const holder = await this.holder(id);
     if (holder !== null && (await isHeld(holder))) {

@@ -170,12 +170,13 @@ static FILE *prepare_exit(const char *partial) {
   return file;
 }
 
+/* An exit record of version 1: `ExitFormat` in container/records.ts. */
 static void record_exit(FILE *file, const char *partial, const char *path, int status, const char *oom) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
   int signal_number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   int code = signal_number ? 128 + signal_number : WEXITSTATUS(status);
-  fprintf(file, "{\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld%s}\n", code, signal_number,
+  fprintf(file, "{\"version\":1,\"exitCode\":%d,\"signal\":%d,\"endedAtMs\":%lld%s}\n", code, signal_number,
           (long long)now.tv_sec * 1000 + now.tv_nsec / 1000000,
           code == 128 + SIGKILL && ran_out_of_memory(oom) ? ",\"outOfMemory\":true" : "");
   if (fflush(file) || ftruncate(fileno(file), ftell(file)) || fsync(fileno(file)) || fclose(file) || rename(partial, path))

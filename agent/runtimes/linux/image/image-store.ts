@@ -1,28 +1,18 @@
 import { createHash } from 'node:crypto';
 import { chmod, copyFile, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import * as z from 'zod/mini';
-import { type ImageFacts, ImageFactsSchema } from '../../../../core/contract/image.ts';
+import type { ImageFacts } from '../../../../core/contract/image.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { Artifacts } from '../artifacts.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, removeFolder, writeRecord } from '../files.ts';
 import { runOrFail } from '../run-command.ts';
 import { makeErofsCopy } from './erofs-copy.ts';
+import { DIGEST_RECORD, type ImageRecord, ImageRecordFormat, NAME_RECORD } from './image-record.ts';
 
 export const MINI = 'mini';
 
 export const miniDigest = ({ manifest }: Artifacts): string => `sha256:${manifest.mini.sha256}`;
-
-const DefaultsSchema = z.strictObject({
-  entrypoint: z.array(z.string()),
-  command: z.array(z.string()),
-  env: z.array(z.string()),
-  workingDir: z.string(),
-  user: z.string(),
-});
-const ImageRecordSchema = z.strictObject({ facts: ImageFactsSchema, defaults: DefaultsSchema });
-export type ImageRecord = z.infer<typeof ImageRecordSchema>;
 
 /** Of `mini`, and of what says nothing itself. */
 export const NO_DEFAULTS: ImageRecord['defaults'] = {
@@ -53,7 +43,6 @@ export interface MountableImage {
 
 const SQUASHFS = '.squashfs';
 const EROFS = '.erofs';
-const DIGEST_RECORD = '.digest';
 
 /**
  * The images of this host: one squashfs each, named after its digest, with a record beside it, and a record for each
@@ -85,7 +74,7 @@ export class ImageStore {
       source: 'busybox-static of this machine',
       digest,
     };
-    const record = await readRecord(this.#digestPath(digest), ImageRecordSchema);
+    const record = await readRecord(this.#digestPath(digest), ImageRecordFormat);
     if (record !== null && (await this.find(MINI))?.facts.digest === digest) return;
     const partial = join(layout.images, `${this.#deps.newId()}.new`);
     await copyFile(artifacts.mini, partial);
@@ -94,16 +83,16 @@ export class ImageStore {
 
   async list(): Promise<ImageRecord[]> {
     const names = (await readdir(this.#deps.layout.images).catch(() => [])).filter((name) =>
-      name.endsWith('.json'),
+      name.endsWith(NAME_RECORD),
     );
     const records = await Promise.all(
-      names.map((name) => readRecord(join(this.#deps.layout.images, name), ImageRecordSchema)),
+      names.map((name) => readRecord(join(this.#deps.layout.images, name), ImageRecordFormat)),
     );
     return records.filter((record) => record !== null);
   }
 
   find(name: string): Promise<ImageRecord | null> {
-    return readRecord(this.#recordPath(name), ImageRecordSchema);
+    return readRecord(this.#recordPath(name), ImageRecordFormat);
   }
 
   /** @throws {RuntimeError} `image-not-found` */
@@ -115,7 +104,7 @@ export class ImageStore {
 
   /** @throws {RuntimeError} `image-not-found` */
   async byDigest(digest: string): Promise<ImageRecord> {
-    const record = await readRecord(this.#digestPath(digest), ImageRecordSchema);
+    const record = await readRecord(this.#digestPath(digest), ImageRecordFormat);
     if (record) return record;
     throw new RuntimeError('image-not-found', 'The image that the container was made from is gone');
   }
@@ -167,8 +156,8 @@ export class ImageStore {
     // Worker processes read it, each as a user of its own.
     await chmod(path, 0o644);
     await rename(path, this.squashfs(record.facts.digest));
-    await writeRecord(this.#digestPath(record.facts.digest), record, true);
-    await writeRecord(this.#recordPath(record.facts.name), record, true);
+    await writeRecord(this.#digestPath(record.facts.digest), ImageRecordFormat, record, true);
+    await writeRecord(this.#recordPath(record.facts.name), ImageRecordFormat, record, true);
   }
 
   /** The name goes; its file does so with {@link collect}. */
@@ -229,6 +218,6 @@ export class ImageStore {
     return this.#path(digest, DIGEST_RECORD);
   }
   #recordPath(name: string): string {
-    return join(this.#deps.layout.images, `${keyOf(name)}.json`);
+    return join(this.#deps.layout.images, `${keyOf(name)}${NAME_RECORD}`);
   }
 }

@@ -2,7 +2,8 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
-import { type ImageRecord, NO_DEFAULTS } from './image-store.ts';
+import type { ImageRecord } from './image-record.ts';
+import { NO_DEFAULTS } from './image-store.ts';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const MAX_DOCUMENT = 4 * 1024 * 1024;

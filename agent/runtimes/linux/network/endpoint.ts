@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import { ResolvedNetworkPolicySchema } from '../../../../core/contract/network.ts';
+import { addMembers, type RecordFormat } from '../../../formats/record-format.ts';
 
 const PortSchema = z.strictObject({
   hostPort: z.int(),
@@ -20,6 +21,12 @@ export const EndpointSchema = z.strictObject({
   complete: z.boolean(),
 });
 export type Endpoint = z.infer<typeof EndpointSchema>;
+
+export const EndpointFormat: RecordFormat<Endpoint> = {
+  name: 'network endpoint',
+  schema: EndpointSchema,
+  upgrades: [addMembers()],
+};
 
 /** Where `ip netns` keeps the namespaces that it makes. */
 const NAMESPACES = '/run/netns';

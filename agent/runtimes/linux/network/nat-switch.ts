@@ -9,7 +9,7 @@ import { runCommand, runOrFail } from '../run-command.ts';
 import type { GuestNetwork } from '../vm/utility-vm.ts';
 import { addressOf, GATEWAY, macOf } from './addresses.ts';
 import { containerRules, linkRules, removalRules } from './container-rules.ts';
-import { type Endpoint, EndpointSchema, namespacePath } from './endpoint.ts';
+import { type Endpoint, EndpointFormat, namespacePath } from './endpoint.ts';
 import { HostTable } from './host-table.ts';
 import { HostWatch } from './host-watch.ts';
 import { releasePorts, takePorts } from './published-ports.ts';
@@ -130,9 +130,9 @@ export class NatSwitch {
     await mkdir(run, { recursive: true, mode: 0o711 });
     const made = { ...endpoint, complete: true };
     try {
-      await writeRecord(path, endpoint);
+      await writeRecord(path, EndpointFormat, endpoint);
       await this.#make(endpoint, owner);
-      await writeRecord(path, made);
+      await writeRecord(path, EndpointFormat, made);
     } catch (error) {
       await this.#undo(id, endpoint);
       throw error;
@@ -202,7 +202,7 @@ export class NatSwitch {
   }
 
   #read(id: string): Promise<Endpoint | null> {
-    return readRecord(containerPaths(this.#deps.layout, id).endpoint, EndpointSchema);
+    return readRecord(containerPaths(this.#deps.layout, id).endpoint, EndpointFormat);
   }
 
   #linkOf(id: string, vmId: string | null): Pick<Endpoint, 'device' | 'namespace'> {
@@ -247,7 +247,7 @@ export class NatSwitch {
     const rules = containerRules(changed, this.#router.settings, this.#newGeneration(), endpoint.policy);
     // The resolver last: it opens addresses in sets that are there then.
     await this.#router.nft(rules);
-    await writeRecord(containerPaths(this.#deps.layout, id).endpoint, changed);
+    await writeRecord(containerPaths(this.#deps.layout, id).endpoint, EndpointFormat, changed);
     await this.#resolver.serve(changed, this.#router.settings.allowPrivate);
   }
 

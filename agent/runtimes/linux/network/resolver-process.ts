@@ -5,7 +5,7 @@ import * as z from 'zod/mini';
 import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
-import { readRecord, writeRecord } from '../files.ts';
+import { readJson, writeJson } from '../files.ts';
 import { holdsFiles, identify, killProcess, type ProcessIdentity } from '../proc.ts';
 import { GATEWAY } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -45,11 +45,11 @@ export class ResolverProcess {
     await this.writeResolvConf();
     await this.stop();
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    await writeRecord(this.#recordPath, await this.#spawn());
+    await writeJson(this.#recordPath, await this.#spawn());
   }
 
   async stop(): Promise<void> {
-    const process = await readRecord(this.#recordPath, ProcessSchema);
+    const process = await readJson(this.#recordPath, ProcessSchema);
     if (process) {
       killProcess(process);
       // Its addresses are in use until then.
@@ -70,7 +70,7 @@ export class ResolverProcess {
   /** Tells the resolver of a container, or of its policy. */
   async serve(endpoint: Endpoint, allowPrivate: readonly string[]): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    await writeRecord(this.#pathOf(endpoint), { endpoint, allowPrivate });
+    await writeJson(this.#pathOf(endpoint), { endpoint, allowPrivate });
   }
   async forget(endpoint: Endpoint): Promise<void> {
     await rm(this.#pathOf(endpoint), { force: true });

@@ -11,14 +11,8 @@ import { setProcessPriority } from '../proc.ts';
 import { ConsoleTail } from './console-tail.ts';
 import { diskNode, placeholderNode, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
 import { Qmp } from './qmp.ts';
-import {
-  connectTo,
-  isWorkerAlive,
-  removeWorker,
-  STATE_URI,
-  type WorkerRecord,
-  workerErrors,
-} from './worker.ts';
+import { connectTo, isWorkerAlive, removeWorker, STATE_URI, workerErrors } from './worker.ts';
+import { WorkerFormat, type WorkerRecord } from './worker-record.ts';
 
 const NodesSchema = z.array(z.looseObject({ 'node-name': z.optional(z.string()) }));
 const MIB = 1024 * 1024;
@@ -270,7 +264,7 @@ export class UtilityVm {
   }
 
   #saveRecord(): Promise<void> {
-    return writeRecord(vmPaths(this.#deps.layout, this.id).record, this.#record);
+    return writeRecord(vmPaths(this.#deps.layout, this.id).record, WorkerFormat, this.#record);
   }
 
   #guest(): GuestChannel {

@@ -11,7 +11,7 @@ import type { GuestProcess } from '../channel/guest-process.ts';
 import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
 import { parseGuestProcesses } from '../container/process-lists.ts';
 import type { LinuxDeps } from '../deps.ts';
-import type { ImageRecord } from '../image/image-store.ts';
+import type { ImageRecord } from '../image/image-record.ts';
 import { readStat } from '../proc.ts';
 import { MASK_FIELDS, processFields } from './guest-fields.ts';
 import type { HostMachine } from './machine.ts';

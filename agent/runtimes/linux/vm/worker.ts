@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { chmod, chown, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
-import * as z from 'zod/mini';
 import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 import { limitWorker, removeWorkerCgroups, workerCgroups, workerIdsInCgroups } from '../cgroups.ts';
@@ -21,26 +20,10 @@ import {
   type ProcessIdentity,
 } from '../proc.ts';
 import { qemuArguments, STATE_FD, type VmShape, type VmStart, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
+import { WorkerFormat, type WorkerRecord } from './worker-record.ts';
 
 const MIB = 1024 * 1024;
 const SHORT_ID = 8;
-
-/** What is known of a worker process; written before it exists, so that none is ever without its record. */
-export const WorkerRecordSchema = z.strictObject({
-  vmId: z.string(),
-  /** Whose VM it is; null while it waits in the pool. A VM belongs to one container at most, for ever. */
-  containerId: z.nullable(z.string()),
-  uid: z.int(),
-  /** Code of an image may have run in it; written before it does. Unknown in records of earlier versions. */
-  ranImageCode: z._default(z.boolean(), true),
-  ramMB: z.int(),
-  cpus: z.number(),
-  accelerator: z.enum(['kvm', 'tcg']),
-  /** Null until it has begun. */
-  process: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
-  createdAtMs: z.number(),
-});
-export type WorkerRecord = z.infer<typeof WorkerRecordSchema>;
 
 export interface LaunchOptions {
   readonly vmId: string;
@@ -86,7 +69,7 @@ export const launchWorker = async (
     process: null,
     createdAtMs: deps.clock.now().getTime(),
   };
-  await writeRecord(paths.record, record);
+  await writeRecord(paths.record, WorkerFormat, record);
   try {
     await prepareDisks(options.disks ?? paths.disks, placeholders, record.uid);
     await limitWorker(deps.layout.tag, vmId, {
@@ -94,7 +77,7 @@ export const launchWorker = async (
       cpus: shape.cpus + 1,
     });
     const started = { ...record, process: await spawnWorker(deps, options, record.uid) };
-    await writeRecord(paths.record, started);
+    await writeRecord(paths.record, WorkerFormat, started);
     return started;
   } catch (error) {
     await removeWorker(deps, vmId);
@@ -175,7 +158,7 @@ export const connectTo = (path: string, attempts = CONNECT_ATTEMPTS): Promise<So
   });
 
 export const readWorker = (deps: LinuxDeps, vmId: string): Promise<WorkerRecord | null> =>
-  readRecord(vmPaths(deps.layout, vmId).record, WorkerRecordSchema);
+  readRecord(vmPaths(deps.layout, vmId).record, WorkerFormat);
 
 /** Every worker of this host that has a record, or anything else. */
 export const listWorkerIds = async ({ layout }: LinuxDeps): Promise<string[]> => {

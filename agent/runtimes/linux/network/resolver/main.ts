@@ -6,7 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readRecord } from '../../files.ts';
+import { readJson } from '../../files.ts';
 import { ContainerPolicySchema } from './container-policy.ts';
 import { FairShare } from './fair-share.ts';
 import { Grants } from './grants.ts';
@@ -33,7 +33,7 @@ const nowMs = () => Number(process.hrtime.bigint() / 1_000_000n);
 const grants = new Grants(router, nowMs);
 const resolver = new Resolver({
   // Read at each question, so a policy is in force as soon as its file is there.
-  policyOf: (address) => readRecord(join(policies, `${address}.json`), ContainerPolicySchema),
+  policyOf: (address) => readJson(join(policies, `${address}.json`), ContainerPolicySchema),
   ask: async (question) => ask(await nameServers(), question, () => randomInt(0x10000)),
   grant: (granted) => grants.add(granted),
   share: new FairShare(LIMITS),
