@@ -43,6 +43,8 @@ export interface AgentConnectionDeps {
   readonly onSessionMessage: (message: ToHostSessionMessage) => void;
   /** The control plane has taken this connection. */
   readonly onReady: () => void;
+  /** The control plane uses a protocol version that this agent does not. */
+  readonly onIncompatible: () => void;
 }
 
 /** Command ids in one heartbeat: as many as fit in a message whatever they are called. */
@@ -157,6 +159,7 @@ export class AgentConnection {
       const reading = readControlMessage(text);
       if (reading.kind === 'message') this.#handle(reading.message);
       else if (reading.kind === 'unsigned') onUnsignedCommand(reading.commandId);
+      else if (reading.kind === 'other-protocol') this.#refuseProtocol(reading.protocol);
       else log.warn('ignored a message of the control plane', { cause: reading.why });
     } catch (error) {
       log.error('could not deal with a message of the control plane', { cause: messageOf(error) });
@@ -168,6 +171,15 @@ export class AgentConnection {
     this.#resender.clear();
     this.#cancelHeartbeat();
     this.#cancelRetry();
+  }
+
+  #refuseProtocol(protocol: number): void {
+    const update = protocol > PROTOCOL_VERSION ? 'the agent' : 'the control plane';
+    this.#deps.log.error(
+      `the control plane uses protocol version ${protocol}, this agent ${PROTOCOL_VERSION}; update ${update}`,
+      { protocol },
+    );
+    this.#deps.onIncompatible();
   }
 
   #handle(message: ControlMessage): void {

@@ -8,7 +8,7 @@ import { AgentConnection, type AgentConnectionDeps } from './agent-connection.ts
 import { fullJitter, RECONNECT } from './backoff.ts';
 import type { Transport, TransportHandlers } from './transport.ts';
 
-export interface LinkDeps extends Omit<AgentConnectionDeps, 'onReady'> {
+export interface LinkDeps extends Omit<AgentConnectionDeps, 'onReady' | 'onIncompatible'> {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
@@ -96,8 +96,13 @@ export class Link {
         this.#reconnectLater(why);
       },
     });
-    const connection = new AgentConnection({ ...this.#deps, onReady: () => this.#connected() }, (message) =>
-      transport.send(message),
+    const connection = new AgentConnection(
+      {
+        ...this.#deps,
+        onReady: () => this.#connected(),
+        onIncompatible: () => transport.close(),
+      },
+      (message) => transport.send(message),
     );
     this.#connection = connection;
     this.#transport = transport;

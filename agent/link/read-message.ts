@@ -1,11 +1,18 @@
 import * as z from 'zod/mini';
-import { type ControlMessage, ControlMessageSchema } from '../../core/contract/agent/messages.ts';
+import {
+  type ControlMessage,
+  ControlMessageSchema,
+  declaredProtocol,
+  PROTOCOL_VERSION,
+} from '../../core/contract/agent/messages.ts';
 import { describe, parseJson, parseLeniently } from './lenient.ts';
 
 export type Reading =
   | { readonly kind: 'message'; readonly message: ControlMessage }
   /** A command without what a signature is verified by. */
   | { readonly kind: 'unsigned'; readonly commandId: string }
+  /** A welcome of another protocol version. */
+  | { readonly kind: 'other-protocol'; readonly protocol: number }
   | { readonly kind: 'unknown'; readonly why: string };
 
 const KNOWN_ACTIONS: readonly string[] = [
@@ -27,6 +34,8 @@ const UnsignedCommandSchema = z.object({
 export const readControlMessage = (text: string): Reading => {
   const value = parseJson(text);
   if (value === undefined) return { kind: 'unknown', why: 'not JSON' };
+  const protocol = declaredProtocol(value, 'welcome');
+  if (protocol !== null && protocol !== PROTOCOL_VERSION) return { kind: 'other-protocol', protocol };
   const parsed = parseLeniently(ControlMessageSchema, value);
   if (parsed.success) return { kind: 'message', message: parsed.data };
   const unsigned = z.safeParse(UnsignedCommandSchema, value);

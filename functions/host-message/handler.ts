@@ -1,4 +1,10 @@
-import { type AgentMessage, AgentMessageSchema } from '../../core/contract/agent/messages.ts';
+import {
+  type AgentMessage,
+  AgentMessageSchema,
+  declaredProtocol,
+  OLDEST_PROTOCOL_VERSION,
+  PROTOCOL_VERSION,
+} from '../../core/contract/agent/messages.ts';
 import { type Connection, hasLink } from '../../store/links.ts';
 import { recordHeldImages } from '../../workflow/reconciliation/held-images.ts';
 import { parseHostEvent } from '../shared/hosts/host-event.ts';
@@ -21,6 +27,23 @@ const parseJson = (text: string): unknown => {
 const messageIdIn = (message: unknown): string | null => {
   const id = (message as { messageId?: unknown } | null | undefined)?.messageId;
   return typeof id === 'string' ? id.slice(0, 128) : null;
+};
+
+const isAccepted = (protocol: number): boolean =>
+  protocol >= OLDEST_PROTOCOL_VERSION && protocol <= PROTOCOL_VERSION;
+
+/** Nothing else of the hello is read. The host stays without a lease until it connects with another version. */
+const refuseProtocol = async (
+  deps: HostMessageDependencies,
+  { tenant, hostId, connectionId }: Connection,
+  hello: unknown,
+  protocol: number,
+): Promise<void> => {
+  const update = protocol < OLDEST_PROTOCOL_VERSION ? 'Update the agent.' : 'Update the control plane.';
+  const detail = `The agent uses protocol version ${protocol}. The control plane accepts ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}. ${update}`;
+  deps.logger.warn('refused an agent of another protocol version', { tenant, hostId, protocol, detail });
+  await deps.push(connectionId, { action: 'refused', messageId: messageIdIn(hello), detail });
+  await deps.close(connectionId);
 };
 
 const takeObserved = async (
@@ -80,6 +103,11 @@ export const createHostMessageHandler = (deps: HostMessageDependencies) => {
     }
     const { connection, body } = given;
     const sent = parseJson(body);
+    const protocol = declaredProtocol(sent, 'hello');
+    if (protocol !== null && !isAccepted(protocol)) {
+      await refuseProtocol(deps, connection, sent, protocol);
+      return { statusCode: 200 };
+    }
     const message = AgentMessageSchema.safeParse(sent);
     if (message.success) {
       if (await isCurrent(connection, message.data)) await take(connection, message.data);

@@ -1,5 +1,5 @@
 import type * as z from 'zod/mini';
-import { type HelloSchema, PROTOCOL_VERSION } from '../../core/contract/agent/messages.ts';
+import type { HelloSchema } from '../../core/contract/agent/messages.ts';
 import { type Connection, renewLease } from '../../store/links.ts';
 import { recordHeldImages } from '../../workflow/reconciliation/held-images.ts';
 import { recordFacts } from '../../workflow/reconciliation/host-facts.ts';
@@ -35,7 +35,7 @@ export const takeHello = async (
   await deps.push(connectionId, {
     action: 'welcome',
     messageId: message.messageId,
-    protocol: PROTOCOL_VERSION,
+    protocol: message.protocol,
     heartbeatSeconds: deps.heartbeatSeconds,
     leaseSeconds: deps.leaseSeconds,
     ...(await introduceKeys(deps, hostId, message)),

@@ -8,12 +8,26 @@ import { CommandResultSchema, ObservedContainerSchema } from './commands.ts';
 import { REFUSAL_REASONS, SignedSchema } from './signed.ts';
 
 /**
- * What an agent and the control plane say to each other over the WebSocket. Every message of an agent that
- * must not be lost has a `messageId` and is sent again until an `ack` names it; receipt is idempotent.
- * Additions are optional members, so that versions may differ by some releases.
+ * The messages between an agent and the control plane over the WebSocket. An agent's message that must not be lost has a
+ * `messageId` and is sent again until an `ack` names it; receipt is idempotent.
+ *
+ * A `hello` declares the protocol version of the agent, and the `welcome` to it confirms that version for the connection.
+ * Optional members are added without a new version: releases may differ. A new version is for messages that the other
+ * side would misread. The control plane is updated first, so it also accepts older versions.
  */
 
 export const PROTOCOL_VERSION = 1;
+/** The oldest version that the control plane accepts from an agent. */
+export const OLDEST_PROTOCOL_VERSION = 1;
+
+const DeclaredSchema = z.looseObject({ action: z.string(), protocol: z.int() });
+
+/** The version that a message with that action declares, whatever else it contains; null if it declares none. */
+export const declaredProtocol = (message: unknown, action: 'hello' | 'welcome'): number | null => {
+  const declared = DeclaredSchema.safeParse(message).data;
+  return declared?.action === action ? declared.protocol : null;
+};
+
 /** The audience of the token that an agent signs for each connection. */
 export const HOST_TOKEN_AUDIENCE = 'bulkhead-host-link';
 /** How long such a token may be valid, in seconds. */

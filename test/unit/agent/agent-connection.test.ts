@@ -24,6 +24,8 @@ let held: number;
 let images: readonly ImageFacts[];
 let working: string[];
 let sequence: number;
+let incompatible: number;
+let logged: string[];
 let connection: AgentConnection;
 
 const observed = (containerId: string): ObservedContainer => ({
@@ -47,6 +49,8 @@ beforeEach(() => {
   images = fewImages;
   working = [];
   sequence = 0;
+  incompatible = 0;
+  logged = [];
   let ids = 0;
   connection = new AgentConnection(
     {
@@ -55,7 +59,7 @@ beforeEach(() => {
       clock,
       random: () => 0.5,
       newId: () => `message-${++ids}`,
-      log: createLog({ level: 'error', forPeople: false, clock, write: () => undefined }),
+      log: createLog({ level: 'error', forPeople: false, clock, write: (line) => logged.push(line) }),
       facts: async () => facts,
       images: async () => images,
       observeAll: async () => Array.from({ length: held }, (_, index) => observed(id(index))),
@@ -67,6 +71,9 @@ beforeEach(() => {
       onKeys: () => undefined,
       onSessionMessage: () => undefined,
       onReady: () => undefined,
+      onIncompatible: () => {
+        incompatible += 1;
+      },
     },
     (message) => {
       expect(message.length).toBeLessThanOrEqual(MESSAGE_BYTES);
@@ -115,6 +122,33 @@ describe('what is said on a connection', () => {
     expect(state.unacknowledged()).toEqual([]);
     await clock.pass(120_000);
     expect(of('result')).toHaveLength(times);
+  });
+
+  test.each([
+    ['2, of an unknown form', { protocol: 2, heartbeat: { every: '30s' } }, 'update the agent'],
+    ['2, of the known form', { protocol: 2, heartbeatSeconds: 30, leaseSeconds: 90 }, 'update the agent'],
+    ['0', { protocol: 0, heartbeatSeconds: 30, leaseSeconds: 90 }, 'update the control plane'],
+  ])('a welcome of protocol version %s is refused and logged', async (_, message, advice) => {
+    answer('a');
+    await connection.sendHello();
+    read({ action: 'welcome', messageId: of('hello')[0]?.messageId, ...message });
+    await settled();
+    expect(incompatible).toBe(1);
+    expect(connection.isReady).toBe(false);
+    expect(sent.map(({ action }) => action)).toEqual(['hello']);
+    expect(logged.map((line) => JSON.parse(line).message)).toEqual([
+      `the control plane uses protocol version ${message.protocol}, this agent 1; ${advice}`,
+    ]);
+  });
+
+  test('a welcome with members that are not known is accepted', async () => {
+    await connection.sendHello();
+    const [hello] = of('hello');
+    const times = { heartbeatSeconds: 30, leaseSeconds: 90 };
+    read({ action: 'welcome', messageId: hello?.messageId, protocol: 1, ...times, later: true });
+    await settled();
+    expect(connection.isReady).toBe(true);
+    expect(logged).toEqual([]);
   });
 
   test('a refused result is dropped', async () => {

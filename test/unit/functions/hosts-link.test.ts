@@ -101,6 +101,33 @@ describe('connections', () => {
     expect((await link()).connectionId).toBe(newer);
   });
 
+  test.each([
+    [0, 'Update the agent.'],
+    [2, 'Update the control plane.'],
+  ])(
+    'a hello of protocol version %i is refused in words, and its connection closed',
+    async (protocol, advice) => {
+      const connectionId = world.connectionOf(host) ?? '';
+      const before = { link: await link(), host: await world.host(host.hostId) };
+      host.received.length = 0;
+      world.clock.now += 1000;
+      const hello = { action: 'hello', messageId: 'h', protocol, shape: 'that this release cannot read' };
+      const body = JSON.stringify(hello);
+      expect(await world.message({ ...world.eventOf(host, '$default', connectionId), body })).toEqual({
+        statusCode: 200,
+      });
+      expect(host.received).toEqual([
+        {
+          action: 'refused',
+          messageId: 'h',
+          detail: `The agent uses protocol version ${protocol}. The control plane accepts 1 to 1. ${advice}`,
+        },
+      ]);
+      expect(world.closed).toEqual([connectionId]);
+      expect({ link: await link(), host: await world.host(host.hostId) }).toEqual(before);
+    },
+  );
+
   test('what is not of the contract is refused, and changes nothing', async () => {
     const connectionId = world.connectionOf(host) ?? '';
     const say = (body: string) => world.message({ ...world.eventOf(host, '$default', connectionId), body });
