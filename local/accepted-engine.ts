@@ -1,4 +1,4 @@
-/** Resource types that have an identity in the template and no effect on one machine. */
+/** Resource types that get an identity but have no effect on one machine. */
 import type {
   CloudContext,
   PropertyRules,
@@ -98,7 +98,7 @@ const types = {
   'AWS::CDK::Metadata': { Analytics: metadataOnly },
 } as const satisfies Record<string, PropertyRules>;
 
-/** Service and resource part of the ARN of each type that has one. */
+/** Service and resource part of the ARN, for types with an ARN. */
 const arns: Readonly<Record<string, (name: string) => readonly [service: string, resource: string]>> = {
   'AWS::IAM::Role': (name) => ['iam', `role/${name}`],
   'AWS::IAM::ManagedPolicy': (name) => ['iam', `policy/${name}`],
@@ -107,7 +107,7 @@ const arns: Readonly<Record<string, (name: string) => readonly [service: string,
   'AWS::CloudWatch::Alarm': (name) => ['cloudwatch', `alarm:${name}`],
   'AWS::CloudWatch::CompositeAlarm': (name) => ['cloudwatch', `alarm:${name}`],
 };
-/** Where `Ref` is the ARN and not the name. */
+/** Types whose `Ref` is the ARN instead of the name. */
 const refIsArn = ['AWS::SNS::Topic', 'AWS::IAM::ManagedPolicy'];
 
 export const createAcceptedEngine = (context: CloudContext): ResourceEngine => ({

@@ -1,13 +1,13 @@
 /**
- * Deliveries that AWS allows and a quiet machine never shows: the same thing twice, and things out of order.
- * Only what AWS does not promise is disturbed; order within a shard of a stream stays.
+ * Injects deliveries that AWS allows but that rarely occur on one machine: duplicates and reordering. Guarantees of AWS
+ * are kept, such as the order within a shard of a stream.
  */
 import { EngineStartError } from './errors.ts';
 
 export interface ChaosOptions {
-  /** Chance that a delivery is made a second time. 0 to 1. */
+  /** Probability of a duplicate delivery. 0 to 1. */
   readonly duplicate: number;
-  /** Chance that an EventBridge delivery, or a WebSocket message, is held back behind later ones. 0 to 1. */
+  /** Probability that an EventBridge delivery or a WebSocket message is delayed behind later ones. 0 to 1. */
   readonly reorder: number;
   readonly seed: number;
 }
@@ -19,7 +19,7 @@ export interface Chaos {
 
 export const noChaos: Chaos = { duplicates: () => false, reorders: () => false };
 
-/** mulberry32: small, and the same everywhere for the same seed. */
+/** mulberry32: small, and deterministic for a seed. */
 const generator = (seed: number) => {
   let state = seed >>> 0;
   return () => {

@@ -1,6 +1,6 @@
 import type { Clock } from './engine.ts';
 
-/** Timers longer than this overflow in Node and fire at once: a longer wait is taken in parts. */
+/** Longer timers overflow in Node and fire at once, so a longer wait is split. */
 const longestTimerMs = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

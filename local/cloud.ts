@@ -1,8 +1,8 @@
 /**
  * The embedded cloud: loads the template of a synthesized stack and runs each of its resources.
  *
- * starting (lock → front door → create → start → activate) → running → stopping (quiesce → drain → stop → unlock).
- * A start that fails undoes what it did. Engines are stopped in the opposite order of who calls whom.
+ * starting (lock → loopback server → create → start → activate) → running → stopping (quiesce → drain → stop → unlock).
+ * A failed start undoes what it did. Engines stop before the engines that they call.
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -31,13 +31,13 @@ export interface Cloud {
   readonly endpoints: Readonly<
     Record<'dynamodb' | 'states' | 'events' | 'lambda' | 'sqs' | 'secrets', string>
   >;
-  /** With which requests to the endpoints have to be signed. */
+  /** Credentials for signing requests to the endpoints. */
   readonly credentials: Credentials;
-  /** For those signatures. */
+  /** Region for these signatures. */
   readonly region: string;
-  /** Of the first HTTP API, without a trailing slash. */
+  /** URL of the first HTTP API, without a trailing slash. */
   readonly apiUrl: string | undefined;
-  /** Of the first WebSocket API, with its stage. */
+  /** URL of the first WebSocket API, with its stage. */
   readonly webSocketUrl: string | undefined;
   readonly resources: LoadedStack['resources'];
   readonly states: StatesService;
@@ -45,9 +45,9 @@ export interface Cloud {
   invoke(functionName: string, payload: unknown): Promise<InvocationResult>;
   /** Deletes expired items of tables now. */
   expireItems(): Promise<void>;
-  /** Of the process that holds the tables, if there is one. */
+  /** Process id of the table process, if there is one. */
   dynamoDbProcessId(): number | undefined;
-  /** Ends what runs within 3 s, then stops everything. What was accepted and is not done comes at the next start. */
+  /** Waits up to 3 s for running work, then stops everything. Accepted but unfinished work continues at the next start. */
   stop(): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ const addressOf = (stack: LoadedStack, protocol: string): string | undefined => 
   return name === '$default' || endpoint === undefined ? endpoint : `${endpoint}/${name}`;
 };
 
-/** What the environment says where the caller says nothing. @throws EngineStartError */
+/** Options from the environment, for those that the caller omits. @throws EngineStartError */
 const withEnvironment = (options: CloudOptions): CloudOptions => {
   const { BULKHEAD_CHAOS: chaos, BULKHEAD_DYNAMODB_ENDPOINT: dynamoDbEndpoint } = process.env;
   return {
@@ -214,7 +214,7 @@ class RunningCloud {
         Promise.race([Promise.allSettled(work), sleep(drainLimitMs, undefined, { ref: false })]);
       await bounded((Object.values(engines) as ResourceEngine[]).map(async (engine) => engine.quiesce?.()));
       await bounded([lambda.drain(), events.drain()]);
-      // Callers before those whom they call.
+      // Callers before the engines that they call.
       for (const engine of [apiGateway, stateMachines, lambda, streams, events, sqs, dynamodb])
         await this.#stopOne(engine);
     }
@@ -234,7 +234,7 @@ class RunningCloud {
 }
 
 /**
- * Starts the embedded cloud; under a second when the table exists.
+ * Starts the embedded cloud, in less than a second if the table exists.
  *
  * @throws TemplateRefusedError naming everything in the template that is not implemented
  * @throws AssemblyError, EngineStartError

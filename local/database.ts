@@ -1,9 +1,9 @@
 /**
- * SQLite files that hold what an engine must not lose.
+ * SQLite files for durable engine state.
  *
  * `synchronous=NORMAL` with a write-ahead log: a committed row survives SIGKILL of the process (the log is in the
- * page cache), and costs some 20 µs instead of a disk flush. Statements run on the event loop: keep them short,
- * and put many rows into one `transaction`.
+ * page cache), and costs about 20 µs instead of a disk flush. Statements run on the event loop, so keep them short and
+ * put many rows into one `transaction`.
  */
 import { DatabaseSync } from 'node:sqlite';
 import { EngineStartError } from './errors.ts';
@@ -22,7 +22,7 @@ export const openDatabase = (file: string, schema: string): DatabaseSync => {
   }
 };
 
-/** All rows or none. Not to be nested. */
+/** All rows or none. Must not be nested. */
 export const transaction = <T>(database: DatabaseSync, work: () => T): T => {
   database.exec('BEGIN IMMEDIATE');
   try {

@@ -1,46 +1,46 @@
 /**
- * What a part of the embedded cloud must be, to run resources of a CloudFormation template.
+ * The interface of an engine of the embedded cloud, which runs resources of a CloudFormation template.
  *
  * Lifecycle, driven by `cloud.ts`; every hook is called at most once and in this order:
  *
- * 1. `create(resource)` for each resource, after all that it refers to or depends on. Gives the resource its
+ * 1. `create(resource)` for each resource, after the ones that it refers to or depends on. Gives the resource its
  *    identity (the values of `Ref` and `Fn::GetAtt`) and checks its properties. May open a listening socket,
- *    because a port is part of an identity; must not call another engine. One at a time on each engine.
- * 2. `start()` once, all engines in parallel, when every resource exists: make ready to serve calls.
- * 3. `environment()` once: variables that every function is given (endpoints of the services).
- * 4. `activate()` once, when every engine has started: begin to act of one's own accord (pollers, schedules,
+ *    because a port is part of an identity; must not call another engine. One call at a time per engine.
+ * 2. `start()` once, all engines in parallel, when every resource exists: get ready to serve calls.
+ * 3. `environment()` once: variables for every function (endpoints of the services).
+ * 4. `activate()` once, when every engine has started: start background work (pollers, schedules,
  *    deliveries left over from the last run).
- * 5. `quiesce()` once: take nothing new, act no more. Called for all engines before any `stop()`.
- * 6. `stop()` once: release sockets, files and processes. Also called when a start failed half way.
+ * 5. `quiesce()` once: accept nothing new, stop background work. Called for all engines before any `stop()`.
+ * 6. `stop()` once: release sockets, files and processes. Also called after a failed start.
  */
 
-/** A treatment for one property: what the engine does with it. Built by the helpers in `template/properties.ts`. */
+/** How the engine handles a property. Built by the helpers in `template/properties.ts`. */
 export type PropertyRule =
-  /** Has its effect here as in AWS. `check` answers what is wrong with a value (already resolved), or undefined. */
+  /** Has the same effect as in AWS. `check` returns what is wrong with a resolved value, or undefined. */
   | { readonly kind: 'honoured'; readonly check?: (value: unknown) => string | undefined }
-  /** Allowed, with no effect on one machine, for the reason given. */
+  /** Accepted without effect on one machine, for the given reason. */
   | { readonly kind: 'accepted'; readonly reason: string }
   | { readonly kind: 'object'; readonly properties: PropertyRules }
   | { readonly kind: 'list'; readonly of: PropertyRule }
   /** An object with free names (tags, environment variables) whose values follow one rule. */
   | { readonly kind: 'map'; readonly of: PropertyRule };
 
-/** Exact allow-list: a property that is not named here is an error at load. */
+/** Exact allow-list: any other property is an error at load. */
 export interface PropertyRules {
   readonly [property: string]: PropertyRule;
 }
 
-/** A resource whose intrinsic functions have all been replaced by values. */
+/** A resource with all intrinsic functions resolved. */
 export interface ResolvedResource {
   readonly logicalId: string;
-  /** `Metadata["aws:cdk:path"]`, or the logical id where there is none. */
+  /** `Metadata["aws:cdk:path"]`, or the logical id without it. */
   readonly path: string;
   readonly type: string;
   readonly properties: Readonly<Record<string, unknown>>;
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** What `Ref` and `Fn::GetAtt` of a resource give. `Arn` belongs in `attributes`. */
+/** The values of `Ref` and `Fn::GetAtt` of a resource. `Arn` belongs in `attributes`. */
 export interface ResourceIdentity {
   readonly ref: string;
   readonly attributes: Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ export interface ResourceIdentity {
 export interface ResourceEngine {
   /** Each resource type that this engine runs, with the allow-list of its properties. */
   readonly types: Readonly<Record<string, PropertyRules>>;
-  /** @throws TemplateProblem when a value (not a name: those are checked before) can't be honoured. */
+  /** @throws TemplateProblem if a value is not supported. Property names are checked before. */
   create(resource: ResolvedResource): ResourceIdentity | Promise<ResourceIdentity>;
   start?(): Promise<void>;
   environment?(): Readonly<Record<string, string>>;
@@ -61,7 +61,7 @@ export interface ResourceEngine {
 export interface Clock {
   /** Milliseconds since 1970. */
   now(): number;
-  /** Runs `callback` once after `delayMs`; the answer cancels it. */
+  /** Runs `callback` once after `delayMs`; the returned function cancels it. */
   after(delayMs: number, callback: () => void): () => void;
 }
 
@@ -74,7 +74,7 @@ export interface Log {
   error(message: string, fields?: LogFields): void;
 }
 
-/** The answer of a synchronous invocation, as the Lambda Invoke API gives it. */
+/** The result of a synchronous invocation, as in the Lambda Invoke API. */
 export interface InvocationResult {
   /** JSON text: the function's result, or `{errorType, errorMessage, trace?}` when `functionError` is set. */
   readonly payload: string;
@@ -82,12 +82,12 @@ export interface InvocationResult {
   readonly requestId: string;
 }
 
-/** What other engines may ask of Lambda. `functionName`: a name, an ARN (also `…:$LATEST`), as in the Invoke API. */
+/** Lambda, as other engines can use it. `functionName`: a name, an ARN (also `…:$LATEST`), as in the Invoke API. */
 export interface FunctionInvoker {
   /**
    * @param payload JSON text.
-   * @param signal abandoning the wait; the invocation itself goes on, as in Lambda.
-   * @throws FunctionNotFoundError; a failing function is a result with `functionError`, not a throw.
+   * @param signal ends the wait; the invocation itself continues, as in Lambda.
+   * @throws FunctionNotFoundError; a failing function gives a result with `functionError`.
    */
   invoke(functionName: string, payload: string, signal?: AbortSignal): Promise<InvocationResult>;
   /**
@@ -97,7 +97,7 @@ export interface FunctionInvoker {
   invokeAsync(functionName: string, payload: string): Promise<string>;
 }
 
-/** A request handler mounted on the front door. Answers whether it took the request. */
+/** A request handler mounted on the loopback server. Returns whether it handled the request. */
 export type RequestHandler = (
   request: import('node:http').IncomingMessage,
   response: import('node:http').ServerResponse,
@@ -109,20 +109,20 @@ export interface FrontDoor {
   readonly url: string;
   /**
    * Serves every request whose path begins with `prefix` (such as `/_ws/abc123/live`), before AWS-protocol
-   * routing. The longest matching prefix wins. `request.url` is passed on whole.
+   * routing. The longest matching prefix wins. `request.url` is passed on unchanged.
    */
   mount(prefix: string, handler: RequestHandler): void;
-  /** Hands requests whose `x-amz-target` begins so on to where they are answered. */
+  /** Forwards requests whose `x-amz-target` starts with the prefix. */
   forward(prefix: string, forward: import('./endpoint/front-door.ts').Forward): void;
 }
 
-/** What every engine is built with: `createXEngine(context, …)`. */
+/** The context of every engine: `createXEngine(context, …)`. */
 export interface CloudContext {
   readonly region: string;
   readonly accountId: string;
   readonly partition: string;
   readonly stackName: string;
-  /** Absolute; exists. Holds all that must survive a restart. */
+  /** Absolute path of an existing folder. Contains all state that must survive a restart. */
   readonly stateDir: string;
   readonly clock: Clock;
   readonly log: Log;
@@ -132,6 +132,6 @@ export interface CloudContext {
   readonly random: () => number;
   readonly functions: FunctionInvoker;
   readonly frontDoor: FrontDoor;
-  /** What requests to AWS's endpoints have to be signed with. */
+  /** The credentials for signing requests to AWS's endpoints. */
   readonly credentials: import('./endpoint/credentials.ts').Credentials;
 }

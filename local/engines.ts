@@ -23,14 +23,14 @@ export interface Engines {
   readonly apiGateway: ApiGatewayEngine;
 }
 
-/** Makes every engine and ties them together: who may call whom. Nothing is started. */
+/** Creates every engine and connects them. Nothing is started. */
 export const createEngines = (
   surroundings: Omit<CloudContext, 'functions'>,
   options: CloudOptions,
   chaos: Chaos,
   assetPath: (objectKey: string) => string | undefined,
 ): Engines => {
-  // Engines call each other only once all are started, so each may name those that are made after it.
+  // Engines call each other only once all are started, so an engine can refer to ones that are created later.
   const functions: FunctionInvoker = {
     invoke: (...args) => lambda.invoke(...args),
     invokeAsync: (...args) => lambda.invokeAsync(...args),
@@ -39,7 +39,7 @@ export const createEngines = (
   const { overrides = {} } = options;
   const sqs = new SqsEngine(context, chaos);
   const sendToQueue = sqs.sendTo.bind(sqs);
-  /** What was given up must not take its sender down as well, when its queue is not there. */
+  /** A failed delivery must not crash its sender if the dead-letter queue does not exist. */
   const sendDeadLetter: typeof sendToQueue = (queueArn, body, attributes) => {
     try {
       sendToQueue(queueArn, body, attributes);

@@ -6,7 +6,7 @@ export abstract class LocalCloudError extends Error {
   }
 }
 
-/** One thing in a template that the embedded cloud does not do, and where. */
+/** A part of a template that the embedded cloud does not support, and its location. */
 export interface Problem {
   readonly logicalId: string;
   /** CDK path. */
@@ -22,7 +22,7 @@ const line = (problem: Problem): string => {
   return `${problem.path} (${problem.logicalId}, ${problem.type})${where}: ${problem.message}`;
 };
 
-/** The template asks for things that are not implemented: all of them at once. */
+/** Everything in the template that is not implemented. */
 export class TemplateRefusedError extends LocalCloudError {
   readonly code = 'template-refused';
   readonly problems: readonly Problem[];
@@ -36,7 +36,7 @@ export class TemplateRefusedError extends LocalCloudError {
   }
 }
 
-/** Thrown by `ResourceEngine.create`: what is wrong with values of one resource. */
+/** Thrown by `ResourceEngine.create`: invalid values of one resource. */
 export class TemplateProblem extends LocalCloudError {
   readonly code = 'template-problem';
   readonly found: readonly { property: string; message: string }[];
@@ -46,12 +46,12 @@ export class TemplateProblem extends LocalCloudError {
   }
 }
 
-/** The assembly directory or its manifest can't be used. */
+/** The assembly directory or its manifest is unusable. */
 export class AssemblyError extends LocalCloudError {
   readonly code = 'assembly-unusable';
 }
 
-/** An engine could not start; the message says what to do. */
+/** An engine could not start. The message has a solution. */
 export class EngineStartError extends LocalCloudError {
   readonly code = 'engine-start-failed';
 }
@@ -63,7 +63,7 @@ export class FunctionNotFoundError extends LocalCloudError {
   }
 }
 
-/** As many invocations of a function run as are reserved for it. */
+/** The function has reached its reserved concurrency. */
 export class ThrottledError extends LocalCloudError {
   readonly code = 'TooManyRequestsException';
   constructor(functionName: string) {
@@ -71,7 +71,7 @@ export class ThrottledError extends LocalCloudError {
   }
 }
 
-/** An error that an AWS API answers to its caller, with the API's own code and HTTP status. */
+/** An error that an AWS API returns to its caller, with the API's code and HTTP status. */
 export class ServiceError extends LocalCloudError {
   readonly code: string;
   readonly status: number;

@@ -1,4 +1,4 @@
-/** An append-only log file that is renamed to `<file>.1` when it has grown to its limit. One process writes it. */
+/** An append-only log file that is renamed to `<file>.1` at its size limit. Only one process writes it. */
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, Log, LogFields } from './engine.ts';
@@ -17,7 +17,7 @@ export class LogFile {
     this.#limitBytes = limitBytes;
   }
 
-  /** Written before this returns: what a function printed is there even when the process is killed next. */
+  /** Written before this returns, so that a function's output is not lost if the process is killed next. */
   append(text: string | Uint8Array): void {
     if (this.#closed) return;
     const bytes = typeof text === 'string' ? Buffer.from(text) : text;
@@ -27,7 +27,7 @@ export class LogFile {
     this.#size += writeSync(descriptor, bytes);
   }
 
-  /** What comes after is dropped. */
+  /** Further lines are dropped. */
   close(): void {
     this.#closed = true;
     this.#release();
@@ -54,7 +54,7 @@ export class LogFile {
   }
 }
 
-/** A log of one JSON object a line. */
+/** A log with one JSON object per line. */
 export const createFileLog = (path: string, clock: Clock): Log & { close(): void } => {
   const file = new LogFile(path);
   const write = (level: string) => (message: string, fields?: LogFields) =>

@@ -4,8 +4,8 @@ const OWNER_ONLY = 0o700;
 const STICKY = 0o1000;
 
 /**
- * Makes a folder that only this user may enter, also where it is there already and is this user's. A shared folder with
- * the sticky bit, such as /tmp, keeps its mode: others work in it.
+ * Creates a folder that only this user can enter, or restricts an existing folder of this user. A shared folder with the
+ * sticky bit, such as /tmp, keeps its mode because others use it.
  */
 export const makePrivateFolder = (path: string): void => {
   mkdirSync(path, { recursive: true, mode: OWNER_ONLY });

@@ -1,6 +1,6 @@
 /**
- * Tells a process that still runs from another that was given its id later: by its start time, which Linux keeps
- * in `/proc/<pid>/stat`. On systems without /proc nothing is ever taken for one of ours.
+ * Distinguishes a process from a later one with the same id by its start time in `/proc/<pid>/stat`. On systems without
+ * /proc no process is ever considered ours.
  */
 import { readFileSync, readlinkSync } from 'node:fs';
 
@@ -15,11 +15,11 @@ export interface ProcessIdentity {
 /** Position of `starttime` among the fields after the command name (proc(5): field 22 of all). */
 const startTimeField = 19;
 
-/** @returns undefined when there is no such process (any more). */
+/** @returns undefined if the process does not exist. */
 export const identifyProcess = (pid: number): ProcessIdentity | undefined => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The command name may itself hold spaces and parentheses: count from its last closing one.
+    // The command name can contain spaces and parentheses, so count from the last closing one.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const startTime = fields[startTimeField];
     const zombie = fields[0] === 'Z';

@@ -1,11 +1,11 @@
-/** The directory that holds all state of one embedded cloud: locked by the process that runs it. */
+/** The directory with all state of an embedded cloud, locked by the process that runs it. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EngineStartError } from './errors.ts';
 import { identifyProcess, isSameProcess, type ProcessIdentity } from './process-identity.ts';
 
 const lockFile = 'cloud.lock';
-/** What the engines keep; keys, logs and caches are not among it. */
+/** State of the engines, without keys, logs and caches. */
 const stored = /^(dynamodb|(async-invocations|events|executions|queues|stream-checkpoints)\.db(-wal|-shm)?)$/;
 
 const holderOf = (path: string): ProcessIdentity | undefined => {
@@ -18,8 +18,8 @@ const holderOf = (path: string): ProcessIdentity | undefined => {
 };
 
 /**
- * @returns a function that gives the lock back.
- * @throws EngineStartError when a running process holds it.
+ * @returns a function that releases the lock.
+ * @throws EngineStartError if a running process holds it.
  */
 export const lockStateDirectory = (stateDir: string): (() => void) => {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -32,7 +32,7 @@ export const lockStateDirectory = (stateDir: string): (() => void) => {
   }
   if (existsSync(path)) unlinkSync(path);
   try {
-    // Exclusive: of two that start at once, one gets it.
+    // Exclusive creation: of two concurrent starts, one succeeds.
     writeFileSync(path, JSON.stringify(identifyProcess(process.pid) ?? {}), { flag: 'wx' });
   } catch (cause) {
     throw new EngineStartError(`${stateDir} is being taken by another process`, { cause });
@@ -40,7 +40,7 @@ export const lockStateDirectory = (stateDir: string): (() => void) => {
   return () => rmSync(path, { force: true });
 };
 
-/** Forgets all that was stored (`--reset`). @throws EngineStartError when it is in use. */
+/** Deletes all stored state (`--reset`). @throws EngineStartError if it is in use. */
 export const eraseState = (stateDir: string): void => {
   const unlock = lockStateDirectory(stateDir);
   for (const name of readdirSync(stateDir)) {

@@ -22,7 +22,7 @@ export const formatAccess = (format: string, values: AccessLogValues): string =>
 const nameOf = (destinationArn: string): string =>
   (/:log-group:([^:]+)/.exec(destinationArn)?.[1] ?? 'access').replaceAll(/[^\w.-]+/g, '_');
 
-/** The access log of a stage, in `<stateDir>/logs/<log group>.log`; one that writes nothing where none is asked for. */
+/** The access log of a stage, in `<stateDir>/logs/<log group>.log`; writes nothing if the stage has none. */
 export const openAccessLog = (stage: StageDefinition, stateDir: string): AccessLog => {
   const { accessLog } = stage;
   if (accessLog === undefined) return { write: () => undefined, close: () => undefined };

@@ -10,20 +10,20 @@ import { Listener, type Mount } from './listener.ts';
 import { API_GATEWAY_TYPES } from './properties.ts';
 
 export interface ApiGatewayOptions {
-  /** Of the first HTTP API and the first WebSocket API, which share it; 0 for any. Further APIs take any that is free. */
+  /** Port of the first HTTP API and the first WebSocket API, which share it; 0 for any. Further APIs use any free port. */
   readonly port: number;
   readonly host?: string;
   readonly limits?: Partial<ApiGatewayLimits>;
-  /** Repeats and delays of WebSocket messages. */
+  /** Injects duplicates and delays of WebSocket messages. */
   readonly chaos?: Chaos;
-  /** Served beside the first APIs. */
+  /** Served on the same port as the first APIs. */
   readonly mounts?: readonly Mount[];
 }
 
-/** How long clients may take to close, and `$disconnect` to be called, at the end. */
+/** Time at shutdown for clients to close and for `$disconnect` to run. */
 const FAREWELL_MS = 1_500;
 
-/** The same at every start: functions may have written it down. */
+/** Stable across restarts, because functions may have stored it. */
 const stableId = (stackName: string, logicalId: string): string =>
   BigInt(`0x${createHash('sha256').update(`${stackName}/${logicalId}`).digest('hex').slice(0, 16)}`)
     .toString(36)
@@ -68,7 +68,7 @@ export class ApiGatewayEngine implements ResourceEngine {
       this.#install(assembleApi(api, this.#resources, this.#limits), listener);
   }
 
-  /** Only now: a request must find every engine started. */
+  /** Serves requests only now, when every engine has started. */
   async activate(): Promise<void> {
     for (const listener of this.#listeners) listener.ready();
   }
@@ -120,19 +120,19 @@ export class ApiGatewayEngine implements ResourceEngine {
       issuerLocation: (issuer: string) => this.#issuerLocation(issuer),
     };
     if (definition.stages.length === 0)
-      throw new EngineStartError(`the API ${definition.apiId} has no stage: nothing could reach it`);
+      throw new EngineStartError(`the API ${definition.apiId} has no stage, so clients cannot reach it`);
     if (definition.protocol === 'HTTP') listener.httpApi = new HttpApi(definition, deps);
     else listener.webSocketApi = new WebSocketApi(definition, deps);
   }
 
-  /** Where an issuer is asked for its keys: under its own name, or here where it is one of the mounts. */
+  /** The URL of an issuer's keys: its own URL, or the local one if it is mounted here. */
   #issuerLocation(issuer: string): string {
     const mount = this.#options.mounts?.find((one) => one.issuer === issuer);
     const [main] = this.#listeners;
     return mount === undefined || main === undefined ? issuer : `http://${main.domainName}${mount.prefix}`;
   }
 
-  /** HTTP APIs know two formats of events, WebSocket APIs one. */
+  /** HTTP APIs have two event formats, WebSocket APIs one. */
   #checkPayloadFormat({ type, properties }: KnownResource): void {
     if (type !== 'AWS::ApiGatewayV2::Integration') return;
     const api = this.#resources.find(({ id }) => id === properties.ApiId);

@@ -1,4 +1,4 @@
-/** From the resources of a template to the definitions of its APIs. */
+/** Builds the definitions of the APIs from the resources of a template. */
 import type { ResolvedResource } from '../engine.ts';
 import { TemplateProblem } from '../errors.ts';
 import type {
@@ -12,7 +12,7 @@ import type {
 } from './definition.ts';
 import { ROUTE_SELECTION } from './properties.ts';
 
-/** A resource with the physical id that it was given. */
+/** A resource with its physical id. */
 export interface KnownResource extends ResolvedResource {
   readonly id: string;
 }
@@ -22,7 +22,7 @@ type Properties = Readonly<Record<string, unknown>>;
 const text = (properties: Properties, name: string): string => {
   const value = properties[name];
   if (typeof value === 'string') return value;
-  throw new TemplateProblem([{ property: `Properties.${name}`, message: 'a text is needed here' }]);
+  throw new TemplateProblem([{ property: `Properties.${name}`, message: 'must be a string' }]);
 };
 
 const texts = (value: unknown): readonly string[] => (Array.isArray(value) ? value.map(String) : []);
@@ -56,7 +56,7 @@ const authorizerOf = (resource: KnownResource): AuthorizerDefinition => {
   return { kind: 'jwt', issuer: text(jwt, 'Issuer'), audience: texts(jwt.Audience), identitySources };
 };
 
-/** A stage without a limit has that of the account, far above what one machine can do. */
+/** A stage without a limit has the account's limit, which one machine cannot reach. */
 const throttleOf = (settings: Properties): Throttle | undefined => {
   const { ThrottlingRateLimit: rate, ThrottlingBurstLimit: burst } = settings;
   return rate === undefined && burst === undefined
@@ -101,7 +101,7 @@ class ApiResources {
   referred(type: string, id: unknown, property: string): KnownResource {
     const found = this.of(type).find((resource) => resource.id === id);
     if (found !== undefined) return found;
-    const message = `refers to ${String(id)}, which is no ${type.toLowerCase()} of this API`;
+    const message = `refers to ${String(id)}, which is not a ${type.toLowerCase()} of this API`;
     throw new TemplateProblem([{ property: `Properties.${property}`, message }]);
   }
 }
@@ -127,7 +127,7 @@ const routeOf = (route: KnownResource, resources: ApiResources, limitMs: number)
 /**
  * @param api the resource of type `AWS::ApiGatewayV2::Api`
  * @param all every resource of API Gateway in the template
- * @throws TemplateProblem where one refers to what is not there
+ * @throws TemplateProblem if a resource refers to a missing one
  */
 export const assembleApi = (
   api: KnownResource,

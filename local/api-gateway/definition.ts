@@ -1,4 +1,4 @@
-/** An API as the template describes it, once its resources have been put together. */
+/** An API, assembled from its resources in the template. */
 
 export interface LambdaIntegration {
   readonly functionArn: string;
@@ -27,13 +27,13 @@ export interface RouteDefinition {
   readonly routeKey: string;
   readonly integration: LambdaIntegration;
   readonly authorizer?: AuthorizerDefinition;
-  /** Scopes of which a JWT must have one; empty for none. */
+  /** Scopes of which a JWT must have at least one; empty for none. */
   readonly scopes: readonly string[];
-  /** WebSocket: what the function answers is sent to the client. */
+  /** WebSocket: whether the function's response is sent to the client. */
   readonly answers: boolean;
 }
 
-/** A token bucket: so many requests a second, so many at once. */
+/** A token bucket: requests per second, and burst. */
 export interface Throttle {
   readonly ratePerSecond: number;
   readonly burst: number;
@@ -42,7 +42,7 @@ export interface Throttle {
 export interface StageDefinition {
   readonly name: string;
   readonly variables: Readonly<Record<string, string>>;
-  /** Of all routes that have none of their own together; and of those, by route key. HTTP APIs only. */
+  /** Shared limit of the routes without settings, and limits by route key. HTTP APIs only. */
   readonly throttling: { readonly shared?: Throttle; readonly routes: Readonly<Record<string, Throttle>> };
   readonly accessLog?: { readonly destinationArn: string; readonly format: string };
 }

@@ -5,7 +5,7 @@ import { ThrottledError } from '../errors.ts';
 export interface IntegrationFailure {
   readonly outcome: 'failed' | 'timed-out' | 'throttled';
   readonly detail: string;
-  /** JSON text: the function's error, where it was the function that failed. */
+  /** JSON text: the function's error, if the function failed. */
   readonly payload?: string;
 }
 
@@ -26,7 +26,7 @@ const resultOf = ({ payload, functionError }: InvocationResult): IntegrationAnsw
     ? { outcome: 'answered', payload }
     : { outcome: 'failed', detail: `function error ${functionError}`, payload };
 
-/** Calls a function and waits for it no longer than the integration's limit; the function itself goes on. */
+/** Invokes a function and waits at most the integration's time limit. The function itself continues. */
 export const invokeInTime = async (
   functions: FunctionInvoker,
   clock: Clock,
@@ -35,7 +35,7 @@ export const invokeInTime = async (
   const abandoned = new AbortController();
   const limit = Promise.withResolvers<IntegrationFailure>();
   const cancel = clock.after(timeoutMs, () => {
-    limit.resolve({ outcome: 'timed-out', detail: `no answer within ${timeoutMs} ms` });
+    limit.resolve({ outcome: 'timed-out', detail: `no response within ${timeoutMs} ms` });
     abandoned.abort();
   });
   const call = functions.invoke(functionArn, payload, abandoned.signal).then(

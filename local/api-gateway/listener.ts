@@ -7,16 +7,16 @@ import type { HttpApi } from '../http-api/http-api.ts';
 import type { WebSocketApi } from '../web-socket-api/web-socket-api.ts';
 import { findPortOwner } from './port-owner.ts';
 
-/** Something of the machine's own that is served beside the API, such as the token issuer. */
+/** A local service on the port of the API, such as the token issuer. */
 export interface Mount {
-  /** Such as `/oidc`: it gets every path beneath. */
+  /** Such as `/oidc`: it gets every path below. */
   readonly prefix: string;
-  /** Of an OIDC issuer: its name, which authorizers are given. */
+  /** For an OIDC issuer: its name, as configured in authorizers. */
   readonly issuer?: string;
   readonly handle: RequestHandler;
 }
 
-/** The port is in use; the message names it, its owner where that can be told, and the way out. */
+/** The port is in use. The message names the port, its owner if known, and a solution. */
 export class PortTakenError extends EngineStartError {
   constructor(port: number, owner: string | undefined) {
     super(
@@ -26,7 +26,7 @@ export class PortTakenError extends EngineStartError {
   }
 }
 
-/** API Gateway takes request lines and headers of 10,240 bytes together. */
+/** API Gateway accepts request lines and headers of 10,240 bytes in total. */
 const HEADER_BYTES = 10_240;
 
 const starting = (response: ServerResponse): void => {
@@ -34,7 +34,7 @@ const starting = (response: ServerResponse): void => {
   response.end(JSON.stringify({ message: 'Service Unavailable' }));
 };
 
-/** As API Gateway answers for a name that is not its own. */
+/** The response of API Gateway for an unknown host name. */
 const refuseHost = (response: ServerResponse): void => {
   response.writeHead(403, { 'content-type': 'application/json' });
   response.end(JSON.stringify({ message: 'Forbidden' }));
@@ -64,7 +64,7 @@ export class Listener {
     return `${this.#host}:${this.#port}`;
   }
 
-  /** @param port 0 for any that is free. @throws PortTakenError */
+  /** @param port 0 for any free port. @throws PortTakenError */
   async listen(port: number): Promise<void> {
     const listening = Promise.withResolvers<void>();
     this.#server.once('error', (error: NodeJS.ErrnoException) =>
@@ -76,7 +76,7 @@ export class Listener {
     this.#port = typeof address === 'object' && address !== null ? address.port : port;
   }
 
-  /** Until then the API answers 503; what is mounted beside it is served at once. */
+  /** Until then the API returns 503. Mounted services are served at once. */
   ready(): void {
     this.#isReady = true;
   }

@@ -38,7 +38,7 @@ const COMMAND_CHARACTERS = 80;
 const commandOf = (pid: string): string =>
   readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim().slice(0, COMMAND_CHARACTERS);
 
-/** The process that listens on a TCP port, as `node server.js (pid 123)`; undefined where that can't be told. Linux only. */
+/** The process that listens on a TCP port, as `node server.js (pid 123)`; undefined if unknown. Linux only. */
 export const findPortOwner = (port: number): string | undefined => {
   const inodes = listeningInodes(port);
   if (inodes.size === 0) return undefined;

@@ -12,7 +12,7 @@ import {
   oneOf,
 } from '../template/properties.ts';
 
-/** Honoured when it is one of the forms that `pattern` describes. */
+/** Supported if it matches `pattern`. */
 const matching = (pattern: RegExp, what: string): PropertyRule => ({
   kind: 'honoured',
   check: (value) =>

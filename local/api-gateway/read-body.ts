@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { LocalCloudError } from '../errors.ts';
 
-/** The request's body is larger than the API takes. */
+/** The request body exceeds the limit of the API. */
 export class BodyTooLargeError extends LocalCloudError {
   readonly code = 'body-too-large';
 }
 
 /**
- * Reads to the end even what is too large (and drops it): a client that is still sending could not read the answer.
+ * Reads a body that is too large to its end and drops it, because a client that is still sending cannot read the response.
  * @throws BodyTooLargeError
  */
 export const readBody = async (incoming: IncomingMessage, limitBytes: number): Promise<Buffer> => {

@@ -9,7 +9,7 @@ export const requestTime = (epochMs: number): string => {
   return `${day}:${time} +0000`;
 };
 
-/** An id in the form that API Gateway gives requests, messages and connections, such as `Mc7UVioPPHcEKPA=`. */
+/** An id in API Gateway's format for requests, messages and connections, such as `Mc7UVioPPHcEKPA=`. */
 export const shortId = (uuid: string): string => {
   const bytes = Buffer.from(uuid.replaceAll('-', ''), 'hex').subarray(-11);
   return bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_');

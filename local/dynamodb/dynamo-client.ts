@@ -6,13 +6,13 @@ import { asRecord, asString, type Json, type JsonObject } from '../template/json
 export interface DynamoClient {
   /**
    * @param operation such as `DescribeTable`; of DynamoDB Streams such as `Streams.GetRecords`.
-   * @throws ServiceError with DynamoDB's own code, or what the connection fails with.
+   * @throws ServiceError with DynamoDB's code, or the error of the connection.
    */
   call(operation: string, input: JsonObject): Promise<JsonObject>;
   close(): void;
 }
 
-/** The process checks no signatures, but reads the region and the key from this header. */
+/** The process does not check signatures, but reads the region and the key from this header. */
 export const unsignedAuthorization =
   'AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/dynamodb/aws4_request, SignedHeaders=host, Signature=local';
 
@@ -21,7 +21,7 @@ const errorOf = (status: number, body: string): ServiceError => {
   try {
     answer = asRecord(JSON.parse(body) as Json);
   } catch {
-    // Not JSON: the status alone has to do.
+    // Not JSON: use the status only.
   }
   const code = asString(answer.__type)?.split('#').at(-1) ?? 'InternalServerError';
   return new ServiceError(

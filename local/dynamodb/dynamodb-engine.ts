@@ -45,12 +45,12 @@ const types = {
   },
 } as const;
 
-/** Where streams can be read, for the event source mappings. */
+/** Access to streams for the event source mappings. */
 export interface StreamSource {
   /** @returns the table whose stream this is. */
   tableOf(streamArn: string): string | undefined;
   client(): DynamoClient;
-  /** Calls back soon after any write. @returns undefined where nobody can tell: then poll. */
+  /** Calls back soon after any write. @returns undefined if writes cannot be observed: then poll. */
   watch(listener: () => void): (() => void) | undefined;
 }
 
@@ -68,7 +68,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
   #watcher: FSWatcher | undefined;
   #closeForward = () => {};
 
-  /** @param externalEndpoint used instead of an own process. */
+  /** @param externalEndpoint used instead of the embedded process. */
   constructor(context: CloudContext, externalEndpoint?: string) {
     this.#context = context;
     this.#external = externalEndpoint;
@@ -126,12 +126,12 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
     await this.#process?.stop();
   }
 
-  /** For callers with credentials: the front door, or the endpoint that is used instead of an own process. */
+  /** Endpoint for callers with credentials: the loopback server, or the external endpoint. */
   endpoint(): string {
     return this.#external ?? this.#context.frontDoor.url;
   }
 
-  /** The process checks no signatures, so that only the front door, which does, is told where it is. */
+  /** The process does not check signatures, so only the loopback server, which does, gets its address. */
   #ownEndpoint(): string {
     if (this.#process === undefined) throw new EngineStartError('DynamoDB has not been started');
     return this.#process.endpoint;
@@ -145,7 +145,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
     this.#closeForward = close;
   }
 
-  /** Of the dynoxide process, where there is one. */
+  /** Process id of dynoxide, if there is one. */
   processId(): number | undefined {
     return this.#process?.pid();
   }
@@ -181,7 +181,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
     return index;
   }
 
-  /** Every commit writes to the write-ahead log beside the file: the kernel says so within microseconds. */
+  /** Every commit writes to the write-ahead log next to the file. The kernel reports the write within microseconds. */
   #watch(directory: string): void {
     const failed = (error: unknown) => {
       this.#context.log.warn('watching the tables failed, their streams are polled', {
@@ -195,7 +195,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
       });
       this.#watcher.on('error', failed);
     } catch (error) {
-      // Such as a system that has run out of watches.
+      // For example, the system has no inotify watches left.
       failed(error);
     }
   }

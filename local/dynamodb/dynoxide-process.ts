@@ -1,15 +1,15 @@
 /**
- * The dynoxide process that holds the tables of one state directory.
+ * The dynoxide process with the tables of one state directory.
  *
- * Lifecycle: stale one of an earlier run ended → spawned → answers → (exits unexpectedly → spawned again on the
- * same port) … → stopped. Traps:
- * - A process of ours that was killed leaves its child behind. `setpriv --pdeathsig` makes the kernel end it; where
- *   that is missing, `dynoxide.json` names the child, and the next start ends it (id, start time and program
- *   must all match, so a stranger that was given the same id is never hit).
- * - Two processes on one file would each hold half of the truth: the state directory is locked by `cloud.ts`.
- * - It checks no signatures. Callers come through the front door, which does; the process listens on a loopback address
- *   drawn at random (127.0.0.0/8), so that no web page finds it. Another user of the machine can still find it.
- * - The port is kept while this process runs, because its own clients hold on to it.
+ * Lifecycle: leftover of an earlier run ended → spawned → ready → (exits unexpectedly → spawned again on the same
+ * port) … → stopped. Traps:
+ * - If this process is killed, its child survives. `setpriv --pdeathsig` makes the kernel end the child. Without it,
+ *   `dynoxide.json` names the child, and the next start ends it. Id, start time and program must all match, so that a
+ *   process that reuses the id is never killed.
+ * - Two processes on one file would diverge, so `cloud.ts` locks the state directory.
+ * - It does not check signatures. Callers use the loopback server, which does. The process listens on a random loopback
+ *   address (127.0.0.0/8), so that web pages cannot find it. Another user of the machine can still find it.
+ * - The port stays the same while this process runs, because its clients keep using it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes, randomInt } from 'node:crypto';
@@ -27,7 +27,7 @@ export interface DynoxideProcess {
   readonly endpoint: string;
   /** Its management endpoint (Model Context Protocol), for the sweep of expired items. */
   readonly management: { readonly url: string; readonly token: string };
-  /** Of the database file. */
+  /** Path of the database file. */
   readonly directory: string;
   readonly databaseFile: string;
   pid(): number | undefined;
@@ -43,7 +43,7 @@ const readyLimitMs = 10_000;
 const stopLimitMs = 3_000;
 const attempts = 5;
 
-/** @throws EngineStartError that says what to do where there is no binary for this system. */
+/** @throws EngineStartError with a solution if there is no binary for this system. */
 export const findDynoxide = (): string => {
   try {
     const manifest = createRequire(import.meta.url).resolve('@dynoxide/linux-x64/package.json');
@@ -131,7 +131,7 @@ class Dynoxide implements DynoxideProcess {
     for (let attempt = 1; ; attempt += 1) {
       ports = [await choosePort(ports[0], this.#host), await choosePort(ports[1], managementHost)];
       if (await this.#spawn(ports)) return;
-      // Another program may have taken a port between the look and the start.
+      // Another program may have taken a port between the check and the start.
       if (attempt === attempts) throw new EngineStartError(`dynoxide did not start: ${this.#lastWords}`);
       ports = [0, 0];
     }
@@ -195,7 +195,7 @@ class Dynoxide implements DynoxideProcess {
           () => true,
           () => false,
         );
-        // An answer while our own child is gone came from another program on that port.
+        // The child is gone, so the response came from another program on that port.
         if (answered) return child.exitCode === null && child.signalCode === null;
         await sleep(3);
       }
@@ -207,7 +207,10 @@ class Dynoxide implements DynoxideProcess {
 
   async #revive(ports: readonly [number, number], reason: unknown): Promise<void> {
     if (this.#stopping) return;
-    this.#log.error('dynoxide ended by itself, starting it again', { reason, lastWords: this.#lastWords });
+    this.#log.error('dynoxide exited unexpectedly, starting it again', {
+      reason,
+      lastWords: this.#lastWords,
+    });
     for (let delayMs = 10; !this.#stopping; delayMs = Math.min(delayMs * 2, 2_000)) {
       if (await this.#spawn(ports)) return;
       await sleep(delayMs);

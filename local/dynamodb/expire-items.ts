@@ -1,15 +1,15 @@
 /**
  * Time to live. dynoxide deletes expired items only when its sweep tool is called, over its management endpoint
  * (Model Context Protocol). A sweep reads the whole table (5 ms per 1,000 items here) while other calls wait. So
- * it is called only when an index says that something has expired, and the pause after it grows with what it
- * took. AWS itself promises deletion within days only.
+ * it runs only when an index shows an expired item, and the pause after it grows with its duration. AWS itself
+ * guarantees deletion only within days.
  */
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock, Log } from '../engine.ts';
 import { ServiceError } from '../errors.ts';
 
 const shortestPauseMs = 30_000;
-/** At most this share of time goes into sweeping. */
+/** Maximum share of time for sweeping. */
 const share = 1 / 200;
 
 export interface Sweeper {

@@ -1,10 +1,10 @@
-/** Hands calls of DynamoDB on to the process that holds the tables, over kept-alive connections. */
+/** Forwards DynamoDB calls to the table process over kept-alive connections. */
 import { Agent, request } from 'node:http';
 import type { Forward } from '../endpoint/front-door.ts';
 import { ServiceError } from '../errors.ts';
 import { unsignedAuthorization } from './dynamo-client.ts';
 
-/** @param endpoint where the process is at present */
+/** @param endpoint the current endpoint of the process */
 export const createForward = (endpoint: () => string): { forward: Forward; close(): void } => {
   const agent = new Agent({ keepAlive: true, maxSockets: 64 });
   const forward: Forward = (incoming, body, response) =>

@@ -1,7 +1,7 @@
 /**
- * Indexes that dynoxide 1.2.1 lacks: without them each write to a table with a stream reads all records that the
- * stream holds, and writes slow down linearly (with them: flat, 0.4 ms a put). Made in its file, whose schema
- * exists once it has started for the first time.
+ * Indexes that dynoxide 1.2.1 lacks. Without them each write to a table with a stream reads all records of the stream, so
+ * writes slow down linearly; with them a put takes 0.4 ms. Created in its file, whose schema exists after its first
+ * start.
  */
 import { DatabaseSync } from 'node:sqlite';
 
@@ -12,7 +12,7 @@ const statements = [
   'CREATE INDEX IF NOT EXISTS bulkhead_stream_sequence ON _stream_records (table_name, sequence_number)',
 ];
 
-/** Idempotent; may run beside a running dynoxide. */
+/** Idempotent. Can run while dynoxide runs. */
 export const createStreamIndexes = (databaseFile: string): void => {
   const database = new DatabaseSync(databaseFile);
   try {

@@ -6,7 +6,7 @@ import type { DynamoClient } from './dynamo-client.ts';
 
 const list = (value: Json | undefined): JsonObject[] => (Array.isArray(value) ? value.map(asRecord) : []);
 
-/** Order of keys and of lists of names is no difference. */
+/** Compares without regard to the order of keys and of name lists. */
 const canonical = (value: Json | undefined): Json => {
   if (Array.isArray(value))
     return value.map(canonical).sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1));
@@ -48,7 +48,7 @@ const changed = (name: string, what: string): EngineStartError =>
       'start with --reset to forget what is stored',
   );
 
-/** Brings the indexes of a stored table to what the template says. @throws EngineStartError */
+/** Updates the indexes of a stored table to match the template. @throws EngineStartError */
 const updateIndexes = async (
   client: DynamoClient,
   name: string,
@@ -112,7 +112,7 @@ const describe = async (client: DynamoClient, name: string): Promise<JsonObject 
   }
 };
 
-/** @throws EngineStartError when a stored table can't become what the template says. */
+/** @throws EngineStartError if a stored table cannot be updated to match the template. */
 export const ensureTable = async (
   client: DynamoClient,
   name: string,

@@ -1,4 +1,4 @@
-/** The credentials that the embedded cloud's endpoints ask for: random for each state directory, and kept in it. */
+/** The credentials for the embedded cloud's endpoints: random per state directory, and stored in it. */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,12 +19,12 @@ const read = (file: string): Credentials => {
     const secretAccessKey = asString(kept.secretAccessKey);
     if (accessKeyId !== undefined && secretAccessKey !== undefined) return { accessKeyId, secretAccessKey };
   } catch {
-    // Not JSON: as good as without credentials.
+    // Not JSON: treated as a file without credentials.
   }
-  throw new EngineStartError(`${file} holds no credentials. Delete it: the next start makes new ones.`);
+  throw new EngineStartError(`${file} has no credentials. Delete it; the next start creates new ones.`);
 };
 
-/** Those of the state directory; made the first time. @throws EngineStartError */
+/** The credentials of the state directory, created on first use. @throws EngineStartError */
 export const loadCredentials = (stateDir: string): Credentials => {
   const file = join(stateDir, 'credentials.json');
   if (existsSync(file)) return read(file);

@@ -1,5 +1,5 @@
 /**
- * The loopback HTTP server on which the embedded cloud speaks AWS's protocols: JSON services by `x-amz-target`,
+ * The loopback HTTP server for AWS's protocols: JSON services by `x-amz-target`,
  * and mounted handlers (Lambda's REST API) by path. Every request must be signed with the state directory's credentials.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -13,7 +13,7 @@ import { verifySignature } from './verify-signature.ts';
 
 const largestRequest = 7 * 1024 * 1024;
 
-/** Bodies that were read to verify their signature. */
+/** Bodies that were read for the signature check. */
 const bodies = new WeakMap<IncomingMessage, Buffer>();
 
 const readBytes = async (request: IncomingMessage): Promise<Buffer> => {
@@ -32,7 +32,7 @@ const readBytes = async (request: IncomingMessage): Promise<Buffer> => {
   return body;
 };
 
-/** Body as text. @throws ServiceError when it is larger than any AWS API takes. */
+/** The body as text. @throws ServiceError if it exceeds the limit of every AWS API. */
 export const readBody = async (request: IncomingMessage): Promise<string> =>
   (await readBytes(request)).toString();
 
@@ -65,7 +65,7 @@ export const sendError = (response: ServerResponse, error: unknown, log: Log): v
   );
 };
 
-/** Answers a verified request in place of a service. */
+/** Handles a verified request instead of a service. */
 export type Forward = (request: IncomingMessage, body: Buffer, response: ServerResponse) => Promise<void>;
 
 export class LoopbackServer implements FrontDoor {
@@ -84,7 +84,7 @@ export class LoopbackServer implements FrontDoor {
     this.#server.keepAliveTimeout = 30_000;
   }
 
-  /** @param preferredPort kept if it is free. @returns the port. @throws EngineStartError */
+  /** @param preferredPort used if it is free. @returns the port. @throws EngineStartError */
   async listen(preferredPort: number): Promise<number> {
     const port = (await this.#tryListen(preferredPort)) ?? (await this.#tryListen(0));
     if (port === undefined) throw new EngineStartError('no free port on 127.0.0.1');

@@ -25,7 +25,7 @@ interface Authorization {
   readonly signature: string;
 }
 
-/** AWS refuses what was signed longer ago, or further ahead. */
+/** Maximum clock difference of a signature, as in AWS. */
 const toleranceMs = 15 * 60_000;
 
 const forbidden = 403;
@@ -52,7 +52,7 @@ const parseAuthorization = (header: string | undefined): Authorization => {
 const hash = (data: Buffer | string): string => createHash('sha256').update(data).digest('hex');
 const hmac = (key: Buffer | string, text: string): Buffer => createHmac('sha256', key).update(text).digest();
 
-/** RFC 3986: `encodeURIComponent` leaves five characters more as they are. */
+/** RFC 3986: `encodeURIComponent` leaves five more characters unescaped. */
 const encode = (text: string): string =>
   encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
 
@@ -100,14 +100,14 @@ const signatureOf = (request: SignedRequest, authorization: Authorization, secre
 const parseDate = (text: string): number =>
   Date.parse(text.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'));
 
-/** Whatever says what the request means has to be signed. */
+/** Every header that affects the meaning of the request must be signed. */
 const checkSignedHeaders = (headers: IncomingHttpHeaders, signed: readonly string[]): void => {
   const needed = ['host', ...Object.keys(headers).filter((name) => name.startsWith('x-amz-'))];
   const missing = needed.find((name) => !signed.includes(name));
   if (missing !== undefined) throw invalid(`the header ${missing} must be signed`);
 };
 
-/** @throws ServiceError with AWS's own codes for a request that the credentials have not signed */
+/** @throws ServiceError with AWS's codes for a request that the credentials did not sign */
 export const verifySignature = (
   request: SignedRequest,
   { accessKeyId, secretAccessKey }: Credentials,

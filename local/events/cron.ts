@@ -4,7 +4,7 @@
  */
 import { ServiceError } from '../errors.ts';
 
-/** When a schedule next fires. `after` and the answer: ms since 1970; undefined: never again. */
+/** When a schedule next fires. `after` and the result: milliseconds since 1970; undefined: never again. */
 export type Schedule =
   | { readonly kind: 'rate'; readonly periodMs: number }
   | { readonly kind: 'cron'; next(after: number): number | undefined };
@@ -17,7 +17,7 @@ const unitMs: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600_0
 const parseRate = (text: string, inner: string): Schedule => {
   const [, count, unit, plural] = /^(\d+) (minute|hour|day)(s?)$/.exec(inner.trim()) ?? [];
   const number = Number(count);
-  // One takes the singular, all else the plural; AWS refuses the other.
+  // AWS requires the singular for one, and the plural otherwise.
   if (unit === undefined || !(number > 0) || (number === 1) !== (plural === '')) throw invalid(text);
   return { kind: 'rate', periodMs: number * (unitMs[unit] ?? 0) };
 };
@@ -108,7 +108,7 @@ const dayOfWeekRule = (text: string): DayRule => {
 };
 
 const parseDays = (dayOfMonth: string, dayOfWeek: string): DayRule => {
-  // Exactly one of the two says something; the other is `?`.
+  // Exactly one of the two is set; the other is `?`.
   if ((dayOfMonth === '?') === (dayOfWeek === '?')) throw new RangeError('one of the two days must be ?');
   return dayOfWeek === '?' ? dayOfMonthRule(dayOfMonth) : dayOfWeekRule(dayOfWeek);
 };
@@ -153,8 +153,8 @@ export const parseSchedule = (text: string): Schedule => {
 };
 
 /**
- * The first time to fire after `now`, for a schedule that last fired (or was made) at `last`. Times that were
- * missed (the machine slept) count as one: `now` itself.
+ * The first time to fire after `now`, for a schedule that last fired (or was created) at `last`. Missed times (the
+ * machine was suspended) fire once: at `now`.
  */
 export const nextFiring = (schedule: Schedule, last: number, now: number): number | undefined => {
   const due = schedule.kind === 'rate' ? last + schedule.periodMs : schedule.next(last);

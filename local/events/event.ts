@@ -1,4 +1,4 @@
-/** Events as they travel, and the checks of PutEvents. */
+/** Events in transit, and the checks of PutEvents. */
 import { ServiceError } from '../errors.ts';
 import { asRecord, asString, isJsonObject, type Json, type JsonObject } from '../template/json.ts';
 
@@ -15,7 +15,7 @@ export interface BusEvent {
   readonly detail: JsonObject;
 }
 
-/** Largest request of PutEvents, in bytes, and most entries (EventBridge quotas). */
+/** Maximum size of a PutEvents request in bytes, and maximum number of entries (EventBridge quotas). */
 const largestRequest = 256 * 1024;
 const mostEntries = 10;
 
@@ -24,13 +24,13 @@ export const isoSeconds = (ms: number): string => `${new Date(ms).toISOString().
 /** `default`, `name` or the name in an ARN. */
 export const busNameOf = (reference: string | undefined): string => reference?.split('/').at(-1) ?? 'default';
 
-/** As EventBridge counts: source, detail type, detail, resources, and 14 for a time. */
+/** The size as EventBridge counts it: source, detail type, detail, resources, and 14 for a time. */
 const entrySize = (entry: JsonObject): number =>
   [entry.Source, entry.DetailType, entry.Detail, ...(Array.isArray(entry.Resources) ? entry.Resources : [])]
     .map((part) => Buffer.byteLength(asString(part) ?? ''))
     .reduce((sum, size) => sum + size, entry.Time === undefined ? 0 : 14);
 
-/** @throws ServiceError `ValidationException` for what spoils the whole request. */
+/** @throws ServiceError `ValidationException` for errors of the whole request. */
 export const readEntries = (input: JsonObject): JsonObject[] => {
   const entries = Array.isArray(input.Entries) ? input.Entries.map(asRecord) : [];
   if (entries.length === 0 || entries.length > mostEntries) {

@@ -21,7 +21,7 @@ export interface EventsApiDeps {
 
 type Operation = (input: JsonObject) => JsonObject;
 
-/** Most targets of one rule, and most rules of one bus (EventBridge quotas). */
+/** Maximum number of targets of a rule, and of rules of a bus (EventBridge quotas). */
 const mostTargets = 5;
 const mostRules = 300;
 
@@ -155,7 +155,7 @@ class EventsApi {
   #deleteRule(input: JsonObject): JsonObject {
     const bus = this.#bus(input.EventBusName);
     const name = asString(input.Name) ?? '';
-    // Deleting what isn't there is no error, as in EventBridge.
+    // Deleting a missing rule is not an error, as in EventBridge.
     if ((this.#deps.rules.get(bus, name)?.targets.length ?? 0) > 0) {
       throw new ServiceError('ValidationException', "Rule can't be deleted since it has targets.");
     }
@@ -199,7 +199,7 @@ class EventsApi {
   }
 }
 
-/** @returns a function that answers one operation. @throws ServiceError */
+/** @returns the handler of one operation. @throws ServiceError */
 export const createEventsApi = (
   deps: EventsApiDeps,
 ): ((operation: string, input: JsonObject) => JsonObject) => {

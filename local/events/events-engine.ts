@@ -24,9 +24,9 @@ import { makeRule, type Rule, readTarget } from './rule.ts';
 import { RuleStore, ruleSchema } from './rule-store.ts';
 import { Scheduler, schedulerSchema } from './scheduler.ts';
 
-/** Targets that events can be sent to. Each takes a delivery durably, or throws. */
+/** Targets of events. Each accepts a delivery durably, or throws. */
 export interface EventTargets {
-  /** A repeated start under the same name must change nothing. @throws ServiceError */
+  /** A repeated start with the same name must have no effect. @throws ServiceError */
   startExecution(stateMachineArn: string, name: string, input: string): Promise<void>;
   sendToQueue(queueArn: string, body: string, attributes: Readonly<Record<string, string>>): void;
   /** Never throws. */
@@ -176,7 +176,7 @@ export class EventsEngine implements ResourceEngine {
     if (this.#database.isOpen) this.#database.close();
   }
 
-  /** An event of a service of the embedded cloud, such as a state machine's status change. Durable on return. */
+  /** An event of a service of the embedded cloud, such as a state machine's status change. Durable when this returns. */
   publishFromService(event: BusEvent): void {
     this.#publish([{ bus: 'default', event }]);
   }

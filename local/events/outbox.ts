@@ -1,9 +1,9 @@
 /**
- * Deliveries of events to targets: durable from the moment that PutEvents answers until the target has taken
- * them or they have been given up (dead-letter queue).
+ * Deliveries of events to targets: durable from the moment that PutEvents returns until the target has accepted them or
+ * they are moved to the dead-letter queue.
  *
- * At least once: a delivery is deleted after its target has taken it, so it may be made again after a kill. Its
- * id comes from event, rule and target, so that targets can tell.
+ * At least once: a delivery is deleted after its target has accepted it, so it may be repeated after a kill. Its id
+ * derives from event, rule and target, so that targets can detect duplicates.
  */
 import { createHash } from 'node:crypto';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -32,7 +32,7 @@ export interface OutboxDeps {
   readonly log: Log;
   readonly random: () => number;
   readonly chaos: Chaos;
-  /** Takes a delivery for good (durably) or throws. */
+  /** Accepts a delivery durably, or throws. */
   readonly deliver: (delivery: Delivery) => Promise<void>;
   readonly sendToQueue: (
     queueArn: string,
@@ -48,9 +48,9 @@ export const outboxSchema = `CREATE TABLE IF NOT EXISTS deliveries (
 
 const firstRetryMs = 100;
 const longestRetryMs = 60_000;
-/** How long chaos holds a delivery back behind later ones. */
+/** How long chaos delays a delivery behind later ones. */
 const heldBackMs = 150;
-/** Codes after which another attempt can't succeed. */
+/** Codes after which a retry cannot succeed. */
 const permanent = [
   'StateMachineDoesNotExist',
   'QueueDoesNotExist',
@@ -175,7 +175,7 @@ export class Outbox {
 
   #giveUp(delivery: Delivery, code: string, message: string, condition: string): void {
     const { target, ruleArn, attempts } = delivery;
-    this.#deps.log.warn('event delivery given up', { ruleArn, target: target.arn, attempts, message });
+    this.#deps.log.warn('event delivery failed for good', { ruleArn, target: target.arn, attempts, message });
     if (target.deadLetterArn === undefined) return;
     this.#deps.sendToQueue(target.deadLetterArn, delivery.event, {
       RULE_ARN: ruleArn,

@@ -1,6 +1,6 @@
 /**
- * Rules by bus and name. Those of the API are stored; those of the template come anew at each start, and what
- * the API changes in them lasts until then, as it would until the next deployment.
+ * Rules by bus and name. Rules from the API are stored. Rules from the template are created at each start; changes to them
+ * through the API last until then, like changes until the next deployment.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { asRecord, type Json, type JsonObject } from '../template/json.ts';
@@ -12,7 +12,7 @@ export const ruleSchema = `CREATE TABLE IF NOT EXISTS rules (
 
 const key = (bus: string, name: string): string => `${bus}|${name}`;
 
-/** What a stored rule is made of; the matcher and the schedule are made again from their text. */
+/** A stored rule. The matcher and the schedule are parsed from their text after loading. */
 const storable = ({
   name,
   bus,
@@ -79,7 +79,7 @@ export class RuleStore {
     return this.#rules.values();
   }
 
-  /** Of one bus, in the order of their names. */
+  /** The rules of a bus, ordered by name. */
   onBus(bus: string): Rule[] {
     return [...this.#rules.values()]
       .filter((rule) => rule.bus === bus)

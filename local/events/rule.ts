@@ -1,4 +1,4 @@
-/** Rules and targets, as the template and the API state them. */
+/** Rules and targets, in the form of the template and the API. */
 import { ServiceError } from '../errors.ts';
 import { asRecord, asString, type JsonObject } from '../template/json.ts';
 import { parseSchedule, type Schedule } from './cron.ts';

@@ -1,7 +1,6 @@
 /**
- * Fires scheduled rules. When each last fired is stored, in one transaction with the deliveries of that firing.
- * After a sleep or a stop, what was missed fires once. The timer never waits longer than a minute, so that a
- * clock that jumps is noticed.
+ * Fires scheduled rules. The last firing of each rule is stored in the transaction of its deliveries. After a suspend or a
+ * stop, missed firings happen once. The timer never waits longer than a minute, so that clock changes are noticed.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../engine.ts';
@@ -22,7 +21,7 @@ export class Scheduler {
   #cancel: (() => void) | undefined;
   #active = false;
 
-  /** @param fire makes the deliveries; runs `also` in the same transaction. */
+  /** @param fire creates the deliveries and runs `also` in the same transaction. */
   constructor(deps: {
     database: DatabaseSync;
     clock: Clock;
@@ -45,7 +44,7 @@ export class Scheduler {
     this.#cancel?.();
   }
 
-  /** To be called when rules have changed. */
+  /** Must be called after a change of rules. */
   refresh(): void {
     if (!this.#active) return;
     this.#cancel?.();
@@ -67,7 +66,7 @@ export class Scheduler {
       const due = this.#nextOf(rule, now);
       if (due === undefined || due > now) continue;
       const { schedule } = rule;
-      // A rate keeps its beat: late by a little or by hours, the next firing is a whole number of periods on.
+      // A rate keeps its phase: however late a firing is, the next one is a whole number of periods later.
       const late = schedule?.kind === 'rate' ? (now - this.#lastFired(rule, now)) % schedule.periodMs : 0;
       this.#fire(rule, now, () => this.#record(rule, now - late));
     }
@@ -79,7 +78,7 @@ export class Scheduler {
     return nextFiring(rule.schedule, this.#lastFired(rule, now), now);
   }
 
-  /** A schedule that is new, or was changed, counts from now. */
+  /** A new or changed schedule counts from now. */
   #lastFired(rule: Rule, now: number): number {
     const row = this.#database.prepare('SELECT * FROM schedules WHERE rule_arn = ?').get(rule.arn);
     if (row !== undefined && row.expression === rule.scheduleExpression) return Number(row.last_fired_at);

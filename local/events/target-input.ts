@@ -1,12 +1,12 @@
 /**
- * What a target is given: the event, a part of it, a constant, or a template filled from it.
+ * The input of a target: the event, a part of it, a constant, or a template filled from it.
  * Source: EventBridge User Guide, "Amazon EventBridge input transformation".
  */
 import { asRecord, asString, isJsonObject, type Json, type JsonObject } from '../template/json.ts';
 import type { BusEvent } from './event.ts';
 import type { Rule, Target } from './rule.ts';
 
-/** Follows `$.detail.items[0]['a key']`. Undefined where there is nothing. */
+/** Follows `$.detail.items[0]['a key']`. Undefined if nothing is there. */
 export const selectPath = (value: Json, path: string): Json | undefined => {
   let current: Json | undefined = value;
   for (const [, dotted, quoted, index] of path.slice(1).matchAll(/\.([\w-]+)|\['([^']*)'\]|\[(\d+)\]/g)) {
@@ -16,7 +16,7 @@ export const selectPath = (value: Json, path: string): Json | undefined => {
   return current;
 };
 
-/** Whether `selectPath` understands the whole of it. */
+/** Whether `selectPath` supports the whole path. */
 export const isPath = (path: string): boolean => /^\$(\.[\w-]+|\['[^']*'\]|\[\d+\])*$/.test(path);
 
 const insideQuotes = (value: Json | undefined): string => {
@@ -51,7 +51,7 @@ const transform = (transformer: JsonObject, event: BusEvent, rule: Rule, now: nu
   return fill(asString(transformer.InputTemplate) ?? '', variables);
 };
 
-/** JSON text (a template may also make plain text of itself, which is then passed on as it is). */
+/** JSON text. A template can also produce plain text, which is passed on unchanged. */
 export const targetInput = (target: Target, event: BusEvent, rule: Rule, now: number): string => {
   if (target.input !== undefined) return target.input;
   if (target.inputTransformer !== undefined) return transform(target.inputTransformer, event, rule, now);

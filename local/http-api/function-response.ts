@@ -1,5 +1,5 @@
 /**
- * What a function's answer becomes over HTTP (payload format 2.0).
+ * The HTTP response for a function's result (payload format 2.0).
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
  */
 export interface HttpResponse {
@@ -10,7 +10,7 @@ export interface HttpResponse {
   readonly body: Buffer;
 }
 
-/** An answer that API Gateway itself makes. */
+/** A response from API Gateway itself. */
 export const gatewayResponse = (
   status: number,
   message: string,
@@ -24,7 +24,7 @@ export const gatewayResponse = (
 
 type Parsed = { readonly response: HttpResponse } | { readonly malformed: string };
 
-/** No statusCode: API Gateway infers 200, `application/json`, and the whole answer as the body. */
+/** Without statusCode API Gateway infers 200, `application/json`, and the whole result as the body. */
 const inferred = (answer: unknown): HttpResponse => ({
   status: 200,
   headers: { 'content-type': 'application/json' },
@@ -32,7 +32,7 @@ const inferred = (answer: unknown): HttpResponse => ({
   body: Buffer.from(typeof answer === 'string' ? answer : (JSON.stringify(answer) ?? '')),
 });
 
-/** Between the function and the gateway, or the gateway's own. */
+/** Headers between function and gateway, or set by the gateway. */
 const NOT_PASSED_ON = new Set(['connection', 'content-length', 'keep-alive', 'transfer-encoding', 'upgrade']);
 
 const headersOf = (given: unknown): Record<string, string> | undefined => {
@@ -70,7 +70,7 @@ const explicit = (answer: Readonly<Record<string, unknown>>): Parsed => {
   };
 };
 
-/** @param payload JSON text: what the function returned */
+/** @param payload the function's result as JSON text */
 export const parseFunctionResponse = (payload: string): Parsed => {
   let answer: unknown;
   try {

@@ -22,13 +22,13 @@ export type HttpApiDeps = Pick<
   'accountId' | 'clock' | 'functions' | 'log' | 'newId' | 'stateDir'
 > & {
   readonly limits: ApiGatewayLimits;
-  /** Host and port under which the API is reached. */
+  /** Host and port of the API. */
   readonly domainName: string;
-  /** URL under which an OIDC issuer is asked for its keys. */
+  /** URL of an OIDC issuer's keys. */
   issuerLocation(issuer: string): string;
 };
 
-/** A request on its way, and what the access log will say of it. */
+/** A request in progress, and its values for the access log. */
 interface Exchange {
   readonly incoming: IncomingMessage;
   readonly stage: StageDefinition;
@@ -214,7 +214,7 @@ const send = (
   response: HttpResponse,
   requestId: string,
 ): void => {
-  // What was not read of the request would be taken for the next one on this connection.
+  // An unread rest of the body would be parsed as the next request on this connection.
   if (!incoming.complete) outgoing.setHeader('connection', 'close');
   if (response.cookies.length > 0) outgoing.setHeader('set-cookie', [...response.cookies]);
   outgoing.writeHead(response.status, {

@@ -40,7 +40,7 @@ const scopesOf = ({ scope, scp }: JWTPayload): readonly string[] => {
   return typeof given === 'string' ? given.split(' ').filter((one) => one !== '') : [];
 };
 
-/** As measured on AWS: every claim a text, a list as `[a b]`, what is null left out. */
+/** As measured on AWS: every claim is a string, a list is `[a b]`, null is omitted. */
 const claimText = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(claimText).join(' ')}]`;
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
@@ -53,14 +53,14 @@ const claimsOf = (payload: JWTPayload): Record<string, string> =>
       .map(([name, value]) => [name, claimText(value)]),
   );
 
-/** `client_id` counts only where there is no `aud`. */
+/** `client_id` is used only without `aud`. */
 const isForAudience = (payload: JWTPayload, audience: readonly string[]): boolean => {
   const given = payload.aud ?? payload.client_id;
   const values = Array.isArray(given) ? given : [given];
   return values.some((one) => typeof one === 'string' && audience.includes(one));
 };
 
-/** What is wrong with the claims, or undefined. @param now seconds since 1970 */
+/** The error in the claims, or undefined. @param now seconds since 1970 */
 const problemOf = (
   payload: JWTPayload,
   { issuer, audience }: JwtAuthorizerDefinition,
@@ -82,7 +82,7 @@ const decode = (token: string) => {
   }
 };
 
-/** One of the route's scopes is enough; the function is told those that matched, or null where none is asked for. */
+/** One of the route's scopes is enough. The function gets the matching ones, or null if the route has none. */
 const authorize = (payload: JWTPayload, wanted: readonly string[]): JwtDecision => {
   const given = scopesOf(payload);
   const matched = wanted.filter((scope) => given.includes(scope));
@@ -101,14 +101,14 @@ export class JwtAuthorizer {
   readonly #clock: Clock;
   readonly #keys: KeySet;
 
-  /** @param location URL under which the issuer is asked for its keys */
+  /** @param location URL of the issuer's keys */
   constructor(definition: JwtAuthorizerDefinition, clock: Clock, location: string) {
     this.#definition = definition;
     this.#clock = clock;
     this.#keys = new KeySet(location, clock);
   }
 
-  /** @param scopes the route's; of these the token must have one */
+  /** @param scopes the route's scopes, of which the token must have one */
   async decide(source: TokenSource, scopes: readonly string[]): Promise<JwtDecision> {
     const token = tokenOf(this.#definition.identitySources, source);
     if (token === undefined) return { allowed: false, status: 401, wwwAuthenticate: 'Bearer' };

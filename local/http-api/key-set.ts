@@ -2,13 +2,13 @@ import { type CryptoKey, importJWK, type JWK } from 'jose';
 import type { Clock } from '../engine.ts';
 import { LocalCloudError } from '../errors.ts';
 
-/** API Gateway keeps a public key for two hours, and waits 1.5 s for the issuer. */
+/** API Gateway caches a public key for two hours and waits 1.5 s for the issuer. */
 const KEPT_MS = 2 * 60 * 60_000;
 const FETCH_MS = 1_500;
-/** A token with an unknown key id makes the keys be fetched anew, but no more often than this. */
+/** Minimum interval between fetches of the keys for tokens with an unknown key id. */
 const REFETCH_MS = 10_000;
 
-/** The issuer can't be asked for its keys. */
+/** The issuer's keys cannot be fetched. */
 export class IssuerUnreachableError extends LocalCloudError {
   readonly code = 'issuer-unreachable';
 }

@@ -1,12 +1,12 @@
 /**
- * The event of payload format 2.0, as API Gateway hands it to a function.
+ * The event of payload format 2.0, as API Gateway passes it to a function.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
  */
 import { requestTime } from '../api-gateway/request-ids.ts';
 
 export interface HttpRequest {
   readonly method: string;
-  /** Percent-encoded, with the stage's name where the stage is a named one. */
+  /** Percent-encoded, with the stage's name for a named stage. */
   readonly path: string;
   readonly rawQueryString: string;
   /** Name, value, name, value, as they arrived. */
@@ -29,7 +29,7 @@ export interface RequestSurroundings {
   readonly authorizer?: JwtContext;
 }
 
-/** What a function learns of a validated token: every value a text. */
+/** The claims of a validated token for a function: every value is a string. */
 export interface JwtContext {
   readonly jwt: {
     readonly claims: Readonly<Record<string, string>>;
@@ -37,7 +37,7 @@ export interface JwtContext {
   };
 }
 
-/** Measured on AWS: these arrive as text, everything else (no content type, form data) in base64. */
+/** Measured on AWS: these arrive as text; everything else (no content type, form data) as base64. */
 const TEXT_TYPES = /^(text\/.*|application\/(json|xml|javascript))$/i;
 
 export const isTextType = (contentType: string | undefined): boolean =>
@@ -55,7 +55,7 @@ export const joinHeaders = (rawHeaders: readonly string[]): Map<string, string> 
   return headers;
 };
 
-/** Not the client's to say, or between the client and the gateway only. */
+/** Headers that clients cannot set, or that apply only between client and gateway. */
 const NOT_PASSED_ON = ['cookie', 'connection', 'keep-alive', 'transfer-encoding', 'upgrade', 'te'];
 
 const headersOf = (request: HttpRequest, headers: ReadonlyMap<string, string>, host: string) => {
@@ -91,7 +91,7 @@ const bodyOf = (request: HttpRequest, headers: ReadonlyMap<string, string>) => {
   return { body: request.body.toString(isText ? 'utf8' : 'base64'), isBase64Encoded: !isText };
 };
 
-/** HTTP APIs hand the path on decoded, unlike REST APIs. */
+/** HTTP APIs pass the path decoded, unlike REST APIs. */
 const decodedPath = (path: string): string => {
   try {
     return decodeURIComponent(path);
@@ -103,7 +103,7 @@ const decodedPath = (path: string): string => {
 const unlessEmpty = <T extends object>(name: string, value: T) =>
   Object.keys(value).length === 0 ? {} : { [name]: value };
 
-/** What has no value is left out of the event. */
+/** Members without a value are omitted from the event. */
 export const requestEvent = (request: HttpRequest, about: RequestSurroundings): Record<string, unknown> => {
   const headers = joinHeaders(request.rawHeaders);
   const path = decodedPath(request.path);

@@ -30,7 +30,7 @@ const entryOf = (route: RouteDefinition): Entry => {
   return { route, method, segments: path.split('/').slice(1).map(segmentOf) };
 };
 
-/** The more specific first: a literal before a variable before a greedy one, from the left; then a method before ANY. */
+/** More specific routes first: literal before variable before greedy variable, from the left; then a method before ANY. */
 const bySpecificity = (a: Entry, b: Entry): number => {
   for (const [index, segment] of a.segments.entries()) {
     const other = b.segments[index];

@@ -27,8 +27,8 @@ class Bucket {
 }
 
 /**
- * Limits of a stage of an HTTP API. A route with settings of its own has a bucket of its own; all others share that of
- * the stage. AWS documents both as best effort; here they are exact.
+ * Limits of a stage of an HTTP API. A route with settings has a separate bucket; all others share the bucket of the stage.
+ * AWS documents both as best effort; here they are exact.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
  */
 export class StageThrottle {

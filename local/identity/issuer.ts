@@ -21,7 +21,7 @@ const documents = (key: SigningKey, base: string): Readonly<Record<string, unkno
   '/.well-known/jwks.json': { keys: [key.publicJwk] },
 });
 
-/** The local OIDC issuer, to be served beside the API. It publishes keys; it gives tokens to nobody over HTTP. */
+/** The local OIDC issuer on the port of the API. It publishes keys; it does not issue tokens over HTTP. */
 export const createIssuerMount = (key: SigningKey): Mount => ({
   prefix: ISSUER_PREFIX,
   issuer: LOCAL_ISSUER,

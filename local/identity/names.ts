@@ -1,8 +1,8 @@
 /**
- * The local issuer's name. It stands in the synthesized template and in every token, so it is a name and not an
- * address: neither changes with the port. The embedded API Gateway knows where the name is served.
+ * The local issuer's name. It is part of the synthesized template and of every token, so it is a name instead of an
+ * address, which would change with the port. The embedded API Gateway maps the name to the local URL.
  */
 export const LOCAL_ISSUER = 'http://oidc.bulkhead.localhost';
 export const LOCAL_AUDIENCE = 'bulkhead';
-/** Under which path of the API's port the issuer is served. */
+/** Path of the issuer on the API's port. */
 export const ISSUER_PREFIX = '/oidc';

@@ -12,7 +12,7 @@ import {
 import { LocalCloudError } from '../errors.ts';
 import { makePrivateFolder } from '../private-folder.ts';
 
-/** The file is there but holds no key; the message says what to do. */
+/** The file exists but has no key. The message has a solution. */
 export class SigningKeyError extends LocalCloudError {
   readonly code = 'signing-key-unusable';
 }
@@ -20,7 +20,7 @@ export class SigningKeyError extends LocalCloudError {
 export interface SigningKey {
   readonly keyId: string;
   readonly privateKey: CryptoKey;
-  /** For the key set: no private part. */
+  /** For the key set: without the private part. */
   readonly publicJwk: JWK;
 }
 
@@ -36,7 +36,7 @@ const readKey = async (file: string): Promise<JWK | undefined> => {
     return JSON.parse(text) as JWK;
   } catch (cause) {
     throw new SigningKeyError(
-      `${file} holds no key. Delete it: the next start makes a new one, and old tokens end.`,
+      `${file} has no key. Delete it; the next start creates a new one, and existing tokens become invalid.`,
       {
         cause,
       },
@@ -44,7 +44,7 @@ const readKey = async (file: string): Promise<JWK | undefined> => {
   }
 };
 
-/** Readable by its owner only, whole from its first moment, and never in the place of one that another process made. */
+/** Writes the file atomically, readable by its owner only, and never over a file of another process. */
 const createKey = async (file: string): Promise<void> => {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const jwk = await exportJWK(privateKey);
@@ -58,7 +58,7 @@ const createKey = async (file: string): Promise<void> => {
 };
 
 /**
- * The RS256 key of the local issuer; made the first time, in a folder that is its owner's alone.
+ * The RS256 key of the local issuer, created on first use in a private folder.
  * @throws SigningKeyError
  */
 export const loadSigningKey = async (file: string): Promise<SigningKey> => {
@@ -68,7 +68,7 @@ export const loadSigningKey = async (file: string): Promise<SigningKey> => {
   const privateKey = jwk && (await importJWK(jwk, 'RS256').catch(() => undefined));
   if (jwk?.kid === undefined || privateKey === undefined || privateKey instanceof Uint8Array)
     throw new SigningKeyError(
-      `${file} holds no RSA key. Delete it: the next start makes a new one, and old tokens end.`,
+      `${file} has no RSA key. Delete it; the next start creates a new one, and existing tokens become invalid.`,
     );
   await chmod(file, 0o600);
   const { kty, n, e, kid } = jwk;

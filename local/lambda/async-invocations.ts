@@ -1,5 +1,5 @@
 /**
- * Asynchronous invocations: durable before they are acknowledged, tried up to three times, then sent to the
+ * Asynchronous invocations: durable before they are acknowledged, attempted up to three times, then sent to the
  * function's on-failure destination or dead-letter queue.
  *
  * At least once: a row is deleted only after its invocation has ended, so one that ran while the process was
@@ -50,7 +50,7 @@ const schema = `CREATE TABLE IF NOT EXISTS async_invocations (
   created_at INTEGER NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL
 ) STRICT`;
 
-/** An event's target may be given a text that is no JSON; its function has failed on it then. */
+/** The input of an event target may be text that is not JSON; the function has failed on it then. */
 const parsedOrText = (payload: string): unknown => {
   try {
     return JSON.parse(payload);
@@ -89,7 +89,7 @@ export class AsyncInvocations {
     return id;
   }
 
-  /** Begins with what the last run left over. */
+  /** Starts with the invocations that the last run left over. */
   activate(): void {
     this.#active = true;
     const left = this.#database.prepare('SELECT * FROM async_invocations ORDER BY created_at').all();
@@ -134,7 +134,7 @@ export class AsyncInvocations {
   async #attempt(row: Row): Promise<void> {
     const settings = this.#deps.settings(row.functionName);
     if (settings === undefined) {
-      this.#deps.log.error('async invocation of a function that is no more', {
+      this.#deps.log.error('async invocation of a function that no longer exists', {
         functionName: row.functionName,
       });
       this.#remove.run(row.id);
@@ -147,7 +147,7 @@ export class AsyncInvocations {
       if (this.#database.isOpen) this.#remove.run(row.id);
       return;
     }
-    // A failure because everything is being stopped is no failure of the function: it runs at the next start.
+    // A failure during shutdown is not the function's: it runs again at the next start.
     if (this.#active) this.#afterFailure(row, settings, result);
   }
 
@@ -161,7 +161,7 @@ export class AsyncInvocations {
       this.#schedule(row, dueAt);
       return;
     }
-    log.warn('async invocation given up', {
+    log.warn('async invocation failed for good', {
       functionName: row.functionName,
       requestId: row.id,
       attempts: row.attempt,

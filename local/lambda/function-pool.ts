@@ -1,11 +1,12 @@
 /**
- * The workers of one function. Grows on demand up to its concurrency and queues beyond; where the template reserves the
- * concurrency, a synchronous invocation beyond is throttled (see `isFull`), and an asynchronous one waits, as Lambda
- * repeats those for hours. Idle workers are ended but one. Beyond one worker a core it grows one at a time, and only when an invocation has waited
- * for long: on a machine that is busy more threads make each of them slower, and every new one starts cold.
+ * The workers of one function. The pool grows on demand up to the function's concurrency and queues invocations beyond it.
+ * With reserved concurrency a synchronous invocation beyond it is throttled (see `isFull`), and an asynchronous one waits,
+ * because Lambda retries those for hours. All idle workers but one are ended. Beyond one worker per core the pool grows by
+ * one worker at a time, and only if an invocation has waited for long: on a busy machine more threads make each one
+ * slower, and every new one starts cold.
  *
- * Whichever worker is free first takes the oldest invocation that waits, so a burst never waits for a worker to
- * start when another finishes sooner.
+ * The first free worker takes the oldest waiting invocation, so a burst never waits for a new worker if another one
+ * finishes sooner.
  */
 import { availableParallelism } from 'node:os';
 import type { Clock, InvocationResult } from '../engine.ts';
@@ -16,7 +17,7 @@ export interface PoolDeps {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly createWorker: () => FunctionWorker;
-  /** Takes a line of the function's log. */
+  /** Receives a line of the function's log. */
   readonly log: (text: string) => void;
 }
 
@@ -52,12 +53,12 @@ export class FunctionPool {
     return this.#settings;
   }
 
-  /** Whether Lambda would throttle one more invocation. */
+  /** Whether Lambda would throttle another invocation. */
   get isFull(): boolean {
     return this.#settings.isReserved && this.load >= this.#settings.maxConcurrency;
   }
 
-  /** Invocations that run or wait. */
+  /** Number of running and waiting invocations. */
   get load(): number {
     return this.#busy + this.#waiting.length;
   }
@@ -73,12 +74,12 @@ export class FunctionPool {
     });
   }
 
-  /** Starts one worker ahead of the first invocation. */
+  /** Starts one worker before the first invocation. */
   async warm(): Promise<void> {
     if (!this.#closed && this.#all.size === 0 && this.#settings.maxConcurrency > 0) await this.#startWorker();
   }
 
-  /** Resolves when nothing runs or waits any more. */
+  /** Resolves when no invocation runs or waits. */
   async drain(): Promise<void> {
     if (this.load > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
   }
@@ -111,13 +112,13 @@ export class FunctionPool {
     if (oldest === undefined || !mayGrow || this.#cancelGrowth !== undefined) return;
     this.#cancelGrowth = this.#deps.clock.after(longWaitMs, () => {
       this.#cancelGrowth = undefined;
-      // Still there: nobody has become free for it.
+      // Still waiting: no worker became free.
       if (this.#waiting.includes(oldest) && !this.#closed) void this.#startWorker();
       else this.#considerGrowth();
     });
   }
 
-  /** One that crashed while idle is passed over: its next invocation gets a fresh one, as in Lambda. */
+  /** Skips a worker that crashed while idle: the next invocation gets a new one, as in Lambda. */
   #takeIdle(): FunctionWorker | undefined {
     for (let worker = this.#idle.pop(); worker !== undefined; worker = this.#idle.pop()) {
       if (!worker.gone) return worker;
@@ -154,7 +155,7 @@ export class FunctionPool {
     this.#starting -= 1;
     if (error === undefined) return this.#release(worker);
     this.#all.delete(worker);
-    // As in Lambda, the invocation that made the environment start gets the error of its init.
+    // As in Lambda, the invocation that started the environment gets the error of its init phase.
     const next = this.#waiting.shift();
     const result = failed(next?.requestId ?? this.#deps.newId(), error);
     this.#logFailure(result);
@@ -163,7 +164,7 @@ export class FunctionPool {
     this.#dispatch();
   }
 
-  /** As Lambda does: what a function failed with stands in its log, whoever called it. */
+  /** As in Lambda, the function's log contains its errors, for any caller. */
   #logFailure({ requestId, payload }: InvocationResult): void {
     const timestamp = new Date(this.#deps.clock.now()).toISOString();
     this.#deps.log(
@@ -174,7 +175,7 @@ export class FunctionPool {
   #reap(): void {
     this.#cancelReaping = undefined;
     const oldest = this.#deps.clock.now() - idleLimitMs;
-    // The front of the list has been idle for the longest: work is taken from its end.
+    // The front of the list has been idle for the longest: work goes to its end.
     while (this.#idle.length > 0 && this.#all.size > 1) {
       const [worker] = this.#idle;
       if (worker === undefined || (!worker.gone && worker.idleSince > oldest)) break;

@@ -1,4 +1,4 @@
-/** What the pool needs to know of a function, read from its resource. */
+/** The settings of a function for the pool, from its resource. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -10,16 +10,16 @@ import { asRecord, asString, type Json, type JsonObject } from '../template/json
 export interface FunctionSettings {
   readonly name: string;
   readonly arn: string;
-  /** `file:` URL. */
+  /** `file:` URL of the module. */
   readonly modulePath: string;
-  /** Within the module. */
+  /** Name of the export. */
   readonly handlerName: string;
   readonly timeoutMs: number;
   readonly memoryMB: number;
   readonly logGroup: string;
-  /** Reserved, or the most that the embedded cloud runs at once. */
+  /** Reserved concurrency, or the maximum of the embedded cloud. */
   readonly maxConcurrency: number;
-  /** Whether the template reserves it: what is invoked beyond is throttled then, as by Lambda, and doesn't wait. */
+  /** Whether the template reserves it: then invocations beyond it are throttled, as by Lambda, and do not wait. */
   readonly isReserved: boolean;
   /** As in the template. */
   readonly variables: Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ const locate = (code: JsonObject, handler: string, assetPath: (key: string) => s
 const strings = (value: Json | undefined): Record<string, string> =>
   Object.fromEntries(Object.entries(asRecord(value)).map(([key, one]) => [key, String(one)]));
 
-/** @throws TemplateProblem when the code can't be found. */
+/** @throws TemplateProblem if the code does not exist. */
 export const readFunctionSettings = (
   resource: ResolvedResource,
   context: CloudContext,
@@ -76,8 +76,8 @@ export const readFunctionSettings = (
 
 /**
  * The environment of a function, as Lambda sets it (Developer Guide, "Defined runtime environment variables").
- * Endpoints of the embedded cloud win over the template: where the template gives an endpoint of AWS in an
- * `AWS_ENDPOINT_URL_…` variable, the local one takes its place.
+ * Endpoints of the embedded cloud override the template: the local endpoint replaces an AWS endpoint in an
+ * `AWS_ENDPOINT_URL_…` variable.
  */
 export const functionEnvironment = (
   settings: FunctionSettings,

@@ -1,8 +1,8 @@
 /**
  * One worker thread running one function: one invocation at a time, as an execution environment of Lambda.
  *
- * starting → idle ⇄ busy → gone. A worker is gone after a timeout, a crash, a failed init or `terminate()`;
- * a handler's error leaves it idle. Whatever happens, an invocation that was begun settles exactly once.
+ * starting → idle ⇄ busy → gone. A worker is gone after a timeout, a crash, a failed init or `terminate()`; after a
+ * handler's error it is idle. A started invocation always settles exactly once.
  */
 import { Worker } from 'node:worker_threads';
 import type { Clock, InvocationResult } from '../engine.ts';
@@ -23,22 +23,22 @@ type WorkerMessage =
 export interface WorkerDeps {
   readonly clock: Clock;
   readonly environment: Readonly<Record<string, string>>;
-  /** Where V8 keeps compiled code between workers: loading is about a fifth faster (45 → 37 ms here). */
+  /** Folder in which V8 caches compiled code for other workers: loading is about a fifth faster (45 → 37 ms here). */
   readonly compileCache: string;
   readonly log: (text: string) => void;
 }
 
-/** Lambda gives a function's init phase this long. */
+/** Lambda's time limit of a function's init phase. */
 const initLimitMs = 10_000;
-/** Largest answer of a synchronous invocation, in bytes (Lambda quotas). */
+/** Maximum size of a synchronous result in bytes (Lambda quotas). */
 const largestAnswer = 6 * 1024 * 1024;
 const bootstrap = new URL('./worker.mjs', import.meta.url);
 
 export class FunctionWorker {
-  /** Resolves when it can take an invocation; with the error when it never will. */
+  /** Resolves when it can accept an invocation, or with the error if it never will. */
   readonly ready: Promise<RuntimeError | undefined>;
   gone = false;
-  /** Set while idle, by the pool: when it became so. */
+  /** Set by the pool: the time at which it became idle. */
   idleSince = 0;
   readonly #worker: Worker;
   readonly #settings: FunctionSettings;
@@ -135,7 +135,7 @@ export class FunctionWorker {
     return { errorType: 'Runtime.Unknown', errorMessage: String(message ?? error) };
   }
 
-  /** The first cause counts: a thread that crashed also exits. */
+  /** Only the first cause is used: a crashed thread also exits. */
   #end(error: RuntimeError): void {
     this.gone = true;
     this.#crash ??= error;
@@ -154,7 +154,7 @@ const exitError = (code: number): RuntimeError => ({
 
 const platformErrors = ['Sandbox.Timedout', 'Runtime.ExitError', 'Runtime.OutOfMemory'];
 
-/** Errors of the platform carry the request id in their message; those of the code come as they are. */
+/** Platform errors contain the request id in their message; errors of the code are unchanged. */
 export const failed = (requestId: string, error: RuntimeError): InvocationResult => {
   const { errorType, errorMessage, trace } = error;
   const message = platformErrors.includes(errorType)

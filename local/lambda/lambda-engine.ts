@@ -29,7 +29,7 @@ import { functionEnvironment, readFunctionSettings } from './function-settings.t
 export interface LambdaOptions {
   readonly assetPath: (objectKey: string) => string | undefined;
   readonly chaos: Chaos;
-  /** Most invocations of one function at once, where the template reserves none. */
+  /** Maximum number of concurrent invocations of a function without reserved concurrency. */
   readonly maxConcurrency: number;
   /** Waits before the second and third attempt of an asynchronous invocation. */
   readonly asyncRetryDelaysMs: readonly number[];
@@ -38,7 +38,7 @@ export interface LambdaOptions {
     body: string,
     attributes: Readonly<Record<string, string>>,
   ) => void;
-  /** Whether to start one worker of each function after the start, before anybody calls. */
+  /** Whether to start one worker of each function before the first invocation. */
   readonly warm: boolean;
 }
 
@@ -84,7 +84,7 @@ const types = {
   },
 } as const;
 
-/** Largest payloads in bytes (Lambda quotas). */
+/** Maximum payload sizes in bytes (Lambda quotas). */
 const largestSyncPayload = 6 * 1024 * 1024;
 const largestAsyncPayload = 1024 * 1024;
 
@@ -159,7 +159,7 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
     return { ref: settings.name, attributes: { Arn: settings.arn } };
   }
 
-  /** What every function is given besides its own variables. Set before the first invocation. */
+  /** Variables of every function, in addition to its own. Set before the first invocation. */
   setEnvironment(environment: Readonly<Record<string, string>>): void {
     this.#environment = environment;
   }
@@ -169,7 +169,7 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
     if (this.#options.warm) void this.#warm();
   }
 
-  /** One after the other: those who call already should not wait for the cores. */
+  /** One after another, so that callers do not have to wait for a CPU. */
   async #warm(): Promise<void> {
     for (const pool of this.#pools.values()) {
       if (this.#stopping) return;

@@ -21,20 +21,20 @@ export class SecretStore {
   readonly #file: string;
   readonly #secrets: Map<string, StoredSecret>;
 
-  /** @throws EngineStartError when the file is there and holds no secrets */
+  /** @throws EngineStartError if the file exists but has no secrets */
   constructor(file: string) {
     this.#file = file;
     this.#secrets = new Map(Object.entries(this.#read()));
   }
 
-  /** @param nameOrArn as the API takes it */
+  /** @param nameOrArn as in the API */
   find(nameOrArn: string): { readonly name: string; readonly secret: StoredSecret } | undefined {
     for (const [name, secret] of this.#secrets)
       if (name === nameOrArn || secret.arn === nameOrArn) return { name, secret };
     return undefined;
   }
 
-  /** Writes a new version: it is the current one, and the one that was current becomes the previous one. */
+  /** Writes a new version as the current one. The former current version becomes the previous one. */
   put(name: string, arn: string, version: Omit<SecretVersion, 'stages'>): void {
     const before = this.#secrets.get(name)?.versions ?? [];
     const previous = before
@@ -50,7 +50,7 @@ export class SecretStore {
       return JSON.parse(readFileSync(this.#file, 'utf8')) as Record<string, StoredSecret>;
     } catch (cause) {
       throw new EngineStartError(
-        `${this.#file} holds no secrets. Delete it: the next start generates new ones, and hosts have to trust a new key.`,
+        `${this.#file} has no secrets. Delete it; the next start generates new ones, and hosts must trust a new key.`,
         { cause },
       );
     }

@@ -1,4 +1,4 @@
-/** Secrets Manager: secrets whose value is generated, read and replaced by the service's JSON protocol. */
+/** Secrets Manager: generated secrets, read and replaced through the service's JSON protocol. */
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import type { JsonService } from '../endpoint/json-service.ts';
@@ -42,7 +42,7 @@ export class SecretsEngine implements ResourceEngine {
     this.service = { prefix: 'secretsmanager', call: (operation, input) => this.#call(operation, input) };
   }
 
-  /** A value is generated once and kept over restarts. */
+  /** A value is generated once and kept across restarts. */
   create(resource: ResolvedResource): ResourceIdentity {
     const properties = resource.properties as JsonObject;
     const { stackName, partition, region, accountId, clock, newId } = this.#context;

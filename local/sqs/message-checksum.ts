@@ -1,4 +1,4 @@
-/** MD5 sums by which SDKs check what a queue took. Source: SQS Developer Guide, "Calculating the MD5 message digest". */
+/** MD5 sums with which SDKs check sent messages. Source: SQS Developer Guide, "Calculating the MD5 message digest". */
 import { createHash } from 'node:crypto';
 
 export interface MessageAttribute {

@@ -106,7 +106,7 @@ export class QueueStore {
     return id;
   }
 
-  /** Up to `limit` messages, now. */
+  /** Up to `limit` messages, without waiting. */
   receive(name: string, limit: number, visibilityTimeoutMs?: number): ReceivedMessage[] {
     const settings = this.queue(name);
     const now = this.#clock.now();
@@ -120,7 +120,7 @@ export class QueueStore {
           return [];
         }
         const receipt = this.#newId();
-        // A message that stays visible although it was received is what at-least-once delivery looks like.
+        // Simulates at-least-once delivery: the message stays visible although it was received.
         const again = Number(row.receive_count) === 0 && this.#chaos.duplicates();
         this.#take.run(again ? now : hiddenUntil, receipt, now, id);
         return [
@@ -138,7 +138,7 @@ export class QueueStore {
     });
   }
 
-  /** As `receive`, waiting up to `waitMs` for the first message. */
+  /** Like `receive`, but waits up to `waitMs` for the first message. */
   async receiveWaiting(
     name: string,
     limit: number,
@@ -155,7 +155,7 @@ export class QueueStore {
     }
   }
 
-  /** A receipt that is no longer current deletes nothing and is no error, as in SQS. */
+  /** An outdated receipt deletes nothing and is not an error, as in SQS. */
   delete(name: string, receipt: string): void {
     this.queue(name);
     this.#database.prepare('DELETE FROM messages WHERE queue = ? AND receipt = ?').run(name, receipt);

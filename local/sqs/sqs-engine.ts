@@ -1,4 +1,4 @@
-/** SQS standard queues, by the service's JSON protocol. */
+/** SQS standard queues, through the service's JSON protocol. */
 import { join } from 'node:path';
 import type { Chaos } from '../chaos.ts';
 import type { JsonService } from '../endpoint/json-service.ts';
@@ -210,7 +210,7 @@ const asMessage = (message: ReceivedMessage): JsonObject => ({
   }),
 });
 
-/** Each entry fares by itself, as in SQS. */
+/** Each entry succeeds or fails separately, as in SQS. */
 const batch = (input: JsonObject, one: (entry: JsonObject) => JsonObject): JsonObject => {
   const entries = Array.isArray(input.Entries) ? input.Entries.map(asRecord) : [];
   if (entries.length === 0)

@@ -17,7 +17,7 @@ import {
 import { asRecord, asString, type Json, type JsonObject } from '../template/json.ts';
 import { accepted, honoured, metadataOnly, notEnforced, oneOf } from '../template/properties.ts';
 
-/** What state machines may call besides functions. */
+/** Integrations of state machines other than functions. */
 export interface StateMachinePorts {
   readonly putEvents: (entries: Json[]) => Promise<JsonObject>;
   readonly callDynamoDb: (operation: string, input: JsonObject) => Promise<JsonObject>;
@@ -40,7 +40,7 @@ const types = {
   },
 } as const;
 
-/** Fills `${name}` of a definition. @throws TemplateProblem for a name that has no value. */
+/** Substitutes `${name}` in a definition. @throws TemplateProblem for a name without a value. */
 const substitute = (definition: string, values: JsonObject): string =>
   definition.replace(/\$\{(\w+)\}/g, (_all, name: string) => {
     const value = values[name];
@@ -59,7 +59,7 @@ const errorOfFunction = (payload: string): LambdaInvocationError => {
   });
 };
 
-/** Throttling has a name in the States Language, by which it is retried. */
+/** The States Language name of throttling, by which it is retried. */
 const rethrowThrottled = (error: unknown): never => {
   if (!(error instanceof ThrottledError)) throw error;
   throw new IntegrationError('Lambda.TooManyRequestsException', error.message);
@@ -126,7 +126,7 @@ export class StateMachineEngine implements ResourceEngine {
     this.#log.close();
   }
 
-  /** Starting again under the same name changes nothing: the event was delivered before. @throws ServiceError */
+  /** A repeated start with the same name has no effect: the event is a duplicate. @throws ServiceError */
   async startExecution(stateMachineArn: string, name: string, input: string): Promise<void> {
     try {
       await this.#call('StartExecution', { stateMachineArn, name, input });

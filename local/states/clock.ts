@@ -3,14 +3,14 @@ export interface Clock {
   /** Epoch milliseconds. */
   now(): number;
   /**
-   * Calls back once when the moment has come, or soon if it has passed.
+   * Calls back once at the given time, or soon if it has passed.
    * @param at epoch milliseconds
    * @returns a function that cancels it
    */
   at(at: number, callback: () => void): () => void;
 }
 
-/** setTimeout cannot wait longer; a longer wait is taken in parts. */
+/** setTimeout cannot wait longer, so a longer wait is split. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {

@@ -29,8 +29,8 @@ const PRUNE = 'prune';
 
 export interface StatesService {
   /**
-   * Makes a state machine, or replaces one of the same ARN; open executions go on with what they began with.
-   * @throws DefinitionRefusedError naming what is invalid or not implemented
+   * Creates a state machine, or replaces one with the same ARN. Open executions continue with their definition.
+   * @throws DefinitionRefusedError with what is invalid or not implemented
    */
   createStateMachine(input: StateMachineInput): void;
   /**
@@ -39,11 +39,11 @@ export interface StatesService {
    * @param body the request, parsed
    */
   handle(target: string, body: unknown): Promise<{ status: number; body: unknown }>;
-  /** Takes up what an earlier process left; call it once, when Lambda can be invoked. */
+  /** Resumes executions of an earlier process. Call it once, when Lambda can be invoked. */
   resume(): Promise<void>;
   /** State entries and retries of one execution. */
   transitionsOf(executionArn: string): number | undefined;
-  /** Stops acting and closes the file; open executions go on after the next resume. */
+  /** Stops and closes the file. Open executions continue after the next resume. */
   close(): Promise<void>;
   readonly counters: HostCounters & {
     readonly openExecutions: number;
@@ -70,7 +70,7 @@ function restoreExecution(row: ExecutionRow, machine: Machine, store: Store): Ex
 
 /**
  * The embedded Step Functions: Standard state machines in JSONPath and JSONata, executions durable in one
- * SQLite file. docs/adr/0002-states-language-engine.md tells how it works.
+ * SQLite file. See docs/adr/0002-states-language-engine.md.
  */
 export function createStatesService(options: StatesServiceOptions): StatesService {
   const { region, accountId } = options;
@@ -140,7 +140,7 @@ export function createStatesService(options: StatesServiceOptions): StatesServic
         try {
           host.resume(restoreExecution(row, machines.ofExecution(row, source), store));
         } catch (error) {
-          log('error', 'An execution cannot be taken up', { arn: row.arn, error: String(error) });
+          log('error', 'An execution cannot be resumed', { arn: row.arn, error: String(error) });
         }
       }
       outbox.resume();

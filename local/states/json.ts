@@ -7,7 +7,7 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Deep equality as JSON has it: key order is no difference. */
+/** Deep equality of JSON, without regard to key order. */
 export function jsonEquals(a: Json, b: Json): boolean {
   if (a === b) return true;
   if (Array.isArray(a)) {

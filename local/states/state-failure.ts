@@ -1,15 +1,14 @@
 /**
- * A state's failure as Retry and Catch see it. `error` and `cause` may be missing: a Fail state need not
- * name them.
+ * A state's failure as Retry and Catch see it. `error` and `cause` can be missing, because a Fail state need not set them.
  */
 export class StateFailure extends Error {
   readonly error: string | undefined;
   readonly causeText: string | undefined;
-  /** The field whose JSONata expression failed; such a failure is logged as EvaluationFailed. */
+  /** The field whose JSONata expression failed. Such a failure is logged as EvaluationFailed. */
   readonly location: string | undefined;
-  /** A cause made by the interpreter is prefixed with the state's name; one from outside is passed on. */
+  /** A cause from the interpreter is prefixed with the state's name; one from outside is unchanged. */
   readonly prefixed: boolean;
-  /** Another name that Retry and Catch may know the error by. */
+  /** Another name by which Retry and Catch match the error. */
   readonly alias: string | undefined;
 
   constructor(

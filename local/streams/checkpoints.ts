@@ -1,4 +1,4 @@
-/** How far each mapping has come in each shard. */
+/** The position of each mapping in each shard. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { openDatabase } from '../database.ts';
 
@@ -21,7 +21,7 @@ export class Checkpoints {
     );
   }
 
-  /** The sequence number of the last record that is done with; `''` when it began before the first. */
+  /** The sequence number of the last completed record; `''` before the first. */
   read(mapping: string, stream: string, shard: string): string | undefined {
     const row = this.#read.get(mapping, stream, shard);
     return row === undefined ? undefined : String(row.sequence_number);

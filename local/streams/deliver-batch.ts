@@ -1,12 +1,12 @@
 /**
- * Delivers one batch of stream records to a function until each record is done with: processed, or given up.
+ * Delivers one batch of stream records to a function until each record is processed or discarded.
  *
  * Rules (Lambda Developer Guide, "Process DynamoDB records with Lambda"; "Configuring partial batch response"):
- * - An error fails the whole batch. With bisecting, a batch of several is halved (that is no retry); else it is
- *   tried again, up to MaximumRetryAttempts, then sent to the on-failure destination.
- * - Records older than MaximumRecordAgeInSeconds are given up.
- * - With ReportBatchItemFailures, everything before the lowest reported record is done, and the rest is tried
- *   again. A report that names an unknown record fails the whole batch.
+ * - An error fails the whole batch. With bisecting, a batch of several is halved, which is not a retry. Otherwise it is
+ *   retried up to MaximumRetryAttempts, then sent to the on-failure destination.
+ * - Records older than MaximumRecordAgeInSeconds are discarded.
+ * - With ReportBatchItemFailures, everything before the lowest reported record is done, and the rest is
+ *   retried. A report that names an unknown record fails the whole batch.
  */
 import type { Clock, InvocationResult } from '../engine.ts';
 import { asRecord, asString, type Json } from '../template/json.ts';
@@ -19,7 +19,7 @@ export interface BatchDeps {
   readonly settings: MappingSettings;
   readonly clock: Clock;
   readonly invoke: (payload: string) => Promise<InvocationResult>;
-  /** Records that are done with, in order. To be checkpointed. */
+  /** Completed records, in order, for the checkpoint. */
   readonly done: (records: readonly StreamRecord[]) => void;
   readonly giveUp: (
     records: readonly StreamRecord[],
@@ -27,9 +27,9 @@ export interface BatchDeps {
     attempts: number,
     result: InvocationResult | undefined,
   ) => void;
-  /** Resolves false when everything stops, and true after the pause. */
+  /** Resolves to true after the pause, or to false at shutdown. */
   readonly pause: (ms: number) => Promise<boolean>;
-  /** Whether a batch that succeeded is delivered once more. */
+  /** Whether chaos delivers a successful batch again. */
   readonly repeats: () => boolean;
 }
 
@@ -63,7 +63,7 @@ const splitExpired = (records: readonly StreamRecord[], { settings, clock }: Bat
   return { expired: records.slice(0, count), fresh: records.slice(count) };
 };
 
-/** @returns whether all are done with; false when everything stops (what is left comes again). */
+/** @returns whether all are completed; false at shutdown, after which the rest is delivered again. */
 export const deliverBatch = async (
   records: readonly StreamRecord[],
   deps: BatchDeps,

@@ -4,7 +4,7 @@ import { compilePattern, InvalidPatternError } from '../events/patterns/index.ts
 import { asRecord, asString, type Json, type JsonObject } from '../template/json.ts';
 
 export interface MappingSettings {
-  /** Logical id: the same in every run. */
+  /** Logical id, stable across runs. */
   readonly id: string;
   readonly streamArn: string;
   readonly functionName: string;
@@ -12,7 +12,7 @@ export interface MappingSettings {
   readonly batchSize: number;
   readonly windowMs: number;
   readonly fromStart: boolean;
-  /** Lanes that run in parallel in one shard; an item's records stay in one lane. */
+  /** Number of parallel lanes per shard. The records of an item stay in one lane. */
   readonly lanes: number;
   readonly bisects: boolean;
   /** -1: no limit. */

@@ -1,8 +1,8 @@
 /**
  * Reads one shard for one mapping and runs its lanes.
  *
- * Order: an item's records go through one lane, one batch after the other. Checkpoint: the last record before the
- * oldest that is not done, so that a kill repeats records and never skips one.
+ * Order: the records of an item go through one lane, batch after batch. Checkpoint: the record before the oldest unfinished
+ * one, so that a kill repeats records and never skips one.
  */
 import { createHash } from 'node:crypto';
 import { type BatchDeps, deliverBatch } from './deliver-batch.ts';
@@ -10,15 +10,15 @@ import type { MappingSettings } from './mapping-settings.ts';
 import type { StreamRecord } from './stream-record.ts';
 
 export interface ShardDeps extends Omit<BatchDeps, 'done'> {
-  /** @returns records after the position, oldest first, and whether the shard is closed and read to its end. */
+  /** @returns records after the position, oldest first, and whether the shard is closed and completely read. */
   readonly read: () => Promise<{ records: StreamRecord[]; ended: boolean }>;
   readonly checkpoint: (position: string) => void;
 }
 
-/** Lambda takes 6 MB in one invocation; what is around the records has its share. */
+/** Lambda accepts 6 MB per invocation, including the envelope around the records. */
 const largestBatchBytes = 6 * 1024 * 1024 - 1024;
 
-/** How many records from the front fit into one invocation; at least one. */
+/** Number of records from the front that fit into one invocation; at least one. */
 const fitting = (queue: readonly StreamRecord[]): number => {
   let size = 0;
   const tooMany = queue.findIndex((record) => {
@@ -33,7 +33,7 @@ interface Pending {
   done: boolean;
 }
 
-/** No more is read while this many records wait. */
+/** Reading pauses while this many records wait. */
 const mostWaiting = 2_000;
 
 export class ShardConsumer {
@@ -51,12 +51,12 @@ export class ShardConsumer {
     this.#lanes = Array.from({ length: deps.settings.lanes }, () => ({ queue: [], running: undefined }));
   }
 
-  /** The shard is closed, and all of its records are done with: its children may begin. */
+  /** The shard is closed and all of its records are completed, so its children can start. */
   get finished(): boolean {
     return this.#read && this.#order.length === 0;
   }
 
-  /** Reads on once. @returns how many records came. */
+  /** Reads once. @returns the number of records. */
   async poll(): Promise<number> {
     if (this.#stopped || this.#read || this.#order.length >= mostWaiting) return 0;
     const { records, ended } = await this.#deps.read();
@@ -72,7 +72,7 @@ export class ShardConsumer {
     return records.length;
   }
 
-  /** Resolves when no batch is under way. Nothing new is begun. */
+  /** Resolves when no batch is in progress. No new one is started. */
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(this.#lanes.map((lane) => lane.running));

@@ -1,8 +1,8 @@
 /**
  * One event source mapping on one stream: finds the shards, and polls them.
  *
- * Polling: at once after a write (where the source tells), a few times in the milliseconds after it (the kernel
- * tells of a write just before readers can see it), tight while records come, and otherwise rarely.
+ * Polling: at once after a write (if the source reports writes), a few times in the following milliseconds (the kernel
+ * reports a write just before readers can see it), continuously while records arrive, and otherwise rarely.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamSource } from '../dynamodb/dynamodb-engine.ts';
@@ -26,13 +26,13 @@ export interface StreamConsumerDeps {
   readonly repeats: () => boolean;
 }
 
-/** Pauses between polls that find nothing, after the last sign of life. */
+/** Pauses between empty polls after the last activity. */
 const pausesWhenTold = [3, 50, 1_000] as const;
 const pausesWhenPolling = [5, 10, 20, 40] as const;
-/** Shards are looked for again after this many polls that found nothing. */
+/** Shards are listed again after this many empty polls. */
 const pollsBetweenShardLists = 60;
 const failurePauseMs = 500;
-/** AWS answers 1 MB at most; an endpoint without that limit would answer hundreds for large items. */
+/** AWS returns at most 1 MB; an endpoint without this limit would return hundreds for large items. */
 const mostPerRead = 200;
 
 interface Shard {
@@ -46,7 +46,7 @@ export class StreamConsumer {
   readonly #finished = new Set<string>();
   readonly #stopping = new AbortController();
   #wake: () => void = () => {};
-  /** A write was told of since the last poll began. */
+  /** A write was reported since the last poll started. */
   #told = false;
   #loop: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | undefined;
@@ -59,7 +59,7 @@ export class StreamConsumer {
     this.#deps = deps;
   }
 
-  /** Fixes where the mapping begins before anybody can write: LATEST is now. */
+  /** Determines the start position before any write is possible: LATEST is now. */
   async start(): Promise<void> {
     const { source, settings } = this.#deps;
     this.#table = source.tableOf(settings.streamArn) ?? '';
@@ -77,7 +77,7 @@ export class StreamConsumer {
     this.#loop = this.#poll();
   }
 
-  /** Resolves when no batch is under way. */
+  /** Resolves when no batch is in progress. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#unwatch?.();
@@ -107,7 +107,7 @@ export class StreamConsumer {
     }
   }
 
-  /** @returns whether any records came. */
+  /** @returns whether there were records. */
   async #pollShards(): Promise<boolean> {
     if (this.#listIn === 0 || this.#shards.size === 0) await this.#openShards();
     this.#told = false;
@@ -116,7 +116,7 @@ export class StreamConsumer {
     return counts.some((count) => count > 0);
   }
 
-  /** @returns whether a shard has come to its end: then its children are to be looked for. */
+  /** @returns whether a shard ended, so that its children must be listed. */
   #forgetFinished(): boolean {
     const finished = [...this.#shards].filter(([, shard]) => shard.finished);
     for (const [id] of finished) {
@@ -165,7 +165,7 @@ export class StreamConsumer {
       const position = settings.fromStart ? '' : await this.#lastPosition(id);
       checkpoints.write(settings.id, this.#stream, id, position);
     }
-    // A stream may have no shard before its first record: then it is read from its start.
+    // A stream without a record may have no shard yet. It is then read from its start.
     checkpoints.write(settings.id, this.#stream, '', '');
   }
 
@@ -208,7 +208,7 @@ export class StreamConsumer {
     });
   }
 
-  /** Retries wait by the wall clock: they must end at once when everything stops. */
+  /** The wait of retries, which ends at once at shutdown. */
   async #pause(ms: number): Promise<boolean> {
     try {
       await sleep(ms, undefined, { signal: this.#stopping.signal });

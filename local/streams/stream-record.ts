@@ -1,13 +1,13 @@
-/** Records as Lambda gets them, made of what the stream's endpoint answers. */
+/** Converts records from the stream's endpoint to the format of Lambda events. */
 import { createHash } from 'node:crypto';
 import { asRecord, asString, type Json, type JsonObject } from '../template/json.ts';
 
 export interface StreamRecord {
-  /** The endpoint's own, to go on from. */
+  /** The endpoint's sequence number, for the next read. */
   readonly position: string;
-  /** As functions see it: at least 21 digits, so that text and number sort alike (as AWS's do in practice). */
+  /** For functions: at least 21 digits, so that text and number sort alike, as AWS's do in practice. */
   readonly sequenceNumber: string;
-  /** The same for all records of one item. */
+  /** Identical for all records of one item. */
   readonly itemKey: string;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
@@ -17,13 +17,13 @@ export interface StreamRecord {
 
 const shortestSequenceNumber = 21;
 
-/** Local sequence numbers count from 1: brought to AWS's length. */
+/** Pads local sequence numbers, which count from 1, to AWS's length. */
 const lengthened = (position: string): string =>
   position.length >= shortestSequenceNumber
     ? position
     : `1${position.padStart(shortestSequenceNumber - 1, '0')}`;
 
-/** dynoxide marks expiry with the wrong case in its API; functions are given the form that Lambda documents. */
+/** dynoxide spells the expiry marker in the wrong case; functions get the form that Lambda documents. */
 const userIdentity = (value: Json | undefined): JsonObject => {
   if (value === undefined || value === null) return {};
   const { type, Type, principalId, PrincipalId } = asRecord(value);
@@ -44,7 +44,7 @@ export const readStreamRecord = (
     itemKey: JSON.stringify(data.Keys ?? null),
     createdAt: seconds * 1000,
     event: {
-      // Endpoints may count event ids per table: made unique, and the same at each delivery.
+      // Endpoints may number event ids per table. This makes them unique and stable across deliveries.
       eventID: createHash('md5').update(`${source.realStream}/${position}`).digest('hex'),
       eventName: raw.eventName ?? '',
       eventVersion: '1.1',

@@ -45,7 +45,7 @@ export interface StreamsOptions {
   ) => void;
 }
 
-/** An invocation that did not come about is a failure of the batch, like any other. */
+/** A failed invocation fails the batch. */
 const platformFailure = (error: unknown): InvocationResult => ({
   payload: JSON.stringify({ errorType: 'InvocationFailed', errorMessage: String(error) }),
   functionError: 'Unhandled',
@@ -79,7 +79,7 @@ export class StreamsEngine implements ResourceEngine {
     return { ref: resource.logicalId, attributes: { Id: resource.logicalId } };
   }
 
-  /** To be called when the tables are there, before anybody can write to them. */
+  /** Must be called when the tables exist, before any write to them. */
   async attach(): Promise<void> {
     const consumers = this.#settings.filter((one) => one.enabled).map((one) => this.#consumer(one));
     await Promise.all(consumers.map((consumer) => consumer.start()));
@@ -108,7 +108,7 @@ export class StreamsEngine implements ResourceEngine {
     });
   }
 
-  /** The record of an invocation given up, as Lambda sends it: positions in the stream, not the data. */
+  /** The failure record of discarded records, as Lambda sends it: positions in the stream, without the data. */
   #giveUp(
     settings: MappingSettings,
     shardId: string,
@@ -117,7 +117,7 @@ export class StreamsEngine implements ResourceEngine {
     const { clock, log } = this.#context;
     const [first, last] = [records[0], records.at(-1)];
     if (first === undefined || last === undefined) return;
-    log.warn('stream records given up', {
+    log.warn('stream records discarded', {
       mapping: settings.id,
       reason,
       records: records.length,

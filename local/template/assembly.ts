@@ -31,8 +31,8 @@ const assetPaths = (directory: string, manifestFile: string): [string, string][]
   });
 
 /**
- * @param directory of `manifest.json`.
- * @param stackName needed when the assembly holds several stacks.
+ * @param directory folder with `manifest.json`.
+ * @param stackName required if the assembly has several stacks.
  * @throws AssemblyError
  */
 export const readAssembly = (directory: string, stackName?: string): Assembly => {

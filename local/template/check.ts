@@ -1,4 +1,4 @@
-/** Finds what a template asks for and no engine does, before anything is created. */
+/** Finds unsupported parts of a template before anything is created. */
 import type { PropertyRule, PropertyRules } from '../engine.ts';
 import { getAttOperands, implementedIntrinsics, intrinsicName, subReferences } from './intrinsics.ts';
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
@@ -12,7 +12,7 @@ export interface Finding {
 const at = (parent: string, key: string | number): string =>
   parent === '' ? String(key) : `${parent}.${key}`;
 
-/** Intrinsics whose value is known only later are passed over here, and checked again once resolved. */
+/** Unresolved intrinsics are skipped here and checked once they are resolved. */
 const checkRule = (value: Json, rule: PropertyRule, where: string): Finding[] => {
   const intrinsic = intrinsicName(value);
   if (intrinsic === 'Fn::If' && isJsonObject(value) && Array.isArray(value[intrinsic])) {
@@ -39,7 +39,7 @@ const checkRule = (value: Json, rule: PropertyRule, where: string): Finding[] =>
   }
 };
 
-/** @returns one finding for each property that the rules don't allow, and each value that they refuse. */
+/** @returns one finding for each property that is not allowed, and each value that is refused. */
 export function checkProperties(properties: JsonObject, rules: PropertyRules, where = ''): Finding[] {
   return Object.entries(properties).flatMap(([name, value]) => {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
@@ -49,7 +49,7 @@ export function checkProperties(properties: JsonObject, rules: PropertyRules, wh
   });
 }
 
-/** The properties without those that are accepted only: their values may refer to what has no value here. */
+/** The properties without the ignored ones, whose values may refer to resources without a value here. */
 export const withoutAccepted = (properties: JsonObject, rules: PropertyRules): JsonObject => {
   const kept: JsonObject = {};
   for (const [name, value] of Object.entries(properties)) {

@@ -1,10 +1,10 @@
 /**
- * Intrinsic functions of CloudFormation templates: found (for dependencies and refusals) and resolved.
+ * Intrinsic functions of CloudFormation templates: detection (for dependencies and refusals) and resolution.
  * Source: AWS CloudFormation User Guide, "Intrinsic function reference".
  */
 import { isJsonObject, type Json, type JsonObject } from './json.ts';
 
-/** What a template refers to, as values. Each throws IntrinsicError when it can't be had. */
+/** The values that a template can refer to. Each throws IntrinsicError if there is no value. */
 export interface Scope {
   /** `Ref` of a resource, a parameter or a pseudo-parameter. */
   ref(name: string): Json;
@@ -13,10 +13,10 @@ export interface Scope {
   map(name: string, first: string, second: string): Json;
 }
 
-/** An intrinsic can't be resolved; the loader turns it into a Problem that names the resource. */
+/** An intrinsic cannot be resolved. The loader turns this into a problem of the resource. */
 export class IntrinsicError extends Error {}
 
-/** `Ref: AWS::NoValue`: the property that holds it is left out. */
+/** `Ref: AWS::NoValue`: the property is omitted. */
 export const noValue: unique symbol = Symbol('AWS::NoValue');
 type Resolved = Json | typeof noValue;
 
@@ -41,7 +41,7 @@ const items = (value: Resolved, where: string): Json[] => {
   throw new IntrinsicError(`${where} needs a list`);
 };
 
-/** `[logicalId, attribute]` of `Fn::GetAtt`, which may also be written `"logicalId.attribute"`. */
+/** `[logicalId, attribute]` of `Fn::GetAtt`, which can also be `"logicalId.attribute"`. */
 export const getAttOperands = (argument: Json | undefined): [string, string] => {
   const [logicalId, ...rest] =
     typeof argument === 'string' ? argument.split('.') : Array.isArray(argument) ? argument.map(String) : [];
@@ -51,7 +51,7 @@ export const getAttOperands = (argument: Json | undefined): [string, string] => 
 
 const placeholder = /\$\{(!?)([^}]*)\}/g;
 
-/** Names in `${…}` of `Fn::Sub`, without those that it brings along. */
+/** Names in `${…}` of `Fn::Sub`, without the variables that it defines itself. */
 export const subReferences = (argument: Json | undefined): string[] => {
   const [format, own] = Array.isArray(argument) ? argument : [argument, {}];
   const known = Object.keys(isJsonObject(own) ? own : {});

@@ -9,7 +9,7 @@ export const isRecord = (value: unknown): value is Record<string, unknown> =>
 
 export const isJsonObject = (value: Json | undefined): value is JsonObject => isRecord(value);
 
-/** The object, or an empty one when the value is something else. */
+/** The object, or an empty one if the value is something else. */
 export const asRecord = (value: Json | undefined): JsonObject => (isJsonObject(value) ? value : {});
 
 export const asString = (value: unknown): string | undefined =>

@@ -1,6 +1,6 @@
 /**
- * Loads a template: refuses what is not implemented, then creates each resource on its engine in the order of
- * dependence. Problems don't stop the walk: as many as can be found are reported at once.
+ * Loads a template: refuses what is not implemented, then creates each resource on its engine in dependency order.
+ * Problems do not stop the walk, so that all of them are reported at once.
  */
 import type { PropertyRules, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
 import { type Problem, TemplateProblem, TemplateRefusedError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { createScope, type TemplateEnvironment } from './scope.ts';
 
 export interface LoadedStack {
   readonly outputs: Readonly<Record<string, Json>>;
-  /** Resources that were created, by logical id. */
+  /** The created resources by logical id. */
   readonly resources: ReadonlyMap<string, ResolvedResource & { readonly identity: ResourceIdentity }>;
 }
 
@@ -31,7 +31,7 @@ const resourceAttributes = [
   ...['Type', 'Properties', 'Metadata', 'DependsOn', 'Condition'],
   ...['DeletionPolicy', 'UpdateReplacePolicy'],
 ];
-/** Made by CDK to check that an account is bootstrapped; nothing here depends on it. */
+/** CDK adds it to check that an account is bootstrapped; not needed here. */
 const bootstrapRule = 'CheckBootstrapVersion';
 
 const dependencyList = (value: Json | undefined): string[] =>
@@ -156,7 +156,7 @@ class Loader {
       for (const name of this.#dependencies(resource)) {
         if (state.get(name) !== 'open') visit(name);
         else {
-          this.#problem(resource, { property: '', message: `depends on '${name}' in a circle` });
+          this.#problem(resource, { property: '', message: `has a circular dependency on '${name}'` });
           this.#created.set(logicalId, Promise.resolve(undefined));
         }
       }
@@ -178,7 +178,7 @@ class Loader {
     const implementation = resource && this.#engines.get(resource.type);
     if (resource === undefined || implementation === undefined) return undefined;
     const before = await Promise.all(this.#dependencies(resource).map((name) => this.#create(name)));
-    // What could not be created has been reported; what needs it can't be looked at further.
+    // A resource that could not be created has been reported; its dependents cannot be checked further.
     if (before.includes(undefined)) return undefined;
     const properties = this.#attempt(resource, () =>
       resolve(withoutAccepted(asRecord(resource.raw.Properties), implementation.rules), this.#scope),
@@ -210,7 +210,7 @@ class Loader {
     }
   }
 
-  /** One creation at a time on each engine: resources that don't need each other are walked in parallel. */
+  /** One creation at a time per engine; independent resources are processed in parallel. */
   async #inTurn<T>(engine: ResourceEngine, work: () => T | Promise<T>): Promise<T> {
     const turn = (this.#turns.get(engine) ?? Promise.resolve()).then(work);
     this.#turns.set(
@@ -247,7 +247,7 @@ class Loader {
 }
 
 /**
- * @throws TemplateRefusedError with every problem found. Engines may then hold resources already: stop them.
+ * @throws TemplateRefusedError with all problems. Engines may already have resources then, so stop them.
  */
 export const loadTemplate = (
   template: JsonObject,

@@ -1,20 +1,20 @@
-/** Small vocabulary in which engines state the properties that they allow. */
+/** Helpers with which engines declare their allowed properties. */
 import type { PropertyRule, PropertyRules } from '../engine.ts';
 
-/** Has its effect here as in AWS. */
+/** Has the same effect as in AWS. */
 export const honoured: PropertyRule = { kind: 'honoured' };
 
-/** Allowed without effect; `reason` says why that is right on one machine. */
+/** Accepted without effect; `reason` states why that is correct on one machine. */
 export const accepted = (reason: string): PropertyRule => ({ kind: 'accepted', reason });
 
-/** Only the named properties may stand in it. */
+/** An object with only the named properties. */
 export const object = (properties: PropertyRules): PropertyRule => ({ kind: 'object', properties });
 
 export const list = (of: PropertyRule): PropertyRule => ({ kind: 'list', of });
 
 export const map = (of: PropertyRule): PropertyRule => ({ kind: 'map', of });
 
-/** Honoured for these values alone. */
+/** Supported for these values only. */
 export const oneOf = (...values: readonly (string | number | boolean)[]): PropertyRule => ({
   kind: 'honoured',
   check: (value) =>
@@ -23,7 +23,7 @@ export const oneOf = (...values: readonly (string | number | boolean)[]): Proper
       : `${JSON.stringify(value)} is not implemented (implemented: ${values.join(', ')})`,
 });
 
-/** Honoured when it lies between two numbers, both included. */
+/** Supported between two numbers, both included. */
 export const numberBetween = (lowest: number, highest: number): PropertyRule => ({
   kind: 'honoured',
   check: (value) => {
@@ -34,7 +34,7 @@ export const numberBetween = (lowest: number, highest: number): PropertyRule => 
   },
 });
 
-/** One machine has one administrator: who may call what is not enforced, and is asserted on the template instead. */
+/** One machine has one administrator, so IAM permissions are not enforced here. Tests check them on the template. */
 export const notEnforced = accepted('permissions are not enforced on one machine');
 export const recordedOnly = accepted('recorded only: nothing is monitored on one machine');
 export const metadataOnly = accepted('a label, without effect');

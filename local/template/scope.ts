@@ -1,4 +1,4 @@
-/** What names in a template stand for: pseudo-parameters, parameters, resources, conditions, mappings. */
+/** Resolves names in a template: pseudo-parameters, parameters, resources, conditions, mappings. */
 import type { ResourceIdentity } from '../engine.ts';
 import { evaluateCondition, IntrinsicError, type Scope } from './intrinsics.ts';
 import { asRecord, isJsonObject, type Json, type JsonObject } from './json.ts';
@@ -11,7 +11,7 @@ export interface TemplateEnvironment {
   readonly parameters?: Readonly<Record<string, string>>;
 }
 
-/** Made by CDK to check that an account is bootstrapped; nothing here depends on it. */
+/** CDK adds it to check that an account is bootstrapped; not needed here. */
 const bootstrapParameter = 'BootstrapVersion';
 
 const pseudoParameters = ({ region, accountId, partition, stackName }: TemplateEnvironment) => ({
@@ -23,7 +23,7 @@ const pseudoParameters = ({ region, accountId, partition, stackName }: TemplateE
   'AWS::StackId': `arn:${partition}:cloudformation:${region}:${accountId}:stack/${stackName}/local`,
 });
 
-/** @param identity of a resource that has been created. */
+/** @param identity the identity of a created resource. */
 export const createScope = (
   template: JsonObject,
   environment: TemplateEnvironment,

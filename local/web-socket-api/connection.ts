@@ -1,9 +1,9 @@
 /**
  * One client's open WebSocket.
  *
- * Opened when the functions behind `$connect` have agreed; ends once, by the client, by `@connections`, by a limit
- * (too large a frame or message, binary data, idle, too old) or with the API. From the moment that an end is
- * decided it takes and gives no more messages, although the closing handshake is still under way.
+ * Opened when the functions behind `$connect` have accepted it. Ends once: by the client, by `@connections`, by a limit
+ * (frame or message size, binary data, idle time, age) or with the API. Once it ends it accepts and sends no messages,
+ * although the closing handshake is still in progress.
  */
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
@@ -24,12 +24,12 @@ export interface ConnectionDeps {
   onEnd(connection: Connection, end: ConnectionEnd): void;
 }
 
-/** How long a client may take to answer a closing handshake. */
+/** Time for a client to answer the closing handshake. */
 const CLOSING_MS = 1_000;
 
 const GOING_AWAY: ConnectionEnd = { code: 1001, reason: 'Going away' };
 
-/** As API Gateway words them in `disconnectReason`. */
+/** API Gateway's texts for `disconnectReason`. */
 const REASONS: Readonly<Record<number, string>> = {
   1000: 'Connection Closed Normally',
   1001: 'Going away',
@@ -47,7 +47,7 @@ export class Connection {
   #lastActiveAt: number;
   #decided: ConnectionEnd | undefined;
 
-  /** @param raw the stream beneath `socket` */
+  /** @param raw the stream below `socket` */
   constructor(
     facts: ConnectionFacts,
     authorizer: AuthorizerContext | undefined,
@@ -74,7 +74,7 @@ export class Connection {
     return this.#decided === undefined && this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** In frames of at most 32 KB. @returns whether it was handed to the network */
+  /** Sends in frames of at most 32 KB. @returns whether the message was sent */
   send(body: Buffer): Promise<boolean> {
     if (!this.isOpen) return Promise.resolve(false);
     this.#lastActiveAt = this.#deps.clock.now();
@@ -90,7 +90,7 @@ export class Connection {
     return sent.promise;
   }
 
-  /** Closes with the handshake, and without it when the client does not answer. Only the first end counts. */
+  /** Closes with a handshake, or without one if the client does not answer. Only the first call has an effect. */
   end(end: ConnectionEnd): void {
     if (this.#decided !== undefined) return;
     this.#decided = end;
@@ -102,7 +102,7 @@ export class Connection {
     this.#socket.terminate();
   }
 
-  /** Before `ws` sees the bytes, or it would hand on a message whose frame was too large. */
+  /** Checks the bytes before `ws` does, which would pass on a message whose frame was too large. */
   #watchFrames(raw: Duplex): void {
     const meter = new FrameMeter(this.#deps.limits.webSocketFrameBytes);
     const watch = (chunk: Buffer): void => {
@@ -121,7 +121,7 @@ export class Connection {
       if (isBinary) this.end({ code: 1003, reason: 'Binary frames are not supported' });
       else this.#deps.onMessage(this, data.toString('utf8'));
     });
-    // `ws` finds a message too large, or bytes that are no WebSocket, and closes by itself.
+    // `ws` closes on its own if a message is too large or the bytes are not valid WebSocket frames.
     socket.on('error', (error: Error & { code?: string }) => {
       const isTooLong = error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
       this.#decided ??= isTooLong

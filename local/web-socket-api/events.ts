@@ -1,11 +1,11 @@
 /**
- * The events that API Gateway hands to the functions behind a WebSocket API.
+ * The events that API Gateway passes to the functions behind a WebSocket API.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-develop-integrations-lambda.html
  */
 import type { IncomingMessage } from 'node:http';
 import { requestTime } from '../api-gateway/request-ids.ts';
 
-/** What stays the same for a connection's whole life. */
+/** Facts that are constant for a connection. */
 export interface ConnectionFacts {
   readonly connectionId: string;
   /** Milliseconds since 1970. */

@@ -1,10 +1,10 @@
 /**
- * Watches the bytes of a client's WebSocket for a frame that is larger than API Gateway takes. `ws` limits whole
- * messages only; a message of 128 KB must come in frames of at most 32 KB (RFC 6455, 5.2, for the layout).
+ * Detects frames in a client's WebSocket stream that exceed API Gateway's limit. `ws` limits only whole messages; a message
+ * of 128 KB must arrive in frames of at most 32 KB (RFC 6455, 5.2, for the layout).
  */
 export class FrameMeter {
   readonly #limitBytes: number;
-  /** Bytes of the current frame's payload that are still to come. */
+  /** Remaining payload bytes of the current frame. */
   #payloadLeft = 0;
   #header: number[] = [];
 
@@ -12,7 +12,7 @@ export class FrameMeter {
     this.#limitBytes = limitBytes;
   }
 
-  /** @returns whether a frame that is too large begins in these bytes */
+  /** @returns whether a frame that is too large starts in these bytes */
   exceeds(chunk: Uint8Array): boolean {
     let at = 0;
     while (at < chunk.length) {

@@ -1,5 +1,5 @@
 /**
- * `@connections`: how functions reach the clients of a WebSocket API.
+ * `@connections`: functions send messages to clients of a WebSocket API.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-how-to-call-websocket-api-connections.html
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -11,7 +11,7 @@ import type { Connection } from './connection.ts';
 
 interface Answer {
   readonly status: number;
-  /** Of the API's exceptions. */
+  /** Name of the API's exception. */
   readonly error?: string;
   readonly body?: unknown;
 }
@@ -47,14 +47,14 @@ const answerOf = async (
 };
 
 export interface ManagementDeps {
-  /** One that is open, of that stage. */
+  /** An open connection of the stage. */
   readonly find: (stage: string, id: string) => Connection | undefined;
-  /** What requests have to be signed with. */
+  /** The credentials for signing requests. */
   readonly credentials: Credentials;
   readonly limitBytes: number;
 }
 
-/** The answer to a request that the credentials have signed. */
+/** The response to a signed request. */
 const authenticatedAnswer = async (
   { find, credentials, limitBytes }: ManagementDeps,
   [stage, id]: readonly [string, string],
@@ -74,7 +74,7 @@ const authenticatedAnswer = async (
   }
 };
 
-/** Serves the request where it is one to `/{stage}/@connections/{id}`. @returns whether it was */
+/** Serves requests to `/{stage}/@connections/{id}`. @returns whether the request was one */
 export const serveManagement = async (
   deps: ManagementDeps,
   request: IncomingMessage,

@@ -1,4 +1,4 @@
-/** What a Lambda authorizer's answer allows. */
+/** Evaluates the response of a Lambda authorizer. */
 
 export type AuthorizerDecision =
   | { readonly allowed: true; readonly context: Readonly<Record<string, string>> }
@@ -15,7 +15,7 @@ const FAILED: AuthorizerDecision = { allowed: false, status: 500, message: 'Inte
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [value]);
 
-/** `*` stands for any characters, `?` for one. */
+/** `*` matches any characters, `?` one. */
 const matches = (pattern: unknown, text: string): boolean => {
   if (typeof pattern !== 'string') return false;
   const source = pattern
@@ -32,7 +32,7 @@ const covers = (statement: Statement, resource: string): boolean =>
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Texts, as functions get them; undefined where a value is neither a text, a number nor a boolean. */
+/** The context as strings for functions; undefined if a value is not a string, a number or a boolean. */
 const contextOf = (given: unknown): Record<string, string> | undefined => {
   if (given === undefined || given === null) return {};
   if (!isObject(given)) return undefined;
@@ -42,8 +42,8 @@ const contextOf = (given: unknown): Record<string, string> | undefined => {
 };
 
 /**
- * @param answer what the authorizer returned: `{principalId, policyDocument, context?}`
- * @param resource the ARN of the route that is asked for
+ * @param answer the authorizer's response: `{principalId, policyDocument, context?}`
+ * @param resource the ARN of the requested route
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-lambda-auth.html
  */
 export const evaluateAuthorizer = (answer: unknown, resource: string): AuthorizerDecision => {

@@ -1,4 +1,4 @@
-/** What a function behind a WebSocket route answers (Lambda proxy integration). */
+/** The response of a function behind a WebSocket route (Lambda proxy integration). */
 export interface ProxyResponse {
   readonly statusCode: number;
   /** Lower-case names. */
@@ -6,7 +6,7 @@ export interface ProxyResponse {
   readonly body?: string;
 }
 
-/** Undefined where it is not what a Lambda proxy integration must answer. */
+/** Undefined if it is not a valid response of a Lambda proxy integration. */
 export const parseProxyResponse = (payload: string): ProxyResponse | undefined => {
   const answer: unknown = JSON.parse(payload);
   if (typeof answer !== 'object' || answer === null || !('statusCode' in answer)) return undefined;

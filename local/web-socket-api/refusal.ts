@@ -1,13 +1,13 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** Why a client may not connect. */
+/** The reason why a client is refused. */
 export interface Refusal {
   readonly status: number;
   readonly message: string;
 }
 
-/** Answers a handshake over plain HTTP, and closes. */
+/** Answers a handshake with a plain HTTP response and closes the socket. */
 export const refuse = (raw: Duplex, { status, message }: Refusal): void => {
   const body = JSON.stringify({ message });
   raw.end(

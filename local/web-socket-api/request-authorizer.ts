@@ -7,7 +7,7 @@ import { type AuthorizerDecision, evaluateAuthorizer } from './policy.ts';
 export const UNAUTHORIZED: AuthorizerDecision = { allowed: false, status: 401, message: 'Unauthorized' };
 const FAILED: AuthorizerDecision = { allowed: false, status: 500, message: 'Internal server error' };
 
-/** Every identity source must be there and not empty, or the function is not even asked. */
+/** The function is invoked only if every identity source has a value. */
 export const hasIdentity = (identitySources: readonly string[], handshake: Handshake): boolean =>
   identitySources.every((source) => {
     const [, place, name = ''] = /^route\.request\.(header|querystring)\.(.+)$/.exec(source) ?? [];
@@ -18,7 +18,7 @@ export const hasIdentity = (identitySources: readonly string[], handshake: Hands
     );
   });
 
-/** A function that fails with exactly "Unauthorized" means 401; any other failure is the authorizer's own, 500. */
+/** A function that fails with exactly "Unauthorized" means 401. Any other failure means 500. */
 const saysUnauthorized = (payload: string): boolean => {
   try {
     const error: unknown = JSON.parse(payload);
@@ -31,8 +31,8 @@ const saysUnauthorized = (payload: string): boolean => {
 };
 
 /**
- * Asks a Lambda authorizer of type REQUEST whether a client may connect.
- * @param event what the function is given
+ * Invokes a Lambda authorizer of type REQUEST to decide whether a client can connect.
+ * @param event the input of the function
  * @param resource the ARN of the `$connect` route
  */
 export const askAuthorizer = async (

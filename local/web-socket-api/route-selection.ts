@@ -1,6 +1,6 @@
 import type { RouteDefinition } from '../api-gateway/definition.ts';
 
-/** Never chosen by a message: the gateway itself calls these. */
+/** Routes that a message cannot select, because only the gateway calls them. */
 const LIFECYCLE = ['$connect', '$disconnect'];
 
 const valueAt = (body: string, property: readonly string[]): string | undefined => {
@@ -18,7 +18,7 @@ const valueAt = (body: string, property: readonly string[]): string | undefined 
 };
 
 /**
- * The route that a message's own property names; `$default` where it names none that there is, or is no JSON.
+ * The route that a property of the message selects; `$default` if there is no such route or the message is not JSON.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-selection-expressions.html
  */
 export const selectRoute = (

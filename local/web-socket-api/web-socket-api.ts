@@ -39,14 +39,14 @@ export type WebSocketApiDeps = Pick<
 > & {
   readonly limits: ApiGatewayLimits;
   readonly chaos: Chaos;
-  /** Host and port under which the API is reached. */
+  /** Host and port of the API. */
   readonly domainName: string;
 };
 
-/** A message that is held back comes after those of so many milliseconds. */
+/** How long chaos delays a message, in milliseconds. */
 const OVERTAKEN_MS = 15;
 
-/** A client whose handshake is under way. */
+/** A client whose handshake is in progress. */
 interface Candidate {
   readonly request: IncomingMessage;
   readonly facts: ConnectionFacts;
@@ -62,10 +62,9 @@ interface Accepted {
 /**
  * One WebSocket API of API Gateway.
  *
- * A client asks to connect → its identity sources are looked at (401) → the authorizer is asked (401, 403, 500) →
- * the function behind `$connect` is asked (its own status, 502 when it fails, 504 when it is late) → the socket is
- * opened. Only from then on can `@connections` reach it. Messages go to functions as they come, not one after the
- * other. Whatever ends a connection, `$disconnect` is called once.
+ * Connect: check the identity sources (401) → invoke the authorizer (401, 403, 500) → invoke the function behind
+ * `$connect` (its status, 502 on failure, 504 on timeout) → open the socket. `@connections` works only from then on.
+ * Messages go to functions concurrently. At the end of a connection `$disconnect` is called once.
  */
 export class WebSocketApi {
   readonly #definition: ApiDefinition;
@@ -74,7 +73,7 @@ export class WebSocketApi {
   readonly #open = new Map<string, Connection>();
   readonly #subprotocols = new WeakMap<IncomingMessage, string>();
   readonly #accessLogs = new Map<string, AccessLog>();
-  /** Calls of `$disconnect` that have not ended. */
+  /** Pending calls of `$disconnect`. */
   readonly #farewells = new Set<Promise<void>>();
 
   constructor(definition: ApiDefinition, deps: WebSocketApiDeps) {
@@ -90,7 +89,7 @@ export class WebSocketApi {
       this.#accessLogs.set(stage.name, openAccessLog(stage, deps.stateDir));
   }
 
-  /** Serves `@connections`. @returns whether the request was one to it */
+  /** Serves `@connections`. @returns whether the request was for it */
   handle(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     const find = (stage: string, id: string): Connection | undefined => {
       const connection = this.#open.get(id);
@@ -102,7 +101,7 @@ export class WebSocketApi {
   }
 
   async upgrade(request: IncomingMessage, raw: Duplex, head: Buffer): Promise<void> {
-    // A client may go away while the functions are being asked.
+    // A client may disconnect while the functions run.
     raw.on('error', () => undefined);
     const candidate = this.#candidate(request);
     if (candidate === undefined) return refuse(raw, { status: 403, message: 'Forbidden' });
@@ -220,7 +219,7 @@ export class WebSocketApi {
     this.#open.set(facts.connectionId, connection);
   }
 
-  /** Functions run side by side, so a message may overtake another; a repeat tests who must not mind one. */
+  /** Functions run in parallel, so messages may be reordered. Chaos repeats some, which receivers must tolerate. */
   #take(from: Connection, body: string): void {
     const { chaos, clock, log } = this.#deps;
     const deliver = () =>
@@ -252,7 +251,7 @@ export class WebSocketApi {
     this.#logAccess(facts, routeKey, response?.statusCode ?? 200, moment);
   }
 
-  /** What API Gateway tells a client whose message came to nothing. */
+  /** API Gateway's message to a client whose message failed. */
   async #complain(
     connection: Connection,
     moment: EventMoment,

@@ -1,7 +1,7 @@
 import { isObject, type Json } from './json.ts';
 import type { Leaf } from './match-expressions.ts';
 
-/** Which element of which array of objects a leaf came from. */
+/** The element of each array of objects that a leaf is in. */
 export type ArrayMembership = ReadonlyMap<string, number>;
 
 export interface EventLeaf {
@@ -11,7 +11,7 @@ export interface EventLeaf {
 
 export type FlatEvent = Map<string, EventLeaf[]>;
 
-/** The paths themselves and those of everything around them: `a.b` makes `a` and `a.b`. */
+/** The paths and their parents: `a.b` gives `a` and `a.b`. */
 export function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
   const all = new Set<string>();
   for (const path of paths) {
@@ -26,7 +26,7 @@ export function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
  * The leaves of an event under their paths (key names joined by dots; arrays add nothing to a path). Empty
  * arrays and objects have no leaves, so a path to one does not exist.
  *
- * @param wanted paths outside of these are left out: events are large, and a pattern looks at few of their members
+ * @param wanted only these paths are included, because events are large and a pattern uses few of their members
  */
 export function flattenEvent(event: Json, wanted: ReadonlySet<string>): FlatEvent {
   const leaves: FlatEvent = new Map();

@@ -7,7 +7,7 @@ export { InvalidPatternError } from './invalid-pattern-error.ts';
 
 export type EventMatcher = (event: unknown) => boolean;
 
-/** Leaves may be used together only if, for every array they share, they lie in the same element of it. */
+/** Leaves can match together only if they are in the same element of every array that they share. */
 function join(a: ArrayMembership, b: ArrayMembership): ArrayMembership | undefined {
   if (b.size === 0) return a;
   for (const [array, index] of b) {

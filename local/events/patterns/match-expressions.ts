@@ -83,7 +83,7 @@ function existsMatcher(operand: Json): ValueMatcher {
 
 const ANYTHING_BUT_OPERAND = 'Value of anything-but must be an array or single string/number value.';
 
-/** The list form of a nested anything-but; a single value is a list of one. */
+/** The list form of a nested anything-but; a single value becomes a list of one. */
 function nestedOperands(op: string, operand: Json): string[] {
   const values = Array.isArray(operand) ? operand : [operand];
   if (values.length === 0) throw new InvalidPatternError('Empty arrays are not allowed');
@@ -103,7 +103,7 @@ function nestedOperands(op: string, operand: Json): string[] {
   return texts;
 }
 
-/** The negation of a text test: a leaf that is no string is anything but the text. */
+/** The negation of a text test: a leaf that is not a string matches. */
 function anythingButText(operand: JsonObject): ValueMatcher {
   const [op, value] = onlyEntry(operand, 'Anything-But expression name not found');
   const none = (test: (leaf: string, part: string) => boolean, parts: string[]) =>

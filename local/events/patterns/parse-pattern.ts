@@ -6,7 +6,7 @@ import { checkWildcardComplexity } from './wildcard.ts';
 /** A pattern without `$or`: every path must be met. Paths are key names joined by dots. */
 export type Conjunction = Map<string, ValueMatcher[]>;
 
-/** EventBridge's quota on what the `$or`s of one pattern multiply out to. */
+/** EventBridge's quota on the combinations of all `$or`s in a pattern. */
 const MAX_COMBINATIONS = 1000;
 
 function isOr(value: Json): value is JsonObject[] {

@@ -1,10 +1,10 @@
 import { InvalidPatternError } from './invalid-pattern-error.ts';
 
-/** One literal UTF-16 unit, or the star that stands for any run of them. */
+/** One literal UTF-16 unit, or the star that matches any run of them. */
 type Token = string | typeof STAR;
 const STAR = Symbol('*');
 
-/** EventBridge refuses a field whose wildcards can hold more partial matches than this at once. */
+/** EventBridge refuses a field whose wildcards can have more concurrent partial matches than this. */
 const MAX_SIMULTANEOUS_PREFIXES = 10;
 
 /**
@@ -34,7 +34,7 @@ export function parseWildcard(pattern: string): Token[] {
   return tokens;
 }
 
-/** Positions reachable without consuming input: a star may stand for nothing. */
+/** Positions reachable without input, because a star can match nothing. */
 function withEmptyStars(tokens: Token[], positions: Iterable<number>): Set<number> {
   const closed = new Set<number>();
   for (const position of positions) {
@@ -55,7 +55,7 @@ function advance(tokens: Token[], positions: Set<number>, char: string): Set<num
   return withEmptyStars(tokens, next);
 }
 
-/** Linear in text times pattern, so that no pattern makes matching explode. */
+/** Takes time proportional to text times pattern, so that no pattern causes exponential matching. */
 export function wildcardMatches(tokens: Token[], text: string): boolean {
   let positions = withEmptyStars(tokens, [0]);
   for (const char of text.split('')) {
@@ -66,8 +66,8 @@ export function wildcardMatches(tokens: Token[], text: string): boolean {
 }
 
 /**
- * Refuses wildcards of one field when some input could match more than ten of their prefixes at once: the
- * measure that EventBridge takes of a rule's complexity.
+ * Refuses wildcards of one field when some input could match more than ten of their prefixes at once: EventBridge's
+ * measure of a rule's complexity.
  * @throws InvalidPatternError
  */
 export function checkWildcardComplexity(patterns: Token[][]): void {

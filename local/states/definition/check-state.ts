@@ -175,7 +175,7 @@ const checkMap: Check = (checker, state, path, language, machine) => {
       checker.refuse(`${path}/${name}`, name, `Field '${name}' is not supported in an inline Map state`);
     }
   }
-  // A distributed Map's child executions are executions of their own: they see no variables from outside.
+  // Child executions of a distributed Map are separate executions and see no outer variables.
   const outer = checker.outerVariables;
   if (distributed) checker.outerVariables = new Set();
   checker.scope(processor, at, machine);

@@ -27,7 +27,7 @@ function assignments(state: JsonObject, path: string): Assignment[] {
 }
 
 /**
- * An inner scope reads the variables of those around it and may not assign them.
+ * An inner scope can read the variables of outer scopes but cannot assign them.
  * @returns the variables that scopes inside this one can see
  */
 export function checkVariables(checker: Checker, states: JsonObject, path: string): Set<string> {

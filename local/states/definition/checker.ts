@@ -10,10 +10,10 @@ import type { QueryLanguage } from './state-fields.ts';
 /** Checks a StartAt and its States: the top level, a branch, an item processor. */
 export type ScopeCheck = (checker: Checker, scope: JsonObject, path: string, language: QueryLanguage) => void;
 
-/** Collects what is wrong with a definition; the checks share it. */
+/** Collects the errors of a definition for all checks. */
 export class Checker {
   readonly refusals: Refusal[] = [];
-  /** Variables that the scopes around the one being checked assign. */
+  /** Variables that outer scopes assign. */
   outerVariables: ReadonlySet<string> = new Set();
   private readonly scopeCheck: ScopeCheck;
 
@@ -41,7 +41,7 @@ export class Checker {
     }
   }
 
-  /** A whole number not below the least. */
+  /** An integer with a minimum. */
   integer(value: Json | undefined, path: string, least: number): void {
     if (value === undefined) return;
     if (typeof value !== 'number' || !Number.isInteger(value)) {
@@ -67,7 +67,7 @@ export class Checker {
     }
   }
 
-  /** A JSONPath; a field such as InputPath may also be null. */
+  /** A JSONPath; a field such as InputPath can also be null. */
   path(
     value: Json | undefined,
     path: string,
@@ -86,7 +86,7 @@ export class Checker {
     });
   }
 
-  /** Fields whose path may also be an intrinsic function. */
+  /** Fields whose path can also be an intrinsic function. */
   pathOrIntrinsic(value: Json | undefined, path: string): void {
     if (typeof value === 'string' && isIntrinsic(value)) {
       this.attempt(path, 'INVALID_INTRINSIC_FUNCTION', () => parseIntrinsic(value));

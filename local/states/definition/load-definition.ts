@@ -5,7 +5,7 @@ import { Checker } from './checker.ts';
 import { DefinitionRefusedError } from './refused-error.ts';
 import type { QueryLanguage } from './state-fields.ts';
 
-/** A definition that has been checked: every field in it is implemented. */
+/** A checked definition: every field in it is implemented. */
 export interface LoadedDefinition {
   source: string;
   root: JsonObject;

@@ -1,4 +1,4 @@
-/** One thing in a definition that is wrong or not implemented. */
+/** A part of a definition that is invalid or not implemented. */
 export interface Refusal {
   /** The field, state type, integration or rule concerned. */
   feature: string;
@@ -7,7 +7,7 @@ export interface Refusal {
   message: string;
 }
 
-/** A state machine definition that is invalid, or asks for what this engine does not implement. */
+/** A state machine definition that is invalid or not fully implemented here. */
 export class DefinitionRefusedError extends Error {
   readonly code = 'InvalidDefinition';
   readonly refusals: Refusal[];

@@ -53,13 +53,13 @@ const JSONATA: Record<StateType, string[]> = {
   Map: ['Items', 'Output'],
 };
 
-/** The fields that a state of this type may carry under this query language. */
+/** The allowed fields of a state of this type in this query language. */
 export function allowedFields(type: StateType, language: QueryLanguage): Set<string> {
   const own = language === 'JSONPath' ? JSON_PATH[type] : JSONATA[type];
   return new Set([...COMMON, ...BOTH[type], ...own]);
 }
 
-/** Why a field that is not allowed is refused. */
+/** The reason why a field is refused. */
 export function refusalOf(field: string, type: StateType, language: QueryLanguage): string {
   const other: QueryLanguage = language === 'JSONPath' ? 'JSONata' : 'JSONPath';
   if (allowedFields(type, other).has(field)) {
@@ -68,7 +68,7 @@ export function refusalOf(field: string, type: StateType, language: QueryLanguag
   return `Field '${field}' is not supported in a ${type} state`;
 }
 
-/** Which comparisons a Choice rule knows, and what they compare. */
+/** The comparisons of a Choice rule, and the types that they compare. */
 const ORDERINGS = ['Equals', 'LessThan', 'GreaterThan', 'LessThanEquals', 'GreaterThanEquals'];
 export const COMPARISONS = new Set([
   ...['String', 'Numeric', 'Timestamp'].flatMap((type) =>

@@ -1,4 +1,4 @@
-/** What a Task's Resource asks for. */
+/** A parsed Resource of a Task. */
 export type TaskResource =
   | { kind: 'lambda-function'; functionArn: string }
   | { kind: 'lambda-invoke'; token: boolean }
@@ -30,7 +30,7 @@ export function parseResource(resource: string): TaskResource | undefined {
   return integration === undefined ? undefined : INTEGRATIONS[integration];
 }
 
-/** The `resourceType` and `resource` that history events name. */
+/** The `resourceType` and `resource` in history events. */
 export function resourceNames(resource: string): { resourceType: string; resource: string } {
   const [, resourceType = '', name = ''] = /^arn:[^:]*:states:[^:]*:[^:]*:([^:]+):(.+)$/.exec(resource) ?? [];
   return { resourceType, resource: name };

@@ -12,10 +12,10 @@ const MAX_BYTES = 262_144;
 export type TaskAnswer =
   | { kind: 'result'; result: Json }
   | { kind: 'error'; error: string | undefined; cause: string | undefined }
-  /** The request was taken; a callback or a child execution's end is to follow. */
+  /** The request was accepted; a callback or the end of a child execution follows. */
   | { kind: 'submitted'; output: Json; childArn: string | null };
 
-/** The frame that waits under a token, if it still does. */
+/** The frame that waits with a token, if it still waits. */
 export function waitingFrame(execution: Execution, frameId: number, token: string): Frame | undefined {
   const frame = execution.frames.get(frameId);
   return frame?.phase === 'task' && frame.task?.token === token ? frame : undefined;
@@ -52,7 +52,7 @@ async function onError(
   await run.onFailure(frame, new StateFailure(error, cause));
 }
 
-/** An answer to a task; one that comes too late, or twice, changes nothing. */
+/** Applies an answer to a task. A late or duplicate answer has no effect. */
 export async function answerTask(
   run: Run,
   frameId: number,
@@ -120,7 +120,7 @@ async function onFrameDue(run: Run, frame: Frame, now: number): Promise<void> {
   }
 }
 
-/** Does what has come due: waits and retries end, tasks and the execution itself time out. */
+/** Handles what is due: waits and retries end, tasks and the execution time out. */
 export async function onTime(run: Run): Promise<void> {
   const now = run.deps.now();
   if (run.open && due(run.execution.timeoutAt, now)) run.stop('TIMED_OUT', 'States.Timeout', null);
@@ -131,7 +131,7 @@ export async function onTime(run: Run): Promise<void> {
   }
 }
 
-/** The next moment that onTime is needed at, in epoch milliseconds. */
+/** The next time at which onTime must run, in epoch milliseconds. */
 export function nextDeadline(execution: Execution): number | undefined {
   let earliest = execution.timeoutAt ?? Number.POSITIVE_INFINITY;
   for (const frame of execution.frames.values()) {

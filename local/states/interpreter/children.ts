@@ -7,7 +7,7 @@ import { iterationInput, mapInput, mapProcessor, maxConcurrency, tolerance } fro
 import type { ChildrenRun, Frame } from './model.ts';
 import type { Run } from './run.ts';
 
-/** AWS's ceilings where MaxConcurrency sets none. */
+/** AWS's concurrency limits without MaxConcurrency. */
 const INLINE_CONCURRENCY = 40;
 const DISTRIBUTED_CONCURRENCY = 10_000;
 
@@ -111,7 +111,7 @@ async function startIteration(run: Run, frame: Frame, children: ChildrenRun): Pr
   run.wake(child);
 }
 
-/** Starts the iterations that there is room for; ends the state when none is left. */
+/** Starts iterations up to the concurrency limit; ends the state when none is left. */
 export async function stepChildren(run: Run, frame: Frame): Promise<void> {
   const { children } = frame;
   if (!children) return;
@@ -192,7 +192,7 @@ async function onChildExecutionFailed(
   run.wake(frame);
 }
 
-/** The outputs of a Parallel's branches or a Map's iterations, in order; their frames are done with. */
+/** The outputs of a Parallel's branches or a Map's iterations, in order. Their frames are removed. */
 export function collectChildren(run: Run, frame: Frame): Json {
   const finished = childrenOf(run.execution, frame).sort((a, b) => a.index - b.index);
   for (const child of finished) run.removeFrame(child);

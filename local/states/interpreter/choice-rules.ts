@@ -100,7 +100,7 @@ function testComparison(rule: JsonObject, input: Json, scope: QueryScope): boole
   return comparison(operator.slice(0, -'Path'.length), value, readVariable(String(operand), input, scope));
 }
 
-/** @throws StateFailure States.Runtime when a path points at nothing */
+/** @throws StateFailure States.Runtime if a path has no value */
 export function testRule(rule: Json | undefined, input: Json, scope: QueryScope): boolean {
   if (!isObject(rule)) return false;
   if (Array.isArray(rule.And)) return rule.And.every((part) => testRule(part, input, scope));

@@ -7,7 +7,7 @@ import { findCatcher, findRetry, type Retry } from './recovery.ts';
 import type { Run } from './run.ts';
 import { caughtOutcome } from './state-output.ts';
 
-/** The interpreter's own causes say which state they come from; the innermost says it, once. */
+/** Causes from the interpreter name their state, once: the innermost one. */
 function withPrefix(frame: Frame, failure: StateFailure): StateFailure {
   if (!failure.prefixed) return failure;
   const where = `An error occurred while executing the state '${frame.state}' (entered at the event id #${frame.enteredEvent}).`;
@@ -27,7 +27,7 @@ function closeFailed(run: Run, frame: Frame, failure: StateFailure): void {
   run.close('FAILED');
 }
 
-/** A failure that no state may handle ends the execution, or the child execution of a distributed Map. */
+/** A failure that states cannot handle ends the execution, or the child execution of a distributed Map. */
 async function failFatally(run: Run, frame: Frame, failure: StateFailure): Promise<void> {
   const child = childExecutionOf(run.execution, frame);
   const parent = child && parentOf(run.execution, child);
@@ -77,7 +77,7 @@ async function catchFailure(
   }
 }
 
-/** A state has failed: Retry, else Catch, else what it belongs to fails. States.Runtime skips both. */
+/** Handles a failed state: Retry, else Catch, else its parent fails. States.Runtime skips both. */
 export async function handleFailure(run: Run, frame: Frame, raw: StateFailure): Promise<void> {
   const failure = withPrefix(frame, raw);
   run.execution.dirty.add(frame.id);

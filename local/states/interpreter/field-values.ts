@@ -7,7 +7,7 @@ import { queryFailure, runtimeFailure } from '../state-failure.ts';
 
 const MAX_SECONDS = 99_999_999;
 
-/** @throws StateFailure when the path points at nothing */
+/** @throws StateFailure if the path has no value */
 export function readFieldPath(field: string, path: Json | undefined, data: Json, scope: QueryScope): Json {
   try {
     return readPath(String(path), data, scope);
@@ -23,7 +23,7 @@ function shown(value: Json): string {
   return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
-/** A number's path: text that reads as a number is one. */
+/** The path of a number; numeric text is accepted. */
 function pathNumber(
   field: string,
   path: Json | undefined,
@@ -47,8 +47,8 @@ function pathNumber(
 
 /**
  * A numeric field in any of its forms: plain, `…Path`, or a JSONata expression.
- * @param kind what messages call the type: `integer` or `float`
- * @returns undefined when the state has none
+ * @param kind the type in messages: `integer` or `float`
+ * @returns undefined if the state does not have the field
  * @throws StateFailure
  */
 export async function numericField(

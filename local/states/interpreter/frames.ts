@@ -2,7 +2,7 @@ import { isObject, type Json, type JsonObject } from '../json.ts';
 import type { QueryScope } from '../query/scope.ts';
 import type { Execution, Frame, InterpreterDeps } from './model.ts';
 
-/** Thrown where the interpreter's own invariants are broken: a definition that loading should have refused. */
+/** A broken invariant of the interpreter: loading should have refused the definition. */
 export class InterpreterError extends Error {
   override readonly name = 'InterpreterError';
 }
@@ -16,7 +16,7 @@ export function scopeOf(execution: Execution, pointer: string): JsonObject {
   return value;
 }
 
-/** State names may hold any character, so steps are parted by line feeds rather than slashes. */
+/** State names can contain any character, so steps are separated by line feeds instead of slashes. */
 export function childScope(frame: Frame, ...steps: string[]): string {
   return [frame.scope, 'States', frame.state, ...steps].join('\n');
 }
@@ -80,7 +80,7 @@ export function childrenOf(execution: Execution, frame: Frame): Frame[] {
   return [...execution.frames.values()].filter((child) => child.parent === frame.id);
 }
 
-/** Scopes from the frame's own outwards, as far as variables can be seen from it. */
+/** Scopes from the frame's own outwards, as far as variables are visible. */
 function visibleFrames(execution: Execution, frame: Frame): Frame[] {
   const frames: Frame[] = [];
   for (let current: Frame | undefined = frame; current; current = parentOf(execution, current)) {
@@ -136,7 +136,7 @@ function contextOf(execution: Execution, frame: Frame): JsonObject {
   return context;
 }
 
-/** @param item the Map item that an ItemSelector is being applied for */
+/** @param item the Map item of the current ItemSelector */
 export function queryScope(
   execution: Execution,
   frame: Frame,

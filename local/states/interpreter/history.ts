@@ -9,8 +9,8 @@ const MAX_EVENTS = 25_000;
 const CLOSING = new Set(['ExecutionSucceeded', 'ExecutionFailed', 'ExecutionTimedOut', 'ExecutionAborted']);
 
 /**
- * Appends an event on a frame's line of control.
- * @param chain false for an event that the next one does not follow on from
+ * Appends an event to a frame's history.
+ * @param chain false if the next event must not refer to this one as its previous event
  * @returns the event's id
  */
 export function record(

@@ -15,8 +15,8 @@ import { prepareTask, scheduledDetails, taskEvents } from './task-start.ts';
 import { waitUntil } from './wait-until.ts';
 
 /**
- * Runs one execution's frames. It changes the execution in memory only: what it wants done is left in
- * `effects`, what has changed in `dirty` and `events`, for the caller to make durable first.
+ * Runs the frames of one execution. Changes the execution in memory only: required actions are in `effects`, changes in
+ * `dirty` and `events`. The caller makes the changes durable before it performs the actions.
  */
 export class Interpreter implements Run {
   readonly execution: Execution;
@@ -40,7 +40,7 @@ export class Interpreter implements Run {
     if (!this.execution.ready.includes(frame)) this.execution.ready.push(frame);
   }
 
-  /** Runs what is ready, up to a number of steps; more may remain ready after them. */
+  /** Runs ready frames, up to a number of steps. More may be ready afterwards. */
   async advance(maxSteps: number): Promise<void> {
     for (let steps = 0; steps < maxSteps && this.open; steps++) {
       const frame = this.execution.ready.shift();

@@ -91,7 +91,7 @@ export async function tolerance(
   return { count, percentage };
 }
 
-/** The input of one iteration: the item, or what ItemSelector (once Parameters) makes of it. */
+/** The input of one iteration: the item, or the result of ItemSelector (formerly Parameters). */
 export async function iterationInput(
   state: JsonObject,
   jsonata: boolean,

@@ -5,17 +5,17 @@ import type { Json, JsonObject } from '../json.ts';
 export type ExecutionStatus = 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' | 'ABORTED';
 
 /**
- * Where a frame stands in its state.
- * - enter, run, join: has work to do now;
- * - task, wait, retry: waits for an answer or a moment;
+ * The phase of a frame in its state.
+ * - enter, run, join: has work to do;
+ * - task, wait, retry: waits for an answer or a time;
  * - children: waits for its branches or iterations;
- * - finished: a branch or iteration that has ended and whose output its parent will collect.
+ * - finished: an ended branch or iteration whose output its parent will collect.
  */
 export type Phase = 'enter' | 'run' | 'join' | 'task' | 'wait' | 'retry' | 'children' | 'finished';
 
-/** A Task's invocation, begun or about to be. */
+/** A Task's invocation, started or about to start. */
 export interface TaskWait {
-  /** Identifies this attempt; it is also the task token. */
+  /** Id of this attempt, which is also the task token. */
   token: string;
   resource: TaskResource;
   resourceText: string;
@@ -23,15 +23,15 @@ export interface TaskWait {
   timeoutAt: number | null;
   heartbeatMs: number | null;
   heartbeatAt: number | null;
-  /** The request has been made, and what remains is a callback or a child execution's end. */
+  /** The request was sent; a callback or the end of a child execution is pending. */
   submitted: boolean;
   childArn: string | null;
 }
 
-/** The run of a Map or Parallel state over its iterations or branches. */
+/** A running Map or Parallel state. */
 export interface ChildrenRun {
   size: number;
-  /** 0 is no limit. */
+  /** 0: no limit. */
   maxConcurrency: number;
   started: number;
   finished: number;
@@ -42,17 +42,17 @@ export interface ChildrenRun {
   mapRunArn: string | null;
 }
 
-/** What a Map works on; written once, as it may be long. */
+/** The items of a Map; written once, because they can be long. */
 export interface MapInput {
   items: Json[];
   effective: Json;
 }
 
-/** One line of control: the execution's own, a branch's, or an iteration's. */
+/** One thread of control: the execution's, a branch's, or an iteration's. */
 export interface Frame {
   id: number;
   parent: number | null;
-  /** JSON pointer to the object with the States that this frame runs. */
+  /** JSON pointer to the object with this frame's States. */
   scope: string;
   /** Which branch or iteration of the parent. */
   index: number;
@@ -69,7 +69,7 @@ export interface Frame {
   wakeAt: number | null;
   task: TaskWait | null;
   children: ChildrenRun | null;
-  /** The child execution of a distributed Map: its events stay out of the history and are only counted. */
+  /** The child execution of a distributed Map: its events are counted but not part of the history. */
   ownEvents: number | null;
   output: Json;
   mapInput: MapInput | null;
@@ -90,7 +90,7 @@ export interface Machine {
   definition: LoadedDefinition;
 }
 
-/** Something that a step wants done once it is durable. */
+/** An action of a step, to be performed once the step is durable. */
 export type Effect =
   | { kind: 'invoke'; frame: number; task: TaskWait }
   | { kind: 'cancel'; token: string }
@@ -100,7 +100,7 @@ export interface Execution {
   arn: string;
   name: string;
   machine: Machine;
-  /** The input as it was given, JSON text. */
+  /** The original input, JSON text. */
   input: string;
   inputValue: Json;
   status: ExecutionStatus;
@@ -114,7 +114,7 @@ export interface Execution {
   nextFrame: number;
   /** State entries and retries, as AWS bills them. */
   transitions: number;
-  /** The task token of the sync task that started it, if one did. */
+  /** The task token of the sync task that started it, if any. */
   startedBy: string | null;
 
   frames: Map<number, Frame>;

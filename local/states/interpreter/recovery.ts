@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject } from '../json.ts';
 import type { StateFailure } from '../state-failure.ts';
 
-/** Errors that States.TaskFailed stands for: every one but the timeouts. */
+/** Whether States.TaskFailed matches an error: it matches all but timeouts. */
 const NOT_TASK_FAILED = new Set(['States.Timeout', 'States.HeartbeatTimeout']);
 
 function names(entry: JsonObject): Json[] {
@@ -31,8 +31,7 @@ export interface Retry {
 }
 
 /**
- * Which retrier answers a failure, and after what delay; the first that names the error decides, even when
- * it is used up.
+ * The retrier for a failure, and its delay. The first retrier that names the error decides, even if it is exhausted.
  * @param attempts how often each retrier has been used
  */
 export function findRetry(

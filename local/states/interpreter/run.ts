@@ -4,19 +4,19 @@ import type { StateFailure } from '../state-failure.ts';
 import type { Execution, ExecutionStatus, Frame, InterpreterDeps } from './model.ts';
 import type { Outcome } from './state-output.ts';
 
-/** What the parts of the interpreter need of each other; the Interpreter is its implementation. */
+/** The interface between the parts of the interpreter, implemented by Interpreter. */
 export interface Run {
   readonly execution: Execution;
   readonly deps: InterpreterDeps;
   readonly open: boolean;
-  /** @returns the event's id; `chain: false` for one that the next does not follow on from */
+  /** @returns the event's id; `chain: false` if the next event must not refer to it */
   event(frame: Frame, type: string, details?: JsonObject | null, chain?: boolean): number;
-  /** Gives a frame its turn. */
+  /** Schedules a frame. */
   wake(frame: Frame): void;
   scope(frame: Frame): QueryScope;
-  /** Does work of a frame's state; what it throws is the state's failure. */
+  /** Runs work of a frame's state. An error is the state's failure. */
   guarded(frame: Frame, work: () => Promise<void> | void): Promise<void>;
-  /** Leaves a state whose work is done, whose wait is over or whose error is caught. */
+  /** Leaves a state after its work, its wait or a caught error. */
   leave(frame: Frame, outcome: Outcome, next: Json | undefined): void;
   /** The result of a Task, Parallel or Map becomes its state's output. */
   finishWork(frame: Frame, result: Json): Promise<void>;
@@ -25,7 +25,7 @@ export interface Run {
   clearState(frame: Frame): void;
   abortChildren(frame: Frame): void;
   removeFrame(frame: Frame): void;
-  /** Ends the execution; whatever still runs in it is cancelled. */
+  /** Ends the execution and cancels everything that still runs in it. */
   close(status: ExecutionStatus): void;
   /** StopExecution, and the execution's own TimeoutSeconds. */
   stop(status: 'ABORTED' | 'TIMED_OUT', error: string | null, cause: string | null): void;

@@ -32,8 +32,8 @@ function asObject(value: Json): JsonObject {
 }
 
 /**
- * What a state with a result (Task, Parallel, Map, Pass) puts out, and what it assigns. Everything is
- * computed from the variables as they were when the state was entered.
+ * The output and the assignments of a state with a result (Task, Parallel, Map, Pass). All are computed from the variables
+ * at the time when the state was entered.
  * @throws StateFailure
  */
 export async function resultOutcome(
@@ -50,7 +50,7 @@ export async function resultOutcome(
   return { output: applyPath(state.OutputPath, combined, scope), assigned };
 }
 
-/** @param prefix where Output and Assign stand: `Choices[0]/`, `Catch[1]/`, or nothing for the state's own */
+/** @param prefix location of Output and Assign: `Choices[0]/`, `Catch[1]/`, or empty for the state itself */
 export async function jsonataOutcome(
   holder: JsonObject,
   prefix: string,
@@ -66,7 +66,7 @@ export async function jsonataOutcome(
   return { output, assigned };
 }
 
-/** Of a state that passes its input on (Wait, Succeed, Choice by default). */
+/** The output of a state that passes its input on (Wait, Succeed, Choice by default). */
 export async function passingOutcome(
   state: JsonObject,
   jsonata: boolean,
@@ -78,7 +78,7 @@ export async function passingOutcome(
   return { output: applyPath(state.OutputPath, effective, scope), assigned };
 }
 
-/** Of a catcher. */
+/** The output of a catcher. */
 export async function caughtOutcome(
   catcher: JsonObject,
   index: number,

@@ -18,8 +18,8 @@ async function taskArguments(state: JsonObject, jsonata: boolean, scope: QuerySc
 }
 
 /**
- * Everything about a task's attempt that must not change when it is begun again after a crash.
- * @param token the attempt's id, which the context object shows as Task.Token
+ * The part of a task's attempt that must not change when the attempt is repeated after a crash.
+ * @param token the attempt's id, which is Task.Token in the context object
  * @throws StateFailure
  */
 export async function prepareTask(
@@ -50,7 +50,7 @@ export async function prepareTask(
   };
 }
 
-/** What history calls a task's events, and the details that each of them carries. */
+/** The names of a task's history events, and their details. */
 export function taskEvents(task: TaskWait): { prefix: string; details: JsonObject } {
   if (task.resource.kind === 'lambda-function') return { prefix: 'LambdaFunction', details: {} };
   return { prefix: 'Task', details: resourceNames(task.resourceText) };

@@ -5,7 +5,7 @@ import type { QueryScope } from './scope.ts';
 
 const EVALUATION_TIMEOUT_MS = 5000;
 const MAX_DEPTH = 100;
-/** Definitions and their expressions are few; those of machines that are no more must not pile up. */
+/** Maximum cache size, so that expressions of deleted machines do not accumulate. */
 const MOST_TEXTS = 1000;
 
 /** @throws the parser's error for bad syntax */
@@ -15,7 +15,7 @@ export function compileExpression(text: string): jsonata.Expression {
 
 type World = Pick<QueryScope, 'random' | 'now'>;
 
-/** One compiled expression, for one evaluation at a time: its functions see the world of that evaluation. */
+/** One compiled expression, for one evaluation at a time: its functions use the context of that evaluation. */
 class CompiledExpression {
   readonly #expression: jsonata.Expression;
   #world: World | undefined;
@@ -29,7 +29,7 @@ class CompiledExpression {
   }
 
   async evaluate(variables: JsonObject, world: World): Promise<unknown> {
-    // One evaluation, one moment, however often the expression asks for it.
+    // The time is constant during an evaluation.
     const moment = world.now();
     this.#world = { random: world.random, now: () => moment };
     try {
@@ -40,10 +40,10 @@ class CompiledExpression {
   }
 }
 
-/** Compiling takes many times longer than evaluating. Those at rest, by text; evaluations of a text may overlap. */
+/** Idle compiled expressions by text, because compiling takes many times longer than evaluating. Evaluations may overlap. */
 const resting = new Map<string, CompiledExpression[]>();
 
-/** @throws the parser's error, or what the evaluation throws */
+/** @throws the error of the parser or of the evaluation */
 export async function evaluateText(text: string, variables: JsonObject, world: World): Promise<unknown> {
   const compiled = resting.get(text)?.pop() ?? new CompiledExpression(text);
   try {

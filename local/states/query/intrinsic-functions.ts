@@ -3,12 +3,12 @@ import { isObject, type Json, jsonEquals } from '../json.ts';
 import type { Randomness } from './randomness.ts';
 import { seededRandom } from './randomness.ts';
 
-/** An intrinsic function's complaint about its arguments. */
+/** Invalid arguments of an intrinsic function. */
 export class IntrinsicError extends Error {
   override readonly name = 'IntrinsicError';
 }
 
-/** An evaluated argument; `raw` is a literal string with its escapes still in it. */
+/** An evaluated argument; `raw` is a literal string with its escapes. */
 export interface IntrinsicArgument {
   value: Json;
   raw: string | undefined;
@@ -29,7 +29,7 @@ function string(value: Json | undefined, name: string): string {
   return value;
 }
 
-/** Numbers are rounded to the nearest integer, halves up, as Java's Math.round does. */
+/** Rounds to the nearest integer, halves up, like Java's Math.round. */
 function integer(value: Json | undefined, name: string): number {
   if (typeof value !== 'number') throw new IntrinsicError(`The argument of ${name} must be a number`);
   return Math.round(value);
@@ -40,7 +40,7 @@ function limited(text: string, name: string): string {
   return text;
 }
 
-/** How AWS writes a value into a formatted string: as Java prints maps and lists. */
+/** Formats a value as AWS does, which is how Java prints maps and lists. */
 export function javaText(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(javaText).join(', ')}]`;
   if (isObject(value)) {
@@ -109,7 +109,7 @@ const ALGORITHMS: Record<string, string> = {
   'SHA-512': 'sha512',
 };
 
-/** @returns the hex digest, or undefined for an algorithm that Step Functions doesn't have */
+/** @returns the hex digest, or undefined for an algorithm that Step Functions does not support */
 export function hexDigest(text: string, algorithm: string): string | undefined {
   const name = ALGORITHMS[algorithm];
   return name === undefined ? undefined : createHash(name).update(text).digest('hex');

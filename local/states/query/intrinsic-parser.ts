@@ -12,7 +12,7 @@ export interface IntrinsicCall {
   args: Argument[];
 }
 
-/** Least and most arguments of each intrinsic function. */
+/** Minimum and maximum number of arguments of each intrinsic function. */
 const ARITY: Record<string, [number, number]> = {
   'States.Format': [1, Number.POSITIVE_INFINITY],
   'States.StringToJson': [1, 1],
@@ -88,7 +88,7 @@ class Reader {
     return { kind: 'call', call: this.call() };
   }
 
-  /** Escapes stay in `raw`, where States.Format needs to tell `\{` from `{`. */
+  /** Escapes stay in `raw`, because States.Format must distinguish `\{` from `{`. */
   private string(): Argument {
     const raw = this.take(/'((?:[^'\\]|\\.)*)'/sy);
     if (raw === undefined) this.fail('Unterminated string');

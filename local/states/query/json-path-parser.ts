@@ -33,7 +33,7 @@ class StepReader implements PathReader {
     return found;
   }
 
-  /** @param stopAtOperator inside a filter a name ends where an operator may begin */
+  /** @param stopAtOperator inside a filter a name ends before an operator */
   steps(stopAtOperator: boolean): Step[] {
     const steps: Step[] = [];
     while (!this.done) {
@@ -129,8 +129,8 @@ export function isDefinite(steps: Step[]): boolean {
 const cache = new Map<string, JsonPath>();
 
 /**
- * @param text `$…`, `$$…` or `$variable…`; script expressions are not part of the grammar and nothing is
- *   ever evaluated as code
+ * @param text `$…`, `$$…` or `$variable…`; script expressions are not part of the grammar, and nothing
+ *   is evaluated as code
  * @throws PathSyntaxError
  */
 export function parsePath(text: string): JsonPath {

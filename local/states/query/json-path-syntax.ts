@@ -1,6 +1,6 @@
 import type { Json } from '../json.ts';
 
-/** A step of a JSONPath. `descend` applies the next step to a value and everything beneath it. */
+/** A step of a JSONPath. `descend` applies the next step to a value and all its descendants. */
 export type Step =
   | { kind: 'names'; names: string[] }
   | { kind: 'indices'; indices: number[] }
@@ -26,11 +26,11 @@ export interface JsonPath {
   /** `$` is the data, `$$` the context object, `$name` a variable. */
   root: { kind: 'data' } | { kind: 'context' } | { kind: 'variable'; name: string };
   steps: Step[];
-  /** A definite path points at one value at most; any other gives an array. */
+  /** A definite path has at most one value; any other path gives an array. */
   definite: boolean;
 }
 
-/** What reads a path, as the reader of the filters within it sees it. */
+/** The path parser, as the filter parser uses it. */
 export interface PathReader {
   readonly text: string;
   position: number;

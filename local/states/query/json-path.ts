@@ -2,11 +2,11 @@ import { isObject, type Json, type JsonObject, jsonEquals } from '../json.ts';
 import { isDefinite } from './json-path-parser.ts';
 import type { Filter, JsonPath, Operand, Step } from './json-path-syntax.ts';
 
-/** A definite path that points at nothing. `leaf` tells the last step from one on the way. */
+/** A definite path without a value. `leaf` is true if only the last step failed. */
 export class PathNotFound extends Error {
   override readonly name = 'PathNotFound';
   readonly leaf: boolean;
-  /** The path as far as it was followed, in bracket notation. */
+  /** The part of the path that was followed, in bracket notation. */
   readonly reached: string;
   /** An index past the end of an array that exists. */
   readonly pastEnd: boolean;
@@ -58,7 +58,7 @@ function applyFunction(name: string, value: Json): Json | undefined {
   return results[name];
 }
 
-/** What a step finds beneath one value; an empty list is no match. */
+/** The matches of a step below one value; empty without a match. */
 function follow(step: Step, value: Json, root: Json): (Json | undefined)[] {
   switch (step.kind) {
     case 'names':
@@ -152,8 +152,8 @@ function describe(step: Step): string {
 }
 
 /**
- * Follows a path from a root value with the semantics of AWS's engine (Jayway): a definite path must point
- * at something; an indefinite one gives an array, perhaps empty, once its definite beginning exists.
+ * Follows a path from a root value with the semantics of AWS's engine (Jayway): a definite path must have
+ * a value; an indefinite one gives an array, possibly empty, if its definite beginning exists.
  * @throws PathNotFound
  */
 export function evaluatePath(path: JsonPath, root: Json): Json {
@@ -194,8 +194,8 @@ function placeAt(container: Json | undefined, steps: Step[], value: Json): Json 
 }
 
 /**
- * The value with another put where a Reference Path points; missing objects on the way are made.
- * @throws PathNotFound when the path runs through something that is no object, or past an array's end
+ * The value with another one set at a Reference Path. Missing objects on the way are created.
+ * @throws PathNotFound if the path leads through a value that is not an object, or past an array's end
  */
 export function placeValue(path: JsonPath, root: Json, value: Json): Json {
   return placeAt(root, path.steps, value);

@@ -22,7 +22,7 @@ function partition(items: Json[] | undefined, size: number | undefined): Json | 
   return chunks;
 }
 
-/** Inclusive; a range of one element is that element, as JSONata has singletons. */
+/** Inclusive. A range of one element is that element, because JSONata unwraps singletons. */
 function range(from?: number, to?: number, by?: number): Json | undefined {
   if (from === undefined || to === undefined || by === undefined) return undefined;
   const [first, last, step] = [Math.trunc(from), Math.trunc(to), Math.trunc(by)];
@@ -56,13 +56,13 @@ interface NativeFunction {
   implementation(this: jsonata.Focus, ...args: unknown[]): unknown;
 }
 
-/** What the functions take from outside. */
+/** External inputs of the functions. */
 interface World {
   readonly random: Randomness;
   now(): number;
 }
 
-/** JSONata takes the time from the machine; here it comes from the clock that was passed in. */
+/** JSONata uses the machine's time; these use the injected clock. */
 function registerTime(expression: jsonata.Expression, world: () => World): void {
   expression.registerFunction('millis', () => world().now(), '<:n>');
   expression.registerFunction(
@@ -76,8 +76,8 @@ function registerTime(expression: jsonata.Expression, world: () => World): void 
 }
 
 /**
- * The functions that Step Functions adds to JSONata; $eval is the one that it takes away.
- * @param world of the evaluation that is under way
+ * The functions that Step Functions adds to JSONata, and $eval, which it removes.
+ * @param world the inputs of the current evaluation
  */
 export function registerFunctions(expression: jsonata.Expression, world: () => World): void {
   registerTime(expression, world);

@@ -35,7 +35,7 @@ function toJson(value: unknown): Json | undefined {
 }
 
 /**
- * @param field where the expression stands, relative to its state: `Output/a[0]`
+ * @param field location of the expression, relative to its state: `Output/a[0]`
  * @throws StateFailure States.QueryEvaluationError
  */
 export async function evaluateExpression(source: string, field: string, scope: QueryScope): Promise<Json> {
@@ -86,7 +86,7 @@ export function jsonTypeName(value: Json): string {
   return Array.isArray(value) ? 'array' : typeof value;
 }
 
-/** @throws StateFailure when the value is not of the type that its field needs */
+/** @throws StateFailure if the value does not have the type of its field */
 export function requireType(
   value: Json,
   type: 'number' | 'string' | 'boolean' | 'array',

@@ -7,7 +7,7 @@ import { parsePath } from './json-path-parser.ts';
 import type { JsonPath } from './json-path-syntax.ts';
 import type { QueryScope } from './scope.ts';
 
-/** The value that a path starts from: the data given, the context object, or a variable. */
+/** The value that a path starts from: the data, the context object, or a variable. */
 function rootOf(path: JsonPath, data: Json, scope: QueryScope): Json {
   if (path.root.kind === 'data') return data;
   if (path.root.kind === 'context') return scope.context;
@@ -60,7 +60,7 @@ export function evaluateField(field: string, text: string, data: Json, scope: Qu
       throw runtimeFailure(`The function '${text}' had the following error: ${error.message}`);
     }
     if (!(error instanceof PathNotFound)) throw error;
-    // An index past the end of an array that is there gives null, in this place only.
+    // An index past the end of an existing array gives null, only here.
     if (error.pastEnd && error.leaf) return null;
     throw runtimeFailure(
       `The JSONPath '${text}' specified for the field '${field}' could not be found in the input '${scope.quote(data)}'`,
@@ -87,7 +87,7 @@ export function applyTemplate(template: Json, data: Json, scope: QueryScope): Js
 }
 
 /**
- * InputPath, OutputPath and the like; null stands for an empty object.
+ * InputPath, OutputPath and similar fields; null means an empty object.
  * @throws StateFailure States.Runtime
  */
 export function applyPath(text: Json | undefined, data: Json, scope: QueryScope): Json {

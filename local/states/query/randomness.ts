@@ -1,4 +1,4 @@
-/** Chance, passed in so that runs can be repeated. */
+/** Randomness, injected so that runs can be repeated. */
 export interface Randomness {
   /** A number from 0 to below 1. */
   number(): number;
@@ -6,7 +6,7 @@ export interface Randomness {
   uuid(): string;
 }
 
-/** A number from 0 to below 1 that depends on the seed only (splitmix32). */
+/** A number from 0 to below 1 that depends only on the seed (splitmix32). */
 export function seededRandom(seed: number): number {
   let z = (seed + 0x9e3779b9) | 0;
   z = Math.imul(z ^ (z >>> 16), 0x21f0aaad);

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../json.ts';
 import type { Randomness } from './randomness.ts';
 
-/** What expressions of a state can see. */
+/** The values that expressions of a state can use. */
 export interface QueryScope {
   input: Json;
   context: JsonObject;
@@ -11,9 +11,9 @@ export interface QueryScope {
   random: Randomness;
   /** Epoch milliseconds, for `$now` and `$millis`. */
   now(): number;
-  /** Data as messages quote it: AWS keeps the text of an execution's input. */
+  /** Data as quoted in messages: AWS keeps the original text of an execution's input. */
   quote(data: Json): string;
-  /** Only where the state has one: after its work, or in a catcher. */
+  /** Only if the state has one: after its work, or in a catcher. */
   result?: Json;
   errorOutput?: Json;
 }

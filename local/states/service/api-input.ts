@@ -36,7 +36,7 @@ export function maxResults(request: JsonObject, most: number, fallback: number):
   );
 }
 
-/** Page tokens are opaque; they hold the last id that was given out. */
+/** Page tokens are opaque; they contain the last returned id. */
 export function pageAfter(request: JsonObject): number | undefined {
   const token = optionalText(request, 'nextToken');
   if (token === undefined) return undefined;

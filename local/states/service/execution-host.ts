@@ -15,7 +15,7 @@ const STEPS_PER_COMMIT = 200;
 
 interface Hosted {
   run: Interpreter;
-  /** Work on one execution is done one piece after another. */
+  /** Work on one execution is serialized. */
   tail: Promise<void>;
   /** Resolves when the execution's start is durable. */
   created: Promise<void>;
@@ -36,15 +36,15 @@ export interface HostCounters {
 }
 
 /**
- * Owns the open executions. One is changed only by its own queue of work, and each piece of work is: change
- * in memory, commit, then act. After a crash the committed frames say what to go on with, so an act (a
- * Lambda invocation, an event) is repeated if the commit that follows it was lost, and never skipped.
+ * Owns the open executions. Only an execution's own work queue changes it, and each piece of work is: change in memory,
+ * commit, then act. After a crash the committed frames determine how to continue. So an action (a Lambda invocation, an
+ * event) is repeated if the commit after it was lost, and never skipped.
  */
 export class ExecutionHost {
   readonly counters: HostCounters = { transitions: 0, executionsStarted: 0, executionsClosed: 0 };
   private readonly deps: HostDeps;
   private readonly hosted = new Map<string, Hosted>();
-  /** Transitions of each open execution that the counters have. */
+  /** Transitions of each open execution that are already counted. */
   private readonly counted = new Map<string, number>();
   private closed = false;
 
@@ -56,7 +56,7 @@ export class ExecutionHost {
     return this.hosted.size;
   }
 
-  /** An open execution; one that has closed is in the store only. */
+  /** An open execution; closed ones are only in the store. */
   find(arn: string): Execution | undefined {
     return this.hosted.get(arn)?.run.execution;
   }
@@ -65,7 +65,7 @@ export class ExecutionHost {
     await this.hosted.get(arn)?.created;
   }
 
-  /** Resolves when the start is durable; the execution goes on by itself. */
+  /** Resolves when the start is durable. The execution continues in the background. */
   async start(options: {
     arn: string;
     name: string;
@@ -114,7 +114,7 @@ export class ExecutionHost {
     return execution;
   }
 
-  /** Takes up an execution that an earlier process left open. */
+  /** Resumes an execution that an earlier process left open. */
   resume(execution: Execution): void {
     const run = new Interpreter(execution, this.deps);
     this.hosted.set(execution.arn, { run, tail: Promise.resolve(), created: Promise.resolve() });
@@ -136,8 +136,8 @@ export class ExecutionHost {
   }
 
   /**
-   * Does a piece of work on an execution after those before it.
-   * @returns what the work returned, once it is durable; undefined when the execution is not open
+   * Queues a piece of work on an execution.
+   * @returns the result of the work, once it is durable; undefined if the execution is not open
    */
   enqueue<T>(arn: string, work: (run: Interpreter) => T | Promise<T>): Promise<T | undefined> {
     const hosted = this.hosted.get(arn);
@@ -146,10 +146,10 @@ export class ExecutionHost {
     hosted.tail = result.then(
       () => undefined,
       (error: unknown) => {
-        // Memory is now ahead of the file, or in doubt: what is durable goes on at the next resume.
+        // Memory may be ahead of the file: the durable state continues at the next resume.
         this.hosted.delete(arn);
         this.deps.timers.set(arn, undefined);
-        this.deps.log('error', 'An execution stands still until the next start', {
+        this.deps.log('error', 'An execution is stopped until the next start', {
           arn,
           error: String(error),
         });
@@ -235,7 +235,7 @@ export class ExecutionHost {
         .then((answer) => this.answer(execution.arn, frame, task.token, answer))
         .then(() => this.checkChild(execution.arn, frame))
         .catch((error: unknown) => {
-          this.deps.log('error', 'A task’s answer could not be kept', {
+          this.deps.log('error', 'A task’s answer could not be stored', {
             arn: execution.arn,
             error: String(error),
           });
@@ -243,7 +243,7 @@ export class ExecutionHost {
     }
   }
 
-  /** A sync task's child may have ended before the task began to wait for it. */
+  /** Handles a sync task whose child ended before the task started to wait. */
   private async checkChild(arn: string, frame: number): Promise<void> {
     const childArn = this.find(arn)?.frames.get(frame)?.task?.childArn;
     if (!childArn || this.find(childArn)) return;
@@ -251,7 +251,7 @@ export class ExecutionHost {
     if (row && row.status !== 'RUNNING') await this.answerFromChild(arn, frame, row);
   }
 
-  /** For tasks that waited for a child when an earlier process ended. */
+  /** Handles tasks that waited for a child when an earlier process ended. */
   async checkChildren(): Promise<void> {
     for (const { run } of [...this.hosted.values()]) {
       for (const frame of [...run.execution.frames.values()]) {
@@ -276,7 +276,7 @@ export class ExecutionHost {
   }
 }
 
-/** @returns the execution's ARN and the frame that a task token names */
+/** @returns the execution's ARN and the frame of a task token */
 export function decodeToken(token: string): [string, number] | undefined {
   const [arn, frame, nonce] = Buffer.from(token, 'base64url').toString().split('#');
   if (!arn?.startsWith('arn:') || !nonce || !/^\d+$/.test(frame ?? '')) return undefined;

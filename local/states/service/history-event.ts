@@ -1,7 +1,7 @@
 import type { HistoryEvent } from '../interpreter/model.ts';
 import type { JsonObject } from '../json.ts';
 
-/** Fields that `includeExecutionData: false` leaves out. */
+/** Fields that `includeExecutionData: false` omits. */
 const DATA = ['input', 'inputDetails', 'output', 'outputDetails'];
 
 function detailsField(type: string): string {
@@ -13,7 +13,7 @@ function detailsField(type: string): string {
   return `${kind}EventDetails`;
 }
 
-/** An event as GetExecutionHistory gives it. */
+/** An event in the format of GetExecutionHistory. */
 export function historyEvent(event: HistoryEvent, withData: boolean): JsonObject {
   const shown: JsonObject = {
     id: event.id,

@@ -19,7 +19,7 @@ export interface StateMachine extends Machine {
   tracingConfiguration: JsonObject;
 }
 
-/** The state machines of this process, and the definitions that open executions began with. */
+/** The state machines of this process, and the definitions of open executions. */
 export class Machines {
   private readonly machines = new Map<string, StateMachine>();
   private readonly definitions = new Map<string, LoadedDefinition>();
@@ -48,7 +48,7 @@ export class Machines {
     return [...this.machines.values()].sort((a, b) => a.name.localeCompare(b.name));
   }
 
-  /** The machine as it was when an execution began, whatever it has become since. */
+  /** The machine as it was when the execution started. */
   ofExecution(row: ExecutionRow, source: string): Machine {
     const { machine_arn: arn, machine_name: name, role_arn: roleArn } = row;
     return { arn, name, roleArn, definition: this.load(source) };

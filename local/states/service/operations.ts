@@ -39,7 +39,7 @@ function optional(values: Record<string, Json | undefined>): JsonObject {
   return object;
 }
 
-/** The operations of the Step Functions API that the embedded service has. */
+/** The implemented operations of the Step Functions API. */
 export class Operations {
   private readonly deps: OperationDeps;
   readonly table: Record<string, Operation>;
@@ -89,8 +89,8 @@ export class Operations {
   }
 
   /**
-   * Starts an execution, or finds the open one of the same name and input.
-   * @throws ServiceError ExecutionAlreadyExists for a name that is taken otherwise
+   * Starts an execution, or returns the open one with the same name and input.
+   * @throws ServiceError ExecutionAlreadyExists if the name is taken otherwise
    */
   async start(
     machine: StateMachine,
@@ -118,7 +118,7 @@ export class Operations {
     return new ServiceError('ExecutionAlreadyExists', `Execution Already Exists: '${arn}'`);
   }
 
-  /** For `states:startExecution` tasks. The child's name comes from the task's token if none is given. */
+  /** For `states:startExecution` tasks. The child's name defaults to one from the task's token. */
   async startChild(
     args: JsonObject,
     startedBy: string,
@@ -273,7 +273,7 @@ export class Operations {
     }
   }
 
-  /** Finds who waits under a token, and does something about it; too late or never is an error. */
+  /** Finds the task of a token and applies an answer. A late or unknown token is an error. */
   private async withToken(
     request: JsonObject,
     work: (arn: string, frame: number, token: string) => Promise<boolean | undefined>,

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Randomness } from '../query/randomness.ts';
 
-/** A Lambda function's own failure; any other rejection of invokeLambda is the platform's. */
+/** A failure of the Lambda function. Any other rejection of invokeLambda is a platform failure. */
 export class LambdaInvocationError extends Error {
   override readonly name = 'LambdaInvocationError';
   readonly errorType: string;
@@ -17,7 +17,7 @@ export class LambdaInvocationError extends Error {
   }
 }
 
-/** An integration's failure under the name that States Language gives it, such as `EventBridge.FailedEntry`. */
+/** A failure of an integration with its States Language name, such as `EventBridge.FailedEntry`. */
 export class IntegrationError extends Error {
   override readonly name = 'IntegrationError';
   readonly error: string;
@@ -48,13 +48,13 @@ export type Log = (
 ) => void;
 
 export interface StatesServiceOptions {
-  /** The SQLite file that holds the executions; `:memory:` keeps none. */
+  /** The SQLite file for the executions; `:memory:` stores none. */
   databaseFile: string;
   region: string;
   accountId: string;
   clock?: Clock;
   random?: Randomness;
-  /** How long closed executions keep their history, in milliseconds; 24 hours unless told. */
+  /** How long closed executions keep their history, in milliseconds. @default 24 hours */
   retainClosedMs?: number;
   /**
    * @param functionArn with the alias or version, if the definition names one
@@ -67,8 +67,8 @@ export interface StatesServiceOptions {
   /** A DynamoDB operation with its API's own arguments, for `states:::dynamodb:*`. */
   callDynamoDb?(operation: string, args: JsonObject): Promise<Json>;
   /**
-   * Takes a status change. It is called at least once for each, again after a rejection or a restart,
-   * until it resolves; events of one execution may come out of order.
+   * Receives a status change. Called at least once for each, and again after a rejection or a restart until it resolves.
+   * Events of one execution may arrive out of order.
    */
   onStatusChange(event: StatusChangeEvent): Promise<void>;
   log?: Log;

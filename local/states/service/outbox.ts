@@ -7,8 +7,7 @@ const LAST_RETRY_MS = 30_000;
 const KEY = 'outbox:';
 
 /**
- * Hands status changes over, at least once: each is in the database before it is tried, and leaves it when
- * it has been taken.
+ * Delivers status changes at least once: each is stored before the first attempt and deleted after it was accepted.
  */
 export class Outbox {
   private readonly store: Store;
@@ -33,7 +32,7 @@ export class Outbox {
     this.log = deps.log;
   }
 
-  /** What an earlier process left. */
+  /** Deliveries of an earlier process. */
   resume(): void {
     for (const row of this.store.outbox()) this.send(row);
   }
@@ -48,7 +47,7 @@ export class Outbox {
     void this.attempt(row.id);
   }
 
-  /** @returns whether the timer's key was one of the outbox's */
+  /** @returns whether the timer's key belongs to the outbox */
   onTimer(key: string): boolean {
     if (!key.startsWith(KEY)) return false;
     void this.attempt(Number(key.slice(KEY.length)));
@@ -67,7 +66,7 @@ export class Outbox {
       await this.deliver(JSON.parse(entry.event) as StatusChangeEvent);
     } catch (error) {
       const delay = Math.min(FIRST_RETRY_MS * 2 ** (entry.attempts - 1), LAST_RETRY_MS);
-      this.log('warn', 'A status change was not taken', { id, delay, error: String(error) });
+      this.log('warn', 'A status change was not accepted', { id, delay, error: String(error) });
       this.timers.set(`${KEY}${id}`, this.now() + delay);
       return;
     }

@@ -1,4 +1,4 @@
-/** An error of the Step Functions API, under AWS's name. */
+/** An error of the Step Functions API, with AWS's name. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
   readonly code: string;

@@ -2,7 +2,7 @@ import type { Execution } from '../interpreter/model.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { StatusChangeEvent } from './options.ts';
 
-/** The event that EventBridge gets for an execution's present status. */
+/** The EventBridge event for an execution's current status. */
 export function statusChangeEvent(
   execution: Execution,
   where: { region: string; accountId: string },

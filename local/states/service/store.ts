@@ -3,7 +3,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Execution, Frame, HistoryEvent, MapInput } from '../interpreter/model.ts';
 import type { JsonObject } from '../json.ts';
 
-/** An execution as its row has it. */
+/** An execution as stored in its row. */
 export interface ExecutionRow {
   arn: string;
   machine_arn: string;
@@ -82,19 +82,19 @@ const STATEMENTS = {
 export interface ListQuery {
   machineArn: string;
   status: string | undefined;
-  /** Executions older than the one with this sequence number. */
+  /** Only executions older than the one with this sequence number. */
   before: number | undefined;
   limit: number;
 }
 
 /**
- * The executions' durable state: one row an execution, one a frame, one an event. What is queued in one turn
- * of the event loop is committed as one transaction.
+ * The executions' durable state: one row per execution, frame and event. Writes that are queued in one
+ * turn of the event loop are committed as one transaction.
  */
 export class Store {
   private readonly database: DatabaseSync;
   private readonly statements: { [name in keyof typeof STATEMENTS]: StatementSync };
-  /** Map inputs that are in the file already: they may be long, and never change. */
+  /** Map inputs that are already stored: they can be long and never change. */
   private readonly written = new WeakSet<MapInput>();
   private queue: { write: () => void; resolve: () => void; reject: (error: unknown) => void }[] = [];
 
@@ -182,7 +182,7 @@ export class Store {
     );
   }
 
-  /** Writes what has changed in an execution since its last commit. */
+  /** Writes the changes of an execution since its last commit. */
   save(execution: Execution, dirty: Iterable<number>, events: HistoryEvent[]): void {
     const { arn } = execution;
     this.statements.update.run(
@@ -230,7 +230,7 @@ export class Store {
     });
   }
 
-  /** @param after the event id that the page begins behind, in the order asked for */
+  /** @param after the page starts after this event id, in the requested order */
   events(arn: string, after: number, limit: number, reverse: boolean): HistoryEvent[] {
     const statement = reverse ? this.statements.eventsBack : this.statements.events;
     return statement.all(arn, after, limit).map((row) => ({
@@ -255,7 +255,7 @@ export class Store {
     this.statements.outboxDrop.run(id);
   }
 
-  /** Forgets closed executions but for their names, which stay taken. */
+  /** Deletes closed executions, except their names, which stay taken. */
   prune(closedBefore: number): number {
     const rows = this.statements.prunable.all(closedBefore);
     for (const { arn } of rows) {

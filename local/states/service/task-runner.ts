@@ -4,10 +4,10 @@ import { isObject, type Json, type JsonObject } from '../json.ts';
 import { IntegrationError, LambdaInvocationError, type StatesServiceOptions } from './options.ts';
 import { ServiceError } from './service-error.ts';
 
-/** What the integrations need of the service itself. */
+/** The part of the service that integrations need. */
 export interface NestedExecutions {
   /**
-   * Starts a child execution for a task; begun again after a crash it finds the one it started.
+   * Starts a child execution for a task. A repeat after a crash finds the child that it started.
    * @throws ServiceError
    */
   startChild(args: JsonObject, startedBy: string): Promise<{ executionArn: string; startDate: number }>;
@@ -33,7 +33,7 @@ function required(args: JsonObject, field: string): string {
   throw new IntegrationError('States.Runtime', `The field '${field}' is required but was missing`);
 }
 
-/** Makes the request of a task's attempt, and cancels it when the attempt is over. */
+/** Sends the request of a task's attempt, and cancels it when the attempt ends. */
 export class TaskRunner {
   private readonly deps: Deps;
   private readonly running = new Map<string, AbortController>();

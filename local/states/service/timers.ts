@@ -6,8 +6,8 @@ interface Entry {
 }
 
 /**
- * One alarm for any number of waits: a binary heap of deadlines and a single timer for the earliest. A key
- * has one deadline; setting it again replaces it, and the old entry is dropped when it surfaces.
+ * Many deadlines with a single timer: a binary heap with a timer for the earliest. A key has one deadline. Setting it
+ * again replaces it, and the old entry is dropped when it reaches the top.
  */
 export class Timers {
   private readonly clock: Clock;
