@@ -12,7 +12,7 @@ import { createChaos, noChaos, parseChaos } from './chaos.ts';
 import { systemClock } from './clock.ts';
 import type { CloudOptions } from './cloud-options.ts';
 import { type Credentials, loadCredentials } from './endpoint/credentials.ts';
-import { LoopbackServer } from './endpoint/front-door.ts';
+import { LoopbackServer } from './endpoint/loopback-server.ts';
 import type { Clock, CloudContext, InvocationResult, Log, ResourceEngine } from './engine.ts';
 import { createEngines, type Engines } from './engines.ts';
 import { createInvokeApi, invokePrefix } from './lambda/invoke-api.ts';

@@ -113,7 +113,7 @@ export interface FrontDoor {
    */
   mount(prefix: string, handler: RequestHandler): void;
   /** Forwards requests whose `x-amz-target` starts with the prefix. */
-  forward(prefix: string, forward: import('./endpoint/front-door.ts').Forward): void;
+  forward(prefix: string, forward: import('./endpoint/loopback-server.ts').Forward): void;
 }
 
 /** The context of every engine: `createXEngine(context, …)`. */

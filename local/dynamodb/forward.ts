@@ -1,6 +1,6 @@
 /** Forwards DynamoDB calls to the table process over kept-alive connections. */
 import { Agent, request } from 'node:http';
-import type { Forward } from '../endpoint/front-door.ts';
+import type { Forward } from '../endpoint/loopback-server.ts';
 import { ServiceError } from '../errors.ts';
 import { unsignedAuthorization } from './dynamo-client.ts';
 

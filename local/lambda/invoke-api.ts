@@ -1,5 +1,5 @@
 /** Lambda's Invoke REST API: `POST /2015-03-31/functions/{name}/invocations`. */
-import { readBody, sendJson } from '../endpoint/front-door.ts';
+import { readBody, sendJson } from '../endpoint/loopback-server.ts';
 import type { FunctionInvoker, RequestHandler } from '../engine.ts';
 import { FunctionNotFoundError, ServiceError, ThrottledError } from '../errors.ts';
 

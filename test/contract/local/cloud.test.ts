@@ -373,7 +373,7 @@ test('a state directory is used by one process at a time', async () => {
   await expect(start(assemblyDir, stateDir)).rejects.toThrow(EngineStartError);
 });
 
-test('the front door invokes functions as Lambda does', async () => {
+test('the loopback server invokes functions as Lambda does', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
   const url = `${cloud.endpoints.lambda}/2015-03-31/functions/writer/invocations`;

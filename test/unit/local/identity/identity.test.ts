@@ -170,7 +170,7 @@ describe('the local issuer', () => {
     async (text) => {
       const file = join(folder, 'broken.json');
       writeFileSync(file, text);
-      await expect(loadSigningKey(file)).rejects.toThrow(/broken\.json holds no (RSA )?key\. Delete it/);
+      await expect(loadSigningKey(file)).rejects.toThrow(/broken\.json has no (RSA )?key\. Delete it/);
     },
   );
 });

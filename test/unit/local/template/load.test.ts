@@ -102,7 +102,7 @@ describe('what is refused, by name', () => {
     [
       'a circle',
       { Resources: { A: thing({ Name: { Ref: 'B' } }), B: thing({ Name: { Ref: 'A' } }) } },
-      'in a circle',
+      'has a circular dependency',
     ],
     [
       'a parameter without a value',

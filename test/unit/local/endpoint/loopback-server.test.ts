@@ -2,7 +2,7 @@ import { request } from 'node:http';
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { createForward } from '../../../../local/dynamodb/forward.ts';
-import { LoopbackServer } from '../../../../local/endpoint/front-door.ts';
+import { LoopbackServer } from '../../../../local/endpoint/loopback-server.ts';
 import { verifySignature } from '../../../../local/endpoint/verify-signature.ts';
 import { startEngine } from '../../../helpers/dynoxide.ts';
 import { LOCAL_CREDENTIALS } from '../../../helpers/local-fixtures.ts';
@@ -13,64 +13,66 @@ const access = { region: 'us-east-1', credentials: LOCAL_CREDENTIALS };
 const headers = { 'content-type': 'application/x-amz-json-1.1', 'x-amz-target': 'Echo.Say' };
 const said = { service: 'echo', headers, body: '{"word":"hello"}' };
 
-let door: LoopbackServer;
+let server: LoopbackServer;
 let calls: unknown[];
 
 beforeEach(async () => {
   calls = [];
-  door = new LoopbackServer(silent, LOCAL_CREDENTIALS);
-  door.serve({
+  server = new LoopbackServer(silent, LOCAL_CREDENTIALS);
+  server.serve({
     prefix: 'Echo',
     call: async (_operation, input) => {
       calls.push(input);
       return input;
     },
   });
-  await door.listen(0);
+  await server.listen(0);
 });
-afterEach(() => door.close());
+afterEach(() => server.close());
 
 const codeOf = async (response: Response) =>
   [response.status, response.headers.get('x-amzn-errortype')] as const;
 /** With headers that `fetch` would set by itself. */
 const statusOf = (sent: Record<string, string>): Promise<number | undefined> =>
   new Promise((resolve, reject) => {
-    request(door.url, { method: 'POST', headers: sent }, (response) => resolve(response.resume().statusCode))
+    request(server.url, { method: 'POST', headers: sent }, (response) =>
+      resolve(response.resume().statusCode),
+    )
       .on('error', reject)
       .end(said.body);
   });
 
-describe('the front door', () => {
+describe('the loopback server', () => {
   test('serves what the credentials have signed', async () => {
-    const response = await signedFetch(access, door.url, said);
+    const response = await signedFetch(access, server.url, said);
     expect([response.status, await response.json()]).toEqual([200, { word: 'hello' }]);
   });
 
   test('refuses what nobody signed, what others signed, and what was changed', async () => {
-    const unsigned = await fetch(door.url, { method: 'POST', headers, body: said.body });
+    const unsigned = await fetch(server.url, { method: 'POST', headers, body: said.body });
     expect(await codeOf(unsigned)).toEqual([403, 'MissingAuthenticationTokenException']);
     const guessed = { ...access, credentials: { ...LOCAL_CREDENTIALS, secretAccessKey: 'guessed' } };
-    expect(await codeOf(await signedFetch(guessed, door.url, said))).toEqual([
+    expect(await codeOf(await signedFetch(guessed, server.url, said))).toEqual([
       403,
       'InvalidSignatureException',
     ]);
     const other = { ...access, credentials: { ...LOCAL_CREDENTIALS, accessKeyId: 'OTHER' } };
-    expect(await codeOf(await signedFetch(other, door.url, said))).toEqual([
+    expect(await codeOf(await signedFetch(other, server.url, said))).toEqual([
       403,
       'UnrecognizedClientException',
     ]);
-    const signed = await signedHeaders(access, door.url, said);
+    const signed = await signedHeaders(access, server.url, said);
     const changed = [
-      fetch(door.url, { method: 'POST', headers: signed, body: '{"word":"other"}' }),
-      fetch(`${door.url}/elsewhere`, { method: 'POST', headers: signed, body: said.body }),
-      fetch(`${door.url}/?more=1`, { method: 'POST', headers: signed, body: said.body }),
-      fetch(door.url, { method: 'PUT', headers: signed, body: said.body }),
-      fetch(door.url, {
+      fetch(server.url, { method: 'POST', headers: signed, body: '{"word":"other"}' }),
+      fetch(`${server.url}/elsewhere`, { method: 'POST', headers: signed, body: said.body }),
+      fetch(`${server.url}/?more=1`, { method: 'POST', headers: signed, body: said.body }),
+      fetch(server.url, { method: 'PUT', headers: signed, body: said.body }),
+      fetch(server.url, {
         method: 'POST',
         headers: { ...signed, 'x-amz-target': 'Echo.Shout' },
         body: said.body,
       }),
-      fetch(door.url, { method: 'POST', headers: { ...signed, 'x-amz-more': '1' }, body: said.body }),
+      fetch(server.url, { method: 'POST', headers: { ...signed, 'x-amz-more': '1' }, body: said.body }),
     ];
     for (const response of await Promise.all(changed))
       expect(await codeOf(response)).toEqual([403, 'InvalidSignatureException']);
@@ -78,30 +80,30 @@ describe('the front door', () => {
   });
 
   test('serves no web page, and no name that was made to resolve to this machine', async () => {
-    const signed = await signedHeaders(access, door.url, said);
+    const signed = await signedHeaders(access, server.url, said);
     expect(await statusOf(signed)).toBe(200);
     expect(await statusOf({ ...signed, origin: 'http://localhost:3000' })).toBe(403);
     expect(await statusOf({ ...signed, origin: 'null' })).toBe(403);
     expect(await statusOf({ ...signed, 'sec-fetch-site': 'same-site' })).toBe(403);
-    const rebound = await signedHeaders(access, door.url.replace('127.0.0.1', 'attacker.example'), said);
+    const rebound = await signedHeaders(access, server.url.replace('127.0.0.1', 'attacker.example'), said);
     expect(await statusOf(rebound)).toBe(403);
     expect(calls).toHaveLength(1);
   });
 
   test('a mounted handler still reads the body that was verified', async () => {
-    door.mount('/mounted/', async (incoming, response) => {
-      const { readBody } = await import('../../../../local/endpoint/front-door.ts');
+    server.mount('/mounted/', async (incoming, response) => {
+      const { readBody } = await import('../../../../local/endpoint/loopback-server.ts');
       response.end(await readBody(incoming));
       return true;
     });
-    const url = `${door.url}/mounted/a%20b:c/(d)`;
+    const url = `${server.url}/mounted/a%20b:c/(d)`;
     const response = await signedFetch(access, url, said);
     expect([response.status, await response.text()]).toEqual([200, said.body]);
     expect((await fetch(url, { method: 'POST', body: said.body })).status).toBe(403);
   });
 
   test('an old signature is refused', async () => {
-    const signed = await signedHeaders(access, door.url, said);
+    const signed = await signedHeaders(access, server.url, said);
     const request = { method: 'POST', url: '/', headers: signed, body: Buffer.from(said.body) };
     const now = Date.now();
     verifySignature(request, LOCAL_CREDENTIALS, now);
@@ -111,13 +113,13 @@ describe('the front door', () => {
 });
 
 describe('DynamoDB', () => {
-  test('is reached through the front door, by callers with the credentials', async () => {
+  test('is reached through the loopback server, by callers with the credentials', async () => {
     const engine = await startEngine();
     const { forward, close } = createForward(() => engine.endpoint);
     try {
-      door.forward('DynamoDB_20120810', forward);
+      server.forward('DynamoDB_20120810', forward);
       const clientOf = (credentials: typeof LOCAL_CREDENTIALS) =>
-        new DynamoDBClient({ endpoint: door.url, region: 'us-east-1', credentials, maxAttempts: 1 });
+        new DynamoDBClient({ endpoint: server.url, region: 'us-east-1', credentials, maxAttempts: 1 });
       const client = clientOf(LOCAL_CREDENTIALS);
       expect((await client.send(new ListTablesCommand({}))).TableNames).toEqual([]);
       const without = clientOf({ accessKeyId: 'local', secretAccessKey: 'local' });
