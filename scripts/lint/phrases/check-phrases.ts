@@ -10,7 +10,6 @@ export const FOLDERS_NOT_CHECKED_YET: readonly string[] = [
   'cli',
   'core',
   'docs',
-  'local',
   'store',
   'test',
 ];
