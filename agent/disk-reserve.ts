@@ -1,7 +1,7 @@
 import { closeSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { MIB } from './units.ts';
 
-const MIB = 1024 * 1024;
 /** The reserve is made again only where that leaves this much of the disk, in multiples of the reserve. */
 const LEAVES = 4;
 

@@ -8,6 +8,7 @@ import type { EventRecord } from './records.ts';
 import { parseRefusedCommand } from './refused-commands.ts';
 import { parseSession } from './sessions.ts';
 import type { Table } from './table.ts';
+import { ttlAfterDays } from './time-to-live.ts';
 
 /**
  * The list of events: one item each, in order, kept for {@link TIMES.eventRetentionDays}. They are derived from the
@@ -87,11 +88,9 @@ export const eventOf = (record: StreamChange): EventRecord | undefined => {
   return event === null ? undefined : { tenant, at: key, event };
 };
 
-const SECONDS_A_DAY = 86_400;
-
 /** Keeps an event. A repeat writes the same item again. */
 export const putEvent = async (table: Table, { tenant, at, event }: EventRecord): Promise<void> => {
-  const ttl = Math.floor(Date.parse(event.time) / 1000) + TIMES.eventRetentionDays * SECONDS_A_DAY;
+  const ttl = ttlAfterDays(event.time, TIMES.eventRetentionDays);
   await table.put({ Item: toItem({ ...keys.event(tenant, at), entity: 'event', event, ttl }) });
 };
 

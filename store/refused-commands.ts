@@ -4,17 +4,19 @@ import { fromItem, type Item, toItem } from './item.ts';
 import { keys, parsePartitionKey } from './keys.ts';
 import type { RefusedCommandRecord } from './records.ts';
 import { ConditionFailed, type Table } from './table.ts';
-
-/** Commands that hosts have refused as not authentic. The table's stream makes an event of each. */
-const SECONDS_A_DAY = 86_400;
+import { ttlAfterDays } from './time-to-live.ts';
 
 const hashOf = ({ commandId, reason }: RefusedCommandRecord): string =>
   createHash('sha256').update(`${reason}:${commandId}`).digest('hex');
 
-/** Records a refusal, once however often its host reports it. @returns whether it is new */
+/**
+ * Records a refusal once, however often its host reports it. The table's stream makes an event of it.
+ *
+ * @returns whether it is new
+ */
 export const recordRefusedCommand = async (table: Table, record: RefusedCommandRecord): Promise<boolean> => {
   const { tenant, hostId, commandId, reason, at } = record;
-  const ttl = Math.floor(Date.parse(at) / 1000) + TIMES.eventRetentionDays * SECONDS_A_DAY;
+  const ttl = ttlAfterDays(at, TIMES.eventRetentionDays);
   const key = keys.refusedCommand(tenant, hostId, hashOf(record));
   const item = toItem({ ...key, entity: 'refusedCommand', revision: 1, commandId, reason, at, ttl });
   try {

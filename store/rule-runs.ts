@@ -5,6 +5,7 @@ import { fromItem, type Item, toAttribute, toItem } from './item.ts';
 import { keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
+import { ttlAfterDays } from './time-to-live.ts';
 
 /**
  * Runs of a rule: one item for each event, written before anything is selected. Its key is the event's time and id, so
@@ -35,7 +36,6 @@ export interface Selection {
 const KEY_CHARACTERS = 128;
 /** Longer than any execution of the machine. */
 const OVERDUE_MS = 2 * TIMES.operationDeadlineSeconds * 1000 * 4;
-const SECONDS_A_DAY = 86_400;
 
 export const runAt = (eventTime: string, eventId: string): string =>
   `${eventTime.slice(0, KEY_CHARACTERS)}#${eventId.slice(0, KEY_CHARACTERS)}`;
@@ -49,7 +49,7 @@ const NOTHING_YET = { matched: 0, truncated: false, containers: [] } as const;
  */
 export const beginRun = async (table: Table, start: RunStart): Promise<boolean> => {
   const { tenant, ruleId, at, ...rest } = start;
-  const ttl = Math.floor(Date.parse(start.startedAt) / 1000) + RULE_LIMITS.runsKeptDays * SECONDS_A_DAY;
+  const ttl = ttlAfterDays(start.startedAt, RULE_LIMITS.runsKeptDays);
   try {
     await table.put({
       Item: toItem({

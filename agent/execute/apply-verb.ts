@@ -1,4 +1,5 @@
 import type { AssignedContainer, Command } from '../../core/contract/agent/commands.ts';
+import { DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import { CommandRefusedError, messageOf, StepAbortedError } from '../errors.ts';
 import { type Assignment, plan, type Target } from '../plan/plan.ts';
 import type { RuntimeContainer } from '../runtimes/runtime.ts';
@@ -8,9 +9,6 @@ import { convertContainer } from './convert-container.ts';
 import { executePlan, StepFailure } from './execute-plan.ts';
 import { inspectContainer } from './inspect-container.ts';
 import { safeRollback } from './safe-rollback.ts';
-
-/** For a main process that has to end though nobody said how long it may take, in seconds. */
-const STOP_TIMEOUT_SECONDS = 10;
 
 interface Intent {
   readonly target: Target;
@@ -32,7 +30,7 @@ const restoringIntent = (
   observed: RuntimeContainer | null,
 ): Intent => {
   const { container, target } = safeRollback({ container: was, target: to }, observed);
-  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, replaces: false } as const;
+  const usual = { stopTimeoutSeconds: DEFAULT_STOP_SECONDS, atLeast: false, replaces: false } as const;
   return { ...usual, target, container, undo: null };
 };
 
@@ -40,7 +38,7 @@ const restoringIntent = (
 const intentOf = (
   args: Exclude<ContainerArguments, { verb: 'convertContainer' | 'restoreContainer' }>,
 ): Intent => {
-  const usual = { stopTimeoutSeconds: STOP_TIMEOUT_SECONDS, atLeast: false, replaces: false } as const;
+  const usual = { stopTimeoutSeconds: DEFAULT_STOP_SECONDS, atLeast: false, replaces: false } as const;
   switch (args.verb) {
     case 'prepareContainer':
       return { ...usual, target: 'Off', container: args.container, atLeast: true, undo: 'before' };

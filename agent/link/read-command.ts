@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import type { Command } from '../../core/contract/agent/commands.ts';
+import { CLAIMED_ID_LENGTH } from '../../core/contract/agent/messages.ts';
 import { SignedCommandSchema } from '../../core/contract/agent/signed.ts';
 import { CommandRefusedError } from '../errors.ts';
 import { describe, parseJson, parseLeniently } from './lenient.ts';
@@ -51,11 +52,8 @@ const refusal = (verb = '', error: z.core.$ZodError): CommandRefusedError => {
     : new CommandRefusedError('validation-failed', `The command cannot be read: ${describe(error)}.`);
 };
 
-/** The longest id that is reported. */
-const LONGEST_ID = 256;
-
 /** The id that an unverified payload claims, for the audit; empty if it has none. */
 export const claimedId = (payload: string): string => {
   const id = z.object({ id: z.string() }).safeParse(parseJson(payload)).data?.id ?? '';
-  return id.slice(0, LONGEST_ID);
+  return id.slice(0, CLAIMED_ID_LENGTH);
 };

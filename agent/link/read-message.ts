@@ -1,5 +1,6 @@
 import * as z from 'zod/mini';
 import {
+  CLAIMED_ID_LENGTH,
   type ControlMessage,
   ControlMessageSchema,
   declaredProtocol,
@@ -24,7 +25,6 @@ const KNOWN_ACTIONS: readonly string[] = [
   'session',
 ];
 
-const LONGEST_ID = 256;
 const UnsignedCommandSchema = z.object({
   action: z.literal('command'),
   command: z.optional(z.object({ id: z.optional(z.string()) })),
@@ -40,7 +40,7 @@ export const readControlMessage = (text: string): Reading => {
   if (parsed.success) return { kind: 'message', message: parsed.data };
   const unsigned = z.safeParse(UnsignedCommandSchema, value);
   if (unsigned.success)
-    return { kind: 'unsigned', commandId: unsigned.data.command?.id?.slice(0, LONGEST_ID) ?? '' };
+    return { kind: 'unsigned', commandId: unsigned.data.command?.id?.slice(0, CLAIMED_ID_LENGTH) ?? '' };
   const action = z.safeParse(z.object({ action: z.string() }), value);
   if (!action.success) return { kind: 'unknown', why: 'it has no action' };
   const known = KNOWN_ACTIONS.includes(action.data.action);

@@ -1,4 +1,5 @@
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
+import { NO_SWITCH } from '../../core/contract/primitives.ts';
 import type { RuntimeContainer } from '../runtimes/runtime.ts';
 import type { Step } from './steps.ts';
 
@@ -18,8 +19,6 @@ export interface Assignment {
   /** Whether this machine's kernel may have a disk that code in a VM has written. Default: no. */
   readonly acceptUntrustedDisk?: boolean;
 }
-
-const NO_NETWORK = 'none';
 
 /**
  * The steps that bring one container from what is there to what is wanted, in order; none when it is there
@@ -110,7 +109,7 @@ const bringUp = (assignment: Assignment, container: AssignedContainer, ground: G
   if (inVm && ground.utilityVm === 'Absent') steps.push({ kind: 'createUtilityVm', containerId, container });
   if (inVm && ground.utilityVm !== 'Connected') steps.push({ kind: 'connectGuest', containerId });
   if (target === 'Provisioned') return steps;
-  if (!ground.networkEndpoint && container.spec.switchName.toLowerCase() !== NO_NETWORK)
+  if (!ground.networkEndpoint && container.spec.switchName.toLowerCase() !== NO_SWITCH)
     steps.push({ kind: 'createNetworkEndpoint', containerId, container });
   if (inVm) steps.push({ kind: 'attachDisks', containerId, container });
   steps.push({ kind: 'mountLayers', containerId, container });

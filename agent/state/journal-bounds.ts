@@ -1,9 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { type DiskReserve, isFull } from '../disk-reserve.ts';
 import { StateUnavailableError } from '../errors.ts';
+import { MIB } from '../units.ts';
 import { inTransaction } from './open-database.ts';
 
-const MIB = 1024 * 1024;
 export interface JournalBounds {
   readonly rows: number;
   readonly bytes: number;

@@ -96,9 +96,13 @@ export const ConversionPreviewSchema = z.strictObject({
 });
 export type ConversionPreview = z.infer<typeof ConversionPreviewSchema>;
 
+/** Time between the stop signal and SIGKILL, in seconds. The default is that of the docker CLI. */
+export const DEFAULT_STOP_SECONDS = 10;
+export const MAX_STOP_SECONDS = 600;
+
 export const StopContainerRequestSchema = z.strictObject({
   /** Time between the request to end and the forced end, in seconds. */
-  timeoutSeconds: z.optional(z.int().check(z.minimum(0), z.maximum(600))),
+  timeoutSeconds: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_STOP_SECONDS))),
 });
 
 /** What is asked of a container and stays as given; the part that an agent is sent. */

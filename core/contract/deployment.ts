@@ -144,6 +144,9 @@ export const WORKFLOW_ERRORS = {
   busy: 'Bulkhead.Busy',
 } as const;
 
+/** Validity of a command that corrects a host's state and belongs to no operation, in seconds. */
+export const CORRECTION_SECONDS = 15 * 60;
+
 /** Time limits in seconds: of operations by kind, and of the workflow steps. */
 export const TIMES = {
   operationDeadlineSeconds: 15 * 60,

@@ -53,6 +53,9 @@ export const ImageNameSchema = described(
   'The name of an image, with registry, path and tag where it has them. Compared without regard to case.',
 );
 
+/** The name of the switch without a network. Every host has it. */
+export const NO_SWITCH = 'none';
+
 export const SwitchNameSchema = described(
   z.string().check(z.regex(/^[a-zA-Z0-9]([a-zA-Z0-9 _.-]{0,61}[a-zA-Z0-9])?$/)),
   'The name of a virtual switch of the host. Compared without regard to case. "none" gives no network.',

@@ -1,8 +1,6 @@
 /** Names of images and switches are compared without regard to case; this is the form that is compared. */
 export const caseInsensitiveKey = (name: string): string => name.toLowerCase();
 
-/** Host sends no network: the one switch name that every host has. */
-export const NO_SWITCH = 'none';
 export const DEFAULT_SWITCH = 'NAT';
 
 const ADJECTIVES = [

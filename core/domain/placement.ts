@@ -1,9 +1,9 @@
 import type { Capacity, HostFacts, HostState } from '../contract/host.ts';
 import type { ImageFacts } from '../contract/image.ts';
-import type { Labels, PlacementRequest, RuntimeType } from '../contract/primitives.ts';
+import { type Labels, NO_SWITCH, type PlacementRequest, type RuntimeType } from '../contract/primitives.ts';
 import { fits, type Reservation, reservationFor, roundCpus } from './capacity.ts';
 import { imageMismatch } from './image-compatibility.ts';
-import { caseInsensitiveKey, NO_SWITCH } from './names.ts';
+import { caseInsensitiveKey } from './names.ts';
 
 export interface Candidate {
   readonly id: string;

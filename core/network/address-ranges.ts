@@ -44,6 +44,8 @@ export const NON_PUBLIC_RANGES: readonly AddressRange[] = [
   closed('3fff::/20', 'documentation'),
 ];
 
+export const NON_PUBLIC_CIDRS: readonly string[] = NON_PUBLIC_RANGES.map(({ cidr }) => cidr);
+
 /** Where clouds serve instance metadata and credentials. Containers never reach them, whatever any policy says. */
 export const METADATA_ADDRESSES: readonly string[] = [
   '169.254.169.254', // AWS, Azure, Google Cloud, OpenStack, DigitalOcean, Oracle

@@ -7,7 +7,7 @@ import {
   parseCidr,
 } from '../contract/ip-address.ts';
 import { type NetworkRule, parsePortRange, type ResolvedNetworkPolicy } from '../contract/network.ts';
-import { METADATA_ADDRESSES, NON_PUBLIC_RANGES } from './address-ranges.ts';
+import { METADATA_ADDRESSES, NON_PUBLIC_CIDRS, NON_PUBLIC_RANGES } from './address-ranges.ts';
 
 /**
  * What a container may reach, as an ordered list of steps: the first step that matches a packet decides. A host turns
@@ -49,8 +49,6 @@ export interface PolicyStep {
   readonly ports?: readonly PortRange[];
 }
 
-const NON_PUBLIC = NON_PUBLIC_RANGES.map(({ cidr }) => cidr);
-
 const toPortRange = (port: number | string): PortRange =>
   typeof port === 'number'
     ? [port, port]
@@ -60,7 +58,7 @@ const ruleStep = (verdict: 'allow' | 'deny', { cidr, domain, ports, protocol }: 
   verdict,
   why: verdict,
   within: cidr === undefined ? null : [cidr],
-  except: verdict === 'allow' && domain !== undefined ? NON_PUBLIC : [],
+  except: verdict === 'allow' && domain !== undefined ? NON_PUBLIC_CIDRS : [],
   ...(domain !== undefined && { domain }),
   ...(protocol !== undefined ? { protocols: [protocol] } : ports && { protocols: ['tcp', 'udp'] }),
   ...(ports && { ports: ports.map(toPortRange) }),
@@ -70,11 +68,11 @@ const ruleStep = (verdict: 'allow' | 'deny', { cidr, domain, ports, protocol }: 
 export const policySteps = ({ egress }: ResolvedNetworkPolicy, ceiling: Ceiling): readonly PolicyStep[] => [
   { verdict: 'deny', why: 'metadata', within: METADATA_ADDRESSES, except: [] },
   { verdict: 'deny', why: 'host', within: ceiling.own, except: [] },
-  { verdict: 'deny', why: 'ceiling', within: NON_PUBLIC, except: ceiling.allowPrivate },
+  { verdict: 'deny', why: 'ceiling', within: NON_PUBLIC_CIDRS, except: ceiling.allowPrivate },
   ...egress.deny.map((rule) => ruleStep('deny', rule)),
   ...egress.allow.map((rule) => ruleStep('allow', rule)),
   ...(egress.default === 'allow'
-    ? [{ verdict: 'allow', why: 'default', within: null, except: NON_PUBLIC } as const]
+    ? [{ verdict: 'allow', why: 'default', within: null, except: NON_PUBLIC_CIDRS } as const]
     : []),
   { verdict: 'deny', why: 'default', within: null, except: [] },
 ];

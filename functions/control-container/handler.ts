@@ -1,3 +1,4 @@
+import { DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import { getComputeProcess } from '../../store/compute-processes.ts';
 import { isId, resolveContainerId } from '../../store/containers.ts';
 import type { OperationParameters } from '../../store/records.ts';
@@ -17,9 +18,6 @@ import { notFound } from '../shared/http/validate.ts';
 import { type ActDependencies, type ActionRequest, act, readAndDecide } from './act.ts';
 
 export type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
-
-/** Seconds between the stop signal and SIGKILL. */
-const STOP_SECONDS = 10;
 
 const WOULD: Readonly<Record<Decision['kind'], (action: Action, name: string) => string>> = {
   begin: (action, name) => `${action} container "${name}"`,
@@ -68,12 +66,12 @@ export const createHandler = (dependencies: ControlContainerDependencies): Lambd
 
   const stop: RouteHandler<'stopContainer'> = async (request) =>
     perform(request, await resolve(request), 'stop', {
-      timeoutSeconds: request.body.timeoutSeconds ?? STOP_SECONDS,
+      timeoutSeconds: request.body.timeoutSeconds ?? DEFAULT_STOP_SECONDS,
     });
 
   const restart: RouteHandler<'restartContainer'> = async (request) =>
     perform(request, await resolve(request), 'restart', {
-      timeoutSeconds: request.body.timeoutSeconds ?? STOP_SECONDS,
+      timeoutSeconds: request.body.timeoutSeconds ?? DEFAULT_STOP_SECONDS,
     });
 
   const kill: RouteHandler<'killContainer'> = async (request) =>

@@ -1,11 +1,8 @@
 import type { AssignedContainer, CommandArguments } from '../../core/contract/agent/commands.ts';
-import type { ContainerState } from '../../core/contract/container.ts';
+import { type ContainerState, DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import { STEPS } from '../../core/contract/deployment.ts';
 import type { OperationKind } from '../../core/contract/operation.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
-
-/** Default seconds between the stop signal and SIGKILL, as in the docker CLI. */
-const STOP_SECONDS = 10;
 
 /** The target of Undo by kind of operation. Other kinds have nothing to undo. */
 const UNDO_TO: Partial<Record<OperationKind, 'Absent' | 'Off' | 'Running'>> = {
@@ -37,7 +34,7 @@ const onContainer = (
 ): CommandArguments | null => {
   const container = { id, name: view.name, runtimeType: view.runtimeType, spec: view.spec };
   const force = operation.view.kind === 'kill';
-  const timeoutSeconds = force ? 0 : (operation.parameters.timeoutSeconds ?? STOP_SECONDS);
+  const timeoutSeconds = force ? 0 : (operation.parameters.timeoutSeconds ?? DEFAULT_STOP_SECONDS);
   switch (step) {
     case STEPS.prepare:
       return { verb: 'prepareContainer', container };

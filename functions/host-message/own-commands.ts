@@ -1,5 +1,6 @@
 import type { Command, CommandArguments } from '../../core/contract/agent/commands.ts';
-import type { ContainerSpec } from '../../core/contract/container.ts';
+import { type ContainerSpec, DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
+import { CORRECTION_SECONDS } from '../../core/contract/deployment.ts';
 import { deleteCommand, findCommand, giveCommand } from '../../store/commands.ts';
 import type { Connection } from '../../store/links.ts';
 import { networkCommand } from '../../workflow/network/network-policy.ts';
@@ -8,8 +9,6 @@ import type { HostMessageDependencies } from './dependencies.ts';
 
 /** Commands that the control plane issues without an operation, to correct a host's state. */
 const PREFIXES = { removeContainer: 'orphan', stopContainer: 'stray', setNetworkPolicy: 'network' } as const;
-const TTL_SECONDS = 15 * 60;
-const STOP_SECONDS = 10;
 
 export const isOwnCommand = ({ id }: Command): boolean =>
   Object.values(PREFIXES).some((prefix) => id.startsWith(`${prefix}:`));
@@ -27,7 +26,7 @@ const give = async (
       hostId,
       containerId,
       epoch,
-      ttlSeconds: TTL_SECONDS,
+      ttlSeconds: CORRECTION_SECONDS,
       arguments: given,
     },
     state: 'pending',
@@ -35,7 +34,7 @@ const give = async (
     operationId: null,
     step: null,
     result: null,
-    expiresAt: deps.now().getTime() + TTL_SECONDS * 1000,
+    expiresAt: deps.now().getTime() + CORRECTION_SECONDS * 1000,
   });
   deps.logger.warn('correcting a host', { tenant, hostId, containerId, verb: given.verb });
   if (record.state === 'pending') await pushCommand(deps.push, connectionId, record);
@@ -55,7 +54,8 @@ export const stopStray = (
   deps: HostMessageDependencies,
   connection: Connection,
   subject: Subject,
-): Promise<void> => give(deps, connection, subject, { verb: 'stopContainer', timeoutSeconds: STOP_SECONDS });
+): Promise<void> =>
+  give(deps, connection, subject, { verb: 'stopContainer', timeoutSeconds: DEFAULT_STOP_SECONDS });
 
 /**
  * Sends a policy again that the host has not confirmed, except if it was just sent with the pending commands. An expired

@@ -1,11 +1,9 @@
+import { DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
 import { newOperation } from '../operation/new-operation.ts';
 import { nextContainer } from '../operation/next-records.ts';
-
-/** Seconds between the stop signal and SIGKILL. The docker CLI has the same default. */
-const STOP_SECONDS = 10;
 
 export interface ConversionRequest {
   readonly operationId: string;
@@ -42,7 +40,7 @@ export const beginConversion = (
     actor,
     parameters: {
       runtimeType: to,
-      timeoutSeconds: STOP_SECONDS,
+      timeoutSeconds: DEFAULT_STOP_SECONDS,
       ...(acceptUntrustedDisk === true && { acceptUntrustedDisk }),
       ...(failsClosed === true && to === 'HyperV' && { failsClosed }),
     },

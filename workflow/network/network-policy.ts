@@ -1,4 +1,5 @@
 import type { Command, CommandArguments, CommandResult } from '../../core/contract/agent/commands.ts';
+import { CORRECTION_SECONDS } from '../../core/contract/deployment.ts';
 import { addCommand, dropCommand } from '../../store/commands.ts';
 import { keys } from '../../store/keys.ts';
 import { parseContainer } from '../../store/parse.ts';
@@ -14,12 +15,11 @@ import { nextContainer, type Stamp } from '../operation/next-records.ts';
  *
  * Lifecycle: set (the container has the policy, its revision and `networkPending`; the command is in the same
  * transaction) → sent (pushed, or sent at the host's next heartbeat) → confirmed (`networkPending` is cleared).
- * - A command expires after {@link TTL_SECONDS}. `networkPending` on the container does not expire: a host that was
+ * - A command expires after {@link CORRECTION_SECONDS}. `networkPending` on the container does not expire: a host that was
  *   disconnected for longer, or that failed, gets the command again when it sends its inventory.
  * - A newer policy removes the command of the older one. An older command that is already on its way has no effect: the
  *   host orders policies by revision, and only the newest revision is confirmed here.
  */
-const TTL_SECONDS = 15 * 60;
 
 export type SetNetworkPolicy = Extract<CommandArguments, { verb: 'setNetworkPolicy' }>;
 type Subject = Pick<ContainerRecord, 'tenant' | 'id'> & {
@@ -39,7 +39,7 @@ export const networkCommand = ({ tenant, id, view }: Subject, now: Date): Unsign
       containerId: id,
       // Policies are ordered by revision, so the command neither checks nor raises the epoch.
       epoch: 0,
-      ttlSeconds: TTL_SECONDS,
+      ttlSeconds: CORRECTION_SECONDS,
       arguments: { verb: 'setNetworkPolicy', network, revision },
     },
     state: 'pending',
@@ -47,7 +47,7 @@ export const networkCommand = ({ tenant, id, view }: Subject, now: Date): Unsign
     operationId: null,
     step: null,
     result: null,
-    expiresAt: now.getTime() + TTL_SECONDS * 1000,
+    expiresAt: now.getTime() + CORRECTION_SECONDS * 1000,
   };
 };
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 const MOUNT = '/sys/fs/cgroup';
-const CPU_PERIOD_US = 100_000;
+export const CPU_PERIOD_US = 100_000;
 export const WORKER = 'vm-';
 const V1_CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 

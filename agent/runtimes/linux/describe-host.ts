@@ -1,18 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism, totalmem } from 'node:os';
 import type { HostFacts } from '../../../core/contract/host.ts';
+import { MIB } from '../../units.ts';
 import type { DiskShares } from './disk-space.ts';
 import { NAT } from './network/nat-switch.ts';
 import { templateLimits, templateReserveMB } from './vm/kept-templates.ts';
-import { type Accelerator, WORKER_OVERHEAD_MB } from './vm/qemu-arguments.ts';
+import { type Accelerator, GUEST_OVERHEAD_MB, WORKER_OVERHEAD_MB } from './vm/qemu-arguments.ts';
 
-const MIB = 1024 * 1024;
 /** What this machine itself and the agent need, in MiB. */
 const HOST_RESERVE_MB = 512;
 /** A processor may be promised to this many containers. */
 const CPU_OVERCOMMIT = 4;
-/** The guest's own kernel takes the same out of the VM's memory, so it is reserved as well. */
-const GUEST_OVERHEAD_MB = 64;
 const MACHINE_MEMORY_MB = Math.floor(totalmem() / MIB);
 export const TEMPLATE_LIMITS = templateLimits(MACHINE_MEMORY_MB);
 const UTILITY_VM_OVERHEAD_MB = WORKER_OVERHEAD_MB + GUEST_OVERHEAD_MB;

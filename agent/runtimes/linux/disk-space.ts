@@ -1,10 +1,10 @@
 import { readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LEGACY_DISK_MB } from '../../../core/contract/primitives.ts';
+import { MIB } from '../../units.ts';
 import type { ContainerRecords } from './container/records.ts';
 import { containerPaths, type Layout } from './layout.ts';
 
-const MIB = 1024 * 1024;
 /** Journal, records and logs of the agent itself, and what file systems need to work well, in MiB. */
 const AGENT_RESERVE_MB = 512;
 /** The part of the disk that is for images, imports included; at least what the images take already. */

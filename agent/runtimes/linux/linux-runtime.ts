@@ -5,6 +5,7 @@ import type { HostFacts } from '../../../core/contract/host.ts';
 import type { ImageFacts } from '../../../core/contract/image.ts';
 import type { IsolationVerification } from '../../../core/contract/isolation-verification.ts';
 import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
+import { NO_SWITCH } from '../../../core/contract/primitives.ts';
 import type { LogPage } from '../../../core/contract/session.ts';
 import { isFull } from '../../disk-reserve.ts';
 import { RuntimeError } from '../../errors.ts';
@@ -33,7 +34,6 @@ import { readMountPoints } from './proc.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
-const NO_NETWORK = 'none';
 const PARALLEL_LOG_READS = 2;
 
 /**
@@ -144,7 +144,7 @@ export class LinuxRuntime implements Runtime {
 
   async createNetworkEndpoint({ id, runtimeType, spec }: AssignedContainer): Promise<void> {
     const name = spec.switchName.toLowerCase();
-    if (name === NO_NETWORK) return;
+    if (name === NO_SWITCH) return;
     if (name !== NAT.toLowerCase())
       throw new RuntimeError('switch-not-found', `This host has no switch ${spec.switchName}`, {
         suggestion: `It has: ${NAT}.`,

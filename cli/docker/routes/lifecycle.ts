@@ -1,5 +1,5 @@
 import { OperationFailedError } from '../../../core/client/index.ts';
-import type { Container } from '../../../core/contract/container.ts';
+import { type Container, DEFAULT_STOP_SECONDS, MAX_STOP_SECONDS } from '../../../core/contract/container.ts';
 import { SIGNALS, type SignalName } from '../../../core/contract/session.ts';
 import { DockerError } from '../errors.ts';
 import { type Exit, untilExit, untilRemoved } from '../exits.ts';
@@ -41,15 +41,12 @@ const stopping =
     const container = await bridge.container(exchange.params.id ?? '');
     if (exchange.query.get('signal')) throw new DockerError(501, '--signal is not supported by Bulkhead.');
     const seconds = Number(exchange.query.get('t') ?? DEFAULT_STOP_SECONDS);
-    const body = { timeoutSeconds: Math.min(Math.max(0, Math.round(seconds)), LONGEST_STOP_SECONDS) };
+    const body = { timeoutSeconds: Math.min(Math.max(0, Math.round(seconds)), MAX_STOP_SECONDS) };
     const answer = await bridge.client.send(operation, { params: { idOrName: container.id }, body });
     if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
     await bridge.finish(answer.body.operation);
     exchange.empty(204);
   };
-
-const DEFAULT_STOP_SECONDS = 10;
-const LONGEST_STOP_SECONDS = 600;
 
 const signalOf = (text: string | null): SignalName => {
   const given = (text ?? '').toUpperCase().replace(/^SIG/, '') || 'KILL';

@@ -97,12 +97,15 @@ export const ProgressSchema = z.strictObject({
   steps: z.array(OperationStepSchema),
 });
 
+/** The longest id of a refused command that a report carries. */
+export const CLAIMED_ID_LENGTH = 256;
+
 /** The host did not take a command, because it can't tell that it is the control plane's own. */
 export const CommandRefusedSchema = z.strictObject({
   action: z.literal('commandRefused'),
   messageId,
   /** As the message claims; empty if it names none. */
-  commandId: z.string().check(z.maxLength(256)),
+  commandId: z.string().check(z.maxLength(CLAIMED_ID_LENGTH)),
   reason: z.enum(REFUSAL_REASONS),
 });
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
+import { SIGNALS } from '../../../../core/contract/session.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import { countsSwap, memoryEventsFile } from '../cgroups.ts';
@@ -24,7 +25,6 @@ import { unmountable } from './unmountable.ts';
 import { idMapOf, NAMESPACE_IDS, rootIdOf, type UserNamespace } from './user-namespaces.ts';
 
 const RUNC = '/usr/bin/runc';
-const SIGKILL = 9;
 const RELAY_TIMEOUT_MS = 5_000;
 const RUNC_LOG_TAIL = 500;
 /** What runc leaves open for the process: `with-probe` of the helper has put the probe there. */
@@ -252,7 +252,7 @@ export class DefaultContainers {
     const pid = Number(await readIfThere(pidFile));
     const found = pid > 0 ? identify(pid) : null;
     if (found && pidNamespaceOf(pid) === pidNamespaceOf(main.pid)) killProcess(found, 'SIGKILL');
-    exec.kill(SIGKILL);
+    exec.kill(SIGNALS.KILL);
   }
 
   kill(main: ProcessIdentity, signal: NodeJS.Signals): void {

@@ -1,11 +1,11 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '../../../errors.ts';
+import { MIB } from '../../../units.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { LAYER_FEATURES } from './superblock.ts';
 
-const MIB = 1024 * 1024;
 const BLOCK_BYTES = 4096;
 /** The tables that are still to be zeroed are left to the kernel, in idle time. */
 const EXTENDED = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';

@@ -1,14 +1,12 @@
 import { connect, type Socket } from 'node:net';
 import type { OutputStream } from '../../../../core/contract/session.ts';
 import { RuntimeError } from '../../../errors.ts';
-import { LOST_OUTPUT, type PacedProcess } from './paced-process.ts';
+import { LOST_OUTPUT, OUTPUT_WINDOW_BYTES, type PacedProcess } from './paced-process.ts';
 
 /** As the helper's `attach.h`. */
 const TO_CLIENT = { stdout: 0, stderr: 1, lost: 2 } as const;
 const FROM_CLIENT = { input: 0, endInput: 1, resize: 2, hello: 3, pace: 4 } as const;
 const HEAD_BYTES = 5;
-/** Output that may be here and not consumed; beyond it the socket is not read. */
-const WINDOW = 256 * 1024;
 const PIECE_BYTES = 32 * 1024;
 
 const frame = (kind: number, data: Buffer): Buffer => {
@@ -74,7 +72,7 @@ export class HelperAttachment implements PacedProcess {
 
   consumed(bytes: number): void {
     this.#outstanding -= bytes;
-    if (this.#outstanding < WINDOW) this.#socket.resume();
+    if (this.#outstanding < OUTPUT_WINDOW_BYTES) this.#socket.resume();
   }
 
   write(data: Buffer): void {
@@ -137,7 +135,7 @@ export class HelperAttachment implements PacedProcess {
       );
       this.#unread = this.#unread.subarray(end);
     }
-    if (this.#outstanding >= WINDOW) this.#socket.pause();
+    if (this.#outstanding >= OUTPUT_WINDOW_BYTES) this.#socket.pause();
   }
 
   #give(stream: OutputStream, data: Buffer): void {

@@ -2,11 +2,9 @@ import type { OutputStream } from '../../../../core/contract/session.ts';
 import { type Cancel, type Clock, nothingToCancel, sleep } from '../../../clock.ts';
 import type { SessionProcess } from '../../session-process.ts';
 import { LOG_PAUSE_MS } from './log-entries.ts';
-import { LOST_OUTPUT, type PacedProcess } from './paced-process.ts';
+import { LOST_OUTPUT, OUTPUT_WINDOW_BYTES, type PacedProcess } from './paced-process.ts';
 import { readOutput } from './read-log.ts';
 
-/** Output that may be here and not consumed; beyond it the log is not read. */
-const WINDOW = 256 * 1024;
 const READ_BYTES = 64 * 1024;
 /** After so long what was heard of is in the log, also a line that has not ended. */
 const SETTLED_MS = 2 * LOG_PAUSE_MS;
@@ -134,7 +132,7 @@ export class LogAttachment implements SessionProcess {
     if (this.#reading || this.#handler === null) return;
     this.#reading = true;
     try {
-      while (this.#readRequested && !this.#ended && this.#outstanding < WINDOW)
+      while (this.#readRequested && !this.#ended && this.#outstanding < OUTPUT_WINDOW_BYTES)
         await this.#readOnce(this.#handler);
     } catch (error) {
       // Its log can't be read. Whoever is shown it is told that this is not its end, and it waits for nobody.

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import type { RuntimeType } from '../../../../core/contract/primitives.ts';
+import { SIGNALS } from '../../../../core/contract/session.ts';
 import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { AttachOptions, MainProcess } from '../../runtime.ts';
@@ -19,8 +20,6 @@ import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
 
 const POLL_MS = 20;
 const ADOPTED_POLL_MS = 200;
-const SIGTERM = 15;
-const SIGKILL = 9;
 /** After a forced end: the kernel may need a while to let go of a process. */
 const FORCED_END_MS = 10_000;
 
@@ -139,10 +138,10 @@ export class MainRuns {
 
   async #ends(live: Live, timeoutSeconds: number, signal: AbortSignal): Promise<boolean> {
     if (timeoutSeconds > 0) {
-      this.#signal(live, SIGTERM);
+      this.#signal(live, SIGNALS.TERM);
       if (await this.#endsWithin(live, timeoutSeconds * 1000, signal)) return true;
     }
-    this.#signal(live, SIGKILL);
+    this.#signal(live, SIGNALS.KILL);
     return this.#endsWithin(live, FORCED_END_MS, signal);
   }
 
@@ -178,7 +177,7 @@ export class MainRuns {
     if (live?.guest) return live.guest.attach(logs);
     const main = await this.requireProcess(id);
     const exited = (live?.ended ?? Promise.resolve()).then(
-      async () => (await this.#records.exit(id))?.exitCode ?? 128 + SIGKILL,
+      async () => (await this.#records.exit(id))?.exitCode ?? 128 + SIGNALS.KILL,
     );
     return HelperAttachment.open(containerPaths(this.#deps.layout, id).attachSocket, {
       logs,
@@ -194,7 +193,7 @@ export class MainRuns {
     const isOver = run?.runtimeType !== 'HyperV' || (await this.#records.exit(id)) !== null;
     if (live?.isEnding) return;
     if (live) live.isEnding = true;
-    if (!isOver) await this.#record(id, this.#exit(128 + SIGKILL, SIGKILL, reason));
+    if (!isOver) await this.#record(id, this.#exit(128 + SIGNALS.KILL, SIGNALS.KILL, reason));
     if (live === undefined || this.#live.get(id) !== live) return;
     this.#live.delete(id);
     if (!isOver && notify) this.#notifyExit(id);
@@ -318,7 +317,7 @@ export class MainRuns {
 
   #signal(live: Live, signal: number): void {
     if (live.guest) live.guest.process.kill(signal);
-    else if (live.process) killProcess(live.process, signal === SIGKILL ? 'SIGKILL' : 'SIGTERM');
+    else if (live.process) killProcess(live.process, signal === SIGNALS.KILL ? 'SIGKILL' : 'SIGTERM');
   }
 
   async #endsWithin({ ended }: Live, ms: number, signal: AbortSignal): Promise<boolean> {

@@ -1,12 +1,11 @@
 import { posix } from 'node:path';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
-import { cgroupParent } from '../cgroups.ts';
+import { MIB } from '../../../units.ts';
+import { CPU_PERIOD_US, cgroupParent } from '../cgroups.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { openFilesLimit } from './open-files.ts';
 import { NAMESPACE_IDS, type UserNamespace } from './user-namespaces.ts';
 
-const MIB = 1024 * 1024;
-const CPU_PERIOD_US = 100_000;
 const LEAST_QUOTA_US = 1_000;
 export const PIDS_LIMIT = 4_096;
 /** The agent's own keeps everything to itself, and would be inherited. */

@@ -15,5 +15,8 @@ export interface PacedProcess extends SessionProcess {
  */
 export const PACE_BYTES = 1024 * 1024;
 
+/** Output that is not consumed; beyond it an attachment stops reading. */
+export const OUTPUT_WINDOW_BYTES = 256 * 1024;
+
 /** Shown to a client in place of output that it did not read in time. */
 export const LOST_OUTPUT = Buffer.from('\n[bulkhead: output was lost here, as it was not read in time]\n');

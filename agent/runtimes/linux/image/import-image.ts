@@ -2,6 +2,7 @@ import { mkdir, open, realpath, rm, stat, symlink, truncate } from 'node:fs/prom
 import { join, sep } from 'node:path';
 import type { ImageFacts } from '../../../../core/contract/image.ts';
 import { RuntimeError } from '../../../errors.ts';
+import { MIB } from '../../../units.ts';
 import type { ImportImage } from '../../runtime.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { allocatedBytes } from '../disk-space.ts';
@@ -11,7 +12,6 @@ import { checkLayoutFolder } from './check-layout-folder.ts';
 import type { ImageStore } from './image-store.ts';
 import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
 
-const MIB = 1024 * 1024;
 export const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
 /** An import has the image's layers, their files, and in the end the result. */
 const COPIES = 3;

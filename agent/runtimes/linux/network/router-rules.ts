@@ -1,5 +1,5 @@
 import { parseCidr } from '../../../../core/contract/ip-address.ts';
-import { METADATA_ADDRESSES, NON_PUBLIC_RANGES } from '../../../../core/network/address-ranges.ts';
+import { METADATA_ADDRESSES, NON_PUBLIC_CIDRS } from '../../../../core/network/address-ranges.ts';
 import { GATEWAY } from './addresses.ts';
 
 export const TABLE = 'inet bulkhead';
@@ -100,7 +100,7 @@ flush chain ${TABLE} ${REPLACED}
 delete chain ${TABLE} ${REPLACED}
 ${ranges('metadata', METADATA_ADDRESSES)}${ranges(
   'non_public',
-  NON_PUBLIC_RANGES.map(({ cidr }) => cidr),
+  NON_PUBLIC_CIDRS,
 )}${ranges('ceiling', allowPrivate)}${ranges('own', [`${address}/32`])}\
 add set ${TABLE} host_addresses { type ipv4_addr; flags interval; auto-merge; }
 add set ${TABLE} peers { type ipv4_addr; }

@@ -1,9 +1,9 @@
 import { existsSync, renameSync } from 'node:fs';
 import { readdir, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { MIB } from '../../../units.ts';
 import { allocatedBytes } from '../disk-space.ts';
 
-const MIB = 1024 * 1024;
 /** Ends the name of one that is being removed. */
 const GONE = '.gone';
 const MOST_TEMPLATES = 8;

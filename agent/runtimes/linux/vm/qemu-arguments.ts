@@ -26,6 +26,8 @@ export type VmStart =
 
 /** QEMU keeps translated code in a buffer of its own; unbounded, it takes up to an eighth of the machine's memory. */
 const TRANSLATION_BUFFER_MB = 64;
+/** Memory of the VM that the guest's kernel and agent take, in MiB. */
+export const GUEST_OVERHEAD_MB = 64;
 /** What a worker process may use beside the VM's memory, in MiB: the buffer, QEMU itself, its threads' I/O. */
 export const WORKER_OVERHEAD_MB = TRANSLATION_BUFFER_MB + 64;
 

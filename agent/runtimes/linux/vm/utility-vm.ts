@@ -1,6 +1,7 @@
 import { chown, rm } from 'node:fs/promises';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
+import { MIB } from '../../../units.ts';
 import { limitWorker } from '../cgroups.ts';
 import { GuestChannel, type GuestGreeting, LONG_ANSWER_TIMEOUT_MS } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
@@ -15,7 +16,6 @@ import { connectTo, isWorkerAlive, removeWorker, STATE_URI, workerErrors } from 
 import { WorkerFormat, type WorkerRecord } from './worker-record.ts';
 
 const NodesSchema = z.array(z.looseObject({ 'node-name': z.optional(z.string()) }));
-const MIB = 1024 * 1024;
 const ENTROPY_BYTES = 32;
 const ERRNO_LIMIT = 4096;
 /** QEMU allows 31 characters. */

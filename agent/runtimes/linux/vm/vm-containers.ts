@@ -3,6 +3,7 @@ import type { AssignedContainer } from '../../../../core/contract/agent/commands
 import type { Process, WorkerProcess } from '../../../../core/contract/compute-process.ts';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
+import { MIB } from '../../../units.ts';
 import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import { limitOf, readLimits, WORKER } from '../cgroups.ts';
@@ -15,15 +16,12 @@ import type { ImageRecord } from '../image/image-record.ts';
 import { readStat } from '../proc.ts';
 import { MASK_FIELDS, processFields } from './guest-fields.ts';
 import type { HostMachine } from './machine.ts';
-import type { Accelerator, VmShape } from './qemu-arguments.ts';
+import { type Accelerator, GUEST_OVERHEAD_MB, type VmShape } from './qemu-arguments.ts';
 import type { Templates } from './templates.ts';
 import { UtilityVm } from './utility-vm.ts';
 import type { VmPool } from './vm-pool.ts';
 import { launchWorker, listWorkerIds, type Placeholders, readWorker, removeWorker } from './worker.ts';
 
-const MIB = 1024 * 1024;
-/** What the guest's kernel and agent need beside the container. */
-const GUEST_OVERHEAD_MB = 64;
 const RAM_STEP_MB = 64;
 const BOOT_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5_000;

@@ -4,6 +4,7 @@ import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
+import { MIB } from '../../../units.ts';
 import { limitWorker, removeWorkerCgroups, workerCgroups, workerIdsInCgroups } from '../cgroups.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, replaceLink, writeRecord } from '../files.ts';
@@ -22,7 +23,6 @@ import {
 import { qemuArguments, STATE_FD, type VmShape, type VmStart, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
 import { WorkerFormat, type WorkerRecord } from './worker-record.ts';
 
-const MIB = 1024 * 1024;
 const SHORT_ID = 8;
 
 export interface LaunchOptions {

@@ -1,6 +1,6 @@
 import type { Answer, Packet, Question, StringAnswer } from 'dns-packet';
 import { contains, parseAddress, parseCidr } from '../../../../../core/contract/ip-address.ts';
-import { METADATA_ADDRESSES, NON_PUBLIC_RANGES } from '../../../../../core/network/address-ranges.ts';
+import { METADATA_ADDRESSES, NON_PUBLIC_CIDRS } from '../../../../../core/network/address-ranges.ts';
 import { matchesDomain } from '../../../../../core/network/network-policy.ts';
 import { domainSet, domainSteps, isResolversAlone, stepsOf } from '../container-rules.ts';
 import type { ContainerPolicy } from './container-policy.ts';
@@ -41,12 +41,10 @@ const inAny = (ranges: readonly string[], text: string): boolean => {
   );
 };
 
-const NON_PUBLIC = NON_PUBLIC_RANGES.map(({ cidr }) => cidr);
-
 /** Whether the container could ever connect to the address. The router decides; this keeps useless answers away. */
 const isReachable = ({ endpoint, allowPrivate }: ContainerPolicy, address: string): boolean => {
   if (inAny(METADATA_ADDRESSES, address)) return false;
-  if (!inAny(NON_PUBLIC, address)) return true;
+  if (!inAny(NON_PUBLIC_CIDRS, address)) return true;
   const opened = endpoint.policy.egress.allow.flatMap(({ cidr }) => cidr ?? []);
   return inAny(allowPrivate, address) && inAny(opened, address);
 };

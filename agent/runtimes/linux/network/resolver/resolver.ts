@@ -21,7 +21,7 @@ export interface ResolverDeps {
   readonly nowMs: () => number;
 }
 
-const MOST_QUERY_BYTES = 512;
+export const MOST_QUERY_BYTES = 512;
 /** The length of a message over TCP has 16 bits. */
 const MOST_ANSWER_BYTES = 65_535;
 const PLAIN_UDP_BYTES = 512;

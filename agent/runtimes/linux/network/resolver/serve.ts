@@ -1,9 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
-import type { Resolver } from './resolver.ts';
+import { MOST_QUERY_BYTES, type Resolver } from './resolver.ts';
 
 const LENGTH_BYTES = 2;
-const MOST_QUERY_BYTES = 512;
 const IDLE_MS = 10_000;
 const CONNECTIONS_PER_CONTAINER = 8;
 const CONNECTIONS = 256;
