@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, readdir, readFile, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
+import { type Clock, sleep } from '../../clock.ts';
 
 const MOUNT = '/sys/fs/cgroup';
 export const CPU_PERIOD_US = 100_000;
@@ -100,23 +100,25 @@ export const limitOf = (text: string, unit: string): string | null => {
   return value === '' || NO_LIMIT.test(value) ? null : `${value} ${unit}`;
 };
 
+type SleepClock = Pick<Clock, 'after'>;
+
 const BUSY_ATTEMPTS = 200;
 const BUSY_PAUSE_MS = 5;
 
 /** A process that has ended keeps its cgroup until its parent has seen the end. */
-const removeFolder = async (folder: string): Promise<void> => {
+const removeFolder = async (clock: SleepClock, folder: string): Promise<void> => {
   for (let attempt = 0; attempt < BUSY_ATTEMPTS; attempt++) {
     try {
       return await rmdir(folder);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EBUSY') return;
-      await setTimeout(BUSY_PAUSE_MS);
+      await sleep(clock, BUSY_PAUSE_MS);
     }
   }
 };
 
-export const removeWorkerCgroups = async (tag: string, vmId: string): Promise<void> => {
-  await Promise.all(workerCgroups(tag, vmId).map(removeFolder));
+export const removeWorkerCgroups = async (clock: SleepClock, tag: string, vmId: string): Promise<void> => {
+  await Promise.all(workerCgroups(tag, vmId).map((folder) => removeFolder(clock, folder)));
 };
 
 const parents = (tag: string): string[] => {
@@ -138,6 +140,7 @@ export const workerIdsInCgroups = async (tag: string): Promise<string[]> => {
   return names.flat().flatMap((name) => (name.startsWith(WORKER) ? [name.slice(WORKER.length)] : []));
 };
 
-export const removeHostCgroups = async (tag: string): Promise<void> => {
-  for (const folder of new Set([...(await hostCgroups(tag)), ...parents(tag)])) await removeFolder(folder);
+export const removeHostCgroups = async (clock: SleepClock, tag: string): Promise<void> => {
+  for (const folder of new Set([...(await hostCgroups(tag)), ...parents(tag)]))
+    await removeFolder(clock, folder);
 };

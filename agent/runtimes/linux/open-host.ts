@@ -163,7 +163,7 @@ const openParts = async (
       await images.unmountAll();
       if ((await readdir(deps.layout.runContainers)).length === 0) {
         await network.remove();
-        await removeHostCgroups(deps.layout.tag);
+        await removeHostCgroups(deps.clock, deps.layout.tag);
         await rm(deps.layout.run, { recursive: true, force: true });
       } else {
         await network.close();

@@ -200,7 +200,7 @@ export const removeWorker = async (deps: LinuxDeps, vmId: string): Promise<void>
   const processes = record?.process ? [record.process] : findUnrecorded(vmId);
   for (const one of processes) killProcess(one);
   for (const one of processes) await untilGone(deps, one);
-  await removeWorkerCgroups(deps.layout.tag, vmId);
+  await removeWorkerCgroups(deps.clock, deps.layout.tag, vmId);
   await rm(paths.disks, { recursive: true, force: true });
   await deps.leases.release('uid', vmId);
   await rm(paths.run, { recursive: true, force: true });

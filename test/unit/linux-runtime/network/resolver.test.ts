@@ -142,7 +142,7 @@ describe('the resolver', () => {
         granted.push(...grants);
       },
       share: new FairShare({ perSecond, outstanding: 2, total: 100 }),
-      nowMs: () => 0,
+      clock: { monotonicMs: () => 0 },
     });
     const send = async (bytes: Buffer) => {
       const datagram = await resolver.answerDatagram(ADDRESS, bytes);
@@ -233,7 +233,7 @@ describe('the resolver', () => {
       ask: yes,
       grant: async () => {},
       share: new FairShare({ perSecond: 5, outstanding: 5, total: 100 }),
-      nowMs: () => 0,
+      clock: { monotonicMs: () => 0 },
     });
     const flood = Array.from({ length: 1_000 }, () => resolver.answerDatagram(ADDRESS, query('a.example')));
     const answers = await Promise.all(flood);

@@ -1,3 +1,4 @@
+import type { Clock } from '../../../../clock.ts';
 import { runOrFail } from '../../run-command.ts';
 import { TABLE } from '../router-rules.ts';
 import type { Grant } from './judge.ts';
@@ -8,16 +9,16 @@ const MOST_REMEMBERED = 8_192;
 /** Tells the router which addresses the names of rules have, and for how long. Waiting grants are sent together. */
 export class Grants {
   readonly #router: string;
-  readonly #nowMs: () => number;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   /** When an element ends, in milliseconds: a name with a shorter time to live does not shorten another's. */
   readonly #ends = new Map<string, number>();
   #waiting: { grants: readonly Grant[]; applied: PromiseWithResolvers<void> }[] = [];
   #running = false;
 
   /** @param router path of the router's network namespace */
-  constructor(router: string, nowMs: () => number) {
+  constructor(router: string, clock: Pick<Clock, 'monotonicMs'>) {
     this.#router = router;
-    this.#nowMs = nowMs;
+    this.#clock = clock;
   }
 
   /** Resolves when the router knows them. */
@@ -45,7 +46,7 @@ export class Grants {
   }
 
   async #apply(grants: readonly Grant[]): Promise<void> {
-    const now = this.#nowMs();
+    const now = Math.floor(this.#clock.monotonicMs());
     this.#forgetExpired(now);
     const ends = new Map(
       grants.map(({ set, address, ttlSeconds }) => {

@@ -6,6 +6,7 @@
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemClock } from '../../../../clock.ts';
 import { readJson } from '../../files.ts';
 import { ContainerPolicySchema } from './container-policy.ts';
 import { FairShare } from './fair-share.ts';
@@ -29,15 +30,15 @@ const nameServers = async (): Promise<readonly NameServer[]> => {
   });
 };
 
-const nowMs = () => Number(process.hrtime.bigint() / 1_000_000n);
-const grants = new Grants(router, nowMs);
+const grants = new Grants(router, systemClock);
 const resolver = new Resolver({
   // Read at each question, so a policy is in force as soon as its file is there.
   policyOf: (address) => readJson(join(policies, `${address}.json`), ContainerPolicySchema),
-  ask: async (question) => ask(await nameServers(), question, () => randomInt(0x10000)),
+  ask: async (question) =>
+    ask(await nameServers(), question, { clock: systemClock, newId: () => randomInt(0x10000) }),
   grant: (granted) => grants.add(granted),
   share: new FairShare(LIMITS),
-  nowMs,
+  clock: systemClock,
 });
 serveUdp(resolver, UDP_FD);
 serveTcp(resolver, TCP_FD);

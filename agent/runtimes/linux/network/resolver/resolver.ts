@@ -7,6 +7,7 @@ import {
   RECURSION_DESIRED,
   TRUNCATED_RESPONSE,
 } from 'dns-packet';
+import type { Clock } from '../../../../clock.ts';
 import type { ContainerPolicy } from './container-policy.ts';
 import type { FairShare } from './fair-share.ts';
 import { type Grant, judgeAnswer, mayResolve } from './judge.ts';
@@ -18,7 +19,7 @@ export interface ResolverDeps {
   /** Resolves when the router lets the container connect to those addresses. */
   readonly grant: (grants: readonly Grant[]) => Promise<void>;
   readonly share: FairShare;
-  readonly nowMs: () => number;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
 export const MOST_QUERY_BYTES = 512;
@@ -99,9 +100,9 @@ export class Resolver {
   }
 
   async #answer(source: string, query: Query): Promise<Buffer | null> {
-    const { share, policyOf, nowMs } = this.#deps;
+    const { share, policyOf, clock } = this.#deps;
     // Before anything that costs more: a flood is not worth a look at its policy.
-    if (!share.begin(source, nowMs())) return null;
+    if (!share.begin(source, clock.monotonicMs())) return null;
     let isKnown = true;
     try {
       const policy = await policyOf(source);

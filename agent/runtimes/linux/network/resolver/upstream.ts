@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
 import { decode, encode, type Packet, type Question, RECURSION_DESIRED } from 'dns-packet';
+import type { Clock } from '../../../../clock.ts';
 import { nameOf } from './judge.ts';
 
 export interface NameServer {
@@ -33,17 +34,24 @@ const isTruncated = (response: Packet): boolean =>
   (response as Packet & { flag_tc?: boolean }).flag_tc === true;
 
 /** Asks over UDP, from a port of its own, so that an answer cannot be forged without seeing the question. */
-const askUdp = (server: NameServer, id: number, question: Question): Promise<Packet> =>
+const askUdp = (
+  clock: Pick<Clock, 'after'>,
+  server: NameServer,
+  id: number,
+  question: Question,
+): Promise<Packet> =>
   new Promise((resolve, reject) => {
     const socket = createSocket(isIPv6(server.host) ? 'udp6' : 'udp4');
     const end = (use: () => void) => {
-      clearTimeout(timer);
+      cancel();
       socket.removeAllListeners();
       socket.on('error', () => {});
       socket.close();
       use();
     };
-    const timer = setTimeout(() => end(() => reject(new TypeError('The name server is silent'))), TIMEOUT_MS);
+    const cancel = clock.after(TIMEOUT_MS, () =>
+      end(() => reject(new TypeError('The name server is silent'))),
+    );
     socket.on('error', (error) => end(() => reject(error)));
     socket.on('message', (bytes) => {
       const response = decodeAnswer(bytes, id, question);
@@ -103,12 +111,12 @@ const askTcp = (server: NameServer, id: number, question: Question): Promise<Pac
 export const ask = async (
   servers: readonly NameServer[],
   question: Question,
-  newId: () => number,
+  { clock, newId }: { readonly clock: Pick<Clock, 'after'>; readonly newId: () => number },
 ): Promise<Packet> => {
   let failure: unknown = new TypeError('There is no name server');
   for (const server of servers)
     try {
-      const response = await askUdp(server, newId(), question);
+      const response = await askUdp(clock, server, newId(), question);
       return isTruncated(response) ? await askTcp(server, newId(), question) : response;
     } catch (error) {
       failure = error;
