@@ -15,7 +15,7 @@ import type { Runtime } from './runtimes/runtime.ts';
 import { Sessions } from './sessions/sessions.ts';
 import type { AgentState } from './state/agent-state.ts';
 
-export interface AgentDeps {
+interface AgentDeps {
   readonly hostId: string;
   readonly agentVersion: string;
   readonly state: AgentState;

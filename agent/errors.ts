@@ -9,7 +9,7 @@ export const EXIT_CODES = {
   stateUnusable: 4,
   runtimeUnusable: 5,
 } as const;
-export type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
+type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 
 /** Everything that the agent itself says went wrong; reported with the same codes as the API's problems. */
 export abstract class AgentError extends Error {

@@ -15,7 +15,7 @@ const readable = (at: Date, level: LogLevel, message: string, facts: LogFacts): 
   return `${at.toISOString().slice(11, 23)} ${level.padEnd(5)} ${message}${tail}`;
 };
 
-export interface LogOptions {
+interface LogOptions {
   readonly level: LogLevel;
   /** Lines for a person at a terminal, in place of JSON. */
   readonly forPeople: boolean;

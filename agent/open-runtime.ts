@@ -13,7 +13,7 @@ import { SimulatedRuntime } from './runtimes/simulated/simulated-runtime.ts';
 import { World } from './runtimes/simulated/world.ts';
 import { stateFiles } from './state-directory.ts';
 
-export interface OpenRuntime {
+interface OpenRuntime {
   readonly runtime: Runtime;
   /** Called once the agent has stopped: removes what serves no container. */
   readonly release: () => Promise<void>;

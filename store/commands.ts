@@ -38,9 +38,6 @@ const commandItem = ({ tenant, command, ...rest }: CommandRecord) => {
 export const stepCommandId = (operationId: string, step: string, epoch: number): string =>
   `${operationId}:${step}:${epoch}`;
 
-/** The operation that a step's command belongs to, out of its id; for anything else, whatever stands there. */
-export const operationOfCommand = (commandId: string): string => commandId.split(':')[0] ?? '';
-
 /** A command with its signature, to be written: by {@link giveCommand}, or in a transaction by {@link addCommand}. */
 export const signRecord = async (sign: SignCommand, unsigned: UnsignedCommand): Promise<CommandRecord> => ({
   ...unsigned,
@@ -120,7 +117,7 @@ export const listCommandsOf = async (
   return page.items.map(parseCommand);
 };
 
-export type Answered =
+type Answered =
   | { readonly kind: 'stored' | 'replayed'; readonly record: CommandRecord }
   | { readonly kind: 'unknown' };
 

@@ -53,7 +53,7 @@ export const resolveContainerId = async (
 ): Promise<string | undefined> =>
   isId(idOrName) ? idOrName.toLowerCase() : findContainerId(table, tenant, idOrName);
 
-export interface NewContainer {
+interface NewContainer {
   readonly container: ContainerRecord;
   readonly operation: OperationRecord;
   /** The answer's own write, if it is kept for repeats. */

@@ -22,7 +22,7 @@ const tenantOf = (token: string): string | undefined => {
   return more.length === 0 && secret !== '' && TENANT_PATTERN.test(tenant) ? tenant : undefined;
 };
 
-export interface NewToken {
+interface NewToken {
   readonly token: string;
   readonly expiresAt: Date;
   readonly write: Write;

@@ -15,7 +15,7 @@ import { ttlAfterDays } from './time-to-live.ts';
  * table's stream, so what has happened has its event, and what has not has none. The same stream record makes the same
  * event with the same key however often it is delivered.
  */
-export interface StreamChange {
+interface StreamChange {
   readonly sequenceNumber: string;
   /** Milliseconds since 1970, of the table's clock. */
   readonly at: number;

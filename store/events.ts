@@ -6,7 +6,7 @@ import { keys } from './keys.ts';
 import type { ListRequest } from './list.ts';
 import type { Table } from './table.ts';
 
-export interface EventPage {
+interface EventPage {
   readonly items: readonly Event[];
   /** Also at the end of the list: what comes later comes after it. */
   readonly nextCursor: string;

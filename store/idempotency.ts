@@ -14,7 +14,7 @@ import type { Table, Write } from './table.ts';
  */
 
 /** How long a repeat gets the first answer, in seconds. */
-export const IDEMPOTENCY_SECONDS = 24 * 60 * 60;
+const IDEMPOTENCY_SECONDS = 24 * 60 * 60;
 
 /** What makes two requests the same attempt. */
 export interface IdempotencyScope {
@@ -29,7 +29,7 @@ const textOf = ({ subject, method, path, key }: IdempotencyScope): string =>
   JSON.stringify([subject, method, path, key]);
 
 /** Where the answer is kept: hexadecimal SHA-256. */
-export const idempotencyHash = (scope: IdempotencyScope): string =>
+const idempotencyHash = (scope: IdempotencyScope): string =>
   createHash('sha256')
     .update(`kept:${textOf(scope)}`)
     .digest('hex');
@@ -62,7 +62,7 @@ const open = (secret: Buffer, bytes: Uint8Array): string => {
   return inflateRawSync(Buffer.concat([cipher.update(sealed), cipher.final()])).toString();
 };
 
-export interface KeptAnswer {
+interface KeptAnswer {
   readonly requestHash: string;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

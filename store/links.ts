@@ -115,7 +115,7 @@ export const renewLease = (
   );
 
 /** What a host's last inventory left to be looked at again. */
-export interface Notes {
+interface Notes {
   readonly silent?: boolean;
   readonly recheck?: boolean;
   readonly orphans?: Readonly<Record<string, number>>;

@@ -26,7 +26,7 @@ export const getOperationNow = async (
   return item && parseOperation(item);
 };
 
-export interface OperationFilters {
+interface OperationFilters {
   readonly containerId?: string | undefined;
   readonly state?: OperationState | undefined;
 }

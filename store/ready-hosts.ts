@@ -1,6 +1,6 @@
 import { memoryClass } from '../core/domain/capacity.ts';
 import { type Item, toAttribute } from './item.ts';
-import { indexes, keys, parsePartitionKey } from './keys.ts';
+import { indexes, keys } from './keys.ts';
 import type { HostRecord } from './records.ts';
 import { ConditionFailed, keyItem, type Table } from './table.ts';
 
@@ -29,5 +29,3 @@ export const repairReadyKey = async (table: Table, host: HostRecord): Promise<vo
     if (!(error instanceof ConditionFailed)) throw error;
   }
 };
-
-export const tenantOf = (item: Item): string => parsePartitionKey(item.pk?.S ?? '').tenant;

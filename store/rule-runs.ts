@@ -19,7 +19,7 @@ export interface RunKey {
   readonly at: string;
 }
 
-export interface RunStart extends RunKey {
+interface RunStart extends RunKey {
   readonly eventId: string;
   /** Name of the execution that acts on the event. */
   readonly execution: string;

@@ -68,7 +68,7 @@ export interface SessionSeal {
   readonly isSealed: (text: string, seal: string) => Promise<boolean>;
 }
 
-export interface TokenMaker extends Pick<SessionSeal, 'seal'> {
+interface TokenMaker extends Pick<SessionSeal, 'seal'> {
   /** That many unguessable bytes. */
   readonly randomBytes: (count: number) => Buffer;
 }
@@ -83,7 +83,7 @@ const newToken = async (
   return `${unsealed}.${await seal(unsealed)}`;
 };
 
-export interface ParsedToken {
+interface ParsedToken {
   readonly tenant: string;
   readonly sessionId: string;
   readonly hash: string;
@@ -110,7 +110,7 @@ const audited = (command: readonly string[] | null): string[] | null =>
           argument.length > LONGEST_ARGUMENT ? `${argument.slice(0, LONGEST_ARGUMENT)}…` : argument,
         );
 
-export interface NewSession {
+interface NewSession {
   readonly tenant: string;
   readonly id: string;
   readonly actor: string;
@@ -244,7 +244,7 @@ export const disconnectSession = (
     }),
   );
 
-export interface SessionEnd {
+interface SessionEnd {
   readonly reason: string;
   readonly exitCode: number | null;
   /** Who ended it, where it was not its end by itself. */

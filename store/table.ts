@@ -39,7 +39,7 @@ export class ConditionFailed extends Error {
   }
 }
 
-export interface TableDependencies {
+interface TableDependencies {
   readonly client: DynamoDBClient;
   readonly tableName: string;
   /** Resolves after that many milliseconds. */

@@ -28,7 +28,7 @@ export interface AuthenticityDeps {
 }
 
 /** `no-time`: the control plane has not welcomed this host yet; it sends the command again when it has. */
-export type Judgement =
+type Judgement =
   | { readonly kind: 'authentic'; readonly nowMs: number }
   | { readonly kind: 'no-time' }
   | { readonly kind: 'refused'; readonly reason: RefusalReason };

@@ -5,7 +5,7 @@ import { claimedId, readCommand } from '../link/read-command.ts';
 import type { Log } from '../log.ts';
 import type { Authenticity } from './authenticity.ts';
 
-export interface CommandGateDeps {
+interface CommandGateDeps {
   readonly hostId: string;
   readonly authenticity: Pick<Authenticity, 'judge'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;

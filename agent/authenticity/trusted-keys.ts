@@ -31,7 +31,7 @@ export const endReplacedKeys = (keys: TrustedKeys, nowMs: number): TrustedKeys =
     ? keys.map((key, index) => (index > 0 ? { ...key, untilMs: key.untilMs ?? nowMs + REPLACED_MS } : key))
     : keys;
 
-export type Verification = 'verified' | 'unknown-key' | 'wrong-signature';
+type Verification = 'verified' | 'unknown-key' | 'wrong-signature';
 
 /** @param nowMs by the control plane's clock; null while it is not known, then no key has ended */
 export const verifySigned = (

@@ -63,7 +63,7 @@ const intentOf = (
   }
 };
 
-export interface Applied {
+interface Applied {
   /** Of a conversion: how long the main process was down, in milliseconds; null where it was not, or nobody knows. */
   readonly downtimeMs?: number | null;
 }

@@ -14,7 +14,7 @@ import { StepFailure } from './execute-plan.ts';
 import { observe } from './observe.ts';
 import { StepRecorder } from './step-recorder.ts';
 
-export interface CommandHandlerDeps {
+interface CommandHandlerDeps {
   readonly state: AgentState;
   readonly runtime: Runtime;
   readonly runner: ExclusiveRunner;

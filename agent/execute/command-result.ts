@@ -1,11 +1,7 @@
-import type * as z from 'zod/mini';
 import type { CommandResult, ObservedContainer } from '../../core/contract/agent/commands.ts';
-import type { ResultSchema } from '../../core/contract/agent/messages.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
 import { AgentError, messageOf } from '../errors.ts';
 import { StepFailure } from './execute-plan.ts';
-
-export type ResultMessage = z.infer<typeof ResultSchema>;
 
 const LONGEST_MESSAGE = 4_096;
 

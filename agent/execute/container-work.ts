@@ -6,7 +6,7 @@ import type { AgentState, CommandContext } from '../state/agent-state.ts';
 import type { StepRecorder } from './step-recorder.ts';
 
 /** Verbs that change a container. */
-export const CONTAINER_VERBS = [
+const CONTAINER_VERBS = [
   'prepareContainer',
   'provisionUtilityVm',
   'startContainer',

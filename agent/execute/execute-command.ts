@@ -12,7 +12,7 @@ import { setNetworkPolicy } from './newest-policy.ts';
 import { observe } from './observe.ts';
 import type { StepRecorder } from './step-recorder.ts';
 
-export interface ExecuteCommandDeps {
+interface ExecuteCommandDeps {
   readonly state: AgentState;
   readonly runtime: Runtime;
   readonly clock: Clock;
@@ -21,7 +21,7 @@ export interface ExecuteCommandDeps {
   readonly onImagesChanged: () => void;
 }
 
-export interface CommandExecution {
+interface CommandExecution {
   readonly command: Command;
   readonly recorder: StepRecorder;
   readonly signal: AbortSignal;

@@ -21,7 +21,7 @@ export class StepFailure extends Error {
   }
 }
 
-export interface PlanExecutorDeps {
+interface PlanExecutorDeps {
   readonly runtime: Runtime;
   readonly clock: Clock;
 }

@@ -4,7 +4,7 @@ import type { Runtime } from '../runtimes/runtime.ts';
 import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 
 /** A network policy and the number that orders it among the policies of its container. */
-export interface PolicyRevision {
+interface PolicyRevision {
   readonly policy: ResolvedNetworkPolicy;
   readonly revision: number;
 }

@@ -5,7 +5,7 @@ import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 const LONGEST_REASON = 512;
 
 /** What the runtime shows of a container, as the control plane is told it. `Off` includes a VM that only waits. */
-export const toObserved = (
+const toObserved = (
   containerId: string,
   sequence: number,
   found: RuntimeContainer | null,

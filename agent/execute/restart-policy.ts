@@ -1,6 +1,6 @@
 import type { RestartPolicy } from '../../core/contract/primitives.ts';
 
-export interface EndedRun {
+interface EndedRun {
   /** Null where it is not known, e.g. after a power cut: that counts as a failure. */
   readonly exitCode: number | null;
   /** How long it ran, in milliseconds. */

@@ -11,7 +11,7 @@ import { inspectContainer } from './inspect-container.ts';
 import { decideRestart } from './restart-policy.ts';
 import { StepRecorder } from './step-recorder.ts';
 
-export interface SupervisorDeps {
+interface SupervisorDeps {
   readonly state: AgentState;
   readonly runtime: Runtime;
   readonly runner: ExclusiveRunner;

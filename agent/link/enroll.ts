@@ -8,7 +8,7 @@ import { fullJitter, RECONNECT } from './backoff.ts';
 import type { Enrollment } from './identity.ts';
 import { isProtectedUrl } from './protected-url.ts';
 
-export interface EnrollDeps {
+interface EnrollDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;

@@ -1,7 +1,7 @@
 import { FRAME_BYTES } from '../../core/contract/agent/messages.ts';
 
 /** What of a WebSocket is needed to send; a message may be sent in several frames. */
-export interface FrameSender {
+interface FrameSender {
   send(data: Buffer, options: { binary: false; fin: boolean }): void;
 }
 

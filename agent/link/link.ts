@@ -8,7 +8,7 @@ import { AgentConnection, type AgentConnectionDeps } from './agent-connection.ts
 import { fullJitter, RECONNECT } from './backoff.ts';
 import type { Transport, TransportHandlers } from './transport.ts';
 
-export interface LinkDeps extends Omit<AgentConnectionDeps, 'onReady' | 'onIncompatible'> {
+interface LinkDeps extends Omit<AgentConnectionDeps, 'onReady' | 'onIncompatible'> {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;

@@ -45,7 +45,7 @@ export const divideObserved = (
 /** Images leave room for observations: neither waits for all of the other. */
 const IMAGES_BYTES = MESSAGE_BYTES / 2;
 
-export interface ImagesPart {
+interface ImagesPart {
   readonly images: ImageFacts[];
   /** Undefined where these are all that there are. */
   readonly imageRange?: ImageRange;

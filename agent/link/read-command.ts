@@ -5,7 +5,7 @@ import { SignedCommandSchema } from '../../core/contract/agent/signed.ts';
 import { CommandRefusedError } from '../errors.ts';
 import { describe, parseJson, parseLeniently } from './lenient.ts';
 
-export type CommandReading =
+type CommandReading =
   | { readonly kind: 'command'; readonly command: Command; readonly expiresAtMs: number }
   /** One that this agent can't carry out, but can answer. */
   | {

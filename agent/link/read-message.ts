@@ -8,7 +8,7 @@ import {
 } from '../../core/contract/agent/messages.ts';
 import { describe, parseJson, parseLeniently } from './lenient.ts';
 
-export type Reading =
+type Reading =
   | { readonly kind: 'message'; readonly message: ControlMessage }
   /** A command without what a signature is verified by. */
   | { readonly kind: 'unsigned'; readonly commandId: string }

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { resendAfter } from './backoff.ts';
 
-export interface ResenderDeps {
+interface ResenderDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly send: (message: Buffer) => void;

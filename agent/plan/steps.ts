@@ -1,7 +1,7 @@
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 
 /** Steps that need to know the container, for they make something of it. */
-export const MAKING_STEPS = [
+const MAKING_STEPS = [
   'createWritableLayer',
   'createUtilityVm',
   'createNetworkEndpoint',
@@ -9,7 +9,7 @@ export const MAKING_STEPS = [
   'mountLayers',
 ] as const;
 /** Steps for which its id is enough. */
-export const ID_STEPS = [
+const ID_STEPS = [
   'connectGuest',
   'unmountLayers',
   'detachDisks',

@@ -3,12 +3,12 @@ import type { OutputStream } from '../../core/contract/session.ts';
 import type { Clock } from '../clock.ts';
 import type { SessionProcess } from '../runtimes/session-process.ts';
 
-export type ExecOutcome = (typeof ExecOutcomeSchema)['_zod']['output'];
+type ExecOutcome = (typeof ExecOutcomeSchema)['_zod']['output'];
 
 /** Exit code of a process that was ended by force: 128 + SIGKILL. */
 const FORCED = 137;
 
-export interface CollectOptions {
+interface CollectOptions {
   /** What is kept of each of stdout and stderr, in bytes: the beginning. */
   readonly keptBytes: number;
   readonly timeoutMs: number;

@@ -11,14 +11,14 @@ import { SessionWindow } from '../../core/session/session-window.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import type { SessionProcess } from '../runtimes/session-process.ts';
 
-export interface HostSessionDeps {
+interface HostSessionDeps {
   readonly clock: Clock;
   readonly send: (message: HostSessionMessage) => void;
   /** Nothing of it is left. */
   readonly onOver: () => void;
 }
 
-export interface HostSessionFacts {
+interface HostSessionFacts {
   readonly sessionId: string;
   readonly containerId: string;
   readonly idleSeconds: number;

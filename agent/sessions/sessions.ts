@@ -28,7 +28,7 @@ const SESSION_VERBS = [
   'reportIsolation',
   'verifyIsolation',
 ] as const;
-export type SessionArguments = Extract<CommandArguments, { verb: (typeof SESSION_VERBS)[number] }>;
+type SessionArguments = Extract<CommandArguments, { verb: (typeof SESSION_VERBS)[number] }>;
 type Answer = Partial<Extract<CommandResult, { status: 'succeeded' }>>;
 
 export const isSessionVerb = (args: CommandArguments): args is SessionArguments =>
@@ -44,7 +44,7 @@ const ADMINISTRATORS: Readonly<Record<OsFamily, string>> = {
   windows: 'ContainerAdministrator',
 };
 
-export interface SessionsDeps {
+interface SessionsDeps {
   readonly state: Pick<AgentState, 'container'>;
   readonly runtime: Runtime;
   readonly clock: Clock;

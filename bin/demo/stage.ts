@@ -8,7 +8,7 @@ import { AnswerError, type Client, ProblemError } from '../../core/client/index.
 /** What a row of the workflow came to. */
 export type Outcome = 'shown' | 'failed' | 'unavailable';
 
-export interface Row {
+interface Row {
   /** As the documentation of Hyper-V containers writes it. */
   readonly there: string;
   /** Words of the CLI here; each is run and what it prints is shown. */

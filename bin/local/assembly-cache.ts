@@ -38,7 +38,7 @@ const filesBeneath = (path: string): readonly string[] =>
     : [path];
 
 /** The same for the same sources and context. */
-export const assemblyKey = (root: string, context: Readonly<Record<string, unknown>>): string => {
+const assemblyKey = (root: string, context: Readonly<Record<string, unknown>>): string => {
   const hash = createHash('sha256').update(JSON.stringify(context));
   for (const source of SOURCES.map((name) => join(root, name)).filter((path) => existsSync(path)))
     for (const file of filesBeneath(source))

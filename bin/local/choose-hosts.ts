@@ -27,7 +27,7 @@ const simulatedHost = (kind: string, name: string, options: LocalOptions): Local
 });
 
 /** The documented kinds in turn, as many as `--simulate` asks for. */
-export const simulatedHosts = (options: LocalOptions): readonly LocalHost[] =>
+const simulatedHosts = (options: LocalOptions): readonly LocalHost[] =>
   Array.from({ length: options.simulate }, (_, at) => {
     const kind = SIMULATED_KINDS[at % SIMULATED_KINDS.length] ?? 'linux';
     const round = Math.floor(at / SIMULATED_KINDS.length);
@@ -39,7 +39,7 @@ const ownName = (): string => {
   return NAME_PATTERN.test(name) ? name : 'this-machine';
 };
 
-export interface ChooseHosts {
+interface ChooseHosts {
   /** Told of each part of the set-up that takes time. */
   readonly report: (line: string) => void;
   /** Told why this machine is no host, where it isn't. */

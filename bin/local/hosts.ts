@@ -36,7 +36,7 @@ interface Ending {
   readonly how: string;
 }
 
-export interface HostsSetting {
+interface HostsSetting {
   readonly apiUrl: string;
   readonly stateDir: string;
   /** The agent's; another one in tests. */

@@ -3,7 +3,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { collectCeilingRange } from '../../agent/allow-private.ts';
 import { CommandError } from './errors.ts';
 
-export const DEFAULT_PORT = 8420;
+const DEFAULT_PORT = 8420;
 export const ROOT = resolve(import.meta.dirname, '../..');
 export const DEFAULT_STATE_DIR = resolve(ROOT, '.bulkhead');
 

@@ -1,6 +1,6 @@
 import type { LocalFile } from './local-file.ts';
 
-export interface Readiness {
+interface Readiness {
   readonly local: LocalFile;
   readonly seconds: number;
   readonly hosts: { readonly ready: number; readonly wanted: number };

@@ -7,7 +7,7 @@ import { VERSION } from '../version.ts';
 import { examples } from './options.ts';
 
 /** When a token says that it ends; undefined where it says nothing, or nothing that can be read. */
-export const expiryOf = (token: string | undefined): string | undefined => {
+const expiryOf = (token: string | undefined): string | undefined => {
   try {
     const payload = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()) as {
       exp?: unknown;

@@ -15,7 +15,7 @@ const SOON_FOR_MS = 10_000;
 const isAtRest = ({ state, activeOperationId }: Container): boolean =>
   (state === 'Off' || state === 'Failed') && activeOperationId === null;
 
-export const exitOf = ({ exitCode, lastError, state }: Container): Exit => ({
+const exitOf = ({ exitCode, lastError, state }: Container): Exit => ({
   exitCode: exitCode ?? (state === 'Failed' || lastError !== null ? FAILED_TO_START : 0),
 });
 

@@ -25,7 +25,7 @@ const expressionOf = (path: string): RegExp =>
 
 const COMPILED = ROUTES.map((route) => ({ ...route, expression: expressionOf(route.path) }));
 
-export interface Match {
+interface Match {
   readonly handle: Handle;
   readonly params: Readonly<Record<string, string>>;
 }

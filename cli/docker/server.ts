@@ -120,7 +120,7 @@ const respondToUpgrade = async (
   }
 };
 
-export interface DockerBridge {
+interface DockerBridge {
   readonly server: Server;
   /** Ends every connection and whatever was being waited for; containers go on. */
   close(): void;

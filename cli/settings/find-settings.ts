@@ -45,7 +45,7 @@ const checked = (settings: Settings): Settings => {
  * then what `bulkhead login` has kept. A token is only ever sent to the URL that it stands beside. Files that another
  * user owns, can write or can redirect, are ignored.
  */
-export const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefined => {
+const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefined => {
   const { BULKHEAD_API_URL: fromEnvironment, BULKHEAD_TOKEN: token } = io.env;
   if (apiUrl !== undefined) return checked({ apiUrl, token, source: '--api-url, BULKHEAD_TOKEN' });
   if (fromEnvironment)

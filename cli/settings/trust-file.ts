@@ -106,7 +106,7 @@ const whyNotTrusted = (path: string, route: Route, opened: Stats, userId: number
 };
 
 /** A file's text, or why it cannot be trusted. */
-export type OwnFile = { readonly text: string } | { readonly why: string };
+type OwnFile = { readonly text: string } | { readonly why: string };
 
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');

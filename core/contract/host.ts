@@ -15,7 +15,7 @@ export const HOST_STATES = ['Ready', 'Draining', 'Unknown', 'Lost'] as const;
 export const HostStateSchema = z.enum(HOST_STATES);
 export type HostState = z.infer<typeof HostStateSchema>;
 
-export const OS_FAMILIES = ['windows', 'linux'] as const;
+const OS_FAMILIES = ['windows', 'linux'] as const;
 export const OsFamilySchema = z.enum(OS_FAMILIES);
 export type OsFamily = z.infer<typeof OsFamilySchema>;
 
@@ -31,7 +31,7 @@ export type HostOs = z.infer<typeof HostOsSchema>;
 
 export const ArchitectureSchema = z.enum(['amd64', 'arm64']);
 
-export const HostCapabilitiesSchema = z.strictObject({
+const HostCapabilitiesSchema = z.strictObject({
   runtimeTypes: z.array(RuntimeTypeSchema),
   runtimeConversion: z.enum(['inPlace', 'recreate', 'none']),
 });

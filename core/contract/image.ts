@@ -36,4 +36,3 @@ export const ImportImageRequestSchema = z.strictObject({
   /** The import fails unless the image has this digest. */
   digest: z.optional(z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/))),
 });
-export type ImportImageRequest = z.infer<typeof ImportImageRequestSchema>;

@@ -1,14 +1,14 @@
 /** IP addresses and CIDR ranges as numbers. No package and no node:*: the contract is used in browsers too. */
 export type IpFamily = 4 | 6;
 
-export interface Cidr {
+interface Cidr {
   readonly family: IpFamily;
   /** The first address as a number, with all host bits zero. */
   readonly network: bigint;
   readonly prefix: number;
 }
 
-export const ADDRESS_BITS: Readonly<Record<IpFamily, number>> = { 4: 32, 6: 128 };
+const ADDRESS_BITS: Readonly<Record<IpFamily, number>> = { 4: 32, 6: 128 };
 
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 const IPV6_CHARACTERS = /^[0-9a-fA-F:.]{2,45}$/;

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { RuntimeTypeSchema, TimestampSchema } from './primitives.ts';
 
-export const PROBE_OUTCOMES = [
+const PROBE_OUTCOMES = [
   /** It was there, and what was tried has succeeded. */
   'reached',
   /** It was tried, and denied. */

@@ -6,7 +6,7 @@ import { described, PortNumberSchema } from './primitives.ts';
  * What a container may reach. Precedence is in core/network/network-policy.ts; what it means for users is in
  * docs/network.md.
  */
-export const NETWORK_LIMITS = {
+const NETWORK_LIMITS = {
   rules: 64,
   portsPerRule: 32,
   /** Characters of a policy as JSON: with everything else of its container it has to fit in one message to a host. */
@@ -14,7 +14,7 @@ export const NETWORK_LIMITS = {
 } as const;
 
 /** What is wrong with a CIDR range, in words that say what to write instead; null if it is canonical. */
-export const cidrProblem = (text: string): string | null => {
+const cidrProblem = (text: string): string | null => {
   const parsed = parseCidr(text);
   if (parsed === null) return 'Must be an address or a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32.';
   return parsed.text === text ? null : `Write ${parsed.text}.`;
@@ -34,11 +34,11 @@ export const CidrSchema = described(
   'An IPv4 or IPv6 address or CIDR range, in canonical form: host bits zero, IPv6 compressed and in lower case.',
 );
 
-export const DOMAIN_PATTERN =
+const DOMAIN_PATTERN =
   /^(?=.{1,253}$)(\*\.)?([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const ALL_DIGITS_LAST = /(^|\.)[0-9]+$/;
 
-export const DomainSchema = described(
+const DomainSchema = described(
   z.string().check(
     z.maxLength(253, { abort: true }),
     z.refine(
@@ -90,8 +90,8 @@ export type NetworkRule = z.infer<typeof NetworkRuleSchema>;
 
 const RulesSchema = z.array(NetworkRuleSchema).check(z.maxLength(NETWORK_LIMITS.rules));
 
-export const EgressDefaultSchema = z.enum(['allow', 'deny']);
-export const PeersSchema = z.enum(['none', 'switch']);
+const EgressDefaultSchema = z.enum(['allow', 'deny']);
+const PeersSchema = z.enum(['none', 'switch']);
 
 /** As a caller gives it. */
 export const NetworkPolicySchema = z

@@ -81,7 +81,7 @@ const text = (max: number) => z.string().check(z.maxLength(max), z.regex(NO_CONT
 export const LineSchema = text(256);
 
 /** An argument is data for the process, so all but NUL is its own affair. */
-export const ArgumentSchema = z.string().check(
+const ArgumentSchema = z.string().check(
   z.maxLength(32_768),
   // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends a C string, so an argument cannot hold it
   z.regex(/^[^\u0000\ud800-\udfff]*$/u),
@@ -152,7 +152,6 @@ export const ResourcesSchema = z.strictObject({
   /** MiB of the writable layer: what the container may write over its image. */
   diskMB: z.optional(z.int().check(z.minimum(LIMITS.leastDiskMB), z.maximum(LIMITS.mostDiskMB))),
 });
-export type Resources = z.infer<typeof ResourcesSchema>;
 
 /** What a container gets whose creator asked for nothing: stated, because hidden defaults are a known complaint. */
 export const DEFAULT_RESOURCES = { memoryMB: 128, cpus: 1, diskMB: 2048 } as const;
@@ -168,7 +167,7 @@ export const GivenResourcesSchema = z.strictObject({
 });
 
 export const PortNumberSchema = z.int().check(z.minimum(1), z.maximum(65_535));
-export const PortSchema = z.strictObject({
+const PortSchema = z.strictObject({
   hostPort: z.optional(PortNumberSchema),
   containerPort: PortNumberSchema,
   protocol: z.optional(z.enum(['tcp', 'udp'])),

@@ -165,10 +165,10 @@ export const SIGNALS = {
   TSTP: 20,
 } as const;
 export type SignalName = keyof typeof SIGNALS;
-export const SignalNameSchema = z.enum(Object.keys(SIGNALS) as [SignalName, ...SignalName[]]);
+const SignalNameSchema = z.enum(Object.keys(SIGNALS) as [SignalName, ...SignalName[]]);
 
 /** Why a session ended, beside `exited`. */
-export const SESSION_END_REASONS = [
+const SESSION_END_REASONS = [
   'exited',
   /** The client closed it. */
   'closed',

@@ -20,7 +20,7 @@ export const reservationFor = (
 });
 
 /** On the disk of its host beside the writable layer: the log (two files of 4 MiB) and records, in MiB. */
-export const DISK_OVERHEAD_MB = 16;
+const DISK_OVERHEAD_MB = 16;
 
 /** What a container takes of its host's disk for as long as it is there, whether it runs or not, in MiB. */
 export const diskFor = (resources: Pick<Capacity, 'diskMB'>): number => resources.diskMB + DISK_OVERHEAD_MB;

@@ -20,7 +20,7 @@ export interface ConversionCase {
 const CONVERTING_WINDOWS = 'nanoserver';
 
 /** How a host can change a container's runtime type, whatever its agent claims to be able to. */
-export const conversionOn = ({ os, capabilities }: Pick<HostFacts, 'os' | 'capabilities'>) =>
+const conversionOn = ({ os, capabilities }: Pick<HostFacts, 'os' | 'capabilities'>) =>
   capabilities.runtimeConversion === 'inPlace' &&
   os.family === 'windows' &&
   os.sku.toLowerCase().replaceAll(' ', '') !== CONVERTING_WINDOWS
@@ -50,7 +50,7 @@ const checkHost = ({ host, to }: ConversionCase): void => {
 };
 
 /** Whether the host's kernel would mount what untrusted code has written. */
-export const hasUntrustedDisk = ({ to, ranAs }: Pick<ConversionCase, 'to' | 'ranAs'>): boolean =>
+const hasUntrustedDisk = ({ to, ranAs }: Pick<ConversionCase, 'to' | 'ranAs'>): boolean =>
   to === 'Default' && ranAs.includes('HyperV');
 
 /**
@@ -80,7 +80,7 @@ export const checkConversion = (given: ConversionCase): void => {
     );
 };
 
-export interface ConversionReservation {
+interface ConversionReservation {
   /** What is to be held once it is converted. */
   readonly after: Reservation;
   /** What is held until it is known how it ended: enough for either. */

@@ -2,7 +2,7 @@ import { CONVERSION_REQUESTED } from '../contract/conversion-rule.ts';
 import { EVENT_SOURCE } from '../contract/event.ts';
 import type { EventTenants } from '../contract/event-tenants.ts';
 
-export interface OriginOfEvent {
+interface OriginOfEvent {
   readonly source: string;
   readonly account?: string;
   readonly 'detail-type': string;

@@ -51,10 +51,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
 };
 
 /** Identifies a kind of problem; not an address to be fetched. */
-export const problemType = (code: ProblemCode): string => `urn:bulkhead:problem:${code}`;
-
-export const problemStatus = (code: ProblemCode): number => PROBLEMS[code].status;
-export const problemTitle = (code: ProblemCode): string => PROBLEMS[code].title;
+const problemType = (code: ProblemCode): string => `urn:bulkhead:problem:${code}`;
 
 /**
  * A problem document.

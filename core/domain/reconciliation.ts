@@ -13,7 +13,7 @@ import type { ContainerState } from '../contract/container.ts';
  *   container that runs without room being held for it, where none is left: it is stopped.
  * - What is not in a whole inventory is not on the host.
  */
-export interface ReconciledRecord {
+interface ReconciledRecord {
   readonly state: ContainerState;
   readonly active: boolean;
   readonly epoch: number;

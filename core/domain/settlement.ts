@@ -27,7 +27,7 @@ export interface Ended {
   readonly keptInVm: boolean;
 }
 
-export interface Settlement {
+interface Settlement {
   readonly state: ContainerState;
   /** Whether the container still belongs to its host: false if the host has nothing of it. */
   readonly onHost: boolean;

@@ -3,7 +3,7 @@ import type { OperationKind } from '../contract/operation.ts';
 import type { RuntimeType } from '../contract/primitives.ts';
 
 /** What decides which state machine runs an operation. */
-export interface WorkflowChoice {
+interface WorkflowChoice {
   readonly kind: OperationKind;
   /** Of the container; without one for an operation on an image. */
   readonly runtimeType?: RuntimeType;

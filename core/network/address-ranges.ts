@@ -2,7 +2,7 @@
  * Addresses that are not public, from the IANA special-purpose address registries for IPv4 and IPv6 (RFC 6890 and its
  * successors). Ranges may overlap.
  */
-export interface AddressRange {
+interface AddressRange {
   readonly cidr: string;
   readonly name: string;
   /** The host's operator may let containers reach it. */

@@ -23,7 +23,7 @@ import { METADATA_ADDRESSES, NON_PUBLIC_CIDRS, NON_PUBLIC_RANGES } from './addre
  * Not decided here: `peers`, which alone governs containers of the same tenant on the same switch; and the resolver and
  * the gateway of the switch, which the host provides.
  */
-export const REASONS = ['metadata', 'host', 'ceiling', 'deny', 'allow', 'default'] as const;
+const REASONS = ['metadata', 'host', 'ceiling', 'deny', 'allow', 'default'] as const;
 export type Reason = (typeof REASONS)[number];
 
 /** What a host says of itself. */
@@ -87,7 +87,7 @@ export interface Destination {
   readonly names?: readonly string[];
 }
 
-export interface Decision {
+interface Decision {
   readonly allowed: boolean;
   readonly why: Reason;
 }
@@ -128,7 +128,7 @@ export const decide = (
   return { allowed: step?.verdict === 'allow', why: step?.why ?? 'default' };
 };
 
-export type CeilingRange =
+type CeilingRange =
   | { readonly kind: 'range'; readonly text: string }
   | { readonly kind: 'refused'; readonly why: string };
 

@@ -6,7 +6,7 @@ const ACK_DELAY_MS = 150;
 const ACK_FRAMES = 16;
 const ACK_BYTES = SESSION_LIMITS.windowBytes / 4;
 
-export interface ReceiveWindowDeps<Frame> {
+interface ReceiveWindowDeps<Frame> {
   readonly timers: Timers;
   /** Bytes of data in a frame. */
   readonly bytesOf: (frame: Frame) => number;

@@ -23,7 +23,7 @@ interface Unacknowledged<Frame> {
   again: boolean;
 }
 
-export interface SendWindowDeps<Frame> {
+interface SendWindowDeps<Frame> {
   readonly timers: Timers;
   readonly send: (sequence: number, frame: Frame) => void;
   /** Asks the other side how far it has come. */

@@ -12,7 +12,7 @@ export type WindowMessage<Frame> =
     }
   | { readonly kind: 'ack'; readonly ack: number; readonly limit: number; readonly probe?: true };
 
-export interface SessionWindowDeps<Out, In> {
+interface SessionWindowDeps<Out, In> {
   readonly timers: Timers;
   readonly send: (message: WindowMessage<Out>) => void;
   readonly bytesOf: (frame: In) => number;

@@ -7,7 +7,7 @@ export class ClientWithoutTenantError extends BulkheadError {
   readonly code = 'unauthorized';
 }
 
-export interface AddTenantClaimDependencies {
+interface AddTenantClaimDependencies {
   /** Name of the claim. */
   readonly tenantClaim: string;
   readonly tenants: ClientTenants;

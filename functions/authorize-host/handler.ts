@@ -12,7 +12,7 @@ import type { Table } from '../../store/table.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import { authorizeSession, sessionToken } from './session.ts';
 
-export interface AuthorizeHostDependencies extends Pick<SessionSeal, 'isSealed'> {
+interface AuthorizeHostDependencies extends Pick<SessionSeal, 'isSealed'> {
   readonly table: Table;
   readonly now: () => Date;
   readonly logger: Logger;

@@ -8,7 +8,7 @@ import { getSession, parseToken, type SessionRecord, type SessionSeal } from '..
 import type { Table } from '../../store/table.ts';
 
 /** Context for the function behind `$connect`. That function refuses, because an authorizer can only allow or deny. */
-export type SessionContext = {
+type SessionContext = {
   readonly tenant: string;
   readonly sessionId: string;
   readonly tokenHash: string;

@@ -7,7 +7,7 @@ import type { Logger } from '../../workflow/logger.ts';
 import { commitOperation } from '../../workflow/operation/commit-operation.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 
-export interface CommitOperationDependencies extends WorkflowDependencies {
+interface CommitOperationDependencies extends WorkflowDependencies {
   readonly metrics: Metrics;
   readonly logger: Logger;
 }

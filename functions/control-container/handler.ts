@@ -17,7 +17,7 @@ import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/htt
 import { notFound } from '../shared/http/validate.ts';
 import { type ActDependencies, type ActionRequest, act, readAndDecide } from './act.ts';
 
-export type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
+type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
 
 const WOULD: Readonly<Record<Decision['kind'], (action: Action, name: string) => string>> = {
   begin: (action, name) => `${action} container "${name}"`,

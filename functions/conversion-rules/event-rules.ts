@@ -22,7 +22,7 @@ export interface EventRules {
   test(pattern: object, event: object): Promise<boolean>;
 }
 
-export interface EventRulesOptions {
+interface EventRulesOptions {
   readonly bus: string;
   readonly machineArn: string;
   /** The role with which EventBridge starts the machine. */

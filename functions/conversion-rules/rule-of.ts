@@ -10,7 +10,7 @@ import { expressionIn, isExpression } from '../shared/selection/resolve-select.t
 import { checkExpressions } from '../shared/selection/run-expressions.ts';
 import { eventRuleNameOf } from './event-rules.ts';
 
-export interface RuleStamp {
+interface RuleStamp {
   readonly tenant: string;
   readonly name: string;
   readonly actor: string;

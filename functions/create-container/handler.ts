@@ -18,7 +18,7 @@ import { pointerTo } from '../shared/http/issues.ts';
 import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 import { newContainer } from './new-container.ts';
 
-export interface CreateContainerDependencies extends HttpDependencies {
+interface CreateContainerDependencies extends HttpDependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
 }

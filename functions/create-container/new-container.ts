@@ -28,7 +28,7 @@ const specOf = (request: CreateContainerRequest): ContainerSpec => {
   };
 };
 
-export interface CreationContext {
+interface CreationContext {
   readonly tenant: string;
   readonly actor: string;
   readonly id: string;

@@ -20,7 +20,7 @@ import { wakeHost } from '../shared/hosts/wake-host.ts';
 import { tokenOf } from '../shared/steps/task-token.ts';
 import { stepArguments } from './step-arguments.ts';
 
-export interface DispatchCommandDependencies {
+interface DispatchCommandDependencies {
   readonly table: Table;
   readonly now: () => Date;
   readonly tasks: Tasks;

@@ -13,7 +13,7 @@ import { pointerTo } from '../shared/http/issues.ts';
 import { type CommandSigning, publicKeysOf } from '../shared/secrets/command-signing.ts';
 import { isEd25519PublicKey } from './public-key.ts';
 
-export interface HostEnrollmentDependencies extends HttpDependencies, Pick<CommandSigning, 'keys'> {
+interface HostEnrollmentDependencies extends HttpDependencies, Pick<CommandSigning, 'keys'> {
   readonly table: Table;
   readonly webSocketUrl: string;
 }

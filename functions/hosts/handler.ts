@@ -23,7 +23,7 @@ import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
 
-export interface HostsDependencies extends HttpDependencies {
+interface HostsDependencies extends HttpDependencies {
   readonly table: Table;
   readonly closeConnection: CloseConnection;
   readonly leaseSeconds: number;

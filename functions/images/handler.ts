@@ -28,7 +28,7 @@ import { notFound } from '../shared/http/validate.ts';
 import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 import { tellHosts } from './tell-hosts.ts';
 
-export interface ImagesDependencies extends HttpDependencies {
+interface ImagesDependencies extends HttpDependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
   readonly push: Push;

@@ -7,7 +7,7 @@ import type { Dependencies } from '../shared/dependencies.ts';
 import type { Push } from '../shared/hosts/push.ts';
 import { wakeHost } from '../shared/hosts/wake-host.ts';
 
-export interface TellHostsDependencies extends Pick<Dependencies, 'now' | 'newId'> {
+interface TellHostsDependencies extends Pick<Dependencies, 'now' | 'newId'> {
   readonly table: Table;
   readonly push: Push;
   readonly sign: SignCommand;

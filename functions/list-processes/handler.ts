@@ -12,7 +12,7 @@ import {
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { notFound } from '../shared/http/validate.ts';
 
-export type ListProcessesDependencies = QueryDependencies & HttpDependencies & { readonly table: Table };
+type ListProcessesDependencies = QueryDependencies & HttpDependencies & { readonly table: Table };
 
 /** A single page: a host sends what fits in one message. */
 const answerProcesses = (processes: readonly Process[] = []): Answer => ({

@@ -4,7 +4,7 @@ import {
   type LambdaHandler,
 } from '../shared/http/create-http-handler.ts';
 
-export interface MetaDependencies extends HttpDependencies {
+interface MetaDependencies extends HttpDependencies {
   readonly version: string;
   /** The OpenAPI document. */
   readonly openApi: object;

@@ -8,7 +8,7 @@ import { replaceContainer, replaceOperation } from '../../store/writes.ts';
 import { endedOperation, nextContainer, nextOperation } from '../../workflow/operation/next-records.ts';
 
 /** The cancelled operation, and the writes that cancel it. */
-export interface Cancellation {
+interface Cancellation {
   readonly operation: OperationRecord;
   readonly writes: readonly Write[];
 }

@@ -18,7 +18,7 @@ import { notFound } from '../shared/http/validate.ts';
 import { cancellationOf } from './cancel.ts';
 import { waitForEnd } from './wait.ts';
 
-export interface OperationsDependencies extends HttpDependencies {
+interface OperationsDependencies extends HttpDependencies {
   readonly table: Table;
   readonly tasks: Tasks;
 }

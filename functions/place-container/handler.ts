@@ -7,7 +7,7 @@ import { recordWaiting } from '../../workflow/waiting/waiting-operations.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 import { tokenOf } from '../shared/steps/task-token.ts';
 
-export interface PlaceContainerDependencies extends PlacementDependencies {
+interface PlaceContainerDependencies extends PlacementDependencies {
   readonly tasks: Tasks;
   readonly logger: Logger;
   readonly metrics: Metrics;

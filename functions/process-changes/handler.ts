@@ -12,7 +12,7 @@ import type { StartWorkflow } from '../shared/steps/start-workflow.ts';
 import { type BatchAnswer, type ChangeRecord, eachRecord } from '../shared/stream-event.ts';
 import type { Publish } from './publish.ts';
 
-export interface ProcessChangesDependencies {
+interface ProcessChangesDependencies {
   readonly table: Table;
   readonly publish: Publish;
   readonly startWorkflow: StartWorkflow;

@@ -21,7 +21,7 @@ import type { RunDependencies } from './dependencies.ts';
 import { REQUESTS } from './plan.ts';
 
 /** One container of a run. */
-export interface ConvertInput {
+interface ConvertInput {
   readonly tenant: string;
   readonly run: { readonly ruleId: string; readonly at: string };
   readonly actor: string;
@@ -32,7 +32,7 @@ export interface ConvertInput {
   readonly taskToken: string;
 }
 
-export type Outcome = Pick<RunItem, 'outcome' | 'operationId' | 'why'>;
+type Outcome = Pick<RunItem, 'outcome' | 'operationId' | 'why'>;
 
 type Done =
   | { readonly kind: 'answer'; readonly outcome: Outcome }
@@ -47,7 +47,7 @@ const skipped = (why: string): Done => ({
 });
 
 /** The operation id, stable per run and container, so that a repeated step starts the operation once. */
-export const operationIdOf = ({ tenant, run, containerId }: ConvertInput): string => {
+const operationIdOf = ({ tenant, run, containerId }: ConvertInput): string => {
   const hash = createHash('sha256')
     .update(JSON.stringify([tenant, run.ruleId, run.at, containerId]))
     .digest('hex');

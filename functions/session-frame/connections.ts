@@ -58,4 +58,3 @@ export const createConnections = ({
     async (tenant, id) => (await getLink(table, tenant, id))?.connectionId ?? undefined,
   ),
 });
-export type Connections = ReturnType<typeof createConnections>;

@@ -14,7 +14,7 @@ import type { Dependencies } from '../shared/dependencies.ts';
 import type { Push } from '../shared/hosts/push.ts';
 import { createConnections, type Ends } from './connections.ts';
 
-export interface SessionFrameDependencies
+interface SessionFrameDependencies
   extends Pick<Dependencies, 'now' | 'monotonic' | 'randomBytes'>,
     Pick<SessionSeal, 'seal'> {
   readonly table: Table;

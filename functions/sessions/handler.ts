@@ -9,7 +9,7 @@ import { createReadLogs } from './logs.ts';
 import { createOpenSession, createRevokeSession, type SessionDependencies } from './sessions.ts';
 import { createVerifyIsolation } from './verify-isolation.ts';
 
-export type SessionsDependencies = HttpDependencies & QueryDependencies & SessionDependencies;
+type SessionsDependencies = HttpDependencies & QueryDependencies & SessionDependencies;
 
 export const createHandler = (dependencies: SessionsDependencies): LambdaHandler =>
   createHttpHandler(

@@ -6,7 +6,7 @@ import type { Push } from '../shared/hosts/push.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 import { parseSettleInput } from './settle-input.ts';
 
-export interface SettleOperationDependencies extends WorkflowDependencies {
+interface SettleOperationDependencies extends WorkflowDependencies {
   readonly push: Push;
   readonly logger: Logger;
   readonly metrics: Metrics;

@@ -27,7 +27,7 @@ const StatusChangeSchema = z.object({
   }),
 });
 
-export interface SettleInput extends z.infer<typeof WorkflowInputSchema> {
+interface SettleInput extends z.infer<typeof WorkflowInputSchema> {
   readonly failure: { readonly error: string; readonly cause: string };
   readonly undone: boolean;
 }

@@ -40,7 +40,7 @@ const VARIABLES = {
 } as const satisfies Record<keyof typeof ENVIRONMENT, z.ZodMiniType>;
 
 export type Environment = { readonly [Key in keyof typeof VARIABLES]: z.output<(typeof VARIABLES)[Key]> };
-export type EnvironmentKey = keyof Environment;
+type EnvironmentKey = keyof Environment;
 
 /** The variables of every function. */
 const COMMON = ['version', 'logLevel'] as const satisfies readonly EnvironmentKey[];

@@ -8,7 +8,7 @@ import { createLogger } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 
 /** The dependencies of functions without an HTTP route. */
-export interface InternalDependencies extends Dependencies {
+interface InternalDependencies extends Dependencies {
   readonly table: Table;
   readonly logger: Logger;
   readonly metrics: Metrics;

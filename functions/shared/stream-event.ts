@@ -40,7 +40,7 @@ const itemOf = (record: unknown): string =>
   JSON.stringify((record as { dynamodb?: { Keys?: unknown } } | null)?.dynamodb?.Keys ?? null);
 
 /** @throws z.core.$ZodError if it is not a record of a table's stream */
-export const parseChange = (record: unknown): ChangeRecord => {
+const parseChange = (record: unknown): ChangeRecord => {
   const { dynamodb } = RecordSchema.parse(record);
   // Engines differ in seconds and milliseconds; anything past the year 5000 in seconds is milliseconds.
   const created = dynamodb.ApproximateCreationDateTime;

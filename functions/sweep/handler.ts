@@ -10,7 +10,7 @@ import { type AdmitDependencies, admitWaiting } from '../../workflow/waiting/adm
 import { shuffle, takeTurns } from '../../workflow/waiting/take-turns.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 
-export interface SweepDependencies extends WorkflowDependencies, AdmitDependencies {
+interface SweepDependencies extends WorkflowDependencies, AdmitDependencies {
   readonly metrics: Metrics;
   readonly leaseSeconds: number;
 }

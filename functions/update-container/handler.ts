@@ -33,7 +33,7 @@ import { checkRevision } from '../shared/http/preconditions.ts';
 import { notFound } from '../shared/http/validate.ts';
 import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 
-export interface UpdateContainerDependencies extends HttpDependencies {
+interface UpdateContainerDependencies extends HttpDependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
   readonly push: Push;

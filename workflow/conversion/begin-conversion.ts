@@ -5,7 +5,7 @@ import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
 import { newOperation } from '../operation/new-operation.ts';
 import { nextContainer } from '../operation/next-records.ts';
 
-export interface ConversionRequest {
+interface ConversionRequest {
   readonly operationId: string;
   readonly actor: string;
   readonly to: RuntimeType;

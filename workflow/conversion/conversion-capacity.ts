@@ -9,7 +9,7 @@ import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
 import { replaceContainer, replaceOperation } from '../../store/writes.ts';
 import { nextContainer } from '../operation/next-records.ts';
 
-export interface ConversionAttempt {
+interface ConversionAttempt {
   readonly container: ContainerRecord;
   readonly to: RuntimeType;
   readonly at: string;
@@ -18,9 +18,7 @@ export interface ConversionAttempt {
   readonly placed: OperationRecord;
 }
 
-export type ReserveOutcome =
-  | { readonly kind: 'taken' }
-  | { readonly kind: 'no-capacity'; readonly reason: string };
+type ReserveOutcome = { readonly kind: 'taken' } | { readonly kind: 'no-capacity'; readonly reason: string };
 
 /** A container that is off reserves nothing, before and after the conversion. */
 const NO_RESERVATION = { before: null, after: null };

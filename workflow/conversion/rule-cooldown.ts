@@ -2,7 +2,7 @@ import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { isCooling, isIsolatedByRule, type RunKey } from '../../store/rule-runs.ts';
 import type { Table } from '../../store/table.ts';
 
-export interface RuleOnContainer extends Pick<RunKey, 'tenant' | 'ruleId'> {
+interface RuleOnContainer extends Pick<RunKey, 'tenant' | 'ruleId'> {
   readonly containerId: string;
   readonly to: RuntimeType;
   readonly cooldownSeconds: number;

@@ -21,7 +21,7 @@ import { nextContainer, type Stamp } from '../operation/next-records.ts';
  *   host orders policies by revision, and only the newest revision is confirmed here.
  */
 
-export type SetNetworkPolicy = Extract<CommandArguments, { verb: 'setNetworkPolicy' }>;
+type SetNetworkPolicy = Extract<CommandArguments, { verb: 'setNetworkPolicy' }>;
 type Subject = Pick<ContainerRecord, 'tenant' | 'id'> & {
   readonly view: Pick<ContainerRecord['view'], 'spec' | 'hostId'>;
 };

@@ -2,7 +2,7 @@ import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
 import type { Table, Write } from '../../store/table.ts';
 import { addOperation, replaceContainer, replaceOperation } from '../../store/writes.ts';
 
-export interface Begin {
+interface Begin {
   readonly before: ContainerRecord;
   /** With the operation as its active operation. */
   readonly after: ContainerRecord;
@@ -28,7 +28,7 @@ export const recordOperation = (
   remember: readonly Write[],
 ): Promise<void> => table.transact([addOperation(operation), ...remember], operation.id);
 
-export interface Supersede extends Begin {
+interface Supersede extends Begin {
   /** The active operation as it was read and as it is cancelled; null if it was being cancelled already. */
   readonly active: { readonly before: OperationRecord; readonly after: OperationRecord } | null;
 }

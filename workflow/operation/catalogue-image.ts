@@ -8,7 +8,7 @@ import { keyItem, type Table, type Write } from '../../store/table.ts';
 import type { Stamp } from './next-records.ts';
 
 /** An image that a host holds. */
-export interface OnHost {
+interface OnHost {
   readonly tenant: string;
   readonly hostId: string;
   readonly image: ImageFacts;

@@ -21,7 +21,7 @@ import { startedContainer, stoppedContainer, typeWhenOff } from './observed-cont
 import { releaseContainer } from './release-container.ts';
 import { finalSteps, lastObserved, readCommands } from './steps.ts';
 
-export type CommitOutcome =
+type CommitOutcome =
   | { readonly kind: 'committed' | 'already-ended'; readonly operation: OperationRecord }
   /** The operation does not exist, or it no longer has the container. */
   | { readonly kind: 'superseded' };

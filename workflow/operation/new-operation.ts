@@ -3,7 +3,7 @@ import { machineFor } from '../../core/domain/workflows.ts';
 import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
 import { deadlineFrom } from './next-records.ts';
 
-export interface OperationRequest {
+interface OperationRequest {
   readonly id: string;
   readonly kind: Exclude<OperationKind, 'importImage'>;
   readonly actor: string;
@@ -49,7 +49,7 @@ export const newOperation = (
   },
 });
 
-export interface ImportRequest {
+interface ImportRequest {
   readonly tenant: string;
   readonly id: string;
   readonly actor: string;

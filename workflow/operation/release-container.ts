@@ -75,7 +75,7 @@ const consequences = (
 };
 
 /** A container that its operation releases. */
-export interface Release {
+interface Release {
   readonly before: ContainerRecord;
   /** Next record, without active operation; a state that holds no capacity has no reservation. */
   readonly after: ContainerRecord;

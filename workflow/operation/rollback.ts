@@ -68,7 +68,7 @@ export const rollback = (
   return { taken, back: { ...back, view: { ...back.view, conversion } } };
 };
 
-export interface Failed {
+interface Failed {
   readonly operation: OperationRecord;
   readonly commands: readonly CommandRecord[];
   readonly error: Problem;

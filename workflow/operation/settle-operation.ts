@@ -22,7 +22,7 @@ export interface Settled {
   readonly undone: boolean;
 }
 
-export type SettleOutcome =
+type SettleOutcome =
   | {
       readonly kind: 'settled';
       readonly operation: OperationRecord;

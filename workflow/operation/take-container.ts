@@ -12,7 +12,7 @@ export interface Request {
   readonly now: Date;
 }
 
-export interface Taken {
+interface Taken {
   readonly container: ContainerRecord;
   readonly operation: OperationRecord;
 }

@@ -45,7 +45,7 @@ export interface PlacementDependencies {
   readonly random: () => number;
 }
 
-export type PlacementOutcome =
+type PlacementOutcome =
   | { readonly kind: 'placed'; readonly hostId: string; readonly operation: OperationRecord }
   /** An earlier attempt placed the container. The step may continue. */
   | { readonly kind: 'placed-already' }
@@ -69,7 +69,7 @@ const FIRST_STEPS: Readonly<Record<string, string>> = {
   convert: STEPS.convert,
 };
 
-export const reserves = (operation: OperationRecord): boolean =>
+const reserves = (operation: OperationRecord): boolean =>
   operation.view.kind !== 'create' || operation.parameters.start === true;
 
 /** What the container needs from a host. Undefined if the image is not in the catalogue. */

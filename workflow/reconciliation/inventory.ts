@@ -7,7 +7,7 @@ import type { Table } from '../../store/table.ts';
 import type { HostRef } from './apply-report.ts';
 
 /** A container of a host as the indexes show it, which may be slightly stale. */
-export interface HeldView {
+interface HeldView {
   readonly id: string;
   readonly state: ContainerRecord['view']['state'];
   readonly active: boolean;

@@ -12,7 +12,7 @@ export interface AdmitDependencies extends PlacementDependencies {
   readonly logger: Logger;
 }
 
-export interface AdmitOptions {
+interface AdmitOptions {
   /** Milliseconds since 1970 after which no placement starts. The oldest operations get half the time until then. */
   readonly until: number;
   /**
@@ -22,7 +22,7 @@ export interface AdmitOptions {
   readonly answerAgain: boolean;
 }
 
-export interface Admitted {
+interface Admitted {
   readonly placed: number;
   /** Whether every waiting operation has been tried. */
   readonly complete: boolean;

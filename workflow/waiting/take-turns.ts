@@ -1,4 +1,4 @@
-export interface Turns {
+interface Turns {
   /** Milliseconds since 1970 at which the time for all ends. */
   readonly end: number;
   readonly now: () => Date;

@@ -21,7 +21,7 @@ import { isPlaced } from '../placement/place-container.ts';
  * write: an operation that starts to wait tries once more, and freed capacity triggers a pass over the waiting
  * operations. The sweeper does both every minute.
  */
-export type WaitingOutcome = 'waiting' | 'changed';
+type WaitingOutcome = 'waiting' | 'changed';
 
 /**
  * Records that an operation waits, the reason, and the task token to answer. A later attempt replaces the token.

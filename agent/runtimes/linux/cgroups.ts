@@ -8,7 +8,7 @@ export const CPU_PERIOD_US = 100_000;
 export const WORKER = 'vm-';
 const V1_CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
 
-export interface WorkerLimits {
+interface WorkerLimits {
   readonly memoryBytes: number;
   readonly cpus: number;
 }

@@ -16,7 +16,7 @@ export const TEMPLATE_LIMITS = templateLimits(MACHINE_MEMORY_MB);
 const UTILITY_VM_OVERHEAD_MB = WORKER_OVERHEAD_MB + GUEST_OVERHEAD_MB;
 
 /** The options of a host that its capacity and its network depend on. */
-export interface HostShape {
+interface HostShape {
   readonly poolSize: number;
   readonly poolResources: { readonly memoryMB: number; readonly cpus: number };
   readonly templates?: boolean;

@@ -21,7 +21,7 @@ export interface DiskShares {
   readonly imagesMB: number;
 }
 
-export interface DiskUse {
+interface DiskUse {
   readonly freeMB: number;
   /** Disk that containers which count against the capacity have allocated. */
   readonly containersMB: number;

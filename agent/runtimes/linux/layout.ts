@@ -71,7 +71,6 @@ export const containerPaths = (layout: Layout, id: string) => {
     attachSocket: join(run, 'attach.sock'),
   };
 };
-export type ContainerPaths = ReturnType<typeof containerPaths>;
 
 export const vmPaths = (layout: Layout, vmId: string) => {
   const run = join(layout.runVms, vmId);

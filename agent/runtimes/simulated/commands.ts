@@ -1,7 +1,7 @@
 import type { OsFamily } from '../../../core/contract/host.ts';
 
 /** What a main process does in the simulated world. */
-export type Behaviour =
+type Behaviour =
   | {
       readonly kind: 'runs';
       /** Until it ends by itself; null for one that runs until it is stopped. */

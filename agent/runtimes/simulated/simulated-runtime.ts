@@ -18,7 +18,7 @@ import { createTakeStep, type TakeStepDeps } from './take-step.ts';
 import { simulatedUser } from './users.ts';
 import type { SimulatedContainer, World } from './world.ts';
 
-export interface SimulatedRuntimeDeps extends TakeStepDeps {
+interface SimulatedRuntimeDeps extends TakeStepDeps {
   readonly machine: SimulatedMachine;
   readonly world: World;
   readonly clock: Clock;

@@ -19,7 +19,7 @@ export interface TakeStepDeps {
   readonly die: () => never;
 }
 
-export type TakeStep = (step: string, signal: AbortSignal, effect: () => void) => Promise<void>;
+type TakeStep = (step: string, signal: AbortSignal, effect: () => void) => Promise<void>;
 
 /** Takes a step's time, then has its effect; a fault that waits for the step happens in place of it, or after. */
 export const createTakeStep =

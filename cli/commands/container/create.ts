@@ -19,7 +19,7 @@ import {
 } from '../options.ts';
 import { addNetworkOptions, type NetworkOptions, networkOf, RULE_HELP } from './network.ts';
 
-export interface CreateOptions extends WaitingOptions, NetworkOptions {
+interface CreateOptions extends WaitingOptions, NetworkOptions {
   readonly name?: string;
   readonly runtimeType?: string;
   readonly switchName?: string;
@@ -43,7 +43,7 @@ const given = <T extends object>(value: T): T | undefined =>
   Object.values(value).some((one) => one !== undefined) ? value : undefined;
 
 /** The request that the options ask for; what was not said is left to the control plane. */
-export const createRequest = (
+const createRequest = (
   image: string,
   command: readonly string[],
   options: CreateOptions,

@@ -38,7 +38,7 @@ const section = (context: Context, title: string, processes: readonly Process[])
 };
 
 /** The report for people: kernels, then both lists of processes. */
-export const showIsolation = (context: Context, report: IsolationReport): void => {
+const showIsolation = (context: Context, report: IsolationReport): void => {
   if (context.isJson) {
     context.json(report);
     return;
@@ -65,7 +65,7 @@ const PROBE_COLUMNS: readonly Column<ProbeResult>[] = [
 ];
 
 /** The verification for people: a line for each probe, then what it comes to. */
-export const showVerification = (context: Context, verification: IsolationVerification): void => {
+const showVerification = (context: Context, verification: IsolationVerification): void => {
   if (context.isJson) {
     context.json(verification);
     return;

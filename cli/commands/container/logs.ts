@@ -14,7 +14,7 @@ interface LogsOptions {
 }
 
 /** `10m`, `2h`, `30s`, or a time such as 2026-01-31T09:00:00Z. */
-export const sinceTime =
+const sinceTime =
   (now: () => number) =>
   (text: string): string => {
     const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];

@@ -31,7 +31,7 @@ interface SetOptions extends MutationOptions {
 }
 
 /** The whole rule that the options ask for: what was there under its name is replaced. */
-export const ruleRequest = (options: SetOptions): PutConversionRuleRequest => {
+const ruleRequest = (options: SetOptions): PutConversionRuleRequest => {
   const { containerId, name, image, label } = options;
   const select = { containerId, name, image, labels: label };
   if (Object.values(select).every((value) => value === undefined))

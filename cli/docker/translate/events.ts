@@ -11,7 +11,7 @@ const actionOf = ({ type, state, previousState }: Event): string | undefined => 
   return BY_STATE[state ?? ''];
 };
 
-export interface DockerEvent {
+interface DockerEvent {
   readonly Type: 'container';
   readonly Action: string;
   readonly Actor: { readonly ID: string; readonly Attributes: Readonly<Record<string, string>> };

@@ -1,6 +1,6 @@
 import type { Container } from '../../../core/contract/container.ts';
 
-export type DockerState = 'created' | 'running' | 'exited' | 'restarting' | 'removing' | 'dead';
+type DockerState = 'created' | 'running' | 'exited' | 'restarting' | 'removing' | 'dead';
 
 const hasRun = ({ exitCode, lastError }: Container): boolean => exitCode !== null || lastError !== null;
 

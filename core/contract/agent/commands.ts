@@ -151,7 +151,6 @@ export const CommandArgumentsSchema = z.discriminatedUnion('verb', [
   RemoveImage,
 ]);
 export type CommandArguments = z.infer<typeof CommandArgumentsSchema>;
-export type Verb = CommandArguments['verb'];
 
 export const CommandSchema = z.strictObject({
   /** `operationId:step:epoch` for a step of a workflow, an id of its own for a query: the idempotency key. */
@@ -187,7 +186,7 @@ export const ObservedContainerSchema = z.strictObject({
 });
 export type ObservedContainer = z.infer<typeof ObservedContainerSchema>;
 
-export const CommandErrorSchema = z.strictObject({
+const CommandErrorSchema = z.strictObject({
   code: ProblemCodeSchema,
   message: z.string().check(z.maxLength(4096)),
   /** The step of the plan that failed. */

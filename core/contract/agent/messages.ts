@@ -82,7 +82,7 @@ export const ResultSchema = z.strictObject({
 });
 
 /** Something changed that no command asked for, e.g. a main process ended. */
-export const ObservedSchema = z.strictObject({
+const ObservedSchema = z.strictObject({
   action: z.literal('observed'),
   messageId,
   observed: z.array(ObservedContainerSchema),
@@ -134,12 +134,12 @@ export const WelcomeSchema = z.strictObject({
   nextKeys: z.optional(z.array(SignedSchema)),
 });
 /** For purpose `command`. */
-export const CommandMessageSchema = z.strictObject({ action: z.literal('command'), ...SignedSchema.shape });
-export const AckSchema = z.strictObject({ action: z.literal('ack'), messageId });
+const CommandMessageSchema = z.strictObject({ action: z.literal('command'), ...SignedSchema.shape });
+const AckSchema = z.strictObject({ action: z.literal('ack'), messageId });
 /** Asks for a `hello`, e.g. after an execution was aborted. */
-export const InventoryRequestSchema = z.strictObject({ action: z.literal('inventoryRequest') });
+const InventoryRequestSchema = z.strictObject({ action: z.literal('inventoryRequest') });
 /** What the agent sent is not of the contract; it is not to be sent again. */
-export const RefusedSchema = z.strictObject({
+const RefusedSchema = z.strictObject({
   action: z.literal('refused'),
   messageId: z.nullable(z.string()),
   detail: z.string(),

@@ -15,7 +15,7 @@ export interface Connections {
   close(connectionId: string): Promise<number>;
 }
 
-export interface ConnectionsDependencies {
+interface ConnectionsDependencies {
   /** `http://` or `https://`, with the stage in its path. */
   readonly endpoint: string;
   readonly region: SignatureV4Init['region'];

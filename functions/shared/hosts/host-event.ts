@@ -16,7 +16,7 @@ const HostEventSchema = z.object({
   isBase64Encoded: z.optional(z.boolean()),
 });
 
-export interface HostEvent {
+interface HostEvent {
   readonly connection: Connection;
   /** Milliseconds since 1970 by the WebSocket API's clock. */
   readonly connectedAt: number;

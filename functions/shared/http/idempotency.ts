@@ -13,13 +13,13 @@ import { toResponse } from './respond.ts';
  * response. Only responses of successful changes are stored: a refused request has changed nothing, so its repeat is
  * processed again.
  */
-export interface Attempt {
+interface Attempt {
   readonly scope: IdempotencyScope;
   /** See {@link requestHash}. */
   readonly requestHash: string;
 }
 
-export interface IdempotencyDependencies extends Pick<Dependencies, 'now' | 'randomBytes'> {
+interface IdempotencyDependencies extends Pick<Dependencies, 'now' | 'randomBytes'> {
   readonly table: Table;
 }
 

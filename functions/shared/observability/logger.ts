@@ -4,11 +4,11 @@ import type { LogFields, Logger } from '../../../workflow/logger.ts';
  * Structured log lines, one JSON object each. The caller names each field: ids, codes, counts, durations. Events, bodies,
  * headers, tokens and environment values do not belong in a log, so the logger never serializes whole objects.
  */
-export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
-export type LogLevel = (typeof LOG_LEVELS)[number];
+type LogLevel = (typeof LOG_LEVELS)[number];
 
-export interface LoggerOptions {
+interface LoggerOptions {
   readonly level: LogLevel;
   readonly now: () => Date;
   readonly fields?: LogFields;

@@ -8,7 +8,7 @@ export interface Metrics {
   seconds(name: keyof typeof METRICS, value: number, dimensions?: Readonly<Record<string, string>>): void;
 }
 
-export interface MetricsOptions {
+interface MetricsOptions {
   readonly now: () => Date;
   readonly write?: (line: string) => void;
 }

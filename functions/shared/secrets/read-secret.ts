@@ -20,7 +20,7 @@ export interface SecretVersion {
 /** @returns undefined if no version of the secret has that stage */
 export type ReadSecret = (stage: SecretStage) => Promise<SecretVersion | undefined>;
 
-export interface SecretsDependencies {
+interface SecretsDependencies {
   readonly endpoint: string;
   readonly region: SignatureV4Init['region'];
   readonly credentials: SignatureV4Init['credentials'];

@@ -7,7 +7,7 @@ import type { Cursors } from '../../../store/cursor.ts';
 import type { ContainerRecord } from '../../../store/records.ts';
 import type { Table } from '../../../store/table.ts';
 
-export interface Found {
+interface Found {
   readonly containers: readonly ContainerRecord[];
   /** More containers match, or not all could be checked. */
   readonly truncated: boolean;

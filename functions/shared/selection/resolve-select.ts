@@ -17,7 +17,7 @@ import { evaluateExpressions, type Value } from './run-expressions.ts';
  * selects nothing: it never widens the selection. The reason is a fixed sentence with the member of the selection,
  * JSONata's error code and a position in the rule's text. It contains nothing from the event.
  */
-export type Resolution =
+type Resolution =
   | { readonly kind: 'resolved'; readonly select: ResolvedSelect }
   | { readonly kind: 'nothing'; readonly reason: string };
 

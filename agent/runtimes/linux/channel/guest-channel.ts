@@ -18,7 +18,7 @@ import {
 } from './frames.ts';
 import { GuestProcess } from './guest-process.ts';
 
-export interface ChannelDeps {
+interface ChannelDeps {
   readonly clock: Clock;
   readonly randomBytes: (count: number) => Buffer;
 }
@@ -33,7 +33,7 @@ export interface GuestGreeting {
   readonly uptimeSeconds: number;
 }
 
-export interface GuestAnswer {
+interface GuestAnswer {
   /** 0, or a negative errno. */
   readonly result: number;
   readonly data: Buffer;
@@ -279,7 +279,7 @@ export class GuestChannel {
 }
 
 /** The guest, or the way to it, is no longer there. */
-export class GuestGoneError extends Error {
+class GuestGoneError extends Error {
   override readonly name = 'GuestGoneError';
 }
 
@@ -292,7 +292,7 @@ export class GuestTimeoutError extends Error {
   }
 }
 
-export class SpawnTooLargeError extends Error {
+class SpawnTooLargeError extends Error {
   override readonly name = 'SpawnTooLargeError';
   constructor(bytes: number) {
     super(`Command and environment take ${bytes} bytes; at most ${MAX_PAYLOAD} are possible in a utility VM`);

@@ -18,14 +18,14 @@ export interface ExitStatus {
 }
 
 /** What a process's channel does for it. */
-export interface Carrier {
+interface Carrier {
   /** False once more waits to be sent than may. */
   send(frame: Buffer): void;
   release(stream: number): void;
 }
 
 export type OutputSource = 'stdout' | 'stderr';
-export type OutputHandler = (source: OutputSource, data: Buffer) => void;
+type OutputHandler = (source: OutputSource, data: Buffer) => void;
 
 /**
  * One process in a guest: its output to a handler, its input by calls, both within windows.

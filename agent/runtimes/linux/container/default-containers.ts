@@ -40,7 +40,7 @@ export interface StartedContainer {
 }
 
 /** A process beside a main one, and what ends it for certain. */
-export interface ExecProcess {
+interface ExecProcess {
   readonly process: GuestProcess;
   readonly force: () => void;
 }

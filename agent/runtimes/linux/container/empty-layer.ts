@@ -85,7 +85,7 @@ export const noRoomForLayer = (megabytes: number): RuntimeError =>
   });
 
 /** What of a sparse file is not zero, held in memory (well below a MiB), so that a copy costs a few writes only. */
-export class EmptyLayer {
+class EmptyLayer {
   readonly #deps: LinuxDeps;
   readonly #bytes: number;
   readonly #pieces: readonly Piece[];

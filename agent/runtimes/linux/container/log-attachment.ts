@@ -9,7 +9,7 @@ const READ_BYTES = 64 * 1024;
 /** After so long what was heard of is in the log, also a line that has not ended. */
 const SETTLED_MS = 2 * LOG_PAUSE_MS;
 
-export interface ByLog {
+interface ByLog {
   /** Whether the process waits for who reads. */
   readonly paced: boolean;
   readonly path: string;

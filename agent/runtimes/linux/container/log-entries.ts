@@ -7,7 +7,7 @@ const NEWLINE = 0x0a;
 export const LINE_END = Buffer.from('\n');
 
 /** What precedes the text of an entry: `whole` for a line or its last part, `part` for an earlier part. */
-export interface Heads {
+interface Heads {
   readonly whole: Buffer;
   readonly part: Buffer;
 }

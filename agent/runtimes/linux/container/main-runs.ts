@@ -24,7 +24,7 @@ const ADOPTED_POLL_MS = 200;
 const FORCED_END_MS = 10_000;
 
 /** Ends a container's VM, and resolves once the end of its run is recorded. */
-export type EndVm = (reason: string) => Promise<void>;
+type EndVm = (reason: string) => Promise<void>;
 
 type Started = StartedContainer | { readonly main: GuestProcess };
 

@@ -10,7 +10,7 @@ const LEAST_QUOTA_US = 1_000;
 export const PIDS_LIMIT = 4_096;
 /** The agent's own keeps everything to itself, and would be inherited. */
 const CONTAINER_UMASK = 0o022;
-export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 export interface Identity {
   readonly uid: number;
@@ -20,7 +20,7 @@ export interface Identity {
 }
 
 /** What an image says of its containers, beside its files. */
-export interface ImageDefaults {
+interface ImageDefaults {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly env: readonly string[];
@@ -28,7 +28,7 @@ export interface ImageDefaults {
   readonly user: string;
 }
 
-export interface OciInput {
+interface OciInput {
   readonly id: string;
   readonly tag: string;
   readonly spec: ContainerSpec;
@@ -70,7 +70,7 @@ export const resolveProcess = (
   };
 };
 
-export const completeEnvironment = (env: readonly string[], home: string, tty: boolean): string[] => {
+const completeEnvironment = (env: readonly string[], home: string, tty: boolean): string[] => {
   const has = (name: string) => env.some((entry) => entry.startsWith(`${name}=`));
   return [
     ...env,

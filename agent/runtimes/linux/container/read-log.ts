@@ -232,7 +232,7 @@ export const endOfLog = (path: string): Promise<string> =>
   });
 
 /** A part of what a main process has written, as it wrote it. */
-export interface LoggedOutput {
+interface LoggedOutput {
   readonly pieces: readonly { readonly stream: OutputStream; readonly bytes: Buffer }[];
   /** What was asked for is not kept any more. */
   readonly truncated: boolean;

@@ -4,7 +4,7 @@ import { RuntimeError } from '../../../errors.ts';
 import { CAPABILITIES } from './capabilities.ts';
 
 /** The distribution's default profile for containers; comes with skopeo (Debian: golang-github-containers-common). */
-export const SECCOMP_PROFILE = '/usr/share/containers/seccomp.json';
+const SECCOMP_PROFILE = '/usr/share/containers/seccomp.json';
 
 const ConditionSchema = z.looseObject({
   caps: z.optional(z.array(z.string())),

@@ -10,7 +10,7 @@ import { runOrFail } from '../run-command.ts';
 import { makeErofsCopy } from './erofs-copy.ts';
 import { DIGEST_RECORD, type ImageRecord, ImageRecordFormat, NAME_RECORD } from './image-record.ts';
 
-export const MINI = 'mini';
+const MINI = 'mini';
 
 export const miniDigest = ({ manifest }: Artifacts): string => `sha256:${manifest.mini.sha256}`;
 

@@ -12,7 +12,7 @@ import { checkLayoutFolder } from './check-layout-folder.ts';
 import type { ImageStore } from './image-store.ts';
 import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
 
-export const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
+const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
 /** An import has the image's layers, their files, and in the end the result. */
 const COPIES = 3;
 /** For the file system that it is unpacked on. */

@@ -125,10 +125,7 @@ export const stepsOf = (
   policySteps(policy, { allowPrivate, own: [] });
 
 /** Sets of names by the rules that use them, each once. */
-export const domainSets = (
-  endpoint: Endpoint,
-  steps: readonly PolicyStep[],
-): ReadonlyMap<string, PolicyStep> =>
+const domainSets = (endpoint: Endpoint, steps: readonly PolicyStep[]): ReadonlyMap<string, PolicyStep> =>
   new Map(domainSteps(steps).map((step) => [domainSet(endpoint, step), step]));
 
 /**

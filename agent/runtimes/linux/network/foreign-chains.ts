@@ -29,7 +29,7 @@ type Rule = z.infer<typeof RuleSchema>;
 type Chain = z.infer<typeof ChainSchema>;
 
 /** Where everything that has come so far is dropped: before the rule with that handle, or at the chain's end. */
-export interface DropPoint {
+interface DropPoint {
   readonly chain: string;
   readonly before: number | null;
   /** Rules of ours that come before it in that chain. */

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 const MOST_ADDRESSES = 6;
 
 /** Something of the host for the probe to look for, which nothing else depends on. */
-export interface HostTargets {
+interface HostTargets {
   /** Path of a file that says the secret. */
   readonly file: string;
   /** `address:port` of services that say the secret, TCP and UDP. */

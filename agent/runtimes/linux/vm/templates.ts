@@ -17,7 +17,7 @@ import type { UtilityVm } from './utility-vm.ts';
 import type { Placeholders } from './worker.ts';
 
 /** A booted and rehearsed VM, to be cloned: memory that nobody can change, and the devices' state. */
-export interface Template {
+interface Template {
   readonly shape: VmShape;
   /** The sealed memory, as another process opens it. */
   readonly ram: string;

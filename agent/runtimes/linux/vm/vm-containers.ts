@@ -53,7 +53,7 @@ interface Entry {
   watched: boolean;
 }
 
-export interface VmContainersDeps {
+interface VmContainersDeps {
   readonly deps: LinuxDeps;
   readonly machine: HostMachine;
   readonly placeholders: Placeholders;
@@ -66,7 +66,7 @@ export interface VmContainersDeps {
 }
 
 /** What an adopted VM said of its container. */
-export interface Adopted {
+interface Adopted {
   readonly containerId: string;
   readonly greeting: GuestGreeting;
   readonly main: GuestProcess | null;

@@ -14,7 +14,7 @@ const CLONE_TIMEOUT_MS = 30_000;
 const STARTS_IN_A_ROW = 2;
 const RETRY_MS = [1_000, 5_000, 30_000, 120_000] as const;
 
-export interface PoolOptions {
+interface PoolOptions {
   /** How many VMs are kept ready; 0 for none. */
   readonly size: number;
   readonly shape: VmShape;

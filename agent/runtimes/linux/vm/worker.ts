@@ -42,7 +42,7 @@ export interface Placeholders {
   readonly ext4: string;
 }
 
-export const workerProcessName = (vmId: string): string => `vmwp-${vmId.slice(0, SHORT_ID)}`;
+const workerProcessName = (vmId: string): string => `vmwp-${vmId.slice(0, SHORT_ID)}`;
 
 const LOW_PRIORITY = 10;
 

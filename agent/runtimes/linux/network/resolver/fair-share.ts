@@ -1,4 +1,4 @@
-export interface Limits {
+interface Limits {
   /** Questions that a container may ask in one second. */
   readonly perSecond: number;
   /** Questions of one container that wait for an answer. */

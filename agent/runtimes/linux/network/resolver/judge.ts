@@ -66,7 +66,7 @@ const aliasesOf = (question: Question, answers: readonly Answer[]): ReadonlySet<
   return names;
 };
 
-export interface Judged {
+interface Judged {
   /** What the container is told; null: nothing but a refusal. */
   readonly answers: readonly Answer[] | null;
   /** What the router must know before that. */

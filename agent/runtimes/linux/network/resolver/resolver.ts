@@ -12,7 +12,7 @@ import type { ContainerPolicy } from './container-policy.ts';
 import type { FairShare } from './fair-share.ts';
 import { type Grant, judgeAnswer, mayResolve } from './judge.ts';
 
-export interface ResolverDeps {
+interface ResolverDeps {
   /** The policy of the container with that address; null where there is none. */
   readonly policyOf: (address: string) => Promise<ContainerPolicy | null>;
   readonly ask: (question: Question) => Promise<Packet>;
