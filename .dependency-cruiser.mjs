@@ -1,18 +1,18 @@
 /**
- * The import rules of the architecture: imports run one way. Each rule says what may not be, and why.
+ * The import rules of the architecture: imports run one way. Each rule names a forbidden import and the reason.
  * Paths are relative to the checkout; type-only imports count like any other.
  */
 const OURS = '^(bin|lib|functions|core|store|workflow|agent|local|cli|test|scripts)/';
-/** Conformance runs and the benchmark: tests by another name. */
+/** Conformance runs and the benchmark, which count as tests. */
 const MEASURES = '^scripts/(conformance-|bench)';
 const PACKAGES = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'];
 
-/** Packages that are nothing but `@types/…`: there is no module to find. */
+/** Packages that consist of `@types/…` only: there is no module to find. */
 const TYPES_ONLY = '^aws-lambda$';
 
 const forbid = (name, comment, from, to) => ({ name, comment, severity: 'error', from, to });
 
-/** Files in `folder` may import, of ours, only what lies in `allowed`. */
+/** Of our folders, files in `folder` may import only those in `allowed`. */
 const only = (folder, comment, allowed) =>
   forbid(
     `${folder.replace('/', '-')}-imports`,
@@ -22,38 +22,38 @@ const only = (folder, comment, allowed) =>
   );
 
 const forbidden = [
-  only('core/contract', 'the contract knows nothing but itself and zod', ['core/contract']),
+  only('core/contract', 'the contract imports only itself and zod', ['core/contract']),
   forbid(
     'core-contract-packages',
     'the contract imports zod only: no SDK, no node:*, no clock',
     { path: '^core/contract/' },
     { dependencyTypes: [...PACKAGES, 'core'], pathNot: '(^|/)node_modules/zod/' },
   ),
-  only('core/domain', 'the domain knows the contract', ['core/contract', 'core/domain']),
+  only('core/domain', 'the domain imports the contract', ['core/contract', 'core/domain']),
   forbid(
     'core-domain-packages',
     'the domain is pure: no SDK, no node:*; clock, ids and randomness are passed in',
     { path: '^core/domain/' },
     { dependencyTypes: [...PACKAGES, 'core'] },
   ),
-  only('core/session', 'the window of a session knows the contract', ['core/contract', 'core/session']),
+  only('core/session', 'the window of a session imports the contract', ['core/contract', 'core/session']),
   forbid(
     'core-session-packages',
     'both ends of a session use its window, a browser among them: no node:*, no clock',
     { path: '^core/session/' },
     { dependencyTypes: [...PACKAGES, 'core'] },
   ),
-  only('core/network', 'the order of decision of network policies knows the contract', [
+  only('core/network', 'the evaluation of network policies imports the contract', [
     'core/contract',
     'core/network',
   ]),
   forbid(
     'core-network-packages',
-    'control plane and hosts decide alike: pure, no SDK, no node:*',
+    'control plane and hosts evaluate policies in the same way: pure, no SDK, no node:*',
     { path: '^core/network/' },
     { dependencyTypes: [...PACKAGES, 'core'] },
   ),
-  only('core/client', 'the client knows the contract and the window of a session', [
+  only('core/client', 'the client imports the contract and the window of a session', [
     'core/client',
     'core/contract',
     'core/session',
@@ -70,7 +70,7 @@ const forbidden = [
     { path: '^(core/(contract|domain)|store|workflow|functions|lib|agent|local)/' },
     { path: '^core/client/' },
   ),
-  only('store', 'the store knows core', ['store', 'core']),
+  only('store', 'the store imports core', ['store', 'core']),
   forbid(
     'store-packages',
     'the store imports the AWS SDK and no other package',
@@ -84,7 +84,7 @@ const forbidden = [
     { path: '^workflow/' },
     { dependencyTypes: [...PACKAGES, 'core'] },
   ),
-  only('functions', 'functions know the workflow, the store and core', [
+  only('functions', 'functions import the workflow, the store and core', [
     'functions',
     'workflow',
     'store',
@@ -92,15 +92,15 @@ const forbidden = [
   ]),
   forbid(
     'functions-apart',
-    'one function never imports another; what is common stands in functions/shared',
+    'one function never imports another; shared code is in functions/shared',
     { path: '^functions/([^/]+)/' },
     { path: '^functions/', pathNot: ['^functions/$1/', '^functions/shared/'] },
   ),
-  only('agent', 'the agent knows the contract and the types of the domain', ['agent', 'core']),
-  only('cli', 'the CLI knows the client, the contract and the types of the domain', ['cli', 'core']),
+  only('agent', 'the agent imports the contract and the types of the domain', ['agent', 'core']),
+  only('cli', 'the CLI imports the client, the contract and the types of the domain', ['cli', 'core']),
   forbid(
     'domain-types-only',
-    'agent and CLI take types from the domain, and no rules: those are the control plane’s to apply',
+    'agent and CLI take types from the domain, and no rules: the control plane applies those',
     { path: '^(agent|cli)/' },
     { path: '^core/domain/', dependencyTypesNot: ['type-only'] },
   ),
@@ -117,13 +117,13 @@ const forbidden = [
   ),
   forbid(
     'local-importers',
-    'only bin and test import local; the conformance runs and the benchmark are tests by another name',
+    'only bin and test import local; the conformance runs and the benchmark count as tests',
     { path: OURS, pathNot: ['^(bin|test|local)/', MEASURES] },
     { path: '^local/' },
   ),
   forbid(
     'test-importers',
-    'nothing that runs imports a test',
+    'no product code imports a test',
     { path: OURS, pathNot: ['^test/', MEASURES] },
     { path: '^test/' },
   ),

@@ -19,9 +19,9 @@ const project = (name, extra = {}) => ({
 
 export default {
   randomize: true,
-  /** A hang is found by this; how fast something is, by a benchmark. */
+  /** Finds hangs. Benchmarks measure speed. */
   testTimeout: 60_000,
-  // One worker a core: jest's default leaves one core idle, which on two cores is half the machine.
+  // One worker for each core: jest's default leaves one core idle, which is half of a machine with two.
   maxWorkers: '100%',
   workerIdleMemoryLimit: '1GB',
   projects: [

@@ -1,4 +1,4 @@
-/** `node .ci/sum.mjs FILE:EXIT …` adds up results of `npm run check` and of jest. Ends with 1 when anything failed. */
+/** `node .ci/sum.mjs FILE:EXIT …` adds up the results of `npm run check` and of jest. Exits with 1 if anything failed. */
 import { readFileSync } from 'node:fs';
 
 /** Of one part: `{passed, failed}` from the check, or jest's own report. */
@@ -7,7 +7,7 @@ const countsOf = (report) =>
     ? { passed: report.passed, failed: report.failed }
     : {
         passed: report.numPassedTests,
-        // A suite that can't even be loaded has no tests in it to fail.
+        // A suite that cannot be loaded reports no failed tests.
         failed: report.numFailedTests + report.numRuntimeErrorTestSuites,
       };
 

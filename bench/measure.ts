@@ -25,8 +25,8 @@ export interface Series {
 export type Measurement = readonly [name: string, once: () => Promise<number>];
 
 /**
- * Takes `rounds` of each measurement, side by side: one of each, then the next round, so that whatever else the machine
- * does falls on all of them alike. The first round warms caches and is not counted.
+ * Runs `rounds` of each measurement, interleaved: one of each, then the next round. Other load of the machine then
+ * affects all of them equally. The first round warms caches and is not counted.
  */
 export const sideBySide = async (measurements: readonly Measurement[], rounds: number): Promise<Series[]> => {
   const values = measurements.map(([name]) => ({ name, values: [] as number[] }));

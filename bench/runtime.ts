@@ -1,5 +1,5 @@
 /**
- * What the Linux runtime takes, side by side with the tools it is built on: `npm run bench:runtime`. Needs root on
+ * Measures the Linux runtime, interleaved with the tools that it is built on: `npm run bench:runtime`. Needs root on
  * Linux; writes `docs/benchmarks.md`. The environment changes how often each is measured (`BENCH_ROUNDS`, 20), how
  * many VMs start at once (`BENCH_CROWDS`, 10,20) and where the report goes (`BENCH_REPORT`).
  */

@@ -1,6 +1,6 @@
 /**
- * What a session adds: `npm run bench:session`. Keystroke to echo on a terminal, through the whole of the embedded
- * cloud and on the bare process in the guest, side by side; and megabytes through a session. Needs root on Linux;
+ * Measures what a session adds: `npm run bench:session`. Keystroke to echo on a terminal, through the embedded cloud
+ * and on the bare process in the guest, interleaved; and megabytes through a session. Needs root on Linux;
  * writes `docs/benchmarks-session.md`. `BENCH_ROUNDS` changes how often each key is measured (200).
  */
 import { writeFile } from 'node:fs/promises';
@@ -19,12 +19,12 @@ const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
 const BAR_MS = 15;
 const MEGABYTES = 50;
 const PIECE = 64 * 1024;
-/** A person types no faster: what has been said is acknowledged before the next key. */
+/** A person types no faster: each key is acknowledged before the next one. */
 const BETWEEN_KEYS_MS = 20;
 const TYPES = ['Default', 'HyperV'] as const;
 const report = (line: string) => process.stderr.write(`${line}\n`);
 
-/** Something that echoes: a key goes in, and sooner or later comes out. */
+/** A terminal that echoes each key. */
 interface Terminal {
   press(): Promise<unknown>;
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env node
 /**
- * The way into every developer command: `node scripts/bootstrap.mjs <command> [arguments]`.
+ * The entry of every developer command: `node scripts/bootstrap.mjs <command> [arguments]`.
  *
- * Makes the checkout ready (packages, system programs, Node 24), then runs the command under Node 24 and ends as
- * it ends. Plain JavaScript without dependencies, because it must run on a bare Node 20 before anything is
- * installed. Writes to stderr only, and nothing at all when everything is in place: stdout belongs to the command.
+ * Sets up the checkout (packages, system programs, Node 24), then runs the command under Node 24 and exits with its
+ * code. It is plain JavaScript without dependencies, because it must run on Node 20 before anything is installed.
+ * It writes to stderr only, and nothing if the set-up is complete: stdout belongs to the command.
  */
 import { COMMANDS, commandList } from './bootstrap/commands.mjs';
 import { createEffects } from './bootstrap/effects.mjs';

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The CLI as one file that Node 20 runs: `cli/dist/bulkhead.mjs`. npm runs this before it packs or links `cli/`, for
- * Node doesn't strip types from what is installed as a package, and so the package needs no other.
+ * Bundles the CLI into one file for Node 20: `cli/dist/bulkhead.mjs`. npm runs this before it packs or links `cli/`.
+ * Node does not strip types from installed packages, and a bundle needs no dependencies.
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -11,7 +11,7 @@ import { build } from 'esbuild';
 const root = resolve(fileURLToPath(import.meta.url), '../..');
 const { version } = JSON.parse(readFileSync(resolve(root, 'package.json'), 'utf8'));
 
-/** Packages of the older kind call `require`, which an ES module has to make for itself; Node 20 lacks `withResolvers`. */
+/** CommonJS packages call `require`, which an ES module must create. Node 20 lacks `withResolvers`. */
 const BANNER = `import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
 Promise.withResolvers ??= () => {

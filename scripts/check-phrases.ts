@@ -1,4 +1,4 @@
-/** `npm run check` runs this: no file has a phrase that `docs/style.md` refuses. Ends with 1 when one has. */
+/** A step of `npm run check`: lists phrases that `docs/style.md` refuses, and exits with 1 if there are any. */
 import { checkPhrases } from './lint/phrases/check-phrases.ts';
 
 const lines = checkPhrases(new URL('..', import.meta.url).pathname);

@@ -1,7 +1,7 @@
 /**
  * Runs recorded Amazon States Language executions in the embedded Step Functions.
  * Usage: node scripts/conformance-asl.ts CASES.json
- * Prints one JSON line a case and one of totals; the exit code is 0 when none is wrong.
+ * Prints one JSON line for each case and one with totals. The exit code is 0 if every case matches.
  */
 import { readFileSync } from 'node:fs';
 import { type AslCase, checkAslCase } from '../test/conformance/asl-case.ts';

@@ -1,7 +1,7 @@
 /**
  * Runs recorded EventBridge pattern cases against the embedded matcher.
  * Usage: node scripts/conformance-event-patterns.ts CASES.json
- * Prints one JSON line a case and one of totals; the exit code is 0 when none is wrong.
+ * Prints one JSON line for each case and one with totals. The exit code is 0 if every case matches.
  */
 import { readFileSync } from 'node:fs';
 import { checkPatternCase, type PatternCase } from '../test/conformance/pattern-case.ts';

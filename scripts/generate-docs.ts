@@ -1,6 +1,6 @@
 /**
- * `npm run docs` writes the generated documents; `npm run docs:check` (`--check`) says which differ from what is
- * committed, and ends with 1 when one does. Each `scripts/generate/*.ts` exports
+ * `npm run docs` writes the generated documents; `npm run docs:check` (`--check`) lists those that
+ * differ from the committed ones, and exits with 1 if there are any. Each `scripts/generate/*.ts` exports
  * `generate(): Promise<Map<path, content>>`, with paths relative to the checkout.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';

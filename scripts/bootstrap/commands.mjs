@@ -1,4 +1,4 @@
-// node:sqlite and jest's modules work, whatever their label.
+// node:sqlite and jest's modules work, although Node labels them as experimental.
 const QUIET = '--disable-warning=ExperimentalWarning';
 const JEST = ['--experimental-vm-modules', QUIET, 'node_modules/jest/bin/jest.js'];
 const jest = (project) => ({
@@ -7,21 +7,21 @@ const jest = (project) => ({
 });
 
 /**
- * Every developer command: what Node 24 is to run, and which system programs it needs (see `system-programs.mjs`).
+ * Every developer command: what Node 24 runs for it, and which system programs it needs (see `system-programs.mjs`).
  * @type {Readonly<Record<string, import('./types.d.mts').Command>>}
  */
 export const COMMANDS = {
   start: {
     args: [QUIET, 'bin/local.ts'],
     needs: ['data-plane'],
-    summary: 'the whole of Bulkhead on this machine',
+    summary: 'run all of Bulkhead on this machine',
   },
   demo: {
     args: [QUIET, 'bin/demo.ts'],
     needs: ['data-plane'],
-    summary: 'the documented workflow, row by row',
+    summary: 'run the documented workflow, row by row',
   },
-  bulkhead: { args: [QUIET, 'bin/bulkhead.ts'], summary: 'the command line, without installing it' },
+  bulkhead: { args: [QUIET, 'bin/bulkhead.ts'], summary: 'run the command line without installing it' },
   token: { args: ['bin/token.ts'], summary: 'mint a token for the local API' },
   test: { args: JEST, needs: ['data-plane'], summary: 'all tests' },
   'test:unit': jest('unit'),
@@ -37,13 +37,16 @@ export const COMMANDS = {
     args: [...JEST, 'test/unit/functions/random-walk'],
     env: { BULKHEAD_MODEL_RUNS: '50000' },
     needs: ['data-plane'],
-    summary: 'the model of what can happen, over 50,000 sequences',
+    summary: 'the model of container histories, over 50,000 sequences',
   },
-  check: { args: ['scripts/check.ts'], summary: 'format, lint, types, import rules, generated documents' },
+  check: {
+    args: ['scripts/check.ts'],
+    summary: 'format, lint, types, import rules, generated documents, phrases',
+  },
   docs: { args: ['scripts/generate-docs.ts'], summary: 'write the generated documents' },
   'docs:check': {
     args: ['scripts/generate-docs.ts', '--check'],
-    summary: 'are the generated documents up to date?',
+    summary: 'check that the generated documents are up to date',
   },
   synth: {
     args: ['bin/app.ts'],
@@ -58,19 +61,19 @@ export const COMMANDS = {
   'bench:session': {
     args: [QUIET, 'bench/session.ts'],
     needs: ['data-plane'],
-    summary: 'keystroke to echo through a session, against the bare process',
+    summary: 'measure keystroke to echo through a session, beside the bare process',
   },
   'conformance:asl': {
     args: [QUIET, 'scripts/conformance-asl.ts'],
-    summary: 'recorded Step Functions executions',
+    summary: 'run recorded Step Functions executions',
   },
   'conformance:event-patterns': {
     args: ['scripts/conformance-event-patterns.ts'],
-    summary: 'recorded EventBridge matches',
+    summary: 'run recorded EventBridge matches',
   },
 };
 
-/** One line a command, for `--help` and for a mistyped name. */
+/** One line for each command, for `--help` and for an unknown name. */
 export const commandList = () =>
   Object.entries(COMMANDS)
     .map(([name, { summary }]) => `  ${name.padEnd(28)}${summary}`)

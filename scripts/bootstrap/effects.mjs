@@ -6,7 +6,7 @@ import { showProgress } from './progress.mjs';
 
 const KEPT_LINES = 1_000;
 const LOCK_POLL_MS = 300;
-/** A lock whose owner died before it could sign. */
+/** Age after which a lock without a process id is stale: its owner crashed before it wrote the id. */
 const UNSIGNED_LOCK_MS = 5_000;
 const ENDING = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
@@ -63,7 +63,7 @@ const onPath = async (program) => {
   return found.includes(true);
 };
 
-/** npm is run by the Node that runs this, from where npm says it stands; else from the PATH. */
+/** Runs npm with this Node, by the path in `npm_execpath`, or else by the PATH. */
 const runNpm = (root, label, args) => {
   const npm = process.env.npm_execpath;
   return npm?.endsWith('.js') || npm?.endsWith('.cjs')
@@ -113,7 +113,7 @@ const isAlive = (pid) => {
   }
 };
 
-/** A folder is the lock, because making one is atomic; one whose owner has died is taken over. */
+/** The lock is a folder, because creating one is atomic. A lock whose owner has exited is taken over. */
 const exclusively = async (stateDir, label, work) => {
   const lock = join(stateDir, 'set-up.lock');
   await mkdir(stateDir, { recursive: true, mode: 0o700 });

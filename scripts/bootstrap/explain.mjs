@@ -1,4 +1,4 @@
-/** From what a failed command printed to sentences that say what to do. */
+/** Turns the output of a failed command into advice for the user. */
 
 const NPM_CAUSES = [
   [
@@ -17,7 +17,7 @@ const NPM_CAUSES = [
   [/ENOSPC/, 'The disk is full. Free some space (node_modules takes about 700 MB), then run this again.'],
   [
     /EACCES|EPERM|EROFS/,
-    'This user may not write here. Make the checkout its own (chown), then run this again.',
+    'This user cannot write here. Make the user the owner of the checkout (chown), then run this again.',
   ],
   [
     /ETARGET|E404/,
@@ -29,7 +29,7 @@ const TAIL_LINES = 12;
 
 const tailOf = (lines) => lines.slice(-TAIL_LINES).join('\n').replace(/^/gm, '  ');
 
-/** npm ends with its usage and with where its log stands: what went wrong is said before. */
+/** npm ends its output with its usage and the path of its log; the cause is in the lines before. */
 const withoutUsage = (lines) => {
   const errors = lines.filter((line) => line.startsWith('npm error') && line !== 'npm error');
   const usage = errors.findIndex((line) =>
@@ -43,8 +43,8 @@ const withoutUsage = (lines) => {
 export const explainNpmFailure = (lines) => {
   const said = withoutUsage(lines);
   const cause = NPM_CAUSES.find(([pattern]) => said.some((line) => pattern.test(line)));
-  const advice = cause?.[1] ?? 'Run npm ci yourself to see the whole output.';
-  return `Installing the packages failed. npm said:\n${tailOf(said)}\n\n${advice}`;
+  const advice = cause?.[1] ?? 'Run npm ci to see the complete output.';
+  return `Installing the packages failed. Output of npm:\n${tailOf(said)}\n\n${advice}`;
 };
 
 /**
@@ -52,5 +52,5 @@ export const explainNpmFailure = (lines) => {
  * @param {readonly string[]} lines
  */
 export const explainAptFailure = (command, lines) =>
-  `Installing system packages failed. It last said:\n${tailOf(lines)}\n\n` +
-  `Check the internet connection and /etc/apt/sources.list, then run it yourself:\n  ${command}`;
+  `Installing system packages failed. The last output:\n${tailOf(lines)}\n\n` +
+  `Check the internet connection and /etc/apt/sources.list, then run:\n  ${command}`;

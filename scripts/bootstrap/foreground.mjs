@@ -7,8 +7,8 @@ const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 const SETPRIV = '/usr/bin/setpriv';
 
 /**
- * Runs the command in the foreground and ends as it ends. Signals are handed on; were this process killed outright,
- * the kernel tells the command to end (SIGTERM), so that nothing is left behind.
+ * Runs the command in the foreground and returns its exit code. Signals are forwarded. If this process is killed, the
+ * kernel sends SIGTERM to the command, so that no process is left behind.
  * @param {{node: string, root: string, args: readonly string[], env: Readonly<Record<string, string>>}} wanted
  * @returns {Promise<number>} the exit code
  */

@@ -5,8 +5,7 @@ const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '
 const seconds = (ms) => `${Math.round(ms / 1000)} s`;
 
 /**
- * Shows that something is going on once it has taken two seconds: a spinner on a terminal, a line every five
- * seconds elsewhere.
+ * Shows progress once the work has taken two seconds: a spinner on a terminal, a line every five seconds elsewhere.
  * @param {string} label
  * @param {NodeJS.WriteStream} stream
  * @returns {(outcome: string) => void} ends it

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { explainAptFailure, explainNpmFailure } from './explain.mjs';
 import { SYSTEM_PROGRAMS } from './system-programs.mjs';
 
-/** The set-up could not be done; the message says what failed and what to do, so no stack is wanted. */
+/** The set-up failed. The message contains the cause and the advice, so no stack is printed. */
 export class SetupError extends Error {
   name = 'SetupError';
 }
@@ -25,7 +25,7 @@ export const setUp = async (effects, command) => {
 };
 
 /**
- * What an installation depends on. The version of Node that runs npm is not part of it: nothing is compiled.
+ * Identifies an installation. The version of Node that runs npm is not part of it, because nothing is compiled.
  * @param {string} lock
  */
 export const stampOf = (lock, { platform, arch }) =>
@@ -48,7 +48,7 @@ const installPackages = async (effects) => {
 
 /** @param {import('./types.d.mts').Effects} effects */
 const runNpmCi = async (effects) => {
-  // Its own log level: what made it fail is needed also where the caller asked npm to be silent.
+  // A fixed log level: the cause of a failure is needed even if the caller runs npm silently.
   const { ok, lines } = await effects.npm('installing packages', [
     'ci',
     '--no-audit',
@@ -114,7 +114,7 @@ const apt = async (effects, packages, command) => {
   const label = `installing ${packages.join(', ')} (apt-get)`;
   const first = await effects.run(label, 'env', [...environment, ...install]);
   if (first.ok) return;
-  // A machine that has never fetched the package lists knows no package.
+  // Without package lists, apt-get finds no package.
   await effects.run('fetching the package lists (apt-get update)', 'env', [...environment, 'update']);
   const second = await effects.run(label, 'env', [...environment, ...install]);
   if (!second.ok) throw new SetupError(explainAptFailure(command, second.lines));

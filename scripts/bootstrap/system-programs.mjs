@@ -1,7 +1,7 @@
 /**
- * Programs that Bulkhead needs from the operating system, and the Debian package that brings each. This list is
- * the only place to edit: where the user is root and apt is there, missing ones are installed; elsewhere the
- * exact command is printed.
+ * Programs that Bulkhead needs from the operating system, with the Debian package of each. This list is the only
+ * place to edit. As root on a system with apt, missing programs are installed; elsewhere the exact command is
+ * printed.
  *
  * @type {readonly import('./types.d.mts').SystemProgram[]}
  */

@@ -1,4 +1,4 @@
-/** What the parts of the bootstrap hand to each other. */
+/** Types that the parts of the bootstrap share. */
 export interface Command {
   /** For Node 24: its own flags, the script, the script's arguments. */
   readonly args: readonly string[];
@@ -22,7 +22,7 @@ export interface RunResult {
   readonly lines: readonly string[];
 }
 
-/** Everything that the set-up does to, or learns from, the machine. */
+/** All access of the set-up to the machine. */
 export interface Effects {
   readonly platform: string;
   readonly arch: string;

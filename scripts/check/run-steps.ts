@@ -19,8 +19,8 @@ interface Run extends StepResult {
 const AT_ONCE = 2;
 
 /**
- * Runs every step, prints the output of those that fail, and then one line a step with its time.
- * @returns one result a step, in the order given
+ * Runs every step. Prints the output of failed steps, and then one line with the time of each step.
+ * @returns one result for each step, in the given order
  */
 export const runSteps = async (
   steps: readonly Step[],
@@ -58,7 +58,7 @@ const run = ({ name, command }: Step, root: string): Promise<Run> => {
       });
     child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => chunks.push(chunk));
-    child.once('error', (error) => settle(false, `could not be run: ${error.message}`));
+    child.once('error', (error) => settle(false, `cannot be run: ${error.message}`));
     child.once('close', (code) => settle(code === 0));
   });
 };

@@ -1,4 +1,4 @@
-/** What `npm run check` runs. */
+/** A step of `npm run check`. */
 export interface Step {
   readonly name: string;
   readonly command: readonly string[];
@@ -40,7 +40,7 @@ export const STEPS: readonly Step[] = [
   {
     name: 'generated documents',
     command: [NODE, 'scripts/generate-docs.ts', '--check'],
-    advice: 'Run: npm run docs   and commit what it writes.',
+    advice: 'Run: npm run docs   and commit the result.',
   },
   {
     name: 'phrases',

@@ -7,7 +7,7 @@ export type Documents = ReadonlyMap<string, string>;
 
 type Generator = () => Promise<Documents>;
 
-/** A module in the generators' folder that can't be used; the message names it. */
+/** A module in the generators' folder cannot be used. The message names it. */
 export class GeneratorError extends Error {
   override readonly name = 'GeneratorError';
   readonly code = 'generator-unusable';
@@ -21,7 +21,7 @@ const generatorOf = async (file: string): Promise<Generator> => {
 
 /**
  * Runs every generator of a folder.
- * @throws GeneratorError where a module exports no `generate`, or two write the same document.
+ * @throws GeneratorError if a module exports no `generate`, or two write the same document.
  */
 export const runGenerators = async (folder: string): Promise<Documents> => {
   const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.ts')) : [];
@@ -36,7 +36,7 @@ export const runGenerators = async (folder: string): Promise<Documents> => {
   return all;
 };
 
-/** The documents that do not stand under `root` as they were generated. */
+/** Paths of the documents whose files under `root` are missing or differ. */
 export const differing = (documents: Documents, root: string): readonly string[] =>
   [...documents]
     .filter(([path, content]) => {

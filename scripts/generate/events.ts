@@ -34,10 +34,10 @@ const own = (type: (typeof EVENT_TYPES)[number]): [string, string] =>
       z.literal(EVENT_SOURCE),
       z.strictObject({ ...BusEventDetailSchema.shape, type: z.literal(type) }),
     ),
-    'Put on the bus by Bulkhead. It may come twice, with the same detail.id, and out of order: events of one resource are put in order by detail.revision.',
+    'Put on the bus by Bulkhead. It may arrive twice, with the same detail.id, and out of order. Order the events of one resource by detail.revision.',
   );
 
-/** JSON Schemas of the events on the bus: of Bulkhead's own, and of the one that users send. */
+/** JSON Schemas of the events on the bus: Bulkhead's own, and the one that users send. */
 export const generate = async (): Promise<Map<string, string>> =>
   new Map([
     ...EVENT_TYPES.map(own),

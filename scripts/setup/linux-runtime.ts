@@ -28,9 +28,9 @@ const SETUP_SOURCES = 'scripts/setup/linux-runtime';
 export interface SetUpOptions {
   /** The checkout. */
   readonly root: string;
-  /** Told of each part that takes time; a set-up that is complete says nothing. */
+  /** Called before each part that takes time; not called if the set-up is complete. */
   readonly report: (line: string) => void;
-  /** What this machine and user are. */
+  /** Properties of this machine and user. */
   readonly machine?: Machine;
 }
 
@@ -54,17 +54,17 @@ const refuseElsewhere = ({ platform, architecture, isRoot }: Machine): void => {
     throw new SetUpRefusedError(
       'not-linux-x64',
       `A real host needs Linux on x86-64; this is ${platform} on ${architecture}.`,
-      'Run Bulkhead in a Linux virtual machine to have containers run for real.',
+      'Run Bulkhead in a Linux virtual machine to run real containers.',
     );
   if (!isRoot)
     throw new SetUpRefusedError(
       'not-root',
       'A real host needs root: containers need namespaces, mounts and network devices.',
-      'Start with sudo to have containers run for real.',
+      'Start with sudo to run real containers.',
     );
 };
 
-/** Hash of all that the artifacts are made from; the kernel stays as first fetched until these change. */
+/** Hash of all sources of the artifacts. The kernel is fetched again only when they change. */
 const computeStamp = async (root: string): Promise<string> => {
   const hash = createHash('sha256');
   for (const folder of [GUEST_SOURCES, HELPER_SOURCES, PRELOAD_SOURCES, PROBE_SOURCES, SETUP_SOURCES])
@@ -132,9 +132,9 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
 };
 
 /**
- * Makes this machine able to run containers for real: packages, kernel, guest agent, the image `mini`. Does nothing
- * when all of it is there. Several may run at once: each makes its own folder, and the last one stays.
- * @throws {SetUpRefusedError} with the reason, where this machine or user cannot
+ * Prepares this machine to run real containers: packages, kernel, guest agent, the image `mini`. Does nothing if all
+ * of it exists. Several may run at once: each makes its own folder, and the last one remains.
+ * @throws {SetUpRefusedError} with the reason, if this machine or user cannot
  */
 export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {
   refuseElsewhere(options.machine ?? thisMachine());

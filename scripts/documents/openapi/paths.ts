@@ -40,7 +40,7 @@ const DESCRIPTIONS: Readonly<Record<string, string>> = {
   200: 'Done.',
   201: 'Made.',
   202: 'Accepted: an operation has begun.',
-  204: 'Done; there is nothing to say.',
+  204: 'Done. The answer has no body.',
 };
 
 const hasEtag = (route: Route): boolean =>
@@ -111,7 +111,7 @@ const operation = (route: Route): Json => {
 export const paths = (): Json => {
   const all: Record<string, Record<string, Json>> = {};
   for (const route of ROUTES) {
-    // API Gateway's mark of a parameter that takes slashes is not OpenAPI's.
+    // OpenAPI has no notation for API Gateway's parameters with slashes.
     const path = route.path.replace('+}', '}');
     all[path] = { ...all[path], [route.method.toLowerCase()]: operation(route) };
   }
@@ -125,8 +125,7 @@ export const sharedResponses = (): Json => ({
     content: { 'application/problem+json': { schema: reference(ProblemSchema) } },
   },
   TooManyRequests: {
-    description:
-      'The tenant has taken its share for now; nothing was done. Repeat the request after the pause.',
+    description: 'The tenant has used up its share. The request had no effect. Repeat it after the pause.',
     headers: {
       'Retry-After': {
         description: 'How long to wait, in seconds.',

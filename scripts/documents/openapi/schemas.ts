@@ -20,10 +20,10 @@ import { ImageSchema, ImportImageRequestSchema } from '../../../core/contract/im
 import { OperationSchema } from '../../../core/contract/operation.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
 
-/** JSON that the document is made of. */
+/** The JSON of the document. */
 export type Json = { readonly [name: string]: unknown };
 
-/** Schemas that stand under a name of their own in the document. */
+/** Schemas with their own name in the document. */
 const NAMED = {
   Container: ContainerSchema,
   CreateContainerRequest: CreateContainerRequestSchema,
@@ -48,7 +48,7 @@ const NAMED = {
 
 const capitalized = (name: string): string => `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 
-/** Every schema of a body, with its name: those of a route alone are named after the route. */
+/** Every schema of a body, with its name. A schema of one route only is named after the route. */
 const nameSchemas = (): ReadonlyMap<z.ZodMiniType, string> => {
   const names = new Map<z.ZodMiniType, string>(Object.entries(NAMED).map(([name, schema]) => [schema, name]));
   const taken = () => new Set(names.values());
@@ -67,7 +67,7 @@ const names = nameSchemas();
 
 const strip = ({ $schema: _schema, $id: _id, ...schema }: Json): Json => schema;
 
-/** A schema where it is used once, such as a parameter's. */
+/** An inline schema, such as a parameter's. */
 export const inlineSchema = (schema: z.ZodMiniType): Json =>
   strip(z.toJSONSchema(schema, { io: 'input' }) as Json);
 

@@ -8,7 +8,7 @@ export const HELPER_SOURCES = 'agent/runtimes/linux/helper';
 export const PRELOAD_SOURCES = 'agent/runtimes/linux/preload';
 /** A part of both the guest's init and the host's helper. */
 export const PROBE_SOURCES = 'agent/probe';
-/** What the helper shares with the guest: the streams, and whom a process runs as. */
+/** Sources that the helper shares with the guest: streams, users and restrictions of a process. */
 const SHARED = [
   ...['channel.c', 'fields.c', 'streams.c', 'kept_output.c', 'spawn.c', 'user.c'],
   ...['confine.c', 'device_access.c', 'mask.c', 'system_calls.c', 'denied_32.c', 'denied_64.c', 'sealed.c'],
@@ -20,7 +20,7 @@ const LIBRARY = ['-shared', '-fPIC'];
 const refuse = (said: string) =>
   new SetUpRefusedError(
     'compile-failed',
-    `The guest agent could not be compiled. gcc said:\n${said}`,
+    `The guest agent could not be compiled. Output of gcc:\n${said}`,
     'Install gcc and libc6-dev, then start again.',
   );
 
@@ -38,14 +38,14 @@ const compile = async (
   await runProgram('gcc', [...FLAGS, ...kind, '-o', target, ...sources], { refuse });
 };
 
-/** Paths of what is compiled. */
+/** Paths of the compiled programs. */
 export interface Compiled {
   readonly init: string;
   readonly helper: string;
   readonly preload: string;
 }
 
-/** Compiles the guest's init and the host's helper, both static, and what is loaded into QEMU. */
+/** Compiles the guest's init and the host's helper, both static, and the library for QEMU. */
 export const compilePrograms = async (root: string, { init, helper, preload }: Compiled): Promise<void> => {
   const shared = SHARED.map((name) => join(root, GUEST_SOURCES, name));
   const probe = await sourcesIn(join(root, PROBE_SOURCES));

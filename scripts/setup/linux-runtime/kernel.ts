@@ -9,7 +9,7 @@ import { runProgram } from './run-program.ts';
 import { findPayload, isElf } from './vmlinux.ts';
 
 const META_PACKAGE = 'linux-image-cloud-amd64';
-/** What a utility VM uses of the kernel, in the order in which it is loaded; the rest is built in. */
+/** Kernel modules of a utility VM, in the order of loading; the rest is built in. */
 const MODULES = ['virtio_mmio', 'virtio_console', 'squashfs', 'overlay', 'virtio_blk', 'virtio_net'];
 
 export interface GuestKernel {
@@ -50,7 +50,7 @@ const unpackKernel = async (bzImage: Buffer): Promise<Buffer> => {
     lz4: async (data: Buffer) => unpackLz4(data),
   };
   const vmlinux = payload === null ? Buffer.alloc(0) : await unpack[payload.compression](payload.data);
-  if (!isElf(vmlinux)) throw refuse('unpacking')('The kernel is compressed in a way that is not known here.');
+  if (!isElf(vmlinux)) throw refuse('unpacking')('The compression of the kernel is not supported.');
   return vmlinux;
 };
 

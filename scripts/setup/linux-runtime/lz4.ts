@@ -1,6 +1,6 @@
 /**
  * LZ4's legacy frame, in which kernels are compressed: a magic number, then blocks of at most 8 MiB unpacked, each
- * after its compressed size. Node has no LZ4 of its own.
+ * after its compressed size. Node has no LZ4.
  * Source: lz4_Block_format.md and lz4_Frame_format.md ("Legacy frame") of the LZ4 project.
  */
 const BLOCK_BYTES = 8 * 1024 * 1024;
@@ -14,7 +14,7 @@ interface Cursor {
   at: number;
 }
 
-/** A length of 15 goes on in the bytes that follow, for as long as they are 255. */
+/** A length of 15 continues in the following bytes, as long as they are 255. */
 const readLength = (cursor: Cursor, nibble: number): number => {
   let length = nibble;
   if (nibble < LONG) return length;
@@ -35,13 +35,13 @@ const unpackBlock = (source: Buffer, target: Buffer): number => {
     const offset = source.readUInt16LE(cursor.at);
     cursor.at += 2;
     const length = readLength(cursor, token & LONG) + LEAST_MATCH;
-    // A match may reach into what it writes itself, so it is copied byte by byte.
+    // A match may overlap its own output, so it is copied byte by byte.
     for (let index = 0; index < length; index++, written++) target[written] = target[written - offset] ?? 0;
   }
   return written;
 };
 
-/** Unpacks a legacy frame. What is damaged comes out as something else, which the caller has to notice. */
+/** Unpacks a legacy frame. Damaged data yields wrong output; the caller must verify the result. */
 export const unpackLz4 = (frame: Buffer): Buffer => {
   const blocks: Buffer[] = [];
   let at = MAGIC_BYTES;

@@ -34,14 +34,14 @@ const refuse = (said: string) =>
     'Free some space in the temporary folder, then start again.',
   );
 
-/** Busybox takes the name it is run by for the command that it is to be. */
+/** Busybox runs the command whose name it is called by. */
 const linkApplets = async (tree: string): Promise<void> => {
   const list = (await runProgram('/bin/busybox', ['--list'], { refuse })).toString().split('\n');
   const applets = list.filter((name) => /^[a-z0-9[_.+-]+$/.test(name) && name !== 'busybox');
   await Promise.all(applets.map((name) => symlink('busybox', join(tree, 'bin', name))));
 };
 
-/** Writes the image `mini`, a squashfs with busybox alone, to `path`. The same busybox gives the same bytes. */
+/** Writes the image `mini`, a squashfs with busybox only, to `path`. The same busybox results in the same bytes. */
 export const makeMiniImage = async (path: string): Promise<void> => {
   const tree = await mkdtemp(join(tmpdir(), 'bulkhead-mini-'));
   try {

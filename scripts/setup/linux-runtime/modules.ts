@@ -19,8 +19,8 @@ export const dependenciesOf = (module: Buffer): string[] => {
 };
 
 /**
- * The wanted modules with what they depend on, each after its dependencies; one that the kernel has built in has
- * no file, and is left out.
+ * The wanted modules and their dependencies, each after its dependencies. A module that is built into the kernel has
+ * no file and is left out.
  * @param folder `lib/modules/<release>` of a kernel package
  * @param decompress unpacks a `.ko.xz`
  */

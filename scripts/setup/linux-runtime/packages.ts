@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { SetUpRefusedError } from './refusal.ts';
 import { runProgram } from './run-program.ts';
 
-/** Programs of the Linux runtime, and the Debian packages that bring them. */
+/** Programs of the Linux runtime, and the Debian packages that contain them. */
 const PROGRAMS: readonly (readonly [program: string, packages: readonly string[]])[] = [
   ['qemu-system-x86_64', ['qemu-system-x86']],
   ['runc', ['runc']],
@@ -20,7 +20,7 @@ const PROGRAMS: readonly (readonly [program: string, packages: readonly string[]
   ['gcc', ['gcc', 'libc6-dev']],
   ['xz', ['xz-utils']],
 ];
-/** Where Debian keeps what an administrator runs; not on everybody's PATH. */
+/** Folders of programs on Debian. The PATH of an ordinary user lacks some of them. */
 const FOLDERS = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
 const isInstalled = async (program: string): Promise<boolean> => {
@@ -41,7 +41,7 @@ export const missingPackages = async (): Promise<string[]> => {
 };
 
 /**
- * Installs what is missing by apt-get.
+ * Installs missing packages by apt-get.
  * @throws {SetUpRefusedError} `not-root`, `no-apt` or `packages-failed`
  */
 export const installPackages = async (packages: readonly string[]): Promise<void> => {
@@ -49,18 +49,18 @@ export const installPackages = async (packages: readonly string[]): Promise<void
   if (!(await isInstalled('apt-get')))
     throw new SetUpRefusedError(
       'no-apt',
-      `These Debian packages, or what your system calls them, are missing: ${packages.join(', ')}`,
+      `These Debian packages, or their equivalents on your system, are missing: ${packages.join(', ')}`,
       'Install them with your package manager, then start again.',
     );
   const refuse = (said: string) =>
     new SetUpRefusedError(
       'packages-failed',
-      `Installing ${packages.join(', ')} failed. apt-get said:\n${said}`,
-      `Run it yourself: sudo ${command}`,
+      `Installing ${packages.join(', ')} failed. Output of apt-get:\n${said}`,
+      `Run: sudo ${command}`,
     );
   const install = () =>
     runProgram('apt-get', ['install', '-y', '--no-install-recommends', ...packages], { refuse });
-  // A machine that has never fetched the package lists knows no package.
+  // Without package lists, apt-get finds no package.
   await install().catch(async () => {
     await runProgram('apt-get', ['update'], { refuse });
     await install();

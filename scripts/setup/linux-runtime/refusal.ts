@@ -8,7 +8,7 @@ export const REFUSALS = [
   'image-failed',
 ] as const;
 
-/** Why this machine cannot be given the Linux runtime, in words for who starts Bulkhead. */
+/** The reason why this machine cannot have the Linux runtime, for the user who starts Bulkhead. */
 export class SetUpRefusedError extends Error {
   readonly reason: (typeof REFUSALS)[number];
   readonly suggestion: string;

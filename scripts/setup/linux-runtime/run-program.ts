@@ -10,7 +10,7 @@ export interface ProgramOptions {
   readonly refuse: (said: string) => SetUpRefusedError;
 }
 
-/** Runs a program to its end and returns what it wrote to stdout. Rejects with `refuse` when it fails. */
+/** Runs a program to its end and returns its stdout. Rejects with `refuse` if it fails. */
 export const runProgram = (
   program: string,
   args: readonly string[],
@@ -26,7 +26,7 @@ export const runProgram = (
     const errors: Buffer[] = [];
     child.stdout.on('data', (chunk) => out.push(chunk));
     child.stderr.on('data', (chunk) => errors.push(chunk));
-    // A program that ends before it has read all of its input fails by its exit code, not by this.
+    // A program may end before it has read all of its input. Its exit code shows whether it failed.
     child.stdin.on('error', () => {});
     child.stdin.end(input);
     const tail = () => Buffer.concat(errors).toString().trim().split('\n').slice(-TAIL_LINES).join('\n');

@@ -1,4 +1,4 @@
-/** Where in a bzImage its header says that the compressed kernel is: Documentation/arch/x86/boot.rst. */
+/** Fields of a bzImage's header that locate the compressed kernel: Documentation/arch/x86/boot.rst. */
 const SETUP_SECTORS = 0x1f1;
 const HEADER_MAGIC = 0x202;
 const PAYLOAD_OFFSET = 0x248;
@@ -6,7 +6,7 @@ const PAYLOAD_LENGTH = 0x24c;
 const SECTOR = 512;
 const DEFAULT_SETUP_SECTORS = 4;
 
-/** The payload ends with the length of what it unpacks to, which is not part of the compressed stream. */
+/** The payload ends with the unpacked length, which is not part of the compressed stream. */
 const SIZE_BYTES = 4;
 
 export type Compression = 'xz' | 'gzip' | 'zstd' | 'lz4';
@@ -17,7 +17,7 @@ const MAGICS: readonly (readonly [Compression, readonly number[]])[] = [
   ['lz4', [0x02, 0x21, 0x4c, 0x18]],
 ];
 
-/** The compressed kernel inside a bzImage; null for what is none. */
+/** The compressed kernel inside a bzImage; null if the data is no bzImage. */
 export const findPayload = (bzImage: Buffer): { compression: Compression; data: Buffer } | null => {
   if (
     bzImage.length < PAYLOAD_LENGTH + 4 ||

@@ -81,7 +81,7 @@ describe('the hosts of npm start', () => {
     const refusal = new SetUpRefusedError(
       'packages-failed',
       'Installing runc failed.',
-      'Run it yourself: sudo apt-get install -y runc',
+      'Run: sudo apt-get install -y runc',
     );
     const { hosts, said } = await choose(['--simulate', '2'], () => Promise.reject(refusal));
     expect(hosts.map(({ name }) => name)).toEqual(['simulated-nano-server', 'simulated-server-core']);

@@ -96,8 +96,8 @@ describe('the set-up', () => {
     ['npm error code ENOSPC', 'disk is full'],
     ['npm error code EINTEGRITY', 'differs from what package-lock.json recorded'],
     ['npm error `npm ci` can only install packages when in sync', 'does not match package.json'],
-    ['npm error something new', 'Run npm ci yourself'],
-  ])('after "%s" says: %s', async (line, advice) => {
+    ['npm error something new', 'Run npm ci to see the complete output'],
+  ])('advises after "%s": %s', async (line, advice) => {
     machine.npmResults = [failed('npm warn x', line, 'npm error Clean install a project')];
     const message = await failure();
     expect(message).toContain(line);
@@ -151,9 +151,9 @@ describe('the set-up', () => {
       expect(await failure(NEEDS)).toContain('sudo apt-get install -y --no-install-recommends util-linux');
     });
 
-    test('says what apt said when that fails', async () => {
+    test('shows the output of apt-get and the command when it fails', async () => {
       machine.runResults = [failed('a'), OK, failed('E: no space')];
-      expect(await failure(NEEDS)).toMatch(/E: no space[\s\S]*run it yourself/);
+      expect(await failure(NEEDS)).toMatch(/E: no space[\s\S]*then run:\n {2}apt-get install/);
     });
   });
 });
