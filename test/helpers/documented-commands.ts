@@ -34,12 +34,20 @@ const needFile = (path: string): void => {
 const leavesOf = (command: Command): readonly Command[] =>
   command.commands.length === 0 ? [command] : command.commands.flatMap(leavesOf);
 
+const bulkhead = (): Command => {
+  const stream = { write: () => true, isTTY: false, columns: 100 };
+  return createProgram({ stdout: stream, stderr: stream, env: {}, home: '/', cwd: '/' } as Partial<Io> as Io);
+};
+
+/** Every command of `bulkhead`, such as `container list`. */
+export const commandPaths = (): readonly string[] =>
+  leavesOf(bulkhead()).map((leaf) =>
+    leaf.parent?.parent ? `${leaf.parent.name()} ${leaf.name()}` : leaf.name(),
+  );
+
 /** Parses a command line of `bulkhead` by its own definition, and runs nothing. @throws CommanderError */
 export const checkBulkhead = (args: readonly string[]): void => {
-  const write = () => true;
-  const stream = { write, isTTY: false, columns: 100 };
-  const io = { stdout: stream, stderr: stream, env: {}, home: '/', cwd: '/' } as Partial<Io> as Io;
-  const program = createProgram(io);
+  const program = bulkhead();
   let ran = false;
   for (const leaf of leavesOf(program))
     leaf.action(() => {

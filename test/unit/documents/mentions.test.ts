@@ -1,7 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { checkBulkhead, checkContext } from '../../helpers/documented-commands.ts';
+import { EXIT } from '../../../cli/exit-codes.ts';
+import { checkBulkhead, checkContext, commandPaths } from '../../helpers/documented-commands.ts';
 import { markdownFiles, ROOT, readDocument } from '../../helpers/markdown.ts';
 
 const FOLDERS = readdirSync(ROOT, { withFileTypes: true })
@@ -80,4 +81,35 @@ test('the table of the CDK context has exactly the keys that the app reads', () 
   );
   expect(documented.sort()).toEqual(keys.sort());
   checkContext({ heartbeatSeconds: '30' });
+});
+
+describe('docs/cli.md', () => {
+  const text = readDocument('docs/cli.md');
+  const rows = (heading: string) =>
+    [
+      ...((text.split(`## ${heading}\n`)[1] ?? '').split('\n## ')[0]?.matchAll(/^\|(.*)\|(.*)\|$/gm) ?? []),
+    ].slice(2);
+
+  test('lists every command of the CLI, and no other', () => {
+    const documented = rows('Commands').flatMap(([, group = '', verbs = '']) => {
+      const name = /`([\w-]+)`/.exec(group)?.[1];
+      return [...verbs.matchAll(/`([a-z][\w-]*)`/g)].map(([, verb = '']) =>
+        name ? `${name} ${verb}` : verb,
+      );
+    });
+    expect(documented.sort()).toEqual([...commandPaths()].sort());
+  });
+
+  test('lists every exit code', () => {
+    const documented = rows('Exit codes').flatMap(([, codes = '']) => codes.split(',').map(Number));
+    expect(documented).toEqual(Object.values(EXIT));
+  });
+});
+
+test('docs/local.md lists options that npm start has', () => {
+  const [, table = ''] = readDocument('docs/local.md').split('## Options of `npm start`');
+  const options = [...table.matchAll(/^\| `(--[\w-]+)/gm)].map(([, option = '']) => option);
+  expect(options.length).toBeGreaterThan(5);
+  const known = readDocument('bin/local/options.ts');
+  expect(options.filter((option) => !known.includes(`'${option}`))).toEqual([]);
 });
