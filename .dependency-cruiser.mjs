@@ -73,9 +73,9 @@ const forbidden = [
   only('store', 'the store imports core', ['store', 'core']),
   forbid(
     'store-packages',
-    'the store imports the AWS SDK and no other package',
+    'the store imports the AWS SDK and zod, and no other package',
     { path: '^store/' },
-    { dependencyTypes: PACKAGES, pathNot: '(^|/)node_modules/@(aws-sdk|smithy)/' },
+    { dependencyTypes: PACKAGES, pathNot: '(^|/)node_modules/(@(aws-sdk|smithy)|zod)/' },
   ),
   only('workflow', 'the workflow decides, with the store and core', ['workflow', 'store', 'core']),
   forbid(

@@ -1,5 +1,6 @@
+import * as z from 'zod/mini';
 import { type Signed, SignedSchema } from '../core/contract/agent/signed.ts';
-import { fromItem, toItem } from './item.ts';
+import { createItem, readEach, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
@@ -9,7 +10,7 @@ import { ConditionFailed, type Table } from './table.ts';
  * protection here: a host verifies each, and without one it stays with the key that it has.
  */
 export const putNextKey = async (table: Table, announcement: Signed): Promise<void> => {
-  const item = toItem({ ...keys.commandKey(announcement.keyId), entity: 'commandKey', announcement });
+  const item = createItem('commandKey', keys.commandKey(announcement.keyId), { announcement });
   try {
     await table.put({ Item: item, ConditionExpression: 'attribute_not_exists(pk)' });
   } catch (error) {
@@ -17,8 +18,10 @@ export const putNextKey = async (table: Table, announcement: Signed): Promise<vo
   }
 };
 
-/** Every announcement, in no order. What is none is left out: a host could not read the message that holds it. */
+const CommandKeySchema = z.object({ announcement: SignedSchema });
+
+/** Every announcement that can be read, in no order. Hosts can follow most rotations without the others. */
 export const listNextKeys = async (table: Table): Promise<readonly Signed[]> => {
   const page = await table.query({ key: keys.commandKey(), sort: 'any' });
-  return page.items.flatMap((item) => SignedSchema.safeParse(fromItem(item).announcement).data ?? []);
+  return readEach(table, page.items, (item) => readItem('commandKey', CommandKeySchema, item).announcement);
 };

@@ -1,9 +1,10 @@
-import type { Command, CommandResult } from '../core/contract/agent/commands.ts';
-import type { Signed } from '../core/contract/agent/signed.ts';
-import { toAttribute, toItem } from './item.ts';
+import * as z from 'zod/mini';
+import type { Command, CommandArguments, CommandResult } from '../core/contract/agent/commands.ts';
+import { type Signed, SignedSchema } from '../core/contract/agent/signed.ts';
+import { StoredResultSchema } from './command-results.ts';
+import { type Item, toAttribute } from './item.ts';
+import { createItem, orNull, readEach, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
-import { parseCommand } from './parse.ts';
-import type { CommandRecord, UnsignedCommand } from './records.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
@@ -20,19 +21,90 @@ import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
  */
 const KEPT_SECONDS = 24 * 3600;
 
+export interface CommandRecord {
+  readonly tenant: string;
+  /** Read from what was signed. */
+  readonly command: Command;
+  /** As it is sent to the host, each time. */
+  readonly signed: Signed;
+  /** `withdrawn`: the operation is rolled back, and the command is no longer sent. */
+  readonly state: 'pending' | 'answered' | 'withdrawn';
+  /** Null for a query, whose caller reads the result from here. */
+  readonly taskToken: string | null;
+  readonly operationId: string | null;
+  readonly step: string | null;
+  readonly result: CommandResult | null;
+  /** Milliseconds since 1970: not sent after. */
+  readonly expiresAt: number;
+}
+
+/** A command before it is signed and written. */
+export type UnsignedCommand = Omit<CommandRecord, 'signed'>;
+
+const CommandItemSchema = z.object({
+  signed: z.optional(SignedSchema),
+  /** In an item that this package did not write: a command without a signature. */
+  command: z.optional(z.record(z.string(), z.unknown())),
+  state: z.enum(['pending', 'answered', 'withdrawn']),
+  taskToken: orNull(z.string()),
+  operationId: orNull(z.string()),
+  step: orNull(z.string()),
+  result: orNull(StoredResultSchema),
+  expiresAt: z.number(),
+});
+
+/**
+ * What the control plane reads of a signed payload: whom the command is for, and its verb. The rest of the arguments is
+ * for the host, which verifies the signature.
+ */
+const PayloadSchema = z.object({
+  containerId: orNull(z.string()),
+  epoch: z.number(),
+  ttlSeconds: z.number(),
+  arguments: z.custom<CommandArguments>(
+    (value) => typeof value === 'object' && value !== null && 'verb' in value,
+  ),
+});
+
+/** What remains of a command whose payload was overwritten: it can be addressed, and its host refuses it. */
+const UNREADABLE: z.infer<typeof PayloadSchema> = {
+  containerId: null,
+  epoch: 0,
+  ttlSeconds: 0,
+  arguments: { verb: 'listHostProcesses' },
+};
+
+const commandIn = (payload: string) => {
+  try {
+    return z.safeParse(PayloadSchema, JSON.parse(payload)).data ?? UNREADABLE;
+  } catch {
+    return UNREADABLE;
+  }
+};
+
+/**
+ * A command that was written without a signature reads as signed by no key, and its host refuses it.
+ * @throws UnreadableItemError
+ */
+export const parseCommand = (item: Item): CommandRecord => {
+  const {
+    id: hostId,
+    command: unsigned,
+    signed: found,
+    ...rest
+  } = readItem('command', CommandItemSchema, item);
+  const signed = found ?? { payload: JSON.stringify(unsigned ?? {}), signature: '', keyId: '' };
+  return { ...rest, signed, command: { ...commandIn(signed.payload), id: item.sk?.S ?? '', hostId } };
+};
+
 /** The one right to make hosts act. @param expiresAtMs until when a host may take the command in */
 export type SignCommand = (command: Command, expiresAtMs: number) => Promise<Signed>;
 
-const commandItem = ({ tenant, command, ...rest }: CommandRecord) => {
-  return {
-    ...toItem({
-      ...keys.command(tenant, command.hostId, command.id),
-      entity: 'command',
-      ...rest,
-      ttl: Math.floor(rest.expiresAt / 1000) + KEPT_SECONDS,
-    }),
-  };
-};
+const commandItem = ({ tenant, command, ...rest }: CommandRecord): Item =>
+  createItem('command', keys.command(tenant, command.hostId, command.id), {
+    ...rest,
+    ttl: Math.floor(rest.expiresAt / 1000) + KEPT_SECONDS,
+  });
 
 /** `operationId:step:epoch`: the idempotency key of a workflow's step. */
 export const stepCommandId = (operationId: string, step: string, epoch: number): string =>
@@ -77,7 +149,7 @@ const getCommand = async (table: Table, record: CommandRecord): Promise<CommandR
   return item && parseCommand(item);
 };
 
-/** Commands of a host that it has not answered and that may still be begun. */
+/** Commands of a host that it has not answered and that may still be begun. One that cannot be read does not block the others. */
 export const listPendingCommands = async (
   table: Table,
   tenant: string,
@@ -98,7 +170,7 @@ export const listPendingCommands = async (
         values: { ':pending': toAttribute('pending'), ':now': toAttribute(now.getTime()) },
       },
     });
-    found.push(...page.items.map(parseCommand));
+    found.push(...readEach(table, page.items, parseCommand));
     after = page.after;
   } while (after !== undefined);
   return found;

@@ -1,12 +1,10 @@
 import type { ContainerState } from '../core/contract/container.ts';
 import { RUNTIME_TYPES, type RuntimeType } from '../core/contract/primitives.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
-import { findContainerId, getContainer } from './containers.ts';
+import { findContainerId, getContainer, type IndexedContainer, parseIndexedContainer } from './containers.ts';
 import type { Cursors } from './cursor.ts';
 import { indexes } from './keys.ts';
 import { type ListPage, type ListPart, type ListPlan, type ListRequest, readPage } from './list.ts';
-import { parseContainer } from './parse.ts';
-import type { ContainerRecord } from './records.ts';
 import type { Table } from './table.ts';
 
 /** All of them must match. */
@@ -41,8 +39,8 @@ const choose = (
 };
 
 const matching = (filters: ContainerFilters, done: readonly Selected[]) => {
-  const tests: ((record: ContainerRecord) => boolean)[] = [];
-  const add = (filter: Selected, test: (record: ContainerRecord) => boolean) => {
+  const tests: ((record: IndexedContainer) => boolean)[] = [];
+  const add = (filter: Selected, test: (record: IndexedContainer) => boolean) => {
     if (filters[filter] !== undefined && !done.includes(filter)) tests.push(test);
   };
   add('runtimeType', ({ view }) => view.runtimeType === filters.runtimeType);
@@ -52,7 +50,7 @@ const matching = (filters: ContainerFilters, done: readonly Selected[]) => {
   add('image', ({ view }) => caseInsensitiveKey(view.spec.image) === image);
   for (const [key, value] of filters.labels)
     tests.push(({ view }) => Object.hasOwn(view.labels, key) && view.labels[key] === value);
-  return tests.length === 0 ? undefined : (record: ContainerRecord) => tests.every((test) => test(record));
+  return tests.length === 0 ? undefined : (record: IndexedContainer) => tests.every((test) => test(record));
 };
 
 const scopeFilters = ({ labels, image, ...others }: ContainerFilters) => ({
@@ -67,7 +65,7 @@ const byName = async (
   tenant: string,
   name: string,
   filters: ContainerFilters,
-): Promise<ListPage<ContainerRecord>> => {
+): Promise<ListPage<IndexedContainer>> => {
   const id = await findContainerId(table, tenant, name);
   const record = id && (await getContainer(table, tenant, id));
   const matches = matching(filters, []);
@@ -84,14 +82,14 @@ export const listContainers = async (
   tenant: string,
   filters: ContainerFilters,
   request: ListRequest,
-): Promise<ListPage<ContainerRecord>> => {
+): Promise<ListPage<IndexedContainer>> => {
   if (filters.name !== undefined) return byName(table, tenant, filters.name, filters);
   const { parts, done } = choose(tenant, filters);
   const matches = matching(filters, done);
-  const plan: ListPlan<ContainerRecord> = {
+  const plan: ListPlan<IndexedContainer> = {
     scope: { tenant, list: 'containers', filters: scopeFilters(filters) },
     parts,
-    parse: parseContainer,
+    parse: parseIndexedContainer,
     ...(matches && { matches }),
   };
   return readPage(table, cursors, plan, request);

@@ -1,11 +1,186 @@
-import { ConflictError } from '../core/domain/errors.ts';
-import { toItem } from './item.ts';
-import { keys } from './keys.ts';
-import { parseContainer } from './parse.ts';
-import { containerItem } from './put.ts';
-import type { ContainerRecord, OperationRecord } from './records.ts';
-import { ConditionFailed, type Table, type Write } from './table.ts';
-import { addOperation } from './writes.ts';
+import { isDeepStrictEqual } from 'node:util';
+import * as z from 'zod/mini';
+import { type ContainerSpec, type ContainerState, ContainerStateSchema } from '../core/contract/container.ts';
+import {
+  DEFAULT_NETWORK_POLICY,
+  EgressDefaultSchema,
+  PeersSchema,
+  type ResolvedNetworkPolicy,
+} from '../core/contract/network.ts';
+import { type Labels, type RuntimeType, RuntimeTypeSchema } from '../core/contract/primitives.ts';
+import type { Problem } from '../core/contract/problem.ts';
+import type { Reservation } from '../core/domain/capacity.ts';
+import { canTransitionContainer } from '../core/domain/container-state.ts';
+import { ConflictError, InvalidTransitionError } from '../core/domain/errors.ts';
+import type { Item } from './item.ts';
+import { createItem, type Owned, orNull, readItem, StoredProblemSchema, TextsSchema } from './item-format.ts';
+import { indexAttributes, indexes, keys } from './keys.ts';
+import { addOperation, type OperationRecord } from './operations.ts';
+import { ifRevision } from './revision.ts';
+import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
+
+export interface ContainerView {
+  readonly name: string;
+  readonly spec: ContainerSpec;
+  readonly runtimeType: RuntimeType;
+  readonly state: ContainerState;
+  readonly hostId: string | null;
+  readonly labels: Labels;
+  readonly exitCode: number | null;
+  readonly startedAt: string | null;
+  readonly activeOperationId: string | null;
+  readonly lastError: Problem | null;
+  /** The host was sent `spec.network` and has not confirmed it yet. */
+  readonly networkPending: boolean;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface Conversion {
+  readonly to: RuntimeType;
+  /** What is reserved if the container stays as it was, and once it is converted; null: nothing. */
+  readonly before: Reservation | null;
+  readonly after: Reservation | null;
+}
+
+/** A container as an index has it. The table may have a newer revision. */
+export interface IndexedContainer {
+  readonly tenant: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly view: ContainerView;
+}
+
+export interface ContainerRecord extends IndexedContainer {
+  /** Rises with each operation that takes the container. A command or report of an older epoch changes nothing. */
+  readonly epoch: number;
+  /** What is reserved on the host while it runs, exactly as it was taken: the same amount is released. */
+  readonly reservation: Reservation | null;
+  /** Disk that is reserved on the host for as long as the container is placed there, in MiB. */
+  readonly heldDiskMB: number;
+  /** Id of the operation of a removal that waits for the active operation to end. */
+  readonly tombstone: string | null;
+  /** Runtime types that it has run under: HyperV means that untrusted code has written its disk. */
+  readonly ranAs: readonly RuntimeType[];
+  /** State to return to if the active operation is rolled back. */
+  readonly stateBefore: ContainerState | null;
+  /** Set while an operation converts the container, and until the result is known. */
+  readonly conversion?: Conversion | null;
+  /** `sequence` of the newest observation of its host that was applied; older ones change nothing. */
+  readonly observedSequence?: number | null;
+  /** Who made the last change: the stream writes it into the event. */
+  readonly actor: string;
+}
+
+const NetworkRulesSchema = z.array(
+  z.object({
+    cidr: z.optional(z.string()),
+    domain: z.optional(z.string()),
+    ports: z.optional(z.array(z.union([z.number(), z.string()]))),
+    protocol: z.optional(z.enum(['tcp', 'udp'])),
+  }),
+);
+
+/** Of containers and of commands' results. */
+export const StoredNetworkPolicySchema: z.ZodMiniType<ResolvedNetworkPolicy> = z.object({
+  egress: z.object({ default: EgressDefaultSchema, allow: NetworkRulesSchema, deny: NetworkRulesSchema }),
+  peers: PeersSchema,
+});
+
+const SpecSchema: z.ZodMiniType<ContainerSpec> = z.object({
+  image: z.string(),
+  switchName: z.string(),
+  network: z._default(StoredNetworkPolicySchema, DEFAULT_NETWORK_POLICY),
+  networkRevision: z._default(z.number(), 0),
+  command: z.optional(z.array(z.string())),
+  env: z.optional(TextsSchema),
+  workingDir: z.optional(z.string()),
+  user: z.optional(z.string()),
+  tty: z.optional(z.boolean()),
+  resources: z.object({ memoryMB: z.number(), cpus: z.number(), diskMB: z.number() }),
+  ports: z.optional(
+    z.array(
+      z.object({
+        hostPort: z.optional(z.number()),
+        containerPort: z.number(),
+        protocol: z.optional(z.enum(['tcp', 'udp'])),
+      }),
+    ),
+  ),
+  restartPolicy: z.object({
+    name: z.enum(['no', 'on-failure', 'always']),
+    maxRetries: z.optional(z.number()),
+  }),
+  placement: z.optional(z.object({ hostId: z.optional(z.string()), hostLabels: z.optional(TextsSchema) })),
+  autoRemove: z.optional(z.boolean()),
+});
+
+const ViewSchema: z.ZodMiniType<ContainerView> = z.object({
+  name: z.string(),
+  spec: SpecSchema,
+  runtimeType: RuntimeTypeSchema,
+  state: ContainerStateSchema,
+  hostId: orNull(z.string()),
+  labels: TextsSchema,
+  exitCode: orNull(z.number()),
+  startedAt: orNull(z.string()),
+  activeOperationId: orNull(z.string()),
+  lastError: orNull(StoredProblemSchema),
+  networkPending: z._default(z.boolean(), false),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+
+const INDEXED = { revision: z.number(), view: ViewSchema };
+const IndexedSchema = z.object(INDEXED);
+
+const ReservationSchema = z.object({ memoryMB: z.number(), cpus: z.number() });
+
+const ContainerSchema: z.ZodMiniType<Omit<ContainerRecord, keyof Owned>> = z.object({
+  ...INDEXED,
+  epoch: z.number(),
+  reservation: orNull(ReservationSchema),
+  heldDiskMB: z.number(),
+  tombstone: orNull(z.string()),
+  ranAs: z.array(RuntimeTypeSchema),
+  stateBefore: orNull(ContainerStateSchema),
+  conversion: orNull(
+    z.object({ to: RuntimeTypeSchema, before: orNull(ReservationSchema), after: orNull(ReservationSchema) }),
+  ),
+  observedSequence: orNull(z.number()),
+  actor: z.string(),
+});
+
+const NameSchema = z.object({ containerId: z.string() });
+
+/** @throws UnreadableItemError */
+export const parseContainer = (item: Item): ContainerRecord => readItem('container', ContainerSchema, item);
+
+/** A container from an index. @throws UnreadableItemError */
+export const parseIndexedContainer = (item: Item): IndexedContainer =>
+  readItem('container', IndexedSchema, item);
+
+/** The default policy is left out: every index carries the view. */
+const storedSpec = ({ network, networkRevision, ...spec }: ContainerSpec) => ({
+  ...spec,
+  ...(!isDeepStrictEqual(network, DEFAULT_NETWORK_POLICY) && { network }),
+  ...(networkRevision !== 0 && { networkRevision }),
+});
+
+/** The whole item of a container, with every index key that follows from the record. */
+export const containerItem = (record: ContainerRecord): Item => {
+  const { tenant, id, ...rest } = record;
+  const { name, runtimeType, state, hostId, spec } = record.view;
+  const view = { ...record.view, spec: storedSpec(spec), networkPending: record.view.networkPending || null };
+  return createItem('container', keys.container(tenant, id), {
+    ...rest,
+    view,
+    ...indexAttributes('gsi1', indexes.containersByName(tenant, name)),
+    ...indexAttributes('gsi2', indexes.containersByType(tenant, runtimeType, state, name)),
+    ...(hostId === null ? {} : indexAttributes('gsi3', indexes.containersByHost(tenant, hostId, name))),
+    ...indexAttributes('gsi4', indexes.containersByImage(tenant, spec.image, name)),
+  });
+};
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
@@ -13,8 +188,8 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export const isId = (text: string): boolean => UUID.test(text);
 
 /**
- * Reads at half a unit first. What is not found may only just have been made, so a miss is looked at once more,
- * consistently: whoever was answered that it is accepted can read it at once.
+ * Reads at half a unit first. An item that is not found may have been created a moment ago, so a miss is followed by a
+ * consistent read: a caller whose request was accepted can read the result immediately.
  */
 const getFresh = async (table: Table, key: { pk: string; sk: string }) =>
   (await table.get(key)) ?? (await table.get(key, { consistent: true }));
@@ -28,7 +203,7 @@ export const getContainer = async (
   return item && parseContainer(item);
 };
 
-/** For a decision: as it stands now. One read unit. */
+/** The current state, for a decision. One read unit. */
 export const getContainerNow = async (
   table: Table,
   tenant: string,
@@ -38,14 +213,19 @@ export const getContainerNow = async (
   return item && parseContainer(item);
 };
 
+const holderOf = (item: Item): string => readItem('containerName', NameSchema, item).containerId;
+
 /** Id of the container of that name. */
 export const findContainerId = async (
   table: Table,
   tenant: string,
   name: string,
-): Promise<string | undefined> => (await getFresh(table, keys.containerName(tenant, name)))?.containerId?.S;
+): Promise<string | undefined> => {
+  const item = await getFresh(table, keys.containerName(tenant, name));
+  return item && holderOf(item);
+};
 
-/** Id of a container out of its id, in either case, or its name. Undefined for a name that there is not. */
+/** Id of a container from its id, in either case, or its name. Undefined for a name that does not exist. */
 export const resolveContainerId = async (
   table: Table,
   tenant: string,
@@ -64,7 +244,7 @@ interface NewContainer {
 
 const NAME_WRITE = 1;
 
-/** Why a name can't be had. @param holder id of the container that has it */
+/** Why a name is not available. @param holder id of the container that has it */
 export const nameTaken = (name: string, holder: string | undefined): ConflictError =>
   new ConflictError('name-taken', `The name "${name}" is taken by container ${holder ?? 'of that name'}.`, {
     suggestion: 'Choose another name, or remove the container that has it.',
@@ -87,7 +267,7 @@ export const createContainer = async (
         { put: { Item: containerItem(container), ConditionExpression: 'attribute_not_exists(pk)' } },
         {
           put: {
-            Item: toItem({ ...keys.containerName(tenant, name), entity: 'containerName', containerId: id }),
+            Item: createItem('containerName', keys.containerName(tenant, name), { containerId: id }),
             ConditionExpression: 'attribute_not_exists(pk)',
           },
         },
@@ -98,7 +278,22 @@ export const createContainer = async (
     );
   } catch (error) {
     if (error instanceof ConditionFailed && error.index === NAME_WRITE)
-      throw nameTaken(name, error.item?.containerId?.S);
+      throw nameTaken(name, error.item && holderOf(error.item));
     throw error;
   }
 };
+
+/**
+ * Replaces a container, on the condition that it still has the revision that was read.
+ * @throws InvalidTransitionError if the state table has no such transition
+ */
+export const replaceContainer = (before: ContainerRecord, after: ContainerRecord): Write => {
+  const [from, to] = [before.view.state, after.view.state];
+  if (!canTransitionContainer(from, to)) throw new InvalidTransitionError(`Container ${before.id}`, from, to);
+  return { put: { Item: containerItem(after), ...ifRevision(before.revision) } };
+};
+
+export const deleteContainer = (record: ContainerRecord): readonly Write[] => [
+  { remove: { Key: keyItem(keys.container(record.tenant, record.id)), ...ifRevision(record.revision) } },
+  { remove: { Key: keyItem(keys.containerName(record.tenant, record.view.name)) } },
+];

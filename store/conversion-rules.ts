@@ -1,9 +1,13 @@
+import * as z from 'zod/mini';
 import type { ConversionRule, Select } from '../core/contract/conversion-rule.ts';
-import type { RuntimeType } from '../core/contract/primitives.ts';
+import { TABLE } from '../core/contract/deployment.ts';
+import { type RuntimeType, RuntimeTypeSchema } from '../core/contract/primitives.ts';
 import type { Cursors } from './cursor.ts';
-import { fromItem, type Item, toAttribute, toItem } from './item.ts';
-import { keys, parsePartitionKey } from './keys.ts';
+import { type Item, toAttribute } from './item.ts';
+import { createItem, readItem, TextsSchema } from './item-format.ts';
+import { keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
+import { ifRevision } from './revision.ts';
 import { keyItem, type Table, type Write } from './table.ts';
 
 /**
@@ -31,24 +35,59 @@ export interface ConversionRuleRecord {
   readonly updatedAt: string;
 }
 
+/** A text of JSON that has this structure. */
+/* @__NO_SIDE_EFFECTS__ */
+const jsonText = <T>(schema: z.ZodMiniType<T>) =>
+  z.pipe(
+    z.pipe(
+      z.string(),
+      z.transform((text, { issues }): unknown => {
+        try {
+          return JSON.parse(text);
+        } catch {
+          issues.push({ code: 'custom', message: 'not JSON', input: text });
+          return z.NEVER;
+        }
+      }),
+    ),
+    schema,
+  );
+
+const StoredSelectSchema: z.ZodMiniType<Select> = z.object({
+  containerId: z.optional(z.string()),
+  name: z.optional(z.string()),
+  labels: z.optional(TextsSchema),
+  image: z.optional(z.string()),
+});
+
+const RuleSchema = z.object({
+  id: z.string(),
+  revision: z.number(),
+  actor: z.string(),
+  description: z.string(),
+  eventPattern: jsonText(z.record(z.string(), z.unknown())),
+  select: jsonText(StoredSelectSchema),
+  runtimeType: RuntimeTypeSchema,
+  maxContainers: z.number(),
+  maxConcurrency: z.number(),
+  cooldownSeconds: z.number(),
+  enabled: z.boolean(),
+  dryRun: z.boolean(),
+  eventRuleName: z.string(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+});
+
 const ruleItem = ({ tenant, name, eventPattern, select, ...rest }: ConversionRuleRecord): Item =>
-  toItem({
-    ...keys.conversionRule(tenant, name),
-    entity: 'conversionRule',
+  createItem('conversionRule', keys.conversionRule(tenant, name), {
     ...rest,
     eventPattern: JSON.stringify(eventPattern),
     select: JSON.stringify(select),
   });
 
 const parseRule = (item: Item): ConversionRuleRecord => {
-  const { pk, sk, entity: _, eventPattern, select, ...rest } = fromItem(item);
-  return {
-    ...(rest as unknown as ConversionRuleRecord),
-    tenant: parsePartitionKey(String(pk)).tenant,
-    name: String(sk),
-    eventPattern: JSON.parse(String(eventPattern)),
-    select: JSON.parse(String(select)),
-  };
+  const rule = readItem('conversionRule', RuleSchema, item);
+  return { ...rule, name: item.sk?.S ?? '' };
 };
 
 export const getRule = async (
@@ -77,20 +116,22 @@ export const listRules = (
     request,
   );
 
-const asRead = (revision: number) => ({
-  ConditionExpression: 'revision = :revision',
-  ExpressionAttributeValues: { ':revision': toAttribute(revision) },
-});
+const CountSchema = z.object({ inUse: z.number() });
 
 /** How many rules the tenant has. */
-export const countRules = async (table: Table, tenant: string): Promise<number> =>
-  Number((await table.get(keys.ruleCount(tenant), { consistent: true }))?.inUse?.N ?? 0);
+export const countRules = async (table: Table, tenant: string): Promise<number> => {
+  const item = await table.get(keys.ruleCount(tenant), { consistent: true });
+  return item === undefined ? 0 : readItem('ruleCount', CountSchema, item).inUse;
+};
 
 const counted = (tenant: string, change: 1 | -1, most?: number): Write => ({
   update: {
     Key: keyItem(keys.ruleCount(tenant)),
-    UpdateExpression: 'ADD inUse :change',
+    // The first one creates the item.
+    UpdateExpression: 'ADD inUse :change SET v = :format, entity = :entity',
     ExpressionAttributeValues: {
+      ':format': toAttribute(TABLE.format),
+      ':entity': toAttribute('ruleCount'),
       ':change': toAttribute(change),
       ...(most !== undefined && { ':most': toAttribute(most) }),
     },
@@ -114,7 +155,7 @@ export const putRule = (
   }: { readonly remember: readonly Write[]; readonly token: string; readonly most: number },
 ): Promise<void> => {
   const condition =
-    before === undefined ? { ConditionExpression: 'attribute_not_exists(pk)' } : asRead(before.revision);
+    before === undefined ? { ConditionExpression: 'attribute_not_exists(pk)' } : ifRevision(before.revision);
   const count = before === undefined ? [counted(after.tenant, 1, most)] : [];
   return table.transact([{ put: { Item: ruleItem(after), ...condition } }, ...count, ...remember], token);
 };
@@ -126,10 +167,6 @@ export const removeRule = (
   { remember, token }: { readonly remember: readonly Write[]; readonly token: string },
 ): Promise<void> => {
   const Key = keyItem(keys.conversionRule(before.tenant, before.name));
-  const removed = { remove: { Key, ...asRead(before.revision) } };
+  const removed = { remove: { Key, ...ifRevision(before.revision) } };
   return table.transact([removed, counted(before.tenant, -1), ...remember], token);
 };
-
-/** A rule as the API shows it. */
-export const toRule = ({ tenant: _, id: __, actor: ___, ...shown }: ConversionRuleRecord): ConversionRule =>
-  shown;

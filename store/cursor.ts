@@ -1,6 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import * as z from 'zod/mini';
 import { ConflictError } from '../core/domain/errors.ts';
-import { type Item, toItem } from './item.ts';
+import type { Item } from './item.ts';
+import { createItem, readItem } from './item-format.ts';
 import { type IndexName, keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
@@ -33,19 +35,23 @@ export interface Cursors {
 
 const KEY_BYTES = 32;
 
+const CursorKeySchema = z.object({ secret: z.instanceof(Uint8Array) });
+
+const secretIn = (item: Item): Uint8Array => readItem('cursorKey', CursorKeySchema, item).secret;
+
 /** The key that signs, out of the table, where the first process that needs one puts it. */
 const loadKey = async (table: Table, makeKey: (bytes: number) => Buffer): Promise<Uint8Array> => {
   const stored = await table.get(keys.cursorKey());
-  if (stored?.secret?.B !== undefined) return stored.secret.B;
+  if (stored !== undefined) return secretIn(stored);
   const secret = makeKey(KEY_BYTES);
   try {
     await table.put({
-      Item: toItem({ ...keys.cursorKey(), entity: 'cursorKey', secret }),
+      Item: createItem('cursorKey', keys.cursorKey(), { secret }),
       ConditionExpression: 'attribute_not_exists(pk)',
     });
     return secret;
   } catch (error) {
-    if (error instanceof ConditionFailed && error.item?.secret?.B !== undefined) return error.item.secret.B;
+    if (error instanceof ConditionFailed && error.item !== undefined) return secretIn(error.item);
     throw error;
   }
 };

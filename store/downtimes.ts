@@ -1,9 +1,12 @@
+import * as z from 'zod/mini';
 import type { RuntimeType } from '../core/contract/primitives.ts';
 import { REMEMBERED_DOWNTIMES } from '../core/domain/conversion.ts';
-import { fromItem, toItem } from './item.ts';
+import { createItem, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
-import type { OperationRecord } from './records.ts';
+import type { OperationRecord } from './operations.ts';
 import type { Table } from './table.ts';
+
+const DowntimesSchema = z.object({ milliseconds: z.array(z.number()) });
 
 export const readDowntimes = async (
   table: Table,
@@ -12,7 +15,7 @@ export const readDowntimes = async (
   to: RuntimeType,
 ): Promise<readonly number[]> => {
   const item = await table.get(keys.downtimes(tenant, hostId, to));
-  return item === undefined ? [] : ((fromItem(item).milliseconds as number[] | undefined) ?? []);
+  return item === undefined ? [] : readItem('downtimes', DowntimesSchema, item).milliseconds;
 };
 
 /**
@@ -25,6 +28,6 @@ export const rememberDowntime = async (table: Table, { tenant, view }: Operation
   const known = await readDowntimes(table, tenant, hostId, conversion.to);
   const milliseconds = [conversion.downtimeMs, ...known].slice(0, REMEMBERED_DOWNTIMES);
   await table.put({
-    Item: toItem({ ...keys.downtimes(tenant, hostId, conversion.to), entity: 'downtimes', milliseconds }),
+    Item: createItem('downtimes', keys.downtimes(tenant, hostId, conversion.to), { milliseconds }),
   });
 };

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
+import * as z from 'zod/mini';
 import { type Labels, LIMITS } from '../core/contract/primitives.ts';
 import { ConflictError } from '../core/domain/errors.ts';
-import { addHost } from './hosts.ts';
-import { fromItem, toItem } from './item.ts';
+import { addHost, type HostRecord } from './hosts.ts';
+import { createItem, readItem, TextsSchema } from './item-format.ts';
 import { keys, TENANT_PATTERN } from './keys.ts';
-import type { HostRecord } from './records.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
@@ -12,6 +12,8 @@ import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
  * say which tenant it is of. Good once, and for 15 minutes; the table holds a hash only.
  */
 const SECRET_BYTES = 32;
+
+const TokenSchema = z.object({ labels: TextsSchema, ttl: z.number() });
 
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
@@ -43,9 +45,7 @@ export const newEnrollmentToken = (
     expiresAt: new Date(expires * 1000),
     write: {
       put: {
-        Item: toItem({
-          ...keys.enrollmentToken(tenant, hashOf(token)),
-          entity: 'enrollmentToken',
+        Item: createItem('enrollmentToken', keys.enrollmentToken(tenant, hashOf(token)), {
           labels,
           ttl: expires,
         }),
@@ -70,8 +70,9 @@ export const readEnrollmentToken = async (
   const tenant = tenantOf(token);
   if (tenant === undefined) throw invalid();
   const item = await table.get(keys.enrollmentToken(tenant, hashOf(token)), { consistent: true });
-  if (item === undefined || Number(item.ttl?.N ?? 0) * 1000 <= now.getTime()) throw invalid();
-  return { tenant, labels: (fromItem(item).labels ?? {}) as Labels };
+  const found = item && readItem('enrollmentToken', TokenSchema, item);
+  if (found === undefined || found.ttl * 1000 <= now.getTime()) throw invalid();
+  return { tenant, labels: found.labels };
 };
 
 /**

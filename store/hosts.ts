@@ -1,17 +1,116 @@
-import { ConflictError } from '../core/domain/errors.ts';
+import * as z from 'zod/mini';
+import {
+  ArchitectureSchema,
+  type Capacity,
+  type HostFacts,
+  type HostState,
+  HostStateSchema,
+  OsFamilySchema,
+} from '../core/contract/host.ts';
+import { type Labels, RuntimeTypeSchema } from '../core/contract/primitives.ts';
+import { memoryClass, subtract } from '../core/domain/capacity.ts';
+import { InvalidTransitionError } from '../core/domain/errors.ts';
+import { canTransitionHost } from '../core/domain/host-state.ts';
 import type { Cursors } from './cursor.ts';
-import { writeView } from './host-view.ts';
-import { toAttribute, toItem } from './item.ts';
-import { indexes, keys } from './keys.ts';
+import { type HostLinkRecord, newLinkItem, parseHostLink } from './host-links.ts';
+import { type Item, toAttribute, toItem } from './item.ts';
+import { createItem, type Owned, readItem, TextsSchema } from './item-format.ts';
+import { hostShard, indexAttributes, indexes, keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
-import { parseHost, parseHostLink } from './parse.ts';
-import { hostItem } from './put.ts';
-import type { HostLinkRecord, HostRecord, HostView } from './records.ts';
 import { keyItem, type Table, type Write } from './table.ts';
 
-/** A host and what is known of its connection. */
-export interface LinkedHost {
-  readonly host: HostRecord;
+export interface HostView {
+  readonly name: string;
+  readonly facts: HostFacts;
+  readonly labels: Labels;
+  readonly schedulable: boolean;
+  readonly state: HostState;
+  readonly agentVersion: string;
+}
+
+/** A host as an index has it. The table may have a newer revision, and other free capacity. */
+export interface IndexedHost {
+  readonly tenant: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly view: HostView;
+  /** Capacity less the sum of all reservations there; conditional writes keep it from going below 0. */
+  readonly free: Capacity;
+}
+
+export interface HostRecord extends IndexedHost {
+  /** Ed25519 public key, base64url, 32 bytes. */
+  readonly publicKey: string;
+  readonly actor: string;
+}
+
+const CapacitySchema: z.ZodMiniType<Capacity> = z.object({
+  memoryMB: z.number(),
+  cpus: z.number(),
+  diskMB: z.number(),
+});
+
+const FactsSchema: z.ZodMiniType<HostFacts> = z.object({
+  os: z.object({ family: OsFamilySchema, sku: z.string(), version: z.string(), build: z.number() }),
+  architecture: ArchitectureSchema,
+  kernel: z.string(),
+  hypervisor: z.enum(['hyperv', 'kvm', 'tcg', 'none', 'simulated']),
+  capabilities: z.object({
+    runtimeTypes: z.array(RuntimeTypeSchema),
+    runtimeConversion: z.enum(['inPlace', 'recreate', 'none']),
+  }),
+  switches: z.array(z.string()),
+  capacity: CapacitySchema,
+  utilityVmOverheadMB: z.number(),
+  networkCeiling: z.optional(z.array(z.string())),
+});
+
+const INDEXED = {
+  revision: z.number(),
+  view: z.object({
+    name: z.string(),
+    facts: FactsSchema,
+    labels: TextsSchema,
+    schedulable: z.boolean(),
+    state: HostStateSchema,
+    agentVersion: z.string(),
+  }),
+  free: CapacitySchema,
+};
+const IndexedSchema: z.ZodMiniType<Omit<IndexedHost, keyof Owned>> = z.object(INDEXED);
+
+const HostSchema: z.ZodMiniType<Omit<HostRecord, keyof Owned>> = z.object({
+  ...INDEXED,
+  publicKey: z.string(),
+  actor: z.string(),
+});
+
+/** @throws UnreadableItemError */
+export const parseHost = (item: Item): HostRecord => readItem('host', HostSchema, item);
+
+/** A host from an index. @throws UnreadableItemError */
+export const parseIndexedHost = (item: Item): IndexedHost => readItem('host', IndexedSchema, item);
+
+/** The whole item of a host, with every index key that follows from the record. */
+export const hostItem = (record: HostRecord): Item => {
+  const { tenant, id, ...rest } = record;
+  const { name, facts, schedulable, state } = record.view;
+  return createItem('host', keys.host(tenant, id), {
+    ...rest,
+    ...indexAttributes('gsi1', indexes.hostsByName(tenant, name, id)),
+    ...(schedulable && state === 'Ready'
+      ? indexAttributes(
+          'gsi2',
+          indexes.readyHosts(tenant, facts.os.family, memoryClass(record.free.memoryMB), id),
+        )
+      : {}),
+    ...indexAttributes('gsi4', indexes.hostsToSweep(hostShard(id), tenant, id)),
+  });
+};
+
+/** A host and its link. */
+export interface LinkedHost<Host extends IndexedHost = HostRecord> {
+  readonly host: Host;
   readonly link: HostLinkRecord | undefined;
 }
 
@@ -47,7 +146,12 @@ const getLinks = async (
   const found = await Promise.all(
     batches.map((batch) => table.batchGet(batch.map((id) => keys.hostLink(tenant, id)))),
   );
-  return new Map(found.flat().map((item) => [parseHostLink(item).hostId, parseHostLink(item)]));
+  return new Map(
+    found
+      .flat()
+      .map(parseHostLink)
+      .map((link) => [link.hostId, link]),
+  );
 };
 
 /** Hosts by name, with their links: half a read unit for each beside the page itself. */
@@ -56,14 +160,14 @@ export const listHosts = async (
   cursors: Cursors,
   tenant: string,
   request: ListRequest,
-): Promise<ListPage<LinkedHost>> => {
+): Promise<ListPage<LinkedHost<IndexedHost>>> => {
   const page = await readPage(
     table,
     cursors,
     {
       scope: { tenant, list: 'hosts', filters: {} },
       parts: [{ index: 'gsi1', key: indexes.hostsByName(tenant), sort: 'any' }],
-      parse: parseHost,
+      parse: parseIndexedHost,
     },
     request,
   );
@@ -73,6 +177,58 @@ export const listHosts = async (
     page.items.map(({ id }) => id),
   );
   return { ...page, items: page.items.map((host) => ({ host, link: links.get(host.id) })) };
+};
+
+/**
+ * The write that puts another view in the place of the one that was read, with the index keys that follow from it.
+ *
+ * @throws InvalidTransitionError if the state table of hosts has no such transition
+ */
+export const writeView = (
+  before: IndexedHost,
+  view: HostView,
+  actor: string,
+): Extract<Write, { update: object }> => {
+  const { tenant, id } = before;
+  if (!canTransitionHost(before.view.state, view.state))
+    throw new InvalidTransitionError(`Host ${id}`, before.view.state, view.state);
+  const more = subtract(view.facts.capacity, before.view.facts.capacity);
+  const takes = view.schedulable && view.state === 'Ready';
+  const index = indexes.readyHosts(
+    tenant,
+    view.facts.os.family,
+    memoryClass(before.free.memoryMB + more.memoryMB),
+    id,
+  );
+  return {
+    update: {
+      Key: keyItem(keys.host(tenant, id)),
+      UpdateExpression: [
+        'SET #view = :view, revision = :next, actor = :actor',
+        ', #free.#memory = #free.#memory + :memory, #free.#cpus = #free.#cpus + :cpus',
+        ', #free.#disk = #free.#disk + :disk',
+        takes ? ', gsi2pk = :pk, gsi2sk = :sk' : ' REMOVE gsi2pk, gsi2sk',
+      ].join(''),
+      ConditionExpression: 'revision = :revision',
+      ExpressionAttributeNames: {
+        '#view': 'view',
+        '#free': 'free',
+        '#memory': 'memoryMB',
+        '#cpus': 'cpus',
+        '#disk': 'diskMB',
+      },
+      ExpressionAttributeValues: {
+        ':view': { M: toItem(view) },
+        ':revision': toAttribute(before.revision),
+        ':next': toAttribute(before.revision + 1),
+        ':actor': toAttribute(actor),
+        ':memory': toAttribute(more.memoryMB),
+        ':cpus': toAttribute(more.cpus),
+        ':disk': toAttribute(view.facts.capacity.diskMB - before.view.facts.capacity.diskMB),
+        ...(takes && { ':pk': toAttribute(index.pk), ':sk': toAttribute(index.sk) }),
+      },
+    },
+  };
 };
 
 /**
@@ -86,85 +242,8 @@ export const updateHost = (
   token: string,
 ): Promise<void> => table.transact([writeView(before, view, actor), ...remember], token);
 
-/** Any container that is on the host. */
-const hasContainers = async (table: Table, tenant: string, hostId: string): Promise<boolean> => {
-  const page = await table.query({
-    index: 'gsi3',
-    key: indexes.containersByHost(tenant, hostId),
-    limit: 1,
-  });
-  return page.items.length > 0;
-};
-
-/** @throws ConflictError `host-in-use` */
-export const checkUnused = async (table: Table, { tenant, id, view }: HostRecord): Promise<void> => {
-  if (!(await hasContainers(table, tenant, id))) return;
-  throw new ConflictError('host-in-use', `Host "${view.name}" has containers.`, {
-    suggestion: `Drain it, and remove its containers: GET /v1/containers?hostId=${id}.`,
-    context: { hostId: id },
-  });
-};
-
-/** That the host holds images is forgotten with it. */
-const forgetImages = async (table: Table, tenant: string, hostId: string): Promise<void> => {
-  for (;;) {
-    const page = await table.query({ index: 'gsi3', key: indexes.imagesOfHost(tenant, hostId), limit: 25 });
-    await Promise.all(
-      page.items.map(({ pk, sk }) => table.remove({ Key: keyItem({ pk: pk?.S ?? '', sk: sk?.S ?? '' }) })),
-    );
-    if (page.after === undefined) return;
-  }
-};
-
-/**
- * Forgets a host that has no containers. It is first taken out of the index that placements choose from, and looked
- * at again after that, so that no container can be placed there in between.
- *
- * @throws ConflictError `host-in-use`
- * @throws ConditionFailed if the host is no longer as it was read
- */
-export const removeHost = async (
-  table: Table,
-  { before, actor }: { readonly before: HostRecord; readonly actor: string },
-  remember: readonly Write[],
-  token: string,
-): Promise<void> => {
-  const { tenant, id, view } = before;
-  await checkUnused(table, before);
-  const closed: HostView = { ...view, schedulable: false };
-  await table.update(writeView(before, closed, actor).update);
-  const unplaceable: HostRecord = { ...before, view: closed, revision: before.revision + 1 };
-  try {
-    await checkUnused(table, unplaceable);
-  } catch (error) {
-    await table.update(writeView(unplaceable, view, actor).update);
-    throw error;
-  }
-  await forgetImages(table, tenant, id);
-  await table.transact(
-    [
-      {
-        remove: {
-          Key: keyItem(keys.host(tenant, id)),
-          // What is reserved is somebody's, even if the index doesn't show whose yet.
-          ConditionExpression: 'revision = :revision AND #free.#memory >= :capacity AND #free.#disk >= :disk',
-          ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB', '#disk': 'diskMB' },
-          ExpressionAttributeValues: {
-            ':revision': toAttribute(unplaceable.revision),
-            ':capacity': toAttribute(view.facts.capacity.memoryMB),
-            ':disk': toAttribute(view.facts.capacity.diskMB),
-          },
-        },
-      },
-      { remove: { Key: keyItem(keys.hostLink(tenant, id)) } },
-      ...remember,
-    ],
-    token,
-  );
-};
-
 /** The writes that add a host, which has never been heard of yet. */
 export const addHost = (host: HostRecord): readonly Write[] => [
   { put: { Item: hostItem(host), ConditionExpression: 'attribute_not_exists(pk)' } },
-  { put: { Item: toItem({ ...keys.hostLink(host.tenant, host.id), entity: 'hostLink' }) } },
+  { put: { Item: newLinkItem(host.tenant, host.id) } },
 ];

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
-import { toItem } from './item.ts';
+import * as z from 'zod/mini';
+import { createItem, readItem, TextsSchema } from './item-format.ts';
 import { keys } from './keys.ts';
-import type { IdempotencyRecord } from './records.ts';
 import type { Table, Write } from './table.ts';
 
 /**
@@ -62,10 +62,27 @@ const open = (secret: Buffer, bytes: Uint8Array): string => {
   return inflateRawSync(Buffer.concat([cipher.update(sealed), cipher.final()])).toString();
 };
 
+const AnswerSchema = z.object({
+  requestHash: z.string(),
+  status: z.number(),
+  headers: TextsSchema,
+  body: z.instanceof(Uint8Array),
+  ttl: z.number(),
+});
+
+/** An answer as it is kept. */
+interface IdempotencyRecord extends KeptAnswer {
+  readonly tenant: string;
+  /** SHA-256 of subject, method, path and `Idempotency-Key`, hexadecimal. */
+  readonly hash: string;
+}
+
 interface KeptAnswer {
+  /** SHA-256 of query, preconditions and body, hexadecimal. */
   readonly requestHash: string;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
+  /** The first answer's body, to the byte; stored deflated. */
   readonly body: string;
 }
 
@@ -77,9 +94,7 @@ export const keepAnswer = (scope: IdempotencyScope, answer: KeptAnswer, now: Dat
   const nowSeconds = Math.floor(now.getTime() / 1000);
   return {
     put: {
-      Item: toItem({
-        ...keys.idempotency(scope.tenant, idempotencyHash(scope)),
-        entity: 'idempotency',
+      Item: createItem('idempotency', keys.idempotency(scope.tenant, idempotencyHash(scope)), {
         requestHash: answer.requestHash,
         status: answer.status,
         headers: answer.headers,
@@ -103,15 +118,8 @@ export const findAnswer = async (
   const hash = idempotencyHash(scope);
   // Consistent: a repeat that follows the first request at once must find it.
   const item = await table.get(keys.idempotency(scope.tenant, hash), { consistent: true });
-  if (item?.body?.B === undefined || Number(item.ttl?.N ?? 0) * 1000 <= now.getTime()) return undefined;
-  return {
-    tenant: scope.tenant,
-    hash,
-    requestHash: item.requestHash?.S ?? '',
-    status: Number(item.status?.N ?? 0),
-    headers: Object.fromEntries(
-      Object.entries(item.headers?.M ?? {}).map(([name, value]) => [name, value.S ?? '']),
-    ),
-    body: open(secretOf(scope), item.body.B),
-  };
+  const kept = item && readItem('idempotency', AnswerSchema, item);
+  if (kept === undefined || kept.ttl * 1000 <= now.getTime()) return undefined;
+  const { requestHash, status, headers, body } = kept;
+  return { tenant: scope.tenant, hash, requestHash, status, headers, body: open(secretOf(scope), body) };
 };

@@ -1,12 +1,84 @@
-import type { Image } from '../core/contract/image.ts';
+import * as z from 'zod/mini';
+import { ArchitectureSchema, OsFamilySchema } from '../core/contract/host.ts';
+import type { Image, ImageFacts } from '../core/contract/image.ts';
 import { ConflictError } from '../core/domain/errors.ts';
 import type { Cursors } from './cursor.ts';
-import { fromItem, type Item, toAttribute } from './item.ts';
-import { indexes, keys } from './keys.ts';
+import type { Item } from './item.ts';
+import { createItem, type Owned, readItem } from './item-format.ts';
+import { indexAttributes, indexes, keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
-import { parseImage } from './parse.ts';
-import type { ImageRecord } from './records.ts';
+import { ifRevision } from './revision.ts';
 import { keyItem, type Table, type Write } from './table.ts';
+
+/** An image as an index has it. */
+interface IndexedImage {
+  readonly tenant: string;
+  readonly revision: number;
+  readonly view: ImageFacts & { readonly createdAt: string };
+}
+
+export interface ImageRecord extends IndexedImage {
+  readonly actor: string;
+}
+
+/** Of images and of commands' results. */
+export const STORED_IMAGE_FACTS = {
+  name: z.string(),
+  version: z.string(),
+  os: OsFamilySchema,
+  osBuild: z.number(),
+  architecture: ArchitectureSchema,
+  source: z.string(),
+  digest: z.string(),
+};
+
+const INDEXED = {
+  revision: z.number(),
+  view: z.object({ ...STORED_IMAGE_FACTS, createdAt: z.string() }),
+};
+const IndexedSchema: z.ZodMiniType<Omit<IndexedImage, keyof Owned>> = z.object(INDEXED);
+const ImageSchema: z.ZodMiniType<Omit<ImageRecord, keyof Owned>> = z.object({
+  ...INDEXED,
+  actor: z.string(),
+});
+
+/** A host that holds an image, and which: the digests of hosts may differ. An index carries all of it. */
+const ImageOnHostSchema = z.object({
+  view: z.object({ name: z.string(), digest: z.string(), hostId: z.string() }),
+});
+
+/** @throws UnreadableItemError */
+export const parseImage = (item: Item): ImageRecord => {
+  const { id: _, ...image } = readItem('image', ImageSchema, item);
+  return image;
+};
+
+const parseIndexedImage = (item: Item): IndexedImage => {
+  const { id: _, ...image } = readItem('image', IndexedSchema, item);
+  return image;
+};
+
+/** From the table or from an index. @throws UnreadableItemError */
+export const parseImageOnHost = (item: Item): z.infer<typeof ImageOnHostSchema>['view'] =>
+  readItem('imageOnHost', ImageOnHostSchema, item).view;
+
+/** The whole item of an image, with every index key that follows from the record. */
+export const imageItem = ({ tenant, ...rest }: ImageRecord): Item =>
+  createItem('image', keys.image(tenant, rest.view.name), {
+    ...rest,
+    ...indexAttributes('gsi1', indexes.images(tenant, rest.view.name)),
+  });
+
+/** The item that relates an image and a host that holds it. */
+export const imageOnHostItem = (
+  tenant: string,
+  { name, digest }: Pick<ImageFacts, 'name' | 'digest'>,
+  hostId: string,
+): Item =>
+  createItem('imageOnHost', keys.imageOnHost(tenant, name, hostId), {
+    view: { name, digest, hostId },
+    ...indexAttributes('gsi3', indexes.imagesOfHost(tenant, hostId, name)),
+  });
 
 /** The image of that name, compared without regard to case. */
 export const getImage = async (
@@ -18,11 +90,11 @@ export const getImage = async (
   return item && parseImage(item);
 };
 
-export type ImageHolder = Image['hosts'][number];
+type ImageHolder = Image['hosts'][number];
 
 /** An image and the hosts that hold it. */
 export interface HeldImage {
-  readonly image: ImageRecord;
+  readonly image: IndexedImage;
   readonly hosts: readonly ImageHolder[];
 }
 
@@ -31,7 +103,7 @@ const HOSTS_SHOWN = 1000;
 const HOLDER = 'H#';
 
 const holderOf = (item: Item): ImageHolder => {
-  const { hostId, digest } = fromItem(item).view as ImageHolder;
+  const { hostId, digest } = parseImageOnHost(item);
   return { hostId, digest };
 };
 
@@ -67,7 +139,7 @@ export const listImages = async (
     {
       scope: { tenant, list: 'images', filters: {} },
       parts: [{ index: 'gsi1', key: indexes.images(tenant) }],
-      parse: parseImage,
+      parse: parseIndexedImage,
     },
     request,
   );
@@ -84,7 +156,7 @@ export const listImages = async (
 };
 
 /** @throws ConflictError `image-in-use` while any container, running or not, is made of the image */
-export const checkImageUnused = async (table: Table, { tenant, view }: ImageRecord): Promise<void> => {
+export const checkImageUnused = async (table: Table, { tenant, view }: IndexedImage): Promise<void> => {
   const page = await table.query({
     index: 'gsi4',
     key: indexes.containersByImage(tenant, view.name),
@@ -113,8 +185,7 @@ export const removeImage = async (
       {
         remove: {
           Key: keyItem(keys.image(tenant, view.name)),
-          ConditionExpression: 'revision = :revision',
-          ExpressionAttributeValues: { ':revision': toAttribute(revision) },
+          ...ifRevision(revision),
         },
       },
       ...remember,

@@ -1,10 +1,158 @@
-import type { OperationState } from '../core/contract/operation.ts';
+import * as z from 'zod/mini';
+import {
+  type ConversionFigures,
+  type OperationKind,
+  OperationKindSchema,
+  type OperationState,
+  OperationStateSchema,
+  type OperationStep,
+} from '../core/contract/operation.ts';
+import { type RuntimeType, RuntimeTypeSchema } from '../core/contract/primitives.ts';
+import type { Problem } from '../core/contract/problem.ts';
+import { InvalidTransitionError } from '../core/domain/errors.ts';
+import { canTransitionOperation, isEnded } from '../core/domain/operation-state.ts';
 import type { Cursors } from './cursor.ts';
-import { indexes, keys } from './keys.ts';
+import type { Item } from './item.ts';
+import { createItem, type Owned, orNull, readItem, StoredProblemSchema } from './item-format.ts';
+import { indexAttributes, indexes, keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
-import { parseOperation } from './parse.ts';
-import type { OperationRecord } from './records.ts';
-import type { Table } from './table.ts';
+import { ifRevision } from './revision.ts';
+import type { Table, Write } from './table.ts';
+
+export interface OperationView {
+  readonly kind: OperationKind;
+  readonly containerId: string | null;
+  readonly imageName: string | null;
+  readonly hostId: string | null;
+  readonly state: OperationState;
+  readonly reason: string | null;
+  readonly steps: readonly OperationStep[];
+  readonly conversion?: ConversionFigures | null;
+  readonly error: Problem | null;
+  readonly requestedBy: string;
+  readonly deadline: string;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly endedAt: string | null;
+}
+
+/** What the workflow of an operation needs beside ids. */
+export interface OperationParameters {
+  readonly timeoutSeconds?: number;
+  readonly force?: boolean;
+  /** `create`: whether the container is started too. */
+  readonly start?: boolean;
+  /** `importImage`. */
+  readonly source?: { readonly path: string } | { readonly reference: string };
+  readonly digest?: string;
+  /** `convert`: the new runtime type. */
+  readonly runtimeType?: RuntimeType;
+  /** `convert`: it rolls back a conversion whose workflow ended without a rollback. */
+  readonly restores?: boolean;
+  /** `convert`: the caller accepts that the host's kernel gets a disk that code in a VM has written. */
+  readonly acceptUntrustedDisk?: boolean;
+  /** `convert`: if it fails, the container ends off and does not return to the host's kernel. */
+  readonly failsClosed?: boolean;
+}
+
+/** An operation as an index has it. The table may have a newer revision. */
+export interface IndexedOperation {
+  readonly tenant: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly view: OperationView;
+}
+
+export interface OperationRecord extends IndexedOperation {
+  readonly epoch: number;
+  readonly parameters: OperationParameters;
+  /** The state machine that runs it; its execution's name is the operation's id. */
+  readonly machine: string;
+  /** Id of the operation that has to end first; while it is set, no execution is started. */
+  readonly after: string | null;
+  /** Task token of a workflow that waits for its end. */
+  readonly notify?: string | null;
+  /** While it waits for capacity: the token of its Place step. */
+  readonly placeToken: string | null;
+  readonly actor: string;
+}
+
+/** Of operations and of commands' results. */
+export const StoredStepSchema: z.ZodMiniType<OperationStep> = z.object({
+  name: z.string(),
+  state: z.enum(['Running', 'Succeeded', 'Failed']),
+  startedAt: z.string(),
+  durationMs: orNull(z.number()),
+  detail: z.optional(z.string()),
+});
+
+const ViewSchema: z.ZodMiniType<OperationView> = z.object({
+  kind: OperationKindSchema,
+  containerId: orNull(z.string()),
+  imageName: orNull(z.string()),
+  hostId: orNull(z.string()),
+  state: OperationStateSchema,
+  reason: orNull(z.string()),
+  steps: z.array(StoredStepSchema),
+  conversion: z.optional(
+    z.object({ from: RuntimeTypeSchema, to: RuntimeTypeSchema, downtimeMs: orNull(z.number()) }),
+  ),
+  error: orNull(StoredProblemSchema),
+  requestedBy: z.string(),
+  deadline: z.string(),
+  createdAt: z.string(),
+  updatedAt: z.string(),
+  endedAt: orNull(z.string()),
+});
+
+const INDEXED = { revision: z.number(), view: ViewSchema };
+const IndexedSchema = z.object(INDEXED);
+
+const flag = z.optional(z.boolean());
+
+const OperationSchema: z.ZodMiniType<Omit<OperationRecord, keyof Owned>> = z.object({
+  ...INDEXED,
+  epoch: z.number(),
+  parameters: z.object({
+    timeoutSeconds: z.optional(z.number()),
+    force: flag,
+    start: flag,
+    source: z.optional(z.union([z.object({ path: z.string() }), z.object({ reference: z.string() })])),
+    digest: z.optional(z.string()),
+    runtimeType: z.optional(RuntimeTypeSchema),
+    restores: flag,
+    acceptUntrustedDisk: flag,
+    failsClosed: flag,
+  }),
+  machine: z.string(),
+  after: orNull(z.string()),
+  notify: orNull(z.string()),
+  placeToken: orNull(z.string()),
+  actor: z.string(),
+});
+
+/** @throws UnreadableItemError */
+export const parseOperation = (item: Item): OperationRecord => readItem('operation', OperationSchema, item);
+
+/** An operation from an index. @throws UnreadableItemError */
+export const parseIndexedOperation = (item: Item): IndexedOperation =>
+  readItem('operation', IndexedSchema, item);
+
+/** The whole item of an operation, with every index key that follows from the record. */
+export const operationItem = (record: OperationRecord): Item => {
+  const { tenant, id, ...rest } = record;
+  const { createdAt, containerId, state } = record.view;
+  return createItem('operation', keys.operation(tenant, id), {
+    ...rest,
+    ...indexAttributes('gsi1', indexes.operationsByTime(tenant, createdAt, id)),
+    ...(containerId === null
+      ? {}
+      : indexAttributes('gsi3', indexes.operationsByOwner(tenant, containerId, createdAt, id))),
+    ...(record.placeToken === null || isEnded(state)
+      ? {}
+      : indexAttributes('gsi4', indexes.waitingOperations(tenant, createdAt, id))),
+  });
+};
 
 export const getOperation = async (
   table: Table,
@@ -16,7 +164,7 @@ export const getOperation = async (
   return item && parseOperation(item);
 };
 
-/** For a decision, or for who waits: as it stands now. */
+/** The current state, for a decision or for a caller that waits. */
 export const getOperationNow = async (
   table: Table,
   tenant: string,
@@ -38,7 +186,7 @@ export const listOperations = (
   tenant: string,
   { containerId, state }: OperationFilters,
   request: ListRequest,
-): Promise<ListPage<OperationRecord>> =>
+): Promise<ListPage<IndexedOperation>> =>
   readPage(
     table,
     cursors,
@@ -53,8 +201,22 @@ export const listOperations = (
           descending: true,
         },
       ],
-      parse: parseOperation,
-      ...(state && { matches: ({ view }: OperationRecord) => view.state === state }),
+      parse: parseIndexedOperation,
+      ...(state && { matches: ({ view }: IndexedOperation) => view.state === state }),
     },
     request,
   );
+
+export const addOperation = (record: OperationRecord): Write => ({
+  put: { Item: operationItem(record), ConditionExpression: 'attribute_not_exists(pk)' },
+});
+
+/**
+ * Replaces an operation, on the condition that it still has the revision that was read.
+ * @throws InvalidTransitionError if the state table has no such transition, e.g. from an end
+ */
+export const replaceOperation = (before: OperationRecord, after: OperationRecord): Write => {
+  const [from, to] = [before.view.state, after.view.state];
+  if (!canTransitionOperation(from, to)) throw new InvalidTransitionError(`Operation ${before.id}`, from, to);
+  return { put: { Item: operationItem(after), ...ifRevision(before.revision) } };
+};

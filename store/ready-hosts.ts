@@ -1,7 +1,7 @@
 import { memoryClass } from '../core/domain/capacity.ts';
+import type { HostRecord } from './hosts.ts';
 import { type Item, toAttribute } from './item.ts';
 import { indexes, keys } from './keys.ts';
-import type { HostRecord } from './records.ts';
 import { ConditionFailed, keyItem, type Table } from './table.ts';
 
 /** Whether a host's place in the index of ready hosts is not where its free memory puts it. */

@@ -1,10 +1,28 @@
 import { createHash } from 'node:crypto';
+import * as z from 'zod/mini';
+import { REFUSAL_REASONS, type RefusalReason } from '../core/contract/agent/signed.ts';
 import { TIMES } from '../core/contract/deployment.ts';
-import { fromItem, type Item, toItem } from './item.ts';
-import { keys, parsePartitionKey } from './keys.ts';
-import type { RefusedCommandRecord } from './records.ts';
+import type { Item } from './item.ts';
+import { createItem, readItem } from './item-format.ts';
+import { keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 import { ttlAfterDays } from './time-to-live.ts';
+
+/** A command that a host refused because it was not authentic. */
+interface RefusedCommandRecord {
+  readonly tenant: string;
+  readonly hostId: string;
+  /** As the refused message claimed. */
+  readonly commandId: string;
+  readonly reason: RefusalReason;
+  readonly at: string;
+}
+
+const RefusedCommandSchema = z.object({
+  commandId: z.string(),
+  reason: z.enum(REFUSAL_REASONS),
+  at: z.string(),
+});
 
 const hashOf = ({ commandId, reason }: RefusedCommandRecord): string =>
   createHash('sha256').update(`${reason}:${commandId}`).digest('hex');
@@ -18,7 +36,7 @@ export const recordRefusedCommand = async (table: Table, record: RefusedCommandR
   const { tenant, hostId, commandId, reason, at } = record;
   const ttl = ttlAfterDays(at, TIMES.eventRetentionDays);
   const key = keys.refusedCommand(tenant, hostId, hashOf(record));
-  const item = toItem({ ...key, entity: 'refusedCommand', revision: 1, commandId, reason, at, ttl });
+  const item = createItem('refusedCommand', key, { revision: 1, commandId, reason, at, ttl });
   try {
     await table.put({ Item: item, ConditionExpression: 'attribute_not_exists(pk)' });
     return true;
@@ -28,8 +46,8 @@ export const recordRefusedCommand = async (table: Table, record: RefusedCommandR
   }
 };
 
+/** @throws UnreadableItemError */
 export const parseRefusedCommand = (item: Item): RefusedCommandRecord => {
-  const { pk, commandId, reason, at } = fromItem(item) as unknown as RefusedCommandRecord & { pk: string };
-  const { tenant, id: hostId } = parsePartitionKey(pk);
-  return { tenant, hostId, commandId, reason, at };
+  const { id: hostId, ...rest } = readItem('refusedCommand', RefusedCommandSchema, item);
+  return { ...rest, hostId };
 };

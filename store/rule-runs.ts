@@ -1,7 +1,9 @@
-import { RULE_LIMITS, type RuleRun, type RunItem } from '../core/contract/conversion-rule.ts';
+import * as z from 'zod/mini';
+import { RULE_LIMITS, RUN_OUTCOMES, type RuleRun, type RunItem } from '../core/contract/conversion-rule.ts';
 import { TIMES } from '../core/contract/deployment.ts';
 import type { Cursors } from './cursor.ts';
-import { fromItem, type Item, toAttribute, toItem } from './item.ts';
+import { type Item, toAttribute } from './item.ts';
+import { createItem, orNull, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
@@ -40,6 +42,27 @@ const OVERDUE_MS = 2 * TIMES.operationDeadlineSeconds * 1000 * 4;
 export const runAt = (eventTime: string, eventId: string): string =>
   `${eventTime.slice(0, KEY_CHARACTERS)}#${eventId.slice(0, KEY_CHARACTERS)}`;
 
+const RunItemSchema: z.ZodMiniType<RunItem> = z.object({
+  containerId: z.string(),
+  name: z.string(),
+  outcome: z.enum(RUN_OUTCOMES),
+  operationId: orNull(z.string()),
+  why: orNull(z.string()),
+});
+
+const RunSchema = z.object({
+  eventId: z.string(),
+  execution: z.string(),
+  startedAt: z.string(),
+  endedAt: orNull(z.string()),
+  state: z.enum(['Running', 'Ended']),
+  matched: z.number(),
+  truncated: z.boolean(),
+  /** '' while there is none. */
+  reason: z._default(z.string(), ''),
+  containers: z.array(RunItemSchema),
+});
+
 const NOTHING_YET = { matched: 0, truncated: false, containers: [] } as const;
 
 /**
@@ -52,9 +75,7 @@ export const beginRun = async (table: Table, start: RunStart): Promise<boolean> 
   const ttl = ttlAfterDays(start.startedAt, RULE_LIMITS.runsKeptDays);
   try {
     await table.put({
-      Item: toItem({
-        ...keys.ruleRun(tenant, ruleId, at),
-        entity: 'ruleRun',
+      Item: createItem('ruleRun', keys.ruleRun(tenant, ruleId, at), {
         ...rest,
         ...NOTHING_YET,
         state: 'Running',
@@ -65,7 +86,8 @@ export const beginRun = async (table: Table, start: RunStart): Promise<boolean> 
     return true;
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error;
-    return error.item?.execution?.S === start.execution;
+    if (error.item === undefined) throw error;
+    return readItem('ruleRun', RunSchema, error.item).execution === start.execution;
   }
 };
 
@@ -108,24 +130,23 @@ export const endRun = async (
 const parseRun =
   (now: Date) =>
   (item: Item): RuleRun => {
-    const { sk, eventId, state, startedAt, endedAt, matched, truncated, reason, containers } = fromItem(item);
-    const given = (containers ?? []) as readonly Partial<RunItem>[];
-    const items = given.map((one) => ({ operationId: null, why: null, ...one })) as RunItem[];
-    const count = (outcome: RunItem['outcome']) => items.filter((one) => one.outcome === outcome).length;
-    const overdue = state === 'Running' && now.getTime() - Date.parse(String(startedAt)) > OVERDUE_MS;
+    const run = readItem('ruleRun', RunSchema, item);
+    const { eventId, startedAt, endedAt, matched, truncated, containers } = run;
+    const count = (outcome: RunItem['outcome']) => containers.filter((one) => one.outcome === outcome).length;
+    const overdue = run.state === 'Running' && now.getTime() - Date.parse(startedAt) > OVERDUE_MS;
     return {
-      id: String(sk),
-      eventId: String(eventId),
-      state: overdue ? 'Failed' : (state as RuleRun['state']),
-      startedAt: String(startedAt),
-      endedAt: endedAt === undefined ? null : String(endedAt),
-      matched: Number(matched ?? 0),
-      truncated: truncated === true,
+      id: item.sk?.S ?? '',
+      eventId,
+      state: overdue ? 'Failed' : run.state,
+      startedAt,
+      endedAt,
+      matched,
+      truncated,
       converted: count('converted'),
       skipped: count('skipped'),
       failed: count('failed'),
-      reason: reason ? String(reason) : null,
-      containers: items,
+      reason: run.reason === '' ? null : run.reason,
+      containers,
     };
   };
 
@@ -148,6 +169,8 @@ export const listRuns = (
     request,
   );
 
+const CooldownSchema = z.object({ until: z.number() });
+
 /** Whether the rule has converted the container less than its cooldown ago. */
 export const isCooling = async (
   table: Table,
@@ -156,7 +179,7 @@ export const isCooling = async (
   now: Date,
 ): Promise<boolean> => {
   const item = await table.get(keys.ruleCooldown(tenant, ruleId, containerId), { consistent: true });
-  return Number(item?.until?.N ?? 0) > now.getTime();
+  return item !== undefined && readItem('ruleCooldown', CooldownSchema, item).until > now.getTime();
 };
 
 /** Under which it is noted that a rule, whichever, has isolated a container; no rule has such an id. */
@@ -181,9 +204,7 @@ export const coolDown = (
   until: number,
 ): Write => ({
   put: {
-    Item: toItem({
-      ...keys.ruleCooldown(tenant, ruleId, containerId),
-      entity: 'ruleCooldown',
+    Item: createItem('ruleCooldown', keys.ruleCooldown(tenant, ruleId, containerId), {
       until,
       ttl: Math.ceil(until / 1000),
     }),

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import * as z from 'zod/mini';
 import type { SessionFacts } from '../core/contract/event.ts';
 import { SESSION_LIMITS, SESSION_TOKEN_PREFIX } from '../core/contract/session.ts';
-import { fromItem, type Item, toAttribute, toItem } from './item.ts';
-import { keys, parsePartitionKey, TENANT_PATTERN } from './keys.ts';
+import { type Item, toAttribute } from './item.ts';
+import { createItem, type Owned, orNull, readItem } from './item-format.ts';
+import { keys, TENANT_PATTERN } from './keys.ts';
 import { ConditionFailed, keyItem, type Table } from './table.ts';
 
 /**
@@ -44,22 +46,31 @@ export interface SessionRecord {
   readonly connectionId: string | null;
 }
 
-const VIEW = { command: null, user: null, exitCode: null, reason: null };
+const SessionSchema: z.ZodMiniType<Omit<SessionRecord, keyof Owned>> = z.object({
+  revision: z.number(),
+  actor: z.string(),
+  view: z.object({
+    kind: z.enum(['exec', 'session', 'attach']),
+    containerId: z.string(),
+    command: orNull(z.array(z.string())),
+    user: orNull(z.string()),
+    tty: z.boolean(),
+    exitCode: orNull(z.number()),
+    reason: orNull(z.string()),
+    hostId: z.string(),
+    state: z.enum(['Open', 'Ended']),
+    createdAt: z.string(),
+    updatedAt: z.string(),
+  }),
+  tokenHash: orNull(z.string()),
+  tokenUsed: z._default(z.boolean(), false),
+  tokenExpiresAt: z._default(z.number(), 0),
+  resumeHashes: z._default(z.array(z.string()), []),
+  connectionId: orNull(z.string()),
+});
 
-export const parseSession = (item: Item): SessionRecord => {
-  const { pk, view, revision, actor, ...rest } = fromItem(item) as Record<string, unknown>;
-  return {
-    ...parsePartitionKey(String(pk)),
-    revision,
-    actor,
-    view: { ...VIEW, ...(view as object) },
-    tokenHash: rest.tokenHash ?? null,
-    tokenUsed: rest.tokenUsed === true,
-    tokenExpiresAt: rest.tokenExpiresAt ?? 0,
-    resumeHashes: rest.resumeHashes ?? [],
-    connectionId: rest.connectionId ?? null,
-  } as unknown as SessionRecord;
-};
+/** @throws UnreadableItemError */
+export const parseSession = (item: Item): SessionRecord => readItem('session', SessionSchema, item);
 
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
@@ -130,9 +141,7 @@ export const createSession = async (
   const token = await newToken(tenant, id, maker);
   const expiresAt = new Date(now.getTime() + SESSION_LIMITS.tokenSeconds * 1000);
   const at = now.toISOString();
-  const item = toItem({
-    ...keys.session(tenant, id),
-    entity: 'session',
+  const item = createItem('session', keys.session(tenant, id), {
     revision: 1,
     actor,
     view: {

@@ -39,13 +39,15 @@ export class ConditionFailed extends Error {
   }
 }
 
-interface TableDependencies {
+export interface TableDependencies {
   readonly client: DynamoDBClient;
   readonly tableName: string;
   /** Resolves after that many milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>;
   /** In [0, 1). */
   readonly random: () => number;
+  /** Receives an error for each item that was left out because it cannot be read. @default such an error is thrown */
+  readonly onUnreadable?: (error: unknown) => void;
   /** Told what each call consumed; for tests and benchmarks. */
   readonly onConsumed?: (operation: string, capacity: readonly ConsumedCapacity[]) => void;
 }
@@ -95,6 +97,8 @@ export interface Table {
   /** The item after the update. */
   update(input: Update): Promise<Item>;
   remove(input: Delete): Promise<void>;
+  /** Receives an error for each item that is left out of a read because it cannot be read. */
+  reportUnreadable(error: unknown): void;
   /** All or nothing. `token` makes a repeat within ten minutes the same write. */
   transact(writes: readonly Write[], token?: string): Promise<void>;
 }
@@ -206,8 +210,12 @@ const createAttempt =
     }
   };
 
+const throwIt = (error: unknown): never => {
+  throw error;
+};
+
 export const createTable = (dependencies: TableDependencies): Table => {
-  const { client, tableName: TableName, sleep, random, onConsumed } = dependencies;
+  const { client, tableName: TableName, sleep, random, onConsumed, onUnreadable = throwIt } = dependencies;
   const ReturnConsumedCapacity = onConsumed ? ('INDEXES' as const) : undefined;
   const consumed = (operation: string, capacity: ConsumedCapacity | ConsumedCapacity[] | undefined): void => {
     if (capacity !== undefined) onConsumed?.(operation, Array.isArray(capacity) ? capacity : [capacity]);
@@ -238,6 +246,8 @@ export const createTable = (dependencies: TableDependencies): Table => {
   };
 
   return {
+    reportUnreadable: onUnreadable,
+
     get: (key, options = {}) =>
       attempt(async () => {
         const answer = await client.send(

@@ -11,7 +11,7 @@ export const WorkerProcessSchema = z.strictObject({
 export type WorkerProcess = z.infer<typeof WorkerProcessSchema>;
 
 /** States of a compute system as HCS names them; only running systems are listed. */
-const ComputeProcessStateSchema = z.enum([
+export const ComputeProcessStateSchema = z.enum([
   'Created',
   'Running',
   'Paused',

@@ -153,7 +153,7 @@ export const TestConversionRuleResponseSchema = z.strictObject({
   truncated: z.boolean(),
 });
 
-const RUN_OUTCOMES = ['converted', 'skipped', 'failed'] as const;
+export const RUN_OUTCOMES = ['converted', 'skipped', 'failed'] as const;
 export const RunItemSchema = z.strictObject({
   ...what,
   outcome: z.enum(RUN_OUTCOMES),

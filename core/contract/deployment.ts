@@ -78,12 +78,14 @@ export const ENVIRONMENT = {
 
 /** The one table: its key attributes and indexes. */
 export const TABLE = {
+  /** Version of the items' format, in the attribute `v` of each. An item of another version is refused. */
+  format: 1,
   partitionKey: 'pk',
   sortKey: 'sk',
   ttl: 'ttl',
   indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
   /** What every index carries beside keys; an update that leaves these alone costs no index write. */
-  projected: ['view', 'revision', 'free'],
+  projected: ['v', 'view', 'revision', 'free'],
 } as const;
 
 /** Stream records that a mapping's filter lets through are told apart by this attribute of the item. */

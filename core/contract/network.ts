@@ -90,8 +90,8 @@ export type NetworkRule = z.infer<typeof NetworkRuleSchema>;
 
 const RulesSchema = z.array(NetworkRuleSchema).check(z.maxLength(NETWORK_LIMITS.rules));
 
-const EgressDefaultSchema = z.enum(['allow', 'deny']);
-const PeersSchema = z.enum(['none', 'switch']);
+export const EgressDefaultSchema = z.enum(['allow', 'deny']);
+export const PeersSchema = z.enum(['none', 'switch']);
 
 /** As a caller gives it. */
 export const NetworkPolicySchema = z

@@ -94,3 +94,14 @@ export class InvalidTransitionError extends BulkheadError {
     super(`${subject} cannot go from ${from} to ${to}.`);
   }
 }
+
+/** The table holds an item in the format of another version. */
+export class OtherTableFormatError extends BulkheadError {
+  readonly code = 'internal';
+  /** @param subject the item, by its key */
+  constructor(subject: string) {
+    super(`This table was written by another version of Bulkhead (${subject}).`, {
+      suggestion: 'Deploy the version that wrote the table, or deploy this version with a new table.',
+    });
+  }
+}

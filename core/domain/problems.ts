@@ -1,5 +1,5 @@
 import type { Problem, ProblemCode } from '../contract/problem.ts';
-import { BulkheadError, type ErrorDetails } from './errors.ts';
+import { BulkheadError, type ErrorDetails, OtherTableFormatError } from './errors.ts';
 
 /** HTTP status and title of each code: the one place where the two meet. */
 const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly title: string }>> = {
@@ -76,7 +76,7 @@ export const createProblem = (
 
 /** What a caller may be told of an error: all of one of ours, nothing of any other. */
 export const toProblem = (error: unknown, requestId?: string): Problem => {
-  if (error instanceof BulkheadError && error.code !== 'internal')
+  if (error instanceof BulkheadError && (error.code !== 'internal' || error instanceof OtherTableFormatError))
     return createProblem(error.code, error.message, error.details, requestId);
   return createProblem(
     'internal',

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import { entityOf, parseHost } from '../../store/parse.ts';
+import { type HostRecord, parseHost } from '../../store/hosts.ts';
+import { entityOf } from '../../store/item-format.ts';
 import { isMisplaced, repairReadyKey } from '../../store/ready-hosts.ts';
-import type { HostRecord } from '../../store/records.ts';
 import { type AdmitDependencies, admitWaiting } from '../../workflow/waiting/admit-waiting.ts';
 import { takeTurns } from '../../workflow/waiting/take-turns.ts';
 import { type BatchAnswer, type ChangeRecord, eachRecord } from '../shared/stream-event.ts';

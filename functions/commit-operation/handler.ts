@@ -1,7 +1,7 @@
 import { WORKFLOW_ERRORS, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import { StepFailedError } from '../../core/domain/errors.ts';
 import { rememberDowntime } from '../../store/downtimes.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import { commitOperation } from '../../workflow/operation/commit-operation.ts';

@@ -1,7 +1,6 @@
 import { getComputeProcess, listComputeProcesses } from '../../store/compute-processes.ts';
 import { isId } from '../../store/containers.ts';
 import { createCursors } from '../../store/cursor.ts';
-import { toComputeProcess } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import {
   createHttpHandler,
@@ -10,6 +9,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
+import { toComputeProcess } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 
 export const createHandler = (dependencies: HttpDependencies & { readonly table: Table }): LambdaHandler => {

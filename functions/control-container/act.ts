@@ -1,7 +1,6 @@
 import { isEnded } from '../../core/domain/operation-state.ts';
-import { getContainerNow } from '../../store/containers.ts';
-import { getOperationNow } from '../../store/operations.ts';
-import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
+import { type ContainerRecord, getContainerNow } from '../../store/containers.ts';
+import { getOperationNow, type OperationParameters, type OperationRecord } from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { ConditionFailed, type Table } from '../../store/table.ts';
 import type { Logger } from '../../workflow/logger.ts';

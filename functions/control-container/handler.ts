@@ -1,7 +1,7 @@
 import { DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import { getComputeProcess } from '../../store/compute-processes.ts';
 import { isId, resolveContainerId } from '../../store/containers.ts';
-import type { OperationParameters } from '../../store/records.ts';
+import type { OperationParameters } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import type { Action, Decision } from '../../workflow/operation/decide-action.ts';

@@ -7,7 +7,6 @@ import {
   listRules,
   putRule,
   removeRule,
-  toRule,
 } from '../../store/conversion-rules.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
@@ -22,6 +21,7 @@ import {
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
+import { toRule } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 import { boundPattern } from './bound-pattern.ts';
 import type { EventRules } from './event-rules.ts';

@@ -5,9 +5,9 @@ import type {
 } from '../../core/contract/conversion-rule.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import { isEventOf } from '../../core/domain/event-tenants.ts';
+import { type ContainerRecord, getContainer } from '../../store/containers.ts';
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
 import { createCursors } from '../../store/cursor.ts';
-import type { ContainerRecord } from '../../store/records.ts';
 import { decideConversion } from '../../workflow/conversion/decide-conversion.ts';
 import { reasonToSkip } from '../../workflow/conversion/rule-cooldown.ts';
 import { findContainers } from '../shared/selection/find-containers.ts';
@@ -61,7 +61,10 @@ export const createTestRule = (deps: ConversionRulesDependencies) => {
     const cursors = createCursors(table, randomBytes);
     const found = await findContainers(table, cursors, rule.tenant, resolution.select, { to, limit });
     const containers: Tested['containers'] = [];
-    for (const container of found.containers) {
+    for (const { id } of found.containers) {
+      // The index does not say what the container ran as, on which the decision depends.
+      const container = await getContainer(table, rule.tenant, id);
+      if (container === undefined) continue;
       const { name, runtimeType, state } = container.view;
       const why = await whyNot(rule, container);
       containers.push({

@@ -1,9 +1,15 @@
 import type { CreateContainerRequest } from '../../core/contract/container.ts';
 import { ConflictError, ValidationError } from '../../core/domain/errors.ts';
-import { createContainer, findContainerId, isId, nameTaken } from '../../store/containers.ts';
+import {
+  type ContainerRecord,
+  createContainer,
+  findContainerId,
+  isId,
+  nameTaken,
+} from '../../store/containers.ts';
 import { getHost } from '../../store/hosts.ts';
-import { getImage } from '../../store/images.ts';
-import type { ContainerRecord, ImageRecord, OperationRecord } from '../../store/records.ts';
+import { getImage, type ImageRecord } from '../../store/images.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
 import { newOperation } from '../../workflow/operation/new-operation.ts';
 import { previewPlacement } from '../../workflow/placement/preview-placement.ts';

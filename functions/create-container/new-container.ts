@@ -2,7 +2,7 @@ import type { ContainerSpec, CreateContainerRequest } from '../../core/contract/
 import { resolveNetworkPolicy } from '../../core/contract/network.ts';
 import { DEFAULT_RESOURCES, toRuntimeType } from '../../core/contract/primitives.ts';
 import { DEFAULT_SWITCH, generatedName } from '../../core/domain/names.ts';
-import type { ContainerRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
 
 const specOf = (request: CreateContainerRequest): ContainerSpec => {
   const { image, switchName, command, env, workingDir, user, tty, ports, placement, autoRemove } = request;

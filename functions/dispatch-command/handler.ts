@@ -1,9 +1,14 @@
 import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
-import { giveCommand, type SignCommand, stepCommandId, withdrawCommands } from '../../store/commands.ts';
-import type { UnsignedCommand } from '../../store/records.ts';
+import {
+  giveCommand,
+  type SignCommand,
+  stepCommandId,
+  type UnsignedCommand,
+  withdrawCommands,
+} from '../../store/commands.ts';
+import { replaceOperation } from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { replaceOperation } from '../../store/writes.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import { answerTask } from '../../workflow/operation/answer-task.ts';
 import {

@@ -2,7 +2,8 @@ import type { AssignedContainer, CommandArguments } from '../../core/contract/ag
 import { type ContainerState, DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import { STEPS } from '../../core/contract/deployment.ts';
 import type { OperationKind } from '../../core/contract/operation.ts';
-import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 
 /** The target of Undo by kind of operation. Other kinds have nothing to undo. */
 const UNDO_TO: Partial<Record<OperationKind, 'Absent' | 'Off' | 'Running'>> = {

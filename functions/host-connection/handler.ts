@@ -1,4 +1,4 @@
-import { dropLink, takeLink } from '../../store/links.ts';
+import { dropLink, takeLink } from '../../store/host-links.ts';
 import type { Table } from '../../store/table.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 import { IdSchema } from '../../core/contract/primitives.ts';
 import { HANDSHAKE_REFUSALS, SESSION_SUBPROTOCOL } from '../../core/contract/session.ts';
+import { getLink } from '../../store/host-links.ts';
 import { TENANT_PATTERN } from '../../store/keys.ts';
-import { getLink } from '../../store/links.ts';
 import { connectSession, disconnectSession } from '../../store/sessions.ts';
 import type { ConnectionAnswer, HostConnectionDependencies } from './handler.ts';
 

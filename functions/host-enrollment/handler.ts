@@ -1,6 +1,6 @@
 import { ValidationError } from '../../core/domain/errors.ts';
 import { enrollHost, newEnrollmentToken, readEnrollmentToken } from '../../store/enrollment.ts';
-import type { HostRecord } from '../../store/records.ts';
+import type { HostRecord } from '../../store/hosts.ts';
 import type { Table } from '../../store/table.ts';
 import { answerDryRun } from '../shared/http/answers.ts';
 import {

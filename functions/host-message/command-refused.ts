@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import type { CommandRefusedSchema } from '../../core/contract/agent/messages.ts';
 import { storeResult } from '../../store/commands.ts';
-import type { Connection } from '../../store/links.ts';
+import type { Connection } from '../../store/host-links.ts';
 import { recordRefusedCommand } from '../../store/refused-commands.ts';
 import { answerTask } from '../../workflow/operation/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';

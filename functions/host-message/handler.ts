@@ -5,7 +5,7 @@ import {
   OLDEST_PROTOCOL_VERSION,
   PROTOCOL_VERSION,
 } from '../../core/contract/agent/messages.ts';
-import { type Connection, hasLink } from '../../store/links.ts';
+import { type Connection, hasLink } from '../../store/host-links.ts';
 import { recordHeldImages } from '../../workflow/reconciliation/held-images.ts';
 import { parseHostEvent } from '../shared/hosts/host-event.ts';
 import { takeCommandRefused } from './command-refused.ts';

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { HeartbeatSchema } from '../../core/contract/agent/messages.ts';
-import { type Connection, noteOnLink, renewLease } from '../../store/links.ts';
+import { type Connection, noteOnLink, renewLease } from '../../store/host-links.ts';
 import { recordHeard } from '../../workflow/reconciliation/host-facts.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { sendOutstanding } from './outstanding.ts';

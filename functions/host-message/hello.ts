@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 import type { HelloSchema } from '../../core/contract/agent/messages.ts';
-import { type Connection, renewLease } from '../../store/links.ts';
+import { type Connection, renewLease } from '../../store/host-links.ts';
 import { recordHeldImages } from '../../workflow/reconciliation/held-images.ts';
 import { recordFacts } from '../../workflow/reconciliation/host-facts.ts';
 import type { HostMessageDependencies } from './dependencies.ts';

@@ -1,7 +1,7 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
 import { judgeOrphans } from '../../core/domain/reconciliation.ts';
-import { type Connection, noteOnLink } from '../../store/links.ts';
-import type { HostLinkRecord } from '../../store/records.ts';
+import { type Connection, type HostLinkRecord, noteOnLink } from '../../store/host-links.ts';
+import { isUnreadable } from '../../store/item-format.ts';
 import { type Applied, applyReport } from '../../workflow/reconciliation/apply-report.ts';
 import { listHeld, matchesIndex, missingReport } from '../../workflow/reconciliation/inventory.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
@@ -24,9 +24,15 @@ const applyAll = async (
 ): Promise<ReadonlyMap<string, Applied>> => {
   const outcomes = new Map<string, Applied>();
   await inGroups(reports, async (observed) => {
-    const applied = await applyReport(deps, connection, observed, inventory);
-    outcomes.set(observed.containerId, applied);
-    if (applied === 'no-capacity') await stopStray(deps, connection, observed);
+    try {
+      const applied = await applyReport(deps, connection, observed, inventory);
+      outcomes.set(observed.containerId, applied);
+      if (applied === 'no-capacity') await stopStray(deps, connection, observed);
+    } catch (error) {
+      // It is not an orphan: nothing is done to it. The other reports are applied.
+      if (!isUnreadable(error)) throw error;
+      deps.table.reportUnreadable(error);
+    }
   });
   return outcomes;
 };

@@ -1,6 +1,5 @@
-import { deleteCommand, listPendingCommands } from '../../store/commands.ts';
-import type { Connection } from '../../store/links.ts';
-import type { CommandRecord } from '../../store/records.ts';
+import { type CommandRecord, deleteCommand, listPendingCommands } from '../../store/commands.ts';
+import type { Connection } from '../../store/host-links.ts';
 import { isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
 import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';

@@ -2,7 +2,7 @@ import type { Command, CommandArguments } from '../../core/contract/agent/comman
 import { type ContainerSpec, DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import { CORRECTION_SECONDS } from '../../core/contract/deployment.ts';
 import { deleteCommand, findCommand, giveCommand } from '../../store/commands.ts';
-import type { Connection } from '../../store/links.ts';
+import type { Connection } from '../../store/host-links.ts';
 import { networkCommand } from '../../workflow/network/network-policy.ts';
 import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';

@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import type { ResultSchema } from '../../core/contract/agent/messages.ts';
 import { deleteCommand, storeResult } from '../../store/commands.ts';
-import { type Connection, noteOnLink } from '../../store/links.ts';
+import { type Connection, noteOnLink } from '../../store/host-links.ts';
 import { isNetworkCommand, settleNetworkPolicy } from '../../workflow/network/network-policy.ts';
 import { answerTask } from '../../workflow/operation/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';

@@ -1,14 +1,14 @@
 import { stateWhenHeard } from '../../core/domain/host-state.ts';
 import { createCursors } from '../../store/cursor.ts';
+import { checkUnused, removeHost } from '../../store/host-removal.ts';
 import {
-  checkUnused,
   getLinkedHost,
+  type HostView,
+  type IndexedHost,
   type LinkedHost,
   listHosts,
-  removeHost,
   updateHost,
 } from '../../store/hosts.ts';
-import { type HostView, toHost } from '../../store/records.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';
@@ -21,6 +21,7 @@ import {
 import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
+import { toHost } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 
 interface HostsDependencies extends HttpDependencies {
@@ -48,7 +49,7 @@ const withSchedulable = (view: HostView, schedulable: boolean): HostView => ({
 export const createHandler = (dependencies: HostsDependencies): LambdaHandler => {
   const { table, now, newId, randomBytes, leaseSeconds, closeConnection } = dependencies;
   const cursors = createCursors(table, randomBytes);
-  const show = ({ host, link }: LinkedHost) => toHost(host, link, now(), leaseSeconds);
+  const show = ({ host, link }: LinkedHost<IndexedHost>) => toHost(host, link, now(), leaseSeconds);
 
   const require = async ({ tenant }: Identity, id: string): Promise<LinkedHost> => {
     const found = await getLinkedHost(table, tenant, id);

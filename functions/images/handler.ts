@@ -9,7 +9,6 @@ import {
   listImages,
   removeImage,
 } from '../../store/images.ts';
-import { toOperation } from '../../store/records.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
 import { recordOperation } from '../../workflow/operation/begin-operation.ts';
@@ -24,6 +23,7 @@ import {
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
+import { toOperation } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 import { tellHosts } from './tell-hosts.ts';

@@ -1,6 +1,5 @@
-import { giveCommand, type SignCommand } from '../../store/commands.ts';
+import { giveCommand, type SignCommand, type UnsignedCommand } from '../../store/commands.ts';
 import type { HeldImage } from '../../store/images.ts';
-import type { UnsignedCommand } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import type { Dependencies } from '../shared/dependencies.ts';

@@ -1,10 +1,9 @@
 import { ConflictError } from '../../core/domain/errors.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createProblem } from '../../core/domain/problems.ts';
-import { getContainerNow } from '../../store/containers.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import { getContainerNow, replaceContainer } from '../../store/containers.ts';
+import { type OperationRecord, replaceOperation } from '../../store/operations.ts';
 import type { Table, Write } from '../../store/table.ts';
-import { replaceContainer, replaceOperation } from '../../store/writes.ts';
 import { endedOperation, nextContainer, nextOperation } from '../../workflow/operation/next-records.ts';
 
 /** The cancelled operation, and the writes that cancel it. */

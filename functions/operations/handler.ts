@@ -1,7 +1,11 @@
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createCursors } from '../../store/cursor.ts';
-import { getOperation, getOperationNow, listOperations } from '../../store/operations.ts';
-import { type OperationRecord, toOperation } from '../../store/records.ts';
+import {
+  getOperation,
+  getOperationNow,
+  listOperations,
+  type OperationRecord,
+} from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
@@ -14,6 +18,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
+import { toOperation } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 import { cancellationOf } from './cancel.ts';
 import { waitForEnd } from './wait.ts';

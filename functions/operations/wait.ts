@@ -1,5 +1,5 @@
 import { isEnded } from '../../core/domain/operation-state.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
 
 /** Polling interval in milliseconds: short at first, because most operations take less than a second. */

@@ -1,15 +1,16 @@
 import { TooBusyError } from '../../core/domain/errors.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
-import { eventOf, putEvent } from '../../store/event-log.ts';
+import { putEvent } from '../../store/events.ts';
 import type { Item } from '../../store/item.ts';
-import { entityOf, parseOperation } from '../../store/parse.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import { entityOf } from '../../store/item-format.ts';
+import { type OperationRecord, parseOperation } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
 import { outcomeOf } from '../../workflow/conversion/run-outcome.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
 import type { StartWorkflow } from '../shared/steps/start-workflow.ts';
 import { type BatchAnswer, type ChangeRecord, eachRecord } from '../shared/stream-event.ts';
+import { eventOf } from './event-of.ts';
 import type { Publish } from './publish.ts';
 
 interface ProcessChangesDependencies {

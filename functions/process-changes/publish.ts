@@ -5,7 +5,7 @@ import {
 } from '@aws-sdk/client-eventbridge';
 import { EVENT_SOURCE } from '../../core/contract/event.ts';
 import { TooBusyError } from '../../core/domain/errors.ts';
-import type { EventRecord } from '../../store/records.ts';
+import type { EventRecord } from '../../store/events.ts';
 
 /** Puts events on the bus. @returns those that the bus did not accept */
 export type Publish = (records: readonly EventRecord[]) => Promise<readonly EventRecord[]>;

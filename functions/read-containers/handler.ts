@@ -3,7 +3,6 @@ import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { type ContainerFilters, listContainers } from '../../store/container-list.ts';
 import { getContainer, resolveContainerId } from '../../store/containers.ts';
 import { createCursors } from '../../store/cursor.ts';
-import { toContainer } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import { answerResource } from '../shared/http/answers.ts';
 import {
@@ -13,6 +12,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
+import { toContainer } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 
 type ListQuery = RouteRequest<RouteOf<'listContainers'>>['query'];

@@ -1,4 +1,4 @@
-import { getLink } from '../../store/links.ts';
+import { getLink } from '../../store/host-links.ts';
 import { getSession } from '../../store/sessions.ts';
 import type { Table } from '../../store/table.ts';
 

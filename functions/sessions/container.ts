@@ -1,6 +1,5 @@
 import { ConflictError } from '../../core/domain/errors.ts';
-import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
-import type { ContainerRecord } from '../../store/records.ts';
+import { type ContainerRecord, getContainerNow, resolveContainerId } from '../../store/containers.ts';
 import type { Table } from '../../store/table.ts';
 import { notFound } from '../shared/http/validate.ts';
 

@@ -1,4 +1,4 @@
-import { getLink } from '../../store/links.ts';
+import { getLink } from '../../store/host-links.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
 import type { Logger } from '../../workflow/logger.ts';
 import { settleOperation } from '../../workflow/operation/settle-operation.ts';

@@ -4,7 +4,7 @@ import type { Logger } from '../../workflow/logger.ts';
 import { createDynamoDbClient } from './clients.ts';
 import { type Dependencies, systemDependencies } from './dependencies.ts';
 import { readEnvironment } from './environment.ts';
-import { createLogger } from './observability/logger.ts';
+import { createLogger, logUnreadable } from './observability/logger.ts';
 import { createMetrics, type Metrics } from './observability/metrics.ts';
 
 /** The dependencies of functions without an HTTP route. */
@@ -19,10 +19,12 @@ interface InternalDependencies extends Dependencies {
 export const createInternalDependencies = (name: string): InternalDependencies => {
   const { table: tableName, logLevel } = readEnvironment(['table']);
   const { now, sleep, random } = systemDependencies;
+  const logger = createLogger({ level: logLevel, now, fields: { function: name } });
+  const onUnreadable = logUnreadable(logger);
   return {
     ...systemDependencies,
-    table: createTable({ client: createDynamoDbClient(), tableName, sleep, random }),
-    logger: createLogger({ level: logLevel, now, fields: { function: name } }),
+    table: createTable({ client: createDynamoDbClient(), tableName, sleep, random, onUnreadable }),
+    logger,
     metrics: createMetrics({ now }),
     problem: createProblem,
   };

@@ -1,6 +1,7 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import * as z from 'zod/mini';
 import type { Item } from '../../store/item.ts';
+import { isUnreadable } from '../../store/item-format.ts';
 
 const ImageSchema = z.record(
   z.string(),
@@ -56,6 +57,8 @@ const parseChange = (record: unknown): ChangeRecord => {
  * Processes the records of a stream in order. A failed record is reported, with every later one of the same item, so that
  * the changes of an item stay in order. Records of other items are still processed. Lambda delivers again from the first
  * failed record, so `work` must be idempotent.
+ *
+ * A record with an item that cannot be read is skipped: it would fail on every delivery and block its shard.
  */
 export const eachRecord = async (
   event: unknown,
@@ -72,9 +75,10 @@ export const eachRecord = async (
       if (blocked.has(item)) failed.push(sequence);
       else await work(parseChange(record));
     } catch (error) {
+      onFailure(sequence, error);
+      if (isUnreadable(error)) continue;
       failed.push(sequence);
       blocked.add(item);
-      onFailure(sequence, error);
     }
   }
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };

@@ -1,7 +1,7 @@
+import { type HostLinkRecord, isSilent, noteSilence, parseHostLink } from '../../store/host-links.ts';
+import { type IndexedHost, parseIndexedHost } from '../../store/hosts.ts';
+import { readEach } from '../../store/item-format.ts';
 import { HOST_SHARDS, indexes, keys } from '../../store/keys.ts';
-import { isSilent, noteSilence } from '../../store/links.ts';
-import { parseHost, parseHostLink } from '../../store/parse.ts';
-import type { HostLinkRecord, HostRecord } from '../../store/records.ts';
 import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
 import { recordSilence } from '../../workflow/reconciliation/host-facts.ts';
@@ -27,7 +27,7 @@ const CONTAINERS_PER_HOST = 200;
 const LINKS_AT_ONCE = 100;
 
 interface Watched {
-  readonly host: HostRecord;
+  readonly host: IndexedHost;
   readonly link: HostLinkRecord | undefined;
 }
 
@@ -54,10 +54,21 @@ export const createSweepHandler = (deps: SweepDependencies) => {
     let after: QueryOptions['after'];
     do {
       const page = await table.query({ ...options, ...(after && { after }) });
-      const hosts = page.items.map(parseHost);
+      const hosts = readEach(table, page.items, parseIndexedHost);
       const items = await table.batchGet(hosts.map(({ tenant, id }) => keys.hostLink(tenant, id)));
-      const links = new Map(items.map(parseHostLink).map((link) => [`${link.tenant}#${link.hostId}`, link]));
-      yield hosts.map((host) => ({ host, link: links.get(`${host.tenant}#${host.id}`) }));
+      const found = new Set(items.map(({ pk }) => pk?.S));
+      const links = new Map(
+        readEach(table, items, parseHostLink).map((link) => [
+          keys.hostLink(link.tenant, link.hostId).pk,
+          link,
+        ]),
+      );
+      yield hosts.flatMap((host) => {
+        const { pk } = keys.hostLink(host.tenant, host.id);
+        const link = links.get(pk);
+        // Whether a host is silent is not known if its link cannot be read.
+        return link === undefined && found.has(pk) ? [] : { host, link };
+      });
       after = page.after;
     } while (after !== undefined);
   }

@@ -3,17 +3,16 @@ import type { UpdateContainerRequest } from '../../core/contract/container.ts';
 import { resolveNetworkPolicy } from '../../core/contract/network.ts';
 import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
-import { type SignCommand, signRecord } from '../../store/commands.ts';
-import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
+import { type CommandRecord, type SignCommand, signRecord } from '../../store/commands.ts';
 import {
-  type CommandRecord,
   type ContainerRecord,
-  type OperationRecord,
-  toContainer,
-} from '../../store/records.ts';
+  getContainerNow,
+  replaceContainer,
+  resolveContainerId,
+} from '../../store/containers.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { replaceContainer } from '../../store/writes.ts';
 import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
 import { type ConversionDecision, decideConversion } from '../../workflow/conversion/decide-conversion.ts';
 import { previewConversion } from '../../workflow/conversion/preview-conversion.ts';
@@ -30,6 +29,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
+import { toContainer } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 import { type StartWorkflow, startAccepted } from '../shared/steps/start-workflow.ts';
 

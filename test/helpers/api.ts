@@ -20,7 +20,7 @@ import type { LambdaHandler } from '../../functions/shared/http/create-http-hand
 import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchange.ts';
 import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
 import type { ConversionRuleRecord } from '../../store/conversion-rules.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
 import { type Answered, type Call, call, routeOf, testDependencies, UNLIMITED } from './http-function.ts';

@@ -17,18 +17,22 @@ import type { Push } from '../../functions/shared/hosts/push.ts';
 import { createLogger } from '../../functions/shared/observability/logger.ts';
 import { createMetrics } from '../../functions/shared/observability/metrics.ts';
 import { createSweepHandler } from '../../functions/sweep/handler.ts';
-import { addHost } from '../../store/hosts.ts';
+import {
+  type ContainerRecord,
+  containerItem,
+  parseContainer,
+  replaceContainer,
+} from '../../store/containers.ts';
+import { addHost, type HostRecord, parseHost } from '../../store/hosts.ts';
+import { imageItem, imageOnHostItem } from '../../store/images.ts';
 import { toItem } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';
-import { parseContainer, parseHost, parseOperation } from '../../store/parse.ts';
-import { containerItem, imageItem, imageOnHostItem } from '../../store/put.ts';
-import type {
-  ContainerRecord,
-  HostRecord,
-  OperationParameters,
-  OperationRecord,
-} from '../../store/records.ts';
-import { addOperation, replaceContainer } from '../../store/writes.ts';
+import {
+  addOperation,
+  type OperationParameters,
+  type OperationRecord,
+  parseOperation,
+} from '../../store/operations.ts';
 import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
 import { supersedeOperation } from '../../workflow/operation/begin-operation.ts';
 import { newOperation } from '../../workflow/operation/new-operation.ts';

@@ -1,7 +1,7 @@
 import type { WorkflowInput, WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import { STEPS, TIMES } from '../../core/contract/deployment.ts';
 import { MACHINE_SPECS } from '../../lib/state-machines/index.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { TaskAnswer, Tasks } from '../../workflow/tasks.ts';
 
 export interface StepHandlers {

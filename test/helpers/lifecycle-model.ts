@@ -8,8 +8,8 @@ import { canTransitionContainer, OPERATION_STARTS } from '../../core/domain/cont
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createRunConversionRuleHandler } from '../../functions/run-conversion-rule/handler.ts';
 import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
-import { parseOperation } from '../../store/parse.ts';
-import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import { type OperationRecord, parseOperation } from '../../store/operations.ts';
 import { FACTS, openWorld, type World } from './control-plane-world.ts';
 import type { EngineTable } from './dynoxide.ts';
 import type { FakeHost } from './fake-host.ts';

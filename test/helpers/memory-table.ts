@@ -163,6 +163,9 @@ export const createMemoryTable = (): Table & { readonly items: () => Iterable<It
   };
 
   return {
+    reportUnreadable: (error) => {
+      throw error;
+    },
     items: () => items.values(),
     get: async (key) => items.get(at(key)),
     batchGet: async (keys) => keys.flatMap((key) => items.get(at(key)) ?? ([] as Item[])),

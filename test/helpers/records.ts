@@ -2,15 +2,11 @@ import type { ContainerState } from '../../core/contract/container.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
-import type {
-  ComputeProcessRecord,
-  ContainerRecord,
-  ContainerView,
-  HostRecord,
-  ImageRecord,
-  OperationRecord,
-  OperationView,
-} from '../../store/records.ts';
+import type { ComputeProcessRecord } from '../../store/compute-processes.ts';
+import type { ContainerRecord, ContainerView } from '../../store/containers.ts';
+import type { HostRecord } from '../../store/hosts.ts';
+import type { ImageRecord } from '../../store/images.ts';
+import type { OperationRecord, OperationView } from '../../store/operations.ts';
 
 /** Records as the table holds them, for tests to start from. */
 

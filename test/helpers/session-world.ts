@@ -5,9 +5,10 @@ import { createHostConnectionHandler } from '../../functions/host-connection/han
 import { createSessionFrameHandler } from '../../functions/session-frame/handler.ts';
 import type { PushResult } from '../../functions/shared/hosts/push.ts';
 import { storeResult } from '../../store/commands.ts';
+import { containerItem } from '../../store/containers.ts';
+import { hostItem } from '../../store/hosts.ts';
 import { toItem } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';
-import { containerItem, hostItem } from '../../store/put.ts';
 import { createApi } from './api.ts';
 import type { EngineTable } from './dynoxide.ts';
 import { containerRecord, hostRecord, TENANT, testId } from './records.ts';

@@ -1,7 +1,8 @@
 import { DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
-import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import { newOperation } from '../operation/new-operation.ts';
 import { nextContainer } from '../operation/next-records.ts';
 

@@ -2,11 +2,11 @@ import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { subtract } from '../../core/domain/capacity.ts';
 import { conversionReservation, isNothing } from '../../core/domain/conversion.ts';
 import { releaseCapacity, reserveCapacity } from '../../store/capacity.ts';
+import { type ContainerRecord, type Conversion, replaceContainer } from '../../store/containers.ts';
+import { parseHost } from '../../store/hosts.ts';
 import { keys } from '../../store/keys.ts';
-import { parseHost } from '../../store/parse.ts';
-import type { ContainerRecord, Conversion, OperationRecord } from '../../store/records.ts';
+import { type OperationRecord, replaceOperation } from '../../store/operations.ts';
 import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
-import { replaceContainer, replaceOperation } from '../../store/writes.ts';
 import { nextContainer } from '../operation/next-records.ts';
 
 interface ConversionAttempt {

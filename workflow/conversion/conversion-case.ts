@@ -1,8 +1,9 @@
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import type { ConversionCase } from '../../core/domain/conversion.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import { type HostRecord, parseHost } from '../../store/hosts.ts';
+import { parseImage } from '../../store/images.ts';
 import { keys } from '../../store/keys.ts';
-import { parseHost, parseImage } from '../../store/parse.ts';
-import type { ContainerRecord, HostRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 
 export interface ConversionInputs {

@@ -2,7 +2,7 @@ import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { checkConversion } from '../../core/domain/conversion.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
-import type { ContainerRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
 import type { Table } from '../../store/table.ts';
 import { inProgress } from '../operation/in-progress.ts';
 import { type ConversionInputs, readConversionInputs } from './conversion-case.ts';

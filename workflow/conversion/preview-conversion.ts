@@ -1,8 +1,8 @@
 import type { ConversionPreview } from '../../core/contract/container.ts';
 import { reservationFits } from '../../core/domain/capacity.ts';
 import { conversionReservation, expectedDowntime } from '../../core/domain/conversion.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
 import { readDowntimes } from '../../store/downtimes.ts';
-import type { ContainerRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { ConversionInputs } from './conversion-case.ts';
 

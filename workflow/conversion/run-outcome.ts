@@ -1,5 +1,5 @@
 import type { RunItem } from '../../core/contract/conversion-rule.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 
 /** The outcome of an ended operation, as the rule run that requested it records it. */
 export const outcomeOf = ({

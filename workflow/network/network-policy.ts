@@ -1,12 +1,10 @@
 import type { Command, CommandArguments, CommandResult } from '../../core/contract/agent/commands.ts';
 import { CORRECTION_SECONDS } from '../../core/contract/deployment.ts';
-import { addCommand, dropCommand } from '../../store/commands.ts';
+import { addCommand, type CommandRecord, dropCommand, type UnsignedCommand } from '../../store/commands.ts';
+import { type ContainerRecord, parseContainer, replaceContainer } from '../../store/containers.ts';
 import { keys } from '../../store/keys.ts';
-import { parseContainer } from '../../store/parse.ts';
-import type { CommandRecord, ContainerRecord, UnsignedCommand } from '../../store/records.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Write } from '../../store/table.ts';
-import { replaceContainer } from '../../store/writes.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';
 

@@ -1,7 +1,7 @@
 import type { CommandResult } from '../../core/contract/agent/commands.ts';
 import { WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
 import { createProblem } from '../../core/domain/problems.ts';
-import type { CommandRecord } from '../../store/records.ts';
+import type { CommandRecord } from '../../store/commands.ts';
 import type { TaskAnswer, Tasks } from '../tasks.ts';
 
 const causeOf = (

@@ -1,6 +1,6 @@
-import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { type ContainerRecord, replaceContainer } from '../../store/containers.ts';
+import { addOperation, type OperationRecord, replaceOperation } from '../../store/operations.ts';
 import type { Table, Write } from '../../store/table.ts';
-import { addOperation, replaceContainer, replaceOperation } from '../../store/writes.ts';
 
 interface Begin {
   readonly before: ContainerRecord;

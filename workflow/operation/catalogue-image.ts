@@ -1,9 +1,7 @@
 import type { ImageFacts } from '../../core/contract/image.ts';
+import { type ImageRecord, imageItem, imageOnHostItem, parseImage } from '../../store/images.ts';
 import { toAttribute } from '../../store/item.ts';
 import { keys } from '../../store/keys.ts';
-import { parseImage } from '../../store/parse.ts';
-import { imageItem, imageOnHostItem } from '../../store/put.ts';
-import type { ImageRecord } from '../../store/records.ts';
 import { keyItem, type Table, type Write } from '../../store/table.ts';
 import type { Stamp } from './next-records.ts';
 

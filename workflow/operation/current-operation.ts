@@ -1,8 +1,8 @@
 import type { WorkflowInput } from '../../core/contract/deployment.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
+import { type ContainerRecord, parseContainer } from '../../store/containers.ts';
 import { keys } from '../../store/keys.ts';
-import { parseContainer, parseOperation } from '../../store/parse.ts';
-import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { type OperationRecord, parseOperation } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
 
 export interface CurrentOperation {

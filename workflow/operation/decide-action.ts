@@ -1,7 +1,7 @@
 import type { ContainerState } from '../../core/contract/container.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
-import type { ContainerRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
 import { inProgress } from './in-progress.ts';
 
 /** What a caller can do with a container. */

@@ -1,6 +1,7 @@
 import type { OperationKind } from '../../core/contract/operation.ts';
 import { machineFor } from '../../core/domain/workflows.ts';
-import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import type { OperationParameters, OperationRecord } from '../../store/operations.ts';
 import { deadlineFrom } from './next-records.ts';
 
 interface OperationRequest {

@@ -1,9 +1,10 @@
 import { TIMES } from '../../core/contract/deployment.ts';
 import type { OperationState } from '../../core/contract/operation.ts';
-import type { ContainerRecord, ContainerView, OperationRecord, OperationView } from '../../store/records.ts';
+import type { ContainerRecord, ContainerView } from '../../store/containers.ts';
+import type { OperationRecord, OperationView } from '../../store/operations.ts';
 
 /**
- * The next record from the one that was read. store/writes.ts has the conditional writes that replace it.
+ * The next record from the one that was read. store/containers.ts and store/operations.ts have the conditional writes that replace it.
  */
 export interface Stamp {
   readonly at: string;

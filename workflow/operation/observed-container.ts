@@ -1,6 +1,6 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
-import type { ContainerRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
 import { nextContainer, type Stamp } from './next-records.ts';
 
 /**

@@ -3,17 +3,15 @@ import { NO_RESERVATION, subtract } from '../../core/domain/capacity.ts';
 import { isNothing } from '../../core/domain/conversion.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { type CapacityChange, releaseCapacity } from '../../store/capacity.ts';
-import { keys } from '../../store/keys.ts';
-import { parseOperation } from '../../store/parse.ts';
-import type { ComputeProcessRecord, ContainerRecord } from '../../store/records.ts';
-import type { Write } from '../../store/table.ts';
 import {
-  addOperation,
+  type ComputeProcessRecord,
   deleteComputeProcess,
   putComputeProcess,
-  replaceContainer,
-  replaceOperation,
-} from '../../store/writes.ts';
+} from '../../store/compute-processes.ts';
+import { type ContainerRecord, replaceContainer } from '../../store/containers.ts';
+import { keys } from '../../store/keys.ts';
+import { addOperation, parseOperation, replaceOperation } from '../../store/operations.ts';
+import type { Write } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { newOperation } from './new-operation.ts';
 import { nextOperation } from './next-records.ts';

@@ -1,6 +1,8 @@
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import type { Problem } from '../../core/contract/problem.ts';
-import type { CommandRecord, ContainerRecord, OperationRecord } from '../../store/records.ts';
+import type { CommandRecord } from '../../store/commands.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { newOperation } from './new-operation.ts';
 import { nextContainer } from './next-records.ts';

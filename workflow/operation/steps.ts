@@ -1,8 +1,8 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
 import { STEPS } from '../../core/contract/deployment.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
-import { listCommandsOf } from '../../store/commands.ts';
-import type { CommandRecord, OperationRecord } from '../../store/records.ts';
+import { type CommandRecord, listCommandsOf } from '../../store/commands.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
 import type { CurrentOperation } from './current-operation.ts';
 

@@ -1,5 +1,6 @@
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
-import type { ContainerRecord, OperationParameters, OperationRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import type { OperationParameters, OperationRecord } from '../../store/operations.ts';
 import type { Action } from './decide-action.ts';
 import { newOperation } from './new-operation.ts';
 import { endedOperation, nextContainer, nextOperation } from './next-records.ts';

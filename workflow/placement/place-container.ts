@@ -12,12 +12,12 @@ import {
   unsuitable,
 } from '../../core/domain/placement.ts';
 import { checkReady, reserveCapacity } from '../../store/capacity.ts';
+import { type ContainerRecord, replaceContainer } from '../../store/containers.ts';
+import { parseImage } from '../../store/images.ts';
 import { indexes, keys } from '../../store/keys.ts';
-import { parseImage } from '../../store/parse.ts';
-import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import { type OperationRecord, replaceOperation } from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
-import { replaceContainer, replaceOperation } from '../../store/writes.ts';
 import { reserveForConversion } from '../conversion/conversion-capacity.ts';
 import {
   type CurrentOperation,

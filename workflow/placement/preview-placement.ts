@@ -1,6 +1,7 @@
 import type { Capacity } from '../../core/contract/host.ts';
 import { takenOn } from '../../core/domain/placement.ts';
-import type { ContainerRecord, OperationRecord } from '../../store/records.ts';
+import type { ContainerRecord } from '../../store/containers.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import { findHosts, type PlacementDependencies, readNeed } from './place-container.ts';
 
 /** Where a container would be placed now. Nothing is reserved. */

@@ -1,10 +1,10 @@
 import type { OsFamily } from '../../core/contract/host.ts';
 import { memoryClass } from '../../core/domain/capacity.ts';
 import type { Candidate, PlacementNeed } from '../../core/domain/placement.ts';
+import { type IndexedHost, parseIndexedHost } from '../../store/hosts.ts';
 import type { Item } from '../../store/item.ts';
+import { readEach } from '../../store/item-format.ts';
 import { indexes, keys } from '../../store/keys.ts';
-import { parseHost } from '../../store/parse.ts';
-import type { HostRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 
 /** Samples of hosts for a placement, at a cost that does not grow with the number of hosts. */
@@ -14,7 +14,7 @@ const PAGE = 8;
 /** Class of 4 TiB, more than a container may ask for. */
 const TOP_CLASS = 23;
 
-const candidateOf = (host: HostRecord): Candidate => ({
+const candidateOf = (host: IndexedHost): Candidate => ({
   id: host.id,
   name: host.view.name,
   facts: host.view.facts,
@@ -24,7 +24,9 @@ const candidateOf = (host: HostRecord): Candidate => ({
   free: host.free,
 });
 
-const candidates = (items: readonly Item[]): Candidate[] => items.map((item) => candidateOf(parseHost(item)));
+/** A host that cannot be read gets no containers. */
+const candidates = (table: Table, items: readonly Item[]): Candidate[] =>
+  readEach(table, items, parseIndexedHost).map(candidateOf);
 
 const hexadecimal = (random: () => number): string =>
   Math.floor(random() * 0x1_0000_0000)
@@ -48,7 +50,7 @@ export const sampleReady = async (
     descending: true,
     limit: PAGE,
   });
-  const found = candidates(roomiest.items);
+  const found = candidates(table, roomiest.items);
   if (roomiest.after === undefined) return found;
   const top = Math.min(TOP_CLASS, Number(memoryClass(Math.max(...found.map(({ free }) => free.memoryMB)))));
   const start = lowest + Math.floor(random() * (top - lowest + 1));
@@ -59,11 +61,11 @@ export const sampleReady = async (
     limit: PAGE,
   });
   const seen = new Set(found.map(({ id }) => id));
-  return [...candidates(anywhere.items).filter(({ id }) => !seen.has(id)), ...found];
+  return [...candidates(table, anywhere.items).filter(({ id }) => !seen.has(id)), ...found];
 };
 
 export const readHosts = async (table: Table, tenant: string, ids: readonly string[]): Promise<Candidate[]> =>
-  candidates(await table.batchGet(ids.map((id) => keys.host(tenant, id))));
+  candidates(table, await table.batchGet(ids.map((id) => keys.host(tenant, id))));
 
 /** Some hosts that hold the image, with or without free capacity. */
 export const sampleHolders = async (
@@ -92,7 +94,7 @@ export const sampleAny = async (table: Table, tenant: string, os: OsFamily): Pro
     descending: true,
     limit: PAGE,
   });
-  return candidates(page.items);
+  return candidates(table, page.items);
 };
 
 export const holdersAmong = async (

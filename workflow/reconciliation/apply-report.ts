@@ -8,12 +8,16 @@ import {
   reconcile,
 } from '../../core/domain/reconciliation.ts';
 import { reserveCapacity } from '../../store/capacity.ts';
+import {
+  type ComputeProcessRecord,
+  parseComputeProcess,
+  putComputeProcess,
+} from '../../store/compute-processes.ts';
+import { type ContainerRecord, parseContainer, replaceContainer } from '../../store/containers.ts';
+import { parseHost } from '../../store/hosts.ts';
 import { keys } from '../../store/keys.ts';
-import { parseComputeProcess, parseContainer, parseHost } from '../../store/parse.ts';
-import type { ComputeProcessRecord, ContainerRecord } from '../../store/records.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
-import { putComputeProcess, replaceContainer } from '../../store/writes.ts';
 import { reservationForType } from '../conversion/conversion-capacity.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';

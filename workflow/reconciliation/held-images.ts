@@ -1,13 +1,17 @@
 import type { ImageRange } from '../../core/contract/agent/messages.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
 import { caseInsensitiveKey } from '../../core/domain/names.ts';
-import { fromItem } from '../../store/item.ts';
+import { parseImageOnHost } from '../../store/images.ts';
+import { readEach } from '../../store/item-format.ts';
 import { indexes, keys } from '../../store/keys.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { keyItem, type Table } from '../../store/table.ts';
 import { catalogueReport } from '../operation/catalogue-image.ts';
 
-/** Images that a host holds according to the table: case-insensitive name → digest. */
+/**
+ * Images that a host holds according to the table: case-insensitive name → digest. An item that cannot be read is
+ * missing, so the host's report writes it again.
+ */
 const listHeld = async (
   table: Table,
   tenant: string,
@@ -21,10 +25,8 @@ const listHeld = async (
       key: indexes.imagesOfHost(tenant, hostId),
       ...(after && { after }),
     });
-    for (const item of page.items) {
-      const { name, digest } = fromItem(item).view as { name: string; digest: string };
+    for (const { name, digest } of readEach(table, page.items, parseImageOnHost))
       held.set(caseInsensitiveKey(name), digest);
-    }
     after = page.after;
   } while (after !== undefined);
   return held;

@@ -1,8 +1,9 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
+import { type ComputeProcessRecord, parseComputeProcess } from '../../store/compute-processes.ts';
+import { type ContainerRecord, parseIndexedContainer } from '../../store/containers.ts';
+import { readEach } from '../../store/item-format.ts';
 import { indexes } from '../../store/keys.ts';
-import { parseComputeProcess, parseContainer } from '../../store/parse.ts';
 import { queryAll } from '../../store/query-all.ts';
-import type { ComputeProcessRecord, ContainerRecord } from '../../store/records.ts';
 import type { Table } from '../../store/table.ts';
 import type { HostRef } from './apply-report.ts';
 
@@ -16,7 +17,10 @@ interface HeldView {
   readonly process: ComputeProcessRecord['view'] | undefined;
 }
 
-/** The containers of a host in any state, with their compute processes. Takes two queries. */
+/**
+ * The containers of a host in any state, with their compute processes. Takes two queries. Items that cannot be read are
+ * missing: reports on them are checked against the container's own item.
+ */
 export const listHeld = async (
   table: Table,
   { tenant, hostId }: HostRef,
@@ -25,9 +29,11 @@ export const listHeld = async (
     queryAll(table, { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) }),
     queryAll(table, { index: 'gsi3', key: indexes.computeProcessesByHost(tenant, hostId) }),
   ]);
-  const running = new Map(processes.map(parseComputeProcess).map((one) => [one.containerId, one.view]));
+  const running = new Map(
+    readEach(table, processes, parseComputeProcess).map((one) => [one.containerId, one.view]),
+  );
   return new Map(
-    containers.map(parseContainer).map(({ id, view }) => [
+    readEach(table, containers, parseIndexedContainer).map(({ id, view }) => [
       id,
       {
         id,

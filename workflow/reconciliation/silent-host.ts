@@ -1,12 +1,11 @@
+import { parseContainer, parseIndexedContainer, replaceContainer } from '../../store/containers.ts';
+import { checkStillSilent, type HostLinkRecord } from '../../store/host-links.ts';
 import { toAttribute } from '../../store/item.ts';
+import { readEach } from '../../store/item-format.ts';
 import { indexes, keys } from '../../store/keys.ts';
-import { checkStillSilent } from '../../store/links.ts';
-import { parseContainer } from '../../store/parse.ts';
 import { queryAll } from '../../store/query-all.ts';
-import type { HostLinkRecord } from '../../store/records.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { ConditionFailed, type Table } from '../../store/table.ts';
-import { replaceContainer } from '../../store/writes.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';
 import type { HostRef } from './apply-report.ts';
@@ -26,7 +25,7 @@ export const listRunning = async (
       values: { ':running': toAttribute('Running') },
     },
   });
-  return items.slice(0, limit).map((item) => parseContainer(item).id);
+  return readEach(table, items.slice(0, limit), parseIndexedContainer).map(({ id }) => id);
 };
 
 /**

@@ -1,6 +1,6 @@
 import type { WorkflowInput } from '../../core/contract/deployment.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { Logger } from '../logger.ts';
 import { failCancelled, failSuperseded } from '../operation/fail-step.ts';
 import { type PlacementDependencies, placeContainer } from '../placement/place-container.ts';
@@ -105,13 +105,13 @@ export const admitWaiting = async (
   for await (const waiting of inOrder(listWaitingOperations(table, tenant), deps, options.until)) {
     if (now().getTime() > options.until) return { placed, complete: false };
     if (!isDue(waiting)) continue;
-    const operation = await readWaitingOperation(table, waiting);
-    if (operation === undefined || operation.placeToken === null || isEnded(operation.view.state)) continue;
     try {
+      const operation = await readWaitingOperation(table, waiting);
+      if (operation === undefined || operation.placeToken === null || isEnded(operation.view.state)) continue;
       await admit(operation, operation.placeToken);
     } catch (error) {
       // Go on with the next one; the sweeper tries this one again.
-      logger.warn('waiting operation could not be tried', { tenant, operationId: operation.id }, error);
+      logger.warn('waiting operation could not be tried', { ...waiting.input }, error);
     }
   }
   return { placed, complete: true };

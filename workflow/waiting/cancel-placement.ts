@@ -1,4 +1,4 @@
-import type { OperationRecord } from '../../store/records.ts';
+import type { OperationRecord } from '../../store/operations.ts';
 import type { Logger } from '../logger.ts';
 import { failCancelled } from '../operation/fail-step.ts';
 import type { Tasks } from '../tasks.ts';

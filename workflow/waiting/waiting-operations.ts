@@ -1,11 +1,15 @@
 import { STEPS, type WorkflowInput } from '../../core/contract/deployment.ts';
 import type { Item } from '../../store/item.ts';
+import { readEach } from '../../store/item-format.ts';
 import { indexes, keys } from '../../store/keys.ts';
-import { parseOperation } from '../../store/parse.ts';
-import type { OperationRecord } from '../../store/records.ts';
+import {
+  type OperationRecord,
+  parseIndexedOperation,
+  parseOperation,
+  replaceOperation,
+} from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { replaceOperation } from '../../store/writes.ts';
 import { isCurrent, isUnwanted, readCurrentOperation } from '../operation/current-operation.ts';
 import { nextOperation } from '../operation/next-records.ts';
 import { isPlaced } from '../placement/place-container.ts';
@@ -61,7 +65,7 @@ export interface WaitingOperation {
 }
 
 const waitingOperationOf = (item: Item): WaitingOperation => {
-  const { tenant, id, view } = parseOperation(item);
+  const { tenant, id, view } = parseIndexedOperation(item);
   return {
     // The index has no epoch. The caller reads the operation itself before it acts.
     input: { tenant, operationId: id, containerId: view.containerId, epoch: 0 },
@@ -83,7 +87,7 @@ export async function* listWaitingOperations(table: Table, tenant: string): Asyn
       limit: PAGE,
       ...(after && { after }),
     });
-    for (const item of page.items) yield waitingOperationOf(item);
+    yield* readEach(table, page.items, waitingOperationOf);
     after = page.after;
   } while (after !== undefined);
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod/mini';
 import { IdSchema } from '../../../core/contract/primitives.ts';
+import type { Connection } from '../../../store/host-links.ts';
 import { TENANT_PATTERN } from '../../../store/keys.ts';
-import type { Connection } from '../../../store/links.ts';
 
 /** The members that the functions behind the WebSocket API read of an event. The authorizer adds the principal. */
 const HostEventSchema = z.object({

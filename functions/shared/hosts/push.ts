@@ -1,6 +1,6 @@
 import type { ControlMessage } from '../../../core/contract/agent/messages.ts';
 import type { ToClientSessionMessage } from '../../../core/contract/session.ts';
-import type { CommandRecord } from '../../../store/records.ts';
+import type { CommandRecord } from '../../../store/commands.ts';
 import type { Connections } from './connections.ts';
 
 /** The status of a connection that is closed. */

@@ -1,8 +1,14 @@
 import type { CommandArguments, CommandResult } from '../../../core/contract/agent/commands.ts';
 import { ConflictError, HostNotAnsweringError } from '../../../core/domain/errors.ts';
-import { deleteCommand, findCommand, giveCommand, type SignCommand } from '../../../store/commands.ts';
-import { getLink } from '../../../store/links.ts';
-import type { CommandRecord, UnsignedCommand } from '../../../store/records.ts';
+import {
+  type CommandRecord,
+  deleteCommand,
+  findCommand,
+  giveCommand,
+  type SignCommand,
+  type UnsignedCommand,
+} from '../../../store/commands.ts';
+import { getLink } from '../../../store/host-links.ts';
 import type { Table } from '../../../store/table.ts';
 import type { Dependencies } from '../dependencies.ts';
 import { type Push, pushCommand } from './push.ts';

@@ -1,5 +1,5 @@
-import { getLink } from '../../../store/links.ts';
-import type { CommandRecord } from '../../../store/records.ts';
+import type { CommandRecord } from '../../../store/commands.ts';
+import { getLink } from '../../../store/host-links.ts';
 import type { Table } from '../../../store/table.ts';
 import type { Logger } from '../../../workflow/logger.ts';
 import { type Push, pushCommand } from './push.ts';

@@ -1,13 +1,10 @@
 import type { ConversionPreview } from '../../../core/contract/container.ts';
-import {
-  type ContainerRecord,
-  type OperationRecord,
-  toContainer,
-  toOperation,
-} from '../../../store/records.ts';
+import type { ContainerRecord } from '../../../store/containers.ts';
+import type { OperationRecord } from '../../../store/operations.ts';
 import type { PlacementPreview } from '../../../workflow/placement/preview-placement.ts';
 import type { Answer } from './exchange.ts';
 import { etag } from './preconditions.ts';
+import { toContainer, toOperation } from './resources.ts';
 
 /** A container and its operation: 202 while the operation runs, 200 if there is nothing to wait for. */
 export const answerOperation = (

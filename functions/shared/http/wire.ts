@@ -2,7 +2,7 @@ import { createTable, type Table } from '../../../store/table.ts';
 import { createDynamoDbClient } from '../clients.ts';
 import { systemDependencies } from '../dependencies.ts';
 import type { Environment } from '../environment.ts';
-import { createLogger } from '../observability/logger.ts';
+import { createLogger, logUnreadable } from '../observability/logger.ts';
 import { createMetrics } from '../observability/metrics.ts';
 import type { HttpDependencies } from './create-http-handler.ts';
 
@@ -18,11 +18,19 @@ export const wireHttp = ({
   scopeClaim,
   fairShare,
   logLevel,
-}: HttpEnvironment): HttpDependencies & { readonly table: Table } => ({
-  ...systemDependencies,
-  claims: { tenantClaim, scopeClaim },
-  fairShare,
-  logger: createLogger({ level: logLevel, now: systemDependencies.now }),
-  metrics: createMetrics(systemDependencies),
-  table: createTable({ client: createDynamoDbClient(), tableName: table, ...systemDependencies }),
-});
+}: HttpEnvironment): HttpDependencies & { readonly table: Table } => {
+  const logger = createLogger({ level: logLevel, now: systemDependencies.now });
+  return {
+    ...systemDependencies,
+    claims: { tenantClaim, scopeClaim },
+    fairShare,
+    logger,
+    metrics: createMetrics(systemDependencies),
+    table: createTable({
+      client: createDynamoDbClient(),
+      tableName: table,
+      onUnreadable: logUnreadable(logger),
+      ...systemDependencies,
+    }),
+  };
+};

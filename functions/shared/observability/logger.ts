@@ -54,3 +54,9 @@ export const createLogger = (options: LoggerOptions): Logger => {
     with: (more) => createLogger({ ...options, fields: { ...fields, ...more } }),
   };
 };
+
+/** Logs that an item of the table was left out. */
+export const logUnreadable =
+  (logger: Pick<Logger, 'error'>) =>
+  (error: unknown): void =>
+    logger.error('item left out', {}, error);

@@ -2,20 +2,19 @@ import { type ResolvedSelect, RULE_LIMITS } from '../../../core/contract/convers
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { caseInsensitiveKey } from '../../../core/domain/names.ts';
 import { type ContainerFilters, listContainers } from '../../../store/container-list.ts';
-import { getContainer, isId } from '../../../store/containers.ts';
+import { getContainer, type IndexedContainer, isId } from '../../../store/containers.ts';
 import type { Cursors } from '../../../store/cursor.ts';
-import type { ContainerRecord } from '../../../store/records.ts';
 import type { Table } from '../../../store/table.ts';
 
 interface Found {
-  readonly containers: readonly ContainerRecord[];
+  readonly containers: readonly IndexedContainer[];
   /** More containers match, or not all could be checked. */
   readonly truncated: boolean;
 }
 
 const PAGE = 200;
 
-const matches = ({ view }: ContainerRecord, { name, image, labels = {} }: ResolvedSelect): boolean =>
+const matches = ({ view }: IndexedContainer, { name, image, labels = {} }: ResolvedSelect): boolean =>
   (name === undefined || view.name === name) &&
   (image === undefined || caseInsensitiveKey(view.spec.image) === caseInsensitiveKey(image)) &&
   Object.entries(labels).every(
@@ -44,7 +43,7 @@ export const findContainers = async (
     ...(image !== undefined && { image }),
     labels: Object.entries(labels),
   };
-  const found: ContainerRecord[] = [];
+  const found: IndexedContainer[] = [];
   let cursor: string | undefined;
   for (let pages = 0; pages < RULE_LIMITS.looksAt / PAGE; pages += 1) {
     const page = await listContainers(table, cursors, tenant, filters, { limit: PAGE, cursor });

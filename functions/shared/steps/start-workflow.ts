@@ -1,6 +1,6 @@
 import { ExecutionAlreadyExists, type SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
 import type { StateMachineName, WorkflowInput } from '../../../core/contract/deployment.ts';
-import type { OperationRecord } from '../../../store/records.ts';
+import type { OperationRecord } from '../../../store/operations.ts';
 import type { Logger } from '../../../workflow/logger.ts';
 import { ConfigurationError } from '../errors.ts';
 

@@ -1,8 +1,8 @@
 import { BatchWriteItemCommand } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ContainerState } from '../../../core/contract/container.ts';
+import { containerItem } from '../../../store/containers.ts';
 import type { Item } from '../../../store/item.ts';
-import { containerItem } from '../../../store/put.ts';
 import { type Api, createApi } from '../../helpers/api.ts';
 import { type Engine, type EngineTable, startEngine } from '../../helpers/dynoxide.ts';
 import { containerRecord } from '../../helpers/records.ts';

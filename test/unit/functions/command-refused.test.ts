@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { deriveSigningKey, signPayload } from '../../../core/authenticity/signing-key.ts';
+import { eventOf } from '../../../functions/process-changes/event-of.ts';
 import { putNextKey } from '../../../store/command-keys.ts';
-import { eventOf } from '../../../store/event-log.ts';
 import { toItem } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';

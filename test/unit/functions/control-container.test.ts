@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/container.ts';
 import { AcceptedSchema } from '../../../core/contract/http/routes.ts';
+import { computeProcessItem } from '../../../store/compute-processes.ts';
+import { type ContainerRecord, containerItem, parseContainer } from '../../../store/containers.ts';
 import { keys } from '../../../store/keys.ts';
-import { parseContainer, parseOperation } from '../../../store/parse.ts';
-import { computeProcessItem, containerItem, operationItem } from '../../../store/put.ts';
-import type { ContainerRecord, OperationRecord } from '../../../store/records.ts';
+import { type OperationRecord, operationItem, parseOperation } from '../../../store/operations.ts';
 import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import {

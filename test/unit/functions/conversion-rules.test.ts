@@ -3,8 +3,9 @@ import fc from 'fast-check';
 import { type ConversionRule, ConversionRuleSchema } from '../../../core/contract/conversion-rule.ts';
 import { ConflictError, TooBusyError } from '../../../core/domain/errors.ts';
 import { eventRuleNameOf } from '../../../functions/conversion-rules/event-rules.ts';
+import { containerItem } from '../../../store/containers.ts';
 import { countRules } from '../../../store/conversion-rules.ts';
-import { containerItem, hostItem } from '../../../store/put.ts';
+import { hostItem } from '../../../store/hosts.ts';
 import type { Table } from '../../../store/table.ts';
 import { createApi, type Outside, RULES_PER_TENANT } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
@@ -288,6 +289,20 @@ describe('a test of a rule', () => {
     const nothing = await call('testConversionRule', sample({}));
     expect(nothing.body).toMatchObject({ select: null, containers: [], reason: expect.any(String) });
     expect(outside.started).toEqual([]);
+  });
+
+  test('skips a container whose disk untrusted code has written, as a run does', async () => {
+    const { put, call, table } = await open();
+    await table.put({ Item: hostItem(hostRecord(900)) });
+    const labels = { app: 'web' };
+    const given = { view: { labels, runtimeType: 'HyperV' as const }, rest: { ranAs: ['HyperV' as const] } };
+    await table.put({ Item: containerItem(containerRecord('Off', given)) });
+    await put({ select: { labels }, runtimeType: 'Default' });
+    const event = { source: 'scanner', 'detail-type': 'Finding', detail: {} };
+    const { body: answer } = await call('testConversionRule', { params, body: { event } });
+    expect(answer.containers).toMatchObject([
+      { containerId: testId(1), would: 'skip', why: 'untrusted-disk' },
+    ]);
   });
 
   test('on an event that is not assigned to its tenant says so, and evaluates nothing', async () => {

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/container.ts';
 import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes.ts';
+import { type ContainerRecord, containerItem } from '../../../store/containers.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageItem } from '../../../store/images.ts';
 import { toItem } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
-import { parseOperation } from '../../../store/parse.ts';
-import { containerItem, hostItem, imageItem } from '../../../store/put.ts';
-import type { ContainerRecord } from '../../../store/records.ts';
+import { parseOperation } from '../../../store/operations.ts';
 import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { containerRecord, hostRecord, imageRecord, TENANT, testId } from '../../helpers/records.ts';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
-import { hostItem, imageItem, imageOnHostItem } from '../../../store/put.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageItem, imageOnHostItem } from '../../../store/images.ts';
 import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { hostRecord, imageRecord, TENANT, testId } from '../../helpers/records.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { LEGACY_DISK_MB } from '../../../core/contract/primitives.ts';
 import { diskFor } from '../../../core/domain/capacity.ts';
+import { toHost } from '../../../functions/shared/http/resources.ts';
 import type { Item } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
-import { toHost } from '../../../store/records.ts';
 import { FACTS, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { TENANT } from '../../helpers/records.ts';

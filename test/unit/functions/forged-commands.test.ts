@@ -8,7 +8,7 @@ import { createLog } from '../../../agent/log.ts';
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { deriveSigningKey } from '../../../core/authenticity/signing-key.ts';
 import type { AgentMessage, ControlMessage } from '../../../core/contract/agent/messages.ts';
-import { eventOf } from '../../../store/event-log.ts';
+import { eventOf } from '../../../functions/process-changes/event-of.ts';
 import { toItem } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { replaceContainer } from '../../../store/containers.ts';
 import { keys } from '../../../store/keys.ts';
-import type { OperationRecord } from '../../../store/records.ts';
-import { addOperation, replaceContainer, replaceOperation } from '../../../store/writes.ts';
+import { addOperation, type OperationRecord, replaceOperation } from '../../../store/operations.ts';
 import { newOperation } from '../../../workflow/operation/new-operation.ts';
 import { nextContainer, nextOperation } from '../../../workflow/operation/next-records.ts';
 import { freeDisk, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';

@@ -6,12 +6,13 @@ import {
   type NetworkPolicy,
   resolveNetworkPolicy,
 } from '../../../core/contract/network.ts';
-import { eventOf } from '../../../store/event-log.ts';
+import { eventOf } from '../../../functions/process-changes/event-of.ts';
+import { parseCommand } from '../../../store/commands.ts';
+import { type ContainerRecord, containerItem } from '../../../store/containers.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageItem } from '../../../store/images.ts';
 import type { Item } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
-import { parseCommand } from '../../../store/parse.ts';
-import { containerItem, hostItem, imageItem } from '../../../store/put.ts';
-import type { ContainerRecord } from '../../../store/records.ts';
 import type { Table } from '../../../store/table.ts';
 import { type Api, createApi } from '../../helpers/api.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';

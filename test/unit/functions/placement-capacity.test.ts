@@ -7,8 +7,9 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { createAdmitWaitingHandler } from '../../../functions/admit-waiting/handler.ts';
 import { releaseCapacity } from '../../../store/capacity.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageOnHostItem } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
-import { hostItem, imageOnHostItem } from '../../../store/put.ts';
 import { createTable } from '../../../store/table.ts';
 import { placeContainer } from '../../../workflow/placement/place-container.ts';
 import { IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';

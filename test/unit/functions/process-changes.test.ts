@@ -6,11 +6,13 @@ import { BusEventDetailSchema, EventSchema } from '../../../core/contract/event.
 import { createProcessChangesHandler } from '../../../functions/process-changes/handler.ts';
 import { createPublish } from '../../../functions/process-changes/publish.ts';
 import { createLogger } from '../../../functions/shared/observability/logger.ts';
-import { eventKey, parseEvent } from '../../../store/event-log.ts';
+import { type ContainerRecord, containerItem } from '../../../store/containers.ts';
+import { type EventRecord, eventKey, parseEvent } from '../../../store/events.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageItem } from '../../../store/images.ts';
 import type { Item } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
-import { containerItem, hostItem, imageItem, operationItem } from '../../../store/put.ts';
-import type { ContainerRecord, EventRecord, OperationRecord } from '../../../store/records.ts';
+import { type OperationRecord, operationItem } from '../../../store/operations.ts';
 import { openWorld } from '../../helpers/control-plane-world.ts';
 import { type Engine, type EngineTable, startEngine } from '../../helpers/dynoxide.ts';
 import { AT, imageRecord, TENANT } from '../../helpers/records.ts';

@@ -7,17 +7,14 @@ import { ImageSchema } from '../../../core/contract/image.ts';
 import { OperationSchema } from '../../../core/contract/operation.ts';
 import { isEd25519PublicKey } from '../../../functions/host-enrollment/public-key.ts';
 import { storeResult } from '../../../store/commands.ts';
-import { eventKey, putEvent } from '../../../store/event-log.ts';
+import { computeProcessItem } from '../../../store/compute-processes.ts';
+import { containerItem } from '../../../store/containers.ts';
+import { eventKey, putEvent } from '../../../store/events.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageItem, imageOnHostItem } from '../../../store/images.ts';
 import { toItem } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
-import {
-  computeProcessItem,
-  containerItem,
-  hostItem,
-  imageItem,
-  imageOnHostItem,
-  operationItem,
-} from '../../../store/put.ts';
+import { operationItem } from '../../../store/operations.ts';
 import { createApi, WEBSOCKET_URL } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import {

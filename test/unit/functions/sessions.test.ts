@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { HANDSHAKE_REFUSALS, SESSION_SUBPROTOCOL } from '../../../core/contract/session.ts';
+import { eventOf } from '../../../functions/process-changes/event-of.ts';
 import { createSessionSeal } from '../../../functions/shared/secrets/session-seal.ts';
-import { eventOf } from '../../../store/event-log.ts';
 import { toAttribute } from '../../../store/item.ts';
 import { keys } from '../../../store/keys.ts';
 import { getSession } from '../../../store/sessions.ts';

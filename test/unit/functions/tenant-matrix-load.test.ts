@@ -9,7 +9,11 @@ import { createRunConversionRuleHandler } from '../../../functions/run-conversio
 import type { Selected } from '../../../functions/run-conversion-rule/select.ts';
 import { createLogger } from '../../../functions/shared/observability/logger.ts';
 import { compilePattern } from '../../../local/events/patterns/index.ts';
-import { computeProcessItem, containerItem, hostItem, imageItem, operationItem } from '../../../store/put.ts';
+import { computeProcessItem } from '../../../store/compute-processes.ts';
+import { containerItem } from '../../../store/containers.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageItem } from '../../../store/images.ts';
+import { operationItem } from '../../../store/operations.ts';
 import type { Table } from '../../../store/table.ts';
 import { type Api, createApi, RULES_PER_TENANT } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';

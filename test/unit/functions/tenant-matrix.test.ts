@@ -1,15 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import { computeProcessItem } from '../../../store/compute-processes.ts';
+import { containerItem } from '../../../store/containers.ts';
+import { hostItem } from '../../../store/hosts.ts';
+import { imageItem, imageOnHostItem } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
-import {
-  computeProcessItem,
-  containerItem,
-  hostItem,
-  imageItem,
-  imageOnHostItem,
-  operationItem,
-} from '../../../store/put.ts';
+import { operationItem } from '../../../store/operations.ts';
 import { createSession } from '../../../store/sessions.ts';
 import { type Api, createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { type AgentMessage, AgentMessageSchema } from '../../../core/contract/agent/messages.ts';
+import { parseHostLink } from '../../../store/host-links.ts';
 import { getImage, listHolders } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
-import { parseHostLink } from '../../../store/parse.ts';
-import type { OperationRecord } from '../../../store/records.ts';
+import { addOperation, type OperationRecord } from '../../../store/operations.ts';
 import { keyItem } from '../../../store/table.ts';
-import { addOperation } from '../../../store/writes.ts';
 import { decideConversion } from '../../../workflow/conversion/decide-conversion.ts';
 import { FACTS, IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { EventSchema } from '../../../core/contract/event.ts';
-import { parseEvent } from '../../../store/event-log.ts';
+import { parseEvent } from '../../../store/events.ts';
 import { toItem } from '../../../store/item.ts';
 
 test('an event of a session comes back with its nulls, as the contract promises', () => {

@@ -6,8 +6,9 @@ import { CONTAINER_TRANSITIONS } from '../../../core/domain/container-state.ts';
 import { InvalidTransitionError } from '../../../core/domain/errors.ts';
 import { HOST_TRANSITIONS } from '../../../core/domain/host-state.ts';
 import { OPERATION_TRANSITIONS } from '../../../core/domain/operation-state.ts';
-import { writeView } from '../../../store/host-view.ts';
-import { replaceContainer, replaceOperation } from '../../../store/writes.ts';
+import { replaceContainer } from '../../../store/containers.ts';
+import { writeView } from '../../../store/hosts.ts';
+import { replaceOperation } from '../../../store/operations.ts';
 import { containerRecord, hostRecord, operationRecord } from '../../helpers/records.ts';
 
 /** Whether the write is refused, for each pair of states. */

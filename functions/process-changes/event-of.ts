@@ -1,19 +1,18 @@
-import { TIMES } from '../core/contract/deployment.ts';
-import type { Event } from '../core/contract/event.ts';
-import { type Change, deriveEvent, type ResourceKind, type Snapshot } from '../core/domain/events.ts';
-import { fromItem, type Item, toItem } from './item.ts';
-import { keys, parsePartitionKey } from './keys.ts';
-import { entityOf, parseContainer, parseHost, parseImage, parseOperation } from './parse.ts';
-import type { EventRecord } from './records.ts';
-import { parseRefusedCommand } from './refused-commands.ts';
-import { parseSession } from './sessions.ts';
-import type { Table } from './table.ts';
-import { ttlAfterDays } from './time-to-live.ts';
+import { type Change, deriveEvent, type ResourceKind, type Snapshot } from '../../core/domain/events.ts';
+import { parseContainer } from '../../store/containers.ts';
+import { type EventRecord, eventKey } from '../../store/events.ts';
+import { parseHost } from '../../store/hosts.ts';
+import { parseImage } from '../../store/images.ts';
+import type { Item } from '../../store/item.ts';
+import { entityOf } from '../../store/item-format.ts';
+import { parsePartitionKey } from '../../store/keys.ts';
+import { parseOperation } from '../../store/operations.ts';
+import { parseRefusedCommand } from '../../store/refused-commands.ts';
+import { parseSession } from '../../store/sessions.ts';
 
 /**
- * The list of events: one item each, in order, kept for {@link TIMES.eventRetentionDays}. They are derived from the
- * table's stream, so what has happened has its event, and what has not has none. The same stream record makes the same
- * event with the same key however often it is delivered.
+ * Events are derived from the table's stream, so every change has its event, and there is no event without a change.
+ * A stream record gives the same event with the same key each time it is delivered.
  */
 interface StreamChange {
   readonly sequenceNumber: string;
@@ -57,21 +56,14 @@ const SNAPSHOTS: Readonly<Record<ResourceKind, (item: Item) => Snapshot>> = {
   },
 };
 
+const KINDS: readonly ResourceKind[] = ['container', 'operation', 'host', 'session', 'image'];
+
 const kindOf = (item: Item): ResourceKind | undefined => {
   const entity = entityOf(item);
   if (entity === 'refusedCommand') return 'command';
-  // An item of the entity `command` is no resource: what comes of it is told by its operation.
-  if (entity === 'command') return undefined;
-  return entity !== undefined && Object.hasOwn(SNAPSHOTS, entity) ? (entity as ResourceKind) : undefined;
+  // An item of the entity `command` is not a resource: its operation has the events.
+  return KINDS.find((kind) => kind === entity);
 };
-
-const MILLISECOND_DIGITS = 15;
-/** Sequence numbers of a DynamoDB stream have at most 40 digits. */
-const SEQUENCE_DIGITS = 40;
-
-/** Sort key of an event: it orders by the table's clock, then by the stream. */
-export const eventKey = (at: number, sequenceNumber: string): string =>
-  `${String(Math.trunc(at)).padStart(MILLISECOND_DIGITS, '0')}#${sequenceNumber.padStart(SEQUENCE_DIGITS, '0')}`;
 
 /** The event of a stream record. @returns undefined for one that is no news for the outside */
 export const eventOf = (record: StreamChange): EventRecord | undefined => {
@@ -87,21 +79,3 @@ export const eventOf = (record: StreamChange): EventRecord | undefined => {
   const event = deriveEvent(change, { id: key, time: new Date(at).toISOString() });
   return event === null ? undefined : { tenant, at: key, event };
 };
-
-/** Keeps an event. A repeat writes the same item again. */
-export const putEvent = async (table: Table, { tenant, at, event }: EventRecord): Promise<void> => {
-  const ttl = ttlAfterDays(event.time, TIMES.eventRetentionDays);
-  await table.put({ Item: toItem({ ...keys.event(tenant, at), entity: 'event', event, ttl }) });
-};
-
-/** Events keep their nulls for the reader, though the table leaves them out. */
-export const parseEvent = (item: Item): Event => {
-  const { session, ...event } = fromItem(item).event as { readonly session?: object };
-  return {
-    ...{ previousState: null, state: null, operationId: null },
-    ...event,
-    ...(session !== undefined && { session: { ...SESSION_NULLS, ...session } }),
-  } as Event;
-};
-
-const SESSION_NULLS = { command: null, user: null, seconds: null, exitCode: null, reason: null };

@@ -1,7 +1,7 @@
+import * as z from 'zod/mini';
 import { type Item, toAttribute } from './item.ts';
+import { createItem, orNull, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
-import { parseHostLink } from './parse.ts';
-import type { HostLinkRecord } from './records.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
@@ -11,6 +11,41 @@ import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
  * there is a newer. Silence is judged by the sweeper, by the lease, and not by a closed connection: a quick
  * reconnection changes nothing for anybody.
  */
+export interface HostLinkRecord {
+  readonly tenant: string;
+  readonly hostId: string;
+  readonly connectionId: string | null;
+  /** Milliseconds since 1970 by the control plane's clock; 0 until the agent connects for the first time. */
+  readonly lastSeenAt: number;
+  /** Milliseconds since 1970 by the WebSocket API's clock: of two connections the later one is the host's. */
+  readonly connectedAt: number;
+  /** The sweeper has marked the host as silent. */
+  readonly silent: boolean;
+  /** The last report needs a second look: the host is asked for its inventory at its next heartbeat. */
+  readonly recheck: boolean;
+  /** Orphans on the host → milliseconds since 1970 when each was first reported. */
+  readonly orphans: Readonly<Record<string, number>>;
+}
+
+const LinkSchema = z.object({
+  connectionId: orNull(z.string()),
+  lastSeenAt: z._default(z.number(), 0),
+  connectedAt: z._default(z.number(), 0),
+  silent: z._default(z.boolean(), false),
+  recheck: z._default(z.boolean(), false),
+  orphans: z._default(z.record(z.string(), z.number()), {}),
+});
+
+/** @throws UnreadableItemError */
+export const parseHostLink = (item: Item): HostLinkRecord => {
+  const { id: hostId, ...rest } = readItem('hostLink', LinkSchema, item);
+  return { ...rest, hostId };
+};
+
+/** The link of a host whose agent has not connected yet. */
+export const newLinkItem = (tenant: string, hostId: string): Item =>
+  createItem('hostLink', keys.hostLink(tenant, hostId), {});
+
 const key = (tenant: string, hostId: string) => keyItem(keys.hostLink(tenant, hostId));
 
 export const getLink = async (
@@ -63,12 +98,10 @@ export const takeLink = async (
   const taken = await ifMine(() =>
     table.update({
       Key: key(tenant, hostId),
-      UpdateExpression:
-        'SET entity = :entity, connectionId = :connection, connectedAt = :connected, lastSeenAt = :now',
+      UpdateExpression: 'SET connectionId = :connection, connectedAt = :connected, lastSeenAt = :now',
       ConditionExpression:
         'attribute_exists(pk) AND attribute_not_exists(connectedAt) OR connectedAt <= :connected',
       ExpressionAttributeValues: {
-        ':entity': toAttribute('hostLink'),
         ':connection': toAttribute(connectionId),
         ':connected': toAttribute(connectedAt),
         ':now': toAttribute(now.getTime()),
@@ -80,7 +113,7 @@ export const takeLink = async (
   return { superseded: previous === connectionId ? null : previous };
 };
 
-/** Lets go of the link, if it is this connection's. */
+/** Releases the link, if it is this connection's. */
 export const dropLink = async (
   table: Table,
   { tenant, hostId, connectionId }: Connection,

@@ -1,0 +1,82 @@
+import { ConflictError } from '../core/domain/errors.ts';
+import { type HostRecord, type HostView, type IndexedHost, writeView } from './hosts.ts';
+import { toAttribute } from './item.ts';
+import { indexes, keys } from './keys.ts';
+import { keyItem, type Table, type Write } from './table.ts';
+
+/** Any container that is on the host. */
+const hasContainers = async (table: Table, tenant: string, hostId: string): Promise<boolean> => {
+  const page = await table.query({
+    index: 'gsi3',
+    key: indexes.containersByHost(tenant, hostId),
+    limit: 1,
+  });
+  return page.items.length > 0;
+};
+
+/** @throws ConflictError `host-in-use` */
+export const checkUnused = async (table: Table, { tenant, id, view }: IndexedHost): Promise<void> => {
+  if (!(await hasContainers(table, tenant, id))) return;
+  throw new ConflictError('host-in-use', `Host "${view.name}" has containers.`, {
+    suggestion: `Drain it, and remove its containers: GET /v1/containers?hostId=${id}.`,
+    context: { hostId: id },
+  });
+};
+
+/** That the host holds images is forgotten with it. */
+const forgetImages = async (table: Table, tenant: string, hostId: string): Promise<void> => {
+  for (;;) {
+    const page = await table.query({ index: 'gsi3', key: indexes.imagesOfHost(tenant, hostId), limit: 25 });
+    await Promise.all(
+      page.items.map(({ pk, sk }) => table.remove({ Key: keyItem({ pk: pk?.S ?? '', sk: sk?.S ?? '' }) })),
+    );
+    if (page.after === undefined) return;
+  }
+};
+
+/**
+ * Forgets a host that has no containers. It is first taken out of the index that placements choose from, and looked
+ * at again after that, so that no container can be placed there in between.
+ *
+ * @throws ConflictError `host-in-use`
+ * @throws ConditionFailed if the host is no longer as it was read
+ */
+export const removeHost = async (
+  table: Table,
+  { before, actor }: { readonly before: HostRecord; readonly actor: string },
+  remember: readonly Write[],
+  token: string,
+): Promise<void> => {
+  const { tenant, id, view } = before;
+  await checkUnused(table, before);
+  const closed: HostView = { ...view, schedulable: false };
+  await table.update(writeView(before, closed, actor).update);
+  const unplaceable: HostRecord = { ...before, view: closed, revision: before.revision + 1 };
+  try {
+    await checkUnused(table, unplaceable);
+  } catch (error) {
+    await table.update(writeView(unplaceable, view, actor).update);
+    throw error;
+  }
+  await forgetImages(table, tenant, id);
+  await table.transact(
+    [
+      {
+        remove: {
+          Key: keyItem(keys.host(tenant, id)),
+          // What is reserved is somebody's, even if the index doesn't show whose yet.
+          ConditionExpression: 'revision = :revision AND #free.#memory >= :capacity AND #free.#disk >= :disk',
+          ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB', '#disk': 'diskMB' },
+          ExpressionAttributeValues: {
+            ':revision': toAttribute(unplaceable.revision),
+            ':capacity': toAttribute(view.facts.capacity.memoryMB),
+            ':disk': toAttribute(view.facts.capacity.diskMB),
+          },
+        },
+      },
+      { remove: { Key: keyItem(keys.hostLink(tenant, id)) } },
+      ...remember,
+    ],
+    token,
+  );
+};

@@ -1,0 +1,131 @@
+import * as z from 'zod/mini';
+import { TABLE } from '../core/contract/deployment.ts';
+import { type Problem, ProblemCodeSchema } from '../core/contract/problem.ts';
+import { BulkheadError, OtherTableFormatError } from '../core/domain/errors.ts';
+import { fromItem, type Item, toItem } from './item.ts';
+import { type Key, parsePartitionKey } from './keys.ts';
+
+/**
+ * The format of items. An item is
+ * `{pk, sk, v, entity, revision, view: {…}, …rest, gsiNpk, gsiNsk, ttl?}`: `view` is what lists show, and every index
+ * carries it with `v` and `revision`. What stands beside `view` is for the control plane and costs no index write when
+ * it changes. Absent and null are the same: null is not stored. `tenant` and ids are in the keys, and only there.
+ *
+ * Each entity's file has a schema of its items, and one of what the indexes carry of them. Schemas check structure and
+ * types, never the API's limits: an item that was valid when it was written stays readable when a limit is tightened.
+ */
+export type Entity =
+  | 'container'
+  | 'containerName'
+  | 'computeProcess'
+  | 'operation'
+  | 'host'
+  | 'hostLink'
+  | 'downtimes'
+  | 'command'
+  | 'image'
+  | 'imageOnHost'
+  | 'enrollmentToken'
+  | 'idempotency'
+  | 'session'
+  | 'event'
+  | 'conversionRule'
+  | 'ruleCount'
+  | 'ruleRun'
+  | 'ruleCooldown'
+  | 'cursorKey'
+  | 'refusedCommand'
+  | 'commandKey';
+
+/** What a partition key says: whose item it is, and the entity's id. */
+export interface Owned {
+  readonly tenant: string;
+  readonly id: string;
+}
+
+/**
+ * An item does not have the structure of its entity. Names the item and its members, and never a value: items hold
+ * secrets.
+ */
+export class UnreadableItemError extends BulkheadError {
+  readonly code = 'internal';
+  readonly entity: Entity;
+  readonly key: string;
+  /** Paths of the members that are missing or wrong, such as `view.state`. */
+  readonly members: readonly string[];
+  constructor(entity: Entity, key: string, members: readonly string[]) {
+    super(`The ${entity} item ${key} cannot be read: ${members.join(', ')} is missing or of a wrong type.`);
+    this.entity = entity;
+    this.key = key;
+    this.members = members;
+  }
+}
+
+/** Whether an item cannot be read, now or later: to read it again does not help. */
+export const isUnreadable = (error: unknown): error is UnreadableItemError | OtherTableFormatError =>
+  error instanceof UnreadableItemError || error instanceof OtherTableFormatError;
+
+const MEMBERS_NAMED = 5;
+
+const keyText = ({ pk, sk }: Item): string => `${pk?.S} / ${sk?.S}`;
+
+/**
+ * An item of `entity` as a record, with the ids that are in its key.
+ *
+ * @throws OtherTableFormatError if another version of this package wrote it
+ * @throws UnreadableItemError if it does not match the schema
+ */
+export const readItem = <T extends object>(
+  entity: Entity,
+  schema: z.ZodMiniType<T>,
+  item: Item,
+): T & Owned => {
+  const plain = fromItem(item);
+  if (plain.v !== TABLE.format) throw new OtherTableFormatError(`${entity} item ${keyText(item)}`);
+  const read = z.safeParse(schema, plain);
+  if (read.success) return { ...parsePartitionKey(item.pk?.S ?? ''), ...read.data };
+  const members = read.error.issues.map(({ path }) => path.join('.'));
+  throw new UnreadableItemError(entity, keyText(item), members.slice(0, MEMBERS_NAMED));
+};
+
+/** A new item: every item is made here, so that each has its entity and the format's version. */
+export const createItem = (entity: Entity, key: Key, members: object): Item =>
+  toItem({ ...key, v: TABLE.format, entity, ...members });
+
+/** The items that can be read. For work on many items that must not fail because of one: the others are reported. */
+export const readEach = <T>(
+  { reportUnreadable }: { readonly reportUnreadable: (error: unknown) => void },
+  items: readonly Item[],
+  read: (item: Item) => T,
+): T[] =>
+  items.flatMap((item) => {
+    try {
+      return [read(item)];
+    } catch (error) {
+      if (!isUnreadable(error)) throw error;
+      reportUnreadable(error);
+      return [];
+    }
+  });
+
+export const entityOf = (item: Item): string | undefined => item.entity?.S;
+
+/** A member that is left out of the item where it is null. */
+/* @__NO_SIDE_EFFECTS__ */
+export const orNull = <T extends z.ZodMiniType>(schema: T) => z._default(z.nullable(schema), null);
+
+/** Texts by name, such as labels. */
+export const TextsSchema = z.record(z.string(), z.string());
+
+/** A problem as containers and operations keep it. */
+export const StoredProblemSchema: z.ZodMiniType<Problem> = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number(),
+  code: ProblemCodeSchema,
+  detail: z.string(),
+  requestId: z.optional(z.string()),
+  suggestion: z.optional(z.string()),
+  errors: z.optional(z.array(z.object({ pointer: z.string(), detail: z.string() }))),
+  context: z.optional(z.record(z.string(), z.unknown())),
+});
