@@ -1,3 +1,4 @@
+import { COMPUTE_PROCESSES_ROUTES } from '../../core/contract/http/routes/compute-processes.ts';
 import { getComputeProcess, listComputeProcesses } from '../../store/compute-processes.ts';
 import { isId } from '../../store/containers.ts';
 import { createCursors } from '../../store/cursor.ts';
@@ -29,5 +30,9 @@ export const createHandler = (dependencies: HttpDependencies & { readonly table:
     return { status: 200, body: toComputeProcess(record) };
   };
 
-  return createHttpHandler({ listComputeProcesses: list, getComputeProcess: get }, dependencies);
+  return createHttpHandler(
+    COMPUTE_PROCESSES_ROUTES,
+    { listComputeProcesses: list, getComputeProcess: get },
+    dependencies,
+  );
 };

@@ -1,4 +1,5 @@
 import { DEFAULT_STOP_SECONDS } from '../../core/contract/container.ts';
+import { CONTROL_CONTAINER_ROUTES } from '../../core/contract/http/routes/control-container.ts';
 import { getComputeProcess } from '../../store/compute-processes.ts';
 import { isId, resolveContainerId } from '../../store/containers.ts';
 import type { OperationParameters } from '../../store/operations.ts';
@@ -88,6 +89,7 @@ export const createHandler = (dependencies: ControlContainerDependencies): Lambd
   };
 
   return createHttpHandler(
+    CONTROL_CONTAINER_ROUTES,
     {
       startContainer: start,
       stopContainer: stop,

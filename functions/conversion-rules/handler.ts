@@ -1,4 +1,5 @@
 import type { EventTenants } from '../../core/contract/event-tenants.ts';
+import { CONVERSION_RULES_ROUTES } from '../../core/contract/http/routes/conversion-rules.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import {
   type ConversionRuleRecord,
@@ -167,6 +168,7 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
   };
 
   return createHttpHandler(
+    CONVERSION_RULES_ROUTES,
     {
       putConversionRule: put,
       getConversionRule: get,

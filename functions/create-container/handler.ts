@@ -1,4 +1,5 @@
 import type { CreateContainerRequest } from '../../core/contract/container.ts';
+import { CREATE_CONTAINER_ROUTES } from '../../core/contract/http/routes/create-container.ts';
 import { ConflictError, ValidationError } from '../../core/domain/errors.ts';
 import {
   type ContainerRecord,
@@ -105,5 +106,5 @@ export const createHandler = (dependencies: CreateContainerDependencies): Lambda
     return answer;
   };
 
-  return createHttpHandler({ createContainer: create }, dependencies);
+  return createHttpHandler(CREATE_CONTAINER_ROUTES, { createContainer: create }, dependencies);
 };

@@ -1,3 +1,4 @@
+import { EVENTS_ROUTES } from '../../core/contract/http/routes/events.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { listEvents } from '../../store/events.ts';
 import type { Table } from '../../store/table.ts';
@@ -18,5 +19,5 @@ export const createHandler = (dependencies: HttpDependencies & { readonly table:
     body: await listEvents(table, cursors, identity.tenant, pagingOf(query), now()),
   });
 
-  return createHttpHandler({ listEvents: list }, dependencies);
+  return createHttpHandler(EVENTS_ROUTES, { listEvents: list }, dependencies);
 };

@@ -1,3 +1,4 @@
+import { HOST_ENROLLMENT_ROUTES } from '../../core/contract/http/routes/host-enrollment.ts';
 import { ValidationError } from '../../core/domain/errors.ts';
 import { enrollHost, newEnrollmentToken, readEnrollmentToken } from '../../store/enrollment.ts';
 import type { HostRecord } from '../../store/hosts.ts';
@@ -58,5 +59,9 @@ export const createHandler = (dependencies: HostEnrollmentDependencies): LambdaH
     return { status: 201, body: { hostId: id, tenant, webSocketUrl, commandKeys } };
   };
 
-  return createHttpHandler({ createEnrollmentToken: createToken, enrollHost: enroll }, dependencies);
+  return createHttpHandler(
+    HOST_ENROLLMENT_ROUTES,
+    { createEnrollmentToken: createToken, enrollHost: enroll },
+    dependencies,
+  );
 };

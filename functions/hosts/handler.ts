@@ -1,3 +1,4 @@
+import { HOSTS_ROUTES } from '../../core/contract/http/routes/hosts.ts';
 import { stateWhenHeard } from '../../core/domain/host-state.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { checkUnused, removeHost } from '../../store/host-removal.ts';
@@ -114,6 +115,7 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
   };
 
   return createHttpHandler(
+    HOSTS_ROUTES,
     { listHosts: list, getHost: get, updateHost: update, drainHost: drain, removeHost: remove },
     dependencies,
   );

@@ -1,3 +1,4 @@
+import { IMAGES_ROUTES } from '../../core/contract/http/routes/images.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import type { SignCommand } from '../../store/commands.ts';
 import { createCursors } from '../../store/cursor.ts';
@@ -97,6 +98,7 @@ export const createHandler = (dependencies: ImagesDependencies): LambdaHandler =
   };
 
   return createHttpHandler(
+    IMAGES_ROUTES,
     { listImages: list, getImage: get, importImage, removeImage: remove },
     dependencies,
   );

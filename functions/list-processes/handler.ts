@@ -1,4 +1,5 @@
 import type { Process } from '../../core/contract/compute-process.ts';
+import { LIST_PROCESSES_ROUTES } from '../../core/contract/http/routes/list-processes.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import { getContainerNow, resolveContainerId } from '../../store/containers.ts';
 import { getHost } from '../../store/hosts.ts';
@@ -62,6 +63,7 @@ export const createHandler = (dependencies: ListProcessesDependencies): LambdaHa
   };
 
   return createHttpHandler(
+    LIST_PROCESSES_ROUTES,
     { listContainerProcesses: ofContainer, listHostProcesses: ofHost, getContainerIsolation: isolation },
     dependencies,
   );

@@ -1,3 +1,4 @@
+import { META_ROUTES } from '../../core/contract/http/routes/meta.ts';
 import {
   createHttpHandler,
   type HttpDependencies,
@@ -14,6 +15,7 @@ interface MetaDependencies extends HttpDependencies {
 export const createHandler = (dependencies: MetaDependencies): LambdaHandler => {
   const { version, openApi } = dependencies;
   return createHttpHandler(
+    META_ROUTES,
     {
       getHealth: async () => ({ status: 200, body: { status: 'ok' } }),
       getVersion: async () => ({ status: 200, body: { version, apiVersion: 'v1' } }),

@@ -1,3 +1,4 @@
+import { OPERATIONS_ROUTES } from '../../core/contract/http/routes/operations.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createCursors } from '../../store/cursor.ts';
 import {
@@ -73,6 +74,7 @@ export const createHandler = (dependencies: OperationsDependencies): LambdaHandl
   };
 
   return createHttpHandler(
+    OPERATIONS_ROUTES,
     { listOperations: list, getOperation: get, cancelOperation: cancel },
     dependencies,
   );

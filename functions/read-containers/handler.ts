@@ -1,3 +1,4 @@
+import { READ_CONTAINERS_ROUTES } from '../../core/contract/http/routes/read-containers.ts';
 import type { RouteOf } from '../../core/contract/http/routes.ts';
 import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { type ContainerFilters, listContainers } from '../../store/container-list.ts';
@@ -49,5 +50,5 @@ export const createHandler = (dependencies: HttpDependencies & { readonly table:
     return answerResource(toContainer(container, now()));
   };
 
-  return createHttpHandler({ listContainers: list, getContainer: get }, dependencies);
+  return createHttpHandler(READ_CONTAINERS_ROUTES, { listContainers: list, getContainer: get }, dependencies);
 };

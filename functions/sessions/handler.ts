@@ -1,3 +1,4 @@
+import { SESSIONS_ROUTES } from '../../core/contract/http/routes/sessions.ts';
 import type { QueryDependencies } from '../shared/hosts/query-host.ts';
 import {
   createHttpHandler,
@@ -13,6 +14,7 @@ type SessionsDependencies = HttpDependencies & QueryDependencies & SessionDepend
 
 export const createHandler = (dependencies: SessionsDependencies): LambdaHandler =>
   createHttpHandler(
+    SESSIONS_ROUTES,
     {
       execInContainer: createExec(dependencies),
       getContainerLogs: createReadLogs(dependencies),

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { UpdateContainerRequest } from '../../core/contract/container.ts';
+import { UPDATE_CONTAINER_ROUTES } from '../../core/contract/http/routes/update-container.ts';
 import { resolveNetworkPolicy } from '../../core/contract/network.ts';
 import { toRuntimeType } from '../../core/contract/primitives.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
@@ -181,5 +182,5 @@ export const createHandler = (dependencies: UpdateContainerDependencies): Lambda
     return answer;
   };
 
-  return createHttpHandler({ updateContainer: update }, dependencies);
+  return createHttpHandler(UPDATE_CONTAINER_ROUTES, { updateContainer: update }, dependencies);
 };

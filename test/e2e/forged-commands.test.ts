@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { toItem } from '../../store/item.ts';
+import { createItem } from '../../store/item-format.ts';
 import { keys } from '../../store/keys.ts';
 import {
   eventually,
@@ -49,9 +49,10 @@ const write = async (id: string, content: object): Promise<void> => {
   const expiresAt = Date.now() + 600_000;
   const table = await localTable(cloud);
   await table.put({
-    Item: toItem({
-      ...keys.command(TENANT, hostId, id),
-      ...{ entity: 'command', state: 'pending', expiresAt, ...content },
+    Item: createItem('command', keys.command(TENANT, hostId, id), {
+      state: 'pending',
+      expiresAt,
+      ...content,
     }),
   });
 };

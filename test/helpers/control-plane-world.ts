@@ -25,7 +25,7 @@ import {
 } from '../../store/containers.ts';
 import { addHost, type HostRecord, parseHost } from '../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../store/images.ts';
-import { toItem } from '../../store/item.ts';
+import { createItem } from '../../store/item-format.ts';
 import { keys } from '../../store/keys.ts';
 import {
   addOperation,
@@ -157,7 +157,9 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
     const page = await table.query({ index: 'gsi1', key: { pk: `T#${TENANT}#O`, sk: '' }, sort: 'any' });
     for (const item of page.items) {
       if (known.has(item.pk?.S ?? '')) continue;
-      const operation = parseOperation((await table.get({ pk: item.pk?.S ?? '', sk: 'O' })) ?? item);
+      const whole = await table.get({ pk: item.pk?.S ?? '', sk: 'O' });
+      if (whole === undefined) continue;
+      const operation = parseOperation(whole);
       if (operation.view.state !== 'Pending' || operation.after !== null) continue;
       known.add(item.pk?.S ?? '');
       if (tasks.start(operation) === 'started') started += 1;
@@ -280,7 +282,13 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
       });
       await table.transact([
         { put: { Item: containerItem(container) } },
-        { put: { Item: toItem({ ...keys.containerName(TENANT, container.view.name), containerId: id }) } },
+        {
+          put: {
+            Item: createItem('containerName', keys.containerName(TENANT, container.view.name), {
+              containerId: id,
+            }),
+          },
+        },
         addOperation(operation),
       ]);
       if (given.began !== false) tasks.start(operation);

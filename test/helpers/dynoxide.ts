@@ -9,7 +9,7 @@ import {
   DynamoDBClient,
   ListTablesCommand,
 } from '@aws-sdk/client-dynamodb';
-import { createTable, type Table } from '../../store/table.ts';
+import { createTable, type Table, type TableDependencies } from '../../store/table.ts';
 import { tableDefinition } from './table-definition.ts';
 
 /** A DynamoDB engine in memory, for one test file. */
@@ -17,7 +17,7 @@ export interface Engine {
   readonly endpoint: string;
   readonly client: DynamoDBClient;
   /** A new table with the stack's own keys and indexes. */
-  table(): Promise<EngineTable>;
+  table(options?: Pick<TableDependencies, 'onUnreadable'>): Promise<EngineTable>;
   stop(): Promise<void>;
 }
 
@@ -90,7 +90,7 @@ export const startEngine = async (): Promise<Engine> => {
   return {
     endpoint,
     client,
-    table: async () => {
+    table: async ({ onUnreadable } = {}) => {
       tables += 1;
       const name = `bulkhead-${tables}`;
       await client.send(new CreateTableCommand(tableDefinition(name)));
@@ -101,6 +101,7 @@ export const startEngine = async (): Promise<Engine> => {
         sleep: (milliseconds) => sleep(milliseconds),
         random: Math.random,
         onConsumed: add,
+        ...(onUnreadable && { onUnreadable }),
       });
       return { table, name, consumed };
     },

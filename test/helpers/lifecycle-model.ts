@@ -9,7 +9,11 @@ import { isEnded } from '../../core/domain/operation-state.ts';
 import { createRunConversionRuleHandler } from '../../functions/run-conversion-rule/handler.ts';
 import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
-import { type OperationRecord, parseOperation } from '../../store/operations.ts';
+import {
+  type IndexedOperation,
+  type OperationRecord,
+  parseIndexedOperation,
+} from '../../store/operations.ts';
 import { FACTS, openWorld, type World } from './control-plane-world.ts';
 import type { EngineTable } from './dynoxide.ts';
 import type { FakeHost } from './fake-host.ts';
@@ -313,9 +317,9 @@ const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one
 
 const MINUTES_OF_CALM = 8;
 
-const allOperations = async ({ table }: World): Promise<readonly OperationRecord[]> => {
+const allOperations = async ({ table }: World): Promise<readonly IndexedOperation[]> => {
   const key = { pk: `T#${TENANT}#O`, sk: '' };
-  return (await table.query({ index: 'gsi1', key, sort: 'any' })).items.map(parseOperation);
+  return (await table.query({ index: 'gsi1', key, sort: 'any' })).items.map(parseIndexedOperation);
 };
 
 /** Faults stop: hosts answer, and are connected; time goes on. */

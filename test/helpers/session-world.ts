@@ -7,7 +7,7 @@ import type { PushResult } from '../../functions/shared/hosts/push.ts';
 import { storeResult } from '../../store/commands.ts';
 import { containerItem } from '../../store/containers.ts';
 import { hostItem } from '../../store/hosts.ts';
-import { toItem } from '../../store/item.ts';
+import { createItem } from '../../store/item-format.ts';
 import { keys } from '../../store/keys.ts';
 import { createApi } from './api.ts';
 import type { EngineTable } from './dynoxide.ts';
@@ -28,9 +28,9 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
   await table.put({ Item: hostItem(hostRecord(900)) });
   const link = (connectionId: string) =>
     table.put({
-      Item: toItem({
-        ...keys.hostLink(TENANT, HOST),
-        ...{ connectionId, lastSeenAt: api.clock.ms, entity: 'hostLink' },
+      Item: createItem('hostLink', keys.hostLink(TENANT, HOST), {
+        connectionId,
+        lastSeenAt: api.clock.ms,
       }),
     });
   await link('host-1');

@@ -1,6 +1,6 @@
 import middy, { type MiddlewareObj } from '@middy/core';
 import type { FairShareLimits } from '../../../core/contract/fair-share.ts';
-import { type OperationId, ROUTES, type Route } from '../../../core/contract/http/routes.ts';
+import type { OperationId, Route } from '../../../core/contract/http/routes.ts';
 import { NotFoundError, TooBusyError, TooManyRequestsError } from '../../../core/domain/errors.ts';
 import type { Table } from '../../../store/table.ts';
 import type { Logger } from '../../../workflow/logger.ts';
@@ -168,14 +168,14 @@ const record = (
  * handler with a typed request. Every error becomes an `application/problem+json`.
  */
 export const createHttpHandler = <Ids extends OperationId>(
+  own: readonly Route[],
   handlers: RouteHandlers<Ids>,
   dependencies: HttpDependencies,
 ): LambdaHandler => {
   const routes = new Map(
-    ROUTES.filter(({ operationId }) => operationId in handlers).map((route) => [
-      `${route.method} ${route.path}`,
-      route,
-    ]),
+    own
+      .filter(({ operationId }) => operationId in handlers)
+      .map((route) => [`${route.method} ${route.path}`, route]),
   );
   // A handler's request has the type of its route, which the map from name to handler cannot express.
   const share = new FairShare(dependencies.fairShare, dependencies);

@@ -14,8 +14,9 @@ import { mockClient } from 'aws-sdk-client-mock';
 import { TooBusyError } from '../../../core/domain/errors.ts';
 import { createContainer } from '../../../store/containers.ts';
 import { hostItem, listHosts } from '../../../store/hosts.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
-import { ConditionFailed, createTable } from '../../../store/table.ts';
+import { ConditionFailed, createTable, keyItem } from '../../../store/table.ts';
 import { newOperation } from '../../../workflow/operation/new-operation.ts';
 import { createApi } from '../../helpers/api.ts';
 import { containerRecord, hostRecord, TENANT, testId } from '../../helpers/records.ts';
@@ -82,7 +83,7 @@ describe.each([
 describe('a condition that does not hold', () => {
   test('is not tried again, and wins over a conflict beside it', async () => {
     const { mock, table, slept } = setUp();
-    const holder = { containerId: { S: testId(7) } };
+    const holder = createItem('containerName', keys.containerName(TENANT, 'web'), { containerId: testId(7) });
     mock.on(TransactWriteItemsCommand).rejects(
       new TransactionCanceledException({
         ...meta,
@@ -111,13 +112,10 @@ describe('a condition that does not hold', () => {
 });
 
 describe('a batch of which not all was read', () => {
-  const link = (number: number) => ({
-    pk: { S: keys.hostLink(TENANT, testId(number)).pk },
-    sk: { S: 'L' },
-    connectionId: { S: `c${number}` },
-  });
+  const link = (number: number) =>
+    createItem('hostLink', keys.hostLink(TENANT, testId(number)), { connectionId: `c${number}` });
   const unprocessed = (number: number) => ({
-    UnprocessedKeys: { table: { Keys: [{ pk: link(number).pk, sk: { S: 'L' } }] } },
+    UnprocessedKeys: { table: { Keys: [keyItem(keys.hostLink(TENANT, testId(number)))] } },
   });
   const list = (table: ReturnType<typeof setUp>['table']) =>
     listHosts(table, { sign: async () => '', verify: async () => ({ after: null, part: 0 }) }, TENANT, {

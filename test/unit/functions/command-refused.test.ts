@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { deriveSigningKey, signPayload } from '../../../core/authenticity/signing-key.ts';
 import { eventOf } from '../../../functions/process-changes/event-of.ts';
 import { putNextKey } from '../../../store/command-keys.ts';
-import { toItem } from '../../../store/item.ts';
+import { createItem, UnreadableItemError } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
@@ -13,13 +13,15 @@ import { COMMAND_KEY, commandsIn } from '../../helpers/signing.ts';
 let engine: Engine;
 let world: World;
 let host: FakeHost;
+const unreadable: unknown[] = [];
 
 beforeAll(async () => {
   engine = await startEngine();
 });
 afterAll(() => engine.stop());
 beforeEach(async () => {
-  world = openWorld(await engine.table());
+  world = openWorld(await engine.table({ onUnreadable: (error) => unreadable.push(error) }));
+  unreadable.length = 0;
   host = await world.addHost();
   await world.connect(host);
   await world.settle();
@@ -36,9 +38,7 @@ const forged = {
 };
 const write = (content: object) =>
   world.table.put({
-    Item: toItem({
-      ...keys.command(TENANT, host.hostId, 'forged'),
-      entity: 'command',
+    Item: createItem('command', keys.command(TENANT, host.hostId, 'forged'), {
       state: 'pending',
       expiresAt: world.clock.now + 60_000,
       ...content,
@@ -146,7 +146,9 @@ describe('a welcome', () => {
   test('tells a host with an older key how to get to the newest, whatever else stands among the announcements', async () => {
     const [older, newest] = [deriveSigningKey('older'), COMMAND_KEY];
     await putNextKey(world.table, signPayload(older, 'next-key', { publicKey: newest.publicKey }));
-    await world.table.put({ Item: toItem({ ...keys.commandKey('damaged'), announcement: { payload: 1 } }) });
+    await world.table.put({
+      Item: createItem('commandKey', keys.commandKey('damaged'), { announcement: { payload: 1 } }),
+    });
     host.outbox.push({
       ...{ action: 'hello', messageId: 'h', protocol: 1, agentVersion: '1.0.0' },
       ...{ facts: host.facts, images: [], observed: [], commandKey: older.keyId },
@@ -155,5 +157,6 @@ describe('a welcome', () => {
     const welcome = host.received.find(({ action }) => action === 'welcome');
     expect(welcome).toMatchObject({ nextKeys: [{ keyId: older.keyId }] });
     expect(welcome).not.toHaveProperty('commandKeys');
+    expect(unreadable).toEqual([expect.any(UnreadableItemError)]);
   });
 });

@@ -3,6 +3,7 @@ import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/co
 import { AcceptedSchema } from '../../../core/contract/http/routes.ts';
 import { computeProcessItem } from '../../../store/compute-processes.ts';
 import { type ContainerRecord, containerItem, parseContainer } from '../../../store/containers.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { type OperationRecord, operationItem, parseOperation } from '../../../store/operations.ts';
 import { createApi } from '../../helpers/api.ts';
@@ -73,7 +74,9 @@ describe('an operation begins', () => {
   test('a start of a HyperV container, by its name, takes the machine with a utility VM', async () => {
     const { table, call, outside } = await setUp(containerRecord('Off', { view: { runtimeType: 'HyperV' } }));
     await table.put({
-      Item: { pk: { S: `T#${TENANT}#CN#container-1` }, sk: { S: 'N' }, containerId: { S: testId(1) } },
+      Item: createItem('containerName', keys.containerName(TENANT, 'container-1'), {
+        containerId: testId(1),
+      }),
     });
     expect((await call('startContainer', { params: { idOrName: 'container-1' } })).status).toBe(202);
     expect(outside.started[0]?.machine).toBe('provision-utility-vm');

@@ -4,7 +4,7 @@ import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes
 import { type ContainerRecord, containerItem } from '../../../store/containers.ts';
 import { hostItem } from '../../../store/hosts.ts';
 import { imageItem } from '../../../store/images.ts';
-import { toItem } from '../../../store/item.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { parseOperation } from '../../../store/operations.ts';
 import { createApi } from '../../helpers/api.ts';
@@ -156,7 +156,9 @@ describe('a dry run', () => {
   test('explains host, reservation, downtime and ways back, and changes nothing', async () => {
     const { convert, call, table, outside } = await setUp(running(), { free: { memoryMB: 10, cpus: 1 } });
     await table.put({
-      Item: toItem({ ...keys.downtimes(TENANT, testId(900), 'HyperV'), milliseconds: [90, 30, 60] }),
+      Item: createItem('downtimes', keys.downtimes(TENANT, testId(900), 'HyperV'), {
+        milliseconds: [90, 30, 60],
+      }),
     });
     const answer = await convert({ runtimeType: 'HyperV' }, { query: 'dryRun=true' });
     expect(answer.status).toBe(200);

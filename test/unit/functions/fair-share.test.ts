@@ -4,7 +4,7 @@ import type { FairShareLimits } from '../../../core/contract/fair-share.ts';
 import { FairShare } from '../../../functions/shared/http/fair-share.ts';
 import { containerItem } from '../../../store/containers.ts';
 import { hostItem } from '../../../store/hosts.ts';
-import { toItem } from '../../../store/item.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { operationItem } from '../../../store/operations.ts';
 import { createApi } from '../../helpers/api.ts';
@@ -165,8 +165,8 @@ describe('the API', () => {
       const { table } = await engine.table();
       const api = createApi(table, LIMITS);
       await table.put({ Item: hostItem(hostRecord(900)) });
-      const link = { connectionId: 'connection-1', lastSeenAt: api.clock.ms, entity: 'hostLink' };
-      await table.put({ Item: toItem({ ...keys.hostLink(TENANT, testId(900)), ...link }) });
+      const link = { connectionId: 'connection-1', lastSeenAt: api.clock.ms };
+      await table.put({ Item: createItem('hostLink', keys.hostLink(TENANT, testId(900)), link) });
       await table.put({ Item: containerItem(containerRecord('Running')) });
       const call = () => api.call(id, { params: { idOrName: testId(1) }, ...(body && { body }) });
       // The host says nothing: each request holds its function for the whole time that the host has.

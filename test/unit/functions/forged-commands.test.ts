@@ -9,7 +9,7 @@ import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { deriveSigningKey } from '../../../core/authenticity/signing-key.ts';
 import type { AgentMessage, ControlMessage } from '../../../core/contract/agent/messages.ts';
 import { eventOf } from '../../../functions/process-changes/event-of.ts';
-import { toItem } from '../../../store/item.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
@@ -80,9 +80,8 @@ afterEach(() => agent.stop());
 
 const write = (id: string, content: object) =>
   world.table.put({
-    Item: toItem({
-      ...keys.command(TENANT, host.hostId, id),
-      ...{ entity: 'command', state: 'pending', expiresAt: world.clock.now + 60_000, ...content },
+    Item: createItem('command', keys.command(TENANT, host.hostId, id), {
+      ...{ state: 'pending', expiresAt: world.clock.now + 60_000, ...content },
     }),
   });
 const refusals = async () =>

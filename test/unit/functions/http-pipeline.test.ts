@@ -20,6 +20,7 @@ const setUp = (answer: () => Promise<Answer> = async () => ({ status: 200, body:
     return answer();
   };
   const handler = createHttpHandler(
+    ROUTES,
     {
       createContainer: show,
       listContainers: show,
@@ -70,6 +71,7 @@ describe('who asks', () => {
 
   test('a machine’s client stands for its subject; other names of claims are configuration', async () => {
     const handler = createHttpHandler(
+      ROUTES,
       { getContainer: async ({ identity }) => ({ status: 200, body: [identity.tenant, identity.actor] }) },
       { ...testDependencies(), claims: { tenantClaim: 'custom:org', scopeClaim: 'scp' } },
     );

@@ -12,6 +12,7 @@ import { type ContainerRecord, containerItem } from '../../../store/containers.t
 import { hostItem } from '../../../store/hosts.ts';
 import { imageItem } from '../../../store/images.ts';
 import type { Item } from '../../../store/item.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import type { Table } from '../../../store/table.ts';
 import { type Api, createApi } from '../../helpers/api.ts';
@@ -200,13 +201,8 @@ describe('a policy is changed', () => {
   });
 });
 
-const linkItem = (connectionId: string): Item => ({
-  pk: { S: keys.hostLink(TENANT, HOST).pk },
-  sk: { S: keys.hostLink(TENANT, HOST).sk },
-  entity: { S: 'hostLink' },
-  connectionId: { S: connectionId },
-  lastSeenAt: { N: '0' },
-});
+const linkItem = (connectionId: string): Item =>
+  createItem('hostLink', keys.hostLink(TENANT, HOST), { connectionId, lastSeenAt: 0 });
 
 const HOSTILE = [
   ...[

@@ -12,9 +12,10 @@ import { containerItem } from '../../../store/containers.ts';
 import { eventKey, putEvent } from '../../../store/events.ts';
 import { hostItem } from '../../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../../store/images.ts';
-import { toItem } from '../../../store/item.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { operationItem } from '../../../store/operations.ts';
+import { keyItem } from '../../../store/table.ts';
 import { createApi, WEBSOCKET_URL } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import {
@@ -46,8 +47,8 @@ const addHost = async (
   connectionId: string | null = 'connection-1',
 ) => {
   await table.put({ Item: hostItem(hostRecord(number)) });
-  const link = { connectionId, lastSeenAt: clock.ms, entity: 'hostLink' };
-  await table.put({ Item: toItem({ ...keys.hostLink(TENANT, testId(number)), ...link }) });
+  const link = { connectionId, lastSeenAt: clock.ms };
+  await table.put({ Item: createItem('hostLink', keys.hostLink(TENANT, testId(number)), link) });
 };
 const host = { id: testId(900) };
 
@@ -165,7 +166,7 @@ describe('hosts', () => {
     const api = await setUp();
     await addHost(api);
     const take = api.table.update({
-      Key: toItem(keys.host(TENANT, host.id)),
+      Key: keyItem(keys.host(TENANT, host.id)),
       UpdateExpression: 'SET #free.#memory = #free.#memory - :m',
       ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB' },
       ExpressionAttributeValues: { ':m': { N: '1024' } },
@@ -321,7 +322,7 @@ describe('images', () => {
     const params = { name: 'NanoServer' };
     const used = await api.call('removeImage', { params });
     expect([used.status, used.body.code]).toEqual([409, 'image-in-use']);
-    await api.table.remove({ Key: toItem(keys.container(TENANT, testId(1))) });
+    await api.table.remove({ Key: keyItem(keys.container(TENANT, testId(1))) });
     expect((await api.call('removeImage', { params })).status).toBe(204);
     expect((await api.call('getImage', { params })).status).toBe(404);
     expect(api.outside.pushed.map(({ command }) => command.arguments)).toEqual([

@@ -6,7 +6,7 @@ import { containerItem } from '../../../store/containers.ts';
 import type { HostLinkRecord } from '../../../store/host-links.ts';
 import { type HostRecord, hostItem, parseHost } from '../../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../../store/images.ts';
-import { toItem } from '../../../store/item.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { operationItem, parseOperation } from '../../../store/operations.ts';
 import type { Table } from '../../../store/table.ts';
@@ -95,9 +95,7 @@ const wait = async (memoryMB: number): Promise<string> => {
 };
 
 const addLink = async (hostId: string): Promise<void> => {
-  const link: HostLinkRecord = {
-    tenant: OTHER,
-    hostId,
+  const link: Omit<HostLinkRecord, 'tenant' | 'hostId'> = {
     connectionId: null,
     lastSeenAt: world.clock.now,
     connectedAt: world.clock.now,
@@ -105,7 +103,7 @@ const addLink = async (hostId: string): Promise<void> => {
     recheck: false,
     orphans: {},
   };
-  await world.table.put({ Item: toItem({ ...keys.hostLink(OTHER, hostId), ...link }) });
+  await world.table.put({ Item: createItem('hostLink', keys.hostLink(OTHER, hostId), link) });
 };
 
 const otherHost = async (over: Partial<HostRecord['view']> = {}): Promise<string> => {

@@ -5,6 +5,7 @@ import { computeProcessItem } from '../../../store/compute-processes.ts';
 import { containerItem } from '../../../store/containers.ts';
 import { hostItem } from '../../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../../store/images.ts';
+import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { operationItem } from '../../../store/operations.ts';
 import { createSession } from '../../../store/sessions.ts';
@@ -48,15 +49,9 @@ beforeAll(async () => {
       hostItem(hostRecord(900)),
       imageItem(image),
       imageOnHostItem(TENANT, image.view, testId(900)),
-      {
-        ...Object.fromEntries(
-          Object.entries(keys.containerName(TENANT, container.view.name)).map(([name, value]) => [
-            name,
-            { S: value },
-          ]),
-        ),
-        containerId: { S: container.id },
-      },
+      createItem('containerName', keys.containerName(TENANT, container.view.name), {
+        containerId: container.id,
+      }),
     ].map((Item) => table.put({ Item })),
   );
 });

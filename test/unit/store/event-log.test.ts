@@ -1,7 +1,8 @@
 import { expect, test } from '@jest/globals';
 import { EventSchema } from '../../../core/contract/event.ts';
 import { parseEvent } from '../../../store/events.ts';
-import { toItem } from '../../../store/item.ts';
+import { createItem } from '../../../store/item-format.ts';
+import { keys } from '../../../store/keys.ts';
 
 test('an event of a session comes back with its nulls, as the contract promises', () => {
   const event = {
@@ -25,5 +26,7 @@ test('an event of a session comes back with its nulls, as the contract promises'
     },
     actor: 'developer',
   };
-  expect(EventSchema.parse(parseEvent(toItem({ event })))).toEqual(event);
+  expect(EventSchema.parse(parseEvent(createItem('event', keys.event('acme', 'e'), { event })))).toEqual(
+    event,
+  );
 });

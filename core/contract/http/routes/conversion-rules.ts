@@ -1,0 +1,80 @@
+import * as z from 'zod/mini';
+import {
+  ConversionRuleSchema,
+  PutConversionRuleRequestSchema,
+  RuleRunSchema,
+  TestConversionRuleRequestSchema,
+  TestConversionRuleResponseSchema,
+} from '../../conversion-rule.ts';
+import type { Route } from '../route.ts';
+import { DryRunSchema } from './answers.ts';
+import { byName, dryRun, list, paging } from './shared.ts';
+
+export const CONVERSION_RULES_ROUTES = [
+  {
+    operationId: 'putConversionRule',
+    method: 'PUT',
+    path: '/v1/conversion-rules/{name}',
+    function: 'conversion-rules',
+    scope: 'rules:write',
+    holds: 'refused',
+    leastSeconds: 1,
+    parameters: byName,
+    query: z.strictObject(dryRun),
+    body: PutConversionRuleRequestSchema,
+    responses: { 200: z.union([ConversionRuleSchema, DryRunSchema]), 201: ConversionRuleSchema },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'getConversionRule',
+    method: 'GET',
+    path: '/v1/conversion-rules/{name}',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    parameters: byName,
+    responses: { 200: ConversionRuleSchema },
+  },
+  {
+    operationId: 'listConversionRules',
+    method: 'GET',
+    path: '/v1/conversion-rules',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    query: z.strictObject(paging),
+    responses: { 200: list(ConversionRuleSchema) },
+  },
+  {
+    operationId: 'deleteConversionRule',
+    method: 'DELETE',
+    path: '/v1/conversion-rules/{name}',
+    function: 'conversion-rules',
+    scope: 'rules:write',
+    holds: 'refused',
+    leastSeconds: 1,
+    parameters: byName,
+    query: z.strictObject(dryRun),
+    responses: { 204: null, 200: DryRunSchema },
+    mutation: { ifMatch: true },
+  },
+  {
+    operationId: 'testConversionRule',
+    method: 'POST',
+    path: '/v1/conversion-rules/{name}/test',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    holds: 'refused',
+    parameters: byName,
+    body: TestConversionRuleRequestSchema,
+    responses: { 200: TestConversionRuleResponseSchema },
+  },
+  {
+    operationId: 'listConversionRuleRuns',
+    method: 'GET',
+    path: '/v1/conversion-rules/{name}/runs',
+    function: 'conversion-rules',
+    scope: 'containers:read',
+    parameters: byName,
+    query: z.strictObject(paging),
+    responses: { 200: list(RuleRunSchema) },
+  },
+] as const satisfies readonly Route[];
