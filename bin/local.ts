@@ -1,11 +1,4 @@
 #!/usr/bin/env node
-/**
- * `npm start`: the whole of Bulkhead on this machine.
- *
- * options → state directory → assembly (synthesized, or from the cache) → cloud → developer token → hosts →
- * `local.json` and the ready message → until a signal: hosts, then the cloud, then what was temporary.
- * A second Ctrl-C ends it at once.
- */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +18,14 @@ import { Hosts, type LocalHost } from './local/hosts.ts';
 import { keepPort, type LocalFile, lastPort, removeLocalFile, writeLocalFile } from './local/local-file.ts';
 import { type LocalOptions, parseLocalOptions, ROOT } from './local/options.ts';
 import { readyMessage } from './local/ready-message.ts';
+/**
+ * `npm start`: the whole of Bulkhead on this machine.
+ *
+ * options → state directory → assembly (synthesized, or from the cache) → cloud → developer token → hosts →
+ * `local.json` and the ready message → until a signal: hosts, then the cloud, then what was temporary.
+ * A second Ctrl-C ends it at once.
+ */
+import { checkTableFormat } from './local/table-format.ts';
 import { developerToken, keyFileOf } from './local/token.ts';
 
 /** One machine has one user: waiting takes nothing from anybody. */
@@ -74,10 +75,12 @@ const prepareState = (options: LocalOptions, undo: Undo): string => {
     return stateDir;
   }
   makePrivateFolder(options.stateDir);
-  if (!options.reset) return options.stateDir;
-  eraseState(options.stateDir);
-  rmSync(join(options.stateDir, 'hosts'), { recursive: true, force: true });
-  say(`Forgotten: all containers, hosts and operations in ${options.stateDir}. The issuer's key is kept.`);
+  if (options.reset) {
+    eraseState(options.stateDir);
+    rmSync(join(options.stateDir, 'hosts'), { recursive: true, force: true });
+    say(`Forgotten: all containers, hosts and operations in ${options.stateDir}. The issuer's key is kept.`);
+  }
+  checkTableFormat(options.stateDir);
   return options.stateDir;
 };
 
