@@ -9,13 +9,12 @@ import type { ExitStatus, GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
+import { type AttachableMain, attachMain } from './attach-main.ts';
 import type { StartedContainer } from './default-containers.ts';
+import { describeExit, ExitRecords } from './exit-records.ts';
 import { GuestMain } from './guest-main.ts';
-import { HelperAttachment } from './helper-attachment.ts';
-import { LogAttachment } from './log-attachment.ts';
 import { MainLog } from './main-log.ts';
-import type { PacedProcess } from './paced-process.ts';
-import { BEGIN_OF_LOG, endOfLog } from './read-log.ts';
+import { endOfLog } from './read-log.ts';
 import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
 
 const POLL_MS = 20;
@@ -50,6 +49,7 @@ interface Live {
 export class MainRuns {
   readonly #deps: LinuxDeps;
   readonly #records: ContainerRecords;
+  readonly #exits: ExitRecords;
   readonly #live = new Map<string, Live>();
   readonly #listeners: ((containerId: string) => void)[] = [];
   /** Whose end has been asked for: nobody is to be told of it. */
@@ -59,6 +59,7 @@ export class MainRuns {
   constructor(deps: LinuxDeps, records: ContainerRecords) {
     this.#deps = deps;
     this.#records = records;
+    this.#exits = new ExitRecords(deps.clock);
   }
 
   onExit(listener: (containerId: string) => void): void {
@@ -153,37 +154,17 @@ export class MainRuns {
   }
 
   /**
-   * Joins the main process. On a terminal it is seen as it happens, and who doesn't keep up misses some of it; else
-   * whole, from its log. Throws `invalid-state` when it does not run.
+   * Attaches to the main process ({@link attachMain}).
+   * @throws {RuntimeError} `invalid-state` when it does not run
    */
-  async attach(id: string, { logs, terminal, cursor, paced }: AttachOptions): Promise<SessionProcess> {
-    const { log } = containerPaths(this.#deps.layout, id);
-    if (terminal) return this.#join(id, logs);
-    const begin = logs ? ((await this.#records.run(id))?.logStart ?? BEGIN_OF_LOG) : await endOfLog(log);
-    const logged = this.#live.get(id)?.ended ?? Promise.resolve();
-    const joined = await this.#join(id, false);
-    const { clock } = this.#deps;
-    return new LogAttachment(joined, {
-      path: log,
-      cursor: cursor ?? begin,
-      logged,
-      clock,
-      paced: paced === true,
-    });
-  }
-
-  async #join(id: string, logs: boolean): Promise<PacedProcess> {
+  async attach(id: string, options: AttachOptions): Promise<SessionProcess> {
     const live = this.#live.get(id);
-    if (live?.guest) return live.guest.attach(logs);
-    const main = await this.requireProcess(id);
-    const exited = (live?.ended ?? Promise.resolve()).then(
-      async () => (await this.#records.exit(id))?.exitCode ?? 128 + SIGNALS.KILL,
-    );
-    return HelperAttachment.open(containerPaths(this.#deps.layout, id).attachSocket, {
-      logs,
-      exited,
-      signal: (signal) => killProcess(main, signal),
-    });
+    const guest = live?.guest ?? null;
+    const main: AttachableMain = {
+      join: guest === null ? { process: await this.requireProcess(id) } : { guest },
+      ended: live?.ended ?? Promise.resolve(),
+    };
+    return attachMain({ ...this.#deps, records: this.#records }, id, main, options);
   }
 
   /** Its VM has ended, and with it the run. */
@@ -193,7 +174,7 @@ export class MainRuns {
     const isOver = run?.runtimeType !== 'HyperV' || (await this.#records.exit(id)) !== null;
     if (live?.isEnding) return;
     if (live) live.isEnding = true;
-    if (!isOver) await this.#record(id, this.#exit(128 + SIGNALS.KILL, SIGNALS.KILL, reason));
+    if (!isOver) await this.#record(id, this.#exits.of(128 + SIGNALS.KILL, SIGNALS.KILL, reason));
     if (live === undefined || this.#live.get(id) !== live) return;
     this.#live.delete(id);
     if (!isOver && notify) this.#notifyExit(id);
@@ -225,7 +206,7 @@ export class MainRuns {
         new GuestMain(main),
         new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock),
       );
-    else if (state === 'ended') await this.#records.saveExit(id, this.#exitInGuest(exit));
+    else if (state === 'ended') await this.#records.saveExit(id, this.#exits.inGuest(exit));
     else await this.#fail(id, 'The agent ended while the process was being started');
   }
 
@@ -273,10 +254,10 @@ export class MainRuns {
     const ended = this.#untilGone(watched, pollMs).then(async () => {
       if (this.#closed || this.#live.get(id)?.instanceId !== instanceId) return;
       if ((await this.#records.exit(id)) === null) {
-        // The helper was killed: nobody can notify any more how the process ends.
+        // The helper was killed, so the exit code is lost.
         await this.#untilGone(process, pollMs);
         if (this.#closed) return;
-        await this.#record(id, this.#exit(null, 0, 'The process ended, and with it what watched it'));
+        await this.#record(id, this.#exits.of(null, 0, 'The process ended, and with it what watched it'));
       }
       this.#end(id, instanceId);
     });
@@ -296,7 +277,7 @@ export class MainRuns {
         live.isEnding = true;
         // Its last words come before its exit.
         await log.ended;
-        await this.#record(id, this.#exitInGuest(status));
+        await this.#record(id, this.#exits.inGuest(status));
         this.#end(id, instanceId);
       },
       // The connection has ended: who watches the VM tells what became of it.
@@ -332,7 +313,7 @@ export class MainRuns {
   }
 
   async #fail(id: string, reason: string): Promise<void> {
-    await this.#record(id, this.#exit(null, 0, reason));
+    await this.#record(id, this.#exits.of(null, 0, reason));
     this.#live.delete(id);
   }
 
@@ -344,18 +325,4 @@ export class MainRuns {
       this.#deps.log.error('an exit could not be recorded', { containerId: id, reason: messageOf(error) });
     }
   }
-
-  #exitInGuest({ exitCode, signal, outOfMemory }: ExitStatus): ExitRecord {
-    return { ...this.#exit(exitCode, signal), ...(outOfMemory ? { outOfMemory } : {}) };
-  }
-
-  #exit(exitCode: number | null, signal: number, reason?: string): ExitRecord {
-    return { exitCode, signal, endedAtMs: this.#deps.clock.now().getTime(), ...(reason ? { reason } : {}) };
-  }
 }
-
-const describeExit = (exit: ExitRecord | null): string | null => {
-  if (exit === null) return null;
-  if (exit.outOfMemory) return 'Killed: the container had reached its limit of memory';
-  return exit.signal > 0 ? `Ended by signal ${exit.signal}` : `Ended with exit code ${exit.exitCode}`;
-};

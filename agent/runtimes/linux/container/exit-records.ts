@@ -1,0 +1,27 @@
+import type { Clock } from '../../../clock.ts';
+import type { ExitStatus } from '../channel/guest-process.ts';
+import type { ExitRecord } from './records.ts';
+
+/** Makes the exit records that the agent writes; the helper of a process container writes its own. */
+export class ExitRecords {
+  readonly #clock: Pick<Clock, 'now'>;
+
+  constructor(clock: Pick<Clock, 'now'>) {
+    this.#clock = clock;
+  }
+
+  /** @param exitCode null if nothing observed the end */
+  of(exitCode: number | null, signal: number, reason?: string): ExitRecord {
+    return { exitCode, signal, endedAtMs: this.#clock.now().getTime(), ...(reason ? { reason } : {}) };
+  }
+
+  inGuest({ exitCode, signal, outOfMemory }: ExitStatus): ExitRecord {
+    return { ...this.of(exitCode, signal), ...(outOfMemory ? { outOfMemory } : {}) };
+  }
+}
+
+export const describeExit = (exit: ExitRecord | null): string | null => {
+  if (exit === null) return null;
+  if (exit.outOfMemory) return 'Killed: the container had reached its limit of memory';
+  return exit.signal > 0 ? `Ended by signal ${exit.signal}` : `Ended with exit code ${exit.exitCode}`;
+};
