@@ -253,7 +253,7 @@ describe('a journal in SQLite', () => {
     earlier.update(one.id, { container: one, desired: 'Running' });
     earlier.close();
     const database = new DatabaseSync(file);
-    database.exec('ALTER TABLE containers DROP COLUMN network');
+    database.exec('ALTER TABLE containers DROP COLUMN network; PRAGMA user_version = 0');
     const { network: _, networkRevision: __, ...spec } = one.spec;
     database.prepare('UPDATE containers SET container = ?').run(JSON.stringify({ ...one, spec }));
     database.close();
