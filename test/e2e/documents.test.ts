@@ -3,37 +3,56 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { canHostLinux } from '../helpers/linux-host.ts';
-import { type LocalCloud, startLocalCloud, waitForHosts } from '../helpers/local-cloud.ts';
 import { codeBlocks } from '../helpers/markdown.ts';
-import { runProgram } from '../helpers/run-program.ts';
+import { runProgram, startProgram } from '../helpers/run-program.ts';
 
 /**
  * The walk of `docs/local.md` as a reader does it: every block with the mark `run`, in order, by bash, against a cloud
- * that runs. The host is this machine where it can be one, and simulated elsewhere.
+ * that runs. The host is this machine where it can be one, and simulated elsewhere. The cloud is ephemeral, so that the
+ * host removes its network too.
  */
 jest.setTimeout(180_000);
 const ROOT = resolve(import.meta.dirname, '../..');
 const blocks = codeBlocks('docs/local.md').filter(({ note }) => note === 'run');
 
-let cloud: LocalCloud;
+interface Ready {
+  readonly apiUrl: string;
+  readonly token: string;
+  readonly stateDir: string;
+  readonly hostsReady: number;
+}
+
+let cloud: Awaited<ReturnType<typeof startProgram>>;
+let ready: Ready;
 /** A folder with `.bulkhead/local.json`, as a checkout has it. */
 const folder = mkdtempSync(join(tmpdir(), 'bulkhead-documents-'));
 
 beforeAll(async () => {
-  const stateDir = join(folder, '.bulkhead');
   const kind = (await canHostLinux()) ? 'auto' : 'simulated';
-  cloud = await startLocalCloud({ stateDir, arguments: ['--host', kind, '--warm-vms', '1'] });
-  await waitForHosts(cloud, 1);
+  const options = ['--ephemeral', '--json', '--port', '0', '--host', kind, '--warm-vms', '1'];
+  const args = ['--disable-warning=ExperimentalWarning', join(ROOT, 'bin/local.ts'), ...options];
+  cloud = await startProgram(process.execPath, args, {});
+  ready = JSON.parse(cloud.line);
+  expect(ready.hostsReady).toBe(1);
   for (const name of ['package.json', 'scripts']) symlinkSync(join(ROOT, name), join(folder, name));
+  symlinkSync(ready.stateDir, join(folder, '.bulkhead'));
 }, 180_000);
 afterAll(async () => {
   await cloud?.stop();
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** A terminal expands aliases, and bash in a script only where it is asked to. */
+/** A terminal expands aliases; a script must turn that on. */
 const script = (): string =>
   ['set -euo pipefail', 'shopt -s expand_aliases', ...blocks.map(({ text }) => text)].join('\n');
+
+const containerNames = async (): Promise<readonly string[]> => {
+  const response = await fetch(`${ready.apiUrl}/v1/containers`, {
+    headers: { authorization: `Bearer ${ready.token}` },
+  });
+  const { items } = (await response.json()) as { items: readonly { name: string }[] };
+  return items.map(({ name }) => name);
+};
 
 describe('docs/local.md', () => {
   test('has blocks that run', () => {
@@ -48,8 +67,8 @@ describe('docs/local.md', () => {
       env: {
         PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
         // npm runs its scripts in the checkout, where another cloud may have left its settings.
-        BULKHEAD_API_URL: cloud.apiUrl,
-        BULKHEAD_TOKEN: cloud.token,
+        BULKHEAD_API_URL: ready.apiUrl,
+        BULKHEAD_TOKEN: ready.token,
       },
       seconds: 150,
     });
@@ -60,7 +79,6 @@ describe('docs/local.md', () => {
     expect(stdout).not.toContain('"status":4');
     expect(stdout).not.toContain('"status":5');
     expect(stdout).toContain('"state":"Succeeded"');
-    const left = await cloud.call('GET', '/v1/containers');
-    expect(left.body.items.map(({ name }: { name: string }) => name)).not.toContain('demo');
+    expect(await containerNames()).not.toContain('demo');
   });
 });
