@@ -11,11 +11,11 @@ import type { Signed, SignedPurpose } from '../contract/agent/signed.ts';
 
 /**
  * Ed25519 keys of the control plane. A private key is derived from a generated secret (HKDF-SHA256), so that the secret
- * may have any form and the key is the same wherever it is derived.
+ * can have any form and every function derives the same key.
  */
 export interface SigningKey {
   readonly keyId: string;
-  /** As a JWK's `x`. */
+  /** In the form of a JWK's `x`. */
   readonly publicKey: string;
   readonly privateKey: KeyObject;
 }
@@ -26,7 +26,7 @@ const DERIVATION = 'bulkhead command signing v1';
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const KEY_ID_LENGTH = 16;
 
-/** The id of a key: the beginning of its fingerprint. It only selects a key; what counts is the signature. */
+/** The id of a key: the start of its fingerprint. It only selects the key that verifies a signature. */
 export const keyIdOf = (publicKey: string): string =>
   createHash('sha256').update(publicKey).digest('base64url').slice(0, KEY_ID_LENGTH);
 

@@ -4,8 +4,8 @@ import { type Problem, ProblemSchema } from '../contract/problem.ts';
 import { AnswerError, ProblemError, TurnedAwayError } from './errors.ts';
 
 /**
- * What came back, held to the contract. A newer control plane may say more than this client knows of, so members
- * that the schema doesn't have are let through; anything else that differs is an answer not understood.
+ * Validates responses against the contract. Unknown members are allowed, because a newer control plane may send more than
+ * this client knows. Any other difference is an error.
  */
 export interface RawAnswer {
   readonly status: number;
@@ -32,7 +32,7 @@ const parseJson = (answer: RawAnswer, what: string): unknown => {
     return JSON.parse(answer.text);
   } catch (cause) {
     throw new AnswerError(
-      `${what} answered ${answer.status} with something that is not JSON.`,
+      `${what} returned ${answer.status} with a body that is not JSON.`,
       answer.status,
       answer.requestId,
       { cause },
@@ -50,10 +50,10 @@ const problemOf = (answer: RawAnswer, what: string): Problem | undefined => {
 };
 
 /**
- * The body of an answer, as its route promises it.
- * @throws {ProblemError} when the API refused
- * @throws {TurnedAwayError} when its gateway did
- * @throws {AnswerError} when it is nothing that the contract has
+ * The validated body of a response.
+ * @throws {ProblemError} if the API refused the request
+ * @throws {TurnedAwayError} if its gateway did
+ * @throws {AnswerError} if the response violates the contract
  */
 export const readAnswer = (route: Route, answer: RawAnswer): unknown => {
   const what = `${route.method} ${route.path}`;
@@ -69,13 +69,13 @@ export const readAnswer = (route: Route, answer: RawAnswer): unknown => {
   if (schema === null) return undefined;
   if (schema === undefined) {
     const said = answer.text.slice(0, 200);
-    throw new AnswerError(`${what} answered ${answer.status}: ${said}`, answer.status, answer.requestId);
+    throw new AnswerError(`${what} returned ${answer.status}: ${said}`, answer.status, answer.requestId);
   }
   const body = parseJson(answer, what);
   const fault = accepts(schema, body);
   if (fault !== true)
     throw new AnswerError(
-      `${what} answered with a body of another shape (${fault}).`,
+      `${what} returned a body that violates the contract (${fault}).`,
       answer.status,
       answer.requestId,
     );

@@ -1,4 +1,4 @@
-/** Base64 without anything of a platform: what `btoa` and `atob` do, for bytes. */
+/** Platform-independent base64 for bytes. */
 const PIECE = 8_192;
 
 export const toBase64 = (bytes: Uint8Array): string => {

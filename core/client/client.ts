@@ -6,17 +6,17 @@ import { type AnyRequest, isDryRun, targetOf } from './request.ts';
 import { pauseBeforeRetry, retryAfterMs } from './retry.ts';
 import type { Answer, BodyOfAnswer, ClientSettings, FetchAnswer, RequestOf } from './types.ts';
 
-/** Longer than any answer of the API may take (30 s), so that a gateway's own word is heard first. */
+/** Longer than the API's maximum response time (30 s), so that the gateway's own error arrives first. */
 const ATTEMPT_TIMEOUT_MS = 35_000;
 
-/** HTTP status of a request that was not looked at, because the tenant has taken its share. */
+/** HTTP status of a request beyond the tenant's share, which was not processed. */
 const TOO_MANY = 429;
 
 const routeOf = new Map<string, Route>(ROUTES.map((route) => [route.operationId, route]));
 
 /**
- * The API of Bulkhead as typed calls, one for each route of the contract. Nothing of the platform but `fetch` is
- * used, and that is passed in. Mutations carry an idempotency key, so that a repeat does nothing twice.
+ * The API of Bulkhead as typed calls, one for each route of the contract. The only platform dependency is `fetch`, which is
+ * injected. Mutations have an idempotency key, so that a repeat has no effect.
  */
 export class Client {
   readonly #effects: Effects;
@@ -29,7 +29,7 @@ export class Client {
     return this.#effects.apiUrl;
   }
 
-  /** The clock and the pauses of this client, for what is built upon it. */
+  /** The clock and the timers of this client, for code that builds on it. */
   get effects(): Pick<Effects, 'sleep' | 'now'> {
     return this.#effects;
   }
@@ -37,9 +37,9 @@ export class Client {
   /**
    * Calls a route by its name in the contract.
    * @returns the body with status and ETag
-   * @throws {ProblemError} the API refused
-   * @throws {ConnectionError} nobody answered
-   * @throws {AnswerError} the answer is nothing that the contract has
+   * @throws {ProblemError} the API refused the request
+   * @throws {ConnectionError} the API did not respond
+   * @throws {AnswerError} the response violates the contract
    */
   async send<Id extends OperationId>(id: Id, request: RequestOf<Id>): Promise<Answer<BodyOfAnswer<Id>>> {
     const route = routeOf.get(id) as Route;
@@ -49,7 +49,7 @@ export class Client {
     return { status, body, etag, requestId, retryAfterMs: retryAfterMs(retryAfter, this.#effects.now()) };
   }
 
-  /** {@link send}, for its body alone. */
+  /** Like {@link send}, but returns only the body. */
   async call<Id extends OperationId>(id: Id, request: RequestOf<Id>): Promise<BodyOfAnswer<Id>> {
     return (await this.send(id, request)).body;
   }
@@ -101,7 +101,7 @@ export class Client {
       return new ConnectionError(`The API at ${apiUrl} does not answer${reasonOf(cause)}.`, {
         cause,
         suggestion:
-          'Is it running? `npm start` runs it on this machine; `bulkhead config` shows which one is meant.',
+          'Check that it runs. `npm start` runs it on this machine; `bulkhead config` shows the configured URL.',
       });
     }
   }
@@ -132,7 +132,7 @@ const readRaw = async (response: FetchAnswer) => {
   };
 };
 
-/** Node hides the reason of a failed fetch in its cause. */
+/** Node puts the reason of a failed fetch into its cause. */
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return '';
   const inner = error.cause instanceof Error ? error.cause : error;

@@ -19,7 +19,7 @@ const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
 
 const ATTEMPTS = 5;
 
-/** What the settings leave out, from the platform's globals: the same in Node and in a browser. */
+/** Defaults from the platform's globals, which are the same in Node and in browsers. */
 export const withDefaults = (settings: ClientSettings): Effects => ({
   sleep,
   random: Math.random,

@@ -1,10 +1,10 @@
 import type { Operation } from '../contract/operation.ts';
 import type { Problem } from '../contract/problem.ts';
 
-/** Everything that a call of the API can fail with. */
+/** The base of all errors of API calls. */
 export abstract class ClientError extends Error {
   abstract readonly code: string;
-  /** What to do, where there is something to do. */
+  /** What the caller can do, if anything. */
   readonly suggestion: string | undefined;
 
   constructor(message: string, { cause, suggestion }: { cause?: unknown; suggestion?: string } = {}) {
@@ -14,7 +14,7 @@ export abstract class ClientError extends Error {
   }
 }
 
-/** The API answered with a problem document. */
+/** The API returned a problem document. */
 export class ProblemError extends ClientError {
   readonly code: string;
   readonly problem: Problem;
@@ -30,22 +30,22 @@ export class ProblemError extends ClientError {
   }
 }
 
-/** Nobody answered, however often it was tried. */
+/** The API did not respond to any attempt. */
 export class ConnectionError extends ClientError {
   readonly code = 'connection-failed';
 }
 
-/** The API's gateway turned the call away, however often it was tried. */
+/** The API's gateway rejected every attempt. */
 export class TurnedAwayError extends ClientError {
   readonly code = 'too-many-requests';
   constructor() {
     super('The control plane gets too many requests at the moment.', {
-      suggestion: 'Wait a minute, then try again with fewer requests at a time.',
+      suggestion: 'Wait a minute, then try again with fewer parallel requests.',
     });
   }
 }
 
-/** What came back is not what the contract promises: another program, or another version of it. */
+/** The response violates the contract: it is from another program, or from another version. */
 export class AnswerError extends ClientError {
   readonly code = 'answer-not-understood';
   readonly status: number;
@@ -61,7 +61,7 @@ export class AnswerError extends ClientError {
   }
 }
 
-/** An operation has ended otherwise than Succeeded. */
+/** An operation did not succeed. */
 export class OperationFailedError extends ClientError {
   readonly code: string;
   readonly operation: Operation;

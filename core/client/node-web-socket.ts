@@ -4,7 +4,7 @@ import { refusalOf, type WebSocketFactory } from './session-socket.ts';
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const LONGEST_MESSAGE = 128 * 1024;
 
-/** For Node: the token as `Authorization: Bearer`, and the status of a refused handshake told. */
+/** For Node: sends the token as `Authorization: Bearer`, and reports the status of a refused handshake. */
 export const nodeWebSocket: WebSocketFactory = ({ url, token }, handlers) => {
   const socket = new WebSocket(url, {
     headers: { authorization: `Bearer ${token}` },

@@ -8,14 +8,14 @@ interface Page<Item> {
   readonly nextCursor: string | null;
 }
 
-/** Routes that answer with a list. Events are apart: their last page has a cursor too (see `read-events.ts`). */
+/** Routes that return a list, except events, whose last page has a cursor too (see `read-events.ts`). */
 export type ListId = {
   [Id in OperationId]: BodyOfAnswer<Id> extends Page<unknown> ? Id : never;
 }[Exclude<OperationId, 'listEvents'>];
 
 export type ItemOf<Id extends OperationId> = BodyOfAnswer<Id> extends Page<infer Item> ? Item : never;
 
-/** The pages of a list, each fetched when it is asked for. */
+/** The pages of a list, fetched on demand. */
 export async function* pagesOf<Id extends ListId>(
   client: Client,
   id: Id,

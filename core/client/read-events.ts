@@ -1,18 +1,18 @@
 import type { Event } from '../contract/event.ts';
 import type { Client } from './client.ts';
 
-/** Between two looks for new events, in milliseconds: they are no push channel, and each look costs a read. */
+/** Polling interval for new events, in milliseconds. Each poll costs a read. */
 const POLL_MS = 1_000;
 
 export interface ReadEvents {
-  /** Where to go on; left out, at the oldest that is kept. */
+  /** Cursor to continue from. @default the oldest event that is kept */
   readonly cursor?: string;
-  /** Whether to wait for what comes, for ever, or to end at the last one that is there. */
+  /** Whether to wait for new events indefinitely, or to end after the last one. */
   readonly follow?: boolean;
   readonly signal?: AbortSignal;
 }
 
-/** What happened, in order. An empty page is the end of what is there; its cursor is where the next one will be. */
+/** Events in order. An empty page means that there are no more yet; its cursor is the position of the next one. */
 export async function* readEvents(
   client: Client,
   { cursor, follow = false, signal }: ReadEvents = {},
@@ -29,7 +29,7 @@ export async function* readEvents(
   }
 }
 
-/** The cursor behind the newest event: from there on, only what is new. */
+/** The cursor after the newest event. */
 export const endOfEvents = async (client: Client, signal?: AbortSignal): Promise<string | undefined> => {
   let at: string | undefined;
   for (;;) {

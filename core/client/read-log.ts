@@ -2,31 +2,31 @@ import type { LogItem } from '../contract/session.ts';
 import type { Client } from './client.ts';
 import { ProblemError } from './errors.ts';
 
-/** Between two looks for new output, in milliseconds. */
+/** Polling interval for new output, in milliseconds. */
 const POLL_MS = 500;
 
 export interface LogStart {
   readonly idOrName: string;
-  /** The newest so many lines. */
+  /** Number of newest lines. */
   readonly tail?: number;
   /** RFC 3339. */
   readonly since?: string;
-  /** Behind an earlier page; then without `tail`. */
+  /** Continues after an earlier page. Not with `tail`. */
   readonly cursor?: string;
   readonly signal?: AbortSignal;
 }
 
 export interface ReadLog extends LogStart {
-  /** Go on until the container has stopped, in place of ending where the log ends now. */
+  /** Continue until the container has stopped, instead of ending at the current end of the log. */
   readonly follow?: boolean;
 }
 
-/** A place in a container's log, from which on it is read; it moves with what has been read. */
+/** A position in a container's log, which advances with each read. */
 export class LogReader {
   readonly #client: Client;
   readonly #start: LogStart;
   #cursor: string | undefined;
-  /** Output that was asked for was not kept any more. */
+  /** Requested output is no longer available. */
   truncated = false;
 
   constructor(client: Client, start: LogStart) {
@@ -39,7 +39,7 @@ export class LogReader {
     return this.#cursor;
   }
 
-  /** From here to where the log ends now. */
+  /** Reads from the position to the current end of the log. */
   async *rest(): AsyncGenerator<LogItem, void, undefined> {
     const { idOrName, tail, since, signal } = this.#start;
     const first = { since, ...(tail === undefined ? {} : { tail: String(tail) }) };
@@ -65,8 +65,8 @@ const hasEnded = async (client: Client, idOrName: string, signal?: AbortSignal):
 };
 
 /**
- * What the main process wrote, page after page. With `follow`, whether it has stopped is asked before the last page
- * is read, so that what it said at its end is not lost.
+ * The output of the main process, page after page. With `follow`, the state is checked before the last page is read, so
+ * that the final output is not lost.
  */
 export async function* readLog(
   client: Client,

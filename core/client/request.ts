@@ -8,7 +8,7 @@ export interface AnyRequest extends CallOptions {
   readonly body?: unknown;
 }
 
-/** `{name+}` takes a rest with slashes, and these stay; everything else is one segment. */
+/** `{name+}` matches a rest with slashes, which are kept; any other parameter is one segment. */
 const fillPath = (path: string, params: Readonly<Record<string, string>>): string =>
   path.replace(/\{(\w+)(\+?)\}/g, (_, name: string, rest: string) => {
     const value = params[name] ?? '';
@@ -22,7 +22,7 @@ const fillQuery = (query: NonNullable<AnyRequest['query']>): string => {
   return pairs.length === 0 ? '' : `?${new URLSearchParams(pairs)}`;
 };
 
-/** Path and query of a call. */
+/** Path and query of a request. */
 export const targetOf = (route: Route, { params = {}, query = {} }: AnyRequest): string =>
   `${fillPath(route.path, params)}${fillQuery(query)}`;
 

@@ -1,16 +1,15 @@
 import type { Effects } from './effects.ts';
 
 /**
- * When a call is tried again.
+ * Decides whether a call is retried.
  *
- * Reads and mutations with an idempotency key may be repeated freely: the same key gives the same answer. Nothing
- * else is, but for 429, after which nothing was done. What is repeated: no answer at all, 502 and 503 (and 500 and 504
- * of a gateway, which, unlike those of the API, carry no problem document), and 429 of a gateway, or where the API says
- * after how long.
+ * Reads and mutations with an idempotency key can be repeated safely. Other calls are repeated only after 429, which means
+ * that nothing was done. Retried are: no response, 502, 503, a gateway's 500 and 504 (which, unlike the API's, have no
+ * problem document), a gateway's 429, and the API's 429 with Retry-After.
  */
 const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 5_000;
-/** An API that asks for a longer pause than this is not waited for: the caller is told. */
+/** Maximum Retry-After to wait for. After a longer one the caller gets the error. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 
 export interface Outcome {
@@ -19,7 +18,7 @@ export interface Outcome {
   readonly retryAfter: string | null;
 }
 
-/** `Retry-After` in milliseconds from now: seconds, or a date of HTTP. Undefined where there is none to be read. */
+/** `Retry-After` in milliseconds from now: seconds, or a date of HTTP. Undefined if missing or invalid. */
 export const retryAfterMs = (value: string | null, now: number): number | undefined => {
   if (value === null) return undefined;
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
@@ -33,14 +32,14 @@ const mayBeRepeated = ({ status, isProblem, retryAfter }: Outcome): boolean => {
   return !isProblem && (status === 500 || status === 504);
 };
 
-/** Full jitter, so that clients which were cut off together don't come back together. */
+/** Full jitter, so that clients that were disconnected together do not retry together. */
 const backoffMs = (attempt: number, random: () => number): number =>
   Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt) * random();
 
 /**
- * @param attempt how many were made before this one
- * @param outcome undefined: nobody answered
- * @returns the pause before the next attempt in milliseconds, or undefined if there is to be none
+ * @param attempt number of earlier attempts
+ * @param outcome undefined: no response
+ * @returns the pause before the next attempt in milliseconds, or undefined for no further attempt
  */
 export const pauseBeforeRetry = (
   attempt: number,

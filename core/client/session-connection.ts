@@ -20,7 +20,7 @@ export interface SessionAddress {
 }
 
 export interface SessionSettings {
-  /** @default the platform's own WebSocket; `nodeWebSocket` in Node, which tells why a handshake was refused */
+  /** @default the platform's WebSocket; use `nodeWebSocket` in Node, which reports why a handshake was refused */
   readonly webSocketFactory?: WebSocketFactory;
   readonly timers?: Timers;
   /** In [0, 1): spreads reconnects. */
@@ -28,13 +28,13 @@ export interface SessionSettings {
 }
 
 export interface SessionExit {
-  /** Null where there is none: see `reason`. */
+  /** Null without an exit code: see `reason`. */
   readonly exitCode: number | null;
   /** `exited`, another of the contract's reasons, a code of a refused reconnect, or `connection-lost`. */
   readonly reason: string;
 }
 
-/** A session that could not be joined, or is over. */
+/** A session could not be joined, or has ended. */
 export class SessionError extends Error {
   override readonly name = 'SessionError';
   readonly code: HandshakeRefusal | 'connection-lost' | 'session-closed';
@@ -55,18 +55,18 @@ const systemTimers: Timers = {
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 5_000;
 const LOOK_EVERY_MS = 5_000;
-/** Without a word for so long though one is due, the connection is given up. */
+/** A connection without an expected message for this long is considered dead. */
 const SILENCE_MS = 20_000;
 
 type Listener = (stream: OutputStream, bytes: Uint8Array) => void;
 type Delivered = Extract<HostFrame, { type: 'output' }>;
 
 /**
- * A session's client: bytes both ways, over as many connections as it takes.
+ * A session client: bytes in both directions, over one or more connections.
  *
- * connecting → open ⇄ reconnecting → over. The first handshake that is refused rejects {@link openSession}; a
- * connection that is cut later is made anew with the token that the last one has brought, and nothing is lost or
- * repeated. It is over with the process's exit, or when no way back is found in time.
+ * connecting → open ⇄ reconnecting → over. If the first handshake is refused, {@link openSession} rejects. After a later
+ * disconnect the client reconnects with the token from the last connection, and nothing is lost or repeated. The session
+ * is over when the process exits, or when no reconnect succeeds in time.
  */
 export class SessionStream {
   readonly sessionId: string;
@@ -90,7 +90,7 @@ export class SessionStream {
   #cancel: (() => void)[] = [];
   #listener: Listener | null = null;
   #paused = false;
-  /** Delivered and not consumed: the listener is not there, or has paused. */
+  /** Received but not consumed: there is no listener yet, or it has paused. */
   #held: Delivered[] = [];
   #exit: SessionExit | null = null;
   #inputEnded = false;
@@ -117,15 +117,15 @@ export class SessionStream {
     this.#look();
   }
 
-  /** Resolves once the first connection is there. @throws {SessionError} with the refusal's code */
+  /** Resolves once the first connection is open. @throws {SessionError} with the code of the refusal */
   get opened(): Promise<void> {
     return this.#opened.promise;
   }
 
-  /** Resolves when the bytes are on their way: whoever waits for it never has more than a window of them under way. */
+  /** Resolves when the bytes were sent. A caller that waits for it never has more than a window of bytes in transit. */
   async write(bytes: Uint8Array): Promise<void> {
     if (this.#over || this.#inputEnded)
-      throw new SessionError('session-closed', 'The session takes no more input.');
+      throw new SessionError('session-closed', 'The session accepts no more input.');
     await new Promise<void>((resolve, reject) => {
       this.#writes.add(reject);
       let left = Math.max(1, Math.ceil(bytes.length / SESSION_LIMITS.dataBytes));
@@ -143,7 +143,7 @@ export class SessionStream {
     });
   }
 
-  /** Nothing more is written; output goes on. */
+  /** Ends the input. Output continues. */
   endInput(): void {
     if (this.#over || this.#inputEnded) return;
     this.#inputEnded = true;
@@ -158,13 +158,13 @@ export class SessionStream {
     if (!this.#over) this.#window.putUrgent({ type: 'signal', name });
   }
 
-  /** Output goes there, beginning with what has come already. */
+  /** Sets the listener for output, which first gets the output received so far. */
   onOutput(listener: Listener): void {
     this.#listener = listener;
     this.#drain();
   }
 
-  /** No more output until `resume`: what has been sent waits here, and the process waits when that is a window. */
+  /** Pauses output until `resume`. Received output is buffered; the process blocks when a window is full. */
   pause(): void {
     this.#paused = true;
   }
@@ -174,7 +174,7 @@ export class SessionStream {
     this.#drain();
   }
 
-  /** Ends the session and its process. A main process that was joined goes on. */
+  /** Ends the session and its process. An attached main process continues. */
   close(): void {
     if (this.#over) return;
     this.#window.putLast({ type: 'close' });
@@ -219,7 +219,7 @@ export class SessionStream {
 
   #open(): void {
     this.#connected = true;
-    // The first token is spent; a later one is good until its successor has been used.
+    // The first token is used up; a later one is valid until its successor is used.
     if (!this.#everOpen) this.#token = null;
     this.#everOpen = true;
     this.#lostAt = null;
@@ -279,11 +279,11 @@ export class SessionStream {
       this.#listener(stream, bytes);
       this.#window.consumed(bytes.length);
     }
-    // Who never listens is told of the exit all the same.
+    // The exit is reported even without a listener.
     if (this.#exit !== null && (this.#held.length === 0 || this.#listener === null)) this.#finish(this.#exit);
   }
 
-  /** Keeps the connection from falling asleep, and finds out one that is dead without saying so. */
+  /** Keeps the connection alive and detects a dead one. */
   #look(): void {
     const now = this.#timers.now();
     if (this.#connected && now - this.#heardAt > SILENCE_MS && (this.#probed || !this.#window.settled)) {
@@ -336,8 +336,8 @@ const parse = (text: string): ToClientSessionMessage | null => {
 };
 
 /**
- * Joins a session that `POST …/sessions` has opened. Resolves once it is connected.
- * @throws {SessionError} whose `code` says why the token was refused
+ * Joins a session that `POST …/sessions` opened. Resolves once it is connected.
+ * @throws {SessionError} whose `code` is the reason of the refusal
  */
 export const openSession = async (
   address: SessionAddress,

@@ -9,7 +9,7 @@ export interface SessionSocket {
 export interface SessionSocketHandlers {
   readonly onOpen: () => void;
   readonly onMessage: (text: string) => void;
-  /** Called once, whether it was ever open or not. @param refusal why the handshake was refused, where that can be seen */
+  /** Called once, even if it never opened. @param refusal why the handshake was refused, if known */
   readonly onClose: (refusal: HandshakeRefusal | null, why: string) => void;
 }
 
@@ -22,7 +22,7 @@ export type WebSocketFactory = (
 export const refusalOf = (status: number): HandshakeRefusal | null =>
   (HANDSHAKE_REFUSALS as Readonly<Record<number, HandshakeRefusal>>)[status] ?? null;
 
-/** With the platform's own WebSocket, which carries the token as a subprotocol and does not tell a refusal's status. */
+/** Uses the platform's WebSocket, which sends the token as a subprotocol and does not expose the status of a refusal. */
 export const platformWebSocket: WebSocketFactory = ({ url, token }, handlers) => {
   const socket = new WebSocket(url, [SESSION_SUBPROTOCOL, token]);
   socket.addEventListener('open', () => handlers.onOpen());

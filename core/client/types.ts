@@ -14,16 +14,16 @@ type BodyOf<R> =
     ? May<'body', Input<Member<R, 'body'>>>
     : Has<'body', Input<Member<R, 'body'>>>;
 
-/** What a call may carry beside the parts of its route. */
+/** Options of a call, in addition to the parts of its route. */
 export interface CallOptions {
-  /** The ETag that the resource must still have, or `*`. */
+  /** The required ETag of the resource, or `*`. */
   readonly ifMatch?: string;
-  /** For a caller that repeats a mutation itself, later; left out, each call is given a key of its own. */
+  /** For a caller that may repeat a mutation later. @default a new key for each call */
   readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
 }
 
-/** Path parameters, query and body of a route, with the route's own types. */
+/** Path parameters, query and body of a route, typed. */
 export type RequestOf<Id extends OperationId> = CallOptions &
   Has<'params', Input<Member<RouteOf<Id>, 'parameters'>>> &
   May<'query', Input<Member<RouteOf<Id>, 'query'>>> &
@@ -31,7 +31,7 @@ export type RequestOf<Id extends OperationId> = CallOptions &
 
 type Responses<Id extends OperationId> = RouteOf<Id>['responses'];
 
-/** What a route answers when it is done: of several statuses, the union of their bodies. */
+/** The success response of a route; for several statuses the union of their bodies. */
 export type BodyOfAnswer<Id extends OperationId> = {
   [Status in keyof Responses<Id>]: Output<Responses<Id>[Status]>;
 }[keyof Responses<Id>];
@@ -39,10 +39,10 @@ export type BodyOfAnswer<Id extends OperationId> = {
 export interface Answer<Body> {
   readonly status: number;
   readonly body: Body;
-  /** As `If-Match` takes it. */
+  /** For use as `If-Match`. */
   readonly etag: string | undefined;
   readonly requestId: string | undefined;
-  /** How long the API asks to wait before the same is asked again, in milliseconds. */
+  /** Time to wait before the next request, as requested by the API, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 }
 
@@ -64,21 +64,21 @@ export interface FetchAnswer {
 }
 
 export interface ClientSettings {
-  /** Where `/v1/…` is, without a slash at the end. */
+  /** The base URL of `/v1/…`, without a trailing slash. */
   readonly apiUrl: string;
-  /** A bearer token, or where to get one before each attempt. */
+  /** A bearer token, or a function that returns one before each attempt. */
   readonly token?: string | (() => string | Promise<string>);
   readonly fetch: Fetch;
-  /** Resolves after so many milliseconds; rejects when the signal aborts. */
+  /** Resolves after the given milliseconds; rejects when the signal aborts. */
   readonly sleep?: (milliseconds: number, signal?: AbortSignal) => Promise<void>;
   /** From 0 to 1. */
   readonly random?: () => number;
   readonly newKey?: () => string;
   readonly now?: () => number;
-  /** Tries of one call, the first one included. */
+  /** Number of attempts per call, including the first. */
   readonly attempts?: number;
-  /** Told before a pause because the API answered 429, with its length in milliseconds. */
+  /** Called before a pause after 429, with its length in milliseconds. */
   readonly onTurnedAway?: (milliseconds: number) => void;
-  /** Said to the API at each call. */
+  /** Sent to the API with each call. */
   readonly userAgent?: string;
 }

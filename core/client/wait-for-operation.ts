@@ -2,12 +2,12 @@ import type { Operation } from '../contract/operation.ts';
 import type { Client } from './client.ts';
 import { OperationFailedError } from './errors.ts';
 
-/** With somebody who watches the steps, the first looks are short, then longer; without, as long as may be. */
+/** With a progress callback the first polls are short, then longer. Without one each poll is as long as possible. */
 const WATCHED_SECONDS = [1, 1, 1, 2, 2, 3, 5] as const;
 const LONGEST_SECONDS = 25;
 
 export interface WaitOptions {
-  /** Told of the operation each time that it was looked at, the first and the last time included. */
+  /** Called with the operation after each poll, including the first and the last. */
   readonly onProgress?: (operation: Operation) => void;
   readonly signal?: AbortSignal;
 }
@@ -19,8 +19,8 @@ const secondsOf = (look: number, watched: boolean): number =>
   watched ? (WATCHED_SECONDS[look] ?? 5) : LONGEST_SECONDS;
 
 /**
- * Waits until an operation has ended, in whichever way. It ends by its own deadline, so the wait does too.
- * @param operation as it was answered, or its id
+ * Waits until an operation has ended in any state. The operation's deadline also bounds the wait.
+ * @param operation the operation, or its id
  */
 export const waitForEnd = async (
   client: Client,
@@ -37,13 +37,13 @@ export const waitForEnd = async (
     const waitSeconds = String(secondsOf(look, onProgress !== undefined));
     const answer = await client.send('getOperation', { params: { id }, query: { waitSeconds }, signal });
     now = answer.body;
-    // The API waits for a shorter time where the tenant has taken its share.
+    // The API waits for a shorter time if the tenant has used its share.
     if (!hasEnded(now) && answer.retryAfterMs !== undefined)
       await client.effects.sleep(answer.retryAfterMs, signal);
   }
 };
 
-/** {@link waitForEnd}, where nothing but success will do. @throws {OperationFailedError} */
+/** Like {@link waitForEnd}, but any end other than success is an error. @throws {OperationFailedError} */
 export const waitForSuccess = async (
   client: Client,
   operation: Operation | string,

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { NetworkReportSchema } from './network.ts';
 import { IdSchema, NameSchema, RuntimeTypeSchema, TimestampSchema, UpperCaseIdSchema } from './primitives.ts';
 
-/** The process on the host that stands for a utility VM; its user is named after the VM (upper-case id). */
+/** The worker process of a utility VM on the host; its user is named after the VM (upper-case id). */
 export const WorkerProcessSchema = z.strictObject({
   pid: z.int(),
   name: z.string(),
@@ -10,7 +10,7 @@ export const WorkerProcessSchema = z.strictObject({
 });
 export type WorkerProcess = z.infer<typeof WorkerProcessSchema>;
 
-/** States of a compute system as HCS names them; only running systems are listed. */
+/** States of a compute system, as in HCS; only running systems are listed. */
 export const ComputeProcessStateSchema = z.enum([
   'Created',
   'Running',
@@ -36,7 +36,7 @@ export type ComputeProcess = z.infer<typeof ComputeProcessSchema>;
 
 export const ProcessSchema = z.strictObject({
   pid: z.int(),
-  /** The process's id as the host sees it, where the host sees it at all. */
+  /** The process id on the host, if the process is visible there. */
   hostPid: z.optional(z.int()),
   name: z.string(),
   userName: z.string(),
@@ -47,21 +47,21 @@ export const ProcessSchema = z.strictObject({
 });
 export type Process = z.infer<typeof ProcessSchema>;
 
-/** What a container shares with its host: the isolation demonstration, measured. */
+/** What a container shares with its host: the documented isolation demonstration, measured. */
 export const IsolationReportSchema = z.strictObject({
   runtimeType: RuntimeTypeSchema,
-  /** Releases, each as asked on its own side. */
+  /** Kernel releases, each measured on its own side. */
   kernel: z.strictObject({ host: z.string(), container: z.string() }),
   sharedKernel: z.boolean(),
   containerProcesses: z.array(ProcessSchema),
-  /** Processes of the container that are in the host's list too. */
+  /** Processes of the container that are also visible on the host. */
   visibleOnHost: z.array(ProcessSchema),
   workerProcess: z.nullable(WorkerProcessSchema),
-  /** Null for a container without a network. Absent from hosts of an older version. */
+  /** Null for a container without a network. Absent for hosts with an older version. */
   network: z.optional(z.nullable(NetworkReportSchema)),
   /**
-   * Of a Default container, as measured: which ids of the host its users and groups are. Null when they are the host's
-   * own, so that root in the container is root of the host. Left out where the container has a kernel of its own.
+   * For a Default container, as measured: the host ids of its users and groups. Null if they are not mapped, so that root
+   * in the container is root on the host. Omitted for a container with its own kernel.
    */
   userNamespace: z.optional(
     z.nullable(
@@ -72,7 +72,7 @@ export const IsolationReportSchema = z.strictObject({
       }),
     ),
   ),
-  /** The host is simulated: nothing was measured but its world. */
+  /** The host is simulated: the values come from its model. */
   simulated: z.optional(z.literal(true)),
 });
 export type IsolationReport = z.infer<typeof IsolationReportSchema>;

@@ -69,7 +69,7 @@ export const UpdateContainerRequestSchema = z.strictObject({
 });
 export type UpdateContainerRequest = z.infer<typeof UpdateContainerRequestSchema>;
 
-/** What a dry run says of a conversion. */
+/** The preview of a conversion in a dry run. */
 export const ConversionPreviewSchema = z.strictObject({
   from: RuntimeTypeSchema,
   to: RuntimeTypeSchema,
@@ -77,20 +77,20 @@ export const ConversionPreviewSchema = z.strictObject({
   hostOs: z.string(),
   /** Whether the container would be stopped and started. */
   restarts: z.boolean(),
-  /** What it holds on its host now, would hold while it is converted, and after; null: nothing. */
+  /** Its reservation now, during the conversion, and after it; null: none. */
   reservation: z.strictObject({
     now: z.nullable(RoomSchema),
     during: z.nullable(RoomSchema),
     after: z.nullable(RoomSchema),
   }),
-  /** Whether there is room for it now; it would wait for room until its deadline otherwise. */
+  /** Whether it fits now; otherwise it would wait for capacity until its deadline. */
   fits: z.boolean(),
-  /** From the newest conversions on that host; null where there were none, or nothing is stopped. */
+  /** From the latest conversions on that host; null without any, or if nothing is stopped. */
   expectedDowntime: z.nullable(z.strictObject({ medianMs: z.number(), conversions: z.int() })),
   rollback: z.strictObject({
-    /** Of a conversion that fails: as it was; or, once code has run in the VM, in that VM or off, as HyperV. */
+    /** After a failed conversion: as it was; or, once code has run in the VM, HyperV in that VM or off. */
     onFailure: z.enum(['asItWas', 'asItWasOrInVm']),
-    /** What converting it back later takes. */
+    /** How to convert it back later. */
     later: z.enum(['convert', 'acceptUntrustedDisk']),
   }),
 });
@@ -101,16 +101,16 @@ export const DEFAULT_STOP_SECONDS = 10;
 export const MAX_STOP_SECONDS = 600;
 
 export const StopContainerRequestSchema = z.strictObject({
-  /** Time between the request to end and the forced end, in seconds. */
+  /** Seconds between the stop signal and SIGKILL. */
   timeoutSeconds: z.optional(z.int().check(z.minimum(0), z.maximum(MAX_STOP_SECONDS))),
 });
 
-/** What is asked of a container and stays as given; the part that an agent is sent. */
+/** The specification of a container, which is also sent to its agent. */
 export const ContainerSpecSchema = z.strictObject({
   image: ImageNameSchema,
   switchName: SwitchNameSchema,
   network: z._default(ResolvedNetworkPolicySchema, DEFAULT_NETWORK_POLICY),
-  /** The container's revision that `network` is of: of two policies the one with the larger number is the newer. */
+  /** The container's revision in which `network` was set: of two policies the one with the larger number is newer. */
   networkRevision: z._default(z.int(), 0),
   command: z.optional(CommandSchema),
   env: z.optional(EnvironmentSchema),
@@ -134,7 +134,7 @@ export const ContainerSchema = z.strictObject({
   hostId: z.nullable(IdSchema),
   switchName: SwitchNameSchema,
   network: ResolvedNetworkPolicySchema,
-  /** The host has not confirmed yet that `network` is in force there. */
+  /** Whether the host has yet to confirm that `network` is in force. */
   networkPending: z.boolean(),
   command: z.nullable(CommandSchema),
   env: EnvironmentSchema,

@@ -12,7 +12,7 @@ import {
   TimestampSchema,
 } from './primitives.ts';
 
-/** `detail-type` of an event that asks for a conversion, whatever its source. */
+/** `detail-type` of an event that requests a conversion, from any source. */
 export const CONVERSION_REQUESTED = 'Container Runtime Conversion Requested';
 
 export const RULE_LIMITS = {
@@ -23,9 +23,9 @@ export const RULE_LIMITS = {
   maxContainers: 100,
   maxConcurrency: 20,
   cooldownSeconds: 7 * 86_400,
-  /** For so long after a rule has isolated a container no rule takes it back to Default. */
+  /** Time after a rule has isolated a container in which no rule converts it back to Default. */
   flappingSeconds: 3600,
-  /** Containers that a run looks at in order to select; it says so when there were more. */
+  /** Maximum number of containers that a run reads; it reports if there were more. */
   looksAt: 5000,
   runsKeptDays: 30,
 } as const;
@@ -46,7 +46,7 @@ const someLabels = z.refine(
   'Must have 1 to 64 entries.',
 );
 
-/** All that is given must match. */
+/** All given members must match. */
 export const SelectSchema = described(
   z
     .strictObject({
@@ -56,11 +56,11 @@ export const SelectSchema = described(
       image: z.optional(orExpression(ImageNameSchema)),
     })
     .check(atLeastOne),
-  'Which containers: all of what is given must match. A value "{% … %}" is JSONata on the event, without $eval, $random, $shuffle and transforms; one that gives no text selects nothing.',
+  'Selects containers: all given members must match. A value "{% … %}" is JSONata on the event, without $eval, $random, $shuffle and transforms; one that does not return a text selects nothing.',
 );
 export type Select = z.infer<typeof SelectSchema>;
 
-/** A selection after its expressions have been evaluated: texts only. */
+/** A selection with evaluated expressions: only texts. */
 export const ResolvedSelectSchema = z.strictObject({
   containerId: z.optional(z.string()),
   name: z.optional(z.string()),
@@ -71,13 +71,13 @@ export type ResolvedSelect = z.infer<typeof ResolvedSelectSchema>;
 
 const EventPatternSchema = described(
   z.record(z.string(), z.unknown()),
-  'In EventBridge’s own pattern language, and checked by EventBridge. Narrowed to the tenant’s own events of Bulkhead.',
+  'In the pattern language of EventBridge, which validates it. Of Bulkhead’s own events only the tenant’s match.',
 );
 
 const limits = {
-  /** A run stops there, and says so. */
+  /** A run stops at this number and reports it. */
   maxContainers: z.optional(z.int().check(z.minimum(1), z.maximum(RULE_LIMITS.maxContainers))),
-  /** Conversions of a run at a time. */
+  /** Maximum number of parallel conversions of a run. */
   maxConcurrency: z.optional(z.int().check(z.minimum(1), z.maximum(RULE_LIMITS.maxConcurrency))),
 };
 
@@ -87,10 +87,10 @@ export const PutConversionRuleRequestSchema = z.strictObject({
   select: SelectSchema,
   runtimeType: RuntimeTypeInputSchema,
   ...limits,
-  /** A container that the rule has converted is left alone by it for so long. */
+  /** Time after a conversion in which the rule skips the container. */
   cooldownSeconds: z.optional(z.int().check(z.minimum(0), z.maximum(RULE_LIMITS.cooldownSeconds))),
   enabled: z.optional(z.boolean()),
-  /** Runs are listed with what they would have done; nothing is converted. */
+  /** Runs are recorded with what they would do; nothing is converted. */
   dryRun: z.optional(z.boolean()),
 });
 export type PutConversionRuleRequest = z.infer<typeof PutConversionRuleRequestSchema>;
@@ -114,7 +114,7 @@ export const ConversionRuleSchema = z.strictObject({
   cooldownSeconds: z.int(),
   enabled: z.boolean(),
   dryRun: z.boolean(),
-  /** Name of the EventBridge rule that stands for it on the bus. */
+  /** Name of its EventBridge rule on the bus. */
   eventRuleName: z.string(),
   revision: z.int(),
   createdAt: TimestampSchema,
@@ -122,7 +122,7 @@ export const ConversionRuleSchema = z.strictObject({
 });
 export type ConversionRule = z.infer<typeof ConversionRuleSchema>;
 
-/** An event as EventBridge delivers it; what a sample leaves out is filled in. */
+/** An event as EventBridge delivers it; missing members of a sample are filled in. */
 export const SampleEventSchema = z.looseObject({
   source: z.string().check(z.minLength(1), z.maxLength(256)),
   account: z.optional(z.string().check(z.maxLength(64))),
@@ -134,11 +134,11 @@ export const TestConversionRuleRequestSchema = z.strictObject({ event: SampleEve
 const what = { containerId: IdSchema, name: NameSchema };
 
 export const TestConversionRuleResponseSchema = z.strictObject({
-  /** Whether the pattern lets the event through: EventBridge's own answer. */
+  /** Whether the pattern matches the event, according to EventBridge. */
   matches: z.boolean(),
-  /** What the selection is on this event; null where an expression gives nothing, and so nothing is selected. */
+  /** The evaluated selection; null if an expression failed, so that nothing is selected. */
   select: z.nullable(ResolvedSelectSchema),
-  /** Why nothing is selected, where that is so. */
+  /** Why nothing is selected, if so. */
   reason: z.optional(z.nullable(z.string())),
   containers: z.array(
     z.strictObject({
@@ -149,7 +149,7 @@ export const TestConversionRuleResponseSchema = z.strictObject({
       why: z.nullable(z.string()),
     }),
   ),
-  /** There were more than `maxContainers`: a run would stop there. */
+  /** More than `maxContainers` match: a run would stop there. */
   truncated: z.boolean(),
 });
 
@@ -166,28 +166,28 @@ export type RunItem = z.infer<typeof RunItemSchema>;
 export const RuleRunSchema = z.strictObject({
   id: z.string(),
   eventId: z.string(),
-  /** `Failed`: its execution ended without saying what became of it. */
+  /** `Failed`: its execution ended without recording an outcome. */
   state: z.enum(['Running', 'Ended', 'Failed']),
   startedAt: TimestampSchema,
   endedAt: z.nullable(TimestampSchema),
-  /** Containers that the selection matched, as far as it looked. */
+  /** Number of containers that matched, as far as they were read. */
   matched: z.int(),
   truncated: z.boolean(),
   converted: z.int(),
   skipped: z.int(),
   failed: z.int(),
-  /** Why nothing was selected, where that is so. */
+  /** Why nothing was selected, if so. */
   reason: z.nullable(z.string()),
   containers: z.array(RunItemSchema),
 });
 export type RuleRun = z.infer<typeof RuleRunSchema>;
 
 /**
- * What a user's event, or a user's own rule, schedule or pipe that targets the state machine, asks for. Whoever may put
- * events on the bus, or start the machine, is trusted with every tenant: that is what IAM is for there.
+ * A conversion request as an event, or as the input of the state machine from a user's own rule, schedule or pipe. A
+ * principal that can put events on the bus or start the machine is trusted with every tenant; IAM controls this.
  */
 export const ConversionRequestSchema = z.looseObject({
-  /** Without one, the tenant of the deployment's configuration. */
+  /** @default the tenant in the deployment's configuration */
   tenant: z.optional(z.string()),
   containerId: z.optional(IdOrNameSchema),
   select: z.optional(SelectSchema),

@@ -1,8 +1,8 @@
 /**
- * Names that the CDK app, the functions and the tests share, so that none of them spells one by hand.
+ * Names that the CDK app, the functions and the tests share.
  */
 
-/** Functions that no HTTP route reaches; each has a folder of this name in `functions/`. */
+/** Functions without an HTTP route; each has a folder of this name in `functions/`. */
 export const INTERNAL_FUNCTIONS = [
   /** Steps of the workflows. */
   'place-container',
@@ -11,16 +11,16 @@ export const INTERNAL_FUNCTIONS = [
   'settle-operation',
   /** Steps of convert-by-rule. */
   'run-conversion-rule',
-  /** The agents' WebSocket. */
+  /** The WebSocket API. */
   'authorize-host',
   'host-connection',
   'host-message',
-  /** Frames of sessions, between client and host. */
+  /** Session frames between client and host. */
   'session-frame',
   /** The table's stream. */
   'process-changes',
   'admit-waiting',
-  /** The clock. */
+  /** The schedule. */
   'sweep',
 ] as const;
 export type InternalFunction = (typeof INTERNAL_FUNCTIONS)[number];
@@ -39,10 +39,10 @@ export const STATE_MACHINES = [
 ] as const;
 export type StateMachineName = (typeof STATE_MACHINES)[number];
 
-/** The machine that rules, and whatever else asks for conversions, start; and its steps. */
+/** The machine that rules and conversion requests start, and its steps. */
 export const RULE_MACHINE = 'convert-by-rule';
 export const RULE_STEPS = { select: 'Select', convert: 'Convert', record: 'Record' } as const;
-/** Begins the name of each EventBridge rule that stands for a conversion rule. */
+/** Prefix of the EventBridge rules of conversion rules. */
 export const EVENT_RULE_PREFIX = 'bulkhead-conversion-';
 
 /** Environment variables of the functions. */
@@ -51,9 +51,9 @@ export const ENVIRONMENT = {
   bus: 'EVENT_BUS_NAME',
   /** JSON object: name of a state machine → its ARN. */
   stateMachines: 'STATE_MACHINE_ARNS',
-  /** `wss://…/stage` of the agents' WebSocket API; management calls go to the same with `https`. */
+  /** `wss://…/stage` of the WebSocket API; management calls use the same URL with `https`. */
   webSocketUrl: 'WEBSOCKET_URL',
-  /** ARNs of what an EventBridge rule of a conversion rule is made with. */
+  /** ARNs for the EventBridge rules of conversion rules. */
   ruleMachine: 'RULE_MACHINE_ARN',
   ruleRole: 'RULE_ROLE_ARN',
   ruleDeadLetters: 'RULE_DEAD_LETTERS_ARN',
@@ -64,9 +64,9 @@ export const ENVIRONMENT = {
   fairShare: 'FAIR_SHARE',
   tenantClaim: 'TENANT_CLAIM',
   scopeClaim: 'SCOPE_CLAIM',
-  /** ARN of the secret from which the keys that sign commands are derived. */
+  /** ARN of the secret for the keys that sign commands. */
   signingSecret: 'SIGNING_SECRET_ARN',
-  /** ARN of the secret that seals tokens of sessions. */
+  /** ARN of the secret for sealing session tokens. */
   sessionSecret: 'SESSION_SECRET_ARN',
   heartbeatSeconds: 'HEARTBEAT_SECONDS',
   leaseSeconds: 'LEASE_SECONDS',
@@ -84,11 +84,11 @@ export const TABLE = {
   sortKey: 'sk',
   ttl: 'ttl',
   indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
-  /** What every index carries beside keys; an update that leaves these alone costs no index write. */
+  /** Attributes that every index projects besides keys. An update of other attributes costs no index write. */
   projected: ['v', 'view', 'revision', 'free'],
 } as const;
 
-/** Stream records that a mapping's filter lets through are told apart by this attribute of the item. */
+/** The attribute of items that stream filters match. */
 export const ENTITY_ATTRIBUTE = 'entity';
 
 export const METRIC_NAMESPACE = 'Bulkhead';
@@ -102,7 +102,7 @@ export const METRICS = {
   tooManyRequests: 'TooManyRequests',
 } as const;
 
-/** Steps of a workflow, as an operation shows them and as the machines call their states. */
+/** Steps of a workflow: names in an operation, and of states in the machines. */
 export const STEPS = {
   place: 'Place',
   prepare: 'PrepareContainer',
@@ -127,22 +127,22 @@ export interface WorkflowInput {
   readonly epoch: number;
 }
 
-/** What a machine gives a function beside its input. `taskToken` is there for steps that wait for a token. */
+/** The event from a machine to a function, in addition to its input. Steps that wait have a `taskToken`. */
 export interface WorkflowStepEvent extends WorkflowInput {
   readonly step: string;
   readonly taskToken?: string;
-  /** Present on the way back, after a state failed: Step Functions' Error and Cause. */
+  /** On the failure path: Step Functions' Error and Cause. */
   readonly failure?: { readonly error: string; readonly cause: string };
-  /** On the way back: whether the host has confirmed that nothing half made is left. */
+  /** On the failure path: whether the host has confirmed the undo. */
   readonly undone?: boolean;
 }
 
-/** `error` of a task that fails for a reason of ours; the cause is a problem in JSON. */
+/** `error` of a task that Bulkhead fails; the cause is a problem in JSON. */
 export const WORKFLOW_ERRORS = {
   stepFailed: 'Bulkhead.StepFailed',
   cancelled: 'Bulkhead.Cancelled',
   superseded: 'Bulkhead.Superseded',
-  /** Conversion by rule: another operation has the container. */
+  /** Conversion by rule: the container has another active operation. */
   busy: 'Bulkhead.Busy',
 } as const;
 
@@ -152,9 +152,9 @@ export const CORRECTION_SECONDS = 15 * 60;
 /** Time limits in seconds: of operations by kind, and of the workflow steps. */
 export const TIMES = {
   operationDeadlineSeconds: 15 * 60,
-  /** A host must show that it is working on a command within this. Three heartbeats. */
+  /** A host must send a sign of progress on a command within this time. Three heartbeats. */
   commandHeartbeatSeconds: 180,
-  /** Placement is tried anew after this even if nobody said that there is room. */
+  /** Interval at which placement is retried without a notification of free capacity. */
   placementRetrySeconds: 300,
   undoSeconds: 120,
   eventRetentionDays: 90,

@@ -30,7 +30,7 @@ export const SessionFactsSchema = z.strictObject({
   containerId: IdSchema,
   /** Null: a shell, or with `attach` the main process. */
   command: z.nullable(z.array(z.string())),
-  /** As asked for; null: the default. */
+  /** As requested; null: the default. */
   user: z.nullable(z.string()),
   tty: z.boolean(),
   seconds: z.nullable(z.number()),
@@ -39,7 +39,7 @@ export const SessionFactsSchema = z.strictObject({
 });
 export type SessionFacts = z.infer<typeof SessionFactsSchema>;
 
-/** The `detail` on the bus; a list of events holds the same. */
+/** The `detail` on the bus, and in the list of events. */
 export const EventSchema = z.strictObject({
   id: z.string(),
   time: TimestampSchema,
@@ -49,20 +49,20 @@ export const EventSchema = z.strictObject({
     id: z.string(),
     name: z.optional(z.string()),
   }),
-  /** The revision that the resource has after it: a consumer puts events of one resource in order by it. */
+  /** The revision of the resource after the change, by which consumers order the events of a resource. */
   revision: z.int(),
   previousState: z.nullable(z.string()),
-  /** Of a refused command: why. */
+  /** Why a command was refused. */
   state: z.nullable(z.string()),
   runtimeType: z.optional(z.string()),
   hostId: z.optional(z.nullable(IdSchema)),
   operationId: z.nullable(IdSchema),
-  /** Of a session: where, what and how long; never what was said in it. */
+  /** Facts of a session; never its content. */
   session: z.optional(SessionFactsSchema),
-  /** The token's subject, or `host:<id>`, or `bulkhead` for what the control plane did itself. */
+  /** The token's subject, `host:<id>`, or `bulkhead` for the control plane itself. */
   actor: z.string(),
 });
 export type Event = z.infer<typeof EventSchema>;
 
-/** As it stands on the bus: the tenant is there, so that a rule can select by it. */
+/** The detail on the bus, which includes the tenant so that rules can match it. */
 export const BusEventDetailSchema = z.strictObject({ tenant: z.string(), ...EventSchema.shape });

@@ -2,13 +2,13 @@ import * as z from 'zod/mini';
 
 const positive = z.number().check(z.positive());
 
-/** What one tenant may take of one instance of a function behind the HTTP API. */
+/** Limits of one tenant on one instance of a function behind the HTTP API. */
 export const FairShareLimitsSchema = z.strictObject({
   requestsPerSecond: positive,
   requestBurst: positive,
-  /** Part of the instance's time, up to 1, that may go by in waiting; 1 is no limit for tenants that wait one after another. */
+  /** Share of the instance's time for waiting, up to 1; with 1 sequential waits are unlimited. */
   waitShare: z.number().check(z.positive(), z.maximum(1)),
-  /** Seconds that may be waited at once when nothing was for long. */
+  /** Burst: seconds of waiting that are available after a long idle time. */
   waitBurstSeconds: positive,
 });
 export type FairShareLimits = z.infer<typeof FairShareLimitsSchema>;

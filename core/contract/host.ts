@@ -24,7 +24,7 @@ export const HostOsSchema = z.strictObject({
   /** e.g. `NanoServer`, `ServerCore`, `debian`. */
   sku: LineSchema,
   version: LineSchema,
-  /** Windows build number, e.g. 14393; 0 where the family has none. */
+  /** Windows build number, e.g. 14393; 0 if the family has none. */
   build: z.int(),
 });
 export type HostOs = z.infer<typeof HostOsSchema>;
@@ -43,12 +43,12 @@ const MOST_HOST_DISK_MB = 1_099_511_627_776;
 export const CapacitySchema = z.strictObject({
   memoryMB: z.int().check(z.maximum(MOST_HOST_MEMORY_MB)),
   cpus: z.number().check(z.maximum(65_536)),
-  /** MiB of disk for containers; 0 where the agent is too old to say. */
+  /** MiB of disk for containers; 0 if the agent is too old to report it. */
   diskMB: z._default(z.int().check(z.maximum(MOST_HOST_DISK_MB)), 0),
 });
 export type Capacity = z.infer<typeof CapacitySchema>;
 
-/** What an agent says of its host at each connection. */
+/** What an agent reports about its host at each connection. */
 export const HostFactsSchema = z.strictObject({
   os: HostOsSchema,
   architecture: ArchitectureSchema,
@@ -56,11 +56,11 @@ export const HostFactsSchema = z.strictObject({
   hypervisor: z.enum(['hyperv', 'kvm', 'tcg', 'none', 'simulated']),
   capabilities: HostCapabilitiesSchema,
   switches: z.array(SwitchNameSchema),
-  /** What containers may reserve in all; a host may offer more processors than it has cores. */
+  /** Total capacity for reservations; a host can offer more CPUs than it has cores. */
   capacity: CapacitySchema,
-  /** Reserved beside the container's own memory for each utility VM, in MiB. */
+  /** Reserved for each utility VM in addition to the container's memory, in MiB. */
   utilityVmOverheadMB: z.int().check(z.minimum(0), z.maximum(4_194_304)),
-  /** Private ranges that containers may be allowed to reach (`--allow-private`). */
+  /** Private ranges that network policies can open (`--allow-private`). */
   networkCeiling: z.optional(z.array(CidrSchema).check(z.maxLength(64))),
 });
 export type HostFacts = z.infer<typeof HostFactsSchema>;
@@ -85,7 +85,7 @@ export const UpdateHostRequestSchema = z.strictObject({
 });
 
 export const EnrollmentTokenRequestSchema = z.strictObject({
-  /** Given to the host that enrolls with the token. */
+  /** Labels of the host that enrolls with the token. */
   labels: z.optional(LabelsSchema),
 });
 export const EnrollmentTokenSchema = z.strictObject({ token: z.string(), expiresAt: TimestampSchema });
@@ -101,9 +101,9 @@ export const EnrollHostRequestSchema = z.strictObject({
 export type EnrollHostRequest = z.infer<typeof EnrollHostRequestSchema>;
 export const EnrollHostResponseSchema = z.strictObject({
   hostId: IdSchema,
-  /** The agent signs a token for `tenant` and `hostId` with its key at each connection. */
+  /** The agent signs a token for `tenant` and `hostId` with its key for each connection. */
   tenant: z.string(),
   webSocketUrl: z.string(),
-  /** Ed25519 public keys whose commands the host takes, the newest first. */
+  /** Ed25519 public keys whose commands the host accepts, the newest first. */
   commandKeys: z.optional(z.array(PublicKeySchema)),
 });

@@ -2,12 +2,12 @@ import * as z from 'zod/mini';
 import { ArchitectureSchema, OsFamilySchema } from './host.ts';
 import { IdSchema, ImageNameSchema, LineSchema, TimestampSchema } from './primitives.ts';
 
-/** What a host says of an image that it holds. */
+/** What a host reports about an image that it holds. */
 export const ImageFactsSchema = z.strictObject({
   name: ImageNameSchema,
   version: LineSchema,
   os: OsFamilySchema,
-  /** Windows build that the image was made for; 0 where the family has none. */
+  /** Windows build of the image; 0 if the family has none. */
   osBuild: z.int(),
   architecture: ArchitectureSchema,
   source: z.string().check(z.maxLength(1024)),
@@ -23,7 +23,7 @@ export const ImageSchema = z.strictObject({
 });
 export type Image = z.infer<typeof ImageSchema>;
 
-/** A file or directory on the host that its agent allows, or a reference in a registry. */
+/** An allowed file or directory on the host, or a reference in a registry. */
 export const ImportImageRequestSchema = z.strictObject({
   name: ImageNameSchema,
   hostId: IdSchema,

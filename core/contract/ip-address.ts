@@ -1,4 +1,4 @@
-/** IP addresses and CIDR ranges as numbers. No package and no node:*: the contract is used in browsers too. */
+/** IP addresses and CIDR ranges as numbers. No package and no node:*, because browsers use the contract too. */
 export type IpFamily = 4 | 6;
 
 interface Cidr {
@@ -63,7 +63,7 @@ export interface ParsedCidr extends Cidr {
   readonly text: string;
 }
 
-/** A range in CIDR notation, or one address; null where `text` is neither. Host bits that are set are cleared. */
+/** A range in CIDR notation, or one address; null if `text` is neither. Host bits are cleared. */
 export const parseCidr = (text: string): ParsedCidr | null => {
   const [, addressText = '', prefixText] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? [];
   const address = parseAddress(addressText);

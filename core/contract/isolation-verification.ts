@@ -2,19 +2,19 @@ import * as z from 'zod/mini';
 import { RuntimeTypeSchema, TimestampSchema } from './primitives.ts';
 
 const PROBE_OUTCOMES = [
-  /** It was there, and what was tried has succeeded. */
+  /** The attempt succeeded. */
   'reached',
-  /** It was tried, and denied. */
+  /** The attempt was denied. */
   'refused',
-  /** There was nothing to try it on. */
+  /** The target of the attempt does not exist. */
   'absent',
-  /** The same as the host's. */
+  /** Shared with the host. */
   'shared',
-  /** The container's own. */
+  /** Separate for the container. */
   'separate',
   'limited',
   'unlimited',
-  /** The probe did not say, e.g. because a process of the container has ended it. */
+  /** The probe gave no result, e.g. because a process of the container killed it. */
   'unknown',
 ] as const;
 export const ProbeOutcomeSchema = z.enum(PROBE_OUTCOMES);
@@ -24,24 +24,24 @@ export const PROBE_DETAIL_LENGTH = 400;
 
 export const ProbeResultSchema = z.strictObject({
   name: z.string(),
-  /** What was tried, in words. */
+  /** Description of the attempt. */
   tried: z.string(),
   outcome: ProbeOutcomeSchema,
-  /** Whether a container of this runtime type is to have that outcome. */
+  /** Whether this outcome is expected for the runtime type. */
   expected: z.boolean(),
-  /** What came back. */
+  /** The result of the attempt. */
   detail: z.string().check(z.maxLength(PROBE_DETAIL_LENGTH)),
 });
 export type ProbeResult = z.infer<typeof ProbeResultSchema>;
 
-/** What a process inside a running container could reach when it tried. */
+/** What a process inside a running container could reach. */
 export const IsolationVerificationSchema = z.strictObject({
   runtimeType: RuntimeTypeSchema,
   verifiedAt: TimestampSchema,
   /** Every probe has an expected outcome. */
   asExpected: z.boolean(),
   probes: z.array(ProbeResultSchema),
-  /** The host is simulated: nothing was tried, and the outcomes are those of its model. */
+  /** The host is simulated: the outcomes come from its model. */
   simulated: z.optional(z.literal(true)),
 });
 export type IsolationVerification = z.infer<typeof IsolationVerificationSchema>;

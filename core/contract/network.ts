@@ -3,24 +3,23 @@ import { parseCidr } from './ip-address.ts';
 import { described, PortNumberSchema } from './primitives.ts';
 
 /**
- * What a container may reach. Precedence is in core/network/network-policy.ts; what it means for users is in
- * docs/network.md.
+ * What a container can reach. core/network/network-policy.ts has the precedence, docs/network.md the user documentation.
  */
 const NETWORK_LIMITS = {
   rules: 64,
   portsPerRule: 32,
-  /** Characters of a policy as JSON: with everything else of its container it has to fit in one message to a host. */
+  /** Maximum length of a policy as JSON: with the rest of the container it must fit into one message to a host. */
   characters: 16 * 1024,
 } as const;
 
-/** What is wrong with a CIDR range, in words that say what to write instead; null if it is canonical. */
+/** The error in a CIDR range, with the canonical form; null if it is canonical. */
 const cidrProblem = (text: string): string | null => {
   const parsed = parseCidr(text);
   if (parsed === null) return 'Must be an address or a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32.';
   return parsed.text === text ? null : `Write ${parsed.text}.`;
 };
 
-/** The longest text of an IPv6 range. */
+/** Maximum length of an IPv6 range as text. */
 const CIDR_LENGTH = 49;
 
 export const CidrSchema = described(
@@ -46,7 +45,7 @@ const DomainSchema = described(
       'Must be a domain name in lower-case ASCII without a final dot, such as example.com or *.example.com.',
     ),
   ),
-  'A domain name in lower-case ASCII, without a final dot. "*.example.com" is every name below example.com, but not example.com itself.',
+  'A domain name in lower-case ASCII, without a final dot. "*.example.com" matches every name below example.com, but not example.com itself.',
 );
 
 const PORT_RANGE_PATTERN = /^([1-9][0-9]{0,4})-([1-9][0-9]{0,4})$/;
@@ -84,7 +83,7 @@ export const NetworkRuleSchema = described(
         'Must have exactly one of cidr and domain.',
       ),
     ),
-  'Exactly one of `cidr` and `domain`. Without `ports`: every port; without `protocol`: every protocol, or TCP and UDP where there are ports.',
+  'Exactly one of `cidr` and `domain`. Without `ports`: every port. Without `protocol`: every protocol, or TCP and UDP if there are ports.',
 );
 export type NetworkRule = z.infer<typeof NetworkRuleSchema>;
 
@@ -93,7 +92,7 @@ const RulesSchema = z.array(NetworkRuleSchema).check(z.maxLength(NETWORK_LIMITS.
 export const EgressDefaultSchema = z.enum(['allow', 'deny']);
 export const PeersSchema = z.enum(['none', 'switch']);
 
-/** As a caller gives it. */
+/** As in a request. */
 export const NetworkPolicySchema = z
   .strictObject({
     egress: z.optional(
@@ -110,7 +109,7 @@ export const NetworkPolicySchema = z
   .check(
     z.refine(
       (policy) => JSON.stringify(policy).length <= NETWORK_LIMITS.characters,
-      `Must be at most ${NETWORK_LIMITS.characters} characters as JSON. Use fewer rules, or wider ones.`,
+      `Must be at most ${NETWORK_LIMITS.characters} characters as JSON. Use fewer or wider rules.`,
     ),
   );
 export type NetworkPolicy = z.infer<typeof NetworkPolicySchema>;
@@ -122,13 +121,13 @@ export const ResolvedNetworkPolicySchema = z.strictObject({
 });
 export type ResolvedNetworkPolicy = z.infer<typeof ResolvedNetworkPolicySchema>;
 
-/** Out to public addresses, and nothing else. */
+/** Egress to public addresses, and nothing else. */
 export const DEFAULT_NETWORK_POLICY: ResolvedNetworkPolicy = {
   egress: { default: 'allow', allow: [], deny: [] },
   peers: 'none',
 };
 
-/** What a container has whose policy was never set. */
+/** The policy of a container without one. */
 export const DEFAULT_NETWORK = { network: DEFAULT_NETWORK_POLICY, networkRevision: 0 } as const;
 
 export const resolveNetworkPolicy = ({ egress, peers }: NetworkPolicy = {}): ResolvedNetworkPolicy => ({
@@ -136,12 +135,12 @@ export const resolveNetworkPolicy = ({ egress, peers }: NetworkPolicy = {}): Res
   peers: peers ?? 'none',
 });
 
-/** What is in force for a running container, as its host measured it. */
+/** The policy in force for a running container, as measured by its host. */
 export const NetworkReportSchema = z.strictObject({
   policy: ResolvedNetworkPolicySchema,
-  /** Private ranges that the host's operator lets `allow` rules open. */
+  /** Private ranges that the host's operator allows policies to open. */
   ceiling: z.array(CidrSchema),
-  /** Packets of the container that the policy has dropped since it was started. */
+  /** Number of packets of the container that the policy has dropped since its start. */
   dropped: z.strictObject({ packets: z.int() }),
 });
 export type NetworkReport = z.infer<typeof NetworkReportSchema>;

@@ -30,7 +30,7 @@ export const OperationStepSchema = z.strictObject({
   name: cutTo(128),
   state: z.enum(['Running', 'Succeeded', 'Failed']),
   startedAt: TimestampSchema,
-  /** Measured by the clock of whoever ran the step, in milliseconds. */
+  /** Measured where the step ran, in milliseconds. */
   durationMs: z.nullable(z.number()),
   detail: z.optional(cutTo(1024)),
 });
@@ -40,8 +40,8 @@ export const ConversionFiguresSchema = z.strictObject({
   from: RuntimeTypeSchema,
   to: RuntimeTypeSchema,
   /**
-   * From the end of the old main process until the new one was verified running, in milliseconds, as the host
-   * measured it. Null for a container that was off, and before it is known.
+   * From the end of the old main process until the new one was verified running, in milliseconds, measured by the host.
+   * Null for a container that was off, and before it is known.
    */
   downtimeMs: z.nullable(z.number()),
 });
@@ -54,10 +54,10 @@ export const OperationSchema = z.strictObject({
   imageName: z.optional(z.string()),
   hostId: z.optional(z.nullable(IdSchema)),
   state: OperationStateSchema,
-  /** Why it is not getting on, e.g. that no host has room. Null while it does, and at its end. */
+  /** Why it makes no progress, e.g. that no host has capacity. Null otherwise. */
   reason: z.nullable(z.string()),
   steps: z.array(OperationStepSchema),
-  /** Of a conversion. */
+  /** Only for a conversion. */
   conversion: z.optional(ConversionFiguresSchema),
   error: z.nullable(ProblemSchema),
   requestedBy: z.string(),

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 
-/** Sizes that the contract promises. Bytes are of UTF-8; times are in seconds where the name says so. */
+/** Limits of the contract. Bytes are of UTF-8; names state seconds. */
 export const LIMITS = {
   bodyBytes: 64 * 1024,
   pageDefault: 50,
@@ -15,7 +15,7 @@ export const LIMITS = {
   mostDiskMB: 1_048_576,
 } as const;
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression matches control characters to refuse them
 const NO_CONTROL_OR_BIDI = /^[^\u0000-\u001f\u007f\u202a-\u202e\u2066-\u2069]*$/u;
 
 const described = <T extends z.core.$ZodType>(schema: T, description: string): T => {
@@ -23,7 +23,7 @@ const described = <T extends z.core.$ZodType>(schema: T, description: string): T
   return schema;
 };
 
-/** A resource's name: the expression is part of the contract (failure model, Security). */
+/** A resource's name. */
 export const NAME_PATTERN = /^[a-z0-9A-Z]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$/;
 
 export const NameSchema = described(
@@ -47,10 +47,10 @@ export const IdOrNameSchema = described(
   'The id or the name of a container.',
 );
 
-/** Image names may carry a registry, a path and a tag; compared without regard to case. */
+/** Image names can include a registry, a path and a tag; compared without regard to case. */
 export const ImageNameSchema = described(
   z.string().check(z.regex(/^(?!.*(\.\.|\/\/))[a-zA-Z0-9]([a-zA-Z0-9._/:@-]{0,253}[a-zA-Z0-9])?$/)),
-  'The name of an image, with registry, path and tag where it has them. Compared without regard to case.',
+  'The name of an image, optionally with registry, path and tag. Compared without regard to case.',
 );
 
 /** The name of the switch without a network. Every host has it. */
@@ -58,32 +58,32 @@ export const NO_SWITCH = 'none';
 
 export const SwitchNameSchema = described(
   z.string().check(z.regex(/^[a-zA-Z0-9]([a-zA-Z0-9 _.-]{0,61}[a-zA-Z0-9])?$/)),
-  'The name of a virtual switch of the host. Compared without regard to case. "none" gives no network.',
+  'The name of a virtual switch of the host. Compared without regard to case. "none" means no network.',
 );
 
 export const RUNTIME_TYPES = ['Default', 'HyperV'] as const;
 export const RuntimeTypeSchema = z.enum(RUNTIME_TYPES);
 export type RuntimeType = z.infer<typeof RuntimeTypeSchema>;
 
-/** As a caller may write it: `HyperV`, `hyperv` and `HYPERV` are the same. */
+/** As in a request: `HyperV`, `hyperv` and `HYPERV` are the same. */
 export const RuntimeTypeInputSchema = described(
   z.string().check(z.regex(/^([Dd][Ee][Ff][Aa][Uu][Ll][Tt]|[Hh][Yy][Pp][Ee][Rr][Vv])$/)),
-  '"Default" (process isolation) or "HyperV" (a utility VM with a kernel of its own), in any case.',
+  '"Default" (process isolation) or "HyperV" (a utility VM with its own kernel), in any case.',
 );
 
-/** `text` in any case to the runtime type; the caller has validated it with {@link RuntimeTypeInputSchema}. */
+/** Converts text in any case to the runtime type. The caller has validated it with {@link RuntimeTypeInputSchema}. */
 export const toRuntimeType = (text: string): RuntimeType =>
   text.toLowerCase() === 'hyperv' ? 'HyperV' : 'Default';
 
 const text = (max: number) => z.string().check(z.maxLength(max), z.regex(NO_CONTROL_OR_BIDI));
 
-/** One line of human text: no control characters, no bidirectional overrides. */
+/** One line of text: no control characters, no bidirectional overrides. */
 export const LineSchema = text(256);
 
-/** An argument is data for the process, so all but NUL is its own affair. */
+/** An argument is data for the process, so any character but NUL is allowed. */
 const ArgumentSchema = z.string().check(
   z.maxLength(32_768),
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends a C string, so an argument cannot hold it
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends a C string, so an argument cannot contain it
   z.regex(/^[^\u0000\ud800-\udfff]*$/u),
 );
 export const CommandSchema = z
@@ -99,12 +99,12 @@ const atMost = (max: number) =>
 export const LabelsSchema = z.record(LabelKeySchema, LabelValueSchema).check(atMost(LIMITS.labels));
 export type Labels = z.infer<typeof LabelsSchema>;
 
-/** Not `__proto__`: it would get lost on the way, see functions/shared/http/parse-body.ts. */
+/** Not `__proto__`, which would be lost, see functions/shared/http/parse-body.ts. */
 export const EnvironmentSchema = z
   .record(z.string().check(z.regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,255}$/)), ArgumentSchema)
   .check(atMost(LIMITS.environmentVariables));
 
-/** The highest user or group id that container engines take. */
+/** The highest user or group id that container engines accept. */
 const MAX_ID = 2 ** 31 - 1;
 
 const isNameOrId = (text: string): boolean =>
@@ -114,12 +114,12 @@ const isNameOrId = (text: string): boolean =>
 export const isUser = (text: string): boolean =>
   text.split(':').length <= 2 && text.split(':').every(isNameOrId);
 
-/** As it is stored. */
+/** As stored. */
 export const UserNameSchema = z
   .string()
   .check(z.regex(/^[a-zA-Z0-9_]([a-zA-Z0-9_.@\\:-]{0,126}[a-zA-Z0-9_$])?$/));
 
-/** As a caller gives it: records of earlier versions may hold others, which their host refuses. */
+/** As in a request. Records of earlier versions may contain other values, which their host refuses. */
 export const UserInputSchema = described(
   UserNameSchema.check(
     z.refine(isUser, `Must be a user or user:group. Ids are numbers from 0 to ${MAX_ID}.`),
@@ -138,28 +138,28 @@ export const ContainerPathSchema = described(
   'An absolute path inside the container.',
 );
 
-/** Words of a host, cut to a length: what an agent says beyond that must not make the rest of its message unreadable. */
+/** Text from a host, truncated, so that a long text does not make the whole message invalid. */
 export const cutTo = (length: number) => z.string().check(z.overwrite((text) => text.slice(0, length)));
 
 /** RFC 3339 in UTC, with milliseconds. */
 export const TimestampSchema = z.iso.datetime();
 
 export const ResourcesSchema = z.strictObject({
-  /** MiB of memory that the container may use. */
+  /** Memory limit in MiB. */
   memoryMB: z.optional(z.int().check(z.minimum(16), z.maximum(4_194_304))),
-  /** Processors' worth of time that the container may use. */
+  /** CPU limit, in CPUs. */
   cpus: z.optional(z.number().check(z.minimum(0.01), z.maximum(1024))),
-  /** MiB of the writable layer: what the container may write over its image. */
+  /** Size of the writable layer in MiB. */
   diskMB: z.optional(z.int().check(z.minimum(LIMITS.leastDiskMB), z.maximum(LIMITS.mostDiskMB))),
 });
 
-/** What a container gets whose creator asked for nothing: stated, because hidden defaults are a known complaint. */
+/** The default resources. */
 export const DEFAULT_RESOURCES = { memoryMB: 128, cpus: 1, diskMB: 2048 } as const;
 
-/** The size of every writable layer before disk was part of a container's resources, in MiB. */
+/** The size of writable layers from before `diskMB` existed, in MiB. */
 export const LEGACY_DISK_MB = 10_240;
 
-/** Resources of a container as recorded; a record without a disk is from before there was a choice. */
+/** Resources of a container as recorded. A record without a disk is from before `diskMB` existed. */
 export const GivenResourcesSchema = z.strictObject({
   memoryMB: z.int(),
   cpus: z.number(),
@@ -186,7 +186,7 @@ export const PlacementRequestSchema = z.strictObject({
 });
 export type PlacementRequest = z.infer<typeof PlacementRequestSchema>;
 
-/** For schemas that documents are generated from. */
+/** For schemas in generated documents. */
 export { described };
 
 /** An Ed25519 public key as a JWK's `x`: 32 bytes in base64url. */

@@ -1,8 +1,8 @@
 import * as z from 'zod/mini';
 
 /**
- * Every code that a problem document can carry: stable, so programs may switch on it. The HTTP status of
- * each is in the functions' table; agents report failures with the same words.
+ * The codes of problem documents. They are stable, so programs can rely on them. core/domain/problems.ts has the HTTP
+ * status of each; agents report failures with the same codes.
  */
 export const PROBLEM_CODES = [
   'validation-failed',

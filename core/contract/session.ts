@@ -10,48 +10,48 @@ import {
 } from './primitives.ts';
 
 /**
- * Sessions, exec and logs: the bodies of their routes, and what client and host say to each other over the WebSocket.
+ * Sessions, exec and logs: the bodies of their routes, and the messages between client and host over the WebSocket.
  *
  * `POST …/sessions` gives `{sessionId, url, token}`. The client connects to `url` with `Authorization: Bearer <token>`
  * (a browser: `Sec-WebSocket-Protocol: bulkhead.session.v1, <token>`), within 30 s, once. A handshake is refused by
  * its status: {@link HANDSHAKE_REFUSALS}. After that each side sends messages of the form
- * `{action: 'session', sessionId, kind, …}`; the control plane relays them and looks into none but the exit.
+ * `{action: 'session', sessionId, kind, …}`; the control plane forwards them and parses only the exit.
  *
- * - `frame` carries one frame with its `sequence` (1, 2, 3 … in each direction). Messages may come twice, late and out
- *   of order; who receives puts them in order, and sends what it has by `ack` (all up to that sequence) and `limit`
- *   (how many bytes of data it takes in all, counted from the session's beginning: credit that a repeat can't spoil).
- *   What is not acknowledged is kept by its sender and sent again.
- * - `ack` is the same without a frame; with `probe` it asks for an answer. The first message after every connect is one.
- * - `renew` asks for a token for the next connect, `resume` brings it. It is good until its successor has been used.
- * - `ended` says that the session is over, or was never known, and that nothing more comes.
- * - `detached` tells the host that the client's connection is gone.
+ * - `frame` carries one frame with its `sequence` (1, 2, 3 … in each direction). Messages can arrive twice, late and
+ *   out of order. The receiver orders them and reports progress by `ack` (all frames up to that sequence) and `limit`
+ *   (total bytes of data that it accepts since the start of the session, so that a repeated message does not change the
+ *   credit). The sender keeps unacknowledged frames and repeats them.
+ * - `ack` is the same without a frame; with `probe` it requests a response. It is the first message of every connection.
+ * - `renew` requests a token for the next connection, `resume` delivers it. It is valid until its successor is used.
+ * - `ended` means that the session is over or unknown, and that no more messages follow.
+ * - `detached` notifies the host that the client has disconnected.
  */
 export const SESSION_SUBPROTOCOL = 'bulkhead.session.v1';
-/** What a session's token begins with; a host's is a JWT. */
+/** Prefix of a session token; a host's token is a JWT. */
 export const SESSION_TOKEN_PREFIX = 'bhs_';
 
 export const SESSION_LIMITS = {
   tokenSeconds: 30,
   /** Bytes of data in one frame: in base64 within its message it fits in one 32 KB frame of the WebSocket. */
   dataBytes: 23 * 1024,
-  /** Bytes of data a side may have sent and the other not consumed. */
+  /** Maximum number of sent bytes that the other side has not consumed. */
   windowBytes: 256 * 1024,
-  /** Frames that a side keeps of those that came before their turn. */
+  /** Maximum number of buffered frames that arrived out of order. */
   framesAhead: 512,
-  /** How long a host keeps a session whose client is gone. */
+  /** How long a host keeps a session without a connected client. */
   resumeSeconds: 60,
-  /** A client that has nothing to say says so after this. */
+  /** Interval of a client's keep-alive messages. */
   keepAliveSeconds: 60,
-  /** What `exec` returns of each of stdout and stderr. */
+  /** Maximum size of stdout and of stderr in the result of `exec`. */
   execOutputBytes: 32 * 1024,
   execSecondsDefault: 20,
   execSecondsMax: 25,
-  /** Text in one page of logs, about. */
+  /** Approximate size of one page of logs. */
   logPageBytes: 64 * 1024,
   logTailMax: 10_000,
 } as const;
 
-/** Status of a refused handshake → the code of the reason. */
+/** Status of a refused handshake → code of the reason. */
 export const HANDSHAKE_REFUSALS = {
   401: 'session-token-invalid',
   403: 'session-token-mismatch',
@@ -73,7 +73,7 @@ export type OutputStream = z.infer<typeof OutputStreamSchema>;
 
 export const LogCursorSchema = described(
   z.string().check(z.maxLength(256), z.regex(/^[A-Za-z0-9_.-]+$/)),
-  'Where the last page ended: ask again with it for what came since, without loss or repetition.',
+  'The end of the last page. The next request with it returns newer items, without loss or repetition.',
 );
 
 export const ExecRequestSchema = z.strictObject({
@@ -81,48 +81,48 @@ export const ExecRequestSchema = z.strictObject({
   user: z.optional(UserInputSchema),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
-  /** After this the process is killed. */
+  /** The process is killed after this time. */
   timeoutSeconds: z.optional(z.int().check(z.minimum(1), z.maximum(SESSION_LIMITS.execSecondsMax))),
 });
 export const ExecResponseSchema = z.strictObject({
   exitCode: z.int(),
-  /** UTF-8; what is none is replaced by U+FFFD. A session carries bytes unharmed. */
+  /** UTF-8; invalid bytes are replaced by U+FFFD. A session transfers bytes unchanged. */
   stdout: z.string(),
   stderr: z.string(),
-  /** More was written than is returned: the beginning is here. */
+  /** Only the beginning of the output is returned. */
   truncated: z.boolean(),
-  /** It was killed because its time was over. */
+  /** The process was killed at its time limit. */
   timedOut: z.boolean(),
 });
 
 export const SessionRequestSchema = z.strictObject({
-  /** A shell of the image's unless told. Not with `attach`. */
+  /** @default a shell of the image. Not with `attach`. */
   command: z.optional(CommandSchema),
   tty: z.optional(z.boolean()),
   user: z.optional(UserInputSchema),
-  /** As `root` or `ContainerAdministrator`. Not with `user`. */
+  /** Run as `root` or `ContainerAdministrator`. Not with `user`. */
   runAsAdministrator: z.optional(z.boolean()),
   columns: z.optional(size),
   rows: z.optional(size),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
   /**
-   * Join the main process's input and output instead of starting a process. Its end of input and exit are the main process's.
-   * Without a terminal all that it writes comes, as far as its log keeps it; on one, who does not keep up misses some of it.
+   * Attach to the main process's input and output instead of starting a process. End of input and exit apply to the main
+   * process. Without a terminal all output is delivered, as far as the log keeps it. With one, a slow reader misses some.
    */
   attach: z.optional(z.boolean()),
-  /** With `attach`: begin with what the main process has written already in this run, as far as it is kept. */
+  /** With `attach`: start with the earlier output of this run, as far as it is kept. */
   logs: z.optional(z.boolean()),
-  /** With `attach`, of a process without a terminal: begin at that place of its log. Not with `logs`. */
+  /** With `attach`, without a terminal: start at this position of the log. Not with `logs`. */
   cursor: z.optional(LogCursorSchema),
-  /** With `attach`, of a process without a terminal: it waits for this reader once it is ahead by megabytes, in place of losing output. */
+  /** With `attach`, without a terminal: the process blocks when this reader is megabytes behind, instead of losing output. */
   paced: z.optional(z.boolean()),
 });
 export type SessionRequest = z.infer<typeof SessionRequestSchema>;
 
 export const SessionTokenSchema = z.strictObject({
   sessionId: IdSchema,
-  /** Where to connect; the token is not in it. */
+  /** The URL to connect to, without the token. */
   url: z.string(),
   token: z.string(),
   expiresAt: TimestampSchema,
@@ -132,19 +132,19 @@ export type SessionToken = z.infer<typeof SessionTokenSchema>;
 export const LogItemSchema = z.strictObject({
   at: TimestampSchema,
   stream: OutputStreamSchema,
-  /** One line without its newline, or a piece of one. */
+  /** One line without its newline, or a part of one. */
   text: z.string(),
-  /** The bytes in base64, where they are not UTF-8. */
+  /** The bytes in base64, if they are not UTF-8. */
   data: z.optional(z.string()),
-  /** No newline came after it: the rest of the line is in later items of the same stream. */
+  /** A partial line: the rest is in later items of the same stream. */
   partial: z.optional(z.literal(true)),
 });
 export type LogItem = z.infer<typeof LogItemSchema>;
 export const LogPageSchema = z.strictObject({
   items: z.array(LogItemSchema),
-  /** Output that was asked for is not kept any more. */
+  /** Requested output is no longer available. */
   truncated: z.boolean(),
-  /** The page was full, and there is more already. */
+  /** The page is full and more output is available. */
   more: z.boolean(),
   nextCursor: LogCursorSchema,
 });
@@ -167,21 +167,21 @@ export const SIGNALS = {
 export type SignalName = keyof typeof SIGNALS;
 const SignalNameSchema = z.enum(Object.keys(SIGNALS) as [SignalName, ...SignalName[]]);
 
-/** Why a session ended, beside `exited`. */
+/** Why a session ended, other than `exited`. */
 const SESSION_END_REASONS = [
   'exited',
   /** The client closed it. */
   'closed',
-  /** The client was gone for longer than it may. */
+  /** The client was disconnected for too long. */
   'client-gone',
   /** The container was stopped, restarted, converted or removed, or its main process ended. */
   'container-stopped',
   'revoked',
   'idle',
   'time-limit',
-  /** A side did not keep to the protocol. */
+  /** A side violated the protocol. */
   'protocol-error',
-  /** The host knows nothing of it, e.g. its agent was restarted. */
+  /** The host does not know the session, e.g. because its agent was restarted. */
   'unknown-session',
 ] as const;
 export const SessionEndReasonSchema = z.enum(SESSION_END_REASONS);
@@ -197,9 +197,9 @@ export const ClientFrameSchema = z.discriminatedUnion('type', [
 export type ClientFrame = z.infer<typeof ClientFrameSchema>;
 
 export const HostFrameSchema = z.discriminatedUnion('type', [
-  /** On a terminal everything is `stdout`. */
+  /** With a terminal all output is `stdout`. */
   z.strictObject({ type: z.literal('output'), stream: OutputStreamSchema, data }),
-  /** The last frame. `exitCode` is null where there is none to be told, e.g. for a client that detached. */
+  /** The last frame. `exitCode` is null without an exit, e.g. for a client that detached. */
   z.strictObject({ type: z.literal('exit'), exitCode: z.nullable(z.int()), reason: SessionEndReasonSchema }),
 ]);
 export type HostFrame = z.infer<typeof HostFrameSchema>;
@@ -227,7 +227,7 @@ const clientFrame = frameOf(ClientFrameSchema);
 const hostFrame = frameOf(HostFrameSchema);
 const ended = z.strictObject({ ...session, kind: z.literal('ended'), reason: SessionEndReasonSchema });
 
-/** What a client sends. */
+/** A message from a client. */
 export const ClientSessionMessageSchema = z.discriminatedUnion('kind', [
   clientFrame,
   ack,
@@ -235,11 +235,11 @@ export const ClientSessionMessageSchema = z.discriminatedUnion('kind', [
 ]);
 export type ClientSessionMessage = z.infer<typeof ClientSessionMessageSchema>;
 
-/** What a host sends. */
+/** A message from a host. */
 export const HostSessionMessageSchema = z.discriminatedUnion('kind', [hostFrame, ack, ended]);
 export type HostSessionMessage = z.infer<typeof HostSessionMessageSchema>;
 
-/** What a client gets. */
+/** A message to a client. */
 export const ToClientSessionMessageSchema = z.discriminatedUnion('kind', [
   hostFrame,
   ack,
@@ -248,7 +248,7 @@ export const ToClientSessionMessageSchema = z.discriminatedUnion('kind', [
 ]);
 export type ToClientSessionMessage = z.infer<typeof ToClientSessionMessageSchema>;
 
-/** What a host gets. */
+/** A message to a host. */
 export const ToHostSessionMessageSchema = z.discriminatedUnion('kind', [
   clientFrame,
   ack,

@@ -4,7 +4,7 @@ import { ENVIRONMENT } from './deployment.ts';
 /** Folder in `functions/` of the trigger that sets the tenant claim in tokens of the stack's own user pool. */
 export const TENANT_CLAIM_FUNCTION = 'add-tenant-claim';
 
-/** Identifier of the user pool's resource server: in a token of Cognito each scope begins with it and a slash. */
+/** Identifier of the user pool's resource server: in a Cognito token each scope has it as a prefix, with a slash. */
 export const RESOURCE_SERVER = 'bulkhead';
 
 export const TENANT_CLAIM_ENVIRONMENT = {
@@ -13,9 +13,9 @@ export const TENANT_CLAIM_ENVIRONMENT = {
   tenants: 'CLIENT_TENANTS',
 } as const;
 
-/** Which tenant a client's tokens are for. */
+/** The tenant of each client's tokens. */
 export const ClientTenantsSchema = z.strictObject({
-  /** For clients that `byClient` doesn't name; null: they get no token. */
+  /** For clients that `byClient` does not list; null: they get no token. */
   defaultTenant: z.nullable(z.string()),
   byClient: z.record(z.string(), z.string()),
 });

@@ -1,14 +1,14 @@
 import type { Capacity, HostFacts } from '../contract/host.ts';
 import type { RuntimeType } from '../contract/primitives.ts';
 
-/** What a container holds on its host while it runs. */
+/** The reservation of a running container on its host. */
 export type Reservation = Pick<Capacity, 'memoryMB' | 'cpus'>;
 
 export const NO_RESERVATION: Reservation = { memoryMB: 0, cpus: 0 };
 
 /**
- * What a container that runs takes of its host: its own memory and processors and, under HyperV, the memory that
- * the utility VM needs beside it (kernel, guest agent, VM process).
+ * The reservation of a running container: its own memory and CPUs and, for HyperV, the overhead of the utility VM (kernel,
+ * guest agent, VM process).
  */
 export const reservationFor = (
   resources: Reservation,
@@ -19,10 +19,10 @@ export const reservationFor = (
   cpus: resources.cpus,
 });
 
-/** On the disk of its host beside the writable layer: the log (two files of 4 MiB) and records, in MiB. */
+/** Disk besides the writable layer: the log (two files of 4 MiB) and records, in MiB. */
 const DISK_OVERHEAD_MB = 16;
 
-/** What a container takes of its host's disk for as long as it is there, whether it runs or not, in MiB. */
+/** The disk reservation of a container, running or not, in MiB. */
 export const diskFor = (resources: Pick<Capacity, 'diskMB'>): number => resources.diskMB + DISK_OVERHEAD_MB;
 
 export const fits = (need: Capacity, free: Capacity): boolean =>
@@ -36,12 +36,12 @@ export const subtract = (a: Reservation, b: Reservation): Reservation => ({
   cpus: roundCpus(a.cpus - b.cpus),
 });
 
-/** Processors are kept to a thousandth, so that adding and taking away the same amount is exact. */
+/** CPUs are rounded to a thousandth, so that adding and subtracting the same amount is exact. */
 export const roundCpus = (cpus: number): number => Math.round(cpus * 1000) / 1000;
 
 /**
  * Memory class of a host: sorts hosts in the placement index by free memory, coarsely (powers of two of MiB),
- * so that most reservations leave the index key alone. Two digits.
+ * so that most reservations do not change the index key. Two digits.
  */
 export const memoryClass = (freeMemoryMB: number): string =>
   String(freeMemoryMB < 1 ? 0 : Math.floor(Math.log2(freeMemoryMB)) + 1).padStart(2, '0');

@@ -2,11 +2,11 @@ import type { ContainerState } from '../contract/container.ts';
 import type { OperationKind } from '../contract/operation.ts';
 
 /**
- * The states of a container as data. A state changes only along this table (failure model, invariant 4).
- * `Unknown` is entered from anywhere when the host goes silent, and left to whatever the host then reports.
+ * The state table of containers. store/writes.ts refuses any other transition. Any state can become `Unknown` when the
+ * host's lease expires, and `Unknown` becomes what the host reports next.
  */
 export const CONTAINER_TRANSITIONS: Readonly<Record<ContainerState, readonly ContainerState[]>> = {
-  // Failed: a creation that came to nothing, or files that the host no longer has.
+  // Failed: the creation failed, or the host lost the files.
   Off: ['Starting', 'Converting', 'Removing', 'Unknown', 'Running', 'Failed'],
   Starting: ['Running', 'Off', 'Failed', 'Unknown', 'Removing'],
   Running: ['Stopping', 'Converting', 'Removing', 'Off', 'Unknown', 'Failed'],
@@ -21,7 +21,7 @@ export const CONTAINER_TRANSITIONS: Readonly<Record<ContainerState, readonly Con
 export const canTransitionContainer = (from: ContainerState, to: ContainerState): boolean =>
   from === to || CONTAINER_TRANSITIONS[from].includes(to);
 
-/** States that an operation may begin in, and the state that it puts the container in. */
+/** The states in which an operation can start, and the state of the container during it. */
 export const OPERATION_STARTS: Readonly<
   Record<
     Exclude<OperationKind, 'create' | 'importImage'>,
@@ -36,5 +36,5 @@ export const OPERATION_STARTS: Readonly<
   convert: { from: ['Off', 'Running'], during: 'Converting' },
 };
 
-/** Whether capacity is held in this state when no operation is active. Unknown may still be running, so it is. */
+/** Whether a container in this state has a reservation when no operation is active. Unknown may still run. */
 export const holdsCapacity = (state: ContainerState): boolean => state !== 'Off' && state !== 'Failed';

@@ -5,21 +5,21 @@ import { type Reservation, reservationFor, roundCpus, subtract } from './capacit
 import { ConflictError } from './errors.ts';
 import { imageMismatch } from './image-compatibility.ts';
 
-/** What decides whether a container may become of another runtime type. */
+/** The inputs of the conversion rules. */
 export interface ConversionCase {
   readonly from: RuntimeType;
   readonly to: RuntimeType;
   readonly ranAs: readonly RuntimeType[];
   readonly acceptUntrustedDisk: boolean;
   readonly host: { readonly name: string; readonly state: HostState; readonly facts: HostFacts };
-  /** Undefined if the catalogue no longer has it. */
+  /** Undefined if it is no longer in the catalogue. */
   readonly image: ImageFacts | undefined;
 }
 
 /** On Windows only Nano Server hosts convert (Hyper-V containers, preview documentation). */
 const CONVERTING_WINDOWS = 'nanoserver';
 
-/** How a host can change a container's runtime type, whatever its agent claims to be able to. */
+/** How a host can change a container's runtime type, regardless of what its agent claims. */
 const conversionOn = ({ os, capabilities }: Pick<HostFacts, 'os' | 'capabilities'>) =>
   capabilities.runtimeConversion === 'inPlace' &&
   os.family === 'windows' &&
@@ -49,13 +49,13 @@ const checkHost = ({ host, to }: ConversionCase): void => {
     throw new ConflictError('runtime-type-unsupported', `Host "${host.name}" cannot run ${to}.`, { context });
 };
 
-/** Whether the host's kernel would mount what untrusted code has written. */
+/** Whether the host's kernel would mount a disk that untrusted code has written. */
 const hasUntrustedDisk = ({ to, ranAs }: Pick<ConversionCase, 'to' | 'ranAs'>): boolean =>
   to === 'Default' && ranAs.includes('HyperV');
 
 /**
- * Why the image cannot run as the new type. Facts of the image by which it could not be on its host as it is now are
- * wrong for that host, and decide nothing.
+ * Why the image cannot run as the new type. Image facts that contradict the container's current type are wrong for this
+ * host and are ignored.
  */
 const conversionMismatch = ({ image, host, from, to }: ConversionCase): string | null => {
   if (image === undefined || imageMismatch(image, host.facts, from) !== null) return null;
@@ -70,22 +70,23 @@ const conversionMismatch = ({ image, host, from, to }: ConversionCase): string |
 export const checkConversion = (given: ConversionCase): void => {
   checkHost(given);
   const mismatch = conversionMismatch(given);
-  if (mismatch) throw new ConflictError('image-incompatible', `It cannot run as ${given.to}: ${mismatch}.`);
+  if (mismatch)
+    throw new ConflictError('image-incompatible', `The container cannot run as ${given.to}: ${mismatch}.`);
   if (hasUntrustedDisk(given) && !given.acceptUntrustedDisk)
     throw new ConflictError(
       'untrusted-disk',
       'It has run as HyperV: its disk was written by code that was never to reach the kernel of the host, ' +
         'which would mount that disk.',
-      { suggestion: 'If you trust what ran in it, pass "acceptUntrustedDisk": true.' },
+      { suggestion: 'If you trust the code that ran in it, set "acceptUntrustedDisk": true.' },
     );
 };
 
 interface ConversionReservation {
-  /** What is to be held once it is converted. */
+  /** The reservation after the conversion. */
   readonly after: Reservation;
-  /** What is held until it is known how it ended: enough for either. */
+  /** The reservation during the conversion: enough for either type. */
   readonly during: Reservation;
-  /** What has to be taken beside what is held now. */
+  /** What must be reserved in addition to the current reservation. */
   readonly extra: Reservation;
 }
 
@@ -107,10 +108,10 @@ export const conversionReservation = (
 
 export const isNothing = ({ memoryMB, cpus }: Reservation): boolean => memoryMB === 0 && cpus === 0;
 
-/** Conversions of which the downtime is remembered, for each host and type. */
+/** Number of conversions whose downtime is stored, per host and type. */
 export const REMEMBERED_DOWNTIMES = 9;
 
-/** The median of what conversions took, in milliseconds; null without any. */
+/** The median downtime in milliseconds; null without any. */
 export const expectedDowntime = (recent: readonly number[]): number | null => {
   const sorted = [...recent].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? null;

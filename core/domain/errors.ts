@@ -1,19 +1,19 @@
 import type { ProblemCode } from '../contract/problem.ts';
 
 export interface ErrorDetails {
-  /** One sentence that says what to do, where there is something to do. */
+  /** One sentence on what to do, if anything. */
   readonly suggestion?: string;
   /** JSON Pointers into the request. */
   readonly errors?: readonly { readonly pointer: string; readonly detail: string }[];
-  /** Facts about the case for programs; never secrets. */
+  /** Facts about the error for programs; never secrets. */
   readonly context?: Readonly<Record<string, unknown>>;
   readonly cause?: unknown;
 }
 
-/** Everything that Bulkhead itself says went wrong. What HTTP status a code has is the functions' business. */
+/** The base of Bulkhead's own errors. core/domain/problems.ts maps codes to HTTP statuses. */
 export abstract class BulkheadError extends Error {
   abstract readonly code: ProblemCode;
-  /** Whether the same call may succeed later without anybody changing anything. */
+  /** Whether the same call can succeed later without a change. */
   readonly retryable: boolean = false;
   readonly details: ErrorDetails;
 
@@ -32,7 +32,7 @@ export class NotFoundError extends BulkheadError {
   readonly code = 'not-found';
 }
 
-/** The request is understood, and what is there now stands against it. */
+/** The request conflicts with the current state. */
 export class ConflictError extends BulkheadError {
   readonly code: ProblemCode;
   constructor(code: ProblemCode, message: string, details?: ErrorDetails) {
@@ -41,7 +41,7 @@ export class ConflictError extends BulkheadError {
   }
 }
 
-/** `If-Match` names a revision that is not the newest. */
+/** `If-Match` has an outdated revision. */
 export class RevisionMismatchError extends BulkheadError {
   readonly code = 'revision-mismatch';
 }
@@ -54,7 +54,7 @@ export class MissingScopeError extends BulkheadError {
   readonly code = 'missing-scope';
 }
 
-/** The tenant has taken its share for now. The context says after how many seconds it has some again. */
+/** The tenant has used its share. The context has the seconds until the next request is possible. */
 export class TooManyRequestsError extends BulkheadError {
   readonly code = 'too-many-requests';
   override readonly retryable = true;
@@ -67,7 +67,7 @@ export class TooManyRequestsError extends BulkheadError {
   }
 }
 
-/** The budget for retries inside is spent: try again later. */
+/** The internal retries are exhausted. The caller can try again later. */
 export class TooBusyError extends BulkheadError {
   readonly code = 'too-busy';
   override readonly retryable = true;
@@ -78,7 +78,7 @@ export class HostNotAnsweringError extends BulkheadError {
   override readonly retryable = true;
 }
 
-/** A step of a workflow failed for a reason that the container's owner should read. */
+/** A step of a workflow failed for a reason that is meant for the container's owner. */
 export class StepFailedError extends BulkheadError {
   readonly code: ProblemCode;
   constructor(code: ProblemCode, message: string, details?: ErrorDetails) {

@@ -16,13 +16,13 @@ const assignedTo = ({ source, account }: OriginOfEvent, tenants: EventTenants): 
 };
 
 /**
- * Whether a tenant's rules may see an event. Ask this before anything of the tenant's runs on it.
+ * Whether a tenant's rules can access an event. Check this before any expression of the tenant runs on it.
  *
- * - An event of Bulkhead's own belongs to the tenant that it names.
- * - A request for a conversion belongs to the tenant that it names, or to the default one.
+ * - An event of Bulkhead belongs to the tenant in it.
+ * - A conversion request belongs to the tenant in it, or to the default tenant.
  * - Any other event belongs to the tenants to which the deployment assigns its source and account.
  *
- * Permission to put events on the bus is permission to name any tenant: only the deployment's operator has it.
+ * A principal that can put events on the bus can name any tenant, so only the deployment's operator has this permission.
  */
 export const isEventOf = (event: OriginOfEvent, tenant: string, tenants: EventTenants): boolean => {
   if (event.source === EVENT_SOURCE) return event.detail.tenant === tenant;

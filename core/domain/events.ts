@@ -1,8 +1,8 @@
 import type { Event, EventType, SessionFacts } from '../contract/event.ts';
 
-/** What of an item's state matters for events, whatever its entity. */
+/** The parts of an item that matter for events, for all entities. */
 export interface Snapshot {
-  /** Where it isn't the last part of the item's key. */
+  /** The id, if it is not the last part of the item's key. */
   readonly id?: string;
   readonly revision: number;
   readonly actor: string;
@@ -11,7 +11,7 @@ export interface Snapshot {
   readonly runtimeType?: string | undefined;
   readonly hostId?: string | null | undefined;
   readonly operationId: string | null;
-  /** Of a container's network policy. */
+  /** Revision of a container's network policy. */
   readonly network?: { readonly revision: number; readonly pending: boolean } | undefined;
   readonly session?: SessionFacts | undefined;
   readonly updatedAt: string | null;
@@ -40,7 +40,7 @@ const TYPES: Readonly<Record<ResourceKind, Types>> = {
     updated: 'Container Updated',
     removed: 'Container Removed',
   },
-  // Steps and reasons of an operation are for whoever waits for it; its removal is the end of its time.
+  // Steps and reasons of an operation cause no events, and neither does its expiry.
   operation: {
     created: 'Operation State Changed',
     state: 'Operation State Changed',
@@ -59,7 +59,7 @@ const TYPES: Readonly<Record<ResourceKind, Types>> = {
     updated: null,
     removed: 'Session Ended',
   },
-  // Refused by a host as not authentic; its removal is the end of its time.
+  // A command that a host refused as not authentic. Its expiry causes no event.
   command: { created: 'Command Refused', state: null, updated: null, removed: null },
   image: { created: 'Image Added', state: null, updated: 'Image Added', removed: 'Image Removed' },
 };
@@ -68,19 +68,19 @@ const typeOf = ({ kind, before, after }: Change): EventType | null => {
   const types = TYPES[kind];
   if (before === undefined) return types.created;
   if (after === undefined) return kind === 'session' && before.state === 'Ended' ? null : types.removed;
-  // What changes without a new revision is the control plane's bookkeeping, e.g. room on a host.
+  // Changes without a new revision are bookkeeping, e.g. free capacity of a host.
   if (before.revision === after.revision) return null;
   if (before.state !== after.state) return types.state ?? types.updated;
   if (before.network?.revision !== after.network?.revision) return 'Container Network Changed';
-  // The host has confirmed what was changed before: no change of its own.
+  // The host has confirmed an earlier change, which is not a change itself.
   return before.network?.pending === after.network?.pending ? types.updated : null;
 };
 
 /**
- * The event of a change, if it is one for the outside: one for each mutation of a resource, so that the list of events
- * is the record of who changed what.
+ * The event of a change, if it is published. Each mutation of a resource has one event, so that the list of events is the
+ * audit log.
  *
- * @param meta `id` and `time` of the event; the time is used where the item has none of its own
+ * @param meta `id` and `time` of the event; the time is used if the item has none
  */
 export const deriveEvent = (
   change: Change,

@@ -1,8 +1,8 @@
 import type { HostState } from '../contract/host.ts';
 
 /**
- * The states of a host as data. `Unknown`: silent for longer than its lease; what runs there goes on.
- * `Lost`: an operator has said that it will not come back.
+ * The state table of hosts. `Unknown`: the lease has expired; its containers keep running. `Lost`: an operator has declared
+ * the host lost for good.
  */
 export const HOST_TRANSITIONS: Readonly<Record<HostState, readonly HostState[]>> = {
   Ready: ['Draining', 'Unknown', 'Lost'],
@@ -15,5 +15,5 @@ export const HOST_TRANSITIONS: Readonly<Record<HostState, readonly HostState[]>>
 export const canTransitionHost = (from: HostState, to: HostState): boolean =>
   from === to || HOST_TRANSITIONS[from].includes(to);
 
-/** State of a host that is heard of, from what its operator wants. */
+/** State of a connected host, which its operator decides. */
 export const stateWhenHeard = (schedulable: boolean): HostState => (schedulable ? 'Ready' : 'Draining');

@@ -11,9 +11,9 @@ const previousLtsc = (build: number): number => {
 };
 
 /**
- * Whether an image can run on a host under a runtime type; null if it can, else why not.
- * Windows' rule (Microsoft's version compatibility of Windows containers): process isolation needs the
- * host's very build before 20348, and from 20348 on an image of at least the previous LTSC and no newer
+ * Why an image cannot run on a host with a runtime type; null if it can.
+ * Windows' rule (Microsoft's version compatibility of Windows containers): process isolation needs
+ * exactly the host's build before 20348, and from 20348 on an image of at least the previous LTSC and no newer
  * than the host; Hyper-V isolation takes any image that is no newer than the host.
  */
 export const imageMismatch = (

@@ -32,7 +32,7 @@ const NOUNS = [
   'stern',
 ];
 
-/** A name for a container whose creator gave none: readable, and unique by 32 bits of its id. */
+/** A generated container name: readable, and unique by 32 bits of the id. */
 export const generatedName = (id: string): string => {
   const bytes = [0, 2].map((at) => Number.parseInt(id.slice(at, at + 2), 16));
   const pick = (words: readonly string[], byte = 0) => words[byte % words.length] ?? '';

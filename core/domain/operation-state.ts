@@ -1,6 +1,6 @@
 import type { OperationState } from '../contract/operation.ts';
 
-/** The states of an operation as data: exactly one end, reached once (failure model, invariant 5). */
+/** The state table of operations: exactly one terminal state, reached once. */
 export const OPERATION_TRANSITIONS: Readonly<Record<OperationState, readonly OperationState[]>> = {
   Pending: ['Running', 'Cancelling', 'Succeeded', 'Failed', 'Cancelled'],
   Running: ['Cancelling', 'Succeeded', 'Failed', 'Cancelled'],

@@ -19,7 +19,7 @@ export interface PlacementNeed {
   readonly image: ImageFacts;
   readonly runtimeType: RuntimeType;
   readonly resources: Reservation;
-  /** Disk to reserve, in MiB; 0 for a container that has its disk already. */
+  /** Disk to reserve, in MiB; 0 for a container with a disk. */
   readonly diskMB: number;
   readonly switchName: string;
   readonly placement: PlacementRequest;
@@ -27,7 +27,7 @@ export interface PlacementNeed {
   readonly reserve: boolean;
 }
 
-/** What is to be reserved for the container on this host. */
+/** What to reserve for the container on this host. */
 export const takenOn = (host: Pick<Candidate, 'facts'>, need: PlacementNeed): Capacity => {
   const room = need.reserve
     ? reservationFor(need.resources, need.runtimeType, host.facts)
@@ -41,7 +41,7 @@ const describe = ({ memoryMB, cpus, diskMB }: Capacity, need: PlacementNeed): st
     ...(need.diskMB > 0 ? [`${diskMB} MiB of disk`] : []),
   ].join(', ');
 
-/** Why a host cannot take a container for good, or null. {@link lacksCapacity} checks its free capacity. */
+/** Why a host can never take a container, or null. {@link lacksCapacity} checks its free capacity. */
 export const unsuitable = (host: Candidate, need: PlacementNeed): string | null => {
   const { placement } = need;
   if (placement.hostId !== undefined && placement.hostId !== host.id) return 'another host is asked for';
@@ -69,8 +69,8 @@ const freeShare = ({ free, facts }: Candidate): number =>
   free.memoryMB / Math.max(1, facts.capacity.memoryMB) + free.cpus / Math.max(1, facts.capacity.cpus);
 
 /**
- * The order in which to try hosts: the power of two choices over those that fit. Two at random, the emptier
- * first, then two more. Takes `random` in [0, 1); returns only hosts that fit.
+ * The order in which to try hosts: power of two choices among those that fit. Two at random, the emptier one first, then
+ * two more. `random` is in [0, 1). Returns only hosts that fit.
  */
 export const orderByTwoChoices = (
   hosts: readonly Candidate[],
@@ -87,7 +87,7 @@ export const orderByTwoChoices = (
   return ordered;
 };
 
-/** One sentence on why nothing fits, for the operation's `reason`. */
+/** One sentence on why no host fits, for the operation's `reason`. */
 export const explainNoFit = (hosts: readonly Candidate[], need: PlacementNeed): string => {
   if (hosts.length === 0) return 'no host is enrolled that runs this image';
   const reasons = hosts.map(

@@ -1,7 +1,7 @@
 import type { Problem, ProblemCode } from '../contract/problem.ts';
 import { BulkheadError, type ErrorDetails, OtherTableFormatError } from './errors.ts';
 
-/** HTTP status and title of each code: the one place where the two meet. */
+/** HTTP status and title of each code. */
 const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly title: string }>> = {
   'validation-failed': { status: 400, title: 'The request is not valid' },
   'body-too-large': { status: 413, title: 'The body is too large' },
@@ -36,7 +36,7 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'command-not-authentic': { status: 502, title: 'The host refused the command' },
   'step-failed': { status: 500, title: 'A step failed' },
   'process-exited': { status: 500, title: 'The main process ended' },
-  // Not 501: a caller who repeats every 5xx would repeat for ever what this version never does.
+  // Not 501: a caller that retries every 5xx would never stop.
   'not-supported-yet': { status: 422, title: 'This version does not support it' },
   'session-token-invalid': { status: 401, title: 'The session token is not accepted' },
   'session-token-mismatch': { status: 403, title: 'The token is of another session' },
@@ -47,15 +47,15 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'rules-exhausted': { status: 409, title: 'There is no room for another rule' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
   'too-busy': { status: 503, title: 'Too busy' },
-  internal: { status: 500, title: 'Something went wrong here' },
+  internal: { status: 500, title: 'Internal error' },
 };
 
-/** Identifies a kind of problem; not an address to be fetched. */
+/** Identifies a kind of problem; not a URL to fetch. */
 const problemType = (code: ProblemCode): string => `urn:bulkhead:problem:${code}`;
 
 /**
  * A problem document.
- * @param details `cause` stays inside
+ * @param details `cause` is not included
  */
 export const createProblem = (
   code: ProblemCode,
@@ -74,14 +74,14 @@ export const createProblem = (
   ...(context !== undefined && { context: { ...context } }),
 });
 
-/** What a caller may be told of an error: all of one of ours, nothing of any other. */
+/** The problem for a caller: all of a Bulkhead error, nothing of any other error. */
 export const toProblem = (error: unknown, requestId?: string): Problem => {
   if (error instanceof BulkheadError && (error.code !== 'internal' || error instanceof OtherTableFormatError))
     return createProblem(error.code, error.message, error.details, requestId);
   return createProblem(
     'internal',
-    'The request failed for a reason that is not the caller’s.',
-    { suggestion: 'Try again; if it goes on, look for the request id in the logs.' },
+    'The request failed because of an internal error.',
+    { suggestion: 'Try again. If it fails again, search the logs for the request id.' },
     requestId,
   );
 };

@@ -1,17 +1,16 @@
 import type { ContainerState } from '../contract/container.ts';
 
 /**
- * What a host's report on a container means for what the control plane holds of it.
+ * What a host's report on a container means for the control plane's record.
  *
  * Invariants
  * - While an operation is active, its workflow decides; a report changes nothing.
- * - Of two reports on a container the one with the larger sequence is the newer; the same one again is no news, and
- *   still true. A report without a sequence is
- *   judged by its epoch: one older than the record may have been under way while an operation ran, and counts
- *   only in an inventory, which is made when it is asked for.
- * - Reality wins: nobody starts or stops a container because the record says otherwise. The one exception is a
- *   container that runs without room being held for it, where none is left: it is stopped.
- * - What is not in a whole inventory is not on the host.
+ * - Of two reports on a container the one with the larger sequence is newer. A repeated report is valid but changes nothing.
+ *   A report without a sequence is compared by its epoch: one older than the record may have been in transit while an
+ *   operation ran, so it counts only in an inventory, which is created on request.
+ * - The host's state is authoritative: a container is not started or stopped because the record differs. One exception: a
+ *   container that runs without a reservation is stopped if the host has no free capacity.
+ * - A container that is missing from a full inventory is not on the host.
  */
 interface ReconciledRecord {
   readonly state: ContainerState;
@@ -24,24 +23,24 @@ export interface Report {
   readonly phase: 'Absent' | 'Off' | 'Running';
   readonly epoch: number;
   readonly sequence?: number | undefined;
-  /** Whether it is part of an inventory (`hello`), not of a message on something that changed. */
+  /** Whether it is part of an inventory (`hello`) instead of a message about a change. */
   readonly inventory: boolean;
 }
 
 export type Reconciliation =
-  /** Nothing to change. */
+  /** The record already matches. */
   | 'agrees'
-  /** Older than what is known. */
+  /** Older than the record. */
   | 'stale'
-  /** It cannot be told whether it is older than what is known: ask for an inventory. */
+  /** It may be older than the record: request an inventory. */
   | 'ambiguous'
-  /** It runs, as the record says; details such as the worker process may be new. */
+  /** It runs, as recorded; details such as the worker process may be new. */
   | 'runs'
-  /** It runs although the record doesn't say so. */
+  /** It runs, but is not recorded as running. */
   | 'started'
-  /** It has ended. */
+  /** It has stopped. */
   | 'stopped'
-  /** The host has nothing of it. */
+  /** The host does not have it. */
   | 'lost';
 
 const age = (record: ReconciledRecord, report: Report): 'newer' | 'stale' | 'ambiguous' => {
@@ -65,25 +64,24 @@ export const reconcile = (record: ReconciledRecord, report: Report): Reconciliat
   return newness === 'newer' ? MEANINGS[report.phase](record.state) : newness;
 };
 
-/** State after a report, for those that change it. */
+/** The state after a report that changes it. */
 export const RECONCILED_STATES: Readonly<Record<'started' | 'stopped' | 'lost', ContainerState>> = {
   started: 'Running',
   stopped: 'Off',
   lost: 'Failed',
 };
 
-/** How long a container has to be seen where it does not belong before it is removed there, in milliseconds. */
+/** How long a container must be an orphan before it is removed, in milliseconds. */
 export const ORPHAN_CONFIRMATION_MS = 60_000;
-/** Removed at the most in one round, so that a mistake stays small. */
+/** Maximum number of removals per round, to limit the damage of a mistake. */
 export const ORPHANS_PER_ROUND = 10;
 
 /**
- * Removal in two phases: what is a stranger on the host now becomes a candidate; what was one already, for
- * long enough, is confirmed.
+ * Removes orphans in two phases: an orphan becomes a candidate; one that has been a candidate for long enough is confirmed.
  *
- * @param known candidates so far → when they were first seen, milliseconds since 1970
- * @param orphans ids of containers that the host holds and that are not its to hold
- * @param now milliseconds since 1970, of the same clock
+ * @param known candidates → when they were first seen, in milliseconds since 1970
+ * @param orphans ids of containers on the host that are not placed there
+ * @param now milliseconds since 1970, from the same clock
  */
 export const judgeOrphans = (
   known: Readonly<Record<string, number>>,

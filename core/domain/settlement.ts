@@ -2,40 +2,39 @@ import type { ContainerState } from '../contract/container.ts';
 import type { OperationKind } from '../contract/operation.ts';
 
 /**
- * Where a container stands after an operation on it that came to nothing.
+ * The state of a container after an operation that did not succeed.
  *
  * Invariants
- * - What the host has said, in the result of the step that failed or of the undoing, decides over everything else.
- * - A host that was told nothing has nothing half made.
- * - Where neither is so, the container is `Unknown`: it may be running, so its capacity stays held, and the host is
- *   asked for an inventory.
- * - A container that is back where it was before a cancelled operation is in the state it was in.
- * - A conversion to HyperV that fails closed leaves the container `Off`: that is where it is to be.
+ * - The host's observation in the result of the failed step, or of the undo, is authoritative.
+ * - A host that got no command has nothing half finished.
+ * - Otherwise the container is `Unknown`: it may run, so its reservation stays, and the host is asked for an inventory.
+ * - After a cancelled operation that was undone, the container has its earlier state.
+ * - A conversion to HyperV that fails closed leaves the container `Off`.
  */
 export interface Ended {
   readonly kind: OperationKind;
-  /** `create` only: whether it was to be started too. */
+  /** `create` only: whether it also starts the container. */
   readonly stateBefore: ContainerState | null;
   readonly cancelled: boolean;
-  /** Whether any command of the operation was given to a host. */
+  /** Whether any command of the operation was issued. */
   readonly commanded: boolean;
   /** Whether the host has confirmed that the operation is undone. */
   readonly undone: boolean;
-  /** What the host last said of the container, within this operation. */
+  /** The host's latest observation of the container within this operation. */
   readonly observed: 'Absent' | 'Off' | 'Running' | null;
-  /** The host has kept it from its kernel: it is HyperV now, though it was not before. */
+  /** The host did not return it to its own kernel: it is HyperV now, but was not before. */
   readonly keptInVm: boolean;
 }
 
 interface Settlement {
   readonly state: ContainerState;
-  /** Whether the container still belongs to its host: false if the host has nothing of it. */
+  /** Whether the container is still on its host. */
   readonly onHost: boolean;
 }
 
 type Effect = 'Absent' | 'Off' | 'Running' | 'as-before' | 'unknown';
 
-/** What an undone operation leaves, by kind; stopping and removing can't be undone. */
+/** The state after an undone operation, by kind. Stop and remove cannot be undone. */
 const UNDONE: Readonly<Record<OperationKind, Effect>> = {
   create: 'Absent',
   start: 'Off',
@@ -53,7 +52,7 @@ const effectOf = (ended: Ended): Effect => {
   return ended.undone ? UNDONE[ended.kind] : 'unknown';
 };
 
-/** Whether being off is what was wanted of it, or at least no news. */
+/** Whether the state off was intended or unchanged. */
 const offIsFine = ({ kind, cancelled, stateBefore, keptInVm }: Ended): boolean =>
   kind === 'stop' ||
   kind === 'kill' ||

@@ -2,14 +2,14 @@ import type { StateMachineName } from '../contract/deployment.ts';
 import type { OperationKind } from '../contract/operation.ts';
 import type { RuntimeType } from '../contract/primitives.ts';
 
-/** What decides which state machine runs an operation. */
+/** The facts that decide which state machine runs an operation. */
 interface WorkflowChoice {
   readonly kind: OperationKind;
-  /** Of the container; without one for an operation on an image. */
+  /** The container's type; undefined for an operation on an image. */
   readonly runtimeType?: RuntimeType;
-  /** `create`: whether the container is to be started too. */
+  /** `create`: whether it also starts the container. */
   readonly start?: boolean;
-  /** `convert`: whether it is the way back of one whose workflow ended without. */
+  /** `convert`: whether it is the rollback of a conversion whose workflow ended without one. */
   readonly restores?: boolean;
 }
 

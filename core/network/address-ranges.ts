@@ -5,7 +5,7 @@
 interface AddressRange {
   readonly cidr: string;
   readonly name: string;
-  /** The host's operator may let containers reach it. */
+  /** Whether the host's operator can open it for containers. */
   readonly openable: boolean;
 }
 
@@ -29,7 +29,7 @@ export const NON_PUBLIC_RANGES: readonly AddressRange[] = [
   closed('224.0.0.0/4', 'multicast'),
   closed('240.0.0.0/4', 'reserved, and the limited broadcast address'),
 
-  // Only 2000::/3 is global unicast. The rest is closed whole, whatever is assigned there later.
+  // Only 2000::/3 is global unicast. The rest is closed, including later assignments.
   closed(
     '::/3',
     'loopback, unspecified, IPv4-mapped (::ffff:0:0/96), NAT64 (64:ff9b::/96), discard (100::/64), reserved',
@@ -46,7 +46,7 @@ export const NON_PUBLIC_RANGES: readonly AddressRange[] = [
 
 export const NON_PUBLIC_CIDRS: readonly string[] = NON_PUBLIC_RANGES.map(({ cidr }) => cidr);
 
-/** Where clouds serve instance metadata and credentials. Containers never reach them, whatever any policy says. */
+/** Addresses of cloud metadata and credential services. No policy can open them. */
 export const METADATA_ADDRESSES: readonly string[] = [
   '169.254.169.254', // AWS, Azure, Google Cloud, OpenStack, DigitalOcean, Oracle
   '169.254.170.2', // AWS: credentials of ECS tasks

@@ -10,25 +10,25 @@ import { type NetworkRule, parsePortRange, type ResolvedNetworkPolicy } from '..
 import { METADATA_ADDRESSES, NON_PUBLIC_CIDRS, NON_PUBLIC_RANGES } from './address-ranges.ts';
 
 /**
- * What a container may reach, as an ordered list of steps: the first step that matches a packet decides. A host turns
- * the steps into its own rules; {@link decide} walks them. The order is
+ * What a container can reach, as an ordered list of steps: the first step that matches a packet decides. A host translates
+ * the steps into its own rules; {@link decide} evaluates them. The order is
  *
  *   metadata → the host's own addresses → non-public ranges outside the ceiling → deny → allow → default
  *
- * - Metadata addresses and the host's own addresses are never reached, whatever the policy and the ceiling say.
- * - A private range is reached only where both the operator's ceiling and an `allow` rule by `cidr` open it. A rule by
- *   domain never opens a private address: who controls a name does not control where containers connect to.
- * - The default `allow` is for public addresses.
+ * - Metadata addresses and the host's own addresses are never reachable, regardless of policy and ceiling.
+ * - A private range is reachable only if both the operator's ceiling and an `allow` rule by `cidr` open it. A rule by domain
+ *   never opens a private address, so that the owner of a domain cannot open one by a DNS record.
+ * - The default `allow` applies to public addresses.
  *
- * Not decided here: `peers`, which alone governs containers of the same tenant on the same switch; and the resolver and
- * the gateway of the switch, which the host provides.
+ * Not decided here: `peers`, which controls access among containers of the same tenant on the same switch; and the
+ * resolver and the gateway of the switch, which the host provides.
  */
 const REASONS = ['metadata', 'host', 'ceiling', 'deny', 'allow', 'default'] as const;
 export type Reason = (typeof REASONS)[number];
 
-/** What a host says of itself. */
+/** Addresses of a host. */
 export interface Ceiling {
-  /** Ranges that `allow` rules may open. */
+  /** Ranges that `allow` rules can open. */
   readonly allowPrivate: readonly string[];
   /** The host's own addresses on every interface, and the ranges of its switches. */
   readonly own: readonly string[];
@@ -39,11 +39,11 @@ export type PortRange = readonly [from: number, to: number];
 export interface PolicyStep {
   readonly verdict: 'allow' | 'deny';
   readonly why: Reason;
-  /** CIDR ranges of which one has the address; null: every address. Ranges may overlap. */
+  /** Matches addresses in any of these CIDR ranges, which can overlap; null: every address. */
   readonly within: readonly string[] | null;
-  /** CIDR ranges of which none has the address. */
+  /** Does not match addresses in these CIDR ranges. */
   readonly except: readonly string[];
-  /** The address is one that this name resolved to for this container. */
+  /** Matches addresses that this name resolved to for this container. */
   readonly domain?: string;
   readonly protocols?: readonly ('tcp' | 'udp')[];
   readonly ports?: readonly PortRange[];
@@ -64,7 +64,7 @@ const ruleStep = (verdict: 'allow' | 'deny', { cidr, domain, ports, protocol }: 
   ...(ports && { ports: ports.map(toPortRange) }),
 });
 
-/** The steps in their order. The last one matches everything that is left. */
+/** The steps in order. The last one matches everything. */
 export const policySteps = ({ egress }: ResolvedNetworkPolicy, ceiling: Ceiling): readonly PolicyStep[] => [
   { verdict: 'deny', why: 'metadata', within: METADATA_ADDRESSES, except: [] },
   { verdict: 'deny', why: 'host', within: ceiling.own, except: [] },
@@ -79,11 +79,11 @@ export const policySteps = ({ egress }: ResolvedNetworkPolicy, ceiling: Ceiling)
 
 export interface Destination {
   readonly address: string;
-  /** As IP names it: "tcp", "udp", "icmp" and so on. */
+  /** The IP protocol: "tcp", "udp", "icmp" and so on. */
   readonly protocol: string;
   /** Null for protocols without ports. */
   readonly port: number | null;
-  /** Names that resolved to the address for this container and whose time to live has not passed. */
+  /** Names that resolved to the address for this container and have not expired. */
   readonly names?: readonly string[];
 }
 
@@ -92,7 +92,7 @@ interface Decision {
   readonly why: Reason;
 }
 
-/** Whether `pattern`, a domain of a rule, stands for `name`. "*.example.com" is any name below example.com. */
+/** Whether a rule's domain matches `name`. "*.example.com" matches any name below example.com. */
 export const matchesDomain = (pattern: string, name: string): boolean => {
   const given = name.toLowerCase().replace(/\.$/, '');
   return pattern.startsWith('*.')
@@ -114,7 +114,7 @@ const matches = (step: PolicyStep, address: IpAddress, { protocol, port, names }
   (step.ports === undefined ||
     (port !== null && step.ports.some(([from, to]) => from <= port && port <= to)));
 
-/** What the policy says of one destination under a host's ceiling. What is no address is denied. */
+/** The decision for one destination under a host's ceiling. An invalid address is denied. */
 export const decide = (
   policy: ResolvedNetworkPolicy,
   ceiling: Ceiling,
@@ -134,7 +134,7 @@ type CeilingRange =
 
 const OPENABLE = NON_PUBLIC_RANGES.filter(({ openable }) => openable).map(({ cidr }) => cidr);
 
-/** A range of `--allow-private` in canonical form, or why it is none that an operator may open. */
+/** A range of `--allow-private` in canonical form, or the reason why an operator cannot open it. */
 export const readCeilingRange = (given: string): CeilingRange => {
   const range = parseCidr(given);
   if (range === null)

@@ -1,7 +1,7 @@
 import { SESSION_LIMITS } from '../contract/session.ts';
 import type { Timers } from './send-window.ts';
 
-/** How long an acknowledgement may wait for a frame that takes it along. */
+/** How long an acknowledgement waits for a frame that can carry it. */
 const ACK_DELAY_MS = 150;
 const ACK_FRAMES = 16;
 const ACK_BYTES = SESSION_LIMITS.windowBytes / 4;
@@ -13,14 +13,13 @@ interface ReceiveWindowDeps<Frame> {
   /** In order, each once. */
   readonly deliver: (frame: Frame) => void;
   readonly sendAck: () => void;
-  /** The other side sends more than it may. */
+  /** The other side sent more than its credit. */
   readonly onViolation: (why: string) => void;
 }
 
 /**
- * The receiving half of one direction of a session: puts frames in order, drops what it has, and says what it has.
- * It never holds more than `windowBytes` of data that came before its turn, nor more than `framesAhead` frames; a
- * side that sends beyond what it was granted breaks the protocol.
+ * The receiving half of one direction of a session: orders frames, drops duplicates and acknowledges. It buffers at most
+ * `windowBytes` of out-of-order data and at most `framesAhead` frames. Sending beyond the credit is a protocol violation.
  */
 export class ReceiveWindow<Frame> {
   readonly #deps: ReceiveWindowDeps<Frame>;
@@ -28,7 +27,7 @@ export class ReceiveWindow<Frame> {
   #received = 0;
   #arrivedBytes = 0;
   #consumed = 0;
-  /** As they were last told. */
+  /** The values that were last sent. */
   #told = { ack: 0, limit: SESSION_LIMITS.windowBytes as number };
   #cancelAck: (() => void) | null = null;
   #closed = false;
@@ -37,7 +36,7 @@ export class ReceiveWindow<Frame> {
     this.#deps = deps;
   }
 
-  /** What goes along with whatever is sent; from now on it counts as told. */
+  /** The acknowledgement for the next message, which counts as sent from now on. */
   tell(): { readonly ack: number; readonly limit: number } {
     this.#cancelAck?.();
     this.#cancelAck = null;
@@ -48,7 +47,7 @@ export class ReceiveWindow<Frame> {
   take(sequence: number, frame: Frame): void {
     if (this.#closed) return;
     if (sequence <= this.#received || this.#early.has(sequence)) {
-      // Its sender has not heard that it is here.
+      // A duplicate: the sender missed the acknowledgement.
       this.#deps.sendAck();
       return;
     }
@@ -63,7 +62,7 @@ export class ReceiveWindow<Frame> {
     this.#considerAck();
   }
 
-  /** That many bytes of what was delivered are done with. */
+  /** The given number of delivered bytes has been consumed. */
   consumed(bytes: number): void {
     if (this.#closed) return;
     this.#consumed += bytes;

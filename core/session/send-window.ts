@@ -1,12 +1,12 @@
 import { SESSION_LIMITS } from '../contract/session.ts';
 
-/** Time, passed in: milliseconds of a clock that never goes back, and a timer that can be called off. */
+/** Injected time: milliseconds of a monotonic clock, and a cancellable timer. */
 export interface Timers {
   now(): number;
   after(milliseconds: number, callback: () => void): () => void;
 }
 
-/** Before the first round trip has been measured, and never less: whoever acknowledges may wait a little with it. */
+/** Initial and minimum timeout: the receiver may delay acknowledgements. */
 const LEAST_WAIT_MS = 1_000;
 const MOST_WAIT_MS = 8_000;
 
@@ -26,18 +26,18 @@ interface Unacknowledged<Frame> {
 interface SendWindowDeps<Frame> {
   readonly timers: Timers;
   readonly send: (sequence: number, frame: Frame) => void;
-  /** Asks the other side how far it has come. */
+  /** Requests an acknowledgement from the other side. */
   readonly probe: () => void;
 }
 
 /**
  * The sending half of one direction of a session.
  *
- * A frame is queued → sent, once the other side's limit allows, and kept → acknowledged and forgotten. Invariants:
- * 1. A frame gets its sequence as it is first sent, and keeps it whenever it is sent again.
- * 2. At most `windowBytes` of data and `framesAhead` frames are kept for sending again.
- * 3. Nothing is sent while there is no connection; a new one begins with everything that is not acknowledged.
- * 4. While something is unacknowledged or waits for credit, a timer runs: an answer that was lost is asked for again.
+ * A frame is queued → sent, once the other side's limit allows, and kept → acknowledged and dropped. Invariants:
+ * 1. A frame gets its sequence when it is first sent, and keeps it when it is repeated.
+ * 2. At most `windowBytes` of data and `framesAhead` frames are kept for repetition.
+ * 3. Nothing is sent without a connection. A new one starts with all unacknowledged frames.
+ * 4. While a frame is unacknowledged or waits for credit, a timer runs and requests a lost acknowledgement again.
  */
 export class SendWindow<Frame> {
   readonly #deps: SendWindowDeps<Frame>;
@@ -48,7 +48,7 @@ export class SendWindow<Frame> {
   #acknowledged = 0;
   #sentBytes = 0;
   #limit: number = SESSION_LIMITS.windowBytes;
-  /** While what was kept at a timeout is not acknowledged: each step forward sends the next of it. */
+  /** Set after a timeout until the frames kept then are acknowledged: each acknowledgement sends the next of them. */
   #recoverUntil = 0;
   #connected = false;
   #closed = false;
@@ -61,24 +61,24 @@ export class SendWindow<Frame> {
     this.#deps = deps;
   }
 
-  /** Nothing waits, and everything has arrived. */
+  /** Whether nothing is queued and everything is acknowledged. */
   get settled(): boolean {
     return this.#kept.length === 0 && this.#queue.length === 0 && this.#urgent.length === 0;
   }
 
-  /** @param bytes of data, which need credit; @param onSent called as it is first sent */
+  /** @param bytes number of data bytes, which need credit; @param onSent called when it is first sent */
   put(frame: Frame, bytes = 0, onSent?: () => void): void {
     this.#queue.push({ frame, bytes, onSent });
     this.#pump();
   }
 
-  /** Before what waits for credit: a signal must not wait behind input that nobody reads. */
+  /** Queued before frames that wait for credit: a signal must not wait behind unread input. */
   putUrgent(frame: Frame): void {
     this.#urgent.push({ frame, bytes: 0, onSent: undefined });
     this.#pump();
   }
 
-  /** Drops what has not been sent, and sends this as the last. */
+  /** Drops unsent frames and sends this one as the last. */
   putLast(frame: Frame): void {
     this.#queue = [];
     this.#urgent = [];
@@ -107,7 +107,7 @@ export class SendWindow<Frame> {
     this.#kept = [];
   }
 
-  /** What the other side says it has, and takes. Numbers that cannot be are not believed; old ones change nothing. */
+  /** Applies an acknowledgement and a limit of the other side. Impossible numbers are ignored; old ones have no effect. */
   heard(ack: number, limit: number): void {
     if (this.#closed || ack > this.#sequence) return;
     const advanced = ack > this.#acknowledged;
@@ -118,7 +118,7 @@ export class SendWindow<Frame> {
     if (advanced && oldest !== undefined && oldest.sequence <= this.#recoverUntil && !oldest.again)
       this.#sendAgain(oldest);
     this.#pump();
-    // Only what is news puts it off: a stream the other way must not keep it from ever running out.
+    // Only progress restarts the timer: a stream in the other direction must not postpone it indefinitely.
     if (!advanced && !raised) return;
     this.#backoff = 1;
     this.#setTimer();
@@ -131,7 +131,7 @@ export class SendWindow<Frame> {
     this.#acknowledged = ack;
   }
 
-  /** RFC 6298, of frames that were sent once. */
+  /** RFC 6298, measured on frames that were sent once. */
   #measure(roundTrip: number): void {
     if (this.#smoothed === 0) {
       this.#smoothed = roundTrip;

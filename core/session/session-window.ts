@@ -1,7 +1,7 @@
 import { ReceiveWindow } from './receive-window.ts';
 import { SendWindow, type Timers } from './send-window.ts';
 
-/** What a window has to say to the other side's; may be lost, repeated and overtaken on its way. */
+/** A message to the other side's window; it can be lost, repeated or reordered. */
 export type WindowMessage<Frame> =
   | {
       readonly kind: 'frame';
@@ -16,14 +16,14 @@ interface SessionWindowDeps<Out, In> {
   readonly timers: Timers;
   readonly send: (message: WindowMessage<Out>) => void;
   readonly bytesOf: (frame: In) => number;
-  /** In order, each once. Its data counts until `consumed` says that it is done with. */
+  /** In order, each once. Its data counts against the window until `consumed`. */
   readonly deliver: (frame: In) => void;
   readonly onViolation: (why: string) => void;
 }
 
 /**
- * One end of a session: two directions of numbered frames over messages that may be lost, repeated and reordered.
- * Client and host use the same; it knows neither sockets nor clocks but those it is given.
+ * One end of a session: two directions of numbered frames over messages that can be lost, repeated and reordered. Client
+ * and host use the same code, with injected sockets and clocks.
  */
 export class SessionWindow<Out, In> {
   readonly #sender: SendWindow<Out>;
@@ -51,17 +51,17 @@ export class SessionWindow<Out, In> {
     return this.#sender.settled;
   }
 
-  /** Queues a frame. @param bytes of data in it; @param onSent called when it leaves the queue */
+  /** Queues a frame. @param bytes number of data bytes in it; @param onSent called when it leaves the queue */
   put(frame: Out, bytes = 0, onSent?: () => void): void {
     this.#sender.put(frame, bytes, onSent);
   }
 
-  /** Queues a frame before all data that waits for credit. */
+  /** Queues a frame before data that waits for credit. */
   putUrgent(frame: Out): void {
     this.#sender.putUrgent(frame);
   }
 
-  /** Drops what has not been sent, and sends this as the last frame. */
+  /** Drops unsent frames and sends this one as the last. */
   putLast(frame: Out): void {
     this.#sender.putLast(frame);
   }
@@ -76,18 +76,18 @@ export class SessionWindow<Out, In> {
     this.#receiver.consumed(bytes);
   }
 
-  /** A way to the other side is there, a new one or the first: says what is here, and sends what may not have arrived. */
+  /** Called after a connect or reconnect: sends an acknowledgement and all frames that may not have arrived. */
   connected(): void {
     this.#connected = true;
     this.#sender.connected();
   }
 
-  /** Says now what has come, without waiting for a frame that takes it along. */
+  /** Sends an acknowledgement now, without waiting for a frame that can carry it. */
   acknowledge(): void {
     this.#ack();
   }
 
-  /** Asks for a word of the other side, though no way to it is known. */
+  /** Requests a response from the other side, even without a known connection. */
   probe(): void {
     this.#send({ kind: 'ack', ...this.#receiver.tell(), probe: true });
   }

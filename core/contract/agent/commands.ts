@@ -22,11 +22,11 @@ import {
 } from '../session.ts';
 
 /**
- * The closed set of things that a host can be asked to do. There is no "run this script": arguments are
- * opaque ids, validated values and argv arrays. An agent refuses a verb that it does not know by name.
+ * The closed set of commands. There is no "run this script": arguments are opaque ids, validated values and argv arrays.
+ * An agent refuses an unknown verb by name.
  */
 
-/** What a host must know of a container to drive it. */
+/** The description of a container for its host. */
 export const AssignedContainerSchema = z.strictObject({
   id: IdSchema,
   name: NameSchema,
@@ -35,36 +35,36 @@ export const AssignedContainerSchema = z.strictObject({
 });
 export type AssignedContainer = z.infer<typeof AssignedContainerSchema>;
 
-/** Make the writable layer, so that the container exists on the host: it is `Off` afterwards. */
+/** Create the writable layer, so that the container exists on the host in state `Off`. */
 const PrepareContainer = z.strictObject({
   verb: z.literal('prepareContainer'),
   container: AssignedContainerSchema,
 });
-/** Bring up the container's own VM as far as the guest's agent answering, with nothing of the container run yet. */
+/** Start the container's VM until the guest agent answers, without running any code of the container. */
 const ProvisionUtilityVm = z.strictObject({
   verb: z.literal('provisionUtilityVm'),
   container: AssignedContainerSchema,
 });
-/** Start the main process; prepares what has not been. Starting what runs changes nothing. */
+/** Start the main process, after any missing preparation. No effect if it runs. */
 const StartContainer = z.strictObject({
   verb: z.literal('startContainer'),
   container: AssignedContainerSchema,
 });
-/** End the main process: ask, wait, then force; a timeout of 0 forces at once. The writable layer stays. */
+/** Stop the main process: signal, wait, then SIGKILL. A timeout of 0 kills at once. The writable layer stays. */
 const StopContainer = z.strictObject({ verb: z.literal('stopContainer'), timeoutSeconds: z.int() });
 const RestartContainer = z.strictObject({
   verb: z.literal('restartContainer'),
   container: AssignedContainerSchema,
   timeoutSeconds: z.int(),
 });
-/** Everything of the container goes, its files included. */
+/** Remove the container with its files. */
 const RemoveContainer = z.strictObject({ verb: z.literal('removeContainer') });
 /**
- * Runtime conversion, in one command, so that a container is never left down for want of the next: `container` has the
- * new type. What runs is stopped, started again on the same layer and verified running. Where that fails:
- * - `restore`: the host by itself goes back to what there was, under the type `from`; but never to its own kernel once
- *   the container's code has run in a VM. Then the container ends `HyperV`, and is off unless it runs in its VM.
- * - `stop`: the container ends off, as the new type where that could be set.
+ * Runtime conversion in one command, so that a container never stays down because a second command is missing: `container`
+ * has the new type. A running container is stopped, started again on the same layer and verified. On a failure:
+ * - `restore`: the host restores the earlier state with the type `from`, but never on its own kernel once the container's
+ *   code has run in a VM. Then the container ends as `HyperV`, and is off unless it runs in its VM.
+ * - `stop`: the container ends off, with the new type if that could be set.
  */
 const ConvertContainer = z.strictObject({
   verb: z.literal('convertContainer'),
@@ -73,12 +73,12 @@ const ConvertContainer = z.strictObject({
   timeoutSeconds: z.int(),
   /** Default: `restore`. */
   onFailure: z.optional(z.enum(['restore', 'stop'])),
-  /** The tenant lets the host's kernel have a disk that code in a VM has written. Default: false. */
+  /** The tenant accepts that the host's kernel mounts a disk that code in a VM has written. Default: false. */
   acceptUntrustedDisk: z.optional(z.boolean()),
 });
 /**
- * Undo a half-done operation: back to what the container was, whatever has been reached. Once its code has run in a VM it
- * does not go back to the host's kernel: it ends `HyperV`, and is off unless it runs in its VM.
+ * Undo an unfinished operation: restore the container's earlier state. Once its code has run in a VM it does not return to
+ * the host's kernel: it ends as `HyperV`, and is off unless it runs in its VM.
  */
 const RestoreContainer = z.strictObject({
   verb: z.literal('restoreContainer'),
@@ -86,9 +86,9 @@ const RestoreContainer = z.strictObject({
   container: AssignedContainerSchema,
 });
 /**
- * Put a network policy in force, at once if the container runs, and for every later start. Commands come in any order:
- * a revision that is not larger than the newest known one changes nothing. Not a step of an operation: it raises no epoch
- * and waits for none.
+ * Apply a network policy, at once if the container runs, and for every later start. Commands can arrive in any order: only
+ * a revision larger than the newest known one has an effect. Not a step of an operation: the epoch is neither checked nor
+ * raised.
  */
 const SetNetworkPolicy = z.strictObject({
   verb: z.literal('setNetworkPolicy'),
@@ -101,12 +101,12 @@ const ReportIsolation = z.strictObject({ verb: z.literal('reportIsolation') });
 /** Run the fixed set of probes inside a running container. */
 const VerifyIsolation = z.strictObject({ verb: z.literal('verifyIsolation') });
 const Exec = z.strictObject({ verb: z.literal('exec'), ...ExecRequestSchema.shape, timeoutSeconds: z.int() });
-/** Start the process, or join the main one; its frames follow over the link (`core/contract/session.ts`). */
+/** Start the process, or attach to the main process; frames follow over the connection (`core/contract/session.ts`). */
 const OpenSession = z.strictObject({
   verb: z.literal('openSession'),
   ...SessionRequestSchema.shape,
   sessionId: IdSchema,
-  /** Without a frame of either side for so long it ends. */
+  /** The session ends after this time without a frame from either side. */
   idleSeconds: z.int(),
   totalSeconds: z.int(),
 });
@@ -153,34 +153,34 @@ export const CommandArgumentsSchema = z.discriminatedUnion('verb', [
 export type CommandArguments = z.infer<typeof CommandArgumentsSchema>;
 
 export const CommandSchema = z.strictObject({
-  /** `operationId:step:epoch` for a step of a workflow, an id of its own for a query: the idempotency key. */
+  /** The idempotency key: `operationId:step:epoch` for a step of a workflow, a unique id for a query. */
   id: z.string(),
   hostId: IdSchema,
   containerId: z.nullable(IdSchema),
-  /** Epoch of the container when the command was given; a host never acts on one older than the newest it has seen. */
+  /** Epoch of the container when the command was issued. A host ignores commands of an older epoch than the newest it has seen. */
   epoch: z.int(),
-  /** How long after receipt, by the host's own clock, the command may still be begun, in seconds. */
+  /** Time after receipt, by the host's clock, within which the command can start, in seconds. */
   ttlSeconds: z.int(),
   arguments: CommandArgumentsSchema,
 });
 export type Command = z.infer<typeof CommandSchema>;
 
-/** What really is on a host, of one container. */
+/** The actual state of a container on its host. */
 export const ObservedContainerSchema = z.strictObject({
   containerId: IdSchema,
-  /** Of the last command that the host applied to it. */
+  /** Epoch of the last command that the host applied to it. */
   epoch: z.int(),
   phase: z.enum(['Absent', 'Off', 'Running']),
   runtimeType: RuntimeTypeSchema,
   startedAt: z.nullable(TimestampSchema),
   exitCode: z.nullable(z.int()),
-  /** Why it is not running, in words, where the host knows. */
+  /** Why it is not running, as text, if known. */
   exitReason: z.nullable(cutTo(512)),
   restartCount: z.int(),
   workerProcess: z.nullable(WorkerProcessSchema),
   /**
-   * Rises with every observation that the host makes, across containers, messages and restarts of its agent:
-   * of two reports on a container the one with the larger number is the newer, however they arrive.
+   * Increases with every observation of the host, across containers, messages and restarts of its agent. Of two reports on
+   * a container the one with the larger number is newer, in any order of arrival.
    */
   sequence: z.optional(z.int()),
 });
@@ -197,7 +197,7 @@ const CommandErrorSchema = z.strictObject({
 const result = { commandId: z.string(), steps: z.array(OperationStepSchema) };
 
 const base64 = z.string();
-/** What an `exec` came to; output in base64. */
+/** The result of an `exec`; output in base64. */
 export const ExecOutcomeSchema = z.strictObject({
   exitCode: z.int(),
   stdout: base64,
@@ -206,21 +206,21 @@ export const ExecOutcomeSchema = z.strictObject({
   timedOut: z.boolean(),
 });
 
-/** The answer to a command; kept by the host, and sent again until it is acknowledged. */
+/** The result of a command. The host stores it and repeats it until it is acknowledged. */
 export const CommandResultSchema = z.discriminatedUnion('status', [
   z.strictObject({
     status: z.literal('succeeded'),
     ...result,
     observed: z.nullable(ObservedContainerSchema),
     processes: z.optional(z.array(ProcessSchema)),
-    /** How many processes are missing in the list, because the message would not have fitted. */
+    /** Number of processes that did not fit into the message. */
     processesOmitted: z.optional(z.int()),
     image: z.optional(ImageFactsSchema),
     exec: z.optional(ExecOutcomeSchema),
     log: z.optional(LogPageSchema),
     isolation: z.optional(IsolationReportSchema),
     verification: z.optional(IsolationVerificationSchema),
-    /** `convertContainer`: between the old main process's end and the new one verified running, in milliseconds. */
+    /** `convertContainer`: from the end of the old main process until the new one was verified running, in milliseconds. */
     downtimeMs: z.optional(z.nullable(z.number())),
   }),
   z.strictObject({

@@ -9,7 +9,7 @@ import { REFUSAL_REASONS, SignedSchema } from './signed.ts';
 
 /**
  * The messages between an agent and the control plane over the WebSocket. An agent's message that must not be lost has a
- * `messageId` and is sent again until an `ack` names it; receipt is idempotent.
+ * `messageId` and is repeated until an `ack` names it; receipt is idempotent.
  *
  * A `hello` declares the protocol version of the agent, and the `welcome` to it confirms that version for the connection.
  * Optional members are added without a new version: releases may differ. A new version is for messages that the other
@@ -30,19 +30,19 @@ export const declaredProtocol = (message: unknown, action: 'hello' | 'welcome'):
 
 /** The audience of the token that an agent signs for each connection. */
 export const HOST_TOKEN_AUDIENCE = 'bulkhead-host-link';
-/** How long such a token may be valid, in seconds. */
+/** Maximum validity of such a token, in seconds. */
 export const HOST_TOKEN_SECONDS = 60;
 
 const messageId = z.string().check(z.minLength(1), z.maxLength(128));
 
-/** The limits of the WebSocket API, in bytes: of a message and of each of the frames it is sent in. */
+/** The limits of the WebSocket API, in bytes: of a message, and of each frame. */
 export const MESSAGE_BYTES = 128 * 1024;
 export const FRAME_BYTES = 32 * 1024;
 
 /**
- * Which of a host's images a message has, when there are more than fit: all of those whose names, in lower case and
- * in the order of their characters, come after `after` and not after `through`. Null: from the first one, or to the last. Nothing may
- * be concluded on an image outside this range; without a range a message has them all.
+ * The range of a host's images in a message, if not all fit: all whose lower-case names, in character order, are after
+ * `after` and not after `through`. Null: from the first one, or to the last. The message says nothing about images outside
+ * the range; without a range it has all images.
  */
 export const ImageRangeSchema = z.strictObject({
   after: z.nullable(z.string()),
@@ -50,7 +50,7 @@ export const ImageRangeSchema = z.strictObject({
 });
 export type ImageRange = z.infer<typeof ImageRangeSchema>;
 
-/** First after each connection: what the host is, holds, and really runs. Containers not in it are not there. */
+/** The first message of a connection: facts, images and containers of the host. Containers that are missing do not exist there. */
 export const HelloSchema = z.strictObject({
   action: z.literal('hello'),
   messageId,
@@ -61,15 +61,15 @@ export const HelloSchema = z.strictObject({
   imageRange: z.optional(ImageRangeSchema),
   observed: z.array(ObservedContainerSchema),
   /**
-   * The host holds more containers than fit in a message: the rest follow in `observed` messages, and nothing
-   * may be concluded from a container's not being in this one.
+   * The host has more containers than fit into a message. The rest follow in `observed` messages, and a container that is
+   * missing here is not lost.
    */
   partial: z.optional(z.boolean()),
-  /** The newest key of the control plane that the host trusts; absent while it has none. */
+  /** The newest key of the control plane that the host trusts; absent without one. */
   commandKey: z.optional(z.string()),
 });
 
-/** Keeps the lease, and the task tokens of what is being worked on, alive. */
+/** Renews the lease, and the task tokens of running commands. */
 export const HeartbeatSchema = z.strictObject({
   action: z.literal('heartbeat'),
   inProgress: z.array(z.string()),
@@ -81,7 +81,7 @@ export const ResultSchema = z.strictObject({
   result: CommandResultSchema,
 });
 
-/** Something changed that no command asked for, e.g. a main process ended. */
+/** A change without a command, e.g. a main process ended. */
 const ObservedSchema = z.strictObject({
   action: z.literal('observed'),
   messageId,
@@ -90,7 +90,7 @@ const ObservedSchema = z.strictObject({
   imageRange: z.optional(ImageRangeSchema),
 });
 
-/** Steps of a command that takes longer than two seconds, so that who waits sees them. May be lost. */
+/** Steps of a command that takes longer than two seconds, for callers who wait. Can be lost. */
 export const ProgressSchema = z.strictObject({
   action: z.literal('progress'),
   commandId: z.string(),
@@ -100,11 +100,11 @@ export const ProgressSchema = z.strictObject({
 /** The longest id of a refused command that a report carries. */
 export const CLAIMED_ID_LENGTH = 256;
 
-/** The host did not take a command, because it can't tell that it is the control plane's own. */
+/** The host refused a command because it could not verify the signature. */
 export const CommandRefusedSchema = z.strictObject({
   action: z.literal('commandRefused'),
   messageId,
-  /** As the message claims; empty if it names none. */
+  /** The id in the refused message; empty without one. */
   commandId: z.string().check(z.maxLength(CLAIMED_ID_LENGTH)),
   reason: z.enum(REFUSAL_REASONS),
 });
@@ -124,28 +124,28 @@ export const WelcomeSchema = z.strictObject({
   messageId,
   protocol: z.int(),
   heartbeatSeconds: z.int(),
-  /** A host that is silent for longer counts as `Unknown`. */
+  /** A host without a heartbeat for longer becomes `Unknown`. */
   leaseSeconds: z.int(),
   /** For purpose `server-time`. */
   signedTime: z.optional(SignedSchema),
-  /** For a host that trusts no key yet: those in use, the newest first. */
+  /** For a host without a trusted key: the keys in use, the newest first. */
   commandKeys: z.optional(z.array(PublicKeySchema)),
-  /** For a host that trusts an older key: for purpose `next-key`, each signed by the key before. */
+  /** For a host with an older key: announcements for purpose `next-key`, each signed by the previous key. */
   nextKeys: z.optional(z.array(SignedSchema)),
 });
 /** For purpose `command`. */
 const CommandMessageSchema = z.strictObject({ action: z.literal('command'), ...SignedSchema.shape });
 const AckSchema = z.strictObject({ action: z.literal('ack'), messageId });
-/** Asks for a `hello`, e.g. after an execution was aborted. */
+/** Requests a `hello`, e.g. after an execution was aborted. */
 const InventoryRequestSchema = z.strictObject({ action: z.literal('inventoryRequest') });
-/** What the agent sent is not of the contract; it is not to be sent again. */
+/** The agent's message violates the contract and must not be repeated. */
 const RefusedSchema = z.strictObject({
   action: z.literal('refused'),
   messageId: z.nullable(z.string()),
   detail: z.string(),
 });
 
-/** Frames of sessions go both ways beside these messages, to a function of their own: see `session.ts`. */
+/** Session frames use the same connection, but a separate function: see `session.ts`. */
 export const ControlMessageSchema = z.discriminatedUnion('action', [
   WelcomeSchema,
   CommandMessageSchema,

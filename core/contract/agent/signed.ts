@@ -4,8 +4,8 @@ import { CommandSchema } from './commands.ts';
 
 /**
  * What the control plane signs for hosts. The signature covers the payload byte for byte, so it is verified before the
- * payload is parsed, and no second encoding of the same value exists. Each purpose has a prefix of its own: a signature
- * made for one is never valid for another.
+ * payload is parsed, and no second encoding of the same value exists. Each purpose has a separate prefix, so a
+ * signature for one purpose is not valid for another.
  */
 export const SIGNED_PURPOSES = ['command', 'server-time', 'next-key'] as const;
 export type SignedPurpose = (typeof SIGNED_PURPOSES)[number];
@@ -19,19 +19,19 @@ export const SignedSchema = z.strictObject({
 });
 export type Signed = z.infer<typeof SignedSchema>;
 
-/** Purpose `command`: a command, and until when it may be taken in by the control plane's clock. */
+/** Purpose `command`: a command, and its expiry in the control plane's time. */
 export const SignedCommandSchema = z.strictObject({ ...CommandSchema.shape, expiresAtMs: z.int() });
 
 /**
- * Purpose `server-time`: the control plane's clock, as an answer to one hello of one host. The hello's random id keeps
- * an older answer from being replayed.
+ * Purpose `server-time`: the control plane's time, as the response to one hello of one host. The random id of the hello
+ * prevents the replay of an older response.
  */
 export const ServerTimeSchema = z.strictObject({ hostId: IdSchema, messageId: z.string(), nowMs: z.int() });
 
-/** Purpose `next-key`: the key that follows the one that signs this. */
+/** Purpose `next-key`: the successor of the key that signs this. */
 export const NextKeySchema = z.strictObject({ publicKey: PublicKeySchema });
 
-/** Why a host did not take a command. */
+/** Why a host refused a command. */
 export const REFUSAL_REASONS = [
   'unsigned',
   'unknown-key',

@@ -1,6 +1,6 @@
 import type * as z from 'zod/mini';
 
-/** Scopes of a token; the validated JWT is their only source. */
+/** Scopes of a token, only from the validated JWT. */
 export const SCOPES = [
   'containers:read',
   'containers:write',
@@ -10,7 +10,7 @@ export const SCOPES = [
 ] as const;
 export type Scope = (typeof SCOPES)[number];
 
-/** The Lambda functions that answer HTTP; each has a folder of this name in `functions/`. */
+/** The Lambda functions behind the HTTP API; each has a folder of this name in `functions/`. */
 export const HTTP_FUNCTIONS = [
   'create-container',
   'read-containers',
@@ -33,25 +33,25 @@ export interface Route {
   /** Stable name: OpenAPI's operationId, and the key of the function's handler. */
   readonly operationId: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** As API Gateway writes it: `/v1/containers/{idOrName}`, `{name+}` for a rest with slashes. */
+  /** In API Gateway's syntax: `/v1/containers/{idOrName}`, `{name+}` for a rest with slashes. */
   readonly path: string;
   readonly function: HttpFunction;
   /** Null: no token needed. */
   readonly scope: Scope | null;
   readonly parameters?: z.ZodMiniObject;
-  /** Query parameters as strings, and as a list of strings where one may be repeated; unknown ones are refused. */
+  /** Query parameters as strings, or as a list of strings for repeatable ones; unknown ones are refused. */
   readonly query?: z.ZodMiniObject;
   readonly body?: z.ZodMiniType;
-  /** A body may be left out. */
+  /** The body is optional. */
   readonly bodyOptional?: boolean;
   readonly responses: Readonly<Record<number, z.ZodMiniType | null>>;
   /**
-   * The route can hold its function for seconds, which counts against the tenant's share. Beyond it a wait is
-   * `shortened`, or the request `refused` with 429 and Retry-After.
+   * The route can occupy its function for seconds, which counts against the tenant's share. Beyond the share a wait is
+   * `shortened`, or the request is `refused` with 429 and Retry-After.
    */
   readonly holds?: 'shortened' | 'refused';
-  /** Counts as so many seconds at least, because it uses what all tenants share: EventBridge takes few changes a second. */
+  /** Minimum number of seconds that a request counts as, because all tenants share EventBridge's low rate limit. */
   readonly leastSeconds?: number;
-  /** Takes `Idempotency-Key` and `dryRun`; `ifMatch`, where the resource has an ETag. */
+  /** Accepts `Idempotency-Key` and `dryRun`; also `ifMatch`, if the resource has an ETag. */
   readonly mutation?: { readonly ifMatch: boolean };
 }

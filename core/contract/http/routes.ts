@@ -42,5 +42,5 @@ export const ROUTES: readonly Route[] = GROUPS.flat();
 
 type Definition = (typeof GROUPS)[number][number];
 export type OperationId = Definition['operationId'];
-/** The route of that name with its own schemas as types. */
+/** The route with the given name, typed with its schemas. */
 export type RouteOf<Id extends OperationId> = Extract<Definition, { readonly operationId: Id }>;

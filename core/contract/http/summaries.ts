@@ -2,7 +2,7 @@ import { LIMITS } from '../primitives.ts';
 import { SESSION_LIMITS } from '../session.ts';
 import type { OperationId } from './routes.ts';
 
-/** What each route does, in one line. Apart from the routes, so that no Lambda function carries texts for documents. */
+/** One-line summaries of the routes. Separate from the routes, so that no Lambda function includes them. */
 export const SUMMARIES: Readonly<Record<OperationId, string>> = {
   startContainer: 'Start a container (Start-Container). One that runs already is left as it is.',
   stopContainer: 'Stop a container (Stop-Container): ask, wait, then force.',

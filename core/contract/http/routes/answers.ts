@@ -6,7 +6,7 @@ import { IdSchema } from '../../primitives.ts';
 
 export const AcceptedSchema = z.strictObject({ container: ContainerSchema, operation: OperationSchema });
 
-/** What a dry run says would be done; nothing was. */
+/** The response of a dry run, which changes nothing. */
 export const DryRunSchema = z.strictObject({
   dryRun: z.literal(true),
   wouldDo: z.string(),

@@ -36,11 +36,11 @@ export const SESSIONS_ROUTES = [
     holds: 'refused',
     parameters: byIdOrName,
     query: z.strictObject({
-      /** The newest so many lines. */
+      /** Number of newest lines. */
       tail: z.optional(z.string().check(z.regex(/^(0|[1-9][0-9]{0,3}|10000)$/))),
-      /** Only what was written at that time or later. */
+      /** Only output from this time on. */
       since: z.optional(TimestampSchema),
-      /** Of the page before; then without `tail`. */
+      /** Cursor of the previous page. Not with `tail`. */
       cursor: z.optional(LogCursorSchema),
     }),
     responses: { 200: LogPageSchema },
