@@ -35,8 +35,8 @@ const GROUPS = [
 ] as const;
 
 /**
- * Every route of the API, once: the synthesized API, the validation of requests, the OpenAPI document and the tests'
- * matrices all come from here. A function imports the file of its own routes, so that its bundle has no other schemas.
+ * All routes of the API. The synthesized API, the validation of requests, the OpenAPI document and the tests' matrices
+ * are derived from this table. A function imports only the file of its own routes, so that its bundle has no other schemas.
  */
 export const ROUTES: readonly Route[] = GROUPS.flat();
 
