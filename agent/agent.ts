@@ -32,7 +32,7 @@ interface AgentDeps {
 export interface Agent {
   /** Puts what an earlier life left half done in order, then connects. Resolves when it has begun to connect. */
   start(): Promise<void>;
-  /** Disconnects and lets go of what it holds. Containers go on running; what was begun is finished next time. */
+  /** Disconnects. Containers continue to run, and unfinished commands resume at the next start. The runtime stays open. */
   stop(): void;
 }
 
@@ -129,7 +129,6 @@ export const createAgent = (given: AgentDeps): Agent => {
       supervisor.stop();
       sessions.close();
       link.stop();
-      runtime.close();
       state.close();
     },
   };

@@ -15,7 +15,7 @@ import { stateFiles } from './state-directory.ts';
 
 interface OpenRuntime {
   readonly runtime: Runtime;
-  /** Called once the agent has stopped: removes what serves no container. */
+  /** To be called once the agent has stopped: closes the runtime, and removes what serves no container. */
   readonly release: () => Promise<void>;
 }
 
@@ -43,7 +43,7 @@ const openSimulated = (options: AgentOptions): OpenRuntime => {
       throw new StartupError(EXIT_CODES.unexpected, 'This process has been killed.');
     },
   });
-  return { runtime, release: async () => undefined };
+  return { runtime, release: async () => runtime.close() };
 };
 
 const removeEverything = async (runtime: Runtime): Promise<void> => {

@@ -61,6 +61,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   agent.stop();
+  host.runtime.close();
   await plane.stop();
   rmSync(directory, { recursive: true, force: true });
 });

@@ -76,7 +76,10 @@ beforeEach(async () => {
   host = await world.addHost();
   await startAgent();
 });
-afterEach(() => agent.stop());
+afterEach(() => {
+  agent.stop();
+  machine.runtime.close();
+});
 
 const write = (id: string, content: object) =>
   world.table.put({
