@@ -55,14 +55,14 @@ const RETRY_MS = 5_000;
 const MOST_REFUSALS = 50;
 
 /**
- * What is said on one connection.
+ * The messages of one connection to the control plane.
  *
  * opened → hello sent, until welcomed → welcomed: results, observations and heartbeats flow → closed.
  *
  * 1. Nothing but the hello is sent before the welcome, so that the control plane knows the host's truth first.
- * 2. A result is sent until it is acknowledged; after a reconnect by the next session, out of the journal.
+ * 2. A result is sent until it is acknowledged; after a reconnect by the next connection, from the journal.
  * 3. At most one `observed` is under way, made when it is sent: a later one never overtakes an earlier one,
- *    and what changed twice meanwhile is told once. What a cut swallows is in the next session's hello.
+ *    and two changes in the meantime are one report. What a lost connection did not deliver is in the next hello.
  * 4. Silence of the control plane changes nothing here but what is sent again.
  */
 export class AgentConnection {
@@ -72,7 +72,7 @@ export class AgentConnection {
   readonly #changed = new Set<string>();
   /** By message id: the command whose result was sent. */
   readonly #results = new Map<string, string>();
-  /** The name after which images are still to be told; null: all of them; undefined: none. */
+  /** The name after which images are not reported yet; null: all of them; undefined: none. */
   #imagesAfter: string | null | undefined = undefined;
   readonly #refusals = new Set<string>();
   #helloId: string | null = null;

@@ -1,4 +1,4 @@
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+import { isLoopback } from '../../core/contract/loopback.ts';
 
 /** Whether the URL is safe for secrets: it uses TLS, or it stays within this machine. */
 export const isProtectedUrl = (
@@ -7,5 +7,5 @@ export const isProtectedUrl = (
 ): boolean => {
   if (!URL.canParse(text)) return false;
   const { protocol, hostname } = new URL(text);
-  return protocol === schemes.tls || (protocol === schemes.plain && LOOPBACK.test(hostname));
+  return protocol === schemes.tls || (protocol === schemes.plain && isLoopback(hostname));
 };

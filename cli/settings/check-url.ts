@@ -1,6 +1,5 @@
+import { isLoopback } from '../../core/contract/loopback.ts';
 import { SettingsError } from '../errors.ts';
-
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
  * Plain HTTP would send the token in clear text, so it is only for this machine.
@@ -15,7 +14,7 @@ export const checkApiUrl = (apiUrl: string, source: string): void => {
       'It looks like https://….execute-api.….amazonaws.com, or http://127.0.0.1:8420.',
     );
   const { protocol, hostname } = new URL(apiUrl);
-  if (protocol === 'http:' && !LOOPBACK.test(hostname))
+  if (protocol === 'http:' && !isLoopback(hostname))
     throw new SettingsError(
       `"${apiUrl}" would send your token unencrypted (${source}).`,
       'Use https://. Plain http:// is accepted for this machine only, e.g. http://127.0.0.1:8420.',
