@@ -13,7 +13,7 @@ export interface GlobalOptions {
   readonly apiUrl?: string;
 }
 
-/** What a command has at hand: the API, and a way to show what came back, for people or for programs. */
+/** The context of a command: the API, and output as text or JSON. */
 export class Context {
   readonly io: Io;
   readonly isJson: boolean;
@@ -56,7 +56,7 @@ export class Context {
     this.io.stdout.write(text);
   }
 
-  /** For people who watch, not for programs that read. */
+  /** Shows a note on stderr, not part of the output. */
   say(line: string): void {
     if (!this.isJson) this.io.stderr.write(`${line}\n`);
   }
@@ -65,13 +65,13 @@ export class Context {
     this.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 
-  /** A list: all of it in JSON, in the chosen columns for people. */
+  /** Shows a list: completely as JSON, or as a table with the chosen columns. */
   list<Item>(columns: readonly Column<Item>[], items: readonly Item[]): void {
     if (this.isJson) this.json(items);
     else this.write(renderTable(columns, items, this.#style()));
   }
 
-  /** One thing: all of it in JSON, its properties for people. */
+  /** Shows one object: completely as JSON, or its properties as text. */
   one<Item>(item: Item, fields: (item: Item) => readonly Field[]): void {
     if (this.isJson) this.json(item);
     else this.write(renderFields(fields(item), this.#style()));
@@ -82,14 +82,14 @@ export class Context {
   }
 }
 
-/** Runs with the context of the command that was called; commander gives options and itself last. */
+/** Runs with the context of the command. Commander passes the options and the command last. */
 export type Act<Arguments extends readonly unknown[], Options> = (
   context: Context,
   options: Options & GlobalOptions,
   ...args: Arguments
 ) => Promise<void>;
 
-/** An action of commander that runs `act`. */
+/** A commander action that runs `act`. */
 export const acting =
   <Arguments extends readonly unknown[], Options>(io: Io, act: Act<Arguments, Options>) =>
   async (...given: unknown[]): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Something that the CLI itself has to say, in place of what it was asked for. */
+/** An error of the CLI itself. */
 export abstract class CliError extends Error {
   abstract readonly code: string;
   readonly suggestion: string | undefined;
@@ -10,22 +10,22 @@ export abstract class CliError extends Error {
   }
 }
 
-/** The command line asks for what there is not, or leaves out what must be said. */
+/** The command line is invalid or incomplete. */
 export class UsageError extends CliError {
   readonly code = 'usage';
 }
 
-/** There is no control plane to talk to, or no token for it. */
+/** No control plane is configured, or no token for it. */
 export class SettingsError extends CliError {
   readonly code = 'settings';
 }
 
-/** The user ended the wait; what was begun goes on. */
+/** The user ended the wait; the operation continues. */
 export class InterruptedError extends CliError {
   readonly code = 'interrupted';
 }
 
-/** Said already; only the exit code is left. A command in a container ends with its own. */
+/** The error was already shown; only the exit code is left. For a command in a container, its exit code. */
 export class ExitError extends CliError {
   readonly code = 'exit';
   readonly exitCode: number;

@@ -7,20 +7,20 @@ import {
 } from '../core/client/index.ts';
 import { ExitError, InterruptedError, SettingsError, UsageError } from './errors.ts';
 
-/** What a program that calls the CLI can tell apart. Stable. */
+/** Exit codes for programs. Stable. */
 export const EXIT = {
   success: 0,
-  /** Anything that has no code of its own. */
+  /** Any other error. */
   failed: 1,
   usage: 2,
   notFound: 3,
-  /** No token, a bad one, or one without the scope. */
+  /** No token, an invalid one, or one without the scope. */
   notAllowed: 4,
-  /** What is there stands against it: 409, 412. */
+  /** A conflict with the current state: 409, 412. */
   conflict: 5,
-  /** Nobody answers, or is too busy. */
+  /** The API does not respond or is too busy. */
   unavailable: 6,
-  /** The operation was accepted, and has ended otherwise than Succeeded. */
+  /** The operation was accepted but did not succeed. */
   operationFailed: 7,
   interrupted: 130,
 } as const;

@@ -5,7 +5,7 @@ import { UsageError } from './errors.ts';
 
 const ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
-/** The id of a host that is given by id or by name. The API knows hosts by id alone; names are for people. */
+/** The id of a host, from its id or name. The API accepts only ids. */
 export const hostIdOf = async (context: Context, idOrName: string): Promise<string> => {
   if (ID.test(idOrName)) return idOrName.toLowerCase();
   const named: Host[] = [];
@@ -14,6 +14,6 @@ export const hostIdOf = async (context: Context, idOrName: string): Promise<stri
   if (named.length === 1 && named[0] !== undefined) return named[0].id;
   const ids = named.map(({ id }) => id).join(', ');
   throw named.length === 0
-    ? new UsageError(`There is no host "${idOrName}".`, 'bulkhead host list')
-    : new UsageError(`${named.length} hosts are called "${idOrName}".`, `Give the id: ${ids}.`);
+    ? new UsageError(`No host "${idOrName}" exists.`, 'bulkhead host list')
+    : new UsageError(`${named.length} hosts have the name "${idOrName}".`, `Use the id: ${ids}.`);
 };

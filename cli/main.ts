@@ -22,7 +22,7 @@ export const main = async (argv: readonly string[], io: Io): Promise<number> => 
     await createProgram(io).parseAsync([...argv], { from: 'user' });
     return EXIT.success;
   } catch (error) {
-    // Commander has said it already: help and version on stdout, a mistake on stderr.
+    // Commander has already printed: help and version to stdout, an error to stderr.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.success : EXIT.usage;
     if (error instanceof ExitError) return error.exitCode;
     const isDebug = io.env.BULKHEAD_DEBUG === '1';

@@ -21,7 +21,7 @@ const DESCRIPTION =
 const ENVIRONMENT_HELP = `Which control plane: --api-url, else BULKHEAD_API_URL (both with BULKHEAD_TOKEN), else
 .bulkhead/local.json of this folder or one above (npm start), else what login has kept.`;
 
-/** The whole command line of `bulkhead`; it throws where commander would end the process. */
+/** The command line of `bulkhead`. It throws instead of ending the process. */
 export const createProgram = (io: Io): Command => {
   const program = new Command('bulkhead')
     .description(DESCRIPTION)

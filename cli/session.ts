@@ -2,9 +2,9 @@ import type { Client } from '../core/client/index.ts';
 import type { OutputStream, SessionRequest, SignalName } from '../core/contract/session.ts';
 import type { Io } from './io.ts';
 
-/** The bytes of a process in a container, both ways: the part of the client's session that the CLI uses. */
+/** The part of the client's session that the CLI uses: bytes from and to a process in a container. */
 export interface SessionStream {
-  /** Resolves when there is room for more. */
+  /** Resolves when more can be written. */
   write(bytes: Uint8Array): Promise<void>;
   endInput(): unknown;
   resize(columns: number, rows: number): unknown;
@@ -22,10 +22,10 @@ export interface SessionAddress {
   readonly sessionId: string;
 }
 
-/** Connects to a session that has been opened. */
+/** Connects to an opened session. */
 export type Connect = (address: SessionAddress) => SessionStream | Promise<SessionStream>;
 
-/** Starts a process in a container, or joins its main one. */
+/** Starts a process in a container, or attaches to its main process. */
 export const openContainerSession = async (
   client: Client,
   { connect }: Pick<Io, 'connect'>,

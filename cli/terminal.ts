@@ -1,10 +1,10 @@
 import type { Io } from './io.ts';
 import type { SessionStream } from './session.ts';
 
-/** The terminal that the CLI runs on, joined to a session: bytes both ways, its size, and its state put back at the end. */
+/** Connects the CLI's terminal with a session: bytes in both directions, the window size, and the restored state at the end. */
 type Input = NodeJS.ReadableStream & Partial<Pick<NodeJS.ReadStream, 'isTTY' | 'setRawMode'>>;
 
-/** Detaching as in docker: Ctrl-P, Ctrl-Q. */
+/** The detach keys, as in docker: Ctrl-P, Ctrl-Q. */
 const DETACH = [0x10, 0x11] as const;
 
 export interface Joined {
@@ -22,7 +22,7 @@ export const terminalSize = sizeOf;
 export const isTerminal = ({ stdin, stdout }: Io): boolean =>
   (stdin as Input).isTTY === true && stdout.isTTY === true;
 
-/** Finds the keys of detaching in what is typed, across pieces; everything else is passed on. */
+/** Finds the detach keys in the input, across chunks; everything else is passed on. */
 export const createDetachKeys = () => {
   let armed = false;
   return (bytes: Uint8Array): { readonly pass: Uint8Array; readonly detach: boolean } => {
@@ -59,7 +59,7 @@ const pipeInput = (input: Input, session: SessionStream, tty: boolean): (() => v
   };
 };
 
-/** Writes output, and lets the session wait while a slow reader holds it up. */
+/** Writes output, and pauses the session while the reader is slow. */
 const pipeOutput = (io: Io, session: SessionStream): void => {
   session.onOutput((stream, bytes) => {
     const output = (stream === 'stderr' ? io.stderr : io.stdout) as NodeJS.WritableStream;
@@ -69,7 +69,7 @@ const pipeOutput = (io: Io, session: SessionStream): void => {
   });
 };
 
-/** Joins the terminal to the session until that ends. */
+/** Connects the terminal with the session until the session ends. */
 export const joinTerminal = async (
   io: Io,
   session: SessionStream,

@@ -25,7 +25,7 @@ interface Accepted {
 
 export const isDryRun = (body: object | undefined): body is DryRun => body !== undefined && 'wouldDo' in body;
 
-/** What a dry run says would be done. */
+/** Shows the result of a dry run. */
 export const showDryRun = (context: Context, body: DryRun): void => {
   if (context.isJson) {
     context.json(body);
@@ -34,11 +34,11 @@ export const showDryRun = (context: Context, body: DryRun): void => {
   context.write(`It would ${body.wouldDo}.\n`);
   const { placement } = body;
   if (placement === null) return;
-  const where = placement.fits ? `There is room: host ${placement.hostId}.` : 'There is no room now.';
+  const where = placement.fits ? `It fits on host ${placement.hostId}.` : 'No host has free capacity now.';
   context.write(`${where} ${placement.reason}\n`);
 };
 
-/** Waits for the end, showing steps. Ctrl-C ends the wait, not the operation. @throws {OperationFailedError} */
+/** Waits for an operation and shows its steps. Ctrl-C ends the wait, not the operation. @throws {OperationFailedError} */
 export const follow = async (context: Context, operation: Operation): Promise<Operation> => {
   const progress = new StepProgress(context.io.stderr, paintFor(context.io.stderr, context.io));
   const { signal } = context;
@@ -50,7 +50,7 @@ export const follow = async (context: Context, operation: Operation): Promise<Op
   } catch (error) {
     if (!signal.aborted || error instanceof ClientError) throw error;
     throw new InterruptedError(
-      'No longer waiting; the operation goes on.',
+      'No longer waiting. The operation continues.',
       `bulkhead operation wait ${operation.id}`,
     );
   } finally {
@@ -61,8 +61,8 @@ export const follow = async (context: Context, operation: Operation): Promise<Op
 const isGone = (operation: Operation): boolean => operation.kind === 'remove';
 
 /**
- * What is done with the answer to a mutation of a container: a dry run is told, an operation waited for (unless
- * `--no-wait`), and in the end the container shown as it is then.
+ * Handles the response to a mutation of a container: shows a dry run, waits for the operation (without `--no-wait`), and
+ * shows the container at the end.
  */
 export const finish = async (
   context: Context,

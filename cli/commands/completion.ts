@@ -3,7 +3,7 @@ import { acting } from '../context.ts';
 import type { Io } from '../io.ts';
 import { examples } from './options.ts';
 
-/** Every command with the words that may follow it: subcommands and options. */
+/** Every command with the words that can follow it: subcommands and options. */
 const wordsByCommand = (
   command: Command,
   path: string,
@@ -72,8 +72,8 @@ compdef _bulkhead bulkhead
 export const addCompletion = (program: Command, io: Io): void => {
   const command = program
     .command('completion')
-    .summary('write the completion script of a shell')
-    .addArgument(new Argument('<shell>', 'that it is for').choices(['bash', 'zsh']));
+    .summary('print the completion script for a shell')
+    .addArgument(new Argument('<shell>', 'bash or zsh').choices(['bash', 'zsh']));
   examples(command, 'source <(bulkhead completion bash)', 'source <(bulkhead completion zsh)').action(
     acting<['bash' | 'zsh'], object>(io, async (context, _, shell) => {
       context.write(shell === 'bash' ? bash(program) : zsh(program));

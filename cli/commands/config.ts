@@ -6,7 +6,7 @@ import { storedPath } from '../settings/stored-settings.ts';
 import { VERSION } from '../version.ts';
 import { examples } from './options.ts';
 
-/** When a token says that it ends; undefined where it says nothing, or nothing that can be read. */
+/** The expiry of a token; undefined if it has none or cannot be parsed. */
 const expiryOf = (token: string | undefined): string | undefined => {
   try {
     const payload = JSON.parse(Buffer.from(token?.split('.')[1] ?? '', 'base64url').toString()) as {
@@ -21,9 +21,9 @@ const expiryOf = (token: string | undefined): string | undefined => {
 export const addConfig = (program: Command, io: Io): void => {
   const command = program
     .command('config')
-    .summary('show which control plane is meant, and who said so')
+    .summary('show the configured control plane, and the source of the setting')
     .description(
-      'Show which control plane is meant, by whom, and until when the token is good; never the token.',
+      'Show the configured control plane, the source of the setting, and the expiry of the token. Never shows the token.',
     );
   examples(command, 'bulkhead config').action(
     acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {

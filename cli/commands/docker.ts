@@ -9,7 +9,7 @@ import { visible } from '../output/text.ts';
 import { VERSION } from '../version.ts';
 import { examples } from './options.ts';
 
-/** A folder that is this user's own and goes with the session, where there is one. */
+/** A socket in the user's runtime folder, if there is one. */
 const defaultHost = ({ env, home }: Io): string =>
   `unix://${join(env.XDG_RUNTIME_DIR || join(home, '.bulkhead'), 'bulkhead-docker.sock')}`;
 
@@ -24,7 +24,7 @@ const serve = async (context: Context, host: string): Promise<void> => {
     log: (line) => io.stderr.write(`${visible(line)}\n`),
   });
   const endpoint = parseEndpoint(host);
-  // Asked before anybody is told to come: a bridge to nowhere is no use.
+  // Checked before the bridge listens: a bridge without a control plane is useless.
   await client.call('getVersion', {});
   await removeLeftovers();
   const where = await listen(server, endpoint);
@@ -32,7 +32,7 @@ const serve = async (context: Context, host: string): Promise<void> => {
   else {
     context.write(`export DOCKER_HOST=${where}\n`);
     context.say(
-      `docker talks to Bulkhead at ${client.apiUrl}, for whoever sets that. Ctrl-C ends it; containers go on.`,
+      `With this setting docker uses Bulkhead at ${client.apiUrl}. Ctrl-C ends the bridge; containers keep running.`,
     );
   }
   await new Promise<void>((resolve) => {
@@ -45,15 +45,15 @@ const serve = async (context: Context, host: string): Promise<void> => {
 export const addDocker = (program: Command, io: Io): void => {
   const command = program
     .command('docker')
-    .summary('let the docker CLI work against Bulkhead')
+    .summary('run a bridge for the docker CLI')
     .description(
       'Serve the Docker Engine API on a socket of this machine, so that the docker CLI works against Bulkhead. ' +
-        '--isolation=hyperv is HyperV; process and default are Default.',
+        '--isolation=hyperv means HyperV; process and default mean Default.',
     )
     .addOption(
       new Option('-H, --host <endpoint>', 'unix:///PATH, or tcp://127.0.0.1:PORT').default(
         defaultHost(io),
-        'a socket of this user’s',
+        'a socket of this user',
       ),
     );
   examples(

@@ -5,7 +5,7 @@ export interface LabelOptions {
   readonly removeLabel?: readonly string[];
 }
 
-/** Labels as `--label` and `--remove-label` leave them. */
+/** Labels after `--label` and `--remove-label`. */
 export const changedLabels = (before: Labels, { label = {}, removeLabel = [] }: LabelOptions): Labels => {
   const kept = Object.entries({ ...before, ...label }).filter(([key]) => !removeLabel.includes(key));
   return Object.fromEntries(kept);

@@ -10,7 +10,7 @@ import { examples } from './options.ts';
 
 const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
 
-/** The token: typed unseen on a terminal, else the whole of stdin. It never stands on a command line. */
+/** The token: typed without echo on a terminal, else all of stdin. Never an argument. */
 const readToken = async ({ io }: Context): Promise<string> => {
   const isTerminal = (io.stdin as Partial<NodeJS.ReadStream>).isTTY === true;
   if (isTerminal) {
@@ -31,22 +31,23 @@ const readToken = async ({ io }: Context): Promise<string> => {
 export const addLogin = (program: Command, io: Io): void => {
   const command = program
     .command('login')
-    .summary('keep the URL of a control plane and a token for it')
+    .summary('store the URL of a control plane and a token for it')
     .description(
-      'Keep the URL of a control plane (--api-url) and a token for it, which is typed, or read from stdin.',
+      'Store the URL of a control plane (--api-url) and a token, which is typed or read from stdin.',
     );
   examples(
     command,
     'bulkhead login --api-url https://abc.execute-api.eu-west-1.amazonaws.com < token.txt',
   ).action(
     acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
-      if (apiUrl === undefined) throw new UsageError('Which control plane?', 'bulkhead login --api-url URL');
+      if (apiUrl === undefined)
+        throw new UsageError('No control plane was given.', 'bulkhead login --api-url URL');
       checkApiUrl(apiUrl, '--api-url');
       const token = await readToken(context);
       if (token === '' || /\s/.test(token))
-        throw new SettingsError('That is no token.', 'One line, nothing else.');
+        throw new SettingsError('The input is not a token.', 'Enter the token as a single line.');
       const client = context.clientOf({ apiUrl, token });
-      // Whether it is Bulkhead that answers there is asked before the token is sent.
+      // Checks that the URL is a Bulkhead API before the token is sent.
       const { version } = await client.call('getVersion', {});
       await client.call('listContainers', { query: { limit: '1' } });
       const path = writeStored(io, { apiUrl: client.apiUrl, token });

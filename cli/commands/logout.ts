@@ -5,7 +5,7 @@ import { removeStored, storedPath } from '../settings/stored-settings.ts';
 import { examples } from './options.ts';
 
 export const addLogout = (program: Command, io: Io): void => {
-  const command = program.command('logout').summary('forget what login has kept');
+  const command = program.command('logout').summary('delete the stored URL and token');
   examples(command, 'bulkhead logout').action(
     acting<[], object>(io, async (context) => {
       const removed = removeStored(io);

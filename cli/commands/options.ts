@@ -1,24 +1,25 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-/** Readers of option values; each refuses in words that say what it takes. */
+/** Parsers of option values. Each error states the accepted form. */
 export const wholeNumber =
   (least: number, most: number) =>
   (text: string): number => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`Give a whole number from ${least} to ${most}.`);
+    throw new InvalidArgumentError(`Must be a whole number from ${least} to ${most}.`);
   };
 
 export const positiveNumber = (text: string): number => {
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError('Give a number greater than 0.');
+  throw new InvalidArgumentError('Must be a number greater than 0.');
 };
 
 /** `512`, `512m`, `2g`, `1048576k`, `1073741824b` in MiB; a bare number is MiB. */
 export const megabytes = (text: string): number => {
   const [, digits, unit = 'm'] = /^(\d+)([bkmg])?$/i.exec(text) ?? [];
-  if (digits === undefined) throw new InvalidArgumentError('Give MiB, or a number with k, m or g: 512m, 2g.');
+  if (digits === undefined)
+    throw new InvalidArgumentError('Must be a size in MiB, or a number with k, m or g: 512m, 2g.');
   const factor = { b: 1 / 1024 / 1024, k: 1 / 1024, m: 1, g: 1024 }[unit.toLowerCase()] ?? 1;
   return Math.ceil(Number(digits) * factor);
 };
@@ -26,7 +27,7 @@ export const megabytes = (text: string): number => {
 /** `key=value`, repeated. */
 export const keyValue = (text: string, before: Readonly<Record<string, string>> = {}) => {
   const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('Give it as KEY=VALUE.');
+  if (at < 1) throw new InvalidArgumentError('Must have the form KEY=VALUE.');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 };
 
@@ -44,7 +45,7 @@ export interface PortOption {
 export const port = (text: string, before: readonly PortOption[] = []): PortOption[] => {
   const [, hostPort, containerPort, protocol] = PORT.exec(text) ?? [];
   if (containerPort === undefined)
-    throw new InvalidArgumentError('Give it as [HOSTPORT:]CONTAINERPORT[/tcp|udp].');
+    throw new InvalidArgumentError('Must have the form [HOSTPORT:]CONTAINERPORT[/tcp|udp].');
   return [
     ...before,
     {
@@ -64,14 +65,14 @@ export interface RestartOption {
 export const restartPolicy = (text: string): RestartOption => {
   const [, name, retries] = /^(no|always|on-failure)(?::(\d{1,4}))?$/.exec(text) ?? [];
   if (name === undefined || (retries !== undefined && name !== 'on-failure'))
-    throw new InvalidArgumentError('Give no, always, on-failure or on-failure:RETRIES.');
+    throw new InvalidArgumentError('Must be no, always, on-failure or on-failure:RETRIES.');
   return {
     name: name as RestartOption['name'],
     ...(retries === undefined ? {} : { maxRetries: Number(retries) }),
   };
 };
 
-/** What every mutation takes. */
+/** Options of every mutation. */
 export interface MutationOptions {
   readonly dryRun?: true;
   readonly ifMatch?: string;
@@ -91,9 +92,9 @@ export const addMutationOptions = (command: Command, { ifMatch }: { readonly ifM
 };
 
 export const addWaitOption = (command: Command): Command =>
-  command.option('--no-wait', 'return as soon as it is accepted, with the operation’s id');
+  command.option('--no-wait', 'return once the request is accepted, with the operation’s id');
 
-/** The parts of a call that the options of a mutation say. */
+/** The parts of a call that come from the options of a mutation. */
 export const mutationOf = ({ dryRun, ifMatch, idempotencyKey }: MutationOptions) => ({
   ...(ifMatch === undefined ? {} : { ifMatch: /^\d+$/.test(ifMatch) ? `"${ifMatch}"` : ifMatch }),
   ...(idempotencyKey === undefined ? {} : { idempotencyKey }),

@@ -15,20 +15,20 @@ export interface BridgeSettings {
   readonly client: Client;
   readonly connect: Connect;
   readonly now: () => number;
-  /** A fresh identifier of 64 hexadecimal digits. */
+  /** A new identifier of 64 hexadecimal digits. */
   readonly newId: () => string;
   readonly version: string;
-  /** A line for whoever runs the bridge. */
+  /** Logs a line for the operator of the bridge. */
   readonly log: (line: string) => void;
 }
 
 export const isNotFound = (error: unknown): boolean =>
   error instanceof ProblemError && error.code === 'not-found';
 
-/** Far more than may end between two looks of who waits. */
+/** Far more than can end between two polls of a waiting client. */
 const KEPT_EXIT_CODES = 1_000;
 
-/** What the routes share: the API, and how docker's references to containers are understood. */
+/** What the routes share: the API, and the resolution of docker's references to containers. */
 export class Bridge {
   readonly settings: BridgeSettings;
   readonly client: Client;
@@ -39,7 +39,7 @@ export class Bridge {
     this.client = settings.client;
   }
 
-  /** Of a container that the bridge itself removes at its end: who waits may look too late. */
+  /** Exit codes of containers that the bridge removed: a waiting client may poll too late. */
   keepExitCode(id: string, exitCode: number): void {
     this.#exitCodes.set(id, exitCode);
     const [oldest] = this.#exitCodes.keys();
@@ -62,7 +62,7 @@ export class Bridge {
     return containers.sort((a, b) => b.createdAt.localeCompare(a.createdAt));
   }
 
-  /** A container by its whole id, its name, or the beginning of its id, in this order, as in Docker. */
+  /** A container by its full id, its name, or a prefix of its id, in this order, as in Docker. */
   async container(reference: string): Promise<Container> {
     const name = reference.replace(/^\//, '');
     const found = await this.find(toUuid(name) ?? name);
@@ -75,12 +75,12 @@ export class Bridge {
     return matching[0];
   }
 
-  /** @param idOrName of the API. @returns undefined if there is none */
+  /** @param idOrName in the form of the API. @returns undefined if it does not exist */
   async find(idOrName: string): Promise<Container | undefined> {
     try {
       return await this.client.call('getContainer', { params: { idOrName } });
     } catch (error) {
-      // A reference that is no name either is refused as such, and nothing is called that.
+      // The API refuses an invalid name, so no such container exists.
       const isNone =
         error instanceof ProblemError && (isNotFound(error) || error.code === 'validation-failed');
       if (isNone) return undefined;

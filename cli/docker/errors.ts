@@ -1,4 +1,4 @@
-/** An answer of the bridge that is no success, in Docker's words: `{"message": …}`. */
+/** An error response of the bridge in Docker's form: `{"message": …}`. */
 export class DockerError extends Error {
   readonly code = 'docker';
   readonly status: number;
@@ -10,6 +10,6 @@ export class DockerError extends Error {
   }
 }
 
-/** Something that docker can and Bulkhead cannot, refused by its name. */
+/** The error for a docker feature that Bulkhead does not support. */
 export const unsupported = (what: string): DockerError =>
   new DockerError(501, `${what} is not supported by Bulkhead.`);

@@ -2,24 +2,24 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { DockerError } from './errors.ts';
 
-/** One request to the bridge, and the two ways to answer it: a response, or the connection itself. */
+/** One request to the bridge, and the two ways to answer it: a response, or an upgraded connection. */
 export interface Exchange {
-  /** Parts of the path that the route has names for. */
+  /** Path parameters of the route. */
   readonly params: Readonly<Record<string, string>>;
   readonly query: URLSearchParams;
   readonly body: unknown;
-  /** Aborts when the client has gone. */
+  /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
   json(status: number, value: unknown): void;
-  /** An answer without a body. */
+  /** Sends a response without a body. */
   empty(status: number): void;
-  /** Headers now, then pieces as they come; resolves when there is room for more. */
+  /** Sends the headers now and chunks later; resolves when the client can receive more. */
   stream(contentType: string): (piece: string | Uint8Array) => Promise<void>;
-  /** The connection, from here on without HTTP; undefined if the client did not ask for it. */
+  /** The raw connection after an upgrade; undefined if the client did not request one. */
   hijack(contentType: string): Duplex | undefined;
 }
 
-/** Longest body that is read: docker's are small, and the bridge's peers are programs of this machine. */
+/** Maximum size of a body. Docker's bodies are small. */
 const LONGEST_BODY = 4 * 1024 * 1024;
 
 export const parseBody = (bytes: Buffer): unknown => {
@@ -43,9 +43,9 @@ export const readBody = async (request: IncomingMessage): Promise<Buffer> => {
 };
 
 /**
- * The body of a request that asked to become a connection: node leaves it on the socket.
- * @param head what came with the headers
- * @returns the body; what was read beyond it is put back
+ * The body of an upgrade request, which Node leaves on the socket.
+ * @param head bytes that arrived with the headers
+ * @returns the body; bytes after it are put back
  */
 export const readBodyOfUpgrade = async (
   request: IncomingMessage,
@@ -75,7 +75,7 @@ const nextChunk = (socket: Duplex): Promise<Buffer | null> =>
     for (const event of ['readable', 'end', 'close', 'error']) socket.once(event, settle);
   });
 
-/** Answers a request that came as HTTP. */
+/** Answers a plain HTTP request. */
 export const responding = (response: ServerResponse): Pick<Exchange, 'json' | 'empty' | 'stream'> => ({
   json(status, value) {
     const text = `${JSON.stringify(value)}\n`;
@@ -101,7 +101,7 @@ export const responding = (response: ServerResponse): Pick<Exchange, 'json' | 'e
   },
 });
 
-/** Answers a request that asked to become a connection: by hand, for node has let go of it. */
+/** Answers an upgrade request by hand, because Node no longer handles it. */
 export const respondingOn = (socket: Duplex): Pick<Exchange, 'json' | 'empty' | 'stream'> => {
   const write = (status: number, headers: string, body: string): void =>
     void socket.end(`HTTP/1.1 ${status} ${status}\r\nConnection: close\r\n${headers}\r\n${body}`);
@@ -112,7 +112,7 @@ export const respondingOn = (socket: Duplex): Pick<Exchange, 'json' | 'empty' | 
     },
     empty: (status) => write(status, 'Content-Length: 0\r\n', ''),
     stream() {
-      throw new DockerError(400, 'this answer cannot come over a connection that was asked to be upgraded');
+      throw new DockerError(400, 'this response is not possible on an upgraded connection');
     },
   };
 };

@@ -20,9 +20,8 @@ const exitOf = ({ exitCode, lastError, state }: Container): Exit => ({
 });
 
 /**
- * Waits until `container` has ended. The API has no call that waits for it, so it is looked at: often at first, since
- * most runs that somebody waits for are short.
- * @param after only an end of a later revision counts; null: it may have ended already
+ * Waits until `container` has ended, by polling: often at first, because most runs are short.
+ * @param after only an end in a later revision counts; null: it may have ended already
  */
 export const untilExit = async (
   bridge: Bridge,
@@ -40,7 +39,7 @@ export const untilExit = async (
   }
 };
 
-/** Waits until there is no such container any more. @returns how it ended, as far as that was seen */
+/** Waits until the container no longer exists. @returns how it ended, if that was observed */
 export const untilRemoved = async (bridge: Bridge, id: string, signal: AbortSignal): Promise<Exit> => {
   let seen: Exit = { exitCode: 0 };
   for (;;) {

@@ -5,7 +5,7 @@ const HEADER_BYTES = 8;
 export const RAW_STREAM = 'application/vnd.docker.raw-stream';
 export const MULTIPLEXED_STREAM = 'application/vnd.docker.multiplexed-stream';
 
-/** One piece of output as Docker frames it where there is no terminal: stream, three zeros, length, bytes. */
+/** One chunk of output in Docker's framing without a terminal: stream, three zeros, length, bytes. */
 export const frame = (stream: OutputStream, bytes: Uint8Array): Uint8Array => {
   const framed = Buffer.alloc(HEADER_BYTES + bytes.length);
   framed[0] = stream === 'stderr' ? 2 : 1;

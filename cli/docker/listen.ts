@@ -9,7 +9,7 @@ type Endpoint =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
-/** The operating system's own limit on the path of a socket. */
+/** The operating system's limit on the path of a socket. */
 const LONGEST_PATH = 107;
 
 /** `unix:///run/bulkhead.sock` or `tcp://127.0.0.1:2375`, as `docker -H` takes it. */
@@ -17,16 +17,22 @@ export const parseEndpoint = (text: string): Endpoint => {
   const [, path] = /^unix:\/\/(\/.+)$/.exec(text) ?? [];
   if (path !== undefined) {
     if (Buffer.byteLength(path) <= LONGEST_PATH) return { kind: 'unix', path };
-    throw new UsageError(`The path of a socket may have ${LONGEST_PATH} bytes.`, 'Give a shorter one.');
+    throw new UsageError(
+      `The path of a socket can have at most ${LONGEST_PATH} bytes.`,
+      'Use a shorter path.',
+    );
   }
   const [, bracketed, plain, port] = /^tcp:\/\/(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
   if (host === undefined || Number(port) > 65_535)
-    throw new UsageError(`"${text}" is nowhere to listen.`, 'Give unix:///PATH or tcp://127.0.0.1:PORT.');
+    throw new UsageError(
+      `"${text}" is not an address to listen on.`,
+      'Use unix:///PATH or tcp://127.0.0.1:PORT.',
+    );
   if (!LOOPBACK.has(host))
     throw new UsageError(
-      `${host} is reached from elsewhere, and whoever reaches the bridge acts with your token.`,
-      'Listen on 127.0.0.1, and use ssh to get there.',
+      `Other machines can reach ${host}, and every client of the bridge acts with your token.`,
+      'Listen on 127.0.0.1 and connect through ssh.',
     );
   return { kind: 'tcp', host: host === 'localhost' ? '127.0.0.1' : host, port: Number(port) };
 };
@@ -41,14 +47,12 @@ const answers = (path: string): Promise<boolean> =>
     socket.once('error', () => resolve(false));
   });
 
-/** A socket that nobody listens on any more is taken away; anything else that is there is not touched. */
+/** Removes a stale socket without a listener; any other file stays. */
 const makeRoom = async (path: string): Promise<void> => {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
-  if (!found.isSocket())
-    throw new UsageError(`${path} is there already, and is no socket.`, 'Give another --host.');
-  if (await answers(path))
-    throw new UsageError(`Somebody listens on ${path} already.`, 'Give another --host.');
+  if (!found.isSocket()) throw new UsageError(`${path} exists and is not a socket.`, 'Use another --host.');
+  if (await answers(path)) throw new UsageError(`Another process listens on ${path}.`, 'Use another --host.');
   rmSync(path);
 };
 
@@ -71,7 +75,7 @@ export const listen = async (server: Server, endpoint: Endpoint): Promise<string
   }
   mkdirSync(dirname(endpoint.path), { recursive: true, mode: 0o700 });
   await makeRoom(endpoint.path);
-  // Nobody else's from its first moment: whoever connects acts with this user's token.
+  // Private from its creation, because every client acts with this user's token.
   const mask = process.umask(0o177);
   try {
     await listening(server, () => server.listen(endpoint.path));

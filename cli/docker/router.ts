@@ -36,7 +36,7 @@ const isOlder = (version: string, than: string): boolean => {
   return a < c || (a === c && b < d);
 };
 
-/** The path without docker's version of the API, which any client since 2016 may name. */
+/** The path without docker's API version, which clients since 2016 can include. */
 const withoutVersion = (path: string): string => {
   const [, version, rest] = /^\/v(\d+\.\d+)(\/.*)$/.exec(path) ?? [];
   if (version === undefined || rest === undefined) return path;
@@ -48,7 +48,7 @@ const withoutVersion = (path: string): string => {
   return rest;
 };
 
-/** @param path as it came, without its query */
+/** @param path the raw path, without its query */
 export const findRoute = (method: string, path: string): Match => {
   const plain = withoutVersion(path);
   for (const { method: own, expression, handle } of COMPILED) {

@@ -10,17 +10,17 @@ import type { ClientStream, Joining } from './streams.ts';
 import { AUTO_REMOVE_LABEL } from './translate/labels.ts';
 
 /**
- * What the bridge knows of containers beside the API, in memory only.
+ * The bridge's own state of containers, in memory only.
  *
- * docker attaches before it starts: a client that comes to a container that doesn't run waits here until `started`.
- * Then it is shown the main process from its first byte on: by a session, and where there is none to be had, or it
- * breaks off, by its log. On a terminal, what broke off is over.
- * `run --rm`: removed once it has ended and what it wrote has been sent on.
+ * docker attaches before it starts a container, so a client of a container that does not run waits here until `started`.
+ * Then it gets the output of the main process from the first byte: from a session, or from the log if there is no session
+ * or it breaks off. On a terminal a broken session ends the attach.
+ * `run --rm`: the container is removed once it has ended and its output was sent.
  */
 interface From {
-  /** Where in the log it begins, for who has no terminal; undefined: where this run began. */
+  /** Start position in the log, without a terminal; undefined: the start of this run. */
   readonly logFrom: string | undefined;
-  /** Whether what was written before they came is seen. */
+  /** Whether the client also gets earlier output. */
   readonly logs: boolean;
 }
 
@@ -35,12 +35,12 @@ export class Runs {
   readonly #sessions = new Map<string, Set<SessionStream>>();
   readonly #sizes = new Map<string, { readonly columns: number; readonly rows: number }>();
   readonly #inputs = new Set<string>();
-  /** Clients that are still being sent what a container has written. */
+  /** Clients that still receive output of a container. */
   readonly #draining = new Map<string, Set<Promise<void>>>();
 
   readonly #closing: AbortSignal;
 
-  /** @param closing aborts when the bridge is ended */
+  /** @param closing aborts when the bridge stops */
   constructor(bridge: Bridge, closing: AbortSignal) {
     this.#bridge = bridge;
     this.#closing = closing;
@@ -54,7 +54,7 @@ export class Runs {
     return this.#inputs.has(id);
   }
 
-  /** A client that wants to see a container which does not run yet. */
+  /** A client that attaches to a container that does not run yet. */
   waitForStart(id: string, client: ClientStream, joining: Joining): void {
     const waiting = { client, joining };
     this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), waiting]);
@@ -66,15 +66,15 @@ export class Runs {
   }
 
   /**
-   * Where the log of a container ends before it is started anew: what an earlier run wrote is not shown to those who
-   * wait for the next. Undefined where nobody waits, or nothing has run.
+   * The end of a container's log before it is started again, so that waiting clients do not get output of an earlier run.
+   * Undefined without waiting clients or an earlier run.
    */
   async logEnd({ id, exitCode }: Container): Promise<string | undefined> {
     if (exitCode === null || !this.#waiting.has(id)) return undefined;
     return this.#logEndOf(id);
   }
 
-  /** It runs, or has run: whoever waited is joined to it. @param logFrom where the log of this run begins */
+  /** The container runs, or has run: attaches waiting clients. @param logFrom start of this run in the log */
   started(container: Container, logFrom: string | undefined): void {
     const waiting = this.#waiting.get(container.id) ?? [];
     this.#waiting.delete(container.id);
@@ -83,21 +83,21 @@ export class Runs {
     if (container.labels[AUTO_REMOVE_LABEL] !== undefined) void this.#removeAtEnd(container);
   }
 
-  /** It could not be started: whoever waited sees its end, and one of `run --rm` is not kept. */
+  /** The start failed: waiting clients see the end, and a container of `run --rm` is removed. */
   notStarted(container: Container): void {
     for (const { client } of this.#waiting.get(container.id) ?? []) client.end();
     this.#waiting.delete(container.id);
     if (container.labels[AUTO_REMOVE_LABEL] !== undefined) void this.#removeAtEnd(container);
   }
 
-  /** After the bridge was ended and started again: what it would have removed is removed. */
+  /** After a restart of the bridge: removes the containers that it would have removed. */
   async removeLeftovers(): Promise<void> {
     const labelled = { query: { label: [`${AUTO_REMOVE_LABEL}=true`], limit: '200' } };
     for await (const container of itemsOf(this.#bridge.client, 'listContainers', labelled))
       if (container.exitCode !== null || container.state === 'Running') void this.#removeAtEnd(container);
   }
 
-  /** A client that wants to see a container which runs: what it writes from now on, or from its beginning. */
+  /** A client that attaches to a running container: from now on, or from its start. */
   async attach(container: Container, client: ClientStream, joining: Joining, logs: boolean): Promise<void> {
     const from = logs || container.tty ? undefined : await this.#logEndOf(container.id);
     this.#show(container, client, joining, { logFrom: from, logs });
@@ -108,7 +108,7 @@ export class Runs {
     for (const session of this.#sessions.get(id) ?? []) session.resize(columns, rows);
   }
 
-  /** Sends a signal to the main process, over a session that is there or one for the purpose. */
+  /** Sends a signal to the main process, over an existing session or a new one. */
   async signal(container: Container, name: SignalName): Promise<void> {
     const [session] = this.#sessions.get(container.id) ?? [];
     if (session !== undefined) {
@@ -142,7 +142,7 @@ export class Runs {
   async #join(container: Container, client: ClientStream, joining: Joining, from: From): Promise<void> {
     const shown = { containerId: container.id, client, joining, cursor: from.logFrom };
     const session = await this.#open(container, from).catch((error: unknown) => {
-      // It was over before anybody could join it: its log has all that there is. So it has where no session is to be had.
+      // It ended before a client could attach, or there is no session: the log has all output.
       if (!isOver(error)) this.#bridge.settings.log(`No session with ${container.name}: ${String(error)}`);
       return undefined;
     });
@@ -165,7 +165,7 @@ export class Runs {
   #open({ id, tty }: Container, { logs, logFrom }: From): Promise<SessionStream> {
     const { client, settings } = this.#bridge;
     const from = logFrom === undefined || tty ? (logs ? { logs } : {}) : { cursor: logFrom };
-    // As in docker, the process waits for who is attached to it.
+    // As in docker, the process blocks on a slow attached client.
     const pace = tty ? {} : { paced: true };
     return openContainerSession(client, settings, id, { attach: true, ...from, ...pace });
   }

@@ -18,13 +18,13 @@ import { Runs } from './runs.ts';
 import { toDockerError } from './translate/error.ts';
 
 /**
- * The Docker Engine API, answered by Bulkhead's.
+ * The Docker Engine API on top of Bulkhead's API.
  *
- * Who reaches the socket acts with the bridge's token, as with a docker daemon's. A web page must not: over TCP a
- * browser can reach loopback too, so a request that names another host, or has a browser's headers, is refused.
+ * Every client of the socket acts with the bridge's token, as with a docker daemon. Web pages must not: a browser can reach
+ * loopback over TCP, so requests for another host name or with a browser's headers are refused.
  */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|api\.moby\.localhost)?(:\d+)?$/i;
-/** On a Unix socket docker's client names no real host, or the socket's path. Over TCP a DNS server could serve these. */
+/** Host names that docker's client uses on a Unix socket. Over TCP a DNS server could resolve these. */
 const UNIX_HOST = /^(docker$|%2f|\/)/i;
 
 const refuseBrowsers = (server: Server, { headers }: IncomingMessage): void => {
@@ -32,7 +32,7 @@ const refuseBrowsers = (server: Server, { headers }: IncomingMessage): void => {
   const isUnixSocket = typeof server.address() === 'string';
   const isLocal = LOOPBACK.test(host) || (isUnixSocket && UNIX_HOST.test(host));
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined || !isLocal)
-    throw new DockerError(403, 'only programs of this machine may use the bridge');
+    throw new DockerError(403, 'only programs on this machine can use the bridge');
 };
 
 const urlOf = (request: IncomingMessage): { path: string; query: URLSearchParams } => {
@@ -55,7 +55,7 @@ const handle = async (services: Services, request: IncomingMessage, replies: Rep
   await act(services, { params, query, body, signal, hijack, ...answer });
 };
 
-/** Aborts once the connection has gone; a client that only closes its half is still there. */
+/** Aborts once the connection is closed; a client that only closes its half is still connected. */
 const untilGone = (connection: Duplex): AbortSignal => {
   const gone = new AbortController();
   connection.once('close', () => gone.abort());
@@ -89,7 +89,7 @@ const respond = async (
   }
 };
 
-/** Lines of a socket that goes away under our hands are no matter. */
+/** Ignores errors of a socket that the client closes. */
 const ignore = (): void => undefined;
 
 const respondToUpgrade = async (
@@ -122,9 +122,9 @@ const respondToUpgrade = async (
 
 interface DockerBridge {
   readonly server: Server;
-  /** Ends every connection and whatever was being waited for; containers go on. */
+  /** Ends all connections and waits. Containers keep running. */
   close(): void;
-  /** Ends what is left of an earlier bridge: containers of `run --rm` that have ended since. */
+  /** Cleans up after an earlier bridge: removes containers of `run --rm` that have ended since. */
   removeLeftovers(): Promise<void>;
 }
 
@@ -132,12 +132,12 @@ export const createDockerBridge = (settings: BridgeSettings): DockerBridge => {
   const bridge = new Bridge(settings);
   const closing = new AbortController();
   const services: Services = { bridge, runs: new Runs(bridge, closing.signal), execs: new Map() };
-  // A `wait` or `logs -f` may say nothing for days.
+  // A `wait` or `logs -f` can be silent for days.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
     void respond(server, services, request, response);
   });
   server.on('upgrade', (request, socket, head) => {
-    // Such a connection is no longer the server's to close.
+    // The server no longer closes an upgraded connection.
     closing.signal.addEventListener('abort', () => socket.destroy());
     void respondToUpgrade(server, services, request, socket, head);
   });

@@ -6,23 +6,23 @@ import type { Bridge } from './bridge.ts';
 import { untilExit } from './exits.ts';
 import type { ClientStream, Joining } from './streams.ts';
 
-/** A main process as it is shown to a docker client. */
+/** How the output of a main process is sent to a docker client. */
 export interface Shown {
   readonly containerId: string;
   readonly client: ClientStream;
   readonly joining: Joining;
-  /** Where in the log it begins; undefined: at the beginning. */
+  /** Start position in the log; undefined: the start. */
   readonly cursor: string | undefined;
 }
 
-/** Bytes of each stream that have been shown already. */
+/** Bytes of each stream that were already sent. */
 export type Seen = Record<OutputStream, number>;
 
 const LOOK_MS = 500;
 
 /**
- * Shows a main process without a session: what its log has, until the container has ended.
- * @param seen is passed over
+ * Sends the output of a main process from its log, until the container has ended.
+ * @param seen output to skip
  */
 export const showLog = async (bridge: Bridge, shown: Shown, seen: Seen): Promise<void> => {
   const { client, joining, containerId, cursor } = shown;
@@ -35,7 +35,7 @@ export const showLog = async (bridge: Bridge, shown: Shown, seen: Seen): Promise
     .then(() => {
       isOver = true;
     });
-  // Most often it is over already, and its log is read once.
+  // Usually it has ended already, and the log is read once.
   await Promise.race([over, sleep(LOOK_MS)]);
   const left = { ...seen };
   const reader = new LogReader(bridge.client, { idOrName: containerId, cursor });
@@ -51,5 +51,5 @@ export const showLog = async (bridge: Bridge, shown: Shown, seen: Seen): Promise
     if (!last) await Promise.race([over, sleep(LOOK_MS)]);
   }
   if (reader.truncated)
-    bridge.settings.log(`Container ${containerId} wrote more than its log keeps: some is missing.`);
+    bridge.settings.log(`Container ${containerId} wrote more than its log keeps: some output is missing.`);
 };

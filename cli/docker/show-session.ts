@@ -5,10 +5,10 @@ import { untilExit } from './exits.ts';
 import type { Seen, Shown } from './show-log.ts';
 import { join } from './streams.ts';
 
-/** A session whose container has ended, and that says nothing for so long, will not hear of it any more. */
+/** A session without a message for this long after its container ended is considered dead. */
 const DEAF_MS = 5_000;
 
-/** Ends a session that joined a process in the moment of its end and never hears of it. */
+/** Ends a session that attached just when the process ended and gets no exit. */
 const watchForDeafness = (
   bridge: Bridge,
   containerId: string,
@@ -27,17 +27,17 @@ const watchForDeafness = (
       ended = true;
       heard();
     },
-    // That it could not be looked at is no end.
+    // A failed read does not mean that it ended.
     () => undefined,
   );
   return { heard };
 };
 
 /**
- * Shows a main process to a docker client over a session.
+ * Sends the output of a main process to a docker client over a session.
  *
- * @param seen how much has been shown, kept up to date
- * @returns whether it went on to its end, the client's or the process's
+ * @param seen number of sent bytes, updated
+ * @returns whether the session lasted until the client or the process ended
  */
 export const showSession = async (
   bridge: Bridge,

@@ -3,7 +3,7 @@ import type { OutputStream } from '../../core/contract/session.ts';
 import type { SessionStream } from '../session.ts';
 import { frame } from './frames.ts';
 
-/** A docker client's connection, once it is one: output goes to it, what it sends is input, its half-close ends input. */
+/** A docker client's upgraded connection: receives output and sends input; its half-close ends the input. */
 export class ClientStream {
   readonly #socket: Duplex;
   readonly #tty: boolean;
@@ -16,13 +16,13 @@ export class ClientStream {
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()));
   }
 
-  /** @returns false when there is no room for more at the moment */
+  /** @returns false if the buffer is full */
   output(stream: OutputStream, bytes: Uint8Array): boolean {
     if (this.#socket.destroyed || this.#socket.writableEnded) return true;
     return this.#socket.write(this.#tty ? bytes : frame(stream, bytes));
   }
 
-  /** Resolves when there is room for more, or nobody there to have any. */
+  /** Resolves when the buffer has room or the client has disconnected. */
   async send(stream: OutputStream, bytes: Uint8Array): Promise<void> {
     if (this.output(stream, bytes)) return;
     const drained = new Promise<void>((resolve) => this.#socket.once('drain', resolve));
@@ -35,7 +35,7 @@ export class ClientStream {
 
   end(): void {
     this.#socket.end();
-    // A client that has closed its half long ago, and one that never will, are both done with.
+    // Handles clients that closed their half long ago and clients that never do.
     this.#socket.resume();
     this.#socket.once('finish', () => setTimeout(() => this.#socket.destroy(), LINGER_MS).unref());
   }
@@ -52,13 +52,13 @@ export class ClientStream {
     this.#socket.resume();
   }
 
-  /** Nobody reads its input: only that it goes away is to be seen. */
+  /** Discards input; only the disconnect is detected. */
   ignoreInput(): void {
     this.#socket.resume();
   }
 }
 
-/** How long a client may take to close its half once everything has been sent. */
+/** Time for a client to close its half once everything was sent. */
 const LINGER_MS = 5_000;
 
 export interface Joining {
@@ -68,8 +68,8 @@ export interface Joining {
 }
 
 /**
- * Joins a client to a session until either has ended; a client that goes takes the session with it.
- * @param heard is told of all output, also of what the client is not joined to
+ * Connects a client with a session until either ends. A disconnecting client ends the session.
+ * @param heard called with all output, including streams that the client is not attached to
  */
 export const join = async (
   client: ClientStream,

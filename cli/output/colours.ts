@@ -8,7 +8,7 @@ const plain: Paint = (_, text) => text;
 const coloured: Paint = (colour, text) =>
   colour === undefined || text === '' ? text : `\u001b[${CODES[colour]}m${text}\u001b[0m`;
 
-/** Colours on a terminal that knows them, unless somebody has asked for none (https://no-color.org). */
+/** Colors on terminals that support them, except with NO_COLOR (https://no-color.org). */
 export const paintFor = (output: TextOutput, { env }: Pick<Io, 'env'>): Paint => {
   if (output.isTTY !== true || env.TERM === 'dumb') return plain;
   return env.NO_COLOR === undefined || env.NO_COLOR === '' ? coloured : plain;

@@ -1,10 +1,10 @@
 import type { TableStyle } from './table.ts';
 import { pad, textWidth, visible, wrap } from './text.ts';
 
-/** A name and what it says; undefined and null say nothing and are left out. */
+/** A name and a value; undefined and null are omitted. */
 export type Field = readonly [name: string, value: string | number | boolean | null | undefined];
 
-/** One thing, a line a property, as `Format-List` prints it; long values go on under themselves. */
+/** One object with one line per property, like `Format-List`; long values are wrapped. */
 export const renderFields = (fields: readonly Field[], { paint, width }: TableStyle): string => {
   const shown = fields.flatMap(([name, value]) =>
     value === undefined || value === null ? [] : [[name, visible(String(value))] as const],

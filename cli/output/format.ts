@@ -1,6 +1,6 @@
 const two = (value: number): string => String(value).padStart(2, '0');
 
-/** Seconds as .NET prints a TimeSpan: `00:00:00`, and `1.02:03:04` from a day on. */
+/** Seconds in the format of a .NET TimeSpan: `00:00:00`, and `1.02:03:04` from a day on. */
 export const timeSpan = (seconds: number): string => {
   const whole = Math.max(0, Math.floor(seconds));
   const days = Math.floor(whole / 86_400);
@@ -16,7 +16,7 @@ export const duration = (milliseconds: number): string => {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 };
 
-/** MiB as people write it. */
+/** MiB as text. */
 export const memory = (megabytes: number): string =>
   megabytes < 1024 ? `${megabytes} MiB` : `${Number((megabytes / 1024).toFixed(1))} GiB`;
 
@@ -25,7 +25,7 @@ export const bytes = (count: number): string => {
   return `${Number((count / 1024 / 1024).toFixed(1))} MiB`;
 };
 
-/** `2026-01-31 09:05:12Z`: the same for every reader. */
+/** `2026-01-31 09:05:12Z`, independent of locale and time zone. */
 export const instant = (timestamp: string | null): string =>
   timestamp === null ? '' : `${timestamp.slice(0, 19).replace('T', ' ')}Z`;
 
@@ -34,7 +34,7 @@ export const pairs = (record: Readonly<Record<string, string>>): string =>
     .map(([key, value]) => `${key}=${value}`)
     .join(', ');
 
-/** Words as a shell would need them, for people to read. */
+/** Words quoted as for a shell. */
 export const commandLine = (words: readonly string[]): string =>
   words
     .map((word) => (/^[\w@%+=:,./\\-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`))

@@ -1,11 +1,11 @@
 import type { LogItem } from '../../core/contract/session.ts';
 
-/** The bytes of an item as they were written, with its line's end where it has one. */
+/** The raw bytes of an item, with its newline if it has one. */
 export const logBytes = (item: LogItem): Uint8Array => {
   const text = item.data === undefined ? Buffer.from(item.text) : Buffer.from(item.data, 'base64');
   return item.partial === true ? text : Buffer.concat([text, Buffer.from('\n')]);
 };
 
-/** The same with the time before it. */
+/** The same, prefixed with the time. */
 export const logText = (item: LogItem, timestamps: boolean): Uint8Array =>
   timestamps ? Buffer.concat([Buffer.from(`${item.at} `), logBytes(item)]) : logBytes(item);

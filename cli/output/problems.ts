@@ -18,11 +18,11 @@ const problemOf = (error: unknown) => (error instanceof ProblemError ? error.pro
 
 const INDENT = 7;
 
-/** Under its heading, where a terminal is too narrow for one line. */
+/** Below its heading, if the terminal is too narrow for one line. */
 const folded = (text: string, width: number | undefined): string =>
   width === undefined ? text : wrap(text, width - INDENT).join(`\n${' '.repeat(INDENT)}`);
 
-/** What went wrong, where in the request, what to do, and by what to find it in the logs: for people, on stderr. */
+/** The error as text on stderr: message, location in the request, suggestion and request id. */
 export const renderError = (error: unknown, { paint, width }: TableStyle, isDebug = false): string => {
   const message = error instanceof Error ? error.message : String(error);
   const lines = [`${paint('red', 'Error:')} ${folded(visible(message), width)}`];
@@ -44,7 +44,7 @@ export const renderError = (error: unknown, { paint, width }: TableStyle, isDebu
   return `${lines.join('\n')}\n`;
 };
 
-/** The same for programs: one line of JSON on stderr. */
+/** The error as one line of JSON on stderr. */
 export const errorAsJson = (error: unknown): string => {
   const problem =
     problemOf(error) ?? (error instanceof OperationFailedError ? error.operation.error : undefined);

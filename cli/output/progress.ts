@@ -5,8 +5,8 @@ import { duration } from './format.ts';
 import { cut, visible } from './text.ts';
 
 /**
- * An operation's steps, while somebody waits: on stderr, so that what a program reads stays clean. A line is
- * written once a step has ended. On a terminal the line beneath shows what goes on now, and is taken away at the end.
+ * Shows an operation's steps during a wait, on stderr, so that stdout has only the result. A line is printed when a step
+ * has ended. On a terminal the line below shows the current step and is removed at the end.
  */
 const MARKS = { Succeeded: ['green', '✓'], Failed: ['red', '✗'], Running: ['cyan', '…'] } as const;
 const FRAMES = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -26,7 +26,7 @@ export class StepProgress {
     this.#paint = paint;
   }
 
-  /** Called with the operation as it is now, any number of times. */
+  /** Called with the current operation, any number of times. */
   show(operation: Operation): void {
     this.#erase();
     for (const [at, step] of operation.steps.entries()) {

@@ -5,9 +5,9 @@ export interface Column<Item> {
   readonly header: string;
   readonly value: (item: Item) => string;
   readonly colour?: (item: Item) => Colour | undefined;
-  /** Numbers stand to the right. */
+  /** Numbers are right-aligned. */
   readonly right?: boolean;
-  /** What is cut first where a line does not fit; the last column unless told. */
+  /** The columns that are cut first if a line does not fit. @default the last column */
   readonly flexible?: boolean;
 }
 
@@ -20,7 +20,7 @@ export interface TableStyle {
 const GAP = ' ';
 const LEAST_WIDTH = 6;
 
-/** Takes columns' width away from the flexible ones, the widest first, until the line fits. */
+/** Shrinks the flexible columns, the widest first, until the line fits. */
 const fitWidths = (widths: number[], flexible: readonly boolean[], available: number): number[] => {
   const fitted = [...widths];
   const total = (): number =>
@@ -39,8 +39,8 @@ const fitWidths = (widths: number[], flexible: readonly boolean[], available: nu
 };
 
 /**
- * A table as the cmdlets print it: headers, a line of dashes beneath each, a line an item. No items: the headers
- * alone, so that it is seen which question was answered with nothing.
+ * A table in the format of the cmdlets: headers, dashes below, one line per item. Without items only the headers are
+ * shown.
  */
 export const renderTable = <Item>(
   columns: readonly Column<Item>[],

@@ -1,8 +1,8 @@
 /**
- * Text for a terminal. Names of processes, command lines and reasons come out of containers, whose code nobody
- * trusts: a control sequence in them must not reach the terminal, nor may text run backwards.
+ * Text for a terminal. Process names, command lines and reasons come from untrusted code in containers: control sequences
+ * and bidirectional overrides in them must not reach the terminal.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is made harmless here
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the expression matches control characters to escape them
 const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]/gu;
 
 const escaped = (character: string): string => {
@@ -12,10 +12,10 @@ const escaped = (character: string): string => {
     : `\\u${code.toString(16).padStart(4, '0')}`;
 };
 
-/** One line, each unsafe character written out. */
+/** One line with unsafe characters escaped. */
 export const visible = (text: string): string => text.replace(UNSAFE, escaped);
 
-/** Characters that take two columns, near enough: CJK, Hangul, full width, emoji. */
+/** Characters that take two columns, approximately: CJK, Hangul, full width, emoji. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
 const COMBINING = /\p{Mark}/u;
@@ -25,14 +25,14 @@ const widthOfCharacter = (character: string): number => {
   return WIDE.test(character) ? 2 : 1;
 };
 
-/** Columns that a line takes. */
+/** Width of a line in columns. */
 export const textWidth = (text: string): number => {
   let width = 0;
   for (const character of text) width += widthOfCharacter(character);
   return width;
 };
 
-/** At most `width` columns; what is cut off leaves an ellipsis. */
+/** Truncated to `width` columns with an ellipsis. */
 export const cut = (text: string, width: number): string => {
   if (textWidth(text) <= width) return text;
   let kept = '';
@@ -50,7 +50,7 @@ export const pad = (text: string, width: number, right = false): string => {
   return right ? blanks + text : text + blanks;
 };
 
-/** Broken at spaces into lines of at most `width` columns. */
+/** Wrapped at spaces into lines of at most `width` columns. */
 export const wrap = (text: string, width: number): string[] => {
   const lines: string[] = [];
   let line = '';

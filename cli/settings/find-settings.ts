@@ -5,7 +5,7 @@ import { checkApiUrl } from './check-url.ts';
 import { parseStored, type StoredSettings, storedPath } from './stored-settings.ts';
 import { readOwnFile } from './trust-file.ts';
 
-/** Which control plane is meant, with what token, and who said so. */
+/** The configured control plane, the token, and the source of the setting. */
 export interface Settings {
   readonly apiUrl: string;
   readonly token: string | undefined;
@@ -14,18 +14,18 @@ export interface Settings {
 
 type Surroundings = Pick<Io, 'env' | 'home' | 'cwd' | 'userId' | 'stderr'>;
 
-/** What a file with settings says; undefined if it is missing or not to be trusted. Says the latter on stderr. */
+/** The settings in a file; undefined if it is missing or not trusted. Reports the latter on stderr. */
 const readSettings = ({ userId, stderr }: Surroundings, path: string): StoredSettings | undefined => {
   const file = readOwnFile(path, userId);
   if (file === undefined) return undefined;
   if ('text' in file) return parseStored(path, file.text);
   stderr.write(
-    `Ignored ${path}: ${file.why}. Settings must be yours alone: chown them to yourself and chmod go-w, or name the control plane with --api-url.\n`,
+    `Ignored ${path}: ${file.why}. Only you may own and write settings: chown them to yourself and chmod go-w, or set the control plane with --api-url.\n`,
   );
   return undefined;
 };
 
-/** `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it, and takes it away. */
+/** `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it and removes it at its end. */
 const findLocal = (io: Surroundings): Settings | undefined => {
   for (let folder = io.cwd; ; folder = dirname(folder)) {
     const path = join(folder, '.bulkhead', 'local.json');
@@ -41,9 +41,9 @@ const checked = (settings: Settings): Settings => {
 };
 
 /**
- * The nearest wins: `--api-url`, then the environment, then a control plane that runs in this folder or one above,
- * then what `bulkhead login` has kept. A token is only ever sent to the URL that it stands beside. Files that another
- * user owns, can write or can redirect, are ignored.
+ * In order: `--api-url`, the environment, a control plane that runs in this folder or one above, the settings of `bulkhead
+ * login`. A token is sent only to the URL from the same source. Files that another user owns, can write or can redirect
+ * are ignored.
  */
 const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefined => {
   const { BULKHEAD_API_URL: fromEnvironment, BULKHEAD_TOKEN: token } = io.env;
@@ -57,12 +57,12 @@ const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefine
   return stored === undefined ? undefined : checked({ ...stored, source: path });
 };
 
-/** @throws {SettingsError} when nothing says which control plane is meant */
+/** @throws {SettingsError} if no control plane is configured */
 export const findSettings = (io: Surroundings, apiUrl?: string): Settings => {
   const found = lookForSettings(io, apiUrl);
   if (found !== undefined) return found;
   throw new SettingsError(
-    'Which control plane? None runs in this folder or above, and none is set.',
-    'bulkhead login --api-url URL   or set BULKHEAD_API_URL and BULKHEAD_TOKEN, or run npm start.',
+    'No control plane is configured, and none runs in this folder or above.',
+    'Run bulkhead login --api-url URL, or set BULKHEAD_API_URL and BULKHEAD_TOKEN, or run npm start.',
   );
 };

@@ -4,19 +4,19 @@ import * as z from 'zod/mini';
 import { SettingsError } from '../errors.ts';
 import type { Io } from '../io.ts';
 
-/** What `bulkhead login` and `npm start` keep. */
+/** Settings that `bulkhead login` and `npm start` store. */
 const StoredSchema = z.looseObject({ apiUrl: z.string(), token: z.string() });
 export type StoredSettings = z.infer<typeof StoredSchema>;
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
-/** @throws {SettingsError} when the text holds no settings */
+/** @throws {SettingsError} if the text has no settings */
 export const parseStored = (path: string, text: string): StoredSettings => {
   try {
     return StoredSchema.parse(JSON.parse(text));
   } catch (cause) {
     throw new SettingsError(
-      `${path} holds no settings.`,
+      `${path} has no valid settings.`,
       'Remove it, then run bulkhead login (or npm start for a local control plane).',
       { cause },
     );
@@ -26,7 +26,7 @@ export const parseStored = (path: string, text: string): StoredSettings => {
 export const storedPath = ({ env, home }: Pick<Io, 'env' | 'home'>): string =>
   join(env.XDG_CONFIG_HOME || join(home, '.config'), 'bulkhead', 'config.json');
 
-/** Whole from its first moment, and nobody else's to read: there is a token in it. @returns where */
+/** Writes the file atomically and readable by this user only, because it has a token. @returns its path */
 export const writeStored = (io: Pick<Io, 'env' | 'home'>, settings: StoredSettings): string => {
   const path = storedPath(io);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -37,7 +37,7 @@ export const writeStored = (io: Pick<Io, 'env' | 'home'>, settings: StoredSettin
   return path;
 };
 
-/** @returns whether there was anything to forget */
+/** @returns whether there were settings to delete */
 export const removeStored = (io: Pick<Io, 'env' | 'home'>): boolean => {
   try {
     rmSync(storedPath(io));

@@ -11,25 +11,25 @@ import {
 import { dirname, join, parse, resolve, sep } from 'node:path';
 
 /**
- * A file with settings says where this user's token and commands go, so it must be this user's own: nobody else may be
- * able to write it or put another one in its place.
+ * A settings file decides where this user's token and commands are sent, so only this user may be able to write or replace
+ * it.
  */
 const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
 const STICKY = 0o1000;
 const ROOT_USER = 0;
-/** As in Linux. */
+/** The limit of Linux. */
 const MOST_LINKS = 40;
-/** Opens no link and does not wait for the other end of a named pipe. */
+/** Follows no link and does not block on a named pipe. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** By convention a group with its user's own number has no other member. */
+/** By convention a group with the number of its user has no other member. */
 const isPrivateGroup = ({ uid, gid }: Stats): boolean => uid === gid;
 
 const othersCanWrite = (stats: Stats): boolean =>
   (stats.mode & OTHERS_WRITE) !== 0 || ((stats.mode & GROUP_WRITES) !== 0 && !isPrivateGroup(stats));
 
-/** In a folder with the sticky bit, such as /tmp, nobody removes or renames what is another's. */
+/** In a folder with the sticky bit, such as /tmp, users cannot remove or rename files of others. */
 const othersCanReplace = (stats: Stats): boolean => othersCanWrite(stats) && (stats.mode & STICKY) === 0;
 
 interface Entry {
@@ -37,17 +37,17 @@ interface Entry {
   readonly stats: Stats;
 }
 
-/** What a path leads through to a file. */
+/** The folders and links on the way to a file. */
 interface Route {
   readonly links: readonly Entry[];
-  /** All folders that a name was looked up in. */
+  /** All folders that were traversed. */
   readonly folders: readonly Entry[];
   readonly file: Entry;
 }
 
 const partsOf = (path: string): string[] => path.split(sep).filter((part) => part !== '' && part !== '.');
 
-/** Follows a path name by name, so that each link is seen itself, and not only what it leads to. */
+/** Resolves a path name by name, so that each link is checked itself, not only its target. */
 const follow = (path: string): Route => {
   const { root } = parse(path);
   const links: Entry[] = [];
@@ -71,13 +71,13 @@ const follow = (path: string): Route => {
   return { links, folders, file: at };
 };
 
-/** Who owns a link decides where it leads, and can change that between a check and the use. */
+/** The owner of a link can change its target between the check and the use. */
 const whyLinksUntrusted = ({ links }: Route, userId: number): string | undefined => {
   const link = links.find(({ stats }) => stats.uid !== userId && stats.uid !== ROOT_USER);
   return link && `the symbolic link ${link.path} belongs to another user (id ${link.stats.uid})`;
 };
 
-/** Of the file and its folder: this user's, and writable by nobody else. */
+/** Requirement for the file and its folder: owned by this user, and writable by no one else. */
 const whyNotOwn = (entries: readonly Entry[], userId: number): string | undefined => {
   for (const { path, stats } of entries) {
     if (stats.uid !== userId) return `${path} belongs to another user (id ${stats.uid})`;
@@ -87,15 +87,15 @@ const whyNotOwn = (entries: readonly Entry[], userId: number): string | undefine
 };
 
 /**
- * Of the folders above: not everybody can put another folder in the place of ours. Whose they are does not matter, such
- * as a checkout in which its owner ran `sudo npm start`: what they could put there would have to be this user's own.
+ * Requirement for the folders above: not everyone can replace them. Their owner does not matter, e.g. a checkout in which
+ * its owner ran `sudo npm start`: a replacement would still have to be owned by this user.
  */
 const whyReplaceable = ({ folders }: Route): string | undefined => {
   const folder = folders.find(({ stats }) => othersCanReplace(stats));
   return folder && `other users can write ${folder.path}`;
 };
 
-/** @param opened the file that is open, at the end of the route */
+/** @param opened the opened file at the end of the path */
 const whyNotTrusted = (path: string, route: Route, opened: Stats, userId: number): string | undefined => {
   const { path: target, stats } = route.file;
   if (!opened.isFile()) return `${target} is not a regular file`;
@@ -105,16 +105,16 @@ const whyNotTrusted = (path: string, route: Route, opened: Stats, userId: number
   return whyLinksUntrusted(route, userId) ?? whyNotOwn(own, userId) ?? whyReplaceable(route);
 };
 
-/** A file's text, or why it cannot be trusted. */
+/** The text of a file, or why it is not trusted. */
 type OwnFile = { readonly text: string } | { readonly why: string };
 
 const isMissing = (error: unknown): boolean =>
   ['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 
 /**
- * Reads a file if it can be trusted. It is opened once: what is checked is what is read.
- * @param userId this user's; undefined on a system without such ids, where nothing is checked
- * @returns undefined where there is no such file
+ * Reads a file if it is trusted. It is opened once, so that the checked file is the one that is read.
+ * @param userId id of this user; undefined on a system without user ids, where nothing is checked
+ * @returns undefined if the file does not exist
  */
 export const readOwnFile = (
   path: string,

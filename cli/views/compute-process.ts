@@ -3,7 +3,7 @@ import type { Field } from '../output/fields.ts';
 import { bytes, instant } from '../output/format.ts';
 import type { Column } from '../output/table.ts';
 
-/** As Get-ComputeProcess shows them. */
+/** The columns of Get-ComputeProcess. */
 export const COMPUTE_PROCESS_COLUMNS: readonly Column<ComputeProcess>[] = [
   { header: 'Id', value: ({ id }) => id },
   { header: 'Name', value: ({ name }) => name, flexible: true },
@@ -30,7 +30,7 @@ export const computeProcessFields = (process: ComputeProcess): readonly Field[] 
 
 const hasHostPid = ({ hostPid, pid }: Process): boolean => hostPid !== undefined && hostPid !== pid;
 
-/** As Get-Process: with the host's number beside, where there is another. */
+/** The columns of Get-Process, with the process id on the host if it differs. */
 export const processColumns = (processes: readonly Process[]): readonly Column<Process>[] => [
   { header: 'Id', value: ({ pid }) => String(pid), right: true },
   ...(processes.some(hasHostPid)

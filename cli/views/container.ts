@@ -7,7 +7,7 @@ import { networkFields } from './network.ts';
 
 type Columns = Readonly<Record<string, Column<Container>>>;
 
-/** Every column that `--select` can name; the names are the cmdlets' where they have one. */
+/** The columns for `--select`, with the names of the cmdlets if there is one. */
 const COLUMNS = {
   Name: { header: 'Name', value: ({ name }) => name },
   State: { header: 'State', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },
@@ -27,7 +27,7 @@ const COLUMNS = {
 
 export const CONTAINER_COLUMN_NAMES: readonly string[] = Object.keys(COLUMNS);
 
-/** As Get-Container shows them. */
+/** The columns of Get-Container. */
 export const CONTAINER_COLUMNS: readonly Column<Container>[] = [
   COLUMNS.Name,
   COLUMNS.State,
@@ -35,7 +35,7 @@ export const CONTAINER_COLUMNS: readonly Column<Container>[] = [
   COLUMNS.ParentImageName,
 ];
 
-/** Columns by name, in any case. @returns undefined for a name that is none */
+/** Columns by name, in any case. @returns undefined for an unknown name */
 export const containerColumns = (names: readonly string[]): readonly Column<Container>[] | undefined => {
   const byName = new Map(Object.entries(COLUMNS).map(([name, column]) => [name.toLowerCase(), column]));
   const found = names.map((name) => byName.get(name.trim().toLowerCase()));

@@ -52,7 +52,7 @@ export const RUN_COLUMNS: readonly Column<RuleRun>[] = [
   { header: 'Failed', ...count('failed') },
   {
     header: 'Note',
-    value: ({ reason, truncated }) => reason ?? (truncated ? 'stopped at its most' : ''),
+    value: ({ reason, truncated }) => reason ?? (truncated ? 'stopped at its limit' : ''),
     flexible: true,
   },
 ];

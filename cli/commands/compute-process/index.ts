@@ -8,6 +8,6 @@ export const addComputeProcess = (program: Command, io: Io): void => {
   const group = program
     .command('compute-process')
     .alias('cp')
-    .summary('what runs now, as the host’s compute service sees it');
+    .summary('manage running containers as compute processes');
   for (const add of [addList, addGet, addStop]) add(group, io);
 };

@@ -10,7 +10,7 @@ export const addList = (group: Command, io: Io): void => {
   const command = group
     .command('list')
     .alias('ls')
-    .summary('list what runs now (Get-ComputeProcess)')
+    .summary('list compute processes (Get-ComputeProcess)')
     .option('--host-id <id>', 'on this host');
   examples(command, 'bulkhead compute-process list').action(
     acting<[], { readonly hostId?: string }>(io, async (context, { hostId }) => {

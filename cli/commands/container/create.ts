@@ -42,7 +42,7 @@ interface CreateOptions extends WaitingOptions, NetworkOptions {
 const given = <T extends object>(value: T): T | undefined =>
   Object.values(value).some((one) => one !== undefined) ? value : undefined;
 
-/** The request that the options ask for; what was not said is left to the control plane. */
+/** The request for the options. The control plane sets the defaults. */
 const createRequest = (
   image: string,
   command: readonly string[],
@@ -72,7 +72,7 @@ export const addCreate = (group: Command, io: Io): void => {
     .command('create')
     .summary('create a container (New-Container)')
     .description(
-      'Create a container from an image, and start it with --start. What follows "--" is its command.',
+      'Create a container from an image, and start it with --start. The arguments after "--" are its command.',
     )
     .argument('<image>', 'that it is made from')
     .argument('[command...]', 'its main process, after "--"; the image’s own unless told')

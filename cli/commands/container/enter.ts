@@ -15,7 +15,7 @@ interface EnterOptions {
   readonly tty?: boolean;
 }
 
-/** As a shell or docker would end where there is no exit code of the process's own. */
+/** Exit codes for ends without an exit code of the process, as in shells and docker. */
 const NOT_RUN = 125;
 
 const explain = (context: Context, { exitCode, reason }: Joined): number => {
@@ -27,7 +27,7 @@ const explain = (context: Context, { exitCode, reason }: Joined): number => {
 export const addEnter = (group: Command, io: Io): void => {
   const command = group
     .command('enter')
-    .summary('an interactive session in a container (Enter-PSSession)')
+    .summary('open an interactive session in a container (Enter-PSSession)')
     .description(
       'Start a shell, or the command after "--", in a running container, and join the terminal to it. ' +
         'Ctrl-P Ctrl-Q leaves.',

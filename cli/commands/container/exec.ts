@@ -28,7 +28,7 @@ export const addExec = (group: Command, io: Io): void => {
     .summary('run a command in a container (Invoke-Command)')
     .description(
       `Run a command to its end and print what it wrote, at most ${SESSION_LIMITS.execOutputBytes / 1024} KB of each stream. ` +
-        'For more, for input or for a terminal: bulkhead container enter.',
+        'For long output, input or a terminal use bulkhead container enter.',
     )
     .argument('<container>', 'id or name')
     .argument('<command...>', 'after "--"')
@@ -37,7 +37,7 @@ export const addExec = (group: Command, io: Io): void => {
     .option('-w, --working-dir <path>', 'in which it begins')
     .option(
       '--timeout <seconds>',
-      `after which it is killed; ${SESSION_LIMITS.execSecondsDefault} unless told`,
+      `after which it is killed; default ${SESSION_LIMITS.execSecondsDefault}`,
       wholeNumber(1, SESSION_LIMITS.execSecondsMax),
     );
   addMutationOptions(command, { ifMatch: false });

@@ -7,7 +7,7 @@ import { examples } from '../options.ts';
 export const addGet = (group: Command, io: Io): void => {
   const command = group
     .command('get')
-    .summary('show one container with all its properties')
+    .summary('show a container with all its properties')
     .argument('<container>', 'id or name');
   examples(command, 'bulkhead container get HYPVCON', 'bulkhead container get HYPVCON --output json').action(
     acting<[string], object>(io, async (context, _, idOrName) => {

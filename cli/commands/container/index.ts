@@ -32,6 +32,6 @@ const VERBS = [
 ];
 
 export const addContainer = (program: Command, io: Io): void => {
-  const group = program.command('container').alias('c').summary('containers, of either runtime type');
+  const group = program.command('container').alias('c').summary('manage containers of both runtime types');
   for (const add of VERBS) add(group, io);
 };

@@ -37,7 +37,7 @@ const section = (context: Context, title: string, processes: readonly Process[])
   else context.list(processColumns(processes), processes);
 };
 
-/** The report for people: kernels, then both lists of processes. */
+/** The report as text: kernels, then both lists of processes. */
 const showIsolation = (context: Context, report: IsolationReport): void => {
   if (context.isJson) {
     context.json(report);
@@ -51,7 +51,7 @@ const showIsolation = (context: Context, report: IsolationReport): void => {
     ['Root in the container', rootUser(report)],
     ['Worker process', worker(report)],
     ...network(report),
-    ['Measured', report.simulated === true ? 'no: the host is simulated' : 'yes'],
+    ['Measured', report.simulated === true ? 'no, the host is simulated' : 'yes'],
   ]);
   section(context, 'Processes in the container', report.containerProcesses);
   section(context, 'Of these, the host sees', report.visibleOnHost);
@@ -64,7 +64,7 @@ const PROBE_COLUMNS: readonly Column<ProbeResult>[] = [
   { header: 'Detail', value: ({ detail }) => detail, flexible: true },
 ];
 
-/** The verification for people: a line for each probe, then what it comes to. */
+/** The verification as text: one line per probe, then the result. */
 const showVerification = (context: Context, verification: IsolationVerification): void => {
   if (context.isJson) {
     context.json(verification);
@@ -78,7 +78,7 @@ const showVerification = (context: Context, verification: IsolationVerification)
       ? `All ${verification.probes.length} outcomes are as expected of a ${runtimeType} container.`
       : `${unexpected.length} of ${verification.probes.length} outcomes are not as expected of a ${runtimeType} container.`;
   context.write(
-    `\n${result}${verification.simulated === true ? ' The host is simulated: nothing was tried.' : ''}\n`,
+    `\n${result}${verification.simulated === true ? ' The host is simulated: no probe ran.' : ''}\n`,
   );
 };
 
@@ -92,7 +92,7 @@ const verify = async (context: Context, idOrName: string): Promise<void> => {
 export const addIsolation = (group: Command, io: Io): void => {
   const command = group
     .command('isolation')
-    .summary('what a running container shares with its host, measured')
+    .summary('report what a running container shares with its host, or verify its isolation')
     .argument('<container>', 'id or name')
     .option('--verify', 'run a fixed set of probes inside; exit code 1 if an outcome is not as expected');
   examples(

@@ -7,8 +7,8 @@ import { addMutationOptions, addWaitOption, examples, mutationOf, type WaitingOp
 export const addKill = (group: Command, io: Io): void => {
   const command = group
     .command('kill')
-    .summary('stop a container by force, at once (Stop-Container -TurnOff)')
-    .description('Stop a container by force, at once.')
+    .summary('kill a container at once (Stop-Container -TurnOff)')
+    .description('Kill the main process of a container at once.')
     .argument('<container>', 'id or name');
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   examples(command, 'bulkhead container kill HYPVCON').action(

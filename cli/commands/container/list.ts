@@ -29,8 +29,8 @@ const columnsOf = ({ select, wide }: ListOptions) => {
   const columns = containerColumns(names.split(','));
   if (columns !== undefined) return columns;
   throw new UsageError(
-    `"${names}" has a column that there is not.`,
-    `Separate by commas: ${CONTAINER_COLUMN_NAMES.join(', ')}.`,
+    `"${names}" contains an unknown column.`,
+    `Use these, separated by commas: ${CONTAINER_COLUMN_NAMES.join(', ')}.`,
   );
 };
 
@@ -39,7 +39,7 @@ export const addList = (group: Command, io: Io): void => {
     .command('list')
     .alias('ls')
     .summary('list containers (Get-Container)')
-    .description('List containers; filters are combined with AND, and compared without regard to case.')
+    .description('List containers. All filters must match; they ignore case.')
     .option('-r, --runtime-type <type>', 'Default or HyperV')
     .option('--state <state>', 'Off, Starting, Running, Stopping, Converting, Removing, Failed, Unknown')
     .option('--host-id <id>', 'those on this host')
@@ -48,7 +48,7 @@ export const addList = (group: Command, io: Io): void => {
     .option('-l, --label <KEY=VALUE>', 'may be repeated', collect)
     .option('--select <columns>', `which to show, separated by commas: ${CONTAINER_COLUMN_NAMES.join(', ')}`)
     .option('--wide', 'show runtime type and id too')
-    .option('--limit <number>', 'at most so many', wholeNumber(1, MOST));
+    .option('--limit <number>', 'maximum number of containers', wholeNumber(1, MOST));
   examples(
     command,
     'bulkhead container list --runtime-type hyperv',

@@ -23,7 +23,7 @@ const sinceTime =
       return new Date(now() - Number(count) * seconds * 1000).toISOString();
     const at = Date.parse(text);
     if (!Number.isNaN(at)) return new Date(at).toISOString();
-    throw new InvalidArgumentError('Give a time (2026-01-31T09:00:00Z) or how long ago (30s, 10m, 2h, 1d).');
+    throw new InvalidArgumentError('Use a time (2026-01-31T09:00:00Z) or a duration (30s, 10m, 2h, 1d).');
   };
 
 const show = (context: Context, item: LogItem, options: LogsOptions): void => {
@@ -35,7 +35,7 @@ const show = (context: Context, item: LogItem, options: LogsOptions): void => {
 export const addLogs = (group: Command, io: Io): void => {
   const command = group
     .command('logs')
-    .summary('what the main process of a container has written')
+    .summary('show the output of the main process of a container')
     .argument('<container>', 'id or name')
     .option('--tail <lines>', 'the newest so many lines', wholeNumber(0, 10_000))
     .option('--since <time>', 'a time, or how long ago: 30s, 10m, 2h, 1d', sinceTime(Date.now))
@@ -48,7 +48,7 @@ export const addLogs = (group: Command, io: Io): void => {
       try {
         for await (const item of log) show(context, item, options);
       } catch (error) {
-        // Ctrl-C is how one stops following.
+        // Ctrl-C is the normal way to stop following.
         if (!context.signal.aborted) throw error;
       }
     }),

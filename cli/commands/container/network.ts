@@ -35,13 +35,13 @@ export const addNetworkOptions = (command: Command): Command =>
       ]),
     );
 
-/** What a rule is, at the end of a command's help. */
+/** The syntax of rules, for the end of a command's help. */
 export const RULE_HELP = `
 Rules: ${RULE_SYNTAX}. The destination is an address, a CIDR range or a domain
 name; *.example.com is every name below example.com. IPv6 stands in brackets where
 ports follow. Examples: example.com:443/tcp  8.8.8.0/24  [2001:4860::/32]:53,853`;
 
-/** The policy that the options ask for; undefined where they say nothing of it. */
+/** The policy in the options; undefined if they contain none. */
 export const networkOf = ({ egress, allow, deny, peers }: NetworkOptions): NetworkPolicy | undefined => {
   const rules = { default: egress, allow, deny };
   const hasRules = Object.values(rules).some((one) => one !== undefined);
@@ -53,7 +53,7 @@ const added = (before: readonly NetworkRule[], more: readonly NetworkRule[] = []
   ...new Map([...before, ...more].map((one) => [formatRule(one), one])).values(),
 ];
 
-/** A policy with what the options add to it or replace in it. */
+/** A policy with the changes of the options. */
 export const changedNetwork = (
   { egress, peers }: Container['network'],
   options: NetworkOptions & { readonly clearRules?: true },
@@ -72,7 +72,7 @@ export const changedNetwork = (
 const LOOKS = 20;
 const LOOK_MS = 150;
 
-/** Waits some seconds for the host to confirm the policy. @returns the container as it was seen last */
+/** Waits a few seconds for the host to confirm the policy. @returns the container as last read */
 export const untilConfirmed = async (context: Context, container: Container): Promise<Container> => {
   let now = container;
   for (let look = 0; now.networkPending && look < LOOKS; look += 1) {

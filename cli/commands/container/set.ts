@@ -40,8 +40,8 @@ const changesNetwork = (options: SetOptions): boolean =>
   options.clearRules === true || networkOf(options) !== undefined;
 
 /**
- * The change that is asked for. Labels and the network policy are each a whole in the API: what is there is read first,
- * and must not change between.
+ * The requested change. The API replaces labels and network policy as a whole, so they are read first and must not change
+ * in between.
  */
 const changeOf = async (context: Context, idOrName: string, options: SetOptions) => {
   const { runtimeType, strategy, acceptUntrustedDisk, restart } = options;
@@ -55,8 +55,8 @@ const changeOf = async (context: Context, idOrName: string, options: SetOptions)
   if (!changesLabels(options) && !changesNetwork(options)) {
     if (Object.values(change).some((value) => value !== undefined)) return { body: change, ...mutation };
     throw new UsageError(
-      'Nothing is to be changed.',
-      'Say what: --runtime-type, --label, --remove-label, --restart, --egress, --allow, --deny, --peers.',
+      'No change was given.',
+      'Use at least one of --runtime-type, --label, --remove-label, --restart, --egress, --allow, --deny, --peers.',
     );
   }
   const { body: now, etag } = await context.client.send('getContainer', { params: { idOrName } });
@@ -74,19 +74,19 @@ export const addSet = (group: Command, io: Io): void => {
     .summary('change a container (Set-Container)')
     .description(
       'Change the runtime type of a container (a conversion), its labels, its restart policy or its network policy, ' +
-        'which applies at once and without a restart. Rules are added to those that it has.',
+        'which applies at once and without a restart. Rules are added to the existing ones.',
     )
     .argument('<container>', 'id or name')
     .option('-r, --runtime-type <type>', 'convert it to Default or HyperV')
     .addOption(
       new Option(
         '--strategy <strategy>',
-        'of a conversion; recreate is for hosts that cannot do it in place',
+        'of a conversion; recreate is for hosts that cannot convert in place',
       ).choices(['inPlace', 'recreate']),
     )
     .option(
       '--accept-untrusted-disk',
-      'let the host’s kernel mount a disk that the container’s own has written',
+      'let the host’s kernel mount a disk that the container’s own kernel has written',
     )
     .option('-l, --label <KEY=VALUE>', 'add or replace; may be repeated', keyValue)
     .option('--remove-label <KEY>', 'may be repeated', collect)

@@ -8,7 +8,7 @@ export const addStart = (group: Command, io: Io): void => {
   const command = group
     .command('start')
     .summary('start a container (Start-Container)')
-    .description('Start a container; one that runs already is left as it is.')
+    .description('Start a container. No effect if it already runs.')
     .argument('<container>', 'id or name');
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   examples(command, 'bulkhead container start HYPVCON').action(

@@ -44,7 +44,7 @@ export const addStop = (group: Command, io: Io): void =>
     name: 'stop',
     operation: 'stopContainer',
     summary: 'stop a container (Stop-Container)',
-    description: 'Stop a container: ask its main process to end, wait, then force it.',
+    description: 'Stop a container: send the stop signal, wait, then kill it.',
   });
 
 export const addRestart = (group: Command, io: Io): void =>
@@ -52,5 +52,5 @@ export const addRestart = (group: Command, io: Io): void =>
     name: 'restart',
     operation: 'restartContainer',
     summary: 'stop a container and start it again',
-    description: 'Stop a container and start it again where it is.',
+    description: 'Stop a container and start it again on its host.',
   });

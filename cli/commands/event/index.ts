@@ -3,6 +3,6 @@ import type { Io } from '../../io.ts';
 import { addList } from './list.ts';
 
 export const addEvent = (program: Command, io: Io): void => {
-  const group = program.command('event').summary('what happened');
+  const group = program.command('event').summary('read events');
   addList(group, io);
 };

@@ -30,7 +30,7 @@ const followEvents = async (context: Context, matches: (event: Event) => boolean
       if (matches(event))
         context.write(`${context.isJson ? JSON.stringify(event) : visible(eventLine(event))}\n`);
   } catch (error) {
-    // Ctrl-C is how one stops following.
+    // Ctrl-C is the normal way to stop following.
     if (!signal.aborted) throw error;
   }
 };
@@ -39,12 +39,12 @@ export const addList = (group: Command, io: Io): void => {
   const command = group
     .command('list')
     .alias('ls')
-    .summary('what happened, in order, to whom, by whom')
-    .description('List the newest events, oldest of them first; with --follow, what happens from now on.')
+    .summary('list events in order')
+    .description('List the newest events, the oldest of them first. With --follow, also show new events.')
     .option('-f, --follow', 'show what happens from now on, until Ctrl-C')
     .option('--type <type>', 'such as "Container State Changed"; may be repeated', collect)
     .option('--resource <id>', 'id or name of a container, host, image or operation')
-    .option('--limit <number>', 'the newest so many', wholeNumber(1, 100_000), NEWEST);
+    .option('--limit <number>', 'number of newest events', wholeNumber(1, 100_000), NEWEST);
   examples(
     command,
     'bulkhead event list --resource web',

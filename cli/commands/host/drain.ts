@@ -9,7 +9,7 @@ import { addMutationOptions, examples, type MutationOptions, mutationOf } from '
 export const addDrain = (group: Command, io: Io): void => {
   const command = group
     .command('drain')
-    .summary('place nothing more on a host; what runs there goes on')
+    .summary('stop placing containers on a host; running ones continue')
     .argument('<host>', 'id or name');
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead host drain nano-1').action(

@@ -12,9 +12,9 @@ interface EnrollOptions extends MutationOptions {
 export const addEnroll = (group: Command, io: Io): void => {
   const command = group
     .command('enroll')
-    .summary('a token with which one host can enroll, once')
+    .summary('create a token with which one host can enroll, once')
     .description(
-      'Write a token with which one host can enroll, once, to stdout. Give it to its agent in BULKHEAD_ENROLLMENT_TOKEN.',
+      'Print a token with which one host can enroll, once. Pass it to the agent in BULKHEAD_ENROLLMENT_TOKEN.',
     )
     .option('-l, --label <KEY=VALUE>', 'that the host is given; may be repeated', keyValue);
   addMutationOptions(command, { ifMatch: false });

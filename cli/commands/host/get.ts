@@ -6,7 +6,7 @@ import { hostFields } from '../../views/host.ts';
 import { examples } from '../options.ts';
 
 export const addGet = (group: Command, io: Io): void => {
-  const command = group.command('get').summary('show one host').argument('<host>', 'id or name');
+  const command = group.command('get').summary('show a host').argument('<host>', 'id or name');
   examples(command, 'bulkhead host get simulated-nano-server').action(
     acting<[string], object>(io, async (context, _, host) => {
       const id = await hostIdOf(context, host);

@@ -9,6 +9,6 @@ import { addRemove } from './remove.ts';
 import { addSet } from './set.ts';
 
 export const addHost = (program: Command, io: Io): void => {
-  const group = program.command('host').summary('the machines that containers run on');
+  const group = program.command('host').summary('manage the machines that containers run on');
   for (const add of [addList, addGet, addSet, addDrain, addRemove, addProcesses, addEnroll]) add(group, io);
 };

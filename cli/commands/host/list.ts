@@ -10,7 +10,7 @@ export const addList = (group: Command, io: Io): void => {
   const command = group
     .command('list')
     .alias('ls')
-    .summary('list hosts, with what they can do and have left');
+    .summary('list hosts, with capabilities and free capacity');
   examples(command, 'bulkhead host list').action(
     acting<[], object>(io, async (context) => {
       const hosts = itemsOf(context.client, 'listHosts', { query: { limit: '200' }, signal: context.signal });

@@ -9,7 +9,7 @@ export const addProcesses = (group: Command, io: Io): void => {
   const command = group
     .command('processes')
     .alias('ps')
-    .summary('list the processes that a host sees (Get-Process on the host)')
+    .summary('list the processes on a host (Get-Process on the host)')
     .argument('<host>', 'id or name');
   examples(command, 'bulkhead host processes nano-1').action(
     acting<[string], object>(io, async (context, _, host) => {

@@ -9,7 +9,7 @@ export const addRemove = (group: Command, io: Io): void => {
   const command = group
     .command('remove')
     .alias('rm')
-    .summary('forget a host that has no containers')
+    .summary('remove a host without containers')
     .argument('<host>', 'id or name');
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead host remove nano-1').action(

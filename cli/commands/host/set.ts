@@ -29,13 +29,13 @@ const changeOf = async (context: Context, id: string, { schedulable, label, remo
     };
   }
   if (schedulable !== undefined) return { body: change };
-  throw new UsageError('Nothing is to be changed.', 'Say what: --schedulable, --label, --remove-label.');
+  throw new UsageError('No change was given.', 'Use at least one of --schedulable, --label, --remove-label.');
 };
 
 export const addSet = (group: Command, io: Io): void => {
   const command = group
     .command('set')
-    .summary('change labels, or whether containers may be placed there')
+    .summary('change the labels of a host, or whether containers are placed there')
     .argument('<host>', 'id or name')
     .addOption(new Option('--schedulable <answer>', 'may containers be placed there?').choices(['yes', 'no']))
     .option('-l, --label <KEY=VALUE>', 'add or replace; may be repeated', keyValue)

@@ -7,7 +7,7 @@ import { examples } from '../options.ts';
 export const addGet = (group: Command, io: Io): void => {
   const command = group
     .command('get')
-    .summary('show one image, with the hosts that hold it')
+    .summary('show an image, with the hosts that hold it')
     .argument('<image>', 'name, in any case');
   examples(command, 'bulkhead image get nanoserver').action(
     acting<[string], object>(io, async (context, _, name) => {

@@ -16,13 +16,13 @@ interface ImportOptions extends WaitingOptions {
 const sourceOf = ({ path, reference }: ImportOptions) => {
   if (path !== undefined && reference === undefined) return { path };
   if (reference !== undefined && path === undefined) return { reference };
-  throw new UsageError('Where from? Give either --path or --reference.');
+  throw new UsageError('No source was given. Use either --path or --reference.');
 };
 
 export const addImport = (group: Command, io: Io): void => {
   const command = group
     .command('import')
-    .summary('have a host import an image')
+    .summary('import an image on a host')
     .argument('<name>', 'that it is to have')
     .requiredOption('--host <host>', 'id or name')
     .option('--path <path>', 'of a file or folder on the host that its agent allows')

@@ -6,6 +6,6 @@ import { addList } from './list.ts';
 import { addRemove } from './remove.ts';
 
 export const addImage = (program: Command, io: Io): void => {
-  const group = program.command('image').summary('the catalogue of images');
+  const group = program.command('image').summary('manage the catalogue of images');
   for (const add of [addList, addGet, addImport, addRemove]) add(group, io);
 };

@@ -8,7 +8,7 @@ export const addRemove = (group: Command, io: Io): void => {
   const command = group
     .command('remove')
     .alias('rm')
-    .summary('remove an image that no container depends on (Remove-ContainerImage)')
+    .summary('remove an image that no container uses (Remove-ContainerImage)')
     .argument('<image>', 'name, in any case');
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead image remove web').action(

@@ -8,7 +8,7 @@ import { addMutationOptions, examples, type MutationOptions, mutationOf } from '
 export const addCancel = (group: Command, io: Io): void => {
   const command = group
     .command('cancel')
-    .summary('ask an operation to end; what it has done is undone')
+    .summary('cancel an operation and undo what it has done')
     .argument('<id>');
   addMutationOptions(command, { ifMatch: false });
   examples(command, 'bulkhead operation cancel 2f6c1d1e-3b5e-4b3c-9d49-5a1c1f0a7d11').action(

@@ -5,7 +5,7 @@ import { operationFields } from '../../views/operation.ts';
 import { examples } from '../options.ts';
 
 export const addGet = (group: Command, io: Io): void => {
-  const command = group.command('get').summary('show one operation, with its steps').argument('<id>');
+  const command = group.command('get').summary('show an operation, with its steps').argument('<id>');
   examples(command, 'bulkhead operation get 2f6c1d1e-3b5e-4b3c-9d49-5a1c1f0a7d11').action(
     acting<[string], object>(io, async (context, _, id) => {
       context.one(await context.client.call('getOperation', { params: { id } }), operationFields);

@@ -6,6 +6,9 @@ import { addList } from './list.ts';
 import { addWait } from './wait.ts';
 
 export const addOperation = (program: Command, io: Io): void => {
-  const group = program.command('operation').alias('op').summary('what was asked for, and how far it is');
+  const group = program
+    .command('operation')
+    .alias('op')
+    .summary('follow requests that run in the background');
   for (const add of [addList, addGet, addWait, addCancel]) add(group, io);
 };

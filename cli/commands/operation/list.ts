@@ -22,7 +22,7 @@ export const addList = (group: Command, io: Io): void => {
     .summary('list operations, newest first')
     .option('-c, --container <container>', 'of this one; id or name')
     .option('--state <state>', 'Pending, Running, Cancelling, Succeeded, Failed, Cancelled')
-    .option('--limit <number>', 'at most so many', wholeNumber(1, 100_000), NEWEST);
+    .option('--limit <number>', 'maximum number of operations', wholeNumber(1, 100_000), NEWEST);
   examples(
     command,
     'bulkhead operation list --state Failed',

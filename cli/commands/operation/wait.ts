@@ -8,7 +8,7 @@ import { examples } from '../options.ts';
 export const addWait = (group: Command, io: Io): void => {
   const command = group
     .command('wait')
-    .summary('wait until an operation has ended, showing its steps')
+    .summary('wait until an operation has ended, and show its steps')
     .argument('<id>');
   examples(command, 'bulkhead operation wait 2f6c1d1e-3b5e-4b3c-9d49-5a1c1f0a7d11').action(
     acting<[string], object>(io, async (context, _, id) => {

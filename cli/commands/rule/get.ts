@@ -5,7 +5,10 @@ import { ruleFields } from '../../views/rule.ts';
 import { examples } from '../options.ts';
 
 export const addGet = (group: Command, io: Io): void => {
-  const command = group.command('get').summary('show one conversion rule').argument('<rule>', 'its name');
+  const command = group
+    .command('get')
+    .summary('show a conversion rule')
+    .argument('<rule>', 'name of the rule');
   examples(command, 'bulkhead rule get quarantine').action(
     acting<[string], object>(io, async (context, _, name) => {
       context.one(await context.client.call('getConversionRule', { params: { name } }), ruleFields);

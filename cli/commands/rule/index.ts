@@ -8,6 +8,6 @@ import { addSet } from './set.ts';
 import { addTest } from './test.ts';
 
 export const addRule = (program: Command, io: Io): void => {
-  const group = program.command('rule').summary('conversions on events');
+  const group = program.command('rule').summary('manage rules that convert containers on events');
   for (const add of [addSet, addList, addGet, addTest, addRuns, addRemove]) add(group, io);
 };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { UsageError } from '../../errors.ts';
 
-/** A JSON object as an option gives it: as it stands, or `@FILE`. */
+/** A JSON object from an option: inline, or `@FILE`. */
 export const readJsonObject = (text: string, option: string): Record<string, unknown> => {
   try {
     const json: unknown = JSON.parse(text.startsWith('@') ? readFileSync(text.slice(1), 'utf8') : text);

@@ -16,10 +16,10 @@ const NEWEST = 20;
 export const addRuns = (group: Command, io: Io): void => {
   const command = group
     .command('runs')
-    .summary('what a rule has done, newest first')
+    .summary('list the runs of a rule, newest first')
     .argument('<rule>', 'its name')
     .option('-c, --containers', 'of the newest run: each container, and why')
-    .option('--limit <number>', 'at most so many', wholeNumber(1, 100_000), NEWEST);
+    .option('--limit <number>', 'maximum number of runs', wholeNumber(1, 100_000), NEWEST);
   examples(command, 'bulkhead rule runs quarantine', 'bulkhead rule runs quarantine --containers').action(
     acting<[string], RunsOptions>(io, async (context, { limit, containers }, name) => {
       const query = { limit: String(Math.min(limit, 200)) };

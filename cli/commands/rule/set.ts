@@ -30,14 +30,14 @@ interface SetOptions extends MutationOptions {
   readonly rehearse?: true;
 }
 
-/** The whole rule that the options ask for: what was there under its name is replaced. */
+/** The complete rule for the options; it replaces an existing rule with the same name. */
 const ruleRequest = (options: SetOptions): PutConversionRuleRequest => {
   const { containerId, name, image, label } = options;
   const select = { containerId, name, image, labels: label };
   if (Object.values(select).every((value) => value === undefined))
     throw new UsageError(
       'Which containers?',
-      'Give at least one of --container-id, --name, --image, --label.',
+      'Use at least one of --container-id, --name, --image, --label.',
     );
   return {
     description: options.description,
@@ -55,10 +55,10 @@ const ruleRequest = (options: SetOptions): PutConversionRuleRequest => {
 export const addSet = (group: Command, io: Io): void => {
   const command = group
     .command('set')
-    .summary('make or replace a rule that converts containers on events')
+    .summary('create or replace a rule that converts containers on events')
     .description(
       'Make or replace a rule. A value of --container-id, --name, --image or --label may be taken from the event by ' +
-        'JSONata: "{% $.detail.id %}". All that is given must match.',
+        'JSONata: "{% $.detail.id %}". All given selectors must match.',
     )
     .argument('<rule>', 'its name')
     .requiredOption('--event-pattern <json>', 'in EventBridge’s pattern language, or @FILE')
@@ -67,15 +67,15 @@ export const addSet = (group: Command, io: Io): void => {
     .option('-n, --name <name>', 'of this name')
     .option('--image <image>', 'those made from this image')
     .option('-l, --label <KEY=VALUE>', 'those with this label; may be repeated', keyValue)
-    .option('--description <text>', 'for people')
+    .option('--description <text>', 'free text')
     .option('--max-containers <number>', 'at which a run stops', wholeNumber(1, 100))
     .option('--max-concurrency <number>', 'of conversions at a time', wholeNumber(1, 20))
     .option(
       '--cooldown <seconds>',
-      'in which it leaves a container that it has converted',
+      'in which the rule skips a container that it has converted',
       wholeNumber(0, 604_800),
     )
-    .addOption(new Option('--enabled <answer>', 'whether it acts').choices(['yes', 'no']))
+    .addOption(new Option('--enabled <answer>', 'whether the rule is active').choices(['yes', 'no']))
     .option('--rehearse', 'runs list what they would do, and convert nothing');
   addMutationOptions(command, { ifMatch: true });
   examples(

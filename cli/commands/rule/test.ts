@@ -19,19 +19,20 @@ const COLUMNS: readonly Column<Match>[] = [
 export const addTest = (group: Command, io: Io): void => {
   const command = group
     .command('test')
-    .summary('what a rule would do on a sample event; nothing is converted')
+    .summary('show what a rule would do on a sample event, without converting anything')
     .argument('<rule>', 'its name')
     .requiredOption('--event <json>', 'as EventBridge delivers it: source, detail-type, detail; or @FILE');
   examples(command, 'bulkhead rule test quarantine --event @finding.json').action(
     acting<[string], { readonly event: string }>(io, async (context, options, name) => {
-      // The API says what a sample must have.
+      // The API validates the sample.
       const body = { event: readJsonObject(options.event, '--event') } as never;
       const result = await context.client.call('testConversionRule', { params: { name }, body });
       if (context.isJson) return context.json(result);
       context.say(
         result.matches ? 'The pattern lets the event through.' : 'The pattern does not match the event.',
       );
-      if (result.select === null) context.say(result.reason ?? 'The selection gives nothing on this event.');
+      if (result.select === null)
+        context.say(result.reason ?? 'The selection matches nothing on this event.');
       if (result.truncated) context.say('There are more: a run would stop at its most.');
       context.list(COLUMNS, result.containers);
     }),

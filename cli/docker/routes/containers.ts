@@ -14,7 +14,7 @@ const list: Handle = async ({ bridge }, exchange) => {
   const filters = parseFilters(exchange.query.get('filters'));
   checkFilters(filters, CONTAINER_FILTERS);
   const limit = Number(exchange.query.get('limit') ?? 0);
-  // As in Docker: a filter by state, or a limit, is about all of them.
+  // As in Docker: a filter by state, or a limit, applies to all containers.
   const all = isTrue(exchange.query.get('all')) || limit > 0 || 'status' in filters || 'exited' in filters;
   const shown = (await bridge.containers()).filter(
     (container) => (all || isRunning(container)) && matchesFilters(container, filters),
@@ -36,7 +36,7 @@ const nameTaken = async (bridge: Bridge, name: string): Promise<DockerError> => 
   );
 };
 
-/** An image of the catalogue may have no tag where docker's user writes one. */
+/** An image in the catalogue may have no tag although docker's user writes one. */
 const withoutLatest = (image: string): string | undefined =>
   image.endsWith(':latest') ? image.slice(0, -':latest'.length) : undefined;
 

@@ -8,7 +8,7 @@ import { ClientStream, join } from '../streams.ts';
 import { isRunning } from '../translate/state.ts';
 import { type Handle, route, type Services } from './route.ts';
 
-/** `docker exec` in two steps: what is to be run is kept here until it is started, and how it ended until that is asked. */
+/** `docker exec` has two steps: this keeps the command until it is started, and its exit code until it is read. */
 export interface Exec {
   readonly containerId: string;
   readonly request: SessionRequest;
@@ -19,7 +19,7 @@ export interface Exec {
   exitCode: number | null;
 }
 
-/** Of those that have ended, the oldest are forgotten. */
+/** Ended ones are dropped, the oldest first. */
 const MOST_EXECS = 1_000;
 
 type Body = Readonly<Record<string, unknown>>;
@@ -77,7 +77,7 @@ const sizeOf = (body: Body): { columns?: number; rows?: number } => {
   return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? { rows, columns } : {};
 };
 
-/** 126: as docker where a command cannot be run. */
+/** 126: as in docker if a command cannot be run. */
 const NOT_RUN = 126;
 
 const start: Handle = async (services, exchange) => {

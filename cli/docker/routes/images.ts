@@ -7,7 +7,7 @@ import { type Handle, route } from './route.ts';
 
 const seconds = ({ createdAt }: Image): number => Math.floor(Date.parse(createdAt) / 1000);
 
-/** Docker shows no name that has no tag. */
+/** Docker does not show names without a tag. */
 const tagged = (name: string): string => (/:[^/]+$/.test(name) ? name : `${name}:latest`);
 
 const imageOf = async (bridge: Bridge, name: string): Promise<Image> => {
@@ -60,7 +60,7 @@ const inspect: Handle = async ({ bridge }, exchange) => {
   });
 };
 
-/** `docker pull`, also before a `run`: what a host holds is in the catalogue, and nothing else is fetched. */
+/** `docker pull`, also before a `run`: images of hosts are in the catalogue, and no other image is fetched. */
 const pull: Handle = async ({ bridge }, exchange) => {
   const name = exchange.query.get('fromImage') ?? '';
   if (name === '')

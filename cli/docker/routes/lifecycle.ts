@@ -18,7 +18,7 @@ const start: Handle = async ({ bridge, runs }, exchange) => {
     });
   if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
   try {
-    // Not ended by a client that goes away: whoever waits for its output is to be told either way.
+    // A disconnecting client does not end this, because waiting clients need the result.
     await bridge.finish(answer.body.operation);
   } catch (error) {
     runs.notStarted(container);
@@ -28,7 +28,7 @@ const start: Handle = async ({ bridge, runs }, exchange) => {
   exchange.empty(204);
 };
 
-/** docker ends with 127 where there is no such program: it goes by these words. */
+/** docker exits with 127 for a missing program, which it detects by this text. */
 const inDockersWords = (error: unknown): unknown => {
   if (!(error instanceof OperationFailedError)) return error;
   const isMissing = /no such file|has no program/i.test(error.message);
@@ -55,7 +55,7 @@ const signalOf = (text: string | null): SignalName => {
   if (Object.hasOwn(SIGNALS, name)) return name as SignalName;
   throw new DockerError(
     501,
-    `The signal ${text} is not supported by Bulkhead: it knows ${Object.keys(SIGNALS).join(', ')}.`,
+    `The signal ${text} is not supported by Bulkhead. Supported: ${Object.keys(SIGNALS).join(', ')}.`,
   );
 };
 
@@ -84,7 +84,7 @@ const exitFor = (
   signal: AbortSignal,
 ): Promise<Exit> => {
   if (condition === 'removed') return untilRemoved(bridge, container.id, signal);
-  // The next end: not the one that it stands at.
+  // The next exit, not the current one.
   const after = condition === 'next-exit' && !isRunning(container) ? container.revision : null;
   return untilExit(bridge, container.id, { after, signal });
 };
@@ -94,10 +94,10 @@ const wait: Handle = async (services, exchange) => {
   const condition = exchange.query.get('condition') || 'not-running';
   if (!['not-running', 'next-exit', 'removed'].includes(condition))
     throw new DockerError(400, `invalid condition: "${condition}"`);
-  // docker goes on to start it once it has seen the headers.
+  // docker starts the container once it has received the headers.
   const write = exchange.stream('application/json');
   try {
-    // Why a start failed is the answer to the start.
+    // The start request returns why a start failed.
     const { exitCode } = await exitFor(services, container, condition, exchange.signal);
     await write(`${JSON.stringify({ StatusCode: exitCode })}\n`);
   } catch (error) {

@@ -1,7 +1,7 @@
 import { unsupported } from '../errors.ts';
 import { type BridgeRoute, route } from './route.ts';
 
-/** What docker can ask for and Bulkhead doesn't do: refused by the name of the command that asks. */
+/** Docker requests that Bulkhead does not support. The error names the docker command. */
 const REFUSED: readonly (readonly [method: string, path: string, what: string])[] = [
   ['POST', '/containers/{id}/rename', 'docker rename'],
   ['POST', '/containers/{id}/pause', 'docker pause'],

@@ -6,7 +6,7 @@ import type { Exec } from './exec.ts';
 export interface Services {
   readonly bridge: Bridge;
   readonly runs: Runs;
-  /** What `docker exec` has made and not forgotten, by its id. */
+  /** Instances of `docker exec` by id. */
   readonly execs: Map<string, Exec>;
 }
 
@@ -14,7 +14,7 @@ export type Handle = (services: Services, exchange: Exchange) => Promise<void>;
 
 export interface BridgeRoute {
   readonly method: string;
-  /** As Docker's documentation writes it, without the version: `/containers/{id}/json`. `{name+}` takes slashes too. */
+  /** As in Docker's documentation, without the version: `/containers/{id}/json`. `{name+}` can contain slashes. */
   readonly path: string;
   readonly handle: Handle;
 }

@@ -29,7 +29,7 @@ const LONGEST_TAIL = 10_000;
 const tailOf = (text: string | null): number | undefined => {
   if (text === null || text === '' || text === 'all') return undefined;
   const lines = Number(text);
-  // Docker reads what is no number as all.
+  // Docker treats anything but a number as all.
   return Number.isInteger(lines) && lines >= 0 ? Math.min(lines, LONGEST_TAIL) : undefined;
 };
 
@@ -50,7 +50,7 @@ const logs: Handle = async ({ bridge }, exchange) => {
     follow,
     signal,
   });
-  // The first page is asked for before the headers go: what fails then fails as an answer.
+  // The first page is fetched before the headers are sent, so that an error can still be the response.
   const first = await log.next();
   const write = exchange.stream(contentTypeOf(container.tty));
   const send = (item: LogItem): Promise<void> => {

@@ -7,11 +7,11 @@ import { dockerState, isRunning } from '../translate/state.ts';
 import { parseTime } from '../translate/time.ts';
 import { type Handle, route } from './route.ts';
 
-/** The newest version of Docker's API that the bridge has been written and tested against, and the oldest. */
+/** The newest and the oldest supported version of Docker's API. */
 export const API_VERSION = '1.47';
 export const OLDEST_API_VERSION = '1.24';
 
-/** docker asks at each command: the fleet does not change that often. */
+/** Cache time: docker asks with each command, but the fleet changes rarely. */
 const OS_TYPE_MS = 30_000;
 
 const hostsOf = async (bridge: Bridge): Promise<Host[]> => {
@@ -23,12 +23,12 @@ const hostsOf = async (bridge: Bridge): Promise<Host[]> => {
 const familyOf = (hosts: readonly Host[]): 'windows' | 'linux' =>
   hosts.length > 0 && hosts.every(({ os }) => os.family === 'windows') ? 'windows' : 'linux';
 
-/** Docker knows one system: windows only where every host is. */
+/** Docker has one system type: windows only if every host is. */
 const createOsType = () => {
   let known: { readonly osType: string; readonly until: number } | undefined;
   return async (bridge: Bridge): Promise<string> => {
     if (known !== undefined && known.until > bridge.now) return known.osType;
-    // A ping says that the bridge is there. Whether the API is, the command that follows will say.
+    // A ping checks only the bridge. The following command shows whether the API responds.
     const osType = await hostsOf(bridge).then(familyOf, () => known?.osType ?? 'linux');
     known = { osType, until: bridge.now + OS_TYPE_MS };
     return osType;
@@ -112,7 +112,7 @@ const info: Handle = async ({ bridge }, exchange) => {
   });
 };
 
-/** The API keeps events back for a moment, so that none is passed by. */
+/** The API delays events slightly so that none is skipped. */
 const SETTLING_MS = 5_000;
 
 const events: Handle = async ({ bridge }, exchange) => {

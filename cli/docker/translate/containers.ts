@@ -78,7 +78,7 @@ const configOf = (container: Container, openStdin: boolean) => ({
   ExposedPorts: toExposed(container.ports),
 });
 
-/** `docker inspect`. @param openStdin whether its input was asked for; Bulkhead lets every main process have one */
+/** `docker inspect`. @param openStdin whether stdin was requested; in Bulkhead every main process has one */
 export const toInspect = (container: Container, { openStdin }: { readonly openStdin: boolean }) => {
   const [path = '', ...args] = container.command ?? [];
   return {
@@ -101,7 +101,7 @@ export const toInspect = (container: Container, { openStdin }: { readonly openSt
       Ports: toBindings(container.ports),
       Networks: { [container.switchName]: { NetworkID: container.switchName } },
     },
-    // Docker has no place for these, and ignores what it doesn't know.
+    // Not part of Docker's response; docker ignores unknown members.
     Bulkhead: {
       hostId: container.hostId,
       state: container.state,

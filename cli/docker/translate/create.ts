@@ -5,13 +5,13 @@ import { AUTO_REMOVE_LABEL } from './labels.ts';
 import { toPorts } from './ports.ts';
 
 /**
- * `POST /containers/create` as a request of Bulkhead's. Docker's body has some hundred members, nearly all empty. Those
- * that Bulkhead has are translated; any other that says something is refused by the name of its option, for a container
- * that silently lacks what was asked for is worse than none.
+ * Translates `POST /containers/create` to a Bulkhead request. Docker's body has about a hundred members, nearly all empty.
+ * Supported members are translated. Any other member with a value is refused by the name of its option, because a
+ * container that silently lacks a requested feature is worse than an error.
  */
 type Json = Readonly<Record<string, unknown>>;
 
-/** Members of the body that are translated here, or that ask for nothing of the container. */
+/** Members of the body that are translated here or have no effect on the container. */
 const CONFIG = new Set([
   ...[
     'Image',
@@ -40,7 +40,7 @@ const HOST_CONFIG = new Set([
   ...['ConsoleSize', 'LogConfig', 'PublishAllPorts', 'StorageOpt'],
 ]);
 
-/** The option of docker that sets a member, where it is not its name in lower case. */
+/** The docker option of a member, if it is not the member's name in lower case. */
 const OPTIONS: Readonly<Record<string, string>> = {
   Binds: '--volume',
   Mounts: '--mount',
@@ -89,7 +89,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   VolumeDriver: '--volume-driver',
 };
 
-/** Says nothing: left out, or the value that docker sends when its option was not given. */
+/** Without a value: omitted, or the value that docker sends by default. */
 const isEmpty = (value: unknown): boolean => {
   if (value === undefined || value === null || value === '' || value === false || value === 0 || value === -1)
     return true;
@@ -152,7 +152,10 @@ const diskOf = (options: Json): number | undefined => {
   if (size === undefined) return undefined;
   const [, number, unit = ''] = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?$/i.exec(text(size)) ?? [];
   if (number === undefined)
-    throw new DockerError(400, `--storage-opt size="${text(size)}" is not a size. Give one as 512m or 2g.`);
+    throw new DockerError(
+      400,
+      `--storage-opt size="${text(size)}" is not a size. Use a size such as 512m or 2g.`,
+    );
   return Math.ceil((Number(number) * (UNITS[unit.toLowerCase()] ?? 1)) / MIB);
 };
 
@@ -175,7 +178,7 @@ const checkNetworks = (networking: Json): void => {
   }
 };
 
-/** Docker keeps what it prints of a `run` that is attached; the bridge does so until it has sent it on, then removes. */
+/** The container of an attached `run --rm` stays until the bridge has sent its output. */
 const removal = (
   config: Json,
   host: Json,
@@ -187,7 +190,7 @@ const removal = (
 
 const given = <T>(value: T, isGiven: boolean): T | undefined => (isGiven ? value : undefined);
 
-/** @param name of the query; docker's pattern is wider than Bulkhead's, which refuses what it doesn't take */
+/** @param name from the query; Bulkhead's pattern is narrower than docker's and refuses other names */
 export const toCreateRequest = (body: unknown, name: string | null): CreateContainerRequest => {
   const config = object(body);
   const host = object(config.HostConfig);

@@ -18,7 +18,7 @@ const statusOf = (error: unknown): number => {
   return error instanceof AnswerError ? 502 : FAILED;
 };
 
-/** A status that docker understands as "it failed": a token or an API that refuses is no matter of docker's own login. */
+/** A status that docker treats as a failure, because a refused token is unrelated to docker's own login. */
 const seenByDocker = (status: number): number => (status === 401 || status === 422 ? FAILED : status);
 
 const details = (error: unknown): string => {
@@ -26,7 +26,7 @@ const details = (error: unknown): string => {
   return errors.map(({ pointer, detail }) => ` ${pointer}: ${detail}`).join('');
 };
 
-/** Any error as Docker's. What the API said is passed on, with what to do and by what to find it in the logs. */
+/** Any error as a Docker error, with the API's message, suggestion and request id. */
 export const toDockerError = (error: unknown): DockerError => {
   if (error instanceof DockerError) return error;
   if (!(error instanceof ClientError))

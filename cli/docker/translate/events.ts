@@ -19,7 +19,7 @@ interface DockerEvent {
   readonly timeNano: number;
 }
 
-/** What Docker would tell of it; undefined where it would say nothing. */
+/** The Docker event for it; undefined if Docker has none. */
 export const toDockerEvent = (event: Event): DockerEvent | undefined => {
   const action = actionOf(event);
   if (action === undefined || event.resource.kind !== 'container') return undefined;

@@ -7,7 +7,7 @@ import { dockerState } from './state.ts';
 
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
-/** `filters` of a query: `{"name":["a"]}`, or as older clients write it `{"name":{"a":true}}`. */
+/** `filters` of a query: `{"name":["a"]}`, or `{"name":{"a":true}}` from older clients. */
 export const parseFilters = (json: string | null): Filters => {
   if (json === null || json === '') return {};
   try {
@@ -35,7 +35,7 @@ export const labelMatches = (labels: Readonly<Record<string, string>>, wanted: s
   return labels[wanted.slice(0, at)] === wanted.slice(at + 1);
 };
 
-/** Docker takes names as expressions; one that is none, or could take for ever, is compared as it stands. */
+/** Docker treats names as regular expressions. An invalid or slow expression is compared literally. */
 const nameMatches = (name: string, wanted: string): boolean => {
   if (!/^\^?\/?[\w.-]*\$?$/.test(wanted)) return name.includes(wanted);
   const bare = wanted.replace(/^\^?\/?/, '').replace(/\$$/, '');

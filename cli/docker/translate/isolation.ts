@@ -1,7 +1,7 @@
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { DockerError } from '../errors.ts';
 
-/** `--isolation` as a runtime type; what was not said is left to the control plane. */
+/** `--isolation` as a runtime type; without it the control plane decides. */
 export const toRuntimeType = (isolation: string): RuntimeType | undefined => {
   switch (isolation.toLowerCase()) {
     case '':
@@ -19,6 +19,6 @@ export const toRuntimeType = (isolation: string): RuntimeType | undefined => {
   }
 };
 
-/** As inspect shows it: `default` is resolved when the container is created. */
+/** The value for inspect: `default` is resolved when the container is created. */
 export const toIsolation = (runtimeType: RuntimeType): 'hyperv' | 'process' =>
   runtimeType === 'HyperV' ? 'hyperv' : 'process';

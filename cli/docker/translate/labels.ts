@@ -1,9 +1,9 @@
 import type { Labels } from '../../../core/contract/primitives.ts';
 
-/** On containers that the bridge itself removes once they have ended and their output is out: `run --rm`. */
+/** Label of containers that the bridge removes once they have ended and their output was sent: `run --rm`. */
 export const AUTO_REMOVE_LABEL = 'bulkhead.docker/auto-remove';
 
-/** Labels as their owner gave them. */
+/** Labels without the bridge's own. */
 export const ownLabels = (labels: Labels): Labels => {
   const { [AUTO_REMOVE_LABEL]: _, ...own } = labels;
   return own;

@@ -18,19 +18,19 @@ const fromBinding = (containerPort: number, protocol: 'tcp' | 'udp', binding: Bi
   if (binding.HostIp !== undefined && binding.HostIp !== '' && binding.HostIp !== '0.0.0.0')
     throw new DockerError(
       501,
-      `Publishing to the address ${binding.HostIp} is not supported by Bulkhead: leave it out.`,
+      `Publishing to the address ${binding.HostIp} is not supported by Bulkhead. Omit the address.`,
     );
   const given = binding.HostPort ?? '';
   const hostPort = given === '' || given === '0' ? {} : { hostPort: number(given, given) };
   return { ...hostPort, containerPort, protocol };
 };
 
-/** `PortBindings` as ports; what is exposed and not published is documentation only. */
+/** `PortBindings` as ports. Ports that are only exposed are documentation. */
 export const toPorts = (bindings: Readonly<Record<string, readonly Binding[] | null>>): Port[] =>
   Object.entries(bindings).flatMap(([spec, list]) => {
     const [port = '', protocol = 'tcp'] = spec.split('/');
     if (protocol !== 'tcp' && protocol !== 'udp')
-      throw new DockerError(501, `Publishing ${spec} is not supported by Bulkhead: it knows tcp and udp.`);
+      throw new DockerError(501, `Publishing ${spec} is not supported by Bulkhead. Use tcp or udp.`);
     return (list ?? [{}]).map((binding) => fromBinding(number(port, spec), protocol, binding));
   });
 
@@ -48,7 +48,7 @@ export const toBindings = (ports: readonly Port[]): Record<string, Binding[]> =>
 export const toExposed = (ports: readonly Port[]): Record<string, object> =>
   Object.fromEntries(ports.map((port) => [keyOf(port), {}]));
 
-/** As `docker ps` lists them. */
+/** In the format of `docker ps`. */
 export const toPortList = (ports: readonly Port[]) =>
   ports.map(({ hostPort, containerPort, protocol }) => ({
     PrivatePort: containerPort,

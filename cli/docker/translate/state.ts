@@ -4,7 +4,7 @@ type DockerState = 'created' | 'running' | 'exited' | 'restarting' | 'removing' 
 
 const hasRun = ({ exitCode, lastError }: Container): boolean => exitCode !== null || lastError !== null;
 
-/** Bulkhead's state in Docker's words. A silent host's container may still run, so it counts as running. */
+/** Bulkhead's state as a Docker state. A container of a silent host may still run, so it counts as running. */
 export const dockerState = (container: Container): DockerState => {
   switch (container.state) {
     case 'Running':
@@ -27,7 +27,7 @@ export const isRunning = (container: Container): boolean => dockerState(containe
 
 const HOUR = 1;
 const DAY = 24 * HOUR;
-/** From so many hours on, in what is counted. */
+/** Unit by number of hours. */
 const UNITS: readonly (readonly [from: number, length: number, name: string])[] = [
   [2 * 365 * DAY, 365 * DAY, 'years'],
   [2 * 30 * DAY, 30 * DAY, 'months'],
@@ -36,7 +36,7 @@ const UNITS: readonly (readonly [from: number, length: number, name: string])[] 
   [0, HOUR, 'hours'],
 ];
 
-/** As Docker tells people how long: `Less than a second`, `5 seconds`, `About a minute`, `2 hours`. */
+/** Docker's text for a duration: `Less than a second`, `5 seconds`, `About a minute`, `2 hours`. */
 export const humanDuration = (duration: number): string => {
   const seconds = Math.floor(duration);
   if (seconds < 1) return 'Less than a second';

@@ -1,6 +1,6 @@
 import { DockerError } from '../errors.ts';
 
-/** Docker's times in a query: seconds since 1970 with a fraction, or RFC 3339. Undefined for none, and for 0. */
+/** A time in a docker query: seconds since 1970 with a fraction, or RFC 3339. Undefined if missing or 0. */
 export const parseTime = (text: string | null): number | undefined => {
   if (text === null || text === '' || text === '0') return undefined;
   const milliseconds = /^\d+(\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);

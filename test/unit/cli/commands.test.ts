@@ -169,7 +169,7 @@ describe('container create', () => {
     const { fetch, calls } = api(() => ({ status: 200, body }));
     const { stdout } = await run(['container', 'create', 'mini', '--dry-run'], { fetch });
     expect(stdout).toBe(
-      `It would create container "web".\nThere is room: host ${ID}. Host a has the most room.\n`,
+      `It would create container "web".\nIt fits on host ${ID}. Host a has the most room.\n`,
     );
     expect(calls[0]?.url).toContain('?dryRun=true');
   });
@@ -309,7 +309,7 @@ describe('other commands', () => {
     const ambiguous = await run(['host', 'drain', 'two'], { fetch });
     expect([ambiguous.exitCode, ambiguous.stderr]).toEqual([
       2,
-      expect.stringContaining('2 hosts are called "two"'),
+      expect.stringContaining('2 hosts have the name "two"'),
     ]);
   });
 });

@@ -118,7 +118,7 @@ describe('rule', () => {
       containers: [item],
     };
     const { fetch } = fakeApi(ok({ items: [one, one], nextCursor: null }));
-    expect((await run(['rule', 'runs', 'quarantine'], { fetch })).stdout).toContain('stopped at its most');
+    expect((await run(['rule', 'runs', 'quarantine'], { fetch })).stdout).toContain('stopped at its limit');
     expect((await run(['rule', 'runs', 'quarantine', '-c'], { fetch })).stdout).toContain(
       'web  skipped cooldown',
     );

@@ -99,7 +99,7 @@ test('the socket is this user’s alone; another that listens there is not pushe
   await expect(listen(server, { kind: 'unix', path: socketPath })).rejects.toThrow('listens on');
   const file = join(mkdtempSync(join(tmpdir(), 'bulkhead-')), 'file');
   writeFileSync(file, 'precious');
-  await expect(listen(server, { kind: 'unix', path: file })).rejects.toThrow('is no socket');
+  await expect(listen(server, { kind: 'unix', path: file })).rejects.toThrow('is not a socket');
 });
 
 const UPGRADE = { connection: 'Upgrade', upgrade: 'tcp' };
