@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The CDK app, as `cdk synth` and `cdk deploy` run it. */
+/** The CDK app for `cdk synth` and `cdk deploy`. */
 import { Validations } from 'aws-cdk-lib';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { createApp } from '../lib/app.ts';

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The CLI `bulkhead`, as a person or a program runs it. */
+/** The CLI `bulkhead`. */
 import { homedir } from 'node:os';
 import { main } from '../cli/main.ts';
 import { connect } from './bulkhead/connect.ts';
@@ -12,7 +12,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const)
     interrupted.abort();
     if (signals > 1) process.exit(130);
   });
-// A reader that has seen enough (`| head`) is no error.
+// A reader that closes the pipe early (`| head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
   throw error;

@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * `npm run demo`: the documented workflow of Hyper-V containers, row by row, against a control plane of its own or
- * `--against` another. Each row: the cmdlet, the CLI line in its place, what came back, and what it proves, which is
- * asked of the API anew. First on this machine where it can be a host, then on simulated Windows hosts, where the
- * numbers of processes are those of the documentation. Ends with 1 if anything is not so.
+ * `npm run demo`: the documented workflow of Hyper-V containers, row by row, against its own control plane or `--against`
+ * another. Each row shows the cmdlet, the CLI command that replaces it, the output, and what it proves, which is checked
+ * through the API. First on this machine, if it can be a host, then on simulated Windows hosts with the process numbers of
+ * the documentation. Exits with 1 if any check fails.
  */
 import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
@@ -127,7 +127,7 @@ const summary = (stage: Stage, seconds: number): number => {
   const count = (wanted: string): number => stage.outcomes.filter(({ outcome }) => outcome === wanted).length;
   stage.title('In all');
   stage.say(
-    `${count('shown')} shown, ${count('failed')} not so, ${count('unavailable')} not available; ${seconds.toFixed(1)} s.`,
+    `${count('shown')} shown, ${count('failed')} failed, ${count('unavailable')} not available; ${seconds.toFixed(1)} s.`,
   );
   for (const { there, outcome } of stage.outcomes)
     if (outcome !== 'shown') stage.say(`  ${outcome === 'failed' ? 'not so' : 'not available'}: ${there}`);
@@ -157,11 +157,11 @@ const perform = async (controlPlane: ControlPlane, suffix: string): Promise<numb
 
 const controlPlaneOf = async ({ against, host }: Options): Promise<ControlPlane> => {
   if (against === undefined) {
-    console.log('Starting a control plane of its own; nothing of it is kept.');
+    console.log('Starting a temporary control plane; nothing is kept.');
     return startControlPlane(host, (line) => console.log(line));
   }
   const token = process.env.BULKHEAD_TOKEN;
-  if (token === undefined) throw new DemoError('A token is needed too.', 'Set BULKHEAD_TOKEN.');
+  if (token === undefined) throw new DemoError('A token is required too.', 'Set BULKHEAD_TOKEN.');
   return { apiUrl: against, token, stop: async () => undefined };
 };
 

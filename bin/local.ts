@@ -19,25 +19,25 @@ import { keepPort, type LocalFile, lastPort, removeLocalFile, writeLocalFile } f
 import { type LocalOptions, parseLocalOptions, ROOT } from './local/options.ts';
 import { readyMessage } from './local/ready-message.ts';
 /**
- * `npm start`: the whole of Bulkhead on this machine.
+ * `npm start`: runs all of Bulkhead on this machine.
  *
  * options → state directory → assembly (synthesized, or from the cache) → cloud → developer token → hosts →
- * `local.json` and the ready message → until a signal: hosts, then the cloud, then what was temporary.
+ * `local.json` and the ready message → until a signal: stop the hosts, then the cloud, then temporary files.
  * A second Ctrl-C ends it at once.
  */
 import { checkTableFormat } from './local/table-format.ts';
 import { developerToken, keyFileOf } from './local/token.ts';
 
-/** One machine has one user: waiting takes nothing from anybody. */
+/** One machine has one user, so waits need no limit. */
 const FAIR_SHARE = { requestsPerSecond: 1000, requestBurst: 10_000, waitShare: 1, waitBurstSeconds: 86_400 };
 const CONTEXT = {
   ...{ oidcIssuer: LOCAL_ISSUER, oidcAudience: LOCAL_AUDIENCE, eventTenant: 'dev' },
   fairShare: JSON.stringify(FAIR_SHARE),
 };
 const HOSTS_READY_SECONDS = 15;
-/** npm hands a Ctrl-C on although the terminal has already done so: within this time it is the same one. */
+/** npm forwards a Ctrl-C that the terminal has already sent: within this time both count as one. */
 const SAME_SIGNAL_MS = 500;
-/** If stopping takes longer than this, something hangs. */
+/** Time limit of a stop. */
 const STOP_LIMIT_MS = 12_000;
 
 const say = (line: string): void => console.error(line);
@@ -54,7 +54,7 @@ const withProgress = async <T>(label: string, work: Promise<T>): Promise<T> => {
   }
 };
 
-/** What has been started, and how it is all ended. */
+/** The running parts, and how to stop them. */
 class Undo {
   readonly #steps: (() => void | Promise<void>)[] = [];
 
@@ -197,5 +197,5 @@ try {
   say(describeError(error));
   process.exitCode = 1;
 }
-// Whatever may still hold the event loop (a keep-alive connection, a worker) is not worth waiting for.
+// Do not wait for remaining handles, e.g. a keep-alive connection or a worker.
 process.exit();

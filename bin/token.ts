@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run token`: a token for the local API, made from the local issuer's key; the API need not run. */
+/** `npm run token`: a token for the local API, made from the local issuer's key; the API does not need to run. */
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { SCOPES } from '../core/contract/http/routes.ts';
@@ -38,7 +38,7 @@ const main = async (): Promise<string> => {
   const values = parse();
   if (values.help) return HELP;
   if (values.tenant === undefined)
-    throw new CommandError('usage', `Say for which tenant: --tenant NAME\n\n${HELP}`);
+    throw new CommandError('usage', `No tenant was given. Use --tenant NAME.\n\n${HELP}`);
   const request = {
     tenant: values.tenant,
     scopes: parseScopes(values.scopes ?? SCOPES.join(',')),

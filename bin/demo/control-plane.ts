@@ -16,9 +16,8 @@ const ended = (child: ChildProcess): Promise<unknown> =>
 const LAST_LINES = 20;
 
 /**
- * A whole Bulkhead of its own: this machine as a host where it can be one, beside it the simulated Windows hosts, and
- * nothing kept afterwards.
- * @param host as `npm start -- --host` takes it
+ * A temporary Bulkhead: this machine as a host, if possible, and simulated Windows hosts. Nothing is kept.
+ * @param host value of `npm start -- --host`
  */
 export const startControlPlane = async (host: string, say: (line: string) => void): Promise<ControlPlane> => {
   const args = [
@@ -32,7 +31,7 @@ export const startControlPlane = async (host: string, say: (line: string) => voi
   const child = spawn(process.execPath, [...args, '--host', host, '--simulate', '2'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // A Ctrl-C is for the demonstration, which then ends this as it should.
+    // Ctrl-C goes to the demo, which then stops this in order.
     detached: true,
   });
   const said: string[] = [];

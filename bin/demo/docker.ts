@@ -22,7 +22,7 @@ const hasDocker = async (): Promise<boolean> => {
   }
 };
 
-/** The real docker client through the bridge: the kernel that answers is the utility VM's, not the host's. */
+/** Runs the real docker client through the bridge: the reported kernel is the utility VM's, not the host's. */
 export const showDocker = async (stage: Stage, connect: Connect, hostKernel: string): Promise<void> => {
   const there = 'docker run -it --isolation=hyperv IMAGE cmd';
   stage.say(`\nPS> ${there}`);

@@ -1,6 +1,6 @@
 import { CliError } from '../../cli/errors.ts';
 
-/** The demonstration cannot be given. */
+/** The demo cannot run. */
 export class DemoError extends CliError {
   readonly code = 'demo';
 }

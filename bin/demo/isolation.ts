@@ -4,8 +4,8 @@ import type { Outcome, Stage } from './stage.ts';
 import type { Cast, Workflow } from './workflow.ts';
 
 /**
- * The demonstration of the documentation: a process of the Default container is in the host's list as well, one of the
- * HyperV container is in its own list only. Three lists side by side, of the processes that the point is about.
+ * The documented demonstration: a process of the Default container is also in the host's list, one of the HyperV container
+ * only in its own. Shows three lists of the relevant processes side by side.
  */
 const WIDTH = 25;
 
@@ -31,7 +31,7 @@ export const showIsolation = async (stage: Stage, workflow: Workflow, cast: Cast
     workflow.processes(cast.hyperv),
   ]);
   const { workerProcess } = await workflow.computeProcess(cast.hyperv);
-  // Windows starts csrss for each session, and it is what the documentation looks at; else the main process.
+  // On Windows the documentation uses csrss, which Windows starts for each session; elsewhere the main process.
   const subject = plain.find(({ name }) => /^csrss/.test(name)) ?? plain[0];
   const isolated = hyperv.find(({ name }) => name === subject?.name) ?? hyperv[0];
   if (subject === undefined || isolated === undefined || workerProcess === null) return 'failed';

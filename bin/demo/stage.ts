@@ -5,24 +5,24 @@ import { commandLine } from '../../cli/output/format.ts';
 import { wrap } from '../../cli/output/text.ts';
 import { AnswerError, type Client, ProblemError } from '../../core/client/index.ts';
 
-/** What a row of the workflow came to. */
+/** The outcome of a row of the workflow. */
 export type Outcome = 'shown' | 'failed' | 'unavailable';
 
 interface Row {
-  /** As the documentation of Hyper-V containers writes it. */
+  /** The cmdlet in the documentation of Hyper-V containers. */
   readonly there: string;
-  /** Words of the CLI here; each is run and what it prints is shown. */
+  /** Arguments of the CLI; each command runs and its output is shown. */
   readonly here: readonly (readonly string[])[];
-  /** What is then asked of the API. @returns whether it is so */
+  /** The check through the API. @returns whether it succeeded */
   readonly check: () => Promise<boolean>;
   readonly proves: string;
-  /** Exit codes that are right; 0 unless told: a refusal may be what is to be shown. */
+  /** Expected exit codes, because a row can show a refusal. @default 0 */
   readonly exitCode?: number;
 }
 
 const LONGEST_SHOWN = 24;
 
-/** A terminal, or what stands for it, that keeps what is written. */
+/** A terminal, or a substitute, that records the output. */
 class Capture implements TextOutput {
   readonly isTTY: boolean;
   readonly columns: number;
@@ -37,7 +37,7 @@ class Capture implements TextOutput {
   }
 }
 
-/** Where the demonstration is given: runs rows, shows them, and remembers how each went. */
+/** Runs rows, shows them and records the outcomes. */
 export class Stage {
   readonly client: Client;
   readonly outcomes: { readonly there: string; readonly outcome: Outcome }[] = [];
@@ -58,7 +58,7 @@ export class Stage {
     this.say(`\n${this.#paint('bold', text)}\n${this.#paint('dim', '='.repeat(text.length))}`);
   }
 
-  /** Runs a row, and goes on whatever it came to. */
+  /** Runs a row and continues after a failure. */
   async row(row: Row): Promise<Outcome> {
     this.say(`\n${this.#paint('dim', `PS> ${row.there}`)}`);
     const outcome = await this.#outcomeOf(row);
@@ -91,11 +91,11 @@ export class Stage {
     }
   }
 
-  /** One command of the CLI, as if it had been typed. */
+  /** Runs one command of the CLI. */
   async run(words: readonly string[]): Promise<{ readonly exitCode: number; readonly text: string }> {
     this.say(`${this.#paint('cyan', '$')} bulkhead ${commandLine(words)}`);
     const output = new Capture(this.#io.stdout);
-    // Steps come one after another here; a spinner would only be in the way.
+    // Steps are shown one after another, without a spinner.
     const steps: TextOutput = { write: (text) => output.write(text) };
     const exitCode = await main(words, { ...this.#io, stdout: output, stderr: steps });
     return { exitCode, text: output.text };

@@ -3,11 +3,11 @@ import type { Container } from '../../core/contract/container.ts';
 import type { Host } from '../../core/contract/host.ts';
 import type { Stage } from './stage.ts';
 
-/** Names on this control plane: one that is not the demonstration's own may have them already. */
+/** Container names. Another control plane may already have them. */
 export interface Cast {
   readonly host: Host;
   readonly image: string;
-  /** Main process, after "--"; the image's own where there is none. */
+  /** The main process, after "--"; without it the image's default. */
   readonly command: readonly string[];
   readonly hyperv: string;
   readonly plain: string;
@@ -78,8 +78,7 @@ export class Workflow {
         ],
       ],
       check: async () => (await this.get(plain)).runtimeType === 'Default',
-      proves:
-        'Without the parameter the runtime type reads Default. Names of images are compared without regard to case.',
+      proves: 'Without the parameter the runtime type reads Default. Image names ignore case.',
     });
     await this.#stage.row({
       there:
@@ -120,7 +119,7 @@ export class Workflow {
     });
   }
 
-  /** On Windows only a Nano Server host converts; any other says so, and changes nothing. */
+  /** On Windows only a Nano Server host converts; any other host refuses and changes nothing. */
   async refusedConversion(other: Host): Promise<void> {
     const { image, converted } = this.#cast;
     const name = `${converted}-CORE`;
@@ -194,7 +193,7 @@ export class Workflow {
         return workerProcess !== null && onHost.some(({ pid }) => pid === workerProcess.pid);
       },
       proves:
-        'There is one worker process for the HyperV container, and its user is called after the container’s id.',
+        'There is one worker process for the HyperV container, and its user has the name of the container’s id.',
     });
   }
 
@@ -236,7 +235,7 @@ export class Workflow {
     await this.remove(converted);
   }
 
-  /** Takes away whatever the demonstration may have left, without a word. */
+  /** Silently removes what the demo may have left. */
   async remove(name: string): Promise<void> {
     const request = { params: { idOrName: name }, query: { force: 'true' as const } };
     await this.#stage.client.call('removeContainer', request).catch(() => undefined);

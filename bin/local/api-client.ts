@@ -5,7 +5,7 @@ interface HostList {
   readonly items: readonly { readonly name: string; readonly state: string }[];
 }
 
-/** The few calls that `npm start` makes to the API that it has just started. */
+/** The API calls of `npm start`. */
 export class ApiClient {
   readonly #apiUrl: string;
   readonly #token: string;
@@ -20,7 +20,7 @@ export class ApiClient {
     return token;
   }
 
-  /** Waits until `count` hosts are ready, at most `seconds`. @returns their number then */
+  /** Waits at most `seconds` until `count` hosts are ready. @returns the number of ready hosts */
   async waitForHosts(count: number, seconds: number, signal: AbortSignal): Promise<number> {
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
@@ -38,6 +38,6 @@ export class ApiClient {
     });
     if (response.ok) return await response.json();
     const said = await response.text();
-    throw new CommandError('api-failed', `${method} ${path} answered ${response.status}: ${said}`);
+    throw new CommandError('api-failed', `${method} ${path} returned ${response.status}: ${said}`);
   }
 }

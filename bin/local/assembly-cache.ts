@@ -14,7 +14,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { CommandError } from './errors.ts';
 
-/** All that the synthesized assembly is made from. */
+/** The sources of the synthesized assembly. */
 const SOURCES = [
   'bin/app.ts',
   'bin/local/synthesize.ts',
@@ -27,7 +27,7 @@ const SOURCES = [
   'workflow',
 ];
 
-/** How many assemblies of earlier sources are kept: a cloud that still runs reads its functions from one. */
+/** Number of earlier assemblies to keep, because a running cloud reads its functions from one. */
 const KEPT = 4;
 
 const filesBeneath = (path: string): readonly string[] =>
@@ -37,7 +37,7 @@ const filesBeneath = (path: string): readonly string[] =>
         .flatMap((name) => filesBeneath(join(path, name)))
     : [path];
 
-/** The same for the same sources and context. */
+/** A key of the sources and the context. */
 const assemblyKey = (root: string, context: Readonly<Record<string, unknown>>): string => {
   const hash = createHash('sha256').update(JSON.stringify(context));
   for (const source of SOURCES.map((name) => join(root, name)).filter((path) => existsSync(path)))
@@ -53,7 +53,7 @@ const removeOld = (folder: string): void => {
   for (const { path } of byAge.slice(KEPT)) rmSync(path, { recursive: true, force: true });
 };
 
-/** Whole or not at all, also when two do it at once. */
+/** Creates the folder atomically, also with concurrent writers. */
 const synthesizeInto = async (root: string, target: string, context: string): Promise<void> => {
   const draft = `${target}.${process.pid}`;
   try {
@@ -69,9 +69,9 @@ const synthesizeInto = async (root: string, target: string, context: string): Pr
 };
 
 /**
- * The synthesized cloud assembly of the sources as they stand; made when there is none of them yet.
+ * The cloud assembly of the current sources, from the cache or synthesized.
  * @returns its directory
- * @throws CommandError with what the CDK said
+ * @throws CommandError with the output of the CDK
  */
 export const assemblyOf = async (
   root: string,

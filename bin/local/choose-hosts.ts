@@ -26,7 +26,7 @@ const simulatedHost = (kind: string, name: string, options: LocalOptions): Local
   ],
 });
 
-/** The documented kinds in turn, as many as `--simulate` asks for. */
+/** Simulated hosts of the documented kinds in turn, as many as `--simulate` states. */
 const simulatedHosts = (options: LocalOptions): readonly LocalHost[] =>
   Array.from({ length: options.simulate }, (_, at) => {
     const kind = SIMULATED_KINDS[at % SIMULATED_KINDS.length] ?? 'linux';
@@ -40,14 +40,14 @@ const ownName = (): string => {
 };
 
 interface ChooseHosts {
-  /** Told of each part of the set-up that takes time. */
+  /** Called for each slow part of the set-up. */
   readonly report: (line: string) => void;
-  /** Told why this machine is no host, where it isn't. */
+  /** Called with the reason if this machine cannot be a host. */
   readonly say: (line: string) => void;
   readonly setUp?: (options: SetUpOptions) => Promise<Pick<Artifacts, 'folder'>>;
 }
 
-/** This machine as a host, with the simulated one that stands in where it turns out that it cannot be. */
+/** This machine as a host, with a simulated one as the fallback. */
 const ownHost = async (
   options: LocalOptions,
   standIn: LocalHost | null,
@@ -68,8 +68,8 @@ const ownHost = async (
 };
 
 /**
- * The hosts to start: this machine, for real where it can be one, and the simulated ones that were asked for. Where
- * it can't, `say` is told why, and a simulated Linux host stands in if nothing else would be there.
+ * The hosts to start: this machine, if it can be a host, and the requested simulated ones. If it cannot, `say` gets the
+ * reason, and a simulated Linux host is the fallback if there would be no host.
  */
 export const chooseHosts = async (
   options: LocalOptions,

@@ -1,6 +1,6 @@
 import { LocalCloudError } from '../../local/errors.ts';
 
-/** `npm start` or `npm run token` can't do what it was asked; the message says why and what to do. */
+/** `npm start` or `npm run token` failed. The message has the reason and a solution. */
 export class CommandError extends LocalCloudError {
   readonly code: string;
   constructor(code: string, message: string, options?: ErrorOptions) {
@@ -9,7 +9,7 @@ export class CommandError extends LocalCloudError {
   }
 }
 
-/** For the person at the terminal: sentences, and the whole error only where it was asked for (BULKHEAD_DEBUG=1). */
+/** The error for the terminal: sentences, and the full error only with BULKHEAD_DEBUG=1. */
 export const describeError = (error: unknown): string => {
   if (process.env.BULKHEAD_DEBUG === '1' && error instanceof Error) return error.stack ?? error.message;
   const message = error instanceof Error ? error.message : String(error);

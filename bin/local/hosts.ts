@@ -1,9 +1,8 @@
 /**
  * The agents of the local hosts, each a process.
  *
- * Started with an enrollment token the first time; one that ends by itself is started again, after 1, 2, 4 … 30 s,
- * and that is said. None outlives this process: where there is setpriv the kernel kills them with it, and elsewhere
- * they end when their stdin closes.
+ * The first start uses an enrollment token. An agent that exits is restarted after 1, 2, 4 … 30 s, with a message. No agent
+ * outlives this process: with setpriv the kernel kills them with it, otherwise they end when their stdin closes.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
@@ -14,32 +13,32 @@ import { ROOT } from './options.ts';
 const SETPRIV = '/usr/bin/setpriv';
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
-/** One that has run this long is well: the next failure is counted as its first. */
+/** After this uptime the next failure counts as the first. */
 const WELL_MS = 60_000;
 const STOP_MS = 10_000;
 
 export interface LocalHost {
   readonly name: string;
-  /** What its agent is told beside where it belongs: the runtime, and its options. */
+  /** Further arguments of the agent: the runtime, and its options. */
   readonly agentOptions: readonly string[];
-  /** Started in its place if this machine turns out not to allow its runtime. */
+  /** The fallback if this machine does not allow its runtime. */
   readonly standIn?: LocalHost | null;
 }
 
-/** The agent's exit codes (`agent/main.ts --help`) after which another start would end the same way. */
+/** Exit codes of the agent (`agent/main.ts --help`) after which a restart would fail the same way. */
 const NOT_RESTARTED = new Set([2, 3, 4]);
 const RUNTIME_UNUSABLE = 5;
 
 interface Ending {
   readonly code: number | null;
-  /** In words. */
+  /** As text. */
   readonly how: string;
 }
 
 interface HostsSetting {
   readonly apiUrl: string;
   readonly stateDir: string;
-  /** The agent's; another one in tests. */
+  /** The agent's program; tests use another one. */
   readonly program?: string;
   /** A token with which one host can enroll. */
   enrollmentToken(): Promise<string>;
@@ -85,7 +84,7 @@ export class Hosts {
       }
       if (Date.now() - began > WELL_MS) wait = FIRST_WAIT_MS;
       this.#setting.say(
-        `The agent of ${name} ended (${how}); it is started again in ${wait / 1000} s. Its log: ${this.#logFile(name)}`,
+        `The agent of ${name} exited (${how}) and restarts in ${wait / 1000} s. Log: ${this.#logFile(name)}`,
       );
       await sleep(wait, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
       wait = Math.min(wait * 2, LONGEST_WAIT_MS);
@@ -126,7 +125,7 @@ export class Hosts {
     const [command = '', ...args] = [...tie, process.execPath, ...agent, ...options];
     const child = spawn(command, args, {
       cwd: ROOT,
-      // In a group of its own, so that Ctrl-C reaches this process only, which then stops the agents in order.
+      // In a separate process group, so that Ctrl-C reaches only this process, which then stops the agents in order.
       detached: true,
       stdio: ['pipe', log, log],
       env: { ...process.env, ...(token === undefined ? {} : { BULKHEAD_ENROLLMENT_TOKEN: token }) },

@@ -1,14 +1,14 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** What other programs on this machine (the CLI, tests) find a running Bulkhead by: `<state dir>/local.json`. */
+/** `<state dir>/local.json`, by which programs on this machine (the CLI, tests) find a running Bulkhead. */
 export interface LocalFile {
   readonly apiUrl: string;
   readonly webSocketUrl: string;
-  /** Of the tenant `dev`, with all scopes. */
+  /** A token of the tenant `dev` with all scopes. */
   readonly token: string;
   readonly pid: number;
-  /** Of AWS's services, for AWS CLI and SDKs. Requests have to be signed with the credentials. */
+  /** Endpoints of AWS services, for AWS CLI and SDKs. Requests must be signed with the credentials. */
   readonly endpoints: Readonly<Record<string, string>>;
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly region: string;
@@ -16,7 +16,7 @@ export interface LocalFile {
 
 const pathOf = (stateDir: string): string => join(stateDir, 'local.json');
 
-/** Whole from its first moment, and readable by its owner only: there is a token in it. */
+/** Writes the file atomically and readable by its owner only, because it has a token. */
 export const writeLocalFile = (stateDir: string, content: LocalFile): void => {
   const path = pathOf(stateDir);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
@@ -26,7 +26,7 @@ export const writeLocalFile = (stateDir: string, content: LocalFile): void => {
 
 export const removeLocalFile = (stateDir: string): void => rmSync(pathOf(stateDir), { force: true });
 
-/** With `--port 0`, the port of the last time is tried first, so that agents find the API where it was. */
+/** With `--port 0` the last port is tried first, so that agents find the API again. */
 export const lastPort = (stateDir: string): number => {
   try {
     return Number(JSON.parse(readFileSync(join(stateDir, 'api-port.json'), 'utf8'))) || 0;

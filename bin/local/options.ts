@@ -12,21 +12,21 @@ export interface LocalOptions {
   readonly stateDir: string;
   readonly ephemeral: boolean;
   readonly reset: boolean;
-  /** This machine as a host: for real where it can be, simulated, or not at all. */
+  /** This machine as a host: real if possible, simulated, or none. */
   readonly host: 'auto' | 'simulated' | 'none';
-  /** How many further hosts are simulated: Nano Server, Server Core, Linux, and so on in turn. */
+  /** Number of additional simulated hosts: Nano Server, Server Core, Linux in turn. */
   readonly simulate: number;
-  /** Utility VMs that wait on this machine, ready to be used. */
+  /** Number of utility VMs in the pool of this machine. */
   readonly warmVms: number;
-  /** Folders of this machine from beneath which images may be imported. */
+  /** Folders of this machine from which images can be imported. */
   readonly imageFolder: readonly string[];
-  /** Private ranges that containers on these hosts may be allowed to reach. */
+  /** Private ranges that network policies on these hosts can open. */
   readonly allowPrivate: readonly string[];
-  /** Memory that each simulated host offers, in MiB. */
+  /** Memory capacity of each simulated host, in MiB. */
   readonly simulateMemoryMb: number | undefined;
-  /** Processors that each simulated host offers. */
+  /** CPU capacity of each simulated host. */
   readonly simulateCpus: number | undefined;
-  /** Context of the CDK app, as `cdk deploy --context` takes it. */
+  /** Context of the CDK app, as for `cdk deploy --context`. */
   readonly context: Readonly<Record<string, string>>;
   readonly json: boolean;
 }
@@ -42,7 +42,7 @@ const wholeNumber =
   (text: string): number => {
     const value = Number(text);
     if (/^\d+$/.test(text) && value <= highest) return value;
-    throw new InvalidArgumentError(`Give a whole number from 0 to ${highest}.`);
+    throw new InvalidArgumentError(`Must be a whole number from 0 to ${highest}.`);
   };
 
 const collect = (text: string, before: readonly string[]): string[] => [...before, resolve(text)];
@@ -52,15 +52,14 @@ const collectContext = (
   before: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> => {
   const [, key, value] = /^([A-Za-z]\w*)=(.+)$/s.exec(text) ?? [];
-  if (key === undefined || value === undefined) throw new InvalidArgumentError('Give key=value.');
+  if (key === undefined || value === undefined)
+    throw new InvalidArgumentError('Must have the form key=value.');
   return { ...before, [key]: value };
 };
 
 const program = (): Command =>
   new Command('npm start --')
-    .description(
-      'Runs the whole of Bulkhead on this machine: the control plane as it is deployed to AWS, and hosts.',
-    )
+    .description('Runs all of Bulkhead on this machine: the control plane as deployed to AWS, and hosts.')
     .option('--port <port>', 'of the API; 0 for any that is free', wholeNumber(HIGHEST_PORT), DEFAULT_PORT)
     .addOption(
       new Option('--host <what>', 'this machine as a host: for real where it can be, simulated, or none')
@@ -71,13 +70,13 @@ const program = (): Command =>
     .option('--image-folder <folder>', 'from which images may be imported; may be repeated', collect, [])
     .option(
       '--allow-private <cidr>',
-      'private range that network policies may open, such as 10.20.0.0/16; may be repeated',
+      'private range that network policies can open, such as 10.20.0.0/16; can be repeated',
       collectCeilingRange,
       [],
     )
     .option(
       '--simulate <number>',
-      'of simulated hosts beside: a Nano Server, a Server Core, a Linux, and so on',
+      'of additional simulated hosts: Nano Server, Server Core, Linux in turn',
       wholeNumber(MOST_HOSTS),
       0,
     )
@@ -85,7 +84,7 @@ const program = (): Command =>
     .option('--simulate-cpus <number>', 'that each simulated host offers', wholeNumber(MOST_CPUS))
     .option(
       '--context <key=value>',
-      'of the deployment, as cdk deploy takes it; may be repeated',
+      'of the deployment, as for cdk deploy; can be repeated',
       collectContext,
       {},
     )
@@ -96,7 +95,7 @@ const program = (): Command =>
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
 
-/** @param argv without program and script. @returns undefined when help was asked for and has been printed */
+/** @param argv without program and script. @returns undefined if help was printed */
 export const parseLocalOptions = (argv: readonly string[]): LocalOptions | undefined => {
   const command = program();
   try {
@@ -109,6 +108,6 @@ export const parseLocalOptions = (argv: readonly string[]): LocalOptions | undef
   }
   const options = command.opts<LocalOptions>();
   if (options.reset && options.ephemeral)
-    throw new CommandError('usage', '--reset has no use with --ephemeral, which begins with nothing anyway.');
+    throw new CommandError('usage', '--reset has no effect with --ephemeral, which always starts empty.');
   return { ...options, stateDir: resolve(options.stateDir) };
 };

@@ -5,7 +5,7 @@ interface Readiness {
   readonly seconds: number;
   readonly hosts: { readonly ready: number; readonly wanted: number };
   readonly stateDir: string;
-  /** Nothing is kept. */
+  /** Whether nothing is kept. */
   readonly ephemeral: boolean;
 }
 
@@ -16,8 +16,8 @@ const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
 };
 
 /**
- * What is shown once everything runs: where it is, the token, and three commands to try. They read the token from stdin,
- * because other users see the arguments of a process.
+ * The message once everything runs: the URLs, the token, and three commands to try. They read the token from stdin, because
+ * other users can see the arguments of a process.
  */
 export const readyMessage = ({ local, seconds, hosts, stateDir, ephemeral }: Readiness): string => `
 Bulkhead is ready after ${seconds.toFixed(1)} s: ${local.apiUrl}

@@ -1,6 +1,6 @@
 /**
- * `node synthesize.ts OUTDIR CONTEXT_JSON`, a process of its own: the CDK takes all of one processor and 200 MB, and
- * neither the progress line nor the cloud should pay for it.
+ * `node synthesize.ts OUTDIR CONTEXT_JSON`, a separate process: the CDK uses a full CPU and 200 MB, which must not affect the
+ * progress line or the cloud.
  */
 import { synthesize } from '../../lib/app.ts';
 

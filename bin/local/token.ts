@@ -10,14 +10,14 @@ export const keyFileOf = (stateDir: string): string => join(stateDir, KEY_FILE);
 
 const DAY_SECONDS = 86_400;
 
-/** What the developer of a local Bulkhead is given: everything, in one tenant, for a day. */
+/** The developer token of a local Bulkhead: all scopes, one tenant, one day. */
 export const developerToken = (key: SigningKey): Promise<string> =>
   issueToken(
     { key, now: Date.now, newId: randomUUID },
     { tenant: 'dev', scopes: SCOPES, subject: 'developer', expiresInSeconds: DAY_SECONDS },
   );
 
-/** @param text scopes separated by commas. @throws CommandError naming those that there are */
+/** @param text scopes separated by commas. @throws CommandError with the valid scopes */
 export const parseScopes = (text: string): readonly string[] => {
   const scopes = text
     .split(/[,\s]+/)
@@ -39,5 +39,5 @@ export const parseDuration = (text: string): number => {
   const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
   const seconds = Number(number) * (UNITS[unit] ?? Number.NaN);
   if (seconds > 0) return seconds;
-  throw new CommandError('usage', `"${text}" is no length of time. Give one such as 90s, 15m, 1h or 7d.`);
+  throw new CommandError('usage', `"${text}" is not a duration. Use one such as 90s, 15m, 1h or 7d.`);
 };

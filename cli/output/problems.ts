@@ -1,5 +1,6 @@
 import { AnswerError, ClientError, OperationFailedError, ProblemError } from '../../core/client/index.ts';
 import { CliError } from '../errors.ts';
+import { inTermsOfCli } from './suggestions.ts';
 import type { TableStyle } from './table.ts';
 import { visible, wrap } from './text.ts';
 
@@ -8,8 +9,12 @@ const requestIdOf = (error: unknown): string | undefined => {
   return undefined;
 };
 
-const suggestionOf = (error: unknown): string | undefined =>
-  error instanceof ClientError || error instanceof CliError ? error.suggestion : undefined;
+const suggestionOf = (error: unknown): string | undefined => {
+  if (error instanceof CliError) return error.suggestion;
+  return error instanceof ClientError && error.suggestion !== undefined
+    ? inTermsOfCli(error.suggestion)
+    : undefined;
+};
 
 const operationOf = (error: unknown): string | undefined =>
   error instanceof OperationFailedError ? error.operation.id : undefined;

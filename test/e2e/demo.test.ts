@@ -13,7 +13,7 @@ test('the documented workflow, row by row', async () => {
   const args = ['--disable-warning=ExperimentalWarning', 'bin/demo.ts'];
   const { exitCode, stdout, stderr } = await runProgram(process.execPath, args, { cwd: ROOT, seconds: 220 });
   expect([exitCode, stderr]).toEqual([0, '']);
-  expect(stdout).toContain(' 0 not so');
+  expect(stdout).toContain(' 0 failed');
   for (const cmdlet of [
     'New-Container -Name HYPVCON-WIN',
     'Get-Container | Select',

@@ -23,7 +23,7 @@ describe('npm run token', () => {
   });
 
   test.each([['1'], ['0s'], ['-1h'], ['1w'], ['']])('refuses "%s" for a length of time', (text) => {
-    expect(() => parseDuration(text)).toThrow('is no length of time');
+    expect(() => parseDuration(text)).toThrow('is not a duration');
   });
 });
 
@@ -41,11 +41,11 @@ describe('npm start', () => {
   });
 
   test.each([
-    [['--context', 'rules'], 'Give key=value'],
-    [['--port', 'x'], 'Give a whole number from 0 to 65535'],
-    [['--port', '70000'], 'Give a whole number from 0 to 65535'],
+    [['--context', 'rules'], 'Must have the form key=value'],
+    [['--port', 'x'], 'Must be a whole number from 0 to 65535'],
+    [['--port', '70000'], 'Must be a whole number from 0 to 65535'],
     [['--prot', '1'], "Unknown option '--prot'"],
-    [['--reset', '--ephemeral'], '--reset has no use with --ephemeral'],
+    [['--reset', '--ephemeral'], '--reset has no effect with --ephemeral'],
   ])('refuses %j', (argv, sentence) => {
     expect(() => parseLocalOptions(argv)).toThrow(sentence);
   });
