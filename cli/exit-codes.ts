@@ -50,8 +50,8 @@ export const exitCodeOf = (error: unknown): number => {
 
 /** For `bulkhead --help`. */
 export const EXIT_CODES_HELP = `Exit codes:
-  0  done                          4  not allowed: no token, or not the scope
-  1  failed                        5  what is there stands against it
-  2  not a valid request           6  nobody answers, or is too busy
-  3  there is no such thing        7  the operation failed
-  "container exec" and "enter" end with the code of the command; 125: it could not be run.`;
+  0  success                       4  not allowed: no token, or no scope
+  1  failed                        5  conflict with the current state
+  2  invalid request               6  no response, or too busy
+  3  not found                     7  the operation failed
+  "container exec" and "enter" exit with the code of the command; 125: it could not be run.`;

@@ -31,7 +31,7 @@ export const createProgram = (io: Io): Command => {
         .choices(['table', 'json'])
         .default('table'),
     )
-    .option('--api-url <url>', 'of the control plane')
+    .option('--api-url <url>', 'URL of the control plane')
     .configureHelp({ showGlobalOptions: true })
     .showHelpAfterError('See --help.')
     .addHelpText('after', `\n${ENVIRONMENT_HELP}\n\n${EXIT_CODES_HELP}`)

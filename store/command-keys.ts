@@ -5,9 +5,9 @@ import { keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
 /**
- * Announcements of keys that sign commands: each names the key that followed the one that signs it. They are kept for
- * ever, so that a host that was away during several rotations can follow them from the key that it knows. They need no
- * protection here: a host verifies each, and without one it stays with the key that it has.
+ * Announcements of keys that sign commands: each has the successor of the key that signs it. They are kept forever, so
+ * that a host that was disconnected during several rotations can follow them from its key. They need no protection here:
+ * a host verifies each, and without one it keeps its key.
  */
 export const putNextKey = async (table: Table, announcement: Signed): Promise<void> => {
   const item = createItem('commandKey', keys.commandKey(announcement.keyId), { announcement });

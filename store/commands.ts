@@ -10,14 +10,14 @@ import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 /**
  * Commands to hosts.
  *
- * Lifecycle: pending (written before it is pushed, pushed as often as it takes) → answered (result stored before
- * anybody is told) → deleted once the operation has ended. Traps:
- * - A command is one item however often it is given: its id is its idempotency key. Given again with a new task
- *   token, only the token changes, and an answer that is there already is used.
- * - A command is signed when it is given, and never afterwards: what is sent again is the stored signature. So what
- *   others write here is refused by its host.
- * - Answered commands must not pile up in the host's partition, because each heartbeat reads it. Whoever ends an
- *   operation deletes its commands; the time to live catches what is left behind.
+ * Lifecycle: pending (written before it is pushed, pushed until answered) → answered (result stored before the
+ * workflow gets it) → deleted once the operation has ended. Traps:
+ * - A command is a single item even if it is issued repeatedly: its id is the idempotency key. If it is issued again with
+ *   a new task token, only the token changes, and an existing answer is used.
+ * - A command is signed once, when it is issued; repeats use the stored signature. So hosts refuse commands that others
+ *   write here.
+ * - Answered commands must not accumulate in the host's partition, because each heartbeat reads it. The end of an
+ *   operation deletes its commands; the time to live removes leftovers.
  */
 const KEPT_SECONDS = 24 * 3600;
 
@@ -225,8 +225,8 @@ export const storeResult = async (
 };
 
 /**
- * Withdraws what a host has not answered yet of these, before it is told to undo them: told the other way round, it
- * would do again what it has just undone.
+ * Withdraws the unanswered commands of these before the undo command is sent. In the other order the host would repeat
+ * what it has just undone.
  */
 export const withdrawCommands = async (
   table: Table,

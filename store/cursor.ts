@@ -7,11 +7,11 @@ import { type IndexName, keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
 /**
- * Cursors: where a list goes on, signed, so that nobody can make one that points into another tenant's items, or
- * use one with other filters than it was made for.
+ * Cursors: signed positions in a list, so that a caller cannot forge one into another tenant's items or use one with other
+ * filters.
  */
 
-/** What a cursor is good for; it is worth nothing anywhere else. */
+/** The list and filters that a cursor is valid for. */
 export interface CursorScope {
   readonly tenant: string;
   /** Name of the list. */

@@ -8,8 +8,8 @@ import { keys, TENANT_PATTERN } from './keys.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
- * Enrollment tokens: `<tenant>.<secret>`, both in base64url, because whoever brings one has no other token that would
- * say which tenant it is of. Good once, and for 15 minutes; the table holds a hash only.
+ * Enrollment tokens: `<tenant>.<secret>`, both in base64url. The tenant is part of it because the caller has no other
+ * token. Valid once, within 15 minutes; the table has only a hash.
  */
 const SECRET_BYTES = 32;
 
@@ -17,7 +17,7 @@ const TokenSchema = z.object({ labels: TextsSchema, ttl: z.number() });
 
 const hashOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
-/** Tenant that a token claims to be of; undefined if it cannot be a token. Nothing follows until its hash is found. */
+/** The tenant that a token claims; undefined if it is malformed. The claim counts only once the hash is found. */
 const tenantOf = (token: string): string | undefined => {
   const [encoded = '', secret = '', ...more] = token.split('.');
   const tenant = Buffer.from(encoded, 'base64url').toString();

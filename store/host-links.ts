@@ -174,7 +174,7 @@ export const noteOnLink = (
   );
 };
 
-/** That the host was found silent, if it has not been heard of since it was looked at. */
+/** Records that the host is silent, if it has sent nothing since its link was read. */
 export const noteSilence = (link: HostLinkRecord): Write => {
   const { condition, values } = stillSilent(link);
   return {
@@ -187,7 +187,7 @@ export const noteSilence = (link: HostLinkRecord): Write => {
   };
 };
 
-/** That the host has not been heard of since its link was looked at. */
+/** Checks that the host has sent nothing since its link was read. */
 export const checkStillSilent = (link: HostLinkRecord): Write => {
   const { condition, values } = stillSilent(link);
   return {
@@ -199,12 +199,12 @@ export const checkStillSilent = (link: HostLinkRecord): Write => {
   };
 };
 
-/** The link that enrollment makes has no time: its host has never been heard of. */
+/** The link that enrollment creates has no time, because its host has never connected. */
 const stillSilent = ({ lastSeenAt }: HostLinkRecord) =>
   lastSeenAt === 0
     ? { condition: 'attribute_not_exists(lastSeenAt)' }
     : { condition: 'lastSeenAt = :seen', values: { ':seen': toAttribute(lastSeenAt) } };
 
-/** Whether the host has been silent for longer than its lease. A host without a link has never been heard of. */
+/** Whether the host's lease has expired. A host without a link has never connected. */
 export const isSilent = (link: HostLinkRecord | undefined, now: Date, leaseSeconds: number): boolean =>
   link === undefined || now.getTime() - link.lastSeenAt > leaseSeconds * 1000;

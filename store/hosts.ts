@@ -242,7 +242,7 @@ export const updateHost = (
   token: string,
 ): Promise<void> => table.transact([writeView(before, view, actor), ...remember], token);
 
-/** The writes that add a host, which has never been heard of yet. */
+/** The writes that add a host, which has not connected yet. */
 export const addHost = (host: HostRecord): readonly Write[] => [
   { put: { Item: hostItem(host), ConditionExpression: 'attribute_not_exists(pk)' } },
   { put: { Item: newLinkItem(host.tenant, host.id) } },

@@ -8,18 +8,17 @@ import { keys, TENANT_PATTERN } from './keys.ts';
 import { ConditionFailed, keyItem, type Table } from './table.ts';
 
 /**
- * Sessions: who opened what where, and which connection its client has.
+ * Sessions: user, container, host and client connection.
  *
- * Open (made before its host is asked) → Ended, once. What a session is in the audit stands in `view` and changes with
- * the revision. Its connection and its tokens change often and concern nobody else: they are changed by updates of
- * their own, without a revision, as a host's link is.
+ * Open (created before its host is asked) → Ended, once. The audited facts are in `view` and change with the revision. The
+ * connection and the tokens change often and are not audited: they are updated without a revision, like a host's link.
  *
- * Tokens are `bhs_<tenant>.<session>.<secret>.<seal>`; the item has hashes only. The seal is made with a key that is not
- * in the table, so that a hash which somebody writes there makes no token. The first is good once. One for resuming is
- * good until its successor has been used, so that a connection that is cut as it is made locks nobody out.
+ * Tokens are `bhs_<tenant>.<session>.<secret>.<seal>`; the item has only hashes. The key of the seal is not in the table, so
+ * that a hash written there by an attacker does not make a token valid. The first token is valid once. A token for resuming
+ * is valid until its successor is used, so that a connection that breaks while it is opened does not lock the client out.
  */
 const SECRET_BYTES = 32;
-/** An ended session is kept for so long, so that its tokens are told what happened. */
+/** How long an ended session is kept, so that its tokens get the reason. */
 const KEPT_SECONDS = 3600;
 const MOST_RESUME_TOKENS = 16;
 const TOKEN_PATTERN = /^(bhs_([A-Za-z0-9_-]+)\.([0-9a-f-]{36})\.[A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/;

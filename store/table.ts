@@ -105,7 +105,7 @@ export interface Table {
 
 /**
  * Waits before each further try, in milliseconds, each cut by full jitter: 1.3 s in all at the most, well
- * within a request's time. After them the caller is told to come back ({@link TooBusyError}).
+ * within a request's time. After them the caller gets a {@link TooBusyError}.
  */
 const RETRY_WAITS = [10, 20, 40, 80, 160, 320, 640];
 

@@ -84,10 +84,11 @@ export interface WaitingOptions extends MutationOptions {
 }
 
 export const addMutationOptions = (command: Command, { ifMatch }: { readonly ifMatch: boolean }): Command => {
-  command.option('--dry-run', 'change nothing; say what would be done');
-  if (ifMatch) command.option('--if-match <etag>', 'only if it is still at this revision, e.g. \'"3"\'');
+  command.option('--dry-run', 'show what would be done, without doing it');
+  if (ifMatch)
+    command.option('--if-match <etag>', 'only if the resource still has this revision, e.g. \'"3"\'');
   return command.addOption(
-    new Option('--idempotency-key <key>', 'of an earlier try: nothing is done twice with the same key'),
+    new Option('--idempotency-key <key>', 'key of an earlier attempt, which is then not repeated'),
   );
 };
 

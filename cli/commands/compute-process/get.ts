@@ -8,7 +8,7 @@ export const addGet = (group: Command, io: Io): void => {
   const command = group
     .command('get')
     .summary('show a compute process, with its worker process')
-    .argument('<id>', 'of the compute process or its container, in either case');
+    .argument('<id>', 'id of the compute process or its container');
   examples(command, 'bulkhead compute-process get 239DEF70-07A8-4CC1-B0B6-FE0BB07DB7D2').action(
     acting<[string], object>(io, async (context, _, id) => {
       context.one(await context.client.call('getComputeProcess', { params: { id } }), computeProcessFields);

@@ -11,7 +11,7 @@ export const addList = (group: Command, io: Io): void => {
     .command('list')
     .alias('ls')
     .summary('list compute processes (Get-ComputeProcess)')
-    .option('--host-id <id>', 'on this host');
+    .option('--host-id <id>', 'only on this host');
   examples(command, 'bulkhead compute-process list').action(
     acting<[], { readonly hostId?: string }>(io, async (context, { hostId }) => {
       const query = { hostId, limit: '200' };

@@ -8,7 +8,7 @@ export const addStop = (group: Command, io: Io): void => {
   const command = group
     .command('stop')
     .summary('kill a compute process (Stop-ComputeProcess)')
-    .argument('<id>', 'of the compute process or its container, in either case');
+    .argument('<id>', 'id of the compute process or its container');
   addWaitOption(addMutationOptions(command, { ifMatch: false }));
   examples(command, 'bulkhead compute-process stop 239DEF70-07A8-4CC1-B0B6-FE0BB07DB7D2').action(
     acting<[string], WaitingOptions>(io, async (context, options, id) => {

@@ -74,29 +74,29 @@ export const addCreate = (group: Command, io: Io): void => {
     .description(
       'Create a container from an image, and start it with --start. The arguments after "--" are its command.',
     )
-    .argument('<image>', 'that it is made from')
-    .argument('[command...]', 'its main process, after "--"; the image’s own unless told')
-    .option('-n, --name <name>', 'made up unless told')
+    .argument('<image>', 'name of the image')
+    .argument('[command...]', 'the main process, after "--"; default: the command of the image')
+    .option('-n, --name <name>', 'name of the container; default: a generated name')
     .addOption(
       new Option('-r, --runtime-type <type>', 'Default shares the host’s kernel; HyperV has its own').default(
         undefined,
         'Default',
       ),
     )
-    .option('--switch-name <name>', 'virtual switch of the host that it is connected to')
-    .option('-e, --env <KEY=VALUE>', 'environment variable; may be repeated', keyValue)
-    .option('-w, --working-dir <path>', 'in which its main process begins')
-    .option('-u, --user <name>', 'as whom its main process runs')
-    .option('-t, --tty', 'give its main process a terminal')
-    .option('-l, --label <KEY=VALUE>', 'may be repeated', keyValue)
-    .option('-m, --memory <MiB>', 'that it may use: 512, 512m, 2g', megabytes)
-    .option('--cpus <number>', 'of processors that it may use', positiveNumber)
-    .option('--disk <MiB>', 'that it may write over its image: 512, 512m, 2g (default: 2g)', megabytes)
-    .option('-p, --publish <port>', '[HOSTPORT:]CONTAINERPORT[/tcp|udp]; may be repeated', port)
+    .option('--switch-name <name>', 'virtual switch of the host')
+    .option('-e, --env <KEY=VALUE>', 'environment variable; can be repeated', keyValue)
+    .option('-w, --working-dir <path>', 'working directory of the main process')
+    .option('-u, --user <name>', 'user that runs the main process')
+    .option('-t, --tty', 'run the main process with a terminal')
+    .option('-l, --label <KEY=VALUE>', 'label; can be repeated', keyValue)
+    .option('-m, --memory <MiB>', 'memory limit: 512, 512m, 2g', megabytes)
+    .option('--cpus <number>', 'CPU limit', positiveNumber)
+    .option('--disk <MiB>', 'size of the writable layer: 512, 512m, 2g (default: 2g)', megabytes)
+    .option('-p, --publish <port>', '[HOSTPORT:]CONTAINERPORT[/tcp|udp]; can be repeated', port)
     .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy)
-    .option('--host-id <id>', 'on this host and no other')
-    .option('--host-label <KEY=VALUE>', 'on a host with this label; may be repeated', keyValue)
-    .option('-s, --start', 'and start it')
+    .option('--host-id <id>', 'only on this host')
+    .option('--host-label <KEY=VALUE>', 'only on hosts with this label; can be repeated', keyValue)
+    .option('-s, --start', 'start it after it is created')
     .option('--auto-remove', 'remove it once its main process has ended');
   addNetworkOptions(command);
   addWaitOption(addMutationOptions(command, { ifMatch: false }));

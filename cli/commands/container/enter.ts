@@ -33,13 +33,13 @@ export const addEnter = (group: Command, io: Io): void => {
         'Ctrl-P Ctrl-Q leaves.',
     )
     .argument('<container>', 'id or name')
-    .argument('[command...]', 'after "--"; a shell of the image’s unless told')
-    .option('-u, --user <name>', 'as whom it runs')
+    .argument('[command...]', 'the command, after "--"; default: a shell of the image')
+    .option('-u, --user <name>', 'user that runs it')
     .option('-a, --administrator', 'as the administrator of the container (-RunAsAdministrator)')
-    .option('-e, --env <KEY=VALUE>', 'environment variable; may be repeated', keyValue)
-    .option('-w, --working-dir <path>', 'in which it begins')
-    .option('--attach', 'join the main process in place of starting one')
-    .option('-t, --tty', 'with a terminal; so it is where stdin and stdout are one')
+    .option('-e, --env <KEY=VALUE>', 'environment variable; can be repeated', keyValue)
+    .option('-w, --working-dir <path>', 'working directory')
+    .option('--attach', 'attach to the main process instead of starting one')
+    .option('-t, --tty', 'with a terminal; default if stdin and stdout are terminals')
     .option('-T, --no-tty', 'without a terminal');
   examples(
     command,

@@ -31,10 +31,10 @@ export const addExec = (group: Command, io: Io): void => {
         'For long output, input or a terminal use bulkhead container enter.',
     )
     .argument('<container>', 'id or name')
-    .argument('<command...>', 'after "--"')
-    .option('-u, --user <name>', 'as whom it runs')
-    .option('-e, --env <KEY=VALUE>', 'environment variable; may be repeated', keyValue)
-    .option('-w, --working-dir <path>', 'in which it begins')
+    .argument('<command...>', 'the command, after "--"')
+    .option('-u, --user <name>', 'user that runs it')
+    .option('-e, --env <KEY=VALUE>', 'environment variable; can be repeated', keyValue)
+    .option('-w, --working-dir <path>', 'working directory')
     .option(
       '--timeout <seconds>',
       `after which it is killed; default ${SESSION_LIMITS.execSecondsDefault}`,

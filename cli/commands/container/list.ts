@@ -40,14 +40,17 @@ export const addList = (group: Command, io: Io): void => {
     .alias('ls')
     .summary('list containers (Get-Container)')
     .description('List containers. All filters must match; they ignore case.')
-    .option('-r, --runtime-type <type>', 'Default or HyperV')
+    .option('-r, --runtime-type <type>', 'only this type: Default or HyperV')
     .option('--state <state>', 'Off, Starting, Running, Stopping, Converting, Removing, Failed, Unknown')
-    .option('--host-id <id>', 'those on this host')
-    .option('-n, --name <name>', 'the one of this name')
-    .option('--image <image>', 'those made from this image')
-    .option('-l, --label <KEY=VALUE>', 'may be repeated', collect)
-    .option('--select <columns>', `which to show, separated by commas: ${CONTAINER_COLUMN_NAMES.join(', ')}`)
-    .option('--wide', 'show runtime type and id too')
+    .option('--host-id <id>', 'only on this host')
+    .option('-n, --name <name>', 'only with this name')
+    .option('--image <image>', 'only with this image')
+    .option('-l, --label <KEY=VALUE>', 'only with this label; can be repeated', collect)
+    .option(
+      '--select <columns>',
+      `columns to show, separated by commas: ${CONTAINER_COLUMN_NAMES.join(', ')}`,
+    )
+    .option('--wide', 'also show runtime type and id')
     .option('--limit <number>', 'maximum number of containers', wholeNumber(1, MOST));
   examples(
     command,

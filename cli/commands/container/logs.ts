@@ -37,10 +37,14 @@ export const addLogs = (group: Command, io: Io): void => {
     .command('logs')
     .summary('show the output of the main process of a container')
     .argument('<container>', 'id or name')
-    .option('--tail <lines>', 'the newest so many lines', wholeNumber(0, 10_000))
-    .option('--since <time>', 'a time, or how long ago: 30s, 10m, 2h, 1d', sinceTime(Date.now))
-    .option('-f, --follow', 'go on until it ends')
-    .option('-t, --timestamps', 'with the time before each line');
+    .option('--tail <lines>', 'number of newest lines', wholeNumber(0, 10_000))
+    .option(
+      '--since <time>',
+      'only newer output: a time, or a duration such as 30s, 10m, 2h, 1d',
+      sinceTime(Date.now),
+    )
+    .option('-f, --follow', 'also show new output, until the container stops')
+    .option('-t, --timestamps', 'show the time of each line');
   examples(command, 'bulkhead container logs web --tail 100 --follow').action(
     acting<[string], LogsOptions>(io, async (context, options, idOrName) => {
       const { tail, since, follow } = options;

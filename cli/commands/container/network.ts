@@ -21,15 +21,15 @@ const rule = (text: string, before: readonly NetworkRule[] = []): NetworkRule[] 
 export const addNetworkOptions = (command: Command): Command =>
   command
     .addOption(
-      new Option('--egress <default>', 'where no rule applies: allow (public addresses) or deny').choices([
+      new Option('--egress <default>', 'without a matching rule: allow (public addresses) or deny').choices([
         'allow',
         'deny',
       ]),
     )
-    .option('--allow <rule>', 'let it reach DESTINATION[:PORTS][/tcp|udp]; may be repeated', rule)
-    .option('--deny <rule>', 'keep it from a destination, before any --allow', rule)
+    .option('--allow <rule>', 'allow DESTINATION[:PORTS][/tcp|udp]; can be repeated', rule)
+    .option('--deny <rule>', 'deny a destination; has priority over --allow', rule)
     .addOption(
-      new Option('--peers <which>', 'containers of the tenant on its switch that it reaches').choices([
+      new Option('--peers <which>', 'reachable containers of the tenant on the same switch').choices([
         'none',
         'switch',
       ]),
@@ -80,6 +80,6 @@ export const untilConfirmed = async (context: Context, container: Container): Pr
     now = await context.client.call('getContainer', { params: { idOrName: container.id } });
   }
   if (now.networkPending)
-    context.say('The host has not confirmed the network policy yet. It is told when it connects.');
+    context.say('The host has not confirmed the network policy yet. It gets the policy when it connects.');
   return now;
 };

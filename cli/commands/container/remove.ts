@@ -10,7 +10,7 @@ export const addRemove = (group: Command, io: Io): void => {
     .alias('rm')
     .summary('remove a container and its files (Remove-Container)')
     .argument('<container>', 'id or name')
-    .option('-f, --force', 'also if it runs');
+    .option('-f, --force', 'also if it is running');
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   examples(command, 'bulkhead container remove HYPVCON', 'bulkhead container remove HYPVCON --force').action(
     acting<[string], WaitingOptions & { readonly force?: true }>(io, async (context, options, idOrName) => {

@@ -88,10 +88,10 @@ export const addSet = (group: Command, io: Io): void => {
       '--accept-untrusted-disk',
       'let the host’s kernel mount a disk that the container’s own kernel has written',
     )
-    .option('-l, --label <KEY=VALUE>', 'add or replace; may be repeated', keyValue)
-    .option('--remove-label <KEY>', 'may be repeated', collect)
+    .option('-l, --label <KEY=VALUE>', 'label to add or replace; can be repeated', keyValue)
+    .option('--remove-label <KEY>', 'label to remove; can be repeated', collect)
     .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy);
-  addNetworkOptions(command).option('--clear-rules', 'remove its network rules before others are added');
+  addNetworkOptions(command).option('--clear-rules', 'remove all network rules before others are added');
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   command.addHelpText('after', RULE_HELP);
   examples(

@@ -24,7 +24,11 @@ const addStopping = (group: Command, io: Io, { name, operation, summary, descrip
     .summary(summary)
     .description(description)
     .argument('<container>', 'id or name')
-    .option('-t, --timeout <seconds>', 'between asking and forcing; 10 unless told', wholeNumber(0, 600));
+    .option(
+      '-t, --timeout <seconds>',
+      'between the stop signal and SIGKILL; default 10',
+      wholeNumber(0, 600),
+    );
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   const example = `bulkhead container ${name} HYPVCON`;
   examples(command, example, `${example} --timeout 60`).action(

@@ -41,8 +41,8 @@ export const addList = (group: Command, io: Io): void => {
     .alias('ls')
     .summary('list events in order')
     .description('List the newest events, the oldest of them first. With --follow, also show new events.')
-    .option('-f, --follow', 'show what happens from now on, until Ctrl-C')
-    .option('--type <type>', 'such as "Container State Changed"; may be repeated', collect)
+    .option('-f, --follow', 'also show new events, until Ctrl-C')
+    .option('--type <type>', 'such as "Container State Changed"; can be repeated', collect)
     .option('--resource <id>', 'id or name of a container, host, image or operation')
     .option('--limit <number>', 'number of newest events', wholeNumber(1, 100_000), NEWEST);
   examples(

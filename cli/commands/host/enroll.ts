@@ -16,7 +16,7 @@ export const addEnroll = (group: Command, io: Io): void => {
     .description(
       'Print a token with which one host can enroll, once. Pass it to the agent in BULKHEAD_ENROLLMENT_TOKEN.',
     )
-    .option('-l, --label <KEY=VALUE>', 'that the host is given; may be repeated', keyValue);
+    .option('-l, --label <KEY=VALUE>', 'label of the host; can be repeated', keyValue);
   addMutationOptions(command, { ifMatch: false });
   examples(command, 'bulkhead host enroll --label rack=7').action(
     acting<[], EnrollOptions>(io, async (context, options) => {

@@ -37,9 +37,11 @@ export const addSet = (group: Command, io: Io): void => {
     .command('set')
     .summary('change the labels of a host, or whether containers are placed there')
     .argument('<host>', 'id or name')
-    .addOption(new Option('--schedulable <answer>', 'may containers be placed there?').choices(['yes', 'no']))
-    .option('-l, --label <KEY=VALUE>', 'add or replace; may be repeated', keyValue)
-    .option('--remove-label <KEY>', 'may be repeated', collect);
+    .addOption(
+      new Option('--schedulable <answer>', 'whether containers can be placed there').choices(['yes', 'no']),
+    )
+    .option('-l, --label <KEY=VALUE>', 'label to add or replace; can be repeated', keyValue)
+    .option('--remove-label <KEY>', 'label to remove; can be repeated', collect);
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead host set nano-1 --label rack=7 --schedulable yes').action(
     acting<[string], SetOptions>(io, async (context, options, host) => {

@@ -8,7 +8,7 @@ export const addGet = (group: Command, io: Io): void => {
   const command = group
     .command('get')
     .summary('show an image, with the hosts that hold it')
-    .argument('<image>', 'name, in any case');
+    .argument('<image>', 'name of the image');
   examples(command, 'bulkhead image get nanoserver').action(
     acting<[string], object>(io, async (context, _, name) => {
       context.one(await context.client.call('getImage', { params: { name } }), imageFields);

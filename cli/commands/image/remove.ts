@@ -9,7 +9,7 @@ export const addRemove = (group: Command, io: Io): void => {
     .command('remove')
     .alias('rm')
     .summary('remove an image that no container uses (Remove-ContainerImage)')
-    .argument('<image>', 'name, in any case');
+    .argument('<image>', 'name of the image');
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead image remove web').action(
     acting<[string], MutationOptions>(io, async (context, options, name) => {

@@ -20,7 +20,7 @@ export const addList = (group: Command, io: Io): void => {
     .command('list')
     .alias('ls')
     .summary('list operations, newest first')
-    .option('-c, --container <container>', 'of this one; id or name')
+    .option('-c, --container <container>', 'only of this container; id or name')
     .option('--state <state>', 'Pending, Running, Cancelling, Succeeded, Failed, Cancelled')
     .option('--limit <number>', 'maximum number of operations', wholeNumber(1, 100_000), NEWEST);
   examples(

@@ -9,7 +9,7 @@ export const addRemove = (group: Command, io: Io): void => {
     .command('remove')
     .alias('rm')
     .summary('remove a conversion rule, and its rule on the bus')
-    .argument('<rule>', 'its name');
+    .argument('<rule>', 'name of the rule');
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead rule remove quarantine').action(
     acting<[string], MutationOptions>(io, async (context, options, name) => {

@@ -17,8 +17,8 @@ export const addRuns = (group: Command, io: Io): void => {
   const command = group
     .command('runs')
     .summary('list the runs of a rule, newest first')
-    .argument('<rule>', 'its name')
-    .option('-c, --containers', 'of the newest run: each container, and why')
+    .argument('<rule>', 'name of the rule')
+    .option('-c, --containers', 'show the containers of the newest run, with reasons')
     .option('--limit <number>', 'maximum number of runs', wholeNumber(1, 100_000), NEWEST);
   examples(command, 'bulkhead rule runs quarantine', 'bulkhead rule runs quarantine --containers').action(
     acting<[string], RunsOptions>(io, async (context, { limit, containers }, name) => {

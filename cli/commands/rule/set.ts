@@ -60,23 +60,23 @@ export const addSet = (group: Command, io: Io): void => {
       'Make or replace a rule. A value of --container-id, --name, --image or --label may be taken from the event by ' +
         'JSONata: "{% $.detail.id %}". All given selectors must match.',
     )
-    .argument('<rule>', 'its name')
+    .argument('<rule>', 'name of the rule')
     .requiredOption('--event-pattern <json>', 'in EventBridge’s pattern language, or @FILE')
-    .option('-r, --runtime-type <type>', 'that containers are converted to', 'HyperV')
-    .option('--container-id <id>', 'convert the container of this id')
-    .option('-n, --name <name>', 'of this name')
-    .option('--image <image>', 'those made from this image')
-    .option('-l, --label <KEY=VALUE>', 'those with this label; may be repeated', keyValue)
+    .option('-r, --runtime-type <type>', 'type to convert containers to', 'HyperV')
+    .option('--container-id <id>', 'select the container with this id')
+    .option('-n, --name <name>', 'select the container with this name')
+    .option('--image <image>', 'select containers with this image')
+    .option('-l, --label <KEY=VALUE>', 'select containers with this label; can be repeated', keyValue)
     .option('--description <text>', 'free text')
-    .option('--max-containers <number>', 'at which a run stops', wholeNumber(1, 100))
-    .option('--max-concurrency <number>', 'of conversions at a time', wholeNumber(1, 20))
+    .option('--max-containers <number>', 'maximum number of conversions of a run', wholeNumber(1, 100))
+    .option('--max-concurrency <number>', 'maximum number of parallel conversions', wholeNumber(1, 20))
     .option(
       '--cooldown <seconds>',
       'in which the rule skips a container that it has converted',
       wholeNumber(0, 604_800),
     )
     .addOption(new Option('--enabled <answer>', 'whether the rule is active').choices(['yes', 'no']))
-    .option('--rehearse', 'runs list what they would do, and convert nothing');
+    .option('--rehearse', 'only record what runs would do');
   addMutationOptions(command, { ifMatch: true });
   examples(
     command,

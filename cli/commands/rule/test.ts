@@ -20,8 +20,11 @@ export const addTest = (group: Command, io: Io): void => {
   const command = group
     .command('test')
     .summary('show what a rule would do on a sample event, without converting anything')
-    .argument('<rule>', 'its name')
-    .requiredOption('--event <json>', 'as EventBridge delivers it: source, detail-type, detail; or @FILE');
+    .argument('<rule>', 'name of the rule')
+    .requiredOption(
+      '--event <json>',
+      'sample event in EventBridge’s form (source, detail-type, detail), or @FILE',
+    );
   examples(command, 'bulkhead rule test quarantine --event @finding.json').action(
     acting<[string], { readonly event: string }>(io, async (context, options, name) => {
       // The API validates the sample.

@@ -21,7 +21,7 @@ export const SUMMARIES: Readonly<Record<OperationId, string>> = {
   getContainerLogs: 'What the main process wrote, of its newest runs, as far as the host keeps it.',
   execInContainer: `Run a command to its end and return its output, at most ${SESSION_LIMITS.execOutputBytes / 1024} KB of each stream.`,
   openSession: 'Start an interactive process in a container, and get a token to join it (Enter-PSSession).',
-  revokeSession: 'End a session, whoever opened it.',
+  revokeSession: 'End a session of any user of the tenant.',
   listComputeProcesses: 'What runs now (Get-ComputeProcess).',
   getComputeProcess: 'One running compute process, by the id of its container in either case.',
   stopComputeProcess: 'Stop a compute process by force (Stop-ComputeProcess).',
