@@ -91,9 +91,9 @@ export type Act<Arguments extends readonly unknown[], Options> = (
 
 /** A commander action that runs `act`. */
 export const acting =
-  <Arguments extends readonly unknown[], Options>(io: Io, act: Act<Arguments, Options>) =>
+  <Arguments extends unknown[], Options>(io: Io, act: Act<Arguments, Options>) =>
   async (...given: unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;
     const options = command.optsWithGlobals<Options & GlobalOptions>();
-    await act(new Context(io, options), options, ...(given.slice(0, -2) as unknown as Arguments));
+    await act(new Context(io, options), options, ...(given.slice(0, -2) as Arguments));
   };

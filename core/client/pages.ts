@@ -15,6 +15,10 @@ export type ListId = {
 
 export type ItemOf<Id extends OperationId> = BodyOfAnswer<Id> extends Page<infer Item> ? Item : never;
 
+/** The client has checked the answer with the route's schema. This check gives the compiler the type. */
+const isPage = <Item>(body: unknown): body is Page<Item> =>
+  typeof body === 'object' && body !== null && 'items' in body && 'nextCursor' in body;
+
 /** The pages of a list, fetched on demand. */
 export async function* pagesOf<Id extends ListId>(
   client: Client,
@@ -25,7 +29,8 @@ export async function* pagesOf<Id extends ListId>(
   do {
     const base = request as AnyRequest;
     const next = cursor === null ? base : { ...base, query: { ...base.query, cursor } };
-    const page = (await client.call(id, next as RequestOf<Id>)) as unknown as Page<ItemOf<Id>>;
+    const page: unknown = await client.call(id, next as RequestOf<Id>);
+    if (!isPage<ItemOf<Id>>(page)) throw new TypeError(`${id} did not answer with a page.`);
     yield page.items;
     cursor = page.nextCursor;
   } while (cursor !== null);

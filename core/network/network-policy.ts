@@ -49,10 +49,10 @@ export interface PolicyStep {
   readonly ports?: readonly PortRange[];
 }
 
-const toPortRange = (port: number | string): PortRange =>
-  typeof port === 'number'
-    ? [port, port]
-    : (parsePortRange(port) ?? ([port, port].map(Number) as unknown as PortRange));
+const toPortRange = (port: number | string): PortRange => {
+  const single = Number(port);
+  return (typeof port === 'string' ? parsePortRange(port) : null) ?? [single, single];
+};
 
 const ruleStep = (verdict: 'allow' | 'deny', { cidr, domain, ports, protocol }: NetworkRule): PolicyStep => ({
   verdict,

@@ -36,8 +36,10 @@ const fill = (template: string, variables: ReadonlyMap<string, Json | undefined>
   });
 };
 
+const jsonOf = (event: BusEvent): JsonObject => ({ ...event, resources: [...event.resources] });
+
 const transform = (transformer: JsonObject, event: BusEvent, rule: Rule, now: number): string => {
-  const json = event as unknown as JsonObject;
+  const json = jsonOf(event);
   const variables = new Map<string, Json | undefined>([
     ['aws.events.rule-arn', rule.arn],
     ['aws.events.rule-name', rule.name],
@@ -55,7 +57,7 @@ const transform = (transformer: JsonObject, event: BusEvent, rule: Rule, now: nu
 export const targetInput = (target: Target, event: BusEvent, rule: Rule, now: number): string => {
   if (target.input !== undefined) return target.input;
   if (target.inputTransformer !== undefined) return transform(target.inputTransformer, event, rule, now);
-  const json = event as unknown as Json;
+  const json = jsonOf(event);
   if (target.inputPath !== undefined) return JSON.stringify(selectPath(json, target.inputPath) ?? null);
   return JSON.stringify(json);
 };

@@ -153,7 +153,7 @@ export class SqsEngine implements ResourceEngine {
   }
 
   #send(name: string, input: JsonObject): JsonObject {
-    const attributes = asRecord(input.MessageAttributes) as unknown as MessageAttributes;
+    const attributes = attributesIn(asRecord(input.MessageAttributes));
     const body = String(input.MessageBody ?? '');
     const id = this.store.send(name, body, attributes, seconds(input.DelaySeconds));
     const sum = Object.keys(attributes).length > 0 && { MD5OfMessageAttributes: attributesMd5(attributes) };
@@ -193,6 +193,21 @@ export class SqsEngine implements ResourceEngine {
   }
 }
 
+const attributesIn = (given: JsonObject): MessageAttributes =>
+  Object.fromEntries(
+    Object.entries(given).map(([name, attribute]) => {
+      const { DataType, StringValue, BinaryValue } = asRecord(attribute);
+      return [
+        name,
+        {
+          DataType: asString(DataType) ?? '',
+          ...(typeof StringValue === 'string' && { StringValue }),
+          ...(typeof BinaryValue === 'string' && { BinaryValue }),
+        },
+      ];
+    }),
+  );
+
 const asMessage = (message: ReceivedMessage): JsonObject => ({
   MessageId: message.id,
   ReceiptHandle: message.receipt,
@@ -205,7 +220,9 @@ const asMessage = (message: ReceivedMessage): JsonObject => ({
     SenderId: 'local',
   },
   ...(Object.keys(message.attributes).length > 0 && {
-    MessageAttributes: message.attributes as unknown as JsonObject,
+    MessageAttributes: Object.fromEntries(
+      Object.entries(message.attributes).map(([name, attribute]) => [name, { ...attribute }]),
+    ),
     MD5OfMessageAttributes: attributesMd5(message.attributes),
   }),
 });

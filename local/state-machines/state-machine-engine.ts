@@ -86,8 +86,10 @@ export class StateMachineEngine implements ResourceEngine {
       }),
       random: { number: context.random, uuid: context.newId },
       invokeLambda: (functionArn, payload, { signal }) => this.#invoke(functionArn, payload, signal),
-      putEvents: async (entries) =>
-        (await ports.putEvents(entries)) as unknown as { FailedEntryCount: number; Entries: Json[] },
+      putEvents: async (entries) => {
+        const { FailedEntryCount, Entries } = await ports.putEvents(entries);
+        return { FailedEntryCount: Number(FailedEntryCount), Entries: Array.isArray(Entries) ? Entries : [] };
+      },
       callDynamoDb: (operation, input) => ports.callDynamoDb(operation, input),
       onStatusChange: async (event) => this.#statusChanged(event),
       log: (level, message, details) => context.log[level](message, details),

@@ -119,10 +119,10 @@ const requestOf = (
 });
 
 const dispatch =
-  (handlers: Readonly<Record<string, AnyHandler>>, share: FairShare, dependencies: HttpDependencies) =>
+  (handlers: ReadonlyMap<string, AnyHandler>, share: FairShare, dependencies: HttpDependencies) =>
   async (exchange: Exchange): Promise<HttpResponse> => {
     const { event, route, input, identity } = exchange;
-    const handler = route && handlers[route.operationId];
+    const handler = route && handlers.get(route.operationId);
     if (route === undefined || input === undefined || handler === undefined)
       throw new NotFoundError('There is no such resource.');
     const { table } = dependencies;
@@ -179,7 +179,7 @@ export const createHttpHandler = <Ids extends OperationId>(
   );
   // A handler's request has the type of its route, which the map from name to handler cannot express.
   const share = new FairShare(dependencies.fairShare, dependencies);
-  const act = dispatch(handlers as unknown as Record<string, AnyHandler>, share, dependencies);
+  const act = dispatch(new Map<string, AnyHandler>(Object.entries(handlers)), share, dependencies);
   const pipeline = middy<Exchange, HttpResponse>({
     timeoutEarlyInMillis: LAST_WORDS_MS,
     timeoutEarlyResponse: outOfTime,

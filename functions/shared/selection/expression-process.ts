@@ -1,4 +1,5 @@
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -89,8 +90,10 @@ class ExpressionProcess {
 
   #hold(held: boolean): void {
     const { stdin, stdout, stderr } = this.#child;
-    for (const handle of [this.#child, stdin, stdout, stderr] as unknown as NodeJS.Timeout[])
-      held ? handle.ref() : handle.unref();
+    const handles: readonly object[] = [this.#child, stdin, stdout, stderr];
+    // Pipes are sockets, which their types do not say.
+    for (const handle of handles)
+      if (handle instanceof ChildProcess || handle instanceof Socket) held ? handle.ref() : handle.unref();
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import type { Execution, Frame, HistoryEvent, MapInput } from '../interpreter/model.ts';
 import type { JsonObject } from '../json.ts';
 
@@ -30,6 +30,31 @@ export interface OutboxRow {
   id: number;
   event: string;
 }
+
+type Row = Readonly<Record<string, SQLOutputValue>>;
+
+/** The columns have these types by the schema below, which only this file writes. */
+const executionRow = (row: Row): ExecutionRow => ({
+  arn: row.arn as string,
+  machine_arn: row.machine_arn as string,
+  machine_name: row.machine_name as string,
+  role_arn: row.role_arn as string,
+  definition_hash: row.definition_hash as string,
+  name: row.name as string,
+  status: row.status as ExecutionRow['status'],
+  started_at: row.started_at as number,
+  stopped_at: row.stopped_at as number | null,
+  timeout_at: row.timeout_at as number | null,
+  input: row.input as string,
+  output: row.output as string | null,
+  error: row.error as string | null,
+  cause: row.cause as string | null,
+  event_count: row.event_count as number,
+  next_frame: row.next_frame as number,
+  transitions: row.transitions as number,
+  started_by: row.started_by as string | null,
+  pruned: row.pruned as number,
+});
 
 const SCHEMA = `
   PRAGMA journal_mode = WAL;
@@ -142,11 +167,12 @@ export class Store {
   }
 
   execution(arn: string): ExecutionRow | undefined {
-    return this.statements.get.get(arn) as ExecutionRow | undefined;
+    const row = this.statements.get.get(arn);
+    return row && executionRow(row);
   }
 
   openExecutions(): ExecutionRow[] {
-    return this.statements.open.all() as unknown as ExecutionRow[];
+    return this.statements.open.all().map(executionRow);
   }
 
   listExecutions(query: ListQuery): (ExecutionRow & { seq: number })[] {
@@ -161,9 +187,8 @@ export class Store {
       values.push(query.before);
     }
     const sql = `SELECT * FROM executions WHERE ${conditions.join(' AND ')} ORDER BY seq DESC LIMIT ?`;
-    return this.database.prepare(sql).all(...values, query.limit) as unknown as (ExecutionRow & {
-      seq: number;
-    })[];
+    const rows = this.database.prepare(sql).all(...values, query.limit);
+    return rows.map((row) => ({ ...executionRow(row), seq: row.seq as number }));
   }
 
   insertExecution(execution: Execution, definitionHash: string): void {
@@ -248,7 +273,7 @@ export class Store {
   }
 
   outbox(): OutboxRow[] {
-    return this.statements.outbox.all() as unknown as OutboxRow[];
+    return this.statements.outbox.all().map((row) => ({ id: row.id as number, event: row.event as string }));
   }
 
   dropFromOutbox(id: number): void {

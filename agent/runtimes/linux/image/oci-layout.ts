@@ -35,12 +35,10 @@ export interface LayoutImage {
   readonly defaults: ImageRecord['defaults'];
 }
 
-const readDocument = async <T extends z.core.$ZodType>(path: string, schema: T): Promise<z.infer<T>> => {
+const readDocument = async <T>(path: string, schema: z.ZodMiniType<T>): Promise<T> => {
   const refuse = () => new RuntimeError('validation-failed', 'The image is refused: it is not an OCI image');
   if ((await stat(path).catch(() => ({ size: MAX_DOCUMENT + 1 }))).size > MAX_DOCUMENT) throw refuse();
-  const parsed = (schema as unknown as z.ZodMiniType<z.infer<T>>).safeParse(
-    JSON.parse(await readFile(path, 'utf8')),
-  );
+  const parsed = schema.safeParse(JSON.parse(await readFile(path, 'utf8')));
   if (!parsed.success) throw refuse();
   return parsed.data;
 };
