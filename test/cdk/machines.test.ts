@@ -62,7 +62,7 @@ describe.each(definitions)('%s', (_name, definition) => {
     expect(path.length).toBeLessThanOrEqual(5);
   });
 
-  test('has no way, the way back included, of more than ten states', () => {
+  test('has at most ten states on any path, including rollback', () => {
     const longest = (name: string | undefined): number => {
       const state = name === undefined ? undefined : definition.States[name];
       if (state === undefined) return 0;
@@ -106,7 +106,7 @@ describe.each(definitions)('%s', (_name, definition) => {
     }
   });
 
-  test('the execution outlives the deadline and the way back', () => {
+  test('the execution outlives the deadline and the rollback', () => {
     expect(definition.TimeoutSeconds).toBeGreaterThan(TIMES.operationDeadlineSeconds + TIMES.undoSeconds);
   });
 
@@ -146,7 +146,7 @@ describe('steps', () => {
   });
 });
 
-describe('the way back', () => {
+describe('the failure path', () => {
   const provision = definitionOf('provision-utility-vm');
 
   test.each([STEPS.provisionUtilityVm, STEPS.start, STEPS.commit])('%s is undone', (step) => {

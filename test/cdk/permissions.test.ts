@@ -90,7 +90,7 @@ test('the only other wildcards are for the id of a connection and for rules of c
   expect(wild.filter((resource) => !allowed.test(resource))).toEqual([]);
 });
 
-test('nobody may scan, or delete the table', () => {
+test('no function can scan or delete the table', () => {
   const actions = statements.flatMap(({ Action }) => listOf(Action));
   expect(actions.filter((action) => /^dynamodb:(Scan|PartiQL|DeleteTable|Export)/.test(action))).toEqual([]);
 });

@@ -79,11 +79,11 @@ describe('functions', () => {
     );
   });
 
-  test('behind the API answer before it gives up', () => {
+  test('functions behind the API time out before API Gateway does', () => {
     for (const name of HTTP_FUNCTIONS) expect(FUNCTION_SPECS[name].timeoutSeconds).toBeLessThanOrEqual(29);
   });
 
-  test('logs are not kept for ever', () => {
+  test('logs expire', () => {
     for (const group of resourcesOf(template, 'AWS::Logs::LogGroup')) {
       expect([pathOf(group), group.Properties.RetentionInDays]).toEqual([pathOf(group), 30]);
     }

@@ -24,7 +24,7 @@ const THROTTLED = [400, { __type: `${TYPE}ThrottlingException`, message: 'slower
 
 type Answer = readonly [status: number, body: object];
 
-/** What the server says to each call in turn, the last for ever, by the name that is asked for. */
+/** The server's responses by name, in turn; the last one repeats. */
 const SCRIPTS: Readonly<Record<string, readonly Answer[]>> = {
   answers: [[200, { Item: { pk: { S: 'a' }, n: { N: '1' }, b: { B: 'aGk=' }, m: { M: { l: { L: [] } } } } }]],
   condition: [

@@ -29,7 +29,7 @@ afterAll(async () => {
 const BUSY = 503;
 
 /**
- * As a client does it: what API Gateway gives up after its 30 s, on a machine that is slow, is asked for again under the
+ * Retries like a client: a request that API Gateway times out after 30 s on a slow machine is repeated with the
  * same key, and is made once whatever became of the first try.
  */
 const create = async (body: object) => {

@@ -235,7 +235,7 @@ const suite = (): void => {
       );
       expect(await refused('run', 'nosuchimage')).toContain('Bulkhead does not pull images');
       expect(await refused('create', '--isolation=x', 'mini')).toContain('invalid isolation (x)');
-      expect(await refused('stop', 'nobody')).toContain('No such container: nobody');
+      expect(await refused('stop', 'missing')).toContain('No such container: missing');
     });
 
     test('logs -f and attach go on to its last word; stop and wait; start again; events', async () => {

@@ -128,7 +128,7 @@ describe('the documented workflow', () => {
     }
   });
 
-  test('what happened is told in order, with who did it', async () => {
+  test('events are listed in order, with their actor', async () => {
     const { container } = await create({
       name: 'told',
       image: 'mini',

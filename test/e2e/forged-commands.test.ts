@@ -44,7 +44,7 @@ const commandOf = (args: object) => ({
   arguments: args,
 });
 
-/** As the control plane writes it; the host is told it at its next heartbeat or connection. */
+/** Written like the control plane does; the host gets it at its next heartbeat or connection. */
 const write = async (id: string, content: object): Promise<void> => {
   const expiresAt = Date.now() + 600_000;
   const table = await localTable(cloud);
@@ -57,7 +57,7 @@ const write = async (id: string, content: object): Promise<void> => {
   });
 };
 
-/** The host loses its connection, and is told everything that waits when it is back. */
+/** Disconnects the host, which gets all pending commands when it reconnects. */
 const reconnect = async (): Promise<void> => {
   const table = await localTable(cloud);
   const link = await table.get(keys.hostLink(TENANT, hostId), { consistent: true });

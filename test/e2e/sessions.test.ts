@@ -131,7 +131,7 @@ describe('a session', () => {
     expect(network.opened()).toBeGreaterThan(10);
   }, 120_000);
 
-  test('who reads slowly stalls nobody else', async () => {
+  test('a slow reader does not block others', async () => {
     const { id } = await run(LINUX);
     const slow = await join(id, { command: ['cat'] });
     slow.onOutput(() => undefined);

@@ -75,7 +75,7 @@ export interface CreateOptions {
 
 /**
  * The control plane's own functions on a real table, with a Step Functions, hosts and a network that are fakes with a
- * state. The network delivers when it is told to; what a host says can be delivered twice.
+ * state. The test decides when the network delivers; messages of a host can be delivered twice.
  */
 export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeconds?: number } = {}) => {
   const clock = { now: Date.parse(AT) };

@@ -18,7 +18,7 @@ export interface FakeHostOptions {
 
 /**
  * A host with an agent: holds containers for real, carries out commands once each, and keeps its answers until they
- * are acknowledged. What it says is taken from `outbox` by whoever plays the network.
+ * are acknowledged. The simulated network takes its messages from `outbox`.
  */
 export class FakeHost {
   readonly hostId: string;
@@ -34,7 +34,7 @@ export class FakeHost {
   readonly silentOn = new Set<CommandArguments['verb']>();
   /** Containers whose code has run in a VM since they last ran on the host's kernel. */
   readonly untrusted = new Set<string>();
-  /** By container: the newest network policy that it has been told, by whichever command. */
+  /** By container: the newest network policy from any command. */
   readonly policies = new Map<string, Pick<AssignedContainer['spec'], 'network' | 'networkRevision'>>();
   readonly #results = new Map<string, CommandResult>();
   readonly inProgress = new Set<string>();

@@ -28,7 +28,7 @@ interface Execution {
 
 /**
  * Step Functions as far as the workflows need it: executions by name, task tokens that can be answered once, and the
- * states of the machines (their steps come from the machines themselves) with the way back. Nothing happens until
+ * states of the machines (their steps come from the machines themselves) with the failure path. Nothing happens until
  * `run`; each call of a function may be made twice, as Lambda may.
  */
 export class FakeStepFunctions implements Tasks {

@@ -22,7 +22,7 @@ import { TENANT } from './records.ts';
 
 /**
  * A model of what can happen to containers: any sequence of commands, faults and time, over the control plane's own
- * functions, with the invariants of the failure model after every step; and, once the faults stop, that all is told as it is.
+ * functions, with the invariants of the failure model after every step; and, once the faults stop, that the reported state is the actual one.
  */
 
 const VERBS = ['startContainer', 'stopContainer', 'convertContainer', 'restoreContainer'] as const;
@@ -340,8 +340,8 @@ const calm = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Pro
 };
 
 /**
- * The host of a container has its policy, and has confirmed it. A host that was told to stop a container, and never of
- * its spec, has no policy to keep: it is told with the next start.
+ * The host of a container has its policy, and has confirmed it. A host that got a stop command but never the
+ * spec has no policy to keep: the next start delivers it.
  */
 const expectPolicy = ({ id, view }: ContainerRecord, host: FakeHost): void => {
   if (view.hostId !== host.hostId || !host.containers.has(id)) return;
@@ -362,7 +362,7 @@ const expectTruth = async (world: World, watch: Watch, hosts: readonly FakeHost[
       expect([id, really[0].containers.get(id)?.runtimeType]).toEqual([id, container?.view.runtimeType]);
   }
   const waiting = (await allOperations(world)).filter(({ view }) => !isEnded(view.state));
-  // What waits for room is told why, and ends at its deadline.
+  // A waiting operation has a reason and ends at its deadline.
   expect(waiting.filter(({ view }) => view.reason === null).map(({ id, view }) => [id, view.kind])).toEqual(
     [],
   );

@@ -18,7 +18,7 @@ await convert(
   around(
     runtime,
     verb as keyof Runtime,
-    // In the middle of it: what it has begun is under way, and nobody will see it end.
+    // Dies in the middle: the started work continues, and no agent sees its end.
     when === 'before' ? { before: () => void setImmediate(die) } : { after: die },
   ),
   one,

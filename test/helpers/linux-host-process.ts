@@ -28,7 +28,7 @@ const take = (step: Step) =>
 for (const [index, step] of steps.entries()) {
   const last = index === Number(wanted);
   const taken = take(step);
-  // In the middle of it: what it has begun is under way, and nobody will see it end.
+  // Dies in the middle: the started work continues, and no agent sees its end.
   if (last && when === 'before') setImmediate(() => process.kill(process.pid, 'SIGKILL'));
   await taken;
   if (last) process.kill(process.pid, 'SIGKILL');

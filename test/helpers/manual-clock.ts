@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../../agent/clock.ts';
 
-/** A clock that stands still until it is told to go on; what is due is called in order of its time. */
+/** A manual clock. Advancing it calls due timers in order of time. */
 export class ManualClock implements Clock {
   #nowMs = 0;
   #timers: { at: number; callback: () => void }[] = [];

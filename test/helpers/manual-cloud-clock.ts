@@ -5,7 +5,7 @@ interface Timer {
   readonly callback: () => void;
 }
 
-/** A clock that moves when it is told to. */
+/** A manual clock. */
 export class ManualCloudClock implements Clock {
   #now: number;
   readonly #timers = new Set<Timer>();

@@ -4,7 +4,7 @@ import { type SimulatedKind, simulatedMachine } from '../../agent/runtimes/simul
 import { SimulatedRuntime } from '../../agent/runtimes/simulated/simulated-runtime.ts';
 import { World } from '../../agent/runtimes/simulated/world.ts';
 
-/** A simulated machine in memory, with its runtime; steps take no time unless told otherwise. */
+/** A simulated machine in memory, with its runtime. Steps take no time by default. */
 export const simulatedHost = (kind: SimulatedKind, clock: Clock, delays = { min: 0, max: 0 }) => {
   const machine = simulatedMachine(kind);
   const world = new World(':memory:', machine.images);

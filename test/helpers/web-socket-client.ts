@@ -12,7 +12,7 @@ export class RefusedHandshake extends Error {
   }
 }
 
-/** A real WebSocket client that keeps what it is told until it is asked for. */
+/** A real WebSocket client that queues received messages. */
 export class TestClient {
   readonly socket: WebSocket;
   readonly #messages: string[] = [];

@@ -32,7 +32,7 @@ const ON_CONNECTIONS: Readonly<Record<string, ConnectionMethod>> = { post: 'POST
 const found = <T>(text: string, pattern: RegExp, names: Readonly<Record<string, T>>): T[] =>
   [...text.matchAll(pattern)].flatMap(([, name = '']) => names[name] ?? []);
 
-/** Without the adapters, in which every call stands, whoever makes it. */
+/** Without the adapters, which contain the calls of all functions. */
 const withoutAdapters = (text: string): string =>
   text.replace(/^var (createTable|toTransactItem|createTasks) = [\s\S]*?^};$/gm, '');
 

@@ -130,9 +130,9 @@ describe.each<[string, () => AgentState]>([
     state.receive(command('a'), changing);
     state.acknowledge('a');
     state.reopen('a');
-    state.acknowledge('never heard of');
+    state.acknowledge('unknown-id');
     expect(state.command('a')?.state).toBe('received');
-    expect(state.command('never heard of')).toBeNull();
+    expect(state.command('unknown-id')).toBeNull();
   });
 
   test('nothing can be recorded of a command that was never received', () => {
@@ -296,7 +296,7 @@ describe('a journal in SQLite', () => {
     state.close();
   });
 
-  test('keeps a bounded number of bytes, also of answers that nobody acknowledges', () => {
+  test('keeps a bounded number of bytes, including answers that are never acknowledged', () => {
     const bytes = 8 * MIB;
     const state = bounded(20_000, bytes);
     const text = 'x'.repeat(100_000);

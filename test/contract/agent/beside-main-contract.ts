@@ -8,7 +8,7 @@ import { container } from '../../helpers/agent-process.ts';
 import { bring, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 
-/** A shell on a terminal may ask, after its prompt, where the cursor is; and write the prompt anew if nobody answers. */
+/** A shell on a terminal may query the cursor position after its prompt, and repeat the prompt without a response. */
 const CURSOR = `(${'\u001b'}\\[6n)?(\r[^\n]*${'\u001b'}\\[J)?`;
 const PROMPT = new RegExp(`[$#] ${CURSOR}$`);
 const AFTER_INTERRUPT = new RegExp(`\\^C\r\n.*[$#] ${CURSOR}$`, 's');
@@ -91,7 +91,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await output.until(PROMPT);
       process.write(Buffer.from('uname; sleep 100\r'));
       await output.until(/Linux\r\n/);
-      // Between two programs of a line nobody is there to be interrupted, and busybox's shell may lose itself.
+      // Between two programs of a line no program can be interrupted, and busybox's shell may hang.
       await until(async () => (await runs?.(one.id, 'sleep 100')) ?? true);
       await until(async () => {
         process.write(Buffer.from('\u0003'));
@@ -134,7 +134,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await flood.exited;
     });
 
-    test('what nobody talks to any more is ended, whatever it is', async () => {
+    test('an abandoned process is ended, whatever it runs', async () => {
       const before = (await runtime.listProcesses(one.id)).length;
       const process = await start({ command: ['sleep', '4321'] });
       listen(process);

@@ -171,7 +171,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       expect(await inspectContainer(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
     });
 
-    test('an exit is told to who listens', async () => {
+    test('an exit is reported to listeners', async () => {
       const one = make('HyperV', subject.exitsWith3);
       const told = new Promise<string>((resolve) => runtime.onExit(resolve));
       await bring(one, 'Running');

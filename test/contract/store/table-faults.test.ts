@@ -72,7 +72,7 @@ describe.each([
     expect(tokens).toEqual([testId(50), testId(50), testId(50)]);
   });
 
-  test('that goes on uses the budget up, and is told as too busy', async () => {
+  test('that persists exhausts the retries and is reported as too busy', async () => {
     const { mock, table, slept } = setUp();
     mock.on(TransactWriteItemsCommand).rejects(fault());
     await expect(createContainer(table, creation)).rejects.toBeInstanceOf(TooBusyError);

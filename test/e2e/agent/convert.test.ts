@@ -206,14 +206,14 @@ describe('a fault in each step', () => {
   );
 
   test.each(EVERY_STEP)(
-    'from %s, %s fails and so does the way back: the control plane’s Restore does it',
+    'from %s, %s fails and so does the rollback: the control plane’s Restore completes it',
     async (from, step) => {
       await under.connected('linux');
       const one = container({ runtimeType: from, command: FOREVER });
       await under.carriedOut(under.start(one));
       under.world((world) => world.addFault(step, 'fail', 2));
       expect(await under.carriedOut(convert(one))).toMatchObject({ status: 'failed' });
-      // A step that only the way forward has failed once; what is left over is not to disturb the way back.
+      // The injected failure hits only the conversion, not the rollback.
       under.world((world) => world.addFault(step, 'fail', 0));
       expect(await under.carriedOut(restore(one, 'Running'))).toMatchObject({
         status: 'succeeded',

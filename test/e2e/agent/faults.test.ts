@@ -175,7 +175,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'a slow control plane is told again, which changes nothing',
+    'a result is repeated to a slow control plane, without a second effect',
     async () => {
       await under.begin('linux', [], (plane) => {
         plane.faults.delayMs = 2_500;

@@ -149,13 +149,13 @@ describe('the life of the agent process', () => {
       ]).start();
       expect(await second.exited()).toBe(4);
       expect(second.log.join('')).toMatch(/another agent works from/);
-      const stranger = new AgentProcess(under.plane, ['--simulate', 'linux', '--name', 'stranger']).start();
-      expect(await stranger.exited()).toBe(3);
-      expect(stranger.log.join('')).toMatch(/get a new token/);
+      const unknown = new AgentProcess(under.plane, ['--simulate', 'linux', '--name', 'unknown']).start();
+      expect(await unknown.exited()).toBe(3);
+      expect(unknown.log.join('')).toMatch(/get a new token/);
       const mistaken = new AgentProcess(under.plane, ['--simulate', 'toaster']).start();
       expect(await mistaken.exited()).toBe(2);
       expect(mistaken.log.join('')).toMatch(/nano-server.*See --help/);
-      await Promise.all([stranger.dispose(), mistaken.dispose()]);
+      await Promise.all([unknown.dispose(), mistaken.dispose()]);
     },
     LONG,
   );

@@ -48,7 +48,7 @@ real('what runs in the place of e2fsck', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test('reads the disk, and its exit code is told', async () => {
+  test('reads the disk and returns its exit code', async () => {
     const { code, stdout, stderr } = await runCommand(HELPER, check('e2fsck', '-f', '-n', '--', '/disk'));
     expect([code, stderr]).toEqual([0, expect.stringMatching(/^e2fsck [^\n]*\n$/)]);
     expect(stdout).toContain('/disk: 11/');

@@ -296,7 +296,7 @@ real('conversion on a host whose disk is full', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('comes to nothing, and the container is as it was once there is room', async () => {
+  test('fails, and the container is unchanged once there is free space', async () => {
     const runtime = await openTestHost(folder);
     try {
       const one = container({ command: ['sleep', '600'] });

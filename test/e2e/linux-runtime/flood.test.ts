@@ -41,38 +41,35 @@ real('a container that floods its host', () => {
       await host.sh(one, `grep -l '^Name:.${name}' /proc/[0-9]*/status | xargs grep -h ^State: | grep -c S`),
     );
 
-  test.each(TYPES)(
-    '%s: output that nobody reads waits in the container; others are not kept waiting',
-    async (type) => {
-      const [flooder, neighbour] = [make(type), make(type)];
-      for (const one of [flooder, neighbour]) await host.up(one);
-      await host.putProbe(flooder);
-      const before = buffered();
-      const unread = await Promise.all(
-        Array.from({ length: FLOODS }, () =>
-          host.runtime.startExec(flooder.id, { command: ['/probe', 'flood'] }),
-        ),
-      );
-      // All of them write as fast as they can, until they can't.
-      await until(async () => (await asleep(flooder, 'probe')) === FLOODS);
-      expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
-      expect(await host.sh(flooder, 'echo beside it')).toBe('beside it');
-      expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
+  test.each(TYPES)('%s: unread output blocks only its own process', async (type) => {
+    const [flooder, neighbour] = [make(type), make(type)];
+    for (const one of [flooder, neighbour]) await host.up(one);
+    await host.putProbe(flooder);
+    const before = buffered();
+    const unread = await Promise.all(
+      Array.from({ length: FLOODS }, () =>
+        host.runtime.startExec(flooder.id, { command: ['/probe', 'flood'] }),
+      ),
+    );
+    // All of them write as fast as they can, until they can't.
+    await until(async () => (await asleep(flooder, 'probe')) === FLOODS);
+    expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
+    expect(await host.sh(flooder, 'echo beside it')).toBe('beside it');
+    expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
 
-      // Once somebody reads, it goes on, and no faster than it is read.
-      const [first] = unread;
-      let read = 0;
-      first?.onOutput((_, data) => {
-        read += data.length;
-        first.consumed(data.length);
-      });
-      await until(() => read > 4 * STREAM_WINDOW);
-      for (const one of unread) one.signal(9);
-      expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
-    },
-  );
+    // Once somebody reads, it goes on, and no faster than it is read.
+    const [first] = unread;
+    let read = 0;
+    first?.onOutput((_, data) => {
+      read += data.length;
+      first.consumed(data.length);
+    });
+    await until(() => read > 4 * STREAM_WINDOW);
+    for (const one of unread) one.signal(9);
+    expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
+  });
 
-  test.each(TYPES)('%s: a process is over when it ends, whoever else still has its output', async (type) => {
+  test.each(TYPES)('%s: a process ends even if others still have its output open', async (type) => {
     const one = make(type);
     await host.up(one);
     expect(await host.sh(one, 'sleep 500 & echo said')).toBe('said');
@@ -82,7 +79,7 @@ real('a container that floods its host', () => {
     expect(await host.sh(one, 'ps | grep -c "[s]leep 500"')).toBe('2');
   });
 
-  test('a killed process is really gone, and with its container go those whose output nobody read', async () => {
+  test('a killed process is gone, and unread processes end with their container', async () => {
     const one = make('Default');
     await host.up(one);
     await host.putProbe(one);

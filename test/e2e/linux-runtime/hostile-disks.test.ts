@@ -119,7 +119,7 @@ real('a disk that hostile code wrote', () => {
     async (crafted) => {
       const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
       await host.up(one);
-      // As root in the VM with the raw disk would: once the VM has let go of it, and before this machine mounts it.
+      // Acts like root in the VM with the raw disk: after the VM has released it, and before this machine mounts it.
       const crafting = around(host.runtime, 'destroyUtilityVm', {
         after: () => crafted?.craft(pathsOf(one).scratch, victim),
       });

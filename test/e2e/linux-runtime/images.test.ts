@@ -141,7 +141,7 @@ real('images of a host', () => {
       ['the folder itself', allowed],
       ['what is not there', join(allowed, 'nothing')],
       ['what is not there, elsewhere', '/nonexistent/at/all'],
-    ])('%s is refused, and nothing is told of it', async (_, path) => {
+    ])('%s is refused without details', async (_, path) => {
       await expect(importFrom(path)).rejects.toMatchObject({
         code: 'validation-failed',
         message: 'The agent’s configuration does not allow images from that path',
@@ -194,7 +194,7 @@ real('images of a host', () => {
     });
   });
 
-  test('an import that is given up leaves nothing', async () => {
+  test('a cancelled import leaves nothing', async () => {
     const path = join(allowed, 'given-up');
     writeLayout(path, { layers: [busyboxLayer('x')] });
     const giveUp = new AbortController();

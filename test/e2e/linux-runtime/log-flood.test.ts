@@ -34,7 +34,7 @@ real('the log of a container', () => {
     return items;
   };
 
-  test.each(TYPES)('%s: an endless `yes` keeps nobody else from their work', async (type) => {
+  test.each(TYPES)('%s: an endless `yes` does not delay other containers', async (type) => {
     const [flood, neighbour] = [make(type, ['yes']), make(type)];
     for (const one of [flood, neighbour]) await host.up(one);
     const { log } = containerPaths(createLayout(host.folder), flood.id);

@@ -261,7 +261,7 @@ real('the network of a container', () => {
     expect(routes).toBe('');
   });
 
-  test('nobody can take the address of another', async () => {
+  test('a container cannot take the address of another', async () => {
     const [victim, thief] = [make('Default'), make('HyperV')];
     for (const one of [victim, thief]) await host.up(one);
     const address = await addressOf(victim);

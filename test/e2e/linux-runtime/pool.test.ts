@@ -54,7 +54,7 @@ real('templates and the pool of utility VMs', () => {
       .filter((line) => line.includes('qemu-system'))
       .map((line) => Number(line.split(' ')[0]));
 
-  test('a VM is claimed once; another takes its place, in the background; none is used again', async () => {
+  test('a VM is claimed once and replaced in the background; no VM is used twice', async () => {
     await full();
     const [waiting = 0] = await workers();
     expect(niceOf(waiting)).toBe(10);
@@ -73,7 +73,7 @@ real('templates and the pool of utility VMs', () => {
     await full();
   });
 
-  test('one that dies while it waits is replaced, and not given to anybody', async () => {
+  test('a VM that exits while it waits is replaced and never claimed', async () => {
     await full();
     const [waiting = 0] = await workers();
     process.kill(waiting, 'SIGKILL');
@@ -85,7 +85,7 @@ real('templates and the pool of utility VMs', () => {
     expect(await host.sh(one, 'echo runs')).toBe('runs');
   });
 
-  test('a container of another shape gets a VM of its own shape, and the pool keeps its own', async () => {
+  test('a container of another size gets a VM of its own size, not from the pool', async () => {
     await full();
     const pooled = await workers();
     const one = make();
@@ -96,7 +96,7 @@ real('templates and the pool of utility VMs', () => {
     ).toBeGreaterThan(256 * 1024);
   });
 
-  test('clones of one template share neither randomness nor the clock that it stood at', async () => {
+  test('clones of one template have different randomness and the current time', async () => {
     const both = [make(), make()];
     for (const one of both) await host.up(one);
     const ask = 'head -c 16 /dev/urandom | xxd -p; cat /proc/sys/kernel/random/uuid';
@@ -106,7 +106,7 @@ real('templates and the pool of utility VMs', () => {
     for (const clock of clocks) expect(Math.abs(Number(clock) - Date.now() / 1000)).toBeLessThan(60);
   });
 
-  test('nobody can write to a template’s memory, not even root of this machine', async () => {
+  test('a template’s memory is read-only, even for root of this machine', async () => {
     await full();
     const holders = listPids().filter(
       (pid) =>
@@ -122,7 +122,7 @@ real('templates and the pool of utility VMs', () => {
     }
   });
 
-  test('what waits and what templates may hold are taken off the host’s capacity', async () => {
+  test('the host’s capacity excludes the memory of pool and templates', async () => {
     const { capacity, utilityVmOverheadMB } = await host.runtime.facts();
     const machineMB = Math.floor(totalmem() / MIB);
     expect(capacity.memoryMB).toBe(
@@ -177,7 +177,7 @@ real('what the VMs of a pool rehearse with', () => {
     return commandLineOf(worker).join(' ').includes(vm);
   };
 
-  test('with the general image first; after two starts of another, with that, and then for it alone', async () => {
+  test('rehearses with the general image first, and after two starts of another image with that one', async () => {
     await importLayer('often', busyboxLayer('often\n'));
     expect(await isFor('mini')).toBe(true);
     await startTwice('often');
@@ -244,7 +244,7 @@ real('what the VMs of a pool rehearse with', () => {
     });
   });
 
-  test('an image without a shell is rehearsed with as far as it goes', async () => {
+  test('rehearses with an image without a shell as far as possible', async () => {
     await importLayer('bare', tar([{ name: 'sleep', mode: 0o755, content: readFileSync('/bin/busybox') }]));
     await startTwice('bare', ['/sleep', '600']);
     expect(await isFor('bare')).toBe(true);
@@ -255,7 +255,7 @@ real('what the VMs of a pool rehearse with', () => {
     expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({ running: true });
   });
 
-  test('an image that is removed takes its VM along', async () => {
+  test('removing an image removes its VM', async () => {
     await importLayer('gone', busyboxLayer('gone\n'));
     await startTwice('gone');
     expect(await isFor('gone')).toBe(true);
@@ -265,7 +265,7 @@ real('what the VMs of a pool rehearse with', () => {
     expect(await isFor('mini')).toBe(true);
   });
 
-  test('an image that is removed takes along the VM that is being made with it', async () => {
+  test('removing an image removes the VM that is being created with it', async () => {
     await importLayer('gone', busyboxLayer('gone\n'));
     await startTwice('gone');
     const { ino } = statSync(await squashfsOf('gone'));

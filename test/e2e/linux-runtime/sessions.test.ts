@@ -143,7 +143,7 @@ real('sessions on a real host', () => {
   });
 
   test.each(['Default', 'HyperV'])(
-    'the kernel of %s is told apart, and logs outlive the VM',
+    '%s reports its own kernel, and logs outlive the VM',
     async (runtimeType) => {
       const { body } = await cloud.call('GET', `/v1/containers/${ids[runtimeType]}/isolation`);
       expect(body.simulated).toBeUndefined();

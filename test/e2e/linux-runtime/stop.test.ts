@@ -13,7 +13,7 @@ real('a stop', () => {
   const host = new SharedLinuxHost('stop');
 
   /** As Docker does it: a child that is in the middle of something is for its parent to end. */
-  test.each(TYPES)('%s: is told to the main process alone', async (runtimeType) => {
+  test.each(TYPES)('%s: is sent only to the main process', async (runtimeType) => {
     // A shell that waits takes a signal at once.
     const child = 'trap "echo child" TERM; echo up; while [ ! -e /end ]; do :; done';
     const program = `trap "echo main" TERM; sh -c '${child}' & wait; wait; sleep 1; exit 4`;

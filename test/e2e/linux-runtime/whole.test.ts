@@ -138,7 +138,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     expect(ps().filter(isSleep)).toHaveLength(before);
   });
 
-  test('provisioning is told step by step, each with its times; a failure names the step and the cause', async () => {
+  test('provisioning is reported step by step with times; a failure names the step and the cause', async () => {
     const { operation } = await create('stepwise', { runtimeType: 'HyperV' });
     const names = operation.steps.map(({ name }: { name: string }) => name);
     expect(names).toEqual(

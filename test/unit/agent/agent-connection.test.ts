@@ -227,7 +227,7 @@ describe('more images than a message takes', () => {
   };
   const parts = () => [...of('hello'), ...of('observed')].filter((message) => message.images !== undefined);
 
-  test('1,000 are told in ranges that join, each image once', async () => {
+  test('1,000 images are reported in adjacent ranges, each image once', async () => {
     images = many(1000);
     await welcome();
     await settleAll();
@@ -250,7 +250,7 @@ describe('more images than a message takes', () => {
     expect(parts().at(-1)?.imageRange).toBeUndefined();
   });
 
-  test('containers are told meanwhile', async () => {
+  test('containers are reported meanwhile', async () => {
     images = many(1000);
     await welcome();
     connection.report({ containerId: id(7) });

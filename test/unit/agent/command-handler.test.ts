@@ -103,7 +103,7 @@ describe('the command handler', () => {
     expect(host.world.containers()).toEqual([]);
   });
 
-  test('a query waits for nobody, and raises no epoch', async () => {
+  test('a query does not wait and does not raise the epoch', async () => {
     give(start);
     const query = give({ verb: 'listHostProcesses' }, { containerId: null, epoch: 99 });
     await clock.pass(0);
@@ -162,7 +162,7 @@ describe('the command handler', () => {
     });
   });
 
-  test('a runtime that does not even end when told to is reported, and nobody else touches its container', async () => {
+  test('a runtime that ignores an abort is reported, and its container stays locked', async () => {
     const { promise: deaf, resolve: end } = Promise.withResolvers<void>();
     host.runtime.mountLayers = () => deaf;
     const id = give(start);
@@ -235,9 +235,9 @@ describe('the command handler', () => {
     const other = container();
     const mixed = give({ verb: 'startContainer', container: other });
     const noVm = give({ verb: 'provisionUtilityVm', container: one });
-    const nobody = give(start, { containerId: null });
+    const noContainer = give(start, { containerId: null });
     await clock.pass(1_000);
-    for (const id of [mixed, noVm, nobody])
+    for (const id of [mixed, noVm, noContainer])
       expect(resultOf(id)).toMatchObject({ status: 'failed', error: { code: 'validation-failed' } });
     expect(host.world.containers()).toEqual([]);
   });

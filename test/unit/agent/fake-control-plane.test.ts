@@ -82,9 +82,9 @@ describe('the fake control plane', () => {
   test('lets in only who proves to be the host, and each proof once', async () => {
     const { body } = await enroll();
     const hostId = body.hostId ?? '';
-    const stranger = loadOrMakeKey(mkdtempSync(join(directory, 'stranger-')));
+    const unknown = loadOrMakeKey(mkdtempSync(join(directory, 'unknown-')));
     expect(await connect('')).toBe(403);
-    expect(await connect(await tokenFor(hostId, 'acme', stranger))).toBe(403);
+    expect(await connect(await tokenFor(hostId, 'acme', unknown))).toBe(403);
     expect(await connect(await tokenFor(hostId, 'other-tenant'))).toBe(403);
     expect(await connect(await tokenFor(randomUUID()))).toBe(403);
     const token = await tokenFor(hostId);
@@ -133,7 +133,7 @@ describe('the fake control plane', () => {
     ]);
   });
 
-  test('does wrong what it is told to do wrong', async () => {
+  test('injects the configured faults', async () => {
     const { socket, received } = await opened();
     plane.faults.loseAck = () => true;
     await say(socket, hello);

@@ -141,7 +141,7 @@ test('a client that reads nothing stops the process’s output, and only the exi
   }
   expect(process.consumedBytes).toBeLessThanOrEqual(SESSION_LIMITS.windowBytes);
   session.end('revoked');
-  // All is let go of, so that the process can end.
+  // Released, so that the process can end.
   expect(process.consumedBytes).toBe(given);
   expect(sent.at(-1)).toMatchObject({ kind: 'frame', frame: { type: 'exit', reason: 'revoked' } });
 });
@@ -167,7 +167,7 @@ describe('ends by itself', () => {
     expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'time-limit' }]);
   });
 
-  test('when its client does not come, or not come back; the control plane is told', async () => {
+  test('when its client does not connect or reconnect, and the control plane is notified', async () => {
     await clock.pass(SESSION_LIMITS.resumeSeconds * 1_000 + 2_000);
     expect(process.done).toEqual(['end']);
     expect(sent[0]).toMatchObject({ kind: 'ended', reason: 'client-gone' });
@@ -203,7 +203,7 @@ describe('ends by itself', () => {
   });
 });
 
-test('a client that breaks the protocol is shown out, and harms nobody', async () => {
+test('a client that violates the protocol is disconnected without effect on others', async () => {
   join();
   process.taken = () => undefined;
   process.write = () => undefined;

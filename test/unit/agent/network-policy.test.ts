@@ -60,7 +60,7 @@ const give = (one: AssignedContainer, args: CommandArguments, extra: Partial<Com
 };
 const policy = (port: number): ResolvedNetworkPolicy =>
   resolveNetworkPolicy({ egress: { default: 'deny', allow: [{ cidr: '8.8.8.8', ports: [port] }] } });
-/** The policy of revision n allows port n, so that it can be told from the others. */
+/** The policy of revision n allows port n, so that it is distinguishable from the others. */
 const set = (one: AssignedContainer, revision: number, extra: Partial<Command> = {}): string =>
   give(one, { verb: 'setNetworkPolicy', network: policy(revision), revision }, { epoch: 0, ...extra });
 const start = (one: AssignedContainer): string => give(one, { verb: 'startContainer', container: one });

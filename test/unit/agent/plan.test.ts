@@ -144,7 +144,7 @@ describe('the planner', () => {
     );
   });
 
-  test('planning anew after any part of a plan reaches the target too', () => {
+  test('planning again after any part of a plan reaches the target too', () => {
     fc.assert(
       fc.property(assignmentArbitrary, maybeObserved, fc.nat(12), (assignment, observed, count) => {
         const broken = plan(assignment, observed)

@@ -87,7 +87,7 @@ describe('the simulated machines', () => {
     expect(world.container(one.id)).toMatchObject({ layerId: before, container: { runtimeType: 'HyperV' } });
   });
 
-  test('end a process by the clock, also when nobody looked', async () => {
+  test('end a process by the clock, even without an observer', async () => {
     const clock = new ManualClock();
     const { runtime } = simulatedHost('linux', clock);
     const one = container({ command: ['sleep', '30'], switchName: 'none' });

@@ -78,15 +78,15 @@ describe('the supervisor', () => {
 
   test('leaves alone what runs, and what it was never given', async () => {
     const one = await running(['sleep', '600'], { name: 'always' });
-    const stranger = container({ command: ['sleep', '600'], switchName: 'none' });
-    const made = host.runtime.createWritableLayer(stranger, signal);
+    const unknown = container({ command: ['sleep', '600'], switchName: 'none' });
+    const made = host.runtime.createWritableLayer(unknown, signal);
     await clock.pass(0);
     await made;
     const before = host.world.containers();
     const all = Promise.all([
       supervisor.tidy(),
       supervisor.consider(one.id),
-      supervisor.consider(stranger.id),
+      supervisor.consider(unknown.id),
     ]);
     await clock.pass(60_000);
     await all;

@@ -70,7 +70,7 @@ describe('the hosts of npm start', () => {
     ['who is not root', { ...LINUX, isRoot: false }, /needs root.*sudo/],
     ['another system', { ...LINUX, platform: 'darwin', architecture: 'arm64' }, /darwin on arm64/],
     ['another processor', { ...LINUX, architecture: 'arm64' }, /linux on arm64/],
-  ])('%s is told so, and a simulated Linux host stands in', async (_, machine, reason) => {
+  ])('%s is reported, and a simulated Linux host is the fallback', async (_, machine, reason) => {
     const { hosts, said } = await choose([], refuseAs(machine));
     expect(runtimes(hosts)).toEqual(['simulated']);
     expect(said).toEqual([expect.stringMatching(reason)]);
@@ -168,7 +168,7 @@ describe('a host that turns out not to allow its runtime', () => {
     expect(started).toEqual(['own', 'simulated-linux']);
   });
 
-  test('is given up where nothing is to stand in', async () => {
+  test('is an error without a fallback', async () => {
     const { said, started } = await run(5, null);
     expect(said).toEqual(['own runs no containers itself: No net admin here.']);
     expect(started).toEqual(['own']);

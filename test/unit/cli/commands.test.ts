@@ -215,7 +215,7 @@ describe('other commands', () => {
     ]);
   });
 
-  test('set: labels are read, merged, and written only if nobody was between', async () => {
+  test('set: labels are read, merged, and written only if unchanged in between', async () => {
     const { fetch, calls } = api(({ method }) =>
       method === 'GET'
         ? { status: 200, body: containerOf({ labels: { a: '1', b: '2' } }), headers: { etag: '"3"' } }
@@ -283,7 +283,7 @@ describe('other commands', () => {
     expect([json.exitCode, JSON.parse(json.stdout)]).toEqual([exitCode, body]);
   });
 
-  test('a host is found by its name, and two of one name are told apart', async () => {
+  test('a host is found by its name; an ambiguous name is refused with the ids', async () => {
     const host = (id: string, name: string) => ({
       ...{ id, name, os: { family: 'linux', sku: 'debian', version: '12', build: 0 }, architecture: 'amd64' },
       ...{
@@ -353,14 +353,14 @@ describe('what goes wrong', () => {
     }),
   };
 
-  test('people are told what, where, what to do, and by what to find it', async () => {
+  test('text has the message, the location, the suggestion and the request id', async () => {
     const { stderr } = await run(['container', 'create', 'mini'], { fetch: fakeApi(refused).fetch });
     expect(stderr).toBe(
       'Error: It is validation-failed.\n  /body/name: Is too \\x1b[31mlong.\nTry:   Mend it.\n(validation-failed, request r-7)\n',
     );
   });
 
-  test('programs are told the same in JSON', async () => {
+  test('JSON has the same', async () => {
     const { stderr } = await run(['container', 'create', 'mini', '-o', 'json'], {
       fetch: fakeApi(refused).fetch,
     });

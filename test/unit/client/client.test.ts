@@ -182,7 +182,7 @@ describe('repeats', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('five attempts, then it is said that nobody answers, and where', async () => {
+  test('five attempts, then an error with the URL', async () => {
     const { client, calls } = setting(
       Object.assign(new TypeError('fetch failed'), { cause: new Error('ECONNREFUSED') }),
     );
@@ -233,7 +233,7 @@ describe('lists, waits, events, logs', () => {
     expect(calls.map(({ url }) => new URL(url).search)).toEqual(['?limit=1', '?limit=1&cursor=p.2']);
   });
 
-  test('an operation is waited for, and each look is told', async () => {
+  test('waits for an operation, and reports each poll', async () => {
     const done = operationOf({ state: 'Succeeded', endedAt: '2026-01-01T00:00:00Z' });
     const { client, calls } = setting(ok(operationOf()), ok(done));
     const seen: string[] = [];

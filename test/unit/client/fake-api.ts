@@ -16,7 +16,7 @@ export interface Reply {
 /** What is given to a call: an answer, or none. */
 export type Planned = Reply | Error | ((call: Call) => Reply | Error);
 
-/** An API that gives what it is told to, in order, and remembers what it was asked. A function may look at the call. */
+/** An API with scripted responses, in order, which records the calls. A response can be a function of the call. */
 export const fakeApi = (...replies: Planned[]) => {
   const calls: Call[] = [];
   const fetch: Fetch = async (url, { method, headers, body }) => {

@@ -31,7 +31,7 @@ describe('requests', () => {
   });
 
   test.each(['4294967296', '2147483648', '00', '1:4294967295', '1:2:3'])(
-    'a user that names nobody is refused: %s',
+    'an invalid user is refused: %s',
     (user) => {
       const parsed = [
         CreateContainerRequestSchema.safeParse({ image: 'mini', user }),

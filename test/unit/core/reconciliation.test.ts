@@ -133,7 +133,7 @@ describe('settlement', () => {
     );
   });
 
-  test('capacity is let go only if the host has said so, or was told nothing, or has undone it', () => {
+  test('capacity is released only if the host reported it, got no command, or has undone it', () => {
     fc.assert(
       fc.property(ended, ({ during: _during, ...rest }) => {
         const { state: settled, onHost } = settledState(rest);

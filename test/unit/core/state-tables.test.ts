@@ -68,7 +68,7 @@ describe('operation states', () => {
 });
 
 describe('host states', () => {
-  test('a lost host stays lost; any other can be heard of again', () => {
+  test('a lost host stays lost; any other can reconnect', () => {
     expect(HOST_TRANSITIONS.Lost).toEqual([]);
     expect(HOST_TRANSITIONS.Unknown).toEqual(
       expect.arrayContaining([stateWhenHeard(true), stateWhenHeard(false)]),

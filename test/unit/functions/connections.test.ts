@@ -53,7 +53,7 @@ beforeEach(async () => {
     endpoint,
     region: 'eu-west-1',
     credentials: CREDENTIALS,
-    // One socket: a request would wait for ever for one whose answer is not read.
+    // One socket: a request would wait forever behind an unread response.
     requestHandler: new NodeHttpHandler({
       httpAgent: { keepAlive: true, maxSockets: 1 },
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -142,7 +142,7 @@ describe('a push', () => {
     expect(slept).toEqual(Array.from({ length: tries - 1 }, () => 50));
   });
 
-  test('where nobody listens is unreachable', async () => {
+  test('an address without a listener is unreachable', async () => {
     await new Promise((closed) => server.close(closed));
     expect(await createPush(connections)(ID, ACK)).toBe('unreachable');
   });

@@ -231,7 +231,7 @@ describe('a removal wins over the operation that has the container', () => {
 });
 
 describe('of parallel requests', () => {
-  test('one begins, the others are told of it', async () => {
+  test('one starts, the others get its operation', async () => {
     const { ask, outside } = await setUp(containerRecord('Off'));
     const answers = await Promise.all(Array.from({ length: 40 }, () => ask('startContainer')));
     const statuses = answers.map(({ status }) => status).sort();

@@ -153,7 +153,7 @@ describe('the rules of conversion', () => {
 });
 
 describe('a dry run', () => {
-  test('explains host, reservation, downtime and ways back, and changes nothing', async () => {
+  test('reports host, reservation, downtime and rollback, and changes nothing', async () => {
     const { convert, call, table, outside } = await setUp(running(), { free: { memoryMB: 10, cpus: 1 } });
     await table.put({
       Item: createItem('downtimes', keys.downtimes(TENANT, testId(900), 'HyperV'), {

@@ -239,7 +239,7 @@ describe('an execution that is aborted', () => {
   };
 
   test.each(['Running', 'Off'] as const)(
-    'is followed by a way back of its own: %s, as it was',
+    'is followed by a separate rollback: %s, as it was',
     async (state) => {
       const id = await aborted(state);
       expect(await world.container(id)).toMatchObject({
@@ -266,7 +266,7 @@ describe('an execution that is aborted', () => {
     expect(host.containers.size).toBe(0);
   });
 
-  test('and whose way back is lost too: nobody knows, both stay held, until the host says which it is', async () => {
+  test('whose rollback is lost too is Unknown with both reservations until the host reports', async () => {
     const id = await aborted();
     host.silentOn.add('restoreContainer');
     await world.settle();
@@ -304,7 +304,7 @@ describe('an execution that is aborted', () => {
 });
 
 describe('code that may have run in a VM', () => {
-  test('counts although nobody saw it run', async () => {
+  test('counts although its run was not observed', async () => {
     const id = await created({ start: false, runtimeType: 'HyperV' });
     host.failing.add('startContainer');
     await world.begin(id, 'start');

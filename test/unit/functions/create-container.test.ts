@@ -211,7 +211,7 @@ describe('Idempotency-Key', () => {
     expect([first.status, bob.status]).toEqual([202, 202]);
   });
 
-  test('a request that was refused is looked at anew', async () => {
+  test('a refused request is processed again', async () => {
     const { call, table } = await setUp();
     const body = { image: 'later' };
     expect((await call('createContainer', { body, headers })).status).toBe(409);

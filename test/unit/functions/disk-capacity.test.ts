@@ -23,7 +23,7 @@ const connected = async (diskMB: number) => {
 };
 
 describe('disk as capacity', () => {
-  test('a container that is off holds its disk: the next waits for it, and is told so', async () => {
+  test('a container that is off keeps its disk: the next one waits with a reason', async () => {
     const host = await connected(3000);
     const first = await world.create({ start: false, diskMB: 2000 });
     await world.settle();

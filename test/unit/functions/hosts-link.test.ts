@@ -141,7 +141,7 @@ describe('connections', () => {
     expect(await world.message({ requestContext: {} })).toEqual({ statusCode: 403 });
   });
 
-  test('a command that was not answered is told again, one that is worked on keeps its task alive', async () => {
+  test('an unanswered command is sent again; a running one gets a task heartbeat', async () => {
     host.silentOn.add('startContainer');
     const { operationId } = await world.create();
     await world.settle();

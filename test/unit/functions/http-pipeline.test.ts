@@ -248,7 +248,7 @@ describe('preconditions', () => {
     },
   );
 
-  test('If-Match is refused where nobody would look at it', async () => {
+  test('If-Match is refused on routes without an ETag', async () => {
     const answer = await setUp().ask('createContainer', { body, headers: { 'if-match': '*' } });
     expect(answer.status).toBe(400);
   });
@@ -275,7 +275,7 @@ describe('errors', () => {
     [new ConfigurationError('TABLE_NAME secret-token')],
     [new ConditionFailed(0, { secret: { S: 'secret-token' } })],
     ['secret-token'],
-  ])('%p nobody foresaw tells nothing, and is logged', async (error) => {
+  ])('an unexpected %p is logged and not shown', async (error) => {
     const { ask, lines } = setUp(async () => {
       throw error;
     });
@@ -341,7 +341,7 @@ test('one line a request, without what was sent', async () => {
   for (const secret of ['hunter2', 'Bearer', 'kkk']) expect(lines.join()).not.toContain(secret);
 });
 
-test('every mutation is told apart by its route', () => {
+test('every mutation has its own idempotency scope', () => {
   for (const { operationId, mutation, method } of ROUTES)
     expect([operationId, mutation !== undefined]).toEqual([
       operationId,

@@ -89,7 +89,7 @@ describe('a container is created', () => {
 });
 
 describe('a policy is changed', () => {
-  test('at once, with one event, and its host is told', async () => {
+  test('at once, with one event, and the host gets it', async () => {
     const { patch, call, table, outside } = await setUp();
     await table.put({ Item: { ...linkItem('connection-1') } });
     const before = await itemOf(table);
@@ -121,7 +121,7 @@ describe('a policy is changed', () => {
     expect(outside.pushed).toEqual([]);
   });
 
-  test('in every state; without a host nobody is told, and the next start has it', async () => {
+  test('in every state; without a host the next start has it', async () => {
     for (const state of CONTAINER_STATES) {
       const { patch, table } = await setUp(containerRecord(state));
       const answer = await patch({ network });
@@ -155,7 +155,7 @@ describe('a policy is changed', () => {
     expect(await pending(table)).toHaveLength(1);
   });
 
-  test('together with the runtime type: the conversion has the new policy, and the host is told at once', async () => {
+  test('together with the runtime type: the conversion has the new policy, and the host gets it at once', async () => {
     const running = containerRecord('Running', { rest: { reservation: { memoryMB: 128, cpus: 1 } } });
     const { patch, table } = await setUp(running);
     const host = hostRecord(900);
@@ -385,7 +385,7 @@ describe('on the way to its host, a policy', () => {
     expect(await world.commandsOf(host.hostId)).toEqual([]);
   });
 
-  test('whose push got lost is told at the next heartbeat', async () => {
+  test('whose push was lost is sent at the next heartbeat', async () => {
     api.outside.onPush = async () => 'unreachable';
     await patch(network);
     host.heartbeat();

@@ -20,7 +20,7 @@ const inMemory = () => ({
   consumed: { reads: 0, writes: 0 } as never,
 });
 
-describe('whatever happens in whatever order: nothing oversold, nothing twice, one end each; once faults stop, all is told as it is', () => {
+describe('any events in any order: no capacity oversold, nothing done twice, one end each; once faults stop, the state is accurate', () => {
   test(
     `${RUNS} sequences, in memory`,
     async () => {

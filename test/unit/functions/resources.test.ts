@@ -133,7 +133,7 @@ describe('operations', () => {
 });
 
 describe('hosts', () => {
-  test('are listed and read with what they have left and whether they are heard of', async () => {
+  test('are listed and read with free capacity and connection state', async () => {
     const api = await setUp();
     await addHost(api);
     const list = await api.call('listHosts');
@@ -312,7 +312,7 @@ describe('images', () => {
     expect([nowhere.status, nowhere.body.code]).toEqual([409, 'host-not-found']);
   });
 
-  test('in use, by one that is off too, are not removed; else hosts are told', async () => {
+  test('in use, even by a container that is off, are not removed; otherwise hosts get the command', async () => {
     const api = await setUp();
     await addHost(api);
     const image = imageRecord('nanoserver');

@@ -134,7 +134,7 @@ describe('an event of a rule', () => {
     expect(await conversions(id)).toBe(1);
   });
 
-  test('of a rule that is gone, made anew, disabled or another tenant’s does nothing', async () => {
+  test('of a rule that is removed, recreated, disabled or another tenant’s does nothing', async () => {
     const { name } = await created();
     const rule = await makeRule();
     const event = eventFor({ name });

@@ -99,7 +99,7 @@ describe('the reason never holds what the event holds', () => {
 
 describe('an expression that would take the machine is ended, and the caller lives', () => {
   test.each([
-    ['recurses for ever', '($f := function() { $f() }; $f())'],
+    ['recurses endlessly', '($f := function() { $f() }; $f())'],
     ['recurses deeper and deeper', '($f := function($n) { 1 + $f($n) }; $f(1))'],
     [
       'doubles a text',

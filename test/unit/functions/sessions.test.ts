@@ -234,7 +234,7 @@ describe('frames', () => {
     expect((await getSession(world.table, TENANT, sessionId))?.view.state).toBe('Open');
   });
 
-  test('a client that goes is told to the host; one that has come back is not', async () => {
+  test('the host is notified of a disconnected client, but not of one that has reconnected', async () => {
     const world = await joined();
     const { sessionId } = world;
     const context = { tenant: TENANT, sessionId, tokenHash: 'x' };

@@ -89,11 +89,11 @@ describe('what is to be settled', () => {
     ['ABORTED', 'operation-aborted'],
     ['Bulkhead.Cancelled', 'operation-cancelled'],
     ['TypeError', 'internal'],
-  ])('%s is told as %s', (error, code) => {
+  ])('%s is reported as %s', (error, code) => {
     expect(explainFailure({ error, cause: 'not a problem' }, createProblem).code).toBe(code);
   });
 
-  test('a problem of ours is told as it is', () => {
+  test('a problem from Bulkhead is reported unchanged', () => {
     const problem = createProblem('image-incompatible', 'It is for another build.');
     expect(
       explainFailure({ error: 'Bulkhead.StepFailed', cause: JSON.stringify(problem) }, createProblem),

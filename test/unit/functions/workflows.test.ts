@@ -125,7 +125,7 @@ describe('an operation that is done', () => {
   });
 });
 
-describe('an operation that comes to nothing', () => {
+describe('an operation that does not succeed', () => {
   test('a create whose start fails is undone: Failed, without host, room given back', async () => {
     host.failing.add('startContainer');
     const { id, operationId } = await created();
@@ -153,7 +153,7 @@ describe('an operation that comes to nothing', () => {
     expect(host.containers.get(id)?.phase).toBe('Off');
   });
 
-  test('what nobody can tell is Unknown and keeps its room, until the host says', async () => {
+  test('an unknown outcome is Unknown and keeps its reservation until the host reports', async () => {
     host.failing.add('startContainer').add('restoreContainer');
     const { id } = await world.create();
     await world.tasks.run(world.handlers);
@@ -266,7 +266,7 @@ describe('callbacks that are lost', () => {
   });
 });
 
-describe('a step that timed out before its host heard of it', () => {
+describe('a step that timed out before its host got the command', () => {
   test('is not told once it is being undone', async () => {
     world.cut(host);
     const { id, operationId } = await world.create();

@@ -79,7 +79,7 @@ describe('the OCI configuration', () => {
     expect(config.linux.namespaces).toContainEqual({ type: 'user', path: '/run/user' });
   });
 
-  test('gives a user who is not root no capability, and nobody new privileges', () => {
+  test('gives a user other than root no capability, and no process new privileges', () => {
     expect(config.process.capabilities).toMatchObject({ effective: [], permitted: [] });
     expect(config.process.capabilities.bounding).not.toContain('CAP_SYS_ADMIN');
     expect(config.process.noNewPrivileges).toBe(true);

@@ -109,7 +109,7 @@ describe('a channel to a guest', () => {
     },
   );
 
-  test('a guest that answers no request is given up, with all that waits for it', async () => {
+  test('a guest that answers no request is ended, with all waiting requests', async () => {
     const clock = new ManualClock();
     const { channel } = await connect(clock);
     const requests = [channel.request('processes'), channel.request('uptime')];
@@ -122,7 +122,7 @@ describe('a channel to a guest', () => {
   });
 
   test.each(['startMain', 'startProcess'] as const)(
-    'a guest that never starts is given up: %s',
+    'a guest that never starts is ended: %s',
     async (start) => {
       const clock = new ManualClock();
       const { channel } = await connect(clock);
@@ -158,7 +158,7 @@ describe('a channel to a guest', () => {
     expect(await later).toMatchObject({ result: 0 });
   });
 
-  test('a guest that never reads is given up at a bound', async () => {
+  test('a guest that never reads is ended at a limit', async () => {
     const server = createServer();
     const guests: Socket[] = [];
     server.on('connection', (socket) => {

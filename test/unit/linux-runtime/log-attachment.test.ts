@@ -75,7 +75,7 @@ describe('a main process shown by its log', () => {
     log('after');
     one.ring();
     await until(() => one.text() === 'before\nafter\n');
-    // Heard of before it is in the log.
+    // Reported before it is in the log.
     one.ring();
     await sleep(10);
     log('name? ', 'P');
@@ -122,7 +122,7 @@ describe('a main process shown by its log', () => {
     ).toEqual(Array.from({ length: 200 }, (_, count) => count));
   });
 
-  test('a process that is paced is told how much of its log has been read, since that began', async () => {
+  test('a paced process gets the number of log bytes that were read', async () => {
     const line = 'x'.repeat(10_000);
     for (let bytes = 0; bytes < 3_000_000; bytes += line.length) log(line);
     const size = statSync(path).size;
@@ -169,7 +169,7 @@ describe('a main process shown by its log', () => {
     one.attached.end();
   });
 
-  test('whose end nobody sees says its last words all the same', async () => {
+  test('whose end is not observed still delivers its last output', async () => {
     const one = attach();
     one.listen();
     one.exit.reject(new Error('the VM is gone'));
@@ -179,14 +179,14 @@ describe('a main process shown by its log', () => {
     expect(one.text()).toBe('last words\n');
   });
 
-  test('whose log cannot be read is not taken for ended: its reader is told so', async () => {
+  test('whose log cannot be read is not treated as ended: its reader gets the error', async () => {
     mkdirSync(path);
     const one = attach();
     one.listen();
     await expect(one.attached.exited).rejects.toMatchObject({ code: 'EISDIR' });
   });
 
-  test('that nobody is shown any more holds up nothing', async () => {
+  test('without a reader blocks nothing', async () => {
     writeFileSync(path, '');
     const one = attach();
     one.listen();

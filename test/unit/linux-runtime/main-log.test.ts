@@ -16,7 +16,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A main process that says what it is told to. */
+/** A scripted main process. */
 const speaker = () => {
   const exit = Promise.withResolvers<void>();
   let say: (stream: 'stdout', data: Buffer) => void = () => undefined;

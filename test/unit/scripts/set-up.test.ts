@@ -59,7 +59,7 @@ describe('the set-up', () => {
     expect(machine.ran).toEqual(['npm ci']);
   });
 
-  test('installs them anew when the lock file has changed, or the checkout came from another platform', async () => {
+  test('installs them again when the lock file has changed, or the checkout came from another platform', async () => {
     await setUp(machine, COMMAND);
     machine.files.set('package-lock.json', LOCK.replace('1.0.0', '1.0.1'));
     await setUp(machine, COMMAND);

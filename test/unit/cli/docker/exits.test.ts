@@ -10,7 +10,7 @@ const gone = (exitCodes: ReadonlyMap<string, number>): Bridge =>
     find: async () => undefined,
   }) as unknown as Bridge;
 
-test('who looks after the bridge has removed a container is told its exit code', async () => {
+test('the exit code of a container is available after the bridge has removed it', async () => {
   expect(await untilRemoved(gone(new Map([['one', 5]])), 'one', signal)).toEqual({ exitCode: 5 });
 });
 

@@ -74,7 +74,7 @@ test('a session with its exit is whole', async () => {
   expect(await showSession(ended(), shown(stream), session, nothingSeen())).toEqual({ isWhole: true });
 });
 
-test('a session that never hears of the end is given up: the container is looked at', async () => {
+test('a session that gets no exit is abandoned: the state of the container decides', async () => {
   jest.useFakeTimers();
   try {
     const { stream } = client();

@@ -52,7 +52,7 @@ describe('which names a container may know', () => {
     expect(mayResolve(closed, 'example')).toBe(false);
   });
 
-  test('a name that is denied for some ports only is resolved, and its addresses are told to the router', () => {
+  test('a name that is denied for some ports only is resolved, and the router gets its addresses', () => {
     const policy = policyWith({ deny: [{ domain: 'a.example', ports: [25] }] });
     expect(mayResolve(policy, 'a.example')).toBe(true);
     expect(judgeAnswer(policy, asked('a.example'), response(a('a.example', '11.0.0.1'))).grants).toHaveLength(
@@ -100,7 +100,7 @@ describe('what a container gets of an answer', () => {
     expect(judgeAnswer(policy, asked('a.example'), answer)).toEqual({ answers: null, grants: [] });
   });
 
-  test('times to live are between a second and an hour, and the container is told the same', () => {
+  test('times to live are between a second and an hour, also in the response', () => {
     const policy = policyWith({ default: 'deny', allow: [{ domain: 'a.example' }] });
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 31 - 1 }), (ttl) => {

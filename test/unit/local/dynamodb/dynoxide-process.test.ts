@@ -55,15 +55,15 @@ test('a process that an earlier run left behind is ended, and its port kept', as
   for (const { hostname } of [before, after]) expect(hostname).toMatch(/^127\.(?!0\.0\.1$)/);
 });
 
-test('a stranger that was given the same process id is left alone', async () => {
+test('an unrelated process with the same id is left alone', async () => {
   const stateDir = temporaryDirectory();
-  const stranger = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
-  const identity = await soon(() => identifyProcess(stranger.pid ?? 0));
+  const unrelated = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
+  const identity = await soon(() => identifyProcess(unrelated.pid ?? 0));
   const recorded = { ...identity, startTime: '1', executable: findDynoxide() };
   writeFileSync(join(stateDir, 'dynoxide.json'), JSON.stringify({ process: recorded, ports: [0, 0] }));
   await start(stateDir);
-  expect(existsSync(`/proc/${stranger.pid}`)).toBe(true);
-  stranger.kill('SIGKILL');
+  expect(existsSync(`/proc/${unrelated.pid}`)).toBe(true);
+  unrelated.kill('SIGKILL');
 });
 
 test('a process is the same by start time and program, and not by its id alone', () => {

@@ -48,7 +48,7 @@ describe('the loopback server', () => {
     expect([response.status, await response.json()]).toEqual([200, { word: 'hello' }]);
   });
 
-  test('refuses what nobody signed, what others signed, and what was changed', async () => {
+  test('refuses unsigned, wrongly signed and modified requests', async () => {
     const unsigned = await fetch(server.url, { method: 'POST', headers, body: said.body });
     expect(await codeOf(unsigned)).toEqual([403, 'MissingAuthenticationTokenException']);
     const guessed = { ...access, credentials: { ...LOCAL_CREDENTIALS, secretAccessKey: 'guessed' } };

@@ -167,7 +167,7 @@ describe('deliveries', () => {
     expect(invoked).toHaveLength(1);
   });
 
-  test('is given up after its retries, and goes to the dead-letter queue', async () => {
+  test('goes to the dead-letter queue after its retries', async () => {
     rule({
       Targets: [
         target(lambdaArn, {
@@ -193,7 +193,7 @@ describe('deliveries', () => {
     expect(JSON.parse(queued[0]?.body ?? '')).toMatchObject({ source: 'test', detail: { n: 1 } });
   });
 
-  test('is given up when the event is too old', async () => {
+  test('is dropped when the event is too old', async () => {
     rule({
       Targets: [
         target(lambdaArn, {
@@ -211,7 +211,7 @@ describe('deliveries', () => {
     ]);
   });
 
-  test('to a target that is not there is given up at once', async () => {
+  test('to a missing target is dropped at once', async () => {
     rule({ Targets: [target(lambdaArn, { DeadLetterConfig: { Arn: 'arn:dead' } })] });
     await engine.activate();
     failure = new FunctionNotFoundError('f');

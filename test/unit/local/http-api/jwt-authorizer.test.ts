@@ -15,7 +15,7 @@ describe('the JWT authorizer', () => {
   let provider: Server;
   let issuer: string;
   let key: CryptoKey;
-  let stranger: CryptoKey;
+  let otherKey: CryptoKey;
   let running: Started;
   let url: string;
   let events: Event[];
@@ -26,7 +26,7 @@ describe('the JWT authorizer', () => {
   beforeAll(async () => {
     const pair = await generateKeyPair('RS256', { extractable: true });
     key = pair.privateKey;
-    stranger = (await generateKeyPair('RS256')).privateKey;
+    otherKey = (await generateKeyPair('RS256')).privateKey;
     const jwk = { ...(await exportJWK(pair.publicKey)), kid: 'k1', alg: 'RS256' };
     published = [jwk];
     provider = createServer((request, response) => {
@@ -163,7 +163,7 @@ describe('the JWT authorizer', () => {
 
   test.each([
     ['no JWT', async () => 'nonsense'],
-    ["a stranger's signature", async () => sign(good(), stranger)],
+    ["another key's signature", async () => sign(good(), otherKey)],
     ['an unknown key', async () => sign(good(), key, 'k2')],
     ['no signature', async () => `${btoa('{"alg":"none"}')}.${btoa(JSON.stringify(good()))}.`],
     [
@@ -188,7 +188,7 @@ describe('the JWT authorizer', () => {
     expect(await response.json()).toEqual({ message: 'Forbidden' });
   });
 
-  test('fetches the keys once for many requests, and anew after two hours', async () => {
+  test('fetches the keys once for many requests, and again after two hours', async () => {
     await Promise.all([1, 2, 3].map(async () => get('/any', await sign(good()))));
     expect(keyFetches).toBe(1);
     clock.advance(2 * 60 * 60_000 + 1);

@@ -130,8 +130,8 @@ describe('the local issuer', () => {
 
   test("refuses another issuer's tokens", async () => {
     await start();
-    const stranger = await loadSigningKey(join(folder, 'other.json'));
-    expect((await get(await token(stranger))).status).toBe(401);
+    const otherKey = await loadSigningKey(join(folder, 'other.json'));
+    expect((await get(await token(otherKey))).status).toBe(401);
   });
 
   test('publishes its public key, and nothing of the private one', async () => {

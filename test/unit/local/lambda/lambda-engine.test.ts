@@ -171,7 +171,7 @@ describe('a function', () => {
     expect(all.map((one) => one.answer.calls).sort()).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test('whoever waits may give up, the invocation goes on', async () => {
+  test('a caller can stop waiting; the invocation continues', async () => {
     const { engine, invoke } = make({ counts: {} }, { maxConcurrency: 1 });
     const controller = new AbortController();
     const waiting = engine.invoke('counts', '{"wait":20}', controller.signal);

@@ -92,7 +92,7 @@ test('an answer is durable when the next step acts on it, and when its sender he
   expect(seen).toEqual([[['Two', 'task', 'yes']]]);
 });
 
-test('a start and an end are durable when they are told', async () => {
+test('a start and an end are durable when they are reported', async () => {
   const seen: unknown[] = [];
   open({
     onStatusChange: async (event) => {

@@ -106,7 +106,7 @@ test('a Map goes on with the items that are left', async () => {
   expect(await harness.output(arn)).toEqual(['a', 'b', 'c']);
 });
 
-test('a parent hears of a child that ended while nothing ran', async () => {
+test('a parent gets the end of a child that ended while the process was down', async () => {
   const child = { StartAt: 'W', States: { W: { Type: 'Wait', Seconds: 5, End: true } } };
   const parent = {
     StartAt: 'S',
@@ -128,7 +128,7 @@ test('a parent hears of a child that ended while nothing ran', async () => {
   expect((await harness.describe(arn)).status).toBe('SUCCEEDED');
 });
 
-test('status changes that were not taken are told after a restart', async () => {
+test('status changes that were not accepted are delivered after a restart', async () => {
   await harness.close();
   let taken: string[] | undefined;
   harness = new Harness({

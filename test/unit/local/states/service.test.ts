@@ -156,7 +156,7 @@ test('ValidateStateMachineDefinition says what is wrong and where', async () => 
 });
 
 describe('status changes', () => {
-  test('are told at the start and at the end, in EventBridge’s form', async () => {
+  test('are published at the start and at the end, in EventBridge’s form', async () => {
     harness.define(PASS);
     const arn = await harness.start({ a: 1 }, { name: 'op' });
     expect(harness.statusChanges.map((event) => event.detail.status)).toEqual(['RUNNING', 'SUCCEEDED']);
@@ -174,7 +174,7 @@ describe('status changes', () => {
     });
   });
 
-  test('are told again until they are taken', async () => {
+  test('are repeated until they are accepted', async () => {
     await harness.close();
     let refusals = 3;
     const taken: string[] = [];

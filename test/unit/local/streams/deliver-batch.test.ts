@@ -70,7 +70,7 @@ describe('one batch of a stream', () => {
     expect(done).toEqual([0, 1, 2]);
   });
 
-  test('without bisecting, the whole batch is tried again and then given up', async () => {
+  test('without bisecting, the whole batch is retried and then discarded', async () => {
     const { deps, calls, done, givenUp } = setUp({ MaximumRetryAttempts: 2 }, [1]);
     await deliverBatch(records(3), deps);
     expect(calls).toEqual([
@@ -122,7 +122,7 @@ describe('one batch of a stream', () => {
     },
   );
 
-  test('records that are too old are given up, the younger ones are delivered', async () => {
+  test('records that are too old are discarded, the younger ones are delivered', async () => {
     const clock = new ManualCloudClock(100_000);
     const { deps, calls, givenUp } = setUp({ MaximumRecordAgeInSeconds: 60 }, [], { clock });
     await deliverBatch([record(0, 10_000), record(1, 90_000)], deps);
@@ -137,7 +137,7 @@ describe('one batch of a stream', () => {
     expect(givenUp).toEqual([]);
   });
 
-  test('whatever is poisoned: each record is done once, in order, and only poison is given up', async () => {
+  test('with any poisoned records: each record is processed once, in order, and only poison is discarded', async () => {
     const anyPoison = fc.uniqueArray(fc.integer({ min: 0, max: 19 }), { maxLength: 6 });
     await fc.assert(
       fc.asyncProperty(anyPoison, fc.boolean(), async (poison, reports) => {

@@ -50,7 +50,7 @@ describe('@connections', () => {
     expect((await fetch(url, { method: 'DELETE' })).status).toBe(403);
   });
 
-  test('connects nobody who names another host than this machine', async () => {
+  test('refuses a client with another host name', async () => {
     await expect(bench.connect({ Host: 'attacker.example' })).rejects.toThrow('403');
   });
 
