@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The agent's program: reads its options, wires the parts, and stops when it is told to. Clock, randomness
+ * The agent's program: reads its options, wires the parts, and stops on a signal. Clock, randomness
  * and ids are the real ones here and passed in everywhere else.
  */
 import './quiet-warnings.ts';

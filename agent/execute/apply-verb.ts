@@ -64,7 +64,7 @@ const intentOf = (
 };
 
 interface Applied {
-  /** Of a conversion: how long the main process was down, in milliseconds; null where it was not, or nobody knows. */
+  /** Downtime of the main process in a conversion, in milliseconds; null if there was none or it is unknown. */
   readonly downtimeMs?: number | null;
 }
 

@@ -212,7 +212,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     if (command.epoch < newest) throw superseded(command, newest);
     if (record.state === 'executing') return;
     const waitedMs = clock.monotonicMs() - record.receivedAtMs;
-    // A clock that went back means that the machine has been restarted since: nobody knows how long that took.
+    // A clock that went backwards means that the machine was restarted, and the elapsed time is unknown.
     if (waitedMs < 0 || waitedMs > command.ttlSeconds * 1_000)
       throw new CommandRefusedError(
         'deadline-exceeded',
@@ -220,7 +220,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
       );
   };
 
-  /** It may have run before the agent ended: its asker is told, and it does not run again. */
+  /** It may have run before the agent ended. It is answered with a failure and does not run again. */
   const refuseAfterRestart = ({ id }: Command): void => {
     const error = new StepAbortedError('operation-aborted', 'The agent was restarted.');
     state.answer(id, failedResult(id, error));

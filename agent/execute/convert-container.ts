@@ -145,7 +145,7 @@ const verify = async (
   throw new StepFailure(VERIFY, cause, null);
 };
 
-/** By this machine's wall clock, where an earlier agent has stopped the old process; null if nobody saw that. */
+/** By this machine's wall clock, if an earlier agent stopped the old process; null if unknown. */
 const laterDowntime = (
   { recorder }: ContainerWork,
   observed: RuntimeContainer | null,

@@ -58,7 +58,7 @@ export class ExclusiveRunner {
     try {
       return await task();
     } finally {
-      // The place goes straight to who waits, so that nobody slips in between.
+      // The slot goes directly to a waiting task, so that a new task cannot take it.
       const next = this.#waiting.shift();
       if (next) next();
       else this.#free += 1;

@@ -4,7 +4,7 @@ import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 
 const LONGEST_REASON = 512;
 
-/** What the runtime shows of a container, as the control plane is told it. `Off` includes a VM that only waits. */
+/** The runtime's state of a container in the form of a report. `Off` includes a VM that only waits. */
 const toObserved = (
   containerId: string,
   sequence: number,
@@ -33,8 +33,8 @@ interface ObserveDeps {
 }
 
 /**
- * Looks at one container. The number is taken before looking: whoever reports a change, having seen it,
- * has a larger number than anyone who looked before it.
+ * Observes one container. The sequence is taken before the observation, so that an observation of a change has a larger
+ * number than any observation before the change.
  */
 export const observe = async ({ runtime, state }: ObserveDeps, id: string): Promise<ObservedContainer> => {
   const sequence = state.nextSequence();

@@ -1,7 +1,7 @@
 import type { OperationStep } from '../../core/contract/operation.ts';
 import type { Clock } from '../clock.ts';
 
-/** Where steps are written before and after they are acted on. Throws when they cannot be, and then nobody acts. */
+/** Records steps before and after they run. Throws if that fails, and then the step does not run. */
 type RecordSteps = (steps: readonly OperationStep[]) => void;
 
 /** Keeps the steps of one piece of work, with times, and has each change recorded. */

@@ -36,10 +36,10 @@ export interface Supervisor {
 /**
  * Keeps containers running as their restart policies say, by itself: it needs no control plane for it.
  *
- * An ended run: taken down → (policy) waiting → started again, or given up (`desired` is `Off` then).
+ * An ended run: taken down → (policy) waiting → started again, or not restarted (`desired` is `Off` then).
  * Races: everything is done in the container's lane, and what is recorded is read again when a wait ends: a
  * command that came meanwhile has had its turn by then, and has changed it. A restart is counted before it is begun,
- * so that an agent that dies in between cannot restart for ever.
+ * so that an agent that crashes in between cannot restart it endlessly.
  */
 export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
   const { state, runtime, runner, clock, log, report } = deps;
@@ -129,7 +129,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
     }
   };
 
-  /** In the container's lane; a failure here is nobody's to handle but the log's. */
+  /** Runs in the container's lane. A failure is only logged. */
   const guarded = (id: string, act: () => Promise<void>): Promise<void> =>
     runner.run(id, act).catch((error: unknown) => {
       log.error('could not look after a container', { containerId: id, cause: messageOf(error) });

@@ -2,7 +2,7 @@
  * The framed protocol between the host's agent and a guest (or a helper on the host that relays a terminal).
  *
  * A frame is a header of 8 bytes, little endian (u8 type, u8 flags, u16 stream, u32 length), and `length`
- * bytes. A zero byte where a header would begin is skipped: a host that connects anew sends more zeros than a
+ * bytes. A zero byte where a header would begin is skipped: a host that reconnects sends more zeros than a
  * frame is long, so that whatever the previous connection left unfinished ends, and then CONNECT.
  *
  * Flow control: output of a stream is sent against credit that the host grants (STREAM_WINDOW to begin with);

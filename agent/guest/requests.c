@@ -94,7 +94,7 @@ static void respond_uptime(int id) {
   respond(id, 0, text, snprintf(text, sizeof text, "%ld.%03ld", (long)up.tv_sec, up.tv_nsec / 1000000));
 }
 
-/* What would not fit in the channel's buffer is left out, so that a container with very many processes harms nobody. */
+/* Processes that do not fit in the channel's buffer are omitted, so that a container with many processes has no effect on others. */
 static void respond_processes(int id) {
   static char list[3 * MAX_PAYLOAD];
   pid_t main_pid = streams_main_pid();

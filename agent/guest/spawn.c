@@ -158,7 +158,7 @@ static pid_t raw_clone(unsigned long flags) { return syscall(SYS_clone, flags | 
 
 /*
  * Joining a pid namespace works for children only. So a go-between joins, makes the process as its own
- * sibling (CLONE_PARENT), tells its pid, and goes: its exit is nobody's business, signals reach the process alone.
+ * sibling (CLONE_PARENT), reports its pid, and exits: its exit is ignored, and signals reach only the process.
  */
 static pid_t spawn_in_container(struct fields fields, pid_t container, const struct ends *ends) {
   int told[2];

@@ -102,7 +102,7 @@ static void spawn(int number, struct fields fields) {
 static void take_input(struct stream *stream, const char *payload, uint32_t length) {
   if (!stream->input || stream->input_closing) return;
   if (stream->child.in < 0) {
-    /* Nobody reads it; who sends it must not wait for that. */
+    /* No reader: drop it, so that the sender does not wait. */
     stream->input_taken += length;
     return;
   }
@@ -185,7 +185,7 @@ static void move_input(int number, struct stream *stream) {
     ssize_t put = write(stream->child.in, stream->input + stream->input_from, stream->input_have);
     if (put < 0 && errno == EAGAIN) break;
     if (put < 0) {
-      /* Nobody reads it any more. */
+      /* The reader has closed it. */
       put = stream->input_have;
       close_input(stream);
     }

@@ -13,7 +13,7 @@ typedef int stream_starter(int stream, struct fields fields, struct child *child
 void streams_begin(stream_starter *starter);
 /* Handles the frames that concern streams; others change nothing. */
 void streams_frame(int type, int stream, const char *payload, uint32_t length);
-/* The host is there anew: every stream but the main one ends, and what the main one kept is sent. */
+/* The host has reconnected: every stream but the main one ends, and the kept output of the main one is sent. */
 void streams_connected(void);
 void streams_disconnected(void);
 /* Adds what is to be polled after `from`; returns the new count. At most 3 a stream. */

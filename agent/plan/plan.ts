@@ -22,7 +22,7 @@ export interface Assignment {
 
 /**
  * The steps that bring one container from what is there to what is wanted, in order; none when it is there
- * already. Pure. Executing them in full reaches the target; after any failure, planning anew from what is
+ * already. Pure. Executing them in full reaches the target; after any failure, planning again from what is
  * then observed goes on from there. Steps name no container but the assignment's own.
  */
 export const plan = (assignment: Assignment, observed: RuntimeContainer | null): Step[] => {

@@ -20,7 +20,7 @@ static bool command_line_has(const char *pid, const char *part) {
   return length > 0 && memmem(line, length, part, strlen(part)) != NULL;
 }
 
-/* Attaching without stopping, and letting go at once: it disturbs nothing. */
+/* Attaches without stopping and detaches at once, which has no side effect. */
 static bool can_trace(pid_t pid) {
   bool done = tried("trace it", ptrace(PTRACE_SEIZE, pid, 0, 0));
   if (done) ptrace(PTRACE_DETACH, pid, 0, 0);

@@ -37,7 +37,7 @@ export interface Runtime {
   createWritableLayer(container: AssignedContainer, signal: AbortSignal): Promise<void>;
   /**
    * Runtime conversion of a container that is down. Throws `runtime-conversion-unsupported`, and `untrusted-disk` where
-   * this machine's kernel would get a disk that code in a VM may have written and nobody has accepted.
+   * this machine's kernel would mount a disk that code in a VM may have written and that was not accepted.
    */
   setRuntimeType(
     container: AssignedContainer,
@@ -92,9 +92,9 @@ export interface Runtime {
   /** Throws `image-in-use` while a container, running or not, is made from it. */
   removeImage(name: string): Promise<void>;
 
-  /** Calls back when a main process has ended by itself. Never tells of what ended while nobody listened. */
+  /** Calls back when a main process has exited on its own. Ends without a listener are not reported later. */
   onExit(listener: (containerId: string) => void): void;
-  /** Lets go of handles and timers. What runs goes on. */
+  /** Releases handles and timers. Containers keep running. */
   close(): void;
 }
 

@@ -12,14 +12,14 @@ export interface ExecRequest {
 }
 
 /**
- * A process in a container as whoever talks to it sees it: one that was started for that, or the main one.
+ * A process in a container from a client's view: a started process, or the main process.
  *
  * Flow is controlled both ways. Output comes only as long as what came before is said to be `consumed`; input is
  * taken as the process takes it, and the listener hears how much. Nothing that the process does or leaves undone
  * takes more memory than the two windows.
  */
 export interface SessionProcess {
-  /** Its exit code. Rejects when nobody can tell it, e.g. because its container has ended. */
+  /** Its exit code. Rejects if it is unknown, e.g. because the container has ended. */
   readonly exited: Promise<number>;
   /** Output goes there, beginning with what has come already. To be called once. */
   onOutput(handler: (stream: OutputStream, data: Buffer) => void): void;
@@ -31,6 +31,6 @@ export interface SessionProcess {
   endInput(): void;
   resize(columns: number, rows: number): void;
   signal(signal: number): void;
-  /** Nobody talks to it any more: ends it, by force if need be. A main process goes on. */
+  /** Ends the process, by force if needed, because its client is gone. A main process continues. */
   end(): void;
 }

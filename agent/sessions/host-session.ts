@@ -110,12 +110,12 @@ export class HostSession {
     this.#settle();
   }
 
-  /** The link to the control plane is there anew. */
+  /** The agent has reconnected to the control plane. */
   reconnected(): void {
     if (this.#detachedAt === null) this.#window.connected();
   }
 
-  /** Ends it for a reason of ours. The client hears of it before anything else that waits. */
+  /** Ends it for a reason of the host. The client gets the reason before other waiting frames. */
   end(reason: SessionEndReason): void {
     if (this.#state !== 'open') return;
     this.#process.end();
@@ -124,7 +124,7 @@ export class HostSession {
     this.#window.putLast({ type: 'exit', exitCode: null, reason });
     // What is not sent any more must not keep the process from ending.
     this.#process.consumed(this.#unsent);
-    // Nobody takes the exit now, and the control plane is to know.
+    // No client will receive the exit, so the control plane is notified.
     if (this.#detachedAt !== null) this.#sendEnded();
     this.#settle();
   }

@@ -111,7 +111,7 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.reconnected();
   }
 
-  /** A main process has ended by itself: whoever has joined it takes its last words at their own pace. */
+  /** A main process has exited on its own: attached clients still read its last output. */
   mainEnded(containerId: string): void {
     for (const session of this.#sessions.values())
       if (session.facts.containerId === containerId && !session.facts.attached)
@@ -119,8 +119,8 @@ export class Sessions {
   }
 
   /**
-   * Ends the sessions of a container that is about to stop, or has. Whoever has joined the main process is to see how
-   * it ends, and has a few seconds for that.
+   * Ends the sessions of a container that stops or has stopped. Clients attached to the main process get a few seconds to
+   * receive its last output.
    */
   endOf(containerId: string, reason: SessionEndReason): void {
     for (const session of this.#sessions.values()) {

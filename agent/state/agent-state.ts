@@ -4,8 +4,8 @@ import type { OperationStep } from '../../core/contract/operation.ts';
 import type { Target } from '../plan/plan.ts';
 
 /**
- * The agent's journal: what it was told, what it is about to do, and what came of it. It is written before
- * and after each act, so that a restarted agent knows what may be half done.
+ * The agent's journal: received commands, started work, and results. It is written before and after each action, so that a
+ * restarted agent knows what may be half finished.
  *
  * A command's life: `received` → `executing` → `answered` → `acknowledged`. It never goes back, with one
  * exception: a command that is delivered again after its acknowledgement is `answered` again, so that its
@@ -20,7 +20,7 @@ export interface AgentState {
    * container's newest epoch rises to the command's in the same transaction. A repetition changes nothing.
    *
    * Its id is kept until the command has expired, however early the rest is pruned: until then, a copy of it that is
-   * delivered again is told apart from a new command.
+   * delivered again is distinguished from a new command.
    */
   receive(command: Command, at: ReceivedAt): Receipt;
   /** Records the answer to something that is not a command of the contract, so that it too is resent until acknowledged. */

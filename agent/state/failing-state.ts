@@ -4,8 +4,8 @@ import type { AgentState } from './agent-state.ts';
 export type StateOperation = keyof AgentState;
 
 /**
- * A journal whose disk fails when it is told to: `fails` is asked before each operation, and a failing one
- * changes nothing. With `() => false` it behaves as the journal within.
+ * A journal with injected disk failures: `fails` decides before each operation, and a failing one changes nothing. With
+ * `() => false` it behaves like the inner journal.
  */
 export const createFailingState = (
   inner: AgentState,

@@ -18,9 +18,9 @@ const EVICTED = 500;
 /**
  * Keeps the journal's file within its bounds, and able to be written on a full disk.
  *
- * What goes, when it is at a bound: acknowledged commands, the oldest first; then answers to queries that nobody has
- * acknowledged, whose askers have stopped waiting long ago. What has changed a container stays until it is
- * acknowledged: with nothing else left, nothing more is taken in.
+ * At the limit it drops acknowledged commands, the oldest first, then unacknowledged answers to queries, which no caller
+ * waits for any more. Results that changed a container stay until they are acknowledged. If nothing else is left, no more
+ * commands are accepted.
  */
 export class BoundedJournal {
   readonly #db: DatabaseSync;

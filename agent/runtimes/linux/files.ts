@@ -80,7 +80,7 @@ export const writeJson = (path: string, value: unknown): Promise<void> =>
 /** Makes a file that must not be there yet. False when it is. */
 export const createExclusively = async (path: string, text: string): Promise<boolean> => {
   await mkdir(dirname(path), { recursive: true });
-  // Written beside and linked, so that nobody ever reads it empty.
+  // Written under another name and linked, so that no reader finds it empty.
   const partial = `${path}.${process.pid}.${process.hrtime.bigint()}`;
   try {
     await writeFile(partial, text, { mode: 0o600 });

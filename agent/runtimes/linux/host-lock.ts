@@ -10,7 +10,7 @@ const HolderSchema = z.strictObject({ pid: z.int(), startTicks: z.number() });
 
 /**
  * Makes this process the only one that drives the host. One whose holder has died is taken over.
- * @returns what lets go of it
+ * @returns a function that releases it
  * @throws {RuntimeError} when another process has it
  */
 export const holdHostLock = async (layout: Layout): Promise<() => Promise<void>> => {

@@ -19,14 +19,14 @@ const RANGES: Readonly<Record<LeaseKind, readonly [from: number, count: number]>
   tcp: [1, 65_535],
   udp: [1, 65_535],
 };
-/** Where ports are looked for that nobody asked for by number. */
+/** The range for ports without a requested number. */
 const FREE_PORTS: readonly [from: number, count: number] = [42_000, 6_000];
 const ATTEMPTS = 2_000;
 
 /**
  * Numbers of which each has one owner on the whole machine: worker processes' uids, containers' ranges
  * of ids, addresses, ports. A lease is a
- * file named after the number, so taking one is atomic and survives whoever took it; owners are `<tag> <id>`.
+ * file named after the number, so taking one is atomic and survives its process; owners are `<tag> <id>`.
  */
 export class Leases {
   readonly #folder: string;
@@ -39,7 +39,7 @@ export class Leases {
 
   /**
    * The number that `id` has, or the first free one from a place that follows from its name.
-   * @param isUsable whether a number that nobody has may be had
+   * @param isUsable whether a free number can be used
    */
   async take(
     kind: LeaseKind,

@@ -14,7 +14,7 @@ interface CommandOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-  /** Of the program; the agent's own is nobody else's to see. */
+  /** Environment of the program; the agent's own is not passed on. */
   readonly umask?: number;
   /** Where the program puts its temporary files. Default: where it always does. */
   readonly temporaryFolder?: string;

@@ -10,7 +10,7 @@ export const LONGEST_WAIT_MS = 2 ** 31 - 1;
 const REMEMBERED_RUNS = 100;
 
 /**
- * The main processes of the simulated machine: runs that end by the clock, whoever looks. A run is in the
+ * The main processes of the simulated machine: runs that end by the clock, with or without an observer. A run is in the
  * world from its start on, with the moment of its end; when that has come, the first to look ends it.
  */
 export class MainProcesses {
@@ -56,7 +56,7 @@ export class MainProcesses {
     this.#onEnd(id, exitCode);
   }
 
-  /** Ends the run as if by itself: who listens for that is told. */
+  /** Ends the run as if on its own, and notifies listeners. */
   exit(id: string, exitCode: number): void {
     if (this.#world.container(id)?.run?.endedAt !== null) return;
     this.end(id, exitCode, `The main process ended with exit code ${exitCode}.`);

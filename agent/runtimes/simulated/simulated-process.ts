@@ -86,7 +86,7 @@ export class SimulatedProcess implements SessionProcess {
     else if (ENDING.includes(signal)) this.#kill(signal);
   }
 
-  /** Nobody has talked to it any more since before it ended: of a main process this says nothing. */
+  /** Its client was gone before it ended; irrelevant for a main process. */
   get isReleased(): boolean {
     return this.#released;
   }

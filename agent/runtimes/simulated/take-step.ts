@@ -31,7 +31,7 @@ export const createTakeStep =
     if (fault === 'hang') await sleep(clock, LONGEST_WAIT_MS, signal);
     await sleep(clock, delays.min + random() * (delays.max - delays.min), signal);
     if (fault === 'fail')
-      throw new RuntimeError('step-failed', `The simulated machine was told to fail at ${step}.`);
+      throw new RuntimeError('step-failed', `The simulated machine is configured to fail at ${step}.`);
     effect();
     if (fault === 'die-after') die();
   };

@@ -4,7 +4,7 @@ import { findPhrases } from './find-phrases.ts';
 import { type Phrase, readPhrases } from './phrase-table.ts';
 
 /** Folders that still contain refused phrases. Remove a folder here when it has none; the check then covers it. */
-export const FOLDERS_NOT_CHECKED_YET: readonly string[] = ['agent', 'test'];
+export const FOLDERS_NOT_CHECKED_YET: readonly string[] = [];
 
 const STYLE = 'docs/style.md';
 const KINDS = new Set(['.ts', '.mts', '.mjs', '.c', '.h', '.inc', '.sh', '.md']);

@@ -99,7 +99,7 @@ export class FrameDecoder {
 
 /**
  * Finds the first frame of a connection in what may be the rest of an earlier one: the HELLO that repeats the
- * nonce of this connection. Gives up after `limit` bytes.
+ * nonce of this connection. Fails after `limit` bytes.
  */
 export class HelloFinder {
   readonly #wanted: Buffer;

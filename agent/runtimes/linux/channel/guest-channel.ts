@@ -45,11 +45,11 @@ type Fields = readonly (readonly [name: string, value: string])[];
 const GREETING_LIMIT = 4 * 1024 * 1024;
 const MAX_ANSWER = 1024 * 1024;
 const MAX_REQUESTS = 64;
-/** For an answer, and for a process to start. A guest that needs longer is given up. */
+/** Time limit for an answer, and for a process to start. A guest that needs longer is ended. */
 export const ANSWER_TIMEOUT_MS = 30_000;
 /** For what takes long under emulation or with a large disk. Less than the limit of the step that asks for it. */
 export const LONG_ANSWER_TIMEOUT_MS = 110_000;
-/** What may wait for a guest that does not read, in bytes; a connection beyond it is given up. */
+/** Buffer limit for a guest that does not read, in bytes. Beyond it the connection is closed. */
 const MAX_UNSENT = 2 * 1024 * 1024;
 const MAIN_STATES = ['never-started', 'running', 'ended'] as const;
 

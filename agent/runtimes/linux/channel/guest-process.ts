@@ -30,7 +30,7 @@ type OutputHandler = (source: OutputSource, data: Buffer) => void;
 /**
  * One process in a guest: its output to a handler, its input by calls, both within windows.
  *
- * Output is granted anew only when the consumer says that it is done with it (`consumed`), so a process that
+ * New output is granted only when the consumer has consumed the earlier output (`consumed`), so a process that
  * floods waits in the guest; at most `STREAM_WINDOW` bytes of it are ever here. Input beyond what the guest has
  * granted waits here, at most `MAX_INPUT_BYTES`.
  */
@@ -63,7 +63,7 @@ export class GuestProcess {
     this.#settleExited = Promise.withResolvers();
     this.started = this.#settleStarted.promise;
     this.exited = this.#settleExited.promise;
-    // Who awaits neither is told by neither.
+    // Neither promise is required to be awaited.
     this.started.catch(() => {});
     this.exited.catch(() => {});
   }

@@ -214,7 +214,7 @@ export class DefaultContainers {
     const pidFile = `${file}.pid`;
     await writeFile(file, JSON.stringify(wanted), { mode: 0o600 });
     const { helper } = this.#deps.artifacts;
-    // A terminal stays runc's: it hands it on, and is told of its size.
+    // A terminal stays with runc, which forwards it and gets its size.
     const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
     const command = [
       ...(isProbe ? [helper, 'with-probe', '--'] : []),
@@ -247,7 +247,7 @@ export class DefaultContainers {
     return { process, force: () => void this.#forceExec(main, pidFile, process) };
   }
 
-  /** With a terminal, runc hands every signal on but the one that nobody can catch: that has to reach the process itself. */
+  /** With a terminal, runc forwards every signal except SIGKILL, which must be sent to the process itself. */
   async #forceExec(main: ProcessIdentity, pidFile: string, exec: GuestProcess): Promise<void> {
     const pid = Number(await readIfThere(pidFile));
     const found = pid > 0 ? identify(pid) : null;

@@ -9,13 +9,13 @@ const UNREAD_BYTES = 256 * 1024;
 
 type Handler = (stream: OutputStream, data: Buffer) => void;
 
-/** As the helper's `attach.h`: a process that has just begun is paced by whoever is about to join it. */
+/** As in the helper's `attach.h`: a new process is paced by a client that is about to attach. */
 const FIRST_PACE_BYTES = 512 * 1024;
 const FIRST_PACE_MS = 2_000;
 
 /**
- * The main process of a utility VM, shared by its log and by whoever has joined it. The log is what paces the
- * process, and who has joined it and asks for that; else a client that does not keep up loses output, and is told.
+ * The main process of a utility VM, shared by its log and attached clients. The log paces the process, and so do attached
+ * clients that request it. Any other slow client loses output and is notified.
  */
 export class GuestMain {
   readonly #process: GuestProcess;
@@ -25,7 +25,7 @@ export class GuestMain {
   /** Whose input waits in the process's queue, in order. */
   readonly #input: { readonly by: GuestAttachment; left: number }[] = [];
 
-  /** Output that is logged, and that the process is not granted anew yet, in bytes. */
+  /** Logged output that was not granted again yet, in bytes. */
   #owed = 0;
   /** How much the log may grow before the first client has joined; null: as it likes. */
   #first: number | null = null;
@@ -56,7 +56,7 @@ export class GuestMain {
     for (const client of this.#clients) client.give(stream, data);
   }
 
-  /** What it wrote is in its log, which has grown by `logged` bytes: it may write more, if nobody is waited for. */
+  /** The log has grown by `logged` bytes: the process can write more, unless a client is waited for. */
   consumed(bytes: number, logged: number): void {
     this.#owed += bytes;
     if (this.#first !== null) this.#first -= logged;
@@ -64,7 +64,7 @@ export class GuestMain {
     this.#grant();
   }
 
-  /** It is to end: nobody is waited for any more. */
+  /** The process must end: no client is waited for. */
   release(): void {
     this.#released = true;
     this.#grant();
@@ -173,7 +173,7 @@ class GuestAttachment implements PacedProcess {
   }
 
   write(data: Buffer): void {
-    // Several clients may have filled its queue together: what finds no room is dropped, as nobody could wait for it.
+    // Several clients together may have filled its queue: input that does not fit is dropped.
     if (!this.#main.write(this, data)) this.#taken(data.length);
   }
 

@@ -6,7 +6,7 @@ import { LOST_OUTPUT, OUTPUT_WINDOW_BYTES, type PacedProcess } from './paced-pro
 import { readOutput } from './read-log.ts';
 
 const READ_BYTES = 64 * 1024;
-/** After so long what was heard of is in the log, also a line that has not ended. */
+/** After this time reported output is in the log, including an unfinished line. */
 const SETTLED_MS = 2 * LOG_PAUSE_MS;
 
 interface ByLog {
@@ -21,10 +21,9 @@ interface ByLog {
 }
 
 /**
- * A main process as it is shown to somebody who is to miss nothing: its output comes from its log, at the pace of its
- * reader. Joined, it tells when there is something new, and takes the input. `paced`, the process does not get further
- * ahead of its reader than the log reaches; else it waits for nobody, and what the log no longer has when its reader
- * comes for it is lost, and said to be.
+ * A lossless view of a main process: its output is read from its log, as fast as the reader consumes it. The attached
+ * process reports new output and gets the input. With `paced` the process stays within the log's size of its reader.
+ * Otherwise it does not wait, and output that the log no longer has is reported as lost.
  *
  * Invariants: one read at a time; nothing is read beyond the window; its exit comes after its last output.
  */
@@ -116,7 +115,7 @@ export class LogAttachment implements SessionProcess {
     }
   }
 
-  /** Now, and once more when what has been heard of is there. */
+  /** Reads now, and again when the reported output is there. */
   #readNowAndSettled(): void {
     this.#requestRead();
     this.#cancelSettle();
@@ -135,7 +134,7 @@ export class LogAttachment implements SessionProcess {
       while (this.#readRequested && !this.#ended && this.#outstanding < OUTPUT_WINDOW_BYTES)
         await this.#readOnce(this.#handler);
     } catch (error) {
-      // Its log can't be read. Whoever is shown it is told that this is not its end, and it waits for nobody.
+      // Its log cannot be read: the reader gets an error instead of an end, and the process does not wait.
       this.#failed.reject(error);
       this.end();
     } finally {
@@ -162,7 +161,7 @@ export class LogAttachment implements SessionProcess {
 
   /**
    * Tells what has been read of what was logged since the process is paced. Where the two counts may have parted, it is
-   * begun anew: at the end of the log, and after a loss.
+   * restarted: at the end of the log, and after a loss.
    */
   #pace({ truncated, length, left }: { truncated: boolean; length: number; left: number }): void {
     if (this.#unpaced === null || truncated || left === 0) {

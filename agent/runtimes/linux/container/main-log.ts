@@ -5,7 +5,7 @@ import type { OutputSource as Source } from '../channel/guest-process.ts';
 import type { GuestMain } from './guest-main.ts';
 import { entryHeads, LINE_END, LOG_PAUSE_MS, toEntries } from './log-entries.ts';
 
-/** As the helper's `log.h`: at this size the file is renamed to `<path>.1` and begun anew. */
+/** As the helper's `log.h`: at this size the file is renamed to `<path>.1` and a new one is started. */
 const LOG_BYTES = 4 * 1024 * 1024;
 
 /**

@@ -19,7 +19,7 @@ import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
 
 const POLL_MS = 20;
 const ADOPTED_POLL_MS = 200;
-/** After a forced end: the kernel may need a while to let go of a process. */
+/** After SIGKILL: the kernel may need a while to end a process. */
 const FORCED_END_MS = 10_000;
 
 /** Ends a container's VM, and resolves once the end of its run is recorded. */
@@ -52,7 +52,7 @@ export class MainRuns {
   readonly #exits: ExitRecords;
   readonly #live = new Map<string, Live>();
   readonly #listeners: ((containerId: string) => void)[] = [];
-  /** Whose end has been asked for: nobody is to be told of it. */
+  /** Runs with a requested end, which is not reported. */
   readonly #stopping = new Set<string>();
   #closed = false;
 

@@ -50,7 +50,7 @@ export const RunFormat: RecordFormat<RunRecord> = {
 };
 
 const ExitRecordSchema = z.strictObject({
-  /** Null when nobody saw it end. */
+  /** Null if its end was not observed. */
   exitCode: z.nullable(z.int()),
   signal: z.int(),
   endedAtMs: z.number(),

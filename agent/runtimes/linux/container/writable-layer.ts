@@ -69,7 +69,7 @@ export class WritableLayers {
     await empty.copyTo(scratch);
   }
 
-  /** Who has the layer: `host`, a VM's id, or nobody. */
+  /** Owner of the layer: `host`, a VM's id, or none. */
   async holder(id: string): Promise<string | null> {
     return (await readRecord(this.#paths(id).attachLock, AttachmentFormat))?.by ?? null;
   }
@@ -102,7 +102,7 @@ export class WritableLayers {
 
   /**
    * Checks the file system and repairs what can be; replays its journal. One that is in order is only read, so that
-   * what comes to nothing afterwards has changed nothing.
+   * a later failure has changed nothing.
    * @throws {RuntimeError} `step-failed` when it is damaged beyond repair, or not as Bulkhead makes it
    */
   async check(id: string): Promise<void> {

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define HEAD 5
-/* What a client may leave unread; what comes beyond it is lost to it, and it is told so. The process never waits. */
+/* Limit of a client's unread output. Beyond it output is lost and the client is notified. The process never waits. */
 #define UNREAD_BYTES (256 * 1024)
 #define RECENT_BYTES (64 * 1024)
 #define LONGEST_FRAME 65536
@@ -149,7 +149,7 @@ static long since_opened_ms(void) {
 bool attach_holds(int *wait_ms) {
   for (int i = 0; i < ATTACH_CLIENTS; i++)
     if (paces(&clients[i]) && clients[i].credit <= 0) return true;
-  /* A terminal is seen as it happens: nobody who joins it asks for all of it. */
+  /* A terminal shows only new output: clients do not request all of it. */
   if (attach_paced() || is_tty || first_credit > 0) return false;
   long left = FIRST_PACE_MS - since_opened_ms();
   if (left <= 0) return false;
@@ -268,7 +268,7 @@ int attach_poll(struct pollfd *polled, int count) {
   polled[count++] = (struct pollfd){pending_have > 0 ? input_fd : -1, POLLOUT, 0};
   for (int i = 0; i < ATTACH_CLIENTS; i++) {
     short wanted = (pending_have > 0 && clients[i].joined ? 0 : POLLIN) | (clients[i].have > 0 || clients[i].lost ? POLLOUT : 0);
-    /* One that has hung up would be told of again and again. */
+    /* A closed one would be reported again and again. */
     polled[count++] = (struct pollfd){wanted ? clients[i].fd : -1, wanted, 0};
   }
   return count;

@@ -23,7 +23,7 @@ enum { ATTACH_INPUT = 0, ATTACH_END_INPUT = 1, ATTACH_RESIZE = 2, ATTACH_HELLO =
 #define PACE_BYTES (1 << 20)
 /* What is read at once of a paced process: of text in short lines the log grows by many times that. */
 #define PACED_READ_BYTES 4096
-/* A process that has just begun is paced by whoever is about to join it: so far, for so long. */
+/* A new process is paced by a client that is about to attach: up to this many bytes, for this long. */
 #define FIRST_PACE_BYTES (512 << 10)
 #define FIRST_PACE_MS 2000
 
@@ -39,7 +39,7 @@ bool attach_paced(void);
 /* Adds what is to be waited for; returns the new count. */
 int attach_poll(struct pollfd *polled, int count);
 void attach_move(void);
-/* Gives clients a moment to take what is left, and lets go of them. */
+/* Gives clients a moment to read the rest, then closes them. */
 void attach_close(const char *path);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The log of a main process: lines of `<RFC 3339 time> <stdout|stderr> <F|P> <text>`, as Kubernetes' CRI has them
- * (P: the line goes on in the next entry). Bounded: at LOG_BYTES the file is renamed to `<path>.1` and begun anew.
+ * (P: the line goes on in the next entry). Bounded: at LOG_BYTES the file is renamed to `<path>.1` and a new one is started.
  */
 #ifndef BULKHEAD_LOG_H
 #define BULKHEAD_LOG_H

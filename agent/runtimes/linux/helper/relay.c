@@ -118,7 +118,7 @@ int relay(char **arguments) {
     reap(signals);
     streams_move();
   }
-  /* Whatever still runs is killed as it would be if the host's connection were made anew. */
+  /* Kills all remaining processes, as a reconnect of the host does. */
   streams_connected();
   return 0;
 }

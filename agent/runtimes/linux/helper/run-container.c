@@ -139,7 +139,7 @@ static int follow(pid_t main_pid, int signals, int out, int err) {
   int status = 0, ended = 0;
   for (;;) {
     int wait_ms = ended ? LATE_OUTPUT_MS : log_waits() ? LOG_PAUSE_MS : -1;
-    /* Nobody is waited for by what has ended. */
+    /* An ended process waits for no client. */
     bool held = !ended && attach_holds(&wait_ms);
     struct pollfd polled[3 + ATTACH_POLLED] = {{signals, POLLIN, 0}, {held ? -1 : out, POLLIN, 0}, {held ? -1 : err, POLLIN, 0}};
     int ready = poll(polled, attach_poll(polled, 3), wait_ms);

@@ -191,7 +191,7 @@ export class ImageImporter {
 
   /**
    * An archive of `docker save` has no manifest of its own: it is known by its configuration's digest, the image's
-   * id. Copying writes the configuration anew, so it is asked of the archive itself.
+   * id. Copying rewrites the configuration, so it is read from the archive itself.
    */
   async #digestOf(
     source: Source,

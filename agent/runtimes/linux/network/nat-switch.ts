@@ -156,7 +156,7 @@ export class NatSwitch {
     };
   }
 
-  /** What a guest has to be told of its endpoint. */
+  /** The settings of an endpoint for its guest. */
   async guestNetwork(endpoint: Endpoint): Promise<GuestNetwork> {
     const resolver = await readFile(this.resolverPath, 'utf8');
     return { mac: endpoint.mac, address: endpoint.address, gateway: GATEWAY, resolver };

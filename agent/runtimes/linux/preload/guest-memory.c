@@ -4,7 +4,7 @@
  * A clone maps the template's memory privately. Most of that is a hole, and the kernel fills the hole of a memory file
  * before it copies it: each page that the VM is the first to touch is there twice, once of its own and once, empty and
  * for good, in the template. So a VM took up to twice its memory, and was killed for it. Here, once the template is
- * mapped, its holes are mapped anew as empty memory.
+ * mapped, its holes are mapped again as empty memory.
  */
 #define _GNU_SOURCE
 #include <stdbool.h>
@@ -32,7 +32,7 @@ static void *map(void *address, size_t length, int protection, int flags, int fd
   return (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
 }
 
-/* A hole that can't be mapped anew costs memory and nothing else. */
+/* A hole that cannot be mapped again only costs memory. */
 static void cut_holes(char *begin, size_t length, int protection) {
   off_t hole, end = 0;
   while ((hole = lseek(RAM_FD, end, SEEK_HOLE)) >= 0 && (size_t)hole < length) {

@@ -6,9 +6,8 @@ import { type LaunchOptions, launchWorker, type Placeholders, removeWorker } fro
 const LIMIT_MS = 90_000;
 
 /**
- * Launches a VM that no container waits for, and does something with it. It stays if that succeeds; it goes, with all
- * that is its own, if it fails, is given up or takes too long, and then this ends soon: whatever waits for a VM rejects
- * with its end.
+ * Launches a VM that no container waits for, and uses it. The VM stays if that succeeds. If it fails, is aborted or takes
+ * too long, the VM is removed with all its resources, and pending calls on it reject.
  */
 export const withBackgroundVm = async <T>(
   deps: LinuxDeps,

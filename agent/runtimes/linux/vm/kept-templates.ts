@@ -61,7 +61,7 @@ export class KeptTemplates {
       if (count <= this.#limits.count && bytes <= this.#limits.memoryMB * MIB) return;
       if (isNeeded(one.key) || !existsSync(join(this.#folder, one.key))) continue;
       release(one.key);
-      // At once under another name: nobody finds half of it.
+      // Renamed atomically, so that no process finds half of it.
       const gone = join(this.#folder, `${one.key}${GONE}`);
       renameSync(join(this.#folder, one.key), gone);
       await rm(gone, { recursive: true, force: true });

@@ -16,7 +16,7 @@ import { listenForState, STATE_SOCKET_IN_JAIL } from './state-socket.ts';
 import type { UtilityVm } from './utility-vm.ts';
 import type { Placeholders } from './worker.ts';
 
-/** A booted and rehearsed VM, to be cloned: memory that nobody can change, and the devices' state. */
+/** A booted and rehearsed VM, to be cloned: sealed memory, and the devices' state. */
 interface Template {
   readonly shape: VmShape;
   /** The sealed memory, as another process opens it. */
@@ -118,7 +118,7 @@ export class Templates {
     return existsSync(join(this.#deps.layout.templates, this.#keyOf(shape)));
   }
 
-  /** Gives up what is being made. */
+  /** Cancels the template that is being created. */
   async close(): Promise<void> {
     this.#stop.abort();
     await Promise.allSettled(this.#ready.values());

@@ -37,8 +37,8 @@ export interface GuestNetwork {
  * One utility VM whose worker process runs: what the host does with it.
  *
  * Lifecycle: worker launched → `attach` (QMP, console, and for a clone its state) → `connectGuest` → disks,
- * network, layers, processes → `destroy`. A VM whose connection ends is given up: its process is killed by whoever
- * listens to `ended`, because a guest that breaks the protocol must not go on.
+ * network, layers, processes → `destroy`. The listener of `ended` kills a VM whose connection
+ * ends, because a guest that violates the protocol must not continue.
  */
 export class UtilityVm {
   readonly #deps: LinuxDeps;
@@ -107,7 +107,7 @@ export class UtilityVm {
     await this.#saveRecord();
   }
 
-  /** Makes the VM the container's, for ever. */
+  /** Assigns the VM to the container permanently. */
   async claim(containerId: string, cpus: number): Promise<void> {
     if (this.#record.containerId !== null && this.#record.containerId !== containerId)
       throw new RuntimeError('internal', 'A utility VM cannot be given to a second container');
@@ -243,7 +243,7 @@ export class UtilityVm {
     await removeWorker(this.#deps, this.id);
   }
 
-  /** Lets go of the connections; the VM goes on. */
+  /** Closes the connections; the VM continues. */
   close(): void {
     this.#channel?.close();
     this.#qmp.close();

@@ -61,7 +61,7 @@ interface VmContainersDeps {
   readonly pool: VmPool;
   readonly accelerator: Accelerator;
   readonly useTemplates: boolean;
-  /** A container's VM has ended though nobody asked for it; everything of it is gone. */
+  /** A container's VM has ended unexpectedly; everything of it is gone. */
   readonly onDeath: (containerId: string, reason: string) => Promise<void>;
 }
 
@@ -76,7 +76,7 @@ interface Adopted {
 export class VmContainers {
   readonly #with: VmContainersDeps;
   readonly #entries = new Map<string, Entry>();
-  /** VMs that have been given up, until their death is recorded. */
+  /** Abandoned VMs, until their end is recorded. */
   readonly #ending = new Map<string, Promise<void>>();
 
   constructor(dependencies: VmContainersDeps) {
@@ -165,7 +165,7 @@ export class VmContainers {
     void this.#with.pool.refill();
   }
 
-  /** A step that takes a container down. Where it fails the VM is given up: no guest may prevent its removal. */
+  /** A step that takes a container down. If it fails, the VM is killed: a guest cannot prevent its removal. */
   async #succeeds(containerId: string, step: Promise<void>): Promise<boolean> {
     try {
       await step;
@@ -294,7 +294,7 @@ export class VmContainers {
     return { adopted, lost };
   }
 
-  /** Lets go of every VM; they go on. */
+  /** Releases all VMs, which continue. */
   close(): void {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
@@ -360,7 +360,7 @@ export class VmContainers {
     }
   }
 
-  /** A guest whose connection ends is given up, whatever it did: dead, or talking out of turn. */
+  /** A guest whose connection ends is killed, whether it crashed or violated the protocol. */
   #watch(containerId: string, entry: Entry): void {
     entry.watched = true;
     void entry.vm.ended().then((reason) => {

@@ -44,7 +44,7 @@ interface VmInTheMaking {
  * image has run in it then, so it is for containers of that image only; one that rehearsed with the general image is
  * for all. An image gets VMs of its own once two starts in a row have been of it.
  *
- * A VM leaves the pool once and never comes back; whoever claims it owns it. One that dies while it waits is
+ * A VM leaves the pool once and never returns; the claiming container owns it. A VM that exits while it waits is
  * replaced. Refilling is one VM after another, at low priority, in the background. What waits in the pool when the
  * agent dies is removed when it starts again: nothing of value is in it.
  */
@@ -85,14 +85,14 @@ export class VmPool {
   }
 
   /**
-   * A VM that is ready for a container of that shape and image; null when none is. Whoever claims it says when to
-   * {@link refill}.
+   * A VM that is ready for a container of that shape and image; null if there is none. The
+   * caller decides when to {@link refill}.
    */
   claim(shape: VmShape, image: string): UtilityVm | null {
     const wanted = this.#options.shape;
     if (shape.ramMB !== wanted.ramMB || shape.cpus !== wanted.cpus) return null;
     this.#recent = [image, ...this.#recent].slice(0, STARTS_IN_A_ROW);
-    // One that has just died is forgotten, and removed, when its end is told.
+    // A VM that has just exited is dropped and removed when its end is reported.
     const alive = this.#ready.filter(({ vm }) => vm.alive && vm.connected);
     const found =
       alive.find((one) => one.image === image) ??
@@ -113,7 +113,7 @@ export class VmPool {
     await this.#replace(this.#ready.filter(({ image }) => images.includes(image)));
   }
 
-  /** Removes every VM that waits. Whoever calls it later waits for the same. */
+  /** Removes all waiting VMs. A later call waits for the same removal. */
   close(): Promise<void> {
     this.#closing ??= this.#removeAll();
     return this.#closing;

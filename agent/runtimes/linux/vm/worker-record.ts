@@ -4,7 +4,7 @@ import { addMembers, type RecordFormat } from '../../../formats/record-format.ts
 /** What is known of a worker process; written before it exists, so that none is ever without its record. */
 const WorkerRecordSchema = z.strictObject({
   vmId: z.string(),
-  /** Whose VM it is; null while it waits in the pool. A VM belongs to one container at most, for ever. */
+  /** The container of the VM; null while it waits in the pool. A VM never changes its container. */
   containerId: z.nullable(z.string()),
   uid: z.int(),
   /** Code of an image may have run in it; written before it does. */

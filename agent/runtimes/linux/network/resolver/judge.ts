@@ -67,7 +67,7 @@ const aliasesOf = (question: Question, answers: readonly Answer[]): ReadonlySet<
 };
 
 interface Judged {
-  /** What the container is told; null: nothing but a refusal. */
+  /** The records for the container; null: refused. */
   readonly answers: readonly Answer[] | null;
   /** What the router must know before that. */
   readonly grants: readonly Grant[];

@@ -70,9 +70,9 @@ const rcodeOf = (response: Packet): number => {
 };
 
 /**
- * Answers the questions of containers: who asks is known by the source address, which cannot be forged. A name that the
- * policy does not let a container know is refused; addresses for a rule are told to the router before the container
- * is told. There is no cache, so one container learns nothing of another's questions.
+ * Answers DNS queries of containers. The source address identifies the container and cannot be forged. A name that the
+ * policy denies is refused. The router gets the addresses of a rule before the container does. There is no cache, so that
+ * a container learns nothing about queries of others.
  */
 export class Resolver {
   readonly #deps: ResolverDeps;
