@@ -24,27 +24,27 @@ interface AgentDeps {
   readonly random: () => number;
   readonly newId: () => string;
   readonly log: Log;
-  /** Where the keys of the control plane are kept. */
+  /** Store of the control plane's keys. */
   readonly commandKeys: AuthenticityDeps['keys'];
   readonly dial: (handlers: TransportHandlers) => Promise<Transport>;
 }
 
 export interface Agent {
-  /** Puts what an earlier life left half done in order, then connects. Resolves when it has begun to connect. */
+  /** Cleans up after an earlier run, then connects. Resolves when it has started to connect. */
   start(): Promise<void>;
   /** Disconnects. Containers continue to run, and unfinished commands resume at the next start. The runtime stays open. */
   stop(): void;
 }
 
-/** Steps that may run at once, over all containers. */
+/** Maximum number of parallel steps over all containers. */
 const PARALLEL_TASKS = 32;
-/** The control plane is not kept waiting longer than this for a tidy host, in milliseconds. */
+/** Maximum time of the clean-up before the agent connects, in milliseconds. */
 const TIDY_TIMEOUT_MS = 10_000;
-/** Far longer than any command can still be delivered again. */
+/** Far longer than the time in which a command can be delivered again. */
 const PRUNE_AFTER_MS = 24 * 60 * 60 * 1_000;
 const PRUNE_EVERY_MS = 60 * 60 * 1_000;
 
-/** Puts the parts together: commands and the restart policy act on the runtime, the link tells of it. */
+/** Connects the parts: commands and the restart policy act on the runtime, and the connection reports changes. */
 export const createAgent = (given: AgentDeps): Agent => {
   const runtime = withNewestPolicy(given.runtime, given.state);
   const deps = { ...given, runtime };
@@ -100,7 +100,7 @@ export const createAgent = (given: AgentDeps): Agent => {
     cancelPrune = clock.after(PRUNE_EVERY_MS, prune);
   };
 
-  /** Reality first: what runs is adopted by leaving it alone, what is over is taken down or started again. */
+  /** Starts from the actual state: running containers are adopted unchanged, ended ones are taken down or restarted. */
   const recover = async (): Promise<void> => {
     const tidied = supervisor.tidy();
     handler.resume();

@@ -1,14 +1,14 @@
-/** Calls off what was to happen later; does nothing once it has. */
+/** Cancels a timer. No effect once it has fired. */
 export type Cancel = () => void;
-/** For a place that holds a {@link Cancel} before there is anything to call off. */
+/** The initial value of a {@link Cancel} without a timer. */
 export const nothingToCancel: Cancel = () => undefined;
 
-/** Time as the agent sees it; tests pass one of their own. */
+/** The agent's clock, which tests replace. */
 export interface Clock {
   now(): Date;
-  /** Milliseconds since some moment of this boot: rises steadily, also from one process to the next. */
+  /** Milliseconds of a monotonic clock of this boot, comparable across processes. */
   monotonicMs(): number;
-  /** Calls back once after `ms` milliseconds; returns what cancels it. */
+  /** Calls back once after `ms` milliseconds. Returns a function that cancels it. */
   after(ms: number, callback: () => void): Cancel;
 }
 

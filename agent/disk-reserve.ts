@@ -2,19 +2,19 @@ import { closeSync, fsyncSync, openSync, rmSync, statfsSync, statSync, writeSync
 import { dirname } from 'node:path';
 import { MIB } from './units.ts';
 
-/** The reserve is made again only where that leaves this much of the disk, in multiples of the reserve. */
+/** The reserve is recreated only if this much space remains, in multiples of the reserve. */
 const LEAVES = 4;
 
 const isFull = (error: unknown): boolean => {
   const { code, errcode } = error as { code?: unknown; errcode?: unknown };
   return code === 'ENOSPC' || code === 'EDQUOT' || errcode === SQLITE_FULL;
 };
-/** SQLite's result code both for a full disk and for a file at its bound. */
+/** SQLite's result code for a full disk and for a file at its limit. */
 const SQLITE_FULL = 13;
 
 /**
- * A file that only takes room, so that what matters can still be written on a full disk: it is removed then, and made
- * again once there is room.
+ * A file that reserves disk space for essential writes. On a full disk it is deleted, and it is recreated once there is
+ * space.
  */
 export class DiskReserve {
   readonly #path: string;
@@ -27,7 +27,7 @@ export class DiskReserve {
     this.#held = sizeOf(path) === bytes;
   }
 
-  /** Makes the file, if there is room for it. */
+  /** Creates the file if there is space. */
   restore(): void {
     if (this.#held) return;
     try {
@@ -35,7 +35,7 @@ export class DiskReserve {
       if (bavail * bsize < LEAVES * this.#bytes) return;
       const file = openSync(this.#path, 'w', 0o600);
       try {
-        // Really written: a sparse file takes no room.
+        // Written in full, because a sparse file reserves no space.
         for (let at = 0; at < this.#bytes; at += MIB)
           writeSync(file, Buffer.alloc(Math.min(MIB, this.#bytes - at)));
         fsyncSync(file);
@@ -49,7 +49,7 @@ export class DiskReserve {
     }
   }
 
-  /** Gives the room to whatever is written next. False if it has been given before. */
+  /** Releases the space for the next write. False if it was released before. */
   release(): boolean {
     const held = this.#held;
     this.#held = false;
@@ -57,7 +57,7 @@ export class DiskReserve {
     return held;
   }
 
-  /** Does what writes; where the disk is full, once more with the reserve's room. */
+  /** Runs a write. On a full disk it runs it again with the reserve's space. */
   use<T>(act: () => T): T {
     try {
       return act();
@@ -67,7 +67,7 @@ export class DiskReserve {
     }
   }
 
-  /** As {@link use}. */
+  /** Like {@link use}. */
   async useFor<T>(act: () => Promise<T>): Promise<T> {
     this.restore();
     try {

@@ -1,6 +1,6 @@
 import type { ProblemCode } from '../core/contract/problem.ts';
 
-/** The agent's exit codes, as `--help` lists them. */
+/** The agent's exit codes, as in `--help`. */
 export const EXIT_CODES = {
   stopped: 0,
   unexpected: 1,
@@ -11,10 +11,10 @@ export const EXIT_CODES = {
 } as const;
 type ExitCode = (typeof EXIT_CODES)[keyof typeof EXIT_CODES];
 
-/** Everything that the agent itself says went wrong; reported with the same codes as the API's problems. */
+/** The base of the agent's errors; reported with the codes of the API's problems. */
 export abstract class AgentError extends Error {
   abstract readonly code: ProblemCode;
-  /** One sentence that says what to do, where there is something to do. */
+  /** One sentence on what to do, if anything. */
   readonly suggestion: string | undefined;
 
   constructor(message: string, { suggestion, cause }: { suggestion?: string; cause?: unknown } = {}) {
@@ -24,7 +24,7 @@ export abstract class AgentError extends Error {
   }
 }
 
-/** A runtime could not do a step, or refused it: `message` is for the container's owner to read. */
+/** A runtime failed or refused a step. `message` is for the container's owner. */
 export class RuntimeError extends AgentError {
   readonly code: ProblemCode;
   constructor(code: ProblemCode, message: string, options: { suggestion?: string; cause?: unknown } = {}) {
@@ -33,7 +33,7 @@ export class RuntimeError extends AgentError {
   }
 }
 
-/** The step took longer than it may, or a newer command for the container made it pointless. */
+/** The step exceeded its time limit, or a newer command superseded it. */
 export class StepAbortedError extends AgentError {
   readonly code: 'deadline-exceeded' | 'operation-aborted';
   constructor(code: 'deadline-exceeded' | 'operation-aborted', message: string) {
@@ -42,7 +42,7 @@ export class StepAbortedError extends AgentError {
   }
 }
 
-/** A command that cannot be carried out as it stands. */
+/** A command that cannot be executed. */
 export class CommandRefusedError extends AgentError {
   readonly code: ProblemCode;
   constructor(code: ProblemCode, message: string, options: { suggestion?: string } = {}) {
@@ -51,12 +51,12 @@ export class CommandRefusedError extends AgentError {
   }
 }
 
-/** The journal cannot be read or written, so nothing may be acted on. */
+/** The journal cannot be read or written, so nothing can be executed. */
 export class StateUnavailableError extends AgentError {
   readonly code = 'internal';
 }
 
-/** Why the agent cannot start; the message is one sentence that says what to do. */
+/** The agent cannot start. The message states what to do. */
 export class StartupError extends AgentError {
   readonly code = 'validation-failed';
   readonly exitCode: ExitCode;

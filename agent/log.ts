@@ -3,7 +3,7 @@ import type { Clock } from './clock.ts';
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Facts for programs to filter by: ids, counts, codes. Never tokens, environment values or whole messages. */
+/** Fields for filters: ids, counts, codes. Never tokens, environment values or whole messages. */
 export type LogFacts = Readonly<Record<string, string | number | boolean | null | undefined>>;
 export type Log = Readonly<Record<LogLevel, (message: string, facts?: LogFacts) => void>>;
 
@@ -17,13 +17,13 @@ const readable = (at: Date, level: LogLevel, message: string, facts: LogFacts): 
 
 interface LogOptions {
   readonly level: LogLevel;
-  /** Lines for a person at a terminal, in place of JSON. */
+  /** Text lines for a terminal instead of JSON. */
   readonly forPeople: boolean;
   readonly clock: Pick<Clock, 'now'>;
   readonly write: (line: string) => void;
 }
 
-/** A log of one line an entry. */
+/** A log with one line per entry. */
 export const createLog = ({ level, forPeople, clock, write }: LogOptions): Log => {
   const threshold = LOG_LEVELS.indexOf(level);
   const entry =

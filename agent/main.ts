@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The agent's program: reads its options, wires the parts, and stops on a signal. Clock, randomness
- * and ids are the real ones here and passed in everywhere else.
+ * The agent's program: parses options, connects the parts, and stops on a signal. The real clock, randomness and ids are
+ * created here and injected everywhere else.
  */
 import './quiet-warnings.ts';
 import { randomUUID } from 'node:crypto';
@@ -55,7 +55,7 @@ const enrollment = async (
   if (token === undefined)
     throw new StartupError(
       EXIT_CODES.usage,
-      'This host has not enrolled: give a token of POST /v1/hosts/enrollment-tokens as BULKHEAD_ENROLLMENT_TOKEN.',
+      'This host has not enrolled: set BULKHEAD_ENROLLMENT_TOKEN to a token from bulkhead host enroll.',
     );
   const name =
     options.name ?? (options.runtime === 'simulated' ? `simulated-${options.simulate}` : hostname());
@@ -70,11 +70,11 @@ const enrollment = async (
   return made;
 };
 
-/** Aborted when the agent is to stop: by a signal, or by the end of its parent. */
+/** Aborted when the agent must stop: by a signal, or by the end of its parent. */
 const stopSignal = (options: AgentOptions, log: Log): AbortSignal => {
   const controller = new AbortController();
   const stop = (why: string) => () => {
-    if (!controller.signal.aborted) log.info('stopping; containers go on running', { why });
+    if (!controller.signal.aborted) log.info('stopping; containers keep running', { why });
     controller.abort();
   };
   process.once('SIGTERM', stop('SIGTERM'));

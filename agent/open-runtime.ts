@@ -15,13 +15,16 @@ import { stateFiles } from './state-directory.ts';
 
 interface OpenRuntime {
   readonly runtime: Runtime;
-  /** To be called once the agent has stopped: closes the runtime, and removes what serves no container. */
+  /** Must be called once the agent has stopped: closes the runtime and removes what no container uses. */
   readonly release: () => Promise<void>;
 }
 
 const openSimulated = (options: AgentOptions): OpenRuntime => {
   if (options.simulate === undefined)
-    throw new StartupError(EXIT_CODES.usage, 'Say which machine to simulate: --simulate KIND. See --help.');
+    throw new StartupError(
+      EXIT_CODES.usage,
+      'The machine to simulate is missing: use --simulate KIND. See --help.',
+    );
   const capacity = {
     memoryMB: options.capacityMemoryMb,
     cpus: options.capacityCpus,
@@ -64,7 +67,7 @@ const removeEverything = async (runtime: Runtime): Promise<void> => {
 const openLinux = async (options: AgentOptions, log: Log): Promise<OpenRuntime> => {
   if (options.artifacts === undefined)
     throw new StartupError(EXIT_CODES.usage, 'The Linux runtime needs --artifacts FOLDER. See --help.');
-  // Loaded only where it is used: it is a third of the agent.
+  // Loaded only if it is used: it is a third of the agent.
   const { openLinuxHost } = await import('./runtimes/linux/open-host.ts');
   try {
     const runtime = await openLinuxHost({
@@ -94,8 +97,8 @@ const openLinux = async (options: AgentOptions, log: Log): Promise<OpenRuntime> 
 };
 
 /**
- * The runtime that the options ask for, having taken up what an earlier agent left.
- * @throws {StartupError} with the reason, where this machine does not allow it
+ * Opens the runtime of the options and recovers the state of an earlier agent.
+ * @throws {StartupError} with the reason, if this machine does not support it
  */
 export const openRuntime = async (options: AgentOptions, log: Log): Promise<OpenRuntime> =>
   options.runtime === 'linux' ? openLinux(options, log) : openSimulated(options);

@@ -20,20 +20,20 @@ export interface AgentOptions {
   readonly enrollmentToken: string | undefined;
   readonly runtime: 'simulated' | 'linux';
   readonly simulate: SimulatedKind | undefined;
-  /** What the set-up of the Linux runtime has made. */
+  /** Folder with the artifacts from the set-up of the Linux runtime. */
   readonly artifacts: string | undefined;
-  /** Utility VMs that wait, ready to be used. */
+  /** Number of utility VMs in the pool. */
   readonly warmVms: number;
-  /** Folders from beneath which images may be imported. */
+  /** Folders from which images can be imported. */
   readonly imageFolder: readonly string[];
-  /** Private ranges that containers may be allowed to reach, in canonical form. */
+  /** Private ranges that network policies can open, in canonical form. */
   readonly allowPrivate: readonly string[];
   /** Removes all its containers when it stops. */
   readonly ephemeral: boolean;
   readonly capacityMemoryMb: number;
   readonly capacityCpus: number;
   readonly capacityDiskMb: number;
-  /** Shortest and longest time of a simulated step, in milliseconds. */
+  /** Minimum and maximum duration of a simulated step, in milliseconds. */
   readonly simulateDelayMs: readonly [number, number];
   readonly simulateFault: readonly SimulatedFault[];
   readonly exitWithParent: boolean;
@@ -60,7 +60,7 @@ Exit codes:
   5  this machine does not allow the runtime, e.g. no root
 `;
 
-/** Plain HTTP carries the enrollment token in clear: only within the machine. */
+/** Plain HTTP would send the enrollment token unencrypted, so it is allowed only within the machine. */
 const parseApiUrl = (text: string): string => {
   if (isProtectedUrl(text, { tls: 'https:', plain: 'http:' })) return text;
   throw new InvalidArgumentError(
@@ -78,17 +78,17 @@ const parseName = (text: string): string => {
 const parsePositive = (text: string): number => {
   const value = Number(text);
   if (Number.isFinite(value) && value > 0) return value;
-  throw new InvalidArgumentError('Give a number above 0.');
+  throw new InvalidArgumentError('Must be a number above 0.');
 };
 
 const parseWhole = (text: string): number => {
   if (Number.isInteger(parsePositive(text))) return Number(text);
-  throw new InvalidArgumentError('Give a whole number above 0.');
+  throw new InvalidArgumentError('Must be a whole number above 0.');
 };
 
 const parseCount = (text: string): number => {
   if (/^\d{1,3}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('Give a whole number from 0 to 999.');
+  throw new InvalidArgumentError('Must be a whole number from 0 to 999.');
 };
 
 const collect = (text: string, before: readonly string[]): string[] => [...before, text];
@@ -100,20 +100,24 @@ const parseDelay = (text: string): [number, number] => {
     const max = Number(match[2] ?? match[1]);
     if (min <= max) return [min, max];
   }
-  throw new InvalidArgumentError('Give milliseconds, as "10" or "5-20".');
+  throw new InvalidArgumentError('Must be milliseconds, such as "10" or "5-20".');
 };
 
 const parseFault = (text: string, before: readonly SimulatedFault[] = []): SimulatedFault[] => {
   const match = /^([a-zA-Z]+)=([a-z-]+)(?::(\d{1,6}))?$/.exec(text);
   const action = FAULT_ACTIONS.find((one) => one === match?.[2]);
   if (match?.[1] === undefined || action === undefined)
-    throw new InvalidArgumentError(`Give step=action[:times], where action is ${FAULT_ACTIONS.join(', ')}.`);
+    throw new InvalidArgumentError(
+      `Must have the form step=action[:times], where action is ${FAULT_ACTIONS.join(', ')}.`,
+    );
   return [...before, { step: match[1], action, times: Number(match[3] ?? 1) }];
 };
 
 const program = (): Command =>
   new Command('bulkhead-agent')
-    .description('Runs containers on this machine as Bulkhead asks. It dials out; nothing dials in.')
+    .description(
+      'Runs containers on this machine for Bulkhead. It connects to the control plane and accepts no connections.',
+    )
     .requiredOption('--api-url <url>', 'where Bulkhead’s API is', parseApiUrl)
     .requiredOption('--state-dir <directory>', 'for the key, the enrollment and the journal; made if missing')
     .option('--name <name>', 'of the host, at its enrollment', parseName)
@@ -169,8 +173,8 @@ const sentenceOf = (error: CommanderError): string =>
   `${error.message.replace(/^error: /, '')} See --help.`.replace(/^./, (first) => first.toUpperCase());
 
 /**
- * Reads the command line, `argv` without program and script. Returns the options, or null when help was
- * asked for and has been printed. Throws `StartupError` with a sentence that says what to do.
+ * Parses the command line, `argv` without program and script. Returns the options, or null if help was printed. Throws
+ * `StartupError` with a sentence on what to do.
  */
 export const parseOptions = (argv: readonly string[]): AgentOptions | null => {
   const command = program().configureOutput({ writeErr: () => undefined });
@@ -185,7 +189,7 @@ export const parseOptions = (argv: readonly string[]): AgentOptions | null => {
   if (options.runtime === 'simulated' && options.simulate === undefined)
     throw new StartupError(
       EXIT_CODES.usage,
-      `Say which machine to simulate by --simulate ${SIMULATED_KINDS.join('|')}.`,
+      `The machine to simulate is missing: use --simulate ${SIMULATED_KINDS.join('|')}.`,
     );
   return options;
 };

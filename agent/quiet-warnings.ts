@@ -1,6 +1,6 @@
 /**
- * Imported first. Node 24 warns once that `node:sqlite` may still change; the version of Node is pinned, and
- * the line would be the first that everyone reads. Other warnings are printed as usual.
+ * Imported first. Suppresses the warning of Node 24 that `node:sqlite` may change, because the version of Node is pinned.
+ * Other warnings are printed as usual.
  */
 const printed = process.listeners('warning');
 process.removeAllListeners('warning');

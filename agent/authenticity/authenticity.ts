@@ -12,7 +12,7 @@ import {
   verifySigned,
 } from './trusted-keys.ts';
 
-/** What a welcome says about keys and time. */
+/** The keys and the time in a welcome. */
 export interface KeyIntroduction {
   readonly signedTime?: Signed | undefined;
   readonly commandKeys?: readonly string[] | undefined;
@@ -23,22 +23,21 @@ export interface AuthenticityDeps {
   readonly hostId: string;
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly log: Log;
-  /** Where the keys are kept; they survive a restart. */
+  /** Persistent store of the keys. */
   readonly keys: { load(): TrustedKeys; save(keys: TrustedKeys): void };
 }
 
-/** `no-time`: the control plane has not welcomed this host yet; it sends the command again when it has. */
+/** `no-time`: there was no welcome yet; the control plane sends the command again after it. */
 type Judgement =
   | { readonly kind: 'authentic'; readonly nowMs: number }
   | { readonly kind: 'no-time' }
   | { readonly kind: 'refused'; readonly reason: RefusalReason };
 
 /**
- * Whether the control plane itself gave a command.
+ * Verifies that a command comes from the control plane.
  *
- * Keys: pinned at the enrollment. A host that enrolled before commands were signed trusts those of its first welcome,
- * once. Afterwards a key is trusted only if the one before it announces it. A welcome without a valid time changes
- * nothing here.
+ * Keys are pinned at enrollment. A host that enrolled before commands were signed trusts the keys of its first welcome,
+ * once. After that a key is trusted only if its predecessor announces it. A welcome without a valid time has no effect.
  */
 export class Authenticity {
   readonly #deps: AuthenticityDeps;
@@ -55,16 +54,16 @@ export class Authenticity {
     return newestKeyId(this.#keys);
   }
 
-  /** @param helloId of the hello that the welcome answers */
+  /** @param helloId id of the hello that the welcome answers */
   acceptWelcome(helloId: string, { signedTime, commandKeys, nextKeys }: KeyIntroduction): void {
     const { log } = this.#deps;
     if (signedTime === undefined) {
-      log.error('the control plane does not sign commands: none will be carried out; update it');
+      log.error('the control plane does not sign commands, so none is executed: update the control plane');
       return;
     }
     const first = this.#keys.length === 0;
     const known = first ? trustAtFirst(commandKeys ?? []) : this.#keys;
-    // The end of a replaced key is set once the time is known to be genuine.
+    // The expiry of a replaced key is set once the time is verified.
     const candidates = followKeys(known, nextKeys ?? [], 0);
     const nowMs = this.#timeIn(helloId, signedTime, candidates);
     if (nowMs === null) {
@@ -77,7 +76,7 @@ export class Authenticity {
     this.#keys = keys;
     this.#deps.keys.save(keys);
     const keyIds = keys.map(({ publicKey }) => keyIdOf(publicKey)).join(' ');
-    if (first) log.warn('trusting the keys of the control plane at first sight', { keyIds });
+    if (first) log.warn('trusting the keys of the first welcome', { keyIds });
     else log.info('the trusted keys of the control plane have changed', { keyIds });
   }
 

@@ -11,31 +11,30 @@ interface CommandGateDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly log: Log;
   readonly handler: Pick<CommandHandler, 'receive' | 'refuse'>;
-  /** Tells the control plane, which records it for the audit. */
+  /** Reports to the control plane, which records it for the audit. */
   readonly report: (commandId: string, reason: RefusalReason) => void;
-  /** Says hello again: the welcome tells of keys that are new. */
+  /** Sends a hello again; the welcome announces new keys. */
   readonly askForKeys: () => void;
 }
 
 export interface CommandGate {
   receive(signed: Signed): void;
   refuse(commandId: string, reason: RefusalReason): void;
-  /** To be called after a welcome: keys that it did not announce are unknown from now on. */
+  /** Must be called after a welcome: keys that it did not announce are refused from now on. */
   confirmUnknownKeys(): void;
 }
 
-/** Between two questions about unknown keys, in milliseconds: a flood of forged commands is no flood of hellos. */
+/** Minimum interval of hellos for unknown keys, in milliseconds, so that forged commands cannot cause a flood of hellos. */
 const ASK_EVERY_MS = 10_000;
-/** Unknown keys that are remembered. */
+/** Maximum number of unknown keys to track. */
 const MOST_KEYS = 64;
 
 /**
- * The one way by which a command reaches the executor: its signature is verified before its payload is parsed, then its
- * host, its expiry and that it is not a repetition of one that was forgotten. What is refused is reported and logged by
- * its id and the reason, never with its arguments.
+ * Every command passes this gate: the signature is verified before the payload is parsed, then host, expiry, and that it is
+ * not a repetition of a pruned command. A refusal is reported and logged with id and reason, never with the arguments.
  *
- * A key that the host does not know may be one that was announced since its last welcome: it asks once, and the command
- * is sent again after the welcome. Refused is what a key signed that is unknown even then.
+ * An unknown key may have been announced since the last welcome: the host requests a welcome once, and the command is sent
+ * again after it. If the key is still unknown then, the command is refused.
  */
 export const createCommandGate = (deps: CommandGateDeps): CommandGate => {
   const { hostId, authenticity, clock, log, handler } = deps;
@@ -55,7 +54,7 @@ export const createCommandGate = (deps: CommandGateDeps): CommandGate => {
     deps.askForKeys();
   };
 
-  /** @returns why it is refused, if it is */
+  /** @returns the reason of a refusal, if any */
   const take = (payload: string, nowMs: number): RefusalReason | undefined => {
     const reading = readCommand(payload);
     if (reading.kind === 'unreadable') return 'unreadable';

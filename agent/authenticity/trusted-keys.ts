@@ -3,29 +3,29 @@ import { isSignedBy, keyIdOf } from '../../core/authenticity/signing-key.ts';
 import { NextKeySchema, type Signed, type SignedPurpose } from '../../core/contract/agent/signed.ts';
 import { PublicKeySchema } from '../../core/contract/primitives.ts';
 
-/** Keys of the control plane that the host trusts, the newest first; the rest are those that it replaced. */
+/** Trusted keys of the control plane, the newest first, then the replaced ones. */
 export const TrustedKeysSchema = z.array(
   z.strictObject({
     publicKey: PublicKeySchema,
-    /** Until when it is valid by the control plane's clock; null for no end. */
+    /** Expiry in the control plane's time; null for none. */
     untilMs: z.nullable(z.number()),
   }),
 );
 export type TrustedKeys = z.infer<typeof TrustedKeysSchema>;
 
-/** As long as any command lasts: what the replaced key has signed before the rotation stays valid. */
+/** Longer than any command is valid, so that commands signed before a rotation stay valid. */
 const REPLACED_MS = 24 * 60 * 60 * 1_000;
-/** Far more rotations than a host misses. */
+/** Far more rotations than a host can miss. */
 const MOST_STEPS = 1_000;
 
 export const newestKeyId = ([newest]: TrustedKeys): string | undefined =>
   newest === undefined ? undefined : keyIdOf(newest.publicKey);
 
-/** The keys that are taken without proof, at the enrollment or by a host that has none. */
+/** Keys that are trusted without proof, at enrollment or by a host without keys. */
 export const trustAtFirst = (publicKeys: readonly string[]): TrustedKeys =>
   publicKeys.map((publicKey) => ({ publicKey, untilMs: null }));
 
-/** Gives keys that were replaced before this host knew them, and have no end yet, theirs. */
+/** Sets the expiry of replaced keys that have none yet. */
 export const endReplacedKeys = (keys: TrustedKeys, nowMs: number): TrustedKeys =>
   keys.some(({ untilMs }, index) => index > 0 && untilMs === null)
     ? keys.map((key, index) => (index > 0 ? { ...key, untilMs: key.untilMs ?? nowMs + REPLACED_MS } : key))
@@ -33,7 +33,7 @@ export const endReplacedKeys = (keys: TrustedKeys, nowMs: number): TrustedKeys =
 
 type Verification = 'verified' | 'unknown-key' | 'wrong-signature';
 
-/** @param nowMs by the control plane's clock; null while it is not known, then no key has ended */
+/** @param nowMs the control plane's time; null while unknown, then no key has expired */
 export const verifySigned = (
   keys: TrustedKeys,
   purpose: SignedPurpose,
@@ -59,8 +59,8 @@ const announcedBy = ([newest]: TrustedKeys, announcements: readonly Signed[]): s
 };
 
 /**
- * Follows announcements from the newest key that is trusted, each signed by the key before it. The key that was
- * replaced last stays valid for a day; older ones end at once.
+ * Follows announcements from the newest trusted key, each signed by the previous key. The last replaced key stays valid for
+ * a day; older ones expire at once.
  */
 export const followKeys = (
   keys: TrustedKeys,

@@ -14,17 +14,17 @@ interface Intent {
   readonly target: Target;
   readonly container: AssignedContainer | null;
   readonly stopTimeoutSeconds: number;
-  /** What is already further along is left as it is. */
+  /** No effect if the container is already further along. */
   readonly atLeast: boolean;
-  /** A main process that runs is replaced by a new one. */
+  /** A running main process is replaced by a new one. */
   readonly replaces: boolean;
-  /** Where a failure leads back to; null where it leaves what has been reached, for a later command to settle. */
+  /** Target of the undo after a failure; null if the reached state stays for a later command. */
   readonly undo: 'before' | 'Off' | null;
 }
 
 type RestoreArguments = Extract<ContainerArguments, { verb: 'restoreContainer' }>;
 
-/** What undoing an operation wants: not more than the host's safety allows. */
+/** The target of undoing an operation, limited by the host's safety. */
 const restoringIntent = (
   { to, container: was }: RestoreArguments,
   observed: RuntimeContainer | null,
@@ -34,7 +34,7 @@ const restoringIntent = (
   return { ...usual, target, container, undo: null };
 };
 
-/** What a verb wants, in the planner's terms. */
+/** The target of a verb for the planner. */
 const intentOf = (
   args: Exclude<ContainerArguments, { verb: 'convertContainer' | 'restoreContainer' }>,
 ): Intent => {
@@ -68,7 +68,7 @@ interface Applied {
   readonly downtimeMs?: number | null;
 }
 
-/** Carries out a verb on its container. Throws what made it fail, with what was half made undone. */
+/** Applies a verb to its container. Throws on failure, after undoing unfinished changes. */
 export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): Promise<Applied> => {
   const { args } = work;
   if (args.verb === 'convertContainer') return { downtimeMs: await convertContainer(deps, work, args) };
@@ -81,7 +81,7 @@ export const applyVerb = async (deps: ContainerVerbDeps, work: ContainerWork): P
     await reach(deps, work, intent, observed);
   } catch (error) {
     if (intent.undo !== null) await undo(deps, work, intent, error);
-    // What was to end and still runs is wanted as before: the restart policy goes on for it.
+    // A container that should have stopped and still runs keeps its desired state and restart policy.
     else if ((await inspectContainer(deps.runtime, work.containerId))?.process?.running)
       deps.state.update(work.containerId, { desired: before });
     throw error;
@@ -96,7 +96,7 @@ const reach = async (
   intent: Intent,
   observed: RuntimeContainer | null,
 ): Promise<void> => {
-  // The run that this very command began, before the agent died: it has had its start.
+  // This command already started the run before the agent crashed.
   if (observed?.process?.instanceId === work.command.id) return;
   const assignment = assignmentOf(work, intent, intent.target);
   if (intent.replaces && observed?.process?.running) {
@@ -120,7 +120,7 @@ const assignmentOf = (
   instanceId: command.id,
 });
 
-/** Whether a container is where a verb wants it, or further. */
+/** Whether a container has reached the target of a verb, or is beyond it. */
 const isReached = (intent: Intent, observed: RuntimeContainer | null): boolean => {
   if (observed === null || observed.runtimeType !== intent.container?.runtimeType) return false;
   if (observed.process?.running) return true;
@@ -144,7 +144,7 @@ const refuseIfImpossible = (
     );
 };
 
-/** What the journal is to say of the container before anything is done to it. */
+/** The journal's record of the container before any change. */
 const changeOf = (
   command: Command,
   { target, container, atLeast }: Intent,
@@ -163,8 +163,8 @@ const changeOf = (
 };
 
 /**
- * Takes down what a failed command has half made. Not when a newer command has made it pointless, which plans
- * from what is there; nor while a step that cannot be stopped is still at it.
+ * Undoes the unfinished changes of a failed command. Not if a newer command has superseded it, which plans from the actual
+ * state; nor while a step that cannot be stopped still runs.
  */
 const undo = async (
   deps: ContainerVerbDeps,
@@ -184,7 +184,7 @@ const undo = async (
     const signal = new AbortController().signal;
     await executePlan(deps, plan(assignment, observed), { recorder, signal, detail: 'undo' });
   } catch (failure) {
-    deps.log.error('could not undo what a command had half made', {
+    deps.log.error('could not undo the unfinished changes of a command', {
       containerId: work.containerId,
       commandId: work.command.id,
       cause: messageOf(failure),

@@ -20,13 +20,13 @@ interface CommandHandlerDeps {
   readonly runner: ExclusiveRunner;
   readonly clock: Clock;
   readonly log: Log;
-  /** Largest result in bytes, as JSON. */
+  /** Maximum size of a result as JSON, in bytes. */
   readonly resultBytes: number;
-  /** A result stands in the journal, to be sent. */
+  /** A result in the journal is ready to be sent. */
   readonly onAnswered: (commandId: string) => void;
-  /** Steps of a command that takes long; may be lost. */
+  /** Steps of a slow command; can be lost. */
   readonly onProgress: (commandId: string, steps: readonly OperationStep[]) => void;
-  /** A command has been carried out on a container, well or badly. */
+  /** A command on a container has been executed, with or without success. */
   readonly onSettled: (containerId: string) => void;
   readonly onImagesChanged: () => void;
   readonly sessions: Pick<Sessions, 'answer' | 'endOf'>;
@@ -34,29 +34,29 @@ interface CommandHandlerDeps {
 
 export interface CommandHandler {
   /**
-   * Takes a command in, as often as it is delivered.
+   * Accepts a command, idempotently.
    *
-   * @returns `replayed` for one that was carried out and is forgotten but for its id: it is not carried out again
+   * @returns `replayed` for an executed command of which only the id is left: it is not executed again
    */
   receive(command: Command, validity: Validity): 'taken' | 'replayed';
-  /** Answers what is not a command of the contract but has an id. */
+  /** Answers a message with an id that is not a valid command. */
   refuse(commandId: string, error: CommandRefusedError): void;
-  /** Takes up what was received and not answered before the agent ended. */
+  /** Resumes commands that were received but not answered before the agent ended. */
   resume(): void;
-  /** Ids of commands that are being worked on or wait for their turn. */
+  /** Ids of running and waiting commands. */
   inProgress(): string[];
 }
 
-/** What is asked of containers that run may last as long as its asker waits, and must not keep others waiting. */
+/** Queries of running containers can take long and must not delay others. */
 const PARALLEL_SESSION_VERBS = 128;
-/** Queries that may be answered at once; of one container one at a time, as its guest may be slow on purpose. */
+/** Maximum number of parallel queries; one at a time per container, because a hostile guest may be slow. */
 const PARALLEL_QUERIES = 32;
-/** Network policies that may be put in force at once. */
+/** Maximum number of network policies applied in parallel. */
 const PARALLEL_POLICIES = 16;
-/** Verbs that leave a main process, and the sessions beside it, as they are. */
+/** Verbs that do not affect a main process and its sessions. */
 const LEAVES_SESSIONS: readonly string[] = ['prepareContainer', 'provisionUtilityVm', 'startContainer'];
 
-/** Who waits wants to see steps of what takes longer than this, in milliseconds. */
+/** Steps are reported for commands that take longer than this, in milliseconds. */
 const PROGRESS_AFTER_MS = 2_000;
 
 interface InFlight {
@@ -65,16 +65,16 @@ interface InFlight {
 }
 
 /**
- * Commands from receipt to recorded answer.
+ * Executes commands, from receipt to recorded result.
  *
  * Invariants:
- * 1. A command is journalled before it is acted on, and its answer before it is sent.
- * 2. A command that has an answer is never carried out again: the recorded answer is sent.
- * 3. A command older than its container's newest epoch changes nothing. A newer one aborts the older ones
- *    that are under way, between steps or within one that listens, and then takes its turn.
- * 4. The time to live is counted from receipt to the beginning, by this machine's clock. What had begun
- *    before the agent ended is finished whenever the agent is back.
- * 5. When the journal fails, nothing is done and nothing is answered: the command will be delivered again.
+ * 1. A command is journaled before it is executed, and its result before it is sent.
+ * 2. A command with a result is never executed again: the recorded result is sent.
+ * 3. A command older than its container's newest epoch has no effect. A newer one aborts running older ones, between steps or
+ *    within a step that supports it, and then runs.
+ * 4. The time to live counts from receipt to the start, by this machine's clock. A command that had started before the agent
+ *    ended is completed when the agent is back.
+ * 5. If the journal fails, nothing is executed or answered: the command will be delivered again.
  */
 export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler => {
   const { state, runner, clock, log } = deps;
@@ -83,7 +83,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   const queryRunner = new ExclusiveRunner(PARALLEL_QUERIES);
   const policyRunner = new ExclusiveRunner(PARALLEL_POLICIES);
 
-  /** A policy that is tightened waits neither for long steps nor for many commands; nothing waits for a query. */
+  /** A policy change waits neither for long steps nor for many commands, and nothing waits for a query. */
   const runnerOf = (args: CommandArguments): ExclusiveRunner => {
     if (args.verb === 'setNetworkPolicy') return policyRunner;
     if (isSessionVerb(args)) return sessionRunner;
@@ -107,12 +107,12 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
         submit(record);
       }
     } catch (error) {
-      log.error('could not take a command in', { commandId: command.id, cause: messageOf(error) });
+      log.error('could not accept a command', { commandId: command.id, cause: messageOf(error) });
     }
     return 'taken';
   };
 
-  /** What is older is aborted, and sessions do not outlive what they were opened on: they end before it is touched. */
+  /** Aborts older commands, and ends sessions before their process is changed. */
   const supersedeOlder = ({ containerId, epoch, arguments: args }: Command, newestEpoch: number): void => {
     if (containerId !== null && epoch >= newestEpoch && !LEAVES_SESSIONS.includes(args.verb))
       deps.sessions.endOf(containerId, 'container-stopped');
@@ -129,7 +129,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     runnerOf(command.arguments)
       .run(laneOf(command), (lane) => answer(record, flight, lane))
       .catch((error: unknown) =>
-        log.error('could not carry a command out', { commandId: command.id, cause: messageOf(error) }),
+        log.error('could not execute a command', { commandId: command.id, cause: messageOf(error) }),
       )
       .finally(() => {
         inFlight.delete(command.id);
@@ -138,7 +138,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
       });
   };
 
-  /** Carries out and records. Rejects only when the journal fails, and leaves the command open then. */
+  /** Executes and records. Rejects only if the journal fails; the command then stays open. */
   const answer = async (record: CommandRecord, flight: InFlight, lane: Lane): Promise<void> => {
     const { command } = flight;
     const recorder = new StepRecorder(
@@ -158,7 +158,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
       const result = await resultOf(record, flight, recorder, lane);
       const fitted = fitResult(result, deps.resultBytes);
       if (fitted.status === 'succeeded' && fitted.processesOmitted !== undefined)
-        log.warn('left processes out of a result that was too large', {
+        log.warn('omitted processes from a result that was too large', {
           commandId: command.id,
           omitted: fitted.processesOmitted,
         });
@@ -196,7 +196,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     }
   };
 
-  /** A failed command counts as applied too: later reports carry its epoch, and no older command may follow it. */
+  /** A failed command counts as applied too: later reports have its epoch, and no older command can follow. */
   const recordTurn = ({ containerId, epoch, arguments: args }: Command, error: unknown): void => {
     const cause = error instanceof StepFailure ? error.cause : error;
     const superseded = cause instanceof StepAbortedError && cause.code === 'operation-aborted';
@@ -205,7 +205,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   };
 
   const refuseIfLate = (record: CommandRecord, command: Command): void => {
-    // Ordered by its revision: late, it is either still the newest or changes nothing.
+    // Ordered by its revision: a late one is either still the newest or has no effect.
     if (command.arguments.verb === 'setNetworkPolicy') return;
     const newest =
       command.containerId === null ? 0 : (state.container(command.containerId)?.newestEpoch ?? 0);
@@ -216,7 +216,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     if (waitedMs < 0 || waitedMs > command.ttlSeconds * 1_000)
       throw new CommandRefusedError(
         'deadline-exceeded',
-        `The command could not be begun within its ${command.ttlSeconds} seconds.`,
+        `The command did not start within its ${command.ttlSeconds} seconds.`,
       );
   };
 
@@ -231,7 +231,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     try {
       return await observe(deps, containerId);
     } catch (error) {
-      log.warn('could not look at a container', { containerId, cause: messageOf(error) });
+      log.warn('could not inspect a container', { containerId, cause: messageOf(error) });
       return null;
     }
   };
@@ -266,7 +266,7 @@ const superseded = (command: Command, newest: number): StepAbortedError =>
 const isQuery = ({ verb }: CommandArguments): boolean =>
   verb === 'listProcesses' || verb === 'listHostProcesses';
 
-/** One lane for each container and for each image; what only reads does not wait for what acts. */
+/** One lane per container and per image; reads do not wait for changes. */
 const laneOf = ({ id, containerId, arguments: args }: Command): string => {
   if (args.verb === 'importImage' || args.verb === 'removeImage') return `image:${args.name.toLowerCase()}`;
   if (args.verb === 'setNetworkPolicy') return `network:${containerId}`;

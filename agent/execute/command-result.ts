@@ -5,7 +5,7 @@ import { StepFailure } from './execute-plan.ts';
 
 const LONGEST_MESSAGE = 4_096;
 
-/** The answer to a command that failed: which step, why, and what helps. */
+/** The result of a failed command: step, reason and suggestion. */
 export const failedResult = (
   commandId: string,
   error: unknown,
@@ -33,8 +33,8 @@ export const failedResult = (
 const bytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value), 'utf8');
 
 /**
- * The same result, small enough for a message of `limit` bytes: processes are left out from the end of a list,
- * and how many is said; details of steps go if that does not help.
+ * The result, shortened to a message of `limit` bytes: processes are omitted from the end of the list and counted; if that is
+ * not enough, the details of steps are omitted.
  */
 export const fitResult = (result: CommandResult, limit: number): CommandResult => {
   if (bytes(result) <= limit) return result;

@@ -38,7 +38,7 @@ export interface ContainerWork {
   readonly signal: AbortSignal;
 }
 
-/** What a command records about its container before it begins for the first time. */
+/** What a command records about its container before its first start. */
 export const contextOf = (observed: RuntimeContainer | null): CommandContext => ({
   layerExisted: observed?.writableLayer ?? false,
   runningInstance: observed?.process?.running ? observed.process.instanceId : null,

@@ -13,24 +13,24 @@ import { type Rollback, safeRollback } from './safe-rollback.ts';
  *
  *     was running ─► stopped ─► converted ─► started ─► verified running
  *          ▲            └───────────┴────────────┴──────────┘
- *          └──────────── goes back, under the old type       any failure (`onFailure: restore`)
- *                        or is off, under the new type       its code has run in a VM, or `onFailure: stop`
+ *          └──────────── restored with the old type          any failure (`onFailure: restore`)
+ *                        or off, with the new type           its code has run in a VM, or `onFailure: stop`
  *
- * - What ran when the command was first begun is what is to run at the end; a program that had ended by then is not
- *   run again, whatever the control plane believed.
- * - Forward after a death: the next agent goes on from what it observes. Back after a failure: by this host alone, so
- *   that losing the control plane half way leaves nothing down.
- * - A newer command has the last word: what it aborts goes neither forward nor back.
+ * - A container that ran when the command first started runs at the end. A program that had ended by then is not run again,
+ *   regardless of the control plane's record.
+ * - After a crash of the agent: the next agent continues from the observed state. After a failure: this host restores the
+ *   container alone, so that a lost control plane connection leaves nothing down.
+ * - A newer command has priority: a conversion that it aborts is neither continued nor undone.
  */
 type ConvertArguments = Extract<ContainerArguments, { verb: 'convertContainer' }>;
 
 const VERIFY = 'Verify';
 
 /**
- * Carries it out.
+ * Converts a container.
  *
- * @returns between the old main process's end and the new one verified running, in milliseconds; null if it was off
- * @throws {StepFailure} what made it fail, with the container as it was again if that was possible
+ * @returns the downtime from the end of the old main process until the new one was verified, in milliseconds; null if off
+ * @throws {StepFailure} the cause of the failure, after restoring the container if possible
  */
 export const convertContainer = async (
   deps: ContainerVerbDeps,
@@ -45,14 +45,14 @@ export const convertContainer = async (
     refuseUntrustedDisk(found, args.container, args.acceptUntrustedDisk === true);
   const before = state.container(containerId)?.desired ?? 'Off';
   const ran = work.context.runningInstance !== null;
-  // What waits for its next restart goes on waiting, as what it has become.
+  // A container that waits for its next restart keeps waiting, with its new type.
   const desired = ran || before === 'Running' ? 'Running' : 'Off';
   state.update(containerId, { appliedEpoch: command.epoch, container: args.container, desired });
   try {
     return ran ? await replaceRunning(deps, work, args) : await changeType(deps, work, args);
   } catch (error) {
     const end = await endAfterFailure(deps, work, args);
-    // What waited for its next restart goes on waiting, as what it was.
+    // A container that waited for its next restart keeps waiting, with its old type.
     const waits = end.container.runtimeType === args.from && before === 'Running';
     state.update(containerId, { container: end.container, desired: waits ? before : end.target });
     await rollBack(deps, work, { ...end, timeoutSeconds: args.timeoutSeconds }, error);
@@ -60,7 +60,7 @@ export const convertContainer = async (
   }
 };
 
-/** Where the container is to end now that its conversion has failed. */
+/** The target state after a failed conversion. */
 const endAfterFailure = async (
   { runtime }: ContainerVerbDeps,
   { containerId, context }: ContainerWork,
@@ -71,7 +71,7 @@ const endAfterFailure = async (
     container: previous(args),
     target: context.runningInstance === null ? 'Off' : 'Running',
   };
-  // Without a look the runtime itself refuses what must not be.
+  // Without an observation the runtime itself refuses forbidden steps.
   return safeRollback(wanted, await inspectContainer(runtime, containerId).catch(() => null));
 };
 
@@ -124,7 +124,7 @@ const replaceRunning = async (
   return stoppedMs === null ? laterDowntime(work, observed, now) : clock.monotonicMs() - stoppedMs;
 };
 
-/** The new main process runs, under the new type. */
+/** Verifies that the new main process runs with the new type. */
 const verify = async (
   { runtime }: ContainerVerbDeps,
   { containerId, recorder }: ContainerWork,
@@ -182,7 +182,7 @@ const rollBack = async (
     const steps = plan(assignment, await inspectContainer(deps.runtime, containerId));
     await executePlan(deps, steps, { recorder, signal, detail: 'undo' });
   } catch (failure) {
-    // The control plane asks for it once more.
+    // The control plane requests the rollback again.
     deps.log.error('could not undo a conversion', {
       containerId,
       commandId: command.id,

@@ -1,17 +1,16 @@
 /**
- * Runs tasks of one container one after the other, and of different containers side by side.
+ * Runs tasks of one container sequentially, and tasks of different containers in parallel.
  *
  * Invariants:
- * 1. At most one task of a lane runs at any moment; a lane's tasks run in the order in which they were given.
- * 2. At most `limit` tasks run over all lanes; those that wait are begun in the order in which they came to
- *    the head of their lanes.
- * 3. A task that fails lets the next one of its lane run: failing is the task's affair.
- * 4. A task can hold its lane beyond its own end, for something that it could not stop: the lane stays shut
- *    until that has settled, while the place under the limit is free again.
- * 5. An idle lane takes no memory.
+ * 1. At most one task of a lane runs at a time; the tasks of a lane run in the order of their submission.
+ * 2. At most `limit` tasks run over all lanes; waiting tasks start in the order in which they reached the head of their lane.
+ * 3. After a failed task the next one of its lane runs.
+ * 4. A task can hold its lane beyond its own end, for work that it could not stop: the lane stays locked until that work has
+ *    settled, while its slot under the limit is free.
+ * 5. An idle lane uses no memory.
  */
 export interface Lane {
-  /** Keeps the lane shut until `lasting` has settled, whether well or badly. */
+  /** Keeps the lane locked until `lasting` has settled. */
   hold(lasting: Promise<unknown>): void;
 }
 
@@ -24,12 +23,12 @@ export class ExclusiveRunner {
     this.#free = limit;
   }
 
-  /** Lanes that have something to do. */
+  /** Lanes with tasks. */
   get busy(): readonly string[] {
     return [...this.#tails.keys()];
   }
 
-  /** Runs `task` in the lane `key` when its turn comes; settles as the task does. */
+  /** Queues `task` in the lane `key`; settles like the task. */
   run<T>(key: string, task: (lane: Lane) => Promise<T>): Promise<T> {
     const held: Promise<unknown>[] = [];
     const turn = this.#tails.get(key) ?? Promise.resolve();
@@ -47,7 +46,7 @@ export class ExclusiveRunner {
     return result;
   }
 
-  /** Settles when nothing runs or waits any more. */
+  /** Settles when no task runs or waits. */
   async idle(): Promise<void> {
     while (this.#tails.size > 0) await Promise.all(this.#tails.values());
   }

@@ -5,13 +5,13 @@ import type { Runtime } from '../runtimes/runtime.ts';
 import { execute, limitOf } from './executors.ts';
 import type { StepRecorder } from './step-recorder.ts';
 
-/** How long a step may take to end once it has been aborted, in milliseconds. */
+/** Time for an aborted step to end, in milliseconds. */
 const GRACE_MS = 10_000;
 
-/** A step failed: `cause` says why. */
+/** A step failed; `cause` has the reason. */
 export class StepFailure extends Error {
   readonly step: string;
-  /** Settles when the step has really ended; null if it has. Nothing else may be done to the container before. */
+  /** Settles when the step has actually ended; null if it has. The container must not be changed before. */
   readonly lasting: Promise<unknown> | null;
   constructor(step: string, cause: unknown, lasting: Promise<unknown> | null) {
     super(`${step}: ${messageOf(cause)}`, { cause });
@@ -28,15 +28,15 @@ interface PlanExecutorDeps {
 
 interface PlanRun {
   readonly recorder: StepRecorder;
-  /** Aborted with the reason when a newer command makes the work pointless. */
+  /** Aborted, with a reason, when a newer command supersedes the work. */
   readonly signal: AbortSignal;
-  /** Stands with each step, e.g. that it undoes something. */
+  /** A note for each step, e.g. that it is part of an undo. */
   readonly detail?: string;
 }
 
 /**
- * Takes the steps of a plan in order, each recorded before and after. Throws `StepFailure` at the first that
- * fails, exceeds its time limit or is aborted; what it threw is the cause.
+ * Executes the steps of a plan in order, each recorded before and after. Throws `StepFailure` with the cause at the first one
+ * that fails, exceeds its time limit or is aborted.
  */
 export const executePlan = async (
   deps: PlanExecutorDeps,
@@ -57,7 +57,7 @@ export const executePlan = async (
   }
 };
 
-/** One step within its time limit. A runtime that does not even end when aborted is left behind, and named. */
+/** Runs one step within its time limit. A step that ignores its abort is abandoned and reported. */
 const within = async (
   { runtime, clock }: PlanExecutorDeps,
   step: Step,

@@ -3,7 +3,7 @@ import type { Runtime } from '../runtimes/runtime.ts';
 
 type Executor<K extends StepKind> = (runtime: Runtime, step: StepOf<K>, signal: AbortSignal) => Promise<void>;
 
-/** The only place that acts on containers. Each is idempotent, because the runtime's verbs are. */
+/** The only place that changes containers. Each is idempotent, because the runtime's methods are. */
 export const EXECUTORS: { readonly [K in StepKind]: Executor<K> } = {
   createWritableLayer: (runtime, step, signal) => runtime.createWritableLayer(step.container, signal),
   setRuntimeType: (runtime, step, signal) =>
@@ -27,7 +27,7 @@ const MINUTE = 60_000;
 const LIMITS_MS: Partial<Record<StepKind, number>> = { createUtilityVm: 4 * MINUTE };
 const USUAL_LIMIT_MS = 2 * MINUTE;
 
-/** How long a step may take before it is aborted, in milliseconds. */
+/** Time limit of a step, in milliseconds. */
 export const limitOf = (step: Step): number =>
   step.kind === 'stopProcess'
     ? step.timeoutSeconds * 1_000 + MINUTE

@@ -1,6 +1,6 @@
 import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
 
-/** What is there of the container, to plan from. */
+/** The actual state of the container, as input for a plan. */
 export const inspectContainer = async (
   runtime: Pick<Runtime, 'inspect'>,
   id: string,

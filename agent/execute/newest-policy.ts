@@ -3,7 +3,7 @@ import type { ResolvedNetworkPolicy } from '../../core/contract/network.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
 import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 
-/** A network policy and the number that orders it among the policies of its container. */
+/** A network policy and its revision, which orders the policies of a container. */
 interface PolicyRevision {
   readonly policy: ResolvedNetworkPolicy;
   readonly revision: number;
@@ -14,7 +14,7 @@ const policyOf = ({ spec }: AssignedContainer): PolicyRevision => ({
   revision: spec.networkRevision,
 });
 
-/** Of what was set, what the journal has with the container, and what a command brought: the newest. */
+/** The newest of the policy that was set, the one in the journal, and the one of a command. */
 const newestOf = (
   record: ContainerRecord | null,
   container: AssignedContainer | null,
@@ -31,8 +31,8 @@ const newestOf = (
 type PolicyState = Pick<AgentState, 'container' | 'update'>;
 
 /**
- * Keeps a policy, if it is newer than every other that is known of the container, and puts the newest in force. It is
- * in the journal before it is in force: an agent that dies in between puts it in force when it is back.
+ * Stores a policy if it is newer than every known one of the container, and applies the newest. It is journaled before it is
+ * applied: an agent that crashes in between applies it after its restart.
  */
 export const setNetworkPolicy = async (
   { state, runtime }: { readonly state: PolicyState; readonly runtime: Pick<Runtime, 'setNetworkPolicy'> },
@@ -46,10 +46,10 @@ export const setNetworkPolicy = async (
 };
 
 /**
- * The runtime, with every network endpoint made under the newest policy that the journal has: commands and restarts
- * carry the policy of the time when they were given. A policy that is set while an endpoint is being made finds none to
- * change, and an agent may die before it is put in force afterwards. So a policy that was set is put in force once more
- * before a main process starts.
+ * The runtime, with every network endpoint created under the newest policy in the journal, because commands and restarts have
+ * the policy of the time at which they were issued. A policy that is set while an endpoint is being created finds none to
+ * change, and the agent may crash before it applies it afterwards. So a policy is applied again before a main process
+ * starts.
  */
 export const withNewestPolicy = (runtime: Runtime, state: Pick<AgentState, 'container'>): Runtime => {
   const newest = (container: AssignedContainer) =>

@@ -42,7 +42,7 @@ export const observe = async ({ runtime, state }: ObserveDeps, id: string): Prom
   return toObserved(id, sequence, found, state.container(id));
 };
 
-/** Looks at everything of Bulkhead's that is on the host, also at what the journal knows nothing of. */
+/** Observes all containers of Bulkhead on the host, including those that are not in the journal. */
 export const observeAll = async ({ runtime, state }: ObserveDeps): Promise<ObservedContainer[]> => {
   const sequence = state.nextSequence();
   const found = await runtime.inspect();

@@ -1,7 +1,7 @@
 import type { RestartPolicy } from '../../core/contract/primitives.ts';
 
 interface EndedRun {
-  /** Null where it is not known, e.g. after a power cut: that counts as a failure. */
+  /** Null if unknown, e.g. after a power loss, which counts as a failure. */
   readonly exitCode: number | null;
   /** How long it ran, in milliseconds. */
   readonly ranForMs: number;
@@ -11,12 +11,12 @@ interface EndedRun {
   readonly backoffMs: number;
 }
 
-/** Docker's values: 100 ms, doubled at each restart up to a minute; reset after a run of ten seconds. */
+/** Docker's values: 100 ms, doubled with each restart up to a minute; reset after a run of ten seconds. */
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 60_000;
 const LONG_RUN_MS = 10_000;
 
-/** Whether, and after how many milliseconds, a container whose main process ended by itself starts again. */
+/** Whether a container restarts after its main process exited on its own, and after how many milliseconds. */
 export const decideRestart = (policy: RestartPolicy, ended: EndedRun): { delayMs: number } | null => {
   if (policy.name === 'no') return null;
   if (policy.name === 'on-failure' && ended.exitCode === 0) return null;

@@ -7,8 +7,8 @@ export interface Rollback {
 }
 
 /**
- * Where an operation that has failed may bring its container. Code that has run in a VM does not get to this machine's
- * kernel by a failure: the container stays `HyperV`, and is off unless it runs in its VM and is to run.
+ * The allowed target of a container after a failed operation. A failure never moves code that has run in a VM to this
+ * machine's kernel: the container stays `HyperV`, and is off unless it should run and runs in its VM.
  */
 export const safeRollback = (wanted: Rollback, observed: RuntimeContainer | null): Rollback => {
   const { container, target } = wanted;

@@ -4,14 +4,14 @@ import type { Clock } from '../clock.ts';
 /** Records steps before and after they run. Throws if that fails, and then the step does not run. */
 type RecordSteps = (steps: readonly OperationStep[]) => void;
 
-/** Keeps the steps of one piece of work, with times, and has each change recorded. */
+/** Collects the steps of a command with their times, and records each change. */
 export class StepRecorder {
   readonly #clock: Clock;
   readonly #record: RecordSteps;
   #steps: OperationStep[];
   #begunAt = 0;
 
-  /** `before` are steps of an earlier attempt: one that was running when the agent died is closed as failed. */
+  /** `before` are steps of an earlier attempt: one that was running when the agent crashed is closed as failed. */
   constructor(clock: Clock, record: RecordSteps, before: readonly OperationStep[] = []) {
     this.#clock = clock;
     this.#record = record;
@@ -39,7 +39,7 @@ export class StepRecorder {
     this.#set([...this.#steps.slice(0, -1), { ...last, state, durationMs, detail: detail ?? last.detail }]);
   }
 
-  /** Recorded first: the steps are what they are said to be only if that could be written. */
+  /** Recorded first, so that the steps in memory never differ from the journal. */
   #set(steps: OperationStep[]): void {
     this.#record(steps);
     this.#steps = steps;

@@ -17,33 +17,32 @@ interface SupervisorDeps {
   readonly runner: ExclusiveRunner;
   readonly clock: Clock;
   readonly log: Log;
-  /** Tells the control plane of a change that no command asked for. */
+  /** Reports a change without a command to the control plane. */
   readonly report: (containerId: string) => void;
 }
 
 export interface Supervisor {
   /**
-   * Looks whether a container that is to run has ended by itself, and does as its restart policy says. To be
-   * called after an exit, after each command on the container and when the agent starts; looking once too
-   * often does nothing.
+   * Checks whether a container that should run has exited on its own, and applies its restart policy. Must be called after an
+   * exit, after each command on the container and when the agent starts. Extra calls have no effect.
    */
   consider(containerId: string): Promise<void>;
-  /** Takes down what is left of runs and starts that are over, of containers no command is waiting for. */
+  /** Cleans up ended runs and starts of containers without a waiting command. */
   tidy(): Promise<void>;
   stop(): void;
 }
 
 /**
- * Keeps containers running as their restart policies say, by itself: it needs no control plane for it.
+ * Applies restart policies, without the control plane.
  *
  * An ended run: taken down → (policy) waiting → started again, or not restarted (`desired` is `Off` then).
- * Races: everything is done in the container's lane, and what is recorded is read again when a wait ends: a
- * command that came meanwhile has had its turn by then, and has changed it. A restart is counted before it is begun,
+ * Races: all work runs in the container's lane, and the record is read again after a wait: a command that
+ * arrived in between has run by then and has changed it. A restart is counted before it starts,
  * so that an agent that crashes in between cannot restart it endlessly.
  */
 export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
   const { state, runtime, runner, clock, log, report } = deps;
-  /** By container: the wait for its next restart. */
+  /** Pending restarts by container. */
   const waiting = new Map<string, () => void>();
   let stopped = false;
 
@@ -132,7 +131,7 @@ export const createSupervisor = (deps: SupervisorDeps): Supervisor => {
   /** Runs in the container's lane. A failure is only logged. */
   const guarded = (id: string, act: () => Promise<void>): Promise<void> =>
     runner.run(id, act).catch((error: unknown) => {
-      log.error('could not look after a container', { containerId: id, cause: messageOf(error) });
+      log.error('could not supervise a container', { containerId: id, cause: messageOf(error) });
     });
 
   const tidyOne = async (id: string): Promise<void> => {

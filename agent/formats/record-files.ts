@@ -11,12 +11,12 @@ import {
   versionOf,
 } from './record-format.ts';
 
-/** A record where it is on the disk. A missing file is not an error. */
+/** A record on the disk. A missing file is not an error. */
 export interface RecordFile {
   readonly path: string;
   readonly what: string;
   readonly newest: number;
-  /** Null if there is no such file. */
+  /** Null if the file does not exist. */
   read(): Promise<Decoded<unknown> | null>;
   /** Rewrites a record of an older version; does nothing for any other. Returns whether it was rewritten. */
   upgrade(): Promise<boolean>;
@@ -71,7 +71,7 @@ export const refuseNewerRecords = async (files: readonly RecordFile[]): Promise<
 };
 
 /**
- * Rewrites the records of older versions. To be called after {@link refuseNewerRecords}. One that cannot be written (a
+ * Rewrites the records of older versions. Must be called after {@link refuseNewerRecords}. One that cannot be written (a
  * full disk) keeps its version: it stays readable, and the next start tries again.
  */
 export const upgradeRecords = async (files: readonly RecordFile[], log: Log): Promise<void> => {

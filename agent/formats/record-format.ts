@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { AgentError } from '../errors.ts';
 
 /**
- * A JSON file of the agent that outlives the agent, and so an update of it.
+ * A JSON file of the agent that persists across updates of the agent.
  *
  * The file carries its version in the member `version`; a file without it has version 0. Any change of `schema`, also an
  * additional optional member, is a new version with a function in `upgrades`: an agent refuses a newer version, and so
@@ -20,10 +20,10 @@ export interface RecordFormat<T extends object> {
 export type Decoded<T> =
   | { readonly kind: 'record'; readonly record: T; readonly isOlder: boolean }
   | { readonly kind: 'newer'; readonly version: number }
-  /** Not JSON, or not of the schema of its version. */
+  /** Not JSON, or it does not match the schema of its version. */
   | { readonly kind: 'unreadable'; readonly cause: unknown };
 
-/** The state is of a later version than this agent reads. Nothing has been changed. */
+/** The state is of a newer version than this agent supports. Nothing was changed. */
 export class NewerFormatError extends AgentError {
   readonly code = 'internal';
   constructor(what: string, path: string, version: number, newest: number) {

@@ -35,23 +35,23 @@ export interface AgentConnectionDeps {
   readonly inProgress: () => string[];
   /** The newest key of the control plane that is trusted; undefined for none. */
   readonly commandKey: () => string | undefined;
-  /** Not verified yet. */
+  /** A command message; the signature is not verified yet. */
   readonly onCommand: (signed: Signed) => void;
   readonly onUnsignedCommand: (commandId: string) => void;
-  /** What the welcome to a hello says of keys. */
+  /** The keys in the welcome to a hello. */
   readonly onKeys: (helloId: string, introduction: KeyIntroduction) => void;
   readonly onSessionMessage: (message: ToHostSessionMessage) => void;
-  /** The control plane has taken this connection. */
+  /** The control plane has accepted this connection. */
   readonly onReady: () => void;
-  /** The control plane uses a protocol version that this agent does not. */
+  /** The control plane uses an unknown protocol version. */
   readonly onIncompatible: () => void;
 }
 
-/** Command ids in one heartbeat: as many as fit in a message whatever they are called. */
+/** Maximum number of command ids in one heartbeat: fits into a message for ids of any length. */
 const IDS_A_HEARTBEAT = 500;
-/** Until another look at what could not be looked at, in milliseconds. */
+/** Wait before another observation after a failed one, in milliseconds. */
 const RETRY_MS = 5_000;
-/** Reports of refused commands that wait for their acknowledgement; more are only logged. */
+/** Maximum number of unacknowledged reports of refused commands; more are only logged. */
 const MOST_REFUSALS = 50;
 
 /**
@@ -59,11 +59,11 @@ const MOST_REFUSALS = 50;
  *
  * opened → hello sent, until welcomed → welcomed: results, observations and heartbeats flow → closed.
  *
- * 1. Nothing but the hello is sent before the welcome, so that the control plane knows the host's truth first.
- * 2. A result is sent until it is acknowledged; after a reconnect by the next connection, from the journal.
- * 3. At most one `observed` is under way, made when it is sent: a later one never overtakes an earlier one,
- *    and two changes in the meantime are one report. What a lost connection did not deliver is in the next hello.
- * 4. Silence of the control plane changes nothing here but what is sent again.
+ * 1. Only the hello is sent before the welcome, so that the control plane knows the host's actual state first.
+ * 2. A result is repeated until it is acknowledged; after a reconnect by the next connection, from the journal.
+ * 3. At most one `observed` is in transit, created when it is sent: reports are never reordered, and several changes in the
+ *    meantime are one report. The next hello has everything that a lost connection did not deliver.
+ * 4. A silent control plane has no effect on containers; messages are only repeated.
  */
 export class AgentConnection {
   readonly #deps: AgentConnectionDeps;
@@ -132,7 +132,7 @@ export class AgentConnection {
       this.#send(encode({ action: 'progress', commandId, steps: [...steps] }));
   }
 
-  /** Sent until it is acknowledged or the connection ends: a forged command that is still there comes again. */
+  /** Repeated until it is acknowledged or the connection ends: a forged command in the table arrives again. */
   sendRefusal(commandId: string, reason: RefusalReason): void {
     const messageId = refusalMessageId(commandId, reason);
     if (!this.#isReady || this.#closed || this.#refusals.has(messageId)) return;
@@ -145,14 +145,14 @@ export class AgentConnection {
     if (this.#isReady && !this.#closed) this.#send(Buffer.from(JSON.stringify(message)));
   }
 
-  /** Tells of containers and images that have changed, as soon as the last such message has arrived. */
+  /** Reports changed containers and images once the last such message has arrived. */
   report({ containerId, images }: { containerId?: string; images?: boolean }): void {
     if (containerId !== undefined) this.#changed.add(containerId);
     if (images) this.#imagesAfter = null;
     this.#guarded(() => this.#sendObserved());
   }
 
-  /** Never throws: what cannot be dealt with now will be said again. */
+  /** Never throws: a message that cannot be handled now will be repeated. */
   receive(text: string): void {
     const { log, onUnsignedCommand } = this.#deps;
     try {
@@ -162,7 +162,7 @@ export class AgentConnection {
       else if (reading.kind === 'other-protocol') this.#refuseProtocol(reading.protocol);
       else log.warn('ignored a message of the control plane', { cause: reading.why });
     } catch (error) {
-      log.error('could not deal with a message of the control plane', { cause: messageOf(error) });
+      log.error('could not handle a message of the control plane', { cause: messageOf(error) });
     }
   }
 
@@ -222,7 +222,7 @@ export class AgentConnection {
     this.#startHeartbeat(heartbeatSeconds * 1_000);
   }
 
-  /** The message need not be sent any more; when the result is one that is kept, it may be forgotten in time. */
+  /** The message arrived. A stored result can be pruned later. */
   #settle(messageId: string): void {
     this.#resender.settle(messageId);
     if (messageId === this.#observedId) {
@@ -273,7 +273,7 @@ export class AgentConnection {
     if (this.#imagesAfter === undefined) this.#imagesAfter = through;
   }
 
-  /** The first at a random moment of the interval, so that hosts that connect together do not beat together. */
+  /** The first heartbeat is at a random time in the interval, so that hosts that connect together spread their heartbeats. */
   #startHeartbeat(intervalMs: number): void {
     const beat = () => {
       this.#sendHeartbeat();
@@ -291,7 +291,7 @@ export class AgentConnection {
 
   #guarded(act: () => Promise<void>): void {
     act().catch((error: unknown) =>
-      this.#deps.log.error('could not tell the control plane', { cause: messageOf(error) }),
+      this.#deps.log.error('could not report to the control plane', { cause: messageOf(error) }),
     );
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Full jitter: anywhere between nothing and a ceiling that doubles with each attempt, so that hosts that lost
- * the same connection at once do not come back at once (AWS Architecture Blog, "Exponential Backoff and Jitter").
- * Takes the number of attempts that failed before, and `random` in [0, 1). Returns milliseconds.
+ * Full jitter: a random wait up to a limit that doubles with each attempt, so that hosts that were disconnected at the same
+ * time do not reconnect at the same time (AWS Architecture Blog, "Exponential Backoff and Jitter").
+ * The first parameter is the number of failed attempts; `random` is in [0, 1). Returns milliseconds.
  */
 export const fullJitter = (
   attempt: number,
@@ -12,8 +12,8 @@ export const fullJitter = (
 export const RECONNECT = { baseMs: 500, capMs: 30_000 } as const;
 
 /**
- * When to send again what has not been acknowledged: half of a doubling ceiling for certain, half at random,
- * as an answer needs its time.
+ * Wait before an unacknowledged message is repeated: half of a doubling limit plus a random part of the other half, because
+ * an answer takes some time.
  */
 export const resendAfter = (attempt: number, random: () => number): number => {
   const ceiling = Math.min(30_000, 2_000 * 2 ** Math.min(attempt, 30));

@@ -17,14 +17,14 @@ interface EnrollDeps {
 }
 
 const REQUEST_TIMEOUT_MS = 15_000;
-/** Answers that another try may change. */
+/** Statuses after which a retry can succeed. */
 const isTemporary = (status: number): boolean => status === 408 || status === 429 || status >= 500;
 
 const ProblemTextSchema = z.object({ code: z.optional(z.string()), detail: z.optional(z.string()) });
 
 /**
- * Enrolls the host, trying until it has an answer that will not change. Trying again is safe: the key pair is
- * the same, and so is the Idempotency-Key. Throws `StartupError` when the enrollment is refused.
+ * Enrolls the host, with retries until there is a final answer. Retries are safe, because the key pair and the
+ * Idempotency-Key are the same. Throws `StartupError` when the enrollment is refused.
  */
 export const enroll = async (
   apiUrl: string,
@@ -66,12 +66,12 @@ const tryOnce = async (
   if (!parsed.success)
     throw new StartupError(
       EXIT_CODES.enrollmentRefused,
-      `${apiUrl} answered the enrollment with something else than an enrollment: check --api-url.`,
+      `${apiUrl} returned an invalid enrollment: check --api-url.`,
     );
   if (!isProtectedUrl(parsed.data.webSocketUrl, { tls: 'wss:', plain: 'ws:' }))
     throw new StartupError(
       EXIT_CODES.enrollmentRefused,
-      `${apiUrl} named an unencrypted address for the connection of this host: check --api-url.`,
+      `${apiUrl} returned an unencrypted URL for the connection of this host: check --api-url.`,
     );
   return { enrollment: { ...parsed.data, apiUrl } };
 };
@@ -81,11 +81,11 @@ const refused = (status: number, body: unknown): StartupError => {
   const detail = (parsed.success && parsed.data.detail) || `status ${status}`;
   return new StartupError(
     EXIT_CODES.enrollmentRefused,
-    `The API refused the enrollment (${detail}): get a new token by POST /v1/hosts/enrollment-tokens; each is for one host and 15 minutes.`,
+    `The API refused the enrollment (${detail}): get a new token with bulkhead host enroll; each is valid for one host and 15 minutes.`,
   );
 };
 
-/** `fetch` hides what really happened in the cause. */
+/** `fetch` puts the actual error into the cause. */
 const causeOf = (error: unknown): string =>
   error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
 

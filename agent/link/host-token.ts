@@ -3,7 +3,7 @@ import { HOST_TOKEN_AUDIENCE, HOST_TOKEN_SECONDS } from '../../core/contract/age
 import type { Clock } from '../clock.ts';
 import type { Enrollment, HostKey } from './identity.ts';
 
-/** The short-lived token by which the host proves itself at a connection: signed with its key, for one use. */
+/** The short-lived token with which the host authenticates a connection, signed with its key. */
 export const signHostToken = (
   { hostId, tenant }: Pick<Enrollment, 'hostId' | 'tenant'>,
   { privateKey }: Pick<HostKey, 'privateKey'>,

@@ -20,7 +20,7 @@ const ENROLLMENT_FILE = 'enrolment.json';
 const COMMAND_KEYS_FILE = 'command-keys.json';
 const OWNER_ONLY = 0o600;
 
-/** What enrollment brought, and with whom. */
+/** The result of the enrollment, and the API URL. */
 const EnrollmentSchema = z.strictObject({ ...EnrollHostResponseSchema.shape, apiUrl: z.string() });
 export type Enrollment = z.infer<typeof EnrollmentSchema>;
 
@@ -33,11 +33,11 @@ const EnrollmentFormat: RecordFormat<Enrollment> = {
 const CommandKeysFormat: RecordFormat<{ readonly keys: TrustedKeys }> = {
   name: 'list of trusted keys',
   schema: z.strictObject({ keys: TrustedKeysSchema }),
-  // The list alone.
+  // Before versions the file had only the list.
   upgrades: [(keys) => ({ keys })],
 };
 
-/** The host's key is not among them: PEM, a format of its own. */
+/** Without the host's key, which is PEM. */
 export const identityFiles = (stateDir: string): readonly RecordFile[] => [
   recordFile(join(stateDir, ENROLLMENT_FILE), EnrollmentFormat),
   recordFile(join(stateDir, COMMAND_KEYS_FILE), CommandKeysFormat),
@@ -45,11 +45,11 @@ export const identityFiles = (stateDir: string): readonly RecordFile[] => [
 
 export interface HostKey {
   readonly privateKey: KeyObject;
-  /** The public key as a JWK's `x`. */
+  /** The public key, in the form of a JWK's `x`. */
   readonly publicKey: string;
 }
 
-/** Writes a file that only its owner can read, whole or not at all. */
+/** Writes a file atomically, readable only by its owner. */
 const writePrivate = (file: string, text: string): void => {
   const temporary = `${file}.new`;
   writeFileSync(temporary, text, { mode: OWNER_ONLY, flush: true });
@@ -64,7 +64,7 @@ const unusable = (file: string, cause: unknown): StartupError =>
     cause,
   );
 
-/** Null if there is no such file. */
+/** Null if the file does not exist. */
 const load = <T extends object>(file: string, format: RecordFormat<T>): T | null => {
   if (!existsSync(file)) return null;
   const decoded = decodeRecord(format, readFileSync(file, 'utf8'));
@@ -73,7 +73,7 @@ const load = <T extends object>(file: string, format: RecordFormat<T>): T | null
   throw new NewerFormatError(format.name, file, decoded.version, versionOf(format));
 };
 
-/** The host's Ed25519 key in the state directory; made the first time. It never leaves the machine. */
+/** The host's Ed25519 key in the state directory, created on first use. It never leaves the machine. */
 export const loadOrMakeKey = (stateDir: string): HostKey => {
   const file = join(stateDir, KEY_FILE);
   if (!existsSync(file)) {
@@ -89,17 +89,17 @@ export const loadOrMakeKey = (stateDir: string): HostKey => {
   }
 };
 
-/** The enrollment that is kept in the state directory; null if the host has not enrolled. */
+/** The enrollment in the state directory; null if the host has not enrolled. */
 export const loadEnrollment = (stateDir: string): Enrollment | null =>
   load(join(stateDir, ENROLLMENT_FILE), EnrollmentFormat);
 
-/** Keeps the enrollment. The keys of the control plane that came with it are trusted from now on. */
+/** Stores the enrollment. Its keys of the control plane are trusted from now on. */
 export const saveEnrollment = (stateDir: string, enrollment: Enrollment): void => {
   commandKeysIn(stateDir).save(trustAtFirst(enrollment.commandKeys ?? []));
   writePrivate(join(stateDir, ENROLLMENT_FILE), encodeRecord(EnrollmentFormat, enrollment));
 };
 
-/** The keys of the control plane that the host trusts, in a file of the state directory; none before the first. */
+/** The trusted keys of the control plane, in a file of the state directory; none before the first. */
 export const commandKeysIn = (stateDir: string) => {
   const file = join(stateDir, COMMAND_KEYS_FILE);
   return {

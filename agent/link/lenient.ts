@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 
-/** @returns undefined for what is not JSON */
+/** @returns undefined for invalid JSON */
 export const parseJson = (text: string): unknown => {
   try {
     return JSON.parse(text);
@@ -9,18 +9,18 @@ export const parseJson = (text: string): unknown => {
   }
 };
 
-/** Where the first thing is that cannot be read, and why; never its value. */
+/** Location and reason of the first issue; never its value. */
 export const describe = (error: z.core.$ZodError): string => {
   const [issue] = error.issues;
   return issue === undefined ? 'unreadable' : `${issue.path.join('.')}: ${issue.code}`;
 };
 
-/** Each round removes at least one member, and a message has few places where one can be added. */
+/** Maximum number of rounds; each removes at least one member, and newer messages add few. */
 const ROUNDS = 8;
 
-/** Parses by a strict schema what a newer release may have sent: members that are not known are removed. */
+/** Parses a message of a possibly newer release with a strict schema: unknown members are removed. */
 export const parseLeniently = <T extends z.core.$ZodType>(schema: T, value: unknown) => {
-  // Nearly always: and a session's frames come by the hundred.
+  // The fast path, because sessions send hundreds of frames.
   const plain = z.safeParse(schema, value);
   if (plain.success) return plain;
   const copy = structuredClone(value);

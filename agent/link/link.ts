@@ -127,7 +127,7 @@ export class Link {
     if (this.#stopped) return;
     const waitMs = fullJitter(this.#failures, RECONNECT, this.#deps.random);
     this.#failures += 1;
-    this.#deps.log.warn('not connected to the control plane; containers go on running', {
+    this.#deps.log.warn('not connected to the control plane; containers keep running', {
       cause: why,
       nextTryInMs: Math.round(waitMs),
     });

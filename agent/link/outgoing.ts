@@ -4,13 +4,13 @@ import { type AgentMessage, type ImageRange, MESSAGE_BYTES } from '../../core/co
 import type { ImageFacts } from '../../core/contract/image.ts';
 
 const LONGEST_MESSAGE_ID = 128;
-/** Room beside the list or the result that a message carries: action, ids and, in a hello, what is said of the host. */
+/** Space besides the list or the result in a message: action, ids and, in a hello, the facts of the host. */
 const ENVELOPE_BYTES = 512;
 export const RESULT_BYTES = MESSAGE_BYTES - ENVELOPE_BYTES;
 
 export const encode = (message: AgentMessage): Buffer => Buffer.from(JSON.stringify(message), 'utf8');
 
-/** The same result has the same id at each sending, also after a restart. */
+/** A result has the same message id at each attempt, also after a restart. */
 export const resultMessageId = (commandId: string): string => {
   const plain = `result:${commandId}`;
   return plain.length <= LONGEST_MESSAGE_ID
@@ -18,7 +18,7 @@ export const resultMessageId = (commandId: string): string => {
     : `result:${createHash('sha256').update(commandId).digest('hex')}`;
 };
 
-/** The same report has the same id at each sending. */
+/** A report has the same message id at each attempt. */
 export const refusalMessageId = (commandId: string, reason: string): string =>
   `refused:${createHash('sha256').update(`${reason}:${commandId}`).digest('hex')}`;
 
@@ -26,8 +26,8 @@ export const encodeResult = (result: CommandResult): Buffer =>
   encode({ action: 'result', messageId: resultMessageId(result.commandId), result });
 
 /**
- * Divides observations into those that fit in a message beside `taken` bytes, and the rest. The first
- * always fits: one observation is far smaller than a message.
+ * Splits observations into those that fit into a message with `taken` used bytes, and the rest. The first one always fits,
+ * because an observation is far smaller than a message.
  */
 export const divideObserved = (
   observed: readonly ObservedContainer[],
@@ -42,12 +42,12 @@ export const divideObserved = (
   return { fitting: observed.slice(0, at), rest: observed.slice(at) };
 };
 
-/** Images leave room for observations: neither waits for all of the other. */
+/** Images leave space for observations, so that neither delays the other. */
 const IMAGES_BYTES = MESSAGE_BYTES / 2;
 
 interface ImagesPart {
   readonly images: ImageFacts[];
-  /** Undefined where these are all that there are. */
+  /** Undefined if these are all. */
   readonly imageRange?: ImageRange;
 }
 
@@ -56,7 +56,7 @@ const compare = (a: ImageFacts, b: ImageFacts): number => {
   return left < right ? -1 : Number(left > right);
 };
 
-/** The images whose names come after `after`, as many as a message takes; null: from the first. */
+/** The images with names after `after` that fit into a message; null: from the first. */
 export const imagesAfter = (all: readonly ImageFacts[], after: string | null): ImagesPart => {
   const left = [...all].sort(compare).filter(({ name }) => after === null || name.toLowerCase() > after);
   let room = IMAGES_BYTES;

@@ -1,6 +1,6 @@
 import { isLoopback } from '../../core/contract/loopback.ts';
 
-/** Whether the URL is safe for secrets: it uses TLS, or it stays within this machine. */
+/** Whether the URL is safe for secrets: it uses TLS or a loopback address. */
 export const isProtectedUrl = (
   text: string,
   schemes: { readonly tls: string; readonly plain: string },

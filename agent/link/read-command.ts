@@ -7,7 +7,7 @@ import { describe, parseJson, parseLeniently } from './lenient.ts';
 
 type CommandReading =
   | { readonly kind: 'command'; readonly command: Command; readonly expiresAtMs: number }
-  /** One that this agent can't carry out, but can answer. */
+  /** A command that this agent cannot execute but can answer. */
   | {
       readonly kind: 'refused';
       readonly commandId: string;
@@ -17,7 +17,7 @@ type CommandReading =
     }
   | { readonly kind: 'unreadable' };
 
-/** What can be read of a command whose rest can't. */
+/** The readable part of an invalid command. */
 const UnreadableSchema = z.object({
   id: z.string(),
   hostId: z.string(),
@@ -25,7 +25,7 @@ const UnreadableSchema = z.object({
   arguments: z.optional(z.object({ verb: z.optional(z.string()) })),
 });
 
-/** Reads the payload of a verified command. The control plane may be some releases newer: unknown members are ignored. */
+/** Parses the payload of a verified command. Unknown members are ignored, because the control plane may be newer. */
 export const readCommand = (payload: string): CommandReading => {
   const value = parseJson(payload);
   const parsed = parseLeniently(SignedCommandSchema, value);
@@ -52,7 +52,7 @@ const refusal = (verb = '', error: z.core.$ZodError): CommandRefusedError => {
     : new CommandRefusedError('validation-failed', `The command cannot be read: ${describe(error)}.`);
 };
 
-/** The id that an unverified payload claims, for the audit; empty if it has none. */
+/** The id in an unverified payload, for the audit; empty without one. */
 export const claimedId = (payload: string): string => {
   const id = z.object({ id: z.string() }).safeParse(parseJson(payload)).data?.id ?? '';
   return id.slice(0, CLAIMED_ID_LENGTH);

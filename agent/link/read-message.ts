@@ -10,7 +10,7 @@ import { describe, parseJson, parseLeniently } from './lenient.ts';
 
 type Reading =
   | { readonly kind: 'message'; readonly message: ControlMessage }
-  /** A command without what a signature is verified by. */
+  /** A command without a signature. */
   | { readonly kind: 'unsigned'; readonly commandId: string }
   /** A welcome of another protocol version. */
   | { readonly kind: 'other-protocol'; readonly protocol: number }
@@ -30,7 +30,7 @@ const UnsignedCommandSchema = z.object({
   command: z.optional(z.object({ id: z.optional(z.string()) })),
 });
 
-/** Reads a message of the control plane, which may be some releases newer: members that are not known are ignored. */
+/** Parses a message of the control plane. Unknown members are ignored, because it may be newer. */
 export const readControlMessage = (text: string): Reading => {
   const value = parseJson(text);
   if (value === undefined) return { kind: 'unknown', why: 'not JSON' };

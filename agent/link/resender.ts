@@ -7,7 +7,7 @@ interface ResenderDeps {
   readonly send: (message: Buffer) => void;
 }
 
-/** Sends messages on one connection, again and again with growing pauses, until each is settled. */
+/** Repeats messages on one connection, with growing pauses, until each is settled. */
 export class Resender {
   readonly #deps: ResenderDeps;
   readonly #pending = new Map<string, () => void>();
@@ -22,13 +22,13 @@ export class Resender {
     this.#attempt(messageId, message, 0);
   }
 
-  /** The message has arrived, or need not arrive any more. Returns whether it was waited for. */
+  /** The message has arrived or is obsolete. Returns whether it was pending. */
   settle(messageId: string): boolean {
     this.#pending.get(messageId)?.();
     return this.#pending.delete(messageId);
   }
 
-  /** The connection is over: nothing is sent any more. */
+  /** The connection has ended: nothing more is sent. */
   clear(): void {
     for (const cancel of this.#pending.values()) cancel();
     this.#pending.clear();

@@ -4,16 +4,16 @@ import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import { sendInFrames } from './frames.ts';
 
 /**
- * One WebSocket to the control plane, from dialling to its end.
+ * One WebSocket to the control plane, from connect to close.
  *
- * connecting → open → closed, or connecting → closed; `onClose` is called exactly once, whatever happened.
- * A connection that is dead without saying so (a cut cable, a sleeping machine) is found by pings: when
- * nothing at all has come for `PING_AFTER_MS` one is sent, and without an answer the socket is torn down.
+ * connecting → open → closed, or connecting → closed; `onClose` is called exactly once.
+ * Pings detect a dead connection (a cut cable, a suspended machine): after `PING_AFTER_MS` without any data a ping is sent,
+ * and without an answer the socket is destroyed.
  */
 export interface Transport {
-  /** Sends one message; does nothing once the connection is closed. Whether it arrived is known by an answer only. */
+  /** Sends one message; no effect once the connection is closed. Only an answer confirms its arrival. */
   send(message: Buffer): void;
-  /** Says goodbye and closes, without waiting for an answer for longer than a second. */
+  /** Closes with a handshake, and waits at most a second for the answer. */
   close(): void;
 }
 
@@ -27,7 +27,7 @@ const HANDSHAKE_TIMEOUT_MS = 10_000;
 const PING_AFTER_MS = 20_000;
 const PONG_TIMEOUT_MS = 10_000;
 const CLOSE_TIMEOUT_MS = 1_000;
-/** Close codes that no peer sends: there was none, or no goodbye at all (RFC 6455, 7.4.1). */
+/** Close codes that are never sent: no code, or no close frame (RFC 6455, 7.4.1). */
 const NO_STATUS = 1005;
 const ABNORMAL = 1006;
 
@@ -44,7 +44,7 @@ export const openTransport = (
     perMessageDeflate: false,
     followRedirects: false,
   });
-  /** What is known of the reason, the first that was learned. */
+  /** The first known reason. */
   let why: string | null = null;
   let closed = false;
   let cancelWatch: Cancel = nothingToCancel;

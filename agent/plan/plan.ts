@@ -3,27 +3,26 @@ import { NO_SWITCH } from '../../core/contract/primitives.ts';
 import type { RuntimeContainer } from '../runtimes/runtime.ts';
 import type { Step } from './steps.ts';
 
-/** How far a container is to be brought. `Provisioned`: its utility VM answers, nothing of it runs yet. */
+/** The target state of a container. `Provisioned`: its utility VM answers, but no code of it runs yet. */
 export const TARGETS = ['Absent', 'Off', 'Provisioned', 'Running'] as const;
 export type Target = (typeof TARGETS)[number];
 
 export interface Assignment {
   readonly containerId: string;
-  /** Null when nothing is known of it but its id: then it can only be brought down. */
+  /** Null if only the id is known: then the container can only be taken down. */
   readonly container: AssignedContainer | null;
   readonly target: Target;
-  /** For a main process that has to end on the way, in seconds. */
+  /** Seconds between the stop signal and SIGKILL, if the main process must end. */
   readonly stopTimeoutSeconds: number;
-  /** Names the run that a start begins; the same name never runs twice. */
+  /** Id of the run that a start begins; the same id never runs twice. */
   readonly instanceId: string;
-  /** Whether this machine's kernel may have a disk that code in a VM has written. Default: no. */
+  /** Whether this machine's kernel can mount a disk that code in a VM has written. Default: no. */
   readonly acceptUntrustedDisk?: boolean;
 }
 
 /**
- * The steps that bring one container from what is there to what is wanted, in order; none when it is there
- * already. Pure. Executing them in full reaches the target; after any failure, planning again from what is
- * then observed goes on from there. Steps name no container but the assignment's own.
+ * The steps that bring a container from the observed state to the target, in order; none if it is there. A pure function.
+ * Executing all steps reaches the target. After a failure, a new plan from the observed state continues from there.
  */
 export const plan = (assignment: Assignment, observed: RuntimeContainer | null): Step[] => {
   const { container, target } = assignment;
@@ -40,8 +39,8 @@ export const plan = (assignment: Assignment, observed: RuntimeContainer | null):
 };
 
 /**
- * Whether what is up cannot be built on. Layers that are mounted while no process runs are of a run that is
- * over or of a start that broke off; a VM has no place beside a process-isolated container, and is for one run.
+ * Whether the current state cannot be reused. Mounted layers without a process are from an ended run or an interrupted start;
+ * a process-isolated container must not have a VM, and a VM is used for one run only.
  */
 const isStale = (observed: RuntimeContainer | null, container: AssignedContainer): boolean =>
   observed !== null &&
@@ -95,7 +94,7 @@ const makeLayer = (
 
 type Ground = Pick<RuntimeContainer, 'writableLayer' | 'utilityVm' | 'networkEndpoint'>;
 
-/** What is left of a container once it has been taken down. */
+/** The state of a container after it was taken down. */
 const blank = (observed: RuntimeContainer | null): Ground => ({
   writableLayer: observed?.writableLayer ?? false,
   utilityVm: 'Absent',

@@ -1,6 +1,6 @@
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 
-/** Steps that need to know the container, for they make something of it. */
+/** Steps that need the container's specification. */
 const MAKING_STEPS = [
   'createWritableLayer',
   'createUtilityVm',
@@ -8,7 +8,7 @@ const MAKING_STEPS = [
   'attachDisks',
   'mountLayers',
 ] as const;
-/** Steps for which its id is enough. */
+/** Steps that need only its id. */
 const ID_STEPS = [
   'connectGuest',
   'unmountLayers',
@@ -48,7 +48,7 @@ interface StopProcess {
   readonly timeoutSeconds: number;
 }
 
-/** One thing to do to one container; data only. What does it is in `execute/executors.ts`. */
+/** One step on a container, as data. `execute/executors.ts` executes it. */
 export type Step =
   | { [K in MakingKind]: Making<K> }[MakingKind]
   | { [K in IdKind]: ById<K> }[IdKind]
@@ -59,5 +59,5 @@ export type Step =
 export type StepKind = Step['kind'];
 export type StepOf<K extends StepKind> = Extract<Step, { kind: K }>;
 
-/** As an operation's `steps` call it: `createUtilityVm` is `CreateUtilityVm`, like the workflow's own steps. */
+/** The name in an operation's `steps`: `createUtilityVm` becomes `CreateUtilityVm`, like the workflow's steps. */
 export const stepName = (kind: string): string => kind.charAt(0).toUpperCase() + kind.slice(1);

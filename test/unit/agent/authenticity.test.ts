@@ -249,7 +249,7 @@ describe('a host that enrolled before commands were signed', () => {
     give(k1);
     expect(taken).toEqual(['c-1']);
     expect(kept).toEqual(trustAtFirst([k1.publicKey]));
-    expect(logged.filter((line) => line.includes('at first sight'))).toHaveLength(1);
+    expect(logged.filter((line) => line.includes('of the first welcome'))).toHaveLength(1);
   });
 
   test('takes nothing from a control plane that does not sign', () => {
