@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { FairShareLimits } from '../../../core/contract/fair-share.ts';
+import { ROUTES } from '../../../core/contract/http/routes.ts';
 import { FairShare } from '../../../functions/shared/http/fair-share.ts';
 import { containerItem } from '../../../store/containers.ts';
 import { hostItem } from '../../../store/hosts.ts';
@@ -158,7 +159,15 @@ describe('the API', () => {
     ['getContainerLogs', undefined],
     ['listContainerProcesses', undefined],
     ['getContainerIsolation', undefined],
+    ['verifyContainerIsolation', {}],
   ];
+
+  test('counts every route of a function that waits for a host', () => {
+    const asking = ROUTES.filter((route) => ['sessions', 'list-processes'].includes(route.function));
+    const uncounted = asking.filter((route) => !('holds' in route));
+    expect(uncounted.map(({ operationId }) => operationId)).toEqual([]);
+  });
+
   test.each(HOLDING)(
     'refuses %s of a tenant that has held its share, before a host is asked',
     async (id, body) => {

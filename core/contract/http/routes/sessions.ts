@@ -20,6 +20,7 @@ export const SESSIONS_ROUTES = [
     path: '/v1/containers/{idOrName}/isolation/verify',
     function: 'sessions',
     scope: 'sessions:open',
+    holds: 'refused',
     parameters: byIdOrName,
     query: z.strictObject(dryRun),
     body: z.strictObject({}),
