@@ -252,6 +252,27 @@ export const disconnectSession = (
     }),
   );
 
+/**
+ * Takes the session away from its client: the connection no longer belongs to it, and no token is valid any more.
+ * @returns undefined if it was not the session's connection any more
+ */
+export const expelClient = (
+  table: Table,
+  { tenant, sessionId, connectionId }: Omit<Connecting, 'tokenHash'>,
+): Promise<SessionRecord | undefined> =>
+  ifSo(() =>
+    table.update({
+      Key: keyItem(keys.session(tenant, sessionId)),
+      UpdateExpression: 'SET tokenUsed = :yes, resumeHashes = :none REMOVE connectionId',
+      ConditionExpression: 'connectionId = :connection',
+      ExpressionAttributeValues: {
+        ':connection': toAttribute(connectionId),
+        ':yes': toAttribute(true),
+        ':none': toAttribute([]),
+      },
+    }),
+  );
+
 interface SessionEnd {
   readonly reason: string;
   readonly exitCode: number | null;

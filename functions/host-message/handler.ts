@@ -15,6 +15,7 @@ import { takeHello } from './hello.ts';
 import { takeReports } from './inventory.ts';
 import { takeProgress } from './progress.ts';
 import { takeResult } from './result.ts';
+import { expelSessionClient } from './session-client.ts';
 
 const parseJson = (text: string): unknown => {
   try {
@@ -98,7 +99,7 @@ export const createHostMessageHandler = (deps: HostMessageDependencies) => {
   return async (event: unknown): Promise<{ readonly statusCode: number }> => {
     const given = parseHostEvent(event);
     if (given === undefined) {
-      deps.logger.error('event without a principal');
+      if (!(await expelSessionClient(deps, event))) deps.logger.error('event without a principal');
       return { statusCode: 403 };
     }
     const { connection, body } = given;

@@ -1,9 +1,12 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { CommandResult } from '../../core/contract/agent/commands.ts';
+import { createProblem } from '../../core/domain/problems.ts';
 import { createAuthorizeHostHandler } from '../../functions/authorize-host/handler.ts';
 import { createHostConnectionHandler } from '../../functions/host-connection/handler.ts';
+import { createHostMessageHandler } from '../../functions/host-message/handler.ts';
 import { createSessionFrameHandler } from '../../functions/session-frame/handler.ts';
 import type { PushResult } from '../../functions/shared/hosts/push.ts';
+import { createMetrics } from '../../functions/shared/observability/metrics.ts';
 import { storeResult } from '../../store/commands.ts';
 import { containerItem } from '../../store/containers.ts';
 import { hostItem } from '../../store/hosts.ts';
@@ -11,8 +14,9 @@ import { createItem } from '../../store/item-format.ts';
 import { keys } from '../../store/keys.ts';
 import { createApi } from './api.ts';
 import type { EngineTable } from './dynoxide.ts';
+import { FakeStepFunctions } from './fake-step-functions.ts';
 import { containerRecord, hostRecord, TENANT, testId } from './records.ts';
-import { testSeal } from './signing.ts';
+import { testSeal, testSigning } from './signing.ts';
 
 const ARN = 'arn:aws:execute-api:us-east-1:111122223333:api/v1/$connect';
 export const HOST = testId(900);
@@ -67,6 +71,12 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
   const authorizer = createAuthorizeHostHandler(deps);
   const connection = createHostConnectionHandler(deps);
   const frame = createSessionFrameHandler(deps);
+  const now = deps.now;
+  const tasks = new FakeStepFunctions(() => api.clock.ms);
+  const message = createHostMessageHandler({
+    ...{ ...deps, ...testSigning, tasks, newId: randomUUID, problem: createProblem },
+    ...{ metrics: createMetrics({ now, write: () => undefined }), heartbeatSeconds: 60, leaseSeconds: 180 },
+  });
 
   const authorize = (token: string, session: string, headers: Record<string, string> = {}) =>
     authorizer({
@@ -102,6 +112,9 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
           },
         ),
       ),
+    /** A message of a client on the route of hosts. */
+    toHostsRoute: (sessionId: string, body: string, connectionId = 'client-1') =>
+      message(event('$default', connectionId, { tenant: TENANT, sessionId, tokenHash: 'x' }, { body })),
     fromHost: (sessionId: string, message: object, hostId = HOST) =>
       frame(
         event(

@@ -234,6 +234,26 @@ describe('frames', () => {
     expect((await getSession(world.table, TENANT, sessionId))?.view.state).toBe('Open');
   });
 
+  test.each(['{"action":"heartbeat","inProgress":[]}', '{"action":"x"}', 'no JSON'])(
+    'a client that sends %s on the route of hosts is disconnected and cannot come back',
+    async (body) => {
+      const world = await joined();
+      const { sessionId } = world;
+      await world.fromClient(sessionId, { kind: 'renew' });
+      const resume = String(world.pushed.at(-1)?.message.token);
+      world.pushed.length = 0;
+      expect(await world.toHostsRoute(sessionId, body)).toEqual({ statusCode: 403 });
+      expect(world.closed).toEqual(['client-1']);
+      expect(world.pushed).toEqual([
+        { to: 'host-1', message: { action: 'session', sessionId, kind: 'detached' } },
+      ]);
+      await expect(world.authorize(resume, sessionId)).rejects.toThrow('Unauthorized');
+      await world.fromClient(sessionId, { kind: 'renew' });
+      await world.toHostsRoute(sessionId, body);
+      expect(world.pushed).toHaveLength(1);
+    },
+  );
+
   test('the host is notified of a disconnected client, but not of one that has reconnected', async () => {
     const world = await joined();
     const { sessionId } = world;
