@@ -1,10 +1,15 @@
-/** An error response of the bridge in Docker's form: `{"message": …}`. */
+import { visible } from '../output/text.ts';
+
+/**
+ * An error response of the bridge in Docker's form: `{"message": …}`. docker prints it as it is, and it can quote what an
+ * image or a host has written, so control sequences are escaped here.
+ */
 export class DockerError extends Error {
   readonly code = 'docker';
   readonly status: number;
 
   constructor(status: number, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(visible(message), options);
     this.name = 'DockerError';
     this.status = status;
   }

@@ -1,5 +1,6 @@
 import { ProblemError } from '../../../core/client/index.ts';
 import type { CreateContainerRequest } from '../../../core/contract/container.ts';
+import { visible } from '../../output/text.ts';
 import type { Bridge } from '../bridge.ts';
 import { DockerError } from '../errors.ts';
 import { toDockerId } from '../ids.ts';
@@ -115,10 +116,10 @@ const top: Handle = async ({ bridge }, exchange) => {
   exchange.json(200, {
     Titles: ['UID', 'PID', 'TIME', 'CMD'],
     Processes: items.map(({ userName, pid, cpuSeconds, commandLine, name }) => [
-      userName,
+      visible(userName),
       String(pid),
       cpuTime(cpuSeconds),
-      commandLine === '' ? name : commandLine,
+      visible(commandLine === '' ? name : commandLine),
     ]),
   });
 };

@@ -4,6 +4,7 @@ import { SIGNALS, type SignalName } from '../../../core/contract/session.ts';
 import { DockerError } from '../errors.ts';
 import { type Exit, untilExit, untilRemoved } from '../exits.ts';
 import { toDockerId } from '../ids.ts';
+import { toDockerError } from '../translate/error.ts';
 import { isRunning } from '../translate/state.ts';
 import { type Handle, route, type Services } from './route.ts';
 
@@ -103,7 +104,7 @@ const wait: Handle = async (services, exchange) => {
   } catch (error) {
     if (exchange.signal.aborted) return;
     await write(
-      `${JSON.stringify({ StatusCode: 125, Error: { Message: String((error as Error).message) } })}\n`,
+      `${JSON.stringify({ StatusCode: 125, Error: { Message: toDockerError(error).message } })}\n`,
     );
   }
 };

@@ -324,3 +324,32 @@ describe('what is there', () => {
     expect(body).toBe(`${lines.join('\n')}\n`);
   });
 });
+
+describe('text of a container does not control the terminal of docker', () => {
+  const hostile = '\u001b]52;c;aGk=\u0007\u009b2J\u202e\r';
+  const shown = '\\x1b]52;c;aGk=\\x07\\x9b2J\\u202e\\x0d';
+
+  test('names and command lines of processes', async () => {
+    const process = {
+      ...{ pid: 7, name: hostile, userName: hostile, commandLine: hostile },
+      ...{ cpuSeconds: 1, workingSetBytes: 0, startedAt: null },
+    };
+    const { ask } = await bridge(({ url }) => {
+      const { pathname } = new URL(url);
+      if (pathname === `/v1/containers/${ID}/processes`) return page([process]);
+      if (pathname === `/v1/containers/${ID}`)
+        return { status: 200, body: containerOf({ state: 'Running', startedAt: '2026-11-25T19:40:17Z' }) };
+      return undefined;
+    });
+    const { body } = await ask('GET', `/containers/${ID.replaceAll('-', '')}/top`);
+    expect(JSON.parse(body).Processes).toEqual([[shown, '7', '00:00:01', shown]]);
+  });
+
+  test('errors', async () => {
+    const { ask } = await bridge(() => problem(409, 'invalid-state', { detail: hostile }));
+    const id = ID.replaceAll('-', '');
+    const refused = await ask('GET', `/containers/${id}/json`);
+    expect(message(refused)).toContain(shown);
+    expect(refused.body).not.toContain('\u009b');
+  });
+});
