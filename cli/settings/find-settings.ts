@@ -1,6 +1,8 @@
 import { dirname, join } from 'node:path';
+import { isLoopback } from '../../core/contract/loopback.ts';
 import { SettingsError } from '../errors.ts';
 import type { Io } from '../io.ts';
+import { visible } from '../output/text.ts';
 import { checkApiUrl } from './check-url.ts';
 import { parseStored, type StoredSettings, storedPath } from './stored-settings.ts';
 import { readOwnFile } from './trust-file.ts';
@@ -20,17 +22,29 @@ const readSettings = ({ userId, stderr }: Surroundings, path: string): StoredSet
   if (file === undefined) return undefined;
   if ('text' in file) return parseStored(path, file.text);
   stderr.write(
-    `Ignored ${path}: ${file.why}. Only you may own and write settings: chown them to yourself and chmod go-w, or set the control plane with --api-url.\n`,
+    `Ignored ${visible(path)}: ${visible(file.why)}. Only you may own and write settings: chown them to yourself and chmod go-w, or set the control plane with --api-url.\n`,
   );
   return undefined;
 };
 
-/** `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it and removes it at its end. */
+const isOnThisMachine = (apiUrl: string): boolean =>
+  URL.canParse(apiUrl) && isLoopback(new URL(apiUrl).hostname);
+
+/**
+ * `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it and removes it at its end. The URL
+ * must be on this machine: a cloned repository can contain such a file, which then belongs to the user, and would send
+ * the user's commands, environment values and input to another control plane.
+ */
 const findLocal = (io: Surroundings): Settings | undefined => {
   for (let folder = io.cwd; ; folder = dirname(folder)) {
     const path = join(folder, '.bulkhead', 'local.json');
     const local = readSettings(io, path);
-    if (local !== undefined) return { apiUrl: local.apiUrl, token: local.token, source: path };
+    if (local !== undefined && isOnThisMachine(local.apiUrl))
+      return { apiUrl: local.apiUrl, token: local.token, source: path };
+    if (local !== undefined)
+      io.stderr.write(
+        `Ignored ${visible(path)}: ${visible(local.apiUrl)} is not on this machine. For that control plane, run bulkhead login, or use --api-url.\n`,
+      );
     if (dirname(folder) === folder) return undefined;
   }
 };

@@ -68,6 +68,16 @@ describe('which control plane', () => {
     expect(authorization).toBeUndefined();
   });
 
+  test('a folder, such as a cloned repository, does not lead to another machine', async () => {
+    const cwd = withLocal('https://evil.example.com');
+    const { exitCode, stderr, url } = await asked([], { cwd, env: {} });
+    expect([exitCode, url]).toEqual([4, undefined]);
+    expect(stderr).toContain('not on this machine');
+    const home = temporaryFolder();
+    await login(home, 'https://login.example.com', 'stored');
+    expect((await asked([], { cwd, home, env: {} })).url).toContain('login.example');
+  });
+
   test('none: it is said how to name one', async () => {
     const { exitCode, stderr } = await asked([], { env: {} });
     expect([exitCode, stderr]).toEqual([4, expect.stringContaining('bulkhead login')]);
