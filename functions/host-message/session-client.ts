@@ -14,7 +14,7 @@ const EventSchema = z.object({
 
 /**
  * Handles a message of a session's client on the route of hosts. Such messages take capacity that hosts of all tenants
- * share, so the client is disconnected and cannot resume the session. Its host ends the session when nobody resumes it.
+ * share, so the client is disconnected and cannot resume the session. Its host ends the session after the time for a reconnect.
  *
  * @returns whether the event was from a session's client
  */

@@ -103,9 +103,7 @@ const wait: Handle = async (services, exchange) => {
     await write(`${JSON.stringify({ StatusCode: exitCode })}\n`);
   } catch (error) {
     if (exchange.signal.aborted) return;
-    await write(
-      `${JSON.stringify({ StatusCode: 125, Error: { Message: toDockerError(error).message } })}\n`,
-    );
+    await write(`${JSON.stringify({ StatusCode: 125, Error: { Message: toDockerError(error).message } })}\n`);
   }
 };
 
