@@ -1,3 +1,5 @@
+import stringWidth from 'string-width';
+
 /**
  * Text for a terminal. Process names, command lines and reasons come from untrusted code in containers: control sequences
  * and bidirectional overrides in them must not reach the terminal.
@@ -15,32 +17,20 @@ const escaped = (character: string): string => {
 /** One line with unsafe characters escaped. */
 export const visible = (text: string): string => text.replace(UNSAFE, escaped);
 
-/** Characters that take two columns, approximately: CJK, Hangul, full width, emoji. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{1f300}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-const COMBINING = /\p{Mark}/u;
-
-const widthOfCharacter = (character: string): number => {
-  if (COMBINING.test(character)) return 0;
-  return WIDE.test(character) ? 2 : 1;
-};
-
 /** Width of a line in columns. */
-export const textWidth = (text: string): number => {
-  let width = 0;
-  for (const character of text) width += widthOfCharacter(character);
-  return width;
-};
+export const textWidth = (text: string): number => stringWidth(text, { countAnsiEscapeCodes: true });
+
+const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** Truncated to `width` columns with an ellipsis. */
 export const cut = (text: string, width: number): string => {
   if (textWidth(text) <= width) return text;
   let kept = '';
   let used = 0;
-  for (const character of text) {
-    used += widthOfCharacter(character);
+  for (const { segment } of GRAPHEMES.segment(text)) {
+    used += textWidth(segment);
     if (used > width - 1) break;
-    kept += character;
+    kept += segment;
   }
   return width <= 0 ? '' : `${kept}…`;
 };
