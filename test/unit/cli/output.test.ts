@@ -101,3 +101,13 @@ test.each([
 ])('%s', (actual, expected) => {
   expect(actual).toBe(expected);
 });
+
+test.each([
+  ['한국', 4],
+  ['é', 1],
+  ['e\u0301', 1],
+  ['👨‍👩‍👧', 2],
+  ['🇩🇪', 2],
+])('%s takes %i columns', (text, columns) => {
+  expect(textWidth(text)).toBe(columns);
+});

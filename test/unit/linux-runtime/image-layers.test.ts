@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
 import { checkEntry, checkLayer } from '../../../agent/runtimes/linux/image/check-layer.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'bulkhead-layers-'));
@@ -11,6 +12,12 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const LIMITS = { bytes: 64 * 1024 * 1024, entries: 1_000 };
 
 /** A tar header by hand, since tar itself makes no hostile ones. */
+/** The sum of the header's bytes, with blanks in place of the sum itself. */
+const checksumOf = (block: Buffer): string => {
+  block.fill(' ', 148, 156);
+  const sum = block.subarray(0, 512).reduce((total, byte) => total + byte, 0);
+  return `${sum.toString(8).padStart(6, '0')}\0 `;
+};
 const entry = (name: string, { kind = '0', link = '', size = 0 } = {}): Buffer => {
   const block = Buffer.alloc(512);
   block.write(name, 0);
@@ -18,6 +25,7 @@ const entry = (name: string, { kind = '0', link = '', size = 0 } = {}): Buffer =
   block.write(kind, 156);
   block.write(link, 157);
   block.write('ustar\0', 257);
+  block.write(checksumOf(block), 148);
   return Buffer.concat([block, Buffer.alloc(Math.ceil(size / 512) * 512)]);
 };
 const layer = (name: string, ...entries: Buffer[]): string => {
@@ -36,18 +44,29 @@ describe('the layers of an image', () => {
     ['a symbolic link that leads out', entry('a/x', { kind: '2', link: '../../../etc' })],
     ['a long name that climbs', Buffer.concat([longName(`${'a/'.repeat(80)}../../x/../..`), entry('short')])],
     ['a pax path that is absolute', Buffer.concat([pax('path', '/etc/x'), entry('short')])],
-    ['a size that is none', entry('x').fill('9', 124, 136)],
+    ['a size that is not a number', withChecksum(entry('x').fill('9', 124, 136))],
   ])('with %s are refused', async (what, bytes) => {
-    await expect(check(layer(what, bytes))).rejects.toMatchObject({ code: 'validation-failed' });
+    await expect(check(layer(what, bytes))).rejects.toMatchObject({
+      code: 'validation-failed',
+      message: expect.stringMatching(
+        what.startsWith('a size') ? /cannot be unpacked/ : /absolute path|has the path|links to|leads out/,
+      ),
+    });
+  });
+
+  test('with a header whose checksum is wrong are refused', async () => {
+    const bytes = entry('x');
+    bytes[0] = 0x79;
+    await expect(check(layer('checksum', bytes))).rejects.toThrow(/cannot be unpacked/);
   });
 
   test.each([
-    ['bin/busybox', '0', ''],
-    ['./etc/', '5', ''],
-    ['bin', '2', 'usr/bin'],
-    ['usr/bin/x', '2', '../lib/x'],
-    ['etc/mtab', '2', '/proc/self/mounts'],
-    ['a..b/c...', '0', ''],
+    ['bin/busybox', 'file', ''],
+    ['./etc/', 'directory', ''],
+    ['bin', 'symlink', 'usr/bin'],
+    ['usr/bin/x', 'symlink', '../lib/x'],
+    ['etc/mtab', 'symlink', '/proc/self/mounts'],
+    ['a..b/c...', 'file', ''],
   ])('may have %s (%s → %s)', (name, kind, link) => {
     expect(() => checkEntry(name, kind, link)).not.toThrow();
   });
@@ -65,6 +84,30 @@ describe('the layers of an image', () => {
     const many = Array.from({ length: 50 }, (_, index) => entry(`f${index}`));
     await expect(check(layer('many', ...many), { ...LIMITS, entries: 49 })).rejects.toThrow(/49 files/);
     await check(layer('enough', ...many), { ...LIMITS, entries: 50 });
+  });
+
+  test('that are damaged anywhere are read or refused, and nothing else happens', async () => {
+    const whole = join(folder, 'whole');
+    execFileSync('tar', ['-cf', whole, '-C', import.meta.dirname, 'image-layers.test.ts', 'leases.test.ts']);
+    const bytes = readFileSync(whole);
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+        fc.nat(bytes.length),
+        async (changes, length) => {
+          const damaged = Buffer.from(bytes.subarray(0, length));
+          for (const [at, byte] of changes) if (at < length) damaged[at] = byte;
+          const path = join(folder, 'damaged');
+          writeFileSync(path, damaged);
+          const outcome = await check(path).then(
+            () => 'read',
+            (error: unknown) => (error as { code?: unknown }).code,
+          );
+          expect(['read', 'validation-failed']).toContain(outcome);
+        },
+      ),
+      { numRuns: 150 },
+    );
   });
 
   test('that tar has made pass, packed or not', async () => {
@@ -89,4 +132,9 @@ function pax(key: string, value: string): Buffer {
   const data = Buffer.alloc(512);
   data.write(record);
   return Buffer.concat([entry('PaxHeaders/x', { kind: 'x', size: record.length }).subarray(0, 512), data]);
+}
+
+function withChecksum(block: Buffer): Buffer {
+  block.write(checksumOf(block), 148);
+  return block;
 }
