@@ -42,6 +42,9 @@ export const parseHostLink = (item: Item): HostLinkRecord => {
   return { ...rest, hostId };
 };
 
+/** What the sweeper reads of a link. */
+export const SWEPT_LINK = ['pk', 'sk', 'v', 'entity', 'lastSeenAt'] as const;
+
 /** The link of a host whose agent has not connected yet. */
 export const newLinkItem = (tenant: string, hostId: string): Item =>
   createItem('hostLink', keys.hostLink(tenant, hostId), {});

@@ -91,6 +91,23 @@ export const parseHost = (item: Item): HostRecord => readItem('host', HostSchema
 /** A host from an index. @throws UnreadableItemError */
 export const parseIndexedHost = (item: Item): IndexedHost => readItem('host', IndexedSchema, item);
 
+/** What the sweeper reads of a host. The rest can be large, and the sweeper reads the hosts of all tenants. */
+export interface SweptHost {
+  readonly tenant: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly state: HostState;
+}
+
+export const SWEPT_HOST = ['pk', 'sk', 'v', 'entity', 'revision', 'view.state'] as const;
+const SweptSchema = z.object({ revision: z.number(), view: z.object({ state: HostStateSchema }) });
+
+/** @throws UnreadableItemError */
+export const parseSweptHost = (item: Item): SweptHost => {
+  const { tenant, id, revision, view } = readItem('host', SweptSchema, item);
+  return { tenant, id, revision, state: view.state };
+};
+
 /** The whole item of a host, with every index key that follows from the record. */
 export const hostItem = (record: HostRecord): Item => {
   const { tenant, id, ...rest } = record;
@@ -226,6 +243,30 @@ export const writeView = (
         ':cpus': toAttribute(more.cpus),
         ':disk': toAttribute(view.facts.capacity.diskMB - before.view.facts.capacity.diskMB),
         ...(takes && { ':pk': toAttribute(index.pk), ':sk': toAttribute(index.sk) }),
+      },
+    },
+  };
+};
+
+/**
+ * The write that makes a host `Unknown`, which takes no containers, if it is as it was read.
+ *
+ * @throws InvalidTransitionError if the state table of hosts has no such transition
+ */
+export const writeUnknown = ({ tenant, id, revision, state }: SweptHost, actor: string): Write => {
+  const unknown = 'Unknown';
+  if (!canTransitionHost(state, unknown)) throw new InvalidTransitionError(`Host ${id}`, state, unknown);
+  return {
+    update: {
+      Key: keyItem(keys.host(tenant, id)),
+      UpdateExpression: 'SET #view.#state = :unknown, revision = :next, actor = :actor REMOVE gsi2pk, gsi2sk',
+      ConditionExpression: 'revision = :revision',
+      ExpressionAttributeNames: { '#view': 'view', '#state': 'state' },
+      ExpressionAttributeValues: {
+        ':unknown': toAttribute(unknown),
+        ':revision': toAttribute(revision),
+        ':next': toAttribute(revision + 1),
+        ':actor': toAttribute(actor),
       },
     },
   };

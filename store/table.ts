@@ -66,6 +66,8 @@ export interface QueryOptions {
     readonly names?: Record<string, string>;
     readonly values?: Record<string, AttributeValue>;
   };
+  /** Paths of the attributes that are read, such as `view.state`. @default all */
+  readonly project?: readonly string[];
 }
 
 export interface Page {
@@ -91,7 +93,7 @@ export type Write =
 export interface Table {
   get(key: Key, options?: { consistent?: boolean }): Promise<Item | undefined>;
   /** Items found, in no order; at most 100 keys. */
-  batchGet(keys: readonly Key[]): Promise<readonly Item[]>;
+  batchGet(keys: readonly Key[], options?: Pick<QueryOptions, 'project'>): Promise<readonly Item[]>;
   query(options: QueryOptions): Promise<Page>;
   put(input: Put): Promise<void>;
   /** The item after the update. */
@@ -133,16 +135,28 @@ const SORT = {
   until: ' AND #sk < :sk',
 } as const;
 
+/** Names in a projection have a prefix of their own, because `#pk` in a condition can be an attribute of an index. */
+const projection = (paths: readonly string[] | undefined) =>
+  paths && {
+    ProjectionExpression: paths.map((path) => path.replace(/[^.]+/g, '#p_$&')).join(', '),
+    ExpressionAttributeNames: Object.fromEntries(
+      paths.flatMap((path) => path.split('.')).map((name) => [`#p_${name}`, name]),
+    ),
+  };
+
 const queryInput = (options: QueryOptions): Omit<QueryCommandInput, 'TableName'> => {
   const { index, key } = options;
   const sort = options.sort ?? (key.sk === '' ? 'any' : 'prefix');
+  const projected = projection(options.project);
   return {
+    ...projected,
     ...(index && { IndexName: index }),
     KeyConditionExpression: `#pk = :pk${SORT[sort]}`,
     ExpressionAttributeNames: {
       '#pk': index ? `${index}pk` : 'pk',
       ...(sort !== 'any' && { '#sk': index ? `${index}sk` : 'sk' }),
       ...options.filter?.names,
+      ...projected?.ExpressionAttributeNames,
     },
     ExpressionAttributeValues: {
       ':pk': { S: key.pk },
@@ -224,12 +238,16 @@ export const createTable = (dependencies: TableDependencies): Table => {
   const attempt = createAttempt(sleep, random);
 
   /** What is left unprocessed is asked for again, after a wait; never ignored. */
-  const getAll = async (wanted: readonly Key[], waits: readonly number[]): Promise<readonly Item[]> => {
+  const getAll = async (
+    wanted: readonly Key[],
+    project: QueryOptions['project'],
+    waits: readonly number[],
+  ): Promise<readonly Item[]> => {
     if (wanted.length === 0) return [];
     const answer = await attempt(() =>
       client.send(
         new BatchGetItemCommand({
-          RequestItems: { [TableName]: { Keys: wanted.map(keyItem) } },
+          RequestItems: { [TableName]: { Keys: wanted.map(keyItem), ...projection(project) } },
           ReturnConsumedCapacity,
         }),
       ),
@@ -242,7 +260,7 @@ export const createTable = (dependencies: TableDependencies): Table => {
     if (wait === undefined)
       throw new TooBusyError('The table did not give all items.', { suggestion: 'Try again in a second.' });
     await sleep(wait * random());
-    return [...found, ...(await getAll(left, further))];
+    return [...found, ...(await getAll(left, project, further))];
   };
 
   return {
@@ -262,7 +280,7 @@ export const createTable = (dependencies: TableDependencies): Table => {
         return answer.Item;
       }),
 
-    batchGet: (keys) => getAll(keys, RETRY_WAITS),
+    batchGet: (keys, { project } = {}) => getAll(keys, project, RETRY_WAITS),
 
     query: (options) =>
       attempt(async () => {

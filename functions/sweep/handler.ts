@@ -1,5 +1,11 @@
-import { type HostLinkRecord, isSilent, noteSilence, parseHostLink } from '../../store/host-links.ts';
-import { type IndexedHost, parseIndexedHost } from '../../store/hosts.ts';
+import {
+  type HostLinkRecord,
+  isSilent,
+  noteSilence,
+  parseHostLink,
+  SWEPT_LINK,
+} from '../../store/host-links.ts';
+import { parseSweptHost, SWEPT_HOST, type SweptHost } from '../../store/hosts.ts';
 import { readEach } from '../../store/item-format.ts';
 import { HOST_SHARDS, indexes, keys } from '../../store/keys.ts';
 import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
@@ -27,7 +33,7 @@ const CONTAINERS_PER_HOST = 200;
 const LINKS_AT_ONCE = 100;
 
 interface Watched {
-  readonly host: IndexedHost;
+  readonly host: SweptHost;
   readonly link: HostLinkRecord | undefined;
 }
 
@@ -50,12 +56,14 @@ export const createSweepHandler = (deps: SweepDependencies) => {
       key: indexes.hostsToSweep(shard),
       sort: 'any',
       limit: LINKS_AT_ONCE,
+      project: SWEPT_HOST,
     };
     let after: QueryOptions['after'];
     do {
       const page = await table.query({ ...options, ...(after && { after }) });
-      const hosts = readEach(table, page.items, parseIndexedHost);
-      const items = await table.batchGet(hosts.map(({ tenant, id }) => keys.hostLink(tenant, id)));
+      const hosts = readEach(table, page.items, parseSweptHost);
+      const linked = hosts.map(({ tenant, id }) => keys.hostLink(tenant, id));
+      const items = await table.batchGet(linked, { project: SWEPT_LINK });
       const found = new Set(items.map(({ pk }) => pk?.S));
       const links = new Map(
         readEach(table, items, parseHostLink).map((link) => [
@@ -75,7 +83,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
 
   /** @returns whether the host is `Unknown` now */
   const silence = async ({ host, link }: Watched): Promise<boolean> => {
-    if (host.view.state === 'Unknown') return true;
+    if (host.state === 'Unknown') return true;
     try {
       await table.transact(recordSilence(host, link === undefined ? [] : [noteSilence(link)]));
       metrics.count('hostSilent');
@@ -100,7 +108,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
 
   const sweepHosts = async (silent: readonly Watched[], until: number): Promise<void> => {
     const mixed = shuffle(silent, random);
-    const isNoticed = ({ host }: Watched) => host.view.state === 'Unknown';
+    const isNoticed = ({ host }: Watched) => host.state === 'Unknown';
     const queue = [...mixed.filter((one) => !isNoticed(one)), ...mixed.filter(isNoticed)];
     const work = async (): Promise<void> => {
       while (now().getTime() <= until) {
@@ -123,10 +131,10 @@ export const createSweepHandler = (deps: SweepDependencies) => {
     const readShard = async (shard: number): Promise<void> => {
       for await (const page of hostsOf(shard))
         for (const watched of page) {
-          const { tenant, view } = watched.host;
+          const { tenant, state } = watched.host;
           const silent = found.get(tenant) ?? [];
           found.set(tenant, silent);
-          if (view.state !== 'Lost' && isSilent(watched.link, now(), leaseSeconds)) silent.push(watched);
+          if (state !== 'Lost' && isSilent(watched.link, now(), leaseSeconds)) silent.push(watched);
         }
     };
     const shards = await Promise.allSettled(

@@ -1,6 +1,13 @@
 import type { HostFacts } from '../../core/contract/host.ts';
 import { stateWhenHeard } from '../../core/domain/host-state.ts';
-import { type HostRecord, type HostView, type IndexedHost, parseHost, writeView } from '../../store/hosts.ts';
+import {
+  type HostRecord,
+  type HostView,
+  parseHost,
+  type SweptHost,
+  writeUnknown,
+  writeView,
+} from '../../store/hosts.ts';
 import { keys } from '../../store/keys.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table, Write } from '../../store/table.ts';
@@ -65,7 +72,7 @@ export const recordHeard = (table: Table, tenant: string, hostId: string): Promi
  * @param noticed marks the link, on the condition that the host has sent nothing since
  * @throws ConditionFailed if the host has sent a message or has changed
  */
-export const recordSilence = (host: IndexedHost, noticed: readonly Write[]): readonly Write[] => [
-  writeView(host, { ...host.view, state: 'Unknown' }, 'bulkhead'),
+export const recordSilence = (host: SweptHost, noticed: readonly Write[]): readonly Write[] => [
+  writeUnknown(host, 'bulkhead'),
   ...noticed,
 ];

@@ -251,6 +251,35 @@ describe('silent hosts of several tenants', () => {
     expect(await otherState(hostId)).toBe('Unknown');
   });
 
+  test('large facts, labels and orphans of one tenant are not read with the hosts of all', async () => {
+    const text = (length: number) => Array.from({ length }, (_, at) => `${'x'.repeat(55)}${at}`);
+    const many = 10;
+    for (let count = 0; count < many; count += 1) {
+      const { hostId } = await world.addHost({ switches: text(900) }, { images: false });
+      const orphans = Object.fromEntries(text(900).map((id) => [id, 1]));
+      const link = { connectionId: null, lastSeenAt: world.clock.now, orphans };
+      await world.table.put({ Item: createItem('hostLink', keys.hostLink(TENANT, hostId), link) });
+    }
+    const hostId = await otherHost();
+    world.clock.now += 200_000;
+    let bytes = 0;
+    const count = <T>(read: T): T => {
+      bytes += JSON.stringify(read).length;
+      return read;
+    };
+    const table: Table = {
+      ...world.table,
+      query: async (options) =>
+        options.index === 'gsi4' && options.key.pk.startsWith('HOSTS#')
+          ? count(await world.table.query(options))
+          : world.table.query(options),
+      batchGet: async (...given) => count(await world.table.batchGet(...given)),
+    };
+    await createSweepHandler({ ...world.deps, table })();
+    expect(bytes / (many + 1)).toBeLessThan(1_000);
+    expect(await otherState(hostId)).toBe('Unknown');
+  });
+
   test('one that is not noticed yet comes before those that are', async () => {
     for (let count = 0; count < 120; count += 1) {
       const { hostId } = await world.addHost({}, { images: false });
