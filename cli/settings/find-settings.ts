@@ -30,21 +30,37 @@ const readSettings = ({ userId, stderr }: Surroundings, path: string): StoredSet
 const isOnThisMachine = (apiUrl: string): boolean =>
   URL.canParse(apiUrl) && isLoopback(new URL(apiUrl).hostname);
 
+const hasEnded = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH';
+  }
+};
+
 /**
- * `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it and removes it at its end. The URL
- * must be on this machine: a cloned repository can contain such a file, which then belongs to the user, and would send
- * the user's commands, environment values and input to another control plane.
+ * - A cloned repository can contain such a file, which then belongs to the user. It must not send the user's commands,
+ *   environment values and input to another machine.
+ * - A control plane that was killed leaves its file. Another user of the machine can then listen on its port, and would
+ *   get the token.
  */
+const whyNotUsed = ({ apiUrl, pid }: StoredSettings): string | undefined => {
+  if (!isOnThisMachine(apiUrl))
+    return `${apiUrl} is not on this machine. For that control plane, run bulkhead login, or use --api-url.`;
+  if (pid !== undefined && hasEnded(pid)) return `its process ${pid} has ended. Run npm start again.`;
+  return undefined;
+};
+
+/** `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it and removes it at its end. */
 const findLocal = (io: Surroundings): Settings | undefined => {
   for (let folder = io.cwd; ; folder = dirname(folder)) {
     const path = join(folder, '.bulkhead', 'local.json');
     const local = readSettings(io, path);
-    if (local !== undefined && isOnThisMachine(local.apiUrl))
+    const why = local && whyNotUsed(local);
+    if (local !== undefined && why === undefined)
       return { apiUrl: local.apiUrl, token: local.token, source: path };
-    if (local !== undefined)
-      io.stderr.write(
-        `Ignored ${visible(path)}: ${visible(local.apiUrl)} is not on this machine. For that control plane, run bulkhead login, or use --api-url.\n`,
-      );
+    if (why !== undefined) io.stderr.write(`Ignored ${visible(path)}: ${visible(why)}\n`);
     if (dirname(folder) === folder) return undefined;
   }
 };

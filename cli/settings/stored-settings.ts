@@ -5,7 +5,12 @@ import { SettingsError } from '../errors.ts';
 import type { Io } from '../io.ts';
 
 /** Settings that `bulkhead login` and `npm start` store. */
-const StoredSchema = z.looseObject({ apiUrl: z.string(), token: z.string() });
+const StoredSchema = z.looseObject({
+  apiUrl: z.string(),
+  token: z.string(),
+  /** The process that serves the URL; only from `npm start`. */
+  pid: z.optional(z.number()),
+});
 export type StoredSettings = z.infer<typeof StoredSchema>;
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   lchownSync,
@@ -20,11 +20,11 @@ const version = { status: 200, body: { version: '0.1.0', apiVersion: 'v1' } };
 const empty = { status: 200, body: { items: [], nextCursor: null } };
 const api = () => fakeApi(({ url }) => (url.endsWith('/v1/version') ? version : empty));
 
-const withLocal = (apiUrl: string): string => {
+const withLocal = (apiUrl: string, pid = 1): string => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, '.bulkhead'));
   mkdirSync(join(folder, 'deep/er'), { recursive: true });
-  writeFileSync(join(folder, '.bulkhead/local.json'), JSON.stringify({ apiUrl, token: 'local', pid: 1 }));
+  writeFileSync(join(folder, '.bulkhead/local.json'), JSON.stringify({ apiUrl, token: 'local', pid }));
   return join(folder, 'deep/er');
 };
 
@@ -76,6 +76,15 @@ describe('which control plane', () => {
     const home = temporaryFolder();
     await login(home, 'https://login.example.com', 'stored');
     expect((await asked([], { cwd, home, env: {} })).url).toContain('login.example');
+  });
+
+  test('a control plane that ended without removing its file gets no token: its port may be another user’s', async () => {
+    const { pid } = spawnSync('true');
+    const { exitCode, stderr, url } = await asked([], { cwd: withLocal('http://127.0.0.1:1', pid), env: {} });
+    expect([exitCode, url]).toEqual([4, undefined]);
+    expect(stderr).toContain(`process ${pid} has ended`);
+    const running = withLocal('http://127.0.0.1:1', process.pid);
+    expect((await asked([], { cwd: running, env: {} })).authorization).toBe('Bearer local');
   });
 
   test('none: it is said how to name one', async () => {
