@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, expect, test } from '@jest/globals';
 import { type Answer, decode, encode, type Packet, type Question, RECURSION_DESIRED } from 'dns-packet';
 import fc from 'fast-check';
@@ -219,6 +219,40 @@ describe('the resolver', () => {
     client.resume();
     client.write(Buffer.from([0, 1, 0]));
     await once(client, 'close');
+    server.close();
+    await once(server, 'close');
+  });
+
+  test('a container that does not read its answers gets no more of them', async () => {
+    let answered = 0;
+    const resolver = {
+      answerMessage: async () => {
+        answered += 1;
+        return Buffer.alloc(60_000);
+      },
+    };
+    const accepted = Promise.withResolvers<Socket>();
+    const server = createServer((socket) => {
+      serveConnection(resolver, socket, ADDRESS);
+      accepted.resolve(socket);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
+    // Without a handler for data nothing is read.
+    client.on('error', () => {});
+    client.write(Buffer.concat(Array.from({ length: 1_000 }, () => Buffer.from([0, 1, 0]))));
+    const socket = await accepted.promise;
+    while (!socket.writableNeedDrain) await new Promise((resolve) => setImmediate(resolve));
+    const before = answered;
+    for (let turn = 0; turn < 50; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    expect(answered).toBe(before);
+    expect(answered).toBeLessThan(500);
+    expect(socket.writableLength).toBeLessThan(200_000);
+    // Not `once` of node:events, which fails if the client's end is reported as an error.
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    client.destroy();
+    await closed;
     server.close();
     await once(server, 'close');
   });

@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { MOST_QUERY_BYTES, type Resolver } from './resolver.ts';
 
@@ -22,7 +23,22 @@ export const serveUdp = (resolver: Resolver, fd: number): void => {
   socket.bind({ fd });
 };
 
-/** One message after another, each answered before the next is read. */
+/** Resolves when the container has read what it was sent, or when the connection has ended. */
+const untilRead = async (socket: Socket): Promise<void> => {
+  if (socket.destroyed) return;
+  const over = new AbortController();
+  const { signal } = over;
+  try {
+    await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })]);
+  } finally {
+    over.abort();
+  }
+};
+
+/**
+ * One message after another, each answered before the next is read. Who does not read its answers gets no more of them:
+ * they would take this process's memory.
+ */
 export const serveConnection = (
   resolver: Pick<Resolver, 'answerMessage'>,
   socket: Socket,
@@ -41,7 +57,7 @@ export const serveConnection = (
       if (answer === null) return void socket.destroy();
       const prefix = Buffer.alloc(LENGTH_BYTES);
       prefix.writeUInt16BE(answer.length);
-      socket.write(Buffer.concat([prefix, answer]));
+      if (!socket.write(Buffer.concat([prefix, answer]))) await untilRead(socket);
       received = received.subarray(LENGTH_BYTES + length);
     }
   };
