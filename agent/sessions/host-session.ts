@@ -2,6 +2,7 @@ import {
   type ClientFrame,
   type HostFrame,
   type HostSessionMessage,
+  type OutputStream,
   SESSION_LIMITS,
   type SessionEndReason,
   SIGNALS,
@@ -9,6 +10,7 @@ import {
 } from '../../core/contract/session.ts';
 import { SessionWindow } from '../../core/session/session-window.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
+import { OutputRuns } from '../runtimes/output-runs.ts';
 import type { SessionProcess } from '../runtimes/session-process.ts';
 
 interface HostSessionDeps {
@@ -55,8 +57,13 @@ export class HostSession {
   #detachedAt: number | null;
   readonly #openedAt: number;
   #reason: SessionEndReason = 'exited';
+  /** Output that waits for its turn in the window, which has one frame of it at a time. */
+  readonly #output = new OutputRuns();
+  #isQueued = false;
   /** Bytes of output that wait for the client. */
   #unsent = 0;
+  /** Sent after all output. */
+  #exit: Extract<HostFrame, { type: 'exit' }> | null = null;
   #cancelWatch: Cancel = nothingToCancel;
   #cancelProbe: Cancel = nothingToCancel;
 
@@ -80,7 +87,7 @@ export class HostSession {
       deliver: (frame) => this.#take(frame),
       onViolation: () => this.end('protocol-error'),
     });
-    process.onOutput((stream, data) => this.#output(stream, data));
+    process.onOutput((stream, data) => this.#takeOutput(stream, data));
     process.onInputTaken((bytes) => this.#window.consumed(bytes));
     process.exited.then(
       (exitCode) => this.#finish({ type: 'exit', exitCode, reason: 'exited' }),
@@ -121,6 +128,7 @@ export class HostSession {
     this.#process.end();
     this.#state = 'ending';
     this.#reason = reason;
+    this.#output.clear();
     this.#window.putLast({ type: 'exit', exitCode: null, reason });
     // What is not sent any more must not keep the process from ending.
     this.#process.consumed(this.#unsent);
@@ -153,7 +161,8 @@ export class HostSession {
   #finish(exit: Extract<HostFrame, { type: 'exit' }>): void {
     if (this.#state !== 'open') return;
     this.#state = 'ending';
-    this.#window.put(exit);
+    this.#exit = exit;
+    this.#queueNext();
     this.#settle();
   }
 
@@ -172,20 +181,33 @@ export class HostSession {
     else this.#window.consumed(data.length);
   }
 
-  #output(stream: 'stdout' | 'stderr', data: Buffer): void {
+  #takeOutput(stream: OutputStream, data: Buffer): void {
     this.#activeAt = this.#deps.clock.monotonicMs();
     if (this.#state !== 'open') {
       this.#process.consumed(data.length);
       return;
     }
-    for (let from = 0; from < data.length; from += SESSION_LIMITS.dataBytes) {
-      const piece = data.subarray(from, from + SESSION_LIMITS.dataBytes);
-      this.#unsent += piece.length;
-      this.#window.put({ type: 'output', stream, data: piece.toString('base64') }, piece.length, () => {
-        this.#unsent -= piece.length;
-        this.#process.consumed(piece.length);
-      });
+    this.#unsent += data.length;
+    this.#output.add(stream, data);
+    this.#queueNext();
+  }
+
+  #queueNext(): void {
+    if (this.#isQueued) return;
+    const next = this.#output.take(SESSION_LIMITS.dataBytes);
+    if (next === undefined) {
+      if (this.#exit !== null) this.#window.put(this.#exit);
+      this.#exit = null;
+      return;
     }
+    const { stream, data } = next;
+    this.#isQueued = true;
+    this.#window.put({ type: 'output', stream, data: data.toString('base64') }, data.length, () => {
+      this.#isQueued = false;
+      this.#unsent -= data.length;
+      this.#process.consumed(data.length);
+      this.#queueNext();
+    });
   }
 
   #settle(): void {

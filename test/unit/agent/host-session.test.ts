@@ -146,6 +146,33 @@ test('a client that reads nothing stops the process’s output, and only the exi
   expect(sent.at(-1)).toMatchObject({ kind: 'frame', frame: { type: 'exit', reason: 'revoked' } });
 });
 
+test('single bytes that wait for a client wait together, each stream in its order', () => {
+  const wanted = { stdout: '', stderr: '' };
+  for (let count = 0; count < 100_000; count += 1) {
+    const stream = count % 2 === 0 ? 'stdout' : 'stderr';
+    const byte = String.fromCharCode(97 + (count % 26));
+    wanted[stream] += byte;
+    process.write_(stream, Buffer.from(byte));
+  }
+  join();
+  const text = (stream: 'stdout' | 'stderr') =>
+    got
+      .map((frame) =>
+        frame.type === 'output' && frame.stream === stream ? Buffer.from(frame.data, 'base64') : '',
+      )
+      .join('');
+  expect(text('stdout')).toBe(wanted.stdout);
+  expect(text('stderr')).toBe(wanted.stderr);
+  expect(got.length).toBeLessThan(80);
+  expect(process.consumedBytes).toBe(100_000);
+});
+
+test('a few pieces of both streams keep their order', () => {
+  for (const stream of ['stdout', 'stderr', 'stdout'] as const) process.write_(stream, Buffer.from(stream));
+  join();
+  expect(got.map((frame) => frame.type === 'output' && frame.stream)).toEqual(['stdout', 'stderr', 'stdout']);
+});
+
 describe('ends by itself', () => {
   test('when nothing is said for too long, though the client is there', async () => {
     join();

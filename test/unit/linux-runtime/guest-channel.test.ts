@@ -109,6 +109,56 @@ describe('a channel to a guest', () => {
     },
   );
 
+  test.each([
+    ['a second greeting', FRAME.hello, 0, Buffer.alloc(NONCE_BYTES), /second greeting/],
+    ['a second start', FRAME.started, 2, pid, /second start/],
+    ['a grant of nothing', FRAME.credit, 2, Buffer.alloc(4), /grant of nothing/],
+  ])(
+    '%s ends the connection: a flood of them would take the agent’s time',
+    async (_, type, stream, payload, why) => {
+      const { channel, guest } = await connect();
+      const process = channel.startProcess([['arg', 'true']]);
+      expect(process.stream).toBe(2);
+      guest.on('error', () => {});
+      guest.write(encodeFrame(FRAME.started, process.stream, pid));
+      expect(await process.started).toBe(9);
+      guest.write(encodeFrame(type, stream, payload));
+      expect((await channel.closed).message).toMatch(why);
+    },
+  );
+
+  test('frames of one byte that arrive together are passed on in few pieces, each stream in its order', async () => {
+    const { channel, guest } = await connect();
+    const process = channel.startProcess([['arg', 'true']]);
+    const calls: string[] = [];
+    const text = { stdout: '', stderr: '' };
+    process.onOutput((stream, data) => {
+      calls.push(stream);
+      text[stream] += data.toString();
+    });
+    const frames = Array.from({ length: 20_000 }, (_, index) =>
+      encodeFrame(
+        index % 2 === 0 ? FRAME.stdout : FRAME.stderr,
+        process.stream,
+        Buffer.from(String.fromCharCode(97 + (index % 26))),
+      ),
+    );
+    const exited = encodeFrame(FRAME.exited, process.stream, Buffer.alloc(8));
+    guest.write(Buffer.concat([encodeFrame(FRAME.started, process.stream, pid), ...frames, exited]));
+    await process.exited;
+    expect(calls.length).toBeLessThan(80);
+    expect(calls.slice(0, 4)).toEqual(['stdout', 'stderr', 'stdout', 'stderr']);
+    for (const [stream, first] of [
+      ['stdout', 0],
+      ['stderr', 1],
+    ] as const)
+      expect(text[stream]).toBe(
+        Array.from({ length: 10_000 }, (_, index) =>
+          String.fromCharCode(97 + ((2 * index + first) % 26)),
+        ).join(''),
+      );
+  });
+
   test('a guest that answers no request is ended, with all waiting requests', async () => {
     const clock = new ManualClock();
     const { channel } = await connect(clock);

@@ -80,6 +80,9 @@ export class GuestChannel {
   readonly #greeting = Promise.withResolvers<GuestGreeting>();
   readonly #closed = Promise.withResolvers<Error>();
   #finder: HelloFinder | null;
+  #hasGreeted = false;
+  /** Processes with frames in the piece of the connection that is being read. */
+  readonly #touched = new Set<GuestProcess>();
   #nextRequest = 1;
   #reason: Error | null = null;
 
@@ -235,15 +238,22 @@ export class GuestChannel {
         if (this.#reason !== null) return;
         this.#handle(frame);
       }
+      for (const process of this.#touched) process.flush();
     } catch (error) {
       this.close(error instanceof Error ? error : new GuestProtocolError(String(error)));
+    } finally {
+      this.#touched.clear();
     }
   }
 
   #handle(frame: Frame): void {
     if (frame.type === FRAME.hello) this.#handleHello(frame.payload);
     else if (frame.type === FRAME.response) this.#handleResponse(frame);
-    else this.#processOf(frame).receive(frame);
+    else {
+      const process = this.#processOf(frame);
+      this.#touched.add(process);
+      process.receive(frame);
+    }
   }
 
   #processOf({ type, stream }: Frame): GuestProcess {
@@ -253,6 +263,8 @@ export class GuestChannel {
   }
 
   #handleHello(payload: Buffer): void {
+    if (this.#hasGreeted) throw new GuestProtocolError('A second greeting');
+    this.#hasGreeted = true;
     const fields = decodeFields(payload.subarray(NONCE_BYTES));
     const number = (name: string) => Number(fields.get(name) ?? 0) || 0;
     this.#greeting.resolve({

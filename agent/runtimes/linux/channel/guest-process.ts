@@ -1,3 +1,5 @@
+import type { OutputStream } from '../../../../core/contract/session.ts';
+import { OutputRuns } from '../../output-runs.ts';
 import {
   encodeFrame,
   FLAG_OUT_OF_MEMORY,
@@ -24,7 +26,7 @@ interface Carrier {
   release(stream: number): void;
 }
 
-export type OutputSource = 'stdout' | 'stderr';
+export type OutputSource = OutputStream;
 type OutputHandler = (source: OutputSource, data: Buffer) => void;
 
 /**
@@ -50,11 +52,12 @@ export class GuestProcess {
   #input: Buffer[] = [];
   #inputBytes = 0;
   #inputEnded = false;
+  #hasStarted = false;
   #ended = false;
   #inputSent: (bytes: number) => void = () => {};
   #handler: OutputHandler | null = null;
-  /** What came before there was a handler. */
-  #early: [OutputSource, Buffer][] = [];
+  /** What came before there was a handler, or with the piece of the connection that is being read. */
+  readonly #waiting = new OutputRuns();
 
   constructor(stream: number, carrier: Carrier) {
     this.stream = stream;
@@ -71,7 +74,17 @@ export class GuestProcess {
   /** Output goes there, beginning with what has come already. The handler says by `consumed` when it is done with it. */
   onOutput(handler: OutputHandler): void {
     this.#handler = handler;
-    for (const [source, data] of this.#early.splice(0)) handler(source, data);
+    this.flush();
+  }
+
+  /**
+   * Passes on what has come. The channel calls it once for all frames that arrived together: for a handler, a frame of a
+   * single byte costs as much as one of thousands.
+   */
+  flush(): void {
+    if (this.#handler === null) return;
+    for (let next = this.#waiting.take(); next !== undefined; next = this.#waiting.take())
+      this.#handler(next.stream, next.data);
   }
 
   /** Tells how much input has gone to the guest. */
@@ -122,8 +135,12 @@ export class GuestProcess {
    * @throws {GuestProtocolError}
    */
   receive({ type, flags, payload }: Frame): void {
-    if (type === FRAME.stdout || type === FRAME.stderr) this.#receiveOutput(type, payload);
-    else if (type === FRAME.started) this.#receiveStarted(payload);
+    if (type === FRAME.stdout || type === FRAME.stderr) {
+      this.#receiveOutput(type, payload);
+      return;
+    }
+    this.flush();
+    if (type === FRAME.started) this.#receiveStarted(payload);
     else if (type === FRAME.exited) this.#receiveExit(flags, payload);
     else if (type === FRAME.credit && payload.length === 4) this.#receiveCredit(payload.readUInt32LE(0));
     else throw new GuestProtocolError(`A frame of type ${type} for a process`);
@@ -131,6 +148,7 @@ export class GuestProcess {
 
   /** The channel is gone. */
   abandon(reason: Error): void {
+    this.flush();
     this.#ended = true;
     this.#input = [];
     this.#settleStarted.reject(reason);
@@ -142,13 +160,12 @@ export class GuestProcess {
     if (payload.length === 0) throw new GuestProtocolError('Output without data');
     this.#window -= payload.length;
     if (this.#window < 0) throw new GuestProtocolError('More output than was granted');
-    const source = type === FRAME.stdout ? 'stdout' : 'stderr';
-    const data = Buffer.from(payload);
-    if (this.#handler) this.#handler(source, data);
-    else this.#early.push([source, data]);
+    this.#waiting.add(type === FRAME.stdout ? 'stdout' : 'stderr', payload);
   }
 
   #receiveStarted(payload: Buffer): void {
+    if (this.#hasStarted) throw new GuestProtocolError('A second start');
+    this.#hasStarted = true;
     if (payload.length < 4) throw new GuestProtocolError('A start without a pid');
     const pid = payload.readInt32LE(0);
     if (pid > 0) {
@@ -176,6 +193,7 @@ export class GuestProcess {
   }
 
   #receiveCredit(bytes: number): void {
+    if (bytes === 0) throw new GuestProtocolError('A grant of nothing');
     this.#inputCredit += bytes;
     if (this.#inputCredit > STDIN_WINDOW)
       throw new GuestProtocolError('More input granted than there is room for');

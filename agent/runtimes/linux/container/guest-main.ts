@@ -4,6 +4,9 @@ import type { GuestProcess } from '../channel/guest-process.ts';
 import { LOST_OUTPUT, PACE_BYTES, type PacedProcess } from './paced-process.ts';
 
 const RECENT_BYTES = 64 * 1024;
+/** Small pieces of one stream are kept as one, and no more than so many: single bytes would cost far more than their size. */
+const RECENT_PIECE_BYTES = 1024;
+const RECENT_PIECES = 1024;
 /** What a joined client may leave unread; what comes beyond it is lost to it. The process never waits for it. */
 const UNREAD_BYTES = 256 * 1024;
 
@@ -49,11 +52,18 @@ export class GuestMain {
 
   /** Called with everything that the process writes. */
   wrote(stream: OutputStream, data: Buffer): void {
-    this.#recent.push([stream, data]);
-    this.#recentBytes += data.length;
-    while (this.#recentBytes > RECENT_BYTES && this.#recent.length > 1)
-      this.#recentBytes -= this.#recent.shift()?.[1].length ?? 0;
+    this.#remember(stream, data);
     for (const client of this.#clients) client.give(stream, data);
+  }
+
+  #remember(stream: OutputStream, data: Buffer): void {
+    const last = this.#recent.at(-1);
+    if (last?.[0] === stream && last[1].length + data.length <= RECENT_PIECE_BYTES)
+      this.#recent[this.#recent.length - 1] = [stream, Buffer.concat([last[1], data])];
+    else this.#recent.push([stream, data]);
+    this.#recentBytes += data.length;
+    const isFull = () => this.#recentBytes > RECENT_BYTES || this.#recent.length > RECENT_PIECES;
+    while (isFull() && this.#recent.length > 1) this.#recentBytes -= this.#recent.shift()?.[1].length ?? 0;
   }
 
   /** The log has grown by `logged` bytes: the process can write more, unless a client is waited for. */
