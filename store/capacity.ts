@@ -4,7 +4,7 @@ import { toAttribute } from './item.ts';
 import { keys } from './keys.ts';
 import { keyItem, type Write } from './table.ts';
 
-/** What is taken of a host or given back to it; without a disk, that of the host stays as it is. */
+/** An amount to reserve or release on a host; without a disk the host's free disk is unchanged. */
 export type CapacityChange = Reservation & Partial<Pick<Capacity, 'diskMB'>>;
 
 const hasDisk = ({ diskMB = 0 }: CapacityChange): boolean => diskMB !== 0;
@@ -30,8 +30,8 @@ const capacityUpdate = (room: CapacityChange, sign: '+' | '-'): string =>
   ].join(', ');
 
 /**
- * Gives back what a reservation took. Commutes with every other change of `free`. The host's place in the index
- * of ready hosts follows on the table's stream.
+ * Releases a reservation. Commutes with every other change of `free`. The table's stream updates the host's place in the index
+ * of ready hosts.
  */
 export const releaseCapacity = (tenant: string, hostId: string, room: CapacityChange): Write => ({
   update: {
@@ -43,7 +43,7 @@ export const releaseCapacity = (tenant: string, hostId: string, room: CapacityCh
   },
 });
 
-/** Takes room if there is enough: the one place that decides whether a host has room. */
+/** Reserves capacity if enough is free: the only place that decides whether a host has free capacity. */
 export const reserveCapacity = (
   tenant: string,
   hostId: string,
@@ -67,7 +67,7 @@ export const reserveCapacity = (
   },
 });
 
-/** That a host takes containers; for a placement that takes nothing more. */
+/** Checks that a host accepts containers, for a placement that reserves nothing. */
 export const checkReady = (tenant: string, hostId: string): Write => ({
   check: {
     Key: keyItem(keys.host(tenant, hostId)),

@@ -9,7 +9,7 @@ import { STORED_IMAGE_FACTS } from './images.ts';
 import { orNull } from './item-format.ts';
 import { StoredStepSchema } from './operations.ts';
 
-/** A host's answer to a command as the command's item keeps it, with null for what the contract has as null. */
+/** A host's result in the item of the command, with null where the contract has null. */
 
 const ProcessesSchema = z.array(
   z.object({

@@ -23,9 +23,9 @@ const KEPT_SECONDS = 24 * 3600;
 
 export interface CommandRecord {
   readonly tenant: string;
-  /** Read from what was signed. */
+  /** Parsed from the signed payload. */
   readonly command: Command;
-  /** As it is sent to the host, each time. */
+  /** The payload and signature, as sent to the host. */
   readonly signed: Signed;
   /** `withdrawn`: the operation is rolled back, and the command is no longer sent. */
   readonly state: 'pending' | 'answered' | 'withdrawn';
@@ -43,7 +43,7 @@ export type UnsignedCommand = Omit<CommandRecord, 'signed'>;
 
 const CommandItemSchema = z.object({
   signed: z.optional(SignedSchema),
-  /** In an item that this package did not write: a command without a signature. */
+  /** In an item from another writer: a command without a signature. */
   command: z.optional(z.record(z.string(), z.unknown())),
   state: z.enum(['pending', 'answered', 'withdrawn']),
   taskToken: orNull(z.string()),
@@ -54,8 +54,8 @@ const CommandItemSchema = z.object({
 });
 
 /**
- * What the control plane reads of a signed payload: whom the command is for, and its verb. The rest of the arguments is
- * for the host, which verifies the signature.
+ * The members that the control plane reads of a signed payload: the target of the command, and its verb. The other arguments
+ * are for the host, which verifies the signature.
  */
 const PayloadSchema = z.object({
   containerId: orNull(z.string()),
@@ -66,7 +66,7 @@ const PayloadSchema = z.object({
   ),
 });
 
-/** What remains of a command whose payload was overwritten: it can be addressed, and its host refuses it. */
+/** A command with an overwritten payload: it can be addressed, and its host refuses it. */
 const UNREADABLE: z.infer<typeof PayloadSchema> = {
   containerId: null,
   epoch: 0,
@@ -83,7 +83,7 @@ const commandIn = (payload: string) => {
 };
 
 /**
- * A command that was written without a signature reads as signed by no key, and its host refuses it.
+ * A command without a signature is read as signed by no key, and its host refuses it.
  * @throws UnreadableItemError
  */
 export const parseCommand = (item: Item): CommandRecord => {
@@ -97,7 +97,7 @@ export const parseCommand = (item: Item): CommandRecord => {
   return { ...rest, signed, command: { ...commandIn(signed.payload), id: item.sk?.S ?? '', hostId } };
 };
 
-/** The one right to make hosts act. @param expiresAtMs until when a host may take the command in */
+/** Signs commands. Only holders of this function can make hosts act. @param expiresAtMs expiry for the host */
 export type SignCommand = (command: Command, expiresAtMs: number) => Promise<Signed>;
 
 const commandItem = ({ tenant, command, ...rest }: CommandRecord): Item =>
@@ -110,16 +110,16 @@ const commandItem = ({ tenant, command, ...rest }: CommandRecord): Item =>
 export const stepCommandId = (operationId: string, step: string, epoch: number): string =>
   `${operationId}:${step}:${epoch}`;
 
-/** A command with its signature, to be written: by {@link giveCommand}, or in a transaction by {@link addCommand}. */
+/** A signed command, for {@link giveCommand}, or for {@link addCommand} in a transaction. */
 export const signRecord = async (sign: SignCommand, unsigned: UnsignedCommand): Promise<CommandRecord> => ({
   ...unsigned,
   signed: await sign(unsigned.command, unsigned.expiresAt),
 });
 
 /**
- * Signs a command and gives it. If it was given before, it takes over the new task token and keeps its signature.
+ * Signs a command and writes it. An existing command gets the new task token and keeps its signature.
  *
- * @returns the command as it stands now: one that was given before may be answered already
+ * @returns the current command, which may already be answered
  */
 export const giveCommand = async (
   table: Table,
@@ -149,7 +149,7 @@ const getCommand = async (table: Table, record: CommandRecord): Promise<CommandR
   return item && parseCommand(item);
 };
 
-/** Commands of a host that it has not answered and that may still be begun. One that cannot be read does not block the others. */
+/** Unanswered commands of a host that have not expired. An unreadable one does not block the others. */
 export const listPendingCommands = async (
   table: Table,
   tenant: string,
@@ -176,7 +176,7 @@ export const listPendingCommands = async (
   return found;
 };
 
-/** Every command that an operation has given to a host, answered or not. */
+/** All commands of an operation to a host, answered or not. */
 export const listCommandsOf = async (
   table: Table,
   tenant: string,
@@ -194,8 +194,7 @@ type Answered =
   | { readonly kind: 'unknown' };
 
 /**
- * Stores the result of a command, once: a second result of the same command changes nothing, and the first is
- * what is answered.
+ * Stores the result of a command, once: a second result has no effect, and the first one is returned.
  */
 export const storeResult = async (
   table: Table,
@@ -246,17 +245,17 @@ export const withdrawCommands = async (
         },
       });
     } catch (error) {
-      // Never given, or answered: there is nothing to withdraw.
+      // Not issued, or answered: nothing to withdraw.
       if (!(error instanceof ConditionFailed)) throw error;
     }
   };
   await Promise.all(commandIds.map(withdraw));
 };
 
-/** A new command as part of a transaction. Its id is new with it. */
+/** A new command, with a new id, as part of a transaction. */
 export const addCommand = (record: CommandRecord): Write => ({ put: { Item: commandItem(record) } });
 
-/** Takes a command away as part of a transaction, if it is still there. */
+/** Deletes a command as part of a transaction, if it exists. */
 export const dropCommand = ({ tenant, command }: UnsignedCommand): Write => ({
   remove: { Key: keyItem(keys.command(tenant, command.hostId, command.id)) },
 });
@@ -265,8 +264,8 @@ export const deleteCommand = (table: Table, tenant: string, command: Command): P
   table.remove({ Key: keyItem(keys.command(tenant, command.hostId, command.id)) });
 
 /**
- * Deletes the commands of an operation that has ended. Not part of the transition: should it not come to pass,
- * nothing is wrong, and the time to live does it.
+ * Deletes the commands of an ended operation. Not part of the transaction, because a failure is harmless: the time to live
+ * deletes them later.
  */
 export const deleteCommands = async (table: Table, commands: readonly CommandRecord[]): Promise<void> => {
   await Promise.allSettled(commands.map((record) => deleteCommand(table, record.tenant, record.command)));

@@ -20,14 +20,14 @@ export interface ComputeProcessRecord {
   readonly view: Omit<ComputeProcess, 'id' | 'containerId' | 'owner' | 'type'>;
 }
 
-/** Of compute processes and of commands' results. */
+/** Worker process of compute processes and of command results. */
 export const StoredWorkerProcessSchema: z.ZodMiniType<WorkerProcess> = z.object({
   pid: z.number(),
   name: z.string(),
   userName: z.string(),
 });
 
-/** An index carries all of it. */
+/** The indexes project all of it. */
 const ComputeProcessSchema: z.ZodMiniType<Omit<ComputeProcessRecord, 'containerId' | keyof Owned>> = z.object(
   {
     revision: z.number(),

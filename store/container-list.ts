@@ -7,7 +7,7 @@ import { indexes } from './keys.ts';
 import { type ListPage, type ListPart, type ListPlan, type ListRequest, readPage } from './list.ts';
 import type { Table } from './table.ts';
 
-/** All of them must match. */
+/** All filters must match. */
 export interface ContainerFilters {
   readonly runtimeType?: RuntimeType;
   readonly state?: ContainerState;
@@ -19,7 +19,7 @@ export interface ContainerFilters {
 
 type Selected = Exclude<keyof ContainerFilters, 'labels' | 'name'>;
 
-/** The index that leaves least to read, the partitions of it, and which filters that takes care of. */
+/** The most selective index, its partitions, and the filters that it covers. */
 const choose = (
   tenant: string,
   { runtimeType, state, hostId, image }: ContainerFilters,
@@ -30,7 +30,7 @@ const choose = (
     return { parts: [{ index: 'gsi4', key: indexes.containersByImage(tenant, image) }], done: ['image'] };
   if (runtimeType === undefined && state === undefined)
     return { parts: [{ index: 'gsi1', key: indexes.containersByName(tenant) }], done: [] };
-  // By type and state; for a state alone, one type after the other.
+  // By type and state; for a state without a type, both types in turn.
   const types = runtimeType === undefined ? RUNTIME_TYPES : [runtimeType];
   return {
     parts: types.map((type) => ({ index: 'gsi2', key: indexes.containersByType(tenant, type, state) })),
@@ -59,7 +59,7 @@ const scopeFilters = ({ labels, image, ...others }: ContainerFilters) => ({
   labels: labels.map(([key, value]) => `${key}=${value}`).sort(),
 });
 
-/** A name is one container's at the most, so there is nothing to page through. */
+/** At most one container has a name, so there are no pages. */
 const byName = async (
   table: Table,
   tenant: string,
@@ -73,8 +73,8 @@ const byName = async (
 };
 
 /**
- * Containers by name, in the order of the index that the filters choose: by name; by state, then name, where a
- * runtime type or a state is asked for.
+ * Containers in the order of the index for the filters: by name, or by state and name if the filters have a runtime type or
+ * a state.
  */
 export const listContainers = async (
   table: Table,

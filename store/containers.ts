@@ -38,7 +38,7 @@ export interface ContainerView {
 
 export interface Conversion {
   readonly to: RuntimeType;
-  /** What is reserved if the container stays as it was, and once it is converted; null: nothing. */
+  /** The reservation if the container stays as it was, and once it is converted; null: none. */
   readonly before: Reservation | null;
   readonly after: Reservation | null;
 }
@@ -54,7 +54,7 @@ export interface IndexedContainer {
 export interface ContainerRecord extends IndexedContainer {
   /** Rises with each operation that takes the container. A command or report of an older epoch changes nothing. */
   readonly epoch: number;
-  /** What is reserved on the host while it runs, exactly as it was taken: the same amount is released. */
+  /** The reservation on the host while it runs. The same amount is released. */
   readonly reservation: Reservation | null;
   /** Disk that is reserved on the host for as long as the container is placed there, in MiB. */
   readonly heldDiskMB: number;
@@ -81,7 +81,7 @@ const NetworkRulesSchema = z.array(
   }),
 );
 
-/** Of containers and of commands' results. */
+/** Resources of containers and of command results. */
 export const StoredNetworkPolicySchema: z.ZodMiniType<ResolvedNetworkPolicy> = z.object({
   egress: z.object({ default: EgressDefaultSchema, allow: NetworkRulesSchema, deny: NetworkRulesSchema }),
   peers: PeersSchema,
@@ -160,7 +160,7 @@ export const parseContainer = (item: Item): ContainerRecord => readItem('contain
 export const parseIndexedContainer = (item: Item): IndexedContainer =>
   readItem('container', IndexedSchema, item);
 
-/** The default policy is left out: every index carries the view. */
+/** The default policy is omitted, because every index projects the view. */
 const storedSpec = ({ network, networkRevision, ...spec }: ContainerSpec) => ({
   ...spec,
   ...(!isDeepStrictEqual(network, DEFAULT_NETWORK_POLICY) && { network }),
@@ -184,7 +184,7 @@ export const containerItem = (record: ContainerRecord): Item => {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-/** Whether a text is an id, in either case: such a text is never a name. */
+/** Whether a text is an id, in either case. Names cannot have this form. */
 export const isId = (text: string): boolean => UUID.test(text);
 
 /**
@@ -215,7 +215,7 @@ export const getContainerNow = async (
 
 const holderOf = (item: Item): string => readItem('containerName', NameSchema, item).containerId;
 
-/** Id of the container of that name. */
+/** Id of the container with the name. */
 export const findContainerId = async (
   table: Table,
   tenant: string,
@@ -236,7 +236,7 @@ export const resolveContainerId = async (
 interface NewContainer {
   readonly container: ContainerRecord;
   readonly operation: OperationRecord;
-  /** The answer's own write, if it is kept for repeats. */
+  /** The write of the stored response, if any. */
   readonly remember: readonly Write[];
   /** Makes a repeat of the transaction within ten minutes the same. */
   readonly token: string;
@@ -252,7 +252,7 @@ export const nameTaken = (name: string, holder: string | undefined): ConflictErr
   });
 
 /**
- * Container, name, operation and kept answer in one transaction.
+ * Creates container, name, operation and stored response in one transaction.
  * @throws ConflictError `name-taken`
  */
 export const createContainer = async (

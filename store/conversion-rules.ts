@@ -11,8 +11,8 @@ import { ifRevision } from './revision.ts';
 import { keyItem, type Table, type Write } from './table.ts';
 
 /**
- * Rules of conversion. Pattern and selection are kept as JSON texts: a null in a pattern means something, and an item
- * keeps none. The id tells a rule from an earlier one of the same name, whose events may still be on their way.
+ * Conversion rules. Pattern and selection are stored as JSON texts, because a null in a pattern has a meaning and items omit
+ * nulls. The id distinguishes a rule from an earlier one with the same name, whose events may still arrive.
  */
 export interface ConversionRuleRecord {
   readonly tenant: string;
@@ -29,13 +29,13 @@ export interface ConversionRuleRecord {
   readonly cooldownSeconds: number;
   readonly enabled: boolean;
   readonly dryRun: boolean;
-  /** Of the rule on the bus. */
+  /** Name of the rule on the bus. */
   readonly eventRuleName: string;
   readonly createdAt: string;
   readonly updatedAt: string;
 }
 
-/** A text of JSON that has this structure. */
+/** A JSON text with the given structure. */
 /* @__NO_SIDE_EFFECTS__ */
 const jsonText = <T>(schema: z.ZodMiniType<T>) =>
   z.pipe(
@@ -118,7 +118,7 @@ export const listRules = (
 
 const CountSchema = z.object({ inUse: z.number() });
 
-/** How many rules the tenant has. */
+/** Number of rules of the tenant. */
 export const countRules = async (table: Table, tenant: string): Promise<number> => {
   const item = await table.get(keys.ruleCount(tenant), { consistent: true });
   return item === undefined ? 0 : readItem('ruleCount', CountSchema, item).inUse;
@@ -127,7 +127,7 @@ export const countRules = async (table: Table, tenant: string): Promise<number> 
 const counted = (tenant: string, change: 1 | -1, most?: number): Write => ({
   update: {
     Key: keyItem(keys.ruleCount(tenant)),
-    // The first one creates the item.
+    // The first rule creates the item.
     UpdateExpression: 'ADD inUse :change SET v = :format, entity = :entity',
     ExpressionAttributeValues: {
       ':format': toAttribute(TABLE.format),
@@ -140,9 +140,9 @@ const counted = (tenant: string, change: 1 | -1, most?: number): Write => ({
 });
 
 /**
- * @param before as it was read, or undefined for a new one
- * @param most rules that the tenant may have
- * @throws ConditionFailed if it is no longer so, or the tenant has as many already
+ * @param before the rule as it was read, or undefined for a new one
+ * @param most maximum number of rules of the tenant
+ * @throws ConditionFailed if the rule has changed, or the tenant has reached the maximum
  */
 export const putRule = (
   table: Table,
@@ -160,7 +160,7 @@ export const putRule = (
   return table.transact([{ put: { Item: ruleItem(after), ...condition } }, ...count, ...remember], token);
 };
 
-/** @throws ConditionFailed if it is no longer as it was read */
+/** @throws ConditionFailed if the rule has changed since it was read */
 export const removeRule = (
   table: Table,
   before: ConversionRuleRecord,

@@ -20,16 +20,16 @@ export interface CursorScope {
   readonly filters: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
-/** Where a list goes on: the keys of the last item that was given out, and what else the list must know. */
+/** A position in a list: the keys of the last returned item, and further state of the list. */
 export interface CursorPosition {
   readonly after: Readonly<Record<string, string>> | null;
-  /** Which of several queries the list is at. */
+  /** Index of the current query. */
   readonly part: number;
 }
 
 export interface Cursors {
   sign(scope: CursorScope, position: CursorPosition): Promise<string>;
-  /** @throws ConflictError `cursor-invalid` if it was not made here, or for something else */
+  /** @throws ConflictError `cursor-invalid` if the cursor is forged or for another list */
   verify(scope: CursorScope, cursor: string): Promise<CursorPosition>;
 }
 
@@ -39,7 +39,7 @@ const CursorKeySchema = z.object({ secret: z.instanceof(Uint8Array) });
 
 const secretIn = (item: Item): Uint8Array => readItem('cursorKey', CursorKeySchema, item).secret;
 
-/** The key that signs, out of the table, where the first process that needs one puts it. */
+/** The signing key from the table. The first process that needs it creates it. */
 const loadKey = async (table: Table, makeKey: (bytes: number) => Buffer): Promise<Uint8Array> => {
   const stored = await table.get(keys.cursorKey());
   if (stored !== undefined) return secretIn(stored);
@@ -66,16 +66,16 @@ const canonical = ({ tenant, list, filters }: CursorScope): string =>
   ]);
 
 const invalid = (): ConflictError =>
-  new ConflictError('cursor-invalid', 'The cursor was not given out for this list and these filters.', {
-    suggestion: 'Begin again without a cursor.',
+  new ConflictError('cursor-invalid', 'The cursor does not belong to this list and these filters.', {
+    suggestion: 'Start again without a cursor.',
   });
 
-/** @param makeKey that many unguessable bytes */
+/** @param makeKey returns that many random bytes */
 export const createCursors = (table: Table, makeKey: (bytes: number) => Buffer): Cursors => {
   let key: Promise<Uint8Array> | undefined;
   const signatureOf = async (scope: CursorScope, position: string): Promise<Buffer> => {
     key ??= loadKey(table, makeKey).catch((error: unknown) => {
-      // Not remembered, so that the next call tries again.
+      // Not cached, so that the next call tries again.
       key = undefined;
       throw error;
     });
@@ -104,7 +104,7 @@ export const createCursors = (table: Table, makeKey: (bytes: number) => Buffer):
   };
 };
 
-/** The keys of an item, as a query of that index takes them to go on after it. */
+/** The keys of an item, from which a query of the index continues. */
 export const positionOf = (item: Item, index?: IndexName): Record<string, string> => {
   const names = ['pk', 'sk', ...(index === undefined ? [] : [`${index}pk`, `${index}sk`])];
   return Object.fromEntries(names.map((name) => [name, item[name]?.S ?? '']));

@@ -19,8 +19,7 @@ export const readDowntimes = async (
 };
 
 /**
- * Remembers what a conversion took. Not exact on purpose: of two at once one may be lost, and that is cheaper than
- * keeping both.
+ * Stores the downtime of a conversion. Of two concurrent writes one may be lost, which is cheaper than keeping both.
  */
 export const rememberDowntime = async (table: Table, { tenant, view }: OperationRecord): Promise<void> => {
   const { hostId, conversion } = view;

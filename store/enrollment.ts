@@ -30,7 +30,7 @@ interface NewToken {
   readonly write: Write;
 }
 
-/** A token, and the write that makes it good. @param randomBytes that many unguessable bytes */
+/** A token, and the write that makes it valid. @param randomBytes returns that many random bytes */
 export const newEnrollmentToken = (
   tenant: string,
   labels: Labels,
@@ -55,13 +55,13 @@ export const newEnrollmentToken = (
   };
 };
 
-/** The same for a token that never was, was used, or has expired. */
+/** The same error for an unknown, a used and an expired token. */
 const invalid = (): ConflictError =>
-  new ConflictError('enrollment-token-invalid', 'The enrollment token is not good, or not any more.', {
-    suggestion: 'Make another one with POST /v1/hosts/enrollment-tokens.',
+  new ConflictError('enrollment-token-invalid', 'The enrollment token is unknown, used or expired.', {
+    suggestion: 'Create another one with POST /v1/hosts/enrollment-tokens.',
   });
 
-/** What a good token says. @throws ConflictError `enrollment-token-invalid` */
+/** The content of a valid token. @throws ConflictError `enrollment-token-invalid` */
 export const readEnrollmentToken = async (
   table: Table,
   token: string,
@@ -76,7 +76,7 @@ export const readEnrollmentToken = async (
 };
 
 /**
- * Uses the token up and adds the host, in one transaction.
+ * Consumes the token and adds the host, in one transaction.
  * @throws ConflictError `enrollment-token-invalid`
  */
 export const enrollHost = async (table: Table, token: string, host: HostRecord, now: Date): Promise<void> => {

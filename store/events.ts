@@ -57,7 +57,7 @@ const SEQUENCE_DIGITS = 40;
 export const eventKey = (at: number, sequenceNumber: string): string =>
   `${String(Math.trunc(at)).padStart(MILLISECOND_DIGITS, '0')}#${sequenceNumber.padStart(SEQUENCE_DIGITS, '0')}`;
 
-/** Keeps an event. A repeat writes the same item again. */
+/** Stores an event. A repeat writes the same item again. */
 export const putEvent = async (table: Table, { tenant, at, event }: EventRecord): Promise<void> => {
   const ttl = ttlAfterDays(event.time, TIMES.eventRetentionDays);
   await table.put({ Item: createItem('event', keys.event(tenant, at), { event, ttl }) });
@@ -68,18 +68,18 @@ export const parseEvent = (item: Item): Event => readItem('event', EventItemSche
 
 interface EventPage {
   readonly items: readonly Event[];
-  /** Also at the end of the list: what comes later comes after it. */
+  /** Set at the end of the list too: later events come after it. */
   readonly nextCursor: string;
 }
 
 /**
- * Parts of the table's stream are worked through side by side, so of two events of the same moment the later may be
- * stored first. Events this young, in milliseconds, are kept back, so that a cursor does not pass by one that is
- * still on its way.
+ * Partitions of the table's stream are processed in parallel, so of two simultaneous events the later one may be stored
+ * first. Events younger than this, in milliseconds, are withheld, so that a cursor does not skip one that is still in
+ * transit.
  */
 const SETTLING_MS = 2_000;
 
-/** Events in their order, from the cursor on. Those that have expired, and are not deleted yet, are left out. */
+/** Events in order, from the cursor on, without expired ones that are not deleted yet. */
 export const listEvents = async (
   table: Table,
   cursors: Cursors,

@@ -7,9 +7,8 @@ import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 /**
  * A host's connection and lease: one small item without an index, so that a heartbeat costs one write unit.
  *
- * The newest connection is the host's. What comes over an older one is not acted on; closing one says nothing if
- * there is a newer. Silence is judged by the sweeper, by the lease, and not by a closed connection: a quick
- * reconnection changes nothing for anybody.
+ * Only the newest connection counts. Messages over an older one are ignored, and closing an older one has no effect. The
+ * sweeper decides by the lease, not by a closed connection, that a host is silent: a quick reconnect has no effect.
  */
 export interface HostLinkRecord {
   readonly tenant: string;
@@ -17,11 +16,11 @@ export interface HostLinkRecord {
   readonly connectionId: string | null;
   /** Milliseconds since 1970 by the control plane's clock; 0 until the agent connects for the first time. */
   readonly lastSeenAt: number;
-  /** Milliseconds since 1970 by the WebSocket API's clock: of two connections the later one is the host's. */
+  /** Milliseconds since 1970 in the WebSocket API's time: of two connections the later one counts. */
   readonly connectedAt: number;
   /** The sweeper has marked the host as silent. */
   readonly silent: boolean;
-  /** The last report needs a second look: the host is asked for its inventory at its next heartbeat. */
+  /** The last report was ambiguous: the host is asked for its inventory at its next heartbeat. */
   readonly recheck: boolean;
   /** Orphans on the host → milliseconds since 1970 when each was first reported. */
   readonly orphans: Readonly<Record<string, number>>;
@@ -75,7 +74,7 @@ export interface Connection {
   readonly connectionId: string;
 }
 
-/** Whether the link is this connection's, as it stands now: one read unit. */
+/** Whether the connection has the link, by a consistent read: one read unit. */
 export const hasLink = async (
   table: Table,
   { tenant, hostId, connectionId }: Connection,
@@ -85,11 +84,11 @@ export const hasLink = async (
 };
 
 /**
- * Takes the link for a connection. It is made when the host is enrolled, so that a removed host has none to take.
+ * Assigns the link to a connection. Enrollment creates the link, so that a removed host has none.
  *
  * @param connectedAt milliseconds since 1970 by the WebSocket API's clock
- * @returns the connection that it takes the place of, null if there was none; undefined if a newer one has the link, or
- *   the host was removed
+ * @returns the replaced connection, null if there was none; undefined if a newer one has the link, or the host was
+ *   removed
  */
 export const takeLink = async (
   table: Table,
@@ -116,7 +115,7 @@ export const takeLink = async (
   return { superseded: previous === connectionId ? null : previous };
 };
 
-/** Releases the link, if it is this connection's. */
+/** Releases the link, if this connection has it. */
 export const dropLink = async (
   table: Table,
   { tenant, hostId, connectionId }: Connection,
@@ -150,14 +149,14 @@ export const renewLease = (
     }),
   );
 
-/** What a host's last inventory left to be looked at again. */
+/** What the last inventory left for another check. */
 interface Notes {
   readonly silent?: boolean;
   readonly recheck?: boolean;
   readonly orphans?: Readonly<Record<string, number>>;
 }
 
-/** Notes something on the link, if it is this connection's. */
+/** Records something on the link, if this connection has it. */
 export const noteOnLink = (
   table: Table,
   { tenant, hostId, connectionId }: Connection,

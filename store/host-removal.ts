@@ -23,7 +23,7 @@ export const checkUnused = async (table: Table, { tenant, id, view }: IndexedHos
   });
 };
 
-/** That the host holds images is forgotten with it. */
+/** Deletes the records of the host's images. */
 const forgetImages = async (table: Table, tenant: string, hostId: string): Promise<void> => {
   for (;;) {
     const page = await table.query({ index: 'gsi3', key: indexes.imagesOfHost(tenant, hostId), limit: 25 });

@@ -3,9 +3,9 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 export type Item = Record<string, AttributeValue>;
 
 /**
- * Values as DynamoDB attributes and back: what JSON has, and bytes. Not by the SDK's own conversion, which tells a plain
- * object by its `constructor` and assigns members one by one, so that a label or a variable called `constructor` or
- * `__proto__` breaks it or is lost.
+ * Converts JSON values and bytes to DynamoDB attributes and back. The SDK's conversion is not used: it detects plain objects
+ * by `constructor` and assigns members one by one, so a label or variable named `constructor` or `__proto__` breaks or is
+ * lost.
  */
 
 const isPlain = (value: object): boolean => {
@@ -28,7 +28,7 @@ const toObject = (value: object): AttributeValue => {
 
 /**
  * One value, e.g. for an expression.
- * @throws TypeError for what JSON has not, other than bytes
+ * @throws TypeError for a value that is neither JSON nor bytes
  */
 export const toAttribute = (value: unknown): AttributeValue => {
   if (value === null || value === undefined) return { NULL: true };
@@ -46,7 +46,7 @@ export const toAttribute = (value: unknown): AttributeValue => {
   }
 };
 
-/** A value's members as attributes; null ones are left out at every depth: absent and null mean the same in the table. */
+/** A value's members as attributes; null ones are omitted at every depth, because absent and null mean the same in the table. */
 export const toItem = (value: object): Item =>
   Object.fromEntries(
     Object.entries(value)

@@ -4,16 +4,16 @@ import type { RuntimeType } from '../core/contract/primitives.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
 
 /**
- * The only builder of keys. Every item key begins with its tenant; tenants hold no `#` (they come from a
- * token's claim, which is checked), nor do ids and names, so that no key can be made to look like another's.
+ * The only builder of keys. Every item key begins with its tenant; tenants contain no `#` (the
+ * token's claim is checked), and neither do ids and names, so that a key cannot be forged to look like another tenant's.
  *
  * | Entity          | pk               | sk          | gsi1 (by name)    | gsi2               | gsi3 (by host/owner) | gsi4 |
  * |-----------------|------------------|-------------|-------------------|--------------------|----------------------|------|
  * | container       | T#t#C#id         | C           | T#t#C / name      | T#t#C#type / state#name | T#t#C@host / name | T#t#C%image / name |
  * | container name  | T#t#CN#name      | N           |                   |                    |                      |      |
  * | compute process | T#t#C#id         | P           | T#t#P / name      |                    | T#t#P@host / name    |      |
- * | operation       | T#t#O#id         | O           | T#t#O / time#id   |                    | T#t#O@owner / time#id | T#t#W / time#id while it waits for room |
- * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it takes containers | | HOSTS#shard / tenant#id |
+ * | operation       | T#t#O#id         | O           | T#t#O / time#id   |                    | T#t#O@owner / time#id | T#t#W / time#id while it waits |
+ * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it is ready | | HOSTS#shard / tenant#id |
  * | host link       | T#t#H#id         | L           |                   |                    |                      |      |
  * | downtimes       | T#t#H#id         | D#type      |                   |                    |                      |      |
  * | command         | T#t#HC#host      | command id  |                   |                    |                      |      |
@@ -43,7 +43,7 @@ export interface IndexKey {
 }
 export type IndexName = 'gsi1' | 'gsi2' | 'gsi3' | 'gsi4';
 
-/** What a tenant claim must look like to be taken into a key. */
+/** The allowed form of a tenant in a key. */
 export const TENANT_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 export const HOST_SHARDS = 8;
 
@@ -61,7 +61,7 @@ export const keys = {
   }),
   operation: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#O#${id}`, sk: 'O' }),
   host: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'H' }),
-  /** What conversions to a runtime type took on a host. */
+  /** Downtimes of conversions to a runtime type on a host. */
   downtimes: (tenant: string, hostId: string, to: RuntimeType): Key => ({
     pk: `${t(tenant)}#H#${hostId}`,
     sk: `D#${to}`,
@@ -90,12 +90,12 @@ export const keys = {
     pk: `${t(tenant)}#RC#${ruleId}`,
     sk: containerId,
   }),
-  /** @param hash of what was refused: a repetition is the same item */
+  /** @param hash hash of the refusal, so that a repetition is the same item */
   refusedCommand: (tenant: string, hostId: string, hash: string): Key => ({
     pk: `${t(tenant)}#RF#${hostId}`,
     sk: hash,
   }),
-  /** The announcement of the key that follows the one named. */
+  /** The announcement of the successor of a key. */
   commandKey: (previousKeyId = ''): Key => ({ pk: 'SYSTEM#COMMAND-KEYS', sk: previousKeyId }),
   cursorKey: (): Key => ({ pk: 'SYSTEM#CURSOR', sk: 'K' }),
 } as const;
@@ -161,7 +161,7 @@ export const indexAttributes = (index: IndexName, key: IndexKey): Record<string,
   [`${index}sk`]: key.sk,
 });
 
-/** Tenant and entity id out of a partition key made by {@link keys}; the id is '' where the key has none. */
+/** Tenant and entity id of a partition key from {@link keys}; the id is '' if the key has none. */
 export const parsePartitionKey = (pk: string): { tenant: string; id: string } => {
   const [, tenant = '', , ...rest] = pk.split('#');
   return { tenant, id: rest.join('#') };

@@ -3,9 +3,9 @@ import type { Item } from './item.ts';
 import type { IndexKey, IndexName } from './keys.ts';
 import type { Table } from './table.ts';
 
-/** One query that a list walks through. */
+/** One query of a list. */
 export interface ListPart {
-  /** Without one, the table itself. */
+  /** @default the table itself */
   readonly index?: IndexName;
   readonly key: IndexKey;
   readonly sort?: 'prefix' | 'any';
@@ -14,10 +14,10 @@ export interface ListPart {
 
 export interface ListPlan<T> {
   readonly scope: CursorScope;
-  /** Walked one after the other. */
+  /** Read one after another. */
   readonly parts: readonly ListPart[];
   readonly parse: (item: Item) => T;
-  /** What no index can select by; items that don't match cost as much as those that do. */
+  /** A filter without an index: items that do not match cost as much as those that do. */
   readonly matches?: (record: T) => boolean;
 }
 
@@ -31,9 +31,9 @@ export interface ListPage<T> {
   readonly nextCursor: string | null;
 }
 
-/** Queries for one page, at the most: a filter that matches little gives short pages, not dear ones. */
+/** Maximum number of queries per page: a filter with few matches gives short pages instead of expensive ones. */
 const QUERIES_PER_PAGE = 4;
-/** Items read by one query if a filter will drop some. */
+/** Items read by one query with a filter. */
 const FILTERED_QUERY_LIMIT = 200;
 
 interface Progress<T> {
@@ -78,7 +78,7 @@ const queryOnce = async <T>(
 };
 
 /**
- * One page of a list: at most `limit` items, from at most {@link QUERIES_PER_PAGE} queries, wherever in the list.
+ * One page of a list: at most `limit` items, from at most {@link QUERIES_PER_PAGE} queries, at any position.
  * @throws ConflictError `cursor-invalid`
  */
 export const readPage = async <T>(

@@ -4,11 +4,11 @@ import { type Item, toAttribute } from './item.ts';
 import { indexes, keys } from './keys.ts';
 import { ConditionFailed, keyItem, type Table } from './table.ts';
 
-/** Whether a host's place in the index of ready hosts is not where its free memory puts it. */
+/** Whether a host's place in the index of ready hosts does not match its free memory. */
 export const isMisplaced = (item: Item, host: HostRecord): boolean =>
   item.gsi2sk?.S !== undefined && item.gsi2sk.S !== `${memoryClass(host.free.memoryMB)}#${host.id}`;
 
-/** Puts a host where its free memory puts it, if that is still what it has. */
+/** Moves a host to the place for its free memory, if the memory has not changed. */
 export const repairReadyKey = async (table: Table, host: HostRecord): Promise<void> => {
   const { tenant, id, free, view } = host;
   try {
@@ -25,7 +25,7 @@ export const repairReadyKey = async (table: Table, host: HostRecord): Promise<vo
       },
     });
   } catch (error) {
-    // It has changed since; the change brings its own call.
+    // It has changed since, and that change causes another call.
     if (!(error instanceof ConditionFailed)) throw error;
   }
 };

@@ -12,7 +12,7 @@ import { ttlAfterDays } from './time-to-live.ts';
 interface RefusedCommandRecord {
   readonly tenant: string;
   readonly hostId: string;
-  /** As the refused message claimed. */
+  /** The id in the refused message. */
   readonly commandId: string;
   readonly reason: RefusalReason;
   readonly at: string;
@@ -28,7 +28,7 @@ const hashOf = ({ commandId, reason }: RefusedCommandRecord): string =>
   createHash('sha256').update(`${reason}:${commandId}`).digest('hex');
 
 /**
- * Records a refusal once, however often its host reports it. The table's stream makes an event of it.
+ * Records a refusal once, even if its host repeats the report. The table's stream publishes an event.
  *
  * @returns whether it is new
  */

@@ -1,13 +1,13 @@
 import { TooBusyError } from '../core/domain/errors.ts';
 import { ConditionFailed } from './table.ts';
 
-/** More than one other writer of the same container within one transition is rare; so many mean trouble. */
+/** More than one concurrent writer of a container is rare, so this many attempts are enough. */
 const DECISIONS = 6;
 
 /**
- * Runs `decide`, which reads, decides and writes, again for as long as somebody else was faster.
+ * Runs `decide`, which reads, decides and writes, and repeats it while another writer was faster.
  *
- * @throws TooBusyError if somebody always was
+ * @throws TooBusyError after too many attempts
  */
 export const retryOnConflict = async <T>(decide: () => Promise<T>): Promise<T> => {
   for (let round = 1; ; round += 1) {
@@ -16,7 +16,7 @@ export const retryOnConflict = async <T>(decide: () => Promise<T>): Promise<T> =
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       if (round === DECISIONS)
-        throw new TooBusyError('Others keep changing the same container.', { cause: error });
+        throw new TooBusyError('Other requests keep changing the same container.', { cause: error });
     }
   }
 };

@@ -11,9 +11,9 @@ import { ttlAfterDays } from './time-to-live.ts';
 
 /**
  * Runs of a rule: one item for each event, written before anything is selected. Its key is the event's time and id, so
- * that an event that is delivered again finds that it has been acted on.
+ * that a duplicate event is detected.
  *
- * Lifecycle: Running (selected) → Ended. One whose execution ended without a word reads `Failed` once it is over its time.
+ * Lifecycle: Running (selected) → Ended. A run whose execution ended without recording an outcome reads `Failed` after its time limit.
  */
 export interface RunKey {
   readonly tenant: string;
@@ -23,7 +23,7 @@ export interface RunKey {
 
 interface RunStart extends RunKey {
   readonly eventId: string;
-  /** Name of the execution that acts on the event. */
+  /** Name of the execution for the event. */
   readonly execution: string;
   readonly startedAt: string;
 }
@@ -34,9 +34,9 @@ export interface Selection {
   readonly reason: string | null;
 }
 
-/** What came in an event is not trusted to be short. */
+/** Maximum length of a text from an event. */
 const KEY_CHARACTERS = 128;
-/** Longer than any execution of the machine. */
+/** Longer than any execution of the machine can take. */
 const OVERDUE_MS = 2 * TIMES.operationDeadlineSeconds * 1000 * 4;
 
 export const runAt = (eventTime: string, eventId: string): string =>
@@ -58,7 +58,7 @@ const RunSchema = z.object({
   state: z.enum(['Running', 'Ended']),
   matched: z.number(),
   truncated: z.boolean(),
-  /** '' while there is none. */
+  /** '' without a reason. */
   reason: z._default(z.string(), ''),
   containers: z.array(RunItemSchema),
 });
@@ -66,9 +66,9 @@ const RunSchema = z.object({
 const NOTHING_YET = { matched: 0, truncated: false, containers: [] } as const;
 
 /**
- * Takes an event for a rule.
+ * Claims an event for a rule.
  *
- * @returns whether this execution has it: false if another one had it before
+ * @returns whether this execution got it; false if another one had it before
  */
 export const beginRun = async (table: Table, start: RunStart): Promise<boolean> => {
   const { tenant, ruleId, at, ...rest } = start;
@@ -182,10 +182,10 @@ export const isCooling = async (
   return item !== undefined && readItem('ruleCooldown', CooldownSchema, item).until > now.getTime();
 };
 
-/** Under which it is noted that a rule, whichever, has isolated a container; no rule has such an id. */
+/** The pseudo rule id for the record that any rule has isolated a container. */
 const ANY_RULE = 'any';
 
-/** Whether a rule has converted the container to HyperV lately. */
+/** Whether a rule has converted the container to HyperV recently. */
 export const isIsolatedByRule = (
   table: Table,
   tenant: string,
@@ -193,11 +193,11 @@ export const isIsolatedByRule = (
   now: Date,
 ): Promise<boolean> => isCooling(table, { tenant, ruleId: ANY_RULE }, containerId, now);
 
-/** Goes with the conversion's own transaction. */
+/** Part of the conversion's transaction. */
 export const noteIsolation = (tenant: string, containerId: string, now: Date): Write =>
   coolDown({ tenant, ruleId: ANY_RULE }, containerId, now.getTime() + RULE_LIMITS.flappingSeconds * 1000);
 
-/** Goes with the conversion's own transaction. */
+/** Part of the conversion's transaction. */
 export const coolDown = (
   { tenant, ruleId }: Pick<RunKey, 'tenant' | 'ruleId'>,
   containerId: string,

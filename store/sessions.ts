@@ -36,7 +36,7 @@ export interface SessionRecord {
     readonly createdAt: string;
     readonly updatedAt: string;
   };
-  /** Of the token that it was opened with; null for an `exec`. */
+  /** Hash of the first token; null for an `exec`. */
   readonly tokenHash: string | null;
   readonly tokenUsed: boolean;
   /** Milliseconds since 1970. */
@@ -79,7 +79,7 @@ export interface SessionSeal {
 }
 
 interface TokenMaker extends Pick<SessionSeal, 'seal'> {
-  /** That many unguessable bytes. */
+  /** Returns that many random bytes. */
   readonly randomBytes: (count: number) => Buffer;
 }
 
@@ -99,7 +99,7 @@ interface ParsedToken {
   readonly hash: string;
 }
 
-/** Whose a token is, by its seal; undefined if it is none of ours. It is valid only if its hash is found. */
+/** The session of a sealed token; undefined for a forged one. The token is valid only if its hash is found. */
 export const parseToken = async (
   token: string,
   { isSealed }: Pick<SessionSeal, 'isSealed'>,
@@ -110,7 +110,7 @@ export const parseToken = async (
   return { tenant, sessionId, hash: hashOf(token) };
 };
 
-/** What the audit keeps of a command: enough to know it, and never a whole script. */
+/** The part of a command in the audit: enough to recognize it, but not a whole script. */
 const audited = (command: readonly string[] | null): string[] | null =>
   command === null
     ? null
@@ -126,11 +126,11 @@ interface NewSession {
   readonly actor: string;
   readonly facts: Pick<SessionFacts, 'kind' | 'containerId' | 'command' | 'user' | 'tty'>;
   readonly hostId: string;
-  /** How long it may last, in seconds: its item goes some time after. */
+  /** Maximum duration in seconds; its item is deleted some time after. */
   readonly totalSeconds: number;
 }
 
-/** Makes a session. @returns its token, and until when it is good */
+/** Creates a session. @returns its token and the expiry */
 export const createSession = async (
   table: Table,
   { tenant, id, actor, facts, hostId, totalSeconds }: NewSession,
@@ -167,7 +167,7 @@ export const getSession = async (
   return item && parseSession(item);
 };
 
-/** Undefined where the condition did not hold. */
+/** Undefined if the condition failed. */
 const ifSo = async (update: () => Promise<Item>): Promise<SessionRecord | undefined> => {
   try {
     return parseSession(await update());
@@ -185,8 +185,8 @@ interface Connecting {
 }
 
 /**
- * Uses a token up, and gives the session's frames to this connection.
- * @returns the connection that it takes the place of; undefined if the token is not good any more
+ * Consumes a token and assigns the session to this connection.
+ * @returns the replaced connection; undefined if the token is no longer valid
  */
 export const connectSession = async (
   table: Table,
@@ -205,7 +205,7 @@ export const connectSession = async (
         ':connection': toAttribute(connectionId),
         ':yes': toAttribute(true),
         ':hash': toAttribute(tokenHash),
-        // The first token is spent; one for resuming stays until its successor is used.
+        // The first token is used up; one for resuming stays valid until its successor is used.
         ':resume': toAttribute(before?.tokenHash === tokenHash ? [] : [tokenHash]),
       },
     }),
@@ -213,7 +213,7 @@ export const connectSession = async (
   return connected && { superseded: before?.connectionId ?? null };
 };
 
-/** A token for the next connect, if this is the session's connection. */
+/** A token for the next connection, if this connection has the session. */
 export const renewToken = async (
   table: Table,
   { tenant, sessionId, connectionId }: Omit<Connecting, 'tokenHash'>,
@@ -238,7 +238,7 @@ export const renewToken = async (
   return renewed && token;
 };
 
-/** Its client's connection has closed. @returns undefined if it was not the session's any more */
+/** Records that the client's connection closed. @returns undefined if the session had another connection */
 export const disconnectSession = (
   table: Table,
   { tenant, sessionId, connectionId }: Omit<Connecting, 'tokenHash'>,
@@ -253,8 +253,8 @@ export const disconnectSession = (
   );
 
 /**
- * Takes the session away from its client: the connection no longer belongs to it, and no token is valid any more.
- * @returns undefined if it was not the session's connection any more
+ * Disconnects the client from the session and invalidates all tokens.
+ * @returns undefined if the session had another connection
  */
 export const expelClient = (
   table: Table,
@@ -276,11 +276,11 @@ export const expelClient = (
 interface SessionEnd {
   readonly reason: string;
   readonly exitCode: number | null;
-  /** Who ended it, where it was not its end by itself. */
+  /** Who ended it, if it did not end on its own. */
   readonly actor?: string;
 }
 
-/** Records the end, once. @param hostId the host that says so: it can end its own only */
+/** Records the end, once. @param hostId the reporting host, which can end only its own sessions */
 export const endSession = (
   table: Table,
   { tenant, id, hostId }: { readonly tenant: string; readonly id: string; readonly hostId: string },

@@ -22,14 +22,14 @@ import type { Item } from './item.ts';
 import type { IndexKey, IndexName, Key } from './keys.ts';
 
 /**
- * The table as this package uses it: typed calls, conditions told apart from contention, retries within a
- * budget. There is no Scan here, and nowhere else.
+ * Typed calls of the table, with conditions distinguished from contention and with bounded retries. Scan is not used
+ * anywhere.
  */
 
-/** A condition did not hold. `item` is what stood there: undefined means that there was none. */
+/** A condition failed. `item` is the existing item; undefined if there was none. */
 export class ConditionFailed extends Error {
   override readonly name = 'ConditionFailed';
-  /** Place of the failed write in the transaction, 0 for a single write. */
+  /** Index of the failed write in the transaction, 0 for a single write. */
   readonly index: number;
   readonly item: Item | undefined;
   constructor(index: number, item: Item | undefined) {
@@ -42,20 +42,20 @@ export class ConditionFailed extends Error {
 export interface TableDependencies {
   readonly client: DynamoDBClient;
   readonly tableName: string;
-  /** Resolves after that many milliseconds. */
+  /** Resolves after the given milliseconds. */
   readonly sleep: (milliseconds: number) => Promise<void>;
   /** In [0, 1). */
   readonly random: () => number;
-  /** Receives an error for each item that was left out because it cannot be read. @default such an error is thrown */
+  /** Receives an error for each skipped unreadable item. @default the error is thrown */
   readonly onUnreadable?: (error: unknown) => void;
-  /** Told what each call consumed; for tests and benchmarks. */
+  /** Receives the consumed capacity of each call, for tests and benchmarks. */
   readonly onConsumed?: (operation: string, capacity: readonly ConsumedCapacity[]) => void;
 }
 
 export interface QueryOptions {
   readonly index?: IndexName;
   readonly key: IndexKey;
-  /** How the sort key is compared with `key.sk`; by default it is left out if `key.sk` is '' and a prefix otherwise. */
+  /** How the sort key is compared with `key.sk`. @default any if `key.sk` is '', prefix otherwise */
   readonly sort?: 'prefix' | 'any' | 'from' | 'until';
   readonly limit?: number;
   readonly descending?: boolean;
@@ -78,7 +78,7 @@ export interface Page {
 type Put = Omit<PutItemCommandInput, 'TableName'>;
 type Update = Omit<UpdateItemCommandInput, 'TableName'>;
 type Delete = Omit<DeleteItemCommandInput, 'TableName'>;
-/** One write of a transaction; the table's name and the return of old items are added here. */
+/** One write of a transaction. The table's name and the return of old items are added here. */
 export type Write =
   | { readonly put: Put }
   | { readonly update: Update }
@@ -99,15 +99,14 @@ export interface Table {
   /** The item after the update. */
   update(input: Update): Promise<Item>;
   remove(input: Delete): Promise<void>;
-  /** Receives an error for each item that is left out of a read because it cannot be read. */
+  /** Receives an error for each unreadable item that a read skips. */
   reportUnreadable(error: unknown): void;
   /** All or nothing. `token` makes a repeat within ten minutes the same write. */
   transact(writes: readonly Write[], token?: string): Promise<void>;
 }
 
 /**
- * Waits before each further try, in milliseconds, each cut by full jitter: 1.3 s in all at the most, well
- * within a request's time. After them the caller gets a {@link TooBusyError}.
+ * Waits before each retry in milliseconds, with full jitter: at most 1.3 s in total, well within a request's time. After them the caller gets a {@link TooBusyError}.
  */
 const RETRY_WAITS = [10, 20, 40, 80, 160, 320, 640];
 
@@ -179,7 +178,7 @@ const toTransactItem = (write: Write, TableName: string): TransactWriteItem => {
   return { ConditionCheck: { ...write.check, ...common } };
 };
 
-/** A cancelled transaction as what it means: a failed condition wins over contention, for it will not go away. */
+/** Explains a cancelled transaction: a failed condition has priority over contention, because a retry does not help. */
 const explainCancellation = (error: TransactionCanceledException): Error => {
   const reasons = error.CancellationReasons ?? [];
   const failed = reasons.findIndex((reason) => reason.Code === 'ConditionalCheckFailed');
@@ -193,7 +192,7 @@ const isContention = (error: unknown): boolean => {
   return error instanceof Error && CONTENTION.has(error.name);
 };
 
-/** Conditions and everything that is not contention are thrown at once; contention is waited out within the budget. */
+/** Everything but contention is thrown at once; contention is retried within the limit. */
 const explain = (error: unknown): Error | null => {
   if (error instanceof ConditionalCheckFailedException) return new ConditionFailed(0, error.Item);
   if (error instanceof TransactionCanceledException) {
@@ -237,7 +236,7 @@ export const createTable = (dependencies: TableDependencies): Table => {
 
   const attempt = createAttempt(sleep, random);
 
-  /** What is left unprocessed is asked for again, after a wait; never ignored. */
+  /** Unprocessed keys are read again after a wait. */
   const getAll = async (
     wanted: readonly Key[],
     project: QueryOptions['project'],
@@ -258,7 +257,7 @@ export const createTable = (dependencies: TableDependencies): Table => {
     if (left.length === 0) return found;
     const [wait, ...further] = waits;
     if (wait === undefined)
-      throw new TooBusyError('The table did not give all items.', { suggestion: 'Try again in a second.' });
+      throw new TooBusyError('The table did not return all items.', { suggestion: 'Try again in a second.' });
     await sleep(wait * random());
     return [...found, ...(await getAll(left, project, further))];
   };
