@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import type { RuntimeType } from '../core/contract/primitives.ts';
-import { REMEMBERED_DOWNTIMES } from '../core/domain/conversion.ts';
+import { STORED_DOWNTIMES } from '../core/domain/conversion.ts';
 import { createItem, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
 import type { OperationRecord } from './operations.ts';
@@ -25,7 +25,7 @@ export const rememberDowntime = async (table: Table, { tenant, view }: Operation
   const { hostId, conversion } = view;
   if (hostId === null || !conversion || conversion.downtimeMs === null) return;
   const known = await readDowntimes(table, tenant, hostId, conversion.to);
-  const milliseconds = [conversion.downtimeMs, ...known].slice(0, REMEMBERED_DOWNTIMES);
+  const milliseconds = [conversion.downtimeMs, ...known].slice(0, STORED_DOWNTIMES);
   await table.put({
     Item: createItem('downtimes', keys.downtimes(tenant, hostId, conversion.to), { milliseconds }),
   });

@@ -35,7 +35,7 @@ export const CONTAINER_STATES = [
 export const ContainerStateSchema = z.enum(CONTAINER_STATES);
 export type ContainerState = z.infer<typeof ContainerStateSchema>;
 
-const RoomSchema = z.strictObject({ memoryMB: z.int(), cpus: z.number() });
+const ReservationSchema = z.strictObject({ memoryMB: z.int(), cpus: z.number() });
 
 export const CreateContainerRequestSchema = z.strictObject({
   name: z.optional(NameSchema),
@@ -79,16 +79,16 @@ export const ConversionPreviewSchema = z.strictObject({
   restarts: z.boolean(),
   /** Its reservation now, during the conversion, and after it; null: none. */
   reservation: z.strictObject({
-    now: z.nullable(RoomSchema),
-    during: z.nullable(RoomSchema),
-    after: z.nullable(RoomSchema),
+    now: z.nullable(ReservationSchema),
+    during: z.nullable(ReservationSchema),
+    after: z.nullable(ReservationSchema),
   }),
   /** Whether it fits now; otherwise it would wait for capacity until its deadline. */
   fits: z.boolean(),
   /** From the latest conversions on that host; null without any, or if nothing is stopped. */
   expectedDowntime: z.nullable(z.strictObject({ medianMs: z.number(), conversions: z.int() })),
   rollback: z.strictObject({
-    /** After a failed conversion: as it was; or, once code has run in the VM, HyperV in that VM or off. */
+    /** State after a failed conversion: `asItWas`; or, once code has run in the VM, HyperV in that VM or off. */
     onFailure: z.enum(['asItWas', 'asItWasOrInVm']),
     /** How to convert it back later. */
     later: z.enum(['convert', 'acceptUntrustedDisk']),
@@ -134,7 +134,7 @@ export const ContainerSchema = z.strictObject({
   hostId: z.nullable(IdSchema),
   switchName: SwitchNameSchema,
   network: ResolvedNetworkPolicySchema,
-  /** Whether the host has yet to confirm that `network` is in force. */
+  /** Whether the host has not yet confirmed that `network` is in force. */
   networkPending: z.boolean(),
   command: z.nullable(CommandSchema),
   env: EnvironmentSchema,

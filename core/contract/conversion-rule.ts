@@ -16,17 +16,17 @@ import {
 export const CONVERSION_REQUESTED = 'Container Runtime Conversion Requested';
 
 export const RULE_LIMITS = {
-  /** EventBridge takes patterns of 2,048 characters in 64 KiB bodies of ours. */
+  /** EventBridge's limit for an event pattern. */
   patternBytes: 2048,
   patternDepth: 16,
   expressionCharacters: 1024,
   maxContainers: 100,
   maxConcurrency: 20,
   cooldownSeconds: 7 * 86_400,
-  /** Time after a rule has isolated a container in which no rule converts it back to Default. */
+  /** After a rule has converted a container to HyperV, no rule converts it back to Default within this time. */
   flappingSeconds: 3600,
-  /** Maximum number of containers that a run reads; it reports if there were more. */
-  looksAt: 5000,
+  /** Maximum number of containers that a run reads. The run reports if there were more. */
+  containersRead: 5000,
   runsKeptDays: 30,
 } as const;
 
@@ -56,11 +56,11 @@ export const SelectSchema = described(
       image: z.optional(orExpression(ImageNameSchema)),
     })
     .check(atLeastOne),
-  'Selects containers: all given members must match. A value "{% … %}" is JSONata on the event, without $eval, $random, $shuffle and transforms; one that does not return a text selects nothing.',
+  'Selects containers. All given members must match. A value "{% … %}" is a JSONata expression on the event. $eval, $random, $shuffle and transforms are not available. An expression that does not return a string selects nothing.',
 );
 export type Select = z.infer<typeof SelectSchema>;
 
-/** A selection with evaluated expressions: only texts. */
+/** A selection after its expressions were evaluated. */
 export const ResolvedSelectSchema = z.strictObject({
   containerId: z.optional(z.string()),
   name: z.optional(z.string()),
@@ -71,7 +71,7 @@ export type ResolvedSelect = z.infer<typeof ResolvedSelectSchema>;
 
 const EventPatternSchema = described(
   z.record(z.string(), z.unknown()),
-  'In the pattern language of EventBridge, which validates it. Of Bulkhead’s own events only the tenant’s match.',
+  'An EventBridge event pattern, validated by EventBridge. Of Bulkhead’s own events, only those of the tenant match.',
 );
 
 const limits = {
@@ -149,7 +149,7 @@ export const TestConversionRuleResponseSchema = z.strictObject({
       why: z.nullable(z.string()),
     }),
   ),
-  /** More than `maxContainers` match: a run would stop there. */
+  /** More than `maxContainers` containers match, so a run would stop at that number. */
   truncated: z.boolean(),
 });
 
@@ -170,7 +170,7 @@ export const RuleRunSchema = z.strictObject({
   state: z.enum(['Running', 'Ended', 'Failed']),
   startedAt: TimestampSchema,
   endedAt: z.nullable(TimestampSchema),
-  /** Number of containers that matched, as far as they were read. */
+  /** Number of containers that matched, of those that were read. */
   matched: z.int(),
   truncated: z.boolean(),
   converted: z.int(),

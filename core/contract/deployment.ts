@@ -39,7 +39,7 @@ export const STATE_MACHINES = [
 ] as const;
 export type StateMachineName = (typeof STATE_MACHINES)[number];
 
-/** The machine that rules and conversion requests start, and its steps. */
+/** The state machine that rules and conversion requests start, and its steps. */
 export const RULE_MACHINE = 'convert-by-rule';
 export const RULE_STEPS = { select: 'Select', convert: 'Convert', record: 'Record' } as const;
 /** Prefix of the EventBridge rules of conversion rules. */
@@ -102,7 +102,7 @@ export const METRICS = {
   tooManyRequests: 'TooManyRequests',
 } as const;
 
-/** Steps of a workflow: names in an operation, and of states in the machines. */
+/** Steps of a workflow: their names in an operation, and of the states in the state machines. */
 export const STEPS = {
   place: 'Place',
   prepare: 'PrepareContainer',
@@ -127,11 +127,11 @@ export interface WorkflowInput {
   readonly epoch: number;
 }
 
-/** The event from a machine to a function, in addition to its input. Steps that wait have a `taskToken`. */
+/** The event from a state machine to a function, in addition to its input. Steps that wait have a `taskToken`. */
 export interface WorkflowStepEvent extends WorkflowInput {
   readonly step: string;
   readonly taskToken?: string;
-  /** On the failure path: Step Functions' Error and Cause. */
+  /** On the failure path: Error and Cause from Step Functions. */
   readonly failure?: { readonly error: string; readonly cause: string };
   /** On the failure path: whether the host has confirmed the undo. */
   readonly undone?: boolean;
@@ -142,7 +142,7 @@ export const WORKFLOW_ERRORS = {
   stepFailed: 'Bulkhead.StepFailed',
   cancelled: 'Bulkhead.Cancelled',
   superseded: 'Bulkhead.Superseded',
-  /** Conversion by rule: the container has another active operation. */
+  /** In a conversion by rule: the container has another active operation. */
   busy: 'Bulkhead.Busy',
 } as const;
 

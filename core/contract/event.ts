@@ -52,7 +52,7 @@ export const EventSchema = z.strictObject({
   /** The revision of the resource after the change, by which consumers order the events of a resource. */
   revision: z.int(),
   previousState: z.nullable(z.string()),
-  /** Why a command was refused. */
+  /** The new state. In `Command Refused`: why the command was refused. */
   state: z.nullable(z.string()),
   runtimeType: z.optional(z.string()),
   hostId: z.optional(z.nullable(IdSchema)),

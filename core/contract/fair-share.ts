@@ -6,7 +6,7 @@ const positive = z.number().check(z.positive());
 export const FairShareLimitsSchema = z.strictObject({
   requestsPerSecond: positive,
   requestBurst: positive,
-  /** Share of the instance's time for waiting, up to 1; with 1 sequential waits are unlimited. */
+  /** Share of the instance's time for waiting, up to 1. With 1, waits one after the other are not limited. */
   waitShare: z.number().check(z.positive(), z.maximum(1)),
   /** Burst: seconds of waiting that are available after a long idle time. */
   waitBurstSeconds: positive,

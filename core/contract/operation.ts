@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { cutTo, IdSchema, RuntimeTypeSchema, TimestampSchema } from './primitives.ts';
+import { IdSchema, RuntimeTypeSchema, TimestampSchema, truncatedTo } from './primitives.ts';
 import { ProblemSchema } from './problem.ts';
 
 export const OPERATION_STATES = [
@@ -27,12 +27,12 @@ export const OperationKindSchema = z.enum(OPERATION_KINDS);
 export type OperationKind = z.infer<typeof OperationKindSchema>;
 
 export const OperationStepSchema = z.strictObject({
-  name: cutTo(128),
+  name: truncatedTo(128),
   state: z.enum(['Running', 'Succeeded', 'Failed']),
   startedAt: TimestampSchema,
   /** Measured where the step ran, in milliseconds. */
   durationMs: z.nullable(z.number()),
-  detail: z.optional(cutTo(1024)),
+  detail: z.optional(truncatedTo(1024)),
 });
 export type OperationStep = z.infer<typeof OperationStepSchema>;
 

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 
-/** Limits of the contract. Bytes are of UTF-8; names state seconds. */
+/** Limits of the contract. Sizes in bytes are those of UTF-8. */
 export const LIMITS = {
   bodyBytes: 64 * 1024,
   pageDefault: 50,
@@ -11,8 +11,8 @@ export const LIMITS = {
   ports: 64,
   waitSecondsMax: 25,
   enrollmentTokenSeconds: 15 * 60,
-  leastDiskMB: 64,
-  mostDiskMB: 1_048_576,
+  minDiskMB: 64,
+  maxDiskMB: 1_048_576,
 } as const;
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression matches control characters to refuse them
@@ -110,7 +110,7 @@ const MAX_ID = 2 ** 31 - 1;
 const isNameOrId = (text: string): boolean =>
   /^\d+$/.test(text) ? /^(0|[1-9]\d*)$/.test(text) && Number(text) <= MAX_ID : text !== '';
 
-/** Whether the text is `user` or `user:group`, of names and of ids in decimal without leading zeros. */
+/** Whether the text is `user` or `user:group`, each a name or a decimal id without leading zeros. */
 export const isUser = (text: string): boolean =>
   text.split(':').length <= 2 && text.split(':').every(isNameOrId);
 
@@ -139,7 +139,7 @@ export const ContainerPathSchema = described(
 );
 
 /** Text from a host, truncated, so that a long text does not make the whole message invalid. */
-export const cutTo = (length: number) => z.string().check(z.overwrite((text) => text.slice(0, length)));
+export const truncatedTo = (length: number) => z.string().check(z.overwrite((text) => text.slice(0, length)));
 
 /** RFC 3339 in UTC, with milliseconds. */
 export const TimestampSchema = z.iso.datetime();
@@ -150,7 +150,7 @@ export const ResourcesSchema = z.strictObject({
   /** CPU limit, in CPUs. */
   cpus: z.optional(z.number().check(z.minimum(0.01), z.maximum(1024))),
   /** Size of the writable layer in MiB. */
-  diskMB: z.optional(z.int().check(z.minimum(LIMITS.leastDiskMB), z.maximum(LIMITS.mostDiskMB))),
+  diskMB: z.optional(z.int().check(z.minimum(LIMITS.minDiskMB), z.maximum(LIMITS.maxDiskMB))),
 });
 
 /** The default resources. */

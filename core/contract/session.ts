@@ -111,7 +111,7 @@ export const SessionRequestSchema = z.strictObject({
    * process. Without a terminal all output is delivered, as far as the log keeps it. With one, a slow reader misses some.
    */
   attach: z.optional(z.boolean()),
-  /** With `attach`: start with the earlier output of this run, as far as it is kept. */
+  /** With `attach`: start with the earlier output of this run, as far as the log keeps it. */
   logs: z.optional(z.boolean()),
   /** With `attach`, without a terminal: start at this position of the log. Not with `logs`. */
   cursor: z.optional(LogCursorSchema),

@@ -36,7 +36,7 @@ export const subtract = (a: Reservation, b: Reservation): Reservation => ({
   cpus: roundCpus(a.cpus - b.cpus),
 });
 
-/** CPUs are rounded to a thousandth, so that adding and subtracting the same amount is exact. */
+/** CPUs are rounded to a thousandth, so that subtracting what was added restores the exact value. */
 export const roundCpus = (cpus: number): number => Math.round(cpus * 1000) / 1000;
 
 /**

@@ -17,7 +17,7 @@ export const CONTAINER_TRANSITIONS: Readonly<Record<ContainerState, readonly Con
   Unknown: ['Off', 'Running', 'Failed', 'Stopping', 'Removing', 'Starting'],
 };
 
-/** Whether a container may go from one state to another. Staying is always allowed. */
+/** Whether a container can change from one state to another. Keeping its state is always allowed. */
 export const canTransitionContainer = (from: ContainerState, to: ContainerState): boolean =>
   from === to || CONTAINER_TRANSITIONS[from].includes(to);
 
@@ -36,5 +36,5 @@ export const OPERATION_STARTS: Readonly<
   convert: { from: ['Off', 'Running'], during: 'Converting' },
 };
 
-/** Whether a container in this state has a reservation when no operation is active. Unknown may still run. */
+/** Whether a container in this state has a reservation when no operation is active. An `Unknown` container may still run. */
 export const holdsCapacity = (state: ContainerState): boolean => state !== 'Off' && state !== 'Failed';

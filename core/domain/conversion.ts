@@ -5,7 +5,7 @@ import { type Reservation, reservationFor, roundCpus, subtract } from './capacit
 import { ConflictError } from './errors.ts';
 import { imageMismatch } from './image-compatibility.ts';
 
-/** The inputs of the conversion rules. */
+/** The facts that decide whether a container can be converted. */
 export interface ConversionCase {
   readonly from: RuntimeType;
   readonly to: RuntimeType;
@@ -19,7 +19,7 @@ export interface ConversionCase {
 /** On Windows only Nano Server hosts convert (Hyper-V containers, preview documentation). */
 const CONVERTING_WINDOWS = 'nanoserver';
 
-/** How a host can change a container's runtime type, regardless of what its agent claims. */
+/** How a host can change a container's runtime type, whatever its agent reports. */
 const conversionOn = ({ os, capabilities }: Pick<HostFacts, 'os' | 'capabilities'>) =>
   capabilities.runtimeConversion === 'inPlace' &&
   os.family === 'windows' &&
@@ -40,8 +40,8 @@ const checkHost = ({ host, to }: ConversionCase): void => {
       {
         suggestion:
           able === 'recreate'
-            ? 'This host can recreate it: ask with strategy "recreate", which loses what the engine cannot keep.'
-            : `Create a container with runtimeType "${to}" in its place, or on a host that converts.`,
+            ? 'This host can recreate the container, which loses the state that its engine cannot keep. Set strategy to "recreate".'
+            : `Create a new container with runtimeType "${to}", or use a host that can convert containers.`,
         context,
       },
     );
@@ -63,7 +63,7 @@ const conversionMismatch = ({ image, host, from, to }: ConversionCase): string |
 };
 
 /**
- * The rules of conversion.
+ * Checks whether a container can be converted.
  * @throws ConflictError `runtime-conversion-unsupported`, `runtime-type-unsupported`, `image-incompatible`,
  *   `untrusted-disk`, `host-lost`
  */
@@ -75,8 +75,8 @@ export const checkConversion = (given: ConversionCase): void => {
   if (hasUntrustedDisk(given) && !given.acceptUntrustedDisk)
     throw new ConflictError(
       'untrusted-disk',
-      'It has run as HyperV: its disk was written by code that was never to reach the kernel of the host, ' +
-        'which would mount that disk.',
+      'The container has run as HyperV, so untrusted code may have written its disk. ' +
+        'The kernel of the host would mount that disk.',
       { suggestion: 'If you trust the code that ran in it, set "acceptUntrustedDisk": true.' },
     );
 };
@@ -90,7 +90,7 @@ interface ConversionReservation {
   readonly extra: Reservation;
 }
 
-/** What the conversion of a container that holds `before` reserves. */
+/** The reservations for converting a container whose current reservation is `before`. */
 export const conversionReservation = (
   before: Reservation,
   resources: Reservation,
@@ -106,10 +106,10 @@ export const conversionReservation = (
   return { after, during, extra: subtract(during, before) };
 };
 
-export const isNothing = ({ memoryMB, cpus }: Reservation): boolean => memoryMB === 0 && cpus === 0;
+export const isNoReservation = ({ memoryMB, cpus }: Reservation): boolean => memoryMB === 0 && cpus === 0;
 
 /** Number of conversions whose downtime is stored, per host and type. */
-export const REMEMBERED_DOWNTIMES = 9;
+export const STORED_DOWNTIMES = 9;
 
 /** The median downtime in milliseconds; null without any. */
 export const expectedDowntime = (recent: readonly number[]): number | null => {

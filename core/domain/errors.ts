@@ -54,14 +54,14 @@ export class MissingScopeError extends BulkheadError {
   readonly code = 'missing-scope';
 }
 
-/** The tenant has used its share. The context has the seconds until the next request is possible. */
+/** The tenant has used its share. The context contains the seconds until the next request is possible. */
 export class TooManyRequestsError extends BulkheadError {
   readonly code = 'too-many-requests';
   override readonly retryable = true;
   constructor(message: string, seconds: number) {
     const retryAfterSeconds = Math.max(1, Math.ceil(seconds));
     super(message, {
-      suggestion: `Wait ${retryAfterSeconds} s, as the header Retry-After says, then repeat the request.`,
+      suggestion: `Wait ${retryAfterSeconds} s (header Retry-After), then repeat the request.`,
       context: { retryAfterSeconds },
     });
   }
@@ -78,7 +78,7 @@ export class HostNotAnsweringError extends BulkheadError {
   override readonly retryable = true;
 }
 
-/** A step of a workflow failed for a reason that is meant for the container's owner. */
+/** A step of a workflow failed. The container's owner sees the reason. */
 export class StepFailedError extends BulkheadError {
   readonly code: ProblemCode;
   constructor(code: ProblemCode, message: string, details?: ErrorDetails) {
@@ -87,7 +87,7 @@ export class StepFailedError extends BulkheadError {
   }
 }
 
-/** A write would take a record along no transition of its state table: a defect of the control plane. */
+/** A write would make a transition that is not in the record's state table: a defect of the control plane. */
 export class InvalidTransitionError extends BulkheadError {
   readonly code = 'internal';
   constructor(subject: string, from: string, to: string) {
@@ -95,7 +95,7 @@ export class InvalidTransitionError extends BulkheadError {
   }
 }
 
-/** The table holds an item in the format of another version. */
+/** The table contains an item in the format of another version. */
 export class OtherTableFormatError extends BulkheadError {
   readonly code = 'internal';
   /** @param subject the item, by its key */

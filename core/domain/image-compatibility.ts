@@ -12,9 +12,12 @@ const previousLtsc = (build: number): number => {
 
 /**
  * Why an image cannot run on a host with a runtime type; null if it can.
- * Windows' rule (Microsoft's version compatibility of Windows containers): process isolation needs
- * exactly the host's build before 20348, and from 20348 on an image of at least the previous LTSC and no newer
- * than the host; Hyper-V isolation takes any image that is no newer than the host.
+ *
+ * The Windows rules are from Microsoft's page on version compatibility of Windows containers:
+ * - No image can be newer than the host.
+ * - Hyper-V isolation accepts every other image.
+ * - Process isolation on a host older than build 20348 requires the host's build.
+ * - Process isolation on a newer host requires at least the previous LTSC build.
  */
 export const imageMismatch = (
   image: Pick<ImageFacts, 'name' | 'os' | 'osBuild' | 'architecture'>,

@@ -1,4 +1,4 @@
-/** Names of images and switches are compared without regard to case; this is the form that is compared. */
+/** The form in which names of images and switches are compared, because their case is ignored. */
 export const caseInsensitiveKey = (name: string): string => name.toLowerCase();
 
 export const DEFAULT_SWITCH = 'NAT';

@@ -1,6 +1,6 @@
 import type { OperationState } from '../contract/operation.ts';
 
-/** The state table of operations: exactly one terminal state, reached once. */
+/** The state table of operations. Each operation reaches exactly one terminal state, once. */
 export const OPERATION_TRANSITIONS: Readonly<Record<OperationState, readonly OperationState[]>> = {
   Pending: ['Running', 'Cancelling', 'Succeeded', 'Failed', 'Cancelled'],
   Running: ['Cancelling', 'Succeeded', 'Failed', 'Cancelled'],
@@ -10,7 +10,7 @@ export const OPERATION_TRANSITIONS: Readonly<Record<OperationState, readonly Ope
   Cancelled: [],
 };
 
-/** Whether an operation may go from one state to another. An operation that has ended stays as it is. */
+/** Whether an operation can change from one state to another. An ended operation never changes. */
 export const canTransitionOperation = (from: OperationState, to: OperationState): boolean =>
   OPERATION_TRANSITIONS[from].includes(to) || (from === to && !isEnded(from));
 

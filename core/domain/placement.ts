@@ -19,20 +19,20 @@ export interface PlacementNeed {
   readonly image: ImageFacts;
   readonly runtimeType: RuntimeType;
   readonly resources: Reservation;
-  /** Disk to reserve, in MiB; 0 for a container with a disk. */
+  /** Disk to reserve, in MiB; 0 for a container that already has its disk. */
   readonly diskMB: number;
   readonly switchName: string;
   readonly placement: PlacementRequest;
-  /** False for a container that is created but not started: it needs a host and disk, but no memory or CPUs yet. */
+  /** False for a container that is created but not started. It needs a host and disk, but no memory or CPUs yet. */
   readonly reserve: boolean;
 }
 
-/** What to reserve for the container on this host. */
-export const takenOn = (host: Pick<Candidate, 'facts'>, need: PlacementNeed): Capacity => {
-  const room = need.reserve
+/** The capacity to reserve for the container on this host. */
+export const reservationOn = (host: Pick<Candidate, 'facts'>, need: PlacementNeed): Capacity => {
+  const reserved = need.reserve
     ? reservationFor(need.resources, need.runtimeType, host.facts)
     : { memoryMB: 0, cpus: 0 };
-  return { memoryMB: room.memoryMB, cpus: roundCpus(room.cpus), diskMB: need.diskMB };
+  return { memoryMB: reserved.memoryMB, cpus: roundCpus(reserved.cpus), diskMB: need.diskMB };
 };
 
 const describe = ({ memoryMB, cpus, diskMB }: Capacity, need: PlacementNeed): string =>
@@ -41,36 +41,37 @@ const describe = ({ memoryMB, cpus, diskMB }: Capacity, need: PlacementNeed): st
     ...(need.diskMB > 0 ? [`${diskMB} MiB of disk`] : []),
   ].join(', ');
 
-/** Why a host can never take a container, or null. {@link lacksCapacity} checks its free capacity. */
+/** Why a host can never run a container, or null. {@link lacksCapacity} checks the free capacity. */
 export const unsuitable = (host: Candidate, need: PlacementNeed): string | null => {
   const { placement } = need;
-  if (placement.hostId !== undefined && placement.hostId !== host.id) return 'another host is asked for';
+  if (placement.hostId !== undefined && placement.hostId !== host.id) return 'it is not the requested host';
   for (const [key, value] of Object.entries(placement.hostLabels ?? {}))
-    if (host.labels[key] !== value) return `label ${key} is not ${value}`;
+    if (host.labels[key] !== value) return `its label ${key} is not ${value}`;
   if (!host.facts.capabilities.runtimeTypes.includes(need.runtimeType))
-    return `cannot run ${need.runtimeType}`;
+    return `it cannot run ${need.runtimeType}`;
   const wanted = caseInsensitiveKey(need.switchName);
   if (wanted !== NO_SWITCH && !host.facts.switches.some((name) => caseInsensitiveKey(name) === wanted))
-    return `has no switch "${need.switchName}"`;
+    return `it has no switch "${need.switchName}"`;
   return imageMismatch(need.image, host.facts, need.runtimeType);
 };
 
-/** Why a suitable host cannot take the container now, or null. */
+/** Why a suitable host cannot run the container now, or null. */
 export const lacksCapacity = (host: Candidate, need: PlacementNeed): string | null => {
   if (host.state !== 'Ready' || !host.schedulable)
-    return `is ${host.state}${host.schedulable ? '' : ', not schedulable'}`;
-  const wanted = takenOn(host, need);
+    return `it is ${host.state}${host.schedulable ? '' : ' and not schedulable'}`;
+  const wanted = reservationOn(host, need);
   return fits(wanted, host.free)
     ? null
-    : `has ${describe(host.free, need)} free, needs ${describe(wanted, need)}`;
+    : `it has ${describe(host.free, need)} free, but the container needs ${describe(wanted, need)}`;
 };
 
 const freeShare = ({ free, facts }: Candidate): number =>
   free.memoryMB / Math.max(1, facts.capacity.memoryMB) + free.cpus / Math.max(1, facts.capacity.cpus);
 
 /**
- * The order in which to try hosts: power of two choices among those that fit. Two at random, the emptier one first, then
- * two more. `random` is in [0, 1). Returns only hosts that fit.
+ * The order in which to try the hosts that fit: power of two choices. Draws two hosts at random, puts the one with more
+ * free capacity first, then draws the next two.
+ * @param random returns a number in [0, 1)
  */
 export const orderByTwoChoices = (
   hosts: readonly Candidate[],
@@ -87,11 +88,12 @@ export const orderByTwoChoices = (
   return ordered;
 };
 
-/** One sentence on why no host fits, for the operation's `reason`. */
+/** Why no host fits, for the operation's `reason`. */
 export const explainNoFit = (hosts: readonly Candidate[], need: PlacementNeed): string => {
-  if (hosts.length === 0) return 'no host is enrolled that runs this image';
+  if (hosts.length === 0) return 'no enrolled host can run this image';
   const reasons = hosts.map(
-    (host) => `${host.name} ${unsuitable(host, need) ?? lacksCapacity(host, need) ?? 'was taken meanwhile'}`,
+    (host) =>
+      `${host.name}: ${unsuitable(host, need) ?? lacksCapacity(host, need) ?? 'its free capacity was taken in the meantime'}`,
   );
   const shown = reasons.slice(0, 3).join('; ');
   return `waiting for capacity: ${shown}${reasons.length > 3 ? `; and ${reasons.length - 3} more` : ''}`;

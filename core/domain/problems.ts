@@ -7,27 +7,27 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'body-too-large': { status: 413, title: 'The body is too large' },
   'body-not-json': { status: 400, title: 'The body is not JSON' },
   'unsupported-media-type': { status: 415, title: 'The body must be JSON' },
-  'cursor-invalid': { status: 400, title: 'The cursor is not valid here' },
+  'cursor-invalid': { status: 400, title: 'The cursor is not valid' },
   unauthorized: { status: 401, title: 'The token is not accepted' },
   'missing-scope': { status: 403, title: 'The token lacks a scope' },
-  'not-found': { status: 404, title: 'There is no such resource' },
-  'name-taken': { status: 409, title: 'The name is taken' },
+  'not-found': { status: 404, title: 'The resource does not exist' },
+  'name-taken': { status: 409, title: 'The name is already in use' },
   'operation-in-progress': { status: 409, title: 'Another operation is in progress' },
-  'invalid-state': { status: 409, title: 'The state does not allow it' },
+  'invalid-state': { status: 409, title: 'The current state does not allow the request' },
   'revision-mismatch': { status: 412, title: 'The resource has changed' },
   'idempotency-key-reused': { status: 409, title: 'The idempotency key was used for another request' },
   'image-not-found': { status: 409, title: 'The image is not in the catalogue' },
   'image-in-use': { status: 409, title: 'The image is in use' },
-  'image-incompatible': { status: 409, title: 'The image cannot run there' },
+  'image-incompatible': { status: 409, title: 'The image cannot run on the host' },
   'host-in-use': { status: 409, title: 'The host has containers' },
   'host-not-found': { status: 409, title: 'The host is not enrolled' },
   'host-not-answering': { status: 504, title: 'The host does not answer' },
   'host-lost': { status: 409, title: 'The host is lost' },
-  'no-host-fits': { status: 409, title: 'No host has room' },
-  'switch-not-found': { status: 409, title: 'There is no such switch' },
-  'runtime-type-unsupported': { status: 409, title: 'The runtime type is not supported there' },
-  'runtime-conversion-unsupported': { status: 409, title: 'Runtime conversion is not supported there' },
-  'untrusted-disk': { status: 409, title: 'The disk was written by untrusted code' },
+  'no-host-fits': { status: 409, title: 'No host has free capacity' },
+  'switch-not-found': { status: 409, title: 'The switch does not exist' },
+  'runtime-type-unsupported': { status: 409, title: 'The host does not support the runtime type' },
+  'runtime-conversion-unsupported': { status: 409, title: 'The host does not support runtime conversion' },
+  'untrusted-disk': { status: 409, title: 'Untrusted code may have written the disk' },
   'enrollment-token-invalid': { status: 403, title: 'The enrollment token is not accepted' },
   'operation-already-ended': { status: 409, title: 'The operation has ended' },
   'operation-cancelled': { status: 409, title: 'The operation was cancelled' },
@@ -37,16 +37,16 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'step-failed': { status: 500, title: 'A step failed' },
   'process-exited': { status: 500, title: 'The main process ended' },
   // Not 501: a caller that retries every 5xx would never stop.
-  'not-supported-yet': { status: 422, title: 'This version does not support it' },
+  'not-supported-yet': { status: 422, title: 'This version does not support the request' },
   'session-token-invalid': { status: 401, title: 'The session token is not accepted' },
-  'session-token-mismatch': { status: 403, title: 'The token is of another session' },
+  'session-token-mismatch': { status: 403, title: 'The token belongs to another session' },
   'session-token-used': { status: 409, title: 'The session token has been used' },
   'session-token-expired': { status: 410, title: 'The session token has expired' },
   'session-ended': { status: 404, title: 'The session has ended' },
-  'quota-exceeded': { status: 429, title: 'The quota is used up' },
-  'rules-exhausted': { status: 409, title: 'There is no room for another rule' },
+  'quota-exceeded': { status: 429, title: 'The quota is exhausted' },
+  'rules-exhausted': { status: 409, title: 'The limit of rules is reached' },
   'too-many-requests': { status: 429, title: 'Too many requests' },
-  'too-busy': { status: 503, title: 'Too busy' },
+  'too-busy': { status: 503, title: 'The control plane is too busy' },
   internal: { status: 500, title: 'Internal error' },
 };
 
@@ -74,7 +74,7 @@ export const createProblem = (
   ...(context !== undefined && { context: { ...context } }),
 });
 
-/** The problem for a caller: all of a Bulkhead error, nothing of any other error. */
+/** The problem for a caller: complete for a Bulkhead error, and without any details for another error. */
 export const toProblem = (error: unknown, requestId?: string): Problem => {
   if (error instanceof BulkheadError && (error.code !== 'internal' || error instanceof OtherTableFormatError))
     return createProblem(error.code, error.message, error.details, requestId);

@@ -7,7 +7,7 @@ import type { ContainerState } from '../contract/container.ts';
  * - While an operation is active, its workflow decides; a report changes nothing.
  * - Of two reports on a container the one with the larger sequence is newer. A repeated report is valid but changes nothing.
  *   A report without a sequence is compared by its epoch: one older than the record may have been in transit while an
- *   operation ran, so it counts only in an inventory, which is created on request.
+ *   operation ran, so it is accepted only in an inventory, which is created on request.
  * - The host's state is authoritative: a container is not started or stopped because the record differs. One exception: a
  *   container that runs without a reservation is stopped if the host has no free capacity.
  * - A container that is missing from a full inventory is not on the host.

@@ -6,8 +6,8 @@ import type { OperationKind } from '../contract/operation.ts';
  *
  * Invariants
  * - The host's observation in the result of the failed step, or of the undo, is authoritative.
- * - A host that got no command has nothing half finished.
- * - Otherwise the container is `Unknown`: it may run, so its reservation stays, and the host is asked for an inventory.
+ * - A host that received no command has no unfinished work.
+ * - Otherwise the container is `Unknown`: it may run, so its reservation stays, and an inventory is requested from the host.
  * - After a cancelled operation that was undone, the container has its earlier state.
  * - A conversion to HyperV that fails closed leaves the container `Off`.
  */
@@ -22,7 +22,7 @@ export interface Ended {
   readonly undone: boolean;
   /** The host's latest observation of the container within this operation. */
   readonly observed: 'Absent' | 'Off' | 'Running' | null;
-  /** The host did not return it to its own kernel: it is HyperV now, but was not before. */
+  /** The host did not restore the type Default: the container is HyperV now, but was not before. */
   readonly keptInVm: boolean;
 }
 
@@ -52,8 +52,8 @@ const effectOf = (ended: Ended): Effect => {
   return ended.undone ? UNDONE[ended.kind] : 'unknown';
 };
 
-/** Whether the state off was intended or unchanged. */
-const offIsFine = ({ kind, cancelled, stateBefore, keptInVm }: Ended): boolean =>
+/** Whether `Off` was requested, or was the state before. */
+const isOffExpected = ({ kind, cancelled, stateBefore, keptInVm }: Ended): boolean =>
   kind === 'stop' ||
   kind === 'kill' ||
   kind === 'remove' ||
@@ -66,7 +66,7 @@ export const settledState = (ended: Ended): Settlement => {
     case 'Running':
       return { state: 'Running', onHost: true };
     case 'Off':
-      return { state: offIsFine(ended) ? 'Off' : 'Failed', onHost: true };
+      return { state: isOffExpected(ended) ? 'Off' : 'Failed', onHost: true };
     case 'Absent':
       return { state: 'Failed', onHost: false };
     case 'as-before':

@@ -138,10 +138,10 @@ const OPENABLE = NON_PUBLIC_RANGES.filter(({ openable }) => openable).map(({ cid
 export const readCeilingRange = (given: string): CeilingRange => {
   const range = parseCidr(given);
   if (range === null)
-    return { kind: 'refused', why: 'Give a CIDR range such as 10.20.0.0/16 or fd12:3456::/32.' };
+    return { kind: 'refused', why: 'Use a CIDR range such as 10.20.0.0/16 or fd12:3456::/32.' };
   const isWithin = (outer: ParsedCidr | null) =>
     outer !== null && outer.family === range.family && covers(outer, range);
   return OPENABLE.some((outer) => isWithin(parseCidr(outer)))
     ? { kind: 'range', text: range.text }
-    : { kind: 'refused', why: `Give a range within ${OPENABLE.join(', ')}.` };
+    : { kind: 'refused', why: `Use a range within ${OPENABLE.join(', ')}.` };
 };

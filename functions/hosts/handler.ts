@@ -1,5 +1,5 @@
 import { HOSTS_ROUTES } from '../../core/contract/http/routes/hosts.ts';
-import { stateWhenHeard } from '../../core/domain/host-state.ts';
+import { connectedHostState } from '../../core/domain/host-state.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { checkUnused, removeHost } from '../../store/host-removal.ts';
 import {
@@ -44,7 +44,7 @@ interface Change {
 const withSchedulable = (view: HostView, schedulable: boolean): HostView => ({
   ...view,
   schedulable,
-  state: view.state === 'Ready' || view.state === 'Draining' ? stateWhenHeard(schedulable) : view.state,
+  state: view.state === 'Ready' || view.state === 'Draining' ? connectedHostState(schedulable) : view.state,
 });
 
 export const createHandler = (dependencies: HostsDependencies): LambdaHandler => {

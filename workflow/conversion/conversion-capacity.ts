@@ -1,6 +1,6 @@
 import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { subtract } from '../../core/domain/capacity.ts';
-import { conversionReservation, isNothing } from '../../core/domain/conversion.ts';
+import { conversionReservation, isNoReservation } from '../../core/domain/conversion.ts';
 import { releaseCapacity, reserveCapacity } from '../../store/capacity.ts';
 import { type ContainerRecord, type Conversion, replaceContainer } from '../../store/containers.ts';
 import { parseHost } from '../../store/hosts.ts';
@@ -53,7 +53,7 @@ export const reserveForConversion = async (
     to,
     host.view.facts,
   );
-  const onHost = isNothing(extra)
+  const onHost = isNoReservation(extra)
     ? []
     : [reserveCapacity(tenant, view.hostId, extra, { onlyIfReady: false })];
   try {
@@ -93,8 +93,8 @@ export const reservationForType = async (
   return {
     reservation: after,
     writes: [
-      ...(isNothing(extra) ? [] : [reserveCapacity(tenant, hostId, extra, { onlyIfReady: false })]),
-      ...(isNothing(surplus) ? [] : [releaseCapacity(tenant, hostId, surplus)]),
+      ...(isNoReservation(extra) ? [] : [reserveCapacity(tenant, hostId, extra, { onlyIfReady: false })]),
+      ...(isNoReservation(surplus) ? [] : [releaseCapacity(tenant, hostId, surplus)]),
     ],
   };
 };

@@ -1,6 +1,6 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
 import { NO_RESERVATION, subtract } from '../../core/domain/capacity.ts';
-import { isNothing } from '../../core/domain/conversion.ts';
+import { isNoReservation } from '../../core/domain/conversion.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { type CapacityChange, releaseCapacity } from '../../store/capacity.ts';
 import {
@@ -50,7 +50,7 @@ const freed = (before: ContainerRecord, after: ContainerRecord): CapacityChange 
       ? NO_RESERVATION
       : subtract(before.reservation, after.reservation ?? NO_RESERVATION);
   const diskMB = before.heldDiskMB - after.heldDiskMB;
-  return isNothing(room) && diskMB === 0 ? null : { ...room, diskMB };
+  return isNoReservation(room) && diskMB === 0 ? null : { ...room, diskMB };
 };
 
 /** The writes of capacity and compute process that follow from a container's change of state. */

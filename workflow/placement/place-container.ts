@@ -8,7 +8,7 @@ import {
   lacksCapacity,
   orderByTwoChoices,
   type PlacementNeed,
-  takenOn,
+  reservationOn,
   unsuitable,
 } from '../../core/domain/placement.ts';
 import { checkReady, reserveCapacity } from '../../store/capacity.ts';
@@ -133,7 +133,7 @@ const reserveOn = async (
   at: string,
 ): Promise<OperationRecord | null> => {
   const { tenant } = container;
-  const { diskMB, ...room } = takenOn(host, need);
+  const { diskMB, ...room } = reservationOn(host, need);
   const onHost: Write =
     need.reserve || diskMB > 0
       ? reserveCapacity(

@@ -1,5 +1,5 @@
 import type { Capacity } from '../../core/contract/host.ts';
-import { takenOn } from '../../core/domain/placement.ts';
+import { reservationOn } from '../../core/domain/placement.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
 import type { OperationRecord } from '../../store/operations.ts';
 import { findHosts, type PlacementDependencies, readNeed } from './place-container.ts';
@@ -30,6 +30,6 @@ export const previewPlacement = async (
     fits: true,
     hostId: host.id,
     reason: `host ${host.name} fits`,
-    reservation: takenOn(host, need),
+    reservation: reservationOn(host, need),
   };
 };

@@ -1,5 +1,5 @@
 import type { HostFacts } from '../../core/contract/host.ts';
-import { stateWhenHeard } from '../../core/domain/host-state.ts';
+import { connectedHostState } from '../../core/domain/host-state.ts';
 import {
   type HostRecord,
   type HostView,
@@ -59,12 +59,12 @@ export const recordFacts = (
   changeView(table, tenant, hostId, (view) => ({
     ...view,
     ...said,
-    state: stateWhenHeard(view.schedulable),
+    state: connectedHostState(view.schedulable),
   }));
 
 /** Records that a host that was `Unknown` has sent a message again. */
 export const recordHeard = (table: Table, tenant: string, hostId: string): Promise<HostRecord | undefined> =>
-  changeView(table, tenant, hostId, (view) => ({ ...view, state: stateWhenHeard(view.schedulable) }));
+  changeView(table, tenant, hostId, (view) => ({ ...view, state: connectedHostState(view.schedulable) }));
 
 /**
  * The writes that mark a host as `Unknown`, which takes no containers: its lease has expired.

@@ -6,12 +6,12 @@ import { IsolationVerificationSchema } from '../isolation-verification.ts';
 import { ResolvedNetworkPolicySchema } from '../network.ts';
 import { OperationStepSchema } from '../operation.ts';
 import {
-  cutTo,
   IdSchema,
   ImageNameSchema,
   NameSchema,
   RuntimeTypeSchema,
   TimestampSchema,
+  truncatedTo,
 } from '../primitives.ts';
 import { ProblemCodeSchema } from '../problem.ts';
 import {
@@ -22,7 +22,7 @@ import {
 } from '../session.ts';
 
 /**
- * The closed set of commands. There is no "run this script": arguments are opaque ids, validated values and argv arrays.
+ * The closed set of commands. No command runs a script: arguments are opaque ids, validated values and argv arrays.
  * An agent refuses an unknown verb by name.
  */
 
@@ -157,7 +157,7 @@ export const CommandSchema = z.strictObject({
   id: z.string(),
   hostId: IdSchema,
   containerId: z.nullable(IdSchema),
-  /** Epoch of the container when the command was issued. A host ignores commands of an older epoch than the newest it has seen. */
+  /** Epoch of the container when the command was issued. A host ignores commands with an older epoch than the newest it received. */
   epoch: z.int(),
   /** Time after receipt, by the host's clock, within which the command can start, in seconds. */
   ttlSeconds: z.int(),
@@ -175,7 +175,7 @@ export const ObservedContainerSchema = z.strictObject({
   startedAt: z.nullable(TimestampSchema),
   exitCode: z.nullable(z.int()),
   /** Why it is not running, as text, if known. */
-  exitReason: z.nullable(cutTo(512)),
+  exitReason: z.nullable(truncatedTo(512)),
   restartCount: z.int(),
   workerProcess: z.nullable(WorkerProcessSchema),
   /**
@@ -190,8 +190,8 @@ const CommandErrorSchema = z.strictObject({
   code: ProblemCodeSchema,
   message: z.string().check(z.maxLength(4096)),
   /** The step of the plan that failed. */
-  step: z.optional(cutTo(128)),
-  suggestion: z.optional(cutTo(1024)),
+  step: z.optional(truncatedTo(128)),
+  suggestion: z.optional(truncatedTo(1024)),
 });
 
 const result = { commandId: z.string(), steps: z.array(OperationStepSchema) };

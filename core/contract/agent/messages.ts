@@ -41,8 +41,8 @@ export const FRAME_BYTES = 32 * 1024;
 
 /**
  * The range of a host's images in a message, if not all fit: all whose lower-case names, in character order, are after
- * `after` and not after `through`. Null: from the first one, or to the last. The message says nothing about images outside
- * the range; without a range it has all images.
+ * `after` and not after `through`. Null: from the first one, or to the last. The message has no information about images outside
+ * the range. Without a range it lists all images.
  */
 export const ImageRangeSchema = z.strictObject({
   after: z.nullable(z.string()),
@@ -90,7 +90,7 @@ const ObservedSchema = z.strictObject({
   imageRange: z.optional(ImageRangeSchema),
 });
 
-/** Steps of a command that takes longer than two seconds, for callers who wait. Can be lost. */
+/** Steps of a command that takes longer than two seconds, for callers that wait. This message can be lost. */
 export const ProgressSchema = z.strictObject({
   action: z.literal('progress'),
   commandId: z.string(),
@@ -128,7 +128,7 @@ export const WelcomeSchema = z.strictObject({
   leaseSeconds: z.int(),
   /** For purpose `server-time`. */
   signedTime: z.optional(SignedSchema),
-  /** For a host without a trusted key: the keys in use, the newest first. */
+  /** For a host without a trusted key: the current keys, newest first. */
   commandKeys: z.optional(z.array(PublicKeySchema)),
   /** For a host with an older key: announcements for purpose `next-key`, each signed by the previous key. */
   nextKeys: z.optional(z.array(SignedSchema)),

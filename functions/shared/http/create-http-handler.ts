@@ -54,7 +54,7 @@ const outOfTime = (): never => {
 const findRoute = (routes: ReadonlyMap<string, Route>): Middleware => ({
   before: ({ event: exchange }) => {
     const route = routes.get(exchange.event.routeKey);
-    if (route === undefined) throw new NotFoundError('There is no such resource.');
+    if (route === undefined) throw new NotFoundError('The resource does not exist.');
     exchange.route = route;
     exchange.logger = exchange.logger.with({ route: route.operationId });
   },
@@ -124,7 +124,7 @@ const dispatch =
     const { event, route, input, identity } = exchange;
     const handler = route && handlers.get(route.operationId);
     if (route === undefined || input === undefined || handler === undefined)
-      throw new NotFoundError('There is no such resource.');
+      throw new NotFoundError('The resource does not exist.');
     const { table } = dependencies;
     const key = input.idempotencyKey;
     if (key === null || identity === undefined || table === undefined || input.query.dryRun === 'true')

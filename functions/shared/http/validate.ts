@@ -29,7 +29,7 @@ const parseParameters = (route: Route, event: HttpEvent): unknown => {
 };
 
 /** The same error for a missing resource, one of another tenant, and an invalid id. */
-export const notFound = (): NotFoundError => new NotFoundError('There is no such resource.');
+export const notFound = (): NotFoundError => new NotFoundError('The resource does not exist.');
 
 /**
  * Validates every part of a request against the schemas of its route.

@@ -45,7 +45,7 @@ export const findContainers = async (
   };
   const found: IndexedContainer[] = [];
   let cursor: string | undefined;
-  for (let pages = 0; pages < RULE_LIMITS.looksAt / PAGE; pages += 1) {
+  for (let pages = 0; pages < RULE_LIMITS.containersRead / PAGE; pages += 1) {
     const page = await listContainers(table, cursors, tenant, filters, { limit: PAGE, cursor });
     found.push(...page.items);
     if (found.length > limit) return { containers: found.slice(0, limit), truncated: true };

@@ -58,7 +58,7 @@ describe('the hosts of npm start', () => {
     ]);
     for (const { agentOptions } of hosts)
       expect(agentOptions.join(' ')).toContain('--allow-private 10.1.0.0/16 --allow-private fd12::/32');
-    expect(() => parseLocalOptions(['--allow-private', '8.8.8.8'])).toThrow(/Give a range within/);
+    expect(() => parseLocalOptions(['--allow-private', '8.8.8.8'])).toThrow(/Use a range within/);
   });
 
   test('what is kept nowhere takes its containers with it', async () => {

@@ -128,7 +128,7 @@ describe('placement', () => {
   });
 
   test('why nothing fits is said of at most three hosts', () => {
-    expect(explainNoFit([], need)).toContain('no host');
+    expect(explainNoFit([], need)).toContain('no enrolled host');
     expect(
       explainNoFit(
         ['a', 'b', 'c', 'd'].map((id) => host(id, 1)),

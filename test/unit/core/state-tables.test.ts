@@ -8,7 +8,7 @@ import {
   holdsCapacity,
   OPERATION_STARTS,
 } from '../../../core/domain/container-state.ts';
-import { HOST_TRANSITIONS, stateWhenHeard } from '../../../core/domain/host-state.ts';
+import { connectedHostState, HOST_TRANSITIONS } from '../../../core/domain/host-state.ts';
 import {
   isEnded,
   OPEN_OPERATION_STATES,
@@ -71,7 +71,7 @@ describe('host states', () => {
   test('a lost host stays lost; any other can reconnect', () => {
     expect(HOST_TRANSITIONS.Lost).toEqual([]);
     expect(HOST_TRANSITIONS.Unknown).toEqual(
-      expect.arrayContaining([stateWhenHeard(true), stateWhenHeard(false)]),
+      expect.arrayContaining([connectedHostState(true), connectedHostState(false)]),
     );
   });
 });
