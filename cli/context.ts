@@ -42,8 +42,8 @@ export class Context {
       apiUrl,
       fetch: this.io.fetch,
       userAgent: `bulkhead/${VERSION}`,
-      onTurnedAway: (milliseconds) =>
-        this.say(`Too many requests at the moment. Trying again in ${Math.ceil(milliseconds / 1000)} s …`),
+      onThrottled: (milliseconds) =>
+        this.showNote(`Too many requests. Retrying in ${Math.ceil(milliseconds / 1000)} s …`),
       ...(token === undefined ? {} : { token }),
     });
   }
@@ -56,24 +56,24 @@ export class Context {
     this.io.stdout.write(text);
   }
 
-  /** Shows a note on stderr, not part of the output. */
-  say(line: string): void {
+  /** Shows a note on stderr, so that stdout contains only the result. */
+  showNote(line: string): void {
     if (!this.isJson) this.io.stderr.write(`${line}\n`);
   }
 
-  json(value: unknown): void {
+  showJson(value: unknown): void {
     this.write(`${JSON.stringify(value, null, 2)}\n`);
   }
 
-  /** Shows a list: completely as JSON, or as a table with the chosen columns. */
-  list<Item>(columns: readonly Column<Item>[], items: readonly Item[]): void {
-    if (this.isJson) this.json(items);
+  /** Shows a list: as JSON with all members, or as a table with these columns. */
+  showList<Item>(columns: readonly Column<Item>[], items: readonly Item[]): void {
+    if (this.isJson) this.showJson(items);
     else this.write(renderTable(columns, items, this.#style()));
   }
 
-  /** Shows one object: completely as JSON, or its properties as text. */
-  one<Item>(item: Item, fields: (item: Item) => readonly Field[]): void {
-    if (this.isJson) this.json(item);
+  /** Shows one object: as JSON with all members, or these fields as text. */
+  showItem<Item>(item: Item, fields: (item: Item) => readonly Field[]): void {
+    if (this.isJson) this.showJson(item);
     else this.write(renderFields(fields(item), this.#style()));
   }
 
@@ -82,15 +82,15 @@ export class Context {
   }
 }
 
-/** Runs with the context of the command. Commander passes the options and the command last. */
+/** The implementation of a command. */
 export type Act<Arguments extends readonly unknown[], Options> = (
   context: Context,
   options: Options & GlobalOptions,
   ...args: Arguments
 ) => Promise<void>;
 
-/** A commander action that runs `act`. */
-export const acting =
+/** A commander action that runs `act` with a context. Commander passes the options and the command last. */
+export const withContext =
   <Arguments extends unknown[], Options>(io: Io, act: Act<Arguments, Options>) =>
   async (...given: unknown[]): Promise<void> => {
     const command = given.at(-1) as Command;

@@ -3,7 +3,7 @@ import {
   ConnectionError,
   OperationFailedError,
   ProblemError,
-  TurnedAwayError,
+  ThrottledError,
 } from '../core/client/index.ts';
 import { ExitError, InterruptedError, SettingsError, UsageError } from './errors.ts';
 
@@ -43,7 +43,7 @@ export const exitCodeOf = (error: unknown): number => {
   if (error instanceof SettingsError) return EXIT.notAllowed;
   if (error instanceof InterruptedError) return EXIT.interrupted;
   if (error instanceof OperationFailedError) return EXIT.operationFailed;
-  if (error instanceof ConnectionError || error instanceof TurnedAwayError) return EXIT.unavailable;
+  if (error instanceof ConnectionError || error instanceof ThrottledError) return EXIT.unavailable;
   if (error instanceof ProblemError) return BY_STATUS[error.problem.status] ?? EXIT.failed;
   return error instanceof AnswerError ? (BY_STATUS[error.status] ?? EXIT.failed) : EXIT.failed;
 };
@@ -54,4 +54,5 @@ export const EXIT_CODES_HELP = `Exit codes:
   1  failed                        5  conflict with the current state
   2  invalid request               6  no response, or too busy
   3  not found                     7  the operation failed
-  "container exec" and "enter" exit with the code of the command; 125: it could not be run.`;
+  "container exec" and "container enter" exit with the exit code of the command, or 125 if it
+  could not be run.`;

@@ -14,6 +14,6 @@ export const hostIdOf = async (context: Context, idOrName: string): Promise<stri
   if (named.length === 1 && named[0] !== undefined) return named[0].id;
   const ids = named.map(({ id }) => id).join(', ');
   throw named.length === 0
-    ? new UsageError(`No host "${idOrName}" exists.`, 'bulkhead host list')
+    ? new UsageError(`There is no host "${idOrName}".`, 'bulkhead host list')
     : new UsageError(`${named.length} hosts have the name "${idOrName}".`, `Use the id: ${ids}.`);
 };

@@ -20,11 +20,11 @@ const partsOf = (text: string): Parts => {
   const [, inside, afterBrackets] = BRACKETED.exec(text) ?? [];
   if (inside !== undefined) return { destination: inside, ports: afterBrackets };
   const [before = '', ports, ...more] = text.split(':');
-  // Two colons or more: only an IPv6 destination.
+  // Two or more colons mean an IPv6 destination without ports.
   return more.length > 0 ? { destination: text } : { destination: before, ports };
 };
 
-/** A port as a number; the contract refuses what is neither a port nor a range. */
+/** A port as a number, or any other text unchanged: the contract validates it. */
 const portOf = (text: string): number | string => (/^\d+$/.test(text) ? Number(text) : text);
 
 const isCidr = (destination: string): boolean => /[:/]/.test(destination) || /^[\d.]+$/.test(destination);
@@ -40,7 +40,7 @@ export const parseRule = (text: string): NetworkRule | string => {
   });
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  if (issue?.path[0] === 'ports') return 'Give ports from 1 to 65535 as in :443 or :80,8000-8100.';
+  if (issue?.path[0] === 'ports') return 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.';
   return issue?.message ?? `Must have the form ${RULE_SYNTAX}.`;
 };
 

@@ -16,24 +16,27 @@ import { type Io, widthOf } from './io.ts';
 import { VERSION } from './version.ts';
 
 const DESCRIPTION =
-  'Containers that may need a kernel of their own: Default shares its host’s, HyperV has a utility VM.';
+  'Manage containers on your own hosts. A Default container shares its host’s kernel; a HyperV container has its own kernel, in a utility VM.';
 
-const ENVIRONMENT_HELP = `Which control plane: --api-url, else BULKHEAD_API_URL (both with BULKHEAD_TOKEN), else
-.bulkhead/local.json of this folder or one above (npm start), else what login has kept.`;
+const ENVIRONMENT_HELP = `The control plane is the first of these that is set:
+  --api-url, with the token in BULKHEAD_TOKEN
+  BULKHEAD_API_URL, with the token in BULKHEAD_TOKEN
+  .bulkhead/local.json in this folder or a folder above it, written by npm start
+  the settings that bulkhead login has stored`;
 
 /** The command line of `bulkhead`. It throws instead of ending the process. */
 export const createProgram = (io: Io): Command => {
   const program = new Command('bulkhead')
     .description(DESCRIPTION)
-    .version(VERSION, '-V, --version', 'of this program')
+    .version(VERSION, '-V, --version', 'print the version of the CLI')
     .addOption(
-      new Option('-o, --output <format>', 'table for people, json for programs')
+      new Option('-o, --output <format>', 'output format: table, or json for programs')
         .choices(['table', 'json'])
         .default('table'),
     )
     .option('--api-url <url>', 'URL of the control plane')
     .configureHelp({ showGlobalOptions: true })
-    .showHelpAfterError('See --help.')
+    .showHelpAfterError('Run the command with --help for its usage.')
     .addHelpText('after', `\n${ENVIRONMENT_HELP}\n\n${EXIT_CODES_HELP}`)
     .exitOverride()
     .configureOutput({

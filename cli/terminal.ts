@@ -1,7 +1,7 @@
 import type { Io } from './io.ts';
 import type { SessionStream } from './session.ts';
 
-/** Connects the CLI's terminal with a session: bytes in both directions, the window size, and the restored state at the end. */
+/** Connects the CLI's terminal to a session: bytes in both directions and the window size. Restores the terminal at the end. */
 type Input = NodeJS.ReadableStream & Partial<Pick<NodeJS.ReadStream, 'isTTY' | 'setRawMode'>>;
 
 /** The detach keys, as in docker: Ctrl-P, Ctrl-Q. */

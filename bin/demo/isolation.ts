@@ -1,4 +1,4 @@
-import { cut, pad, visible } from '../../cli/output/text.ts';
+import { escapeControls, pad, truncate } from '../../cli/output/text.ts';
 import type { Process } from '../../core/contract/compute-process.ts';
 import type { Outcome, Stage } from './stage.ts';
 import type { Cast, Workflow } from './workflow.ts';
@@ -9,7 +9,7 @@ import type { Cast, Workflow } from './workflow.ts';
  */
 const WIDTH = 25;
 
-const lineOf = ({ pid, name }: Process): string => `${String(pid).padStart(6)} ${visible(name)}`;
+const lineOf = ({ pid, name }: Process): string => `${String(pid).padStart(6)} ${escapeControls(name)}`;
 
 const seenOnHost = (inside: Process, host: readonly Process[]): Process | undefined =>
   host.find(({ pid, name }) => pid === (inside.hostPid ?? inside.pid) && name === inside.name);
@@ -18,7 +18,7 @@ const columns = (lists: readonly (readonly string[])[]): string[] => {
   const height = Math.max(...lists.map((list) => list.length));
   return Array.from({ length: height }, (_, row) =>
     lists
-      .map((list) => pad(cut(list[row] ?? '', WIDTH), WIDTH))
+      .map((list) => pad(truncate(list[row] ?? '', WIDTH), WIDTH))
       .join(' ')
       .trimEnd(),
   );

@@ -28,7 +28,7 @@ export const isDryRun = (body: object | undefined): body is DryRun => body !== u
 /** Shows the result of a dry run. */
 export const showDryRun = (context: Context, body: DryRun): void => {
   if (context.isJson) {
-    context.json(body);
+    context.showJson(body);
     return;
   }
   context.write(`It would ${body.wouldDo}.\n`);
@@ -38,8 +38,8 @@ export const showDryRun = (context: Context, body: DryRun): void => {
   context.write(`${where} ${placement.reason}\n`);
 };
 
-/** Waits for an operation and shows its steps. Ctrl-C ends the wait, not the operation. @throws {OperationFailedError} */
-export const follow = async (context: Context, operation: Operation): Promise<Operation> => {
+/** Waits for an operation and shows its steps. Ctrl-C ends only the wait. @throws {OperationFailedError} */
+export const waitWithProgress = async (context: Context, operation: Operation): Promise<Operation> => {
   const progress = new StepProgress(context.io.stderr, paintFor(context.io.stderr, context.io));
   const { signal } = context;
   try {
@@ -50,7 +50,7 @@ export const follow = async (context: Context, operation: Operation): Promise<Op
   } catch (error) {
     if (!signal.aborted || error instanceof ClientError) throw error;
     throw new InterruptedError(
-      'No longer waiting. The operation continues.',
+      'Stopped waiting. The operation continues.',
       `bulkhead operation wait ${operation.id}`,
     );
   } finally {
@@ -58,31 +58,33 @@ export const follow = async (context: Context, operation: Operation): Promise<Op
   }
 };
 
-const isGone = (operation: Operation): boolean => operation.kind === 'remove';
+const isRemoval = (operation: Operation): boolean => operation.kind === 'remove';
 
 /**
- * Handles the response to a mutation of a container: shows a dry run, waits for the operation (without `--no-wait`), and
- * shows the container at the end.
+ * Shows the outcome of a mutation: of a dry run, what it would do; with `--no-wait`, the operation; otherwise the container,
+ * after the operation has ended.
  */
-export const finish = async (
+export const showOutcome = async (
   context: Context,
   body: Accepted | DryRun,
   { wait }: { readonly wait: boolean },
 ): Promise<void> => {
   if (isDryRun(body)) return showDryRun(context, body);
   if (!wait) {
-    if (context.isJson) return context.json(body);
-    return context.list(OPERATION_COLUMNS, [body.operation]);
+    if (context.isJson) return context.showJson(body);
+    return context.showList(OPERATION_COLUMNS, [body.operation]);
   }
-  const operation = hasEnded(body.operation) ? body.operation : await follow(context, body.operation);
+  const operation = hasEnded(body.operation)
+    ? body.operation
+    : await waitWithProgress(context, body.operation);
   if (operation.state !== 'Succeeded') throw new OperationFailedError(operation);
   const { container } = body;
-  if (container === undefined || isGone(operation)) {
-    if (context.isJson) context.json({ ...body, operation });
-    else if (container !== undefined) context.say(`Container "${container.name}" is removed.`);
+  if (container === undefined || isRemoval(operation)) {
+    if (context.isJson) context.showJson({ ...body, operation });
+    else if (container !== undefined) context.showNote(`Container "${container.name}" was removed.`);
     return;
   }
   const now = await context.client.call('getContainer', { params: { idOrName: container.id } });
-  if (context.isJson) context.json({ container: now, operation });
-  else context.list(CONTAINER_COLUMNS, [now]);
+  if (context.isJson) context.showJson({ container: now, operation });
+  else context.showList(CONTAINER_COLUMNS, [now]);
 };

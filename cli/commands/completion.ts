@@ -1,9 +1,9 @@
 import { Argument, type Command } from 'commander';
-import { acting } from '../context.ts';
+import { withContext } from '../context.ts';
 import type { Io } from '../io.ts';
 import { examples } from './options.ts';
 
-/** Every command with the words that can follow it: subcommands and options. */
+/** Every command with its subcommands and options. */
 const wordsByCommand = (
   command: Command,
   path: string,
@@ -28,14 +28,14 @@ const cases = (program: Command): string =>
 
 const bash = (
   program: Command,
-): string => `# bulkhead: completion for bash.  source <(bulkhead completion bash)
+): string => `# bash completion for bulkhead. Load it with: source <(bulkhead completion bash)
 _bulkhead() {
   local path='' word words='' at
   for ((at = 1; at < COMP_CWORD; at++)); do
     word="\${COMP_WORDS[at]}"
     [[ $word == -* ]] || { [[ -z $path ]] && path="$word" || path="$path $word"; }
   done
-  # The operands of a command follow its name: the longest beginning that is a command counts.
+  # Operands follow the command, so the longest prefix that is a command is used.
   while true; do
     case "$path" in
 ${cases(program)}
@@ -50,7 +50,7 @@ complete -F _bulkhead bulkhead
 `;
 
 const zsh = (program: Command): string => `#compdef bulkhead
-# bulkhead: completion for zsh.  source <(bulkhead completion zsh)
+# zsh completion for bulkhead. Load it with: source <(bulkhead completion zsh)
 _bulkhead() {
   local route='' word choices=''
   for word in "\${(@)words[2,CURRENT-1]}"; do
@@ -75,7 +75,7 @@ export const addCompletion = (program: Command, io: Io): void => {
     .summary('print the completion script for a shell')
     .addArgument(new Argument('<shell>', 'bash or zsh').choices(['bash', 'zsh']));
   examples(command, 'source <(bulkhead completion bash)', 'source <(bulkhead completion zsh)').action(
-    acting<['bash' | 'zsh'], object>(io, async (context, _, shell) => {
+    withContext<['bash' | 'zsh'], object>(io, async (context, _, shell) => {
       context.write(shell === 'bash' ? bash(program) : zsh(program));
     }),
   );

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../context.ts';
+import { withContext } from '../context.ts';
 import type { Io } from '../io.ts';
 import { findSettings } from '../settings/find-settings.ts';
 import { storedPath } from '../settings/stored-settings.ts';
@@ -21,12 +21,12 @@ const expiryOf = (token: string | undefined): string | undefined => {
 export const addConfig = (program: Command, io: Io): void => {
   const command = program
     .command('config')
-    .summary('show the configured control plane, and the source of the setting')
+    .summary('show the configured control plane and the source of the setting')
     .description(
-      'Show the configured control plane, the source of the setting, and the expiry of the token. Never shows the token.',
+      'Show the configured control plane, the source of the setting, and when the token expires. The token is never shown.',
     );
   examples(command, 'bulkhead config').action(
-    acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
+    withContext<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
       const settings = findSettings(io, apiUrl);
       const shown = {
         apiUrl: settings.apiUrl,
@@ -36,7 +36,7 @@ export const addConfig = (program: Command, io: Io): void => {
         loginFile: storedPath(io),
         version: VERSION,
       };
-      context.one(shown, () => [
+      context.showItem(shown, () => [
         ['ApiUrl', shown.apiUrl],
         ['Source', shown.source],
         ['Token', shown.token],

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import type { Command } from 'commander';
-import { acting, type Context } from '../context.ts';
+import { type Context, withContext } from '../context.ts';
 import { SettingsError, UsageError } from '../errors.ts';
 import type { Io } from '../io.ts';
 import { checkApiUrl } from '../settings/check-url.ts';
@@ -10,7 +10,7 @@ import { examples } from './options.ts';
 
 const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
 
-/** The token: typed without echo on a terminal, else all of stdin. Never an argument. */
+/** The token: typed without echo on a terminal, otherwise read from stdin. Never an argument, which other users can see. */
 const readToken = async ({ io }: Context): Promise<string> => {
   const isTerminal = (io.stdin as Partial<NodeJS.ReadStream>).isTTY === true;
   if (isTerminal) {
@@ -33,13 +33,13 @@ export const addLogin = (program: Command, io: Io): void => {
     .command('login')
     .summary('store the URL of a control plane and a token for it')
     .description(
-      'Store the URL of a control plane (--api-url) and a token, which is typed or read from stdin.',
+      'Store the URL of a control plane (--api-url) and a token for it. The token is read from the terminal or from stdin.',
     );
   examples(
     command,
     'bulkhead login --api-url https://abc.execute-api.eu-west-1.amazonaws.com < token.txt',
   ).action(
-    acting<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
+    withContext<[], { readonly apiUrl?: string }>(io, async (context, { apiUrl }) => {
       if (apiUrl === undefined)
         throw new UsageError('No control plane was given.', 'bulkhead login --api-url URL');
       checkApiUrl(apiUrl, '--api-url');
@@ -51,8 +51,11 @@ export const addLogin = (program: Command, io: Io): void => {
       const { version } = await client.call('getVersion', {});
       await client.call('listContainers', { query: { limit: '1' } });
       const path = writeStored(io, { apiUrl: client.apiUrl, token });
-      if (context.isJson) context.json({ apiUrl: client.apiUrl, version, path });
-      else context.say(`Bulkhead ${version} at ${client.apiUrl} accepts the token. Kept in ${path}.`);
+      if (context.isJson) context.showJson({ apiUrl: client.apiUrl, version, path });
+      else
+        context.showNote(
+          `Bulkhead ${version} at ${client.apiUrl} accepts the token. The settings are stored in ${path}.`,
+        );
     }),
   );
 };

@@ -2,11 +2,11 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 
 /** Parsers of option values. Each error states the accepted form. */
 export const wholeNumber =
-  (least: number, most: number) =>
+  (min: number, max: number) =>
   (text: string): number => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`Must be a whole number from ${least} to ${most}.`);
+    if (/^\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Must be a whole number from ${min} to ${max}.`);
   };
 
 export const positiveNumber = (text: string): number => {
@@ -15,7 +15,7 @@ export const positiveNumber = (text: string): number => {
   throw new InvalidArgumentError('Must be a number greater than 0.');
 };
 
-/** `512`, `512m`, `2g`, `1048576k`, `1073741824b` in MiB; a bare number is MiB. */
+/** Parses `512`, `512m`, `2g`, `1048576k` or `1073741824b`. Without a unit the number is in MiB. @returns MiB */
 export const megabytes = (text: string): number => {
   const [, digits, unit = 'm'] = /^(\d+)([bkmg])?$/i.exec(text) ?? [];
   if (digits === undefined)
@@ -24,7 +24,7 @@ export const megabytes = (text: string): number => {
   return Math.ceil(Number(digits) * factor);
 };
 
-/** `key=value`, repeated. */
+/** Parses a repeatable `key=value`. */
 export const keyValue = (text: string, before: Readonly<Record<string, string>> = {}) => {
   const at = text.indexOf('=');
   if (at < 1) throw new InvalidArgumentError('Must have the form KEY=VALUE.');
@@ -41,7 +41,7 @@ export interface PortOption {
   readonly protocol?: 'tcp' | 'udp';
 }
 
-/** `8080:80/tcp`, `80`, repeated. */
+/** Parses a repeatable port such as `8080:80/tcp` or `80`. */
 export const port = (text: string, before: readonly PortOption[] = []): PortOption[] => {
   const [, hostPort, containerPort, protocol] = PORT.exec(text) ?? [];
   if (containerPort === undefined)
@@ -61,7 +61,7 @@ export interface RestartOption {
   readonly maxRetries?: number;
 }
 
-/** `no`, `always`, `on-failure`, `on-failure:5`. */
+/** Parses `no`, `always`, `on-failure` or `on-failure:5`. */
 export const restartPolicy = (text: string): RestartOption => {
   const [, name, retries] = /^(no|always|on-failure)(?::(\d{1,4}))?$/.exec(text) ?? [];
   if (name === undefined || (retries !== undefined && name !== 'on-failure'))
@@ -72,7 +72,7 @@ export const restartPolicy = (text: string): RestartOption => {
   };
 };
 
-/** Options of every mutation. */
+/** Options that every mutation has. */
 export interface MutationOptions {
   readonly dryRun?: true;
   readonly ifMatch?: string;
@@ -86,14 +86,17 @@ export interface WaitingOptions extends MutationOptions {
 export const addMutationOptions = (command: Command, { ifMatch }: { readonly ifMatch: boolean }): Command => {
   command.option('--dry-run', 'show what would be done, without doing it');
   if (ifMatch)
-    command.option('--if-match <etag>', 'only if the resource still has this revision, e.g. \'"3"\'');
+    command.option('--if-match <etag>', 'fail unless the resource has this revision, e.g. \'"3"\'');
   return command.addOption(
-    new Option('--idempotency-key <key>', 'key of an earlier attempt, which is then not repeated'),
+    new Option(
+      '--idempotency-key <key>',
+      'key that identifies the request; a repeat with the same key is not executed again',
+    ),
   );
 };
 
 export const addWaitOption = (command: Command): Command =>
-  command.option('--no-wait', 'return once the request is accepted, with the operation’s id');
+  command.option('--no-wait', 'return when the request is accepted, and show the operation');
 
 /** The parts of a call that come from the options of a mutation. */
 export const mutationOf = ({ dryRun, ifMatch, idempotencyKey }: MutationOptions) => ({

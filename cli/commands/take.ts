@@ -1,7 +1,7 @@
-const MOST = 1_000_000;
+const MAX_LIMIT = 1_000_000;
 
-/** Items of an async iterator, at most `limit`. Fetches no more pages than needed. */
-export const take = async <T>(items: AsyncIterable<T>, limit = MOST): Promise<T[]> => {
+/** The first `limit` items of an async iterator. Fetches no more pages than needed. */
+export const take = async <T>(items: AsyncIterable<T>, limit = MAX_LIMIT): Promise<T[]> => {
   const taken: T[] = [];
   for await (const item of items) {
     taken.push(item);

@@ -1,10 +1,4 @@
-import {
-  type Client,
-  itemsOf,
-  OperationFailedError,
-  ProblemError,
-  waitForEnd,
-} from '../../core/client/index.ts';
+import { type Client, itemsOf, ProblemError, waitForSuccess } from '../../core/client/index.ts';
 import type { Container } from '../../core/contract/container.ts';
 import type { Operation } from '../../core/contract/operation.ts';
 import type { Connect } from '../session.ts';
@@ -25,10 +19,10 @@ export interface BridgeSettings {
 export const isNotFound = (error: unknown): boolean =>
   error instanceof ProblemError && error.code === 'not-found';
 
-/** Far more than can end between two polls of a waiting client. */
+/** Many more containers than can end between two polls of a waiting client. */
 const KEPT_EXIT_CODES = 1_000;
 
-/** What the routes share: the API, and the resolution of docker's references to containers. */
+/** The state that the routes share: the API client, and the resolution of docker's references to containers. */
 export class Bridge {
   readonly settings: BridgeSettings;
   readonly client: Client;
@@ -39,7 +33,7 @@ export class Bridge {
     this.client = settings.client;
   }
 
-  /** Exit codes of containers that the bridge removed: a waiting client may poll too late. */
+  /** Keeps the exit code of a container that the bridge removes, because a waiting client may poll after the removal. */
   keepExitCode(id: string, exitCode: number): void {
     this.#exitCodes.set(id, exitCode);
     const [oldest] = this.#exitCodes.keys();
@@ -80,7 +74,7 @@ export class Bridge {
     try {
       return await this.client.call('getContainer', { params: { idOrName } });
     } catch (error) {
-      // The API refuses an invalid name, so no such container exists.
+      // The API refuses an invalid name. No container has such a name.
       const isNone =
         error instanceof ProblemError && (isNotFound(error) || error.code === 'validation-failed');
       if (isNone) return undefined;
@@ -89,8 +83,7 @@ export class Bridge {
   }
 
   /** @throws {OperationFailedError} */
-  async finish(operation: Operation, signal?: AbortSignal): Promise<void> {
-    const ended = await waitForEnd(this.client, operation, { signal });
-    if (ended.state !== 'Succeeded') throw new OperationFailedError(ended);
+  async waitForSuccess(operation: Operation, signal?: AbortSignal): Promise<void> {
+    await waitForSuccess(this.client, operation, { signal });
   }
 }

@@ -1,15 +1,15 @@
-import { visible } from '../output/text.ts';
+import { escapeControls } from '../output/text.ts';
 
 /**
- * An error response of the bridge in Docker's form: `{"message": …}`. docker prints it as it is, and it can quote what an
- * image or a host has written, so control sequences are escaped here.
+ * An error response of the bridge in Docker's form: `{"message": …}`. docker prints the message unchanged, and the message can
+ * quote text from an image or a host. So control sequences are escaped here.
  */
 export class DockerError extends Error {
   readonly code = 'docker';
   readonly status: number;
 
   constructor(status: number, message: string, options?: ErrorOptions) {
-    super(visible(message), options);
+    super(escapeControls(message), options);
     this.name = 'DockerError';
     this.status = status;
   }

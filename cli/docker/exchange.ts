@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { DockerError } from './errors.ts';
 
-/** One request to the bridge, and the two ways to answer it: a response, or an upgraded connection. */
+/** A request to the bridge. The response is either an HTTP response or an upgraded connection. */
 export interface Exchange {
   /** Path parameters of the route. */
   readonly params: Readonly<Record<string, string>>;
@@ -20,7 +20,7 @@ export interface Exchange {
 }
 
 /** Maximum size of a body. Docker's bodies are small. */
-const LONGEST_BODY = 4 * 1024 * 1024;
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 export const parseBody = (bytes: Buffer): unknown => {
   if (bytes.length === 0) return undefined;
@@ -36,7 +36,7 @@ export const readBody = async (request: IncomingMessage): Promise<Buffer> => {
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > LONGEST_BODY) throw new DockerError(413, 'the body is too large');
+    if (length > MAX_BODY_BYTES) throw new DockerError(413, 'the body is too large');
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
@@ -45,20 +45,20 @@ export const readBody = async (request: IncomingMessage): Promise<Buffer> => {
 /**
  * The body of an upgrade request, which Node leaves on the socket.
  * @param head bytes that arrived with the headers
- * @returns the body; bytes after it are put back
+ * @returns the body; bytes after it remain on the socket
  */
-export const readBodyOfUpgrade = async (
+export const readUpgradeBody = async (
   request: IncomingMessage,
   socket: Duplex,
   head: Buffer,
 ): Promise<Buffer> => {
   const length = Number(request.headers['content-length'] ?? 0);
-  if (!Number.isInteger(length) || length < 0 || length > LONGEST_BODY)
+  if (!Number.isInteger(length) || length < 0 || length > MAX_BODY_BYTES)
     throw new DockerError(413, 'the body is too large');
   let read = head;
   while (read.length < length) {
     const chunk = (socket.read() as Buffer | null) ?? (await nextChunk(socket));
-    if (chunk === null) throw new DockerError(400, 'the body is cut off');
+    if (chunk === null) throw new DockerError(400, 'the body is incomplete');
     read = Buffer.concat([read, chunk]);
   }
   if (read.length > length) socket.unshift(read.subarray(length));
@@ -75,8 +75,8 @@ const nextChunk = (socket: Duplex): Promise<Buffer | null> =>
     for (const event of ['readable', 'end', 'close', 'error']) socket.once(event, settle);
   });
 
-/** Answers a plain HTTP request. */
-export const responding = (response: ServerResponse): Pick<Exchange, 'json' | 'empty' | 'stream'> => ({
+/** Writes responses to a plain HTTP request. */
+export const httpResponder = (response: ServerResponse): Pick<Exchange, 'json' | 'empty' | 'stream'> => ({
   json(status, value) {
     const text = `${JSON.stringify(value)}\n`;
     response.writeHead(status, {
@@ -101,8 +101,8 @@ export const responding = (response: ServerResponse): Pick<Exchange, 'json' | 'e
   },
 });
 
-/** Answers an upgrade request by hand, because Node no longer handles it. */
-export const respondingOn = (socket: Duplex): Pick<Exchange, 'json' | 'empty' | 'stream'> => {
+/** Writes responses to an upgrade request to its socket, because Node provides no response object for it. */
+export const socketResponder = (socket: Duplex): Pick<Exchange, 'json' | 'empty' | 'stream'> => {
   const write = (status: number, headers: string, body: string): void =>
     void socket.end(`HTTP/1.1 ${status} ${status}\r\nConnection: close\r\n${headers}\r\n${body}`);
   return {

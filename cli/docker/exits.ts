@@ -3,16 +3,16 @@ import type { Container } from '../../core/contract/container.ts';
 import type { Bridge } from './bridge.ts';
 import { FAILED_TO_START } from './translate/state.ts';
 
-/** How a run of a container has ended. */
+/** The end of a run of a container. */
 export interface Exit {
   readonly exitCode: number;
 }
 
-const SOON_MS = 200;
-const LATER_MS = 1_000;
-const SOON_FOR_MS = 10_000;
+const SHORT_POLL_MS = 200;
+const LONG_POLL_MS = 1_000;
+const SHORT_POLLS_FOR_MS = 10_000;
 
-const isAtRest = ({ state, activeOperationId }: Container): boolean =>
+const hasStopped = ({ state, activeOperationId }: Container): boolean =>
   (state === 'Off' || state === 'Failed') && activeOperationId === null;
 
 const exitOf = ({ exitCode, lastError, state }: Container): Exit => ({
@@ -20,10 +20,10 @@ const exitOf = ({ exitCode, lastError, state }: Container): Exit => ({
 });
 
 /**
- * Waits until `container` has ended, by polling: often at first, because most runs are short.
- * @param after only an end in a later revision counts; null: it may have ended already
+ * Waits until a container has ended. Polls often at first, because most runs are short.
+ * @param after waits for an end in a later revision than this; null: an earlier end is accepted
  */
-export const untilExit = async (
+export const waitForExit = async (
   bridge: Bridge,
   id: string,
   { after, signal }: { readonly after: number | null; readonly signal: AbortSignal },
@@ -33,14 +33,16 @@ export const untilExit = async (
   for (;;) {
     const container = await bridge.find(id);
     if (container === undefined) return last === undefined ? { exitCode: 0 } : exitOf(last);
-    if (isAtRest(container) && (after === null || container.revision > after)) return exitOf(container);
+    if (hasStopped(container) && (after === null || container.revision > after)) return exitOf(container);
     last = container;
-    await sleep(bridge.now - began < SOON_FOR_MS ? SOON_MS : LATER_MS, undefined, { signal });
+    await sleep(bridge.now - began < SHORT_POLLS_FOR_MS ? SHORT_POLL_MS : LONG_POLL_MS, undefined, {
+      signal,
+    });
   }
 };
 
-/** Waits until the container no longer exists. @returns how it ended, if that was observed */
-export const untilRemoved = async (bridge: Bridge, id: string, signal: AbortSignal): Promise<Exit> => {
+/** Waits until the container no longer exists. @returns its last observed end */
+export const waitForRemoval = async (bridge: Bridge, id: string, signal: AbortSignal): Promise<Exit> => {
   let seen: Exit = { exitCode: 0 };
   for (;;) {
     const container = await bridge.find(id);
@@ -48,7 +50,7 @@ export const untilRemoved = async (bridge: Bridge, id: string, signal: AbortSign
       const exitCode = bridge.exitCodeOf(id);
       return exitCode === undefined ? seen : { exitCode };
     }
-    if (container.exitCode !== null || isAtRest(container)) seen = exitOf(container);
-    await sleep(SOON_MS, undefined, { signal });
+    if (container.exitCode !== null || hasStopped(container)) seen = exitOf(container);
+    await sleep(SHORT_POLL_MS, undefined, { signal });
   }
 };

@@ -10,15 +10,15 @@ type Endpoint =
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
 /** The operating system's limit on the path of a socket. */
-const LONGEST_PATH = 107;
+const MAX_PATH_BYTES = 107;
 
-/** `unix:///run/bulkhead.sock` or `tcp://127.0.0.1:2375`, as `docker -H` takes it. */
+/** Parses an address in the format of `docker -H`: `unix:///run/bulkhead.sock` or `tcp://127.0.0.1:2375`. */
 export const parseEndpoint = (text: string): Endpoint => {
   const [, path] = /^unix:\/\/(\/.+)$/.exec(text) ?? [];
   if (path !== undefined) {
-    if (Buffer.byteLength(path) <= LONGEST_PATH) return { kind: 'unix', path };
+    if (Buffer.byteLength(path) <= MAX_PATH_BYTES) return { kind: 'unix', path };
     throw new UsageError(
-      `The path of a socket can have at most ${LONGEST_PATH} bytes.`,
+      `The path of a socket can have at most ${MAX_PATH_BYTES} bytes.`,
       'Use a shorter path.',
     );
   }
@@ -32,12 +32,12 @@ export const parseEndpoint = (text: string): Endpoint => {
   if (!LOOPBACK.has(host))
     throw new UsageError(
       `Other machines can reach ${host}, and every client of the bridge acts with your token.`,
-      'Listen on 127.0.0.1 and connect through ssh.',
+      'Use tcp://127.0.0.1:PORT, and connect from other machines through ssh.',
     );
   return { kind: 'tcp', host: host === 'localhost' ? '127.0.0.1' : host, port: Number(port) };
 };
 
-const answers = (path: string): Promise<boolean> =>
+const hasListener = (path: string): Promise<boolean> =>
   new Promise((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
@@ -47,12 +47,13 @@ const answers = (path: string): Promise<boolean> =>
     socket.once('error', () => resolve(false));
   });
 
-/** Removes a stale socket without a listener; any other file stays. */
-const makeRoom = async (path: string): Promise<void> => {
+/** Removes a socket that has no listener. Refuses any other file. */
+const removeStaleSocket = async (path: string): Promise<void> => {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return;
   if (!found.isSocket()) throw new UsageError(`${path} exists and is not a socket.`, 'Use another --host.');
-  if (await answers(path)) throw new UsageError(`Another process listens on ${path}.`, 'Use another --host.');
+  if (await hasListener(path))
+    throw new UsageError(`Another process listens on ${path}.`, 'Use another --host.');
   rmSync(path);
 };
 
@@ -66,7 +67,7 @@ const listening = (server: Server, begin: () => void): Promise<void> =>
     begin();
   });
 
-/** @returns where it listens, as `docker -H` takes it */
+/** @returns the address, in the format of `docker -H` */
 export const listen = async (server: Server, endpoint: Endpoint): Promise<string> => {
   if (endpoint.kind === 'tcp') {
     await listening(server, () => server.listen(endpoint.port, endpoint.host));
@@ -74,8 +75,8 @@ export const listen = async (server: Server, endpoint: Endpoint): Promise<string
     return `tcp://${endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host}:${port}`;
   }
   mkdirSync(dirname(endpoint.path), { recursive: true, mode: 0o700 });
-  await makeRoom(endpoint.path);
-  // Private from its creation, because every client acts with this user's token.
+  await removeStaleSocket(endpoint.path);
+  // The socket is private from its creation, because every client acts with this user's token.
   const mask = process.umask(0o177);
   try {
     await listening(server, () => server.listen(endpoint.path));

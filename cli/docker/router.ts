@@ -1,3 +1,4 @@
+import { pathExpression } from '../path-expression.ts';
 import { DockerError } from './errors.ts';
 import { CONTAINER_ROUTES } from './routes/containers.ts';
 import { EXEC_ROUTES } from './routes/exec.ts';
@@ -18,12 +19,7 @@ const ROUTES: readonly BridgeRoute[] = [
   ...REFUSED_ROUTES,
 ];
 
-const expressionOf = (path: string): RegExp =>
-  new RegExp(
-    `^${path.replace(/\{(\w+)(\+?)\}/g, (_, name, rest) => `(?<${name}>${rest === '+' ? '.+' : '[^/]+'})`)}$`,
-  );
-
-const COMPILED = ROUTES.map((route) => ({ ...route, expression: expressionOf(route.path) }));
+const COMPILED = ROUTES.map((route) => ({ ...route, expression: pathExpression(route.path) }));
 
 interface Match {
   readonly handle: Handle;
@@ -36,7 +32,7 @@ const isOlder = (version: string, than: string): boolean => {
   return a < c || (a === c && b < d);
 };
 
-/** The path without docker's API version, which clients since 2016 can include. */
+/** The path without the version of Docker's API. Clients since 2016 can include one. */
 const withoutVersion = (path: string): string => {
   const [, version, rest] = /^\/v(\d+\.\d+)(\/.*)$/.exec(path) ?? [];
   if (version === undefined || rest === undefined) return path;

@@ -3,19 +3,19 @@ import type { Container } from '../../core/contract/container.ts';
 import type { SignalName } from '../../core/contract/session.ts';
 import { openContainerSession, type SessionStream } from '../session.ts';
 import { type Bridge, isNotFound } from './bridge.ts';
-import { untilExit } from './exits.ts';
+import { waitForExit } from './exits.ts';
 import { showLog } from './show-log.ts';
 import { showSession } from './show-session.ts';
-import type { ClientStream, Joining } from './streams.ts';
+import type { AttachedStreams, ClientStream } from './streams.ts';
 import { AUTO_REMOVE_LABEL } from './translate/labels.ts';
 
 /**
  * The bridge's own state of containers, in memory only.
  *
  * docker attaches before it starts a container, so a client of a container that does not run waits here until `started`.
- * Then it gets the output of the main process from the first byte: from a session, or from the log if there is no session
- * or it breaks off. On a terminal a broken session ends the attach.
- * `run --rm`: the container is removed once it has ended and its output was sent.
+ * Then it gets all output of the main process: from a session, or from the log if the session cannot be opened or breaks.
+ * With a terminal, a broken session ends the attach.
+ * A container of `run --rm` is removed after it has ended and its output was sent.
  */
 interface From {
   /** Start position in the log, without a terminal; undefined: the start of this run. */
@@ -26,7 +26,7 @@ interface From {
 
 interface Waiting {
   readonly client: ClientStream;
-  readonly joining: Joining;
+  readonly attached: AttachedStreams;
 }
 
 export class Runs {
@@ -46,7 +46,7 @@ export class Runs {
     this.#closing = closing;
   }
 
-  keepsInput(id: string): void {
+  recordInput(id: string): void {
     this.#inputs.add(id);
   }
 
@@ -54,9 +54,9 @@ export class Runs {
     return this.#inputs.has(id);
   }
 
-  /** A client that attaches to a container that does not run yet. */
-  waitForStart(id: string, client: ClientStream, joining: Joining): void {
-    const waiting = { client, joining };
+  /** Keeps a client until its container is started. */
+  waitForStart(id: string, client: ClientStream, attached: AttachedStreams): void {
+    const waiting = { client, attached };
     this.#waiting.set(id, [...(this.#waiting.get(id) ?? []), waiting]);
     void client.closed.then(() => {
       const others = (this.#waiting.get(id) ?? []).filter((one) => one !== waiting);
@@ -74,33 +74,38 @@ export class Runs {
     return this.#logEndOf(id);
   }
 
-  /** The container runs, or has run: attaches waiting clients. @param logFrom start of this run in the log */
+  /** Attaches waiting clients to a container that has started. @param logFrom start of this run in the log */
   started(container: Container, logFrom: string | undefined): void {
     const waiting = this.#waiting.get(container.id) ?? [];
     this.#waiting.delete(container.id);
-    for (const { client, joining } of waiting)
-      this.#show(container, client, joining, { logFrom, logs: true });
+    for (const { client, attached } of waiting)
+      this.#show(container, client, attached, { logFrom, logs: true });
     if (container.labels[AUTO_REMOVE_LABEL] !== undefined) void this.#removeAtEnd(container);
   }
 
-  /** The start failed: waiting clients see the end, and a container of `run --rm` is removed. */
-  notStarted(container: Container): void {
+  /** Disconnects waiting clients, and removes a container of `run --rm`. */
+  startFailed(container: Container): void {
     for (const { client } of this.#waiting.get(container.id) ?? []) client.end();
     this.#waiting.delete(container.id);
     if (container.labels[AUTO_REMOVE_LABEL] !== undefined) void this.#removeAtEnd(container);
   }
 
-  /** After a restart of the bridge: removes the containers that it would have removed. */
+  /** Removes containers of `run --rm` that the bridge had to remove before it was restarted. */
   async removeLeftovers(): Promise<void> {
     const labelled = { query: { label: [`${AUTO_REMOVE_LABEL}=true`], limit: '200' } };
     for await (const container of itemsOf(this.#bridge.client, 'listContainers', labelled))
       if (container.exitCode !== null || container.state === 'Running') void this.#removeAtEnd(container);
   }
 
-  /** A client that attaches to a running container: from now on, or from its start. */
-  async attach(container: Container, client: ClientStream, joining: Joining, logs: boolean): Promise<void> {
+  /** Attaches a client to a running container: from now on or, with `logs`, from its start. */
+  async attach(
+    container: Container,
+    client: ClientStream,
+    attached: AttachedStreams,
+    logs: boolean,
+  ): Promise<void> {
     const from = logs || container.tty ? undefined : await this.#logEndOf(container.id);
-    this.#show(container, client, joining, { logFrom: from, logs });
+    this.#show(container, client, attached, { logFrom: from, logs });
   }
 
   resize(id: string, columns: number, rows: number): void {
@@ -108,7 +113,7 @@ export class Runs {
     for (const session of this.#sessions.get(id) ?? []) session.resize(columns, rows);
   }
 
-  /** Sends a signal to the main process, over an existing session or a new one. */
+  /** Sends a signal to the main process, in an existing session or a new one. */
   async signal(container: Container, name: SignalName): Promise<void> {
     const [session] = this.#sessions.get(container.id) ?? [];
     if (session !== undefined) {
@@ -122,8 +127,8 @@ export class Runs {
     fresh.close();
   }
 
-  #show(container: Container, client: ClientStream, joining: Joining, from: From): void {
-    const shown = this.#join(container, client, joining, from).finally(() => client.end());
+  #show(container: Container, client: ClientStream, attached: AttachedStreams, from: From): void {
+    const shown = this.#join(container, client, attached, from).finally(() => client.end());
     this.#keep(container.id, shown);
   }
 
@@ -131,7 +136,9 @@ export class Runs {
     const kept = this.#draining.get(id) ?? new Set();
     this.#draining.set(id, kept);
     const settled = shown
-      .catch((error: unknown) => this.#bridge.settings.log(`attach to ${id}: ${String(error)}`))
+      .catch((error: unknown) =>
+        this.#bridge.settings.log(`Attaching to container ${id} failed: ${String(error)}`),
+      )
       .finally(() => {
         kept.delete(settled);
         if (kept.size === 0) this.#draining.delete(id);
@@ -139,11 +146,19 @@ export class Runs {
     kept.add(settled);
   }
 
-  async #join(container: Container, client: ClientStream, joining: Joining, from: From): Promise<void> {
-    const shown = { containerId: container.id, client, joining, cursor: from.logFrom };
+  async #join(
+    container: Container,
+    client: ClientStream,
+    attached: AttachedStreams,
+    from: From,
+  ): Promise<void> {
+    const shown = { containerId: container.id, client, attached, cursor: from.logFrom };
     const session = await this.#open(container, from).catch((error: unknown) => {
-      // It ended before a client could attach, or there is no session: the log has all output.
-      if (!isOver(error)) this.#bridge.settings.log(`No session with ${container.name}: ${String(error)}`);
+      // The container has already ended, or the session could not be opened. The log has all output.
+      if (!isOver(error))
+        this.#bridge.settings.log(
+          `Opening a session with container ${container.name} failed: ${String(error)}`,
+        );
       return undefined;
     });
     const seen = { stdout: 0, stderr: 0 };
@@ -165,7 +180,7 @@ export class Runs {
   #open({ id, tty }: Container, { logs, logFrom }: From): Promise<SessionStream> {
     const { client, settings } = this.#bridge;
     const from = logFrom === undefined || tty ? (logs ? { logs } : {}) : { cursor: logFrom };
-    // As in docker, the process blocks on a slow attached client.
+    // As in docker, a slow attached client blocks the process.
     const pace = tty ? {} : { paced: true };
     return openContainerSession(client, settings, id, { attach: true, ...from, ...pace });
   }
@@ -178,7 +193,7 @@ export class Runs {
   async #removeAtEnd(container: Container): Promise<void> {
     const { client, settings } = this.#bridge;
     try {
-      const { exitCode } = await untilExit(this.#bridge, container.id, {
+      const { exitCode } = await waitForExit(this.#bridge, container.id, {
         after: null,
         signal: this.#closing,
       });
@@ -187,7 +202,7 @@ export class Runs {
       await client.call('removeContainer', { params: { idOrName: container.id } });
     } catch (error) {
       if (!isNotFound(error) && !this.#closing.aborted)
-        settings.log(`removing ${container.name} after its end: ${String(error)}`);
+        settings.log(`Removing container ${container.name} after its end failed: ${String(error)}`);
     }
   }
 }

@@ -4,11 +4,11 @@ import { Bridge, type BridgeSettings } from './bridge.ts';
 import { DockerError } from './errors.ts';
 import {
   type Exchange,
+  httpResponder,
   parseBody,
   readBody,
-  readBodyOfUpgrade,
-  responding,
-  respondingOn,
+  readUpgradeBody,
+  socketResponder,
   upgradeResponse,
 } from './exchange.ts';
 import { findRoute } from './router.ts';
@@ -20,11 +20,11 @@ import { toDockerError } from './translate/error.ts';
 /**
  * The Docker Engine API on top of Bulkhead's API.
  *
- * Every client of the socket acts with the bridge's token, as with a docker daemon. Web pages must not: a browser can reach
- * loopback over TCP, so requests for another host name or with a browser's headers are refused.
+ * Every client of the socket acts with the bridge's token, as with a docker daemon. Web pages must not do so, although
+ * a browser can reach loopback over TCP: requests for another host name or with a browser's headers are refused.
  */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|api\.moby\.localhost)?(:\d+)?$/i;
-/** Host names that docker's client uses on a Unix socket. Over TCP a DNS server could resolve these. */
+/** Host names that docker's client sends on a Unix socket. Over TCP they are refused, because DNS could resolve them. */
 const UNIX_HOST = /^(docker$|%2f|\/)/i;
 
 const refuseBrowsers = (server: Server, { headers }: IncomingMessage): void => {
@@ -55,8 +55,8 @@ const handle = async (services: Services, request: IncomingMessage, replies: Rep
   await act(services, { params, query, body, signal, hijack, ...answer });
 };
 
-/** Aborts once the connection is closed; a client that only closes its half is still connected. */
-const untilGone = (connection: Duplex): AbortSignal => {
+/** Aborts when the connection is closed. A half-closed connection is still open. */
+const abortOnClose = (connection: Duplex): AbortSignal => {
   const gone = new AbortController();
   connection.once('close', () => gone.abort());
   return gone.signal;
@@ -72,7 +72,7 @@ const respond = async (
   response.setHeader('Docker-Experimental', 'false');
   response.setHeader('Builder-Version', '1');
   response.setHeader('Server', `Bulkhead/${services.bridge.settings.version}`);
-  const answer = responding(response);
+  const answer = httpResponder(response);
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   try {
@@ -100,20 +100,20 @@ const respondToUpgrade = async (
   head: Buffer,
 ): Promise<void> => {
   socket.on('error', ignore);
-  const answer = respondingOn(socket);
-  let isTaken = false;
+  const answer = socketResponder(socket);
+  let isHijacked = false;
   const hijack = (contentType: string): Duplex => {
-    isTaken = true;
+    isHijacked = true;
     socket.write(upgradeResponse(contentType));
     return socket;
   };
   try {
     refuseBrowsers(server, request);
-    const body = () => readBodyOfUpgrade(request, socket, head);
-    await handle(services, request, { answer, hijack, body, signal: untilGone(socket) });
+    const body = () => readUpgradeBody(request, socket, head);
+    await handle(services, request, { answer, hijack, body, signal: abortOnClose(socket) });
   } catch (error) {
     const { status, message } = toDockerError(error);
-    if (isTaken) {
+    if (isHijacked) {
       services.bridge.settings.log(message);
       socket.end();
     } else answer.json(status, { message });
@@ -122,9 +122,9 @@ const respondToUpgrade = async (
 
 interface DockerBridge {
   readonly server: Server;
-  /** Ends all connections and waits. Containers keep running. */
+  /** Closes all connections and cancels pending requests. Containers keep running. */
   close(): void;
-  /** Cleans up after an earlier bridge: removes containers of `run --rm` that have ended since. */
+  /** Removes containers of `run --rm` that an earlier bridge left behind. */
   removeLeftovers(): Promise<void>;
 }
 
@@ -132,12 +132,12 @@ export const createDockerBridge = (settings: BridgeSettings): DockerBridge => {
   const bridge = new Bridge(settings);
   const closing = new AbortController();
   const services: Services = { bridge, runs: new Runs(bridge, closing.signal), execs: new Map() };
-  // A `wait` or `logs -f` can be silent for days.
+  // A `wait` or `logs -f` can stay open for days without data.
   const server = createServer({ requestTimeout: 0, keepAliveTimeout: 60_000 }, (request, response) => {
     void respond(server, services, request, response);
   });
   server.on('upgrade', (request, socket, head) => {
-    // The server no longer closes an upgraded connection.
+    // Closing the server does not close upgraded connections.
     closing.signal.addEventListener('abort', () => socket.destroy());
     void respondToUpgrade(server, services, request, socket, head);
   });

@@ -1,36 +1,36 @@
 import type { OutputStream } from '../../core/contract/session.ts';
 import type { SessionStream } from '../session.ts';
 import type { Bridge } from './bridge.ts';
-import { untilExit } from './exits.ts';
-import type { Seen, Shown } from './show-log.ts';
+import { waitForExit } from './exits.ts';
+import type { OutputTarget, SentBytes } from './show-log.ts';
 import { join } from './streams.ts';
 
-/** A session without a message for this long after its container ended is considered dead. */
-const DEAF_MS = 5_000;
+/** After its container has ended, a session without output for this time is closed. */
+const SILENCE_MS = 5_000;
 
-/** Ends a session that attached just when the process ended and gets no exit. */
-const watchForDeafness = (
+/** Closes a session that gets no exit, because it attached at the moment when the process ended. */
+const watchForSilence = (
   bridge: Bridge,
   containerId: string,
   session: SessionStream,
   over: AbortSignal,
-): { readonly heard: () => void } => {
+): { readonly onOutputReceived: () => void } => {
   let ended = false;
   let timer: NodeJS.Timeout | undefined;
-  const heard = (): void => {
+  const onOutputReceived = (): void => {
     clearTimeout(timer);
-    if (ended && !over.aborted) timer = setTimeout(() => session.close(), DEAF_MS);
+    if (ended && !over.aborted) timer = setTimeout(() => session.close(), SILENCE_MS);
   };
   over.addEventListener('abort', () => clearTimeout(timer));
-  untilExit(bridge, containerId, { after: null, signal: over }).then(
+  waitForExit(bridge, containerId, { after: null, signal: over }).then(
     () => {
       ended = true;
-      heard();
+      onOutputReceived();
     },
-    // A failed read does not mean that it ended.
+    // A failed request does not mean that the container has ended.
     () => undefined,
   );
-  return { heard };
+  return { onOutputReceived };
 };
 
 /**
@@ -41,23 +41,23 @@ const watchForDeafness = (
  */
 export const showSession = async (
   bridge: Bridge,
-  { client, joining, containerId }: Shown,
+  { client, attached, containerId }: OutputTarget,
   session: SessionStream,
-  seen: Seen,
+  seen: SentBytes,
 ): Promise<{ readonly isWhole: boolean }> => {
   const over = new AbortController();
-  const { heard } = watchForDeafness(bridge, containerId, session, over.signal);
+  const { onOutputReceived } = watchForSilence(bridge, containerId, session, over.signal);
   const count = (stream: OutputStream, bytes: Uint8Array): void => {
     seen[stream] += bytes.length;
-    heard();
+    onOutputReceived();
   };
-  let hasGone = false;
+  let hasDisconnected = false;
   void client.closed.then(() => {
-    hasGone = true;
+    hasDisconnected = true;
   });
   try {
-    const { reason } = await join(client, session, joining, count);
-    return { isWhole: hasGone || reason === 'exited' };
+    const { reason } = await join(client, session, attached, count);
+    return { isWhole: hasDisconnected || reason === 'exited' };
   } finally {
     over.abort();
   }

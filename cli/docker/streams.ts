@@ -3,7 +3,7 @@ import type { OutputStream } from '../../core/contract/session.ts';
 import type { SessionStream } from '../session.ts';
 import { frame } from './frames.ts';
 
-/** A docker client's upgraded connection: receives output and sends input; its half-close ends the input. */
+/** The upgraded connection of a docker client: takes output and provides input. A half-close ends the input. */
 export class ClientStream {
   readonly #socket: Duplex;
   readonly #tty: boolean;
@@ -22,7 +22,7 @@ export class ClientStream {
     return this.#socket.write(this.#tty ? bytes : frame(stream, bytes));
   }
 
-  /** Resolves when the buffer has room or the client has disconnected. */
+  /** Resolves when the buffer can take more, or the client has disconnected. */
   async send(stream: OutputStream, bytes: Uint8Array): Promise<void> {
     if (this.output(stream, bytes)) return;
     const drained = new Promise<void>((resolve) => this.#socket.once('drain', resolve));
@@ -35,7 +35,7 @@ export class ClientStream {
 
   end(): void {
     this.#socket.end();
-    // Handles clients that closed their half long ago and clients that never do.
+    // Reads the end if the client has already closed its half; destroys the socket of a client that never does.
     this.#socket.resume();
     this.#socket.once('finish', () => setTimeout(() => this.#socket.destroy(), LINGER_MS).unref());
   }
@@ -58,10 +58,10 @@ export class ClientStream {
   }
 }
 
-/** Time for a client to close its half once everything was sent. */
+/** Time for a client to close its half after all output was sent. */
 const LINGER_MS = 5_000;
 
-export interface Joining {
+export interface AttachedStreams {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
@@ -69,21 +69,21 @@ export interface Joining {
 
 /**
  * Connects a client with a session until either ends. A disconnecting client ends the session.
- * @param heard called with all output, including streams that the client is not attached to
+ * @param onOutputReceived called with all output, including streams that the client is not attached to
  */
 export const join = async (
   client: ClientStream,
   session: SessionStream,
-  joining: Joining,
-  heard: (stream: OutputStream, bytes: Uint8Array) => void = () => undefined,
+  attached: AttachedStreams,
+  onOutputReceived: (stream: OutputStream, bytes: Uint8Array) => void = () => undefined,
 ) => {
   session.onOutput((stream, bytes) => {
-    heard(stream, bytes);
-    if (!joining[stream]) return;
+    onOutputReceived(stream, bytes);
+    if (!attached[stream]) return;
     if (!client.output(stream, bytes)) session.pause();
   });
   client.onDrain(() => session.resume());
-  if (joining.stdin) client.pipeInput(session);
+  if (attached.stdin) client.pipeInput(session);
   else client.ignoreInput();
   void client.closed.then(() => session.close());
   return session.exit;

@@ -1,5 +1,5 @@
 import type { TableStyle } from './table.ts';
-import { pad, textWidth, visible, wrap } from './text.ts';
+import { escapeControls, pad, textWidth, wrap } from './text.ts';
 
 /** A name and a value; undefined and null are omitted. */
 export type Field = readonly [name: string, value: string | number | boolean | null | undefined];
@@ -7,7 +7,7 @@ export type Field = readonly [name: string, value: string | number | boolean | n
 /** One object with one line per property, like `Format-List`; long values are wrapped. */
 export const renderFields = (fields: readonly Field[], { paint, width }: TableStyle): string => {
   const shown = fields.flatMap(([name, value]) =>
-    value === undefined || value === null ? [] : [[name, visible(String(value))] as const],
+    value === undefined || value === null ? [] : [[name, escapeControls(String(value))] as const],
   );
   const nameWidth = Math.max(...shown.map(([name]) => textWidth(name)));
   const indent = ' '.repeat(nameWidth + 3);

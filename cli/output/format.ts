@@ -1,10 +1,12 @@
-const two = (value: number): string => String(value).padStart(2, '0');
+const twoDigits = (value: number): string => String(value).padStart(2, '0');
 
 /** Seconds in the format of a .NET TimeSpan: `00:00:00`, and `1.02:03:04` from a day on. */
 export const timeSpan = (seconds: number): string => {
   const whole = Math.max(0, Math.floor(seconds));
   const days = Math.floor(whole / 86_400);
-  const time = [Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60].map(two).join(':');
+  const time = [Math.floor(whole / 3600) % 24, Math.floor(whole / 60) % 60, whole % 60]
+    .map(twoDigits)
+    .join(':');
   return days === 0 ? time : `${days}.${time}`;
 };
 

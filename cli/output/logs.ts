@@ -6,6 +6,6 @@ export const logBytes = (item: LogItem): Uint8Array => {
   return item.partial === true ? text : Buffer.concat([text, Buffer.from('\n')]);
 };
 
-/** The same, prefixed with the time. */
+/** The bytes of an item, after its time if `timestamps` is set. */
 export const logText = (item: LogItem, timestamps: boolean): Uint8Array =>
   timestamps ? Buffer.concat([Buffer.from(`${item.at} `), logBytes(item)]) : logBytes(item);

@@ -1,8 +1,8 @@
 import { AnswerError, ClientError, OperationFailedError, ProblemError } from '../../core/client/index.ts';
 import { CliError } from '../errors.ts';
-import { inTermsOfCli } from './suggestions.ts';
+import { toCliSuggestion } from './suggestions.ts';
 import type { TableStyle } from './table.ts';
-import { visible, wrap } from './text.ts';
+import { escapeControls, wrap } from './text.ts';
 
 const requestIdOf = (error: unknown): string | undefined => {
   if (error instanceof ProblemError || error instanceof AnswerError) return error.requestId;
@@ -12,7 +12,7 @@ const requestIdOf = (error: unknown): string | undefined => {
 const suggestionOf = (error: unknown): string | undefined => {
   if (error instanceof CliError) return error.suggestion;
   return error instanceof ClientError && error.suggestion !== undefined
-    ? inTermsOfCli(error.suggestion)
+    ? toCliSuggestion(error.suggestion)
     : undefined;
 };
 
@@ -23,26 +23,26 @@ const problemOf = (error: unknown) => (error instanceof ProblemError ? error.pro
 
 const INDENT = 7;
 
-/** Below its heading, if the terminal is too narrow for one line. */
+/** Wraps a text to the terminal, and indents its further lines. */
 const folded = (text: string, width: number | undefined): string =>
   width === undefined ? text : wrap(text, width - INDENT).join(`\n${' '.repeat(INDENT)}`);
 
 /** The error as text on stderr: message, location in the request, suggestion and request id. */
 export const renderError = (error: unknown, { paint, width }: TableStyle, isDebug = false): string => {
   const message = error instanceof Error ? error.message : String(error);
-  const lines = [`${paint('red', 'Error:')} ${folded(visible(message), width)}`];
+  const lines = [`${paint('red', 'Error:')} ${folded(escapeControls(message), width)}`];
   for (const { pointer, detail } of problemOf(error)?.errors ?? [])
-    lines.push(`  ${visible(pointer)}: ${visible(detail)}`);
+    lines.push(`  ${escapeControls(pointer)}: ${escapeControls(detail)}`);
   const suggestion = suggestionOf(error);
   if (suggestion !== undefined)
-    lines.push(`${paint('cyan', 'Try:')}   ${folded(visible(suggestion), width)}`);
+    lines.push(`${paint('cyan', 'Try:')}   ${folded(escapeControls(suggestion), width)}`);
   const operation = operationOf(error);
   if (operation !== undefined) lines.push(paint('dim', `operation ${operation}`));
   const requestId = requestIdOf(error);
   const code = (error as { readonly code?: unknown }).code;
   const facts = [
     ...(typeof code === 'string' && error instanceof ClientError ? [code] : []),
-    ...(requestId === undefined ? [] : [`request ${visible(requestId)}`]),
+    ...(requestId === undefined ? [] : [`request ${escapeControls(requestId)}`]),
   ];
   if (facts.length > 0) lines.push(paint('dim', `(${facts.join(', ')})`));
   if (isDebug && error instanceof Error && error.stack !== undefined) lines.push(error.stack);
@@ -58,9 +58,9 @@ export const errorAsJson = (error: unknown): string => {
   const own = {
     code: typeof code === 'string' ? code : 'failed',
     detail: message,
-    ...(suggestionOf(error) === undefined ? {} : { suggestion: suggestionOf(error) }),
     ...(requestIdOf(error) === undefined ? {} : { requestId: requestIdOf(error) }),
   };
+  const suggestion = suggestionOf(error);
   const operationId = operationOf(error);
-  return `${JSON.stringify({ error: { ...(problem ?? own), ...(operationId === undefined ? {} : { operationId }) } })}\n`;
+  return `${JSON.stringify({ error: { ...(problem ?? own), ...(suggestion === undefined ? {} : { suggestion }), ...(operationId === undefined ? {} : { operationId }) } })}\n`;
 };

@@ -2,7 +2,7 @@ import type { Operation, OperationStep } from '../../core/contract/operation.ts'
 import type { TextOutput } from '../io.ts';
 import type { Paint } from './colours.ts';
 import { duration } from './format.ts';
-import { cut, visible } from './text.ts';
+import { escapeControls, truncate } from './text.ts';
 
 /**
  * Shows an operation's steps during a wait, on stderr, so that stdout has only the result. A line is printed when a step
@@ -35,7 +35,7 @@ export class StepProgress {
       this.#output.write(this.#line(step));
     }
     if (operation.reason !== null && operation.reason !== this.#reason)
-      this.#output.write(`  ${this.#paint('yellow', '!')} ${visible(operation.reason)}\n`);
+      this.#output.write(`  ${this.#paint('yellow', '!')} ${escapeControls(operation.reason)}\n`);
     this.#reason = operation.reason;
     const running = operation.steps.find(({ state }) => state === 'Running');
     this.#current = running?.name ?? operation.state;
@@ -51,8 +51,8 @@ export class StepProgress {
   #line({ name, state, durationMs, detail }: OperationStep): string {
     const [colour, mark] = MARKS[state];
     const time = durationMs === null ? '' : ` ${this.#paint('dim', duration(durationMs))}`;
-    const more = detail === undefined ? '' : ` ${this.#paint('dim', visible(detail))}`;
-    return `  ${this.#paint(colour, mark)} ${visible(name)}${time}${more}\n`;
+    const more = detail === undefined ? '' : ` ${this.#paint('dim', escapeControls(detail))}`;
+    return `  ${this.#paint(colour, mark)} ${escapeControls(name)}${time}${more}\n`;
   }
 
   #animate(): void {
@@ -64,7 +64,7 @@ export class StepProgress {
 
   #draw(): void {
     const frame = FRAMES[this.#frame++ % FRAMES.length] ?? '';
-    const text = cut(`${visible(this.#current)} …`, (this.#output.columns ?? 80) - 5);
+    const text = truncate(`${escapeControls(this.#current)} …`, (this.#output.columns ?? 80) - 5);
     this.#output.write(`\r\u001b[2K  ${this.#paint('cyan', frame)} ${text}`);
   }
 

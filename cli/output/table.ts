@@ -1,5 +1,5 @@
 import type { Colour, Paint } from './colours.ts';
-import { cut, pad, textWidth, visible } from './text.ts';
+import { escapeControls, pad, textWidth, truncate } from './text.ts';
 
 export interface Column<Item> {
   readonly header: string;
@@ -7,7 +7,7 @@ export interface Column<Item> {
   readonly colour?: (item: Item) => Colour | undefined;
   /** Numbers are right-aligned. */
   readonly right?: boolean;
-  /** The columns that are cut first if a line does not fit. @default the last column */
+  /** Whether the column is truncated first if a line does not fit. @default true for the last column if no column sets it */
   readonly flexible?: boolean;
 }
 
@@ -18,16 +18,16 @@ export interface TableStyle {
 }
 
 const GAP = ' ';
-const LEAST_WIDTH = 6;
+const MIN_WIDTH = 6;
 
 /** Shrinks the flexible columns, the widest first, until the line fits. */
 const fitWidths = (widths: number[], flexible: readonly boolean[], available: number): number[] => {
   const fitted = [...widths];
   const total = (): number =>
     fitted.reduce((sum, width) => sum + width, 0) + GAP.length * (fitted.length - 1);
-  const shrink = (may: (at: number) => boolean): void => {
+  const shrink = (canShrink: (at: number) => boolean): void => {
     while (total() > available) {
-      const candidates = fitted.map((width, at) => (may(at) && width > LEAST_WIDTH ? width : 0));
+      const candidates = fitted.map((width, at) => (canShrink(at) && width > MIN_WIDTH ? width : 0));
       const widest = candidates.indexOf(Math.max(...candidates));
       if ((candidates[widest] ?? 0) === 0) return;
       fitted[widest] = (fitted[widest] ?? 0) - 1;
@@ -39,15 +39,14 @@ const fitWidths = (widths: number[], flexible: readonly boolean[], available: nu
 };
 
 /**
- * A table in the format of the cmdlets: headers, dashes below, one line per item. Without items only the headers are
- * shown.
+ * A table in the format of the cmdlets: headers, a line of dashes, and one line per item. An empty table has only headers.
  */
 export const renderTable = <Item>(
   columns: readonly Column<Item>[],
   items: readonly Item[],
   { paint, width }: TableStyle,
 ): string => {
-  const rows = items.map((item) => columns.map(({ value }) => visible(value(item))));
+  const rows = items.map((item) => columns.map(({ value }) => escapeControls(value(item))));
   const natural = columns.map(({ header }, at) =>
     Math.max(header.length, ...rows.map((row) => textWidth(row[at] ?? ''))),
   );
@@ -61,7 +60,7 @@ export const renderTable = <Item>(
       .map((cell, at) => {
         const columnWidth = widths[at] ?? 0;
         const last = at === cells.length - 1 && columns[at]?.right !== true;
-        const text = cut(cell, columnWidth);
+        const text = truncate(cell, columnWidth);
         const padded = last ? text : pad(text, columnWidth, columns[at]?.right);
         return paint(colourAt(at), padded);
       })

@@ -15,7 +15,7 @@ const escaped = (character: string): string => {
 };
 
 /** One line with unsafe characters escaped. */
-export const visible = (text: string): string => text.replace(UNSAFE, escaped);
+export const escapeControls = (text: string): string => text.replace(UNSAFE, escaped);
 
 /** Width of a line in columns. */
 export const textWidth = (text: string): number => stringWidth(text, { countAnsiEscapeCodes: true });
@@ -23,7 +23,7 @@ export const textWidth = (text: string): number => stringWidth(text, { countAnsi
 const GRAPHEMES = new Intl.Segmenter('en', { granularity: 'grapheme' });
 
 /** Truncated to `width` columns with an ellipsis. */
-export const cut = (text: string, width: number): string => {
+export const truncate = (text: string, width: number): string => {
   if (textWidth(text) <= width) return text;
   let kept = '';
   let used = 0;

@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 import { isLoopback } from '../../core/contract/loopback.ts';
 import { SettingsError } from '../errors.ts';
 import type { Io } from '../io.ts';
-import { visible } from '../output/text.ts';
+import { escapeControls } from '../output/text.ts';
 import { checkApiUrl } from './check-url.ts';
 import { parseStored, type StoredSettings, storedPath } from './stored-settings.ts';
 import { readOwnFile } from './trust-file.ts';
@@ -14,15 +14,15 @@ export interface Settings {
   readonly source: string;
 }
 
-type Surroundings = Pick<Io, 'env' | 'home' | 'cwd' | 'userId' | 'stderr'>;
+type Environment = Pick<Io, 'env' | 'home' | 'cwd' | 'userId' | 'stderr'>;
 
-/** The settings in a file; undefined if it is missing or not trusted. Reports the latter on stderr. */
-const readSettings = ({ userId, stderr }: Surroundings, path: string): StoredSettings | undefined => {
+/** The settings in a file; undefined if it is missing or not trusted. A file that is not trusted is reported on stderr. */
+const readSettings = ({ userId, stderr }: Environment, path: string): StoredSettings | undefined => {
   const file = readOwnFile(path, userId);
   if (file === undefined) return undefined;
   if ('text' in file) return parseStored(path, file.text);
   stderr.write(
-    `Ignored ${visible(path)}: ${visible(file.why)}. Only you may own and write settings: chown them to yourself and chmod go-w, or set the control plane with --api-url.\n`,
+    `Ignored ${escapeControls(path)}: ${escapeControls(file.why)}. Settings must be owned by your user, and other users must not be able to write them. Change that with chown and chmod go-w, or use --api-url.\n`,
   );
   return undefined;
 };
@@ -42,8 +42,8 @@ const hasEnded = (pid: number): boolean => {
 /**
  * - A cloned repository can contain such a file, which then belongs to the user. It must not send the user's commands,
  *   environment values and input to another machine.
- * - A control plane that was killed leaves its file. Another user of the machine can then listen on its port, and would
- *   get the token.
+ * - A control plane that was killed leaves its file. Another user of the machine can then listen on its port and
+ *   receive the token.
  */
 const whyNotUsed = ({ apiUrl, pid }: StoredSettings): string | undefined => {
   if (!isOnThisMachine(apiUrl))
@@ -53,14 +53,14 @@ const whyNotUsed = ({ apiUrl, pid }: StoredSettings): string | undefined => {
 };
 
 /** `.bulkhead/local.json` of this folder or the nearest one above: `npm start` writes it and removes it at its end. */
-const findLocal = (io: Surroundings): Settings | undefined => {
+const findLocal = (io: Environment): Settings | undefined => {
   for (let folder = io.cwd; ; folder = dirname(folder)) {
     const path = join(folder, '.bulkhead', 'local.json');
     const local = readSettings(io, path);
     const why = local && whyNotUsed(local);
     if (local !== undefined && why === undefined)
       return { apiUrl: local.apiUrl, token: local.token, source: path };
-    if (why !== undefined) io.stderr.write(`Ignored ${visible(path)}: ${visible(why)}\n`);
+    if (why !== undefined) io.stderr.write(`Ignored ${escapeControls(path)}: ${escapeControls(why)}\n`);
     if (dirname(folder) === folder) return undefined;
   }
 };
@@ -75,7 +75,7 @@ const checked = (settings: Settings): Settings => {
  * login`. A token is sent only to the URL from the same source. Files that another user owns, can write or can redirect
  * are ignored.
  */
-const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefined => {
+const readFirstSettings = (io: Environment, apiUrl?: string): Settings | undefined => {
   const { BULKHEAD_API_URL: fromEnvironment, BULKHEAD_TOKEN: token } = io.env;
   if (apiUrl !== undefined) return checked({ apiUrl, token, source: '--api-url, BULKHEAD_TOKEN' });
   if (fromEnvironment)
@@ -88,8 +88,8 @@ const lookForSettings = (io: Surroundings, apiUrl?: string): Settings | undefine
 };
 
 /** @throws {SettingsError} if no control plane is configured */
-export const findSettings = (io: Surroundings, apiUrl?: string): Settings => {
-  const found = lookForSettings(io, apiUrl);
+export const findSettings = (io: Environment, apiUrl?: string): Settings => {
+  const found = readFirstSettings(io, apiUrl);
   if (found !== undefined) return found;
   throw new SettingsError(
     'No control plane is configured, and none runs in this folder or above.',

@@ -18,12 +18,12 @@ const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
 const STICKY = 0o1000;
 const ROOT_USER = 0;
-/** The limit of Linux. */
-const MOST_LINKS = 40;
+/** Linux has the same limit. */
+const MAX_LINKS = 40;
 /** Follows no link and does not block on a named pipe. */
 const OPEN_FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
-/** By convention a group with the number of its user has no other member. */
+/** By convention a group with the same id as a user has no other member. */
 const isPrivateGroup = ({ uid, gid }: Stats): boolean => uid === gid;
 
 const othersCanWrite = (stats: Stats): boolean =>
@@ -62,7 +62,7 @@ const follow = (path: string): Route => {
       at = { path: next, stats };
       continue;
     }
-    if (links.push({ path: next, stats }) > MOST_LINKS)
+    if (links.push({ path: next, stats }) > MAX_LINKS)
       throw Object.assign(new TypeError('too many links'), { code: 'ELOOP' });
     const target = readlinkSync(next);
     rest.unshift(...partsOf(target));
@@ -87,8 +87,8 @@ const whyNotOwn = (entries: readonly Entry[], userId: number): string | undefine
 };
 
 /**
- * Requirement for the folders above: not everyone can replace them. Their owner does not matter, e.g. a checkout in which
- * its owner ran `sudo npm start`: a replacement would still have to be owned by this user.
+ * Requirement for the folders above it: other users cannot replace their entries. Their owner is not checked, so that
+ * `sudo npm start` works in a checkout of another user. A file that this owner replaces fails the check of its own owner.
  */
 const whyReplaceable = ({ folders }: Route): string | undefined => {
   const folder = folders.find(({ stats }) => othersCanReplace(stats));

@@ -2,6 +2,7 @@ import type { Container } from '../../core/contract/container.ts';
 import { colourOfState } from '../output/colours.ts';
 import type { Field } from '../output/fields.ts';
 import { commandLine, instant, memory, pairs, timeSpan } from '../output/format.ts';
+import { toCliSuggestion } from '../output/suggestions.ts';
 import type { Column } from '../output/table.ts';
 import { networkFields } from './network.ts';
 
@@ -76,6 +77,6 @@ export const containerFields = (container: Container): readonly Field[] => [
   ['CreatedAt', instant(container.createdAt)],
   ['Operation', container.activeOperationId],
   ['LastError', container.lastError?.detail],
-  ['Suggestion', container.lastError?.suggestion],
+  ['Suggestion', toCliSuggestion(container.lastError?.suggestion)],
   ['Revision', container.revision],
 ];

@@ -16,5 +16,5 @@ export const EVENT_COLUMNS: readonly Column<Event>[] = [
   { header: 'Actor', value: ({ actor }) => actor, flexible: true },
 ];
 
-/** One event as a line, for `--follow`, where the column widths are unknown. */
+/** One event as a line. With `--follow` the widths of the columns are not known in advance. */
 export const eventLine = (event: Event): string => EVENT_COLUMNS.map(({ value }) => value(event)).join('  ');

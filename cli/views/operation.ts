@@ -2,6 +2,7 @@ import type { Operation, OperationStep } from '../../core/contract/operation.ts'
 import { colourOfState } from '../output/colours.ts';
 import type { Field } from '../output/fields.ts';
 import { duration, instant } from '../output/format.ts';
+import { toCliSuggestion } from '../output/suggestions.ts';
 import type { Column } from '../output/table.ts';
 
 export const OPERATION_COLUMNS: readonly Column<Operation>[] = [
@@ -26,7 +27,7 @@ export const operationFields = (operation: Operation): readonly Field[] => [
   ['Reason', operation.reason],
   ['Steps', operation.steps.length === 0 ? null : operation.steps.map(step).join('; ')],
   ['Error', operation.error?.detail],
-  ['Suggestion', operation.error?.suggestion],
+  ['Suggestion', toCliSuggestion(operation.error?.suggestion)],
   ['RequestedBy', operation.requestedBy],
   ['CreatedAt', instant(operation.createdAt)],
   ['EndedAt', operation.endedAt === null ? null : instant(operation.endedAt)],

@@ -18,7 +18,7 @@ export const RULE_COLUMNS: readonly Column<ConversionRule>[] = [
   { header: 'Name', value: ({ name }) => name },
   { header: 'State', value: state },
   { header: 'RuntimeType', value: ({ runtimeType }) => runtimeType },
-  { header: 'Most', value: ({ maxContainers }) => String(maxContainers), right: true },
+  { header: 'MaxContainers', value: ({ maxContainers }) => String(maxContainers), right: true },
   { header: 'Select', value: selection, flexible: true },
 ];
 
@@ -52,7 +52,8 @@ export const RUN_COLUMNS: readonly Column<RuleRun>[] = [
   { header: 'Failed', ...count('failed') },
   {
     header: 'Note',
-    value: ({ reason, truncated }) => reason ?? (truncated ? 'stopped at its limit' : ''),
+    value: ({ reason, truncated }) =>
+      reason ?? (truncated ? 'stopped at the maximum number of containers' : ''),
     flexible: true,
   },
 ];
@@ -66,6 +67,6 @@ const OUTCOME_COLOURS: Readonly<Record<RunItem['outcome'], Colour>> = {
 export const RUN_ITEM_COLUMNS: readonly Column<RunItem>[] = [
   { header: 'Name', value: ({ name }) => name },
   { header: 'Outcome', value: ({ outcome }) => outcome, colour: ({ outcome }) => OUTCOME_COLOURS[outcome] },
-  { header: 'Why', value: ({ why }) => why ?? '' },
+  { header: 'Reason', value: ({ why }) => why ?? '' },
   { header: 'Operation', value: ({ operationId }) => operationId ?? '', flexible: true },
 ];

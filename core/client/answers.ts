@@ -1,7 +1,7 @@
 import type * as z from 'zod/mini';
 import type { Route } from '../contract/http/routes.ts';
 import { type Problem, ProblemSchema } from '../contract/problem.ts';
-import { AnswerError, ProblemError, TurnedAwayError } from './errors.ts';
+import { AnswerError, ProblemError, ThrottledError } from './errors.ts';
 
 /**
  * Validates responses against the contract. Unknown members are allowed, because a newer control plane may send more than
@@ -20,11 +20,12 @@ const isAddition = (issue: Issue): boolean =>
   issue.code === 'unrecognized_keys' ||
   (issue.code === 'invalid_union' && issue.errors.some((branch) => branch.every(isAddition)));
 
-const accepts = (schema: z.ZodMiniType, value: unknown): true | string => {
+/** Where and how a value violates a schema; undefined if it does not. */
+const violationOf = (schema: z.ZodMiniType, value: unknown): string | undefined => {
   const result = schema.safeParse(value);
-  if (result.success) return true;
+  if (result.success) return undefined;
   const issue = result.error.issues.find((one) => !isAddition(one));
-  return issue === undefined ? true : `${issue.path.join('.') || 'the body'}: ${issue.message}`;
+  return issue && `${issue.path.join('.') || 'the body'}: ${issue.message}`;
 };
 
 const parseJson = (answer: RawAnswer, what: string): unknown => {
@@ -46,13 +47,13 @@ export const isProblem = ({ contentType }: Pick<RawAnswer, 'contentType'>): bool
 const problemOf = (answer: RawAnswer, what: string): Problem | undefined => {
   if (!isProblem(answer)) return undefined;
   const body = parseJson(answer, what);
-  return accepts(ProblemSchema, body) === true ? (body as Problem) : undefined;
+  return violationOf(ProblemSchema, body) === undefined ? (body as Problem) : undefined;
 };
 
 /**
  * The validated body of a response.
  * @throws {ProblemError} if the API refused the request
- * @throws {TurnedAwayError} if its gateway did
+ * @throws {ThrottledError} if the gateway in front of the API refused it
  * @throws {AnswerError} if the response violates the contract
  */
 export const readAnswer = (route: Route, answer: RawAnswer): unknown => {
@@ -64,18 +65,18 @@ export const readAnswer = (route: Route, answer: RawAnswer): unknown => {
         ? { ...problem, requestId: answer.requestId }
         : problem,
     );
-  if (answer.status === 429) throw new TurnedAwayError();
+  if (answer.status === 429) throw new ThrottledError();
   const schema = route.responses[answer.status];
   if (schema === null) return undefined;
   if (schema === undefined) {
-    const said = answer.text.slice(0, 200);
-    throw new AnswerError(`${what} returned ${answer.status}: ${said}`, answer.status, answer.requestId);
+    const excerpt = answer.text.slice(0, 200);
+    throw new AnswerError(`${what} returned ${answer.status}: ${excerpt}`, answer.status, answer.requestId);
   }
   const body = parseJson(answer, what);
-  const fault = accepts(schema, body);
-  if (fault !== true)
+  const violation = violationOf(schema, body);
+  if (violation !== undefined)
     throw new AnswerError(
-      `${what} returned a body that violates the contract (${fault}).`,
+      `${what} returned a body that violates the contract (${violation}).`,
       answer.status,
       answer.requestId,
     );

@@ -6,7 +6,7 @@ import { type AnyRequest, isDryRun, targetOf } from './request.ts';
 import { pauseBeforeRetry, retryAfterMs } from './retry.ts';
 import type { Answer, BodyOfAnswer, ClientSettings, FetchAnswer, RequestOf } from './types.ts';
 
-/** Longer than the API's maximum response time (30 s), so that the gateway's own error arrives first. */
+/** Longer than the API's maximum response time (30 s), so that the gateway's error arrives before the timeout. */
 const ATTEMPT_TIMEOUT_MS = 35_000;
 
 /** HTTP status of a request beyond the tenant's share, which was not processed. */
@@ -67,11 +67,10 @@ export class Client {
       const outcome = failure
         ? undefined
         : { status: answer.status, isProblem: isProblem(answer), retryAfter: answer.retryAfter };
-      const isTurnedAway = outcome?.status === TOO_MANY;
-      const pause =
-        repeatable || isTurnedAway ? pauseBeforeRetry(attempt, outcome, this.#effects) : undefined;
+      const isThrottled = outcome?.status === TOO_MANY;
+      const pause = repeatable || isThrottled ? pauseBeforeRetry(attempt, outcome, this.#effects) : undefined;
       if (pause !== undefined) {
-        if (isTurnedAway) this.#effects.onTurnedAway(pause);
+        if (isThrottled) this.#effects.onThrottled(pause);
         await this.#effects.sleep(pause, request.signal);
       } else if (failure) throw answer;
       else return answer;
@@ -101,7 +100,7 @@ export class Client {
       return new ConnectionError(`The API at ${apiUrl} does not answer${reasonOf(cause)}.`, {
         cause,
         suggestion:
-          'Check that it runs. `npm start` runs it on this machine; `bulkhead config` shows the configured URL.',
+          'Check that the control plane is running (`npm start` for a local one) and that the URL is correct (`bulkhead config`).',
       });
     }
   }
@@ -132,7 +131,7 @@ const readRaw = async (response: FetchAnswer) => {
   };
 };
 
-/** Node puts the reason of a failed fetch into its cause. */
+/** Node stores the reason of a failed fetch in the cause of the error. */
 const reasonOf = (error: unknown): string => {
   if (!(error instanceof Error)) return '';
   const inner = error.cause instanceof Error ? error.cause : error;

@@ -19,14 +19,14 @@ const sleep = (milliseconds: number, signal?: AbortSignal): Promise<void> =>
 
 const ATTEMPTS = 5;
 
-/** Defaults from the platform's globals, which are the same in Node and in browsers. */
+/** Defaults from the platform's globals, which exist in Node and in browsers. */
 export const withDefaults = (settings: ClientSettings): Effects => ({
   sleep,
   random: Math.random,
   newKey: () => crypto.randomUUID(),
   now: Date.now,
   attempts: ATTEMPTS,
-  onTurnedAway: () => {},
+  onThrottled: () => {},
   ...settings,
   apiUrl: settings.apiUrl.replace(/\/+$/, ''),
 });

@@ -36,10 +36,10 @@ export class ConnectionError extends ClientError {
 }
 
 /** The API's gateway rejected every attempt. */
-export class TurnedAwayError extends ClientError {
+export class ThrottledError extends ClientError {
   readonly code = 'too-many-requests';
   constructor() {
-    super('The control plane gets too many requests at the moment.', {
+    super('The control plane receives too many requests.', {
       suggestion: 'Wait a minute, then try again with fewer parallel requests.',
     });
   }
@@ -54,21 +54,24 @@ export class AnswerError extends ClientError {
   constructor(message: string, status: number, requestId?: string, options?: { cause?: unknown }) {
     super(message, {
       ...options,
-      suggestion: 'Check the URL of the API, and that this client is not older than the control plane.',
+      suggestion:
+        'Check the URL of the API. If it is correct, update this client to the version of the control plane.',
     });
     this.status = status;
     this.requestId = requestId;
   }
 }
 
-/** An operation did not succeed. */
+/** An operation failed or was cancelled. */
 export class OperationFailedError extends ClientError {
   readonly code: string;
   readonly operation: Operation;
 
   constructor(operation: Operation) {
     const { error, state, kind, id } = operation;
-    super(error?.detail ?? `Operation ${id} (${kind}) ended ${state}.`, { suggestion: error?.suggestion });
+    super(error?.detail ?? `Operation ${id} (${kind}) ended in state ${state}.`, {
+      suggestion: error?.suggestion,
+    });
     this.code = error?.code ?? 'operation-cancelled';
     this.operation = operation;
   }

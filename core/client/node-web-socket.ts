@@ -21,7 +21,7 @@ export const nodeWebSocket: WebSocketFactory = ({ url, token }, handlers) => {
   });
   socket.on('unexpected-response', (request, response) => {
     status = response.statusCode ?? 0;
-    why = `the handshake was answered with ${status}`;
+    why = `the handshake was refused with status ${status}`;
     response.resume();
     request.destroy();
     socket.terminate();

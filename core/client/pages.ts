@@ -15,7 +15,7 @@ export type ListId = {
 
 export type ItemOf<Id extends OperationId> = BodyOfAnswer<Id> extends Page<infer Item> ? Item : never;
 
-/** The client has checked the answer with the route's schema. This check gives the compiler the type. */
+/** Only for the compiler: the client has already validated the response against the route's schema. */
 const isPage = <Item>(body: unknown): body is Page<Item> =>
   typeof body === 'object' && body !== null && 'items' in body && 'nextCursor' in body;
 
@@ -30,13 +30,13 @@ export async function* pagesOf<Id extends ListId>(
     const base = request as AnyRequest;
     const next = cursor === null ? base : { ...base, query: { ...base.query, cursor } };
     const page: unknown = await client.call(id, next as RequestOf<Id>);
-    if (!isPage<ItemOf<Id>>(page)) throw new TypeError(`${id} did not answer with a page.`);
+    if (!isPage<ItemOf<Id>>(page)) throw new TypeError(`${id} did not return a page.`);
     yield page.items;
     cursor = page.nextCursor;
   } while (cursor !== null);
 }
 
-/** The items of a list, page after page. */
+/** The items of all pages of a list. */
 export async function* itemsOf<Id extends ListId>(
   client: Client,
   id: Id,

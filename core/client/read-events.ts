@@ -12,7 +12,7 @@ export interface ReadEvents {
   readonly signal?: AbortSignal;
 }
 
-/** Events in order. An empty page means that there are no more yet; its cursor is the position of the next one. */
+/** Events in order. An empty page means that there are no further events yet. Its cursor is the position of the next one. */
 export async function* readEvents(
   client: Client,
   { cursor, follow = false, signal }: ReadEvents = {},

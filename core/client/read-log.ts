@@ -65,8 +65,8 @@ const hasEnded = async (client: Client, idOrName: string, signal?: AbortSignal):
 };
 
 /**
- * The output of the main process, page after page. With `follow`, the state is checked before the last page is read, so
- * that the final output is not lost.
+ * The output of the main process. With `follow`, the container's state is checked before the last read, so that the final
+ * output is not lost.
  */
 export async function* readLog(
   client: Client,

@@ -1,14 +1,14 @@
 import type { Route } from '../contract/http/routes.ts';
 import type { CallOptions } from './types.ts';
 
-/** Path parameters, query and body of any route; the types of each route are {@link import('./types.ts')}'s. */
+/** Path parameters, query and body of any route. `RequestOf` in types.ts has the types for each route. */
 export interface AnyRequest extends CallOptions {
   readonly params?: Readonly<Record<string, string>>;
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
   readonly body?: unknown;
 }
 
-/** `{name+}` matches a rest with slashes, which are kept; any other parameter is one segment. */
+/** `{name+}` stands for the rest of a path, with its slashes. Any other parameter is one segment. */
 const fillPath = (path: string, params: Readonly<Record<string, string>>): string =>
   path.replace(/\{(\w+)(\+?)\}/g, (_, name: string, rest: string) => {
     const value = params[name] ?? '';

@@ -3,9 +3,11 @@ import type { Effects } from './effects.ts';
 /**
  * Decides whether a call is retried.
  *
- * Reads and mutations with an idempotency key can be repeated safely. Other calls are repeated only after 429, which means
- * that nothing was done. Retried are: no response, 502, 503, a gateway's 500 and 504 (which, unlike the API's, have no
- * problem document), a gateway's 429, and the API's 429 with Retry-After.
+ * Reads and mutations with an idempotency key can be repeated safely. Other calls are repeated only after 429, because
+ * such a request was not processed. These failures are retried:
+ * - no response, 502 and 503
+ * - 500 and 504 from a gateway, which has no problem document, unlike those from the API
+ * - 429 from a gateway, and 429 with Retry-After from the API
  */
 const FIRST_DELAY_MS = 200;
 const LONGEST_DELAY_MS = 5_000;
@@ -26,7 +28,7 @@ export const retryAfterMs = (value: string | null, now: number): number | undefi
   return Number.isNaN(at) ? undefined : Math.max(0, at - now);
 };
 
-const mayBeRepeated = ({ status, isProblem, retryAfter }: Outcome): boolean => {
+const isRetried = ({ status, isProblem, retryAfter }: Outcome): boolean => {
   if (status === 502 || status === 503) return true;
   if (status === 429) return retryAfter !== null || !isProblem;
   return !isProblem && (status === 500 || status === 504);
@@ -48,8 +50,8 @@ export const pauseBeforeRetry = (
 ): number | undefined => {
   if (attempt + 1 >= attempts) return undefined;
   if (outcome === undefined) return backoffMs(attempt, random);
-  if (!mayBeRepeated(outcome)) return undefined;
-  const asked = retryAfterMs(outcome.retryAfter, now());
-  if (asked === undefined) return backoffMs(attempt, random);
-  return asked > LONGEST_RETRY_AFTER_MS ? undefined : asked + backoffMs(0, random);
+  if (!isRetried(outcome)) return undefined;
+  const requestedMs = retryAfterMs(outcome.retryAfter, now());
+  if (requestedMs === undefined) return backoffMs(attempt, random);
+  return requestedMs > LONGEST_RETRY_AFTER_MS ? undefined : requestedMs + backoffMs(0, random);
 };

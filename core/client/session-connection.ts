@@ -28,13 +28,13 @@ export interface SessionSettings {
 }
 
 export interface SessionExit {
-  /** Null without an exit code: see `reason`. */
+  /** Null if the process reported no exit code: see `reason`. */
   readonly exitCode: number | null;
-  /** `exited`, another of the contract's reasons, a code of a refused reconnect, or `connection-lost`. */
+  /** A reason from the contract, the code of a refused reconnect, or `connection-lost`. */
   readonly reason: string;
 }
 
-/** A session could not be joined, or has ended. */
+/** A session could not be opened, or has ended. */
 export class SessionError extends Error {
   override readonly name = 'SessionError';
   readonly code: HandshakeRefusal | 'connection-lost' | 'session-closed';
@@ -53,8 +53,8 @@ const systemTimers: Timers = {
 };
 
 const FIRST_WAIT_MS = 100;
-const LONGEST_WAIT_MS = 5_000;
-const LOOK_EVERY_MS = 5_000;
+const MAX_WAIT_MS = 5_000;
+const CHECK_INTERVAL_MS = 5_000;
 /** A connection without an expected message for this long is considered dead. */
 const SILENCE_MS = 20_000;
 
@@ -64,9 +64,9 @@ type Delivered = Extract<HostFrame, { type: 'output' }>;
 /**
  * A session client: bytes in both directions, over one or more connections.
  *
- * connecting → open ⇄ reconnecting → over. If the first handshake is refused, {@link openSession} rejects. After a later
- * disconnect the client reconnects with the token from the last connection, and nothing is lost or repeated. The session
- * is over when the process exits, or when no reconnect succeeds in time.
+ * connecting → open ⇄ reconnecting → ended. If the first handshake is refused, {@link openSession} rejects. After a later
+ * disconnect the client reconnects with the token from the last connection, and no bytes are lost or repeated. The session
+ * ends when the process exits, or when no reconnect succeeds in time.
  */
 export class SessionStream {
   readonly sessionId: string;
@@ -81,17 +81,17 @@ export class SessionStream {
   #token: string | null;
   #socket: SessionSocket | null = null;
   #connected = false;
-  #everOpen = false;
-  #over = false;
+  #hasOpened = false;
+  #hasEnded = false;
   #lostAt: number | null = null;
   #attempts = 0;
-  #heardAt: number;
+  #lastMessageAt: number;
   #probed = false;
   #cancel: (() => void)[] = [];
   #listener: Listener | null = null;
   #paused = false;
   /** Received but not consumed: there is no listener yet, or it has paused. */
-  #held: Delivered[] = [];
+  #buffered: Delivered[] = [];
   #exit: SessionExit | null = null;
   #inputEnded = false;
   readonly #writes = new Set<(error: SessionError) => void>();
@@ -105,7 +105,7 @@ export class SessionStream {
     this.#factory = settings.webSocketFactory ?? platformWebSocket;
     this.exit = this.#settleExit.promise;
     this.exit.catch(() => undefined);
-    this.#heardAt = this.#timers.now();
+    this.#lastMessageAt = this.#timers.now();
     this.#window = new SessionWindow<ClientFrame, HostFrame>({
       timers: this.#timers,
       send: (message) => this.#send({ action: 'session', sessionId, ...message }),
@@ -114,7 +114,7 @@ export class SessionStream {
       onViolation: () => this.#finish({ exitCode: null, reason: 'protocol-error' }),
     });
     this.#connect();
-    this.#look();
+    this.#checkConnection();
   }
 
   /** Resolves once the first connection is open. @throws {SessionError} with the code of the refusal */
@@ -122,9 +122,9 @@ export class SessionStream {
     return this.#opened.promise;
   }
 
-  /** Resolves when the bytes were sent. A caller that waits for it never has more than a window of bytes in transit. */
+  /** Resolves when the bytes were sent. A caller that waits for it has at most one window of bytes in transit. */
   async write(bytes: Uint8Array): Promise<void> {
-    if (this.#over || this.#inputEnded)
+    if (this.#hasEnded || this.#inputEnded)
       throw new SessionError('session-closed', 'The session accepts no more input.');
     await new Promise<void>((resolve, reject) => {
       this.#writes.add(reject);
@@ -145,17 +145,17 @@ export class SessionStream {
 
   /** Ends the input. Output continues. */
   endInput(): void {
-    if (this.#over || this.#inputEnded) return;
+    if (this.#hasEnded || this.#inputEnded) return;
     this.#inputEnded = true;
     this.#window.put({ type: 'endInput' });
   }
 
   resize(columns: number, rows: number): void {
-    if (!this.#over) this.#window.putUrgent({ type: 'resize', columns, rows });
+    if (!this.#hasEnded) this.#window.putUrgent({ type: 'resize', columns, rows });
   }
 
   signal(name: SignalName): void {
-    if (!this.#over) this.#window.putUrgent({ type: 'signal', name });
+    if (!this.#hasEnded) this.#window.putUrgent({ type: 'signal', name });
   }
 
   /** Sets the listener for output, which first gets the output received so far. */
@@ -176,9 +176,9 @@ export class SessionStream {
 
   /** Ends the session and its process. An attached main process continues. */
   close(): void {
-    if (this.#over) return;
+    if (this.#hasEnded) return;
     this.#window.putLast({ type: 'close' });
-    this.#held = [];
+    this.#buffered = [];
     this.#listener = () => undefined;
     this.#paused = false;
     if (!this.#connected) this.#finish({ exitCode: null, reason: 'closed' });
@@ -190,28 +190,28 @@ export class SessionStream {
       this.#finish({ exitCode: null, reason: 'connection-lost' });
       return;
     }
-    let mine = true;
-    const gone = (refusal: HandshakeRefusal | null, why: string) => {
-      if (!mine) return;
-      mine = false;
-      this.#gone(refusal, why);
+    let isCurrent = true;
+    const onClose = (refusal: HandshakeRefusal | null, why: string) => {
+      if (!isCurrent) return;
+      isCurrent = false;
+      this.#onDisconnected(refusal, why);
     };
     const socket: SessionSocket = this.#factory(
       { url: this.#url, token },
       {
         onOpen: () => {
-          if (mine) this.#open();
+          if (isCurrent) this.#open();
         },
         onMessage: (text) => {
-          if (mine) this.#read(text);
+          if (isCurrent) this.#read(text);
         },
-        onClose: gone,
+        onClose,
       },
     );
     this.#socket = {
       send: (text) => socket.send(text),
       close: () => {
-        mine = false;
+        isCurrent = false;
         socket.close();
       },
     };
@@ -219,43 +219,44 @@ export class SessionStream {
 
   #open(): void {
     this.#connected = true;
-    // The first token is used up; a later one is valid until its successor is used.
-    if (!this.#everOpen) this.#token = null;
-    this.#everOpen = true;
+    // The first token can be used once. Each later token is valid until its successor is used.
+    if (!this.#hasOpened) this.#token = null;
+    this.#hasOpened = true;
     this.#lostAt = null;
     this.#attempts = 0;
-    this.#heardAt = this.#timers.now();
+    this.#lastMessageAt = this.#timers.now();
     this.#opened.resolve();
     this.#window.connected();
     this.#send({ action: 'session', sessionId: this.sessionId, kind: 'renew' });
   }
 
-  #gone(refusal: HandshakeRefusal | null, why: string): void {
+  #onDisconnected(refusal: HandshakeRefusal | null, why: string): void {
     this.#connected = false;
     this.#window.disconnected();
-    if (this.#over) return;
+    if (this.#hasEnded) return;
     const now = this.#timers.now();
     this.#lostAt ??= now;
     const late = now - this.#lostAt > SESSION_LIMITS.resumeSeconds * 1_000;
-    if (!this.#everOpen) this.#fail(new SessionError(refusal ?? 'connection-lost', `No session: ${why}.`));
+    if (!this.#hasOpened)
+      this.#fail(new SessionError(refusal ?? 'connection-lost', `The session could not be opened: ${why}.`));
     else if (refusal !== null || late) this.#finish({ exitCode: null, reason: refusal ?? 'connection-lost' });
-    else this.#comeBack();
+    else this.#scheduleReconnect();
   }
 
-  #comeBack(): void {
-    const ceiling = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.#attempts, 10));
+  #scheduleReconnect(): void {
+    const ceiling = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(this.#attempts, 10));
     this.#attempts += 1;
     this.#cancel.push(
       this.#timers.after(ceiling * (0.5 + this.#random() / 2), () => {
-        if (!this.#over) this.#connect();
+        if (!this.#hasEnded) this.#connect();
       }),
     );
   }
 
   #read(text: string): void {
     const message = parse(text);
-    if (message === null || message.sessionId !== this.sessionId || this.#over) return;
-    this.#heardAt = this.#timers.now();
+    if (message === null || message.sessionId !== this.sessionId || this.#hasEnded) return;
+    this.#lastMessageAt = this.#timers.now();
     this.#probed = false;
     if (message.kind === 'resume') this.#token = message.token;
     else if (message.kind === 'ended') this.#finish({ exitCode: null, reason: message.reason });
@@ -267,36 +268,42 @@ export class SessionStream {
   }
 
   #deliver(frame: HostFrame): void {
-    if (frame.type === 'output') this.#held.push(frame);
+    if (frame.type === 'output') this.#buffered.push(frame);
     else this.#exit = { exitCode: frame.exitCode, reason: frame.reason };
     this.#drain();
   }
 
   #drain(): void {
-    while (this.#listener !== null && !this.#paused && this.#held.length > 0) {
-      const { stream, data } = this.#held.shift() as Delivered;
+    while (this.#listener !== null && !this.#paused && this.#buffered.length > 0) {
+      const { stream, data } = this.#buffered.shift() as Delivered;
       const bytes = fromBase64(data);
       this.#listener(stream, bytes);
       this.#window.consumed(bytes.length);
     }
     // The exit is reported even without a listener.
-    if (this.#exit !== null && (this.#held.length === 0 || this.#listener === null)) this.#finish(this.#exit);
+    if (this.#exit !== null && (this.#buffered.length === 0 || this.#listener === null))
+      this.#finish(this.#exit);
   }
 
-  /** Keeps the connection alive and detects a dead one. */
-  #look(): void {
+  /** Keeps the connection alive, and detects a broken one. */
+  #checkConnection(): void {
     const now = this.#timers.now();
-    if (this.#connected && now - this.#heardAt > SILENCE_MS && (this.#probed || !this.#window.settled)) {
+    if (
+      this.#connected &&
+      now - this.#lastMessageAt > SILENCE_MS &&
+      (this.#probed || !this.#window.settled)
+    ) {
       this.#socket?.close();
-      this.#gone(null, 'the control plane went silent');
+      this.#onDisconnected(null, 'the control plane stopped sending messages');
     } else if (
       this.#connected &&
-      now - this.#heardAt > SESSION_LIMITS.keepAliveSeconds * 1_000 - SILENCE_MS
+      now - this.#lastMessageAt > SESSION_LIMITS.keepAliveSeconds * 1_000 - SILENCE_MS
     ) {
       this.#probed = true;
       this.#window.probe();
     }
-    if (!this.#over) this.#cancel = [this.#timers.after(LOOK_EVERY_MS, () => this.#look())];
+    if (!this.#hasEnded)
+      this.#cancel = [this.#timers.after(CHECK_INTERVAL_MS, () => this.#checkConnection())];
   }
 
   #fail(error: SessionError): void {
@@ -306,7 +313,7 @@ export class SessionStream {
   }
 
   #finish(exit: SessionExit): void {
-    if (this.#over) return;
+    if (this.#hasEnded) return;
     if (this.#connected) this.#window.acknowledge();
     this.#opened.resolve();
     this.#settleExit.resolve(exit);
@@ -314,7 +321,7 @@ export class SessionStream {
   }
 
   #stop(error: SessionError): void {
-    this.#over = true;
+    this.#hasEnded = true;
     for (const cancel of this.#cancel) cancel();
     for (const reject of this.#writes) reject(error);
     this.#writes.clear();
@@ -336,7 +343,7 @@ const parse = (text: string): ToClientSessionMessage | null => {
 };
 
 /**
- * Joins a session that `POST …/sessions` opened. Resolves once it is connected.
+ * Connects to a session that `POST …/sessions` created. Resolves once it is connected.
  * @throws {SessionError} whose `code` is the reason of the refusal
  */
 export const openSession = async (

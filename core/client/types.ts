@@ -18,7 +18,7 @@ type BodyOf<R> =
 export interface CallOptions {
   /** The required ETag of the resource, or `*`. */
   readonly ifMatch?: string;
-  /** For a caller that may repeat a mutation later. @default a new key for each call */
+  /** Set it to repeat a mutation safely in a later call. @default a new key for each call */
   readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
 }
@@ -78,7 +78,7 @@ export interface ClientSettings {
   /** Number of attempts per call, including the first. */
   readonly attempts?: number;
   /** Called before a pause after 429, with its length in milliseconds. */
-  readonly onTurnedAway?: (milliseconds: number) => void;
+  readonly onThrottled?: (milliseconds: number) => void;
   /** Sent to the API with each call. */
   readonly userAgent?: string;
 }

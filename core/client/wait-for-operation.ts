@@ -15,8 +15,8 @@ export interface WaitOptions {
 export const hasEnded = ({ state }: Pick<Operation, 'state'>): boolean =>
   state === 'Succeeded' || state === 'Failed' || state === 'Cancelled';
 
-const secondsOf = (look: number, watched: boolean): number =>
-  watched ? (WATCHED_SECONDS[look] ?? 5) : LONGEST_SECONDS;
+const waitSecondsFor = (poll: number, watched: boolean): number =>
+  watched ? (WATCHED_SECONDS[poll] ?? 5) : LONGEST_SECONDS;
 
 /**
  * Waits until an operation has ended in any state. The operation's deadline also bounds the wait.
@@ -29,12 +29,12 @@ export const waitForEnd = async (
 ): Promise<Operation> => {
   const id = typeof operation === 'string' ? operation : operation.id;
   let now: Operation | undefined = typeof operation === 'string' ? undefined : operation;
-  for (let look = 0; ; look += 1) {
+  for (let poll = 0; ; poll += 1) {
     if (now !== undefined) {
       onProgress?.(now);
       if (hasEnded(now)) return now;
     }
-    const waitSeconds = String(secondsOf(look, onProgress !== undefined));
+    const waitSeconds = String(waitSecondsFor(poll, onProgress !== undefined));
     const answer = await client.send('getOperation', { params: { id }, query: { waitSeconds }, signal });
     now = answer.body;
     // The API waits for a shorter time if the tenant has used its share.

@@ -1,7 +1,7 @@
 import { SESSION_LIMITS } from '../contract/session.ts';
 import type { Timers } from './send-window.ts';
 
-/** How long an acknowledgement waits for a frame that can carry it. */
+/** How long an acknowledgement waits for a frame to be sent with. */
 const ACK_DELAY_MS = 150;
 const ACK_FRAMES = 16;
 const ACK_BYTES = SESSION_LIMITS.windowBytes / 4;
@@ -10,7 +10,7 @@ interface ReceiveWindowDeps<Frame> {
   readonly timers: Timers;
   /** Bytes of data in a frame. */
   readonly bytesOf: (frame: Frame) => number;
-  /** In order, each once. */
+  /** Called with each frame once, in order. */
   readonly deliver: (frame: Frame) => void;
   readonly sendAck: () => void;
   /** The other side sent more than its credit. */
@@ -27,8 +27,8 @@ export class ReceiveWindow<Frame> {
   #received = 0;
   #arrivedBytes = 0;
   #consumed = 0;
-  /** The values that were last sent. */
-  #told = { ack: 0, limit: SESSION_LIMITS.windowBytes as number };
+  /** The acknowledgement and the limit that were sent last. */
+  #announced = { ack: 0, limit: SESSION_LIMITS.windowBytes as number };
   #cancelAck: (() => void) | null = null;
   #closed = false;
 
@@ -36,15 +36,15 @@ export class ReceiveWindow<Frame> {
     this.#deps = deps;
   }
 
-  /** The acknowledgement for the next message, which counts as sent from now on. */
-  tell(): { readonly ack: number; readonly limit: number } {
+  /** The acknowledgement for the next message. The caller must send it. */
+  nextAcknowledgement(): { readonly ack: number; readonly limit: number } {
     this.#cancelAck?.();
     this.#cancelAck = null;
-    this.#told = { ack: this.#received, limit: this.#consumed + SESSION_LIMITS.windowBytes };
-    return this.#told;
+    this.#announced = { ack: this.#received, limit: this.#consumed + SESSION_LIMITS.windowBytes };
+    return this.#announced;
   }
 
-  take(sequence: number, frame: Frame): void {
+  onFrame(sequence: number, frame: Frame): void {
     if (this.#closed) return;
     if (sequence <= this.#received || this.#early.has(sequence)) {
       // A duplicate: the sender missed the acknowledgement.
@@ -54,7 +54,7 @@ export class ReceiveWindow<Frame> {
     if (sequence > this.#received + SESSION_LIMITS.framesAhead) return;
     this.#arrivedBytes += this.#deps.bytesOf(frame);
     if (this.#arrivedBytes > this.#consumed + SESSION_LIMITS.windowBytes) {
-      this.#deps.onViolation('more data than was granted');
+      this.#deps.onViolation('received more data than the limit allows');
       return;
     }
     this.#early.set(sequence, frame);
@@ -87,8 +87,8 @@ export class ReceiveWindow<Frame> {
 
   #considerAck(): void {
     if (this.#closed) return;
-    const frames = this.#received - this.#told.ack;
-    const bytes = this.#consumed + SESSION_LIMITS.windowBytes - this.#told.limit;
+    const frames = this.#received - this.#announced.ack;
+    const bytes = this.#consumed + SESSION_LIMITS.windowBytes - this.#announced.limit;
     if (frames >= ACK_FRAMES || bytes >= ACK_BYTES) this.#deps.sendAck();
     else if ((frames > 0 || bytes > 0) && this.#cancelAck === null)
       this.#cancelAck = this.#deps.timers.after(ACK_DELAY_MS, () => {

@@ -7,8 +7,8 @@ export interface Timers {
 }
 
 /** Initial and minimum timeout: the receiver may delay acknowledgements. */
-const LEAST_WAIT_MS = 1_000;
-const MOST_WAIT_MS = 8_000;
+const MIN_WAIT_MS = 1_000;
+const MAX_WAIT_MS = 8_000;
 
 interface Queued<Frame> {
   readonly frame: Frame;
@@ -20,7 +20,7 @@ interface Unacknowledged<Frame> {
   readonly sequence: number;
   readonly frame: Frame;
   readonly sentAt: number;
-  again: boolean;
+  repeated: boolean;
 }
 
 interface SendWindowDeps<Frame> {
@@ -33,7 +33,7 @@ interface SendWindowDeps<Frame> {
 /**
  * The sending half of one direction of a session.
  *
- * A frame is queued → sent, once the other side's limit allows, and kept → acknowledged and dropped. Invariants:
+ * A frame is queued → sent and kept, when the other side's limit allows it → acknowledged and dropped. Invariants:
  * 1. A frame gets its sequence when it is first sent, and keeps it when it is repeated.
  * 2. At most `windowBytes` of data and `framesAhead` frames are kept for repetition.
  * 3. Nothing is sent without a connection. A new one starts with all unacknowledged frames.
@@ -48,7 +48,7 @@ export class SendWindow<Frame> {
   #acknowledged = 0;
   #sentBytes = 0;
   #limit: number = SESSION_LIMITS.windowBytes;
-  /** Set after a timeout until the frames kept then are acknowledged: each acknowledgement sends the next of them. */
+  /** After a timeout: the newest kept frame. Until it is acknowledged, each acknowledgement repeats the next kept frame. */
   #recoverUntil = 0;
   #connected = false;
   #closed = false;
@@ -72,7 +72,7 @@ export class SendWindow<Frame> {
     this.#pump();
   }
 
-  /** Queued before frames that wait for credit: a signal must not wait behind unread input. */
+  /** Queues a frame before those that wait for credit, because a signal must not wait for unread input. */
   putUrgent(frame: Frame): void {
     this.#urgent.push({ frame, bytes: 0, onSent: undefined });
     this.#pump();
@@ -89,7 +89,7 @@ export class SendWindow<Frame> {
     this.#connected = true;
     this.#backoff = 1;
     this.#deps.probe();
-    for (const kept of this.#kept) this.#sendAgain(kept);
+    for (const kept of this.#kept) this.#repeat(kept);
     this.#pump();
     this.#setTimer();
   }
@@ -107,16 +107,16 @@ export class SendWindow<Frame> {
     this.#kept = [];
   }
 
-  /** Applies an acknowledgement and a limit of the other side. Impossible numbers are ignored; old ones have no effect. */
-  heard(ack: number, limit: number): void {
+  /** Applies an acknowledgement and a limit from the other side. Ignores numbers that are impossible or outdated. */
+  onAcknowledgement(ack: number, limit: number): void {
     if (this.#closed || ack > this.#sequence) return;
     const advanced = ack > this.#acknowledged;
     if (advanced) this.#acknowledge(ack);
     const raised = limit > this.#limit;
     this.#limit = Math.max(this.#limit, Math.min(limit, this.#sentBytes + SESSION_LIMITS.windowBytes));
     const [oldest] = this.#kept;
-    if (advanced && oldest !== undefined && oldest.sequence <= this.#recoverUntil && !oldest.again)
-      this.#sendAgain(oldest);
+    if (advanced && oldest !== undefined && oldest.sequence <= this.#recoverUntil && !oldest.repeated)
+      this.#repeat(oldest);
     this.#pump();
     // Only progress restarts the timer: a stream in the other direction must not postpone it indefinitely.
     if (!advanced && !raised) return;
@@ -126,12 +126,12 @@ export class SendWindow<Frame> {
 
   #acknowledge(ack: number): void {
     const last = this.#kept.find(({ sequence }) => sequence === ack);
-    if (last !== undefined && !last.again) this.#measure(this.#deps.timers.now() - last.sentAt);
+    if (last !== undefined && !last.repeated) this.#measure(this.#deps.timers.now() - last.sentAt);
     this.#kept = this.#kept.filter(({ sequence }) => sequence > ack);
     this.#acknowledged = ack;
   }
 
-  /** RFC 6298, measured on frames that were sent once. */
+  /** As in RFC 6298. Only frames that were sent once are measured. */
   #measure(roundTrip: number): void {
     if (this.#smoothed === 0) {
       this.#smoothed = roundTrip;
@@ -153,7 +153,7 @@ export class SendWindow<Frame> {
         sequence: this.#sequence,
         frame: next.frame,
         sentAt: this.#deps.timers.now(),
-        again: false,
+        repeated: false,
       });
       this.#deps.send(this.#sequence, next.frame);
       next.onSent?.();
@@ -169,16 +169,16 @@ export class SendWindow<Frame> {
     return this.#queue.shift();
   }
 
-  #sendAgain(kept: Unacknowledged<Frame>): void {
-    kept.again = true;
+  #repeat(kept: Unacknowledged<Frame>): void {
+    kept.repeated = true;
     this.#deps.send(kept.sequence, kept.frame);
   }
 
   #setTimer(): void {
     this.#clearTimer();
     if (!this.#connected || this.settled) return;
-    const wait = Math.max(LEAST_WAIT_MS, this.#smoothed + 4 * this.#deviation) * this.#backoff;
-    this.#cancelTimer = this.#deps.timers.after(Math.min(wait, MOST_WAIT_MS), () => this.#late());
+    const wait = Math.max(MIN_WAIT_MS, this.#smoothed + 4 * this.#deviation) * this.#backoff;
+    this.#cancelTimer = this.#deps.timers.after(Math.min(wait, MAX_WAIT_MS), () => this.#onTimeout());
   }
 
   #clearTimer(): void {
@@ -186,14 +186,14 @@ export class SendWindow<Frame> {
     this.#cancelTimer = null;
   }
 
-  #late(): void {
+  #onTimeout(): void {
     this.#backoff *= 2;
     const [oldest] = this.#kept;
     if (oldest === undefined) this.#deps.probe();
     else {
-      for (const kept of this.#kept) kept.again = false;
+      for (const kept of this.#kept) kept.repeated = false;
       this.#recoverUntil = this.#sequence;
-      this.#sendAgain(oldest);
+      this.#repeat(oldest);
     }
     this.#setTimer();
   }

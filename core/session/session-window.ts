@@ -16,7 +16,7 @@ interface SessionWindowDeps<Out, In> {
   readonly timers: Timers;
   readonly send: (message: WindowMessage<Out>) => void;
   readonly bytesOf: (frame: In) => number;
-  /** In order, each once. Its data counts against the window until `consumed`. */
+  /** Called with each frame once, in order. Its data counts against the window until `consumed`. */
   readonly deliver: (frame: In) => void;
   readonly onViolation: (why: string) => void;
 }
@@ -42,7 +42,8 @@ export class SessionWindow<Out, In> {
     });
     this.#sender = new SendWindow({
       timers,
-      send: (sequence, frame) => send({ kind: 'frame', sequence, frame, ...this.#receiver.tell() }),
+      send: (sequence, frame) =>
+        send({ kind: 'frame', sequence, frame, ...this.#receiver.nextAcknowledgement() }),
       probe: () => this.#ack(true),
     });
   }
@@ -67,8 +68,8 @@ export class SessionWindow<Out, In> {
   }
 
   receive(message: WindowMessage<In>): void {
-    this.#sender.heard(message.ack, message.limit);
-    if (message.kind === 'frame') this.#receiver.take(message.sequence, message.frame);
+    this.#sender.onAcknowledgement(message.ack, message.limit);
+    if (message.kind === 'frame') this.#receiver.onFrame(message.sequence, message.frame);
     else if (message.probe) this.#ack();
   }
 
@@ -82,14 +83,14 @@ export class SessionWindow<Out, In> {
     this.#sender.connected();
   }
 
-  /** Sends an acknowledgement now, without waiting for a frame that can carry it. */
+  /** Sends an acknowledgement now, without waiting for the next frame. */
   acknowledge(): void {
     this.#ack();
   }
 
-  /** Requests a response from the other side, even without a known connection. */
+  /** Requests an acknowledgement from the other side, even if no connection is known. */
   probe(): void {
-    this.#send({ kind: 'ack', ...this.#receiver.tell(), probe: true });
+    this.#send({ kind: 'ack', ...this.#receiver.nextAcknowledgement(), probe: true });
   }
 
   disconnected(): void {
@@ -105,6 +106,6 @@ export class SessionWindow<Out, In> {
 
   #ack(probe?: true): void {
     if (!this.#connected) return;
-    this.#send({ kind: 'ack', ...this.#receiver.tell(), ...(probe && { probe }) });
+    this.#send({ kind: 'ack', ...this.#receiver.nextAcknowledgement(), ...(probe && { probe }) });
   }
 }

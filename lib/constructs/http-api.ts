@@ -76,7 +76,7 @@ export class HttpApi extends Construct {
     );
     this.#stage(
       props,
-      routes.filter(([route]) => route.holds !== undefined || route.scope === null),
+      routes.filter(([route]) => route.overShare !== undefined || route.scope === null),
     );
   }
 

@@ -134,7 +134,7 @@ describe('reserved concurrency', () => {
     expect(Object.fromEntries(reserved)).toEqual(RESERVED_CONCURRENCY);
     const needed = INTERNAL_FUNCTIONS.filter((name) => !reserved.has(name));
     expect(needed).toEqual([]);
-    const holding = ROUTES.flatMap((route) => (route.holds === undefined ? [] : [route.function]));
+    const holding = ROUTES.flatMap((route) => (route.overShare === undefined ? [] : [route.function]));
     expect(holding.filter((name) => !reserved.has(name))).toEqual([]);
     expect([...reserved.values()].reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(900);
   });
@@ -161,7 +161,7 @@ test('each route that can hold its function, or needs no token, has a limit of i
     ({ Properties }) => Properties.StageName === '$default',
   );
   const settings = stage?.Properties.RouteSettings as Record<string, { ThrottlingRateLimit: number }>;
-  const holding = ROUTES.filter(({ holds, scope }) => holds !== undefined || scope === null);
+  const holding = ROUTES.filter(({ overShare, scope }) => overShare !== undefined || scope === null);
   expect(Object.keys(settings).sort()).toEqual(holding.map(({ method, path }) => `${method} ${path}`).sort());
   expect(stage?.Properties.DefaultRouteSettings).toMatchObject({ ThrottlingRateLimit: 2000 });
   for (const { ThrottlingRateLimit } of Object.values(settings)) expect(ThrottlingRateLimit).toBe(500);

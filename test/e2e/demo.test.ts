@@ -3,8 +3,8 @@ import { expect, jest, test } from '@jest/globals';
 import { runProgram } from '../helpers/run-program.ts';
 
 /**
- * `npm run demo` as a person runs it: every row of the documented workflow that this version has is shown to be so, on a
- * real host where this machine can be one, and on the simulated Windows hosts with the documentation's figures.
+ * `npm run demo` as a user runs it. Every row of the documented workflow succeeds on a real host, if this machine can be
+ * one, and on the simulated Windows hosts with the figures of the documentation.
  */
 jest.setTimeout(240_000);
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -25,7 +25,7 @@ test('the documented workflow, row by row', async () => {
     'Stop-Container HYPVCON; Remove-Container HYPVCON',
   ])
     expect(stdout).toContain(`PS> ${cmdlet}`);
-  // The figures of the documentation: in the Default container, on the host, in the HyperV container.
+  // Process ids in the documentation: in the Default container, on the host, in the HyperV container.
   const [, demonstration = ''] = stdout.split('as documented');
   for (const pid of [532, 608, 3484, 1228]) expect(demonstration).toMatch(new RegExp(`^ +${pid} csrss`, 'm'));
   expect(demonstration).toMatch(/ 1228 csrss\.exe +956 csrss|956 csrss/);

@@ -9,8 +9,8 @@ import { type LocalCloud, startLocalCloud, waitForHosts } from '../helpers/local
 import { runProgram, startProgram, Terminal } from '../helpers/run-program.ts';
 
 /**
- * The docker client that is installed, unmodified, against `bulkhead docker` and a real host. Not run, and said so, on
- * machines without either.
+ * The installed, unmodified docker client with `bulkhead docker` and a real host. On a machine without docker, or one that
+ * cannot be a host, the tests are reported as todo.
  */
 jest.setTimeout(120_000);
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -64,7 +64,7 @@ const suite = (): void => {
     expect((await docker('images', '--format', '{{.Repository}}')).stdout).toContain('mini');
   });
 
-  test('run --isolation=hyperv has a kernel of its own, process and default the host’s; --rm leaves nothing', async () => {
+  test('run --isolation=hyperv has its own kernel, process and default share the host’s, and --rm removes the container', async () => {
     const kernel = async (isolation: string): Promise<string> => {
       const { exitCode, stdout, stderr } = await docker(
         'run',
@@ -83,7 +83,7 @@ const suite = (): void => {
     expect((await docker('ps', '--all', '--quiet')).stdout).toBe('');
   });
 
-  test('run: both streams apart, the exit code, what goes in comes out, and 127 for no such program', async () => {
+  test('run separates the streams, passes input and the exit code, and exits with 127 for a missing program', async () => {
     const said = await docker('run', '--rm', 'mini', 'sh', '-c', 'echo out; echo err >&2; exit 5');
     expect(said).toMatchObject({ exitCode: 5, stdout: 'out\n', stderr: 'err\n' });
     const megabytes = randomBytes(3 * 1024 * 1024);
@@ -95,7 +95,7 @@ const suite = (): void => {
     expect((await docker('ps', '--all', '--quiet')).stdout).toBe('');
   });
 
-  test('run: a question without a line end is seen before it is answered', async () => {
+  test('run shows a prompt without a line end before it reads the input', async () => {
     const terminal = new Terminal(
       '(sleep 2; echo ann) | docker run -i --rm mini sh -c \'printf "name? "; read n; echo hello $n\' | cat',
       env,
@@ -105,7 +105,7 @@ const suite = (): void => {
     expect(await terminal.ended).toBe(0);
   });
 
-  test('run: what a program writes comes whole, however much, and it waits for its reader', async () => {
+  test('run delivers all output, and a slow reader blocks the program', async () => {
     const lines = 400_000;
     for (const isolation of ['process', 'hyperv']) {
       const said = await docker(
@@ -126,7 +126,7 @@ const suite = (): void => {
     }
   });
 
-  test('run -it on a terminal: typing, size, resize, ^C, exit code', async () => {
+  test('run -it on a terminal handles input, size, resize, ^C and exit code', async () => {
     const flag = join(folder, 'resize');
     const resizing = `(while [ ! -e ${flag} ]; do sleep 0.1; done; stty -F $TERMINAL cols 120 rows 40) &`;
     const terminal = new Terminal(
@@ -138,11 +138,11 @@ const suite = (): void => {
       terminal.type('stty size\n');
       await terminal.see(/\n30 100/);
       writeFileSync(flag, '');
-      // The window's new size is on its way: asked until it is there.
+      // Polls until the new size of the window has arrived.
       terminal.type('while [ "$(stty size)" != "40 120" ]; do sleep 0.1; done; echo re"sized"\n');
       await terminal.see(/\nresized/);
       terminal.type('sleep 1000\n');
-      // Before it runs, ^C would be for the shell.
+      // Until the program runs, ^C would reach the shell.
       while (!(await docker('top', 'typed')).stdout.includes('sleep 1000')) await sleep(100);
       terminal.type('\u0003');
       await terminal.see(/\^C/);
@@ -155,7 +155,7 @@ const suite = (): void => {
     }
   });
 
-  describe('a container that goes on', () => {
+  describe('a running container', () => {
     const NAME = 'stays';
     const PROGRAM =
       'trap "echo stopping; exit 0" TERM; i=0; while true; do echo line $i; i=$((i+1)); sleep 0.2; done';
@@ -186,7 +186,7 @@ const suite = (): void => {
     });
     afterAll(() => docker('rm', '--force', NAME));
 
-    test('inspect, ps with filters, top', async () => {
+    test('inspect, ps with filters and top show it', async () => {
       const format = '{{.HostConfig.Isolation}} {{.State.Status}} {{.HostConfig.Memory}} {{.Config.Env}}';
       expect((await docker('inspect', '--format', format, NAME)).stdout.trim()).toBe(
         'hyperv running 209715200 [A=b]',
@@ -199,7 +199,7 @@ const suite = (): void => {
       expect((await docker('top', NAME)).stdout).toMatch(/UID\s+PID.*\nroot\s+1\s/);
     });
 
-    test('exec: its output and exit code; with input; on a terminal', async () => {
+    test('exec returns output and exit code, with input and on a terminal', async () => {
       expect(await docker('exec', NAME, 'sh', '-c', 'echo x; exit 3')).toMatchObject({
         exitCode: 3,
         stdout: 'x\n',
@@ -219,7 +219,7 @@ const suite = (): void => {
       }
     });
 
-    test('a name that is taken, a remove of what runs, what Bulkhead does not have: in Docker’s words', async () => {
+    test('errors have Docker’s messages: name in use, removing a running container, unsupported options', async () => {
       const refused = async (...args: string[]): Promise<string> => {
         const { exitCode, stderr } = await docker(...args);
         expect(exitCode).not.toBe(0);
@@ -238,7 +238,7 @@ const suite = (): void => {
       expect(await refused('stop', 'missing')).toContain('No such container: missing');
     });
 
-    test('logs -f and attach go on to its last word; stop and wait; start again; events', async () => {
+    test('logs -f and attach deliver all output until stop; wait, start and events work', async () => {
       const terminal = new Terminal(`exec docker logs --follow --tail 2 ${NAME}`, env);
       const attached = docker('attach', '--no-stdin', NAME);
       await terminal.see(/line \d+/);
@@ -268,14 +268,14 @@ const suite = (): void => {
     });
   });
 
-  test('start -a shows this run alone; a signal of the caller’s own; restart; rm -f', async () => {
+  test('start -a shows only the new run; kill with a signal, restart and rm -f work', async () => {
     await docker('run', '--name', 'once', 'mini', 'sh', '-c', 'echo ran');
     expect(await docker('start', '--attach', 'once')).toMatchObject({ exitCode: 0, stdout: 'ran\n' });
     expect((await docker('logs', 'once')).stdout).toBe('ran\nran\n');
     const program = 'trap "echo got; exit 9" USR1; echo ready; while true; do sleep 0.1; done';
     await docker('run', '--detach', '--name', 'signalled', 'mini', 'sh', '-c', program);
     expect((await docker('restart', '--timeout', '0', 'signalled')).exitCode).toBe(0);
-    // The first process of a container is not reached by a signal that it has no handler for.
+    // The kernel drops a signal to the first process of a container if the process has no handler for it.
     while ((await docker('logs', 'signalled')).stdout.split('ready').length < 3) await sleep(100);
     await docker('kill', '--signal', 'USR1', 'signalled');
     expect((await docker('wait', 'signalled')).stdout.trim()).toBe('9');

@@ -7,9 +7,8 @@ import { codeBlocks } from '../helpers/markdown.ts';
 import { runProgram, startProgram } from '../helpers/run-program.ts';
 
 /**
- * The walk of `docs/local.md` as a reader does it: every block with the mark `run`, in order, by bash, against a cloud
- * that runs. The host is this machine where it can be one, and simulated elsewhere. The cloud is ephemeral, so that the
- * host removes its network too.
+ * Runs every block of `docs/local.md` with the mark `run`, in order, in bash, against a running cloud. The host is this
+ * machine if it can be one, and simulated otherwise. The cloud is ephemeral, so that the host also removes its network.
  */
 jest.setTimeout(180_000);
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -42,7 +41,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
 
-/** A terminal expands aliases; a script must turn that on. */
+/** An interactive shell expands aliases; a script must enable this. */
 const script = (): string =>
   ['set -euo pipefail', 'shopt -s expand_aliases', ...blocks.map(({ text }) => text)].join('\n');
 
@@ -59,7 +58,7 @@ describe('docs/local.md', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(4);
   });
 
-  test('every command of the walk succeeds, with the answers that the text describes', async () => {
+  test('every command succeeds with the described output', async () => {
     const file = join(folder, 'walk.sh');
     writeFileSync(file, script());
     const { exitCode, stdout, stderr } = await runProgram('/bin/bash', [file], {
@@ -73,7 +72,7 @@ describe('docs/local.md', () => {
       seconds: 150,
     });
     expect([exitCode, stderr]).toEqual([0, expect.not.stringContaining('rror')]);
-    // `uname -r` in the utility VM, the list of processes, and an answer by HTTP.
+    // `uname -r` in the utility VM, the list of processes, and a response over HTTP.
     expect(stdout).toMatch(/^\d+\.\d+\S*$/m);
     expect(stdout).toMatch(/^ *\d+ .* sleep *$/m);
     expect(stdout).not.toContain('"status":4');

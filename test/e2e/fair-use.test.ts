@@ -62,10 +62,10 @@ const attack = (route: Route, containerId: string) => {
 
 test('a tenant that floods every route and rule takes nothing from another one', async () => {
   let turnedAway = 0;
-  const onTurnedAway = () => {
+  const onThrottled = () => {
     turnedAway += 1;
   };
-  const client = new Client({ apiUrl: cloud.apiUrl, token: cloud.token, fetch, onTurnedAway });
+  const client = new Client({ apiUrl: cloud.apiUrl, token: cloud.token, fetch, onThrottled });
   const { container, operation } = (await client.call('createContainer', {
     body: { name: 'mine', image: 'nanoserver' },
   })) as Accepted;

@@ -13,7 +13,7 @@ import {
 } from '../helpers/local-cloud.ts';
 import { askSession, collect, cuttable, joinSession } from '../helpers/session-client.ts';
 
-/** Sessions, exec and logs through the whole of the local cloud, against simulated hosts; deliveries come twice and late. */
+/** Sessions, exec and logs in the local cloud, with simulated hosts. Messages are delivered late and twice. */
 let cloud: LocalCloud;
 beforeAll(async () => {
   cloud = await startLocalCloud({
@@ -37,7 +37,7 @@ const run = async (body: object) => {
 const join = (id: string, body?: SessionRequest) => joinSession(cloud, id, body);
 
 describe('a session', () => {
-  test('talks to a shell: echo, exit code, both streams', async () => {
+  test('runs a shell with echo, exit code and both streams', async () => {
     const { id } = await run(LINUX);
     const session = await join(id);
     const output = collect(session);
@@ -47,7 +47,7 @@ describe('a session', () => {
     expect(output.text('stderr')).toContain('nope: not found');
   });
 
-  test('on a terminal: echo, ^C, ^D, and it says that it is simulated', async () => {
+  test('on a terminal has echo, ^C and ^D, and is labelled as simulated', async () => {
     const { id } = await run(LINUX);
     const session = await join(id, { tty: true, columns: 80, rows: 24 });
     const output = collect(session);
@@ -61,7 +61,7 @@ describe('a session', () => {
     expect(output.text()).toMatch(/^Simulated shell/);
   });
 
-  test('a half-closed input ends a reader, and its output comes whole', async () => {
+  test('delivers all output of a reader after the end of its input', async () => {
     const { id } = await run(LINUX);
     const session = await join(id, { command: ['cat'] });
     const output = collect(session);
@@ -71,14 +71,14 @@ describe('a session', () => {
     expect(output.text()).toBe('one two');
   });
 
-  test('a signal ends a program', async () => {
+  test('passes a signal that ends a program', async () => {
     const { id } = await run(LINUX);
     const session = await join(id, { command: ['sleep', '1000'] });
     session.signal('TERM');
     expect(await session.exit).toEqual({ exitCode: 143, reason: 'exited' });
   });
 
-  test('as administrator', async () => {
+  test('runs as administrator', async () => {
     const { id } = await run({ image: 'nanoserver', runtimeType: 'HyperV' });
     const session = await join(id, { runAsAdministrator: true, command: ['whoami'] });
     const output = collect(session);
@@ -86,7 +86,7 @@ describe('a session', () => {
     expect(output.text()).toBe('ContainerAdministrator\n');
   });
 
-  test('joined to the main process: its exit is the session’s, and the container is Off', async () => {
+  test('that is attached to the main process ends with its exit code, and the container is Off', async () => {
     const { id } = await run({ image: 'nanoserver', command: ['cmd'], tty: true });
     const session = await join(id, { attach: true, tty: true });
     const output = collect(session);
@@ -100,7 +100,7 @@ describe('a session', () => {
     });
   });
 
-  test('megabytes each way come unharmed, and over ten cuts', async () => {
+  test('transfers megabytes in both directions unchanged, over ten disconnects', async () => {
     const { id } = await run(LINUX);
     const network = cuttable();
     const session = await joinSession(cloud, id, { command: ['cat'] }, network.webSocketFactory);
@@ -150,7 +150,7 @@ describe('a session', () => {
       await output.until(new RegExp(`${round};$`));
     }
     await sleep(1_500);
-    // Both windows, and what the program holds.
+    // Both windows, and the buffer of the program.
     expect(written).toBeLessThan(1024 * 1024);
     slow.close();
     await Promise.all([slow.exit, flood]);
@@ -170,7 +170,7 @@ const ended = async (act: (id: string, sessionId: string) => Promise<unknown>) =
 };
 
 describe('a session ends within five seconds', () => {
-  test('of the removal of its container', async () => {
+  test('after the removal of its container', async () => {
     const { exit, seconds, token } = await ended((id) =>
       cloud.call('DELETE', `/v1/containers/${id}?force=true`),
     );
@@ -180,7 +180,7 @@ describe('a session ends within five seconds', () => {
     await expect(again).rejects.toMatchObject({ code: 'session-ended' });
   });
 
-  test('of its revocation', async () => {
+  test('after its revocation', async () => {
     const { exit, seconds } = await ended((id, sessionId) =>
       cloud.call('DELETE', `/v1/containers/${id}/sessions/${sessionId}`),
     );
@@ -189,13 +189,13 @@ describe('a session ends within five seconds', () => {
   });
 });
 
-describe('refused, each with its own code', () => {
+describe('refusals with a separate code each', () => {
   const refused = async (address: { url: string; token: string; sessionId: string }) => {
     const error = await openSession(address, { webSocketFactory: nodeWebSocket }).catch((one) => one);
     return error.code;
   };
 
-  test('a token that was used, that is another session’s, that is forged', async () => {
+  test('a used token, a token of another session, a forged token', async () => {
     const { id } = await run(LINUX);
     const one = (await askSession(cloud, id, { command: ['cat'] })).body;
     const other = (await askSession(cloud, id, { command: ['cat'] })).body;
@@ -208,7 +208,7 @@ describe('refused, each with its own code', () => {
     expect(await refused(one)).toBe('session-ended');
   });
 
-  test('a container of another tenant answers as none, one that is Off as such', async () => {
+  test('a container of another tenant is not found, and one that is Off is refused by its state', async () => {
     const { id } = await run(LINUX);
     const { stdout } = await import('node:child_process').then(({ execFileSync }) => ({
       stdout: execFileSync(
@@ -234,8 +234,8 @@ describe('refused, each with its own code', () => {
   });
 });
 
-describe('beside sessions', () => {
-  test('exec returns output and exit code; what lasts too long is killed', async () => {
+describe('exec, logs, isolation and events', () => {
+  test('exec returns output and exit code, and kills a command after its time limit', async () => {
     const { name } = await run(LINUX);
     const exec = (body: object) => cloud.call('POST', `/v1/containers/${name}/exec`, { body });
     expect((await exec({ command: ['sh', '-c', 'echo hello; exit 4'] })).body).toEqual({
@@ -278,7 +278,7 @@ describe('beside sessions', () => {
     expect(body.kernel.host === body.kernel.container).toBe(shared);
   });
 
-  test('the audit has who, what and how long, and not what was said', async () => {
+  test('events record the actor, the command and the duration of a session, but not its content', async () => {
     const { id } = await run(LINUX);
     const session = await join(id, { command: ['cat'] });
     await session.write(Buffer.from('a secret'));
@@ -302,7 +302,7 @@ interface SeenEvent {
   readonly session?: { readonly containerId: string };
 }
 
-/** The list of events has a cursor at its end too. */
+/** The last page of events also has a cursor. */
 const listEvents = async (): Promise<SeenEvent[]> => {
   const events: SeenEvent[] = [];
   for (let cursor = ''; ; ) {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { computeProcessFields } from '../../views/compute-process.ts';
 import { examples } from '../options.ts';
@@ -7,11 +7,14 @@ import { examples } from '../options.ts';
 export const addGet = (group: Command, io: Io): void => {
   const command = group
     .command('get')
-    .summary('show a compute process, with its worker process')
+    .summary('show a compute process and its worker process')
     .argument('<id>', 'id of the compute process or its container');
   examples(command, 'bulkhead compute-process get 239DEF70-07A8-4CC1-B0B6-FE0BB07DB7D2').action(
-    acting<[string], object>(io, async (context, _, id) => {
-      context.one(await context.client.call('getComputeProcess', { params: { id } }), computeProcessFields);
+    withContext<[string], object>(io, async (context, _, id) => {
+      context.showItem(
+        await context.client.call('getComputeProcess', { params: { id } }),
+        computeProcessFields,
+      );
     }),
   );
 };

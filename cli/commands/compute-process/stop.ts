@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
-import { finish } from '../accepted.ts';
+import { showOutcome } from '../accepted.ts';
 import { addMutationOptions, addWaitOption, examples, mutationOf, type WaitingOptions } from '../options.ts';
 
 export const addStop = (group: Command, io: Io): void => {
@@ -11,12 +11,12 @@ export const addStop = (group: Command, io: Io): void => {
     .argument('<id>', 'id of the compute process or its container');
   addWaitOption(addMutationOptions(command, { ifMatch: false }));
   examples(command, 'bulkhead compute-process stop 239DEF70-07A8-4CC1-B0B6-FE0BB07DB7D2').action(
-    acting<[string], WaitingOptions>(io, async (context, options, id) => {
+    withContext<[string], WaitingOptions>(io, async (context, options, id) => {
       const accepted = await context.client.call('stopComputeProcess', {
         params: { id },
         ...mutationOf(options),
       });
-      await finish(context, accepted, options);
+      await showOutcome(context, accepted, options);
     }),
   );
 };

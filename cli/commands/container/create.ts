@@ -1,8 +1,8 @@
 import { type Command, Option } from 'commander';
 import type { CreateContainerRequest } from '../../../core/contract/container.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
-import { finish } from '../accepted.ts';
+import { showOutcome } from '../accepted.ts';
 import {
   addMutationOptions,
   addWaitOption,
@@ -39,7 +39,7 @@ interface CreateOptions extends WaitingOptions, NetworkOptions {
   readonly autoRemove?: true;
 }
 
-const given = <T extends object>(value: T): T | undefined =>
+const omitIfEmpty = <T extends object>(value: T): T | undefined =>
   Object.values(value).some((one) => one !== undefined) ? value : undefined;
 
 /** The request for the options. The control plane sets the defaults. */
@@ -59,10 +59,10 @@ const createRequest = (
   user: options.user,
   tty: options.tty,
   labels: options.label,
-  resources: given({ memoryMB: options.memory, cpus: options.cpus, diskMB: options.disk }),
+  resources: omitIfEmpty({ memoryMB: options.memory, cpus: options.cpus, diskMB: options.disk }),
   ports: options.publish,
   restartPolicy: options.restart,
-  placement: given({ hostId: options.hostId, hostLabels: options.hostLabel }),
+  placement: omitIfEmpty({ hostId: options.hostId, hostLabels: options.hostLabel }),
   start: options.start,
   autoRemove: options.autoRemove,
 });
@@ -72,32 +72,40 @@ export const addCreate = (group: Command, io: Io): void => {
     .command('create')
     .summary('create a container (New-Container)')
     .description(
-      'Create a container from an image, and start it with --start. The arguments after "--" are its command.',
+      'Create a container from an image. With --start, also start it. The arguments after "--" are its command.',
     )
     .argument('<image>', 'name of the image')
-    .argument('[command...]', 'the main process, after "--"; default: the command of the image')
+    .argument('[command...]', 'command of the main process, after "--"; default: the command of the image')
     .option('-n, --name <name>', 'name of the container; default: a generated name')
     .addOption(
-      new Option('-r, --runtime-type <type>', 'Default shares the host’s kernel; HyperV has its own').default(
-        undefined,
-        'Default',
-      ),
+      new Option(
+        '-r, --runtime-type <type>',
+        'Default (shares the host’s kernel) or HyperV (has its own kernel)',
+      ).default(undefined, 'Default'),
     )
-    .option('--switch-name <name>', 'virtual switch of the host')
+    .option('--switch-name <name>', 'virtual switch to connect to')
     .option('-e, --env <KEY=VALUE>', 'environment variable; can be repeated', keyValue)
     .option('-w, --working-dir <path>', 'working directory of the main process')
-    .option('-u, --user <name>', 'user that runs the main process')
+    .option('-u, --user <name>', 'user of the main process')
     .option('-t, --tty', 'run the main process with a terminal')
     .option('-l, --label <KEY=VALUE>', 'label; can be repeated', keyValue)
     .option('-m, --memory <MiB>', 'memory limit: 512, 512m, 2g', megabytes)
     .option('--cpus <number>', 'CPU limit', positiveNumber)
     .option('--disk <MiB>', 'size of the writable layer: 512, 512m, 2g (default: 2g)', megabytes)
-    .option('-p, --publish <port>', '[HOSTPORT:]CONTAINERPORT[/tcp|udp]; can be repeated', port)
-    .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy)
-    .option('--host-id <id>', 'only on this host')
-    .option('--host-label <KEY=VALUE>', 'only on hosts with this label; can be repeated', keyValue)
-    .option('-s, --start', 'start it after it is created')
-    .option('--auto-remove', 'remove it once its main process has ended');
+    .option(
+      '-p, --publish <port>',
+      'port to publish: [HOSTPORT:]CONTAINERPORT[/tcp|udp]; can be repeated',
+      port,
+    )
+    .option(
+      '--restart <policy>',
+      'restart policy: no, always, on-failure or on-failure:RETRIES',
+      restartPolicy,
+    )
+    .option('--host-id <id>', 'place it on this host')
+    .option('--host-label <KEY=VALUE>', 'place it on a host with this label; can be repeated', keyValue)
+    .option('-s, --start', 'start the container after it was created')
+    .option('--auto-remove', 'remove the container when its main process ends');
   addNetworkOptions(command);
   addWaitOption(addMutationOptions(command, { ifMatch: false }));
   command.addHelpText('after', RULE_HELP);
@@ -108,10 +116,10 @@ export const addCreate = (group: Command, io: Io): void => {
     'bulkhead container create mini --start -- sleep 1000',
     'bulkhead container create mini --egress deny --allow example.com:443/tcp --start',
   ).action(
-    acting<[string, string[]], CreateOptions>(io, async (context, options, image, words) => {
+    withContext<[string, string[]], CreateOptions>(io, async (context, options, image, words) => {
       const body = createRequest(image, words, options);
       const accepted = await context.client.call('createContainer', { body, ...mutationOf(options) });
-      await finish(context, accepted, options);
+      await showOutcome(context, accepted, options);
     }),
   );
 };

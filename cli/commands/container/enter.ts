@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting, type Context } from '../../context.ts';
+import { type Context, withContext } from '../../context.ts';
 import { ExitError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 import { openContainerSession } from '../../session.ts';
@@ -15,13 +15,13 @@ interface EnterOptions {
   readonly tty?: boolean;
 }
 
-/** Exit codes for ends without an exit code of the process, as in shells and docker. */
-const NOT_RUN = 125;
+/** Exit code, as in docker, if the process reported none. */
+const NO_EXIT_CODE = 125;
 
-const explain = (context: Context, { exitCode, reason }: Joined): number => {
+const exitCodeOf = (context: Context, { exitCode, reason }: Joined): number => {
   if (reason !== undefined && reason !== 'exited')
-    context.say(`The session ended: ${reason.replaceAll('-', ' ')}.`);
-  return exitCode ?? (reason === 'closed' ? 0 : NOT_RUN);
+    context.showNote(`The session ended: ${reason.replaceAll('-', ' ')}.`);
+  return exitCode ?? (reason === 'closed' ? 0 : NO_EXIT_CODE);
 };
 
 export const addEnter = (group: Command, io: Io): void => {
@@ -29,24 +29,24 @@ export const addEnter = (group: Command, io: Io): void => {
     .command('enter')
     .summary('open an interactive session in a container (Enter-PSSession)')
     .description(
-      'Start a shell, or the command after "--", in a running container, and join the terminal to it. ' +
-        'Ctrl-P Ctrl-Q leaves.',
+      'Start a shell, or the command after "--", in a running container, and connect this terminal to it. ' +
+        'Press Ctrl-P Ctrl-Q to detach.',
     )
     .argument('<container>', 'id or name')
     .argument('[command...]', 'the command, after "--"; default: a shell of the image')
-    .option('-u, --user <name>', 'user that runs it')
-    .option('-a, --administrator', 'as the administrator of the container (-RunAsAdministrator)')
+    .option('-u, --user <name>', 'user to run it as')
+    .option('-a, --administrator', 'run it as the administrator of the container (-RunAsAdministrator)')
     .option('-e, --env <KEY=VALUE>', 'environment variable; can be repeated', keyValue)
     .option('-w, --working-dir <path>', 'working directory')
     .option('--attach', 'attach to the main process instead of starting one')
-    .option('-t, --tty', 'with a terminal; default if stdin and stdout are terminals')
-    .option('-T, --no-tty', 'without a terminal');
+    .option('-t, --tty', 'allocate a terminal; default if stdin and stdout are terminals')
+    .option('-T, --no-tty', 'do not allocate a terminal');
   examples(
     command,
     'bulkhead container enter HYPVCON --administrator',
     'tar c . | bulkhead container enter web -- tar x -C /srv',
   ).action(
-    acting<[string, string[]], EnterOptions>(io, async (context, options, idOrName, words) => {
+    withContext<[string, string[]], EnterOptions>(io, async (context, options, idOrName, words) => {
       const tty = options.tty ?? isTerminal(io);
       const { user, env, workingDir, attach } = options;
       const session = await openContainerSession(context.client, io, idOrName, {
@@ -59,7 +59,7 @@ export const addEnter = (group: Command, io: Io): void => {
         attach,
         ...(tty ? terminalSize(io) : {}),
       });
-      const exitCode = explain(context, await joinTerminal(io, session, { tty, stdin: true }));
+      const exitCode = exitCodeOf(context, await joinTerminal(io, session, { tty, stdin: true }));
       if (exitCode !== 0) throw new ExitError(exitCode);
     }),
   );

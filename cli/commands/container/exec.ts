@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { SESSION_LIMITS } from '../../../core/contract/session.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import { ExitError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 import { isDryRun, showDryRun } from '../accepted.ts';
@@ -27,22 +27,22 @@ export const addExec = (group: Command, io: Io): void => {
     .command('exec')
     .summary('run a command in a container (Invoke-Command)')
     .description(
-      `Run a command to its end and print what it wrote, at most ${SESSION_LIMITS.execOutputBytes / 1024} KB of each stream. ` +
-        'For long output, input or a terminal use bulkhead container enter.',
+      `Run a command, wait until it exits, and print its output: at most ${SESSION_LIMITS.execOutputBytes / 1024} KB of each stream. ` +
+        'For more output, input or a terminal, use bulkhead container enter.',
     )
     .argument('<container>', 'id or name')
     .argument('<command...>', 'the command, after "--"')
-    .option('-u, --user <name>', 'user that runs it')
+    .option('-u, --user <name>', 'user to run it as')
     .option('-e, --env <KEY=VALUE>', 'environment variable; can be repeated', keyValue)
     .option('-w, --working-dir <path>', 'working directory')
     .option(
       '--timeout <seconds>',
-      `after which it is killed; default ${SESSION_LIMITS.execSecondsDefault}`,
+      `time after which the command is killed; default: ${SESSION_LIMITS.execSecondsDefault}`,
       wholeNumber(1, SESSION_LIMITS.execSecondsMax),
     );
   addMutationOptions(command, { ifMatch: false });
   examples(command, 'bulkhead container exec HYPVCON -- uname -r').action(
-    acting<[string, string[]], ExecOptions>(io, async (context, options, idOrName, words) => {
+    withContext<[string, string[]], ExecOptions>(io, async (context, options, idOrName, words) => {
       const { user, env, workingDir, timeout: timeoutSeconds } = options;
       const body = { command: words, user, env, workingDir, timeoutSeconds };
       const result = await context.client.call('execInContainer', {
@@ -51,13 +51,14 @@ export const addExec = (group: Command, io: Io): void => {
         ...mutationOf(options),
       });
       if (isDryRun(result)) return showDryRun(context, result);
-      if (context.isJson) context.json(result);
+      if (context.isJson) context.showJson(result);
       else {
         context.io.stdout.write(result.stdout);
         context.io.stderr.write(result.stderr);
         if (result.truncated)
-          context.say('More was written than is shown. Whole output: bulkhead container enter.');
-        if (result.timedOut) context.say('It was killed because its time was over (--timeout).');
+          context.showNote('The output is truncated. For the complete output, use bulkhead container enter.');
+        if (result.timedOut)
+          context.showNote('The command was killed because it exceeded its time limit (--timeout).');
       }
       const exitCode = result.timedOut ? TIMED_OUT : result.exitCode;
       if (exitCode !== 0) throw new ExitError(exitCode);

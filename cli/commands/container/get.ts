@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { containerFields } from '../../views/container.ts';
 import { examples } from '../options.ts';
@@ -10,8 +10,8 @@ export const addGet = (group: Command, io: Io): void => {
     .summary('show a container with all its properties')
     .argument('<container>', 'id or name');
   examples(command, 'bulkhead container get HYPVCON', 'bulkhead container get HYPVCON --output json').action(
-    acting<[string], object>(io, async (context, _, idOrName) => {
-      context.one(await context.client.call('getContainer', { params: { idOrName } }), containerFields);
+    withContext<[string], object>(io, async (context, _, idOrName) => {
+      context.showItem(await context.client.call('getContainer', { params: { idOrName } }), containerFields);
     }),
   );
 };

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { IsolationReport, Process } from '../../../core/contract/compute-process.ts';
 import type { IsolationVerification, ProbeResult } from '../../../core/contract/isolation-verification.ts';
-import { acting, type Context } from '../../context.ts';
+import { type Context, withContext } from '../../context.ts';
 import { ExitError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 import type { Field } from '../../output/fields.ts';
@@ -34,16 +34,16 @@ const rootUser = ({ userNamespace }: IsolationReport): string | null => {
 const section = (context: Context, title: string, processes: readonly Process[]): void => {
   context.write(`\n${context.paint('bold', title)}\n`);
   if (processes.length === 0) context.write('  none\n');
-  else context.list(processColumns(processes), processes);
+  else context.showList(processColumns(processes), processes);
 };
 
 /** The report as text: kernels, then both lists of processes. */
 const showIsolation = (context: Context, report: IsolationReport): void => {
   if (context.isJson) {
-    context.json(report);
+    context.showJson(report);
     return;
   }
-  context.one(report, () => [
+  context.showItem(report, () => [
     ['RuntimeType', report.runtimeType],
     ['Kernel of the host', report.kernel.host],
     ['Kernel of the container', report.kernel.container],
@@ -54,7 +54,7 @@ const showIsolation = (context: Context, report: IsolationReport): void => {
     ['Measured', report.simulated === true ? 'no, the host is simulated' : 'yes'],
   ]);
   section(context, 'Processes in the container', report.containerProcesses);
-  section(context, 'Of these, the host sees', report.visibleOnHost);
+  section(context, 'Of these, visible on the host', report.visibleOnHost);
 };
 
 const PROBE_COLUMNS: readonly Column<ProbeResult>[] = [
@@ -67,40 +67,43 @@ const PROBE_COLUMNS: readonly Column<ProbeResult>[] = [
 /** The verification as text: one line per probe, then the result. */
 const showVerification = (context: Context, verification: IsolationVerification): void => {
   if (context.isJson) {
-    context.json(verification);
+    context.showJson(verification);
     return;
   }
-  context.list(PROBE_COLUMNS, verification.probes);
+  context.showList(PROBE_COLUMNS, verification.probes);
   const unexpected = verification.probes.filter(({ expected }) => !expected);
   const { runtimeType } = verification;
   const result =
     unexpected.length === 0
-      ? `All ${verification.probes.length} outcomes are as expected of a ${runtimeType} container.`
-      : `${unexpected.length} of ${verification.probes.length} outcomes are not as expected of a ${runtimeType} container.`;
+      ? `All ${verification.probes.length} outcomes are as expected for a ${runtimeType} container.`
+      : `${unexpected.length} of ${verification.probes.length} outcomes are not as expected for a ${runtimeType} container.`;
   context.write(
-    `\n${result}${verification.simulated === true ? ' The host is simulated: no probe ran.' : ''}\n`,
+    `\n${result}${verification.simulated === true ? ' The host is simulated, so no probe ran.' : ''}\n`,
   );
 };
 
 const verify = async (context: Context, idOrName: string): Promise<void> => {
-  const answer = await context.client.call('verifyContainerIsolation', { params: { idOrName } });
-  if (isDryRun(answer)) return showDryRun(context, answer);
-  showVerification(context, answer);
-  if (!answer.asExpected) throw new ExitError(1);
+  const verification = await context.client.call('verifyContainerIsolation', { params: { idOrName } });
+  if (isDryRun(verification)) return showDryRun(context, verification);
+  showVerification(context, verification);
+  if (!verification.asExpected) throw new ExitError(1);
 };
 
 export const addIsolation = (group: Command, io: Io): void => {
   const command = group
     .command('isolation')
-    .summary('report what a running container shares with its host, or verify its isolation')
+    .summary('show what a running container shares with its host, or verify its isolation')
     .argument('<container>', 'id or name')
-    .option('--verify', 'run a fixed set of probes inside; exit code 1 if an outcome is not as expected');
+    .option(
+      '--verify',
+      'run a fixed set of probes in the container; exit with 1 if an outcome is not as expected',
+    );
   examples(
     command,
     'bulkhead container isolation HYPVCON',
     'bulkhead container isolation HYPVCON --verify',
   ).action(
-    acting<[string], { verify?: boolean }>(io, async (context, options, idOrName) => {
+    withContext<[string], { verify?: boolean }>(io, async (context, options, idOrName) => {
       if (options.verify === true) return verify(context, idOrName);
       showIsolation(context, await context.client.call('getContainerIsolation', { params: { idOrName } }));
     }),

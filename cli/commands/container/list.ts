@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { itemsOf } from '../../../core/client/index.ts';
 import type { Container } from '../../../core/contract/container.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 import { CONTAINER_COLUMN_NAMES, CONTAINER_COLUMNS, containerColumns } from '../../views/container.ts';
@@ -21,7 +21,7 @@ interface ListOptions {
 }
 
 const WIDE = 'Name,State,Uptime,ParentImageName,RuntimeType,Id';
-const MOST = 1_000_000;
+const MAX_LIMIT = 1_000_000;
 
 const columnsOf = ({ select, wide }: ListOptions) => {
   const names = select ?? (wide === true ? WIDE : undefined);
@@ -39,26 +39,29 @@ export const addList = (group: Command, io: Io): void => {
     .command('list')
     .alias('ls')
     .summary('list containers (Get-Container)')
-    .description('List containers. All filters must match; they ignore case.')
-    .option('-r, --runtime-type <type>', 'only this type: Default or HyperV')
-    .option('--state <state>', 'Off, Starting, Running, Stopping, Converting, Removing, Failed, Unknown')
-    .option('--host-id <id>', 'only on this host')
-    .option('-n, --name <name>', 'only with this name')
-    .option('--image <image>', 'only with this image')
-    .option('-l, --label <KEY=VALUE>', 'only with this label; can be repeated', collect)
+    .description('List containers that match all filters. Filters ignore case.')
+    .option('-r, --runtime-type <type>', 'filter by type: Default or HyperV')
+    .option(
+      '--state <state>',
+      'filter by state: Off, Starting, Running, Stopping, Converting, Removing, Failed, Unknown',
+    )
+    .option('--host-id <id>', 'filter by host id')
+    .option('-n, --name <name>', 'filter by name')
+    .option('--image <image>', 'filter by image')
+    .option('-l, --label <KEY=VALUE>', 'filter by label; can be repeated', collect)
     .option(
       '--select <columns>',
       `columns to show, separated by commas: ${CONTAINER_COLUMN_NAMES.join(', ')}`,
     )
     .option('--wide', 'also show runtime type and id')
-    .option('--limit <number>', 'maximum number of containers', wholeNumber(1, MOST));
+    .option('--limit <number>', 'maximum number of containers', wholeNumber(1, MAX_LIMIT));
   examples(
     command,
     'bulkhead container list --runtime-type hyperv',
     'bulkhead container list --select ContainerName,RuntimeType',
     'bulkhead container list --label app=web --output json',
   ).action(
-    acting<[], ListOptions>(io, async (context, options) => {
+    withContext<[], ListOptions>(io, async (context, options) => {
       const columns = columnsOf(options);
       const { runtimeType, state, hostId, name, image, label, limit } = options;
       const query = {
@@ -71,7 +74,7 @@ export const addList = (group: Command, io: Io): void => {
         limit: String(Math.min(limit ?? 200, 200)),
       };
       const containers = itemsOf(context.client, 'listContainers', { query, signal: context.signal });
-      context.list(columns, await take(containers, limit));
+      context.showList(columns, await take(containers, limit));
     }),
   );
 };

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { readLog } from '../../../core/client/index.ts';
 import type { LogItem } from '../../../core/contract/session.ts';
-import { acting, type Context } from '../../context.ts';
+import { type Context, withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { logText } from '../../output/logs.ts';
 import { examples, wholeNumber } from '../options.ts';
@@ -14,7 +14,7 @@ interface LogsOptions {
 }
 
 /** `10m`, `2h`, `30s`, or a time such as 2026-01-31T09:00:00Z. */
-const sinceTime =
+const parseSince =
   (now: () => number) =>
   (text: string): string => {
     const [, count, unit] = /^(\d+)([smhd])$/.exec(text) ?? [];
@@ -37,16 +37,16 @@ export const addLogs = (group: Command, io: Io): void => {
     .command('logs')
     .summary('show the output of the main process of a container')
     .argument('<container>', 'id or name')
-    .option('--tail <lines>', 'number of newest lines', wholeNumber(0, 10_000))
+    .option('--tail <lines>', 'show only this number of newest lines', wholeNumber(0, 10_000))
     .option(
       '--since <time>',
-      'only newer output: a time, or a duration such as 30s, 10m, 2h, 1d',
-      sinceTime(Date.now),
+      'show only output since a time, or for a duration such as 30s, 10m, 2h, 1d',
+      parseSince(Date.now),
     )
-    .option('-f, --follow', 'also show new output, until the container stops')
+    .option('-f, --follow', 'also show new output until the container stops')
     .option('-t, --timestamps', 'show the time of each line');
   examples(command, 'bulkhead container logs web --tail 100 --follow').action(
-    acting<[string], LogsOptions>(io, async (context, options, idOrName) => {
+    withContext<[string], LogsOptions>(io, async (context, options, idOrName) => {
       const { tail, since, follow } = options;
       const log = readLog(context.client, { idOrName, tail, since, follow, signal: context.signal });
       try {

@@ -21,25 +21,25 @@ const rule = (text: string, before: readonly NetworkRule[] = []): NetworkRule[] 
 export const addNetworkOptions = (command: Command): Command =>
   command
     .addOption(
-      new Option('--egress <default>', 'without a matching rule: allow (public addresses) or deny').choices([
-        'allow',
-        'deny',
-      ]),
+      new Option(
+        '--egress <default>',
+        'default without a matching rule: allow (public addresses) or deny',
+      ).choices(['allow', 'deny']),
     )
-    .option('--allow <rule>', 'allow DESTINATION[:PORTS][/tcp|udp]; can be repeated', rule)
-    .option('--deny <rule>', 'deny a destination; has priority over --allow', rule)
+    .option('--allow <rule>', 'destination to allow: DESTINATION[:PORTS][/tcp|udp]; can be repeated', rule)
+    .option('--deny <rule>', 'destination to deny; has priority over --allow; can be repeated', rule)
     .addOption(
-      new Option('--peers <which>', 'reachable containers of the tenant on the same switch').choices([
+      new Option('--peers <which>', 'access to other containers of the tenant on the same switch').choices([
         'none',
         'switch',
       ]),
     );
 
-/** The syntax of rules, for the end of a command's help. */
+/** The syntax of rules, at the end of a command's help. */
 export const RULE_HELP = `
 Rules: ${RULE_SYNTAX}. The destination is an address, a CIDR range or a domain
-name; *.example.com is every name below example.com. IPv6 stands in brackets where
-ports follow. Examples: example.com:443/tcp  8.8.8.0/24  [2001:4860::/32]:53,853`;
+name. *.example.com matches every name below example.com. An IPv6 destination with
+ports requires brackets. Examples: example.com:443/tcp  8.8.8.0/24  [2001:4860::/32]:53,853`;
 
 /** The policy in the options; undefined if they contain none. */
 export const networkOf = ({ egress, allow, deny, peers }: NetworkOptions): NetworkPolicy | undefined => {
@@ -49,7 +49,7 @@ export const networkOf = ({ egress, allow, deny, peers }: NetworkOptions): Netwo
   return { ...(hasRules && { egress: rules }), ...(peers !== undefined && { peers }) };
 };
 
-const added = (before: readonly NetworkRule[], more: readonly NetworkRule[] = []): NetworkRule[] => [
+const mergeRules = (before: readonly NetworkRule[], more: readonly NetworkRule[] = []): NetworkRule[] => [
   ...new Map([...before, ...more].map((one) => [formatRule(one), one])).values(),
 ];
 
@@ -62,24 +62,26 @@ export const changedNetwork = (
   return {
     egress: {
       default: options.egress ?? egress.default,
-      allow: added(kept.allow, options.allow),
-      deny: added(kept.deny, options.deny),
+      allow: mergeRules(kept.allow, options.allow),
+      deny: mergeRules(kept.deny, options.deny),
     },
     peers: options.peers ?? peers,
   };
 };
 
-const LOOKS = 20;
-const LOOK_MS = 150;
+const MAX_POLLS = 20;
+const POLL_MS = 150;
 
 /** Waits a few seconds for the host to confirm the policy. @returns the container as last read */
-export const untilConfirmed = async (context: Context, container: Container): Promise<Container> => {
+export const waitForConfirmation = async (context: Context, container: Container): Promise<Container> => {
   let now = container;
-  for (let look = 0; now.networkPending && look < LOOKS; look += 1) {
-    await sleep(LOOK_MS, undefined, { signal: context.signal });
+  for (let poll = 0; now.networkPending && poll < MAX_POLLS; poll += 1) {
+    await sleep(POLL_MS, undefined, { signal: context.signal });
     now = await context.client.call('getContainer', { params: { idOrName: container.id } });
   }
   if (now.networkPending)
-    context.say('The host has not confirmed the network policy yet. It gets the policy when it connects.');
+    context.showNote(
+      'The host has not confirmed the network policy yet. It gets the policy when it connects.',
+    );
   return now;
 };

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { processColumns } from '../../views/compute-process.ts';
 import { examples } from '../options.ts';
@@ -11,9 +11,9 @@ export const addProcesses = (group: Command, io: Io): void => {
     .summary('list the processes inside a container (Get-Process)')
     .argument('<container>', 'id or name');
   examples(command, 'bulkhead container processes HYPVCON').action(
-    acting<[string], object>(io, async (context, _, idOrName) => {
+    withContext<[string], object>(io, async (context, _, idOrName) => {
       const { items } = await context.client.call('listContainerProcesses', { params: { idOrName } });
-      context.list(processColumns(items), items);
+      context.showList(processColumns(items), items);
     }),
   );
 };

@@ -1,10 +1,10 @@
 import { type Command, Option } from 'commander';
 import type { UpdateContainerRequest } from '../../../core/contract/container.ts';
-import { acting, type Context } from '../../context.ts';
+import { type Context, withContext } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 import { containerFields } from '../../views/container.ts';
-import { finish, isDryRun, showDryRun } from '../accepted.ts';
+import { isDryRun, showDryRun, showOutcome } from '../accepted.ts';
 import { changedLabels, type LabelOptions } from '../labels.ts';
 import {
   addMutationOptions,
@@ -23,7 +23,7 @@ import {
   type NetworkOptions,
   networkOf,
   RULE_HELP,
-  untilConfirmed,
+  waitForConfirmation,
 } from './network.ts';
 
 interface SetOptions extends WaitingOptions, LabelOptions, NetworkOptions {
@@ -40,8 +40,8 @@ const changesNetwork = (options: SetOptions): boolean =>
   options.clearRules === true || networkOf(options) !== undefined;
 
 /**
- * The requested change. The API replaces labels and network policy as a whole, so they are read first and must not change
- * in between.
+ * The requested change. The API replaces labels and network policy as a whole. So they are read first, and the update
+ * fails if they have changed in the meantime.
  */
 const changeOf = async (context: Context, idOrName: string, options: SetOptions) => {
   const { runtimeType, strategy, acceptUntrustedDisk, restart } = options;
@@ -73,25 +73,29 @@ export const addSet = (group: Command, io: Io): void => {
     .command('set')
     .summary('change a container (Set-Container)')
     .description(
-      'Change the runtime type of a container (a conversion), its labels, its restart policy or its network policy, ' +
-        'which applies at once and without a restart. Rules are added to the existing ones.',
+      'Change the runtime type (a conversion), labels, restart policy or network policy of a container. ' +
+        'A network policy takes effect immediately, without a restart. Network rules are added to the existing rules.',
     )
     .argument('<container>', 'id or name')
     .option('-r, --runtime-type <type>', 'convert it to Default or HyperV')
     .addOption(
       new Option(
         '--strategy <strategy>',
-        'of a conversion; recreate is for hosts that cannot convert in place',
+        'conversion strategy; recreate is for hosts that cannot convert in place',
       ).choices(['inPlace', 'recreate']),
     )
     .option(
       '--accept-untrusted-disk',
-      'let the host’s kernel mount a disk that the container’s own kernel has written',
+      'allow the host’s kernel to mount a disk that the container’s own kernel has written',
     )
     .option('-l, --label <KEY=VALUE>', 'label to add or replace; can be repeated', keyValue)
     .option('--remove-label <KEY>', 'label to remove; can be repeated', collect)
-    .option('--restart <policy>', 'no, always, on-failure or on-failure:RETRIES', restartPolicy);
-  addNetworkOptions(command).option('--clear-rules', 'remove all network rules before others are added');
+    .option(
+      '--restart <policy>',
+      'restart policy: no, always, on-failure or on-failure:RETRIES',
+      restartPolicy,
+    );
+  addNetworkOptions(command).option('--clear-rules', 'remove all network rules before rules are added');
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   command.addHelpText('after', RULE_HELP);
   examples(
@@ -101,12 +105,12 @@ export const addSet = (group: Command, io: Io): void => {
     'bulkhead container set DEMO --egress deny --allow example.com:443/tcp',
     'bulkhead container set DEMO --clear-rules --egress allow',
   ).action(
-    acting<[string], SetOptions>(io, async (context, options, idOrName) => {
+    withContext<[string], SetOptions>(io, async (context, options, idOrName) => {
       const change = await changeOf(context, idOrName, options);
       const body = await context.client.call('updateContainer', { params: { idOrName }, ...change });
       if (isDryRun(body)) showDryRun(context, body);
-      else if ('operation' in body) await finish(context, body, options);
-      else context.one(options.wait ? await untilConfirmed(context, body) : body, containerFields);
+      else if ('operation' in body) await showOutcome(context, body, options);
+      else context.showItem(options.wait ? await waitForConfirmation(context, body) : body, containerFields);
     }),
   );
 };

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
-import { finish } from '../accepted.ts';
+import { showOutcome } from '../accepted.ts';
 import {
   addMutationOptions,
   addWaitOption,
@@ -26,18 +26,18 @@ const addStopping = (group: Command, io: Io, { name, operation, summary, descrip
     .argument('<container>', 'id or name')
     .option(
       '-t, --timeout <seconds>',
-      'between the stop signal and SIGKILL; default 10',
+      'time between the stop signal and SIGKILL; default: 10',
       wholeNumber(0, 600),
     );
   addWaitOption(addMutationOptions(command, { ifMatch: true }));
   const example = `bulkhead container ${name} HYPVCON`;
   examples(command, example, `${example} --timeout 60`).action(
-    acting<[string], WaitingOptions & { readonly timeout?: number }>(
+    withContext<[string], WaitingOptions & { readonly timeout?: number }>(
       io,
       async (context, options, idOrName) => {
         const body = options.timeout === undefined ? {} : { timeoutSeconds: options.timeout };
         const request = { params: { idOrName }, body, ...mutationOf(options) };
-        await finish(context, await context.client.call(operation, request), options);
+        await showOutcome(context, await context.client.call(operation, request), options);
       },
     ),
   );

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
 import { endOfEvents, readEvents } from '../../../core/client/index.ts';
 import type { Event } from '../../../core/contract/event.ts';
-import { acting, type Context } from '../../context.ts';
+import { type Context, withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
-import { visible } from '../../output/text.ts';
+import { escapeControls } from '../../output/text.ts';
 import { EVENT_COLUMNS, eventLine } from '../../views/event.ts';
 import { collect, examples, wholeNumber } from '../options.ts';
 
@@ -28,7 +28,7 @@ const followEvents = async (context: Context, matches: (event: Event) => boolean
     const cursor = await endOfEvents(client, signal);
     for await (const event of readEvents(client, { cursor, follow: true, signal }))
       if (matches(event))
-        context.write(`${context.isJson ? JSON.stringify(event) : visible(eventLine(event))}\n`);
+        context.write(`${context.isJson ? JSON.stringify(event) : escapeControls(eventLine(event))}\n`);
   } catch (error) {
     // Ctrl-C is the normal way to stop following.
     if (!signal.aborted) throw error;
@@ -40,17 +40,19 @@ export const addList = (group: Command, io: Io): void => {
     .command('list')
     .alias('ls')
     .summary('list events in order')
-    .description('List the newest events, the oldest of them first. With --follow, also show new events.')
-    .option('-f, --follow', 'also show new events, until Ctrl-C')
-    .option('--type <type>', 'such as "Container State Changed"; can be repeated', collect)
-    .option('--resource <id>', 'id or name of a container, host, image or operation')
+    .description(
+      'List the newest events, the oldest of them first. With --follow, show only new events, as they occur.',
+    )
+    .option('-f, --follow', 'show only new events, until Ctrl-C')
+    .option('--type <type>', 'filter by type, such as "Container State Changed"; can be repeated', collect)
+    .option('--resource <id>', 'filter by id or name of a container, host, image or operation')
     .option('--limit <number>', 'number of newest events', wholeNumber(1, 100_000), NEWEST);
   examples(
     command,
     'bulkhead event list --resource web',
     'bulkhead event list --follow --output json',
   ).action(
-    acting<[], ListOptions>(io, async (context, options) => {
+    withContext<[], ListOptions>(io, async (context, options) => {
       const matches = matcher(options);
       if (options.follow === true) return followEvents(context, matches);
       const kept: Event[] = [];
@@ -59,7 +61,7 @@ export const addList = (group: Command, io: Io): void => {
         kept.push(event);
         if (kept.length > options.limit) kept.shift();
       }
-      context.list(EVENT_COLUMNS, kept);
+      context.showList(EVENT_COLUMNS, kept);
     }),
   );
 };

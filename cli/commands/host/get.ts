@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import { hostIdOf } from '../../host-reference.ts';
 import type { Io } from '../../io.ts';
 import { hostFields } from '../../views/host.ts';
@@ -8,9 +8,9 @@ import { examples } from '../options.ts';
 export const addGet = (group: Command, io: Io): void => {
   const command = group.command('get').summary('show a host').argument('<host>', 'id or name');
   examples(command, 'bulkhead host get simulated-nano-server').action(
-    acting<[string], object>(io, async (context, _, host) => {
+    withContext<[string], object>(io, async (context, _, host) => {
       const id = await hostIdOf(context, host);
-      context.one(await context.client.call('getHost', { params: { id } }), hostFields);
+      context.showItem(await context.client.call('getHost', { params: { id } }), hostFields);
     }),
   );
 };

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { itemsOf } from '../../../core/client/index.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { HOST_COLUMNS } from '../../views/host.ts';
 import { examples } from '../options.ts';
@@ -12,9 +12,9 @@ export const addList = (group: Command, io: Io): void => {
     .alias('ls')
     .summary('list hosts, with capabilities and free capacity');
   examples(command, 'bulkhead host list').action(
-    acting<[], object>(io, async (context) => {
+    withContext<[], object>(io, async (context) => {
       const hosts = itemsOf(context.client, 'listHosts', { query: { limit: '200' }, signal: context.signal });
-      context.list(HOST_COLUMNS, await take(hosts));
+      context.showList(HOST_COLUMNS, await take(hosts));
     }),
   );
 };

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import { hostIdOf } from '../../host-reference.ts';
 import type { Io } from '../../io.ts';
 import { processColumns } from '../../views/compute-process.ts';
@@ -12,10 +12,10 @@ export const addProcesses = (group: Command, io: Io): void => {
     .summary('list the processes on a host (Get-Process on the host)')
     .argument('<host>', 'id or name');
   examples(command, 'bulkhead host processes nano-1').action(
-    acting<[string], object>(io, async (context, _, host) => {
+    withContext<[string], object>(io, async (context, _, host) => {
       const id = await hostIdOf(context, host);
       const { items } = await context.client.call('listHostProcesses', { params: { id } });
-      context.list(processColumns(items), items);
+      context.showList(processColumns(items), items);
     }),
   );
 };

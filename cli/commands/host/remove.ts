@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import { hostIdOf } from '../../host-reference.ts';
 import type { Io } from '../../io.ts';
 import { isDryRun, showDryRun } from '../accepted.ts';
@@ -13,12 +13,12 @@ export const addRemove = (group: Command, io: Io): void => {
     .argument('<host>', 'id or name');
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead host remove nano-1').action(
-    acting<[string], MutationOptions>(io, async (context, options, host) => {
+    withContext<[string], MutationOptions>(io, async (context, options, host) => {
       const id = await hostIdOf(context, host);
       const body = await context.client.call('removeHost', { params: { id }, ...mutationOf(options) });
       if (isDryRun(body)) showDryRun(context, body);
-      else if (context.isJson) context.json({ removed: id });
-      else context.say(`Host ${host} is forgotten.`);
+      else if (context.isJson) context.showJson({ removed: id });
+      else context.showNote(`Host "${host}" was removed.`);
     }),
   );
 };

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import { acting, type Context } from '../../context.ts';
+import { type Context, withContext } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
 import { hostIdOf } from '../../host-reference.ts';
 import type { Io } from '../../io.ts';
@@ -35,16 +35,16 @@ const changeOf = async (context: Context, id: string, { schedulable, label, remo
 export const addSet = (group: Command, io: Io): void => {
   const command = group
     .command('set')
-    .summary('change the labels of a host, or whether containers are placed there')
+    .summary('change the labels of a host, or whether containers can be placed on it')
     .argument('<host>', 'id or name')
     .addOption(
-      new Option('--schedulable <answer>', 'whether containers can be placed there').choices(['yes', 'no']),
+      new Option('--schedulable <answer>', 'whether containers can be placed on it').choices(['yes', 'no']),
     )
     .option('-l, --label <KEY=VALUE>', 'label to add or replace; can be repeated', keyValue)
     .option('--remove-label <KEY>', 'label to remove; can be repeated', collect);
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead host set nano-1 --label rack=7 --schedulable yes').action(
-    acting<[string], SetOptions>(io, async (context, options, host) => {
+    withContext<[string], SetOptions>(io, async (context, options, host) => {
       const id = await hostIdOf(context, host);
       const change = await changeOf(context, id, options);
       const body = await context.client.call('updateHost', {
@@ -53,7 +53,7 @@ export const addSet = (group: Command, io: Io): void => {
         ...mutationOf(options),
       });
       if (isDryRun(body)) showDryRun(context, body);
-      else context.one(body, hostFields);
+      else context.showItem(body, hostFields);
     }),
   );
 };

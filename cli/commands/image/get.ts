@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { imageFields } from '../../views/image.ts';
 import { examples } from '../options.ts';
@@ -10,8 +10,8 @@ export const addGet = (group: Command, io: Io): void => {
     .summary('show an image, with the hosts that hold it')
     .argument('<image>', 'name of the image');
   examples(command, 'bulkhead image get nanoserver').action(
-    acting<[string], object>(io, async (context, _, name) => {
-      context.one(await context.client.call('getImage', { params: { name } }), imageFields);
+    withContext<[string], object>(io, async (context, _, name) => {
+      context.showItem(await context.client.call('getImage', { params: { name } }), imageFields);
     }),
   );
 };

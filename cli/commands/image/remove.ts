@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { isDryRun, showDryRun } from '../accepted.ts';
 import { addMutationOptions, examples, type MutationOptions, mutationOf } from '../options.ts';
@@ -12,11 +12,11 @@ export const addRemove = (group: Command, io: Io): void => {
     .argument('<image>', 'name of the image');
   addMutationOptions(command, { ifMatch: true });
   examples(command, 'bulkhead image remove web').action(
-    acting<[string], MutationOptions>(io, async (context, options, name) => {
+    withContext<[string], MutationOptions>(io, async (context, options, name) => {
       const body = await context.client.call('removeImage', { params: { name }, ...mutationOf(options) });
       if (isDryRun(body)) showDryRun(context, body);
-      else if (context.isJson) context.json({ removed: name });
-      else context.say(`Image "${name}" is removed.`);
+      else if (context.isJson) context.showJson({ removed: name });
+      else context.showNote(`Image "${name}" was removed.`);
     }),
   );
 };

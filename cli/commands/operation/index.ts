@@ -9,6 +9,6 @@ export const addOperation = (program: Command, io: Io): void => {
   const group = program
     .command('operation')
     .alias('op')
-    .summary('follow requests that run in the background');
+    .summary('manage operations: requests that run in the background');
   for (const add of [addList, addGet, addWait, addCancel]) add(group, io);
 };

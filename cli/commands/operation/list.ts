@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { itemsOf } from '../../../core/client/index.ts';
 import type { Operation } from '../../../core/contract/operation.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { OPERATION_COLUMNS } from '../../views/operation.ts';
 import { examples, wholeNumber } from '../options.ts';
@@ -20,22 +20,22 @@ export const addList = (group: Command, io: Io): void => {
     .command('list')
     .alias('ls')
     .summary('list operations, newest first')
-    .option('-c, --container <container>', 'only of this container; id or name')
-    .option('--state <state>', 'Pending, Running, Cancelling, Succeeded, Failed, Cancelled')
+    .option('-c, --container <container>', 'filter by container; id or name')
+    .option('--state <state>', 'filter by state: Pending, Running, Cancelling, Succeeded, Failed, Cancelled')
     .option('--limit <number>', 'maximum number of operations', wholeNumber(1, 100_000), NEWEST);
   examples(
     command,
     'bulkhead operation list --state Failed',
     'bulkhead operation list --container web',
   ).action(
-    acting<[], ListOptions>(io, async (context, { container, state, limit }) => {
+    withContext<[], ListOptions>(io, async (context, { container, state, limit }) => {
       const { client, signal } = context;
       const containerId =
         container === undefined
           ? undefined
           : (await client.call('getContainer', { params: { idOrName: container } })).id;
       const query = { containerId, state, limit: String(Math.min(limit, 200)) };
-      context.list(
+      context.showList(
         OPERATION_COLUMNS,
         await take(itemsOf(client, 'listOperations', { query, signal }), limit),
       );

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { ruleFields } from '../../views/rule.ts';
 import { examples } from '../options.ts';
@@ -10,8 +10,8 @@ export const addGet = (group: Command, io: Io): void => {
     .summary('show a conversion rule')
     .argument('<rule>', 'name of the rule');
   examples(command, 'bulkhead rule get quarantine').action(
-    acting<[string], object>(io, async (context, _, name) => {
-      context.one(await context.client.call('getConversionRule', { params: { name } }), ruleFields);
+    withContext<[string], object>(io, async (context, _, name) => {
+      context.showItem(await context.client.call('getConversionRule', { params: { name } }), ruleFields);
     }),
   );
 };

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { itemsOf } from '../../../core/client/index.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import { RUN_COLUMNS, RUN_ITEM_COLUMNS } from '../../views/rule.ts';
 import { examples, wholeNumber } from '../options.ts';
@@ -21,7 +21,7 @@ export const addRuns = (group: Command, io: Io): void => {
     .option('-c, --containers', 'show the containers of the newest run, with reasons')
     .option('--limit <number>', 'maximum number of runs', wholeNumber(1, 100_000), NEWEST);
   examples(command, 'bulkhead rule runs quarantine', 'bulkhead rule runs quarantine --containers').action(
-    acting<[string], RunsOptions>(io, async (context, { limit, containers }, name) => {
+    withContext<[string], RunsOptions>(io, async (context, { limit, containers }, name) => {
       const query = { limit: String(Math.min(limit, 200)) };
       const all = itemsOf(context.client, 'listConversionRuleRuns', {
         params: { name },
@@ -29,8 +29,8 @@ export const addRuns = (group: Command, io: Io): void => {
         signal: context.signal,
       });
       const runs = await take(all, containers === true ? 1 : limit);
-      if (containers === true) context.list(RUN_ITEM_COLUMNS, runs[0]?.containers ?? []);
-      else context.list(RUN_COLUMNS, runs);
+      if (containers === true) context.showList(RUN_ITEM_COLUMNS, runs[0]?.containers ?? []);
+      else context.showList(RUN_COLUMNS, runs);
     }),
   );
 };

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import type { PutConversionRuleRequest } from '../../../core/contract/conversion-rule.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import { UsageError } from '../../errors.ts';
 import type { Io } from '../../io.ts';
 import { ruleFields } from '../../views/rule.ts';
@@ -30,13 +30,13 @@ interface SetOptions extends MutationOptions {
   readonly rehearse?: true;
 }
 
-/** The complete rule for the options; it replaces an existing rule with the same name. */
+/** The complete rule. It replaces an existing rule with the same name. */
 const ruleRequest = (options: SetOptions): PutConversionRuleRequest => {
   const { containerId, name, image, label } = options;
   const select = { containerId, name, image, labels: label };
   if (Object.values(select).every((value) => value === undefined))
     throw new UsageError(
-      'Which containers?',
+      'The rule selects no containers.',
       'Use at least one of --container-id, --name, --image, --label.',
     );
   return {
@@ -57,22 +57,26 @@ export const addSet = (group: Command, io: Io): void => {
     .command('set')
     .summary('create or replace a rule that converts containers on events')
     .description(
-      'Make or replace a rule. A value of --container-id, --name, --image or --label may be taken from the event by ' +
-        'JSONata: "{% $.detail.id %}". All given selectors must match.',
+      'Create or replace a rule. Values of --container-id, --name, --image and --label can be JSONata expressions ' +
+        'on the event: "{% $.detail.id %}". All selectors must match.',
     )
     .argument('<rule>', 'name of the rule')
-    .requiredOption('--event-pattern <json>', 'in EventBridge’s pattern language, or @FILE')
-    .option('-r, --runtime-type <type>', 'type to convert containers to', 'HyperV')
+    .requiredOption('--event-pattern <json>', 'EventBridge event pattern, or @FILE')
+    .option('-r, --runtime-type <type>', 'runtime type to convert containers to', 'HyperV')
     .option('--container-id <id>', 'select the container with this id')
     .option('-n, --name <name>', 'select the container with this name')
     .option('--image <image>', 'select containers with this image')
     .option('-l, --label <KEY=VALUE>', 'select containers with this label; can be repeated', keyValue)
-    .option('--description <text>', 'free text')
-    .option('--max-containers <number>', 'maximum number of conversions of a run', wholeNumber(1, 100))
-    .option('--max-concurrency <number>', 'maximum number of parallel conversions', wholeNumber(1, 20))
+    .option('--description <text>', 'description of the rule')
+    .option('--max-containers <number>', 'maximum number of conversions per run', wholeNumber(1, 100))
+    .option(
+      '--max-concurrency <number>',
+      'maximum number of parallel conversions per run',
+      wholeNumber(1, 20),
+    )
     .option(
       '--cooldown <seconds>',
-      'in which the rule skips a container that it has converted',
+      'time for which the rule skips a container that it has converted',
       wholeNumber(0, 604_800),
     )
     .addOption(new Option('--enabled <answer>', 'whether the rule is active').choices(['yes', 'no']))
@@ -83,7 +87,7 @@ export const addSet = (group: Command, io: Io): void => {
     'bulkhead rule set quarantine --event-pattern \'{"source":["aws.guardduty"]}\' \\',
     "    --container-id '{% $.detail.resource.containerDetails.id %}' --max-containers 5",
   ).action(
-    acting<[string], SetOptions>(io, async (context, options, name) => {
+    withContext<[string], SetOptions>(io, async (context, options, name) => {
       const body = ruleRequest(options);
       const rule = await context.client.call('putConversionRule', {
         params: { name },
@@ -91,7 +95,7 @@ export const addSet = (group: Command, io: Io): void => {
         ...mutationOf(options),
       });
       if (isDryRun(rule)) showDryRun(context, rule);
-      else context.one(rule, ruleFields);
+      else context.showItem(rule, ruleFields);
     }),
   );
 };

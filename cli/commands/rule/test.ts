@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { BodyOfAnswer } from '../../../core/client/index.ts';
-import { acting } from '../../context.ts';
+import { withContext } from '../../context.ts';
 import type { Io } from '../../io.ts';
 import type { Column } from '../../output/table.ts';
 import { examples } from '../options.ts';
@@ -12,8 +12,8 @@ const COLUMNS: readonly Column<Match>[] = [
   { header: 'Name', value: ({ name }) => name },
   { header: 'RuntimeType', value: ({ runtimeType }) => runtimeType },
   { header: 'State', value: ({ state }) => state },
-  { header: 'Would', value: ({ would }) => would },
-  { header: 'Why', value: ({ why }) => why ?? '', flexible: true },
+  { header: 'Action', value: ({ would }) => would },
+  { header: 'Reason', value: ({ why }) => why ?? '', flexible: true },
 ];
 
 export const addTest = (group: Command, io: Io): void => {
@@ -26,18 +26,19 @@ export const addTest = (group: Command, io: Io): void => {
       'sample event in EventBridge’s form (source, detail-type, detail), or @FILE',
     );
   examples(command, 'bulkhead rule test quarantine --event @finding.json').action(
-    acting<[string], { readonly event: string }>(io, async (context, options, name) => {
+    withContext<[string], { readonly event: string }>(io, async (context, options, name) => {
       // The API validates the sample.
       const body = { event: readJsonObject(options.event, '--event') } as never;
       const result = await context.client.call('testConversionRule', { params: { name }, body });
-      if (context.isJson) return context.json(result);
-      context.say(
-        result.matches ? 'The pattern lets the event through.' : 'The pattern does not match the event.',
+      if (context.isJson) return context.showJson(result);
+      context.showNote(
+        result.matches ? 'The pattern matches the event.' : 'The pattern does not match the event.',
       );
       if (result.select === null)
-        context.say(result.reason ?? 'The selection matches nothing on this event.');
-      if (result.truncated) context.say('There are more: a run would stop at its most.');
-      context.list(COLUMNS, result.containers);
+        context.showNote(result.reason ?? 'No containers are selected for this event.');
+      if (result.truncated)
+        context.showNote('More containers match. A run would stop at the maximum number of containers.');
+      context.showList(COLUMNS, result.containers);
     }),
   );
 };

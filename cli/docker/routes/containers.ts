@@ -1,6 +1,6 @@
 import { ProblemError } from '../../../core/client/index.ts';
 import type { CreateContainerRequest } from '../../../core/contract/container.ts';
-import { visible } from '../../output/text.ts';
+import { escapeControls } from '../../output/text.ts';
 import type { Bridge } from '../bridge.ts';
 import { DockerError } from '../errors.ts';
 import { toDockerId } from '../ids.ts';
@@ -37,11 +37,11 @@ const nameTaken = async (bridge: Bridge, name: string): Promise<DockerError> => 
   );
 };
 
-/** An image in the catalogue may have no tag although docker's user writes one. */
+/** The name without the tag `latest`: the catalogue may have the image without a tag. */
 const withoutLatest = (image: string): string | undefined =>
   image.endsWith(':latest') ? image.slice(0, -':latest'.length) : undefined;
 
-const accept = async (bridge: Bridge, body: CreateContainerRequest) => {
+const requestContainer = async (bridge: Bridge, body: CreateContainerRequest) => {
   const call = (image: string) => bridge.client.call('createContainer', { body: { ...body, image } });
   try {
     return await call(body.image);
@@ -53,7 +53,7 @@ const accept = async (bridge: Bridge, body: CreateContainerRequest) => {
   }
 };
 
-const inDockersWords = async (
+const toDockerMessage = async (
   bridge: Bridge,
   error: unknown,
   body: CreateContainerRequest,
@@ -67,14 +67,14 @@ const inDockersWords = async (
 const create: Handle = async ({ bridge, runs }, exchange) => {
   const body = toCreateRequest(exchange.body, exchange.query.get('name'));
   try {
-    const accepted = await accept(bridge, body);
+    const accepted = await requestContainer(bridge, body);
     if (!('operation' in accepted)) return;
-    await bridge.finish(accepted.operation, exchange.signal);
+    await bridge.waitForSuccess(accepted.operation, exchange.signal);
     const { id } = accepted.container;
-    if ((exchange.body as { OpenStdin?: unknown }).OpenStdin === true) runs.keepsInput(id);
+    if ((exchange.body as { OpenStdin?: unknown }).OpenStdin === true) runs.recordInput(id);
     exchange.json(201, { Id: toDockerId(id), Warnings: [] });
   } catch (error) {
-    throw await inDockersWords(bridge, error, body);
+    throw await toDockerMessage(bridge, error, body);
   }
 };
 
@@ -83,7 +83,7 @@ const inspect: Handle = async ({ bridge, runs }, exchange) => {
   exchange.json(200, toInspect(container, { openStdin: runs.hasInput(container.id) }));
 };
 
-const runningNow = (reference: string): DockerError =>
+const stillRunning = (reference: string): DockerError =>
   new DockerError(
     409,
     `cannot remove container "${reference}": container is running: stop the container before removing or force remove`,
@@ -94,12 +94,12 @@ const remove: Handle = async ({ bridge }, exchange) => {
   if (isTrue(exchange.query.get('link'))) throw new DockerError(501, '--link is not supported by Bulkhead.');
   const container = await bridge.container(reference);
   const force = isTrue(exchange.query.get('force'));
-  if (!force && isRunning(container)) throw runningNow(reference);
+  if (!force && isRunning(container)) throw stillRunning(reference);
   const accepted = await bridge.client.call('removeContainer', {
     params: { idOrName: container.id },
     query: force ? { force: 'true' } : {},
   });
-  if ('operation' in accepted) await bridge.finish(accepted.operation, exchange.signal);
+  if ('operation' in accepted) await bridge.waitForSuccess(accepted.operation, exchange.signal);
   exchange.empty(204);
 };
 
@@ -116,10 +116,10 @@ const top: Handle = async ({ bridge }, exchange) => {
   exchange.json(200, {
     Titles: ['UID', 'PID', 'TIME', 'CMD'],
     Processes: items.map(({ userName, pid, cpuSeconds, commandLine, name }) => [
-      visible(userName),
+      escapeControls(userName),
       String(pid),
       cpuTime(cpuSeconds),
-      visible(commandLine === '' ? name : commandLine),
+      escapeControls(commandLine === '' ? name : commandLine),
     ]),
   });
 };

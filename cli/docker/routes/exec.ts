@@ -8,7 +8,7 @@ import { ClientStream, join } from '../streams.ts';
 import { isRunning } from '../translate/state.ts';
 import { type Handle, route, type Services } from './route.ts';
 
-/** `docker exec` has two steps: this keeps the command until it is started, and its exit code until it is read. */
+/** `docker exec` creates an instance and then starts it. This stores the command, and later its exit code. */
 export interface Exec {
   readonly containerId: string;
   readonly request: SessionRequest;
@@ -19,8 +19,8 @@ export interface Exec {
   exitCode: number | null;
 }
 
-/** Ended ones are dropped, the oldest first. */
-const MOST_EXECS = 1_000;
+/** Above this number the oldest ended instances are removed. */
+const MAX_EXECS = 1_000;
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -48,7 +48,7 @@ const create: Handle = async ({ bridge, execs }, exchange) => {
   if (!isRunning(container))
     throw new DockerError(409, `container ${toDockerId(container.id)} is not running`);
   const id = bridge.settings.newId();
-  forgetOldest(execs);
+  removeOldest(execs);
   execs.set(id, {
     containerId: container.id,
     request: toRequest(body),
@@ -60,9 +60,9 @@ const create: Handle = async ({ bridge, execs }, exchange) => {
   exchange.json(201, { Id: id });
 };
 
-const forgetOldest = (execs: Map<string, Exec>): void => {
+const removeOldest = (execs: Map<string, Exec>): void => {
   for (const [id, { running, session }] of execs)
-    if (execs.size >= MOST_EXECS && !running && session !== undefined) execs.delete(id);
+    if (execs.size >= MAX_EXECS && !running && session !== undefined) execs.delete(id);
 };
 
 const execOf = ({ execs }: Services, exchange: Exchange): Exec => {
@@ -77,7 +77,7 @@ const sizeOf = (body: Body): { columns?: number; rows?: number } => {
   return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? { rows, columns } : {};
 };
 
-/** 126: as in docker if a command cannot be run. */
+/** The exit code in docker if a command cannot be run. */
 const NOT_RUN = 126;
 
 const start: Handle = async (services, exchange) => {

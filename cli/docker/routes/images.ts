@@ -7,7 +7,7 @@ import { type Handle, route } from './route.ts';
 
 const seconds = ({ createdAt }: Image): number => Math.floor(Date.parse(createdAt) / 1000);
 
-/** Docker does not show names without a tag. */
+/** The name with a tag: docker shows no image without one. */
 const tagged = (name: string): string => (/:[^/]+$/.test(name) ? name : `${name}:latest`);
 
 const imageOf = async (bridge: Bridge, name: string): Promise<Image> => {
@@ -60,7 +60,7 @@ const inspect: Handle = async ({ bridge }, exchange) => {
   });
 };
 
-/** `docker pull`, also before a `run`: images of hosts are in the catalogue, and no other image is fetched. */
+/** `docker pull`, which docker also sends before `run`. Succeeds if the catalogue has the image; nothing is fetched. */
 const pull: Handle = async ({ bridge }, exchange) => {
   const name = exchange.query.get('fromImage') ?? '';
   if (name === '')
@@ -74,7 +74,7 @@ const pull: Handle = async ({ bridge }, exchange) => {
     if (!(error instanceof DockerError)) throw error;
     throw new DockerError(
       404,
-      `Bulkhead does not pull images: no host has "${short}". Have one import it: bulkhead image import.`,
+      `Bulkhead does not pull images, and no host has "${short}". Import it on a host: bulkhead image import.`,
     );
   }
   const write = exchange.stream('application/json');

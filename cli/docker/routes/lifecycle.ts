@@ -2,7 +2,7 @@ import { OperationFailedError } from '../../../core/client/index.ts';
 import { type Container, DEFAULT_STOP_SECONDS, MAX_STOP_SECONDS } from '../../../core/contract/container.ts';
 import { SIGNALS, type SignalName } from '../../../core/contract/session.ts';
 import { DockerError } from '../errors.ts';
-import { type Exit, untilExit, untilRemoved } from '../exits.ts';
+import { type Exit, waitForExit, waitForRemoval } from '../exits.ts';
 import { toDockerId } from '../ids.ts';
 import { toDockerError } from '../translate/error.ts';
 import { isRunning } from '../translate/state.ts';
@@ -14,29 +14,29 @@ const start: Handle = async ({ bridge, runs }, exchange) => {
   const answer = await bridge.client
     .send('startContainer', { params: { idOrName: container.id } })
     .catch((error: unknown) => {
-      runs.notStarted(container);
+      runs.startFailed(container);
       throw error;
     });
   if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
   try {
-    // A disconnecting client does not end this, because waiting clients need the result.
-    await bridge.finish(answer.body.operation);
+    // Continues after the client disconnects, because waiting clients need the result.
+    await bridge.waitForSuccess(answer.body.operation);
   } catch (error) {
-    runs.notStarted(container);
-    throw inDockersWords(error);
+    runs.startFailed(container);
+    throw toDockerMessage(error);
   }
   runs.started(container, logFrom);
   exchange.empty(204);
 };
 
-/** docker exits with 127 for a missing program, which it detects by this text. */
-const inDockersWords = (error: unknown): unknown => {
+/** For a missing program docker exits with 127. It detects this by the text of the error. */
+const toDockerMessage = (error: unknown): unknown => {
   if (!(error instanceof OperationFailedError)) return error;
   const isMissing = /no such file|has no program/i.test(error.message);
   return isMissing ? new DockerError(400, `${error.message}: executable file not found in $PATH`) : error;
 };
 
-const stopping =
+const stopHandler =
   (operation: 'stopContainer' | 'restartContainer'): Handle =>
   async ({ bridge }, exchange) => {
     const container = await bridge.container(exchange.params.id ?? '');
@@ -45,7 +45,7 @@ const stopping =
     const body = { timeoutSeconds: Math.min(Math.max(0, Math.round(seconds)), MAX_STOP_SECONDS) };
     const answer = await bridge.client.send(operation, { params: { idOrName: container.id }, body });
     if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
-    await bridge.finish(answer.body.operation);
+    await bridge.waitForSuccess(answer.body.operation);
     exchange.empty(204);
   };
 
@@ -73,7 +73,7 @@ const kill: Handle = async ({ bridge, runs }, exchange) => {
   if (!isRunning(container)) throw notRunning(container, reference);
   if (signal === 'KILL') {
     const accepted = await bridge.client.call('killContainer', { params: { idOrName: container.id } });
-    if ('operation' in accepted) await bridge.finish(accepted.operation);
+    if ('operation' in accepted) await bridge.waitForSuccess(accepted.operation);
   } else await runs.signal(container, signal);
   exchange.empty(204);
 };
@@ -84,10 +84,10 @@ const exitFor = (
   condition: string,
   signal: AbortSignal,
 ): Promise<Exit> => {
-  if (condition === 'removed') return untilRemoved(bridge, container.id, signal);
-  // The next exit, not the current one.
+  if (condition === 'removed') return waitForRemoval(bridge, container.id, signal);
+  // An exit before this request does not count.
   const after = condition === 'next-exit' && !isRunning(container) ? container.revision : null;
-  return untilExit(bridge, container.id, { after, signal });
+  return waitForExit(bridge, container.id, { after, signal });
 };
 
 const wait: Handle = async (services, exchange) => {
@@ -95,10 +95,10 @@ const wait: Handle = async (services, exchange) => {
   const condition = exchange.query.get('condition') || 'not-running';
   if (!['not-running', 'next-exit', 'removed'].includes(condition))
     throw new DockerError(400, `invalid condition: "${condition}"`);
-  // docker starts the container once it has received the headers.
+  // docker starts the container when it has received the headers.
   const write = exchange.stream('application/json');
   try {
-    // The start request returns why a start failed.
+    // Why a start failed is in the response to the start request.
     const { exitCode } = await exitFor(services, container, condition, exchange.signal);
     await write(`${JSON.stringify({ StatusCode: exitCode })}\n`);
   } catch (error) {
@@ -116,8 +116,8 @@ const resize: Handle = async ({ bridge, runs }, exchange) => {
 
 export const LIFECYCLE_ROUTES = [
   route('POST', '/containers/{id}/start', start),
-  route('POST', '/containers/{id}/stop', stopping('stopContainer')),
-  route('POST', '/containers/{id}/restart', stopping('restartContainer')),
+  route('POST', '/containers/{id}/stop', stopHandler('stopContainer')),
+  route('POST', '/containers/{id}/restart', stopHandler('restartContainer')),
   route('POST', '/containers/{id}/kill', kill),
   route('POST', '/containers/{id}/wait', wait),
   route('POST', '/containers/{id}/resize', resize),

@@ -14,23 +14,23 @@ const attach: Handle = async ({ bridge, runs }, exchange) => {
   const { query } = exchange;
   const container = await bridge.container(exchange.params.id ?? '');
   const flag = (name: string): boolean => isTrue(query.get(name));
-  const joining = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr') };
+  const attached = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr') };
   if (!flag('stream'))
     throw new DockerError(501, 'Attaching without "stream" is not supported by Bulkhead: see logs.');
   const socket = exchange.hijack(contentTypeOf(container.tty));
   if (socket === undefined) throw new DockerError(400, 'attach needs a connection: send Upgrade: tcp');
   const client = new ClientStream(socket, container.tty);
-  if (isRunning(container)) await runs.attach(container, client, joining, flag('logs'));
-  else runs.waitForStart(container.id, client, joining);
+  if (isRunning(container)) await runs.attach(container, client, attached, flag('logs'));
+  else runs.waitForStart(container.id, client, attached);
 };
 
-const LONGEST_TAIL = 10_000;
+const MAX_TAIL = 10_000;
 
 const tailOf = (text: string | null): number | undefined => {
   if (text === null || text === '' || text === 'all') return undefined;
   const lines = Number(text);
   // Docker treats anything but a number as all.
-  return Number.isInteger(lines) && lines >= 0 ? Math.min(lines, LONGEST_TAIL) : undefined;
+  return Number.isInteger(lines) && lines >= 0 ? Math.min(lines, MAX_TAIL) : undefined;
 };
 
 const logs: Handle = async ({ bridge }, exchange) => {

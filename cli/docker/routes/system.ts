@@ -11,7 +11,7 @@ import { type Handle, route } from './route.ts';
 export const API_VERSION = '1.47';
 export const OLDEST_API_VERSION = '1.24';
 
-/** Cache time: docker asks with each command, but the fleet changes rarely. */
+/** Cache time. docker sends a ping before each command, but the hosts rarely change. */
 const OS_TYPE_MS = 30_000;
 
 const hostsOf = async (bridge: Bridge): Promise<Host[]> => {
@@ -23,7 +23,7 @@ const hostsOf = async (bridge: Bridge): Promise<Host[]> => {
 const familyOf = (hosts: readonly Host[]): 'windows' | 'linux' =>
   hosts.length > 0 && hosts.every(({ os }) => os.family === 'windows') ? 'windows' : 'linux';
 
-/** Docker has one system type: windows only if every host is. */
+/** Docker has one system type. It is windows only if every host runs Windows. */
 const createOsType = () => {
   let known: { readonly osType: string; readonly until: number } | undefined;
   return async (bridge: Bridge): Promise<string> => {
@@ -112,7 +112,7 @@ const info: Handle = async ({ bridge }, exchange) => {
   });
 };
 
-/** The API delays events slightly so that none is skipped. */
+/** The API returns events with a short delay, so that none is skipped. */
 const SETTLING_MS = 5_000;
 
 const events: Handle = async ({ bridge }, exchange) => {
@@ -124,17 +124,18 @@ const events: Handle = async ({ bridge }, exchange) => {
   const cursor = since === undefined ? await endOfEvents(bridge.client, signal) : undefined;
   const write = exchange.stream('application/json');
   const follow = until === undefined || until + SETTLING_MS > bridge.now;
-  const over = new AbortController();
+  const timeLimit = new AbortController();
   const wait = until === undefined || !follow ? undefined : until - bridge.now + SETTLING_MS;
-  const timer = wait === undefined ? undefined : setTimeout(() => over.abort(), wait);
-  const ended = AbortSignal.any([signal, over.signal]);
+  const timer = wait === undefined ? undefined : setTimeout(() => timeLimit.abort(), wait);
+  const ended = AbortSignal.any([signal, timeLimit.signal]);
   try {
     for await (const event of readEvents(bridge.client, { cursor, follow, signal: ended })) {
       const at = Date.parse(event.time);
       if (since !== undefined && at < since) continue;
       if (until !== undefined && at > until) return;
-      const told = toDockerEvent(event);
-      if (told !== undefined && eventMatches(told, filters)) await write(`${JSON.stringify(told)}\n`);
+      const dockerEvent = toDockerEvent(event);
+      if (dockerEvent !== undefined && eventMatches(dockerEvent, filters))
+        await write(`${JSON.stringify(dockerEvent)}\n`);
     }
   } catch (error) {
     if (!ended.aborted) throw error;

@@ -89,7 +89,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   VolumeDriver: '--volume-driver',
 };
 
-/** Without a value: omitted, or the value that docker sends by default. */
+/** Whether the member is omitted, or has the value that docker sends by default. */
 const isEmpty = (value: unknown): boolean => {
   if (value === undefined || value === null || value === '' || value === false || value === 0 || value === -1)
     return true;
@@ -144,7 +144,7 @@ const switchName = (mode: string): string | undefined => {
 const MIB = 1024 * 1024;
 const UNITS: Readonly<Record<string, number>> = { '': 1, k: 1024, m: MIB, g: 1024 * MIB, t: MIB * MIB };
 
-/** `--storage-opt size=…`, as docker reads sizes: 512m, 2g, 2GB; bytes without a unit. In MiB. */
+/** The size in `--storage-opt size=…`, in docker's format: 512m, 2g, 2GB, or bytes without a unit. @returns MiB */
 const diskOf = (options: Json): number | undefined => {
   const { size, ...rest } = options;
   const [other] = Object.keys(rest);
@@ -174,11 +174,11 @@ const resources = (host: Json): CreateContainerRequest['resources'] => {
 const checkNetworks = (networking: Json): void => {
   for (const [name, endpoint] of Object.entries(object(networking.EndpointsConfig))) {
     const { Aliases, NetworkID, ...rest } = object(endpoint);
-    if (!isEmpty(rest)) throw unsupported(`--network ${name} with options of its endpoint`);
+    if (!isEmpty(rest)) throw unsupported(`--network ${name} with endpoint options`);
   }
 };
 
-/** The container of an attached `run --rm` stays until the bridge has sent its output. */
+/** The bridge removes the container of an attached `run --rm`, after it has sent the output. */
 const removal = (
   config: Json,
   host: Json,
@@ -188,9 +188,9 @@ const removal = (
   return isAttached ? { labels: { [AUTO_REMOVE_LABEL]: 'true' } } : { autoRemove: true, labels: {} };
 };
 
-const given = <T>(value: T, isGiven: boolean): T | undefined => (isGiven ? value : undefined);
+const valueIf = <T>(value: T, isGiven: boolean): T | undefined => (isGiven ? value : undefined);
 
-/** @param name from the query; Bulkhead's pattern is narrower than docker's and refuses other names */
+/** @param name from the query; the API refuses names that only Docker allows */
 export const toCreateRequest = (body: unknown, name: string | null): CreateContainerRequest => {
   const config = object(body);
   const host = object(config.HostConfig);
@@ -210,14 +210,14 @@ export const toCreateRequest = (body: unknown, name: string | null): CreateConta
     name: name === null || name === '' ? undefined : name,
     runtimeType: toRuntimeType(text(host.Isolation)),
     switchName: switchName(text(host.NetworkMode)),
-    command: given(command, command.length > 0),
-    env: given(env, Object.keys(env).length > 0),
+    command: valueIf(command, command.length > 0),
+    env: valueIf(env, Object.keys(env).length > 0),
     workingDir: text(config.WorkingDir) || undefined,
     user: text(config.User) || undefined,
-    tty: given(true, config.Tty === true),
-    labels: given(allLabels, Object.keys(allLabels).length > 0),
+    tty: valueIf(true, config.Tty === true),
+    labels: valueIf(allLabels, Object.keys(allLabels).length > 0),
     resources: resources(host),
-    ports: given(ports, ports.length > 0),
+    ports: valueIf(ports, ports.length > 0),
     restartPolicy: restartPolicy(object(host.RestartPolicy)),
     autoRemove,
   };

@@ -19,7 +19,7 @@ interface DockerEvent {
   readonly timeNano: number;
 }
 
-/** The Docker event for it; undefined if Docker has none. */
+/** The Docker event for an event; undefined if Docker has no such event. */
 export const toDockerEvent = (event: Event): DockerEvent | undefined => {
   const action = actionOf(event);
   if (action === undefined || event.resource.kind !== 'container') return undefined;

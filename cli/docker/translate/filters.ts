@@ -7,7 +7,7 @@ import { dockerState } from './state.ts';
 
 export type Filters = Readonly<Record<string, readonly string[]>>;
 
-/** `filters` of a query: `{"name":["a"]}`, or `{"name":{"a":true}}` from older clients. */
+/** Parses the filters of a query: `{"name":["a"]}`, or `{"name":{"a":true}}` from older clients. */
 export const parseFilters = (json: string | null): Filters => {
   if (json === null || json === '') return {};
   try {
@@ -35,7 +35,7 @@ export const labelMatches = (labels: Readonly<Record<string, string>>, wanted: s
   return labels[wanted.slice(0, at)] === wanted.slice(at + 1);
 };
 
-/** Docker treats names as regular expressions. An invalid or slow expression is compared literally. */
+/** Docker treats names as regular expressions. Only `^`, `/` and `$` are supported; other expressions are compared literally. */
 const nameMatches = (name: string, wanted: string): boolean => {
   if (!/^\^?\/?[\w.-]*\$?$/.test(wanted)) return name.includes(wanted);
   const bare = wanted.replace(/^\^?\/?/, '').replace(/\$$/, '');
@@ -68,7 +68,7 @@ const MATCHERS: Readonly<Record<string, (container: Container, value: string) =>
   network: (container, value) => container.switchName.toLowerCase() === value.toLowerCase(),
 };
 
-/** Whether `docker ps --filter` shows a container: of values of one filter any must match (of labels all), of filters all. */
+/** Whether `docker ps` shows a container: every filter must match, by one of its values. For labels all values must match. */
 export const matchesFilters = (container: Container, filters: Filters): boolean =>
   Object.entries(filters).every(([name, values]) => {
     const matches = MATCHERS[name];

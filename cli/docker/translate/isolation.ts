@@ -1,7 +1,7 @@
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { DockerError } from '../errors.ts';
 
-/** `--isolation` as a runtime type; without it the control plane decides. */
+/** The runtime type for `--isolation`. Undefined: the control plane chooses it. */
 export const toRuntimeType = (isolation: string): RuntimeType | undefined => {
   switch (isolation.toLowerCase()) {
     case '':
@@ -19,6 +19,6 @@ export const toRuntimeType = (isolation: string): RuntimeType | undefined => {
   }
 };
 
-/** The value for inspect: `default` is resolved when the container is created. */
+/** The value of `--isolation` in `docker inspect`, where `default` is already resolved. */
 export const toIsolation = (runtimeType: RuntimeType): 'hyperv' | 'process' =>
   runtimeType === 'HyperV' ? 'hyperv' : 'process';

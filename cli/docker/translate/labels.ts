@@ -1,6 +1,6 @@
 import type { Labels } from '../../../core/contract/primitives.ts';
 
-/** Label of containers that the bridge removes once they have ended and their output was sent: `run --rm`. */
+/** Label of a `run --rm` container, which the bridge removes after it has ended and its output was sent. */
 export const AUTO_REMOVE_LABEL = 'bulkhead.docker/auto-remove';
 
 /** Labels without the bridge's own. */

@@ -25,7 +25,7 @@ const fromBinding = (containerPort: number, protocol: 'tcp' | 'udp', binding: Bi
   return { ...hostPort, containerPort, protocol };
 };
 
-/** `PortBindings` as ports. Ports that are only exposed are documentation. */
+/** The ports in `PortBindings`. Ports that are only exposed are not published. */
 export const toPorts = (bindings: Readonly<Record<string, readonly Binding[] | null>>): Port[] =>
   Object.entries(bindings).flatMap(([spec, list]) => {
     const [port = '', protocol = 'tcp'] = spec.split('/');
@@ -48,7 +48,7 @@ export const toBindings = (ports: readonly Port[]): Record<string, Binding[]> =>
 export const toExposed = (ports: readonly Port[]): Record<string, object> =>
   Object.fromEntries(ports.map((port) => [keyOf(port), {}]));
 
-/** In the format of `docker ps`. */
+/** The ports in the format of `docker ps`. */
 export const toPortList = (ports: readonly Port[]) =>
   ports.map(({ hostPort, containerPort, protocol }) => ({
     PrivatePort: containerPort,

@@ -4,7 +4,7 @@ type DockerState = 'created' | 'running' | 'exited' | 'restarting' | 'removing' 
 
 const hasRun = ({ exitCode, lastError }: Container): boolean => exitCode !== null || lastError !== null;
 
-/** Bulkhead's state as a Docker state. A container of a silent host may still run, so it counts as running. */
+/** The Docker state of a container. A container on a silent host may still run, so it is shown as running. */
 export const dockerState = (container: Container): DockerState => {
   switch (container.state) {
     case 'Running':
@@ -27,7 +27,7 @@ export const isRunning = (container: Container): boolean => dockerState(containe
 
 const HOUR = 1;
 const DAY = 24 * HOUR;
-/** Unit by number of hours. */
+/** The unit for a duration from this number of hours on. */
 const UNITS: readonly (readonly [from: number, length: number, name: string])[] = [
   [2 * 365 * DAY, 365 * DAY, 'years'],
   [2 * 30 * DAY, 30 * DAY, 'months'],
@@ -48,14 +48,14 @@ export const humanDuration = (duration: number): string => {
   return hours === 1 ? 'About an hour' : `${Math.floor(hours / length)} ${name}`;
 };
 
-const CONVERTED = { Converting: 'Converting its runtime type', Starting: 'Starting' } as const;
+const TRANSITION_TEXTS = { Converting: 'Converting its runtime type', Starting: 'Starting' } as const;
 
 /** The column STATUS of `docker ps`. */
 export const statusText = (container: Container, now: number): string => {
   const since = (timestamp: string): string => humanDuration((now - Date.parse(timestamp)) / 1000);
   const { state, startedAt, updatedAt, exitCode } = container;
-  if (state === 'Unknown') return 'Up (its host has gone silent)';
-  if (state === 'Converting' || state === 'Starting') return CONVERTED[state];
+  if (state === 'Unknown') return 'Up (the host does not respond)';
+  if (state === 'Converting' || state === 'Starting') return TRANSITION_TEXTS[state];
   switch (dockerState(container)) {
     case 'running':
       return `Up ${since(startedAt ?? updatedAt)}`;

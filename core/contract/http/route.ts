@@ -46,10 +46,10 @@ export interface Route {
   readonly bodyOptional?: boolean;
   readonly responses: Readonly<Record<number, z.ZodMiniType | null>>;
   /**
-   * For a route that can occupy its function for seconds. This time counts against the tenant's share. When the share is
-   * used, waits are `shortened`, or requests are `refused` with 429 and Retry-After.
+   * For a route that can occupy its function for seconds, which counts against the tenant's share. When the tenant is over
+   * its share, waits are `shortened`, or requests are `refused` with 429 and Retry-After.
    */
-  readonly holds?: 'shortened' | 'refused';
+  readonly overShare?: 'shortened' | 'refused';
   /** Minimum number of seconds that a request is charged with, because all tenants share EventBridge's low rate limit. */
   readonly leastSeconds?: number;
   /** Accepts `Idempotency-Key` and `dryRun`; also `ifMatch`, if the resource has an ETag. */

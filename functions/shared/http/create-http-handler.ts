@@ -76,7 +76,7 @@ const requireShare = (share: FairShare): Middleware => ({
     const seconds = share.takeRequest(identity.tenant);
     if (seconds !== null)
       throw new TooManyRequestsError('The tenant exceeds its share of requests.', seconds);
-    if (route?.holds === 'refused' && share.secondsToWait(identity.tenant) <= 0)
+    if (route?.overShare === 'refused' && share.secondsToWait(identity.tenant) <= 0)
       throw new TooManyRequestsError(
         'The tenant exceeds its share of waiting requests.',
         share.secondsUntilWait(identity.tenant),
@@ -153,7 +153,7 @@ const record = (
   const status = response?.statusCode ?? 500;
   const { identity, route, input } = exchange;
   const milliseconds = monotonic() - exchange.startedAt;
-  if (identity !== undefined && input !== undefined && route?.holds !== undefined)
+  if (identity !== undefined && input !== undefined && route?.overShare !== undefined)
     share.chargeWait(identity.tenant, Math.max(milliseconds / 1000, route.leastSeconds ?? 0));
   exchange.logger.info('request', {
     status,

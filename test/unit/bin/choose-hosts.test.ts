@@ -19,7 +19,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const LINUX: Machine = { platform: 'linux', architecture: 'x64', isRoot: true };
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
-/** The hosts for a command line, and what was said. */
+/** The hosts for a command line, and the printed messages. */
 const choose = async (
   argv: readonly string[],
   setUp: (options: SetUpOptions) => Promise<{ folder: string }> = async () => ({ folder: '/artifacts' }),
@@ -35,7 +35,7 @@ const optionOf = ({ agentOptions }: LocalHost, name: string) => agentOptions[age
 const runtimes = (hosts: readonly LocalHost[]) => hosts.map((host) => optionOf(host, '--runtime'));
 
 describe('the hosts of npm start', () => {
-  test('this machine for real, where it can be, with a simulated one in reserve', async () => {
+  test('are this machine if possible, with a simulated host as its fallback', async () => {
     const { hosts, said } = await choose(['--warm-vms', '3', '--image-folder', '/a', '--image-folder', '/b']);
     expect(runtimes(hosts)).toEqual(['linux']);
     const [own] = hosts;
@@ -47,7 +47,7 @@ describe('the hosts of npm start', () => {
     expect(said).toEqual([]);
   });
 
-  test('every host gets the private ranges that policies may open', async () => {
+  test('all get the private ranges that policies can open', async () => {
     const { hosts } = await choose([
       '--allow-private',
       '10.1.2.3/16',
@@ -61,13 +61,13 @@ describe('the hosts of npm start', () => {
     expect(() => parseLocalOptions(['--allow-private', '8.8.8.8'])).toThrow(/Use a range within/);
   });
 
-  test('what is kept nowhere takes its containers with it', async () => {
+  test('are ephemeral with --ephemeral', async () => {
     const { hosts } = await choose(['--ephemeral']);
     expect(hosts[0]?.agentOptions).toContain('--ephemeral');
   });
 
   test.each<[string, Machine, RegExp]>([
-    ['who is not root', { ...LINUX, isRoot: false }, /needs root.*sudo/],
+    ['a user other than root', { ...LINUX, isRoot: false }, /needs root.*sudo/],
     ['another system', { ...LINUX, platform: 'darwin', architecture: 'arm64' }, /darwin on arm64/],
     ['another processor', { ...LINUX, architecture: 'arm64' }, /linux on arm64/],
   ])('%s is reported, and a simulated Linux host is the fallback', async (_, machine, reason) => {
@@ -77,7 +77,7 @@ describe('the hosts of npm start', () => {
     expect(said[0]).toContain('A simulated Linux host stands in.');
   });
 
-  test('packages that cannot be installed are named with the command that would', async () => {
+  test('missing packages are reported with the command that installs them', async () => {
     const refusal = new SetUpRefusedError(
       'packages-failed',
       'Installing runc failed.',
@@ -86,15 +86,15 @@ describe('the hosts of npm start', () => {
     const { hosts, said } = await choose(['--simulate', '2'], () => Promise.reject(refusal));
     expect(hosts.map(({ name }) => name)).toEqual(['simulated-nano-server', 'simulated-server-core']);
     expect(said[0]).toContain('sudo apt-get install -y runc');
-    // There are hosts enough; none has to stand in.
+    // Other hosts exist, so no fallback is needed.
     expect(said[0]).not.toContain('stands in');
   });
 
-  test('what was not foreseen is not taken for a refusal', async () => {
+  test('an unexpected error is not handled as a refusal', async () => {
     await expect(choose([], () => Promise.reject(new TypeError('oops')))).rejects.toThrow('oops');
   });
 
-  test('--host simulated and --host none do not even look', async () => {
+  test('--host simulated and --host none do not run the set-up', async () => {
     const never = () => Promise.reject(new TypeError('looked'));
     expect(runtimes((await choose(['--host', 'simulated'], never)).hosts)).toEqual(['simulated']);
     expect((await choose(['--host', 'none'], never)).hosts).toEqual([]);
@@ -114,7 +114,7 @@ describe('an agent', () => {
   test.each([
     ['without artifacts', '', 2, /--artifacts/],
     ['with a folder that has none', scratch, 5, /has not been set up/],
-  ])('%s says why it cannot run containers', async (_, artifacts, exitCode, message) => {
+  ])('%s reports why it cannot run containers', async (_, artifacts, exitCode, message) => {
     const options = linux(artifacts);
     if (options === null) throw new TypeError('no options');
     await expect(openRuntime(options, silent)).rejects.toMatchObject({
@@ -124,8 +124,8 @@ describe('an agent', () => {
   });
 });
 
-describe('a host that turns out not to allow its runtime', () => {
-  /** An agent that ends with that code and words, in place of the real one. */
+describe('a host that cannot use its runtime', () => {
+  /** A substitute for the agent that prints a message and exits with a code. */
   const run = async (exitCode: number, standIn: LocalHost | null) => {
     const stateDir = mkdtempSync(join(scratch, 'state-'));
     const agent = join(stateDir, 'agent.mjs');
@@ -162,19 +162,19 @@ describe('a host that turns out not to allow its runtime', () => {
   };
   const standIn: LocalHost = { name: 'simulated-linux', agentOptions: [] };
 
-  test('is replaced, once, with its last words', async () => {
+  test('is replaced by its fallback once, with its last message', async () => {
     const { said, started } = await run(5, standIn);
     expect(said).toEqual(['own runs no containers itself: No net admin here. A simulated host stands in.']);
     expect(started).toEqual(['own', 'simulated-linux']);
   });
 
-  test('is an error without a fallback', async () => {
+  test('is reported if it has no fallback', async () => {
     const { said, started } = await run(5, null);
     expect(said).toEqual(['own runs no containers itself: No net admin here.']);
     expect(started).toEqual(['own']);
   });
 
-  test.each([2, 3, 4])('an agent that ends with %i would only end so again', async (exitCode) => {
+  test.each([2, 3, 4])('an agent that exits with %i is not restarted', async (exitCode) => {
     const { said, started } = await run(exitCode, null);
     expect(said).toEqual(["The agent of own can't run: No net admin here."]);
     expect(started).toEqual(['own']);

@@ -21,7 +21,7 @@ test('a new state folder gets the format of this version and is accepted afterwa
   expect(JSON.parse(readFileSync(file(), 'utf8'))).toBe(TABLE.format);
 });
 
-test('a table without a format is refused with what to do, and stays unchanged', () => {
+test('a table without a format is refused with a suggestion, and stays unchanged', () => {
   addTable();
   expect(() => checkTableFormat(stateDir)).toThrow(
     /written by another version of Bulkhead.*--reset.*--state-dir/s,

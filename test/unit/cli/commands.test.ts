@@ -128,13 +128,13 @@ describe('container create', () => {
     });
   });
 
-  test('what was not said is not sent', async () => {
+  test('options that are not given are not sent', async () => {
     const { fetch, calls } = api();
     await run(['container', 'create', 'mini'], { fetch });
     expect(calls[0]?.body).toEqual({ image: 'mini' });
   });
 
-  test('steps go to stderr, the container to stdout, as Get-Container shows it', async () => {
+  test('steps are written to stderr, and the container to stdout, in the format of Get-Container', async () => {
     const { fetch } = api();
     const { stdout, stderr } = await run(['container', 'create', 'mini'], { fetch });
     expect(stderr).toBe('  ✓ Place 40 ms\n  ✓ StartContainer 1.3 s\n');
@@ -143,7 +143,7 @@ describe('container create', () => {
     );
   });
 
-  test('for a program: JSON on stdout, and nothing on stderr', async () => {
+  test('--output json writes JSON to stdout and nothing to stderr', async () => {
     const { fetch } = api();
     const { stdout, stderr } = await run(['container', 'create', 'mini', '--output', 'json'], { fetch });
     expect(JSON.parse(stdout)).toMatchObject({
@@ -153,14 +153,14 @@ describe('container create', () => {
     expect(stderr).toBe('');
   });
 
-  test('--no-wait: the operation, and no look at it', async () => {
+  test('--no-wait shows the operation and does not poll it', async () => {
     const { fetch, calls } = api();
     const { stdout } = await run(['container', 'create', 'mini', '--no-wait'], { fetch });
     expect(stdout).toContain(OPERATION_ID);
     expect(calls).toHaveLength(1);
   });
 
-  test('--dry-run says what would be done, and where', async () => {
+  test('--dry-run shows what would be done, and the host', async () => {
     const body = {
       dryRun: true,
       wouldDo: 'create container "web"',
@@ -192,7 +192,7 @@ describe('container create', () => {
 });
 
 describe('other commands', () => {
-  test('list: filters as given, chosen columns in any case', async () => {
+  test('list sends filters unchanged, and accepts column names in any case', async () => {
     const { fetch, calls } = api();
     const words = [
       'container',
@@ -215,7 +215,7 @@ describe('other commands', () => {
     ]);
   });
 
-  test('set: labels are read, merged, and written only if unchanged in between', async () => {
+  test('set reads and merges labels, and writes them with a precondition', async () => {
     const { fetch, calls } = api(({ method }) =>
       method === 'GET'
         ? { status: 200, body: containerOf({ labels: { a: '1', b: '2' } }), headers: { etag: '"3"' } }
@@ -227,14 +227,14 @@ describe('other commands', () => {
     expect(calls[1]?.headers['if-match']).toBe('"3"');
   });
 
-  test('set --runtime-type is a conversion, waited for', async () => {
+  test('set --runtime-type starts a conversion and waits for it', async () => {
     const { fetch, calls } = api();
     const { stdout } = await run(['container', 'set', 'x', '--runtime-type', 'HyperV'], { fetch });
     expect(calls[0]).toMatchObject({ method: 'PATCH', body: { runtimeType: 'HyperV' } });
     expect(stdout).toContain('HYPVCON');
   });
 
-  test('remove: by force if asked, with the precondition', async () => {
+  test('remove sends --force and the precondition', async () => {
     const removed = { ...succeeded, kind: 'remove' };
     const { fetch, calls } = api(({ url }) =>
       url.includes('/operations/') ? { status: 200, body: removed } : undefined,
@@ -242,22 +242,22 @@ describe('other commands', () => {
     const { stderr } = await run(['container', 'rm', 'x', '--force', '--if-match', '3'], { fetch });
     expect(calls[0]?.url).toBe('https://api.example.com/v1/containers/x?force=true');
     expect(calls[0]?.headers['if-match']).toBe('"3"');
-    expect(stderr).toContain('Container "HYPVCON" is removed.');
+    expect(stderr).toContain('Container "HYPVCON" was removed.');
   });
 
-  test('exec: both streams as they came, and the command’s exit code', async () => {
+  test('exec writes both streams unchanged, and exits with the exit code of the command', async () => {
     const body = { exitCode: 3, stdout: 'out\n', stderr: 'err\n', truncated: true, timedOut: false };
     const { fetch, calls } = api(() => ({ status: 200, body }));
     const result = await run(['container', 'exec', 'x', '-e', 'A=b', '--', 'ls', '-l'], { fetch });
     expect(calls[0]?.body).toEqual({ command: ['ls', '-l'], env: { A: 'b' } });
     expect(result).toMatchObject({ exitCode: 3, stdout: 'out\n' });
-    expect(result.stderr).toMatch(/^err\n.*More was written/s);
+    expect(result.stderr).toMatch(/^err\n.*The output is truncated/s);
   });
 
   test.each([
-    [true, 0, 'All 1 outcomes are as expected of a HyperV container.'],
-    [false, 1, '1 of 1 outcomes are not as expected of a HyperV container.'],
-  ])('isolation --verify, as expected: %s', async (expected, exitCode, said) => {
+    [true, 0, 'All 1 outcomes are as expected for a HyperV container.'],
+    [false, 1, '1 of 1 outcomes are not as expected for a HyperV container.'],
+  ])('isolation --verify, as expected: %s', async (expected, exitCode, text) => {
     const probe = {
       name: 'mounts',
       tried: 'Mount',
@@ -278,7 +278,7 @@ describe('other commands', () => {
       url: 'https://api.example.com/v1/containers/x/isolation/verify',
     });
     expect(result.exitCode).toBe(exitCode);
-    expect(result.stdout).toContain(said);
+    expect(result.stdout).toContain(text);
     const json = await run(['container', 'isolation', 'x', '--verify', '--output', 'json'], { fetch });
     expect([json.exitCode, JSON.parse(json.stdout)]).toEqual([exitCode, body]);
   });
@@ -314,7 +314,7 @@ describe('other commands', () => {
   });
 });
 
-describe('what goes wrong', () => {
+describe('errors', () => {
   test.each<[number, Reply]>([
     [2, problem(400, 'validation-failed')],
     [3, problem(404, 'not-found')],
@@ -329,12 +329,12 @@ describe('what goes wrong', () => {
     expect(await run(['container', 'get', 'x'], { fetch })).toMatchObject({ exitCode, stdout: '' });
   });
 
-  test('too many requests: tried again after the pause that the API asks for, and said so', async () => {
+  test('a request that was refused with 429 is retried after Retry-After, with a note', async () => {
     const turnedAway = { ...problem(429, 'too-many-requests'), headers: { 'retry-after': '0' } };
     const { fetch, calls } = fakeApi(turnedAway, { status: 200, body: containerOf() });
     const { exitCode, stderr } = await run(['container', 'get', 'x'], { fetch });
     expect([exitCode, calls.length]).toEqual([0, 2]);
-    expect(stderr).toMatch(/^Too many requests at the moment\. Trying again in \d s …\n$/);
+    expect(stderr).toMatch(/^Too many requests\. Retrying in \d s …\n$/);
     const gateway = {
       status: 429,
       body: '{"message":"Too Many Requests"}',
@@ -353,14 +353,14 @@ describe('what goes wrong', () => {
     }),
   };
 
-  test('text has the message, the location, the suggestion and the request id', async () => {
+  test('text contains the message, the location, the suggestion and the request id', async () => {
     const { stderr } = await run(['container', 'create', 'mini'], { fetch: fakeApi(refused).fetch });
     expect(stderr).toBe(
       'Error: It is validation-failed.\n  /body/name: Is too \\x1b[31mlong.\nTry:   Mend it.\n(validation-failed, request r-7)\n',
     );
   });
 
-  test('JSON has the same', async () => {
+  test('JSON contains the same', async () => {
     const { stderr } = await run(['container', 'create', 'mini', '-o', 'json'], {
       fetch: fakeApi(refused).fetch,
     });
@@ -371,7 +371,7 @@ describe('what goes wrong', () => {
     });
   });
 
-  test('an operation that fails: exit code 7, with its problem and id', async () => {
+  test('a failed operation exits with 7, and shows its problem and id', async () => {
     const error = problem(409, 'no-host-fits', { suggestion: 'Add a host.' }).body as never;
     const failed = operationOf({ state: 'Failed', error });
     const { fetch } = api(({ url }) =>
@@ -384,7 +384,7 @@ describe('what goes wrong', () => {
     expect(stderr).toContain(OPERATION_ID);
   });
 
-  test('Ctrl-C ends the wait, not the operation, and says how to wait again', async () => {
+  test('Ctrl-C ends only the wait, and shows the command to wait again', async () => {
     const stop = new AbortController();
     const { fetch } = api(({ url }) => {
       if (!url.includes('/operations/')) return undefined;
@@ -400,7 +400,7 @@ describe('what goes wrong', () => {
 describe('colours', () => {
   const { fetch } = api();
   const ESCAPE = '\u001b[';
-  test('are for terminals alone, and not for those who want none', async () => {
+  test('are used only on terminals, and not with NO_COLOR', async () => {
     const words = ['container', 'list'];
     const env = { BULKHEAD_API_URL: 'https://api.example.com', BULKHEAD_TOKEN: 'x' };
     expect((await run(words, { fetch, columns: 80 })).stdout).toContain(ESCAPE);
@@ -415,7 +415,7 @@ describe('colours', () => {
 });
 
 describe('container logs', () => {
-  test.each([[[]], [['--follow']]])('%j: 4,000 lines with one time, whole', async (options) => {
+  test.each([[[]], [['--follow']]])('%j shows all of 4,000 lines with the same time', async (options) => {
     const lines = Array.from({ length: 4_000 }, (_, index) => `line ${index} ${'x'.repeat(60)}`);
     const pages = await pagesOfOneTime(lines);
     const { fetch } = api((call) => {

@@ -24,7 +24,7 @@ export interface RunOptions {
   readonly fetch?: Fetch;
   readonly env?: Record<string, string>;
   readonly stdin?: string;
-  /** Of a terminal; left out: stdout and stderr are none. */
+  /** Width of the terminal. Omitted: stdout and stderr are not terminals. */
   readonly columns?: number;
   readonly home?: string;
   readonly cwd?: string;
@@ -35,7 +35,7 @@ export interface RunOptions {
 
 export const temporaryFolder = (): string => mkdtempSync(join(tmpdir(), 'bulkhead-cli-'));
 
-/** Runs one command line, with nothing of this machine but temporary folders. */
+/** Runs one command line. It uses only temporary folders of this machine. */
 export const run = async (words: readonly string[], options: RunOptions = {}) => {
   const stdout = new Text(options.columns);
   const stderr = new Text(options.columns);

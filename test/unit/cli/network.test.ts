@@ -28,10 +28,10 @@ describe('a rule on the command line', () => {
   test.each([
     ['8.8.8.8/24', 'Write 8.8.8.0/24.'],
     ['2001:4860:0::/32', 'Write 2001:4860::/32.'],
-    ['example.com:0', 'Give ports from 1 to 65535 as in :443 or :80,8000-8100.'],
-    ['example.com:', 'Give ports from 1 to 65535 as in :443 or :80,8000-8100.'],
-    ['example.com:80,,81', 'Give ports from 1 to 65535 as in :443 or :80,8000-8100.'],
-    ['example.com:90-80', 'Give ports from 1 to 65535 as in :443 or :80,8000-8100.'],
+    ['example.com:0', 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.'],
+    ['example.com:', 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.'],
+    ['example.com:80,,81', 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.'],
+    ['example.com:90-80', 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.'],
     ['2001:4860::8888:53:x', 'Must be an address or a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32.'],
     ['[2001:4860::]x', 'Must be an address or a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32.'],
     [
@@ -50,7 +50,7 @@ describe('a rule on the command line', () => {
     expect(parseRule(text)).toBe(why);
   });
 
-  test('says the same in both directions', () => {
+  test('is unchanged after formatting and parsing', () => {
     const port = fc.integer({ min: 1, max: 65_535 });
     const range = fc.tuple(port, port).map((pair) => pair.sort((a, b) => a - b).join('-'));
     const destination = fc.constantFrom(
@@ -72,7 +72,7 @@ describe('a rule on the command line', () => {
     );
   });
 
-  test('is text for the contract to judge, whatever it is', () => {
+  test('is validated by the contract, whatever the text is', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
         const parsed = parseRule(text);
@@ -97,7 +97,7 @@ const api = (network = policy, looks = 0) => {
 };
 
 describe('bulkhead container create', () => {
-  test('has the policy that the options say', async () => {
+  test('sends the policy of the options', async () => {
     const { fetch, calls } = fakeApi({ status: 200, body: { wouldDo: 'x', dryRun: true, placement: null } });
     const words = ['container', 'create', 'mini', '--dry-run', '--egress', 'deny'];
     const rules = ['--allow', 'example.com:443/tcp', '--allow', '[2001:4860::/32]:53', '--deny', '8.8.8.8'];
@@ -140,7 +140,7 @@ describe('bulkhead container set', () => {
     return patch?.body as { network: unknown };
   };
 
-  test('adds rules to those that the container has, each once, and keeps the rest', async () => {
+  test('adds each rule once to the existing rules, and keeps the rest', async () => {
     const { network } = await bodyOf(
       '--allow',
       'example.com:443',
@@ -159,7 +159,7 @@ describe('bulkhead container set', () => {
     });
   });
 
-  test('clears rules, and changes the default and the peers alone', async () => {
+  test('clears rules, and changes only the default and the peers', async () => {
     expect((await bodyOf('--clear-rules', '--allow', '1.1.1.1')).network).toEqual({
       egress: { default: 'deny', allow: [{ cidr: '1.1.1.1' }], deny: [] },
       peers: 'switch',
@@ -170,7 +170,7 @@ describe('bulkhead container set', () => {
     });
   });
 
-  test('waits until the host has confirmed the policy, and not with --no-wait', async () => {
+  test('waits until the host has confirmed the policy, except with --no-wait', async () => {
     const waited = api(policy, 3);
     const { stdout, stderr } = await run(['container', 'set', 'x', '--egress', 'allow'], {
       fetch: waited.fetch,
@@ -182,15 +182,15 @@ describe('bulkhead container set', () => {
     expect(soon.stdout).toContain('NetworkPending');
   });
 
-  test('says so where the host does not confirm it', async () => {
+  test('shows a note if the host does not confirm the policy', async () => {
     const { fetch } = api(policy, 1_000);
     const { exitCode, stderr } = await run(['container', 'set', 'x', '--egress', 'allow'], { fetch });
     expect([exitCode, stderr]).toEqual([0, expect.stringContaining('has not confirmed the network policy')]);
   });
 });
 
-describe('what is shown', () => {
-  test('of a container: its policy', async () => {
+describe('the output', () => {
+  test('for a container shows its policy', async () => {
     const { stdout } = await run(['container', 'get', 'x'], { fetch: api().fetch });
     for (const line of [
       /Egress +: deny/,
@@ -201,7 +201,7 @@ describe('what is shown', () => {
       expect(stdout).toMatch(line);
   });
 
-  test('of its isolation: the policy in force, the ceiling and what was dropped', async () => {
+  test('for its isolation shows the policy in force, the ceiling and the dropped packets', async () => {
     const report = {
       ...{ runtimeType: 'Default', kernel: { host: '6', container: '6' }, sharedKernel: true },
       ...{ containerProcesses: [], visibleOnHost: [], workerProcess: null },

@@ -4,7 +4,7 @@ import type { Paint } from '../../../cli/output/colours.ts';
 import { renderFields } from '../../../cli/output/fields.ts';
 import { bytes, commandLine, duration, memory, timeSpan } from '../../../cli/output/format.ts';
 import { type Column, renderTable } from '../../../cli/output/table.ts';
-import { cut, textWidth, visible, wrap } from '../../../cli/output/text.ts';
+import { escapeControls, textWidth, truncate, wrap } from '../../../cli/output/text.ts';
 
 const plain: Paint = (_, text) => text;
 interface Item {
@@ -19,7 +19,7 @@ const table = (items: readonly Item[], width?: number): string =>
   renderTable(columns, items, { paint: plain, width });
 
 describe('a table', () => {
-  test('looks as the cmdlets print it', () => {
+  test('has the format of the cmdlets', () => {
     expect(
       table([
         { name: 'HYPVCON', size: 5 },
@@ -28,11 +28,11 @@ describe('a table', () => {
     ).toBe('Name    Size\n----    ----\nHYPVCON    5\nx       1234\n');
   });
 
-  test('of nothing shows what was asked', () => {
+  test('without items shows only the headers', () => {
     expect(table([])).toBe('Name Size\n---- ----\n');
   });
 
-  test('fits a terminal by what may be cut, and is whole for a pipe', () => {
+  test('is truncated to the terminal in its flexible columns, and complete in a pipe', () => {
     const items = [{ name: 'a-very-long-name-indeed', size: 123_456 }];
     expect(table(items, 18).split('\n')[2]).toBe('a-very-lon… 123456');
     expect(table(items)).toContain('a-very-long-name-indeed 123456');
@@ -47,7 +47,7 @@ describe('a table', () => {
     ).toContain('容器    1\nabcd    2');
   });
 
-  test('no line is longer than the terminal, whatever is in it, and no control character reaches it', () => {
+  test('no line is wider than the terminal, and no control character is written, whatever the text is', () => {
     const items = fc.array(
       fc.record({ name: fc.string({ unit: 'binary', maxLength: 80 }), size: fc.nat() }),
       { maxLength: 5 },
@@ -56,7 +56,7 @@ describe('a table', () => {
       fc.property(items, fc.integer({ min: 20, max: 100 }), (rows, width) => {
         for (const line of table(rows, width).slice(0, -1).split('\n')) {
           expect(textWidth(line)).toBeLessThanOrEqual(width);
-          // biome-ignore lint/suspicious/noControlCharactersInRegex: that none is there is what is tested
+          // biome-ignore lint/suspicious/noControlCharactersInRegex: the test checks that there are no control characters
           expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/);
         }
       }),
@@ -64,13 +64,13 @@ describe('a table', () => {
   });
 });
 
-test('what a container says of itself cannot act on the terminal', () => {
-  expect(visible('\u001b]0;owned\u0007\r\n\u202Egnp.exe\u009b2J')).toBe(
+test('control sequences from a container are escaped', () => {
+  expect(escapeControls('\u001b]0;owned\u0007\r\n\u202Egnp.exe\u009b2J')).toBe(
     '\\x1b]0;owned\\x07\\x0d\\x0a\\u202egnp.exe\\x9b2J',
   );
 });
 
-test('fields stand under each other, long values under themselves; what says nothing is left out', () => {
+test('fields are aligned, long values are wrapped, and empty fields are omitted', () => {
   const fields = [
     ['Name', 'x'],
     ['Labels', null],
@@ -81,8 +81,8 @@ test('fields stand under each other, long values under themselves; what says not
   );
 });
 
-test('cut and wrap', () => {
-  expect([cut('abcdef', 4), cut('abc', 3), cut('容器abc', 4)]).toEqual(['abc…', 'abc', '容…']);
+test('truncate and wrap', () => {
+  expect([truncate('abcdef', 4), truncate('abc', 3), truncate('容器abc', 4)]).toEqual(['abc…', 'abc', '容…']);
   expect(wrap('a bb ccc', 4)).toEqual(['a bb', 'ccc']);
 });
 

@@ -28,7 +28,7 @@ const BASE = ['rule', 'set', 'quarantine'];
 const PATTERN = '{"source":["x"]}';
 
 describe('rule', () => {
-  test('set: the whole rule, expressions as they stand', async () => {
+  test('set sends the complete rule with unchanged expressions', async () => {
     const { fetch, calls } = fakeApi(ok(rule));
     const words = [
       ...[...BASE, '--event-pattern', PATTERN, '--container-id', '{% $.detail.id %}', '-l', 'app=web'],
@@ -65,7 +65,7 @@ describe('rule', () => {
     expect(stdout).toContain('Select          : labels={"app":"web"}');
   });
 
-  test('set: a pattern from a file', async () => {
+  test('set reads a pattern from a file', async () => {
     const file = join(temporaryFolder(), 'pattern.json');
     writeFileSync(file, PATTERN);
     const { fetch, calls } = fakeApi(ok(rule));
@@ -84,7 +84,7 @@ describe('rule', () => {
     expect([(await run([...BASE, ...words], { fetch })).exitCode, calls.length]).toEqual([2, 0]);
   });
 
-  test('test: what it would do', async () => {
+  test('test shows what the rule would do', async () => {
     const containers = [
       { containerId: ID, name: 'web', runtimeType: 'Default', state: 'Running', would: 'convert', why: null },
     ];
@@ -92,19 +92,19 @@ describe('rule', () => {
     const { fetch } = fakeApi(ok(answer));
     const { stdout, stderr } = await run(['rule', 'test', 'quarantine', '--event', '{}'], { fetch });
     expect([stderr, stdout]).toEqual([
-      expect.stringContaining('lets the event through'),
+      expect.stringContaining('The pattern matches the event.'),
       expect.stringContaining('web  Default'),
     ]);
   });
 
-  test('test: why a selection gives nothing', async () => {
+  test('test shows why no container is selected', async () => {
     const reason = 'The event is not of this tenant.';
     const { fetch } = fakeApi(ok({ matches: true, select: null, reason, containers: [], truncated: false }));
     const { stderr } = await run(['rule', 'test', 'quarantine', '--event', '{}'], { fetch });
     expect(stderr).toContain(reason);
   });
 
-  test('runs: in all, and the newest one’s containers', async () => {
+  test('runs lists the runs, or the containers of the newest run', async () => {
     const item = { containerId: ID, name: 'web', outcome: 'skipped', operationId: null, why: 'cooldown' };
     const counts = { matched: 1, truncated: true, converted: 0, skipped: 1, failed: 0 };
     const one = {
@@ -118,7 +118,7 @@ describe('rule', () => {
       containers: [item],
     };
     const { fetch } = fakeApi(ok({ items: [one, one], nextCursor: null }));
-    expect((await run(['rule', 'runs', 'quarantine'], { fetch })).stdout).toContain('stopped at its limit');
+    expect((await run(['rule', 'runs', 'quarantine'], { fetch })).stdout).toContain('stopped at the maximum');
     expect((await run(['rule', 'runs', 'quarantine', '-c'], { fetch })).stdout).toContain(
       'web  skipped cooldown',
     );
@@ -127,6 +127,6 @@ describe('rule', () => {
   test('list and remove', async () => {
     const { fetch } = fakeApi(ok({ items: [rule], nextCursor: null }), { status: 204, body: '' });
     expect((await run(['rule', 'list'], { fetch })).stdout).toContain('quarantine Enabled HyperV');
-    expect((await run(['rule', 'remove', 'quarantine'], { fetch })).stderr).toContain('is removed');
+    expect((await run(['rule', 'remove', 'quarantine'], { fetch })).stderr).toContain('was removed');
   });
 });

@@ -31,14 +31,14 @@ const withLocal = (apiUrl: string, pid = 1): string => {
 const login = async (home: string, apiUrl: string, stdin: string, fetch = api().fetch) =>
   run(['login', '--api-url', apiUrl], { home, env: {}, stdin, fetch });
 
-describe('which control plane', () => {
+describe('the control plane', () => {
   const asked = async (words: readonly string[], options: Parameters<typeof run>[1]) => {
     const { fetch, calls } = api();
     const result = await run(['host', 'list', ...words], { ...options, fetch });
     return { ...result, url: calls[0]?.url, authorization: calls[0]?.headers.authorization };
   };
 
-  test('the nearest: option, environment, this folder or one above, login', async () => {
+  test('comes from the option, the environment, this folder or one above, or login, in this order', async () => {
     const home = temporaryFolder();
     await login(home, 'https://login.example.com', 'stored\n');
     const cwd = withLocal('http://127.0.0.1:1');
@@ -57,7 +57,7 @@ describe('which control plane', () => {
     });
   });
 
-  test('a token is sent to no URL but that which it stands beside', async () => {
+  test('gets only the token from the same source as its URL', async () => {
     const home = temporaryFolder();
     await login(home, 'https://login.example.com', 'stored');
     const { authorization } = await asked(['--api-url', 'https://evil.example.com'], {
@@ -68,7 +68,7 @@ describe('which control plane', () => {
     expect(authorization).toBeUndefined();
   });
 
-  test('a folder, such as a cloned repository, does not lead to another machine', async () => {
+  test('on another machine is not used from a file in a folder, such as a cloned repository', async () => {
     const cwd = withLocal('https://evil.example.com');
     const { exitCode, stderr, url } = await asked([], { cwd, env: {} });
     expect([exitCode, url]).toEqual([4, undefined]);
@@ -78,7 +78,7 @@ describe('which control plane', () => {
     expect((await asked([], { cwd, home, env: {} })).url).toContain('login.example');
   });
 
-  test('a control plane that ended without removing its file gets no token: its port may be another user’s', async () => {
+  test('that has ended without removing its file gets no token, because another user may have its port', async () => {
     const { pid } = spawnSync('true');
     const { exitCode, stderr, url } = await asked([], { cwd: withLocal('http://127.0.0.1:1', pid), env: {} });
     expect([exitCode, url]).toEqual([4, undefined]);
@@ -87,12 +87,12 @@ describe('which control plane', () => {
     expect((await asked([], { cwd: running, env: {} })).authorization).toBe('Bearer local');
   });
 
-  test('none: it is said how to name one', async () => {
+  test('is missing: the error explains how to configure one', async () => {
     const { exitCode, stderr } = await asked([], { env: {} });
     expect([exitCode, stderr]).toEqual([4, expect.stringContaining('bulkhead login')]);
   });
 
-  test.each(['ftp://x', 'nonsense', 'http://'])('%s is no URL of an API', async (apiUrl) => {
+  test.each(['ftp://x', 'nonsense', 'http://'])('%s is not the URL of an API', async (apiUrl) => {
     expect((await asked(['--api-url', apiUrl], { env: {} })).exitCode).toBe(4);
   });
 });
@@ -129,7 +129,7 @@ describe('plain HTTP', () => {
   );
 });
 
-describe('a file with settings is ignored, and it is said why,', () => {
+describe('a file with settings is ignored, with the reason,', () => {
   const ignored = async (options: Parameters<typeof run>[1]) => {
     const { fetch, calls } = api();
     const result = await run(['host', 'list'], { env: {}, ...options, fetch });
@@ -149,21 +149,21 @@ describe('a file with settings is ignored, and it is said why,', () => {
   test.each<[string, string, number]>([
     ['it', '.bulkhead/local.json', 0o606],
     ['its folder', '.bulkhead', 0o707],
-    ['a folder above, where it could be replaced', '.', 0o777],
+    ['a folder above, in which it could be replaced', '.', 0o777],
   ])('if others can write %s', async (_, path, mode) => {
     const cwd = withLocal('http://127.0.0.1:1');
     chmodSync(join(folderOf(cwd), path), mode);
     expect(await ignored({ cwd })).toContain('other users can write');
   });
 
-  test('if it is what login kept and others can write that', async () => {
+  test('if login stored it and other users can write it', async () => {
     const home = temporaryFolder();
     await login(home, 'https://login.example.com', 'stored');
     chmodSync(join(home, '.config/bulkhead/config.json'), 0o666);
     expect(await ignored({ home })).toContain('config.json');
   });
 
-  test('if it is a link to one that others can write', async () => {
+  test('if it is a link to a file that other users can write', async () => {
     const cwd = withLocal('http://127.0.0.1:1');
     const target = join(temporaryFolder(), 'target.json');
     renameSync(join(folderOf(cwd), '.bulkhead/local.json'), target);
@@ -173,7 +173,7 @@ describe('a file with settings is ignored, and it is said why,', () => {
   });
 
   const me = process.getuid?.() ?? 0;
-  /** Only root can give a link to another user. */
+  /** Only root can change the owner of a link. */
   const testAsRoot = me === 0 ? test : test.skip;
 
   testAsRoot.each(['.bulkhead', '.bulkhead/local.json'])(
@@ -220,7 +220,7 @@ describe('a file with settings is ignored, and it is said why,', () => {
     expect(found).toEqual({ why: expect.stringMatching(/changed while it was checked|ELOOP/) });
   });
 
-  test('if it is no regular file, without waiting for it', async () => {
+  test('if it is not a regular file, without blocking on it', async () => {
     const cwd = withLocal('http://127.0.0.1:1');
     const path = join(folderOf(cwd), '.bulkhead/local.json');
     renameSync(path, `${path}.old`);
@@ -228,7 +228,7 @@ describe('a file with settings is ignored, and it is said why,', () => {
     expect(await ignored({ cwd })).toContain('not a regular file');
   });
 
-  test('if its links lead in a circle', async () => {
+  test('if its links form a loop', async () => {
     const cwd = withLocal('http://127.0.0.1:1');
     const path = join(folderOf(cwd), '.bulkhead/local.json');
     renameSync(path, `${path}.old`);
@@ -238,7 +238,7 @@ describe('a file with settings is ignored, and it is said why,', () => {
 });
 
 describe('login', () => {
-  test('keeps URL and token for this user alone, once the API has accepted it', async () => {
+  test('stores the URL and token, readable only by this user, after the API has accepted the token', async () => {
     const home = temporaryFolder();
     const { exitCode, stderr } = await login(home, 'https://a.example.com/', 'token-1\n');
     const path = join(home, '.config/bulkhead/config.json');
@@ -249,10 +249,10 @@ describe('login', () => {
     });
     expect(stderr).not.toContain('token-1');
     expect((await run(['logout'], { home, env: {} })).exitCode).toBe(0);
-    expect((await run(['logout'], { home, env: {} })).stderr).toContain('nothing to forget');
+    expect((await run(['logout'], { home, env: {} })).stderr).toContain('No settings were stored.');
   });
 
-  test('what is not accepted is not kept', async () => {
+  test('does not store a token that the API refuses', async () => {
     const home = temporaryFolder();
     const { fetch } = fakeApi(({ url }) =>
       url.endsWith('/v1/version') ? version : problem(401, 'unauthorized'),
@@ -261,12 +261,12 @@ describe('login', () => {
     expect((await run(['config'], { home, env: {} })).exitCode).toBe(4);
   });
 
-  test.each(['', 'two words', 'a\nb'])('%j is no token', async (stdin) => {
+  test.each(['', 'two words', 'a\nb'])('refuses %j as a token', async (stdin) => {
     expect((await login(temporaryFolder(), 'https://a.example.com', stdin)).exitCode).toBe(4);
   });
 });
 
-test('config shows all but the token', async () => {
+test('config does not show the token', async () => {
   const payload = Buffer.from(JSON.stringify({ exp: 1_800_000_000 })).toString('base64url');
   const env = { BULKHEAD_API_URL: 'https://a.example.com', BULKHEAD_TOKEN: `head.${payload}.signature` };
   const { stdout } = await run(['config', '-o', 'json'], { env });
@@ -287,14 +287,14 @@ describe('completion', () => {
       .split('\n');
   };
 
-  test('bash: groups, verbs and options, also behind operands', async () => {
+  test('bash completes groups, verbs and options, also after operands', async () => {
     expect(await complete('cont')).toEqual(['container']);
     expect(await complete('container', 're')).toEqual(['restart', 'remove']);
     expect(await complete('container', 'create', 'mini', '--run')).toEqual(['--runtime-type']);
     expect(await complete('container', 'create', '--out')).toEqual(['--output']);
   });
 
-  test('zsh: a script that names every group', async () => {
+  test('zsh has a script with every group', async () => {
     const { stdout } = await run(['completion', 'zsh']);
     for (const group of ['container', 'compute-process', 'host', 'image', 'operation', 'event', 'docker'])
       expect(stdout).toContain(`'${group}')`);

@@ -26,7 +26,7 @@ const setting = (...replies: Planned[]) => {
     newKey: () => `key-${++keys}`,
     now: () => Date.parse('2026-01-01T00:00:00Z'),
     sleep: async (milliseconds) => void pauses.push(milliseconds),
-    onTurnedAway: (milliseconds) => void told.push(milliseconds),
+    onThrottled: (milliseconds) => void told.push(milliseconds),
   });
   return { client, calls, pauses, told };
 };
@@ -35,7 +35,7 @@ const ok = (body: unknown, headers?: Record<string, string>): Reply => ({ status
 const accepted: Reply = { status: 202, body: { container: containerOf(), operation: operationOf() } };
 
 describe('a call', () => {
-  test('is the route of the contract with its parameters, query and token', async () => {
+  test('sends the route of the contract with its parameters, query and token', async () => {
     const { client, calls } = setting(ok({ items: [], nextCursor: null }));
     await client.call('listContainers', { query: { label: ['a=1', 'b=2 c'], limit: '5', state: undefined } });
     expect(calls[0]).toMatchObject({
@@ -46,7 +46,7 @@ describe('a call', () => {
     expect(calls[0]?.headers).not.toHaveProperty('idempotency-key');
   });
 
-  test('an operand stays one segment of the path, but for an image, whose slashes are its own', async () => {
+  test('encodes a parameter as one path segment, except the slashes of an image name', async () => {
     const { client, calls } = setting(problem(404, 'not-found'));
     await client.call('getContainer', { params: { idOrName: 'a/../b?c' } }).catch(() => undefined);
     await client.call('getImage', { params: { name: 'reg.io/a b/c:1' } }).catch(() => undefined);
@@ -56,7 +56,7 @@ describe('a call', () => {
     ]);
   });
 
-  test('a mutation has a key of its own, and the precondition that was asked for', async () => {
+  test('sends a mutation with a new idempotency key and the given precondition', async () => {
     const { client, calls } = setting(accepted);
     await client.call('startContainer', { params: { idOrName: 'x' }, ifMatch: '"3"' });
     await client.call('startContainer', { params: { idOrName: 'x' } });
@@ -65,14 +65,14 @@ describe('a call', () => {
     expect(calls[0]?.headers['if-match']).toBe('"3"');
   });
 
-  test('the ETag and the request id come back beside the body', async () => {
+  test('returns the ETag and the request id with the body', async () => {
     const { client } = setting(ok(containerOf(), { etag: '"3"', 'apigw-requestid': 'r-1' }));
     const answer = await client.send('getContainer', { params: { idOrName: 'x' } });
     expect(answer).toMatchObject({ status: 200, etag: '"3"', requestId: 'r-1', body: { id: ID } });
   });
 });
 
-describe('what comes back', () => {
+describe('responses', () => {
   test('a problem is thrown with its code, suggestion and request id', async () => {
     const { client } = setting({
       ...problem(409, 'invalid-state', { suggestion: 'Stop it first.' }),
@@ -83,7 +83,7 @@ describe('what comes back', () => {
     expect(error).toMatchObject({ code: 'invalid-state', suggestion: 'Stop it first.', requestId: 'r-2' });
   });
 
-  test('members that a newer control plane adds are let through, at any depth', async () => {
+  test('members that a newer control plane adds are accepted at any depth', async () => {
     const { client } = setting(
       ok({ ...containerOf(), colour: 'red', resources: { memoryMB: 1, cpus: 1, diskMB: 64, gpus: 2 } }),
     );
@@ -113,8 +113,8 @@ describe('what comes back', () => {
   });
 });
 
-describe('repeats', () => {
-  test('no answer, a gateway that fails, and 503: again, with the same key, later each time', async () => {
+describe('retries', () => {
+  test('no response, gateway errors and 503 are retried with the same key and longer pauses', async () => {
     const { client, calls, pauses } = setting(
       new TypeError('fetch failed'),
       { status: 502, body: 'bad gateway', headers: { 'content-type': 'text/html' } },
@@ -126,7 +126,7 @@ describe('repeats', () => {
     expect(pauses).toEqual([100, 200, 400]);
   });
 
-  test('Retry-After is kept to, in seconds and as a date', async () => {
+  test('Retry-After is respected, in seconds and as a date', async () => {
     const busy = (value: string): Reply => ({
       ...problem(503, 'too-busy'),
       headers: { 'retry-after': value },
@@ -136,7 +136,7 @@ describe('repeats', () => {
     expect(pauses).toEqual([2100, 3100]);
   });
 
-  test('429: again after the pause that the API asks for, and told; a gateway’s own, after a short one', async () => {
+  test('429 is retried and reported, after Retry-After or, from a gateway, after a short pause', async () => {
     const turnedAway: Reply = { ...problem(429, 'too-many-requests'), headers: { 'retry-after': '7' } };
     const gateway: Reply = {
       status: 429,
@@ -147,7 +147,7 @@ describe('repeats', () => {
     await client.call('startContainer', { params: { idOrName: 'x' } });
     expect(pauses).toEqual([7100, 200]);
     expect(told).toEqual(pauses);
-    // Nothing was done, so what has no key is repeated too.
+    // The request was not processed, so it is repeated even without a key.
     const matched = ok({ matches: true, select: null, reason: null, containers: [], truncated: false });
     const again = setting(turnedAway, matched);
     const event = { source: 's', 'detail-type': 't', detail: {} };
@@ -155,18 +155,18 @@ describe('repeats', () => {
     expect(again.pauses).toEqual([7100]);
   });
 
-  test('a gateway that goes on to answer 429 is said in words', async () => {
+  test('repeated 429 from a gateway results in an error with a suggestion', async () => {
     const headers = { 'content-type': 'application/json' };
     const { client } = setting({ status: 429, body: '{"message":"Too Many Requests"}', headers });
     const error = await client.call('getContainer', { params: { idOrName: 'x' } }).catch((e: unknown) => e);
     expect(error).toMatchObject({
       code: 'too-many-requests',
-      message: 'The control plane gets too many requests at the moment.',
+      message: 'The control plane receives too many requests.',
       suggestion: expect.any(String),
     });
   });
 
-  test('a quota that is used up is not asked again', async () => {
+  test('an exhausted quota is not retried', async () => {
     const { client, calls } = setting(problem(429, 'quota-exceeded'));
     await expect(client.call('startContainer', { params: { idOrName: 'x' } })).rejects.toMatchObject({
       code: 'quota-exceeded',
@@ -174,7 +174,7 @@ describe('repeats', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('a pause that is too long is the caller’s to decide', async () => {
+  test('a long Retry-After is returned to the caller', async () => {
     const { client, calls } = setting({ ...problem(503, 'too-busy'), headers: { 'retry-after': '3600' } });
     await expect(client.call('getContainer', { params: { idOrName: 'x' } })).rejects.toMatchObject({
       code: 'too-busy',
@@ -194,7 +194,7 @@ describe('repeats', () => {
 
   test.each([
     ['a refusal', problem(409, 'invalid-state')],
-    ['a failure that the API tells of', problem(500, 'internal')],
+    ['a failure that the API reports', problem(500, 'internal')],
     ['a host that does not answer', problem(504, 'host-not-answering')],
   ])('%s is not repeated', async (_, reply) => {
     const { client, calls } = setting(reply);
@@ -202,14 +202,14 @@ describe('repeats', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('what has no key is never repeated', async () => {
+  test('a call without a key is never retried', async () => {
     const { client, calls } = setting(new TypeError('fetch failed'));
     const body = { token: 'x'.repeat(16) } as never;
     await expect(client.call('enrollHost', { body })).rejects.toBeInstanceOf(ConnectionError);
     expect(calls).toHaveLength(1);
   });
 
-  test('a caller who has gone ends it', async () => {
+  test('an aborted call is not retried', async () => {
     const { client, calls } = setting(new TypeError('fetch failed'));
     const gone = AbortSignal.abort(new Error('gone'));
     await expect(client.call('getContainer', { params: { idOrName: 'x' }, signal: gone })).rejects.toThrow(
@@ -220,7 +220,7 @@ describe('repeats', () => {
 });
 
 describe('lists, waits, events, logs', () => {
-  test('pages are asked for when they are needed', async () => {
+  test('pages are fetched on demand', async () => {
     const page = (name: string, nextCursor: string | null): Reply =>
       ok({ items: [containerOf({ name })], nextCursor });
     const { client, calls } = setting(page('a', 'p.2'), page('b', 'p.3'), page('c', null));
@@ -233,7 +233,7 @@ describe('lists, waits, events, logs', () => {
     expect(calls.map(({ url }) => new URL(url).search)).toEqual(['?limit=1', '?limit=1&cursor=p.2']);
   });
 
-  test('waits for an operation, and reports each poll', async () => {
+  test('a wait reports each poll of the operation', async () => {
     const done = operationOf({ state: 'Succeeded', endedAt: '2026-01-01T00:00:00Z' });
     const { client, calls } = setting(ok(operationOf()), ok(done));
     const seen: string[] = [];
@@ -242,7 +242,7 @@ describe('lists, waits, events, logs', () => {
     expect(calls[0]?.url).toContain(`/v1/operations/${OPERATION_ID}?waitSeconds=1`);
   });
 
-  test('a wait that the API has cut short is taken up after the pause that it asks for', async () => {
+  test('a wait that the API has shortened continues after Retry-After', async () => {
     const short = {
       ...ok(operationOf()),
       headers: { 'content-type': 'application/json', 'retry-after': '1' },
@@ -253,15 +253,18 @@ describe('lists, waits, events, logs', () => {
     expect([calls.length, pauses]).toEqual([3, [1000, 1000]]);
   });
 
-  test.each(['Failed', 'Cancelled'] as const)('one that ends %s is no success', async (state) => {
-    const error = problem(409, 'no-host-fits', { suggestion: 'Add a host.' }).body as never;
-    const { client } = setting(ok(operationOf({ state, error: state === 'Failed' ? error : null })));
-    const failure = await waitForSuccess(client, OPERATION_ID).catch((e: unknown) => e);
-    expect(failure).toBeInstanceOf(OperationFailedError);
-    expect(failure).toMatchObject({ code: state === 'Failed' ? 'no-host-fits' : 'operation-cancelled' });
-  });
+  test.each(['Failed', 'Cancelled'] as const)(
+    'an operation that ends in state %s is an error',
+    async (state) => {
+      const error = problem(409, 'no-host-fits', { suggestion: 'Add a host.' }).body as never;
+      const { client } = setting(ok(operationOf({ state, error: state === 'Failed' ? error : null })));
+      const failure = await waitForSuccess(client, OPERATION_ID).catch((e: unknown) => e);
+      expect(failure).toBeInstanceOf(OperationFailedError);
+      expect(failure).toMatchObject({ code: state === 'Failed' ? 'no-host-fits' : 'operation-cancelled' });
+    },
+  );
 
-  test('events end at the page that is empty, and following asks again from there', async () => {
+  test('events end at an empty page, and following polls from there', async () => {
     const event = {
       id: 'e1',
       time: '2026-01-01T00:00:00.000Z',
@@ -284,7 +287,7 @@ describe('lists, waits, events, logs', () => {
     expect(more.pauses).toEqual([1000]);
   });
 
-  test('a log is followed until its container has ended, and its last words are read', async () => {
+  test('a log is followed until its container has ended, including its last output', async () => {
     const item = (text: string) => ({ at: '2026-01-01T00:00:00.000Z', stream: 'stdout', text });
     let looks = 0;
     const reply = ({ url }: Call): Reply => {

@@ -13,7 +13,7 @@ export interface Reply {
   readonly headers?: Record<string, string>;
 }
 
-/** What is given to a call: an answer, or none. */
+/** The reply to a call: a response, or a failed connection. */
 export type Planned = Reply | Error | ((call: Call) => Reply | Error);
 
 /** An API with scripted responses, in order, which records the calls. A response can be a function of the call. */

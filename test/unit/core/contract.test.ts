@@ -66,7 +66,7 @@ describe('requests', () => {
     expect(CreateContainerRequestSchema.safeParse(documented).success).toBe(true);
   });
 
-  test('a path cannot climb', () => {
+  test('a path cannot contain .. segments', () => {
     const parse = (workingDir: string) =>
       CreateContainerRequestSchema.safeParse({ image: 'mini', workingDir }).success;
     expect([
@@ -78,7 +78,7 @@ describe('requests', () => {
     ]).toEqual([true, true, false, false, false]);
   });
 
-  test('runtime types are read without regard to case', () => {
+  test('the case of runtime types is ignored', () => {
     for (const text of ['HyperV', 'Hyperv', 'HYPERV', 'hyperv']) {
       expect(RuntimeTypeInputSchema.safeParse(text).success).toBe(true);
       expect(toRuntimeType(text)).toBe('HyperV');
@@ -88,13 +88,13 @@ describe('requests', () => {
 });
 
 describe('routes', () => {
-  test('each has a method and path, and an operation id, of its own', () => {
+  test('each route has a unique operation id, and a unique method and path', () => {
     const unique = (values: string[]) => new Set(values).size === values.length;
     expect(unique(ROUTES.map(({ method, path }) => `${method} ${path}`))).toBe(true);
     expect(unique(ROUTES.map(({ operationId }) => operationId))).toBe(true);
   });
 
-  test('each that changes something needs a scope to write, but an enrollment, which brings its own token', () => {
+  test('each mutation requires a scope to write, except enrollment, which has its own token', () => {
     const changing = ROUTES.filter(
       ({ method, operationId }) => method !== 'GET' && operationId !== 'testConversionRule',
     );
@@ -106,7 +106,7 @@ describe('routes', () => {
     for (const { scope } of ROUTES) if (scope !== null) expect(SCOPES).toContain(scope);
   });
 
-  test('every path parameter has a schema and every schema a parameter', () => {
+  test('every path parameter has a schema, and every schema a path parameter', () => {
     for (const { path, parameters } of ROUTES) {
       const named = [...path.matchAll(/\{(\w+)\+?\}/g)].map(([, name]) => name);
       expect(Object.keys(parameters?.shape ?? {})).toEqual(named);

@@ -39,7 +39,7 @@ const isIn = (address: string, ranges: readonly string[]): boolean => {
 const NON_PUBLIC = NON_PUBLIC_RANGES.map(({ cidr }) => cidr);
 
 describe('a network policy decides', () => {
-  test('by default: public addresses are reached, and nothing else is', () => {
+  test('that by default only public addresses are reachable', () => {
     for (const address of ['8.8.8.8', '1.1.1.1', '223.255.255.255', '2606:4700::1111', '2a00:1450::1'])
       expect(said({}, to(address))).toEqual({ allowed: true, why: 'default' });
     const closed = [
@@ -53,7 +53,7 @@ describe('a network policy decides', () => {
       expect([address, said({}, to(address))]).toEqual([address, { allowed: false, why: 'ceiling' }]);
   });
 
-  test('that no notation of IPv6 embeds a way around', () => {
+  test('that no IPv6 notation of an IPv4 address bypasses the rules', () => {
     const embedded = [
       ...['::ffff:8.8.8.8', '::ffff:10.0.0.1', '::8.8.8.8', '64:ff9b::8.8.8.8', '64:ff9b:1::a00:1'],
       ...['2002:a00:1::1', '2002:808:808::1', '2001:0:4136:e378:8000:63bf:3fff:fdd2', '::ffff:0:a00:1'],
@@ -63,7 +63,7 @@ describe('a network policy decides', () => {
       expect([address, said(policy, to(address)).allowed]).toEqual([address, false]);
   });
 
-  test('that metadata is never reached, whatever policy and ceiling say', () => {
+  test('that metadata is never reachable, whatever the policy and the ceiling are', () => {
     const policy: NetworkPolicy = {
       egress: { allow: [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }, { domain: 'metadata' }] },
     };
@@ -75,7 +75,7 @@ describe('a network policy decides', () => {
       });
   });
 
-  test('that the host’s own addresses are never reached, public ones included', () => {
+  test('that the host’s own addresses are never reachable, including public ones', () => {
     const ceiling = {
       allowPrivate: ['10.0.0.0/8'],
       own: ['10.0.0.5', '198.41.0.4', '2a00::5', '10.9.0.0/16'],
@@ -86,7 +86,7 @@ describe('a network policy decides', () => {
     expect(said(policy, to('10.0.0.6'), ceiling).allowed).toBe(true);
   });
 
-  test('that a private range takes both the ceiling and a rule by cidr', () => {
+  test('that a private range requires both the ceiling and a rule by cidr', () => {
     const open = { allowPrivate: ['10.20.0.0/16'], own: [] };
     const rule: NetworkPolicy = { egress: { allow: [{ cidr: '10.0.0.0/8' }] } };
     expect(said(rule, to('10.20.1.1'))).toEqual({ allowed: false, why: 'ceiling' });
@@ -97,7 +97,7 @@ describe('a network policy decides', () => {
     expect(said(byName, to('10.20.1.1', { names: ['db.example.com'] }), open).allowed).toBe(false);
   });
 
-  test('that deny is before allow, and allow before the default', () => {
+  test('that deny has precedence over allow, and allow over the default', () => {
     const policy: NetworkPolicy = {
       egress: { default: 'deny', allow: [{ cidr: '8.8.0.0/16' }], deny: [{ cidr: '8.8.8.0/24' }] },
     };
@@ -155,7 +155,7 @@ describe('a network policy decides', () => {
     expect(matchesDomain('*.example.com', '.example.com')).toBe(false);
   });
 
-  test('that what is no address is not reached', () => {
+  test('that an invalid address is denied', () => {
     for (const address of [
       '',
       'example.com',
@@ -176,7 +176,7 @@ const group = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff }));
 const ipv6 = fc
   .array(group, { minLength: 8, maxLength: 8 })
   .map((parts) => parts.map((part) => part.toString(16)).join(':'));
-/** Addresses at the edges of the ranges as often as any. */
+/** Random addresses, half of them at the edges of the ranges. */
 const edges = [...NON_PUBLIC, ...METADATA_ADDRESSES].map((cidr) => cidr.replace(/\/.*/, ''));
 const address = fc.oneof(ipv4, ipv6, fc.constantFrom(...edges));
 const cidr = fc
@@ -206,7 +206,7 @@ const destinations = fc.record({
 });
 
 describe('for every policy, ceiling and destination', () => {
-  test('nothing is reached that the host forbids, and the first step that matches decides', () => {
+  test('nothing that the host forbids is reachable, and the first matching step decides', () => {
     fc.assert(
       fc.property(policies, ceilings, destinations, (policy, ceiling, destination) => {
         const { allowed, why } = decide(policy, ceiling, destination);
@@ -224,7 +224,7 @@ describe('for every policy, ceiling and destination', () => {
     );
   });
 
-  test('a further deny rule reaches no more, and a further allow rule no less', () => {
+  test('another deny rule never opens, and another allow rule never closes a destination', () => {
     fc.assert(
       fc.property(policies, ceilings, destinations, rule, (policy, ceiling, destination, more) => {
         const { allowed } = decide(policy, ceiling, destination);
@@ -238,7 +238,7 @@ describe('for every policy, ceiling and destination', () => {
     );
   });
 
-  test('a policy that is given is resolved once, and every packet meets a last step', () => {
+  test('resolving a policy is idempotent, and every packet matches a step', () => {
     fc.assert(
       fc.property(policies, ceilings, (policy, ceiling) => {
         expect(ResolvedNetworkPolicySchema.safeParse(policy).success).toBe(true);
@@ -255,7 +255,7 @@ describe('for every policy, ceiling and destination', () => {
 });
 
 describe('an address range', () => {
-  test('has one canonical text, and any other is refused with it', () => {
+  test('has one canonical text, and any other text is refused with a correction', () => {
     const detail = (text: string): string | undefined => {
       const parsed = NetworkPolicySchema.safeParse({ egress: { allow: [{ cidr: text }] } });
       return parsed.success ? undefined : parsed.error.issues[0]?.message;
@@ -296,7 +296,7 @@ describe('an address range', () => {
       ]);
   });
 
-  test('in canonical form stays as it is, and has exactly its own addresses', () => {
+  test('in canonical form is unchanged, and contains exactly its addresses', () => {
     fc.assert(
       fc.property(cidr, address, (text, at) => {
         const range = parseCidr(text);
@@ -328,7 +328,7 @@ describe('a rule', () => {
     expect(problems({ cidr: '8.8.8.8' })).toEqual([]);
   });
 
-  test('takes domain names in lower-case ASCII', () => {
+  test('accepts domain names in lower-case ASCII', () => {
     for (const domain of [
       'example.com',
       '*.example.com',
@@ -363,7 +363,7 @@ describe('a rule', () => {
     for (const domain of bad) expect([domain, problems({ domain }).length]).toEqual([domain, 1]);
   });
 
-  test('takes ports and ranges of them', () => {
+  test('accepts ports and port ranges', () => {
     for (const ports of [[1], [65_535], ['1-65535'], [80, '8000-8100'], ['80-80']])
       expect(problems({ cidr: '8.8.8.8', ports })).toEqual([]);
     for (const port of [
@@ -387,7 +387,7 @@ describe('a rule', () => {
     expect(problems({ cidr: '8.8.8.8', protocol: 'icmp' })).toHaveLength(1);
   });
 
-  test('is one of 64 at most', () => {
+  test('is refused beyond 64 rules', () => {
     const policy = (count: number) => ({
       egress: { allow: Array.from({ length: count }, () => ({ cidr: '8.8.8.8' })) },
     });
@@ -397,7 +397,7 @@ describe('a rule', () => {
 });
 
 describe('a range that the host’s operator opens', () => {
-  test('is a private one, in canonical form', () => {
+  test('must be private, and is returned in canonical form', () => {
     const text = (given: string) => ({ kind: 'range', text: given });
     expect(readCeilingRange('10.20.30.40/16')).toEqual(text('10.20.0.0/16'));
     expect(readCeilingRange('FD12:3456::/32')).toEqual(text('fd12:3456::/32'));

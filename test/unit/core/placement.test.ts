@@ -51,12 +51,12 @@ const need: PlacementNeed = {
 };
 
 describe('capacity', () => {
-  test('a utility VM costs its overhead beside the container', () => {
+  test('a HyperV container also reserves the overhead of its utility VM', () => {
     expect(reservationFor(need.resources, 'HyperV', facts)).toEqual({ memoryMB: 192, cpus: 1 });
     expect(reservationFor(need.resources, 'Default', facts)).toEqual({ memoryMB: 128, cpus: 1 });
   });
 
-  test('taking and giving back is exact for any thousandths of processors', () => {
+  test('reserving and releasing thousandths of a CPU is exact', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 10, max: 4000 }), { maxLength: 50 }), (thousandths) => {
         const cpus = thousandths.map((value) => value / 1000);
@@ -69,7 +69,7 @@ describe('capacity', () => {
     );
   });
 
-  test('room classes sort as free memory does', () => {
+  test('memory classes have the order of free memory', () => {
     fc.assert(
       fc.property(fc.nat(8_000_000), fc.nat(8_000_000), (a, b) => {
         if (a <= b) expect(memoryClass(a) <= memoryClass(b)).toBe(true);
@@ -88,7 +88,7 @@ describe('placement', () => {
     );
   });
 
-  test('only what is asked for is chosen', () => {
+  test('only a host that meets every requirement is suitable', () => {
     expect(unsuitable(host('a', 1), { ...need, placement: { hostId: 'b' } })).not.toBeNull();
     expect(unsuitable(host('a', 1), { ...need, placement: { hostLabels: { zone: '1' } } })).toContain('zone');
     expect(
@@ -101,7 +101,7 @@ describe('placement', () => {
     ).toContain('HyperV');
   });
 
-  test('a draining, silent or full host lacks room; one that is only to hold an Off container does not', () => {
+  test('a draining, silent or full host lacks capacity; an Off container needs no free memory', () => {
     expect(lacksCapacity(host('a', 191), need)).toContain('191 MiB');
     expect(lacksCapacity(host('a', 192), need)).toBeNull();
     expect(lacksCapacity(host('a', 0), { ...need, reserve: false })).toBeNull();
@@ -110,7 +110,7 @@ describe('placement', () => {
     );
   });
 
-  test('two choices give every fitting host once and none that does not fit', () => {
+  test('two choices return every fitting host once, and no other host', () => {
     const random = fc.infiniteStream(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }));
     fc.assert(
       fc.property(fc.array(fc.nat(4096), { maxLength: 30 }), random, (memory, stream) => {
@@ -122,12 +122,12 @@ describe('placement', () => {
     );
   });
 
-  test('of each pair the emptier comes first', () => {
+  test('the host with more free capacity of each pair comes first', () => {
     const ordered = orderByTwoChoices([host('small', 500), host('large', 4000)], need, () => 0);
     expect(ordered.map(({ id }) => id)).toEqual(['large', 'small']);
   });
 
-  test('why nothing fits is said of at most three hosts', () => {
+  test('the reason that no host fits names at most three hosts', () => {
     expect(explainNoFit([], need)).toContain('no enrolled host');
     expect(
       explainNoFit(
@@ -138,7 +138,7 @@ describe('placement', () => {
   });
 });
 
-describe("Windows' rule of image builds", () => {
+describe('the Windows rule for image builds', () => {
   const image = (osBuild: number) => ({
     name: 'nanoserver',
     os: 'windows' as const,
@@ -162,7 +162,7 @@ describe("Windows' rule of image builds", () => {
   ] as const)('image %d on host %d under %s: %s', (imageBuild, hostBuild, runtimeType, allowed) => {
     expect(imageMismatch(image(imageBuild), windows(hostBuild), runtimeType) === null).toBe(allowed);
   });
-  test('an image of another system or processor is never run', () => {
+  test('an image for another operating system or architecture never fits', () => {
     expect(imageMismatch(image(14393), { os: facts.os, architecture: 'amd64' }, 'HyperV')).toContain(
       'windows',
     );

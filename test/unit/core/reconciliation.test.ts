@@ -28,7 +28,7 @@ const report = fc.record({
 });
 
 describe('reconciliation', () => {
-  test('an active operation decides, whatever is reported', () => {
+  test('a report changes nothing while an operation is active', () => {
     fc.assert(
       fc.property(state, report, (was, said) => {
         const record = { state: was, active: true, epoch: 1, observedSequence: null };
@@ -37,7 +37,7 @@ describe('reconciliation', () => {
     );
   });
 
-  test('what a report changes is a transition of the table', () => {
+  test('every change by a report is a transition of the state table', () => {
     fc.assert(
       fc.property(resting, report, fc.nat(5), fc.option(fc.nat(10)), (was, said, epoch, observedSequence) => {
         const meaning = reconcile({ state: was, active: false, epoch, observedSequence }, said);
@@ -51,7 +51,7 @@ describe('reconciliation', () => {
     );
   });
 
-  test('an inventory that is news leaves nothing Unknown', () => {
+  test('a newer inventory leaves no container Unknown', () => {
     for (const said of ['Absent', 'Off', 'Running'] as const)
       expect(['started', 'stopped', 'lost']).toContain(
         reconcile(
@@ -61,7 +61,7 @@ describe('reconciliation', () => {
       );
   });
 
-  test('older by its sequence is stale, older by its epoch is doubtful unless in an inventory', () => {
+  test('a report with an older sequence is stale; one with an older epoch is ambiguous outside an inventory', () => {
     const record = { state: 'Running' as const, active: false, epoch: 4, observedSequence: 7 };
     const off = { phase: 'Off' as const, epoch: 4, inventory: false };
     expect(reconcile(record, { ...off, sequence: 6 })).toBe('stale');
@@ -72,7 +72,7 @@ describe('reconciliation', () => {
 });
 
 describe('orphans', () => {
-  test('nothing is confirmed before its time, nor more than a round may', () => {
+  test('no orphan is confirmed too early, and no more than the limit per round', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.uuid(), { maxLength: 30 }),
@@ -90,7 +90,7 @@ describe('orphans', () => {
     );
   });
 
-  test('one seen for the first time is never confirmed; one that is gone is forgotten', () => {
+  test('a new orphan is never confirmed, and a container that is no longer an orphan is no candidate', () => {
     expect(judgeOrphans({ old: 0 }, ['new'], 1e9)).toEqual({ candidates: { new: 1e9 }, confirmed: [] });
     expect(judgeOrphans({ old: 0 }, [], 1e9)).toEqual({ candidates: {}, confirmed: [] });
   });
@@ -119,7 +119,7 @@ describe('settlement', () => {
       return { ...rest, stateBefore: from[pick % from.length] ?? ('Off' as const), during };
     });
 
-  test('is a transition of the table, out of whatever the operation put the container in', () => {
+  test('is a transition of the state table from the state during the operation', () => {
     fc.assert(
       fc.property(ended, ({ during, ...rest }) => {
         const settled = settledState(rest satisfies Ended).state;
@@ -133,7 +133,7 @@ describe('settlement', () => {
     );
   });
 
-  test('capacity is released only if the host reported it, got no command, or has undone it', () => {
+  test('capacity is released only if the host reported the state, received no command, or has undone the operation', () => {
     fc.assert(
       fc.property(ended, ({ during: _during, ...rest }) => {
         const { state: settled, onHost } = settledState(rest);

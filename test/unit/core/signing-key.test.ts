@@ -21,31 +21,31 @@ const command = {
 const signed = signPayload(key, 'command', command);
 
 describe('a key that signs', () => {
-  test('is the same for the same secret, and another for another', () => {
+  test('is derived from the secret: equal secrets give equal keys', () => {
     expect(deriveSigningKey('a generated secret').publicKey).toBe(key.publicKey);
     expect(deriveSigningKey('another secret').publicKey).not.toBe(key.publicKey);
-    // Hosts have pinned what is derived: the derivation must never change.
+    // Hosts have pinned derived keys, so the derivation must never change.
     expect(key.publicKey).toBe('bEB7zCJrSTEtUndMytgyuzVPieIvqqzWhWiXZMRADH0');
     expect(keyIdOf(key.publicKey)).toBe(key.keyId);
   });
 
-  test('signs the payload as it is sent', () => {
+  test('signs the payload byte for byte', () => {
     expect(JSON.parse(signed.payload)).toEqual(command);
     expect(isSignedBy(key.publicKey, 'command', signed)).toBe(true);
   });
 
-  test('signs for one purpose only', () => {
+  test('signs for a single purpose', () => {
     for (const purpose of SIGNED_PURPOSES)
       expect(isSignedBy(key.publicKey, purpose, signed)).toBe(purpose === 'command');
   });
 
-  test('has not signed what another key signed, though the key id says so', () => {
+  test('does not verify a signature of another key with its key id', () => {
     const forged = { ...signPayload(deriveSigningKey('x'), 'command', command), keyId: key.keyId };
     expect(isSignedBy(key.publicKey, 'command', forged)).toBe(false);
   });
 });
 
-describe('a signature does not cover', () => {
+describe('a signature does not verify', () => {
   const verified = (payload: string) => isSignedBy(key.publicKey, 'command', { ...signed, payload });
 
   test.each(Object.keys(command) as (keyof typeof command)[])('another %s', (field) => {
@@ -84,7 +84,7 @@ describe('a signature does not cover', () => {
     );
   });
 
-  test('anything, when it is no signature at all', () => {
+  test('when it is malformed', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.base64String()), fc.string(), (signature, publicKey) => {
         expect(isSignedBy(key.publicKey, 'command', { ...signed, signature })).toBe(false);

@@ -16,13 +16,13 @@ import {
 } from '../../../core/domain/operation-state.ts';
 
 describe('container states', () => {
-  test('an operation begins only by a transition of the table', () => {
+  test('every operation begins with a transition of the state table', () => {
     for (const { from, during } of Object.values(OPERATION_STARTS))
       for (const state of from)
         expect([state, during, canTransitionContainer(state, during)]).toEqual([state, during, true]);
   });
 
-  test('what an operation goes through can be left for where it started', () => {
+  test('the state during an operation can change back to the state before it', () => {
     for (const { from, during } of Object.values(OPERATION_STARTS))
       for (const state of from)
         expect(canTransitionContainer(during, state) || canTransitionContainer(during, 'Unknown')).toBe(true);
@@ -38,17 +38,17 @@ describe('container states', () => {
     for (const state of CONTAINER_STATES) expect(reachable(state).has('Off')).toBe(true);
   });
 
-  test('a removed container never comes back to be started', () => {
+  test('a container that is being removed cannot start', () => {
     expect(CONTAINER_TRANSITIONS.Removing).not.toContain('Starting');
   });
 
-  test('what may still be running holds its capacity', () => {
+  test('a state in which the container may run holds capacity', () => {
     expect(CONTAINER_STATES.filter((state) => !holdsCapacity(state))).toEqual(['Off', 'Failed']);
   });
 });
 
 describe('operation states', () => {
-  test('any walk ends in exactly one terminal state and stays there', () => {
+  test('every sequence of transitions ends in exactly one terminal state', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(), { maxLength: 10 }), (choices) => {
         let state: (typeof OPERATION_STATES)[number] = 'Pending';

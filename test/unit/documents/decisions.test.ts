@@ -41,7 +41,7 @@ describe('architecture decision records', () => {
     ]);
   });
 
-  test('are what code and documents refer to', () => {
+  test('exist for every reference in code and documents', () => {
     const broken = ['README.md', 'CHANGELOG.md', ...[...SOURCES, ...MORE_SOURCES].flatMap(filesIn)].flatMap(
       (path) =>
         referencesIn(readFileSync(join(ROOT, path), 'utf8'))

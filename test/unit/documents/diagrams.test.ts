@@ -19,7 +19,7 @@ describe('Mermaid diagrams', () => {
     },
   );
 
-  test('the architecture has the parts, one create and one conversion', () => {
+  test('the architecture shows the parts, a create and a conversion', () => {
     expect(diagrams.filter(({ path }) => path === 'docs/architecture.md')).toHaveLength(3);
   });
 

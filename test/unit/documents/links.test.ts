@@ -16,7 +16,7 @@ const isBroken = (path: string, link: string): boolean => {
 };
 
 describe('relative links', () => {
-  test.each(markdownFiles())('of %s lead to files and headings that exist', (path) => {
+  test.each(markdownFiles())('of %s point to existing files and headings', (path) => {
     expect(linksOf(path).filter((link) => isBroken(path, link))).toEqual([]);
   });
 

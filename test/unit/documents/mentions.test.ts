@@ -59,7 +59,7 @@ describe.each(documents)('%s', (path) => {
     const lines = spans.filter((span) => /^bulkhead [a-z]/.test(span) && !/…/.test(span));
     const refused = lines.filter((line) => {
       try {
-        // Every command line is complete but for its arguments: help accepts it without them.
+        // The command lines may lack arguments. With --help they are accepted without them.
         checkBulkhead([...line.split(' ').slice(1), '--help']);
         return false;
       } catch {

@@ -16,7 +16,7 @@ const inLanguage = (language: string) =>
     .filter((block) => block.language === language)
     .map((block) => [`${block.path}:${block.line}`, block] as const);
 
-/** Variables that the text around a block explains. */
+/** Variables that the text before a block defines. */
 const VARIABLES = {
   ACCOUNT: '111122223333',
   API: 'http://api.test',
@@ -54,7 +54,7 @@ test('every block has a language that a test checks', () => {
 });
 
 describe('shell', () => {
-  test.each(inLanguage('sh'))('%s runs, with command lines that its programs accept', (_, block) => {
+  test.each(inLanguage('sh'))('%s runs, and its programs accept the command lines', (_, block) => {
     const { invocations, exitCode, stderr } = run(block);
     expect([exitCode, stderr]).toEqual([0, '']);
     for (const invocation of invocations) {
@@ -63,7 +63,7 @@ describe('shell', () => {
     }
   });
 
-  test.each(inLanguage('sh'))('%s is marked if it needs AWS, and only then', (_, block) => {
+  test.each(inLanguage('sh'))('%s is marked if and only if it needs AWS', (_, block) => {
     const needsAws = run(block).invocations.some(
       ({ program, args }) =>
         program === 'aws' || program === 'npx' || args.some((word) => word === VARIABLES.TOKEN_URL),
@@ -111,7 +111,7 @@ const refusalOf = (check: () => void): string | undefined => {
   }
 };
 
-/** What a JSON block is, by the first word of the comment before it. */
+/** The schema of a JSON block, by the first word of the comment before it. */
 const JSON_CHECKS: Readonly<Record<string, (text: string, note: string) => void>> = {
   body: (text, note) => {
     const [, method = '', path = ''] = /^body: (\S+) (\S+)$/.exec(note) ?? [];
@@ -128,7 +128,7 @@ const JSON_CHECKS: Readonly<Record<string, (text: string, note: string) => void>
   },
 };
 
-test.each(inLanguage('json'))('%s is valid by the schema that its mark names', (_, block) => {
+test.each(inLanguage('json'))('%s is valid by the schema in its mark', (_, block) => {
   const note = block.note ?? '';
   const check = JSON_CHECKS[note.split(/\W/)[0] ?? ''];
   expect([note, check]).toEqual([note, expect.any(Function)]);

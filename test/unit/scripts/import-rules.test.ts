@@ -42,7 +42,7 @@ const FILES: Readonly<Record<string, readonly [source: string, rule: string | un
   ],
   'local/nowhere.ts': ["import './gone.ts';", 'no-unresolvable'],
   'local/a.ts': ["import './b.ts';", 'no-circular'],
-  // A circle is reported once, at one of its members.
+  // An import cycle is reported once, at one of its members.
   'local/b.ts': ["import './a.ts';", undefined],
   'bin/ok.ts': ["import '../lib/ok.ts';\nimport '../local/ok.ts';", undefined],
   'scripts/cdk.ts': ["import '../lib/ok.ts';", 'lib-importers'],

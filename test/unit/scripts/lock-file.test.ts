@@ -20,7 +20,7 @@ const isLocked = (path: string, name: string): boolean => {
   });
 };
 
-// npm writes only what is installed when it locks a checkout that has its node_modules; `npm ci` then fails on a clean one.
+// With an existing node_modules, npm writes only installed packages to the lock file. `npm ci` then fails in a clean checkout.
 test('the lock file has the optional packages of every platform', () => {
   const missing = Object.entries(packages).flatMap(([path, { optionalDependencies = {} }]) =>
     Object.keys(optionalDependencies)

@@ -7,12 +7,12 @@ import { generate } from '../../../scripts/generate/openapi.ts';
 const PATH = 'docs/api/openapi.json';
 const generated = async () => JSON.parse((await generate()).get(PATH) ?? '');
 
-test('what is committed is what is generated', async () => {
+test('the committed document equals the generated one', async () => {
   const committed = readFileSync(new URL(`../../../${PATH}`, import.meta.url), 'utf8');
   expect((await generate()).get(PATH)).toBe(committed);
 });
 
-test('every route is there, with its scope and its answers', async () => {
+test('every route is documented, with its scope and its responses', async () => {
   const { paths } = await generated();
   for (const route of ROUTES) {
     const operation = paths[route.path.replace('+}', '}')][route.method.toLowerCase()];
@@ -24,7 +24,7 @@ test('every route is there, with its scope and its answers', async () => {
   }
 });
 
-test('every reference leads somewhere', async () => {
+test('every reference has a target', async () => {
   const document = await generated();
   const references: string[] = [];
   JSON.stringify(document, (key, value: unknown) => {

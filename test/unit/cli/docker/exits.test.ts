@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { Bridge, type BridgeSettings } from '../../../../cli/docker/bridge.ts';
-import { untilRemoved } from '../../../../cli/docker/exits.ts';
+import { waitForRemoval } from '../../../../cli/docker/exits.ts';
 
 const { signal } = new AbortController();
 const gone = (exitCodes: ReadonlyMap<string, number>): Bridge =>
@@ -11,14 +11,14 @@ const gone = (exitCodes: ReadonlyMap<string, number>): Bridge =>
   }) as unknown as Bridge;
 
 test('the exit code of a container is available after the bridge has removed it', async () => {
-  expect(await untilRemoved(gone(new Map([['one', 5]])), 'one', signal)).toEqual({ exitCode: 5 });
+  expect(await waitForRemoval(gone(new Map([['one', 5]])), 'one', signal)).toEqual({ exitCode: 5 });
 });
 
-test('of one that somebody else removed unseen there is none', async () => {
-  expect(await untilRemoved(gone(new Map([['other', 5]])), 'one', signal)).toEqual({ exitCode: 0 });
+test('a container that another client removed has no exit code', async () => {
+  expect(await waitForRemoval(gone(new Map([['other', 5]])), 'one', signal)).toEqual({ exitCode: 0 });
 });
 
-test('the bridge keeps the newest thousand', () => {
+test('the bridge keeps the newest thousand exit codes', () => {
   const bridge = new Bridge({ client: {} } as unknown as BridgeSettings);
   for (let code = 0; code <= 1_000; code++) bridge.keepExitCode(`container ${code}`, code);
   expect(bridge.exitCodeOf('container 0')).toBeUndefined();

@@ -24,7 +24,7 @@ interface Answer {
 
 const page = (items: readonly unknown[]): Reply => ({ status: 200, body: { items, nextCursor: null } });
 
-/** A bridge on a socket of its own, in front of an API that `change` may speak for. */
+/** A bridge on its own socket, in front of an API. `change` can replace a response of the API. */
 const bridge = async (
   change: (call: Call) => Reply | undefined = () => undefined,
   connect?: () => SessionStream,
@@ -77,7 +77,7 @@ const bridge = async (
 
 const message = ({ body }: Answer): string => JSON.parse(body).message;
 
-test('ping tells the version of the API and the system, with a version before the path or not', async () => {
+test('ping returns the API version and the system, for paths with and without a version', async () => {
   const { ask } = await bridge();
   for (const path of ['/_ping', '/v1.24/_ping', '/v1.50/_ping']) {
     const { status, headers } = await ask('HEAD', path);
@@ -92,7 +92,7 @@ test('ping tells the version of the API and the system, with a version before th
   expect([old.status, message(old)]).toEqual([400, expect.stringContaining('too old')]);
 });
 
-test('the socket is this user’s alone; another that listens there is not pushed aside, a dead one is', async () => {
+test('the socket is private to the user; a stale socket is replaced, one with a listener is not', async () => {
   const { socketPath } = await bridge();
   expect(statSync(socketPath).mode & 0o777).toBe(0o600);
   const { server } = createDockerBridge({} as never);
@@ -112,7 +112,7 @@ describe.each(['unix', 'tcp'] as const)('over %s', (over) => {
     { host: 'localhost:2375', 'sec-fetch-site': 'none' },
     { host: 'evil.example.com', ...UPGRADE },
     { host: 'localhost:2375', 'sec-fetch-site': 'same-origin', ...UPGRADE },
-  ])('a page in a browser cannot use it, and the API is not asked: %j', async (headers) => {
+  ])('requests of a web page are refused without a call to the API: %j', async (headers) => {
     const { ask, calls } = await bridge(undefined, undefined, over);
     expect((await ask('POST', '/containers/create', { Image: 'mini' }, headers)).status).toBe(403);
     expect(calls).toEqual([]);
@@ -136,8 +136,8 @@ describe.each(['unix', 'tcp'] as const)('over %s', (over) => {
   );
 });
 
-describe('refusals in Docker’s words', () => {
-  test('no such container, no such image, a name that is taken', async () => {
+describe('errors in Docker’s format', () => {
+  test('no such container, no such image, name already in use', async () => {
     const { ask } = await bridge(({ method, url, body }) => {
       if (method === 'GET' && url.endsWith('/containers/taken'))
         return { status: 200, body: containerOf({ name: 'taken' }) };
@@ -158,7 +158,7 @@ describe('refusals in Docker’s words', () => {
     expect([image.status, message(image)]).toEqual([404, 'No such image: nope:latest']);
   });
 
-  test('the tag "latest" may be meant where the catalogue has none', async () => {
+  test('the tag "latest" also means an image without a tag', async () => {
     const { ask, calls } = await bridge(({ method, body }) => {
       if (method !== 'POST') return undefined;
       return (body as { image: string }).image === 'mini'
@@ -186,7 +186,7 @@ describe('refusals in Docker’s words', () => {
     ]);
   });
 
-  test('what the API said is passed on with what to do and its request id', async () => {
+  test('the message, suggestion and request id of the API are passed on', async () => {
     const { ask } = await bridge(({ method }) =>
       method === 'POST'
         ? problem(409, 'no-host-fits', { suggestion: 'Add a host.', requestId: 'r-9' })
@@ -196,7 +196,7 @@ describe('refusals in Docker’s words', () => {
     expect([answer.status, message(answer)]).toEqual([409, 'It is no-host-fits. Add a host. (request r-9)']);
   });
 
-  test('a body that is none', async () => {
+  test('a body that is not JSON', async () => {
     const { ask } = await bridge();
     const odd = await ask('POST', '/containers/create');
     expect(odd.status).toBeGreaterThanOrEqual(400);
@@ -204,7 +204,7 @@ describe('refusals in Docker’s words', () => {
   });
 });
 
-describe('what is there', () => {
+describe('the routes', () => {
   const web = containerOf({ id: ID, name: 'web', state: 'Running', startedAt: '2026-11-25T19:37:22.000Z' });
   const other = containerOf({ id: ID.replace('0120f597', 'a120f597'), name: 'other', exitCode: 3 });
   const api = (call: Call): Reply | undefined => {
@@ -217,7 +217,7 @@ describe('what is there', () => {
   const names = (answer: Answer): string[] =>
     JSON.parse(answer.body).map((one: { Names: string[] }) => one.Names[0]);
 
-  test('ps: what runs; all of them; by filter; the newest so many', async () => {
+  test('ps lists running containers, all containers, by filter, or the newest', async () => {
     const { ask } = await bridge(api);
     expect(names(await ask('GET', '/containers/json'))).toEqual(['/web']);
     expect(names(await ask('GET', '/containers/json?all=1'))).toEqual(['/web', '/other']);
@@ -227,7 +227,7 @@ describe('what is there', () => {
     ).toEqual(['/other']);
   });
 
-  test('a container by the beginning of its id; a beginning of two is refused', async () => {
+  test('a container is found by a prefix of its id; an ambiguous prefix is refused', async () => {
     const { ask } = await bridge(api);
     expect(JSON.parse((await ask('GET', '/containers/0120f5/json')).body)).toMatchObject({ Name: '/web' });
     expect((await ask('GET', '/containers/f/json')).status).toBe(404);
@@ -239,7 +239,7 @@ describe('what is there', () => {
     expect(message(await askTwo('GET', '/containers/0120f5/json'))).toContain('Multiple IDs found');
   });
 
-  test('start and stop of what is so already: 304; a remove of what runs, a kill of what does not: 409', async () => {
+  test('start and stop without a change return 304; removing a running and killing a stopped container return 409', async () => {
     const unchanged = {
       status: 200,
       body: { container: web, operation: operationOf({ state: 'Succeeded' }) },
@@ -254,7 +254,7 @@ describe('what is there', () => {
     expect([kill.status, message(kill)]).toEqual([409, expect.stringContaining('is not running')]);
   });
 
-  test('wait: headers at once, and the exit code when it has ended', async () => {
+  test('wait sends the headers immediately, and the exit code at the end', async () => {
     let looks = 0;
     const { ask } = await bridge((call) => {
       if (!call.url.endsWith(`/v1/containers/${ID}`)) return undefined;
@@ -265,7 +265,7 @@ describe('what is there', () => {
     expect(JSON.parse((await ask('POST', `/containers/${ID}/wait`)).body)).toEqual({ StatusCode: 7 });
   });
 
-  test('events: those of a time, then it ends', async () => {
+  test('events with --until returns the events of that time and ends', async () => {
     const event = (second: number, type: string) => ({
       ...{
         id: `e${second}`,
@@ -294,7 +294,7 @@ describe('what is there', () => {
     ).toEqual(['destroy']);
   });
 
-  test('logs: framed, each stream that was asked for', async () => {
+  test('logs returns the requested streams in frames', async () => {
     const items = [
       { at: '2026-01-01T00:00:00.000Z', stream: 'stdout', text: 'out' },
       { at: '2026-01-01T00:00:01.000Z', stream: 'stderr', text: 'err' },
@@ -311,7 +311,7 @@ describe('what is there', () => {
     expect(message(await ask('GET', `/containers/${ID}/logs`))).toContain('at least one stream');
   });
 
-  test.each(['', '&follow=1'])('logs%s: 4,000 lines with one time, whole', async (follow) => {
+  test.each(['', '&follow=1'])('logs%s returns all of 4,000 lines with the same time', async (follow) => {
     const lines = Array.from({ length: 4_000 }, (_, index) => `line ${index} ${'x'.repeat(60)}`);
     const pages = await pagesOfOneTime(lines);
     expect(pages.size).toBeGreaterThan(2);
@@ -325,11 +325,11 @@ describe('what is there', () => {
   });
 });
 
-describe('text of a container does not control the terminal of docker', () => {
+describe('control sequences from a container are escaped', () => {
   const hostile = '\u001b]52;c;aGk=\u0007\u009b2J\u202e\r';
   const shown = '\\x1b]52;c;aGk=\\x07\\x9b2J\\u202e\\x0d';
 
-  test('names and command lines of processes', async () => {
+  test('in names and command lines of processes', async () => {
     const process = {
       ...{ pid: 7, name: hostile, userName: hostile, commandLine: hostile },
       ...{ cpuSeconds: 1, workingSetBytes: 0, startedAt: null },
@@ -345,7 +345,7 @@ describe('text of a container does not control the terminal of docker', () => {
     expect(JSON.parse(body).Processes).toEqual([[shown, '7', '00:00:01', shown]]);
   });
 
-  test('errors', async () => {
+  test('in errors', async () => {
     const { ask } = await bridge(() => problem(409, 'invalid-state', { detail: hostile }));
     const id = ID.replaceAll('-', '');
     const refused = await ask('GET', `/containers/${id}/json`);

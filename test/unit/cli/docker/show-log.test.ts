@@ -7,7 +7,7 @@ import type { SessionStream } from '../../../../cli/session.ts';
 
 const never = new Promise<never>(() => undefined);
 
-/** A container that has ended, having written two lines. */
+/** A container that has written two lines and ended. */
 const ended = (): Bridge => {
   const items = ['ran', 'well'].map((text) => ({ stream: 'stdout', text, at: '2026-01-01T00:00:00.000Z' }));
   return {
@@ -34,7 +34,7 @@ const client = () => {
   return { seen, stream: stream as unknown as ClientStream };
 };
 
-/** A session that has said `text`, and ends when it is closed or told to. */
+/** A session that has sent `text`. It ends when it is closed, or by `end`. */
 const sessionSaying = (text: string) => {
   const exit = Promise.withResolvers<{ exitCode: number | null; reason: string }>();
   const session = {
@@ -47,8 +47,8 @@ const sessionSaying = (text: string) => {
   return { session: session as unknown as SessionStream, exit };
 };
 
-const joining = { stdin: false, stdout: true, stderr: true };
-const shown = (stream: ClientStream) => ({ containerId: 'one', client: stream, joining, cursor: undefined });
+const attached = { stdin: false, stdout: true, stderr: true };
+const shown = (stream: ClientStream) => ({ containerId: 'one', client: stream, attached, cursor: undefined });
 const nothingSeen = () => ({ stdout: 0, stderr: 0 });
 
 test('without a session the log is shown until the container has ended', async () => {
@@ -57,7 +57,7 @@ test('without a session the log is shown until the container has ended', async (
   expect(seen).toEqual(['ran\n', 'well\n']);
 });
 
-test('what a session has shown before it broke off is not shown again', async () => {
+test('output that a broken session has sent is not sent again', async () => {
   const { seen, stream } = client();
   const already = nothingSeen();
   const { session, exit } = sessionSaying('ran\nwe');
@@ -67,14 +67,14 @@ test('what a session has shown before it broke off is not shown again', async ()
   expect(seen).toEqual(['ran\nwe', 'll\n']);
 });
 
-test('a session with its exit is whole', async () => {
+test('a session with an exit is complete', async () => {
   const { stream } = client();
   const { session, exit } = sessionSaying('ran\n');
   exit.resolve({ exitCode: 3, reason: 'exited' });
   expect(await showSession(ended(), shown(stream), session, nothingSeen())).toEqual({ isWhole: true });
 });
 
-test('a session that gets no exit is abandoned: the state of the container decides', async () => {
+test('a session that gets no exit is closed after the container has ended', async () => {
   jest.useFakeTimers();
   try {
     const { stream } = client();
@@ -90,7 +90,7 @@ test('a session that gets no exit is abandoned: the state of the container decid
   }
 });
 
-test('while there is a session, a failure to look at the container ends nothing', async () => {
+test('a failed request for the container does not end an open session', async () => {
   jest.useFakeTimers();
   try {
     const { stream } = client();

@@ -10,11 +10,11 @@ import { matchesFilters, parseFilters } from '../../../../cli/docker/translate/f
 import { AUTO_REMOVE_LABEL } from '../../../../cli/docker/translate/labels.ts';
 import { dockerState, humanDuration, statusText } from '../../../../cli/docker/translate/state.ts';
 import { parseTime } from '../../../../cli/docker/translate/time.ts';
-import { ProblemError, TurnedAwayError } from '../../../../core/client/index.ts';
+import { ProblemError, ThrottledError } from '../../../../core/client/index.ts';
 import { CreateContainerRequestSchema } from '../../../../core/contract/container.ts';
 import { containerOf, ID } from '../../client/records.ts';
 
-/** What `docker create` of client 28 sends where no option was given, as far as it says anything at all. */
+/** The members that `docker create` of client 28 sends without any option, if they have a value. */
 const PLAIN = {
   ...{
     Hostname: '',
@@ -101,7 +101,7 @@ const withHost = (host: object, config: object = {}) => ({
 const said = (request: object) => JSON.parse(JSON.stringify(request));
 
 describe('docker create', () => {
-  test('without options asks for nothing but the image', () => {
+  test('sends only the image without options', () => {
     expect(said(toCreateRequest(PLAIN, null))).toEqual({ image: 'mini', restartPolicy: { name: 'no' } });
   });
 
@@ -115,14 +115,14 @@ describe('docker create', () => {
     expect(resources).toEqual({ diskMB });
   });
 
-  test('a storage option that is no size, or another one, is refused by its name', () => {
+  test('a storage option other than a valid size is refused by name', () => {
     expect(() => toCreateRequest(withHost({ StorageOpt: { size: 'big' } }, {}), null)).toThrow('not a size');
     expect(() => toCreateRequest(withHost({ StorageOpt: { 'dm.fs': 'xfs' } }, {}), null)).toThrow(
       '--storage-opt dm.fs',
     );
   });
 
-  test('every option that Bulkhead has', () => {
+  test('translates every supported option', () => {
     const body = withHost(
       {
         ...{
@@ -172,13 +172,13 @@ describe('docker create', () => {
     expect(toCreateRequest(withHost({ Isolation: isolation }), null).runtimeType).toBe(runtimeType);
   });
 
-  test('an isolation that is none is refused in Docker’s words', () => {
+  test('an unknown isolation is refused with Docker’s message', () => {
     expect(() => toCreateRequest(withHost({ Isolation: 'x' }), null)).toThrow(
       "invalid isolation (x): Windows supports 'default', 'process', or 'hyperv'",
     );
   });
 
-  test('--rm: removed by the control plane, or, where its output is awaited, by the bridge', () => {
+  test('a container of --rm is removed by the control plane, or by the bridge if a client is attached', () => {
     const detached = toCreateRequest(
       withHost({ AutoRemove: true }, { AttachStdout: false, AttachStderr: false }),
       null,
@@ -223,7 +223,7 @@ describe('docker create', () => {
   );
 });
 
-describe('what docker is shown', () => {
+describe('responses to docker', () => {
   const now = Date.parse('2026-11-25T19:40:22Z');
 
   test.each([
@@ -235,7 +235,7 @@ describe('what docker is shown', () => {
     [{ state: 'Stopping', startedAt: '2026-11-25T19:40:17Z' }, 'running', 'Up 5 seconds'],
     [{ state: 'Converting', exitCode: 0 }, 'restarting', 'Converting its runtime type'],
     [{ state: 'Removing' }, 'removing', 'Removal In Progress'],
-    [{ state: 'Unknown' }, 'running', 'Up (its host has gone silent)'],
+    [{ state: 'Unknown' }, 'running', 'Up (the host does not respond)'],
   ] as const)('%j is %s: %s', (change, state, status) => {
     const container = containerOf(change);
     expect([dockerState(container), statusText(container, now)]).toEqual([state, status]);
@@ -255,7 +255,7 @@ describe('what docker is shown', () => {
     expect(humanDuration(seconds)).toBe(text);
   });
 
-  test('inspect: isolation is resolved, what the bridge keeps for itself is not shown', () => {
+  test('inspect shows the resolved isolation, and no labels of the bridge', () => {
     const container = containerOf({
       labels: { a: 'b', [AUTO_REMOVE_LABEL]: 'true' },
       ports: [{ hostPort: 8080, containerPort: 80, protocol: 'tcp' }],
@@ -284,13 +284,13 @@ describe('what docker is shown', () => {
     });
   });
 
-  test('ids are UUIDs without dashes, and back', () => {
+  test('ids are UUIDs without dashes, and can be converted back', () => {
     expect(toUuid(toDockerId(ID))).toBe(ID);
     expect(toUuid(ID.toUpperCase())).toBe(ID);
     expect([toUuid('web'), toUuid(toDockerId(ID).slice(0, 12))]).toEqual([undefined, undefined]);
   });
 
-  test('output is framed: stream, length, bytes', () => {
+  test('a frame contains stream, length and bytes', () => {
     expect([...frame('stdout', Buffer.from('hi'))]).toEqual([1, 0, 0, 0, 0, 0, 0, 2, 104, 105]);
     expect([...frame('stderr', new Uint8Array(300)).slice(0, 8)]).toEqual([2, 0, 0, 0, 0, 0, 1, 44]);
   });
@@ -346,7 +346,7 @@ describe('filters', () => {
     expect(matchesFilters(container, filters)).toBe(shown);
   });
 
-  test('both ways to write them, and what is none', () => {
+  test('are parsed in both formats, and refused otherwise', () => {
     expect(parseFilters('{"name":{"a":true,"b":false}}')).toEqual({ name: ['a'] });
     expect(parseFilters('{"name":["a"]}')).toEqual({ name: ['a'] });
     expect(parseFilters(null)).toEqual({});
@@ -356,7 +356,7 @@ describe('filters', () => {
   });
 });
 
-test('times of a query', () => {
+test('times in a query are parsed', () => {
   expect([
     parseTime('1767225601.5'),
     parseTime('2026-01-01T00:00:01Z'),
@@ -366,8 +366,8 @@ test('times of a query', () => {
   expect(() => parseTime('yesterday')).toThrow('invalid time');
 });
 
-describe('where it listens', () => {
-  test('a socket, or loopback', () => {
+describe('the address of the bridge', () => {
+  test('is a Unix socket or loopback', () => {
     expect(parseEndpoint('unix:///run/b.sock')).toEqual({ kind: 'unix', path: '/run/b.sock' });
     expect(parseEndpoint('tcp://localhost:2375')).toEqual({ kind: 'tcp', host: '127.0.0.1', port: 2375 });
     expect(parseEndpoint('tcp://[::1]:0')).toEqual({ kind: 'tcp', host: '::1', port: 0 });
@@ -384,13 +384,13 @@ describe('where it listens', () => {
   });
 });
 
-test('a request that was turned away is Docker’s 429, with what to do', () => {
+test('a request that the API throttles returns 429 with the suggestion', () => {
   const problem = {
     ...{ type: 'urn:bulkhead:problem:too-many-requests', title: 'Too many requests', status: 429 },
     ...{ code: 'too-many-requests' as const, detail: 'The tenant sends more requests than its share.' },
     suggestion: 'Wait 2 s.',
   };
-  for (const error of [new ProblemError(problem), new TurnedAwayError()])
+  for (const error of [new ProblemError(problem), new ThrottledError()])
     expect(toDockerError(error)).toMatchObject({
       status: 429,
       message: expect.stringMatching(/requests.* (Wait|Try)/i),

@@ -9,7 +9,7 @@ interface Frame {
 }
 type Message = WindowMessage<Frame>;
 
-/** Time that passes when the test says so. */
+/** A clock that the test advances. */
 const manualTimers = () => {
   let now = 0;
   let timers: { at: number; callback: () => void }[] = [];
@@ -39,7 +39,7 @@ const manualTimers = () => {
   };
 };
 
-/** Two ends, and what is on its way between them: messages stay there until the test lets them go. */
+/** Two ends and the messages in transit between them, which stay there until the test delivers them. */
 const createPair = ({ consume = true } = {}) => {
   const timers = manualTimers();
   const wire: { to: 'a' | 'b'; message: Message }[] = [];
@@ -63,7 +63,7 @@ const createPair = ({ consume = true } = {}) => {
     const [one] = wire.splice(index, 1);
     if (one) ends[one.to].receive(one.message);
   };
-  /** As a quiet network: everything arrives, until nothing more is said. */
+  /** Delivers every message, until no end sends another one. */
   const settle = (rounds = 400) => {
     for (let round = 0; round < rounds; round += 1) {
       for (let arrived = 0; wire.length > 0 && arrived < 20_000; arrived += 1) arrive(0);
@@ -77,7 +77,7 @@ const createPair = ({ consume = true } = {}) => {
 type End = 'a' | 'b';
 type Pair = ReturnType<typeof createPair>;
 
-/** What is done to a pair, drawn at random; what was put is noted in `sent`. */
+/** Random actions on a pair of ends. Frames that were put are recorded in `sent`. */
 const createWorld = () => {
   const pair = createPair();
   const sent = { a: [] as number[], b: [] as number[] };
@@ -133,7 +133,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   weighted(3, fc.nat(4_000), (milliseconds) => (w) => w.pass(milliseconds)),
 );
 
-test('whatever is lost, repeated, reordered and cut: everything is delivered, in order, once, within the window', () => {
+test('every frame is delivered once, in order and within the window, whatever is lost, repeated, reordered or disconnected', () => {
   fc.assert(
     fc.property(fc.array(steps, { maxLength: 250 }), (taken) => {
       const world = createWorld();
@@ -162,7 +162,7 @@ const fill = (pair: Pair, count: number, bytes: number = SESSION_LIMITS.dataByte
   return () => sent;
 };
 
-test('a reader that takes nothing stops its sender at the window, and at no more', () => {
+test('a sender stops at the window when the reader consumes nothing', () => {
   const pair = createPair({ consume: false });
   pair.ends.a.connected();
   pair.ends.b.connected();
@@ -177,7 +177,7 @@ test('a reader that takes nothing stops its sender at the window, and at no more
   expect(sent()).toBeGreaterThan(bytes / SESSION_LIMITS.dataBytes);
 });
 
-test('a signal passes input that waits for credit', () => {
+test('a signal is sent before input that waits for credit', () => {
   const pair = createPair({ consume: false });
   pair.ends.a.connected();
   pair.ends.b.connected();
@@ -188,7 +188,7 @@ test('a signal passes input that waits for credit', () => {
   expect(pair.delivered.b.at(-1)?.id).toBe(999);
 });
 
-test('credit whose telling was lost is asked for', () => {
+test('a lost message with credit is requested again', () => {
   const pair = createPair({ consume: false });
   pair.ends.a.connected();
   pair.ends.b.connected();
@@ -201,7 +201,7 @@ test('credit whose telling was lost is asked for', () => {
   expect(pair.delivered.b.length).toBeGreaterThan(before);
 });
 
-test('a lost frame is sent again though frames of the other direction keep coming', () => {
+test('a lost frame is repeated while frames arrive from the other direction', () => {
   const pair = createPair();
   pair.ends.a.connected();
   pair.ends.b.connected();
@@ -216,16 +216,16 @@ test('a lost frame is sent again though frames of the other direction keep comin
   expect(pair.delivered.b.map(({ id }) => id)).toEqual([1]);
 });
 
-test('a side that sends more than it was granted is found out, and what came is not kept', () => {
+test('sending beyond the limit is reported as a violation, and the data is not kept', () => {
   const pair = createPair({ consume: false });
   const bytes = SESSION_LIMITS.dataBytes;
   for (let sequence = 1; sequence < 20; sequence += 1)
     pair.ends.b.receive({ kind: 'frame', sequence, frame: { id: sequence, bytes }, ack: 0, limit: 0 });
-  expect(pair.violations[0]).toBe('b: more data than was granted');
+  expect(pair.violations[0]).toBe('b: received more data than the limit allows');
   expect(pair.delivered.b.length * bytes).toBeLessThanOrEqual(SESSION_LIMITS.windowBytes);
 });
 
-test('acknowledgements that cannot be are not believed', () => {
+test('impossible acknowledgements are ignored', () => {
   const pair = createPair();
   pair.ends.a.connected();
   pair.ends.a.put({ id: 1, bytes: 1 }, 1);
@@ -235,7 +235,7 @@ test('acknowledgements that cannot be are not believed', () => {
   expect(pair.ends.a.settled).toBe(true);
 });
 
-test('what lies too far ahead is not kept', () => {
+test('frames too far ahead are not kept', () => {
   const pair = createPair();
   const far = SESSION_LIMITS.framesAhead + 1;
   pair.ends.b.receive({ kind: 'frame', sequence: far, frame: { id: far, bytes: 1 }, ack: 0, limit: 0 });
@@ -244,7 +244,7 @@ test('what lies too far ahead is not kept', () => {
   expect(pair.delivered.b.at(-1)?.id).toBe(far - 1);
 });
 
-test('a closed window has no timer and says nothing', () => {
+test('a closed window has no timer and sends nothing', () => {
   const pair = createPair();
   pair.ends.a.connected();
   fill(pair, 3);
@@ -257,7 +257,7 @@ test('a closed window has no timer and says nothing', () => {
   expect([pair.timers.waiting, pair.wire.length]).toEqual([0, 0]);
 });
 
-test('an idle session says nothing by itself', () => {
+test('an idle session sends nothing', () => {
   const pair = createPair();
   pair.ends.a.connected();
   pair.ends.b.connected();
