@@ -3,7 +3,7 @@ export class BenchmarkError extends Error {
   override readonly name = 'BenchmarkError';
 }
 
-/** Milliseconds that `work` takes. */
+/** Runs `work`. @returns the time that it took, in milliseconds */
 export const timed = async (work: () => Promise<unknown>): Promise<number> => {
   const began = performance.now();
   await work();
@@ -28,7 +28,10 @@ export type Measurement = readonly [name: string, once: () => Promise<number>];
  * Runs `rounds` of each measurement, interleaved: one of each, then the next round. Other load of the machine then
  * affects all of them equally. The first round warms caches and is not counted.
  */
-export const sideBySide = async (measurements: readonly Measurement[], rounds: number): Promise<Series[]> => {
+export const interleaved = async (
+  measurements: readonly Measurement[],
+  rounds: number,
+): Promise<Series[]> => {
   const values = measurements.map(([name]) => ({ name, values: [] as number[] }));
   for (let round = 0; round <= rounds; round++)
     for (const [index, [, once]] of measurements.entries()) {

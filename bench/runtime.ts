@@ -1,14 +1,17 @@
 /**
- * Measures the Linux runtime, interleaved with the tools that it is built on: `npm run bench:runtime`. Needs root on
- * Linux; writes `docs/benchmarks.md`. The environment changes how often each is measured (`BENCH_ROUNDS`, 20), how
- * many VMs start at once (`BENCH_CROWDS`, 10,20) and where the report goes (`BENCH_REPORT`).
+ * `npm run bench:runtime`: measures the Linux runtime, interleaved with the tools that it uses. Needs root on Linux.
+ *
+ * Environment variables:
+ * - `BENCH_ROUNDS`: number of measurements of each kind. Default: 20.
+ * - `BENCH_CROWDS`: numbers of VMs that start at the same time. Default: 10,20.
+ * - `BENCH_REPORT`: the file to write. Default: docs/benchmarks.md.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { cpus, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { setUpLinuxRuntime } from '../scripts/setup/linux-runtime.ts';
-import { median, quantile, type Series, sideBySide } from './measure.ts';
+import { interleaved, median, quantile, type Series } from './measure.ts';
 import { openDocker } from './runtime/docker.ts';
 import { BenchHost } from './runtime/host.ts';
 import { openRunc } from './runtime/runc.ts';
@@ -43,7 +46,7 @@ const measureStarts = async () => {
   const on = await pooled.keep('HyperV');
   try {
     report(`measuring ${ROUNDS} rounds of starts …`);
-    const taken = await sideBySide(
+    const taken = await interleaved(
       [
         ['runc', () => runc.run()],
         ['default', () => pooled.start('Default', 'none')],
@@ -70,11 +73,11 @@ const measureStarts = async () => {
   }
 };
 
-const measureCrowd = async (count: number): Promise<string> => {
+const measureMany = async (count: number): Promise<string> => {
   report(`starting ${count} utility VMs at once …`);
   const host = await BenchHost.open(ROOT, join(STATE, 'cloned'), { poolSize: 0 });
   try {
-    const { all, each, megabytes } = await host.crowd(count);
+    const { all, each, megabytes } = await host.startMany(count);
     return `| ${count} | ${(all / 1000).toFixed(1)} s | ${(median(each) / 1000).toFixed(2)} s | ${megabytes.toFixed(0)} MB |`;
   } finally {
     await host.close();
@@ -122,10 +125,10 @@ const main = async (): Promise<void> => {
     },
     { what: 'conversion of a running container, HyperV → Default', series: get('to Default') },
   ];
-  const crowds: string[] = [];
-  for (const count of CROWDS) crowds.push(await measureCrowd(count));
+  const manyRows: string[] = [];
+  for (const count of CROWDS) manyRows.push(await measureMany(count));
   const memory = await measureMemory();
-  const text = documentOf(rows.map(rowText), crowds, memory, hasDocker);
+  const text = documentOf(rows.map(rowText), manyRows, memory, hasDocker);
   await writeFile(REPORT, text);
   process.stdout.write(text);
   rmSync(STATE, { recursive: true, force: true });
@@ -139,29 +142,29 @@ const machine = (): string => {
 
 const documentOf = (
   rows: readonly string[],
-  crowds: readonly string[],
+  manyRows: readonly string[],
   memory: readonly string[],
   hasDocker: boolean,
 ): string => `# Benchmarks of the Linux runtime
 
-Written by \`npm run bench:runtime\`; run it on your machine. Taken on ${machine()}.
+Written by \`npm run bench:runtime\`. Run it to measure your machine. This report is from ${machine()}.
 Utility VMs ran under \`${BenchHost.accelerator}\`.
 
-A start is measured from the command to the first output of the main process as the log has it: writable layer,
-network, mounts, VM or claim, process. What the API and the workflow add is not in it. All are taken side by side,
-one of each in turn, in milliseconds.
+A start is measured from the command to the first output of the main process in the log. It includes the writable
+layer, network, mounts, VM or claim, and process, but not the API and the workflow. The measurements are interleaved:
+one of each kind in turn. Times are in milliseconds.
 
 | What | median | p95 | n | ratio | bar |
 |---|---|---|---|---|---|
 ${rows.join('\n')}
-${hasDocker ? '' : '\nThere was no `dockerd` on this machine, so `docker run` was not measured.\n'}
+${hasDocker ? '' : '\nThis machine has no `dockerd`, so `docker run` was not measured.\n'}
 ## Many at once
 
-Clones, none from the pool, all asked for in the same moment.
+New clones, none from the pool, all requested at the same time.
 
 | VMs | until all ran | median | memory of all workers (PSS) |
 |---|---|---|---|
-${crowds.join('\n')}
+${manyRows.join('\n')}
 
 ## Memory of one worker process (PSS)
 

@@ -1,7 +1,7 @@
 /**
- * Measures what a session adds: `npm run bench:session`. Keystroke to echo on a terminal, through the embedded cloud
- * and on the bare process in the guest, interleaved; and megabytes through a session. Needs root on Linux;
- * writes `docs/benchmarks-session.md`. `BENCH_ROUNDS` changes how often each key is measured (200).
+ * `npm run bench:session`: measures the latency that a session adds, and its throughput. The latency is from a keystroke to
+ * its echo on a terminal, interleaved through the embedded cloud and on the bare process in the guest. Needs root on
+ * Linux; writes `docs/benchmarks-session.md`. `BENCH_ROUNDS` is the number of keystrokes. Default: 200.
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -12,14 +12,14 @@ import { container } from '../test/helpers/agent-process.ts';
 import { bring, canHostLinux, openTestHost, removeAllContainers } from '../test/helpers/linux-host.ts';
 import { startLocalCloud, waitForHosts, waitForOperation } from '../test/helpers/local-cloud.ts';
 import { joinSession } from '../test/helpers/session-client.ts';
-import { median, quantile, type Series, sideBySide, timed } from './measure.ts';
+import { interleaved, median, quantile, type Series, timed } from './measure.ts';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 200);
 const BAR_MS = 15;
 const MEGABYTES = 50;
 const PIECE = 64 * 1024;
-/** A person types no faster: each key is acknowledged before the next one. */
+/** People do not type faster, so each key is acknowledged before the next one. */
 const BETWEEN_KEYS_MS = 20;
 const TYPES = ['Default', 'HyperV'] as const;
 const report = (line: string) => process.stderr.write(`${line}\n`);
@@ -32,7 +32,7 @@ interface Terminal {
 const terminal = (write: (key: Buffer) => unknown) => {
   let echoed: (() => void) | null = null;
   return {
-    heard: () => echoed?.(),
+    onEcho: () => echoed?.(),
     press: () =>
       new Promise<void>((resolve) => {
         echoed = resolve;
@@ -43,7 +43,7 @@ const terminal = (write: (key: Buffer) => unknown) => {
 
 const CAT = { command: ['cat'], tty: true, columns: 80, rows: 24 };
 
-const openBare = async (runtime: Awaited<ReturnType<typeof openTestHost>>, runtimeType: RuntimeType) => {
+const openBareKeys = async (runtime: Awaited<ReturnType<typeof openTestHost>>, runtimeType: RuntimeType) => {
   const one = container({ runtimeType, switchName: 'none', command: ['sleep', '100000'] });
   await bring(runtime, one.id, one, 'Running');
   const process = await runtime.startExec(one.id, CAT);
@@ -51,7 +51,7 @@ const openBare = async (runtime: Awaited<ReturnType<typeof openTestHost>>, runti
   process.onInputTaken(() => undefined);
   process.onOutput((_stream, data) => {
     process.consumed(data.length);
-    keys.heard();
+    keys.onEcho();
   });
   return keys;
 };
@@ -64,14 +64,14 @@ const startContainer = async (cloud: Cloud, runtimeType: RuntimeType): Promise<s
   return accepted.container.id;
 };
 
-const openThrough = async (cloud: Cloud, id: string) => {
+const openSessionKeys = async (cloud: Cloud, id: string) => {
   const session = await joinSession(cloud, id, CAT);
   const keys = terminal((key) => void session.write(key));
-  session.onOutput(() => keys.heard());
+  session.onOutput(() => keys.onEcho());
   return keys;
 };
 
-/** Megabytes a second, each way at once. */
+/** Megabytes per second, in both directions at the same time. */
 const throughput = async (cloud: Cloud, id: string): Promise<number> => {
   const session = await joinSession(cloud, id, { command: ['cat'] });
   session.onOutput(() => undefined);
@@ -89,7 +89,7 @@ const row = (type: RuntimeType, bare: Series, through: Series): string => {
   const figures = [median(bare.values), median(through.values), quantile(through.values, 0.95), added].map(
     (value) => value.toFixed(1),
   );
-  return `| ${type} | ${figures.join(' | ')} | ${added <= BAR_MS ? 'kept' : 'missed'} |`;
+  return `| ${type} | ${figures.join(' | ')} | ${added <= BAR_MS ? 'met' : 'missed'} |`;
 };
 
 const measure = async (cloud: Cloud): Promise<string[]> => {
@@ -100,11 +100,11 @@ const measure = async (cloud: Cloud): Promise<string[]> => {
     for (const type of TYPES) {
       const id = await startContainer(cloud, type);
       ids.set(type, id);
-      terminals.push([`${type} bare`, await openBare(runtime, type)]);
-      terminals.push([`${type} through`, await openThrough(cloud, id)]);
+      terminals.push([`${type} bare`, await openBareKeys(runtime, type)]);
+      terminals.push([`${type} through`, await openSessionKeys(cloud, id)]);
     }
     report(`measuring ${ROUNDS} keys …`);
-    const series = await sideBySide(
+    const series = await interleaved(
       terminals.map(([name, keys]) => [
         name,
         async () => {
@@ -145,8 +145,8 @@ const main = async (): Promise<void> => {
   try {
     await waitForHosts(cloud, 1);
     const lines = await measure(cloud);
-    const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${ROUNDS} keys each, side by side`;
-    const text = `# Sessions\n\nBy \`npm run bench:session\`: ${machine}.\n\n${lines.join('\n')}\n`;
+    const machine = `${cpus().length} × ${cpus()[0]?.model ?? 'unknown'}, Node ${process.version}, ${ROUNDS} keys each, interleaved`;
+    const text = `# Sessions\n\nWritten by \`npm run bench:session\` on ${machine}.\n\n${lines.join('\n')}\n`;
     await writeFile(join(ROOT, 'docs/benchmarks-session.md'), text);
     process.stdout.write(text);
   } finally {

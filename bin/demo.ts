@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 /**
- * `npm run demo`: the documented workflow of Hyper-V containers, row by row, against its own control plane or `--against`
- * another. Each row shows the cmdlet, the CLI command that replaces it, the output, and what it proves, which is checked
- * through the API. First on this machine, if it can be a host, then on simulated Windows hosts with the process numbers of
- * the documentation. Exits with 1 if any check fails.
+ * `npm run demo`: the documented workflow of Hyper-V containers, row by row, against a temporary control plane or
+ * the one in `--against`. Each row shows the cmdlet, the CLI command that replaces it, the output and what it proves. A check through the API
+ * verifies each row. The rows run on this machine, if it can be a host, and then on simulated Windows hosts with the
+ * process ids of the documentation. Exits with 1 if a check fails.
  */
 import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
@@ -18,7 +18,7 @@ import { showDocker } from './demo/docker.ts';
 import { DemoError } from './demo/errors.ts';
 import { showIsolation } from './demo/isolation.ts';
 import { Stage } from './demo/stage.ts';
-import { type Cast, Workflow } from './demo/workflow.ts';
+import { type Scenario, Workflow } from './demo/workflow.ts';
 
 interface Options {
   readonly against?: string;
@@ -28,9 +28,9 @@ interface Options {
 const parse = (argv: readonly string[]): Options =>
   new Command('npm run demo --')
     .description('The documented workflow of Hyper-V containers, row by row, against Bulkhead.')
-    .option('--against <url>', 'of a control plane that runs; with BULKHEAD_TOKEN')
+    .option('--against <url>', 'URL of a running control plane; requires BULKHEAD_TOKEN')
     .addOption(
-      new Option('--host <what>', 'this machine as a host: for real where it can be, or none')
+      new Option('--host <what>', 'use this machine as a host: auto (if it can be one) or none')
         .choices(['auto', 'none'])
         .default('auto'),
     )
@@ -53,7 +53,7 @@ const ioFor = ({ apiUrl, token }: Pick<ControlPlane, 'apiUrl' | 'token'>): Io =>
   interrupted: interrupted.signal,
 });
 
-const castOf = (host: Host, image: string, command: readonly string[], suffix: string): Cast => ({
+const scenarioFor = (host: Host, image: string, command: readonly string[], suffix: string): Scenario => ({
   host,
   image,
   command,
@@ -62,7 +62,7 @@ const castOf = (host: Host, image: string, command: readonly string[], suffix: s
   converted: `CONVERT${suffix}`,
 });
 
-const clear = async (workflow: Workflow, { hyperv, plain, converted }: Cast): Promise<void> => {
+const clear = async (workflow: Workflow, { hyperv, plain, converted }: Scenario): Promise<void> => {
   for (const name of [hyperv, plain, converted]) await workflow.remove(name);
 };
 
@@ -75,22 +75,25 @@ const onThisMachine = async (
   stage.title(
     `On a real host: ${host.name}, ${host.os.sku} ${host.os.version}, hypervisor ${host.hypervisor}`,
   );
-  const cast = castOf(host, 'mini', ['sleep', '1000'], suffix);
-  const workflow = new Workflow(stage, cast);
+  const scenario = scenarioFor(host, 'mini', ['sleep', '1000'], suffix);
+  const workflow = new Workflow(stage, scenario);
   try {
     await workflow.creation();
     if (host.capabilities.runtimeConversion === 'inPlace') await workflow.conversion();
     if (mayRunDocker) await showDocker(stage, connect, host.kernel);
-    else stage.say('\ndocker cannot say on which host, and there are simulated ones: left out.');
+    else
+      stage.print(
+        '\nThe part with docker is skipped: docker cannot choose a host, and some hosts are simulated.',
+      );
     await workflow.start();
     await workflow.session(['uname', '-r'], /\d+\.\d+/);
     await workflow.computeProcesses();
     await workflow.isolationReports();
     stage.title('The isolation demonstration, measured on this machine');
-    await showIsolation(stage, workflow, cast);
+    await showIsolation(stage, workflow, scenario);
     await workflow.end();
   } finally {
-    await clear(workflow, cast);
+    await clear(workflow, scenario);
   }
 };
 
@@ -98,14 +101,14 @@ const onSimulatedWindows = async (stage: Stage, hosts: readonly Host[], suffix: 
   const nano = hosts.find(({ os }) => os.sku === 'NanoServer');
   const core = hosts.find(({ os }) => os.sku === 'ServerCore');
   if (nano === undefined) {
-    stage.say('\nThere is no Nano Server host, so the Windows part is left out.');
+    stage.print('\nThe Windows part is skipped: there is no Nano Server host.');
     return;
   }
   const kind =
     nano.hypervisor === 'simulated' ? 'simulated, with the figures of the documentation' : nano.hypervisor;
   stage.title(`On Windows: ${nano.name} (${kind})`);
-  const cast = castOf(nano, 'NanoServer', [], `-WIN${suffix}`);
-  const workflow = new Workflow(stage, cast);
+  const scenario = scenarioFor(nano, 'NanoServer', [], `-WIN${suffix}`);
+  const workflow = new Workflow(stage, scenario);
   try {
     await workflow.creation();
     await workflow.conversion();
@@ -115,22 +118,22 @@ const onSimulatedWindows = async (stage: Stage, hosts: readonly Host[], suffix: 
     await workflow.computeProcesses();
     await workflow.isolationReports();
     stage.title('The isolation demonstration, as documented');
-    await showIsolation(stage, workflow, cast);
+    await showIsolation(stage, workflow, scenario);
     await workflow.end();
   } finally {
-    await clear(workflow, cast);
+    await clear(workflow, scenario);
   }
 };
 
 /** @returns the exit code */
 const summary = (stage: Stage, seconds: number): number => {
   const count = (wanted: string): number => stage.outcomes.filter(({ outcome }) => outcome === wanted).length;
-  stage.title('In all');
-  stage.say(
+  stage.title('Summary');
+  stage.print(
     `${count('shown')} shown, ${count('failed')} failed, ${count('unavailable')} not available; ${seconds.toFixed(1)} s.`,
   );
-  for (const { there, outcome } of stage.outcomes)
-    if (outcome !== 'shown') stage.say(`  ${outcome === 'failed' ? 'not so' : 'not available'}: ${there}`);
+  for (const { cmdlet, outcome } of stage.outcomes)
+    if (outcome !== 'shown') stage.print(`  ${outcome === 'failed' ? 'failed' : 'not available'}: ${cmdlet}`);
   return count('failed') === 0 ? 0 : 1;
 };
 
@@ -142,7 +145,7 @@ const perform = async (controlPlane: ControlPlane, suffix: string): Promise<numb
   const { items: hosts } = await client.call('listHosts', { query: { limit: '200' } });
   const ready = hosts.filter(({ state }) => state === 'Ready');
   const real = ready.find(({ hypervisor, os }) => hypervisor !== 'simulated' && os.family === 'linux');
-  if (real === undefined) stage.say('\nNo real host is ready here, so that part is left out.');
+  if (real === undefined) stage.print('\nThe part on a real host is skipped: no real host is ready.');
   else {
     const others = ready.filter(({ hypervisor, os }) => hypervisor === 'simulated' && os.family === 'linux');
     await onThisMachine(stage, real, suffix, others.length === 0);
@@ -161,7 +164,7 @@ const controlPlaneOf = async ({ against, host }: Options): Promise<ControlPlane>
     return startControlPlane(host, (line) => console.log(line));
   }
   const token = process.env.BULKHEAD_TOKEN;
-  if (token === undefined) throw new DemoError('A token is required too.', 'Set BULKHEAD_TOKEN.');
+  if (token === undefined) throw new DemoError('--against requires a token.', 'Set BULKHEAD_TOKEN.');
   return { apiUrl: against, token, stop: async () => undefined };
 };
 

@@ -23,19 +23,19 @@ import { readyMessage } from './local/ready-message.ts';
  *
  * options → state directory → assembly (synthesized, or from the cache) → cloud → developer token → hosts →
  * `local.json` and the ready message → until a signal: stop the hosts, then the cloud, then temporary files.
- * A second Ctrl-C ends it at once.
+ * A second Ctrl-C ends it immediately.
  */
 import { checkTableFormat } from './local/table-format.ts';
 import { developerToken, keyFileOf } from './local/token.ts';
 
-/** One machine has one user, so waits need no limit. */
+/** The only user of a local cloud needs no limits on waits. */
 const FAIR_SHARE = { requestsPerSecond: 1000, requestBurst: 10_000, waitShare: 1, waitBurstSeconds: 86_400 };
 const CONTEXT = {
   ...{ oidcIssuer: LOCAL_ISSUER, oidcAudience: LOCAL_AUDIENCE, eventTenant: 'dev' },
   fairShare: JSON.stringify(FAIR_SHARE),
 };
 const HOSTS_READY_SECONDS = 15;
-/** npm forwards a Ctrl-C that the terminal has already sent: within this time both count as one. */
+/** npm forwards a Ctrl-C that the terminal has also sent. Signals within this time count as one. */
 const SAME_SIGNAL_MS = 500;
 /** Time limit of a stop. */
 const STOP_LIMIT_MS = 12_000;
@@ -54,7 +54,7 @@ const withProgress = async <T>(label: string, work: Promise<T>): Promise<T> => {
   }
 };
 
-/** The running parts, and how to stop them. */
+/** The running parts, in the reverse order of which they are stopped. */
 class Undo {
   readonly #steps: (() => void | Promise<void>)[] = [];
 
@@ -78,7 +78,7 @@ const prepareState = (options: LocalOptions, undo: Undo): string => {
   if (options.reset) {
     eraseState(options.stateDir);
     rmSync(join(options.stateDir, 'hosts'), { recursive: true, force: true });
-    say(`Forgotten: all containers, hosts and operations in ${options.stateDir}. The issuer's key is kept.`);
+    say(`Deleted all containers, hosts and operations in ${options.stateDir}. The issuer's key is kept.`);
   }
   checkTableFormat(options.stateDir);
   return options.stateDir;
@@ -106,7 +106,10 @@ const openCloud = async (
 const describe = (cloud: Cloud, token: string): LocalFile => {
   const { apiUrl, webSocketUrl, endpoints, credentials, region } = cloud;
   if (apiUrl === undefined || webSocketUrl === undefined)
-    throw new CommandError('no-api', 'The template has no HTTP API or no WebSocket API: see lib/.');
+    throw new CommandError(
+      'no-api',
+      'The template has no HTTP API or no WebSocket API. Check the constructs in lib/.',
+    );
   return { apiUrl, webSocketUrl, token, pid: process.pid, endpoints, credentials, region };
 };
 
@@ -138,7 +141,7 @@ const run = async (options: LocalOptions, undo: Undo, stopping: AbortSignal): Pr
   const stateDir = prepareState(options, undo);
   const [{ cloud, token }, wanted] = await Promise.all([
     openCloud(options, stateDir),
-    chooseHosts(options, { report: (line) => say(`this machine as a host: ${line}`), say }),
+    chooseHosts(options, { report: (line) => say(`setting up this machine as a host: ${line}`), say }),
   ]);
   undo.add(() => cloud.stop());
   const local = describe(cloud, token);
@@ -168,7 +171,7 @@ const untilSignal = (stopping: AbortController): Promise<void> =>
 
 const end = async (undo: Undo): Promise<void> => {
   const limit = setTimeout(() => {
-    say('Stopping took too long; ended the hard way. What was accepted is kept.');
+    say(`Not stopped after ${STOP_LIMIT_MS / 1000} s, so the process ends now. Accepted requests are kept.`);
     process.exit(1);
   }, STOP_LIMIT_MS);
   await undo.run();

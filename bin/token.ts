@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run token`: a token for the local API, made from the local issuer's key; the API does not need to run. */
+/** `npm run token`: creates a token for the local API with the local issuer's key. The API does not need to run. */
 import { randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
 import { SCOPES } from '../core/contract/http/routes.ts';
@@ -12,12 +12,12 @@ import { keyFileOf, parseDuration, parseScopes } from './local/token.ts';
 const HELP = `npm run --silent token -- --tenant TENANT [--scopes a,b] [--expires 1h] [--subject NAME] [--json]
 
 Writes a token for the local API to stdout.
-  --tenant     whose containers and hosts the token opens
-  --scopes     separated by commas; all of them when left out: ${SCOPES.join(',')}
-  --expires    such as 90s, 15m, 1h or 7d; 1h when left out
-  --subject    who acts, for the audit; "developer" when left out
-  --state-dir  of the local Bulkhead; .bulkhead when left out
-  --json       {token, tenant, scopes, subject, expiresAt}`;
+  --tenant     tenant of the token
+  --scopes     scopes, separated by commas. Default: ${SCOPES.join(',')}
+  --expires    validity, such as 90s, 15m, 1h or 7d. Default: 1h
+  --subject    actor in the list of events. Default: developer
+  --state-dir  state folder of the local Bulkhead. Default: .bulkhead
+  --json       write JSON: {token, tenant, scopes, subject, expiresAt}`;
 
 const text = { type: 'string' } as const;
 const flag = { type: 'boolean', default: false } as const;

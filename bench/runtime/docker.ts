@@ -13,8 +13,8 @@ const READY_POLLS = 200;
 const POLL_MS = 100;
 
 /**
- * `docker run` against a daemon of its own, on a private socket, with no network to set up. Null, with a notice,
- * where Debian's docker.io is not installed or does not come up.
+ * `docker run` with a separate daemon, on a private socket and without a network. Null, with a notice, if Debian's
+ * docker.io is not installed or does not start.
  */
 export const openDocker = async (root: string, notice: (line: string) => void): Promise<Runner | null> => {
   if (!existsSync(DAEMON) || !existsSync(CLIENT)) {
@@ -33,7 +33,7 @@ export const openDocker = async (root: string, notice: (line: string) => void): 
   };
   for (let polls = 0; (await runCommand(CLIENT, [...docker, 'version'])).code !== 0; polls++) {
     if (polls === READY_POLLS || daemon.exitCode !== null) {
-      notice('dockerd does not come up here: `docker run` is not measured');
+      notice('dockerd does not start on this machine: `docker run` is not measured');
       await close();
       return null;
     }
@@ -50,7 +50,9 @@ export const openDocker = async (root: string, notice: (line: string) => void): 
     await run();
     return { run, close };
   } catch (error) {
-    notice(`docker does not run containers here (${messageOf(error)}): \`docker run\` is not measured`);
+    notice(
+      `docker cannot run containers on this machine (${messageOf(error)}): \`docker run\` is not measured`,
+    );
     await close();
     return null;
   }

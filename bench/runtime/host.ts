@@ -21,13 +21,13 @@ const IDLE_MS = 3_000;
 const SETTLE_MS = 50;
 const never = new AbortController().signal;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
-/** Far above anything that works. */
+/** Much longer than any successful wait. */
 const LONGEST_WAIT_MS = 60_000;
 
-const until = async (what: string, everyMs: number, isSo: () => boolean): Promise<void> => {
+const until = async (what: string, everyMs: number, isTrue: () => boolean): Promise<void> => {
   const deadline = performance.now() + LONGEST_WAIT_MS;
-  while (!isSo()) {
-    if (performance.now() > deadline) throw new BenchmarkError(`Waited for ${what} in vain`);
+  while (!isTrue()) {
+    if (performance.now() > deadline) throw new BenchmarkError(`Timed out waiting for ${what}`);
     await pause(everyMs);
   }
 };
@@ -49,9 +49,9 @@ const make = (runtimeType: RuntimeType, switchName: string): AssignedContainer =
 const pssOf = (pid: number): number =>
   Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0) / 1024;
 
-/** A host of its own, driven as the agent drives it: by plans. */
+/** A separate host, which executes plans as the agent does. */
 export class BenchHost {
-  /** What the utility VMs of the last host that was opened ran under. */
+  /** The accelerator of the utility VMs of the host that was opened last. */
   static accelerator = '';
   readonly #runtime: LinuxRuntime;
   readonly #layout: Layout;
@@ -82,7 +82,7 @@ export class BenchHost {
     });
     BenchHost.accelerator = (await runtime.facts()).hypervisor;
     const host = new BenchHost(runtime, createLayout(state), options.poolSize);
-    // The first clone would wait for the template.
+    // Creates the template, so that the first clone does not wait for it.
     if (options.templates !== false) await host.#remove(await host.keep('HyperV'));
     return host;
   }
@@ -93,7 +93,7 @@ export class BenchHost {
     this.#poolSize = poolSize;
   }
 
-  /** A start to its first output; the container is removed again. */
+  /** Starts a container until its first output, and removes it. @returns milliseconds */
   async start(runtimeType: RuntimeType, switchName: string): Promise<number> {
     const container = make(runtimeType, switchName);
     await this.#ready();
@@ -102,23 +102,23 @@ export class BenchHost {
     return ms;
   }
 
-  /** The time in which a running container does not run, on its way to the other runtime type. */
+  /** Converts a running container. @returns its downtime in milliseconds */
   async convert(from: RuntimeType, to: RuntimeType): Promise<number> {
     const container = make(from, 'none');
     await this.#startToOutput(container);
     await this.#ready();
     const ms = await timed(async () => {
-      await this.#bring(container, 'Off');
+      await this.#reach(container, 'Off');
       await this.#startToOutput({ ...container, runtimeType: to }, 2);
     });
     await this.#remove(container);
     return ms;
   }
 
-  /** A container that stays, for `exec`. */
+  /** Starts a container for `exec`, which the caller keeps. */
   async keep(runtimeType: RuntimeType): Promise<AssignedContainer> {
     const container = make(runtimeType, 'none');
-    await this.#bring(container, 'Running');
+    await this.#reach(container, 'Running');
     return container;
   }
 
@@ -136,7 +136,7 @@ export class BenchHost {
     );
   }
 
-  async crowd(count: number): Promise<{ all: number; each: number[]; megabytes: number }> {
+  async startMany(count: number): Promise<{ all: number; each: number[]; megabytes: number }> {
     const containers = Array.from({ length: count }, () => make('HyperV', 'none'));
     const each: number[] = [];
     const all = await timed(() =>
@@ -167,17 +167,17 @@ export class BenchHost {
   }
 
   async close(): Promise<void> {
-    for (const { id } of await this.#runtime.inspect()) await this.#bringDown(id);
+    for (const { id } of await this.#runtime.inspect()) await this.#removeById(id);
     await this.#runtime.shutDown();
   }
 
   async #startToOutput(container: AssignedContainer, lines = 1): Promise<void> {
     const output = this.#untilOutput(container.id, lines);
-    await this.#bring(container, 'Running');
+    await this.#reach(container, 'Running');
     await output;
   }
 
-  /** Looks at the log, which is there once the process has said something. */
+  /** Polls the log, which exists once the process has written output. */
   async #untilOutput(id: string, lines: number): Promise<void> {
     const { log } = containerPaths(this.#layout, id);
     const has = () => {
@@ -190,7 +190,7 @@ export class BenchHost {
     await until(`the output of container ${id}`, 1, has);
   }
 
-  /** Until the pool is full again, and what fills it is quiet. */
+  /** Waits until the pool is full again and idle. */
   async #ready(): Promise<void> {
     await until('a full pool', SETTLE_MS, () => this.#runtime.readyVms >= this.#poolSize);
     await pause(SETTLE_MS);
@@ -201,7 +201,7 @@ export class BenchHost {
     return pssOf(observed?.workerProcess?.pid ?? 0);
   }
 
-  async #bring(container: AssignedContainer, target: Target): Promise<void> {
+  async #reach(container: AssignedContainer, target: Target): Promise<void> {
     const [observed = null] = await this.#runtime.inspect(container.id);
     const assignment = {
       containerId: container.id,
@@ -215,10 +215,10 @@ export class BenchHost {
   }
 
   #remove({ id }: AssignedContainer): Promise<void> {
-    return this.#bringDown(id);
+    return this.#removeById(id);
   }
 
-  async #bringDown(id: string): Promise<void> {
+  async #removeById(id: string): Promise<void> {
     const [observed = null] = await this.#runtime.inspect(id);
     const assignment = {
       containerId: id,

@@ -12,7 +12,7 @@ export interface Runner {
   close(): Promise<void>;
 }
 
-/** Runs a program until it says something; rejects if it ends without a word. */
+/** Runs a program until its first output. Rejects if it ends without output. */
 export const untilOutput = (
   program: string,
   args: readonly string[],
@@ -29,7 +29,7 @@ export const untilOutput = (
     );
   });
 
-/** `runc run` on an unpacked image, with runc's own configuration: nothing but the tool. */
+/** `runc run` on an unpacked image, with the configuration that runc generates. */
 export const openRunc = async (root: string): Promise<Runner> => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-bench-runc-'));
   const rootfs = join(folder, 'rootfs');

@@ -31,12 +31,12 @@ export const startControlPlane = async (host: string, say: (line: string) => voi
   const child = spawn(process.execPath, [...args, '--host', host, '--simulate', '2'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Ctrl-C goes to the demo, which then stops this in order.
+    // In a separate process group, so that Ctrl-C reaches only the demo, which then stops this process in order.
     detached: true,
   });
-  const said: string[] = [];
+  const messages: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
-    said.push(line);
+    messages.push(line);
     if (/this machine/i.test(line)) say(line);
   });
   const stop = async (): Promise<void> => {
@@ -47,7 +47,7 @@ export const startControlPlane = async (host: string, say: (line: string) => voi
   const first = await Promise.race([once(lines, 'line'), ended(child)]);
   if (!Array.isArray(first) || typeof first[0] !== 'string' || !first[0].startsWith('{')) {
     await stop();
-    throw new DemoError(`The control plane did not start:\n${said.slice(-LAST_LINES).join('\n')}`);
+    throw new DemoError(`The control plane did not start:\n${messages.slice(-LAST_LINES).join('\n')}`);
   }
   const { apiUrl, token } = JSON.parse(first[0]) as { apiUrl: string; token: string };
   return { apiUrl, token, stop };

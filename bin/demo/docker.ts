@@ -24,12 +24,12 @@ const hasDocker = async (): Promise<boolean> => {
 
 /** Runs the real docker client through the bridge: the reported kernel is the utility VM's, not the host's. */
 export const showDocker = async (stage: Stage, connect: Connect, hostKernel: string): Promise<void> => {
-  const there = 'docker run -it --isolation=hyperv IMAGE cmd';
-  stage.say(`\nPS> ${there}`);
-  const proves = 'The docker CLI, unmodified, runs a container with a kernel of its own.';
+  const cmdlet = 'docker run -it --isolation=hyperv IMAGE cmd';
+  stage.print(`\nPS> ${cmdlet}`);
+  const proves = 'The unmodified docker CLI runs a container with its own kernel.';
   if (!(await hasDocker())) {
-    stage.say('  (there is no docker client on this machine)');
-    stage.outcomes.push({ there, outcome: 'unavailable' });
+    stage.print('  (there is no docker client on this machine)');
+    stage.outcomes.push({ cmdlet, outcome: 'unavailable' });
     return;
   }
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-demo-'));
@@ -39,23 +39,23 @@ export const showDocker = async (stage: Stage, connect: Connect, hostKernel: str
     now: Date.now,
     newId: () => randomBytes(32).toString('hex'),
     version: VERSION,
-    log: (line) => stage.say(`  ${line}`),
+    log: (line) => stage.print(`  ${line}`),
   });
   const words = ['run', '--rm', '--isolation=hyperv', 'mini', 'uname', '-r'];
   try {
     const host = await listen(server, { kind: 'unix', path: join(folder, 'docker.sock') });
-    stage.say(`$ bulkhead docker --host ${host} &\n$ docker -H ${host} ${words.join(' ')}`);
+    stage.print(`$ bulkhead docker --host ${host} &\n$ docker -H ${host} ${words.join(' ')}`);
     const { stdout } = await run('docker', ['-H', host, ...words], { timeout: TIMEOUT_MS });
-    stage.say(`  ${stdout.trim()}      (the host’s kernel: ${hostKernel})`);
+    stage.print(`  ${stdout.trim()}      (the host’s kernel: ${hostKernel})`);
     const outcome = stdout.trim() !== '' && stdout.trim() !== hostKernel ? 'shown' : 'failed';
     stage.verdict(outcome, proves);
-    stage.outcomes.push({ there, outcome });
+    stage.outcomes.push({ cmdlet, outcome });
   } catch (error) {
     const text = String((error as { stderr?: string }).stderr ?? error);
-    stage.say(`  ${text.trim()}`);
+    stage.print(`  ${text.trim()}`);
     const outcome = /no sessions yet|404/.test(text) ? 'unavailable' : 'failed';
     stage.verdict(outcome, proves);
-    stage.outcomes.push({ there, outcome });
+    stage.outcomes.push({ cmdlet, outcome });
   } finally {
     close();
     rmSync(folder, { recursive: true, force: true });

@@ -1,11 +1,11 @@
 import { escapeControls, pad, truncate } from '../../cli/output/text.ts';
 import type { Process } from '../../core/contract/compute-process.ts';
 import type { Outcome, Stage } from './stage.ts';
-import type { Cast, Workflow } from './workflow.ts';
+import type { Scenario, Workflow } from './workflow.ts';
 
 /**
- * The documented demonstration: a process of the Default container is also in the host's list, one of the HyperV container
- * only in its own. Shows three lists of the relevant processes side by side.
+ * The documented demonstration: the host's list contains the processes of a Default container, but not those of a HyperV
+ * container. Shows the relevant processes of the three lists side by side.
  */
 const WIDTH = 25;
 
@@ -24,13 +24,17 @@ const columns = (lists: readonly (readonly string[])[]): string[] => {
   );
 };
 
-export const showIsolation = async (stage: Stage, workflow: Workflow, cast: Cast): Promise<Outcome> => {
+export const showIsolation = async (
+  stage: Stage,
+  workflow: Workflow,
+  scenario: Scenario,
+): Promise<Outcome> => {
   const [host, plain, hyperv] = await Promise.all([
     workflow.hostProcesses(),
-    workflow.processes(cast.plain),
-    workflow.processes(cast.hyperv),
+    workflow.processes(scenario.plain),
+    workflow.processes(scenario.hyperv),
   ]);
-  const { workerProcess } = await workflow.computeProcess(cast.hyperv);
+  const { workerProcess } = await workflow.computeProcess(scenario.hyperv);
   // On Windows the documentation uses csrss, which Windows starts for each session; elsewhere the main process.
   const subject = plain.find(({ name }) => /^csrss/.test(name)) ?? plain[0];
   const isolated = hyperv.find(({ name }) => name === subject?.name) ?? hyperv[0];
@@ -39,20 +43,20 @@ export const showIsolation = async (stage: Stage, workflow: Workflow, cast: Cast
   const worker = host.filter(({ pid }) => pid === workerProcess.pid);
   const lists = [
     ['THE HOST', ...[...alike, ...worker].map(lineOf)],
-    [`${cast.plain} (Default)`, ...plain.map(lineOf)],
-    [`${cast.hyperv} (HyperV)`, ...hyperv.map(lineOf)],
+    [`${scenario.plain} (Default)`, ...plain.map(lineOf)],
+    [`${scenario.hyperv} (HyperV)`, ...hyperv.map(lineOf)],
   ];
-  stage.say('');
-  for (const line of columns(lists)) stage.say(`  ${line}`);
+  stage.print('');
+  for (const line of columns(lists)) stage.print(`  ${line}`);
   const shared = seenOnHost(subject, host);
   const outcome = shared !== undefined && seenOnHost(isolated, host) === undefined ? 'shown' : 'failed';
   const number = shared === undefined ? 'is not' : `is, as process ${shared.pid},`;
   stage.verdict(
     outcome,
     `${subject.name} of the Default container (${subject.pid} inside) ${number} in the host’s list. ` +
-      `${isolated.name} of the HyperV container (${isolated.pid} inside) is not: all that the host sees of it is the ` +
+      `${isolated.name} of the HyperV container (${isolated.pid} inside) is not: the host has only its ` +
       `worker process ${workerProcess.pid}.`,
   );
-  stage.outcomes.push({ there: 'The isolation demonstration', outcome });
+  stage.outcomes.push({ cmdlet: 'The isolation demonstration', outcome });
   return outcome;
 };

@@ -10,19 +10,19 @@ export type Outcome = 'shown' | 'failed' | 'unavailable';
 
 interface Row {
   /** The cmdlet in the documentation of Hyper-V containers. */
-  readonly there: string;
+  readonly cmdlet: string;
   /** Arguments of the CLI; each command runs and its output is shown. */
-  readonly here: readonly (readonly string[])[];
-  /** The check through the API. @returns whether it succeeded */
+  readonly commands: readonly (readonly string[])[];
+  /** Verifies the row through the API. @returns whether it succeeded */
   readonly check: () => Promise<boolean>;
   readonly proves: string;
-  /** Expected exit codes, because a row can show a refusal. @default 0 */
+  /** Expected exit code: a row can show a refusal. @default 0 */
   readonly exitCode?: number;
 }
 
 const LONGEST_SHOWN = 24;
 
-/** A terminal, or a substitute, that records the output. */
+/** Records the output, with the properties of a terminal or another stream. */
 class Capture implements TextOutput {
   readonly isTTY: boolean;
   readonly columns: number;
@@ -40,7 +40,7 @@ class Capture implements TextOutput {
 /** Runs rows, shows them and records the outcomes. */
 export class Stage {
   readonly client: Client;
-  readonly outcomes: { readonly there: string; readonly outcome: Outcome }[] = [];
+  readonly outcomes: { readonly cmdlet: string; readonly outcome: Outcome }[] = [];
   readonly #io: Io;
   readonly #paint;
 
@@ -50,19 +50,19 @@ export class Stage {
     this.#paint = paintFor(io.stdout, io);
   }
 
-  say(text: string): void {
+  print(text: string): void {
     this.#io.stdout.write(`${text}\n`);
   }
 
   title(text: string): void {
-    this.say(`\n${this.#paint('bold', text)}\n${this.#paint('dim', '='.repeat(text.length))}`);
+    this.print(`\n${this.#paint('bold', text)}\n${this.#paint('dim', '='.repeat(text.length))}`);
   }
 
   /** Runs a row and continues after a failure. */
   async row(row: Row): Promise<Outcome> {
-    this.say(`\n${this.#paint('dim', `PS> ${row.there}`)}`);
+    this.print(`\n${this.#paint('dim', `PS> ${row.cmdlet}`)}`);
     const outcome = await this.#outcomeOf(row);
-    this.outcomes.push({ there: row.there, outcome });
+    this.outcomes.push({ cmdlet: row.cmdlet, outcome });
     this.verdict(outcome, row.proves);
     return outcome;
   }
@@ -70,14 +70,14 @@ export class Stage {
   verdict(outcome: Outcome, proves: string): void {
     const mark = {
       shown: this.#paint('green', '✓'),
-      failed: this.#paint('red', '✗ NOT SO:'),
+      failed: this.#paint('red', '✗ FAILED:'),
       unavailable: this.#paint('yellow', '– not available in this version:'),
     }[outcome];
-    this.say(wrap(`${mark} ${proves}`, this.#io.stdout.columns ?? 80).join('\n  '));
+    this.print(wrap(`${mark} ${proves}`, this.#io.stdout.columns ?? 80).join('\n  '));
   }
 
   async #outcomeOf(row: Row): Promise<Outcome> {
-    for (const words of row.here) {
+    for (const words of row.commands) {
       const { exitCode, text } = await this.run(words);
       this.#show(text);
       if (exitCode === (row.exitCode ?? 0)) continue;
@@ -86,14 +86,14 @@ export class Stage {
     try {
       return (await row.check()) ? 'shown' : 'failed';
     } catch (error) {
-      this.say(String(error));
+      this.print(String(error));
       return isUnavailable(error) ? 'unavailable' : 'failed';
     }
   }
 
   /** Runs one command of the CLI. */
   async run(words: readonly string[]): Promise<{ readonly exitCode: number; readonly text: string }> {
-    this.say(`${this.#paint('cyan', '$')} bulkhead ${commandLine(words)}`);
+    this.print(`${this.#paint('cyan', '$')} bulkhead ${commandLine(words)}`);
     const output = new Capture(this.#io.stdout);
     // Steps are shown one after another, without a spinner.
     const steps: TextOutput = { write: (text) => output.write(text) };
@@ -103,8 +103,8 @@ export class Stage {
 
   #show(text: string): void {
     const lines = text.replace(/\n$/, '').split('\n');
-    for (const line of lines.slice(0, LONGEST_SHOWN)) this.say(`  ${line}`.trimEnd());
-    if (lines.length > LONGEST_SHOWN) this.say(`  … and ${lines.length - LONGEST_SHOWN} more`);
+    for (const line of lines.slice(0, LONGEST_SHOWN)) this.print(`  ${line}`.trimEnd());
+    if (lines.length > LONGEST_SHOWN) this.print(`  … and ${lines.length - LONGEST_SHOWN} more`);
   }
 }
 

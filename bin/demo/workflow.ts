@@ -4,7 +4,7 @@ import type { Host } from '../../core/contract/host.ts';
 import type { Stage } from './stage.ts';
 
 /** Container names. Another control plane may already have them. */
-export interface Cast {
+export interface Scenario {
   readonly host: Host;
   readonly image: string;
   /** The main process, after "--"; without it the image's default. */
@@ -19,11 +19,11 @@ const switchOf = (host: Host, wanted: string): string =>
 
 export class Workflow {
   readonly #stage: Stage;
-  readonly #cast: Cast;
+  readonly #scenario: Scenario;
 
-  constructor(stage: Stage, cast: Cast) {
+  constructor(stage: Stage, scenario: Scenario) {
     this.#stage = stage;
-    this.#cast = cast;
+    this.#scenario = scenario;
   }
 
   get(name: string): Promise<Container> {
@@ -36,7 +36,7 @@ export class Workflow {
   }
 
   async hostProcesses(): Promise<Process[]> {
-    const { id } = this.#cast.host;
+    const { id } = this.#scenario.host;
     return (await this.#stage.client.call('listHostProcesses', { params: { id } })).items;
   }
 
@@ -46,13 +46,13 @@ export class Workflow {
   }
 
   async creation(): Promise<void> {
-    const { host, image, hyperv, plain, command } = this.#cast;
+    const { host, image, hyperv, plain, command } = this.#scenario;
     const place = ['--host-id', host.id];
     const main = command.length === 0 ? [] : ['--', ...command];
     const virtualSwitch = switchOf(host, 'Virtual Switch');
     await this.#stage.row({
-      there: `New-Container -Name ${hyperv} -ContainerImageName ${image} -SwitchName "Virtual Switch" -RuntimeType HyperV`,
-      here: [
+      cmdlet: `New-Container -Name ${hyperv} -ContainerImageName ${image} -SwitchName "Virtual Switch" -RuntimeType HyperV`,
+      commands: [
         [
           ...['container', 'create', image, '--name', hyperv, '--switch-name', virtualSwitch],
           ...['--runtime-type', 'HyperV', ...place, ...main],
@@ -60,11 +60,11 @@ export class Workflow {
       ],
       check: async () =>
         (await this.get(hyperv)).runtimeType === 'HyperV' && (await this.get(hyperv)).state === 'Off',
-      proves: 'The runtime type is one parameter. A new container is Off, and its uptime 00:00:00.',
+      proves: 'The runtime type is a parameter. A new container is Off, and its uptime is 00:00:00.',
     });
     await this.#stage.row({
-      there: `New-Container -Name ${plain} -ContainerImageName ${image.toLowerCase()} -SwitchName NAT`,
-      here: [
+      cmdlet: `New-Container -Name ${plain} -ContainerImageName ${image.toLowerCase()} -SwitchName NAT`,
+      commands: [
         [
           'container',
           'create',
@@ -78,12 +78,12 @@ export class Workflow {
         ],
       ],
       check: async () => (await this.get(plain)).runtimeType === 'Default',
-      proves: 'Without the parameter the runtime type reads Default. Image names ignore case.',
+      proves: 'Without the parameter, the runtime type is Default. The case of image names is ignored.',
     });
     await this.#stage.row({
-      there:
+      cmdlet:
         "Get-Container | Select ContainerName, RuntimeType;  … Select ContainerId | Where RuntimeType -eq 'Hyperv'",
-      here: [
+      commands: [
         ['container', 'list', '--host-id', host.id, '--select', 'ContainerName,RuntimeType'],
         ['container', 'list', '--host-id', host.id, '--select', 'ContainerId', '--runtime-type', 'Hyperv'],
       ],
@@ -91,12 +91,12 @@ export class Workflow {
         const query = { runtimeType: 'Hyperv', name: hyperv };
         return (await this.#stage.client.call('listContainers', { query })).items.length === 1;
       },
-      proves: 'Lists are filtered by the runtime type, in any case.',
+      proves: 'Lists can be filtered by the runtime type, in any case.',
     });
   }
 
   async conversion(): Promise<void> {
-    const { host, image, converted } = this.#cast;
+    const { host, image, converted } = this.#scenario;
     await this.#stage.run([
       'container',
       'create',
@@ -109,19 +109,19 @@ export class Workflow {
     ]);
     await this.#settled(converted);
     await this.#stage.row({
-      there: `Set-Container $con -RuntimeType HyperV   (on a host that can convert: ${host.os.sku})`,
-      here: [
+      cmdlet: `Set-Container $con -RuntimeType HyperV   (on a host that can convert: ${host.os.sku})`,
+      commands: [
         ['container', 'set', converted, '--runtime-type', 'HyperV'],
         ['container', 'list', '--name', converted, '--select', 'Name,State,RuntimeType'],
       ],
       check: async () => (await this.get(converted)).runtimeType === 'HyperV',
-      proves: 'A container is converted after it was created; the property reads HyperV.',
+      proves: 'An existing container is converted. Its runtime type is then HyperV.',
     });
   }
 
-  /** On Windows only a Nano Server host converts; any other host refuses and changes nothing. */
+  /** On Windows, only Nano Server hosts convert. Any other host refuses and changes nothing. */
   async refusedConversion(other: Host): Promise<void> {
-    const { image, converted } = this.#cast;
+    const { image, converted } = this.#scenario;
     const name = `${converted}-CORE`;
     await this.#stage.run([
       'container',
@@ -135,93 +135,95 @@ export class Workflow {
     ]);
     await this.#settled(name);
     await this.#stage.row({
-      there: `Set-Container $con -RuntimeType HyperV   (on ${other.os.sku}, which cannot)`,
-      here: [['container', 'set', name, '--runtime-type', 'HyperV']],
+      cmdlet: `Set-Container $con -RuntimeType HyperV   (on ${other.os.sku}, which cannot)`,
+      commands: [['container', 'set', name, '--runtime-type', 'HyperV']],
       exitCode: 5,
       check: async () => (await this.get(name)).runtimeType === 'Default',
-      proves: 'A host that cannot convert refuses by name, and nothing has changed.',
+      proves: 'A host that cannot convert refuses the request, and nothing changes.',
     });
     await this.#stage.run(['container', 'remove', name]);
   }
 
   async start(): Promise<void> {
-    const { hyperv, plain } = this.#cast;
+    const { hyperv, plain } = this.#scenario;
     await this.#stage.row({
-      there: `Start-Container ${hyperv}; Start-Container ${plain}`,
-      here: [
+      cmdlet: `Start-Container ${hyperv}; Start-Container ${plain}`,
+      commands: [
         ['container', 'start', hyperv],
         ['container', 'start', plain],
       ],
       check: async () =>
         (await this.get(hyperv)).state === 'Running' && (await this.get(plain)).state === 'Running',
-      proves: 'Both are started alike; the steps show that one of them has got a utility VM.',
+      proves: 'Both are started in the same way. The steps show that one of them has a utility VM.',
     });
   }
 
   async session(question: readonly string[], expected: RegExp): Promise<void> {
-    const { hyperv } = this.#cast;
+    const { hyperv } = this.#scenario;
     await this.#stage.row({
-      there: `Enter-PSSession -ContainerId (Get-Container ${hyperv}).ContainerId -RunAsAdministrator`,
-      here: [['container', 'enter', hyperv, '--administrator', '--no-tty', '--', ...question]],
+      cmdlet: `Enter-PSSession -ContainerId (Get-Container ${hyperv}).ContainerId -RunAsAdministrator`,
+      commands: [['container', 'enter', hyperv, '--administrator', '--no-tty', '--', ...question]],
       check: async () => {
         const body = { command: [...question] };
-        const said = await this.#stage.client.call('execInContainer', { params: { idOrName: hyperv }, body });
-        return 'stdout' in said && said.exitCode === 0 && expected.test(said.stdout);
+        const result = await this.#stage.client.call('execInContainer', {
+          params: { idOrName: hyperv },
+          body,
+        });
+        return 'stdout' in result && result.exitCode === 0 && expected.test(result.stdout);
       },
-      proves: 'A session runs in the container, as its administrator too, without a network of its own.',
+      proves: 'A session runs in the container, also as its administrator, and needs no network.',
     });
   }
 
   async computeProcesses(): Promise<void> {
-    const { hyperv } = this.#cast;
+    const { hyperv } = this.#scenario;
     const { id } = await this.get(hyperv);
     await this.#stage.row({
-      there: 'Get-ComputeProcess',
-      here: [['compute-process', 'list', '--host-id', this.#cast.host.id]],
+      cmdlet: 'Get-ComputeProcess',
+      commands: [['compute-process', 'list', '--host-id', this.#scenario.host.id]],
       check: async () => {
         const { id: own, owner, type } = await this.computeProcess(hyperv);
         return own === id.toUpperCase() && owner === 'VMMS' && type === 'Container';
       },
-      proves: 'What runs is listed with the upper-case id, the owner VMMS and the type Container.',
+      proves: 'Running containers are listed with the upper-case id, the owner VMMS and the type Container.',
     });
     await this.#stage.row({
-      there: `Get-Process vmwp -IncludeUserName | Where UserName -like "*$((Get-Container ${hyperv}).ContainerId)"`,
-      here: [['compute-process', 'get', id]],
+      cmdlet: `Get-Process vmwp -IncludeUserName | Where UserName -like "*$((Get-Container ${hyperv}).ContainerId)"`,
+      commands: [['compute-process', 'get', id]],
       check: async () => {
         const { workerProcess } = await this.computeProcess(hyperv);
         const onHost = (await this.hostProcesses()).filter(({ userName }) => userName === id.toUpperCase());
         return workerProcess !== null && onHost.some(({ pid }) => pid === workerProcess.pid);
       },
-      proves:
-        'There is one worker process for the HyperV container, and its user has the name of the container’s id.',
+      proves: 'The HyperV container has one worker process, whose user is named after the container’s id.',
     });
   }
 
   async isolationReports(): Promise<void> {
-    const { hyperv, plain } = this.#cast;
+    const { hyperv, plain } = this.#scenario;
     for (const [name, sharedKernel] of [
       [plain, true],
       [hyperv, false],
     ] as const)
       await this.#stage.row({
-        there: `(Get-Process in ${name} and on the host, compared)`,
-        here: [['container', 'isolation', name]],
+        cmdlet: `(Get-Process in ${name} and on the host, compared)`,
+        commands: [['container', 'isolation', name]],
         check: async () => {
           const params = { idOrName: name };
           const report = await this.#stage.client.call('getContainerIsolation', { params });
           return report.sharedKernel === sharedKernel && report.visibleOnHost.length > 0 === sharedKernel;
         },
         proves: sharedKernel
-          ? 'A Default container shares the host’s kernel, and the host sees its processes.'
-          : 'A HyperV container has a kernel of its own, and the host sees none of its processes.',
+          ? 'A Default container shares the host’s kernel, and its processes are visible on the host.'
+          : 'A HyperV container has its own kernel, and none of its processes is visible on the host.',
       });
   }
 
   async end(): Promise<void> {
-    const { hyperv, plain, converted } = this.#cast;
+    const { hyperv, plain, converted } = this.#scenario;
     await this.#stage.row({
-      there: `Stop-Container ${hyperv}; Remove-Container ${hyperv}; Remove-Container ${plain} -Force`,
-      here: [
+      cmdlet: `Stop-Container ${hyperv}; Remove-Container ${hyperv}; Remove-Container ${plain} -Force`,
+      commands: [
         ['container', 'stop', hyperv, '--timeout', '1'],
         ['container', 'remove', hyperv],
         ['container', 'remove', plain, '--force'],
@@ -230,12 +232,13 @@ export class Workflow {
         const { items } = await this.#stage.client.call('listContainers', { query: { limit: '200' } });
         return !items.some(({ name }) => name === hyperv || name === plain);
       },
-      proves: 'One that is stopped is removed, one that runs only by force; nothing of either is left.',
+      proves:
+        'A stopped container is removed, and a running one with --force. Neither leaves anything behind.',
     });
     await this.remove(converted);
   }
 
-  /** Silently removes what the demo may have left. */
+  /** Removes a container that the demo may have left, and ignores failures. */
   async remove(name: string): Promise<void> {
     const request = { params: { idOrName: name }, query: { force: 'true' as const } };
     await this.#stage.client.call('removeContainer', request).catch(() => undefined);

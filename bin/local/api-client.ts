@@ -37,7 +37,7 @@ export class ApiClient {
       headers: { authorization: `Bearer ${this.#token}` },
     });
     if (response.ok) return await response.json();
-    const said = await response.text();
-    throw new CommandError('api-failed', `${method} ${path} returned ${response.status}: ${said}`);
+    const output = await response.text();
+    throw new CommandError('api-failed', `${method} ${path} returned ${response.status}: ${output}`);
   }
 }

@@ -61,8 +61,8 @@ const synthesizeInto = async (root: string, target: string, context: string): Pr
     await promisify(execFile)(process.execPath, [script, draft, context], { cwd: root });
     if (!existsSync(target)) renameSync(draft, target);
   } catch (cause) {
-    const said = (cause as { readonly stderr?: string }).stderr?.trim() || String(cause);
-    throw new CommandError('synthesis-failed', `The CDK app could not be synthesized:\n${said}`, { cause });
+    const output = (cause as { readonly stderr?: string }).stderr?.trim() || String(cause);
+    throw new CommandError('synthesis-failed', `The CDK app could not be synthesized:\n${output}`, { cause });
   } finally {
     rmSync(draft, { recursive: true, force: true });
   }

@@ -26,7 +26,7 @@ const simulatedHost = (kind: string, name: string, options: LocalOptions): Local
   ],
 });
 
-/** Simulated hosts of the documented kinds in turn, as many as `--simulate` states. */
+/** Simulated hosts of the documented kinds in turn: `--simulate` is their number. */
 const simulatedHosts = (options: LocalOptions): readonly LocalHost[] =>
   Array.from({ length: options.simulate }, (_, at) => {
     const kind = SIMULATED_KINDS[at % SIMULATED_KINDS.length] ?? 'linux';
@@ -40,7 +40,7 @@ const ownName = (): string => {
 };
 
 interface ChooseHosts {
-  /** Called for each slow part of the set-up. */
+  /** Called before each slow part of the set-up. */
   readonly report: (line: string) => void;
   /** Called with the reason if this machine cannot be a host. */
   readonly say: (line: string) => void;
@@ -50,7 +50,7 @@ interface ChooseHosts {
 /** This machine as a host, with a simulated one as the fallback. */
 const ownHost = async (
   options: LocalOptions,
-  standIn: LocalHost | null,
+  fallback: LocalHost | null,
   { report, setUp = setUpLinuxRuntime }: ChooseHosts,
 ): Promise<LocalHost> => {
   const artifacts = await setUp({ root: ROOT, report });
@@ -63,7 +63,7 @@ const ownHost = async (
       ...ceilingOptions(options),
       ...(options.ephemeral ? ['--ephemeral'] : []),
     ],
-    standIn,
+    fallback,
   };
 };
 
@@ -73,19 +73,19 @@ const ownHost = async (
  */
 export const chooseHosts = async (
   options: LocalOptions,
-  told: ChooseHosts,
+  deps: ChooseHosts,
 ): Promise<readonly LocalHost[]> => {
   const simulated = simulatedHosts(options);
-  const standIn = simulated.length > 0 ? null : simulatedHost('linux', 'simulated-linux', options);
-  const instead = standIn === null ? [] : [standIn];
+  const fallback = simulated.length > 0 ? null : simulatedHost('linux', 'simulated-linux', options);
+  const fallbacks = fallback === null ? [] : [fallback];
   if (options.host === 'none') return simulated;
-  if (options.host === 'simulated') return [...instead, ...simulated];
+  if (options.host === 'simulated') return [...fallbacks, ...simulated];
   try {
-    return [await ownHost(options, standIn, told), ...simulated];
+    return [await ownHost(options, fallback, deps), ...simulated];
   } catch (error) {
     if (!(error instanceof SetUpRefusedError)) throw error;
-    const what = standIn === null ? '' : ' A simulated Linux host stands in.';
-    told.say(`This machine runs no containers itself: ${error.message} ${error.suggestion}${what}`);
-    return [...instead, ...simulated];
+    const what = fallback === null ? '' : ' A simulated Linux host is used instead.';
+    deps.say(`This machine cannot run containers: ${error.message} ${error.suggestion}${what}`);
+    return [...fallbacks, ...simulated];
   }
 };

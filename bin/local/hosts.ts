@@ -2,7 +2,7 @@
  * The agents of the local hosts, each a process.
  *
  * The first start uses an enrollment token. An agent that exits is restarted after 1, 2, 4 … 30 s, with a message. No agent
- * outlives this process: with setpriv the kernel kills them with it, otherwise they end when their stdin closes.
+ * outlives this process: with setpriv the kernel kills the agents, otherwise they exit when their stdin is closed.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync } from 'node:fs';
@@ -13,8 +13,8 @@ import { ROOT } from './options.ts';
 const SETPRIV = '/usr/bin/setpriv';
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
-/** After this uptime the next failure counts as the first. */
-const WELL_MS = 60_000;
+/** After this uptime, the waits before a restart begin again at the first. */
+const STABLE_MS = 60_000;
 const STOP_MS = 10_000;
 
 export interface LocalHost {
@@ -22,7 +22,7 @@ export interface LocalHost {
   /** Further arguments of the agent: the runtime, and its options. */
   readonly agentOptions: readonly string[];
   /** The fallback if this machine does not allow its runtime. */
-  readonly standIn?: LocalHost | null;
+  readonly fallback?: LocalHost | null;
 }
 
 /** Exit codes of the agent (`agent/main.ts --help`) after which a restart would fail the same way. */
@@ -58,7 +58,7 @@ export class Hosts {
   start(host: LocalHost): void {
     this.#keep(host).catch((error: unknown) => {
       if (!this.#stopping.signal.aborted)
-        this.#setting.say(`The agent of ${host.name} can't be started: ${String(error)}`);
+        this.#setting.say(`The agent of ${host.name} cannot be started: ${String(error)}`);
     });
   }
 
@@ -79,10 +79,10 @@ export class Hosts {
       if (this.#stopping.signal.aborted) return;
       if (code === RUNTIME_UNUSABLE) return this.#replace(host);
       if (code !== null && NOT_RESTARTED.has(code)) {
-        this.#setting.say(`The agent of ${name} can't run: ${this.#lastWords(name)}`);
+        this.#setting.say(`The agent of ${name} cannot run: ${this.#lastMessage(name)}`);
         return;
       }
-      if (Date.now() - began > WELL_MS) wait = FIRST_WAIT_MS;
+      if (Date.now() - began > STABLE_MS) wait = FIRST_WAIT_MS;
       this.#setting.say(
         `The agent of ${name} exited (${how}) and restarts in ${wait / 1000} s. Log: ${this.#logFile(name)}`,
       );
@@ -91,14 +91,14 @@ export class Hosts {
     }
   }
 
-  #replace({ name, standIn }: LocalHost): void {
-    const instead = standIn ? ' A simulated host stands in.' : '';
-    this.#setting.say(`${name} runs no containers itself: ${this.#lastWords(name)}${instead}`);
-    if (standIn) this.start(standIn);
+  #replace({ name, fallback }: LocalHost): void {
+    const substitute = fallback ? ' A simulated host is used instead.' : '';
+    this.#setting.say(`${name} cannot run containers: ${this.#lastMessage(name)}${substitute}`);
+    if (fallback) this.start(fallback);
   }
 
-  /** The message that the agent logged last. */
-  #lastWords(name: string): string {
+  /** The last message in the agent's log. */
+  #lastMessage(name: string): string {
     const lines = readFileSync(this.#logFile(name), 'utf8').trimEnd().split('\n');
     try {
       return String(JSON.parse(lines.at(-1) ?? '').message);
@@ -121,8 +121,8 @@ export class Hosts {
     const log = openSync(this.#logFile(name), 'a');
     const agent = [program, '--api-url', apiUrl, '--state-dir', hostDir, '--name', name];
     const options = [...agentOptions, '--exit-with-parent'];
-    const tie = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
-    const [command = '', ...args] = [...tie, process.execPath, ...agent, ...options];
+    const withParent = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
+    const [command = '', ...args] = [...withParent, process.execPath, ...agent, ...options];
     const child = spawn(command, args, {
       cwd: ROOT,
       // In a separate process group, so that Ctrl-C reaches only this process, which then stops the agents in order.

@@ -31,18 +31,18 @@ export interface LocalOptions {
   readonly json: boolean;
 }
 
-const HIGHEST_PORT = 65_535;
-const MOST_HOSTS = 200;
-const MOST_WARM_VMS = 200;
-const MOST_MEMORY_MB = 16_777_216;
-const MOST_CPUS = 65_536;
+const MAX_PORT = 65_535;
+const MAX_HOSTS = 200;
+const MAX_WARM_VMS = 200;
+const MAX_MEMORY_MB = 16_777_216;
+const MAX_CPUS = 65_536;
 
 const wholeNumber =
-  (highest: number) =>
+  (max: number) =>
   (text: string): number => {
     const value = Number(text);
-    if (/^\d+$/.test(text) && value <= highest) return value;
-    throw new InvalidArgumentError(`Must be a whole number from 0 to ${highest}.`);
+    if (/^\d+$/.test(text) && value <= max) return value;
+    throw new InvalidArgumentError(`Must be a whole number from 0 to ${max}.`);
   };
 
 const collect = (text: string, before: readonly string[]): string[] => [...before, resolve(text)];
@@ -60,14 +60,24 @@ const collectContext = (
 const program = (): Command =>
   new Command('npm start --')
     .description('Runs all of Bulkhead on this machine: the control plane as deployed to AWS, and hosts.')
-    .option('--port <port>', 'of the API; 0 for any that is free', wholeNumber(HIGHEST_PORT), DEFAULT_PORT)
+    .option('--port <port>', 'port of the API; 0 for any free port', wholeNumber(MAX_PORT), DEFAULT_PORT)
     .addOption(
-      new Option('--host <what>', 'this machine as a host: for real where it can be, simulated, or none')
+      new Option('--host <what>', 'use this machine as a host: auto (if it can be one), simulated or none')
         .choices(['auto', 'simulated', 'none'])
         .default('auto'),
     )
-    .option('--warm-vms <number>', 'utility VMs that wait on this machine', wholeNumber(MOST_WARM_VMS), 2)
-    .option('--image-folder <folder>', 'from which images may be imported; may be repeated', collect, [])
+    .option(
+      '--warm-vms <number>',
+      'number of utility VMs in the pool of this machine',
+      wholeNumber(MAX_WARM_VMS),
+      2,
+    )
+    .option(
+      '--image-folder <folder>',
+      'folder from which images can be imported; can be repeated',
+      collect,
+      [],
+    )
     .option(
       '--allow-private <cidr>',
       'private range that network policies can open, such as 10.20.0.0/16; can be repeated',
@@ -76,22 +86,26 @@ const program = (): Command =>
     )
     .option(
       '--simulate <number>',
-      'of additional simulated hosts: Nano Server, Server Core, Linux in turn',
-      wholeNumber(MOST_HOSTS),
+      'number of additional simulated hosts: Nano Server, Server Core, Linux in turn',
+      wholeNumber(MAX_HOSTS),
       0,
     )
-    .option('--simulate-memory-mb <number>', 'that each simulated host offers', wholeNumber(MOST_MEMORY_MB))
-    .option('--simulate-cpus <number>', 'that each simulated host offers', wholeNumber(MOST_CPUS))
+    .option(
+      '--simulate-memory-mb <number>',
+      'memory capacity of each simulated host, in MiB',
+      wholeNumber(MAX_MEMORY_MB),
+    )
+    .option('--simulate-cpus <number>', 'CPU capacity of each simulated host', wholeNumber(MAX_CPUS))
     .option(
       '--context <key=value>',
-      'of the deployment, as for cdk deploy; can be repeated',
+      'context of the deployment, as for cdk deploy; can be repeated',
       collectContext,
       {},
     )
     .option('--ephemeral', 'keep everything in a temporary folder and remove it at the end', false)
-    .option('--reset', 'forget all containers, hosts and operations of earlier runs first', false)
-    .option('--state-dir <folder>', 'where everything is kept', DEFAULT_STATE_DIR)
-    .option('--json', 'when ready, write one line of JSON in place of the text', false)
+    .option('--reset', 'first delete all containers, hosts and operations of earlier runs', false)
+    .option('--state-dir <folder>', 'folder for all state', DEFAULT_STATE_DIR)
+    .option('--json', 'when ready, write one line of JSON instead of the text', false)
     .exitOverride()
     .configureOutput({ writeErr: () => undefined });
 
@@ -108,6 +122,9 @@ export const parseLocalOptions = (argv: readonly string[]): LocalOptions | undef
   }
   const options = command.opts<LocalOptions>();
   if (options.reset && options.ephemeral)
-    throw new CommandError('usage', '--reset has no effect with --ephemeral, which always starts empty.');
+    throw new CommandError(
+      'usage',
+      '--reset cannot be combined with --ephemeral, which always starts empty.',
+    );
   return { ...options, stateDir: resolve(options.stateDir) };
 };

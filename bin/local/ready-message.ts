@@ -10,8 +10,8 @@ interface Readiness {
 }
 
 const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
-  if (wanted === 0) return 'none (--simulate N starts some)';
-  const missing = ready < wanted ? `; ${wanted - ready} more on the way, see the logs` : '';
+  if (wanted === 0) return 'none (use --simulate N to start simulated ones)';
+  const missing = ready < wanted ? `; ${wanted - ready} not ready yet, see the logs` : '';
   return `${ready} ready${missing}`;
 };
 
@@ -24,12 +24,12 @@ Bulkhead is ready after ${seconds.toFixed(1)} s: ${local.apiUrl}
 
   hosts   ${hostsLine(hosts)}
   state   ${stateDir}
-  token   tenant dev, all scopes, for a day:
+  token   tenant dev, all scopes, valid for one day:
 
 TOKEN=${local.token}
 bearer() { printf 'authorization: Bearer %s' "$TOKEN"; }
 
-Try, in another terminal, after pasting the two lines above:
+In another terminal, paste the two lines above, then try:
   curl -s ${local.apiUrl}/v1/health
   bearer | curl -s -H @- ${local.apiUrl}/v1/hosts
   bearer | curl -s -H @- -H 'content-type: application/json' ${local.apiUrl}/v1/containers \\
@@ -37,7 +37,7 @@ Try, in another terminal, after pasting the two lines above:
 
 ${
   ephemeral
-    ? 'Ctrl-C ends it, and nothing of it is left.'
-    : 'Ctrl-C ends it. Containers that run go on; the next npm start takes everything up again.'
+    ? 'Press Ctrl-C to stop. Nothing is kept.'
+    : 'Press Ctrl-C to stop. Running containers continue, and the next npm start manages them again.'
 }
 `;

@@ -1,6 +1,6 @@
 /**
- * `node synthesize.ts OUTDIR CONTEXT_JSON`, a separate process: the CDK uses a full CPU and 200 MB, which must not affect the
- * progress line or the cloud.
+ * `node synthesize.ts OUTDIR CONTEXT_JSON`, in a separate process: the CDK uses a full CPU and 200 MB, and must not delay
+ * the progress line or the cloud.
  */
 import { synthesize } from '../../lib/app.ts';
 

@@ -5,7 +5,7 @@ import { CommandError } from './errors.ts';
 
 /** The folder in which the embedded cloud keeps the table. */
 const TABLE_FOLDER = 'dynamodb';
-/** Says in which format the table's items are written. */
+/** Contains the format of the table's items. */
 const FORMAT_FILE = 'table-format.json';
 
 const readFormat = (path: string): unknown => {

@@ -27,7 +27,7 @@ export const parseScopes = (text: string): readonly string[] => {
   if (unknown.length > 0)
     throw new CommandError(
       'unknown-scope',
-      `There is no scope ${unknown.map((one) => `"${one}"`).join(', ')}. There are: ${SCOPES.join(', ')}`,
+      `Unknown scope ${unknown.map((one) => `"${one}"`).join(', ')}. Valid scopes: ${SCOPES.join(', ')}`,
     );
   return scopes;
 };

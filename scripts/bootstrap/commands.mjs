@@ -3,7 +3,7 @@ const QUIET = '--disable-warning=ExperimentalWarning';
 const JEST = ['--experimental-vm-modules', QUIET, 'node_modules/jest/bin/jest.js'];
 const jest = (project) => ({
   args: [...JEST, '--selectProjects', project, '--passWithNoTests'],
-  summary: `the ${project} tests`,
+  summary: `run the ${project} tests`,
 });
 
 /**
@@ -21,9 +21,9 @@ export const COMMANDS = {
     needs: ['data-plane'],
     summary: 'run the documented workflow, row by row',
   },
-  bulkhead: { args: [QUIET, 'bin/bulkhead.ts'], summary: 'run the command line without installing it' },
-  token: { args: ['bin/token.ts'], summary: 'mint a token for the local API' },
-  test: { args: JEST, needs: ['data-plane'], summary: 'all tests' },
+  bulkhead: { args: [QUIET, 'bin/bulkhead.ts'], summary: 'run the CLI without installing it' },
+  token: { args: ['bin/token.ts'], summary: 'create a token for the local API' },
+  test: { args: JEST, needs: ['data-plane'], summary: 'run all tests' },
   'test:unit': jest('unit'),
   'test:contract': jest('contract'),
   'test:cdk': jest('cdk'),
@@ -31,17 +31,17 @@ export const COMMANDS = {
   'test:debian12': {
     args: [QUIET, 'test/debian12/run.ts'],
     needs: ['data-plane'],
-    summary: 'Default containers on the kernel of Debian 12, under emulation',
+    summary: 'test Default containers on the kernel of Debian 12, under emulation',
   },
   'test:model': {
     args: [...JEST, 'test/unit/functions/random-walk'],
     env: { BULKHEAD_MODEL_RUNS: '50000' },
     needs: ['data-plane'],
-    summary: 'the model of container histories, over 50,000 sequences',
+    summary: 'test the model of container histories with 50,000 sequences',
   },
   check: {
     args: ['scripts/check.ts'],
-    summary: 'format, lint, types, import rules, generated documents, phrases',
+    summary: 'check format, lint, types, import rules, generated documents and phrases',
   },
   docs: { args: ['scripts/generate-docs.ts'], summary: 'write the generated documents' },
   'docs:check': {
@@ -56,12 +56,12 @@ export const COMMANDS = {
   'bench:runtime': {
     args: [QUIET, 'bench/runtime.ts'],
     needs: ['data-plane'],
-    summary: 'measure the Linux runtime beside runc and docker, into docs/benchmarks.md',
+    summary: 'measure the Linux runtime, runc and docker, and write docs/benchmarks.md',
   },
   'bench:session': {
     args: [QUIET, 'bench/session.ts'],
     needs: ['data-plane'],
-    summary: 'measure keystroke to echo through a session, beside the bare process',
+    summary: 'measure the latency of a session, and write docs/benchmarks-session.md',
   },
   'conformance:asl': {
     args: [QUIET, 'scripts/conformance-asl.ts'],

@@ -41,10 +41,10 @@ const withoutUsage = (lines) => {
 
 /** @param {readonly string[]} lines what npm printed */
 export const explainNpmFailure = (lines) => {
-  const said = withoutUsage(lines);
-  const cause = NPM_CAUSES.find(([pattern]) => said.some((line) => pattern.test(line)));
+  const output = withoutUsage(lines);
+  const cause = NPM_CAUSES.find(([pattern]) => output.some((line) => pattern.test(line)));
   const advice = cause?.[1] ?? 'Run npm ci to see the complete output.';
-  return `Installing the packages failed. Output of npm:\n${tailOf(said)}\n\n${advice}`;
+  return `Installing the packages failed. Output of npm:\n${tailOf(output)}\n\n${advice}`;
 };
 
 /**

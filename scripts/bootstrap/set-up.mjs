@@ -8,7 +8,7 @@ export class SetupError extends Error {
 }
 
 export const STAMP = 'node_modules/.bulkhead-setup';
-const LEAST_NODE = 24;
+const MIN_NODE = 24;
 
 /**
  * Makes the checkout ready for one command.
@@ -80,10 +80,10 @@ export const isInstalled = (lock, hiddenLock) => {
 const findNode = async (effects) => {
   const bundled = `node_modules/node-${effects.platform}-${effects.arch}/bin/node`;
   if (await effects.exists(bundled)) return effects.absolute(bundled);
-  if (Number.parseInt(effects.nodeVersion, 10) >= LEAST_NODE) return effects.nodePath;
+  if (Number.parseInt(effects.nodeVersion, 10) >= MIN_NODE) return effects.nodePath;
   throw new SetupError(
-    `Bulkhead needs Node ${LEAST_NODE} or later. This is ${effects.nodeVersion}, and no Node ${LEAST_NODE} comes with the packages for ` +
-      `${effects.platform}-${effects.arch}.\nInstall it from https://nodejs.org/en/download (or: nvm install ${LEAST_NODE}), then run this again.`,
+    `Bulkhead needs Node ${MIN_NODE} or later. This is ${effects.nodeVersion}, and the packages for ${effects.platform}-${effects.arch} ` +
+      `do not include Node.\nInstall it from https://nodejs.org/en/download (or: nvm install ${MIN_NODE}), then run this again.`,
   );
 };
 

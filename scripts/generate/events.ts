@@ -34,7 +34,7 @@ const own = (type: (typeof EVENT_TYPES)[number]): [string, string] =>
       z.literal(EVENT_SOURCE),
       z.strictObject({ ...BusEventDetailSchema.shape, type: z.literal(type) }),
     ),
-    'Put on the bus by Bulkhead. It may arrive twice, with the same detail.id, and out of order. Order the events of one resource by detail.revision.',
+    'Put on the bus by Bulkhead. An event can be delivered twice, with the same detail.id, and out of order. Order the events of one resource by detail.revision.',
   );
 
 /** JSON Schemas of the events on the bus: Bulkhead's own, and the one that users send. */

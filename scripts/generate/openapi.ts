@@ -3,20 +3,20 @@ import { paths, sharedResponses } from '../documents/openapi/paths.ts';
 import { componentSchemas, type Json } from '../documents/openapi/schemas.ts';
 
 const CONVENTIONS = `
-Everything that takes time is an operation: \`202\` with \`{container, operation}\`, and \`Location\` of the operation.
+Requests that take time start an operation: the response is \`202\` with \`{container, operation}\`, and the \`Location\` of the operation.
 
 Errors are \`application/problem+json\` (RFC 9457). Each has a stable \`code\`, a \`requestId\`, and, if
 available, a \`suggestion\`. A pointer in \`errors[]\` is a JSON Pointer into the request in the form
 \`{path, query, headers, body}\`: \`/body/resources/memoryMB\`, \`/query/limit\`, \`/headers/if-match\`.
 
-Mutations take \`Idempotency-Key\`: a repeat with the same key and the same request gets the first answer again, for 24
-hours; a repeat with the same key and another request is refused with \`409 idempotency-key-reused\`. A refused
-request has changed nothing, and its repeat is processed as a new request. \`dryRun=true\` validates and explains the
+Mutations take \`Idempotency-Key\`: for 24 hours, a repeat with the same key and the same
+request returns the first response. A repeat with the same key and another request is refused with \`409 idempotency-key-reused\`. A refused
+request changes nothing, and its repeat is processed as a new request. \`dryRun=true\` validates and explains the
 request, and changes nothing.
 
-Lists take \`limit\` and \`cursor\`. A page may be shorter than \`limit\`; the list ends when \`nextCursor\` is null.
+Lists take \`limit\` and \`cursor\`. A page can be shorter than \`limit\`. The list ends when \`nextCursor\` is null.
 
-A resource of another tenant gives the same answer as one that does not exist.
+The response for a resource of another tenant is the same as for one that does not exist.
 `.trim();
 
 const document = (): Json => ({
@@ -48,7 +48,7 @@ const document = (): Json => ({
       IfMatch: {
         name: 'If-Match',
         in: 'header',
-        description: 'The ETag that the resource must have (412 if it has another), or "*".',
+        description: 'The ETag that the resource must have, or "*". Otherwise the response is 412.',
         schema: { type: 'string' },
         example: '"3"',
       },

@@ -114,7 +114,7 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
     helper: join(folder, 'helper'),
     preload: join(folder, 'guest-memory.so'),
   });
-  report('making the image "mini" (mksquashfs)');
+  report('creating the image "mini" (mksquashfs)');
   await makeMiniImage(join(folder, 'mini.squashfs'));
   await writeFile(join(folder, 'vmlinux'), kernel.vmlinux);
   const init = await readFile(join(folder, 'init'));
@@ -132,8 +132,8 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
 };
 
 /**
- * Prepares this machine to run real containers: packages, kernel, guest agent, the image `mini`. Does nothing if all
- * of it exists. Several may run at once: each makes its own folder, and the last one remains.
+ * Prepares this machine to run real containers: packages, kernel, guest agent, the image `mini`. Does nothing if they
+ * exist. Concurrent calls are safe: each uses its own folder, and the last one to finish replaces the others.
  * @throws {SetUpRefusedError} with the reason, if this machine or user cannot
  */
 export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {

@@ -1,4 +1,4 @@
-/** Examples of the main requests and their answers; test/unit/scripts validates them by the schemas. */
+/** Examples of the main requests and responses. test/unit/scripts validates them against the schemas. */
 
 const containerId = '0b8f9a52-7c1e-4d0a-9d1f-3f0c9a4f6d21';
 const operationId = '7d1c9be4-52a3-4f6e-8a55-0a4b3c2d1e0f';

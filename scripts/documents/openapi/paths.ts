@@ -37,10 +37,10 @@ const headerParameters = ({ mutation }: Route): readonly Json[] =>
       ];
 
 const DESCRIPTIONS: Readonly<Record<string, string>> = {
-  200: 'Done.',
-  201: 'Made.',
-  202: 'Accepted: an operation has begun.',
-  204: 'Done. The answer has no body.',
+  200: 'Success.',
+  201: 'Created.',
+  202: 'Accepted. The operation runs in the background.',
+  204: 'Success. The response has no body.',
 };
 
 const hasEtag = (route: Route): boolean =>
@@ -58,7 +58,7 @@ const success = (route: Route): Json =>
       return [
         status,
         {
-          description: DESCRIPTIONS[status] ?? 'Done.',
+          description: DESCRIPTIONS[status] ?? 'Success.',
           ...(Object.keys(headers).length === 0 ? {} : { headers }),
           ...(schema === null
             ? {}
@@ -68,7 +68,7 @@ const success = (route: Route): Json =>
     }),
   );
 
-/** Problems that a route can answer, by status; anything else is under `default`. */
+/** The problems that a route can return, by status; others are under `default`. */
 const problems = (route: Route): Json => {
   const statuses = [
     '400',
@@ -121,14 +121,15 @@ export const paths = (): Json => {
 /** `components.responses`. */
 export const sharedResponses = (): Json => ({
   Problem: {
-    description: 'A problem, as RFC 9457 describes it.',
+    description: 'A problem document (RFC 9457).',
     content: { 'application/problem+json': { schema: reference(ProblemSchema) } },
   },
   TooManyRequests: {
-    description: 'The tenant has used up its share. The request had no effect. Repeat it after the pause.',
+    description:
+      'The tenant has used its share. The request had no effect. Repeat it after the time in Retry-After.',
     headers: {
       'Retry-After': {
-        description: 'How long to wait, in seconds.',
+        description: 'Time to wait, in seconds.',
         schema: { type: 'integer', minimum: 1 },
       },
     },

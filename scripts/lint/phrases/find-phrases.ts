@@ -7,7 +7,7 @@ export interface Finding {
   readonly instead: string;
 }
 
-/** A word alone in quotes, or a field of a passwd entry, is a name and not prose. */
+/** A single word in quotes, or a field of a passwd entry, is a name and not prose. */
 const NAME_BEFORE = /(?:['"`“‘]|:)$/;
 const NAME_AFTER = /^(?:['"`”’]|:\S)/;
 

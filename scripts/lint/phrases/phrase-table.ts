@@ -6,7 +6,7 @@ export interface Phrase {
   readonly instead: string;
 }
 
-/** `docs/style.md` has no table of phrases that the check can read; the message names what is missing. */
+/** The check cannot read the table of phrases in `docs/style.md`. The message contains the reason. */
 export class PhraseTableError extends Error {
   override readonly name = 'PhraseTableError';
   readonly code = 'phrase-table-unreadable';
@@ -37,7 +37,7 @@ const phrasesOf = (row: string): Phrase[] => {
   return texts.map((text) => ({ text, pattern: patternOf(text), instead }));
 };
 
-/** Comments and Markdown break lines within a phrase, with a marker at the beginning of the next line. */
+/** A phrase can continue on the next line, after the marker of a comment or of Markdown. */
 const GAP = String.raw`(?:[ \t]+|[ \t]*\n[ \t]*(?:\*|//|#|>|--)*[ \t]*)`;
 
 const patternOf = (text: string): RegExp => {

@@ -17,10 +17,10 @@ const FLAGS = ['-O2', '-s', '-Wall', '-Wextra', '-Werror=implicit-function-decla
 const PROGRAM = ['-static'];
 const LIBRARY = ['-shared', '-fPIC'];
 
-const refuse = (said: string) =>
+const refuse = (output: string) =>
   new SetUpRefusedError(
     'compile-failed',
-    `The guest agent could not be compiled. Output of gcc:\n${said}`,
+    `The guest agent could not be compiled. Output of gcc:\n${output}`,
     'Install gcc and libc6-dev, then start again.',
   );
 

@@ -18,20 +18,20 @@ export interface GuestKernel {
   readonly modules: readonly KernelModule[];
 }
 
-const refuse = (what: string) => (said: string) =>
+const refuse = (what: string) => (output: string) =>
   new SetUpRefusedError(
     'kernel-failed',
-    `The kernel for utility VMs could not be fetched: ${what} failed.\n${said}`,
+    `The kernel for utility VMs could not be fetched: ${what} failed.\n${output}`,
     'Check the internet connection and /etc/apt/sources.list (Debian’s main archive has the kernel), then start again.',
   );
 
 const decompressXz = (input: Buffer) => runProgram('xz', ['-dc'], { input, refuse: refuse('xz') });
 
-/** The package that the meta package stands for, e.g. `linux-image-6.1.0-56-cloud-amd64`. */
+/** The package that the meta package depends on, e.g. `linux-image-6.1.0-56-cloud-amd64`. */
 const resolvePackage = async (): Promise<string> => {
   const depends = async () => {
-    const said = await runProgram('apt-cache', ['depends', META_PACKAGE], { refuse: refuse('apt-cache') });
-    return /Depends: (linux-image-\S+-cloud-amd64)/.exec(said.toString())?.[1];
+    const output = await runProgram('apt-cache', ['depends', META_PACKAGE], { refuse: refuse('apt-cache') });
+    return /Depends: (linux-image-\S+-cloud-amd64)/.exec(output.toString())?.[1];
   };
   const known = await depends().catch(() => undefined);
   if (known) return known;
@@ -67,7 +67,7 @@ export const fetchKernel = async (wanted: readonly string[] = MODULES): Promise<
       refuse: refuse('apt-get download'),
     });
     const deb = (await readdir(work)).find((file) => file.endsWith('.deb'));
-    if (!deb) throw refuse('apt-get download')('No package arrived.');
+    if (!deb) throw refuse('apt-get download')('No package was downloaded.');
     const tree = join(work, 'tree');
     await mkdir(tree);
     await runProgram('dpkg', ['-x', join(work, deb), tree], { refuse: refuse('dpkg -x') });

@@ -1,12 +1,12 @@
 /**
- * LZ4's legacy frame, in which kernels are compressed: a magic number, then blocks of at most 8 MiB unpacked, each
- * after its compressed size. Node has no LZ4.
+ * LZ4's legacy frame, the format of LZ4-compressed kernels: a magic number, then blocks of at most 8 MiB uncompressed, each
+ * preceded by its compressed size. Node has no LZ4.
  * Source: lz4_Block_format.md and lz4_Frame_format.md ("Legacy frame") of the LZ4 project.
  */
 const BLOCK_BYTES = 8 * 1024 * 1024;
 const MAGIC_BYTES = 4;
 const SIZE_BYTES = 4;
-const LEAST_MATCH = 4;
+const MIN_MATCH = 4;
 const LONG = 15;
 
 interface Cursor {
@@ -34,7 +34,7 @@ const unpackBlock = (source: Buffer, target: Buffer): number => {
     if (cursor.at >= source.length) break;
     const offset = source.readUInt16LE(cursor.at);
     cursor.at += 2;
-    const length = readLength(cursor, token & LONG) + LEAST_MATCH;
+    const length = readLength(cursor, token & LONG) + MIN_MATCH;
     // A match may overlap its own output, so it is copied byte by byte.
     for (let index = 0; index < length; index++, written++) target[written] = target[written - offset] ?? 0;
   }

@@ -27,14 +27,14 @@ const FILES: Readonly<Record<string, string>> = {
   'etc/os-release': 'NAME="Bulkhead mini"\nID=mini\nVERSION_ID=1\nPRETTY_NAME="Bulkhead mini (busybox)"\n',
 };
 
-const refuse = (said: string) =>
+const refuse = (output: string) =>
   new SetUpRefusedError(
     'image-failed',
-    `The image "mini" could not be made.\n${said}`,
+    `The image "mini" could not be created.\n${output}`,
     'Free some space in the temporary folder, then start again.',
   );
 
-/** Busybox runs the command whose name it is called by. */
+/** Links every command to busybox, which runs the command that it is called as. */
 const linkApplets = async (tree: string): Promise<void> => {
   const list = (await runProgram('/bin/busybox', ['--list'], { refuse })).toString().split('\n');
   const applets = list.filter((name) => /^[a-z0-9[_.+-]+$/.test(name) && name !== 'busybox');

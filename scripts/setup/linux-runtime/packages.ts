@@ -52,10 +52,10 @@ export const installPackages = async (packages: readonly string[]): Promise<void
       `These Debian packages, or their equivalents on your system, are missing: ${packages.join(', ')}`,
       'Install them with your package manager, then start again.',
     );
-  const refuse = (said: string) =>
+  const refuse = (output: string) =>
     new SetUpRefusedError(
       'packages-failed',
-      `Installing ${packages.join(', ')} failed. Output of apt-get:\n${said}`,
+      `Installing ${packages.join(', ')} failed. Output of apt-get:\n${output}`,
       `Run: sudo ${command}`,
     );
   const install = () =>

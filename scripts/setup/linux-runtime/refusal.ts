@@ -8,7 +8,7 @@ export const REFUSALS = [
   'image-failed',
 ] as const;
 
-/** The reason why this machine cannot have the Linux runtime, for the user who starts Bulkhead. */
+/** Why this machine cannot run the Linux runtime, for the user who starts Bulkhead. */
 export class SetUpRefusedError extends Error {
   readonly reason: (typeof REFUSALS)[number];
   readonly suggestion: string;

@@ -6,8 +6,8 @@ const TAIL_LINES = 8;
 export interface ProgramOptions {
   readonly input?: Buffer;
   readonly folder?: string;
-  /** Makes the error for a failure. @param said the last lines of the program's output */
-  readonly refuse: (said: string) => SetUpRefusedError;
+  /** Makes the error for a failure. @param output the last lines of the program's output */
+  readonly refuse: (output: string) => SetUpRefusedError;
 }
 
 /** Runs a program to its end and returns its stdout. Rejects with `refuse` if it fails. */

@@ -43,7 +43,7 @@ describe('the hosts of npm start', () => {
       ...['--runtime', 'linux', '--artifacts', '/artifacts', '--warm-vms', '3'],
       ...['--image-folder', '/a', '--image-folder', '/b'],
     ]);
-    expect(own?.standIn?.agentOptions).toEqual(['--runtime', 'simulated', '--simulate', 'linux']);
+    expect(own?.fallback?.agentOptions).toEqual(['--runtime', 'simulated', '--simulate', 'linux']);
     expect(said).toEqual([]);
   });
 
@@ -74,7 +74,7 @@ describe('the hosts of npm start', () => {
     const { hosts, said } = await choose([], refuseAs(machine));
     expect(runtimes(hosts)).toEqual(['simulated']);
     expect(said).toEqual([expect.stringMatching(reason)]);
-    expect(said[0]).toContain('A simulated Linux host stands in.');
+    expect(said[0]).toContain('A simulated Linux host is used instead.');
   });
 
   test('missing packages are reported with the command that installs them', async () => {
@@ -87,7 +87,7 @@ describe('the hosts of npm start', () => {
     expect(hosts.map(({ name }) => name)).toEqual(['simulated-nano-server', 'simulated-server-core']);
     expect(said[0]).toContain('sudo apt-get install -y runc');
     // Other hosts exist, so no fallback is needed.
-    expect(said[0]).not.toContain('stands in');
+    expect(said[0]).not.toContain('is used instead');
   });
 
   test('an unexpected error is not handled as a refusal', async () => {
@@ -126,7 +126,7 @@ describe('an agent', () => {
 
 describe('a host that cannot use its runtime', () => {
   /** A substitute for the agent that prints a message and exits with a code. */
-  const run = async (exitCode: number, standIn: LocalHost | null) => {
+  const run = async (exitCode: number, fallback: LocalHost | null) => {
     const stateDir = mkdtempSync(join(scratch, 'state-'));
     const agent = join(stateDir, 'agent.mjs');
     writeFileSync(
@@ -154,29 +154,29 @@ describe('a host that cannot use its runtime', () => {
       enrollmentToken: async () => 'token',
       say: (line) => said.push(line),
     });
-    hosts.start({ name: 'own', agentOptions: [], standIn });
-    while (said.length === 0 || (standIn !== null && started().length < 2))
+    hosts.start({ name: 'own', agentOptions: [], fallback });
+    while (said.length === 0 || (fallback !== null && started().length < 2))
       await new Promise((resolve) => setTimeout(resolve, 10));
     await hosts.stop();
     return { said, started: started() };
   };
-  const standIn: LocalHost = { name: 'simulated-linux', agentOptions: [] };
+  const fallback: LocalHost = { name: 'simulated-linux', agentOptions: [] };
 
   test('is replaced by its fallback once, with its last message', async () => {
-    const { said, started } = await run(5, standIn);
-    expect(said).toEqual(['own runs no containers itself: No net admin here. A simulated host stands in.']);
+    const { said, started } = await run(5, fallback);
+    expect(said).toEqual(['own cannot run containers: No net admin here. A simulated host is used instead.']);
     expect(started).toEqual(['own', 'simulated-linux']);
   });
 
   test('is reported if it has no fallback', async () => {
     const { said, started } = await run(5, null);
-    expect(said).toEqual(['own runs no containers itself: No net admin here.']);
+    expect(said).toEqual(['own cannot run containers: No net admin here.']);
     expect(started).toEqual(['own']);
   });
 
   test.each([2, 3, 4])('an agent that exits with %i is not restarted', async (exitCode) => {
     const { said, started } = await run(exitCode, null);
-    expect(said).toEqual(["The agent of own can't run: No net admin here."]);
+    expect(said).toEqual(['The agent of own cannot run: No net admin here.']);
     expect(started).toEqual(['own']);
   });
 });

@@ -9,7 +9,7 @@ describe('npm run token', () => {
 
   test('lists the valid scopes if one is unknown', () => {
     expect(() => parseScopes('containers:read,root')).toThrow(
-      'There is no scope "root". There are: containers:read, containers:write, sessions:open, hosts:admin, rules:write',
+      'Unknown scope "root". Valid scopes: containers:read, containers:write, sessions:open, hosts:admin, rules:write',
     );
   });
 
@@ -45,7 +45,7 @@ describe('npm start', () => {
     [['--port', 'x'], 'Must be a whole number from 0 to 65535'],
     [['--port', '70000'], 'Must be a whole number from 0 to 65535'],
     [['--prot', '1'], "Unknown option '--prot'"],
-    [['--reset', '--ephemeral'], '--reset has no effect with --ephemeral'],
+    [['--reset', '--ephemeral'], '--reset cannot be combined with --ephemeral'],
   ])('refuses %j', (argv, sentence) => {
     expect(() => parseLocalOptions(argv)).toThrow(sentence);
   });
