@@ -28,7 +28,7 @@ import { readyMessage } from './local/ready-message.ts';
 import { checkTableFormat } from './local/table-format.ts';
 import { developerToken, keyFileOf } from './local/token.ts';
 
-/** The only user of a local cloud needs no limits on waits. */
+/** A local cloud has one user, so waits need no limit. */
 const FAIR_SHARE = { requestsPerSecond: 1000, requestBurst: 10_000, waitShare: 1, waitBurstSeconds: 86_400 };
 const CONTEXT = {
   ...{ oidcIssuer: LOCAL_ISSUER, oidcAudience: LOCAL_AUDIENCE, eventTenant: 'dev' },
@@ -54,7 +54,7 @@ const withProgress = async <T>(label: string, work: Promise<T>): Promise<T> => {
   }
 };
 
-/** The running parts, in the reverse order of which they are stopped. */
+/** Stops the running parts, the newest first. */
 class Undo {
   readonly #steps: (() => void | Promise<void>)[] = [];
 
@@ -156,7 +156,7 @@ const run = async (options: LocalOptions, undo: Undo, stopping: AbortSignal): Pr
   else console.log(readyMessage({ local, seconds, stateDir, hosts, ephemeral: options.ephemeral }));
 };
 
-/** Resolves at the first signal; a later one ends the process at once. */
+/** Resolves at the first signal. A later signal ends the process immediately. */
 const untilSignal = (stopping: AbortController): Promise<void> =>
   new Promise((resolve) => {
     let firstAt: number | undefined;

@@ -25,7 +25,7 @@ export class InterruptedError extends CliError {
   readonly code = 'interrupted';
 }
 
-/** The error was already shown; only the exit code is left. For a command in a container, its exit code. */
+/** Carries only an exit code: the error was already shown, or a command in a container returned the code. */
 export class ExitError extends CliError {
   readonly code = 'exit';
   readonly exitCode: number;

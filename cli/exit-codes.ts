@@ -14,7 +14,7 @@ export const EXIT = {
   failed: 1,
   usage: 2,
   notFound: 3,
-  /** No token, an invalid one, or one without the scope. */
+  /** The token is missing, is invalid or lacks the scope. */
   notAllowed: 4,
   /** A conflict with the current state: 409, 412. */
   conflict: 5,

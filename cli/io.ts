@@ -1,7 +1,7 @@
 import type { Fetch } from '../core/client/index.ts';
 import type { Connect } from './session.ts';
 
-/** A stream for text; a terminal has a width. */
+/** A stream for text. Only a terminal has a width. */
 export interface TextOutput {
   readonly isTTY?: boolean;
   readonly columns?: number;

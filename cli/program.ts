@@ -18,7 +18,7 @@ import { VERSION } from './version.ts';
 const DESCRIPTION =
   'Manage containers on your own hosts. A Default container shares its host’s kernel; a HyperV container has its own kernel, in a utility VM.';
 
-const ENVIRONMENT_HELP = `The control plane is the first of these that is set:
+const ENVIRONMENT_HELP = `The first of these settings selects the control plane:
   --api-url, with the token in BULKHEAD_TOKEN
   BULKHEAD_API_URL, with the token in BULKHEAD_TOKEN
   .bulkhead/local.json in this folder or a folder above it, written by npm start

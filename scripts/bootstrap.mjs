@@ -4,7 +4,7 @@
  *
  * Sets up the checkout (packages, system programs, Node 24), then runs the command under Node 24 and exits with its
  * code. It is plain JavaScript without dependencies, because it must run on Node 20 before anything is installed.
- * It writes to stderr only, and nothing if the set-up is complete: stdout belongs to the command.
+ * It writes only to stderr, because stdout is for the output of the command. If the set-up is complete, it writes nothing.
  */
 import { COMMANDS, commandList } from './bootstrap/commands.mjs';
 import { createEffects } from './bootstrap/effects.mjs';

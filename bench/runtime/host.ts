@@ -190,7 +190,7 @@ export class BenchHost {
     await until(`the output of container ${id}`, 1, has);
   }
 
-  /** Waits until the pool is full again and idle. */
+  /** Waits until the pool is full, and for a short time after that. */
   async #ready(): Promise<void> {
     await until('a full pool', SETTLE_MS, () => this.#runtime.readyVms >= this.#poolSize);
     await pause(SETTLE_MS);

@@ -31,7 +31,7 @@ export const startControlPlane = async (host: string, say: (line: string) => voi
   const child = spawn(process.execPath, [...args, '--host', host, '--simulate', '2'], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
-    // In a separate process group, so that Ctrl-C reaches only the demo, which then stops this process in order.
+    // In a separate process group, so that Ctrl-C reaches only the demo, which then stops this process.
     detached: true,
   });
   const messages: string[] = [];

@@ -35,7 +35,7 @@ export const showIsolation = async (
     workflow.processes(scenario.hyperv),
   ]);
   const { workerProcess } = await workflow.computeProcess(scenario.hyperv);
-  // On Windows the documentation uses csrss, which Windows starts for each session; elsewhere the main process.
+  // The documentation shows csrss, which Windows starts for each session. On other systems this is the main process.
   const subject = plain.find(({ name }) => /^csrss/.test(name)) ?? plain[0];
   const isolated = hyperv.find(({ name }) => name === subject?.name) ?? hyperv[0];
   if (subject === undefined || isolated === undefined || workerProcess === null) return 'failed';

@@ -16,13 +16,13 @@ interface Row {
   /** Verifies the row through the API. @returns whether it succeeded */
   readonly check: () => Promise<boolean>;
   readonly proves: string;
-  /** Expected exit code: a row can show a refusal. @default 0 */
+  /** The expected exit code. Not 0 for a row that shows a refused request. @default 0 */
   readonly exitCode?: number;
 }
 
 const LONGEST_SHOWN = 24;
 
-/** Records the output, with the properties of a terminal or another stream. */
+/** Records the output. It has the terminal properties of the given stream. */
 class Capture implements TextOutput {
   readonly isTTY: boolean;
   readonly columns: number;

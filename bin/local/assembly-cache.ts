@@ -27,7 +27,7 @@ const SOURCES = [
   'workflow',
 ];
 
-/** Number of earlier assemblies to keep, because a running cloud reads its functions from one. */
+/** Number of assemblies to keep: a running cloud still reads its functions from an earlier one. */
 const KEPT = 4;
 
 const filesBeneath = (path: string): readonly string[] =>
@@ -37,7 +37,7 @@ const filesBeneath = (path: string): readonly string[] =>
         .flatMap((name) => filesBeneath(join(path, name)))
     : [path];
 
-/** A key of the sources and the context. */
+/** The cache key: a hash of the sources and the context. */
 const assemblyKey = (root: string, context: Readonly<Record<string, unknown>>): string => {
   const hash = createHash('sha256').update(JSON.stringify(context));
   for (const source of SOURCES.map((name) => join(root, name)).filter((path) => existsSync(path)))

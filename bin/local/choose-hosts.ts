@@ -26,7 +26,7 @@ const simulatedHost = (kind: string, name: string, options: LocalOptions): Local
   ],
 });
 
-/** Simulated hosts of the documented kinds in turn: `--simulate` is their number. */
+/** `--simulate` simulated hosts, of the documented kinds in turn. */
 const simulatedHosts = (options: LocalOptions): readonly LocalHost[] =>
   Array.from({ length: options.simulate }, (_, at) => {
     const kind = SIMULATED_KINDS[at % SIMULATED_KINDS.length] ?? 'linux';

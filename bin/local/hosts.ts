@@ -13,7 +13,7 @@ import { ROOT } from './options.ts';
 const SETPRIV = '/usr/bin/setpriv';
 const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
-/** After this uptime, the waits before a restart begin again at the first. */
+/** After this uptime, the wait before the next restart is reset to the first value. */
 const STABLE_MS = 60_000;
 const STOP_MS = 10_000;
 
@@ -125,7 +125,7 @@ export class Hosts {
     const [command = '', ...args] = [...withParent, process.execPath, ...agent, ...options];
     const child = spawn(command, args, {
       cwd: ROOT,
-      // In a separate process group, so that Ctrl-C reaches only this process, which then stops the agents in order.
+      // In a separate process group, so that Ctrl-C reaches only this process, which then stops the agents.
       detached: true,
       stdio: ['pipe', log, log],
       env: { ...process.env, ...(token === undefined ? {} : { BULKHEAD_ENROLLMENT_TOKEN: token }) },

@@ -16,8 +16,8 @@ const hostsLine = ({ ready, wanted }: Readiness['hosts']): string => {
 };
 
 /**
- * The message once everything runs: the URLs, the token, and three commands to try. They read the token from stdin, because
- * other users can see the arguments of a process.
+ * The message once everything runs: the URLs, the token, and three commands to try. The commands read the token from stdin,
+ * because other users can see the arguments of a process.
  */
 export const readyMessage = ({ local, seconds, hosts, stateDir, ephemeral }: Readiness): string => `
 Bulkhead is ready after ${seconds.toFixed(1)} s: ${local.apiUrl}

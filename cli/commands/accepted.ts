@@ -61,7 +61,7 @@ export const waitWithProgress = async (context: Context, operation: Operation): 
 const isRemoval = (operation: Operation): boolean => operation.kind === 'remove';
 
 /**
- * Shows the outcome of a mutation: of a dry run, what it would do; with `--no-wait`, the operation; otherwise the container,
+ * Shows the outcome of a mutation. For a dry run: what it would do. With `--no-wait`: the operation. Otherwise: the container,
  * after the operation has ended.
  */
 export const showOutcome = async (

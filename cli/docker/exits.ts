@@ -3,7 +3,7 @@ import type { Container } from '../../core/contract/container.ts';
 import type { Bridge } from './bridge.ts';
 import { FAILED_TO_START } from './translate/state.ts';
 
-/** The end of a run of a container. */
+/** How a run of a container ended. */
 export interface Exit {
   readonly exitCode: number;
 }
@@ -21,7 +21,7 @@ const exitOf = ({ exitCode, lastError, state }: Container): Exit => ({
 
 /**
  * Waits until a container has ended. Polls often at first, because most runs are short.
- * @param after waits for an end in a later revision than this; null: an earlier end is accepted
+ * @param after ignore an end in this revision or earlier; null: an earlier end is accepted
  */
 export const waitForExit = async (
   bridge: Bridge,

@@ -9,7 +9,7 @@ type Endpoint =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
 
 const LOOPBACK = new Set(['127.0.0.1', 'localhost', '::1']);
-/** The operating system's limit on the path of a socket. */
+/** The operating system's limit for the path of a socket. */
 const MAX_PATH_BYTES = 107;
 
 /** Parses an address in the format of `docker -H`: `unix:///run/bulkhead.sock` or `tcp://127.0.0.1:2375`. */

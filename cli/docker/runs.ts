@@ -66,7 +66,7 @@ export class Runs {
   }
 
   /**
-   * The end of a container's log before it is started again, so that waiting clients do not get output of an earlier run.
+   * The current end of a container's log. Waiting clients start there, so that they get no output of an earlier run.
    * Undefined without waiting clients or an earlier run.
    */
   async logEnd({ id, exitCode }: Container): Promise<string | undefined> {

@@ -20,8 +20,8 @@ import { toDockerError } from './translate/error.ts';
 /**
  * The Docker Engine API on top of Bulkhead's API.
  *
- * Every client of the socket acts with the bridge's token, as with a docker daemon. Web pages must not do so, although
- * a browser can reach loopback over TCP: requests for another host name or with a browser's headers are refused.
+ * Every client of the socket acts with the bridge's token, as with a docker daemon. A web
+ * page in a browser can reach loopback over TCP. So requests for another host name or with a browser's headers are refused.
  */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|api\.moby\.localhost)?(:\d+)?$/i;
 /** Host names that docker's client sends on a Unix socket. Over TCP they are refused, because DNS could resolve them. */

@@ -8,7 +8,7 @@ import { join } from './streams.ts';
 /** After its container has ended, a session without output for this time is closed. */
 const SILENCE_MS = 5_000;
 
-/** Closes a session that gets no exit, because it attached at the moment when the process ended. */
+/** Closes a session that attached while the process was ending, and therefore gets no exit. */
 const watchForSilence = (
   bridge: Bridge,
   containerId: string,
@@ -36,7 +36,7 @@ const watchForSilence = (
 /**
  * Sends the output of a main process to a docker client over a session.
  *
- * @param seen number of sent bytes, updated
+ * @param seen numbers of sent bytes, which are updated
  * @returns whether the session lasted until the client or the process ended
  */
 export const showSession = async (

@@ -35,7 +35,7 @@ export class ClientStream {
 
   end(): void {
     this.#socket.end();
-    // Reads the end if the client has already closed its half; destroys the socket of a client that never does.
+    // Reading detects a client that has closed its half. The timer handles a client that never does.
     this.#socket.resume();
     this.#socket.once('finish', () => setTimeout(() => this.#socket.destroy(), LINGER_MS).unref());
   }

@@ -26,7 +26,7 @@ export class StepProgress {
     this.#paint = paint;
   }
 
-  /** Called with the current operation, any number of times. */
+  /** Shows the current steps of an operation. Can be called repeatedly. */
   show(operation: Operation): void {
     this.#erase();
     for (const [at, step] of operation.steps.entries()) {

@@ -2,8 +2,8 @@
  * Translates the API's suggestions for a user of the CLI: what an API caller must send becomes what a CLI user must type.
  *
  * A route such as `GET /v1/operations/0e1f-22?waitSeconds=25` becomes the command for its operation. {@link COMMANDS} has
- * an entry for every operation, so a new route does not compile without one. Other members and headers of requests have
- * no structure in a sentence and are listed in {@link PARTS}.
+ * an entry for every operation, so a new route does not compile without one. Members and headers of requests are replaced
+ * by the phrases in {@link PARTS}.
  */
 import { type OperationId, ROUTES } from '../../core/contract/http/routes.ts';
 import { pathExpression } from '../path-expression.ts';
@@ -51,7 +51,7 @@ const COMMANDS: Readonly<Record<OperationId, ToCommand | null>> = {
   getImage: on('image get'),
   removeImage: on('image remove'),
   listOperations: on('operation list'),
-  // A suggestion names an operation to wait for.
+  // Suggestions that name an operation ask the user to wait for it.
   getOperation: on('operation wait'),
   cancelOperation: on('operation cancel'),
   listEvents: on('event list'),
@@ -66,7 +66,7 @@ const COMMANDS: Readonly<Record<OperationId, ToCommand | null>> = {
   getOpenApi: null,
 };
 
-/** Query parameters that are options of a command. Others, such as `waitSeconds`, are not. */
+/** Query parameters that are options of a command. Other parameters, such as `waitSeconds`, are dropped. */
 const OPTIONS: Readonly<Record<string, string>> = {
   hostId: '--host-id',
   image: '--image',

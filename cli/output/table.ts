@@ -13,7 +13,7 @@ export interface Column<Item> {
 
 export interface TableStyle {
   readonly paint: Paint;
-  /** Columns of the terminal; undefined: nothing is cut. */
+  /** Columns of the terminal; undefined: nothing is truncated. */
   readonly width: number | undefined;
 }
 

@@ -47,7 +47,7 @@ interface Route {
 
 const partsOf = (path: string): string[] => path.split(sep).filter((part) => part !== '' && part !== '.');
 
-/** Resolves a path name by name, so that each link is checked itself, not only its target. */
+/** Resolves a path step by step, so that each link itself is checked, and not only its target. */
 const follow = (path: string): Route => {
   const { root } = parse(path);
   const links: Entry[] = [];

@@ -20,7 +20,7 @@ const isAddition = (issue: Issue): boolean =>
   issue.code === 'unrecognized_keys' ||
   (issue.code === 'invalid_union' && issue.errors.some((branch) => branch.every(isAddition)));
 
-/** Where and how a value violates a schema; undefined if it does not. */
+/** The first violation of a schema by a value, with its path. Undefined if the value is valid. */
 const violationOf = (schema: z.ZodMiniType, value: unknown): string | undefined => {
   const result = schema.safeParse(value);
   if (result.success) return undefined;

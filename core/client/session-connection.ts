@@ -23,7 +23,7 @@ export interface SessionSettings {
   /** @default the platform's WebSocket; use `nodeWebSocket` in Node, which reports why a handshake was refused */
   readonly webSocketFactory?: WebSocketFactory;
   readonly timers?: Timers;
-  /** In [0, 1): spreads reconnects. */
+  /** Returns a number in [0, 1), which spreads reconnects. */
   readonly random?: () => number;
 }
 
@@ -55,7 +55,7 @@ const systemTimers: Timers = {
 const FIRST_WAIT_MS = 100;
 const MAX_WAIT_MS = 5_000;
 const CHECK_INTERVAL_MS = 5_000;
-/** A connection without an expected message for this long is considered dead. */
+/** A connection on which an expected message does not arrive within this time is considered broken. */
 const SILENCE_MS = 20_000;
 
 type Listener = (stream: OutputStream, bytes: Uint8Array) => void;
@@ -90,7 +90,7 @@ export class SessionStream {
   #cancel: (() => void)[] = [];
   #listener: Listener | null = null;
   #paused = false;
-  /** Received but not consumed: there is no listener yet, or it has paused. */
+  /** Received output that is not consumed yet, because there is no listener or it has paused. */
   #buffered: Delivered[] = [];
   #exit: SessionExit | null = null;
   #inputEnded = false;

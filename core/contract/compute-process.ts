@@ -50,7 +50,7 @@ export type Process = z.infer<typeof ProcessSchema>;
 /** What a container shares with its host: the documented isolation demonstration, measured. */
 export const IsolationReportSchema = z.strictObject({
   runtimeType: RuntimeTypeSchema,
-  /** Kernel releases, each measured on its own side. */
+  /** Kernel releases, as measured on the host and in the container. */
   kernel: z.strictObject({ host: z.string(), container: z.string() }),
   sharedKernel: z.boolean(),
   containerProcesses: z.array(ProcessSchema),

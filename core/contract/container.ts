@@ -62,7 +62,7 @@ export const UpdateContainerRequestSchema = z.strictObject({
   runtimeType: z.optional(RuntimeTypeInputSchema),
   strategy: z.optional(z.enum(['inPlace', 'recreate'])),
   acceptUntrustedDisk: z.optional(z.boolean()),
-  /** Replaces the whole policy, at once and without a restart. */
+  /** Replaces the whole policy, immediately and without a restart. */
   network: z.optional(NetworkPolicySchema),
   labels: z.optional(LabelsSchema),
   restartPolicy: z.optional(RestartPolicySchema),
@@ -85,10 +85,13 @@ export const ConversionPreviewSchema = z.strictObject({
   }),
   /** Whether it fits now; otherwise it would wait for capacity until its deadline. */
   fits: z.boolean(),
-  /** From the latest conversions on that host; null without any, or if nothing is stopped. */
+  /** From the latest conversions on that host; null if there are none, or if nothing is stopped. */
   expectedDowntime: z.nullable(z.strictObject({ medianMs: z.number(), conversions: z.int() })),
   rollback: z.strictObject({
-    /** State after a failed conversion: `asItWas`; or, once code has run in the VM, HyperV in that VM or off. */
+    /**
+     * State after a failed conversion. `asItWas`: the earlier state. `asItWasOrInVm`: the earlier state or, once code has run
+     * in the VM, HyperV and either running in that VM or off.
+     */
     onFailure: z.enum(['asItWas', 'asItWasOrInVm']),
     /** How to convert it back later. */
     later: z.enum(['convert', 'acceptUntrustedDisk']),

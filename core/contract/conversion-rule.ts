@@ -39,7 +39,7 @@ const orExpression = <T extends z.ZodMiniType>(schema: T) => z.union([schema, Ex
 
 const atLeastOne = z.refine(
   (value: unknown) => Object.values(value as object).some((member) => member !== undefined),
-  'Must select by at least one of containerId, name, labels, image.',
+  'Must have at least one of containerId, name, labels, image.',
 );
 const someLabels = z.refine(
   (value: unknown) => Object.keys(value as object).length > 0 && Object.keys(value as object).length <= 64,

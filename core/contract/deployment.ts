@@ -84,7 +84,7 @@ export const TABLE = {
   sortKey: 'sk',
   ttl: 'ttl',
   indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
-  /** Attributes that every index projects besides keys. An update of other attributes costs no index write. */
+  /** Attributes that every index projects in addition to the keys. An update of other attributes costs no index write. */
   projected: ['v', 'view', 'revision', 'free'],
 } as const;
 
@@ -102,7 +102,7 @@ export const METRICS = {
   tooManyRequests: 'TooManyRequests',
 } as const;
 
-/** Steps of a workflow: their names in an operation, and of the states in the state machines. */
+/** Names of workflow steps, in operations and in the state machines. */
 export const STEPS = {
   place: 'Place',
   prepare: 'PrepareContainer',
@@ -152,7 +152,7 @@ export const CORRECTION_SECONDS = 15 * 60;
 /** Time limits in seconds: of operations by kind, and of the workflow steps. */
 export const TIMES = {
   operationDeadlineSeconds: 15 * 60,
-  /** A host must send a sign of progress on a command within this time. Three heartbeats. */
+  /** A host must report progress on a command within this time, which is three heartbeats. */
   commandHeartbeatSeconds: 180,
   /** Interval at which placement is retried without a notification of free capacity. */
   placementRetrySeconds: 300,

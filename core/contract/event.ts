@@ -57,7 +57,7 @@ export const EventSchema = z.strictObject({
   runtimeType: z.optional(z.string()),
   hostId: z.optional(z.nullable(IdSchema)),
   operationId: z.nullable(IdSchema),
-  /** Facts of a session; never its content. */
+  /** Facts about a session, but never its content. */
   session: z.optional(SessionFactsSchema),
   /** The token's subject, `host:<id>`, or `bulkhead` for the control plane itself. */
   actor: z.string(),

@@ -16,7 +16,7 @@ const IPV6_CHARACTERS = /^[0-9a-fA-F:.]{2,45}$/;
 const fold = (parts: readonly number[], bits: bigint): bigint =>
   parts.reduce((sum, part) => (sum << bits) | BigInt(part), 0n);
 
-/** The canonical text of an IPv6 address (RFC 5952), or null. WHATWG URLs define parser and serializer. */
+/** The canonical text of an IPv6 address (RFC 5952), or null. The WHATWG URL standard defines the parser and the serializer. */
 const canonicalIpv6 = (text: string): string | null => {
   const url = `http://[${text}]/`;
   return IPV6_CHARACTERS.test(text) && URL.canParse(url) ? new URL(url).hostname.slice(1, -1) : null;

@@ -63,7 +63,7 @@ export const ProblemSchema = z.strictObject({
   requestId: z.optional(z.string()),
   suggestion: z.optional(z.string()),
   errors: z.optional(z.array(z.strictObject({ pointer: z.string(), detail: z.string() }))),
-  /** Facts about the case, e.g. the id of the operation in progress. */
+  /** Facts about the error, e.g. the id of the operation in progress. */
   context: z.optional(z.record(z.string(), z.unknown())),
 });
 export type Problem = z.infer<typeof ProblemSchema>;

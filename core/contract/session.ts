@@ -12,9 +12,9 @@ import {
 /**
  * Sessions, exec and logs: the bodies of their routes, and the messages between client and host over the WebSocket.
  *
- * `POST …/sessions` gives `{sessionId, url, token}`. The client connects to `url` with `Authorization: Bearer <token>`
- * (a browser: `Sec-WebSocket-Protocol: bulkhead.session.v1, <token>`), within 30 s, once. A handshake is refused by
- * its status: {@link HANDSHAKE_REFUSALS}. After that each side sends messages of the form
+ * `POST …/sessions` returns `{sessionId, url, token}`. The client connects to `url` with `Authorization: Bearer <token>`
+ * (a browser: `Sec-WebSocket-Protocol: bulkhead.session.v1, <token>`), once, within 30 s. The status of
+ * a refused handshake has the reason: {@link HANDSHAKE_REFUSALS}. After that each side sends messages of the form
  * `{action: 'session', sessionId, kind, …}`; the control plane forwards them and parses only the exit.
  *
  * - `frame` carries one frame with its `sequence` (1, 2, 3 … in each direction). Messages can arrive twice, late and
@@ -73,7 +73,7 @@ export type OutputStream = z.infer<typeof OutputStreamSchema>;
 
 export const LogCursorSchema = described(
   z.string().check(z.maxLength(256), z.regex(/^[A-Za-z0-9_.-]+$/)),
-  'The end of the last page. The next request with it returns newer items, without loss or repetition.',
+  'The position after the last page. A request with it returns the following items, without loss or repetition.',
 );
 
 export const ExecRequestSchema = z.strictObject({
@@ -108,7 +108,7 @@ export const SessionRequestSchema = z.strictObject({
   workingDir: z.optional(ContainerPathSchema),
   /**
    * Attach to the main process's input and output instead of starting a process. End of input and exit apply to the main
-   * process. Without a terminal all output is delivered, as far as the log keeps it. With one, a slow reader misses some.
+   * process. Without a terminal all output is delivered, as far as the log keeps it. With a terminal, a slow reader loses output.
    */
   attach: z.optional(z.boolean()),
   /** With `attach`: start with the earlier output of this run, as far as the log keeps it. */
@@ -181,7 +181,7 @@ const SESSION_END_REASONS = [
   'time-limit',
   /** A side violated the protocol. */
   'protocol-error',
-  /** The host does not know the session, e.g. because its agent was restarted. */
+  /** The host has no such session, e.g. because its agent was restarted. */
   'unknown-session',
 ] as const;
 export const SessionEndReasonSchema = z.enum(SESSION_END_REASONS);

@@ -19,7 +19,7 @@ export const reservationFor = (
   cpus: resources.cpus,
 });
 
-/** Disk besides the writable layer: the log (two files of 4 MiB) and records, in MiB. */
+/** Disk in addition to the writable layer, in MiB: the log (two files of 4 MiB) and records. */
 const DISK_OVERHEAD_MB = 16;
 
 /** The disk reservation of a container, running or not, in MiB. */

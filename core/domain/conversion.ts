@@ -111,7 +111,7 @@ export const isNoReservation = ({ memoryMB, cpus }: Reservation): boolean => mem
 /** Number of conversions whose downtime is stored, per host and type. */
 export const STORED_DOWNTIMES = 9;
 
-/** The median downtime in milliseconds; null without any. */
+/** The median downtime in milliseconds; null if there is none. */
 export const expectedDowntime = (recent: readonly number[]): number | null => {
   const sorted = [...recent].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? null;

@@ -72,7 +72,7 @@ const typeOf = ({ kind, before, after }: Change): EventType | null => {
   if (before.revision === after.revision) return null;
   if (before.state !== after.state) return types.state ?? types.updated;
   if (before.network?.revision !== after.network?.revision) return 'Container Network Changed';
-  // The host has confirmed an earlier change, which is not a change itself.
+  // A confirmation by the host of an earlier change is not a change.
   return before.network?.pending === after.network?.pending ? types.updated : null;
 };
 

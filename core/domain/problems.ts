@@ -74,7 +74,7 @@ export const createProblem = (
   ...(context !== undefined && { context: { ...context } }),
 });
 
-/** The problem for a caller: complete for a Bulkhead error, and without any details for another error. */
+/** The problem for a caller. Only a Bulkhead error has details: other errors could contain internal data. */
 export const toProblem = (error: unknown, requestId?: string): Problem => {
   if (error instanceof BulkheadError && (error.code !== 'internal' || error instanceof OtherTableFormatError))
     return createProblem(error.code, error.message, error.details, requestId);

@@ -13,7 +13,7 @@ import type { OperationKind } from '../contract/operation.ts';
  */
 export interface Ended {
   readonly kind: OperationKind;
-  /** `create` only: whether it also starts the container. */
+  /** The container's state before the operation; null if the record has none. */
   readonly stateBefore: ContainerState | null;
   readonly cancelled: boolean;
   /** Whether any command of the operation was issued. */
@@ -52,7 +52,7 @@ const effectOf = (ended: Ended): Effect => {
   return ended.undone ? UNDONE[ended.kind] : 'unknown';
 };
 
-/** Whether `Off` was requested, or was the state before. */
+/** Whether the operation was to result in `Off`, or the container was `Off` before it. */
 const isOffExpected = ({ kind, cancelled, stateBefore, keptInVm }: Ended): boolean =>
   kind === 'stop' ||
   kind === 'kill' ||

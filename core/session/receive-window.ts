@@ -1,7 +1,7 @@
 import { SESSION_LIMITS } from '../contract/session.ts';
 import type { Timers } from './send-window.ts';
 
-/** How long an acknowledgement waits for a frame to be sent with. */
+/** Maximum delay of an acknowledgement that waits to be sent together with a frame. */
 const ACK_DELAY_MS = 150;
 const ACK_FRAMES = 16;
 const ACK_BYTES = SESSION_LIMITS.windowBytes / 4;

@@ -29,7 +29,7 @@ const TAIL_LINES = 12;
 
 const tailOf = (lines) => lines.slice(-TAIL_LINES).join('\n').replace(/^/gm, '  ');
 
-/** npm ends its output with its usage and the path of its log; the cause is in the lines before. */
+/** The cause of an npm error is before its usage and the path of its log. */
 const withoutUsage = (lines) => {
   const errors = lines.filter((line) => line.startsWith('npm error') && line !== 'npm error');
   const usage = errors.findIndex((line) =>

@@ -1,6 +1,6 @@
 /** Types that the parts of the bootstrap share. */
 export interface Command {
-  /** For Node 24: its own flags, the script, the script's arguments. */
+  /** The arguments of Node 24: flags, the script, and the arguments of the script. */
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   /** Groups of system programs. */
@@ -26,17 +26,17 @@ export interface RunResult {
 export interface Effects {
   readonly platform: string;
   readonly arch: string;
-  /** Of the Node that runs the bootstrap, such as `20.20.2`. */
+  /** Version of the Node that runs the bootstrap, such as `20.20.2`. */
   readonly nodeVersion: string;
   readonly nodePath: string;
   readonly isRoot: boolean;
-  /** Path relative to the checkout; undefined where there is no such file. */
+  /** @param path relative to the checkout. @returns undefined if the file does not exist */
   read(path: string): Promise<string | undefined>;
   write(path: string, content: string): Promise<void>;
   exists(path: string): Promise<boolean>;
   absolute(path: string): string;
   onPath(program: string): Promise<boolean>;
-  /** Runs to the end with progress shown under `label`. */
+  /** Runs a program to its end, and shows its progress as `label`. */
   run(label: string, command: string, args: readonly string[]): Promise<RunResult>;
   npm(label: string, args: readonly string[]): Promise<RunResult>;
   /** Runs `work` while no other bootstrap of this checkout does. */

@@ -134,7 +134,7 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
 /**
  * Prepares this machine to run real containers: packages, kernel, guest agent, the image `mini`. Does nothing if they
  * exist. Concurrent calls are safe: each uses its own folder, and the last one to finish replaces the others.
- * @throws {SetUpRefusedError} with the reason, if this machine or user cannot
+ * @throws {SetUpRefusedError} with the reason, if this machine or user cannot run it
  */
 export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {
   refuseElsewhere(options.machine ?? thisMachine());

@@ -42,7 +42,7 @@ interface CreateOptions extends WaitingOptions, NetworkOptions {
 const omitIfEmpty = <T extends object>(value: T): T | undefined =>
   Object.values(value).some((one) => one !== undefined) ? value : undefined;
 
-/** The request for the options. The control plane sets the defaults. */
+/** Converts the options to a request. The control plane sets the defaults. */
 const createRequest = (
   image: string,
   command: readonly string[],

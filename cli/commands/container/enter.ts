@@ -15,7 +15,7 @@ interface EnterOptions {
   readonly tty?: boolean;
 }
 
-/** Exit code, as in docker, if the process reported none. */
+/** The exit code if the process reported none. It is the same as in docker. */
 const NO_EXIT_CODE = 125;
 
 const exitCodeOf = (context: Context, { exitCode, reason }: Joined): number => {

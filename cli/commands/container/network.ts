@@ -53,7 +53,7 @@ const mergeRules = (before: readonly NetworkRule[], more: readonly NetworkRule[]
   ...new Map([...before, ...more].map((one) => [formatRule(one), one])).values(),
 ];
 
-/** A policy with the changes of the options. */
+/** Applies the changes in the options to a policy. */
 export const changedNetwork = (
   { egress, peers }: Container['network'],
   options: NetworkOptions & { readonly clearRules?: true },
@@ -72,7 +72,7 @@ export const changedNetwork = (
 const MAX_POLLS = 20;
 const POLL_MS = 150;
 
-/** Waits a few seconds for the host to confirm the policy. @returns the container as last read */
+/** Waits a few seconds for the host to confirm the policy. @returns the container as it was last read */
 export const waitForConfirmation = async (context: Context, container: Container): Promise<Container> => {
   let now = container;
   for (let poll = 0; now.networkPending && poll < MAX_POLLS; poll += 1) {

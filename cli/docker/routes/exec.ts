@@ -104,7 +104,7 @@ const start: Handle = async (services, exchange) => {
   const socket = exchange.hijack(exec.tty ? RAW_STREAM : MULTIPLEXED_STREAM);
   if (socket === undefined) {
     session.close();
-    throw new DockerError(400, 'exec needs a connection: send Upgrade: tcp');
+    throw new DockerError(400, 'exec requires an upgraded connection. Send the header Upgrade: tcp.');
   }
   const client = new ClientStream(socket, exec.tty);
   await join(client, session, { stdin: exec.stdin, stdout: true, stderr: true });

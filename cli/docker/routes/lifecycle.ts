@@ -98,7 +98,7 @@ const wait: Handle = async (services, exchange) => {
   // docker starts the container when it has received the headers.
   const write = exchange.stream('application/json');
   try {
-    // Why a start failed is in the response to the start request.
+    // If a start fails, the response to the start request has the reason.
     const { exitCode } = await exitFor(services, container, condition, exchange.signal);
     await write(`${JSON.stringify({ StatusCode: exitCode })}\n`);
   } catch (error) {

@@ -16,9 +16,10 @@ const attach: Handle = async ({ bridge, runs }, exchange) => {
   const flag = (name: string): boolean => isTrue(query.get(name));
   const attached = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr') };
   if (!flag('stream'))
-    throw new DockerError(501, 'Attaching without "stream" is not supported by Bulkhead: see logs.');
+    throw new DockerError(501, 'Attaching without "stream" is not supported by Bulkhead. Use logs instead.');
   const socket = exchange.hijack(contentTypeOf(container.tty));
-  if (socket === undefined) throw new DockerError(400, 'attach needs a connection: send Upgrade: tcp');
+  if (socket === undefined)
+    throw new DockerError(400, 'attach requires an upgraded connection. Send the header Upgrade: tcp.');
   const client = new ClientStream(socket, container.tty);
   if (isRunning(container)) await runs.attach(container, client, attached, flag('logs'));
   else runs.waitForStart(container.id, client, attached);

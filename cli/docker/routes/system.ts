@@ -11,7 +11,7 @@ import { type Handle, route } from './route.ts';
 export const API_VERSION = '1.47';
 export const OLDEST_API_VERSION = '1.24';
 
-/** Cache time. docker sends a ping before each command, but the hosts rarely change. */
+/** Cache time: docker sends a ping before each command, but the hosts rarely change. */
 const OS_TYPE_MS = 30_000;
 
 const hostsOf = async (bridge: Bridge): Promise<Host[]> => {

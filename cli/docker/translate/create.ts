@@ -40,7 +40,7 @@ const HOST_CONFIG = new Set([
   ...['ConsoleSize', 'LogConfig', 'PublishAllPorts', 'StorageOpt'],
 ]);
 
-/** The docker option of a member, if it is not the member's name in lower case. */
+/** The docker option for a member. */
 const OPTIONS: Readonly<Record<string, string>> = {
   Binds: '--volume',
   Mounts: '--mount',

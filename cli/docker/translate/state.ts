@@ -27,7 +27,7 @@ export const isRunning = (container: Container): boolean => dockerState(containe
 
 const HOUR = 1;
 const DAY = 24 * HOUR;
-/** The unit for a duration from this number of hours on. */
+/** The units, each for durations of at least this number of hours. */
 const UNITS: readonly (readonly [from: number, length: number, name: string])[] = [
   [2 * 365 * DAY, 365 * DAY, 'years'],
   [2 * 30 * DAY, 30 * DAY, 'months'],

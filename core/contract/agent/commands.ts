@@ -50,7 +50,7 @@ const StartContainer = z.strictObject({
   verb: z.literal('startContainer'),
   container: AssignedContainerSchema,
 });
-/** Stop the main process: signal, wait, then SIGKILL. A timeout of 0 kills at once. The writable layer stays. */
+/** Stop the main process: send the stop signal, wait, then send SIGKILL. A timeout of 0 kills it immediately. The writable layer stays. */
 const StopContainer = z.strictObject({ verb: z.literal('stopContainer'), timeoutSeconds: z.int() });
 const RestartContainer = z.strictObject({
   verb: z.literal('restartContainer'),
@@ -60,8 +60,8 @@ const RestartContainer = z.strictObject({
 /** Remove the container with its files. */
 const RemoveContainer = z.strictObject({ verb: z.literal('removeContainer') });
 /**
- * Runtime conversion in one command, so that a container never stays down because a second command is missing: `container`
- * has the new type. A running container is stopped, started again on the same layer and verified. On a failure:
+ * Convert the runtime type. This is a single command, so that a container does not stay stopped because a second command is
+ * lost. `container` has the new type. A running container is stopped, started again on the same layer and verified. On a failure:
  * - `restore`: the host restores the earlier state with the type `from`, but never on its own kernel once the container's
  *   code has run in a VM. Then the container ends as `HyperV`, and is off unless it runs in its VM.
  * - `stop`: the container ends off, with the new type if that could be set.
@@ -86,7 +86,7 @@ const RestoreContainer = z.strictObject({
   container: AssignedContainerSchema,
 });
 /**
- * Apply a network policy, at once if the container runs, and for every later start. Commands can arrive in any order: only
+ * Apply a network policy: immediately if the container runs, and at every later start. Commands can arrive in any order: only
  * a revision larger than the newest known one has an effect. Not a step of an operation: the epoch is neither checked nor
  * raised.
  */
@@ -159,7 +159,7 @@ export const CommandSchema = z.strictObject({
   containerId: z.nullable(IdSchema),
   /** Epoch of the container when the command was issued. A host ignores commands with an older epoch than the newest it received. */
   epoch: z.int(),
-  /** Time after receipt, by the host's clock, within which the command can start, in seconds. */
+  /** The command must start within this time after it was received, by the host's clock, in seconds. */
   ttlSeconds: z.int(),
   arguments: CommandArgumentsSchema,
 });

@@ -12,7 +12,7 @@ import { REFUSAL_REASONS, SignedSchema } from './signed.ts';
  * `messageId` and is repeated until an `ack` names it; receipt is idempotent.
  *
  * A `hello` declares the protocol version of the agent, and the `welcome` to it confirms that version for the connection.
- * Optional members are added without a new version: releases may differ. A new version is for messages that the other
+ * Optional members are added without a new version, because releases may differ. A new version is for messages that the other
  * side would misread. The control plane is updated first, so it also accepts older versions.
  */
 
@@ -50,7 +50,7 @@ export const ImageRangeSchema = z.strictObject({
 });
 export type ImageRange = z.infer<typeof ImageRangeSchema>;
 
-/** The first message of a connection: facts, images and containers of the host. Containers that are missing do not exist there. */
+/** The first message of a connection: facts, images and containers of the host. A container that is not listed does not exist on the host. */
 export const HelloSchema = z.strictObject({
   action: z.literal('hello'),
   messageId,
@@ -65,7 +65,7 @@ export const HelloSchema = z.strictObject({
    * missing here is not lost.
    */
   partial: z.optional(z.boolean()),
-  /** The newest key of the control plane that the host trusts; absent without one. */
+  /** The newest key of the control plane that the host trusts; absent if it trusts none. */
   commandKey: z.optional(z.string()),
 });
 
@@ -104,7 +104,7 @@ export const CLAIMED_ID_LENGTH = 256;
 export const CommandRefusedSchema = z.strictObject({
   action: z.literal('commandRefused'),
   messageId,
-  /** The id in the refused message; empty without one. */
+  /** The id in the refused message; empty if the message has none. */
   commandId: z.string().check(z.maxLength(CLAIMED_ID_LENGTH)),
   reason: z.enum(REFUSAL_REASONS),
 });
@@ -124,7 +124,7 @@ export const WelcomeSchema = z.strictObject({
   messageId,
   protocol: z.int(),
   heartbeatSeconds: z.int(),
-  /** A host without a heartbeat for longer becomes `Unknown`. */
+  /** A host becomes `Unknown` if it sends no heartbeat within this time. */
   leaseSeconds: z.int(),
   /** For purpose `server-time`. */
   signedTime: z.optional(SignedSchema),

@@ -48,7 +48,7 @@ const NAMED = {
 
 const capitalized = (name: string): string => `${name.charAt(0).toUpperCase()}${name.slice(1)}`;
 
-/** Every schema of a body, with its name. A schema of one route only is named after the route. */
+/** Every schema of a body, with its name. A schema that only one route uses is named after the route. */
 const nameSchemas = (): ReadonlyMap<z.ZodMiniType, string> => {
   const names = new Map<z.ZodMiniType, string>(Object.entries(NAMED).map(([name, schema]) => [schema, name]));
   const taken = () => new Set(names.values());

@@ -2,7 +2,7 @@
 export interface Phrase {
   readonly text: string;
   readonly pattern: RegExp;
-  /** What to write in its place. */
+  /** What to write instead. */
   readonly instead: string;
 }
 

@@ -33,7 +33,7 @@ const encode = (entry: CpioEntry, inode: number): Buffer => {
 };
 
 /**
- * An archive in cpio's "newc" format, as the kernel unpacks it at boot. Every file belongs to root and has no time.
+ * An archive in cpio's "newc" format, as the kernel unpacks it at boot. Every file belongs to root and has the modification time 0.
  * Source: Documentation/driver-api/early-userspace/buffer-format.rst of the Linux kernel.
  */
 export const encodeCpio = (entries: readonly CpioEntry[]): Buffer =>

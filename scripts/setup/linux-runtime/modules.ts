@@ -20,7 +20,7 @@ export const dependenciesOf = (module: Buffer): string[] => {
 
 /**
  * The wanted modules and their dependencies, each after its dependencies. A module that is built into the kernel has
- * no file and is left out.
+ * no file and is skipped.
  * @param folder `lib/modules/<release>` of a kernel package
  * @param decompress unpacks a `.ko.xz`
  */

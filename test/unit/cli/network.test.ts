@@ -87,11 +87,11 @@ const policy = resolveNetworkPolicy({
   peers: 'switch',
 });
 
-/** An API with one container. `looks`: how often it is shown before its host has confirmed the policy. */
-const api = (network = policy, looks = 0) => {
-  let left = looks;
+/** An API with one container. `reads`: number of reads before its host has confirmed the policy. */
+const api = (network = policy, reads = 0) => {
+  let left = reads;
   return fakeApi(({ method }) => {
-    const networkPending = method === 'GET' ? left-- > 0 : looks > 0;
+    const networkPending = method === 'GET' ? left-- > 0 : reads > 0;
     return { status: 200, body: containerOf({ network, networkPending }), headers: { etag: '"3"' } };
   });
 };
