@@ -22,10 +22,10 @@ const SETTLE_MS = 50;
 const never = new AbortController().signal;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Much longer than any successful wait. */
-const LONGEST_WAIT_MS = 60_000;
+const MAX_WAIT_MS = 60_000;
 
 const until = async (what: string, everyMs: number, isTrue: () => boolean): Promise<void> => {
-  const deadline = performance.now() + LONGEST_WAIT_MS;
+  const deadline = performance.now() + MAX_WAIT_MS;
   while (!isTrue()) {
     if (performance.now() > deadline) throw new BenchmarkError(`Timed out waiting for ${what}`);
     await pause(everyMs);

@@ -20,7 +20,7 @@ interface Row {
   readonly exitCode?: number;
 }
 
-const LONGEST_SHOWN = 24;
+const MAX_SHOWN = 24;
 
 /** Records the output. It has the terminal properties of the given stream. */
 class Capture implements TextOutput {
@@ -103,8 +103,8 @@ export class Stage {
 
   #show(text: string): void {
     const lines = text.replace(/\n$/, '').split('\n');
-    for (const line of lines.slice(0, LONGEST_SHOWN)) this.print(`  ${line}`.trimEnd());
-    if (lines.length > LONGEST_SHOWN) this.print(`  … and ${lines.length - LONGEST_SHOWN} more`);
+    for (const line of lines.slice(0, MAX_SHOWN)) this.print(`  ${line}`.trimEnd());
+    if (lines.length > MAX_SHOWN) this.print(`  … and ${lines.length - MAX_SHOWN} more`);
   }
 }
 

@@ -12,7 +12,7 @@ import { ROOT } from './options.ts';
 
 const SETPRIV = '/usr/bin/setpriv';
 const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 30_000;
+const MAX_WAIT_MS = 30_000;
 /** After this uptime, the wait before the next restart is reset to the first value. */
 const STABLE_MS = 60_000;
 const STOP_MS = 10_000;
@@ -87,7 +87,7 @@ export class Hosts {
         `The agent of ${name} exited (${how}) and restarts in ${wait / 1000} s. Log: ${this.#logFile(name)}`,
       );
       await sleep(wait, undefined, { signal: this.#stopping.signal }).catch(() => undefined);
-      wait = Math.min(wait * 2, LONGEST_WAIT_MS);
+      wait = Math.min(wait * 2, MAX_WAIT_MS);
     }
   }
 

@@ -27,9 +27,9 @@ interface Match {
 }
 
 const isOlder = (version: string, than: string): boolean => {
-  const [a = 0, b = 0] = version.split('.').map(Number);
-  const [c = 0, d = 0] = than.split('.').map(Number);
-  return a < c || (a === c && b < d);
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const [thanMajor = 0, thanMinor = 0] = than.split('.').map(Number);
+  return major < thanMajor || (major === thanMajor && minor < thanMinor);
 };
 
 /** The path without the version of Docker's API. Clients since 2016 can include one. */

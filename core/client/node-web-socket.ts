@@ -2,14 +2,14 @@ import { WebSocket } from 'ws';
 import { refusalOf, type WebSocketFactory } from './session-socket.ts';
 
 const HANDSHAKE_TIMEOUT_MS = 10_000;
-const LONGEST_MESSAGE = 128 * 1024;
+const MAX_MESSAGE_BYTES = 128 * 1024;
 
 /** For Node: sends the token as `Authorization: Bearer`, and reports the status of a refused handshake. */
 export const nodeWebSocket: WebSocketFactory = ({ url, token }, handlers) => {
   const socket = new WebSocket(url, {
     headers: { authorization: `Bearer ${token}` },
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
-    maxPayload: LONGEST_MESSAGE,
+    maxPayload: MAX_MESSAGE_BYTES,
     perMessageDeflate: false,
     followRedirects: false,
   });

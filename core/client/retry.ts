@@ -10,9 +10,9 @@ import type { Effects } from './effects.ts';
  * - 429 from a gateway, and 429 with Retry-After from the API
  */
 const FIRST_DELAY_MS = 200;
-const LONGEST_DELAY_MS = 5_000;
+const MAX_DELAY_MS = 5_000;
 /** Maximum Retry-After to wait for. After a longer one the caller gets the error. */
-const LONGEST_RETRY_AFTER_MS = 30_000;
+const MAX_RETRY_AFTER_MS = 30_000;
 
 export interface Outcome {
   readonly status: number;
@@ -36,7 +36,7 @@ const isRetried = ({ status, isProblem, retryAfter }: Outcome): boolean => {
 
 /** Full jitter, so that clients that were disconnected together do not retry together. */
 const backoffMs = (attempt: number, random: () => number): number =>
-  Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt) * random();
+  Math.min(MAX_DELAY_MS, FIRST_DELAY_MS * 2 ** attempt) * random();
 
 /**
  * @param attempt number of earlier attempts
@@ -53,5 +53,5 @@ export const pauseBeforeRetry = (
   if (!isRetried(outcome)) return undefined;
   const requestedMs = retryAfterMs(outcome.retryAfter, now());
   if (requestedMs === undefined) return backoffMs(attempt, random);
-  return requestedMs > LONGEST_RETRY_AFTER_MS ? undefined : requestedMs + backoffMs(0, random);
+  return requestedMs > MAX_RETRY_AFTER_MS ? undefined : requestedMs + backoffMs(0, random);
 };

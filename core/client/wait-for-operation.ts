@@ -4,7 +4,7 @@ import { OperationFailedError } from './errors.ts';
 
 /** With a progress callback the first polls are short, then longer. Without one each poll is as long as possible. */
 const WATCHED_SECONDS = [1, 1, 1, 2, 2, 3, 5] as const;
-const LONGEST_SECONDS = 25;
+const MAX_SECONDS = 25;
 
 export interface WaitOptions {
   /** Called with the operation after each poll, including the first and the last. */
@@ -16,7 +16,7 @@ export const hasEnded = ({ state }: Pick<Operation, 'state'>): boolean =>
   state === 'Succeeded' || state === 'Failed' || state === 'Cancelled';
 
 const waitSecondsFor = (poll: number, watched: boolean): number =>
-  watched ? (WATCHED_SECONDS[poll] ?? 5) : LONGEST_SECONDS;
+  watched ? (WATCHED_SECONDS[poll] ?? 5) : MAX_SECONDS;
 
 /**
  * Waits until an operation has ended in any state. The operation's deadline also bounds the wait.

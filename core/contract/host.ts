@@ -37,14 +37,14 @@ const HostCapabilitiesSchema = z.strictObject({
 });
 
 /** 64 TiB of memory and 1 EiB of disk, in MiB: more than any host has. */
-const MOST_HOST_MEMORY_MB = 67_108_864;
-const MOST_HOST_DISK_MB = 1_099_511_627_776;
+const MAX_HOST_MEMORY_MB = 67_108_864;
+const MAX_HOST_DISK_MB = 1_099_511_627_776;
 
 export const CapacitySchema = z.strictObject({
-  memoryMB: z.int().check(z.maximum(MOST_HOST_MEMORY_MB)),
+  memoryMB: z.int().check(z.maximum(MAX_HOST_MEMORY_MB)),
   cpus: z.number().check(z.maximum(65_536)),
   /** MiB of disk for containers; 0 if the agent is too old to report it. */
-  diskMB: z._default(z.int().check(z.maximum(MOST_HOST_DISK_MB)), 0),
+  diskMB: z._default(z.int().check(z.maximum(MAX_HOST_DISK_MB)), 0),
 });
 export type Capacity = z.infer<typeof CapacitySchema>;
 

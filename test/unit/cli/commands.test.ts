@@ -183,7 +183,7 @@ describe('container create', () => {
     [['container', 'set', 'x']],
     [['container', 'list', '--select', 'Colour']],
     [['bogus']],
-  ])('%j is a mistake, and nothing is asked', async (words) => {
+  ])('%j is refused without a call to the API', async (words) => {
     const { fetch, calls } = api();
     const { exitCode, stderr } = await run(words, { fetch });
     expect([exitCode, calls.length]).toEqual([2, 0]);

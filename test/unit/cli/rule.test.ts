@@ -79,7 +79,7 @@ describe('rule', () => {
     [['--event-pattern', '{', '--name', 'x']],
     [['--event-pattern', '@/nowhere', '--name', 'x']],
     [['--name', 'x']],
-  ])('set %j is a mistake, and nothing is asked', async (words) => {
+  ])('set %j is refused without a call to the API', async (words) => {
     const { fetch, calls } = fakeApi(ok(rule));
     expect([(await run([...BASE, ...words], { fetch })).exitCode, calls.length]).toEqual([2, 0]);
   });

@@ -209,7 +209,7 @@ describe('a file with settings is ignored, with the reason,', () => {
   test.each<[string, (path: string, other: string) => void]>([
     ['another file', (path, other) => renameSync(other, path)],
     ['a link', replaceByLink],
-  ])('if %s takes its place between the look and the opening', (_, swap) => {
+  ])('if %s replaces it between the check and the opening', (_, swap) => {
     const path = join(folderOf(withLocal('http://127.0.0.1:1')), '.bulkhead/local.json');
     const other = join(temporaryFolder(), 'other.json');
     writeFileSync(other, '{"apiUrl":"http://127.0.0.1:2","token":"evil"}');

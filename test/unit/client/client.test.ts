@@ -105,7 +105,7 @@ describe('responses', () => {
       'a status that the route has not',
       { status: 418, body: '{}', headers: { 'content-type': 'text/plain' } },
     ],
-  ])('%s is an answer not understood', async (_, reply) => {
+  ])('%s is refused as an invalid response', async (_, reply) => {
     const { client } = setting(reply);
     await expect(client.call('getContainer', { params: { idOrName: 'x' } })).rejects.toBeInstanceOf(
       AnswerError,
@@ -137,19 +137,19 @@ describe('retries', () => {
   });
 
   test('429 is retried and reported, after Retry-After or, from a gateway, after a short pause', async () => {
-    const turnedAway: Reply = { ...problem(429, 'too-many-requests'), headers: { 'retry-after': '7' } };
+    const throttled: Reply = { ...problem(429, 'too-many-requests'), headers: { 'retry-after': '7' } };
     const gateway: Reply = {
       status: 429,
       body: '{"message":"Too Many Requests"}',
       headers: { 'content-type': 'application/json' },
     };
-    const { client, pauses, told } = setting(turnedAway, gateway, accepted);
+    const { client, pauses, told } = setting(throttled, gateway, accepted);
     await client.call('startContainer', { params: { idOrName: 'x' } });
     expect(pauses).toEqual([7100, 200]);
     expect(told).toEqual(pauses);
     // The request was not processed, so it is repeated even without a key.
     const matched = ok({ matches: true, select: null, reason: null, containers: [], truncated: false });
-    const again = setting(turnedAway, matched);
+    const again = setting(throttled, matched);
     const event = { source: 's', 'detail-type': 't', detail: {} };
     await again.client.call('testConversionRule', { params: { name: 'r' }, body: { event } });
     expect(again.pauses).toEqual([7100]);

@@ -57,7 +57,7 @@ describe('a signature does not verify', () => {
     );
   });
 
-  test('a payload with a member more, one less, or in another order', () => {
+  test('a payload with an added, removed or moved member', () => {
     for (const field of Object.keys(command)) {
       const { [field as keyof typeof command]: moved, ...rest } = command;
       expect(verified(JSON.stringify(rest))).toBe(false);

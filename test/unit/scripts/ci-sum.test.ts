@@ -82,7 +82,7 @@ describe('the last line of CI', () => {
       '5 passed, 1 failed',
       1,
     ],
-  ])('is right when %s', (_, parts, line, status) => {
+  ])('has the totals and the exit status when %s', (_, parts, line, status) => {
     expect(sum(parts)).toEqual([line, status]);
   });
 });

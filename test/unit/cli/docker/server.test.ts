@@ -119,7 +119,7 @@ describe.each(['unix', 'tcp'] as const)('over %s', (over) => {
   });
 
   test.each(['docker', 'docker:2375', '%2Frun%2Fbulkhead.sock', '/run/bulkhead.sock'])(
-    'a name that only a Unix socket has: %s',
+    'a host name of docker’s client is accepted only on a Unix socket: %s',
     async (host) => {
       const { ask } = await bridge(undefined, undefined, over);
       const isNamed = over === 'unix' && host !== 'docker:2375';
@@ -128,7 +128,7 @@ describe.each(['unix', 'tcp'] as const)('over %s', (over) => {
   );
 
   test.each(['localhost:2375', '127.0.0.1:2375', '[::1]:2375', 'api.moby.localhost'])(
-    'a name of this machine is served: %s',
+    'a request for a host name of this machine is accepted: %s',
     async (host) => {
       const { ask } = await bridge(undefined, undefined, over);
       expect((await ask('GET', '/_ping', undefined, { host })).status).toBe(200);

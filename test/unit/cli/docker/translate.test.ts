@@ -216,7 +216,7 @@ describe('docker create', () => {
   });
 
   test.each([null, 'x', [], { HostConfig: 7 }, { Env: 'A=b', Cmd: { a: 1 } }])(
-    'a body such as %j breaks nothing',
+    'an unexpected body such as %j is translated without an error',
     (body) => {
       expect(typeof toCreateRequest(body, null).image).toBe('string');
     },
