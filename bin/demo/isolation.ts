@@ -54,8 +54,8 @@ export const showIsolation = async (
   stage.verdict(
     outcome,
     `${subject.name} of the Default container (${subject.pid} inside) ${number} in the host’s list. ` +
-      `${isolated.name} of the HyperV container (${isolated.pid} inside) is not: the host has only its ` +
-      `worker process ${workerProcess.pid}.`,
+      `${isolated.name} of the HyperV container (${isolated.pid} inside) is not: only its ` +
+      `worker process ${workerProcess.pid} is.`,
   );
   stage.outcomes.push({ cmdlet: 'The isolation demonstration', outcome });
   return outcome;

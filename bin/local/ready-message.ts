@@ -5,7 +5,7 @@ interface Readiness {
   readonly seconds: number;
   readonly hosts: { readonly ready: number; readonly wanted: number };
   readonly stateDir: string;
-  /** Whether nothing is kept. */
+  /** Whether all state is deleted at the end. */
   readonly ephemeral: boolean;
 }
 

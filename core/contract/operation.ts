@@ -41,7 +41,7 @@ export const ConversionFiguresSchema = z.strictObject({
   to: RuntimeTypeSchema,
   /**
    * From the end of the old main process until the new one was verified running, in milliseconds, measured by the host.
-   * Null for a container that was off, and before it is known.
+   * Null if the container was off, or if the downtime is not known yet.
    */
   downtimeMs: z.nullable(z.number()),
 });

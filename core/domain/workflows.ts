@@ -9,7 +9,7 @@ interface WorkflowChoice {
   readonly runtimeType?: RuntimeType;
   /** `create`: whether it also starts the container. */
   readonly start?: boolean;
-  /** `convert`: whether it is the rollback of a conversion whose workflow ended without one. */
+  /** `convert`: whether it rolls back an earlier conversion whose workflow ended without a rollback. */
   readonly restores?: boolean;
 }
 

@@ -48,7 +48,7 @@ export class SendWindow<Frame> {
   #acknowledged = 0;
   #sentBytes = 0;
   #limit: number = SESSION_LIMITS.windowBytes;
-  /** After a timeout: the newest kept frame. Until it is acknowledged, each acknowledgement repeats the next kept frame. */
+  /** Sequence of the newest kept frame at the last timeout. Until it is acknowledged, each acknowledgement repeats a frame. */
   #recoverUntil = 0;
   #connected = false;
   #closed = false;

@@ -63,7 +63,7 @@ const onPath = async (program) => {
   return found.includes(true);
 };
 
-/** Runs npm with this Node, by the path in `npm_execpath`, or else by the PATH. */
+/** Runs npm with the current Node. Without `npm_execpath`, runs the npm in the PATH instead. */
 const runNpm = (root, label, args) => {
   const npm = process.env.npm_execpath;
   return npm?.endsWith('.js') || npm?.endsWith('.cjs')

@@ -29,5 +29,5 @@ test('the documented workflow, row by row', async () => {
   const [, demonstration = ''] = stdout.split('as documented');
   for (const pid of [532, 608, 3484, 1228]) expect(demonstration).toMatch(new RegExp(`^ +${pid} csrss`, 'm'));
   expect(demonstration).toMatch(/ 1228 csrss\.exe +956 csrss|956 csrss/);
-  expect(demonstration.replaceAll(/\s+/g, ' ')).toContain('is not: the host has only its');
+  expect(demonstration.replaceAll(/\s+/g, ' ')).toContain('is not: only its worker process');
 });

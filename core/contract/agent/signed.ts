@@ -3,8 +3,8 @@ import { IdSchema, PublicKeySchema } from '../primitives.ts';
 import { CommandSchema } from './commands.ts';
 
 /**
- * What the control plane signs for hosts. The signature covers the payload byte for byte, so it is verified before the
- * payload is parsed, and no second encoding of the same value exists. Each purpose has a separate prefix, so a
+ * What the control plane signs for hosts. The signature covers the bytes of the payload. So it is verified before the
+ * payload is parsed, and it does not depend on how JSON is encoded. Each purpose has a separate prefix, so a
  * signature for one purpose is not valid for another.
  */
 export const SIGNED_PURPOSES = ['command', 'server-time', 'next-key'] as const;

@@ -6,7 +6,7 @@ const TAIL_LINES = 8;
 export interface ProgramOptions {
   readonly input?: Buffer;
   readonly folder?: string;
-  /** Makes the error for a failure. @param output the last lines of the program's output */
+  /** Creates the error if the program fails. @param output the last lines of the program's output */
   readonly refuse: (output: string) => SetUpRefusedError;
 }
 
