@@ -164,7 +164,7 @@ describe('the API', () => {
 
   test('counts every route of a function that waits for a host', () => {
     const asking = ROUTES.filter((route) => ['sessions', 'list-processes'].includes(route.function));
-    const uncounted = asking.filter((route) => !('holds' in route));
+    const uncounted = asking.filter((route) => !('overShare' in route));
     expect(uncounted.map(({ operationId }) => operationId)).toEqual([]);
   });
 
