@@ -22,6 +22,7 @@
 #include "device_access.h"
 #include "mask.h"
 #include "sealed.h"
+#include "system_calls.h"
 #include "user.h"
 
 #define DEFAULT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -183,9 +184,20 @@ static pid_t spawn_in_container(struct fields fields, pid_t container, const str
   return pid;
 }
 
+/*
+ * The cgroup stays, and its limit of devices with it. A rehearsal has then done what takes the kernel longest: checking
+ * and translating the limit's program.
+ */
+static int limit_devices_once(void) {
+  static bool limited;
+  int problem = limited ? 0 : limit_devices(CONTAINER_CGROUP);
+  limited = problem == 0;
+  return problem;
+}
+
 static pid_t spawn_container(struct fields fields, const struct ends *ends) {
   make_cgroup(CONTAINER_CGROUP, field(fields, "memory"), field(fields, "pids"));
-  int problem = limit_devices(CONTAINER_CGROUP);
+  int problem = limit_devices_once();
   if (problem) {
     errno = -problem;
     return -1;
@@ -223,6 +235,7 @@ int spawn_child(struct fields fields, enum place place, pid_t container, struct 
     close_all(&ends);
     return problem;
   }
+  if (place != PLACE_HERE) prepare_system_call_filter();
   pid_t pid;
   if (place == PLACE_NEW_CONTAINER) pid = spawn_container(fields, &ends);
   else if (place == PLACE_IN_CONTAINER) pid = spawn_in_container(fields, container, &ends);

@@ -13,6 +13,8 @@ struct system_call_table {
 };
 extern const struct system_call_table TABLE_32, TABLE_64;
 
+/* Writes the filter, which processes that are forked later then have. Needed only to save their time. Returns 0 or -errno. */
+int prepare_system_call_filter(void);
 /* For this process and all that come of it, for good. Needs no_new_privs. Returns 0, or -1 with errno. */
 int limit_system_calls(void);
 
