@@ -27,8 +27,8 @@ const opened = await NatSwitch.open(deps, words(ranges), words(nameServers));
 const users = new UserNamespaces(deps);
 
 const CALLS = {
-  connect: async (id: string, spec: Parameters<NatSwitch['connect']>[2]) =>
-    opened.connect(id, null, spec, await users.take(id)),
+  connect: async (id: string, spec: Parameters<NatSwitch['connect']>[1]) =>
+    opened.connect(id, spec, { owner: await users.take(id) }),
   setPolicy: (id: string, policy: Parameters<NatSwitch['setPolicy']>[1]) => opened.setPolicy(id, policy),
   report: (id: string) => opened.report(id),
   disconnect: async (id: string) => {

@@ -13,6 +13,7 @@ import { ExclusiveRunner } from '../../execute/exclusive-runner.ts';
 import type { AttachOptions, ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { refuseUntrustedDisk } from '../untrusted-disk.ts';
+import { allSettled } from './all-settled.ts';
 import { GuestStream, openGuestStream } from './channel/guest-stream.ts';
 import type { DefaultContainers } from './container/default-containers.ts';
 import { noRoomForLayer } from './container/empty-layer.ts';
@@ -31,6 +32,7 @@ import { containerPaths } from './layout.ts';
 import { namespacePath } from './network/endpoint.ts';
 import { NAT, type NatSwitch } from './network/nat-switch.ts';
 import { readMountPoints } from './proc.ts';
+import type { GuestNetwork } from './vm/utility-vm.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
@@ -108,7 +110,7 @@ export class LinuxRuntime implements Runtime {
     const { diskMB } = container.spec.resources;
     try {
       await this.#layers.createFolder(container.id);
-      await this.#records.saveContainer({
+      const recorded = this.#records.saveContainer({
         id: container.id,
         runtimeType: container.runtimeType,
         image: facts.name,
@@ -116,7 +118,7 @@ export class LinuxRuntime implements Runtime {
         diskMB,
         untrustedDisk: false,
       });
-      await this.#layers.create(container.id, diskMB);
+      await allSettled([recorded, this.#layers.create(container.id, diskMB, recorded)]);
     } catch (error) {
       await this.removeWritableLayer(container.id);
       throw isFull(error) ? noRoomForLayer(diskMB) : error;
@@ -149,10 +151,13 @@ export class LinuxRuntime implements Runtime {
       throw new RuntimeError('switch-not-found', `This host has no switch ${spec.switchName}`, {
         suggestion: `It has: ${NAT}.`,
       });
-    const vm = runtimeType === 'HyperV' ? this.#vms.require(id).vm : null;
-    const owner = vm === null ? await this.#userNamespaces.take(id) : null;
-    const endpoint = await this.#network.connect(id, vm?.id ?? null, spec, owner);
-    await vm?.configureNetwork(await this.#network.guestNetwork(endpoint));
+    if (runtimeType === 'Default') {
+      await this.#network.connect(id, spec, { owner: await this.#userNamespaces.take(id) });
+      return;
+    }
+    const { vm } = this.#vms.require(id);
+    const configure = (network: GuestNetwork) => vm.configureNetwork(network);
+    await this.#network.connect(id, spec, { vmId: vm.id, configure });
   }
 
   setNetworkPolicy(containerId: string, policy: ResolvedNetworkPolicy): Promise<void> {
@@ -193,14 +198,16 @@ export class LinuxRuntime implements Runtime {
     const untrustedDisk = runtimeType === 'HyperV';
     // Without its VM nothing can run in it, and the disk stays trusted.
     if (untrustedDisk) this.#vms.require(id);
-    await this.#setUntrusted(record, untrustedDisk);
-    await this.#runs.begin(id, instanceId, runtimeType, async () => {
+    const trustRecorded = this.#setUntrusted(record, untrustedDisk);
+    const begun = this.#runs.begin(id, instanceId, runtimeType, async () => {
+      await trustRecorded;
       if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
       const endpoint = await this.#network.endpoint(id);
       const resolver = endpoint === null ? null : this.#network.resolverPath;
       const network = { namespace: endpoint && namespacePath(endpoint), resolver };
       return this.#defaults.start(container, image, network, await this.#userNamespaces.take(id));
     });
+    await allSettled([trustRecorded, begun]);
   }
 
   stopProcess(containerId: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {

@@ -116,9 +116,10 @@ class EmptyLayer {
 
   /**
    * Makes a copy with all of its disk allocated, whole or not at all; what is there is replaced.
+   * @param mayAppear the copy has its name only once this resolves, and goes where it rejects
    * @throws {RuntimeError} `step-failed` where the host's disk has no room for it
    */
-  async copyTo(path: string): Promise<void> {
+  async copyTo(path: string, mayAppear?: Promise<void>): Promise<void> {
     const partial = `${path}.new`;
     try {
       const file = await open(partial, 'w', 0o600);
@@ -128,6 +129,7 @@ class EmptyLayer {
       } finally {
         await file.close();
       }
+      await mayAppear;
       await rename(partial, path);
     } catch (error) {
       await rm(partial, { force: true });

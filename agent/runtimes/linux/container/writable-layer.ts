@@ -61,12 +61,15 @@ export class WritableLayers {
     await mkdir(this.#paths(id).folder, { recursive: true, mode: 0o700 });
   }
 
-  /** @throws {RuntimeError} `step-failed` where the host's disk has no room for it */
-  async create(id: string, sizeMB: number): Promise<void> {
+  /**
+   * @param recorded the layer is there only once this resolves; its disk is allocated in the meantime
+   * @throws {RuntimeError} `step-failed` where the host's disk has no room for it
+   */
+  async create(id: string, sizeMB: number, recorded: Promise<void> = Promise.resolve()): Promise<void> {
     const { scratch } = this.#paths(id);
     if (await isThere(scratch)) return;
     const empty = await this.#empty.get(sizeMB);
-    await empty.copyTo(scratch);
+    await empty.copyTo(scratch, recorded);
   }
 
   /** Owner of the layer: `host`, a VM's id, or none. */

@@ -1,6 +1,7 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import type { NetworkReport, ResolvedNetworkPolicy } from '../../../../core/contract/network.ts';
+import { allSettled } from '../all-settled.ts';
 import type { UserNamespace } from '../container/user-namespaces.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
@@ -19,6 +20,11 @@ import { NETWORK_FAILED, Router } from './router.ts';
 export const NAT = 'NAT';
 const LEASE = 'router';
 const GENERATION_BYTES = 4;
+
+/** What the endpoint is made for: a Default container by its user namespace, or a VM, whose tap is the link. */
+type Inside =
+  | { readonly owner: UserNamespace }
+  | { readonly vmId: string; readonly configure: (network: GuestNetwork) => Promise<void> };
 
 /**
  * The switch `NAT`: every container has a link of its own to the agent's router (a veth pair, or its VM's tap), an
@@ -94,32 +100,21 @@ export class NatSwitch {
     return endpoint?.complete ? endpoint : null;
   }
 
-  /**
-   * Makes a container's endpoint.
-   * @param vmId of its VM, whose tap is the link; null for a Default container, which gets a network namespace
-   * @param owner of a Default container: the user namespace that its network namespace belongs to
-   */
-  connect(
-    id: string,
-    vmId: string | null,
-    spec: ContainerSpec,
-    owner: UserNamespace | null,
-  ): Promise<Endpoint> {
-    return this.#inTurn(id, () => this.#connect(id, vmId, spec, owner));
+  /** Makes a container's endpoint, and configures the network device of its guest. */
+  connect(id: string, spec: ContainerSpec, inside: Inside): Promise<Endpoint> {
+    return this.#inTurn(id, () => this.#connect(id, spec, inside));
   }
 
-  async #connect(
-    id: string,
-    vmId: string | null,
-    { ports, network }: ContainerSpec,
-    owner: UserNamespace | null,
-  ): Promise<Endpoint> {
+  async #connect(id: string, { ports, network }: ContainerSpec, inside: Inside): Promise<Endpoint> {
     const known = await this.#read(id);
-    if (known?.complete) return known;
+    if (known?.complete) {
+      await this.#configureGuest(known, inside);
+      return known;
+    }
     if (known) await this.#undo(id, known);
     const address = addressOf(await this.#deps.leases.take('address', id));
     const endpoint: Endpoint = {
-      ...this.#linkOf(id, vmId),
+      ...this.#linkOf(id, inside),
       address,
       mac: macOf(address),
       ports: await takePorts(this.#deps.leases, id, ports ?? []),
@@ -131,7 +126,8 @@ export class NatSwitch {
     const made = { ...endpoint, complete: true };
     try {
       await writeRecord(path, EndpointFormat, endpoint);
-      await this.#make(endpoint, owner);
+      // The router drops what a guest sends before its rules are there.
+      await allSettled([this.#make(endpoint, inside), this.#configureGuest(endpoint, inside)]);
       await writeRecord(path, EndpointFormat, made);
     } catch (error) {
       await this.#undo(id, endpoint);
@@ -156,10 +152,10 @@ export class NatSwitch {
     };
   }
 
-  /** The settings of an endpoint for its guest. */
-  async guestNetwork(endpoint: Endpoint): Promise<GuestNetwork> {
-    const resolver = await readFile(this.resolverPath, 'utf8');
-    return { mac: endpoint.mac, address: endpoint.address, gateway: GATEWAY, resolver };
+  async #configureGuest({ mac, address }: Endpoint, inside: Inside): Promise<void> {
+    if (!('vmId' in inside)) return;
+    const resolver = await this.#resolver.writeResolvConf();
+    await inside.configure({ mac, address, gateway: GATEWAY, resolver });
   }
 
   disconnect(id: string): Promise<void> {
@@ -205,23 +201,23 @@ export class NatSwitch {
     return readRecord(containerPaths(this.#deps.layout, id).endpoint, EndpointFormat);
   }
 
-  #linkOf(id: string, vmId: string | null): Pick<Endpoint, 'device' | 'namespace'> {
+  #linkOf(id: string, inside: Inside): Pick<Endpoint, 'device' | 'namespace'> {
     const { layout } = this.#deps;
-    return vmId === null
-      ? { device: deviceName(layout, 'v', id), namespace: `bulkhead-${layout.tag}-${id}` }
-      : { device: deviceName(layout, 't', vmId), namespace: null };
+    return 'vmId' in inside
+      ? { device: deviceName(layout, 't', inside.vmId), namespace: null }
+      : { device: deviceName(layout, 'v', id), namespace: `bulkhead-${layout.tag}-${id}` };
   }
 
-  async #make(endpoint: Endpoint, owner: UserNamespace | null): Promise<void> {
+  async #make(endpoint: Endpoint, inside: Inside): Promise<void> {
     const { settings } = this.#router;
     const rules = containerRules(endpoint, settings, this.#newGeneration(), null) + linkRules(endpoint);
     const { namespace } = endpoint;
     await Promise.all([
       this.#router.nft(rules),
-      owner === null ? undefined : this.#makeNamespace(endpoint, owner),
+      'vmId' in inside ? undefined : this.#makeNamespace(endpoint, inside.owner),
       this.#hostTable.publish('add', endpoint.ports),
       this.#resolver.serve(endpoint, settings.allowPrivate),
-      this.#resolver.writeResolvConf(),
+      'vmId' in inside ? undefined : this.#resolver.writeResolvConf(),
     ]);
     await this.#router.ip([
       ...(namespace === null ? [] : [vethTo(endpoint, namespace)]),

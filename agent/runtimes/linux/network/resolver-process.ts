@@ -58,13 +58,17 @@ export class ResolverProcess {
     await rm(this.#recordPath, { force: true });
   }
 
-  /** Follows the host's search domains and options. Written in place: containers have the file itself. */
-  async writeResolvConf(): Promise<void> {
+  /**
+   * Follows the host's search domains and options. Written in place: containers have the file itself.
+   * @returns the file's text
+   */
+  async writeResolvConf(): Promise<string> {
     const wanted = containerResolvConf(await readFile('/etc/resolv.conf', 'utf8').catch(() => ''), GATEWAY);
     const current = await readFile(this.resolvConfPath, 'utf8').catch(() => null);
-    if (wanted === current) return;
+    if (wanted === current) return wanted;
     await writeFile(this.resolvConfPath, wanted);
     await chmod(this.resolvConfPath, 0o644);
+    return wanted;
   }
 
   /** Tells the resolver of a container, or of its policy. */
