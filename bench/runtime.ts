@@ -3,8 +3,9 @@
  *
  * Environment variables:
  * - `BENCH_ROUNDS`: number of measurements of each kind. Default: 20.
- * - `BENCH_CROWDS`: numbers of VMs that start at the same time. Default: 10,20.
+ * - `BENCH_CROWDS`: numbers of VMs that start at the same time. Default: 10,20; empty for none.
  * - `BENCH_REPORT`: the file to write. Default: docs/benchmarks.md.
+ * - `BENCH_VALUES`: a file for every value: JSON, the milliseconds of each row in the order of measurement.
  */
 import { readFileSync, rmSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -19,8 +20,9 @@ import { openRunc } from './runtime/runc.ts';
 const ROOT = new URL('..', import.meta.url).pathname;
 const STATE = join(ROOT, '.bulkhead', 'bench-host');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 20);
-const CROWDS = (process.env.BENCH_CROWDS ?? '10,20').split(',').map(Number);
+const CROWDS = (process.env.BENCH_CROWDS ?? '10,20').split(',').map(Number).filter(Boolean);
 const REPORT = process.env.BENCH_REPORT ?? join(ROOT, 'docs', 'benchmarks.md');
+const VALUES = process.env.BENCH_VALUES;
 const report = (line: string) => process.stderr.write(`${line}\n`);
 
 interface Row {
@@ -36,6 +38,9 @@ const rowText = ({ what, series, against, bar }: Row): string => {
   const p95 = quantile(series.values, 0.95);
   return `| ${what} | ${ms(median(series.values))} | ${ms(p95)} | ${series.values.length} | ${ratio} | ${bar ?? ''} |`;
 };
+
+const valuesOf = (rows: readonly Row[]): string =>
+  `${JSON.stringify(Object.fromEntries(rows.map(({ what, series }) => [what, series.values])), null, 2)}\n`;
 
 const measureStarts = async () => {
   const [runc, docker] = await Promise.all([openRunc(ROOT), openDocker(ROOT, report)]);
@@ -125,6 +130,7 @@ const main = async (): Promise<void> => {
     },
     { what: 'conversion of a running container, HyperV → Default', series: get('to Default') },
   ];
+  if (VALUES) await writeFile(VALUES, valuesOf(rows));
   const manyRows: string[] = [];
   for (const count of CROWDS) manyRows.push(await measureMany(count));
   const memory = await measureMemory();

@@ -28,14 +28,17 @@ const ROWS = [
 
 /** That it runs and says all that it is to say; what the figures are is no test's business. */
 real('npm run bench:runtime', () => {
-  test('measures every row, writes its report and leaves nothing', async () => {
+  test('measures every row, writes its report and its values, and leaves nothing', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'bulkhead-bench-'));
-    const report = join(folder, 'report.md');
+    const [report, values] = [join(folder, 'report.md'), join(folder, 'values.json')];
     const child = spawn(process.execPath, [...(COMMANDS['bench:runtime']?.args ?? [])], {
       cwd: ROOT,
       stdio: ['ignore', 'ignore', 'pipe'],
       timeout: 300_000,
-      env: { ...process.env, NODE_OPTIONS: '', BENCH_ROUNDS: '1', BENCH_CROWDS: '2', BENCH_REPORT: report },
+      env: {
+        ...{ ...process.env, NODE_OPTIONS: '', BENCH_ROUNDS: '1', BENCH_CROWDS: '2' },
+        ...{ BENCH_REPORT: report, BENCH_VALUES: values },
+      },
     });
     let said = '';
     child.stderr.on('data', (data) => {
@@ -44,13 +47,15 @@ real('npm run bench:runtime', () => {
     const [code] = await once(child, 'close');
     expect(code === 0 ? '' : said).toBe('');
     const text = readFileSync(report, 'utf8');
+    const measured = JSON.parse(readFileSync(values, 'utf8'));
     for (const row of ROWS) {
-      const values = text.split('\n').find((line) => line.startsWith(`| ${row} |`));
-      expect([row, values?.split('|').slice(2, 5).map(Number)]).toEqual([
+      const line = text.split('\n').find((one) => one.startsWith(`| ${row} |`));
+      expect([row, line?.split('|').slice(2, 5).map(Number)]).toEqual([
         row,
         [expect.any(Number), expect.any(Number), 1],
       ]);
-      expect([row, values]).toEqual([row, expect.not.stringContaining('NaN')]);
+      expect([row, line]).toEqual([row, expect.not.stringContaining('NaN')]);
+      expect([row, measured[row]]).toEqual([row, [expect.any(Number)]]);
     }
     expect(text).toMatch(/^\| 2 \| \d+\.\d s \| \d+\.\d\d s \| \d+ MB \|$/m);
     expect(text).toMatch(/^\| a clone with `sleep`, idle \| \d+ MB \|$/m);
