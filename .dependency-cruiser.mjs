@@ -5,6 +5,9 @@
 const OURS = '^(bin|lib|functions|core|store|workflow|agent|local|cli|test|scripts)/';
 /** Conformance runs and the benchmark, which count as tests. */
 const MEASURES = '^scripts/(conformance-|bench)';
+/** Test helpers that start processes. */
+const PROCESS_HELPERS =
+  'test/helpers/(agent-process|agent-under-test|dry-run|dynoxide|local-cloud|run-cloud|run-program|small-disk|switch-world)\\.ts';
 const PACKAGES = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'];
 
 /** Packages that consist of `@types/…` only: there is no module to find. */
@@ -126,6 +129,12 @@ const forbidden = [
     'no product code imports a test',
     { path: OURS, pathNot: ['^test/', MEASURES] },
     { path: '^test/' },
+  ),
+  forbid(
+    'unit-test-processes',
+    'a unit test starts no process and no engine; tests that do are in test/integration',
+    { path: '^test/unit/' },
+    { path: `^(child_process|worker_threads|${PROCESS_HELPERS})$`, dependencyTypesNot: ['type-only'] },
   ),
   forbid(
     'no-circular',

@@ -19,6 +19,8 @@ const project = (name, extra = {}) => ({
 
 export default {
   randomize: true,
+  globalSetup: '<rootDir>/test/helpers/begin-test-run.ts',
+  globalTeardown: '<rootDir>/test/helpers/end-test-run.ts',
   /** Finds hangs. Benchmarks measure speed. */
   testTimeout: 60_000,
   // One worker for each core: jest's default leaves one core idle, which is half of a machine with two.
@@ -26,6 +28,7 @@ export default {
   workerIdleMemoryLimit: '1GB',
   projects: [
     project('unit'),
+    project('integration'),
     project('contract'),
     project('cdk'),
     project('e2e', { runner: '<rootDir>/test/helpers/serial-runner.mjs' }),

@@ -8,7 +8,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RuntimeType } from '../core/contract/primitives.ts';
-import { container } from '../test/helpers/agent-process.ts';
+import { container } from '../test/helpers/assigned-container.ts';
 import { bring, canHostLinux, openTestHost, removeAllContainers } from '../test/helpers/linux-host.ts';
 import { startLocalCloud, waitForHosts, waitForOperation } from '../test/helpers/local-cloud.ts';
 import { joinSession } from '../test/helpers/session-client.ts';

@@ -5,6 +5,8 @@ const jest = (project) => ({
   args: [...JEST, '--selectProjects', project, '--passWithNoTests'],
   summary: `run the ${project} tests`,
 });
+/** Runs models and floods in full; without it they have the sizes of CI (`test/helpers/scaled.ts`). */
+const IN_FULL = { BULKHEAD_LONG_TESTS: '1' };
 
 /**
  * Every developer command: what Node 24 runs for it, and which system programs it needs (see `system-programs.mjs`).
@@ -25,17 +27,24 @@ export const COMMANDS = {
   token: { args: ['bin/token.ts'], summary: 'create a token for the local API' },
   test: { args: JEST, needs: ['data-plane'], summary: 'run all tests' },
   'test:unit': jest('unit'),
+  'test:integration': jest('integration'),
   'test:contract': jest('contract'),
   'test:cdk': jest('cdk'),
   'test:e2e': { ...jest('e2e'), needs: ['data-plane'] },
+  'test:long': {
+    args: JEST,
+    env: IN_FULL,
+    needs: ['data-plane'],
+    summary: 'run all tests, with models and floods in full',
+  },
   'test:debian12': {
     args: [QUIET, 'test/debian12/run.ts'],
     needs: ['data-plane'],
     summary: 'test Default containers on the kernel of Debian 12, under emulation',
   },
   'test:model': {
-    args: [...JEST, 'test/unit/functions/random-walk'],
-    env: { BULKHEAD_MODEL_RUNS: '50000' },
+    args: [...JEST, 'test/integration/functions/random-walk'],
+    env: IN_FULL,
     needs: ['data-plane'],
     summary: 'test the model of container histories with 50,000 sequences',
   },

@@ -4,9 +4,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AssignedContainer, Command, CommandArguments } from '../../core/contract/agent/commands.ts';
-import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
-import type { RestartPolicy, RuntimeType } from '../../core/contract/primitives.ts';
+import type { Command, CommandArguments } from '../../core/contract/agent/commands.ts';
 import { ENROLLMENT_TOKEN, type FakeControlPlane } from './fake-control-plane.ts';
 
 const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
@@ -87,34 +85,3 @@ export class AgentProcess {
     };
   }
 }
-
-export const container = ({
-  id = randomUUID(),
-  image = 'mini',
-  runtimeType = 'Default' as RuntimeType,
-  command,
-  restartPolicy = { name: 'no' } as RestartPolicy,
-  switchName = 'NAT',
-  tty = false,
-}: {
-  id?: string;
-  image?: string;
-  runtimeType?: RuntimeType;
-  command?: string[];
-  restartPolicy?: RestartPolicy;
-  switchName?: string;
-  tty?: boolean;
-} = {}): AssignedContainer => ({
-  id,
-  name: `c-${id.slice(0, 8)}`,
-  runtimeType,
-  spec: {
-    image,
-    switchName,
-    ...DEFAULT_NETWORK,
-    resources: { memoryMB: 128, cpus: 1, diskMB: 256 },
-    restartPolicy,
-    ...(command ? { command } : {}),
-    ...(tty ? { tty } : {}),
-  },
-});

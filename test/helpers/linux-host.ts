@@ -11,6 +11,7 @@ import { type LinuxHostOptions, openLinuxHost } from '../../agent/runtimes/linux
 import type { Runtime, RuntimeContainer } from '../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import { artifactsFolder, SetUpRefusedError, setUpLinuxRuntime } from '../../scripts/setup/linux-runtime.ts';
+import { recordOpenedHost } from './test-run.ts';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
@@ -45,6 +46,7 @@ export const openTestHost = (
 ): Promise<LinuxRuntime> => {
   // As the agent does.
   process.umask(0o077);
+  recordOpenedHost(stateFolder);
   return openLinuxHost({
     clock: systemClock,
     log: SILENT,

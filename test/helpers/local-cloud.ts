@@ -179,7 +179,7 @@ export const waitForOperation = async (cloud: LocalCloud, id: string, seconds = 
   throw new Error(`operation ${id} has not ended in ${seconds} s`);
 };
 
-/** All items of a list, page by page. */
+/** All items of a list, page by page. The list of events always has a next page, and ends at an empty one. */
 export const listAll = async (cloud: LocalCloud, path: string) => {
   // biome-ignore lint/suspicious/noExplicitAny: items of many shapes
   const items: any[] = [];
@@ -192,7 +192,8 @@ export const listAll = async (cloud: LocalCloud, path: string) => {
     );
     if (status !== 200) throw new Error(`${path}: ${status} ${text}`);
     items.push(...body.items);
-    cursor = body.nextCursor;
+    const isEndOfEvents = path.startsWith('/v1/events') && body.items.length === 0;
+    cursor = isEndOfEvents ? null : body.nextCursor;
   } while (cursor !== null);
   return items;
 };

@@ -10,7 +10,7 @@ import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { openSqliteState } from '../../../agent/state/sqlite-state.ts';
 import type { Command, CommandResult } from '../../../core/contract/agent/commands.ts';
 import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 
 const HOST = 'aaaaaaaa-0000-4000-8000-000000000001';

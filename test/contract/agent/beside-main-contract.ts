@@ -4,7 +4,7 @@ import type { Runtime } from '../../../agent/runtimes/runtime.ts';
 import type { ExecRequest, SessionProcess } from '../../../agent/runtimes/session-process.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { bring, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 

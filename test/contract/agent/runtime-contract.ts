@@ -15,7 +15,7 @@ import { ImageFactsSchema } from '../../../core/contract/image.ts';
 import { IsolationVerificationSchema } from '../../../core/contract/isolation-verification.ts';
 import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 
 export interface RuntimeUnderTest {
   readonly runtime: Runtime;

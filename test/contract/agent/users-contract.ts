@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Runtime } from '../../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { bring } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 

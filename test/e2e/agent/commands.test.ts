@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { container } from '../../helpers/agent-process.ts';
 import { useAgent } from '../../helpers/agent-under-test.ts';
+import { container } from '../../helpers/assigned-container.ts';
 
 const LONG = 30_000;
 const under = useAgent();

@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
 import { useAgent } from '../../helpers/agent-under-test.ts';
+import { container } from '../../helpers/assigned-container.ts';
 
 const LONG = 60_000;
 const under = useAgent();

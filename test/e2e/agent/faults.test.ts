@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AgentMessage } from '../../../core/contract/agent/messages.ts';
-import { container } from '../../helpers/agent-process.ts';
 import { useAgent } from '../../helpers/agent-under-test.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { signCommand } from '../../helpers/signing.ts';
 
 const LONG = 60_000;

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Command } from '../../../core/contract/agent/commands.ts';
-import { AgentProcess, container } from '../../helpers/agent-process.ts';
+import { AgentProcess } from '../../helpers/agent-process.ts';
 import { useAgent } from '../../helpers/agent-under-test.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { sequence } from '../../helpers/random-sequence.ts';
 
 const LONG = 120_000;

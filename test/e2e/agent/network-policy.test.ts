@@ -1,8 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { AssignedContainer, Command } from '../../../core/contract/agent/commands.ts';
 import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
-import { container } from '../../helpers/agent-process.ts';
 import { useAgent } from '../../helpers/agent-under-test.ts';
+import { container } from '../../helpers/assigned-container.ts';
 
 const LONG = 60_000;
 const under = useAgent();

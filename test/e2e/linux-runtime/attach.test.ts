@@ -6,7 +6,7 @@ import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layo
 import type { AttachOptions } from '../../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux, until } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 

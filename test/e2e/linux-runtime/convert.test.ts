@@ -10,7 +10,7 @@ import type { LinuxRuntime } from '../../../agent/runtimes/linux/linux-runtime.t
 import type { Runtime } from '../../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { around, convert, restore } from '../../helpers/linux-conversion.ts';
 import {
   bring,

@@ -6,7 +6,7 @@ import { Qmp } from '../../../agent/runtimes/linux/vm/qmp.ts';
 import type { RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import {
   bring,
   canHostLinux,

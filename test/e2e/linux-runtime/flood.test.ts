@@ -6,7 +6,7 @@ import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layo
 import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { bring, canHostLinux, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';

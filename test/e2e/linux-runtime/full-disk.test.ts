@@ -9,7 +9,7 @@ import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layo
 import { openSqliteState } from '../../../agent/state/sqlite-state.ts';
 import type { Command } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux, inspectContainer, linuxHostFolder, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { CRAFTED_FOLDERS, CRAFTED_ROOTS, CRAFTED_SUPERBLOCKS, debugfs } from '../../helpers/craft-disk.ts';
 import { around, convert, restore } from '../../helpers/linux-conversion.ts';
 import { bring, canHostLinux, inspectContainer } from '../../helpers/linux-host.ts';

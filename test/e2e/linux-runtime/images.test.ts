@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { bring, canHostLinux, linuxHostFolder, openTestHost } from '../../helpers/linux-host.ts';
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
 import {

@@ -7,7 +7,7 @@ import { PIDS_LIMIT } from '../../../agent/runtimes/linux/container/oci-config.t
 import { readStat } from '../../../agent/runtimes/linux/proc.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux, inspectContainer, until } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';

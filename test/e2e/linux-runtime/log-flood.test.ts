@@ -4,7 +4,7 @@ import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layo
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { type LogItem, SESSION_LIMITS } from '../../../core/contract/session.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux, inspectContainer, until } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 

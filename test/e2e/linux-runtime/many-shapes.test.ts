@@ -4,7 +4,7 @@ import { describe, expect, jest, test } from '@jest/globals';
 import { createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
 import { templateLimits, templateReserveMB } from '../../../agent/runtimes/linux/vm/kept-templates.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux, inspectContainer, linuxHostFolder } from '../../helpers/linux-host.ts';
 import { findTraces } from '../../helpers/linux-leaks.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';

@@ -18,7 +18,7 @@ import { afterAll, beforeEach, describe, expect, jest, test } from '@jest/global
 import { commandLineOf, listPids, readStat } from '../../../agent/runtimes/linux/proc.ts';
 import { templateLimits, templateReserveMB } from '../../../agent/runtimes/linux/vm/kept-templates.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { around, convert } from '../../helpers/linux-conversion.ts';
 import {
   bring,

@@ -5,7 +5,7 @@ import type { RecordFile } from '../../../agent/formats/record-files.ts';
 import { createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import { linuxRecordFiles } from '../../../agent/runtimes/linux/record-files.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import {
   bring,
   canHostLinux,

@@ -8,7 +8,7 @@ import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layo
 import { Leases } from '../../../agent/runtimes/linux/leases.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { convert } from '../../helpers/linux-conversion.ts';
 import {
   bring,

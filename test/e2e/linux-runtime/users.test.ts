@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux } from '../../helpers/linux-host.ts';
 import { busyboxLayer, type TarEntry, tar, writeLayout } from '../../helpers/oci-image.ts';
 import { runIn } from '../../helpers/run-in-container.ts';

@@ -4,7 +4,7 @@ import { describe, expect, jest, test } from '@jest/globals';
 import type { ProbeResult } from '../../../core/contract/isolation-verification.ts';
 import { resolveNetworkPolicy } from '../../../core/contract/network.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux, inspectContainer } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 

@@ -9,7 +9,7 @@ import { createFailingState, type StateOperation } from '../../../agent/state/fa
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import type { Command, CommandArguments } from '../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../core/contract/compute-process.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 

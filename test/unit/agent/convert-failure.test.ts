@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from '@jest/globals';
 import { systemClock } from '../../../agent/clock.ts';
 import { safeRollback } from '../../../agent/execute/safe-rollback.ts';
 import type { RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { around, convert, restore } from '../../helpers/linux-conversion.ts';
 import { bring, inspectContainer } from '../../helpers/linux-host.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';

@@ -12,7 +12,7 @@ import { openTransport } from '../../../agent/link/transport.ts';
 import { createLog } from '../../../agent/log.ts';
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { deriveSigningKey } from '../../../core/authenticity/signing-key.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { ENROLLMENT_TOKEN, FakeControlPlane } from '../../helpers/fake-control-plane.ts';
 import { COMMAND_KEY, signCommand } from '../../helpers/signing.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';

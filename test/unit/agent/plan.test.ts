@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { type Assignment, plan, TARGETS } from '../../../agent/plan/plan.ts';
 import type { Step } from '../../../agent/plan/steps.ts';
 import type { RuntimeContainer } from '../../../agent/runtimes/runtime.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 
 const ID = '0b1f6f0e-3f0c-4a53-9d5f-2a7f3f1c9a11';
 

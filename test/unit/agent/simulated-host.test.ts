@@ -3,7 +3,7 @@ import { systemClock } from '../../../agent/clock.ts';
 import { behaviourOf } from '../../../agent/runtimes/simulated/commands.ts';
 import { simulatedMachine } from '../../../agent/runtimes/simulated/kinds.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 

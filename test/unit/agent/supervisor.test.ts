@@ -6,7 +6,7 @@ import type { AgentState } from '../../../agent/state/agent-state.ts';
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RestartPolicy } from '../../../core/contract/primitives.ts';
-import { container } from '../../helpers/agent-process.ts';
+import { container } from '../../helpers/assigned-container.ts';
 import { ManualClock } from '../../helpers/manual-clock.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 

@@ -17,6 +17,7 @@ import {
   policySteps,
   readCeilingRange,
 } from '../../../core/network/network-policy.ts';
+import { scaled } from '../../helpers/scaled.ts';
 
 const CLOSED: Ceiling = { allowPrivate: [], own: [] };
 const to = (address: string, rest: Partial<Destination> = {}): Destination => ({
@@ -220,7 +221,7 @@ describe('for every policy, ceiling and destination', () => {
           expect(opening).not.toEqual([]);
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: scaled({ ci: 1_000, whole: 3_000 }) },
     );
   });
 
@@ -234,7 +235,7 @@ describe('for every policy, ceiling and destination', () => {
         if (!allowed) expect(decide(denied, ceiling, destination).allowed).toBe(false);
         if (allowed) expect(decide(opened, ceiling, destination).allowed).toBe(true);
       }),
-      { numRuns: 3_000 },
+      { numRuns: scaled({ ci: 1_000, whole: 3_000 }) },
     );
   });
 

@@ -7,7 +7,7 @@ import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createStatesService } from '../../../../local/states/index.ts';
-import { ACCOUNT, FUNCTION, machineArn, REGION } from './harness.ts';
+import { ACCOUNT, FUNCTION, machineArn, REGION } from '../../../unit/local/states/harness.ts';
 
 const [directory = '.', count = '1'] = process.argv.slice(2);
 const mark = (file: string, line: object) =>

@@ -3,12 +3,14 @@ import fc from 'fast-check';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { sequences, walk } from '../../helpers/lifecycle-model.ts';
 import { createMemoryTable } from '../../helpers/memory-table.ts';
+import { scaled } from '../../helpers/scaled.ts';
 
 /**
  * `npm run test:model` goes through more sequences. A failure prints its seed and path, which replay it:
  * BULKHEAD_MODEL_SEED=… BULKHEAD_MODEL_PATH=… npm run test:model
  */
-const RUNS = Number(process.env.BULKHEAD_MODEL_RUNS ?? 2_000);
+const RUNS = scaled({ ci: 300, whole: 50_000 });
+const RUNS_ON_TABLE = scaled({ ci: 10, whole: 25 });
 const SEED = process.env.BULKHEAD_MODEL_SEED;
 const PATH = process.env.BULKHEAD_MODEL_PATH;
 /** Per sequence, in milliseconds; only a hang takes longer. */
@@ -44,10 +46,10 @@ describe('any events in any order: no capacity oversold, nothing done twice, one
     });
     afterAll(() => engine.stop());
 
-    test('25 sequences', async () => {
+    test(`${RUNS_ON_TABLE} sequences`, async () => {
       await fc.assert(
         fc.asyncProperty(sequences, async ([actions, twice]) => walk(await engine.table(), actions, twice)),
-        { numRuns: 25 },
+        { numRuns: RUNS_ON_TABLE },
       );
     }, 180_000);
   });

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { HistoryEvent } from './harness.ts';
+import type { HistoryEvent } from '../../../unit/local/states/harness.ts';
 
 const EXECUTIONS = 30;
 const KILLS = 12;

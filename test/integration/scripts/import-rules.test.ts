@@ -45,6 +45,8 @@ const FILES: Readonly<Record<string, readonly [source: string, rule: string | un
   // An import cycle is reported once, at one of its members.
   'local/b.ts': ["import './a.ts';", undefined],
   'bin/ok.ts': ["import '../lib/ok.ts';\nimport '../local/ok.ts';", undefined],
+  'test/unit/process.ts': ["import 'node:child_process';", 'unit-test-processes'],
+  'test/integration/process.ts': ["import 'node:child_process';", undefined],
   'scripts/cdk.ts': ["import '../lib/ok.ts';", 'lib-importers'],
 };
 

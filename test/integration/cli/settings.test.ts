@@ -13,8 +13,8 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { readOwnFile } from '../../../cli/settings/trust-file.ts';
-import { fakeApi, problem } from '../client/fake-api.ts';
-import { run, temporaryFolder } from './harness.ts';
+import { run, temporaryFolder } from '../../unit/cli/harness.ts';
+import { fakeApi, problem } from '../../unit/client/fake-api.ts';
 
 const version = { status: 200, body: { version: '0.1.0', apiVersion: 'v1' } };
 const empty = { status: 200, body: { items: [], nextCursor: null } };

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 
-const SUM = resolve(import.meta.dirname, '../../../.ci/sum.mjs');
+const ROOT = resolve(import.meta.dirname, '../../..');
+const SUM = join(ROOT, '.ci/sum.mjs');
 
-describe('the last line of CI', () => {
+describe('the last lines of CI', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-ci-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -18,8 +19,8 @@ describe('the last line of CI', () => {
         writeFileSync(file, typeof report === 'string' ? report : JSON.stringify(report));
       return `${file}:${exit}`;
     });
-    const { stdout, status } = spawnSync(process.execPath, [SUM, ...files], { encoding: 'utf8' });
-    return [stdout.trim(), status];
+    const { stdout, status } = spawnSync(process.execPath, [SUM, ...files], { encoding: 'utf8', cwd: ROOT });
+    return { lines: stdout.trimEnd().split('\n'), status };
   };
   const check = (passed: number, failed: number) => ({ passed, failed });
   const jest = (numPassedTests: number, numFailedTests: number, numRuntimeErrorTestSuites = 0) => ({
@@ -82,7 +83,26 @@ describe('the last line of CI', () => {
       '5 passed, 1 failed',
       1,
     ],
-  ])('has the totals and the exit status when %s', (_, parts, line, status) => {
-    expect(sum(parts)).toEqual([line, status]);
+  ])('have the totals and the exit status when %s', (_, parts, line, status) => {
+    expect(sum(parts)).toEqual({ lines: ['0 skipped', line], status });
+  });
+
+  test('name each skipped test before the result', () => {
+    const assertionResults = [
+      { fullName: 'one passes', status: 'passed' },
+      { fullName: 'two needs root', status: 'pending' },
+      { fullName: 'three', status: 'todo' },
+    ];
+    const name = resolve(import.meta.dirname, '../../e2e/some.test.ts');
+    const report = { ...jest(1, 0), testResults: [{ name, assertionResults }] };
+    expect(sum([[report, 0]])).toEqual({
+      lines: [
+        '2 skipped:',
+        '  test/e2e/some.test.ts: two needs root',
+        '  test/e2e/some.test.ts: three',
+        '1 passed, 0 failed',
+      ],
+      status: 0,
+    });
   });
 });
