@@ -13,7 +13,8 @@
 
 #define IMAGE "/base"
 #define SCRATCH "/rw"
-/* As the Default runtime mounts it (`helper/layers.c`). */
+/* As the Default runtime mounts both (`helper/layers.c`). */
+#define SCRATCH_OPTIONS "errors=remount-ro,noinit_itable"
 #define OVERLAY_OPTIONS "redirect_dir=nofollow,metacopy=off,index=off,nfs_export=off,xino=off"
 
 static bool mounted, image_mounted;
@@ -34,12 +35,12 @@ static int find_disk(const char *serial, char *name, size_t size) {
   return -ENODEV;
 }
 
-static int mount_disk(const char *serial, const char *target, const char *type, unsigned long flags) {
+static int mount_disk(const char *serial, const char *target, const char *type, unsigned long flags, const char *options) {
   char name[8], path[16];
   int problem = find_disk(serial, name, sizeof name);
   if (problem) return problem;
   snprintf(path, sizeof path, "/dev/%s", name);
-  return mount(path, target, type, flags, NULL) ? -errno : 0;
+  return mount(path, target, type, flags, options) ? -errno : 0;
 }
 
 static int unmount_disk(const char *serial, const char *target) {
@@ -67,10 +68,10 @@ int unmount_layers(bool keep_image) {
 static int mount_all(void) {
   /* Disks stay without their driver until they are the container's own: the kernel reads the size when it binds. */
   int problem = drive_devices(VIRTIO_BLOCK, "bind");
-  if (!problem && !image_mounted) problem = mount_disk("image", IMAGE, "squashfs", MS_RDONLY | MS_NODEV);
+  if (!problem && !image_mounted) problem = mount_disk("image", IMAGE, "squashfs", MS_RDONLY | MS_NODEV, NULL);
   if (problem) return problem;
   image_mounted = true;
-  problem = mount_disk("scratch", SCRATCH, "ext4", MS_NOATIME | MS_NODEV);
+  problem = mount_disk("scratch", SCRATCH, "ext4", MS_NOATIME | MS_NODEV, SCRATCH_OPTIONS);
   if (problem) return problem;
   mkdir(SCRATCH "/upper", 0755);
   mkdir(SCRATCH "/work", 0755);

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
@@ -80,6 +80,27 @@ real('a container that fills its disk', () => {
     const { size, blocks } = statSync(scratch);
     expect([size, blocks * 512 >= size]).toEqual([100 * MIB, true]);
     expect(Number(await host.sh(one, "df -m / | awk 'END{print $2}'"))).toBeLessThanOrEqual(100);
+  });
+
+  test.each(TYPES)('%s: a write of zeros gives none of its disk back to the host', async (type) => {
+    const one = make(type);
+    await host.up(one);
+    const { scratch } = containerPaths(createLayout(host.folder), one.id);
+    // The kernel zeroes what surrounds a small write to space that was allocated ahead.
+    const script = `fallocate -l 32M /ahead
+      for at in $(seq 0 8 8000); do echo x | dd of=/ahead bs=4k seek=$at conv=notrunc status=none; done
+      sync`;
+    await host.sh(one, script);
+    const { size, blocks } = statSync(scratch);
+    expect(blocks * 512).toBeGreaterThanOrEqual(size);
+  });
+
+  test('Default: its disk is mounted without the kernel’s own writes of zeros', async () => {
+    const one = make('Default');
+    await host.up(one);
+    const { rw } = containerPaths(createLayout(host.folder), one.id);
+    const mounts = readFileSync('/proc/self/mounts', 'utf8').split('\n');
+    expect(mounts.find((line) => line.split(' ')[1] === rw)).toContain('noinit_itable');
   });
 
   test('one for which there is no room is refused in words, and leaves nothing', async () => {

@@ -7,7 +7,7 @@ import { runCommand, runOrFail } from '../run-command.ts';
 import { LAYER_FEATURES } from './superblock.ts';
 
 const BLOCK_BYTES = 4096;
-/** The tables that are still to be zeroed are left to the kernel, in idle time. */
+/** The tables are not written: a new file reads as zeros there. */
 const EXTENDED = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';
 
 /** Of a group of blocks, with blocks of 4 KiB. */

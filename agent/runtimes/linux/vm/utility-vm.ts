@@ -20,10 +20,8 @@ const ENTROPY_BYTES = 32;
 const ERRNO_LIMIT = 4096;
 /** QEMU allows 31 characters. */
 const NODE_ID_LENGTH = 18;
-const blockMode = (readOnly: boolean) => ({
-  'read-only': readOnly,
-  ...(readOnly ? {} : { discard: 'unmap' }),
-});
+/** A writable layer keeps the space that was allocated for it: the guest cannot give it back to the host. */
+const blockMode = (readOnly: boolean) => ({ 'read-only': readOnly, discard: 'ignore' });
 
 export interface GuestNetwork {
   readonly mac: string;
