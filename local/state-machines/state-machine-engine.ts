@@ -1,6 +1,5 @@
 /** Step Functions: state machines of the template on the embedded States Language service. */
 import { join } from 'node:path';
-import { systemClock } from '../clock.ts';
 import type { JsonService } from '../endpoint/json-service.ts';
 import type { CloudContext, ResolvedResource, ResourceEngine, ResourceIdentity } from '../engine.ts';
 import { ServiceError, TemplateProblem, ThrottledError } from '../errors.ts';
@@ -80,10 +79,7 @@ export class StateMachineEngine implements ResourceEngine {
     const { clock, region, accountId } = context;
     this.states = createStatesService({
       databaseFile: join(context.stateDir, 'executions.db'),
-      ...{ region, accountId },
-      ...(clock !== systemClock && {
-        clock: { now: () => clock.now(), at: (at, callback) => clock.after(at - clock.now(), callback) },
-      }),
+      ...{ clock, region, accountId },
       random: { number: context.random, uuid: context.newId },
       invokeLambda: (functionArn, payload, { signal }) => this.#invoke(functionArn, payload, signal),
       putEvents: async (entries) => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { systemClock } from './clock.ts';
+import { systemClock } from '../clock.ts';
 import type { Execution, Machine } from './interpreter/model.ts';
 import { asRequest } from './service/api-input.ts';
 import { ExecutionHost, emptyExecution, type HostCounters } from './service/execution-host.ts';
@@ -12,7 +12,6 @@ import { type ExecutionRow, Store } from './service/store.ts';
 import { TaskRunner } from './service/task-runner.ts';
 import { Timers } from './service/timers.ts';
 
-export type { Clock } from './clock.ts';
 export { DefinitionRefusedError, type Refusal } from './definition/refused-error.ts';
 export type { StateMachineInput } from './service/machines.ts';
 export {
@@ -51,7 +50,7 @@ export interface StatesService {
   };
 }
 
-function restoreExecution(row: ExecutionRow, machine: Machine, store: Store): Execution {
+const restoreExecution = (row: ExecutionRow, machine: Machine, store: Store): Execution => {
   const execution = emptyExecution({
     arn: row.arn,
     name: row.name,
@@ -66,13 +65,13 @@ function restoreExecution(row: ExecutionRow, machine: Machine, store: Store): Ex
   execution.transitions = row.transitions;
   execution.frames = new Map(store.frames(row.arn).map((frame) => [frame.id, frame]));
   return execution;
-}
+};
 
 /**
  * The embedded Step Functions: Standard state machines in JSONPath and JSONata, executions durable in one
  * SQLite file. See docs/adr/0002-states-language-engine.md.
  */
-export function createStatesService(options: StatesServiceOptions): StatesService {
+export const createStatesService = (options: StatesServiceOptions): StatesService => {
   const { region, accountId } = options;
   const clock = options.clock ?? systemClock;
   const random = options.random ?? { number: Math.random, uuid: randomUUID };
@@ -163,4 +162,4 @@ export function createStatesService(options: StatesServiceOptions): StatesServic
       return { ...host.counters, openExecutions: host.open, pendingStatusChanges: outbox.pending };
     },
   };
-}
+};

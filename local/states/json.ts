@@ -3,12 +3,12 @@ export interface JsonObject {
   [key: string]: Json;
 }
 
-export function isObject(value: unknown): value is JsonObject {
+export const isObject = (value: unknown): value is JsonObject => {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+};
 
 /** Deep equality of JSON, without regard to key order. */
-export function jsonEquals(a: Json, b: Json): boolean {
+export const jsonEquals = (a: Json, b: Json): boolean => {
   if (a === b) return true;
   if (Array.isArray(a)) {
     return Array.isArray(b) && a.length === b.length && a.every((item, i) => jsonEquals(item, b[i] ?? null));
@@ -19,4 +19,4 @@ export function jsonEquals(a: Json, b: Json): boolean {
     keys.length === Object.keys(b).length &&
     keys.every((key) => Object.hasOwn(b, key) && jsonEquals(a[key] ?? null, b[key] ?? null))
   );
-}
+};

@@ -31,10 +31,10 @@ export class StateFailure extends Error {
   }
 }
 
-export function runtimeFailure(cause: string): StateFailure {
+export const runtimeFailure = (cause: string): StateFailure => {
   return new StateFailure('States.Runtime', cause, { prefixed: true });
-}
+};
 
-export function queryFailure(location: string, cause: string): StateFailure {
+export const queryFailure = (location: string, cause: string): StateFailure => {
   return new StateFailure('States.QueryEvaluationError', cause, { location, prefixed: true });
-}
+};

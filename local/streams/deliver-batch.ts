@@ -98,13 +98,13 @@ export const deliverBatch = async (
   }
 };
 
-async function deliverHalves(
+const deliverHalves = async (
   records: readonly StreamRecord[],
   deps: BatchDeps,
   retries: number,
-): Promise<boolean> {
+): Promise<boolean> => {
   if (!(await deps.pause(firstRetryMs))) return false;
   const middle = Math.ceil(records.length / 2);
   const first = await deliverBatch(records.slice(0, middle), deps, retries);
   return first && deliverBatch(records.slice(middle), deps, retries);
-}
+};

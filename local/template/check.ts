@@ -40,14 +40,14 @@ const checkRule = (value: Json, rule: PropertyRule, where: string): Finding[] =>
 };
 
 /** @returns one finding for each property that is not allowed, and each value that is refused. */
-export function checkProperties(properties: JsonObject, rules: PropertyRules, where = ''): Finding[] {
+export const checkProperties = (properties: JsonObject, rules: PropertyRules, where = ''): Finding[] => {
   return Object.entries(properties).flatMap(([name, value]) => {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     return rule === undefined
       ? [{ property: at(where, name), message: 'is not implemented' }]
       : checkRule(value, rule, at(where, name));
   });
-}
+};
 
 /** The properties without the ignored ones, whose values may refer to resources without a value here. */
 export const withoutAccepted = (properties: JsonObject, rules: PropertyRules): JsonObject => {

@@ -122,7 +122,7 @@ const implementations: Readonly<Record<string, Implementation>> = {
 export const implementedIntrinsics: readonly string[] = Object.keys(implementations);
 
 /** Replaces every intrinsic function by its value. @throws IntrinsicError */
-export function resolve(value: Json, scope: Scope): Resolved {
+export const resolve = (value: Json, scope: Scope): Resolved => {
   if (Array.isArray(value)) {
     return value.map((item) => resolve(item, scope)).filter((item) => item !== noValue);
   }
@@ -139,7 +139,7 @@ export function resolve(value: Json, scope: Scope): Resolved {
     if (resolved !== noValue) result[key] = resolved;
   }
   return result;
-}
+};
 
 const conditionOperators: Readonly<Record<string, (operands: Json[], scope: Scope) => boolean>> = {
   'Fn::Equals': ([left, right], scope) =>
@@ -150,7 +150,7 @@ const conditionOperators: Readonly<Record<string, (operands: Json[], scope: Scop
 };
 
 /** Evaluates one entry of the template's `Conditions`. @throws IntrinsicError */
-export function evaluateCondition(condition: Json, scope: Scope): boolean {
+export const evaluateCondition = (condition: Json, scope: Scope): boolean => {
   if (!isJsonObject(condition)) throw new IntrinsicError('a condition must be an object');
   const [entry] = Object.entries(condition);
   const [name, operands] = entry ?? ['', null];
@@ -158,4 +158,4 @@ export function evaluateCondition(condition: Json, scope: Scope): boolean {
   const operator = conditionOperators[name];
   if (operator === undefined) throw new IntrinsicError(`${name} is not implemented in Conditions`);
   return operator(Array.isArray(operands) ? operands : [], scope);
-}
+};

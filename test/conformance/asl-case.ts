@@ -1,8 +1,8 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createStatesService, DefinitionRefusedError, type StatesService } from '../../local/states/index.ts';
+import { ManualCloudClock } from '../helpers/manual-cloud-clock.ts';
 import { sameCause, sameEventTypes, sameShape } from './compare-recording.ts';
 import type { CaseResult } from './report.ts';
-import { VirtualClock } from './virtual-clock.ts';
 
 export interface AslCase {
   name: string;
@@ -73,7 +73,7 @@ function closingDetails(events: RecordedEvent[]): { error?: unknown; cause?: unk
 }
 
 /** Lets the execution work; when it does nothing more, moves the clock to its next timer. */
-async function untilClosed(service: StatesService, clock: VirtualClock): Promise<boolean> {
+async function untilClosed(service: StatesService, clock: ManualCloudClock): Promise<boolean> {
   let timers = 0;
   for (let turn = 0, idle = 0; turn < MAX_TURNS; turn++) {
     if (service.counters.openExecutions === 0) return true;
@@ -88,7 +88,7 @@ async function untilClosed(service: StatesService, clock: VirtualClock): Promise
 }
 
 async function execute(recorded: AslCase): Promise<Ended | 'hangs'> {
-  const clock = new VirtualClock();
+  const clock = new ManualCloudClock(Date.UTC(2026, 0, 1));
   const service = createStatesService({
     databaseFile: ':memory:',
     region: REGION,

@@ -24,16 +24,28 @@ export class ManualCloudClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Runs what falls due on the way, in order of time. */
+  /** Runs the timers that are due by then, in order of time. */
   advance(ms: number): void {
     const end = this.#now + ms;
-    for (;;) {
-      const due = [...this.#timers].filter((timer) => timer.at <= end).sort((a, b) => a.at - b.at)[0];
-      if (due === undefined) break;
-      this.#timers.delete(due);
-      this.#now = Math.max(this.#now, due.at);
-      due.callback();
-    }
-    this.#now = end;
+    for (let next = this.#earliest(); next !== undefined && next.at <= end; next = this.#earliest())
+      this.#run(next);
+    this.#now = Math.max(this.#now, end);
+  }
+
+  /** Advances to the next timer and runs it. @returns whether there was one */
+  advanceToNext(): boolean {
+    const next = this.#earliest();
+    if (next !== undefined) this.#run(next);
+    return next !== undefined;
+  }
+
+  #earliest(): Timer | undefined {
+    return [...this.#timers].sort((a, b) => a.at - b.at)[0];
+  }
+
+  #run(timer: Timer): void {
+    this.#timers.delete(timer);
+    this.#now = Math.max(this.#now, timer.at);
+    timer.callback();
   }
 }

@@ -12,7 +12,7 @@ export interface EventLeaf {
 export type FlatEvent = Map<string, EventLeaf[]>;
 
 /** The paths and their parents: `a.b` gives `a` and `a.b`. */
-export function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
+export const withAncestors = (paths: Iterable<string>): ReadonlySet<string> => {
   const all = new Set<string>();
   for (const path of paths) {
     for (let dot = path.indexOf('.'); dot !== -1; dot = path.indexOf('.', dot + 1))
@@ -20,7 +20,7 @@ export function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
     all.add(path);
   }
   return all;
-}
+};
 
 /**
  * The leaves of an event under their paths (key names joined by dots; arrays add nothing to a path). Empty
@@ -28,7 +28,7 @@ export function withAncestors(paths: Iterable<string>): ReadonlySet<string> {
  *
  * @param wanted only these paths are included, because events are large and a pattern uses few of their members
  */
-export function flattenEvent(event: Json, wanted: ReadonlySet<string>): FlatEvent {
+export const flattenEvent = (event: Json, wanted: ReadonlySet<string>): FlatEvent => {
   const leaves: FlatEvent = new Map();
   const visit = (value: Json, path: string, membership: ArrayMembership, arrayId: string): void => {
     if (Array.isArray(value)) {
@@ -50,4 +50,4 @@ export function flattenEvent(event: Json, wanted: ReadonlySet<string>): FlatEven
   };
   visit(event, '', new Map(), '');
   return leaves;
-}
+};

@@ -8,21 +8,21 @@ export { InvalidPatternError } from './invalid-pattern-error.ts';
 export type EventMatcher = (event: unknown) => boolean;
 
 /** Leaves can match together only if they are in the same element of every array that they share. */
-function join(a: ArrayMembership, b: ArrayMembership): ArrayMembership | undefined {
+const join = (a: ArrayMembership, b: ArrayMembership): ArrayMembership | undefined => {
   if (b.size === 0) return a;
   for (const [array, index] of b) {
     const other = a.get(array);
     if (other !== undefined && other !== index) return undefined;
   }
   return new Map([...a, ...b]);
-}
+};
 
-function meets(
+const meets = (
   fields: [string, ValueMatcher[]][],
   at: number,
   event: FlatEvent,
   membership: ArrayMembership,
-): boolean {
+): boolean => {
   const field = fields[at];
   if (!field) return true;
   const [path, matchers] = field;
@@ -35,7 +35,7 @@ function meets(
     const joined = join(membership, leaf.membership);
     return joined !== undefined && meets(fields, at + 1, event, joined);
   });
-}
+};
 
 /**
  * Compiles an EventBridge event pattern: exact values, prefix, suffix, equals-ignore-case, anything-but,
@@ -46,7 +46,7 @@ function meets(
  * @returns whether an event (parsed JSON) matches
  * @throws InvalidPatternError with EventBridge's reason
  */
-export function compilePattern(pattern: unknown): EventMatcher {
+export const compilePattern = (pattern: unknown): EventMatcher => {
   const alternatives = parsePattern(typeof pattern === 'string' ? parseText(pattern) : pattern).map(
     (conjunction: Conjunction) => [...conjunction],
   );
@@ -55,12 +55,12 @@ export function compilePattern(pattern: unknown): EventMatcher {
     const flat = flattenEvent(event as Json, wanted);
     return alternatives.some((fields) => meets(fields, 0, flat, new Map()));
   };
-}
+};
 
-function parseText(pattern: string): unknown {
+const parseText = (pattern: string): unknown => {
   try {
     return JSON.parse(pattern);
   } catch {
     return undefined;
   }
-}
+};

@@ -6,15 +6,15 @@ interface Address {
   width: 32 | 128;
 }
 
-function ipv4Bits(text: string): bigint {
+const ipv4Bits = (text: string): bigint => {
   return text.split('.').reduce((sum, octet) => (sum << 8n) | BigInt(Number(octet)), 0n);
-}
+};
 
-function groups(text: string): string[] {
+const groups = (text: string): string[] => {
   return text === '' ? [] : text.split(':');
-}
+};
 
-function ipv6Bits(text: string): bigint {
+const ipv6Bits = (text: string): bigint => {
   const embedded = /^(.*:)(\d+\.\d+\.\d+\.\d+)$/.exec(text);
   const v4 = embedded?.[2] === undefined ? undefined : ipv4Bits(embedded[2]);
   const hex =
@@ -26,22 +26,22 @@ function ipv6Bits(text: string): bigint {
   const right = tail === undefined ? [] : groups(tail);
   const zeros = Array.from({ length: 8 - left.length - right.length }, () => '0');
   return [...left, ...zeros, ...right].reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
-}
+};
 
-function parseAddress(text: string): Address | undefined {
+const parseAddress = (text: string): Address | undefined => {
   if (text.includes('%')) return undefined;
   const version = isIP(text);
   if (version === 4) return { bits: ipv4Bits(text), width: 32 };
   if (version === 6) return { bits: ipv6Bits(text), width: 128 };
   return undefined;
-}
+};
 
 /**
  * @param cidr an IPv4 or IPv6 block, such as `10.0.0.0/24`
  * @returns whether a text is an address in the block
  * @throws InvalidPatternError
  */
-export function cidrMatcher(cidr: string): (text: string) => boolean {
+export const cidrMatcher = (cidr: string): ((text: string) => boolean) => {
   const [ip, mask, ...rest] = cidr.split('/');
   if (ip === undefined || mask === undefined || mask === '' || rest.length > 0) {
     throw new InvalidPatternError("Malformed CIDR, one '/' required");
@@ -61,4 +61,4 @@ export function cidrMatcher(cidr: string): (text: string) => boolean {
     const address = parseAddress(text);
     return address?.width === base.width && address.bits >> shift === base.bits >> shift;
   };
-}
+};

@@ -3,6 +3,6 @@ export interface JsonObject {
   [key: string]: Json;
 }
 
-export function isObject(value: unknown): value is JsonObject {
+export const isObject = (value: unknown): value is JsonObject => {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+};

@@ -29,33 +29,33 @@ export const MATCH_TYPES = [
   'anything-but',
 ] as const;
 
-function matcher(matches: (leaf: Leaf) => boolean, extra: Partial<ValueMatcher> = {}): ValueMatcher {
+const matcher = (matches: (leaf: Leaf) => boolean, extra: Partial<ValueMatcher> = {}): ValueMatcher => {
   return { absent: false, wildcards: [], ...extra, matches };
-}
+};
 
-function onText(test: TextTest): ValueMatcher {
+const onText = (test: TextTest): ValueMatcher => {
   return matcher((leaf) => typeof leaf === 'string' && test(leaf));
-}
+};
 
-function text(value: Json, message: string): string {
+const text = (value: Json, message: string): string => {
   if (typeof value !== 'string') throw new InvalidPatternError(message);
   return value;
-}
+};
 
-function fold(value: string): string {
+const fold = (value: string): string => {
   return value.toLowerCase();
-}
+};
 
-function onlyEntry(expression: JsonObject, missing: string): [string, Json] {
+const onlyEntry = (expression: JsonObject, missing: string): [string, Json] => {
   const entries = Object.entries(expression);
   const entry = entries[0];
   if (!entry) throw new InvalidPatternError(missing);
   if (entries.length > 1) throw new InvalidPatternError('Only one key allowed in match expression');
   return entry;
-}
+};
 
 /** `prefix` and `suffix` take a string, or `{"equals-ignore-case": string}`. */
-function affixTest(type: 'prefix' | 'suffix', operand: Json): TextTest {
+const affixTest = (type: 'prefix' | 'suffix', operand: Json): TextTest => {
   const test = (value: string, part: string) =>
     type === 'prefix' ? value.startsWith(part) : value.endsWith(part);
   if (isObject(operand)) {
@@ -67,24 +67,24 @@ function affixTest(type: 'prefix' | 'suffix', operand: Json): TextTest {
   }
   const part = text(operand, `${type} match pattern must be a string`);
   return (value) => test(value, part);
-}
+};
 
-function wildcardMatcher(operand: Json): ValueMatcher {
+const wildcardMatcher = (operand: Json): ValueMatcher => {
   const tokens = parseWildcard(text(operand, 'wildcard match pattern must be a string'));
   return { ...onText((value) => wildcardMatches(tokens, value)), wildcards: [tokens] };
-}
+};
 
-function existsMatcher(operand: Json): ValueMatcher {
+const existsMatcher = (operand: Json): ValueMatcher => {
   if (typeof operand !== 'boolean') {
     throw new InvalidPatternError('exists match pattern must be either true or false.');
   }
   return operand ? matcher(() => true) : matcher(() => false, { absent: true });
-}
+};
 
 const ANYTHING_BUT_OPERAND = 'Value of anything-but must be an array or single string/number value.';
 
 /** The list form of a nested anything-but; a single value becomes a list of one. */
-function nestedOperands(op: string, operand: Json): string[] {
+const nestedOperands = (op: string, operand: Json): string[] => {
   const values = Array.isArray(operand) ? operand : [operand];
   if (values.length === 0) throw new InvalidPatternError('Empty arrays are not allowed');
   if (!Array.isArray(operand) && typeof operand !== 'string' && typeof operand !== 'number') {
@@ -101,10 +101,10 @@ function nestedOperands(op: string, operand: Json): string[] {
     throw new InvalidPatternError('Null prefix/suffix not allowed');
   }
   return texts;
-}
+};
 
 /** The negation of a text test: a leaf that is not a string matches. */
-function anythingButText(operand: JsonObject): ValueMatcher {
+const anythingButText = (operand: JsonObject): ValueMatcher => {
   const [op, value] = onlyEntry(operand, 'Anything-But expression name not found');
   const none = (test: (leaf: string, part: string) => boolean, parts: string[]) =>
     matcher((leaf) => typeof leaf !== 'string' || !parts.some((part) => test(leaf, part)));
@@ -125,9 +125,9 @@ function anythingButText(operand: JsonObject): ValueMatcher {
     default:
       throw new InvalidPatternError(`Unsupported anything-but pattern: ${op}`);
   }
-}
+};
 
-function anythingButMatcher(operand: Json): ValueMatcher {
+const anythingButMatcher = (operand: Json): ValueMatcher => {
   if (isObject(operand)) return anythingButText(operand);
   if (!Array.isArray(operand)) {
     if (typeof operand !== 'string' && typeof operand !== 'number') {
@@ -145,9 +145,9 @@ function anythingButMatcher(operand: Json): ValueMatcher {
   }
   const values = new Set<Json>(operand);
   return matcher((leaf) => !values.has(leaf));
-}
+};
 
-function matchExpression(expression: JsonObject): ValueMatcher {
+const matchExpression = (expression: JsonObject): ValueMatcher => {
   const [type, operand] = onlyEntry(expression, 'Match expression name not found');
   switch (type) {
     case 'exactly': {
@@ -176,15 +176,15 @@ function matchExpression(expression: JsonObject): ValueMatcher {
     default:
       throw new InvalidPatternError(`Unrecognized match type ${type}`);
   }
-}
+};
 
 /**
  * One member of a pattern's array: a literal, or a match expression.
  * @throws InvalidPatternError
  */
-export function compileValue(value: Json): ValueMatcher {
+export const compileValue = (value: Json): ValueMatcher => {
   if (Array.isArray(value)) {
     throw new InvalidPatternError('Match value must be String, number, true, false, or null');
   }
   return isObject(value) ? matchExpression(value) : matcher((leaf) => leaf === value);
-}
+};

@@ -5,18 +5,18 @@ type NumberTest = (value: number) => boolean;
 const OPERATORS = ['=', '<', '<=', '>', '>='] as const;
 type Operator = (typeof OPERATORS)[number];
 
-function isOperator(value: Json | undefined): value is Operator {
+const isOperator = (value: Json | undefined): value is Operator => {
   return OPERATORS.some((operator) => operator === value);
-}
+};
 
-function threshold(operator: Operator, value: Json | undefined): number {
+const threshold = (operator: Operator, value: Json | undefined): number => {
   if (typeof value !== 'number') {
     throw new InvalidPatternError(`Value of ${operator === '=' ? 'equals' : operator} must be numeric`);
   }
   return value;
-}
+};
 
-function comparison(operator: Operator, bound: number): NumberTest {
+const comparison = (operator: Operator, bound: number): NumberTest => {
   switch (operator) {
     case '=':
       return (value) => value === bound;
@@ -29,9 +29,9 @@ function comparison(operator: Operator, bound: number): NumberTest {
     case '>=':
       return (value) => value >= bound;
   }
-}
+};
 
-function operatorAt(operand: Json[], index: number, message: string): Operator {
+const operatorAt = (operand: Json[], index: number, message: string): Operator => {
   const operator = operand[index];
   if (typeof operator !== 'string') {
     throw new InvalidPatternError(`${message}: ${operator === undefined ? ']' : JSON.stringify(operator)}`);
@@ -40,13 +40,13 @@ function operatorAt(operand: Json[], index: number, message: string): Operator {
     throw new InvalidPatternError(`Unrecognized numeric range operator: ${operator}`);
   }
   return operator;
-}
+};
 
 /**
  * @param operand `[op, n]`, or a range with its lower bound first, `['>', 0, '<=', 5]`
  * @throws InvalidPatternError
  */
-export function numericMatcher(operand: Json): NumberTest {
+export const numericMatcher = (operand: Json): NumberTest => {
   if (!Array.isArray(operand)) throw new InvalidPatternError('Value of numeric must be an array.');
   const lower = operatorAt(operand, 0, 'Invalid member in numeric match');
   const bottom = threshold(lower, operand[1]);
@@ -64,4 +64,4 @@ export function numericMatcher(operand: Json): NumberTest {
   if (bottom >= top) throw new InvalidPatternError('Bottom must be less than top');
   const second = comparison(upper, top);
   return (value) => first(value) && second(value);
-}
+};

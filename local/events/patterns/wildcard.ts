@@ -11,7 +11,7 @@ const MAX_SIMULTANEOUS_PREFIXES = 10;
  * Tokens of a wildcard pattern: `*` is any run of characters, `\*` and `\\` are the literal characters.
  * @throws InvalidPatternError for two stars in a row or another escape.
  */
-export function parseWildcard(pattern: string): Token[] {
+export const parseWildcard = (pattern: string): Token[] => {
   const tokens: Token[] = [];
   for (let i = 0; i < pattern.length; i++) {
     const char = pattern.charAt(i);
@@ -32,19 +32,19 @@ export function parseWildcard(pattern: string): Token[] {
     }
   }
   return tokens;
-}
+};
 
 /** Positions reachable without input, because a star can match nothing. */
-function withEmptyStars(tokens: Token[], positions: Iterable<number>): Set<number> {
+const withEmptyStars = (tokens: Token[], positions: Iterable<number>): Set<number> => {
   const closed = new Set<number>();
   for (const position of positions) {
     closed.add(position);
     if (tokens[position] === STAR) closed.add(position + 1);
   }
   return closed;
-}
+};
 
-function advance(tokens: Token[], positions: Set<number>, char: string): Set<number> {
+const advance = (tokens: Token[], positions: Set<number>, char: string): Set<number> => {
   const next: number[] = [];
   for (const position of positions) {
     const token = tokens[position];
@@ -53,24 +53,24 @@ function advance(tokens: Token[], positions: Set<number>, char: string): Set<num
     if (token === char) next.push(position + 1);
   }
   return withEmptyStars(tokens, next);
-}
+};
 
 /** Takes time proportional to text times pattern, so that no pattern causes exponential matching. */
-export function wildcardMatches(tokens: Token[], text: string): boolean {
+export const wildcardMatches = (tokens: Token[], text: string): boolean => {
   let positions = withEmptyStars(tokens, [0]);
   for (const char of text.split('')) {
     positions = advance(tokens, positions, char);
     if (positions.size === 0) return false;
   }
   return positions.has(tokens.length);
-}
+};
 
 /**
  * Refuses wildcards of one field when some input could match more than ten of their prefixes at once: EventBridge's
  * measure of a rule's complexity.
  * @throws InvalidPatternError
  */
-export function checkWildcardComplexity(patterns: Token[][]): void {
+export const checkWildcardComplexity = (patterns: Token[][]): void => {
   const alphabet = new Set<string>(['\u0000']);
   for (const tokens of patterns) {
     for (const token of tokens) if (typeof token === 'string') alphabet.add(token);
@@ -94,4 +94,4 @@ export function checkWildcardComplexity(patterns: Token[][]): void {
       pending.push(next);
     }
   }
-}
+};

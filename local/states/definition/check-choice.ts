@@ -5,21 +5,21 @@ import { COMPARISONS, type QueryLanguage } from './state-fields.ts';
 
 const RULE_FIELDS = ['Next', 'Comment', 'Assign'];
 
-function operandType(operator: string): string {
+const operandType = (operator: string): string => {
   if (operator.endsWith('Path')) return 'path';
   if (operator.startsWith('Is') || operator.startsWith('Boolean')) return 'boolean';
   return operator.startsWith('Numeric') ? 'number' : 'string';
-}
+};
 
-function checkOperand(checker: Checker, operator: string, operand: Json, path: string): void {
+const checkOperand = (checker: Checker, operator: string, operand: Json, path: string): void => {
   const type = operandType(operator);
   if (type === 'path') checker.path(operand, path);
   else if (typeof operand !== type) {
     checker.refuse(path, operator, `Expected value of type [${type.toUpperCase()}]`);
   }
-}
+};
 
-function checkComparison(checker: Checker, rule: JsonObject, path: string, own: string[]): void {
+const checkComparison = (checker: Checker, rule: JsonObject, path: string, own: string[]): void => {
   const known = new Set([...own, 'Variable', ...COMPARISONS]);
   checker.onlyFields(rule, known, path, (field) => `Field '${field}' is not supported in a Choice rule`);
   if (typeof rule.Variable !== 'string') checker.refuse(`${path}/Variable`, 'Variable', 'Field is required');
@@ -31,9 +31,9 @@ function checkComparison(checker: Checker, rule: JsonObject, path: string, own: 
   for (const operator of operators) {
     checkOperand(checker, operator, rule[operator] ?? null, `${path}/${operator}`);
   }
-}
+};
 
-function checkRule(checker: Checker, rule: Json, path: string, own: string[]): void {
+const checkRule = (checker: Checker, rule: Json, path: string, own: string[]): void => {
   if (!isObject(rule)) {
     checker.refuse(path, 'Choices', 'Expected value of type [OBJECT]');
     return;
@@ -58,9 +58,9 @@ function checkRule(checker: Checker, rule: Json, path: string, own: string[]): v
       checkRule(checker, part, `${path}/${connective}[${i}]`, ['Comment']);
     }
   }
-}
+};
 
-function checkCondition(checker: Checker, rule: Json, path: string): void {
+const checkCondition = (checker: Checker, rule: Json, path: string): void => {
   if (!isObject(rule)) {
     checker.refuse(path, 'Choices', 'Expected value of type [OBJECT]');
     return;
@@ -76,15 +76,15 @@ function checkCondition(checker: Checker, rule: Json, path: string): void {
     checker.refuse(`${path}/Condition`, 'Condition', 'Expected a JSONata expression or a boolean');
   }
   checker.jsonata(rule, path);
-}
+};
 
-export function checkChoices(
+export const checkChoices = (
   checker: Checker,
   state: JsonObject,
   language: QueryLanguage,
   path: string,
   checkTarget: (value: Json | undefined, path: string) => void,
-): void {
+): void => {
   const { Choices: choices } = state;
   if (!Array.isArray(choices) || choices.length === 0) {
     checker.refuse(`${path}/Choices`, 'Choices', 'Expected a non-empty array');
@@ -100,4 +100,4 @@ export function checkChoices(
     if (isObject(rule)) checkTarget(rule.Next, `${at}/Next`);
   }
   if (state.Default !== undefined) checkTarget(state.Default, `${path}/Default`);
-}
+};

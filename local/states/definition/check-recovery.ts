@@ -13,7 +13,7 @@ const RETRIER = new Set([
 ]);
 const CATCHER = ['ErrorEquals', 'Next', 'Assign', 'Comment'];
 
-function checkErrorEquals(checker: Checker, entry: JsonObject, path: string, last: boolean): void {
+const checkErrorEquals = (checker: Checker, entry: JsonObject, path: string, last: boolean): void => {
   const { ErrorEquals: names } = entry;
   if (!Array.isArray(names) || names.length === 0 || names.some((name) => typeof name !== 'string')) {
     checker.refuse(`${path}/ErrorEquals`, 'ErrorEquals', 'Expected a non-empty array of strings');
@@ -24,18 +24,18 @@ function checkErrorEquals(checker: Checker, entry: JsonObject, path: string, las
       'States.ALL must appear alone and in the last entry',
     );
   }
-}
+};
 
-function entries(checker: Checker, value: Json | undefined, field: string, path: string): JsonObject[] {
+const entries = (checker: Checker, value: Json | undefined, field: string, path: string): JsonObject[] => {
   if (value === undefined) return [];
   if (!Array.isArray(value) || !value.every(isObject)) {
     checker.refuse(`${path}/${field}`, field, 'Expected an array of objects');
     return [];
   }
   return value.filter(isObject);
-}
+};
 
-function checkRetrier(checker: Checker, retrier: JsonObject, at: string): void {
+const checkRetrier = (checker: Checker, retrier: JsonObject, at: string): void => {
   checker.onlyFields(retrier, RETRIER, at, (field) => `Field '${field}' is not supported in a Retry entry`);
   checker.integer(retrier.IntervalSeconds, `${at}/IntervalSeconds`, 1);
   checker.integer(retrier.MaxAttempts, `${at}/MaxAttempts`, 0);
@@ -45,16 +45,16 @@ function checkRetrier(checker: Checker, retrier: JsonObject, at: string): void {
   if (jitter !== undefined && jitter !== 'FULL' && jitter !== 'NONE') {
     checker.refuse(`${at}/JitterStrategy`, 'JitterStrategy', 'Value should be one of [FULL, NONE]');
   }
-}
+};
 
 /** Retry and Catch of a Task, Parallel or Map state. */
-export function checkRecovery(
+export const checkRecovery = (
   checker: Checker,
   state: JsonObject,
   language: QueryLanguage,
   path: string,
   checkTarget: (value: Json | undefined, path: string) => void,
-): void {
+): void => {
   const retriers = entries(checker, state.Retry, 'Retry', path);
   for (const [i, retrier] of retriers.entries()) {
     const at = `${path}/Retry[${i}]`;
@@ -75,4 +75,4 @@ export function checkRecovery(
       checker.jsonata(catcher, at);
     }
   }
-}
+};

@@ -18,37 +18,37 @@ type Check = (
 const MAX_SECONDS = 99_999_999;
 
 /** A field that is either a plain value or, in JSONata, an expression. */
-function plainOrExpression(state: JsonObject, field: string, language: QueryLanguage): Json | undefined {
+const plainOrExpression = (state: JsonObject, field: string, language: QueryLanguage): Json | undefined => {
   const value = state[field];
   return language === 'JSONata' && isExpression(value) ? undefined : value;
-}
+};
 
-function seconds(
+const seconds = (
   checker: Checker,
   state: JsonObject,
   field: string,
   path: string,
   language: QueryLanguage,
   least: number,
-): void {
+): void => {
   const value = plainOrExpression(state, field, language);
   checker.integer(value, `${path}/${field}`, least);
   if (typeof value === 'number' && value > MAX_SECONDS) {
     checker.refuse(`${path}/${field}`, field, `Value should be at most ${MAX_SECONDS}`);
   }
-}
+};
 
-function exactlyOne(checker: Checker, state: JsonObject, fields: string[], path: string): void {
+const exactlyOne = (checker: Checker, state: JsonObject, fields: string[], path: string): void => {
   if (fields.filter((field) => state[field] !== undefined).length !== 1) {
     checker.refuse(path, fields[0] ?? '', `Exactly one of ${fields.join(', ')} is required`);
   }
-}
+};
 
-function atMostOne(checker: Checker, state: JsonObject, fields: string[], path: string): void {
+const atMostOne = (checker: Checker, state: JsonObject, fields: string[], path: string): void => {
   if (fields.filter((field) => state[field] !== undefined).length > 1) {
     checker.refuse(path, fields[0] ?? '', `Only one of ${fields.join(', ')} is allowed`);
   }
-}
+};
 
 const checkTask: Check = (checker, state, path, language) => {
   const { Resource: resource } = state;
@@ -116,7 +116,7 @@ const checkParallel: Check = (checker, state, path, _language, machine) => {
   }
 };
 
-function checkProcessorConfig(checker: Checker, config: Json | undefined, path: string): boolean {
+const checkProcessorConfig = (checker: Checker, config: Json | undefined, path: string): boolean => {
   if (config === undefined) return false;
   if (!isObject(config)) {
     checker.refuse(path, 'ProcessorConfig', 'Expected value of type [OBJECT]');
@@ -132,7 +132,7 @@ function checkProcessorConfig(checker: Checker, config: Json | undefined, path: 
     checker.refuse(`${path}/ExecutionType`, 'ExecutionType', `ExecutionType '${type}' is not supported`);
   }
   return mode === 'DISTRIBUTED';
-}
+};
 
 const INLINE_ONLY_REFUSED = [
   'ToleratedFailureCount',
@@ -190,7 +190,7 @@ const CHECKS: Partial<Record<StateType, Check>> = {
   Map: checkMap,
 };
 
-function checkFlow(checker: Checker, state: JsonObject, path: string, checkTarget: CheckTarget): void {
+const checkFlow = (checker: Checker, state: JsonObject, path: string, checkTarget: CheckTarget): void => {
   const { Next: next, End: end } = state;
   if (end !== undefined && typeof end !== 'boolean') {
     checker.refuse(`${path}/End`, 'End', 'Expected value of type [BOOLEAN]');
@@ -199,7 +199,7 @@ function checkFlow(checker: Checker, state: JsonObject, path: string, checkTarge
     checker.refuse(path, 'Next', 'Exactly one of Next and End is required');
   }
   if (next !== undefined) checkTarget(next, `${path}/Next`);
-}
+};
 
 const PATH_FIELDS = ['InputPath', 'OutputPath'];
 const VALUE_PATHS = [
@@ -217,7 +217,7 @@ const EXPRESSIONS = ['Arguments', 'Output', 'Assign', 'Items', 'ItemSelector', '
 const MORE_EXPRESSIONS = ['Timestamp', 'TimeoutSeconds', 'HeartbeatSeconds', 'MaxConcurrency'];
 const TOLERANCES = ['ToleratedFailureCount', 'ToleratedFailurePercentage'];
 
-function checkQueries(checker: Checker, state: JsonObject, path: string, language: QueryLanguage): void {
+const checkQueries = (checker: Checker, state: JsonObject, path: string, language: QueryLanguage): void => {
   if (language === 'JSONata') {
     for (const field of [...EXPRESSIONS, ...MORE_EXPRESSIONS, ...TOLERANCES]) {
       checker.jsonata(state[field], `${path}/${field}`);
@@ -229,9 +229,9 @@ function checkQueries(checker: Checker, state: JsonObject, path: string, languag
   for (const field of VALUE_PATHS) checker.path(state[field], `${path}/${field}`);
   for (const field of ['ErrorPath', 'CausePath']) checker.pathOrIntrinsic(state[field], `${path}/${field}`);
   for (const field of TEMPLATES) checker.template(state[field], `${path}/${field}`);
-}
+};
 
-function checkAssign(checker: Checker, assign: Json | undefined, path: string): void {
+const checkAssign = (checker: Checker, assign: Json | undefined, path: string): void => {
   if (assign === undefined) return;
   if (!isObject(assign)) {
     checker.refuse(path, 'Assign', 'Expected value of type [OBJECT]');
@@ -243,14 +243,14 @@ function checkAssign(checker: Checker, assign: Json | undefined, path: string): 
       checker.refuse(`${path}/${key}`, 'Assign', `'${name}' is not a valid variable name`);
     }
   }
-}
+};
 
-function stateLanguage(
+const stateLanguage = (
   checker: Checker,
   state: JsonObject,
   path: string,
   machine: QueryLanguage,
-): QueryLanguage {
+): QueryLanguage => {
   const { QueryLanguage: language } = state;
   if (language === undefined) return machine;
   if (language !== 'JSONPath' && language !== 'JSONata') {
@@ -263,16 +263,16 @@ function stateLanguage(
     checker.refuse(path, 'QueryLanguage', message);
   }
   return language;
-}
+};
 
 /** @param machine the state machine's query language, which a state may override */
-export function checkState(
+export const checkState = (
   checker: Checker,
   state: JsonObject,
   path: string,
   machine: QueryLanguage,
   checkTarget: CheckTarget,
-): void {
+): void => {
   const type = STATE_TYPES.find((candidate) => candidate === state.Type);
   if (type === undefined) {
     checker.refuse(`${path}/Type`, 'Type', `State type '${state.Type}' is not supported`);
@@ -288,4 +288,4 @@ export function checkState(
   checkQueries(checker, state, path, language);
   checkAssign(checker, state.Assign, `${path}/Assign`);
   CHECKS[type]?.(checker, state, path, language, machine);
-}
+};

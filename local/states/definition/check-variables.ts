@@ -6,16 +6,16 @@ interface Assignment {
   path: string;
 }
 
-function assignmentsOf(assign: Json | undefined, path: string): Assignment[] {
+const assignmentsOf = (assign: Json | undefined, path: string): Assignment[] => {
   if (!isObject(assign)) return [];
   return Object.keys(assign).map((key) => ({
     name: key.endsWith('.$') ? key.slice(0, -2) : key,
     path: `${path}/Assign/${key}`,
   }));
-}
+};
 
 /** A state's assignments: its own, and those of its Choice rules and catchers. */
-function assignments(state: JsonObject, path: string): Assignment[] {
+const assignments = (state: JsonObject, path: string): Assignment[] => {
   const nested = ['Choices', 'Catch'].flatMap((field) => {
     const entries = state[field];
     if (!Array.isArray(entries)) return [];
@@ -24,13 +24,13 @@ function assignments(state: JsonObject, path: string): Assignment[] {
     );
   });
   return [...assignmentsOf(state.Assign, path), ...nested];
-}
+};
 
 /**
  * An inner scope can read the variables of outer scopes but cannot assign them.
  * @returns the variables that scopes inside this one can see
  */
-export function checkVariables(checker: Checker, states: JsonObject, path: string): Set<string> {
+export const checkVariables = (checker: Checker, states: JsonObject, path: string): Set<string> => {
   const visible = new Set(checker.outerVariables);
   for (const [name, state] of Object.entries(states)) {
     if (!isObject(state)) continue;
@@ -42,4 +42,4 @@ export function checkVariables(checker: Checker, states: JsonObject, path: strin
     }
   }
   return visible;
-}
+};

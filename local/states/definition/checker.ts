@@ -15,14 +15,14 @@ export class Checker {
   readonly refusals: Refusal[] = [];
   /** Variables that outer scopes assign. */
   outerVariables: ReadonlySet<string> = new Set();
-  private readonly scopeCheck: ScopeCheck;
+  readonly #scopeCheck: ScopeCheck;
 
   constructor(scopeCheck: ScopeCheck) {
-    this.scopeCheck = scopeCheck;
+    this.#scopeCheck = scopeCheck;
   }
 
   scope(scope: JsonObject, path: string, language: QueryLanguage): void {
-    this.scopeCheck(this, scope, path, language);
+    this.#scopeCheck(this, scope, path, language);
   }
 
   refuse(path: string, feature: string, message: string): void {
@@ -59,7 +59,7 @@ export class Checker {
     }
   }
 
-  private attempt(path: string, code: string, parse: () => void): void {
+  #attempt(path: string, code: string, parse: () => void): void {
     try {
       parse();
     } catch (error) {
@@ -78,7 +78,7 @@ export class Checker {
       this.refuse(path, lastOf(path), 'Expected value of type [STRING]');
       return;
     }
-    this.attempt(path, 'INVALID_JSON_PATH', () => {
+    this.#attempt(path, 'INVALID_JSON_PATH', () => {
       const parsed = parsePath(value);
       if (options.reference && (!isReferencePath(parsed) || parsed.root.kind !== 'data')) {
         this.refuse(path, lastOf(path), `Value '${value}' is not a Reference Path`);
@@ -89,7 +89,7 @@ export class Checker {
   /** Fields whose path can also be an intrinsic function. */
   pathOrIntrinsic(value: Json | undefined, path: string): void {
     if (typeof value === 'string' && isIntrinsic(value)) {
-      this.attempt(path, 'INVALID_INTRINSIC_FUNCTION', () => parseIntrinsic(value));
+      this.#attempt(path, 'INVALID_INTRINSIC_FUNCTION', () => parseIntrinsic(value));
     } else this.path(value, path);
   }
 
@@ -110,7 +110,7 @@ export class Checker {
   /** Every `{% … %}` in a value must parse; `$states.errorOutput` has a value in a catcher only. */
   jsonata(value: Json | undefined, path: string): void {
     if (isExpression(value)) {
-      this.attempt(path, 'INVALID_JSONATA_EXPRESSION', () => compileExpression(expressionText(value)));
+      this.#attempt(path, 'INVALID_JSONATA_EXPRESSION', () => compileExpression(expressionText(value)));
     } else if (Array.isArray(value)) {
       for (const [i, item] of value.entries()) this.jsonata(item, `${path}[${i}]`);
     } else if (isObject(value)) {
@@ -119,6 +119,6 @@ export class Checker {
   }
 }
 
-function lastOf(path: string): string {
+const lastOf = (path: string): string => {
   return path.slice(path.lastIndexOf('/') + 1);
-}
+};

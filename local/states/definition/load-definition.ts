@@ -18,7 +18,7 @@ const TOP_LEVEL = new Set(['StartAt', 'States', 'Comment', 'Version', 'TimeoutSe
 /**
  * Checks a set of states: StartAt, the states' names, every transition's target.
  */
-function checkScope(checker: Checker, scope: JsonObject, path: string, language: QueryLanguage): void {
+const checkScope = (checker: Checker, scope: JsonObject, path: string, language: QueryLanguage): void => {
   const { States: states, StartAt: startAt } = scope;
   if (!isObject(states) || Object.keys(states).length === 0) {
     checker.refuse(`${path}/States`, 'States', 'Expected a non-empty object');
@@ -43,9 +43,9 @@ function checkScope(checker: Checker, scope: JsonObject, path: string, language:
     else checker.refuse(at, 'States', 'Expected value of type [OBJECT]');
   }
   checker.outerVariables = outer;
-}
+};
 
-function languageOf(checker: Checker, root: JsonObject): QueryLanguage {
+const languageOf = (checker: Checker, root: JsonObject): QueryLanguage => {
   const { QueryLanguage: language } = root;
   if (language === undefined || language === 'JSONPath') return 'JSONPath';
   if (language !== 'JSONata') {
@@ -56,13 +56,13 @@ function languageOf(checker: Checker, root: JsonObject): QueryLanguage {
     );
   }
   return 'JSONata';
-}
+};
 
 /**
  * Parses and checks an Amazon States Language definition.
  * @throws DefinitionRefusedError naming each feature that is invalid or not implemented, with its path
  */
-export function loadDefinition(source: string): LoadedDefinition {
+export const loadDefinition = (source: string): LoadedDefinition => {
   const checker = new Checker(checkScope);
   let root: unknown;
   try {
@@ -86,4 +86,4 @@ export function loadDefinition(source: string): LoadedDefinition {
   if (checker.refusals.length > 0) throw new DefinitionRefusedError(checker.refusals);
   const timeoutSeconds = typeof root.TimeoutSeconds === 'number' ? root.TimeoutSeconds : undefined;
   return { source, root, language, timeoutSeconds };
-}
+};

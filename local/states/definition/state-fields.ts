@@ -54,19 +54,19 @@ const JSONATA: Record<StateType, string[]> = {
 };
 
 /** The allowed fields of a state of this type in this query language. */
-export function allowedFields(type: StateType, language: QueryLanguage): Set<string> {
+export const allowedFields = (type: StateType, language: QueryLanguage): Set<string> => {
   const own = language === 'JSONPath' ? JSON_PATH[type] : JSONATA[type];
   return new Set([...COMMON, ...BOTH[type], ...own]);
-}
+};
 
 /** The reason why a field is refused. */
-export function refusalOf(field: string, type: StateType, language: QueryLanguage): string {
+export const refusalOf = (field: string, type: StateType, language: QueryLanguage): string => {
   const other: QueryLanguage = language === 'JSONPath' ? 'JSONata' : 'JSONPath';
   if (allowedFields(type, other).has(field)) {
     return `The QueryLanguage is set to '${language}', but field '${field}' is only supported for the '${other}' QueryLanguage`;
   }
   return `Field '${field}' is not supported in a ${type} state`;
-}
+};
 
 /** The comparisons of a Choice rule, and the types that they compare. */
 const ORDERINGS = ['Equals', 'LessThan', 'GreaterThan', 'LessThanEquals', 'GreaterThanEquals'];

@@ -22,16 +22,16 @@ const INTEGRATIONS: Record<string, TaskResource> = {
 };
 
 /** @returns undefined for a resource that is not implemented */
-export function parseResource(resource: string): TaskResource | undefined {
+export const parseResource = (resource: string): TaskResource | undefined => {
   if (/^arn:[^:]*:lambda:[^:]*:[^:]*:function:[^:]+(:[^:]+)?$/.test(resource)) {
     return { kind: 'lambda-function', functionArn: resource };
   }
   const integration = /^arn:[^:]*:states:[^:]*:[^:]*:(.+)$/.exec(resource)?.[1];
   return integration === undefined ? undefined : INTEGRATIONS[integration];
-}
+};
 
 /** The `resourceType` and `resource` in history events. */
-export function resourceNames(resource: string): { resourceType: string; resource: string } {
+export const resourceNames = (resource: string): { resourceType: string; resource: string } => {
   const [, resourceType = '', name = ''] = /^arn:[^:]*:states:[^:]*:[^:]*:([^:]+):(.+)$/.exec(resource) ?? [];
   return { resourceType, resource: name };
-}
+};

@@ -16,12 +16,12 @@ export type TaskAnswer =
   | { kind: 'submitted'; output: Json; childArn: string | null };
 
 /** The frame that waits with a token, if it still waits. */
-export function waitingFrame(execution: Execution, frameId: number, token: string): Frame | undefined {
+export const waitingFrame = (execution: Execution, frameId: number, token: string): Frame | undefined => {
   const frame = execution.frames.get(frameId);
   return frame?.phase === 'task' && frame.task?.token === token ? frame : undefined;
-}
+};
 
-async function onResult(run: Run, frame: Frame, result: Json): Promise<void> {
+const onResult = async (run: Run, frame: Frame, result: Json): Promise<void> => {
   const { task } = frame;
   if (!task) return;
   const { prefix, details } = taskEvents(task);
@@ -33,14 +33,14 @@ async function onResult(run: Run, frame: Frame, result: Json): Promise<void> {
   }
   run.event(frame, `${prefix}Succeeded`, { ...details, output, outputDetails: { truncated: false } });
   await run.guarded(frame, () => run.finishWork(frame, result));
-}
+};
 
-async function onError(
+const onError = async (
   run: Run,
   frame: Frame,
   error: string | undefined,
   cause: string | undefined,
-): Promise<void> {
+): Promise<void> => {
   if (!frame.task) return;
   const { prefix, details } = taskEvents(frame.task);
   const failed = {
@@ -50,15 +50,15 @@ async function onError(
   };
   run.event(frame, `${prefix}Failed`, failed);
   await run.onFailure(frame, new StateFailure(error, cause));
-}
+};
 
 /** Applies an answer to a task. A late or duplicate answer has no effect. */
-export async function answerTask(
+export const answerTask = async (
   run: Run,
   frameId: number,
   token: string,
   answer: TaskAnswer,
-): Promise<boolean> {
+): Promise<boolean> => {
   const frame = waitingFrame(run.execution, frameId, token);
   if (!run.open || !frame?.task) return false;
   run.execution.dirty.add(frame.id);
@@ -72,56 +72,56 @@ export async function answerTask(
     frame.task.childArn = answer.childArn;
   }
   return true;
-}
+};
 
-export function heartbeat(run: Run, frameId: number, token: string): boolean {
+export const heartbeat = (run: Run, frameId: number, token: string): boolean => {
   const frame = waitingFrame(run.execution, frameId, token);
   if (!run.open || !frame?.task) return false;
   if (frame.task.heartbeatMs !== null) frame.task.heartbeatAt = run.deps.now() + frame.task.heartbeatMs;
   run.execution.dirty.add(frame.id);
   return true;
-}
+};
 
-async function timeOut(run: Run, frame: Frame, alias: string | undefined): Promise<void> {
+const timeOut = async (run: Run, frame: Frame, alias: string | undefined): Promise<void> => {
   const { task } = frame;
   if (!task) return;
   const { prefix, details } = taskEvents(task);
   run.execution.effects.push({ kind: 'cancel', token: task.token });
   run.event(frame, `${prefix}TimedOut`, { ...details, error: 'States.Timeout' });
   await run.onFailure(frame, new StateFailure('States.Timeout', undefined, { alias }));
-}
+};
 
-async function endWait(run: Run, frame: Frame): Promise<void> {
+const endWait = async (run: Run, frame: Frame): Promise<void> => {
   await run.guarded(frame, async () => {
     const state = stateOf(run.execution, frame);
     const jsonata = usesJsonata(run.execution, state);
     run.leave(frame, await passingOutcome(state, jsonata, run.scope(frame)), state.Next);
   });
-}
+};
 
-function beginRetry(run: Run, frame: Frame): void {
+const beginRetry = (run: Run, frame: Frame): void => {
   frame.wakeAt = null;
   frame.phase = 'run';
   frame.retryCount++;
   run.execution.transitions++;
   run.wake(frame);
-}
+};
 
-function due(at: number | null | undefined, now: number): boolean {
+const due = (at: number | null | undefined, now: number): boolean => {
   return at !== null && at !== undefined && at <= now;
-}
+};
 
-async function onFrameDue(run: Run, frame: Frame, now: number): Promise<void> {
+const onFrameDue = async (run: Run, frame: Frame, now: number): Promise<void> => {
   if (frame.phase === 'wait' && due(frame.wakeAt, now)) await endWait(run, frame);
   else if (frame.phase === 'retry' && due(frame.wakeAt, now)) beginRetry(run, frame);
   else if (frame.phase === 'task' && due(frame.task?.timeoutAt, now)) await timeOut(run, frame, undefined);
   else if (frame.phase === 'task' && due(frame.task?.heartbeatAt, now)) {
     await timeOut(run, frame, 'States.HeartbeatTimeout');
   }
-}
+};
 
 /** Handles what is due: waits and retries end, tasks and the execution time out. */
-export async function onTime(run: Run): Promise<void> {
+export const onTime = async (run: Run): Promise<void> => {
   const now = run.deps.now();
   if (run.open && due(run.execution.timeoutAt, now)) run.stop('TIMED_OUT', 'States.Timeout', null);
   for (const frame of [...run.execution.frames.values()]) {
@@ -129,10 +129,10 @@ export async function onTime(run: Run): Promise<void> {
     if (run.execution.frames.get(frame.id) !== frame) continue;
     await onFrameDue(run, frame, now);
   }
-}
+};
 
 /** The next time at which onTime must run, in epoch milliseconds. */
-export function nextDeadline(execution: Execution): number | undefined {
+export const nextDeadline = (execution: Execution): number | undefined => {
   let earliest = execution.timeoutAt ?? Number.POSITIVE_INFINITY;
   for (const frame of execution.frames.values()) {
     const { wakeAt, task } = frame;
@@ -141,4 +141,4 @@ export function nextDeadline(execution: Execution): number | undefined {
     earliest = Math.min(earliest, wakeAt ?? Number.POSITIVE_INFINITY, timeoutAt, heartbeatAt);
   }
   return Number.isFinite(earliest) ? earliest : undefined;
-}
+};

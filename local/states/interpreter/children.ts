@@ -15,12 +15,12 @@ const NO_TOLERANCE = { toleratedCount: 0, toleratedPercentage: 0 };
 const NOT_STARTED = { started: 0, finished: 0, failed: 0 };
 
 /** The branches of a Parallel state start together. */
-export async function startParallel(
+export const startParallel = async (
   run: Run,
   frame: Frame,
   state: JsonObject,
   jsonata: boolean,
-): Promise<void> {
+): Promise<void> => {
   const scope = run.scope(frame);
   const branches = Array.isArray(state.Branches) ? state.Branches : [];
   const input = await parallelInput(state, jsonata, frame, scope);
@@ -38,14 +38,14 @@ export async function startParallel(
   for (const index of branches.keys()) {
     run.wake(newFrame(run.execution, frame, childScope(frame, 'Branches', String(index)), index, input));
   }
-}
+};
 
-async function parallelInput(
+const parallelInput = async (
   state: JsonObject,
   jsonata: boolean,
   frame: Frame,
   scope: ReturnType<typeof queryScope>,
-): Promise<Json> {
+): Promise<Json> => {
   if (jsonata) {
     return state.Arguments === undefined
       ? frame.input
@@ -53,9 +53,14 @@ async function parallelInput(
   }
   const effective = applyPath(state.InputPath, frame.input, scope);
   return state.Parameters === undefined ? effective : applyTemplate(state.Parameters, effective, scope);
-}
+};
 
-export async function startMap(run: Run, frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
+export const startMap = async (
+  run: Run,
+  frame: Frame,
+  state: JsonObject,
+  jsonata: boolean,
+): Promise<void> => {
   const scope = run.scope(frame);
   const concurrency = await maxConcurrency(state, jsonata, scope);
   const input = await mapInput(state, jsonata, scope);
@@ -82,9 +87,9 @@ export async function startMap(run: Run, frame: Frame, state: JsonObject, jsonat
   };
   frame.phase = 'children';
   run.wake(frame);
-}
+};
 
-async function startIteration(run: Run, frame: Frame, children: ChildrenRun): Promise<void> {
+const startIteration = async (run: Run, frame: Frame, children: ChildrenRun): Promise<void> => {
   const { mapInput: input } = frame;
   const state = stateOf(run.execution, frame);
   const index = children.started;
@@ -109,10 +114,10 @@ async function startIteration(run: Run, frame: Frame, children: ChildrenRun): Pr
     child.lastEvent = startedEvent;
   }
   run.wake(child);
-}
+};
 
 /** Starts iterations up to the concurrency limit; ends the state when none is left. */
-export async function stepChildren(run: Run, frame: Frame): Promise<void> {
+export const stepChildren = async (run: Run, frame: Frame): Promise<void> => {
   const { children } = frame;
   if (!children) return;
   while (
@@ -126,9 +131,9 @@ export async function stepChildren(run: Run, frame: Frame): Promise<void> {
   if (children.distributed) run.event(frame, 'MapRunSucceeded');
   run.event(frame, `${stateOf(run.execution, frame).Type}StateSucceeded`, null, false);
   run.wake(frame);
-}
+};
 
-export function onChildFinished(run: Run, frame: Frame, child: Frame): void {
+export const onChildFinished = (run: Run, frame: Frame, child: Frame): void => {
   const { children } = frame;
   if (!children) return;
   children.finished++;
@@ -142,21 +147,21 @@ export function onChildFinished(run: Run, frame: Frame, child: Frame): void {
     }
   }
   run.wake(frame);
-}
+};
 
-function exceedsTolerance(children: ChildrenRun): boolean {
+const exceedsTolerance = (children: ChildrenRun): boolean => {
   return (
     children.failed > children.toleratedCount ||
     (children.failed / children.size) * 100 > children.toleratedPercentage
   );
-}
+};
 
-export async function onChildFailed(
+export const onChildFailed = async (
   run: Run,
   frame: Frame,
   child: Frame,
   failure: StateFailure,
-): Promise<void> {
+): Promise<void> => {
   const { children } = frame;
   if (!children) return;
   if (children.distributed) return onChildExecutionFailed(run, frame, children, child, failure);
@@ -165,15 +170,15 @@ export async function onChildFailed(
   run.removeFrame(child);
   run.abortChildren(frame);
   await run.onFailure(frame, new StateFailure(failure.error, failure.causeText, { alias: failure.alias }));
-}
+};
 
-async function onChildExecutionFailed(
+const onChildExecutionFailed = async (
   run: Run,
   frame: Frame,
   children: ChildrenRun,
   child: Frame,
   failure: StateFailure,
-): Promise<void> {
+): Promise<void> => {
   children.failed++;
   if (exceedsTolerance(children)) {
     const error = 'States.ExceedToleratedFailureThreshold';
@@ -190,11 +195,11 @@ async function onChildExecutionFailed(
   child.phase = 'finished';
   child.output = output;
   run.wake(frame);
-}
+};
 
 /** The outputs of a Parallel's branches or a Map's iterations, in order. Their frames are removed. */
-export function collectChildren(run: Run, frame: Frame): Json {
+export const collectChildren = (run: Run, frame: Frame): Json => {
   const finished = childrenOf(run.execution, frame).sort((a, b) => a.index - b.index);
   for (const child of finished) run.removeFrame(child);
   return finished.map((child) => child.output);
-}
+};

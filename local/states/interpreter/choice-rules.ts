@@ -8,7 +8,7 @@ import { parseTimestamp } from './timestamps.ts';
 
 type Ordering = 'Equals' | 'LessThan' | 'GreaterThan' | 'LessThanEquals' | 'GreaterThanEquals';
 
-function readVariable(path: string, input: Json, scope: QueryScope): Json {
+const readVariable = (path: string, input: Json, scope: QueryScope): Json => {
   try {
     return readPath(path, input, scope);
   } catch (error) {
@@ -17,9 +17,9 @@ function readVariable(path: string, input: Json, scope: QueryScope): Json {
       `Invalid path '${path}': The choice state's condition path references an invalid value.`,
     );
   }
-}
+};
 
-function isPresent(path: string, input: Json, scope: QueryScope): boolean {
+const isPresent = (path: string, input: Json, scope: QueryScope): boolean => {
   try {
     const value = readPath(path, input, scope);
     return !(Array.isArray(value) && value.length === 0 && /[*?]|\.\./.test(path));
@@ -27,9 +27,9 @@ function isPresent(path: string, input: Json, scope: QueryScope): boolean {
     if (error instanceof PathNotFound) return false;
     throw error;
   }
-}
+};
 
-function order<T extends number | string>(ordering: Ordering, left: T, right: T): boolean {
+const order = <T extends number | string>(ordering: Ordering, left: T, right: T): boolean => {
   switch (ordering) {
     case 'Equals':
       return left === right;
@@ -42,18 +42,18 @@ function order<T extends number | string>(ordering: Ordering, left: T, right: T)
     case 'GreaterThanEquals':
       return left >= right;
   }
-}
+};
 
 /** `*` is any run of characters; `\*` and `\\` are literal. */
-function matchesGlob(text: string, pattern: string): boolean {
+const matchesGlob = (text: string, pattern: string): boolean => {
   const source = pattern.replace(/\\([*\\])|\*|[.+?^${}()|[\]\\]/g, (found, escaped: string | undefined) => {
     if (escaped !== undefined) return `\\${escaped}`;
     return found === '*' ? '.*?' : `\\${found}`;
   });
   return new RegExp(`^${source}$`, 's').test(text);
-}
+};
 
-function isType(operator: string, value: Json): boolean {
+const isType = (operator: string, value: Json): boolean => {
   switch (operator) {
     case 'IsNull':
       return value === null;
@@ -66,10 +66,10 @@ function isType(operator: string, value: Json): boolean {
     default:
       return parseTimestamp(value) !== undefined;
   }
-}
+};
 
 /** Values of another type than the operator's never compare. */
-function comparison(operator: string, value: Json, operand: Json): boolean {
+const comparison = (operator: string, value: Json, operand: Json): boolean => {
   const [, type, ordering] = /^(String|Numeric|Timestamp)(.+)$/.exec(operator) ?? [];
   if (operator === 'StringMatches') {
     return typeof value === 'string' && typeof operand === 'string' && matchesGlob(value, operand);
@@ -87,9 +87,9 @@ function comparison(operator: string, value: Json, operand: Json): boolean {
   return (
     typeof value === 'string' && typeof operand === 'string' && order(ordering as Ordering, value, operand)
   );
-}
+};
 
-function testComparison(rule: JsonObject, input: Json, scope: QueryScope): boolean {
+const testComparison = (rule: JsonObject, input: Json, scope: QueryScope): boolean => {
   const variable = String(rule.Variable);
   const [operator = '', operand = null] =
     Object.entries(rule).find(([key]) => /^(String|Numeric|Timestamp|Boolean|Is)/.test(key)) ?? [];
@@ -98,23 +98,23 @@ function testComparison(rule: JsonObject, input: Json, scope: QueryScope): boole
   if (operator.startsWith('Is')) return isType(operator, value) === operand;
   if (!operator.endsWith('Path')) return comparison(operator, value, operand);
   return comparison(operator.slice(0, -'Path'.length), value, readVariable(String(operand), input, scope));
-}
+};
 
 /** @throws StateFailure States.Runtime if a path has no value */
-export function testRule(rule: Json | undefined, input: Json, scope: QueryScope): boolean {
+export const testRule = (rule: Json | undefined, input: Json, scope: QueryScope): boolean => {
   if (!isObject(rule)) return false;
   if (Array.isArray(rule.And)) return rule.And.every((part) => testRule(part, input, scope));
   if (Array.isArray(rule.Or)) return rule.Or.some((part) => testRule(part, input, scope));
   if (rule.Not !== undefined) return !testRule(rule.Not, input, scope);
   return testComparison(rule, input, scope);
-}
+};
 
 /** @throws StateFailure States.QueryEvaluationError */
-export async function testCondition(rule: JsonObject, index: number, scope: QueryScope): Promise<boolean> {
+export const testCondition = async (rule: JsonObject, index: number, scope: QueryScope): Promise<boolean> => {
   const { Condition: condition } = rule;
   if (!isExpression(condition)) return condition === true;
   const field = `Choices[${index}]/Condition`;
   const value = await evaluateExpression(condition, field, scope);
   requireType(value, 'boolean', condition, field);
   return value === true;
-}
+};

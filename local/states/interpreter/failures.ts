@@ -8,16 +8,16 @@ import type { Run } from './run.ts';
 import { caughtOutcome } from './state-output.ts';
 
 /** Causes from the interpreter name their state, once: the innermost one. */
-function withPrefix(frame: Frame, failure: StateFailure): StateFailure {
+const withPrefix = (frame: Frame, failure: StateFailure): StateFailure => {
   if (!failure.prefixed) return failure;
   const where = `An error occurred while executing the state '${frame.state}' (entered at the event id #${frame.enteredEvent}).`;
   return new StateFailure(failure.error, `${where} ${failure.causeText}`, {
     location: failure.location,
     alias: failure.alias,
   });
-}
+};
 
-function closeFailed(run: Run, frame: Frame, failure: StateFailure): void {
+const closeFailed = (run: Run, frame: Frame, failure: StateFailure): void => {
   const details: JsonObject = {};
   if (failure.error !== undefined) details.error = failure.error;
   if (failure.causeText !== undefined) details.cause = failure.causeText;
@@ -25,10 +25,10 @@ function closeFailed(run: Run, frame: Frame, failure: StateFailure): void {
   run.execution.error = failure.error ?? null;
   run.execution.cause = failure.causeText ?? null;
   run.close('FAILED');
-}
+};
 
 /** A failure that states cannot handle ends the execution, or the child execution of a distributed Map. */
-async function failFatally(run: Run, frame: Frame, failure: StateFailure): Promise<void> {
+const failFatally = async (run: Run, frame: Frame, failure: StateFailure): Promise<void> => {
   const child = childExecutionOf(run.execution, frame);
   const parent = child && parentOf(run.execution, child);
   if (child && parent) {
@@ -37,9 +37,9 @@ async function failFatally(run: Run, frame: Frame, failure: StateFailure): Promi
     return;
   }
   closeFailed(run, frame, failure);
-}
+};
 
-async function failFrame(run: Run, frame: Frame, failure: StateFailure): Promise<void> {
+const failFrame = async (run: Run, frame: Frame, failure: StateFailure): Promise<void> => {
   const parent = parentOf(run.execution, frame);
   if (!parent) {
     closeFailed(run, frame, failure);
@@ -47,22 +47,22 @@ async function failFrame(run: Run, frame: Frame, failure: StateFailure): Promise
   }
   if (stateOf(run.execution, frame).Type === 'Task') run.event(frame, 'TaskStateAborted', null, false);
   await onChildFailed(run, parent, frame, failure);
-}
+};
 
-function waitForRetry(run: Run, frame: Frame, retry: Retry): void {
+const waitForRetry = (run: Run, frame: Frame, retry: Retry): void => {
   run.clearState(frame);
   const length = Math.max(frame.attempts.length, retry.retrier + 1);
   frame.attempts = Array.from({ length }, (_, i) => (frame.attempts[i] ?? 0) + (i === retry.retrier ? 1 : 0));
   frame.wakeAt = run.deps.now() + retry.delayMs;
   frame.phase = 'retry';
-}
+};
 
-async function catchFailure(
+const catchFailure = async (
   run: Run,
   frame: Frame,
   failure: StateFailure,
   found: { catcher: JsonObject; index: number },
-): Promise<void> {
+): Promise<void> => {
   const state = stateOf(run.execution, frame);
   const errorOutput: JsonObject = { Error: failure.error ?? '' };
   if (failure.causeText !== undefined) errorOutput.Cause = failure.causeText;
@@ -75,10 +75,10 @@ async function catchFailure(
     const broken = error instanceof StateFailure ? error : runtimeFailure(String(error));
     await failFatally(run, frame, withPrefix(frame, broken));
   }
-}
+};
 
 /** Handles a failed state: Retry, else Catch, else its parent fails. States.Runtime skips both. */
-export async function handleFailure(run: Run, frame: Frame, raw: StateFailure): Promise<void> {
+export const handleFailure = async (run: Run, frame: Frame, raw: StateFailure): Promise<void> => {
   const failure = withPrefix(frame, raw);
   run.execution.dirty.add(frame.id);
   if (failure.location !== undefined) {
@@ -97,4 +97,4 @@ export async function handleFailure(run: Run, frame: Frame, raw: StateFailure): 
   if (state.Type === 'Map' || state.Type === 'Parallel') run.event(frame, `${state.Type}StateFailed`);
   const found = findCatcher(state, failure);
   return found ? catchFailure(run, frame, failure, found) : failFrame(run, frame, failure);
-}
+};

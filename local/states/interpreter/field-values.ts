@@ -8,7 +8,7 @@ import { queryFailure, runtimeFailure } from '../state-failure.ts';
 const MAX_SECONDS = 99_999_999;
 
 /** @throws StateFailure if the path has no value */
-export function readFieldPath(field: string, path: Json | undefined, data: Json, scope: QueryScope): Json {
+export const readFieldPath = (field: string, path: Json | undefined, data: Json, scope: QueryScope): Json => {
   try {
     return readPath(String(path), data, scope);
   } catch (error) {
@@ -17,20 +17,20 @@ export function readFieldPath(field: string, path: Json | undefined, data: Json,
       `The JSONPath '${path}' specified for the field '${field}' could not be found in the input '${scope.quote(data)}'`,
     );
   }
-}
+};
 
-function shown(value: Json): string {
+const shown = (value: Json): string => {
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
+};
 
 /** The path of a number; numeric text is accepted. */
-function pathNumber(
+const pathNumber = (
   field: string,
   path: Json | undefined,
   data: Json,
   scope: QueryScope,
   kind: string,
-): number {
+): number => {
   const value = readFieldPath(field, path, data, scope);
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (
@@ -43,7 +43,7 @@ function pathNumber(
     );
   }
   return number;
-}
+};
 
 /**
  * A numeric field in any of its forms: plain, `…Path`, or a JSONata expression.
@@ -51,13 +51,13 @@ function pathNumber(
  * @returns undefined if the state does not have the field
  * @throws StateFailure
  */
-export async function numericField(
+export const numericField = async (
   state: JsonObject,
   field: string,
   scope: QueryScope,
   data: Json,
   kind: 'integer' | 'float' = 'integer',
-): Promise<number | undefined> {
+): Promise<number | undefined> => {
   const path = state[`${field}Path`];
   if (path !== undefined) return pathNumber(`${field}Path`, path, data, scope, kind);
   const value = state[field];
@@ -68,34 +68,34 @@ export async function numericField(
     throw queryFailure(field, `The ${field} field cannot be parsed as an integer: ${result}`);
   }
   return typeof result === 'number' ? result : undefined;
-}
+};
 
 /** TimeoutSeconds and HeartbeatSeconds. */
-export async function secondsField(
+export const secondsField = async (
   state: JsonObject,
   field: string,
   scope: QueryScope,
   data: Json,
-): Promise<number | undefined> {
+): Promise<number | undefined> => {
   const value = await numericField(state, field, scope, data);
   if (value === undefined || (value >= 0 && value <= MAX_SECONDS)) return value;
   const cause = `${field} must be between 0 and ${MAX_SECONDS} but was: ${value}`;
   throw state[`${field}Path`] === undefined ? queryFailure(field, cause) : runtimeFailure(cause);
-}
+};
 
 /** A text field: plain, an expression, or (`…Path`) a path or intrinsic function. */
-export async function jsonataText(
+export const jsonataText = async (
   state: JsonObject,
   field: string,
   scope: QueryScope,
-): Promise<string | undefined> {
+): Promise<string | undefined> => {
   const value = state[field];
   if (!isExpression(value)) return typeof value === 'string' ? value : undefined;
   const result = await evaluateExpression(value, field, scope);
   requireType(result, 'string', value, field);
   return String(result);
-}
+};
 
-export function objectOrEmpty(value: Json): JsonObject {
+export const objectOrEmpty = (value: Json): JsonObject => {
   return isObject(value) ? value : {};
-}
+};

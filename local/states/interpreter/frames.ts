@@ -7,49 +7,49 @@ export class InterpreterError extends Error {
   override readonly name = 'InterpreterError';
 }
 
-export function scopeOf(execution: Execution, pointer: string): JsonObject {
+export const scopeOf = (execution: Execution, pointer: string): JsonObject => {
   let value: Json | undefined = execution.machine.definition.root;
   for (const step of pointer.split('\n').slice(1)) {
     value = Array.isArray(value) ? value[Number(step)] : isObject(value) ? value[step] : undefined;
   }
   if (!isObject(value)) throw new InterpreterError(`No states at ${pointer}`);
   return value;
-}
+};
 
 /** State names can contain any character, so steps are separated by line feeds instead of slashes. */
-export function childScope(frame: Frame, ...steps: string[]): string {
+export const childScope = (frame: Frame, ...steps: string[]): string => {
   return [frame.scope, 'States', frame.state, ...steps].join('\n');
-}
+};
 
-export function stateOf(execution: Execution, frame: Frame): JsonObject {
+export const stateOf = (execution: Execution, frame: Frame): JsonObject => {
   const { States: states } = scopeOf(execution, frame.scope);
   const state = isObject(states) ? states[frame.state] : undefined;
   if (!isObject(state)) throw new InterpreterError(`No state '${frame.state}'`);
   return state;
-}
+};
 
-export function usesJsonata(execution: Execution, state: JsonObject): boolean {
+export const usesJsonata = (execution: Execution, state: JsonObject): boolean => {
   return (state.QueryLanguage ?? execution.machine.definition.language) === 'JSONata';
-}
+};
 
-export function parentOf(execution: Execution, frame: Frame): Frame | undefined {
+export const parentOf = (execution: Execution, frame: Frame): Frame | undefined => {
   return frame.parent === null ? undefined : execution.frames.get(frame.parent);
-}
+};
 
 /** The root of the child execution of a distributed Map that a frame belongs to, if it does. */
-export function childExecutionOf(execution: Execution, frame: Frame): Frame | undefined {
+export const childExecutionOf = (execution: Execution, frame: Frame): Frame | undefined => {
   let current: Frame | undefined = frame;
   while (current && current.ownEvents === null) current = parentOf(execution, current);
   return current;
-}
+};
 
-export function newFrame(
+export const newFrame = (
   execution: Execution,
   parent: Frame | undefined,
   scope: string,
   index: number,
   input: Json,
-): Frame {
+): Frame => {
   const startAt = scopeOf(execution, scope).StartAt;
   const frame: Frame = {
     id: execution.nextFrame++,
@@ -74,23 +74,23 @@ export function newFrame(
   };
   execution.frames.set(frame.id, frame);
   return frame;
-}
+};
 
-export function childrenOf(execution: Execution, frame: Frame): Frame[] {
+export const childrenOf = (execution: Execution, frame: Frame): Frame[] => {
   return [...execution.frames.values()].filter((child) => child.parent === frame.id);
-}
+};
 
 /** Scopes from the frame's own outwards, as far as variables are visible. */
-function visibleFrames(execution: Execution, frame: Frame): Frame[] {
+const visibleFrames = (execution: Execution, frame: Frame): Frame[] => {
   const frames: Frame[] = [];
   for (let current: Frame | undefined = frame; current; current = parentOf(execution, current)) {
     frames.push(current);
     if (current.ownEvents !== null) break;
   }
   return frames;
-}
+};
 
-function executionContext(execution: Execution, frame: Frame): JsonObject {
+const executionContext = (execution: Execution, frame: Frame): JsonObject => {
   const child = childExecutionOf(execution, frame);
   const map = child && parentOf(execution, child)?.children?.mapRunArn;
   const common = {
@@ -112,10 +112,10 @@ function executionContext(execution: Execution, frame: Frame): JsonObject {
   const label = map?.split(':mapRun:')[1]?.split(':')[0] ?? execution.machine.name;
   const prefix = execution.arn.split(':').slice(0, 6).join(':');
   return { Id: `${prefix}:${label}:${name}`, Name: name, ...common };
-}
+};
 
 /** The context object, `$$` or `$states.context`. */
-function contextOf(execution: Execution, frame: Frame): JsonObject {
+const contextOf = (execution: Execution, frame: Frame): JsonObject => {
   const state = stateOf(execution, frame);
   const context: JsonObject = {
     Execution: executionContext(execution, frame),
@@ -134,15 +134,15 @@ function contextOf(execution: Execution, frame: Frame): JsonObject {
     }
   }
   return context;
-}
+};
 
 /** @param item the Map item of the current ItemSelector */
-export function queryScope(
+export const queryScope = (
   execution: Execution,
   frame: Frame,
   deps: InterpreterDeps,
   item?: { index: number; value: Json },
-): QueryScope {
+): QueryScope => {
   const context = contextOf(execution, frame);
   if (item) context.Map = { Item: { Index: item.index, Value: item.value } };
   const frames = visibleFrames(execution, frame);
@@ -156,4 +156,4 @@ export function queryScope(
     quote: (data) =>
       isObject(data) && data === execution.inputValue ? execution.input : JSON.stringify(data),
   };
-}
+};

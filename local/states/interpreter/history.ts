@@ -13,14 +13,14 @@ const CLOSING = new Set(['ExecutionSucceeded', 'ExecutionFailed', 'ExecutionTime
  * @param chain false if the next event must not refer to this one as its previous event
  * @returns the event's id
  */
-export function record(
+export const record = (
   execution: Execution,
   frame: Frame,
   now: number,
   type: string,
   details: JsonObject | null = null,
   chain = true,
-): number {
+): number => {
   const child = childExecutionOf(execution, frame);
   if (child && child.ownEvents !== null) {
     child.ownEvents++;
@@ -38,4 +38,4 @@ export function record(
   execution.events.push({ id, previousEventId: frame.lastEvent, timestamp: now, type, details });
   if (chain) frame.lastEvent = id;
   return id;
-}
+};

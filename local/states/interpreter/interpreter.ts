@@ -47,7 +47,7 @@ export class Interpreter implements Run {
       if (!frame) return;
       if (this.execution.frames.get(frame.id) !== frame) continue;
       this.execution.dirty.add(frame.id);
-      await this.guarded(frame, () => this.step(frame));
+      await this.guarded(frame, () => this.#step(frame));
     }
     if (!this.open) this.execution.ready = [];
   }
@@ -64,14 +64,14 @@ export class Interpreter implements Run {
     }
   }
 
-  private async step(frame: Frame): Promise<void> {
-    if (frame.phase === 'enter') this.enter(frame);
-    else if (frame.phase === 'run') await this.run(frame);
+  async #step(frame: Frame): Promise<void> {
+    if (frame.phase === 'enter') this.#enter(frame);
+    else if (frame.phase === 'run') await this.#run(frame);
     else if (frame.phase === 'children') await stepChildren(this, frame);
     else if (frame.phase === 'join') await this.finishWork(frame, collectChildren(this, frame));
   }
 
-  private enter(frame: Frame): void {
+  #enter(frame: Frame): void {
     frame.enteredAt = this.deps.now();
     frame.attempts = [];
     frame.retryCount = 0;
@@ -90,24 +90,24 @@ export class Interpreter implements Run {
     return queryScope(this.execution, frame, this.deps);
   }
 
-  private async run(frame: Frame): Promise<void> {
+  async #run(frame: Frame): Promise<void> {
     const state = stateOf(this.execution, frame);
     const jsonata = usesJsonata(this.execution, state);
     switch (state.Type) {
       case 'Pass':
-        return this.runPass(frame, state, jsonata);
+        return this.#runPass(frame, state, jsonata);
       case 'Succeed':
         return this.leave(frame, await passingOutcome(state, jsonata, this.scope(frame)), undefined);
       case 'Fail':
-        return this.runFail(frame, state, jsonata);
+        return this.#runFail(frame, state, jsonata);
       case 'Choice':
-        return this.runChoice(frame, state, jsonata);
+        return this.#runChoice(frame, state, jsonata);
       case 'Wait':
         frame.wakeAt = await waitUntil(state, jsonata, this.scope(frame), this.deps.now());
         frame.phase = 'wait';
         return;
       case 'Task':
-        return this.runTask(frame, state, jsonata);
+        return this.#runTask(frame, state, jsonata);
       case 'Parallel':
         return startParallel(this, frame, state, jsonata);
       default:
@@ -115,7 +115,7 @@ export class Interpreter implements Run {
     }
   }
 
-  private async runPass(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
+  async #runPass(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
     const scope = this.scope(frame);
     if (jsonata) return this.leave(frame, await jsonataOutcome(state, '', frame.input, scope), state.Next);
     const effective = applyPath(state.InputPath, frame.input, scope);
@@ -125,7 +125,7 @@ export class Interpreter implements Run {
     this.leave(frame, await resultOutcome(state, false, result, scope), state.Next);
   }
 
-  private async runFail(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
+  async #runFail(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
     const scope = this.scope(frame);
     const text = async (field: string): Promise<string | undefined> => {
       const path = state[`${field}Path`];
@@ -139,7 +139,7 @@ export class Interpreter implements Run {
     throw new StateFailure(await text('Error'), await text('Cause'));
   }
 
-  private async runChoice(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
+  async #runChoice(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
     const scope = this.scope(frame);
     const data = jsonata ? frame.input : applyPath(state.InputPath, frame.input, scope);
     const rules = Array.isArray(state.Choices) ? state.Choices.filter(isObject) : [];
@@ -159,7 +159,7 @@ export class Interpreter implements Run {
     this.leave(frame, await passingOutcome(state, jsonata, scope), state.Default);
   }
 
-  private async runTask(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
+  async #runTask(frame: Frame, state: JsonObject, jsonata: boolean): Promise<void> {
     const token = `${this.execution.arn}#${frame.id}#${this.deps.random.uuid()}`;
     const now = this.deps.now();
     const task = await prepareTask(
@@ -191,7 +191,7 @@ export class Interpreter implements Run {
     frame.variables = { ...frame.variables, ...outcome.assigned };
     this.clearState(frame);
     if (next === undefined) {
-      this.finishFrame(frame, outcome.output);
+      this.#finishFrame(frame, outcome.output);
       return;
     }
     frame.state = String(next);
@@ -215,7 +215,7 @@ export class Interpreter implements Run {
     this.leave(frame, outcome, state.Next);
   }
 
-  private finishFrame(frame: Frame, output: Json): void {
+  #finishFrame(frame: Frame, output: Json): void {
     const parent = parentOf(this.execution, frame);
     if (parent) {
       frame.phase = 'finished';

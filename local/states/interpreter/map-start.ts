@@ -12,14 +12,14 @@ export interface MapProcessor {
   distributed: boolean;
 }
 
-export function mapProcessor(state: JsonObject): MapProcessor {
+export const mapProcessor = (state: JsonObject): MapProcessor => {
   const field = state.ItemProcessor === undefined ? 'Iterator' : 'ItemProcessor';
   const processor = state[field];
   const config = isObject(processor) ? processor.ProcessorConfig : undefined;
   return { field, distributed: isObject(config) && config.Mode === 'DISTRIBUTED' };
-}
+};
 
-function jsonPathItems(state: JsonObject, effective: Json, scope: QueryScope): Json[] {
+const jsonPathItems = (state: JsonObject, effective: Json, scope: QueryScope): Json[] => {
   const path = String(state.ItemsPath ?? '$');
   let items: Json;
   try {
@@ -35,9 +35,9 @@ function jsonPathItems(state: JsonObject, effective: Json, scope: QueryScope): J
   }
   if (!Array.isArray(items)) throw runtimeFailure(`Reference path "${path}" must point to array.`);
   return items;
-}
+};
 
-async function jsonataItems(state: JsonObject, scope: QueryScope): Promise<Json[]> {
+const jsonataItems = async (state: JsonObject, scope: QueryScope): Promise<Json[]> => {
   if (state.Items === undefined) {
     if (Array.isArray(scope.input)) return scope.input;
     throw queryFailure('Items', `Map state input must be an array but was: ${scope.quote(scope.input)}`);
@@ -49,35 +49,35 @@ async function jsonataItems(state: JsonObject, scope: QueryScope): Promise<Json[
     'Items',
     `The JSONata expression '${source}' specified for the field 'Items' returned an unexpected result type. Expected 'array', but was '${jsonTypeName(items)}' for value: ${JSON.stringify(items)}`,
   );
-}
+};
 
 /** @throws StateFailure */
-export async function mapInput(state: JsonObject, jsonata: boolean, scope: QueryScope): Promise<MapInput> {
+export const mapInput = async (state: JsonObject, jsonata: boolean, scope: QueryScope): Promise<MapInput> => {
   if (jsonata) return { items: await jsonataItems(state, scope), effective: scope.input };
   const effective = applyPath(state.InputPath, scope.input, scope);
   return { items: jsonPathItems(state, effective, scope), effective };
-}
+};
 
 /** @throws StateFailure */
-export async function maxConcurrency(
+export const maxConcurrency = async (
   state: JsonObject,
   jsonata: boolean,
   scope: QueryScope,
-): Promise<number> {
+): Promise<number> => {
   const data = jsonata ? scope.input : applyPath(state.InputPath, scope.input, scope);
   const value = (await numericField(state, 'MaxConcurrency', scope, data)) ?? 0;
   if (value >= 0) return value;
   const cause = `Expected non-negative integer for MaxConcurrency, got '${value}' instead.`;
   throw jsonata ? queryFailure('MaxConcurrency', cause) : runtimeFailure(cause);
-}
+};
 
 /** @throws StateFailure */
-export async function tolerance(
+export const tolerance = async (
   state: JsonObject,
   jsonata: boolean,
   scope: QueryScope,
   data: Json,
-): Promise<{ count: number | undefined; percentage: number | undefined }> {
+): Promise<{ count: number | undefined; percentage: number | undefined }> => {
   const fail = (field: string, cause: string) =>
     jsonata ? queryFailure(field, cause) : runtimeFailure(cause);
   const count = await numericField(state, 'ToleratedFailureCount', scope, data);
@@ -89,19 +89,19 @@ export async function tolerance(
     throw fail('ToleratedFailurePercentage', 'ToleratedFailurePercentage must be between 0 and 100.');
   }
   return { count, percentage };
-}
+};
 
 /** The input of one iteration: the item, or the result of ItemSelector (formerly Parameters). */
-export async function iterationInput(
+export const iterationInput = async (
   state: JsonObject,
   jsonata: boolean,
   item: Json,
   effective: Json,
   scope: QueryScope,
-): Promise<Json> {
+): Promise<Json> => {
   const selector = state.ItemSelector ?? state.Parameters;
   if (selector === undefined) return item;
   return jsonata
     ? evaluateTemplate(selector, 'ItemSelector', scope)
     : applyTemplate(selector, effective, scope);
-}
+};

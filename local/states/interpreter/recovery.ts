@@ -4,26 +4,26 @@ import type { StateFailure } from '../state-failure.ts';
 /** Whether States.TaskFailed matches an error: it matches all but timeouts. */
 const NOT_TASK_FAILED = new Set(['States.Timeout', 'States.HeartbeatTimeout']);
 
-function names(entry: JsonObject): Json[] {
+const names = (entry: JsonObject): Json[] => {
   return Array.isArray(entry.ErrorEquals) ? entry.ErrorEquals : [];
-}
+};
 
-function matches(entry: JsonObject, failure: StateFailure): boolean {
+const matches = (entry: JsonObject, failure: StateFailure): boolean => {
   const error = failure.error ?? '';
   return names(entry).some((name) => {
     if (name === 'States.ALL' || name === error) return true;
     if (name === 'States.TaskFailed') return !NOT_TASK_FAILED.has(error);
     return failure.alias !== undefined && name === failure.alias;
   });
-}
+};
 
-function entries(value: Json | undefined): JsonObject[] {
+const entries = (value: Json | undefined): JsonObject[] => {
   return Array.isArray(value) ? value.filter(isObject) : [];
-}
+};
 
-function number(value: Json | undefined, fallback: number): number {
+const number = (value: Json | undefined, fallback: number): number => {
   return typeof value === 'number' ? value : fallback;
-}
+};
 
 export interface Retry {
   retrier: number;
@@ -34,12 +34,12 @@ export interface Retry {
  * The retrier for a failure, and its delay. The first retrier that names the error decides, even if it is exhausted.
  * @param attempts how often each retrier has been used
  */
-export function findRetry(
+export const findRetry = (
   state: JsonObject,
   failure: StateFailure,
   attempts: number[],
   random: { number(): number },
-): Retry | undefined {
+): Retry | undefined => {
   const retriers = entries(state.Retry);
   const index = retriers.findIndex((retrier) => matches(retrier, failure));
   const retrier = retriers[index];
@@ -50,14 +50,14 @@ export function findRetry(
   const capped = Math.min(interval, number(retrier.MaxDelaySeconds, Number.POSITIVE_INFINITY));
   const seconds = retrier.JitterStrategy === 'FULL' ? capped * random.number() : capped;
   return { retrier: index, delayMs: Math.round(seconds * 1000) };
-}
+};
 
-export function findCatcher(
+export const findCatcher = (
   state: JsonObject,
   failure: StateFailure,
-): { catcher: JsonObject; index: number } | undefined {
+): { catcher: JsonObject; index: number } | undefined => {
   const catchers = entries(state.Catch);
   const index = catchers.findIndex((catcher) => matches(catcher, failure));
   const catcher = catchers[index];
   return catcher ? { catcher, index } : undefined;
-}
+};

@@ -7,7 +7,7 @@ import { secondsField } from './field-values.ts';
 import { InterpreterError } from './frames.ts';
 import type { TaskWait } from './model.ts';
 
-async function taskArguments(state: JsonObject, jsonata: boolean, scope: QueryScope): Promise<Json> {
+const taskArguments = async (state: JsonObject, jsonata: boolean, scope: QueryScope): Promise<Json> => {
   if (jsonata) {
     return state.Arguments === undefined
       ? scope.input
@@ -15,20 +15,20 @@ async function taskArguments(state: JsonObject, jsonata: boolean, scope: QuerySc
   }
   const effective = applyPath(state.InputPath, scope.input, scope);
   return state.Parameters === undefined ? effective : applyTemplate(state.Parameters, effective, scope);
-}
+};
 
 /**
  * The part of a task's attempt that must not change when the attempt is repeated after a crash.
  * @param token the attempt's id, which is Task.Token in the context object
  * @throws StateFailure
  */
-export async function prepareTask(
+export const prepareTask = async (
   state: JsonObject,
   jsonata: boolean,
   scope: QueryScope,
   token: string,
   now: number,
-): Promise<TaskWait> {
+): Promise<TaskWait> => {
   const resourceText = String(state.Resource);
   const resource = parseResource(resourceText);
   if (!resource) throw new InterpreterError(`Resource '${resourceText}' is not supported`);
@@ -48,15 +48,15 @@ export async function prepareTask(
     submitted: false,
     childArn: null,
   };
-}
+};
 
 /** The names of a task's history events, and their details. */
-export function taskEvents(task: TaskWait): { prefix: string; details: JsonObject } {
+export const taskEvents = (task: TaskWait): { prefix: string; details: JsonObject } => {
   if (task.resource.kind === 'lambda-function') return { prefix: 'LambdaFunction', details: {} };
   return { prefix: 'Task', details: resourceNames(task.resourceText) };
-}
+};
 
-export function scheduledDetails(task: TaskWait, region: string, now: number): JsonObject {
+export const scheduledDetails = (task: TaskWait, region: string, now: number): JsonObject => {
   const limits: JsonObject = {};
   if (task.timeoutAt !== null) limits.timeoutInSeconds = Math.round((task.timeoutAt - now) / 1000);
   if (task.resource.kind === 'lambda-function') {
@@ -65,4 +65,4 @@ export function scheduledDetails(task: TaskWait, region: string, now: number): J
   }
   if (task.heartbeatMs !== null) limits.heartbeatInSeconds = task.heartbeatMs / 1000;
   return { ...resourceNames(task.resourceText), region, parameters: JSON.stringify(task.args), ...limits };
-}
+};

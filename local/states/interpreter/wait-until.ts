@@ -7,16 +7,16 @@ import { queryFailure, runtimeFailure } from '../state-failure.ts';
 import { jsonataText, secondsField } from './field-values.ts';
 import { parseTimestamp } from './timestamps.ts';
 
-function read(field: string, path: string, data: Json, scope: QueryScope): Json {
+const read = (field: string, path: string, data: Json, scope: QueryScope): Json => {
   try {
     return readPath(path, data, scope);
   } catch (error) {
     if (!(error instanceof PathNotFound)) throw error;
     throw runtimeFailure(`The ${field} parameter does not reference an input value: ${path}`);
   }
-}
+};
 
-function secondsPath(path: string, data: Json, scope: QueryScope): number {
+const secondsPath = (path: string, data: Json, scope: QueryScope): number => {
   const value = read('SecondsPath', path, data, scope);
   const shown = `${path} == ${typeof value === 'string' ? value : JSON.stringify(value)}`;
   if (typeof value !== 'number' || !Number.isInteger(value)) {
@@ -24,28 +24,28 @@ function secondsPath(path: string, data: Json, scope: QueryScope): number {
   }
   if (value < 0) throw runtimeFailure(`The SecondsPath parameter references a negative value: ${shown}`);
   return value;
-}
+};
 
-function timestampPath(path: string, data: Json, scope: QueryScope): number {
+const timestampPath = (path: string, data: Json, scope: QueryScope): number => {
   const value = read('TimestampPath', path, data, scope);
   const moment = parseTimestamp(value);
   if (moment !== undefined) return moment;
   throw runtimeFailure(
     `The TimestampPath parameter does not reference a valid ISO-8601 extended offset date-time format string: ${path} == ${typeof value === 'string' ? value : JSON.stringify(value)}`,
   );
-}
+};
 
 /**
  * When a Wait state ends.
  * @returns epoch milliseconds
  * @throws StateFailure
  */
-export async function waitUntil(
+export const waitUntil = async (
   state: JsonObject,
   jsonata: boolean,
   scope: QueryScope,
   now: number,
-): Promise<number> {
+): Promise<number> => {
   const data = jsonata ? scope.input : applyPath(state.InputPath, scope.input, scope);
   if (typeof state.SecondsPath === 'string') return now + secondsPath(state.SecondsPath, data, scope) * 1000;
   if (typeof state.TimestampPath === 'string') return timestampPath(state.TimestampPath, data, scope);
@@ -57,4 +57,4 @@ export async function waitUntil(
   if (moment !== undefined) return moment;
   const cause = `The Timestamp parameter does not reference a valid ISO-8601 extended offset date-time format string: ${state.Timestamp} == ${text}`;
   throw isExpression(state.Timestamp) ? queryFailure('Timestamp', cause) : runtimeFailure(cause);
-}
+};

@@ -9,9 +9,9 @@ const MAX_DEPTH = 100;
 const MOST_TEXTS = 1000;
 
 /** @throws the parser's error for bad syntax */
-export function compileExpression(text: string): jsonata.Expression {
+export const compileExpression = (text: string): jsonata.Expression => {
   return jsonata(text, { timeout: EVALUATION_TIMEOUT_MS, stack: MAX_DEPTH * 10 });
-}
+};
 
 type World = Pick<QueryScope, 'random' | 'now'>;
 
@@ -44,7 +44,7 @@ class CompiledExpression {
 const resting = new Map<string, CompiledExpression[]>();
 
 /** @throws the error of the parser or of the evaluation */
-export async function evaluateText(text: string, variables: JsonObject, world: World): Promise<unknown> {
+export const evaluateText = async (text: string, variables: JsonObject, world: World): Promise<unknown> => {
   const compiled = resting.get(text)?.pop() ?? new CompiledExpression(text);
   try {
     return await compiled.evaluate(variables, world);
@@ -54,4 +54,4 @@ export async function evaluateText(text: string, variables: JsonObject, world: W
     if (others === undefined) resting.set(text, [compiled]);
     else others.push(compiled);
   }
-}
+};

@@ -19,29 +19,29 @@ type Implementation = (args: Json[], random: Randomness) => Json;
 const MAX_ARRAY = 1000;
 const MAX_TEXT = 10_000;
 
-function array(value: Json | undefined, name: string): Json[] {
+const array = (value: Json | undefined, name: string): Json[] => {
   if (!Array.isArray(value)) throw new IntrinsicError(`The argument of ${name} must be an array`);
   return value;
-}
+};
 
-function string(value: Json | undefined, name: string): string {
+const string = (value: Json | undefined, name: string): string => {
   if (typeof value !== 'string') throw new IntrinsicError(`The argument of ${name} must be a string`);
   return value;
-}
+};
 
 /** Rounds to the nearest integer, halves up, like Java's Math.round. */
-function integer(value: Json | undefined, name: string): number {
+const integer = (value: Json | undefined, name: string): number => {
   if (typeof value !== 'number') throw new IntrinsicError(`The argument of ${name} must be a number`);
   return Math.round(value);
-}
+};
 
-function limited(text: string, name: string): string {
+const limited = (text: string, name: string): string => {
   if (text.length > MAX_TEXT) throw new IntrinsicError(`${name} takes up to ${MAX_TEXT} characters`);
   return text;
-}
+};
 
 /** Formats a value as AWS does, which is how Java prints maps and lists. */
-export function javaText(value: Json): string {
+export const javaText = (value: Json): string => {
   if (Array.isArray(value)) return `[${value.map(javaText).join(', ')}]`;
   if (isObject(value)) {
     return `{${Object.entries(value)
@@ -49,10 +49,10 @@ export function javaText(value: Json): string {
       .join(', ')}}`;
   }
   return String(value);
-}
+};
 
 /** `{}` takes the next argument; `\{`, `\}`, `\'` and `\\` are the literal characters. */
-export function format(args: IntrinsicArgument[]): string {
+export const format = (args: IntrinsicArgument[]): string => {
   const [template, ...rest] = args;
   const text = string(template?.value, 'States.Format');
   const source = template?.raw ?? text.replace(/\\/g, '\\\\');
@@ -64,9 +64,9 @@ export function format(args: IntrinsicArgument[]): string {
   }
   const values = rest.map((arg) => javaText(arg.value));
   return source.replace(/\\(.)|\{\}/gs, (_, escaped: string | undefined) => escaped ?? values.shift() ?? '');
-}
+};
 
-function parseJson(text: string): Json {
+const parseJson = (text: string): Json => {
   if (text.trim() === '') return null;
   try {
     const value = JSON.parse(text) as Json;
@@ -74,16 +74,16 @@ function parseJson(text: string): Json {
   } catch {
     throw new IntrinsicError(`Invalid JSON: ${text}`);
   }
-}
+};
 
-function partition(items: Json[], size: number): Json[] {
+const partition = (items: Json[], size: number): Json[] => {
   if (size < 1) throw new IntrinsicError('The chunk size must be a positive integer');
   const chunks: Json[] = [];
   for (let i = 0; i < items.length; i += size) chunks.push(items.slice(i, i + size));
   return chunks;
-}
+};
 
-function range(first: number, last: number, step: number): Json[] {
+const range = (first: number, last: number, step: number): Json[] => {
   if (step === 0) throw new IntrinsicError('The step of States.ArrayRange must not be zero');
   const values: Json[] = [];
   for (let n = first; step > 0 ? n <= last : n >= last; n += step) {
@@ -92,14 +92,14 @@ function range(first: number, last: number, step: number): Json[] {
     values.push(n);
   }
   return values;
-}
+};
 
-function item(items: Json[], index: number): Json {
+const item = (items: Json[], index: number): Json => {
   const value = index >= 0 ? items[index] : undefined;
   if (value === undefined)
     throw new IntrinsicError(`Index ${index} is out of bounds for an array of ${items.length}`);
   return value;
-}
+};
 
 const ALGORITHMS: Record<string, string> = {
   MD5: 'md5',
@@ -110,34 +110,34 @@ const ALGORITHMS: Record<string, string> = {
 };
 
 /** @returns the hex digest, or undefined for an algorithm that Step Functions does not support */
-export function hexDigest(text: string, algorithm: string): string | undefined {
+export const hexDigest = (text: string, algorithm: string): string | undefined => {
   const name = ALGORITHMS[algorithm];
   return name === undefined ? undefined : createHash(name).update(text).digest('hex');
-}
+};
 
-function hash(data: Json | undefined, algorithm: Json | undefined): Json {
+const hash = (data: Json | undefined, algorithm: Json | undefined): Json => {
   const text = typeof data === 'string' ? data : JSON.stringify(data);
   const digest = hexDigest(limited(text, 'States.Hash'), string(algorithm, 'States.Hash'));
   if (digest === undefined) throw new IntrinsicError(`Invalid hash algorithm: ${algorithm}`);
   return digest;
-}
+};
 
-function merge(first: Json | undefined, second: Json | undefined, deep: Json | undefined): Json {
+const merge = (first: Json | undefined, second: Json | undefined, deep: Json | undefined): Json => {
   if (!isObject(first) || !isObject(second)) throw new IntrinsicError('States.JsonMerge merges objects');
   if (deep !== false) throw new IntrinsicError('States.JsonMerge supports only the shallow merging mode');
   return { ...first, ...second };
-}
+};
 
-function randomInteger(args: Json[], random: Randomness): Json {
+const randomInteger = (args: Json[], random: Randomness): Json => {
   const start = integer(args[0], 'States.MathRandom');
   const end = integer(args[1], 'States.MathRandom');
   if (start >= end) throw new IntrinsicError('The start of States.MathRandom must be less than its end');
   const seed = args[2];
   const draw = seed === undefined ? random.number() : seededRandom(integer(seed, 'States.MathRandom'));
   return start + Math.floor(draw * (end - start));
-}
+};
 
-function split(text: string, separators: string): Json[] {
+const split = (text: string, separators: string): Json[] => {
   if (separators === '') return text === '' ? [] : [text];
   const parts: string[] = [''];
   for (const char of text) {
@@ -145,11 +145,11 @@ function split(text: string, separators: string): Json[] {
     else parts[parts.length - 1] += char;
   }
   return parts.filter((part) => part !== '');
-}
+};
 
-function unique(items: Json[]): Json[] {
+const unique = (items: Json[]): Json[] => {
   return items.filter((value, i) => items.findIndex((other) => jsonEquals(other, value)) === i);
-}
+};
 
 export const INTRINSICS: Record<string, Implementation> = {
   'States.StringToJson': ([text]) => parseJson(string(text, 'States.StringToJson')),

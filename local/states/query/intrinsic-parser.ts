@@ -35,96 +35,96 @@ const ARITY: Record<string, [number, number]> = {
 };
 
 class Reader {
-  private readonly text: string;
-  private position = 0;
+  readonly #text: string;
+  #position = 0;
 
   constructor(text: string) {
-    this.text = text;
+    this.#text = text;
   }
 
-  private fail(message: string): never {
-    throw new PathSyntaxError(`${message} at position ${this.position} of '${this.text}'`);
+  #fail(message: string): never {
+    throw new PathSyntaxError(`${message} at position ${this.#position} of '${this.#text}'`);
   }
 
-  private take(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.position;
-    const found = pattern.exec(this.text);
+  #take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#position;
+    const found = pattern.exec(this.#text);
     if (!found) return undefined;
-    this.position = pattern.lastIndex;
+    this.#position = pattern.lastIndex;
     return found[1] ?? found[0];
   }
 
   whole(): IntrinsicCall {
-    const call = this.call();
-    if (this.position < this.text.length) this.fail('Unexpected character');
+    const call = this.#call();
+    if (this.#position < this.#text.length) this.#fail('Unexpected character');
     return call;
   }
 
-  private call(): IntrinsicCall {
-    this.take(/\s*/y);
-    const start = this.position;
-    const name = this.take(/(States\.[A-Za-z0-9]+)\s*\(/y);
-    if (name === undefined) this.fail('Expected an intrinsic function');
+  #call(): IntrinsicCall {
+    this.#take(/\s*/y);
+    const start = this.#position;
+    const name = this.#take(/(States\.[A-Za-z0-9]+)\s*\(/y);
+    if (name === undefined) this.#fail('Expected an intrinsic function');
     const arity = ARITY[name];
-    if (!arity) this.fail(`Unknown intrinsic function '${name}'`);
+    if (!arity) this.#fail(`Unknown intrinsic function '${name}'`);
     const args: Argument[] = [];
-    while (this.take(/\s*\)\s*/y) === undefined) {
-      if (args.length > 0 && this.take(/\s*,/y) === undefined) this.fail("Expected ',' or ')'");
-      args.push(this.argument());
+    while (this.#take(/\s*\)\s*/y) === undefined) {
+      if (args.length > 0 && this.#take(/\s*,/y) === undefined) this.#fail("Expected ',' or ')'");
+      args.push(this.#argument());
     }
     if (args.length < arity[0] || args.length > arity[1]) {
-      this.fail(`Invalid number of arguments for ${name}`);
+      this.#fail(`Invalid number of arguments for ${name}`);
     }
-    return { text: this.text.slice(start, this.position).trim(), name, args };
+    return { text: this.#text.slice(start, this.#position).trim(), name, args };
   }
 
-  private argument(): Argument {
-    this.take(/\s*/y);
-    const char = this.text.charAt(this.position);
-    if (char === "'") return this.string();
-    if (char === '$') return { kind: 'path', path: parsePath(this.pathText()) };
-    const word = this.take(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true\b|false\b|null\b/y);
+  #argument(): Argument {
+    this.#take(/\s*/y);
+    const char = this.#text.charAt(this.#position);
+    if (char === "'") return this.#string();
+    if (char === '$') return { kind: 'path', path: parsePath(this.#pathText()) };
+    const word = this.#take(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true\b|false\b|null\b/y);
     if (word !== undefined) return { kind: 'literal', value: JSON.parse(word), raw: word };
-    return { kind: 'call', call: this.call() };
+    return { kind: 'call', call: this.#call() };
   }
 
   /** Escapes stay in `raw`, because States.Format must distinguish `\{` from `{`. */
-  private string(): Argument {
-    const raw = this.take(/'((?:[^'\\]|\\.)*)'/sy);
-    if (raw === undefined) this.fail('Unterminated string');
+  #string(): Argument {
+    const raw = this.#take(/'((?:[^'\\]|\\.)*)'/sy);
+    if (raw === undefined) this.#fail('Unterminated string');
     return { kind: 'literal', value: raw.replace(/\\(.)/gs, '$1'), raw };
   }
 
-  private pathText(): string {
-    const start = this.position;
+  #pathText(): string {
+    const start = this.#position;
     let depth = 0;
-    while (this.position < this.text.length) {
-      const char = this.text.charAt(this.position);
+    while (this.#position < this.#text.length) {
+      const char = this.#text.charAt(this.#position);
       if (char === "'" || char === '"') {
-        if (this.take(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/sy) === undefined)
-          this.fail('Unterminated string');
+        if (this.#take(/'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"/sy) === undefined)
+          this.#fail('Unterminated string');
         continue;
       }
       if (char === '[' || char === '(') depth++;
       if (depth === 0 && (char === ',' || char === ')')) break;
       if (char === ']' || char === ')') depth--;
-      this.position++;
+      this.#position++;
     }
-    return this.text.slice(start, this.position).trim();
+    return this.#text.slice(start, this.#position).trim();
   }
 }
 
 const cache = new Map<string, IntrinsicCall>();
 
 /** @throws PathSyntaxError for bad syntax, an unknown function or a wrong number of arguments */
-export function parseIntrinsic(text: string): IntrinsicCall {
+export const parseIntrinsic = (text: string): IntrinsicCall => {
   const known = cache.get(text);
   if (known) return known;
   const call = new Reader(text).whole();
   cache.set(text, call);
   return call;
-}
+};
 
-export function isIntrinsic(text: string): boolean {
+export const isIntrinsic = (text: string): boolean => {
   return text.trimStart().startsWith('States.');
-}
+};

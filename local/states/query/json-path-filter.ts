@@ -3,84 +3,84 @@ import type { Filter, Operand, PathReader } from './json-path-syntax.ts';
 
 /** Reads the expression of a `[?(…)]`: comparisons, `&&`, `||`, `!`, parentheses, existence. */
 export class FilterParser {
-  private readonly reader: PathReader;
+  readonly #reader: PathReader;
 
   constructor(reader: PathReader) {
-    this.reader = reader;
+    this.#reader = reader;
   }
 
-  private take(pattern: RegExp): string | undefined {
-    pattern.lastIndex = this.reader.position;
-    const found = pattern.exec(this.reader.text);
+  #take(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.#reader.position;
+    const found = pattern.exec(this.#reader.text);
     if (!found) return undefined;
-    this.reader.position = pattern.lastIndex;
+    this.#reader.position = pattern.lastIndex;
     return found[1] ?? found[0];
   }
 
   parse(): Filter {
-    return this.chain('or', /\s*\|\|\s*/y, () => this.chain('and', /\s*&&\s*/y, () => this.unary()));
+    return this.#chain('or', /\s*\|\|\s*/y, () => this.#chain('and', /\s*&&\s*/y, () => this.#unary()));
   }
 
-  private chain(kind: 'or' | 'and', separator: RegExp, next: () => Filter): Filter {
+  #chain(kind: 'or' | 'and', separator: RegExp, next: () => Filter): Filter {
     const first = next();
     const parts = [first];
-    while (this.take(separator) !== undefined) parts.push(next());
+    while (this.#take(separator) !== undefined) parts.push(next());
     return parts.length === 1 ? first : { kind, parts };
   }
 
-  private unary(): Filter {
-    this.take(/\s*/y);
-    if (this.take(/!(?!=)/y) !== undefined) return { kind: 'not', part: this.unary() };
-    if (this.take(/\(/y) !== undefined) {
+  #unary(): Filter {
+    this.#take(/\s*/y);
+    if (this.#take(/!(?!=)/y) !== undefined) return { kind: 'not', part: this.#unary() };
+    if (this.#take(/\(/y) !== undefined) {
       const inner = this.parse();
-      if (this.take(/\s*\)/y) === undefined) this.reader.fail("Expected ')'");
+      if (this.#take(/\s*\)/y) === undefined) this.#reader.fail("Expected ')'");
       return inner;
     }
-    return this.comparison();
+    return this.#comparison();
   }
 
-  private comparison(): Filter {
-    const left = this.operand();
-    const operator = this.take(/\s*(==|!=|<=|>=|=~|<|>|(?:in|nin)\b)\s*/y);
+  #comparison(): Filter {
+    const left = this.#operand();
+    const operator = this.#take(/\s*(==|!=|<=|>=|=~|<|>|(?:in|nin)\b)\s*/y);
     if (operator === undefined) return { kind: 'exists', operand: left };
-    return { kind: 'compare', operator, left, right: this.operand() };
+    return { kind: 'compare', operator, left, right: this.#operand() };
   }
 
-  private operand(): Operand {
-    this.take(/\s*/y);
-    const char = this.reader.text.charAt(this.reader.position);
+  #operand(): Operand {
+    this.#take(/\s*/y);
+    const char = this.#reader.text.charAt(this.#reader.position);
     if (char === '@' || char === '$') {
-      this.reader.position++;
-      return { kind: char === '@' ? 'current' : 'root', steps: this.reader.steps(true) };
+      this.#reader.position++;
+      return { kind: char === '@' ? 'current' : 'root', steps: this.#reader.steps(true) };
     }
-    if (char === '/') return this.regex();
-    return { kind: 'literal', value: this.literal() };
+    if (char === '/') return this.#regex();
+    return { kind: 'literal', value: this.#literal() };
   }
 
-  private regex(): Operand {
+  #regex(): Operand {
     const pattern = /\/((?:[^/\\]|\\.)+)\/([imsu]*)/y;
-    pattern.lastIndex = this.reader.position;
-    const found = pattern.exec(this.reader.text);
-    if (!found?.[1]) this.reader.fail('Expected a regular expression');
-    this.reader.position = pattern.lastIndex;
+    pattern.lastIndex = this.#reader.position;
+    const found = pattern.exec(this.#reader.text);
+    if (!found?.[1]) this.#reader.fail('Expected a regular expression');
+    this.#reader.position = pattern.lastIndex;
     return { kind: 'regex', regex: new RegExp(`^(?:${found[1]})$`, found[2]) };
   }
 
-  private literal(): Json {
-    this.take(/\s*/y);
-    const char = this.reader.text.charAt(this.reader.position);
-    if (char === "'" || char === '"') return this.reader.quoted();
-    if (this.take(/\[/y) !== undefined) return this.list();
-    const word = this.take(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true\b|false\b|null\b/y);
-    if (word === undefined) this.reader.fail('Expected a value');
+  #literal(): Json {
+    this.#take(/\s*/y);
+    const char = this.#reader.text.charAt(this.#reader.position);
+    if (char === "'" || char === '"') return this.#reader.quoted();
+    if (this.#take(/\[/y) !== undefined) return this.#list();
+    const word = this.#take(/-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true\b|false\b|null\b/y);
+    if (word === undefined) this.#reader.fail('Expected a value');
     return JSON.parse(word) as Json;
   }
 
-  private list(): Json[] {
+  #list(): Json[] {
     const values: Json[] = [];
-    while (this.take(/\s*\]/y) === undefined) {
-      values.push(this.literal());
-      this.take(/\s*,/y);
+    while (this.#take(/\s*\]/y) === undefined) {
+      values.push(this.#literal());
+      this.#take(/\s*,/y);
     }
     return values;
   }

@@ -25,7 +25,7 @@ class StepReader implements PathReader {
     throw new PathSyntaxError(`${message} at position ${this.position} of '${this.text}'`);
   }
 
-  private match(pattern: RegExp): RegExpExecArray | undefined {
+  #match(pattern: RegExp): RegExpExecArray | undefined {
     pattern.lastIndex = this.position;
     const found = pattern.exec(this.text);
     if (!found) return undefined;
@@ -39,92 +39,92 @@ class StepReader implements PathReader {
     while (!this.done) {
       const char = this.text.charAt(this.position);
       if (char !== '.' && char !== '[') break;
-      steps.push(...this.step(stopAtOperator));
+      steps.push(...this.#step(stopAtOperator));
     }
     return steps;
   }
 
-  private step(stopAtOperator: boolean): Step[] {
-    if (this.match(/\.\./y)) {
+  #step(stopAtOperator: boolean): Step[] {
+    if (this.#match(/\.\./y)) {
       const descend: Step = { kind: 'descend' };
-      if (this.text.charAt(this.position) === '[') return [descend, this.bracket()];
-      return [descend, this.dotted(stopAtOperator)];
+      if (this.text.charAt(this.position) === '[') return [descend, this.#bracket()];
+      return [descend, this.#dotted(stopAtOperator)];
     }
-    if (this.match(/\./y)) {
-      if (this.text.charAt(this.position) === '[') return [this.bracket()];
-      return [this.dotted(stopAtOperator)];
+    if (this.#match(/\./y)) {
+      if (this.text.charAt(this.position) === '[') return [this.#bracket()];
+      return [this.#dotted(stopAtOperator)];
     }
-    return [this.bracket()];
+    return [this.#bracket()];
   }
 
-  private dotted(stopAtOperator: boolean): Step {
-    if (this.match(/\*/y)) return { kind: 'wildcard' };
-    const call = this.match(/([A-Za-z]+)\(\)/y);
+  #dotted(stopAtOperator: boolean): Step {
+    if (this.#match(/\*/y)) return { kind: 'wildcard' };
+    const call = this.#match(/([A-Za-z]+)\(\)/y);
     if (call?.[1] !== undefined) {
       if (!FUNCTIONS.has(call[1])) this.fail(`Unsupported JSONPath function '${call[1]}()'`);
       return { kind: 'function', name: call[1] };
     }
-    const name = this.match(stopAtOperator ? /[^\s.[\]()=<>!&|,~]+/y : /[^\s.[\]()]+/y)?.[0];
+    const name = this.#match(stopAtOperator ? /[^\s.[\]()=<>!&|,~]+/y : /[^\s.[\]()]+/y)?.[0];
     if (name === undefined) this.fail('Expected a property name');
     return { kind: 'names', names: [name] };
   }
 
-  private bracket(): Step {
-    if (!this.match(/\[\s*/y)) this.fail("Expected '['");
-    const step = this.bracketBody();
-    if (!this.match(/\s*\]/y)) this.fail("Expected ']'");
+  #bracket(): Step {
+    if (!this.#match(/\[\s*/y)) this.fail("Expected '['");
+    const step = this.#bracketBody();
+    if (!this.#match(/\s*\]/y)) this.fail("Expected ']'");
     return step;
   }
 
-  private bracketBody(): Step {
-    if (this.match(/\*/y)) return { kind: 'wildcard' };
-    if (this.match(/\?\s*\(/y)) {
+  #bracketBody(): Step {
+    if (this.#match(/\*/y)) return { kind: 'wildcard' };
+    if (this.#match(/\?\s*\(/y)) {
       const parser = new FilterParser(this);
       const filter = parser.parse();
-      if (!this.match(/\s*\)/y)) this.fail("Expected ')'");
+      if (!this.#match(/\s*\)/y)) this.fail("Expected ')'");
       return { kind: 'filter', filter };
     }
-    const slice = this.match(/(-?\d+)?\s*:\s*(-?\d+)?/y);
+    const slice = this.#match(/(-?\d+)?\s*:\s*(-?\d+)?/y);
     if (slice) {
       const number = (digits: string | undefined) => (digits === undefined ? undefined : Number(digits));
       return { kind: 'slice', from: number(slice[1]), to: number(slice[2]) };
     }
     const quote = this.text.charAt(this.position);
-    return quote === "'" || quote === '"' ? this.quotedNames() : this.indices();
+    return quote === "'" || quote === '"' ? this.#quotedNames() : this.#indices();
   }
 
-  private quotedNames(): Step {
+  #quotedNames(): Step {
     const names: string[] = [];
     do names.push(this.quoted());
-    while (this.match(/\s*,\s*/y));
+    while (this.#match(/\s*,\s*/y));
     return { kind: 'names', names };
   }
 
   quoted(): string {
-    const found = this.match(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/y);
+    const found = this.#match(/'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"/y);
     if (!found) this.fail('Expected a quoted string');
     return (found[1] ?? found[2] ?? '').replace(/\\(.)/g, '$1');
   }
 
-  private indices(): Step {
+  #indices(): Step {
     const indices: number[] = [];
     do {
-      const digits = this.match(/-?\d+/y)?.[0];
+      const digits = this.#match(/-?\d+/y)?.[0];
       if (digits === undefined) this.fail('Expected an array index');
       indices.push(Number(digits));
-    } while (this.match(/\s*,\s*/y));
+    } while (this.#match(/\s*,\s*/y));
     return { kind: 'indices', indices };
   }
 }
 
-export function isDefinite(steps: Step[]): boolean {
+export const isDefinite = (steps: Step[]): boolean => {
   return steps.every(
     (step) =>
       (step.kind === 'names' && step.names.length === 1) ||
       (step.kind === 'indices' && step.indices.length === 1) ||
       step.kind === 'function',
   );
-}
+};
 
 const cache = new Map<string, JsonPath>();
 
@@ -133,7 +133,7 @@ const cache = new Map<string, JsonPath>();
  *   is evaluated as code
  * @throws PathSyntaxError
  */
-export function parsePath(text: string): JsonPath {
+export const parsePath = (text: string): JsonPath => {
   const known = cache.get(text);
   if (known) return known;
   const head = /^\$(\$|[\p{ID_Start}_][\p{ID_Continue}]*)?/u.exec(text);
@@ -147,13 +147,13 @@ export function parsePath(text: string): JsonPath {
   const path = { text, root, steps, definite: isDefinite(steps) };
   cache.set(text, path);
   return path;
-}
+};
 
 /** A Reference Path: only names and single indices, so that it can be written to. */
-export function isReferencePath(path: JsonPath): boolean {
+export const isReferencePath = (path: JsonPath): boolean => {
   return path.steps.every(
     (step) =>
       (step.kind === 'names' && step.names.length === 1) ||
       (step.kind === 'indices' && step.indices.length === 1),
   );
-}
+};

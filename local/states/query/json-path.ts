@@ -19,28 +19,28 @@ export class PathNotFound extends Error {
   }
 }
 
-function children(value: Json): Json[] {
+const children = (value: Json): Json[] => {
   if (Array.isArray(value)) return value;
   return isObject(value) ? Object.values(value) : [];
-}
+};
 
-function descendants(value: Json): Json[] {
+const descendants = (value: Json): Json[] => {
   return [value, ...children(value).flatMap(descendants)];
-}
+};
 
-function at(values: Json[], index: number): Json | undefined {
+const at = (values: Json[], index: number): Json | undefined => {
   return values.at(index);
-}
+};
 
-function named(value: Json, name: string): Json | undefined {
+const named = (value: Json, name: string): Json | undefined => {
   return isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
-}
+};
 
-function numbers(value: Json): number[] {
+const numbers = (value: Json): number[] => {
   return children(value).filter((item) => typeof item === 'number');
-}
+};
 
-function applyFunction(name: string, value: Json): Json | undefined {
+const applyFunction = (name: string, value: Json): Json | undefined => {
   if (name === 'keys') return isObject(value) ? Object.keys(value) : undefined;
   if (name === 'length') {
     if (typeof value === 'string') return value.length;
@@ -56,10 +56,10 @@ function applyFunction(name: string, value: Json): Json | undefined {
     avg: sum / all.length,
   };
   return results[name];
-}
+};
 
 /** The matches of a step below one value; empty without a match. */
-function follow(step: Step, value: Json, root: Json): (Json | undefined)[] {
+const follow = (step: Step, value: Json, root: Json): (Json | undefined)[] => {
   switch (step.kind) {
     case 'names':
       return step.names.length === 1 || !isObject(value)
@@ -84,9 +84,9 @@ function follow(step: Step, value: Json, root: Json): (Json | undefined)[] {
     case 'function':
       return [applyFunction(step.name, value)];
   }
-}
+};
 
-function operandValue(operand: Operand, current: Json, root: Json): Json | undefined {
+const operandValue = (operand: Operand, current: Json, root: Json): Json | undefined => {
   if (operand.kind === 'literal') return operand.value;
   if (operand.kind === 'regex') return undefined;
   const from = operand.kind === 'current' ? current : root;
@@ -95,9 +95,9 @@ function operandValue(operand: Operand, current: Json, root: Json): Json | undef
     [from],
   );
   return isDefinite(operand.steps) ? found[0] : found;
-}
+};
 
-function ordered(operator: string, left: Json | undefined, right: Json | undefined): boolean {
+const ordered = (operator: string, left: Json | undefined, right: Json | undefined): boolean => {
   const comparable =
     (typeof left === 'number' && typeof right === 'number') ||
     (typeof left === 'string' && typeof right === 'string');
@@ -105,9 +105,9 @@ function ordered(operator: string, left: Json | undefined, right: Json | undefin
   if (operator === '<') return left < right;
   if (operator === '<=') return left <= right;
   return operator === '>' ? left > right : left >= right;
-}
+};
 
-function compare(filter: Extract<Filter, { kind: 'compare' }>, current: Json, root: Json): boolean {
+const compare = (filter: Extract<Filter, { kind: 'compare' }>, current: Json, root: Json): boolean => {
   const left = operandValue(filter.left, current, root);
   if (filter.operator === '=~') {
     return filter.right.kind === 'regex' && typeof left === 'string' && filter.right.regex.test(left);
@@ -128,9 +128,9 @@ function compare(filter: Extract<Filter, { kind: 'compare' }>, current: Json, ro
     default:
       return ordered(filter.operator, left, right);
   }
-}
+};
 
-function passes(filter: Filter, current: Json, root: Json): boolean {
+const passes = (filter: Filter, current: Json, root: Json): boolean => {
   switch (filter.kind) {
     case 'or':
       return filter.parts.some((part) => passes(part, current, root));
@@ -143,20 +143,20 @@ function passes(filter: Filter, current: Json, root: Json): boolean {
     case 'compare':
       return compare(filter, current, root);
   }
-}
+};
 
-function describe(step: Step): string {
+const describe = (step: Step): string => {
   if (step.kind === 'names') return step.names.map((name) => `['${name}']`).join('');
   if (step.kind === 'indices') return `[${step.indices.join(',')}]`;
   return step.kind === 'wildcard' ? '[*]' : '';
-}
+};
 
 /**
  * Follows a path from a root value with the semantics of AWS's engine (Jayway): a definite path must have
  * a value; an indefinite one gives an array, possibly empty, if its definite beginning exists.
  * @throws PathNotFound
  */
-export function evaluatePath(path: JsonPath, root: Json): Json {
+export const evaluatePath = (path: JsonPath, root: Json): Json => {
   let values: Json[] = [root];
   let definite = true;
   let reached = '$';
@@ -173,9 +173,9 @@ export function evaluatePath(path: JsonPath, root: Json): Json {
     values = found.filter((value) => value !== undefined);
   });
   return path.definite ? (values[0] ?? null) : values;
-}
+};
 
-function placeAt(container: Json | undefined, steps: Step[], value: Json): Json {
+const placeAt = (container: Json | undefined, steps: Step[], value: Json): Json => {
   const [step, ...rest] = steps;
   if (!step) return value;
   if (step.kind === 'indices') {
@@ -191,12 +191,12 @@ function placeAt(container: Json | undefined, steps: Step[], value: Json): Json 
     throw new PathNotFound(`['${name}']`, true, false);
   }
   return { ...object, [name]: placeAt(object[name], rest, value) };
-}
+};
 
 /**
  * The value with another one set at a Reference Path. Missing objects on the way are created.
  * @throws PathNotFound if the path leads through a value that is not an object, or past an array's end
  */
-export function placeValue(path: JsonPath, root: Json, value: Json): Json {
+export const placeValue = (path: JsonPath, root: Json, value: Json): Json => {
   return placeAt(root, path.steps, value);
-}
+};

@@ -13,17 +13,17 @@ class JsonataFunctionError extends Error {
   }
 }
 
-function partition(items: Json[] | undefined, size: number | undefined): Json | undefined {
+const partition = (items: Json[] | undefined, size: number | undefined): Json | undefined => {
   if (items === undefined || size === undefined) return undefined;
   const step = Math.trunc(size);
   if (step < 1 || items.length === 0) return undefined;
   const chunks: Json[] = [];
   for (let i = 0; i < items.length; i += step) chunks.push(items.slice(i, i + step));
   return chunks;
-}
+};
 
 /** Inclusive. A range of one element is that element, because JSONata unwraps singletons. */
-function range(from?: number, to?: number, by?: number): Json | undefined {
+const range = (from?: number, to?: number, by?: number): Json | undefined => {
   if (from === undefined || to === undefined || by === undefined) return undefined;
   const [first, last, step] = [Math.trunc(from), Math.trunc(to), Math.trunc(by)];
   if (step === 0 || (last - first) * step < 0) return undefined;
@@ -33,16 +33,16 @@ function range(from?: number, to?: number, by?: number): Json | undefined {
   }
   const values = Array.from({ length }, (_, i) => first + i * step);
   return values.length === 1 ? values[0] : values;
-}
+};
 
-function hash(text: string | undefined, algorithm: string | undefined): Json | undefined {
+const hash = (text: string | undefined, algorithm: string | undefined): Json | undefined => {
   if (text === undefined || algorithm === undefined) return undefined;
   const digest = hexDigest(text, algorithm);
   if (digest === undefined) throw new JsonataFunctionError('D3141', `Invalid hash algorithm: ${algorithm}`);
   return digest;
-}
+};
 
-function parse(text: string | undefined): Json | undefined {
+const parse = (text: string | undefined): Json | undefined => {
   if (text === undefined) return undefined;
   try {
     const value = JSON.parse(text) as Json;
@@ -50,7 +50,7 @@ function parse(text: string | undefined): Json | undefined {
   } catch {
     throw new SyntaxError(`Invalid JSON: ${text}`);
   }
-}
+};
 
 interface NativeFunction {
   implementation(this: jsonata.Focus, ...args: unknown[]): unknown;
@@ -63,7 +63,7 @@ interface World {
 }
 
 /** JSONata uses the machine's time; these use the injected clock. */
-function registerTime(expression: jsonata.Expression, world: () => World): void {
+const registerTime = (expression: jsonata.Expression, world: () => World): void => {
   expression.registerFunction('millis', () => world().now(), '<:n>');
   expression.registerFunction(
     'now',
@@ -73,13 +73,13 @@ function registerTime(expression: jsonata.Expression, world: () => World): void 
     },
     '<s?s?:s>',
   );
-}
+};
 
 /**
  * The functions that Step Functions adds to JSONata, and $eval, which it removes.
  * @param world the inputs of the current evaluation
  */
-export function registerFunctions(expression: jsonata.Expression, world: () => World): void {
+export const registerFunctions = (expression: jsonata.Expression, world: () => World): void => {
   registerTime(expression, world);
   expression.registerFunction('partition', partition, '<a?n?:a>');
   expression.registerFunction('range', range, '<n?n?n?:x>');
@@ -94,4 +94,4 @@ export function registerFunctions(expression: jsonata.Expression, world: () => W
   expression.registerFunction('eval', () => {
     throw new JsonataFunctionError('T1006', 'Attempted to invoke a non-function');
   });
-}
+};

@@ -3,24 +3,24 @@ import { queryFailure } from '../state-failure.ts';
 import { evaluateText } from './compiled-expressions.ts';
 import type { QueryScope } from './scope.ts';
 
-export function isExpression(value: Json | undefined): value is string {
+export const isExpression = (value: Json | undefined): value is string => {
   return typeof value === 'string' && value.startsWith('{%') && value.endsWith('%}') && value.length >= 4;
-}
+};
 
 /** The JSONata text between `{%` and `%}`. */
-export function expressionText(value: string): string {
+export const expressionText = (value: string): string => {
   return value.slice(2, -2).trim();
-}
+};
 
-function statesVariable(scope: QueryScope): JsonObject {
+const statesVariable = (scope: QueryScope): JsonObject => {
   const states: JsonObject = { input: scope.input, context: scope.context };
   if (scope.result !== undefined) states.result = scope.result;
   if (scope.errorOutput !== undefined) states.errorOutput = scope.errorOutput;
   return states;
-}
+};
 
 /** Plain JSON of a result: JSONata's own arrays carry extra properties; infinite numbers become strings. */
-function toJson(value: unknown): Json | undefined {
+const toJson = (value: unknown): Json | undefined => {
   if (Array.isArray(value)) return value.map((item) => toJson(item) ?? null);
   if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
   if (typeof value === 'function') return undefined;
@@ -32,13 +32,13 @@ function toJson(value: unknown): Json | undefined {
     if (json !== undefined) object[key] = json;
   }
   return object;
-}
+};
 
 /**
  * @param field location of the expression, relative to its state: `Output/a[0]`
  * @throws StateFailure States.QueryEvaluationError
  */
-export async function evaluateExpression(source: string, field: string, scope: QueryScope): Promise<Json> {
+export const evaluateExpression = async (source: string, field: string, scope: QueryScope): Promise<Json> => {
   const text = expressionText(source);
   const where = `The JSONata expression '${text}' specified for the field '${field}'`;
   let result: unknown;
@@ -58,13 +58,13 @@ export async function evaluateExpression(source: string, field: string, scope: Q
     throw queryFailure(field, cause);
   }
   return json;
-}
+};
 
 /**
  * A JSONata template (Output, Arguments, Assign, …): every `{% … %}` string in it is evaluated.
  * @throws StateFailure States.QueryEvaluationError
  */
-export async function evaluateTemplate(template: Json, field: string, scope: QueryScope): Promise<Json> {
+export const evaluateTemplate = async (template: Json, field: string, scope: QueryScope): Promise<Json> => {
   if (isExpression(template)) return evaluateExpression(template, field, scope);
   if (Array.isArray(template)) {
     const items: Json[] = [];
@@ -79,23 +79,23 @@ export async function evaluateTemplate(template: Json, field: string, scope: Que
     object[key] = await evaluateTemplate(value, `${field}/${key}`, scope);
   }
   return object;
-}
+};
 
-export function jsonTypeName(value: Json): string {
+export const jsonTypeName = (value: Json): string => {
   if (value === null) return 'null';
   return Array.isArray(value) ? 'array' : typeof value;
-}
+};
 
 /** @throws StateFailure if the value does not have the type of its field */
-export function requireType(
+export const requireType = (
   value: Json,
   type: 'number' | 'string' | 'boolean' | 'array',
   source: string,
   field: string,
-): void {
+): void => {
   if (jsonTypeName(value) === type) return;
   throw queryFailure(
     field,
     `The JSONata expression '${expressionText(source)}' specified for the field '${field}' returned an unexpected result type. Expected '${type}', but was '${jsonTypeName(value)}' for value: ${JSON.stringify(value)}`,
   );
-}
+};

@@ -8,21 +8,21 @@ import type { JsonPath } from './json-path-syntax.ts';
 import type { QueryScope } from './scope.ts';
 
 /** The value that a path starts from: the data, the context object, or a variable. */
-function rootOf(path: JsonPath, data: Json, scope: QueryScope): Json {
+const rootOf = (path: JsonPath, data: Json, scope: QueryScope): Json => {
   if (path.root.kind === 'data') return data;
   if (path.root.kind === 'context') return scope.context;
   const value = scope.variable(path.root.name);
   if (value === undefined) throw new PathNotFound(path.text, true, false);
   return value;
-}
+};
 
 /** @throws PathNotFound */
-export function readPath(text: string, data: Json, scope: QueryScope): Json {
+export const readPath = (text: string, data: Json, scope: QueryScope): Json => {
   const path = parsePath(text);
   return evaluatePath(path, rootOf(path, data, scope));
-}
+};
 
-function evaluateArgument(argument: Argument, data: Json, scope: QueryScope): IntrinsicArgument {
+const evaluateArgument = (argument: Argument, data: Json, scope: QueryScope): IntrinsicArgument => {
   if (argument.kind === 'literal') {
     return { value: argument.value, raw: typeof argument.value === 'string' ? argument.raw : undefined };
   }
@@ -35,9 +35,9 @@ function evaluateArgument(argument: Argument, data: Json, scope: QueryScope): In
       `The JsonPath argument for the field '${argument.path.text}' could not be found in the input '${scope.quote(data)}'`,
     );
   }
-}
+};
 
-function callIntrinsic(call: IntrinsicCall, data: Json, scope: QueryScope): Json {
+const callIntrinsic = (call: IntrinsicCall, data: Json, scope: QueryScope): Json => {
   const args = call.args.map((argument) => evaluateArgument(argument, data, scope));
   if (call.name === 'States.Format') return format(args);
   const implementation = INTRINSICS[call.name];
@@ -46,13 +46,13 @@ function callIntrinsic(call: IntrinsicCall, data: Json, scope: QueryScope): Json
     args.map((argument) => argument.value),
     scope.random,
   );
-}
+};
 
 /**
  * The value of a `name.$` field: a path or an intrinsic function.
  * @throws StateFailure States.Runtime
  */
-export function evaluateField(field: string, text: string, data: Json, scope: QueryScope): Json {
+export const evaluateField = (field: string, text: string, data: Json, scope: QueryScope): Json => {
   try {
     return isIntrinsic(text) ? callIntrinsic(parseIntrinsic(text), data, scope) : readPath(text, data, scope);
   } catch (error) {
@@ -66,13 +66,13 @@ export function evaluateField(field: string, text: string, data: Json, scope: Qu
       `The JSONPath '${text}' specified for the field '${field}' could not be found in the input '${scope.quote(data)}'`,
     );
   }
-}
+};
 
 /**
  * A payload template (Parameters, ResultSelector, ItemSelector, Assign) applied to data.
  * @throws StateFailure States.Runtime
  */
-export function applyTemplate(template: Json, data: Json, scope: QueryScope): Json {
+export const applyTemplate = (template: Json, data: Json, scope: QueryScope): Json => {
   if (Array.isArray(template)) return template.map((item) => applyTemplate(item, data, scope));
   if (!isObject(template)) return template;
   const result: JsonObject = {};
@@ -84,13 +84,13 @@ export function applyTemplate(template: Json, data: Json, scope: QueryScope): Js
     }
   }
   return result;
-}
+};
 
 /**
  * InputPath, OutputPath and similar fields; null means an empty object.
  * @throws StateFailure States.Runtime
  */
-export function applyPath(text: Json | undefined, data: Json, scope: QueryScope): Json {
+export const applyPath = (text: Json | undefined, data: Json, scope: QueryScope): Json => {
   if (text === undefined) return data;
   if (text === null) return {};
   try {
@@ -99,4 +99,4 @@ export function applyPath(text: Json | undefined, data: Json, scope: QueryScope)
     if (!(error instanceof PathNotFound)) throw error;
     throw runtimeFailure(`Invalid path '${text}' : ${error.message}`);
   }
-}
+};

@@ -5,28 +5,28 @@ import { ServiceError } from './service-error.ts';
 const MAX_BYTES = 262_144;
 const NAME = /^[^\s\p{Cc}<>{}[\]?*"#%\\^|~`$&,;:/]{1,80}$/u;
 
-export function asRequest(body: unknown): JsonObject {
+export const asRequest = (body: unknown): JsonObject => {
   if (isObject(body)) return body;
   throw new ServiceError('SerializationException', 'Expected a JSON object');
-}
+};
 
-export function requiredText(request: JsonObject, field: string): string {
+export const requiredText = (request: JsonObject, field: string): string => {
   const value = request[field];
   if (typeof value === 'string' && value !== '') return value;
   throw new ServiceError(
     'ValidationException',
     `1 validation error detected: Value at '${field}' failed to satisfy constraint: Member must not be null`,
   );
-}
+};
 
-export function optionalText(request: JsonObject, field: string): string | undefined {
+export const optionalText = (request: JsonObject, field: string): string | undefined => {
   const value = request[field];
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string') return value;
   throw new ServiceError('SerializationException', `'${field}' is not a string`);
-}
+};
 
-export function maxResults(request: JsonObject, most: number, fallback: number): number {
+export const maxResults = (request: JsonObject, most: number, fallback: number): number => {
   const { maxResults: value } = request;
   if (value === undefined || value === null || value === 0) return fallback;
   if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= most) return value;
@@ -34,23 +34,23 @@ export function maxResults(request: JsonObject, most: number, fallback: number):
     'ValidationException',
     `Value '${value}' at 'maxResults' failed to satisfy constraint`,
   );
-}
+};
 
 /** Page tokens are opaque; they contain the last returned id. */
-export function pageAfter(request: JsonObject): number | undefined {
+export const pageAfter = (request: JsonObject): number | undefined => {
   const token = optionalText(request, 'nextToken');
   if (token === undefined) return undefined;
   const value = Number(Buffer.from(token, 'base64url').toString());
   if (Number.isInteger(value)) return value;
   throw new ServiceError('InvalidToken', `Invalid Token: 'Invalid token'`);
-}
+};
 
-export function pageToken(id: number): string {
+export const pageToken = (id: number): string => {
   return Buffer.from(String(id)).toString('base64url');
-}
+};
 
 /** @throws ServiceError InvalidExecutionInput or InvalidOutput */
-export function checkedJson(text: string, code: 'InvalidExecutionInput' | 'InvalidOutput'): string {
+export const checkedJson = (text: string, code: 'InvalidExecutionInput' | 'InvalidOutput'): string => {
   if (Buffer.byteLength(text) > MAX_BYTES) {
     throw new ServiceError('ValidationException', `The data is longer than ${MAX_BYTES} bytes`);
   }
@@ -61,9 +61,9 @@ export function checkedJson(text: string, code: 'InvalidExecutionInput' | 'Inval
     throw new ServiceError(code, `Invalid ${kind}: '${(error as Error).message}'`);
   }
   return text;
-}
+};
 
-export function checkedName(name: string): string {
+export const checkedName = (name: string): string => {
   if (NAME.test(name)) return name;
   throw new ServiceError('InvalidName', `Invalid Name: '${name}'`);
-}
+};

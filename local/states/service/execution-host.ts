@@ -42,27 +42,27 @@ export interface HostCounters {
  */
 export class ExecutionHost {
   readonly counters: HostCounters = { transitions: 0, executionsStarted: 0, executionsClosed: 0 };
-  private readonly deps: HostDeps;
-  private readonly hosted = new Map<string, Hosted>();
+  readonly #deps: HostDeps;
+  readonly #hosted = new Map<string, Hosted>();
   /** Transitions of each open execution that are already counted. */
-  private readonly counted = new Map<string, number>();
-  private closed = false;
+  readonly #counted = new Map<string, number>();
+  #closed = false;
 
   constructor(deps: HostDeps) {
-    this.deps = deps;
+    this.#deps = deps;
   }
 
   get open(): number {
-    return this.hosted.size;
+    return this.#hosted.size;
   }
 
   /** An open execution; closed ones are only in the store. */
   find(arn: string): Execution | undefined {
-    return this.hosted.get(arn)?.run.execution;
+    return this.#hosted.get(arn)?.run.execution;
   }
 
   async whenCreated(arn: string): Promise<void> {
-    await this.hosted.get(arn)?.created;
+    await this.#hosted.get(arn)?.created;
   }
 
   /** Resolves when the start is durable. The execution continues in the background. */
@@ -73,15 +73,15 @@ export class ExecutionHost {
     input: string;
     startedBy: string | null;
   }): Promise<Execution> {
-    const { store } = this.deps;
-    const startedAt = this.deps.now();
+    const { store } = this.#deps;
+    const startedAt = this.#deps.now();
     const { timeoutSeconds, source } = options.machine.definition;
     const execution = emptyExecution({
       ...options,
       startedAt,
       timeoutAt: timeoutSeconds === undefined ? null : startedAt + timeoutSeconds * 1000,
     });
-    const run = new Interpreter(execution, this.deps);
+    const run = new Interpreter(execution, this.#deps);
     const root = newFrame(execution, undefined, '', 0, execution.inputValue);
     run.event(
       root,
@@ -91,7 +91,7 @@ export class ExecutionHost {
     );
     run.wake(root);
     const hosted: Hosted = { run, tail: Promise.resolve(), created: Promise.resolve() };
-    this.hosted.set(options.arn, hosted);
+    this.#hosted.set(options.arn, hosted);
     const rows: OutboxRow[] = [];
     const { dirty, events } = execution;
     execution.dirty = new Set();
@@ -99,25 +99,25 @@ export class ExecutionHost {
     hosted.created = store.commit(() => {
       store.insertExecution(execution, store.addDefinition(source));
       store.save(execution, dirty, events);
-      rows.push(this.outboxRow(execution));
+      rows.push(this.#outboxRow(execution));
     });
     hosted.tail = hosted.created;
     try {
       await hosted.created;
     } catch (error) {
-      this.hosted.delete(options.arn);
+      this.#hosted.delete(options.arn);
       throw error;
     }
     this.counters.executionsStarted++;
-    for (const row of rows) this.deps.outbox.send(row);
+    for (const row of rows) this.#deps.outbox.send(row);
     void this.enqueue(options.arn, () => undefined);
     return execution;
   }
 
   /** Resumes an execution that an earlier process left open. */
   resume(execution: Execution): void {
-    const run = new Interpreter(execution, this.deps);
-    this.hosted.set(execution.arn, { run, tail: Promise.resolve(), created: Promise.resolve() });
+    const run = new Interpreter(execution, this.#deps);
+    this.#hosted.set(execution.arn, { run, tail: Promise.resolve(), created: Promise.resolve() });
     for (const frame of execution.frames.values()) {
       if (
         frame.phase === 'enter' ||
@@ -131,7 +131,7 @@ export class ExecutionHost {
         execution.effects.push({ kind: 'invoke', frame: frame.id, task: frame.task });
       }
     }
-    this.counted.set(execution.arn, execution.transitions);
+    this.#counted.set(execution.arn, execution.transitions);
     void this.enqueue(execution.arn, () => undefined);
   }
 
@@ -140,16 +140,16 @@ export class ExecutionHost {
    * @returns the result of the work, once it is durable; undefined if the execution is not open
    */
   enqueue<T>(arn: string, work: (run: Interpreter) => T | Promise<T>): Promise<T | undefined> {
-    const hosted = this.hosted.get(arn);
-    if (!hosted || this.closed) return Promise.resolve(undefined);
-    const result = hosted.tail.then(() => this.process(hosted, work));
+    const hosted = this.#hosted.get(arn);
+    if (!hosted || this.#closed) return Promise.resolve(undefined);
+    const result = hosted.tail.then(() => this.#process(hosted, work));
     hosted.tail = result.then(
       () => undefined,
       (error: unknown) => {
         // Memory may be ahead of the file: the durable state continues at the next resume.
-        this.hosted.delete(arn);
-        this.deps.timers.set(arn, undefined);
-        this.deps.log('error', 'An execution is stopped until the next start', {
+        this.#hosted.delete(arn);
+        this.#deps.timers.set(arn, undefined);
+        this.#deps.log('error', 'An execution is stopped until the next start', {
           arn,
           error: String(error),
         });
@@ -168,24 +168,24 @@ export class ExecutionHost {
 
   /** Waits until no work is queued. */
   async settle(): Promise<void> {
-    await Promise.all([...this.hosted.values()].map((hosted) => hosted.tail));
+    await Promise.all([...this.#hosted.values()].map((hosted) => hosted.tail));
   }
 
   close(): void {
-    this.closed = true;
+    this.#closed = true;
   }
 
-  private async process<T>(hosted: Hosted, work: (run: Interpreter) => T | Promise<T>): Promise<T> {
+  async #process<T>(hosted: Hosted, work: (run: Interpreter) => T | Promise<T>): Promise<T> {
     const { run } = hosted;
     const result = await work(run);
     do {
       await run.advance(STEPS_PER_COMMIT);
-      await this.commit(hosted);
-    } while (run.execution.ready.length > 0 && !this.closed);
+      await this.#commit(hosted);
+    } while (run.execution.ready.length > 0 && !this.#closed);
     return result;
   }
 
-  private async commit({ run }: Hosted): Promise<void> {
+  async #commit({ run }: Hosted): Promise<void> {
     const { execution } = run;
     const { dirty, events, effects } = execution;
     execution.dirty = new Set();
@@ -194,48 +194,48 @@ export class ExecutionHost {
     const closing = effects.some((effect) => effect.kind === 'closed');
     const rows: OutboxRow[] = [];
     if (dirty.size > 0 || events.length > 0) {
-      const { store } = this.deps;
+      const { store } = this.#deps;
       const before = execution.transitions;
       await store.commit(() => {
         store.save(execution, dirty, events);
-        if (closing) rows.push(this.outboxRow(execution));
+        if (closing) rows.push(this.#outboxRow(execution));
       });
-      this.countTransitions(execution.arn, before);
+      this.#countTransitions(execution.arn, before);
     }
-    if (closing) this.forget(execution);
-    else this.deps.timers.set(execution.arn, nextDeadline(execution));
-    for (const effect of effects) this.act(execution, effect);
-    for (const row of rows) this.deps.outbox.send(row);
+    if (closing) this.#forget(execution);
+    else this.#deps.timers.set(execution.arn, nextDeadline(execution));
+    for (const effect of effects) this.#act(execution, effect);
+    for (const row of rows) this.#deps.outbox.send(row);
   }
 
-  private countTransitions(arn: string, transitions: number): void {
-    this.counters.transitions += transitions - (this.counted.get(arn) ?? 0);
-    this.counted.set(arn, transitions);
+  #countTransitions(arn: string, transitions: number): void {
+    this.counters.transitions += transitions - (this.#counted.get(arn) ?? 0);
+    this.#counted.set(arn, transitions);
   }
 
-  private forget(execution: Execution): void {
-    this.hosted.delete(execution.arn);
-    this.counted.delete(execution.arn);
-    this.deps.timers.set(execution.arn, undefined);
+  #forget(execution: Execution): void {
+    this.#hosted.delete(execution.arn);
+    this.#counted.delete(execution.arn);
+    this.#deps.timers.set(execution.arn, undefined);
     this.counters.executionsClosed++;
   }
 
-  private outboxRow(execution: Execution): OutboxRow {
-    return this.deps.store.addToOutbox(statusChangeEvent(execution, this.deps, this.deps.random.uuid()));
+  #outboxRow(execution: Execution): OutboxRow {
+    return this.#deps.store.addToOutbox(statusChangeEvent(execution, this.#deps, this.#deps.random.uuid()));
   }
 
-  private act(execution: Execution, effect: Effect): void {
-    if (this.closed) return;
-    if (effect.kind === 'cancel') this.deps.tasks.cancel(effect.token);
-    else if (effect.kind === 'closed') this.answerParent(execution);
+  #act(execution: Execution, effect: Effect): void {
+    if (this.#closed) return;
+    if (effect.kind === 'cancel') this.#deps.tasks.cancel(effect.token);
+    else if (effect.kind === 'closed') this.#answerParent(execution);
     else {
       const { frame, task } = effect;
-      void this.deps.tasks
+      void this.#deps.tasks
         .perform(task)
         .then((answer) => this.answer(execution.arn, frame, task.token, answer))
-        .then(() => this.checkChild(execution.arn, frame))
+        .then(() => this.#checkChild(execution.arn, frame))
         .catch((error: unknown) => {
-          this.deps.log('error', 'A task’s answer could not be stored', {
+          this.#deps.log('error', 'A task’s answer could not be stored', {
             arn: execution.arn,
             error: String(error),
           });
@@ -244,32 +244,32 @@ export class ExecutionHost {
   }
 
   /** Handles a sync task whose child ended before the task started to wait. */
-  private async checkChild(arn: string, frame: number): Promise<void> {
+  async #checkChild(arn: string, frame: number): Promise<void> {
     const childArn = this.find(arn)?.frames.get(frame)?.task?.childArn;
     if (!childArn || this.find(childArn)) return;
-    const row = this.deps.store.execution(childArn);
-    if (row && row.status !== 'RUNNING') await this.answerFromChild(arn, frame, row);
+    const row = this.#deps.store.execution(childArn);
+    if (row && row.status !== 'RUNNING') await this.#answerFromChild(arn, frame, row);
   }
 
   /** Handles tasks that waited for a child when an earlier process ended. */
   async checkChildren(): Promise<void> {
-    for (const { run } of [...this.hosted.values()]) {
+    for (const { run } of [...this.#hosted.values()]) {
       for (const frame of [...run.execution.frames.values()]) {
-        if (frame.task?.childArn) await this.checkChild(run.execution.arn, frame.id);
+        if (frame.task?.childArn) await this.#checkChild(run.execution.arn, frame.id);
       }
     }
   }
 
-  private answerParent(execution: Execution): void {
+  #answerParent(execution: Execution): void {
     if (execution.startedBy === null) return;
     const [arn, frame] = decodeToken(execution.startedBy) ?? [];
     if (arn === undefined || frame === undefined) return;
     if (this.find(arn)?.frames.get(frame)?.task?.childArn !== execution.arn) return;
-    const row = this.deps.store.execution(execution.arn);
-    if (row) void this.answerFromChild(arn, frame, row);
+    const row = this.#deps.store.execution(execution.arn);
+    if (row) void this.#answerFromChild(arn, frame, row);
   }
 
-  private async answerFromChild(arn: string, frame: number, row: ExecutionRow): Promise<void> {
+  async #answerFromChild(arn: string, frame: number, row: ExecutionRow): Promise<void> {
     const task = this.find(arn)?.frames.get(frame)?.task;
     if (task?.resource.kind !== 'start-execution') return;
     await this.answer(arn, frame, task.token, childAnswer(row, task.resource.mode === 'sync:2'));
@@ -277,15 +277,15 @@ export class ExecutionHost {
 }
 
 /** @returns the execution's ARN and the frame of a task token */
-export function decodeToken(token: string): [string, number] | undefined {
+export const decodeToken = (token: string): [string, number] | undefined => {
   const [arn, frame, nonce] = Buffer.from(token, 'base64url').toString().split('#');
   if (!arn?.startsWith('arn:') || !nonce || !/^\d+$/.test(frame ?? '')) return undefined;
   return [arn, Number(frame)];
-}
+};
 
-export function emptyExecution(
+export const emptyExecution = (
   options: Pick<Execution, 'arn' | 'name' | 'machine' | 'input' | 'startedAt' | 'timeoutAt' | 'startedBy'>,
-): Execution {
+): Execution => {
   return {
     ...options,
     inputValue: JSON.parse(options.input) as Json,
@@ -303,10 +303,10 @@ export function emptyExecution(
     events: [],
     effects: [],
   };
-}
+};
 
 /** @param parsed `.sync:2` gives input and output as JSON, `.sync` as text */
-function childAnswer(row: ExecutionRow, parsed: boolean): TaskAnswer {
+const childAnswer = (row: ExecutionRow, parsed: boolean): TaskAnswer => {
   const shown = (text: string | null): Json => (text !== null && parsed ? (JSON.parse(text) as Json) : text);
   const described = {
     ExecutionArn: row.arn,
@@ -326,4 +326,4 @@ function childAnswer(row: ExecutionRow, parsed: boolean): TaskAnswer {
     return { kind: 'error', error: 'States.TaskFailed', cause: JSON.stringify(failed) };
   }
   return { kind: 'result', result: { ...described, Output: shown(row.output) } };
-}
+};

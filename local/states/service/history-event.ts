@@ -4,17 +4,17 @@ import type { JsonObject } from '../json.ts';
 /** Fields that `includeExecutionData: false` omits. */
 const DATA = ['input', 'inputDetails', 'output', 'outputDetails'];
 
-function detailsField(type: string): string {
+const detailsField = (type: string): string => {
   const kind = type.endsWith('StateEntered')
     ? 'stateEntered'
     : type.endsWith('StateExited')
       ? 'stateExited'
       : type.charAt(0).toLowerCase() + type.slice(1);
   return `${kind}EventDetails`;
-}
+};
 
 /** An event in the format of GetExecutionHistory. */
-export function historyEvent(event: HistoryEvent, withData: boolean): JsonObject {
+export const historyEvent = (event: HistoryEvent, withData: boolean): JsonObject => {
   const shown: JsonObject = {
     id: event.id,
     previousEventId: event.previousEventId,
@@ -26,4 +26,4 @@ export function historyEvent(event: HistoryEvent, withData: boolean): JsonObject
     shown[detailsField(event.type)] = Object.fromEntries(entries);
   }
   return shown;
-}
+};

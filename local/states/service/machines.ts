@@ -21,8 +21,8 @@ export interface StateMachine extends Machine {
 
 /** The state machines of this process, and the definitions of open executions. */
 export class Machines {
-  private readonly machines = new Map<string, StateMachine>();
-  private readonly definitions = new Map<string, LoadedDefinition>();
+  readonly #machines = new Map<string, StateMachine>();
+  readonly #definitions = new Map<string, LoadedDefinition>();
 
   /** @throws DefinitionRefusedError */
   create(input: StateMachineInput, now: number): StateMachine {
@@ -31,34 +31,34 @@ export class Machines {
       arn: input.arn,
       name: input.name,
       roleArn: input.roleArn,
-      definition: this.load(source),
-      createdAt: this.machines.get(input.arn)?.createdAt ?? now,
+      definition: this.#load(source),
+      createdAt: this.#machines.get(input.arn)?.createdAt ?? now,
       loggingConfiguration: input.loggingConfiguration ?? { level: 'OFF', includeExecutionData: false },
       tracingConfiguration: input.tracingConfiguration ?? { enabled: false },
     };
-    this.machines.set(input.arn, machine);
+    this.#machines.set(input.arn, machine);
     return machine;
   }
 
   get(arn: string): StateMachine | undefined {
-    return this.machines.get(arn);
+    return this.#machines.get(arn);
   }
 
   list(): StateMachine[] {
-    return [...this.machines.values()].sort((a, b) => a.name.localeCompare(b.name));
+    return [...this.#machines.values()].sort((a, b) => a.name.localeCompare(b.name));
   }
 
   /** The machine as it was when the execution started. */
   ofExecution(row: ExecutionRow, source: string): Machine {
     const { machine_arn: arn, machine_name: name, role_arn: roleArn } = row;
-    return { arn, name, roleArn, definition: this.load(source) };
+    return { arn, name, roleArn, definition: this.#load(source) };
   }
 
-  private load(source: string): LoadedDefinition {
-    const known = this.definitions.get(source);
+  #load(source: string): LoadedDefinition {
+    const known = this.#definitions.get(source);
     if (known) return known;
     const definition = loadDefinition(source);
-    this.definitions.set(source, definition);
+    this.#definitions.set(source, definition);
     return definition;
   }
 }

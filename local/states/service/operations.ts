@@ -27,43 +27,43 @@ export interface OperationDeps {
 
 type Operation = (request: JsonObject) => Promise<JsonObject> | JsonObject;
 
-function sameJson(a: string, b: string): boolean {
+const sameJson = (a: string, b: string): boolean => {
   return a === b || jsonEquals(JSON.parse(a) as Json, JSON.parse(b) as Json);
-}
+};
 
-function optional(values: Record<string, Json | undefined>): JsonObject {
+const optional = (values: Record<string, Json | undefined>): JsonObject => {
   const object: JsonObject = {};
   for (const [key, value] of Object.entries(values)) {
     if (value !== undefined && value !== null) object[key] = value;
   }
   return object;
-}
+};
 
 /** The implemented operations of the Step Functions API. */
 export class Operations {
-  private readonly deps: OperationDeps;
+  readonly #deps: OperationDeps;
   readonly table: Record<string, Operation>;
 
   constructor(deps: OperationDeps) {
-    this.deps = deps;
+    this.#deps = deps;
     this.table = {
-      StartExecution: (request) => this.startExecution(request),
-      StopExecution: (request) => this.stopExecution(request),
-      DescribeExecution: (request) => this.describeExecution(request),
-      ListExecutions: (request) => this.listExecutions(request),
-      GetExecutionHistory: (request) => this.getExecutionHistory(request),
-      DescribeStateMachine: (request) => this.describeStateMachine(request),
-      DescribeStateMachineForExecution: (request) => this.describeStateMachineForExecution(request),
-      ListStateMachines: (request) => this.listStateMachines(request),
-      ValidateStateMachineDefinition: (request) => this.validateDefinition(request),
-      SendTaskSuccess: (request) => this.sendTaskSuccess(request),
-      SendTaskFailure: (request) => this.sendTaskFailure(request),
-      SendTaskHeartbeat: (request) => this.sendTaskHeartbeat(request),
+      StartExecution: (request) => this.#startExecution(request),
+      StopExecution: (request) => this.#stopExecution(request),
+      DescribeExecution: (request) => this.#describeExecution(request),
+      ListExecutions: (request) => this.#listExecutions(request),
+      GetExecutionHistory: (request) => this.#getExecutionHistory(request),
+      DescribeStateMachine: (request) => this.#describeStateMachine(request),
+      DescribeStateMachineForExecution: (request) => this.#describeStateMachineForExecution(request),
+      ListStateMachines: (request) => this.#listStateMachines(request),
+      ValidateStateMachineDefinition: (request) => this.#validateDefinition(request),
+      SendTaskSuccess: (request) => this.#sendTaskSuccess(request),
+      SendTaskFailure: (request) => this.#sendTaskFailure(request),
+      SendTaskHeartbeat: (request) => this.#sendTaskHeartbeat(request),
     };
   }
 
-  private machine(arn: string): StateMachine {
-    const machine = this.deps.machines.get(arn);
+  #machine(arn: string): StateMachine {
+    const machine = this.#deps.machines.get(arn);
     if (machine) return machine;
     if (!/^arn:[^:]+:states:[^:]*:[^:]*:stateMachine:.+$/.test(arn)) {
       throw new ServiceError('InvalidArn', `Invalid Arn: '${arn}'`);
@@ -71,8 +71,8 @@ export class Operations {
     throw new ServiceError('StateMachineDoesNotExist', `State Machine Does Not Exist: '${arn}'`);
   }
 
-  private row(arn: string): ExecutionRow {
-    const row = this.deps.store.execution(arn);
+  #row(arn: string): ExecutionRow {
+    const row = this.#deps.store.execution(arn);
     if (row && !row.pruned) return row;
     if (!/^arn:[^:]+:states:[^:]*:[^:]*:execution:[^:]+:.+$/.test(arn)) {
       throw new ServiceError('InvalidArn', `Invalid Arn: '${arn}'`);
@@ -80,10 +80,10 @@ export class Operations {
     throw new ServiceError('ExecutionDoesNotExist', `Execution Does Not Exist: '${arn}'`);
   }
 
-  private async startExecution(request: JsonObject): Promise<JsonObject> {
-    const machine = this.machine(requiredText(request, 'stateMachineArn'));
+  async #startExecution(request: JsonObject): Promise<JsonObject> {
+    const machine = this.#machine(requiredText(request, 'stateMachineArn'));
     const input = checkedJson(optionalText(request, 'input') ?? '{}', 'InvalidExecutionInput');
-    const name = checkedName(optionalText(request, 'name') ?? this.deps.newName());
+    const name = checkedName(optionalText(request, 'name') ?? this.#deps.newName());
     const { arn, startedAt } = await this.start(machine, name, input, null);
     return { executionArn: arn, startDate: startedAt / 1000 };
   }
@@ -99,22 +99,22 @@ export class Operations {
     startedBy: string | null,
   ): Promise<{ arn: string; startedAt: number }> {
     const arn = `${machine.arn.replace(':stateMachine:', ':execution:')}:${name}`;
-    const open: Pick<Execution, 'startedAt' | 'input' | 'startedBy'> | undefined = this.deps.host.find(arn);
+    const open: Pick<Execution, 'startedAt' | 'input' | 'startedBy'> | undefined = this.#deps.host.find(arn);
     if (open) {
-      if (!sameJson(open.input, input)) throw this.alreadyExists(arn);
-      await this.deps.host.whenCreated(arn);
+      if (!sameJson(open.input, input)) throw this.#alreadyExists(arn);
+      await this.#deps.host.whenCreated(arn);
       return { arn, startedAt: open.startedAt };
     }
-    const closed = this.deps.store.execution(arn);
+    const closed = this.#deps.store.execution(arn);
     if (closed) {
       if (startedBy !== null && closed.started_by === startedBy) return { arn, startedAt: closed.started_at };
-      throw this.alreadyExists(arn);
+      throw this.#alreadyExists(arn);
     }
-    const { startedAt } = await this.deps.host.start({ arn, name, machine, input, startedBy });
+    const { startedAt } = await this.#deps.host.start({ arn, name, machine, input, startedBy });
     return { arn, startedAt };
   }
 
-  private alreadyExists(arn: string): ServiceError {
+  #alreadyExists(arn: string): ServiceError {
     return new ServiceError('ExecutionAlreadyExists', `Execution Already Exists: '${arn}'`);
   }
 
@@ -123,7 +123,7 @@ export class Operations {
     args: JsonObject,
     startedBy: string,
   ): Promise<{ executionArn: string; startDate: number }> {
-    const machine = this.machine(requiredText(args, 'StateMachineArn'));
+    const machine = this.#machine(requiredText(args, 'StateMachineArn'));
     const { Input: input = {} } = args;
     const text =
       typeof input === 'string' ? checkedJson(input, 'InvalidExecutionInput') : JSON.stringify(input);
@@ -134,19 +134,19 @@ export class Operations {
     return { executionArn: arn, startDate: startedAt };
   }
 
-  private async stopExecution(request: JsonObject): Promise<JsonObject> {
+  async #stopExecution(request: JsonObject): Promise<JsonObject> {
     const arn = requiredText(request, 'executionArn');
-    this.row(arn);
+    this.#row(arn);
     const error = optionalText(request, 'error') ?? null;
     const cause = optionalText(request, 'cause') ?? null;
-    await this.deps.host.enqueue(arn, (run) => {
+    await this.#deps.host.enqueue(arn, (run) => {
       if (run.open) run.stop('ABORTED', error, cause);
     });
-    return { stopDate: (this.row(arn).stopped_at ?? 0) / 1000 };
+    return { stopDate: (this.#row(arn).stopped_at ?? 0) / 1000 };
   }
 
-  private describeExecution(request: JsonObject): JsonObject {
-    const row = this.row(requiredText(request, 'executionArn'));
+  #describeExecution(request: JsonObject): JsonObject {
+    const row = this.#row(requiredText(request, 'executionArn'));
     return {
       executionArn: row.arn,
       stateMachineArn: row.machine_arn,
@@ -171,12 +171,12 @@ export class Operations {
     };
   }
 
-  private listExecutions(request: JsonObject): JsonObject {
+  #listExecutions(request: JsonObject): JsonObject {
     const machineArn = requiredText(request, 'stateMachineArn');
-    this.machine(machineArn);
+    this.#machine(machineArn);
     const limit = maxResults(request, 1000, 100);
     const status = optionalText(request, 'statusFilter');
-    const rows = this.deps.store.listExecutions({
+    const rows = this.#deps.store.listExecutions({
       machineArn,
       status,
       before: pageAfter(request),
@@ -198,12 +198,12 @@ export class Operations {
     };
   }
 
-  private getExecutionHistory(request: JsonObject): JsonObject {
-    const { arn } = this.row(requiredText(request, 'executionArn'));
+  #getExecutionHistory(request: JsonObject): JsonObject {
+    const { arn } = this.#row(requiredText(request, 'executionArn'));
     const limit = maxResults(request, 1000, 100);
     const reverse = request.reverseOrder === true;
     const after = pageAfter(request) ?? (reverse ? Number.MAX_SAFE_INTEGER : 0);
-    const events = this.deps.store.events(arn, after, limit + 1, reverse);
+    const events = this.#deps.store.events(arn, after, limit + 1, reverse);
     const page = events.slice(0, limit);
     const last = page.at(-1);
     return {
@@ -212,7 +212,7 @@ export class Operations {
     };
   }
 
-  private describe(machine: StateMachine): JsonObject {
+  #describe(machine: StateMachine): JsonObject {
     return {
       stateMachineArn: machine.arn,
       name: machine.name,
@@ -226,26 +226,26 @@ export class Operations {
     };
   }
 
-  private describeStateMachine(request: JsonObject): JsonObject {
-    return this.describe(this.machine(requiredText(request, 'stateMachineArn')));
+  #describeStateMachine(request: JsonObject): JsonObject {
+    return this.#describe(this.#machine(requiredText(request, 'stateMachineArn')));
   }
 
-  private describeStateMachineForExecution(request: JsonObject): JsonObject {
-    const row = this.row(requiredText(request, 'executionArn'));
-    const now = this.deps.machines.get(row.machine_arn);
+  #describeStateMachineForExecution(request: JsonObject): JsonObject {
+    const row = this.#row(requiredText(request, 'executionArn'));
+    const now = this.#deps.machines.get(row.machine_arn);
     return {
       stateMachineArn: row.machine_arn,
       name: row.machine_name,
-      definition: this.deps.store.definition(row.definition_hash) ?? '',
+      definition: this.#deps.store.definition(row.definition_hash) ?? '',
       roleArn: row.role_arn,
       updateDate: (now?.createdAt ?? row.started_at) / 1000,
     };
   }
 
-  private listStateMachines(request: JsonObject): JsonObject {
+  #listStateMachines(request: JsonObject): JsonObject {
     const limit = maxResults(request, 1000, 100);
     const from = pageAfter(request) ?? 0;
-    const all = this.deps.machines.list();
+    const all = this.#deps.machines.list();
     return {
       stateMachines: all.slice(from, from + limit).map((machine) => ({
         stateMachineArn: machine.arn,
@@ -257,7 +257,7 @@ export class Operations {
     };
   }
 
-  private validateDefinition(request: JsonObject): JsonObject {
+  #validateDefinition(request: JsonObject): JsonObject {
     try {
       loadDefinition(requiredText(request, 'definition'));
       return { result: 'OK', diagnostics: [], truncated: false };
@@ -274,7 +274,7 @@ export class Operations {
   }
 
   /** Finds the task of a token and applies an answer. A late or unknown token is an error. */
-  private async withToken(
+  async #withToken(
     request: JsonObject,
     work: (arn: string, frame: number, token: string) => Promise<boolean | undefined>,
   ): Promise<JsonObject> {
@@ -284,27 +284,27 @@ export class Operations {
       throw new ServiceError('InvalidToken', "Invalid Token: 'Invalid token'");
     }
     if (await work(arn, frame, token)) return {};
-    if (!this.deps.store.execution(arn)) throw new ServiceError('TaskDoesNotExist', 'Task does not exist');
+    if (!this.#deps.store.execution(arn)) throw new ServiceError('TaskDoesNotExist', 'Task does not exist');
     throw new ServiceError('TaskTimedOut', "Task Timed Out: 'Provided task does not exist anymore'");
   }
 
-  private answer(request: JsonObject, answer: TaskAnswer): Promise<JsonObject> {
-    return this.withToken(request, (arn, frame, token) => this.deps.host.answer(arn, frame, token, answer));
+  #answer(request: JsonObject, answer: TaskAnswer): Promise<JsonObject> {
+    return this.#withToken(request, (arn, frame, token) => this.#deps.host.answer(arn, frame, token, answer));
   }
 
-  private sendTaskSuccess(request: JsonObject): Promise<JsonObject> {
+  #sendTaskSuccess(request: JsonObject): Promise<JsonObject> {
     const output = checkedJson(requiredText(request, 'output'), 'InvalidOutput');
-    return this.answer(request, { kind: 'result', result: JSON.parse(output) as Json });
+    return this.#answer(request, { kind: 'result', result: JSON.parse(output) as Json });
   }
 
-  private sendTaskFailure(request: JsonObject): Promise<JsonObject> {
+  #sendTaskFailure(request: JsonObject): Promise<JsonObject> {
     const error = optionalText(request, 'error');
-    return this.answer(request, { kind: 'error', error, cause: optionalText(request, 'cause') });
+    return this.#answer(request, { kind: 'error', error, cause: optionalText(request, 'cause') });
   }
 
-  private sendTaskHeartbeat(request: JsonObject): Promise<JsonObject> {
-    return this.withToken(request, (arn, frame, token) =>
-      this.deps.host.enqueue(arn, (run) => heartbeat(run, frame, token)),
+  #sendTaskHeartbeat(request: JsonObject): Promise<JsonObject> {
+    return this.#withToken(request, (arn, frame, token) =>
+      this.#deps.host.enqueue(arn, (run) => heartbeat(run, frame, token)),
     );
   }
 }

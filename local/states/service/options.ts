@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts';
+import type { Clock } from '../../engine.ts';
 import type { Json, JsonObject } from '../json.ts';
 import type { Randomness } from '../query/randomness.ts';
 

@@ -3,11 +3,11 @@ import type { Json, JsonObject } from '../json.ts';
 import type { StatusChangeEvent } from './options.ts';
 
 /** The EventBridge event for an execution's current status. */
-export function statusChangeEvent(
+export const statusChangeEvent = (
   execution: Execution,
   where: { region: string; accountId: string },
   id: string,
-): StatusChangeEvent {
+): StatusChangeEvent => {
   const included = (value: Json) => (value === null ? null : { included: true });
   const detail: JsonObject = {
     executionArn: execution.arn,
@@ -43,4 +43,4 @@ export function statusChangeEvent(
     resources: [execution.arn],
     detail,
   };
-}
+};

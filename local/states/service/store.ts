@@ -103,6 +103,8 @@ const STATEMENTS = {
   pruneRow: `UPDATE executions SET pruned = 1, input = '', output = NULL, error = NULL, cause = NULL WHERE arn = ?`,
 } as const;
 
+type Statements = { readonly [name in keyof typeof STATEMENTS]: StatementSync };
+
 /** A page of executions, newest first. */
 export interface ListQuery {
   machineArn: string;
@@ -117,38 +119,38 @@ export interface ListQuery {
  * turn of the event loop are committed as one transaction.
  */
 export class Store {
-  private readonly database: DatabaseSync;
-  private readonly statements: { [name in keyof typeof STATEMENTS]: StatementSync };
+  readonly #database: DatabaseSync;
+  readonly #statements: Statements;
   /** Map inputs that are already stored: they can be long and never change. */
-  private readonly written = new WeakSet<MapInput>();
-  private queue: { write: () => void; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  readonly #written = new WeakSet<MapInput>();
+  #queue: { write: () => void; resolve: () => void; reject: (error: unknown) => void }[] = [];
 
   constructor(file: string) {
-    this.database = new DatabaseSync(file);
-    this.database.exec(SCHEMA);
-    this.statements = Object.fromEntries(
-      Object.entries(STATEMENTS).map(([name, sql]) => [name, this.database.prepare(sql)]),
-    ) as typeof this.statements;
+    this.#database = new DatabaseSync(file);
+    this.#database.exec(SCHEMA);
+    this.#statements = Object.fromEntries(
+      Object.entries(STATEMENTS).map(([name, sql]) => [name, this.#database.prepare(sql)]),
+    ) as Statements;
   }
 
   /** Resolves once the writes are durable. */
   commit(write: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.queue.push({ write, resolve, reject });
-      if (this.queue.length === 1) setImmediate(() => this.flush());
+      this.#queue.push({ write, resolve, reject });
+      if (this.#queue.length === 1) setImmediate(() => this.#flush());
     });
   }
 
-  private flush(): void {
-    const batch = this.queue;
-    this.queue = [];
+  #flush(): void {
+    const batch = this.#queue;
+    this.#queue = [];
     if (batch.length === 0) return;
     try {
-      this.database.exec('BEGIN IMMEDIATE');
+      this.#database.exec('BEGIN IMMEDIATE');
       for (const { write } of batch) write();
-      this.database.exec('COMMIT');
+      this.#database.exec('COMMIT');
     } catch (error) {
-      if (this.database.isOpen && this.database.isTransaction) this.database.exec('ROLLBACK');
+      if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec('ROLLBACK');
       for (const { reject } of batch) reject(error);
       return;
     }
@@ -158,21 +160,21 @@ export class Store {
   /** Keeps a definition for the executions that start with it. */
   addDefinition(source: string): string {
     const hash = createHash('sha256').update(source).digest('hex');
-    this.statements.definition.run(hash, source);
+    this.#statements.definition.run(hash, source);
     return hash;
   }
 
   definition(hash: string): string | undefined {
-    return this.statements.source.get(hash)?.source as string | undefined;
+    return this.#statements.source.get(hash)?.source as string | undefined;
   }
 
   execution(arn: string): ExecutionRow | undefined {
-    const row = this.statements.get.get(arn);
+    const row = this.#statements.get.get(arn);
     return row && executionRow(row);
   }
 
   openExecutions(): ExecutionRow[] {
-    return this.statements.open.all().map(executionRow);
+    return this.#statements.open.all().map(executionRow);
   }
 
   listExecutions(query: ListQuery): (ExecutionRow & { seq: number })[] {
@@ -187,13 +189,13 @@ export class Store {
       values.push(query.before);
     }
     const sql = `SELECT * FROM executions WHERE ${conditions.join(' AND ')} ORDER BY seq DESC LIMIT ?`;
-    const rows = this.database.prepare(sql).all(...values, query.limit);
+    const rows = this.#database.prepare(sql).all(...values, query.limit);
     return rows.map((row) => ({ ...executionRow(row), seq: row.seq as number }));
   }
 
   insertExecution(execution: Execution, definitionHash: string): void {
     const { arn, machine, name, startedAt, timeoutAt, input, startedBy } = execution;
-    this.statements.insert.run(
+    this.#statements.insert.run(
       arn,
       machine.arn,
       machine.name,
@@ -210,7 +212,7 @@ export class Store {
   /** Writes the changes of an execution since its last commit. */
   save(execution: Execution, dirty: Iterable<number>, events: HistoryEvent[]): void {
     const { arn } = execution;
-    this.statements.update.run(
+    this.#statements.update.run(
       execution.status,
       execution.stoppedAt,
       execution.output,
@@ -223,11 +225,11 @@ export class Store {
     );
     for (const id of dirty) {
       const frame = execution.frames.get(id);
-      if (frame) this.saveFrame(arn, frame);
-      else this.statements.dropFrame.run(arn, id);
+      if (frame) this.#saveFrame(arn, frame);
+      else this.#statements.dropFrame.run(arn, id);
     }
     for (const { id, previousEventId, timestamp, type, details } of events) {
-      this.statements.event.run(
+      this.#statements.event.run(
         arn,
         id,
         previousEventId,
@@ -238,26 +240,26 @@ export class Store {
     }
   }
 
-  private saveFrame(arn: string, frame: Frame): void {
+  #saveFrame(arn: string, frame: Frame): void {
     const { mapInput, ...data } = frame;
-    const fresh = mapInput !== null && !this.written.has(mapInput);
-    this.statements.frame.run(arn, frame.id, JSON.stringify(data), fresh ? JSON.stringify(mapInput) : null);
-    if (mapInput) this.written.add(mapInput);
+    const fresh = mapInput !== null && !this.#written.has(mapInput);
+    this.#statements.frame.run(arn, frame.id, JSON.stringify(data), fresh ? JSON.stringify(mapInput) : null);
+    if (mapInput) this.#written.add(mapInput);
   }
 
   frames(arn: string): Frame[] {
-    return this.statements.frames.all(arn).map((row) => {
+    return this.#statements.frames.all(arn).map((row) => {
       const data = JSON.parse(row.data as string) as Omit<Frame, 'mapInput'>;
       if (data.children === null || row.map_input === null) return { ...data, mapInput: null };
       const mapInput = JSON.parse(row.map_input as string) as MapInput;
-      this.written.add(mapInput);
+      this.#written.add(mapInput);
       return { ...data, mapInput };
     });
   }
 
   /** @param after the page starts after this event id, in the requested order */
   events(arn: string, after: number, limit: number, reverse: boolean): HistoryEvent[] {
-    const statement = reverse ? this.statements.eventsBack : this.statements.events;
+    const statement = reverse ? this.#statements.eventsBack : this.#statements.events;
     return statement.all(arn, after, limit).map((row) => ({
       id: row.id as number,
       previousEventId: row.previous as number,
@@ -269,29 +271,29 @@ export class Store {
 
   addToOutbox(event: unknown): OutboxRow {
     const text = JSON.stringify(event);
-    return { id: this.statements.outboxAdd.get(text)?.id as number, event: text };
+    return { id: this.#statements.outboxAdd.get(text)?.id as number, event: text };
   }
 
   outbox(): OutboxRow[] {
-    return this.statements.outbox.all().map((row) => ({ id: row.id as number, event: row.event as string }));
+    return this.#statements.outbox.all().map((row) => ({ id: row.id as number, event: row.event as string }));
   }
 
   dropFromOutbox(id: number): void {
-    this.statements.outboxDrop.run(id);
+    this.#statements.outboxDrop.run(id);
   }
 
   /** Deletes closed executions, except their names, which stay taken. */
   prune(closedBefore: number): number {
-    const rows = this.statements.prunable.all(closedBefore);
+    const rows = this.#statements.prunable.all(closedBefore);
     for (const { arn } of rows) {
-      this.statements.pruneEvents.run(arn as string);
-      this.statements.pruneRow.run(arn as string);
+      this.#statements.pruneEvents.run(arn as string);
+      this.#statements.pruneRow.run(arn as string);
     }
     return rows.length;
   }
 
   close(): void {
-    this.flush();
-    if (this.database.isOpen) this.database.close();
+    this.#flush();
+    if (this.#database.isOpen) this.#database.close();
   }
 }

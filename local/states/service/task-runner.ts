@@ -15,105 +15,103 @@ export interface NestedExecutions {
 
 type Deps = Pick<StatesServiceOptions, 'invokeLambda' | 'putEvents' | 'callDynamoDb'> & NestedExecutions;
 
-function asJson(value: unknown): Json {
+const asJson = (value: unknown): Json => {
   return value === undefined ? null : (JSON.parse(JSON.stringify(value)) as Json);
-}
+};
 
-function qualifierOf(functionArn: string): string {
+const qualifierOf = (functionArn: string): string => {
   return /:function:[^:]+:(.+)$/.exec(functionArn)?.[1] ?? '$LATEST';
-}
+};
 
-function argumentsOf(task: TaskWait): JsonObject {
+const argumentsOf = (task: TaskWait): JsonObject => {
   return isObject(task.args) ? task.args : {};
-}
+};
 
-function required(args: JsonObject, field: string): string {
+const required = (args: JsonObject, field: string): string => {
   const value = args[field];
   if (typeof value === 'string') return value;
   throw new IntegrationError('States.Runtime', `The field '${field}' is required but was missing`);
-}
+};
 
 /** Sends the request of a task's attempt, and cancels it when the attempt ends. */
 export class TaskRunner {
-  private readonly deps: Deps;
-  private readonly running = new Map<string, AbortController>();
+  readonly #deps: Deps;
+  readonly #running = new Map<string, AbortController>();
 
   constructor(deps: Deps) {
-    this.deps = deps;
+    this.#deps = deps;
   }
 
   cancel(token: string): void {
-    this.running.get(token)?.abort();
-    this.running.delete(token);
+    this.#running.get(token)?.abort();
+    this.#running.delete(token);
   }
 
   cancelAll(): void {
-    for (const token of [...this.running.keys()]) this.cancel(token);
+    for (const token of [...this.#running.keys()]) this.cancel(token);
   }
 
   async perform(task: TaskWait): Promise<TaskAnswer> {
     const controller = new AbortController();
-    this.running.set(task.token, controller);
+    this.#running.set(task.token, controller);
     try {
-      return await this.request(task, controller.signal);
+      return await this.#request(task, controller.signal);
     } catch (error) {
-      return this.failure(task, error);
+      return this.#failure(task, error);
     } finally {
-      this.running.delete(task.token);
+      this.#running.delete(task.token);
     }
   }
 
-  private async request(task: TaskWait, signal: AbortSignal): Promise<TaskAnswer> {
+  async #request(task: TaskWait, signal: AbortSignal): Promise<TaskAnswer> {
     const { resource } = task;
     switch (resource.kind) {
       case 'lambda-function': {
-        const result = await this.deps.invokeLambda(resource.functionArn, task.args, { signal });
+        const result = await this.#deps.invokeLambda(resource.functionArn, task.args, { signal });
         return { kind: 'result', result: asJson(result) };
       }
       case 'lambda-invoke':
-        return this.invokeLambda(task, resource.token, signal);
+        return this.#invokeLambda(task, resource.token, signal);
       case 'start-execution':
-        return this.startExecution(task, resource.mode);
+        return this.#startExecution(task, resource.mode);
       case 'put-events':
-        return this.putEvents(task);
+        return this.#putEvents(task);
       case 'dynamodb': {
-        if (!this.deps.callDynamoDb) throw new IntegrationError('States.Runtime', 'No DynamoDB is connected');
-        const result = await this.deps.callDynamoDb(resource.operation, argumentsOf(task));
+        if (!this.#deps.callDynamoDb)
+          throw new IntegrationError('States.Runtime', 'No DynamoDB is connected');
+        const result = await this.#deps.callDynamoDb(resource.operation, argumentsOf(task));
         return { kind: 'result', result: asJson(result) };
       }
     }
   }
 
-  private async invokeLambda(task: TaskWait, token: boolean, signal: AbortSignal): Promise<TaskAnswer> {
+  async #invokeLambda(task: TaskWait, token: boolean, signal: AbortSignal): Promise<TaskAnswer> {
     const args = argumentsOf(task);
     const name = required(args, 'FunctionName');
     const qualifier = typeof args.Qualifier === 'string' ? args.Qualifier : qualifierOf(name);
     const target = typeof args.Qualifier === 'string' ? `${name}:${args.Qualifier}` : name;
-    const payload = asJson(await this.deps.invokeLambda(target, args.Payload ?? {}, { signal }));
+    const payload = asJson(await this.#deps.invokeLambda(target, args.Payload ?? {}, { signal }));
     const output = { ExecutedVersion: qualifier, Payload: payload, StatusCode: 200 };
     return token ? { kind: 'submitted', output, childArn: null } : { kind: 'result', result: output };
   }
 
-  private async startExecution(
-    task: TaskWait,
-    mode: 'request' | 'sync' | 'sync:2' | 'token',
-  ): Promise<TaskAnswer> {
-    const { executionArn, startDate } = await this.deps.startChild(argumentsOf(task), task.token);
+  async #startExecution(task: TaskWait, mode: 'request' | 'sync' | 'sync:2' | 'token'): Promise<TaskAnswer> {
+    const { executionArn, startDate } = await this.#deps.startChild(argumentsOf(task), task.token);
     const output = { ExecutionArn: executionArn, StartDate: new Date(startDate).toISOString() };
     if (mode === 'request') return { kind: 'result', result: output };
     return { kind: 'submitted', output, childArn: mode === 'token' ? null : executionArn };
   }
 
-  private async putEvents(task: TaskWait): Promise<TaskAnswer> {
-    if (!this.deps.putEvents) throw new IntegrationError('States.Runtime', 'No EventBridge is connected');
+  async #putEvents(task: TaskWait): Promise<TaskAnswer> {
+    if (!this.#deps.putEvents) throw new IntegrationError('States.Runtime', 'No EventBridge is connected');
     const { Entries: entries } = argumentsOf(task);
-    const result = await this.deps.putEvents(Array.isArray(entries) ? entries : []);
+    const result = await this.#deps.putEvents(Array.isArray(entries) ? entries : []);
     if (result.FailedEntryCount > 0)
       throw new IntegrationError('EventBridge.FailedEntry', JSON.stringify(result));
     return { kind: 'result', result: asJson(result) };
   }
 
-  private failure(task: TaskWait, error: unknown): TaskAnswer {
+  #failure(task: TaskWait, error: unknown): TaskAnswer {
     if (error instanceof LambdaInvocationError) {
       const { errorType, errorMessage, trace } = error;
       return { kind: 'error', error: errorType, cause: JSON.stringify({ errorMessage, errorType, trace }) };

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { LambdaInvocationError } from '../../../../local/states/index.ts';
-import { VirtualClock } from '../../../conformance/virtual-clock.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 import { FUNCTION, Harness } from './harness.ts';
 
 /** Runs a machine once, keeps the file as it was after each turn that committed, and goes on from each. */
@@ -122,7 +122,7 @@ test('from every commit of an execution a restart leads to the same end', async 
   const executionArn = 'arn:aws:states:eu-west-1:111111111111:execution:machine:e';
   expect(snapshots.length).toBeGreaterThan(10);
   for (const { file, now, failures } of snapshots) {
-    const harness = new Harness({ databaseFile: file }, new VirtualClock(now));
+    const harness = new Harness({ databaseFile: file }, new ManualCloudClock(now));
     harness.define(DEFINITION);
     play(harness, failures);
     await harness.service.resume();

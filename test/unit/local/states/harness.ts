@@ -6,7 +6,7 @@ import {
   type StatusChangeEvent,
 } from '../../../../local/states/index.ts';
 import type { Json } from '../../../../local/states/json.ts';
-import { VirtualClock } from '../../../conformance/virtual-clock.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
 export const REGION = 'eu-west-1';
 export const ACCOUNT = '111111111111';
@@ -32,7 +32,7 @@ export function machineArn(name: string): string {
 
 /** A service on a clock that stands still, with a Lambda that the test plays. */
 export class Harness {
-  readonly clock: VirtualClock;
+  readonly clock: ManualCloudClock;
   readonly statusChanges: StatusChangeEvent[] = [];
   readonly invocations: { arn: string; payload: Json; signal: AbortSignal }[] = [];
   lambda: (payload: Json, arn: string) => unknown = () => null;
@@ -40,7 +40,10 @@ export class Harness {
   private readonly options: Partial<StatesServiceOptions>;
   private ids = 0;
 
-  constructor(options: Partial<StatesServiceOptions> = {}, clock = new VirtualClock()) {
+  constructor(
+    options: Partial<StatesServiceOptions> = {},
+    clock = new ManualCloudClock(Date.UTC(2026, 0, 1)),
+  ) {
     this.clock = clock;
     this.options = options;
     this.service = this.create();
