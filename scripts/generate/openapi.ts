@@ -26,7 +26,6 @@ const document = (): Json => ({
     version: 'v1',
     summary: 'A control plane for containers on your own hosts, with or without a separate kernel.',
     description: CONVENTIONS,
-    license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
   },
   paths: paths(),
   components: {
