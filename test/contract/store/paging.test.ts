@@ -6,6 +6,7 @@ import type { Item } from '../../../store/item.ts';
 import { type Api, createApi } from '../../helpers/api.ts';
 import { type Engine, type EngineTable, startEngine } from '../../helpers/dynoxide.ts';
 import { containerRecord } from '../../helpers/records.ts';
+import { scaled } from '../../helpers/scaled.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -143,7 +144,7 @@ test('a filter that matches little gives short pages, at a bounded cost', async 
   expect((await walk(api, 'label=rare=yes')).flat()).toEqual(['c-001900']);
 });
 
-const COUNT = 100_000;
+const COUNT = scaled({ ci: 10_000, whole: 100_000 });
 /** Written at once: all of them would be some hundred megabytes. */
 const BATCH = 5_000;
 
