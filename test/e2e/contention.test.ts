@@ -9,9 +9,12 @@ import {
   waitForHosts,
   waitForOperation,
 } from '../helpers/local-cloud.ts';
+import { scaled } from '../helpers/scaled.ts';
 
-const ROOM = 300;
-const ASKED = 500;
+const ROOM = scaled({ ci: 60, whole: 300 });
+const ASKED = scaled({ ci: 100, whole: 500 });
+const REMOVED = scaled({ ci: 10, whole: 50 });
+const OF_ONE_NAME = scaled({ ci: 40, whole: 200 });
 const MEMORY_MB = 16;
 
 let cloud: LocalCloud;
@@ -42,9 +45,9 @@ const create = async (body: object) => {
 };
 
 describe('many at once', () => {
-  test('of 200 parallel creates of one name exactly one wins', async () => {
+  test(`of ${OF_ONE_NAME} parallel creates of one name exactly one wins`, async () => {
     const answers = await Promise.all(
-      Array.from({ length: 200 }, () => create({ name: 'only-one', image: 'nanoserver' })),
+      Array.from({ length: OF_ONE_NAME }, () => create({ name: 'only-one', image: 'nanoserver' })),
     );
     const winners = answers.filter(({ status }) => status === 202);
     expect(winners).toHaveLength(1);
@@ -84,13 +87,13 @@ describe('many at once', () => {
 
     const running = (await crowd()).filter(({ state }) => state === 'Running');
     const removals = await Promise.all(
-      running.slice(0, 50).map(({ id }) => cloud.call('DELETE', `/v1/containers/${id}?force=true`)),
+      running.slice(0, REMOVED).map(({ id }) => cloud.call('DELETE', `/v1/containers/${id}?force=true`)),
     );
     for (const { body } of removals)
       expect((await waitForOperation(cloud, body.operation.id, 120)).state).toBe('Succeeded');
     await eventually(async () => {
       const running = (await crowd()).filter(({ state }) => state === 'Running').length;
-      return running === ROOM && (await waiting()).length === ASKED - ROOM - 50 ? true : undefined;
+      return running === ROOM && (await waiting()).length === ASKED - ROOM - REMOVED ? true : undefined;
     }, 120);
     const linux = (await listAll(cloud, '/v1/hosts')).find((host) => host.os.family === 'linux');
     expect(linux.allocated.memoryMB).toBe(ROOM * MEMORY_MB);

@@ -8,13 +8,14 @@ import {
   startLocalCloud,
   temporaryStateDirectory,
 } from '../helpers/local-cloud.ts';
+import { scaled } from '../helpers/scaled.ts';
 
 /**
  * `kill -9` of everything (API, table, workflows, agents), again and again, while containers are created.
- * The figures can be raised by environment for a longer run.
+ * The number of kills can be raised by environment for a longer run.
  */
-const KILLS = Number(process.env.BULKHEAD_TEST_KILLS ?? 50);
-const CREATES = 100;
+const KILLS = Number(process.env.BULKHEAD_TEST_KILLS ?? scaled({ ci: 10, whole: 50 }));
+const CREATES = scaled({ ci: 40, whole: 100 });
 const MEMORY_MB = 64;
 const ENDED = ['Succeeded', 'Failed', 'Cancelled'];
 

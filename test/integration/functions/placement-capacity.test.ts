@@ -67,21 +67,23 @@ const ledger = async (ids: readonly string[]) => {
 };
 
 describe('capacity under parallel placement', () => {
-  test('500 at once with room for 300: 300 reserved, 200 wait with a reason, room that is freed admits them', async () => {
-    for (let count = 0; count < 3; count += 1)
-      await world.addHost({ capacity: { memoryMB: 12_800, cpus: 100, diskMB: 1_048_576 } });
+  const SHARE = scaled({ ci: 20, whole: 100 });
+  const [HOSTS, ROOM, ASKED, FREED] = [3, 3 * SHARE, 5 * SHARE, SHARE / 2];
+  test(`${ASKED} at once with capacity for ${ROOM}: ${ASKED - ROOM} wait with a reason, freed capacity admits them`, async () => {
+    for (let count = 0; count < HOSTS; count += 1)
+      await world.addHost({ capacity: { memoryMB: SHARE * 128, cpus: 100, diskMB: 1_048_576 } });
     const made = [];
-    for (let count = 0; count < 10; count += 1)
+    while (made.length < ASKED)
       made.push(...(await Promise.all(Array.from({ length: 50 }, () => world.create({ began: false })))));
     for (let at = 0; at < made.length; at += 50) await Promise.all(made.slice(at, at + 50).map(place));
 
     const ids = made.map(({ id }) => id);
     const full = await ledger(ids);
-    expect(full).toMatchObject({ reserved: 300, taken: 38_400, free: 0 });
+    expect(full).toMatchObject({ reserved: ROOM, taken: ROOM * 128, free: 0 });
     for (const host of full.hosts) expect(host.free.memoryMB).toBe(0);
     const operations = await Promise.all(made.map(({ operationId }) => world.operation(operationId)));
     const waiting = operations.filter(({ placeToken }) => placeToken !== null);
-    expect(waiting).toHaveLength(200);
+    expect(waiting).toHaveLength(ASKED - ROOM);
     for (const { view } of waiting) expect(view.reason).toContain('needs 128 MiB');
     for (const { view } of operations.filter(({ placeToken }) => placeToken === null))
       expect(view.reason).toBeNull();
@@ -93,25 +95,25 @@ describe('capacity under parallel placement', () => {
     const gone = (await Promise.all(ids.map((id) => world.container(id)))).filter(
       (one) => one?.view.hostId === first.id && one.reservation !== null,
     );
-    for (const one of gone.slice(0, 50)) {
+    for (const one of gone.slice(0, FREED)) {
       if (one?.reservation === null || one === undefined) continue;
       await world.table.transact([releaseCapacity(TENANT, first.id, one.reservation)]);
     }
     const answer = await admit(changeOf(before, await world.hostItem(first.id)));
     expect(answer).toEqual({ batchItemFailures: [] });
     const after = await ledger(ids);
-    expect(after).toMatchObject({ reserved: 350, free: 0 });
+    expect(after).toMatchObject({ reserved: ROOM + FREED, free: 0 });
     const still = (await Promise.all(made.map(({ operationId }) => world.operation(operationId)))).filter(
       ({ view }) => view.reason !== null,
     );
-    expect(still).toHaveLength(150);
+    expect(still).toHaveLength(ASKED - ROOM - FREED);
     // Oldest first, as the index has them.
     const admitted = waiting.filter(({ id }) => !still.some((one) => one.id === id)).map(({ id }) => id);
     const order = waiting
       .map(({ id, view }) => `${view.createdAt}#${id}`)
       .sort()
       .map((key) => key.split('#')[1]);
-    expect(new Set(order.slice(0, 50))).toEqual(new Set(admitted));
+    expect(new Set(order.slice(0, FREED))).toEqual(new Set(admitted));
   }, 120_000);
 
   test('a smaller one behind one that does not fit is admitted', async () => {
