@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { delimiter, dirname } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 const SETPRIV = '/usr/bin/setpriv';
@@ -18,7 +18,13 @@ export const runForeground = ({ node, root, args, env }) => {
   const child = spawn(command, rest, {
     cwd: root,
     stdio: 'inherit',
-    env: { ...process.env, ...env, PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}` },
+    env: {
+      // Compiled modules, which halve the start of every process: agents, clouds, tests.
+      NODE_COMPILE_CACHE: join(root, '.bulkhead/compile-cache'),
+      ...process.env,
+      ...env,
+      PATH: `${dirname(node)}${delimiter}${process.env.PATH ?? ''}`,
+    },
   });
   for (const signal of FORWARDED) process.on(signal, () => child.kill(signal));
   return new Promise((resolve, reject) => {
