@@ -73,11 +73,26 @@ export interface CreateOptions {
   readonly began?: boolean;
 }
 
+export interface WorldOptions {
+  readonly leaseSeconds?: number;
+  /** Called with the name of each function that is invoked. */
+  readonly onInvoke?: (name: string) => void;
+  /** Called after each round of workflows and messages, for work of other functions. @returns whether there was some */
+  readonly afterRound?: () => Promise<boolean>;
+}
+
 /**
  * The control plane's own functions on a real table, with a Step Functions, hosts and a network that are fakes with a
  * state. The test decides when the network delivers; messages of a host can be delivered twice.
  */
-export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeconds?: number } = {}) => {
+export const openWorld = ({ table, consumed }: EngineTable, options: WorldOptions = {}) => {
+  const { onInvoke = () => undefined, afterRound = async () => false } = options;
+  const counted = <Event, Answer>(name: string, handler: (event: Event) => Promise<Answer>) => {
+    return (event: Event): Promise<Answer> => {
+      onInvoke(name);
+      return handler(event);
+    };
+  };
   const clock = { now: Date.parse(AT) };
   const tasks = new FakeStepFunctions(() => clock.now);
   const hosts = new Map<string, FakeHost>();
@@ -112,13 +127,13 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
     heartbeatSeconds: 60,
     leaseSeconds: options.leaseSeconds ?? 150,
   };
-  const message = createHostMessageHandler(deps);
-  const connection = createHostConnectionHandler(deps);
+  const message = counted('host-message', createHostMessageHandler(deps));
+  const connection = counted('host-connection', createHostConnectionHandler(deps));
   const handlers = {
-    place: createPlaceContainerHandler(deps),
-    dispatch: createDispatchCommandHandler(deps),
-    commit: createCommitOperationHandler(deps),
-    settle: createSettleOperationHandler(deps),
+    place: counted('place-container', createPlaceContainerHandler(deps)),
+    dispatch: counted('dispatch-command', createDispatchCommandHandler(deps)),
+    commit: counted('commit-operation', createCommitOperationHandler(deps)),
+    settle: counted('settle-operation', createSettleOperationHandler(deps)),
   };
   const sweep = createSweepHandler(deps);
 
@@ -146,7 +161,8 @@ export const openWorld = ({ table, consumed }: EngineTable, options: { leaseSeco
       );
       for (const { host, said } of due) for (let time = 0; time < times; time += 1) await say(host, said);
       const started = await startReady();
-      if (due.length === 0 && started === 0) return;
+      const busy = await afterRound();
+      if (due.length === 0 && started === 0 && !busy) return;
     }
   };
 

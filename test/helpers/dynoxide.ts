@@ -17,8 +17,12 @@ export interface Engine {
   readonly endpoint: string;
   readonly client: DynamoDBClient;
   /** A new table with the stack's own keys and indexes. */
-  table(options?: Pick<TableDependencies, 'onUnreadable'>): Promise<EngineTable>;
+  table(options?: TableOptions): Promise<EngineTable>;
   stop(): Promise<void>;
+}
+
+interface TableOptions extends Pick<TableDependencies, 'onUnreadable'> {
+  readonly stream?: boolean;
 }
 
 export interface EngineTable {
@@ -90,10 +94,13 @@ export const startEngine = async (): Promise<Engine> => {
   return {
     endpoint,
     client,
-    table: async ({ onUnreadable } = {}) => {
+    table: async ({ onUnreadable, stream = false } = {}) => {
       tables += 1;
       const name = `bulkhead-${tables}`;
-      await client.send(new CreateTableCommand(tableDefinition(name)));
+      const StreamSpecification = { StreamEnabled: true, StreamViewType: 'NEW_AND_OLD_IMAGES' } as const;
+      await client.send(
+        new CreateTableCommand({ ...tableDefinition(name), ...(stream && { StreamSpecification }) }),
+      );
       const { add, ...consumed } = countConsumed();
       const table = createTable({
         client,

@@ -37,6 +37,8 @@ export class FakeStepFunctions implements Tasks {
   readonly #queue: Execution[] = [];
   readonly heartbeats: string[] = [];
   readonly answers: { token: string; kind: 'success' | 'failure' }[] = [];
+  /** States entered, of all executions. */
+  transitions = 0;
   /** How often each function is invoked for a step. */
   invocations = 1;
   #serial = 0;
@@ -151,6 +153,7 @@ export class FakeStepFunctions implements Tasks {
 
   async #step(execution: Execution, handlers: StepHandlers): Promise<void> {
     if (execution.status !== 'RUNNING') return;
+    this.transitions += 1;
     const { at, input } = execution;
     if (at === STEPS.commit || at === STEPS.settle) {
       await this.#callOnce(execution, handlers);

@@ -1,0 +1,110 @@
+import { ENTITY_ATTRIBUTE } from '../../core/contract/deployment.ts';
+import { createProcessChangesHandler } from '../../functions/process-changes/handler.ts';
+import { createDynamoClient } from '../../local/dynamodb/dynamo-client.ts';
+import { asRecord, asString, type JsonObject } from '../../local/template/json.ts';
+import { createApi } from './api.ts';
+import { openWorld } from './control-plane-world.ts';
+import type { Engine } from './dynoxide.ts';
+
+/** Entities whose changes invoke `process-changes`, as the filters of its trigger say (`lib/constructs/events.ts`). */
+const PUBLISHED = ['container', 'operation', 'host', 'image', 'session', 'refusedCommand'];
+const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems', 'BatchWriteItem'];
+
+/** What a piece of work costs on AWS, counted. */
+export interface Moves {
+  readonly writeUnits: number;
+  readonly readUnits: number;
+  /** Functions that were invoked. */
+  readonly functions: number;
+  /** States that executions of Step Functions entered. */
+  readonly transitions: number;
+}
+
+/** The table's stream, read to its end each time. */
+const openStream = async (endpoint: string, tableName: string) => {
+  const client = createDynamoClient(endpoint);
+  const { Table } = await client.call('DescribeTable', { TableName: tableName });
+  const StreamArn = asString(asRecord(Table).LatestStreamArn) ?? '';
+  const { StreamDescription } = await client.call('Streams.DescribeStream', { StreamArn });
+  const shards = asRecord(StreamDescription).Shards as JsonObject[];
+  const iterators = await Promise.all(
+    shards.map(async ({ ShardId }) => {
+      const given = { StreamArn, ShardId: ShardId ?? null, ShardIteratorType: 'TRIM_HORIZON' };
+      return (await client.call('Streams.GetShardIterator', given)).ShardIterator;
+    }),
+  );
+  return {
+    read: async (): Promise<JsonObject[]> => {
+      const found: JsonObject[] = [];
+      for (const [index, ShardIterator] of iterators.entries()) {
+        if (!ShardIterator) continue;
+        const { Records, NextShardIterator } = await client.call('Streams.GetRecords', { ShardIterator });
+        iterators[index] = NextShardIterator;
+        found.push(...(Records as JsonObject[]));
+      }
+      return found;
+    },
+    close: () => client.close(),
+  };
+};
+
+const isPublished = (record: JsonObject): boolean => {
+  const { NewImage, OldImage } = asRecord(record.dynamodb);
+  const entity = asRecord(asRecord(NewImage ?? OldImage)[ENTITY_ATTRIBUTE]);
+  return PUBLISHED.includes(asString(entity.S) ?? '');
+};
+
+/** The control plane with its API and the functions of its stream, whose moves are counted. */
+export const openCountedWorld = async (engine: Engine) => {
+  const engineTable = await engine.table({ stream: true });
+  const { table, name, consumed } = engineTable;
+  const stream = await openStream(engine.endpoint, name);
+  const invoked: string[] = [];
+  const world = openWorld(engineTable, {
+    onInvoke: (function_) => invoked.push(function_),
+    afterRound: async () => {
+      const records = (await stream.read()).filter(isPublished);
+      if (records.length === 0) return false;
+      invoked.push('process-changes');
+      const { batchItemFailures } = await changes({ Records: records });
+      if (batchItemFailures.length > 0) throw new TypeError('A change was not processed');
+      return true;
+    },
+  });
+  const changes = createProcessChangesHandler({
+    ...{ table, tasks: world.tasks, logger: world.deps.logger },
+    publish: async () => [],
+    startWorkflow: async (operation) => world.tasks.start(operation),
+  });
+  const api = createApi(table);
+  return {
+    world,
+    stop: () => stream.close(),
+    call: (...given: Parameters<typeof api.call>) => {
+      invoked.push(given[0]);
+      api.clock.ms = world.clock.now;
+      return api.call(...given);
+    },
+    /** Runs some work and everything that follows from it. */
+    count: async (work: () => Promise<unknown>): Promise<Moves & { invoked: readonly string[] }> => {
+      await world.settle();
+      consumed.reset();
+      invoked.length = 0;
+      world.tasks.transitions = 0;
+      await work();
+      await world.settle();
+      const units = (isWrite: boolean) =>
+        consumed
+          .calls()
+          .filter(({ operation }) => WRITES.includes(operation) === isWrite)
+          .reduce((sum, call) => sum + call.units, 0);
+      return {
+        writeUnits: units(true),
+        readUnits: units(false),
+        functions: invoked.length,
+        transitions: world.tasks.transitions,
+        invoked: [...invoked],
+      };
+    },
+  };
+};
