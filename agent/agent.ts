@@ -100,7 +100,7 @@ export const createAgent = (given: AgentDeps): Agent => {
     cancelPrune = clock.after(PRUNE_EVERY_MS, prune);
   };
 
-  /** Starts from the actual state: running containers are adopted unchanged, ended ones are taken down or restarted. */
+  /** Starts from the actual state: running containers are adopted unchanged, ended ones are cleaned up or restarted. */
   const recover = async (): Promise<void> => {
     const tidied = supervisor.tidy();
     handler.resume();

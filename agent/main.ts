@@ -36,8 +36,8 @@ const openState = (options: AgentOptions) => {
     return openSqliteState(file, systemClock);
   } catch (error) {
     const why = /locked/.test(messageOf(error))
-      ? `another agent works from ${options.stateDir}; stop it, or give this one a --state-dir of its own`
-      : `${file} cannot be used (${messageOf(error)}); check the directory's permissions and space`;
+      ? `another agent uses ${options.stateDir}; stop it, or set another --state-dir`
+      : `${file} cannot be used (${messageOf(error)}); check the directory's permissions and free space`;
     throw new StartupError(EXIT_CODES.stateUnusable, `The agent cannot start: ${why}.`, error);
   }
 };
@@ -55,7 +55,7 @@ const enrollment = async (
   if (token === undefined)
     throw new StartupError(
       EXIT_CODES.usage,
-      'This host has not enrolled: set BULKHEAD_ENROLLMENT_TOKEN to a token from bulkhead host enroll.',
+      'This host is not enrolled: set BULKHEAD_ENROLLMENT_TOKEN to a token from bulkhead host enroll.',
     );
   const name =
     options.name ?? (options.runtime === 'simulated' ? `simulated-${options.simulate}` : hostname());
@@ -74,7 +74,7 @@ const enrollment = async (
 const stopSignal = (options: AgentOptions, log: Log): AbortSignal => {
   const controller = new AbortController();
   const stop = (why: string) => () => {
-    if (!controller.signal.aborted) log.info('stopping; containers keep running', { why });
+    if (!controller.signal.aborted) log.info('stopping; containers continue to run', { why });
     controller.abort();
   };
   process.once('SIGTERM', stop('SIGTERM'));

@@ -15,7 +15,7 @@ import { stateFiles } from './state-directory.ts';
 
 interface OpenRuntime {
   readonly runtime: Runtime;
-  /** Must be called once the agent has stopped: closes the runtime and removes what no container uses. */
+  /** Must be called after the agent has stopped. Closes the runtime and removes the resources that no container uses. */
   readonly release: () => Promise<void>;
 }
 
@@ -67,7 +67,7 @@ const removeEverything = async (runtime: Runtime): Promise<void> => {
 const openLinux = async (options: AgentOptions, log: Log): Promise<OpenRuntime> => {
   if (options.artifacts === undefined)
     throw new StartupError(EXIT_CODES.usage, 'The Linux runtime needs --artifacts FOLDER. See --help.');
-  // Loaded only if it is used: it is a third of the agent.
+  // Loaded only if it is used, because it is a third of the agent's code.
   const { openLinuxHost } = await import('./runtimes/linux/open-host.ts');
   try {
     const runtime = await openLinuxHost({

@@ -118,31 +118,34 @@ const program = (): Command =>
     .description(
       'Runs containers on this machine for Bulkhead. It connects to the control plane and accepts no connections.',
     )
-    .requiredOption('--api-url <url>', 'where Bulkhead’s API is', parseApiUrl)
-    .requiredOption('--state-dir <directory>', 'for the key, the enrollment and the journal; made if missing')
-    .option('--name <name>', 'of the host, at its enrollment', parseName)
+    .requiredOption('--api-url <url>', 'address of the Bulkhead API', parseApiUrl)
+    .requiredOption(
+      '--state-dir <directory>',
+      'for the key, the enrollment and the journal; created if missing',
+    )
+    .option('--name <name>', 'name of the host, for its enrollment', parseName)
     .addOption(
       new Option(
         '--enrollment-token <token>',
-        'needed once; the environment keeps it out of process lists',
+        'needed once; the environment variable keeps it out of process lists',
       ).env('BULKHEAD_ENROLLMENT_TOKEN'),
     )
     .addOption(
-      new Option('--runtime <runtime>', 'what runs the containers')
+      new Option('--runtime <runtime>', 'runtime for the containers')
         .choices(['simulated', 'linux'])
         .default('simulated'),
     )
     .addOption(
-      new Option('--simulate <machine>', 'with the simulated runtime: what to behave as').choices(
+      new Option('--simulate <machine>', 'with the simulated runtime: the machine to simulate').choices(
         SIMULATED_KINDS,
       ),
     )
-    .option('--artifacts <folder>', 'with the Linux runtime: what its set-up has made')
-    .option('--warm-vms <number>', 'with the Linux runtime: utility VMs that wait', parseCount, 2)
-    .option('--image-folder <folder>', 'from which images may be imported; may be repeated', collect, [])
+    .option('--artifacts <folder>', 'with the Linux runtime: folder with the artifacts of its set-up')
+    .option('--warm-vms <number>', 'with the Linux runtime: number of utility VMs in the pool', parseCount, 2)
+    .option('--image-folder <folder>', 'folder to import images from; repeatable', collect, [])
     .option(
       '--allow-private <cidr>',
-      'private range that network policies may open, such as 10.20.0.0/16; may be repeated',
+      'private range that network policies can open, such as 10.20.0.0/16; repeatable',
       collectCeilingRange,
       [],
     )
@@ -160,8 +163,8 @@ const program = (): Command =>
       DEFAULT_CAPACITY.cpus,
     )
     .option('--capacity-disk-mb <MiB>', 'simulated disk for containers', parseWhole, DEFAULT_CAPACITY.diskMB)
-    .option('--simulate-delay-ms <range>', 'how long a simulated step takes', parseDelay, [5, 20])
-    .option('--simulate-fault <step=action[:times]>', 'for tests; may be repeated', parseFault, [])
+    .option('--simulate-delay-ms <range>', 'duration of a simulated step', parseDelay, [5, 20])
+    .option('--simulate-fault <step=action[:times]>', 'for tests; repeatable', parseFault, [])
     .option('--exit-with-parent', 'stop when stdin, or the channel to the parent process, closes', false)
     .addOption(
       new Option('--log-level <level>', 'what to log, to stderr').choices(LOG_LEVELS).default('info'),

@@ -18,7 +18,7 @@ export const stateFiles = (stateDir: string) => ({
 });
 
 /**
- * To be called before anything is opened for writing: it changes nothing.
+ * Must be called before any file is opened for writing. It changes nothing.
  * @throws {StartupError} when a newer agent has worked in the state directory
  */
 export const refuseNewerState = async (stateDir: string): Promise<void> => {

@@ -27,7 +27,7 @@ export interface CommandGate {
 /** Minimum interval of hellos for unknown keys, in milliseconds, so that forged commands cannot cause a flood of hellos. */
 const ASK_EVERY_MS = 10_000;
 /** Maximum number of unknown keys to track. */
-const MOST_KEYS = 64;
+const MAX_KEYS = 64;
 
 /**
  * Every command passes this gate: the signature is verified before the payload is parsed, then host, expiry, and that it is
@@ -87,7 +87,7 @@ export const createCommandGate = (deps: CommandGateDeps): CommandGate => {
     },
     refuse,
     confirmUnknownKeys: () => {
-      if (unknown.size + asked.size > MOST_KEYS) unknown.clear();
+      if (unknown.size + asked.size > MAX_KEYS) unknown.clear();
       for (const keyId of asked) unknown.add(keyId);
       asked.clear();
     },

@@ -16,7 +16,7 @@ export type TrustedKeys = z.infer<typeof TrustedKeysSchema>;
 /** Longer than any command is valid, so that commands signed before a rotation stay valid. */
 const REPLACED_MS = 24 * 60 * 60 * 1_000;
 /** Far more rotations than a host can miss. */
-const MOST_STEPS = 1_000;
+const MAX_STEPS = 1_000;
 
 export const newestKeyId = ([newest]: TrustedKeys): string | undefined =>
   newest === undefined ? undefined : keyIdOf(newest.publicKey);
@@ -68,7 +68,7 @@ export const followKeys = (
   nowMs: number,
 ): TrustedKeys => {
   let followed = keys;
-  for (let step = 0; step < MOST_STEPS; step += 1) {
+  for (let step = 0; step < MAX_STEPS; step += 1) {
     const next = announcedBy(followed, announcements);
     const [newest] = followed;
     if (next === null || newest === undefined) return followed;

@@ -7,11 +7,11 @@
 
 #define FRAME_BYTES (HEADER_BYTES + MAX_PAYLOAD)
 #define OUT_BYTES (8 * FRAME_BYTES)
-/* Kept free of output, so that answers always find room. */
+/* Output never uses these bytes, so that responses always fit. */
 #define RESERVED_BYTES (4 * FRAME_BYTES)
 
 static int in_fd = -1, out_fd = -1;
-/* One byte more, so that a payload can be ended by NUL for who reads it as text. */
+/* One more byte, so that a payload can be terminated by NUL and parsed as text. */
 static char in_buffer[2 * FRAME_BYTES + 1];
 static size_t in_have;
 static char out_buffer[OUT_BYTES];
@@ -27,8 +27,8 @@ void channel_reset(void) { in_have = out_from = out_have = 0; }
 int channel_in(void) { return in_fd; }
 int channel_out(void) { return out_fd; }
 
-/* Takes one whole frame, or idle bytes, off the front. Returns the bytes taken; 0 when there is no whole one. */
-static size_t take(const char *at, size_t have, frame_handler *handler) {
+/* Consumes one complete frame, or idle bytes. Returns the number of bytes consumed; 0 if no frame is complete. */
+static size_t take_frame(const char *at, size_t have, frame_handler *handler) {
   if (have == 0) return 0;
   if (at[0] == FRAME_IDLE) return 1;
   if (have < HEADER_BYTES) return 0;
@@ -36,7 +36,7 @@ static size_t take(const char *at, size_t have, frame_handler *handler) {
   uint16_t stream;
   memcpy(&stream, at + 2, sizeof stream);
   memcpy(&length, at + 4, sizeof length);
-  if (length > MAX_PAYLOAD) return 1; /* not a frame: look for the next one */
+  if (length > MAX_PAYLOAD) return 1; /* not a frame: search for the next one */
   if (have < HEADER_BYTES + length) return 0;
   static char payload[MAX_PAYLOAD + 1];
   memcpy(payload, at + HEADER_BYTES, length);
@@ -52,7 +52,7 @@ bool channel_read(frame_handler *handler) {
     if (got == 0) return false;
     in_have += got;
     size_t from = 0, taken;
-    while ((taken = take(in_buffer + from, in_have - from, handler)) > 0) from += taken;
+    while ((taken = take_frame(in_buffer + from, in_have - from, handler)) > 0) from += taken;
     memmove(in_buffer, in_buffer + from, in_have - from);
     in_have -= from;
   }

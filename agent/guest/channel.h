@@ -1,4 +1,4 @@
-/* Frames over a pair of non-blocking file descriptors, with one bounded buffer each way. */
+/* Frames over a pair of non-blocking file descriptors, with one bounded buffer in each direction. */
 #ifndef BULKHEAD_CHANNEL_H
 #define BULKHEAD_CHANNEL_H
 
@@ -10,13 +10,13 @@
 typedef void frame_handler(int type, int flags, int stream, const char *payload, uint32_t length);
 
 void channel_open(int in, int out);
-/* Forgets what is half received and what waits to be sent: the peer is gone. */
+/* Empties both buffers, because the peer has disconnected. */
 void channel_reset(void);
-/* Reads what is there and hands over every whole frame. False when the peer is gone. */
+/* Reads the available bytes and passes every complete frame to `handler`. Returns false when the peer has disconnected. */
 bool channel_read(frame_handler *handler);
-/* Whether a frame of output may be queued: there is room for it and for answers beside it. */
+/* Whether a frame of output can be queued without using the space that is reserved for responses. */
 bool channel_has_room(void);
-/* Queues a frame and sends what can be sent. A frame for which there is no room is lost: ask first. */
+/* Queues a frame and sends as much as possible. A frame that does not fit is dropped: call channel_has_room first. */
 void channel_send(int type, int flags, int stream, const void *payload, uint32_t length);
 void channel_send_two(int type, int flags, int stream, const void *head, uint32_t head_length, const void *tail,
                       uint32_t tail_length);

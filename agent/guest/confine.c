@@ -72,7 +72,7 @@ static int mount_devices(void) {
   return chdir("..");
 }
 
-/* Covers a file of the root file system, wherever links in that lead, but never out of it. */
+/* Mounts `source` over a file of the root file system. Links are followed, but never out of the root. */
 static void bind_file(const char *root, const char *source, const char *target) {
   struct open_how how = {.flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .mode = 0644,
                          .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
@@ -86,9 +86,9 @@ static void bind_file(const char *root, const char *source, const char *target) 
 }
 
 /*
- * The first root of a machine cannot be pivoted away from; it is covered instead. Who enters the namespace
- * later comes out on top of it. Mount points are made only where the image lacks them, and never through a
- * link: mkdir does not follow one at its end, and the parent is the root itself.
+ * pivot_root does not work on the initial root file system (initramfs), so the new root is moved on top of it. A process
+ * that joins the namespace later gets the top root. A mount point is created only where the image lacks it, and never
+ * through a link: mkdir does not follow a link in the last component, and the parent is the root itself.
  */
 int enter_new_root(const char *root, const char *hostname) {
   if (hostname && sethostname(hostname, strlen(hostname))) return -1;
@@ -103,7 +103,7 @@ int enter_new_root(const char *root, const char *hostname) {
   return mount_devices();
 }
 
-/* As in the Default runtime (`capabilities.ts`). Without CAP_MKNOD: no process of the container makes itself a disk. */
+/* As in the Default runtime (`capabilities.ts`). Without CAP_MKNOD, no process of the container can create a disk's node. */
 static const int KEPT[] = {CAP_CHOWN,    CAP_DAC_OVERRIDE, CAP_FSETID,  CAP_FOWNER, CAP_NET_RAW,    CAP_SETGID, CAP_SETUID,
                            CAP_SETFCAP,  CAP_SETPCAP,      CAP_NET_BIND_SERVICE,    CAP_SYS_CHROOT, CAP_KILL,   CAP_AUDIT_WRITE};
 
@@ -115,12 +115,12 @@ static unsigned long long kept_mask(void) {
 
 static int set_limit(int resource, rlim_t most) { return setrlimit(resource, &(struct rlimit){most, most}); }
 
-/* The number of processes is limited by the cgroup. The others are as in the Default runtime (`oci-config.ts`). */
+/* The cgroup limits the number of processes. The other limits are as in the Default runtime (`oci-config.ts`). */
 static int set_limits(rlim_t open_files) {
   return set_limit(RLIMIT_NOFILE, open_files) || set_limit(RLIMIT_CORE, 1) || set_limit(RLIMIT_NPROC, RLIM_INFINITY);
 }
 
-/* Ends with no capability outside the list, and with none at all for who is not root. */
+/* Leaves root only the capabilities in the list, and other users no capabilities. */
 static int take_identity(const struct identity *identity) {
   unsigned long long mask = kept_mask();
   if (setgroups(identity->group_count, identity->groups) || setgid(identity->gid)) return -1;

@@ -1,4 +1,4 @@
-/* A file of its own: the numbers of the two architectures have the same names. */
+/* A separate file, because both architectures use the same names for different numbers. */
 #include <asm/unistd_32.h>
 
 #include "system_calls.h"

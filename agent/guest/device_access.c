@@ -18,9 +18,9 @@ static const struct {
 
 enum { RESULT = BPF_REG_0, CONTEXT = BPF_REG_1, TYPE = BPF_REG_2, MAJOR = BPF_REG_3, MINOR = BPF_REG_4 };
 #define TYPE_MASK 0xffff /* the rest of `access_type` is the kind of access */
-#define MOST_INSTRUCTIONS (9 + 4 * sizeof ALLOWED / sizeof *ALLOWED)
+#define MAX_INSTRUCTIONS (9 + 4 * sizeof ALLOWED / sizeof *ALLOWED)
 
-static struct bpf_insn program[MOST_INSTRUCTIONS];
+static struct bpf_insn program[MAX_INSTRUCTIONS];
 static int count;
 
 static void add(int code, int to, int from, int offset, int value) {

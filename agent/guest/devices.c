@@ -27,7 +27,7 @@ int read_text(const char *path, char *text, size_t size) {
   return got > 0;
 }
 
-/* A device that is where it is wanted already is no failure. */
+/* A device that is already in the requested state is not an error. */
 static int drive(enum device_kind kind, const char *action, const char *device) {
   char path[128];
   const char *driver = kind == VIRTIO_NETWORK ? "virtio_net" : "virtio_blk";

@@ -1,8 +1,8 @@
 /*
- * The first process of a utility VM: loads the drivers, and then serves its host over one virtio serial port.
+ * The first process of a utility VM: loads the drivers, then serves the host over one virtio serial port.
  *
- * The host may vanish and come back (its agent restarts): the container's main process runs on, its newest
- * output is kept, and every other stream ends. This process never waits for the host in a system call.
+ * The host can disconnect and reconnect, for example when its agent restarts. The container's main process then continues,
+ * its newest output is kept, and every other stream ends. This process never blocks on the host in a system call.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -30,7 +30,7 @@
 
 #define PORT "/dev/vport0p1"
 #define MODULE_ORDER "/modules/order"
-/* Should the kernel not tell that the host is back. */
+/* In case the kernel does not notify this process that the host has reconnected. */
 #define ABSENT_HOST_POLL_MS 1000
 
 static bool connected;
@@ -60,7 +60,7 @@ static void set_autoprobe(const char *value) {
 
 static void load_module(const char *name) {
   char path[128];
-  /* Disks and the network get their driver once they are the container's; every other device at once. */
+  /* Disks and the network get their driver when the container needs them; other devices get it immediately. */
   bool later = strcmp(name, "virtio_blk") == 0 || strcmp(name, "virtio_net") == 0;
   if (later) set_autoprobe("0");
   snprintf(path, sizeof path, "/modules/%s.ko", name);
@@ -94,7 +94,7 @@ static int start_in_guest(int stream, struct fields fields, struct child *child,
   return container > 0 ? spawn_child(fields, PLACE_IN_CONTAINER, container, child, why, size) : -ESRCH;
 }
 
-static void say_hello(const char *nonce) {
+static void send_hello(const char *nonce) {
   struct timespec up;
   clock_gettime(CLOCK_MONOTONIC, &up);
   char text[256];
@@ -109,7 +109,7 @@ static void handle_frame(int type, int flags, int stream, const char *payload, u
   if (type == FRAME_CONNECT && length == NONCE_BYTES) {
     connected = true;
     streams_connected();
-    say_hello(payload);
+    send_hello(payload);
   } else if (!connected) {
     return;
   } else if (type == FRAME_REQUEST) {
@@ -133,7 +133,7 @@ static void reap(int signals) {
   for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) streams_child_ended(pid, status);
 }
 
-/* A port whose host is away is always ready (POLLHUP). This one is ready once for each change. */
+/* A port whose host is disconnected is always ready (POLLHUP). The returned descriptor is ready once for each change. */
 static int watch_changes(int port) {
   int changes = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN | EPOLLET};

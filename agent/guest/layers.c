@@ -13,14 +13,14 @@
 
 #define IMAGE "/base"
 #define SCRATCH "/rw"
-/* As the Default runtime mounts both (`helper/layers.c`). */
+/* The same options as in the Default runtime (`helper/layers.c`). */
 #define SCRATCH_OPTIONS "errors=remount-ro,noinit_itable"
 #define OVERLAY_OPTIONS "redirect_dir=nofollow,metacopy=off,index=off,nfs_export=off,xino=off"
 
 static bool mounted, image_mounted;
 int layers_mounted(void) { return mounted; }
 
-/* Finds the disk with that serial: `vda` or `vdb`. */
+/* Finds the disk with that serial number: `vda` or `vdb`. */
 static int find_disk(const char *serial, char *name, size_t size) {
   static const char *const names[] = {"vda", "vdb"};
   for (int i = 0; i < 2; i++) {
@@ -66,7 +66,7 @@ int unmount_layers(bool keep_image) {
 }
 
 static int mount_all(void) {
-  /* Disks stay without their driver until they are the container's own: the kernel reads the size when it binds. */
+  /* Disks are bound to their driver only now, because the kernel reads a disk's size when it binds it. */
   int problem = drive_devices(VIRTIO_BLOCK, "bind");
   if (!problem && !image_mounted) problem = mount_disk("image", IMAGE, "squashfs", MS_RDONLY | MS_NODEV, NULL);
   if (problem) return problem;

@@ -3,13 +3,13 @@
 
 #include <stdbool.h>
 
-/* Whether the container's root file system is there. */
+/* Whether the container's root file system is mounted. */
 int layers_mounted(void);
-/* Makes it of the two disks, `image` and `scratch`. 0 or -errno. */
+/* Mounts the root file system from the two disks, `image` and `scratch`. Returns 0 or -errno. */
 int mount_layers(void);
 /*
- * Takes it apart, and the disks away from their driver: what is behind them may then be exchanged. `keep_image`
- * leaves the image mounted, for containers of the same image; what has been read of it stays in memory. 0 or -errno.
+ * Unmounts the root file system and unbinds the disks, so that the host can replace the files behind them. `keep_image`
+ * leaves the image mounted, for containers of the same image; its cached pages stay in memory. Returns 0 or -errno.
  */
 int unmount_layers(bool keep_image);
 

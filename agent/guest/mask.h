@@ -1,12 +1,12 @@
-/* What the kernel shows to every process, and containers have no business with. */
+/* Hides files that the kernel exposes to every process and that containers do not need. */
 #ifndef BULKHEAD_MASK_H
 #define BULKHEAD_MASK_H
 
 #include "protocol.h"
 
 /*
- * In the mount namespace of a container, once /proc and /sys are mounted. Fields: mask (several; covered by an empty
- * folder or by /dev/null), read-only (several). A path that the kernel lacks is skipped. Returns 0, or -1 with errno.
+ * Call this in the mount namespace of a container, after /proc and /sys are mounted. Fields: mask (repeatable; covered by an
+ * empty folder or by /dev/null), read-only (repeatable). A path that does not exist is skipped. Returns 0, or -1 with errno.
  */
 int mask_paths(struct fields fields);
 

@@ -64,7 +64,7 @@ static int add_route(int fd, const char *to, const char *mask, const char *gatew
     route.rt_flags |= RTF_GATEWAY;
   }
   route.rt_dev = (char *)device;
-  /* One that is there is of an endpoint before this one, and the same. */
+  /* An existing route is from an earlier endpoint, and identical. */
   return ioctl(fd, SIOCADDRT, &route) && errno != EEXIST ? -1 : 0;
 }
 
@@ -75,7 +75,7 @@ int bring_up_loopback(void) {
   return result;
 }
 
-/* The gateway is reached by a route of its own, since no other machine shares the link. */
+/* The gateway needs a separate route, because the address is a /32: no other machine shares the link. */
 int configure_network(const char *mac, const char *address, const char *gateway) {
   if (!mac || !address || !gateway) return -EINVAL;
   int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

@@ -1,12 +1,12 @@
 /*
- * The framed protocol between the host's agent and a guest (or a helper on the host that relays a terminal).
+ * The framed protocol between the host's agent and a guest, or a helper on the host that relays a terminal.
  *
- * A frame is a header of 8 bytes, little endian (u8 type, u8 flags, u16 stream, u32 length), and `length`
- * bytes. A zero byte where a header would begin is skipped: a host that reconnects sends more zeros than a
- * frame is long, so that whatever the previous connection left unfinished ends, and then CONNECT.
+ * A frame is a header of 8 bytes, little endian (u8 type, u8 flags, u16 stream, u32 length), and `length` bytes. A zero byte
+ * in place of a header is skipped. A host that reconnects first sends more zeros than the longest frame has bytes, which
+ * completes a partial frame of the previous connection. Then it sends CONNECT.
  *
- * Flow control: output of a stream is sent against credit that the host grants (STREAM_WINDOW to begin with);
- * the host may send STDIN_WINDOW bytes of input, and more only as CREDIT frames come back.
+ * Flow control: the guest sends output of a stream only within the credit that the host grants (initially STREAM_WINDOW).
+ * The host can send STDIN_WINDOW bytes of input, and more only after CREDIT frames from the guest.
  */
 #ifndef BULKHEAD_PROTOCOL_H
 #define BULKHEAD_PROTOCOL_H
@@ -31,12 +31,12 @@ enum frame_type {
   FRAME_STDIN = 4,
   FRAME_CLOSE_STDIN = 5,
   FRAME_RESIZE = 6,      /* u16 rows, u16 columns */
-  FRAME_SIGNAL = 7,      /* u8 signal, to the process group */
+  FRAME_SIGNAL = 7,      /* u8 signal; only SIGKILL is sent to the whole process group */
   FRAME_CREDIT = 8,      /* u32 bytes; either direction */
   /* guest to host */
   FRAME_HELLO = 16,      /* nonce, fields */
-  FRAME_RESPONSE = 17,   /* stream: request id; i32 errno, then data; FLAG_MORE: another follows */
-  FRAME_STARTED = 18,    /* i32 pid; or -errno, then why in words */
+  FRAME_RESPONSE = 17,   /* stream: request id; i32 errno, then data; FLAG_MORE: another part follows */
+  FRAME_STARTED = 18,    /* i32 pid; or -errno and the reason as text */
   FRAME_STDOUT = 19,
   FRAME_STDERR = 20,
   FRAME_EXITED = 21      /* i32 exit code (128 + signal), i32 signal or 0; FLAG_OUT_OF_MEMORY */
@@ -45,19 +45,19 @@ enum frame_type {
 #define FLAG_MORE 1
 #define FLAG_OUT_OF_MEMORY 2
 
-/* Fields: `name=value` strings, each ended by NUL; a name may come several times. */
+/* Fields: `name=value` strings, each terminated by NUL. A name can be repeated. */
 struct fields {
   const char *start;
   const char *end;
 };
 
-/* The value of the first field of that name at or after `from`; null if there is none. */
+/* The value of the first field with that name at or after `from`; null if there is none. */
 const char *field_after(struct fields fields, const char *from, const char *name);
 static inline const char *field(struct fields fields, const char *name) {
   return field_after(fields, fields.start, name);
 }
 long field_number(struct fields fields, const char *name, long otherwise);
-/* Pointers to all values of that name, ended by null; the caller frees the array only. */
+/* Pointers to all values with that name, terminated by null. The caller frees the array, but not the strings. */
 char **field_list(struct fields fields, const char *name);
 
 #endif

@@ -21,7 +21,7 @@
 #include "spawn.h"
 #include "streams.h"
 
-/* A clone's clock stands at the template's, and its randomness is every other clone's. */
+/* A clone starts with the template's clock, and with the same random state as every other clone. */
 static int wake(struct fields fields) {
   struct timespec now = {field_number(fields, "seconds", 0), field_number(fields, "nanoseconds", 0)};
   const char *entropy = field(fields, "entropy");
@@ -40,7 +40,7 @@ static int wake(struct fields fields) {
   return result;
 }
 
-/* A network device has no driver until the container is to have a network. */
+/* A network device gets its driver only when the container needs a network. */
 static int network(struct fields fields) {
   int problem = drive_devices(VIRTIO_NETWORK, "bind");
   if (problem) return problem;
@@ -68,7 +68,7 @@ static void respond(int id, int result, const char *data, size_t length) {
 _Noreturn static void power_off(int id) {
   pid_t main_pid = streams_main_pid();
   if (main_pid > 0) kill(main_pid, SIGKILL);
-  /* The namespace's processes die with their first; unmounting waits for that. */
+  /* The kernel kills the namespace's processes after their first one exits; unmounting fails until then. */
   for (int tries = 0; layers_mounted() && unmount_layers(false) && tries < 200; tries++) {
     struct timespec pause = {0, 5000000};
     nanosleep(&pause, NULL);

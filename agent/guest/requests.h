@@ -1,4 +1,4 @@
-/* What the host asks of the guest itself, by name: one REQUEST, one RESPONSE (in parts where it is long). */
+/* Requests to the guest itself, by name. Each REQUEST gets one RESPONSE, which is split into parts if it is long. */
 #ifndef BULKHEAD_REQUESTS_H
 #define BULKHEAD_REQUESTS_H
 

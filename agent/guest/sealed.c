@@ -12,7 +12,7 @@
 #endif
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* MFD_EXEC is of Linux 6.3; before it every such file may be executed. */
+/* Linux has MFD_EXEC since 6.3. Before that, every file in memory is executable. */
 static int new_file(void) {
   int fd = memfd_create("bulkhead", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
   return fd >= 0 ? fd : memfd_create("bulkhead", MFD_CLOEXEC | MFD_ALLOW_SEALING);

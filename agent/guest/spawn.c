@@ -30,7 +30,7 @@
 
 struct ends {
   int in[2], out[2], err[2], terminal, terminal_end;
-  /* Closed by a successful exec; otherwise it says why there was none. */
+  /* A successful exec closes this pipe. Otherwise it carries the reason for the failure. */
   int failure[2];
 };
 
@@ -78,7 +78,7 @@ static void use_ends(const struct ends *ends) {
   dup2(ends->err[1], 2);
 }
 
-/* The environment as given, with PATH, HOME and TERM where it does not name them. */
+/* The environment of the request, with defaults for PATH and HOME, and for TERM if there is a terminal. */
 static char **complete_environment(struct fields fields, const char *home, bool tty) {
   char **given = field_list(fields, "env");
   size_t count = 0;
@@ -99,7 +99,7 @@ static char **complete_environment(struct fields fields, const char *home, bool 
 }
 
 static int failure_fd;
-/* What runs in place of the program that `arg` names; -1 for that one. */
+/* If not -1, this program runs instead of the first `arg`. */
 static int program_fd = -1;
 
 _Noreturn static void fail(const char *what, const char *name) {
@@ -107,7 +107,7 @@ _Noreturn static void fail(const char *what, const char *name) {
   _exit(126);
 }
 
-/* As runc does for a container's first process: an image may name a working directory that it lacks. */
+/* An image can configure a working directory that does not exist. As runc does, it is created for the main process. */
 static void make_directories(const char *path) {
   char part[PATH_MAX];
   if (snprintf(part, sizeof part, "%s/", path) >= (int)sizeof part) return;
@@ -158,35 +158,35 @@ _Noreturn static void run_child(struct fields fields, enum place place, const st
 static pid_t raw_clone(unsigned long flags) { return syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0); }
 
 /*
- * Joining a pid namespace works for children only. So a go-between joins, makes the process as its own
- * sibling (CLONE_PARENT), reports its pid, and exits: its exit is ignored, and signals reach only the process.
+ * Joining a pid namespace takes effect for children only. Therefore an intermediate process joins, creates the process as its
+ * sibling (CLONE_PARENT), reports the pid, and exits. Its exit is ignored, and signals reach only the created process.
  */
 static pid_t spawn_in_container(struct fields fields, pid_t container, const struct ends *ends) {
-  int told[2];
-  if (pipe2(told, O_CLOEXEC)) return -errno;
-  pid_t between = fork();
-  if (between == 0) {
+  int pid_pipe[2];
+  if (pipe2(pid_pipe, O_CLOEXEC)) return -errno;
+  pid_t intermediate = fork();
+  if (intermediate == 0) {
     int handle = syscall(SYS_pidfd_open, container, 0);
     if (field(fields, "probe") && (program_fd = sealed_copy("/proc/self/exe")) < 0) _exit(1);
     join_cgroup(CONTAINER_CGROUP);
     if (handle < 0 || setns(handle, CONTAINER_NAMESPACES)) _exit(1);
     pid_t pid = raw_clone(CLONE_PARENT);
     if (pid == 0) run_child(fields, PLACE_IN_CONTAINER, ends);
-    if (pid > 0) (void)!write(told[1], &pid, sizeof pid);
+    if (pid > 0) (void)!write(pid_pipe[1], &pid, sizeof pid);
     _exit(0);
   }
-  close(told[1]);
+  close(pid_pipe[1]);
   pid_t pid = -1;
-  if (between > 0 && read(told[0], &pid, sizeof pid) != sizeof pid) pid = -1;
-  close(told[0]);
-  if (between > 0) waitpid(between, NULL, 0);
+  if (intermediate > 0 && read(pid_pipe[0], &pid, sizeof pid) != sizeof pid) pid = -1;
+  close(pid_pipe[0]);
+  if (intermediate > 0) waitpid(intermediate, NULL, 0);
   if (pid < 0) errno = ESRCH;
   return pid;
 }
 
 /*
- * The cgroup stays, and its limit of devices with it. A rehearsal has then done what takes the kernel longest: checking
- * and translating the limit's program.
+ * The cgroup and its device limit stay between containers. A rehearsal therefore already does the slowest part of a start:
+ * the kernel verifies and compiles the limit's BPF program.
  */
 static int limit_devices_once(void) {
   static bool limited;
@@ -203,7 +203,7 @@ static pid_t spawn_container(struct fields fields, const struct ends *ends) {
     return -1;
   }
   int here = open("/sys/fs/cgroup/cgroup.procs", O_WRONLY | O_CLOEXEC);
-  /* The namespace of cgroups begins where its first process is. */
+  /* The root of a cgroup namespace is the cgroup of its first process. */
   join_cgroup(CONTAINER_CGROUP);
   pid_t pid = raw_clone(CONTAINER_NAMESPACES);
   if (pid == 0) run_child(fields, PLACE_NEW_CONTAINER, ends);
@@ -214,7 +214,7 @@ static pid_t spawn_container(struct fields fields, const struct ends *ends) {
   return pid;
 }
 
-/* Waits until the program runs or has failed to; it takes as long as the kernel takes to prepare it. */
+/* Waits until the program runs or has failed to start. */
 static int failed(struct ends *ends, pid_t pid, char *why, size_t size) {
   close_if(ends->failure[1]);
   ends->failure[1] = -1;

@@ -1,4 +1,4 @@
-/* Starts one process of the container, or any process of this machine, with pipes or a terminal. */
+/* Starts one process in the container or on this machine, with pipes or a terminal. */
 #ifndef BULKHEAD_SPAWN_H
 #define BULKHEAD_SPAWN_H
 
@@ -9,7 +9,7 @@
 
 struct child {
   pid_t pid;
-  /* Of this side; -1 where there is none. With a terminal, `in` and `out` are the same. */
+  /* This process's ends; -1 where there is none. With a terminal, `in` and `out` are the same. */
   int in, out, err;
   bool tty;
 };
@@ -18,18 +18,18 @@ struct child {
 #define ROOT_DIRECTORY "/newroot"
 #define CONTAINER_CGROUP "/sys/fs/cgroup/container"
 
-/* In which surroundings the process starts. */
+/* Where the process starts. */
 enum place {
-  PLACE_HERE,           /* as a child of this process, nothing changed */
+  PLACE_HERE,           /* as a child of this process, in the same namespaces */
   PLACE_NEW_CONTAINER,  /* as the first process of new namespaces over ROOT_DIRECTORY */
   PLACE_IN_CONTAINER    /* beside the first process of the container */
 };
 
 /*
- * Fields: arg (several), env (several), cwd, user, tty, rows, columns, hostname, memory (bytes), pids, open-files,
- * owner (an id, of the pipes); as mask.h has them: mask, read-only. With the field `probe` this program runs, as `arg`
- * says, and none of the container's.
- * Returns 0 and fills `child` once the program runs; else -errno, with the reason in words in `why`.
+ * Fields: arg (repeatable), env (repeatable), cwd, user, tty, rows, columns, hostname, memory (bytes), pids, open-files,
+ * owner (user id for the pipes), and mask and read-only (see mask.h). With the field `probe`, this program runs with the
+ * arguments in `arg`, instead of a program of the container.
+ * Returns 0 and fills `child` once the program runs. Otherwise returns -errno and writes the reason as text to `why`.
  */
 int spawn_child(struct fields fields, enum place place, pid_t container, struct child *child, char *why, size_t size);
 

@@ -19,7 +19,7 @@ struct stream {
   struct child child;
   int exit_code, exit_signal;
   uint32_t credit;
-  /* Input that the process has not taken yet. */
+  /* Input that the process has not read yet. */
   char *input;
   uint32_t input_from, input_have, input_taken;
 };
@@ -86,7 +86,7 @@ static void spawn(int number, struct fields fields) {
   int problem = stream->used || (number == MAIN_STREAM && main_state != 0) ? -EBUSY : 0;
   char why[256] = "";
   if (!problem) problem = start_child(number, fields, &stream->child, why, sizeof why);
-  int32_t told = problem ? problem : stream->child.pid;
+  int32_t result = problem ? problem : stream->child.pid;
   if (!problem) {
     stream->used = true;
     stream->credit = STREAM_WINDOW;
@@ -96,17 +96,17 @@ static void spawn(int number, struct fields fields) {
     set_nonblocking(stream->child.err);
     if (number == MAIN_STREAM) main_state = 1;
   }
-  channel_send_two(FRAME_STARTED, 0, number, &told, sizeof told, why, problem ? strlen(why) : 0);
+  channel_send_two(FRAME_STARTED, 0, number, &result, sizeof result, why, problem ? strlen(why) : 0);
 }
 
 static void take_input(struct stream *stream, const char *payload, uint32_t length) {
   if (!stream->input || stream->input_closing) return;
   if (stream->child.in < 0) {
-    /* No reader: drop it, so that the sender does not wait. */
+    /* No reader: drop the input, so that the sender does not wait. */
     stream->input_taken += length;
     return;
   }
-  /* Who sends more than was granted loses it: the buffer is what bounds this process. */
+  /* Input beyond the granted credit is dropped, because this buffer must stay bounded. */
   if (length > STDIN_WINDOW - stream->input_have) length = STDIN_WINDOW - stream->input_have;
   memmove(stream->input, stream->input + stream->input_from, stream->input_have);
   stream->input_from = 0;
@@ -122,7 +122,7 @@ static void resize(struct stream *stream, const char *payload, uint32_t length) 
   ioctl(stream->child.out, TIOCSWINSZ, &size);
 }
 
-/* As a container engine does it: the process alone, which tells its children itself. What is killed takes them along. */
+/* As in other container engines, only the process gets the signal. SIGKILL goes to its whole process group. */
 static void send_signal(struct stream *stream, int signal_number) {
   if (stream->ended || signal_number <= 0 || signal_number > 64) return;
   if (signal_number == SIGKILL && kill(-stream->child.pid, SIGKILL) == 0) return;
@@ -185,7 +185,7 @@ static void move_input(int number, struct stream *stream) {
     ssize_t put = write(stream->child.in, stream->input + stream->input_from, stream->input_have);
     if (put < 0 && errno == EAGAIN) break;
     if (put < 0) {
-      /* The reader has closed it. */
+      /* The reader has closed its end. */
       put = stream->input_have;
       close_input(stream);
     }
@@ -204,7 +204,7 @@ static void move_input(int number, struct stream *stream) {
   }
 }
 
-/* One piece of output. Returns false when there is nothing to move now. */
+/* Moves one piece of output. Returns false if nothing can be moved now. */
 static bool move_output(int number, struct stream *stream, int type, int *fd) {
   static char piece[MAX_PAYLOAD];
   bool keep = !connected && number == MAIN_STREAM;
@@ -238,7 +238,7 @@ static bool send_kept(struct stream *stream) {
   return !kept_any();
 }
 
-/* Output that waits for credit or room must not be lost with the process that wrote it. */
+/* Output that waits for credit or buffer space must not be lost when the process exits. */
 static bool has_output(const struct stream *stream) {
   struct pollfd polled[2] = {{stream->child.out, POLLIN, 0}, {stream->child.err, POLLIN, 0}};
   return poll(polled, 2, 0) > 0 && ((polled[0].revents | polled[1].revents) & POLLIN);

@@ -11,7 +11,7 @@
 
 #define MAX_INSTRUCTIONS 256
 #define MAX_EXCEPTIONS 96
-/* A branch of at most this many numbers compares them one by one. */
+/* A branch with at most this many numbers compares them one by one. */
 #define MAX_LEAF 3
 #define X32_BIT 0x40000000
 #define NEW_NAMESPACES \
@@ -21,7 +21,7 @@
 #define LOAD(member) (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
 #define JUMP(condition, value, if_so, else_) (struct sock_filter)BPF_JUMP(BPF_JMP | (condition) | BPF_K, value, if_so, else_)
 
-/* Where the endings of a table's tree are, counted from the first of them. */
+/* Offsets of the final instructions of a table's tree. */
 enum ending { ALLOWED, REFUSED, MISSING, CLONE };
 #define ENDINGS_LENGTH 7
 
@@ -43,9 +43,9 @@ static size_t tree_length(size_t count) {
 }
 
 /*
- * When a process takes on a filter, the kernel runs it once for every system call of both architectures, to find those
- * that it always allows. A search takes some ten steps for each, where a list would take one for each exception: under
- * emulation that is milliseconds of every start.
+ * When a process installs a filter, the kernel runs it once for every system call of both architectures, to find the calls
+ * that are always allowed. A binary search needs about ten steps for each call; a list would need one step for each exception.
+ * Under emulation this saves milliseconds of every start.
  */
 static void add_tree(const struct exception *exceptions, size_t count, size_t endings) {
   if (count > MAX_LEAF) {
@@ -88,7 +88,7 @@ static size_t sort_exceptions(const struct system_call_table *table, struct exce
   return count;
 }
 
-/* What follows is for calls of that architecture alone; every path in it returns. */
+/* Adds the instructions for one architecture. Every path in them returns. */
 static bool add_table(uint32_t architecture, const struct system_call_table *table) {
   struct exception exceptions[MAX_EXCEPTIONS];
   if (table->count + 2 > MAX_EXCEPTIONS) return false;

@@ -1,11 +1,14 @@
-/* Which system calls the processes of a container are refused. */
+/* Refuses system calls to the processes of a container. */
 #ifndef BULKHEAD_SYSTEM_CALLS_H
 #define BULKHEAD_SYSTEM_CALLS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Of one architecture. `clone` is refused for new namespaces only; `clone3`, whose flags no filter sees, is not there. */
+/*
+ * The calls of one architecture. `clone` is refused only with namespace flags. `clone3` fails with ENOSYS, because a filter
+ * cannot read its flags.
+ */
 struct system_call_table {
   const uint32_t *denied;
   size_t count;
@@ -13,9 +16,9 @@ struct system_call_table {
 };
 extern const struct system_call_table TABLE_32, TABLE_64;
 
-/* Writes the filter, which processes that are forked later then have. Needed only to save their time. Returns 0 or -errno. */
+/* Writes the filter in advance, so that processes that are forked later need not. Optional. Returns 0 or -errno. */
 int prepare_system_call_filter(void);
-/* For this process and all that come of it, for good. Needs no_new_privs. Returns 0, or -1 with errno. */
+/* Applies permanently to this process and its descendants. Needs no_new_privs. Returns 0, or -1 with errno. */
 int limit_system_calls(void);
 
 #endif

@@ -12,11 +12,11 @@
 #include <unistd.h>
 
 #define MAX_FILE (1 << 20)
-/* The highest id that container engines take. */
+/* The highest id that container engines accept. */
 #define MAX_ID 2147483647UL
 #define MAX_ID_DIGITS 10
 
-/* Hostile code may have written the files: only a regular one, only beneath the root, and none of /proc, /sys or /dev. */
+/* Hostile code may have written the files. Opens only a regular file, only beneath the root, and on the same file system. */
 FILE *open_beneath(int root_fd, const char *path) {
   struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
                          .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
@@ -30,7 +30,7 @@ FILE *open_beneath(int root_fd, const char *path) {
   return fdopen(fd, "r");
 }
 
-/* The whole file, ended by NUL, for the caller to free; null if it cannot be read. */
+/* The whole file, terminated by NUL, which the caller frees; null if it cannot be read. */
 static char *read_beneath(int root_fd, const char *path) {
   FILE *file = open_beneath(root_fd, path);
   char *text = file ? malloc(MAX_FILE + 1) : NULL;
@@ -39,7 +39,7 @@ static char *read_beneath(int root_fd, const char *path) {
   return text;
 }
 
-/* 1: an id. 0: not a number, so a name. -EINVAL: digits that are no id. Nothing wraps. */
+/* Returns 1 for an id, 0 for a name, and -EINVAL for digits that are not a valid id. */
 static int parse_id(const char *text, uint32_t *id) {
   size_t digits = strspn(text, "0123456789");
   if (digits == 0 || text[digits]) return 0;
@@ -49,7 +49,7 @@ static int parse_id(const char *text, uint32_t *id) {
   return 1;
 }
 
-/* Splits the next line at its colons. Returns how many fields it has, at most `most`; -1 at the end of the text. */
+/* Splits the next line at its colons. Returns the number of fields, at most `most`; -1 at the end of the text. */
 static int next_line(char **rest, char **fields, int most) {
   char *line = strsep(rest, "\n");
   if (!line) return -1;
@@ -89,7 +89,7 @@ static bool next_group(char **rest, struct group *group) {
   return false;
 }
 
-/* Fills the identity from the user's entry. `name` is the entry's, empty for a number without an entry. */
+/* Fills the identity from the user's entry. `name` is set to the name in the entry; empty for an id without an entry. */
 static int find_user(int root_fd, const char *wanted, struct identity *identity, char *name, size_t size) {
   uint32_t uid = 0;
   int numeric = parse_id(wanted, &uid);

@@ -52,7 +52,7 @@ const IDS_A_HEARTBEAT = 500;
 /** Wait before another observation after a failed one, in milliseconds. */
 const RETRY_MS = 5_000;
 /** Maximum number of unacknowledged reports of refused commands; more are only logged. */
-const MOST_REFUSALS = 50;
+const MAX_REFUSALS = 50;
 
 /**
  * The messages of one connection to the control plane.
@@ -136,7 +136,7 @@ export class AgentConnection {
   sendRefusal(commandId: string, reason: RefusalReason): void {
     const messageId = refusalMessageId(commandId, reason);
     if (!this.#isReady || this.#closed || this.#refusals.has(messageId)) return;
-    if (this.#refusals.size >= MOST_REFUSALS) return;
+    if (this.#refusals.size >= MAX_REFUSALS) return;
     this.#refusals.add(messageId);
     this.#resender.put(messageId, encode({ action: 'commandRefused', messageId, commandId, reason }));
   }

@@ -1,4 +1,4 @@
-/* System calls that let processes out of containers, or code into the kernel. Each is harmless where it succeeds. */
+/* System calls that allow container escapes or load code into the kernel. Each call is harmless if it succeeds. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ static long close_if(long fd) {
   return fd;
 }
 
-/* In a process of its own, so that this one stays where it is. */
+/* In a child process, so that this process keeps its namespaces. */
 static long in_child(int flag) {
   pid_t child = fork();
   if (child == 0) _exit(unshare(flag) == 0 ? 0 : errno);
@@ -49,7 +49,7 @@ static void probe_join_namespace(void) {
   close_if(fd);
 }
 
-/* The thread's own keyring goes with the thread. */
+/* The thread's keyring is deleted with the thread. */
 static void probe_keyrings(void) {
   bool reached = tried("add_key", syscall(SYS_add_key, "user", "bulkhead-probe", "x", 1, KEY_SPEC_THREAD_KEYRING));
   reached |= tried("keyctl", syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_USER_KEYRING, 0));
@@ -69,7 +69,7 @@ static void probe_perf(void) {
   report_reached("perf-events", reached);
 }
 
-/* The arguments are invalid on purpose: a kernel that looks at them has not refused the call. */
+/* The arguments are invalid on purpose. A kernel that reports an error about them has not refused the call. */
 static bool allowed(const char *what, long result) {
   bool reached = result >= 0 || (errno != EPERM && errno != ENOSYS && errno != EACCES);
   tried(what, result);

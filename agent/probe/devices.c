@@ -1,4 +1,4 @@
-/* Device nodes that are there, and what comes of making one for a disk. */
+/* Checks existing device nodes, and tries to create one for a disk. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,11 +12,11 @@
 
 #include "probe.h"
 
-/* On the container's own /dev, which is in memory: none of its files is touched. */
+/* In the container's /dev, which is in memory, so that the container's files do not change. */
 #define NODE "/dev/.bulkhead-probe"
-#define MOST_DISKS 8
+#define MAX_DISKS 8
 
-/* null, zero, full, random, urandom, tty, console, ptmx and terminals. */
+/* The devices null, zero, full, random, urandom, tty, console, ptmx and terminals. */
 static bool is_usual(dev_t device) {
   unsigned number = minor(device);
   if (major(device) == 1) return number == 3 || number == 5 || number == 7 || number == 8 || number == 9;
@@ -32,7 +32,7 @@ static void probe_nodes(void) {
     snprintf(path, sizeof path, "/dev/%s", entry->d_name);
     if (lstat(path, &info) || (!S_ISCHR(info.st_mode) && !S_ISBLK(info.st_mode)) || is_usual(info.st_rdev)) continue;
     there = true;
-    /* Opening some devices starts something (a watchdog, a tape). The kernel says as well whether it would allow it. */
+    /* Opening some devices, such as a watchdog or a tape, has side effects. access() checks the permission without them. */
     reached |= tried(path, access(path, R_OK));
   }
   if (devices) closedir(devices);
@@ -56,7 +56,7 @@ static void probe_disks(void) {
   bool reached = false;
   int count = 0;
   FILE *file = fopen("/proc/partitions", "re");
-  while (file && count < MOST_DISKS && fgets(line, sizeof line, file)) {
+  while (file && count < MAX_DISKS && fgets(line, sizeof line, file)) {
     if (sscanf(line, "%u %u %*u %63s", &major_number, &minor_number, name) != 3) continue;
     count++;
     reached |= read_disk(major_number, minor_number, name);

@@ -1,4 +1,4 @@
-/* Files of the host, of the kernel, and what may be written of them. Nothing is written: opening says enough. */
+/* Checks which files of the host and the kernel can be read or opened for writing. It writes nothing. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 
 #include "probe.h"
 
-static bool says(const char *path, const char *secret) {
+static bool contains(const char *path, const char *secret) {
   char text[128] = "";
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (fd < 0) return false;
@@ -18,14 +18,14 @@ static bool says(const char *path, const char *secret) {
 }
 
 static void probe_host_file(void) {
-  static const char *const ways[] = {"", "/proc/1/root", "/proc/self/root/../..", "/proc/self/cwd/../../../.."};
+  static const char *const prefixes[] = {"", "/proc/1/root", "/proc/self/root/../..", "/proc/self/cwd/../../../.."};
   const char *path = value_of("host-file"), *secret = value_of("secret");
   bool reached = false;
-  for (size_t i = 0; path && secret && i < sizeof ways / sizeof *ways; i++) {
+  for (size_t i = 0; path && secret && i < sizeof prefixes / sizeof *prefixes; i++) {
     char full[512];
-    snprintf(full, sizeof full, "%s%s", ways[i], path);
-    if (!says(full, secret)) continue;
-    note("read through \"%s\"", ways[i]);
+    snprintf(full, sizeof full, "%s%s", prefixes[i], path);
+    if (!contains(full, secret)) continue;
+    note("read through \"%s\"", prefixes[i]);
     reached = true;
   }
   report("host-files", !path ? "not-tried" : reached ? "reached" : "absent");

@@ -1,4 +1,4 @@
-/* What the container is given: its kernel, its namespaces, its limits. The host compares. */
+/* Reports the container's kernel, namespaces and limits. The host compares them with the expected values. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <string.h>

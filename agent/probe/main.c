@@ -11,8 +11,8 @@
 
 #include "probe.h"
 
-#define MOST_SECONDS 12
-#define MOST_MEMORY (32 << 20)
+#define MAX_SECONDS 12
+#define MAX_MEMORY (32 << 20)
 
 static char **given;
 static char noted[320];
@@ -63,15 +63,15 @@ static void end_first_for_memory(void) {
 }
 
 /*
- * Nothing of the container's traces this process from here on. Its files in /proc are then of the host's root, so what
- * is written there is written before.
+ * From here on, no process of the container can trace this process. Its files in /proc then belong to the host's root, so
+ * they must be written first.
  */
 static void limit_self(void) {
   end_first_for_memory();
   prctl(PR_SET_DUMPABLE, 0);
-  setrlimit(RLIMIT_AS, &(struct rlimit){MOST_MEMORY, MOST_MEMORY});
-  setrlimit(RLIMIT_CPU, &(struct rlimit){MOST_SECONDS, MOST_SECONDS});
-  alarm(MOST_SECONDS);
+  setrlimit(RLIMIT_AS, &(struct rlimit){MAX_MEMORY, MAX_MEMORY});
+  setrlimit(RLIMIT_CPU, &(struct rlimit){MAX_SECONDS, MAX_SECONDS});
+  alarm(MAX_SECONDS);
   setpriority(PRIO_PROCESS, 0, 10);
 }
 

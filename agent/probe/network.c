@@ -1,4 +1,4 @@
-/* Who answers on the network. All is sent at once, and what has not answered within a second does not. */
+/* Checks which addresses answer on the network. All requests are sent at once, and answers count within one second. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,10 +16,10 @@
 
 #include "probe.h"
 
-#define MOST_TARGETS 16
+#define MAX_TARGETS 16
 #define WAIT_MS 1000
 
-/* `a.b.c.d:port`; without a port it is 0. */
+/* Parses `a.b.c.d:port`. The port defaults to 0. */
 static bool parse_address(const char *text, struct sockaddr_in *address) {
   char host[64];
   unsigned port = 0;
@@ -51,9 +51,9 @@ static bool is_connected(int fd) {
   return getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
 }
 
-/* Returns how many of the targets have accepted. */
+/* Returns how many targets accepted a connection. */
 static int connect_all(const char *const *targets, int count) {
-  struct pollfd polled[MOST_TARGETS];
+  struct pollfd polled[MAX_TARGETS];
   int reached = 0;
   for (int i = 0; i < count; i++) polled[i] = (struct pollfd){begin_connect(targets[i]), POLLOUT, 0};
   for (long until = now_ms() + WAIT_MS, left; (left = until - now_ms()) > 0;) {
@@ -76,7 +76,7 @@ static int connect_all(const char *const *targets, int count) {
 
 static int collect(const char *name, const char **targets) {
   int count = 0, from = 0;
-  for (const char *value; count < MOST_TARGETS && (value = next_value(&from, name));) targets[count++] = value;
+  for (const char *value; count < MAX_TARGETS && (value = next_value(&from, name));) targets[count++] = value;
   return count;
 }
 
@@ -95,8 +95,8 @@ static uint16_t checksum(const void *data, size_t length) {
 }
 
 static int ping_all(const char *const *targets, int count) {
-  struct sockaddr_in address[MOST_TARGETS];
-  bool answered[MOST_TARGETS] = {false};
+  struct sockaddr_in address[MAX_TARGETS];
+  bool answered[MAX_TARGETS] = {false};
   int reached = 0, fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
   if (!tried("raw socket", fd)) return 0;
   struct icmphdr echo = {.type = ICMP_ECHO, .un.echo = {.id = htons(getpid() & 0xffff), .sequence = htons(1)}};
@@ -128,14 +128,14 @@ static int ping_all(const char *const *targets, int count) {
 }
 
 static void probe_neighbours(void) {
-  const char *targets[MOST_TARGETS];
+  const char *targets[MAX_TARGETS];
   int count = collect("neighbour", targets);
   int reached = count ? ping_all(targets, count) : 0;
   note("%d of %d answered", reached, count);
   report("neighbours", !count ? "absent" : reached ? "reached" : "refused");
 }
 
-/* One datagram with a source that is not the container's. The host says whether it has arrived. */
+/* Sends one datagram with a source address that is not the container's. The host checks whether it arrives. */
 static bool send_forged(int fd, const char *source, const char *target, const char *secret) {
   struct {
     struct iphdr ip;
@@ -153,7 +153,7 @@ static bool send_forged(int fd, const char *source, const char *target, const ch
 }
 
 static void probe_forged(void) {
-  const char *targets[MOST_TARGETS], *sources[MOST_TARGETS], *secret = value_of("secret");
+  const char *targets[MAX_TARGETS], *sources[MAX_TARGETS], *secret = value_of("secret");
   int count = collect("host", targets), from = collect("forged-source", sources), sent = 0;
   if (!count || !from || !secret) return report("forged-source", "absent");
   int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
@@ -166,7 +166,7 @@ static void probe_forged(void) {
 }
 
 void probe_network(void) {
-  const char *targets[MOST_TARGETS];
+  const char *targets[MAX_TARGETS];
   probe_connect("metadata", targets, collect("metadata", targets));
   probe_connect("host-services", targets, collect("host", targets));
   probe_neighbours();

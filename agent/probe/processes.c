@@ -1,4 +1,4 @@
-/* Processes of the host that can be seen, and if so, traced. */
+/* Checks which of the host's processes are visible, and which of those can be traced. */
 #define _GNU_SOURCE
 #include <ctype.h>
 #include <dirent.h>
@@ -20,7 +20,7 @@ static bool command_line_has(const char *pid, const char *part) {
   return length > 0 && memmem(line, length, part, strlen(part)) != NULL;
 }
 
-/* Attaches without stopping and detaches at once, which has no side effect. */
+/* Attaches without stopping the process and detaches immediately, which has no side effect. */
 static bool can_trace(pid_t pid) {
   bool done = tried("trace it", ptrace(PTRACE_SEIZE, pid, 0, 0));
   if (done) ptrace(PTRACE_DETACH, pid, 0, 0);

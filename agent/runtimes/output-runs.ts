@@ -14,11 +14,11 @@ export interface OutputPiece {
 }
 
 /** Runs that are kept apart; it also bounds what waiting output costs beside its bytes. */
-const MOST_RUNS = 64;
+const MAX_RUNS = 64;
 
 /**
  * Output that waits, in order. A process may write single bytes: they wait as few pieces, not as one each. If stdout and
- * stderr alternate more often than `MOST_RUNS` times, output joins the last run of its own stream: each stream keeps its
+ * stderr alternate more often than `MAX_RUNS` times, output joins the last run of its own stream: each stream keeps its
  * order, and the order between the two is lost there.
  */
 export class OutputRuns {
@@ -27,7 +27,7 @@ export class OutputRuns {
   /** Copies the data. */
   add(stream: OutputStream, data: Buffer): void {
     const joined =
-      this.#runs.at(-1)?.stream === stream || this.#runs.length >= MOST_RUNS
+      this.#runs.at(-1)?.stream === stream || this.#runs.length >= MAX_RUNS
         ? this.#runs.findLast((run) => run.stream === stream)
         : undefined;
     if (joined !== undefined) join(joined, data);

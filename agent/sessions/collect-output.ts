@@ -5,18 +5,18 @@ import type { SessionProcess } from '../runtimes/session-process.ts';
 
 type ExecOutcome = (typeof ExecOutcomeSchema)['_zod']['output'];
 
-/** Exit code of a process that was ended by force: 128 + SIGKILL. */
+/** Exit code of a killed process: 128 + SIGKILL. */
 const FORCED = 137;
 
 interface CollectOptions {
-  /** What is kept of each of stdout and stderr, in bytes: the beginning. */
+  /** Limit for each of stdout and stderr, in bytes. The beginning is kept. */
   readonly keptBytes: number;
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * Reads a process to its end, and ends it when its time is over. What it writes beyond what is kept is read and
+ * Reads a process's output until it exits, and kills it at its time limit. Output beyond the limit is read and
  * dropped.
  */
 export const collectOutput = async (

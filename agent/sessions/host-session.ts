@@ -16,7 +16,7 @@ import type { SessionProcess } from '../runtimes/session-process.ts';
 interface HostSessionDeps {
   readonly clock: Clock;
   readonly send: (message: HostSessionMessage) => void;
-  /** Nothing of it is left. */
+  /** Called when the session is over and has released its resources. */
   readonly onOver: () => void;
 }
 
@@ -25,25 +25,25 @@ interface HostSessionFacts {
   readonly containerId: string;
   readonly idleSeconds: number;
   readonly totalSeconds: number;
-  /** To the main process: its exit is the session's. */
+  /** The session is attached to the main process: its exit ends the session. */
   readonly attached: boolean;
 }
 
-/** A client that is still there says so at least this often, in milliseconds; with time for a reconnect. */
+/** A client that sends no message for this long is gone, in milliseconds. Includes the time for a reconnect. */
 const SILENCE_MS = (2 * SESSION_LIMITS.keepAliveSeconds + SESSION_LIMITS.resumeSeconds) * 1_000;
 
-/** Messages of different connections may overtake each other by so much, in milliseconds. */
-const OVERTAKEN_MS = 1_000;
+/** Messages of different connections can arrive out of order by this much, in milliseconds. */
+const REORDERING_MS = 1_000;
 
 /**
- * One session on this host: a process, and the window to its client.
+ * One session on this host: a process, and a window of frames to its client.
  *
- * open → ending (its exit is on its way) → over. It ends by the exit of its process, or by a reason of ours, which
- * goes to the client at once and leaves unsent what it has not taken. It is over when the client has acknowledged
- * the exit, or has been gone for too long to come back for it.
+ * States: open → ending (the exit is being sent) → over. A session ends when its process exits, or when the host ends it. The
+ * host's reason is sent to the client immediately, and unsent output is dropped. The session is over when the client has
+ * acknowledged the exit, or when it has been gone for longer than the time to resume.
  *
- * Races: an exit and a reason of ours may come together, the first one counts; frames of a client that has not heard
- * yet are taken and lead nowhere.
+ * Races: if the process exits while the host ends the session, the first event counts. Frames from a client that has not
+ * received the exit yet are accepted and ignored.
  */
 export class HostSession {
   readonly facts: HostSessionFacts;
@@ -51,13 +51,14 @@ export class HostSession {
   readonly #process: SessionProcess;
   readonly #window: SessionWindow<HostFrame, ClientFrame>;
   #state: 'open' | 'ending' | 'over' = 'open';
-  /** When client and process last had something to say, by the monotonic clock. */
+  /** Time of the last input or output, by the monotonic clock. */
   #activeAt: number;
-  #heardAt: number;
+  /** Time of the client's last message, by the monotonic clock. */
+  #clientSeenAt: number;
   #detachedAt: number | null;
   readonly #openedAt: number;
   #reason: SessionEndReason = 'exited';
-  /** Output that waits for its turn in the window, which has one frame of it at a time. */
+  /** Output that waits for the window, which holds one frame of output at a time. */
   readonly #output = new OutputRuns();
   #isQueued = false;
   /** Bytes of output that wait for the client. */
@@ -74,7 +75,7 @@ export class HostSession {
     const now = deps.clock.monotonicMs();
     this.#openedAt = now;
     this.#activeAt = now;
-    this.#heardAt = now;
+    this.#clientSeenAt = now;
     this.#detachedAt = now;
     const { sessionId } = facts;
     this.#window = new SessionWindow<HostFrame, ClientFrame>({
@@ -100,15 +101,15 @@ export class HostSession {
     return this.#state === 'open';
   }
 
-  /** A message of its client. */
+  /** Handles a message of the client. */
   receive(message: ToHostSessionMessage): void {
     if (this.#state === 'over') return;
     if (message.kind === 'detached') {
       this.#detached();
       return;
     }
-    this.#heardAt = this.#deps.clock.monotonicMs();
-    // The first word of a client that is new or back: what it may have missed follows.
+    this.#clientSeenAt = this.#deps.clock.monotonicMs();
+    // The client has connected or reconnected, so resend what it may have missed.
     if (this.#detachedAt !== null || (message.kind === 'ack' && message.probe === true)) {
       this.#detachedAt = null;
       this.#window.connected();
@@ -117,12 +118,12 @@ export class HostSession {
     this.#settle();
   }
 
-  /** The agent has reconnected to the control plane. */
+  /** Call when the agent has reconnected to the control plane. */
   reconnected(): void {
     if (this.#detachedAt === null) this.#window.connected();
   }
 
-  /** Ends it for a reason of the host. The client gets the reason before other waiting frames. */
+  /** Ends the session for a reason of the host. The client gets the reason before other waiting frames. */
   end(reason: SessionEndReason): void {
     if (this.#state !== 'open') return;
     this.#process.end();
@@ -130,14 +131,14 @@ export class HostSession {
     this.#reason = reason;
     this.#output.clear();
     this.#window.putLast({ type: 'exit', exitCode: null, reason });
-    // What is not sent any more must not keep the process from ending.
+    // Dropped output must not block the process's exit.
     this.#process.consumed(this.#unsent);
     // No client will receive the exit, so the control plane is notified.
     if (this.#detachedAt !== null) this.#sendEnded();
     this.#settle();
   }
 
-  /** Without a word to anybody: the agent stops. */
+  /** Ends the session without any message, because the agent stops. */
   abandon(): void {
     if (this.#state === 'open') this.#process.end();
     this.#dispose();
@@ -146,9 +147,9 @@ export class HostSession {
   #detached(): void {
     this.#detachedAt = this.#deps.clock.monotonicMs();
     this.#window.disconnected();
-    // A client that is back already may have been overtaken by this: then it answers.
+    // This message may have arrived after those of a reconnected client. A probe finds out: such a client answers it.
     this.#cancelProbe();
-    this.#cancelProbe = this.#deps.clock.after(OVERTAKEN_MS, () => {
+    this.#cancelProbe = this.#deps.clock.after(REORDERING_MS, () => {
       if (this.#detachedAt !== null && this.#state !== 'over') this.#window.probe();
     });
   }
@@ -225,12 +226,12 @@ export class HostSession {
     this.#deps.onOver();
   }
 
-  /** Once a second: limits, and a client that is gone. */
+  /** Checks the time limits and the client's absence every second. */
   #watch(): void {
     this.#cancelWatch = this.#deps.clock.after(1_000, () => {
       const now = this.#deps.clock.monotonicMs();
       const detachedMs = this.#detachedAt === null ? 0 : now - this.#detachedAt;
-      const gone = detachedMs > SESSION_LIMITS.resumeSeconds * 1_000 || now - this.#heardAt > SILENCE_MS;
+      const gone = detachedMs > SESSION_LIMITS.resumeSeconds * 1_000 || now - this.#clientSeenAt > SILENCE_MS;
       if (gone && this.#state === 'ending') return this.#dispose();
       if (gone) this.end('client-gone');
       else if (now - this.#openedAt > this.facts.totalSeconds * 1_000) this.end('time-limit');

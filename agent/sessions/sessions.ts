@@ -15,8 +15,8 @@ import type { AgentState } from '../state/agent-state.ts';
 import { collectOutput } from './collect-output.ts';
 import { HostSession } from './host-session.ts';
 
-/** Sessions that a host has at once; one more is refused. */
-const MOST_SESSIONS = 512;
+/** Maximum number of open sessions on a host. */
+const MAX_SESSIONS = 512;
 
 const FINAL_OUTPUT_MS = 4_000;
 
@@ -34,12 +34,12 @@ type Answer = Partial<Extract<CommandResult, { status: 'succeeded' }>>;
 export const isSessionVerb = (args: CommandArguments): args is SessionArguments =>
   (SESSION_VERBS as readonly string[]).includes(args.verb);
 
-/** Verbs that start something which must not be started twice: after a crash they are answered, not repeated. */
+/** Verbs that must not run twice. After a crash, the agent answers them with a failure and does not repeat them. */
 export const isRunOnce = ({ verb }: CommandArguments): boolean => verb === 'exec' || verb === 'openSession';
 
 const SHELLS: Readonly<Record<OsFamily, readonly string[]>> = { linux: ['/bin/sh'], windows: ['cmd'] };
 const ADMINISTRATORS: Readonly<Record<OsFamily, string>> = {
-  /** By its id: an image need not have a user of that name, and the container may have changed whom it means. */
+  /** As an id, because an image may not have the user `root`, and the container may have changed its id. */
   linux: '0',
   windows: 'ContainerAdministrator',
 };
@@ -49,11 +49,11 @@ interface SessionsDeps {
   readonly runtime: Runtime;
   readonly clock: Clock;
   readonly log: Log;
-  /** To the control plane, if it is connected; what gets lost is sent again by the session itself. */
+  /** Sends to the control plane, if it is connected. A session resends lost messages itself. */
   readonly send: (message: HostSessionMessage) => void;
 }
 
-/** The sessions of this host's containers, and what else is asked of a container that runs. */
+/** The sessions of this host's containers, and other requests to running containers. */
 export class Sessions {
   readonly #deps: SessionsDeps;
   readonly #sessions = new Map<string, HostSession>();
@@ -111,7 +111,7 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.reconnected();
   }
 
-  /** A main process has exited on its own: attached clients still read its last output. */
+  /** Call when a main process has exited by itself. Attached clients still receive its last output. */
   mainEnded(containerId: string): void {
     for (const session of this.#sessions.values())
       if (session.facts.containerId === containerId && !session.facts.attached)
@@ -130,7 +130,7 @@ export class Sessions {
     }
   }
 
-  /** The agent stops: its sessions end with it. */
+  /** Ends all sessions, because the agent stops. */
   close(): void {
     for (const session of [...this.#sessions.values()]) session.abandon();
   }
@@ -138,10 +138,14 @@ export class Sessions {
   async #open(containerId: string, args: Extract<SessionArguments, { verb: 'openSession' }>): Promise<void> {
     const { sessionId, idleSeconds, totalSeconds } = args;
     if (this.#sessions.has(sessionId)) return;
-    if (this.#sessions.size + this.#opening.size >= MOST_SESSIONS)
-      throw new CommandRefusedError('quota-exceeded', `The host has ${MOST_SESSIONS} sessions already.`, {
-        suggestion: 'Close some of them.',
-      });
+    if (this.#sessions.size + this.#opening.size >= MAX_SESSIONS)
+      throw new CommandRefusedError(
+        'quota-exceeded',
+        `The host has reached its limit of ${MAX_SESSIONS} sessions.`,
+        {
+          suggestion: 'Close some sessions, then try again.',
+        },
+      );
     this.#opening.add(sessionId);
     try {
       const process = await this.#start(containerId, args);
@@ -175,7 +179,7 @@ export class Sessions {
     return runtime.startExec(containerId, this.#completed(containerId, request));
   }
 
-  /** What the request leaves open is as the container's creator said for its main process; then as its image says. */
+  /** Fills in missing settings from the container's main process, then from the image. */
   #completed(containerId: string, request: ExecRequest): ExecRequest {
     const spec = this.#deps.state.container(containerId)?.container?.spec;
     return {

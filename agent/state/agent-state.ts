@@ -5,53 +5,53 @@ import type { Target } from '../plan/plan.ts';
 
 /**
  * The agent's journal: received commands, started work, and results. It is written before and after each action, so that a
- * restarted agent knows what may be half finished.
+ * restarted agent finds the work that may be half finished.
  *
- * A command's life: `received` → `executing` → `answered` → `acknowledged`. It never goes back, with one
- * exception: a command that is delivered again after its acknowledgement is `answered` again, so that its
- * recorded result goes out once more. A command is pruned only when it is acknowledged and old.
+ * States of a command: `received` → `executing` → `answered` → `acknowledged`. There is one transition back: a command that is
+ * delivered again after its acknowledgement becomes `answered` again, so that its recorded result is resent. A command is
+ * pruned only when it is acknowledged and old.
  *
- * Every method is atomic and durable when it returns, and throws `StateUnavailableError`, with nothing
- * changed, when it cannot be. What is returned is a copy.
+ * Every method is atomic, and durable when it returns. If that is impossible, it changes nothing and throws
+ * `StateUnavailableError`. Returned values are copies.
  */
 export interface AgentState {
   /**
-   * Takes a command in. The first time it is recorded as `received`; if it changes its container, the
-   * container's newest epoch rises to the command's in the same transaction. A repetition changes nothing.
+   * Records a command as `received`. If it changes its container, the same transaction raises the container's newest epoch to
+   * the command's. A repetition changes nothing.
    *
-   * Its id is kept until the command has expired, however early the rest is pruned: until then, a copy of it that is
-   * delivered again is distinguished from a new command.
+   * The id is kept until the command expires, even if the rest is pruned earlier. Until then, a copy that is delivered again is
+   * distinguished from a new command.
    */
   receive(command: Command, at: ReceivedAt): Receipt;
-  /** Records the answer to something that is not a command of the contract, so that it too is resent until acknowledged. */
+  /** Records the answer to a message that is not a valid command, so that the answer is resent until it is acknowledged. */
   refuse(commandId: string, result: CommandResult): void;
-  /** Intent: the command is being carried out, on these terms. Terms that were recorded before stay. */
+  /** Records that the command is being executed, with its context. A context that was recorded before stays. */
   begin(commandId: string, context: CommandContext): CommandRecord;
-  /** Steps as they are now: called with a step `Running` before it is acted on, and with its end after. */
+  /** Records the current steps. Called with a step `Running` before it is executed, and with its result afterwards. */
   recordSteps(commandId: string, steps: readonly OperationStep[]): void;
-  /** The command is over. Its arguments, which may hold environment values, are forgotten. */
+  /** Records the result. The arguments, which may contain environment values, are deleted. */
   answer(commandId: string, result: CommandResult): void;
   /**
-   * The answer has arrived. One to what changes no container, which may be large, is forgotten; that it was given is
-   * not, so that the same query is not carried out twice.
+   * Records that the answer has arrived. The answer to a query, which may be large, is deleted. The record that it was answered
+   * stays, so that the same query is not executed twice.
    */
   acknowledge(commandId: string): void;
-  /** Has an acknowledged answer sent again. */
+  /** Marks an acknowledged answer for resending. */
   reopen(commandId: string): void;
   command(commandId: string): CommandRecord | null;
-  /** `received` and `executing` ones, in the order in which they came. */
+  /** `received` and `executing` commands, in the order of their arrival. */
   openCommands(): CommandRecord[];
-  /** `answered` ones, in the order in which they came. */
+  /** `answered` commands, in the order of their arrival. */
   unacknowledged(): CommandRecord[];
 
   container(containerId: string): ContainerRecord | null;
   containers(): ContainerRecord[];
-  /** Changes what is recorded of a container, which is made if there is none. Epochs never fall. */
+  /** Changes a container's record, or creates one. Epochs never decrease. */
   update(containerId: string, change: ContainerChange): void;
 
-  /** A number larger than any that it has ever returned, over all restarts. */
+  /** Returns a number larger than all earlier ones, across restarts. */
   nextSequence(): number;
-  /** Forgets acknowledged commands, and containers that were removed, last touched before `before`. */
+  /** Deletes acknowledged commands and removed containers that last changed before `before`. */
   prune(before: Date): number;
   close(): void;
 }
@@ -59,14 +59,14 @@ export interface AgentState {
 /** By the control plane's clock, in milliseconds since 1970. */
 export interface Validity {
   readonly nowMs: number;
-  /** Until when the command may be taken in. */
+  /** After this time the command is not accepted. */
   readonly expiresAtMs: number;
 }
 
 export interface ReceivedAt extends Validity {
-  /** By the boot's own clock, for the command's time to live; milliseconds. */
+  /** By the monotonic clock, in milliseconds; for the command's time to live. */
   readonly monotonicMs: number;
-  /** Whether the command changes its container: a query raises no epoch. */
+  /** Whether the command changes its container. A query raises no epoch. */
   readonly changesContainer: boolean;
 }
 
@@ -75,10 +75,10 @@ export type Receipt =
       readonly replayed: false;
       readonly fresh: boolean;
       readonly record: CommandRecord;
-      /** The container's newest epoch, this command's included. */
+      /** The container's newest epoch, including this command's. */
       readonly newestEpoch: number;
     }
-  /** It was carried out, and nothing but its id is kept: nothing has been recorded. */
+  /** The command was executed before, and only its id is kept. Nothing is recorded. */
   | { readonly replayed: true; readonly record?: never; readonly newestEpoch?: never };
 
 export type CommandState = 'received' | 'executing' | 'answered' | 'acknowledged';
@@ -86,7 +86,7 @@ export type CommandState = 'received' | 'executing' | 'answered' | 'acknowledged
 export interface CommandRecord {
   readonly id: string;
   readonly state: CommandState;
-  /** Null from the answer on. */
+  /** Null once the command is answered. */
   readonly command: Command | null;
   readonly receivedAtMs: number;
   readonly context: CommandContext | null;
@@ -94,24 +94,24 @@ export interface CommandRecord {
   readonly result: CommandResult | null;
 }
 
-/** What was there when the command was begun: on a second attempt this can no longer be seen. */
+/** The state when the command's execution began. A second attempt can no longer observe it. */
 export interface CommandContext {
   readonly layerExisted: boolean;
-  /** The run of the main process that was running, if any. */
+  /** The running instance of the main process, if any. */
   readonly runningInstance: string | null;
 }
 
 export interface ContainerRecord {
   readonly id: string;
-  /** Null for one of which only the id has been heard. */
+  /** Null if only the id is known. */
   readonly container: AssignedContainer | null;
   readonly desired: Target;
-  /** The newest network policy that was set after the container was assigned; null if none was. */
+  /** The newest network policy that was set after the container was assigned; null if none. */
   readonly network: { readonly policy: ResolvedNetworkPolicy; readonly revision: number } | null;
   readonly newestEpoch: number;
-  /** Of the last command that had its turn on it, whatever came of it. */
+  /** The epoch of the last command that ran on the container, whether it succeeded or failed. */
   readonly appliedEpoch: number;
-  /** By the restart policy, since the last start by a command. */
+  /** Restarts by the restart policy since the last start by a command. */
   readonly restartCount: number;
   /** The wait before the next restart, in milliseconds; 0 before the first. */
   readonly backoffMs: number;
@@ -119,7 +119,7 @@ export interface ContainerRecord {
 
 export type ContainerChange = Partial<Omit<ContainerRecord, 'id' | 'newestEpoch'>>;
 
-/** In place of an answer that has arrived and is not kept. */
+/** The replacement for an acknowledged answer that is not kept. */
 export const forgottenAnswer = (commandId: string): CommandResult => ({
   status: 'failed',
   commandId,
@@ -127,11 +127,11 @@ export const forgottenAnswer = (commandId: string): CommandResult => ({
   observed: null,
   error: {
     code: 'operation-already-ended',
-    message: 'The answer has been given before, and is no longer kept',
+    message: 'The query was answered before, and the answer is no longer stored',
   },
 });
 
-/** A container of which nothing has been recorded: as far as the journal knows, it is not there. */
+/** The record of a container that the journal does not contain. */
 export const unrecorded = (id: string): ContainerRecord => ({
   id,
   container: null,

@@ -10,9 +10,9 @@ export interface JournalBounds {
 }
 export const JOURNAL_BOUNDS: JournalBounds = { rows: 20_000, bytes: 64 * MIB };
 
-/** What the journal can write on a full disk without asking for more: in its file, and in its write-ahead log. */
+/** Space that the journal can use on a full disk, in its file and in its write-ahead log. */
 const GROWN_BYTES = 4 * MIB;
-/** Rows that make room at a time. */
+/** Number of rows to delete at a time. */
 const EVICTED = 500;
 
 /**
@@ -38,7 +38,7 @@ export class BoundedJournal {
     reserve.restore();
   }
 
-  /** Does what writes. Where there is no room, makes some, and does it once more. */
+  /** Runs a write. On a full disk it frees space and retries once. */
   write<T>(act: () => T): T {
     try {
       return act();
@@ -48,10 +48,10 @@ export class BoundedJournal {
     }
   }
 
-  /** To be called before a command is added. */
+  /** Must be called before a command is added. */
   admit(): void {
     if (this.#rows >= this.#bounds.rows && this.#evict() === 0)
-      throw new StateUnavailableError('The journal holds as many unanswered commands as it may.');
+      throw new StateUnavailableError('The journal has reached its limit of unanswered commands.');
   }
 
   added(): void {
@@ -79,7 +79,7 @@ export class BoundedJournal {
     });
   }
 
-  /** Both files keep what they have been grown to: what is free in them is used before they grow further. */
+  /** Grows both files in advance. SQLite uses their free space before it grows them further. */
   #grow(): void {
     inTransaction(this.#db, () => {
       this.#db.exec('CREATE TABLE IF NOT EXISTS room (filler BLOB) STRICT');

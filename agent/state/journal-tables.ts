@@ -41,13 +41,13 @@ const TABLES = `
   CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 `;
 
-/** Any change of the tables, or of the JSON in their columns, is a new version. */
+/** Each change of the tables, or of the JSON in their columns, needs a new version. */
 export const JOURNAL_FORMAT: DatabaseFormat = {
   name: 'journal',
   upgrades: [
     (database) => {
       database.exec(TABLES);
-      // The first agents had no network policies.
+      // Version 0 had no network policies.
       addColumn(database, 'containers', 'network TEXT');
     },
   ],

@@ -16,11 +16,11 @@ interface Touched {
   touchedAt: number;
 }
 
-/** The journal in memory: for tests, which it outlives only as long as the object is held. */
+/** An in-memory journal for tests. */
 export const createMemoryState = (clock: Pick<Clock, 'now'>): AgentState => {
   const commands = new Map<string, CommandRecord & Touched>();
   const containers = new Map<string, ContainerRecord & Touched>();
-  /** Ids of commands that were taken in, with their expiry. */
+  /** Ids of received commands, with their expiry. */
   const spent = new Map<string, number>();
   let sequence = 0;
 
@@ -52,7 +52,7 @@ export const createMemoryState = (clock: Pick<Clock, 'now'>): AgentState => {
     result,
   });
 
-  /** @returns false for a command that was taken in before and is forgotten */
+  /** @returns false for a command that was received before and is pruned */
   const spend = (id: string, { nowMs, expiresAtMs }: Validity): boolean => {
     for (const [one, endsAtMs] of spent) if (endsAtMs < nowMs) spent.delete(one);
     if (commands.has(id)) return true;

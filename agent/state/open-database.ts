@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { NewerFormatError } from '../formats/record-format.ts';
 
-/** The form of a SQLite file. Its version is the file's `user_version`; a new file has version 0. */
+/** The format of a SQLite file. Its version is the file's `user_version`; a new file has version 0. */
 export interface DatabaseFormat {
   /** For messages, e.g. `journal`. */
   readonly name: string;
-  /** `upgrades[n]` turns a file of version n into one of version n + 1. Those of version 0 may already have tables. */
+  /** `upgrades[n]` upgrades a file from version n to n + 1. A file of version 0 may already have tables. */
   readonly upgrades: readonly ((database: DatabaseSync) => void)[];
 }
 
@@ -19,7 +19,7 @@ const refuseNewer = (database: DatabaseSync, file: string, { name, upgrades }: D
 };
 
 /**
- * Changes nothing. A file that cannot be read now, e.g. because another agent has it, is not refused.
+ * Changes nothing. A file that cannot be read now, for example because another agent uses it, is not refused.
  * @throws {NewerFormatError} when a newer agent wrote the file
  */
 export const refuseNewerDatabase = (file: string, format: DatabaseFormat): void => {
@@ -42,11 +42,11 @@ const upgrade = (database: DatabaseSync, { upgrades }: DatabaseFormat): void =>
   });
 
 /**
- * Opens a SQLite file of the agent's, made if it is not there, in WAL mode, and upgrades one of an older version.
- * `exclusive` holds the file's lock until the process ends, however it ends, so that two agents never work from one
- * state directory. Every commit is on disk when it returns: an intent that a power cut can take back is none.
+ * Opens one of the agent's SQLite files in WAL mode. Creates a missing file and upgrades an older version.
+ * `exclusive` holds the file's lock until the process ends, so that two agents never use the same state directory. Every commit
+ * is on disk when it returns, because a power failure must not undo a recorded intent.
  * Throws SQLite's own error (`database is locked`, `file is not a database`).
- * @throws {NewerFormatError} when a newer agent wrote the file; nothing has been changed then
+ * @throws {NewerFormatError} when a newer agent wrote the file, which is then unchanged
  */
 export const openDatabase = (
   file: string,
@@ -65,14 +65,14 @@ export const openDatabase = (
   }
 };
 
-/** Adds a column, unless the table has it. `column` is a name and a type. */
+/** Adds a column if the table lacks it. `column` is a name and a type. */
 export const addColumn = (database: DatabaseSync, table: string, column: string): void => {
   const [name] = column.split(' ');
   const columns = database.prepare(`PRAGMA table_info(${table})`).all();
   if (!columns.some((one) => one.name === name)) database.exec(`ALTER TABLE ${table} ADD COLUMN ${column}`);
 };
 
-/** Runs `act` in one transaction: all of it or, when it throws, nothing. */
+/** Runs `act` in one transaction, which is rolled back if `act` throws. */
 export const inTransaction = <T>(database: DatabaseSync, act: () => T): T => {
   database.exec('BEGIN IMMEDIATE');
   try {

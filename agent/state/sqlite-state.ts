@@ -14,13 +14,13 @@ import { BoundedJournal, JOURNAL_BOUNDS, type JournalBounds } from './journal-bo
 import { JOURNAL_FORMAT, prepareStatements, toCommand, toContainer } from './journal-tables.ts';
 import { inTransaction, openDatabase } from './open-database.ts';
 
-/** What can still be written when the disk is full while the journal is opened. */
+/** Space for writes if the disk is full when the journal is opened. */
 const RESERVE_BYTES = 8 * 1024 * 1024;
 
-/** Numbers of observations are taken from the file in blocks: a write for each would cost more than it tells. */
+/** Sequence numbers are reserved in blocks, to avoid a write for each observation. */
 const SEQUENCE_BLOCK = 1_000;
 
-/** Whatever goes wrong beneath is one thing to the agent: the journal cannot be used now. */
+/** Converts every failure of the database to one error: the journal cannot be used now. */
 const guardedBy =
   (journal: BoundedJournal) =>
   <A extends unknown[], R>(act: (...args: A) => R) =>
@@ -35,7 +35,7 @@ const guardedBy =
     }
   };
 
-/** The journal in a SQLite file, whose lock it holds. Throws SQLite's error when the file cannot be opened. */
+/** A journal in a SQLite file, which it locks. Throws SQLite's error if the file cannot be opened. */
 export const openSqliteState = (
   file: string,
   clock: Pick<Clock, 'now'>,
@@ -73,7 +73,7 @@ export const openSqliteState = (
   };
   let sequence = { next: 0, end: 0 };
 
-  /** @returns false for a command that was taken in before and is forgotten */
+  /** @returns false for a command that was received before and is pruned */
   const spend = (id: string, { nowMs, expiresAtMs }: Validity): boolean => {
     sql.forgetSpent.run(nowMs);
     if (sql.command.get(id) !== undefined) return true;

@@ -10,7 +10,7 @@ const AGENT_RESERVE_MB = 512;
 /** The part of the disk that is for images, imports included; at least what the images take already. */
 const IMAGE_SHARE = 0.25;
 /** More than this is of no use to images, in MiB. */
-const MOST_FOR_IMAGES_MB = 64 * 1024;
+const MAX_FOR_IMAGES_MB = 64 * 1024;
 /** The capacity is rounded down to this, so that a restarted agent mostly reports what it did before. */
 const STEP_MB = 256;
 
@@ -41,7 +41,7 @@ export const divideDisk = (use: DiskUse): DiskShares => {
   const { freeMB, containersMB, legacyGrowthMB, imagesMB, templateGrowthMB } = use;
   const left = Math.max(0, freeMB - AGENT_RESERVE_MB - legacyGrowthMB - templateGrowthMB);
   const all = left + containersMB + imagesMB;
-  const share = Math.min(MOST_FOR_IMAGES_MB, Math.floor(all * IMAGE_SHARE), imagesMB + left);
+  const share = Math.min(MAX_FOR_IMAGES_MB, Math.floor(all * IMAGE_SHARE), imagesMB + left);
   const forImages = Math.max(imagesMB, share);
   const forContainers = all - forImages;
   return { containersMB: Math.floor(forContainers / STEP_MB) * STEP_MB, imagesMB: forImages };

@@ -149,7 +149,7 @@ describe('the life of the agent process', () => {
         under.agent.stateDir,
       ]).start();
       expect(await second.exited()).toBe(4);
-      expect(second.log.join('')).toMatch(/another agent works from/);
+      expect(second.log.join('')).toMatch(/another agent uses/);
       const unknown = new AgentProcess(under.plane, ['--simulate', 'linux', '--name', 'unknown']).start();
       expect(await unknown.exited()).toBe(3);
       expect(unknown.log.join('')).toMatch(/get a new token/);

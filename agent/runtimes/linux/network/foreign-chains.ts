@@ -37,7 +37,7 @@ interface DropPoint {
 }
 
 const FAMILIES = ['ip', 'inet'];
-const MOST_JUMPS = 16;
+const MAX_JUMPS = 16;
 const NO_MATCHES = ['counter', 'log', 'limit'];
 
 /** What a rule does with every packet; null where it matches only some, or goes on. */
@@ -65,7 +65,7 @@ const findIn = (
     const does = unconditional(rule);
     if (does === null) continue;
     if (does.drops) return { chain, before: rule.handle, accepted };
-    if (does.jump !== null && depth < MOST_JUMPS) {
+    if (does.jump !== null && depth < MAX_JUMPS) {
       const inside = findIn(rules, does.jump, comment, depth + 1);
       if (inside !== 'end' && inside !== 'left') return inside;
     }

@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 
 /** Addresses of the host that are tried. */
-const MOST_ADDRESSES = 6;
+const MAX_ADDRESSES = 6;
 
 /** Something of the host for the probe to look for, which nothing else depends on. */
 interface HostTargets {
@@ -62,7 +62,7 @@ export const openHostTargets = async (run: string, id: string, secret: string): 
   const file = join(run, `verify-${id}`);
   await mkdir(run, { recursive: true });
   await writeFile(file, secret, { mode: 0o644 });
-  const addresses = [...new Set(hostAddresses())].slice(0, MOST_ADDRESSES);
+  const addresses = [...new Set(hostAddresses())].slice(0, MAX_ADDRESSES);
   const services = await Promise.all(
     addresses.map((address) =>
       openService(address, secret, () => {

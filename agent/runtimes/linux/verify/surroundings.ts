@@ -1,7 +1,7 @@
 import type { Endpoint } from '../network/endpoint.ts';
 
 /** Of other containers, that a verification tries to reach. */
-const MOST_NEIGHBOURS = 8;
+const MAX_NEIGHBOURS = 8;
 
 /** What a container has around it on its host's network. */
 export interface Surroundings {
@@ -26,6 +26,6 @@ export const surroundingsOf = async (
     .filter((other) => other !== null)
     .filter((other) => !isPeer(own, other))
     .map(({ address }) => address)
-    .slice(0, MOST_NEIGHBOURS);
+    .slice(0, MAX_NEIGHBOURS);
   return { hasNetwork: true, neighbours };
 };

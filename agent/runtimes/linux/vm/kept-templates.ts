@@ -6,13 +6,13 @@ import { allocatedBytes } from '../disk-space.ts';
 
 /** Ends the name of one that is being removed. */
 const GONE = '.gone';
-const MOST_TEMPLATES = 8;
+const MAX_TEMPLATES = 8;
 /** Of the machine's memory. */
 const MEMORY_SHARE = 1 / 32;
 const LEAST_MEMORY_MB = 128;
-const MOST_MEMORY_MB = 512;
+const MAX_MEMORY_MB = 512;
 /** A VM of more memory takes too much of it for page tables alone to be worth keeping: it boots. */
-export const MOST_TEMPLATE_RAM_MB = 4096;
+export const MAX_TEMPLATE_RAM_MB = 4096;
 /** What making one takes, besides what it keeps: one is made at a time. */
 const MAKING_MB = 256;
 
@@ -23,8 +23,8 @@ export interface TemplateLimits {
 }
 
 export const templateLimits = (machineMemoryMB: number): TemplateLimits => ({
-  count: MOST_TEMPLATES,
-  memoryMB: Math.min(MOST_MEMORY_MB, Math.max(LEAST_MEMORY_MB, Math.floor(machineMemoryMB * MEMORY_SHARE))),
+  count: MAX_TEMPLATES,
+  memoryMB: Math.min(MAX_MEMORY_MB, Math.max(LEAST_MEMORY_MB, Math.floor(machineMemoryMB * MEMORY_SHARE))),
 });
 
 /** What of the machine's memory is not for containers, because templates hold it or are made in it, in MiB. */

@@ -8,7 +8,7 @@ import type { LinuxDeps } from '../deps.ts';
 import { vmPaths } from '../layout.ts';
 import { runOrFail } from '../run-command.ts';
 import { withBackgroundVm } from './background-vm.ts';
-import { KeptTemplates, MOST_TEMPLATE_RAM_MB, type TemplateLimits } from './kept-templates.ts';
+import { KeptTemplates, MAX_TEMPLATE_RAM_MB, type TemplateLimits } from './kept-templates.ts';
 import { type HostMachine, templateKey } from './machine.ts';
 import type { VmShape } from './qemu-arguments.ts';
 import { rehearse } from './rehearsal.ts';
@@ -67,7 +67,7 @@ export class Templates {
    * shapes don't keep the machine busy with templates.
    */
   request(shape: VmShape): void {
-    if (shape.ramMB > MOST_TEMPLATE_RAM_MB) return;
+    if (shape.ramMB > MAX_TEMPLATE_RAM_MB) return;
     this.#requested = shape;
     this.#requests ??= this.#makeRequested().finally(() => {
       this.#requests = null;

@@ -4,7 +4,7 @@ import { TABLE } from '../router-rules.ts';
 import type { Grant } from './judge.ts';
 
 /** From when on what has expired is forgotten. */
-const MOST_REMEMBERED = 8_192;
+const MAX_REMEMBERED = 8_192;
 
 /** Tells the router which addresses the names of rules have, and for how long. Waiting grants are sent together. */
 export class Grants {
@@ -69,7 +69,7 @@ export class Grants {
   }
 
   #forgetExpired(now: number): void {
-    if (this.#ends.size < MOST_REMEMBERED) return;
+    if (this.#ends.size < MAX_REMEMBERED) return;
     for (const [key, end] of this.#ends) if (end < now) this.#ends.delete(key);
   }
 }

@@ -13,10 +13,10 @@ export interface Grant {
 }
 
 /** No entry lives longer, so that an address is not open for days after its name has moved. */
-const MOST_TTL_SECONDS = 3_600;
-const MOST_ADDRESSES = 64;
+const MAX_TTL_SECONDS = 3_600;
+const MAX_ADDRESSES = 64;
 /** Records of an answer, of all types, that are looked at. */
-const MOST_RECORDS = 256;
+const MAX_RECORDS = 256;
 
 export const nameOf = (text: string): string => text.toLowerCase().replace(/\.$/, '');
 
@@ -52,7 +52,7 @@ const isReachable = ({ endpoint, allowPrivate }: ContainerPolicy, address: strin
 const isAddress = (answer: Answer): answer is StringAnswer => answer.type === 'A' || answer.type === 'AAAA';
 const hasTtl = (answer: Answer): answer is Extract<Answer, { ttl?: number | undefined }> => 'ttl' in answer;
 const ttlOf = (answer: Answer): number =>
-  Math.max(1, Math.min(hasTtl(answer) ? (answer.ttl ?? 0) : 0, MOST_TTL_SECONDS));
+  Math.max(1, Math.min(hasTtl(answer) ? (answer.ttl ?? 0) : 0, MAX_TTL_SECONDS));
 
 /** The names that the question's name is an alias of, itself included, in the order of the answer's aliases. */
 const aliasesOf = (question: Question, answers: readonly Answer[]): ReadonlySet<string> => {
@@ -78,14 +78,14 @@ interface Judged {
  * answer cannot open addresses for other names. A rule is about the name that the container asked for.
  */
 export const judgeAnswer = (policy: ContainerPolicy, question: Question, response: Packet): Judged => {
-  const all = (response.answers ?? []).slice(0, MOST_RECORDS);
+  const all = (response.answers ?? []).slice(0, MAX_RECORDS);
   const aliases = aliasesOf(question, all);
   if ([...aliases].slice(1).some((name) => isDenied(policy, name))) return { answers: null, grants: [] };
   const answers = all
     .filter((answer) => aliases.has(nameOf(answer.name)))
     .filter((answer) => !isAddress(answer) || (answer.type === 'A' && isReachable(policy, answer.data)))
     .map((answer) => ({ ...answer, ttl: ttlOf(answer) }) as Answer);
-  const addresses = answers.filter(isAddress).slice(0, MOST_ADDRESSES);
+  const addresses = answers.filter(isAddress).slice(0, MAX_ADDRESSES);
   const kept = answers.filter((answer) => !isAddress(answer) || addresses.includes(answer));
   const name = nameOf(question.name);
   const sets = domainSteps(stepsOf(policy.endpoint.policy, policy))

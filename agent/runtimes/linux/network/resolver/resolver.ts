@@ -22,11 +22,11 @@ interface ResolverDeps {
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
-export const MOST_QUERY_BYTES = 512;
+export const MAX_QUERY_BYTES = 512;
 /** The length of a message over TCP has 16 bits. */
-const MOST_ANSWER_BYTES = 65_535;
+const MAX_ANSWER_BYTES = 65_535;
 const PLAIN_UDP_BYTES = 512;
-const MOST_UDP_BYTES = 1_232;
+const MAX_UDP_BYTES = 1_232;
 const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
 /** Zone transfers, and the question for everything there is. */
 const NOT_ANSWERED = ['AXFR', 'IXFR', 'ANY'];
@@ -40,7 +40,7 @@ interface Query {
 
 /** Reads a query; null for what is none. */
 const readQuery = (bytes: Buffer): Query | null => {
-  if (bytes.length > MOST_QUERY_BYTES) return null;
+  if (bytes.length > MAX_QUERY_BYTES) return null;
   try {
     const { id, type, questions, additionals, flags } = decode(bytes) as Packet & { opcode?: string };
     const [question] = questions ?? [];
@@ -48,7 +48,7 @@ const readQuery = (bytes: Buffer): Query | null => {
     if (((flags ?? 0) & 0x7800) !== 0 || (question.class ?? 'IN') !== 'IN') return null;
     const opt = additionals?.find((one) => one.type === 'OPT') as { udpPayloadSize?: number } | undefined;
     const offered = opt?.udpPayloadSize ?? PLAIN_UDP_BYTES;
-    return { id: id ?? 0, question, udpBytes: Math.min(Math.max(offered, PLAIN_UDP_BYTES), MOST_UDP_BYTES) };
+    return { id: id ?? 0, question, udpBytes: Math.min(Math.max(offered, PLAIN_UDP_BYTES), MAX_UDP_BYTES) };
   } catch {
     return null;
   }
@@ -128,6 +128,6 @@ export class Resolver {
     if (grants.length > 0) await this.#deps.grant(grants);
     // Names are not compressed here: the answer may be larger than the one that it comes from.
     const answer = reply(query, rcodeOf(response), [...answers]);
-    return answer.length > MOST_ANSWER_BYTES ? reply(query, RCODE.SERVFAIL) : answer;
+    return answer.length > MAX_ANSWER_BYTES ? reply(query, RCODE.SERVFAIL) : answer;
   }
 }

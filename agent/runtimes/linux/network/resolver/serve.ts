@@ -1,7 +1,7 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
-import { MOST_QUERY_BYTES, type Resolver } from './resolver.ts';
+import { MAX_QUERY_BYTES, type Resolver } from './resolver.ts';
 
 const LENGTH_BYTES = 2;
 const IDLE_MS = 10_000;
@@ -48,7 +48,7 @@ export const serveConnection = (
   const next = async (): Promise<void> => {
     while (received.length >= LENGTH_BYTES) {
       const length = received.readUInt16BE();
-      if (length > MOST_QUERY_BYTES) return void socket.destroy();
+      if (length > MAX_QUERY_BYTES) return void socket.destroy();
       if (received.length < LENGTH_BYTES + length) return;
       const answer = await resolver.answerMessage(
         source,

@@ -12,7 +12,7 @@ export interface NameServer {
 const TIMEOUT_MS = 2_500;
 const UDP_PAYLOAD = 1_232;
 const LENGTH_BYTES = 2;
-const MOST_BYTES = 65_535;
+const MAX_BYTES = 65_535;
 
 const isAnswerTo = (response: Packet, id: number, question: Question): boolean =>
   response.type === 'response' &&
@@ -93,7 +93,7 @@ const askTcp = (server: NameServer, id: number, question: Question): Promise<Pac
       socket.write(Buffer.concat([length, bytes]));
     });
     socket.on('data', (bytes) => {
-      received = Buffer.concat([received, bytes]).subarray(0, MOST_BYTES + LENGTH_BYTES);
+      received = Buffer.concat([received, bytes]).subarray(0, MAX_BYTES + LENGTH_BYTES);
       if (received.length < LENGTH_BYTES || received.length < LENGTH_BYTES + received.readUInt16BE()) return;
       const response = decodeAnswer(
         received.subarray(LENGTH_BYTES, LENGTH_BYTES + received.readUInt16BE()),
