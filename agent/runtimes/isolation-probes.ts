@@ -18,7 +18,7 @@ const inBoth = (...outcomes: readonly ProbeOutcome[]): Probe['expected'] => ({
 const DENIED = inBoth('refused', 'absent');
 const LIMITED = inBoth('limited');
 
-/** The probes, in the order of reports, and what containers of each runtime type are to have. */
+/** The probes, in the order of reports, with the expected outcomes for each runtime type. */
 export const ISOLATION_PROBES = {
   kernel: {
     tried: 'Compare the boot id of the kernel with the host’s',
@@ -36,7 +36,7 @@ export const ISOLATION_PROBES = {
   'host-processes': { tried: 'Find a process of the host in /proc', expected: inBoth('absent') },
   'trace-host-process': { tried: 'Trace a process of the host', expected: DENIED },
   'host-files': {
-    tried: 'Read a file of the host, also through /proc and parent folders',
+    tried: 'Read a file of the host, directly and through /proc and parent folders',
     expected: inBoth('absent'),
   },
   'masked-files': { tried: 'Read kcore, keys, timers and firmware tables', expected: DENIED },
@@ -45,25 +45,25 @@ export const ISOLATION_PROBES = {
     expected: DENIED,
   },
   'sys-writes': { tried: 'Open files of /sys for writing', expected: DENIED },
-  'device-nodes': { tried: 'Open what is in /dev beside the usual devices', expected: DENIED },
-  'raw-disks': { tried: 'Make a node for each disk and read its first sector', expected: DENIED },
-  mounts: { tried: 'Mount a tmpfs, bind a folder', expected: DENIED },
-  'new-namespaces': { tried: 'Make new namespaces, a user namespace too', expected: DENIED },
-  'join-namespaces': { tried: 'Enter a namespace', expected: DENIED },
+  'device-nodes': { tried: 'Open other than the usual devices in /dev', expected: DENIED },
+  'raw-disks': { tried: 'Create a node for each disk and read its first sector', expected: DENIED },
+  mounts: { tried: 'Mount a tmpfs and bind-mount a folder', expected: DENIED },
+  'new-namespaces': { tried: 'Create new namespaces, including a user namespace', expected: DENIED },
+  'join-namespaces': { tried: 'Join a namespace', expected: DENIED },
   keyrings: { tried: 'Add, request and find keys', expected: DENIED },
   bpf: { tried: 'Create a BPF map', expected: DENIED },
-  'perf-events': { tried: 'Count events of the processor and of the own process', expected: DENIED },
-  'kernel-code': { tried: 'Load a kernel module, and another kernel', expected: DENIED },
+  'perf-events': { tried: 'Count events of the processor and of the probe’s own process', expected: DENIED },
+  'kernel-code': { tried: 'Load a kernel module and a new kernel', expected: DENIED },
   'file-handles': { tried: 'Open a file of the host by its handle', expected: DENIED },
   'io-uring': { tried: 'Set up an io_uring', expected: DENIED },
   userfaultfd: { tried: 'Handle page faults in user space', expected: DENIED },
   metadata: { tried: 'Connect to the metadata services of clouds', expected: DENIED },
   'host-services': { tried: 'Connect to a service on each address of the host', expected: DENIED },
   neighbours: { tried: 'Ping the other containers of the host', expected: DENIED },
-  'forged-source': { tried: 'Send datagrams to the host under other addresses', expected: DENIED },
-  'memory-limit': { tried: 'Read the limit of memory in force', expected: LIMITED },
-  'process-limit': { tried: 'Read the limit of processes in force', expected: LIMITED },
-  'processor-limit': { tried: 'Read the limit of processor time in force', expected: LIMITED },
+  'forged-source': { tried: 'Send datagrams to the host from forged addresses', expected: DENIED },
+  'memory-limit': { tried: 'Read the effective memory limit', expected: LIMITED },
+  'process-limit': { tried: 'Read the effective limit on processes', expected: LIMITED },
+  'processor-limit': { tried: 'Read the effective limit on processor time', expected: LIMITED },
   'disk-limit': { tried: 'Compare the size of the root file system with the host’s disk', expected: LIMITED },
 } as const satisfies Readonly<Record<string, Probe>>;
 export type ProbeName = keyof typeof ISOLATION_PROBES;
@@ -87,7 +87,7 @@ const judge = (name: ProbeName, runtimeType: RuntimeType, { outcome, detail }: O
   };
 };
 
-/** Says of each outcome whether it is as it is to be. What is missing is not. */
+/** Compares each outcome with the expected ones. A missing outcome is unexpected. */
 export const judgeIsolation = (
   runtimeType: RuntimeType,
   observed: ReadonlyMap<ProbeName, Observation>,

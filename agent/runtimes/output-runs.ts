@@ -1,6 +1,6 @@
 import type { OutputStream } from '../../core/contract/session.ts';
 
-/** Output of one stream that nothing of the other stream interrupts. */
+/** Consecutive output of one stream. */
 interface Run {
   readonly stream: OutputStream;
   buffer: Buffer;
@@ -13,13 +13,13 @@ export interface OutputPiece {
   readonly data: Buffer;
 }
 
-/** Runs that are kept apart; it also bounds what waiting output costs beside its bytes. */
+/** Maximum number of separate runs. It bounds the memory overhead of waiting output. */
 const MAX_RUNS = 64;
 
 /**
- * Output that waits, in order. A process may write single bytes: they wait as few pieces, not as one each. If stdout and
- * stderr alternate more often than `MAX_RUNS` times, output joins the last run of its own stream: each stream keeps its
- * order, and the order between the two is lost there.
+ * A queue of output. A process may write single bytes, so consecutive pieces of one stream are merged. If stdout and stderr
+ * alternate more than `MAX_RUNS` times, output is added to the last run of its stream. Each stream then keeps its order, but
+ * the order between the streams is lost.
  */
 export class OutputRuns {
   #runs: Run[] = [];

@@ -9,19 +9,19 @@ import type { LogPage } from '../../core/contract/session.ts';
 import type { ExecRequest, SessionProcess } from './session-process.ts';
 
 /**
- * What the agent needs of a machine that runs containers: small verbs, to which the planner's steps map one
- * to one. The order is hcsshim's for a utility VM (VM, guest connection, network, disks, layers in the
- * guest, process) and fits a QEMU VM and a Docker engine as well; a runtime for which a verb means nothing
- * (an engine that does it all in one call) records it and returns.
+ * The interface between the agent and a machine that runs containers. Its verbs are small, and each step of the planner maps
+ * to one verb. Their order is hcsshim's order for a utility VM (VM, guest connection, network, disks, layers in the guest,
+ * process), which also fits a QEMU VM and a Docker engine. A runtime that does not need a verb, for example an engine that
+ * does everything in one call, records the call and returns.
  *
- * What every implementation must keep:
- * 1. Each verb is idempotent: making what is there and ending what is not are successes that change nothing.
- * 2. Names of what it makes follow from the container's id alone, so that it finds them again after a crash.
- * 3. Whatever it makes is tagged as Bulkhead's; it neither lists nor touches anything that is not.
- * 4. `inspect` tells reality, never a memory of what was done. It works at any moment, also between verbs.
- * 5. A verb that takes a signal ends soon after it is aborted, rejecting; what it half made, `inspect` shows.
- * 6. Containers do not depend on this process: they outlive it, and it finds their exit codes afterwards.
- * 7. The verbs of one container are called one at a time, of different containers at once.
+ * Every implementation must satisfy these rules:
+ * 1. Each verb is idempotent: to create an existing resource or to remove a missing one succeeds and changes nothing.
+ * 2. Resource names depend only on the container's id, so that the runtime finds its resources after a crash.
+ * 3. The runtime tags its resources as Bulkhead's. It does not list or change resources without the tag.
+ * 4. `inspect` returns the observed state, not a record of past actions. It works at any time, also between verbs.
+ * 5. A verb with a signal rejects soon after the signal is aborted. `inspect` shows what it has created until then.
+ * 6. Containers do not depend on this process: they outlive it, and it can read their exit codes afterwards.
+ * 7. The verbs of one container are called one at a time. Verbs of different containers can run in parallel.
  *
  * Verbs reject with a `RuntimeError` whose message the container's owner can read.
  */
@@ -30,113 +30,113 @@ export interface Runtime {
   readonly name: string;
   facts(): Promise<HostFacts>;
   images(): Promise<readonly ImageFacts[]>;
-  /** Every container of Bulkhead's of which anything is there, or the one asked for. */
+  /** Returns all of Bulkhead's containers that have resources on this machine, or only the given one. */
   inspect(containerId?: string): Promise<readonly RuntimeContainer[]>;
 
-  /** The container's files, over its image. Throws `image-not-found`. */
+  /** Creates the layer for the container's changes to its image. Throws `image-not-found`. */
   createWritableLayer(container: AssignedContainer, signal: AbortSignal): Promise<void>;
   /**
-   * Runtime conversion of a container that is down. Throws `runtime-conversion-unsupported`, and `untrusted-disk` where
-   * this machine's kernel would mount a disk that code in a VM may have written and that was not accepted.
+   * Converts a stopped container to another runtime type. Throws `runtime-conversion-unsupported`. Throws `untrusted-disk` if
+   * this machine's kernel would mount a disk that code in a VM may have written, and the caller did not accept that.
    */
   setRuntimeType(
     container: AssignedContainer,
     acceptUntrustedDisk: boolean,
     signal: AbortSignal,
   ): Promise<void>;
-  /** Makes and starts the container's own VM; nothing of the container runs in it yet. */
+  /** Creates and starts the container's VM, without any process of the container. */
   createUtilityVm(container: AssignedContainer, signal: AbortSignal): Promise<void>;
-  /** Waits until the guest's agent answers. */
+  /** Waits until the guest agent answers. */
   connectGuest(containerId: string, signal: AbortSignal): Promise<void>;
   /** Throws `switch-not-found`. Not called for a container without a network. */
   createNetworkEndpoint(container: AssignedContainer, signal: AbortSignal): Promise<void>;
   /**
-   * Puts a policy in force for a container that has a network endpoint, at once; without one it changes nothing, for
-   * `createNetworkEndpoint` takes the policy from `container.spec.network`. Unlike the other verbs it may be called
-   * while another verb of the container is under way, and its caller repeats it with the newest policy afterwards.
+   * Applies a policy to the container's network endpoint immediately. Without an endpoint it changes nothing, because
+   * `createNetworkEndpoint` applies the policy in `container.spec.network`. Unlike the other verbs, it may be called while
+   * another verb of the container runs. The caller then repeats the call with the newest policy.
    */
   setNetworkPolicy(containerId: string, policy: ResolvedNetworkPolicy): Promise<void>;
-  /** Gives image and writable layer to the VM as disks; takes the layer's attach lock. */
+  /** Attaches image and writable layer to the VM as disks, and acquires the layer's attach lock. */
   attachDisks(container: AssignedContainer, signal: AbortSignal): Promise<void>;
   /** Combines image and writable layer into the root file system: in the guest, or on the host. */
   mountLayers(container: AssignedContainer, signal: AbortSignal): Promise<void>;
   /**
-   * Starts the main process, unless `instanceId` has been started before: then it has had its run. The same
-   * start may be asked for again after a crash, and must not run twice.
+   * Starts the main process, unless `instanceId` has been started before. The same start can be requested again after a crash,
+   * and must not run twice.
    */
   startProcess(container: AssignedContainer, instanceId: string, signal: AbortSignal): Promise<void>;
 
-  /** Asks the main process to end, waits `timeoutSeconds`, then forces it; 0 forces at once. Exit codes: 137 when forced. */
+  /** Asks the main process to stop, waits `timeoutSeconds`, then kills it; 0 kills it immediately. A killed process has exit code 137. */
   stopProcess(containerId: string, timeoutSeconds: number, signal: AbortSignal): Promise<void>;
   unmountLayers(containerId: string, signal: AbortSignal): Promise<void>;
   detachDisks(containerId: string, signal: AbortSignal): Promise<void>;
   removeNetworkEndpoint(containerId: string, signal: AbortSignal): Promise<void>;
   destroyUtilityVm(containerId: string, signal: AbortSignal): Promise<void>;
-  /** The container's files go for good. */
+  /** Deletes the container's files permanently. */
   removeWritableLayer(containerId: string, signal: AbortSignal): Promise<void>;
 
-  /** Processes inside a running container. Throws `invalid-state` when it does not run. */
+  /** Lists the processes inside a running container. Throws `invalid-state` if it does not run. */
   listProcesses(containerId: string): Promise<readonly Process[]>;
   listHostProcesses(): Promise<readonly Process[]>;
-  /** What a running container shares with this machine, measured. Throws `invalid-state` when it does not run. */
+  /** Measures what a running container shares with this machine. Throws `invalid-state` if it does not run. */
   isolation(containerId: string): Promise<IsolationReport>;
   /** Runs the probes inside a running container. Throws `invalid-state` when it does not run. */
   verifyIsolation(containerId: string, signal: AbortSignal): Promise<IsolationVerification>;
-  /** Starts a process beside the main one. Resolves when it runs. Throws `invalid-state`, or why it cannot be started. */
+  /** Starts another process in a running container. Resolves when it runs. Throws `invalid-state`, or the reason for a failed start. */
   startExec(containerId: string, request: ExecRequest): Promise<SessionProcess>;
-  /** Joins the main process. Throws `invalid-state`. */
+  /** Attaches to the main process. Throws `invalid-state`. */
   attach(containerId: string, options: AttachOptions): Promise<SessionProcess>;
-  /** A page of what the main process wrote, of its newest runs; also when it, or its VM, is gone. */
+  /** Reads a page of the log of the newest runs of the main process, also when the process or its VM no longer exists. */
   readLog(containerId: string, query: LogQuery): Promise<LogPage>;
   importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts>;
-  /** Throws `image-in-use` while a container, running or not, is made from it. */
+  /** Throws `image-in-use` if a container, running or not, uses the image. */
   removeImage(name: string): Promise<void>;
 
-  /** Calls back when a main process has exited on its own. Ends without a listener are not reported later. */
+  /** Calls back when a main process has exited by itself. An exit without a listener is not reported later. */
   onExit(listener: (containerId: string) => void): void;
-  /** Releases handles and timers. Containers keep running. */
+  /** Releases handles and timers. Containers continue to run. */
   close(): void;
 }
 
 export interface LogQuery {
-  /** The newest so many lines. */
+  /** Maximum number of lines; the newest ones are returned. */
   readonly tail?: number | undefined;
-  /** Only what was written at that time or later (RFC 3339). */
+  /** Only output at or after this time (RFC 3339). */
   readonly since?: string | undefined;
-  /** Where the last page ended. */
+  /** The cursor of the previous page. */
   readonly cursor?: string | undefined;
-  /** The main process waits for this reader, who then misses nothing. Not on a terminal. */
+  /** The main process waits for this reader, so that no output is lost. Not for terminals. */
   readonly paced?: boolean | undefined;
 }
 
 export type ImportImage = Omit<Extract<CommandArguments, { verb: 'importImage' }>, 'verb'>;
 
 export interface AttachOptions {
-  /** Begins with what this run has written already, as far as it is kept. */
+  /** Begins with the stored output of this run. */
   readonly logs: boolean;
-  /** In place of `logs`: a place in its log to begin at. Not on a terminal. */
+  /** Replaces `logs`: the position in the log to begin at. Not for terminals. */
   readonly cursor?: string | undefined;
-  /** The main process waits for this reader, who then misses nothing. Not on a terminal. */
+  /** The main process waits for this reader, so that no output is lost. Not for terminals. */
   readonly paced?: boolean | undefined;
-  /** The process has a terminal: it is shown as it happens, not each byte of it. */
+  /** Whether the process has a terminal. Its output is then shown live, and bytes may be skipped. */
   readonly terminal: boolean;
 }
 
-/** What is there of one container, in the terms of the steps. */
+/** The observed state of one container, in terms of the planner's steps. */
 export interface RuntimeContainer {
   readonly id: string;
   readonly runtimeType: RuntimeType;
   readonly writableLayer: boolean;
-  /** Code of an image may have run in a VM that had the disk since it last ran on this machine's kernel. Kept over restarts. */
+  /** Whether image code may have run in a VM with this disk since the container last ran on this machine's kernel. Persistent. */
   readonly untrustedDisk: boolean;
-  /** `Spent`: its main process has ended. A VM is for one run; there is no second one in it. */
+  /** `Spent`: the main process has ended. A VM serves one run only. */
   readonly utilityVm: 'Absent' | 'Created' | 'Connected' | 'Spent';
   readonly networkEndpoint: boolean;
   readonly disksAttached: boolean;
   readonly layersMounted: boolean;
   /** The newest run of the main process; null if it has never run. */
   readonly process: MainProcess | null;
-  /** The process on the host that stands for the VM. */
+  /** The host process that runs the VM. */
   readonly workerProcess: WorkerProcess | null;
 }
 

@@ -1,6 +1,6 @@
 import type { OutputStream } from '../../core/contract/session.ts';
 
-/** A process to be run beside a container's main one. */
+/** A process to run in a container in addition to its main process. */
 export interface ExecRequest {
   readonly command: readonly string[];
   readonly user?: string | undefined;
@@ -12,25 +12,25 @@ export interface ExecRequest {
 }
 
 /**
- * A process in a container from a client's view: a started process, or the main process.
+ * A process in a container as a client sees it: a started process, or the main process.
  *
- * Flow is controlled both ways. Output comes only as long as what came before is said to be `consumed`; input is
- * taken as the process takes it, and the listener hears how much. Nothing that the process does or leaves undone
- * takes more memory than the two windows.
+ * Both directions have flow control. New output arrives only after earlier output is reported as `consumed`. Input is passed
+ * on as the process reads it, and the listener receives the number of bytes. Memory is bounded by the two windows, whatever
+ * the process does.
  */
 export interface SessionProcess {
-  /** Its exit code. Rejects if it is unknown, e.g. because the container has ended. */
+  /** The exit code. Rejects if it is unknown, for example because the container has ended. */
   readonly exited: Promise<number>;
-  /** Output goes there, beginning with what has come already. To be called once. */
+  /** Sets the handler for output, which first receives the output so far. Must be called once. */
   onOutput(handler: (stream: OutputStream, data: Buffer) => void): void;
   consumed(bytes: number): void;
-  /** Takes the data, and hands it on as the process reads. */
+  /** Queues input, which is passed on as the process reads. */
   write(data: Buffer): void;
-  /** Tells how many bytes of input have gone on their way. To be called once. */
+  /** Sets the listener for the number of input bytes that were passed on. Must be called once. */
   onInputTaken(listener: (bytes: number) => void): void;
   endInput(): void;
   resize(columns: number, rows: number): void;
   signal(signal: number): void;
-  /** Ends the process, by force if needed, because its client is gone. A main process continues. */
+  /** Ends the process, by SIGKILL if needed, because its client is gone. A main process continues. */
   end(): void;
 }

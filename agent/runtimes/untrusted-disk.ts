@@ -2,8 +2,8 @@ import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import { RuntimeError } from '../errors.ts';
 
 /**
- * For `setRuntimeType`: a disk that code in a VM may have written gets to this machine's kernel only by consent,
- * whatever else the control plane asks for.
+ * For `setRuntimeType`: this machine's kernel may mount a disk that code in a VM may have written only with explicit consent,
+ * whatever command the control plane sends.
  * @throws {RuntimeError} `untrusted-disk`
  */
 export const refuseUntrustedDisk = (

@@ -173,9 +173,9 @@ export const CRAFTED_SUPERBLOCKS: readonly CraftedDisk[] = [
     problem: /behaviour on errors is 3/,
   },
   {
-    what: 'the superblock carries mount options',
+    what: 'the superblock contains mount options',
     craft: (disk) => tune(disk, '-E', 'mount_opts=journal_path=/dev/loop0'),
-    problem: /carries mount options/,
+    problem: /contains mount options/,
   },
   {
     what: 'the default mount options are others',

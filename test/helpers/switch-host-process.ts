@@ -18,7 +18,7 @@ const words = (text: string) => text.split(',').filter((word) => word !== '');
 const layout = createLayout(folder);
 mkdirSync(layout.runContainers, { recursive: true });
 const artifacts = await readArtifacts(artifactsFolder(new URL('../..', import.meta.url).pathname));
-if (artifacts === null) throw new TypeError('The Linux runtime has not been set up');
+if (artifacts === null) throw new TypeError('The Linux runtime is not set up');
 const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 const leases = new Leases(layout.leases, layout.tag);
 const deps = { clock: systemClock, log: silent, newId: randomUUID, randomBytes, layout, artifacts, leases };

@@ -3,22 +3,22 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 
 /**
- * What the set-up makes for utility VMs and process containers, once a machine: a folder that nothing writes to
- * afterwards, so that several agents may share it.
+ * The files that the set-up builds for utility VMs and process containers, once per machine. The folder does not change
+ * afterwards, so several agents can share it.
  */
 export const MANIFEST = 'manifest.json';
 
 const FileSchema = z.strictObject({ path: z.string(), sha256: z.string().check(z.regex(/^[0-9a-f]{64}$/)) });
 const ManifestSchema = z.strictObject({
-  /** Of everything that the artifacts are made from. */
+  /** Digest of all inputs of the artifacts. */
   stamp: z.string(),
   kernelRelease: z.string(),
-  /** Uncompressed, as QEMU starts it by its PVH entry. */
+  /** Uncompressed, because QEMU starts it through its PVH entry. */
   vmlinux: FileSchema,
   initramfs: FileSchema,
-  /** The host's helper (`agent/runtimes/linux/helper`). */
+  /** The helper for the host (`agent/runtimes/linux/helper`). */
   helper: FileSchema,
-  /** What a cloned QEMU loads first (`agent/runtimes/linux/preload`). */
+  /** The library that a cloned QEMU preloads (`agent/runtimes/linux/preload`). */
   preload: FileSchema,
   /** The image `mini`: a squashfs of busybox. */
   mini: FileSchema,
@@ -35,7 +35,7 @@ export interface Artifacts {
   readonly mini: string;
 }
 
-/** The artifacts of a folder; null where the set-up has not been, or not with this version's manifest. */
+/** Reads the artifacts of a folder; null if the set-up has not run, or if its manifest has another version. */
 export const readArtifacts = async (folder: string): Promise<Artifacts | null> => {
   const text = await readFile(join(folder, MANIFEST), 'utf8').catch(() => null);
   if (text === null) return null;

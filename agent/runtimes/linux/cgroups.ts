@@ -15,12 +15,12 @@ interface WorkerLimits {
 
 const isUnified = (): boolean => existsSync(join(MOUNT, 'cgroup.controllers'));
 
-/** The parent of all cgroups of one host, as runc's `cgroupsPath` begins. */
+/** The parent of all cgroups of one host; the prefix of runc's `cgroupsPath`. */
 export const cgroupParent = (tag: string): string => `/bulkhead-${tag}`;
 
 /**
- * The cgroup folders of one worker process: one where the machine has the unified hierarchy, one for each
- * controller where it has the older ones.
+ * The cgroup folders of one worker process: one on a machine with cgroup v2, one for each controller on a machine with
+ * cgroup v1.
  */
 export const workerCgroups = (tag: string, vmId: string): string[] => {
   const path = join(cgroupParent(tag), `${WORKER}${vmId}`);
@@ -29,15 +29,15 @@ export const workerCgroups = (tag: string, vmId: string): string[] => {
     : V1_CONTROLLERS.map((controller) => join(MOUNT, controller, path));
 };
 
-/** Where the kernel counts what it has killed of a process container for want of memory, as `oom_kill <number>`. */
+/** The file with the number of processes that the kernel killed because memory ran out, as `oom_kill <number>`. */
 export const memoryEventsFile = (tag: string, id: string): string => {
   const path = join(cgroupParent(tag), id);
   return isUnified() ? join(MOUNT, path, 'memory.events') : join(MOUNT, 'memory', path, 'memory.oom_control');
 };
 
 /**
- * Whether this machine counts what a cgroup has swapped out, so that it can be limited; a kernel may be booted without.
- * The root of the unified hierarchy has no limits, so the cgroups in it are looked at.
+ * Whether the kernel accounts for the swap of cgroups, which boot options can turn off. Without it, swap cannot be limited.
+ * The root of the cgroup v2 hierarchy has no limits, so the cgroups in it are checked.
  */
 export const countsSwap = (): boolean =>
   isUnified()
@@ -46,12 +46,12 @@ export const countsSwap = (): boolean =>
 
 const quota = (cpus: number): number => Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
 
-/** A file that a kernel without accounting of swap doesn't have. */
+/** Writes a file that does not exist if the kernel does not account for swap. */
 const writeIfThere = async (path: string, text: string): Promise<void> => {
   if (existsSync(path)) await writeFile(path, text);
 };
 
-/** Makes the worker's cgroups, or changes their limits. */
+/** Creates the worker's cgroups, or changes their limits. */
 export const limitWorker = async (
   tag: string,
   vmId: string,
@@ -76,7 +76,7 @@ export const limitWorker = async (
   await writeFile(join(cpu, 'cpu.cfs_quota_us'), String(quota(cpus)));
 };
 
-/** The limits of a cgroup of this host, by its name; null for what it does not limit. */
+/** The limits of one of this host's cgroups; null where there is no limit. */
 export const readLimits = async (tag: string, name: string) => {
   const path = join(cgroupParent(tag), name);
   const read = (controller: string, file: string) =>
@@ -89,11 +89,11 @@ export const readLimits = async (tag: string, name: string) => {
   return {
     memory: limitOf(memory, 'bytes'),
     processes: limitOf(processes, 'processes'),
-    processor: limitOf(processor, 'microseconds a period'),
+    processor: limitOf(processor, 'microseconds per period'),
   };
 };
 
-/** A limit that is not one: `max`, -1, or the largest number that the older hierarchies have. */
+/** Values without a limit: `max`, -1, or the largest number in cgroup v1. */
 const NO_LIMIT = /^(max|-1|9223372036854771712)/;
 export const limitOf = (text: string, unit: string): string | null => {
   const [value = ''] = text.trim().split(' ');
@@ -105,7 +105,7 @@ type SleepClock = Pick<Clock, 'after'>;
 const BUSY_ATTEMPTS = 200;
 const BUSY_PAUSE_MS = 5;
 
-/** A process that has ended keeps its cgroup until its parent has seen the end. */
+/** Retries, because a process that has ended keeps its cgroup busy until its parent reaps it. */
 const removeFolder = async (clock: SleepClock, folder: string): Promise<void> => {
   for (let attempt = 0; attempt < BUSY_ATTEMPTS; attempt++) {
     try {
@@ -126,7 +126,7 @@ const parents = (tag: string): string[] => {
   return controllers.map((controller) => join(MOUNT, controller, cgroupParent(tag)));
 };
 
-/** Every hierarchy's folder of this host, for counting and for the last clean-up. */
+/** This host's folder in each hierarchy, for listing and for the final clean-up. */
 export const hostCgroups = async (tag: string): Promise<string[]> => {
   const controllers = isUnified() ? [''] : await readdir(MOUNT).catch(() => []);
   return controllers
@@ -134,7 +134,7 @@ export const hostCgroups = async (tag: string): Promise<string[]> => {
     .filter((folder) => existsSync(folder));
 };
 
-/** The VMs of this host that have a cgroup, whatever else is left of them. */
+/** Ids of this host's VMs that have a cgroup, even if nothing else of the VM exists. */
 export const workerIdsInCgroups = async (tag: string): Promise<string[]> => {
   const names = await Promise.all((await hostCgroups(tag)).map((folder) => readdir(folder)));
   return names.flat().flatMap((name) => (name.startsWith(WORKER) ? [name.slice(WORKER.length)] : []));

@@ -12,7 +12,7 @@ import { type VerifiedContainer, verifyIsolation } from './verify/verify-isolati
 
 type Parts = Pick<HostParts, 'records' | 'network' | 'defaults' | 'vms' | 'runs'>;
 
-/** Lists the processes of containers and of this host, and measures how far the two are apart. */
+/** Lists the processes of containers and of this host, and measures the isolation between them. */
 export class ContainerIsolation {
   readonly #deps: LinuxDeps;
   readonly #records: Parts['records'];
@@ -47,7 +47,7 @@ export class ContainerIsolation {
 
   /**
    * Measures what a container shares with this host.
-   * @throws {RuntimeError} `invalid-state` when the container does not run
+   * @throws {RuntimeError} `invalid-state` if the container does not run
    */
   async report(containerId: string): Promise<IsolationReport> {
     const { runtimeType } = await this.#records.require(containerId);
@@ -78,7 +78,7 @@ export class ContainerIsolation {
     return surroundingsOf(id, await this.#records.ids(), (one) => this.#network.endpoint(one));
   }
 
-  /** How the probe starts inside the container, and what this host measures of the container from outside. */
+  /** Starts the probe inside the container, and measures the container from the host. */
   async #probed(
     id: string,
     surroundings: Surroundings & Pick<VerifiedContainer, 'runtimeType'>,

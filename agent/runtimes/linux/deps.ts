@@ -4,7 +4,7 @@ import type { Artifacts } from './artifacts.ts';
 import type { Layout } from './layout.ts';
 import type { Leases } from './leases.ts';
 
-/** What every part of the Linux runtime is given. */
+/** The dependencies of every part of the Linux runtime. */
 export interface LinuxDeps {
   readonly clock: Clock;
   readonly log: Log;

@@ -7,15 +7,15 @@ import { NAT } from './network/nat-switch.ts';
 import { templateLimits, templateReserveMB } from './vm/kept-templates.ts';
 import { type Accelerator, GUEST_OVERHEAD_MB, WORKER_OVERHEAD_MB } from './vm/qemu-arguments.ts';
 
-/** What this machine itself and the agent need, in MiB. */
+/** Memory for the operating system and the agent, in MiB. */
 const HOST_RESERVE_MB = 512;
-/** A processor may be promised to this many containers. */
+/** How many times each processor can be reserved. */
 const CPU_OVERCOMMIT = 4;
 const MACHINE_MEMORY_MB = Math.floor(totalmem() / MIB);
 export const TEMPLATE_LIMITS = templateLimits(MACHINE_MEMORY_MB);
 const UTILITY_VM_OVERHEAD_MB = WORKER_OVERHEAD_MB + GUEST_OVERHEAD_MB;
 
-/** The options of a host that its capacity and its network depend on. */
+/** The options that determine the host's capacity and network. */
 interface HostShape {
   readonly poolSize: number;
   readonly poolResources: { readonly memoryMB: number; readonly cpus: number };
@@ -29,7 +29,7 @@ const readOs = (): HostFacts['os'] => {
   return { family: 'linux', sku: value('ID') || 'linux', version: value('VERSION_ID') || '0', build: 0 };
 };
 
-/** The facts that a host reports: its system, and the capacity that is left for containers. */
+/** The facts that a host reports: its system, and its capacity for containers. */
 export const describeHost = (
   accelerator: Accelerator,
   runtimeTypes: HostFacts['capabilities']['runtimeTypes'],

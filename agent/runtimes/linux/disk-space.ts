@@ -5,37 +5,37 @@ import { MIB } from '../../units.ts';
 import type { ContainerRecords } from './container/records.ts';
 import { containerPaths, type Layout } from './layout.ts';
 
-/** Journal, records and logs of the agent itself, and what file systems need to work well, in MiB. */
+/** For the agent's journal, records and logs, and for free space that file systems need, in MiB. */
 const AGENT_RESERVE_MB = 512;
-/** The part of the disk that is for images, imports included; at least what the images take already. */
+/** The share of the disk for images, including imports. If images already use more, their share is what they use. */
 const IMAGE_SHARE = 0.25;
-/** More than this is of no use to images, in MiB. */
+/** Upper bound of the images' share, in MiB. */
 const MAX_FOR_IMAGES_MB = 64 * 1024;
-/** The capacity is rounded down to this, so that a restarted agent mostly reports what it did before. */
+/** The capacity is rounded down to a multiple of this, so that a restarted agent usually reports the same value. */
 const STEP_MB = 256;
 
 export interface DiskShares {
-  /** What containers may reserve in all: their layers, logs and records. */
+  /** Total that containers can reserve for layers, logs and records. */
   readonly containersMB: number;
-  /** What images may take in all, with what an import needs while it goes on. */
+  /** Total for images, including the temporary space of an import. */
   readonly imagesMB: number;
 }
 
 interface DiskUse {
   readonly freeMB: number;
-  /** Disk that containers which count against the capacity have allocated. */
+  /** Allocated by containers that count against the capacity. */
   readonly containersMB: number;
-  /** How much the layers from before disks were counted may still grow. */
+  /** Remaining growth of layers from versions without disk reservations. */
   readonly legacyGrowthMB: number;
   readonly imagesMB: number;
-  /** The most that templates of utility VMs may take, less what they take now. */
+  /** Remaining growth of the utility VM templates. */
   readonly templateGrowthMB: number;
 }
 
 /**
- * Divides the file system of the state folder. What containers hold already is theirs: it is part of the capacity, so
- * that capacity less reservations is what is really free. A layer from before disks were counted is not reserved by
- * anybody, so all that it may grow to is taken off the capacity instead.
+ * Divides the file system of the state folder. Disk that containers have allocated is part of the capacity, so that capacity
+ * minus reservations is the real free space. A layer from a version without disk reservations is not reserved, so its maximum
+ * size is subtracted from the capacity instead.
  */
 export const divideDisk = (use: DiskUse): DiskShares => {
   const { freeMB, containersMB, legacyGrowthMB, imagesMB, templateGrowthMB } = use;
@@ -47,7 +47,7 @@ export const divideDisk = (use: DiskUse): DiskShares => {
   return { containersMB: Math.floor(forContainers / STEP_MB) * STEP_MB, imagesMB: forImages };
 };
 
-/** Bytes that the files of a folder have allocated; 0 where there is none. */
+/** Bytes that the files of a folder have allocated; 0 if the folder does not exist. */
 export const allocatedBytes = async (folder: string): Promise<number> => {
   const names = await readdir(folder).catch(() => []);
   const sizes = await Promise.all(
@@ -81,7 +81,7 @@ const templatesUse = async (layout: Layout): Promise<number> => {
   return sizes.reduce((sum, size) => sum + size, 0);
 };
 
-/** Looks at what the state folder's file system has and holds. */
+/** Measures free and used space of the state folder's file system. */
 export const measureDisk = async (
   layout: Layout,
   records: ContainerRecords,

@@ -11,7 +11,7 @@ import {
 
 const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
-/** Text of a file; null when there is none. */
+/** Reads a text file; null if it does not exist. */
 export const readIfThere = async (path: string): Promise<string | null> => {
   try {
     return await readFile(path, 'utf8');
@@ -22,8 +22,8 @@ export const readIfThere = async (path: string): Promise<string | null> => {
 };
 
 /**
- * A JSON file that this agent derives, without a version; null when there is none or it has another form. For what
- * outlives an update of the agent see {@link readRecord}.
+ * Reads a JSON file without a version, which this agent can derive again; null if it does not exist or has another form. For
+ * files that outlive an update of the agent see {@link readRecord}.
  */
 export const readJson = async <T>(path: string, schema: z.ZodMiniType<T>): Promise<T | null> => {
   const text = await readIfThere(path);
@@ -37,9 +37,9 @@ export const readJson = async <T>(path: string, schema: z.ZodMiniType<T>): Promi
 };
 
 /**
- * A record as the newest version; null when there is none. One that is cut short (the machine lost power while it was
- * new) counts as none, because its writer had not yet acted on it.
- * @throws {NewerFormatError} when a newer agent wrote it
+ * Reads a record and upgrades it to the newest version; null if it does not exist. A truncated record, from a power failure
+ * during its first write, counts as missing, because its writer had not acted on it yet.
+ * @throws {NewerFormatError} if a newer agent wrote it
  */
 export const readRecord = async <T extends object>(
   path: string,
@@ -56,7 +56,7 @@ export const readRecord = async <T extends object>(
 const writeWhole = async (path: string, text: string, durable: boolean): Promise<void> => {
   const partial = `${path}.new`;
   try {
-    // `flush` waits until it is on the disk.
+    // `flush` waits until the file is on the disk.
     await writeFile(partial, text, { mode: 0o600, flush: durable });
     await rename(partial, path);
   } catch (error) {
@@ -65,7 +65,7 @@ const writeWhole = async (path: string, text: string, durable: boolean): Promise
   }
 };
 
-/** Writes a record whole or not at all. `durable`: also after a loss of power. */
+/** Writes a record atomically. `durable`: it survives a power failure. */
 export const writeRecord = <T extends object>(
   path: string,
   format: RecordFormat<T>,
@@ -73,14 +73,14 @@ export const writeRecord = <T extends object>(
   durable = false,
 ): Promise<void> => writeWhole(path, encodeRecord(format, record), durable);
 
-/** Writes a JSON file without a version, whole or not at all. */
+/** Writes a JSON file without a version atomically. */
 export const writeJson = (path: string, value: unknown): Promise<void> =>
   writeWhole(path, JSON.stringify(value), false);
 
-/** Makes a file that must not be there yet. False when it is. */
+/** Creates a new file. Returns false if it exists. */
 export const createExclusively = async (path: string, text: string): Promise<boolean> => {
   await mkdir(dirname(path), { recursive: true });
-  // Written under another name and linked, so that no reader finds it empty.
+  // Written under another name and then linked, so that no reader finds an empty file.
   const partial = `${path}.${process.pid}.${process.hrtime.bigint()}`;
   try {
     await writeFile(partial, text, { mode: 0o600 });
@@ -94,13 +94,13 @@ export const createExclusively = async (path: string, text: string): Promise<boo
   }
 };
 
-/** Another name for the file, in place of what has that name now. */
+/** Creates a hard link, and replaces an existing file of that name. */
 export const replaceLink = async (from: string, to: string): Promise<void> => {
   await rm(to, { force: true });
   await link(from, to);
 };
 
-/** Removes an empty folder, if it is there. Fails for one that is a mount point, and leaves what is mounted there. */
+/** Removes an empty folder, if it exists. Fails for a mount point, without any effect on the mounted files. */
 export const removeFolder = async (path: string): Promise<void> => {
   try {
     await rmdir(path);

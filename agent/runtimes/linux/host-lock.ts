@@ -9,9 +9,9 @@ import { identify, isAlive } from './proc.ts';
 const HolderSchema = z.strictObject({ pid: z.int(), startTicks: z.number() });
 
 /**
- * Makes this process the only one that drives the host. One whose holder has died is taken over.
- * @returns a function that releases it
- * @throws {RuntimeError} when another process has it
+ * Locks the host, so that only this process manages it. Takes over the lock of a process that has ended.
+ * @returns a function that releases the lock
+ * @throws {RuntimeError} if another process holds the lock
  */
 export const holdHostLock = async (layout: Layout): Promise<() => Promise<void>> => {
   const path = join(layout.run, 'agent.json');
@@ -19,8 +19,8 @@ export const holdHostLock = async (layout: Layout): Promise<() => Promise<void>>
   while (!(await createExclusively(path, text))) {
     const holder = await readJson(path, HolderSchema);
     if (holder && isAlive(holder) && holder.pid !== process.pid)
-      throw new RuntimeError('step-failed', `Another agent drives this host (process ${holder.pid})`, {
-        suggestion: 'Stop it, or give this one a state folder of its own.',
+      throw new RuntimeError('step-failed', `Another agent manages this host (process ${holder.pid})`, {
+        suggestion: 'Stop it, or set another state folder with --state-dir.',
       });
     await rm(path, { force: true });
   }

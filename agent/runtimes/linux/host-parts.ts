@@ -10,7 +10,7 @@ import type { NatSwitch } from './network/nat-switch.ts';
 import type { VmContainers } from './vm/vm-containers.ts';
 import type { VmPool } from './vm/vm-pool.ts';
 
-/** What `LinuxRuntime` is composed of; `open-host.ts` makes it. */
+/** The parts of `LinuxRuntime`; `open-host.ts` creates them. */
 export interface HostParts {
   readonly facts: HostFacts;
   readonly records: ContainerRecords;

@@ -6,24 +6,24 @@ import { parentOf } from './proc.ts';
 
 export interface Measurements {
   readonly runtimeType: RuntimeType;
-  /** As asked inside the container. */
+  /** As read inside the container. */
   readonly containerKernel: string;
   readonly containerProcesses: readonly Process[];
   /** Processes in the host's list that {@link visibleOnHost} selects. */
   readonly visibleOnHost: readonly Process[];
   readonly workerProcess: WorkerProcess | null;
   readonly network: NetworkReport | null;
-  /** Left out of a container that has a kernel of its own. */
+  /** Omitted for a container with its own kernel. */
   readonly userNamespace?: IsolationReport['userNamespace'];
 }
 
-/** As asked outside. */
+/** As read on the host. */
 const hostKernel = (): string => readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
 
 /**
- * Which of the host's processes, by their pids there, belong to the container. A process of the container is visible
- * when the host's list has the pid that listing the container's pid namespace found. A guest's processes have no pid on
- * the host. That none of them is there under another is measured by looking for the worker's children.
+ * Selects the host's processes that belong to the container. A process of the container is visible if the host's list contains
+ * its pid, as found in the container's pid namespace. A guest's processes have no pid on the host. To check that none of them
+ * runs on the host with another pid, the children of the worker process are selected.
  */
 export const visibleOnHost = (
   containerProcesses: readonly Process[],

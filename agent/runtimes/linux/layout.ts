@@ -2,17 +2,17 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
 /**
- * Where everything of one Linux host stands. Two roots: what must survive a reboot (`state`, on a disk), and
- * what must not (`run`, in memory): sockets, mount points, records of processes. Names follow from ids alone.
+ * The paths of one Linux host. There are two roots. `state`, on a disk, has the files that must survive a reboot. `run`, in
+ * memory, has the files that must not: sockets, mount points, records of processes. Names depend only on ids.
  *
- * `tag` tells the hosts of one machine apart, e.g. a test's from `npm start`'s; it is part of the name of each
- * thing that the whole machine shares (network devices, cgroups, firewall tables).
+ * `tag` distinguishes the hosts of one machine, for example a test's host from that of `npm start`. It is part of the name of
+ * each machine-wide resource (network devices, cgroups, firewall tables).
  */
 export interface Layout {
   readonly tag: string;
   readonly state: string;
   readonly run: string;
-  /** Shared by all hosts of the machine: who has which uid, address, port. */
+  /** Shared by all hosts of the machine: the owners of uids, addresses and ports. */
   readonly leases: string;
   readonly images: string;
   readonly containers: string;
@@ -52,7 +52,7 @@ export const containerPaths = (layout: Layout, id: string) => {
   const run = join(layout.runContainers, id);
   return {
     folder,
-    /** What the container is: `ContainerRecord`. */
+    /** The container's configuration: `ContainerRecord`. */
     record: join(folder, 'container.json'),
     /** The newest run of its main process: `RunRecord`. */
     runRecord: join(folder, 'run.json'),
@@ -61,13 +61,13 @@ export const containerPaths = (layout: Layout, id: string) => {
     scratch: join(folder, 'scratch.ext4'),
     attachLock: join(folder, 'attached.json'),
     run,
-    /** Where the writable layer is mounted, on this machine, while a Default container runs. */
+    /** Mount point of the writable layer on this machine while a Default container runs. */
     rw: join(run, 'rw'),
     root: join(run, 'root'),
-    /** Keeps a Default container's user namespace. */
+    /** Bind mount that keeps a Default container's user namespace alive. */
     userNamespace: join(run, 'user'),
     endpoint: join(run, 'endpoint.json'),
-    /** Where a Default container's main process can be joined. */
+    /** Socket for attaching to a Default container's main process. */
     attachSocket: join(run, 'attach.sock'),
   };
 };
@@ -88,7 +88,7 @@ export const vmPaths = (layout: Layout, vmId: string) => {
   };
 };
 
-/** Of a network device: at most 15 characters. */
+/** The name of a network device. Linux allows at most 15 characters. */
 export const deviceName = (layout: Layout, kind: 'v' | 't', id: string): string =>
   `bh${kind}${layout.tag.slice(0, 3)}${createHash('sha256').update(id).digest('hex').slice(0, 9)}`;
 export const devicePrefix = (layout: Layout): readonly string[] =>

@@ -6,15 +6,15 @@ import { createExclusively, readIfThere } from './files.ts';
 
 export type LeaseKind = 'uid' | 'ids' | 'address' | 'router' | 'tcp' | 'udp';
 
-/** The numbers of each kind: from, and how many. */
+/** The range of numbers of each kind. */
 const RANGES: Readonly<Record<LeaseKind, readonly [from: number, count: number]>> = {
-  // Above what systems give to people and, by default, to user namespaces.
+  // Above the ranges that systems use for users and, by default, for user namespaces.
   uid: [2_100_000_000, 100_000],
-  // Ranges of ids for user namespaces (`container/user-namespaces.ts`): they end where the ones above begin.
+  // Ranges of ids for user namespaces (`container/user-namespaces.ts`), which end below the uids above.
   ids: [0, 3_371],
-  // Offsets in the network of the switch; the first ones are the gateway's.
+  // Offsets in the network of the switch. The first ones are reserved for the gateway.
   address: [16, 65_000],
-  // Offsets in the same network, behind the containers': one for each agent's router.
+  // Offsets in the same network, above those of the containers: one for each agent's router.
   router: [65_024, 510],
   tcp: [1, 65_535],
   udp: [1, 65_535],
@@ -24,9 +24,9 @@ const FREE_PORTS: readonly [from: number, count: number] = [42_000, 6_000];
 const ATTEMPTS = 2_000;
 
 /**
- * Numbers of which each has one owner on the whole machine: worker processes' uids, containers' ranges
- * of ids, addresses, ports. A lease is a
- * file named after the number, so taking one is atomic and survives its process; owners are `<tag> <id>`.
+ * Numbers that have at most one owner on the whole machine: uids of worker processes, id ranges of containers, addresses and
+ * ports. A lease is a file that is named after the number. Acquiring it is therefore atomic, and it outlives the process.
+ * Owners are `<tag> <id>`.
  */
 export class Leases {
   readonly #folder: string;
@@ -38,7 +38,7 @@ export class Leases {
   }
 
   /**
-   * The number that `id` has, or the first free one from a place that follows from its name.
+   * Returns the number that `id` holds, or acquires a free one. The search starts at a hash of the id.
    * @param isUsable whether a free number can be used
    */
   async take(
@@ -56,10 +56,10 @@ export class Leases {
       if (await isUsable(value)) return value;
       await rm(this.#path(kind, value), { force: true });
     }
-    throw new RuntimeError('too-busy', `No ${kind} is free on this host`);
+    throw new RuntimeError('too-busy', `This host has no free ${kind}`);
   }
 
-  /** Exactly that number. False when another has it. */
+  /** Acquires that number. Returns false if another owner holds it. */
   async takeExactly(kind: LeaseKind, value: number, id: string): Promise<boolean> {
     if (await this.#create(kind, value, id)) return true;
     return (await this.#ownerOf(kind, value)) === `${this.#tag} ${id}`;
@@ -70,7 +70,7 @@ export class Leases {
       if (lease.id === id) await rm(this.#path(kind, lease.value), { force: true });
   }
 
-  /** What this host holds. */
+  /** The leases that this host holds. */
   async held(kind: LeaseKind): Promise<readonly { value: number; id: string }[]> {
     const names = await readdir(join(this.#folder, kind)).catch(() => []);
     const owned = await Promise.all(

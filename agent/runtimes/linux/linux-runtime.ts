@@ -39,12 +39,12 @@ import type { VmPool } from './vm/vm-pool.ts';
 const PARALLEL_LOG_READS = 2;
 
 /**
- * A Linux machine as a host: `Default` containers by runc, `HyperV` containers each in a utility VM of its own, on
- * the same images and the same writable layers.
+ * A Linux machine as a host. runc runs `Default` containers, and each `HyperV` container runs in its own utility VM. Both types
+ * use the same images and the same writable layers.
  *
- * What is where: the layers are files of this host (`layout.ts`); a Default container has them mounted here, a
- * utility VM has them as disks. Every verb looks at what really is (mounts, processes, the guest) and at records
- * that were written before anything was done, so any verb may be called again after a crash.
+ * The layers are files on this host (`layout.ts`). This host mounts them for a Default container, and a utility VM gets them as
+ * disks. Every verb checks the observed state (mounts, processes, the guest) and records that were written before each action.
+ * Therefore every verb can be repeated after a crash.
  */
 export class LinuxRuntime implements Runtime {
   readonly name = 'linux';
@@ -61,7 +61,7 @@ export class LinuxRuntime implements Runtime {
   readonly #runs: MainRuns;
   readonly #pool: VmPool;
   readonly #isolation: ContainerIsolation;
-  /** One read of a container's log at a time: many readers of a long one cost that container, not the others. */
+  /** Limits log reads to one at a time per container, so that many readers of one container do not slow down others. */
   readonly #logReads = new ExclusiveRunner(PARALLEL_LOG_READS);
   readonly #closeParts: () => void;
   readonly #shutDownParts: () => Promise<void>;
@@ -84,7 +84,7 @@ export class LinuxRuntime implements Runtime {
     this.#shutDownParts = parts.shutDown;
   }
 
-  /** Utility VMs that wait, ready to be used. */
+  /** Number of utility VMs in the pool that are ready to be claimed. */
   get readyVms(): number {
     return this.#pool.readyCount;
   }
@@ -130,7 +130,7 @@ export class LinuxRuntime implements Runtime {
     const record = await this.#records.require(id);
     if (record.runtimeType === runtimeType) return;
     refuseUntrustedDisk(record, container, acceptUntrustedDisk);
-    // From now on this machine's kernel reads what a guest wrote: damage is to be found before, not by it.
+    // From here on this machine's kernel reads the disk that a guest wrote, so damage must be found first.
     if (runtimeType === 'Default') await this.#layers.check(id);
     await this.#records.saveContainer({ ...record, runtimeType });
   }
@@ -149,7 +149,7 @@ export class LinuxRuntime implements Runtime {
     if (name === NO_SWITCH) return;
     if (name !== NAT.toLowerCase())
       throw new RuntimeError('switch-not-found', `This host has no switch ${spec.switchName}`, {
-        suggestion: `It has: ${NAT}.`,
+        suggestion: `Use one of: ${NAT}.`,
       });
     if (runtimeType === 'Default') {
       await this.#network.connect(id, spec, { owner: await this.#userNamespaces.take(id) });
@@ -168,7 +168,7 @@ export class LinuxRuntime implements Runtime {
     const record = await this.#records.require(id);
     const { digest } = record;
     const { vm } = this.#vms.require(id);
-    // Code that has taken over the guest could write the raw disk from here on.
+    // From here on, code that has compromised the guest can write the raw disk.
     if (vm.record.ranImageCode) await this.#setUntrusted(record, true);
     await this.#layers.attach(id, vm.id, (holder) => this.#isHeld(id, holder));
     await this.#vms.attachDisks(
@@ -196,7 +196,7 @@ export class LinuxRuntime implements Runtime {
     const record = await this.#records.require(id);
     const image = await this.#images.byDigest(record.digest);
     const untrustedDisk = runtimeType === 'HyperV';
-    // Without its VM nothing can run in it, and the disk stays trusted.
+    // Without a VM no code can run, so the disk stays trusted.
     if (untrustedDisk) this.#vms.require(id);
     const trustRecorded = this.#setUntrusted(record, untrustedDisk);
     const begun = this.#runs.begin(id, instanceId, runtimeType, async () => {
@@ -230,9 +230,9 @@ export class LinuxRuntime implements Runtime {
     const entry = this.#vms.get(containerId);
     if (!entry) return;
     await this.#vms.detachDisks(containerId);
-    // Its VM had to be ended: the lock stays, so the disk is checked before it is next mounted.
+    // The VM was killed. The lock stays, so that the disk is checked before the next mount.
     if (this.#vms.get(containerId) !== entry) return;
-    // Taken from a guest that had them mounted, they are checked by who mounts them next.
+    // If the guest had the layers mounted, the lock stays, so that the disk is checked before the next mount.
     if (!entry.layersMounted) await this.#layers.detach(containerId);
   }
 
@@ -248,7 +248,7 @@ export class LinuxRuntime implements Runtime {
   async removeWritableLayer(containerId: string): Promise<void> {
     const { scratch, folder, run, rw, root } = containerPaths(this.#deps.layout, containerId);
     this.#runs.forget(containerId);
-    // What is still mounted is not to be removed through its mount point.
+    // A recursive removal would delete the files of a file system that is still mounted.
     for (const point of [root, rw]) await removeFolder(point);
     await this.#userNamespaces.remove(containerId);
     await rm(scratch, { force: true });
@@ -303,10 +303,7 @@ export class LinuxRuntime implements Runtime {
     const { facts } = await this.#images.get(name);
     const users = await this.#records.madeFrom(facts.digest);
     if (users > 0)
-      throw new RuntimeError(
-        'image-in-use',
-        `${users} container(s) of this host are made from ${facts.name}`,
-      );
+      throw new RuntimeError('image-in-use', `${users} container(s) on this host use ${facts.name}`);
     await this.#images.remove(name);
     await this.#collectImages();
   }
@@ -325,7 +322,7 @@ export class LinuxRuntime implements Runtime {
     this.#closeParts();
   }
 
-  /** Closes the runtime and removes what serves no container: the pool, mounted images, machine-wide resources. */
+  /** Closes the runtime and removes the resources that no container uses: the pool, mounted images, machine-wide resources. */
   async shutDown(): Promise<void> {
     this.#release();
     await this.#shutDownParts();
@@ -355,13 +352,13 @@ export class LinuxRuntime implements Runtime {
     };
   }
 
-  /** Removes the user namespace once nothing is left that belongs to it. */
+  /** Removes the user namespace once nothing uses it. */
   async #releaseIds(id: string): Promise<void> {
     const isMounted = (await readMountPoints()).has(containerPaths(this.#deps.layout, id).root);
     if (!isMounted && (await this.#network.endpoint(id)) === null) await this.#userNamespaces.remove(id);
   }
 
-  /** Whether the holder that a layer's attach lock names still uses the layer. */
+  /** Whether the holder of a layer's attach lock still uses the layer. */
   async #isHeld(id: string, holder: string): Promise<boolean> {
     if (holder !== BY_HOST) {
       const entry = this.#vms.get(id);

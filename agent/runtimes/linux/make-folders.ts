@@ -2,7 +2,7 @@ import { chmod, mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Layout } from './layout.ts';
 
-/** The folders of a host, open to others as far as workers and containers need. */
+/** Creates the folders of a host, with the access that workers and containers need. */
 export const makeFolders = async (layout: Layout): Promise<void> => {
   const owned = [
     layout.images,
@@ -14,7 +14,7 @@ export const makeFolders = async (layout: Layout): Promise<void> => {
     layout.runImages,
   ];
   await Promise.all(owned.map((folder) => mkdir(folder, { recursive: true })));
-  // Others may pass through to what is theirs, and see nothing else.
+  // Other users can traverse these folders to their own files, but cannot list them.
   for (const folder of [dirname(layout.run), layout.run, layout.runVms, layout.runContainers, layout.vmDisks])
     await chmod(folder, 0o711);
   for (const folder of [layout.containers, layout.templates]) await chmod(folder, 0o700);

@@ -40,36 +40,36 @@ export interface LinuxHostOptions {
   readonly log: Log;
   readonly newId: () => string;
   readonly randomBytes: (count: number) => Buffer;
-  /** Made by the set-up. */
+  /** Created by the set-up. */
   readonly artifactsFolder: string;
   /** Where this host keeps images, containers and templates: on a disk. */
   readonly stateFolder: string;
   /** Sockets, mount points and records of processes: in memory. */
   readonly runFolder?: string;
-  /** How many utility VMs wait, ready to be used. */
+  /** Number of utility VMs in the pool. */
   readonly poolSize: number;
-  /** For which containers the pool's VMs are; the API's defaults. */
+  /** Resources of the pool's VMs; the defaults of the API. */
   readonly poolResources: { readonly memoryMB: number; readonly cpus: number };
-  /** Whether utility VMs are clones of a template; without, each boots (to measure what that takes). Default true. */
+  /** Whether utility VMs are clones of a template. If false, each VM boots, which benchmarks measure. Default: true. */
   readonly templates?: boolean;
-  /** Folders of this machine from beneath which images may be imported. */
+  /** Folders on this machine from which images can be imported. */
   readonly imageFolders: readonly string[];
-  /** Private ranges that `allow` rules of network policies may open, in canonical form. Default none. */
+  /** Private ranges that `allow` rules of network policies can open, in canonical form. Default: none. */
   readonly allowPrivate?: readonly string[];
-  /** Whom the resolver of the switch asks, as `host#port`. Default: the name servers of this machine. */
+  /** Name servers for the resolver of the switch, as `host#port`. Default: the name servers of this machine. */
   readonly nameServers?: readonly string[];
 }
 
 /**
- * Makes this machine a host, taking up whatever an earlier agent left: what runs is adopted, what is half made is
- * removed. Needs root, and the set-up to have been.
- * @throws {RuntimeError} with the reason, where the machine does not allow it
- * @throws {NewerFormatError} when a newer agent has worked here; nothing has been changed then
+ * Opens this machine as a host. Running containers of an earlier agent are adopted, and partially created resources are removed.
+ * Needs root and a completed set-up.
+ * @throws {RuntimeError} with the reason, if this machine does not support it
+ * @throws {NewerFormatError} if a newer agent has used the state folder, which is then unchanged
  */
 export const openLinuxHost = async (options: LinuxHostOptions): Promise<LinuxRuntime> => {
   const artifacts = await readArtifacts(options.artifactsFolder);
   if (artifacts === null)
-    throw new RuntimeError('step-failed', 'The Linux runtime has not been set up on this machine');
+    throw new RuntimeError('step-failed', 'The Linux runtime is not set up on this machine');
   const layout = createLayout(options.stateFolder, options.runFolder);
   await refuseNewerRecords(await linuxRecordFiles(layout));
   await makeFolders(layout);
@@ -126,13 +126,13 @@ const openParts = async (
   const onDeath = (id: string, reason: string) =>
     runs
       .vmDied(id, reason, true)
-      .catch((error) => deps.log.error('an exit could not be recorded', { reason: messageOf(error) }));
+      .catch((error) => deps.log.error('could not record an exit', { reason: messageOf(error) }));
   const useTemplates = options.templates ?? true;
-  // Made now, also where no VM waits, so that no container's first start has to boot.
+  // Prepared even with an empty pool, so that the first start of a container does not boot a VM.
   const prepared = useTemplates ? templates.prepare(shape) : Promise.resolve();
   void prepared.catch((error: unknown) => {
     if (!(error instanceof Error && error.name === 'AbortError'))
-      deps.log.error('the template could not be made', { reason: messageOf(error) });
+      deps.log.error('could not create the template', { reason: messageOf(error) });
   });
   return {
     facts: describeHost(accelerator, runtimeTypes, options, disk),
@@ -173,14 +173,14 @@ const openParts = async (
   };
 };
 
-/** Root in a container must be an ordinary user outside: where the kernel can't do that, containers get a VM or none. */
+/** Root in a container must be an unprivileged user on the host. Without kernel support for that, only HyperV is offered. */
 const supportedTypes = async (
   deps: LinuxDeps,
   parts: Pick<HostParts, 'images' | 'defaults' | 'userNamespaces'>,
 ): Promise<HostFacts['capabilities']['runtimeTypes']> => {
   if ((await probeIdmaps(deps, parts)) !== null) return ['Default', 'HyperV'];
   deps.log.error('this host runs HyperV containers only', {
-    reason: 'The kernel can’t map the ids of a container’s files to a user namespace of its own.',
+    reason: 'The kernel can’t map the ids of a container’s files to the container’s user namespace.',
     suggestion: 'Use Linux 5.19 or newer with erofs (package erofs-utils), or 6.2 or newer.',
   });
   return ['HyperV'];

@@ -2,7 +2,7 @@ import { closeSync, openSync, readdirSync, readFileSync, readSync } from 'node:f
 import { readFile } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 
-/** A process, told apart from a later one with the same pid by when it started. */
+/** A process. Its start time distinguishes it from a later process with the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Clock ticks between boot and start: field 22 of /proc/<pid>/stat. */
@@ -12,7 +12,7 @@ export interface ProcessIdentity {
 const PARENT_FIELD = 1;
 const START_TICKS_FIELD = 19;
 
-/** The fields of /proc/<pid>/stat behind the name, which may itself contain spaces and brackets. */
+/** The fields of /proc/<pid>/stat after the name, which can contain spaces and parentheses. */
 export const readStat = (pid: number): { name: string; fields: readonly string[] } | null => {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, 'utf8');
@@ -39,7 +39,7 @@ export const parentOf = (pid: number): number | null => {
   return parent === undefined ? null : Number(parent);
 };
 
-/** Whether that very process is there and not merely waiting to be reaped. */
+/** Whether this process exists and is not a zombie. */
 export const isAlive = ({ pid, startTicks }: ProcessIdentity): boolean => {
   const stat = readStat(pid);
   return (
@@ -50,8 +50,8 @@ export const isAlive = ({ pid, startTicks }: ProcessIdentity): boolean => {
 };
 
 /**
- * Whether a process still holds what it had open. The main thread of one that is killed may end before the others, which
- * have the same files and sockets.
+ * Whether a process still has open files. The main thread of a killed process can end before its other threads, which share its
+ * files and sockets.
  */
 export const holdsFiles = (identity: ProcessIdentity): boolean => {
   if (isAlive(identity)) return true;
@@ -65,7 +65,7 @@ export const holdsFiles = (identity: ProcessIdentity): boolean => {
   }
 };
 
-/** Kills that very process, and no other. Nothing happens when it is gone. */
+/** Kills this process only. Has no effect if it has ended, even if its pid is reused. */
 export const killProcess = (identity: ProcessIdentity, signal: NodeJS.Signals | number = 'SIGKILL'): void => {
   if (!isAlive(identity)) return;
   try {
@@ -84,8 +84,8 @@ const COMMAND_LINE_BYTES = 64 * 1024;
 const commandLine = Buffer.alloc(COMMAND_LINE_BYTES);
 
 /**
- * The arguments of a process, as far as `bytes` go. A process writes its command line itself, and thousands that share
- * a long one cost their container almost nothing.
+ * The arguments of a process, limited to `bytes`. The limit is needed because a process controls its command line, and a
+ * container can cheaply start thousands of processes with a long one.
  */
 export const commandLineOf = (pid: number, bytes = COMMAND_LINE_BYTES): readonly string[] => {
   let file: number | null = null;
@@ -101,15 +101,15 @@ export const commandLineOf = (pid: number, bytes = COMMAND_LINE_BYTES): readonly
   }
 };
 
-/** Sets the priority of all threads of a process: Linux keeps one for each. */
+/** Sets the priority of all threads of a process, because Linux has one per thread. */
 export const setProcessPriority = (pid: number, nice: number): void => {
   try {
     for (const thread of readdirSync(`/proc/${pid}/task`)) setPriority(Number(thread), nice);
   } catch {
-    // It ended meanwhile.
+    // The thread has ended.
   }
 };
 
-/** `/proc/mounts` as it is now; which mount points are there. */
+/** The current mount points. */
 export const readMountPoints = async (): Promise<ReadonlySet<string>> =>
   new Set((await readFile('/proc/self/mounts', 'utf8')).split('\n').map((line) => line.split(' ')[1] ?? ''));

@@ -11,9 +11,9 @@ import { WorkerFormat } from './vm/worker-record.ts';
 const namesIn = (folder: string): Promise<string[]> => readdir(folder).catch(() => []);
 
 /**
- * Every record of a Linux host that outlives its agent. Files that each agent derives again have no version: the
- * accelerator that was found, templates (keyed by all that they depend on), the policies that the resolver reads.
- * Leases and the host lock are shared with agents of other versions; their form never changes.
+ * All records of a Linux host that outlive its agent. Files that each agent derives again have no version: the detected
+ * accelerator, templates (keyed by all their inputs), and the policies for the resolver. Leases and the host lock are shared
+ * with agents of other versions, so their format never changes.
  */
 export const linuxRecordFiles = async (layout: Layout): Promise<readonly RecordFile[]> => {
   const containers = new Set([

@@ -9,8 +9,8 @@ import { readMountPoints } from './proc.ts';
 import { runOrFail } from './run-command.ts';
 
 /**
- * Adopts what an earlier agent left running, and removes what it left unfinished. It decides by what it observes on the
- * machine, not by what the records say was under way.
+ * Adopts the running containers of an earlier agent, and removes unfinished resources. It decides by the observed state of the
+ * machine, not by records of actions in progress.
  */
 export const recoverHost = async (
   deps: LinuxDeps,
@@ -19,7 +19,7 @@ export const recoverHost = async (
   const { adopted, lost } = await vms.recover();
   for (const { containerId, greeting, main } of adopted)
     await runs.recoverInGuest(containerId, greeting.main, greeting, main);
-  for (const id of lost) await runs.vmDied(id, 'The utility VM ended while the agent was not running', false);
+  for (const id of lost) await runs.vmDied(id, 'The utility VM ended while the agent did not run', false);
   const ids = new Set(await records.ids());
   for (const id of ids) {
     if ((await records.container(id)) !== null) await runs.recoverHere(id);
@@ -43,12 +43,15 @@ const removeUnusedNamespaces = async (
       await userNamespaces.remove(id);
 };
 
-/** An import has its own file system, which outlives the agent. */
+/** Unmounts the file systems of interrupted imports, which outlive the agent. */
 export const removeImports = async (layout: Layout): Promise<void> => {
   const folder = join(layout.state, 'imports');
   const mounted = [...(await readMountPoints())].filter((point) => point.startsWith(`${folder}/`));
   for (const point of mounted)
-    await runOrFail('A broken off import could not be removed', 'umount', ['--', point]);
+    await runOrFail('The file system of an interrupted import could not be unmounted', 'umount', [
+      '--',
+      point,
+    ]);
   await rm(folder, { recursive: true, force: true });
 };
 

@@ -14,16 +14,16 @@ interface CommandOptions {
   readonly input?: string;
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
-  /** Environment of the program; the agent's own is not passed on. */
+  /** Environment of the program. The agent's environment is not passed on. */
   readonly umask?: number;
-  /** Where the program puts its temporary files. Default: where it always does. */
+  /** Folder for the program's temporary files. Default: the program's default. */
   readonly temporaryFolder?: string;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 const ENVIRONMENT = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' };
 
-/** A child has the mask of the moment in which it is made. */
+/** Sets the umask only while the child is created, because a child inherits the umask at that moment. */
 const spawnWith = (
   umask: number | undefined,
   program: string,
@@ -39,7 +39,7 @@ const spawnWith = (
   }
 };
 
-/** Runs a program with arguments as they are (there is no shell) to its end. Resolves whatever its exit code. */
+/** Runs a program, without a shell, and waits for its end. Resolves with any exit code. */
 export const runCommand = (
   program: string,
   args: readonly string[],
@@ -59,7 +59,7 @@ export const runCommand = (
     };
     child.stdout?.on('data', keep('stdout'));
     child.stderr?.on('data', keep('stderr'));
-    // A program that ends before it has read its input fails by its exit code.
+    // If the program ends before it has read its input, its exit code reports the failure.
     child.stdin?.on('error', () => {});
     child.stdin?.end(input);
     child.once('error', reject);
@@ -67,8 +67,8 @@ export const runCommand = (
   });
 
 /**
- * As {@link runCommand}, for programs whose failure is a failure.
- * @param what begins the message, e.g. `The container could not be started`
+ * Like {@link runCommand}, but rejects if the exit code is not 0.
+ * @param what the beginning of the message, such as `The container could not be started`
  * @throws {RuntimeError} `step-failed`
  */
 export const runOrFail = async (

@@ -6,11 +6,11 @@ import { programOf, type Surroundings } from './programs.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import type { SimulatedContainer } from './world.ts';
 
-/** What talks to the processes of simulated containers: all of it ends with its container's main process. */
+/** The sessions in simulated containers. All of them end with the container's main process. */
 export class BesideMain {
   readonly #processes = new Map<string, Map<SimulatedProcess, 'main' | 'beside'>>();
 
-  /** @throws {RuntimeError} where the simulated image has no such program */
+  /** @throws {RuntimeError} if the simulated image has no such program */
   start(id: string, request: ExecRequest, around: Surroundings, role: 'main' | 'beside'): SimulatedProcess {
     const program = programOf(request.command, around);
     if (program === null)
@@ -29,7 +29,7 @@ export class BesideMain {
     return process;
   }
 
-  /** The container's main process has ended with that code. */
+  /** Must be called when the container's main process has ended. */
   mainEnded(id: string, exitCode: number): void {
     for (const [process, role] of this.#processes.get(id) ?? [])
       if (role === 'main') process.finish(exitCode);
@@ -37,11 +37,11 @@ export class BesideMain {
   }
 }
 
-/** The kernel's release as a program in the container sees it. */
+/** The kernel release that a program in the container sees. */
 export const simulatedKernel = ({ facts }: SimulatedMachine, isolated: boolean): string =>
   isolated ? `${facts.kernel} of a utility VM` : facts.kernel;
 
-/** The isolation demonstration, out of the simulated world's tables. */
+/** An isolation report from the simulated machine's process tables. */
 export const simulatedIsolation = (
   machine: SimulatedMachine,
   one: SimulatedContainer,

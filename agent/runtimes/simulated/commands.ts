@@ -1,13 +1,13 @@
 import type { OsFamily } from '../../../core/contract/host.ts';
 
-/** What a main process does in the simulated world. */
+/** How a simulated main process behaves. */
 type Behaviour =
   | {
       readonly kind: 'runs';
-      /** Until it ends by itself; null for one that runs until it is stopped. */
+      /** Duration until it ends by itself; null if it runs until it is stopped. */
       readonly seconds: number | null;
       readonly exitCode: number;
-      /** Ignores the request to end, and has to be forced. */
+      /** Ignores the request to stop, so that it must be killed. */
       readonly stubborn: boolean;
     }
   | { readonly kind: 'notFound'; readonly program: string };
@@ -22,14 +22,14 @@ const runs = (seconds: number | null, exitCode = 0, stubborn = false): Behaviour
 const FOREVER = runs(null);
 const INSTANTLY = 0;
 
-/** The value after `/t`, `-n` and their like; null when it is not there. */
+/** The value after a flag such as `/t` or `-n`; null if the flag is missing. */
 const flag = (args: readonly string[], name: RegExp): number | null => {
   const at = args.findIndex((arg) => name.test(arg));
   const value = at < 0 ? Number.NaN : Number(args[at + 1]);
   return Number.isFinite(value) ? value : null;
 };
 
-/** The last `exit N` or `sleep N` of a script decides; `trap ''` makes it deaf to the request to end. */
+/** The last `exit N` or `sleep N` of a script decides. With `trap ''` it ignores the request to stop. */
 const script = (text: string): Behaviour => {
   const exit = /\bexit\s+(?:\/b\s+)?(\d+)\s*$/i.exec(text);
   const pause = /\b(?:start-)?sleep\s+(?:-s\s+)?(\d+(?:\.\d+)?)/i.exec(text);
@@ -80,7 +80,7 @@ const programName = (family: OsFamily, path: string): string => {
   return family === 'windows' ? name.toLowerCase().replace(/\.exe$/, '') : name;
 };
 
-/** What the command of an image of this family does. A path may lead to the program. */
+/** The behavior of a command of an image of this family. The program may have a path. */
 export const behaviourOf = (family: OsFamily, command: readonly string[]): Behaviour => {
   const [path = '', ...args] = command;
   const name = programName(family, path);

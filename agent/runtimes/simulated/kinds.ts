@@ -8,9 +8,9 @@ export type SimulatedKind = (typeof SIMULATED_KINDS)[number];
 
 export interface SimulatedMachine {
   readonly facts: HostFacts;
-  /** Images that the machine holds from the beginning. */
+  /** Images that a new machine has. */
   readonly images: readonly ImageFacts[];
-  /** The main process of an image that is started without a command. */
+  /** The main process of a container without a command. */
   readonly defaultCommand: readonly string[];
 }
 
@@ -19,7 +19,7 @@ const UTILITY_VM_OVERHEAD_MB = 64;
 const WINDOWS_BUILD = 14_393;
 const SWITCHES = ['NAT', 'Virtual Switch'];
 
-/** The digest of content that does not exist: of its description, so that it is the same on every machine. */
+/** The digest of an image without content. It is computed from the description, so that it is the same on every machine. */
 export const simulatedDigest = (description: string): string =>
   `sha256:${createHash('sha256').update(`bulkhead simulated image: ${description}`).digest('hex')}`;
 

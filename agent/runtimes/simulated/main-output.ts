@@ -6,7 +6,7 @@ import type { Run } from './world.ts';
 const PAGE_LINES = 500;
 const CURSOR = /^(\d+)\.(\d+)$/;
 
-/** What a script's `echo`es have written, and when: `sleep`s lie between. */
+/** The output of a script's `echo` commands, with times that follow from its `sleep` commands. */
 const linesOf = (command: readonly string[], startedAt: number, until: number): LogItem[] => {
   const flag = command.findIndex((arg) => /^(-c|\/c)$/i.test(arg));
   const script = flag < 0 ? command.join(' ') : command.slice(flag + 1).join(' ');
@@ -28,8 +28,8 @@ const linesOf = (command: readonly string[], startedAt: number, until: number): 
 };
 
 /**
- * The log of a simulated main process: nothing ran, so it is worked out from its command and the times of its run.
- * Only the newest run has one.
+ * The log of a simulated main process. No program ran, so the log is computed from the command and the times of the run. Only
+ * the newest run has a log.
  */
 export const simulatedLog = (
   command: readonly string[],
@@ -41,7 +41,7 @@ export const simulatedLog = (
   const all = run === null ? [] : linesOf(command, startedAt, Math.min(now, run.endedAt ?? now));
   const [, of, count] = CURSOR.exec(cursor ?? '') ?? [];
   if (cursor !== undefined && of === undefined)
-    throw new RuntimeError('cursor-invalid', 'The cursor is not of this log.');
+    throw new RuntimeError('cursor-invalid', 'The cursor does not belong to this log.');
   const truncated = of !== undefined && Number(of) !== startedAt;
   const from = of === undefined || truncated ? 0 : Number(count);
   const first = Math.max(from, tail === undefined ? 0 : all.length - tail);

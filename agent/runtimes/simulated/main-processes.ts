@@ -1,17 +1,17 @@
 import type { Cancel, Clock } from '../../clock.ts';
 import type { Run, World } from './world.ts';
 
-/** Exit code of a process that was forced to end: 128 + SIGKILL. One that ends when asked ends with 0. */
+/** Exit code of a killed process: 128 + SIGKILL. A process that stops when asked has exit code 0. */
 export const FORCED_EXIT_CODE = 137;
 
-/** The longest wait that a timer takes, in milliseconds. */
+/** The longest delay that a timer supports, in milliseconds. */
 export const LONGEST_WAIT_MS = 2 ** 31 - 1;
-/** Of each container, the newest runs are remembered: enough to know one that is asked for again. */
+/** Number of runs to record per container. A repeated start is recognized by its record. */
 const REMEMBERED_RUNS = 100;
 
 /**
- * The main processes of the simulated machine: runs that end by the clock, with or without an observer. A run is in the
- * world from its start on, with the moment of its end; when that has come, the first to look ends it.
+ * The main processes of the simulated machine. A run is stored at its start, together with its end time, so that it ends even
+ * if no agent runs. The first access after that time records the end.
  */
 export class MainProcesses {
   readonly #world: World;
@@ -20,7 +20,7 @@ export class MainProcesses {
   readonly #listeners: ((containerId: string) => void)[] = [];
   readonly #onEnd: (id: string, exitCode: number) => void;
 
-  /** @param onEnd told of every end, by itself or because somebody wanted it */
+  /** @param onEnd called when a run ends, by itself or on request */
   constructor(world: World, clock: Clock, onEnd: (id: string, exitCode: number) => void = () => undefined) {
     this.#onEnd = onEnd;
     this.#world = world;
@@ -41,7 +41,7 @@ export class MainProcesses {
     if (run.endsAt !== null) this.#watch(id, run.endsAt);
   }
 
-  /** Ends the run, if there is one, because somebody wants it to. */
+  /** Ends the current run, if any, on request. */
   end(id: string, exitCode: number, exitReason: string): void {
     this.#timers.get(id)?.();
     this.#timers.delete(id);
@@ -56,14 +56,14 @@ export class MainProcesses {
     this.#onEnd(id, exitCode);
   }
 
-  /** Ends the run as if on its own, and notifies listeners. */
+  /** Ends the run as if it had ended by itself, and notifies listeners. */
   exit(id: string, exitCode: number): void {
     if (this.#world.container(id)?.run?.endedAt !== null) return;
     this.end(id, exitCode, `The main process ended with exit code ${exitCode}.`);
     for (const listener of this.#listeners) listener(id);
   }
 
-  /** Ends a run whose time has come, and tells of it. */
+  /** Ends a run whose end time has passed, and notifies listeners. */
   settle(id: string): void {
     const run = this.#world.container(id)?.run;
     if (!run || run.endedAt !== null || run.endsAt === null) return;
@@ -81,7 +81,7 @@ export class MainProcesses {
     const waitMs = Math.min(Math.max(0, endsAt - this.#clock.now().getTime()), LONGEST_WAIT_MS);
     const look = (): void => {
       this.settle(id);
-      // A timer may be early by a millisecond, or the end further away than a timer reaches.
+      // A timer may fire a millisecond early, or the end may be later than the longest timer.
       if (this.#world.container(id)?.run?.endedAt === null) this.#watch(id, endsAt);
     };
     this.#timers.set(id, this.#clock.after(waitMs, look));

@@ -4,9 +4,9 @@ import { simulatedUser } from './users.ts';
 import type { SimulatedContainer } from './world.ts';
 
 /**
- * Process lists as the documentation of Hyper-V containers shows them: a process-isolated container's
- * processes are in the host's list too, a utility VM's are in its own only, and the host shows one worker
- * process for it, whose user is named after the container. Numbers are the documentation's where it has any.
+ * Process lists as in the documentation of Hyper-V containers. The processes of a process-isolated container are also in the
+ * host's list. The processes of a utility VM are only in the VM's list. For the VM, the host shows one worker process, whose
+ * user is named after the container. Pids are those of the documentation where it has them.
  */
 
 type Row = readonly [pid: number, name: string, userName?: string];
@@ -35,7 +35,7 @@ const LINUX_HOST: readonly Row[] = [
   [418, 'sshd', 'root'],
 ];
 
-/** The first process-isolated container's csrss is 1228, in the utility VM it is 956. */
+/** The pid of csrss is 1228 in the first process-isolated container, and 956 in the utility VM. */
 const WINDOWS_DEFAULT: readonly Row[] = [
   [1188, 'smss.exe'],
   [1228, 'csrss.exe'],
@@ -52,12 +52,12 @@ const WINDOWS_VM: readonly Row[] = [
   [1052, 'lsass.exe'],
 ];
 const WINDOWS_VM_MAIN = 1308;
-/** Room for a container's processes between those of its neighbours; no host process falls on any of them. */
+/** Number of pids per container. The ranges of two containers do not overlap, and host processes use no pid in them. */
 const SLOT_PIDS = 256;
 const FIRST_WORKER_PID = 1_000_000;
 const FIRST_LINUX_HOST_PID = 20_000;
 
-/** Numbers that look measured, and are the same at every call. */
+/** Plausible values that are the same at every call. */
 const row = ([pid, name, userName = SYSTEM]: Row, startedAt: string | null, commandLine = name): Process => ({
   pid,
   name,
@@ -70,7 +70,7 @@ const row = ([pid, name, userName = SYSTEM]: Row, startedAt: string | null, comm
 
 const isRunning = (one: SimulatedContainer): boolean => one.run !== null && one.run.endedAt === null;
 
-/** The lowest place among the host's processes that no process-isolated container has. */
+/** The lowest pid range on the host that no process-isolated container uses. */
 export const freePlace = (containers: readonly SimulatedContainer[]): number => {
   const taken = new Set(
     containers
@@ -87,7 +87,7 @@ const mainName = (family: OsFamily, command: readonly string[]): string => {
   return family === 'windows' && !/\.exe$/i.test(name) ? `${name}.exe` : name;
 };
 
-/** Processes inside a container that runs. */
+/** The processes inside a running container. */
 export const containerProcesses = (
   family: OsFamily,
   one: SimulatedContainer,
@@ -111,7 +111,7 @@ export const containerProcesses = (
   return isolated ? all : all.map((each) => ({ ...each, hostPid: each.pid }));
 };
 
-/** The process on the host that stands for a utility VM; null for a container without one. */
+/** The host process that runs a utility VM; null for a container without a VM. */
 export const workerProcess = (family: OsFamily, one: SimulatedContainer): WorkerProcess | null =>
   one.utilityVm === 'Absent'
     ? null
@@ -121,7 +121,7 @@ export const workerProcess = (family: OsFamily, one: SimulatedContainer): Worker
         userName: one.id.toUpperCase(),
       };
 
-/** All processes that the host sees. */
+/** All processes in the host's list. */
 export const hostProcesses = (
   family: OsFamily,
   containers: readonly SimulatedContainer[],

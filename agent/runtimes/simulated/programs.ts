@@ -5,11 +5,11 @@ import { type Clock, sleep } from '../../clock.ts';
 import type { Io, Program } from './simulated-process.ts';
 import { createLineReader } from './terminal.ts';
 
-/** What a program of a simulated container finds around it. */
+/** The environment of a program in a simulated container. */
 export interface Surroundings {
   readonly family: OsFamily;
   readonly hostName: string;
-  /** Release of the kernel that the container has: its host's, or its utility VM's. */
+  /** Release of the container's kernel, which is the host's or the utility VM's. */
   readonly kernel: string;
   readonly version: string;
   readonly userName: string;
@@ -51,7 +51,7 @@ const listProcesses = ({ family, processes }: Surroundings): string => {
     : table([['PID', 'USER', 'COMMAND'], ...rows]);
 };
 
-/** Bytes go through as they are. */
+/** Copies input to output unchanged. */
 const copy: Run = async (_args, io) => {
   for (let data = await io.read(); data !== null; data = await io.read()) await io.write(data);
   return 0;
@@ -120,7 +120,7 @@ const words = (line: string): string[] =>
     ([, double, single, plain]) => double ?? single ?? plain ?? '',
   );
 
-/** One line of a script: `exit` ends it with a code. */
+/** Runs one line of a script. `exit` ends the script with a code. */
 const runLine = async (
   line: string,
   io: Io,
@@ -132,7 +132,7 @@ const runLine = async (
   if (name.toLowerCase() === 'exit') return { code: Number(args.at(-1) ?? last) & 255, exits: true };
   const run = find(around.family, name);
   if (run !== null) return { code: await run(args, io, around), exits: false };
-  await io.write(`${name}: not found in the simulated world${io.tty ? '\r' : ''}\n`, 'stderr');
+  await io.write(`${name}: not found on the simulated machine${io.tty ? '\r' : ''}\n`, 'stderr');
   return { code: NOT_FOUND, exits: false };
 };
 
@@ -145,7 +145,7 @@ const runScript = async (text: string, io: Io, around: Surroundings, last = 0) =
   return done;
 };
 
-/** A line that ^C ends, and not the shell that runs it. */
+/** Runs a line. ^C ends the line, but not the shell. */
 const interruptible = async (
   { signal }: AbortController,
   io: Io,
@@ -178,7 +178,7 @@ const shell = async (
     foreground?.abort(SIGNALS.INT);
     return foreground !== null;
   });
-  if (io.tty) await print(io, 'Simulated shell: nothing runs here. It knows a few commands and exit.');
+  if (io.tty) await print(io, 'Simulated shell: no program runs here. It supports a few commands and exit.');
   for (let code = 0; ; ) {
     if (io.tty) await io.write(prompt);
     const line = await readLine();
@@ -191,7 +191,7 @@ const shell = async (
   }
 };
 
-/** The program that a command names, or null where the simulated image has none of that name. */
+/** Finds the program of a command; null if the simulated image does not have it. */
 export const programOf = (command: readonly string[], around: Surroundings): Program | null => {
   const [path = '', ...args] = command;
   const run = find(around.family, path);

@@ -3,27 +3,27 @@ import { SIGNALS } from '../../../core/contract/session.ts';
 import { RuntimeError } from '../../errors.ts';
 import type { SessionProcess } from '../session-process.ts';
 
-/** What a simulated program has to do with the world. */
+/** Input, output and signals of a simulated program. */
 export interface Io {
   readonly tty: boolean;
   /** The next piece of input; null at its end. */
   read(): Promise<Buffer | null>;
-  /** Resolves when there is room for more. */
+  /** Resolves when the output window has space for more. */
   write(text: string | Buffer, stream?: OutputStream): Promise<void>;
-  /** Aborted by a signal that ends a program, with its number as the reason. */
+  /** Aborted by a signal that ends a program. The reason is the signal's number. */
   readonly signal: AbortSignal;
-  /** Takes SIGINT from now on, instead of ending by it. @param listener says whether there was something to interrupt */
+  /** Handles SIGINT instead of ending the program. @param listener returns whether it interrupted something */
   onInterrupt(listener: () => boolean): void;
 }
 
 export type Program = (io: Io) => Promise<number>;
 
-/** Output that may be on its way, in bytes. */
+/** Maximum unconsumed output, in bytes. */
 const OUTPUT_WINDOW = 64 * 1024;
 const INTERRUPT_KEY = 3;
 const ENDING: readonly number[] = [SIGNALS.HUP, SIGNALS.INT, SIGNALS.QUIT, SIGNALS.KILL, SIGNALS.TERM];
 
-/** A program of the simulated world as a process with input and output, and with flow control like a real one's. */
+/** A simulated program as a process with input and output, and with the flow control of a real process. */
 export class SimulatedProcess implements SessionProcess {
   readonly exited: Promise<number>;
   readonly #exit = Promise.withResolvers<number>();
@@ -78,7 +78,7 @@ export class SimulatedProcess implements SessionProcess {
   }
 
   resize(): void {
-    // The simulated world has no program that asks how large its terminal is.
+    // No simulated program reads the size of its terminal.
   }
 
   signal(signal: number): void {
@@ -86,7 +86,7 @@ export class SimulatedProcess implements SessionProcess {
     else if (ENDING.includes(signal)) this.#kill(signal);
   }
 
-  /** Its client was gone before it ended; irrelevant for a main process. */
+  /** Whether the client was gone before the process ended; irrelevant for a main process. */
   get isReleased(): boolean {
     return this.#released;
   }
@@ -96,19 +96,19 @@ export class SimulatedProcess implements SessionProcess {
     this.#kill(SIGNALS.KILL);
   }
 
-  /** Its container has ended, and it with it. */
+  /** Must be called when the container has ended, which ends this process. */
   abandon(): void {
     this.#exit.reject(new RuntimeError('invalid-state', 'The container has ended.'));
     this.end();
   }
 
-  /** It is a main process, and has ended with that code. */
+  /** Must be called when this process is a main process and has ended. */
   finish(exitCode: number): void {
     this.#exit.resolve(exitCode);
     this.end();
   }
 
-  /** A terminal's ^C goes to what runs there, and not into its input; what was typed before it is dropped. */
+  /** Removes ^C from a terminal's input and interrupts the foreground program. Input before ^C is dropped. */
   #withoutInterrupts(data: Buffer): Buffer {
     const at = this.#tty ? data.lastIndexOf(INTERRUPT_KEY) : -1;
     if (at < 0 || this.#interrupt?.() !== true) return data;

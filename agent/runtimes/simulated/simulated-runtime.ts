@@ -25,7 +25,7 @@ interface SimulatedRuntimeDeps extends TakeStepDeps {
   readonly newId: () => string;
 }
 
-/** A machine that exists in a file, and behaves as the documentation shows. For tests and for trying Bulkhead out. */
+/** A machine that is stored in a file and behaves as documented. For tests, and for trying Bulkhead. */
 export class SimulatedRuntime implements Runtime {
   readonly name = 'simulated';
   readonly #machine: SimulatedMachine;
@@ -107,7 +107,7 @@ export class SimulatedRuntime implements Runtime {
   connectGuest(id: string, signal: AbortSignal) {
     return this.#step('connectGuest', signal, () => {
       if ((this.#world.container(id)?.utilityVm ?? 'Absent') === 'Absent')
-        throw new RuntimeError('invalid-state', 'There is no utility VM whose guest could answer.');
+        throw new RuntimeError('invalid-state', 'The container has no utility VM to connect to.');
       this.#world.change(id, ({ utilityVm }) => ({
         utilityVm: utilityVm === 'Created' ? 'Connected' : utilityVm,
       }));
@@ -136,7 +136,7 @@ export class SimulatedRuntime implements Runtime {
   attachDisks(container: AssignedContainer, signal: AbortSignal) {
     return this.#step('attachDisks', signal, () => {
       if (this.#known(container).utilityVm !== 'Connected')
-        throw new RuntimeError('invalid-state', 'Disks can only be attached to a utility VM that answers.');
+        throw new RuntimeError('invalid-state', 'Disks can only be attached to a connected utility VM.');
       this.#world.change(container.id, () => ({ disksAttached: true }));
     });
   }
@@ -155,8 +155,9 @@ export class SimulatedRuntime implements Runtime {
       const one = this.#known(container);
       if (one.runs.includes(instanceId)) return;
       if (!one.layersMounted)
-        throw new RuntimeError('invalid-state', 'A process needs its layers to be mounted.');
-      if (one.utilityVm === 'Spent') throw new RuntimeError('invalid-state', 'A utility VM is for one run.');
+        throw new RuntimeError('invalid-state', 'The layers must be mounted before the process starts.');
+      if (one.utilityVm === 'Spent')
+        throw new RuntimeError('invalid-state', 'A utility VM serves one run only.');
       simulatedUser(this.#machine.facts.os.family, container.spec.user);
       const behaviour = behaviourOf(this.#machine.facts.os.family, this.#commandOf({ container }));
       if (behaviour.kind === 'notFound')
@@ -187,8 +188,8 @@ export class SimulatedRuntime implements Runtime {
     if (stubborn && timeoutSeconds > 0) await sleep(this.#clock, timeoutSeconds * 1_000, signal);
     await this.#step('stopProcess', signal, () => {
       if (stubborn || timeoutSeconds === 0)
-        this.#processes.end(id, FORCED_EXIT_CODE, 'The main process was forced to end.');
-      else this.#processes.end(id, 0, 'The main process ended when asked to.');
+        this.#processes.end(id, FORCED_EXIT_CODE, 'The main process was killed.');
+      else this.#processes.end(id, 0, 'The main process ended on request.');
     });
   }
 
@@ -208,7 +209,7 @@ export class SimulatedRuntime implements Runtime {
     );
   }
 
-  /** A VM takes with it what runs in it. */
+  /** Also ends the processes in the VM. */
   destroyUtilityVm(id: string, signal: AbortSignal) {
     return this.#step('destroyUtilityVm', signal, () => {
       if ((this.#world.container(id)?.utilityVm ?? 'Absent') === 'Absent') return;
@@ -246,7 +247,7 @@ export class SimulatedRuntime implements Runtime {
     return this.#beside.start(id, request, this.#around(one, request), 'beside');
   }
 
-  /** The main process of the simulated world is a program in this agent for as long as somebody talks to it. */
+  /** A simulated main process runs as a program in this agent only while a client is attached to it. */
   async attach(id: string): Promise<SessionProcess> {
     const one = this.#running(id);
     const { user, env, tty } = one.container.spec;
@@ -281,7 +282,7 @@ export class SimulatedRuntime implements Runtime {
       digest: simulatedDigest(`${name} from ${from}`),
     };
     if (digest !== undefined && digest !== image.digest)
-      throw new RuntimeError('step-failed', `The image has the digest ${image.digest}, and not ${digest}.`);
+      throw new RuntimeError('step-failed', `The image has the digest ${image.digest}, not ${digest}.`);
     await this.#step('importImage', signal, () => this.#world.putImage(image));
     return image;
   }
@@ -291,7 +292,7 @@ export class SimulatedRuntime implements Runtime {
     const user = this.#world
       .containers()
       .find(({ container }) => container.spec.image.toLowerCase() === key)?.container;
-    if (user) throw new RuntimeError('image-in-use', `Container ${user.name} is made from image "${name}".`);
+    if (user) throw new RuntimeError('image-in-use', `Container ${user.name} uses image "${name}".`);
     this.#world.removeImage(name);
   }
 

@@ -8,9 +8,9 @@ import {
 } from '../isolation-probes.ts';
 import type { SimulatedContainer } from './world.ts';
 
-const DETAIL = 'simulated: nothing was tried';
+const DETAIL = 'simulated: no probe ran';
 
-/** The simulated world has no way out of a container: each probe has the first outcome that it is to have. */
+/** Simulated containers cannot be escaped: each probe gets its first expected outcome. */
 export const simulatedVerification = (
   { container: { runtimeType } }: SimulatedContainer,
   now: Date,

@@ -3,7 +3,7 @@ import { RuntimeError } from '../../errors.ts';
 import { LONGEST_WAIT_MS } from './main-processes.ts';
 import type { World } from './world.ts';
 
-/** How long a step takes, in milliseconds: evenly spread between the two. */
+/** The duration of a step in milliseconds: uniformly distributed between the two. */
 export interface Delays {
   readonly min: number;
   readonly max: number;
@@ -15,13 +15,13 @@ export interface TakeStepDeps {
   /** In [0, 1). */
   readonly random: () => number;
   readonly delays: Delays;
-  /** Ends this process at once, as a power cut would: for the faults that say so. */
+  /** Ends this process immediately, as a power failure would. For the faults `die-before` and `die-after`. */
   readonly die: () => never;
 }
 
 type TakeStep = (step: string, signal: AbortSignal, effect: () => void) => Promise<void>;
 
-/** Takes a step's time, then has its effect; a fault that waits for the step happens in place of it, or after. */
+/** Waits for a step's duration, then applies its effect. An injected fault occurs instead of the effect, or after it. */
 export const createTakeStep =
   ({ world, clock, random, delays, die }: TakeStepDeps): TakeStep =>
   async (step, signal, effect) => {

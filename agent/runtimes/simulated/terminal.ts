@@ -5,8 +5,8 @@ const END = '\u0004';
 const ERASE = ['\u007f', '\b'];
 
 /**
- * Lines of a program's input. On a terminal it does what the line discipline of a real one does: echoes, erases, ends
- * the line at Return, the input at ^D on an empty line, and has ^C drop the line. Null at the end of the input.
+ * Reads a program's input line by line. On a terminal it acts as a line discipline: it echoes, erases, ends the line at Return,
+ * ends the input at ^D on an empty line, and drops the line at ^C. Returns null at the end of the input.
  */
 export const createLineReader = (io: Io) => {
   const decoder = new TextDecoder();
@@ -14,7 +14,7 @@ export const createLineReader = (io: Io) => {
   let line = '';
   let ended = false;
 
-  /** Undefined while the line goes on. */
+  /** Returns undefined while the line is incomplete. */
   const takeKey = async (character: string): Promise<string | null | undefined> => {
     if (character === '\r' || character === '\n') {
       await io.write('\r\n');

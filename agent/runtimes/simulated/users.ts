@@ -5,8 +5,8 @@ import { RuntimeError } from '../../errors.ts';
 const DEFAULT_USERS: Readonly<Record<OsFamily, string>> = { linux: 'root', windows: 'ContainerUser' };
 
 /**
- * What a process of that user is called. A simulated image has a user of every name.
- * @throws {RuntimeError} `step-failed` where the text is no user
+ * The user name of a process that runs as `user`. A simulated image has every user.
+ * @throws {RuntimeError} `step-failed` if the text is not a valid user
  */
 export const simulatedUser = (family: OsFamily, user: string | undefined): string => {
   if (user === undefined) return DEFAULT_USERS[family];

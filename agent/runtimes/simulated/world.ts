@@ -6,18 +6,18 @@ import { ResolvedNetworkPolicySchema } from '../../../core/contract/network.ts';
 import { type DatabaseFormat, inTransaction, openDatabase } from '../../state/open-database.ts';
 
 /**
- * The simulated machine itself: what would be VMs, disks and processes, in a SQLite file, so that it is
- * there whatever becomes of the agent, like a real machine. Nothing here decides; the runtime does.
+ * The simulated machine: its VMs, disks and processes as rows of a SQLite file, so that they survive the agent as on a real
+ * machine. This class only stores state; the runtime makes the decisions.
  */
 
 const RunSchema = z.object({
   instanceId: z.string(),
-  /** Process ids on the host follow from it: of the runs that share the host's kernel, no two have the same. */
+  /** Determines the process ids on the host. Unique among the runs that share the host's kernel. */
   place: z._default(z.number(), 0),
   startedAt: z.number(),
-  /** When it ends by itself, in milliseconds of the epoch; null for one that has to be stopped. */
+  /** When the run ends by itself, in milliseconds of the epoch; null if it must be stopped. */
   endsAt: z.nullable(z.number()),
-  /** With which code it then ends. */
+  /** The exit code at that time. */
   endsWith: z.number(),
   stubborn: z.boolean(),
   endedAt: z.nullable(z.number()),
@@ -29,24 +29,24 @@ export type Run = z.infer<typeof RunSchema>;
 const SimulatedContainerSchema = z.object({
   id: z.string(),
   container: AssignedContainerSchema,
-  /** Identifies the files: the same for as long as the writable layer lives. */
+  /** Identifies the writable layer, and does not change during its lifetime. */
   layerId: z.string(),
-  /** The worker process's id follows from it: of the containers that are there, no two have the same. */
+  /** Determines the id of the worker process. Unique among the existing containers. */
   slot: z.number(),
   utilityVm: z.enum(['Absent', 'Created', 'Connected', 'Spent']),
   networkEndpoint: z.boolean(),
-  /** In force at the endpoint; null without one. */
+  /** The endpoint's policy; null without an endpoint. */
   networkPolicy: z._default(z.nullable(ResolvedNetworkPolicySchema), null),
   disksAttached: z.boolean(),
   layersMounted: z.boolean(),
   untrustedDisk: z._default(z.boolean(), false),
   run: z.nullable(RunSchema),
-  /** Every run that there has been, by instance id: what proves that none ran twice. */
+  /** The instance ids of all past runs, to detect a second start. */
   runs: z.array(z.string()),
 });
 export type SimulatedContainer = z.infer<typeof SimulatedContainerSchema>;
 
-/** What a test has a step do in place of, or beside, its work. */
+/** Faults that a test can inject into a step. */
 export const FAULT_ACTIONS = ['fail', 'hang', 'die-before', 'die-after'] as const;
 export type FaultAction = (typeof FAULT_ACTIONS)[number];
 
@@ -100,7 +100,7 @@ export class World {
     });
   }
 
-  /** Changes a container, if it is there. */
+  /** Changes a container, if it exists. */
   change(id: string, change: (now: SimulatedContainer) => Partial<SimulatedContainer>): void {
     this.#change(() => {
       const now = this.container(id);
@@ -122,7 +122,7 @@ export class World {
       .map((row) => z.parse(ImageFactsSchema, JSON.parse(String(row.data))));
   }
 
-  /** By name, without regard to case. */
+  /** Finds an image by name, ignoring case. */
   image(name: string): ImageFacts | null {
     return this.images().find((one) => one.name.toLowerCase() === name.toLowerCase()) ?? null;
   }
@@ -135,14 +135,14 @@ export class World {
     this.#db.prepare('DELETE FROM images WHERE name = ?').run(name);
   }
 
-  /** The next `times` times that the step is taken, `action` happens. */
+  /** Injects `action` into the next `times` executions of the step. */
   addFault(step: string, action: FaultAction, times: number): void {
     this.#db
       .prepare('INSERT OR REPLACE INTO faults (step, action, remaining) VALUES (?, ?, ?)')
       .run(step, action, times);
   }
 
-  /** Uses a fault of the step up, before it happens: a process that dies of it does not die of it again. */
+  /** Consumes a fault of the step before it occurs, so that a restarted process does not hit it again. */
   takeFault(step: string): FaultAction | null {
     const row = this.#db
       .prepare(

@@ -107,7 +107,7 @@ real('a container that fills its disk', () => {
     const large = make('Default', ['sleep', '600'], 4096);
     const before = disk.freeBytes;
     await expect(host.up(large)).rejects.toThrow(
-      'The host’s disk has no room for a writable layer of 4096 MiB',
+      'The host’s disk has too little disk space for a writable layer of 4096 MiB',
     );
     expect(before - disk.freeBytes).toBeLessThan(MIB);
   });
@@ -124,7 +124,9 @@ real('a container that fills its disk', () => {
     disk.fill();
     try {
       expect(disk.freeBytes).toBeLessThan(MIB);
-      await expect(host.up(make(type))).rejects.toThrow(`no room for a writable layer of ${DISK_MB} MiB`);
+      await expect(host.up(make(type))).rejects.toThrow(
+        `too little disk space for a writable layer of ${DISK_MB} MiB`,
+      );
       await host.sh(one, 'dd if=/dev/zero of=/mine bs=1M count=16 && sync && rm /mine');
       expect((await host.runtime.listProcesses(one.id)).length).toBeGreaterThan(0);
       expect(await log()).toContain('begun');

@@ -80,9 +80,7 @@ real('images of a host', () => {
     const path = join(allowed, 'pinned');
     const digest = writeLayout(path, { layers: [busyboxLayer('x')] });
     const wrong = `sha256:${'0'.repeat(64)}`;
-    await expect(importFrom(path, 'pinned', wrong)).rejects.toThrow(
-      `has the digest ${digest}, and not ${wrong}`,
-    );
+    await expect(importFrom(path, 'pinned', wrong)).rejects.toThrow(`has the digest ${digest}, not ${wrong}`);
     expect(await names()).toEqual(['mini']);
   });
 
@@ -144,7 +142,7 @@ real('images of a host', () => {
     ])('%s is refused without details', async (_, path) => {
       await expect(importFrom(path)).rejects.toMatchObject({
         code: 'validation-failed',
-        message: 'The agent’s configuration does not allow images from that path',
+        message: 'The agent’s configuration does not allow images from this path',
       });
     });
   });

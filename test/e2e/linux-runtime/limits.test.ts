@@ -89,7 +89,7 @@ real('limits of a container', () => {
     expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
       running: false,
       exitCode: 137,
-      exitReason: 'Killed: the container had reached its limit of memory',
+      exitReason: 'Killed: the container reached its memory limit',
     });
     expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
   });

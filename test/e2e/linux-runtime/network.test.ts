@@ -287,7 +287,7 @@ real('the network of a container', () => {
     });
     const [code] = await once(agent, 'close');
     expect(code).toBe(5);
-    expect(said).toMatch(/does not allow containers a network.*CAP_NET_ADMIN/);
+    expect(said).toMatch(/does not support networks for containers.*CAP_NET_ADMIN/);
   });
 });
 if (!possible) test.todo('not on this machine');

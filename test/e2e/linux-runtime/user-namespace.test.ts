@@ -291,7 +291,7 @@ real('a host whose kernel can idmap no image', () => {
   test('offers no Default containers, and refuses one in words', async () => {
     expect((await host.runtime.facts()).capabilities.runtimeTypes).toEqual(['HyperV']);
     const one = container({ command: ['sleep', '600'], switchName: 'none' });
-    await expect(host.up(one)).rejects.toThrow(/can’t give a Default container a user namespace/);
+    await expect(host.up(one)).rejects.toThrow(/can’t run a Default container in its own user namespace/);
     const other = { ...one, id: randomUUID(), runtimeType: 'HyperV' as const };
     await host.up(other);
     expect(await host.sh(other, 'id -u')).toBe('0');

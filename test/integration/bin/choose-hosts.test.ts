@@ -113,7 +113,7 @@ describe('an agent', () => {
 
   test.each([
     ['without artifacts', '', 2, /--artifacts/],
-    ['with a folder that has none', scratch, 5, /has not been set up/],
+    ['with a folder that has none', scratch, 5, /is not set up/],
   ])('%s reports why it cannot run containers', async (_, artifacts, exitCode, message) => {
     const options = linux(artifacts);
     if (options === null) throw new TypeError('no options');

@@ -49,7 +49,7 @@ describe('the layers of an image', () => {
     await expect(check(layer(what, bytes))).rejects.toMatchObject({
       code: 'validation-failed',
       message: expect.stringMatching(
-        what.startsWith('a size') ? /cannot be unpacked/ : /absolute path|has the path|links to|leads out/,
+        what.startsWith('a size') ? /cannot be unpacked/ : /absolute path|has the path|links to/,
       ),
     });
   });

@@ -154,6 +154,6 @@ describe('a run of a main process', () => {
     await kill(main.child);
     await until(async () => told > 0);
     expect(await runs.inspect(ID)).toMatchObject({ running: false, exitCode: null });
-    expect(errors).toEqual(['an exit could not be recorded']);
+    expect(errors).toEqual(['could not record an exit']);
   });
 });

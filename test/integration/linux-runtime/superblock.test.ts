@@ -74,7 +74,7 @@ describe('the superblock of a writable layer', () => {
 
   test('is refused where the file is shorter than it says', () => {
     const { superblock, bytes } = made();
-    expect(findForeignField(superblock, bytes - 1)).toMatch(/its file is/);
+    expect(findForeignField(superblock, bytes - 1)).toMatch(/its file has/);
     expect(findForeignField(superblock.subarray(0, 100), bytes)).toMatch(/too short/);
   });
 });

@@ -24,7 +24,7 @@ describe('an import of an image', () => {
     const importer = new ImageImporter(deps, {} as ImageStore, ['/'], 300);
     const request = { name: 'large', source: { path: '/large.tar' } };
     await expect(importer.import(request, signal)).rejects.toMatchObject({
-      message: 'The host’s disk has no room for another image: 260 MiB of 300 MiB are left',
+      message: 'The host has too little disk space for another image: 260 MiB of 300 MiB are free',
       suggestion: expect.stringContaining('Remove images'),
     });
     expect(readdirSync(folder)).toEqual(['images']);

@@ -1,4 +1,4 @@
-/** The guest's protocol, as `agent/guest/protocol.h` states it; the numbers are the same there. */
+/** The guest protocol of `agent/guest/protocol.h`, with the same numbers. */
 export const HEADER_BYTES = 8;
 export const MAX_PAYLOAD = 32 * 1024;
 export const MAX_STREAMS = 64;
@@ -51,7 +51,7 @@ export const encodeFrame = (
   return frame;
 };
 
-/** `name=value` strings, each ended by NUL. A value with NUL cannot be said, so it ends there. */
+/** Encodes `name=value` strings, each terminated by NUL. A value is truncated at its first NUL. */
 export const encodeFields = (fields: readonly (readonly [name: string, value: string])[]): Buffer =>
   Buffer.from(fields.map(([name, value]) => `${name}=${value.split('\0', 1)[0]}\0`).join(''));
 
@@ -64,14 +64,14 @@ export const decodeFields = (payload: Buffer): ReadonlyMap<string, string> =>
       .map((field) => [field.slice(0, field.indexOf('=')), field.slice(field.indexOf('=') + 1)]),
   );
 
-/** What a guest sent is not of the protocol: it is broken or hostile, and nothing more is taken from it. */
+/** The guest has violated the protocol: it is broken or hostile. No more frames are accepted. */
 export class GuestProtocolError extends Error {
   override readonly name = 'GuestProtocolError';
 }
 
 /**
- * Frames out of pieces of a stream. Holds at most one frame and the piece just given; a header that promises more
- * than `MAX_PAYLOAD` is refused before anything is kept for it.
+ * Decodes frames from pieces of a stream. Holds at most one frame and the current piece. A header with a length above
+ * `MAX_PAYLOAD` is refused before any memory is allocated for it.
  */
 export class FrameDecoder {
   #kept: Buffer = NOTHING;
@@ -82,7 +82,7 @@ export class FrameDecoder {
     this.#kept = NOTHING;
     for (;;) {
       const length = data.length < HEADER_BYTES ? 0 : data.readUInt32LE(4);
-      if (length > MAX_PAYLOAD) throw new GuestProtocolError(`A frame of ${length} bytes`);
+      if (length > MAX_PAYLOAD) throw new GuestProtocolError(`The guest sent a frame of ${length} bytes`);
       if (data.length < HEADER_BYTES || data.length < HEADER_BYTES + length) break;
       yield {
         type: data[0] ?? 0,
@@ -98,8 +98,8 @@ export class FrameDecoder {
 }
 
 /**
- * Finds the first frame of a connection in what may be the rest of an earlier one: the HELLO that repeats the
- * nonce of this connection. Fails after `limit` bytes.
+ * Finds the first frame of a connection in a stream that may begin with the rest of an earlier connection. The frame is the
+ * HELLO with this connection's nonce. Fails after `limit` bytes.
  */
 export class HelloFinder {
   readonly #wanted: Buffer;
@@ -113,7 +113,7 @@ export class HelloFinder {
   }
 
   /**
-   * @returns what follows in the stream, from the HELLO's header on; null while it has not come
+   * @returns the stream from the HELLO's header on; null before the HELLO has arrived
    * @throws {GuestProtocolError}
    */
   push(piece: Buffer): Buffer | null {
@@ -123,7 +123,7 @@ export class HelloFinder {
       const header = at - HEADER_BYTES;
       if (header >= 0 && data[header] === FRAME.hello) return Buffer.from(data.subarray(header));
     }
-    if (this.#seen > this.#limit) throw new GuestProtocolError('No greeting');
+    if (this.#seen > this.#limit) throw new GuestProtocolError('The guest did not send a HELLO frame');
     this.#kept = Buffer.from(data.subarray(-(HEADER_BYTES + NONCE_BYTES - 1)));
     return null;
   }

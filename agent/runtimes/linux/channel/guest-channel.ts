@@ -23,7 +23,7 @@ interface ChannelDeps {
   readonly randomBytes: (count: number) => Buffer;
 }
 
-/** What a guest says of itself when it is connected to. */
+/** The state that a guest reports when the agent connects. */
 export interface GuestGreeting {
   readonly layersMounted: boolean;
   readonly main: 'never-started' | 'running' | 'ended';
@@ -41,13 +41,13 @@ interface GuestAnswer {
 
 type Fields = readonly (readonly [name: string, value: string])[];
 
-/** What an earlier connection may have left in the stream before the greeting. */
+/** Maximum number of bytes from an earlier connection before the greeting. */
 const GREETING_LIMIT = 4 * 1024 * 1024;
 const MAX_ANSWER = 1024 * 1024;
 const MAX_REQUESTS = 64;
-/** Time limit for an answer, and for a process to start. A guest that needs longer is ended. */
+/** Time limit for an answer, and for a process to start. If the guest needs longer, its connection is closed. */
 export const ANSWER_TIMEOUT_MS = 30_000;
-/** For what takes long under emulation or with a large disk. Less than the limit of the step that asks for it. */
+/** Time limit for requests that are slow under emulation or with a large disk. Less than the limit of the calling step. */
 export const LONG_ANSWER_TIMEOUT_MS = 110_000;
 /** Buffer limit for a guest that does not read, in bytes. Beyond it the connection is closed. */
 const MAX_UNSENT = 2 * 1024 * 1024;
@@ -62,14 +62,14 @@ interface PendingAnswer {
 }
 
 /**
- * A connection to a guest's agent. Everything that comes from the guest is treated as hostile: it is bounded in
- * memory, a frame that nothing here asked for ends the connection, and ending it is all that can happen.
+ * A connection to a guest agent. All data from the guest is treated as hostile. Its memory is bounded. An unexpected frame
+ * closes the connection, and has no other effect.
  *
- * A guest that does not answer in time is treated like one that breaks the protocol: the connection ends, so that
- * nothing waits for it without end.
+ * If a guest does not answer in time, the connection is closed as after a protocol violation, so that no caller waits
+ * indefinitely.
  *
- * Lifecycle: opened (finding the greeting) → connected → closed, once, with the reason in `closed`. A guest
- * that is connected to again keeps its main process; all others end there.
+ * States: opened (waiting for the greeting) → connected → closed, with the reason in `closed`. After a reconnect the guest
+ * keeps its main process and ends all other processes.
  */
 export class GuestChannel {
   readonly #transport: Duplex;
@@ -81,14 +81,14 @@ export class GuestChannel {
   readonly #closed = Promise.withResolvers<Error>();
   #finder: HelloFinder | null;
   #hasGreeted = false;
-  /** Processes with frames in the piece of the connection that is being read. */
+  /** Processes that have frames in the current piece of data. */
   readonly #touched = new Set<GuestProcess>();
   #nextRequest = 1;
   #reason: Error | null = null;
 
   /**
-   * Resolves once the guest has answered. Rejects, with the transport closed, when it has not within `timeoutMs`.
-   * @param isReconnect whether another connection to this guest may have preceded this one
+   * Resolves once the guest has answered. If it does not answer within `timeoutMs`, closes the transport and rejects.
+   * @param isReconnect whether there may have been an earlier connection to this guest
    */
   static async open(
     transport: Duplex,
@@ -97,7 +97,7 @@ export class GuestChannel {
   ): Promise<{ channel: GuestChannel; greeting: GuestGreeting }> {
     const nonce = randomBytes(NONCE_BYTES);
     const channel = new GuestChannel(transport, clock, nonce);
-    // More zeros than a frame is long end whatever the one before has left unfinished.
+    // More zeros than the longest frame has bytes complete a partial frame of the earlier connection.
     if (isReconnect) {
       transport.write(Buffer.alloc(HEADER_BYTES + MAX_PAYLOAD));
       channel.#addProcess(MAIN_STREAM);
@@ -141,11 +141,11 @@ export class GuestChannel {
     this.#closed.resolve(reason);
   }
 
-  /** Asks the guest's agent for one thing. Rejects when the connection ends first, as it does after `timeoutMs`. */
+  /** Sends a request to the guest agent. Rejects when the connection closes first, which happens after `timeoutMs`. */
   request(name: string, fields: Fields = [], timeoutMs = ANSWER_TIMEOUT_MS): Promise<GuestAnswer> {
     if (this.#reason !== null) return Promise.reject(this.#reason);
     if (this.#answers.size >= MAX_REQUESTS)
-      return Promise.reject(new GuestTimeoutError('Too many requests wait for the guest', 0));
+      return Promise.reject(new GuestTimeoutError('Too many requests to the guest are pending', 0));
     const id = this.#freeRequest();
     const pending = this.#expectAnswer(name, timeoutMs);
     this.#answers.set(id, pending);
@@ -154,7 +154,7 @@ export class GuestChannel {
   }
 
   #expectAnswer(name: string, wantedMs: number): PendingAnswer {
-    // The guest answers in order: what is asked now waits for what was asked before.
+    // The guest answers in order, so a new request waits for the earlier ones.
     const timeoutMs = this.#afterOthers(wantedMs);
     return {
       settle: Promise.withResolvers(),
@@ -178,16 +178,16 @@ export class GuestChannel {
     return this.#spawn(MAIN_STREAM, fields, LONG_ANSWER_TIMEOUT_MS);
   }
 
-  /** The main process that an earlier connection started. What it says is kept from the first frame on. */
+  /** Adopts the main process that an earlier connection started. Its output is queued from the first frame on. */
   adoptMain(): GuestProcess {
     return this.#processes.get(MAIN_STREAM) ?? this.#addProcess(MAIN_STREAM);
   }
 
-  /** Starts a process beside the main one. Throws when there are too many. */
+  /** Starts another process in the container. Throws if there are too many. */
   startProcess(fields: Fields): GuestProcess {
     for (let stream = MAIN_STREAM + 1; stream < MAX_STREAMS; stream++)
       if (!this.#processes.has(stream)) return this.#spawn(stream, fields, ANSWER_TIMEOUT_MS);
-    throw new GuestTimeoutError('Too many processes have been started in the container at once', 0);
+    throw new GuestTimeoutError('The container has too many open sessions', 0);
   }
 
   #spawn(stream: number, fields: Fields, timeoutMs: number): GuestProcess {
@@ -226,7 +226,7 @@ export class GuestChannel {
     if (this.#reason !== null) return;
     this.#transport.write(frame);
     if (this.#transport.writableLength > MAX_UNSENT)
-      this.close(new GuestProtocolError('The guest does not read'));
+      this.close(new GuestProtocolError('The guest does not read its input'));
   }
 
   #receive(piece: Buffer): void {
@@ -258,12 +258,13 @@ export class GuestChannel {
 
   #processOf({ type, stream }: Frame): GuestProcess {
     const process = this.#processes.get(stream);
-    if (process === undefined) throw new GuestProtocolError(`A frame of type ${type} for no process`);
+    if (process === undefined)
+      throw new GuestProtocolError(`The guest sent a frame of type ${type} for an unknown process`);
     return process;
   }
 
   #handleHello(payload: Buffer): void {
-    if (this.#hasGreeted) throw new GuestProtocolError('A second greeting');
+    if (this.#hasGreeted) throw new GuestProtocolError('The guest sent a second HELLO frame');
     this.#hasGreeted = true;
     const fields = decodeFields(payload.subarray(NONCE_BYTES));
     const number = (name: string) => Number(fields.get(name) ?? 0) || 0;
@@ -279,10 +280,11 @@ export class GuestChannel {
 
   #handleResponse({ flags, stream, payload }: Frame): void {
     const pending = this.#answers.get(stream);
-    if (pending === undefined || payload.length < 4) throw new GuestProtocolError('An answer to nothing');
+    if (pending === undefined || payload.length < 4)
+      throw new GuestProtocolError('The guest sent an answer without a request');
     pending.parts.push(Buffer.from(payload.subarray(4)));
     pending.bytes += payload.length;
-    if (pending.bytes > MAX_ANSWER) throw new GuestProtocolError('An answer without end');
+    if (pending.bytes > MAX_ANSWER) throw new GuestProtocolError('The guest sent an answer that is too long');
     if (flags & FLAG_MORE) return;
     this.#answers.delete(stream);
     pending.cancelTimeout();
@@ -290,7 +292,7 @@ export class GuestChannel {
   }
 }
 
-/** The guest, or the way to it, is no longer there. */
+/** The guest or the connection to it has ended. */
 class GuestGoneError extends Error {
   override readonly name = 'GuestGoneError';
 }
@@ -307,6 +309,6 @@ export class GuestTimeoutError extends Error {
 class SpawnTooLargeError extends Error {
   override readonly name = 'SpawnTooLargeError';
   constructor(bytes: number) {
-    super(`Command and environment take ${bytes} bytes; at most ${MAX_PAYLOAD} are possible in a utility VM`);
+    super(`Command and environment have ${bytes} bytes; a utility VM accepts at most ${MAX_PAYLOAD}`);
   }
 }

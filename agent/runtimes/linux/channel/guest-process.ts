@@ -12,16 +12,16 @@ import {
 } from './frames.ts';
 
 export interface ExitStatus {
-  /** 128 + signal, where a signal ended it. */
+  /** 128 + signal if a signal ended the process. */
   readonly exitCode: number;
   readonly signal: number;
-  /** It was killed because the container had reached its limit of memory. */
+  /** Whether it was killed because the container reached its memory limit. */
   readonly outOfMemory: boolean;
 }
 
-/** What a process's channel does for it. */
+/** The functions of the channel that a process uses. */
 interface Carrier {
-  /** False once more waits to be sent than may. */
+  /** Returns false if the limit of unsent data is exceeded. */
   send(frame: Buffer): void;
   release(stream: number): void;
 }
@@ -30,22 +30,22 @@ export type OutputSource = OutputStream;
 type OutputHandler = (source: OutputSource, data: Buffer) => void;
 
 /**
- * One process in a guest: its output to a handler, its input by calls, both within windows.
+ * One process in a guest. Its output goes to a handler, its input comes from calls, and both are bounded by windows.
  *
- * New output is granted only when the consumer has consumed the earlier output (`consumed`), so a process that
- * floods waits in the guest; at most `STREAM_WINDOW` bytes of it are ever here. Input beyond what the guest has
- * granted waits here, at most `MAX_INPUT_BYTES`.
+ * The guest gets credit for new output only after the consumer has reported earlier output as `consumed`. A process with too
+ * much output therefore blocks in the guest, and at most `STREAM_WINDOW` bytes are held here. Input beyond the guest's credit
+ * waits here, at most `MAX_INPUT_BYTES`.
  */
 export class GuestProcess {
   static readonly MAX_INPUT_BYTES = 1024 * 1024;
   readonly stream: number;
-  /** Pid in the guest. Rejects when it could not be started. */
+  /** The pid in the guest. Rejects if the process could not be started. */
   readonly started: Promise<number>;
   readonly exited: Promise<ExitStatus>;
   readonly #carrier: Carrier;
   readonly #settleStarted: PromiseWithResolvers<number>;
   readonly #settleExited: PromiseWithResolvers<ExitStatus>;
-  /** What the guest may still send. */
+  /** The number of bytes that the guest can still send. */
   #window = STREAM_WINDOW;
   #toGrant = 0;
   #inputCredit = STDIN_WINDOW;
@@ -56,7 +56,7 @@ export class GuestProcess {
   #ended = false;
   #inputSent: (bytes: number) => void = () => {};
   #handler: OutputHandler | null = null;
-  /** What came before there was a handler, or with the piece of the connection that is being read. */
+  /** Output that arrived before a handler was set, or in the current piece of data. */
   readonly #waiting = new OutputRuns();
 
   constructor(stream: number, carrier: Carrier) {
@@ -71,15 +71,15 @@ export class GuestProcess {
     this.exited.catch(() => {});
   }
 
-  /** Output goes there, beginning with what has come already. The handler says by `consumed` when it is done with it. */
+  /** Sets the handler for output, which first receives the output so far. The handler must call `consumed`. */
   onOutput(handler: OutputHandler): void {
     this.#handler = handler;
     this.flush();
   }
 
   /**
-   * Passes on what has come. The channel calls it once for all frames that arrived together: for a handler, a frame of a
-   * single byte costs as much as one of thousands.
+   * Passes waiting output to the handler. The channel calls it once for all frames that arrived together, because a call for one
+   * byte costs a handler as much as a call for thousands.
    */
   flush(): void {
     if (this.#handler === null) return;
@@ -87,12 +87,12 @@ export class GuestProcess {
       this.#handler(next.stream, next.data);
   }
 
-  /** Tells how much input has gone to the guest. */
+  /** Sets the listener for the number of input bytes that were sent to the guest. */
   onInputSent(listener: (bytes: number) => void): void {
     this.#inputSent = listener;
   }
 
-  /** Returns false when what waits to be sent is already as much as may wait; then the data is not taken. */
+  /** Queues input. Returns false and drops the data if the limit of waiting input is reached. */
   write(data: Buffer): boolean {
     if (this.#ended || this.#inputEnded || this.#inputBytes + data.length > GuestProcess.MAX_INPUT_BYTES)
       return false;
@@ -119,7 +119,7 @@ export class GuestProcess {
     this.#send(FRAME.signal, Buffer.from([signal]));
   }
 
-  /** The consumer is done with that many bytes of output. */
+  /** Reports that the consumer has processed that many bytes of output. */
   consumed(bytes: number): void {
     this.#toGrant += bytes;
     if (this.#toGrant < STREAM_WINDOW / 4 || this.#ended) return;
@@ -131,7 +131,7 @@ export class GuestProcess {
   }
 
   /**
-   * A frame of the guest for this stream.
+   * Handles a frame of the guest for this stream.
    * @throws {GuestProtocolError}
    */
   receive({ type, flags, payload }: Frame): void {
@@ -143,10 +143,10 @@ export class GuestProcess {
     if (type === FRAME.started) this.#receiveStarted(payload);
     else if (type === FRAME.exited) this.#receiveExit(flags, payload);
     else if (type === FRAME.credit && payload.length === 4) this.#receiveCredit(payload.readUInt32LE(0));
-    else throw new GuestProtocolError(`A frame of type ${type} for a process`);
+    else throw new GuestProtocolError(`The guest sent a frame of type ${type} for a process`);
   }
 
-  /** The channel is gone. */
+  /** Must be called when the channel has closed. */
   abandon(reason: Error): void {
     this.flush();
     this.#ended = true;
@@ -156,17 +156,17 @@ export class GuestProcess {
   }
 
   #receiveOutput(type: number, payload: Buffer): void {
-    // It would take nothing from the window, and memory of the agent for each frame.
-    if (payload.length === 0) throw new GuestProtocolError('Output without data');
+    // An empty frame uses no credit, but each one would use the agent's memory.
+    if (payload.length === 0) throw new GuestProtocolError('The guest sent an empty output frame');
     this.#window -= payload.length;
-    if (this.#window < 0) throw new GuestProtocolError('More output than was granted');
+    if (this.#window < 0) throw new GuestProtocolError('The guest sent more output than its credit');
     this.#waiting.add(type === FRAME.stdout ? 'stdout' : 'stderr', payload);
   }
 
   #receiveStarted(payload: Buffer): void {
-    if (this.#hasStarted) throw new GuestProtocolError('A second start');
+    if (this.#hasStarted) throw new GuestProtocolError('The guest reported a second start of a process');
     this.#hasStarted = true;
-    if (payload.length < 4) throw new GuestProtocolError('A start without a pid');
+    if (payload.length < 4) throw new GuestProtocolError('The guest reported a start without a pid');
     const pid = payload.readInt32LE(0);
     if (pid > 0) {
       this.#settleStarted.resolve(pid);
@@ -180,7 +180,7 @@ export class GuestProcess {
   }
 
   #receiveExit(flags: number, payload: Buffer): void {
-    if (payload.length !== 8) throw new GuestProtocolError('An exit without a code');
+    if (payload.length !== 8) throw new GuestProtocolError('The guest reported an exit without a code');
     this.#ended = true;
     this.#input = [];
     this.#carrier.release(this.stream);
@@ -193,10 +193,10 @@ export class GuestProcess {
   }
 
   #receiveCredit(bytes: number): void {
-    if (bytes === 0) throw new GuestProtocolError('A grant of nothing');
+    if (bytes === 0) throw new GuestProtocolError('The guest granted zero bytes of credit');
     this.#inputCredit += bytes;
     if (this.#inputCredit > STDIN_WINDOW)
-      throw new GuestProtocolError('More input granted than there is room for');
+      throw new GuestProtocolError('The guest granted more credit than its input window');
     this.#sendInput();
   }
 

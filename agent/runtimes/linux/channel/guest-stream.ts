@@ -5,10 +5,10 @@ import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { SessionProcess } from '../../session-process.ts';
 import type { GuestProcess } from './guest-process.ts';
 
-/** Between the hangup and the forced end, in milliseconds. */
+/** Time between SIGHUP and SIGKILL, in milliseconds. */
 const HANGUP_MS = 1_000;
 
-/** Adapts a process on a guest channel, or on the relay of this host, to a `SessionProcess`. */
+/** Adapts a process on a guest channel, or on this host's relay, to a `SessionProcess`. */
 export class GuestStream implements SessionProcess {
   readonly exited: Promise<number>;
   readonly #process: GuestProcess;
@@ -17,7 +17,7 @@ export class GuestStream implements SessionProcess {
   #over = false;
   #ended = false;
 
-  /** @param force ends the process. Default: sends SIGKILL to it. */
+  /** @param force kills the process. Default: sends SIGKILL. */
   constructor(process: GuestProcess, clock: Clock, force: () => void = () => process.kill(SIGNALS.KILL)) {
     this.#process = process;
     this.#clock = clock;
@@ -68,7 +68,7 @@ export class GuestStream implements SessionProcess {
   }
 }
 
-/** @throws {RuntimeError} `step-failed` when the guest cannot start the process */
+/** @throws {RuntimeError} `step-failed` if the guest cannot start the process */
 export const openGuestStream = async (process: GuestProcess, clock: Clock): Promise<GuestStream> => {
   await process.started.catch((error: unknown) => {
     throw new RuntimeError('step-failed', messageOf(error), { cause: error });

@@ -11,10 +11,10 @@ import type { PacedProcess } from './paced-process.ts';
 import { BEGIN_OF_LOG, endOfLog } from './read-log.ts';
 import type { ContainerRecords } from './records.ts';
 
-/** A main process that runs, in a utility VM or on this host. */
+/** A running main process, in a utility VM or on this host. */
 export interface AttachableMain {
   readonly join: { readonly guest: GuestMain } | { readonly process: ProcessIdentity };
-  /** Resolves once its exit is recorded. */
+  /** Resolves once the exit is recorded. */
   readonly ended: Promise<void>;
 }
 
@@ -23,8 +23,8 @@ interface AttachDeps extends Pick<LinuxDeps, 'layout' | 'clock'> {
 }
 
 /**
- * Attaches to a main process. On a terminal a client receives output as it happens, and loses output that it does not
- * read in time. Without a terminal it receives all output, from the log.
+ * Attaches to a main process. With a terminal, a client receives live output, and loses output that it does not read in time.
+ * Without a terminal, it receives all output, from the log.
  */
 export const attachMain = async (
   deps: AttachDeps,

@@ -1,6 +1,6 @@
 /**
- * What a container's root may do beyond other users: Docker's default list without CAP_MKNOD. A device node on a disk
- * would outlive the process, and in a utility VM it would lead to the raw disk. `agent/guest/confine.c` keeps the same.
+ * The capabilities of a container's root: Docker's default list without CAP_MKNOD. A device node on a disk would outlive the
+ * process, and in a utility VM it would give access to the raw disk. `agent/guest/confine.c` has the same list.
  */
 export const CAPABILITIES = [
   'CAP_AUDIT_WRITE',
@@ -18,7 +18,7 @@ export const CAPABILITIES = [
   'CAP_SYS_CHROOT',
 ] as const;
 
-/** Bits of the kernel's capability sets: linux/capability.h. */
+/** Bits in the kernel's capability sets, from linux/capability.h. */
 const BITS: Readonly<Record<string, number>> = {
   CAP_CHOWN: 0,
   CAP_DAC_OVERRIDE: 1,
@@ -36,6 +36,6 @@ const BITS: Readonly<Record<string, number>> = {
   CAP_SETFCAP: 31,
 };
 
-/** The capabilities as the kernel shows them in `/proc/<pid>/status`. */
+/** The capabilities as a mask, as in `/proc/<pid>/status`. */
 export const capabilityMask = (): bigint =>
   CAPABILITIES.reduce((mask, name) => mask | (1n << BigInt(BITS[name] ?? 63)), 0n);

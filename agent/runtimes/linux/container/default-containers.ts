@@ -27,25 +27,25 @@ import { idMapOf, NAMESPACE_IDS, rootIdOf, type UserNamespace } from './user-nam
 const RUNC = '/usr/bin/runc';
 const RELAY_TIMEOUT_MS = 5_000;
 const RUNC_LOG_TAIL = 500;
-/** What runc leaves open for the process: `with-probe` of the helper has put the probe there. */
+/** The file descriptor with the probe, which the helper's `with-probe` opens and runc passes on. */
 const PASSED_PROGRAM = '/proc/self/fd/3';
 const ROOT: Identity = { uid: 0, gid: 0, home: '/', groups: [] };
-/** The exit code of `helper/layers.c` for a writable layer that is not as Bulkhead makes it. */
+/** The exit code of `helper/layers.c` for a writable layer that Bulkhead did not format. */
 const LAYER_REFUSED = 4;
 
 export interface StartedContainer {
   readonly process: ProcessIdentity;
-  /** The helper that keeps log and exit. */
+  /** The helper that writes the log and the exit record. */
   readonly supervisor: ProcessIdentity;
 }
 
-/** A process beside a main one, and what ends it for certain. */
+/** A process in a container besides the main process, and a function that kills it reliably. */
 interface ExecProcess {
   readonly process: GuestProcess;
   readonly force: () => void;
 }
 
-/** `pid:[4026531836]`: which pid namespace a process is in. */
+/** The pid namespace of a process, such as `pid:[4026531836]`. */
 const pidNamespaceOf = (pid: number): string | null => {
   try {
     return readlinkSync(`/proc/${pid}/ns/pid`);
@@ -55,14 +55,14 @@ const pidNamespaceOf = (pid: number): string | null => {
 };
 
 /**
- * Process-isolated containers by runc, on layers that are mounted on this machine. runc itself is gone once the
- * main process runs; a helper stays beside it (`helper/run-container.c`).
+ * Process-isolated containers, run by runc on layers that are mounted on this machine. runc exits once the main process runs. A
+ * helper supervises the main process (`helper/run-container.c`).
  */
 export class DefaultContainers {
   readonly #deps: LinuxDeps;
   readonly #countsSwap = countsSwap();
   readonly #seccomp: Readonly<Record<string, unknown>>;
-  /** To the processes beside main ones, by container. */
+  /** Channels to processes other than main processes, by container. */
   readonly #channels = new Map<string, Set<GuestChannel>>();
 
   constructor(deps: LinuxDeps, seccomp: Readonly<Record<string, unknown>>) {
@@ -71,7 +71,7 @@ export class DefaultContainers {
   }
 
   /**
-   * Mounts the container's root, whose files belong to the ids of its user namespace.
+   * Mounts the container's root file system, with file owners mapped to the ids of its user namespace.
    * @param options.scratch the file of the writable layer. Default: the container's own
    */
   async mountLayers(
@@ -82,7 +82,7 @@ export class DefaultContainers {
   ): Promise<void> {
     const paths = this.#paths(id);
     await mkdir(paths.run, { recursive: true });
-    // The container's root is an ordinary user here: it alone passes through to its files.
+    // On this host the container's root is an unprivileged user. Only this user can traverse the folder.
     await chown(paths.run, 0, owner.firstId);
     await chmod(paths.run, 0o710);
     await mkdir(join(image.mountPoint, '..'), { recursive: true, mode: 0o700 });
@@ -110,7 +110,7 @@ export class DefaultContainers {
       );
   }
 
-  /** What runc keeps of the container goes as well: it is of no use without the layers. */
+  /** Also deletes runc's state of the container, which is useless without the layers. */
   async unmountLayers(id: string): Promise<void> {
     const paths = this.#paths(id);
     for (const channel of this.#channels.get(id) ?? []) channel.close();
@@ -121,11 +121,11 @@ export class DefaultContainers {
       paths.rw,
     ]);
     await rm(join(paths.run, 'config.json'), { force: true });
-    // Never what is in them: a folder that is still a mount point has the container's files.
+    // Not recursive: a folder that is still a mount point contains the container's files.
     for (const point of [paths.root, paths.rw]) await removeFolder(point);
   }
 
-  /** @throws {RuntimeError} when the process could not be started, with runc's words */
+  /** @throws {RuntimeError} with runc's message if the process could not be started */
   async start(
     container: AssignedContainer,
     image: ImageRecord,
@@ -153,7 +153,7 @@ export class DefaultContainers {
     return this.#supervise(id, userNamespace.firstId, spec.tty === true);
   }
 
-  /** Processes inside, with the pids that they have inside and here. */
+  /** Lists the processes in the container, with their pids in the container and on this host. */
   async listProcesses(main: ProcessIdentity): Promise<Process[]> {
     const outcome = await runCommand(this.#deps.artifacts.helper, [
       'list-users',
@@ -173,16 +173,16 @@ export class DefaultContainers {
     });
   }
 
-  /** The kernel's release, asked inside the container's namespaces, and the ids of its user namespace. */
+  /** Reads the kernel release inside the container's namespaces, and the ids of its user namespace. */
   async measure(main: ProcessIdentity): Promise<Pick<Measurements, 'containerKernel' | 'userNamespace'>> {
-    const said = await runOrFail('The kernel could not be asked', this.#deps.artifacts.helper, [
+    const said = await runOrFail('The kernel release could not be read', this.#deps.artifacts.helper, [
       'uname-in',
       `pid=${main.pid}`,
     ]);
     return { containerKernel: said.trim(), userNamespace: idMapOf(main.pid) };
   }
 
-  /** Starts a process beside the main one. */
+  /** Starts another process in the container. */
   async exec(
     id: string,
     main: ProcessIdentity,
@@ -194,14 +194,14 @@ export class DefaultContainers {
     return this.#begin(id, main, ociProcess(wanted, identity, request.tty === true), request);
   }
 
-  /** Starts the probe (`agent/probe`) as a process beside the main one. It comes as an open file. */
+  /** Starts the probe (`agent/probe`) as another process in the container. The program is passed as an open file. */
   probe(id: string, main: ProcessIdentity, args: readonly string[]): Promise<ExecProcess> {
     const command = [PASSED_PROGRAM, 'probe', ...args];
     const process = ociProcess({ command, env: [], workingDir: '/' }, ROOT, false);
     return this.#begin(id, main, process, {}, true);
   }
 
-  /** The process goes to runc in a file, so that no argument is taken for an option. */
+  /** Passes the process to runc in a file, so that no argument is parsed as an option. */
   async #begin(
     id: string,
     main: ProcessIdentity,
@@ -214,7 +214,7 @@ export class DefaultContainers {
     const pidFile = `${file}.pid`;
     await writeFile(file, JSON.stringify(wanted), { mode: 0o600 });
     const { helper } = this.#deps.artifacts;
-    // A terminal stays with runc, which forwards it and gets its size.
+    // With a terminal, runc stays and forwards it, so that the terminal can be resized.
     const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
     const command = [
       ...(isProbe ? [helper, 'with-probe', '--'] : []),
@@ -274,7 +274,7 @@ export class DefaultContainers {
     return identity;
   }
 
-  /** Ends what runc has under that name, if anything. */
+  /** Deletes runc's container with that id, if any. */
   async #forget(id: string): Promise<void> {
     const { runcState } = this.#deps.layout;
     if (!existsSync(join(runcState, id))) return;
@@ -318,7 +318,7 @@ export class DefaultContainers {
         const supervisor = identify(child.pid ?? 0);
         child.stdout.destroy();
         child.stderr.destroy();
-        // A process that has ended already has no start any more; its exit is in its file.
+        // A process that has already ended has no start time. Its exit is in the exit record.
         const process = identify(main) ?? { pid: main, startTicks: 0 };
         resolve({ process, supervisor: supervisor ?? { pid: child.pid ?? 0, startTicks: 0 } });
       });
@@ -351,7 +351,7 @@ const refuseUnmapped = (user: string, { uid, gid, groups }: Identity): void => {
   if (unmapped === undefined) return;
   throw new RuntimeError(
     'step-failed',
-    `User ${user} has the id ${unmapped}; a Default container has the ids 0 to ${NAMESPACE_IDS - 1}`,
+    `User ${user} has the id ${unmapped}; a Default container supports the ids 0 to ${NAMESPACE_IDS - 1}`,
     { suggestion: 'Use a user with lower ids, or run the container as HyperV.' },
   );
 };

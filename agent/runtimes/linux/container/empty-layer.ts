@@ -7,21 +7,21 @@ import { runCommand, runOrFail } from '../run-command.ts';
 import { LAYER_FEATURES } from './superblock.ts';
 
 const BLOCK_BYTES = 4096;
-/** The tables are not written: a new file reads as zeros there. */
+/** The inode tables are not written, because a new file already reads as zeros. */
 const EXTENDED = 'lazy_itable_init=1,lazy_journal_init=1,nodiscard,root_owner=0:0';
 
-/** Of a group of blocks, with blocks of 4 KiB. */
+/** Size of a block group with blocks of 4 KiB. */
 const GROUP_MB = 128;
-/** With a last group below this, `mkfs.ext4` makes groups of another size, which is not mounted (`superblock.ts`). */
+/** If the last group is smaller, `mkfs.ext4` uses another group size, which `superblock.ts` refuses. */
 const LEAST_LAST_GROUP_MB = 8;
 
-/** What is made of the size that is asked for: at most 7 MiB less. */
+/** The real size of a layer, at most 7 MiB less than the requested size. */
 export const layerSizeMB = (megabytes: number): number => {
   const last = megabytes % GROUP_MB;
   return last < LEAST_LAST_GROUP_MB ? megabytes - last : megabytes;
 };
 
-/** Makes an empty ext4 in a sparse file, whole or not at all. Of whatever size, its kind is the same. */
+/** Creates an empty ext4 in a sparse file atomically. Its features do not depend on the size. */
 export const makeEmptyLayer = async (path: string, megabytes: number): Promise<void> => {
   const partial = `${path}.new`;
   await rm(partial, { force: true });
@@ -29,7 +29,7 @@ export const makeEmptyLayer = async (path: string, megabytes: number): Promise<v
   await file.truncate(megabytes * MIB);
   await file.close();
   const kind = ['-b', String(BLOCK_BYTES), '-I', '256', '-e', 'continue', '-m', '0'];
-  await runOrFail('The empty writable layer could not be made', 'mkfs.ext4', [
+  await runOrFail('The empty writable layer could not be created', 'mkfs.ext4', [
     '-q',
     '-F',
     ...[...kind, '-O', LAYER_FEATURES, '-E', EXTENDED],
@@ -39,13 +39,13 @@ export const makeEmptyLayer = async (path: string, megabytes: number): Promise<v
   await rename(partial, path);
 };
 
-/** Bases kept in memory, each some 200 KiB at the default size: the sizes that were asked for last. */
+/** Number of empty layers to cache, for the sizes used last. Each has about 200 KiB at the default size. */
 const KEPT_BASES = 4;
 
-/** The empty layers of this host, one for each size, made when first asked for. */
+/** The empty layers of this host, one for each size, created on first use. */
 export class EmptyLayers {
   readonly #deps: LinuxDeps;
-  /** By size, the one that was used last at the end. */
+  /** By size, in the order of their last use. */
   readonly #bases = new Map<number, Promise<EmptyLayer>>();
 
   constructor(deps: LinuxDeps) {
@@ -80,11 +80,15 @@ interface Piece {
 }
 
 export const noRoomForLayer = (megabytes: number): RuntimeError =>
-  new RuntimeError('step-failed', `The host’s disk has no room for a writable layer of ${megabytes} MiB`, {
-    suggestion: 'Remove containers or images from the host, or ask for less disk.',
-  });
+  new RuntimeError(
+    'step-failed',
+    `The host has too little disk space for a writable layer of ${megabytes} MiB`,
+    {
+      suggestion: 'Remove containers or images from the host, or request less disk.',
+    },
+  );
 
-/** What of a sparse file is not zero, held in memory (well below a MiB), so that a copy costs a few writes only. */
+/** The non-zero blocks of a sparse file in memory (well below 1 MiB), so that a copy needs few writes. */
 class EmptyLayer {
   readonly #deps: LinuxDeps;
   readonly #bytes: number;
@@ -115,9 +119,9 @@ class EmptyLayer {
   }
 
   /**
-   * Makes a copy with all of its disk allocated, whole or not at all; what is there is replaced.
-   * @param mayAppear the copy has its name only once this resolves, and goes where it rejects
-   * @throws {RuntimeError} `step-failed` where the host's disk has no room for it
+   * Creates a copy with all its disk space allocated, atomically. Replaces an existing file.
+   * @param mayAppear the copy gets its name when this resolves, and is deleted if this rejects
+   * @throws {RuntimeError} `step-failed` if the host has too little disk space
    */
   async copyTo(path: string, mayAppear?: Promise<void>): Promise<void> {
     const partial = `${path}.new`;
@@ -137,12 +141,12 @@ class EmptyLayer {
     }
   }
 
-  /** A file system that can't allocate ahead gives it as it is written: the reservation is all there is then. */
+  /** A file system without preallocation allocates on write. Then only the reservation limits the disk space. */
   async #allocate(path: string): Promise<void> {
     const outcome = await runCommand('fallocate', ['-l', String(this.#bytes), '--', path]);
     if (outcome.code === 0) return;
     if (!outcome.stderr.includes('not supported')) throw noRoomForLayer(this.#bytes / MIB);
-    this.#deps.log.warn('the file system cannot allocate ahead', { path });
+    this.#deps.log.warn('the file system does not support preallocation', { path });
     const file = await open(path, 'r+');
     await file.truncate(this.#bytes).finally(() => file.close());
   }
@@ -150,7 +154,7 @@ class EmptyLayer {
 
 const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
-/** The runs of blocks that are not all zero. */
+/** Runs of blocks with non-zero bytes. */
 const withoutZeros = ({ at, data }: Piece): Piece[] => {
   const runs: [from: number, to: number][] = [];
   for (let from = 0; from < data.length; from += BLOCK_BYTES) {

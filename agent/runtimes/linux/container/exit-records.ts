@@ -2,7 +2,7 @@ import type { Clock } from '../../../clock.ts';
 import type { ExitStatus } from '../channel/guest-process.ts';
 import type { ExitRecord } from './records.ts';
 
-/** Makes the exit records that the agent writes; the helper of a process container writes its own. */
+/** Creates the exit records that the agent writes. The helper of a process container writes its own. */
 export class ExitRecords {
   readonly #clock: Pick<Clock, 'now'>;
 
@@ -22,6 +22,6 @@ export class ExitRecords {
 
 export const describeExit = (exit: ExitRecord | null): string | null => {
   if (exit === null) return null;
-  if (exit.outOfMemory) return 'Killed: the container had reached its limit of memory';
+  if (exit.outOfMemory) return 'Killed: the container reached its memory limit';
   return exit.signal > 0 ? `Ended by signal ${exit.signal}` : `Ended with exit code ${exit.exitCode}`;
 };

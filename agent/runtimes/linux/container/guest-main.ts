@@ -4,15 +4,15 @@ import type { GuestProcess } from '../channel/guest-process.ts';
 import { LOST_OUTPUT, PACE_BYTES, type PacedProcess } from './paced-process.ts';
 
 const RECENT_BYTES = 64 * 1024;
-/** Small pieces of one stream are kept as one, and no more than so many: single bytes would cost far more than their size. */
+/** Small pieces of one stream are merged, and their number is limited, because single bytes have a large overhead. */
 const RECENT_PIECE_BYTES = 1024;
 const RECENT_PIECES = 1024;
-/** What a joined client may leave unread; what comes beyond it is lost to it. The process never waits for it. */
+/** Maximum unread output of an attached client. The client loses output beyond it, so that the process does not wait. */
 const UNREAD_BYTES = 256 * 1024;
 
 type Handler = (stream: OutputStream, data: Buffer) => void;
 
-/** As in the helper's `attach.h`: a new process is paced by a client that is about to attach. */
+/** The same values as in the helper's `attach.h`. A new process waits for a client that is about to attach. */
 const FIRST_PACE_BYTES = 512 * 1024;
 const FIRST_PACE_MS = 2_000;
 
@@ -25,16 +25,16 @@ export class GuestMain {
   readonly #clients = new Set<GuestAttachment>();
   readonly #recent: [OutputStream, Buffer][] = [];
   #recentBytes = 0;
-  /** Whose input waits in the process's queue, in order. */
+  /** The clients whose input waits in the process's queue, in order. */
   readonly #input: { readonly by: GuestAttachment; left: number }[] = [];
 
-  /** Logged output that was not granted again yet, in bytes. */
+  /** Bytes of logged output that the process has not received credit for yet. */
   #owed = 0;
-  /** How much the log may grow before the first client has joined; null: as it likes. */
+  /** Bytes that the log can grow before the first client attaches; null: no limit. */
   #first: number | null = null;
   #released = false;
 
-  /** @param clock given when it has just begun, and waits for a moment for who may join it */
+  /** @param clock given for a new process, which then waits for a short time for its first client */
   constructor(process: GuestProcess, clock?: Pick<Clock, 'after'>) {
     this.#process = process;
     process.onInputSent((bytes) => this.#sent(bytes));
@@ -50,7 +50,7 @@ export class GuestMain {
     return this.#process;
   }
 
-  /** Called with everything that the process writes. */
+  /** Must be called with all output of the process. */
   wrote(stream: OutputStream, data: Buffer): void {
     this.#remember(stream, data);
     for (const client of this.#clients) client.give(stream, data);
@@ -66,7 +66,7 @@ export class GuestMain {
     while (isFull() && this.#recent.length > 1) this.#recentBytes -= this.#recent.shift()?.[1].length ?? 0;
   }
 
-  /** The log has grown by `logged` bytes: the process can write more, unless a client is waited for. */
+  /** Must be called when the log has grown by `logged` bytes. The process gets credit, unless it waits for a client. */
   consumed(bytes: number, logged: number): void {
     this.#owed += bytes;
     if (this.#first !== null) this.#first -= logged;
@@ -74,7 +74,7 @@ export class GuestMain {
     this.#grant();
   }
 
-  /** The process must end: no client is waited for. */
+  /** Must be called when the process must end. It then waits for no client. */
   release(): void {
     this.#released = true;
     this.#grant();
@@ -93,7 +93,7 @@ export class GuestMain {
     this.#process.consumed(owed);
   }
 
-  /** @param logs output begins with what was written lately */
+  /** @param logs whether output begins with the recent output */
   attach(logs: boolean): PacedProcess {
     const client = new GuestAttachment(this, logs ? [...this.#recent] : []);
     this.#clients.add(client);
@@ -134,7 +134,7 @@ class GuestAttachment implements PacedProcess {
   #taken: (bytes: number) => void = () => undefined;
   #outstanding = 0;
   #lost = false;
-  /** How much the log may still grow; null: as it likes. */
+  /** Bytes that the log can still grow; null: no limit. */
   #credit: number | null = null;
 
   constructor(main: GuestMain, begin: [OutputStream, Buffer][]) {
@@ -183,7 +183,7 @@ class GuestAttachment implements PacedProcess {
   }
 
   write(data: Buffer): void {
-    // Several clients together may have filled its queue: input that does not fit is dropped.
+    // Several clients together can fill the queue. Input that does not fit is dropped.
     if (!this.#main.write(this, data)) this.#taken(data.length);
   }
 

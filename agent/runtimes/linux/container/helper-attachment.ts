@@ -3,7 +3,7 @@ import type { OutputStream } from '../../../../core/contract/session.ts';
 import { RuntimeError } from '../../../errors.ts';
 import { LOST_OUTPUT, OUTPUT_WINDOW_BYTES, type PacedProcess } from './paced-process.ts';
 
-/** As the helper's `attach.h`. */
+/** The same values as in the helper's `attach.h`. */
 const TO_CLIENT = { stdout: 0, stderr: 1, lost: 2 } as const;
 const FROM_CLIENT = { input: 0, endInput: 1, resize: 2, hello: 3, pace: 4 } as const;
 const HEAD_BYTES = 5;
@@ -16,12 +16,12 @@ const frame = (kind: number, data: Buffer): Buffer => {
   return Buffer.concat([head, data]);
 };
 
-/** A process container's main process, joined over the helper's socket. */
+/** An attachment to a process container's main process, through the helper's socket. */
 export class HelperAttachment implements PacedProcess {
   readonly exited: Promise<number>;
   readonly #path: string;
   readonly #socket: Socket;
-  /** Of its own, because the helper reads none that may have input while the process takes none. */
+  /** A separate connection, because the helper stops reading a connection with input while the process does not read. */
   #pacing: Socket | null = null;
   readonly #signalMain: (signal: number) => void;
   #handler: ((stream: OutputStream, data: Buffer) => void) | null = null;
@@ -38,7 +38,11 @@ export class HelperAttachment implements PacedProcess {
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', (cause) =>
-        reject(new RuntimeError('invalid-state', 'The main process cannot be joined', { cause })),
+        reject(
+          new RuntimeError('invalid-state', 'The client could not be attached to the main process', {
+            cause,
+          }),
+        ),
       );
     });
     const attached = new HelperAttachment(path, socket, exited, signal);
@@ -57,7 +61,7 @@ export class HelperAttachment implements PacedProcess {
     this.#signalMain = signal;
     const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()));
     void closed.then(() => this.#pacing?.destroy());
-    // Its last words come before its exit.
+    // The last output must precede the exit.
     this.exited = Promise.all([exited, closed]).then(([exitCode]) => exitCode);
     this.exited.catch(() => undefined);
     socket.pause();
@@ -104,7 +108,7 @@ export class HelperAttachment implements PacedProcess {
   pace(bytes?: number): void {
     if (this.#pacing === null) {
       this.#pacing = connect(this.#path);
-      // Without it, the process goes on as it likes.
+      // Without this connection, the process does not wait.
       this.#pacing.on('error', () => undefined);
       this.#pacing.resume();
     }

@@ -6,26 +6,26 @@ import { LOST_OUTPUT, OUTPUT_WINDOW_BYTES, type PacedProcess } from './paced-pro
 import { readOutput } from './read-log.ts';
 
 const READ_BYTES = 64 * 1024;
-/** After this time reported output is in the log, including an unfinished line. */
+/** After this time, reported output is in the log, including an unfinished line. */
 const SETTLED_MS = 2 * LOG_PAUSE_MS;
 
 interface ByLog {
-  /** Whether the process waits for who reads. */
+  /** Whether the process waits for the reader. */
   readonly paced: boolean;
   readonly path: string;
-  /** Where its output begins. */
+  /** Where the process's output begins. */
   readonly cursor: string;
-  /** Resolves once the process has ended and all that it said is in the log. */
+  /** Resolves once the process has ended and all its output is in the log. */
   readonly logged: Promise<unknown>;
   readonly clock: Pick<Clock, 'after'>;
 }
 
 /**
- * A lossless view of a main process: its output is read from its log, as fast as the reader consumes it. The attached
- * process reports new output and gets the input. With `paced` the process stays within the log's size of its reader.
- * Otherwise it does not wait, and output that the log no longer has is reported as lost.
+ * A lossless view of a main process. Output is read from the log, no faster than the reader consumes it. The attached process
+ * reports new output and receives the input. With `paced` the process waits for the reader before the log drops unread output.
+ * Otherwise it does not wait, and output that the log has dropped is reported as lost.
  *
- * Invariants: one read at a time; nothing is read beyond the window; its exit comes after its last output.
+ * Invariants: one read at a time; no reads beyond the window; the exit comes after the last output.
  */
 export class LogAttachment implements SessionProcess {
   readonly exited: Promise<number>;
@@ -37,14 +37,14 @@ export class LogAttachment implements SessionProcess {
   #handler: ((stream: OutputStream, data: Buffer) => void) | null = null;
   #outstanding = 0;
   #reading = false;
-  /** Something may be new since the last read began. */
+  /** Whether there may be new output since the last read began. */
   #readRequested = true;
   #ended = false;
   #cancelSettle: Cancel = nothingToCancel;
   readonly #drained = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
   #isLast = false;
-  /** What there is left to read of the log as it was when the process began to be paced, in bytes. */
+  /** Bytes left to read of the output that was in the log when pacing began. */
   #unpaced: number | null = null;
 
   constructor(joined: PacedProcess, { path, cursor, logged, clock, paced }: ByLog) {
@@ -63,7 +63,7 @@ export class LogAttachment implements SessionProcess {
       this.#joined.consumed(data.length);
       this.#readNowAndSettled();
     });
-    // What it wrote just before it was joined may be on its way to the log, and it says nothing more of it.
+    // Output from just before the attachment may not be in the log yet, and is not reported again.
     this.#readNowAndSettled();
   }
 
@@ -105,7 +105,7 @@ export class LogAttachment implements SessionProcess {
       await logged;
       return exitCode;
     } catch (error) {
-      // It was not seen to end: what it said last may be on its way to the log.
+      // The exit was not observed, so the last output may not be in the log yet.
       await sleep(this.#clock, SETTLED_MS);
       throw error;
     } finally {
@@ -115,7 +115,7 @@ export class LogAttachment implements SessionProcess {
     }
   }
 
-  /** Reads now, and again when the reported output is there. */
+  /** Reads now, and again when the reported output is in the log. */
   #readNowAndSettled(): void {
     this.#requestRead();
     this.#cancelSettle();
@@ -134,7 +134,7 @@ export class LogAttachment implements SessionProcess {
       while (this.#readRequested && !this.#ended && this.#outstanding < OUTPUT_WINDOW_BYTES)
         await this.#readOnce(this.#handler);
     } catch (error) {
-      // Its log cannot be read: the reader gets an error instead of an end, and the process does not wait.
+      // The log cannot be read. The reader gets an error instead of an exit, and the process does not wait.
       this.#failed.reject(error);
       this.end();
     } finally {
@@ -160,8 +160,8 @@ export class LogAttachment implements SessionProcess {
   }
 
   /**
-   * Tells what has been read of what was logged since the process is paced. Where the two counts may have parted, it is
-   * restarted: at the end of the log, and after a loss.
+   * Reports how much has been read of the output since pacing began. The count restarts at the end of the log and after a loss,
+   * where the counts of reader and process can differ.
    */
   #pace({ truncated, length, left }: { truncated: boolean; length: number; left: number }): void {
     if (this.#unpaced === null || truncated || left === 0) {

@@ -1,12 +1,12 @@
 import type { OutputSource } from '../channel/guest-process.ts';
 
-/** After this pause an unfinished line is logged as it is: the process may wait for an answer to it. */
+/** After this pause an unfinished line is logged, because it may be a prompt. */
 export const LOG_PAUSE_MS = 20;
 const LINE_BYTES = 16 * 1024;
 const NEWLINE = 0x0a;
 export const LINE_END = Buffer.from('\n');
 
-/** What precedes the text of an entry: `whole` for a line or its last part, `part` for an earlier part. */
+/** The prefixes of an entry's text: `whole` for a line or its last part, `part` for an earlier part. */
 interface Heads {
   readonly whole: Buffer;
   readonly part: Buffer;

@@ -5,12 +5,12 @@ import type { OutputSource as Source } from '../channel/guest-process.ts';
 import type { GuestMain } from './guest-main.ts';
 import { entryHeads, LINE_END, LOG_PAUSE_MS, toEntries } from './log-entries.ts';
 
-/** As the helper's `log.h`: at this size the file is renamed to `<path>.1` and a new one is started. */
+/** The same value as in the helper's `log.h`. At this size the file is renamed to `<path>.1` and a new file is started. */
 const LOG_BYTES = 4 * 1024 * 1024;
 
 /**
- * The log of a utility VM's main process, in the format that the helper writes for process containers:
- * `<RFC 3339 time> <stdout|stderr> <F|P> <text>`. The process is granted more output only once it is written.
+ * The log of a utility VM's main process, in the same format as the helper writes for process containers:
+ * `<RFC 3339 time> <stdout|stderr> <F|P> <text>`. The process gets credit for more output only after a write completes.
  */
 export class MainLog {
   readonly #path: string;
@@ -19,7 +19,7 @@ export class MainLog {
   #cancelPause: Cancel = nothingToCancel;
   #file: FileHandle | null = null;
   #written: number;
-  /** One write after the other, over a renaming too: who reads on in the new file has all of the old one. */
+  /** Writes run one after the other, also across a rotation. When the new file has data, the old one is complete. */
   #writes: Promise<void> = Promise.resolve();
   readonly #pending: Record<Source, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
 
@@ -40,7 +40,7 @@ export class MainLog {
     process.exited.then(end, end);
   }
 
-  /** Resolves once all that the process has said is in the log. */
+  /** Resolves once all output of the process is in the log. */
   get ended(): Promise<void> {
     return this.#ended.promise;
   }
@@ -63,7 +63,7 @@ export class MainLog {
     if (entries.length > 0) void this.#append(Buffer.concat(entries));
   }
 
-  /** The entries that are whole now; what is left of a line waits for its end, and not for long. */
+  /** Returns the complete entries. The rest of a line waits for its end, but only for a short time. */
   #take(source: Source, data: Buffer): Buffer {
     const before = this.#pending[source];
     const all = before.length === 0 ? data : Buffer.concat([before, data]);
@@ -84,7 +84,7 @@ export class MainLog {
     return Buffer.concat([this.#headsOf(source).part, text, LINE_END]);
   }
 
-  /** A full disk costs the container its log, not the agent its life: what can't be written is passed over. */
+  /** Output that can't be written is skipped: on a full disk the container loses log entries, but the agent continues. */
   #append(entries: Buffer): Promise<void> {
     this.#writes = this.#writes.then(() => this.#put(entries)).catch(() => undefined);
     return this.#writes;

@@ -19,32 +19,31 @@ import type { ContainerRecords, ExitRecord, RunRecord } from './records.ts';
 
 const POLL_MS = 20;
 const ADOPTED_POLL_MS = 200;
-/** After SIGKILL: the kernel may need a while to end a process. */
+/** Time limit after SIGKILL, because the kernel may need time to end a process. */
 const FORCED_END_MS = 10_000;
 
-/** Ends a container's VM, and resolves once the end of its run is recorded. */
+/** Kills a container's VM, and resolves once the end of the run is recorded. */
 type EndVm = (reason: string) => Promise<void>;
 
 type Started = StartedContainer | { readonly main: GuestProcess };
 
 interface Live {
   readonly instanceId: string;
-  /** Of a container in a utility VM. */
+  /** Set for a container in a utility VM. */
   readonly guest: GuestMain | null;
   readonly process: ProcessIdentity | null;
   readonly ended: Promise<void>;
-  /** Its exit is being recorded: of an exit and the death of the VM, what comes first is how it ended. */
+  /** Whether the exit is being recorded. If the process exits and the VM ends, the first event is recorded. */
   isEnding: boolean;
 }
 
 /**
- * The runs of containers' main processes, whichever way they run: that each begins once, is known to run, and leaves
- * its exit behind.
+ * The runs of containers' main processes, for both runtime types. Each run starts once, is watched, and leaves an exit record.
  *
- * A run is recorded before it begins. One that is found recorded but not begun, after a crash, is never begun
- * again: it may have been. Exits of process containers are written by their helper, those in VMs by this; a VM's
- * death is an exit as well. A run has ended when its exit is recorded, and not before: an end without its code would
- * be taken for all that is to be known of it.
+ * A run is recorded before it starts. After a crash, a run that is recorded but not marked as started is not started again,
+ * because it may have run. The helper writes the exits of process containers, and this class writes the exits in VMs. The end of
+ * a VM is also an exit. A run has ended only when its exit is recorded. An earlier end would be reported without an exit code,
+ * and the code would be lost.
  */
 export class MainRuns {
   readonly #deps: LinuxDeps;
@@ -52,7 +51,7 @@ export class MainRuns {
   readonly #exits: ExitRecords;
   readonly #live = new Map<string, Live>();
   readonly #listeners: ((containerId: string) => void)[] = [];
-  /** Runs with a requested end, which is not reported. */
+  /** Runs that are being stopped on request. Their exit is not reported. */
   readonly #stopping = new Set<string>();
   #closed = false;
 
@@ -66,7 +65,7 @@ export class MainRuns {
     this.#listeners.push(listener);
   }
 
-  /** Begins the run unless it has been begun. */
+  /** Starts the run, unless it has been started before. */
   async begin(
     id: string,
     instanceId: string,
@@ -99,7 +98,7 @@ export class MainRuns {
   async inspect(id: string): Promise<MainProcess | null> {
     const run = await this.#records.run(id);
     if (run === null) return null;
-    // In this order: who is not watched any more has its exit recorded by now.
+    // In this order: if the run is no longer watched, its exit is already recorded.
     const isWatched = this.#live.get(id)?.instanceId === run.instanceId;
     const exit = await this.#records.exit(id);
     const running = exit === null && isWatched;
@@ -114,8 +113,8 @@ export class MainRuns {
   }
 
   /**
-   * Asks the process to end; forces it after `timeoutSeconds`. Resolves once its exit is recorded.
-   * @param endVm ends the container's VM, where the guest does not end the process
+   * Asks the process to stop, and kills it after `timeoutSeconds`. Resolves once the exit is recorded.
+   * @param endVm kills the container's VM if the guest does not end the process
    */
   async stop(
     id: string,
@@ -129,7 +128,7 @@ export class MainRuns {
     live.guest?.release();
     try {
       if (await this.#ends(live, timeoutSeconds, signal)) return;
-      if (live.guest === null) throw new RuntimeError('step-failed', 'The process could not be ended');
+      if (live.guest === null) throw new RuntimeError('step-failed', 'The process could not be killed');
       await endVm('The guest did not end the process');
       await live.ended;
     } finally {
@@ -146,7 +145,7 @@ export class MainRuns {
     return this.#endsWithin(live, FORCED_END_MS, signal);
   }
 
-  /** The process on this machine of a container that runs. Throws `invalid-state`. */
+  /** Returns the main process of a running container on this machine. Throws `invalid-state`. */
   async requireProcess(id: string): Promise<ProcessIdentity> {
     const live = this.#live.get(id);
     if (live?.process && isAlive(live.process)) return live.process;
@@ -155,7 +154,7 @@ export class MainRuns {
 
   /**
    * Attaches to the main process ({@link attachMain}).
-   * @throws {RuntimeError} `invalid-state` when it does not run
+   * @throws {RuntimeError} `invalid-state` if it does not run
    */
   async attach(id: string, options: AttachOptions): Promise<SessionProcess> {
     const live = this.#live.get(id);
@@ -167,7 +166,7 @@ export class MainRuns {
     return attachMain({ ...this.#deps, records: this.#records }, id, main, options);
   }
 
-  /** Its VM has ended, and with it the run. */
+  /** Must be called when the VM has ended, which ends the run. */
   async vmDied(id: string, reason: string, notify: boolean): Promise<void> {
     const run = await this.#records.run(id);
     const live = this.#live.get(id);
@@ -180,17 +179,17 @@ export class MainRuns {
     if (!isOver && notify) this.#notifyExit(id);
   }
 
-  /** After a restart: goes on watching a process container, or records that its end was not seen. */
+  /** After a restart: watches a process container again, or records that its end was not observed. */
   async recoverHere(id: string): Promise<void> {
     const run = await this.#records.run(id);
     if (run === null || run.runtimeType !== 'Default' || (await this.#records.exit(id)) !== null) return;
     const { process, supervisor } = run;
     if (process && (isAlive(process) || (supervisor && isAlive(supervisor))))
       this.#watchAdopted(id, run.instanceId, process, supervisor);
-    else await this.#fail(id, 'The process ended while the agent was not running');
+    else await this.#fail(id, 'The process ended while the agent did not run');
   }
 
-  /** After a restart: goes on with the main process of a VM that has been adopted. */
+  /** After a restart: watches the main process of an adopted VM again. */
   async recoverInGuest(
     id: string,
     state: 'never-started' | 'running' | 'ended',
@@ -207,7 +206,7 @@ export class MainRuns {
         new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock),
       );
     else if (state === 'ended') await this.#records.saveExit(id, this.#exits.inGuest(exit));
-    else await this.#fail(id, 'The agent ended while the process was being started');
+    else await this.#fail(id, 'The agent ended before the process was started');
   }
 
   forget(id: string): void {
@@ -242,7 +241,7 @@ export class MainRuns {
     this.#watchHere(id, instanceId, process, supervisor, ADOPTED_POLL_MS);
   }
 
-  /** The helper writes the exit and ends; without one, the process itself is all there is to be watched. */
+  /** Watches the helper, which writes the exit and ends. Without a helper, watches the process itself. */
   #watchHere(
     id: string,
     instanceId: string,
@@ -257,7 +256,10 @@ export class MainRuns {
         // The helper was killed, so the exit code is lost.
         await this.#untilGone(process, pollMs);
         if (this.#closed) return;
-        await this.#record(id, this.#exits.of(null, 0, 'The process ended, and with it what watched it'));
+        await this.#record(
+          id,
+          this.#exits.of(null, 0, 'The process and its helper ended, so the exit code is unknown'),
+        );
       }
       this.#end(id, instanceId);
     });
@@ -275,12 +277,12 @@ export class MainRuns {
         const live = this.#live.get(id);
         if (this.#closed || live?.instanceId !== instanceId || live.isEnding) return;
         live.isEnding = true;
-        // Its last words come before its exit.
+        // The last output must precede the exit.
         await log.ended;
         await this.#record(id, this.#exits.inGuest(status));
         this.#end(id, instanceId);
       },
-      // The connection has ended: who watches the VM tells what became of it.
+      // The connection has ended. The end of the VM is detected separately.
       () => {},
     );
     this.#live.set(id, { instanceId, guest, process: null, ended, isEnding: false });
@@ -317,12 +319,12 @@ export class MainRuns {
     this.#live.delete(id);
   }
 
-  /** A run whose exit can't be written (a full disk) has ended all the same: only how is not known then. */
+  /** If the exit can't be written, for example on a full disk, the run ends without an exit code. */
   async #record(id: string, exit: ExitRecord): Promise<void> {
     try {
       await this.#records.saveExit(id, exit);
     } catch (error) {
-      this.#deps.log.error('an exit could not be recorded', { containerId: id, reason: messageOf(error) });
+      this.#deps.log.error('could not record an exit', { containerId: id, reason: messageOf(error) });
     }
   }
 }

@@ -8,7 +8,7 @@ import { NAMESPACE_IDS, type UserNamespace } from './user-namespaces.ts';
 
 const LEAST_QUOTA_US = 1_000;
 export const PIDS_LIMIT = 4_096;
-/** The agent's own keeps everything to itself, and would be inherited. */
+/** Set explicitly, because the container would inherit the agent's umask, which denies access to other users. */
 const CONTAINER_UMASK = 0o022;
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -19,7 +19,7 @@ export interface Identity {
   readonly groups: readonly number[];
 }
 
-/** What an image says of its containers, beside its files. */
+/** The configuration in an image. */
 interface ImageDefaults {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
@@ -37,25 +37,25 @@ interface OciInput {
   readonly workingDir: string;
   readonly identity: Identity;
   readonly root: string;
-  /** Path of the network namespace, which the user namespace owns; null for one of its own with nothing in it. */
+  /** Path of the network namespace, which the user namespace owns; null for a new, empty namespace. */
   readonly networkNamespace: string | null;
   readonly resolver: string | null;
   readonly userNamespace: UserNamespace;
   readonly seccomp: Readonly<Record<string, unknown>>;
-  /** Whether this machine counts what a cgroup has swapped out. */
+  /** Whether the kernel accounts for the swap of cgroups. */
   readonly countsSwap: boolean;
 }
 
 export interface WantedProcess {
   readonly command: readonly string[];
-  /** `NAME=value`, the image's first. */
+  /** `NAME=value`, beginning with the image's variables. */
   readonly env: readonly string[];
   readonly workingDir: string;
   /** `user` or `user:group`; empty for root. */
   readonly user: string;
 }
 
-/** A main process, or one beside it: what it does not say itself is as its image says. */
+/** Completes the settings of a process with the image's configuration. */
 export const resolveProcess = (
   asked: Pick<ContainerSpec, 'command' | 'env' | 'workingDir' | 'user'>,
   image: ImageDefaults,
@@ -95,7 +95,7 @@ const MOUNTS = [
   mount('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
 ];
 
-/** What the kernel shows to every process, and containers have no business with; in utility VMs as well. */
+/** Paths that the kernel exposes to every process and that containers do not need. Also used in utility VMs. */
 export const MASKED_PATHS = [
   ...[
     'acpi',
@@ -113,7 +113,7 @@ export const MASKED_PATHS = [
 ];
 export const READ_ONLY_PATHS = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
 
-/** The same as in `agent/guest/confine.c`. A limit of one byte keeps a crash from the host's handler of core dumps. */
+/** The same limits as in `agent/guest/confine.c`. With a limit of one byte, the host's core dump handler is not called. */
 const rlimits = () => [
   { type: 'RLIMIT_NOFILE', soft: openFilesLimit(), hard: openFilesLimit() },
   { type: 'RLIMIT_CORE', soft: 1, hard: 1 },
@@ -134,7 +134,7 @@ const userOf = ({ uid, gid, groups }: Identity) => ({
   additionalGids: groups,
 });
 
-/** A main process, or one beside it. */
+/** The `process` member for a main process or another process. */
 export const ociProcess = (
   { command, env, workingDir }: Omit<WantedProcess, 'user'>,
   identity: Identity,
@@ -154,7 +154,7 @@ export const ociProcess = (
   noNewPrivileges: true,
 });
 
-/** `swap` is of memory and swap together: none of it is swapped out beyond the limit. */
+/** `swap` limits memory plus swap, so the same value allows no swap in addition to memory. */
 const memoryOf = ({ spec, countsSwap }: OciInput) => {
   const limit = spec.resources.memoryMB * MIB;
   return countsSwap ? { limit, swap: limit } : { limit };

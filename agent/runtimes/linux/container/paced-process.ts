@@ -1,21 +1,20 @@
 import type { SessionProcess } from '../../session-process.ts';
 
-/** An attached main process that can be held back until the reader of its log has caught up. */
+/** An attached main process that can be paused until the reader of its log has caught up. */
 export interface PacedProcess extends SessionProcess {
   /**
-   * Holds the process while its log is `PACE_BYTES` ahead of the reader. The process is not held before the first call.
+   * Pauses the process while its log is `PACE_BYTES` ahead of the reader. The process is not paused before the first call.
    * @param bytes of the log that the reader has consumed since the last call; undefined if it has consumed all of it
    */
   pace(bytes?: number): void;
 }
 
 /**
- * The same value as in the helper's `attach.h`. Together with output in transit it is less than the log keeps after a
- * rotation.
+ * The same value as in the helper's `attach.h`. Including output in transit, it is less than the log keeps after a rotation.
  */
 export const PACE_BYTES = 1024 * 1024;
 
-/** Output that is not consumed; beyond it an attachment stops reading. */
+/** Maximum unconsumed output. Beyond it an attachment stops reading. */
 export const OUTPUT_WINDOW_BYTES = 256 * 1024;
 
 /** Shown to a client in place of output that it did not read in time. */

@@ -8,9 +8,9 @@ import type { DefaultContainers } from './default-containers.ts';
 import { makeEmptyLayer } from './empty-layer.ts';
 import type { UserNamespaces } from './user-namespaces.ts';
 
-/** No container is called this: their ids are UUIDs. */
+/** Not the id of a container, because those are UUIDs. */
 const PROBE = 'probe';
-/** In memory: a full disk says nothing of the kernel. */
+/** Size of a layer in memory, so that a full disk does not affect the result. */
 const LAYER_MB = 16;
 
 interface Parts {
@@ -20,9 +20,9 @@ interface Parts {
 }
 
 /**
- * Finds out which format of images this kernel can mount for a user namespace, by assembling the root of a container
- * of `mini`. Squashfs takes Linux 6.2, erofs and the overlay itself take 5.19. Null where none works: this machine
- * can't run Default containers then.
+ * Determines which image format this kernel can mount for a user namespace, by assembling the root file system of a container
+ * of `mini`. Squashfs needs Linux 6.2; erofs and overlay need 5.19. Returns null if no format works. This machine can't run
+ * Default containers then.
  */
 export const probeIdmaps = async (deps: LinuxDeps, parts: Parts): Promise<ImageFormat | null> => {
   const { run } = containerPaths(deps.layout, PROBE);
@@ -51,7 +51,7 @@ export const probeIdmaps = async (deps: LinuxDeps, parts: Parts): Promise<ImageF
   return null;
 };
 
-/** Also what an agent has left that was killed over it. */
+/** Also removes the remains of an agent that was killed during the test. */
 const removeProbe = async ({ layout }: LinuxDeps, { defaults, userNamespaces }: Parts): Promise<void> => {
   const { run } = containerPaths(layout, PROBE);
   await defaults.unmountLayers(PROBE);

@@ -5,23 +5,23 @@ import { commandLineOf, listPids, readStat } from '../proc.ts';
 
 const TICKS_PER_SECOND = 100;
 const PAGE_BYTES = 4096;
-/** As they count in /proc/<pid>/stat behind the name. */
+/** Indexes of the fields after the name in /proc/<pid>/stat. */
 const USER_TICKS = 11;
 const SYSTEM_TICKS = 12;
 const START_TICKS = 19;
 const RESIDENT_PAGES = 21;
 
-/** Of one process's command line, and of a whole list's. Beyond the second, processes are listed without theirs. */
+/** Limits for one command line and for all in a list. Beyond the second, processes are listed without a command line. */
 const COMMAND_LINE_BYTES = 4_096;
 const LIST_COMMAND_LINE_BYTES = 1024 * 1024;
-/** A container writes the names of its users itself. */
+/** Limited because a container controls the names of its users. */
 const USER_NAME_LENGTH = 256;
-/** So many processes are read before other work of the agent gets its turn. */
+/** Number of processes to read before the agent's other work can run. */
 const PROCESSES_A_TURN = 64;
 
 interface Status {
   readonly uid: number;
-  /** Its id in the innermost pid namespace. */
+  /** The pid in the innermost pid namespace. */
   readonly innerPid: number;
 }
 
@@ -42,7 +42,7 @@ const uptimeSeconds = (): number => Number(readFileSync('/proc/uptime', 'utf8').
 export interface ListingContext {
   readonly now: Date;
   readonly userNames: ReadonlyMap<number, string>;
-  /** Which id of this machine the names' id 0 is. Default: 0. */
+  /** The id on this machine of the id 0 in `userNames`. Default: 0. */
   readonly rootId?: number;
 }
 
@@ -61,7 +61,7 @@ interface Described {
   readonly innerPid: number;
 }
 
-/** A process of this machine; null when it has ended meanwhile. */
+/** Describes a process of this machine; null if it has ended. */
 const describe = (
   pid: number,
   { now, userNames, rootId = 0 }: ListingContext,
@@ -86,7 +86,7 @@ const describe = (
   return { process, innerPid: status.innerPid };
 };
 
-/** Describes processes within the bounds of a list, and gives way to the agent's other work now and then. */
+/** Describes processes within the limits of a list, and yields to the agent's other work regularly. */
 const describeAll = async (
   pids: readonly number[],
   isWanted: (pid: number) => boolean,
@@ -105,13 +105,13 @@ const describeAll = async (
   return described;
 };
 
-/** What `ps` on this machine would show; of all processes, or of those that are wanted. */
+/** Lists all processes of this machine, as `ps` does, or only the given ones. */
 export const listMachineProcesses = async (
   context: ListingContext,
   isWanted: (pid: number) => boolean = () => true,
 ): Promise<Process[]> => (await describeAll(listPids(), isWanted, context)).map(({ process }) => process);
 
-/** The processes in the pid namespace of `mainPid`, with the pids they have there. */
+/** Lists the processes in the pid namespace of `mainPid`, with their pids in that namespace. */
 export const listNamespaceProcesses = async (
   mainPid: number,
   namespaceOf: (pid: number) => string | null,
@@ -123,7 +123,7 @@ export const listNamespaceProcesses = async (
   return all.map(({ process, innerPid }) => ({ ...process, pid: innerPid, hostPid: process.pid }));
 };
 
-/** A guest's answer to `processes` (see `agent/guest/processes.h`). What does not fit the format is left out: the guest wrote it. */
+/** Parses a guest's answer to `processes` (see `agent/guest/processes.h`). Omits invalid records, because the guest is not trusted. */
 export const parseGuestProcesses = (answer: string, now: Date, guestUptimeSeconds: number): Process[] =>
   answer.split('\0').flatMap((record) => {
     const [pid, name, userName, ticks, pages, started, ...command] = record.split('\t');

@@ -10,18 +10,19 @@ import { RuntimeError } from '../../../errors.ts';
 import type { LogQuery } from '../../runtime.ts';
 
 /**
- * The log of a main process, from a place in it on. What is kept of it are at most two files, `<path>.1` and then
- * `<path>`, each of at most the log's size (`main-log.ts`, `helper/log.h`), with one entry a line.
+ * Reads the log of a main process from a position. The log has at most two files, `<path>.1` and the newer `<path>`, each at
+ * most the log's size (`main-log.ts`, `helper/log.h`), with one entry per line.
  *
- * A cursor is a place in one of them: what tells the file, its inode and its first entry's time, which both stay the
- * same when it is renamed, and an offset. No time of an entry is part of it: many may have the same. A file that is gone has taken with it what was not read: `truncated`. A log is read in pieces, with room
- * for others in between, and only as far as it is wanted: a long one must not keep the agent from anything else.
+ * A cursor is a position in one of the files. It consists of an identifier of the file and an offset. The identifier is derived
+ * from the file's inode and the time of its first entry, which do not change when the file is renamed. A cursor has no entry
+ * time, because several entries can have the same time. If the file was deleted before it was read, the result is `truncated`.
+ * The log is read in chunks, and only as far as needed, so that a long log does not block the agent.
  */
 const LONGEST_TIME = 40;
 const LONGEST_HEAD = 64;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
-/** What comes after an entry's time. */
+/** The text after an entry's time. */
 const KINDS: ReadonlyMap<string, Pick<Entry, 'stream' | 'partial'>> = new Map([
   [' stdout F ', { stream: 'stdout', partial: false }],
   [' stdout P ', { stream: 'stdout', partial: true }],
@@ -29,7 +30,7 @@ const KINDS: ReadonlyMap<string, Pick<Entry, 'stream' | 'partial'>> = new Map([
   [' stderr P ', { stream: 'stderr', partial: true }],
 ]);
 const KIND_BYTES = 10;
-/** More than the longest entry. Between two of them there is room for others. */
+/** More than the longest entry. Other work can run between two chunks. */
 const CHUNK_BYTES = 64 * 1024;
 const EMPTY = '0';
 const CURSOR = /^([0-9a-f]{1,32})\.(\d{1,10})$/;
@@ -48,9 +49,9 @@ interface Entry {
   readonly at: string;
   readonly stream: OutputStream;
   readonly bytes: Buffer;
-  /** No newline came after it. */
+  /** Whether no newline follows. */
   readonly partial: boolean;
-  /** Where the next one begins. */
+  /** Where the next entry begins. */
   readonly next: Place;
 }
 
@@ -61,7 +62,7 @@ const toCursor = ({ generation, offset }: Place): string => `${generation}.${off
 const parseCursor = (cursor: string): Place => {
   const [, generation, offset] = CURSOR.exec(cursor) ?? [];
   if (generation === undefined || offset === undefined)
-    throw new RuntimeError('cursor-invalid', 'The cursor is not of this log.');
+    throw new RuntimeError('cursor-invalid', 'The cursor does not belong to this log.');
   return { generation, offset: Number(offset) };
 };
 
@@ -90,9 +91,9 @@ const openFile = async (path: string): Promise<LogFile | null> => {
   return null;
 };
 
-/** The files of a log, oldest first, as they are now: they may be renamed while they are read. */
+/** Opens the files of a log, oldest first. Open files can be renamed while they are read. */
 const withFiles = async <T>(path: string, use: (files: readonly LogFile[]) => Promise<T>): Promise<T> => {
-  // In this order: where one is renamed in between, it is met twice, and none is missed.
+  // In this order, a file that is renamed in between is opened twice, and no file is missed.
   const newest = await openFile(path);
   const older = await openFile(`${path}.1`).catch(async (error: unknown) => {
     await newest?.file.close();
@@ -114,7 +115,7 @@ const parseHead = (data: Buffer, from: number) => {
   return kind && { ...kind, at: data.toString('latin1', from, space), text: space + KIND_BYTES };
 };
 
-/** What is whole of some bytes of a file: the end of one that is being written may be half an entry. */
+/** Parses the complete entries. The end of a file that is being written may be a partial entry. */
 const parseEntries = (data: Buffer, { generation, offset }: Place): { entries: Entry[]; length: number } => {
   const entries: Entry[] = [];
   let from = 0;
@@ -133,7 +134,7 @@ const parseEntries = (data: Buffer, { generation, offset }: Place): { entries: E
   return { entries, length: from };
 };
 
-/** Entries from a place on, in order; where its file is gone, all that there are. */
+/** Yields entries from a position on, in order; all entries if the file of the position was deleted. */
 async function* entriesFrom(files: readonly LogFile[], place: Place): AsyncGenerator<Entry> {
   const first = files.findIndex(({ generation }) => generation === place.generation);
   for (const [index, { file, generation }] of files.entries()) {
@@ -153,12 +154,12 @@ async function* entriesFrom(files: readonly LogFile[], place: Place): AsyncGener
 const isGone = (files: readonly LogFile[], { generation }: Place): boolean =>
   generation !== EMPTY && !files.some((file) => file.generation === generation);
 
-/** The entries of a file from its end on, in pieces. */
+/** Yields the entries of a file from its end to its beginning, in pieces. */
 async function* entriesBackwards({ file, generation }: LogFile): AsyncGenerator<readonly Entry[]> {
   for (let end = (await file.stat()).size; end > 0; ) {
     const from = Math.max(0, end - CHUNK_BYTES);
     const data = await readAt(file, from, end - from);
-    // It begins in the middle of an entry, unless it is the first; what is longer than this is none.
+    // A chunk begins in the middle of an entry, unless it is the first. An entry is never longer than a chunk.
     const newline = data.indexOf(NEWLINE);
     const isCut = from > 0 && newline >= 0 && newline < data.length - 1;
     const begin = isCut ? newline + 1 : 0;
@@ -167,7 +168,7 @@ async function* entriesBackwards({ file, generation }: LogFile): AsyncGenerator<
   }
 }
 
-/** The place of the newest so many lines, looked for from the end: pieces of a line count once. */
+/** Finds the position of the newest `lines` lines, searching from the end. Parts of a line count once. */
 const placeOfNewest = async (files: readonly LogFile[], lines: number): Promise<Place> => {
   let left = lines;
   let following: OutputStream | null = null;
@@ -222,7 +223,7 @@ export const readLog = (path: string, { tail, since, cursor }: LogQuery): Promis
 
 export const BEGIN_OF_LOG = toCursor(BEGINNING);
 
-/** Where the log ends now. */
+/** The cursor of the log's current end. */
 export const endOfLog = (path: string): Promise<string> =>
   withFiles(path, async (files) => {
     const last = files.at(-1);
@@ -231,15 +232,15 @@ export const endOfLog = (path: string): Promise<string> =>
     return toCursor({ generation: last.generation, offset: size });
   });
 
-/** A part of what a main process has written, as it wrote it. */
+/** A part of a main process's output, as bytes. */
 interface LoggedOutput {
   readonly pieces: readonly { readonly stream: OutputStream; readonly bytes: Buffer }[];
-  /** What was asked for is not kept any more. */
+  /** Whether requested output is no longer in the log. */
   readonly truncated: boolean;
   readonly cursor: string;
-  /** How many bytes of the log that was. */
+  /** Number of bytes of the log that were read. */
   readonly length: number;
-  /** How many bytes of the log are behind it. */
+  /** Number of bytes of the log that follow. */
   readonly left: number;
 }
 
@@ -256,8 +257,8 @@ const bytesFrom = async (files: readonly LogFile[], { generation, offset }: Plac
 const LINE_END = Buffer.from('\n');
 
 /**
- * What was written from `cursor` on, as bytes; nothing where the log ends.
- * @param mostBytes after which no further entry is taken
+ * Reads output from `cursor` on, as bytes; nothing at the end of the log.
+ * @param mostBytes no further entry is read after this many bytes
  */
 export const readOutput = (path: string, cursor: string, mostBytes: number): Promise<LoggedOutput> =>
   withFiles(path, async (files) => {

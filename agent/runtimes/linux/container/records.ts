@@ -9,16 +9,16 @@ import type { LinuxDeps } from '../deps.ts';
 import { readRecord, writeRecord } from '../files.ts';
 import { containerPaths } from '../layout.ts';
 
-/** What a container is on this host; there from when its writable layer is. */
+/** A container on this host. The record exists as long as the writable layer. */
 const ContainerRecordSchema = z.strictObject({
   id: z.string(),
   runtimeType: z.enum(RUNTIME_TYPES),
-  /** Name and digest of the image; the digest is what counts from now on. */
+  /** Name and digest of the image. From now on the digest identifies it. */
   image: z.string(),
   digest: z.string(),
-  /** Size of the writable layer; none in records from before disks were counted. */
+  /** Size of the writable layer; missing in records of versions without disk reservations. */
   diskMB: z.optional(z.int()),
-  /** Code of an image may have run in a VM with this disk since it last ran here; written before that is possible. */
+  /** Whether image code may have run in a VM with this disk since the container last ran on this host. Written before it can run. */
   untrustedDisk: z.boolean(),
 });
 export type ContainerRecord = z.infer<typeof ContainerRecordSchema>;
@@ -29,16 +29,16 @@ export const ContainerFormat: RecordFormat<ContainerRecord> = {
   upgrades: [addMembers({ untrustedDisk: false })],
 };
 
-/** A run of the main process; written before it begins, so that none begins twice. */
+/** A run of the main process. Written before the run starts, so that no run starts twice. */
 const RunRecordSchema = z.strictObject({
   instanceId: z.string(),
   runtimeType: z.enum(RUNTIME_TYPES),
   startedAtMs: z.number(),
-  /** On the host: of a Default container. */
+  /** The process on the host, for a Default container. */
   process: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
   supervisor: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
   begun: z.boolean(),
-  /** Where its output begins in the container's log; none in records of earlier versions. */
+  /** Where the run's output begins in the container's log; missing in records of earlier versions. */
   logStart: z.optional(z.string()),
 });
 export type RunRecord = z.infer<typeof RunRecordSchema>;
@@ -55,12 +55,12 @@ const ExitRecordSchema = z.strictObject({
   signal: z.int(),
   endedAtMs: z.number(),
   reason: z.optional(z.string()),
-  /** It was killed because the container had reached its limit of memory. */
+  /** Whether it was killed because the container reached its memory limit. */
   outOfMemory: z.optional(z.boolean()),
 });
 export type ExitRecord = z.infer<typeof ExitRecordSchema>;
 
-/** The helper of a process container writes it too (`helper/run-container.c`), also one that an older agent started. */
+/** Also written by the helper of a process container (`helper/run-container.c`), even if an older agent started it. */
 export const ExitFormat: RecordFormat<ExitRecord> = {
   name: 'exit record',
   schema: ExitRecordSchema,
@@ -69,7 +69,7 @@ export const ExitFormat: RecordFormat<ExitRecord> = {
 
 const RESERVE_BYTES = 1024 * 1024;
 
-/** What is remembered of containers, in files of their own; what they run, and how that ended, also on a full disk. */
+/** Records of containers, one file each. Runs and exits can be written even on a full disk. */
 export class ContainerRecords {
   readonly #deps: Pick<LinuxDeps, 'layout'>;
   readonly #reserve: DiskReserve;
@@ -83,7 +83,7 @@ export class ContainerRecords {
       /^[0-9a-f-]{36}$/.test(name),
     );
   }
-  /** How many containers are made from an image's digest. */
+  /** The number of containers that use an image's digest. */
   async madeFrom(digest: string): Promise<number> {
     const records = await Promise.all((await this.ids()).map((id) => this.container(id)));
     return records.filter((record) => record?.digest === digest).length;
@@ -91,7 +91,7 @@ export class ContainerRecords {
   container(id: string): Promise<ContainerRecord | null> {
     return readRecord(this.#paths(id).record, ContainerFormat);
   }
-  /** @throws {RuntimeError} `invalid-state` when there is none */
+  /** @throws {RuntimeError} `invalid-state` if there is no record */
   async require(id: string): Promise<ContainerRecord> {
     const record = await this.container(id);
     if (record !== null) return record;

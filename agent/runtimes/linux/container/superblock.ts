@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 
-/** Where the first superblock of an ext4 begins, and its size, in bytes. */
+/** Offset and size of the first superblock of an ext4, in bytes. */
 const SUPERBLOCK_AT = 1024;
 const SUPERBLOCK_BYTES = 1024;
 const BLOCK_BYTES = 4096;
@@ -20,7 +20,7 @@ const RO_COMPAT = {
 const sum = (flags: Readonly<Record<string, number>>): number =>
   Object.values(flags).reduce((total, flag) => total | flag, 0);
 
-/** The features that Bulkhead makes its layers with, as `mkfs.ext4 -O` takes them. Nothing else is ever mounted. */
+/** The features of Bulkhead's layers, as arguments of `mkfs.ext4 -O`. Layers with other features are never mounted. */
 export const LAYER_FEATURES = [
   'none',
   'has_journal',
@@ -38,14 +38,14 @@ export const LAYER_FEATURES = [
   'metadata_csum',
 ].join(',');
 
-/** The kernel sets these while it works; all others are as they were made. */
+/** The kernel sets these flags while the file system is in use. All others never change. */
 const MAY_DIFFER = { incompat: INCOMPAT.recover, roCompat: RO_COMPAT.largeFile } as const;
 
 type Width = 1 | 2 | 4;
 type Field = readonly [name: string, at: number, width: Width, allowed: readonly number[]];
 
 /**
- * Fields whose value decides how the kernel or e2fsck reads the disk, with the values that Bulkhead's layers have.
+ * Fields that affect how the kernel or e2fsck reads the disk, with the values in Bulkhead's layers.
  * Source: "Super Block" of the kernel's documentation of ext4's data structures.
  */
 const FIELDS: readonly Field[] = [
@@ -79,16 +79,16 @@ const FIELDS: readonly Field[] = [
   ['file name encoding', 0x27c, 4, [0]],
 ];
 
-/** Mount options that a superblock may carry: user_xattr and acl, as mkfs sets them. */
+/** The allowed default mount options: user_xattr and acl, which mkfs sets. */
 const DEFAULT_OPTIONS_AT = 0x100;
 const DEFAULT_OPTIONS = 0xc;
 const MOUNT_OPTIONS_AT = 0x200;
 const MOUNT_OPTIONS_BYTES = 64;
 
 /**
- * Compares a superblock with what Bulkhead makes.
- * @param fileBytes the size of the file that it is the superblock of
- * @returns what is not as it is made, in words for a container's owner; null if all is
+ * Compares a superblock with the superblocks that Bulkhead creates.
+ * @param fileBytes the size of the layer's file
+ * @returns the first difference, for the container's owner; null if there is none
  */
 export const findForeignField = (superblock: Buffer, fileBytes: number): string | null => {
   if (superblock.length < SUPERBLOCK_BYTES) return 'it is too short for a file system';
@@ -100,14 +100,14 @@ export const findForeignField = (superblock: Buffer, fileBytes: number): string 
     if (!allowed.includes(read(at, width))) return `its ${name} is ${read(at, width)}`;
   if ((read(DEFAULT_OPTIONS_AT, 4) & ~DEFAULT_OPTIONS) !== 0) return 'its default mount options differ';
   const options = superblock.subarray(MOUNT_OPTIONS_AT, MOUNT_OPTIONS_AT + MOUNT_OPTIONS_BYTES);
-  if (options.some((byte) => byte !== 0)) return 'it carries mount options';
+  if (options.some((byte) => byte !== 0)) return 'it contains mount options';
   return findWrongSize(superblock, fileBytes);
 };
 
 const findWrongSize = (superblock: Buffer, fileBytes: number): string | null => {
   const blocks = superblock.readUInt32LE(0x4) + superblock.readUInt32LE(0x150) * 2 ** 32;
   if (blocks * BLOCK_BYTES !== fileBytes)
-    return `it says ${blocks} blocks, and its file is ${fileBytes} bytes`;
+    return `it has ${blocks} blocks, but its file has ${fileBytes} bytes`;
   const groups = Math.ceil(blocks / superblock.readUInt32LE(0x20));
   const inodesPerGroup = superblock.readUInt32LE(0x28);
   if (inodesPerGroup > 32_768 || superblock.readUInt32LE(0) !== inodesPerGroup * groups)
@@ -115,7 +115,7 @@ const findWrongSize = (superblock: Buffer, fileBytes: number): string | null => 
   return null;
 };
 
-/** As {@link findForeignField}, of a layer's file. */
+/** Like {@link findForeignField}, for a layer's file. */
 export const findForeignSuperblock = async (path: string): Promise<string | null> => {
   const file = await open(path, 'r');
   try {

@@ -1,8 +1,8 @@
 import { RuntimeError } from '../../../errors.ts';
 
 /**
- * The problem of a writable layer that this machine's kernel is not to mount.
- * @param why continues `… was not mounted: `, e.g. `it is damaged`
+ * The error for a writable layer that this machine's kernel must not mount.
+ * @param why completes `… was not mounted: `, for example `it is damaged`
  */
 export const unmountable = (containerId: string, why: string): RuntimeError =>
   new RuntimeError('step-failed', `The writable layer of container ${containerId} was not mounted: ${why}`, {

@@ -5,32 +5,32 @@ import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { runOrFail } from '../run-command.ts';
 
-/** How many ids a namespace has; `helper/helper.h` says the same. */
+/** Number of ids in a namespace, as in `helper/helper.h`. */
 export const NAMESPACE_IDS = 65_536;
 /**
- * Above what systemd gives to its own containers (0x80000 to 0x6fffffff) and Debian to people's subordinate ids, and
- * below the users of utility VMs (`leases.ts`).
+ * Above the ranges of systemd's containers (0x80000 to 0x6fffffff) and of Debian's subordinate ids, and below the users of
+ * utility VMs (`leases.ts`).
  * Source: "Users, Groups, UIDs and GIDs on systemd Systems".
  */
 const FIRST_ID = 0x7000_0000;
 
-/** A range of this machine's ids, both ends included. */
+/** A range of this machine's ids, including both ends. */
 interface IdRange {
   readonly from: number;
   readonly to: number;
 }
 
 export interface UserNamespace {
-  /** The file that keeps it. */
+  /** The bind mount that keeps the namespace alive. */
   readonly path: string;
-  /** The id on this machine that is root inside. */
+  /** The id on this machine of root in the namespace. */
   readonly firstId: number;
 }
 
 /**
- * The user namespaces of Default containers, one each, with a range of ids that no other container, user or group of
- * this machine has. A container has one from the first step that needs it until its root is unmounted and its
- * network endpoint is gone. The range is a lease, so a restarted agent finds the same one.
+ * The user namespaces of Default containers. Each container has its own, with a range of ids that no other container, user or
+ * group of this machine uses. It exists from the first step that needs it until the root file system is unmounted and the
+ * network endpoint is removed. The range is a lease, so a restarted agent finds the same range.
  */
 export class UserNamespaces {
   readonly #deps: LinuxDeps;
@@ -40,7 +40,7 @@ export class UserNamespaces {
     this.#deps = deps;
   }
 
-  /** The container's range, and where its namespace is kept: the helper makes it with what needs it first. */
+  /** Returns the container's range and the path of its namespace. The helper creates the namespace on first use. */
   async take(id: string): Promise<UserNamespace> {
     const known = this.#taken.get(id);
     if (known) return known;
@@ -50,7 +50,7 @@ export class UserNamespaces {
     return taken;
   }
 
-  /** Nothing happens when there is none. */
+  /** No effect if the container has none. */
   async remove(id: string): Promise<void> {
     const { userNamespace } = containerPaths(this.#deps.layout, id);
     if (existsSync(userNamespace))
@@ -77,7 +77,7 @@ const firstIdOf = (index: number): number => FIRST_ID + index * NAMESPACE_IDS;
 export const overlaps = (first: number, { from, to }: IdRange): boolean =>
   first <= to && from < first + NAMESPACE_IDS;
 
-/** Ids of an `/etc/passwd`, `/etc/group` (the third field) or `/etc/subuid`, `/etc/subgid` (a first one and a count). */
+/** Parses ids from `/etc/passwd` or `/etc/group` (third field), or `/etc/subuid` or `/etc/subgid` (first id and count). */
 export const parseIds = (text: string, kind: 'single' | 'range'): IdRange[] =>
   text.split('\n').flatMap((line) => {
     const fields = line.split(':');
@@ -88,7 +88,7 @@ export const parseIds = (text: string, kind: 'single' | 'range'): IdRange[] =>
       : [{ from, to: from + count - 1 }];
   });
 
-/** The ids that this machine has given to its users, its groups, and their own user namespaces. */
+/** The ids that this machine assigns to users, groups, and the user namespaces of users. */
 const readTakenIds = async (): Promise<IdRange[]> => {
   const read = async (name: string, kind: 'single' | 'range') =>
     parseIds(await readFile(`/etc/${name}`, 'utf8').catch(() => ''), kind);
@@ -98,8 +98,8 @@ const readTakenIds = async (): Promise<IdRange[]> => {
 };
 
 /**
- * Which ids of this machine the users of a process's user namespace are; null when they are this machine's own, as in
- * containers that an earlier version started.
+ * The ids on this machine of a process's user namespace; null if it is this machine's namespace, as in containers that an
+ * earlier version started.
  */
 export const idMapOf = (pid: number): NonNullable<IsolationReport['userNamespace']> | null => {
   const [inside, firstHostId, count] = readFileSync(`/proc/${pid}/uid_map`, 'utf8')
@@ -110,5 +110,5 @@ export const idMapOf = (pid: number): NonNullable<IsolationReport['userNamespace
   return { firstHostId, count };
 };
 
-/** Which id of this machine is root for a process. */
+/** The id on this machine of root in a process's user namespace. */
 export const rootIdOf = (pid: number): number => idMapOf(pid)?.firstHostId ?? 0;

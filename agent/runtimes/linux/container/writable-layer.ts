@@ -18,10 +18,10 @@ export const AttachmentFormat: RecordFormat<z.infer<typeof AttachmentSchema>> = 
 };
 export const BY_HOST = 'host';
 
-/** e2fsck's exit code is a sum: 1 repaired, 2 repaired and reboot, from 4 on not repaired. */
+/** e2fsck's exit code is a sum: 1 repaired, 2 repaired and reboot needed, 4 and above not repaired. */
 const FSCK_UNREPAIRED = 4;
 
-/** What e2fsck says of a journal that it may not replay. */
+/** e2fsck's message about a journal that it was not allowed to replay. */
 const JOURNAL_LEFT = 'skipping journal recovery';
 
 const isThere = (path: string): Promise<boolean> =>
@@ -31,13 +31,12 @@ const isThere = (path: string): Promise<boolean> =>
   );
 
 /**
- * Containers' writable layers: one ext4 each, which holds an overlay's upper and work folders, so that it can be
- * mounted here or be the disk of a VM. All of its disk is allocated when it is made: what a container writes can't run
- * out of room on the host, and takes none from anything else on it.
+ * The writable layers of containers. Each is an ext4 with an overlay's upper and work folders, so that it can be mounted on this
+ * host or be the disk of a VM. All its disk space is allocated when it is created, so a container's writes neither fail because
+ * the host's disk is full nor use other space on it.
  *
- * Only one may have it at a time. The attach lock is a file that names who has it: `host`, or a VM's id. It goes
- * when the layer has been unmounted in order; one that is found by who comes next tells that it has not, and then
- * the file system is checked before it is mounted again.
+ * A layer has at most one holder. The attach lock is a file that names the holder: `host` or a VM's id. It is deleted after the
+ * layer has been unmounted cleanly. A stale lock means an unclean unmount, so the file system is checked before the next mount.
  */
 export class WritableLayers {
   readonly #deps: LinuxDeps;
@@ -48,7 +47,7 @@ export class WritableLayers {
     this.#empty = new EmptyLayers(deps);
   }
 
-  /** Makes the empty layer that most others begin as copies of, so that no start has to. */
+  /** Creates the empty layer of the default size in advance, because most layers begin as its copy. */
   async prepare(sizeMB: number): Promise<void> {
     await this.#empty.get(sizeMB);
   }
@@ -62,8 +61,8 @@ export class WritableLayers {
   }
 
   /**
-   * @param recorded the layer is there only once this resolves; its disk is allocated in the meantime
-   * @throws {RuntimeError} `step-failed` where the host's disk has no room for it
+   * @param recorded the layer appears only after this resolves; its disk space is allocated in the meantime
+   * @throws {RuntimeError} `step-failed` if the host has too little disk space
    */
   async create(id: string, sizeMB: number, recorded: Promise<void> = Promise.resolve()): Promise<void> {
     const { scratch } = this.#paths(id);
@@ -78,10 +77,10 @@ export class WritableLayers {
   }
 
   /**
-   * Takes the layer for `by`.
-   * @param isHeld whether that holder still really has it
-   * @throws {RuntimeError} `invalid-state` when another has it, `step-failed` when it is damaged beyond repair or not
-   * as Bulkhead makes it
+   * Acquires the layer for `by`.
+   * @param isHeld whether a recorded holder still uses the layer
+   * @throws {RuntimeError} `invalid-state` if another holder uses it, `step-failed` if it cannot be repaired or Bulkhead did not
+   * format it
    */
   async attach(id: string, by: string, isHeld: (holder: string) => Promise<boolean>): Promise<void> {
     const { attachLock } = this.#paths(id);
@@ -98,15 +97,15 @@ export class WritableLayers {
     await createExclusively(attachLock, text);
   }
 
-  /** The layer has been unmounted in order. */
+  /** Releases the layer after a clean unmount. */
   async detach(id: string): Promise<void> {
     await rm(this.#paths(id).attachLock, { force: true });
   }
 
   /**
-   * Checks the file system and repairs what can be; replays its journal. One that is in order is only read, so that
-   * a later failure has changed nothing.
-   * @throws {RuntimeError} `step-failed` when it is damaged beyond repair, or not as Bulkhead makes it
+   * Checks the file system, replays its journal and repairs it if necessary. An intact file system is only read, so that a later
+   * failure leaves it unchanged.
+   * @throws {RuntimeError} `step-failed` if it cannot be repaired, or if Bulkhead did not format it
    */
   async check(id: string): Promise<void> {
     await this.#refuseForeign(id);
@@ -117,7 +116,7 @@ export class WritableLayers {
     this.#deps.log.info('checked a writable layer', { containerId: id, exitCode: outcome.code });
     if (outcome.code >= FSCK_UNREPAIRED)
       throw unmountable(id, `it is damaged, and e2fsck could not repair it (exit code ${outcome.code})`);
-    // A backup of the superblock may have taken its place.
+    // e2fsck may have restored the superblock from a backup.
     await this.#refuseForeign(id);
   }
 
@@ -126,7 +125,7 @@ export class WritableLayers {
     if (foreign !== null) throw unmountable(id, foreign);
   }
 
-  /** The program reads what hostile code may have written, so it runs as a user of its own, with nothing else. */
+  /** Runs e2fsck as a separate user without privileges, because it reads data that hostile code may have written. */
   async #e2fsck(id: string, mode: '-n' | '-y'): Promise<CommandOutcome> {
     const { scratch } = this.#paths(id);
     const { leases, artifacts } = this.#deps;

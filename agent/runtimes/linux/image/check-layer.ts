@@ -6,7 +6,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { type Extract, extract } from 'tar-stream';
 import { RuntimeError } from '../../../errors.ts';
 
-/** What an image may unpack to. A file of zeros compresses a thousandfold, so the packed size says nothing. */
+/** Limits for an unpacked image. A file of zeros compresses by a factor of 1000, so the packed size is no limit. */
 export interface ImageLimits {
   readonly bytes: number;
   readonly entries: number;
@@ -28,15 +28,15 @@ const climbsOut = (path: string, depth: number): boolean => {
 const depthOf = (path: string): number =>
   path.split('/').filter((part) => part !== '' && part !== '.').length - 1;
 
-/** @throws {RuntimeError} when an entry is not one that stays in the image */
+/** @throws {RuntimeError} if a path or link leads out of the image */
 export const checkEntry = (name: string, kind: string, target: string): void => {
   if (name.startsWith('/')) throw refuse(`it has the absolute path ${JSON.stringify(name)}`);
   if (name.split('/').includes('..')) throw refuse(`it has the path ${JSON.stringify(name)}`);
   if (kind === 'link' && (target.startsWith('/') || target.split('/').includes('..')))
     throw refuse(`${JSON.stringify(name)} links to ${JSON.stringify(target)}`);
-  // An absolute symbolic link stays in the container, whose root is the image; a relative one must not leave it.
+  // An absolute symbolic link stays in the container, whose root is the image. A relative link must not lead above the root.
   if (kind === 'symlink' && !target.startsWith('/') && climbsOut(target, depthOf(name)))
-    throw refuse(`${JSON.stringify(name)} leads out to ${JSON.stringify(target)}`);
+    throw refuse(`${JSON.stringify(name)} links to ${JSON.stringify(target)}, which is outside the image`);
 };
 
 interface Totals {
@@ -44,7 +44,7 @@ interface Totals {
   entries: number;
 }
 
-/** Passes bytes on and adds them to the totals. */
+/** Forwards bytes and adds them to the totals. */
 const countBytes = (totals: Totals, limits: ImageLimits): Transform =>
   new Transform({
     transform: (piece: Buffer, _, done) => {
@@ -58,7 +58,7 @@ const countBytes = (totals: Totals, limits: ImageLimits): Transform =>
 const checkEntries = (totals: Totals, limits: ImageLimits): Extract => {
   const entries = extract();
   entries.on('entry', ({ name, type, linkname }, content, next) => {
-    // The pipeline rejects with the error; without a listener here it would also end the agent.
+    // The pipeline rejects with the error. Without this listener the error would also crash the agent.
     content.on('error', () => {});
     try {
       checkEntry(name, type ?? '', linkname ?? '');
@@ -81,9 +81,9 @@ const decompressorFor = (magic: Buffer): Transform | null => {
 };
 
 /**
- * Reads a layer (a tar, plain or packed by gzip or zstd) to its end.
- * @param totals of the layers before; added to
- * @throws {RuntimeError} `validation-failed` for paths and links that lead out, and for more than the limits
+ * Reads a whole layer: a tar archive, uncompressed or with gzip or zstd.
+ * @param totals the totals of the previous layers, to which this layer is added
+ * @throws {RuntimeError} `validation-failed` for paths and links that lead out of the image, and above the limits
  */
 export const checkLayer = async (path: string, totals: Totals, limits: ImageLimits): Promise<void> => {
   const file = await open(path);

@@ -2,15 +2,15 @@ import { opendir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { RuntimeError } from '../../../errors.ts';
 
-/** A layout has a folder for blobs, with one for each algorithm in it. */
+/** A layout has a folder for blobs, which has a folder for each digest algorithm. */
 const MAX_DEPTH = 4;
 const MAX_ENTRIES = 10_000;
 
 const refuse = (what: string) => new RuntimeError('validation-failed', `The image is refused: ${what}`);
 
 /**
- * Reads through the folder of an OCI layout before a program does that follows links: everything in it must be a file
- * or a folder, so that nothing outside of it is read.
+ * Checks the folder of an OCI layout before a program that follows links reads it. All entries must be files or folders, so
+ * that no file outside the folder is read.
  * @throws {RuntimeError} `validation-failed`
  */
 export const checkLayoutFolder = async (folder: string): Promise<void> => {

@@ -4,24 +4,24 @@ import { RuntimeError } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 
-/** Where a squashfs says where its table of extended attributes is, and what it says when it has none. */
+/** Offset of the pointer to the table of extended attributes in a squashfs, and its value if there is no table. */
 const ATTRIBUTES_OFFSET = 56;
 const NO_ATTRIBUTES = 2n ** 64n - 1n;
 const TIMEOUT_MS = 15 * 60_000;
 
 /**
- * Makes an erofs with what a squashfs has, whole or not at all. The squashfs is mounted among the imports, from where
- * the start of an agent unmounts what an earlier one left.
+ * Creates an erofs copy of a squashfs atomically. The squashfs is mounted in the imports folder, because an agent unmounts the
+ * remains in that folder when it starts.
  */
 export const makeErofsCopy = async (deps: LinuxDeps, squashfs: string, target: string): Promise<void> => {
   const mounted = join(deps.layout.state, 'imports', deps.newId());
   const partial = `${target}.new`;
-  const what = 'The copy of the image for Default containers could not be made';
+  const what = 'The copy of the image for Default containers could not be created';
   await mkdir(mounted, { recursive: true, mode: 0o700 });
   try {
     await runOrFail(what, 'mount', ['-t', 'squashfs', '-o', 'loop,ro,nodev,nosuid', '--', squashfs, mounted]);
     await rm(partial, { force: true });
-    // The program fails over a file system that has no attributes, unless it is to leave them out.
+    // mkfs.erofs fails on a file system without extended attributes, unless -x-1 turns them off.
     const options = ['-zlz4', '--quiet', ...((await hasAttributes(squashfs)) ? [] : ['-x-1'])];
     await runOrFail(what, 'mkfs.erofs', [...options, partial, mounted], {
       timeoutMs: TIMEOUT_MS,

@@ -9,7 +9,7 @@ const DefaultsSchema = z.strictObject({
   workingDir: z.string(),
   user: z.string(),
 });
-/** An image of this host. One file for each name, and one for each digest. */
+/** The record of an image on this host. There is one file for each name and one for each digest. */
 const ImageRecordSchema = z.strictObject({ facts: ImageFactsSchema, defaults: DefaultsSchema });
 export type ImageRecord = z.infer<typeof ImageRecordSchema>;
 

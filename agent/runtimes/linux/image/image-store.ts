@@ -14,7 +14,7 @@ const MINI = 'mini';
 
 export const miniDigest = ({ manifest }: Artifacts): string => `sha256:${manifest.mini.sha256}`;
 
-/** Of `mini`, and of what says nothing itself. */
+/** For `mini`, and for images without a configuration. */
 export const NO_DEFAULTS: ImageRecord['defaults'] = {
   entrypoint: [],
   command: ['/bin/sh'],
@@ -23,18 +23,18 @@ export const NO_DEFAULTS: ImageRecord['defaults'] = {
   user: '',
 };
 
-/** `repository:latest` and `repository` are the same image, in any case. */
+/** `repository:latest` and `repository` are the same image, and names ignore case. */
 const keyOf = (name: string): string =>
   createHash('sha256')
     .update(name.toLowerCase().replace(/:latest$/, ''))
     .digest('hex')
     .slice(0, 32);
 
-/** File systems that an image can be in where Default containers are made of it, the preferred one first. */
+/** Formats of images for Default containers, the preferred one first. */
 export const IMAGE_FORMATS = ['squashfs', 'erofs'] as const;
 export type ImageFormat = (typeof IMAGE_FORMATS)[number];
 
-/** An image as it is mounted for Default containers. */
+/** An image that can be mounted for Default containers. */
 export interface MountableImage {
   readonly file: string;
   readonly format: ImageFormat;
@@ -45,14 +45,14 @@ const SQUASHFS = '.squashfs';
 const EROFS = '.erofs';
 
 /**
- * The images of this host: one squashfs each, named after its digest, with a record beside it, and a record for each
- * name. A name may get another digest; containers keep the one they were made from, which goes once neither a name
- * nor a container has it. Where the kernel can't mount a squashfs for user namespaces, an image that Default containers
- * are made of has a copy as erofs as well, made when the first one needs it.
+ * The images of this host. Each image is a squashfs that is named after its digest, with a record, and a record for each name.
+ * A name can be moved to another digest. Containers keep the digest they were created from, and it is removed once no name and
+ * no container uses it. If the kernel can't mount a squashfs for user namespaces, the store creates an erofs copy when the
+ * first Default container needs it.
  */
 export class ImageStore {
   readonly #deps: LinuxDeps;
-  /** Copies that are being made, by digest. */
+  /** Copies that are being created, by digest. */
   readonly #copies = new Map<string, Promise<void>>();
   #format: ImageFormat | null = null;
 
@@ -60,7 +60,7 @@ export class ImageStore {
     this.#deps = deps;
   }
 
-  /** Puts `mini` into the catalogue. */
+  /** Adds `mini` to the store. */
   async prepare(): Promise<void> {
     const { artifacts, layout } = this.#deps;
     await mkdir(layout.images, { recursive: true, mode: 0o755 });
@@ -106,29 +106,29 @@ export class ImageStore {
   async byDigest(digest: string): Promise<ImageRecord> {
     const record = await readRecord(this.#digestPath(digest), ImageRecordFormat);
     if (record) return record;
-    throw new RuntimeError('image-not-found', 'The image that the container was made from is gone');
+    throw new RuntimeError('image-not-found', 'The image of the container no longer exists on this host');
   }
 
-  /** The file of a digest. */
+  /** The path of a digest's squashfs. */
   squashfs(digest: string): string {
     return this.#path(digest, SQUASHFS);
   }
 
-  /** What this machine's kernel can mount for user namespaces; null for no format at all. */
+  /** Sets the format that this machine's kernel can mount for user namespaces; null if it supports none. */
   useFormat(format: ImageFormat | null): void {
     this.#format = format;
   }
 
   /**
-   * The image in the format that Default containers need here.
-   * @throws {RuntimeError} `step-failed` where the kernel can't mount any for a user namespace
+   * Returns the image in the format for Default containers on this host.
+   * @throws {RuntimeError} `step-failed` if the kernel can't mount any format for a user namespace
    */
   async mountable(digest: string): Promise<MountableImage> {
     const format = this.#format;
     if (format === null)
       throw new RuntimeError(
         'step-failed',
-        'This host can’t give a Default container a user namespace of its own',
+        'This host can’t run a Default container in its own user namespace',
         {
           suggestion: 'Run the container as HyperV, or on a host with Linux 6.2, or 5.19 with erofs-utils.',
         },
@@ -151,25 +151,25 @@ export class ImageStore {
     if (!names.includes(basename(file))) await makeErofsCopy(this.#deps, this.squashfs(digest), file);
   }
 
-  /** Takes a squashfs, which is moved, into the store. */
+  /** Moves a squashfs into the store. */
   async add(path: string, record: ImageRecord): Promise<void> {
-    // Worker processes read it, each as a user of its own.
+    // Worker processes read it, each as a different user.
     await chmod(path, 0o644);
     await rename(path, this.squashfs(record.facts.digest));
     await writeRecord(this.#digestPath(record.facts.digest), ImageRecordFormat, record, true);
     await writeRecord(this.#recordPath(record.facts.name), ImageRecordFormat, record, true);
   }
 
-  /** The name goes; its file does so with {@link collect}. */
+  /** Removes the name. {@link collect} removes the file. */
   async remove(name: string): Promise<void> {
     await this.get(name);
     await rm(this.#recordPath(name), { force: true });
   }
 
   /**
-   * Removes the files of every digest that no name has, but for that of `mini`: utility VMs rehearse with it.
-   * @param isUsed whether a container is made from that digest
-   * @returns the paths that are no more
+   * Removes the files of digests without a name, except the digest of `mini`, which utility VMs use for rehearsals.
+   * @param isUsed whether a container uses the digest
+   * @returns the removed paths
    */
   async collect(isUsed: (digest: string) => Promise<boolean>): Promise<string[]> {
     const removed: string[] = [];
@@ -196,7 +196,7 @@ export class ImageStore {
     for (const point of points) await removeFolder(point);
   }
 
-  /** Unmounts every image; containers that run keep what they use. */
+  /** Unmounts all images. Running containers keep the mounts they use. */
   async unmountAll(): Promise<void> {
     for (const name of await readdir(this.#deps.layout.runImages).catch(() => [])) {
       const point = join(this.#deps.layout.runImages, name);

@@ -13,41 +13,40 @@ import type { ImageStore } from './image-store.ts';
 import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
 
 const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
-/** An import has the image's layers, their files, and in the end the result. */
+/** An import temporarily has three copies of an image: its layers, their files, and the result. */
 const COPIES = 3;
-/** For the file system that it is unpacked on. */
+/** Overhead of the temporary file system. */
 const WORK_BYTES = 256 * MIB;
 const LEAST_BYTES = 8 * MIB;
 const PROGRAM_TIMEOUT_MS = 15 * 60_000;
-/** Folders that an image's layers only imply are everybody's to enter, as in any engine. */
+/** Folders without an entry in the image's layers are readable by all users, as in other engines. */
 const IMAGE_UMASK = 0o022;
-/** The name inside the working folder; the image's own never becomes an argument's part. */
+/** The image's tag in the working folder. The real name is never part of an argument. */
 const TAG = 'image';
 
-/** Where the image comes from, as skopeo says it, and the digest that it must have, if any. */
+/** The image's source, in skopeo's syntax, and its kind. */
 interface Source {
   readonly transport: string;
   readonly kind: 'archive' | 'layout' | 'registry';
 }
 
-/** An import that goes on. */
+/** An import in progress. */
 interface Job {
-  /** The folder on the file system of its own. */
+  /** The folder on the temporary file system. */
   readonly work: string;
   readonly signal: AbortSignal;
 }
 
-/** skopeo unpacks archives before it reads them: that too must happen on the file system of the import. */
+/** skopeo unpacks archives before it reads them, which must also use the import's file system. */
 const temporaryFolderOf = (work: string): string => join(work, 'tmp');
 
 /**
- * Takes images into the store: `docker save` archives, OCI layouts (a folder, or one in a tar) and references in a
- * registry. The agent's configuration says beneath which folders of this machine images may be taken from.
+ * Imports images into the store: `docker save` archives, OCI layouts (a folder or a tar archive) and references to a registry.
+ * The agent's configuration lists the folders from which images can be imported.
  *
- * An image's layers are read through before anything of them is unpacked; unpacking then happens on a file
- * system of its own, so that neither size nor number of files can fill this machine's disk. Images have a share of the
- * disk that no container is promised: what an import may take while it goes on and what it leaves come out of that. One
- * goes on at a time.
+ * The layers of an image are checked before they are unpacked. They are unpacked on a separate file system, so that neither
+ * size nor number of files can fill this machine's disk. Images have a share of the disk that containers cannot reserve. The
+ * temporary space of an import and its result count against this share. Imports run one at a time.
  */
 export class ImageImporter {
   readonly #deps: LinuxDeps;
@@ -61,7 +60,7 @@ export class ImageImporter {
     deps: LinuxDeps,
     store: ImageStore,
     allowed: readonly string[],
-    /** The disk that images may take in all, in MiB. */
+    /** Total disk for images, in MiB. */
     shareMB: number,
     limits: ImageLimits = IMAGE_LIMITS,
   ) {
@@ -82,15 +81,15 @@ export class ImageImporter {
     return imported;
   }
 
-  /** What the image may be for what it takes to fit: its archive, its files and the result. */
+  /** Limits such that archive, files and result of the image fit into the free share. */
   async #limitsNow(): Promise<ImageLimits> {
     const left = this.#shareMB * MIB - (await allocatedBytes(this.#deps.layout.images));
     const bytes = Math.min(this.#limits.bytes, Math.floor((left - WORK_BYTES) / COPIES / MIB) * MIB);
     if (bytes >= LEAST_BYTES) return { ...this.#limits, bytes };
     throw new RuntimeError(
       'step-failed',
-      `The host’s disk has no room for another image: ${Math.max(0, Math.floor(left / MIB))} MiB of ${this.#shareMB} MiB are left`,
-      { suggestion: 'Remove images from the host that no container needs.' },
+      `The host has too little disk space for another image: ${Math.max(0, Math.floor(left / MIB))} MiB of ${this.#shareMB} MiB are free`,
+      { suggestion: 'Remove images that no container needs from the host.' },
     );
   }
 
@@ -125,7 +124,7 @@ export class ImageImporter {
     const file = await open(disk, 'wx', 0o600);
     await file.close();
     await truncate(disk, (COPIES - 1) * limits.bytes + WORK_BYTES);
-    const what = 'There is no room to unpack the image';
+    const what = 'The file system to unpack the image could not be created';
     await runOrFail(what, 'mkfs.ext4', [
       '-q',
       '-F',
@@ -143,7 +142,7 @@ export class ImageImporter {
     if ('reference' in source) return this.#pin(source.reference, job);
     const { work, signal } = job;
     const path = await this.#allow(source.path);
-    // The path's own characters mean something to skopeo, so it is given another name.
+    // skopeo interprets some characters of a path, so a link with a safe name is used.
     const link = join(work, 'source');
     await symlink(path, link);
     if ((await stat(path)).isDirectory()) {
@@ -155,7 +154,7 @@ export class ImageImporter {
     return { transport: `oci-archive:${link}`, kind: 'layout' };
   }
 
-  /** What the reference means now; that, and not what it means later, is imported. */
+  /** Resolves the reference to a digest, so that the import is unaffected if the tag moves. */
   async #pin(reference: string, job: Job): Promise<Source> {
     if (reference.includes('@')) return { transport: `docker://${reference}`, kind: 'registry' };
     const said = await this.#skopeo('The image could not be found', job, [
@@ -166,14 +165,16 @@ export class ImageImporter {
     return { transport: `docker://${name}@${said.trim()}`, kind: 'registry' };
   }
 
-  /** The real path of one that is beneath an allowed folder, links followed. */
+  /** Resolves links in the path and checks that it is in an allowed folder. */
   async #allow(path: string): Promise<string> {
     const refused = new RuntimeError(
       'validation-failed',
-      'The agent’s configuration does not allow images from that path',
+      'The agent’s configuration does not allow images from this path',
       {
         suggestion:
-          this.#allowed.length > 0 ? `Allowed: ${this.#allowed.join(', ')}.` : 'No folder is allowed.',
+          this.#allowed.length > 0
+            ? `Use a path in: ${this.#allowed.join(', ')}.`
+            : 'Start the agent with --image-folder.',
       },
     );
     const real = await realpath(path).catch(() => {
@@ -190,8 +191,8 @@ export class ImageImporter {
   }
 
   /**
-   * An archive of `docker save` has no manifest of its own: it is known by its configuration's digest, the image's
-   * id. Copying rewrites the configuration, so it is read from the archive itself.
+   * An archive of `docker save` has no manifest digest. It is identified by the digest of its configuration, which is the image's
+   * id. Copying rewrites the configuration, so the digest is read from the archive.
    */
   async #digestOf(
     source: Source,
@@ -211,7 +212,7 @@ export class ImageImporter {
 
   #check({ digest: wanted }: ImportImage, image: LayoutImage, digest: string): void {
     if (wanted !== undefined && wanted !== digest)
-      throw new RuntimeError('validation-failed', `The image has the digest ${digest}, and not ${wanted}`);
+      throw new RuntimeError('validation-failed', `The image has the digest ${digest}, not ${wanted}`);
     if (image.os !== 'linux' || image.architecture !== 'amd64')
       throw new RuntimeError(
         'image-incompatible',
@@ -228,7 +229,7 @@ export class ImageImporter {
     const { work } = job;
     const rootfs = join(work, 'rootfs');
     const squashfs = join(this.#deps.layout.images, `${this.#deps.newId()}.new`);
-    // `raw`: without it umoci looks the image's user up, and refuses to unpack one that it does not know.
+    // Without `raw`, umoci looks up the image's user and refuses to unpack an image with an unknown user.
     const unpack = ['raw', 'unpack', '--image', `${join(work, 'layout')}:${TAG}`, rootfs];
     await this.#run('The image could not be unpacked', job, 'umoci', unpack);
     const options = ['-comp', 'lz4', '-noappend', '-no-progress', '-xattrs'];

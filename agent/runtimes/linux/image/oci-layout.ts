@@ -43,12 +43,12 @@ const readDocument = async <T>(path: string, schema: z.ZodMiniType<T>): Promise<
   return parsed.data;
 };
 
-/** The digest of the configuration that a manifest names. */
+/** The digest of the configuration in a manifest. */
 export const readConfigDigest = (manifest: string): string =>
   z.parse(ManifestSchema, JSON.parse(manifest)).config.digest;
 
 /**
- * What the one image of an OCI layout is: source: image-layout.md of the OCI image specification.
+ * Reads the single image of an OCI layout. Source: image-layout.md of the OCI image specification.
  * @throws {RuntimeError} `validation-failed`
  */
 export const readLayout = async (folder: string): Promise<LayoutImage> => {

@@ -5,7 +5,7 @@ import { NETWORK_CIDR } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
 import { beyondFlows, ipv4Only, type RouterSettings, TABLE } from './router-rules.ts';
 
-/** Which way a packet goes, from the container's point of view, and how a rule names the other side. */
+/** The direction of a packet relative to the container, and the fields of the other side. */
 const DIRECTIONS = {
   from: { peer: 'daddr', port: 'dport' },
   to: { peer: 'saddr', port: 'sport' },
@@ -21,14 +21,14 @@ export const counterName = ({ address }: Endpoint): string => `dropped_${hexOf(a
 const chainName = (kind: 'source' | Direction, { address }: Endpoint): string => `${kind}_${hexOf(address)}`;
 
 /**
- * The set of addresses that the resolver has given this container for the names of a rule. Named after what the rule
- * says, so that a rule that a new policy keeps has its addresses still.
+ * The set of addresses that the resolver has returned to this container for the names of a rule. Its name depends on the rule's
+ * content, so that a rule that is also in a new policy keeps its addresses.
  */
 export const domainSet = ({ address }: Endpoint, step: PolicyStep): string => {
   const key = JSON.stringify([step.verdict, step.domain, step.protocols, step.ports]);
   return `names_${hexOf(address)}_${createHash('sha256').update(key).digest('hex').slice(0, 12)}`;
 };
-/** Addresses that one rule's names can have at one time. */
+/** Maximum number of addresses for the names of one rule. */
 const NAMES_SIZE = 4_096;
 
 const oneOf = (words: readonly string[]): string => `{ ${words.join(', ')} }`;
@@ -40,10 +40,10 @@ const portsOf = (step: PolicyStep, direction: Direction): string => {
   return `${protocols}th ${DIRECTIONS[direction].port} ${oneOf(ports)} `;
 };
 
-/** Matches for a step's addresses; null where it has none of IPv4. */
+/** Matches for a step's addresses; null if it has no IPv4 addresses. */
 const addressesOf = (endpoint: Endpoint, step: PolicyStep, direction: Direction): string | null => {
   const peer = `ip ${DIRECTIONS[direction].peer}`;
-  // The same lists in every policy: sets of the router's table.
+  // These lists are the same in every policy, so they are sets of the router's table.
   if (step.why === 'metadata') return `${peer} @metadata `;
   if (step.why === 'host') return `${peer} @host_addresses `;
   if (step.why === 'ceiling') return `${peer} @non_public ${peer} != @ceiling `;
@@ -68,10 +68,10 @@ const stepRule = (
 };
 
 /**
- * The rules for one direction. Every packet of a connection that the container has opened is judged by the policy, in
- * both directions, until one is accepted: this marks the connection with the policy's generation, and what is marked
- * passes. So a new policy, whose generation is another, judges open connections again; and an address whose name's
- * time to live has passed is closed to new connections only.
+ * The rules for one direction. The policy is applied to each packet of a connection that the container opens, in both
+ * directions, until one packet is accepted. That marks the connection with the policy's generation, and packets of marked
+ * connections pass. A new policy has another generation, so it also applies to open connections. When the time to live of a
+ * name has passed, its address is closed only for new connections.
  */
 const directionRules = (
   endpoint: Endpoint,
@@ -85,7 +85,7 @@ const directionRules = (
   const rule = (step: PolicyStep) => stepRule(endpoint, step, direction, `ct mark set ${generation} accept`);
   const isDefault = (step: PolicyStep) => step.why === 'default';
   return [
-    // Published ports: their connections are opened from outside, and were translated on their way in.
+    // Connections to published ports are opened from outside, and have been translated by DNAT.
     `ct direction ${isFrom ? 'reply' : 'original'} ct status dnat accept`,
     ...(isFrom
       ? [
@@ -97,7 +97,7 @@ const directionRules = (
     ...fixed.flatMap(rule),
     `ct mark ${generation} accept`,
     ...own.filter((step) => !isDefault(step)).flatMap(rule),
-    // The switch's resolver is the only one, except where a rule allows another.
+    // Only the switch's resolver can be used, unless a rule allows another.
     `meta l4proto { tcp, udp } th ${DIRECTIONS[direction].port} { 53, 853 } ${drop}`,
     ...own.filter(isDefault).flatMap(rule),
   ];
@@ -106,33 +106,33 @@ const directionRules = (
 const isFixed = ({ why }: PolicyStep): boolean => why === 'metadata' || why === 'host' || why === 'ceiling';
 
 /**
- * Whether a step is about every connection to a name that is denied. The resolver alone refuses it: the name's addresses
- * may have other names too, and this one does not reveal them.
+ * Whether a step denies all connections to a name. Only the resolver enforces it, because the name's addresses may also belong
+ * to other names, and the resolver does not return them for this name.
  */
 export const isResolversAlone = ({ domain, verdict, protocols, ports }: PolicyStep): boolean =>
   domain !== undefined && verdict === 'deny' && protocols === undefined && ports === undefined;
 
-/** Steps about addresses that names have, which the resolver tells the router. */
+/** Steps with names, whose addresses the resolver adds to the router. */
 export const domainSteps = (steps: readonly PolicyStep[]): readonly PolicyStep[] =>
   steps.filter((step) => step.domain !== undefined && !isResolversAlone(step));
 
-/** What the rules are made for. */
+/** The policy steps for the rules. */
 export const stepsOf = (
   policy: ResolvedNetworkPolicy,
   { allowPrivate }: Pick<RouterSettings, 'allowPrivate'>,
 ) =>
-  // The host's own addresses are a set, which follows them.
+  // The host's addresses are a set that is updated separately.
   policySteps(policy, { allowPrivate, own: [] });
 
-/** Sets of names by the rules that use them, each once. */
+/** The sets of names, each with the step that uses it. */
 const domainSets = (endpoint: Endpoint, steps: readonly PolicyStep[]): ReadonlyMap<string, PolicyStep> =>
   new Map(domainSteps(steps).map((step) => [domainSet(endpoint, step), step]));
 
 /**
- * Puts a policy in force for a container, as one transaction. With a policy before, it may be applied again; without
- * one it fails where anything is left of an earlier container with that address, and {@link removalRules} removes it.
- * @param generation other than that of the policy before
- * @param before what was in force; null for a container that has no rules yet
+ * Applies a policy to a container in one transaction. If there is an earlier policy, this can be repeated. Otherwise it fails
+ * if rules of an earlier container with that address exist; {@link removalRules} removes them.
+ * @param generation must differ from the generation of the earlier policy
+ * @param before the steps of the earlier policy; null for a container without rules
  */
 export const containerRules = (
   endpoint: Endpoint,
@@ -157,7 +157,7 @@ export const containerRules = (
       (name) => `add set ${TABLE} ${name} { type ipv4_addr; size ${NAMES_SIZE}; flags timeout; }`,
     ),
     ...chains.flatMap(({ name, rules }) => [
-      // A flush or a deletion makes the kernel wait some 10 ms: for a new container there is nothing to flush.
+      // A flush takes the kernel about 10 ms, and a new container has nothing to flush.
       ...(before === null
         ? [`create chain ${TABLE} ${name}`]
         : [`add chain ${TABLE} ${name}`, `flush chain ${TABLE} ${name}`]),
@@ -172,7 +172,7 @@ export const containerRules = (
   ].join('\n')}\n`;
 };
 
-/** Elements that let a container's link into its rules, and its published ports. */
+/** Elements that connect a container's link and published ports to its rules. */
 const linkElements = (endpoint: Endpoint): readonly string[] => [
   ...(['from', 'to'] as const).map(
     (direction) => `${TABLE} ${direction} { "${endpoint.device}" : jump ${chainName(direction, endpoint)} }`,
@@ -185,7 +185,7 @@ const linkElements = (endpoint: Endpoint): readonly string[] => [
   ),
 ];
 
-/** Lets a container's link into its rules, which are there. Before that the router drops what it sends. */
+/** Connects a container's link to its existing rules. Until then the router drops the container's packets. */
 export const linkRules = (endpoint: Endpoint): string => {
   const source = chainName('source', endpoint);
   return `${[
@@ -196,12 +196,12 @@ export const linkRules = (endpoint: Endpoint): string => {
   ].join('\n')}\n`;
 };
 
-/** Removes all that {@link containerRules} and {@link linkRules} made, however much of it is there. */
+/** Removes the rules of {@link containerRules} and {@link linkRules}, even if only some exist. */
 export const removalRules = (endpoint: Endpoint, settings: RouterSettings): string => {
   const chains = (['from', 'to', 'source'] as const).map((kind) => chainName(kind, endpoint));
   const peers = `element ${TABLE} peers { ${endpoint.address} }`;
   const sets = [...domainSets(endpoint, stepsOf(endpoint.policy, settings)).keys()];
-  // nft of Debian 12 has no "destroy": what is added first can be deleted in any case.
+  // Debian 12's nft has no "destroy". Adding an element first makes its deletion succeed in any case.
   return `${[
     ...chains.map((name) => `add chain ${TABLE} ${name}`),
     ...linkElements(endpoint).flatMap((element) => [`add element ${element}`, `delete element ${element}`]),

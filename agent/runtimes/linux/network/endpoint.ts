@@ -8,11 +8,11 @@ const PortSchema = z.strictObject({
   protocol: z.enum(['tcp', 'udp']),
 });
 
-/** A container's place on the switch. Written before anything of it is made, and again when it is complete. */
+/** A container's network endpoint. The record is written before any part is created, and again when all parts exist. */
 export const EndpointSchema = z.strictObject({
   /** The router's end of the link. */
   device: z.string(),
-  /** Of a Default container: the network namespace. */
+  /** The network namespace of a Default container. */
   namespace: z.nullable(z.string()),
   address: z.string(),
   mac: z.string(),
@@ -28,7 +28,7 @@ export const EndpointFormat: RecordFormat<Endpoint> = {
   upgrades: [addMembers()],
 };
 
-/** Where `ip netns` keeps the namespaces that it makes. */
+/** Where `ip netns` mounts its namespaces. */
 const NAMESPACES = '/run/netns';
 export const namedNamespace = (name: string): string => `${NAMESPACES}/${name}`;
 export const namespacePath = ({ namespace }: Endpoint): string | null =>

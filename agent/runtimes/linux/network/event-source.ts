@@ -3,13 +3,13 @@ import { messageOf } from '../../../errors.ts';
 import type { LinuxDeps } from '../deps.ts';
 
 const RESTART_MS = 500;
-/** Many events at once, such as the flush of a large ruleset, are handled together. */
+/** Events within this time, such as those of a flush of a large ruleset, are handled together. */
 const COALESCE_MS = 20;
 
 /**
- * Calls a handler when a program that reports events has written something: `nft monitor`, `ip monitor`. The program
- * is restarted when it ends, and ends with the agent. The handler is also called at every start of the program, since
- * nothing told of the time before; and never twice at once.
+ * Calls a handler when a program that reports events, such as `nft monitor` or `ip monitor`, writes output. The program is
+ * restarted when it ends, and is killed when the agent ends. The handler is also called after each start of the program, because
+ * earlier events were missed. Calls of the handler do not overlap.
  */
 export class EventSource {
   readonly #deps: Pick<LinuxDeps, 'clock' | 'log'>;
@@ -32,7 +32,7 @@ export class EventSource {
 
   start(): void {
     if (this.#closed) return;
-    // Not in the agent's own hands: it may be killed.
+    // The kernel ends the program with the agent, because a killed agent cannot.
     const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', ...this.#command], {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C' },
@@ -41,7 +41,7 @@ export class EventSource {
     child.stdout.on('data', () => this.#requestRead());
     child.once('spawn', () => {
       this.#requestRead();
-      // Once more when it certainly listens.
+      // Reads again after the program has certainly started to listen.
       this.#deps.clock.after(RESTART_MS, () => this.#requestRead());
     });
     let ended = false;
@@ -54,7 +54,7 @@ export class EventSource {
     child.once('close', restart);
   }
 
-  /** Ends the program. Resolves when no handler runs. */
+  /** Ends the program. Resolves when the handler no longer runs. */
   async close(): Promise<void> {
     this.#closed = true;
     this.#child?.kill('SIGKILL');
@@ -69,7 +69,7 @@ export class EventSource {
         this.#pending = false;
         if (this.#closed) return;
         await this.#handle().catch((error) =>
-          this.#deps.log.warn('a change of the host’s network could not be followed', {
+          this.#deps.log.warn('could not apply a change of the host’s network', {
             reason: messageOf(error),
           }),
         );

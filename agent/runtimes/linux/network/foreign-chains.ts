@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
 
 /**
- * Other programs' firewalls on the host: iptables, Docker, firewalld, ufw. An accept in one base chain does not
- * overrule the drop of another, so a chain that drops all that no rule accepts (FORWARD with the policy drop, a final
- * `reject`) would cut containers off. There an accept for the router's link is added: as late as possible, right
- * before what drops everything, so each rule that an operator has written for certain packets comes first.
+ * Firewalls of other programs on the host: iptables, Docker, firewalld, ufw. An accept in one base chain does not override a
+ * drop in another. A chain that drops all packets without an accept rule (FORWARD with the policy drop, or a final `reject`)
+ * would therefore block containers. In such a chain an accept rule for the router's link is added directly before the final
+ * drop, so that an operator's rules for specific packets still apply first.
  */
 const RuleSchema = z.looseObject({
   family: z.string(),
@@ -28,11 +28,11 @@ export type Ruleset = z.infer<typeof RulesetSchema>;
 type Rule = z.infer<typeof RuleSchema>;
 type Chain = z.infer<typeof ChainSchema>;
 
-/** Where everything that has come so far is dropped: before the rule with that handle, or at the chain's end. */
+/** Where all remaining packets are dropped: at the rule with that handle, or at the chain's end. */
 interface DropPoint {
   readonly chain: string;
   readonly before: number | null;
-  /** Rules of ours that come before it in that chain. */
+  /** Number of Bulkhead's rules before it in the chain. */
   readonly accepted: number;
 }
 
@@ -40,7 +40,7 @@ const FAMILIES = ['ip', 'inet'];
 const MAX_JUMPS = 16;
 const NO_MATCHES = ['counter', 'log', 'limit'];
 
-/** What a rule does with every packet; null where it matches only some, or goes on. */
+/** The effect of a rule on every packet; null if it matches only some packets or has no verdict. */
 const unconditional = (rule: Rule): { drops: boolean; jump: string | null; returns: boolean } | null => {
   const parts = (rule.expr ?? []).filter((part) => !NO_MATCHES.some((name) => name in part));
   const [part] = parts;
@@ -74,7 +74,7 @@ const findIn = (
   return 'end';
 };
 
-/** Where a base chain drops everything; null where it does not. */
+/** Finds where a base chain drops all remaining packets; null if it does not. */
 const dropPointOf = (base: Chain, rules: readonly Rule[], comment: string): DropPoint | null => {
   const found = findIn(rules, base.name, comment, 0);
   if (found !== 'end' && found !== 'left') return found;
@@ -83,7 +83,7 @@ const dropPointOf = (base: Chain, rules: readonly Rule[], comment: string): Drop
   return { chain: base.name, before: null, accepted };
 };
 
-/** `nft` commands that let the link through foreign chains; none where all of them do. */
+/** `nft` commands that accept the link in foreign chains; empty if no chain blocks it. */
 export const acceptCommands = (ruleset: Ruleset, device: string, comment: string): string[] => {
   const rules = ruleset.nftables.flatMap(({ rule }) => rule ?? []);
   const bases = ruleset.nftables
@@ -100,7 +100,7 @@ export const acceptCommands = (ruleset: Ruleset, device: string, comment: string
   });
 };
 
-/** `nft` commands that take all of that back. */
+/** `nft` commands that remove these rules. */
 export const removeCommands = (ruleset: Ruleset, comment: string): string[] =>
   ruleset.nftables
     .flatMap(({ rule }) => rule ?? [])

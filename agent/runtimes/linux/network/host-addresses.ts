@@ -5,8 +5,8 @@ const RoutesSchema = z.array(z.looseObject({ type: z.optional(z.string()), dst: 
 const OWN_TYPES = ['local', 'broadcast'];
 
 /**
- * The IPv4 addresses that the host takes for its own, of all its interfaces, as CIDR ranges: what its local routing
- * table says, which also has addresses of interfaces that are down, and ranges that are local as a whole.
+ * Reads the host's local IPv4 addresses as CIDR ranges from its local routing table, which also contains addresses of interfaces
+ * that are down, and whole local ranges.
  */
 export const readHostAddresses = async (): Promise<readonly string[]> => {
   const command = ['-4', '-json', 'route', 'show', 'table', 'local'];

@@ -14,9 +14,9 @@ const PROTOCOLS = ['tcp', 'udp'] as const;
 const ATTEMPTS = 3;
 
 /**
- * The host's own part of the network: address translation on the way out, published ports on the way in, and a second
- * lock on the host's own addresses. Without it containers have no network, and reach no more than with it. It is
- * applied as a whole each time, so it may have been flushed by others.
+ * The firewall rules on the host: NAT for outgoing connections, published ports for incoming connections, and a second barrier
+ * for the host's addresses. If they are missing, containers have no network, but gain no access. The table is always applied as
+ * a whole, so it does not matter if another program has flushed it.
  */
 export class HostTable {
   readonly #table: string;
@@ -24,14 +24,14 @@ export class HostTable {
   readonly #router: string;
   readonly #comment: string;
   readonly #published = { tcp: new Set<number>(), udp: new Set<number>() };
-  /** How the kernel lists the table; null before it has been applied. */
+  /** The kernel's listing of the table; null before it has been applied. */
   #listed: string | null = null;
-  /** One change or check after another. */
+  /** The last change or check. They run one at a time. */
   #last: Promise<unknown> = Promise.resolve();
 
   /**
    * @param device the host's end of the link to the router
-   * @param router the router's address on it
+   * @param router the router's address on that link
    */
   constructor(tag: string, device: string, router: string) {
     this.#table = `ip bulkhead_${tag}`;
@@ -40,19 +40,19 @@ export class HostTable {
     this.#comment = `bulkhead ${tag}`;
   }
 
-  /** @throws {RuntimeError} where the machine does not allow it: at the host's start, not at a container's */
+  /** @throws {RuntimeError} if this machine does not support it, so that the host fails at its start */
   async prepare(published: readonly PublishedPort[]): Promise<void> {
     for (const { protocol, hostPort } of published) this.#published[protocol].add(hostPort);
     await this.#inTurn(() => this.#apply()).catch((error: unknown) => {
       throw new RuntimeError(
         'step-failed',
-        `This machine does not allow containers a network: ${messageOf(error).split('\n')[0]}`,
-        { suggestion: 'The agent needs CAP_NET_ADMIN and the kernel’s nf_tables with NAT.' },
+        `This machine does not support networks for containers: ${messageOf(error).split('\n')[0]}`,
+        { suggestion: 'Give the agent CAP_NET_ADMIN, and use a kernel with nf_tables and NAT.' },
       );
     });
   }
 
-  /** Removes the table, and what was added to others'. */
+  /** Removes the table and the rules in other programs' chains. */
   async remove(): Promise<void> {
     await this.#inTurn(async () => {
       await runCommand('nft', ['delete', 'table', ...this.#table.split(' ')]);
@@ -69,8 +69,8 @@ export class HostTable {
   }
 
   /**
-   * Looks whether all is still there, and restores what is not.
-   * @returns whether something was missing
+   * Checks that all rules exist, and restores missing ones.
+   * @returns whether any was missing
    */
   keep(): Promise<boolean> {
     return this.#inTurn(async () => {
@@ -82,7 +82,7 @@ export class HostTable {
     });
   }
 
-  /** Others change the ruleset at the same time, and nft then may not find what its own script has just added. */
+  /** Retries, because nft can fail if other programs change the ruleset at the same time. */
   async #apply(): Promise<void> {
     const rules = this.#rules();
     for (let attempt = 1; ; attempt += 1)

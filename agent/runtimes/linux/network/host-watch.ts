@@ -6,8 +6,8 @@ import type { Router } from './router.ts';
 import { hostAddresses } from './router-rules.ts';
 
 /**
- * Follows what others do to the host's network while the agent runs: it reports addresses that come and go to the router,
- * which lets no container reach one, and rules that others have flushed are restored. Nothing is polled.
+ * Watches changes of the host's network by other programs. It passes the host's current addresses to the router, which blocks
+ * containers from them, and restores flushed firewall rules. It uses events, not polling.
  */
 export class HostWatch {
   readonly #router: Router;
@@ -17,8 +17,7 @@ export class HostWatch {
   constructor(deps: LinuxDeps, router: Router, hostTable: HostTable) {
     this.#router = router;
     const keepTable = async () => {
-      if (await hostTable.keep())
-        deps.log.warn('rules that were missing in the host’s firewall were restored');
+      if (await hostTable.keep()) deps.log.warn('restored missing rules in the host’s firewall');
     };
     this.#sources = [
       new EventSource(deps, ['ip', '-4', 'monitor', 'address', 'route'], () => this.#tellAddresses()),
@@ -26,7 +25,7 @@ export class HostWatch {
     ];
   }
 
-  /** Resolves when the router knows the host's addresses. */
+  /** Resolves when the router has the host's addresses. */
   async start(): Promise<void> {
     await this.#tellAddresses();
     for (const source of this.#sources) source.start();

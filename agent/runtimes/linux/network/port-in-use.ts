@@ -2,8 +2,8 @@ import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
 /**
- * Whether a program of this machine listens at the port, on any address. A published port is caught before it
- * reaches who listens, so such a program would lose its callers without knowing.
+ * Whether a program on this machine listens on the port, on any address. A published port is redirected before local delivery,
+ * so such a program would silently lose its clients.
  */
 export const isPortInUse = (protocol: 'tcp' | 'udp', port: number): Promise<boolean> =>
   protocol === 'tcp' ? tcpInUse(port) : udpInUse(port);

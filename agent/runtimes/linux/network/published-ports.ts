@@ -7,8 +7,8 @@ import { isPortInUse } from './port-in-use.ts';
 const KINDS = ['tcp', 'udp'] as const satisfies readonly LeaseKind[];
 
 /**
- * Reserves a container's published ports on the host. Either it has all of them, or none.
- * @throws {RuntimeError} naming the port that something else has
+ * Reserves a container's published ports on the host: all or none.
+ * @throws {RuntimeError} with the port that is in use
  */
 export const takePorts = async (
   leases: Leases,

@@ -16,8 +16,8 @@ const PROGRAM = new URL('resolver/main.ts', import.meta.url).pathname;
 const ProcessSchema = z.strictObject({ pid: z.int(), startTicks: z.number() });
 
 /**
- * The resolver's process beside the agent. It goes on when the agent ends, because containers do; the next agent
- * replaces it by its own. What it must know of a container is a file (`resolver/container-policy.ts`).
+ * The separate process of the resolver. It continues when the agent ends, because containers continue. The next agent replaces
+ * it. Its input is one file per container (`resolver/container-policy.ts`).
  */
 export class ResolverProcess {
   readonly #deps: LinuxDeps;
@@ -27,7 +27,7 @@ export class ResolverProcess {
 
   /**
    * @param router path of the router's network namespace
-   * @param nameServers as `host#port`; none: those of the host's resolv.conf
+   * @param nameServers as `host#port`; if empty, those of the host's resolv.conf
    */
   constructor(deps: LinuxDeps, router: string, nameServers: readonly string[]) {
     this.#deps = deps;
@@ -52,14 +52,14 @@ export class ResolverProcess {
     const process = await readJson(this.#recordPath, ProcessSchema);
     if (process) {
       killProcess(process);
-      // Its addresses are in use until then.
+      // The process's sockets block its addresses until then.
       while (holdsFiles(process)) await sleep(this.#deps.clock, DEATH_POLL_MS);
     }
     await rm(this.#recordPath, { force: true });
   }
 
   /**
-   * Follows the host's search domains and options. Written in place: containers have the file itself.
+   * Writes the host's current search domains and options. The file is written in place, because containers mount it.
    * @returns the file's text
    */
   async writeResolvConf(): Promise<string> {
@@ -71,7 +71,7 @@ export class ResolverProcess {
     return wanted;
   }
 
-  /** Tells the resolver of a container, or of its policy. */
+  /** Passes a container's endpoint and policy to the resolver. */
   async serve(endpoint: Endpoint, allowPrivate: readonly string[]): Promise<void> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     await writeJson(this.#pathOf(endpoint), { endpoint, allowPrivate });
@@ -105,7 +105,7 @@ export class ResolverProcess {
         const identity = identify(Number(line.toString()));
         child.stdout.destroy();
         child.stderr.destroy();
-        if (identity === null) fail('it ended at once');
+        if (identity === null) fail('it ended immediately');
         else resolve(identity);
       });
       child.stderr.on('data', (piece: Buffer) => {

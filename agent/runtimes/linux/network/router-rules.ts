@@ -3,7 +3,7 @@ import { METADATA_ADDRESSES, NON_PUBLIC_CIDRS } from '../../../../core/network/a
 import { GATEWAY } from './addresses.ts';
 
 export const TABLE = 'inet bulkhead';
-/** The router's end of the link to the host. Every other link is a container's. */
+/** The router's end of the link to the host. All other links belong to containers. */
 export const UPLINK = 'host0';
 
 export const ipv4Only = (cidrs: readonly string[]): string[] =>
@@ -22,28 +22,28 @@ add set ${TABLE} ${name} { type ipv4_addr; flags interval; auto-merge; ${element
 export interface RouterSettings {
   /** The router's own address on the link to the host. */
   readonly address: string;
-  /** Private ranges that `allow` rules may open. */
+  /** Private ranges that `allow` rules can open. */
   readonly allowPrivate: readonly string[];
-  /** Connections that one container may have open. */
+  /** Maximum number of open connections per container. */
   readonly flowLimit: number;
 }
 
-/** What `first` was until its priority changed, which a chain cannot. A router may be older than its agent. */
+/** The old name of `first`. It was replaced because a chain's priority cannot change, and a router can be older than its agent. */
 const REPLACED = 'early';
 
-/** Matches a packet of a container that would open a connection beyond its share of the connection table. */
+/** Matches a packet that would exceed the container's share of the connection table. */
 export const beyondFlows = (flowLimit: number): string =>
   `ct state new add @flows { ip saddr ct count over ${flowLimit} }`;
-/** Packets that one container may send to the resolver: more than its share of questions needs. */
+/** Limit for a container's packets to the resolver; more than its share of queries needs. */
 const ASKED = '2000/second burst 2000 packets';
 
-/** The base chains, with nothing in them that depends on a container. */
+/** The base chains, which do not depend on containers. */
 const chainsFor = (
   flowLimit: number,
 ): readonly (readonly [name: string, hook: string, rules: readonly string[]])[] => [
   [
-    // The chain of a link accepts the link's own address and MAC address only. Before connection tracking joins
-    // fragments (-400): fragments of two links must not become one datagram.
+    // The chain of a link accepts only the link's IP and MAC address. It runs before connection tracking reassembles
+    // fragments (-400), so that fragments from two links are never combined.
     'first',
     'type filter hook prerouting priority -450; policy drop;',
     ['meta nfproto ipv6 drop', `iifname { "lo", "${UPLINK}" } accept`, 'iifname vmap @sources'],
@@ -57,7 +57,7 @@ const chainsFor = (
     ],
   ],
   [
-    // The router itself offers its resolver and an answer to ping, at the gateway's address.
+    // The router itself offers only its resolver and replies to ping, at the gateway's address.
     'input',
     'type filter hook input priority filter; policy drop;',
     [
@@ -82,11 +82,11 @@ const chainsFor = (
 ];
 
 /**
- * The table of a router namespace. It may be applied again: one transaction replaces the base chains, and what belongs
- * to containers stays.
+ * The table of a router namespace. It can be applied again: one transaction replaces the base chains, and the rules of
+ * containers stay.
  *
- * The verdict maps have an element for each link that has rules: `sources` for where its packets come from, `from` and
- * `to` for where they go. A link without an element can neither send nor receive.
+ * The verdict maps have an element for each link with rules: `sources` for the source addresses of its packets, `from` and `to`
+ * for the two directions. A link without an element can neither send nor receive.
  */
 export const routerTable = ({ address, allowPrivate, flowLimit }: RouterSettings): string => {
   const base = chainsFor(flowLimit);

@@ -7,8 +7,8 @@ import { counterName } from './container-rules.ts';
 import { type Endpoint, namedNamespace } from './endpoint.ts';
 import { type RouterSettings, routerTable, TABLE, UPLINK } from './router-rules.ts';
 
-export const NETWORK_FAILED = 'The network of the container could not be made';
-/** One container may have this part of the connections that the kernel tracks. */
+export const NETWORK_FAILED = 'The network of the container could not be created';
+/** One container can use a fraction 1/FLOW_SHARE of the kernel's connection table. */
 const FLOW_SHARE = 8;
 const DEFAULT_TRACKED = 65_536;
 
@@ -17,8 +17,8 @@ const CountersSchema = z.object({
 });
 
 /**
- * Kernel settings of the namespace, before it has a link: no IPv6 at all, no redirects, and a route for packets of
- * containers. `$1` is the directory of the settings.
+ * Kernel settings of the namespace, applied before it has a link: no IPv6, no redirects, and forwarding for containers. `$1` is
+ * the directory of the settings.
  */
 const SETTINGS = `
 for one in all default; do
@@ -33,11 +33,11 @@ echo 1 > $1/ipv4/ip_forward
 export const routerName = (tag: string): string => `bulkhead-${tag}-router`;
 
 /**
- * The router of one agent: a network namespace in which every container's link ends, and that decides which packets
- * go on. It has its own firewall, so what others do to the host's (a flush, Docker, firewalld) opens nothing here.
+ * The router of one agent: a network namespace to which all containers are linked, and which filters their packets. It has its
+ * own firewall, so changes to the host's firewall (a flush, Docker, firewalld) cannot weaken it.
  *
- * It outlives the agent, as the containers do. One veth pair joins it to the host: `bhr<tag>` there, `host0` here.
- * Everything that leaves it has the router's own address, so the host needs no route to a container.
+ * It outlives the agent, like the containers. One veth pair connects it to the host: `bhr<tag>` on the host, `host0` in the
+ * namespace. Packets leave with the router's address, so the host needs no route to a container.
  */
 export class Router {
   readonly #name: string;
@@ -47,8 +47,8 @@ export class Router {
   #flowLimit = DEFAULT_TRACKED / FLOW_SHARE;
 
   /**
-   * @param address its own on the link to the host
-   * @param allowPrivate private ranges that policies may open
+   * @param address the router's address on the link to the host
+   * @param allowPrivate private ranges that policies can open
    */
   constructor(tag: string, address: string, allowPrivate: readonly string[]) {
     this.#tag = tag;
@@ -68,24 +68,24 @@ export class Router {
     return { address: this.#address, allowPrivate: this.#allowPrivate, flowLimit: this.#flowLimit };
   }
 
-  /** Finds the namespace, or makes it. Its rules are there before it has a link. */
+  /** Opens or creates the namespace. Its rules are applied before it has a link. */
   async prepare(): Promise<void> {
     this.#flowLimit = await readFlowLimit();
     if (!(await this.#exists())) await this.#makeNamespace();
     await this.nft(routerTable(this.settings));
-    // Its default route is made last.
+    // The default route is created last, so it marks a complete uplink.
     const routes = await runCommand('ip', ['-n', this.#name, 'route', 'show', 'default']);
     if (!routes.stdout.includes(`dev ${UPLINK}`)) await this.#makeUplink();
   }
 
-  /** Whether the link of a container or a VM ends in it. */
+  /** Whether a container or a VM is linked to it. */
   async isUsed(): Promise<boolean> {
     const links = await runCommand('ip', ['-n', this.#name, '-brief', 'link']);
     const isOwn = (line: string) => line === '' || line.startsWith('lo ') || line.startsWith(`${UPLINK}@`);
     return links.code === 0 && !links.stdout.split('\n').every(isOwn);
   }
 
-  /** Removes the namespace, and with it every link that ends in it. */
+  /** Removes the namespace and all its links. */
   async remove(): Promise<void> {
     await runCommand('ip', ['link', 'delete', 'dev', this.hostDevice]);
     if (existsSync(this.path)) await runCommand('ip', ['netns', 'delete', this.#name]);
@@ -98,12 +98,12 @@ export class Router {
     });
   }
 
-  /** Applies an nft script in the namespace: whole, or not at all. */
+  /** Applies an nft script in the namespace atomically. */
   async nft(script: string): Promise<void> {
     await runOrFail(NETWORK_FAILED, 'nsenter', this.#inside('nft', '-f', '-'), { input: script });
   }
 
-  /** Packets of a container that its rules have dropped since it was connected. */
+  /** The number of a container's packets that were dropped since it was connected. */
   async droppedPackets(endpoint: Endpoint): Promise<number> {
     const list = ['nft', '-j', 'list', 'counter', ...TABLE.split(' '), counterName(endpoint)];
     const text = await runOrFail('Dropped packets could not be counted', 'nsenter', this.#inside(...list));
@@ -129,13 +129,13 @@ export class Router {
   async #makeUplink(): Promise<void> {
     const address = this.#address;
     const device = this.hostDevice;
-    // A host's end without this router's is of one that is gone.
+    // A host's end without this router's end belongs to a removed router.
     await runCommand('ip', ['link', 'delete', 'dev', device]);
     const made = `link add ${device} type veth peer name ${UPLINK} netns ${this.#name}\n`;
     await runOrFail(NETWORK_FAILED, 'ip', ['-batch', '-'], { input: made });
     const ipv6 = `/proc/sys/net/ipv6/conf/${device}/disable_ipv6`;
     if (existsSync(ipv6)) await writeFile(ipv6, '1');
-    // Callers of a published port on 127.0.0.1 are sent through this link.
+    // Connections to a published port on 127.0.0.1 are routed through this link.
     await writeFile(`/proc/sys/net/ipv4/conf/${device}/route_localnet`, '1');
     const outside = [
       `address replace ${HOST_END}/32 dev ${device}`,
@@ -149,7 +149,7 @@ export class Router {
       `address replace ${address}/32 dev ${UPLINK}`,
       `link set ${UPLINK} up`,
       `route replace ${HOST_END} dev ${UPLINK}`,
-      // What is no container's address goes nowhere.
+      // Addresses without a container are unreachable.
       `route replace unreachable ${NETWORK_CIDR}`,
       `route replace default via ${HOST_END} dev ${UPLINK}`,
     ]);

@@ -4,16 +4,16 @@ import { createServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 
-/** Addresses of the host that are tried. */
+/** Maximum number of host addresses to test. */
 const MAX_ADDRESSES = 6;
 
-/** Something of the host for the probe to look for, which nothing else depends on. */
+/** A file and services that the host creates only for the probe to search for. */
 interface HostTargets {
-  /** Path of a file that says the secret. */
+  /** Path of a file with the secret. */
   readonly file: string;
-  /** `address:port` of services that say the secret, TCP and UDP. */
+  /** `address:port` of services that send the secret, over TCP and UDP. */
   readonly services: readonly string[];
-  /** Datagrams with the secret that have arrived. */
+  /** Number of received datagrams with the secret. */
   readonly arrivals: () => number;
   readonly close: () => Promise<void>;
 }
@@ -24,7 +24,7 @@ const hostAddresses = (): string[] =>
     .filter(({ family, internal }) => family === 'IPv4' && !internal)
     .map(({ address }) => address);
 
-/** A service on one address, TCP and UDP on the same port; null where it cannot be opened. */
+/** Opens a service on one address, with TCP and UDP on the same port; null if that fails. */
 const openService = async (address: string, secret: string, onArrival: () => void) => {
   const server = createServer((socket) => {
     socket.on('error', () => {});
@@ -56,7 +56,7 @@ const openService = async (address: string, secret: string, onArrival: () => voi
   );
 };
 
-/** Puts the targets up for the time of one verification. */
+/** Opens the targets for one verification. */
 export const openHostTargets = async (run: string, id: string, secret: string): Promise<HostTargets> => {
   let arrivals = 0;
   const file = join(run, `verify-${id}`);

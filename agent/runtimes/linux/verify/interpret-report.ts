@@ -4,15 +4,15 @@ import { PROBE_NAMES } from '../../isolation-probes.ts';
 import { capabilityMask } from '../container/capabilities.ts';
 import type { ReportLine } from './parse-report.ts';
 
-/** What the host knows, that the container's answers are compared with. */
+/** The host's values, for comparison with the container's. */
 export interface HostSide {
   readonly bootId: string;
-  /** `mnt:[4026531841]` and so on. */
+  /** Such as `mnt:[4026531841]`. */
   readonly namespaces: readonly string[];
   readonly diskBytes: number;
-  /** Datagrams with a forged source that have arrived. */
+  /** Number of received datagrams with a forged source. */
   readonly forgedArrivals: number;
-  /** As the cgroup that holds the container says; null for what it does not limit. */
+  /** The limits of the container's cgroup; null where there is no limit. */
   readonly limits: {
     readonly memory: string | null;
     readonly processes: string | null;
@@ -35,7 +35,7 @@ const kernel = (report: Report, host: HostSide): Observation => {
   return observe(isKernelShared(report, host) ? 'shared' : 'separate', detail);
 };
 
-/** Two kernels give their first namespaces the same numbers: these say nothing of kernels that differ. */
+/** Two kernels can use the same numbers for their initial namespaces, so numbers are compared only if the kernel is shared. */
 const namespaces = (report: Report, host: HostSide, of: (kind: string) => boolean): Observation => {
   const own = detailOf(report, 'namespaces')
     .split(', ')
@@ -93,7 +93,7 @@ const forged = (report: Report, host: HostSide): Observation => {
 
 const AS_TRIED: ReadonlySet<string> = new Set(['reached', 'refused', 'absent']);
 
-/** From the probe's lines and the host's side to an outcome for each probe. */
+/** Determines the outcome of each probe from the probe's report and the host's values. */
 export const interpretReport = (report: Report, host: HostSide): ReadonlyMap<ProbeName, Observation> => {
   const tried = PROBE_NAMES.flatMap((name) => {
     const line = report.get(name);

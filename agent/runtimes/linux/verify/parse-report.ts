@@ -1,4 +1,4 @@
-/** What the probe printed of one name; the line's own outcome, before the host compares. */
+/** One line of the probe's report, before the comparison with the host's values. */
 export interface ReportLine {
   readonly outcome: string;
   readonly detail: string;
@@ -8,9 +8,8 @@ const LINE = /^([a-z-]{1,40})\t(reached|refused|absent|measured|not-tried)\t([\x
 const END = 'end';
 
 /**
- * The output of `agent/probe`. It comes out of a container that may be hostile: any line that is not of the form, or
- * comes a second time, makes the whole report worthless.
- * @returns null where it is not complete and well-formed
+ * Parses the output of `agent/probe`. The container may be hostile, so one malformed or repeated line invalidates the report.
+ * @returns null if the report is incomplete or malformed
  */
 export const parseReport = (text: string): ReadonlyMap<string, ReportLine> | null => {
   const lines = text.split('\n');

@@ -1,19 +1,19 @@
 import type { Endpoint } from '../network/endpoint.ts';
 
-/** Of other containers, that a verification tries to reach. */
+/** Maximum number of other containers that a verification tries to reach. */
 const MAX_NEIGHBOURS = 8;
 
-/** What a container has around it on its host's network. */
+/** A container's network environment on its host. */
 export interface Surroundings {
   readonly hasNetwork: boolean;
-  /** Addresses of other containers that this one must not reach: those it has for peers are left out. */
+  /** Addresses of other containers that this container must not reach. Excludes its peers. */
   readonly neighbours: readonly string[];
 }
 
 const isPeer = (one: Endpoint, other: Endpoint): boolean =>
   one.policy.peers === 'switch' && other.policy.peers === 'switch';
 
-/** @param ids of all containers of the host */
+/** @param ids the ids of all containers of the host */
 export const surroundingsOf = async (
   id: string,
   ids: readonly string[],

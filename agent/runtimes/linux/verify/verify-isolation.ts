@@ -15,19 +15,19 @@ import type { Surroundings } from './surroundings.ts';
 const TIMEOUT_MS = 15_000;
 const KEPT_BYTES = 32 * 1024;
 const SECRET_BYTES = 16;
-/** Whose datagrams a container must not be able to send: private, public and this machine's own. */
+/** Source addresses that a container must not be able to use: private, public and loopback. */
 const FORGED_SOURCES = ['10.99.99.99', '192.0.2.99', '127.0.0.1'];
-/** Of AWS and others, of Azure, of AWS's containers. */
+/** Metadata services of AWS and others, of Azure, and of AWS containers. */
 const METADATA = ['169.254.169.254:80', '168.63.129.16:80', '169.254.170.2:80'];
 const NAMESPACES = ['mnt', 'pid', 'net', 'ipc', 'uts', 'cgroup', 'user'];
 
-/** A container as it is verified. */
+/** A container to verify. */
 export interface VerifiedContainer extends Surroundings {
   readonly runtimeType: RuntimeType;
-  /** In the command line of a process that this host has while the container runs. */
+  /** Part of the command line of a process that runs on this host while the container runs. */
   readonly hostProcess: string;
   readonly limits: HostSide['limits'];
-  /** Starts the probe inside, as a process beside the main one. */
+  /** Starts the probe in the container. */
   readonly start: (args: readonly string[]) => Promise<SessionProcess>;
 }
 
@@ -39,7 +39,7 @@ const bytesOf = async (folder: string): Promise<number> => {
 const several = (name: string, values: readonly string[]): string[] =>
   values.map((value) => `${name}=${value}`);
 
-/** Runs the probes inside a running container, and judges what came back. */
+/** Runs the probes inside a running container, and evaluates their report. */
 export const verifyIsolation = async (
   { clock, layout, newId, randomBytes }: LinuxDeps,
   container: VerifiedContainer,
@@ -70,7 +70,7 @@ export const verifyIsolation = async (
         `The probes did not finish in the container (exit code ${outcome.exitCode})`,
         {
           suggestion:
-            'Verify again. Processes of the container can end the probes, and can exhaust its limits.',
+            'Verify again. Processes of the container can kill the probes or exhaust the container’s limits.',
         },
       );
     const host: HostSide = {

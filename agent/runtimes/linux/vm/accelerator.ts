@@ -18,8 +18,8 @@ const AnswerSchema = z.strictObject({
 });
 
 /**
- * Which accelerator really works here, found by booting a utility VM to its first word: a /dev/kvm that opens proves
- * nothing. The answer is kept for as long as machine, QEMU and kernel are the same.
+ * Determines the accelerator of this machine by booting a utility VM, because KVM may not work even if /dev/kvm can be opened.
+ * The result is stored until machine, QEMU or kernel change.
  */
 export const probeAccelerator = async (
   deps: LinuxDeps,
@@ -34,11 +34,11 @@ export const probeAccelerator = async (
   const because = await tryKvm(deps, machine, placeholders, shape);
   const accelerator = because === null ? 'kvm' : 'tcg';
   await writeJson(path, { key, accelerator, because: because ?? 'a utility VM booted' });
-  deps.log.info('found the accelerator of utility VMs', { accelerator, because });
+  deps.log.info('determined the accelerator of utility VMs', { accelerator, because });
   return accelerator;
 };
 
-/** Why KVM does not work; null when it does. */
+/** Returns the reason why KVM does not work; null if it works. */
 const tryKvm = async (
   deps: LinuxDeps,
   machine: HostMachine,

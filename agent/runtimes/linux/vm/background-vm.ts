@@ -2,7 +2,7 @@ import type { LinuxDeps } from '../deps.ts';
 import { UtilityVm } from './utility-vm.ts';
 import { type LaunchOptions, launchWorker, type Placeholders, removeWorker } from './worker.ts';
 
-/** Far above what a boot and a rehearsal take, under emulation on a machine that is busy. */
+/** Far more than a boot and a rehearsal need under emulation on a busy machine. */
 const LIMIT_MS = 90_000;
 
 /**
@@ -17,7 +17,7 @@ export const withBackgroundVm = async <T>(
 ): Promise<T> => {
   signal.throwIfAborted();
   const worker = await launchWorker(deps, placeholders, options);
-  // Once: two removals of one VM would fail each other, and the one that is waited for would end before the other.
+  // Removed only once, because two removals of one VM would interfere.
   let removal: Promise<void> | undefined;
   const remove = (): Promise<void> => (removal ??= removeWorker(deps, worker.vmId));
   const giveUp = () => void remove().catch(() => undefined);

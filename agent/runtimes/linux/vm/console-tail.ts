@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 const KEPT_BYTES = 8 * 1024;
 const SHOWN_LINES = 12;
 
-/** The end of what a VM's kernel wrote to its console while this process listened. */
+/** The end of the console output of a VM's kernel while this process was connected. */
 export class ConsoleTail {
   #text = Buffer.alloc(0);
   readonly #socket: Socket;
@@ -16,7 +16,7 @@ export class ConsoleTail {
     socket.on('error', () => socket.destroy());
   }
 
-  /** Its last lines, or what a panic said first, fit to be shown: the guest chose every byte of them. */
+  /** The last lines, or the first lines of a panic. Without unprintable bytes, because the guest is not trusted. */
   get text(): string {
     const printable = this.#text.toString('latin1').replace(/[^\x20-\x7e\n]/g, '');
     const lines = printable.trim().split('\n');

@@ -4,21 +4,21 @@ import { join } from 'node:path';
 import { MIB } from '../../../units.ts';
 import { allocatedBytes } from '../disk-space.ts';
 
-/** Ends the name of one that is being removed. */
+/** Suffix for the folder of a template that is being removed. */
 const GONE = '.gone';
 const MAX_TEMPLATES = 8;
-/** Of the machine's memory. */
+/** Share of the machine's memory for templates. */
 const MEMORY_SHARE = 1 / 32;
 const LEAST_MEMORY_MB = 128;
 const MAX_MEMORY_MB = 512;
-/** A VM of more memory takes too much of it for page tables alone to be worth keeping: it boots. */
+/** VMs with more memory boot instead, because the page tables alone would make their templates too large. */
 export const MAX_TEMPLATE_RAM_MB = 4096;
-/** What making one takes, besides what it keeps: one is made at a time. */
+/** Temporary memory to create a template. Templates are created one at a time. */
 const MAKING_MB = 256;
 
 export interface TemplateLimits {
   readonly count: number;
-  /** Memory that the templates may hold in all; they take as much disk. */
+  /** Total memory of the templates. They need the same amount of disk. */
   readonly memoryMB: number;
 }
 
@@ -27,12 +27,12 @@ export const templateLimits = (machineMemoryMB: number): TemplateLimits => ({
   memoryMB: Math.min(MAX_MEMORY_MB, Math.max(LEAST_MEMORY_MB, Math.floor(machineMemoryMB * MEMORY_SHARE))),
 });
 
-/** What of the machine's memory is not for containers, because templates hold it or are made in it, in MiB. */
+/** Memory that is reserved for templates and their creation, in MiB. */
 export const templateReserveMB = ({ memoryMB }: TemplateLimits): number => memoryMB + MAKING_MB;
 
 /**
- * The folders of templates, bounded in number and size: those that were used last stay. The time of use is the
- * folder's own, so that it outlives the agent.
+ * The folders of templates, limited in number and size. The least recently used templates are removed. The time of use is the
+ * folder's modification time, so that it outlives the agent.
  */
 export class KeptTemplates {
   readonly #folder: string;
@@ -48,9 +48,9 @@ export class KeptTemplates {
   }
 
   /**
-   * Removes what is over the limits, the longest unused first.
-   * @param isNeeded whether a template has to stay
-   * @param release called for each before it is removed
+   * Removes templates beyond the limits, the least recently used first.
+   * @param isNeeded whether a template must stay
+   * @param release called before each removal
    */
   async trim(isNeeded: (key: string) => boolean, release: (key: string) => void): Promise<void> {
     await this.#removeGone();
@@ -61,7 +61,7 @@ export class KeptTemplates {
       if (count <= this.#limits.count && bytes <= this.#limits.memoryMB * MIB) return;
       if (isNeeded(one.key) || !existsSync(join(this.#folder, one.key))) continue;
       release(one.key);
-      // Renamed atomically, so that no process finds half of it.
+      // Renamed atomically first, so that no process finds a partial template.
       const gone = join(this.#folder, `${one.key}${GONE}`);
       renameSync(join(this.#folder, one.key), gone);
       await rm(gone, { recursive: true, force: true });
@@ -70,14 +70,14 @@ export class KeptTemplates {
     }
   }
 
-  /** What an agent that died in between has left. */
+  /** Removes the remains of an agent that crashed during a removal. */
   async #removeGone(): Promise<void> {
     const names = await readdir(this.#folder).catch(() => []);
     for (const name of names.filter((one) => one.endsWith(GONE)))
       await rm(join(this.#folder, name), { recursive: true, force: true });
   }
 
-  /** All that are whole, the longest unused first. */
+  /** Lists all complete templates, the least recently used first. */
   async #list(): Promise<{ key: string; bytes: number; usedMs: number }[]> {
     const keys = (await readdir(this.#folder).catch(() => [])).filter((name) => !name.includes('.'));
     const found = await Promise.all(

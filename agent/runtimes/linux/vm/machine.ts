@@ -4,16 +4,16 @@ import type { Artifacts } from '../artifacts.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { QEMU, qemuArguments, type VmShape } from './qemu-arguments.ts';
 
-/** What of this machine a saved VM depends on. */
+/** Properties of this machine that a saved VM depends on. */
 export interface HostMachine {
   readonly qemuVersion: string;
   readonly kernel: string;
   readonly cpuModel: string;
-  /** Rate of the time stamp counter, which guests see through emulation as well. */
+  /** Rate of the time stamp counter, which is also visible to emulated guests. */
   readonly tscKhz: number;
 }
 
-/** The kernel measures the rate once, at boot; a log that has lost that line leaves what the processor is sold as. */
+/** Reads the rate from the kernel log, where the kernel writes it at boot. Falls back to the nominal rate. */
 const readTscKhz = async (cpuinfo: string): Promise<number> => {
   const log = await runCommand('dmesg', []).catch(() => ({ stdout: '' }));
   const measured = /tsc: Detected ([0-9.]+) MHz/.exec(log.stdout)?.[1];
@@ -36,7 +36,7 @@ const GENERATION = 16;
 const digest = (values: readonly unknown[]) =>
   createHash('sha256').update(JSON.stringify(values)).digest('hex');
 
-/** Devices and kernel parameters, whatever the shape. */
+/** Devices and kernel parameters that do not depend on the shape. */
 const ARGUMENTS = qemuArguments(
   '',
   '',

@@ -4,12 +4,12 @@ import { makeEmptyLayer } from '../container/empty-layer.ts';
 import type { LinuxDeps } from '../deps.ts';
 import type { Placeholders } from './worker.ts';
 
-/** The least that has a journal, as a container's layer has: a rehearsal is to be of the same kind. */
+/** The smallest ext4 with a journal, so that a rehearsal uses the same features as a container's layer. */
 const PLACEHOLDER_MB = 8;
 
 /**
- * The disks that a VM has until it is a container's: the image `mini` and an empty ext4. A template's rehearsal runs
- * on them. Made once a host.
+ * The disks of a VM before it is assigned to a container: the image `mini` and an empty ext4. A template's rehearsal uses them.
+ * Created once per host.
  */
 export const ensurePlaceholders = async ({ layout, artifacts }: LinuxDeps): Promise<Placeholders> => {
   const folder = join(layout.state, 'placeholders');

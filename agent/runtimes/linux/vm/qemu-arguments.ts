@@ -1,4 +1,4 @@
-/** Descriptors that the helper has opened before QEMU begins (`helper/launch-vm.c` has the same numbers). */
+/** Descriptors that the helper opens before it runs QEMU (`helper/launch-vm.c` has the same numbers). */
 const CHANNEL_FD = 10;
 const QMP_FD = 11;
 const CONSOLE_FD = 12;
@@ -10,7 +10,7 @@ export const QEMU = '/usr/bin/qemu-system-x86_64';
 
 export type Accelerator = 'kvm' | 'tcg';
 
-/** What makes two utility VMs the same machine: a clone must be of its template's shape. */
+/** The shape of a utility VM. A clone must have its template's shape. */
 export interface VmShape {
   readonly ramMB: number;
   readonly cpus: number;
@@ -18,23 +18,23 @@ export interface VmShape {
 }
 
 export type VmStart =
-  /** Boots; memory is its own. */
+  /** Boots, with private memory. */
   | { readonly kind: 'boot'; readonly tscKhz: number }
-  /** Boots, with memory in a file that becomes the template. */
+  /** Boots, with its memory in a file that becomes the template. */
   | { readonly kind: 'template'; readonly tscKhz: number }
   | { readonly kind: 'clone' };
 
-/** QEMU keeps translated code in a buffer of its own; unbounded, it takes up to an eighth of the machine's memory. */
+/** QEMU's buffer for translated code. By default it can grow to an eighth of the machine's memory. */
 const TRANSLATION_BUFFER_MB = 64;
-/** Memory of the VM that the guest's kernel and agent take, in MiB. */
+/** Memory of the VM for the guest's kernel and agent, in MiB. */
 export const GUEST_OVERHEAD_MB = 64;
-/** What a worker process may use beside the VM's memory, in MiB: the buffer, QEMU itself, its threads' I/O. */
+/** Memory of a worker process in addition to the VM's memory, in MiB: the buffer, QEMU itself, I/O of its threads. */
 export const WORKER_OVERHEAD_MB = TRANSLATION_BUFFER_MB + 64;
 
 /**
- * Each is needed: without the tsc parameters one boot in three hangs under emulation, and without ACPI and `arat` an
- * idle machine burns 4 % of a core. The others only save time: among them that the kernel forces each of its grace
- * periods (`rcu_expedited`), which a start and an exec would else wait through, some 10 ms each time.
+ * Without the tsc parameters, one boot in three hangs under emulation. Without ACPI and `arat`, an idle VM uses 4 % of a core.
+ * The other parameters only save time. For example, `rcu_expedited` shortens RCU grace periods, which would cost each start and
+ * each exec about 10 ms.
  */
 const kernelLine = (tscKhz: number): string =>
   [
@@ -51,7 +51,7 @@ const memory = ({ ramMB }: VmShape, start: VmStart): string => {
   return `memory-backend-file,${size},mem-path=/proc/self/fd/${RAM_FD},share=off`;
 };
 
-/** QEMU's names of the two disks, and of what is behind them while they are no container's. */
+/** QEMU's names of the two disks, and of their files before a container is assigned. */
 export const diskNode = (index: number): string => `disk${index}`;
 export const placeholderNode = (index: number): string => `placeholder${index}`;
 
@@ -63,7 +63,7 @@ const disk = (index: number, serial: string, file: string, readOnly: boolean): s
     '-blockdev',
     `driver=raw,node-name=${diskNode(index)},file=${placeholderNode(index)},${mode}`,
     '-device',
-    // A write that fails is an error in the guest. By default a full disk would stop the whole VM.
+    // Report a failed write as an error in the guest. By default a full disk would pause the VM.
     `virtio-blk-device,drive=${diskNode(index)},serial=${serial},werror=report,rerror=report`,
   ];
 };
@@ -78,7 +78,7 @@ const beginning = (start: VmStart): string[] =>
     ? ['-incoming', 'defer']
     : ['-kernel', '/boot/vmlinux', '-initrd', '/boot/initramfs.cpio', '-append', kernelLine(start.tscKhz)];
 
-/** The command line of a utility VM, as seen from inside the worker's jail. */
+/** The command line of a utility VM, with paths inside the worker's jail. */
 export const qemuArguments = (
   vmId: string,
   processName: string,

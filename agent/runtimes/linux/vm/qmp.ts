@@ -12,7 +12,7 @@ const MessageSchema = z.looseObject({
 });
 
 /**
- * QEMU's machine protocol over an open socket: one JSON document a line.
+ * QEMU's machine protocol over an open socket, with one JSON document per line.
  * Source: docs/interop/qmp-spec of QEMU.
  */
 export class Qmp {
@@ -22,7 +22,7 @@ export class Qmp {
   #next = 1;
   #ended: Error | null = null;
 
-  /** Resolves once QEMU takes commands. */
+  /** Resolves once QEMU accepts commands. */
   static async open(socket: Socket): Promise<Qmp> {
     const qmp = new Qmp(socket);
     await qmp.execute('qmp_capabilities');
@@ -38,7 +38,7 @@ export class Qmp {
     );
   }
 
-  /** Rejects with a `RuntimeError` that has QEMU's own words. */
+  /** Rejects with a `RuntimeError` with QEMU's message. */
   execute(command: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#next++;
@@ -60,7 +60,7 @@ export class Qmp {
     for (const line of lines.filter((one) => one.trim() !== '')) this.#handle(line);
   }
 
-  /** Code in the guest may have taken over QEMU: what is not JSON ends the connection. */
+  /** Code in the guest may have compromised QEMU, so a line that is not JSON closes the connection. */
   #handle(line: string): void {
     const message = MessageSchema.safeParse(parseJson(line));
     if (!message.success) return void this.#socket.destroy();
@@ -81,7 +81,7 @@ export class Qmp {
   }
 }
 
-/** Returns undefined for what is not JSON, which no schema of a message accepts. */
+/** Returns undefined if the line is not JSON, which no message schema accepts. */
 const parseJson = (line: string): unknown => {
   try {
     return JSON.parse(line);

@@ -19,7 +19,7 @@ const drain = (process: GuestProcess): Promise<void> =>
     }),
   );
 
-/** An image may have no shell: then all but that has been rehearsed. */
+/** Ignores that an image has no shell. The rest of the start has been rehearsed then. */
 const unlessMissing = (error: unknown): void => {
   if (!(error instanceof SpawnError)) throw error;
 };
@@ -43,10 +43,10 @@ const runShell = async (vm: UtilityVm): Promise<void> => {
 };
 
 /**
- * Runs a whole start once, of the image that is behind the first disk, on the placeholder of the second: what a VM has
- * done before it does at once the second time (under emulation its code is then translated). The image stays mounted.
- * Only for a VM that no container has.
- * @throws whatever keeps a container from starting in it
+ * Runs a complete start, with the image on the first disk and the placeholder on the second disk. A later start of a container
+ * is then faster, because caches are filled and, under emulation, the code is translated. The image stays mounted. Only for a
+ * VM without a container.
+ * @throws the error of a failed start
  */
 export const rehearse = async (vm: UtilityVm): Promise<void> => {
   await vm.wake();

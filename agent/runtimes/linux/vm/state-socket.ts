@@ -5,18 +5,18 @@ import { join } from 'node:path';
 const FOLDER = 'state';
 const NAME = 'state.sock';
 
-/** Where QEMU, whose `/vm` is the VM's run folder, finds the socket. */
+/** The socket's path for QEMU, whose `/vm` is the VM's run folder. */
 export const STATE_SOCKET_IN_JAIL = `/vm/${FOLDER}/${NAME}`;
 
 export interface StateSocket {
-  /** Resolves with what the first connection sent, once it has ended. */
+  /** Resolves with the data of the first connection, once it has ended. */
   readonly received: Promise<Buffer>;
   close(): void;
 }
 
 /**
- * Receives the saved state of a VM. Every VM is cloned from it, so only the worker's user may connect, and only once.
- * The socket is made in a folder that is closed to all others until it is that user's, whatever the umask.
+ * Receives the saved state of a VM. All VMs are cloned from it, so only the worker's user can connect, and only once. The socket
+ * is created in a folder that other users cannot access, so that the umask does not matter until its owner is set.
  */
 export const listenForState = async (run: string, uid: number): Promise<StateSocket> => {
   const folder = join(run, FOLDER);

@@ -16,25 +16,26 @@ import { listenForState, STATE_SOCKET_IN_JAIL } from './state-socket.ts';
 import type { UtilityVm } from './utility-vm.ts';
 import type { Placeholders } from './worker.ts';
 
-/** A booted and rehearsed VM, to be cloned: sealed memory, and the devices' state. */
+/** A booted and rehearsed VM to clone: sealed memory, and the state of the devices. */
 interface Template {
   readonly shape: VmShape;
-  /** The sealed memory, as another process opens it. */
+  /** The path where another process can open the sealed memory. */
   readonly ram: string;
   readonly state: string;
 }
 
 const BOOT_TIMEOUT_MS = 20_000;
 const MIGRATION_POLL_MS = 3;
-/** Fast, and never written to the disk by itself. */
+/** In memory, so that it is fast and the kernel never writes it to a disk. */
 const MEMORY_FOLDER = '/dev/shm';
 
 /**
- * The host's templates, one for each shape of VM. They are kept on the disk, keyed by all that they depend on, so a
- * restarted agent boots none; their memory is held, sealed, by a helper process that ends with this one. Clones
- * that run need neither, so a template may go while they do.
+ * The host's templates, one for each shape of VM. They are stored on the disk, keyed by all their inputs, so that a restarted
+ * agent need not boot them. A helper process holds their sealed memory and ends with this process. Running clones need neither,
+ * so a template can be removed at any time.
  *
- * Number and size are bounded (`KeptTemplates`), and their memory is no container's. One is made at a time.
+ * Number and size are limited (`KeptTemplates`), and their memory is not part of the capacity. Templates are created one at a
+ * time.
  */
 export class Templates {
   readonly #deps: LinuxDeps;
@@ -43,7 +44,7 @@ export class Templates {
   readonly #ready = new Map<string, Promise<Template>>();
   readonly #kept: KeptTemplates;
   readonly #holders = new Map<string, ChildProcess>();
-  /** By key: how many clones are being launched from it. */
+  /** Number of clones that are being launched, by the template's key. */
   readonly #uses = new Map<string, number>();
   #making: Promise<unknown> = Promise.resolve();
   #requested: VmShape | null = null;
@@ -57,14 +58,14 @@ export class Templates {
     this.#placeholders = placeholders;
   }
 
-  /** Has a template of that shape ready, made when there is none. */
+  /** Creates the template of that shape if it does not exist. */
   async prepare(shape: VmShape): Promise<void> {
     await this.use(shape, async () => undefined);
   }
 
   /**
-   * Has one made in the background. While another is being made only the newest request waits: containers of many
-   * shapes don't keep the machine busy with templates.
+   * Creates a template in the background. While another is being created, only the newest request waits, so that containers of
+   * many shapes don't keep the machine busy.
    */
   request(shape: VmShape): void {
     if (shape.ramMB > MAX_TEMPLATE_RAM_MB) return;
@@ -74,7 +75,7 @@ export class Templates {
     });
   }
 
-  /** Gives the template of that shape, made when there is none; it stays until `act` has ended. */
+  /** Calls `act` with the template of that shape, which is created if necessary and not removed until `act` has ended. */
   async use<T>(shape: VmShape, act: (template: Template) => Promise<T>): Promise<T> {
     const key = this.#keyOf(shape);
     this.#uses.set(key, (this.#uses.get(key) ?? 0) + 1);
@@ -94,7 +95,7 @@ export class Templates {
     if (known) return known;
     const made = this.#obtain(key, shape);
     this.#ready.set(key, made);
-    // The next who asks tries again.
+    // The next caller retries.
     made.catch(() => this.#ready.delete(key));
     return made;
   }
@@ -104,7 +105,7 @@ export class Templates {
       const shape = this.#requested;
       this.#requested = null;
       await this.prepare(shape).catch((error: unknown) =>
-        this.#deps.log.warn('no template', { reason: messageOf(error) }),
+        this.#deps.log.warn('could not create a template', { reason: messageOf(error) }),
       );
     }
   }
@@ -146,7 +147,7 @@ export class Templates {
     await turn;
   }
 
-  /** The memory of a template goes with the process that holds it. */
+  /** Ends the process that holds the memory of a template, which releases it. */
   #release(key: string): void {
     this.#ready.delete(key);
     this.#holders.get(key)?.stdin?.end();
@@ -171,7 +172,7 @@ export class Templates {
         use: async (vm) => {
           await vm.connectGuest('boot', BOOT_TIMEOUT_MS);
           await rehearse(vm);
-          // A clone finds its own image behind the disk.
+          // Each clone mounts its own image from the disk.
           await vm.unmountLayers();
           await this.#save(vm, join(fresh, 'state'));
           await vm.destroy();
@@ -184,7 +185,7 @@ export class Templates {
       await rm(disks, { recursive: true, force: true });
       await rm(fresh, { recursive: true, force: true });
     }
-    this.#deps.log.info('made a template of utility VMs', {
+    this.#deps.log.info('created a template of utility VMs', {
       ramMB: shape.ramMB,
       ms: Math.round(this.#deps.clock.monotonicMs() - began),
     });
@@ -196,7 +197,7 @@ export class Templates {
     return { squashfs: source, ext4: this.#placeholders.ext4 };
   }
 
-  /** QEMU may start nothing and open nothing new, so the state comes over a socket. */
+  /** QEMU's seccomp filter and jail prevent new processes and files, so the state is sent over a socket. */
   async #save(vm: UtilityVm, path: string): Promise<void> {
     const socket = await listenForState(vmPaths(this.#deps.layout, vm.id).run, vm.record.uid);
     try {
@@ -224,7 +225,7 @@ export class Templates {
     }
   }
 
-  /** Templates of earlier kernels or QEMUs; those of other shapes stay. */
+  /** Removes templates of other kernels or QEMU versions. Other shapes stay. */
   async #removeOthers(kept: string): Promise<void> {
     const generation = kept.slice(kept.lastIndexOf('/') + 1).split('-')[0] ?? '';
     for (const name of await readdir(this.#deps.layout.templates))
@@ -254,12 +255,12 @@ export class Templates {
       });
       holder.once('error', reject);
       holder.once('exit', () =>
-        reject(new RuntimeError('step-failed', `The template could not be held: ${said.trim()}`)),
+        reject(new RuntimeError('step-failed', `The template’s memory could not be loaded: ${said.trim()}`)),
       );
     });
   }
 }
 
 const copySparse = async (from: string, to: string): Promise<void> => {
-  await runOrFail('The template could not be kept', 'cp', ['--sparse=always', '--', from, to]);
+  await runOrFail('The template could not be stored', 'cp', ['--sparse=always', '--', from, to]);
 };

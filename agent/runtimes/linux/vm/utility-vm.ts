@@ -18,7 +18,7 @@ import { WorkerFormat, type WorkerRecord } from './worker-record.ts';
 const NodesSchema = z.array(z.looseObject({ 'node-name': z.optional(z.string()) }));
 const ENTROPY_BYTES = 32;
 const ERRNO_LIMIT = 4096;
-/** QEMU allows 31 characters. */
+/** QEMU allows at most 31 characters, including the prefix. */
 const NODE_ID_LENGTH = 18;
 /** A writable layer keeps the space that was allocated for it: the guest cannot give it back to the host. */
 const blockMode = (readOnly: boolean) => ({ 'read-only': readOnly, discard: 'ignore' });
@@ -32,7 +32,7 @@ export interface GuestNetwork {
 }
 
 /**
- * One utility VM whose worker process runs: what the host does with it.
+ * One utility VM with a running worker process.
  *
  * Lifecycle: worker launched → `attach` (QMP, console, and for a clone its state) → `connectGuest` → disks,
  * network, layers, processes → `destroy`. The listener of `ended` kills a VM whose connection
@@ -44,7 +44,7 @@ export class UtilityVm {
   readonly #console: ConsoleTail;
   #record: WorkerRecord;
   #channel: GuestChannel | null = null;
-  /** The image that is behind the first disk; null while that is a placeholder. */
+  /** The image on the first disk; null while it is a placeholder. */
   #image: string | null = null;
 
   static async attach(deps: LinuxDeps, record: WorkerRecord): Promise<UtilityVm> {
@@ -77,8 +77,8 @@ export class UtilityVm {
   }
 
   /**
-   * Waits for the guest's agent.
-   * @param how `clone`: restores the template's state first; `reconnect`: an earlier agent was connected to it
+   * Connects to the guest agent.
+   * @param how `clone`: restores the template's state first; `reconnect`: an earlier agent was connected
    */
   async connectGuest(how: 'boot' | 'clone' | 'reconnect', timeoutMs: number): Promise<GuestGreeting> {
     const socket = await connectTo(vmPaths(this.#deps.layout, this.id).channel);
@@ -94,12 +94,12 @@ export class UtilityVm {
     return greeting;
   }
 
-  /** Resolves with the reason when the connection to the guest has ended; at once when there is none. */
+  /** Resolves with the reason when the connection to the guest has ended; immediately if there is none. */
   async ended(): Promise<Error> {
     return this.#channel?.closed ?? new RuntimeError('step-failed', 'The guest is not connected');
   }
 
-  /** Remembers that code of an image may run in it from now on. */
+  /** Records that image code may run in the VM from now on. */
   async expectImageCode(): Promise<void> {
     this.#record = { ...this.#record, ranImageCode: true };
     await this.#saveRecord();
@@ -108,7 +108,7 @@ export class UtilityVm {
   /** Assigns the VM to the container permanently. */
   async claim(containerId: string, cpus: number): Promise<void> {
     if (this.#record.containerId !== null && this.#record.containerId !== containerId)
-      throw new RuntimeError('internal', 'A utility VM cannot be given to a second container');
+      throw new RuntimeError('internal', 'A utility VM cannot be assigned to a second container');
     this.#record = { ...this.#record, containerId };
     await this.#saveRecord();
     await limitWorker(this.#deps.layout.tag, this.id, {
@@ -118,7 +118,7 @@ export class UtilityVm {
     if (this.#record.process) setProcessPriority(this.#record.process.pid, 0);
   }
 
-  /** Sets the clock, which stands at the template's, and randomness, which every clone shares. */
+  /** Sets the guest's clock and random state, which a clone has from its template. */
   wake(): Promise<void> {
     const now = this.#deps.clock.now().getTime();
     const fields = [
@@ -126,14 +126,19 @@ export class UtilityVm {
       ['nanoseconds', String((now % 1000) * 1_000_000)],
       ['entropy', this.#deps.randomBytes(ENTROPY_BYTES).toString('hex')],
     ] as const;
-    return this.ask('wake', 'The guest could not be woken', fields, LONG_ANSWER_TIMEOUT_MS);
+    return this.ask(
+      'wake',
+      'The guest’s clock and random state could not be set',
+      fields,
+      LONG_ANSWER_TIMEOUT_MS,
+    );
   }
 
   /**
-   * Puts a container's files behind the two disks. The guest binds its driver to them only afterwards, so it never
-   * sees what was there before; an image that it has mounted already stays.
+   * Attaches a container's files to the two disks. The guest binds its driver only afterwards, so it never sees the earlier files.
+   * An image that the guest has already mounted stays.
    * @param image path of the squashfs
-   * @param scratch path of the writable layer, which becomes the worker's own
+   * @param scratch path of the writable layer, whose owner becomes the worker's user
    */
   async attachDisks(image: string, scratch: string): Promise<void> {
     const paths = vmPaths(this.#deps.layout, this.id);
@@ -143,7 +148,7 @@ export class UtilityVm {
     await this.#putBehind(1, '/disks/scratch.ext4', false);
   }
 
-  /** Puts an image behind the first disk, which the guest has not bound. */
+  /** Attaches an image to the first disk, which the guest has not bound. */
   async attachImage(image: string): Promise<void> {
     if (this.#image === image) return;
     await replaceLink(image, vmPaths(this.#deps.layout, this.id).image);
@@ -151,7 +156,7 @@ export class UtilityVm {
     this.#image = image;
   }
 
-  /** Whether a container's files, or one of them, are behind the disks. */
+  /** Whether any file of a container is attached to the disks. */
   async hasDisks(): Promise<boolean> {
     return (await this.#files()).length > 0;
   }
@@ -178,7 +183,7 @@ export class UtilityVm {
       LONG_ANSWER_TIMEOUT_MS,
     );
   }
-  /** @param keepImage leaves the image mounted, and what has been read of it in the guest's memory */
+  /** @param keepImage leaves the image mounted, so that the guest's page cache keeps it */
   unmountLayers({ keepImage = false } = {}): Promise<void> {
     return this.ask(
       'unmount-layers',
@@ -187,16 +192,16 @@ export class UtilityVm {
       LONG_ANSWER_TIMEOUT_MS,
     );
   }
-  /** Gives the guest's network device its driver, and an address. */
+  /** Binds the guest's network device to its driver and configures it. */
   configureNetwork(network: GuestNetwork): Promise<void> {
     return this.ask('network', 'The network could not be set up in the guest', Object.entries(network));
   }
-  /** Takes the driver away again: a container without a network sees none. */
+  /** Unbinds the network device, so that a container without a network has no device. */
   removeNetwork(): Promise<void> {
-    return this.ask('no-network', 'The network device could not be taken from the guest');
+    return this.ask('no-network', 'The guest’s network device could not be removed');
   }
 
-  /** Asks the guest's agent, and takes a negative answer as a failure. */
+  /** Sends a request to the guest agent. Rejects if the answer is an error. */
   async ask(
     request: string,
     what: string,
@@ -235,7 +240,7 @@ export class UtilityVm {
     return this.#guest().startProcess(fields);
   }
 
-  /** Ends the worker and removes all that was the VM's. */
+  /** Kills the worker and removes all resources of the VM. */
   async destroy(): Promise<void> {
     this.close();
     await removeWorker(this.#deps, this.id);
@@ -248,7 +253,7 @@ export class UtilityVm {
     this.#console.close();
   }
 
-  /** The failure with what QEMU and the guest's console said last. */
+  /** Creates an error with the last messages of QEMU and the guest's console. */
   async explain(what: string, cause: unknown): Promise<RuntimeError> {
     const said = [await workerErrors(this.#deps, this.id), this.#console.text]
       .filter((text) => text !== '')
@@ -277,7 +282,7 @@ export class UtilityVm {
     await this.#qmp.execute('migrate-incoming', { uri: STATE_URI });
   }
 
-  /** Node names are new each time: an agent that comes later does not know the ones before. */
+  /** Uses new node names each time, because a restarted agent does not know the earlier names. */
   async #putBehind(index: number, filename: string, readOnly: boolean): Promise<void> {
     const node = `file-${this.#deps.newId().slice(0, NODE_ID_LENGTH)}`;
     await this.#qmp.execute('blockdev-add', {
@@ -295,7 +300,7 @@ export class UtilityVm {
     });
   }
 
-  /** Closes the files of a container, once they are behind no disk any more. QEMU refuses to close them before. */
+  /** Closes a container's files that are no longer attached to a disk. QEMU refuses to close attached files. */
   async #closeOthers(): Promise<void> {
     for (const name of await this.#files())
       await this.#qmp.execute('blockdev-del', { 'node-name': name }).catch(() => {});

@@ -25,10 +25,10 @@ import { launchWorker, listWorkerIds, type Placeholders, readWorker, removeWorke
 const RAM_STEP_MB = 64;
 const BOOT_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5_000;
-/** For QEMU to take the disks from a guest that has unmounted them. */
+/** Time limit for QEMU to detach the disks after the guest has unmounted them. */
 const DETACH_TIMEOUT_MS = 30_000;
 
-/** The VM of a container with those resources. */
+/** The shape of a VM for a container with those resources. */
 export const shapeFor = (
   { memoryMB, cpus }: Pick<ContainerSpec['resources'], 'memoryMB' | 'cpus'>,
   accelerator: Accelerator,
@@ -40,7 +40,7 @@ export const shapeFor = (
 
 type Begin = 'boot' | 'clone' | 'connected';
 
-/** From a start on until its VM is replaced in the pool: what starts has most to do then. */
+/** Delay between a start and the refill of the pool, so that the refill does not slow down the start. */
 const REFILL_MS = 1_000;
 
 interface Entry {
@@ -49,7 +49,7 @@ interface Entry {
   disksAttached: boolean;
   layersMounted: boolean;
   main: GuestProcess | null;
-  /** Its guest has been connected to, and its end is listened for. */
+  /** Whether the end of the guest's connection is watched. */
   watched: boolean;
 }
 
@@ -61,22 +61,22 @@ interface VmContainersDeps {
   readonly pool: VmPool;
   readonly accelerator: Accelerator;
   readonly useTemplates: boolean;
-  /** A container's VM has ended unexpectedly; everything of it is gone. */
+  /** Called after a container's VM has ended unexpectedly and its resources are removed. */
   readonly onDeath: (containerId: string, reason: string) => Promise<void>;
 }
 
-/** What an adopted VM said of its container. */
+/** The state of the container in an adopted VM. */
 interface Adopted {
   readonly containerId: string;
   readonly greeting: GuestGreeting;
   readonly main: GuestProcess | null;
 }
 
-/** The utility VMs of this host's containers: at most one a container, each for one container only. */
+/** The utility VMs of this host's containers. A container has at most one VM, and a VM serves only one container. */
 export class VmContainers {
   readonly #with: VmContainersDeps;
   readonly #entries = new Map<string, Entry>();
-  /** Abandoned VMs, until their end is recorded. */
+  /** VMs that are being killed, until their end is recorded. */
   readonly #ending = new Map<string, Promise<void>>();
 
   constructor(dependencies: VmContainersDeps) {
@@ -95,8 +95,9 @@ export class VmContainers {
   }
 
   /**
-   * From the pool when it has one that fits, else a clone; without a template it boots, and one is made for the next.
-   * @param image path of the squashfs that the container is made from
+   * Claims a suitable VM from the pool, or else clones one. Without a template the VM boots, and a template is created for the
+   * next start.
+   * @param image path of the container's squashfs
    */
   async create(container: AssignedContainer, image: string): Promise<void> {
     if (this.#entries.has(container.id)) return;
@@ -117,7 +118,8 @@ export class VmContainers {
     const entry = this.require(containerId);
     if (entry.watched) return;
     if (entry.begin !== 'connected') await entry.vm.connectGuest(entry.begin, BOOT_TIMEOUT_MS);
-    else if (!entry.vm.connected) throw new RuntimeError('step-failed', 'The guest is gone');
+    else if (!entry.vm.connected)
+      throw new RuntimeError('step-failed', 'The connection to the guest has ended');
     entry.begin = 'connected';
     await entry.vm.wake();
     this.#watch(containerId, entry);
@@ -148,7 +150,7 @@ export class VmContainers {
     if (await this.#succeeds(containerId, entry.vm.unmountLayers())) entry.layersMounted = false;
   }
 
-  /** Ends a VM whose guest does not do its part, whatever that guest does. Resolves once its death is recorded. */
+  /** Kills a VM whose guest does not respond as required. Resolves once the end of the VM is recorded. */
   giveUp(containerId: string, reason: unknown): Promise<void> {
     const entry = this.#entries.get(containerId);
     if (!entry) return this.#ending.get(containerId) ?? Promise.resolve();
@@ -165,13 +167,13 @@ export class VmContainers {
     void this.#with.pool.refill();
   }
 
-  /** A step that takes a container down. If it fails, the VM is killed: a guest cannot prevent its removal. */
+  /** Awaits a step of a container's removal. If it fails, the VM is killed, because a guest must not prevent its removal. */
   async #succeeds(containerId: string, step: Promise<void>): Promise<boolean> {
     try {
       await step;
       return true;
     } catch (error) {
-      this.#with.deps.log.warn('a utility VM is ended by force', { containerId, reason: messageOf(error) });
+      this.#with.deps.log.warn('killing a utility VM', { containerId, reason: messageOf(error) });
       await this.giveUp(containerId, error);
       return false;
     }
@@ -200,7 +202,7 @@ export class VmContainers {
       ...(spec.tty ? [['tty', '1'] as const] : []),
     ]);
     entry.main = main;
-    // Not at once: a VM in the making would slow down the start that somebody waits for.
+    // Delayed, because the creation of a VM would slow down this start.
     this.#with.deps.clock.after(REFILL_MS, () => void this.#with.pool.refill());
     return main;
   }
@@ -219,7 +221,7 @@ export class VmContainers {
     ]);
   }
 
-  /** Starts the probe (`agent/probe`) as a process beside the main one: the guest has it. */
+  /** Starts the probe (`agent/probe`), which is part of the guest's init, in the container. */
   probe(containerId: string, args: readonly string[]): GuestProcess {
     const command = ['init', 'probe', ...args];
     return this.require(containerId).vm.startProcess([
@@ -228,7 +230,7 @@ export class VmContainers {
     ]);
   }
 
-  /** Of the container in its guest, and of the VM. */
+  /** Reads the limits of the container in the guest, and of the VM. */
   async limits(containerId: string) {
     const { vm } = this.require(containerId);
     const answer = await vm.askFor('limits', 'The guest’s limits could not be read');
@@ -247,19 +249,19 @@ export class VmContainers {
   async kernelRelease(containerId: string): Promise<string> {
     const answer = await this.require(containerId).vm.askFor(
       'uname',
-      'The guest’s kernel could not be asked',
+      'The guest’s kernel release could not be read',
     );
     return answer.toString('utf8').split('\t')[0] ?? '';
   }
 
-  /** As `ps` on this machine shows it; the user is called by the VM's id in upper case. */
+  /** The worker process. Its user is named after the VM's id in upper case. */
   workerProcess(containerId: string): WorkerProcess | null {
     const worker = this.#entries.get(containerId)?.vm.record.process;
     if (!worker) return null;
     return { pid: worker.pid, name: readStat(worker.pid)?.name ?? '', userName: containerId.toUpperCase() };
   }
 
-  /** Uids of worker processes, and what their users are called. */
+  /** Uids of worker processes with their user names. */
   workerUsers(): (readonly [uid: number, name: string])[] {
     return [...this.#entries].map(([id, { vm }]) => [vm.record.uid, id.toUpperCase()] as const);
   }
@@ -267,15 +269,15 @@ export class VmContainers {
   async destroy(containerId: string): Promise<void> {
     const entry = this.#entries.get(containerId);
     if (!entry) return;
-    // Out of the map first, so that its end is not taken for a death.
+    // Removed from the map first, so that this end does not count as unexpected.
     this.#entries.delete(containerId);
     await entry.vm.destroy();
     void this.#with.pool.refill();
   }
 
   /**
-   * After a restart: connects to the VMs of containers, and removes all others, dead or alive.
-   * @returns the containers whose VM goes on, and those whose VM has ended
+   * After a restart: connects to the VMs of containers, and removes all other VMs.
+   * @returns the containers whose VM continues, and those whose VM has ended
    */
   async recover(): Promise<{ adopted: Adopted[]; lost: string[] }> {
     const { deps } = this.#with;
@@ -321,7 +323,7 @@ export class VmContainers {
       this.#watch(containerId, entry);
       return { containerId, greeting, main };
     } catch (error) {
-      deps.log.warn('a utility VM could not be adopted', { containerId, reason: messageOf(error) });
+      deps.log.warn('could not adopt a utility VM', { containerId, reason: messageOf(error) });
       return null;
     }
   }
@@ -369,7 +371,7 @@ export class VmContainers {
   }
 
   async #guestUptime(vm: UtilityVm): Promise<number> {
-    const answer = await vm.askFor('uptime', 'The guest’s clock could not be asked');
+    const answer = await vm.askFor('uptime', 'The guest’s uptime could not be read');
     return Number(answer.toString('utf8')) || 0;
   }
 

@@ -10,43 +10,43 @@ import type { UtilityVm } from './utility-vm.ts';
 import type { Placeholders } from './worker.ts';
 
 const CLONE_TIMEOUT_MS = 30_000;
-/** So many starts of one image make it worth VMs of its own. */
+/** After this many consecutive starts of one image, the pool prepares VMs for it. */
 const STARTS_IN_A_ROW = 2;
 const RETRY_MS = [1_000, 5_000, 30_000, 120_000] as const;
 
 interface PoolOptions {
-  /** How many VMs are kept ready; 0 for none. */
+  /** Number of VMs to keep ready. */
   readonly size: number;
   readonly shape: VmShape;
-  /** Path of an image that is trusted: a VM that has rehearsed with it may get any other. */
+  /** Path of a trusted image. A VM that has rehearsed with it can be used for any image. */
   readonly generalImage: string;
 }
 
 interface WaitingVm {
   readonly vm: UtilityVm;
-  /** What it has rehearsed with, and has mounted. */
+  /** The image that the VM has rehearsed with and has mounted. */
   readonly image: string;
 }
 
-/** The VM that the pool is making. */
-interface VmInTheMaking {
+/** The VM that the pool is creating. */
+interface PendingVm {
   readonly image: string;
-  /** Aborts it. */
+  /** Cancels the creation. */
   readonly cancel: AbortController;
-  /** Settles when it waits in the pool or has been removed; never rejects. */
+  /** Settles when the VM waits in the pool or has been removed; never rejects. */
   readonly settled: Promise<unknown>;
 }
 
 /**
  * Utility VMs of one shape that have been cloned and have rehearsed a start.
  *
- * A VM rehearses with one image, whose pages it keeps: a container of that image starts in half the time. Code of that
- * image has run in it then, so it is for containers of that image only; one that rehearsed with the general image is
- * for all. An image gets VMs of its own once two starts in a row have been of it.
+ * A VM rehearses with one image and keeps its pages in memory, which halves the start time of that image. Because code of that
+ * image has run in the VM, only containers of that image can use it. A VM that rehearsed with the general image can be used for
+ * all images. The pool prepares VMs for an image after two consecutive starts of it.
  *
- * A VM leaves the pool once and never returns; the claiming container owns it. A VM that exits while it waits is
- * replaced. Refilling is one VM after another, at low priority, in the background. What waits in the pool when the
- * agent dies is removed when it starts again: nothing of value is in it.
+ * A claimed VM belongs to its container and never returns to the pool. A VM that exits while it waits is replaced. The pool is
+ * refilled in the background, one VM at a time and at low priority. After a crash of the agent, the VMs in the pool are removed
+ * at the next start.
  */
 export class VmPool {
   readonly #deps: LinuxDeps;
@@ -56,12 +56,12 @@ export class VmPool {
   readonly #ready: WaitingVm[] = [];
   /** Images of the last starts, the newest first. */
   #recent: readonly string[] = [];
-  /** Images that could not be rehearsed with. */
+  /** Images whose rehearsal failed. */
   readonly #unfit = new Set<string>();
-  /** Removals under way. */
+  /** Removals in progress. */
   readonly #leaving = new Set<Promise<void>>();
   readonly #stop = new AbortController();
-  #making: VmInTheMaking | null = null;
+  #making: PendingVm | null = null;
   #refilling: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
@@ -76,7 +76,7 @@ export class VmPool {
     return this.#ready.length;
   }
 
-  /** Begins to fill the pool. Resolves once it is full or the pool is closed. */
+  /** Fills the pool. Resolves once the pool is full or closed. */
   refill(): Promise<void> {
     this.#refilling ??= this.#fill().finally(() => {
       this.#refilling = null;
@@ -85,8 +85,8 @@ export class VmPool {
   }
 
   /**
-   * A VM that is ready for a container of that shape and image; null if there is none. The
-   * caller decides when to {@link refill}.
+   * Claims a ready VM for a container of that shape and image; null if there is none. The caller decides when to
+   * {@link refill}.
    */
   claim(shape: VmShape, image: string): UtilityVm | null {
     const wanted = this.#options.shape;
@@ -98,12 +98,12 @@ export class VmPool {
       alive.find((one) => one.image === image) ??
       alive.find((one) => one.image === this.#options.generalImage);
     if (found) this.#ready.splice(this.#ready.indexOf(found), 1);
-    // All that wait are for other images: the place of the oldest is for what is wanted now.
+    // All waiting VMs are for other images, so the oldest is replaced by one for this image.
     else if (alive[0]) void this.#discard(alive[0]);
     return found?.vm ?? null;
   }
 
-  /** Those images have been removed. Resolves once no VM waits with one and none is being made with one. */
+  /** Removes all VMs that use deleted images. Resolves once no waiting or pending VM uses them. */
   async forgetImages(images: readonly string[]): Promise<void> {
     const making = this.#making;
     if (making && images.includes(making.image)) {
@@ -139,7 +139,7 @@ export class VmPool {
         if (this.#stop.signal.aborted) return;
         if (cancel.signal.aborted) continue;
         const reason = messageOf(error);
-        this.#deps.log.warn('a utility VM for the pool could not be made', { image, reason });
+        this.#deps.log.warn('could not create a utility VM for the pool', { image, reason });
         if (image !== this.#options.generalImage) this.#unfit.add(image);
         const delay = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
         await sleep(this.#deps.clock, delay, this.#stop.signal).catch(() => {});
@@ -149,7 +149,7 @@ export class VmPool {
     }
   }
 
-  /** With which image the next VM rehearses. Where several wait, one of them is for all. */
+  /** The image for the next VM's rehearsal. In a pool of several VMs, one has the general image. */
   #nextImage(): string {
     const { size, generalImage } = this.#options;
     const [newest = generalImage] = this.#recent;
@@ -169,7 +169,7 @@ export class VmPool {
     } as const;
     const use = async (made: UtilityVm): Promise<UtilityVm> => {
       await made.connectGuest('clone', CLONE_TIMEOUT_MS);
-      // The general image is Bulkhead's own.
+      // Only the general image is trusted.
       if (image !== this.#options.generalImage) await made.expectImageCode();
       await made.attachImage(image);
       await rehearse(made);
@@ -188,16 +188,14 @@ export class VmPool {
     if (discarded.includes(true) && !this.#stop.signal.aborted) void this.refill();
   }
 
-  /** Unless it has been claimed: then it is no longer in the list. */
+  /** Removes a waiting VM, unless it has been claimed. */
   async #discard(waiting: WaitingVm): Promise<boolean> {
     const index = this.#ready.indexOf(waiting);
     if (index < 0) return false;
     this.#ready.splice(index, 1);
     const gone = waiting.vm
       .destroy()
-      .catch((error) =>
-        this.#deps.log.warn('a utility VM could not be removed', { reason: messageOf(error) }),
-      )
+      .catch((error) => this.#deps.log.warn('could not remove a utility VM', { reason: messageOf(error) }))
       .finally(() => this.#leaving.delete(gone));
     this.#leaving.add(gone);
     await gone;

@@ -1,18 +1,18 @@
 import * as z from 'zod/mini';
 import { addMembers, type RecordFormat } from '../../../formats/record-format.ts';
 
-/** What is known of a worker process; written before it exists, so that none is ever without its record. */
+/** The record of a worker process. Written before the process starts, so that each process has a record. */
 const WorkerRecordSchema = z.strictObject({
   vmId: z.string(),
-  /** The container of the VM; null while it waits in the pool. A VM never changes its container. */
+  /** The container of the VM; null while the VM waits in the pool. It never changes afterwards. */
   containerId: z.nullable(z.string()),
   uid: z.int(),
-  /** Code of an image may have run in it; written before it does. */
+  /** Whether image code may have run in the VM. Written before the code runs. */
   ranImageCode: z.boolean(),
   ramMB: z.int(),
   cpus: z.number(),
   accelerator: z.enum(['kvm', 'tcg']),
-  /** Null until it has begun. */
+  /** Null until the process has started. */
   process: z.nullable(z.strictObject({ pid: z.int(), startTicks: z.number() })),
   createdAtMs: z.number(),
 });
@@ -21,6 +21,6 @@ export type WorkerRecord = z.infer<typeof WorkerRecordSchema>;
 export const WorkerFormat: RecordFormat<WorkerRecord> = {
   name: 'VM record',
   schema: WorkerRecordSchema,
-  // The first agents did not record it: it must be assumed then.
+  // Version 0 did not record this, so true must be assumed.
   upgrades: [addMembers({ ranImageCode: true })],
 };

@@ -30,9 +30,9 @@ export interface LaunchOptions {
   readonly containerId: string | null;
   readonly shape: VmShape;
   readonly start: VmStart;
-  /** Of a clone: the sealed memory, and the file with the devices' state. */
+  /** For a clone: the sealed memory, and the file with the state of the devices. */
   readonly template?: { readonly ram: string; readonly state: string };
-  /** Background work: everybody else first. */
+  /** Runs the VM at low priority, for background work. */
   readonly lowPriority?: boolean;
   readonly disks?: string;
 }
@@ -47,8 +47,8 @@ const workerProcessName = (vmId: string): string => `vmwp-${vmId.slice(0, SHORT_
 const LOW_PRIORITY = 10;
 
 /**
- * Starts a worker process: a uid, a tap, cgroups, disks of its own, and QEMU in its jail. Resolves when its sockets
- * accept connections. Whatever fails on the way is undone.
+ * Starts a worker process: a uid, a tap device, cgroups, disks, and QEMU in its jail. Resolves when its sockets accept
+ * connections. Undoes all steps if one fails.
  */
 export const launchWorker = async (
   deps: LinuxDeps,
@@ -58,7 +58,7 @@ export const launchWorker = async (
   const { vmId, containerId, shape } = options;
   const paths = vmPaths(deps.layout, vmId);
   await mkdir(paths.run, { recursive: true });
-  // The worker's user passes through to its sockets, whatever this process's umask.
+  // The worker's user must be able to traverse the folder to its sockets, regardless of the umask.
   await chmod(paths.run, 0o711);
   const record: WorkerRecord = {
     vmId,
@@ -125,7 +125,7 @@ const spawnWorker = (
       const identity = identify(pid);
       child.stdout.destroy();
       child.stderr.destroy();
-      if (identity === null) fail('it ended at once');
+      if (identity === null) fail('it ended immediately');
       else resolve(identity);
     });
     child.stderr.on('data', (chunk: Buffer) => {
@@ -136,12 +136,12 @@ const spawnWorker = (
   });
 };
 
-/** Which descriptor a clone's state is read from. */
+/** Where a clone reads its state from. */
 export const STATE_URI = `fd:${STATE_FD}`;
 
 const CONNECT_ATTEMPTS = 3;
 
-/** Connects to one of the worker's sockets; they listen from before it runs. */
+/** Connects to one of the worker's sockets, which listen before the worker runs. */
 export const connectTo = (path: string, attempts = CONNECT_ATTEMPTS): Promise<Socket> =>
   new Promise((resolve, reject) => {
     const socket = createConnection(path);
@@ -160,7 +160,7 @@ export const connectTo = (path: string, attempts = CONNECT_ATTEMPTS): Promise<So
 export const readWorker = (deps: LinuxDeps, vmId: string): Promise<WorkerRecord | null> =>
   readRecord(vmPaths(deps.layout, vmId).record, WorkerFormat);
 
-/** Every worker of this host that has a record, or anything else. */
+/** Ids of all workers of this host that have a record or another resource. */
 export const listWorkerIds = async ({ layout }: LinuxDeps): Promise<string[]> => {
   const folders = [layout.runVms, layout.vmDisks];
   const names = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])));
@@ -170,7 +170,7 @@ export const listWorkerIds = async ({ layout }: LinuxDeps): Promise<string[]> =>
 export const isWorkerAlive = (record: WorkerRecord): boolean =>
   record.process !== null && isAlive(record.process);
 
-/** A worker that had begun when its record had not been completed: found by what it was started with. */
+/** Finds a worker whose record has no process yet, by its command line. */
 const findUnrecorded = (vmId: string): ProcessIdentity[] =>
   listPids()
     .filter((pid) => commandLineOf(pid).some((word) => word.startsWith(`guest=${vmId},`)))
@@ -184,15 +184,15 @@ const untilGone = async ({ clock }: LinuxDeps, worker: ProcessIdentity): Promise
     if (polls === DEATH_POLLS)
       throw new RuntimeError(
         'step-failed',
-        `The utility VM’s process ${worker.pid} has been killed and does not end. Its disks stay until it does.`,
+        `The utility VM’s process ${worker.pid} was killed but has not ended. Its disks stay until it ends.`,
       );
     await sleep(clock, DEATH_POLL_MS);
   }
 };
 
 /**
- * Ends a worker and removes everything that was its own. Nothing happens when nothing is there.
- * @throws {RuntimeError} `step-failed` when its process does not end: nothing of it is removed then
+ * Kills a worker and removes all its resources. No effect if it has none.
+ * @throws {RuntimeError} `step-failed` if its process does not end; no resource is removed then
  */
 export const removeWorker = async (deps: LinuxDeps, vmId: string): Promise<void> => {
   const paths = vmPaths(deps.layout, vmId);
@@ -206,6 +206,6 @@ export const removeWorker = async (deps: LinuxDeps, vmId: string): Promise<void>
   await rm(paths.run, { recursive: true, force: true });
 };
 
-/** What QEMU itself said, e.g. why it did not start. */
+/** QEMU's messages, such as why it did not start. */
 export const workerErrors = async (deps: LinuxDeps, vmId: string): Promise<string> =>
   (await readFile(vmPaths(deps.layout, vmId).errors, 'utf8').catch(() => '')).trim().slice(-600);

@@ -1,10 +1,10 @@
 import * as z from 'zod/mini';
 import { EndpointSchema } from '../endpoint.ts';
 
-/** What the resolver has to know of a container, in a file named after its address. */
+/** The resolver's file for a container, which is named after the container's address. */
 export const ContainerPolicySchema = z.strictObject({
   endpoint: EndpointSchema,
-  /** Private ranges that the host's operator lets policies open. */
+  /** Private ranges that the host's operator allows policies to open. */
   allowPrivate: z.array(z.string()),
 });
 export type ContainerPolicy = z.infer<typeof ContainerPolicySchema>;

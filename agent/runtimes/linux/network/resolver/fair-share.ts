@@ -1,9 +1,9 @@
 interface Limits {
-  /** Questions that a container may ask in one second. */
+  /** Maximum number of queries of one container in one second. */
   readonly perSecond: number;
-  /** Questions of one container that wait for an answer. */
+  /** Maximum number of unanswered queries of one container. */
   readonly outstanding: number;
-  /** The same, of all containers. */
+  /** Maximum number of unanswered queries of all containers. */
   readonly total: number;
 }
 
@@ -13,7 +13,7 @@ interface Share {
   waiting: number;
 }
 
-/** Keeps one container from using up the resolver: what is beyond its share gets no answer. */
+/** Prevents one container from overloading the resolver. Queries beyond its share get no answer. */
 export class FairShare {
   readonly #limits: Limits;
   readonly #shares = new Map<string, Share>();
@@ -23,7 +23,7 @@ export class FairShare {
     this.#limits = limits;
   }
 
-  /** Whether a question may be asked now. If so, {@link done} must follow. */
+  /** Returns whether a query is within the share. If so, {@link done} must be called later. */
   begin(container: string, nowMs: number): boolean {
     const second = Math.floor(nowMs / 1_000);
     const share = this.#shares.get(container) ?? { second, asked: 0, waiting: 0 };
@@ -44,7 +44,7 @@ export class FairShare {
     this.#waiting--;
   }
 
-  /** Of a container that is gone. */
+  /** Deletes the state of a removed container. */
   forget(container: string): void {
     if (this.#shares.get(container)?.waiting === 0) this.#shares.delete(container);
   }

@@ -3,14 +3,14 @@ import { runOrFail } from '../../run-command.ts';
 import { TABLE } from '../router-rules.ts';
 import type { Grant } from './judge.ts';
 
-/** From when on what has expired is forgotten. */
+/** Expired entries are deleted once there are more than this. */
 const MAX_REMEMBERED = 8_192;
 
-/** Tells the router which addresses the names of rules have, and for how long. Waiting grants are sent together. */
+/** Adds the addresses of names in rules to the router, with their times to live. Waiting grants are sent together. */
 export class Grants {
   readonly #router: string;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** When an element ends, in milliseconds: a name with a shorter time to live does not shorten another's. */
+  /** When an element expires, in milliseconds. A name with a shorter time to live must not shorten another's. */
   readonly #ends = new Map<string, number>();
   #waiting: { grants: readonly Grant[]; applied: PromiseWithResolvers<void> }[] = [];
   #running = false;
@@ -21,7 +21,7 @@ export class Grants {
     this.#clock = clock;
   }
 
-  /** Resolves when the router knows them. */
+  /** Resolves when the router has the grants. */
   add(grants: readonly Grant[]): Promise<void> {
     const applied = Promise.withResolvers<void>();
     this.#waiting.push({ grants, applied });
@@ -37,7 +37,7 @@ export class Grants {
         await this.#apply(batch.flatMap(({ grants }) => grants));
         for (const { applied } of batch) applied.resolve();
       } catch {
-        // One container's set may be gone, or full: that must not fail the others.
+        // A missing or full set of one container must not fail the grants of others.
         for (const { grants, applied } of batch)
           await this.#apply(grants).then(applied.resolve, applied.reject);
       }
@@ -56,7 +56,7 @@ export class Grants {
     );
     const lines = [...ends].flatMap(([key, end]) => {
       const element = `element ${TABLE} ${key}`;
-      // An element that is there keeps its time; what is added first can be deleted in any case.
+      // Adding an existing element does not change its timeout, so it is deleted first. Adding it before makes the deletion succeed.
       return [
         `add ${element} }`,
         `delete ${element} }`,
@@ -64,7 +64,9 @@ export class Grants {
       ];
     });
     const command = [`--net=${this.#router}`, '--', 'nft', '-f', '-'];
-    await runOrFail('Addresses could not be opened', 'nsenter', command, { input: `${lines.join('\n')}\n` });
+    await runOrFail('The resolver could not open addresses in the router', 'nsenter', command, {
+      input: `${lines.join('\n')}\n`,
+    });
     for (const [key, end] of ends) this.#ends.set(key, end);
   }
 

@@ -5,22 +5,22 @@ import { matchesDomain } from '../../../../../core/network/network-policy.ts';
 import { domainSet, domainSteps, isResolversAlone, stepsOf } from '../container-rules.ts';
 import type { ContainerPolicy } from './container-policy.ts';
 
-/** An address that a name has, for one rule of a container: an element of the rule's set. */
+/** An address of a name in a container's rule: an element of the rule's set. */
 export interface Grant {
   readonly set: string;
   readonly address: string;
   readonly ttlSeconds: number;
 }
 
-/** No entry lives longer, so that an address is not open for days after its name has moved. */
+/** Upper bound of the time to live, so that an address is not open for days after its name has moved. */
 const MAX_TTL_SECONDS = 3_600;
 const MAX_ADDRESSES = 64;
-/** Records of an answer, of all types, that are looked at. */
+/** Maximum number of records of an answer to read, of all types. */
 const MAX_RECORDS = 256;
 
 export const nameOf = (text: string): string => text.toLowerCase().replace(/\.$/, '');
 
-/** Whether a container's policy lets it know what the name stands for. */
+/** Whether a container's policy allows it to resolve the name. */
 export const mayResolve = (policy: ContainerPolicy, name: string): boolean => {
   const steps = stepsOf(policy.endpoint.policy, policy);
   const matching = steps.filter(({ domain }) => domain !== undefined && matchesDomain(domain, name));
@@ -41,7 +41,7 @@ const inAny = (ranges: readonly string[], text: string): boolean => {
   );
 };
 
-/** Whether the container could ever connect to the address. The router decides; this keeps useless answers away. */
+/** Whether the container could connect to the address. The router enforces this; here it only filters useless answers. */
 const isReachable = ({ endpoint, allowPrivate }: ContainerPolicy, address: string): boolean => {
   if (inAny(METADATA_ADDRESSES, address)) return false;
   if (!inAny(NON_PUBLIC_CIDRS, address)) return true;
@@ -54,10 +54,10 @@ const hasTtl = (answer: Answer): answer is Extract<Answer, { ttl?: number | unde
 const ttlOf = (answer: Answer): number =>
   Math.max(1, Math.min(hasTtl(answer) ? (answer.ttl ?? 0) : 0, MAX_TTL_SECONDS));
 
-/** The names that the question's name is an alias of, itself included, in the order of the answer's aliases. */
+/** The question's name and all names that it is an alias of. */
 const aliasesOf = (question: Question, answers: readonly Answer[]): ReadonlySet<string> => {
   const names = new Set([nameOf(question.name)]);
-  // Each pass follows the aliases one step further; an answer may have them in any order.
+  // Each pass follows the aliases one step further, because an answer can list them in any order.
   for (let size = 0; size < names.size; ) {
     size = names.size;
     for (const answer of answers)
@@ -67,15 +67,15 @@ const aliasesOf = (question: Question, answers: readonly Answer[]): ReadonlySet<
 };
 
 interface Judged {
-  /** The records for the container; null: refused. */
+  /** The records for the container; null if the query is refused. */
   readonly answers: readonly Answer[] | null;
-  /** What the router must know before that. */
+  /** The grants that the router needs before the container gets the records. */
   readonly grants: readonly Grant[];
 }
 
 /**
- * What of an answer a container gets. Only records of the name that was asked for and of its aliases count, so an
- * answer cannot open addresses for other names. A rule is about the name that the container asked for.
+ * Selects the records of an answer for a container. Only records of the requested name and its aliases are used, so that an
+ * answer cannot open addresses for other names. A rule applies to the name that the container requested.
  */
 export const judgeAnswer = (policy: ContainerPolicy, question: Question, response: Packet): Judged => {
   const all = (response.answers ?? []).slice(0, MAX_RECORDS);

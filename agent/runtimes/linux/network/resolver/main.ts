@@ -1,7 +1,7 @@
 /**
  * The resolver of a host's switch, as a program: `main.ts <folder of policies> <router namespace> <name servers>`.
- * The helper (`helper/serve-names.c`) has opened its sockets in the router's namespace; it asks the host's own name
- * servers from the host's namespace. Name servers: `host#port` separated by commas, or empty for the host's own.
+ * The helper (`helper/serve-names.c`) opens the sockets in the router's namespace. The program itself runs in the host's
+ * namespace and queries name servers from there. Name servers: `host#port` separated by commas, or empty for the host's.
  */
 import { randomInt } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -32,7 +32,7 @@ const nameServers = async (): Promise<readonly NameServer[]> => {
 
 const grants = new Grants(router, systemClock);
 const resolver = new Resolver({
-  // Read at each question, so a policy is in force as soon as its file is there.
+  // Read for each query, so that a policy applies as soon as its file exists.
   policyOf: (address) => readJson(join(policies, `${address}.json`), ContainerPolicySchema),
   ask: async (question) =>
     ask(await nameServers(), question, { clock: systemClock, newId: () => randomInt(0x10000) }),

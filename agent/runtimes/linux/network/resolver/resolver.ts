@@ -13,32 +13,32 @@ import type { FairShare } from './fair-share.ts';
 import { type Grant, judgeAnswer, mayResolve } from './judge.ts';
 
 interface ResolverDeps {
-  /** The policy of the container with that address; null where there is none. */
+  /** The policy of the container with that address; null if there is none. */
   readonly policyOf: (address: string) => Promise<ContainerPolicy | null>;
   readonly ask: (question: Question) => Promise<Packet>;
-  /** Resolves when the router lets the container connect to those addresses. */
+  /** Resolves when the router allows the container to connect to those addresses. */
   readonly grant: (grants: readonly Grant[]) => Promise<void>;
   readonly share: FairShare;
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
 export const MAX_QUERY_BYTES = 512;
-/** The length of a message over TCP has 16 bits. */
+/** The length field of a message over TCP has 16 bits. */
 const MAX_ANSWER_BYTES = 65_535;
 const PLAIN_UDP_BYTES = 512;
 const MAX_UDP_BYTES = 1_232;
 const RCODE = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 } as const;
-/** Zone transfers, and the question for everything there is. */
+/** Zone transfers, and queries for all records. */
 const NOT_ANSWERED = ['AXFR', 'IXFR', 'ANY'];
 
 interface Query {
   readonly id: number;
   readonly question: Question;
-  /** How large a datagram may be that answers it. */
+  /** Maximum size of a datagram with the answer. */
   readonly udpBytes: number;
 }
 
-/** Reads a query; null for what is none. */
+/** Parses a query; null if it is invalid. */
 const readQuery = (bytes: Buffer): Query | null => {
   if (bytes.length > MAX_QUERY_BYTES) return null;
   try {
@@ -70,9 +70,9 @@ const rcodeOf = (response: Packet): number => {
 };
 
 /**
- * Answers DNS queries of containers. The source address identifies the container and cannot be forged. A name that the
- * policy denies is refused. The router gets the addresses of a rule before the container does. There is no cache, so that
- * a container learns nothing about queries of others.
+ * Answers DNS queries of containers. The source address identifies the container and cannot be forged. A name that the policy
+ * denies is refused. The router gets the addresses of a rule before the container does. There is no cache, so that a container
+ * learns nothing about the queries of others.
  */
 export class Resolver {
   readonly #deps: ResolverDeps;
@@ -81,19 +81,19 @@ export class Resolver {
     this.#deps = deps;
   }
 
-  /** The answer as a datagram; null for none. */
+  /** Answers a datagram; null if there is no answer. */
   async answerDatagram(source: string, bytes: Buffer): Promise<Buffer | null> {
     const query = readQuery(bytes);
     if (query === null) return null;
     const answer = await this.#answer(source, query);
     if (answer === null || answer.length <= query.udpBytes) return answer;
-    // The container asks again over TCP.
+    // A truncated answer makes the container retry over TCP.
     const empty = reply(query, RCODE.NOERROR);
     empty.writeUInt16BE(empty.readUInt16BE(2) | TRUNCATED_RESPONSE, 2);
     return empty;
   }
 
-  /** The answer to a message that came over TCP; null for none. */
+  /** Answers a message over TCP; null if there is no answer. */
   async answerMessage(source: string, bytes: Buffer): Promise<Buffer | null> {
     const query = readQuery(bytes);
     return query === null ? null : this.#answer(source, query);
@@ -101,7 +101,7 @@ export class Resolver {
 
   async #answer(source: string, query: Query): Promise<Buffer | null> {
     const { share, policyOf, clock } = this.#deps;
-    // Before anything that costs more: a flood is not worth a look at its policy.
+    // Checked first, so that a flood of queries is cheap.
     if (!share.begin(source, clock.monotonicMs())) return null;
     let isKnown = true;
     try {
@@ -120,13 +120,13 @@ export class Resolver {
     const { question } = query;
     if (NOT_ANSWERED.includes(question.type)) return reply(query, RCODE.NOTIMP);
     if (!mayResolve(policy, question.name)) return reply(query, RCODE.REFUSED);
-    // No address of IPv6 can be reached.
+    // Containers have no IPv6.
     if (question.type === 'AAAA') return reply(query, RCODE.NOERROR);
     const response = await this.#deps.ask(question);
     const { answers, grants } = judgeAnswer(policy, question, response);
     if (answers === null) return reply(query, RCODE.REFUSED);
     if (grants.length > 0) await this.#deps.grant(grants);
-    // Names are not compressed here: the answer may be larger than the one that it comes from.
+    // Names are not compressed, so the answer may be larger than the upstream answer.
     const answer = reply(query, rcodeOf(response), [...answers]);
     return answer.length > MAX_ANSWER_BYTES ? reply(query, RCODE.SERVFAIL) : answer;
   }

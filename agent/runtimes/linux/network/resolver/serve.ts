@@ -12,7 +12,7 @@ const CONNECTIONS = 256;
 export const serveUdp = (resolver: Resolver, fd: number): void => {
   const socket = createSocket('udp4');
   socket.on('message', (bytes, { address, port }) => {
-    // One question that cannot be answered must not end the resolver of all.
+    // A failed query must not end the resolver, which serves all containers.
     resolver.answerDatagram(address, bytes).then(
       (answer) => {
         if (answer) socket.send(answer, port, address, () => {});
@@ -23,7 +23,7 @@ export const serveUdp = (resolver: Resolver, fd: number): void => {
   socket.bind({ fd });
 };
 
-/** Resolves when the container has read what it was sent, or when the connection has ended. */
+/** Resolves when the container has read all data, or when the connection has ended. */
 const untilRead = async (socket: Socket): Promise<void> => {
   if (socket.destroyed) return;
   const over = new AbortController();
@@ -36,8 +36,8 @@ const untilRead = async (socket: Socket): Promise<void> => {
 };
 
 /**
- * One message after another, each answered before the next is read. Who does not read its answers gets no more of them:
- * they would take this process's memory.
+ * Serves one message at a time: each is answered before the next is read. A client that does not read its answers gets no more,
+ * because unread answers use this process's memory.
  */
 export const serveConnection = (
   resolver: Pick<Resolver, 'answerMessage'>,

@@ -33,7 +33,7 @@ const decodeAnswer = (bytes: Buffer, id: number, question: Question): Packet | n
 const isTruncated = (response: Packet): boolean =>
   (response as Packet & { flag_tc?: boolean }).flag_tc === true;
 
-/** Asks over UDP, from a port of its own, so that an answer cannot be forged without seeing the question. */
+/** Queries over UDP from a new port, so that an attacker who cannot see the query cannot forge an answer. */
 const askUdp = (
   clock: Pick<Clock, 'after'>,
   server: NameServer,
@@ -50,14 +50,14 @@ const askUdp = (
       use();
     };
     const cancel = clock.after(TIMEOUT_MS, () =>
-      end(() => reject(new TypeError('The name server is silent'))),
+      end(() => reject(new TypeError('The name server did not answer'))),
     );
     socket.on('error', (error) => end(() => reject(error)));
     socket.on('message', (bytes) => {
       const response = decodeAnswer(bytes, id, question);
       if (response) end(() => resolve(response));
     });
-    // Connected: the kernel takes datagrams from this server only.
+    // On a connected socket, the kernel accepts datagrams from this server only.
     socket.connect(server.port, server.host, () => socket.send(query(id, question)));
   });
 
@@ -84,7 +84,7 @@ const query = (id: number, question: Question): Buffer =>
 const askTcp = (server: NameServer, id: number, question: Question): Promise<Packet> =>
   new Promise((resolve, reject) => {
     const socket = connect(server.port, server.host);
-    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new TypeError('The name server is silent')));
+    socket.setTimeout(TIMEOUT_MS, () => socket.destroy(new TypeError('The name server did not answer')));
     let received = Buffer.alloc(0);
     socket.once('connect', () => {
       const bytes = query(id, question);
@@ -100,20 +100,20 @@ const askTcp = (server: NameServer, id: number, question: Question): Promise<Pac
         id,
         question,
       );
-      socket.destroy(response ? undefined : new TypeError('The name server answered something else'));
+      socket.destroy(response ? undefined : new TypeError('The name server sent an invalid answer'));
       if (response) resolve(response);
     });
     socket.once('error', reject);
-    socket.once('close', () => reject(new TypeError('The name server hung up')));
+    socket.once('close', () => reject(new TypeError('The name server closed the connection')));
   });
 
-/** Asks the servers in their order, until one answers. */
+/** Queries the servers in order until one answers. */
 export const ask = async (
   servers: readonly NameServer[],
   question: Question,
   { clock, newId }: { readonly clock: Pick<Clock, 'after'>; readonly newId: () => number },
 ): Promise<Packet> => {
-  let failure: unknown = new TypeError('There is no name server');
+  let failure: unknown = new TypeError('No name server is configured');
   for (const server of servers)
     try {
       const response = await askUdp(clock, server, newId(), question);
