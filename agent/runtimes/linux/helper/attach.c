@@ -23,13 +23,13 @@
 struct client {
   int fd;
   bool joined, lost, paces;
-  /* How much the log may still grow, of a client that paces; it may get somewhat below zero. */
+  /* For a pacing client: bytes that the log can still grow. It can become slightly negative. */
   int64_t credit;
   char *unread;
   size_t have;
   char head[HEAD];
   size_t head_have;
-  /* Of the frame whose payload is being read. */
+  /* Payload bytes of the current frame that are still to be read. */
   uint32_t left;
 };
 
@@ -38,7 +38,7 @@ static int listener = -1, input_fd = -1;
 static bool is_tty;
 static char recent[RECENT_BYTES];
 static size_t recent_have;
-/* Input that the process has not taken. While there is any, no client is read. */
+/* Input that the process has not read. While there is any, no client is read. */
 static char pending[4096];
 static size_t pending_from, pending_have;
 static int64_t first_credit = FIRST_PACE_BYTES;
@@ -58,7 +58,7 @@ void attach_open(const char *path, int input, bool tty) {
   unlink(path);
   listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   mode_t mask = umask(0177);
-  /* Without it the process runs all the same; it can't be joined. */
+  /* Without the socket the process still runs, but clients can't attach. */
   if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, ATTACH_CLIENTS)) {
     close(listener);
     listener = -1;
@@ -149,7 +149,7 @@ static long since_opened_ms(void) {
 bool attach_holds(int *wait_ms) {
   for (int i = 0; i < ATTACH_CLIENTS; i++)
     if (paces(&clients[i]) && clients[i].credit <= 0) return true;
-  /* A terminal shows only new output: clients do not request all of it. */
+  /* With a terminal, clients get only live output, so there is no need to wait for them. */
   if (attach_paced() || is_tty || first_credit > 0) return false;
   long left = FIRST_PACE_MS - since_opened_ms();
   if (left <= 0) return false;
@@ -216,12 +216,12 @@ static void pace(struct client *client, const char *data, size_t length) {
   }
 }
 
-/* A piece of a frame's payload; all but input come whole, as they are a few bytes long. */
-static void take(struct client *client, const char *data, size_t length) {
+/* Handles a piece of a frame's payload. Only input comes in pieces; other payloads are a few bytes long. */
+static void handle_payload(struct client *client, const char *data, size_t length) {
   int kind = client->head[0];
   if (kind == ATTACH_PACE) pace(client, data, length);
   else if (kind == ATTACH_INPUT) {
-    /* Before it has joined it is read also while input waits, and has none to give. */
+    /* Before HELLO, a client is read even while input waits, so its input is ignored. */
     if (!client->joined) return;
     memcpy(pending, data, length);
     pending_from = 0;
@@ -232,7 +232,7 @@ static void take(struct client *client, const char *data, size_t length) {
   else if (kind == ATTACH_HELLO && !client->joined) join_client(client, length > 0 && data[0]);
 }
 
-/* Returns false when there is nothing more to be read now. */
+/* Returns false if there are no more data to read now. */
 static bool read_client(struct client *client) {
   char data[sizeof pending];
   bool head = client->head_have < HEAD;
@@ -252,12 +252,12 @@ static bool read_client(struct client *client) {
       return false;
     }
     if (client->left == 0) {
-      take(client, data, 0);
+      handle_payload(client, data, 0);
       client->head_have = 0;
     }
     return true;
   }
-  take(client, data, got);
+  handle_payload(client, data, got);
   client->left -= got;
   if (client->left == 0) client->head_have = 0;
   return true;
@@ -268,7 +268,7 @@ int attach_poll(struct pollfd *polled, int count) {
   polled[count++] = (struct pollfd){pending_have > 0 ? input_fd : -1, POLLOUT, 0};
   for (int i = 0; i < ATTACH_CLIENTS; i++) {
     short wanted = (pending_have > 0 && clients[i].joined ? 0 : POLLIN) | (clients[i].have > 0 || clients[i].lost ? POLLOUT : 0);
-    /* A closed one would be reported again and again. */
+    /* poll would report a closed descriptor repeatedly. */
     polled[count++] = (struct pollfd){wanted ? clients[i].fd : -1, wanted, 0};
   }
   return count;

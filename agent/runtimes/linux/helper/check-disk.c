@@ -1,12 +1,12 @@
 /*
  * check-disk uid=N file=FILE -- program args...
- *   Runs a program that reads a file system which hostile code may have written, and ends with its exit code. The file is
- *   given to user N and the program runs as that user, without capabilities or network, with limits of memory, time, size
- *   and processes. Its root has /usr, read-only, /dev/null, and the file as /disk.
+ *   Runs a program that reads a file system that hostile code may have written, and exits with its exit code. User N becomes the
+ *   owner of the file. The program runs as that user, without capabilities or network, and with limits on memory, time, file size
+ *   and processes. Its root directory has /usr (read-only), /dev/null, and the file as /disk.
  *
- * Three processes: this one waits; its child is process 1 of a process namespace and waits as well; the program is the
- * second process there. When the program ends, process 1 does, and the kernel kills all that the program has started.
- * Process 1 ends with this process, and this one with the agent's.
+ * There are three processes. This process waits for its child. The child is process 1 of a pid namespace and waits for the
+ * program, which is the second process there. When the program ends, process 1 ends, and the kernel kills all processes that the
+ * program has started. Process 1 ends with this process, and this process ends with the agent.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,10 +28,10 @@
 
 #define MEMORY_BYTES (1L << 30)
 #define CPU_SECONDS 120
-/* One for each processor at most: e2fsck reads bitmaps in parallel. */
+/* e2fsck reads bitmaps in parallel, with at most one thread per processor. */
 #define PROCESSES 64
 #define SIGNAL_BASE 128
-/* Only a place to mount at, which every system has; hidden from this process alone. */
+/* A mount point that exists on every system. It is covered in this process's mount namespace only. */
 #define JAIL "/run"
 
 static void limit(int resource, rlim_t value) {
@@ -55,7 +55,7 @@ static off_t enter_jail(const char *path, uid_t uid) {
   bind_programs();
   if (mkdir("dev", 0755)) die("jail", "dev");
   make_device("dev/null", 1, 3);
-  /* e2fsck asks it which file systems are mounted. */
+  /* e2fsck reads the mounted file systems from it. */
   if (mkdir("etc", 0755)) die("jail", "etc");
   make_file("etc/mtab");
   make_file("disk");
@@ -69,7 +69,7 @@ static off_t enter_jail(const char *path, uid_t uid) {
   return info.st_size;
 }
 
-/* Returns the exit code of that child, as a shell tells it. */
+/* Returns the exit code of the child, with 128 + signal as in a shell. */
 static int wait_for(pid_t child) {
   int status;
   for (;;) {
@@ -85,7 +85,7 @@ static pid_t fork_or_die(void) {
   return child;
 }
 
-/* The other end of the pipe is closed when the parent has ended: before the request was made, that is not told. */
+/* The signal is not sent if the parent ended before the prctl call. In that case the pipe's other end is closed. */
 static void end_with_parent(int parent) {
   struct pollfd hangup = {.fd = parent};
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) || poll(&hangup, 1, 0) < 0) die("parent", NULL);
@@ -114,7 +114,7 @@ int check_disk(char **arguments) {
     die("uid", NULL);
   }
   if (prctl(PR_SET_PDEATHSIG, SIGKILL)) die("parent", NULL);
-  /* The program, of another user, reads what is in its jail. */
+  /* The program runs as another user and must be able to read the files of its jail. */
   umask(022);
   off_t size = enter_jail(argument(arguments, "file"), uid);
   if (unshare(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID) || pipe2(alive, O_CLOEXEC)) die("namespace", NULL);

@@ -1,4 +1,4 @@
-/* data-ranges file=PATH: prints where a sparse file has data, a line `<offset> <length>` each, in bytes. */
+/* data-ranges file=PATH: prints the data ranges of a sparse file, one line `<offset> <length>` each, in bytes. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

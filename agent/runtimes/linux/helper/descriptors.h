@@ -1,4 +1,4 @@
-/* What a worker process is given open. `qemu-arguments.ts` names the same numbers. */
+/* Open descriptors of a worker process. `qemu-arguments.ts` has the same numbers. */
 #ifndef BULKHEAD_DESCRIPTORS_H
 #define BULKHEAD_DESCRIPTORS_H
 

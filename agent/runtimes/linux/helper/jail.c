@@ -22,7 +22,7 @@ void bind_directory(const char *source, const char *target, unsigned long flags)
   if (mount(NULL, target, NULL, MS_BIND | MS_REMOUNT | MS_NOSUID | flags, NULL)) die("jail", target);
 }
 
-/* Libraries are found under /usr, or where a system has not merged the two, in directories of their own. */
+/* On a system with merged /usr these are links to /usr. On others they are separate directories with libraries. */
 static void link_or_bind(const char *name) {
   char source[64], target[256];
   snprintf(source, sizeof source, "/%s", name);

@@ -1,14 +1,14 @@
-/* A root of its own for a process: an empty tmpfs, and what is put into it by names relative to it. */
+/* A separate root directory for a process: an empty tmpfs, to which files are added with relative paths. */
 #ifndef BULKHEAD_JAIL_H
 #define BULKHEAD_JAIL_H
 
-/* Mounts the jail at that directory and goes there. The mount namespace must be private to this process. */
+/* Mounts the jail at that directory and changes to it. The mount namespace must be private to this process. */
 void open_jail(const char *directory);
 void bind_directory(const char *source, const char *target, unsigned long flags);
-/* /usr, read-only, and the libraries of systems that have not merged it. */
+/* Adds /usr (read-only), and the library directories of systems without merged /usr. */
 void bind_programs(void);
 void make_device(const char *name, int major, int minor);
-/* Makes the jail the root. Nothing else is left. */
+/* Makes the jail the root directory and unmounts the old root. */
 void close_jail(void);
 
 #endif

@@ -1,13 +1,13 @@
 /*
  * launch-vm uid=N run=DIR disks=DIR boot=DIR router=PATH tap=NAME [ram=PATH state=PATH preload=PATH] [nice=N] [cgroup=DIR]... -- program args...
  *
- * Becomes the worker process of a utility VM: its sockets, tap and template are opened here, while still root,
- * and stand at the descriptors below; then nothing is left of the machine but a jail, and of root nothing at
- * all. Prints `<pid>` once the sockets accept connections (the program itself answers them later).
+ * Becomes the worker process of a utility VM. While still root, it opens the sockets, the tap device and the template at the
+ * descriptors below. Then it enters a jail and drops all privileges. Prints `<pid>` once the sockets accept connections. The
+ * program answers them later.
  *
- * The jail is a mount namespace of its own, so it goes with the process. In it: /usr, /boot (kernel), /disks and
- * /vm, of devices null, urandom and kvm. The network namespace is its own as well, and empty: the tap is a
- * descriptor, and its other end is in the namespace `router`.
+ * The jail is in a separate mount namespace, so it is removed with the process. It contains /usr, /boot (kernel), /disks, /vm,
+ * and the devices null, urandom and kvm. The network namespace is also separate, and empty: the tap device is only a descriptor,
+ * and its interface is in the namespace `router`.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -55,7 +55,7 @@ static void listen_at(const char *directory, const char *name, int number) {
   place(fd, number, path);
 }
 
-/* Leaves this process in an empty network namespace, with no way to those it has seen. */
+/* Leaves this process in an empty network namespace, without descriptors of other namespaces. */
 static void open_tap(const char *router, const char *name) {
   int namespace = open(router, O_RDONLY | O_CLOEXEC);
   if (namespace < 0 || setns(namespace, CLONE_NEWNET)) die("namespace", router);
@@ -118,7 +118,7 @@ int launch_vm(char **arguments) {
   }
   setsid();
   umask(077);
-  /* Before the sockets: one made in the host's namespace could be asked about it. */
+  /* First, because a socket from the host's namespace could be used to query that namespace. */
   open_tap(argument(arguments, "router"), argument(arguments, "tap"));
   listen_at(run, "channel.sock", CHANNEL_FD);
   listen_at(run, "qmp.sock", QMP_FD);
@@ -142,7 +142,7 @@ int launch_vm(char **arguments) {
   close_range(LAST_FD, ~0U, 0);
   for (int fd = 3; fd < CHANNEL_FD; fd++) close(fd);
   char library[64];
-  /* By its descriptor: in the jail nothing may be run but what is under /usr. */
+  /* Loaded from a descriptor, because only files under /usr are executable in the jail. */
   snprintf(library, sizeof library, "LD_PRELOAD=/proc/self/fd/%d", PRELOAD_FD);
   char *const environment[] = {"PATH=/usr/bin", preload ? library : NULL, NULL};
   execve(program[0], program, environment);

@@ -1,10 +1,10 @@
 /*
  * mount-layers image=FILE image-type=TYPE image-mount=DIR scratch=FILE rw=DIR root=DIR user=FILE first-id=N
- *   Mounts the image (unless it is), the writable layer, and both as one root file system, whose files belong to the
- *   ids of the user namespace at FILE, of which N is the first. Exit code 4: the writable layer is not as Bulkhead
- *   makes it; nothing of it is mounted, and stderr says why.
+ *   Mounts the image (unless it is mounted), the writable layer, and the overlay of both as the root file system. Its files are
+ *   mapped to the ids of the user namespace at FILE, of which N is the first. Exit code 4: Bulkhead did not format the writable
+ *   layer like this. The layer is not mounted then, and stderr has the reason.
  * unmount-layers DIR...
- *   Unmounts what is mounted there, in that order, waiting a little for who still uses it.
+ *   Unmounts these directories in that order. If one is in use, it waits for a short time.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -29,12 +29,12 @@
 #endif
 
 #define ATTEMPTS 400
-/* The exit code for a disk that is not as Bulkhead makes it. */
+/* The exit code for a disk that differs from the disks that Bulkhead formats. */
 #define REFUSED 4
 
 /*
- * Every option that a disk or this kernel's configuration could otherwise choose. The kernel does not zero the inode
- * tables in the background: the layer reads as zeros there, and a loop device would give that space back to the host.
+ * Sets every option that the disk or this kernel's configuration could set otherwise. The kernel must not zero the inode tables
+ * in the background: they already read as zeros, and a loop device would release the allocated space to the host.
  */
 #define SCRATCH_OPTIONS "errors=remount-ro,noinit_itable"
 #define OVERLAY_OPTIONS "redirect_dir=nofollow,metacopy=off,index=off,nfs_export=off,xino=off"
@@ -49,7 +49,7 @@ static int is_mount_point(const char *path) {
   return result;
 }
 
-/* A loop device for the file, which frees itself once it is neither open nor mounted. Returns it open. */
+/* Opens a loop device for the file, which detaches itself once it is neither open nor mounted. */
 static int attach_loop(const char *path, int read_only, char *name, size_t size) {
   int file = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC), control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
   if (file < 0) die("open", path);
@@ -66,7 +66,7 @@ static int attach_loop(const char *path, int read_only, char *name, size_t size)
       close(control);
       return device;
     }
-    /* Another has taken it in between, or its node is not there yet. */
+    /* Another process has used the device, or its node does not exist yet. */
     if (device >= 0) close(device);
     nanosleep(&PAUSE, NULL);
   }
@@ -83,8 +83,8 @@ static void mount_file(const char *path, const char *target, const char *type, u
 }
 
 /*
- * Code of the container may have written what is in `folder`: no link in it is followed, and no name in it is looked up
- * twice. A folder that is missing is made.
+ * Code of the container may have written the content of `folder`. Therefore no link in it is followed, and no name is resolved
+ * twice. A missing folder is created.
  */
 static int open_folder(int folder, const char *name) {
   struct open_how how = {.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
@@ -95,7 +95,7 @@ static int open_folder(int folder, const char *name) {
   return syscall(SYS_openat2, folder, name, &how, sizeof how);
 }
 
-/* Prints why the disk is refused, for the agent to tell. The owner of `upper` is free: it is the container's root. */
+/* Prints the reason if the disk is refused. Any owner of `upper` is allowed, because it becomes the container's root. */
 static bool are_safe(int upper, int work, uid_t root_id) {
   struct stat upper_info, work_info;
   if (upper < 0 || work < 0) {
@@ -106,7 +106,7 @@ static bool are_safe(int upper, int work, uid_t root_id) {
   if (upper_info.st_ino == work_info.st_ino)
     fprintf(stderr, "\"upper\" and \"work\" on its disk are one folder\n");
   else if (work_info.st_uid - root_id >= USER_NAMESPACE_IDS)
-    fprintf(stderr, "\"work\" on its disk belongs to a user that no container has, not to root\n");
+    fprintf(stderr, "\"work\" on its disk belongs to a user outside the container, not to root\n");
   else if (work_info.st_uid != root_id)
     fprintf(stderr, "\"work\" on its disk belongs to user %u, not to root\n", work_info.st_uid - root_id);
   else
@@ -114,7 +114,7 @@ static bool are_safe(int upper, int work, uid_t root_id) {
   return false;
 }
 
-/* runc mounts on these, and follows a link at /dev when it makes the links of its own in there (CVE-2026-41579). */
+/* runc mounts on these folders, and follows a link at /dev when it creates its links there (CVE-2026-41579). */
 static bool has_mount_points(const char *root) {
   static const char *const names[] = {"dev", "proc", "sys"};
   int base = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -130,12 +130,12 @@ static bool has_mount_points(const char *root) {
   return all;
 }
 
-/* Mounts the overlay on folders that are open already, as the container's root. Returns an exit code. */
+/* Mounts the overlay from open folders as the container's root. Returns an exit code. */
 static int mount_overlay(const char *image, const char *rw, const char *root, uid_t root_id) {
   char *options;
   int disk = open(rw, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (disk < 0) die("open", rw);
-  /* The upper folder becomes the container's root, which every user of the container may enter. */
+  /* The upper folder becomes the container's root, which every user of the container must be able to traverse. */
   umask(022);
   int upper = open_folder(disk, "upper"), work = upper < 0 ? -1 : open_folder(disk, "work"), code = REFUSED;
   if (are_safe(upper, work, root_id)) {

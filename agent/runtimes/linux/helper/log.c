@@ -40,8 +40,8 @@ static void rotate(void) {
   reopen();
 }
 
-/* The entries of one read. Output of line ends alone grows forty-fold, and a write for each would cost the host far more
- * than it costs the process. */
+/* The entries of one read. For output of newlines only, entries are forty times larger, and one write for each would cost the
+ * host far more than the process. */
 static char entries[1 << 20];
 static size_t entries_length;
 
@@ -49,7 +49,7 @@ static void flush(void) {
   if (entries_length == 0) return;
   ssize_t put = write(log_fd, entries, entries_length);
   if (put > 0 && (size_t)put < entries_length) {
-    /* The disk is full. Half an entry would spoil the next one: it goes, and what follows it. */
+    /* The disk is full. A partial entry would corrupt the next one, so it is removed. */
     const char *last = memrchr(entries, '\n', put);
     put = last ? last + 1 - entries : 0;
     if (ftruncate(log_fd, written + put) < 0) put = 0;
@@ -61,7 +61,7 @@ static void flush(void) {
   entries_length = 0;
 }
 
-/* One time for all that has come at once. */
+/* One timestamp for all output of one read. */
 static char now_text[64];
 
 static void read_clock(void) {

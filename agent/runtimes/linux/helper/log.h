@@ -1,6 +1,6 @@
 /*
- * The log of a main process: lines of `<RFC 3339 time> <stdout|stderr> <F|P> <text>`, as Kubernetes' CRI has them
- * (P: the line goes on in the next entry). Bounded: at LOG_BYTES the file is renamed to `<path>.1` and a new one is started.
+ * The log of a main process: lines of `<RFC 3339 time> <stdout|stderr> <F|P> <text>`, as in Kubernetes' CRI (P: the line
+ * continues in the next entry). At LOG_BYTES the file is renamed to `<path>.1` and a new file is started.
  */
 #ifndef BULKHEAD_LOG_H
 #define BULKHEAD_LOG_H
@@ -9,15 +9,15 @@
 #include <stddef.h>
 
 #define LOG_BYTES (4 << 20)
-/* A line that goes on later than this is logged as it stands. */
+/* An unfinished line is logged after this pause. */
 #define LOG_PAUSE_MS 20
 
 void log_open(const char *path);
 /* source 0: stdout, 1: stderr. Returns by how many bytes the log has grown. */
 size_t log_write(int source, const char *data, size_t length);
-/* Whether there is something that has not ended with a line end, and is not in the log yet. */
+/* Whether there is an unfinished line that is not in the log yet. */
 bool log_waits(void);
-/* Writes it: the process has paused, and may have asked something. */
+/* Logs the unfinished line after a pause, because it may be a prompt. */
 void log_pause(void);
 
 #endif

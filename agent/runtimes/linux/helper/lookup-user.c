@@ -1,7 +1,7 @@
 /*
- * lookup-user root=DIR user=WHO: prints `uid gid home` and then one supplementary group a line. 3: no such
- * user, with the reason on stderr.
- * list-users root=DIR: prints `uid name` of every user, one a line.
+ * lookup-user root=DIR user=USER: prints `uid gid home` and then one supplementary group per line. Exit code 3: no such user,
+ * with the reason on stderr.
+ * list-users root=DIR: prints `uid name` of every user, one per line.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

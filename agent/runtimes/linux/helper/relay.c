@@ -1,10 +1,10 @@
 /*
- * relay: serves the guest's stream protocol on descriptor 3 for processes of this machine, so that the agent
- * has one way to drive a terminal, whatever is behind it. Ends, and with it what it started, when its peer goes.
+ * relay: serves the guest's stream protocol on descriptor 3 for processes on this machine, so that the agent uses one protocol
+ * for terminals of both runtime types. When its peer disconnects, it ends and kills the processes that it has started.
  *
- * A SPAWN with the field `pid-file` names a starter (`runc exec --detach`): one that leaves the process behind, with
- * its pid in the file, and ends. The stream is the process's then. A starter that stayed would wait for everybody who
- * has the output, and would itself be what a signal kills.
+ * A SPAWN with the field `pid-file` runs a starter (`runc exec --detach`), which starts the process, writes its pid to the file
+ * and ends. The stream is then assigned to the process. A starter that did not end would wait until all processes close the
+ * output, and signals would reach the starter instead of the process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -24,12 +24,12 @@
 #include "../../../guest/streams.h"
 #include "helper.h"
 
-/* Where the agent has put its end of a socket pair. */
+/* One end of a socket pair, from the agent. */
 #define CHANNEL 3
 
 static char pid_file[PATH_MAX];
 static pid_t starter;
-/* Ended before it was known that they matter. */
+/* Processes that ended before their pid was known to belong to a stream. */
 static struct {
   pid_t pid;
   int status;
@@ -56,7 +56,7 @@ static void handle_frame(int type, int flags, int stream, const char *payload, u
   channel_send(FRAME_HELLO, 0, 0, payload, length);
 }
 
-static pid_t left_behind(void) {
+static pid_t started_process(void) {
   int pid = 0;
   FILE *file = fopen(pid_file, "re");
   if (file && fscanf(file, "%d", &pid) != 1) pid = 0;
@@ -64,9 +64,9 @@ static pid_t left_behind(void) {
   return pid;
 }
 
-/* False when the starter failed, so that its end is the end of the stream. */
+/* Returns false if the starter failed, so that its exit ends the stream. */
 static bool hand_over(int status) {
-  pid_t from = starter, to = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? left_behind() : 0;
+  pid_t from = starter, to = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? started_process() : 0;
   starter = 0;
   if (to <= 0) return false;
   streams_hand_over(from, to);
@@ -97,7 +97,7 @@ int relay(char **arguments) {
   signal(SIGPIPE, SIG_IGN);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  /* What it starts would inherit the agent's, which keeps everything to itself. */
+  /* Processes would inherit the agent's umask, which denies access to other users. */
   umask(022);
   sigset_t child;
   sigemptyset(&child);

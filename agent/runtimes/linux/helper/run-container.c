@@ -1,10 +1,10 @@
 /*
  * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE owner=N [oom=FILE] [tty=1]
  *
- * Stays beside a process-isolated container as long as its main process runs, whatever becomes of the agent: keeps
- * its output in a bounded log, its exit in a file, and lets who connects to RUN/attach.sock join it. Prints the main
- * process's pid once it runs; the time of that is the file's `run`/started. `oom` is where the container's cgroup
- * counts its kills, `owner` which id of this machine is the container's root. Ends when the main process has ended and its output is read.
+ * Supervises a process-isolated container while its main process runs, even if the agent ends. Writes its output to a bounded
+ * log and its exit to a file, and accepts clients at RUN/attach.sock. Prints the main process's pid once it runs; the file
+ * RUN/started has that time. `oom` is the file in which the container's cgroup counts its kills. `owner` is the id on this
+ * machine of the container's root. Ends when the main process has ended and its output is read.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +27,7 @@
 #include "helper.h"
 #include "log.h"
 
-/* Output that others of the container still hold open must not keep the exit waiting. */
+/* Other processes of the container may keep the output open, which must not delay the exit. */
 #define LATE_OUTPUT_MS 100
 #define EXIT_BYTES 256
 
@@ -59,7 +59,7 @@ static int receive_terminal(int listener) {
   return terminal;
 }
 
-/* To the container's root, so that its processes may open them again by their names in /dev, and runc may pass them on. */
+/* Owned by the container's root, so that its processes can reopen them through /dev, and runc can pass them on. */
 static void give_pipes(uid_t owner, int in, int out, int err) {
   if (fchown(in, owner, owner) || fchown(out, owner, owner) || fchown(err, owner, owner)) die("owner of", "pipes");
 }
@@ -97,7 +97,7 @@ static pid_t read_pid(const char *run) {
   return pid;
 }
 
-/* What runc says of its failure is in its log; the agent reads it there. */
+/* runc writes the reason of a failure to its log, which the agent reads. */
 static void wait_for_runc(pid_t runc) {
   int status = 0;
   while (waitpid(runc, &status, 0) < 0 && errno == EINTR) {
@@ -152,7 +152,7 @@ static int follow(pid_t main_pid, int signals, int out, int err) {
   }
 }
 
-/* Whether the kernel has killed a process of the container for want of memory: `oom_kill N` in either kind of cgroup. */
+/* Whether the kernel has killed a process of the container because memory ran out: `oom_kill N` in cgroup v1 and v2. */
 static int ran_out_of_memory(const char *path) {
   char line[128];
   long kills = 0;
@@ -162,7 +162,7 @@ static int ran_out_of_memory(const char *path) {
   return kills > 0;
 }
 
-/* The file for the exit, with its room on the disk: how a container ended is known also where the disk is full by then. */
+/* Creates the file for the exit and allocates its disk space, so that the exit can be recorded on a full disk. */
 static FILE *prepare_exit(const char *partial) {
   FILE *file = fopen(partial, "we");
   if (!file) die("exit", partial);

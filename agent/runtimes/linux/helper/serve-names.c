@@ -1,9 +1,9 @@
 /*
  * serve-names router=PATH address=IPV4 -- program args...
  *
- * Opens port 53 of the address in the network namespace `router`, UDP and TCP, and runs the program in the namespace of
- * the host with the sockets as descriptors 3 and 4; again whenever it ends. Prints `<pid>` once the sockets are open.
- * The program ends with this process.
+ * Opens port 53 of the address in the network namespace `router`, for UDP and TCP. Runs the program in the host's namespace with
+ * the sockets as descriptors 3 and 4, and restarts it when it ends. Prints `<pid>` once the sockets are open. The program ends
+ * with this process.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -34,13 +34,13 @@ static int open_socket(int type, const char *text) {
   int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
   if (inet_pton(AF_INET, text, &address.sin_addr) != 1) die("address", text);
   if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one)) die("socket", text);
-  /* The program of the agent before may be about to end, and has the port until then. */
+  /* The program of an earlier agent may be about to end, and uses the port until then. */
   for (int attempt = 0; bind(fd, (struct sockaddr *)&address, sizeof address); attempt++) {
     if (errno != EADDRINUSE || attempt == ATTEMPTS) die("bind", text);
     nanosleep(&PAUSE, NULL);
   }
   if (type == SOCK_STREAM && listen(fd, BACKLOG)) die("listen", text);
-  /* Out of the way of the program's descriptors. */
+  /* Above the program's descriptors. */
   int high = fcntl(fd, F_DUPFD_CLOEXEC, 10);
   if (high < 0) die("descriptor", text);
   close(fd);

@@ -1,8 +1,8 @@
 /*
  * hold-template ram=FILE
  *
- * Copies the memory of a template into a memfd, seals it against every change, prints `<pid> <fd>`, and holds it
- * until stdin ends. Who is root opens it again as /proc/<pid>/fd/<fd>; mappings outlive this process.
+ * Copies the memory of a template into a memfd, seals it against changes, prints `<pid> <fd>`, and holds it until stdin ends.
+ * Processes of root can open it as /proc/<pid>/fd/<fd>. Mappings outlive this process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Holes stay holes: most of a template's memory has never been touched. */
+/* Preserves holes, because most of a template's memory has never been written. */
 static int copy_data(int source, int target) {
   off_t at = 0, end;
   while ((at = lseek(source, at, SEEK_DATA)) >= 0) {

@@ -1,4 +1,4 @@
-/* uname-in pid=N: prints the kernel's release as a process of those namespaces sees it. */
+/* uname-in pid=N: prints the kernel release that a process in N's namespaces sees. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>

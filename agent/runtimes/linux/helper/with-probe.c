@@ -1,4 +1,4 @@
-/* with-probe -- COMMAND…: becomes the command, with a copy of this program as descriptor 3, which it may pass on. */
+/* with-probe -- COMMAND…: runs the command with a copy of this program as descriptor 3, which the command can pass on. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,10 +1,10 @@
 /*
- * Loaded into a cloned QEMU before its own libraries: what the template has never touched is memory of the VM's own.
+ * Preloaded into a cloned QEMU: maps memory that the template has never written as private memory of the VM.
  *
- * A clone maps the template's memory privately. Most of that is a hole, and the kernel fills the hole of a memory file
- * before it copies it: each page that the VM is the first to touch is there twice, once of its own and once, empty and
- * for good, in the template. So a VM took up to twice its memory, and was killed for it. Here, once the template is
- * mapped, its holes are mapped again as empty memory.
+ * A clone maps the template's memory privately. Most of it is a hole. When the VM first writes a page in a hole, the kernel first
+ * allocates an empty page in the template's file and then copies it for the VM. The page in the template is never freed. A VM
+ * would therefore use up to twice its memory and be killed for it. After the template is mapped, this library maps its holes
+ * again as anonymous memory.
  */
 #define _GNU_SOURCE
 #include <stdbool.h>
@@ -16,7 +16,7 @@
 
 #include "../helper/descriptors.h"
 
-/* Each hole is a mapping of its own, and a process may have some 65,000: shorter ones stay as they are. */
+/* Shorter holes are not remapped, because each is a separate mapping, and a process can have about 65,000 mappings. */
 #define SHORTEST_HOLE (64 * 1024)
 
 static char *memory;
@@ -32,7 +32,7 @@ static void *map(void *address, size_t length, int protection, int flags, int fd
   return (void *)syscall(SYS_mmap, address, length, protection, flags, fd, offset);
 }
 
-/* A hole that cannot be mapped again only costs memory. */
+/* If a hole cannot be remapped, it only costs memory. */
 static void cut_holes(char *begin, size_t length, int protection) {
   off_t hole, end = 0;
   while ((hole = lseek(RAM_FD, end, SEEK_HOLE)) >= 0 && (size_t)hole < length) {
@@ -57,7 +57,7 @@ void *mmap(void *address, size_t length, int protection, int flags, int fd, off_
   return mmap64(address, length, protection, flags, fd, offset);
 }
 
-/* QEMU asks for huge pages; an idle VM, which has touched a page here and there, would take many times its memory. */
+/* Ignores QEMU's request for huge pages, with which an idle VM with few written pages would use a multiple of its memory. */
 int madvise(void *address, size_t length, int advice) {
   char *from = address;
   if (advice == MADV_HUGEPAGE && from < memory + memory_length && from + length > memory) advice = MADV_NOHUGEPAGE;
