@@ -32,8 +32,8 @@ afterAll(async () => {
 const BUSY = 503;
 
 /**
- * Retries like a client: a request that API Gateway times out after 30 s on a slow machine is repeated with the
- * same key, and is made once whatever became of the first try.
+ * Retries like a client. On a slow machine API Gateway times out a request after 30 s. It is repeated with the same key, and
+ * takes effect once, whether the first attempt succeeded or not.
  */
 const create = async (body: object) => {
   const request = { body, headers: { 'idempotency-key': randomUUID() } };
@@ -44,8 +44,8 @@ const create = async (body: object) => {
   }
 };
 
-describe('many at once', () => {
-  test(`of ${OF_ONE_NAME} parallel creates of one name exactly one wins`, async () => {
+describe('parallel creates', () => {
+  test(`exactly one of ${OF_ONE_NAME} parallel creates with the same name succeeds`, async () => {
     const answers = await Promise.all(
       Array.from({ length: OF_ONE_NAME }, () => create({ name: 'only-one', image: 'nanoserver' })),
     );
@@ -57,7 +57,7 @@ describe('many at once', () => {
     expect(body.items.map(({ id }: { id: string }) => id)).toEqual([winners[0]?.body.container.id]);
   }, 120_000);
 
-  test(`of ${ASKED} parallel creates on room for ${ROOM}, ${ROOM} run and the rest wait with a reason, until there is room`, async () => {
+  test(`with capacity for ${ROOM}, ${ROOM} of ${ASKED} containers run and the rest wait with a reason until capacity is free`, async () => {
     const answers = await Promise.all(
       Array.from({ length: ASKED }, (_, at) =>
         create({

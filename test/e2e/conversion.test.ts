@@ -61,7 +61,7 @@ describe('the documented workflow', () => {
     expect(listed.body.items.map((one: { id: string }) => one.id)).toEqual([id]);
   });
 
-  test('again while it runs: its process leaves the host’s list, a worker process stands for it', async () => {
+  test('a conversion of a running container removes its process from the host’s list and adds a worker process', async () => {
     const id = await create({
       name: 'RUNNING',
       command: ['ping', '-t', 'of-its-own'],
@@ -95,7 +95,7 @@ describe('the documented workflow', () => {
     expect((await onHost()).some(({ commandLine }) => commandLine.includes('of-its-own'))).toBe(true);
   });
 
-  test('a Server Core host refuses, by its name, and nothing changes', async () => {
+  test('a Server Core host refuses a conversion with its own error code, and nothing changes', async () => {
     const id = await create({ name: 'CORE', image: 'windowsservercore' }, 'ServerCore');
     const before = await get(id);
     const { status, body } = await convert(id, { runtimeType: 'HyperV' });
@@ -114,7 +114,7 @@ const ended = (name: string, count: number) =>
   }, 120);
 
 describe('conversion rules', () => {
-  test('one event converts the containers that the rule selects by it, and no others', async () => {
+  test('an event converts only the containers that the rule selects', async () => {
     const named = await create({ name: 'suspect', command: FOREVER, start: true });
     const other = await create({ name: 'innocent', command: FOREVER, start: true });
     const made = await rule('by-name', {
@@ -144,7 +144,7 @@ describe('conversion rules', () => {
     expect((await get(other)).runtimeType).toBe('Default');
   });
 
-  test('a rule that is dry, disabled or gone converts nothing; a run stops at maxContainers', async () => {
+  test('a dry-run, disabled or deleted rule converts nothing; a run stops at maxContainers', async () => {
     for (const number of [1, 2, 3]) await create({ name: `dry-${number}`, labels: { set: 'dry' } });
     const body = {
       eventPattern: { source: ['dry'] },
@@ -164,7 +164,7 @@ describe('conversion rules', () => {
     expect((await get('dry-1')).runtimeType).toBe('Default');
   });
 
-  test('a pattern is checked as EventBridge checks it, an expression as JSONata is', async () => {
+  test('patterns are validated as in EventBridge, and expressions as JSONata', async () => {
     const select = { name: 'x' };
     const eventPattern = { source: ['x'], detail: { severity: 'no list' } };
     const bad = await rule('bad', { eventPattern, select, runtimeType: 'HyperV' });
@@ -187,7 +187,7 @@ const documented = (mark: string) => {
   return JSON.parse(block ?? '');
 };
 
-test('the documented rule for a GuardDuty finding works as it is pasted', async () => {
+test('the documented rule for a GuardDuty finding works as documented', async () => {
   const id = await create({ name: 'web', command: FOREVER, start: true });
   const made = await rule('isolate-suspicious', documented('rule: isolate-suspicious'));
   expect([made.status, made.text]).toEqual([201, expect.any(String)]);
@@ -208,7 +208,7 @@ test('the documented rule for a GuardDuty finding works as it is pasted', async 
   expect(await get(id)).toMatchObject({ runtimeType: 'HyperV', state: 'Running' });
 });
 
-/** The list has no end: an empty page is where it is for now. */
+/** Reads until an empty page, because the list of events has no end. */
 const allEvents = async () => {
   // biome-ignore lint/suspicious/noExplicitAny: events of many kinds
   const items: any[] = [];
@@ -220,7 +220,7 @@ const allEvents = async () => {
   }
 };
 
-test('Bulkhead tells on the bus what becomes of a container, in the order of its revisions', async () => {
+test('Bulkhead publishes a container’s changes on the bus in the order of its revisions', async () => {
   const id = await create({ name: 'told', command: FOREVER, start: true });
   const { body } = await convert(id, { runtimeType: 'HyperV' });
   await waitForOperation(cloud, body.operation.id);
@@ -241,7 +241,7 @@ describe('requests on the bus', () => {
   const reads = (id: string, runtimeType: string) =>
     eventually(async () => ((await get(id)).runtimeType === runtimeType ? true : undefined), 60);
 
-  test('convert what they name, in the tenant that they name', async () => {
+  test('convert the containers that they name in the tenant that they name', async () => {
     const byId = await create({ name: 'asked-1' });
     const byLabel = await create({ name: 'asked-2', labels: { asked: 'yes' } });
     const foreign = await create({ name: 'asked-3' });
@@ -258,8 +258,8 @@ describe('requests on the bus', () => {
   });
 });
 
-describe('a storm', () => {
-  test('1,000 events for 10 containers convert each once, and everything drains', async () => {
+describe('an event storm', () => {
+  test('1,000 events for 10 containers convert each container once, and all queues drain', async () => {
     const names = Array.from({ length: 10 }, (_, at) => `storm-${at}`);
     const ids = await Promise.all(names.map((name) => create({ name }, 'NanoServer')));
     await rule('storm', {

@@ -9,7 +9,7 @@ import { runProgram } from '../helpers/run-program.ts';
 jest.setTimeout(240_000);
 const ROOT = resolve(import.meta.dirname, '../..');
 
-test('the documented workflow, row by row', async () => {
+test('npm run demo prints each row of the documented workflow', async () => {
   const args = ['--disable-warning=ExperimentalWarning', 'bin/demo.ts'];
   const { exitCode, stdout, stderr } = await runProgram(process.execPath, args, { cwd: ROOT, seconds: 220 });
   expect([exitCode, stderr]).toEqual([0, '']);

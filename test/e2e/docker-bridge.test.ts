@@ -55,7 +55,7 @@ const suite = (): void => {
   beforeAll(setUp, 180_000);
   afterAll(tearDown, 60_000);
 
-  test('version and info', async () => {
+  test('version and info report Bulkhead', async () => {
     expect(bridge.line).toBe(`export DOCKER_HOST=${env.DOCKER_HOST}`);
     expect((await docker('version', '--format', '{{.Server.Platform.Name}}')).stdout.trim()).toBe('Bulkhead');
     expect((await docker('info', '--format', '{{.OSType}} {{.Driver}}')).stdout.trim()).toBe(

@@ -29,7 +29,7 @@ const names = (processes: { name: string; pid: number }[]) =>
   processes.map(({ name, pid }) => `${name} ${pid}`);
 
 describe('the documented workflow', () => {
-  test('hosts, images and switches are those of the documentation, labelled as simulated', async () => {
+  test('hosts, images and switches match the documentation and are labelled as simulated', async () => {
     const { body } = await cloud.call('GET', '/v1/hosts');
     const skus = body.items.map((host: { os: { sku: string } }) => host.os.sku);
     expect(skus).toEqual(expect.arrayContaining(['NanoServer', 'ServerCore']));

@@ -54,7 +54,7 @@ const containerNames = async (): Promise<readonly string[]> => {
 };
 
 describe('docs/local.md', () => {
-  test('has blocks that run', () => {
+  test('has blocks to run', () => {
     expect(blocks.length).toBeGreaterThanOrEqual(4);
   });
 

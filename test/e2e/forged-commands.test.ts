@@ -13,8 +13,8 @@ import { closeConnection, localTable } from '../helpers/local-table.ts';
 import { signCommand } from '../helpers/signing.ts';
 
 /**
- * Somebody who can write the table, and nothing else, writes commands of the right shape into it. The whole local
- * cloud, with a real agent that simulates its machine.
+ * An attacker who can only write to the table writes commands of the right shape into it. Uses the whole local cloud and a real
+ * agent that simulates its machine.
  */
 const TENANT = 'dev';
 let cloud: LocalCloud;
@@ -76,7 +76,7 @@ const refusalOf = (id: string) =>
 const state = async () => (await cloud.call('GET', `/v1/containers/${container.id}`)).body.state;
 const exec = () => cloud.call('POST', `/v1/containers/${container.id}/exec`, { body: { command: ['true'] } });
 
-describe('a command that was written into the table', () => {
+describe('a forged command in the table', () => {
   test.each<[string, (command: object) => object]>([
     ['unsigned', (command) => ({ command })],
     ['unknown-key', (command) => ({ signed: signCommand(command) })],
@@ -97,7 +97,7 @@ describe('a command that was written into the table', () => {
     120_000,
   );
 
-  test('does not keep real commands from being carried out', async () => {
+  test('does not prevent the execution of real commands', async () => {
     expect(await exec()).toMatchObject({ status: 200, body: { exitCode: 0 } });
   });
 });

@@ -44,8 +44,8 @@ const fill = (route: Route, ids: Ids): string =>
     .replace('{id}', route.path.startsWith('/v1/hosts') ? ids.host : ids.container);
 
 const RULE = { eventPattern: { source: ['scanner'] }, select: { name: 'mine' }, runtimeType: 'HyperV' };
-/** There is no rule that it could not make. */
-const MAKES = 'putConversionRule';
+/** Not tested with a missing rule, because it would create the rule. */
+const CREATES = 'putConversionRule';
 const bodyFor = (route: Route): object | undefined =>
   ({
     createContainer: { image: 'mini', name: randomUUID().slice(0, 8) },
@@ -62,7 +62,7 @@ const guarded = ROUTES.filter(({ scope }) => scope !== null);
 
 describe('every route', () => {
   test.each(guarded.map((route) => [route.operationId, route] as const))(
-    '%s: no token, a bad one, a foreign one: 401',
+    '%s returns 401 without a token, with an invalid token and with a token of another issuer',
     async (_, route) => {
       const path = fill(route, there());
       const [header, payload] = cloud.token.split('.');
@@ -79,13 +79,13 @@ describe('every route', () => {
     },
   );
 
-  test('an expired token: 401', async () => {
+  test('an expired token returns 401', async () => {
     const token = await mint('dev', ['containers:read'], -600);
     expect((await cloud.call('GET', '/v1/containers', { token })).status).toBe(401);
   });
 
   test.each(guarded.map((route) => [route.operationId, route] as const))(
-    '%s: without its scope: 403 that names it',
+    '%s returns 403 with the name of the missing scope',
     async (_, route) => {
       const others = SCOPES.filter((scope) => scope !== route.scope);
       const token = await mint('dev', others);
@@ -96,11 +96,11 @@ describe('every route', () => {
     },
   );
 
-  test("another tenant's resource answers byte for byte as one that does not exist", async () => {
+  test("the response for another tenant's resource is identical to that for a missing resource", async () => {
     const token = await mint('stranger', SCOPES);
     expect((await cloud.call('PUT', '/v1/conversion-rules/isolate', { body: RULE })).status).toBe(201);
     const withParameters = guarded.filter(
-      ({ path, operationId }) => path.includes('{') && operationId !== MAKES,
+      ({ path, operationId }) => path.includes('{') && operationId !== CREATES,
     );
     for (const route of withParameters) {
       const ask = async (ids: Ids) => {
@@ -120,7 +120,7 @@ describe('every route', () => {
 });
 
 describe('bodies', () => {
-  test('an unknown field, a body over 64 KB, no JSON, another media type: each refused as what it is', async () => {
+  test('an unknown field, a body over 64 KB, invalid JSON and another media type each get their own error', async () => {
     const post = (body: unknown, headers = {}) => cloud.call('POST', '/v1/containers', { body, headers });
     const unknown = await post({ image: 'mini', colour: 'red' });
     expect([unknown.status, unknown.body.code, unknown.body.errors]).toEqual([
@@ -142,7 +142,7 @@ describe('bodies', () => {
     });
   });
 
-  test('the routes that need no token answer without one', async () => {
+  test('routes that need no token respond without a token', async () => {
     for (const path of ['/v1/health', '/v1/version', '/v1/openapi.json'])
       expect([path, (await cloud.call('GET', path, { token: null })).status]).toEqual([path, 200]);
   });

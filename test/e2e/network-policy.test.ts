@@ -7,7 +7,7 @@ import {
   waitForOperation,
 } from '../helpers/local-cloud.ts';
 
-/** Network policies over HTTP on the whole local cloud: the table, its stream, signed commands, real agents. */
+/** Network policies over HTTP on the whole local cloud, with its table, its stream, signed commands and real agents. */
 let cloud: LocalCloud;
 beforeAll(async () => {
   cloud = await startLocalCloud({ simulate: 3, arguments: ['--allow-private', '10.20.0.0/16'] });
@@ -35,7 +35,7 @@ const run = async (runtimeType: string) => {
 };
 
 describe.each(['Default', 'HyperV'])('the network policy of a running %s container', (runtimeType) => {
-  test('is changed live, confirmed by its host, and is one event', async () => {
+  test('can be changed while it runs, is confirmed by the host, and is one event', async () => {
     const id = await run(runtimeType);
     const { startedAt } = await get(id);
     expect((await isolation(id)).network).toMatchObject({
@@ -52,7 +52,7 @@ describe.each(['Default', 'HyperV'])('the network policy of a running %s contain
     });
     expect(await get(id)).toMatchObject({ state: 'Running', startedAt, network });
     const confirmation = (await get(id)).revision;
-    // A change after it: once that is an event, everything before it is.
+    // Makes a later change. Once its event exists, all earlier events exist.
     const later = (await patch(id, { labels: { after: 'it' } })).body.revision;
     const events = async (): Promise<Map<number, string>> => {
       const { body } = await cloud.call('GET', '/v1/events?limit=200');
@@ -68,7 +68,7 @@ describe.each(['Default', 'HyperV'])('the network policy of a running %s contain
     ]);
   }, 60_000);
 
-  test('stays through stop and start, and through a conversion', async () => {
+  test('is unchanged after stop and start and after a conversion', async () => {
     const id = await run(runtimeType);
     await patch(id, { network });
     await confirmed(id);

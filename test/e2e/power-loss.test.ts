@@ -11,15 +11,15 @@ import {
 import { scaled } from '../helpers/scaled.ts';
 
 /**
- * `kill -9` of everything (API, table, workflows, agents), again and again, while containers are created.
- * The number of kills can be raised by environment for a longer run.
+ * Repeatedly kills all processes (API, table, workflows, agents) with `kill -9` while containers are created. An environment
+ * variable can increase the number of kills for a longer run.
  */
 const KILLS = Number(process.env.BULKHEAD_TEST_KILLS ?? scaled({ ci: 10, whole: 50 }));
 const CREATES = scaled({ ci: 40, whole: 100 });
 const MEMORY_MB = 64;
 const ENDED = ['Succeeded', 'Failed', 'Cancelled'];
 
-/** A small generator with a seed, so that a failure can be played again: mulberry32. */
+/** The generator mulberry32, with a seed, so that a failure can be reproduced. */
 const seeded = (seed: number) => {
   let counter = seed;
   return () => {
@@ -50,7 +50,7 @@ const create = async (cloud: LocalCloud, at: number): Promise<string | undefined
 };
 
 test(
-  `${KILLS} kills during ${CREATES} creates: every operation ends once, no capacity is lost, nothing is doubled`,
+  `${KILLS} kills during ${CREATES} creates: every operation ends once, no capacity is lost, no resource is duplicated`,
   async () => {
     const seed = Number(process.env.BULKHEAD_TEST_SEED ?? Date.now() % 1_000_000);
     const random = seeded(seed);
@@ -65,7 +65,7 @@ test(
       const lifetime = 100 + random() * 1500;
       const stopAt = Date.now() + lifetime;
       const missing = Array.from({ length: CREATES }, (_, at) => at).filter((at) => !accepted.has(at));
-      // A few at a time, spread over all lives, so that every kill meets some work.
+      // Creates a few at a time between all kills, so that every kill interrupts some work.
       const batch = missing.slice(0, Math.ceil(missing.length / (KILLS - kill)));
       await Promise.race([
         Promise.all(

@@ -150,7 +150,7 @@ describe('a session', () => {
       await output.until(new RegExp(`${round};$`));
     }
     await sleep(1_500);
-    // Both windows, and the buffer of the program.
+    // The size of both windows and the program's buffer.
     expect(written).toBeLessThan(1024 * 1024);
     slow.close();
     await Promise.all([slow.exit, flood]);
@@ -189,13 +189,13 @@ describe('a session ends within five seconds', () => {
   });
 });
 
-describe('refusals with a separate code each', () => {
+describe('refusals with their own error codes', () => {
   const refused = async (address: { url: string; token: string; sessionId: string }) => {
     const error = await openSession(address, { webSocketFactory: nodeWebSocket }).catch((one) => one);
     return error.code;
   };
 
-  test('a used token, a token of another session, a forged token', async () => {
+  test('a used token, a token of another session and a forged token are refused', async () => {
     const { id } = await run(LINUX);
     const one = (await askSession(cloud, id, { command: ['cat'] })).body;
     const other = (await askSession(cloud, id, { command: ['cat'] })).body;
@@ -268,15 +268,18 @@ describe('exec, logs, isolation and events', () => {
     expect(body.items).toMatchObject([{ text: 'two', stream: 'stdout' }]);
   });
 
-  test.each(['Default', 'HyperV'])('isolation of %s, labelled as simulated', async (runtimeType) => {
-    const { id } = await run({ image: 'nanoserver', runtimeType });
-    const { body } = await cloud.call('GET', `/v1/containers/${id}/isolation`);
-    const shared = runtimeType === 'Default';
-    expect(body).toMatchObject({ runtimeType, simulated: true, sharedKernel: shared });
-    expect(body.visibleOnHost.length > 0).toBe(shared);
-    expect(body.workerProcess === null).toBe(shared);
-    expect(body.kernel.host === body.kernel.container).toBe(shared);
-  });
+  test.each(['Default', 'HyperV'])(
+    'the isolation report of %s is labelled as simulated',
+    async (runtimeType) => {
+      const { id } = await run({ image: 'nanoserver', runtimeType });
+      const { body } = await cloud.call('GET', `/v1/containers/${id}/isolation`);
+      const shared = runtimeType === 'Default';
+      expect(body).toMatchObject({ runtimeType, simulated: true, sharedKernel: shared });
+      expect(body.visibleOnHost.length > 0).toBe(shared);
+      expect(body.workerProcess === null).toBe(shared);
+      expect(body.kernel.host === body.kernel.container).toBe(shared);
+    },
+  );
 
   test('events record the actor, the command and the duration of a session, but not its content', async () => {
     const { id } = await run(LINUX);

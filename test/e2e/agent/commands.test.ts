@@ -9,7 +9,7 @@ const under = useAgent();
 
 describe('an agent that is connected', () => {
   test(
-    'says what its host is and what it holds',
+    'reports its host’s facts and containers',
     async () => {
       await under.connected('nano-server');
       expect(under.plane.messages[0]).toMatchObject({
@@ -32,7 +32,7 @@ describe('an agent that is connected', () => {
   );
 
   test(
-    'creates, provisions, starts, stops and removes a HyperV container, each seen as it is',
+    'creates, provisions, starts, stops and removes a HyperV container, and reports each state',
     async () => {
       await under.connected('nano-server');
       const one = container({ image: 'NanoServer', runtimeType: 'HyperV', switchName: 'Virtual Switch' });
@@ -76,7 +76,7 @@ describe('an agent that is connected', () => {
   );
 
   test(
-    'converts by stop and start, with the same files; Server Core refuses',
+    'converts a container by stop and start and keeps its files; a Server Core host refuses',
     async () => {
       await under.connected('server-core');
       const one = container({ image: 'nanoserver' });
@@ -107,7 +107,7 @@ describe('an agent that is connected', () => {
   );
 
   test(
-    'a restart replaces the process, and may convert',
+    'a restart replaces the process and can convert the container',
     async () => {
       await under.connected('linux');
       const one = container({ command: ['sleep', '600'] });
@@ -126,7 +126,7 @@ describe('an agent that is connected', () => {
   );
 
   test(
-    'a failed start names step and cause, and leaves nothing half made',
+    'a failed start reports step and cause and removes partial resources',
     async () => {
       await under.connected('linux', ['--simulate-fault', 'mountLayers=fail']);
       const one = container({ runtimeType: 'HyperV' });
@@ -178,7 +178,7 @@ describe('an agent that is connected', () => {
   );
 
   test(
-    'tells of exits, and restarts by its policy without being asked',
+    'reports exits and restarts containers by their policy',
     async () => {
       await under.connected('linux');
       const restartPolicy = { name: 'on-failure' as const, maxRetries: 2 };

@@ -51,7 +51,7 @@ const down = (runtimeType: RuntimeType) => ({
   disks: false,
 });
 
-/** The steps of a conversion that can fail, by what it leads to. */
+/** The steps of a conversion that can fail, by the target type. */
 const STEPS: Readonly<Record<RuntimeType, readonly string[]>> = {
   HyperV: [
     'stopProcess',
@@ -83,7 +83,7 @@ const EVERY_STEP = (['Default', 'HyperV'] as const).flatMap((from) =>
 
 describe('a conversion', () => {
   test.each<RuntimeType>(['Default', 'HyperV'])(
-    'of a running %s container: the same files, a new main process, the downtime told; told again, nothing more',
+    'of a running %s container keeps the files, starts a new main process and reports the downtime; a repeat has no effect',
     async (from) => {
       await under.connected('linux');
       const one = container({ runtimeType: from, command: FOREVER });
@@ -111,7 +111,7 @@ describe('a conversion', () => {
   );
 
   test(
-    'of one that is off changes its type, starts nothing and has no downtime',
+    'of a stopped container changes its type, starts no process and has no downtime',
     async () => {
       await under.connected('linux');
       const one = container({ command: FOREVER });
@@ -130,7 +130,7 @@ describe('a conversion', () => {
   );
 
   test(
-    'of one whose program has ended does not run it again',
+    'of a container whose main process has exited does not start it again',
     async () => {
       await under.connected('linux');
       const one = container({ command: ['sh', '-c', 'exit 3'] });
@@ -147,7 +147,7 @@ describe('a conversion', () => {
   );
 
   test(
-    'on a host that cannot convert fails by name, and goes back',
+    'on a host that cannot convert fails with its own error code and is rolled back',
     async () => {
       await under.connected('server-core');
       const one = container({ image: 'windowsservercore', command: ['ping', '-t', 'localhost'] });
@@ -164,7 +164,7 @@ describe('a conversion', () => {
   );
 
   test(
-    'is overtaken by a removal that comes while it hangs',
+    'is superseded by a removal while a step hangs',
     async () => {
       await under.connected('linux');
       const one = container({ command: FOREVER });
@@ -187,7 +187,7 @@ describe('a conversion', () => {
 
 describe('a fault in each step', () => {
   test.each(EVERY_STEP)(
-    'from %s, %s fails: it is as it was',
+    'from %s, %s fails: the container is unchanged',
     async (from, step) => {
       await under.connected('linux');
       const one = container({ runtimeType: from, command: FOREVER });
@@ -230,7 +230,7 @@ describe('a fault in each step', () => {
       [from, step, 'die-after'] as const,
     ]),
   )(
-    'from %s, the agent dies at %s (%s): the next one finishes it, with one new run',
+    'from %s, the agent is killed at %s (%s): the next agent completes the conversion with one new run',
     async (from, step, action) => {
       await under.connected('linux');
       const one = container({ runtimeType: from, command: FOREVER });
@@ -257,7 +257,7 @@ describe('a fault in each step', () => {
     ['setRuntimeType', 'die-before'],
     ['setRuntimeType', 'die-after'],
   ] as const)(
-    'of one that is off, %s: %s',
+    'of a stopped container, %s: %s',
     async (step, action) => {
       await under.connected('linux');
       const one = container({ command: FOREVER });

@@ -18,9 +18,9 @@ const firstTimes = (times: number, matches: (message: AgentMessage) => boolean) 
   };
 };
 
-describe('deliveries that go wrong', () => {
+describe('delivery failures', () => {
   test(
-    'a result whose acknowledgement is lost comes again, the same, and is carried out once',
+    'a result without an acknowledgement is resent unchanged, and the command is executed once',
     async () => {
       await under.connected('linux');
       under.plane.faults.loseAck = firstTimes(1, isResult);
@@ -39,7 +39,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'a result that is lost on a cut connection comes on the next',
+    'a result that is lost with its connection is resent on the next connection',
     async () => {
       await under.connected('linux');
       under.plane.faults.cut = firstTimes(1, isResult);
@@ -53,7 +53,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'a command that is delivered over and over is carried out once, and answered as before',
+    'a command that is delivered repeatedly is executed once and gets the same answer',
     async () => {
       await under.connected('linux');
       const one = container({ command: ['true'] });
@@ -72,7 +72,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'an older epoch changes nothing',
+    'a command with an older epoch has no effect',
     async () => {
       await under.connected('linux');
       const one = container({ command: ['sleep', '600'] });
@@ -98,7 +98,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'a command that waited too long for its turn is answered, and not carried out',
+    'a command that waits for too long is answered and not executed',
     async () => {
       await under.connected('linux');
       const one = container({ command: ['sh', '-c', "trap '' TERM; sleep 600"] });
@@ -121,7 +121,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'a step that hangs is seen in heartbeats and progress, and a newer command ends it',
+    'a hanging step appears in heartbeats and progress, and a newer command ends it',
     async () => {
       await under.begin('linux', ['--simulate-fault', 'connectGuest=hang'], (plane) => {
         plane.heartbeatSeconds = 1;
@@ -153,7 +153,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'whatever message the connection is cut at, commands are carried out once and results arrive',
+    'commands are executed once and results arrive, regardless of the message at which the connection is cut',
     async () => {
       await under.begin('linux', [], (plane) => {
         let count = 0;
@@ -175,7 +175,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'a result is repeated to a slow control plane, without a second effect',
+    'a result is resent to a slow control plane without a second effect',
     async () => {
       await under.begin('linux', [], (plane) => {
         plane.faults.delayMs = 2_500;
@@ -195,7 +195,7 @@ describe('deliveries that go wrong', () => {
   );
 
   test(
-    'what the agent does not know is refused by name or ignored',
+    'unknown commands are refused with their own error code, and unknown messages are ignored',
     async () => {
       await under.connected('linux');
       under.plane.send({ action: 'dance', partner: 'you' });

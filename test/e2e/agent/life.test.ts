@@ -8,7 +8,7 @@ import { sequence } from '../../helpers/random-sequence.ts';
 const LONG = 120_000;
 const under = useAgent();
 
-/** Kills the agent at random moments; on a machine so busy that no life is long enough, the last one is. */
+/** Kills the agent at random moments. The last agent is not killed, so that the test ends on a slow machine. */
 const killUntil = async (done: () => boolean, random: () => number): Promise<void> => {
   for (let kills = 0; !done(); ) {
     await new Promise((resolve) => setTimeout(resolve, 20 + random() * 500));
@@ -21,7 +21,7 @@ const killUntil = async (done: () => boolean, random: () => number): Promise<voi
 
 describe('the life of the agent process', () => {
   test(
-    'containers run on when it is stopped, and it finds them again',
+    'containers continue to run when the agent stops, and the next agent finds them',
     async () => {
       await under.connected('linux');
       const one = container({ command: ['sleep', '600'], runtimeType: 'HyperV' });
@@ -50,7 +50,7 @@ describe('the life of the agent process', () => {
   );
 
   test(
-    'dies before and after each step of a start, which is finished all the same, and once',
+    'a start is completed exactly once if the agent is killed before or after any step',
     async () => {
       const steps = [
         'createWritableLayer',
@@ -90,7 +90,7 @@ describe('the life of the agent process', () => {
   );
 
   test(
-    'killed at any moment: every command takes effect once and is answered the same',
+    'every command takes effect once and gets the same answer if the agent is killed at any moment',
     async () => {
       const seed = Number(process.env.AGENT_SEED ?? Date.now() % 1_000_000);
       const random = sequence(seed);
@@ -122,7 +122,7 @@ describe('the life of the agent process', () => {
   );
 
   test(
-    'enrolls once, though the API is busy and an answer is lost',
+    'enrolls once even if the API is busy and an answer is lost',
     async () => {
       await under.begin('linux', [], (plane) => {
         plane.faults.enrollmentStatus = 503;
@@ -139,7 +139,7 @@ describe('the life of the agent process', () => {
   );
 
   test(
-    'says with its exit code and one sentence why it cannot start',
+    'reports with its exit code and one sentence why it cannot start',
     async () => {
       await under.connected('linux');
       const second = new AgentProcess(under.plane, [

@@ -19,7 +19,7 @@ describe('a network policy', () => {
     ['before', 'die-before'],
     ['after', 'die-after'],
   ] as const)(
-    'of an agent that dies just %s it is in force, is in force when it is back, and nothing was restarted',
+    'is applied after a restart if the agent is killed just %s applying it, without a restart of the container',
     async (_, action) => {
       await under.connected('linux');
       const one = container({ command: ['sleep', '600'] });
@@ -39,7 +39,7 @@ describe('a network policy', () => {
   );
 
   test(
-    'is the newest of many, however often the agent is killed while they come',
+    'is the newest of many even if the agent is killed repeatedly while they arrive',
     async () => {
       await under.connected('linux');
       const one = container({ command: ['sleep', '600'] });
@@ -59,7 +59,7 @@ describe('a network policy', () => {
   );
 
   test(
-    'is shown with the ceiling that the host’s operator set, which the host’s facts show too',
+    'is reported with the ceiling of the host’s operator, which is also in the host’s facts',
     async () => {
       await under.connected('linux', ['--allow-private', '10.20.1.1/16', '--allow-private', 'fd12::/32']);
       const ceiling = ['10.20.0.0/16', 'fd12::/32'];

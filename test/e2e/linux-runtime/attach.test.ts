@@ -10,7 +10,7 @@ import { container } from '../../helpers/assigned-container.ts';
 import { canHostLinux, until } from '../../helpers/linux-host.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
-/** A main process without a terminal, joined: whole, from its log, at the pace of who reads. */
+/** Attachments to a main process without a terminal. They read all output from the log, no faster than the client consumes it. */
 jest.setTimeout(120_000);
 const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
@@ -18,7 +18,7 @@ const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 
 const logOf = (folder: string, id: string): string => containerPaths(createLayout(folder), id).log;
 
-real('joined without a terminal', () => {
+real('an attachment without a terminal', () => {
   const host = new SharedLinuxHost('attach');
 
   const make = (runtimeType: RuntimeType, program: string): AssignedContainer =>
@@ -34,7 +34,7 @@ real('joined without a terminal', () => {
     return { process, text: () => text };
   };
 
-  test.each(TYPES)('%s: a question without a line end is seen, and its answer comes', async (runtimeType) => {
+  test.each(TYPES)('%s: delivers a prompt without a newline, and the answer to it', async (runtimeType) => {
     const one = make(runtimeType, 'printf "name? "; read name; echo "hello $name"; exit 3');
     await host.up(one);
     const { process, text } = await join(one);
@@ -45,7 +45,7 @@ real('joined without a terminal', () => {
   });
 
   test.each(TYPES)(
-    '%s: who reads slowly misses nothing, also after its end, and holds nothing up',
+    '%s: delivers all output to a slow reader, also after the process’s exit, without blocking the process',
     async (runtimeType) => {
       const one = make(runtimeType, 'read go; head -c 3000000 /dev/urandom | tee /data; exit 4');
       await host.up(one);
@@ -59,7 +59,7 @@ real('joined without a terminal', () => {
         unread += data.length;
       });
       process.write(Buffer.from('\n'));
-      // Nothing is read meanwhile, and it ends all the same.
+      // The process ends although no output is read.
       await until(async () => (await host.runtime.inspect(one.id))[0]?.process?.running === false);
       expect(bytes).toBeLessThan(400_000);
       let exitCode: number | undefined;
@@ -85,7 +85,7 @@ real('joined without a terminal', () => {
 
   const LINES = 400_000;
   test.each(TYPES)(
-    '%s: asked to, the process waits for its reader: more than its log keeps comes whole',
+    '%s: with pacing, the process waits for the reader, so that more output than the log keeps arrives completely',
     async (runtimeType) => {
       const one = make(runtimeType, `seq 1 ${LINES}; exit 6`);
       await host.up(one);
@@ -116,7 +116,7 @@ real('joined without a terminal', () => {
   );
 
   test.each(TYPES)(
-    '%s: one that waits for its reader is stopped, and goes on once that has left',
+    '%s: a process that waits for its reader can be stopped, and continues when the reader has left',
     async (runtimeType) => {
       const one = make(runtimeType, 'i=0; while true; do i=$((i+1)); echo $i; head -c 20000 /dev/zero; done');
       await host.up(one);
@@ -143,7 +143,7 @@ real('joined without a terminal', () => {
     },
   );
 
-  test.each(TYPES)('%s: from now on, or from a place in its log', async (runtimeType) => {
+  test.each(TYPES)('%s: begins with new output, or at a cursor of the log', async (runtimeType) => {
     const one = make(runtimeType, 'echo one; echo two; while read line; do echo "$line"; done');
     await host.up(one);
     await until(async () => (await host.runtime.readLog(one.id, {})).items.length === 2);

@@ -34,7 +34,7 @@ const processesOf = (uid: number): string[] =>
     }
   });
 
-real('what runs in the place of e2fsck', () => {
+real('a program that replaces e2fsck', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-check-'));
   const disk = join(folder, 'scratch.ext4');
   const check = (...program: string[]) => ['check-disk', `uid=${CHECKER}`, `file=${disk}`, '--', ...program];
@@ -56,7 +56,7 @@ real('what runs in the place of e2fsck', () => {
     expect((await perl('kill 9, $$')).code).toBe(137);
   });
 
-  test('leaves no process behind that has the disk open', async () => {
+  test('leaves no process with the disk open', async () => {
     const { code, stdout } = await perl(`
       open(my $disk, "+<", "/disk") or die;
       pipe(my $ready, my $told);
@@ -68,7 +68,7 @@ real('what runs in the place of e2fsck', () => {
     expect(processesOf(CHECKER)).toEqual([]);
   });
 
-  test('is ended when who waits for it is killed', async () => {
+  test('ends when the process that waits for it is killed', async () => {
     const helper = spawn(HELPER, check('perl', '-e', '$| = 1; fork; print "runs"; sleep 600'), {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -78,7 +78,7 @@ real('what runs in the place of e2fsck', () => {
     await until(() => processesOf(CHECKER).length === 0);
   });
 
-  test('makes no more processes than it may', async () => {
+  test('cannot exceed the limit on processes', async () => {
     const { stdout } = await perl(
       'for (1..200) { my $p = fork; last if !defined $p; sleep 600 if !$p; $n++ } print $n',
     );
@@ -86,7 +86,7 @@ real('what runs in the place of e2fsck', () => {
     expect(processesOf(CHECKER)).toEqual([]);
   });
 
-  test('sees /usr and the disk of this machine, and writes to nothing but the disk', async () => {
+  test('can read only /usr and the disk, and write only the disk', async () => {
     const { stdout } = await perl(`
       print join(" ", glob("/*")), "\\n";
       for ("/usr/x", "/x", "/etc/mtab", "/dev/x") { print "wrote $_" if open(my $f, ">", $_) }

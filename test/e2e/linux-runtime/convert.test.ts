@@ -31,7 +31,7 @@ const real = possible ? describe : describe.skip;
 const OTHER: Readonly<Record<RuntimeType, RuntimeType>> = { Default: 'HyperV', HyperV: 'Default' };
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 
-/** What a conversion does on this host, by what it leads to. */
+/** The steps of a conversion on this host, by the target type. */
 const STEPS: Readonly<Record<RuntimeType, readonly (keyof Runtime)[]>> = {
   HyperV: [
     'stopProcess',
@@ -62,7 +62,7 @@ const DEATHS = TYPES.flatMap((from) =>
 );
 const EVERY_STEP = TYPES.flatMap((from) => STEPS[OTHER[from]].map((verb) => [from, verb] as const));
 
-/** Of its data and of where its holes are: reading ten gibibytes of holes would take most of the time of this file. */
+/** Hashes a file's data and the positions of its holes, because reading ten gibibytes of holes is slow. */
 const hashOf = (path: string): string => {
   const archive = execFileSync(
     'tar',
@@ -84,12 +84,12 @@ const hashOf = (path: string): string => {
 
 const TEMPLATE_BOOT_MS = 60_000;
 
-/** Programs that serve the host as long as it is open: holders of templates, the resolver. */
+/** Programs that run while the host is open: holders of templates, the resolver. */
 const OF_THE_HOST = / (hold-template|serve-names) /;
 
 /**
- * Returns what the open host holds for containers. While a template is being made, its VM has traces of its
- * own: they go when it is done, and traces of a container do not.
+ * Returns the resources that the open host holds for containers. The VM of a template that is being created has resources too.
+ * They are removed when the template is ready, but resources of a container would stay.
  */
 const findContainerTraces = async (folder: string) => {
   for (const until = performance.now() + TEMPLATE_BOOT_MS; ; await sleep(100)) {
@@ -152,7 +152,7 @@ real('conversion on a real host', () => {
     expect((await runtime.listProcesses(id)).map(({ name }) => name)).toContain('sleep');
   };
 
-  test('DEMO: Default, read, HyperV, read; what was written is there, what was deleted is not; and back', async () => {
+  test('DEMO is converted from Default to HyperV and back, and keeps its written and deleted files', async () => {
     const one = await started('Default');
     expect(await shell(one.id, 'echo kept > /written; rm /etc/passwd; ls /etc/passwd')).toMatch(/^[12] /);
     expect([(await inspectContainer(runtime, one.id))?.runtimeType, await onHost(one.id)]).toEqual([
@@ -176,7 +176,7 @@ real('conversion on a real host', () => {
   });
 
   test.each(TYPES)(
-    'from %s, off: the type changes and not one byte of the layer, whether it comes to pass or not',
+    'from %s, stopped: changes the type and no byte of the layer, whether it succeeds or fails',
     async (from) => {
       const one = await started(from);
       await shell(one.id, 'echo kept > /written');
@@ -202,25 +202,28 @@ real('conversion on a real host', () => {
     },
   );
 
-  // Of HyperV's steps the last one is left out: once it has run in its VM, it does not go back.
+  // Without HyperV's last step, because a container that has run in its VM is not rolled back.
   const HARMLESS = EVERY_STEP.filter(([from, verb]) => !(from === 'Default' && verb === 'startProcess'));
-  test.each(HARMLESS)('from %s, %s fails: it runs as it was, with its files', async (from, verb) => {
-    const one = await started(from);
-    await shell(one.id, 'echo kept > /written');
-    const failing = around(runtime, verb, {
-      after: () => {
-        throw new TypeError('injected');
-      },
-    });
-    await expect(convert(failing, one, OTHER[from], 'first')).rejects.toThrow('injected');
-    await expectRunning(one.id, from);
-    expect(await shell(one.id, 'cat /written')).toBe('0 kept');
-    await bring(runtime, one.id, null, 'Absent');
-    expect(await findContainerTraces(folder)).toEqual(NO_TRACES);
-  });
+  test.each(HARMLESS)(
+    'from %s, %s fails: the container runs with its earlier type and files',
+    async (from, verb) => {
+      const one = await started(from);
+      await shell(one.id, 'echo kept > /written');
+      const failing = around(runtime, verb, {
+        after: () => {
+          throw new TypeError('injected');
+        },
+      });
+      await expect(convert(failing, one, OTHER[from], 'first')).rejects.toThrow('injected');
+      await expectRunning(one.id, from);
+      expect(await shell(one.id, 'cat /written')).toBe('0 kept');
+      await bring(runtime, one.id, null, 'Absent');
+      expect(await findContainerTraces(folder)).toEqual(NO_TRACES);
+    },
+  );
 
   test.each(['connectGuest', 'attachDisks', 'mountLayers'] as const)(
-    'its VM is killed after %s: it runs as it was',
+    'its VM is killed after %s: the container runs with its earlier type',
     async (verb) => {
       const one = await started('Default');
       await shell(one.id, 'echo kept > /written');
@@ -238,7 +241,7 @@ real('conversion on a real host', () => {
     },
   );
 
-  test('its new main process runs in its VM, and the conversion fails: it goes on there', async () => {
+  test('if the conversion fails after the new main process has run in the VM, it continues in the VM', async () => {
     const one = await started('Default');
     const failing = around(runtime, 'startProcess', {
       after: () => {
@@ -250,7 +253,7 @@ real('conversion on a real host', () => {
     await bring(runtime, one.id, null, 'Absent');
   });
 
-  test('its new main process is killed before it is verified: it is off, and not restored to this kernel', async () => {
+  test('if the new main process is killed before its verification, the container is off and not restored to this kernel', async () => {
     const one = await started('Default');
     const dying = around(runtime, 'startProcess', {
       after: async () => {
@@ -266,7 +269,7 @@ real('conversion on a real host', () => {
   });
 
   test.each(DEATHS)(
-    'from %s, the agent is killed at %s (%s): the next one finishes it',
+    'from %s, the agent is killed at %s (%s): the next agent completes the conversion',
     async (from, verb, when) => {
       await runtime.shutDown();
       const one = longLived(from);
@@ -301,7 +304,7 @@ real('conversion on a host whose disk is full', () => {
     try {
       const one = container({ command: ['sleep', '600'] });
       await bring(runtime, one.id, one, 'Running', 'first');
-      // dd ends when there is no room left, and says so.
+      // dd fails when the disk is full.
       const fill = around(runtime, 'stopProcess', {
         after: () => {
           try {

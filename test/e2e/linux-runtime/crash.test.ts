@@ -42,7 +42,7 @@ const DEATHS = (['Default', 'HyperV'] as const).flatMap((type) =>
   ),
 );
 
-/** The connection to QEMU of a container's VM, among those that were made. */
+/** Finds the QMP connection of a container's VM. */
 const findVm = async (connections: readonly Qmp[], container: RuntimeContainer | null): Promise<Qmp> => {
   const shortId = container?.workerProcess?.name.replace('vmwp-', '');
   for (const one of new Set(connections)) {
@@ -83,7 +83,7 @@ real('a host whose agent is killed', () => {
     spec: { ...one.spec, ports: [{ containerPort: 80 }] },
   });
 
-  // So that no test has to wait for a template.
+  // Prepared once, so that no test waits for a template.
   beforeAll(() =>
     withHost(async (runtime) => {
       const one = container({ runtimeType: 'HyperV', command: ['true'] });
@@ -94,7 +94,7 @@ real('a host whose agent is killed', () => {
   afterAll(async () => expect(await findTraces(folder)).toEqual(NO_TRACES));
 
   test.each(DEATHS)(
-    '%s, at %s (%i, %s): the next agent starts the container, and leaves nothing',
+    '%s, at %s (%i, %s): the next agent starts the container and removes the remains',
     async (runtimeType, _, step, when) => {
       const one = ports(container({ runtimeType, command: ['sleep', '600'] }));
       await once(start(one, step, when), 'exit');
@@ -104,7 +104,7 @@ real('a host whose agent is killed', () => {
           process: { running: true },
           runtimeType,
         });
-        // runc has begun the process when it is done, and the process may still be runc.
+        // When runc has returned, the process may not have executed its program yet.
         await until(async () => (await runtime.listProcesses(one.id)).some(({ name }) => name === 'sleep'));
         await bring(runtime, one.id, null, 'Absent');
         expect(await inspectContainer(runtime, one.id)).toBeNull();
@@ -114,7 +114,7 @@ real('a host whose agent is killed', () => {
   );
 
   test.each<RuntimeType>(['Default', 'HyperV'])(
-    '%s: what runs is adopted, with its output and its end',
+    '%s: the next agent adopts running containers with their output and exit',
     async (runtimeType) => {
       const command = ['sh', '-c', 'echo one; while [ ! -e /go ]; do sleep 0.1; done; echo two; exit 7'];
       const one = container({ runtimeType, command });
@@ -142,7 +142,7 @@ real('a host whose agent is killed', () => {
     },
   );
 
-  test('a VM whose process is killed takes its container to its end, and nothing else', async () => {
+  test('if a VM’s process is killed, only its container ends', async () => {
     await withHost(async (runtime) => {
       const victim = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });
       const neighbour = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });
@@ -156,7 +156,7 @@ real('a host whose agent is killed', () => {
         process: { running: false, exitReason: expect.stringContaining('utility VM ended') },
       });
       expect(await inspectContainer(runtime, neighbour.id)).toMatchObject({ process: { running: true } });
-      // Its disk was taken from it while it was mounted: it is checked, and used again.
+      // The disk was removed while it was mounted, so it is checked before the next use.
       await bring(runtime, victim.id, victim, 'Running');
       expect(await inspectContainer(runtime, victim.id)).toMatchObject({ process: { running: true } });
       for (const one of [victim, neighbour]) await bring(runtime, one.id, null, 'Absent');
@@ -164,7 +164,7 @@ real('a host whose agent is killed', () => {
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
 
-  test('a container whose helper is killed is still seen to end', async () => {
+  test('the end of a container is detected even if its helper is killed', async () => {
     await withHost(async (runtime) => {
       const one = container({ command: ['sleep', '600'] });
       await bring(runtime, one.id, one, 'Running');
@@ -182,7 +182,7 @@ real('a host whose agent is killed', () => {
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
 
-  test('a guest that resets its machine ends its VM', async () => {
+  test('a VM ends if its guest resets it', async () => {
     const execute = jest.spyOn(Qmp.prototype, 'execute');
     await withHost(async (runtime) => {
       const one = container({ runtimeType: 'HyperV', command: ['sleep', '600'] });

@@ -18,7 +18,7 @@ real('an agent with --ephemeral', () => {
     const runtime = ['--runtime', 'linux', '--artifacts', artifactsFolder(ROOT), '--warm-vms', '0'];
     const agent = new AgentProcess(plane, [...runtime, '--ephemeral']).start();
     try {
-      // The first start of a host probes its accelerator: it may take longer than one wait.
+      // The first start of a host detects the accelerator, which can take longer than one wait.
       const hasHello = () => plane.messages.some(({ action }) => action === 'hello');
       await plane.until(hasHello, 'a hello').catch(() => plane.until(hasHello, 'a hello'));
       for (const runtimeType of ['Default', 'HyperV'] satisfies RuntimeType[]) {

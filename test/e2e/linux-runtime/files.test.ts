@@ -20,7 +20,7 @@ const DIRECTIONS: readonly (readonly [RuntimeType, RuntimeType])[] = [
 ];
 const IDLE = ['sleep', '600'];
 
-/** Everything that a file system can keep, new and over what the image has. */
+/** Creates all kinds of files and attributes, new ones and replacements of the image's files. */
 const WRITE = `
 set -e
 mkdir -p /work/deep/er; cd /work
@@ -46,7 +46,7 @@ find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /bin -o -name 
 [ /work/file -ef /work/hard ] && echo same inode
 du -k /work/sparse | cut -f1`;
 
-real('files of a container, whichever way it runs', () => {
+real('files of a container in both runtime types', () => {
   const checks: { containerId: unknown; exitCode: unknown }[] = [];
   const log: Log = {
     debug: () => {},
@@ -65,38 +65,41 @@ real('files of a container, whichever way it runs', () => {
     await until(async () => (await inspectContainer(host.runtime, id))?.process?.running === false);
   };
 
-  test.each(DIRECTIONS)('written as %s, they are there as %s, and back again', async (from, to) => {
-    const one = container({ runtimeType: from, command: IDLE, switchName: 'none' });
-    await host.up(one);
-    await host.putProbe(one);
-    await host.sh(one, WRITE);
-    const before = await host.sh(one, DESCRIBE);
-    for (const expected of [
-      'same inode',
-      '626c7565',
-      '726f756e64',
-      "'/work/soft' -> 'file'",
-      '4751 1234:4321',
-    ])
-      expect(before).toContain(expected);
-    for (const gone of ['/etc/passwd', '/usr', '/var']) expect(before).not.toContain(`${gone} `);
+  test.each(DIRECTIONS)(
+    'files written as %s are the same as %s, and after a conversion back',
+    async (from, to) => {
+      const one = container({ runtimeType: from, command: IDLE, switchName: 'none' });
+      await host.up(one);
+      await host.putProbe(one);
+      await host.sh(one, WRITE);
+      const before = await host.sh(one, DESCRIBE);
+      for (const expected of [
+        'same inode',
+        '626c7565',
+        '726f756e64',
+        "'/work/soft' -> 'file'",
+        '4751 1234:4321',
+      ])
+        expect(before).toContain(expected);
+      for (const gone of ['/etc/passwd', '/usr', '/var']) expect(before).not.toContain(`${gone} `);
 
-    await host.up({ ...one, runtimeType: to });
-    expect((await inspectContainer(host.runtime, one.id))?.runtimeType).toBe(to);
-    expect(await host.sh(one, DESCRIBE)).toBe(before);
+      await host.up({ ...one, runtimeType: to });
+      expect((await inspectContainer(host.runtime, one.id))?.runtimeType).toBe(to);
+      expect(await host.sh(one, DESCRIBE)).toBe(before);
 
-    // What is there under one type can be changed under the other: also what was deleted or moved.
-    await host.sh(
-      one,
-      'echo three >> /work/hard; echo again > /etc/passwd; rm /work/soft; mkdir /usr; echo x > /moved/x',
-    );
-    const changed = await host.sh(one, DESCRIBE);
-    await host.up(one);
-    expect(await host.sh(one, DESCRIBE)).toBe(changed);
-  });
+      // Files of one type can be changed under the other, including deleted and moved files.
+      await host.sh(
+        one,
+        'echo three >> /work/hard; echo again > /etc/passwd; rm /work/soft; mkdir /usr; echo x > /moved/x',
+      );
+      const changed = await host.sh(one, DESCRIBE);
+      await host.up(one);
+      expect(await host.sh(one, DESCRIBE)).toBe(changed);
+    },
+  );
 
   test.each(DIRECTIONS)(
-    '%s: who is not root may read what root makes, as in any container',
+    '%s: a user other than root can read files that root creates',
     async (runtimeType) => {
       const one = container({
         runtimeType,
@@ -113,7 +116,7 @@ real('files of a container, whichever way it runs', () => {
     },
   );
 
-  test('a disk that was given back in order is not checked', async () => {
+  test('a disk that was unmounted cleanly is not checked', async () => {
     const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
     await host.up(one);
     await host.sh(one, 'echo kept > /kept');
@@ -129,7 +132,7 @@ real('files of a container, whichever way it runs', () => {
       const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
       await host.up(one);
       await host.sh(one, 'mkdir /safe; echo kept > /safe/file; echo lost > /victim');
-      // Others after it, and then a new mount: so that the journal has no copy of its inode to put back.
+      // More files and a new mount follow, so that the journal has no copy of the file's inode to restore.
       await host.sh(one, 'for i in $(seq 64); do : > /after$i; done');
       await host.off(one);
       await host.up(one);
@@ -140,7 +143,7 @@ real('files of a container, whichever way it runs', () => {
       await host.sh(one, 'until [ -e /noise ]; do :; done');
       await killVm(one);
       await writing.catch(() => {});
-      // Damage of the kind that a half-written disk has: a name without its inode.
+      // Damage as on a partially written disk: a name without an inode.
       execFileSync('debugfs', ['-w', '-R', 'clri /upper/victim', scratchOf(one)], { stdio: 'ignore' });
       await host.up({ ...one, runtimeType: next });
       expect(checksOf(one)[0]).toBe(1);
@@ -150,7 +153,7 @@ real('files of a container, whichever way it runs', () => {
     },
   );
 
-  test('a disk that cannot be repaired fails the start, says so, and is left as it is', async () => {
+  test('a disk that cannot be repaired fails the start with a reason and is unchanged', async () => {
     const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
     await host.up(one);
     await killVm(one);
@@ -164,7 +167,7 @@ real('files of a container, whichever way it runs', () => {
     });
   });
 
-  test('a layer that one has, another cannot have', async () => {
+  test('a layer has at most one holder', async () => {
     const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
     await host.up(one);
     const other = { ...one, runtimeType: 'Default' as const };

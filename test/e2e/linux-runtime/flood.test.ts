@@ -17,16 +17,16 @@ const real = possible ? describe : describe.skip;
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 const MIB = 1024 * 1024;
 const FLOODS = 8;
-/** Of the agent's side: what was there before, and what came over the channel, may not be collected yet. */
+/** Margin for the agent's memory, because earlier data and data from the channel may not be garbage collected yet. */
 const SLACK = 16 * MIB;
 
-/** What this process has to talk to processes beside a main one. */
+/** This process's descriptors for processes besides the main process. */
 const relays = (): number[] =>
   listPids().filter(
     (pid) => commandLineOf(pid)[1] === 'relay' && Number(readStat(pid)?.fields[1]) === process.pid,
   );
 
-/** Memory for what comes from containers. */
+/** Memory of this process for data from containers. */
 const buffered = (): number => {
   const { arrayBuffers } = process.memoryUsage();
   return arrayBuffers;
@@ -51,13 +51,13 @@ real('a container that floods its host', () => {
         host.runtime.startExec(flooder.id, { command: ['/probe', 'flood'] }),
       ),
     );
-    // All of them write as fast as they can, until they can't.
+    // All processes write until they block.
     await until(async () => (await asleep(flooder, 'probe')) === FLOODS);
     expect(buffered() - before).toBeLessThan(FLOODS * STREAM_WINDOW + SLACK);
     expect(await host.sh(flooder, 'echo beside it')).toBe('beside it');
     expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
 
-    // Once somebody reads, it goes on, and no faster than it is read.
+    // Once its output is read, a process continues, no faster than the reader.
     const [first] = unread;
     let read = 0;
     first?.onOutput((_, data) => {
@@ -79,7 +79,7 @@ real('a container that floods its host', () => {
     expect(await host.sh(one, 'ps | grep -c "[s]leep 500"')).toBe('2');
   });
 
-  test('a killed process is gone, and unread processes end with their container', async () => {
+  test('a killed process ends, and processes with unread output end with their container', async () => {
     const one = make('Default');
     await host.up(one);
     await host.putProbe(one);
@@ -96,7 +96,7 @@ real('a container that floods its host', () => {
     await until(() => relays().length === 0);
   });
 
-  test.each(TYPES)('%s: input that the process does not take is not said to be taken', async (type) => {
+  test.each(TYPES)('%s: input that the process does not read is not reported as taken', async (type) => {
     const one = make(type);
     await host.up(one);
     const stuck = await host.runtime.startExec(one.id, { command: ['sleep', '600'] });
@@ -111,7 +111,7 @@ real('a container that floods its host', () => {
     stuck.signal(9);
   });
 
-  test.each(TYPES)('%s: the log of a main process that never stops talking stays small', async (type) => {
+  test.each(TYPES)('%s: the log of a main process with endless output stays small', async (type) => {
     const one = make(type, ['sh', '-c', 'exec tr "\\\\0" "x" < /dev/zero']);
     await host.up(one);
     const { log } = containerPaths(createLayout(host.folder), one.id);

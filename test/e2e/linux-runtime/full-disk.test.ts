@@ -34,14 +34,14 @@ real('a container that fills its disk', () => {
   const host = new SharedLinuxHost('full-disk', { templates: false });
   afterAll(() => disk.remove());
 
-  test('the host offers no more than its file system has', async () => {
+  test('the host reports no more disk than its file system has', async () => {
     const { capacity } = await host.runtime.facts();
     expect(capacity.diskMB).toBeGreaterThan(0);
     expect(capacity.diskMB * MIB).toBeLessThan(disk.freeBytes);
   });
 
   test.each(TYPES)(
-    '%s: gets errors; the host’s file system and its neighbour notice nothing',
+    '%s: gets errors, without effect on the host’s file system and other containers',
     async (type) => {
       const [greedy, neighbour] = [make(type), make(type)];
       for (const one of [greedy, neighbour]) await host.up(one);
@@ -57,7 +57,7 @@ real('a container that fills its disk', () => {
     },
   );
 
-  test.each(TYPES)('%s: sparse files, many inodes and deep folders stay within it', async (type) => {
+  test.each(TYPES)('%s: sparse files, many inodes and deep folders stay within its disk', async (type) => {
     const one = make(type);
     await host.up(one);
     const before = disk.freeBytes;
@@ -73,7 +73,7 @@ real('a container that fills its disk', () => {
     expect(await host.sh(one, 'stat -c %s /sparse')).toBe(String(2 ** 40));
   });
 
-  test('its layer takes all of its disk when it is made', async () => {
+  test('the layer’s whole disk space is allocated when it is created', async () => {
     const one = make('Default', ['sleep', '600'], 100);
     await host.up(one);
     const { scratch } = containerPaths(createLayout(host.folder), one.id);
@@ -82,11 +82,11 @@ real('a container that fills its disk', () => {
     expect(Number(await host.sh(one, "df -m / | awk 'END{print $2}'"))).toBeLessThanOrEqual(100);
   });
 
-  test.each(TYPES)('%s: a write of zeros gives none of its disk back to the host', async (type) => {
+  test.each(TYPES)('%s: writing zeros releases no disk space to the host', async (type) => {
     const one = make(type);
     await host.up(one);
     const { scratch } = containerPaths(createLayout(host.folder), one.id);
-    // The kernel zeroes what surrounds a small write to space that was allocated ahead.
+    // The kernel zeroes the rest of a preallocated block at a small write.
     const script = `fallocate -l 32M /ahead
       for at in $(seq 0 8 8000); do echo x | dd of=/ahead bs=4k seek=$at conv=notrunc status=none; done
       sync`;
@@ -103,51 +103,54 @@ real('a container that fills its disk', () => {
     expect(mounts.find((line) => line.split(' ')[1] === rw)).toContain('noinit_itable');
   });
 
-  test('one for which there is no room is refused in words, and leaves nothing', async () => {
+  test('a container without enough disk space is refused with a reason and leaves no files', async () => {
     const large = make('Default', ['sleep', '600'], 4096);
     const before = disk.freeBytes;
     await expect(host.up(large)).rejects.toThrow(
-      'The host’s disk has too little disk space for a writable layer of 4096 MiB',
+      'The host has too little disk space for a writable layer of 4096 MiB',
     );
     expect(before - disk.freeBytes).toBeLessThan(MIB);
   });
 
-  test.each(TYPES)('%s: what runs goes on where another program has filled the host’s disk', async (type) => {
-    const one = make(type, [
-      'sh',
-      '-c',
-      'echo begun; while [ ! -e /go ]; do sleep 0.1; done; echo over; exit 3',
-    ]);
-    await host.up(one);
-    const log = async () => (await host.runtime.readLog(one.id, {})).items.map(({ text }) => text);
-    await until(async () => (await log()).includes('begun'));
-    disk.fill();
-    try {
-      expect(disk.freeBytes).toBeLessThan(MIB);
-      await expect(host.up(make(type))).rejects.toThrow(
-        `too little disk space for a writable layer of ${DISK_MB} MiB`,
-      );
-      await host.sh(one, 'dd if=/dev/zero of=/mine bs=1M count=16 && sync && rm /mine');
-      expect((await host.runtime.listProcesses(one.id)).length).toBeGreaterThan(0);
-      expect(await log()).toContain('begun');
-      await host.sh(one, 'touch /go');
-      await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt !== null);
-      expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
-        running: false,
-        exitCode: 3,
-      });
-    } finally {
-      disk.empty();
-    }
-    const next = make(type);
-    await host.up(next);
-    expect(await host.sh(next, 'echo fine')).toBe('fine');
-  });
+  test.each(TYPES)(
+    '%s: running containers continue when another program has filled the host’s disk',
+    async (type) => {
+      const one = make(type, [
+        'sh',
+        '-c',
+        'echo begun; while [ ! -e /go ]; do sleep 0.1; done; echo over; exit 3',
+      ]);
+      await host.up(one);
+      const log = async () => (await host.runtime.readLog(one.id, {})).items.map(({ text }) => text);
+      await until(async () => (await log()).includes('begun'));
+      disk.fill();
+      try {
+        expect(disk.freeBytes).toBeLessThan(MIB);
+        await expect(host.up(make(type))).rejects.toThrow(
+          `too little disk space for a writable layer of ${DISK_MB} MiB`,
+        );
+        await host.sh(one, 'dd if=/dev/zero of=/mine bs=1M count=16 && sync && rm /mine');
+        expect((await host.runtime.listProcesses(one.id)).length).toBeGreaterThan(0);
+        expect(await log()).toContain('begun');
+        await host.sh(one, 'touch /go');
+        await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt !== null);
+        expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
+          running: false,
+          exitCode: 3,
+        });
+      } finally {
+        disk.empty();
+      }
+      const next = make(type);
+      await host.up(next);
+      expect(await host.sh(next, 'echo fine')).toBe('fine');
+    },
+  );
 });
 
 real('writable layers', () => {
   test.each([64, 65, 100, 127, 129, 257, 513, 2048, 10_240, 65_537, 1_048_576])(
-    'of %d MiB are of the kind that is mounted',
+    'of %d MiB have a superblock that can be mounted',
     async (megabytes) => {
       const folder = mkdtempSync(join(tmpdir(), 'layer-'));
       try {
@@ -167,7 +170,7 @@ real('the agent’s journal on a full disk', () => {
   });
   afterAll(() => disk.remove());
 
-  test('takes commands in and answers them, also after a restart', () => {
+  test('accepts commands and stores answers, also after a restart', () => {
     const open = () => openSqliteState(join(disk.folder, 'journal.sqlite'), systemClock);
     const one = container();
     const command = (id: string): Command => ({
@@ -200,7 +203,7 @@ real('the agent’s journal on a full disk', () => {
       } finally {
         state.close();
       }
-      // As another program that waits for every byte.
+      // Simulates another program that uses every free byte.
       if (round !== 'second') disk.empty();
     }
   });

@@ -18,7 +18,7 @@ const IDLE = ['sleep', '600'];
 
 real('a disk that hostile code wrote', () => {
   const host = new SharedLinuxHost('hostile');
-  /** A folder of the host on the same file system, as an overlay could use it. */
+  /** A folder of the host on the same file system, which an overlay could use. */
   let victim: string;
   let neighbour: AssignedContainer;
   beforeAll(async () => {
@@ -41,7 +41,7 @@ real('a disk that hostile code wrote', () => {
     readFileSync('/proc/self/mounts', 'utf8')
       .split('\n')
       .filter((line) => line.includes(pathsOf(one).rw) || line.includes(pathsOf(one).root));
-  /** A container whose code ran in a VM, stopped; its disk is as that VM left it. */
+  /** A stopped container whose code ran in a VM, with the disk that the VM left. */
   const stopped = async (script = 'true'): Promise<AssignedContainer> => {
     const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'NAT' });
     await host.up(one);
@@ -82,7 +82,7 @@ real('a disk that hostile code wrote', () => {
     await expectHostAlive();
   });
 
-  test('a very deep tree and many links are nothing to follow on the way', async () => {
+  test('a very deep tree and many links are not followed', async () => {
     const one = await stopped(
       'cd /tmp; i=0; while [ $i -lt 1500 ]; do mkdir d; cd d; i=$((i+1)); done; ln -s / /tmp/up; ln -s /tmp/loop /tmp/loop',
     );
@@ -94,7 +94,7 @@ real('a disk that hostile code wrote', () => {
     await expectHostAlive();
   });
 
-  test('names of users are looked up in the container, and nowhere else', async () => {
+  test('user names are looked up only in the container', async () => {
     const one = await stopped('rm -f /etc/passwd /etc/group');
     writeFileSync(join(victim, 'passwd'), 'intruder:x:0:0::/:/bin/sh\n');
     try {
@@ -119,7 +119,7 @@ real('a disk that hostile code wrote', () => {
     async (crafted) => {
       const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
       await host.up(one);
-      // Acts like root in the VM with the raw disk: after the VM has released it, and before this machine mounts it.
+      // Acts like root in the VM with the raw disk, after the VM has released it and before this machine mounts it.
       const crafting = around(host.runtime, 'destroyUtilityVm', {
         after: () => crafted?.craft(pathsOf(one).scratch, victim),
       });
@@ -132,7 +132,7 @@ real('a disk that hostile code wrote', () => {
     },
   );
 
-  test('a conversion to HyperV that fails after it has run in its VM never mounts its disk here', async () => {
+  test('a conversion to HyperV that fails after the container has run in its VM never mounts its disk on this machine', async () => {
     const one = container({ runtimeType: 'Default', command: IDLE, switchName: 'none' });
     await host.up(one);
     const instance = (await inspectContainer(host.runtime, one.id))?.process?.instanceId ?? null;
@@ -154,11 +154,11 @@ real('a disk that hostile code wrote', () => {
     await expectHostAlive();
   });
 
-  /** The numbers of the disks of a utility VM, as its kernel shows them. */
+  /** The device numbers of the disks in a utility VM. */
   const disksOf = async (one: AssignedContainer): Promise<readonly string[]> =>
     (await host.sh(one, 'cat /sys/block/vd*/dev')).split('\n').map((numbers) => numbers.replace(':', ' '));
 
-  test('no process of a utility VM makes a device or opens one of its disk', async () => {
+  test('no process of a utility VM can create a device node or open one on its disk', async () => {
     const one = container({ runtimeType: 'HyperV', command: IDLE, switchName: 'none' });
     await host.up(one);
     const disks = await disksOf(one);
@@ -188,7 +188,7 @@ real('a disk that hostile code wrote', () => {
     ).toBe('4\nterminal');
   });
 
-  test('no process on this machine makes a device or opens one of its disk', async () => {
+  test('no process of a Default container can create a device node or open one on its disk', async () => {
     const one = container({ runtimeType: 'Default', command: IDLE, switchName: 'none' });
     await host.up(one);
     for (const folder of ['/', '/dev', '/dev/shm'])

@@ -14,14 +14,14 @@ import { tar } from '../../helpers/oci-image.ts';
 jest.setTimeout(120_000);
 const possible = await canHostLinux();
 const MIB = 1024 * 1024;
-/** Of which an import gets 284 MiB to unpack on. */
+/** The images' share, of which an import gets 284 MiB for unpacking. */
 const SHARE_MB = 300;
 const BOMB_BYTES = 400 * MIB;
 
 const folder = mkdtempSync(join(tmpdir(), 'bulkhead-archive-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Everything that appears in the folder until it is asked for. */
+/** Records all files that appear in the folder until it is called. */
 const namesAppearingIn = (path: string): (() => string[]) => {
   const names: string[] = [];
   const watcher = watch(path, { persistent: false }, (_, name) => names.push(name ?? ''));
@@ -33,8 +33,8 @@ const namesAppearingIn = (path: string): (() => string[]) => {
 
 (possible ? describe : describe.skip)('an archive that unpacks to more than an import may take', () => {
   test.each([
-    ['an OCI layout in a tar that is packed by gzip', 'index.json'],
-    ['an archive of docker save that is packed by gzip', 'manifest.json'],
+    ['an OCI layout in a tar archive compressed with gzip', 'index.json'],
+    ['a docker save archive compressed with gzip', 'manifest.json'],
   ])('fails within its bound, and leaves nothing: %s', async (_, first) => {
     const path = join(folder, first);
     const entries = [{ name: first, content: Buffer.from('[]') }];

@@ -28,7 +28,7 @@ mkdirSync(allowed);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const never = new AbortController().signal;
 
-/** What is left of imports; a template may be in the making beside them. */
+/** Remains of imports. A template may be being created at the same time, so its resources are excluded. */
 const importsLeft = async (folder: string): Promise<string[]> => {
   const { files, loopDevices, mounts } = await findTraces(folder);
   return [...files, ...loopDevices, ...mounts].filter((one) => one.includes('/imports') || /^loop/.test(one));
@@ -76,7 +76,7 @@ real('images of a host', () => {
     expect(await names()).toEqual(['mini']);
   });
 
-  test('an image with another digest than the one asked for is refused', async () => {
+  test('an image with another digest than the requested one is refused', async () => {
     const path = join(allowed, 'pinned');
     const digest = writeLayout(path, { layers: [busyboxLayer('x')] });
     const wrong = `sha256:${'0'.repeat(64)}`;
@@ -84,7 +84,7 @@ real('images of a host', () => {
     expect(await names()).toEqual(['mini']);
   });
 
-  test('a name may get another digest: containers keep theirs, and it goes with the last of them', async () => {
+  test('a name can get another digest; containers keep theirs, and it is removed with the last of them', async () => {
     const layouts = ['first', 'second'].map((mark) => {
       const path = join(allowed, mark);
       return { path, digest: writeLayout(path, { layers: [busyboxLayer(mark)] }) };
@@ -117,7 +117,7 @@ real('images of a host', () => {
     expect(kept()).toEqual([]);
   });
 
-  test('for another architecture it is refused by name', async () => {
+  test('an image for another architecture is refused with its own error code', async () => {
     const path = join(allowed, 'arm');
     writeLayout(path, { layers: [busyboxLayer('x')], architecture: 'arm64' });
     await expect(importFrom(path)).rejects.toMatchObject({
@@ -126,19 +126,19 @@ real('images of a host', () => {
     });
   });
 
-  describe('from where the configuration does not allow', () => {
+  describe('an image from a path that the configuration does not allow', () => {
     const outside = join(scratch, 'allowed-not');
     writeLayout(outside, { layers: [busyboxLayer('x')] });
     symlinkSync(outside, join(allowed, 'leads-out'));
     symlinkSync('/etc', join(allowed, 'etc'));
     test.each([
       ['a path elsewhere', outside],
-      ['a path that climbs', `${allowed}/../allowed-not`],
+      ['a path with ..', `${allowed}/../allowed-not`],
       ['a link that leads out', join(allowed, 'leads-out')],
       ['a file through a link that leads out', join(allowed, 'etc/passwd')],
       ['the folder itself', allowed],
-      ['what is not there', join(allowed, 'nothing')],
-      ['what is not there, elsewhere', '/nonexistent/at/all'],
+      ['a missing file', join(allowed, 'nothing')],
+      ['a missing file in another folder', '/nonexistent/at/all'],
     ])('%s is refused without details', async (_, path) => {
       await expect(importFrom(path)).rejects.toMatchObject({
         code: 'validation-failed',
@@ -156,10 +156,14 @@ real('images of a host', () => {
     const many = () => Array.from({ length: 500_001 }, (_, at) => ({ name: `f${at}` }));
     test.each<[string, () => readonly TarEntry[], RegExp]>([
       ['an absolute path', () => [{ name: '/etc/cron.d/x' }], /absolute path/],
-      ['a path that climbs', () => [{ name: 'a/../../x' }], /has the path/],
+      ['a path with ..', () => [{ name: 'a/../../x' }], /has the path/],
       ['a hard link that leads out', () => [{ name: 'x', kind: '1', link: '../../etc/shadow' }], /links to/],
-      ['a symbolic link that leads out', () => [{ name: 'x', kind: '2', link: '../../etc' }], /leads out/],
-      ['more files than a disk takes', many, /more than 500000 files/],
+      [
+        'a symbolic link that leads out',
+        () => [{ name: 'x', kind: '2', link: '../../etc' }],
+        /outside the image/,
+      ],
+      ['more files than the limit', many, /more than 500000 files/],
     ])('with %s is refused, and leaves nothing', async (_, entries, expected) => {
       await expect(importFrom(hostile(entries()))).rejects.toMatchObject({
         code: 'validation-failed',
@@ -182,9 +186,9 @@ real('images of a host', () => {
     });
 
     test.each([
-      ['nothing of an image', Buffer.from('hello')],
+      ['text instead of an image', Buffer.from('hello')],
       ['an empty file', Buffer.alloc(0)],
-      ['a tar of something else', tar([{ name: 'x', content: Buffer.from('x') }])],
+      ['a tar archive without an image', tar([{ name: 'x', content: Buffer.from('x') }])],
     ])('%s is refused', async (what, bytes) => {
       const path = join(allowed, what.replaceAll(' ', '-'));
       writeFileSync(path, bytes);
@@ -192,7 +196,7 @@ real('images of a host', () => {
     });
   });
 
-  test('a cancelled import leaves nothing', async () => {
+  test('a cancelled import leaves no files', async () => {
     const path = join(allowed, 'given-up');
     writeLayout(path, { layers: [busyboxLayer('x')] });
     const giveUp = new AbortController();
@@ -204,7 +208,7 @@ real('images of a host', () => {
 });
 
 real('a host whose agent was killed while it imported', () => {
-  test('starts, and removes what was half made', async () => {
+  test('starts and removes the interrupted import', async () => {
     const folder = linuxHostFolder('images-killed');
     const work = join(folder, 'imports', randomUUID());
     mkdirSync(work, { recursive: true });

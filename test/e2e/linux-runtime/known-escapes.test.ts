@@ -15,8 +15,8 @@ const RUNC = '/usr/bin/runc';
 const hashOf = (path: string) => createHash('sha256').update(readFileSync(path)).digest('hex');
 const DESCRIPTORS = Array.from({ length: 30 }, (_, fd) => fd);
 
-/** Ways out of containers that were found in other engines. `hostile-disks.test.ts` has those that need a crafted disk. */
-real('a known way out of a container', () => {
+/** Known container escapes of other engines. `hostile-disks.test.ts` has those that need a crafted disk. */
+real('a known container escape', () => {
   const host = new SharedLinuxHost('escapes');
   let secret: string;
   beforeAll(() => {
@@ -26,7 +26,7 @@ real('a known way out of a container', () => {
   afterAll(() => rmSync(join(secret, '..'), { recursive: true, force: true }));
   const readSecret = () => `cat ${'../'.repeat(16)}${secret.slice(1)} 2>&1 || true`;
 
-  test('is closed: a working directory at a leaked descriptor (runc, CVE-2024-21626)', async () => {
+  test('fails: a working directory at a leaked descriptor (runc, CVE-2024-21626)', async () => {
     const one = container({ command: ['sleep', '600'], switchName: 'none' });
     await host.up(one);
     for (const fd of DESCRIPTORS) {
@@ -39,7 +39,7 @@ real('a known way out of a container', () => {
     }
   });
 
-  test('is closed: a main process whose working directory is a leaked descriptor', async () => {
+  test('fails: a main process whose working directory is a leaked descriptor', async () => {
     for (const fd of [6, 7, 8, 9]) {
       const one: AssignedContainer = container({
         command: ['sh', '-c', `${readSecret()}; sleep 600`],
@@ -52,7 +52,7 @@ real('a known way out of a container', () => {
     }
   });
 
-  test('is closed: runc overwritten through /proc/self/exe (CVE-2019-5736)', async () => {
+  test('fails: runc overwritten through /proc/self/exe (CVE-2019-5736)', async () => {
     const before = hashOf(RUNC);
     const one = container({
       command: [

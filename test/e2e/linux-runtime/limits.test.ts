@@ -16,7 +16,7 @@ jest.setTimeout(300_000);
 const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
-/** Of the times in /proc/<pid>/stat. */
+/** Unit of the times in /proc/<pid>/stat. */
 const TICK_US = 10_000;
 const IDLE = ['sleep', '600'];
 const BLOCK_BYTES = 512;
@@ -46,11 +46,11 @@ const make = (runtimeType: RuntimeType, memoryMB: number, cpus = 1, command = ID
   return { ...one, spec: { ...one.spec, resources: { memoryMB, cpus, diskMB: 256 } } };
 };
 
-/** What the kernel says of a process: `/proc/<pid>/status`. */
+/** The kernel's description of a process: `/proc/<pid>/status`. */
 const statusOf = (text: string) => (name: string) =>
   new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1]?.split('\t')[0];
 
-/** A file of the cgroup that a process is in, of that controller in the older hierarchies or of the unified one. */
+/** A file of a process's cgroup, for that controller in cgroup v1 or in cgroup v2. */
 const cgroupFile = (pid: number, controller: string, names: readonly string[]): string => {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
   const paths = lines.flatMap((line) => {
@@ -72,40 +72,43 @@ real('limits of a container', () => {
       ? ((await inspectContainer(host.runtime, one.id))?.workerProcess?.pid ?? 0)
       : ((await host.runtime.listProcesses(one.id))[0]?.hostPid ?? 0);
 
-  test.each(TYPES)('%s: more memory than it may have ends it, and that is the reason', async (type) => {
-    const one = make(type, 96, 1, [
-      'sh',
-      '-c',
-      'while [ ! -e /go ]; do sleep 0.1; done; exec /probe eat 300',
-    ]);
-    const neighbour = make(type, 96);
-    await host.up(neighbour);
-    await host.up(one);
-    await host.putProbe(one);
-    // Half of it is no trouble.
-    expect(await host.sh(one, '/probe eat 48')).toBe('ate 48');
-    await host.sh(one, 'touch /go');
-    await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt !== null);
-    expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
-      running: false,
-      exitCode: 137,
-      exitReason: 'Killed: the container reached its memory limit',
-    });
-    expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
-  });
+  test.each(TYPES)(
+    '%s: a container that exceeds its memory limit is killed with that reason',
+    async (type) => {
+      const one = make(type, 96, 1, [
+        'sh',
+        '-c',
+        'while [ ! -e /go ]; do sleep 0.1; done; exec /probe eat 300',
+      ]);
+      const neighbour = make(type, 96);
+      await host.up(neighbour);
+      await host.up(one);
+      await host.putProbe(one);
+      // Half of the limit is allowed.
+      expect(await host.sh(one, '/probe eat 48')).toBe('ate 48');
+      await host.sh(one, 'touch /go');
+      await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.endedAt !== null);
+      expect((await inspectContainer(host.runtime, one.id))?.process).toMatchObject({
+        running: false,
+        exitCode: 137,
+        exitReason: 'Killed: the container reached its memory limit',
+      });
+      expect(await host.sh(neighbour, 'echo unharmed')).toBe('unharmed');
+    },
+  );
 
-  test.each(TYPES)('%s: what it may have of memory is of memory and swap together', async (type) => {
+  test.each(TYPES)('%s: the memory limit applies to memory plus swap', async (type) => {
     const one = make(type, 96);
     await host.up(one);
     const pid = await hostPid(one);
     const names = (wanted: string[]) => Number(cgroupFile(pid, 'memory', wanted));
-    if (!countsSwap()) throw new TypeError('this machine does not count swap');
+    if (!countsSwap()) throw new TypeError('this kernel does not account for swap');
     const unified = existsSync('/sys/fs/cgroup/cgroup.controllers');
     if (unified) expect(names(['memory.swap.max'])).toBe(0);
     else expect(names(['memory.memsw.limit_in_bytes'])).toBe(names(['memory.limit_in_bytes']));
   });
 
-  test.each(TYPES)('%s: what is kept in /dev/shm is memory of the container, and bounded', async (type) => {
+  test.each(TYPES)('%s: files in /dev/shm count as memory of the container and are limited', async (type) => {
     const one = make(type, 96);
     await host.up(one);
     await host.putProbe(one);
@@ -118,7 +121,7 @@ real('limits of a container', () => {
     expect(await host.sh(one, 'rm /dev/shm/big; /probe eat 60')).toBe('ate 60');
   });
 
-  test.each(TYPES)('%s: a kill that has nothing to do with memory is not put down to it', async (type) => {
+  test.each(TYPES)('%s: a kill for another reason is not reported as out of memory', async (type) => {
     const one = make(type, 96, 1, [
       'sh',
       '-c',
@@ -135,7 +138,7 @@ real('limits of a container', () => {
     });
   });
 
-  test.each(TYPES)('%s: a program that never rests gets the processor time it may have', async (type) => {
+  test.each(TYPES)('%s: a busy program gets the processor time of its limit', async (type) => {
     const cpus = 0.2;
     const one = make(type, 128, cpus, ['sh', '-c', 'while :; do :; done']);
     await host.up(one);
@@ -157,7 +160,7 @@ real('limits of a container', () => {
     expect((last.usage - first.usage) / granted).toBeLessThan(1.3);
   });
 
-  test.each(TYPES)('%s: the number of its processes is bounded', async (type) => {
+  test.each(TYPES)('%s: the number of processes is limited', async (type) => {
     const one = make(type, 512);
     await host.up(one);
     await host.putProbe(one);
@@ -167,7 +170,7 @@ real('limits of a container', () => {
     expect(Number(made)).toBeGreaterThan(PIDS_LIMIT - 50);
   });
 
-  test.each(TYPES)('%s: root has the capabilities of the list and no others', async (type) => {
+  test.each(TYPES)('%s: root has only the listed capabilities', async (type) => {
     const one = make(type, 128);
     await host.up(one);
     for (const who of ['1', 'self']) {
@@ -182,7 +185,7 @@ real('limits of a container', () => {
     await expect(host.sh(one, 'echo 1 > /proc/sys/kernel/panic')).rejects.toThrow(/Read-only|denied/);
   });
 
-  test.each(TYPES)('%s: who is not root has no capability at all', async (type) => {
+  test.each(TYPES)('%s: a user other than root has no capabilities', async (type) => {
     const one = make(type, 128);
     await host.up(one);
     const { stdout } = await runIn(host.runtime, one.id, {
@@ -193,17 +196,17 @@ real('limits of a container', () => {
     expect(statusOf(stdout)('Uid')).toBe('65534');
   });
 
-  /** A clone's worker process maps the template's memory; what it maps says how to look at that. */
+  /** Finds the template's memory in the mappings of a clone's worker process. */
   const templateOf = (pid: number): string | undefined =>
     readdirSync(`/proc/${pid}/map_files`)
       .map((range) => `/proc/${pid}/map_files/${range}`)
       .find((file) => readlinkSync(file).includes('bulkhead-template'));
 
-  test('a clone may use all of its memory, and what it uses is no part of the template', async () => {
+  test('a clone can use all its memory without growing the template', async () => {
     const one = make('HyperV', 320);
     let template: string | undefined;
     while (template === undefined) {
-      // Its first VMs are booted, until there is a template of their size.
+      // The first VMs boot, until there is a template of their size.
       await host.off(one);
       await host.up(one);
       template = templateOf(await hostPid(one));
@@ -216,7 +219,7 @@ real('limits of a container', () => {
     expect((await inspectContainer(host.runtime, one.id))?.process?.running).toBe(true);
   });
 
-  test('the worker process of a VM has a user of its own, no privileges and a filter of system calls', async () => {
+  test('the worker process of a VM has its own user, no privileges and a system call filter', async () => {
     const [one, other] = [make('HyperV', 128), make('HyperV', 128)];
     await host.up(one);
     await host.up(other);

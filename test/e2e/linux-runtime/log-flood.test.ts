@@ -57,7 +57,7 @@ real('the log of a container', () => {
     for (const path of [log, `${log}.1`]) expect(size(path)).toBeLessThanOrEqual(LOG_BYTES + 64 * 1024);
   });
 
-  test.each(TYPES)('%s: 4,000 lines at once are paged and followed whole', async (type) => {
+  test.each(TYPES)('%s: 4,000 lines at once are paged and followed completely', async (type) => {
     const one = make(type, ['sh', '-c', `while [ ! -e /go ]; do sleep 0.1; done; seq 1 ${LINES}`]);
     await host.up(one);
     const attached = await host.runtime.attach(one.id, { logs: true, terminal: false });
@@ -72,11 +72,11 @@ real('the log of a container', () => {
     expect(Buffer.concat(followed).toString()).toBe(`${NUMBERS.join('\n')}\n`);
     const items = await pages(one);
     expect(items.map(({ text }) => text)).toEqual(NUMBERS);
-    // In a utility VM the times are of milliseconds, so many lines have the same.
+    // In a utility VM times have a resolution of milliseconds, so many lines have the same time.
     if (type === 'HyperV') expect(new Set(items.map(({ at }) => at)).size).toBeLessThan(LINES);
   });
 
-  test.each(TYPES)('%s: NUL bytes, and a line of megabytes without an end', async (type) => {
+  test.each(TYPES)('%s: NUL bytes and an unfinished line of megabytes are logged', async (type) => {
     const one = make(type, [
       'sh',
       '-c',

@@ -14,7 +14,7 @@ const real = possible ? describe : describe.skip;
 const SHAPES = 200;
 const MIB = 1024 * 1024;
 
-/** Processes that hold the memory of a template for this one. */
+/** Processes that hold the memory of a template for this process. */
 const holders = () =>
   listPids().filter(
     (pid) => commandLineOf(pid)[1] === 'hold-template' && Number(readStat(pid)?.fields[1]) === process.pid,
@@ -29,7 +29,7 @@ real('200 shapes of utility VM', () => {
   const bytesOf = (folder: string) =>
     readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).blocks * 512, 0);
 
-  test('leave templates within their bounds, and other containers are answered', async () => {
+  test('keep templates within their limits and do not block other containers', async () => {
     const neighbour = container({ command: ['sleep', '600'], switchName: 'none' });
     await host.up(neighbour);
     const { templates } = createLayout(host.folder);

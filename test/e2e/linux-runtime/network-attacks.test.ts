@@ -22,13 +22,13 @@ const SERVE = `require('node:net').createServer((s) => { s.on('error', () => {})
 const SOURCE = new URL('../../helpers/probe/send-frame.c', import.meta.url).pathname;
 const OPEN = { ...DEFAULT_NETWORK_POLICY, peers: 'switch' as const };
 
-/** What iptables makes of its FORWARD chain. */
+/** A FORWARD chain as iptables creates it. */
 const forwardOf = (policy: string): string[][] => [
   ['nft', 'add table ip filter'],
   ['nft', `add chain ip filter FORWARD { type filter hook forward priority filter; policy ${policy}; }`],
 ];
 
-real('a hostile container, and a careless host', () => {
+real('a hostile container and a misconfigured host', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-frames-'));
   const sendFrame = join(folder, 'send-frame');
   let world: SwitchWorld;
@@ -82,7 +82,7 @@ real('a hostile container, and a careless host', () => {
     text: `${text}\n`,
     ...given,
   });
-  /** What is sent after the forged one arrives after it. */
+  /** Sends a valid datagram after the forged one, because it arrives later. */
   const untilHonestArrives = async (mark: string) => {
     expect(await send(udpFrames(macs(), datagram(mark)))).toBe('');
     await until(() => outside.includes(mark));
@@ -154,7 +154,7 @@ real('a hostile container, and a careless host', () => {
     expect(onMachine + outside).not.toContain(`closed: ${what}`);
   });
 
-  test('fragments of what is allowed arrive', async () => {
+  test('fragments of allowed datagrams arrive', async () => {
     expect(await send(udpFrames(macs(), datagram('in pieces, whole'), { pieceBytes: 8 }))).toBe('');
     await until(() => outside.includes('in pieces, whole'));
   });
@@ -169,7 +169,7 @@ real('a hostile container, and a careless host', () => {
     return { head, tail };
   };
 
-  test('a fragment of another container is not joined into a datagram that leaves', async () => {
+  test('a fragment of another container is not reassembled into an outgoing datagram', async () => {
     const sent = datagram('', { from: agent.endpoint('victim').address });
     const own = inTwo(macs('victim'), sent, ['split on its way out', 'genuine']);
     const { tail: forged } = inTwo(macs(), sent, ['split on its way out', 'forged.']);
@@ -179,7 +179,7 @@ real('a hostile container, and a careless host', () => {
     expect(outside).toMatch(/split on its way out +genuine/);
   });
 
-  test('a fragment of another container is not joined into a datagram that comes in', async () => {
+  test('a fragment of another container is not reassembled into an incoming datagram', async () => {
     const [, router = ''] =
       /inet (\S+)\/32/.exec(agent.inRouter('ip', '-4', 'address', 'show', 'dev', 'host0')) ?? [];
     const from = OUTSIDE.public;
@@ -206,7 +206,7 @@ real('a hostile container, and a careless host', () => {
     const rules = join(folder, 'few-flows.nft');
     const tracked = () => Number(agent.inRouter('cat', '/proc/sys/net/netfilter/nf_conntrack_count'));
     writeFileSync(rules, routerTable(settings) + containerRules(attacker, settings, 1, attacker.policy));
-    // An element of the set keeps the limit that it was made with.
+    // An element of the set keeps the limit from its creation.
     const forgetCounts = () => agent.inRouter('nft', 'flush', 'set', 'inet', 'bulkhead', 'flows');
     agent.inRouter('nft', '-f', rules);
     forgetCounts();
@@ -215,7 +215,7 @@ real('a hostile container, and a careless host', () => {
       udpFrames(macs(), datagram('flood', { to: to(), port, fromPort: 10_000 + index })),
     );
     expect(await send(frames.flat())).toBe('');
-    // Its answer comes after the frames before it.
+    // The answer arrives after the earlier frames.
     await agent.inside('attacker', 'busybox', 'arping', '-I', 'eth0', '-c', '1', OWN.gateway);
     expect(tracked() - before).toBeLessThanOrEqual(limit);
     await agent.kill();
@@ -223,7 +223,7 @@ real('a hostile container, and a careless host', () => {
     forgetCounts();
   });
 
-  test('a flood of questions is dropped before the resolver, and another container is heard', async () => {
+  test('a flood of queries is dropped before the resolver, and another container gets answers', async () => {
     const [question = ''] = udpFrames(macs(), datagram('?', { to: OWN.gateway, port: 53 }));
     const dropped = () => {
       const rules = agent.inRouter('nft', 'list', 'chain', 'inet', 'bulkhead', 'input');
@@ -241,7 +241,7 @@ real('a hostile container, and a careless host', () => {
     expect(dropped()).toBe(before);
   });
 
-  test('a claim of another’s address changes nothing for that one', async () => {
+  test('a container that claims another’s address does not affect the other container', async () => {
     const victim = agent.endpoint('victim');
     const { mac } = agent.endpoint('attacker');
     expect(
@@ -256,7 +256,7 @@ real('a hostile container, and a careless host', () => {
     ).toEqual([]);
   });
 
-  test('the router has no address of IPv6, and gets none', async () => {
+  test('the router never has an IPv6 address', async () => {
     expect(await send([routerAdvertisement(agent.endpoint('attacker').mac)])).toBe('');
     await untilHonestArrives('honest after an advertisement');
     expect(agent.inRouter('ip', '-6', 'address')).toBe('');
@@ -274,7 +274,7 @@ real('a hostile container, and a careless host', () => {
   } as const;
   const published = () => world.onMachine('busybox', 'nc', '-w', '2', '127.0.0.1', String(PUBLISHED));
 
-  test('a flush of the host’s rules opens nothing, and is restored', async () => {
+  test('a flush of the host’s rules opens no address, and the rules are restored', async () => {
     world.onMachine('nft', 'flush', 'ruleset');
     const during = await agent.reachable('attacker', {
       lan: TARGETS.lan,
@@ -287,7 +287,7 @@ real('a hostile container, and a careless host', () => {
     expect(await agent.reachable('attacker', TARGETS)).toEqual(['public']);
   });
 
-  test('the same while no agent runs', async () => {
+  test('a flush of the host’s rules opens no address while no agent runs', async () => {
     await agent.kill();
     world.onMachine('nft', 'flush', 'ruleset');
     const closed = { lan: TARGETS.lan, host: TARGETS.host, gateway: TARGETS.gateway };
@@ -300,11 +300,11 @@ real('a hostile container, and a careless host', () => {
   test.each<[string, string[][]]>([
     ['the policy drop of iptables', forwardOf('drop')],
     [
-      'a last rule of iptables that drops',
+      'a final rule of iptables that drops',
       [...forwardOf('accept'), ['nft', 'add rule ip filter FORWARD counter drop']],
     ],
     [
-      'a table of its own, as firewalld has',
+      'a separate table, as in firewalld',
       [
         ['nft', 'add table inet firewalld'],
         ['nft', 'add chain inet firewalld zone'],
@@ -322,7 +322,7 @@ real('a hostile container, and a careless host', () => {
     await until(() => published() === 'heard');
   });
 
-  test('an operator’s own rule in FORWARD still holds', async () => {
+  test('an operator’s rule in FORWARD still applies', async () => {
     for (const words of forwardOf('drop')) world.onMachine(...words);
     await until(async () => (await agent.reachable('attacker', TARGETS)).includes('public'));
     world.onMachine('nft', `insert rule ip filter FORWARD ip daddr ${OUTSIDE.otherPublic} counter drop`);
@@ -332,7 +332,7 @@ real('a hostile container, and a careless host', () => {
     await until(() => published() === 'heard');
   });
 
-  test('a policy survives the death of the agent, and a link is never without rules', async () => {
+  test('a policy survives a crash of the agent, and a link is never without rules', async () => {
     await agent.setPolicy('attacker', { egress: { default: 'deny', allow: [], deny: [] }, peers: 'none' });
     await agent.kill();
     expect(await agent.reachable('attacker', TARGETS)).toEqual([]);
@@ -340,7 +340,7 @@ real('a hostile container, and a careless host', () => {
     expect((await agent.report('attacker')).policy.egress.default).toBe('deny');
     expect(await agent.reachable('attacker', TARGETS)).toEqual([]);
     await agent.setPolicy('attacker', OPEN);
-    // Without its entry in the maps a link is closed: so it is before its rules are there, and after they are gone.
+    // A link without an entry in the maps is closed, so it is closed before its rules exist and after they are removed.
     const { device } = agent.endpoint('attacker');
     for (const map of ['sources', 'from', 'to'])
       agent.inRouter('nft', `delete element inet bulkhead ${map} { "${device}" }`);

@@ -17,7 +17,7 @@ const real = possible ? describe : describe.skip;
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 const PUBLISHED = 18_081;
 
-/** On the far side of a link: one address of each kind, behind this machine. */
+/** One address of each kind on the other end of a link to this machine. */
 const OUTSIDE = {
   namespace: `matrix-${process.pid}`,
   device: `mx${process.pid}`,
@@ -56,7 +56,7 @@ const openOutside = async (): Promise<() => Promise<void>> => {
   };
 };
 
-/** What a server says to an HTTP request of this machine. */
+/** The response of a server to an HTTP request from this machine. */
 const hear = async (host: string, port: number): Promise<string> => {
   const socket = connect(port, host);
   let said = '';
@@ -71,7 +71,7 @@ const hear = async (host: string, port: number): Promise<string> => {
 
 type Targets = Readonly<Record<string, readonly [address: string, port: number]>>;
 
-/** As its first act the container asks every target at once, then says what it reached. */
+/** The container first connects to all targets at once, then prints which it reached. */
 const askAll = (targets: Targets): string[] => {
   const asked = Object.entries(targets).map(([name, [address, port]]) => `ask ${name} ${address} ${port} &`);
   const ask = `ask() { printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 $2 $3 2>/dev/null | grep -q heard && echo "reached $1"; }`;
@@ -90,7 +90,7 @@ const POLICIES: readonly (readonly [what: string, network: ResolvedNetworkPolicy
   ['allow everything, with peers', policy({ allow: EVERYTHING }, 'switch'), ['peer', 'public']],
 ];
 
-real('what a container reaches with its first packets', () => {
+real('the targets of a container’s first packets', () => {
   const host = new SharedLinuxHost('network-matrix');
   const other = new SharedLinuxHost('network-matrix-other', { templates: false });
   let closeOutside: () => Promise<void>;
@@ -120,7 +120,7 @@ real('what a container reaches with its first packets', () => {
     web.close();
   });
 
-  /** What the newest run of the container has reached, once it has asked all. */
+  /** The targets that the container's newest run reached, once it has tried all. */
   const reachedBy = async (one: AssignedContainer): Promise<string[]> => {
     const newest = async () => {
       const { items } = await host.runtime.readLog(one.id, {});
@@ -131,7 +131,7 @@ real('what a container reaches with its first packets', () => {
     return (await newest()).flatMap((line) => /^reached (.*)$/.exec(line)?.[1] ?? []).sort();
   };
 
-  test('is what its policy allows, also after a reboot, in both runtime types', async () => {
+  test('are only those that its policy allows, also after a reboot, in both runtime types', async () => {
     const peer = serve();
     const foreign = serve([{ hostPort: PUBLISHED, containerPort: 80 }]);
     await host.up(peer);
@@ -152,7 +152,7 @@ real('what a container reaches with its first packets', () => {
       hostGateway: ['10.213.0.1', port],
       loopback: ['127.0.0.1', port],
     };
-    // All but what is inside a switch answer this machine.
+    // All targets answer this machine, except those inside a switch.
     const { peer: _, otherTenant: __, hostGateway: ___, ...onMachine } = targets;
     for (const [name, [address, at]] of Object.entries(onMachine))
       expect([name, await hear(address, at)]).toEqual([name, expect.stringContaining('heard')]);

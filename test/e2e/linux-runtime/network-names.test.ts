@@ -12,7 +12,7 @@ const real = possible ? describe : describe.skip;
 
 const ROOT = new URL('../../..', import.meta.url).pathname;
 const STATE = 'switch-names';
-/** The name servers of the machine and of a public address: what they say is the same. */
+/** Name servers on this machine and on a public address, with the same answers. */
 const serveNames = (address: string, port: number) => `
 const { decode, encode } = require('${ROOT}node_modules/dns-packet');
 const a = (name, data, ttl) => ({ type: 'A', name, data, ttl });
@@ -30,7 +30,7 @@ socket.on('message', (bytes, from) => {
 });
 socket.bind(${port}, '${address}', () => console.log('ready'));`;
 
-/** Asks a name server over UDP or TCP; prints the response code and the addresses. */
+/** Queries a name server over UDP or TCP; prints the response code and the addresses. */
 const LOOK_UP = `
 const { decode, encode } = require('${ROOT}node_modules/dns-packet');
 const [name, server, protocol] = process.argv.slice(1);
@@ -72,7 +72,7 @@ real('names of a container', () => {
   const isOpen = async () =>
     (await agent.reachable('one', { public: [OUTSIDE.public, PORT] })).includes('public');
 
-  test('by default every name, over UDP and TCP, from the switch’s resolver only', async () => {
+  test('by default every name is resolved over UDP and TCP, by the switch’s resolver only', async () => {
     await agent.setPolicy('one', policy());
     await untilServed();
     for (const protocol of ['udp', 'tcp'])
@@ -83,7 +83,7 @@ real('names of a container', () => {
     expect(await lookUp('b.example', { server: OUTSIDE.public })).toBe(`NOERROR ${OUTSIDE.public}`);
   });
 
-  test('under deny an allowed name opens its addresses, for its ports, until its time to live has passed', async () => {
+  test('with the default deny, an allowed name opens its addresses and ports until its time to live has passed', async () => {
     await agent.setPolicy(
       'one',
       policy({ default: 'deny', allow: [{ domain: 'a.example', ports: [PORT] }] }),
@@ -99,13 +99,13 @@ real('names of a container', () => {
     expect(await isOpen()).toBe(false);
   });
 
-  test('a wildcard and an alias', async () => {
+  test('wildcards and aliases open the addresses of the names', async () => {
     await agent.setPolicy('one', policy({ default: 'deny', allow: [{ domain: '*.c.example' }] }));
     await untilServed();
     expect(await lookUp('c.example')).toBe('REFUSED');
     expect(await lookUp('www.c.example')).toBe(`NOERROR ${OUTSIDE.public}`);
     expect(await isOpen()).toBe(true);
-    // A rule that a new policy keeps has its addresses still; without the rule they are closed.
+    // A rule that is also in the new policy keeps its addresses. Without the rule they are closed.
     await agent.setPolicy(
       'one',
       policy({ default: 'deny', allow: [{ domain: '*.c.example' }, { domain: 'x.example' }] }),
@@ -115,7 +115,7 @@ real('names of a container', () => {
     expect(await isOpen()).toBe(false);
   });
 
-  test('a name that resolves into a closed range stays closed', async () => {
+  test('a name that resolves to an address in a closed range stays closed', async () => {
     await agent.setPolicy('one', policy({ default: 'deny', allow: [{ domain: 'rebind.example' }] }));
     await untilServed();
     expect(await lookUp('rebind.example')).toBe('NOERROR');
@@ -123,13 +123,13 @@ real('names of a container', () => {
     expect(await agent.reachable('one', closed)).toEqual([]);
   });
 
-  test('a denied name is refused under the default allow', async () => {
+  test('a denied name is refused with the default allow', async () => {
     await agent.setPolicy('one', policy({ deny: [{ domain: 'b.example' }] }));
     expect(await lookUp('B.example')).toBe('REFUSED');
     expect(await lookUp('a.example')).toBe(`NOERROR ${OUTSIDE.public}`);
   });
 
-  test('the resolver is started again when it dies, and goes on without the agent', async () => {
+  test('the resolver is restarted when it is killed, and continues without the agent', async () => {
     await agent.setPolicy('one', policy());
     await untilServed();
     const record = `${createLayout(linuxHostFolder(STATE)).run}/names/process`;

@@ -17,7 +17,7 @@ const policy = (
 ): ResolvedNetworkPolicy => ({ egress: { ...DEFAULT_NETWORK_POLICY.egress, ...egress }, peers });
 const EVERYTHING = [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }];
 
-real('what a container can reach', () => {
+real('a network policy', () => {
   let world: SwitchWorld;
   let agent: SwitchAgent;
   let other: SwitchAgent;
@@ -96,7 +96,7 @@ real('what a container can reach', () => {
     ['allow, and deny one', policy({ deny: [{ cidr: '11.22.33.0/24' }] }), []],
     ['deny before allow', policy({ allow: EVERYTHING, deny: [{ cidr: '11.22.33.2/32' }] }), ['lan']],
     [
-      'allow everything: the ceiling, metadata and the host hold',
+      'allow everything: the ceiling, metadata services and the host stay closed',
       policy({ allow: EVERYTHING }),
       ['public', 'lan'],
     ],
@@ -126,7 +126,7 @@ real('what a container can reach', () => {
     );
   });
 
-  test('what is dropped is counted for the container that sent it', async () => {
+  test('dropped packets are counted for the container that sent them', async () => {
     await agent.setPolicy('prober', policy());
     const before = (await agent.report('prober')).dropped.packets;
     const quiet = (await agent.report('alone')).dropped.packets;
@@ -139,7 +139,7 @@ real('what a container can reach', () => {
     expect((await agent.report('alone')).dropped.packets).toBe(quiet);
   });
 
-  test('an address that the host gets is closed', async () => {
+  test('a new address of the host is closed', async () => {
     await agent.setPolicy('prober', policy({ allow: EVERYTHING }));
     const fresh = '93.184.220.7';
     world.onMachine('ip', 'address', 'add', `${fresh}/32`, 'dev', 'lo');
@@ -155,7 +155,7 @@ real('what a container can reach', () => {
     );
   });
 
-  test('a published port is served to the host and from outside, whatever the policy', async () => {
+  test('a published port is reachable from the host and from outside with any policy', async () => {
     await other.setPolicy('foreign', policy({ default: 'deny' }));
     const ask = (address: string) => world.onMachine('busybox', 'nc', '-w', '2', address, String(PUBLISHED));
     for (const address of ['127.0.0.1', OWN.public, OWN.lan]) expect(ask(address)).toMatch(/^heard/);

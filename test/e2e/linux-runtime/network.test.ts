@@ -19,7 +19,7 @@ const real = possible ? describe : describe.skip;
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 const ROOT = new URL('../../..', import.meta.url).pathname;
 
-/** On the far side of a link of its own, with a public address and a route to this machine only: the world outside. */
+/** A peer that simulates the Internet: on a separate link, with a public address and a route to this machine only. */
 const OUTSIDE = {
   namespace: `outside-${process.pid}`,
   device: `out${process.pid}`,
@@ -58,7 +58,7 @@ const freePort = async (): Promise<number> => {
   return port;
 };
 
-/** All that the peer says. */
+/** All output of the peer. */
 const hear = async (host: string, port: number): Promise<string> => {
   const socket = connect(port, host);
   let said = '';
@@ -69,7 +69,7 @@ const hear = async (host: string, port: number): Promise<string> => {
   return said;
 };
 
-/** Datagrams may be lost, so it is sent until an answer comes. */
+/** Sends the datagram until an answer arrives, because datagrams can be lost. */
 const echo = async (port: number, text: string): Promise<string> => {
   const socket = createSocket('udp4');
   const answer = once(socket, 'message');
@@ -120,20 +120,20 @@ real('the network of a container', () => {
   const untilServed = (one: AssignedContainer) =>
     host.sh(one, 'until wget -qO- http://127.0.0.1/ ; do sleep 0.05; done');
 
-  test('on NAT both types have an address of their own, and a way out', async () => {
+  test('on NAT containers of both types have their own address and can connect to the outside', async () => {
     const both = TYPES.map((type) => make(type));
     for (const one of both) await host.up(one);
     const addresses = await Promise.all(both.map(addressOf));
     expect(new Set(addresses).size).toBe(2);
     for (const [index, one] of both.entries()) {
       expect(addresses[index]).toMatch(/^10\.213\./);
-      // The world sees this machine.
+      // The outside sees this machine's address.
       expect(await host.sh(one, `nc ${OUTSIDE.far} ${OUTSIDE.port} < /dev/null`)).toContain(OUTSIDE.own);
     }
     expect([...(await findTraces(host.folder)).addresses]).toHaveLength(2);
   });
 
-  test.each(TYPES)('%s: a published TCP port is served on every address of this machine', async (type) => {
+  test.each(TYPES)('%s: a published TCP port is reachable on every address of this machine', async (type) => {
     const hostPort = await freePort();
     const one = make(type, { ports: [{ hostPort, containerPort: 80, protocol: 'tcp' }], command: serveHttp });
     await host.up(one);
@@ -147,23 +147,29 @@ real('the network of a container', () => {
     await expect(hear('127.0.0.1', hostPort)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  test.each(TYPES)('%s: a published UDP port, and one that the host chooses', async (type) => {
-    const hostPort = await freePort();
-    const ports = [{ hostPort, containerPort: 53, protocol: 'udp' as const }, { containerPort: 80 }];
-    const one = make(type, { ports, command: serveHttp });
-    await host.up(one);
-    await host.putProbe(one);
-    await host.sh(one, '/probe serve-udp 53 > /log 2>&1 < /dev/null & until grep -q ready /log; do :; done');
-    expect(await echo(hostPort, 'hello')).toBe('hello');
-    const chosen = (await findTraces(host.folder)).ports.map(Number).filter((port) => port !== hostPort);
-    expect(chosen).toHaveLength(1);
-    await untilServed(one);
-    expect(
-      await (await fetch(`http://127.0.0.1:${chosen[0]}/`, { headers: { connection: 'close' } })).text(),
-    ).toContain(one.id.slice(0, 12));
-  });
+  test.each(TYPES)(
+    '%s: a published UDP port and a port that the host selects are reachable',
+    async (type) => {
+      const hostPort = await freePort();
+      const ports = [{ hostPort, containerPort: 53, protocol: 'udp' as const }, { containerPort: 80 }];
+      const one = make(type, { ports, command: serveHttp });
+      await host.up(one);
+      await host.putProbe(one);
+      await host.sh(
+        one,
+        '/probe serve-udp 53 > /log 2>&1 < /dev/null & until grep -q ready /log; do :; done',
+      );
+      expect(await echo(hostPort, 'hello')).toBe('hello');
+      const chosen = (await findTraces(host.folder)).ports.map(Number).filter((port) => port !== hostPort);
+      expect(chosen).toHaveLength(1);
+      await untilServed(one);
+      expect(
+        await (await fetch(`http://127.0.0.1:${chosen[0]}/`, { headers: { connection: 'close' } })).text(),
+      ).toContain(one.id.slice(0, 12));
+    },
+  );
 
-  test('a port that another container has is a clear error, and that one keeps it', async () => {
+  test('publishing a port of another container fails, and the other container keeps it', async () => {
     const hostPort = await freePort();
     const ports = [{ hostPort, containerPort: 80 }];
     const first = make('Default', { ports, command: serveHttp });
@@ -183,7 +189,7 @@ real('the network of a container', () => {
   });
 
   test.each(['tcp', 'udp'] as const)(
-    'a %s port that a program of this machine has is not taken from it',
+    'publishing a %s port that a program on this machine uses fails',
     async (protocol) => {
       const taken = await (async () => {
         if (protocol === 'tcp') return { port: (web.address() as AddressInfo).port, close: () => {} };
@@ -201,7 +207,7 @@ real('the network of a container', () => {
     },
   );
 
-  test.each(TYPES)('%s: without a switch there is no way in or out', async (type) => {
+  test.each(TYPES)('%s: a container without a switch has no network', async (type) => {
     const one = make(type, { switchName: 'none' });
     await host.up(one);
     expect(await host.sh(one, 'ls /sys/class/net')).toBe('lo');
@@ -225,7 +231,7 @@ real('the network of a container', () => {
     },
   );
 
-  test.each(TYPES)('%s: a policy is in force at once, and what it drops is reported', async (type) => {
+  test.each(TYPES)('%s: a policy applies immediately, and its dropped packets are reported', async (type) => {
     const one = make(type);
     await host.up(one);
     const { port } = web.address() as AddressInfo;
@@ -249,7 +255,7 @@ real('the network of a container', () => {
     expect(await isOpen(OUTSIDE.far, OUTSIDE.port)).toBe(true);
   });
 
-  test('the process of a utility VM is in a network namespace with nothing in it', async () => {
+  test('the process of a utility VM is in an empty network namespace', async () => {
     const one = make('HyperV');
     await host.up(one);
     const pid = (await host.runtime.isolation(one.id)).workerProcess?.pid;
@@ -261,16 +267,16 @@ real('the network of a container', () => {
     expect(routes).toBe('');
   });
 
-  test('a container cannot take the address of another', async () => {
+  test('a container cannot use the address of another', async () => {
     const [victim, thief] = [make('Default'), make('HyperV')];
     for (const one of [victim, thief]) await host.up(one);
     const address = await addressOf(victim);
-    // Root in a container has no CAP_NET_ADMIN to begin with.
+    // Root in a container does not have CAP_NET_ADMIN.
     await expect(host.sh(thief, `ip address add ${address}/32 dev eth0`)).rejects.toThrow(/not permitted/);
     expect(await host.sh(victim, `nc ${OUTSIDE.far} ${OUTSIDE.port} < /dev/null`)).toContain(OUTSIDE.own);
   });
 
-  test('a machine without the right to make networks says so when the host starts', async () => {
+  test('opening a host without permission to create networks fails with a reason', async () => {
     const folder = linuxHostFolder('network-forbidden');
     const agent = spawn(
       'setpriv',

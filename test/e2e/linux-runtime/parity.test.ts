@@ -10,8 +10,9 @@ const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
 
 /**
- * Each line is the same in both runtime types. runc links /dev/core where the kernel has a (masked) kcore. In a user
- * namespace no device node can be made: those of a Default container are the host's, each mounted, and not its own.
+ * Each line is the same in both runtime types. Differences are removed: runc creates a link /dev/core if the kernel has a
+ * (masked) kcore. In a user namespace no device node can be created, so the nodes of a Default container are bind mounts of the
+ * host's.
  */
 const LOOK = `
   ls -1 /dev | grep -v '^core$' | sort
@@ -35,7 +36,7 @@ const WRITES = [
   'echo 1 > /sys/kernel/profiling',
 ].join('\n');
 
-real('what a process finds around it', () => {
+real('the environment of a process', () => {
   const host = new SharedLinuxHost('parity');
   const ask = async (runtimeType: RuntimeType, script: string): Promise<string[]> => {
     const one = container({ runtimeType, command: ['sleep', '600'], switchName: 'none' });

@@ -48,7 +48,7 @@ real('templates and the pool of utility VMs', () => {
   const full = () => until(() => host.runtime.readyVms === 1);
   const workerOf = async ({ id }: { id: string }) =>
     (await inspectContainer(host.runtime, id))?.workerProcess?.pid ?? 0;
-  /** Worker processes of this host, the pool's among them. */
+  /** Worker processes of this host, including those of the pool. */
   const workers = async () =>
     (await findTraces(host.folder)).processes
       .filter((line) => line.includes('qemu-system'))
@@ -131,11 +131,11 @@ real('templates and the pool of utility VMs', () => {
   });
 });
 
-real('what the VMs of a pool rehearse with', () => {
+real('rehearsals of the pool’s VMs', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-pool-images-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const host = new SharedLinuxHost('pool-images', { poolSize: 1, imageFolders: [folder] });
-  // Tests come in any order: each begins with a VM that is for all.
+  // Tests run in random order, so each begins with a VM for all images.
   beforeEach(async () => {
     for (const { name } of await host.runtime.images())
       if (name !== 'mini') await host.runtime.removeImage(name);
@@ -153,7 +153,7 @@ real('what the VMs of a pool rehearse with', () => {
     const digest = (await host.runtime.images()).find(({ name }) => name === image)?.digest ?? '';
     return join(host.folder, 'images', `${digest.replace('sha256:', '')}.squashfs`);
   };
-  /** The worker that waits: which image its first disk is. */
+  /** The image on the first disk of the waiting VM. */
   const waiting = async () => {
     await until(() => host.runtime.readyVms === 1);
     const disks = join(host.folder, 'vms');
@@ -177,7 +177,7 @@ real('what the VMs of a pool rehearse with', () => {
     return commandLineOf(worker).join(' ').includes(vm);
   };
 
-  test('rehearses with the general image first, and after two starts of another image with that one', async () => {
+  test('use the general image first, and another image after two starts of it', async () => {
     await importLayer('often', busyboxLayer('often\n'));
     expect(await isFor('mini')).toBe(true);
     await startTwice('often');
@@ -210,7 +210,7 @@ real('what the VMs of a pool rehearse with', () => {
     expect(await host.sh(one, 'cat /mark')).toBe('seldom');
   });
 
-  /** Converts a container that runs as Default, and fails when its new VM has the disk. */
+  /** Converts a running Default container, and fails when its new VM has the disk. */
   const failWithDisk = async (image: string) => {
     const one = { ...of(image), runtimeType: 'Default' as const };
     await bring(host.runtime, one.id, one, 'Running', 'first');
@@ -227,7 +227,7 @@ real('what the VMs of a pool rehearse with', () => {
     return inspectContainer(host.runtime, one.id);
   };
 
-  test('a disk in a VM that ran code of an image does not go back to the host; in another VM it does', async () => {
+  test('a disk that was in a VM with image code is not mounted by the host again; from another VM it is', async () => {
     await importLayer('twice', busyboxLayer('twice\n'));
     expect(await isFor('mini')).toBe(true);
     expect(await failWithDisk('twice')).toMatchObject({
@@ -244,7 +244,7 @@ real('what the VMs of a pool rehearse with', () => {
     });
   });
 
-  test('rehearses with an image without a shell as far as possible', async () => {
+  test('rehearse as far as possible with an image without a shell', async () => {
     await importLayer('bare', tar([{ name: 'sleep', mode: 0o755, content: readFileSync('/bin/busybox') }]));
     await startTwice('bare', ['/sleep', '600']);
     expect(await isFor('bare')).toBe(true);
@@ -286,7 +286,7 @@ real('what the VMs of a pool rehearse with', () => {
 });
 
 real('a pool whose agent was killed', () => {
-  test('is removed by the next one, as is a template that was being made', async () => {
+  test('is removed by the next agent, with a template that was being created', async () => {
     const folder = linuxHostFolder('pool-killed');
     const script = `
       const { openTestHost } = await import('${ROOT}test/helpers/linux-host.ts');
@@ -304,7 +304,7 @@ real('a pool whose agent was killed', () => {
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
 
-  test('and one that is stopped when it is full leaves nothing', async () => {
+  test('leaves no resources if the host is stopped while the pool is full', async () => {
     const folder = linuxHostFolder('pool-killed');
     const runtime = await openTestHost(folder, { poolSize: 2 });
     await until(() => runtime.readyVms === 2);
@@ -312,7 +312,7 @@ real('a pool whose agent was killed', () => {
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
 
-  test('and one that is stopped while it fills leaves nothing', async () => {
+  test('leaves no resources if the host is stopped while the pool is being filled', async () => {
     const folder = linuxHostFolder('pool-killed');
     const runtime = await openTestHost(folder, { poolSize: 2 });
     await runtime.shutDown();
@@ -320,12 +320,12 @@ real('a pool whose agent was killed', () => {
   });
 });
 
-real('what a container shares with this machine', () => {
+real('the isolation report', () => {
   const host = new SharedLinuxHost('isolation');
   const own = readFileSync('/proc/sys/kernel/osrelease', 'utf8').trim();
   const { kernelRelease } = JSON.parse(readFileSync(join(artifactsFolder(ROOT), 'manifest.json'), 'utf8'));
 
-  test('Default: the kernel, and every process', async () => {
+  test('Default: the container shares the kernel, and the host sees every process', async () => {
     const one = container({ command: ['sleep', '4321'], switchName: 'none' });
     await host.up(one);
     const report = await host.runtime.isolation(one.id);
@@ -342,7 +342,7 @@ real('what a container shares with this machine', () => {
     expect(await host.sh(one, 'uname -r')).toBe(own);
   });
 
-  test('HyperV: neither', async () => {
+  test('HyperV: the container has its own kernel, and the host sees no process', async () => {
     const one = container({ runtimeType: 'HyperV', command: ['sleep', '4321'], switchName: 'none' });
     await host.up(one);
     const report = await host.runtime.isolation(one.id);

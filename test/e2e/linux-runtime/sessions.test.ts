@@ -13,8 +13,7 @@ import {
 import { collect, cuttable, joinSession } from '../../helpers/session-client.ts';
 
 /**
- * Sessions through the whole of the local cloud on this machine as a real host, with messages that come twice and
- * out of order on purpose.
+ * Sessions through the whole local cloud with this machine as a real host. Messages are duplicated and reordered on purpose.
  */
 jest.setTimeout(400_000);
 const possible = await canHostLinux();
@@ -62,7 +61,7 @@ real('sessions on a real host', () => {
   const sha256 = (data: Buffer) => createHash('sha256').update(data).digest('hex');
 
   test.each(['Default', 'HyperV'])(
-    `${MEGABYTES} MB each way, unharmed, over ten cuts: %s`,
+    `transfer ${MEGABYTES} MB in each direction unchanged over ten disconnects: %s`,
     async (runtimeType) => {
       const network = cuttable();
       const session = await joinSession(
@@ -88,7 +87,7 @@ real('sessions on a real host', () => {
     },
   );
 
-  test('who reads slowly stalls itself only', async () => {
+  test('a slow reader blocks only its own session', async () => {
     const id = ids.HyperV ?? '';
     const slow = await joinSession(cloud, id, { command: ['yes'] });
     slow.onOutput(() => undefined);
@@ -113,7 +112,7 @@ real('sessions on a real host', () => {
     return Math.max(...sizes);
   };
 
-  test(`${SESSIONS} at once: none sees another’s bytes, and the agent’s memory is bounded`, async () => {
+  test(`${SESSIONS} parallel sessions get only their own data, and the agent’s memory is bounded`, async () => {
     const id = ids.Default ?? '';
     const before = agentMegabytes();
     expect(before).toBeGreaterThan(10);
@@ -138,7 +137,7 @@ real('sessions on a real host', () => {
       expect(await session.exit).toEqual({ exitCode: 0, reason: 'exited' });
       expect(output.text()).toBe(own);
     }
-    // Two windows a session would be 50 MB.
+    // Two windows per session would need 50 MB.
     expect(grown).toBeLessThan(150);
   });
 

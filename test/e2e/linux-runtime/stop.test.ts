@@ -12,9 +12,9 @@ const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 real('a stop', () => {
   const host = new SharedLinuxHost('stop');
 
-  /** As Docker does it: a child that is in the middle of something is for its parent to end. */
+  /** As in Docker, the main process is responsible for ending its children. */
   test.each(TYPES)('%s: is sent only to the main process', async (runtimeType) => {
-    // A shell that waits takes a signal at once.
+    // A shell in `wait` handles a signal immediately.
     const child = 'trap "echo child" TERM; echo up; while [ ! -e /end ]; do :; done';
     const program = `trap "echo main" TERM; sh -c '${child}' & wait; wait; sleep 1; exit 4`;
     const one = container({ runtimeType, command: ['sh', '-c', program], switchName: 'none' });
@@ -31,7 +31,7 @@ real('a stop', () => {
     expect(observed?.process).toMatchObject({ running: false, exitCode: 4 });
   });
 
-  test('HyperV: succeeds and the container can be removed, though its VM does nothing any more', async () => {
+  test('HyperV: succeeds and the container can be removed even if its VM no longer responds', async () => {
     const one = container({ runtimeType: 'HyperV', command: ['sleep', '600'], switchName: 'none' });
     await host.up(one);
     await host.sh(one, 'echo kept > /kept; sync');
@@ -45,7 +45,7 @@ real('a stop', () => {
       workerProcess: null,
       process: { running: false, exitCode: 137 },
     });
-    // Its disk was not unmounted: it is checked, and then goes on.
+    // The disk was not unmounted, so it is checked before the container starts again.
     await host.up(one);
     expect(await host.sh(one, 'cat /kept')).toBe('kept');
     await bring(host.runtime, one.id, null, 'Absent');

@@ -16,11 +16,11 @@ const ALLOW = 0x7fff_0000;
 const ERRNO = 0x0005_0000;
 const [EPERM, ENOSYS] = [1, 38];
 const X32 = 0x4000_0000;
-/** What `clone` may not be called with: the flags of new namespaces. */
+/** The flags of new namespaces, with which `clone` is refused. */
 const NEW_NAMESPACES = [17, 25, 26, 27, 28, 29, 30].map((bit) => 2 ** bit);
-/** As `linux/filter.h` has them. */
+/** Constants from `linux/filter.h`. */
 const CODES = { load: 0x20, jump: 0x05, equal: 0x15, notBelow: 0x35, anyOf: 0x45, answer: 0x06 };
-/** Where `struct seccomp_data` has the number of the call, its architecture and the low half of its first argument. */
+/** Offsets in `struct seccomp_data` of the call's number, its architecture and the low half of its first argument. */
 const OFFSETS = { number: 0, architecture: 4, argument: 16 };
 
 interface Call {
@@ -67,7 +67,7 @@ const expected = ({ clone, clone3, denied }: Table, { number, argument }: Call):
   return isRefused ? ERRNO | EPERM : ALLOW;
 };
 
-real('the filter of system calls in a utility VM', () => {
+real('the system call filter in a utility VM', () => {
   const tables: Table[] = [];
   const filter: Instruction[] = [];
 
@@ -93,7 +93,7 @@ real('the filter of system calls in a utility VM', () => {
     0xffff_ffff,
   ];
 
-  test('it answers every system call of both architectures as the tables say', () => {
+  test('returns the result from the tables for every system call of both architectures', () => {
     expect(tables).toHaveLength(2);
     for (const table of tables)
       for (const number of numbers)
@@ -103,13 +103,13 @@ real('the filter of system calls in a utility VM', () => {
         }
   });
 
-  test('it refuses every system call of another architecture', () => {
+  test('refuses every system call of another architecture', () => {
     for (const number of numbers)
       expect(run(filter, { architecture: 0xc000_00b7, number, argument: 0 }).answer).toBe(ERRNO | ENOSYS);
   });
 
-  // The kernel runs it for every system call whenever a process takes it on.
-  test('it needs at most 16 steps', () => {
+  // The kernel runs the filter for every system call whenever a process installs it.
+  test('needs at most 16 steps', () => {
     const steps = tables.flatMap(({ architecture }) =>
       numbers.map((number) => run(filter, { architecture, number, argument: 0 }).steps),
     );

@@ -22,7 +22,7 @@ const real = (await canHostLinux()) ? describe : describe.skip;
 const FIXTURE = new URL('../../fixtures/agent-state/version-0/', import.meta.url).pathname;
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
 
-/** The members that records of each kind have in the state of the last agent without versions. */
+/** The members of each kind of record in the state of the last agent without versions. */
 const membersInFixture = (): ReadonlyMap<string, ReadonlySet<string>> => {
   const members = new Map<string, Set<string>>();
   for (const entry of readdirSync(FIXTURE, { recursive: true, withFileTypes: true })) {
@@ -92,7 +92,7 @@ real('an update of the agent under running containers', () => {
     }
   });
 
-  test('is refused where a newer agent started a container, which continues to run', async () => {
+  test('to an older version is refused if a newer agent started a container, which continues to run', async () => {
     const one = container({ command: ['sleep', '6000'] });
     const newer = await openTestHost(folder);
     await bring(newer, one.id, one, 'Running');

@@ -24,10 +24,10 @@ import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 jest.setTimeout(180_000);
 const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
-/** Below it are the ids of people, programs and of user namespaces of others. */
+/** Lower ids belong to users, programs and other user namespaces. */
 const FIRST_POSSIBLE_ID = 0x7000_0000;
 
-/** A line of what this machine's kernel says of a process, as numbers. */
+/** A line of `/proc/<pid>/status` on this machine, as numbers. */
 const numbersOf = (pid: number, name: 'Uid' | 'Gid'): number[] => {
   const line = new RegExp(`^${name}:(.*)$`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? '';
   return line.trim().split(/\s+/).map(Number);
@@ -47,7 +47,7 @@ real('the user namespace of a Default container', () => {
   const instance = async ({ id }: AssignedContainer): Promise<string | null> =>
     (await inspectContainer(host.runtime, id))?.process?.instanceId ?? null;
   const ranges = async () => (await new Leases(layout.leases, layout.tag).held('ids')).map(({ id }) => id);
-  /** Type and mode, and the owner, of a file as the disk of a container that does not run has it. */
+  /** Type, mode and owner of a file on the disk of a stopped container. */
   const onDisk = ({ id }: AssignedContainer, path: string): string => {
     const { scratch } = containerPaths(layout, id);
     const said = execFileSync('debugfs', ['-R', `stat upper${path}`, scratch], {
@@ -58,7 +58,7 @@ real('the user namespace of a Default container', () => {
     return `${user}:${group}`;
   };
 
-  test('root inside is a dedicated user of this machine without privileges', async () => {
+  test('root in the container is a dedicated user of this machine without privileges', async () => {
     const one = sleeper();
     await host.up(one);
     expect(await host.sh(one, 'id -u; id -g')).toBe('0\n0');
@@ -73,7 +73,7 @@ real('the user namespace of a Default container', () => {
     });
   });
 
-  test('as that user nothing of this machine opens, and no other user reaches its files', async () => {
+  test('that user cannot open this machine’s files, and no other user can reach the container’s files', async () => {
     const one = sleeper();
     await host.up(one);
     const first = await rootId(one);
@@ -98,7 +98,7 @@ real('the user namespace of a Default container', () => {
     for (const id of [first, second]) expect(id % NAMESPACE_IDS).toBe(0);
   });
 
-  test('files keep the ids of the container on disk, through both conversions', async () => {
+  test('files keep the container’s ids on disk through both conversions', async () => {
     const one = sleeper();
     await host.up(one);
     await host.sh(
@@ -128,7 +128,7 @@ real('the user namespace of a Default container', () => {
     ]);
   });
 
-  test('its own network is root’s to use: ping, a low port, addresses', async () => {
+  test('root can use ping, low ports and addresses in the container’s network', async () => {
     const one = sleeper();
     await host.up(one);
     expect(await host.sh(one, 'ping -c 1 -W 5 127.0.0.1')).toContain('1 packets received');
@@ -148,7 +148,7 @@ real('the user namespace of a Default container', () => {
       await expect(host.sh(one, `echo 1 > ${file}`)).rejects.toThrow(/can't create/);
   });
 
-  test('nothing of this machine’s files can be changed from inside: devices, mounts, new nodes', async () => {
+  test('code in the container cannot change this machine’s files through devices, mounts or new nodes', async () => {
     const one = sleeper();
     await host.up(one);
     await expect(host.sh(one, 'chmod 600 /dev/null')).rejects.toThrow(/not permitted/);
@@ -156,7 +156,7 @@ real('the user namespace of a Default container', () => {
     await expect(host.sh(one, 'mount -t tmpfs none /tmp')).rejects.toThrow(/permitted|denied/);
   });
 
-  test('users of the image: the main process, a process beside it, and what they may do', async () => {
+  test('the main process and other processes run as users of the image, with their permissions', async () => {
     const one = sleeper({ user: 'daemon' });
     await host.up(one);
     const first = await rootId(one);
@@ -164,7 +164,7 @@ real('the user namespace of a Default container', () => {
     expect((await host.runtime.listProcesses(one.id)).find(({ pid }) => pid === 1)?.userName).toBe('daemon');
     const run = (user: string, script: string) =>
       runIn(host.runtime, one.id, { command: ['sh', '-c', script], user });
-    // What a process is given as its output it can open again by name.
+    // A process can reopen its output by name.
     expect(await run('nobody', 'id -u; echo again > /dev/stdout')).toMatchObject({
       exitCode: 0,
       stdout: '65534\nagain\n',
@@ -174,19 +174,19 @@ real('the user namespace of a Default container', () => {
     await expect(run('65536', 'true')).rejects.toThrow(/User 65536 has the id 65536; .* 0 to 65535/);
   });
 
-  test('a main process whose user is not in the namespace is refused in words', async () => {
+  test('a main process whose user is not in the namespace is refused with a reason', async () => {
     const one = sleeper({ user: '100000' });
     await expect(host.up(one)).rejects.toThrow(/User 100000 has the id 100000/);
   });
 
-  test('the output of the main process can be opened again by name', async () => {
+  test('the main process can reopen its output by name', async () => {
     const one = sleeper({ command: ['sh', '-c', 'echo named > /dev/stdout; exec sleep 600'] });
     await host.up(one);
     await until(async () => (await host.runtime.readLog(one.id, {})).items.length === 1);
     expect((await host.runtime.readLog(one.id, {})).items[0]).toMatchObject({ text: 'named' });
   });
 
-  test('terminals belong to who has them, in the main process and beside it', async () => {
+  test('a terminal belongs to the user of its process, in the main process and in others', async () => {
     const owner =
       'stat -c %U "$(tty)"; test -w "$(tty)" && echo writable; test -c /dev/console && echo console';
     const one = sleeper({ tty: true, user: 'daemon', command: ['sh', '-c', `${owner}; exec sleep 600`] });
@@ -204,7 +204,7 @@ real('the user namespace of a Default container', () => {
     expect(beside.stdout).toContain(['nobody', 'writable', ''].join('\r\n'));
   });
 
-  test('a signal reaches it, and so does a kill', async () => {
+  test('a signal and a kill reach a process of the container', async () => {
     const one = sleeper({
       command: ['sh', '-c', 'trap "echo bye; exit 3" TERM; echo up; while :; do sleep 0.1; done'],
     });
@@ -224,7 +224,7 @@ real('the user namespace of a Default container', () => {
     });
   });
 
-  test('the range is held while it is in use, survives the agent, and is released then', async () => {
+  test('the id range is leased while it is in use, survives the agent, and is released afterwards', async () => {
     const one = sleeper();
     await host.up(one);
     const first = await rootId(one);
@@ -249,12 +249,12 @@ real('the user namespace of a Default container', () => {
     }
   });
 });
-/** The set-up's artifacts, with a helper that refuses what the kernel of another machine would refuse. */
+/** The artifacts, with a helper that fails like on a machine with another kernel. */
 const withoutIdmapsOf = (formats: readonly string[]): string => {
   const real = artifactsFolder(new URL('../../..', import.meta.url).pathname);
   const folder = linuxHostFolder(`idmaps-without-${formats.join('-')}`);
   rmSync(folder, { recursive: true, force: true });
-  // Worker processes read the rest as users of their own.
+  // Worker processes read the other files, each as a different user.
   process.umask(0o022);
   cpSync(real, folder, { recursive: true, filter: (path) => !path.endsWith('/helper') });
   const refusals = formats.map((format) => `*" image-type=${format} "*) echo "idmap: refused" >&2; exit 1;;`);
@@ -267,7 +267,7 @@ real('a host whose kernel can idmap erofs but not squashfs', () => {
   const host = new SharedLinuxHost('user-namespace-erofs', {
     artifactsFolder: possible ? withoutIdmapsOf(['squashfs']) : '',
   });
-  test('runs Default containers of a copy of the image, and converts them', async () => {
+  test('runs Default containers from a copy of the image and converts them', async () => {
     const one = container({ command: ['sleep', '600'], switchName: 'none' });
     await host.up(one);
     const report = await host.runtime.isolation(one.id);
@@ -288,7 +288,7 @@ real('a host whose kernel can idmap no image', () => {
   const host = new SharedLinuxHost('user-namespace-none', {
     artifactsFolder: possible ? withoutIdmapsOf(['squashfs', 'erofs']) : '',
   });
-  test('offers no Default containers, and refuses one in words', async () => {
+  test('does not offer Default containers and refuses one with a reason', async () => {
     expect((await host.runtime.facts()).capabilities.runtimeTypes).toEqual(['HyperV']);
     const one = container({ command: ['sleep', '600'], switchName: 'none' });
     await expect(host.up(one)).rejects.toThrow(/can’t run a Default container in its own user namespace/);

@@ -18,7 +18,7 @@ mkdirSync(allowed, { recursive: true });
 afterAll(() => rmSync(allowed, { recursive: true, force: true }));
 const never = new AbortController().signal;
 
-/** Ids that do not fit, signs, empty fields, a long line, and no end of line: none of them is a user. */
+/** Invalid entries: ids that are too large, signs, empty fields, a long line, and a missing newline. */
 const PASSWD = [
   '+::0:0:::',
   'wraps:x:4294967296:4294967296::/:',
@@ -71,7 +71,7 @@ real('users of an image', () => {
       .replaceAll(/\(\w+\)/g, '');
 
   describe.each<RuntimeType>(['Default', 'HyperV'])('%s', (runtimeType) => {
-    test('its user, groups, environment and working directory hold for exec as for the main process', async () => {
+    test('exec uses the image’s user, groups, environment and working directory, like the main process', async () => {
       const one = of('accounts', runtimeType);
       await host.up(one);
       const [main] = await host.runtime.listProcesses(one.id);
@@ -108,7 +108,7 @@ real('users of an image', () => {
       },
     );
 
-    test('an id needs no passwd file; a name, or an id that wraps, starts nothing', async () => {
+    test('an id needs no passwd file; a name or an id that is too large is refused', async () => {
       const bare = of('bare', runtimeType);
       await host.up(bare);
       expect(await id(bare.id)).toMatch(/^uid=1000 gid=0/);

@@ -19,7 +19,7 @@ const unexpected = (probes: readonly ProbeResult[]) =>
 const outcomesOf = (probes: readonly ProbeResult[]) =>
   Object.fromEntries(probes.map(({ name, outcome }) => [name, outcome]));
 
-/** The file of the limit of processes in the cgroup that a process is in, in either kind of hierarchy. */
+/** The file with the limit on processes of a process's cgroup, in cgroup v1 or v2. */
 const pidsLimitOf = (pid: number): string => {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
   const files = lines.map((line) => {
@@ -31,10 +31,10 @@ const pidsLimitOf = (pid: number): string => {
   return found;
 };
 
-/** Ends every process that is not the shell's own, as fast as it can. */
+/** Kills every process except the shell's own in a loop. */
 const KILL_ALL = 'while :; do kill -9 -1; done';
 
-real('isolation verified from inside', () => {
+real('the isolation verification', () => {
   const host = new SharedLinuxHost('verify-isolation');
   const up = async (runtimeType: RuntimeType, more: object = {}) => {
     const one = container({ runtimeType, command: ['sleep', '600'], ...more });
@@ -44,14 +44,14 @@ real('isolation verified from inside', () => {
   const verify = (id: string) => host.runtime.verifyIsolation(id, never);
 
   test.each(TYPES)(
-    '%s: every outcome is expected, beside a container of the other type',
+    '%s: every outcome is expected while a container of the other type runs',
     async (runtimeType) => {
       await up(runtimeType === 'Default' ? 'HyperV' : 'Default');
       const one = await up(runtimeType);
       const { probes, asExpected, simulated } = await verify(one.id);
       expect(unexpected(probes)).toEqual([]);
       expect([asExpected, simulated]).toEqual([true, undefined]);
-      // What an absence would hide: these were really tried.
+      // These probes must have run, because "absent" would also be an expected outcome.
       expect(outcomesOf(probes)).toMatchObject({
         kernel: runtimeType === 'Default' ? 'shared' : 'separate',
         'new-namespaces': 'refused',
@@ -67,7 +67,7 @@ real('isolation verified from inside', () => {
     },
   );
 
-  test.each(TYPES)('%s: nothing of the container is changed or disturbed', async (runtimeType) => {
+  test.each(TYPES)('%s: the container is not changed or disturbed', async (runtimeType) => {
     const one = await up(runtimeType, { switchName: 'none' });
     const files = () =>
       host.sh(one, 'find / -xdev -newer /etc/passwd -type f; ls -A /dev; cat /proc/1/stat | cut -d" " -f22');
@@ -76,7 +76,7 @@ real('isolation verified from inside', () => {
     expect([await inspectContainer(host.runtime, one.id), await files()]).toEqual(before);
   });
 
-  test('without a network there is nothing to reach', async () => {
+  test('a container without a network reaches no target', async () => {
     const one = await up('Default', { switchName: 'none' });
     expect(outcomesOf((await verify(one.id)).probes)).toMatchObject({
       metadata: 'absent',
@@ -86,7 +86,7 @@ real('isolation verified from inside', () => {
     });
   });
 
-  test('a container that was weakened is found out', async () => {
+  test('a weakened container has unexpected outcomes', async () => {
     const one = await up('Default', { switchName: 'none' });
     const [main] = await host.runtime.listProcesses(one.id);
     writeFileSync(pidsLimitOf(main?.hostPid ?? 0), 'max');
@@ -95,12 +95,12 @@ real('isolation verified from inside', () => {
     expect(unexpected(probes)).toMatchObject([{ name: 'process-limit', outcome: 'unlimited' }]);
   });
 
-  test.each(TYPES)('%s: a container that ends the probes gets no report', async (runtimeType) => {
+  test.each(TYPES)('%s: a container that kills the probes gets no report', async (runtimeType) => {
     const one = await up(runtimeType, { switchName: 'none', command: ['sh', '-c', KILL_ALL] });
     await expect(verify(one.id)).rejects.toMatchObject({ code: 'step-failed' });
   });
 
-  test('a peer that the policy opens is no neighbour', async () => {
+  test('a peer that the policy allows is not tested as a neighbour', async () => {
     const network = resolveNetworkPolicy({ peers: 'switch' });
     const one = await up('Default');
     const peer = await up('Default');

@@ -25,11 +25,11 @@ jest.setTimeout(240_000);
 const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
 
-/** What `ps` shows of this machine: pid, name, command line. busybox is what every machine with a set-up has. */
+/** The output of `ps` on this machine: pid, name, command line. Uses busybox, which exists on every machine with a set-up. */
 const ps = (): string[] =>
   execFileSync('busybox', ['ps', '-o', 'pid,comm,args'], { encoding: 'utf8' }).trimEnd().split('\n');
 
-real('the whole of Bulkhead with this machine as its host', () => {
+real('Bulkhead with this machine as its host', () => {
   const stateDir = temporaryStateDirectory();
   const images = mkdtempSync(join(tmpdir(), 'bulkhead-whole-'));
   let cloud: LocalCloud;
@@ -41,7 +41,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     });
     await waitForHosts(cloud, 1);
   };
-  /** Of this test's host: its agent keeps everything beneath its own folder. */
+  /** Selects resources of this test's host, whose agent stores everything in its own folder. */
   const hostState = async () => {
     const { body } = await cloud.call('GET', '/v1/hosts');
     return join(stateDir, 'hosts', body.items[0].name, 'linux');
@@ -82,7 +82,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
       });
   };
 
-  test('this machine is a host, with what it really is', async () => {
+  test('this machine is a host and reports its real facts', async () => {
     const { body } = await cloud.call('GET', '/v1/hosts');
     expect(body.items).toHaveLength(1);
     expect(body.items[0]).toMatchObject({
@@ -96,7 +96,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     expect(mini.body).toMatchObject({ name: 'mini', os: 'linux', hosts: [{ hostId: body.items[0].id }] });
   });
 
-  test('ps of this machine shows the sleep of a Default container, and of a HyperV one the worker process only', async () => {
+  test('ps on this machine shows the process of a Default container, but only the worker process of a HyperV container', async () => {
     const isSleep = (line: string) => line.endsWith(' sleep 4321');
     const before = ps().filter(isSleep).length;
     const shared = (await create('shared')).container;
@@ -138,7 +138,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     expect(ps().filter(isSleep)).toHaveLength(before);
   });
 
-  test('provisioning is reported step by step with times; a failure names the step and the cause', async () => {
+  test('provisioning reports each step with times; a failure reports the step and the cause', async () => {
     const { operation } = await create('stepwise', { runtimeType: 'HyperV' });
     const names = operation.steps.map(({ name }: { name: string }) => name);
     expect(names).toEqual(
@@ -162,7 +162,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     }
   });
 
-  test('a VM that dies takes its container to Off with the reason, and its restart policy is followed', async () => {
+  test('if a VM is killed, its container is Off with the reason, and its restart policy applies', async () => {
     const { container: once } = await create('once', { runtimeType: 'HyperV' });
     const { container: always } = await create('always', {
       runtimeType: 'HyperV',
@@ -205,7 +205,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     expect(image).toMatchObject({ name: 'Team/App', hosts: [{ hostId, digest }] });
     for (const runtimeType of ['Default', 'HyperV']) {
       await create('imported', { image: 'team/app', runtimeType, command: undefined });
-      // A shell comes first, which becomes it.
+      // A shell runs first, which then executes the program.
       await eventually(async () => {
         const { body } = await cloud.call('GET', '/v1/containers/imported/processes');
         return body.items.some(({ commandLine }: { commandLine: string }) => commandLine === 'sleep 1234')
@@ -217,7 +217,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     expect((await cloud.call('DELETE', '/v1/images/team/app')).status).toBe(204);
   });
 
-  test('an import that is refused fails its operation with the reason, and changes nothing', async () => {
+  test('a refused import fails its operation with the reason and changes nothing', async () => {
     const hostId = (await cloud.call('GET', '/v1/hosts')).body.items[0].id;
     const hostile = join(images, 'hostile');
     writeLayout(hostile, { layers: [tar([{ name: '../../etc/x' }])] });
@@ -233,7 +233,7 @@ real('the whole of Bulkhead with this machine as its host', () => {
     expect((await cloud.call('GET', '/v1/images/refused')).status).toBe(404);
   });
 
-  test('containers outlive npm start, and are the same ones when it is started again', async () => {
+  test('containers outlive npm start and are unchanged when it is started again', async () => {
     await create('survivor', { runtimeType: 'HyperV' });
     const before = (await cloud.call('GET', '/v1/containers/survivor/processes')).body.items;
     const state = await hostState();
