@@ -115,7 +115,7 @@ static unsigned long long kept_mask(void) {
 
 static int set_limit(int resource, rlim_t most) { return setrlimit(resource, &(struct rlimit){most, most}); }
 
-/* The cgroup limits the number of processes. The other limits are as in the Default runtime (`oci-config.ts`). */
+/* The cgroup limits the number of processes. The other limits are as in the Default runtime (`with-limits.c`). */
 static int set_limits(rlim_t open_files) {
   return set_limit(RLIMIT_NOFILE, open_files) || set_limit(RLIMIT_CORE, 1) || set_limit(RLIMIT_NPROC, RLIM_INFINITY);
 }

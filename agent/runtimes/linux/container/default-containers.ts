@@ -20,6 +20,7 @@ import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { type Identity, ociConfig, ociProcess, resolveProcess } from './oci-config.ts';
+import { openFilesLimit } from './open-files.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 import { unmountable } from './unmountable.ts';
 import { idMapOf, NAMESPACE_IDS, rootIdOf, type UserNamespace } from './user-namespaces.ts';
@@ -217,6 +218,7 @@ export class DefaultContainers {
     // With a terminal, runc stays and forwards it, so that the terminal can be resized.
     const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
     const command = [
+      ...[helper, 'with-limits', openFiles(), '--'],
       ...(isProbe ? [helper, 'with-probe', '--'] : []),
       ...[RUNC, '--root', this.#deps.layout.runcState, 'exec'],
       ...(isProbe ? ['--preserve-fds', '1'] : []),
@@ -300,6 +302,7 @@ export class DefaultContainers {
       `log=${paths.log}`,
       `exit=${paths.exit}`,
       `owner=${rootId}`,
+      openFiles(),
       `oom=${memoryEventsFile(layout.tag, id)}`,
       ...(tty ? ['tty=1'] : []),
     ];
@@ -345,6 +348,8 @@ export class DefaultContainers {
     return containerPaths(this.#deps.layout, id);
   }
 }
+
+const openFiles = (): string => `open-files=${openFilesLimit()}`;
 
 const refuseUnmapped = (user: string, { uid, gid, groups }: Identity): void => {
   const unmapped = [uid, gid, ...groups].find((one) => one >= NAMESPACE_IDS);

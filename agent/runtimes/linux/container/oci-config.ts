@@ -3,7 +3,6 @@ import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { MIB } from '../../../units.ts';
 import { CPU_PERIOD_US, cgroupParent } from '../cgroups.ts';
 import { CAPABILITIES } from './capabilities.ts';
-import { openFilesLimit } from './open-files.ts';
 import { NAMESPACE_IDS, type UserNamespace } from './user-namespaces.ts';
 
 const LEAST_QUOTA_US = 1_000;
@@ -113,12 +112,6 @@ export const MASKED_PATHS = [
 ];
 export const READ_ONLY_PATHS = ['bus', 'fs', 'irq', 'sys', 'sysrq-trigger'].map((name) => `/proc/${name}`);
 
-/** The same limits as in `agent/guest/confine.c`. With a limit of one byte, the host's core dump handler is not called. */
-const rlimits = () => [
-  { type: 'RLIMIT_NOFILE', soft: openFilesLimit(), hard: openFilesLimit() },
-  { type: 'RLIMIT_CORE', soft: 1, hard: 1 },
-];
-
 const namespaces = (user: string, network: string | null) => [
   { type: 'user', path: user },
   ...['pid', 'ipc', 'uts', 'mount', 'cgroup'].map((type) => ({ type })),
@@ -134,7 +127,7 @@ const userOf = ({ uid, gid, groups }: Identity) => ({
   additionalGids: groups,
 });
 
-/** The `process` member for a main process or another process. */
+/** The `process` member for a main process or another process. It has the limits that runc has: `helper/with-limits.c`. */
 export const ociProcess = (
   { command, env, workingDir }: Omit<WantedProcess, 'user'>,
   identity: Identity,
@@ -150,7 +143,6 @@ export const ociProcess = (
     effective: identity.uid === 0 ? CAPABILITIES : [],
     permitted: identity.uid === 0 ? CAPABILITIES : [],
   },
-  rlimits: rlimits(),
   noNewPrivileges: true,
 });
 

@@ -9,7 +9,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <sched.h>
 #include <sys/fsuid.h>
 #include <sys/mount.h>
@@ -33,13 +32,9 @@ static int idmap_over(const char *path, int user) {
 
 /* Changing the id takes the capabilities over files away; they are raised again. */
 static int act_as(unsigned id) {
-  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  struct __user_cap_data_struct sets[2];
   setfsgid(id);
   setfsuid(id);
-  if (syscall(SYS_capget, &header, sets)) return -1;
-  for (int i = 0; i < 2; i++) sets[i].effective = sets[i].permitted;
-  return syscall(SYS_capset, &header, sets);
+  return raise_capabilities();
 }
 
 /* Where the kernel can't write to an upper layer it mounts read-only, and says so in its log alone. */

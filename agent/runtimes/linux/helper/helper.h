@@ -19,6 +19,10 @@ char **operands(char **arguments);
 /* `directory/name` in a buffer of its own. */
 char *join_path(const char *directory, const char *name);
 
+/* Makes effective what this process is permitted: a change of its user takes that away. -1 with errno. */
+int raise_capabilities(void);
+/* Sets this process's limits to those of a container's processes, as `open-files` of the arguments says. */
+void limit_process(char **arguments);
 /* Becomes that user: no groups, no capability, and none to be had by running a program. */
 void drop_privileges(uid_t uid);
 
@@ -49,6 +53,7 @@ int uname_in(char **arguments);
 int relay(char **arguments);
 int serve_names(char **arguments);
 int with_probe(char **arguments);
+int with_limits(char **arguments);
 int data_ranges(char **arguments);
 int check_disk(char **arguments);
 int make_network_namespace(char **arguments);

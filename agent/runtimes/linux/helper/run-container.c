@@ -1,5 +1,5 @@
 /*
- * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE owner=N [oom=FILE] [tty=1]
+ * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE owner=N open-files=N [oom=FILE] [tty=1]
  *
  * Supervises a process-isolated container while its main process runs, even if the agent ends. Writes its output to a bounded
  * log and its exit to a file, and accepts clients at RUN/attach.sock. Prints the main process's pid once it runs; the file
@@ -81,6 +81,7 @@ static pid_t start_runc(char **arguments, const char *run, const char *console, 
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
+  limit_process(arguments);
   int null = open("/dev/null", O_RDWR);
   dup2(in >= 0 ? in : null, 0);
   dup2(out >= 0 ? out : null, 1);

@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/nsfs.h>
 #include <sched.h>
 #include <stdio.h>
@@ -16,7 +17,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,15 +31,47 @@ struct holder {
   int release;
 };
 
-/* A child in a new namespace of that kind, owned by the user namespace `user`, or by this process's own if it is -1. */
-static struct holder hold_new(int kind, int user) {
+int raise_capabilities(void) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[2];
+  if (syscall(SYS_capget, &header, sets)) return -1;
+  for (int i = 0; i < 2; i++) sets[i].effective = sets[i].permitted;
+  return syscall(SYS_capset, &header, sets);
+}
+
+/*
+ * The kernel counts inotify instances, pending signals, message queues and more of a user namespace for its maker as
+ * well, and its maker's limits hold for both. The host's root as the maker of all would share its limits with every
+ * container; so each is made by its own first id.
+ */
+static int become_maker(uid_t id) { return prctl(PR_SET_KEEPCAPS, 1) || setresuid(id, id, id) || raise_capabilities(); }
+
+/*
+ * The kernel has one table of neighbours for all network namespaces, which fills up. No neighbour of a container is found
+ * by asking: it has no IPv6 but on its loopback, and IPv4 as `nat-switch.ts` makes its link.
+ */
+static int close_ipv6(void) {
+  int file = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
+  if (file < 0) return errno == ENOENT ? 0 : -1;
+  int failed = write(file, "1", 1) != 1;
+  close(file);
+  return failed;
+}
+
+static int enter_new(int kind, int user, uid_t maker) {
+  if (kind == CLONE_NEWUSER) return become_maker(maker) || unshare(kind);
+  return setns(user, CLONE_NEWUSER) || unshare(kind) || close_ipv6();
+}
+
+/* A child in a new network namespace, owned by the user namespace `user`, or in a new user namespace, made by `maker`. */
+static struct holder hold_new(int kind, int user, uid_t maker) {
   int ready[2], release[2], problem = 0;
   if (pipe2(ready, O_CLOEXEC) || pipe2(release, O_CLOEXEC)) die("pipe", NULL);
   pid_t child = fork();
   if (child < 0) die("fork", NULL);
   if (child == 0) {
     close(release[1]);
-    if ((user >= 0 && setns(user, CLONE_NEWUSER)) || unshare(kind)) problem = errno;
+    if (enter_new(kind, user, maker)) problem = errno;
     if (write(ready[1], &problem, sizeof problem) == sizeof problem) (void)!read(release[0], &problem, 1);
     _exit(0);
   }
@@ -93,7 +128,7 @@ int open_user_namespace(char **arguments) {
   unsigned first = strtoul(argument(arguments, "first-id"), NULL, 10);
   int kept = open_kept(file);
   if (kept >= 0) return kept;
-  struct holder holder = hold_new(CLONE_NEWUSER, -1);
+  struct holder holder = hold_new(CLONE_NEWUSER, -1, first);
   write_map(holder.pid, "uid_map", first);
   write_map(holder.pid, "gid_map", first);
   keep(holder, "user", file);
@@ -105,6 +140,6 @@ int make_network_namespace(char **arguments) {
   const char *file = argument(arguments, "file");
   int user = open_user_namespace(arguments);
   share_folder_of(file);
-  keep(hold_new(CLONE_NEWNET, user), "net", file);
+  keep(hold_new(CLONE_NEWNET, user, 0), "net", file);
   return 0;
 }
