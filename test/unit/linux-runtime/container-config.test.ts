@@ -151,6 +151,58 @@ describe('system calls that no container has', () => {
   });
 });
 
+describe('arguments of system calls that decide', () => {
+  const HIGH = 1n << 32n;
+  interface Rule {
+    readonly names: readonly string[];
+    readonly action: string;
+    readonly errnoRet?: number;
+    readonly args?: readonly { index: number; op: string; value: number; valueTwo: number }[];
+  }
+  const syscalls: readonly Rule[] = refuseMore({
+    syscalls: [
+      {
+        names: ['socket', 'socketpair', 'socketcall', 'setrlimit', 'prlimit64'],
+        action: 'SCMP_ACT_ALLOW',
+      },
+    ],
+  }).syscalls;
+  /** The actions of all rules that match. No two may: a filter does not say which would win. */
+  const actionsOf = (name: string, ...given: readonly bigint[]): string[] =>
+    syscalls.flatMap((rule) => {
+      const matches = (rule.args ?? []).every(({ index, op, value, valueTwo }) => {
+        const actual = given[index] ?? 0n;
+        if (op === 'SCMP_CMP_EQ') return actual === BigInt(value);
+        if (op === 'SCMP_CMP_NE') return actual !== BigInt(value);
+        return (actual & BigInt(value)) === BigInt(valueTwo);
+      });
+      const result = rule.errnoRet !== undefined ? `${rule.action} ${rule.errnoRet}` : rule.action;
+      return rule.names.includes(name) && matches ? [result] : [];
+    });
+  const ALLOWED = ['SCMP_ACT_ALLOW'];
+
+  test('only families of the network namespace have sockets', () => {
+    for (let family = 0n; family < 64n; family += 1n) {
+      const allowed = [1n, 2n, 10n, 16n, 17n].includes(family) ? ALLOWED : [];
+      expect(actionsOf('socket', family)).toEqual(allowed);
+      expect(actionsOf('socket', family | HIGH)).toEqual([]);
+      expect(actionsOf('socketpair', family)).toEqual(family === 1n ? ALLOWED : []);
+    }
+    expect(actionsOf('socketcall', 1n)).toEqual(['SCMP_ACT_ERRNO 1']);
+  });
+
+  test('a limit of core dumps is not set, and every other limit is', () => {
+    for (const high of [0n, HIGH])
+      for (let resource = 0n; resource < 16n; resource += 1n) {
+        const expected = resource === 4n ? ['SCMP_ACT_ERRNO 0'] : ALLOWED;
+        expect(actionsOf('setrlimit', high | resource, 1n)).toEqual(expected);
+        expect(actionsOf('prlimit64', 0n, high | resource, 1n, 0n)).toEqual(expected);
+        expect(actionsOf('prlimit64', 0n, high | resource, 0n, 1n)).toEqual(ALLOWED);
+        expect(actionsOf('prlimit64', 0n, high | resource, 1n, 1n)).toEqual(resource === 4n ? [] : ALLOWED);
+      }
+  });
+});
+
 describe('a guest’s list of processes', () => {
   test('is taken as far as it has the form; the guest wrote it', () => {
     const answer = '1\tsleep\troot\t50\t4\t100\tsleep 600\0not a process\0x\ty\tz\tNaN\t1\t2\tcmd\0';

@@ -73,9 +73,77 @@ const REFUSED = [
 ];
 const EPERM = 1;
 const ENOSYS = 38;
+const SUCCESS = 0;
 /** `CLONE_NEW…` of every kind of namespace. */
 const NEW_NAMESPACES = 0x7e020000;
-const DECIDED: ReadonlySet<string> = new Set([...REFUSED, 'clone', 'clone3']);
+
+type Comparison = 'SCMP_CMP_EQ' | 'SCMP_CMP_NE' | 'SCMP_CMP_MASKED_EQ';
+const argument = (index: number, op: Comparison, value: number, valueTwo = 0) => ({
+  index,
+  value,
+  valueTwo,
+  op,
+});
+/** The kernel reads 32 bits of the number of a resource, and a filter compares 64: what is above them must not matter. */
+const bits = (index: number, mask: number, value: number) =>
+  argument(index, 'SCMP_CMP_MASKED_EQ', mask, value);
+const allow = (name: string, ...args: readonly ReturnType<typeof argument>[]) => ({
+  names: [name],
+  action: 'SCMP_ACT_ALLOW',
+  args,
+});
+
+/**
+ * AF_UNIX, AF_INET, AF_INET6, AF_NETLINK and AF_PACKET belong to a network namespace. Others lead around it: AF_VSOCK to
+ * the hypervisor and to services of the host. The first socket of a family also loads its module into the host's kernel.
+ */
+const SOCKET_FAMILIES = [1, 2, 10, 16, 17];
+const AF_UNIX = 1;
+
+/**
+ * What `socketcall` of 32-bit programs asks for is in memory, where no filter sees it. libseccomp makes rules for it of
+ * those for `socket`, without the family. Its own rule must come after them, and runc omits one with the default answer.
+ */
+const SOCKETS = [
+  ...SOCKET_FAMILIES.map((family) => allow('socket', argument(0, 'SCMP_CMP_EQ', family))),
+  allow('socketpair', argument(0, 'SCMP_CMP_EQ', AF_UNIX)),
+  { names: ['socketcall'], action: 'SCMP_ACT_ERRNO', errnoRet: EPERM },
+];
+
+/**
+ * Only a limit of one byte for core dumps keeps a crash from starting the host's handler (core(5)), and a process may
+ * always lower it to none. That call succeeds and changes nothing: there is no core dump either way.
+ */
+const RLIMIT_CORE = 4;
+/** All resources but that one, by their upper bits. */
+const OTHER_LIMITS = [
+  [0xffff_fffc, 0],
+  [0xffff_ffff, 5],
+  [0xffff_fffe, 6],
+  [0xffff_fff8, 8],
+] as const;
+const isCore = (index: number) => bits(index, 0xffff_ffff, RLIMIT_CORE);
+const CORE_LIMIT = [
+  ...OTHER_LIMITS.flatMap(([mask, value]) => [
+    allow('setrlimit', bits(0, mask, value)),
+    allow('prlimit64', bits(1, mask, value)),
+  ]),
+  { names: ['setrlimit'], action: 'SCMP_ACT_ERRNO', errnoRet: SUCCESS, args: [isCore(0)] },
+  allow('prlimit64', isCore(1), argument(2, 'SCMP_CMP_EQ', 0)),
+  {
+    names: ['prlimit64'],
+    action: 'SCMP_ACT_ERRNO',
+    errnoRet: SUCCESS,
+    // Who asks for the limit before as well would read what the kernel has not written.
+    args: [isCore(1), argument(2, 'SCMP_CMP_NE', 0), argument(3, 'SCMP_CMP_EQ', 0)],
+  },
+];
+
+const DECIDED: ReadonlySet<string> = new Set([
+  ...REFUSED,
+  ...['clone', 'clone3'],
+  ...[...SOCKETS, ...CORE_LIMIT].flatMap(({ names }) => names),
+]);
 
 interface Profile {
   readonly syscalls: readonly { readonly names: readonly string[] }[];
@@ -89,12 +157,10 @@ export const refuseMore = <T extends Profile>(profile: T) => ({
       .map((rule) => ({ ...rule, names: rule.names.filter((name) => !DECIDED.has(name)) }))
       .filter(({ names }) => names.length > 0),
     { names: REFUSED, action: 'SCMP_ACT_ERRNO', errnoRet: EPERM },
+    ...SOCKETS,
+    ...CORE_LIMIT,
     { names: ['clone3'], action: 'SCMP_ACT_ERRNO', errnoRet: ENOSYS },
-    {
-      names: ['clone'],
-      action: 'SCMP_ACT_ALLOW',
-      args: [{ index: 0, value: NEW_NAMESPACES, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }],
-    },
+    allow('clone', bits(0, NEW_NAMESPACES, 0)),
   ],
 });
 
