@@ -20,6 +20,8 @@ import { NETWORK_FAILED, Router } from './router.ts';
 export const NAT = 'NAT';
 const LEASE = 'router';
 const GENERATION_BYTES = 4;
+/** Of the router's end of each Default container's link. */
+const GATEWAY_MAC = macOf(GATEWAY);
 
 /** What the endpoint is made for: a Default container by its user namespace, or a VM, whose tap is the link. */
 type Inside =
@@ -271,10 +273,11 @@ export class NatSwitch {
 }
 
 const vethTo = ({ device, mac }: Endpoint, namespace: string): string =>
-  `link add ${device} type veth peer name eth0 address ${mac} netns ${namespace}`;
+  `link add ${device} address ${GATEWAY_MAC} type veth peer name eth0 address ${mac} netns ${namespace}`;
 
-const upCommands = ({ device, address }: Endpoint): readonly string[] => [
+const upCommands = ({ device, address, mac }: Endpoint): readonly string[] => [
   `link set ${device} up`,
+  `neighbour replace ${address} lladdr ${mac} dev ${device} nud permanent`,
   `route replace ${address}/32 dev ${device} src ${GATEWAY}`,
 ];
 
@@ -282,7 +285,10 @@ const configureInside = async ({ address }: Endpoint, namespace: string): Promis
   const commands = [
     'link set lo up',
     `address add ${address}/32 dev eth0`,
+    // Its only neighbour is known. By asking for others it could fill the kernel's table, which all of the machine shares.
+    'link set eth0 arp off',
     'link set eth0 up',
+    `neighbour replace ${GATEWAY} lladdr ${GATEWAY_MAC} dev eth0 nud permanent`,
     `route add ${GATEWAY} dev eth0`,
     `route add default via ${GATEWAY} dev eth0`,
   ];
