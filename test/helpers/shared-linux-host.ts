@@ -66,7 +66,7 @@ export class SharedLinuxHost {
 const SOURCE = new URL('probe/probe.c', import.meta.url).pathname;
 
 /** `probe.c` as a static program; made once for each of its versions. */
-const probeProgram = (): string => {
+export const probeProgram = (): string => {
   const version = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 16);
   const path = join(linuxHostFolder('probe'), version);
   if (!existsSync(path)) {

@@ -1,16 +1,21 @@
 /*
  * What tests ask of a container's kernel and busybox has no applet for.
  *   set-attribute FILE NAME VALUE    get-attribute FILE NAME    serve-udp PORT
- *   eat MEGABYTES    fork COUNT    flood
+ *   eat MEGABYTES    fork COUNT    flood    sockets    core    inotify COUNT    ask-neighbours COUNT
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -76,6 +81,94 @@ static int flood(void) {
     if (write(1, data, sizeof data) < 0) return fail("flood");
 }
 
+/* As a 32-bit program calls: the kernel sees the architecture of the call, not of the program. */
+static int call_of_32_bits(int number, unsigned first, unsigned second, unsigned third, unsigned fourth) {
+  int result;
+  __asm__ volatile("int $0x80"
+                   : "=a"(result)
+                   : "a"(number), "b"(first), "c"(second), "d"(third), "S"(fourth)
+                   : "memory", "r8", "r9", "r10", "r11");
+  return result;
+}
+
+/* `socketcall`, which takes its arguments from memory. */
+static int socket_by_memory(int family, int kind) {
+  unsigned *arguments = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  if (arguments == MAP_FAILED) return -1;
+  arguments[0] = family;
+  arguments[1] = kind;
+  arguments[2] = 0;
+  int result = call_of_32_bits(102, 1, (unsigned)(unsigned long)arguments, 0, 0);
+  munmap(arguments, 4096);
+  return result;
+}
+
+/* Says which families of sockets there are: of 64-bit programs, with bits above the number, and in two ways of 32-bit programs. */
+static int sockets(void) {
+  static const int kinds[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET};
+  for (long family = 1; family < 46; family++) {
+    int made = 0;
+    for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+      made |= syscall(SYS_socket, family, kinds[kind], 0) >= 0 ? 1 : 0;
+      made |= syscall(SYS_socket, family | 1L << 32, kinds[kind], 0) >= 0 ? 2 : 0;
+      made |= socket_by_memory(family, kinds[kind]) >= 0 ? 4 : 0;
+      made |= call_of_32_bits(359, family, kinds[kind], 0, 0) >= 0 ? 8 : 0;
+    }
+    if (made) printf("%ld:%d ", family, made);
+  }
+  printf("\n");
+  return 0;
+}
+
+/* Lowers the limit of core dumps in every way that there is, and says what it is then. */
+static int core(void) {
+  struct rlimit none = {0, 0}, now = {9, 9};
+  struct rlimit files = {64, 64}, files_now = {0, 0};
+  int first = syscall(SYS_setrlimit, RLIMIT_CORE, &none);
+  syscall(SYS_setrlimit, RLIMIT_CORE | 1L << 32, &none);
+  int second = syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, NULL);
+  syscall(SYS_prlimit64, 0, RLIMIT_CORE | 1L << 32, &none, NULL);
+  /* Two and four words of zeros: a limit of none for `setrlimit` and `prlimit64` of 32 bits. */
+  void *zeros = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  if (zeros == MAP_FAILED) return fail("core");
+  call_of_32_bits(75, RLIMIT_CORE, (unsigned)(unsigned long)zeros, 0, 0);
+  call_of_32_bits(340, 0, RLIMIT_CORE, (unsigned)(unsigned long)zeros, 0);
+  syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, &now);
+  syscall(SYS_prlimit64, 0, RLIMIT_CORE, NULL, &now);
+  setrlimit(RLIMIT_NOFILE, &files);
+  getrlimit(RLIMIT_NOFILE, &files_now);
+  printf("%d %d %ld %ld files %ld\n", first, second, (long)now.rlim_cur, (long)now.rlim_max, (long)files_now.rlim_max);
+  return 0;
+}
+
+/* Says how many instances it got; keeps them until its input ends. */
+static int watch_many(int count) {
+  int made = 0;
+  while (made < count && inotify_init1(0) >= 0) made++;
+  printf("%d %s\n", made, made < count ? strerror(errno) : "all");
+  fflush(stdout);
+  char byte;
+  while (read(0, &byte, 1) > 0) {
+  }
+  return 0;
+}
+
+/* Sends to so many addresses as if each were on its link: the kernel asks for their MAC addresses. */
+static int ask_neighbours(int count) {
+  int fds[64];
+  for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
+    fds[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    if (setsockopt(fds[i], SOL_SOCKET, SO_BINDTODEVICE, "eth0", 5)) return fail("eth0");
+  }
+  int sent = 0;
+  for (int i = 0; i < count; i++) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x0b000000 + i)};
+    sent += sendto(fds[i % 64], "x", 1, MSG_DONTROUTE, (struct sockaddr *)&to, sizeof to) == 1;
+  }
+  printf("sent %d\n", sent);
+  return 0;
+}
+
 int main(int count, char **words) {
   const char *what = count > 1 ? words[1] : "";
   if (strcmp(what, "set-attribute") == 0 && count == 5)
@@ -85,6 +178,10 @@ int main(int count, char **words) {
   if (strcmp(what, "eat") == 0 && count == 3) return eat(atol(words[2]));
   if (strcmp(what, "fork") == 0 && count == 3) return fork_many(atoi(words[2]));
   if (strcmp(what, "flood") == 0) return flood();
+  if (strcmp(what, "sockets") == 0) return sockets();
+  if (strcmp(what, "core") == 0) return core();
+  if (strcmp(what, "inotify") == 0 && count == 3) return watch_many(atoi(words[2]));
+  if (strcmp(what, "ask-neighbours") == 0 && count == 3) return ask_neighbours(atoi(words[2]));
   fprintf(stderr, "probe: %s?\n", what);
   return 2;
 }

@@ -1,0 +1,79 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { describe, expect, jest, test } from '@jest/globals';
+import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
+import { container } from '../../helpers/assigned-container.ts';
+import { canHostLinux } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
+import { probeProgram, SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
+
+jest.setTimeout(180_000);
+const possible = await canHostLinux();
+const real = possible ? describe : describe.skip;
+
+/** AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET. */
+const FAMILIES = [1, 2, 10, 16, 17];
+
+/** What the kernel has once for all namespaces, and a Default container must not use up or lead through. */
+real('a Default container on the kernel of its host', () => {
+  const host = new SharedLinuxHost('shared-kernel');
+  const up = async (switchName = 'none'): Promise<AssignedContainer> => {
+    const one = container({ command: ['sleep', '600'], switchName });
+    await host.up(one);
+    await host.putProbe(one);
+    return one;
+  };
+
+  test('has sockets of its network namespace only, whatever the form of the call', async () => {
+    const one = await up();
+    const said = await host.sh(one, '/probe sockets');
+    const reached = said.split(' ').map((entry) => entry.split(':').map(Number));
+    for (const [family = 0, ways] of reached) {
+      expect(FAMILIES).toContain(family);
+      // Plain calls of 64-bit and 32-bit programs. None with other bits set, and no `socketcall`.
+      expect([1, 8, 9]).toContain(ways);
+    }
+    expect(reached.map(([family]) => family)).toEqual(expect.arrayContaining([1, 2, 16, 17]));
+  });
+
+  test('cannot lower its limit of core dumps to one that starts the host’s handler', async () => {
+    const one = await up();
+    // Both calls succeed, and the limit stays one byte. Other limits are the process’s own.
+    expect(await host.sh(one, '/probe core')).toBe('0 0 1 1 files 64');
+    expect(await host.sh(one, 'ulimit -c 0; sed -n "s/^Max core file size *//p" /proc/self/limits')).toMatch(
+      /^1 +1 /,
+    );
+  });
+
+  test('does not use up the instances of inotify of the host’s root', async () => {
+    const one = await up();
+    const process = await host.runtime.startExec(one.id, { command: ['/probe', 'inotify', '5000'] });
+    const said = new Promise<string>((resolve) =>
+      process.onOutput((_, data) => {
+        process.consumed(data.length);
+        resolve(data.toString());
+      }),
+    );
+    expect(await said).toMatch(/Too many open files|all/);
+    expect(execFileSync(probeProgram(), ['inotify', '20'], { input: '' }).toString()).toBe('20 all\n');
+    process.endInput();
+    expect(await process.exited).toBe(0);
+  });
+
+  test('adds nothing to the kernel’s table of neighbours', async () => {
+    const one = await up('NAT');
+    const namespace = readdirSync('/run/netns').find((name) => name.endsWith(one.id)) ?? '';
+    const { exitCode, stdout } = await runIn(host.runtime, one.id, {
+      command: ['/probe', 'ask-neighbours', '4000'],
+    });
+    expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^sent [1-9]/)]);
+    const list = ['-n', namespace, '-json', 'neighbour', 'show', 'nud', 'all'];
+    const neighbours = JSON.parse(execFileSync('ip', list).toString()) as { dst: string; state: string[] }[];
+    // `NOARP` makes room at once for others.
+    const asked = neighbours.filter(({ state }) => !['NOARP', 'PERMANENT'].includes(state[0] ?? ''));
+    expect(asked).toEqual([]);
+    expect(await host.sh(one, 'cut -d " " -f 1,6- /proc/net/if_inet6')).not.toContain('eth0');
+    expect(await host.sh(one, 'ping -c 1 -W 2 10.213.0.1 > /dev/null && echo reached')).toBe('reached');
+  });
+});
+if (!possible) test.todo('not on this machine');
