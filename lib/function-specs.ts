@@ -85,8 +85,6 @@ const PLACEMENT_ACTIONS = [
   'UpdateItem',
   'ConditionCheckItem',
 ] as const;
-/** To preview a placement: sample the hosts, reserve nothing. */
-const PREVIEWS = ['GetItem', 'BatchGetItem', 'Query'] as const;
 /** To end an operation: its container's item, its own item and its commands. */
 const COMPLETION_ACTIONS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
 /** The first function that pages a list creates the key that signs cursors. */
@@ -100,7 +98,7 @@ const EXPRESSIONS_MB = 512;
 
 const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   'create-container': httpSpec('Create containers', {
-    table: [...PREVIEWS, 'PutItem'],
+    table: PLACEMENT_ACTIONS,
     indexes: ['gsi2'],
     starts: ['prepare', 'provision-process', 'provision-utility-vm'],
     environment: ['stateMachines'],
@@ -117,7 +115,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     secrets: ['signingSecret'],
   }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
-    table: [...PREVIEWS, 'PutItem'],
+    table: PLACEMENT_ACTIONS,
     indexes: ['gsi2'],
     starts: ['provision-process', 'provision-utility-vm', 'stop', 'restart', 'remove'],
     answersTasks: ['SendTaskFailure'],

@@ -1,8 +1,9 @@
 import type { Capacity } from '../core/contract/host.ts';
 import type { Reservation } from '../core/domain/capacity.ts';
+import { TooBusyError } from '../core/domain/errors.ts';
 import { toAttribute } from './item.ts';
 import { keys } from './keys.ts';
-import { keyItem, type Write } from './table.ts';
+import { ConditionFailed, keyItem, type Write } from './table.ts';
 
 /** An amount to reserve or release on a host; without a disk the host's free disk is unchanged. */
 export type CapacityChange = Reservation & Partial<Pick<Capacity, 'diskMB'>>;
@@ -66,6 +67,19 @@ export const reserveCapacity = (
     },
   },
 });
+
+/**
+ * Retries of a transaction that also reserves capacity. The container can be placed later, so a request does not wait long
+ * for a host that many requests compete for.
+ */
+export const RESERVE_RETRIES = 2;
+
+/**
+ * Whether a transaction failed because other requests took the capacity, or compete for the host.
+ * @param index of the reservation in the transaction
+ */
+export const isReservationLost = (error: unknown, index: number): boolean =>
+  error instanceof TooBusyError || (error instanceof ConditionFailed && error.index === index);
 
 /** Checks that a host accepts containers, for a placement that reserves nothing. */
 export const checkReady = (tenant: string, hostId: string): Write => ({

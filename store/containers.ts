@@ -12,6 +12,7 @@ import type { Problem } from '../core/contract/problem.ts';
 import type { Reservation } from '../core/domain/capacity.ts';
 import { canTransitionContainer } from '../core/domain/container-state.ts';
 import { ConflictError, InvalidTransitionError } from '../core/domain/errors.ts';
+import { isReservationLost, RESERVE_RETRIES } from './capacity.ts';
 import type { Item } from './item.ts';
 import { createItem, type Owned, orNull, readItem, StoredProblemSchema, TextsSchema } from './item-format.ts';
 import { indexAttributes, indexes, keys } from './keys.ts';
@@ -238,11 +239,15 @@ interface NewContainer {
   readonly operation: OperationRecord;
   /** The write of the stored response, if any. */
   readonly remember: readonly Write[];
+  /** Reserves capacity for a container that is placed already. */
+  readonly reserve?: Write | undefined;
   /** Makes a repeat of the transaction within ten minutes the same. */
   readonly token: string;
 }
 
 const NAME_WRITE = 1;
+/** Of the reservation, after the stored response. */
+const RESERVE_WRITE = 3;
 
 /** Why a name is not available. @param holder id of the container that has it */
 export const nameTaken = (name: string, holder: string | undefined): ConflictError =>
@@ -253,12 +258,13 @@ export const nameTaken = (name: string, holder: string | undefined): ConflictErr
 
 /**
  * Creates container, name, operation and stored response in one transaction.
+ * @returns false if the capacity that it reserves is not free, and nothing was created
  * @throws ConflictError `name-taken`
  */
 export const createContainer = async (
   table: Table,
-  { container, operation, remember, token }: NewContainer,
-): Promise<void> => {
+  { container, operation, remember, reserve, token }: NewContainer,
+): Promise<boolean> => {
   const { tenant, id } = container;
   const { name } = container.view;
   try {
@@ -273,12 +279,16 @@ export const createContainer = async (
         },
         addOperation(operation),
         ...remember,
+        ...(reserve === undefined ? [] : [reserve]),
       ],
       token,
+      reserve === undefined ? {} : { retries: RESERVE_RETRIES },
     );
+    return true;
   } catch (error) {
     if (error instanceof ConditionFailed && error.index === NAME_WRITE)
       throw nameTaken(name, error.item && holderOf(error.item));
+    if (reserve !== undefined && isReservationLost(error, RESERVE_WRITE + remember.length)) return false;
     throw error;
   }
 };

@@ -101,8 +101,11 @@ export interface Table {
   remove(input: Delete): Promise<void>;
   /** Receives an error for each unreadable item that a read skips. */
   reportUnreadable(error: unknown): void;
-  /** All or nothing. `token` makes a repeat within ten minutes the same write. */
-  transact(writes: readonly Write[], token?: string): Promise<void>;
+  /**
+   * All or nothing. `token` makes a repeat within ten minutes the same write.
+   * @param options `retries`: at most so many under contention. @default as many as for every other call
+   */
+  transact(writes: readonly Write[], token?: string, options?: { readonly retries?: number }): Promise<void>;
 }
 
 /**
@@ -205,7 +208,7 @@ const explain = (error: unknown): Error | null => {
 
 const createAttempt =
   (sleep: TableDependencies['sleep'], random: TableDependencies['random']) =>
-  async <T>(call: () => Promise<T>): Promise<T> => {
+  async <T>(call: () => Promise<T>, retries = RETRY_WAITS.length): Promise<T> => {
     for (let attempt = 0; ; attempt += 1) {
       try {
         return await call();
@@ -213,7 +216,7 @@ const createAttempt =
         const final = explain(error);
         if (final !== null) throw final;
         const wait = RETRY_WAITS[attempt];
-        if (wait === undefined)
+        if (wait === undefined || attempt >= retries)
           throw new TooBusyError('The table is busy with the same items.', {
             cause: error,
             suggestion: 'Try again in a second.',
@@ -331,7 +334,7 @@ export const createTable = (dependencies: TableDependencies): Table => {
         consumed('DeleteItem', answer.ConsumedCapacity);
       }),
 
-    transact: (writes, token) =>
+    transact: (writes, token, { retries } = {}) =>
       attempt(async () => {
         const answer = await client.send(
           new TransactWriteItemsCommand({
@@ -341,6 +344,6 @@ export const createTable = (dependencies: TableDependencies): Table => {
           }),
         );
         consumed('TransactWriteItems', answer.ConsumedCapacity);
-      }),
+      }, retries),
   };
 };

@@ -16,6 +16,7 @@ import {
   supersede,
   takeContainer,
 } from '../../workflow/operation/take-container.ts';
+import { type Accepted, planPlacement } from '../../workflow/placement/place-container.ts';
 import type { Tasks } from '../../workflow/tasks.ts';
 import { cancelPlacement } from '../../workflow/waiting/cancel-placement.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
@@ -61,22 +62,23 @@ interface Done {
 }
 
 const begin = async (
-  { table }: ActDependencies,
+  dependencies: ActDependencies,
   { remember }: ActionRequest,
   before: ContainerRecord,
   kind: Action,
   request: Request,
 ): Promise<Done> => {
-  const { container, operation } = takeContainer(before, kind, request);
-  const answer = answerOperation(202, container, operation, request.now);
-  await beginOperation(table, {
-    before,
-    after: container,
-    operation,
-    remember: remember(answer),
-    token: operation.id,
-  });
-  return { answer, start: operation };
+  const { table, newId } = dependencies;
+  const taken = takeContainer(before, kind, request);
+  const write = async ({ reserve, container, operation }: Accepted): Promise<Done | null> => {
+    const answer = answerOperation(202, container, operation, request.now);
+    const given = { before, after: container, operation, reserve, remember: remember(answer) };
+    return (await beginOperation(table, { ...given, token: newId() })) ? { answer, start: operation } : null;
+  };
+  const placed = kind === 'start' ? await planPlacement(dependencies, taken) : null;
+  const done = (placed && (await write(placed))) ?? (await write(taken));
+  if (done === null) throw new TypeError('An operation without a reservation was not written');
+  return done;
 };
 
 const leaveUnchanged = async (

@@ -13,6 +13,7 @@ import { getImage, type ImageRecord } from '../../store/images.ts';
 import type { OperationRecord } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
 import { newOperation } from '../../workflow/operation/new-operation.ts';
+import { type Accepted, planPlacement } from '../../workflow/placement/place-container.ts';
 import { previewPlacement } from '../../workflow/placement/preview-placement.ts';
 import { answerDryRun, answerOperation } from '../shared/http/answers.ts';
 import {
@@ -95,13 +96,14 @@ export const createHandler = (dependencies: CreateContainerDependencies): Lambda
       now: moment,
     });
     if (request.dryRun) return preview(request.body, container, operation);
-    const answer = answerOperation(202, container, operation, moment);
-    await createContainer(table, {
-      container,
-      operation,
-      remember: request.remember(answer),
-      token: operation.id,
-    });
+    const write = async ({ reserve, ...accepted }: Accepted): Promise<Answer | null> => {
+      const answer = answerOperation(202, accepted.container, accepted.operation, moment);
+      const given = { ...accepted, reserve, remember: request.remember(answer), token: newId() };
+      return (await createContainer(table, given)) ? answer : null;
+    };
+    const placed = await planPlacement(dependencies, { container, operation });
+    const answer = (placed && (await write(placed))) ?? (await write({ container, operation }));
+    if (answer === null) throw new TypeError('A container without a reservation was not created');
     await startAccepted(startWorkflow, operation, request.logger);
     return answer;
   };

@@ -24,15 +24,18 @@ interface ProcessChangesDependencies {
 const operationIn = (item: Item | undefined): OperationRecord | undefined =>
   item !== undefined && entityOf(item) === 'operation' ? parseOperation(item) : undefined;
 
-const isReady = (operation: OperationRecord | undefined): boolean =>
+const isPending = (operation: OperationRecord | undefined): boolean =>
   operation !== undefined && operation.view.state === 'Pending' && operation.after === null;
 
-/** An operation that has just become ready to run: it was accepted, or the previous operation released the container. */
+/**
+ * An operation that has just become ready to run: it was accepted, with its container placed or not, or the previous
+ * operation released the container.
+ */
 const becameReady = ({ before, after }: ChangeRecord): OperationRecord | undefined => {
   const operation = operationIn(after);
-  return operation !== undefined && isReady(operation) && !isReady(operationIn(before))
-    ? operation
-    : undefined;
+  if (operation === undefined) return undefined;
+  const isNew = before === undefined && operation.view.state === 'Running' && operation.after === null;
+  return isNew || (isPending(operation) && !isPending(operationIn(before))) ? operation : undefined;
 };
 
 /** An operation that has just ended while a workflow waits for its end. */

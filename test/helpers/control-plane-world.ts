@@ -19,13 +19,12 @@ import { createMetrics } from '../../functions/shared/observability/metrics.ts';
 import { createSweepHandler } from '../../functions/sweep/handler.ts';
 import {
   type ContainerRecord,
-  containerItem,
+  createContainer,
   parseContainer,
   replaceContainer,
 } from '../../store/containers.ts';
 import { addHost, type HostRecord, parseHost } from '../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../store/images.ts';
-import { createItem } from '../../store/item-format.ts';
 import { keys } from '../../store/keys.ts';
 import {
   addOperation,
@@ -34,10 +33,11 @@ import {
   parseOperation,
 } from '../../store/operations.ts';
 import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
-import { supersedeOperation } from '../../workflow/operation/begin-operation.ts';
+import { beginOperation, supersedeOperation } from '../../workflow/operation/begin-operation.ts';
 import { newOperation } from '../../workflow/operation/new-operation.ts';
 import { nextContainer } from '../../workflow/operation/next-records.ts';
 import { supersede } from '../../workflow/operation/take-container.ts';
+import { type Accepted, planPlacement } from '../../workflow/placement/place-container.ts';
 import type { EngineTable } from './dynoxide.ts';
 import { FakeHost } from './fake-host.ts';
 import { FakeStepFunctions } from './fake-step-functions.ts';
@@ -71,6 +71,8 @@ export interface CreateOptions {
   readonly image?: string;
   /** By default its execution is started too. */
   readonly began?: boolean;
+  /** Whether it is placed in the transaction that creates it, as the API does. @default false */
+  readonly placed?: boolean;
 }
 
 export interface WorldOptions {
@@ -296,17 +298,10 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
         parameters: { start: given.start !== false },
         now: now(),
       });
-      await table.transact([
-        { put: { Item: containerItem(container) } },
-        {
-          put: {
-            Item: createItem('containerName', keys.containerName(TENANT, container.view.name), {
-              containerId: id,
-            }),
-          },
-        },
-        addOperation(operation),
-      ]);
+      const write = (accepted: Accepted) =>
+        createContainer(table, { ...accepted, remember: [], token: randomUUID() });
+      const placed = given.placed === true ? await planPlacement(deps, { container, operation }) : null;
+      if (placed === null || !(await write(placed))) await write({ container, operation });
       if (given.began !== false) tasks.start(operation);
       return { id, operationId, operation };
     },
@@ -329,7 +324,10 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
         { at: now().toISOString(), actor: 'ann' },
       );
       const operation = newOperation(after, { id: operationId, kind, actor: 'ann', parameters, now: now() });
-      await table.transact([replaceContainer(before, after), addOperation(operation)]);
+      const write = ({ container, ...accepted }: Accepted) =>
+        beginOperation(table, { before, after: container, ...accepted, remember: [], token: randomUUID() });
+      const placed = kind === 'start' ? await planPlacement(deps, { container: after, operation }) : null;
+      if (placed === null || !(await write(placed))) await write({ container: after, operation });
       tasks.start(operation);
       return { operationId, operation };
     },

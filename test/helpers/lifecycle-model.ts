@@ -29,7 +29,13 @@ const VERBS = ['startContainer', 'stopContainer', 'convertContainer', 'restoreCo
 type Verb = (typeof VERBS)[number] | 'setNetworkPolicy';
 
 export type Action =
-  | { readonly kind: 'create'; readonly start: boolean; readonly memoryMB: number; readonly diskMB: number }
+  | {
+      readonly kind: 'create';
+      readonly start: boolean;
+      readonly placed: boolean;
+      readonly memoryMB: number;
+      readonly diskMB: number;
+    }
   | { readonly kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit'; readonly which: number }
   | { readonly kind: 'abort' | 'timeOut'; readonly which: number }
   | { readonly kind: 'cut' | 'connect' | 'heartbeat'; readonly which: number }
@@ -46,6 +52,7 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({
     kind: fc.constant('create' as const),
     start: fc.boolean(),
+    placed: fc.boolean(),
     memoryMB: fc.constantFrom(128, 512, 2000),
     diskMB: fc.constantFrom(1024, 4096, 12_000),
   }),
@@ -270,7 +277,8 @@ const setNetwork = async (world: World, watch: Watch, at: number, port: number):
 const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one: Action): Promise<void> => {
   switch (one.kind) {
     case 'create': {
-      const made = await world.create({ start: one.start, memoryMB: one.memoryMB, diskMB: one.diskMB });
+      const { kind: _, ...given } = one;
+      const made = await world.create(given);
       watch.ids.push(made.id);
       watch.operations.push(made.operationId);
       return;

@@ -1,3 +1,4 @@
+import { isReservationLost, RESERVE_RETRIES } from '../../store/capacity.ts';
 import { type ContainerRecord, replaceContainer } from '../../store/containers.ts';
 import { addOperation, type OperationRecord, replaceOperation } from '../../store/operations.ts';
 import type { Table, Write } from '../../store/table.ts';
@@ -11,15 +12,36 @@ interface Begin {
   readonly token: string;
 }
 
+interface BeginPlaced extends Begin {
+  /** Reserves capacity for a container that is placed already. */
+  readonly reserve?: Write | undefined;
+}
+
+/** Of the reservation, after the stored response. */
+const RESERVE_WRITE = 2;
+
 /**
  * Starts an operation on a container: writes both, and the stored response, in one transaction.
+ * @returns false if the capacity that it reserves is not free, and nothing was written
  * @throws ConditionFailed at index 0 if the container has changed since it was read
  */
-export const beginOperation = (
+export const beginOperation = async (
   table: Table,
-  { before, after, operation, remember, token }: Begin,
-): Promise<void> =>
-  table.transact([replaceContainer(before, after), addOperation(operation), ...remember], token);
+  { before, after, operation, remember, reserve, token }: BeginPlaced,
+): Promise<boolean> => {
+  const writes = [replaceContainer(before, after), addOperation(operation), ...remember];
+  if (reserve === undefined) {
+    await table.transact(writes, token);
+    return true;
+  }
+  try {
+    await table.transact([...writes, reserve], token, { retries: RESERVE_RETRIES });
+    return true;
+  } catch (error) {
+    if (isReservationLost(error, RESERVE_WRITE + remember.length)) return false;
+    throw error;
+  }
+};
 
 /** Records an operation that had nothing to do, and the stored response. */
 export const recordOperation = (

@@ -122,19 +122,21 @@ interface Attempt {
   readonly need: PlacementNeed;
 }
 
-/**
- * Reserves capacity on a host. @returns the updated operation, or null if the capacity is no longer free.
- * @throws ConditionFailed if the container or the operation has changed since it was read
- */
-const reserveOn = async (
-  table: Table,
-  { operation, container, need }: Attempt,
-  host: Candidate,
-  at: string,
-): Promise<OperationRecord | null> => {
+/** A placement that is decided and not written yet. */
+export interface PlannedPlacement {
+  readonly container: ContainerRecord;
+  readonly operation: OperationRecord;
+  /** Reserves the capacity, on the condition that it is still free. */
+  readonly reserve: Write;
+}
+
+/** A container and its operation as an accepted request writes them; placed already if a host has free capacity. */
+export type Accepted = Omit<PlannedPlacement, 'reserve'> & Partial<Pick<PlannedPlacement, 'reserve'>>;
+
+const planOn = ({ operation, container, need }: Attempt, host: Candidate, at: string): PlannedPlacement => {
   const { tenant } = container;
   const { diskMB, ...room } = reservationOn(host, need);
-  const onHost: Write =
+  const reserve: Write =
     need.reserve || diskMB > 0
       ? reserveCapacity(
           tenant,
@@ -158,9 +160,27 @@ const reserveOn = async (
     },
     { at, actor: operation.actor },
   );
+  return { container: moved, operation: placed, reserve };
+};
+
+/**
+ * Reserves capacity on a host. @returns the updated operation, or null if the capacity is no longer free.
+ * @throws ConditionFailed if the container or the operation has changed since it was read
+ */
+const reserveOn = async (
+  table: Table,
+  attempt: Attempt,
+  host: Candidate,
+  at: string,
+): Promise<OperationRecord | null> => {
+  const { container, operation, reserve } = planOn(attempt, host, at);
   try {
-    await table.transact([onHost, replaceContainer(container, moved), replaceOperation(operation, placed)]);
-    return placed;
+    await table.transact([
+      reserve,
+      replaceContainer(attempt.container, container),
+      replaceOperation(attempt.operation, operation),
+    ]);
+    return operation;
   } catch (error) {
     if (error instanceof ConditionFailed && error.index === 0) return null;
     // Many placements compete for this host: another host is the better choice.
@@ -305,6 +325,29 @@ const tryToPlace = async (
     );
   }
   return { kind: 'no-fit', reason, requirements };
+};
+
+/**
+ * Plans the placement of a container whose operation is accepted now, so that both are written in one transaction.
+ * Container and operation keep their revisions, because they are written once.
+ * @returns null if no host is known to fit. The step Place then waits for one.
+ */
+export const planPlacement = async (
+  deps: PlacementDependencies,
+  accepted: Pick<Attempt, 'operation' | 'container'>,
+): Promise<PlannedPlacement | null> => {
+  const need = await readNeed(deps.table, accepted);
+  if (need === undefined) return null;
+  const attempt: Attempt = { ...accepted, need };
+  const fit = await findHosts(deps, attempt);
+  const host = fit.kind === 'fit' ? fit.hosts[0] : undefined;
+  if (host === undefined) return null;
+  const { container, operation, reserve } = planOn(attempt, host, accepted.operation.view.createdAt);
+  return {
+    container: { ...container, revision: accepted.container.revision },
+    operation: { ...operation, revision: accepted.operation.revision },
+    reserve,
+  };
 };
 
 /** Whether an earlier attempt has placed the container. */

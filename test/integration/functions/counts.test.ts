@@ -17,15 +17,15 @@ type Figures = readonly [writeUnits: number, readUnits: number, functions: numbe
  */
 const RECORDED: Readonly<Record<RuntimeType, Readonly<Record<string, Figures>>>> = {
   Default: {
-    start: [55, 14, 8, 3],
-    'start with 4 KB of environment': [139, 18, 8, 3],
+    start: [44, 15.5, 7, 3],
+    'start with 4 KB of environment': [110, 21.5, 7, 3],
     convert: [54, 14, 8, 3],
     stop: [43, 12, 7, 2],
     remove: [40, 12, 7, 2],
   },
   HyperV: {
-    start: [60, 18, 10, 4],
-    'start with 4 KB of environment': [157, 24, 10, 4],
+    start: [49, 20, 9, 4],
+    'start with 4 KB of environment': [128, 28.5, 9, 4],
     convert: [54, 14, 8, 3],
     stop: [43, 12, 7, 2],
     remove: [40, 12, 7, 2],

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
-import { hostItem } from '../../../store/hosts.ts';
+import { hostItem, parseHost } from '../../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../../store/images.ts';
+import { keys } from '../../../store/keys.ts';
+import type { Table } from '../../../store/table.ts';
 import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { hostRecord, imageRecord, TENANT, testId } from '../../helpers/records.ts';
@@ -33,7 +35,8 @@ describe('create', () => {
     expect(answer.status).toBe(202);
     const { container, operation } = AcceptedSchema.parse(answer.body);
     expect(container).toMatchObject({ name: 'DEMO', runtimeType: 'HyperV', state: 'Starting', revision: 1 });
-    expect(operation).toMatchObject({ kind: 'create', state: 'Pending', containerId: container.id });
+    expect(container.hostId).toBe(testId(900));
+    expect(operation).toMatchObject({ kind: 'create', state: 'Running', containerId: container.id });
     expect(answer.headers).toMatchObject({ location: `/v1/operations/${operation.id}`, etag: '"1"' });
     expect(outside.started).toMatchObject([
       { id: operation.id, machine: 'provision-utility-vm', parameters: { start: true } },
@@ -243,7 +246,7 @@ describe('Idempotency-Key', () => {
   });
 });
 
-test('units: create 11, 13 with a key (13 = 4 items at 2, and 5 index entries); get 0.5', async () => {
+test('units: create 18, 19 with a key (19 = 5 items at 2, and 9 index entries); get 0.5', async () => {
   const { call, consumed } = await setUp();
   const written = () =>
     consumed
@@ -251,14 +254,59 @@ test('units: create 11, 13 with a key (13 = 4 items at 2, and 5 index entries); 
       .filter(({ operation }) => operation === 'TransactWriteItems')
       .reduce((sum, { units }) => sum + units, 0);
   await call('createContainer', { body: { ...DEMO, start: true } });
-  expect(written()).toBe(11);
+  expect(written()).toBe(18);
   consumed.reset();
   const headers = { 'idempotency-key': 'k' };
   const { container } = (await call('createContainer', { body: { ...DEMO, name: 'b' }, headers })).body;
-  expect(written()).toBe(13);
+  expect(written()).toBe(19);
   consumed.reset();
   await call('getContainer', { params: { idOrName: container.id } });
   expect(consumed.total()).toBe(0.5);
+});
+
+describe('placement in the request', () => {
+  const large = { ...DEMO, start: true, resources: { memoryMB: 4096 } };
+  const freeOf = async (table: Table) =>
+    parseHost((await table.get(keys.host(TENANT, testId(900)))) ?? {}).free;
+
+  test('reserves the capacity of the host, and records the step', async () => {
+    const { call, table } = await setUp();
+    const before = await freeOf(table);
+    const { body } = await call('createContainer', { body: large });
+    expect((await freeOf(table)).memoryMB).toBe(before.memoryMB - 4096);
+    expect(body.operation.steps).toMatchObject([
+      { name: 'Place', state: 'Succeeded' },
+      { name: 'StartContainer', state: 'Running' },
+    ]);
+  });
+
+  test('leaves a container that no host fits to the workflow', async () => {
+    const { call, table } = await setUp();
+    const { body, status } = await call('createContainer', {
+      body: { ...large, resources: { memoryMB: 1_000_000 } },
+    });
+    expect([status, body.container.hostId, body.operation.state]).toEqual([202, null, 'Pending']);
+    expect(await freeOf(table)).toEqual(hostRecord(900).free);
+  });
+
+  test('of parallel creations takes no more than there is, and accepts all', async () => {
+    const { call, table } = await setUp();
+    const { memoryMB } = await freeOf(table);
+    const fit = Math.floor(memoryMB / 4096);
+    const answers = await Promise.all(
+      Array.from({ length: fit + 6 }, (_, at) =>
+        call('createContainer', {
+          body: { ...large, name: `c-${at}`, resources: { memoryMB: 4096, cpus: 0.01 } },
+        }),
+      ),
+    );
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 202));
+    const placed = answers.filter(({ body }) => body.container.hostId !== null);
+    expect(placed.length).toBeLessThanOrEqual(fit);
+    expect((await freeOf(table)).memoryMB).toBe(memoryMB - placed.length * 4096);
+    const waiting = answers.filter(({ body }) => body.container.hostId === null);
+    expect(waiting.every(({ body }) => body.operation.state === 'Pending')).toBe(true);
+  });
 });
 
 test('of 200 parallel creations of one name exactly one wins', async () => {

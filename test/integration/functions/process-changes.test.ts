@@ -176,6 +176,17 @@ describe('starts', () => {
     });
     expect(started).toEqual([operation.id, operation.id]);
   });
+
+  test('an operation that is accepted with its container placed is started once', async () => {
+    const placed = { ...operation, view: { ...operation.view, state: 'Running' as const } };
+    await handler()({
+      Records: [
+        record(undefined, operationItem(placed)),
+        record(operationItem(placed), operationItem({ ...placed, revision: 2 })),
+      ],
+    });
+    expect(started).toEqual([operation.id]);
+  });
 });
 
 describe('what cannot be processed', () => {

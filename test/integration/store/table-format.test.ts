@@ -118,7 +118,8 @@ const CASES: Readonly<Record<Entity, Case>> = {
     read: (table) => findContainerId(table, TENANT, 'container-1'),
     write: (to) => {
       const [container, operation] = [containerRecord('Off'), operationRecord(100)];
-      return createContainer(to, { container, operation, remember: [], token: randomUUID() });
+      const given = { container, operation, remember: [], token: randomUUID() };
+      return createContainer(to, given).then(() => undefined);
     },
   },
   computeProcess: {
