@@ -79,8 +79,11 @@ export interface WorldOptions {
   readonly leaseSeconds?: number;
   /** Called with the name of each function that is invoked. */
   readonly onInvoke?: (name: string) => void;
-  /** Called after each round of workflows and messages, for work of other functions. @returns whether there was some */
-  readonly afterRound?: () => Promise<boolean>;
+  /**
+   * Processes changes of the table, after each round of workflows and messages. @returns whether there were any.
+   * @default operations that are ready get their execution
+   */
+  readonly processChanges?: () => Promise<boolean>;
 }
 
 /**
@@ -88,7 +91,7 @@ export interface WorldOptions {
  * state. The test decides when the network delivers; messages of a host can be delivered twice.
  */
 export const openWorld = ({ table, consumed }: EngineTable, options: WorldOptions = {}) => {
-  const { onInvoke = () => undefined, afterRound = async () => false } = options;
+  const { onInvoke = () => undefined } = options;
   const counted = <Event, Answer>(name: string, handler: (event: Event) => Promise<Answer>) => {
     return (event: Event): Promise<Answer> => {
       onInvoke(name);
@@ -162,9 +165,8 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
         host.outbox.splice(0).map((said) => ({ host, said })),
       );
       for (const { host, said } of due) for (let time = 0; time < times; time += 1) await say(host, said);
-      const started = await startReady();
-      const busy = await afterRound();
-      if (due.length === 0 && started === 0 && !busy) return;
+      const changed = await processChanges();
+      if (due.length === 0 && !changed) return;
     }
   };
 
@@ -184,6 +186,8 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
     }
     return started;
   };
+
+  const processChanges = options.processChanges ?? (async () => (await startReady()) > 0);
 
   const readContainer = async (id: string): Promise<ContainerRecord | undefined> => {
     const item = await table.get(keys.container(TENANT, id), { consistent: true });

@@ -62,7 +62,7 @@ export const openCountedWorld = async (engine: Engine) => {
   const invoked: string[] = [];
   const world = openWorld(engineTable, {
     onInvoke: (function_) => invoked.push(function_),
-    afterRound: async () => {
+    processChanges: async () => {
       const records = (await stream.read()).filter(isPublished);
       if (records.length === 0) return false;
       invoked.push('process-changes');
