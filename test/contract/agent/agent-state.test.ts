@@ -60,7 +60,7 @@ describe.each<[string, () => AgentState]>([
   ['in SQLite', sqlite],
   ['in memory', () => createMemoryState(clock)],
   [
-    'that can fail, and does not',
+    'with injected failures, without any',
     () => createFailingState(createMemoryState(clock), (operation) => failing(operation)),
   ],
 ])('a journal %s', (_, open) => {
@@ -70,7 +70,7 @@ describe.each<[string, () => AgentState]>([
   });
   afterEach(() => state.close());
 
-  test('a command is taken in once', () => {
+  test('a command is received once', () => {
     const first = state.receive(command('a'), changing);
     expect(first).toMatchObject({
       fresh: true,
@@ -86,7 +86,7 @@ describe.each<[string, () => AgentState]>([
     expect(state.openCommands().map(({ id }) => id)).toEqual(['a']);
   });
 
-  test('the id of a command is kept until it has expired, however early the rest is pruned', async () => {
+  test('the id of a command is kept until it has expired, even if the rest is pruned earlier', async () => {
     state.receive(command('a'), changing);
     state.answer('a', succeeded('a'));
     state.acknowledge('a');
@@ -100,7 +100,7 @@ describe.each<[string, () => AgentState]>([
     expect(state.receive(command('a'), after)).toMatchObject({ replayed: false, fresh: true });
   });
 
-  test('the newest epoch of a container rises with commands that change it, and never falls', () => {
+  test('only commands that change a container raise its newest epoch, which never decreases', () => {
     state.receive(command('a', 5), changing);
     expect(state.receive(command('b', 3), changing).newestEpoch).toBe(5);
     expect(state.receive(command('c', 9), { ...changing, changesContainer: false }).newestEpoch).toBe(5);
@@ -109,7 +109,7 @@ describe.each<[string, () => AgentState]>([
     expect(state.container(one.id)).toMatchObject({ newestEpoch: 5, appliedEpoch: 4 });
   });
 
-  test('a command goes from received to acknowledged, with what was begun and done', () => {
+  test('a command changes from received to acknowledged and keeps its context and steps', () => {
     state.receive(command('a'), changing);
     expect(state.begin('a', { layerExisted: true, runningInstance: 'x' }).state).toBe('executing');
     const again = state.begin('a', { layerExisted: false, runningInstance: null });
@@ -126,7 +126,7 @@ describe.each<[string, () => AgentState]>([
     expect(state.unacknowledged()).toHaveLength(1);
   });
 
-  test('only what is answered is acknowledged, and only what is acknowledged is reopened', () => {
+  test('only an answered command can be acknowledged, and only an acknowledged command can be reopened', () => {
     state.receive(command('a'), changing);
     state.acknowledge('a');
     state.reopen('a');
@@ -135,7 +135,7 @@ describe.each<[string, () => AgentState]>([
     expect(state.command('unknown-id')).toBeNull();
   });
 
-  test('nothing can be recorded of a command that was never received', () => {
+  test('recording for a command that was never received fails', () => {
     expect(() => state.begin('x', { layerExisted: false, runningInstance: null })).toThrow(
       StateUnavailableError,
     );
@@ -143,14 +143,14 @@ describe.each<[string, () => AgentState]>([
     expect(() => state.answer('x', succeeded('x'))).toThrow(StateUnavailableError);
   });
 
-  test('commands come back in the order in which they came', () => {
+  test('commands are returned in the order of their arrival', () => {
     for (const id of ['c', 'a', 'b']) state.receive(command(id), changing);
     expect(state.openCommands().map(({ id }) => id)).toEqual(['c', 'a', 'b']);
     for (const id of ['b', 'c', 'a']) state.answer(id, succeeded(id));
     expect(state.unacknowledged().map(({ id }) => id)).toEqual(['c', 'a', 'b']);
   });
 
-  test('a refusal is an answer, and no answer is replaced by one', () => {
+  test('a refusal is stored as an answer and replaces no other answer', () => {
     state.refuse('odd', succeeded('odd'));
     state.receive(command('a'), changing);
     state.refuse('a', succeeded('a'));
@@ -158,7 +158,7 @@ describe.each<[string, () => AgentState]>([
     expect(state.command('a')?.state).toBe('received');
   });
 
-  test('a container has what was last recorded of it', () => {
+  test('a container’s record has the last recorded values', () => {
     expect(state.container(one.id)).toBeNull();
     state.update(one.id, { container: one, desired: 'Running', appliedEpoch: 2 });
     state.update(one.id, { restartCount: 3, backoffMs: 400 });
@@ -178,14 +178,14 @@ describe.each<[string, () => AgentState]>([
     expect(state.container(one.id)).toMatchObject({ container: null, desired: 'Absent', newestEpoch: 2 });
   });
 
-  test('what was returned can be changed without changing the journal', () => {
+  test('changing a returned value does not change the journal', () => {
     state.update(one.id, { container: structuredClone(one) });
     const copy = state.container(one.id)?.container;
     if (copy) copy.name = 'changed';
     expect(state.container(one.id)?.container?.name).toBe(one.name);
   });
 
-  test('an answer to a query is kept until it is acknowledged, and that it was given after that', () => {
+  test('the answer to a query is kept until it is acknowledged; afterwards only the fact that it was answered', () => {
     const text = 'x'.repeat(100_000);
     state.receive(command('query'), { ...changing, changesContainer: false });
     state.answer('query', { ...succeeded('query'), log: pageOf(text) } as CommandResult);
@@ -198,7 +198,7 @@ describe.each<[string, () => AgentState]>([
     });
   });
 
-  test('an answer to what changed a container is kept beyond that', () => {
+  test('the answer to a command that changed a container is kept after its acknowledgement', () => {
     state.receive(command('start'), changing);
     state.begin('start', { layerExisted: false, runningInstance: null });
     state.answer('start', succeeded('start'));
@@ -206,12 +206,12 @@ describe.each<[string, () => AgentState]>([
     expect(state.command('start')?.result).toEqual(succeeded('start'));
   });
 
-  test('numbers of observations rise', () => {
+  test('sequence numbers of observations increase', () => {
     const numbers = Array.from({ length: 2_500 }, () => state.nextSequence());
     expect(numbers.every((number, index) => index === 0 || number > (numbers[index - 1] ?? 0))).toBe(true);
   });
 
-  test('only what is old, and over, is pruned', async () => {
+  test('only old and finished entries are pruned', async () => {
     for (const id of ['open', 'answered', 'acknowledged']) state.receive(command(id, 1, null), changing);
     for (const id of ['answered', 'acknowledged']) state.answer(id, succeeded(id));
     state.acknowledge('acknowledged');
@@ -233,7 +233,7 @@ describe.each<[string, () => AgentState]>([
 });
 
 describe('a journal in SQLite', () => {
-  test('is there again when it is opened again, and its numbers go on', () => {
+  test('keeps its entries and sequence numbers when it is reopened', () => {
     const before = sqlite();
     before.receive(command('a', 4), changing);
     before.begin('a', { layerExisted: false, runningInstance: null });
@@ -247,7 +247,7 @@ describe('a journal in SQLite', () => {
     after.close();
   });
 
-  test('of an earlier version, which knew no network policies, is read and keeps them from now on', () => {
+  test('of a version without network policies is read and can store them', () => {
     const file = join(directory, 'journal.sqlite');
     const earlier = sqlite();
     earlier.update(one.id, { container: one, desired: 'Running' });
@@ -270,7 +270,7 @@ describe('a journal in SQLite', () => {
     openSqliteState(join(directory, 'journal.sqlite'), clock, { rows, bytes });
   const query = { ...changing, changesContainer: false };
 
-  test('keeps a bounded number of commands: what has arrived goes first, then answers to queries', () => {
+  test('keeps a bounded number of commands: it drops acknowledged ones first, then answers to queries', () => {
     const state = bounded(700, 64 * MIB);
     state.receive(command('start'), changing);
     state.begin('start', { layerExisted: false, runningInstance: null });
@@ -286,7 +286,7 @@ describe('a journal in SQLite', () => {
     state.close();
   });
 
-  test('takes nothing more in when all that it may hold is still to be answered', () => {
+  test('refuses commands when it is full of unanswered ones', () => {
     const state = bounded(50, 64 * MIB);
     for (let at = 0; at < 50; at += 1) state.receive(command(`c${at}`), changing);
     expect(() => state.receive(command('more'), changing)).toThrow(StateUnavailableError);
@@ -310,22 +310,22 @@ describe('a journal in SQLite', () => {
     expect(readdirSync(directory).sort()).toEqual(['journal.sqlite', 'journal.sqlite.reserve']);
   });
 
-  test('belongs to one process at a time', () => {
+  test('is locked by one process at a time', () => {
     const first = sqlite();
     first.nextSequence();
     expect(sqlite).toThrow(/locked/);
     first.close();
   });
 
-  test('says that it cannot be used once it is closed', () => {
+  test('throws an error after it is closed', () => {
     const state = sqlite();
     state.close();
     expect(() => state.receive(command('a'), changing)).toThrow(StateUnavailableError);
   });
 });
 
-describe('a journal that fails', () => {
-  test('changes nothing by what fails', () => {
+describe('a journal with a failing operation', () => {
+  test('is unchanged by the failed operation', () => {
     const inner = createMemoryState(clock);
     const state = createFailingState(inner, (operation) => failing(operation));
     state.receive(command('a'), changing);

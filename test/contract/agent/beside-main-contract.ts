@@ -13,7 +13,7 @@ const CURSOR = `(${'\u001b'}\\[6n)?(\r[^\n]*${'\u001b'}\\[J)?`;
 const PROMPT = new RegExp(`[$#] ${CURSOR}$`);
 const AFTER_INTERRUPT = new RegExp(`\\^C\r\n.*[$#] ${CURSOR}$`, 's');
 
-/** What a process writes, kept, with the means to wait for it. */
+/** Collects a process's output, and can wait for it. */
 const listen = (process: SessionProcess) => {
   const hash = createHash('sha256');
   let text = '';
@@ -36,16 +36,16 @@ const listen = (process: SessionProcess) => {
 export interface BesideMainSubject {
   readonly runtime: Runtime;
   readonly dispose: () => Promise<void>;
-  /** Whether a shell has really become, or begun, that program. Not for a runtime where that takes no time. */
+  /** Whether a shell has executed that program. Missing for a runtime where that takes no time. */
   readonly runs?: (containerId: string, commandLine: string) => Promise<boolean>;
 }
 
 /**
- * What every runtime of Linux containers keeps beside main processes: exec, terminals, joining, logs. For a test file
- * to call; `open` is called once.
+ * Tests for sessions in every runtime of Linux containers: exec, terminals, attachments, logs. A test file calls it; `open` is
+ * called once.
  */
 export const besideMainContract = (name: string, open: () => Promise<BesideMainSubject>): void => {
-  describe.each<RuntimeType>(['Default', 'HyperV'])(`beside a main process: ${name}, %s`, (runtimeType) => {
+  describe.each<RuntimeType>(['Default', 'HyperV'])(`sessions: ${name}, %s`, (runtimeType) => {
     let runtime: Runtime;
     let dispose: BesideMainSubject['dispose'];
     let runs: BesideMainSubject['runs'];
@@ -62,7 +62,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
     const start = (request: Partial<ExecRequest>, id = one.id) =>
       runtime.startExec(id, { command: ['sh'], ...request });
 
-    test('output, exit code, environment', async () => {
+    test('exec returns output and exit code and sets the environment', async () => {
       const done = await runIn(runtime, one.id, {
         command: ['sh', '-c', 'echo out; env; exit 3'],
         env: { HUE: 'red' },
@@ -72,7 +72,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       expect(done.stdout).toContain('HUE=red');
     });
 
-    test('bytes go through unharmed, and the end of input is an end', async () => {
+    test('bytes are passed unchanged, and the end of input is passed on', async () => {
       const process = await start({ command: ['cat'] });
       const output = listen(process);
       const sent = randomBytes(300_000);
@@ -91,7 +91,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await output.until(PROMPT);
       process.write(Buffer.from('uname; sleep 100\r'));
       await output.until(/Linux\r\n/);
-      // Between two programs of a line no program can be interrupted, and busybox's shell may hang.
+      // An interrupt between two programs of a line has no effect, and busybox's shell may hang.
       await until(async () => (await runs?.(one.id, 'sleep 100')) ?? true);
       await until(async () => {
         process.write(Buffer.from('\u0003'));
@@ -102,14 +102,14 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       expect(await process.exited).toBe(9);
     });
 
-    test('signals', async () => {
+    test('signals reach the process', async () => {
       const process = await start({ command: ['sleep', '1000'] });
       listen(process);
       process.signal(15);
       expect(await process.exited).toBe(143);
     });
 
-    test('who reads nothing stalls its process only', async () => {
+    test('a client that reads nothing blocks only its own process', async () => {
       const flood = await start({ command: ['cat'] });
       let got = 0;
       let taken = 0;
@@ -134,7 +134,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await flood.exited;
     });
 
-    test('an abandoned process is ended, whatever it runs', async () => {
+    test('an abandoned process is killed, including a process that ignores signals', async () => {
       const before = (await runtime.listProcesses(one.id)).length;
       const process = await start({ command: ['sleep', '4321'] });
       listen(process);
@@ -143,7 +143,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await until(async () => (await runtime.listProcesses(one.id)).length === before);
     });
 
-    test('a container that does not run is refused', async () => {
+    test('a session in a stopped container is refused', async () => {
       const off = make(['sleep', '600']);
       await bring(runtime, off.id, off, 'Off');
       await expect(start({}, off.id)).rejects.toMatchObject({ code: 'invalid-state' });
@@ -154,7 +154,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await bring(runtime, off.id, null, 'Absent');
     });
 
-    test('processes beside end with their container', async () => {
+    test('processes of sessions end with their container', async () => {
       const other = make(['sleep', '600']);
       await bring(runtime, other.id, other, 'Running');
       const process = await start({ command: ['sleep', '1000'] }, other.id);
@@ -167,7 +167,7 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       expect(await ended).toBe('ended');
     });
 
-    test('joined on a terminal: from the first byte on, and its exit', async () => {
+    test('an attachment to a terminal gets the output from the first byte on, and the exit', async () => {
       const shell = make(['sh'], { tty: true });
       await bring(runtime, shell.id, shell, 'Running');
       const process = await runtime.attach(shell.id, { logs: true, terminal: true });
@@ -179,14 +179,14 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await bring(runtime, shell.id, null, 'Absent');
     });
 
-    test('isolation is as measured', async () => {
+    test('the isolation report has the measured values', async () => {
       const report = await runtime.isolation(one.id);
       const shared = runtimeType === 'Default';
       expect(report).toMatchObject({ runtimeType, sharedKernel: shared });
       expect([report.visibleOnHost.length > 0, report.workerProcess === null]).toEqual([shared, shared]);
     });
 
-    test('logs by pages: all, the last, and what came since', async () => {
+    test('pages of the log contain all entries, the last ones, and new ones since a cursor', async () => {
       const talks = make(['sh', '-c', 'echo one; echo two; sleep 2; echo three; sleep 600']);
       await bring(runtime, talks.id, talks, 'Running');
       const read = (query: object = {}) => runtime.readLog(talks.id, query);

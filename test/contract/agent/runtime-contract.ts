@@ -19,18 +19,18 @@ import { container } from '../../helpers/assigned-container.ts';
 
 export interface RuntimeUnderTest {
   readonly runtime: Runtime;
-  /** An image of the host, and commands that it has. */
+  /** An image of the host, and commands in it. */
   readonly image: string;
   readonly longRunning: string[];
   readonly exitsWith3: string[];
-  /** Ignores the request to end. */
+  /** Ignores the request to stop. */
   readonly stubborn: string[];
   readonly dispose: () => Promise<void>;
 }
 
 const signal = new AbortController().signal;
 
-/** What every runtime must keep, in the terms of the planner's steps. For a test file to call. */
+/** Tests of the rules for every runtime, in terms of the planner's steps. A test file calls it. */
 export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTest>): void => {
   describe(`the runtime ${name}`, () => {
     let subject: RuntimeUnderTest;
@@ -61,7 +61,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       }
     };
 
-    test('facts and images are of the contract', async () => {
+    test('facts and images match the schemas of the contract', async () => {
       z.parse(HostFactsSchema, await runtime.facts());
       expect(z.parse(z.array(ImageFactsSchema), await runtime.images()).map(({ name }) => name)).toContain(
         subject.image,
@@ -69,7 +69,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
     });
 
     test.each<RuntimeType>(['Default', 'HyperV'])(
-      'a %s container goes up and down again',
+      'a %s container can be started and stopped',
       async (runtimeType) => {
         const one = make(runtimeType);
         expect(await inspectContainer(one)).toBeNull();
@@ -100,7 +100,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
     );
 
     test.each<RuntimeType>(['Default', 'HyperV'])(
-      'every step of a %s container may be taken twice',
+      'every step of a %s container can be repeated',
       async (runtimeType) => {
         const one = make(runtimeType);
         const twice: Runtime['inspect'] = (id) => runtime.inspect(id);
@@ -127,7 +127,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       },
     );
 
-    test('a run that was begun is not begun again under the same name', async () => {
+    test('a run does not start twice with the same instance id', async () => {
       const one = make('Default', subject.exitsWith3);
       await bring(one, 'Running', 'once');
       expect(await ended(one)).toMatchObject({
@@ -142,7 +142,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       runtime.setRuntimeType({ ...one, runtimeType }, accepted, signal);
     const isUntrusted = async (one: AssignedContainer) => (await inspectContainer(one))?.untrustedDisk;
 
-    test('a disk that code in a VM may have written gets to the host only where that is accepted', async () => {
+    test('the host mounts a disk that code in a VM may have written only with consent', async () => {
       const one = make('HyperV');
       await bring(one, 'Off');
       expect(await isUntrusted(one)).toBe(false);
@@ -160,7 +160,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       expect(await inspectContainer(one)).toMatchObject({ runtimeType: 'Default', untrustedDisk: false });
     });
 
-    test('a disk that no code in a VM has written may be converted there and back', async () => {
+    test('a container whose disk no code in a VM has written can be converted in both directions', async () => {
       const one = make('Default');
       await bring(one, 'Running');
       await bring(one, 'Off');
@@ -179,14 +179,14 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       expect(await inspectContainer(one)).toMatchObject({ process: { running: false, exitCode: 3 } });
     });
 
-    test('a process that does not end when asked is forced when its time is over', async () => {
+    test('a process that ignores the request to stop is killed after the timeout', async () => {
       const one = make('Default', subject.stubborn);
       await bring(one, 'Running');
       await runtime.stopProcess(one.id, 1, signal);
       expect(await inspectContainer(one)).toMatchObject({ process: { running: false, exitCode: 137 } });
     });
 
-    test('a wait for the end of a process is over when it is aborted', async () => {
+    test('aborting a stop ends the wait for the process', async () => {
       const one = make('Default', subject.stubborn);
       await bring(one, 'Running');
       const abort = new AbortController();
@@ -197,7 +197,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       await bring(one, 'Absent');
     });
 
-    test('isolation: a Default container is in the host’s list, of a HyperV one only the worker is', async () => {
+    test('the host’s list has the processes of a Default container, but only the worker of a HyperV container', async () => {
       const shared = make('Default');
       const isolated = make('HyperV');
       await bring(shared, 'Running');
@@ -219,7 +219,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
     });
 
     test.each<RuntimeType>(['Default', 'HyperV'])(
-      'a network policy changes nothing of a %s container that has no network',
+      'a network policy has no effect on a %s container without a network',
       async (runtimeType) => {
         const one = make(runtimeType);
         const policy = resolveNetworkPolicy({ egress: { default: 'deny' } });
@@ -234,7 +234,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
     );
 
     test.each<RuntimeType>(['Default', 'HyperV'])(
-      'a verification of a %s container has each probe once, and leaves it as it is',
+      'a verification of a %s container has each probe once and does not change the container',
       async (runtimeType) => {
         const one = make(runtimeType);
         await bring(one, 'Off');
@@ -257,7 +257,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       },
     );
 
-    test('what is wrong is said with its code', async () => {
+    test('errors have specific codes', async () => {
       const one = make('Default');
       await expect(
         runtime.createWritableLayer({ ...one, spec: { ...one.spec, image: 'nowhere' } }, signal),
@@ -272,7 +272,7 @@ export const runtimeContract = (name: string, open: () => Promise<RuntimeUnderTe
       await bring(one, 'Absent');
     });
 
-    test('a command that the image does not have fails the start and is named', async () => {
+    test('a command that the image does not have fails the start with the command’s name', async () => {
       const one = make('Default', ['no-such-program', '--flag']);
       await expect(bring(one, 'Running')).rejects.toThrow(/no-such-program/);
       await bring(one, 'Absent');

@@ -6,7 +6,7 @@ import { container } from '../../helpers/assigned-container.ts';
 import { bring } from '../../helpers/linux-host.ts';
 import { runIn } from '../../helpers/run-in-container.ts';
 
-/** Each is root, or somebody else, where an id wraps or is read leniently. */
+/** If ids wrapped or were parsed leniently, each would be root or another user. */
 export const NO_USERS = [
   '4294967296',
   '4294967295',
@@ -20,7 +20,7 @@ export const NO_USERS = [
   '1:2:3',
 ] as const;
 
-/** How every runtime of Linux containers reads a user. For a test file to call; `open` is called once. */
+/** Tests of users in every runtime of Linux containers. A test file calls it; `open` is called once. */
 export const usersContract = (
   name: string,
   open: () => Promise<{ readonly runtime: Runtime; readonly dispose: () => Promise<void> }>,
@@ -44,14 +44,14 @@ export const usersContract = (
       expect(await runIn(runtime, one.id, { command: ['whoami'], user })).toMatchObject({ stdout: 'root\n' });
     });
 
-    test.each(NO_USERS)('%s is refused for a process beside the main one', async (user) => {
+    test.each(NO_USERS)('%s is refused for exec', async (user) => {
       await expect(runtime.startExec(one.id, { command: ['whoami'], user })).rejects.toMatchObject({
         code: 'step-failed',
         message: expect.stringContaining(`"${user}" is not a user`),
       });
     });
 
-    test('an id that wraps is refused for a main process', async () => {
+    test('an id that is too large is refused for a main process', async () => {
       const wraps = make('4294967296');
       await expect(bring(runtime, wraps.id, wraps, 'Running')).rejects.toThrow('"4294967296" is not a user');
       await bring(runtime, wraps.id, null, 'Absent');

@@ -7,7 +7,7 @@ import {
 } from '../../helpers/linux-host.ts';
 import { besideMainContract } from '../agent/beside-main-contract.ts';
 
-/** A utility VM boots under emulation, on a machine that may have other work. */
+/** A utility VM may boot under emulation on a busy machine. */
 jest.setTimeout(120_000);
 
 if (await canHostLinux())
@@ -23,4 +23,4 @@ if (await canHostLinux())
       },
     };
   });
-else describe('beside a main process: Linux', () => test.todo('not on this machine'));
+else describe('sessions: Linux', () => test.todo('not on this machine'));

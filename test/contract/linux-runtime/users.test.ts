@@ -7,7 +7,7 @@ import {
 } from '../../helpers/linux-host.ts';
 import { usersContract } from '../agent/users-contract.ts';
 
-/** A utility VM boots under emulation, on a machine that may have other work. */
+/** A utility VM may boot under emulation on a busy machine. */
 jest.setTimeout(120_000);
 
 if (await canHostLinux())

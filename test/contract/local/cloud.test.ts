@@ -18,7 +18,7 @@ import {
 } from '../../helpers/local-fixtures.ts';
 import { signedFetch, signedHeaders } from '../../helpers/sign-request.ts';
 
-// Waiting is bounded by `soon`, not by the clock of a test.
+// `soon` limits waits, so the tests need no time limit.
 jest.setTimeout(60_000);
 
 type Access = Pick<Cloud, 'endpoints' | 'credentials'>;
@@ -31,7 +31,7 @@ afterEach(async () => {
 });
 afterAll(removeTemporaryDirectories);
 
-/** Appends the record of each delivery to a file, and fails for what says `poison`. */
+/** Appends each delivered record to a file, and fails for records with `poison`. */
 const recorder = `import { appendFileSync } from 'node:fs';
 export const handler = async (event) => {
   const batchItemFailures = [];
@@ -44,7 +44,7 @@ export const handler = async (event) => {
   return { batchItemFailures };
 };`;
 
-/** Writes an item by the endpoint and with the credentials that its environment names, as the SDK finds them. */
+/** Writes an item with the endpoint and credentials in its environment, like the SDK. */
 const writer = `export const handler = async (event) => {
   const { DynamoDBClient, PutItemCommand } = (await import(process.env.SDK)).default;
   const Item = { pk: { S: event.key }, n: { N: '1' } };
@@ -89,7 +89,7 @@ const definition = JSON.stringify({
   },
 }).split('FUNCTION');
 
-/** Rule → state machine → function → table → stream → function; records that fail go to a queue. */
+/** Rule → state machine → function → table → stream → function; failed records go to a queue. */
 const assembly = (out: string, tableProperties: Record<string, unknown> = {}) =>
   writeAssembly({
     functions: { recorder, writer },
@@ -185,7 +185,7 @@ const sqs = async (cloud: Cloud, operation: string, input: object) => {
   return (await response.json()) as { Messages?: { Body: string }[] };
 };
 
-test('an event runs through rule, state machine, function, table and stream', async () => {
+test('an event passes through rule, state machine, function, table and stream', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
   const events = new EventBridgeClient({
@@ -218,7 +218,7 @@ test('an event runs through rule, state machine, function, table and stream', as
   for (const client of [events, states]) client.destroy();
 });
 
-test('a poisoned record goes to the queue, its neighbours are processed in order', async () => {
+test('a poisoned record goes to the queue, and the other records are processed in order', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
   const client = dynamo(cloud);
@@ -242,7 +242,7 @@ test('a poisoned record goes to the queue, its neighbours are processed in order
   client.destroy();
 });
 
-test('expired items go by a sweep, and their records say who removed them', async () => {
+test('a sweep deletes expired items, and their stream records name DynamoDB as the actor', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
   const client = dynamo(cloud);
@@ -256,7 +256,7 @@ test('expired items go by a sweep, and their records say who removed them', asyn
   client.destroy();
 });
 
-test('when the process that holds the tables is killed, another takes its place with all that was written', async () => {
+test('if the DynamoDB process is killed, it is restarted with all written data', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
   const client = dynamo(cloud);
@@ -287,7 +287,7 @@ const runInChild = async (assemblyDir: string, stateDir: string) => {
   return { child, ...(JSON.parse(line) as Access & { dynamoDb: number }) };
 };
 
-test('after a kill of everything, each record is delivered at least once and in order, and nothing is left behind', async () => {
+test('after all processes are killed, each record is delivered at least once and in order, and no process is left', async () => {
   const out = join(temporaryDirectory(), 'out');
   const [assemblyDir, stateDir] = [assembly(out), temporaryDirectory()];
   let written = 0;
@@ -314,7 +314,7 @@ test('after a kill of everything, each record is delivered at least once and in 
   client.destroy();
 });
 
-test('a checkpoint is kept: what was processed is not delivered again', async () => {
+test('processed records are not delivered again after a restart', async () => {
   const out = join(temporaryDirectory(), 'out');
   const [assemblyDir, stateDir] = [assembly(out), temporaryDirectory()];
   const first = await start(assemblyDir, stateDir);
@@ -348,7 +348,7 @@ test('chaos repeats batches and never changes their order', async () => {
   client.destroy();
 });
 
-test('an index is added to and taken from a stored table; another key is refused with the way out', async () => {
+test('indexes are added to and removed from an existing table; another key is refused with a suggestion', async () => {
   const out = join(temporaryDirectory(), 'out');
   const stateDir = temporaryDirectory();
   const without = {
@@ -393,7 +393,7 @@ test('the loopback server invokes functions as Lambda does', async () => {
   ]);
 });
 
-test('every endpoint asks for the credentials of the state directory, and serves no web page', async () => {
+test('every endpoint requires the credentials of the state directory and refuses web pages', async () => {
   const out = join(temporaryDirectory(), 'out');
   const stateDir = temporaryDirectory();
   const cloud = await start(assembly(out), stateDir);
@@ -431,14 +431,14 @@ test('every endpoint asks for the credentials of the state directory, and serves
       ['sec-fetch-site', 'cross-site'],
     ] as const)
       expect(await statusOf(url, { ...signed, [name]: value }, body)).toBe(403);
-    // A page of a name that was made to resolve to this machine.
+    // A page with a host name that resolves to this machine (DNS rebinding).
     const rebound = await signedHeaders(cloud, url.replace('127.0.0.1', 'attacker.example'), unsigned);
     expect(await statusOf(url, rebound, body)).toBe(403);
     expect(await statusOf(url, signed, body)).not.toBe(403);
   }
 });
 
-/** As a browser might: with headers that `fetch` sets by itself. */
+/** Like a browser, with headers that `fetch` would set itself. */
 const statusOf = (url: string, headers: Record<string, string>, body: string): Promise<number | undefined> =>
   new Promise((resolve, reject) => {
     request(url, { method: 'POST', headers }, (response) => resolve(response.resume().statusCode))
@@ -446,7 +446,7 @@ const statusOf = (url: string, headers: Record<string, string>, body: string): P
       .end(body);
   });
 
-test('another DynamoDB endpoint serves as well: its streams are polled', async () => {
+test('another DynamoDB endpoint can be used, and its streams are polled', async () => {
   const out = join(temporaryDirectory(), 'out');
   const elsewhere = await startEngine();
   try {
@@ -465,7 +465,7 @@ test('another DynamoDB endpoint serves as well: its streams are polled', async (
   }
 });
 
-test('records too large for one invocation together come in several', async () => {
+test('records that are too large for one invocation are delivered in several', async () => {
   const out = join(temporaryDirectory(), 'out');
   const cloud = await start(assembly(out), temporaryDirectory());
   const client = dynamo(cloud);

@@ -9,7 +9,7 @@ import { removeTemporaryDirectories, temporaryDirectory } from '../../helpers/lo
 
 afterAll(removeTemporaryDirectories);
 
-test('the stack of the CDK app is implemented, whole', async () => {
+test('all resources of the CDK app’s stack are implemented', async () => {
   const [assemblyDir, stateDir, prebundledFunctions] = [
     temporaryDirectory(),
     temporaryDirectory(),

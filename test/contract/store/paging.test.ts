@@ -91,7 +91,7 @@ describe('filters', () => {
     ['hostId=00000000-0000-4000-9000-000000000900&state=Off', ({ state }) => state === 'Off'],
     ['hostId=00000000-0000-4000-9000-000000000901', () => false],
   ];
-  test.each(cases)('"%s": each that matches once, whatever the size of a page', async (filter, matches) => {
+  test.each(cases)('"%s" returns each match once for every page size', async (filter, matches) => {
     for (const limit of [1, 7, 50, 200]) {
       const pages = await walk(api, `limit=${limit}&${filter}`);
       expect(pages.flat().sort()).toEqual(named(all.filter(matches)));
@@ -99,7 +99,7 @@ describe('filters', () => {
     }
   });
 
-  test('a cursor is good for its own list and nothing else', async () => {
+  test('a cursor is valid only for its own list', async () => {
     const { nextCursor } = (await api.call('listContainers', { query: 'limit=1&state=Off' })).body;
     const refusal = async (operationId: string, query: string, claims = {}) => {
       const { status, body } = await api.call(operationId, { query, claims });
@@ -119,7 +119,7 @@ describe('filters', () => {
       expect(await refusal('listContainers', `state=Off&cursor=${cursor}`)).toEqual(invalid);
   });
 
-  test('another process signs with the same key', async () => {
+  test('a cursor is valid in another process, which signs with the same key', async () => {
     const made = await engine.table();
     await writeAll(made, [item(1), item(2)]);
     const [one, two] = [createApi(made.table), createApi(made.table)];
@@ -128,7 +128,7 @@ describe('filters', () => {
   });
 });
 
-test('a filter that matches little gives short pages, at a bounded cost', async () => {
+test('a filter with few matches returns short pages at a bounded cost', async () => {
   const made = await engine.table();
   await writeAll(
     made,
@@ -145,7 +145,7 @@ test('a filter that matches little gives short pages, at a bounded cost', async 
 });
 
 const COUNT = scaled({ ci: 10_000, whole: 100_000 });
-/** Written at once: all of them would be some hundred megabytes. */
+/** Number of items to write at a time, because all together would need some hundred megabytes. */
 const BATCH = 5_000;
 
 describe(`of ${COUNT} containers`, () => {
@@ -169,7 +169,7 @@ describe(`of ${COUNT} containers`, () => {
     expect(new Set(costs).size).toBe(1);
     made.consumed.reset();
     await api.call('listContainers');
-    // 50 entries of an index, of some 500 bytes each, at half a unit for 4 KB.
+    // 50 index entries with about 500 bytes each, at half a unit per 4 KB.
     expect(made.consumed.total()).toBeLessThanOrEqual(4);
     expect(made.consumed.calls().map(({ operation }) => operation)).toEqual(['Query']);
   }, 600_000);

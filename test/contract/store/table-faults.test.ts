@@ -21,7 +21,7 @@ import { newOperation } from '../../../workflow/operation/new-operation.ts';
 import { createApi } from '../../helpers/api.ts';
 import { containerRecord, hostRecord, TENANT, testId } from '../../helpers/records.ts';
 
-/** Faults that the real engine of the tests does not have: throttling, conflicts, partial batches, lost answers. */
+/** Faults that the tests' DynamoDB engine does not have: throttling, conflicts, partial batches, lost responses. */
 const setUp = () => {
   const mock = mockClient(new DynamoDBClient({ region: 'us-east-1', maxAttempts: 1 }));
   const slept: number[] = [];
@@ -42,7 +42,7 @@ const cancelled = (...codes: string[]) =>
   new TransactionCanceledException({ ...meta, CancellationReasons: codes.map((Code) => ({ Code })) });
 const timedOut = () => Object.assign(new TypeError('timed out'), { name: 'TimeoutError' });
 
-/** The whole budget, in milliseconds: 1.27 s of waiting at the most. */
+/** The whole retry budget, in milliseconds: at most 1.27 s of waiting. */
 const BUDGET = [10, 20, 40, 80, 160, 320, 640];
 
 const container = containerRecord('Off', { view: { activeOperationId: testId(50) } });
@@ -59,9 +59,9 @@ describe.each([
   ['throttling', throttled],
   ['a conflict with another transaction', () => cancelled('None', 'TransactionConflict', 'None')],
   ['a throttled part of a transaction', () => cancelled('ThrottlingError', 'None', 'None')],
-  ['a lost answer', timedOut],
+  ['a lost response', timedOut],
 ])('%s', (_, fault) => {
-  test('is waited out, and the repeat is the same transaction', async () => {
+  test('is retried with the same transaction', async () => {
     const { mock, table, slept } = setUp();
     mock.on(TransactWriteItemsCommand).rejectsOnce(fault()).rejectsOnce(fault()).resolves({});
     await createContainer(table, creation);
@@ -80,8 +80,8 @@ describe.each([
   });
 });
 
-describe('a condition that does not hold', () => {
-  test('is not tried again, and wins over a conflict beside it', async () => {
+describe('a failed condition', () => {
+  test('is not retried, and takes precedence over a conflict in the same transaction', async () => {
     const { mock, table, slept } = setUp();
     const holder = createItem('containerName', keys.containerName(TENANT, 'web'), { containerId: testId(7) });
     mock.on(TransactWriteItemsCommand).rejects(
@@ -100,7 +100,7 @@ describe('a condition that does not hold', () => {
     expect(slept).toEqual([]);
   });
 
-  test('of a single write says what stood there', async () => {
+  test('of a single write returns the existing item', async () => {
     const { mock, table } = setUp();
     mock
       .on(PutItemCommand)
@@ -111,7 +111,7 @@ describe('a condition that does not hold', () => {
   });
 });
 
-describe('a batch of which not all was read', () => {
+describe('a partially read batch', () => {
   const link = (number: number) =>
     createItem('hostLink', keys.hostLink(TENANT, testId(number)), { connectionId: `c${number}` });
   const unprocessed = (number: number) => ({
@@ -123,7 +123,7 @@ describe('a batch of which not all was read', () => {
       cursor: undefined,
     });
 
-  test('is asked for the rest, after a wait', async () => {
+  test('is continued with the remaining keys after a pause', async () => {
     const { mock, table, slept } = setUp();
     mock.on(QueryCommand).resolves({ Items: [hostItem(hostRecord(1)), hostItem(hostRecord(2))] });
     mock
@@ -135,7 +135,7 @@ describe('a batch of which not all was read', () => {
     expect(slept).toEqual([10]);
   });
 
-  test('never gives a page with some missing', async () => {
+  test('never returns an incomplete page', async () => {
     const { mock, table, slept } = setUp();
     mock.on(QueryCommand).resolves({ Items: [hostItem(hostRecord(1))] });
     mock.on(BatchGetItemCommand).resolves({ Responses: { table: [] }, ...unprocessed(1) });
@@ -144,8 +144,8 @@ describe('a batch of which not all was read', () => {
   });
 });
 
-describe('to the caller', () => {
-  test('a spent budget is 503 with Retry-After, for reads as for writes', async () => {
+describe('the API’s response', () => {
+  test('is 503 with Retry-After if the retries of a read or write are exhausted', async () => {
     const { mock, table } = setUp();
     mock.on(GetItemCommand).rejects(throttled());
     const api = createApi(table);
@@ -153,7 +153,7 @@ describe('to the caller', () => {
     expect([answer.status, answer.headers['retry-after'], answer.body.code]).toEqual([503, '1', 'too-busy']);
   });
 
-  test('an error that is no contention is not tried again, and tells nothing', async () => {
+  test('has no details of an error without contention, which is not retried', async () => {
     const { mock, table, slept } = setUp();
     mock
       .on(GetItemCommand)
