@@ -94,8 +94,8 @@ const welcome = async () => {
 const answer = (commandId: string) =>
   state.refuse(commandId, { status: 'succeeded', commandId, steps: [], observed: null });
 
-describe('what is said on a connection', () => {
-  test('nothing but the hello before the welcome, and that until it is answered', async () => {
+describe('an agent connection', () => {
+  test('sends only the hello, repeatedly, before the welcome', async () => {
     answer('a');
     await connection.sendHello();
     connection.sendResult('a');
@@ -111,7 +111,7 @@ describe('what is said on a connection', () => {
     expect(of('hello')).toHaveLength(times + 1);
   });
 
-  test('results are sent until acknowledged, with growing pauses', async () => {
+  test('resends results with growing pauses until they are acknowledged', async () => {
     answer('a');
     await welcome();
     await clock.pass(60_000);
@@ -125,8 +125,12 @@ describe('what is said on a connection', () => {
   });
 
   test.each([
-    ['2, of an unknown form', { protocol: 2, heartbeat: { every: '30s' } }, 'update the agent'],
-    ['2, of the known form', { protocol: 2, heartbeatSeconds: 30, leaseSeconds: 90 }, 'update the agent'],
+    ['2, with an unknown structure', { protocol: 2, heartbeat: { every: '30s' } }, 'update the agent'],
+    [
+      '2, with the known structure',
+      { protocol: 2, heartbeatSeconds: 30, leaseSeconds: 90 },
+      'update the agent',
+    ],
     ['0', { protocol: 0, heartbeatSeconds: 30, leaseSeconds: 90 }, 'update the control plane'],
   ])('a welcome of protocol version %s is refused and logged', async (_, message, advice) => {
     answer('a');
@@ -141,7 +145,7 @@ describe('what is said on a connection', () => {
     ]);
   });
 
-  test('a welcome with members that are not known is accepted', async () => {
+  test('accepts a welcome with unknown members', async () => {
     await connection.sendHello();
     const [hello] = of('hello');
     const times = { heartbeatSeconds: 30, leaseSeconds: 90 };
@@ -151,7 +155,7 @@ describe('what is said on a connection', () => {
     expect(logged).toEqual([]);
   });
 
-  test('a refused result is dropped', async () => {
+  test('drops a refused result', async () => {
     answer('a');
     await welcome();
     read({ action: 'refused', messageId: of('result')[0]?.messageId, detail: 'not of the contract' });
@@ -160,7 +164,7 @@ describe('what is said on a connection', () => {
     expect(state.unacknowledged()).toEqual([]);
   });
 
-  test('observations go one message at a time, each with what is newest', async () => {
+  test('sends observations one message at a time, each with the newest state', async () => {
     await welcome();
     for (const index of [1, 2, 1, 3, 1]) connection.report({ containerId: id(index) });
     await settled();
@@ -173,7 +177,7 @@ describe('what is said on a connection', () => {
     expect(Math.max(...(first ?? []))).toBeLessThan(Math.min(...(second ?? [])));
   });
 
-  test('a host with more containers than fit tells the rest after the hello', async () => {
+  test('sends the containers that do not fit into the hello afterwards', async () => {
     held = 1_000;
     await welcome();
     expect(of('hello')[0]?.partial).toBe(true);
@@ -188,7 +192,7 @@ describe('what is said on a connection', () => {
     expect(new Set(told).size).toBe(1_000);
   });
 
-  test('heartbeats come at the interval of the welcome, with what is being worked on', async () => {
+  test('sends heartbeats at the interval of the welcome with the commands in progress', async () => {
     await welcome();
     working = ['a', 'b'];
     await clock.pass(45_000);
@@ -209,14 +213,14 @@ describe('what is said on a connection', () => {
   });
 });
 
-describe('more images than a message takes', () => {
+describe('more images than fit into a message', () => {
   const many = (count: number): ImageFacts[] =>
     Array.from({ length: count }, (_, index) => ({
       ...(fewImages[0] as ImageFacts),
       name: `Registry.example/team/image-${index}`,
       source: `registry.example/team/image-${index}`.padEnd(300, 'x'),
     }));
-  /** Acknowledges until nothing more is said. */
+  /** Acknowledges until no more messages arrive. */
   const settleAll = async () => {
     for (let told = -1; told !== of('observed').length; await settled()) {
       told = of('observed').length;
@@ -227,7 +231,7 @@ describe('more images than a message takes', () => {
   };
   const parts = () => [...of('hello'), ...of('observed')].filter((message) => message.images !== undefined);
 
-  test('1,000 images are reported in adjacent ranges, each image once', async () => {
+  test('are reported in adjacent ranges, each image once', async () => {
     images = many(1000);
     await welcome();
     await settleAll();
@@ -239,7 +243,7 @@ describe('more images than a message takes', () => {
     for (const [index, range] of ranges.slice(1).entries()) expect(range?.after).toBe(ranges[index]?.through);
   });
 
-  test('a change in between sends the images again from the first', async () => {
+  test('are resent from the first one after a change', async () => {
     images = many(1000);
     await welcome();
     images = many(10);
@@ -250,7 +254,7 @@ describe('more images than a message takes', () => {
     expect(parts().at(-1)?.imageRange).toBeUndefined();
   });
 
-  test('containers are reported meanwhile', async () => {
+  test('do not block reports about containers', async () => {
     images = many(1000);
     await welcome();
     connection.report({ containerId: id(7) });

@@ -14,7 +14,7 @@ import { signCommand } from '../../helpers/signing.ts';
 
 const HOST = '00000000-0000-4000-8000-000000000001';
 const OTHER_HOST = '00000000-0000-4000-8000-000000000002';
-/** By the control plane's clock, which has nothing to do with the host's. */
+/** By the control plane's clock, which is independent of the host's. */
 const SERVER_MS = 2_000_000_000_000;
 const DAY_MS = 24 * 3_600_000;
 const [k1, k2, k3, k4] = ['1', '2', '3', '4'].map(deriveSigningKey) as [
@@ -44,7 +44,7 @@ let spent: boolean;
 let authenticity: Authenticity;
 let gate: CommandGate;
 
-/** The agent's process, from what it has kept. */
+/** Simulates a new agent process with the stored state. */
 const startAgent = () => {
   const log = createLog({ level: 'debug', forPeople: false, clock, write: (line) => void logged.push(line) });
   const save = (now: TrustedKeys) => {
@@ -88,7 +88,7 @@ beforeEach(() => {
   startAgent();
 });
 
-describe('a host takes a command', () => {
+describe('a host accepts a command', () => {
   test('that the control plane signed for it', () => {
     welcome(k1);
     give(k1);
@@ -96,19 +96,19 @@ describe('a host takes a command', () => {
     expect(refused).toEqual([]);
   });
 
-  test('only after the welcome, whose time it needs; it is sent again then', () => {
+  test('only after the welcome, whose time it needs; the command is resent then', () => {
     give(k1);
     expect([taken, refused]).toEqual([[], []]);
   });
 
-  test('that it can read in part by refusing it in its own words', () => {
+  test('that it can read only partly, and refuses it with its own error', () => {
     welcome(k1);
     give(k1, { arguments: { verb: 'fly' } });
     expect(taken).toEqual(['c-1 not-supported-yet']);
   });
 });
 
-describe('a host refuses, and reports, a command', () => {
+describe('a host refuses and reports a command', () => {
   beforeEach(() => welcome(k1));
 
   test.each<[string, () => void]>([
@@ -123,18 +123,18 @@ describe('a host refuses, and reports, a command', () => {
     expect(refused).toEqual([['c-1', reason]]);
   });
 
-  test('whose signed payload is no command', () => {
+  test('whose signed payload is not a command', () => {
     gate.receive(signPayload(k1, 'command', { id: 'c-1' }));
     expect(refused).toEqual([['c-1', 'unreadable']]);
   });
 
-  test('that it has carried out and forgotten', () => {
+  test('that it has executed and pruned', () => {
     spent = true;
     give(k1);
     expect(refused).toEqual([['c-1', 'replayed']]);
   });
 
-  test('that expired while the monotonic clock went on, whatever the wall clocks say', async () => {
+  test('that expired by the monotonic clock, regardless of the wall clocks', async () => {
     await clock.pass(59_000);
     give(k1);
     await clock.pass(2_000);
@@ -143,14 +143,14 @@ describe('a host refuses, and reports, a command', () => {
     expect(refused).toEqual([['late', 'expired']]);
   });
 
-  test('and logs its id and the reason, never its arguments', () => {
+  test('and logs its id and the reason, but never its arguments', () => {
     gate.receive({ ...signCommand(exec), keyId: k1.keyId });
     expect(logged.join()).toContain('wrong-signature');
     expect(logged.join()).not.toContain('secret-argument');
   });
 });
 
-describe('the time of a welcome counts only', () => {
+describe('the time of a welcome is used only', () => {
   test.each([
     ['signed by a trusted key', timeBy(k2)],
     [
@@ -165,7 +165,7 @@ describe('the time of a welcome counts only', () => {
     expect(taken).toEqual([]);
   });
 
-  test('if it is the latest: an older one brings no expired command back', async () => {
+  test('if it is the latest, so that an older welcome does not make an expired command valid', async () => {
     welcome(k1);
     await clock.pass(120_000);
     welcome(k1);
@@ -174,8 +174,8 @@ describe('the time of a welcome counts only', () => {
   });
 });
 
-describe('rotation', () => {
-  test('the key that follows is announced by the one before; both are valid for a day', async () => {
+describe('key rotation', () => {
+  test('the old key announces the new key, and both are valid for a day', async () => {
     welcome(k2, { nextKeys: [announce(k1, k2)] });
     expect(authenticity.newestKey).toBe(k2.keyId);
     give(k1, { id: 'old' });
@@ -198,7 +198,7 @@ describe('rotation', () => {
     expect(kept.map(({ untilMs }) => untilMs)).toEqual([null, SERVER_MS + DAY_MS]);
   });
 
-  test('a host that was away follows every announcement, in whatever order they come', () => {
+  test('a host that was disconnected follows all announcements in any order', () => {
     const nextKeys = [announce(k3, k4), announce(k1, k2), announce(k2, k3)];
     welcome(k4, { nextKeys });
     expect(kept.map(({ publicKey }) => keyIdOf(publicKey))).toEqual([k4.keyId, k3.keyId]);
@@ -208,7 +208,7 @@ describe('rotation', () => {
     expect(taken).toEqual(['c-1']);
   });
 
-  test('no key is trusted that another key announces, or that is not announced', () => {
+  test('a key that an untrusted key announces, or that is not announced, is not trusted', () => {
     const forged = { ...announce(k3, k2), keyId: k1.keyId };
     welcome(k2, { nextKeys: [forged, announce(k3, k2)], commandKeys: [k2.publicKey] });
     expect(authenticity.newestKey).toBe(k1.keyId);
@@ -217,7 +217,7 @@ describe('rotation', () => {
     expect(taken).toEqual([]);
   });
 
-  test('an unknown key is asked for once, and refused if the welcome does not introduce it', () => {
+  test('an unknown key is requested once and refused if the welcome does not announce it', () => {
     welcome(k1);
     give(k2);
     expect([asked, refused]).toEqual([1, []]);
@@ -228,7 +228,7 @@ describe('rotation', () => {
     expect([asked, refused]).toEqual([1, [['c-1', 'unknown-key']]]);
   });
 
-  test('a command by a key that was announced meanwhile is taken when it comes again', () => {
+  test('a command with a key that was announced in the meantime is accepted when it is resent', () => {
     welcome(k1);
     give(k2);
     welcome(k2, { nextKeys: [announce(k1, k2)] });
@@ -243,7 +243,7 @@ describe('a host that enrolled before commands were signed', () => {
     startAgent();
   });
 
-  test('trusts the keys of its first welcome, once, and says so in its log', () => {
+  test('trusts the keys of its first welcome once and logs it', () => {
     welcome(k1, { commandKeys: [k1.publicKey] });
     welcome(k2, { commandKeys: [k2.publicKey] });
     give(k1);
@@ -252,7 +252,7 @@ describe('a host that enrolled before commands were signed', () => {
     expect(logged.filter((line) => line.includes('of the first welcome'))).toHaveLength(1);
   });
 
-  test('takes nothing from a control plane that does not sign', () => {
+  test('accepts no command from a control plane that does not sign', () => {
     authenticity.acceptWelcome('hello-1', {});
     give(k1);
     expect(taken).toEqual([]);

@@ -4,8 +4,8 @@ import { fullJitter, RECONNECT, resendAfter } from '../../../agent/link/backoff.
 
 const random = fc.double({ min: 0, max: 0.999999, noNaN: true });
 
-describe('waiting before another try', () => {
-  test('is never longer than the cap, and the first is quick', () => {
+describe('the pause before a retry', () => {
+  test('is never longer than the cap, and the first is short', () => {
     fc.assert(
       fc.property(fc.nat(5_000), random, (attempt, drawn) => {
         const wait = fullJitter(attempt, RECONNECT, () => drawn);
@@ -15,13 +15,13 @@ describe('waiting before another try', () => {
     );
   });
 
-  test('spreads over the whole of a ceiling that doubles', () => {
+  test('is random up to a ceiling that doubles', () => {
     expect([0, 1, 2, 6, 7].map((attempt) => fullJitter(attempt, RECONNECT, () => 0.5))).toEqual([
       250, 500, 1000, 15000, 15000,
     ]);
   });
 
-  test('what is sent again waits at least half of its ceiling', () => {
+  test('is at least half of the ceiling for resent messages', () => {
     fc.assert(
       fc.property(fc.nat(5_000), random, (attempt, drawn) => {
         const ceiling = Math.min(30_000, 2_000 * 2 ** attempt);

@@ -65,7 +65,7 @@ const start: CommandArguments = { verb: 'startContainer', container: one };
 const resultOf = (id: string) => state.command(id)?.result;
 
 describe('the command handler', () => {
-  test('works on a command until it is answered, and answers again what it has answered', async () => {
+  test('executes a command until it is answered, and resends the answer to a repeated command', async () => {
     const id = give(start);
     expect(handler.inProgress()).toEqual([id]);
     await clock.pass(10_000);
@@ -78,7 +78,7 @@ describe('the command handler', () => {
     expect(host.world.container(one.id)?.runs).toEqual([id]);
   });
 
-  test('commands of one container take turns, of two containers they do not', async () => {
+  test('runs commands of one container one at a time, and commands of two containers in parallel', async () => {
     const two = container({ command: ['sleep', '600'] });
     const first = give(start);
     const second = give({ verb: 'stopContainer', timeoutSeconds: 5 });
@@ -93,7 +93,7 @@ describe('the command handler', () => {
     expect(resultOf(second)).toMatchObject({ status: 'succeeded', observed: { phase: 'Off' } });
   });
 
-  test('a newer epoch ends what an older one is doing at its next step, and then has its turn', async () => {
+  test('a command with a newer epoch stops an older command at its next step and then runs', async () => {
     const first = give(start);
     await clock.pass(150);
     const second = give({ verb: 'removeContainer' }, { epoch: 2 });
@@ -131,14 +131,14 @@ describe('the command handler', () => {
     const stopped = give({ verb: 'stopContainer', timeoutSeconds: 5 });
     await clock.pass(10_000);
     expect(resultOf(stopped)).toMatchObject({ status: 'succeeded', observed: { phase: 'Off' } });
-    // One place is all that it takes.
+    // It uses only one slot.
     expect(asked.filter((id) => id === silent.id)).toHaveLength(1);
     answerAll([]);
     await clock.pass(1_000);
     expect(hung.map((id) => resultOf(id)?.status)).toEqual(Array(100).fill('succeeded'));
   });
 
-  test('containers that answer no query take no place of commands that act', async () => {
+  test('containers that answer no query use no slot of other commands', async () => {
     const { promise: never, resolve: answerAll } = Promise.withResolvers<Process[]>();
     host.runtime.listProcesses = () => never;
     for (let count = 0; count < 100; count += 1)
@@ -151,7 +151,7 @@ describe('the command handler', () => {
     expect(handler.inProgress()).toEqual([]);
   });
 
-  test('a step that does not end within its time is ended, and named', async () => {
+  test('a step that exceeds its time limit is aborted and reported by name', async () => {
     host.world.addFault('mountLayers', 'hang', 1);
     const id = give(start);
     await clock.pass(121_000);
@@ -177,7 +177,7 @@ describe('the command handler', () => {
   });
 
   test.each<StateOperation>(['receive', 'begin', 'recordSteps', 'answer', 'update'])(
-    'when the journal fails at %s nothing is answered, and the command delivered again is carried out once',
+    'if the journal fails at %s, no answer is sent, and the resent command is executed once',
     async (operation) => {
       fails = (at) => at === operation;
       const id = give(start);
@@ -193,13 +193,13 @@ describe('the command handler', () => {
     },
   );
 
-  test('takes up after a restart what it had begun, whatever its time to live, and not what had waited too long', async () => {
+  test('after a restart resumes commands that it had begun, even if they have expired, but not those that waited for too long', async () => {
     const begun = give(start, { ttlSeconds: 1 });
     const waiting = give({ verb: 'stopContainer', timeoutSeconds: 5 }, { ttlSeconds: 1 });
     await clock.pass(0);
     const before = state.command(begun);
     expect(before?.state).toBe('executing');
-    // A second life on the same journal and machine; the first is forgotten, as a killed process is.
+    // Simulates a restart after a kill: a second instance uses the same journal and machine.
     const journal = createMemoryState(clock);
     for (const record of state.openCommands())
       if (record.command)
@@ -219,7 +219,7 @@ describe('the command handler', () => {
     expect(resultOf(waiting)).toMatchObject({ status: 'failed', error: { code: 'deadline-exceeded' } });
   });
 
-  test('what is observed after a command that could not be begun is of its epoch, so that it counts as heard', async () => {
+  test('observations after a command that could not begin have its epoch, which shows that the command was received', async () => {
     host.runtime.createWritableLayer = () => sleep(clock, 1_000);
     give(start);
     await clock.pass(0);
@@ -231,7 +231,7 @@ describe('the command handler', () => {
     expect(resultOf(stale)).toMatchObject({ error: { code: 'operation-aborted' }, observed: { epoch: 4 } });
   });
 
-  test('refuses what makes no sense, without touching anything', async () => {
+  test('refuses invalid commands without any effect', async () => {
     const other = container();
     const mixed = give({ verb: 'startContainer', container: other });
     const noVm = give({ verb: 'provisionUtilityVm', container: one });

@@ -14,7 +14,7 @@ const injected = {
   },
 };
 
-describe('a conversion that fails', () => {
+describe('a failed conversion', () => {
   const { runtime } = simulatedHost('linux', systemClock);
   afterAll(() => runtime.close());
   const started = async () => {
@@ -28,21 +28,21 @@ describe('a conversion that fails', () => {
   };
   const DOWN = { runtimeType: 'HyperV', running: false, vm: 'Absent' };
 
-  test('before code of the container has run in the VM runs as it was', async () => {
+  test('is rolled back if no code of the container has run in the VM', async () => {
     const one = await started();
     const failing = around(runtime, 'mountLayers', injected);
     await expect(convert(failing, one, 'HyperV', 'first')).rejects.toThrow('injected');
     expect(await seen(one.id)).toEqual({ runtimeType: 'Default', running: true, vm: 'Absent' });
   });
 
-  test('once it runs there goes on there', async () => {
+  test('leaves the container running in the VM if its code runs there', async () => {
     const one = await started();
     const failing = around(runtime, 'startProcess', injected);
     await expect(convert(failing, one, 'HyperV', 'first')).rejects.toThrow('injected');
     expect(await seen(one.id)).toEqual({ runtimeType: 'HyperV', running: true, vm: 'Connected' });
   });
 
-  test('once it has run there is off, and the control plane cannot restore it to the host’s kernel', async () => {
+  test('leaves the container off if its code has run in the VM, and the control plane cannot restore it to the host’s kernel', async () => {
     const one = await started();
     const dying = around(runtime, 'startProcess', {
       after: () => runtime.stopProcess(one.id, 0, new AbortController().signal),
@@ -63,7 +63,7 @@ describe('a conversion that fails', () => {
     },
   );
 
-  test('to Default without consent stops nothing', async () => {
+  test('to Default without consent does not stop the container', async () => {
     const one = { ...(await started()), runtimeType: 'HyperV' as const };
     await bring(runtime, one.id, one, 'Running', 'second');
     await expect(convert(runtime, one, 'Default', 'second', 'restore', false)).rejects.toMatchObject({
@@ -74,7 +74,7 @@ describe('a conversion that fails', () => {
   });
 });
 
-describe('where an operation that has failed may bring a container', () => {
+describe('the rollback target of a failed operation', () => {
   const wanted = { container: container({}), target: 'Running' as const };
   const observed = (change: Partial<RuntimeContainer>): RuntimeContainer => ({
     id: wanted.container.id,
@@ -99,12 +99,12 @@ describe('where an operation that has failed may bring a container', () => {
   });
 
   test.each([
-    ['it has not run in a VM', observed({ untrustedDisk: false }), 'Default', 'Running'],
-    ['it is Default already', observed({ runtimeType: 'Default' }), 'Default', 'Running'],
-    ['nothing is known of it', null, 'Default', 'Running'],
-    ['it has run in a VM', observed({}), 'HyperV', 'Off'],
-    ['it has ended in a VM', observed({ process: process(false) }), 'HyperV', 'Off'],
-    ['it runs in a VM', observed({ process: process(true) }), 'HyperV', 'Running'],
+    ['the container has not run in a VM', observed({ untrustedDisk: false }), 'Default', 'Running'],
+    ['the container is already Default', observed({ runtimeType: 'Default' }), 'Default', 'Running'],
+    ['there is no observation', null, 'Default', 'Running'],
+    ['the container has run in a VM', observed({}), 'HyperV', 'Off'],
+    ['the container has ended in a VM', observed({ process: process(false) }), 'HyperV', 'Off'],
+    ['the container runs in a VM', observed({ process: process(true) }), 'HyperV', 'Running'],
   ] as const)('%s', (_, found, runtimeType, target) => {
     const end = safeRollback(wanted, found);
     expect([end.container.runtimeType, end.target]).toEqual([runtimeType, target]);

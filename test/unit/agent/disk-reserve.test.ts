@@ -13,7 +13,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Writes that fail as on a full disk for as long as the reserve is there. */
+/** Simulates writes on a disk that is full as long as the reserve exists. */
 const onFullDisk = (error: object) => {
   let tries = 0;
   const act = () => {
@@ -24,8 +24,8 @@ const onFullDisk = (error: object) => {
   return { act, tries: () => tries };
 };
 
-describe('a reserve of disk', () => {
-  test('really takes its room, and is made once', () => {
+describe('the disk reserve', () => {
+  test('allocates its space and is created once', () => {
     const reserve = new DiskReserve(path, BYTES);
     reserve.restore();
     expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(BYTES);
@@ -35,7 +35,7 @@ describe('a reserve of disk', () => {
   });
 
   test.each([{ code: 'ENOSPC' }, { code: 'EDQUOT' }, { errcode: 13 }])(
-    'is given to what is written on a full disk (%j), and made again',
+    'is released for a write on a full disk (%j) and recreated',
     async (error) => {
       const reserve = new DiskReserve(path, BYTES);
       reserve.restore();
@@ -49,7 +49,7 @@ describe('a reserve of disk', () => {
     },
   );
 
-  test('stays where something else has failed, and given once it is not given twice', () => {
+  test('is not released for another failure, or twice for one write', () => {
     const reserve = new DiskReserve(path, BYTES);
     reserve.restore();
     expect(() => reserve.use(onFullDisk({ code: 'EACCES' }).act)).toThrow('full');

@@ -12,7 +12,7 @@ const gate = () => {
 };
 
 describe('the exclusive runner', () => {
-  test('one lane runs in order and one at a time, all lanes within the limit', async () => {
+  test('runs each lane in order, one task at a time, and all lanes within the limit', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.record({ lane: fc.constantFrom('a', 'b', 'c'), ticks: fc.nat(3), fails: fc.boolean() }), {
@@ -46,7 +46,7 @@ describe('the exclusive runner', () => {
     );
   });
 
-  test('a lane that is held stays shut though its task is over, and takes no place under the limit', async () => {
+  test('a held lane stays closed after its task has ended, but uses no slot of the limit', async () => {
     const runner = new ExclusiveRunner(1);
     const lasting = gate();
     const done: string[] = [];
@@ -60,7 +60,7 @@ describe('the exclusive runner', () => {
     expect(done).toEqual(['b', 'a']);
   });
 
-  test('what is held may fail', async () => {
+  test('a failed hold releases the lane', async () => {
     const runner = new ExclusiveRunner(1);
     await runner.run('a', async (lane) => lane.hold(Promise.reject(new TypeError('in the end'))));
     await expect(runner.run('a', async () => 'next')).resolves.toBe('next');

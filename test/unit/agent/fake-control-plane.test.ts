@@ -36,7 +36,7 @@ const enroll = async (publicKey = key.publicKey, token = ENROLLMENT_TOKEN) => {
 const tokenFor = (hostId: string, tenant = 'acme', signer = key) =>
   signHostToken({ hostId, tenant }, signer, { clock: systemClock, newId: randomUUID });
 
-/** An open socket, or the status that it was refused with. */
+/** An open socket, or the status of the refusal. */
 const connect = async (token: string): Promise<WebSocket | number> => {
   const socket = new WebSocket(`${plane.apiUrl.replace('http', 'ws')}/agents`, {
     headers: { authorization: `Bearer ${token}` },
@@ -71,7 +71,7 @@ const hello = {
 };
 
 describe('the fake control plane', () => {
-  test('enrolls one host a token, and the same host again', async () => {
+  test('enrolls one host per token, and the same host again', async () => {
     const first = await enroll();
     expect(first.status).toBe(201);
     expect((await enroll()).body.hostId).toBe(first.body.hostId);
@@ -79,7 +79,7 @@ describe('the fake control plane', () => {
     expect((await enroll(key.publicKey, 'another-token-0000')).status).toBe(401);
   });
 
-  test('lets in only who proves to be the host, and each proof once', async () => {
+  test('accepts only connections with proof of the host’s identity, and each proof once', async () => {
     const { body } = await enroll();
     const hostId = body.hostId ?? '';
     const unknown = loadOrMakeKey(mkdtempSync(join(directory, 'unknown-')));
@@ -92,7 +92,7 @@ describe('the fake control plane', () => {
     expect(await connect(token)).toBe(403);
   });
 
-  test('welcomes, acknowledges, and gives a command until it has an answer', async () => {
+  test('sends a welcome and acknowledgements, and resends a command until it is answered', async () => {
     const { socket, received } = await opened();
     const command = {
       id: 'c',
@@ -120,7 +120,7 @@ describe('the fake control plane', () => {
     expect(plane.violations).toEqual([]);
   });
 
-  test('notes what is against the contract', async () => {
+  test('records violations of the contract', async () => {
     const { socket } = await opened();
     await say(socket, { action: 'heartbeat', inProgress: [] });
     await say(socket, { action: 'sing' });

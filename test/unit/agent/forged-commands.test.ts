@@ -17,7 +17,7 @@ import { ENROLLMENT_TOKEN, FakeControlPlane } from '../../helpers/fake-control-p
 import { COMMAND_KEY, signCommand } from '../../helpers/signing.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 
-/** A whole agent on a simulated machine, and a control plane that sends what an attacker wrote into the table. */
+/** A complete agent on a simulated machine, and a control plane that sends commands that an attacker wrote into the table. */
 const log = createLog({ level: 'error', forPeople: false, clock: systemClock, write: () => undefined });
 const one = container({ command: ['sleep', '600'] });
 let directory: string;
@@ -83,7 +83,7 @@ const refused = async (id: string) => {
 };
 
 describe('an agent', () => {
-  test('keeps the keys of the control plane that it got with its enrollment, for itself alone', () => {
+  test('stores the control plane’s keys from its enrollment in a private file', () => {
     const file = join(directory, 'command-keys.json');
     expect(JSON.parse(readFileSync(file, 'utf8'))).toMatchObject({
       version: 1,
@@ -113,7 +113,7 @@ describe('an agent', () => {
     expect(host.world.containers()).toEqual([]);
   });
 
-  test('says hello once to learn of a key, and reports a command if the welcome does not name it', async () => {
+  test('sends one hello to request an unknown key, and reports the command if the welcome does not announce the key', async () => {
     const command = start();
     const forged = { action: 'command', ...signCommand(command, { key: deriveSigningKey('guessed') }) };
     const hellos = () => plane.messages.filter(({ action }) => action === 'hello').length;
@@ -124,7 +124,7 @@ describe('an agent', () => {
     expect([hellos(), host.world.containers()]).toEqual([2, []]);
   });
 
-  test('carries out the real command of an id under which another was forged', async () => {
+  test('executes the real command with the id of a forged command', async () => {
     const command = start();
     plane.send({ action: 'command', payload: JSON.stringify(command), signature: '', keyId: '' });
     await refused(command.id);

@@ -13,7 +13,7 @@ import { ManualClock } from '../../helpers/manual-clock.ts';
 const SESSION = 'aaaaaaaa-0000-4000-8000-000000000001';
 const CONTAINER = 'bbbbbbbb-0000-4000-8000-000000000001';
 
-/** A process that does what the test says, and remembers what was done to it. */
+/** A scripted process that records the calls. */
 class ScriptedProcess implements SessionProcess {
   readonly exit = Promise.withResolvers<number>();
   readonly exited = this.exit.promise;
@@ -101,7 +101,7 @@ const detach = () => {
 };
 const exits = () => got.filter((frame) => frame.type === 'exit');
 
-test('hands on input, its end, the window’s size and signals', () => {
+test('passes on input, its end, the window size and signals', () => {
   join();
   client.put({ type: 'input', data: Buffer.from('hello').toString('base64') }, 5);
   client.put({ type: 'endInput' });
@@ -110,7 +110,7 @@ test('hands on input, its end, the window’s size and signals', () => {
   expect(process.done).toEqual(['input hello', 'endInput', 'resize 80x24', 'signal 2']);
 });
 
-test('what was written before the client came is there for it; the exit comes last, then it is over', async () => {
+test('delivers output from before the client connected, then the exit, and is then over', async () => {
   process.write_('stdout', Buffer.from('early'));
   expect([sent, process.consumedBytes]).toEqual([[], 0]);
   join();
@@ -123,14 +123,14 @@ test('what was written before the client came is there for it; the exit comes la
   expect(process.done).toEqual([]);
 });
 
-test('a process whose container is gone ends its session with that reason', async () => {
+test('a process whose container has ended ends the session with that reason', async () => {
   join();
   process.exit.reject(new TypeError('the VM is gone'));
   await clock.pass(1_000);
   expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'container-stopped' }]);
 });
 
-test('a client that reads nothing stops the process’s output, and only the exit passes it', async () => {
+test('a client that reads nothing blocks the process’s output, but the exit is still sent', async () => {
   join();
   client.receive = () => undefined;
   const piece = Buffer.alloc(SESSION_LIMITS.dataBytes);
@@ -146,7 +146,7 @@ test('a client that reads nothing stops the process’s output, and only the exi
   expect(sent.at(-1)).toMatchObject({ kind: 'frame', frame: { type: 'exit', reason: 'revoked' } });
 });
 
-test('single bytes that wait for a client wait together, each stream in its order', () => {
+test('waiting single bytes are merged, in the order of each stream', () => {
   const wanted = { stdout: '', stderr: '' };
   for (let count = 0; count < 100_000; count += 1) {
     const stream = count % 2 === 0 ? 'stdout' : 'stderr';
@@ -173,8 +173,8 @@ test('a few pieces of both streams keep their order', () => {
   expect(got.map((frame) => frame.type === 'output' && frame.stream)).toEqual(['stdout', 'stderr', 'stdout']);
 });
 
-describe('ends by itself', () => {
-  test('when nothing is said for too long, though the client is there', async () => {
+describe('a session ends by itself', () => {
+  test('when it is idle for too long, even if the client is connected', async () => {
     join();
     for (let minute = 0; minute < 6; minute += 1) {
       await clock.pass(60_000);
@@ -184,7 +184,7 @@ describe('ends by itself', () => {
     expect(process.done).toEqual(['end']);
   });
 
-  test('when its time is over, whatever is said', async () => {
+  test('when its total time is over, even if it is active', async () => {
     join();
     for (let minute = 0; minute <= 61; minute += 1) {
       process.write_('stdout', Buffer.from('.'));
@@ -202,7 +202,7 @@ describe('ends by itself', () => {
     expect(over).toBe(true);
   });
 
-  test('but not while a client comes back in time: then it goes on where it was', async () => {
+  test('but not if a client reconnects in time, and then it continues', async () => {
     join();
     process.write_('stdout', Buffer.from('one'));
     detach();
@@ -217,7 +217,7 @@ describe('ends by itself', () => {
     expect(over).toBe(false);
   });
 
-  test('nor when the news that it went overtakes its return: it is asked, and answers', async () => {
+  test('but not if the message about a disconnect arrives after the reconnect, because the client answers a probe', async () => {
     join();
     session.receive({ action: 'session', sessionId: SESSION, kind: 'detached' });
     process.write_('stdout', Buffer.from('after'));
@@ -248,7 +248,7 @@ test('a client that violates the protocol is disconnected without effect on othe
   expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'protocol-error' }]);
 });
 
-test('closed by the client: the process ends', async () => {
+test('the process ends when the client closes the session', async () => {
   join();
   client.putLast({ type: 'close' });
   await clock.pass(1_000);

@@ -73,7 +73,7 @@ const pass = async (ms: number) => {
 const messages = () =>
   logged.map((line) => z.parse(z.object({ message: z.string() }), JSON.parse(line)).message);
 
-test('a control plane of another protocol version is asked again with growing pauses, until it is updated', async () => {
+test('a connection to a control plane of another protocol version is retried with growing pauses until it is updated', async () => {
   protocol = 2;
   link.start();
   await pass(60_000);
@@ -88,7 +88,7 @@ test('a control plane of another protocol version is asked again with growing pa
   link.stop();
 });
 
-test('a control plane of the same protocol version is connected to once', async () => {
+test('a control plane of the same protocol version gets one connection', async () => {
   link.start();
   await pass(10_000);
   expect({ connected, dials, logged }).toEqual({ connected: 1, dials: 1, logged: [] });

@@ -44,8 +44,8 @@ const observed = (index: number): ObservedContainer => ({
   sequence: index,
 });
 
-describe('what an agent sends', () => {
-  test('a result that is too large is made to fit, and says how many processes it leaves out', () => {
+describe('an agent’s messages', () => {
+  test('a result that is too large is shortened, with the number of omitted processes', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 900 }), fc.integer({ min: 0, max: 1_500 }), (count, length) => {
         const processes = Array.from({ length: count }, (_, pid) => process(pid, 'ü'.repeat(length)));
@@ -67,7 +67,7 @@ describe('what an agent sends', () => {
     );
   });
 
-  test('observations are divided, none is lost, and each part fits', () => {
+  test('observations are split into messages that fit, without loss', () => {
     fc.assert(
       fc.property(fc.nat(1_200), fc.nat(20_000), (count, taken) => {
         let rest = Array.from({ length: count }, (_, index) => observed(index));
@@ -87,7 +87,7 @@ describe('what an agent sends', () => {
     );
   });
 
-  test('every frame is at most 32 KB, and together they are the message', () => {
+  test('a message is split into frames of at most 32 KB', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: MESSAGE_BYTES }), (length) => {
         const frames: { data: Buffer; fin: boolean }[] = [];
@@ -100,7 +100,7 @@ describe('what an agent sends', () => {
     );
   });
 
-  test('the id of a result is always the same, and never too long', () => {
+  test('the id of a result is deterministic and never too long', () => {
     expect(resultMessageId('op:Start:1')).toBe('result:op:Start:1');
     const long = 'x'.repeat(4_000);
     expect(resultMessageId(long)).toBe(resultMessageId(long));
@@ -108,7 +108,7 @@ describe('what an agent sends', () => {
     expect(resultMessageId(`${long}y`)).not.toBe(resultMessageId(long));
   });
 
-  test('a failure says step, cause and what helps', () => {
+  test('a failure has step, cause and suggestion', () => {
     const cause = new RuntimeError('switch-not-found', 'This host has no switch "x".', {
       suggestion: 'Use NAT.',
     });
@@ -139,7 +139,7 @@ const command = {
   arguments: { verb: 'stopContainer', timeoutSeconds: 1 },
 };
 
-describe('what an agent reads', () => {
+describe('an agent parses', () => {
   const signed = { payload: '{}', signature: 's', keyId: 'k' };
   const message = { action: 'command', ...signed };
   const payload = (content: object) => JSON.stringify({ ...content, expiresAtMs: 9 });
@@ -153,7 +153,7 @@ describe('what an agent reads', () => {
     expect(reading).toEqual({ kind: 'message', message });
   });
 
-  test('a command without a signature by its id', () => {
+  test('the id of a command without a signature', () => {
     const text = JSON.stringify({ action: 'command', command });
     expect(readControlMessage(text)).toEqual({ kind: 'unsigned', commandId: 'c' });
     expect(readControlMessage('{"action":"command"}')).toEqual({ kind: 'unsigned', commandId: '' });
@@ -164,7 +164,7 @@ describe('what an agent reads', () => {
     expect(readCommand(payload(later))).toEqual({ kind: 'command', command, expiresAtMs: 9 });
   });
 
-  test('a verb that it does not know is refused by name', () => {
+  test('an unknown verb, which it refuses by name', () => {
     const odd = { ...command, arguments: { verb: 'runScript', script: 'rm -rf /' } };
     expect(readCommand(payload(odd))).toMatchObject({
       kind: 'refused',
@@ -173,7 +173,7 @@ describe('what an agent reads', () => {
     });
   });
 
-  test('arguments that it cannot read are refused with their place, and without their value', () => {
+  test('invalid arguments, which it refuses with their path but without their value', () => {
     const odd = { ...command, arguments: { verb: 'stopContainer', timeoutSeconds: 'secret' } };
     const reading = readCommand(payload(odd));
     expect(reading).toMatchObject({ kind: 'refused', error: { code: 'validation-failed' } });
@@ -182,18 +182,18 @@ describe('what an agent reads', () => {
     expect(message).not.toContain('secret');
   });
 
-  test.each(['', '7', '{}', '{"id":"c"}', JSON.stringify(command)])('%j is no command', (text) => {
+  test.each(['', '7', '{}', '{"id":"c"}', JSON.stringify(command)])('and refuses %j as a command', (text) => {
     expect(readCommand(text)).toEqual({ kind: 'unreadable' });
   });
 
   test.each(['', 'null', '7', '[]', '{}', '{"action":5}', '{"action":"dance"}', '{"action":"ack"}'])(
-    'anything else, as %j, is unknown',
+    'other text, such as %j, as unknown',
     (text) => {
       expect(readControlMessage(text)).toMatchObject({ kind: 'unknown' });
     },
   );
 
-  test('whatever it is, reading does not throw', () => {
+  test('any text without throwing', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), fc.json()), (text) => void readControlMessage(text)));
   });
 });

@@ -74,7 +74,7 @@ const started = async (one: AssignedContainer): Promise<void> => {
 };
 
 describe.each(['Default', 'HyperV'] as const)('a network policy of a %s container', (runtimeType) => {
-  test('is in force when it is answered, without a restart, and sessions go on', async () => {
+  test('is applied when the command is answered, without a restart, and sessions continue', async () => {
     const one = of(runtimeType);
     await started(one);
     expect(inForce(one)).toEqual(one.spec.network);
@@ -90,7 +90,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     });
   });
 
-  test('is the newest by revision, in whatever order and however often commands come', async () => {
+  test('is the one with the newest revision, for commands in any order and with repetitions', async () => {
     const one = of(runtimeType);
     await started(one);
     const ids = [7, 5, 9, 8, 9, 1].map((revision) => set(one, revision));
@@ -99,7 +99,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     expect(inForce(one)).toEqual(policy(9));
   });
 
-  test('waits for no other command: a stop that takes minutes does not hold it up', async () => {
+  test('does not wait for other commands, such as a stop that takes minutes', async () => {
     const one = of(runtimeType, ['sh', '-c', "trap '' TERM; sleep 600"]);
     await started(one);
     const stop = give(one, { verb: 'stopContainer', timeoutSeconds: 600 });
@@ -110,7 +110,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     expect(inForce(one)).toEqual(policy(5));
   });
 
-  test('that is set while the container starts is in force before its main process runs', async () => {
+  test('that is set while the container starts is applied before its main process runs', async () => {
     for (let at = 0; at <= 8 * STEP_MS; at += STEP_MS / 2) {
       const one = of(runtimeType);
       start(one);
@@ -122,11 +122,11 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     }
   });
 
-  test('is in force before the main process runs, though the agent died once its endpoint was made', async () => {
+  test('is applied before the main process runs, even if the agent was killed after it created the endpoint', async () => {
     const one = of(runtimeType);
     give(one, { verb: 'prepareContainer', container: one });
     await clock.pass(1_000);
-    // What the agent left behind: an endpoint under the older policy, and the newer one in the journal.
+    // The remains of the agent: an endpoint with the older policy, and the newer policy in the journal.
     host.world.change(one.id, () => ({ networkEndpoint: true, networkPolicy: one.spec.network }));
     state.update(one.id, { network: { policy: policy(5), revision: 5 } });
     const begun = host.runtime.startProcess.bind(host.runtime);
@@ -139,7 +139,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     expect(atStart).toEqual([policy(5)]);
   });
 
-  test('of a container that is off is that of its next start, though the command brings an older one', async () => {
+  test('of a stopped container applies to its next start, even if the start command has an older policy', async () => {
     const one = of(runtimeType);
     give(one, { verb: 'prepareContainer', container: one });
     await clock.pass(1_000);
@@ -150,7 +150,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     expect(inForce(one)).toEqual(policy(5));
   });
 
-  test('that a command brings is in force where it is newer than what was set', async () => {
+  test('in a start command applies if it is newer than the set policy', async () => {
     const one = of(runtimeType);
     await started(one);
     set(one, 5);
@@ -164,7 +164,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     expect(inForce(one)).toEqual(policy(8));
   });
 
-  test('stays with a container that is converted', async () => {
+  test('is kept by a conversion', async () => {
     const one = of(runtimeType);
     await started(one);
     set(one, 5);
@@ -186,7 +186,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
 });
 
 describe('a network policy', () => {
-  test('is kept by restarts that no command asks for', async () => {
+  test('is kept by restarts of the restart policy', async () => {
     const one = container({ command: ['sh', '-c', 'exit 1'], restartPolicy: { name: 'always' } });
     const supervisor = createSupervisor({
       state,
@@ -213,7 +213,7 @@ describe('a network policy', () => {
     expect(made).toEqual(made.map(() => policy(5)));
   });
 
-  test('comes into force however late its command is, and whatever epoch it is of', async () => {
+  test('is applied even if its command is late or has an old epoch', async () => {
     const one = of('Default');
     await started(one);
     give(one, { verb: 'startContainer', container: one }, { epoch: 50 });
@@ -224,7 +224,7 @@ describe('a network policy', () => {
     expect(inForce(one)).toEqual(policy(5));
   });
 
-  test('that an agent had received when it died is in force when the next one is up', async () => {
+  test('that a killed agent had received is applied by the next agent', async () => {
     const one = of('Default');
     await started(one);
     host.runtime.setNetworkPolicy = () => new Promise(() => undefined);
@@ -239,7 +239,7 @@ describe('a network policy', () => {
     expect(inForce(one)).toEqual(policy(5));
   });
 
-  test('that the host cannot put in force is answered as failed, and is that of the next start', async () => {
+  test('that the host cannot apply is answered as failed and used for the next start', async () => {
     const one = of('Default');
     await started(one);
     host.world.addFault('setNetworkPolicy', 'fail', 1);
@@ -252,7 +252,7 @@ describe('a network policy', () => {
     expect(inForce(one)).toEqual(policy(5));
   });
 
-  test('that cannot be put in force keeps the container from starting', async () => {
+  test('that cannot be applied prevents the start of the container', async () => {
     const one = of('Default');
     give(one, { verb: 'prepareContainer', container: one });
     await clock.pass(1_000);
@@ -265,7 +265,7 @@ describe('a network policy', () => {
     expect(host.world.container(one.id)?.runs).toEqual([]);
   });
 
-  test('of 100 changes at once, across 8 containers, ends as the newest of each', async () => {
+  test('is the newest for each of 8 containers after 100 parallel changes', async () => {
     const all = Array.from({ length: 8 }, () => of('Default'));
     for (const one of all) start(one);
     await clock.pass(10_000);
@@ -276,7 +276,7 @@ describe('a network policy', () => {
     expect(state.openCommands()).toEqual([]);
   });
 
-  test('for no container is refused', async () => {
+  test('without a container is refused', async () => {
     const id = set(of('Default'), 5, { containerId: null });
     await clock.pass(1_000);
     expect(resultOf(id)).toMatchObject({ status: 'failed', error: { code: 'validation-failed' } });

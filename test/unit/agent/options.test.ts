@@ -4,7 +4,7 @@ import { parseOptions } from '../../../agent/options.ts';
 const usual = ['--api-url', 'https://api.example.org/prod', '--state-dir', '/tmp/s', '--simulate', 'linux'];
 
 describe('the command line', () => {
-  test('has defaults for all that need not be said', () => {
+  test('has defaults for all optional values', () => {
     expect(parseOptions(usual)).toMatchObject({
       runtime: 'simulated',
       capacityMemoryMb: 16_384,
@@ -16,7 +16,7 @@ describe('the command line', () => {
     });
   });
 
-  test('reads faults, delays and capacity', () => {
+  test('parses faults, delays and capacity', () => {
     const more = [
       '--simulate-fault',
       'mountLayers=fail:3',
@@ -37,7 +37,7 @@ describe('the command line', () => {
     });
   });
 
-  test('reads the private ranges that policies may open, each once and in canonical form', () => {
+  test('parses the private ranges that policies can open, each once and in canonical form', () => {
     const more = ['10.20.30.40/16', 'FD12::/32', '10.20.0.0/16'].flatMap((range) => [
       '--allow-private',
       range,

@@ -29,7 +29,7 @@ const NOTHING: RuntimeContainer = {
   workerProcess: null,
 };
 
-/** What a step does to a container, and what it needs: the runtime's documentation as a model. */
+/** A model of the runtime's documentation: the effect and the precondition of each step. */
 const apply = (at: RuntimeContainer, step: Step): RuntimeContainer => {
   const need = (condition: boolean, what: string) =>
     expect({ step: step.kind, what, condition }).toMatchObject({ condition: true });
@@ -126,7 +126,7 @@ const assignmentArbitrary = fc
   );
 
 describe('the planner', () => {
-  test('a plan that is executed reaches its target, by steps that are each possible', () => {
+  test('an executed plan reaches its target, and the precondition of each step holds', () => {
     fc.assert(
       fc.property(assignmentArbitrary, maybeObserved, (assignment, observed) => {
         const end = plan(assignment, observed).reduce(apply, observed ?? NOTHING);
@@ -135,7 +135,7 @@ describe('the planner', () => {
     );
   });
 
-  test('of a state that is reached the plan is empty', () => {
+  test('the plan for a reached state is empty', () => {
     fc.assert(
       fc.property(assignmentArbitrary, maybeObserved, (assignment, observed) => {
         const end = plan(assignment, observed).reduce(apply, observed ?? NOTHING);
@@ -144,7 +144,7 @@ describe('the planner', () => {
     );
   });
 
-  test('planning again after any part of a plan reaches the target too', () => {
+  test('a new plan after any part of a plan also reaches the target', () => {
     fc.assert(
       fc.property(assignmentArbitrary, maybeObserved, fc.nat(12), (assignment, observed, count) => {
         const broken = plan(assignment, observed)
@@ -157,7 +157,7 @@ describe('the planner', () => {
     );
   });
 
-  test('steps name no container but the assigned one', () => {
+  test('steps refer only to the assigned container', () => {
     fc.assert(
       fc.property(assignmentArbitrary, maybeObserved, (assignment, observed) => {
         for (const step of plan(assignment, observed)) {
@@ -168,7 +168,7 @@ describe('the planner', () => {
     );
   });
 
-  test('nothing is removed but for the target Absent', () => {
+  test('files are removed only for the target Absent', () => {
     fc.assert(
       fc.property(assignmentArbitrary, maybeObserved, (assignment, observed) => {
         const kinds = plan(assignment, observed).map(({ kind }) => kind);
@@ -179,7 +179,7 @@ describe('the planner', () => {
     );
   });
 
-  test('a utility VM comes up in the order of hcsshim, and a provisioned one is used', () => {
+  test('a utility VM is created in the order of hcsshim, and a provisioned one is used', () => {
     const wanted = container({ id: ID, runtimeType: 'HyperV' });
     const assignment: Assignment = {
       containerId: ID,

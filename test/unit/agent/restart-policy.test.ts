@@ -16,14 +16,14 @@ describe('the restart policy', () => {
     expect(decideRestart({ name }, { ...ended, exitCode }) !== null).toBe(restarts);
   });
 
-  test('on-failure stops after its retries; always does not count', () => {
+  test('on-failure stops after its retries; always has no limit', () => {
     const third = { ...ended, restartCount: 3 };
     expect(decideRestart({ name: 'on-failure', maxRetries: 4 }, third)).not.toBeNull();
     expect(decideRestart({ name: 'on-failure', maxRetries: 3 }, third)).toBeNull();
     expect(decideRestart({ name: 'always', maxRetries: 3 }, third)).not.toBeNull();
   });
 
-  test('the wait doubles from 100 ms to a minute, and is reset after a long run', () => {
+  test('the pause doubles from 100 ms to a minute and is reset after a long run', () => {
     const waits: number[] = [];
     let backoffMs = 0;
     for (let restart = 0; restart < 12; restart += 1) {

@@ -30,7 +30,7 @@ const csrss = (list: readonly { name: string; pid: number }[]) =>
   list.filter(({ name }) => name === 'csrss.exe').map(({ pid }) => pid);
 
 describe('the simulated machines', () => {
-  test('show the documentation’s demonstration of isolation', async () => {
+  test('show the isolation demonstration of the documentation', async () => {
     const { runtime, ids } = await startedOn('nano-server', ['Default', 'HyperV', 'HyperV']);
     const [shared = '', first = '', second = ''] = ids;
     expect(csrss(await runtime.listProcesses(shared))).toEqual([1228]);
@@ -42,7 +42,7 @@ describe('the simulated machines', () => {
     expect(workers).toEqual([first.toUpperCase(), second.toUpperCase()]);
   });
 
-  test('give no process id twice, however many containers run', async () => {
+  test('assign unique process ids to any number of containers', async () => {
     const { runtime } = await startedOn(
       'nano-server',
       Array.from({ length: 60 }, (_, i) => (i % 3 ? 'Default' : 'HyperV')),
@@ -51,7 +51,7 @@ describe('the simulated machines', () => {
     expect(new Set(pids).size).toBe(pids.length);
   });
 
-  test('number the processes of a Linux container from 1 inside, and otherwise on the host', async () => {
+  test('number the processes of a Linux container from 1 in the container and differently on the host', async () => {
     const { runtime, ids } = await startedOn('linux', ['Default', 'HyperV']);
     const [shared = '', isolated = ''] = ids;
     expect(await runtime.listProcesses(shared)).toMatchObject([
@@ -78,7 +78,7 @@ describe('the simulated machines', () => {
     });
   });
 
-  test('keep a container’s files when its runtime type is converted', async () => {
+  test('keep a container’s files in a conversion', async () => {
     const { runtime, world } = simulatedHost('linux', systemClock);
     const one = container();
     await runtime.createWritableLayer(one, signal);
@@ -87,7 +87,7 @@ describe('the simulated machines', () => {
     expect(world.container(one.id)).toMatchObject({ layerId: before, container: { runtimeType: 'HyperV' } });
   });
 
-  test('end a process by the clock, even without an observer', async () => {
+  test('end a process on time even if no agent observes it', async () => {
     const clock = new ManualClock();
     const { runtime } = simulatedHost('linux', clock);
     const one = container({ command: ['sleep', '30'], switchName: 'none' });

@@ -47,7 +47,7 @@ const log = createLog({
   write: (line) => logged.push(line),
 });
 
-/** The state directory as that version of the agent left it. */
+/** A copy of the state directory of that version of the agent. */
 const restore = (version: string): void => {
   cpSync(join(FIXTURES, version), stateDir, { recursive: true });
   mkdirSync(layout.run, { recursive: true });
@@ -107,15 +107,15 @@ describe('a record', () => {
     expect(decodeRecord(format, text)).toEqual({ kind: 'record', isOlder: true, record });
   });
 
-  test('of a newer version is not read, whatever it contains', () => {
+  test('of a newer version is not read, regardless of its content', () => {
     expect(decodeRecord(format, '{"version":3,"id":"a","size":7,"kind":"x"}')).toEqual({
       ...{ kind: 'newer', version: 3 },
     });
   });
 
   test.each([
-    ['', 'cut short'],
-    ['{"version":2,"id":"a"', 'cut short'],
+    ['', 'truncated'],
+    ['{"version":2,"id":"a"', 'truncated'],
     ['{"version":"2","id":"a","size":7,"kind":"x"}', 'with a version that is no number'],
     ['{"version":0,"id":"a"}', 'with version 0, which is never written'],
     ['{"version":2,"id":"a","size":7,"kind":"x","more":1}', 'with an unknown member'],
@@ -128,7 +128,7 @@ describe('a record', () => {
 describe('the state directory of an agent of version 0', () => {
   beforeEach(() => restore('version-0'));
 
-  test('is accepted, upgraded once and keeps what it says', async () => {
+  test('is accepted, upgraded once and keeps its values', async () => {
     await refuseNewerState(stateDir);
     const files = (await linuxRecordFiles(layout)).filter(({ path }) => existsSync(path));
     const before = await Promise.all(files.map((file) => file.read()));
@@ -161,7 +161,7 @@ describe('the state directory of an agent of version 0', () => {
     ]);
   });
 
-  test('has its containers, their runs and their ends', async () => {
+  test('has its containers, their runs and their exits', async () => {
     await upgradeRecords(await linuxRecordFiles(layout), log);
     const kept = records();
     expect((await kept.ids()).sort()).toEqual([id(1), id(2), id(3), id(4)]);
@@ -184,7 +184,7 @@ describe('the state directory of an agent of version 0', () => {
     });
   });
 
-  test('records from before disks were marked as untrusted get the value that their absence meant', async () => {
+  test('records from before untrusted disks were marked get the equivalent value', async () => {
     const [vm] = readdirSync(layout.runVms).map((name) => join(layout.runVms, name, 'vm.json'));
     const container = join(layout.containers, id(1), 'container.json');
     for (const file of [vm ?? '', container]) {
@@ -261,7 +261,7 @@ describe('the state directory of a newer agent', () => {
     'linux/images/43385991f0be5fed6db7fb640c5f510d.json',
   ];
 
-  test.each(RECORDS)('is refused in words for %s, and nothing is changed', async (name) => {
+  test.each(RECORDS)('is refused with a reason for %s and unchanged', async (name) => {
     writeFileSync(join(stateDir, name), '{"version":2,"of":"which this agent knows nothing"}');
     const before = contents();
     await expect(refuseNewerState(stateDir)).rejects.toMatchObject({
@@ -273,7 +273,7 @@ describe('the state directory of a newer agent', () => {
     expect(contents()).toEqual(before);
   });
 
-  test.each(['journal', 'simulatedWorld'] as const)('is refused in words for its %s', async (which) => {
+  test.each(['journal', 'simulatedWorld'] as const)('is refused with a reason for its %s', async (which) => {
     const file = stateFiles(stateDir)[which];
     const database = new DatabaseSync(file);
     database.exec('PRAGMA user_version = 2');
@@ -289,7 +289,7 @@ describe('the state directory of a newer agent', () => {
     expect(left).toEqual(before);
   });
 
-  test('is refused for a record that appears while the agent works', async () => {
+  test('is refused for a record that appears while the agent runs', async () => {
     writeFileSync(join(layout.containers, id(1), 'exit.json'), '{"version":2}');
     await expect(records().exit(id(1))).rejects.toThrow(/has version 2 of the exit record/);
   });

@@ -54,7 +54,7 @@ const running = async (
 const runs = ({ id }: AssignedContainer) => host.world.container(id)?.runs.length;
 
 describe('the supervisor', () => {
-  test('restarts what fails, later each time, as often as it may', async () => {
+  test('restarts failed containers with growing pauses up to the limit', async () => {
     const one = await running(['sh', '-c', 'exit 1'], { name: 'on-failure', maxRetries: 3 });
     await clock.pass(99);
     expect(runs(one)).toBe(1);
@@ -69,14 +69,14 @@ describe('the supervisor', () => {
     expect(reported.length).toBeGreaterThanOrEqual(7);
   });
 
-  test('leaves alone what was meant to end, while it waits as well', async () => {
+  test('does not restart a container that was stopped, also during the pause', async () => {
     const one = await running(['false'], { name: 'always' });
     state.update(one.id, { desired: 'Off' });
     await clock.pass(60_000);
     expect(runs(one)).toBe(1);
   });
 
-  test('leaves alone what runs, and what it was never given', async () => {
+  test('does not restart running or unassigned containers', async () => {
     const one = await running(['sleep', '600'], { name: 'always' });
     const unknown = container({ command: ['sleep', '600'], switchName: 'none' });
     const made = host.runtime.createWritableLayer(unknown, signal);
@@ -93,7 +93,7 @@ describe('the supervisor', () => {
     expect(host.world.containers()).toEqual(before);
   });
 
-  test('looking twice restarts once', async () => {
+  test('two checks restart a container once', async () => {
     const one = await running(['true'], { name: 'always' });
     const looks = Promise.all([supervisor.consider(one.id), supervisor.consider(one.id)]);
     await clock.pass(0);
@@ -102,7 +102,7 @@ describe('the supervisor', () => {
     expect(runs(one)).toBe(2);
   });
 
-  test('tidies what a broken start has left, and keeps a VM that is provisioned', async () => {
+  test('cleans up after an interrupted start and keeps a provisioned VM', async () => {
     const all = await Promise.all(
       (['Off', 'Provisioned'] as const)
         .map(async (desired) => {

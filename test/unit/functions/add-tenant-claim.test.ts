@@ -24,27 +24,27 @@ const tokenOf = async (tenants: ClientTenants, event: PreTokenGenerationV3Trigge
 };
 
 describe('add-tenant-claim', () => {
-  test('gives a client that is named its own tenant', async () => {
+  test('assigns a configured client its tenant', async () => {
     const tenants = { defaultTenant: 'others', byClient: { a1: 'acme' } };
     expect((await tokenOf(tenants, eventOf('a1')))?.claimsToAddOrOverride).toEqual({ org: 'acme' });
   });
 
-  test('gives any other client the default tenant', async () => {
+  test('assigns other clients the default tenant', async () => {
     const tenants = { defaultTenant: 'others', byClient: { a1: 'acme' } };
     expect((await tokenOf(tenants, eventOf('b2')))?.claimsToAddOrOverride).toEqual({ org: 'others' });
   });
 
-  test('gives no token where there is no default tenant', async () => {
+  test('issues no token without a default tenant', async () => {
     const tenants = { defaultTenant: null, byClient: { a1: 'acme' } };
     await expect(tokenOf(tenants, eventOf('b2'))).rejects.toBeInstanceOf(ClientWithoutTenantError);
   });
 
-  test('takes no tenant from the prototype of the map', async () => {
+  test('does not read a tenant from the prototype of the map', async () => {
     const tenants = { defaultTenant: null, byClient: {} };
     await expect(tokenOf(tenants, eventOf('constructor'))).rejects.toBeInstanceOf(ClientWithoutTenantError);
   });
 
-  test('names the scopes as the API does, and leaves those of others alone', async () => {
+  test('renames the API’s scopes and keeps other scopes', async () => {
     const given = [...SCOPES.map((scope) => `bulkhead/${scope}`), 'elsewhere/containers:read'];
     const token = await tokenOf({ defaultTenant: 'acme', byClient: {} }, eventOf('a1', given));
     expect(token?.scopesToAdd).toEqual([...SCOPES]);

@@ -81,7 +81,7 @@ const event = fc.record({
 });
 
 test.each(accepted.map((pattern) => [JSON.stringify(pattern), pattern] as const))(
-  'a pattern on the bus lets through what the tenant’s own does, but for Bulkhead’s events of others: %s',
+  'a bound pattern matches the same events as the tenant’s pattern, except Bulkhead’s events of other tenants: %s',
   (_, pattern) => {
     const own = compilePattern(pattern);
     const bound = compilePattern(boundPattern(pattern, 'acme'));
@@ -94,7 +94,7 @@ test.each(accepted.map((pattern) => [JSON.stringify(pattern), pattern] as const)
   },
 );
 
-/** Values of every form that JSON has, for each field that narrowing depends on, at each level of a pattern. */
+/** Values of every JSON type for each field that the bound pattern restricts, at each level of a pattern. */
 const absent = fc.constant([{ exists: false }]);
 const anyForm = (matchers: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> =>
   fc.oneof(
@@ -127,7 +127,7 @@ const { fields: anyPattern } = fc.letrec<{ fields: Pattern; detail: Pattern }>((
   ),
 }));
 
-/** What `make` returns; undefined if it refuses the pattern with an error of the given class. */
+/** Returns the result of `make`; undefined if it refuses the pattern with an error of the given class. */
 const unlessRefused = <T>(make: () => T, refusal: new (...given: never[]) => Error): T | undefined => {
   try {
     return make();
@@ -137,7 +137,7 @@ const unlessRefused = <T>(make: () => T, refusal: new (...given: never[]) => Err
   }
 };
 
-test('no pattern of any form that is accepted matches Bulkhead’s events of other tenants', () => {
+test('no accepted pattern matches Bulkhead’s events of other tenants', () => {
   fc.assert(
     fc.property(
       anyPattern,
@@ -173,7 +173,7 @@ test.each(
   }
 });
 
-test('a bus with as many rules as EventBridge allows is a problem that says what to do', async () => {
+test('a bus with the maximum number of rules results in a problem with a suggestion', async () => {
   const failure = Object.assign(new Error('The requested resource exceeds the maximum number allowed.'), {
     name: 'LimitExceededException',
   });
@@ -186,7 +186,7 @@ test('a bus with as many rules as EventBridge allows is a problem that says what
   });
 });
 
-test('a call that EventBridge throttles is one to repeat, not a fault', async () => {
+test('a throttled call to EventBridge is a retryable error', async () => {
   const throttled = Object.assign(new Error('Rate exceeded'), { name: 'ThrottlingException' });
   const client = { send: async () => Promise.reject(throttled) } as unknown as EventBridgeClient;
   const rules = createEventRules(client, { bus: 'b', machineArn: 'm', roleArn: 'r', deadLettersArn: 'd' });

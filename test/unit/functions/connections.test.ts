@@ -12,9 +12,9 @@ import { type Connections, createConnections } from '../../../functions/shared/h
 import { createPush } from '../../../functions/shared/hosts/push.ts';
 
 const CREDENTIALS = { accessKeyId: 'AKIDEXAMPLE', secretAccessKey: 'secret', sessionToken: 'token/+=' };
-/** As API Gateway makes them, with a letter that a path must not hold as it is. */
+/** A connection id like API Gateway's, with a character that must be escaped in a path. */
 const ID = 'L0SM9cOFvHcCIhw=';
-/** Far above what an answer takes on a loaded machine; a test of silence waits for it. */
+/** Longer than a response takes on a loaded machine. The test without a response waits for it. */
 const REQUEST_TIMEOUT_MS = 2_000;
 const ACK = { action: 'ack', messageId: 'é' } as const;
 
@@ -25,7 +25,7 @@ interface Seen {
   readonly headers: IncomingMessage['headers'];
 }
 
-/** An answer's status, or what else becomes of a request. */
+/** The status of a response, or another outcome of a request. */
 type Turn = number | 'reset' | 'silence';
 
 let server: Server;
@@ -53,7 +53,7 @@ beforeEach(async () => {
     endpoint,
     region: 'eu-west-1',
     credentials: CREDENTIALS,
-    // One socket: a request would wait forever behind an unread response.
+    // With one socket, a request would wait forever behind an unread response.
     requestHandler: new NodeHttpHandler({
       httpAgent: { keepAlive: true, maxSockets: 1 },
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -71,7 +71,7 @@ afterEach(() => {
 const hmac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest();
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
 
-/** The signature by the steps of AWS's description of Signature Version 4. */
+/** The signature, computed as in AWS's description of Signature Version 4. */
 const signatureOf = ({ method, path, body, headers }: Seen): string => {
   const [, signed = ''] = /SignedHeaders=([^,]+)/.exec(headers.authorization ?? '') ?? [];
   const moment = String(headers['x-amz-date']);
@@ -90,7 +90,7 @@ const signatureOf = ({ method, path, body, headers }: Seen): string => {
 };
 
 describe('a request', () => {
-  test('is the one that the SDK’s client would make', async () => {
+  test('is the same as the SDK client’s request', async () => {
     await connections.post(ID, 'é');
     const sdk = new ApiGatewayManagementApiClient({
       endpoint,
@@ -116,7 +116,7 @@ describe('a request', () => {
     expect(request.headers.authorization).toContain(`Signature=${signatureOf(request)}`);
   });
 
-  test('uses the connection of the one before', async () => {
+  test('uses the connection of the previous request', async () => {
     for (const text of ['a', 'b', 'c']) await connections.post(ID, text);
     expect([seen.map(({ body }) => body), sockets.size]).toEqual([['a', 'b', 'c'], 1]);
   });
@@ -134,7 +134,7 @@ describe('a push', () => {
     ['at two faults', [500, 502], 'unreachable', 2],
     ['cut off once', ['reset', 200], 'sent', 2],
     ['cut off twice', ['reset', 'reset'], 'unreachable', 2],
-    ['without an answer', ['silence', 'silence'], 'unreachable', 2],
+    ['without a response', ['silence', 'silence'], 'unreachable', 2],
   ])('%s: %j is %s after %d tries', async (_, given, result, tries) => {
     turns = [...given];
     expect(await createPush(connections)(ID, ACK)).toBe(result);
@@ -149,7 +149,7 @@ describe('a push', () => {
 });
 
 test.each<Turn[]>([[204], [410], [500, 500], ['reset', 'reset']])(
-  'closing: %j is no matter',
+  'closing a connection ignores %j',
   async (...given) => {
     turns = [...given];
     await expect(createCloseConnection(connections)(ID)).resolves.toBeUndefined();

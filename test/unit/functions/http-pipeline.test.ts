@@ -11,7 +11,7 @@ import { type Call, call, eventFor, routeOf, testDependencies } from '../../help
 
 type Seen = RouteRequest<(typeof ROUTES)[number]>;
 
-/** Handlers that show what they were given. */
+/** Handlers that return their input. */
 const setUp = (answer: () => Promise<Answer> = async () => ({ status: 200, body: {} })) => {
   const dependencies = testDependencies();
   const seen: Seen[] = [];
@@ -36,19 +36,19 @@ const setUp = (answer: () => Promise<Answer> = async () => ({ status: 200, body:
 
 const body = { image: 'mini' };
 
-describe('who asks', () => {
+describe('the caller', () => {
   const refusals: [string, Call['claims'], number, string][] = [
     ['no token', null, 401, 'unauthorized'],
     ['no tenant', { tenant: undefined }, 401, 'unauthorized'],
-    ['a tenant that would be two keys', { tenant: 'a#C#b' }, 401, 'unauthorized'],
-    ['a tenant that is no text', { tenant: ['acme'] }, 401, 'unauthorized'],
+    ['a tenant with a key separator', { tenant: 'a#C#b' }, 401, 'unauthorized'],
+    ['a tenant that is not a string', { tenant: ['acme'] }, 401, 'unauthorized'],
     ['no subject', { sub: undefined }, 401, 'unauthorized'],
     ['no scope', { scope: undefined }, 403, 'missing-scope'],
     ['another scope', { scope: 'containers:write' }, 403, 'missing-scope'],
-    ['a scope that only begins like it', { scope: 'containers:reader' }, 403, 'missing-scope'],
+    ['a scope with the required scope as prefix', { scope: 'containers:reader' }, 403, 'missing-scope'],
     ['the scope of another resource server', { scope: 'other/containers:read' }, 403, 'missing-scope'],
   ];
-  test.each(refusals)('%s is refused', async (_, claims, status, code) => {
+  test.each(refusals)('is refused: %s', async (_, claims, status, code) => {
     const { ask, seen } = setUp();
     const answer = await ask('listContainers', { claims });
     expect([answer.status, ProblemSchema.parse(answer.body).code, seen]).toEqual([status, code, []]);
@@ -69,7 +69,7 @@ describe('who asks', () => {
     expect(seen[0]?.identity).toMatchObject({ tenant: 'acme', actor: 'ann' });
   });
 
-  test('a machine’s client stands for its subject; other names of claims are configuration', async () => {
+  test('has the client id as subject if it is a machine; other claim names can be configured', async () => {
     const handler = createHttpHandler(
       ROUTES,
       { getContainer: async ({ identity }) => ({ status: 200, body: [identity.tenant, identity.actor] }) },
@@ -80,7 +80,7 @@ describe('who asks', () => {
     expect(answer.body).toEqual(['umbrella', 'ci']);
   });
 
-  test('a route that needs no token takes one that is no use', async () => {
+  test('can send a useless token to a route that needs none', async () => {
     const { ask, seen } = setUp();
     const answer = await ask('enrollHost', { claims: null, body: {} });
     expect([answer.status, answer.body.code, seen]).toEqual([400, 'validation-failed', []]);
@@ -97,12 +97,12 @@ describe('bodies', () => {
       'unsupported-media-type',
       undefined,
     ],
-    ['no JSON', { body: '{"image":' }, 400, 'body-not-json', undefined],
+    ['invalid JSON', { body: '{"image":' }, 400, 'body-not-json', undefined],
     ['an array', { body: [] }, 400, 'validation-failed', '/body'],
     ['null', { body: 'null' }, 400, 'validation-failed', '/body'],
     ['an unknown field', { body: { ...body, 'a/b~c': 1 } }, 400, 'validation-failed', '/body/a~1b~0c'],
     [
-      'an unknown field further in',
+      'a nested unknown field',
       { body: { ...body, resources: { gpus: 1 } } },
       400,
       'validation-failed',
@@ -117,7 +117,7 @@ describe('bodies', () => {
       '/body/labels/-a',
     ],
     [
-      'a place in a list',
+      'an element of a list',
       { body: { ...body, ports: [{ containerPort: 80 }, { containerPort: 0 }] } },
       400,
       'validation-failed',
@@ -131,14 +131,14 @@ describe('bodies', () => {
       '/body/labels/__proto__',
     ],
     [
-      'a variable called as the prototype is',
+      'a variable __proto__',
       { body: '{"image":"mini","env":{"__proto__":"a"}}' },
       400,
       'validation-failed',
       '/body/env/__proto__',
     ],
     [
-      'half a character',
+      'an unpaired surrogate',
       { body: '{"image":"mini","labels":{"a":"\\ud800"}}' },
       400,
       'validation-failed',
@@ -159,7 +159,7 @@ describe('bodies', () => {
       undefined,
     ],
   ];
-  test.each(cases)('%s: refused', async (_, given, status, code, pointer) => {
+  test.each(cases)('%s is refused', async (_, given, status, code, pointer) => {
     const { ask, seen } = setUp();
     const answer = await ask('createContainer', given);
     expect([answer.status, ProblemSchema.parse(answer.body).code, seen]).toEqual([status, code, []]);
@@ -167,7 +167,7 @@ describe('bodies', () => {
     if (pointer !== undefined) expect(answer.body.errors[0].pointer).toBe(pointer);
   });
 
-  test('every thing that is wrong has a pointer of its own', async () => {
+  test('each error has its own pointer', async () => {
     const answer = await setUp().ask('createContainer', {
       query: 'nope=1',
       body: { image: '../x', a: 1, b: 2, resources: { memoryMB: 1 } },
@@ -181,12 +181,12 @@ describe('bodies', () => {
     ]);
   });
 
-  test('nesting that would break a reader is refused', async () => {
+  test('nesting that is too deep for a parser is refused', async () => {
     const deep = `{"image":"mini","env":${'['.repeat(30_000)}${']'.repeat(30_000)}}`;
     expect((await setUp().ask('createContainer', { body: deep })).status).toBe(400);
   });
 
-  test('in base64 is decoded; not UTF-8 is refused', async () => {
+  test('base64 is decoded, and invalid UTF-8 is refused', async () => {
     const { handler, seen } = setUp();
     const event = eventFor('createContainer', { body });
     const encoded = {
@@ -200,13 +200,13 @@ describe('bodies', () => {
     expect((await handler(broken)).statusCode).toBe(400);
   });
 
-  test('may be left out where the route says so', async () => {
+  test('a body can be omitted on routes where it is optional', async () => {
     const { ask, seen } = setUp();
     expect((await ask('stopContainer', { params: { idOrName: 'a' } })).status).toBe(200);
     expect(seen[0]?.body).toEqual({});
   });
 
-  test('are not taken by a route that has none', async () => {
+  test('a body is refused on a route without a body', async () => {
     expect((await setUp().ask('listContainers', { body: {} })).status).toBe(400);
   });
 });
@@ -229,7 +229,7 @@ describe('queries', () => {
     expect([answer.status, answer.body.errors?.[0]?.pointer, seen]).toEqual([400, pointer, []]);
   });
 
-  test('labels may stand more than once, with commas and = in their values', async () => {
+  test('labels can be repeated and have commas and = in their values', async () => {
     const { ask, seen } = setUp();
     await ask('listContainers', { query: 'label=a=b,c&label=d=e%3Df&name=x&&' });
     expect(seen[0]?.query).toEqual({ label: ['a=b,c', 'd=e=f'], name: 'x' });
@@ -260,7 +260,7 @@ describe('preconditions', () => {
 });
 
 describe('errors', () => {
-  test('every code has a status and a title of its own', () => {
+  test('every code has a status and its own title', () => {
     const problems = PROBLEM_CODES.map((code) => createProblem(code, 'x'));
     for (const problem of problems) {
       expect(ProblemSchema.safeParse(problem).success).toBe(true);
@@ -286,7 +286,7 @@ describe('errors', () => {
     expect(lines.some((line) => line.includes('"ServerError":1'))).toBe(true);
   });
 
-  test('items of the table are not logged with an error of it', async () => {
+  test('an error of the table is logged without items', async () => {
     const { ask, lines } = setUp(async () => {
       throw new ConditionFailed(0, { env: { S: 'hunter2' } });
     });
@@ -294,7 +294,7 @@ describe('errors', () => {
     expect(lines.join()).not.toContain('hunter2');
   });
 
-  test('too busy says when to come back; a silent host is a time-out', async () => {
+  test('too-busy has Retry-After; a host that does not answer results in a time-out', async () => {
     const busy = await setUp(async () => {
       throw new TooBusyError('busy');
     }).ask('listContainers');
@@ -305,25 +305,25 @@ describe('errors', () => {
     expect([silent.status, silent.body.code]).toEqual([504, 'host-not-answering']);
   });
 
-  test('causes stay inside', () => {
+  test('causes are not in the response', () => {
     const problem = toProblem(new TooBusyError('busy', { cause: new TypeError('inner') }), 'r');
     expect(JSON.stringify(problem)).not.toContain('inner');
   });
 
-  test('a function that is about to be ended answers itself', async () => {
+  test('a function responds itself before its time limit', async () => {
     const { handler } = setUp(() => new Promise(() => undefined));
     const answer = await handler(eventFor('listContainers'), { getRemainingTimeInMillis: () => 260 });
     expect([answer.statusCode, JSON.parse(answer.body).code]).toEqual([503, 'too-busy']);
   });
 
-  test('a route that is not this function’s is not found', async () => {
+  test('a route of another function is not found', async () => {
     const { handler } = setUp();
     const event = { ...eventFor('listContainers'), routeKey: '$default' };
     expect((await handler(event)).statusCode).toBe(404);
   });
 });
 
-test('one line a request, without what was sent', async () => {
+test('each request is logged in one line without its content', async () => {
   const { ask, lines } = setUp();
   await ask('createContainer', {
     body: { ...body, env: { KEY: 'hunter2' } },

@@ -36,7 +36,7 @@ const open = () => {
 };
 
 describe('signing commands', () => {
-  test('reads the secret once for many commands, also for those that come together', async () => {
+  test('reads the secret once for many commands, also for parallel ones', async () => {
     const { signing, reads } = open();
     await Promise.all([signing.sign(command, 5), signing.sign(command, 5)]);
     for (let count = 0; count < 10; count += 1) await signing.sign(command, 5);
@@ -50,7 +50,7 @@ describe('signing commands', () => {
     expect(keyId).toBe(deriveSigningKey('one').keyId);
   });
 
-  test('goes on with the old key until every instance can announce the new one', async () => {
+  test('uses the old key until every instance can announce the new key', async () => {
     const { clock, versions, signing, signerIs } = open();
     expect(await signerIs('one')).toBe(true);
     versions.AWSPREVIOUS = { value: 'one', createdAtMs: 0 };
@@ -66,7 +66,7 @@ describe('signing commands', () => {
     expect(publicKeysOf(await signing.keys())).toEqual([deriveSigningKey('two').publicKey]);
   });
 
-  test('keeps its keys when the secret cannot be read again, and tries again when it never could', async () => {
+  test('keeps its keys if a refresh of the secret fails, and retries if the first read fails', async () => {
     const { clock, broken, signing, signerIs } = open();
     broken.is = true;
     await expect(signing.sign(command, 5)).rejects.toThrow('no network');
@@ -77,7 +77,7 @@ describe('signing commands', () => {
     expect(await signerIs('one')).toBe(true);
   });
 
-  test('signs through an outage of hours, reads once a minute in it, and finds the new version after it', async () => {
+  test('signs during an outage of hours, retries once a minute, and gets the new version afterwards', async () => {
     const { clock, reads, versions, broken, signerIs } = open();
     expect(await signerIs('one')).toBe(true);
     broken.is = true;
@@ -105,7 +105,7 @@ describe('the seal of a session’s token', () => {
   const one = { value: 'one', createdAtMs: 0 };
   const two = { value: 'two', createdAtMs: 1_000_000 };
 
-  test('fits the text that was sealed, and no other', async () => {
+  test('is valid only for the sealed text', async () => {
     const seal = sealBy({ AWSCURRENT: one });
     const sealed = await seal.seal('bhs_a.b.c');
     expect(await seal.isSealed('bhs_a.b.c', sealed)).toBe(true);
@@ -114,7 +114,7 @@ describe('the seal of a session’s token', () => {
     for (const wrong of ['', 'x', `${sealed}A`]) expect(await seal.isSealed('bhs_a.b.c', wrong)).toBe(false);
   });
 
-  test('is valid over a rotation, on instances that know of it and on those that do not yet', async () => {
+  test('is valid during a rotation, on instances with the new and with the old key', async () => {
     const before = sealBy({ AWSCURRENT: one });
     const during = sealBy({ AWSCURRENT: two, AWSPREVIOUS: one }, two.createdAtMs);
     const after = sealBy({ AWSCURRENT: two, AWSPREVIOUS: one }, two.createdAtMs + 31 * MINUTE_MS);

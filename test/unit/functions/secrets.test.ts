@@ -40,7 +40,7 @@ afterEach(() => {
 });
 
 describe('reading a secret', () => {
-  test('is one signed request of the service’s JSON protocol', async () => {
+  test('sends one signed request of the service’s JSON protocol', async () => {
     turns = [[200, CURRENT]];
     expect(await read('AWSCURRENT')).toEqual({ value: 'a secret', createdAtMs: 1_700_000_000_500 });
     expect(seen).toMatchObject([
@@ -55,12 +55,12 @@ describe('reading a secret', () => {
     ]);
   });
 
-  test('knows a stage that no version has', async () => {
+  test('reports a stage without a version', async () => {
     turns = [[400, { __type: 'ResourceNotFoundException' }]];
     expect(await read('AWSPREVIOUS')).toBeUndefined();
   });
 
-  test('is tried once more when the service fails, and not when it refuses', async () => {
+  test('is retried once if the service fails, but not if it refuses', async () => {
     turns = [
       [503, {}],
       [200, CURRENT],
@@ -71,7 +71,7 @@ describe('reading a secret', () => {
     expect(seen).toHaveLength(3);
   });
 
-  test('says nothing of what came instead of a secret', async () => {
+  test('does not reveal an unexpected response', async () => {
     turns = [[200, { SecretBinary: 'hidden' }]];
     await expect(read('AWSCURRENT')).rejects.toThrow('no secret string');
   });

@@ -13,10 +13,10 @@ import { parseSettleInput } from '../../../functions/settle-operation/settle-inp
 import { createTasks } from '../../../functions/shared/steps/step-functions-tasks.ts';
 import { explainFailure } from '../../../workflow/operation/explain-failure.ts';
 
-describe('answers to tasks', () => {
+describe('results of tasks', () => {
   const failed = { message: 'x', $metadata: {} };
   test.each([new TaskTimedOut(failed), new TaskDoesNotExist(failed), new InvalidToken(failed)])(
-    '%s: somebody else was faster, which is no failure',
+    '%s is ignored, because another caller has answered the task',
     async (error) => {
       const client = new SFNClient({ region: 'us-east-1' });
       mockClient(client).on(SendTaskSuccessCommand).rejects(error);
@@ -24,13 +24,13 @@ describe('answers to tasks', () => {
     },
   );
 
-  test('anything else is one, and is thrown', async () => {
+  test('other errors are thrown', async () => {
     const client = new SFNClient({ region: 'us-east-1' });
     mockClient(client).on(SendTaskSuccessCommand).rejects(new TypeError('network'));
     await expect(createTasks(client).succeed('token', {})).rejects.toThrow('network');
   });
 
-  test('a cause is cut to what Step Functions takes', async () => {
+  test('a cause is truncated to the limit of Step Functions', async () => {
     const client = new SFNClient({ region: 'us-east-1' });
     const mock = mockClient(client);
     mock.on(SendTaskFailureCommand).resolves({});
@@ -40,7 +40,7 @@ describe('answers to tasks', () => {
   });
 });
 
-describe('what is to be settled', () => {
+describe('the input of a settlement', () => {
   const ids = {
     tenant: 'acme',
     operationId: '11111111-1111-4111-8111-111111111111',
@@ -52,7 +52,7 @@ describe('what is to be settled', () => {
     detail: { status, name: ids.operationId, input: JSON.stringify(ids), ...over },
   });
 
-  test('from the machine', () => {
+  test('comes from the state machine', () => {
     const failure = { error: 'E', cause: 'c' };
     expect(parseSettleInput({ ...ids, step: 'Settle', failure, undone: true })).toEqual({
       ...ids,

@@ -28,7 +28,7 @@ const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   logLevel: 'info',
 };
 
-describe('a function starts with the environment that its spec gives it, and no more', () => {
+describe('a function starts with only the environment of its spec', () => {
   const before = { ...process.env };
   beforeEach(() => {
     for (const name of Object.values(ENVIRONMENT)) delete process.env[name];
@@ -49,13 +49,13 @@ describe('a function starts with the environment that its spec gives it, and no 
       process.env[ENVIRONMENT[key]] = VALUES[key];
     const { handler } = await import(`../../../functions/${name}/index.ts`);
     expect(typeof handler).toBe('function');
-    // Lambda's runtime for Node 24 takes handlers that return a promise, and no callback.
+    // Lambda's runtime for Node 24 accepts handlers that return a promise, but no callbacks.
     expect(handler.length).toBeLessThanOrEqual(2);
   });
 });
 
 describe('environment', () => {
-  test('is parsed, with defaults for what may be left out', () => {
+  test('is parsed, with defaults for optional variables', () => {
     expect(
       readEnvironment(['stateMachines', 'leaseSeconds', 'tenantClaim'], {
         STATE_MACHINE_ARNS: VALUES.stateMachines,
@@ -70,7 +70,7 @@ describe('environment', () => {
     });
   });
 
-  test('that is missing or malformed is named, and its values are not', () => {
+  test('errors have the names of missing or malformed variables, but not their values', () => {
     const wrong = { STATE_MACHINE_ARNS: '{secret', LEASE_SECONDS: 'secret', WEBSOCKET_URL: 'https://secret' };
     const read = () => readEnvironment(['table', 'stateMachines', 'leaseSeconds', 'webSocketUrl'], wrong);
     expect(read).toThrow('TABLE_NAME, STATE_MACHINE_ARNS, LEASE_SECONDS, WEBSOCKET_URL');
@@ -78,7 +78,7 @@ describe('environment', () => {
   });
 });
 
-test('connections are managed at the same address, over HTTP', () => {
+test('the management API of connections has the same address over HTTP', () => {
   expect(managementEndpoint('wss://abc.example/prod')).toBe('https://abc.example/prod');
   expect(managementEndpoint('ws://127.0.0.1:4000/local')).toBe('http://127.0.0.1:4000/local');
 });

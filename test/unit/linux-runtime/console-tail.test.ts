@@ -19,13 +19,13 @@ describe('the tail of a console', () => {
     );
   });
 
-  test('begins with a panic, which may come in pieces', () => {
+  test('begins with a panic, which can arrive in pieces', () => {
     expect(tailOf(lines(3), '[  1.0] Kernel pa', 'nic - not syncing\n', lines(20))).toMatch(
       /^\[ {2}1\.0\] Kernel panic - not syncing\nline 0\n/,
     );
   });
 
-  test('has no control characters of the guest', () => {
+  test('has no control characters from the guest', () => {
     expect(tailOf('\u001b[31mred\u0007\u0000\r\n', Buffer.from([0xff, 0x41]))).toBe('[31mred\nA');
   });
 

@@ -14,8 +14,8 @@ const spec: ContainerSpec = {
 };
 const image = { entrypoint: ['/init'], command: ['a'], env: ['A=1', 'B=2'], workingDir: '/srv', user: 'www' };
 
-describe('what a container runs', () => {
-  test('is its image’s, unless it says otherwise', () => {
+describe('the main process', () => {
+  test('is the image’s, unless the container overrides it', () => {
     expect(resolveProcess(spec, image)).toEqual({
       command: ['/init', 'a'],
       env: ['A=1', 'B=2'],
@@ -32,8 +32,8 @@ describe('what a container runs', () => {
   });
 });
 
-describe('what runs beside it', () => {
-  test('has the image’s user, environment and working directory, unless it says otherwise', () => {
+describe('a process of exec', () => {
+  test('has the image’s user, environment and working directory, unless the request overrides them', () => {
     expect(resolveProcess({ command: ['id'], env: { A: '2' } }, image)).toEqual({
       command: ['id'],
       env: ['B=2', 'A=2'],
@@ -42,7 +42,7 @@ describe('what runs beside it', () => {
     });
   });
 
-  test('a working directory of an image is absolute', () => {
+  test('has an absolute working directory', () => {
     expect(resolveProcess({}, { ...image, workingDir: 'srv/app' }).workingDir).toBe('/srv/app');
     expect(resolveProcess({}, { ...image, workingDir: '' }).workingDir).toBe('/');
   });
@@ -79,13 +79,13 @@ describe('the OCI configuration', () => {
     expect(config.linux.namespaces).toContainEqual({ type: 'user', path: '/run/user' });
   });
 
-  test('gives a user other than root no capability, and no process new privileges', () => {
+  test('gives users other than root no capabilities, and processes no new privileges', () => {
     expect(config.process.capabilities).toMatchObject({ effective: [], permitted: [] });
     expect(config.process.capabilities.bounding).not.toContain('CAP_SYS_ADMIN');
     expect(config.process.noNewPrivileges).toBe(true);
   });
 
-  test('has a namespace of its own of each kind, and no device but the usual', () => {
+  test('has a separate namespace of each kind and only the usual devices', () => {
     expect(config.linux.namespaces.map(({ type }) => type).sort()).toEqual([
       'cgroup',
       'ipc',
@@ -121,14 +121,14 @@ describe('the seccomp profile', () => {
     }),
   );
 
-  test('keeps the rules for this machine and for the capabilities that containers have', () => {
+  test('keeps the rules for this machine and for the capabilities of containers', () => {
     const names = (resolved.syscalls as { names: string[] }[]).flatMap((one) => one.names);
     expect(names).toEqual(['read', 'chroot', 'clone', 'arch_prctl']);
     expect(resolved.architectures).toEqual(['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86']);
   });
 });
 
-describe('system calls that no container has', () => {
+describe('system calls that no container can use', () => {
   const profile = refuseMore({
     defaultAction: 'SCMP_ACT_ERRNO',
     syscalls: [
@@ -138,13 +138,13 @@ describe('system calls that no container has', () => {
   });
   const rulesOf = (name: string) => profile.syscalls.filter(({ names }) => names.includes(name));
 
-  test('each has one rule, which refuses it, whatever the profile allows', () => {
+  test('each has one rule that refuses it, even if the profile allows it', () => {
     for (const name of ['unshare', 'setns', 'mount', 'keyctl', 'clone3'])
       expect(rulesOf(name)).toMatchObject([{ action: 'SCMP_ACT_ERRNO' }]);
     expect(rulesOf('read')).toEqual([{ names: ['read'], action: 'SCMP_ACT_ALLOW' }]);
   });
 
-  test('clone is allowed without new namespaces alone', () => {
+  test('clone is allowed only without new namespaces', () => {
     expect(rulesOf('clone')).toMatchObject([
       { action: 'SCMP_ACT_ALLOW', args: [{ value: 0x7e020000, valueTwo: 0, op: 'SCMP_CMP_MASKED_EQ' }] },
     ]);
@@ -204,7 +204,7 @@ describe('arguments of system calls that decide', () => {
 });
 
 describe('a guest’s list of processes', () => {
-  test('is taken as far as it has the form; the guest wrote it', () => {
+  test('is parsed without its invalid records, because the guest is not trusted', () => {
     const answer = '1\tsleep\troot\t50\t4\t100\tsleep 600\0not a process\0x\ty\tz\tNaN\t1\t2\tcmd\0';
     expect(parseGuestProcesses(answer, new Date(10_000), 5)).toEqual([
       {

@@ -11,7 +11,7 @@ const use = fc.record({
 });
 
 describe('the shares of a disk', () => {
-  test('what is promised beyond what is allocated is never more than what is free', () => {
+  test('the sum of unallocated shares never exceeds the free space', () => {
     fc.assert(
       fc.property(use, (given) => {
         const { containersMB, imagesMB } = divideDisk(given);
@@ -24,7 +24,7 @@ describe('the shares of a disk', () => {
     );
   });
 
-  test('a layer allocated in the meantime changes nothing: the capacity stays', () => {
+  test('allocating a layer does not change the capacity', () => {
     const before = {
       freeMB: 100_000,
       containersMB: 0,

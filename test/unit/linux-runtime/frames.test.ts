@@ -37,7 +37,7 @@ const cut = (data: Buffer, sizes: readonly number[]): Buffer[] => {
 };
 
 describe('frames', () => {
-  test('come out as they went in, however the stream is cut', () => {
+  test('are decoded unchanged from a stream in any pieces', () => {
     fc.assert(
       fc.property(fc.array(frame), fc.array(fc.integer({ min: 0, max: 50 })), (frames, sizes) => {
         const data = Buffer.concat(
@@ -51,13 +51,13 @@ describe('frames', () => {
     );
   });
 
-  test('a header that promises more than a frame may hold is refused before anything is kept for it', () => {
+  test('a header with a length above the limit is refused before memory is allocated', () => {
     const header = encodeFrame(19, 1);
     header.writeUInt32LE(MAX_PAYLOAD + 1, 4);
     expect(() => decodeIn([header])).toThrow(GuestProtocolError);
   });
 
-  test(`${PIECES} hostile pieces: nothing but a refusal or frames of the right size comes out`, () => {
+  test(`${PIECES} hostile pieces result in a refusal or in frames of the right size`, () => {
     let refused = 0;
     let decoder = new FrameDecoder();
     fc.assert(
@@ -78,7 +78,7 @@ describe('frames', () => {
 });
 
 describe('fields', () => {
-  test('a value with NUL ends there, and can bring in no field of its own', () => {
+  test('a value is truncated at NUL and cannot add another field', () => {
     expect([...decodeFields(encodeFields([['arg', 'a\0user=root']]))]).toEqual([['arg', 'a']]);
   });
 });
@@ -87,7 +87,7 @@ describe('the greeting', () => {
   const nonce = Buffer.alloc(NONCE_BYTES, 7);
   const hello = encodeFrame(16, 0, Buffer.concat([nonce, Buffer.from('main=1\0')]));
 
-  test('is found behind whatever an earlier connection left, however it is cut', () => {
+  test('is found after the rest of an earlier connection, in any pieces', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ maxLength: 200 }),
@@ -105,14 +105,14 @@ describe('the greeting', () => {
     );
   });
 
-  test('is not waited for without end, nor kept in memory', () => {
+  test('is not awaited indefinitely or buffered without limit', () => {
     const finder = new HelloFinder(nonce, 1_000);
     expect(() => {
       for (;;) finder.push(Buffer.alloc(100, 3));
     }).toThrow(GuestProtocolError);
   });
 
-  test('cannot be guessed: another nonce is not it', () => {
+  test('must have the nonce of the connection', () => {
     const other = encodeFrame(16, 0, Buffer.alloc(NONCE_BYTES, 8));
     expect(new HelloFinder(nonce, 10_000).push(other)).toBeNull();
     expect(other.length).toBe(HEADER_BYTES + NONCE_BYTES);

@@ -25,7 +25,7 @@ afterEach(() => {
   for (const channel of open.splice(0)) channel.close();
 });
 
-/** A channel to a guest that greets, and then sends what the test likes. */
+/** A channel to a guest that greets and then sends the test's frames. */
 const connect = async (clock: Clock = systemClock) => {
   const [mine, guest] = duplexPair();
   const decoder = new FrameDecoder();
@@ -49,7 +49,7 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 const pid = Buffer.from([9, 0, 0, 0]);
 
 describe('a channel to a guest', () => {
-  test('greets, asks and is answered, in parts', async () => {
+  test('reads the greeting and gets an answer in parts', async () => {
     const { channel, guest, received, greeting } = await connect();
     expect(greeting.main).toBe('never-started');
     const answer = channel.request('uname');
@@ -60,7 +60,7 @@ describe('a channel to a guest', () => {
     expect(await answer).toEqual({ result: 0, data: Buffer.from('6.1') });
   });
 
-  test('output before anybody listens is kept, and credit is given as it is consumed', async () => {
+  test('output without a handler is kept, and credit is granted as it is consumed', async () => {
     const { channel, guest, received } = await connect();
     const process = channel.startProcess([['arg', 'true']]);
     guest.write(encodeFrame(FRAME.started, process.stream, pid));
@@ -80,7 +80,7 @@ describe('a channel to a guest', () => {
     expect(granted.reduce((sum, one) => sum + one, 0)).toBe(STREAM_WINDOW);
   });
 
-  test('a guest that floods is cut off at the window', async () => {
+  test('a guest that exceeds the window is disconnected', async () => {
     const { channel, guest } = await connect();
     const process = channel.startProcess([['arg', 'yes']]);
     guest.on('error', () => {});
@@ -91,7 +91,7 @@ describe('a channel to a guest', () => {
   });
 
   test.each([FRAME.stdout, FRAME.stderr])(
-    'an empty frame of output (type %d) ends the connection',
+    'an empty output frame (type %d) closes the connection',
     async (type) => {
       const { channel, guest } = await connect();
       const process = channel.startProcess([['arg', 'true']]);
@@ -101,7 +101,7 @@ describe('a channel to a guest', () => {
         frames += 1;
       });
       for (let sent = 0; sent < 1_000; sent++) guest.write(encodeFrame(type, process.stream));
-      // Comes after them: a channel that is still open has taken them all.
+      // Sent last, so a channel that is still open has accepted all frames.
       guest.write(encodeFrame(FRAME.exited, process.stream, Buffer.alloc(8)));
       await expect(process.exited).rejects.toThrow(/an empty output frame/);
       expect((await channel.closed).message).toMatch(/an empty output frame/);
@@ -112,9 +112,9 @@ describe('a channel to a guest', () => {
   test.each([
     ['a second greeting', FRAME.hello, 0, Buffer.alloc(NONCE_BYTES), /second HELLO/],
     ['a second start', FRAME.started, 2, pid, /second start/],
-    ['a grant of nothing', FRAME.credit, 2, Buffer.alloc(4), /zero bytes of credit/],
+    ['a grant of zero bytes', FRAME.credit, 2, Buffer.alloc(4), /zero bytes of credit/],
   ])(
-    '%s ends the connection: a flood of them would take the agent’s time',
+    '%s closes the connection, because a flood of them would use the agent’s time',
     async (_, type, stream, payload, why) => {
       const { channel, guest } = await connect();
       const process = channel.startProcess([['arg', 'true']]);
@@ -159,7 +159,7 @@ describe('a channel to a guest', () => {
       );
   });
 
-  test('a guest that answers no request is ended, with all waiting requests', async () => {
+  test('a guest that answers no request is disconnected, and all pending requests fail', async () => {
     const clock = new ManualClock();
     const { channel } = await connect(clock);
     const requests = [channel.request('processes'), channel.request('uptime')];
@@ -172,7 +172,7 @@ describe('a channel to a guest', () => {
   });
 
   test.each(['startMain', 'startProcess'] as const)(
-    'a guest that never starts is ended: %s',
+    'a guest that never starts the process is disconnected: %s',
     async (start) => {
       const clock = new ManualClock();
       const { channel } = await connect(clock);
@@ -184,7 +184,7 @@ describe('a channel to a guest', () => {
     },
   );
 
-  test('a guest that answers in time goes on, also one that first does what takes long', async () => {
+  test('a guest that answers in time stays connected, also if an earlier request is slow', async () => {
     const clock = new ManualClock();
     const { channel, guest, received } = await connect(clock);
     const answer = (): void => {
@@ -193,7 +193,7 @@ describe('a channel to a guest', () => {
     };
     let answered = 0;
     const mounted = channel.request('mount-layers', [], LONG_ANSWER_TIMEOUT_MS);
-    // The guest does one thing after the other.
+    // The guest handles requests one at a time.
     const listed = channel.request('processes');
     const { started, stream } = channel.startProcess([['arg', 'sleep']]);
     await clock.pass(LONG_ANSWER_TIMEOUT_MS - 1);
@@ -208,12 +208,12 @@ describe('a channel to a guest', () => {
     expect(await later).toMatchObject({ result: 0 });
   });
 
-  test('a guest that never reads is ended at a limit', async () => {
+  test('a guest that never reads is disconnected at a limit', async () => {
     const server = createServer();
     const guests: Socket[] = [];
     server.on('connection', (socket) => {
       guests.push(socket);
-      // Reads the greeting's request, answers it, and then nothing more.
+      // Reads the connect frame, answers it, and then reads nothing.
       socket.once('data', (piece: Buffer) => {
         socket.write(encodeFrame(FRAME.hello, 0, piece.subarray(8, 8 + NONCE_BYTES)));
         socket.pause();
@@ -240,7 +240,7 @@ describe('a channel to a guest', () => {
     server.close();
   });
 
-  test('input that the guest has not granted waits here, and only so much of it', async () => {
+  test('input beyond the guest’s credit waits up to a limit', async () => {
     const { channel, received } = await connect();
     const process = channel.startProcess([['arg', 'cat']]);
     let taken = 0;
@@ -253,7 +253,7 @@ describe('a channel to a guest', () => {
     expect(taken * MAX_PAYLOAD).toBeLessThan(2 * 1024 * 1024);
   });
 
-  test('100,000 hostile frames: each is taken, ignored or ends the connection; another guest goes on', async () => {
+  test('each of 100,000 hostile frames is accepted, ignored or closes the connection, without effect on another guest', async () => {
     const neighbour = await connect();
     const header = fc.tuple(
       fc.integer({ min: 0, max: 30 }),
@@ -300,7 +300,7 @@ describe('a channel to a guest', () => {
     expect(await answer).toMatchObject({ result: 0 });
   });
 
-  test('a command that does not fit is refused here, and the channel goes on', async () => {
+  test('a command that does not fit into a frame is refused, and the channel stays open', async () => {
     const { channel } = await connect();
     const process = channel.startProcess([['arg', 'x'.repeat(MAX_PAYLOAD)]]);
     await expect(process.started).rejects.toThrow(/at most/);

@@ -16,7 +16,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('an import of an image', () => {
-  test('is refused where the share of the disk for images has no room for it, before anything is written', async () => {
+  test('is refused before any write if the images’ share of the disk is too small', async () => {
     const layout = createLayout(folder);
     mkdirSync(layout.images, { recursive: true });
     writeFileSync(join(layout.images, 'sha256.squashfs'), Buffer.alloc(40 * MIB, 1));

@@ -33,7 +33,7 @@ const privileges = (more: Readonly<Record<string, string>> = {}) =>
     .map(([name, value]) => `${name}: ${value}`)
     .join(', ');
 
-/** What a container prints that is as it should be. */
+/** The probe's output in a correctly isolated container. */
 const lines = (runtimeType: RuntimeType, more: Readonly<Record<string, ReportLine>> = {}) =>
   new Map<string, ReportLine>([
     ...PROBE_NAMES.filter((name) =>
@@ -57,35 +57,35 @@ const unexpected = (runtimeType: RuntimeType, more = {}, side: HostSide = host):
 describe('the probe’s output', () => {
   const good = 'kernel\tmeasured\t6.1 boot x\nmounts\trefused\ttmpfs: EPERM\nend\n';
 
-  test('is read line by line', () => {
+  test('is parsed line by line', () => {
     expect(parseReport(good)?.get('mounts')).toEqual({ outcome: 'refused', detail: 'tmpfs: EPERM' });
   });
 
   test.each([
     ['nothing', ''],
-    ['without its end', 'mounts\trefused\tx\n'],
-    ['cut off', good.slice(0, -2)],
+    ['without the end line', 'mounts\trefused\tx\n'],
+    ['truncated', good.slice(0, -2)],
     ['with a line after the end', `${good}mounts\trefused\tx\n`],
-    ['with a name that comes twice', `mounts\trefused\tx\n${good}`],
-    ['with an outcome that no probe has', 'mounts\tfine\tx\nend\n'],
+    ['with a repeated name', `mounts\trefused\tx\n${good}`],
+    ['with an unknown outcome', 'mounts\tfine\tx\nend\n'],
     ['with a control character', 'mounts\trefused\t\u001b[2J\nend\n'],
     ['with a line that is too long', `mounts\trefused\t${'x'.repeat(401)}\nend\n`],
-    ['with a line of another form', 'mounts refused\nend\n'],
+    ['with a malformed line', 'mounts refused\nend\n'],
   ])('%s is worth nothing', (_, text) => {
     expect(parseReport(text)).toBeNull();
   });
 
-  test('whatever it is, reading it does not throw', () => {
+  test('is parsed without throwing, regardless of its content', () => {
     fc.assert(fc.property(fc.string({ maxLength: 500 }), (text) => parseReport(text) !== undefined));
   });
 });
 
 describe.each<RuntimeType>(['Default', 'HyperV'])('outcomes of a %s container', (runtimeType) => {
-  test('that is as it should be are all expected, and none is missing', () => {
+  test('are all present and expected for a correctly isolated container', () => {
     expect(unexpected(runtimeType)).toEqual([]);
   });
 
-  test('that says nothing are all unexpected', () => {
+  test('are all unexpected for an empty report', () => {
     const { probes, asExpected } = judgeIsolation(runtimeType, new Map(), new Date());
     expect(probes.map(({ name }) => name)).toEqual(PROBE_NAMES);
     expect(probes.every(({ expected, outcome }) => !expected && outcome === 'unknown')).toBe(true);
@@ -113,7 +113,7 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('outcomes of a %s container', 
     ).toEqual([name]);
   });
 
-  test('limits that are not in force are unexpected', () => {
+  test('missing limits are unexpected', () => {
     const limits = { memory: null, processes: null, processor: null };
     expect(unexpected(runtimeType, {}, { ...host, limits })).toEqual([
       'memory-limit',
@@ -125,14 +125,14 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('outcomes of a %s container', 
 });
 
 describe('the kernel', () => {
-  test('of the host is unexpected in a HyperV container, another one in a Default container', () => {
+  test('must be another one than the host’s in a HyperV container, and the host’s in a Default container', () => {
     const boot = (id: string) => ({ kernel: { outcome: 'measured', detail: `6.1.0 boot ${id}` } });
     expect(unexpected('HyperV', boot(HOST_BOOT))).toContain('kernel');
     expect(unexpected('Default', boot(OTHER_BOOT))).toContain('kernel');
     expect(unexpected('HyperV', boot('no id'))).toContain('kernel');
   });
 
-  test('that is shared makes namespaces with the host’s numbers the host’s', () => {
+  test('if shared, makes namespaces with the host’s numbers shared', () => {
     const same = { namespaces: { outcome: 'measured', detail: 'mnt:[1], pid:[12], user:[3]' } };
     expect(unexpected('Default', same)).toEqual(['namespaces', 'user-namespace']);
     expect(unexpected('HyperV', same)).toEqual([]);

@@ -18,8 +18,8 @@ const make = async (kept: KeptTemplates, key: string, megabytes: number, atSecon
   await kept.used(key, new Date(atSecond * 1000));
 };
 
-describe('templates that are kept', () => {
-  test('beyond the number, those that were used longest ago go, and are released first', async () => {
+describe('stored templates', () => {
+  test('beyond the maximum number, the least recently used are released and removed', async () => {
     const kept = new KeptTemplates(folder, { count: 3, memoryMB: 100 });
     for (let at = 0; at < 6; at += 1) await make(kept, `t${at}`, 1, at);
     await kept.used('t0', new Date(100_000));
@@ -29,7 +29,7 @@ describe('templates that are kept', () => {
     expect(released).toEqual(['t1', 't2', 't3']);
   });
 
-  test('beyond the memory too; what is needed stays', async () => {
+  test('beyond the memory limit, templates are removed unless they are needed', async () => {
     const kept = new KeptTemplates(folder, { count: 10, memoryMB: 5 });
     for (let at = 0; at < 4; at += 1) await make(kept, `t${at}`, 2, at);
     await kept.trim(
@@ -39,7 +39,7 @@ describe('templates that are kept', () => {
     expect(readdirSync(folder).sort()).toEqual(['t0', 't3']);
   });
 
-  test('one that is being made is not taken for a template', async () => {
+  test('a template that is being created is not listed', async () => {
     const kept = new KeptTemplates(folder, { count: 1, memoryMB: 100 });
     await make(kept, 't0', 1, 0);
     await make(kept, 't1.being-made', 1, 1);
@@ -48,7 +48,7 @@ describe('templates that are kept', () => {
     expect(readdirSync(folder).sort()).toEqual(['t0', 't1.being-made']);
   });
 
-  test('the limits follow the machine', () => {
+  test('the limits depend on the machine’s memory', () => {
     expect(templateLimits(2048).memoryMB).toBe(128);
     expect(templateLimits(8192).memoryMB).toBe(256);
     expect(templateLimits(262_144).memoryMB).toBe(512);

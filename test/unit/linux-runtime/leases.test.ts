@@ -15,7 +15,7 @@ afterEach(() => {
 });
 
 describe('leases', () => {
-  test('of 200 taken at once no two are the same, and each is known again', async () => {
+  test('200 parallel acquisitions get different numbers, and repeats get the same numbers', async () => {
     const leases = new Leases(folder(), 'tag');
     const ids = Array.from({ length: 200 }, (_, index) => `id-${index}`);
     const values = await Promise.all(ids.map((id) => leases.take('uid', id)));
@@ -24,7 +24,7 @@ describe('leases', () => {
     expect(await leases.held('uid')).toHaveLength(200);
   });
 
-  test('follow from the name: what is released is what is taken again', async () => {
+  test('depend on the id, so that a released number is acquired again', async () => {
     const leases = new Leases(folder(), 'tag');
     const first = await leases.take('address', 'one');
     await leases.release('address', 'one');
@@ -32,7 +32,7 @@ describe('leases', () => {
     expect(await leases.take('address', 'one')).toBe(first);
   });
 
-  test('of one host are not another’s, on the same machine', async () => {
+  test('of one host are not available to another host on the same machine', async () => {
     const shared = folder();
     const mine = new Leases(shared, 'mine');
     const theirs = new Leases(shared, 'theirs');

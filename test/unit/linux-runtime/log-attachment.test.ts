@@ -19,7 +19,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const log = (text: string, kind = 'F'): void =>
   appendFileSync(path, `${new Date().toISOString()} stdout ${kind} ${text}\n`);
 
-/** A main process that was joined, and what a client has of it. */
+/** An attached main process and its client. */
 const attach = ({ paced = false } = {}) => {
   const paces: (number | undefined)[] = [];
   const exit = Promise.withResolvers<number>();
@@ -66,8 +66,8 @@ const until = async (isSo: () => boolean): Promise<void> => {
   while (!isSo()) await sleep(5);
 };
 
-describe('a main process shown by its log', () => {
-  test('what it wrote before, what it writes, a line that has not ended; then its exit', async () => {
+describe('an attachment through the log', () => {
+  test('delivers earlier output, new output and an unfinished line, then the exit', async () => {
     log('before');
     const one = attach();
     one.listen();
@@ -86,7 +86,7 @@ describe('a main process shown by its log', () => {
     expect(one.text()).toBe('before\nafter\nname? last words\n');
   });
 
-  test('what it wrote just before it was joined, and is not in the log yet', async () => {
+  test('delivers output from just before the attachment that is not in the log yet', async () => {
     const one = attach();
     one.listen();
     await sleep(10);
@@ -95,7 +95,7 @@ describe('a main process shown by its log', () => {
     one.attached.end();
   });
 
-  test('a reader that takes its time misses nothing, and is never given more than a window', async () => {
+  test('delivers all output to a slow reader, never more than a window at a time', async () => {
     const line = 'x'.repeat(10_000);
     for (let count = 0; count < 200; count += 1) log(`${count} ${line}`);
     const one = attach();
@@ -122,7 +122,7 @@ describe('a main process shown by its log', () => {
     ).toEqual(Array.from({ length: 200 }, (_, count) => count));
   });
 
-  test('a paced process gets the number of log bytes that were read', async () => {
+  test('reports the number of read log bytes to a paced process', async () => {
     const line = 'x'.repeat(10_000);
     for (let bytes = 0; bytes < 3_000_000; bytes += line.length) log(line);
     const size = statSync(path).size;
@@ -130,7 +130,7 @@ describe('a main process shown by its log', () => {
     one.listen();
     await until(() => one.unread() > 256 * 1024);
     await sleep(50);
-    // As if it had been read up to here: what comes from now on counts.
+    // All earlier bytes count as read. Only later bytes are counted.
     expect(one.paces()).toEqual([undefined]);
     for (let bytes = 0; bytes < 500_000; bytes += line.length) log(line);
     const logged = statSync(path).size - size;
@@ -155,7 +155,7 @@ describe('a main process shown by its log', () => {
     expect(unpaced.paces()).toEqual([]);
   });
 
-  test('what the log has no longer is said to be lost', async () => {
+  test('reports output that the log has dropped as lost', async () => {
     log('one');
     const one = attach();
     one.listen();
@@ -169,7 +169,7 @@ describe('a main process shown by its log', () => {
     one.attached.end();
   });
 
-  test('whose end is not observed still delivers its last output', async () => {
+  test('delivers the last output even if the exit is not observed', async () => {
     const one = attach();
     one.listen();
     one.exit.reject(new Error('the VM is gone'));
@@ -179,14 +179,14 @@ describe('a main process shown by its log', () => {
     expect(one.text()).toBe('last words\n');
   });
 
-  test('whose log cannot be read is not treated as ended: its reader gets the error', async () => {
+  test('reports an error, not an exit, if the log cannot be read', async () => {
     mkdirSync(path);
     const one = attach();
     one.listen();
     await expect(one.attached.exited).rejects.toMatchObject({ code: 'EISDIR' });
   });
 
-  test('without a reader blocks nothing', async () => {
+  test('without a reader does not block the process', async () => {
     writeFileSync(path, '');
     const one = attach();
     one.listen();

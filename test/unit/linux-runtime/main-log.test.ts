@@ -42,7 +42,7 @@ const speaker = () => {
 };
 
 describe('the log of a main process in a VM', () => {
-  test('who follows it over its renaming, while it is written, misses nothing', async () => {
+  test('is read without loss across a rotation', async () => {
     const log = new MainLog(path, systemClock);
     const { main, exit, say } = speaker();
     log.follow(main);
@@ -69,7 +69,7 @@ describe('the log of a main process in a VM', () => {
     expect(read).toBe(wanted.join(''));
   });
 
-  test('a line that goes on later is logged as it stands, and its end when it comes', async () => {
+  test('an unfinished line is logged after a pause, and its rest when it arrives', async () => {
     const log = new MainLog(path, systemClock);
     const { main, exit, say } = speaker();
     log.follow(main);
@@ -82,7 +82,7 @@ describe('the log of a main process in a VM', () => {
     expect(readFileSync(path, 'utf8')).toMatch(/ stdout F ann\n$/);
   });
 
-  test('that cannot be written holds up neither the process nor the record of its exit', async () => {
+  test('that cannot be written blocks neither the process nor its exit record', async () => {
     mkdirSync(path);
     const log = new MainLog(path, systemClock);
     const { main, exit, say, consumed } = speaker();

@@ -27,10 +27,10 @@ describe('a connection to QEMU', () => {
   });
 
   test.each([
-    ['no JSON', 'no JSON'],
+    ['invalid JSON', 'no JSON'],
     ['half a document', '{"return": '],
-    ['JSON that is no message', '[]'],
-    ['an error that is no error', '{"error": 1, "id": 1}'],
+    ['JSON that is not a message', '[]'],
+    ['an invalid error', '{"error": 1, "id": 1}'],
   ])('ends at %s, and so do the commands that wait', async (_, line) => {
     const opened = Qmp.open(client);
     peer.write(`${line}\n`);
@@ -38,7 +38,7 @@ describe('a connection to QEMU', () => {
     expect(client.destroyed).toBe(true);
   });
 
-  test('passes over events and blank lines', async () => {
+  test('skips events and blank lines', async () => {
     const opened = Qmp.open(client);
     peer.write('{"QMP": {"version": {}}}\n\n{"event": "RESUME", "data": {}}\n{"return": {}, "id": 1}\n');
     const answer = (await opened).execute('query-name');

@@ -27,7 +27,7 @@ const entry = (text: string, { stream = 'stdout', kind = 'F' } = {}): string => 
 };
 const texts = async (query: Parameters<typeof readLog>[1]): Promise<string[]> =>
   (await readLog(path, query)).items.map(({ text }) => text);
-/** All that there is, page after page. */
+/** Reads all pages. */
 const pages = async (cursor?: string): Promise<{ texts: string[]; truncated: boolean; cursor: string }> => {
   const read: string[] = [];
   let truncated = false;
@@ -41,7 +41,7 @@ const pages = async (cursor?: string): Promise<{ texts: string[]; truncated: boo
 };
 
 describe('a log', () => {
-  test('that is long, in two files, is read whole, and by its newest lines', async () => {
+  test('in two files is read completely and by its newest lines', async () => {
     const lines = Array.from({ length: 9_000 }, (_, index) => `${index} ${'x'.repeat(index % 97)}`);
     writeFileSync(
       `${path}.1`,
@@ -68,7 +68,7 @@ describe('a log', () => {
     expect(await texts({ since: new Date(8_999).toISOString() })).toEqual(lines.slice(-2));
   });
 
-  test('4,000 lines with one time, over a renaming, are paged and followed whole, and by their newest', async () => {
+  test('with 4,000 lines of the same time across a rotation is paged and followed completely, and by its newest lines', async () => {
     const log = new MainLog(path, { now: () => new Date(0), after: () => () => undefined });
     const lines = Array.from({ length: 4_000 }, (_, index) => `${index} ${'x'.repeat(1_100)}`);
     let say: (source: 'stdout', data: Buffer) => void = () => undefined;
@@ -105,12 +105,12 @@ describe('a log', () => {
     expect(await texts({ tail: 3 })).toEqual(lines.slice(-3));
   });
 
-  test('lines with no text, by the thousand, are read by their newest', async () => {
+  test('with thousands of empty lines is read by its newest lines', async () => {
     writeFileSync(path, Array.from({ length: 20_000 }, () => entry('')).join('') + entry('last'));
     expect(await texts({ tail: 2 })).toEqual(['', 'last']);
   });
 
-  test('pieces of a line count once, of each stream', async () => {
+  test('counts the parts of a line of each stream once', async () => {
     writeFileSync(
       path,
       entry('first') + entry('a', { kind: 'P' }) + entry('b', { kind: 'P' }) + entry('c') + entry('last'),
@@ -119,7 +119,7 @@ describe('a log', () => {
     expect(await texts({ tail: 1 })).toEqual(['last']);
   });
 
-  test('is followed over its renaming, without loss or repetition', async () => {
+  test('is followed across a rotation without loss or repetition', async () => {
     writeFileSync(path, entry('one') + entry('two'));
     const first = await pages();
     appendFileSync(path, entry('three'));
@@ -134,7 +134,7 @@ describe('a log', () => {
     expect(await pages(second.cursor)).toMatchObject({ texts: ['five', 'six'], truncated: true });
   });
 
-  test('half an entry is left for when it is whole, and what is no entry passed over', async () => {
+  test('returns a partial entry only when it is complete, and skips invalid entries', async () => {
     const whole = entry('whole');
     writeFileSync(path, `${entry('before')}rubbish\n${whole.slice(0, -4)}`);
     const first = await pages();
@@ -143,7 +143,7 @@ describe('a log', () => {
     expect((await pages(first.cursor)).texts).toEqual(['whole']);
   });
 
-  test('none there: nothing to be read, now or from its end', async () => {
+  test('that does not exist is empty, also from its end on', async () => {
     expect(await readLog(path, {})).toEqual({
       items: [],
       truncated: false,
@@ -156,7 +156,7 @@ describe('a log', () => {
     await expect(readLog(path, { cursor: 'elsewhere' })).rejects.toMatchObject({ code: 'cursor-invalid' });
   });
 
-  test('gives back the bytes that were written, with the line ends that were', async () => {
+  test('returns the written bytes with their newlines', async () => {
     writeFileSync(
       path,
       Buffer.concat([

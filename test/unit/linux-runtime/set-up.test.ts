@@ -23,8 +23,8 @@ describe('an initramfs', () => {
 });
 
 describe('LZ4', () => {
-  test('unpacks literals, and matches that reach into what they write themselves', () => {
-    // Three literals, then a match of 9 bytes from 3 back; last, one literal alone.
+  test('decompresses literals and overlapping matches', () => {
+    // Three literals, then a match of 9 bytes at offset 3, then one literal.
     const block = Buffer.from([0x35, 0x61, 0x62, 0x63, 3, 0, 0x10, 0x21]);
     const size = Buffer.alloc(4);
     size.writeUInt32LE(block.length);
@@ -32,7 +32,7 @@ describe('LZ4', () => {
     expect(unpackLz4(frame).toString()).toBe('abcabcabcabc!');
   });
 
-  test('lengths of 15 and more go on in further bytes', () => {
+  test('decodes lengths of 15 and more from further bytes', () => {
     const literals = Buffer.alloc(300, 0x7a);
     const block = Buffer.concat([Buffer.from([0xf0, 255, 30]), literals]);
     const size = Buffer.alloc(4);
@@ -42,7 +42,7 @@ describe('LZ4', () => {
 });
 
 describe('a kernel', () => {
-  test('is found in a bzImage by its header', () => {
+  test('is located in a bzImage by its header', () => {
     const image = Buffer.alloc(4096);
     image[0x1f1] = 2;
     image.write('HdrS', 0x202);
@@ -58,7 +58,7 @@ describe('a kernel', () => {
     expect(isElf(Buffer.alloc(4))).toBe(false);
   });
 
-  test('says of its modules what they depend on', () => {
+  test('lists the dependencies of its modules', () => {
     expect(dependenciesOf(Buffer.from('x\0license=GPL\0depends=virtio,virtio-ring\0name=a\0'))).toEqual([
       'virtio',
       'virtio_ring',

@@ -6,7 +6,7 @@ import { removeTemporaryDirectories, temporaryDirectory } from '../../helpers/lo
 
 afterAll(removeTemporaryDirectories);
 
-test('a log file is renamed when it has grown to its limit, also over restarts', () => {
+test('a log file is renamed when it reaches its limit, also across restarts', () => {
   const path = join(temporaryDirectory(), 'logs', 'a.log');
   const first = new LogFile(path, 10);
   first.append('12345\n');
@@ -19,7 +19,7 @@ test('a log file is renamed when it has grown to its limit, also over restarts',
   second.close();
 });
 
-test('what comes after its end is dropped', () => {
+test('writes after the end of a log file are dropped', () => {
   const path = join(temporaryDirectory(), 'a.log');
   const log = new LogFile(path);
   log.close();

@@ -11,7 +11,7 @@ const { packages } = JSON.parse(
   readFileSync(resolve(import.meta.dirname, '../../../package-lock.json'), 'utf8'),
 ) as { readonly packages: Readonly<Record<string, Locked>> };
 
-/** Where Node would look for `name` from `path`. */
+/** The paths where Node searches for `name` from `path`. */
 const isLocked = (path: string, name: string): boolean => {
   const folders = path.split('/node_modules/');
   return folders.some((_, kept) => {

@@ -7,7 +7,7 @@ const COMMAND: Command = { args: ['x.ts'], summary: 'x' };
 const OK: RunResult = { ok: true, lines: [] };
 const failed = (...lines: string[]): RunResult => ({ ok: false, lines });
 
-/** A machine in memory. */
+/** A simulated machine. */
 class FakeMachine implements Effects {
   platform = 'linux';
   arch = 'x64';

@@ -4,7 +4,7 @@ import { parseEvent } from '../../../store/events.ts';
 import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 
-test('an event of a session comes back with its nulls, as the contract promises', () => {
+test('an event of a session is read with its null values, as in the contract', () => {
   const event = {
     id: 'e',
     time: '2026-01-01T00:00:00.000Z',

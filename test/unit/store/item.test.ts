@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { fromItem, toAttribute, toItem } from '../../../store/item.ts';
 
-test('a record comes back as it was put, but for what is null', () => {
+test('a record is read unchanged, except null members', () => {
   const record = { a: [1, { b: null, c: 'x' }], d: null, e: undefined, f: { g: true }, h: Buffer.from('i') };
   expect(fromItem(toItem(record))).toEqual({
     a: [1, { c: 'x' }],
@@ -11,7 +11,7 @@ test('a record comes back as it was put, but for what is null', () => {
   });
 });
 
-test('whatever a label or a variable is called', () => {
+test('a label or variable with any name is read unchanged', () => {
   const name = fc.oneof(
     fc.constantFrom('constructor', 'toString', 'hasOwnProperty', 'length', 'size', '__proto__'),
     fc.string(),
@@ -24,7 +24,7 @@ test('whatever a label or a variable is called', () => {
   );
 });
 
-test('null is kept where it has a place: in a list, as a value of its own', () => {
+test('null is kept in lists and as a single value', () => {
   expect(toAttribute([null, undefined, 1])).toEqual({ L: [{ NULL: true }, { N: '1' }] });
   expect(fromItem({ a: toAttribute([null, -0.5]), b: toAttribute(null) })).toEqual({
     a: [null, -0.5],
@@ -33,7 +33,7 @@ test('null is kept where it has a place: in a list, as a value of its own', () =
 });
 
 test.each([Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, 1n, () => 1, new Date(0), new Set(['a'])])(
-  '%p, which would not come back as it is, is refused',
+  '%p is refused, because it could not be read unchanged',
   (value) => {
     expect(() => toItem({ value })).toThrow(TypeError);
   },

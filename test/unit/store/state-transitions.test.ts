@@ -38,7 +38,7 @@ const outside = <S extends string>(
 };
 
 describe('a write is refused if the state table has no such transition', () => {
-  test('of a container', () => {
+  test('for a container', () => {
     const write = (from: (typeof CONTAINER_STATES)[number], to: (typeof CONTAINER_STATES)[number]) =>
       replaceContainer(containerRecord(from), containerRecord(to));
     expect(refusals(CONTAINER_STATES, write).sort()).toEqual(
@@ -46,7 +46,7 @@ describe('a write is refused if the state table has no such transition', () => {
     );
   });
 
-  test('of an operation, which never leaves its end', () => {
+  test('for an operation, whose terminal states are final', () => {
     const write = (from: (typeof OPERATION_STATES)[number], to: (typeof OPERATION_STATES)[number]) =>
       replaceOperation(operationRecord(1, { state: from }), operationRecord(1, { state: to }));
     const ends = ['Succeeded', 'Failed', 'Cancelled'];
@@ -55,7 +55,7 @@ describe('a write is refused if the state table has no such transition', () => {
     );
   });
 
-  test('of a host, which is never found again once it is lost', () => {
+  test('for a host, whose state Lost is final', () => {
     const write = (from: (typeof HOST_STATES)[number], to: (typeof HOST_STATES)[number]) => {
       const { view, ...host } = hostRecord();
       const before = { ...host, view: { ...view, state: from } };

@@ -63,7 +63,7 @@ const policyArbitrary: fc.Arbitrary<ResolvedNetworkPolicy> = fc.record({
 });
 
 describe('the rules of a container', () => {
-  test('the default: public addresses, and no resolver but the switch’s', () => {
+  test('allow public addresses and only the switch’s resolver by default', () => {
     expect(rulesOf(DEFAULT_NETWORK_POLICY)).toEqual([
       'ct direction reply ct status dnat accept',
       'ct state new add @flows { ip saddr ct count over 100 } drop',
@@ -79,7 +79,7 @@ describe('the rules of a container', () => {
     ]);
   });
 
-  test('deny comes before allow, with protocols and ports', () => {
+  test('put deny before allow, with protocols and ports', () => {
     const policy = policyWith({
       default: 'deny',
       allow: [{ cidr: '11.0.0.0/8', ports: [80, '8000-8100'], protocol: 'tcp' }],
@@ -93,14 +93,14 @@ describe('the rules of a container', () => {
     ]);
   });
 
-  test('what comes back is judged by the same rules, from the other side', () => {
+  test('apply the same policy to packets in the other direction', () => {
     const rules = rulesOf(policyWith({ deny: [{ cidr: '11.1.0.0/16', ports: [443] }] }), 'to');
     expect(rules[1]).toBe('ct direction original drop');
     expect(rules).toContain('ip saddr { 11.1.0.0/16 } meta l4proto { tcp, udp } th sport { 443 } drop');
     expect(rules.at(-1)).toBe('drop');
   });
 
-  test('nothing is accepted before metadata, the host and the ceiling, but published ports and peers', () => {
+  test('accept only published ports and peers before the rules for metadata, the host and the ceiling', () => {
     fc.assert(
       fc.property(policyArbitrary, (policy) => {
         const rules = rulesOf(policy);
@@ -113,7 +113,7 @@ describe('the rules of a container', () => {
     );
   });
 
-  test('each set of names is added before a rule uses it, and removed with its last rule', () => {
+  test('add each set of names before a rule uses it, and remove it with its last rule', () => {
     fc.assert(
       fc.property(policyArbitrary, policyArbitrary, (before, after) => {
         const text = containerRules(endpointWith(after), SETTINGS, 7, before);
@@ -131,13 +131,13 @@ describe('the rules of a container', () => {
     );
   });
 
-  test('a link is let in by its own address and MAC address only', () => {
+  test('accept only a link’s own IP and MAC address', () => {
     expect(linkRules(endpointWith(DEFAULT_NETWORK_POLICY))).toContain(
       'source_0ad50102 ether saddr 02:bb:0a:d5:01:02 ip saddr 10.213.1.2 accept\n',
     );
   });
 
-  test('ranges of IPv6 make no rule', () => {
+  test('contain no rule for IPv6 ranges', () => {
     const rules = rulesOf(policyWith({ default: 'deny', allow: [{ cidr: '2a00::/16' }] }));
     expect(rules.some((rule) => rule.includes('2a00'))).toBe(false);
     expect(rules.filter((rule) => rule.includes('ct mark set'))).toEqual([]);

@@ -9,7 +9,7 @@ const COMMENT = 'bulkhead abcde';
 type Expression = Record<string, unknown>[];
 const ACCEPT_OURS: Expression = [{ match: {} }, { accept: null }];
 
-/** A ruleset of one table; chains that hook have a policy. */
+/** A ruleset with one table. Base chains have a policy. */
 const rulesetOf = (
   chains: Record<string, { policy?: string; rules?: (Expression | 'ours')[] }>,
   table = 'filter',
@@ -33,8 +33,8 @@ const rulesetOf = (
 const commands = (ruleset: Ruleset) => acceptCommands(ruleset, 'bhrabcde', COMMENT);
 const MATCH = { match: {} };
 
-describe('other programs’ chains that hook forward', () => {
-  test('a policy that drops gets an accept for each direction, behind the chain’s own rules', () => {
+describe('base chains of other programs for forwarded packets', () => {
+  test('a chain with the policy drop gets an accept rule for each direction after its own rules', () => {
     const ruleset = rulesetOf({ FORWARD: { policy: 'drop', rules: [[MATCH, { drop: null }]] } });
     expect(commands(ruleset)).toEqual([
       'add rule ip filter FORWARD iifname "bhrabcde" accept comment "bulkhead abcde"',
@@ -42,7 +42,7 @@ describe('other programs’ chains that hook forward', () => {
     ]);
   });
 
-  test('a final drop gets it right before, also with a counter and a log', () => {
+  test('a chain with a final drop gets the rules directly before it, also if it has a counter and a log', () => {
     const rules: Expression[] = [
       [MATCH, { accept: null }],
       [{ counter: {} }, { log: {} }, { reject: {} }],
@@ -54,7 +54,7 @@ describe('other programs’ chains that hook forward', () => {
     );
   });
 
-  test('a drop at the end of the chain of the default zone is found, as firewalld has it', () => {
+  test('a drop at the end of firewalld’s chain of the default zone is found', () => {
     const ruleset = rulesetOf({
       FORWARD: { policy: 'accept', rules: [[{ jump: { target: 'ZONES' } }], [{ reject: {} }]] },
       ZONES: { rules: [[MATCH, { goto: { target: 'other' } }], [{ goto: { target: 'public' } }]] },
@@ -63,7 +63,7 @@ describe('other programs’ chains that hook forward', () => {
     expect(commands(ruleset)[0]).toContain('insert rule ip filter public position 6 ');
   });
 
-  test('nothing is added where it is already, or where nothing drops everything', () => {
+  test('no rule is added if it exists or if the chain does not drop all packets', () => {
     const present = { FORWARD: { policy: 'drop', rules: ['ours', 'ours'] as ('ours' | Expression)[] } };
     expect(commands(rulesetOf(present))).toEqual([]);
     const open = { FORWARD: { policy: 'accept', rules: [[MATCH, { drop: null }]] } };
@@ -74,12 +74,12 @@ describe('other programs’ chains that hook forward', () => {
     expect(commands(rulesetOf(returning))).toEqual([]);
   });
 
-  test('it is added again where somebody has put a drop before it', () => {
+  test('the rules are added again if another program has inserted a drop before them', () => {
     const ruleset = rulesetOf({ FORWARD: { policy: 'drop', rules: [[{ drop: null }], 'ours', 'ours'] } });
     expect(commands(ruleset)).toHaveLength(2);
   });
 
-  test('the tables of this program, and chains that jump in a circle, are left alone', () => {
+  test('Bulkhead’s own tables and chains with circular jumps are unchanged', () => {
     expect(commands(rulesetOf({ forward: { policy: 'drop' } }, 'bulkhead_fffff'))).toEqual([]);
     const circle = rulesetOf({
       FORWARD: { policy: 'accept', rules: [[{ jump: { target: 'a' } }]] },
@@ -88,7 +88,7 @@ describe('other programs’ chains that hook forward', () => {
     expect(commands(circle)).toEqual([]);
   });
 
-  test('all of it is taken back, and nothing else', () => {
+  test('exactly the added rules are removed', () => {
     const ruleset = rulesetOf({
       FORWARD: { policy: 'drop', rules: [[MATCH, { drop: null }], 'ours', 'ours'] },
     });

@@ -41,8 +41,8 @@ const response = (...answers: Answer[]): Packet => ({ type: 'response', answers 
 const addressesIn = (answers: readonly Answer[] | null) =>
   (answers ?? []).flatMap((answer) => (answer.type === 'A' ? [answer.data] : []));
 
-describe('which names a container may know', () => {
-  test('under the default allow all but the denied ones; under deny the allowed ones only', () => {
+describe('the names that a container can resolve', () => {
+  test('are all except denied names with the default allow, and only allowed names with the default deny', () => {
     const open = policyWith({ deny: [{ domain: '*.bad.example' }] });
     expect(mayResolve(open, 'good.example')).toBe(true);
     expect(mayResolve(open, 'WWW.bad.example.')).toBe(false);
@@ -52,7 +52,7 @@ describe('which names a container may know', () => {
     expect(mayResolve(closed, 'example')).toBe(false);
   });
 
-  test('a name that is denied for some ports only is resolved, and the router gets its addresses', () => {
+  test('include a name that is denied only for some ports, whose addresses the router gets', () => {
     const policy = policyWith({ deny: [{ domain: 'a.example', ports: [25] }] });
     expect(mayResolve(policy, 'a.example')).toBe(true);
     expect(judgeAnswer(policy, asked('a.example'), response(a('a.example', '11.0.0.1'))).grants).toHaveLength(
@@ -61,8 +61,8 @@ describe('which names a container may know', () => {
   });
 });
 
-describe('what a container gets of an answer', () => {
-  test('addresses that it can never reach are left out: rebinding to a private network, or to metadata', () => {
+describe('the records that a container gets', () => {
+  test('exclude unreachable addresses, such as DNS rebinding to a private network or to metadata', () => {
     const reach = (policy: ContainerPolicy) =>
       addressesIn(
         judgeAnswer(
@@ -81,7 +81,7 @@ describe('what a container gets of an answer', () => {
     ]);
   });
 
-  test('aliases are followed in any order, and records of other names opened nothing', () => {
+  test('follow aliases in any order, and records of other names open no address', () => {
     const policy = policyWith({ default: 'deny', allow: [{ domain: 'a.example' }] });
     const all = [
       a('c.example', '11.0.0.3'),
@@ -94,13 +94,13 @@ describe('what a container gets of an answer', () => {
     expect(grants.map(({ address }) => address)).toEqual(['11.0.0.3']);
   });
 
-  test('an alias of a denied name is refused', () => {
+  test('exclude an alias of a denied name', () => {
     const policy = policyWith({ deny: [{ domain: 'bad.example' }] });
     const answer = response(cname('a.example', 'bad.example'), a('bad.example', '11.0.0.1'));
     expect(judgeAnswer(policy, asked('a.example'), answer)).toEqual({ answers: null, grants: [] });
   });
 
-  test('times to live are between a second and an hour, also in the response', () => {
+  test('have times to live between a second and an hour', () => {
     const policy = policyWith({ default: 'deny', allow: [{ domain: 'a.example' }] });
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 2 ** 31 - 1 }), (ttl) => {
@@ -115,7 +115,7 @@ describe('what a container gets of an answer', () => {
     );
   });
 
-  test('a circle of aliases ends', () => {
+  test('are found even if aliases form a cycle', () => {
     const answer = response(cname('a.example', 'b.example'), cname('b.example', 'a.example'));
     expect(judgeAnswer(policyWith(), asked('a.example'), answer).answers).toHaveLength(2);
   });
@@ -152,7 +152,7 @@ describe('the resolver', () => {
   };
   const yes = async ({ name }: Question) => response(a(name, '11.0.0.1'));
 
-  test('tells the router before the container', async () => {
+  test('updates the router before it answers the container', async () => {
     const policy = policyWith({ default: 'deny', allow: [{ domain: 'a.example' }] });
     const { send, events, granted } = open(policy, yes);
     expect(await send(query('a.example'))).toMatchObject({
@@ -164,7 +164,7 @@ describe('the resolver', () => {
     expect(granted[0]).toMatchObject({ address: '11.0.0.1', ttlSeconds: 60 });
   });
 
-  test('refuses a name without asking anybody, and has no address of IPv6', async () => {
+  test('refuses a denied name without a query, and returns no IPv6 addresses', async () => {
     const { send, events } = open(policyWith({ default: 'deny' }), yes);
     expect(await send(query('secret.example'))).toMatchObject({ rcode: 'REFUSED', answers: [] });
     expect(events).toEqual([]);
@@ -174,13 +174,13 @@ describe('the resolver', () => {
     });
   });
 
-  test('says that it has failed, and that a zone is not given', async () => {
+  test('reports a failure, and refuses zone transfers', async () => {
     const { send } = open(policyWith(), async () => Promise.reject(new TypeError('silent')));
     expect(await send(query('a.example'))).toMatchObject({ rcode: 'SERVFAIL' });
     expect(await send(query('a.example', 'AXFR'))).toMatchObject({ rcode: 'NOTIMP' });
   });
 
-  test('an answer that is too large for a datagram is cut, and whole over TCP', async () => {
+  test('truncates an answer that is too large for a datagram, but not over TCP', async () => {
     const many = async ({ name }: Question) =>
       response(...Array.from({ length: 60 }, (_, index) => a(name, `11.0.0.${index}`)));
     const { send, resolver } = open(policyWith(), many);
@@ -189,7 +189,7 @@ describe('the resolver', () => {
     expect(decode(whole ?? Buffer.alloc(0)).answers).toHaveLength(60);
   });
 
-  test('an answer that is too large without compression is a failure, and never longer than TCP can say', async () => {
+  test('reports a failure if an answer without compression exceeds the limit of TCP', async () => {
     const name = `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.example`;
     const texts = async (): Promise<Packet> =>
       response(
@@ -200,7 +200,7 @@ describe('the resolver', () => {
     expect(decode(answer ?? Buffer.alloc(0))).toMatchObject({ rcode: 'SERVFAIL', answers: [] });
   });
 
-  test('records of all types are limited in number', () => {
+  test('limits the number of records of all types', () => {
     const texts = Array.from(
       { length: 4_000 },
       (): Answer => ({ type: 'TXT', name: 'a.example', data: 'x' }),
@@ -210,7 +210,7 @@ describe('the resolver', () => {
     );
   });
 
-  test('a question that cannot be answered ends its own connection only', async () => {
+  test('closes only the connection of a query that fails', async () => {
     const resolver = { answerMessage: () => Promise.reject(new TypeError('broken')) };
     const server = createServer((socket) => serveConnection(resolver, socket, ADDRESS));
     server.listen(0, '127.0.0.1');
@@ -223,7 +223,7 @@ describe('the resolver', () => {
     await once(server, 'close');
   });
 
-  test('a container that does not read its answers gets no more of them', async () => {
+  test('stops answering a container that does not read its answers', async () => {
     let answered = 0;
     const resolver = {
       answerMessage: async () => {
@@ -239,7 +239,7 @@ describe('the resolver', () => {
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
-    // Without a handler for data nothing is read.
+    // Without a handler for data, the socket reads nothing.
     client.on('error', () => {});
     client.write(Buffer.concat(Array.from({ length: 1_000 }, () => Buffer.from([0, 1, 0]))));
     const socket = await accepted.promise;
@@ -257,7 +257,7 @@ describe('the resolver', () => {
     await once(server, 'close');
   });
 
-  test('a flood does not make the resolver read a policy for each question', async () => {
+  test('does not read a policy for each query of a flood', async () => {
     let reads = 0;
     const resolver = new Resolver({
       policyOf: async () => {
@@ -275,14 +275,14 @@ describe('the resolver', () => {
     expect(reads).toBe(5);
   });
 
-  test('who has no policy, or asks too much, gets no answer', async () => {
+  test('does not answer a client without a policy or with too many queries', async () => {
     expect(await open(null, yes).send(query('a.example'))).toBeNull();
     const { send } = open(policyWith(), yes, 2);
     const answers = await Promise.all([1, 2, 3, 4].map(() => send(query('a.example'))));
     expect(answers.filter((answer) => answer !== null)).toHaveLength(2);
   });
 
-  test('any bytes are an answer or nothing', async () => {
+  test('handles any bytes with an answer or no answer', async () => {
     const { resolver } = open(policyWith(), yes, 1_000_000);
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ maxLength: 600 }), async (bytes) => {
@@ -300,7 +300,7 @@ describe('the resolver', () => {
   });
 });
 
-test('a share of one container does not use up that of another', () => {
+test('queries of one container do not use the share of another', () => {
   const share = new FairShare({ perSecond: 3, outstanding: 2, total: 3 });
   expect([share.begin('a', 0), share.begin('a', 0), share.begin('a', 0)]).toEqual([true, true, false]);
   expect(share.begin('b', 0)).toBe(true);
@@ -312,7 +312,7 @@ test('a share of one container does not use up that of another', () => {
   expect(share.begin('a', 1_000)).toBe(true);
 });
 
-test('name servers and search domains of a resolv.conf', () => {
+test('name servers and search domains of a resolv.conf are parsed', () => {
   const text =
     'search a.example b.example\nnameserver 127.0.0.53\nnameserver fe80::1%eth0\nnameserver x\noptions ndots:2\n';
   expect(parseNameServers(text).map(({ host }) => host)).toEqual(['127.0.0.53', 'fe80::1%eth0']);

@@ -5,10 +5,10 @@ import { createSweeper } from '../../../../local/dynamodb/expire-items.ts';
 import { silentLog, soon } from '../../../helpers/local-fixtures.ts';
 import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
-// Waiting is bounded by `soon`.
+// `soon` limits waits.
 jest.setTimeout(30_000);
 
-test('the table is swept only when something has expired, and not before the pause is over', async () => {
+test('the table is swept only when an item has expired, and not before the pause is over', async () => {
   const called: string[] = [];
   const server = createServer(async (request, response) => {
     let body = '';
@@ -35,7 +35,7 @@ test('the table is swept only when something has expired, and not before the pau
   clock.advance(29_999);
   expect(looked).toBe(0);
   clock.advance(1);
-  // Nothing has expired: the next look is scheduled in a later turn, without a call.
+  // No item has expired, so the next check is scheduled in a later turn, without a call.
   await soon(() => {
     clock.advance(30_000);
     return looked >= 2 ? true : undefined;

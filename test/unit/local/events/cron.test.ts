@@ -11,7 +11,7 @@ const nextOf = (expression: string, after: string): string | undefined => {
 };
 
 describe('cron expressions', () => {
-  // Expected times by the examples of the EventBridge User Guide and a calendar.
+  // Expected times from the examples of the EventBridge User Guide and a calendar.
   test.each([
     ['cron(0 10 * * ? *)', '2026-11-23T10:00:00Z', '2026-11-24T10:00'],
     ['cron(15 12 * * ? *)', '2026-11-23T12:14:59Z', '2026-11-23T12:15'],
@@ -46,7 +46,7 @@ describe('cron expressions', () => {
     expect(() => parseSchedule(expression)).toThrow(/ScheduleExpression is not valid/);
   });
 
-  test('the next time lies ahead and matches', () => {
+  test('the next time is in the future and matches', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 0, max: 59 }),
@@ -65,7 +65,7 @@ describe('cron expressions', () => {
   });
 });
 
-test('what was missed counts as one firing, now', () => {
+test('missed times result in one event', () => {
   const schedule = parseSchedule('rate(1 minute)');
   expect(nextFiring(schedule, 0, 30_000)).toBe(60_000);
   expect(nextFiring(schedule, 0, 3_600_000)).toBe(3_600_000);

@@ -60,7 +60,7 @@ afterAll(removeTemporaryDirectories);
 const call = (operation: string, input: JsonObject) => engine.service.call(operation, input);
 const put = (entry: JsonObject = {}) =>
   call('PutEvents', { Entries: [{ Source: 'test', DetailType: 'Thing', Detail: '{"n":1}', ...entry }] });
-/** Lets time pass, and what it set off come to its end. */
+/** Advances the clock and waits for the resulting work. */
 const pass = async (ms = 0): Promise<void> => {
   clock.advance(ms);
   await engine.drain();
@@ -75,7 +75,7 @@ const rule = (properties: Record<string, unknown>, logicalId = 'Rule') =>
   );
 const target = (arn: string, more: JsonObject = {}): JsonObject => ({ Id: 'T', Arn: arn, ...more });
 
-test('a bus takes 300 rules, and changes to them, and no more', async () => {
+test('a bus accepts 300 rules and changes to them, but no more rules', async () => {
   const putRule = (index: number) =>
     call('PutRule', { Name: `rule-${index}`, EventPattern: '{"source":["test"]}' });
   for (let index = 0; index < 300; index += 1) await putRule(index);
@@ -125,9 +125,9 @@ describe('rules of the template', () => {
       { Targets: [target('arn:aws:kinesis:us-east-1:0:stream/s')] },
       'kinesis',
     ],
-    ['a pattern that is not valid', { EventPattern: { source: 'text' } }, 'Event pattern is not valid'],
+    ['an invalid pattern', { EventPattern: { source: 'text' } }, 'Event pattern is not valid'],
     [
-      'a schedule that is not valid',
+      'an invalid schedule',
       { EventPattern: undefined, ScheduleExpression: 'rate(1 hours)' },
       'rate(1 hours)',
     ],
@@ -138,7 +138,7 @@ describe('rules of the template', () => {
 });
 
 describe('deliveries', () => {
-  test('an accepted event survives the end of the process, and comes once more at most under the same name', async () => {
+  test('an accepted event survives the end of the process and is repeated at most once, with the same name', async () => {
     rule({ Targets: [target(machineArn)] });
     await put();
     await engine.stop();
@@ -154,7 +154,7 @@ describe('deliveries', () => {
     expect(started).toHaveLength(1);
   });
 
-  test('a target that fails is tried again, later and later, until it takes the event', async () => {
+  test('a delivery to a failing target is retried with growing pauses until it succeeds', async () => {
     rule({ Targets: [target(lambdaArn)] });
     await engine.activate();
     failure = new ServiceError('ServiceUnavailable', 'busy', 503);
@@ -167,7 +167,7 @@ describe('deliveries', () => {
     expect(invoked).toHaveLength(1);
   });
 
-  test('goes to the dead-letter queue after its retries', async () => {
+  test('an event goes to the dead-letter queue after its retries', async () => {
     rule({
       Targets: [
         target(lambdaArn, {
@@ -193,7 +193,7 @@ describe('deliveries', () => {
     expect(JSON.parse(queued[0]?.body ?? '')).toMatchObject({ source: 'test', detail: { n: 1 } });
   });
 
-  test('is dropped when the event is too old', async () => {
+  test('an event that is too old is dropped', async () => {
     rule({
       Targets: [
         target(lambdaArn, {
@@ -211,7 +211,7 @@ describe('deliveries', () => {
     ]);
   });
 
-  test('to a missing target is dropped at once', async () => {
+  test('an event for a missing target is dropped immediately', async () => {
     rule({ Targets: [target(lambdaArn, { DeadLetterConfig: { Arn: 'arn:dead' } })] });
     await engine.activate();
     failure = new FunctionNotFoundError('f');
@@ -220,7 +220,7 @@ describe('deliveries', () => {
     expect(queued.map((one) => one.attributes.RETRY_ATTEMPTS)).toEqual(['0']);
   });
 
-  test('chaos repeats a delivery under the same name, and brings events out of order', async () => {
+  test('chaos repeats deliveries with the same name and reorders events', async () => {
     await engine.stop();
     let held = true;
     open({
@@ -246,7 +246,7 @@ describe('schedules', () => {
   const scheduled = () =>
     rule({ EventPattern: undefined, ScheduleExpression: 'rate(5 minutes)', Targets: [target(lambdaArn)] });
 
-  test('a rate fires in its rhythm, whatever the delays', async () => {
+  test('a rate fires at its interval despite delays', async () => {
     scheduled();
     await engine.activate();
     for (let minute = 0; minute < 60; minute += 1) await pass(60_000);
@@ -258,7 +258,7 @@ describe('schedules', () => {
     });
   });
 
-  test('after a stop of hours it fires once, and keeps the beat', async () => {
+  test('after a stop of hours a rate fires once and keeps its interval', async () => {
     scheduled();
     await engine.activate();
     await pass(300_000);
@@ -286,7 +286,7 @@ describe('schedules', () => {
 });
 
 describe('the API', () => {
-  test('rules made by it are kept, with their targets', async () => {
+  test('stores rules with their targets', async () => {
     await call('PutRule', { Name: 'mine', EventPattern: '{"source":["test"]}', Description: 'd' });
     await call('PutTargets', { Rule: 'mine', Targets: [target(lambdaArn, { InputPath: '$.detail' })] });
     await engine.stop();
@@ -305,7 +305,7 @@ describe('the API', () => {
     expect(invoked).toEqual(['{"n":1}']);
   });
 
-  test('a rule with targets is not deleted; one without is, and an unknown one is no error', async () => {
+  test('does not delete a rule with targets, deletes one without, and ignores an unknown one', async () => {
     await call('PutRule', { Name: 'mine', EventPattern: '{"source":["test"]}' });
     await call('PutTargets', { Rule: 'mine', Targets: [target(lambdaArn)] });
     await expect(call('DeleteRule', { Name: 'mine' })).rejects.toThrow(/has targets/);
@@ -347,7 +347,7 @@ describe('the API', () => {
     expect(Entries).toMatchObject([{ EventId: expect.any(String) }, { ErrorCode: code }]);
   });
 
-  test('a request over 256 KB, or of more than ten entries, is refused whole', async () => {
+  test('refuses a whole request over 256 KB or with more than ten entries', async () => {
     await expect(put({ Detail: JSON.stringify({ text: 'x'.repeat(256 * 1024) }) })).rejects.toThrow(
       /over the limit/,
     );
@@ -357,7 +357,7 @@ describe('the API', () => {
     );
   });
 
-  test('a sixth target, an unknown operation and a bad name are refused', async () => {
+  test('refuses a sixth target, an unknown operation and an invalid name', async () => {
     await call('PutRule', { Name: 'mine', EventPattern: '{"source":["test"]}' });
     const Targets = Array.from({ length: 6 }, (_, index) => target(lambdaArn, { Id: `T${index}` }));
     await expect(call('PutTargets', { Rule: 'mine', Targets })).rejects.toThrow(/exceeds/);
@@ -376,7 +376,7 @@ describe('the API', () => {
   });
 });
 
-test('chaos is the same for the same seed', () => {
+test('chaos is deterministic for a seed', () => {
   const options = parseChaos('duplicate=0.5, reorder=0.25, seed=7');
   const draw = () => {
     const chaos = createChaos(options);

@@ -28,12 +28,13 @@ const inputOf = (target: JsonObject): string =>
     0,
   );
 
-describe('what a target is given', () => {
-  test('the event', () => expect(JSON.parse(inputOf({}))).toEqual(event));
-  test('a constant', () => expect(inputOf({ Input: '{"a":1}' })).toBe('{"a":1}'));
-  test('a part', () => expect(inputOf({ InputPath: '$.detail.nested.list[0]' })).toBe('{"id":7}'));
+describe('the input of a target', () => {
+  test('is the event by default', () => expect(JSON.parse(inputOf({}))).toEqual(event));
+  test('can be a constant', () => expect(inputOf({ Input: '{"a":1}' })).toBe('{"a":1}'));
+  test('can be a part of the event', () =>
+    expect(inputOf({ InputPath: '$.detail.nested.list[0]' })).toBe('{"id":7}'));
 
-  test('a template: values as JSON outside quotes, as text inside', () => {
+  test('a template inserts values as JSON outside quotes and as text inside', () => {
     const input = inputOf({
       InputTransformer: {
         InputPathsMap: {
@@ -56,12 +57,12 @@ describe('what a target is given', () => {
     });
   });
 
-  test('a template: the whole event', () => {
+  test('a template can insert the whole event', () => {
     const whole = inputOf({ InputTransformer: { InputTemplate: '{"original": <aws.events.event.json>}' } });
     expect(JSON.parse(whole)).toEqual({ original: event });
   });
 
-  test('a path that can not be followed is refused when the rule is made', () => {
+  test('an invalid path is refused when the rule is created', () => {
     expect(() => inputOf({ InputPath: '$..detail' })).toThrow(/InputPath/);
   });
 });

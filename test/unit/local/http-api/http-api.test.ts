@@ -51,7 +51,7 @@ describe('an HTTP API', () => {
     running = undefined;
   });
 
-  test('serves loopback names alone, and lets no page of another origin read an answer', async () => {
+  test('serves only loopback names, and pages of other origins cannot read responses', async () => {
     const url = await serve({ echo: () => ({ statusCode: 200, body: 'secret' }) }, route('GET /echo'));
     const asked = (headers: Record<string, string>) =>
       new Promise<readonly [status: number | undefined, allowed: string | undefined]>((resolve, reject) => {
@@ -70,7 +70,7 @@ describe('an HTTP API', () => {
     expect(await asked({ origin: 'http://attacker.example' })).toEqual([200, undefined]);
   });
 
-  test('throttles a stage, and a route with settings of its own apart from it', async () => {
+  test('throttles a stage, and separately a route with its own settings', async () => {
     const settings = {
       DefaultRouteSettings: { ThrottlingRateLimit: 1, ThrottlingBurstLimit: 2 },
       RouteSettings: { 'GET /own': { ThrottlingRateLimit: 1, ThrottlingBurstLimit: 1 } },
@@ -96,7 +96,7 @@ describe('an HTTP API', () => {
     expect([await statusOf('/b'), await statusOf('/a'), await statusOf('/own')]).toEqual([200, 429, 200]);
   });
 
-  test('answers 503 for a function whose reserved concurrency is in use', async () => {
+  test('responds with 503 for a function whose reserved concurrency is in use', async () => {
     const throttled = () => {
       throw new ThrottledError('busy');
     };
@@ -105,8 +105,8 @@ describe('an HTTP API', () => {
     expect([response.status, await response.json()]).toEqual([503, { message: 'Service Unavailable' }]);
   });
 
-  describe('hands a function the event of payload format 2.0', () => {
-    test('with everything that a request can carry', async () => {
+  describe('passes a function an event of payload format 2.0', () => {
+    test('with all parts of a request', async () => {
       const events: Event[] = [];
       const url = await start({
         functions: { echo: (event) => void events.push(event) },
@@ -174,7 +174,7 @@ describe('an HTTP API', () => {
       expect(events[0].headers).not.toHaveProperty('cookie');
     });
 
-    test('without what the request does not carry', async () => {
+    test('without missing parts of a request', async () => {
       const events: Event[] = [];
       const url = await serve({ echo: (event) => void events.push(event) }, route('GET /plain'));
       await fetch(`${url}/plain`);
@@ -216,24 +216,24 @@ describe('an HTTP API', () => {
     });
   });
 
-  describe('makes of what a function answers', () => {
+  describe('converts a function’s result', () => {
     const answerOf = async (answer: unknown): Promise<Response> => {
       const url = await serve({ echo: () => answer }, route('GET /'));
       return await fetch(`${url}/`);
     };
 
-    test('an object without statusCode: 200 with it as JSON', async () => {
+    test('an object without statusCode to 200 with JSON', async () => {
       const response = await answerOf({ hello: 'there' });
       expect(response.status).toBe(200);
       expect(response.headers.get('content-type')).toBe('application/json');
       expect(await response.json()).toEqual({ hello: 'there' });
     });
 
-    test('a text: 200 with the text', async () => {
+    test('a string to 200 with the text', async () => {
       expect(await (await answerOf('hello')).text()).toBe('hello');
     });
 
-    test('status, headers, cookies and a body in base64', async () => {
+    test('with status, headers, cookies and a base64 body', async () => {
       const response = await answerOf({
         statusCode: 201,
         headers: { 'Content-Type': 'image/png', 'X-Number': 7 },
@@ -248,16 +248,16 @@ describe('an HTTP API', () => {
       expect([...new Uint8Array(await response.arrayBuffer())]).toEqual([0, 255, 1]);
     });
 
-    test('a body without a content type: text/plain', async () => {
+    test('a body without a content type to text/plain', async () => {
       const response = await answerOf({ statusCode: 200, body: 'x' });
       expect(response.headers.get('content-type')).toBe('text/plain;charset=UTF-8');
     });
 
     test.each([
-      ['a body that is no text', { statusCode: 200, body: { a: 1 } }],
-      ['a status that is none', { statusCode: 'fine' }],
-      ['headers that are a list', { statusCode: 200, headers: [] }],
-      ['cookies that are a text', { statusCode: 200, cookies: 'a=1' }],
+      ['a body that is not a string', { statusCode: 200, body: { a: 1 } }],
+      ['an invalid status', { statusCode: 'fine' }],
+      ['a list of headers', { statusCode: 200, headers: [] }],
+      ['a string of cookies', { statusCode: 200, cookies: 'a=1' }],
     ])('%s: 500', async (_, answer) => {
       const response = await answerOf(answer);
       expect(response.status).toBe(500);
@@ -265,7 +265,7 @@ describe('an HTTP API', () => {
     });
   });
 
-  test('answers 500 when the function fails', async () => {
+  test('responds with 500 when the function fails', async () => {
     const fail = () => {
       throw new FunctionFailure('no');
     };
@@ -294,7 +294,7 @@ describe('an HTTP API', () => {
     expect(await (await response).json()).toEqual({ message: 'Service Unavailable' });
   });
 
-  test('answers 413 to a body of more than 10 MB, and takes one of 10 MB', async () => {
+  test('responds with 413 to a body of more than 10 MB, and accepts one of 10 MB', async () => {
     const url = await serve({ echo: (event) => ({ size: event.body.length }) }, route('POST /'));
     const post = (size: number) =>
       fetch(`${url}/`, {
@@ -335,7 +335,7 @@ describe('an HTTP API', () => {
       expect(await (await fetch(url + path, { method })).text()).toBe(expected);
     });
 
-    test('and $default when no other fits', async () => {
+    test('or $default if no other matches', async () => {
       const url = await serve({ echo: (event) => event.routeKey }, [
         ...route('$default'),
         ...route('GET /a'),
@@ -343,12 +343,15 @@ describe('an HTTP API', () => {
       expect(await (await fetch(`${url}/a/b`, { method: 'PATCH' })).text()).toBe('$default');
     });
 
-    test.each([['/nothing'], ['/a/'], ['/a/b']])('and answers 404 to %s when there is none', async (path) => {
-      const url = await serve({ echo: () => 'x' }, route('GET /a'));
-      const response = await fetch(url + path);
-      expect(response.status).toBe(404);
-      expect(await response.json()).toEqual({ message: 'Not Found' });
-    });
+    test.each([['/nothing'], ['/a/'], ['/a/b']])(
+      'or responds with 404 to %s without a match',
+      async (path) => {
+        const url = await serve({ echo: () => 'x' }, route('GET /a'));
+        const response = await fetch(url + path);
+        expect(response.status).toBe(404);
+        expect(await response.json()).toEqual({ message: 'Not Found' });
+      },
+    );
   });
 
   test('writes the access log in the format of the stage', async () => {
@@ -381,7 +384,7 @@ describe('an HTTP API', () => {
     ]);
   });
 
-  test('refuses payload format 1.0 by name', async () => {
+  test('refuses payload format 1.0 with its own error', async () => {
     await expect(serve({}, route('GET /', 'echo', { PayloadFormatVersion: '1.0' }))).rejects.toThrow(
       'Properties.PayloadFormatVersion: 1.0 is not implemented for this protocol (implemented: 2.0)',
     );

@@ -94,7 +94,7 @@ describe('the JWT authorizer', () => {
   const get = (path: string, token?: string): Promise<Response> =>
     fetch(url + path, token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } });
 
-  test('lets a good token through, with its claims as texts and no scopes where the route asks for none', async () => {
+  test('accepts a valid token, with its claims as strings and no scopes if the route needs none', async () => {
     const token = await sign({
       ...good(),
       groups: ['a', 'b'],
@@ -122,22 +122,22 @@ describe('the JWT authorizer', () => {
     });
   });
 
-  test('takes the token without "Bearer" too', async () => {
+  test('also accepts a token without "Bearer"', async () => {
     const token = await sign(good());
     expect((await fetch(`${url}/any`, { headers: { authorization: token } })).status).toBe(200);
   });
 
-  test('takes client_id for the audience where there is no aud, and only there', async () => {
+  test('uses client_id as the audience only if there is no aud', async () => {
     const { aud: _, ...bare } = good();
     expect((await get('/any', await sign({ ...bare, client_id: 'other' }))).status).toBe(200);
     expect((await get('/any', await sign({ ...good(), aud: 'x', client_id: 'other' }))).status).toBe(401);
   });
 
-  test('takes a list of audiences', async () => {
+  test('accepts a list of audiences', async () => {
     expect((await get('/any', await sign({ ...good(), aud: ['x', 'other'] }))).status).toBe(200);
   });
 
-  test('answers 401 without a token', async () => {
+  test('responds with 401 without a token', async () => {
     const response = await get('/any');
     expect(response.status).toBe(401);
     expect(response.headers.get('www-authenticate')).toBe('Bearer');
@@ -148,10 +148,10 @@ describe('the JWT authorizer', () => {
     ['another issuer', { iss: 'https://else.where' }, 'the token has an invalid issuer'],
     ['another audience', { aud: 'x' }, 'the token does not have a valid audience'],
     ['no audience', { aud: undefined }, 'the token does not have a valid audience'],
-    ['an end that has come', { exp: now() }, 'the token has expired'],
-    ['no end', { exp: undefined }, 'the token has expired'],
-    ['a beginning to come', { nbf: now() + 1 }, 'the token is not valid yet'],
-    ['an issue to come', { iat: now() + 1 }, 'the token was issued in the future'],
+    ['an expiry in the past', { exp: now() }, 'the token has expired'],
+    ['no expiry', { exp: undefined }, 'the token has expired'],
+    ['a start in the future', { nbf: now() + 1 }, 'the token is not valid yet'],
+    ['an issue time in the future', { iat: now() + 1 }, 'the token was issued in the future'],
   ])('answers 401 to a token with %s', async (_, claims, why) => {
     const response = await get('/any', await sign({ ...good(), ...claims }));
     expect(response.status).toBe(401);
@@ -162,7 +162,7 @@ describe('the JWT authorizer', () => {
   });
 
   test.each([
-    ['no JWT', async () => 'nonsense'],
+    ['text that is not a JWT', async () => 'nonsense'],
     ["another key's signature", async () => sign(good(), otherKey)],
     ['an unknown key', async () => sign(good(), key, 'k2')],
     ['no signature', async () => `${btoa('{"alg":"none"}')}.${btoa(JSON.stringify(good()))}.`],
@@ -175,13 +175,13 @@ describe('the JWT authorizer', () => {
     expect(events).toEqual([]);
   });
 
-  test("wants one of the route's scopes, and tells the function which matched", async () => {
+  test("requires one of the route's scopes, and passes the matching scopes to the function", async () => {
     expect((await get('/scoped', await sign({ ...good(), scope: 'else write' }))).status).toBe(200);
     expect(events[0].requestContext.authorizer.jwt.scopes).toEqual(['write']);
     expect((await get('/scoped', await sign({ ...good(), scp: ['read'] }))).status).toBe(200);
   });
 
-  test.each([[undefined], ['else'], ['readwrite']])('answers 403 to the scopes %s', async (scope) => {
+  test.each([[undefined], ['else'], ['readwrite']])('responds with 403 to the scopes %s', async (scope) => {
     const response = await get('/scoped', await sign({ ...good(), scope }));
     expect(response.status).toBe(403);
     expect(response.headers.get('www-authenticate')).toContain('error="insufficient_scope"');
@@ -196,7 +196,7 @@ describe('the JWT authorizer', () => {
     expect(keyFetches).toBe(2);
   });
 
-  test('finds a key that the issuer has added since, without asking at every unknown one', async () => {
+  test('finds a new key of the issuer without a request for every unknown key', async () => {
     await get('/any', await sign(good()));
     const [first] = published;
     published.push({ ...first, kid: 'rolled' });

@@ -11,7 +11,7 @@ describe('a port', () => {
   };
   afterEach(() => Promise.all(open.splice(0).map((listener) => listener.close())));
 
-  test('that is taken is refused with its number, who has it, and the way out', async () => {
+  test('that is in use is refused with its number, its owner and a suggestion', async () => {
     const port = Number((await listen(0)).domainName.split(':')[1]);
     const error = await listen(port).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(PortTakenError);
@@ -20,7 +20,7 @@ describe('a port', () => {
     if (process.platform === 'linux') expect((error as Error).message).toContain(`(pid ${process.pid})`);
   });
 
-  test('answers 503 until the cloud is ready', async () => {
+  test('responds with 503 until the cloud is ready', async () => {
     const { domainName } = await listen(0);
     const response = await fetch(`http://${domainName}/`);
     expect(response.status).toBe(503);

@@ -85,7 +85,7 @@ describe('the local issuer', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('keeps its key in a folder of its owner alone, made by it or by another program before', async () => {
+  test('stores its key in a folder that only its owner can access, also if the folder existed before', async () => {
     const keys = join(folder, 'keys');
     expect(statSync(keys).mode & 0o777).toBe(0o700);
     chmodSync(keys, 0o755);
@@ -93,14 +93,14 @@ describe('the local issuer', () => {
     expect(statSync(keys).mode & 0o777).toBe(0o700);
   });
 
-  test('leaves the mode of a folder that others share, with the sticky bit', async () => {
+  test('does not change the mode of a shared folder with the sticky bit', async () => {
     const shared = join(folder, 'keys');
     chmodSync(shared, 0o1777);
     await loadSigningKey(join(shared, 'issuer.json'));
     expect(statSync(shared).mode & 0o7777).toBe(0o1777);
   });
 
-  test('gives tokens that the authorizer takes, with tenant and scopes', async () => {
+  test('issues tokens with tenant and scopes that the authorizer accepts', async () => {
     const events = await start();
     expect((await get(await token())).status).toBe(200);
     const seconds = Math.floor(clock.now() / 1000);
@@ -116,7 +116,7 @@ describe('the local issuer', () => {
     });
   });
 
-  test('gives tokens that hold on whichever port the API is started next', async () => {
+  test('issues tokens that are valid on any port of the API', async () => {
     const old = await token();
     await start();
     const firstUrl = running?.endpoint('Api');
@@ -134,7 +134,7 @@ describe('the local issuer', () => {
     expect((await get(await token(otherKey))).status).toBe(401);
   });
 
-  test('publishes its public key, and nothing of the private one', async () => {
+  test('publishes only its public key', async () => {
     await start();
     const base = `${running?.endpoint('Api')}/oidc`;
     const discovery = await (await fetch(`${base}/.well-known/openid-configuration`)).json();
@@ -153,20 +153,20 @@ describe('the local issuer', () => {
     expect((await fetch(`${base}/token`)).status).toBe(404);
   });
 
-  test('keeps its key, readable by its owner only', async () => {
+  test('stores its key in a file that only its owner can read', async () => {
     const file = join(folder, 'keys', 'issuer.json');
     expect(statSync(file).mode & 0o777).toBe(0o600);
     expect((await loadSigningKey(file)).keyId).toBe(key.keyId);
   });
 
-  test('has one key even when two processes make it at once', async () => {
+  test('has one key even if two processes create it at the same time', async () => {
     const file = join(folder, 'both.json');
     const keys = await Promise.all([loadSigningKey(file), loadSigningKey(file)]);
     expect(new Set(keys.map(({ keyId }) => keyId)).size).toBe(1);
   });
 
   test.each([['not json'], ['{}'], ['{"kty":"RSA","kid":"x"}']])(
-    'says what to do about %s for a key',
+    'reports an invalid key such as %s with a suggestion',
     async (text) => {
       const file = join(folder, 'broken.json');
       writeFileSync(file, text);

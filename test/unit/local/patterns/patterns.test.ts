@@ -19,13 +19,13 @@ describe('arrays', () => {
     expect(matches({ teams: { name: ['red'], size: [5] } }, event)).toBe(false);
   });
 
-  test('any element of an array of values will do', () => {
+  test('any element of an array of values can match', () => {
     expect(matches({ tags: ['b'] }, event)).toBe(true);
     expect(matches({ tags: [{ 'anything-but': 'a' }] }, event)).toBe(true);
     expect(matches({ tags: [{ 'anything-but': ['a', 'b'] }] }, event)).toBe(false);
   });
 
-  test('an empty array is no leaf', () => {
+  test('an empty array is not a leaf', () => {
     expect(matches({ tags: [{ exists: false }] }, { tags: [] })).toBe(true);
     expect(matches({ tags: [{ exists: true }] }, { tags: [] })).toBe(false);
   });
@@ -39,7 +39,7 @@ describe('values', () => {
     expect(matches({ a: [true] }, { a: 'true' })).toBe(false);
   });
 
-  test('anything-but needs a leaf to be anything', () => {
+  test('anything-but needs a leaf', () => {
     expect(matches({ a: [{ 'anything-but': 'x' }] }, {})).toBe(false);
     expect(matches({ a: [{ 'anything-but': 'x' }] }, { a: null })).toBe(true);
   });
@@ -48,14 +48,14 @@ describe('values', () => {
 describe('$or', () => {
   const pattern = { source: ['s'], $or: [{ a: [1] }, { b: { c: [{ prefix: 'x' }] } }] };
 
-  test('is one of several conditions beside the others', () => {
+  test('is combined with the other conditions', () => {
     expect(matches(pattern, { source: 's', a: 1 })).toBe(true);
     expect(matches(pattern, { source: 's', b: { c: 'xyz' } })).toBe(true);
     expect(matches(pattern, { source: 's', a: 2 })).toBe(false);
     expect(matches(pattern, { source: 't', a: 1 })).toBe(false);
   });
 
-  test('is a field name where its array does not hold conditions', () => {
+  test('is a field name if its array has no conditions', () => {
     expect(matches({ $or: ['x', 'y'] }, { $or: 'y' })).toBe(true);
   });
 
@@ -93,7 +93,7 @@ describe('invalid patterns', () => {
     [{ a: [{ 'anything-but': { numeric: ['=', 1] } }] }],
   ])('%j', (pattern) => invalid(pattern));
 
-  test('wildcards that could match too much at once are too complex', () => {
+  test('wildcards with too many combinations are refused as too complex', () => {
     const pattern = { a: [{ wildcard: '*a*a*a*a*a*a*a*a*a*' }] };
     expect(() => compilePattern(pattern)).toThrow(/Rule is too complex/);
     expect(matches({ a: [{ wildcard: '*/one/*/two/*' }] }, { a: 'x/one/y/two/z' })).toBe(true);
@@ -104,7 +104,7 @@ describe('properties', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', '*', '\\', '.'), maxLength: 8 });
   const escaped = (literal: string) => literal.replace(/[*\\]/g, '\\$&');
 
-  test('a wildcard without stars is the literal', () => {
+  test('a wildcard without stars is a literal', () => {
     fc.assert(
       fc.property(text, text, (a, b) => {
         expect(matches({ k: [{ wildcard: escaped(a) }] }, { k: b })).toBe(a === b);
@@ -112,7 +112,7 @@ describe('properties', () => {
     );
   });
 
-  test('a star stands for any run of characters', () => {
+  test('a star matches any sequence of characters', () => {
     fc.assert(
       fc.property(text, text, text, (head, middle, tail) => {
         const wildcard = `${escaped(head)}*${escaped(tail)}`;
@@ -121,7 +121,7 @@ describe('properties', () => {
     );
   });
 
-  test('anything-but is the opposite of what it negates, for text', () => {
+  test('anything-but negates its condition for text', () => {
     fc.assert(
       fc.property(
         text,
@@ -136,7 +136,7 @@ describe('properties', () => {
     );
   });
 
-  test('a block holds exactly the addresses that share its leading bits', () => {
+  test('a CIDR block contains exactly the addresses with its leading bits', () => {
     const octet = fc.integer({ min: 0, max: 255 });
     const address = fc.tuple(octet, octet, octet, octet);
     fc.assert(

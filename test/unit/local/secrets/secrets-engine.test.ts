@@ -31,7 +31,7 @@ const get = (VersionStage?: string) =>
 const put = (input: JsonObject) => secrets.service.call('PutSecretValue', { SecretId: arn, ...input });
 
 describe('a secret', () => {
-  test('has a generated value, which stays over restarts', async () => {
+  test('has a generated value, which is kept across restarts', async () => {
     const { SecretString } = await get();
     expect(SecretString).toMatch(/^[A-Za-z0-9]{64}$/);
     open();
@@ -42,7 +42,7 @@ describe('a secret', () => {
     expect(statSync(join(stateDir, 'secrets.json')).mode & 0o777).toBe(0o600);
   });
 
-  test('keeps the value before the current one, and no older one', async () => {
+  test('keeps the previous value, but no older values', async () => {
     const { SecretString: first } = await get();
     await expect(get('AWSPREVIOUS')).rejects.toMatchObject({ code: 'ResourceNotFoundException' });
     await put({ SecretString: 'second' });
@@ -52,7 +52,7 @@ describe('a secret', () => {
     expect(await get('AWSPREVIOUS')).toMatchObject({ SecretString: 'second' });
   });
 
-  test('refuses what is not implemented', async () => {
+  test('refuses operations that are not implemented', async () => {
     await expect(secrets.service.call('DeleteSecret', {})).rejects.toMatchObject({
       code: 'UnknownOperationException',
     });

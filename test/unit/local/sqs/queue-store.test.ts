@@ -42,7 +42,7 @@ const receive = async (input: JsonObject = {}) => {
 };
 
 describe('a queue', () => {
-  test('hides what was received until its visibility timeout, and forgets what was deleted', async () => {
+  test('hides received messages until their visibility timeout, and removes deleted messages', async () => {
     await call('SendMessage', { MessageBody: 'one' });
     expect((await receive({ VisibilityTimeout: 10 })).map((one) => one.Body)).toEqual(['one']);
     expect(await receive()).toEqual([]);
@@ -54,7 +54,7 @@ describe('a queue', () => {
     expect(await receive()).toEqual([]);
   });
 
-  test('a stale receipt deletes nothing', async () => {
+  test('ignores a deletion with an old receipt', async () => {
     await call('SendMessage', { MessageBody: 'one' });
     const [first] = await receive({ VisibilityTimeout: 1 });
     clock.advance(1_000);
@@ -79,7 +79,7 @@ describe('a queue', () => {
     ]);
   });
 
-  test('keeps its messages over a restart, and for its retention period', async () => {
+  test('keeps its messages across restarts and for its retention period', async () => {
     await call('SendMessage', { MessageBody: 'one', DelaySeconds: 5 });
     await sqs.stop();
     open();
@@ -90,19 +90,19 @@ describe('a queue', () => {
     expect(await receive()).toEqual([]);
   });
 
-  test('a long poll ends when a message comes', async () => {
+  test('ends a long poll when a message arrives', async () => {
     const waiting = receive({ WaitTimeSeconds: 20 });
     await call('SendMessage', { MessageBody: 'late' });
     expect((await waiting).map((one) => one.Body)).toEqual(['late']);
   });
 
-  test('a long poll ends without one, when its time is over', async () => {
+  test('ends a long poll without a message at its time limit', async () => {
     const waiting = receive({ WaitTimeSeconds: 2 });
     clock.advance(2_000);
     expect(await waiting).toEqual([]);
   });
 
-  test('each entry of a batch fares by itself', async () => {
+  test('processes each entry of a batch separately', async () => {
     const answer = await call('SendMessageBatch', {
       Entries: [
         { Id: 'a', MessageBody: 'x' },
@@ -112,7 +112,7 @@ describe('a queue', () => {
     expect(answer).toMatchObject({ Successful: [{ Id: 'a' }], Failed: [{ Id: 'b', SenderFault: true }] });
   });
 
-  test('gives the sums by which SDKs check what was taken', async () => {
+  test('returns the checksums that SDKs verify', async () => {
     const sent = await call('SendMessage', {
       MessageBody: 'This is a test message',
       MessageAttributes: {
@@ -123,7 +123,7 @@ describe('a queue', () => {
     expect(sent.MD5OfMessageAttributes).toMatch(/^[0-9a-f]{32}$/);
   });
 
-  test('an unknown queue and an unknown operation are refused by name', async () => {
+  test('refuses an unknown queue and an unknown operation by name', async () => {
     await expect(sqs.service.call('GetQueueUrl', { QueueName: 'none' })).rejects.toThrow(/does not exist/);
     await expect(call('AddPermission')).rejects.toThrow(/AddPermission/);
   });

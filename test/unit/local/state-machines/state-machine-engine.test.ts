@@ -9,7 +9,7 @@ afterAll(removeTemporaryDirectories);
 const THROTTLED = 'Lambda.TooManyRequestsException';
 const FUNCTION = 'arn:aws:lambda:us-east-1:000000000000:function:f';
 
-test('a throttled function has the name of the States Language, by which a workflow can catch or retry it', async () => {
+test('a throttled function results in the error name of the States Language, which a workflow can catch or retry', async () => {
   const ended = Promise.withResolvers<Json>();
   const engine = new StateMachineEngine(
     testContext({

@@ -22,7 +22,7 @@ const map = (fields: object = {}) => ({
 });
 
 describe('Map', () => {
-  test('runs as many at once as MaxConcurrency says, and keeps the order of the items', async () => {
+  test('runs at most MaxConcurrency iterations in parallel and keeps the order of the items', async () => {
     harness.define(map({ MaxConcurrency: 2 }));
     const finish = new Map<unknown, () => void>();
     harness.lambda = (item) =>
@@ -40,7 +40,7 @@ describe('Map', () => {
     expect(await harness.output(arn)).toEqual(['a!', 'b!', 'c!']);
   });
 
-  test('fails with the first iteration that fails, and cancels the others', async () => {
+  test('fails with the first failed iteration and cancels the others', async () => {
     harness.define(map({ Catch: [{ ErrorEquals: ['Bad'], Next: 'Caught' }] }));
     harness.lambda = (item) => {
       if (item === 'x') throw new LambdaInvocationError({ errorType: 'Bad', errorMessage: 'x' });
@@ -58,7 +58,7 @@ describe('Map', () => {
     ]);
   });
 
-  test('tolerates failures up to its threshold when it is distributed', async () => {
+  test('tolerates failures up to its threshold if it is distributed', async () => {
     const ItemProcessor = { ...work, ProcessorConfig: { Mode: 'DISTRIBUTED', ExecutionType: 'STANDARD' } };
     harness.lambda = (item) => {
       if (item === 'x') throw new LambdaInvocationError({ errorType: 'Bad', errorMessage: 'x' });
@@ -106,7 +106,7 @@ describe('Parallel', () => {
     expect(await harness.output(arn)).toEqual([{ n: 1 }, { n: 1 }]);
   });
 
-  test('a branch that fails aborts the others', async () => {
+  test('a failed branch aborts the others', async () => {
     const fail = { StartAt: 'F', States: { F: { Type: 'Fail', Error: 'E', Cause: 'c' } } };
     harness.define(parallel([wait(20), fail], { Catch: [{ ErrorEquals: ['States.ALL'], Next: 'After' }] }));
     const arn = await harness.start();
@@ -116,7 +116,7 @@ describe('Parallel', () => {
     );
   });
 
-  test('variables of an outer scope are seen inside and not changed from there', async () => {
+  test('variables of an outer scope can be read but not changed in a branch', async () => {
     const inside = {
       StartAt: 'In',
       States: {
@@ -146,7 +146,7 @@ describe('Parallel', () => {
   });
 });
 
-test('assignments see the variables as they were before the state', async () => {
+test('assignments read the values from before the state', async () => {
   harness.define({
     QueryLanguage: 'JSONata',
     StartAt: 'One',

@@ -6,8 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { FUNCTION, Harness, machineArn } from './harness.ts';
 
 /**
- * What a process that dies at the moment of an effect leaves behind is what another connection to the file
- * sees at that moment.
+ * A second connection to the file reads the data that would remain if the process crashed at the moment of an effect.
  */
 let directory: string;
 let harness: Harness;
@@ -62,7 +61,7 @@ test('an invocation’s token and the variables before it are durable when the f
   expect(seen).toEqual([['Ask', 'task', { x: 1 }, true]]);
 });
 
-test('an answer is durable when the next step acts on it, and when its sender hears that it was taken', async () => {
+test('a task’s result is durable when the next step uses it and when its sender gets the confirmation', async () => {
   open();
   harness.define({
     StartAt: 'One',

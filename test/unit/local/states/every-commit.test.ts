@@ -8,7 +8,7 @@ import { LambdaInvocationError } from '../../../../local/states/index.ts';
 import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 import { FUNCTION, Harness } from './harness.ts';
 
-/** Runs a machine once, keeps the file as it was after each turn that committed, and goes on from each. */
+/** Runs a state machine once, copies the file after each commit, and continues from each copy. */
 const DEFINITION = {
   QueryLanguage: 'JSONata',
   StartAt: 'Set',
@@ -72,7 +72,7 @@ function play(harness: Harness, failures: number): void {
   };
 }
 
-/** Lets time pass and answers tokens until the execution has ended. */
+/** Advances the clock and answers tokens until the execution has ended. */
 async function finish(harness: Harness, afterTurn: () => void = () => undefined): Promise<void> {
   for (let round = 0; round < 200 && harness.service.counters.openExecutions > 0; round++) {
     for (let turn = 0; turn < 40; turn++) {
@@ -118,7 +118,7 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-test('from every commit of an execution a restart leads to the same end', async () => {
+test('a restart from every commit of an execution leads to the same result', async () => {
   const executionArn = 'arn:aws:states:eu-west-1:111111111111:execution:machine:e';
   expect(snapshots.length).toBeGreaterThan(10);
   for (const { file, now, failures } of snapshots) {
@@ -126,7 +126,7 @@ test('from every commit of an execution a restart leads to the same end', async 
     harness.define(DEFINITION);
     play(harness, failures);
     await harness.service.resume();
-    // A token that was handed out before the crash is known to who got it, not to this process.
+    // The receiver of a token still has it after the crash, but this process does not.
     const database = new DatabaseSync(file, { readOnly: true });
     const waiting = database
       .prepare(`SELECT data ->> '$.task.token' AS token FROM frames WHERE data ->> '$.task.submitted' = 1`)

@@ -30,7 +30,7 @@ export function machineArn(name: string): string {
   return `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:${name}`;
 }
 
-/** A service on a clock that stands still, with a Lambda that the test plays. */
+/** A service with a manual clock and a scripted Lambda. */
 export class Harness {
   readonly clock: ManualCloudClock;
   readonly statusChanges: StatusChangeEvent[] = [];
@@ -104,7 +104,7 @@ export class Harness {
     return String(answer.body.executionArn);
   }
 
-  /** Lets everything happen that needs no time to pass. */
+  /** Runs all work that needs no advance of the clock. */
   async settle(): Promise<void> {
     for (let i = 0; i < 60; i++) await nextTurn();
   }
@@ -132,7 +132,7 @@ export class Harness {
     return (await this.history(executionArn)).map((event) => event.type);
   }
 
-  /** What an invocation was given, `undefined` fields where it was not. */
+  /** The input of an invocation. Missing fields are `undefined`. */
   payload(i = 0): Record<string, string> {
     return (this.invocations[i]?.payload ?? {}) as Record<string, string>;
   }

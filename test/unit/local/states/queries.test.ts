@@ -27,13 +27,13 @@ const path = (expression: string, input: unknown) => evaluate({ Parameters: { 'v
 const jsonata = (expression: string, input: unknown = {}) =>
   evaluate({ QueryLanguage: 'JSONata', Output: { v: `{% ${expression} %}` } }, input);
 
-describe('an expression that is evaluated again', () => {
-  test('knows nothing of the evaluation before', async () => {
+describe('a repeated evaluation of an expression', () => {
+  test('has no state of the previous evaluation', async () => {
     const once = "($seen := $exists($kept) ? 'leaked' : 'clean'; $kept := 1; $seen)";
     expect([await jsonata(once), await jsonata(once)]).toEqual([{ v: 'clean' }, { v: 'clean' }]);
   });
 
-  test('has the input of its own evaluation, also when they overlap', async () => {
+  test('has its own input, even if evaluations overlap', async () => {
     const items = Array.from({ length: 20 }, (_, at) => at);
     const doubled = await evaluate(
       {
@@ -81,7 +81,7 @@ describe('JSONPath', () => {
     expect(await path(expression, input)).toEqual({ v: expected });
   });
 
-  test('a path that points at nothing fails as AWS has it', async () => {
+  test('a path without a match fails as in AWS', async () => {
     expect(await path('$.nope', { a: 1 })).toEqual({
       error: 'States.Runtime',
       cause: cause(
@@ -192,7 +192,7 @@ describe('Choice', () => {
     GreaterThanEquals: [0, 1],
   };
 
-  test('orders numbers, strings and timestamps, plainly and by path', async () => {
+  test('compares numbers, strings and timestamps, as literals and by path', async () => {
     const values = {
       Numeric: [1, 2],
       String: ['a', 'b'],
@@ -233,7 +233,7 @@ describe('Choice', () => {
     expect(await choose({ Variable: '$.v', ...operator }, { v: value })).toBe(expected);
   });
 
-  test('a variable that is not there fails all but IsPresent', async () => {
+  test('a missing variable fails all operators except IsPresent', async () => {
     expect(await choose({ Variable: '$.v', IsPresent: false }, {})).toBe(true);
     harness.define({
       StartAt: 'S',
@@ -253,7 +253,7 @@ describe('Choice', () => {
   });
 });
 
-test('what is partitioned and joined again is what it was', async () => {
+test('joining a partitioned array restores it', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer(), { maxLength: 12 }),

@@ -7,7 +7,7 @@ const file = new URL('../../../conformance/asl/cases.json', import.meta.url);
 const cases = JSON.parse(readFileSync(file, 'utf8')) as AslCase[];
 
 describe('executions recorded from Step Functions', () => {
-  test('all pass but one, which writes to S3 and is refused by name', async () => {
+  test('all pass except one that writes to S3, which is refused by name', async () => {
     const results = await Promise.all(cases.map(checkAslCase));
     expect(results.filter((result) => result.outcome === 'wrong')).toEqual([]);
     expect(results.filter((result) => result.outcome === 'refused')).toEqual([

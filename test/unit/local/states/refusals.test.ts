@@ -27,7 +27,7 @@ const STATES: Record<string, object> = {
 const machine = (state: object) => ({ StartAt: 'S', States: { S: state, Done: { Type: 'Succeed' } } });
 
 describe('every state type', () => {
-  test.each(Object.entries(STATES))('%s is accepted as it should be', (_, state) => {
+  test.each(Object.entries(STATES))('%s is accepted with its own fields', (_, state) => {
     expect(refusals(machine(state))).toEqual([]);
   });
 
@@ -38,7 +38,7 @@ describe('every state type', () => {
   });
 
   test.each(Object.entries(STATES))(
-    '%s does not take the fields of the other query language',
+    '%s does not accept the fields of the other query language',
     (type, state) => {
       if (type === 'Fail') return expect(refusals(machine({ ...state, Output: 1 }))).toHaveLength(1);
       const [refusal] = refusals(machine({ ...state, Output: '{% 1 %}' }));
@@ -73,7 +73,7 @@ describe('features that are not implemented', () => {
     expect(refusals(machine(state))).toEqual([expect.objectContaining({ feature, path })]);
   });
 
-  test('are named wherever they are nested', () => {
+  test('are reported by name at any depth', () => {
     const nested = { StartAt: 'X', States: { X: { Type: 'Pass', End: true, Odd: 1 } } };
     expect(refusals(machine({ ...STATES.Parallel, Branches: [inner, nested] }))).toEqual([
       expect.objectContaining({ feature: 'Odd', path: '/States/S/Branches/1/States/X/Odd' }),
@@ -83,7 +83,7 @@ describe('features that are not implemented', () => {
     ]);
   });
 
-  test('an outer variable is not assigned from inside, but in child executions', () => {
+  test('an outer variable can be assigned only in child executions, which have their own', () => {
     const assigning = { StartAt: 'X', States: { X: { Type: 'Pass', End: true, Assign: { 'v.$': '$' } } } };
     const definition = (mode: string) => ({
       StartAt: 'S',
@@ -98,7 +98,7 @@ describe('features that are not implemented', () => {
     expect(refusals(definition('DISTRIBUTED'))).toEqual([]);
   });
 
-  test('all are named, not just the first', () => {
+  test('are all reported, not only the first', () => {
     const definition = { StartAt: 'S', States: { S: { Type: 'Pass', End: true, A: 1, B: 2 } }, C: 3 };
     expect(refusals(definition).map((refusal) => refusal.feature)).toEqual(['C', 'A', 'B']);
   });
@@ -107,7 +107,7 @@ describe('features that are not implemented', () => {
 describe('invalid definitions', () => {
   const pass = (fields: object) => machine({ Type: 'Pass', End: true, ...fields });
   test.each<[string, unknown, string]>([
-    ['no JSON', '{', '/'],
+    ['invalid JSON', '{', '/'],
     ['no states', { StartAt: 'S', States: {} }, '/States'],
     ['an unknown StartAt', { StartAt: 'X', States: { S: { Type: 'Succeed' } } }, '/StartAt'],
     ['an unknown Next', machine({ Type: 'Pass', Next: 'X' }), '/States/S/Next'],

@@ -20,7 +20,7 @@ const begin = async (definition: object, input: unknown = {}) => {
   return harness.start(input);
 };
 
-test('a Wait ends at the moment it would have, even if that has passed', async () => {
+test('a Wait ends at its original time, even if that has passed', async () => {
   const definition = { StartAt: 'W', States: { W: { Type: 'Wait', Seconds: 100, End: true } } };
   const arn = await begin(definition);
   await harness.pass(60);
@@ -31,7 +31,7 @@ test('a Wait ends at the moment it would have, even if that has passed', async (
   expect((await harness.describe(arn)).status).toBe('SUCCEEDED');
 });
 
-test('a token keeps its heartbeat; its function is not invoked again once it has answered', async () => {
+test('a token keeps its heartbeat, and its function is not invoked again after it has returned', async () => {
   const definition = {
     StartAt: 'T',
     States: {
@@ -60,7 +60,7 @@ test('a token keeps its heartbeat; its function is not invoked again once it has
   expect(await harness.output(arn)).toEqual({ done: true });
 });
 
-test('a task whose answer was lost is invoked again', async () => {
+test('a task whose result was lost is invoked again', async () => {
   const definition = { StartAt: 'T', States: { T: { Type: 'Task', Resource: FUNCTION, End: true } } };
   harness.lambda = () => new Promise(() => undefined);
   const arn = await begin(definition, { n: 1 });
@@ -70,7 +70,7 @@ test('a task whose answer was lost is invoked again', async () => {
   expect(await harness.output(arn)).toBe('answer');
 });
 
-test('a retry keeps its count and its moment', async () => {
+test('a retry keeps its count and its time', async () => {
   const retry = [{ ErrorEquals: ['States.ALL'], IntervalSeconds: 10, BackoffRate: 1, MaxAttempts: 2 }];
   const definition = {
     StartAt: 'T',
@@ -92,7 +92,7 @@ test('a retry keeps its count and its moment', async () => {
   });
 });
 
-test('a Map goes on with the items that are left', async () => {
+test('a Map continues with the remaining items', async () => {
   const inner = { StartAt: 'I', States: { I: { Type: 'Wait', Seconds: 10, End: true } } };
   const definition = {
     StartAt: 'M',

@@ -40,7 +40,7 @@ afterAll(async () => {
   await harness.close();
 });
 
-test('the AWS SDK understands the answers and the errors', async () => {
+test('the AWS SDK can parse the responses and errors', async () => {
   harness.define({ StartAt: 'P', States: { P: { Type: 'Pass', End: true } } });
   const start = { stateMachineArn: machineArn('machine'), name: 'n', input: '{"a":1}' };
   const { executionArn, startDate } = await client.send(new StartExecutionCommand(start));

@@ -14,7 +14,7 @@ describe('StartExecution', () => {
   const start = async (input: string, name = 'op-1') =>
     (await harness.call('StartExecution', { stateMachineArn: machineArn('machine'), name, input })).body;
 
-  test('of the same name and input is the same execution while it runs', async () => {
+  test('with the same name and input returns the running execution', async () => {
     harness.define(WAIT);
     const [first, second] = await Promise.all([start('{"a":1,"b":2}'), start('{ "b": 2, "a": 1 }')]);
     expect(first.executionArn).toBe(`arn:aws:states:eu-west-1:111111111111:execution:machine:op-1`);
@@ -35,13 +35,13 @@ describe('StartExecution', () => {
     expect((await start(input, name)).__type).toBe(code);
   });
 
-  test('of an unknown machine', async () => {
+  test('refuses an unknown state machine', async () => {
     expect((await start('{}')).__type).toBe('StateMachineDoesNotExist');
   });
 });
 
 describe('StopExecution', () => {
-  test('aborts, cancels the work and answers no more tokens', async () => {
+  test('aborts the execution, cancels its work and invalidates its tokens', async () => {
     harness.define({
       StartAt: 'T',
       States: {
@@ -77,7 +77,7 @@ describe('StopExecution', () => {
 });
 
 describe('lists and pages', () => {
-  test('executions, newest first, by status', async () => {
+  test('executions are listed by status, newest first', async () => {
     harness.define(PASS);
     for (let i = 0; i < 5; i++) await harness.start({}, { name: `e${i}` });
     harness.define(WAIT);
@@ -94,7 +94,7 @@ describe('lists and pages', () => {
     expect(names(await list({ statusFilter: 'RUNNING' }))).toEqual(['open']);
   });
 
-  test('a history, forwards and backwards, with and without data', async () => {
+  test('a history is listed in both orders, with and without data', async () => {
     harness.define(PASS);
     const arn = await harness.start({ secret: 1 });
     const page = async (query: object) => {
@@ -116,7 +116,7 @@ describe('lists and pages', () => {
     expect(JSON.stringify(await page({ includeExecutionData: false }))).not.toContain('secret');
   });
 
-  test('state machines', async () => {
+  test('state machines are listed', async () => {
     harness.define(PASS, 'b');
     harness.define(PASS, 'a');
     const { body } = await harness.call('ListStateMachines', {});
@@ -125,7 +125,7 @@ describe('lists and pages', () => {
     expect(described.body).toMatchObject({ name: 'a', type: 'STANDARD', definition: JSON.stringify(PASS) });
   });
 
-  test('the definition that an execution began with, whatever has become of its machine', async () => {
+  test('an execution keeps the definition from its start if its state machine changes', async () => {
     harness.define(WAIT);
     const arn = await harness.start();
     harness.define(PASS);
@@ -135,7 +135,7 @@ describe('lists and pages', () => {
   });
 });
 
-test('what is not an operation is refused by name', async () => {
+test('an unknown operation is refused by name', async () => {
   for (const name of ['StartSyncExecution', 'CreateActivity', 'toString']) {
     const answer = await harness.call(name, {});
     expect(answer.body).toMatchObject({
@@ -145,7 +145,7 @@ test('what is not an operation is refused by name', async () => {
   }
 });
 
-test('ValidateStateMachineDefinition says what is wrong and where', async () => {
+test('ValidateStateMachineDefinition returns errors with their locations', async () => {
   const validate = async (definition: object) =>
     (await harness.call('ValidateStateMachineDefinition', { definition: JSON.stringify(definition) })).body;
   expect(await validate(PASS)).toMatchObject({ result: 'OK' });
@@ -193,7 +193,7 @@ describe('status changes', () => {
   });
 });
 
-test('closed executions are forgotten after a time, but for their names', async () => {
+test('ended executions are deleted after some time, except their names', async () => {
   await harness.close();
   harness = new Harness({ retainClosedMs: 60_000 });
   await harness.service.resume();

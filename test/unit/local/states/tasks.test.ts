@@ -22,7 +22,7 @@ beforeEach(() => {
 afterEach(() => harness.close());
 
 describe('a Lambda task', () => {
-  test('by its ARN gets the input and gives the output', async () => {
+  test('with a function ARN passes the input and returns the output', async () => {
     harness.define(one({ Resource: FUNCTION, ResultPath: '$.result' }));
     harness.lambda = (payload) => ({ got: payload });
     const arn = await harness.start({ n: 1 });
@@ -38,7 +38,7 @@ describe('a Lambda task', () => {
     ]);
   });
 
-  test('by lambda:invoke in JSONata', async () => {
+  test('can use lambda:invoke in JSONata', async () => {
     harness.define(
       one(
         {
@@ -56,7 +56,7 @@ describe('a Lambda task', () => {
     expect(harness.invocations[0]?.arn).toBe(`${FUNCTION}:live`);
   });
 
-  test('fails under its own error type, with the cause that Lambda gives', async () => {
+  test('fails with the function’s error type and Lambda’s cause', async () => {
     harness.define(one({ Resource: FUNCTION }));
     harness.lambda = () => {
       throw new LambdaInvocationError({ errorType: 'OutOfRoom', errorMessage: 'full', trace: ['at x'] });
@@ -71,7 +71,7 @@ describe('a Lambda task', () => {
     });
   });
 
-  test('is not given more data than a state may hold', async () => {
+  test('fails if its data exceed the limit of a state', async () => {
     harness.define(one({ Resource: FUNCTION }));
     harness.lambda = () => 'x'.repeat(262_145);
     expect(await harness.describe(await harness.start())).toMatchObject({
@@ -93,7 +93,7 @@ describe('Retry', () => {
     return harness.invocations.length;
   };
 
-  test('backs off, up to its attempts and its longest delay', async () => {
+  test('backs off up to its attempts and its maximum delay', async () => {
     failing({ IntervalSeconds: 2, BackoffRate: 3, MaxAttempts: 3, MaxDelaySeconds: 10 });
     const arn = await harness.start();
     expect(harness.invocations).toHaveLength(1);
@@ -114,7 +114,7 @@ describe('Retry', () => {
     expect(await attemptsAfter(0.1)).toBe(2);
   });
 
-  test('shows the count in the context object, and Catch takes over when it is used up', async () => {
+  test('has its count in the context object, and Catch applies when the attempts are exhausted', async () => {
     harness.define(
       one(
         {
@@ -146,7 +146,7 @@ describe('Retry', () => {
 describe('a task token', () => {
   const tokenOf = (i = 0) => harness.payload(i).token ?? '';
 
-  test('ends the task with the output that it is sent', async () => {
+  test('ends the task with the sent output', async () => {
     harness.define(withToken());
     const arn = await harness.start({ a: 1 });
     expect((await harness.describe(arn)).status).toBe('RUNNING');
@@ -165,7 +165,7 @@ describe('a task token', () => {
     ]);
   });
 
-  test('may be answered before the function that got it has returned', async () => {
+  test('can be answered before the function that got it has returned', async () => {
     harness.define(withToken());
     let finish: (value: unknown) => void = () => undefined;
     harness.lambda = () =>
@@ -179,14 +179,14 @@ describe('a task token', () => {
     expect(await harness.output(arn)).toBe(1);
   });
 
-  test('fails the task with the error that it is sent', async () => {
+  test('fails the task with the sent error', async () => {
     harness.define(withToken({ Catch: [{ ErrorEquals: ['Refused'], Next: 'Caught' }] }));
     const arn = await harness.start();
     await harness.call('SendTaskFailure', { taskToken: tokenOf(), error: 'Refused', cause: 'because' });
     expect(await harness.output(arn)).toEqual({ Error: 'Refused', Cause: 'because' });
   });
 
-  test('has the errors of AWS', async () => {
+  test('returns the errors of AWS', async () => {
     harness.define(withToken());
     const arn = await harness.start();
     const code = async (taskToken: string, output = '1') =>
@@ -200,7 +200,7 @@ describe('a task token', () => {
     expect(await code(tokenOf())).toBe('TaskTimedOut');
   });
 
-  test('is good for one answer of several that come at once', async () => {
+  test('accepts only one of several parallel answers', async () => {
     harness.define(withToken());
     const arn = await harness.start();
     const answers = await Promise.all(
@@ -212,7 +212,7 @@ describe('a task token', () => {
 });
 
 describe('timeouts', () => {
-  test('of a task end it, cancel the invocation and may be caught', async () => {
+  test('of a task end it, cancel the invocation and can be caught', async () => {
     harness.define(
       one({
         Resource: FUNCTION,
@@ -229,7 +229,7 @@ describe('timeouts', () => {
     expect(harness.invocations[0]?.signal.aborted).toBe(true);
   });
 
-  test('a missed heartbeat ends the task; each heartbeat puts it off', async () => {
+  test('a missed heartbeat ends the task; each heartbeat extends the time', async () => {
     harness.define(
       withToken({
         TimeoutSeconds: 60,
@@ -249,7 +249,7 @@ describe('timeouts', () => {
     expect((await harness.call('SendTaskHeartbeat', { taskToken: token })).body.__type).toBe('TaskTimedOut');
   });
 
-  test('heartbeats do not outlast the task’s own limit', async () => {
+  test('heartbeats do not extend the task’s time limit', async () => {
     harness.define(withToken({ TimeoutSeconds: 15, HeartbeatSeconds: 10 }));
     const arn = await harness.start();
     const { token } = harness.payload();
@@ -259,7 +259,7 @@ describe('timeouts', () => {
     expect(await harness.describe(arn)).toMatchObject({ status: 'FAILED', error: 'States.Timeout' });
   });
 
-  test('of the execution end it whatever it does', async () => {
+  test('of the execution end it in any state', async () => {
     harness.define(withToken());
     harness.define({ ...withToken(), TimeoutSeconds: 30 }, 'limited');
     const arn = await harness.start({}, { machine: machineArn('limited') });
@@ -279,7 +279,7 @@ describe('other integrations', () => {
       Parameters: { StateMachineArn: machineArn('child'), 'Input.$': '$', 'Name.$': '$.name' },
     });
 
-  test('startExecution.sync:2 waits for the child and gives its output', async () => {
+  test('startExecution.sync:2 waits for the child and returns its output', async () => {
     harness.define({ StartAt: 'W', States: { W: { Type: 'Wait', Seconds: 10, End: true } } }, 'child');
     harness.define(start('.sync:2'));
     const arn = await harness.start({ name: 'c1' });
@@ -300,7 +300,7 @@ describe('other integrations', () => {
     expect(JSON.parse(described.cause ?? '')).toMatchObject({ Status: 'FAILED', Error: 'Bad' });
   });
 
-  test('startExecution does not wait; a name that is taken fails it', async () => {
+  test('startExecution does not wait, and fails if the name is in use', async () => {
     harness.define({ StartAt: 'P', States: { P: { Type: 'Pass', End: true } } }, 'child');
     harness.define(start(''));
     expect(await harness.output(await harness.start({ name: 'c3' }))).toHaveProperty('ExecutionArn');
@@ -309,7 +309,7 @@ describe('other integrations', () => {
     });
   });
 
-  test('putEvents and DynamoDB go to what they are connected to', async () => {
+  test('putEvents and DynamoDB call the connected services', async () => {
     await harness.close();
     const calls: unknown[] = [];
     harness = new Harness({

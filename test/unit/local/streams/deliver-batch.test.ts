@@ -17,7 +17,7 @@ const record = (number: number, createdAt = Date.UTC(2026, 10, 23)): StreamRecor
 const records = (count: number): StreamRecord[] => Array.from({ length: count }, (_, index) => record(index));
 const numbersOf = (list: readonly StreamRecord[]): number[] => list.map((one) => Number(one.position));
 
-/** A function that fails while a batch holds a poisoned record, reporting items or throwing. */
+/** A function that fails if a batch has a poisoned record: it reports the items or throws. */
 const setUp = (
   properties: Record<string, unknown>,
   poison: readonly number[],
@@ -63,7 +63,7 @@ const setUp = (
 const partial = { FunctionResponseTypes: ['ReportBatchItemFailures'] };
 
 describe('one batch of a stream', () => {
-  test('a success is done at once', async () => {
+  test('a successful batch is done after one call', async () => {
     const { deps, calls, done } = setUp({}, []);
     expect(await deliverBatch(records(3), deps)).toBe(true);
     expect(calls).toEqual([[0, 1, 2]]);
@@ -92,7 +92,7 @@ describe('one batch of a stream', () => {
     expect(givenUp).toEqual([{ numbers: [2], reason: 'RetryAttemptsExhausted', attempts: 2 }]);
   });
 
-  test('with item failures, what comes before the lowest is done and never seen again', async () => {
+  test('with item failures, records before the lowest failure are done and not delivered again', async () => {
     const { deps, calls, done, givenUp } = setUp({ MaximumRetryAttempts: 1, ...partial }, [2, 4]);
     await deliverBatch(records(5), deps);
     expect(calls).toEqual([
@@ -106,7 +106,7 @@ describe('one batch of a stream', () => {
   test.each([
     ['an unknown item', '{"batchItemFailures":[{"itemIdentifier":"seq-1"},{"itemIdentifier":"elsewhere"}]}'],
     ['an empty identifier', '{"batchItemFailures":[{"itemIdentifier":""}]}'],
-    ['something that is no list', '{"batchItemFailures":"all"}'],
+    ['a value that is not a list', '{"batchItemFailures":"all"}'],
   ])('a report of %s fails the whole batch', async (_name, answer) => {
     const { deps, givenUp } = setUp({ MaximumRetryAttempts: 0, ...partial }, [], { answer });
     await deliverBatch(records(2), deps);
@@ -114,7 +114,7 @@ describe('one batch of a stream', () => {
   });
 
   test.each(['null', '{}', '{"batchItemFailures":[]}', '{"batchItemFailures":null}'])(
-    'the answer %s is a success',
+    'the result %s is a success',
     async (answer) => {
       const { deps, done } = setUp(partial, [], { answer });
       expect(await deliverBatch(records(2), deps)).toBe(true);
@@ -130,7 +130,7 @@ describe('one batch of a stream', () => {
     expect(calls).toEqual([[1]]);
   });
 
-  test('a stop ends the retries, and nothing that failed counts as done', async () => {
+  test('a stop ends the retries, and failed records do not count as done', async () => {
     const { deps, done, givenUp } = setUp(partial, [1], { stopAfter: 3 });
     expect(await deliverBatch(records(3), deps)).toBe(false);
     expect(done).toEqual([0]);

@@ -53,8 +53,8 @@ const thing = (properties: JsonObject = {}, rest: JsonObject = {}): JsonObject =
   ...rest,
 });
 
-describe('what is refused, by name', () => {
-  test('everything that is not implemented, at once', async () => {
+describe('refusals', () => {
+  test('list all features that are not implemented', async () => {
     const error = await refusal({
       Resources: {
         Queue: {
@@ -93,9 +93,13 @@ describe('what is refused, by name', () => {
 
   test.each<[string, JsonObject, string]>([
     ['an unknown section', { Transform: 'AWS::Serverless', Resources: {} }, 'Transform'],
-    ['a reference to nothing', { Resources: { A: thing({ Name: { Ref: 'Nobody' } }) } }, "'Nobody'"],
     [
-      'an attribute that the engine does not give',
+      'a reference to a missing resource',
+      { Resources: { A: thing({ Name: { Ref: 'Nobody' } }) } },
+      "'Nobody'",
+    ],
+    [
+      'an attribute that the engine does not have',
       { Resources: { A: thing(), B: thing({ Name: { 'Fn::GetAtt': ['A', 'Colour'] } }) } },
       'A.Colour',
     ],
@@ -132,8 +136,8 @@ describe('what is refused, by name', () => {
   });
 });
 
-describe('what is resolved', () => {
-  test('resources come after what they refer to and depend on', async () => {
+describe('resolution', () => {
+  test('orders resources after their references and dependencies', async () => {
     const { created } = await load({
       Resources: {
         Last: thing({ Name: { 'Fn::Sub': `\${Middle.Arn}` } }),
@@ -145,7 +149,7 @@ describe('what is resolved', () => {
     expect(created.map((one) => one.logicalId)).toEqual(['Zero', 'First', 'Middle', 'Last']);
   });
 
-  test('intrinsic functions, conditions, parameters, mappings and outputs', async () => {
+  test('handles intrinsic functions, conditions, parameters, mappings and outputs', async () => {
     const { stack, created } = await load({
       Parameters: {
         BootstrapVersion: { Type: 'AWS::SSM::Parameter::Value<String>', Default: '/cdk' },
@@ -200,7 +204,7 @@ describe('what is resolved', () => {
     expect(stack.outputs).toEqual({ Out: 'arn:A' });
   });
 
-  test('what is accepted only never reaches the engine, whatever it refers to', async () => {
+  test('does not pass ignored properties to the engine, regardless of their references', async () => {
     const { created } = await load({
       Resources: {
         A: thing({

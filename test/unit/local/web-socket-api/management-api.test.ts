@@ -40,7 +40,7 @@ describe('@connections', () => {
     await bench.close();
   });
 
-  test('takes nothing from a caller without the credentials', async () => {
+  test('refuses a caller without the credentials', async () => {
     sdk = clientOf(bench.managementUrl, { ...LOCAL_CREDENTIALS, secretAccessKey: 'guessed' });
     await expect(post('x')).rejects.toMatchObject({ name: 'InvalidSignatureException' });
     sdk = clientOf(bench.managementUrl, { ...LOCAL_CREDENTIALS, accessKeyId: 'OTHER' });
@@ -54,13 +54,13 @@ describe('@connections', () => {
     await expect(bench.connect({ Host: 'attacker.example' })).rejects.toThrow('403');
   });
 
-  test('posts texts in order, whatever letters are in them', async () => {
+  test('posts texts with any characters in order', async () => {
     await post('{"ü":"€"}');
     await post('second');
     expect([await client.next(), await client.next()]).toEqual(['{"ü":"€"}', 'second']);
   });
 
-  test('posts up to 128 KB, whole, even when two are posted at once', async () => {
+  test('posts up to 128 KB completely, even two at the same time', async () => {
     const texts = ['a', 'b'].map((letter) => letter.repeat(128 * KB));
     await Promise.all(texts.map((text) => post(text)));
     expect([await client.next(), await client.next()].sort()).toEqual(texts);
@@ -70,7 +70,7 @@ describe('@connections', () => {
     await expect(post('x'.repeat(128 * KB + 1))).rejects.toBeInstanceOf(PayloadTooLargeException);
   });
 
-  test('is reached under the domain name and the stage that functions are given', async () => {
+  test('is available at the domain name and stage in the functions’ events', async () => {
     client.socket.send('x');
     const { requestContext } = await bench.event('fallback');
     sdk = clientOf(`http://${requestContext.domainName}/${requestContext.stage}`);
@@ -78,7 +78,7 @@ describe('@connections', () => {
     expect(await client.next()).toBe('hello');
   });
 
-  test('says who is connected, since when and when last active', async () => {
+  test('returns identity, connection time and last activity of a connection', async () => {
     const connectedAt = new Date(bench.clock.now());
     bench.clock.advance(5_000);
     await post('x');
@@ -92,7 +92,7 @@ describe('@connections', () => {
     });
   });
 
-  test('closes a connection, and $disconnect is called', async () => {
+  test('closes a connection and calls $disconnect', async () => {
     await sdk.send(new DeleteConnectionCommand({ ConnectionId }));
     await expect(post('late')).rejects.toBeInstanceOf(GoneException);
     expect(await client.closed).toMatchObject({ code: 1000 });
@@ -109,13 +109,13 @@ describe('@connections', () => {
     await expect(call('L0SM9cOFvHcCIhw=')).rejects.toBeInstanceOf(GoneException);
   });
 
-  test('answers Gone when the client has left', async () => {
+  test('responds with Gone when the client has disconnected', async () => {
     client.socket.terminate();
     await bench.event('disconnect');
     await expect(post('x')).rejects.toBeInstanceOf(GoneException);
   });
 
-  test('answers Gone while $connect is still being asked', async () => {
+  test('responds with Gone before $connect has succeeded', async () => {
     const asked = Promise.withResolvers<string>();
     const go = Promise.withResolvers<void>();
     await bench.close();

@@ -44,11 +44,11 @@ export interface Bench {
   readonly started: Started;
   /** `ws://127.0.0.1:port/live` */
   readonly url: string;
-  /** The same over HTTP: what `@connections` is asked under. */
+  /** The same over HTTP, for `@connections`. */
   readonly managementUrl: string;
   readonly events: Record<string, Event[]>;
   connect(headers?: Record<string, string>, query?: string, protocols?: string[]): Promise<TestClient>;
-  /** The next event that a function is given. */
+  /** The next event of a function. */
   event(name: string): Promise<Event>;
   close(): Promise<void>;
 }

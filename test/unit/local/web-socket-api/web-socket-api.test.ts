@@ -28,7 +28,7 @@ describe('a WebSocket API', () => {
     apiId: expect.stringMatching(/^[a-z0-9]{10}$/),
   });
 
-  test('gives functions the events of a connection in the forms of API Gateway', async () => {
+  test('passes functions the events of a connection in API Gateway’s format', async () => {
     await open();
     const client = await bench.connect({ 'User-Agent': 'agent/1' }, '?host=h&host=i');
     const connect = await bench.event('connect');
@@ -67,7 +67,7 @@ describe('a WebSocket API', () => {
     ['{"action":"$connect"}', 'fallback'],
     ['{"action":{"a":1}}', 'fallback'],
     ['[]', 'fallback'],
-    ['no JSON', 'fallback'],
+    ['not json', 'fallback'],
     ['', 'fallback'],
   ])('hands the message %s to the function %s', async (message, name) => {
     await open();
@@ -76,7 +76,7 @@ describe('a WebSocket API', () => {
     expect(await bench.event(name)).toMatchObject({ body: message });
   });
 
-  test('hands messages on without waiting for earlier ones', async () => {
+  test('passes messages on without waiting for earlier ones', async () => {
     const first = Promise.withResolvers<void>();
     await open({ work: (event) => (event.body.includes('slow') ? first.promise : undefined) });
     const client = await bench.connect();
@@ -87,7 +87,7 @@ describe('a WebSocket API', () => {
     first.resolve();
   });
 
-  test('sends the answer of a route with a route response, and of no other', async () => {
+  test('sends a function’s result only on routes with a route response', async () => {
     const answer = (event: { body: string }) => ({ statusCode: 200, body: `to ${event.body}` });
     await open({ ask: answer, work: answer });
     const client = await bench.connect();
@@ -97,7 +97,7 @@ describe('a WebSocket API', () => {
     expect(await client.next()).toBe('to {"action":"ask"}');
   });
 
-  test('tells the client when the function fails', async () => {
+  test('sends the client an error when the function fails', async () => {
     const fail = () => {
       throw new FunctionFailure('no');
     };
@@ -112,7 +112,7 @@ describe('a WebSocket API', () => {
     });
   });
 
-  test('tells the client when the function takes longer than 29 s', async () => {
+  test('sends the client an error when the function takes longer than 29 s', async () => {
     await open({ work: () => new Promise(() => undefined) });
     const client = await bench.connect();
     client.socket.send('{"action":"work"}');
@@ -125,9 +125,9 @@ describe('a WebSocket API', () => {
     const refusal = () => bench.connect({ Authorization: 'x' }, '?host=h').catch((error: unknown) => error);
 
     test.each<[string, TestFunction, number]>([
-      ['answers 403', () => ({ statusCode: 403 }), 403],
-      ['answers 503', () => ({ statusCode: 503, body: 'x' }), 503],
-      ['answers nothing of use', () => ({ fine: true }), 502],
+      ['returns 403', () => ({ statusCode: 403 }), 403],
+      ['returns 503', () => ({ statusCode: 503, body: 'x' }), 503],
+      ['returns an invalid result', () => ({ fine: true }), 502],
       [
         'fails',
         () => {
@@ -148,12 +148,12 @@ describe('a WebSocket API', () => {
       expect(await refused).toMatchObject({ status: 504 });
     });
 
-    test('refuses a stage that there is not', async () => {
+    test('refuses an unknown stage', async () => {
       await open();
       await expect(bench.connect({}, 'r')).rejects.toMatchObject({ status: 403 });
     });
 
-    test('takes the subprotocol from the function', async () => {
+    test('uses the subprotocol from the function’s result', async () => {
       await open({ connect: () => ({ statusCode: 200, headers: { 'Sec-WebSocket-Protocol': 'b' } }) });
       expect((await bench.connect({}, '', ['a', 'b'])).socket.protocol).toBe('b');
     });
@@ -171,7 +171,7 @@ describe('a WebSocket API', () => {
       expect(bench.events).toEqual({});
     });
 
-    test('asks the authorizer with an event of type REQUEST', async () => {
+    test('calls the authorizer with an event of type REQUEST', async () => {
       await open({ authorize: allow() }, true);
       await bench.connect({ Authorization: 'x' }, '?host=h');
       const event = await bench.event('authorize');
@@ -186,7 +186,7 @@ describe('a WebSocket API', () => {
       });
     });
 
-    test("gives the authorizer's context, as texts, to every later function", async () => {
+    test("passes the authorizer's context, as strings, to every later function", async () => {
       await open({ authorize: allow({ hostId: 'h1', epoch: 7, admin: true }) }, true);
       const client = await bench.connect({ Authorization: 'x' }, '?host=h');
       client.socket.send('{"action":"work"}');
@@ -216,8 +216,8 @@ describe('a WebSocket API', () => {
 
     test.each<[string, TestFunction, number]>([
       ['a Deny', policy(statement('Deny')), 403],
-      ['a Deny beside an Allow', policy(statement('Allow'), statement('Deny')), 403],
-      ['an Allow of something else', policy(statement('Allow', 'arn:aws:execute-api:*/other/*')), 403],
+      ['a Deny and an Allow', policy(statement('Allow'), statement('Deny')), 403],
+      ['an Allow of another resource', policy(statement('Allow', 'arn:aws:execute-api:*/other/*')), 403],
       ['an Allow of another action', policy(statement('Allow', '*', 'execute-api:ManageConnections')), 403],
       ['no statement', policy(), 403],
       ['no principal', () => ({ policyDocument: { Statement: [statement('Allow')] } }), 500],
@@ -256,8 +256,8 @@ describe('a WebSocket API', () => {
     });
   });
 
-  describe('keeps the limits of API Gateway', () => {
-    test('takes a message of 128 KB in frames of 32 KB', async () => {
+  describe('has the limits of API Gateway', () => {
+    test('accepts a message of 128 KB in frames of 32 KB', async () => {
       await open();
       const client = await bench.connect();
       for (const fin of [false, false, false, true]) client.socket.send('x'.repeat(32 * KB), { fin });
@@ -286,7 +286,7 @@ describe('a WebSocket API', () => {
       expect(await client.closed).toMatchObject({ code: 1003 });
     });
 
-    test('closes a connection that has been idle for 10 minutes, not one in use', async () => {
+    test('closes a connection that has been idle for 10 minutes, but not an active one', async () => {
       await open({ ask: () => ({ statusCode: 200, body: 'x' }) });
       const [idle, busy] = [await bench.connect(), await bench.connect()];
       bench.clock.advance(9 * 60_000);
@@ -299,7 +299,7 @@ describe('a WebSocket API', () => {
       expect(await busy.closed).toMatchObject({ code: 1001 });
     });
 
-    test('closes a connection after 2 hours, used or not', async () => {
+    test('closes a connection after 2 hours, even if it is active', async () => {
       await open({ ask: () => ({ statusCode: 200, body: 'x' }) });
       const client = await bench.connect();
       for (let minutes = 0; minutes < 115; minutes += 5) {
