@@ -1,16 +1,19 @@
 /*
  * What tests ask of a container's kernel and busybox has no applet for.
  *   set-attribute FILE NAME VALUE    get-attribute FILE NAME    serve-udp PORT
- *   eat MEGABYTES    fork COUNT    flood    sockets    core    inotify COUNT    ask-neighbours COUNT
+ *   eat MEGABYTES    fork COUNT    flood    sockets    core    inotify COUNT    ask-neighbours COUNT    modules
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -120,6 +123,35 @@ static int sockets(void) {
   return 0;
 }
 
+/* Whether that call is there at all: a filter's answer is ENOSYS, and none of the kernel for these. */
+static int is_there(long result) { return result >= 0 || errno != ENOSYS; }
+
+/* Says which protocols sockets may have, whether rings of packets may be made, and disciplines of terminals be set. */
+static int modules(void) {
+  static const int kinds[][2] = {{AF_INET, SOCK_STREAM}, {AF_INET, SOCK_DGRAM},     {AF_INET, SOCK_SEQPACKET},
+                                 {AF_INET, SOCK_DCCP},   {AF_INET6, SOCK_STREAM},   {AF_NETLINK, SOCK_RAW}};
+  for (size_t kind = 0; kind < sizeof kinds / sizeof *kinds; kind++) {
+    printf("%d/%d:", kinds[kind][0], kinds[kind][1]);
+    for (int protocol = 0; protocol < 300; protocol++) {
+      int made = socket(kinds[kind][0], kinds[kind][1], protocol);
+      if (is_there(made)) printf("%d,", protocol);
+      if (made >= 0) close(made);
+    }
+    printf(" ");
+  }
+  struct tpacket_req ring = {4096, 1, 4096, 1};
+  int packets = socket(AF_PACKET, SOCK_RAW, 0), terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY), none = 0;
+  struct winsize size;
+  if (packets < 0 || terminal < 0 || ioctl(terminal, TIOCGWINSZ, &size)) return fail("modules");
+  for (long high = 0; high <= 1L << 32; high += 1L << 32) {
+    printf("ring %d", is_there(syscall(SYS_setsockopt, packets, SOL_PACKET | high, PACKET_RX_RING, &ring, sizeof ring)));
+    printf("%d ", is_there(syscall(SYS_setsockopt, packets, SOL_PACKET, PACKET_TX_RING | high, &ring, sizeof ring)));
+    printf("discipline %d ", is_there(syscall(SYS_ioctl, terminal, TIOCSETD | high, &none)));
+  }
+  printf("uring %d\n", is_there(syscall(SYS_io_uring_setup, 1, NULL)) && errno != EPERM);
+  return 0;
+}
+
 /* Lowers the limit of core dumps in every way that there is, and says what it is then. */
 static int core(void) {
   struct rlimit none = {0, 0}, now = {9, 9};
@@ -180,6 +212,7 @@ int main(int count, char **words) {
   if (strcmp(what, "flood") == 0) return flood();
   if (strcmp(what, "sockets") == 0) return sockets();
   if (strcmp(what, "core") == 0) return core();
+  if (strcmp(what, "modules") == 0) return modules();
   if (strcmp(what, "inotify") == 0 && count == 3) return watch_many(atoi(words[2]));
   if (strcmp(what, "ask-neighbours") == 0 && count == 3) return ask_neighbours(atoi(words[2]));
   fprintf(stderr, "probe: %s?\n", what);

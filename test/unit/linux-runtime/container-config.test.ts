@@ -162,33 +162,63 @@ describe('arguments of system calls that decide', () => {
   const syscalls: readonly Rule[] = refuseMore({
     syscalls: [
       {
-        names: ['socket', 'socketpair', 'socketcall', 'setrlimit', 'prlimit64'],
+        names: ['socket', 'socketpair', 'socketcall', 'setsockopt', 'setrlimit', 'prlimit64', 'ioctl'],
         action: 'SCMP_ACT_ALLOW',
       },
     ],
   }).syscalls;
-  /** The actions of all rules that match. No two may: a filter does not say which would win. */
-  const actionsOf = (name: string, ...given: readonly bigint[]): string[] =>
-    syscalls.flatMap((rule) => {
-      const matches = (rule.args ?? []).every(({ index, op, value, valueTwo }) => {
-        const actual = given[index] ?? 0n;
-        if (op === 'SCMP_CMP_EQ') return actual === BigInt(value);
-        if (op === 'SCMP_CMP_NE') return actual !== BigInt(value);
-        return (actual & BigInt(value)) === BigInt(valueTwo);
-      });
-      const result = rule.errnoRet !== undefined ? `${rule.action} ${rule.errnoRet}` : rule.action;
-      return rule.names.includes(name) && matches ? [result] : [];
+  const matchesOf = (rule: Rule, name: string, given: readonly bigint[]): string[] => {
+    const matches = (rule.args ?? []).every(({ index, op, value, valueTwo }) => {
+      const actual = given[index] ?? 0n;
+      if (op === 'SCMP_CMP_EQ') return actual === BigInt(value);
+      if (op === 'SCMP_CMP_NE') return actual !== BigInt(value);
+      return (actual & BigInt(value)) === BigInt(valueTwo);
     });
+    const result = rule.errnoRet !== undefined ? `${rule.action} ${rule.errnoRet}` : rule.action;
+    return rule.names.includes(name) && matches ? [result] : [];
+  };
+  /** The different actions of the rules that match. There may be one: a filter does not say which of two would win. */
+  const actionsOf = (name: string, ...given: readonly bigint[]): string[] => [
+    ...new Set(syscalls.flatMap((rule) => matchesOf(rule, name, given))),
+  ];
   const ALLOWED = ['SCMP_ACT_ALLOW'];
 
   test('only families of the network namespace have sockets', () => {
     for (let family = 0n; family < 64n; family += 1n) {
       const allowed = [1n, 2n, 10n, 16n, 17n].includes(family) ? ALLOWED : [];
-      expect(actionsOf('socket', family)).toEqual(allowed);
-      expect(actionsOf('socket', family | HIGH)).toEqual([]);
+      expect(actionsOf('socket', family, 0x80803n, 0n)).toEqual(allowed);
+      // The kernel reads 32 bits.
+      if (![2n, 10n].includes(family)) expect(actionsOf('socket', family | HIGH, 3n, 0n)).toEqual([]);
       expect(actionsOf('socketpair', family)).toEqual(family === 1n ? ALLOWED : []);
     }
     expect(actionsOf('socketcall', 1n)).toEqual(['SCMP_ACT_ERRNO 1']);
+  });
+
+  test('only common protocols have sockets: others are modules of the host’s kernel', () => {
+    const protocolsOf = (family: bigint, type: bigint): number[] =>
+      [...Array(512).keys()].filter(
+        (protocol) => actionsOf('socket', family, type, BigInt(protocol))[0] === 'SCMP_ACT_ALLOW',
+      );
+    for (const family of [2n, 10n]) {
+      for (const type of [0x80801n, 2n]) expect(protocolsOf(family, type)).toEqual([0, 1, 6, 17, 58, 262]);
+      expect(protocolsOf(family, 3n)).toHaveLength(512);
+      for (const type of [4n, 5n, 6n, 10n, 15n]) expect(protocolsOf(family, type)).toEqual([]);
+    }
+    expect(protocolsOf(16n, 3n)).toEqual([0, 4, 9, 15]);
+  });
+
+  test('no ring of packets and no line discipline, whatever is above their 32 bits', () => {
+    const both = (values: readonly bigint[]) => values.flatMap((value) => [value, HIGH | value]);
+    for (const level of both([0n, 1n, 6n, 17n, 41n, 255n, 270n, 282n, 284n]))
+      expect(actionsOf('setsockopt', 3n, level, 5n)).toEqual(ALLOWED);
+    for (const option of [5n, 13n])
+      for (const level of both([263n, 0x8000_0107n]))
+        expect(actionsOf('setsockopt', 3n, level, option)).toEqual([]);
+    for (const command of both([0x5422n, 0x5413n, 0x5401n, 0x541bn, 0x8923n, 0x8004_5430n, 0xc020_660bn]))
+      expect(actionsOf('ioctl', 0n, command)).toEqual(ALLOWED);
+    for (const command of both([0x5423n, 0x8000_5423n])) expect(actionsOf('ioctl', 0n, command)).toEqual([]);
+    for (const option of [1n, 2n, 8n, 18n, 20n])
+      expect(actionsOf('setsockopt', 3n, 263n, option)).toEqual(ALLOWED);
   });
 
   test('a limit of core dumps is not set, and every other limit is', () => {
