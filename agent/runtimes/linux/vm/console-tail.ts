@@ -1,17 +1,37 @@
 import type { Socket } from 'node:net';
+import { type Cancel, type Clock, nothingToCancel } from '../../../clock.ts';
 
 const KEPT_BYTES = 8 * 1024;
 const SHOWN_LINES = 12;
+/** The pieces read without a pause. A boot or a panic needs fewer, even if each byte comes alone. */
+const FREE_PIECES = 4_096;
+/** Beyond them, how often what has come is read, and in how many pieces. */
+const PAUSE_MS = 100;
+const PIECES_A_PAUSE = 8;
 
-/** The end of the console output of a VM's kernel while this process was connected. */
+/**
+ * The end of the console output of a VM's kernel while this process was connected. A kernel that floods it byte by byte
+ * costs this process little: a piece of one byte costs as much as one of thousands, so after many, output waits and comes
+ * in larger pieces.
+ */
 export class ConsoleTail {
   #text = Buffer.alloc(0);
+  #free = FREE_PIECES;
+  #cancel: Cancel = nothingToCancel;
   readonly #socket: Socket;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, clock: Pick<Clock, 'after'>) {
     this.#socket = socket;
     socket.on('data', (piece: Buffer) => {
       this.#text = Buffer.concat([this.#text, piece]).subarray(-KEPT_BYTES);
+      this.#free -= 1;
+      if (this.#free > 0) return;
+      socket.pause();
+      this.#cancel();
+      this.#cancel = clock.after(PAUSE_MS, () => {
+        this.#free = PIECES_A_PAUSE;
+        socket.resume();
+      });
     });
     socket.on('error', () => socket.destroy());
   }
@@ -25,6 +45,7 @@ export class ConsoleTail {
   }
 
   close(): void {
+    this.#cancel();
     this.#socket.destroy();
   }
 }

@@ -50,7 +50,7 @@ export class UtilityVm {
   static async attach(deps: LinuxDeps, record: WorkerRecord): Promise<UtilityVm> {
     const paths = vmPaths(deps.layout, record.vmId);
     const [console, qmp] = await Promise.all([connectTo(paths.console), connectTo(paths.qmp)]);
-    return new UtilityVm(deps, record, new ConsoleTail(console), await Qmp.open(qmp));
+    return new UtilityVm(deps, record, new ConsoleTail(console, deps.clock), await Qmp.open(qmp));
   }
 
   private constructor(deps: LinuxDeps, record: WorkerRecord, console: ConsoleTail, qmp: Qmp) {
