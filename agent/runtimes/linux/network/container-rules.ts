@@ -29,7 +29,7 @@ export const domainSet = ({ address }: Endpoint, step: PolicyStep): string => {
   return `names_${hexOf(address)}_${createHash('sha256').update(key).digest('hex').slice(0, 12)}`;
 };
 /** Maximum number of addresses for the names of one rule. */
-const NAMES_SIZE = 4_096;
+export const NAMES_SIZE = 4_096;
 
 const oneOf = (words: readonly string[]): string => `{ ${words.join(', ')} }`;
 

@@ -1,23 +1,44 @@
 import type { Clock } from '../../../../clock.ts';
 import { runOrFail } from '../../run-command.ts';
+import { NAMES_SIZE } from '../container-rules.ts';
 import { TABLE } from '../router-rules.ts';
 import type { Grant } from './judge.ts';
 
 /** Expired entries are deleted once there are more than this. */
 const MAX_REMEMBERED = 8_192;
 
+interface Waiting {
+  readonly grants: readonly Grant[];
+  readonly applied: PromiseWithResolvers<void>;
+}
+
+/** When each address of a set expires, in milliseconds. */
+type Ends = Map<string, number>;
+
+/** Runs a script of nft in a router. */
+type RunScript = (script: string) => Promise<unknown>;
+
+export const inRouter =
+  (router: string): RunScript =>
+  (script) =>
+    runOrFail(
+      'The resolver could not open addresses in the router',
+      'nsenter',
+      [`--net=${router}`, '--', 'nft', '-f', '-'],
+      { input: script },
+    );
+
 /** Adds the addresses of names in rules to the router, with their times to live. Waiting grants are sent together. */
 export class Grants {
-  readonly #router: string;
+  readonly #runScript: RunScript;
   readonly #clock: Pick<Clock, 'monotonicMs'>;
-  /** When an element expires, in milliseconds. A name with a shorter time to live must not shorten another's. */
-  readonly #ends = new Map<string, number>();
-  #waiting: { grants: readonly Grant[]; applied: PromiseWithResolvers<void> }[] = [];
+  /** By set. A name with a shorter time to live must not shorten another's. */
+  readonly #sets = new Map<string, Ends>();
+  #waiting: Waiting[] = [];
   #running = false;
 
-  /** @param router path of the router's network namespace */
-  constructor(router: string, clock: Pick<Clock, 'monotonicMs'>) {
-    this.#router = router;
+  constructor(runScript: RunScript, clock: Pick<Clock, 'monotonicMs'>) {
+    this.#runScript = runScript;
     this.#clock = clock;
   }
 
@@ -32,7 +53,8 @@ export class Grants {
   async #run(): Promise<void> {
     this.#running = true;
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0);
+      const batch = this.#waiting.splice(0).filter((one) => this.#fits(one));
+      if (batch.length === 0) continue;
       try {
         await this.#apply(batch.flatMap(({ grants }) => grants));
         for (const { applied } of batch) applied.resolve();
@@ -45,33 +67,56 @@ export class Grants {
     this.#running = false;
   }
 
+  /** Rejects what a full set has no room for. If nft refused it, all waiting grants would be sent again one by one. */
+  #fits({ grants, applied }: Waiting): boolean {
+    const now = Math.floor(this.#clock.monotonicMs());
+    const isFull = [...new Set(grants.map(({ set }) => set))].some((set) => {
+      const ends = this.#sets.get(set) ?? new Map();
+      const added = grants.filter((one) => one.set === set && !ends.has(one.address)).length;
+      if (added > 0 && ends.size + added > NAMES_SIZE) forgetExpired(ends, now);
+      return added > 0 && ends.size + added > NAMES_SIZE;
+    });
+    if (isFull) applied.reject(new TypeError('The names of a rule have too many addresses'));
+    return !isFull;
+  }
+
   async #apply(grants: readonly Grant[]): Promise<void> {
     const now = Math.floor(this.#clock.monotonicMs());
     this.#forgetExpired(now);
-    const ends = new Map(
-      grants.map(({ set, address, ttlSeconds }) => {
-        const key = `${set} { ${address}`;
-        return [key, Math.max(this.#ends.get(key) ?? 0, now + ttlSeconds * 1_000)] as const;
+    const added = new Map<string, Ends>();
+    for (const { set, address, ttlSeconds } of grants) {
+      const ends = added.get(set) ?? new Map<string, number>();
+      const known = Math.max(ends.get(address) ?? 0, this.#sets.get(set)?.get(address) ?? 0);
+      added.set(set, ends.set(address, Math.max(known, now + ttlSeconds * 1_000)));
+    }
+    const lines = [...added].flatMap(([set, ends]) =>
+      [...ends].flatMap(([address, end]) => {
+        const element = `element ${TABLE} ${set} { ${address}`;
+        // Adding an existing element does not change its timeout, so it is deleted first. Adding it before makes the deletion succeed.
+        return [
+          `add ${element} }`,
+          `delete ${element} }`,
+          `add ${element} timeout ${Math.max(1, Math.ceil((end - now) / 1_000))}s }`,
+        ];
       }),
     );
-    const lines = [...ends].flatMap(([key, end]) => {
-      const element = `element ${TABLE} ${key}`;
-      // Adding an existing element does not change its timeout, so it is deleted first. Adding it before makes the deletion succeed.
-      return [
-        `add ${element} }`,
-        `delete ${element} }`,
-        `add ${element} timeout ${Math.max(1, Math.ceil((end - now) / 1_000))}s }`,
-      ];
-    });
-    const command = [`--net=${this.#router}`, '--', 'nft', '-f', '-'];
-    await runOrFail('The resolver could not open addresses in the router', 'nsenter', command, {
-      input: `${lines.join('\n')}\n`,
-    });
-    for (const [key, end] of ends) this.#ends.set(key, end);
+    await this.#runScript(`${lines.join('\n')}\n`);
+    for (const [set, ends] of added) {
+      const known = this.#sets.get(set) ?? new Map<string, number>();
+      for (const [address, end] of ends) known.set(address, end);
+      this.#sets.set(set, known);
+    }
   }
 
   #forgetExpired(now: number): void {
-    if (this.#ends.size < MAX_REMEMBERED) return;
-    for (const [key, end] of this.#ends) if (end < now) this.#ends.delete(key);
+    if ([...this.#sets.values()].reduce((sum, { size }) => sum + size, 0) < MAX_REMEMBERED) return;
+    for (const [set, ends] of this.#sets) {
+      forgetExpired(ends, now);
+      if (ends.size === 0) this.#sets.delete(set);
+    }
   }
 }
+
+const forgetExpired = (ends: Ends, now: number): void => {
+  for (const [address, end] of ends) if (end < now) ends.delete(address);
+};

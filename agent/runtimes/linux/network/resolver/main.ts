@@ -10,7 +10,7 @@ import { systemClock } from '../../../../clock.ts';
 import { readJson } from '../../files.ts';
 import { ContainerPolicySchema } from './container-policy.ts';
 import { FairShare } from './fair-share.ts';
-import { Grants } from './grants.ts';
+import { Grants, inRouter } from './grants.ts';
 import { parseNameServers } from './name-servers.ts';
 import { Resolver } from './resolver.ts';
 import { serveTcp, serveUdp } from './serve.ts';
@@ -30,7 +30,7 @@ const nameServers = async (): Promise<readonly NameServer[]> => {
   });
 };
 
-const grants = new Grants(router, systemClock);
+const grants = new Grants(inRouter(router), systemClock);
 const resolver = new Resolver({
   // Read for each query, so that a policy applies as soon as its file exists.
   policyOf: (address) => readJson(join(policies, `${address}.json`), ContainerPolicySchema),
