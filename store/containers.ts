@@ -12,6 +12,7 @@ import type { Problem } from '../core/contract/problem.ts';
 import type { Reservation } from '../core/domain/capacity.ts';
 import { canTransitionContainer } from '../core/domain/container-state.ts';
 import { ConflictError, InvalidTransitionError } from '../core/domain/errors.ts';
+import { cutCommand } from '../core/domain/summary.ts';
 import { isReservationLost, RESERVE_RETRIES } from './capacity.ts';
 import type { Item } from './item.ts';
 import { createItem, type Owned, orNull, readItem, StoredProblemSchema, TextsSchema } from './item-format.ts';
@@ -44,15 +45,19 @@ export interface Conversion {
   readonly after: Reservation | null;
 }
 
-/** A container as an index has it. The table may have a newer revision. */
+/**
+ * A container as an index has it: without its environment, and with a long command cut (`core/domain/summary.ts`). The
+ * table may have a newer revision.
+ */
 export interface IndexedContainer {
   readonly tenant: string;
   readonly id: string;
   readonly revision: number;
-  readonly view: ContainerView;
+  readonly view: Omit<ContainerView, 'spec'> & { readonly spec: Omit<ContainerSpec, 'env'> };
 }
 
 export interface ContainerRecord extends IndexedContainer {
+  readonly view: ContainerView;
   /** Rises with each operation that takes the container. A command or report of an older epoch changes nothing. */
   readonly epoch: number;
   /** The reservation on the host while it runs. The same amount is released. */
@@ -137,8 +142,14 @@ const IndexedSchema = z.object(INDEXED);
 
 const ReservationSchema = z.object({ memoryMB: z.number(), cpus: z.number() });
 
-const ContainerSchema: z.ZodMiniType<Omit<ContainerRecord, keyof Owned>> = z.object({
+/** What of a container no index carries, because every change of the container would write it to each of them. */
+const ProgramSchema = z.object({ command: z.optional(z.array(z.string())), env: z.optional(TextsSchema) });
+
+const ContainerSchema: z.ZodMiniType<
+  Omit<ContainerRecord, keyof Owned> & { readonly program: z.infer<typeof ProgramSchema> | null }
+> = z.object({
   ...INDEXED,
+  program: orNull(ProgramSchema),
   epoch: z.number(),
   reservation: orNull(ReservationSchema),
   heldDiskMB: z.number(),
@@ -155,27 +166,41 @@ const ContainerSchema: z.ZodMiniType<Omit<ContainerRecord, keyof Owned>> = z.obj
 const NameSchema = z.object({ containerId: z.string() });
 
 /** @throws UnreadableItemError */
-export const parseContainer = (item: Item): ContainerRecord => readItem('container', ContainerSchema, item);
+export const parseContainer = (item: Item): ContainerRecord => {
+  const { program, ...record } = readItem('container', ContainerSchema, item);
+  return { ...record, view: { ...record.view, spec: { ...record.view.spec, ...program } } };
+};
 
 /** A container from an index. @throws UnreadableItemError */
 export const parseIndexedContainer = (item: Item): IndexedContainer =>
   readItem('container', IndexedSchema, item);
 
 /** The default policy is omitted, because every index projects the view. */
-const storedSpec = ({ network, networkRevision, ...spec }: ContainerSpec) => ({
+const indexedSpec = ({ network, networkRevision, command, env: _, ...spec }: ContainerSpec) => ({
   ...spec,
+  ...(command && { command: cutCommand(command) }),
   ...(!isDeepStrictEqual(network, DEFAULT_NETWORK_POLICY) && { network }),
   ...(networkRevision !== 0 && { networkRevision }),
 });
+
+const programOf = ({ command, env }: ContainerSpec) =>
+  env === undefined && command === cutCommand(command)
+    ? null
+    : { ...(command && { command }), ...(env && { env }) };
 
 /** The whole item of a container, with every index key that follows from the record. */
 export const containerItem = (record: ContainerRecord): Item => {
   const { tenant, id, ...rest } = record;
   const { name, runtimeType, state, hostId, spec } = record.view;
-  const view = { ...record.view, spec: storedSpec(spec), networkPending: record.view.networkPending || null };
+  const view = {
+    ...record.view,
+    spec: indexedSpec(spec),
+    networkPending: record.view.networkPending || null,
+  };
   return createItem('container', keys.container(tenant, id), {
     ...rest,
     view,
+    program: programOf(spec),
     ...indexAttributes('gsi1', indexes.containersByName(tenant, name)),
     ...indexAttributes('gsi2', indexes.containersByType(tenant, runtimeType, state, name)),
     ...(hostId === null ? {} : indexAttributes('gsi3', indexes.containersByHost(tenant, hostId, name))),

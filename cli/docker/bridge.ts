@@ -1,5 +1,5 @@
 import { type Client, itemsOf, ProblemError, waitForSuccess } from '../../core/client/index.ts';
-import type { Container } from '../../core/contract/container.ts';
+import type { Container, ContainerSummary } from '../../core/contract/container.ts';
 import type { Operation } from '../../core/contract/operation.ts';
 import type { Connect } from '../session.ts';
 import { DockerError } from './errors.ts';
@@ -48,8 +48,8 @@ export class Bridge {
     return this.settings.now();
   }
 
-  async containers(query: { runtimeType?: string } = {}): Promise<Container[]> {
-    const containers: Container[] = [];
+  async containers(query: { runtimeType?: string } = {}): Promise<ContainerSummary[]> {
+    const containers: ContainerSummary[] = [];
     const request = { query: { limit: '200', ...query } };
     for await (const one of itemsOf(this.client, 'listContainers', request)) containers.push(one);
     // Docker lists the newest first.
@@ -65,8 +65,9 @@ export class Bridge {
       ? (await this.containers()).filter(({ id }) => toDockerId(id).startsWith(name))
       : [];
     if (matching.length > 1) throw new DockerError(400, `Multiple IDs found with provided prefix: ${name}`);
-    if (matching[0] === undefined) throw new DockerError(404, `No such container: ${name}`);
-    return matching[0];
+    const whole = matching[0] && (await this.find(matching[0].id));
+    if (whole === undefined) throw new DockerError(404, `No such container: ${name}`);
+    return whole;
   }
 
   /** @param idOrName in the form of the API. @returns undefined if it does not exist */

@@ -1,5 +1,5 @@
 import { itemsOf, ProblemError } from '../../core/client/index.ts';
-import type { Container } from '../../core/contract/container.ts';
+import type { Container, ContainerSummary } from '../../core/contract/container.ts';
 import type { SignalName } from '../../core/contract/session.ts';
 import { openContainerSession, type SessionStream } from '../session.ts';
 import { type Bridge, isNotFound } from './bridge.ts';
@@ -190,7 +190,7 @@ export class Runs {
     return (await this.#bridge.client.call('getContainerLogs', request)).nextCursor;
   }
 
-  async #removeAtEnd(container: Container): Promise<void> {
+  async #removeAtEnd(container: ContainerSummary): Promise<void> {
     const { client, settings } = this.#bridge;
     try {
       const { exitCode } = await waitForExit(this.#bridge, container.id, {

@@ -1,4 +1,4 @@
-import type { Container } from '../../core/contract/container.ts';
+import type { Container, ContainerSummary } from '../../core/contract/container.ts';
 import { colourOfState } from '../output/colours.ts';
 import type { Field } from '../output/fields.ts';
 import { commandLine, instant, memory, pairs, timeSpan } from '../output/format.ts';
@@ -6,7 +6,7 @@ import { toCliSuggestion } from '../output/suggestions.ts';
 import type { Column } from '../output/table.ts';
 import { networkFields } from './network.ts';
 
-type Columns = Readonly<Record<string, Column<Container>>>;
+type Columns = Readonly<Record<string, Column<ContainerSummary>>>;
 
 /** The columns for `--select`, with the names of the cmdlets if there is one. */
 const COLUMNS = {
@@ -29,7 +29,7 @@ const COLUMNS = {
 export const CONTAINER_COLUMN_NAMES: readonly string[] = Object.keys(COLUMNS);
 
 /** The columns of Get-Container. */
-export const CONTAINER_COLUMNS: readonly Column<Container>[] = [
+export const CONTAINER_COLUMNS: readonly Column<ContainerSummary>[] = [
   COLUMNS.Name,
   COLUMNS.State,
   COLUMNS.Uptime,
@@ -37,7 +37,9 @@ export const CONTAINER_COLUMNS: readonly Column<Container>[] = [
 ];
 
 /** Columns by name, in any case. @returns undefined for an unknown name */
-export const containerColumns = (names: readonly string[]): readonly Column<Container>[] | undefined => {
+export const containerColumns = (
+  names: readonly string[],
+): readonly Column<ContainerSummary>[] | undefined => {
   const byName = new Map(Object.entries(COLUMNS).map(([name, column]) => [name.toLowerCase(), column]));
   const found = names.map((name) => byName.get(name.trim().toLowerCase()));
   return found.every((column) => column !== undefined) ? found : undefined;

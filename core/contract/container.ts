@@ -159,3 +159,7 @@ export const ContainerSchema = z.strictObject({
   updatedAt: TimestampSchema,
 });
 export type Container = z.infer<typeof ContainerSchema>;
+
+/** A container in a list: without `env`. A command of more than 256 characters is cut, and ends with `…`. */
+export const ContainerSummarySchema = z.omit(ContainerSchema, { env: true });
+export type ContainerSummary = z.infer<typeof ContainerSummarySchema>;

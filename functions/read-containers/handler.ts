@@ -13,7 +13,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
-import { toContainer } from '../shared/http/resources.ts';
+import { toContainer, toContainerSummary } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 
 type ListQuery = RouteRequest<RouteOf<'listContainers'>>['query'];
@@ -40,7 +40,7 @@ export const createHandler = (dependencies: HttpDependencies & { readonly table:
   const list: RouteHandler<'listContainers'> = async ({ identity, query }) => {
     const moment = now();
     const page = await listContainers(table, cursors, identity.tenant, filtersOf(query), pagingOf(query));
-    return answerPage(page, (record) => toContainer(record, moment));
+    return answerPage(page, (record) => toContainerSummary(record, moment));
   };
 
   const get: RouteHandler<'getContainer'> = async ({ identity, params }) => {

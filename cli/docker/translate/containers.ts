@@ -1,4 +1,4 @@
-import type { Container } from '../../../core/contract/container.ts';
+import type { Container, ContainerSummary } from '../../../core/contract/container.ts';
 import { toDockerId } from '../ids.ts';
 import { toIsolation } from './isolation.ts';
 import { isAutoRemoved, ownLabels } from './labels.ts';
@@ -9,7 +9,7 @@ const NEVER = '0001-01-01T00:00:00Z';
 const MIB = 1024 * 1024;
 
 /** A line of `docker ps`. */
-export const toSummary = (container: Container, now: number) => ({
+export const toSummary = (container: ContainerSummary, now: number) => ({
   Id: toDockerId(container.id),
   Names: [`/${container.name}`],
   Image: container.image,

@@ -1,4 +1,4 @@
-import type { Container } from '../../../core/contract/container.ts';
+import type { ContainerSummary } from '../../../core/contract/container.ts';
 import { DockerError } from '../errors.ts';
 import { toDockerId } from '../ids.ts';
 import { toIsolation } from './isolation.ts';
@@ -50,7 +50,7 @@ const withoutTag = (image: string): string => image.toLowerCase().replace(/:late
 
 const STATES = ['created', 'restarting', 'running', 'removing', 'paused', 'exited', 'dead'];
 
-const MATCHERS: Readonly<Record<string, (container: Container, value: string) => boolean>> = {
+const MATCHERS: Readonly<Record<string, (container: ContainerSummary, value: string) => boolean>> = {
   name: (container, value) => nameMatches(container.name, value),
   id: (container, value) => toDockerId(container.id).startsWith(value.toLowerCase().replaceAll('-', '')),
   label: (container, value) => labelMatches(ownLabels(container.labels), value),
@@ -69,7 +69,7 @@ const MATCHERS: Readonly<Record<string, (container: Container, value: string) =>
 };
 
 /** Whether `docker ps` shows a container: every filter must match, by one of its values. For labels all values must match. */
-export const matchesFilters = (container: Container, filters: Filters): boolean =>
+export const matchesFilters = (container: ContainerSummary, filters: Filters): boolean =>
   Object.entries(filters).every(([name, values]) => {
     const matches = MATCHERS[name];
     if (matches === undefined) throw new DockerError(400, `invalid filter '${name}'`);

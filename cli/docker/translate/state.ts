@@ -1,11 +1,12 @@
-import type { Container } from '../../../core/contract/container.ts';
+import type { ContainerSummary } from '../../../core/contract/container.ts';
 
 type DockerState = 'created' | 'running' | 'exited' | 'restarting' | 'removing' | 'dead';
 
-const hasRun = ({ exitCode, lastError }: Container): boolean => exitCode !== null || lastError !== null;
+const hasRun = ({ exitCode, lastError }: ContainerSummary): boolean =>
+  exitCode !== null || lastError !== null;
 
 /** The Docker state of a container. A container on a silent host may still run, so it is shown as running. */
-export const dockerState = (container: Container): DockerState => {
+export const dockerState = (container: ContainerSummary): DockerState => {
   switch (container.state) {
     case 'Running':
     case 'Stopping':
@@ -23,7 +24,7 @@ export const dockerState = (container: Container): DockerState => {
   }
 };
 
-export const isRunning = (container: Container): boolean => dockerState(container) === 'running';
+export const isRunning = (container: ContainerSummary): boolean => dockerState(container) === 'running';
 
 const HOUR = 1;
 const DAY = 24 * HOUR;
@@ -51,7 +52,7 @@ export const humanDuration = (duration: number): string => {
 const TRANSITION_TEXTS = { Converting: 'Converting its runtime type', Starting: 'Starting' } as const;
 
 /** The column STATUS of `docker ps`. */
-export const statusText = (container: Container, now: number): string => {
+export const statusText = (container: ContainerSummary, now: number): string => {
   const since = (timestamp: string): string => humanDuration((now - Date.parse(timestamp)) / 1000);
   const { state, startedAt, updatedAt, exitCode } = container;
   if (state === 'Unknown') return 'Up (the host does not respond)';

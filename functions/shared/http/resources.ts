@@ -1,8 +1,9 @@
 import type { ComputeProcess } from '../../../core/contract/compute-process.ts';
 import type { ConversionRule } from '../../../core/contract/conversion-rule.ts';
 import type { Operation } from '../../../core/contract/operation.ts';
+import { cutCommand } from '../../../core/domain/summary.ts';
 import type { ComputeProcessRecord } from '../../../store/compute-processes.ts';
-import type { IndexedContainer } from '../../../store/containers.ts';
+import type { ContainerRecord, IndexedContainer } from '../../../store/containers.ts';
 import type { ConversionRuleRecord } from '../../../store/conversion-rules.ts';
 import type { HostLinkRecord } from '../../../store/host-links.ts';
 import type { IndexedHost } from '../../../store/hosts.ts';
@@ -11,8 +12,8 @@ import type { IndexedOperation } from '../../../store/operations.ts';
 const seconds = (from: string, now: Date): number =>
   Math.max(0, Math.round((now.getTime() - Date.parse(from)) / 1000));
 
-/** A container as the API shows it, at a moment: only `uptimeSeconds` depends on the clock. */
-export const toContainer = (record: IndexedContainer, now: Date) => {
+/** A container as lists show it, at a moment: only `uptimeSeconds` depends on the clock. */
+export const toContainerSummary = (record: IndexedContainer, now: Date) => {
   const { spec, ...view } = record.view;
   return {
     id: record.id,
@@ -24,8 +25,7 @@ export const toContainer = (record: IndexedContainer, now: Date) => {
     switchName: spec.switchName,
     network: spec.network,
     networkPending: view.networkPending,
-    command: spec.command ?? null,
-    env: spec.env ?? {},
+    command: cutCommand(spec.command) ?? null,
     workingDir: spec.workingDir ?? null,
     user: spec.user ?? null,
     tty: spec.tty ?? false,
@@ -44,6 +44,13 @@ export const toContainer = (record: IndexedContainer, now: Date) => {
     updatedAt: view.updatedAt,
   };
 };
+
+/** A container as the API shows it, at a moment. */
+export const toContainer = (record: ContainerRecord, now: Date) => ({
+  ...toContainerSummary(record, now),
+  command: record.view.spec.command ?? null,
+  env: record.view.spec.env ?? {},
+});
 
 /** An operation as the API shows it. */
 export const toOperation = (record: IndexedOperation): Operation => {

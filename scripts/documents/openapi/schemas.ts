@@ -2,6 +2,7 @@ import * as z from 'zod/mini';
 import { ComputeProcessSchema, ProcessSchema } from '../../../core/contract/compute-process.ts';
 import {
   ContainerSchema,
+  ContainerSummarySchema,
   CreateContainerRequestSchema,
   StopContainerRequestSchema,
   UpdateContainerRequestSchema,
@@ -26,6 +27,7 @@ export type Json = { readonly [name: string]: unknown };
 /** Schemas with their own name in the document. */
 const NAMED = {
   Container: ContainerSchema,
+  ContainerSummary: ContainerSummarySchema,
   CreateContainerRequest: CreateContainerRequestSchema,
   UpdateContainerRequest: UpdateContainerRequestSchema,
   StopContainerRequest: StopContainerRequestSchema,

@@ -18,14 +18,14 @@ type Figures = readonly [writeUnits: number, readUnits: number, functions: numbe
 const RECORDED: Readonly<Record<RuntimeType, Readonly<Record<string, Figures>>>> = {
   Default: {
     start: [44, 11.5, 7, 3],
-    'start with 4 KB of environment': [110, 15.5, 7, 3],
+    'start with 4 KB of environment': [74, 15.5, 7, 3],
     convert: [54, 11.5, 8, 3],
     stop: [43, 9.5, 7, 2],
     remove: [40, 9.5, 7, 2],
   },
   HyperV: {
     start: [49, 15, 9, 4],
-    'start with 4 KB of environment': [128, 21, 9, 4],
+    'start with 4 KB of environment': [92, 21, 9, 4],
     convert: [54, 11.5, 8, 3],
     stop: [43, 9.5, 7, 2],
     remove: [40, 9.5, 7, 2],

@@ -81,7 +81,8 @@ describe('create', () => {
       expect([got.status, got.body, got.headers.etag]).toEqual([200, container, '"1"']);
     }
     const list = await call('listContainers', { query: 'runtimeType=DEFAULT' });
-    expect(list.body).toEqual({ items: [container], nextCursor: null });
+    const { env: _, ...summary } = container;
+    expect(list.body).toEqual({ items: [summary], nextCursor: null });
   });
 });
 
@@ -99,7 +100,8 @@ describe('what members of every object are called', () => {
       const got = await call('getContainer', { params: { idOrName: container.id } });
       expect([got.body.labels, got.body.env]).toEqual([given.labels, given.env]);
       const found = async (query: string) => (await call('listContainers', { query })).body.items;
-      expect(await found(`label=${name}=x`)).toEqual([container]);
+      const { env: _, ...summary } = container;
+      expect(await found(`label=${name}=x`)).toEqual([summary]);
       expect(await found(`label=${name}=z`)).toEqual([]);
     },
   );
@@ -262,6 +264,21 @@ test('units: create 18, 19 with a key (19 = 5 items at 2, and 9 index entries); 
   consumed.reset();
   await call('getContainer', { params: { idOrName: container.id } });
   expect(consumed.total()).toBe(0.5);
+});
+
+test('a list has no environment and a cut command; the container has both in full', async () => {
+  const { call } = await setUp();
+  const command = ['sh', '-c', 'x'.repeat(1000)];
+  const env = { SECRET: 'y'.repeat(1000) };
+  const { body } = await call('createContainer', { body: { ...DEMO, command, env } });
+  expect(body.container).toMatchObject({ command, env });
+  const params = { idOrName: body.container.id };
+  expect((await call('getContainer', { params })).body).toMatchObject({ command, env });
+  for (const query of ['', 'name=DEMO']) {
+    const { items } = (await call('listContainers', { query })).body;
+    expect(items[0].command).toEqual(['sh', '-c', `${'x'.repeat(252)}…`]);
+    expect(items[0]).not.toHaveProperty('env');
+  }
 });
 
 describe('placement in the request', () => {

@@ -263,6 +263,13 @@ test('every entity has a fixture', () => {
   expect(readdirSync(FIXTURES).sort()).toEqual(ENTITIES.map(([entity]) => `${entity}.json`).sort());
 });
 
+test('a container that was written with its environment in its view is read the same', async () => {
+  const earlier = `${FIXTURES}../v1-earlier/container.json`;
+  const item = JSON.parse(readFileSync(earlier, 'utf8'), revive) as Item;
+  const [before, now] = [await tableOf(item), await tableWith('container')];
+  expect(await CASES.container.read(before)).toEqual(await CASES.container.read(now));
+});
+
 const keyIn = ({ pk, sk }: Item): Key => ({ pk: pk?.S ?? '', sk: sk?.S ?? '' });
 
 describe.each(ENTITIES)('%s', (entity, { read, write }) => {

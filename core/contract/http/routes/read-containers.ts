@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { ContainerSchema, ContainerStateSchema } from '../../container.ts';
+import { ContainerSchema, ContainerStateSchema, ContainerSummarySchema } from '../../container.ts';
 import { IdSchema, ImageNameSchema, LIMITS, NameSchema, RuntimeTypeInputSchema } from '../../primitives.ts';
 import type { Route } from '../route.ts';
 import { byIdOrName, list, paging } from './shared.ts';
@@ -25,7 +25,7 @@ export const READ_CONTAINERS_ROUTES = [
       image: z.optional(ImageNameSchema),
       label: z.optional(LabelFilterSchema),
     }),
-    responses: { 200: list(ContainerSchema) },
+    responses: { 200: list(ContainerSummarySchema) },
   },
   {
     operationId: 'getContainer',
