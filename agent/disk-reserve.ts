@@ -57,7 +57,7 @@ export class DiskReserve {
     return held;
   }
 
-  /** Runs a write. On a full disk it runs it again with the reserve's space. */
+  /** Runs a write. If the disk is full, releases the reserve and runs the write again. */
   use<T>(act: () => T): T {
     try {
       return act();

@@ -142,7 +142,10 @@ const IndexedSchema = z.object(INDEXED);
 
 const ReservationSchema = z.object({ memoryMB: z.number(), cpus: z.number() });
 
-/** What of a container no index carries, because every change of the container would write it to each of them. */
+/**
+ * The members of a container that no index projects, because every change of the container would write them to each
+ * index.
+ */
 const ProgramSchema = z.object({ command: z.optional(z.array(z.string())), env: z.optional(TextsSchema) });
 
 const ContainerSchema: z.ZodMiniType<

@@ -4,7 +4,7 @@ import { toAttribute } from './item.ts';
 import { indexes, keys } from './keys.ts';
 import { keyItem, type Table, type Write } from './table.ts';
 
-/** Any container that is on the host. */
+/** Whether any container is on the host. */
 const hasContainers = async (table: Table, tenant: string, hostId: string): Promise<boolean> => {
   const page = await table.query({
     index: 'gsi3',
@@ -35,11 +35,11 @@ const forgetImages = async (table: Table, tenant: string, hostId: string): Promi
 };
 
 /**
- * Forgets a host that has no containers. It is first taken out of the index that placements choose from, and looked
- * at again after that, so that no container can be placed there in between.
+ * Deletes a host that has no containers. The host is first removed from the index that placement uses and then checked
+ * again, so that no container can be placed on it in the meantime.
  *
  * @throws ConflictError `host-in-use`
- * @throws ConditionFailed if the host is no longer as it was read
+ * @throws ConditionFailed if the host has changed since it was read
  */
 export const removeHost = async (
   table: Table,
@@ -64,7 +64,7 @@ export const removeHost = async (
       {
         remove: {
           Key: keyItem(keys.host(tenant, id)),
-          // What is reserved is somebody's, even if the index doesn't show whose yet.
+          // Reserved capacity belongs to a container, even if the index does not show that container yet.
           ConditionExpression: 'revision = :revision AND #free.#memory >= :capacity AND #free.#disk >= :disk',
           ExpressionAttributeNames: { '#free': 'free', '#memory': 'memoryMB', '#disk': 'diskMB' },
           ExpressionAttributeValues: {

@@ -28,18 +28,18 @@ export interface HostView {
   readonly agentVersion: string;
 }
 
-/** A host as an index has it. The table may have a newer revision, and other free capacity. */
+/** A host as read from an index. The table may have a newer revision and different free capacity. */
 export interface IndexedHost {
   readonly tenant: string;
   readonly id: string;
   readonly revision: number;
   readonly view: HostView;
-  /** Capacity less the sum of all reservations there; conditional writes keep it from going below 0. */
+  /** Capacity minus all reservations on the host; conditional writes keep it from going below 0. */
   readonly free: Capacity;
 }
 
 export interface HostRecord extends IndexedHost {
-  /** Ed25519 public key, base64url, 32 bytes. */
+  /** Ed25519 public key: 32 bytes in base64url. */
   readonly publicKey: string;
   readonly actor: string;
 }
@@ -91,7 +91,10 @@ export const parseHost = (item: Item): HostRecord => readItem('host', HostSchema
 /** A host from an index. @throws UnreadableItemError */
 export const parseIndexedHost = (item: Item): IndexedHost => readItem('host', IndexedSchema, item);
 
-/** What the sweeper reads of a host. The rest can be large, and the sweeper reads the hosts of all tenants. */
+/**
+ * The attributes of a host that the sweeper reads. The others can be large, and the sweeper reads the hosts of all
+ * tenants.
+ */
 export interface SweptHost {
   readonly tenant: string;
   readonly id: string;
@@ -108,7 +111,7 @@ export const parseSweptHost = (item: Item): SweptHost => {
   return { tenant, id, revision, state: view.state };
 };
 
-/** The whole item of a host, with every index key that follows from the record. */
+/** The complete item of a host, with all index keys derived from the record. */
 export const hostItem = (record: HostRecord): Item => {
   const { tenant, id, ...rest } = record;
   const { name, facts, schedulable, state } = record.view;
@@ -136,7 +139,7 @@ export const getHost = async (table: Table, tenant: string, id: string): Promise
   return item && parseHost(item);
 };
 
-/** Host and link, as they stand now. */
+/** Reads a host and its link, with the host in its current state. */
 export const getLinkedHost = async (
   table: Table,
   tenant: string,
@@ -149,7 +152,7 @@ export const getLinkedHost = async (
   return host && { host: parseHost(host), link: link && parseHostLink(link) };
 };
 
-/** A batch has at most this many keys. */
+/** Maximum number of keys in a batch. */
 const BATCH = 100;
 
 const getLinks = async (
@@ -171,7 +174,7 @@ const getLinks = async (
   );
 };
 
-/** Hosts by name, with their links: half a read unit for each beside the page itself. */
+/** Hosts by name, with their links. Costs half a read unit per host in addition to the page. */
 export const listHosts = async (
   table: Table,
   cursors: Cursors,
@@ -197,7 +200,8 @@ export const listHosts = async (
 };
 
 /**
- * The write that puts another view in the place of the one that was read, with the index keys that follow from it.
+ * The write that replaces the view of a host and updates its index keys, on the condition that the host still has the
+ * revision that was read.
  *
  * @throws InvalidTransitionError if the state table of hosts has no such transition
  */
@@ -249,7 +253,8 @@ export const writeView = (
 };
 
 /**
- * The write that makes a host `Unknown`, which takes no containers, if it is as it was read.
+ * The write that marks a host as `Unknown`, so that it gets no new containers, on the condition that the host still has
+ * the revision that was read.
  *
  * @throws InvalidTransitionError if the state table of hosts has no such transition
  */
@@ -273,8 +278,8 @@ export const writeUnknown = ({ tenant, id, revision, state }: SweptHost, actor: 
 };
 
 /**
- * Another view in the place of the one that was read. `free` is left to the placements that go on meanwhile.
- * @throws ConditionFailed at index 0 if the host is no longer as it was read
+ * Replaces the view of a host. Does not overwrite `free`, which concurrent placements change.
+ * @throws ConditionFailed at index 0 if the host has changed since it was read
  */
 export const updateHost = (
   table: Table,
@@ -283,7 +288,7 @@ export const updateHost = (
   token: string,
 ): Promise<void> => table.transact([writeView(before, view, actor), ...remember], token);
 
-/** The writes that add a host, which has not connected yet. */
+/** The writes that add a host that has not connected yet. */
 export const addHost = (host: HostRecord): readonly Write[] => [
   { put: { Item: hostItem(host), ConditionExpression: 'attribute_not_exists(pk)' } },
   { put: { Item: newLinkItem(host.tenant, host.id) } },

@@ -6,17 +6,17 @@ import { keys } from './keys.ts';
 import type { Table, Write } from './table.ts';
 
 /**
- * Answers kept for repeats of a request with the same `Idempotency-Key`.
+ * Stored responses for repeats of a request with the same `Idempotency-Key`.
  *
- * An answer is kept deflated and encrypted with a key that follows from the caller's own `Idempotency-Key`, of
- * which the table holds a hash: some answers hold secrets (an enrollment token), and who reads the table must not
- * find there what the table otherwise holds as a hash only.
+ * A response is compressed and encrypted, because some responses contain secrets, such as an enrollment token. The
+ * encryption key is derived from the caller's `Idempotency-Key`, of which the table has only a hash. So a reader of the
+ * table cannot obtain secrets that the table otherwise stores only as hashes.
  */
 
-/** How long a repeat gets the first answer, in seconds. */
+/** How long a repeat gets the stored response, in seconds. */
 const IDEMPOTENCY_SECONDS = 24 * 60 * 60;
 
-/** What makes two requests the same attempt. */
+/** Two requests with equal values are attempts of the same request. */
 export interface IdempotencyScope {
   readonly tenant: string;
   readonly subject: string;
@@ -28,13 +28,16 @@ export interface IdempotencyScope {
 const textOf = ({ subject, method, path, key }: IdempotencyScope): string =>
   JSON.stringify([subject, method, path, key]);
 
-/** Where the answer is kept: hexadecimal SHA-256. */
+/** Part of the item's key: hexadecimal SHA-256. */
 const idempotencyHash = (scope: IdempotencyScope): string =>
   createHash('sha256')
     .update(`kept:${textOf(scope)}`)
     .digest('hex');
 
-/** What a repeat must have in common with the first request: query, preconditions and body, as they came. */
+/**
+ * A hash of the parts that a repeat must have in common with the first request: query, preconditions and body,
+ * unparsed.
+ */
 export const requestHash = (parts: readonly (string | undefined)[]): string =>
   createHash('sha256')
     .update(JSON.stringify(parts.map((part) => part ?? null)))
@@ -70,25 +73,25 @@ const AnswerSchema = z.object({
   ttl: z.number(),
 });
 
-/** An answer as it is kept. */
+/** A stored response. */
 interface IdempotencyRecord extends KeptAnswer {
   readonly tenant: string;
-  /** SHA-256 of subject, method, path and `Idempotency-Key`, hexadecimal. */
+  /** Hexadecimal SHA-256 of subject, method, path and `Idempotency-Key`. */
   readonly hash: string;
 }
 
 interface KeptAnswer {
-  /** SHA-256 of query, preconditions and body, hexadecimal. */
+  /** Hexadecimal SHA-256 of query, preconditions and body. */
   readonly requestHash: string;
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  /** The first answer's body, to the byte; stored deflated. */
+  /** The exact body of the first response; stored compressed. */
   readonly body: string;
 }
 
 /**
- * The write that keeps an answer. Its condition fails where another request with the same key was first.
- * @param nonce 12 unguessable bytes
+ * The write that stores a response. Its condition fails if another request with the same key has already stored one.
+ * @param nonce 12 unpredictable bytes
  */
 export const keepAnswer = (scope: IdempotencyScope, answer: KeptAnswer, now: Date, nonce: Buffer): Write => {
   const nowSeconds = Math.floor(now.getTime() / 1000);
@@ -101,7 +104,7 @@ export const keepAnswer = (scope: IdempotencyScope, answer: KeptAnswer, now: Dat
         body: seal(secretOf(scope), answer.body, nonce),
         ttl: nowSeconds + IDEMPOTENCY_SECONDS,
       }),
-      // An expired one may still stand there: time to live deletes late.
+      // An expired item may still exist, because time to live deletes items late.
       ConditionExpression: 'attribute_not_exists(pk) OR #ttl <= :now',
       ExpressionAttributeNames: { '#ttl': 'ttl' },
       ExpressionAttributeValues: { ':now': { N: String(nowSeconds) } },
@@ -109,14 +112,14 @@ export const keepAnswer = (scope: IdempotencyScope, answer: KeptAnswer, now: Dat
   };
 };
 
-/** The answer that was given before, if one was within {@link IDEMPOTENCY_SECONDS}. Costs one read unit. */
+/** The stored response, if it is not older than {@link IDEMPOTENCY_SECONDS}. Costs one read unit. */
 export const findAnswer = async (
   table: Table,
   scope: IdempotencyScope,
   now: Date,
 ): Promise<IdempotencyRecord | undefined> => {
   const hash = idempotencyHash(scope);
-  // Consistent: a repeat that follows the first request at once must find it.
+  // A consistent read, because a repeat may immediately follow the first request.
   const item = await table.get(keys.idempotency(scope.tenant, hash), { consistent: true });
   const kept = item && readItem('idempotency', AnswerSchema, item);
   if (kept === undefined || kept.ttl * 1000 <= now.getTime()) return undefined;

@@ -10,7 +10,7 @@ import { type ListPage, type ListRequest, readPage } from './list.ts';
 import { ifRevision } from './revision.ts';
 import { keyItem, type Table, type Write } from './table.ts';
 
-/** An image as an index has it. */
+/** An image as read from an index. */
 interface IndexedImage {
   readonly tenant: string;
   readonly revision: number;
@@ -21,7 +21,7 @@ export interface ImageRecord extends IndexedImage {
   readonly actor: string;
 }
 
-/** Of images and of commands' results. */
+/** Schema members for images and for the results of commands. */
 export const STORED_IMAGE_FACTS = {
   name: z.string(),
   version: z.string(),
@@ -42,7 +42,7 @@ const ImageSchema: z.ZodMiniType<Omit<ImageRecord, keyof Owned>> = z.object({
   actor: z.string(),
 });
 
-/** A host that holds an image, and which: the digests of hosts may differ. An index carries all of it. */
+/** A host that holds an image, with the digest, which can differ between hosts. Indexes project all attributes. */
 const ImageOnHostSchema = z.object({
   view: z.object({ name: z.string(), digest: z.string(), hostId: z.string() }),
 });
@@ -58,18 +58,18 @@ const parseIndexedImage = (item: Item): IndexedImage => {
   return image;
 };
 
-/** From the table or from an index. @throws UnreadableItemError */
+/** Accepts an item of the table or of an index. @throws UnreadableItemError */
 export const parseImageOnHost = (item: Item): z.infer<typeof ImageOnHostSchema>['view'] =>
   readItem('imageOnHost', ImageOnHostSchema, item).view;
 
-/** The whole item of an image, with every index key that follows from the record. */
+/** The complete item of an image, with all index keys derived from the record. */
 export const imageItem = ({ tenant, ...rest }: ImageRecord): Item =>
   createItem('image', keys.image(tenant, rest.view.name), {
     ...rest,
     ...indexAttributes('gsi1', indexes.images(tenant, rest.view.name)),
   });
 
-/** The item that relates an image and a host that holds it. */
+/** The item that records that a host holds an image. */
 export const imageOnHostItem = (
   tenant: string,
   { name, digest }: Pick<ImageFacts, 'name' | 'digest'>,
@@ -80,7 +80,7 @@ export const imageOnHostItem = (
     ...indexAttributes('gsi3', indexes.imagesOfHost(tenant, hostId, name)),
   });
 
-/** The image of that name, compared without regard to case. */
+/** The image with that name, ignoring case. */
 export const getImage = async (
   table: Table,
   tenant: string,
@@ -98,7 +98,7 @@ export interface HeldImage {
   readonly hosts: readonly ImageHolder[];
 }
 
-/** Hosts that are named of an image that more hold. */
+/** Maximum number of hosts to list for one image. */
 const HOSTS_SHOWN = 1000;
 const HOLDER = 'H#';
 
@@ -107,7 +107,7 @@ const holderOf = (item: Item): ImageHolder => {
   return { hostId, digest };
 };
 
-/** Hosts that hold an image, by their ids; the first thousand. */
+/** The first thousand hosts that hold an image, by id. */
 export const listHolders = async (table: Table, tenant: string, name: string): Promise<ImageHolder[]> => {
   const page = await table.query({
     key: { pk: keys.image(tenant, name).pk, sk: HOLDER },
@@ -126,7 +126,7 @@ export const getHeldImage = async (
   return image && { image, hosts };
 };
 
-/** Images by name, each with its hosts: half a read unit for each image beside the page itself. */
+/** Images by name, each with its hosts. Costs half a read unit per image in addition to the page. */
 export const listImages = async (
   table: Table,
   cursors: Cursors,
@@ -155,7 +155,7 @@ export const listImages = async (
   return { ...page, items };
 };
 
-/** @throws ConflictError `image-in-use` while any container, running or not, is made of the image */
+/** @throws ConflictError `image-in-use` if any container, running or not, uses the image */
 export const checkImageUnused = async (table: Table, { tenant, view }: IndexedImage): Promise<void> => {
   const page = await table.query({
     index: 'gsi4',
@@ -170,8 +170,8 @@ export const checkImageUnused = async (table: Table, { tenant, view }: IndexedIm
 };
 
 /**
- * Takes an image out of the catalogue.
- * @throws ConditionFailed at index 0 if it is no longer as it was read
+ * Removes an image from the catalogue.
+ * @throws ConditionFailed at index 0 if it has changed since it was read
  */
 export const removeImage = async (
   table: Table,

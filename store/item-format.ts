@@ -7,12 +7,12 @@ import { type Key, parsePartitionKey } from './keys.ts';
 
 /**
  * The format of items. An item is
- * `{pk, sk, v, entity, revision, view: {…}, …rest, gsiNpk, gsiNsk, ttl?}`: `view` is what lists show, and every index
- * carries it with `v` and `revision`. What stands beside `view` is for the control plane and costs no index write when
- * it changes. Absent and null are the same: null is not stored. `tenant` and ids are in the keys, and only there.
+ * `{pk, sk, v, entity, revision, view: {…}, …rest, gsiNpk, gsiNsk, ttl?}`. `view` is what lists show, and every index
+ * projects it with `v` and `revision`. The other members are only for the control plane, and changing them costs no
+ * index write. Absent and null are the same: null is not stored. `tenant` and ids are only in the keys.
  *
- * Each entity's file has a schema of its items, and one of what the indexes carry of them. Schemas check structure and
- * types, never the API's limits: an item that was valid when it was written stays readable when a limit is tightened.
+ * The file of each entity has a schema for its items, and one for the attributes that indexes project. Schemas check
+ * structure and types, but never the API's limits, so that existing items stay readable when a limit is tightened.
  */
 export type Entity =
   | 'container'
@@ -37,15 +37,15 @@ export type Entity =
   | 'refusedCommand'
   | 'commandKey';
 
-/** What a partition key says: whose item it is, and the entity's id. */
+/** The contents of a partition key: the owner of the item, and the entity's id. */
 export interface Owned {
   readonly tenant: string;
   readonly id: string;
 }
 
 /**
- * An item does not have the structure of its entity. Names the item and its members, and never a value: items hold
- * secrets.
+ * An item does not have the structure of its entity. The message names the item and its members, but never a value,
+ * because items contain secrets.
  */
 export class UnreadableItemError extends BulkheadError {
   readonly code = 'internal';
@@ -61,7 +61,7 @@ export class UnreadableItemError extends BulkheadError {
   }
 }
 
-/** Whether an item cannot be read, now or later: to read it again does not help. */
+/** Whether an item is permanently unreadable, so that reading it again does not help. */
 export const isUnreadable = (error: unknown): error is UnreadableItemError | OtherTableFormatError =>
   error instanceof UnreadableItemError || error instanceof OtherTableFormatError;
 
@@ -70,7 +70,7 @@ const MEMBERS_NAMED = 5;
 const keyText = ({ pk, sk }: Item): string => `${pk?.S} / ${sk?.S}`;
 
 /**
- * An item of `entity` as a record, with the ids that are in its key.
+ * Reads an item of `entity` as a record, with the ids in its key.
  *
  * @throws OtherTableFormatError if another version of this package wrote it
  * @throws UnreadableItemError if it does not match the schema
@@ -88,11 +88,11 @@ export const readItem = <T extends object>(
   throw new UnreadableItemError(entity, keyText(item), members.slice(0, MEMBERS_NAMED));
 };
 
-/** A new item: every item is made here, so that each has its entity and the format's version. */
+/** Creates an item. All items are created here, so that each has its entity and the format's version. */
 export const createItem = (entity: Entity, key: Key, members: object): Item =>
   toItem({ ...key, v: TABLE.format, entity, ...members });
 
-/** The items that can be read. For work on many items that must not fail because of one: the others are reported. */
+/** Reads items and reports unreadable ones, for work that must not fail because of a single item. */
 export const readEach = <T>(
   { reportUnreadable }: { readonly reportUnreadable: (error: unknown) => void },
   items: readonly Item[],
@@ -114,10 +114,10 @@ export const entityOf = (item: Item): string | undefined => item.entity?.S;
 /* @__NO_SIDE_EFFECTS__ */
 export const orNull = <T extends z.ZodMiniType>(schema: T) => z._default(z.nullable(schema), null);
 
-/** Texts by name, such as labels. */
+/** A map of strings, such as labels. */
 export const TextsSchema = z.record(z.string(), z.string());
 
-/** A problem as containers and operations keep it. */
+/** A problem as stored in containers and operations. */
 export const StoredProblemSchema: z.ZodMiniType<Problem> = z.object({
   type: z.string(),
   title: z.string(),

@@ -4,8 +4,8 @@ import type { RuntimeType } from '../core/contract/primitives.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
 
 /**
- * The only builder of keys. Every item key begins with its tenant; tenants contain no `#` (the
- * token's claim is checked), and neither do ids and names, so that a key cannot be forged to look like another tenant's.
+ * The only builder of keys. Every item key begins with its tenant. Tenants (checked in the token's claim), ids and names
+ * contain no `#`, so that no key can be forged to look like another tenant's.
  *
  * | Entity          | pk               | sk          | gsi1 (by name)    | gsi2               | gsi3 (by host/owner) | gsi4 |
  * |-----------------|------------------|-------------|-------------------|--------------------|----------------------|------|
@@ -29,9 +29,9 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | cooldown        | T#t#RC#rule id   | container id |                  |                    |                      |      |
  * | cursor key      | SYSTEM#CURSOR    | K           |                   |                    |                      |      |
  * | refused command | T#t#RF#host      | hash        |                   |                    |                      |      |
- * | command key     | SYSTEM#COMMAND-KEYS | id of the key before |       |                    |                      |      |
+ * | command key     | SYSTEM#COMMAND-KEYS | id of the previous key |       |                    |                      |      |
  *
- * gsi4's host shards are the one index across tenants: only the sweeper reads it.
+ * The host shards in gsi4 are the only index across tenants. Only the sweeper reads them.
  */
 export interface Key {
   readonly pk: string;

@@ -36,11 +36,11 @@ export interface OperationView {
   readonly endedAt: string | null;
 }
 
-/** What the workflow of an operation needs beside ids. */
+/** What the workflow of an operation needs in addition to ids. */
 export interface OperationParameters {
   readonly timeoutSeconds?: number;
   readonly force?: boolean;
-  /** `create`: whether the container is started too. */
+  /** `create`: whether the container is also started. */
   readonly start?: boolean;
   /** `importImage`. */
   readonly source?: { readonly path: string } | { readonly reference: string };
@@ -49,13 +49,13 @@ export interface OperationParameters {
   readonly runtimeType?: RuntimeType;
   /** `convert`: it rolls back a conversion whose workflow ended without a rollback. */
   readonly restores?: boolean;
-  /** `convert`: the caller accepts that the host's kernel gets a disk that code in a VM has written. */
+  /** `convert`: the caller accepts that the host's kernel mounts a disk that code in a VM has written. */
   readonly acceptUntrustedDisk?: boolean;
   /** `convert`: if it fails, the container ends off and does not return to the host's kernel. */
   readonly failsClosed?: boolean;
 }
 
-/** An operation as an index has it. The table may have a newer revision. */
+/** An operation as read from an index. The table may have a newer revision. */
 export interface IndexedOperation {
   readonly tenant: string;
   readonly id: string;
@@ -68,16 +68,16 @@ export interface OperationRecord extends IndexedOperation {
   readonly parameters: OperationParameters;
   /** The state machine that runs it; its execution's name is the operation's id. */
   readonly machine: string;
-  /** Id of the operation that has to end first; while it is set, no execution is started. */
+  /** Id of the operation that must end first. While it is set, no execution is started. */
   readonly after: string | null;
-  /** Task token of a workflow that waits for its end. */
+  /** Task token of a workflow that waits for the end of this operation. */
   readonly notify?: string | null;
-  /** While it waits for capacity: the token of its Place step. */
+  /** While the operation waits for capacity: the token of its Place step. */
   readonly placeToken: string | null;
   readonly actor: string;
 }
 
-/** Of operations and of commands' results. */
+/** Schema members for operations and for the results of commands. */
 export const StoredStepSchema: z.ZodMiniType<OperationStep> = z.object({
   name: z.string(),
   state: z.enum(['Running', 'Succeeded', 'Failed']),
@@ -138,7 +138,7 @@ export const parseOperation = (item: Item): OperationRecord => readItem('operati
 export const parseIndexedOperation = (item: Item): IndexedOperation =>
   readItem('operation', IndexedSchema, item);
 
-/** The whole item of an operation, with every index key that follows from the record. */
+/** The complete item of an operation, with all index keys derived from the record. */
 export const operationItem = (record: OperationRecord): Item => {
   const { tenant, id, ...rest } = record;
   const { createdAt, containerId, state } = record.view;
@@ -179,7 +179,7 @@ interface OperationFilters {
   readonly state?: OperationState | undefined;
 }
 
-/** Operations, newest first; of one container, or of all. */
+/** Operations, newest first: those of one container, or all. */
 export const listOperations = (
   table: Table,
   cursors: Cursors,
@@ -213,7 +213,7 @@ export const addOperation = (record: OperationRecord): Write => ({
 
 /**
  * Replaces an operation, on the condition that it still has the revision that was read.
- * @throws InvalidTransitionError if the state table has no such transition, e.g. from an end
+ * @throws InvalidTransitionError if the state table has no such transition, for example from a terminal state
  */
 export const replaceOperation = (before: OperationRecord, after: OperationRecord): Write => {
   const [from, to] = [before.view.state, after.view.state];

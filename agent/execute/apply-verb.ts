@@ -163,8 +163,8 @@ const changeOf = (
 };
 
 /**
- * Undoes the unfinished changes of a failed command. Not if a newer command has superseded it, which plans from the actual
- * state; nor while a step that cannot be stopped still runs.
+ * Undoes the unfinished changes of a failed command. Does nothing if a newer command has superseded it, because that
+ * command plans from the actual state, or while a step that cannot be stopped still runs.
  */
 const undo = async (
   deps: ContainerVerbDeps,

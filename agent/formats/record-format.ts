@@ -42,7 +42,7 @@ const VersionedSchema = z.looseObject({ version: z.int().check(z.gte(1)) });
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-/** Splits off the version. Null if the member `version` is not one. */
+/** Separates the version from the record. Null if the member `version` is not a valid version. */
 const splitVersion = (value: unknown): { version: number; body: unknown } | null => {
   if (!isObject(value) || !('version' in value)) return { version: 0, body: value };
   const versioned = VersionedSchema.safeParse(value);
@@ -71,7 +71,7 @@ export const decodeRecord = <T extends object>(format: RecordFormat<T>, text: st
 export const encodeRecord = <T extends object>(format: RecordFormat<T>, record: T): string =>
   JSON.stringify({ version: versionOf(format), ...record });
 
-/** An upgrade that adds members with the values that their absence meant. */
+/** An upgrade that adds missing members. Their values must have the meaning that a missing member had. */
 export const addMembers =
   (members: Readonly<Record<string, unknown>> = {}) =>
   (older: unknown): unknown =>

@@ -47,7 +47,7 @@ const IMAGES_BYTES = MESSAGE_BYTES / 2;
 
 interface ImagesPart {
   readonly images: ImageFacts[];
-  /** Undefined if these are all. */
+  /** Undefined if `images` has all images of the host. */
   readonly imageRange?: ImageRange;
 }
 

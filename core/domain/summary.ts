@@ -1,4 +1,4 @@
-/** Characters of a command in a list, without the mark of the cut. */
+/** Maximum number of characters of a command in a list, not counting the `…`. */
 export const SHOWN_COMMAND_LENGTH = 256;
 const CUT = '…';
 

@@ -62,7 +62,7 @@ export const createTestRule = (deps: ConversionRulesDependencies) => {
     const found = await findContainers(table, cursors, rule.tenant, resolution.select, { to, limit });
     const containers: Tested['containers'] = [];
     for (const { id } of found.containers) {
-      // The index does not say what the container ran as, on which the decision depends.
+      // The decision depends on `ranAs`, which the index does not have.
       const container = await getContainer(table, rule.tenant, id);
       if (container === undefined) continue;
       const { name, runtimeType, state } = container.view;

@@ -65,7 +65,7 @@ const kindOf = (item: Item): ResourceKind | undefined => {
   return KINDS.find((kind) => kind === entity);
 };
 
-/** The event of a stream record. @returns undefined for one that is no news for the outside */
+/** The event of a stream record. @returns undefined if the record is internal and causes no event */
 export const eventOf = (record: StreamChange): EventRecord | undefined => {
   const { before, after, at, sequenceNumber } = record;
   const item = after ?? before;

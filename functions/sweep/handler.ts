@@ -90,7 +90,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
       logger.warn('host is silent', { tenant: host.tenant, hostId: host.id });
       return true;
     } catch (error) {
-      // It has sent a message or has changed. The next sweep reads it again.
+      // The host has sent a message or has changed. The next sweep reads it again.
       if (!(error instanceof ConditionFailed)) throw error;
       return false;
     }

@@ -74,10 +74,10 @@ export interface BulkheadControlPlaneProps {
    */
   readonly eventTenants?: EventTenants['byOrigin'];
   /**
-   * Limits of one tenant on one instance of a function behind the HTTPS API. Beyond them the API returns 429 or shortens
-   * the wait.
-   * @default 50 requests a second, bursts of 1,000, a quarter of the time for waiting, 25 seconds of it at once; where
-   * the user pool knows one tenant only, as long as it likes
+   * Limits of one tenant on one instance of a function behind the HTTPS API. Beyond them the API returns 429 or
+   * shortens the wait.
+   * @default 50 requests a second with bursts of 1,000; a quarter of the time for waiting, at most 25 seconds of it at
+   * once. No limit on waiting if the user pool knows only one tenant.
    */
   readonly fairShare?: Partial<FairShareLimits>;
   /**

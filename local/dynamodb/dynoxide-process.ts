@@ -58,7 +58,7 @@ export const findDynoxide = (): string => {
   );
 };
 
-/** It asks for a token. */
+/** The management endpoint can be on a fixed address, because it requires a token. */
 const managementHost = '127.0.0.1';
 
 const randomLoopback = (): string => ['127', ...Array.from({ length: 3 }, () => randomInt(1, 255))].join('.');

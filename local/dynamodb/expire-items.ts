@@ -25,7 +25,7 @@ const expiryOf = (attribute: string): string => {
   return `CAST(json_extract(item_json, '${path}') AS INTEGER)`;
 };
 
-/** Tells, in microseconds, whether a table holds anything that has expired. Made beside a running dynoxide. */
+/** Determines within microseconds whether a table has expired items. Can be created while dynoxide runs. */
 export class ExpiryIndex {
   readonly #database: DatabaseSync;
   readonly #queries: string[] = [];

@@ -50,7 +50,7 @@ const schema = `CREATE TABLE IF NOT EXISTS async_invocations (
   created_at INTEGER NOT NULL, attempt INTEGER NOT NULL, due_at INTEGER NOT NULL
 ) STRICT`;
 
-/** The input of an event target may be text that is not JSON; the function has failed on it then. */
+/** The input of an event target can be text that is not JSON. The function has failed in that case. */
 const parsedOrText = (payload: string): unknown => {
   try {
     return JSON.parse(payload);

@@ -21,7 +21,8 @@ const sendLog = (chunk, encoding, callback) => {
   done?.();
   return true;
 };
-// Straight to the log file's owner: what a thread's own stdout still buffers is lost when the thread dies.
+// Sent directly to the owner of the log file: output that a thread's own stdout has buffered is lost when the thread
+// dies.
 process.stdout.write = sendLog;
 process.stderr.write = sendLog;
 

@@ -1,22 +1,22 @@
 /**
- * A program: evaluates, or only parses, JSONata expressions that a tenant wrote. It runs as a process of its own
+ * A program that evaluates, or only parses, JSONata expressions that a tenant wrote. It runs in a separate process
  * (run-expressions.ts), because an expression can exhaust the memory of the process that evaluates it.
  *
  * stdin:  lines of {"check": true, "expressions": [text, …]} or {"expressions": [text, …], "event": …}
- * stdout: for each line one, with an answer for each expression. Check: null, or what is wrong with it. Evaluation: {"text"}, {"none": true}
- *         for a value that is no short text, or {"fault": {"code", "position"}}. An answer never holds an error's
- *         message, because `$error`, `$assert` and JSONata's own errors quote the event.
+ * stdout: one line for each input line, with a result for each expression. Check: null, or the error. Evaluation:
+ *         {"text"}, {"none": true} for a value that is not a short text, or {"fault": {"code", "position"}}. A result
+ *         never contains an error message, because `$error`, `$assert` and JSONata's own errors quote the event.
  */
 import { createInterface } from 'node:readline';
 import jsonata from '../../../node_modules/jsonata/jsonata.js';
 
 /**
- * `$eval` would make an expression of the event; the others would make a repeated step select something else. The
- * operator `|…|…|` (transform) is refused as well: it changes objects in place, also JSONata's own functions and
- * environments, on which the limits and all later expressions depend.
+ * `$eval` would evaluate text from the event as an expression. The other functions would make a repeated step select
+ * different containers. The operator `|…|…|` (transform) is refused too, because it changes objects in place. That
+ * includes JSONata's own functions and environments, on which the limits and all later expressions depend.
  */
 const WITHHELD = ['eval', 'random', 'shuffle'];
-/** The time is that of the processor: a busy machine doesn't change what an expression gives. */
+/** The time limit is in CPU time, so that a busy machine does not change the result. */
 const MOST = {
   nodes: 50_000,
   depth: 200,
@@ -34,7 +34,10 @@ const NOT_AVAILABLE = 'S0204';
 const isWithheld = ({ type, value }) =>
   type === 'transform' || (type === 'variable' && WITHHELD.includes(value));
 
-/** What the expression uses that no rule may use, or null. Visits every node, also those in properties of arrays. */
+/**
+ * The first part of the expression that rules must not use; null if there is none. Visits every node, including those
+ * in properties of arrays.
+ */
 const withheldIn = (ast) => {
   const nodes = new Set([ast]);
   for (const node of nodes) {

@@ -31,19 +31,21 @@ type Condition = z.infer<typeof ConditionSchema>;
 
 const ARCHITECTURE = 'SCMP_ARCH_X86_64';
 const ARCH_NAME = 'amd64';
-/** Kernels do not offer it by default. A third of the filter, and of the time to make it at each start. */
+/**
+ * The x32 ABI. Kernels do not offer it by default, and without it the filter is a third smaller and faster to build.
+ */
 const UNUSED_ARCHITECTURE = 'SCMP_ARCH_X32';
 const held: readonly string[] = CAPABILITIES;
 
-/** An empty condition holds: what is not named does not matter. */
+/** An empty condition is always true. Members that are not used here are ignored. */
 const holds = ({ caps = [], arches = [] }: Condition): boolean =>
   caps.every((cap) => held.includes(cap)) && (arches.length === 0 || arches.includes(ARCH_NAME));
 const isNamed = ({ caps = [], arches = [] }: Condition): boolean =>
   caps.some((cap) => held.includes(cap)) || arches.includes(ARCH_NAME);
 
 /**
- * A profile in the engines' format to what the OCI runtime takes: the rules that apply to this machine and to the
- * capabilities that containers have.
+ * Converts a profile in the container engines' format to the format of the OCI runtime. Keeps only the rules for this
+ * machine and for the capabilities that containers have.
  */
 export const resolveProfile = (text: string) => {
   const profile = ProfileSchema.parse(JSON.parse(text));
@@ -67,10 +69,10 @@ export const resolveProfile = (text: string) => {
 };
 
 /**
- * Refused whatever the distribution's profile says: new namespaces give a process every capability inside them, and
- * with these the parts of the kernel that most escapes have used; keyrings are not separated between containers;
- * io_uring does its work past this filter.
- * `agent/guest/denied.inc` has them for utility VMs.
+ * Always refused, even if the distribution's profile allows them. A new namespace gives a process every capability
+ * inside it, and with them access to the parts of the kernel that most escapes have used. Keyrings are shared between
+ * containers. io_uring bypasses this filter.
+ * `agent/guest/denied.inc` is the corresponding list for utility VMs.
  */
 const REFUSED = [
   ...['unshare', 'setns', 'mount', 'umount', 'umount2', 'pivot_root'],
@@ -81,7 +83,7 @@ const REFUSED = [
 const EPERM = 1;
 const ENOSYS = 38;
 const SUCCESS = 0;
-/** `CLONE_NEW…` of every kind of namespace. */
+/** The `CLONE_NEW…` flags of all kinds of namespaces. */
 const NEW_NAMESPACES = 0x7e020000;
 
 type Comparison = 'SCMP_CMP_EQ' | 'SCMP_CMP_NE' | 'SCMP_CMP_MASKED_EQ';
@@ -91,7 +93,7 @@ const argument = (index: number, op: Comparison, value: number, valueTwo = 0) =>
   valueTwo,
   op,
 });
-/** The kernel reads 32 bits of the number of a resource, and a filter compares 64: what is above them must not matter. */
+/** The kernel reads only the low 32 bits of these arguments, but a filter compares 64, so the comparison is masked. */
 const bits = (index: number, mask: number, value: number) =>
   argument(index, 'SCMP_CMP_MASKED_EQ', mask, value);
 const allow = (name: string, ...args: readonly ReturnType<typeof argument>[]) => ({
@@ -101,32 +103,42 @@ const allow = (name: string, ...args: readonly ReturnType<typeof argument>[]) =>
 });
 
 const equals = (index: number, value: number) => argument(index, 'SCMP_CMP_EQ', value);
-/** Conditions of which one matches each value that differs from `value` in these bits. */
+/** Conditions, at least one of which matches any value that differs from `value` in the bits of `mask`. */
 const otherBits = (index: number, mask: number, value: number) =>
   Array.from({ length: 32 }, (_, place) => (1 << place) >>> 0)
     .filter((bit) => (mask & bit) !== 0)
     .map((bit) => bits(index, bit, (~value & bit) >>> 0));
 
 /**
- * These families belong to a network namespace. Others lead around it: AF_VSOCK to the hypervisor and to services of the
- * host. The first socket of a family or a protocol also loads its module into the host's kernel, with its defects. Each
- * rule takes a start some 0.3 ms, so one mask stands for several values where it can.
+ * The allowed families are confined to a network namespace. Others bypass it: for example, AF_VSOCK reaches the
+ * hypervisor and services of the host. The first socket of a family or a protocol also loads its module, with its
+ * vulnerabilities, into the host's kernel. Each rule adds about 0.3 ms to a start, so one mask covers several values
+ * where possible.
  */
 const [AF_UNIX, AF_NETLINK, AF_PACKET] = [1, 16, 17];
 /** AF_INET (2) and AF_INET6 (10). */
 const internet = () => bits(0, 0xffff_fff7, 2);
-/** SOCK_STREAM (1), SOCK_DGRAM (2) and SOCK_RAW (3), with any flags. Others are DCCP, SCTP and an old name of AF_PACKET. */
+/**
+ * SOCK_STREAM (1), SOCK_DGRAM (2) and SOCK_RAW (3), with any flags. The other types are DCCP, SCTP and an old name of
+ * AF_PACKET.
+ */
 const commonType = () => bits(1, 0xc, 0);
 const rawType = () => bits(1, 0xf, 3);
-/** The type's own, ICMP, TCP, UDP, ICMPv6, MPTCP. A raw socket may have any: it loads nothing. */
+/**
+ * The default of the socket type, ICMP, TCP, UDP, ICMPv6, MPTCP. A raw socket can have any protocol, because that loads
+ * no module.
+ */
 const INTERNET_PROTOCOLS = [0, 1, 6, 17, 58, 262];
-/** NETLINK_ROUTE (0) and NETLINK_SOCK_DIAG (4); the audit and devices. NETLINK_GENERIC loads a module of any name. */
+/**
+ * NETLINK_ROUTE (0), NETLINK_SOCK_DIAG (4), audit (9) and device events (15). NETLINK_GENERIC is refused, because it
+ * loads modules by name.
+ */
 const NETLINK_PROTOCOLS = [bits(2, 0xffff_fffb, 0), equals(2, 9), equals(2, 15)];
 
 /**
- * A ring of an AF_PACKET socket is memory of the kernel that it charges to no container: gigabytes by one call. Of that
- * level (263), options that have the low bits of PACKET_RX_RING (5) and PACKET_TX_RING (13) are refused. Levels in use are
- * below 256 or have bit 3.
+ * A ring of an AF_PACKET socket is kernel memory that is charged to no container, and one call can allocate gigabytes.
+ * At level SOL_PACKET (263), options whose low bits are those of PACKET_RX_RING (5) and PACKET_TX_RING (13) are
+ * refused. All other levels in use are below 256 or have bit 3 set.
  */
 const SOL_PACKET = 263;
 const SOCKET_OPTIONS = [
@@ -136,16 +148,18 @@ const SOCKET_OPTIONS = [
 ];
 
 /**
- * A line discipline of a terminal is a module of the kernel, which TIOCSETD (0x5423) loads. A command is refused that has
- * its number and none of the upper half of types, to which those of sockets belong; files have no such number.
+ * Refuses TIOCSETD (0x5423), because a line discipline of a terminal is a kernel module that it loads. A command is
+ * refused if its low byte is that of TIOCSETD and bit 15 is not set. Bit 15 is set in the commands of sockets, and no
+ * command of files has that low byte.
  */
 const COMMANDS = [...otherBits(1, 0xff, 0x23), bits(1, 0x8000, 0x8000)].map((command) =>
   allow('ioctl', command),
 );
 
 /**
- * What `socketcall` of 32-bit programs asks for is in memory, where no filter sees it. libseccomp makes rules for it of
- * those for `socket`, without the family. Its own rule must come after them, and runc omits one with the default answer.
+ * `socketcall` of 32-bit programs passes its arguments in memory, which a filter cannot read, so it is refused.
+ * libseccomp derives rules for it from those for `socket`, without the family, so this rule must come after them. Its
+ * errno differs from the default, because runc omits a rule that equals the default.
  */
 const SOCKETS = [
   ...[AF_UNIX, AF_PACKET].map((family) => allow('socket', equals(0, family))),
@@ -158,11 +172,12 @@ const SOCKETS = [
 ];
 
 /**
- * Only a limit of one byte for core dumps keeps a crash from starting the host's handler (core(5)), and a process may
- * always lower it to none. That call succeeds and changes nothing: there is no core dump either way.
+ * A core dump limit of one byte keeps a crash from starting the host's handler (core(5)). A limit of zero would start
+ * it, and a process can always lower its limit. So calls that change this limit succeed without effect: the container
+ * gets no core dump in either case.
  */
 const RLIMIT_CORE = 4;
-/** All resources but that one, by their upper bits. */
+/** Matches all resources except RLIMIT_CORE, by mask and value. */
 const OTHER_LIMITS = [
   [0xffff_fffc, 0],
   [0xffff_ffff, 5],
@@ -181,7 +196,7 @@ const CORE_LIMIT = [
     names: ['prlimit64'],
     action: 'SCMP_ACT_ERRNO',
     errnoRet: SUCCESS,
-    // Who asks for the limit before as well would read what the kernel has not written.
+    // Only if the old limit is not requested too, because the kernel would not write it.
     args: [isCore(1), argument(2, 'SCMP_CMP_NE', 0), equals(3, 0)],
   },
 ];
@@ -196,7 +211,10 @@ interface Profile {
   readonly syscalls: readonly { readonly names: readonly string[] }[];
 }
 
-/** No filter sees the flags of `clone3`; a C library takes `clone` where the kernel lacks it. */
+/**
+ * Adds the rules above to a profile. `clone3` fails with ENOSYS, because a filter cannot read its flags, and C
+ * libraries then use `clone`.
+ */
 export const refuseMore = <T extends Profile>(profile: T) => ({
   ...profile,
   syscalls: [
@@ -212,7 +230,7 @@ export const refuseMore = <T extends Profile>(profile: T) => ({
   ],
 });
 
-/** @throws {RuntimeError} when this machine has no such profile: no container runs without one */
+/** @throws {RuntimeError} if the profile is missing on this machine: no container runs without one */
 export const readSeccompProfile = async (): Promise<Readonly<Record<string, unknown>>> => {
   const text = await readFile(SECCOMP_PROFILE, 'utf8').catch((cause) => {
     throw new RuntimeError(

@@ -1,10 +1,10 @@
 /*
- * Assembles a container's root from its layers so that files of uid 0 on disk belong to the first id of the container's
- * user namespace. An assembled overlay can't be idmapped, so its layers are.
+ * Assembles a container's root from its layers, with uid 0 on disk mapped to the first id of the container's user
+ * namespace. The kernel cannot idmap an overlay, so the layers are idmapped before it is assembled.
  *
- * The kernel works on an overlay's upper layer with the identity of the process that mounted it: copies files up, makes
- * whiteouts. That identity needs an id that the idmapped layer knows, so it is the namespace's first one, with this
- * process's capabilities.
+ * The kernel accesses an overlay's upper layer with the identity of the process that mounted it, for example to copy
+ * files up or to create whiteouts. This identity must be mapped in the idmapped layer. It is therefore the first id of
+ * the namespace, with this process's capabilities.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #include "helper.h"
 
-/* Puts an idmapped copy of the mount over itself. */
+/* Mounts an idmapped copy of the mount on top of it. */
 static int idmap_over(const char *path, int user) {
   struct mount_attr attributes = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = user};
   int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
@@ -30,14 +30,14 @@ static int idmap_over(const char *path, int user) {
   return failed ? -1 : 0;
 }
 
-/* Changing the id takes the capabilities over files away; they are raised again. */
+/* A change of the file system ids clears the capabilities for files, so they are raised again. */
 static int act_as(unsigned id) {
   setfsgid(id);
   setfsuid(id);
   return raise_capabilities();
 }
 
-/* Where the kernel can't write to an upper layer it mounts read-only, and says so in its log alone. */
+/* If the kernel cannot write to an upper layer, it mounts the overlay read-only and reports that only in its log. */
 static int is_writable(int tree) {
   struct statvfs found;
   if (fstatvfs(tree, &found)) return 0;
@@ -46,8 +46,8 @@ static int is_writable(int tree) {
 }
 
 /*
- * The idmapped copies are mounted in a mount namespace of this process alone: the overlay holds what it needs of them,
- * so only the overlay is left of them, also when this process is killed.
+ * The idmapped copies are mounted in a separate mount namespace. The overlay keeps the references that it needs, so the
+ * copies disappear with the namespace, even if this process is killed.
  */
 int enter_idmapped(const char *image, const char *rw, int user, unsigned first_id) {
   int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);

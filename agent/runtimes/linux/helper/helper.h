@@ -1,6 +1,6 @@
 /*
- * What the agent needs of Linux and Node does not offer: one static program, one command each. Commands take
- * `name=value` arguments, print what the agent waits for on stdout, and say on stderr what went wrong.
+ * Linux system calls that the agent needs and Node.js does not offer, as one static program with a command for each
+ * task. Commands take `name=value` arguments, print their result to stdout, and print errors to stderr.
  */
 #ifndef BULKHEAD_HELPER_H
 #define BULKHEAD_HELPER_H
@@ -8,38 +8,44 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Prints "helper: <what> <name>: <errno>" and ends with 1. */
+/* Prints "helper: <what> <name>: <errno>" and exits with 1. */
 _Noreturn void die(const char *what, const char *name);
-/* The value of argument `name`, or null. `*from` goes on behind the one found, so that a name may come again. */
+/*
+ * The value of argument `name` at or after `*from`, which then advances past it, so that a name can be repeated; null
+ * if there is none.
+ */
 const char *next_argument(char **arguments, int *from, const char *name);
 const char *optional_argument(char **arguments, const char *name);
 const char *argument(char **arguments, const char *name);
-/* What follows `--`. */
+/* The arguments after `--`. */
 char **operands(char **arguments);
-/* `directory/name` in a buffer of its own. */
+/* `directory/name` in an allocated buffer. */
 char *join_path(const char *directory, const char *name);
 
-/* Makes effective what this process is permitted: a change of its user takes that away. -1 with errno. */
+/* Makes all permitted capabilities effective, because a change of the user clears them. Returns -1 with errno. */
 int raise_capabilities(void);
-/* Sets this process's limits to those of a container's processes, as `open-files` of the arguments says. */
+/* Sets this process's limits to those of a container's processes; `open-files` is an argument. */
 void limit_process(char **arguments);
-/* Becomes that user: no groups, no capability, and none to be had by running a program. */
+/* Switches to that user, without supplementary groups or capabilities. Programs that it runs cannot gain any. */
 void drop_privileges(uid_t uid);
 
-/* How many ids a container's user namespace has; `user-namespaces.ts` says the same. */
+/* Number of ids in a container's user namespace, as in `user-namespaces.ts`. */
 #define USER_NAMESPACE_IDS 65536u
 
 /*
- * The container's user namespace, as `user` and `first-id` of the arguments say; made if there is none yet.
- * `user-namespace.c` says how it is kept.
+ * Opens the container's user namespace for the arguments `user` and `first-id`. Creates it if it does not exist (see
+ * `user-namespace.c`).
  */
 int open_user_namespace(char **arguments);
 /*
- * Moves this process into a mount namespace of its own, where both mounts show the ids of a user namespace, and lets it
- * act as the first of them. Returns what leads back.
+ * Moves this process into a new mount namespace, in which both mounts are idmapped to a user namespace. The process
+ * then accesses files as the first id of that namespace. Returns a descriptor of the previous mount namespace.
  */
 int enter_idmapped(const char *image, const char *rw, int user_namespace, unsigned first_id);
-/* Goes back, and takes along what has been mounted at `root`, if that is not null. -1 with errno when that can't be written to. */
+/*
+ * Returns to the previous mount namespace, and moves the mount at `root` there if `root` is not null. Returns -1 with
+ * errno if that mount is read-only.
+ */
 int leave_idmapped(int home, const char *root);
 
 int launch_vm(char **arguments);

@@ -1,10 +1,10 @@
 /*
  * make-network-namespace user=FILE first-id=N file=FILE
- *   Makes a network namespace owned by the user namespace that is kept at `user`, and keeps it at FILE.
+ *   Creates a network namespace that the user namespace mounted at `user` owns, and mounts it at FILE.
  *
- * A container's user namespace is made by the first command that needs it: its ids 0 to 65,535 are the ids N to
- * N + 65,535 of this machine. A namespace is kept by a bind mount of its file in /proc: it exists until that is
- * unmounted. Until then a child process holds it, which ends with this process.
+ * The first command that needs a container's user namespace creates it. Its ids 0 to 65,535 are the ids N to N + 65,535
+ * of this machine. A bind mount of its file in /proc keeps a namespace alive until it is unmounted. Before the mount
+ * exists, a child process holds the namespace. The child ends with this process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -40,15 +40,16 @@ int raise_capabilities(void) {
 }
 
 /*
- * The kernel counts inotify instances, pending signals, message queues and more of a user namespace for its maker as
- * well, and its maker's limits hold for both. The host's root as the maker of all would share its limits with every
- * container; so each is made by its own first id.
+ * The kernel counts inotify instances, pending signals, message queues and other resources of a user namespace also
+ * against the user that created it. If the host's root created all namespaces, all containers would share the limits of
+ * root. So each namespace is created by its own first id.
  */
 static int become_maker(uid_t id) { return prctl(PR_SET_KEEPCAPS, 1) || setresuid(id, id, id) || raise_capabilities(); }
 
 /*
- * The kernel has one table of neighbours for all network namespaces, which fills up. No neighbour of a container is found
- * by asking: it has no IPv6 but on its loopback, and IPv4 as `nat-switch.ts` makes its link.
+ * The kernel has one neighbor table of limited size for all network namespaces. Containers must not add entries to it
+ * by resolving addresses. So IPv6 is disabled except on loopback, and the IPv4 link has ARP turned off
+ * (`nat-switch.ts`).
  */
 static int close_ipv6(void) {
   int file = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
@@ -63,7 +64,10 @@ static int enter_new(int kind, int user, uid_t maker) {
   return setns(user, CLONE_NEWUSER) || unshare(kind) || close_ipv6();
 }
 
-/* A child in a new network namespace, owned by the user namespace `user`, or in a new user namespace, made by `maker`. */
+/*
+ * A child in a new network namespace that the user namespace `user` owns, or in a new user namespace that `maker`
+ * creates.
+ */
 static struct holder hold_new(int kind, int user, uid_t maker) {
   int ready[2], release[2], problem = 0;
   if (pipe2(ready, O_CLOEXEC) || pipe2(release, O_CLOEXEC)) die("pipe", NULL);
@@ -104,7 +108,7 @@ static void keep(struct holder holder, const char *kind, const char *file) {
   waitpid(holder.pid, NULL, 0);
 }
 
-/* As `ip netns` has it: what is unmounted there is unmounted in every other mount namespace too. */
+/* Like `ip netns`: an unmount in this folder takes effect in all mount namespaces. */
 static void share_folder_of(const char *file) {
   char *folder = strdup(file);
   *strrchr(folder, '/') = 0;
@@ -115,7 +119,7 @@ static void share_folder_of(const char *file) {
   free(folder);
 }
 
-/* -1 where no user namespace is kept. */
+/* Returns -1 if no user namespace is mounted there. */
 static int open_kept(const char *file) {
   int kept = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
   if (kept >= 0 && ioctl(kept, NS_GET_NSTYPE) == CLONE_NEWUSER) return kept;

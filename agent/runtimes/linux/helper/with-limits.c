@@ -1,8 +1,8 @@
 /*
- * with-limits open-files=N -- COMMAND…: becomes the command, with the limits of a container's processes.
+ * with-limits open-files=N -- COMMAND…: runs the command with the limits of a container's processes.
  *
- * runc passes on what it has. It could set limits itself only as the maker of the container's user namespace, or with
- * CAP_SYS_RESOURCE.
+ * runc passes its own limits on. It could set them itself only if it had created the container's user namespace, or
+ * with CAP_SYS_RESOURCE.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "helper.h"
 
-/* One byte, and not none, keeps a crash from starting the host's handler of core dumps: core(5). */
+/* A limit of one byte keeps a crash from starting the host's core dump handler; a limit of zero does not: core(5). */
 #define CORE_BYTES 1
 
 void limit_process(char **arguments) {

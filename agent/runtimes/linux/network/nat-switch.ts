@@ -20,20 +20,20 @@ import { NETWORK_FAILED, Router } from './router.ts';
 export const NAT = 'NAT';
 const LEASE = 'router';
 const GENERATION_BYTES = 4;
-/** Of the router's end of each Default container's link. */
+/** The MAC address of the router's end of each Default container's link. */
 const GATEWAY_MAC = macOf(GATEWAY);
 
-/** What the endpoint is made for: a Default container by its user namespace, or a VM, whose tap is the link. */
+/** The inside of an endpoint: the user namespace of a Default container, or a VM, whose tap device is the link. */
 type Inside =
   | { readonly owner: UserNamespace }
   | { readonly vmId: string; readonly configure: (network: GuestNetwork) => Promise<void> };
 
 /**
- * The switch `NAT`: every container has a link of its own to the agent's router (a veth pair, or its VM's tap), an
- * address of its own, a policy, and published ports. `router.ts` says where packets are judged.
+ * The switch `NAT`. Every container has its own link to the agent's router (a veth pair, or its VM's tap device), its
+ * own address, a policy and published ports. `router.ts` describes where packets are filtered.
  *
- * An endpoint is recorded, then its rules are made, then its link, then it is complete. One that is not complete when
- * the agent dies is removed before it is made again.
+ * An endpoint is created in this order: its record, its rules, its link, the mark that it is complete. If the agent
+ * crashes before that mark, the endpoint is removed and created again.
  */
 export class NatSwitch {
   readonly #deps: LinuxDeps;
@@ -41,14 +41,18 @@ export class NatSwitch {
   readonly #hostTable: HostTable;
   readonly #watch: HostWatch;
   readonly #resolver: ResolverProcess;
-  /** The last change of each container's endpoint: a policy may come while it is made or removed. */
+  /**
+   * The last change of each container's endpoint. Changes run one after another, because a policy can arrive while the
+   * endpoint is being created or removed.
+   */
   readonly #changes = new Map<string, Promise<unknown>>();
 
   /**
-   * Finds or makes the router, and joins it to the host.
-   * @param allowPrivate private ranges that policies may open
-   * @param nameServers whom the switch's resolver asks, as `host#port`; none: the host's own
-   * @throws {RuntimeError} where the machine does not allow it: at the host's start, not at a container's
+   * Opens or creates the router, and connects it to the host.
+   * @param allowPrivate private ranges that policies can open
+   * @param nameServers upstream servers of the switch's resolver, as `host#port`; if empty, the host's name servers
+   * @throws {RuntimeError} if this machine does not support it, so that the host fails at its start and not at the
+   * first container
    */
   static async open(
     deps: LinuxDeps,
@@ -82,12 +86,12 @@ export class NatSwitch {
     return this.#resolver.resolvConfPath;
   }
 
-  /** Stops following the host's network. What containers have stays. */
+  /** Stops watching the host's network. Endpoints of containers stay. */
   close(): Promise<void> {
     return this.#watch.close();
   }
 
-  /** Removes the router and the host's table; only once no container has an endpoint. */
+  /** Removes the router and the host's table. Must be called only when no container has an endpoint. */
   async remove(): Promise<void> {
     await this.close();
     await this.#resolver.stop();
@@ -96,13 +100,13 @@ export class NatSwitch {
     await this.#deps.leases.release('router', LEASE);
   }
 
-  /** What a container has; null for none, or one that is only half made. */
+  /** A container's endpoint; null if it has none, or an incomplete one. */
   async endpoint(id: string): Promise<Endpoint | null> {
     const endpoint = await this.#read(id);
     return endpoint?.complete ? endpoint : null;
   }
 
-  /** Makes a container's endpoint, and configures the network device of its guest. */
+  /** Creates a container's endpoint, and configures the network device of its guest. */
   connect(id: string, spec: ContainerSpec, inside: Inside): Promise<Endpoint> {
     return this.#inTurn(id, () => this.#connect(id, spec, inside));
   }
@@ -128,7 +132,7 @@ export class NatSwitch {
     const made = { ...endpoint, complete: true };
     try {
       await writeRecord(path, EndpointFormat, endpoint);
-      // The router drops what a guest sends before its rules are there.
+      // The router drops a guest's packets until its rules exist.
       await allSettled([this.#make(endpoint, inside), this.#configureGuest(endpoint, inside)]);
       await writeRecord(path, EndpointFormat, made);
     } catch (error) {
@@ -138,12 +142,12 @@ export class NatSwitch {
     return made;
   }
 
-  /** Puts another policy in force, for open connections as well. Nothing happens without an endpoint. */
+  /** Applies another policy, also to open connections. Has no effect without an endpoint. */
   setPolicy(id: string, policy: ResolvedNetworkPolicy): Promise<void> {
     return this.#inTurn(id, () => this.#setPolicy(id, policy));
   }
 
-  /** The policy in force and what it has dropped; null for a container without a network. */
+  /** The policy in force and the number of packets that it has dropped; null for a container without a network. */
   async report(id: string): Promise<NetworkReport | null> {
     const endpoint = await this.endpoint(id);
     if (endpoint === null) return null;
@@ -183,7 +187,7 @@ export class NatSwitch {
     await this.#hostTable.prepare(endpoints.flatMap(({ ports }) => ports));
     await this.#router.prepare();
     await this.#watch.start();
-    // The ceiling may be another than that of the agent before.
+    // The previous agent may have had another ceiling.
     const settings = this.#router.settings;
     const rules = endpoints.map((one) => containerRules(one, settings, this.#newGeneration(), one.policy));
     if (rules.length > 0) await this.#router.nft(rules.join(''));
@@ -192,7 +196,7 @@ export class NatSwitch {
     await this.#resolver.start();
   }
 
-  /** Endpoints that an earlier agent has left complete. */
+  /** Complete endpoints of an earlier agent. */
   async #recorded(): Promise<readonly Endpoint[]> {
     const ids = await readdir(this.#deps.layout.runContainers).catch(() => []);
     const endpoints = await Promise.all(ids.map((id) => this.endpoint(id)));
@@ -228,7 +232,10 @@ export class NatSwitch {
     if (namespace !== null) await configureInside(endpoint, namespace);
   }
 
-  /** As `ip netns add` makes one, but owned by the container's user namespace: its root has rights over it. */
+  /**
+   * Creates a network namespace like `ip netns add`, but owned by the container's user namespace, so that its root can
+   * configure it.
+   */
   async #makeNamespace(endpoint: Endpoint, owner: UserNamespace): Promise<void> {
     await runOrFail(NETWORK_FAILED, this.#deps.artifacts.helper, [
       'make-network-namespace',
@@ -243,7 +250,7 @@ export class NatSwitch {
     if (endpoint === null) return;
     const changed = { ...endpoint, policy };
     const rules = containerRules(changed, this.#router.settings, this.#newGeneration(), endpoint.policy);
-    // The resolver last: it opens addresses in sets that are there then.
+    // The resolver is updated last, because it adds addresses to sets that these rules create.
     await this.#router.nft(rules);
     await writeRecord(containerPaths(this.#deps.layout, id).endpoint, EndpointFormat, changed);
     await this.#resolver.serve(changed, this.#router.settings.allowPrivate);
@@ -253,7 +260,7 @@ export class NatSwitch {
     await this.#resolver.forget(endpoint);
     await this.#hostTable.publish('delete', endpoint.ports).catch(() => {});
     const { device, namespace } = endpoint;
-    // Deleting one end of a veth pair deletes both; a tap goes with its VM, and is only shut.
+    // Deleting one end of a veth pair deletes both. A tap device is removed with its VM, so it is only set down.
     const link = namespace === null ? `link set dev ${device} down` : `link delete dev ${device}`;
     await this.#router.ip([link]).catch(() => {});
     if (namespace !== null) await runCommand('ip', ['netns', 'delete', namespace]);
@@ -285,7 +292,8 @@ const configureInside = async ({ address }: Endpoint, namespace: string): Promis
   const commands = [
     'link set lo up',
     `address add ${address}/32 dev eth0`,
-    // Its only neighbour is known. By asking for others it could fill the kernel's table, which all of the machine shares.
+    // Its only neighbor is configured here. ARP requests could fill the kernel's neighbor table, which the whole
+    // machine shares.
     'link set eth0 arp off',
     'link set eth0 up',
     `neighbour replace ${GATEWAY} lladdr ${GATEWAY_MAC} dev eth0 nud permanent`,

@@ -3,16 +3,16 @@ import { type Cancel, type Clock, nothingToCancel } from '../../../clock.ts';
 
 const KEPT_BYTES = 8 * 1024;
 const SHOWN_LINES = 12;
-/** The pieces read without a pause. A boot or a panic needs fewer, even if each byte comes alone. */
+/** Number of pieces that are read without a pause. A boot or a panic needs fewer, even if each byte arrives alone. */
 const FREE_PIECES = 4_096;
-/** Beyond them, how often what has come is read, and in how many pieces. */
+/** After that, output is read once per pause, and at most this many pieces each time. */
 const PAUSE_MS = 100;
 const PIECES_A_PAUSE = 8;
 
 /**
- * The end of the console output of a VM's kernel while this process was connected. A kernel that floods it byte by byte
- * costs this process little: a piece of one byte costs as much as one of thousands, so after many, output waits and comes
- * in larger pieces.
+ * The end of the console output of a VM's kernel while this process was connected. A kernel may flood the console byte
+ * by byte, and reading one byte costs as much as reading thousands. So after many pieces, output is read with pauses,
+ * in which it accumulates to larger pieces.
  */
 export class ConsoleTail {
   #text = Buffer.alloc(0);
@@ -36,7 +36,7 @@ export class ConsoleTail {
     socket.on('error', () => socket.destroy());
   }
 
-  /** The last lines, or the first lines of a panic. Without unprintable bytes, because the guest is not trusted. */
+  /** The last lines, or the first lines of a panic. Unprintable bytes are removed, because the guest is not trusted. */
   get text(): string {
     const printable = this.#text.toString('latin1').replace(/[^\x20-\x7e\n]/g, '');
     const lines = printable.trim().split('\n');

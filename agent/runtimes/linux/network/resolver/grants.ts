@@ -67,7 +67,10 @@ export class Grants {
     this.#running = false;
   }
 
-  /** Rejects what a full set has no room for. If nft refused it, all waiting grants would be sent again one by one. */
+  /**
+   * Rejects addresses that do not fit into a full set. If nft refused them, all waiting grants would be sent again one
+   * by one.
+   */
   #fits({ grants, applied }: Waiting): boolean {
     const now = Math.floor(this.#clock.monotonicMs());
     const isFull = [...new Set(grants.map(({ set }) => set))].some((set) => {
