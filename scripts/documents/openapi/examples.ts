@@ -34,6 +34,8 @@ const container = {
   updatedAt: at,
 };
 
+const { env: _, ...containerSummary } = container;
+
 const operation = {
   id: operationId,
   kind: 'create',
@@ -71,7 +73,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
     responses: { 202: { container, operation } },
   },
   getContainer: { responses: { 200: container } },
-  listContainers: { responses: { 200: { items: [container], nextCursor: null } } },
+  listContainers: { responses: { 200: { items: [containerSummary], nextCursor: null } } },
   updateContainer: { request: { labels: { team: 'payments' }, restartPolicy: { name: 'always' } } },
   stopContainer: { request: { timeoutSeconds: 30 } },
   getOperation: { responses: { 200: operation } },
