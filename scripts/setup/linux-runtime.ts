@@ -16,6 +16,7 @@ import {
   PROBE_SOURCES,
 } from './linux-runtime/compile.ts';
 import { CHARACTER_DEVICE, type CpioEntry, encodeCpio, FILE, FOLDER } from './linux-runtime/cpio.ts';
+import { exclusively } from './linux-runtime/exclusively.ts';
 import { fetchKernel, type GuestKernel } from './linux-runtime/kernel.ts';
 import { makeMiniImage } from './linux-runtime/mini-image.ts';
 import { installPackages, missingPackages } from './linux-runtime/packages.ts';
@@ -131,22 +132,7 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
   await writeFile(join(folder, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`);
 };
 
-/**
- * Prepares this machine to run real containers: packages, kernel, guest agent, the image `mini`. Does nothing if they
- * exist. Concurrent calls are safe: each uses its own folder, and the last one to finish replaces the others.
- * @throws {SetUpRefusedError} with the reason, if this machine or user cannot run it
- */
-export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {
-  refuseElsewhere(options.machine ?? thisMachine());
-  const folder = artifactsFolder(options.root);
-  const missing = await missingPackages();
-  if (missing.length > 0) {
-    options.report(`installing ${missing.join(', ')} (apt-get)`);
-    await installPackages(missing);
-  }
-  const stamp = await computeStamp(options.root);
-  const current = await readArtifacts(folder);
-  if (current !== null && (await isComplete(current, stamp))) return current;
+const replace = async (folder: string, stamp: string, options: SetUpOptions): Promise<Artifacts> => {
   const fresh = `${folder}.${process.pid}.new`;
   try {
     await rm(fresh, { recursive: true, force: true });
@@ -161,6 +147,27 @@ export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifact
   if (made === null)
     throw new SetUpRefusedError('image-failed', `${folder} cannot be read.`, 'Remove it, then start again.');
   return made;
+};
+
+/**
+ * Prepares this machine to run real containers: packages, kernel, guest agent, the image `mini`. Does nothing if they
+ * exist. Concurrent calls are safe: one of them makes what is missing, and the others wait for it.
+ * @throws {SetUpRefusedError} with the reason, if this machine or user cannot run it
+ */
+export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {
+  refuseElsewhere(options.machine ?? thisMachine());
+  const folder = artifactsFolder(options.root);
+  const stamp = await computeStamp(options.root);
+  const lock = createHash('sha256').update(folder).digest('hex');
+  return exclusively(`bulkhead-set-up-${lock}`, async () => {
+    const missing = await missingPackages();
+    if (missing.length > 0) {
+      options.report(`installing ${missing.join(', ')} (apt-get)`);
+      await installPackages(missing);
+    }
+    const current = await readArtifacts(folder);
+    return current !== null && (await isComplete(current, stamp)) ? current : replace(folder, stamp, options);
+  });
 };
 
 const main = async (): Promise<void> => {

@@ -209,7 +209,7 @@ export const CRAFTED_SUPERBLOCKS: readonly CraftedDisk[] = [
   {
     what: 'a huge number of blocks',
     craft: by(value('blocks_count', '4000000000')),
-    problem: /it says 4000000000 blocks/,
+    problem: /it has 4000000000 blocks/,
   },
   {
     what: 'a huge number of inodes',

@@ -159,7 +159,7 @@ real('files of a container in both runtime types', () => {
     await killVm(one);
     truncateSync(scratchOf(one), 4096);
     const blocks = ((one.spec.resources.diskMB ?? 0) * 1024 * 1024) / 4096;
-    await expect(host.up(one)).rejects.toThrow(`was not mounted: it says ${blocks} blocks`);
+    await expect(host.up(one)).rejects.toThrow(`was not mounted: it has ${blocks} blocks`);
     expect(await inspectContainer(host.runtime, one.id)).toMatchObject({
       writableLayer: true,
       disksAttached: false,

@@ -40,7 +40,10 @@ real('a container that floods its host', () => {
     container({ runtimeType, command, switchName: 'none' });
   const asleep = async (one: AssignedContainer, name: string) =>
     Number(
-      await host.sh(one, `grep -l '^Name:.${name}' /proc/[0-9]*/status | xargs grep -h ^State: | grep -c S || true`),
+      await host.sh(
+        one,
+        `grep -l '^Name:.${name}' /proc/[0-9]*/status | xargs grep -h ^State: | grep -c S || true`,
+      ),
     );
 
   test.each(TYPES)('%s: unread output blocks only its own process', async (type) => {
