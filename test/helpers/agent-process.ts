@@ -10,7 +10,7 @@ import { ENROLLMENT_TOKEN, type FakeControlPlane } from './fake-control-plane.ts
 const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
 const MAIN = join(import.meta.dirname, '../../agent/main.ts');
 
-/** A real agent process with a state directory of its own, and the control plane that it talks to. */
+/** A real agent process with its own state directory, and the control plane that it connects to. */
 export class AgentProcess {
   readonly plane: FakeControlPlane;
   readonly stateDir: string;
@@ -35,7 +35,7 @@ export class AgentProcess {
     return this;
   }
 
-  /** Ends the process by the signal and waits for its end; returns its exit code. */
+  /** Sends the signal and waits for the end of the process. Returns its exit code. */
   async end(signal: NodeJS.Signals): Promise<number | null> {
     const child = this.#child;
     if (child === null) return null;
@@ -46,7 +46,7 @@ export class AgentProcess {
     return child.exitCode;
   }
 
-  /** Closes the agent's stdin, as the death of its parent would; returns its exit code. */
+  /** Closes the agent's stdin, as if its parent had died. Returns the exit code. */
   async orphan(): Promise<number | null> {
     this.#child?.stdin?.end();
     return this.exited();

@@ -5,12 +5,14 @@ import type { AssignedContainer, Command, CommandArguments } from '../../core/co
 import { AgentProcess } from './agent-process.ts';
 import { FakeControlPlane } from './fake-control-plane.ts';
 
-/** A fake control plane and an agent process for each test of a file; ends both afterwards, and checks the contract. */
+/**
+ * A fake control plane and an agent process for each test of a file. Ends both after the test, and checks the contract.
+ */
 export class AgentUnderTest {
   plane = new FakeControlPlane();
   agent = new AgentProcess(this.plane);
 
-  /** The agent may not be up yet when this returns; its hello says when it is. */
+  /** The agent may still be starting when this returns. Its hello shows that it has started. */
   async begin(
     kind: string,
     extra: readonly string[] = [],
@@ -44,13 +46,13 @@ export class AgentUnderTest {
     return this.agent.command(args, one.id, extra);
   }
 
-  /** Gives the command and waits for its answer. */
+  /** Sends the command and waits for its result. */
   async carriedOut(command: Command) {
     this.plane.give(command);
     return this.plane.result(command.id);
   }
 
-  /** What really is on the simulated machine. */
+  /** Reads the actual state of the simulated machine. */
   world<T>(read: (world: World) => T): T {
     const world = new World(join(this.agent.stateDir, 'simulated-world.sqlite'));
     try {
@@ -71,7 +73,7 @@ export class AgentUnderTest {
   }
 }
 
-/** To be called once in a test file. */
+/** Must be called once in a test file. */
 export const useAgent = (): AgentUnderTest => {
   const under = new AgentUnderTest();
   afterEach(() => under.end(), 30_000);

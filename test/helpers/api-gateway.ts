@@ -1,4 +1,4 @@
-/** Starts the embedded API Gateway on resources given by hand, before functions that are closures. */
+/** Starts the embedded API Gateway with the given resources, in front of functions that are closures. */
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,14 +15,14 @@ import { LOCAL_CREDENTIALS } from './local-fixtures.ts';
 export type Event = any;
 export type TestFunction = (event: Event) => unknown;
 
-/** Thrown by a test function, it is what Lambda calls an unhandled error. */
+/** If a test function throws this, it is an unhandled error in Lambda's terms. */
 export class FunctionFailure extends Error {}
 
 export const arnOf = (name: string): string => `arn:aws:lambda:us-east-1:123456789012:function:${name}`;
 export const uriOf = (name: string): string =>
   `arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${arnOf(name)}/invocations`;
 
-/** Type (without its prefix), logical id, properties. `@X` in a value is `Ref` of the resource X. */
+/** Type (without its prefix), logical id, properties. `@X` in a value is replaced by `Ref` of the resource X. */
 export type Resource = readonly [type: string, logicalId: string, properties: Record<string, unknown>];
 
 const resolve = (value: unknown, known: ReadonlyMap<string, ResourceIdentity>): unknown => {

@@ -27,7 +27,7 @@ import { type Answered, type Call, call, routeOf, testDependencies, UNLIMITED } 
 import { TENANT } from './records.ts';
 import { commandIn, testSeal, testSigning } from './signing.ts';
 
-/** What left the control plane. */
+/** Everything that the control plane has sent to other systems. */
 export interface Outside {
   readonly started: OperationRecord[];
   readonly failedTasks: { readonly token: string; readonly error: string }[];
@@ -35,11 +35,11 @@ export interface Outside {
   readonly closed: string[];
   /** Rules on the bus, by name. */
   readonly eventRules: Map<string, ConversionRuleRecord>;
-  /** Whether patterns let events through. */
+  /** Whether event patterns match. */
   patternMatches: boolean;
-  /** What a push comes to; a test replaces it to answer as a host would. */
+  /** The result of a push. A test replaces it to answer like a host. */
   onPush: (connectionId: string, command: Command) => Promise<PushResult>;
-  /** What starting an execution comes to. */
+  /** The result of starting an execution. */
   onStart: () => Promise<'started' | 'already-started'>;
 }
 
@@ -67,7 +67,7 @@ const createOutside = (): Outside => ({
   onStart: async () => 'started',
 });
 
-/** Every function behind the HTTP API on one table, with the world outside as a record of what was done to it. */
+/** Every function behind the HTTP API on one table. Calls to other systems are only recorded. */
 export const createApi = (table: Table, fairShare: FairShareLimits = UNLIMITED): Api => {
   const outside = createOutside();
   const { clock, lines, ...dependencies } = testDependencies();

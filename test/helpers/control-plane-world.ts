@@ -54,7 +54,7 @@ export const FACTS: HostFacts = {
   capacity: { memoryMB: 4096, cpus: 8, diskMB: 1_048_576 },
   utilityVmOverheadMB: 64,
 };
-/** What such a host has left of its disk when so many containers of the default size are placed on it. */
+/** The free disk of such a host with this number of containers of the default size. */
 export const freeDisk = (containers: number): number =>
   FACTS.capacity.diskMB - containers * diskFor({ diskMB: DISK_MB });
 const DISK_MB = 1024;
@@ -69,7 +69,7 @@ export interface CreateOptions {
   readonly autoRemove?: boolean;
   readonly switchName?: string;
   readonly image?: string;
-  /** By default its execution is started too. */
+  /** Whether its execution is started too. @default true */
   readonly began?: boolean;
   /** Whether it is placed in the transaction that creates it, as the API does. @default false */
   readonly placed?: boolean;
@@ -81,14 +81,14 @@ export interface WorldOptions {
   readonly onInvoke?: (name: string) => void;
   /**
    * Processes changes of the table, after each round of workflows and messages. @returns whether there were any.
-   * @default operations that are ready get their execution
+   * @default starts the executions of operations that are ready
    */
   readonly processChanges?: () => Promise<boolean>;
 }
 
 /**
- * The control plane's own functions on a real table, with a Step Functions, hosts and a network that are fakes with a
- * state. The test decides when the network delivers; messages of a host can be delivered twice.
+ * The control plane's own functions on a real table, with stateful fakes of Step Functions, hosts and the network. The
+ * test decides when the network delivers. Messages of a host can be delivered twice.
  */
 export const openWorld = ({ table, consumed }: EngineTable, options: WorldOptions = {}) => {
   const { onInvoke = () => undefined } = options;
@@ -109,7 +109,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
   const push: Push = async (connectionId, message) => {
     const host = connections.get(connectionId);
     if (host === undefined) return 'gone';
-    // As over the wire.
+    // Serialized, as on a real connection.
     host.receive(JSON.parse(JSON.stringify(message)));
     return 'sent';
   };
@@ -157,7 +157,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
     const connectionId = connectionOf(host);
     if (connectionId !== undefined) await message(eventOf(host, '$default', connectionId, said));
   };
-  /** Delivers what hosts have to say, each thing `times` times, and runs the workflows, until all is quiet. */
+  /** Delivers all messages of hosts, each `times` times, and runs the workflows, until nothing is left to do. */
   const settle = async (times = 1): Promise<void> => {
     for (let round = 0; round < 50; round += 1) {
       await tasks.run(handlers);
@@ -170,7 +170,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
     }
   };
 
-  /** As the table's stream would: operations that are ready get their execution. */
+  /** Like the table's stream: starts the executions of operations that are ready. */
   const known = new Set<string>();
   const startReady = async (): Promise<number> => {
     let started = 0;
@@ -213,7 +213,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
     connectionOf,
     eventOf,
 
-    /** Enrolls a host that has the image. */
+    /** Enrolls a host. By default it has the image. */
     addHost: async (over: Partial<HostFacts> = {}, more: { images?: boolean; name?: string } = {}) => {
       const hostId = randomUUID();
       const facts = { ...FACTS, ...over };
@@ -253,7 +253,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
       return connectionId;
     },
 
-    /** The network to the host is cut, without a word. */
+    /** Cuts the network to the host without closing the connection. */
     cut: (host: FakeHost): void => {
       for (const [id, connected] of connections) if (connected === host) connections.delete(id);
     },
@@ -336,7 +336,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
       return { operationId, operation };
     },
 
-    /** As PATCH does, once the rules of conversion allow it. */
+    /** Starts a conversion as PATCH does after its checks. */
     convert: async (
       id: string,
       to: RuntimeType,
@@ -352,7 +352,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
       return { operationId: operation.id, operation };
     },
 
-    /** As DELETE does while an operation has the container. @returns the removal's id */
+    /** Queues a removal as DELETE does while another operation has the container. @returns the removal's id */
     supersede: async (id: string): Promise<string> => {
       const before = await readContainer(id);
       const item = await table.get(keys.operation(TENANT, before?.view.activeOperationId ?? ''));

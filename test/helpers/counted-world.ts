@@ -6,11 +6,11 @@ import { createApi } from './api.ts';
 import { openWorld } from './control-plane-world.ts';
 import type { Engine } from './dynoxide.ts';
 
-/** Entities whose changes invoke `process-changes`, as the filters of its trigger say (`lib/constructs/events.ts`). */
+/** Entities whose changes invoke `process-changes`, as in the filters of its trigger (`lib/constructs/events.ts`). */
 const PUBLISHED = ['container', 'operation', 'host', 'image', 'session', 'refusedCommand'];
 const WRITES = ['PutItem', 'UpdateItem', 'DeleteItem', 'TransactWriteItems', 'BatchWriteItem'];
 
-/** What a piece of work costs on AWS, counted. */
+/** The cost of some work on AWS, as counts. */
 export interface Moves {
   readonly writeUnits: number;
   readonly readUnits: number;
@@ -20,7 +20,7 @@ export interface Moves {
   readonly transitions: number;
 }
 
-/** The table's stream, read to its end each time. */
+/** The table's stream. Each call reads it to its end. */
 const openStream = async (endpoint: string, tableName: string) => {
   const client = createDynamoClient(endpoint);
   const { Table } = await client.call('DescribeTable', { TableName: tableName });
@@ -54,7 +54,7 @@ const isPublished = (record: JsonObject): boolean => {
   return PUBLISHED.includes(asString(entity.S) ?? '');
 };
 
-/** The control plane with its API and the functions of its stream, whose moves are counted. */
+/** The control plane with its API and the functions of its stream, whose cost is counted. */
 export const openCountedWorld = async (engine: Engine) => {
   const engineTable = await engine.table({ stream: true });
   const { table, name, consumed } = engineTable;
@@ -85,7 +85,7 @@ export const openCountedWorld = async (engine: Engine) => {
       api.clock.ms = world.clock.now;
       return api.call(...given);
     },
-    /** Runs some work and everything that follows from it. */
+    /** Runs some work and everything that it triggers. */
     count: async (work: () => Promise<unknown>): Promise<Moves & { invoked: readonly string[] }> => {
       await world.settle();
       consumed.reset();

@@ -7,14 +7,14 @@ import { join } from 'node:path';
 const BLOCK_BYTES = 4096;
 const SUPERBLOCK_AT = 1024;
 
-/** What root in a utility VM could do to the raw disk, done to its file from outside. Throws where it cannot be done. */
+/** Changes a disk's file as root in a utility VM could change the raw disk. Throws if that fails. */
 export const debugfs = (disk: string, ...requests: readonly string[]): void => {
   const folder = mkdtempSync(join(tmpdir(), 'craft-'));
   try {
     const script = join(folder, 'requests');
     writeFileSync(script, `${requests.join('\n')}\n`);
     const { stderr } = spawnSync('debugfs', ['-w', '-f', script, disk], { encoding: 'utf8' });
-    // It says its version there, and everything that it could not do.
+    // Its first line is the version. The others are errors.
     const complaints = stderr.split('\n').slice(1).join('\n').trim();
     if (complaints !== '') throw new TypeError(complaints);
   } finally {
@@ -40,7 +40,7 @@ const blockOfJournal = (disk: string): number =>
 
 const REMOVE_UPPER = ['rmdir /upper'];
 const REMOVE_WORK = ['rmdir /work/work', 'rmdir /work'];
-/** The same place by a path that climbs first. */
+/** The same path with leading `..` components. */
 const climbing = (path: string): string => `${'../'.repeat(12)}${path.slice(1)}`;
 const inode = (path: string, field: string, value: string) => `set_inode_field ${path} ${field} ${value}`;
 const value = (field: string, to: string) => `set_super_value ${field} ${to}`;
@@ -49,7 +49,7 @@ export interface CraftedDisk {
   readonly what: string;
   /** @param host a folder of the host that has the folders `upper` and `work` */
   readonly craft: (disk: string, host: string) => void;
-  /** What the problem says; null where the disk is put right, or can do no harm, and the container starts. */
+  /** The expected problem; null if the disk is repaired or harmless, so that the container starts. */
   readonly problem: RegExp | null;
 }
 
@@ -60,7 +60,7 @@ const by =
 const notInRoot = (name: string) => new RegExp(`"/${name}" in its root is not an ordinary folder`);
 const notAFolder = (name: string) => new RegExp(`"${name}" on its disk is not an ordinary folder`);
 
-/** Disks whose two folders are something else. */
+/** Disks on which something replaces one of the two folders. */
 export const CRAFTED_FOLDERS: readonly CraftedDisk[] = [
   {
     what: 'upper and work are absolute links to folders of the host',
@@ -165,7 +165,7 @@ export const CRAFTED_FOLDERS: readonly CraftedDisk[] = [
   },
 ];
 
-/** Disks whose file system tells the kernel or e2fsck to do something else than Bulkhead's do. */
+/** Disks whose superblock has values for the kernel or e2fsck that Bulkhead never writes. */
 export const CRAFTED_SUPERBLOCKS: readonly CraftedDisk[] = [
   {
     what: 'an error is to make the kernel panic',
@@ -238,7 +238,7 @@ export const CRAFTED_SUPERBLOCKS: readonly CraftedDisk[] = [
   },
 ];
 
-/** Disks whose container root has something else where this machine mounts or looks up what the container needs. */
+/** Disks whose container root has unexpected files at paths that this machine mounts on or looks up. */
 export const CRAFTED_ROOTS: readonly CraftedDisk[] = [
   ...['dev', 'proc', 'sys'].flatMap((name): CraftedDisk[] => [
     {

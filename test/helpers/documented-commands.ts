@@ -15,7 +15,7 @@ import { readContext } from '../../lib/context.ts';
 import type { Invocation } from './dry-run.ts';
 import { ROOT, readDocument } from './markdown.ts';
 
-/** A documented command line that its program does not accept; the message gives the reason. */
+/** A documented command line that its program would refuse. The message has the reason. */
 export class DocumentationError extends Error {
   override readonly name = 'DocumentationError';
 }
@@ -45,7 +45,7 @@ export const commandPaths = (): readonly string[] =>
     leaf.parent?.parent ? `${leaf.parent.name()} ${leaf.name()}` : leaf.name(),
   );
 
-/** Parses a command line of `bulkhead` by its own definition, and runs nothing. @throws CommanderError */
+/** Parses a command line of `bulkhead` with the CLI's own definition, without running it. @throws CommanderError */
 export const checkBulkhead = (args: readonly string[]): void => {
   const program = bulkhead();
   let ran = false;
@@ -134,7 +134,9 @@ const checkNpx = ([tool = '', verb = '', ...rest]: readonly string[]): void => {
   checkContext(context);
 };
 
-/** Reads the context as `cdk deploy` does. @throws SynthesisError, or DocumentationError for a key that has no effect */
+/**
+ * Parses the context as `cdk deploy` does. @throws SynthesisError, or DocumentationError for a key that has no effect
+ */
 export const checkContext = (context: Readonly<Record<string, string>>): void => {
   readContext(new App({ context: { ...context } }).node);
   const known = readFileSync(join(ROOT, 'lib/context.ts'), 'utf8');
@@ -145,12 +147,12 @@ export const checkContext = (context: Readonly<Record<string, string>>): void =>
 const matches = (route: Route, path: string): boolean =>
   new RegExp(`^${route.path.replaceAll(/\{\w+\+\}/g, '.+').replaceAll(/\{\w+\}/g, '[^/]+')}$`).test(path);
 
-/** The route of a request. A path with a placeholder, as the documents write it, matches as well. */
+/** The route of a request. A path with a placeholder, as in the documents, matches too. */
 export const routeOf = (method: string, path: string): Route =>
   ROUTES.find((route) => route.method === method && (route.path === path || matches(route, path))) ??
   refuse(`the API has no route ${method} ${path}`);
 
-/** Validates a request by the schemas of its route. */
+/** Validates a request against the schemas of its route. */
 export const checkRequest = (method: string, target: string, body: string | undefined): void => {
   const { pathname, searchParams } = new URL(target, 'http://api.test');
   const route = routeOf(method, pathname);
@@ -181,7 +183,7 @@ const checkCurl = (args: readonly string[]): void => {
   checkRequest(method, url.slice('http://api.test'.length), values['-d']);
 };
 
-/** The options and verbs of docker that `docs/docker.md` lists. */
+/** Accepts the options and verbs of docker that `docs/docker.md` lists. */
 const checkDocker = ([verb = '', ...rest]: readonly string[]): void => {
   const [, available = ''] = readDocument('docs/docker.md').split('Available: ');
   const listed = (available.split('\n')[0] ?? '').match(/[\w-]+/g) ?? [];
@@ -196,7 +198,7 @@ const checkDocker = ([verb = '', ...rest]: readonly string[]): void => {
 const pascal = (verb: string): string =>
   verb.replaceAll(/(?:^|-)([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-/** There is no AWS CLI here: commands of EventBridge are looked up in its SDK, and JSON is parsed. */
+/** The AWS CLI is not installed here. So commands of EventBridge are looked up in its SDK, and their JSON is parsed. */
 const checkAws = ([service = '', verb = '', ...rest]: readonly string[]): void => {
   if (service === 'events' && !(`${pascal(verb)}Command` in eventBridge))
     refuse(`EventBridge has no command ${verb}`);
@@ -208,7 +210,7 @@ const checkAws = ([service = '', verb = '', ...rest]: readonly string[]): void =
   }
 };
 
-/** The documents write … in place of an id. */
+/** The documents have `…` in place of an id. */
 const withId = (detail: Readonly<Record<string, unknown>>): unknown => ({
   ...detail,
   ...('containerId' in detail ? { containerId: '00000000-0000-4000-8000-000000000000' } : {}),
@@ -224,7 +226,7 @@ const CHECKS: Readonly<Record<string, (args: readonly string[]) => void>> = {
   npx: checkNpx,
 };
 
-/** @throws when the program would not accept the command line */
+/** @throws if the program would refuse the command line */
 export const checkInvocation = ({ program, args }: Invocation): void => {
   (CHECKS[program] ?? (() => refuse(`the test does not know ${program}`)))(args);
 };

@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** One command line, as bash gives it to a program. */
+/** One command line, as bash passes it to a program. */
 export interface Invocation {
   readonly program: string;
   readonly args: readonly string[];
@@ -15,7 +15,7 @@ export interface DryRun {
   readonly stderr: string;
 }
 
-/** Programs that the documents use, with what each prints in a dry run. Any other program is an error. */
+/** Programs in the documents, with their output in a dry run. Any other program is an error. */
 const OUTPUTS: Readonly<Record<string, string>> = {
   aws: 'output',
   bulkhead: '',
@@ -29,7 +29,7 @@ const OUTPUTS: Readonly<Record<string, string>> = {
 /** An argument that ends a record. */
 const RECORD_END = '\x1e\0';
 
-/** Writes its name and arguments, each ended by NUL, and reads its input to the end. */
+/** Prints its name and arguments, each terminated by NUL, and reads its input to the end. */
 const recorder = (program: string, output: string): string => `#!/bin/bash
 printf '%s\\0' ${program} "$@" $'\\x1e' >> "$DRY_RUN_RECORD"
 IFS= read -r -d '' _
@@ -37,9 +37,9 @@ printf '%s' '${output}'
 `;
 
 /**
- * Runs a shell script by bash, with programs that record their arguments in place of the real ones. Nothing else can be
- * run: the search path has only the recorders.
- * @param variables the environment; a variable that is not set is an error
+ * Runs a shell script with bash, in which every program is replaced by one that records its arguments. The search path
+ * contains only these, so nothing else can run.
+ * @param variables the environment; an unset variable is an error
  */
 export const dryRun = (script: string, variables: Readonly<Record<string, string>>): DryRun => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-dry-run-'));

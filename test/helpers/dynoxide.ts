@@ -16,7 +16,7 @@ import { tableDefinition } from './table-definition.ts';
 export interface Engine {
   readonly endpoint: string;
   readonly client: DynamoDBClient;
-  /** A new table with the stack's own keys and indexes. */
+  /** A new table with the keys and indexes of the stack. */
   table(options?: TableOptions): Promise<EngineTable>;
   stop(): Promise<void>;
 }
@@ -28,12 +28,12 @@ interface TableOptions extends Pick<TableDependencies, 'onUnreadable'> {
 export interface EngineTable {
   readonly table: Table;
   readonly name: string;
-  /** What each call since the last `reset` consumed. */
+  /** The consumed capacity of each call since the last `reset`. */
   readonly consumed: Consumed;
 }
 
 export interface Consumed {
-  /** Request units of all calls; indexes are part of it. */
+  /** Request units of all calls, including those for indexes. */
   readonly total: () => number;
   readonly calls: () => readonly { readonly operation: string; readonly units: number }[];
   readonly reset: () => void;
@@ -64,14 +64,14 @@ const countConsumed = (): Consumed & {
   };
 };
 
-/** Starts an engine on a port of its own, and answers when it does. */
+/** Starts an engine on a free port. Resolves when it accepts requests. */
 export const startEngine = async (): Promise<Engine> => {
   const manifest = createRequire(import.meta.url).resolve('@dynoxide/linux-x64/package.json');
   const port = await freePort();
   const child = spawn(join(dirname(manifest), 'dynoxide'), ['serve', '--port', String(port)], {
     stdio: 'ignore',
   });
-  // A test run that is killed leaves nothing behind.
+  // The engine must not survive a test run that is killed.
   const end = () => child.kill('SIGKILL');
   process.once('exit', end);
   const endpoint = `http://127.0.0.1:${port}`;

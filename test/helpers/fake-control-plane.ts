@@ -21,19 +21,19 @@ import { watchFrames } from './websocket-frames.ts';
 export const ENROLLMENT_TOKEN = 'fake-enrollment-token-0001';
 const TENANT = 'acme';
 
-/** What the plane does wrong; to be changed at any time. */
+/** Injected faults of the control plane. They can be changed at any time. */
 export interface PlaneFaults {
-  /** Whether a message of the agent is swallowed: neither stored nor answered. */
+  /** Whether a message of the agent is dropped, so that it is neither stored nor answered. */
   swallow: (message: AgentMessage) => boolean;
-  /** Whether a message is stored, and its acknowledgement lost. */
+  /** Whether a message is stored but its acknowledgement is lost. */
   loseAck: (message: AgentMessage) => boolean;
-  /** Whether the connection is cut when this message arrives, before it is looked at. */
+  /** Whether the connection is cut when this message arrives, before it is processed. */
   cut: (message: AgentMessage) => boolean;
-  /** Before each answer, in milliseconds. */
+  /** Delay before each answer, in milliseconds. */
   delayMs: number;
-  /** Status that enrollments are answered with; null to take them. */
+  /** Status with which enrollments are refused; null to accept them. */
   enrollmentStatus: number | null;
-  /** An enrollment is taken, and the answer lost. */
+  /** Whether an enrollment is accepted but the answer is lost. */
   loseEnrollment: boolean;
 }
 
@@ -55,15 +55,15 @@ const harmless = (): PlaneFaults => ({
 });
 
 /**
- * A control plane as an agent sees it: takes enrollments and signed connections, gives commands until they are
- * answered, stores results before it acknowledges them. It keeps the contract's promises and checks the
- * agent's; what an agent does against the contract stands in `violations`.
+ * A control plane as an agent sees it: accepts enrollments and signed connections, sends commands until they are
+ * answered, and stores results before it acknowledges them. It follows the contract and checks that the agent does too:
+ * violations of the contract by the agent are added to `violations`.
  */
 export class FakeControlPlane {
   readonly faults: PlaneFaults = harmless();
   readonly hosts = new Map<string, EnrolledHost>();
   readonly messages: AgentMessage[] = [];
-  /** Every result by command, as often as it came. */
+  /** All results of each command, including repetitions. */
   readonly results = new Map<string, CommandResult[]>();
   readonly commands = new Map<string, Command>();
   readonly tokens: JWTPayload[] = [];
@@ -113,13 +113,13 @@ export class FakeControlPlane {
     await new Promise((resolve) => server.close(resolve));
   }
 
-  /** Gives a command; it is delivered now and told again at each hello and heartbeat until it is answered. */
+  /** Adds a command. It is sent now, and again at each hello and heartbeat until it is answered. */
   give(command: Command): void {
     this.commands.set(command.id, command);
     this.deliver(command);
   }
 
-  /** Signs and delivers without remembering, as often as one likes. */
+  /** Signs and sends a command without recording it, so it can be sent any number of times. */
   deliver(command: Command): void {
     this.send(messageOf(command));
   }
@@ -132,7 +132,7 @@ export class FakeControlPlane {
     this.#current?.terminate();
   }
 
-  /** The recorded answer to a command, waited for. */
+  /** Waits for the result of the command and returns it. */
   async result(commandId: string): Promise<CommandResult> {
     await this.until(() => this.results.has(commandId), `the result of ${commandId}`);
     const result = this.results.get(commandId)?.[0];
@@ -140,7 +140,7 @@ export class FakeControlPlane {
     return result;
   }
 
-  /** Resolves once the condition holds, looked at after each message; rejects after a minute. */
+  /** Resolves once the condition is true. Checks it after each message, and rejects after a minute. */
   async until(check: () => boolean, what: string): Promise<void> {
     if (check()) return;
     await new Promise<void>((resolve, reject) => {
@@ -190,7 +190,7 @@ export class FakeControlPlane {
     return `${this.apiUrl.replace('http', 'ws')}/agents`;
   }
 
-  /** The id of the host that the token proves; null if it proves none. */
+  /** The id of the host whose token is valid; null for an invalid token. */
   async #authorize(request: IncomingMessage): Promise<string | null> {
     const token = /^Bearer (.+)$/.exec(request.headers.authorization ?? '')?.[1] ?? '';
     try {

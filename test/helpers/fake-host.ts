@@ -17,8 +17,8 @@ export interface FakeHostOptions {
 }
 
 /**
- * A host with an agent: holds containers for real, carries out commands once each, and keeps its answers until they
- * are acknowledged. The simulated network takes its messages from `outbox`.
+ * A host with an agent: keeps the state of containers, executes each command once, and keeps its answers until they are
+ * acknowledged. The simulated network takes its messages from `outbox`.
  */
 export class FakeHost {
   readonly hostId: string;
@@ -27,14 +27,14 @@ export class FakeHost {
   readonly containers = new Map<string, ObservedContainer>();
   readonly outbox: AgentMessage[] = [];
   readonly received: ControlMessage[] = [];
-  /** Commands by verb that fail, or are swallowed without an answer. */
+  /** Verbs of commands that fail, or that are dropped without an answer. */
   readonly failing = new Set<CommandArguments['verb']>();
-  /** Commands by verb that fail half way: what ran is down, under the type that was to be. */
+  /** Verbs of commands that fail halfway: the process was stopped, and the container has the new type. */
   readonly breaking = new Set<CommandArguments['verb']>();
   readonly silentOn = new Set<CommandArguments['verb']>();
   /** Containers whose code has run in a VM since they last ran on the host's kernel. */
   readonly untrusted = new Set<string>();
-  /** By container: the newest network policy from any command. */
+  /** The newest network policy of each container, from any command. */
   readonly policies = new Map<string, Pick<AssignedContainer['spec'], 'network' | 'networkRevision'>>();
   readonly #results = new Map<string, CommandResult>();
   readonly inProgress = new Set<string>();
@@ -74,7 +74,7 @@ export class FakeHost {
     this.outbox.push({ action: 'heartbeat', inProgress: [...this.inProgress] });
   }
 
-  /** The main process ends by itself. */
+  /** Ends the main process, as if it had exited by itself. */
   exit(containerId: string, exitCode: number): void {
     const before = this.containers.get(containerId);
     if (before?.phase !== 'Running') return;
@@ -197,7 +197,7 @@ export class FakeHost {
     return runtimeType === 'Default' && isInVm && this.untrusted.has(id);
   }
 
-  /** Whether a command would have the host's kernel mount what code in a VM has written, without consent. */
+  /** Whether the host's kernel would mount a disk that code in a VM has written, without consent. */
   #wouldTrust(given: CommandArguments): boolean {
     if (given.verb === 'convertContainer')
       return this.#isHeldBack(given.container) && given.acceptUntrustedDisk !== true;
@@ -207,7 +207,7 @@ export class FakeHost {
     );
   }
 
-  /** As the agent does: never back to the host's kernel. */
+  /** Like the agent, never returns to the host's kernel. */
   #restored(container: AssignedContainer, to: 'Absent' | 'Off' | 'Running'): Partial<ObservedContainer> {
     const isHeldBack = to !== 'Absent' && this.#isHeldBack(container);
     const kept = isHeldBack ? { ...container, runtimeType: 'HyperV' as const } : container;

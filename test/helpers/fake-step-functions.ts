@@ -19,7 +19,7 @@ interface Execution {
   readonly undoable: boolean;
   readonly startedAt: number;
   at: string;
-  /** When the step that waits was begun. */
+  /** When the waiting step began. */
   since: number;
   token: string | null;
   failure: { error: string; cause: string } | null;
@@ -27,9 +27,9 @@ interface Execution {
 }
 
 /**
- * Step Functions as far as the workflows need it: executions by name, task tokens that can be answered once, and the
- * states of the machines (their steps come from the machines themselves) with the failure path. Nothing happens until
- * `run`; each call of a function may be made twice, as Lambda may.
+ * The part of Step Functions that the workflows need: executions by name, task tokens that can be answered once, and
+ * the states of the machines with the failure path. The steps come from the real machines. Nothing happens until `run`.
+ * Each function can be called twice, as Lambda may do.
  */
 export class FakeStepFunctions implements Tasks {
   readonly #executions = new Map<string, Execution>();
@@ -37,7 +37,7 @@ export class FakeStepFunctions implements Tasks {
   readonly #queue: Execution[] = [];
   readonly heartbeats: string[] = [];
   readonly answers: { token: string; kind: 'success' | 'failure' }[] = [];
-  /** States entered, of all executions. */
+  /** Number of states entered by all executions. */
   transitions = 0;
   /** How often each function is invoked for a step. */
   invocations = 1;
@@ -78,12 +78,12 @@ export class FakeStepFunctions implements Tasks {
     return this.#executions.get(operationId)?.status;
   }
 
-  /** Token of the step that the execution waits in. */
+  /** Token of the step in which the execution waits. */
   tokenOf(operationId: string): string | null {
     return this.#executions.get(operationId)?.token ?? null;
   }
 
-  /** Steps that wait for a token. */
+  /** Number of steps that wait for a token. */
   get waiting(): number {
     return this.#tokens.size;
   }
@@ -110,7 +110,7 @@ export class FakeStepFunctions implements Tasks {
     return 'delivered';
   }
 
-  /** The step that waits is over its time: it is tried again (Place), or fails. */
+  /** Times the waiting step out: Place is retried, any other step fails. */
   timeOut(operationId: string): void {
     const execution = this.#executions.get(operationId);
     if (execution?.token === null || execution === undefined) return;
@@ -119,7 +119,7 @@ export class FakeStepFunctions implements Tasks {
     else this.#fail(execution, 'States.HeartbeatTimeout', '');
   }
 
-  /** Ends what waits for longer than its machine lets it. */
+  /** Ends the steps that have waited for longer than their time limit. */
   expire(): void {
     const over = (from: number, seconds: number): boolean => this.#now() >= from + seconds * 1000;
     for (const [operationId, { token, at, since, startedAt }] of this.#executions) {
@@ -133,7 +133,7 @@ export class FakeStepFunctions implements Tasks {
     }
   }
 
-  /** Ended from outside. @returns the event that EventBridge delivers */
+  /** Aborts the execution. @returns the event that EventBridge delivers */
   abort(operationId: string): unknown {
     const execution = this.#executions.get(operationId);
     if (execution === undefined) return undefined;

@@ -1,12 +1,12 @@
-/** Frames as a hostile container sends them. */
+/** Network frames that a hostile container could send. */
 export interface Datagram {
   readonly from: string;
   readonly to: string;
   readonly port: number;
-  /** Of the sender; 4000 when left out. */
+  /** Source port. @default 4000 */
   readonly fromPort?: number;
   readonly text: string;
-  /** Of the IP header, padded to four bytes. */
+  /** Options of the IP header, padded to four bytes. */
   readonly options?: Buffer;
 }
 
@@ -39,7 +39,7 @@ const ipHeader = (
   return header;
 };
 
-/** The datagram in so many IP packets. Its UDP checksum is left out, which IPv4 allows. */
+/** Splits the datagram into IP packets. The UDP checksum is omitted, which IPv4 allows. */
 const ipPackets = (datagram: Datagram, pieceBytes: number): Buffer[] => {
   const text = Buffer.from(datagram.text);
   const udp = Buffer.alloc(8);
@@ -58,7 +58,7 @@ const ipPackets = (datagram: Datagram, pieceBytes: number): Buffer[] => {
 
 const IPV4 = Buffer.from([0x08, 0x00]);
 
-/** @param tag what stands between the MAC addresses and the type of the payload, such as a VLAN tag */
+/** @param tag bytes between the MAC addresses and the type of the payload, such as a VLAN tag */
 export const udpFrames = (
   macs: { from: string; to: string },
   datagram: Datagram,
@@ -68,7 +68,7 @@ export const udpFrames = (
     Buffer.concat([macBytes(macs.to), macBytes(macs.from), tag, IPV4, packet]).toString('hex'),
   );
 
-/** "The address is at this MAC address", to everybody on the link. */
+/** An ARP announcement to all hosts on the link that the IP address has this MAC address. */
 export const arpClaim = (mac: string, address: string, target: string): string =>
   Buffer.concat([
     Buffer.from('ffffffffffff', 'hex'),
@@ -80,7 +80,7 @@ export const arpClaim = (mac: string, address: string, target: string): string =
     Buffer.from(bytesOf(target)),
   ]).toString('hex');
 
-/** A router advertisement to all nodes of the link, by which a neighbour would get an address. */
+/** A router advertisement to all nodes of the link, from which a neighbour would configure an address. */
 export const routerAdvertisement = (mac: string): string => {
   const body = Buffer.from(
     '86000000400807080000000000000000' + '030440c000015180000151800000000020010db8000000000000000000000000',

@@ -1,7 +1,7 @@
 import type { FairShareLimits } from '../../core/contract/fair-share.ts';
 import { FairShare } from '../../functions/shared/http/fair-share.ts';
 
-/** A request on its way to a function: when it comes, whose it is, and for how long it would like to wait. */
+/** A request to a function: its time of arrival, its tenant, and the requested wait. */
 export interface SimulatedRequest {
   readonly atMs: number;
   readonly tenant: string;
@@ -10,26 +10,26 @@ export interface SimulatedRequest {
 
 export interface Served {
   readonly request: SimulatedRequest;
-  /** `throttled`: every instance was taken, as Lambda answers then. */
+  /** `throttled`: all instances were busy, as in Lambda. */
   readonly outcome: 'answered' | 'refused' | 'throttled';
   readonly waitedSeconds: number;
 }
 
 export interface Simulation {
   readonly served: readonly Served[];
-  /** Most instances that a tenant held at the same moment, and how many on average over the requests. */
+  /** The maximum number of instances that a tenant occupied at the same time, and the average over the requests. */
   readonly mostHeld: (tenant: string) => number;
   readonly meanHeld: (tenant: string) => number;
   readonly instances: number;
 }
 
-/** Times in milliseconds that an answer takes without waiting, and a refusal. */
+/** Time in milliseconds for an answer without waiting, and for a refusal. */
 const ANSWER_MS = 10;
 const REFUSAL_MS = 4;
 
 /**
- * Lambda, as far as it matters here: an instance serves one request at a time; a request goes to one that is free, else
- * a new one is made, up to `most`. Each instance has the limiter that the functions have, on a simulated clock.
+ * A model of Lambda: an instance serves one request at a time. A request goes to a free instance. If there is none, a
+ * new one is created, up to `most`. Each instance has the limiter of the real functions, on a simulated clock.
  */
 export const simulateInstances = (
   requests: readonly SimulatedRequest[],

@@ -5,7 +5,7 @@ import type { HttpEvent, HttpResponse } from '../../functions/shared/http/exchan
 import { createLogger } from '../../functions/shared/observability/logger.ts';
 import { createMetrics } from '../../functions/shared/observability/metrics.ts';
 
-/** No test is about shares unless it says so. */
+/** By default tests have no limit per tenant. */
 export const UNLIMITED = {
   requestsPerSecond: 1e9,
   requestBurst: 1e9,
@@ -13,7 +13,7 @@ export const UNLIMITED = {
   waitBurstSeconds: 1e9,
 };
 
-/** A clock and bytes that a test can foretell. */
+/** Predictable clock and bytes for tests. */
 export const testDependencies = () => {
   const lines: string[] = [];
   const clock = { ms: Date.parse('2026-11-24T10:00:00.000Z') };
@@ -25,7 +25,7 @@ export const testDependencies = () => {
   const dependencies = {
     now,
     monotonic: () => clock.ms,
-    // Random: the engine remembers the tokens of transactions across tables.
+    // Random, because the engine remembers transaction tokens across tables.
     newId: () => randomUUID(),
     randomBytes: (count: number) => {
       bytes += 1;
@@ -61,7 +61,7 @@ export const routeOf = (operationId: string): Route => {
   return route;
 };
 
-/** The event that API Gateway makes of a call. */
+/** The event in which API Gateway passes a call to a function. */
 export const eventFor = (operationId: string, call: Call = {}): HttpEvent => {
   const route = routeOf(operationId);
   const { params = {}, query, body, headers, claims, requestId = 'request-1' } = call;

@@ -21,8 +21,9 @@ import { call, testDependencies } from './http-function.ts';
 import { TENANT } from './records.ts';
 
 /**
- * A model of what can happen to containers: any sequence of commands, faults and time, over the control plane's own
- * functions, with the invariants of the failure model after every step; and, once the faults stop, that the reported state is the actual one.
+ * A model of the life of containers: any sequence of commands, faults and delays, over the control plane's own
+ * functions. It checks the invariants of the failure model after every step. Once the faults stop, it checks that the
+ * reported state is the actual state.
  */
 
 const VERBS = ['startContainer', 'stopContainer', 'convertContainer', 'restoreContainer'] as const;
@@ -82,7 +83,7 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
   fc.record({ kind: fc.constant('run' as const), times: fc.constantFrom(1 as const, 2 as const) }),
 );
 
-/** Looks at everything after each action, and holds it to the invariants. */
+/** Reads the complete state after each action and checks the invariants. */
 class Watch {
   readonly #containers = new Map<string, ContainerRecord>();
   readonly #operations = new Map<string, OperationRecord>();
@@ -95,7 +96,7 @@ class Watch {
     this.#world = world;
   }
 
-  /** A container against what it was; what it holds is added to `held`. */
+  /** Compares a container with its earlier state, and adds its reservation to `held`. */
   #checkContainer(
     before: ContainerRecord | undefined,
     now: ContainerRecord,
@@ -117,13 +118,13 @@ class Watch {
       sum.diskMB += now.heldDiskMB;
       held.set(hostId, sum);
     }
-    // Disk is held for exactly as long as the container is placed on a host.
+    // Disk is reserved exactly while the container is placed on a host.
     expect([now.id, now.heldDiskMB]).toEqual([
       now.id,
       hostId === null ? 0 : diskFor(now.view.spec.resources),
     ]);
     if (now.view.state === 'Running') expect(now.reservation).not.toBeNull();
-    // Nothing more and nothing less than what it is takes, once it is known what it is.
+    // The reservation is exact once the type of the running container is known.
     if (now.view.state === 'Running' && now.view.activeOperationId === null) {
       const overhead = now.view.runtimeType === 'HyperV' ? FACTS.utilityVmOverheadMB : 0;
       expect([now.id, now.reservation?.memoryMB, now.conversion]).toEqual([
@@ -227,7 +228,7 @@ const convert = async (world: World, watch: Watch, { which: at, to }: Conversion
   watch.operations.push((await world.convert(id, to)).operationId);
 };
 
-/** One event of a rule, whose step is invoked more than once. */
+/** An event of a rule, whose step is invoked more than once. */
 const byEvent = async (world: World, watch: Watch, { which: at, to }: Conversion): Promise<void> => {
   const containerId = pick(watch.ids, at);
   if (containerId === undefined) return;
@@ -258,7 +259,7 @@ const overtake = async (world: World, watch: Watch, at: number): Promise<void> =
   watch.operations.push(await world.supersede(id));
 };
 
-/** `PATCH` of the network policy. */
+/** Sets the network policy by `PATCH`. */
 const setNetwork = async (world: World, watch: Watch, at: number, port: number): Promise<void> => {
   const idOrName = pick(watch.ids, at);
   if (idOrName === undefined) return;
@@ -330,7 +331,7 @@ const allOperations = async ({ table }: World): Promise<readonly IndexedOperatio
   return (await table.query({ index: 'gsi1', key, sort: 'any' })).items.map(parseIndexedOperation);
 };
 
-/** Faults stop: hosts answer, and are connected; time goes on. */
+/** Ends all faults: hosts are connected and answer, and time passes until everything is settled. */
 const calm = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Promise<void> => {
   for (const host of hosts) {
     for (const fault of Object.values(FAULTS)) fault(host).clear();
@@ -348,8 +349,8 @@ const calm = async (world: World, watch: Watch, hosts: readonly FakeHost[]): Pro
 };
 
 /**
- * The host of a container has its policy, and has confirmed it. A host that got a stop command but never the
- * spec has no policy to keep: the next start delivers it.
+ * The host has the policy of the container and has confirmed it. A host that got a stop command but never the spec need
+ * not have a policy, because the next start delivers it.
  */
 const expectPolicy = ({ id, view }: ContainerRecord, host: FakeHost): void => {
   if (view.hostId !== host.hostId || !host.containers.has(id)) return;
@@ -376,11 +377,11 @@ const expectTruth = async (world: World, watch: Watch, hosts: readonly FakeHost[
   );
 };
 
-/** Goes through a sequence. @param twice how often each function is invoked for a step */
+/** Runs a sequence of actions. @param twice how often each function is invoked for a step */
 export const walk = async (table: EngineTable, actions: readonly Action[], twice: number): Promise<void> => {
   const world = openWorld(table);
   world.tasks.invocations = twice;
-  // Disk for few: it is what runs out first for some sequences.
+  // Little disk, so that in some sequences it is exhausted first.
   const capacity = { ...FACTS.capacity, diskMB: 16_384 };
   const hosts = [await world.addHost({ capacity }), await world.addHost({ capacity })];
   for (const host of hosts) await world.connect(host);

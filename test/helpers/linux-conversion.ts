@@ -24,7 +24,7 @@ const carryOut = async (
 ): Promise<Converted> => {
   const recorder = new StepRecorder(systemClock, () => undefined);
   const command = {
-    // As a control plane would: another one for another conversion, the same for a repeat of one.
+    // As in the control plane: different for each conversion, and the same when a conversion is repeated.
     id: `${args.verb}-${args.container.runtimeType}-${one.id}`,
     hostId: one.id,
     containerId: one.id,
@@ -45,8 +45,8 @@ const carryOut = async (
 };
 
 /**
- * Converts a container as the agent does. @param one as it is before
- * @param runningInstance the run that was running when the command was first begun
+ * Converts a container as the agent does. @param one the container before the conversion
+ * @param runningInstance the run that was running when the command first started
  */
 export const convert = (
   runtime: Runtime,
@@ -68,11 +68,11 @@ export const convert = (
   return carryOut(runtime, one, args, runningInstance);
 };
 
-/** What the control plane asks for once more where the host could not go back by itself. */
+/** The command with which the control plane requests the rollback again, if the host could not complete it. */
 export const restore = (runtime: Runtime, one: AssignedContainer, to: 'Off' | 'Running') =>
   carryOut(runtime, one, { verb: 'restoreContainer', to, container: one }, null);
 
-/** The runtime, with something happening around one of its verbs, the first time. */
+/** A runtime that calls hooks before and after the first call of one of its verbs. */
 export const around = (
   runtime: Runtime,
   verb: keyof Runtime,

@@ -1,7 +1,7 @@
 /**
- * A host's agent in a process of its own that dies in the middle of a conversion:
- * `<state folder> <container as JSON> <to> <verb> <before|after>`. Brings the container up, begins to convert it, and kills
- * itself around that verb.
+ * The agent of a host, in a separate process that kills itself during a conversion: `<state folder> <container as JSON>
+ * <to> <verb> <before|after>`. It starts the container, begins to convert it, and kills itself before or after that
+ * verb.
  */
 import type { Runtime } from '../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
@@ -18,7 +18,7 @@ await convert(
   around(
     runtime,
     verb as keyof Runtime,
-    // Dies in the middle: the started work continues, and no agent sees its end.
+    // Dies during the verb: the started work continues, and no agent sees its end.
     when === 'before' ? { before: () => void setImmediate(die) } : { after: die },
   ),
   one,

@@ -1,7 +1,7 @@
 /**
- * A host's agent in a process of its own, to be killed: `<state folder> <container as JSON> <steps> <before|after>`.
- * Brings the container up to that step of its plan, says so, and kills itself; with `-1` it brings it up
- * entirely, says so, and stays.
+ * The agent of a host, in a separate process: `<state folder> <container as JSON> <steps> <before|after>`. It executes
+ * that many steps of the container's plan, prints a message, and kills itself. With `-1` it executes the whole plan,
+ * prints a message, and keeps running.
  */
 import { EXECUTORS } from '../../agent/execute/executors.ts';
 import { plan } from '../../agent/plan/plan.ts';
@@ -28,7 +28,7 @@ const take = (step: Step) =>
 for (const [index, step] of steps.entries()) {
   const last = index === Number(wanted);
   const taken = take(step);
-  // Dies in the middle: the started work continues, and no agent sees its end.
+  // Dies during the step: the started work continues, and no agent sees its end.
   if (last && when === 'before') setImmediate(() => process.kill(process.pid, 'SIGKILL'));
   await taken;
   if (last) process.kill(process.pid, 'SIGKILL');

@@ -17,8 +17,8 @@ const ROOT = new URL('../..', import.meta.url).pathname;
 const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
 /**
- * Whether this machine can be a real host. Where it cannot, tests of real hosts are not run, and say why: only a
- * machine without the privileges, the packages or a way to install them is such a one.
+ * Whether this machine can be a real host. If not, tests of real hosts are skipped with the reason. That is only
+ * allowed if the machine lacks the privileges, the packages or a way to install them.
  */
 export const canHostLinux = async (): Promise<boolean> => {
   try {
@@ -31,7 +31,7 @@ export const canHostLinux = async (): Promise<boolean> => {
   }
 };
 
-/** A folder for one test file's hosts: what is made once (templates, an empty layer) is made once for all of them. */
+/** A folder for all hosts of one test file, so that templates and empty layers are created only once. */
 export const linuxHostFolder = (name: string): string => {
   const folder = join(ROOT, '.bulkhead', 'test-hosts', name);
   mkdirSync(folder, { recursive: true });
@@ -44,7 +44,7 @@ export const openTestHost = (
   stateFolder: string,
   options: Partial<LinuxHostOptions> = {},
 ): Promise<LinuxRuntime> => {
-  // As the agent does.
+  // The agent has the same umask.
   process.umask(0o077);
   recordOpenedHost(stateFolder);
   return openLinuxHost({
@@ -66,7 +66,7 @@ const never = new AbortController().signal;
 export const inspectContainer = async (runtime: Runtime, id: string): Promise<RuntimeContainer | null> =>
   (await runtime.inspect(id))[0] ?? null;
 
-/** Brings a container where it is wanted, as the agent does for someone who trusts its code. */
+/** Brings a container to a state, as the agent does, with consent to mount an untrusted disk. */
 export const bring = async (
   runtime: Runtime,
   id: string,
@@ -92,7 +92,7 @@ export const removeAllContainers = async (runtime: Runtime): Promise<void> => {
   for (const { id } of await runtime.inspect()) await bring(runtime, id, null, 'Absent');
 };
 
-/** Waits until it is so. A test that waits for what never comes ends by its own time limit. */
+/** Waits until the condition is true. If it never is, the test fails at its own time limit. */
 export const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
   while (!(await isSo())) await new Promise((resolve) => setTimeout(resolve, 10));
 };

@@ -33,7 +33,7 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
   );
   return {
     processes: listPids()
-      // One that has ended waits for its parent, which is not of this host any more.
+      // A zombie waits for its parent, which is not part of this host any more.
       .filter((pid) => readStat(pid)?.fields[0] !== 'Z')
       .filter(
         (pid) =>
@@ -52,7 +52,7 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
           line.includes(`${layout.state}/`) ||
           line.includes(`/run/netns/bulkhead-${layout.tag}`),
       ),
-    /** While the host is open, it has one. */
+    /** An open host has a router. */
     routers: [
       ...list('/run/netns').filter((name) => name === router),
       ...list('/sys/class/net').filter((name) => name === `bhr${layout.tag}`),
@@ -82,7 +82,7 @@ export const findTraces = async (stateFolder: string): Promise<Traces> => {
   };
 };
 
-/** What a program says; nothing where it fails, as it does where there is nothing to ask about. */
+/** The output of a program; empty if it fails, as it does if there is nothing to list. */
 const ask = (program: string, ...words: string[]): string => {
   try {
     return execFileSync(program, words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
@@ -107,13 +107,13 @@ const published = (tag: string): string[] => {
   return [...text.matchAll(/elements = \{ ([\d, ]+) \}/g)].map(([, ports]) => ports ?? '');
 };
 
-/** Rules that a host has added to the tables of others. */
+/** Rules that a host has added to tables of other programs. */
 const foreignRules = (tag: string): string[] =>
   ask('nft', 'list', 'ruleset')
     .split('\n')
     .filter((line) => line.includes(`comment "bulkhead ${tag}"`));
 
-/** What {@link findTraces} is when nothing is left. */
+/** The result of {@link findTraces} if nothing is left. */
 export const NO_TRACES = {
   processes: [],
   mounts: [],

@@ -8,7 +8,7 @@ export interface Sent {
   readonly detail: object;
 }
 
-/** Puts events on the local bus, at most ten, as any AWS SDK would. Throws if one was not taken. */
+/** Puts at most ten events on the local bus, as an AWS SDK would. Throws if an event was not accepted. */
 export const putEvents = async (cloud: LocalCloud, events: readonly Sent[]): Promise<void> => {
   const Entries = events.map(({ source, 'detail-type': type, detail }) => ({
     EventBusName: EVENT_BUS_NAME,

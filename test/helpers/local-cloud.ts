@@ -5,8 +5,8 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * The whole local cloud as its users run it: one process group of its own, on a port and a state directory
- * of its own. `kill` is `kill -9` of everything that belongs to it.
+ * The whole local cloud as a user runs it: a separate process group with its own port and state directory. `kill` is
+ * `kill -9` of all its processes.
  */
 export interface LocalCloud {
   readonly apiUrl: string;
@@ -94,7 +94,7 @@ const killGroup = (pid: number, signal: NodeJS.Signals): void => {
   }
 };
 
-/** Starts it and waits for its ready line; throws with its output if it ends before. */
+/** Starts it and waits for its ready line. Throws with its output if it exits first. */
 export const startLocalCloud = async (options: LocalCloudOptions = {}): Promise<LocalCloud> => {
   const stateDir = options.stateDir ?? temporaryStateDirectory();
   const child = spawn(
@@ -169,7 +169,7 @@ export const startLocalCloud = async (options: LocalCloudOptions = {}): Promise<
   };
 };
 
-/** Waits for an operation's end through the API, at most `seconds`; throws if it has not ended. */
+/** Waits for the end of an operation through the API. Throws if it has not ended after `seconds`. */
 export const waitForOperation = async (cloud: LocalCloud, id: string, seconds = 60) => {
   const deadline = Date.now() + seconds * 1000;
   while (Date.now() < deadline) {
@@ -179,7 +179,9 @@ export const waitForOperation = async (cloud: LocalCloud, id: string, seconds = 
   throw new Error(`operation ${id} has not ended in ${seconds} s`);
 };
 
-/** All items of a list, page by page. The list of events always has a next page, and ends at an empty one. */
+/**
+ * All items of a list, page by page. Every page of the list of events has a cursor, so that list ends at an empty page.
+ */
 export const listAll = async (cloud: LocalCloud, path: string) => {
   // biome-ignore lint/suspicious/noExplicitAny: items of many shapes
   const items: any[] = [];
@@ -198,7 +200,7 @@ export const listAll = async (cloud: LocalCloud, path: string) => {
   return items;
 };
 
-/** Waits until so many hosts are ready. */
+/** Waits until that many hosts are ready. */
 export const waitForHosts = (cloud: LocalCloud, wanted: number): Promise<true> =>
   eventually(async () => {
     const { body } = await cloud.call('GET', '/v1/hosts?limit=200');
@@ -206,7 +208,7 @@ export const waitForHosts = (cloud: LocalCloud, wanted: number): Promise<true> =
     return ready.length >= wanted ? true : undefined;
   }, 60);
 
-/** Polls until `probe` gives something, at most `seconds`. */
+/** Polls until `probe` returns a value, for at most `seconds`. */
 export const eventually = async <T>(probe: () => Promise<T | undefined>, seconds = 30): Promise<T> => {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {

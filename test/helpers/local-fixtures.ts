@@ -19,7 +19,7 @@ export const removeTemporaryDirectories = (): void => {
   for (const directory of directories.splice(0)) rmSync(directory, { recursive: true, force: true });
 };
 
-/** What requests to an embedded service have to be signed with in a test. */
+/** Credentials for signing requests to an embedded service in a test. */
 export const LOCAL_CREDENTIALS = { accessKeyId: 'LOCALTEST', secretAccessKey: 'secret' };
 
 export const testContext = (overrides: Partial<CloudContext> = {}): CloudContext => ({
@@ -62,11 +62,11 @@ export const functionResource = (name: string, properties: Record<string, unknow
 export interface FixtureAssembly {
   readonly resources: Readonly<Record<string, unknown>>;
   readonly outputs?: Readonly<Record<string, unknown>>;
-  /** Name to the text of its `index.mjs`. */
+  /** The text of each function's `index.mjs`, by name. */
   readonly functions?: Readonly<Record<string, string>>;
 }
 
-/** Writes `index.mjs` of each function beneath a directory. @returns where each asset lies. */
+/** Writes `index.mjs` of each function below a directory. @returns the folder of each asset. */
 export const writeFunctions = (directory: string, functions: Readonly<Record<string, string>>) => {
   for (const [name, source] of Object.entries(functions)) {
     mkdirSync(join(directory, `asset.${name}`), { recursive: true });
@@ -102,7 +102,7 @@ export const writeAssembly = ({ resources, outputs = {}, functions = {} }: Fixtu
   return directory;
 };
 
-/** Waits for something that happens soon; fails the test by returning undefined after `limitMs`. */
+/** Waits for something that happens soon. Returns undefined after `limitMs`, so that the test fails. */
 export const soon = async <T>(probe: () => T | undefined | Promise<T | undefined>, limitMs = 15_000) => {
   for (const end = Date.now() + limitMs; Date.now() < end; ) {
     const value = await probe();

@@ -6,14 +6,14 @@ import type { LocalCloud } from './local-cloud.ts';
 
 const sleep = async () => undefined;
 
-/** The table of a running local cloud, for a test that does what only its administrator can do. */
+/** The table of a running local cloud, for a test of something that only the administrator can do. */
 export const localTable = async ({ endpoints, credentials, region }: LocalCloud): Promise<Table> => {
   const client = new DynamoDBClient({ region, endpoint: endpoints.dynamodb, credentials });
   const { TableNames: [tableName = ''] = [] } = await client.send(new ListTablesCommand({}));
   return createTable({ client, tableName, sleep, random: Math.random });
 };
 
-/** Closes a connection of the agents' WebSocket, as API Gateway lets its owner do. @returns the status */
+/** Closes a connection of the agents' WebSocket API through its management endpoint. @returns the status */
 export const closeConnection = (
   { webSocketUrl, credentials, region }: LocalCloud,
   connectionId: string,

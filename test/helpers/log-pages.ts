@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { readLog } from '../../agent/runtimes/linux/container/read-log.ts';
 import type { LogPage } from '../../core/contract/session.ts';
 
-/** The pages that a host gives of lines that all have the same time, by the cursor that asks for each; '' for the first. */
+/** A host's log pages of lines that all have the same time, by the cursor that requests each page; '' for the first. */
 export const pagesOfOneTime = async (lines: readonly string[]): Promise<ReadonlyMap<string, LogPage>> => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-log-'));
   try {

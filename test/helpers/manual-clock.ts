@@ -21,7 +21,7 @@ export class ManualClock implements Clock {
     };
   }
 
-  /** Lets `ms` milliseconds pass, and lets what follows from each timer happen before the next. */
+  /** Advances by `ms` milliseconds. Waits for the work of each timer before the next timer fires. */
   async pass(ms: number): Promise<void> {
     const until = this.#nowMs + ms;
     for (;;) {
@@ -36,7 +36,7 @@ export class ManualClock implements Clock {
   }
 }
 
-/** After everything that is ready to happen has happened. */
+/** Resolves after all work that is ready to run has run. */
 export const settled = async (): Promise<void> => {
   for (let round = 0; round < 5; round += 1) await new Promise((resolve) => setImmediate(resolve));
 };

@@ -24,7 +24,7 @@ export class ManualCloudClock implements Clock {
     return () => this.#timers.delete(timer);
   }
 
-  /** Runs the timers that are due by then, in order of time. */
+  /** Advances and runs all due timers in order of time. */
   advance(ms: number): void {
     const end = this.#now + ms;
     for (let next = this.#earliest(); next !== undefined && next.at <= end; next = this.#earliest())

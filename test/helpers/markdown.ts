@@ -1,12 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The checkout, with a slash at its end. */
+/** Path of the checkout, with a trailing slash. */
 export const ROOT = new URL('../..', import.meta.url).pathname;
 
 const NOT_OURS = new Set(['node_modules', '.git', '.bulkhead', 'cdk.out', 'coverage', 'dist']);
 
-/** The Markdown files of the checkout, relative to it. */
+/** The Markdown files of the checkout, as relative paths. */
 export const markdownFiles = (folder = ''): readonly string[] =>
   readdirSync(join(ROOT, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = folder === '' ? entry.name : `${folder}/${entry.name}`;
@@ -18,15 +18,15 @@ export const readDocument = (path: string): string => readFileSync(join(ROOT, pa
 
 export interface CodeBlock {
   readonly path: string;
-  /** The line of the opening fence, counted from 1. */
+  /** Line number of the opening fence, beginning at 1. */
   readonly line: number;
   readonly language: string;
   readonly text: string;
-  /** The HTML comment on the line before the fence, without its marks. */
+  /** The text of the HTML comment on the line before the fence. */
   readonly note: string | undefined;
 }
 
-/** The fenced code blocks of a document, also those that are indented in a list. */
+/** The fenced code blocks of a document, including those that are indented in a list. */
 export const codeBlocks = (path: string, text = readDocument(path)): readonly CodeBlock[] =>
   [...text.matchAll(/(?:^[ \t]*<!-- *(.*?) *-->\n)?^([ \t]*)```(\S*)\n([\s\S]*?)^\2```$/gm)].map((match) => {
     const [all, note, indent = '', language = '', body = ''] = match;
@@ -40,11 +40,11 @@ export const codeBlocks = (path: string, text = readDocument(path)): readonly Co
     };
   });
 
-/** A document without its fenced code and code spans: what is left is prose. */
+/** The prose of a document: its text without fenced code and code spans. */
 export const proseOf = (text: string): string =>
   text.replaceAll(/^([ \t]*)```[\s\S]*?^\1```$/gm, '').replaceAll(/`[^`\n]*`/g, '');
 
-/** The anchor that GitHub gives a heading. */
+/** GitHub's anchor for a heading. */
 const anchorOf = (heading: string): string =>
   heading
     .toLowerCase()

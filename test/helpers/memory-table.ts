@@ -5,8 +5,8 @@ import type { Key } from '../../store/keys.ts';
 import { ConditionFailed, type QueryOptions, type Table, type Write } from '../../store/table.ts';
 
 /**
- * A table in memory, for tests that need thousands of tables a minute. It knows the few forms of expressions that `store/`
- * writes and refuses any other; the same random walk runs on it and on the real engine.
+ * A table in memory, for tests that need thousands of tables per minute. It supports the few forms of expressions that
+ * `store/` writes and refuses any other. The same random walk runs on it and on the real engine.
  */
 interface Expressions {
   readonly ExpressionAttributeNames?: Record<string, string> | undefined;
@@ -83,7 +83,7 @@ const assigned = (text: string, item: Item, given: Expressions): AttributeValue 
   };
   if (sign === undefined) return operand(first);
   const [a, b] = [Number(operand(first).N), Number(operand(second).N)];
-  // DynamoDB counts in decimals.
+  // DynamoDB calculates with decimal numbers.
   return { N: String(Math.round((sign === '+' ? a + b : a - b) * 1e6) / 1e6) };
 };
 

@@ -16,7 +16,7 @@ const BLOCK = 512;
 const sha256 = (data: Buffer): string => createHash('sha256').update(data).digest('hex');
 const octal = (value: number, digits: number): string => value.toString(8).padStart(digits, '0');
 
-/** By hand, because tar itself makes no hostile archives. */
+/** Built by hand, because tar does not create hostile archives. */
 const tarEntry = ({
   name,
   kind = '0',
@@ -36,13 +36,13 @@ const tarEntry = ({
 export const tar = (entries: readonly TarEntry[]): Buffer =>
   Buffer.concat([...entries.map(tarEntry), Buffer.alloc(2 * BLOCK)]);
 
-/** A layer with a shell, and a file that tells images apart. */
+/** A layer with a shell, and a file that distinguishes images. */
 export const busyboxLayer = (mark: string): Buffer =>
   tar([
     { name: 'bin/', kind: '5' },
     { name: 'bin/busybox', content: readFileSync('/bin/busybox') },
     ...['sh', 'cat', 'sleep'].map((name) => ({ name: `bin/${name}`, kind: '2' as const, link: 'busybox' })),
-    // Whose folder no entry names.
+    // No entry creates its folder.
     { name: 'deep/er/file', content: Buffer.from('deep'), mode: 0o644 },
     { name: 'mark', content: Buffer.from(mark), mode: 0o644 },
   ]);
@@ -66,7 +66,7 @@ const configOf = ({ layers, config = {}, architecture = 'amd64' }: ImageParts): 
 
 const MEDIA = 'application/vnd.oci.image';
 
-/** The files of an OCI layout, and the digest of the image's manifest. Layers are packed by gzip. */
+/** The files of an OCI layout, and the digest of the image's manifest. Layers are compressed with gzip. */
 export const ociLayout = (parts: ImageParts): { files: ReadonlyMap<string, Buffer>; digest: string } => {
   const files = new Map<string, Buffer>();
   const blob = (mediaType: string, data: Buffer) => {
@@ -90,14 +90,14 @@ export const writeLayout = (folder: string, parts: ImageParts): string => {
   return digest;
 };
 
-/** An OCI layout in one tar. Returns the manifest's digest. */
+/** Writes an OCI layout as a tar archive. Returns the manifest's digest. */
 export const writeLayoutArchive = (path: string, parts: ImageParts): string => {
   const { files, digest } = ociLayout(parts);
   writeFileSync(path, tar([...files].map(([name, content]) => ({ name, content }))));
   return digest;
 };
 
-/** What `docker save` writes. Returns the image's id: the digest of its configuration. */
+/** Writes an archive like `docker save`. Returns the image's id: the digest of its configuration. */
 export const writeDockerArchive = (path: string, parts: ImageParts): string => {
   const config = configOf(parts);
   const id = sha256(config);

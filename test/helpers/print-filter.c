@@ -1,5 +1,5 @@
 /*
- * Prints what the guest's system_calls.c gives the kernel, and the tables that it is made from:
+ * Prints the filter that the guest's system_calls.c installs, and its source tables:
  * `table <architecture> <clone> <clone3> <denied> ...` for each table, `<code> <if so> <else> <value>` for each instruction.
  */
 #include <linux/audit.h>
@@ -9,7 +9,7 @@
 
 #include "../../agent/guest/system_calls.h"
 
-/* In place of the C library's. */
+/* Replaces the function of the C library. */
 int prctl(int option, ...) {
   va_list arguments;
   va_start(arguments, option);

@@ -12,13 +12,13 @@ const attempt = (program: string, ...words: string[]): void => {
   try {
     execFileSync(program, words, { stdio: 'ignore' });
   } catch {
-    // It is gone already.
+    // The process has already ended.
   }
 };
 
 /**
- * Does to one host what a sudden reboot of its machine does: processes, mounts, network, rules, cgroups and `/run` are
- * lost, and only the files on its disk remain. The runtime must be shut down before.
+ * Has the effect of a sudden reboot of the machine on one host: processes, mounts, network, rules, cgroups and `/run`
+ * are lost, and only the files on its disk remain. The runtime must be shut down before.
  */
 export const loseVolatileState = async (stateFolder: string): Promise<void> => {
   const layout = createLayout(stateFolder);

@@ -1,4 +1,4 @@
-/** Runs the embedded cloud in a process of its own, for tests that kill it: `run-cloud.ts <assembly> <state>`. */
+/** Runs the embedded cloud in a separate process, for tests that kill it: `run-cloud.ts <assembly> <state>`. */
 import { startCloud } from '../../local/cloud.ts';
 
 const [assemblyDir = '', stateDir = ''] = process.argv.slice(2);

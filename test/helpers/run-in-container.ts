@@ -3,7 +3,7 @@ import type { Runtime } from '../../agent/runtimes/runtime.ts';
 import type { ExecRequest } from '../../agent/runtimes/session-process.ts';
 import { collectOutput } from '../../agent/sessions/collect-output.ts';
 
-/** Runs a command beside a main process to its end. @returns its exit code, and what it wrote */
+/** Runs a command in addition to the main process and waits for its end. @returns its exit code and output */
 export const runIn = async (runtime: Runtime, containerId: string, request: ExecRequest) => {
   const process = await runtime.startExec(containerId, request);
   const { signal } = new AbortController();

@@ -12,7 +12,7 @@ export interface RunOptions {
   readonly env?: Record<string, string>;
   readonly stdin?: string | Buffer;
   readonly cwd?: string;
-  /** After which it is killed: it hangs. */
+  /** The program is killed after this time. */
   readonly seconds?: number;
 }
 
@@ -39,7 +39,10 @@ export const runProgram = (
     });
   });
 
-/** A program on a pseudo-terminal (util-linux's `script`), typed into as a person would: after what it has shown. */
+/**
+ * A program on a pseudo-terminal (util-linux's `script`). Input is typed only after the expected output, as a user
+ * would.
+ */
 export class Terminal {
   readonly #child: ChildProcess;
   readonly ended: Promise<number | null>;
@@ -64,7 +67,7 @@ export class Terminal {
     this.#child.stdin?.write(text);
   }
 
-  /** Waits until the screen shows it, beyond what was seen before. */
+  /** Waits until the pattern appears on the screen, after the output that was matched before. */
   async see(pattern: RegExp, seconds = 30): Promise<string> {
     const deadline = Date.now() + seconds * 1000;
     for (;;) {
@@ -84,13 +87,13 @@ export class Terminal {
     }
   }
 
-  /** Hangs up: `script` passes it on to what runs on the terminal. */
+  /** Hangs up. `script` forwards this to the program on the terminal. */
   kill(): void {
     this.#child.kill('SIGHUP');
   }
 }
 
-/** Starts a program that goes on, and waits for its first line. */
+/** Starts a program that keeps running, and waits for its first line. */
 export const startProgram = async (program: string, args: readonly string[], env: Record<string, string>) => {
   const child = spawn(program, [...args], {
     env: { ...process.env, NODE_OPTIONS: '', ...env },

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 
 const TestRunner = createRequire(import.meta.url)('jest-runner').default;
 
-/** Runs one test file at a time, after those of other runners. */
+/** Runs one test file at a time, after the files of other runners. */
 export default class SerialRunner extends TestRunner {
   isSerial = true;
 }

@@ -5,7 +5,7 @@ import type { WebSocketFactory } from '../../core/client/session-socket.ts';
 import type { SessionRequest, SessionToken } from '../../core/contract/session.ts';
 import type { LocalCloud } from './local-cloud.ts';
 
-/** A client's connections, as a network treats them: cut without a goodbye when the test says so. */
+/** WebSocket connections of a client that a test can cut without a closing handshake. */
 export const cuttable = () => {
   let cut: () => void = () => undefined;
   let opened = 0;
@@ -36,7 +36,7 @@ export const cuttable = () => {
 };
 export type Cuttable = ReturnType<typeof cuttable>;
 
-/** Asks for a session. @returns the answer's status and body */
+/** Requests a session. @returns the status and body of the response */
 export const askSession = async (
   cloud: LocalCloud,
   idOrName: string,
@@ -44,7 +44,7 @@ export const askSession = async (
 ): Promise<{ status: number; body: SessionToken }> =>
   cloud.call('POST', `/v1/containers/${idOrName}/sessions`, { body });
 
-/** Opens a session and joins it. */
+/** Creates a session and connects to it. */
 export const joinSession = async (
   cloud: LocalCloud,
   idOrName: string,
@@ -56,7 +56,7 @@ export const joinSession = async (
   return openSession(token, { webSocketFactory });
 };
 
-/** Keeps what a session writes. */
+/** Collects the output of a session. */
 export const collect = (session: SessionStream) => {
   const hash = createHash('sha256');
   const kept = { stdout: '', stderr: '' };
@@ -71,7 +71,7 @@ export const collect = (session: SessionStream) => {
   return {
     text: (stream: 'stdout' | 'stderr' = 'stdout') => kept[stream],
     bytes: () => bytes,
-    /** SHA-256 of stdout; to be asked once. */
+    /** SHA-256 of stdout. Must be called only once. */
     digest: () => hash.digest('hex'),
     until: (pattern: RegExp) =>
       new Promise<void>((resolve) => {

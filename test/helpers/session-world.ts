@@ -22,10 +22,13 @@ const ARN = 'arn:aws:execute-api:us-east-1:111122223333:api/v1/$connect';
 export const HOST = testId(900);
 export const CONTAINER = testId(1);
 
-/** What a host answers a command with. */
+/** A host's answer to a command. */
 export type Reply = Partial<Extract<CommandResult, { status: 'succeeded' }>> | 'nothing' | 'refuses';
 
-/** The functions of sessions on a real table, with a host that answers at once, and connections that are a record. */
+/**
+ * The functions for sessions on a real table, with a host that answers immediately. Messages to connections are
+ * recorded.
+ */
 export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
   const api = createApi(table);
   await table.put({ Item: containerItem(containerRecord('Running')) });
@@ -94,7 +97,7 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
       const answer = await api.call('openSession', { params: { idOrName: CONTAINER }, body });
       return answer.body as { sessionId: string; token: string; url: string; expiresAt: string };
     },
-    /** A handshake from its token to its status. */
+    /** Performs a handshake with a token. Returns its status. */
     connect: async (token: string, session: string, connectionId = 'client-1') => {
       const { context } = await authorize(token, session);
       return { context, ...(await connection(event('$connect', connectionId, context))) };
@@ -112,7 +115,7 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
           },
         ),
       ),
-    /** A message of a client on the route of hosts. */
+    /** Sends a message of a session client on the route of hosts. */
     toHostsRoute: (sessionId: string, body: string, connectionId = 'client-1') =>
       message(event('$default', connectionId, { tenant: TENANT, sessionId, tokenHash: 'x' }, { body })),
     fromHost: (sessionId: string, message: object, hostId = HOST) =>

@@ -10,13 +10,13 @@ import { bring, linuxHostFolder, openTestHost, removeAllContainers } from './lin
 import { findTraces, NO_TRACES } from './linux-leaks.ts';
 import { runIn } from './run-in-container.ts';
 
-/** One host for all tests of a file. Nothing of it may be left on the machine at the end. */
+/** One host for all tests of a file. At the end none of its resources may be left on the machine. */
 export class SharedLinuxHost {
   readonly folder: string;
   readonly #options: Partial<LinuxHostOptions>;
   #runtime: LinuxRuntime | null = null;
 
-  /** For the top of a `describe`: opens the host before its tests, and counts leaks after them. */
+  /** Call this at the start of a `describe`: it opens the host before the tests and checks for leaks after them. */
   constructor(name: string, options: Partial<LinuxHostOptions> = {}) {
     this.folder = linuxHostFolder(name);
     this.#options = options;
@@ -33,7 +33,7 @@ export class SharedLinuxHost {
     return this.#runtime;
   }
 
-  /** Opens the host; after a test has closed it, for those that follow. */
+  /** Opens the host again after a test has closed it. */
   async reopen(): Promise<void> {
     this.#runtime = await openTestHost(this.folder, this.#options);
   }
@@ -45,14 +45,17 @@ export class SharedLinuxHost {
     return bring(this.runtime, one.id, one, 'Off');
   }
 
-  /** Runs a shell script in the container; its output, without the last newline. Fails with what it said. */
+  /**
+   * Runs a shell script in the container. Returns its output without the last newline; throws with its output if it
+   * fails.
+   */
   async sh({ id }: AssignedContainer, script: string): Promise<string> {
     const { exitCode, stdout, stderr } = await runIn(this.runtime, id, { command: ['sh', '-c', script] });
     if (exitCode !== 0) throw new TypeError(`exit code ${exitCode}: ${stderr}${stdout}`);
     return stdout.trimEnd();
   }
 
-  /** Puts `probe.c` into the container as /probe, through the input of a process, as a user would. */
+  /** Copies `probe.c`'s program into the container as /probe, through the input of a process, as a user would. */
   async putProbe({ id }: AssignedContainer): Promise<void> {
     const process = await this.runtime.startExec(id, {
       command: ['sh', '-c', 'cat > /probe; chmod 755 /probe'],
@@ -65,7 +68,7 @@ export class SharedLinuxHost {
 
 const SOURCE = new URL('probe/probe.c', import.meta.url).pathname;
 
-/** `probe.c` as a static program; made once for each of its versions. */
+/** Compiles `probe.c` to a static program, once for each version of the source. */
 export const probeProgram = (): string => {
   const version = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 16);
   const path = join(linuxHostFolder('probe'), version);

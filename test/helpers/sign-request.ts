@@ -14,7 +14,7 @@ export interface Unsigned {
   readonly body?: string;
 }
 
-/** The headers of a request to AWS's endpoints, signed by the SDK's own signer. */
+/** The headers of a request to an AWS endpoint, signed with the SDK's signer. */
 export const signedHeaders = async (
   { region, credentials }: AwsAccess,
   url: string,
@@ -27,7 +27,7 @@ export const signedHeaders = async (
   return { ...signed.headers };
 };
 
-/** A signed request, made without an SDK's client. */
+/** Sends a signed request without an SDK client. */
 export const signedFetch = async (access: AwsAccess, url: string, unsigned: Unsigned): Promise<Response> =>
   fetch(url, {
     method: unsigned.method ?? 'POST',

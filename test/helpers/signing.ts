@@ -5,7 +5,7 @@ import type { Signed } from '../../core/contract/agent/signed.ts';
 import type { CommandSigning } from '../../functions/shared/secrets/command-signing.ts';
 import { createSessionSeal } from '../../functions/shared/secrets/session-seal.ts';
 
-/** The key of the control plane in tests. */
+/** The control plane's signing key in tests. */
 export const COMMAND_KEY: SigningKey = deriveSigningKey('the secret of a test');
 
 export const signCommand = (
@@ -18,7 +18,7 @@ export const testSigning: CommandSigning = {
   sign: async (command, expiresAtMs) => signCommand(command, { expiresAtMs }),
 };
 
-/** The seal of sessions' tokens in tests. */
+/** The seal of session tokens in tests. */
 export const testSeal = createSessionSeal({
   readSecret: async (stage) =>
     stage === 'AWSCURRENT' ? { value: 'the secret of sessions in a test', createdAtMs: 0 } : undefined,
@@ -26,7 +26,7 @@ export const testSeal = createSessionSeal({
   monotonic: () => 0,
 });
 
-/** What a host that verifies nothing reads of a command's message. */
+/** Reads a command's message without verifying it. */
 export const commandIn = ({ payload }: Pick<Signed, 'payload'>): Command => {
   const { expiresAtMs: _, ...command } = JSON.parse(payload);
   return command;

@@ -4,7 +4,9 @@ import { join } from 'node:path';
 
 const MIB = 1024 * 1024;
 
-/** A file system of its own, mounted at a folder: what fills it fills nothing else. Needs root. */
+/**
+ * A small file system, mounted at a folder, so that a test can fill it without filling the machine's disk. Needs root.
+ */
 export class SmallDisk {
   readonly folder: string;
   readonly #image: string;
@@ -24,10 +26,10 @@ export class SmallDisk {
     return bavail * bsize;
   }
 
-  /** Takes all that is free, as another program of the machine might. */
+  /** Uses all free space, as another program of the machine might. */
   fill(): void {
     const filler = join(this.folder, 'filler');
-    // Most of it at once, the rest byte by byte.
+    // Most of the space at once, the rest byte by byte.
     execFileSync('fallocate', ['-l', String(Math.max(1, this.freeBytes - 8 * MIB)), filler]);
     execFileSync('sh', ['-c', 'cat /dev/zero >> "$1" 2>/dev/null || true', 'sh', filler]);
   }

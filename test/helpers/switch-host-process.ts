@@ -1,6 +1,6 @@
 /**
- * The switch of one agent in a process of its own, started in the network namespace of a machine that a test has made:
- * `<state folder> <allowed private ranges> <name servers>`. Calls come as messages; each is answered.
+ * The switch of one agent in a separate process, which starts in the network namespace of a test's machine: `<state
+ * folder> <allowed private ranges> <name servers>`. It receives calls as messages and answers each.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';

@@ -15,7 +15,7 @@ import { linuxHostFolder } from './linux-host.ts';
 const SWITCH_PROCESS = new URL('switch-host-process.ts', import.meta.url).pathname;
 const run = promisify(execFile);
 
-/** Addresses outside the machine of the test. All of them are one server, in a namespace of its own. */
+/** Addresses outside the test's machine. All of them belong to one server in a separate namespace. */
 export const OUTSIDE = {
   public: '11.22.33.2',
   otherPublic: '11.22.33.3',
@@ -25,9 +25,9 @@ export const OUTSIDE = {
 } as const;
 /** The machine's own addresses. */
 export const OWN = { public: '11.22.33.1', lan: '10.99.0.1', gateway: '10.213.0.1' } as const;
-/** Where the server outside, and a service of the machine on 0.0.0.0, say who asks. */
+/** Port of the server outside, and of a service of the machine on 0.0.0.0. Both return the client's address. */
 export const PORT = 8080;
-/** The private range that the machine's operator lets policies open. */
+/** The private range that the machine's operator allows policies to open. */
 export const OPENED = '10.99.0.0/16';
 
 const SAY_WHO_ASKS = `require('node:net').createServer((s) => { s.on('error', () => {}); s.end('heard ' + s.remoteAddress); })
@@ -41,7 +41,7 @@ const silently = (program: string, ...words: string[]): string => {
   }
 };
 
-/** A machine in network namespaces: what a test does to its firewall concerns nothing else. */
+/** A machine in network namespaces, so that changes to its firewall affect nothing else. */
 export class SwitchWorld {
   readonly #machine: string;
   readonly #outside: string;
@@ -62,17 +62,17 @@ export class SwitchWorld {
     return `/run/netns/${this.#machine}`;
   }
 
-  /** Runs a program on the machine; what it said, whether or not it failed. */
+  /** Runs a program on the machine. Returns its output, even if it failed. */
   onMachine(...words: string[]): string {
     return silently('nsenter', `--net=${this.machine}`, '--', ...words);
   }
 
-  /** The same outside. */
+  /** Runs a program outside the machine. Returns its output, even if it failed. */
   outside(...words: string[]): string {
     return silently('nsenter', `--net=/run/netns/${this.#outside}`, '--', ...words);
   }
 
-  /** Starts a program outside; with a line that it says first. */
+  /** Starts a program outside the machine and waits for its first line. */
   async serveOutside(...words: string[]): Promise<ChildProcess> {
     return this.#serve(`/run/netns/${this.#outside}`, words);
   }
@@ -131,7 +131,7 @@ interface SwitchOptions {
   readonly nameServers?: readonly string[];
 }
 
-/** The switch of one agent on the machine. Its containers are network namespaces, as those of Default containers. */
+/** The switch of one agent on the machine. Its containers are network namespaces, like those of Default containers. */
 export class SwitchAgent {
   readonly #world: SwitchWorld;
   readonly #folder: string;
@@ -170,7 +170,7 @@ export class SwitchAgent {
     await once(this.#process, 'message');
   }
 
-  /** As a machine's power loss would end it, but that the kernel goes on. */
+  /** Kills its processes like a power loss, but the kernel's state remains. */
   async kill(): Promise<void> {
     const running = this.#process;
     this.#process = null;
@@ -198,7 +198,7 @@ export class SwitchAgent {
     this.#endpoints.delete(id);
   }
 
-  /** Removes everything of the switch from the machine. */
+  /** Removes everything that the switch has created on the machine. */
   async remove(): Promise<void> {
     if (this.#process === null) await this.start();
     for (const id of this.#endpoints.keys()) await this.#call('disconnect', id);
@@ -213,7 +213,7 @@ export class SwitchAgent {
     return endpoint;
   }
 
-  /** Runs a program in a container; what it said, whether or not it failed. */
+  /** Runs a program in a container. Returns its output, even if it failed. */
   async inside(id: string, ...words: string[]): Promise<string> {
     const { namespace } = this.endpoint(id);
     const command = [`--net=/run/netns/${namespace}`, '--', ...words];
@@ -223,7 +223,7 @@ export class SwitchAgent {
     );
   }
 
-  /** Which of the targets answer the container, all of them asked at once. */
+  /** The targets that answer the container. All are tried at the same time. */
   async reachable<Name extends string>(
     id: string,
     targets: Readonly<Record<Name, readonly [address: string, port: number]>>,
@@ -239,7 +239,7 @@ export class SwitchAgent {
     return names.filter((_, index) => answers[index]);
   }
 
-  /** What `ip` or another program says in the router's namespace. */
+  /** The output of a program in the router's namespace. */
   inRouter(...words: string[]): string {
     return silently('nsenter', `--net=/run/netns/${this.router}`, '--', ...words);
   }

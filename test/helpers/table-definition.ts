@@ -7,8 +7,8 @@ const keySchema = (partition: string, sort: string): CreateTableCommandInput['Ke
 ];
 
 /**
- * The table as the stack makes it, for an engine that the tests start. test/cdk holds it to the synthesized template,
- * so that the two cannot differ.
+ * The stack's table definition, for an engine that tests start. test/cdk compares it with the synthesized template, so
+ * that the two cannot differ.
  */
 export const tableDefinition = (TableName: string) => {
   const names = [

@@ -13,22 +13,22 @@ import { join } from 'node:path';
 import { createLayout } from '../../agent/runtimes/linux/layout.ts';
 import { commandLineOf, listPids } from '../../agent/runtimes/linux/proc.ts';
 
-/** One run of jest: a folder for all temporary files of its tests, whose name every process of the tests inherits. */
+/** One run of jest has a folder for all temporary files of its tests. Every process of the tests inherits its name. */
 const RUN = 'BULKHEAD_TEST_RUN';
-/** State folders of the hosts that tests opened, one on each line. */
+/** A file with the state folders of the hosts that tests opened, one per line. */
 const HOSTS = 'opened-hosts';
-/** A host's state folder is at most that deep in the folder of the run: cloud, `hosts`, name, `linux`. */
+/** Maximum depth of a host's state folder in the folder of the run: cloud, `hosts`, name, `linux`. */
 const DEPTH = 5;
 
 export const beginTestRun = (): void => {
-  // Sockets are in it: a path of a socket has at most 107 bytes.
+  // A short name, because the folder contains sockets, whose paths have at most 107 bytes.
   const folder = mkdtempSync(join(tmpdir(), 'bh-'));
   chmodSync(folder, 0o1777);
   process.env[RUN] = folder;
   process.env.TMPDIR = folder;
 };
 
-/** Records a host outside the folder of the run, so that `endTestRun` finds what a crashed test left of it. */
+/** Records a host outside the folder of the run, so that `endTestRun` finds what a crashed test has left. */
 export const recordOpenedHost = (stateFolder: string): void => {
   const folder = process.env[RUN];
   if (folder !== undefined) appendFileSync(join(folder, HOSTS), `${stateFolder}\n`);
@@ -45,7 +45,7 @@ const isOfRun = (pid: number, folder: string): boolean => {
   }
 };
 
-/** Processes that tests started and did not end. Jest's own workers have the same environment. */
+/** Processes that tests started and did not end. Excludes jest's workers, which have the same environment. */
 const findLeftProcesses = (folder: string): readonly { pid: number; command: string }[] =>
   listPids()
     .filter((pid) => pid !== process.pid && pid !== process.ppid && isOfRun(pid, folder))
@@ -73,7 +73,7 @@ const findLeftHosts = (folder: string): readonly string[] => {
   });
 };
 
-/** In its own process: jest's transformer cannot load the runtime here. */
+/** In a separate process, because jest's transformer cannot load the runtime here. */
 const removeHosts = (stateFolders: readonly string[]): void => {
   const program = join(import.meta.dirname, 'remove-hosts.ts');
   const env = { ...process.env, NODE_OPTIONS: '' };
@@ -81,7 +81,7 @@ const removeHosts = (stateFolders: readonly string[]): void => {
     spawnSync(process.execPath, [program, ...stateFolders], { stdio: ['ignore', 'ignore', 'inherit'], env });
 };
 
-/** Ends everything that tests of this run left: processes, containers, VMs, files. @returns what it ended */
+/** Ends everything that tests of this run have left: processes, containers, VMs, files. @returns what it ended */
 export const endTestRun = (): readonly string[] => {
   const folder = process.env[RUN];
   if (folder === undefined) return [];
@@ -90,7 +90,7 @@ export const endTestRun = (): readonly string[] => {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It ended first.
+      // The process has already ended.
     }
   const hosts = findLeftHosts(folder);
   removeHosts(hosts);

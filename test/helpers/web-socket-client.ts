@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 
-/** A handshake that was refused, with what the server said. */
+/** A refused handshake, with the server's response. */
 export class RefusedHandshake extends Error {
   readonly status: number;
   readonly body: string;

@@ -1,8 +1,8 @@
 import type { Duplex } from 'node:stream';
 
 /**
- * Watches the bytes that a WebSocket client sends, without touching them, and tells the payload length of each
- * frame (RFC 6455, 5.2): a WebSocket library puts frames together before anyone can measure them.
+ * Reports the payload length of each frame that a WebSocket client sends (RFC 6455, 5.2), without changing the stream.
+ * A WebSocket library would report only whole messages.
  */
 export const watchFrames = (socket: Duplex, onFrame: (bytes: number) => void): void => {
   let buffered = Buffer.alloc(0);
@@ -28,7 +28,7 @@ export const watchFrames = (socket: Duplex, onFrame: (bytes: number) => void): v
 
 const MASK_BYTES = 4;
 
-/** The header's own length and the payload's; null while it is not all there. */
+/** The lengths of the header and of the payload; null while the header is incomplete. */
 const headerOf = (bytes: Buffer): { bytes: number; payload: number } | null => {
   if (bytes.length < 2) return null;
   const short = bytes.readUInt8(1) & 0x7f;

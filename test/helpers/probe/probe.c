@@ -1,5 +1,5 @@
 /*
- * What tests ask of a container's kernel and busybox has no applet for.
+ * Commands with which tests examine a container's kernel, and for which busybox has no applet.
  *   set-attribute FILE NAME VALUE    get-attribute FILE NAME    serve-udp PORT
  *   eat MEGABYTES    fork COUNT    flood    sockets    core    inotify COUNT    ask-neighbours COUNT    modules
  */
@@ -36,7 +36,7 @@ static int get_attribute(const char *file, const char *name) {
   return 0;
 }
 
-/* Sends every datagram back. */
+/* Sends every datagram back to its sender. */
 static int serve_udp(int port) {
   struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = htons(port)}, peer;
   int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -61,7 +61,7 @@ static int eat(long megabytes) {
   return 0;
 }
 
-/* Says how many processes it got beside itself; they end with it. */
+/* Prints the number of child processes that it could create. They end with it. */
 static int fork_many(int count) {
   int made = 0;
   for (; made < count; made++) {
@@ -84,7 +84,7 @@ static int flood(void) {
     if (write(1, data, sizeof data) < 0) return fail("flood");
 }
 
-/* As a 32-bit program calls: the kernel sees the architecture of the call, not of the program. */
+/* Makes a system call like a 32-bit program. The kernel uses the architecture of the call, not of the program. */
 static int call_of_32_bits(int number, unsigned first, unsigned second, unsigned third, unsigned fourth) {
   int result;
   __asm__ volatile("int $0x80"
@@ -94,7 +94,7 @@ static int call_of_32_bits(int number, unsigned first, unsigned second, unsigned
   return result;
 }
 
-/* `socketcall`, which takes its arguments from memory. */
+/* Calls `socketcall`, whose arguments are in memory. */
 static int socket_by_memory(int family, int kind) {
   unsigned *arguments = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
   if (arguments == MAP_FAILED) return -1;
@@ -106,7 +106,10 @@ static int socket_by_memory(int family, int kind) {
   return result;
 }
 
-/* Says which families of sockets there are: of 64-bit programs, with bits above the number, and in two ways of 32-bit programs. */
+/*
+ * Prints which socket families are available: to 64-bit programs, with bits set above the low 32 bits, and in both ways
+ * of 32-bit programs.
+ */
 static int sockets(void) {
   static const int kinds[] = {SOCK_STREAM, SOCK_DGRAM, SOCK_RAW, SOCK_SEQPACKET};
   for (long family = 1; family < 46; family++) {
@@ -123,10 +126,10 @@ static int sockets(void) {
   return 0;
 }
 
-/* Whether that call is there at all: a filter's answer is ENOSYS, and none of the kernel for these. */
+/* Whether the call reached the kernel: the filter returns ENOSYS, which the kernel never returns for these calls. */
 static int is_there(long result) { return result >= 0 || errno != ENOSYS; }
 
-/* Says which protocols sockets may have, whether rings of packets may be made, and disciplines of terminals be set. */
+/* Prints which socket protocols, packet rings and terminal line disciplines are available. */
 static int modules(void) {
   static const int kinds[][2] = {{AF_INET, SOCK_STREAM}, {AF_INET, SOCK_DGRAM},     {AF_INET, SOCK_SEQPACKET},
                                  {AF_INET, SOCK_DCCP},   {AF_INET6, SOCK_STREAM},   {AF_NETLINK, SOCK_RAW}};
@@ -152,7 +155,7 @@ static int modules(void) {
   return 0;
 }
 
-/* Lowers the limit of core dumps in every way that there is, and says what it is then. */
+/* Lowers the core dump limit in every possible way, and prints the resulting limit. */
 static int core(void) {
   struct rlimit none = {0, 0}, now = {9, 9};
   struct rlimit files = {64, 64}, files_now = {0, 0};
@@ -160,7 +163,7 @@ static int core(void) {
   syscall(SYS_setrlimit, RLIMIT_CORE | 1L << 32, &none);
   int second = syscall(SYS_prlimit64, 0, RLIMIT_CORE, &none, NULL);
   syscall(SYS_prlimit64, 0, RLIMIT_CORE | 1L << 32, &none, NULL);
-  /* Two and four words of zeros: a limit of none for `setrlimit` and `prlimit64` of 32 bits. */
+  /* Two and four words of zeros: a limit of zero for 32-bit `setrlimit` and `prlimit64`. */
   void *zeros = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
   if (zeros == MAP_FAILED) return fail("core");
   call_of_32_bits(75, RLIMIT_CORE, (unsigned)(unsigned long)zeros, 0, 0);
@@ -173,7 +176,7 @@ static int core(void) {
   return 0;
 }
 
-/* Says how many instances it got; keeps them until its input ends. */
+/* Prints the number of inotify instances that it could create. Keeps them until its input ends. */
 static int watch_many(int count) {
   int made = 0;
   while (made < count && inotify_init1(0) >= 0) made++;
@@ -185,7 +188,7 @@ static int watch_many(int count) {
   return 0;
 }
 
-/* Sends to so many addresses as if each were on its link: the kernel asks for their MAC addresses. */
+/* Sends to that many addresses as if each were on its link, so that the kernel resolves their MAC addresses. */
 static int ask_neighbours(int count) {
   int fds[64];
   for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {

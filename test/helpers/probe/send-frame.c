@@ -1,4 +1,4 @@
-/* send-frame INTERFACE HEX... : sends each frame as it is, from the destination's MAC address on. */
+/* send-frame INTERFACE HEX... : sends each frame unchanged. A frame starts with the destination's MAC address. */
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
