@@ -17,7 +17,7 @@ import { pathOf, resourcesOf, type SynthesizedTemplate, templateOf } from './hel
 const ROOT = fileURLToPath(new URL('../../functions', import.meta.url));
 const FIXTURES = fileURLToPath(new URL('./fixtures', import.meta.url));
 const NAMES = [...FUNCTION_NAMES, TENANT_CLAIM_FUNCTION];
-/** Above this a cold start is felt (product: what it must reach). */
+/** Larger bundles make cold starts noticeably slower. */
 const MAX_BYTES = 250 * 1024;
 const LAMBDA = {
   AWS_REGION: 'eu-west-1',
@@ -29,7 +29,7 @@ const LAMBDA = {
 const run = (program: string, environment: Readonly<Record<string, string>>) =>
   promisify(execFile)(process.execPath, ['--input-type=module', '-e', program], { env: environment });
 
-/** A value of the template as CloudFormation would give it, where what is referred to is called as it will be. */
+/** Resolves a value of the template like CloudFormation, with the logical ids of resources as their names. */
 const resolve = (value: unknown): string => {
   if (typeof value === 'string') return value;
   const [[name, operand] = []] = Object.entries(value as Record<string, unknown>);

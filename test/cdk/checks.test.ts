@@ -8,7 +8,7 @@ import { createApp } from '../../lib/app.ts';
 import { OIDC_CONTEXT } from './helpers/synthesized.ts';
 import { trivialFunctions } from './helpers/trivial-functions.ts';
 
-/** With CloudFormation's own schemas, as `bin/app.ts` does it. */
+/** Validates with CloudFormation's own schemas, as `bin/app.ts` does. */
 const check = (
   context: Readonly<Record<string, unknown>>,
   spoil?: (app: ReturnType<typeof createApp>) => void,

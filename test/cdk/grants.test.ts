@@ -6,8 +6,8 @@ import { callsOf } from './helpers/calls-of.ts';
 const entryOf = (name: string) => fileURLToPath(new URL(`../../functions/${name}/index.ts`, import.meta.url));
 
 /**
- * IAM is not enforced on one machine, so that a missing right would show in AWS only, and one too many nowhere: the
- * rows of `lib/function-specs.ts` must be what the code calls.
+ * IAM is not enforced on one machine. A missing permission would be detected only on AWS, and a superfluous one
+ * nowhere. So the rows of `lib/function-specs.ts` must match the calls in the code.
  */
 describe.each(FUNCTION_NAMES)('%s', (name) => {
   test('is granted what it calls, and no more', () => {

@@ -38,7 +38,7 @@ const tasksOf = (definition: Definition) =>
   Object.entries(definition.States).filter(([, state]) => state.Type === 'Task');
 const waitsForToken = (state: State) => String(state.Resource).endsWith('.waitForTaskToken');
 
-/** Evaluates `{% … %}` as Step Functions does, with `$states` bound. */
+/** Evaluates `{% … %}` like Step Functions, with `$states` bound. */
 const evaluate = async (text: unknown, states: object): Promise<unknown> =>
   jsonata(String(text).replace(/^\{%|%\}$/g, '')).evaluate(undefined, { states });
 const startedSecondsAgo = (seconds: number) => ({

@@ -13,7 +13,7 @@ const listOf = <T>(value: T | readonly T[] | undefined): readonly T[] =>
 
 const template = templateOf({});
 
-/** Every statement that allows a role of ours something, with the path of the construct that it stands in. */
+/** Every statement that allows something to a role of the stack, with the construct path. */
 const statements = ['AWS::IAM::Role', 'AWS::IAM::Policy'].flatMap((type) =>
   resourcesOf(template, type).flatMap((resource) => {
     const { Policies, PolicyDocument } = resource.Properties as {
@@ -67,7 +67,7 @@ test('a wildcard for a resource is for actions only that can’t be restricted',
   expect(tooWide).toEqual([]);
 });
 
-/** Rules of conversion are rules of the bus whose names begin alike. */
+/** Actions on the bus rules of conversion rules, whose names have a common prefix. */
 const MANAGES_RULES = ['PutRule', 'DeleteRule', 'PutTargets', 'RemoveTargets', 'TestEventPattern'];
 
 test('only the function that makes rules may pass a role, that one, and to EventBridge alone', () => {
@@ -96,7 +96,7 @@ test('no function can scan or delete the table', () => {
 });
 
 const READERS = {
-  /** They give commands; `host-enrollment` tells a host that enrolls the keys to trust. */
+  /** These functions sign commands, except `host-enrollment`, which sends an enrolling host the trusted keys. */
   Signing: [
     'dispatch-command',
     'host-enrollment',
@@ -106,7 +106,7 @@ const READERS = {
     'sessions',
     'update-container',
   ],
-  /** They make tokens of sessions; `authorize-host` verifies them. */
+  /** These functions create session tokens, except `authorize-host`, which verifies them. */
   Sessions: ['authorize-host', 'session-frame', 'sessions'],
 };
 

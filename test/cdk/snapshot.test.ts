@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { templateOf } from './helpers/synthesized.ts';
 
-/** Hashes of assets change with every byte of a function; the version, with every release. */
+/** Asset hashes change with every byte of a function, and the version with every release. */
 const normalised = (template: unknown): unknown =>
   JSON.parse(
     JSON.stringify(template)

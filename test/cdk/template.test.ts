@@ -196,7 +196,7 @@ describe('events', () => {
   test('executions that end without success are settled; those of others are not', () => {
     const rule = resourcesOf(template, 'AWS::Events::Rule').find((one) => one.Properties.EventPattern);
     const machines = resourcesOf(template, 'AWS::StepFunctions::StateMachine').filter(
-      // It runs no operation; what it began ends by itself.
+      // This machine runs no operation. The operations that it starts end independently.
       (machine) => !pathOf(machine).includes('/ConversionByRule/'),
     );
     expect(rule?.Properties.EventPattern).toEqual({

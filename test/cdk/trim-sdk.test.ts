@@ -24,7 +24,7 @@ const THROTTLED = [400, { __type: `${TYPE}ThrottlingException`, message: 'slower
 
 type Answer = readonly [status: number, body: object];
 
-/** The server's responses by name, in turn; the last one repeats. */
+/** The server's responses by name, in order. The last one is repeated. */
 const SCRIPTS: Readonly<Record<string, readonly Answer[]>> = {
   answers: [[200, { Item: { pk: { S: 'a' }, n: { N: '1' }, b: { B: 'aGk=' }, m: { M: { l: { L: [] } } } } }]],
   condition: [
@@ -88,7 +88,7 @@ afterAll(() => {
   server.close();
 });
 
-/** What `expression` over the fixture comes to, in a process of its own with the SDK whole, or as it is in a bundle. */
+/** The result of `expression` over the fixture, in a separate process with the complete SDK or with the trimmed one. */
 const evaluate = async (file: string, expression: string): Promise<unknown> => {
   calls.clear();
   const { port } = server.address() as AddressInfo;

@@ -7,7 +7,7 @@ import type { CaseResult } from './report.ts';
 export interface AslCase {
   name: string;
   definition: unknown;
-  /** JSON text, or parsed. */
+  /** As JSON text or parsed. */
   input: unknown;
   expected: {
     status: string;
@@ -26,7 +26,7 @@ interface Ended {
   eventTypes: string[];
 }
 
-/** The account of the recordings. */
+/** The AWS account in the recordings. */
 const ACCOUNT = '111111111111';
 const REGION = 'us-east-1';
 const MACHINE = { name: 'machine', arn: `arn:aws:states:${REGION}:${ACCOUNT}:stateMachine:machine` };
@@ -36,7 +36,7 @@ const STATUS: Record<string, string> = {
   TIMED_OUT: 'ExecutionTimedOut',
   ABORTED: 'ExecutionAborted',
 };
-/** Turns of the event loop, and timers, after which an execution counts as hanging. */
+/** After this many turns of the event loop and timers, an execution is considered hung. */
 const MAX_TURNS = 20_000;
 const MAX_TIMERS = 2_000;
 
@@ -66,13 +66,13 @@ async function history(service: StatesService, executionArn: string): Promise<Re
   return events;
 }
 
-/** The error and cause of the closing event, which is where the recordings have them from. */
+/** The error and cause of the final event, from which the recordings have them too. */
 function closingDetails(events: RecordedEvent[]): { error?: unknown; cause?: unknown } {
   const last = events.at(-1);
   return Object.entries(last ?? {}).find(([key]) => key.endsWith('EventDetails'))?.[1] ?? {};
 }
 
-/** Lets the execution work; when it does nothing more, moves the clock to its next timer. */
+/** Lets the execution run. When it is idle, advances the clock to its next timer. */
 async function untilClosed(service: StatesService, clock: ManualCloudClock): Promise<boolean> {
   let timers = 0;
   for (let turn = 0, idle = 0; turn < MAX_TURNS; turn++) {
@@ -146,7 +146,7 @@ function differences(expected: AslCase['expected'], actual: Ended): string[] {
   return different;
 }
 
-/** Runs a recorded execution in the embedded service, on a clock that skips the waits. */
+/** Runs a recorded execution in the embedded service, with a clock that skips waits. */
 export async function checkAslCase(recorded: AslCase): Promise<CaseResult> {
   const { name, expected } = recorded;
   try {

@@ -1,6 +1,6 @@
 /**
- * The recorder replaced what AWS makes at run time: by `<placeholders>`, and by the words here. They are
- * compared by shape.
+ * The recorder replaced values that AWS generates at run time by `<placeholders>` and by these names. They are compared
+ * by their form only.
  */
 const SHAPES: Record<string, (value: unknown) => boolean> = {
   'generated-uuid': (value) =>
@@ -59,14 +59,14 @@ function parsed(value: unknown): unknown {
 }
 
 /**
- * Causes quote the input's text, which the recordings keep parsed only: how it was spaced is not known.
+ * Causes quote the text of the input. The recordings have only the parsed input, so whitespace is unknown and ignored.
  */
 export function sameCause(expected: unknown, actual: unknown): boolean {
   const unspaced = (text: unknown) => (typeof text === 'string' ? text.replace(/([,:])\s+/g, '$1') : text);
   return sameShape(expected, actual, false) || sameShape(unspaced(expected), unspaced(actual), false);
 }
 
-/** @param json both are JSON, which the recorder has parsed in some cases and left as text in others */
+/** @param json both values are JSON; the recorder parsed it in some cases and kept the text in others */
 export function sameShape(expected: unknown, actual: unknown, json: boolean): boolean {
   if (expected === undefined || actual === undefined) return expected === actual;
   if (!json) return sameValue(expected, actual);
@@ -74,8 +74,8 @@ export function sameShape(expected: unknown, actual: unknown, json: boolean): bo
 }
 
 /**
- * Of a Parallel state the recorder kept no order: it sorted what happened between ParallelStateStarted and
- * ParallelStateExited, and dropped ParallelStateSucceeded. Such a part of a recording is a multiset.
+ * The recorder did not keep the order of events in a Parallel state: it sorted the events between ParallelStateStarted
+ * and ParallelStateExited, and dropped ParallelStateSucceeded. Such a part of a recording is compared as a multiset.
  */
 function normalise(types: string[]): string[] {
   const normal: string[] = [];

@@ -1,6 +1,6 @@
 export interface CaseResult {
   name: string;
-  /** `refused` is a definition that was not run, by name of what it needs. */
+  /** `refused`: the definition was not run, because it needs features that are not implemented. */
   outcome: 'pass' | 'refused' | 'wrong';
   detail: string;
 }
@@ -17,7 +17,7 @@ export function totals(results: CaseResult[]): Totals {
   return { total: results.length, pass: count('pass'), refused: count('refused'), wrong: count('wrong') };
 }
 
-/** One JSON line a case, and one of totals. */
+/** One line of JSON per case, and one with totals. */
 export function reportLines(results: CaseResult[]): string {
   return [...results, totals(results)].map((line) => `${JSON.stringify(line)}\n`).join('');
 }

@@ -1,6 +1,6 @@
 /**
- * Runs inside the virtual machine that `run.ts` boots: takes one Default container through its life by the agent's own
- * parts, and says of each thing whether it is as it should be. The last line is `PASSED` or `FAILED`.
+ * Runs inside the virtual machine that `run.ts` boots. Runs one Default container through its whole life with the
+ * agent's own parts, and prints the result of each check. The last line is `PASSED` or `FAILED`.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -59,7 +59,7 @@ const oneContainer = (): AssignedContainer => ({
   },
 });
 
-/** What runs inside, what it is to print, and what of a container that shows. */
+/** Checks inside the container: what is checked, the script, and its expected output. */
 const INSIDE: readonly (readonly [what: string, script: string, wanted: RegExp])[] = [
   ['root inside is root', 'id -u; id -g', /^0\n0\n$/],
   ['a file of root', 'echo a > /root/own; stat -c %u:%g /root/own', /^0:0\n$/],
@@ -112,7 +112,7 @@ const main = async (): Promise<void> => {
     `first-id=${owner.firstId}`,
     `file=${NETWORK_NAMESPACE}`,
   ]);
-  // As the agent does: the container's root may not.
+  // Done here as by the agent, because root in the container is not permitted to.
   await runOrFail('ip', 'ip', ['-n', 'test', 'link', 'set', 'lo', 'up']);
   await defaults.mountLayers(id, await images.mountable(miniDigest(deps.artifacts)), owner);
   const image = await images.get('mini');

@@ -1,8 +1,8 @@
 /**
- * Default containers on the kernel that Debian 12 comes with: `npm run test:debian12`. Unpacks packages of Debian 12
- * to a root file system, boots it under emulation with Debian's own kernel, and runs `inside.ts` there. The machine
- * that this runs on changes nothing but how long it takes. Where it can't run (no root, packages of another
- * release), it says so and succeeds.
+ * Runs Default containers on the kernel of Debian 12: `npm run test:debian12`. Unpacks packages of Debian 12 into a
+ * root file system, boots it under emulation with Debian's own kernel, and runs `inside.ts` there. The machine affects
+ * only the duration of the test. If the test cannot run (no root, packages of another release), it prints the reason
+ * and succeeds.
  */
 import { spawn } from 'node:child_process';
 import { chmod, cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -21,7 +21,7 @@ const MEMORY_MB = 2048;
 const TIMEOUT_MS = 8 * 60_000;
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
-/** What the agent uses for Default containers, and what this machine's Node needs. */
+/** Packages that the agent uses for Default containers, and that this machine's Node needs. */
 const PACKAGES = [
   ...['runc', 'e2fsprogs', 'erofs-utils', 'iproute2', 'mount', 'util-linux', 'kmod', 'busybox-static'],
   ...['golang-github-containers-common', 'libstdc++6', 'base-files', 'base-passwd'],
@@ -30,7 +30,7 @@ const MODULES = [
   ...['virtio_mmio', 'virtio_blk', 'squashfs', 'erofs', 'overlay', 'loop', 'veth', 'nf_tables'],
 ];
 
-/** First in the initramfs, then in the root that it moves to. */
+/** Runs first in the initramfs and then in the root file system that it switches to. */
 const INITRAMFS_INIT = `#!/bin/busybox sh
 busybox mount -t proc proc /proc
 busybox mount -t devtmpfs dev /dev
@@ -62,7 +62,7 @@ const refuse = (said: string) =>
   );
 const run = (program: string, ...args: string[]) => runProgram(program, args, { refuse });
 
-/** Downloads the packages and all they depend on, as for a machine that has none yet. */
+/** Downloads the packages with all their dependencies, as for a machine that has none of them. */
 const unpackDebian = async (root: string): Promise<void> => {
   const archives = join(WORK, 'cache');
   const noPackages = join(WORK, 'no-packages');
@@ -78,7 +78,7 @@ const unpackDebian = async (root: string): Promise<void> => {
   for (const name of packages) await run('dpkg', '-x', join(archives, 'archives', name), root);
 };
 
-/** The parts of this checkout that run inside. */
+/** Copies the parts of this checkout that run inside. */
 const copyProject = async (root: string): Promise<void> => {
   const project = join(root, 'project');
   for (const path of ['agent', 'core', 'test/debian12', 'package.json', 'node_modules/zod'])
@@ -118,10 +118,10 @@ const makeInitramfs = async (path: string, { modules }: GuestKernel): Promise<vo
   await writeFile(path, encodeCpio(entries));
 };
 
-/** @returns whether the last word was that everything is as it should be */
+/** @returns whether the last line of the output reports success */
 const boot = async (root: string, kernel: string, initramfs: string): Promise<boolean> => {
   const { tscKhz } = await describeMachine();
-  // As for utility VMs: `qemu-arguments.ts` says what each is for.
+  // The same parameters as for utility VMs: `qemu-arguments.ts` has the reason for each.
   const line = `console=ttyS0 quiet reboot=t panic=-1 tsc=reliable tsc_early_khz=${tscKhz} no_timer_check nokaslr mitigations=off apparmor=0`;
   const child = spawn(
     QEMU,

@@ -44,7 +44,7 @@ const fill = (route: Route, ids: Ids): string =>
     .replace('{id}', route.path.startsWith('/v1/hosts') ? ids.host : ids.container);
 
 const RULE = { eventPattern: { source: ['scanner'] }, select: { name: 'mine' }, runtimeType: 'HyperV' };
-/** Not tested with a missing rule, because it would create the rule. */
+/** Not tested with a missing rule, because the request would create the rule. */
 const CREATES = 'putConversionRule';
 const bodyFor = (route: Route): object | undefined =>
   ({

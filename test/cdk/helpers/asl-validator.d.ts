@@ -1,4 +1,4 @@
-/** The package has no types of its own. */
+/** The package has no types. */
 declare module 'asl-validator' {
   export default function validate(definition: object): {
     readonly isValid: boolean;

@@ -32,16 +32,16 @@ const ON_CONNECTIONS: Readonly<Record<string, ConnectionMethod>> = { post: 'POST
 const found = <T>(text: string, pattern: RegExp, names: Readonly<Record<string, T>>): T[] =>
   [...text.matchAll(pattern)].flatMap(([, name = '']) => names[name] ?? []);
 
-/** Without the adapters, which contain the calls of all functions. */
+/** Removes the adapters, which contain the calls of all functions. */
 const withoutAdapters = (text: string): string =>
   text.replace(/^var (createTable|toTransactItem|createTasks) = [\s\S]*?^};$/gm, '');
 
 const sorted = <T extends string>(values: readonly T[]): T[] => [...new Set(values)].sort();
 
 /**
- * What a function may come to call, read off its code: bundled as it is deployed, so that what it does not reach is not
- * in it. It relies on how calls are written: `table.get(…)`, `{ put: … }` in a transaction, `index: 'gsi1'` in a
- * query, `tasks.fail(…)`, `connections.post(…)`. What is written otherwise is not seen.
+ * The calls that a function can make, found in its code. The code is bundled as it is deployed, so that it contains
+ * only reachable code. This relies on how calls are written: `table.get(…)`, `{ put: … }` in a transaction, `index:
+ * 'gsi1'` in a query, `tasks.fail(…)`, `connections.post(…)`. Calls in any other form are not found.
  */
 export const callsOf = (entry: string): Calls => {
   const { outputFiles } = buildSync({
@@ -54,7 +54,7 @@ export const callsOf = (entry: string): Calls => {
     logLevel: 'silent',
   });
   const text = outputFiles[0]?.text ?? '';
-  // Without a client, what is shared with functions that have one is never called.
+  // A function without a DynamoDB client never makes the calls of the shared code.
   const own = text.includes('new DynamoDBClient(') ? withoutAdapters(text) : '';
   const queriesTable = /\b(query\(|parts: \[)\{\s*key\b/.test(own);
   return {

@@ -18,7 +18,7 @@ export interface SynthesizedTemplate {
 
 export const OIDC_CONTEXT = { oidcIssuer: 'https://issuer.example.com', oidcAudience: 'bulkhead' };
 
-/** Synthesizes the app with functions that do nothing. `context` without an issuer: with a Cognito user pool. */
+/** Synthesizes the app with functions that do nothing. If `context` has no issuer, the app has a Cognito user pool. */
 export const templateOf = (
   context: Readonly<Record<string, unknown>> = OIDC_CONTEXT,
 ): SynthesizedTemplate => {

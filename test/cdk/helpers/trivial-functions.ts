@@ -5,8 +5,8 @@ import { TENANT_CLAIM_FUNCTION } from '../../../core/contract/tenant-claim.ts';
 import { FUNCTION_NAMES } from '../../../lib/function-specs.ts';
 
 /**
- * For tests of the template, in which what the functions do plays no part: a folder of bundled functions that do
- * nothing. Always the same, so that assets have the same hashes.
+ * A folder of bundled functions that do nothing, for tests of the template that do not depend on the functions' code.
+ * The code is always the same, so that assets have the same hashes.
  */
 export const trivialFunctions = (): string => {
   const directory = mkdtempSync(join(tmpdir(), 'bulkhead-trivial-functions-'));

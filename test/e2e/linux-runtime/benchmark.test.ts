@@ -59,7 +59,7 @@ real('npm run bench:runtime', () => {
     }
     expect(text).toMatch(/^\| 2 \| \d+\.\d s \| \d+\.\d\d s \| \d+ MB \|$/m);
     expect(text).toMatch(/^\| a clone with `sleep`, idle \| \d+ MB \|$/m);
-    // With a dockerd there is a row for it. Otherwise a notice gives the reason.
+    // The report has a row for docker if dockerd is installed, and otherwise a notice with the reason.
     if (!existsSync('/usr/sbin/dockerd')) expect(said).toContain('`docker run` is not measured');
     for (const host of ['pooled', 'cloned', 'booted'])
       expect(await findTraces(join(ROOT, '.bulkhead', 'bench-host', host))).toEqual(NO_TRACES);

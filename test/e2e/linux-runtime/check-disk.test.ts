@@ -40,7 +40,7 @@ real('a program that replaces e2fsck', () => {
   const check = (...program: string[]) => ['check-disk', `uid=${CHECKER}`, `file=${disk}`, '--', ...program];
   const perl = (script: string) => runCommand(HELPER, check('perl', '-e', script));
   beforeAll(() => {
-    // As the agent does.
+    // The agent does the same.
     process.umask(0o077);
     closeSync(openSync(disk, 'w', 0o600));
     truncateSync(disk, 16 * MIB);

@@ -86,7 +86,7 @@ real('a container that fills its disk', () => {
     const one = make(type);
     await host.up(one);
     const { scratch } = containerPaths(createLayout(host.folder), one.id);
-    // The kernel zeroes the rest of a preallocated block at a small write.
+    // A small write makes the kernel zero the rest of a preallocated block.
     const script = `fallocate -l 32M /ahead
       for at in $(seq 0 8 8000); do echo x | dd of=/ahead bs=4k seek=$at conv=notrunc status=none; done
       sync`;

@@ -14,7 +14,10 @@ const real = possible ? describe : describe.skip;
 /** AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET. */
 const FAMILIES = [1, 2, 10, 16, 17];
 
-/** What the kernel has once for all namespaces, and a Default container must not use up or lead through. */
+/**
+ * Resources that the kernel shares between all namespaces. A Default container must neither exhaust them nor use them
+ * to escape.
+ */
 real('a Default container on the kernel of its host', () => {
   const host = new SharedLinuxHost('shared-kernel');
   const up = async (switchName = 'none'): Promise<AssignedContainer> => {
@@ -30,7 +33,7 @@ real('a Default container on the kernel of its host', () => {
     const reached = said.split(' ').map((entry) => entry.split(':').map(Number));
     for (const [family = 0, ways] of reached) {
       expect(FAMILIES).toContain(family);
-      // Calls of 64-bit and 32-bit programs, and no `socketcall`. The kernel reads 32 bits, whatever is above.
+      // Bits for 64-bit and 32-bit calls, without `socketcall`. The kernel ignores bits above the low 32.
       expect([1, 3, 8, 9, 11]).toContain(ways);
     }
     expect(reached.map(([family]) => family)).toEqual(expect.arrayContaining([1, 2, 16, 17]));
@@ -46,7 +49,7 @@ real('a Default container on the kernel of its host', () => {
 
   test('cannot lower its limit of core dumps to one that starts the host’s handler', async () => {
     const one = await up();
-    // Both calls succeed, and the limit stays one byte. Other limits are the process’s own.
+    // Both calls succeed, but the limit stays at one byte. The process can change its other limits.
     expect(await host.sh(one, '/probe core')).toBe('0 0 1 1 files 64');
     expect(await host.sh(one, 'ulimit -c 0; sed -n "s/^Max core file size *//p" /proc/self/limits')).toMatch(
       /^1 +1 /,
@@ -77,7 +80,7 @@ real('a Default container on the kernel of its host', () => {
     expect([exitCode, stdout]).toEqual([0, expect.stringMatching(/^sent [1-9]/)]);
     const list = ['-n', namespace, '-json', 'neighbour', 'show', 'nud', 'all'];
     const neighbours = JSON.parse(execFileSync('ip', list).toString()) as { dst: string; state: string[] }[];
-    // `NOARP` makes room at once for others.
+    // The kernel evicts `NOARP` entries immediately if it needs space.
     const asked = neighbours.filter(({ state }) => !['NOARP', 'PERMANENT'].includes(state[0] ?? ''));
     expect(asked).toEqual([]);
     expect(await host.sh(one, 'cut -d " " -f 1,6- /proc/net/if_inet6')).not.toContain('eth0');

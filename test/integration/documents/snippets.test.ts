@@ -39,7 +39,7 @@ const preamble = (block: CodeBlock): string =>
     .flatMap(({ text }) => text.split('\n').filter((line) => /^\w+\(\) \{.*\}$/.test(line)))
     .join('\n');
 
-/** A dry run prints the API's URL for `node`; an id of an operation must look like one. */
+/** In a dry run `node` prints the API's URL. The id of an operation must have the form of an id. */
 const run = (block: CodeBlock) =>
   dryRun(
     `${preamble(block)}\n${block.text.replaceAll(/^OPERATION_ID=.*$/gm, (line) => `${line}; OPERATION_ID=${VARIABLES.OPERATION_ID}`)}`,

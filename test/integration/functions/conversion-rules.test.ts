@@ -32,7 +32,7 @@ const open = async () => {
   return { ...api, table, put, get };
 };
 
-/** @returns what ends it */
+/** @returns a function that ends the throttling */
 const throttleRemovals = ({ eventRules }: Outside): (() => void) => {
   const removals = eventRules.delete;
   eventRules.delete = () => {
@@ -139,7 +139,7 @@ describe('a rule', () => {
     expect(items).toHaveLength(RULES_PER_TENANT);
     const other = await call('putConversionRule', { params, body, claims: { tenant: 'umbrella' } });
     expect(other.status).toBe(201);
-    // Replacing one needs no room; removing one makes room.
+    // Replacing a rule is allowed at the limit, and removing one allows a new one.
     const [{ name }] = items;
     expect((await call('putConversionRule', { params: { name }, body })).status).toBe(200);
     expect((await call('deleteConversionRule', { params: { name } })).status).toBe(204);
@@ -152,7 +152,7 @@ describe('a rule', () => {
     const put = (name: string) => call('putConversionRule', { params: { name }, body });
     for (let index = 1; index < RULES_PER_TENANT; index += 1) await put(`rule-${index}`);
     throttleRemovals(outside);
-    // All have looked for room before any of them writes.
+    // All requests check the limit before any of them writes.
     const names = Array.from({ length: 8 }, (_, index) => `race-${index}`);
     const all = Promise.withResolvers<void>();
     let arrived = 0;

@@ -26,7 +26,7 @@ const running = async (): Promise<string> => {
   return id;
 };
 const freeMemory = async () => (await world.host(host.hostId)).free.memoryMB;
-/** On the record and on the host: off, of type HyperV, with the reason; nothing is held for it. */
+/** In the table and on the host: off, of type HyperV, with the reason and without a reservation. */
 const expectStoppedAsHyperV = async (id: string, code: string) => {
   expect(await world.container(id)).toMatchObject({
     reservation: null,

@@ -32,7 +32,7 @@ const created = async (options: Parameters<World['create']>[0] = {}) => {
   return made.id;
 };
 const freeMemory = async () => (await world.host(host.hostId)).free.memoryMB;
-/** As it was, with nothing held beside, and no way to tell but the error. */
+/** The container is unchanged except for its error, and has no additional reservation. */
 const expectAsItWas = async (id: string, runtimeType: RuntimeType, state: 'Off' | 'Running') => {
   const container = await world.container(id);
   expect(container).toMatchObject({
@@ -231,7 +231,7 @@ describe('an execution that is aborted', () => {
     expect(view).toMatchObject({ state: 'Failed', error: { code: 'operation-aborted' } });
     return id;
   };
-  /** What the host has done by itself meanwhile. */
+  /** The host has changed the container by itself in the meantime. */
   const becomes = (id: string, runtimeType: RuntimeType) => {
     const seen = host.containers.get(id);
     if (seen === undefined) throw new TypeError('not there');

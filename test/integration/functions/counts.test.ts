@@ -12,8 +12,8 @@ afterAll(() => engine.stop());
 type Figures = readonly [writeUnits: number, readUnits: number, functions: number, transitions: number];
 
 /**
- * What each piece of work costs on AWS: request units of the table, functions, states entered. A change that makes one
- * more than 5 % worse must not pass unnoticed. After an improvement the figures are recorded here again.
+ * The cost of each kind of work on AWS: request units of the table, functions, states entered. The test fails if a
+ * change makes one more than 5 % worse. After an improvement, update these figures.
  */
 const RECORDED: Readonly<Record<RuntimeType, Readonly<Record<string, Figures>>>> = {
   Default: {

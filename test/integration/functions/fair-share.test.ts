@@ -21,7 +21,7 @@ const LIMITS: FairShareLimits = {
 };
 const SECONDS = 60;
 
-/** The same sequence each time: what is counted here must not depend on luck. */
+/** The same pseudo-random sequence in each run, so that the counts are reproducible. */
 const seeded = (seed: number) => {
   let state = seed;
   return () => {
@@ -31,7 +31,7 @@ const seeded = (seed: number) => {
 };
 const every = (ms: number, tenant: string, waitSeconds: number): SimulatedRequest[] =>
   Array.from({ length: (SECONDS * 1000) / ms }, (_, index) => ({ atMs: index * ms, tenant, waitSeconds }));
-/** A waits 25 s, 500 times a second; B waits 2 s, once a second. */
+/** Tenant A requests waits of 25 s, 500 times a second; tenant B waits of 2 s, once a second. */
 const FLOOD = [...every(2, 'a', 25), ...every(1000, 'b', 2)].sort((one, other) => one.atMs - other.atMs);
 const answeredOf = (tenant: string, { served }: ReturnType<typeof simulateInstances>) =>
   served.filter(({ request, outcome }) => request.tenant === tenant && outcome === 'answered');
@@ -128,7 +128,7 @@ describe('the API', () => {
       return { seconds: (api.clock.ms - began) / 1000, answer };
     };
     const first = await wait();
-    // The random part of a new instance, which is a half in tests, of 25 s.
+    // A new instance starts with a random part of the 25 s, which is one half in tests.
     expect(first.seconds).toBeCloseTo(12.5, 1);
     expect([first.answer.status, first.answer.headers['retry-after']]).toEqual([200, '1']);
     let waited = 0;
@@ -178,7 +178,7 @@ describe('the API', () => {
       await table.put({ Item: createItem('hostLink', keys.hostLink(TENANT, testId(900)), link) });
       await table.put({ Item: containerItem(containerRecord('Running')) });
       const call = () => api.call(id, { params: { idOrName: testId(1) }, ...(body && { body }) });
-      // The host says nothing: each request holds its function for the whole time that the host has.
+      // The host does not answer, so each request occupies its function for the host's whole time limit.
       let answer = await call();
       while (answer.status === 504) answer = await call();
       expect(answer.status).toBe(429);

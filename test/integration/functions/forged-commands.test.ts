@@ -18,14 +18,16 @@ import { TENANT } from '../../helpers/records.ts';
 import { COMMAND_KEY, commandsIn, signCommand } from '../../helpers/signing.ts';
 import { simulatedHost } from '../../helpers/simulated-host.ts';
 
-/** The control plane's functions on a real table, and a real agent on a simulated machine, with no network between. */
+/**
+ * The control plane's functions on a real table, and a real agent on a simulated machine, without a network in between.
+ */
 let engine: Engine;
 let world: World;
 let host: FakeHost;
 let agent: Agent;
 let machine: ReturnType<typeof simulatedHost>;
 let received: ControlMessage[];
-/** Ids of commands, as often as they were answered. */
+/** Ids of answered commands, including repetitions. */
 let results: string[];
 
 beforeAll(async () => {
@@ -62,7 +64,7 @@ const startAgent = async () => {
   await agent.start();
 };
 
-/** Lets the two talk until it holds. */
+/** Exchanges messages between the two until the condition is true. */
 const until = async (holds: () => boolean | Promise<boolean>): Promise<void> => {
   while (!(await holds())) {
     await world.settle();

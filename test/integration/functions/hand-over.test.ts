@@ -25,7 +25,7 @@ beforeEach(async () => {
   await world.settle();
 });
 
-/** A removal that arrives while another operation has the container. */
+/** Requests a removal while another operation has the container. */
 const overtake = async (id: string): Promise<OperationRecord> => {
   const before = await world.container(id);
   const activeId = before?.view.activeOperationId;

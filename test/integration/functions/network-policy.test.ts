@@ -44,7 +44,7 @@ const pending = async (table: Table, hostId = HOST) =>
   (await table.query({ key: keys.command(TENANT, hostId, ''), sort: 'any' })).items.map(parseCommand);
 const itemOf = (table: Table, id = testId(1)): Promise<Item | undefined> =>
   table.get(keys.container(TENANT, id), { consistent: true });
-/** The event that the stream makes of a change, as far as there is one. */
+/** The type of the event for a change; undefined if the change causes no event. */
 const typeOf = (before: Item | undefined, after: Item | undefined) =>
   eventOf({ sequenceNumber: '1', at: 0, before, after })?.event.type;
 

@@ -39,7 +39,7 @@ const inputOf = ({ id, operationId }: { id: string; operationId: string }) => ({
 const place = (made: { id: string; operationId: string }) =>
   world.handlers.place({ ...inputOf(made), step: 'Place', taskToken: `t-${made.operationId}` });
 
-/** A change of a host as the table's stream tells it. */
+/** A change of a host in the form of the table's stream. */
 const changeOf = (before: unknown, after: unknown, sequence = '1') => ({
   Records: [
     {
@@ -55,7 +55,7 @@ const changeOf = (before: unknown, after: unknown, sequence = '1') => ({
   ],
 });
 
-/** Everything that is held on hosts, by the containers; and what the hosts say is free. */
+/** The sum of all reservations of containers, and the free capacity of the hosts. */
 const ledger = async (ids: readonly string[]) => {
   const containers = await Promise.all(ids.map((id) => world.container(id)));
   const reserved = containers.filter((one) => one?.reservation);
@@ -107,7 +107,7 @@ describe('capacity under parallel placement', () => {
       ({ view }) => view.reason !== null,
     );
     expect(still).toHaveLength(ASKED - ROOM - FREED);
-    // Oldest first, as the index has them.
+    // Oldest first, which is the order of the index.
     const admitted = waiting.filter(({ id }) => !still.some((one) => one.id === id)).map(({ id }) => id);
     const order = waiting
       .map(({ id, view }) => `${view.createdAt}#${id}`)

@@ -13,7 +13,7 @@ const RUNS = scaled({ ci: 300, whole: 50_000 });
 const RUNS_ON_TABLE = scaled({ ci: 10, whole: 25 });
 const SEED = process.env.BULKHEAD_MODEL_SEED;
 const PATH = process.env.BULKHEAD_MODEL_PATH;
-/** Per sequence, in milliseconds; only a hang takes longer. */
+/** Time limit per sequence in milliseconds, which only a hang exceeds. */
 const LONGEST_MS = 500;
 
 const inMemory = () => ({

@@ -15,9 +15,9 @@ import { containerRecord, hostRecord, imageRecord, operationRecord, testId } fro
 import { scaled } from '../../helpers/scaled.ts';
 
 /**
- * Whatever is sent: no 5xx, every refusal a problem with pointers into the request, every answer of the form that the
- * route promises. Each request is generated from its route's schema: fields left out, wrong, hostile or valid.
- * `npm run test:long` sends more than 10,000.
+ * For any request: no 5xx, every refusal is a problem with pointers into the request, and every response has the form
+ * in the route's contract. Each request is generated from the schema of its route, with missing, wrong, hostile or
+ * valid fields. `npm run test:long` sends more than 10,000 requests.
  */
 const RUNS = scaled({ ci: 80, whole: 320 });
 
@@ -35,7 +35,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine.stop());
 
-/** These leave the container in another state than they found it, so it is put back. */
+/** These functions change the container, so it is restored afterwards. */
 const CHANGES_CONTAINER: readonly string[] = ['control-container', 'update-container'];
 const addContainer = () => table.put({ Item: containerItem(containerRecord('Running')) });
 
@@ -62,7 +62,7 @@ const HOSTILE = [
   'constructor',
   'x'.repeat(300),
 ];
-/** Values that fit somewhere: so that requests get past validation often enough. */
+/** Valid values for some field, so that enough requests pass the validation. */
 const FITTING = [
   'mini',
   'container-1',
@@ -107,7 +107,7 @@ const inner = (schema: z.ZodMiniType): unknown =>
 const elementOf = (schema: unknown): unknown =>
   (schema as { _zod?: { def: { element?: unknown } } })._zod?.def.element;
 
-/** A value for each field of a schema, mostly of a kind that may be there, at every depth. */
+/** Generates a value for each field of a schema, at every depth, mostly of the right type. */
 const fieldsOf = (schema: unknown): fc.Arbitrary<unknown> => {
   const shape = shapeOf(schema);
   const fields = Object.fromEntries(
@@ -166,7 +166,7 @@ const callOf = (route: Route): fc.Arbitrary<Call> => {
 
 const POINTER = /^\/(path|query|headers|body)(\/|$)/;
 
-/** What is wrong with an answer, or null. */
+/** The violation in a response; null if there is none. */
 const fault = (route: Route, status: number, text: string): string | null => {
   const body: unknown = text === '' ? undefined : JSON.parse(text);
   if (status < 400) {
@@ -176,7 +176,7 @@ const fault = (route: Route, status: number, text: string): string | null => {
     const parsed = schema.safeParse(body);
     return parsed.success ? null : `not of its form: ${JSON.stringify(parsed.error.issues)}`;
   }
-  // The host that is there is not connected: a time-out is the right answer.
+  // The host is not connected, so a time-out is the correct response.
   if (status >= 500 && !(status === 504 && ['list-processes', 'sessions'].includes(route.function)))
     return `status ${status}`;
   const problem = ProblemSchema.safeParse(body);

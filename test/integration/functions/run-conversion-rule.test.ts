@@ -111,7 +111,7 @@ describe('an event of a rule', () => {
     expect(first.items).toEqual([{ containerId: id, name }]);
     for (const execution of ['two', 'three', 'four', 'five'])
       expect((await select(input, execution)).items).toEqual([]);
-    // The first one's own function, invoked again.
+    // The first execution's step, invoked again.
     expect(await select(input, 'one')).toEqual(first);
     await convert(first, id, 'token');
     expect(await conversions(id)).toBe(1);
@@ -160,7 +160,7 @@ describe('an event of a rule', () => {
     expect(await runsOf(rule)).toHaveLength(1);
   });
 
-  /** The attack: a rule whose selection fails with the whole event as its message. */
+  /** An attack: a rule whose selection fails with the whole event in its error message. */
   const LEAK = { select: { name: '{% $error($string($)) %}' }, eventPattern: { source: [{ prefix: '' }] } };
   const foreign: [string, object][] = [
     [
@@ -283,7 +283,7 @@ describe('two rules', () => {
     const isolates = await makeRule({ select: { containerId: id } });
     const releases = { ...isolates, id: randomUUID(), name: 'releases', runtimeType: 'Default' as const };
     await putRule(world.table, undefined, releases, { remember: [], token: randomUUID(), most: 9 });
-    // Of a conversion that was begun, the end of its operation answers the task.
+    // If a conversion was started, the end of its operation answers the task.
     const act = async (rule: ConversionRuleRecord) => {
       const [answer] = await convert(await select(ofRule(rule, eventFor({}))), id);
       return answer?.what ?? (await world.container(id))?.view.runtimeType;

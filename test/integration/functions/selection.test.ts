@@ -115,7 +115,7 @@ describe('an expression that would take the machine is ended, and the caller liv
     ['backtracks', '$string($match($pad("", 60, "a") & "!", /^(a+)+$/))'],
   ])('%s', async (_, expression) => {
     const reason = await reasonOf(expression);
-    // The next one is evaluated, whatever became of the process.
+    // The next expression is evaluated, even if the process was ended.
     expect(await reasonOf('$.detail.deep.name')).toBe('resolved: {"name":"web-1","labels":{"app":"web"}}');
     expect(reason).toMatch(
       /^(an expression takes too much time or memory|name: the expression failed( with [A-Z]\d{4})?( at position \d+)?|name: the expression returned no text)$/,

@@ -15,7 +15,7 @@ import { FACTS, IMAGE, openWorld } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { AT, TENANT } from '../../helpers/records.ts';
 
-/** The other tenant: its name comes after that of the one with the backlog. */
+/** The other tenant, whose name sorts after the name of the tenant with the backlog. */
 const OTHER = 'zeta';
 
 let engine: Engine;
@@ -28,7 +28,7 @@ beforeEach(async () => {
   world = openWorld(await engine.table());
 });
 
-/** The table, where each call takes so many milliseconds of the world's clock. `fails` makes a call fail. */
+/** Makes each call of the table take that long on the world's clock. Calls for which `fails` returns true fail. */
 const slow = (milliseconds: number, fails: (input: unknown) => boolean = () => false) => {
   let calls = 0;
   const table = new Proxy(world.table, {
@@ -57,7 +57,7 @@ const descending = () => {
   const next = ascending();
   return () => 0.999 - next();
 };
-/** A linear congruential generator: the same numbers in each run. */
+/** A linear congruential generator, with the same numbers in each run. */
 const seeded = () => {
   let state = 7;
   return () => {
@@ -81,7 +81,7 @@ const record = (before: unknown, after: unknown, sequence: string) => ({
   },
 });
 
-/** Operations of the first tenant, each of which wants something else that no host has. */
+/** Adds operations of the first tenant, each with a different requirement that no host meets. */
 const addBacklog = async (count: number): Promise<void> => {
   for (let at = 0; at < count; at += 1) await wait(100_000 + at);
 };
@@ -118,7 +118,7 @@ const otherHost = async (over: Partial<HostRecord['view']> = {}): Promise<string
   return id;
 };
 
-/** An operation of the other tenant that waits, though a host of it has room. */
+/** A waiting operation of the other tenant, although one of its hosts has free capacity. */
 const otherWaiter = async (): Promise<string> => {
   const { id, operationId } = await world.create({ began: false });
   const [container, operation] = [await world.container(id), await world.operation(operationId)];

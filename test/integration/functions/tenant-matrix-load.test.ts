@@ -29,9 +29,9 @@ import {
 } from '../../helpers/records.ts';
 
 /**
- * The tenant matrix under load: a hostile tenant sends every route and has every rule that it may have, while another
- * one works. Every function has one instance here, so the two compete for all of it. What is counted: the other one's
- * answers, each the same as without the flood.
+ * The tenant matrix under load: a hostile tenant calls every route and has the maximum number of rules, while another
+ * tenant works. Every function has one instance here, so both tenants compete for it. The test counts the other
+ * tenant's responses, each of which must be the same as without the flood.
  */
 const HOSTILE = { tenant: 'mallory' };
 const SECRET = 'S3CRET';
@@ -57,7 +57,7 @@ beforeAll(async () => {
 });
 afterAll(() => engine.stop());
 
-/** What the other tenant does meanwhile. */
+/** Requests of the other tenant. */
 const WORK: readonly (readonly [operationId: string, given: Call])[] = [
   ['getContainer', { params: { idOrName: testId(1) } }],
   ['listContainers', { query: `label=secret=${SECRET}` }],
@@ -70,7 +70,7 @@ const WORK: readonly (readonly [operationId: string, given: Call])[] = [
   ['stopContainer', { params: { idOrName: testId(1) }, query: 'dryRun=true' }],
   ['updateContainer', { params: { idOrName: testId(1) }, body: { labels: {} }, query: 'dryRun=true' }],
 ];
-/** All of an answer but the order of its members, which the table's engine doesn't keep. */
+/** The response, parsed because the table's engine does not keep the order of members. */
 const askOf = async (asked: Api, [operationId, given]: (typeof WORK)[number]) => {
   const { status, headers, body } = await asked.call(operationId, given);
   return { operationId, status, headers, body };
@@ -90,7 +90,7 @@ const VALUES: Readonly<Record<string, string>> = {
   operations: testId(50),
 };
 
-/** A route with the other tenant's ids. */
+/** A request to a route with the other tenant's ids. */
 const attackOf = ({ operationId, path, parameters, body }: Route): Call => ({
   claims: HOSTILE,
   params: Object.fromEntries(
@@ -101,7 +101,7 @@ const attackOf = ({ operationId, path, parameters, body }: Route): Call => ({
 });
 
 test('a flood of every route takes no answer from another tenant, and changes none', async () => {
-  // The same table, without a flood.
+  // The same table, but without the flood.
   const quiet = createApi(table);
   const before = await work(quiet);
   expect(before.map(({ status }) => status)).toEqual(WORK.map(() => 200));
@@ -113,7 +113,7 @@ test('a flood of every route takes no answer from another tenant, and changes no
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
       expect(text).not.toContain(SECRET);
     }
-    // The other tenant asks for each of its functions less than once a second.
+    // The other tenant calls each function less than once a second.
     api.clock.ms += 2_000;
     quiet.clock.ms = api.clock.ms;
     const one = WORK[(api.clock.ms / 2_000) % WORK.length] as (typeof WORK)[number];
@@ -126,7 +126,7 @@ test('a flood of every route takes no answer from another tenant, and changes no
   expect(sent - refused).toBeLessThanOrEqual(functions * (LIMITS.requestBurst + seconds));
   expect(refused).toBeGreaterThan(sent / 3);
   expect(await work(api)).toEqual(await work(quiet));
-  // Another clock begins where the first one did.
+  // A new clock starts at the same time as the first one.
   expect(await work(createApi(table))).toEqual(before);
   expect(api.outside.pushed).toEqual([]);
   expect(api.outside.started).toEqual([]);
@@ -166,7 +166,7 @@ test('every rule that a hostile tenant can have sees no event of another tenant'
   };
   for (const pattern of PATTERNS) for (const leak of LEAKS) await put(pattern, leak);
   const rules = [...flooded.outside.eventRules.values()];
-  // One rule was made by the flood above.
+  // The flood above has already created one rule.
   expect(rules.length).toBeGreaterThan(0);
   expect(rules.length).toBeLessThanOrEqual(RULES_PER_TENANT);
   const lines: string[] = [];
@@ -186,7 +186,7 @@ test('every rule that a hostile tenant can have sees no event of another tenant'
       const isOwnSource = event.source === 'bulkhead';
       if (isOwnSource)
         expect([name, event['detail-type'], letsThrough(event)]).toEqual([name, event['detail-type'], false]);
-      // Even if the bus let it through.
+      // Checked even if the bus delivers the event.
       const input = { tenant, rule: name, ruleId: id, event };
       const started = { execution: randomUUID(), startedAt: '2026-11-24T09:00:00Z', input };
       expect((await run({ step: RULE_STEPS.select, ...started })).items).toEqual([]);

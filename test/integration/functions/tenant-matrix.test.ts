@@ -23,7 +23,10 @@ import {
 } from '../../helpers/records.ts';
 import { testSeal } from '../../helpers/signing.ts';
 
-/** Each route × {own, another tenant's, none}: what is another's answers, to the byte, as what is not there. */
+/**
+ * Each route × {own, another tenant's, none}: for another tenant's resource the response is the same, byte for byte, as
+ * for a missing one.
+ */
 let engine: Engine;
 let api: Api;
 beforeAll(async () => {
@@ -63,7 +66,7 @@ beforeAll(async () => {
 
 const OTHER = { tenant: 'umbrella' };
 
-/** Names of what there is, and of what there is not, as a path may have them. */
+/** Ids and names of existing and of missing resources, in the forms that a path can have. */
 const IDS: Readonly<Record<string, readonly [there: string, missing: string][]>> = {
   containers: [
     [testId(1), testId(77)],
@@ -77,7 +80,7 @@ const IDS: Readonly<Record<string, readonly [there: string, missing: string][]>>
   'conversion-rules': [['isolate', 'nothing']],
 };
 
-/** What makes a resource of the name that it is given has no name that is missing. */
+/** This route creates a resource with the given name, so no name is missing. */
 const MAKES = 'putConversionRule';
 const RULE = { eventPattern: { source: ['scanner'] }, select: { name: 'x' }, runtimeType: 'HyperV' };
 const EVENT = { source: 'scanner', 'detail-type': 'Finding', detail: {} };
@@ -90,7 +93,7 @@ const cases = withParameter.flatMap((route) =>
   (IDS[kindOf(route)] ?? []).map(([there, missing]) => [route.operationId, there, missing, route] as const),
 );
 
-/** Of routes that want something in their body. */
+/** Bodies of routes that require members in the body. */
 const BODIES: Readonly<Record<string, object>> = {
   execInContainer: { command: ['true'] },
   testConversionRule: { event: EVENT },

@@ -13,7 +13,7 @@ import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
 import { containerRecord, TENANT, testId } from '../../helpers/records.ts';
 
-/** One item that cannot be read must not block work on the others, nor be dropped without a trace. */
+/** One unreadable item must neither block work on other items nor be skipped silently. */
 
 let engine: Engine;
 let unreadable: unknown[];

@@ -214,7 +214,7 @@ describe('a container that was converted while off, and then runs without anybod
     await world.settle();
     host.silentOn.add('convertContainer').add('restoreContainer');
     await world.convert(id, 'HyperV');
-    // Neither the conversion nor the operation that undoes it is answered.
+    // The host answers neither the conversion nor the operation that undoes it.
     for (let tried = 0; tried < 2; tried += 1) {
       await world.settle();
       const { epoch, view } = await container(id);

@@ -166,7 +166,7 @@ describe('an operation that does not succeed', () => {
       view: { state: 'Unknown' },
     });
     expect(host.received.at(-1)).toEqual({ action: 'inventoryRequest' });
-    // Too young to be called lost; at the next heartbeat it is asked again.
+    // The container has changed too recently to count as lost. The next heartbeat requests the inventory again.
     await world.settle();
     expect((await world.container(id))?.view.state).toBe('Unknown');
     world.clock.now += 60_000;

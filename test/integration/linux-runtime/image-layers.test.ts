@@ -12,7 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const LIMITS = { bytes: 64 * 1024 * 1024, entries: 1_000 };
 
 /** A tar header by hand, since tar itself makes no hostile ones. */
-/** The sum of the header's bytes, with blanks in place of the sum itself. */
+/** The sum of the header's bytes, with spaces in place of the checksum. */
 const checksumOf = (block: Buffer): string => {
   block.fill(' ', 148, 156);
   const sum = block.subarray(0, 512).reduce((total, byte) => total + byte, 0);

@@ -23,7 +23,7 @@ let runsWith: (clock: Clock) => MainRuns;
 let errors: string[];
 const children: ChildProcess[] = [];
 
-/** A process that stays until it is killed. */
+/** A process that runs until it is killed. */
 const stays = (): { readonly child: ChildProcess; readonly identity: ProcessIdentity } => {
   const child = spawn('sleep', ['1000'], { stdio: 'ignore' });
   children.push(child);
@@ -36,7 +36,7 @@ const kill = (child: ChildProcess): Promise<unknown> =>
     child.once('exit', resolve);
     child.kill('SIGKILL');
   });
-/** A main process that has started, in a guest that takes signals and does nothing. */
+/** A started main process in a guest that accepts signals but ignores them. */
 const deafGuest = (): { readonly guest: GuestProcess; readonly signals: number[] } => {
   const signals: number[] = [];
   const send = (sent: Buffer): void => {
@@ -134,7 +134,7 @@ describe('a run of a main process', () => {
         exitCode: 137,
         exitReason: 'The guest did not end the process',
       });
-      // It was stopped on purpose: no restart policy is to act on it.
+      // The process was stopped on request, so no restart policy applies.
       expect(told).toBe(0);
     },
   );
@@ -149,7 +149,7 @@ describe('a run of a main process', () => {
       process: main.identity,
       supervisor: main.identity,
     }));
-    // Where the record is made before it is put in place.
+    // Blocks the path at which the record is written before it is renamed.
     mkdirSync(`${paths.exit}.new`);
     await kill(main.child);
     await until(async () => told > 0);

@@ -16,7 +16,7 @@ afterEach(async () => {
   children = [];
 });
 
-/** A process whose command line has `bytes`; one argument takes at most 128 KiB. */
+/** A process with a command line of that many bytes. One argument has at most 128 KiB. */
 const withCommandLine = async (bytes: number): Promise<number> => {
   const words = Array.from({ length: Math.ceil(bytes / (64 * KIB)) }, () => 'x'.repeat(64 * KIB));
   const child = spawn('/bin/sh', ['-c', 'echo; read line', ...words], { stdio: ['pipe', 'pipe', 'ignore'] });

@@ -17,7 +17,7 @@ const CONNECT = `
   socket.once('connect', () => socket.end('from a user'));
   socket.once('close', () => process.exit());`;
 
-/** Sends some bytes as that user. Returns the error of the connection; nothing where it succeeded. */
+/** Sends some bytes as that user. Returns the error of the connection; empty if it succeeded. */
 const sendAs = async (uid: number, path: string): Promise<string> => {
   const options = { uid, gid: uid, cwd: '/', env: {} };
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', CONNECT, path], options);
@@ -30,7 +30,7 @@ asRoot('the socket that a template is saved through', () => {
   let socket: StateSocket;
   beforeEach(async () => {
     run = mkdtempSync(join(tmpdir(), 'bulkhead-state-'));
-    // As the folder of a worker: all users pass through.
+    // All users can traverse it, like the folder of a worker.
     chmodSync(run, 0o711);
     path = join(run, 'state', 'state.sock');
     const umask = process.umask(0);
@@ -57,7 +57,7 @@ asRoot('the socket that a template is saved through', () => {
     const second = createConnection(path);
     second.on('error', () => undefined);
     second.end('second');
-    // It is refused or dropped.
+    // The second connection is refused or dropped.
     await new Promise((resolve) => second.once('close', resolve));
     first.end('and last');
     expect(String(await socket.received)).toBe('first and last');

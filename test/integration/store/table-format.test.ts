@@ -36,8 +36,8 @@ import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import { containerRecord, hostRecord, imageRecord, operationRecord, testId } from '../../helpers/records.ts';
 
 /**
- * Items as version 1 of the table's format has them, one file for each entity, with every member that an item may have.
- * They are never changed: a version that cannot read them, or writes others, must raise the format's version.
+ * Items in version 1 of the table's format, one file per entity, with every member that an item can have. Never change
+ * them: a version that cannot read them, or writes others, must have a new version of the format.
  */
 const FIXTURES = fileURLToPath(new URL('../../fixtures/table/v1/', import.meta.url));
 
@@ -74,7 +74,7 @@ const there = <T>(found: T | undefined): T => {
   return found;
 };
 
-/** Opens a session, connects it, renews its token and ends it. */
+/** Creates a session, connects to it, renews its token and ends it. */
 const holdSession = async (table: Table): Promise<void> => {
   const facts = {
     kind: 'session' as const,
@@ -104,7 +104,7 @@ const runRule = async (table: Table): Promise<void> => {
 
 interface Case {
   readonly read: (table: Table) => Promise<unknown>;
-  /** Writes into `to` what `from` has. */
+  /** Writes the content of `from` to `to`. */
   readonly write: (to: Table, from: Table) => Promise<void>;
 }
 
@@ -236,7 +236,7 @@ const CASES: Readonly<Record<Entity, Case>> = {
   },
 };
 
-/** An item out of its file: bytes are base64 there. */
+/** Converts an item from its file, in which bytes are in base64. */
 const revive = (_name: string, value: unknown): unknown =>
   typeof value === 'object' && value !== null && 'B' in value && typeof value.B === 'string'
     ? { B: new Uint8Array(Buffer.from(value.B, 'base64')) }
@@ -278,7 +278,7 @@ describe.each(ENTITIES)('%s', (entity, { read, write }) => {
     const [from, { table: to }] = [await tableWith(entity), await engine.table()];
     await write(to, from);
     const written = there(await to.get(keyIn(fixture), { consistent: true }));
-    // Compressed and encrypted: another version of zlib may compress otherwise.
+    // The body is compressed and encrypted, and another version of zlib may compress it differently.
     const comparable = ({ body, ...item }: Item) => (entity === 'idempotency' ? item : { body, ...item });
     expect(comparable(written)).toEqual(comparable(fixture));
     expect(await read(to)).toEqual(await read(from));
@@ -308,7 +308,7 @@ describe.each(ENTITIES)('%s', (entity, { read, write }) => {
     for (const member of members) {
       const table = await tableOf({ ...whole, [member]: wrong });
       const error = await read(table).catch((thrown: unknown) => thrown);
-      // A list is right for some.
+      // For some members a list is valid.
       if (!(error instanceof UnreadableItemError)) {
         expect(['command', 'revision']).toContain(member);
         continue;

@@ -131,7 +131,7 @@ describe('the command handler', () => {
     const stopped = give({ verb: 'stopContainer', timeoutSeconds: 5 });
     await clock.pass(10_000);
     expect(resultOf(stopped)).toMatchObject({ status: 'succeeded', observed: { phase: 'Off' } });
-    // It uses only one slot.
+    // The container uses only one slot.
     expect(asked.filter((id) => id === silent.id)).toHaveLength(1);
     answerAll([]);
     await clock.pass(1_000);

@@ -126,7 +126,7 @@ describe.each(['Default', 'HyperV'] as const)('a network policy of a %s containe
     const one = of(runtimeType);
     give(one, { verb: 'prepareContainer', container: one });
     await clock.pass(1_000);
-    // The remains of the agent: an endpoint with the older policy, and the newer policy in the journal.
+    // The state after a crash of the agent: an endpoint with the older policy, and the newer policy in the journal.
     host.world.change(one.id, () => ({ networkEndpoint: true, networkPolicy: one.spec.network }));
     state.update(one.id, { network: { policy: policy(5), revision: 5 } });
     const begun = host.runtime.startProcess.bind(host.runtime);

@@ -29,7 +29,7 @@ const NOTHING: RuntimeContainer = {
   workerProcess: null,
 };
 
-/** A model of the runtime's documentation: the effect and the precondition of each step. */
+/** A model of the documented runtime: the effect and the precondition of each step. */
 const apply = (at: RuntimeContainer, step: Step): RuntimeContainer => {
   const need = (condition: boolean, what: string) =>
     expect({ step: step.kind, what, condition }).toMatchObject({ condition: true });

@@ -36,7 +36,7 @@ const isMissing = (span: string): boolean => {
   return FILE.test(span) && !span.includes('/') && !names.has(span) && !existsSync(join(ROOT, span));
 };
 
-/** Names of files that are an example, or were replaced after the decision. */
+/** File names that are examples, or that were replaced after the decision. */
 const EXAMPLES = new Set(['endpointResolver.js', 'test/fixtures/agent-state/version-N']);
 
 const documents = markdownFiles();
@@ -59,7 +59,7 @@ describe.each(documents)('%s', (path) => {
     const lines = spans.filter((span) => /^bulkhead [a-z]/.test(span) && !/…/.test(span));
     const refused = lines.filter((line) => {
       try {
-        // The command lines may lack arguments. With --help they are accepted without them.
+        // The command lines may lack required arguments, which --help makes optional.
         checkBulkhead([...line.split(' ').slice(1), '--help']);
         return false;
       } catch {

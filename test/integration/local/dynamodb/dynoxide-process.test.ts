@@ -18,7 +18,7 @@ import {
   temporaryDirectory,
 } from '../../../helpers/local-fixtures.ts';
 
-// Waiting is bounded by `soon`.
+// `soon` limits waits.
 jest.setTimeout(30_000);
 
 const running: DynoxideProcess[] = [];
@@ -51,7 +51,7 @@ test('a process that an earlier run left behind is ended, and its port kept', as
   expect(await gone).toBe('SIGKILL');
   const [before, after] = [new URL(first.endpoint), new URL(second.endpoint)];
   expect(after.port).toBe(before.port);
-  // Each process is on a loopback address of its own, which no web page can guess.
+  // Each process listens on a different loopback address that a web page cannot guess.
   for (const { hostname } of [before, after]) expect(hostname).toMatch(/^127\.(?!0\.0\.1$)/);
 });
 

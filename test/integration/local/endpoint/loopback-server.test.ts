@@ -32,7 +32,7 @@ afterEach(() => server.close());
 
 const codeOf = async (response: Response) =>
   [response.status, response.headers.get('x-amzn-errortype')] as const;
-/** With headers that `fetch` would set by itself. */
+/** Sends headers that `fetch` would set itself. */
 const statusOf = (sent: Record<string, string>): Promise<number | undefined> =>
   new Promise((resolve, reject) => {
     request(server.url, { method: 'POST', headers: sent }, (response) =>

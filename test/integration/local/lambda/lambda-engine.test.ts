@@ -14,7 +14,7 @@ import {
   writeFunctions,
 } from '../../../helpers/local-fixtures.ts';
 
-// Waiting is bounded by `soon`.
+// `soon` limits waits.
 jest.setTimeout(30_000);
 
 const sources = {

@@ -1,7 +1,6 @@
 /**
- * A process that hosts the service until it is killed; crash.test.ts starts it again and again on one
- * directory. What it is made to do leaves marks in append-only files there.
- * Arguments: directory, number of executions.
+ * A process that hosts the service until it is killed. crash.test.ts restarts it repeatedly on one directory. Its
+ * functions append a line for each call to files there. Arguments: directory, number of executions.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +14,7 @@ const mark = (file: string, line: object) =>
 const marks = (file: string): Record<string, string>[] => {
   const path = join(directory, file);
   if (!existsSync(path)) return [];
-  // The last line may have been cut off by the kill.
+  // A kill may have truncated the last line.
   return readFileSync(path, 'utf8')
     .split('\n')
     .slice(0, -1)

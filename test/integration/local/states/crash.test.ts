@@ -40,7 +40,7 @@ function marks(file: string): Record<string, string>[] {
   return lines.map((line) => JSON.parse(line));
 }
 
-/** The host is killed at random moments until it has been killed often enough; then it may finish. */
+/** The host is killed a fixed number of times at random moments, and then runs to its end. */
 beforeAll(async () => {
   for (let i = 0; i < KILLS; i++) {
     const { process: child, output } = host();

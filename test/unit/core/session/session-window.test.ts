@@ -77,7 +77,7 @@ const createPair = ({ consume = true } = {}) => {
 type End = 'a' | 'b';
 type Pair = ReturnType<typeof createPair>;
 
-/** Random actions on a pair of ends. Frames that were put are recorded in `sent`. */
+/** Random actions on two ends. Queued frames are recorded in `sent`. */
 const createWorld = () => {
   const pair = createPair();
   const sent = { a: [] as number[], b: [] as number[] };

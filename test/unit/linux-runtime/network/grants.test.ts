@@ -5,7 +5,7 @@ import { ManualClock } from '../../../helpers/manual-clock.ts';
 
 const SIZE = 4_096;
 
-/** A router whose sets have room for `SIZE` addresses, as nft's have. */
+/** A router whose sets hold at most `SIZE` addresses, like nft's sets. */
 const openRouter = () => {
   const sets = new Map<string, Set<string>>();
   const scripts: string[] = [];
@@ -42,9 +42,9 @@ describe('the addresses that names of rules have', () => {
     await other;
     expect(scripts).toHaveLength(2);
     expect(sets.get('names_other')).toEqual(new Set(['1.2.0.0']));
-    // What it has is still renewed.
+    // Existing addresses are still renewed.
     await grants.add(addresses(5, 1));
-    // Room is there again once the addresses have expired.
+    // The set has space again once its addresses have expired.
     sets.clear();
     await clock.pass(3_601_000);
     await grants.add(addresses(SIZE, 1));
