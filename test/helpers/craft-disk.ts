@@ -224,7 +224,7 @@ export const CRAFTED_SUPERBLOCKS: readonly CraftedDisk[] = [
   {
     what: 'a file that is cut short',
     craft: (disk) => truncateSync(disk, 4096),
-    problem: /its file is 4096 bytes/,
+    problem: /its file has 4096 bytes/,
   },
   { what: 'an empty file', craft: (disk) => truncateSync(disk, 0), problem: /too short for a file system/ },
   {
