@@ -1,6 +1,7 @@
 import type { CommandResult, ObservedContainer } from '../../core/contract/agent/commands.ts';
+import type { IsolationReport, Process } from '../../core/contract/compute-process.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
-import { AgentError, messageOf } from '../errors.ts';
+import { AgentError, messageOf, RuntimeError } from '../errors.ts';
 import { StepFailure } from './execute-plan.ts';
 
 const LONGEST_MESSAGE = 4_096;
@@ -32,20 +33,58 @@ export const failedResult = (
 
 const bytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value), 'utf8');
 
+type Succeeded = Extract<CommandResult, { status: 'succeeded' }>;
+
+/** The first processes that fit in `room` bytes. */
+const firstIn = (room: number, processes: readonly Process[]): Process[] => {
+  let left = room;
+  return processes.filter((process) => {
+    left -= bytes(process) + 1;
+    return left >= 0;
+  });
+};
+
+const omitProcesses = (result: Succeeded, processes: readonly Process[], limit: number): Succeeded => {
+  const rest = { ...result, processes: [], processesOmitted: processes.length };
+  const kept = firstIn(limit - bytes(rest), processes);
+  return { ...rest, processes: kept, processesOmitted: processes.length - kept.length };
+};
+
+/** Each of the two lists gets half, because they have the same processes in a container that shares the host's kernel. */
+const omitFromReport = (result: Succeeded, report: IsolationReport, limit: number): Succeeded => {
+  const { containerProcesses, visibleOnHost } = report;
+  const emptied = { ...report, containerProcesses: [], visibleOnHost: [] };
+  const rest = { ...result, isolation: emptied, processesOmitted: containerProcesses.length };
+  const half = Math.floor((limit - bytes(rest)) / 2);
+  const kept = firstIn(half, containerProcesses);
+  return {
+    ...rest,
+    isolation: { ...report, containerProcesses: kept, visibleOnHost: firstIn(half, visibleOnHost) },
+    processesOmitted: containerProcesses.length - kept.length,
+  };
+};
+
+const omitDetails = <T extends CommandResult>(result: T): T => ({
+  ...result,
+  steps: result.steps.map(({ detail: _, ...step }) => step),
+});
+
+const shorten = (result: CommandResult, limit: number): CommandResult => {
+  if (result.status === 'failed') return omitDetails(result);
+  if (result.processes !== undefined) return omitProcesses(result, result.processes, limit);
+  if (result.isolation !== undefined) return omitFromReport(result, result.isolation, limit);
+  return omitDetails(result);
+};
+
 /**
- * The result, shortened to a message of `limit` bytes: processes are omitted from the end of the list and counted; if that is
- * not enough, the details of steps are omitted.
+ * The result, shortened to a message of `limit` bytes: processes are omitted from the end of lists and counted, or the details
+ * of steps are omitted. If that is not enough, a failure takes its place. The control plane closes the connection of a host
+ * that sends a longer message, and the host would send it again after each reconnect.
  */
 export const fitResult = (result: CommandResult, limit: number): CommandResult => {
   if (bytes(result) <= limit) return result;
-  if (result.status === 'succeeded' && result.processes !== undefined) {
-    const { processes, ...rest } = result;
-    let room = limit - bytes({ ...rest, processes: [], processesOmitted: processes.length });
-    const kept = processes.filter((process) => {
-      room -= bytes(process) + 1;
-      return room >= 0;
-    });
-    return { ...rest, processes: kept, processesOmitted: processes.length - kept.length };
-  }
-  return { ...result, steps: result.steps.map(({ detail: _, ...step }) => step) };
+  const shortened = shorten(result, limit);
+  if (bytes(shortened) <= limit) return shortened;
+  const reason = `The answer has ${bytes(result)} bytes. A host can send at most ${limit}.`;
+  return failedResult(result.commandId, new RuntimeError('step-failed', reason));
 };

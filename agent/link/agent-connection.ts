@@ -8,6 +8,7 @@ import type { HostSessionMessage, ToHostSessionMessage } from '../../core/contra
 import type { KeyIntroduction } from '../authenticity/authenticity.ts';
 import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import { messageOf } from '../errors.ts';
+import { fitResult } from '../execute/command-result.ts';
 import type { Log } from '../log.ts';
 import type { AgentState } from '../state/agent-state.ts';
 import {
@@ -15,6 +16,7 @@ import {
   encode,
   encodeResult,
   imagesAfter,
+  RESULT_BYTES,
   refusalMessageId,
   resultMessageId,
 } from './outgoing.ts';
@@ -124,7 +126,8 @@ export class AgentConnection {
     const result = this.#deps.state.command(commandId)?.result;
     if (!result) return;
     this.#results.set(resultMessageId(commandId), commandId);
-    this.#resender.put(resultMessageId(commandId), encodeResult(result));
+    // An agent of an earlier version may have journaled a result that is too large.
+    this.#resender.put(resultMessageId(commandId), encodeResult(fitResult(result, RESULT_BYTES)));
   }
 
   sendProgress(commandId: string, steps: readonly OperationStep[]): void {

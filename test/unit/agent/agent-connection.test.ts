@@ -111,6 +111,22 @@ describe('an agent connection', () => {
     expect(of('hello')).toHaveLength(times + 1);
   });
 
+  test('sends a journaled result that is too large as a failure that fits', async () => {
+    const isolation = {
+      runtimeType: 'HyperV' as const,
+      kernel: { host: '6.1', container: 'x'.repeat(MESSAGE_BYTES) },
+      sharedKernel: false,
+      containerProcesses: [],
+      visibleOnHost: [],
+      workerProcess: null,
+    };
+    state.refuse('a', { status: 'succeeded', commandId: 'a', steps: [], observed: null, isolation });
+    await welcome();
+    const [message] = of('result');
+    expect(JSON.stringify(message).length).toBeLessThan(MESSAGE_BYTES);
+    expect(message?.result).toMatchObject({ status: 'failed', commandId: 'a' });
+  });
+
   test('resends results with growing pauses until they are acknowledged', async () => {
     answer('a');
     await welcome();

@@ -67,6 +67,43 @@ describe('an agent’s messages', () => {
     );
   });
 
+  describe('an isolation report that is too large for a message', () => {
+    const report = (count: number, kernel: string): CommandResult => {
+      const processes = Array.from({ length: count }, (_, pid) => process(pid, 'x'.repeat(4_096)));
+      const isolation = {
+        runtimeType: 'Default' as const,
+        kernel: { host: '6.1', container: kernel },
+        sharedKernel: true,
+        containerProcesses: processes,
+        visibleOnHost: processes,
+        workerProcess: null,
+      };
+      return { status: 'succeeded', commandId: 'c', steps: [], observed: null, isolation };
+    };
+
+    test('is shortened, with the number of omitted processes', () => {
+      const fitted = z.parse(CommandResultSchema, fitResult(report(300, '6.1'), RESULT_BYTES));
+      expect(encodeResult(fitted).length).toBeLessThanOrEqual(MESSAGE_BYTES);
+      if (fitted.status !== 'succeeded') throw new TypeError('it did succeed');
+      const { containerProcesses = [], visibleOnHost = [] } = fitted.isolation ?? {};
+      expect(containerProcesses.length).toBeGreaterThan(10);
+      expect(visibleOnHost).toEqual(containerProcesses);
+      expect(fitted.processesOmitted).toBe(300 - containerProcesses.length);
+    });
+
+    test('is replaced by a failure if the guest’s text alone is too large', () => {
+      const fitted = z.parse(
+        CommandResultSchema,
+        fitResult(report(3, 'x'.repeat(1024 * 1024)), RESULT_BYTES),
+      );
+      expect(encodeResult(fitted).length).toBeLessThanOrEqual(MESSAGE_BYTES);
+      expect(fitted).toMatchObject({
+        status: 'failed',
+        error: { message: expect.stringMatching(/^The answer has \d+ bytes/) },
+      });
+    });
+  });
+
   test('observations are split into messages that fit, without loss', () => {
     fc.assert(
       fc.property(fc.nat(1_200), fc.nat(20_000), (count, taken) => {

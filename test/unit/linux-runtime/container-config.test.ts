@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ociConfig, resolveProcess } from '../../../agent/runtimes/linux/container/oci-config.ts';
 import { parseGuestProcesses } from '../../../agent/runtimes/linux/container/process-lists.ts';
 import { refuseMore, resolveProfile } from '../../../agent/runtimes/linux/container/seccomp.ts';
+import { guestLine } from '../../../agent/runtimes/linux/vm/guest-text.ts';
 import type { ContainerSpec } from '../../../core/contract/container.ts';
 import { DEFAULT_NETWORK } from '../../../core/contract/network.ts';
 
@@ -247,5 +248,27 @@ describe('a guest’s list of processes', () => {
         startedAt: new Date(6_000).toISOString(),
       },
     ]);
+  });
+
+  test.each([
+    ['a negative pid', '-1\ta\tb\t1\t1\t1\tcmd'],
+    ['a pid with a fraction', '1.5\ta\tb\t1\t1\t1\tcmd'],
+    ['memory that JSON has no number for', '1\ta\tb\t1\t1e308\t1\tcmd'],
+    ['a start that is no number of ticks', '1\ta\tb\t1\t1\t1e300\tcmd'],
+  ])('omits a process with %s', (_, record) => {
+    expect(parseGuestProcesses(`${record}\0`, new Date(10_000), 5)).toEqual([]);
+  });
+
+  test.each([-1e300, 1e300, Number.POSITIVE_INFINITY, -1e13])(
+    'has no start times if the guest’s uptime is %d seconds',
+    (uptime) => {
+      const [process] = parseGuestProcesses('1\ta\tb\t1\t1\t1\tcmd\0', new Date(10_000), uptime);
+      expect(process?.startedAt).toBeNull();
+    },
+  );
+
+  test('and its other answers are one short line without control characters', () => {
+    expect(guestLine(Buffer.from('6.1\t#1\u001b[2J\u0000\n'))).toBe('6.1\t#1[2J');
+    expect(guestLine(Buffer.alloc(1024 * 1024, 'x'))).toHaveLength(256);
   });
 });

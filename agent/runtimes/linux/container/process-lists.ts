@@ -16,6 +16,8 @@ const COMMAND_LINE_BYTES = 4_096;
 const LIST_COMMAND_LINE_BYTES = 1024 * 1024;
 /** Limited because a container controls the names of its users. */
 const USER_NAME_LENGTH = 256;
+/** The year 10000, from which on dates have another form. */
+const LATEST_MS = Date.UTC(10_000, 0);
 /** Number of processes to read before the agent's other work can run. */
 const PROCESSES_A_TURN = 64;
 
@@ -123,20 +125,32 @@ export const listNamespaceProcesses = async (
   return all.map(({ process, innerPid }) => ({ ...process, pid: innerPid, hostPid: process.pid }));
 };
 
-/** Parses a guest's answer to `processes` (see `agent/guest/processes.h`). Omits invalid records, because the guest is not trusted. */
+/** Ticks since boot, bytes and pids are whole numbers that are exact in JSON. */
+const isCount = (number: number): boolean => Number.isSafeInteger(number) && number >= 0;
+
+/** The date that many seconds ago; null if no date can express it. */
+const secondsAgo = (now: Date, seconds: number): string | null => {
+  const at = new Date(now.getTime() - seconds * 1000);
+  return at.getTime() >= 0 && at.getTime() < LATEST_MS ? at.toISOString() : null;
+};
+
+/**
+ * Parses a guest's answer to `processes` (see `agent/guest/processes.h`). The guest is not trusted: records with values that a
+ * kernel cannot have are omitted.
+ */
 export const parseGuestProcesses = (answer: string, now: Date, guestUptimeSeconds: number): Process[] =>
   answer.split('\0').flatMap((record) => {
     const [pid, name, userName, ticks, pages, started, ...command] = record.split('\t');
-    const numbers = [pid, ticks, pages, started].map(Number);
-    if (command.length === 0 || numbers.some((number) => !Number.isFinite(number))) return [];
-    const ageSeconds = guestUptimeSeconds - Number(started) / TICKS_PER_SECOND;
+    const bytes = Number(pages) * PAGE_BYTES;
+    if (command.length === 0 || ![Number(pid), Number(ticks), bytes, Number(started)].every(isCount))
+      return [];
     return {
-      pid: Math.trunc(Number(pid)),
+      pid: Number(pid),
       name: name ?? '',
       userName: userName ?? '',
       commandLine: command.join('\t'),
       cpuSeconds: Number(ticks) / TICKS_PER_SECOND,
-      workingSetBytes: Number(pages) * PAGE_BYTES,
-      startedAt: new Date(now.getTime() - ageSeconds * 1000).toISOString(),
+      workingSetBytes: bytes,
+      startedAt: secondsAgo(now, guestUptimeSeconds - Number(started) / TICKS_PER_SECOND),
     };
   });

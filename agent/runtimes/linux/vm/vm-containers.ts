@@ -15,6 +15,7 @@ import type { LinuxDeps } from '../deps.ts';
 import type { ImageRecord } from '../image/image-record.ts';
 import { readStat } from '../proc.ts';
 import { MASK_FIELDS, processFields } from './guest-fields.ts';
+import { guestLine } from './guest-text.ts';
 import type { HostMachine } from './machine.ts';
 import { type Accelerator, GUEST_OVERHEAD_MB, type VmShape } from './qemu-arguments.ts';
 import type { Templates } from './templates.ts';
@@ -234,7 +235,7 @@ export class VmContainers {
   async limits(containerId: string) {
     const { vm } = this.require(containerId);
     const answer = await vm.askFor('limits', 'The guest’s limits could not be read');
-    const [memory = '', processes = ''] = answer.toString('latin1').split('\t');
+    const [memory = '', processes = ''] = guestLine(answer).split('\t');
     const { processor } = await readLimits(this.#with.deps.layout.tag, `${WORKER}${vm.id}`);
     return { memory: limitOf(memory, 'bytes'), processes: limitOf(processes, 'processes'), processor };
   }
@@ -251,7 +252,7 @@ export class VmContainers {
       'uname',
       'The guest’s kernel release could not be read',
     );
-    return answer.toString('utf8').split('\t')[0] ?? '';
+    return guestLine(answer).split('\t')[0] ?? '';
   }
 
   /** The worker process. Its user is named after the VM's id in upper case. */
@@ -372,7 +373,7 @@ export class VmContainers {
 
   async #guestUptime(vm: UtilityVm): Promise<number> {
     const answer = await vm.askFor('uptime', 'The guest’s uptime could not be read');
-    return Number(answer.toString('utf8')) || 0;
+    return Number(guestLine(answer)) || 0;
   }
 
   /** @throws {RuntimeError} `invalid-state` */
