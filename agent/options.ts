@@ -45,33 +45,31 @@ Examples:
   Enroll a simulated Nano Server with a local Bulkhead, and run its agent:
     BULKHEAD_ENROLLMENT_TOKEN=… agent/main.ts --api-url http://127.0.0.1:8080 \\
       --state-dir ./nano --runtime simulated --simulate nano-server
-  Run it again (it has its identity in the state directory, and needs no token):
+  Run it again, without a token, because the state directory has its identity:
     agent/main.ts --api-url http://127.0.0.1:8080 --state-dir ./nano --simulate nano-server
-  Run containers of this Linux machine for real, as root:
+  Run real containers on this Linux machine, as root:
     BULKHEAD_ENROLLMENT_TOKEN=… agent/main.ts --api-url https://… --state-dir /var/lib/bulkhead \\
       --runtime linux --artifacts /usr/lib/bulkhead/runtime --warm-vms 4
 
 Exit codes:
-  0  stopped by SIGTERM, SIGINT or the end of its parent; containers go on running
-  1  something unexpected
+  0  stopped by SIGTERM, SIGINT or the end of its parent; containers keep running
+  1  an unexpected error
   2  an option is missing or wrong
   3  the enrollment was refused
   4  the state directory cannot be used, or another agent uses it
-  5  this machine does not allow the runtime, e.g. no root
+  5  this machine does not support the runtime, for example without root
 `;
 
 /** Plain HTTP would send the enrollment token unencrypted, so it is allowed only within the machine. */
 const parseApiUrl = (text: string): string => {
   if (isProtectedUrl(text, { tls: 'https:', plain: 'http:' })) return text;
-  throw new InvalidArgumentError(
-    'Give the address of the API, with https:// (http:// on this machine only).',
-  );
+  throw new InvalidArgumentError('Must be the URL of the API, with https:// (http:// only on this machine).');
 };
 
 const parseName = (text: string): string => {
   if (NAME_PATTERN.test(text)) return text;
   throw new InvalidArgumentError(
-    'Give letters, digits, "_", "." and "-", at most 63, with a letter or digit at both ends.',
+    'Must be at most 63 letters, digits, "_", "." and "-", with a letter or digit at both ends.',
   );
 };
 

@@ -35,7 +35,7 @@ export const lockStateDirectory = (stateDir: string): (() => void) => {
     // Exclusive creation: of two concurrent starts, one succeeds.
     writeFileSync(path, JSON.stringify(identifyProcess(process.pid) ?? {}), { flag: 'wx' });
   } catch (cause) {
-    throw new EngineStartError(`${stateDir} is being taken by another process`, { cause });
+    throw new EngineStartError(`${stateDir} is being locked by another process`, { cause });
   }
   return () => rmSync(path, { force: true });
 };

@@ -279,10 +279,14 @@ const RESERVE_WRITE = 3;
 
 /** Why a name is not available. @param holder id of the container that has it */
 export const nameTaken = (name: string, holder: string | undefined): ConflictError =>
-  new ConflictError('name-taken', `The name "${name}" is taken by container ${holder ?? 'of that name'}.`, {
-    suggestion: 'Choose another name, or remove the container that has it.',
-    context: { name, containerId: holder },
-  });
+  new ConflictError(
+    'name-taken',
+    `The name "${name}" is already used by ${holder === undefined ? 'another container' : `container ${holder}`}.`,
+    {
+      suggestion: 'Choose another name, or remove the container that has it.',
+      context: { name, containerId: holder },
+    },
+  );
 
 /**
  * Creates container, name, operation and stored response in one transaction.

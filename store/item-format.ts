@@ -54,7 +54,9 @@ export class UnreadableItemError extends BulkheadError {
   /** Paths of the members that are missing or wrong, such as `view.state`. */
   readonly members: readonly string[];
   constructor(entity: Entity, key: string, members: readonly string[]) {
-    super(`The ${entity} item ${key} cannot be read: ${members.join(', ')} is missing or of a wrong type.`);
+    super(
+      `The ${entity} item ${key} cannot be read: ${members.join(', ')} is missing or has the wrong type.`,
+    );
     this.entity = entity;
     this.key = key;
     this.members = members;

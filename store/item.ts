@@ -15,7 +15,7 @@ const isPlain = (value: object): boolean => {
 
 const toNumber = (value: number): AttributeValue => {
   const exact = Number.isFinite(value) && Math.abs(value) <= Number.MAX_SAFE_INTEGER;
-  if (!exact) throw new TypeError(`The table cannot hold ${value} as it is.`);
+  if (!exact) throw new TypeError(`The table cannot store ${value} exactly.`);
   return { N: String(value) };
 };
 
@@ -23,7 +23,7 @@ const toObject = (value: object): AttributeValue => {
   if (value instanceof Uint8Array) return { B: value };
   if (Array.isArray(value)) return { L: value.filter((one) => one !== undefined).map(toAttribute) };
   if (isPlain(value)) return { M: toItem(value) };
-  throw new TypeError(`The table holds no ${value.constructor.name}.`);
+  throw new TypeError(`The table cannot store a ${value.constructor.name}.`);
 };
 
 /**
@@ -42,7 +42,7 @@ export const toAttribute = (value: unknown): AttributeValue => {
     case 'object':
       return toObject(value);
     default:
-      throw new TypeError(`The table holds no ${typeof value}.`);
+      throw new TypeError(`The table cannot store a ${typeof value}.`);
   }
 };
 

@@ -72,7 +72,7 @@ export const createCommandGate = (deps: CommandGateDeps): CommandGate => {
     const judgement = authenticity.judge(signed);
     if (judgement.kind === 'authentic') return take(signed.payload, judgement.nowMs);
     if (judgement.kind === 'no-time') {
-      log.debug('dropped a command that came before the welcome');
+      log.debug('dropped a command that arrived before the welcome');
       return undefined;
     }
     if (judgement.reason !== 'unknown-key' || unknown.has(signed.keyId)) return judgement.reason;

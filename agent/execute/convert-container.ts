@@ -136,10 +136,10 @@ const verify = async (
     recorder.end('Succeeded');
     return found;
   }
-  const why = found?.process?.exitReason ?? 'it ended at once';
+  const why = found?.process?.exitReason ?? 'it ended immediately';
   const cause = new RuntimeError(
     'process-exited',
-    `As ${container.runtimeType} the main process does not run: ${why}`,
+    `The main process does not run as ${container.runtimeType}: ${why}`,
   );
   recorder.end('Failed', cause.message);
   throw new StepFailure(VERIFY, cause, null);

@@ -42,7 +42,8 @@ export const executeCommand = async (
   if (!changesContainer(args)) return { ...succeeded, ...(await answerQuery(deps, command, args, signal)) };
   const containerId = containerOf(command);
   const { context } = state.begin(command.id, contextOf(await inspectContainer(runtime, containerId)));
-  if (context === null) throw new StateUnavailableError('The journal lost what a command began with.');
+  if (context === null)
+    throw new StateUnavailableError('The journal has lost the initial state of a command.');
   const applied = await applyVerb(deps, { command, containerId, args, context, recorder, signal });
   const observed = await observe(deps, containerId);
   return { ...succeeded, steps: [...recorder.steps], observed, ...applied };

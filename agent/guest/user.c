@@ -157,11 +157,11 @@ int lookup_identity(int root_fd, const char *wanted, struct identity *identity) 
 
 void explain_identity(int problem, const char *wanted, char *text, size_t size) {
   if (problem == -EINVAL)
-    snprintf(text, size, "\"%.256s\" is not a user: give user or user:group, and ids from 0 to %lu", wanted, MAX_ID);
+    snprintf(text, size, "\"%.256s\" is not a valid user: use USER or USER:GROUP, with ids from 0 to %lu", wanted, MAX_ID);
   else if (problem == -E2BIG)
     snprintf(text, size, "the user \"%.256s\" is in more than %d groups", wanted, MAX_GROUPS);
   else
-    snprintf(text, size, "the container has no user or group \"%.256s\": give one of its /etc/passwd and /etc/group, or an id",
+    snprintf(text, size, "the container has no user or group \"%.256s\": use a name from its /etc/passwd or /etc/group, or an id",
              wanted);
 }
 

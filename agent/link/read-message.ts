@@ -46,6 +46,6 @@ export const readControlMessage = (text: string): Reading => {
   const known = KNOWN_ACTIONS.includes(action.data.action);
   return {
     kind: 'unknown',
-    why: known ? describe(parsed.error) : `the action "${action.data.action.slice(0, 64)}" is not known`,
+    why: known ? describe(parsed.error) : `the action "${action.data.action.slice(0, 64)}" is unknown`,
   };
 };

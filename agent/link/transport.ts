@@ -86,7 +86,9 @@ export const openTransport = (
     if (closed) return;
     closed = true;
     const reason =
-      code === NO_STATUS || code === ABNORMAL ? 'it was cut' : `the control plane closed it with ${code}`;
+      code === NO_STATUS || code === ABNORMAL
+        ? 'the connection was lost'
+        : `the control plane closed the connection with ${code}`;
     handlers.onClose(why ?? reason);
   });
 
@@ -95,7 +97,7 @@ export const openTransport = (
       if (socket.readyState === WebSocket.OPEN) sendInFrames(socket, message);
     },
     close: () => {
-      why ??= 'the agent closed it';
+      why ??= 'the agent closed the connection';
       socket.close(1000);
       if (!closed) cancelClose = clock.after(CLOSE_TIMEOUT_MS, () => socket.terminate());
     },

@@ -39,7 +39,7 @@ void probe_processes(void) {
     if (seen++ == 0) traced = can_trace(atoi(entry->d_name));
   }
   if (proc) closedir(proc);
-  note("%d of %d other processes are the host's", seen, count);
+  note("%d of %d other processes belong to the host", seen, count);
   report("host-processes", !marker ? "not-tried" : seen ? "reached" : "absent");
   report("trace-host-process", !marker ? "not-tried" : traced ? "reached" : seen ? "refused" : "absent");
 }

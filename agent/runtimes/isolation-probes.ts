@@ -45,7 +45,7 @@ export const ISOLATION_PROBES = {
     expected: DENIED,
   },
   'sys-writes': { tried: 'Open files of /sys for writing', expected: DENIED },
-  'device-nodes': { tried: 'Open other than the usual devices in /dev', expected: DENIED },
+  'device-nodes': { tried: 'Open devices in /dev other than the usual ones', expected: DENIED },
   'raw-disks': { tried: 'Create a node for each disk and read its first sector', expected: DENIED },
   mounts: { tried: 'Mount a tmpfs and bind-mount a folder', expected: DENIED },
   'new-namespaces': { tried: 'Create new namespaces, including a user namespace', expected: DENIED },

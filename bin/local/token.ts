@@ -39,5 +39,5 @@ export const parseDuration = (text: string): number => {
   const [, number, unit = ''] = /^(\d+)([smhd])$/.exec(text) ?? [];
   const seconds = Number(number) * (UNITS[unit] ?? Number.NaN);
   if (seconds > 0) return seconds;
-  throw new CommandError('usage', `"${text}" is not a duration. Use one such as 90s, 15m, 1h or 7d.`);
+  throw new CommandError('usage', `"${text}" is not a duration. Use a duration such as 90s, 15m, 1h or 7d.`);
 };

@@ -44,7 +44,7 @@ export const eventRuleNameOf = (tenant: string, name: string): string =>
 /** Callers share the account's quota of the EventBridge API, so they are asked to retry instead of getting an error 500. */
 const rethrowBusy = (error: unknown): never => {
   if ((error as Error).name !== 'ThrottlingException') throw error;
-  throw new TooBusyError('EventBridge throttles calls at the moment.', { cause: error });
+  throw new TooBusyError('EventBridge is throttling calls at the moment.', { cause: error });
 };
 
 const REFUSALS = ['InvalidEventPatternException', 'ValidationException'];

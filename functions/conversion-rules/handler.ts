@@ -67,8 +67,8 @@ export const createHandler = (dependencies: ConversionRulesDependencies): Lambda
   /** Explains why a claim was refused: the limit is reached. */
   const checkRoom = async (tenant: string): Promise<void> => {
     if ((await countRules(table, tenant)) < rulesPerTenant) return;
-    throw new ConflictError('rules-exhausted', `The tenant has ${rulesPerTenant} conversion rules already.`, {
-      suggestion: 'Remove a rule that is no longer needed, or combine rules by an expression.',
+    throw new ConflictError('rules-exhausted', `The tenant already has ${rulesPerTenant} conversion rules.`, {
+      suggestion: 'Remove a rule that is no longer needed, or combine rules with an expression.',
       context: { limit: rulesPerTenant },
     });
   };

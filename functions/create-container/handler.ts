@@ -44,7 +44,7 @@ const requireImage = async (table: Table, tenant: string, name: string): Promise
   const image = await getImage(table, tenant, name);
   if (image !== undefined) return image;
   throw new ConflictError('image-not-found', `The catalogue has no image "${name}".`, {
-    suggestion: 'See GET /v1/images for what there is, or have a host import it with POST /v1/images.',
+    suggestion: 'List the images with GET /v1/images, or import it on a host with POST /v1/images.',
     context: { image: name },
   });
 };
@@ -52,7 +52,7 @@ const requireImage = async (table: Table, tenant: string, name: string): Promise
 /** @throws ConflictError `host-not-found` if the requested host does not exist */
 const checkHost = async (table: Table, tenant: string, hostId: string | undefined): Promise<void> => {
   if (hostId === undefined || (await getHost(table, tenant, hostId)) !== undefined) return;
-  throw new ConflictError('host-not-found', 'No such host is enrolled.', {
+  throw new ConflictError('host-not-found', 'No host with this id is enrolled.', {
     suggestion: 'See GET /v1/hosts, or omit placement.hostId to let placement choose a host.',
     context: { hostId },
   });

@@ -29,7 +29,7 @@ export const expelSessionClient = async (
   const session = await expelClient(table, { tenant, sessionId, connectionId });
   await close(connectionId);
   if (session === undefined) return true;
-  logger.warn('a session client sent a message that is no session frame', { tenant, sessionId });
+  logger.warn('a session client sent a message that is not a session frame', { tenant, sessionId });
   if (session.view.state !== 'Open') return true;
   const host = (await getLink(table, tenant, session.view.hostId))?.connectionId ?? null;
   if (host !== null) await push(host, { action: 'session', sessionId, kind: 'detached' });

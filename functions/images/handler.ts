@@ -55,11 +55,11 @@ export const createHandler = (dependencies: ImagesDependencies): LambdaHandler =
     const { name, hostId, source, digest } = body;
     const host = await getHost(table, identity.tenant, hostId);
     if (host === undefined)
-      throw new ConflictError('host-not-found', 'No such host is enrolled.', {
+      throw new ConflictError('host-not-found', 'No host with this id is enrolled.', {
         suggestion: 'See GET /v1/hosts.',
         context: { hostId },
       });
-    if (dryRun) return answerDryRun(`have host "${host.view.name}" import image "${name}"`);
+    if (dryRun) return answerDryRun(`import image "${name}" on host "${host.view.name}"`);
     const operation = newImport({
       tenant: identity.tenant,
       id: newId(),

@@ -18,8 +18,12 @@ export const findContainer = async (
 /** @throws ConflictError `invalid-state` */
 export const requireRunning = ({ view: { state, hostId } }: ContainerRecord): string => {
   if (state === 'Running' && hostId !== null) return hostId;
-  throw new ConflictError('invalid-state', `The container is ${state}. Commands need a running container.`, {
-    suggestion: 'Start the container first.',
-    context: { state },
-  });
+  throw new ConflictError(
+    'invalid-state',
+    `The container is ${state}. Commands require a running container.`,
+    {
+      suggestion: 'Start the container first.',
+      context: { state },
+    },
+  );
 };

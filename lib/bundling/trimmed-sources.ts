@@ -26,12 +26,12 @@ export const onlyErrors =
   (source: string): string => {
     const classes = [...source.matchAll(CLASS)];
     const names = classes.map(([, name]) => name ?? '');
-    expected(names.length > 0, 'no errors where there were');
+    expected(names.length > 0, 'the errors are not where they were');
     for (const name of named) expected(names.includes(name), `there is no error ${name}`);
     const rest = source.replace(CLASS, '').trim();
     expected(
       /^import [^\n]* as __BaseException [^\n]*$/.test(rest),
-      `more than errors among the errors: ${rest}`,
+      `the list of errors contains something else: ${rest}`,
     );
     const kept = classes.filter(([text, name = '']) => named.includes(name) || text.includes('$retryable'));
     return [rest, ...kept.map(([text]) => text)].join('\n');
@@ -48,10 +48,10 @@ export const onlyRegistered =
     const kept = [...errors().matchAll(CLASS)].map(([, name]) => name ?? '');
     const imported = ERRORS_IMPORT.exec(source)?.[1]?.split(', ') ?? [];
     const registered = [...source.matchAll(REGISTERED)].map(([, name]) => name);
-    expected(imported.length > 0, 'no schema of an error');
+    expected(imported.length > 0, 'the schemas of the errors are missing');
     expected(
       imported.every((name) => registered.includes(name)),
-      'errors are registered in another way',
+      'errors are registered differently',
     );
     return source
       .replace(ERRORS_IMPORT, `import { ${kept.join(', ')} } from "../models/errors";`)
@@ -62,13 +62,13 @@ export const onlyRegistered =
 export const withoutRegions = (source: string): string => {
   const start = 'export const partitionsInfo = ';
   const at = source.indexOf(start);
-  expected(at >= 0, 'partitions are written in another way');
+  expected(at >= 0, 'partitions are written differently');
   const end = source.indexOf('\n};', at) + 2;
   const { partitions } = JSON.parse(source.slice(at + start.length, end)) as {
     partitions: { id: string; regionRegex: string; outputs: object }[];
   };
   const small = partitions.map(({ id, regionRegex, outputs }) => ({ id, regionRegex, outputs, regions: {} }));
-  expected(source.slice(end).trim() === ';', 'more than partitions among the partitions');
+  expected(source.slice(end).trim() === ';', 'the partitions contain other code');
   return `${start}${JSON.stringify({ partitions: small })};`;
 };
 

@@ -40,8 +40,8 @@ const routeSettings = object({
   ThrottlingBurstLimit: numberBetween(0, 1_000_000),
   ThrottlingRateLimit: numberBetween(0, 1_000_000),
   DetailedMetricsEnabled: accepted('nothing is monitored on one machine'),
-  DataTraceEnabled: accepted('the local log holds what is asked of it'),
-  LoggingLevel: accepted('the local log holds what is asked of it'),
+  DataTraceEnabled: accepted('the content of the local log is fixed'),
+  LoggingLevel: accepted('the content of the local log is fixed'),
 });
 
 const stage: PropertyRules = {

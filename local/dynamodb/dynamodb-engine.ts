@@ -40,7 +40,7 @@ const types = {
     PointInTimeRecoverySpecification: accepted('there are no backups on one machine'),
     SSESpecification: accepted('nothing is encrypted at rest on one machine'),
     ContributorInsightsSpecification: accepted('nothing is monitored on one machine'),
-    TableClass: accepted('a matter of price'),
+    TableClass: accepted('affects only the price'),
     Tags: metadataOnly,
   },
 } as const;

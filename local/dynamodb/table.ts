@@ -44,8 +44,8 @@ const createInput = (name: string, properties: JsonObject): JsonObject => {
 
 const changed = (name: string, what: string): EngineStartError =>
   new EngineStartError(
-    `table ${name}: ${what} differs from the one that is stored, and a table can't be changed so; ` +
-      'start with --reset to forget what is stored',
+    `table ${name}: ${what} differs from the stored table and cannot be changed; ` +
+      'start with --reset to delete the stored data',
   );
 
 /** Updates the indexes of a stored table to match the template. @throws EngineStartError */

@@ -175,7 +175,12 @@ export class Outbox {
 
   #giveUp(delivery: Delivery, code: string, message: string, condition: string): void {
     const { target, ruleArn, attempts } = delivery;
-    this.#deps.log.warn('event delivery failed for good', { ruleArn, target: target.arn, attempts, message });
+    this.#deps.log.warn('event delivery failed permanently', {
+      ruleArn,
+      target: target.arn,
+      attempts,
+      message,
+    });
     if (target.deadLetterArn === undefined) return;
     this.#deps.sendToQueue(target.deadLetterArn, delivery.event, {
       RULE_ARN: ruleArn,

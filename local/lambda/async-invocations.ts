@@ -161,7 +161,7 @@ export class AsyncInvocations {
       this.#schedule(row, dueAt);
       return;
     }
-    log.warn('async invocation failed for good', {
+    log.warn('async invocation failed permanently', {
       functionName: row.functionName,
       requestId: row.id,
       attempts: row.attempt,

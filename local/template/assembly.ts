@@ -15,7 +15,7 @@ const readJson = (file: string): JsonObject => {
   try {
     return asRecord(JSON.parse(readFileSync(file, 'utf8')) as Json);
   } catch (cause) {
-    throw new AssemblyError(`can't read ${file} as JSON: was the app synthesized?`, { cause });
+    throw new AssemblyError(`cannot read ${file} as JSON. Synthesize the app first.`, { cause });
   }
 };
 
@@ -51,7 +51,7 @@ export const readAssembly = (directory: string, stackName?: string): Assembly =>
   if (stack?.file === undefined || chosen.length !== 1) {
     const names = stacks.map((one) => one.name).join(', ');
     throw new AssemblyError(
-      `${directory} holds the stacks [${names}]; exactly one is needed${stackName ? `, '${stackName}'` : ''}`,
+      `${directory} has the stacks [${names}], but exactly one is required${stackName ? `: '${stackName}'` : ''}`,
     );
   }
   const assets = new Map(

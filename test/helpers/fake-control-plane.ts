@@ -146,7 +146,7 @@ export class FakeControlPlane {
     await new Promise<void>((resolve, reject) => {
       const waiter = { check, resolve: () => settle(resolve) };
       const timer = setTimeout(
-        () => settle(() => reject(new TypeError(`waited in vain for ${what}`))),
+        () => settle(() => reject(new TypeError(`timed out waiting for ${what}`))),
         20_000,
       );
       const settle = (end: () => void) => {

@@ -66,7 +66,7 @@ export const reserveForConversion = async (
       kind: 'no-capacity',
       reason:
         `waiting for capacity on its own host: ${host.view.name} has ${free.memoryMB} MiB and ${free.cpus} CPUs free, ` +
-        `${to} takes ${extra.memoryMB} MiB and ${extra.cpus} CPUs more`,
+        `${to} needs ${extra.memoryMB} MiB and ${extra.cpus} CPUs more`,
     };
   }
 };

@@ -23,14 +23,14 @@ export const explainFailure = (
     case WORKFLOW_ERRORS.cancelled:
       return problem('operation-cancelled', 'The operation was cancelled.');
     case 'States.HeartbeatTimeout':
-      return problem('host-not-answering', 'The host sent no sign of progress in time.', {
+      return problem('host-not-answering', 'The host did not report progress in time.', {
         suggestion: 'Check the host: its agent must be running and connected.',
       });
     case 'States.Timeout':
       return problem('deadline-exceeded', 'The operation did not finish before its deadline.');
     case WORKFLOW_ERRORS.superseded:
     case 'ABORTED':
-      return problem('operation-aborted', 'The workflow of the operation was stopped from outside.');
+      return problem('operation-aborted', 'The workflow of the operation was aborted.');
     case WORKFLOW_ERRORS.stepFailed:
       return problem('step-failed', 'A step failed on the host.');
     default:

@@ -64,7 +64,7 @@ export const supersede = (
     operation: {
       ...removal,
       after: active.id,
-      view: { ...removal.view, reason: `waiting for ${active.view.kind} ${active.id} to end` },
+      view: { ...removal.view, reason: `waiting for the end of ${active.view.kind} ${active.id}` },
     },
     active:
       active.view.state === 'Cancelling'

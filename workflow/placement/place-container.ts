@@ -190,10 +190,10 @@ const reserveOn = async (
 };
 
 const imageMissing = (hosts: readonly Candidate[], image: string): string =>
-  `waiting for a host that holds image ${image}: ${hosts
+  `waiting for a host with image ${image}: ${hosts
     .slice(0, 3)
     .map(({ name }) => name)
-    .join(', ')} ${hosts.length === 1 ? 'does' : 'do'} not`;
+    .join(', ')} ${hosts.length === 1 ? 'does' : 'do'} not have it`;
 
 type Fit =
   | { readonly kind: 'fit'; readonly hosts: readonly Candidate[] }

@@ -19,7 +19,7 @@ export const recoverHost = async (
   const { adopted, lost } = await vms.recover();
   for (const { containerId, greeting, main } of adopted)
     await runs.recoverInGuest(containerId, greeting.main, greeting, main);
-  for (const id of lost) await runs.vmDied(id, 'The utility VM ended while the agent did not run', false);
+  for (const id of lost) await runs.vmDied(id, 'The utility VM ended while the agent was not running', false);
   const ids = new Set(await records.ids());
   for (const id of ids) {
     if ((await records.container(id)) !== null) await runs.recoverHere(id);

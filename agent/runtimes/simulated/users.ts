@@ -11,7 +11,7 @@ const DEFAULT_USERS: Readonly<Record<OsFamily, string>> = { linux: 'root', windo
 export const simulatedUser = (family: OsFamily, user: string | undefined): string => {
   if (user === undefined) return DEFAULT_USERS[family];
   if (family === 'windows') return user;
-  if (!isUser(user)) throw new RuntimeError('step-failed', `"${user}" is not a user.`);
+  if (!isUser(user)) throw new RuntimeError('step-failed', `"${user}" is not a valid user.`);
   const [name = ''] = user.split(':');
   return name === '0' ? 'root' : name;
 };

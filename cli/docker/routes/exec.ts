@@ -84,7 +84,7 @@ const start: Handle = async (services, exchange) => {
   const { bridge } = services;
   const exec = execOf(services, exchange);
   if (exec.session !== undefined)
-    throw new DockerError(409, `exec ${exchange.params.id} has been started already`);
+    throw new DockerError(409, `exec ${exchange.params.id} has already been started`);
   const body = (exchange.body ?? {}) as Body;
   const size = exec.tty ? sizeOf(body) : {};
   const session = await openContainerSession(bridge.client, bridge.settings, exec.containerId, {

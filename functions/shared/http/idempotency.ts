@@ -66,9 +66,13 @@ export const answerOnce = async (
     if (meanwhile !== undefined) return meanwhile;
     // The stored response was in the way but has expired since: treat it as a conflict.
     throw error instanceof ConditionFailed
-      ? new ConflictError('idempotency-key-reused', 'The Idempotency-Key was in use a moment ago.', {
-          cause: error,
-        })
+      ? new ConflictError(
+          'idempotency-key-reused',
+          'Another request with this Idempotency-Key has just expired.',
+          {
+            cause: error,
+          },
+        )
       : error;
   }
 };

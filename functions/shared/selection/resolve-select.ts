@@ -51,11 +51,11 @@ const faultText = ({ code, position }: { code: string | null; position: number |
 
 const textOf = ({ where, schema }: Member, value: Value): { text: string } | { problem: string } => {
   if ('fault' in value) return { problem: `${where}: ${faultText(value.fault)}` };
-  if ('none' in value) return { problem: `${where}: the expression returned no text` };
+  if ('none' in value) return { problem: `${where}: the expression did not return a string` };
   const text = where === 'containerId' ? value.text.toLowerCase() : value.text;
   return z.safeParse(schema, text).success
     ? { text }
-    : { problem: `${where}: the expression returned an invalid text` };
+    : { problem: `${where}: the expression returned an invalid string` };
 };
 
 const nothing = (reason: string): Resolution => ({ kind: 'nothing', reason });

@@ -88,7 +88,7 @@ const range = (first: number, last: number, step: number): Json[] => {
   const values: Json[] = [];
   for (let n = first; step > 0 ? n <= last : n >= last; n += step) {
     if (values.length === MAX_ARRAY)
-      throw new IntrinsicError(`States.ArrayRange makes up to ${MAX_ARRAY} items`);
+      throw new IntrinsicError(`States.ArrayRange returns at most ${MAX_ARRAY} items`);
     values.push(n);
   }
   return values;

@@ -47,13 +47,15 @@ export const usersContract = (
     test.each(NO_USERS)('%s is refused for exec', async (user) => {
       await expect(runtime.startExec(one.id, { command: ['whoami'], user })).rejects.toMatchObject({
         code: 'step-failed',
-        message: expect.stringContaining(`"${user}" is not a user`),
+        message: expect.stringContaining(`"${user}" is not a valid user`),
       });
     });
 
     test('an id that is too large is refused for a main process', async () => {
       const wraps = make('4294967296');
-      await expect(bring(runtime, wraps.id, wraps, 'Running')).rejects.toThrow('"4294967296" is not a user');
+      await expect(bring(runtime, wraps.id, wraps, 'Running')).rejects.toThrow(
+        '"4294967296" is not a valid user',
+      );
       await bring(runtime, wraps.id, null, 'Absent');
     });
   });

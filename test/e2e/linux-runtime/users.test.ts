@@ -114,7 +114,7 @@ real('users of an image', () => {
       expect(await id(bare.id)).toMatch(/^uid=1000 gid=0/);
       expect(await id(bare.id, '0')).toMatch(/^uid=0 gid=0/);
       await expect(id(bare.id, 'root')).rejects.toThrow('no user or group "root"');
-      await expect(host.up(of('wrapping', runtimeType))).rejects.toThrow('"4294967296" is not a user');
+      await expect(host.up(of('wrapping', runtimeType))).rejects.toThrow('"4294967296" is not a valid user');
     });
 
     test('a passwd file that is a link out of the container is not followed', async () => {

@@ -38,10 +38,10 @@ const reasonOf = async (expression: string): Promise<string> => {
 
 describe('an expression selects nothing, rather than more, when it', () => {
   test.each([
-    ['finds nothing', '$.detail.nothing', 'name: the expression returned no text'],
-    ['gives a number', '$.detail.n', 'name: the expression returned no text'],
-    ['gives a list', '$.detail.list', 'name: the expression returned no text'],
-    ['gives what cannot be a name', '"../x"', 'name: the expression returned an invalid text'],
+    ['finds nothing', '$.detail.nothing', 'name: the expression did not return a string'],
+    ['gives a number', '$.detail.n', 'name: the expression did not return a string'],
+    ['gives a list', '$.detail.list', 'name: the expression did not return a string'],
+    ['gives what cannot be a name', '"../x"', 'name: the expression returned an invalid string'],
     ['fails', '$toMillis("x")', 'name: the expression failed with D3110 at position 10'],
   ])('%s', async (_, expression, reason) => {
     expect(await reasonOf(expression)).toBe(reason);
@@ -79,7 +79,7 @@ describe('the reason never holds what the event holds', () => {
     const reason = await reasonOf(expression);
     if (!reason.startsWith('resolved')) expect(reason).not.toContain(SECRET);
     expect(reason).toMatch(
-      /^(resolved: .*|name: (the expression failed( with [A-Z]\d{4})?( at position \d+)?|the expression returned no text|the expression returned an invalid text))$/,
+      /^(resolved: .*|name: (the expression failed( with [A-Z]\d{4})?( at position \d+)?|the expression did not return a string|the expression returned an invalid string))$/,
     );
   });
 
@@ -118,7 +118,7 @@ describe('an expression that would take the machine is ended, and the caller liv
     // The next expression is evaluated, even if the process was ended.
     expect(await reasonOf('$.detail.deep.name')).toBe('resolved: {"name":"web-1","labels":{"app":"web"}}');
     expect(reason).toMatch(
-      /^(an expression takes too much time or memory|name: the expression failed( with [A-Z]\d{4})?( at position \d+)?|name: the expression returned no text)$/,
+      /^(an expression takes too much time or memory|name: the expression failed( with [A-Z]\d{4})?( at position \d+)?|name: the expression did not return a string)$/,
     );
   });
 });

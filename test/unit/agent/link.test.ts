@@ -29,7 +29,7 @@ const dial = async (handlers: TransportHandlers) => {
       const welcome = { action: 'welcome', messageId, protocol, heartbeatSeconds: 30, leaseSeconds: 90 };
       clock.after(0, () => handlers.onMessage(JSON.stringify(welcome)));
     },
-    close: () => handlers.onClose('the agent closed it'),
+    close: () => handlers.onClose('the agent closed the connection'),
   };
 };
 

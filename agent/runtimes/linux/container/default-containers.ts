@@ -166,7 +166,7 @@ export class DefaultContainers {
         .filter((line) => line.includes(' '))
         .map((line) => [Number(line.slice(0, line.indexOf(' '))), line.slice(line.indexOf(' ') + 1)]),
     );
-    if (!isAlive(main)) throw new RuntimeError('invalid-state', 'The container does not run');
+    if (!isAlive(main)) throw new RuntimeError('invalid-state', 'The container is not running');
     return listNamespaceProcesses(main.pid, pidNamespaceOf, {
       now: this.#deps.clock.now(),
       userNames: names,

@@ -149,7 +149,7 @@ export class MainRuns {
   async requireProcess(id: string): Promise<ProcessIdentity> {
     const live = this.#live.get(id);
     if (live?.process && isAlive(live.process)) return live.process;
-    throw new RuntimeError('invalid-state', 'The container does not run');
+    throw new RuntimeError('invalid-state', 'The container is not running');
   }
 
   /**
@@ -186,7 +186,7 @@ export class MainRuns {
     const { process, supervisor } = run;
     if (process && (isAlive(process) || (supervisor && isAlive(supervisor))))
       this.#watchAdopted(id, run.instanceId, process, supervisor);
-    else await this.#fail(id, 'The process ended while the agent did not run');
+    else await this.#fail(id, 'The process ended while the agent was not running');
   }
 
   /** After a restart: watches the main process of an adopted VM again. */

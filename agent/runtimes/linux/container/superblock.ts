@@ -111,7 +111,7 @@ const findWrongSize = (superblock: Buffer, fileBytes: number): string | null => 
   const groups = Math.ceil(blocks / superblock.readUInt32LE(0x20));
   const inodesPerGroup = superblock.readUInt32LE(0x28);
   if (inodesPerGroup > 32_768 || superblock.readUInt32LE(0) !== inodesPerGroup * groups)
-    return 'its number of inodes does not fit its size';
+    return 'its number of inodes does not match its size';
   return null;
 };
 

@@ -104,7 +104,7 @@ static bool are_safe(int upper, int work, uid_t root_id) {
   }
   if (fstat(upper, &upper_info) || fstat(work, &work_info)) die("folders", "scratch");
   if (upper_info.st_ino == work_info.st_ino)
-    fprintf(stderr, "\"upper\" and \"work\" on its disk are one folder\n");
+    fprintf(stderr, "\"upper\" and \"work\" on its disk are the same folder\n");
   else if (work_info.st_uid - root_id >= USER_NAMESPACE_IDS)
     fprintf(stderr, "\"work\" on its disk belongs to a user outside the container, not to root\n");
   else if (work_info.st_uid != root_id)
