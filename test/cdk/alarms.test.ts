@@ -13,35 +13,35 @@ const alarms = resourcesOf(templateOf(), 'AWS::CloudWatch::Alarm').map((alarm) =
 });
 const text = JSON.stringify(alarms);
 
-test('there are alarms, and not too many to look at', () => {
+test('there are enough alarms, but not too many', () => {
   expect(alarms.length).toBeGreaterThan(20);
   expect(alarms.length).toBeLessThanOrEqual(40);
 });
 
-test('each function’s errors are watched', () => {
+test('the errors of each function have an alarm', () => {
   expect(Object.values(FUNCTION_GROUPS).flat().sort()).toEqual([...FUNCTION_NAMES].sort());
 });
 
-test.each(Object.values(METRICS))('the functions’ own metric %s is watched', (metric) => {
+test.each(Object.values(METRICS))('the custom metric %s has an alarm', (metric) => {
   expect(text).toContain(`"MetricName":"${metric}","Namespace":"${METRIC_NAMESPACE}"`);
 });
 
 describe.each(alarms.map(({ id, ...alarm }) => [id, alarm] as const))('%s', (id, alarm) => {
-  test('has an entry in the runbook, with what to do', () => {
+  test('has an entry in the runbook, to which its description links', () => {
     const entry = readFileSync(new URL(`${runbookEntry(id)}.md`, RUNBOOK), 'utf8');
     const headings = entry.split('\n').filter((line) => line.startsWith('#'));
     expect(headings).toEqual([`# ${id}`, '## Description', '## Investigation', '## Resolution']);
     expect(alarm.Properties.AlarmDescription).toContain(`docs/runbook/${runbookEntry(id)}.md`);
   });
 
-  test('says what no data means, and looks at no more metrics than CloudWatch takes', () => {
+  test('defines how missing data is treated, and uses no more metrics than CloudWatch allows', () => {
     expect(alarm.Properties.TreatMissingData).toBeDefined();
     const queries = (alarm.Properties.Metrics ?? []) as { MetricStat?: unknown }[];
     expect(queries.filter((query) => query.MetricStat).length).toBeLessThanOrEqual(10);
   });
 });
 
-test('the runbook has no entry without an alarm', () => {
+test('every entry of the runbook has an alarm', () => {
   const entries = readdirSync(RUNBOOK).filter((file) => file !== 'README.md');
   expect(entries.sort()).toEqual(alarms.map(({ id }) => `${runbookEntry(id)}.md`).sort());
 });

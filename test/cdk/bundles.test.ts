@@ -52,7 +52,7 @@ const environmentOf = (template: SynthesizedTemplate, name: string): Record<stri
   );
 };
 
-test('functions/ has those of the contract and no other', () => {
+test('functions/ contains exactly the functions of the contract', () => {
   expect(functionsIn(ROOT)).toEqual([...NAMES].sort());
 });
 
@@ -65,22 +65,22 @@ describe('bundles', () => {
   afterAll(() => bundles.dispose());
   const fileOf = (name: string) => join(bundles.directoryOf(name), 'index.mjs');
 
-  test('every part of the SDK that is to be trimmed is met, and was', () => {
+  test('every file that should be trimmed is in the bundles and is trimmed', () => {
     expect(bundles.trimmed).toEqual(Object.keys(TRIMS).sort());
   });
 
-  test.each(NAMES)('%s is small', (name) => {
+  test.each(NAMES)('%s has at most 250 KB', (name) => {
     expect(statSync(fileOf(name)).size).toBeLessThanOrEqual(MAX_BYTES);
   });
 
-  test('the program that evaluates expressions lies beside the functions that run it, and nowhere else', () => {
+  test('the program that evaluates expressions is only beside the functions that run it', () => {
     const beside = NAMES.filter((name) =>
       existsSync(join(bundles.directoryOf(name), 'expression-program.mjs')),
     );
     expect(beside).toEqual(['conversion-rules', 'run-conversion-rule']);
   });
 
-  test.each(NAMES)('%s starts with the environment that the template gives it', async (name) => {
+  test.each(NAMES)('%s starts with the environment in the template', async (name) => {
     const program = `
       const { handler } = await import(${JSON.stringify(pathToFileURL(fileOf(name)).href)});
       process.stdout.write(typeof handler);`;
@@ -89,7 +89,7 @@ describe('bundles', () => {
   });
 });
 
-test('a bundle signs its calls with the credentials that Lambda puts in the environment', async () => {
+test('a bundle signs its calls with the credentials from Lambda’s environment', async () => {
   const authorizations: (string | undefined)[] = [];
   const server = createServer((request, response) => {
     authorizations.push(request.headers.authorization);
@@ -116,7 +116,7 @@ test('a bundle signs its calls with the credentials that Lambda puts in the envi
   ]);
 });
 
-test('a bundle evaluates expressions in a process that has neither credentials nor files', async () => {
+test('a bundle evaluates expressions in a process without credentials and files', async () => {
   const bundles = bundleFunctions(FIXTURES, ['evaluate']);
   try {
     const url = pathToFileURL(join(bundles.directoryOf('evaluate'), 'index.mjs')).href;
@@ -130,7 +130,7 @@ test('a bundle evaluates expressions in a process that has neither credentials n
   }
 });
 
-test('the same sources give the same assets', () => {
+test('the same sources result in the same assets', () => {
   const assetsOf = () => {
     const outdir = mkdtempSync(join(tmpdir(), 'bulkhead-twice-'));
     try {

@@ -33,7 +33,7 @@ test.each([
   expect(() => check(context)).not.toThrow();
 });
 
-test('a finding does stop the synthesis', () => {
+test('an unacknowledged finding stops the synthesis', () => {
   const removeLogs = ({ stack }: ReturnType<typeof createApp>) => {
     stack.controlPlane.hostLink.stage.accessLogSettings = undefined;
   };

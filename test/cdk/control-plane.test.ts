@@ -22,7 +22,7 @@ const inAnotherApp = (props: (stack: Stack) => Partial<BulkheadControlPlaneProps
   }
 };
 
-describe('in somebody else’s app', () => {
+describe('in another app', () => {
   const template = inAnotherApp((stack) => ({
     oidc: { issuer: 'https://login.example.org', audience: ['one', 'two'] },
     tenantClaim: 'org',
@@ -31,7 +31,7 @@ describe('in somebody else’s app', () => {
     alarmTopic: new Topic(stack, 'Pager'),
   }));
 
-  test('it takes their tokens', () => {
+  test('the control plane accepts tokens of the app’s issuer', () => {
     template.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
       JwtConfiguration: { Issuer: 'https://login.example.org', Audience: ['one', 'two'] },
     });
@@ -42,13 +42,13 @@ describe('in somebody else’s app', () => {
     });
   });
 
-  test('its alarms page them', () => {
+  test('the alarms notify the app’s topic', () => {
     const alarms = Object.values(template.findResources('AWS::CloudWatch::Alarm'));
     expect(alarms.length).toBeGreaterThan(20);
     for (const alarm of alarms) expect(alarm.Properties.AlarmActions).toHaveLength(1);
   });
 
-  test('its bus has their name', () => {
+  test('the bus has the configured name', () => {
     template.hasResourceProperties('AWS::Events::EventBus', { Name: 'containers' });
   });
 });
@@ -56,7 +56,7 @@ describe('in somebody else’s app', () => {
 describe('without an issuer', () => {
   const template = inAnotherApp(() => ({}));
 
-  test('it makes one whose clients are machines', () => {
+  test('the control plane creates one whose clients are machines', () => {
     template.hasResourceProperties('AWS::Cognito::UserPoolClient', {
       AllowedOAuthFlows: ['client_credentials'],
       GenerateSecret: true,
@@ -67,7 +67,7 @@ describe('without an issuer', () => {
     });
   });
 
-  test('the client’s id stands for the audience', () => {
+  test('the client’s id is used as the audience', () => {
     const [client] = Object.keys(template.findResources('AWS::Cognito::UserPoolClient'));
     template.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
       JwtConfiguration: { Audience: [{ Ref: client }], Issuer: Match.anyValue() },
@@ -75,12 +75,12 @@ describe('without an issuer', () => {
   });
 });
 
-describe('what is wrong is said', () => {
-  test('no functions', () => {
+describe('invalid configuration', () => {
+  test('without functions is refused', () => {
     expect(() => inAnotherApp(() => ({ prebundledFunctions: undefined }))).toThrow(SynthesisError);
   });
 
-  test('functions that are not there are named', () => {
+  test('missing functions are named', () => {
     expect(() => inAnotherApp(() => ({ prebundledFunctions: '/nowhere' }))).toThrow(
       /create-container.*sweep/,
     );
@@ -124,12 +124,12 @@ describe('reserved concurrency', () => {
       return reserved === undefined ? [] : [[pathOf(one).split('/').at(-3) ?? '', Number(reserved)] as const];
     });
 
-  test('is none by default, so that an account whose limit is 10 can deploy', () => {
+  test('is not set by default, so that an account with a limit of 10 can deploy', () => {
     expect(reservedIn({})).toEqual([]);
     expect(reservedIn({ reservedConcurrency: 'false' })).toEqual([]);
   });
 
-  test('covers what hosts and workflows need, and leaves 100 of 1,000 for the others', () => {
+  test('covers hosts and workflows, and leaves 100 of 1,000 executions unreserved', () => {
     const reserved = new Map(reservedIn({ reservedConcurrency: 'true' }));
     expect(Object.fromEntries(reserved)).toEqual(RESERVED_CONCURRENCY);
     const needed = INTERNAL_FUNCTIONS.filter((name) => !reserved.has(name));
@@ -139,14 +139,14 @@ describe('reserved concurrency', () => {
     expect([...reserved.values()].reduce((sum, one) => sum + one, 0)).toBeLessThanOrEqual(900);
   });
 
-  test('is what the context says for single functions', () => {
+  test('can be set for single functions in the context', () => {
     const reserved = Object.fromEntries(reservedIn({ reservedConcurrency: '{"operations": 7}' }));
     expect(reserved).toMatchObject({ operations: 7, sessions: RESERVED_CONCURRENCY.sessions });
     expect(() => templateOf({ reservedConcurrency: '{"nothing": 7}' })).toThrow(/reservedConcurrency/);
   });
 });
 
-test('frames of sessions have a limit of their own, beside that of what hosts say', () => {
+test('session frames have a separate limit from other messages of hosts', () => {
   const stages = resourcesOf(templateOf(), 'AWS::ApiGatewayV2::Stage');
   const limits = { ThrottlingBurstLimit: 1000, ThrottlingRateLimit: 500 };
   const settings = stages
@@ -155,7 +155,7 @@ test('frames of sessions have a limit of their own, beside that of what hosts sa
   expect(settings).toMatchObject([{ RouteSettings: { session: limits }, DefaultRouteSettings: limits }]);
 });
 
-test('each route that can hold its function, or needs no token, has a limit of its own, made after the route', () => {
+test('each route that can occupy its function, or needs no token, has its own limit, which is created after the route', () => {
   const template = templateOf();
   const [stage] = resourcesOf(template, 'AWS::ApiGatewayV2::Stage').filter(
     ({ Properties }) => Properties.StageName === '$default',

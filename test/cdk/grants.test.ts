@@ -10,7 +10,7 @@ const entryOf = (name: string) => fileURLToPath(new URL(`../../functions/${name}
  * nowhere. So the rows of `lib/function-specs.ts` must match the calls in the code.
  */
 describe.each(FUNCTION_NAMES)('%s', (name) => {
-  test('is granted what it calls, and no more', () => {
+  test('has exactly the permissions for its calls', () => {
     const { table, indexes, answersTasks, connections, publishesEvents, managesRules, starts } =
       FUNCTION_SPECS[name];
     expect({

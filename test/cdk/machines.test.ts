@@ -45,7 +45,7 @@ const startedSecondsAgo = (seconds: number) => ({
   context: { Execution: { StartTime: new Date(Date.now() - seconds * 1000).toISOString() } },
 });
 
-test('there is a definition of each machine', () => {
+test('each machine has a definition', () => {
   expect(definitions.map(([name]) => name)).toEqual([...STATE_MACHINES]);
 });
 
@@ -56,7 +56,7 @@ describe.each(definitions)('%s', (_name, definition) => {
     expect(isValid).toBe(true);
   });
 
-  test('goes from its first step to Commit, through no more than five states', () => {
+  test('goes from its first step to Commit through at most five states', () => {
     const path = successPath(definition);
     expect(path.at(-1)).toBe(STEPS.commit);
     expect(path.length).toBeLessThanOrEqual(5);
@@ -72,7 +72,7 @@ describe.each(definitions)('%s', (_name, definition) => {
     expect(longest(definition.StartAt)).toBeLessThanOrEqual(10);
   });
 
-  test('every task has a time limit, retries, and a heartbeat where it waits for a token', () => {
+  test('every task has a time limit and retries, and a heartbeat if it waits for a token', () => {
     for (const [name, state] of tasksOf(definition)) {
       expect([name, state.TimeoutSeconds]).not.toEqual([name, undefined]);
       expect([name, list(state, 'Retry').length > 0]).toEqual([name, true]);
@@ -80,7 +80,7 @@ describe.each(definitions)('%s', (_name, definition) => {
     }
   });
 
-  test('every task but Settle leads to Settle, whatever its error', () => {
+  test('every task except Settle goes to Settle after any error', () => {
     for (const [name, state] of tasksOf(definition)) {
       if (name === STEPS.settle) continue;
       const [first] = list(state, 'Catch');
@@ -90,7 +90,7 @@ describe.each(definitions)('%s', (_name, definition) => {
     expect(definition.States[STEPS.settle]?.Next).toBe('Failed');
   });
 
-  test('what is ours to fail is never tried again', () => {
+  test('errors of Bulkhead are never retried', () => {
     for (const [name, state] of tasksOf(definition)) {
       if (name === STEPS.settle) continue;
       const first = list(state, 'Retry').find((retrier) =>
@@ -106,11 +106,11 @@ describe.each(definitions)('%s', (_name, definition) => {
     }
   });
 
-  test('the execution outlives the deadline and the rollback', () => {
+  test('the execution’s time limit is longer than the deadline and the rollback', () => {
     expect(definition.TimeoutSeconds).toBeGreaterThan(TIMES.operationDeadlineSeconds + TIMES.undoSeconds);
   });
 
-  test('a task that waits is cut off at the deadline, and its heartbeat is shorter than that', async () => {
+  test('a waiting task times out at the deadline, and its heartbeat is shorter', async () => {
     for (const [name, state] of tasksOf(definition)) {
       if (!waitsForToken(state) || name === STEPS.undo) continue;
       for (const [ago, left] of [
@@ -153,12 +153,12 @@ describe('the failure path', () => {
     expect(list(provision.States[step] as State, 'Catch')[0]?.Next).toBe(STEPS.undo);
   });
 
-  test('a placement that fails leaves nothing to undo', () => {
+  test('a failed placement needs no Undo', () => {
     const [first] = list(provision.States[STEPS.place] as State, 'Catch');
     expect([first?.Next, first?.Output?.undone]).toEqual([STEPS.settle, true]);
   });
 
-  test('an Undo that fails is settled as not undone', () => {
+  test('a failed Undo is settled as not undone', () => {
     const [first] = list(provision.States[STEPS.undo] as State, 'Catch');
     expect([first?.Next, first?.Output?.undone]).toEqual([STEPS.settle, false]);
   });
@@ -167,14 +167,14 @@ describe('the failure path', () => {
     expect(Object.keys(definitionOf(name).States)).not.toContain(STEPS.undo);
   });
 
-  test('a failure without a cause has an empty one', async () => {
+  test('a failure without a cause has an empty cause', async () => {
     const [first] = list(provision.States[STEPS.start] as State, 'Catch');
     const cause = first?.Output?.failure?.cause;
     expect(await evaluate(cause, { errorOutput: { Error: 'States.Timeout' } })).toBe('');
     expect(await evaluate(cause, { errorOutput: { Error: 'E', Cause: 'why' } })).toBe('why');
   });
 
-  test('waiting for capacity is ended by the deadline, not by running out of attempts', () => {
+  test('the deadline ends a wait for capacity, not the number of attempts', () => {
     const waits = list(provision.States[STEPS.place] as State, 'Retry').find((retrier) =>
       retrier.ErrorEquals.includes('States.HeartbeatTimeout'),
     );

@@ -51,7 +51,7 @@ const WITHOUT_RESOURCE_TYPE = new Set([
   'logs:DescribeLogGroups',
 ]);
 
-test('there is something to look at', () => {
+test('the template has statements to check', () => {
   expect(statements.length).toBeGreaterThan(FUNCTION_NAMES.length);
 });
 
@@ -59,7 +59,7 @@ test('no action is a wildcard', () => {
   expect(statements.filter(({ Action }) => listOf(Action).some((one) => one.includes('*')))).toEqual([]);
 });
 
-test('a wildcard for a resource is for actions only that can’t be restricted', () => {
+test('only actions without a resource type have a wildcard as the resource', () => {
   const tooWide = statements
     .filter(({ Resource }) => listOf(Resource).includes('*'))
     .flatMap(({ Action }) => listOf(Action))
@@ -70,7 +70,7 @@ test('a wildcard for a resource is for actions only that can’t be restricted',
 /** Actions on the bus rules of conversion rules, whose names have a common prefix. */
 const MANAGES_RULES = ['PutRule', 'DeleteRule', 'PutTargets', 'RemoveTargets', 'TestEventPattern'];
 
-test('only the function that makes rules may pass a role, that one, and to EventBridge alone', () => {
+test('only the function that manages rules can pass a role, only that role, and only to EventBridge', () => {
   const passing = statements.filter(({ Action }) => listOf(Action).includes('iam:PassRole'));
   expect(passing.map(({ path }) => path)).toEqual([
     expect.stringContaining('/Functions/conversion-rules/Role/'),
@@ -81,7 +81,7 @@ test('only the function that makes rules may pass a role, that one, and to Event
   });
 });
 
-test('the only other wildcards are for the id of a connection and for rules of conversion on the bus', () => {
+test('the only other wildcards are for connection ids and for the bus rules of conversion rules', () => {
   const wild = statements
     .flatMap(({ Resource }) => listOf(Resource))
     .map((resource) => JSON.stringify(resource))
@@ -119,12 +119,12 @@ test.each(Object.entries(READERS))(
   },
 );
 
-test('nothing may do anything else with secrets', () => {
+test('no statement allows anything else on secrets', () => {
   const all = statements.flatMap(({ Action }) => listOf(Action)).filter((one) => one.startsWith('secrets'));
   expect(all).toHaveLength(Object.values(READERS).flat().length);
 });
 
-test('roles have managed policies only where API Gateway itself is the user', () => {
+test('only roles that API Gateway itself uses have managed policies', () => {
   const managed = resourcesOf(template, 'AWS::IAM::Role').filter((role) => role.Properties.ManagedPolicyArns);
   expect(managed.map(pathOf)).toEqual(['Bulkhead/ControlPlane/HostLink/ApiGatewayLogRole/Resource']);
 });
@@ -132,7 +132,7 @@ test('roles have managed policies only where API Gateway itself is the user', ()
 describe.each(FUNCTION_NAMES)('%s', (name) => {
   const spec = FUNCTION_SPECS[name];
 
-  test('is granted on the table what its spec says, and nothing else', () => {
+  test('has exactly the permissions of its spec on the table', () => {
     const granted = actionsOf(name).filter((action) =>
       /^dynamodb:(?!.*Stream|GetRecords|GetShard)/.test(action),
     );
@@ -140,7 +140,7 @@ describe.each(FUNCTION_NAMES)('%s', (name) => {
     expect(granted).toEqual(expected.map((action) => `dynamodb:${action}`).sort());
   });
 
-  test('is granted on hosts, machines and the bus what its spec says, and nothing else', () => {
+  test('has exactly the permissions of its spec on hosts, machines and the bus', () => {
     const granted = actionsOf(name).filter((action) => /^(execute-api|states|events):/.test(action));
     const expected = [
       ...spec.connections.map(() => 'execute-api:ManageConnections'),
@@ -152,7 +152,7 @@ describe.each(FUNCTION_NAMES)('%s', (name) => {
     expect(granted).toEqual(expected.sort());
   });
 
-  test('queries the indexes that its spec names, each by name', () => {
+  test('queries exactly the indexes of its spec, each by name', () => {
     const indexes = statements
       .filter(({ path }) => path.includes(`/Functions/${name}/`))
       .flatMap(({ Resource }) => listOf(Resource))

@@ -9,6 +9,6 @@ const normalised = (template: unknown): unknown =>
       .replace(/("BULKHEAD_VERSION":)"[^"]*"/g, '$1"<version>"'),
   );
 
-test('the stack', () => {
+test('the stack matches its snapshot', () => {
   expect(normalised(templateOf())).toMatchSnapshot();
 });

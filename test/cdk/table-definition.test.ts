@@ -4,7 +4,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { Data } from '../../lib/constructs/data.ts';
 import { tableDefinition } from '../helpers/table-definition.ts';
 
-test('the table that the tests of the store use is the one that the stack makes', () => {
+test('the table in the tests of the store equals the stack’s table', () => {
   const stack = new Stack(new App(), 'Stack');
   new Data(stack, 'Data', { deletionProtection: false, removalPolicy: RemovalPolicy.DESTROY });
   const { TableName: _, ...definition } = tableDefinition('any');

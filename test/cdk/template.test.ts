@@ -16,7 +16,7 @@ const functionCalled = (name: string) =>
 describe('the table', () => {
   const table = only('AWS::DynamoDB::Table');
 
-  test('is protected, recoverable, streamed, and forgets what has expired', () => {
+  test('is protected and recoverable, has a stream, and deletes expired items', () => {
     expect(table).toMatchObject({
       BillingMode: 'PAY_PER_REQUEST',
       DeletionProtectionEnabled: true,
@@ -31,7 +31,7 @@ describe('the table', () => {
     expect(resourcesOf(template, 'AWS::DynamoDB::Table')[0]).toMatchObject({ DeletionPolicy: 'Retain' });
   });
 
-  test('has the indexes of the contract, each with what is projected and no more', () => {
+  test('has the indexes of the contract, with exactly the projected attributes', () => {
     expect(table.GlobalSecondaryIndexes).toEqual(
       TABLE.indexes.map((index) => ({
         IndexName: index,
@@ -44,7 +44,7 @@ describe('the table', () => {
     );
   });
 
-  test('can be thrown away where the context says so', () => {
+  test('can be deleted if the context allows it', () => {
     const [thrown] = resourcesOf(
       templateOf({ ...OIDC_CONTEXT, deletionProtection: 'false' }),
       'AWS::DynamoDB::Table',
@@ -61,7 +61,7 @@ describe('functions', () => {
     expect(resourcesOf(template, 'AWS::Lambda::Function')).toHaveLength(FUNCTION_NAMES.length);
   });
 
-  test.each(FUNCTION_NAMES)('%s runs as it should', (name) => {
+  test.each(FUNCTION_NAMES)('%s has the required settings', (name) => {
     expect(functionCalled(name)?.Properties).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
@@ -71,7 +71,7 @@ describe('functions', () => {
     });
   });
 
-  test('have a role and a log group each of their own', () => {
+  test('each have their own role and log group', () => {
     const properties = FUNCTION_NAMES.map((name) => functionCalled(name)?.Properties);
     expect(new Set(properties.map((one) => JSON.stringify(one?.Role))).size).toBe(FUNCTION_NAMES.length);
     expect(new Set(properties.map((one) => JSON.stringify(one?.LoggingConfig))).size).toBe(
@@ -100,12 +100,12 @@ describe('the HTTPS API', () => {
     );
   const routes = ofApi('AWS::ApiGatewayV2::Route');
 
-  test('has the routes of the contract, and no other', () => {
+  test('has exactly the routes of the contract', () => {
     const keys = routes.map((route) => route.Properties.RouteKey);
     expect(keys.sort()).toEqual(ROUTES.map(({ method, path }) => `${method} ${path}`).sort());
   });
 
-  test('asks for a token wherever the contract names a scope, and leaves the scope to the function', () => {
+  test('requires a token for each route with a scope, and leaves the scope to the function', () => {
     for (const { method, path, scope } of ROUTES) {
       const route = routes.find((one) => one.Properties.RouteKey === `${method} ${path}`);
       expect(route?.Properties.AuthorizationType).toBe(scope === null ? 'NONE' : 'JWT');
@@ -126,7 +126,7 @@ describe('the HTTPS API', () => {
     }
   });
 
-  test('takes tokens of the issuer that the context names', () => {
+  test('accepts tokens of the issuer in the context', () => {
     expect(ofApi('AWS::ApiGatewayV2::Authorizer')[0]?.Properties.JwtConfiguration).toEqual({
       Issuer: OIDC_CONTEXT.oidcIssuer,
       Audience: [OIDC_CONTEXT.oidcAudience],
@@ -134,7 +134,7 @@ describe('the HTTPS API', () => {
     expect(resourcesOf(template, 'AWS::Cognito::UserPool')).toEqual([]);
   });
 
-  test('logs no token', () => {
+  test('does not log tokens', () => {
     for (const stage of resourcesOf(template, 'AWS::ApiGatewayV2::Stage')) {
       const { Format } = stage.Properties.AccessLogSettings as { Format: string };
       expect(Format).toContain('$context.requestId');
@@ -147,7 +147,7 @@ describe('the agents’ WebSocket API', () => {
   const routeOf = (key: string) =>
     resourcesOf(template, 'AWS::ApiGatewayV2::Route').find((one) => one.Properties.RouteKey === key);
 
-  test('authorizes at $connect, whatever header the token is in', () => {
+  test('authorizes at $connect, with the token in any header', () => {
     expect(routeOf('$connect')?.Properties.AuthorizationType).toBe('CUSTOM');
     const authorizer = resourcesOf(template, 'AWS::ApiGatewayV2::Authorizer').find(
       (one) => one.Properties.AuthorizerType === 'REQUEST',
@@ -193,7 +193,7 @@ describe('events', () => {
     expect(changed?.dynamodb.NewImage[ENTITY_ATTRIBUTE].S).toEqual(entities);
   });
 
-  test('executions that end without success are settled; those of others are not', () => {
+  test('executions that end without success are settled, but not those of other machines', () => {
     const rule = resourcesOf(template, 'AWS::Events::Rule').find((one) => one.Properties.EventPattern);
     const machines = resourcesOf(template, 'AWS::StepFunctions::StateMachine').filter(
       // This machine runs no operation. The operations that it starts end independently.
@@ -216,7 +216,7 @@ describe('events', () => {
     expect(JSON.stringify(rule?.Properties.Targets)).toContain(functionCalled('sweep')?.logicalId);
   });
 
-  test('queues are encrypted, and take nothing over plain HTTP', () => {
+  test('queues are encrypted, and refuse plain HTTP', () => {
     const queues = resourcesOf(template, 'AWS::SQS::Queue');
     expect(queues).toHaveLength(4);
     for (const queue of queues) expect(queue.Properties.SqsManagedSseEnabled).toBe(true);
@@ -225,7 +225,7 @@ describe('events', () => {
   });
 });
 
-test('machines log neither data nor success, and trace', () => {
+test('machines log only errors, without data, and are traced', () => {
   for (const machine of resourcesOf(template, 'AWS::StepFunctions::StateMachine')) {
     expect(machine.Properties).toMatchObject({
       StateMachineType: 'STANDARD',
@@ -235,7 +235,7 @@ test('machines log neither data nor success, and trace', () => {
   }
 });
 
-test('says where it can be reached', () => {
+test('has its addresses as outputs', () => {
   expect(Object.keys(template.Outputs).sort()).toEqual([
     'ApiUrl',
     'ConversionStateMachineArn',

@@ -104,7 +104,7 @@ const bundled = (expression: string) =>
   evaluate(join(bundles.directoryOf('sdk-answers'), 'index.mjs'), expression);
 
 describe('in a bundle', () => {
-  test('answers, errors and repeats are those of the whole SDK', async () => {
+  test('responses, errors and retries are the same as with the complete SDK', async () => {
     const expression = `answersTo(${JSON.stringify(TABLES)})`;
     const ours = (await bundled(expression)) as Record<string, Record<string, unknown>>;
     expect(ours).toEqual(await whole(expression));
@@ -130,14 +130,14 @@ describe('in a bundle', () => {
     expect(ours['get missing']).toMatchObject({ name: 'ResourceNotFoundException', message: 'no table' });
   });
 
-  test('so are those of Step Functions', async () => {
+  test('responses and errors of Step Functions are the same too', async () => {
     const start = (await bundled(`startOf('arn')`)) as Record<string, unknown>;
     expect(start).toEqual(await whole(`startOf('arn')`));
     expect(start).toMatchObject({ name: 'ExecutionAlreadyExists', message: 'there is one', attempts: 1 });
     expect(await bundled(`taskAnswer('token')`)).toBe('settled');
   });
 
-  test('services are where the whole SDK finds them, in every partition', async () => {
+  test('endpoints are the same as with the complete SDK in every partition', async () => {
     const regions = [
       'eu-west-1',
       'us-east-1',
@@ -154,7 +154,7 @@ describe('in a bundle', () => {
   });
 });
 
-describe('the bundling stops', () => {
+describe('the bundling fails', () => {
   const bundleWith = (trims: Trims, source: string) =>
     build({
       stdin: { contents: source, resolveDir: FIXTURES },
@@ -169,19 +169,19 @@ describe('the bundling stops', () => {
   const ERRORS = '@aws-sdk/client-sfn/dist-es/models/errors.js';
   const IMPORT = `export { TaskTimedOut } from '@aws-sdk/client-sfn';`;
 
-  test('when a file to be trimmed is no longer there', async () => {
+  test('if a file to be trimmed does not exist', async () => {
     await expect(bundleWith({ '@aws-sdk/core/moved.js': () => '' }, '')).rejects.toThrow(
       '@aws-sdk/core/moved.js should be trimmed but does not exist',
     );
   });
 
-  test('when a replacement lacks what is imported of it', async () => {
+  test('if a replacement lacks an imported name', async () => {
     await expect(bundleWith({ [ERRORS]: () => 'export const other = 1;' }, IMPORT)).rejects.toThrow(
       /No matching export in ".*models\/errors\.js"/,
     );
   });
 
-  test('when a function imports an error that was left out', async () => {
+  test('if a function imports an error that was removed', async () => {
     const other = IMPORT.replace('TaskTimedOut', 'StateMachineDoesNotExist');
     await expect(bundleWith(TRIMS, IMPORT)).resolves.toBeDefined();
     await expect(bundleWith(TRIMS, other)).rejects.toThrow('"StateMachineDoesNotExist"');
@@ -223,7 +223,7 @@ test.each<[string, () => unknown]>([
   expect(make).toThrow('The SDK has changed');
 });
 
-test('an error is left out with its schema, unless it is wanted or the SDK repeats it', () => {
+test('an error is removed with its schema, unless it is used or the SDK retries it', () => {
   const repeated = ERROR.replace('A', 'R').replace('{\n', '{\n    $retryable = {};\n');
   const errors = `${BASE}${ERROR}${repeated}`;
   expect(onlyErrors([])(errors)).not.toContain('class A ');
@@ -234,7 +234,7 @@ test('an error is left out with its schema, unless it is wanted or the SDK repea
   expect(onlyRegistered(() => errors)(SCHEMA)).toContain('n0_registry.registerError(A$, A);');
 });
 
-test.each(['UseFIPS', 'UseDualStack', 'EndpointId'])('%s: refused, not ignored', async (asked) => {
+test.each(['UseFIPS', 'UseDualStack', 'EndpointId'])('%s is refused, not ignored', async (asked) => {
   const source = endpointResolver('x').replace(
     /^import .*$/m,
     'const partition = () => ({ dnsSuffix: "y" });',

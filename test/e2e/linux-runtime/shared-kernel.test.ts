@@ -27,7 +27,7 @@ real('a Default container on the kernel of its host', () => {
     return one;
   };
 
-  test('has sockets of its network namespace only, whatever the form of the call', async () => {
+  test('can open only sockets of its network namespace, with any form of the call', async () => {
     const one = await up();
     const said = await host.sh(one, '/probe sockets');
     const reached = said.split(' ').map((entry) => entry.split(':').map(Number));
@@ -39,7 +39,7 @@ real('a Default container on the kernel of its host', () => {
     expect(reached.map(([family]) => family)).toEqual(expect.arrayContaining([1, 2, 16, 17]));
   });
 
-  test('loads no module by a protocol, and takes no memory that is not charged to it by a ring of packets', async () => {
+  test('cannot load a module through a protocol, or allocate uncharged memory through packet rings', async () => {
     const one = await up();
     expect(await host.sh(one, '/probe modules')).toBe(
       '2/1:0,1,6,17,58,262, 2/2:0,1,6,17,58,262, 2/5: 2/6: 10/1:0,1,6,17,58,262, 16/3:0,4,9,15, ' +
@@ -47,7 +47,7 @@ real('a Default container on the kernel of its host', () => {
     );
   });
 
-  test('cannot lower its limit of core dumps to one that starts the host’s handler', async () => {
+  test('cannot set a core dump limit that starts the host’s handler', async () => {
     const one = await up();
     // Both calls succeed, but the limit stays at one byte. The process can change its other limits.
     expect(await host.sh(one, '/probe core')).toBe('0 0 1 1 files 64');
@@ -56,7 +56,7 @@ real('a Default container on the kernel of its host', () => {
     );
   });
 
-  test('does not use up the instances of inotify of the host’s root', async () => {
+  test('does not use up the inotify instances of the host’s root', async () => {
     const one = await up();
     const process = await host.runtime.startExec(one.id, { command: ['/probe', 'inotify', '5000'] });
     const said = new Promise<string>((resolve) =>
@@ -71,7 +71,7 @@ real('a Default container on the kernel of its host', () => {
     expect(await process.exited).toBe(0);
   });
 
-  test('adds nothing to the kernel’s table of neighbours', async () => {
+  test('adds no entries to the kernel’s neighbor table', async () => {
     const one = await up('NAT');
     const namespace = readdirSync('/run/netns').find((name) => name.endsWith(one.id)) ?? '';
     const { exitCode, stdout } = await runIn(host.runtime, one.id, {

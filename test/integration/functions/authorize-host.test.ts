@@ -76,7 +76,7 @@ const authorize = (authorization: string | undefined) => {
 };
 
 describe('the authorizer of hosts', () => {
-  test('lets a host in that signs with its own key, as itself', async () => {
+  test('accepts a host that signs with its own key, as that host', async () => {
     const token = await sign();
     expect(await authorize(`Bearer ${token}`)).toEqual({
       principalId: hostId,
@@ -89,7 +89,7 @@ describe('the authorizer of hosts', () => {
     expect(lines.join()).not.toContain(token);
   });
 
-  test('clocks may differ a little', async () => {
+  test('tolerates a small clock difference', async () => {
     await expect(authorize(`Bearer ${await sign({ iat: NOW + 20 })}`)).resolves.toBeDefined();
     await expect(authorize(`Bearer ${await sign({ iat: NOW - 80 })}`)).resolves.toBeDefined();
   });
@@ -110,7 +110,7 @@ describe('the authorizer of hosts', () => {
     await expect(authorize(`Bearer ${await sign(given)}`)).rejects.toMatchObject({ message: 'Unauthorized' });
   });
 
-  test('refuses what is no token, and one without a signature', async () => {
+  test('refuses an invalid token, and one without a signature', async () => {
     const unsecured = new UnsecuredJWT({ tenant: TENANT })
       .setSubject(hostId)
       .setIssuer(hostId)

@@ -57,8 +57,8 @@ const refusals = async () =>
   (await world.table.query({ key: keys.refusedCommand(TENANT, host.hostId, ''), sort: 'any' })).items;
 const metric = () => world.lines.filter((line) => line.includes('"CommandRefused"'));
 
-describe('a command that was written into the table', () => {
-  test('is handed on as it stands: the control plane signs nothing that it did not give', async () => {
+describe('a command that an attacker wrote into the table', () => {
+  test('is sent unchanged: the control plane signs only commands that it created', async () => {
     await write({ command: forged });
     await beat();
     expect(sent()).toMatchObject([{ signature: '', keyId: '' }]);
@@ -80,8 +80,8 @@ describe('a command that was written into the table', () => {
   });
 });
 
-describe('a refusal that a host reports', () => {
-  test('is recorded once, counted, acknowledged, and ends what waits for the command', async () => {
+describe('a refusal reported by a host', () => {
+  test('is recorded once, counted and acknowledged, and ends the task that waits for the command', async () => {
     await write({ command: forged });
     host.receive = (message) => void host.received.push(message);
     await refuse('forged');
@@ -108,13 +108,13 @@ describe('a refusal that a host reports', () => {
     });
   });
 
-  test('of a command that is not in the table is recorded all the same', async () => {
+  test('of a command that is not in the table is recorded too', async () => {
     await refuse('');
     await refuse('gone', 'wrong-signature');
     expect(await refusals()).toHaveLength(2);
   });
 
-  test('is one event of its own', async () => {
+  test('causes a separate event', async () => {
     await refuse('forged');
     const [after] = await refusals();
     const record = eventOf({ sequenceNumber: '1', at: world.clock.now, before: undefined, after });
@@ -133,7 +133,7 @@ describe('a refusal that a host reports', () => {
 });
 
 describe('a welcome', () => {
-  test('tells the time, and the keys to a host that has none', async () => {
+  test('contains the time, and the keys for a host without keys', async () => {
     host.hello();
     await world.settle();
     expect(host.received[0]).toMatchObject({
@@ -143,7 +143,7 @@ describe('a welcome', () => {
     });
   });
 
-  test('tells a host with an older key how to get to the newest, whatever else stands among the announcements', async () => {
+  test('gives a host with an older key the announcements up to the newest key, regardless of other announcements', async () => {
     const [older, newest] = [deriveSigningKey('older'), COMMAND_KEY];
     await putNextKey(world.table, signPayload(older, 'next-key', { publicKey: newest.publicKey }));
     await world.table.put({

@@ -40,7 +40,7 @@ const setUp = async (container: ContainerRecord, ...operations: OperationRecord[
   return { ...api, table, read, readOperation, ask };
 };
 
-describe('an operation begins', () => {
+describe('an operation starts', () => {
   const begins: [string, ContainerState, string, string, object][] = [
     ['startContainer', 'Off', 'Starting', 'provision-process', {}],
     ['startContainer', 'Failed', 'Starting', 'provision-process', {}],
@@ -65,13 +65,13 @@ describe('an operation begins', () => {
     },
   );
 
-  test('a removal by force of one that runs', async () => {
+  test('a forced removal of a running container', async () => {
     const { ask, outside } = await setUp(containerRecord('Running'));
     expect((await ask('removeContainer', { query: 'force=true' })).status).toBe(202);
     expect(outside.started[0]?.parameters).toEqual({ force: true });
   });
 
-  test('a start of a HyperV container, by its name, takes the machine with a utility VM', async () => {
+  test('a start of a HyperV container by name uses the machine with a utility VM', async () => {
     const { table, call, outside } = await setUp(containerRecord('Off', { view: { runtimeType: 'HyperV' } }));
     await table.put({
       Item: createItem('containerName', keys.containerName(TENANT, 'container-1'), {
@@ -82,7 +82,7 @@ describe('an operation begins', () => {
     expect(outside.started[0]?.machine).toBe('provision-utility-vm');
   });
 
-  test('although starting the execution fails: the stream of the table starts it too', async () => {
+  test('even if its execution cannot be started, because the table’s stream starts it too', async () => {
     const { ask, outside, lines, read } = await setUp(containerRecord('Off'));
     outside.onStart = async () => {
       throw new TypeError('no route to Step Functions');
@@ -93,7 +93,7 @@ describe('an operation begins', () => {
   });
 });
 
-describe('nothing to do', () => {
+describe('an action without effect', () => {
   test.each([
     ['startContainer', 'Running', 'start'],
     ['stopContainer', 'Off', 'stop'],
@@ -113,8 +113,8 @@ describe('nothing to do', () => {
   });
 });
 
-describe('refused', () => {
-  test('each combination of action and state is begun, has nothing to do, or is a conflict', async () => {
+describe('a refused request', () => {
+  test('every combination of action and state starts an operation, has no effect, or is a conflict', async () => {
     const { table, call } = await setUp(containerRecord('Off'));
     const actions = [
       'startContainer',
@@ -137,7 +137,7 @@ describe('refused', () => {
       }
   });
 
-  test('a removal without force of one that runs, or may', async () => {
+  test('a removal of a running or Unknown container without force', async () => {
     for (const state of ['Running', 'Unknown'] as const) {
       const { ask, read } = await setUp(containerRecord(state));
       const answer = await ask('removeContainer');
@@ -147,7 +147,7 @@ describe('refused', () => {
     }
   });
 
-  test('while another operation has the container, which is named', async () => {
+  test('an action while another operation has the container, with the id of that operation', async () => {
     const busy = containerRecord('Starting', { view: { activeOperationId: testId(50) } });
     const { ask } = await setUp(busy, operationRecord(50));
     for (const action of ['startContainer', 'stopContainer', 'killContainer', 'restartContainer']) {
@@ -160,7 +160,7 @@ describe('refused', () => {
     }
   });
 
-  test('an old revision; the newest one and any are taken', async () => {
+  test('an outdated revision; the newest revision and * are accepted', async () => {
     const { ask } = await setUp(containerRecord('Off'));
     const stale = await ask('startContainer', { headers: { 'if-match': '"2"' } });
     expect([stale.status, stale.body.code, stale.body.context]).toEqual([
@@ -173,7 +173,7 @@ describe('refused', () => {
     expect((await other.ask('startContainer', { headers: { 'if-match': '*' } })).status).toBe(202);
   });
 
-  test('a dry run says what would be, and does nothing', async () => {
+  test('a dry run reports what would be done, and changes nothing', async () => {
     const { ask, read, outside } = await setUp(containerRecord('Off'));
     const answer = await ask('removeContainer', { query: 'dryRun=true' });
     expect([answer.status, answer.body.wouldDo]).toEqual([200, 'remove container "container-1"']);
@@ -183,14 +183,14 @@ describe('refused', () => {
   });
 });
 
-describe('a removal wins over the operation that has the container', () => {
+describe('a removal has priority over the active operation', () => {
   const busy = (placeToken: string | null = null) =>
     setUp(
       containerRecord('Starting', { view: { activeOperationId: testId(50) } }),
       operationRecord(50, { state: 'Running' }, { placeToken }),
     );
 
-  test('it waits for that one, which is asked to end', async () => {
+  test('waits for that operation, which is cancelled', async () => {
     const { ask, read, readOperation, outside } = await busy('place-token');
     const answer = await ask('removeContainer');
     expect(answer.status).toBe(202);
@@ -204,21 +204,21 @@ describe('a removal wins over the operation that has the container', () => {
     expect(outside.started).toEqual([]);
   });
 
-  test('asked again, it is the same one', async () => {
+  test('is returned again if it is requested again', async () => {
     const { ask } = await busy();
     const first = await ask('removeContainer');
     const second = await ask('removeContainer');
     expect([second.status, second.body.operation.id]).toEqual([202, first.body.operation.id]);
   });
 
-  test('asked again once it has the container, it is still the same one', async () => {
+  test('is returned again if it is requested while it is active', async () => {
     const { ask } = await setUp(containerRecord('Off'));
     const first = await ask('removeContainer');
     const second = await ask('removeContainer');
     expect([second.status, second.body.operation.id]).toEqual([202, first.body.operation.id]);
   });
 
-  test('a removal that waited and was cancelled does not stand in the way of another', async () => {
+  test('can be requested again after a waiting removal was cancelled', async () => {
     const { ask, call, read } = await busy();
     const first = await ask('removeContainer');
     const cancelled = await call('cancelOperation', { params: { id: first.body.operation.id } });
@@ -230,8 +230,8 @@ describe('a removal wins over the operation that has the container', () => {
   });
 });
 
-describe('of parallel requests', () => {
-  test('one starts, the others get its operation', async () => {
+describe('parallel requests', () => {
+  test('start one operation, which all other requests return', async () => {
     const { ask, outside } = await setUp(containerRecord('Off'));
     const answers = await Promise.all(Array.from({ length: 40 }, () => ask('startContainer')));
     const statuses = answers.map(({ status }) => status).sort();
@@ -239,7 +239,7 @@ describe('of parallel requests', () => {
     expect(outside.started).toHaveLength(1);
   });
 
-  test('with one key, all get one answer, to the byte', async () => {
+  test('with one key get the same response, byte for byte', async () => {
     const { ask, outside } = await setUp(containerRecord('Off'));
     const headers = { 'idempotency-key': 'same' };
     const answers = await Promise.all(Array.from({ length: 20 }, () => ask('startContainer', { headers })));
@@ -248,7 +248,7 @@ describe('of parallel requests', () => {
   });
 });
 
-test('Stop-ComputeProcess kills what runs; what does not run is not found', async () => {
+test('Stop-ComputeProcess kills a running container, and any other is not found', async () => {
   const running = containerRecord('Running');
   const { table, call, outside } = await setUp(running);
   const params = { id: running.id.toUpperCase() };

@@ -54,7 +54,7 @@ const failSecondWrite = (table: Table): void => {
 };
 
 describe('a rule', () => {
-  test('is made with what it leaves out filled in, and stands on the bus', async () => {
+  test('is created with defaults for omitted members, and exists on the bus', async () => {
     const { put, get, outside } = await open();
     const made = await put();
     expect([made.status, made.headers.etag]).toEqual([201, '"1"']);
@@ -72,7 +72,7 @@ describe('a rule', () => {
     expect((await get()).body).toEqual(made.body);
   });
 
-  test('is replaced whole, keeps when it was made, and its ETag guards it', async () => {
+  test('is replaced completely, keeps its creation time, and is protected by its ETag', async () => {
     const { put, get, clock, outside } = await open();
     const made = (await put({ description: 'one', cooldownSeconds: 60 })).body;
     clock.ms += 1000;
@@ -90,7 +90,7 @@ describe('a rule', () => {
     expect((await get()).body).toEqual(replaced.body);
   });
 
-  test('goes from the bus when it is removed; a second removal finds none', async () => {
+  test('is removed from the bus when it is deleted; a second deletion returns 404', async () => {
     const { put, call, outside } = await open();
     await put();
     const dry = await call('deleteConversionRule', { params, query: 'dryRun=true' });
@@ -100,7 +100,7 @@ describe('a rule', () => {
     expect((await call('deleteConversionRule', { params })).status).toBe(404);
   });
 
-  test('that the table does not take leaves the bus as it was', async () => {
+  test('does not change on the bus if the table refuses the change', async () => {
     const { put, call, table, outside } = await open();
     const { transact } = table;
     const fail = () => {
@@ -121,7 +121,7 @@ describe('a rule', () => {
     table.transact = transact;
   });
 
-  test('beyond as many as a tenant may have is refused, also when many are made at once', async () => {
+  test('is refused beyond the limit of a tenant, also for parallel requests', async () => {
     const { call, outside } = await open();
     const names = Array.from({ length: 3 * RULES_PER_TENANT }, (_, index) => `rule-${index}`);
     const puts = await Promise.all(
@@ -146,7 +146,7 @@ describe('a rule', () => {
     expect((await call('putConversionRule', { params, body })).status).toBe(201);
   });
 
-  test('that loses a race is never on the bus without being counted, also when EventBridge throttles', async () => {
+  test('that loses a race is never on the bus without being counted, even if EventBridge throttles', async () => {
     const { call, table, outside } = await open();
     const { transact } = table;
     const put = (name: string) => call('putConversionRule', { params: { name }, body });
@@ -170,7 +170,7 @@ describe('a rule', () => {
     expect([...outside.eventRules.keys()].sort()).toEqual(listed.sort());
   });
 
-  test('whose item cannot be completed leaves nothing', async () => {
+  test('leaves nothing behind if its item cannot be completed', async () => {
     const { put, get, outside, table } = await open();
     failSecondWrite(table);
     expect((await put()).status).toBe(503);
@@ -179,7 +179,7 @@ describe('a rule', () => {
     ]);
   });
 
-  test('that cannot be taken off the bus again is disabled and counted, until it is put or removed', async () => {
+  test('that cannot be removed from the bus is disabled and counted until it is replaced or deleted', async () => {
     const { put, get, call, outside, table } = await open();
     const failedPut = async () => {
       const endThrottling = throttleRemovals(outside);
@@ -200,7 +200,7 @@ describe('a rule', () => {
     expect([outside.eventRules.size, await countRules(table, TENANT)]).toEqual([0, 0]);
   });
 
-  test('that EventBridge refuses takes no room', async () => {
+  test('that EventBridge refuses does not count towards the limit', async () => {
     const { put, outside, table, get } = await open();
     outside.eventRules.set = () => {
       throw new ConflictError('rules-exhausted', 'The event bus has as many rules as EventBridge allows.');
@@ -209,7 +209,7 @@ describe('a rule', () => {
     expect([(await get()).status, await countRules(table, TENANT)]).toEqual([404, 0]);
   });
 
-  test('with the same Idempotency-Key is made once', async () => {
+  test('is created once for one Idempotency-Key', async () => {
     const { put } = await open();
     const headers = { 'idempotency-key': 'k' };
     const first = await put({}, { headers });
@@ -238,7 +238,7 @@ describe('a rule', () => {
     expect(outside.eventRules.size).toBe(0);
   });
 
-  test('has a name on the bus that EventBridge takes, of its tenant and name alone', () => {
+  test('has a valid name on the bus, which depends only on its tenant and name', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), fc.string(), (t1, n1, t2, n2) => {
         const name = eventRuleNameOf(t1, n1);
@@ -250,7 +250,7 @@ describe('a rule', () => {
 });
 
 describe('a test of a rule', () => {
-  test('says what would be converted and what not, and changes nothing', async () => {
+  test('reports which containers it would convert, and changes nothing', async () => {
     const { put, call, table, outside } = await open();
     const { view, ...host } = hostRecord(900);
     const facts = {
@@ -305,7 +305,7 @@ describe('a test of a rule', () => {
     ]);
   });
 
-  test('on an event that is not assigned to its tenant says so, and evaluates nothing', async () => {
+  test('on an event that is not assigned to its tenant reports that, and evaluates nothing', async () => {
     const { put, call } = await open();
     await put({ select: { name: '{% $error($string($)) %}' } });
     const event = { source: 'bulkhead', 'detail-type': 'Finding', detail: { tenant: 'umbrella' } };

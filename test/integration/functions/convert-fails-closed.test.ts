@@ -43,7 +43,7 @@ const begins = (id: string) => {
 };
 
 describe('a conversion to HyperV that fails after code of the container has run in the VM', () => {
-  test('ends off, as HyperV; it starts again in a VM, and goes back only by consent', async () => {
+  test('ends off, as HyperV; it starts again in a VM, and returns to Default only with consent', async () => {
     const id = await running();
     host.breaking.add('convertContainer');
     const { operationId } = await world.convert(id, 'HyperV');
@@ -65,7 +65,7 @@ describe('a conversion to HyperV that fails after code of the container has run 
     });
   });
 
-  test('and whose result is lost goes on in its VM where it runs there', async () => {
+  test('and whose result is lost continues in its VM if it runs there', async () => {
     const id = await running();
     host.silentOn.add('convertContainer');
     const { operationId } = await world.convert(id, 'HyperV');
@@ -77,7 +77,7 @@ describe('a conversion to HyperV that fails after code of the container has run 
     expect(host.containers.get(id)).toMatchObject({ phase: 'Running', runtimeType: 'HyperV' });
   });
 
-  test('and whose result is lost ends off where it has ended in its VM', async () => {
+  test('and whose result is lost ends off if it has ended in its VM', async () => {
     const id = await running();
     host.silentOn.add('convertContainer');
     const { operationId } = await world.convert(id, 'HyperV');
@@ -90,7 +90,7 @@ describe('a conversion to HyperV that fails after code of the container has run 
   });
 });
 
-describe('a conversion that a rule asked for', () => {
+describe('a conversion that a rule requested', () => {
   const byRule = (id: string) =>
     world.convert(id, 'HyperV', { acceptUntrustedDisk: false, failsClosed: true });
   const commandsOf = (verb: string) =>
@@ -98,7 +98,7 @@ describe('a conversion that a rule asked for', () => {
       .map((one) => one.arguments)
       .filter((given) => given.verb === verb);
 
-  test('tells its host to stop the container where it fails', async () => {
+  test('makes its host stop the container if it fails', async () => {
     const id = await running();
     await byRule(id);
     await world.settle();
@@ -106,7 +106,7 @@ describe('a conversion that a rule asked for', () => {
     expect((await world.container(id))?.view).toMatchObject({ state: 'Running', runtimeType: 'HyperV' });
   });
 
-  test('leaves the container off where its host fails, though nothing ran in a VM', async () => {
+  test('leaves the container off if its host fails, even if no code has run in a VM', async () => {
     const id = await running();
     host.failing.add('convertContainer');
     await byRule(id);
@@ -114,7 +114,7 @@ describe('a conversion that a rule asked for', () => {
     await expectStoppedAsHyperV(id, 'step-failed');
   });
 
-  test('leaves it off where its workflow is ended from outside', async () => {
+  test('leaves the container off if its workflow is aborted', async () => {
     const id = await running();
     host.silentOn.add('convertContainer');
     const { operationId } = await byRule(id);
@@ -124,7 +124,7 @@ describe('a conversion that a rule asked for', () => {
     await expectStoppedAsHyperV(id, 'operation-aborted');
   });
 
-  test('leaves it off where there was no room for a VM', async () => {
+  test('leaves the container off if there was no capacity for a VM', async () => {
     const id = await running();
     const other = await world.create({ memoryMB: (await freeMemory()) - 32 });
     await world.settle();
@@ -137,7 +137,7 @@ describe('a conversion that a rule asked for', () => {
     expect((await world.container(other.id))?.view.state).toBe('Running');
   });
 
-  test('to Default is no reason to stop anything', async () => {
+  test('to Default never fails closed', async () => {
     const made = await world.create({ runtimeType: 'HyperV', start: false });
     await world.settle();
     const { operation } = await world.convert(made.id, 'Default', { failsClosed: true });

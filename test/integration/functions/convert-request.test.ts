@@ -45,7 +45,7 @@ const running = (rest: Partial<ContainerRecord> = {}, view: Partial<ContainerRec
   containerRecord('Running', { rest: { reservation: { memoryMB: 128, cpus: 1 }, ...rest }, view });
 
 describe('a change of the runtime type', () => {
-  test('is an operation that has the container, with what else is asked for applied at once', async () => {
+  test('is an operation on the container, and the other requested changes apply immediately', async () => {
     const { convert, outside, table } = await setUp(running());
     const answer = await convert({ runtimeType: 'hyperv', labels: { a: 'b' } });
     expect(answer.status).toBe(202);
@@ -67,7 +67,7 @@ describe('a change of the runtime type', () => {
     expect(kept && parseOperation(kept).parameters).toMatchObject({ runtimeType: 'HyperV' });
   });
 
-  test('to the type that it has changes nothing, whatever else has the container', async () => {
+  test('to the current type changes nothing, even during another operation', async () => {
     const { convert, outside } = await setUp(
       running({}, { activeOperationId: testId(5), state: 'Stopping' }),
     );
@@ -75,7 +75,7 @@ describe('a change of the runtime type', () => {
     expect([same.status, same.body.revision, outside.started]).toEqual([200, 3, []]);
   });
 
-  test('while it is converted already: the operation that has it, in one clear answer', async () => {
+  test('during a conversion is refused, or returns that conversion', async () => {
     const { convert } = await setUp(running());
     const { operation } = AcceptedSchema.parse((await convert({ runtimeType: 'HyperV' })).body);
     for (const runtimeType of both) {
@@ -88,7 +88,7 @@ describe('a change of the runtime type', () => {
     }
   });
 
-  test('with the same Idempotency-Key is the same conversion', async () => {
+  test('with the same Idempotency-Key returns the same conversion', async () => {
     const { convert, outside } = await setUp(running());
     const headers = { 'idempotency-key': 'k' };
     const first = await convert({ runtimeType: 'HyperV' }, { headers });
@@ -112,17 +112,23 @@ describe('a change of the runtime type', () => {
 });
 
 describe('the rules of conversion', () => {
-  test.each(['ServerCore', 'Datacenter'])('a Windows %s host refuses, by its name', async (sku) => {
-    for (const runtimeConversion of ['none', 'inPlace'] as const) {
-      const { convert, call } = await setUp(running(), { sku, runtimeConversion });
-      const { status, body } = await convert({ runtimeType: 'HyperV' });
-      expect([status, body.code]).toEqual([409, 'runtime-conversion-unsupported']);
-      expect(body.detail).toContain(`windows ${sku} 10.0.14393`);
-      expect((await call('getContainer', { params })).body).toMatchObject({ state: 'Running', revision: 3 });
-    }
-  });
+  test.each(['ServerCore', 'Datacenter'])(
+    'a Windows %s host refuses, with the name of its system',
+    async (sku) => {
+      for (const runtimeConversion of ['none', 'inPlace'] as const) {
+        const { convert, call } = await setUp(running(), { sku, runtimeConversion });
+        const { status, body } = await convert({ runtimeType: 'HyperV' });
+        expect([status, body.code]).toEqual([409, 'runtime-conversion-unsupported']);
+        expect(body.detail).toContain(`windows ${sku} 10.0.14393`);
+        expect((await call('getContainer', { params })).body).toMatchObject({
+          state: 'Running',
+          revision: 3,
+        });
+      }
+    },
+  );
 
-  test('a host that can recreate says so, and recreating is refused by name', async () => {
+  test('a host that can recreate suggests it, and recreating is refused with its own error code', async () => {
     const { convert } = await setUp(running(), { runtimeConversion: 'recreate' });
     const inPlace = await convert({ runtimeType: 'HyperV' });
     expect([inPlace.status, inPlace.body.code]).toEqual([409, 'runtime-conversion-unsupported']);
@@ -132,7 +138,7 @@ describe('the rules of conversion', () => {
     expect(recreate.body.detail).toContain('"recreate"');
   });
 
-  test('a disk that code in a VM has written is mounted by the host only if the caller accepts that', async () => {
+  test('the host mounts a disk that code in a VM has written only if the caller accepts that', async () => {
     const inVm = running({ ranAs: ['HyperV'] }, { runtimeType: 'HyperV' });
     const refused = await setUp(inVm);
     const { status, body } = await refused.convert({ runtimeType: 'Default' });
@@ -143,7 +149,7 @@ describe('the rules of conversion', () => {
     expect((await neverRan.convert({ runtimeType: 'Default' })).status).toBe(202);
   });
 
-  test('an image that the host cannot run so is refused before anything stops', async () => {
+  test('an image that the host cannot run as the new type is refused before anything stops', async () => {
     const { convert, table } = await setUp(containerRecord('Off', { view: { runtimeType: 'HyperV' } }));
     const old = imageRecord('NanoServer');
     await table.put({ Item: imageItem({ ...old, view: { ...old.view, osBuild: 10586 } }) });
@@ -181,7 +187,7 @@ describe('a dry run', () => {
     expect((await call('getContainer', { params })).body.revision).toBe(3);
   });
 
-  test('of what is off: nothing is held, nothing stops', async () => {
+  test('of a container that is off has no reservation and stops nothing', async () => {
     const { convert } = await setUp(containerRecord('Off'));
     const answer = await convert({ runtimeType: 'HyperV' }, { query: 'dryRun=true' });
     expect(DryRunSchema.parse(answer.body).conversion).toMatchObject({
@@ -193,7 +199,7 @@ describe('a dry run', () => {
     });
   });
 
-  test('is refused as the conversion would be', async () => {
+  test('is refused for the same reasons as the conversion', async () => {
     const { convert } = await setUp(running(), { sku: 'ServerCore', runtimeConversion: 'none' });
     const answer = await convert({ runtimeType: 'HyperV' }, { query: 'dryRun=true' });
     expect(answer.body.code).toBe('runtime-conversion-unsupported');

@@ -50,7 +50,7 @@ const expectAsItWas = async (id: string, runtimeType: RuntimeType, state: 'Off' 
 describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
   const to = OTHER[from];
 
-  test('a running container runs as the other, holds what that takes, and its operation tells the downtime', async () => {
+  test('a running container gets the new type and its reservation, and the operation has the downtime', async () => {
     const id = await created({ runtimeType: from });
     const { operationId } = await world.convert(id, to);
     await world.settle();
@@ -74,7 +74,7 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
     expect(process?.view?.M?.runtimeType?.S).toBe(to);
   });
 
-  test('a container that is off stays off, holds nothing, and has no downtime', async () => {
+  test('a container that is off stays off, without reservation and downtime', async () => {
     const id = await created({ runtimeType: from, start: false });
     const { operationId } = await world.convert(id, to);
     await world.settle();
@@ -90,7 +90,7 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
   });
 
   test.each(['Running', 'Off'] as const)(
-    'that fails on its host leaves a %s container as it was',
+    'that fails on its host leaves a %s container unchanged',
     async (state) => {
       const id = await created({ runtimeType: from, start: state === 'Running' });
       host.failing.add('convertContainer');
@@ -109,7 +109,7 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
   );
 });
 
-describe('room', () => {
+describe('capacity', () => {
   const tight = async () => {
     const id = await created();
     const { free } = await world.host(host.hostId);
@@ -118,17 +118,17 @@ describe('room', () => {
     return { id, other: other.id };
   };
 
-  test('is taken before anything stops: without it the container goes on, and the operation says why', async () => {
+  test('is reserved before anything stops: without it the container keeps running, and the operation has the reason', async () => {
     const { id } = await tight();
     const { operationId } = await world.convert(id, 'HyperV');
     await world.settle();
     const { view } = await world.operation(operationId);
-    expect(view).toMatchObject({ state: 'Running', reason: expect.stringContaining('HyperV takes 64 MiB') });
+    expect(view).toMatchObject({ state: 'Running', reason: expect.stringContaining('HyperV needs 64 MiB') });
     expect(host.containers.get(id)).toMatchObject({ phase: 'Running', runtimeType: 'Default' });
     expect(host.received.filter((one) => JSON.stringify(one).includes('convertContainer'))).toEqual([]);
   });
 
-  test('that comes lets the conversion go on', async () => {
+  test('that becomes free lets the conversion continue', async () => {
     const { id, other } = await tight();
     const { operationId } = await world.convert(id, 'HyperV');
     await world.settle();
@@ -140,7 +140,7 @@ describe('room', () => {
     expect((await world.container(id))?.view).toMatchObject({ runtimeType: 'HyperV', state: 'Running' });
   });
 
-  test('that was taken is given back if nothing was begun with it', async () => {
+  test('is released if the conversion does not start', async () => {
     const id = await created();
     const { operation, operationId } = await world.convert(id, 'HyperV');
     const input = { tenant: TENANT, operationId, containerId: id, epoch: operation.epoch };
@@ -152,7 +152,7 @@ describe('room', () => {
     await expectAsItWas(id, 'Default', 'Running');
   });
 
-  test('that never comes ends as it was', async () => {
+  test('that never becomes free leaves the container unchanged', async () => {
     const { id } = await tight();
     const { operationId } = await world.convert(id, 'HyperV');
     await world.settle();
@@ -168,7 +168,7 @@ describe('room', () => {
   });
 });
 
-describe('while it is converted', () => {
+describe('during a conversion', () => {
   const converting = async () => {
     const id = await created();
     host.silentOn.add('convertContainer');
@@ -182,7 +182,7 @@ describe('while it is converted', () => {
     await world.settle();
   };
 
-  test('a removal wins: the conversion ends, once, and then the container is gone, with all that it held', async () => {
+  test('a removal has priority: the conversion ends once, and then the container and its reservations are removed', async () => {
     const { id, operationId } = await converting();
     const removal = await world.supersede(id);
     expect((await world.operation(operationId)).view.state).toBe('Cancelling');
@@ -194,7 +194,7 @@ describe('while it is converted', () => {
     expect(host.containers.size).toBe(0);
   });
 
-  test('a removal that comes while it waits for room ends the waiting, and converts nothing', async () => {
+  test('a removal ends a conversion that waits for capacity, and nothing is converted', async () => {
     const id = await created();
     const { free } = await world.host(host.hostId);
     await world.create({ memoryMB: free.memoryMB - 32 });
@@ -209,7 +209,7 @@ describe('while it is converted', () => {
     expect(host.received.filter((one) => JSON.stringify(one).includes('convertContainer'))).toEqual([]);
   });
 
-  test('its operation has it, and is answered for any other, until it has ended', async () => {
+  test('the container keeps its operation until it has ended', async () => {
     const { id, operationId } = await converting();
     expect((await world.container(id))?.view).toMatchObject({
       state: 'Converting',
@@ -220,7 +220,7 @@ describe('while it is converted', () => {
   });
 });
 
-describe('an execution that is aborted', () => {
+describe('an aborted execution', () => {
   const aborted = async (state: 'Running' | 'Off' = 'Running') => {
     const id = await created({ start: state === 'Running' });
     host.silentOn.add('convertContainer');
@@ -239,7 +239,7 @@ describe('an execution that is aborted', () => {
   };
 
   test.each(['Running', 'Off'] as const)(
-    'is followed by a separate rollback: %s, as it was',
+    'is followed by a separate rollback, and a container that was %s is unchanged',
     async (state) => {
       const id = await aborted(state);
       expect(await world.container(id)).toMatchObject({
@@ -252,7 +252,7 @@ describe('an execution that is aborted', () => {
     },
   );
 
-  test('gives way to a removal that waits', async () => {
+  test('has a lower priority than a waiting removal', async () => {
     const id = await created();
     host.silentOn.add('convertContainer');
     const { operationId } = await world.convert(id, 'HyperV');
@@ -266,7 +266,7 @@ describe('an execution that is aborted', () => {
     expect(host.containers.size).toBe(0);
   });
 
-  test('whose rollback is lost too is Unknown with both reservations until the host reports', async () => {
+  test('whose rollback is lost too leaves the container Unknown with both reservations until the host reports', async () => {
     const id = await aborted();
     host.silentOn.add('restoreContainer');
     await world.settle();
@@ -289,7 +289,7 @@ describe('an execution that is aborted', () => {
     expect(await freeMemory()).toBe(4096 - HELD.HyperV.memoryMB);
   });
 
-  test('on a host that goes on regardless: found as it is, and held for that', async () => {
+  test('on a host that has converted the container by itself takes over its type and reservation', async () => {
     const id = await created();
     becomes(id, 'HyperV');
     await world.connect(host);
@@ -304,7 +304,7 @@ describe('an execution that is aborted', () => {
 });
 
 describe('code that may have run in a VM', () => {
-  test('counts although its run was not observed', async () => {
+  test('is recorded even if its run was not observed', async () => {
     const id = await created({ start: false, runtimeType: 'HyperV' });
     host.failing.add('startContainer');
     await world.begin(id, 'start');

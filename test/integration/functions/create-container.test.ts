@@ -28,7 +28,7 @@ const setUp = async () => {
 const DEMO = { name: 'DEMO', image: 'nanoserver', switchName: 'NAT' };
 
 describe('create', () => {
-  test('accepts a container, and starts the machine of its kind', async () => {
+  test('accepts a container, and starts the machine for its kind', async () => {
     const { call, outside } = await setUp();
     const body = { ...DEMO, runtimeType: 'hyperv', start: true };
     const answer = await call('createContainer', { body });
@@ -53,7 +53,7 @@ describe('create', () => {
     expect([answer.body.container.state, outside.started[0]?.machine]).toEqual([state, machine]);
   });
 
-  test('what was asked for is kept as given; what was not has the documented defaults', async () => {
+  test('keeps the requested members unchanged, and has the documented defaults for the others', async () => {
     const { call } = await setUp();
     const asked = {
       image: 'NANOSERVER',
@@ -73,7 +73,7 @@ describe('create', () => {
     expect(body.container.name).toMatch(/^[a-z]+-[a-z]+-[0-9a-f]{8}$/);
   });
 
-  test('is read, by id in either case and by name, as soon as it is answered', async () => {
+  test('can be read immediately, by id in either case and by name', async () => {
     const { call } = await setUp();
     const { container } = (await call('createContainer', { body: DEMO })).body;
     for (const idOrName of [container.id, container.id.toUpperCase(), 'DEMO']) {
@@ -86,11 +86,11 @@ describe('create', () => {
   });
 });
 
-describe('what members of every object are called', () => {
+describe('names of members that every object has', () => {
   const NAMES = ['constructor', 'toString', 'hasOwnProperty', 'valueOf', 'length'];
 
   test.each(NAMES)(
-    '%s: a label and a variable of that name are kept, read back and found by',
+    '%s: a label and a variable with that name are stored, returned and found',
     async (name) => {
       const { call } = await setUp();
       await call('createContainer', { body: { image: 'NanoServer', name: 'without' } });
@@ -106,18 +106,21 @@ describe('what members of every object are called', () => {
     },
   );
 
-  test.each(['labels', 'env'])('__proto__ is refused in %s by name, and nothing is made', async (field) => {
-    const { call, outside } = await setUp();
-    const answer = await call('createContainer', {
-      body: `{"image":"NanoServer","${field}":{"__proto__":"x"}}`,
-    });
-    const [error] = ProblemSchema.parse(answer.body).errors ?? [];
-    expect([answer.status, error?.pointer]).toEqual([400, `/body/${field}/__proto__`]);
-    expect((await call('listContainers', {})).body.items).toEqual([]);
-    expect(outside.started).toEqual([]);
-  });
+  test.each(['labels', 'env'])(
+    '__proto__ is refused in %s with a pointer, and nothing is created',
+    async (field) => {
+      const { call, outside } = await setUp();
+      const answer = await call('createContainer', {
+        body: `{"image":"NanoServer","${field}":{"__proto__":"x"}}`,
+      });
+      const [error] = ProblemSchema.parse(answer.body).errors ?? [];
+      expect([answer.status, error?.pointer]).toEqual([400, `/body/${field}/__proto__`]);
+      expect((await call('listContainers', {})).body.items).toEqual([]);
+      expect(outside.started).toEqual([]);
+    },
+  );
 
-  test('nothing is found by a label __proto__', async () => {
+  test('no container is found by a label __proto__', async () => {
     const { call } = await setUp();
     await call('createContainer', { body: DEMO });
     const answer = await call('listContainers', { query: 'label=__proto__=x' });
@@ -125,8 +128,8 @@ describe('what members of every object are called', () => {
   });
 });
 
-describe('refused', () => {
-  test('a name that is taken, with the id of who has it', async () => {
+describe('a refused request', () => {
+  test('a name in use, with the id of its container', async () => {
     const { call } = await setUp();
     const first = await call('createContainer', { body: DEMO });
     for (const query of ['', 'dryRun=true']) {
@@ -140,7 +143,7 @@ describe('refused', () => {
     }
   });
 
-  test('an image that is not in the catalogue, a host that is not enrolled, a name that looks like an id', async () => {
+  test('an image that is not in the catalogue, a host that is not enrolled, a name with the form of an id', async () => {
     const { call } = await setUp();
     const refusal = async (body: object) => {
       const answer = await call('createContainer', { body });
@@ -159,7 +162,7 @@ describe('refused', () => {
     ]);
   });
 
-  test('a dry run says why nothing fits', async () => {
+  test('a dry run reports why no host fits', async () => {
     const { call } = await setUp();
     const body = { ...DEMO, start: true, resources: { memoryMB: 100_000 } };
     const { placement } = (await call('createContainer', { body, query: 'dryRun=true' })).body;
@@ -189,7 +192,7 @@ describe('refused', () => {
 describe('Idempotency-Key', () => {
   const headers = { 'idempotency-key': 'create-1' };
 
-  test('the same request gets the same answer to the byte, whatever has happened since', async () => {
+  test('the same request returns the same response, byte for byte, even if the container has changed since', async () => {
     const { call, outside, clock } = await setUp();
     const first = await call('createContainer', { body: DEMO, headers });
     clock.ms += 3_600_000;
@@ -198,14 +201,14 @@ describe('Idempotency-Key', () => {
     expect(outside.started).toHaveLength(1);
   });
 
-  test('another request is refused', async () => {
+  test('another request with the key is refused', async () => {
     const { call } = await setUp();
     await call('createContainer', { body: DEMO, headers });
     const other = await call('createContainer', { body: { ...DEMO, tty: true }, headers });
     expect([other.status, other.body.code]).toEqual([409, 'idempotency-key-reused']);
   });
 
-  test('the key of another subject or tenant is another key', async () => {
+  test('the keys of different subjects and tenants are independent', async () => {
     const { call } = await setUp();
     const first = await call('createContainer', { body: DEMO, headers });
     const bob = await call('createContainer', {
@@ -224,14 +227,14 @@ describe('Idempotency-Key', () => {
     expect((await call('createContainer', { body, headers })).status).toBe(202);
   });
 
-  test('after a day the key is free again', async () => {
+  test('the key can be used again after a day', async () => {
     const { call, clock } = await setUp();
     await call('createContainer', { body: DEMO, headers });
     clock.ms += 25 * 3_600_000;
     expect((await call('createContainer', { body: { ...DEMO, name: 'other' }, headers })).status).toBe(202);
   });
 
-  test('the table does not show what was answered', async () => {
+  test('the table does not contain the response as plain text', async () => {
     const { call, table } = await setUp();
     const body = { ...DEMO, env: { PASSWORD: 'correct horse' } };
     const answer = await call('createContainer', { body, headers });
@@ -266,7 +269,7 @@ test('units: create 18, 19 with a key (19 = 5 items at 2, and 9 index entries); 
   expect(consumed.total()).toBe(0.5);
 });
 
-test('a list has no environment and a cut command; the container has both in full', async () => {
+test('a list has no environment and a truncated command; the container has both completely', async () => {
   const { call } = await setUp();
   const command = ['sh', '-c', 'x'.repeat(1000)];
   const env = { SECRET: 'y'.repeat(1000) };
@@ -297,7 +300,7 @@ describe('placement in the request', () => {
     ]);
   });
 
-  test('leaves a container that no host fits to the workflow', async () => {
+  test('leaves a container without a fitting host to the workflow', async () => {
     const { call, table } = await setUp();
     const { body, status } = await call('createContainer', {
       body: { ...large, resources: { memoryMB: 1_000_000 } },
@@ -306,7 +309,7 @@ describe('placement in the request', () => {
     expect(await freeOf(table)).toEqual(hostRecord(900).free);
   });
 
-  test('of parallel creations takes no more than there is, and accepts all', async () => {
+  test('accepts all parallel requests, and reserves no more than the capacity', async () => {
     const { call, table } = await setUp();
     const { memoryMB } = await freeOf(table);
     const fit = Math.floor(memoryMB / 4096);
@@ -326,7 +329,7 @@ describe('placement in the request', () => {
   });
 });
 
-test('of 200 parallel creations of one name exactly one wins', async () => {
+test('exactly one of 200 parallel requests for one name succeeds', async () => {
   const { call, outside } = await setUp();
   const answers = await Promise.all(
     Array.from({ length: 200 }, () => call('createContainer', { body: DEMO })),

@@ -23,7 +23,7 @@ const connected = async (diskMB: number) => {
 };
 
 describe('disk as capacity', () => {
-  test('a container that is off keeps its disk: the next one waits with a reason', async () => {
+  test('a container that is off keeps its disk, so that the next one waits with a reason', async () => {
     const host = await connected(3000);
     const first = await world.create({ start: false, diskMB: 2000 });
     await world.settle();
@@ -40,7 +40,7 @@ describe('disk as capacity', () => {
     expect((await world.host(host.hostId)).free).toEqual({ ...FACTS.capacity, diskMB: 3000 - 2016 });
   });
 
-  test('it is given back once, when the container is removed', async () => {
+  test('is released once, when the container is removed', async () => {
     const host = await connected(3000);
     const { id } = await world.create({ diskMB: 2000 });
     await world.settle();
@@ -56,7 +56,7 @@ describe('disk as capacity', () => {
     expect((await world.host(host.hostId)).free).toEqual({ ...FACTS.capacity, diskMB: 3000 });
   });
 
-  test('a host whose agent says nothing of its disk gets no containers', async () => {
+  test('a host whose agent reports no disk gets no containers', async () => {
     const host = await connected(0);
     const { operationId } = await world.create();
     await world.settle();

@@ -36,16 +36,19 @@ const FLOOD = [...every(2, 'a', 25), ...every(1000, 'b', 2)].sort((one, other) =
 const answeredOf = (tenant: string, { served }: ReturnType<typeof simulateInstances>) =>
   served.filter(({ request, outcome }) => request.tenant === tenant && outcome === 'answered');
 
-describe('a tenant that waits 25 s, 500 times a second, beside one that waits once a second', () => {
-  test.each([1, 2, 3])('holds no more than its share of 100 reserved instances (seed %d)', (seed) => {
-    const simulation = simulateInstances(FLOOD, 100, LIMITS, seeded(seed));
-    expect(simulation.mostHeld('a')).toBeLessThanOrEqual(100);
-    expect(simulation.meanHeld('a')).toBeLessThanOrEqual(50);
-    expect(answeredOf('b', simulation).length).toBeGreaterThanOrEqual(SECONDS - 4);
-  });
+describe('a tenant that requests waits of 25 s 500 times a second, and another with one request a second', () => {
+  test.each([1, 2, 3])(
+    'the first occupies no more than its share of 100 reserved instances (seed %d)',
+    (seed) => {
+      const simulation = simulateInstances(FLOOD, 100, LIMITS, seeded(seed));
+      expect(simulation.mostHeld('a')).toBeLessThanOrEqual(100);
+      expect(simulation.meanHeld('a')).toBeLessThanOrEqual(50);
+      expect(answeredOf('b', simulation).length).toBeGreaterThanOrEqual(SECONDS - 4);
+    },
+  );
 
   test.each([1, 2, 3])(
-    'takes hundreds of instances where none are reserved, not 12,500 (seed %d)',
+    'the first occupies hundreds of unreserved instances, not 12,500 (seed %d)',
     (seed) => {
       const simulation = simulateInstances(FLOOD, 1000, LIMITS, seeded(seed));
       expect(simulation.mostHeld('a')).toBeLessThanOrEqual(600);
@@ -54,14 +57,14 @@ describe('a tenant that waits 25 s, 500 times a second, beside one that waits on
     },
   );
 
-  test('leaves nothing without a limit: the simulation shows the fault', () => {
+  test('without limits the other gets almost no responses, so the simulation shows the fault', () => {
     const unlimited = { requestsPerSecond: 1e9, requestBurst: 1e9, waitShare: 1, waitBurstSeconds: 1e9 };
     const simulation = simulateInstances(FLOOD, 100, unlimited, seeded(1));
     expect(answeredOf('b', simulation).length).toBeLessThan(10);
   });
 });
 
-test('what a tenant takes of an instance takes nothing from another one', () => {
+test('one tenant’s use of an instance does not reduce another tenant’s share', () => {
   const clock = { ms: 0 };
   const step = fc.record({
     ms: fc.integer({ min: 0, max: 5_000 }),
@@ -84,7 +87,7 @@ test('what a tenant takes of an instance takes nothing from another one', () => 
   );
 });
 
-test('an instance remembers a bounded number of tenants', () => {
+test('an instance tracks a limited number of tenants', () => {
   const share = new FairShare({ ...LIMITS, requestBurst: 1 }, { monotonic: () => 0, random: () => 0 });
   expect(share.takeRequest('first')).toBeNull();
   for (let index = 0; index < 1_000; index += 1) share.takeRequest(`tenant-${index}`);
@@ -100,7 +103,7 @@ describe('the API', () => {
   afterAll(() => engine.stop());
   const OTHER = { tenant: 'umbrella' };
 
-  test('answers 429 with Retry-After beyond a tenant’s requests, and another tenant as ever', async () => {
+  test('returns 429 with Retry-After beyond a tenant’s share of requests, and does not affect another tenant', async () => {
     const { table } = await engine.table();
     const api = createApi(table, { ...LIMITS, requestsPerSecond: 1, requestBurst: 3 });
     const before = await api.call('listContainers', { claims: OTHER });
@@ -117,7 +120,7 @@ describe('the API', () => {
     expect((await api.call('listContainers')).status).toBe(200);
   });
 
-  test('shortens the wait of a tenant that has waited its share, and says when to ask again', async () => {
+  test('shortens the wait of a tenant that has used its share, and returns Retry-After', async () => {
     const { table } = await engine.table();
     const api = createApi(table, LIMITS);
     await table.put({ Item: operationItem(operationRecord(50)) });
@@ -141,7 +144,7 @@ describe('the API', () => {
     expect([noWait.status, noWait.headers['retry-after']]).toEqual([200, undefined]);
   });
 
-  test('counts a change of a rule as a second at least: EventBridge takes few for all tenants', async () => {
+  test('counts a change of a rule as at least one second, because EventBridge’s limit is shared by all tenants', async () => {
     const { table } = await engine.table();
     const api = createApi(table, LIMITS);
     const body = { eventPattern: { source: ['s'] }, select: { name: 'a' }, runtimeType: 'HyperV' };
@@ -169,7 +172,7 @@ describe('the API', () => {
   });
 
   test.each(HOLDING)(
-    'refuses %s of a tenant that has held its share, before a host is asked',
+    'refuses %s of a tenant that has used its share, before a command is sent to a host',
     async (id, body) => {
       const { table } = await engine.table();
       const api = createApi(table, LIMITS);

@@ -98,7 +98,7 @@ const running = async (): Promise<string> => {
   return id;
 };
 
-test('a command that somebody writes into the table runs nothing, and makes one event', async () => {
+test('a command that an attacker writes into the table is not executed, and causes one event', async () => {
   const id = await running();
   const stop = { verb: 'stopContainer', timeoutSeconds: 0 };
   const forged = { hostId: host.hostId, containerId: id, epoch: 9, ttlSeconds: 60, arguments: stop };
@@ -123,7 +123,7 @@ test('a command that somebody writes into the table runs nothing, and makes one 
   expect(machine.world.container(id)?.run).toMatchObject({ endedAt: null });
 });
 
-test('a genuine command that somebody copies back into the table runs nothing again', async () => {
+test('a genuine command that an attacker copies back into the table is not executed again', async () => {
   const id = await running();
   const start = received.find((one) => commandsIn([one])[0]?.arguments.verb === 'startContainer');
   if (start?.action !== 'command') throw new TypeError('no start was given');

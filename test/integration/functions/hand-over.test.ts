@@ -58,8 +58,8 @@ const expectGone = async (id: string, removalId: string) => {
   expect(await world.commandsOf(host.hostId)).toEqual([]);
 };
 
-describe('a removal that waits for the operation before it', () => {
-  test('seen at the next step: the start is undone, then the container is removed', async () => {
+describe('a removal that waits for the active operation', () => {
+  test('if the operation sees it at its next step, the start is undone and the container removed', async () => {
     const { id, operationId } = await world.create({ runtimeType: 'HyperV' });
     host.silentOn.add('provisionUtilityVm');
     await world.settle();
@@ -72,7 +72,7 @@ describe('a removal that waits for the operation before it', () => {
     await expectGone(id, removal.id);
   });
 
-  test('seen too late: the start is finished, then the container is removed', async () => {
+  test('if the operation sees it too late, the start is completed and then the container removed', async () => {
     const { id, operationId } = await world.create();
     await world.tasks.run(world.handlers);
     const removal = await overtake(id);
@@ -81,7 +81,7 @@ describe('a removal that waits for the operation before it', () => {
     await expectGone(id, removal.id);
   });
 
-  test('the operation before it fails: the container is handed over all the same', async () => {
+  test('if the operation fails, the container is handed over too', async () => {
     host.failing.add('startContainer');
     const { id, operationId } = await world.create();
     await world.tasks.run(world.handlers);
@@ -91,7 +91,7 @@ describe('a removal that waits for the operation before it', () => {
     await expectGone(id, removal.id);
   });
 
-  test('the epoch rises at each hand-over', async () => {
+  test('the epoch increases at each hand-over', async () => {
     const { id } = await world.create();
     await world.tasks.run(world.handlers);
     host.silentOn.add('removeContainer');
@@ -108,7 +108,7 @@ describe('a removal that waits for the operation before it', () => {
   });
 });
 
-test('an import of an image: catalogued, and on the host, with the operation', async () => {
+test('an imported image is in the catalogue and on the host, with its operation', async () => {
   const id = randomUUID();
   const at = world.deps.now();
   const operation: OperationRecord = {

@@ -43,8 +43,8 @@ const readyIds = async () =>
     await world.table.query({ index: 'gsi2', key: indexes.readyHosts(TENANT, 'linux'), sort: 'any' })
   ).items.map((item) => item.gsi2sk?.S);
 
-describe('what a host says costs', () => {
-  test('a heartbeat: one write unit and half a read unit, and no answer', async () => {
+describe('the cost of a host’s messages', () => {
+  test('a heartbeat: one write unit, half a read unit, and no response', async () => {
     const id = await running();
     host.received.length = 0;
     world.consumed.reset();
@@ -74,7 +74,7 @@ describe('what a host says costs', () => {
 });
 
 describe('connections', () => {
-  test('the newest has the link; the older is closed, and what it says is not acted on', async () => {
+  test('the newest connection has the link; the older one is closed, and its messages are ignored', async () => {
     const first = world.connectionOf(host);
     world.clock.now += 1000;
     const second = await world.connect(host);
@@ -93,7 +93,7 @@ describe('connections', () => {
     expect((await link()).connectionId).toBeNull();
   });
 
-  test('a $connect that is overtaken by a newer one changes nothing', async () => {
+  test('a $connect that a newer one overtakes changes nothing', async () => {
     const late = world.eventOf(host, '$connect', 'late');
     world.clock.now += 1000;
     const newer = await world.connect(host);
@@ -128,7 +128,7 @@ describe('connections', () => {
     },
   );
 
-  test('what is not of the contract is refused, and changes nothing', async () => {
+  test('a message that violates the contract is refused, and changes nothing', async () => {
     const connectionId = world.connectionOf(host) ?? '';
     const say = (body: string) => world.message({ ...world.eventOf(host, '$default', connectionId), body });
     world.consumed.reset();
@@ -155,7 +155,7 @@ describe('connections', () => {
     expect((await world.operation(operationId)).view.state).toBe('Succeeded');
   });
 
-  test('a command left behind by an operation that has ended is never told', async () => {
+  test('a leftover command of an ended operation is never sent', async () => {
     host.silentOn.add('startContainer');
     const { operationId } = await world.create();
     await world.settle();
@@ -174,7 +174,7 @@ describe('connections', () => {
 });
 
 describe('facts and images', () => {
-  test('capacity moves what is free by the difference', async () => {
+  test('a change of capacity changes the free capacity by the difference', async () => {
     await running();
     host.facts = {
       ...FACTS,
@@ -192,7 +192,7 @@ describe('facts and images', () => {
     expect((await world.host(host.hostId)).revision).toBe(before);
   });
 
-  test('images that came are catalogued, those that went are no longer on the host', async () => {
+  test('new images are catalogued, and missing ones are no longer on the host', async () => {
     host.images = [{ ...IMAGE, name: 'other' }];
     host.hello();
     await world.settle();
@@ -202,7 +202,7 @@ describe('facts and images', () => {
     expect(await world.table.get(keys.image(TENANT, 'mini'))).toBeDefined();
   });
 
-  test('1,000 images in several messages: all are catalogued, nothing outside a range is concluded', async () => {
+  test('1,000 images in several messages are all catalogued, and images outside a message’s range stay unchanged', async () => {
     const named = (count: number) =>
       Array.from({ length: count }, (_, index) => ({
         ...IMAGE,
@@ -233,8 +233,8 @@ describe('facts and images', () => {
   });
 });
 
-describe('what really runs', () => {
-  test('a main process that ends: Off with its exit code, room given back', async () => {
+describe('the actual state', () => {
+  test('a main process that ends leaves the container Off with its exit code, and its reservation is released', async () => {
     const id = await running();
     host.exit(id, 3);
     await world.settle(2);
@@ -246,7 +246,7 @@ describe('what really runs', () => {
     expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(1) });
   });
 
-  test('one that removes itself is removed when it has ended', async () => {
+  test('a container with autoRemove is removed when it has ended', async () => {
     const id = await running({ autoRemove: true });
     host.exit(id, 0);
     await world.settle();
@@ -255,7 +255,7 @@ describe('what really runs', () => {
     expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(0) });
   });
 
-  test('a report that was overtaken by an operation changes nothing', async () => {
+  test('a report that an operation has overtaken changes nothing', async () => {
     const id = await running();
     host.exit(id, 1);
     const [late] = host.outbox.splice(0);
@@ -266,7 +266,7 @@ describe('what really runs', () => {
     expect((await world.container(id))?.view.state).toBe('Running');
   });
 
-  test('a host speaks only of its own', async () => {
+  test('a host can report only on its own containers', async () => {
     const id = await running();
     const other = await world.addHost();
     await world.connect(other);
@@ -286,7 +286,7 @@ describe('what really runs', () => {
     expect((await world.commandsOf(host.hostId))[0]?.state?.S).toBe('pending');
   });
 
-  test('what an inventory lacks is lost once it has been left alone for a while; it stays the host’s', async () => {
+  test('a container that is missing from an inventory is lost once it has been unchanged for a while, and stays on its host', async () => {
     const id = await running();
     host.containers.clear();
     host.hello();
@@ -300,7 +300,7 @@ describe('what really runs', () => {
     });
   });
 
-  test('a partial inventory lacks nothing', async () => {
+  test('no container counts as missing from a partial inventory', async () => {
     const id = await running();
     host.containers.clear();
     world.clock.now += 60_000;
@@ -311,7 +311,7 @@ describe('what really runs', () => {
     expect((await world.container(id))?.view.state).toBe('Running');
   });
 
-  test('an orphan is removed when it is still there a minute after it was found', async () => {
+  test('an orphan is removed if it is still on the host after a minute', async () => {
     const { id, operationId } = await world.create({ start: false });
     await world.settle();
     const orphan = host.containers.get(id);
@@ -335,7 +335,7 @@ describe('what really runs', () => {
     expect(await world.commandsOf(host.hostId)).toEqual([]);
   });
 
-  test('what runs without room held for it is taken in if it fits, and stopped if not', async () => {
+  test('a container that runs without a reservation gets one if it fits, and is stopped otherwise', async () => {
     const { id } = await world.create({ start: false, memoryMB: 512 });
     await world.settle();
     const off = host.containers.get(id);
@@ -362,8 +362,8 @@ describe('what really runs', () => {
   });
 });
 
-describe('silence', () => {
-  test('after the lease the host and its containers are Unknown; back, reality wins', async () => {
+describe('a silent host', () => {
+  test('is Unknown with its containers after the lease; when it is back, its reports are authoritative', async () => {
     const id = await running();
     const quiet = await running();
     world.clock.now += 100_000;
@@ -394,7 +394,7 @@ describe('silence', () => {
     expect((await link()).silent).toBe(false);
   });
 
-  test('a heartbeat over the same connection brings it back too', async () => {
+  test('is Ready again after a heartbeat over the same connection', async () => {
     const id = await running();
     world.clock.now += 200_000;
     await world.sweep();
@@ -405,7 +405,7 @@ describe('silence', () => {
     expect(await readyIds()).toHaveLength(1);
   });
 
-  test('a quick reconnection changes nothing', async () => {
+  test('that reconnects quickly changes nothing', async () => {
     const id = await running();
     const before = await world.container(id);
     await world.connection(world.eventOf(host, '$disconnect', world.connectionOf(host) ?? ''));

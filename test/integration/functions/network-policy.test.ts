@@ -59,7 +59,7 @@ const setUp = async (container: ContainerRecord = containerRecord('Running')) =>
 };
 
 describe('a container is created', () => {
-  test('with the policy that is asked for, every default filled in', async () => {
+  test('with the requested policy and all defaults', async () => {
     const { call, table } = await setUp();
     const body = { name: 'walled', image: 'NanoServer', network };
     const answer = await call('createContainer', { body });
@@ -71,7 +71,7 @@ describe('a container is created', () => {
     expect((await itemOf(table, container.id))?.view?.M?.spec?.M?.network).toBeDefined();
   });
 
-  test('by default with the default policy, which costs no storage', async () => {
+  test('with the default policy by default, which uses no storage', async () => {
     const { call, table } = await setUp();
     for (const more of [
       {},
@@ -89,7 +89,7 @@ describe('a container is created', () => {
 });
 
 describe('a policy is changed', () => {
-  test('at once, with one event, and the host gets it', async () => {
+  test('immediately, with one event, and the host gets it', async () => {
     const { patch, call, table, outside } = await setUp();
     await table.put({ Item: { ...linkItem('connection-1') } });
     const before = await itemOf(table);
@@ -112,7 +112,7 @@ describe('a policy is changed', () => {
     expect(await pending(table)).toMatchObject([{ state: 'pending', command }]);
   });
 
-  test('to what it is already: nothing changes, unless the host has not confirmed it', async () => {
+  test('to the current policy, which has no effect unless the host has not confirmed it', async () => {
     const { patch, table, outside } = await setUp();
     expect((await patch({ network: {} })).headers.etag).toBe('"3"');
     await patch({ network });
@@ -121,7 +121,7 @@ describe('a policy is changed', () => {
     expect(outside.pushed).toEqual([]);
   });
 
-  test('in every state; without a host the next start has it', async () => {
+  test('in every state; a container without a host gets it at its next start', async () => {
     for (const state of CONTAINER_STATES) {
       const { patch, table } = await setUp(containerRecord(state));
       const answer = await patch({ network });
@@ -138,7 +138,7 @@ describe('a policy is changed', () => {
     expect(await pending(table)).toEqual([]);
   });
 
-  test('under If-Match, Idempotency-Key and dryRun as by any other mutation', async () => {
+  test('with If-Match, Idempotency-Key and dryRun, like any other mutation', async () => {
     const { patch, table } = await setUp();
     expect((await patch({ network }, { headers: { 'if-match': '"2"' } })).status).toBe(412);
     const dry = await patch({ network, labels: { a: 'b' } }, { query: 'dryRun=true' });
@@ -155,7 +155,7 @@ describe('a policy is changed', () => {
     expect(await pending(table)).toHaveLength(1);
   });
 
-  test('together with the runtime type: the conversion has the new policy, and the host gets it at once', async () => {
+  test('together with the runtime type: the conversion has the new policy, and the host gets it immediately', async () => {
     const running = containerRecord('Running', { rest: { reservation: { memoryMB: 128, cpus: 1 } } });
     const { patch, table } = await setUp(running);
     const host = hostRecord(900);
@@ -172,7 +172,7 @@ describe('a policy is changed', () => {
     expect(await pending(table)).toMatchObject([{ command: { arguments: { revision: 4 } } }]);
   });
 
-  test('a hundred times, one after the other and all at once: the last is what counts, and one command is left', async () => {
+  test('a hundred times, sequentially and in parallel: the last change is in force, and one command is left', async () => {
     const { patch, call, table } = await setUp();
     for (let number = 1; number <= 50; number += 1)
       expect((await patch({ network: port(number) })).status).toBe(200);
@@ -188,7 +188,7 @@ describe('a policy is changed', () => {
     ]);
   });
 
-  test('by its own tenant only, and with the scope for it', async () => {
+  test('only by its own tenant with the required scope', async () => {
     const { patch, table } = await setUp();
     const other = await patch({ network }, { claims: { tenant: 'umbrella' } });
     const none = await patch(
@@ -224,7 +224,7 @@ const HOSTILE = [
   ...['T#acme#C#x', '__proto__', 'constructor', 'x'.repeat(5_000), 'a b', '@set', '{ drop }', 'example.com;'],
 ];
 
-describe('a policy that is not one', () => {
+describe('an invalid policy', () => {
   const refused: readonly (readonly [string, unknown, string])[] = [
     ...HOSTILE.map(
       (text) =>
@@ -287,7 +287,7 @@ describe('a policy that is not one', () => {
     ['no object', 'deny', '/body/network'],
   ];
 
-  test('is refused with a pointer to what is wrong, at create and at change, and nothing is stored', async () => {
+  test('is refused with a pointer to the error, at create and change, and is not stored', async () => {
     const { call, table } = await setUp();
     const before = await itemOf(table);
     for (const [what, policy, pointer] of refused)
@@ -303,7 +303,7 @@ describe('a policy that is not one', () => {
     expect(await pending(table)).toEqual([]);
   });
 
-  test('says what to write instead', async () => {
+  test('is refused with a correction', async () => {
     const { patch } = await setUp();
     const { body } = await patch({ network: { egress: { allow: [{ cidr: '10.1.2.3/8' }] } } });
     expect(body.errors).toEqual([
@@ -311,7 +311,7 @@ describe('a policy that is not one', () => {
     ]);
   });
 
-  test('with 64 rules of each kind, each with its ports, is one', async () => {
+  test('with 64 rules of each kind, each with its ports, is accepted', async () => {
     const { patch, call } = await setUp();
     const rules = Array.from({ length: 64 }, (_, at) => ({
       cidr: `8.8.${at}.0/24`,
@@ -323,7 +323,7 @@ describe('a policy that is not one', () => {
   });
 });
 
-describe('on the way to its host, a policy', () => {
+describe('a changed policy', () => {
   let world: World;
   let host: FakeHost;
   let api: Api;
@@ -357,7 +357,7 @@ describe('on the way to its host, a policy', () => {
     api.clock.ms = world.clock.now;
   };
 
-  test('is pushed, and shown as confirmed once the host has said so; that is no event of its own', async () => {
+  test('is pushed, and is confirmed once the host has confirmed it, which causes no event', async () => {
     const { revision } = await patch(network);
     const before = await itemOf(world.table, id);
     await world.settle(2);
@@ -393,7 +393,7 @@ describe('on the way to its host, a policy', () => {
     expect([told().length, (await view())?.networkPending]).toEqual([1, false]);
   });
 
-  test('that the host cannot put in force stays pending with the reason, and is tried again by heartbeats', async () => {
+  test('that the host cannot apply stays pending with the reason, and is sent again at heartbeats', async () => {
     host.failing.add('setNetworkPolicy');
     const { revision } = await patch(network);
     await world.settle(2);
@@ -429,7 +429,7 @@ describe('on the way to its host, a policy', () => {
     expect((await view())?.networkPending).toBe(false);
   });
 
-  test('that is confirmed while a removal is under way leaves nothing behind', async () => {
+  test('that is confirmed during a removal leaves nothing behind', async () => {
     await patch(network);
     await world.begin(id, 'remove', { force: true });
     await world.settle();
@@ -437,7 +437,7 @@ describe('on the way to its host, a policy', () => {
     expect(await world.commandsOf(host.hostId)).toEqual([]);
   });
 
-  test('goes with every later start', async () => {
+  test('is part of every later start', async () => {
     const { revision } = await patch(network);
     await world.settle();
     await world.begin(id, 'stop');

@@ -69,7 +69,7 @@ const ledger = async (ids: readonly string[]) => {
 describe('capacity under parallel placement', () => {
   const SHARE = scaled({ ci: 20, whole: 100 });
   const [HOSTS, ROOM, ASKED, FREED] = [3, 3 * SHARE, 5 * SHARE, SHARE / 2];
-  test(`${ASKED} at once with capacity for ${ROOM}: ${ASKED - ROOM} wait with a reason, freed capacity admits them`, async () => {
+  test(`${ASKED} in parallel with capacity for ${ROOM}: ${ASKED - ROOM} wait with a reason, and freed capacity admits them`, async () => {
     for (let count = 0; count < HOSTS; count += 1)
       await world.addHost({ capacity: { memoryMB: SHARE * 128, cpus: 100, diskMB: 1_048_576 } });
     const made = [];
@@ -116,7 +116,7 @@ describe('capacity under parallel placement', () => {
     expect(new Set(order.slice(0, FREED))).toEqual(new Set(admitted));
   }, 120_000);
 
-  test('a smaller one behind one that does not fit is admitted', async () => {
+  test('a smaller container is admitted before an older one that does not fit', async () => {
     const host = await world.addHost({ capacity: { memoryMB: 1000, cpus: 8, diskMB: 1_048_576 } });
     const holder = await world.create({ began: false, memoryMB: 900 });
     await place(holder);
@@ -134,7 +134,7 @@ describe('capacity under parallel placement', () => {
     expect(world.tasks.answers).toEqual([{ token: expect.any(String), kind: 'success' }]);
   });
 
-  test('who places a waiter and dies before answering: the sweeper answers', async () => {
+  test('if the process that placed a container crashes before it answers, the sweeper answers', async () => {
     const waiter = await world.create();
     await world.tasks.run(world.handlers);
     expect((await world.operation(waiter.operationId)).view.reason).toContain('not in the catalogue');
@@ -152,7 +152,7 @@ describe('capacity under parallel placement', () => {
     expect((await world.container(waiter.id))?.view.state).toBe('Running');
   });
 
-  test('cancelled while it waits: the step fails as cancelled, and nothing is held', async () => {
+  test('a cancelled wait fails the step as cancelled, and reserves nothing', async () => {
     const waiter = await world.create();
     await world.tasks.run(world.handlers);
     const item = await world.table.get(keys.operation(TENANT, waiter.operationId));
@@ -172,7 +172,7 @@ describe('capacity under parallel placement', () => {
   });
 });
 
-describe('choice of a host', () => {
+describe('the choice of a host', () => {
   test.each([
     ['a switch that no host has', { switchName: 'Lab' }, 'has no switch "Lab"'],
     ['more than any host has', { memoryMB: 100_000 }, 'MiB'],
@@ -188,14 +188,14 @@ describe('choice of a host', () => {
     expect((await world.container(made.id))?.reservation).toBeNull();
   });
 
-  test('a runtime type that no host has: waits, and says so', async () => {
+  test('a container with a runtime type that no host has waits, with the reason', async () => {
     await world.addHost({ capabilities: { runtimeTypes: ['Default'], runtimeConversion: 'none' } });
     const made = await world.create({ runtimeType: 'HyperV' });
     await world.tasks.run(world.handlers);
     expect((await world.operation(made.operationId)).view.reason).toContain('cannot run HyperV');
   });
 
-  test('only a host that holds the image, though it be one of many', async () => {
+  test('only a host with the image is chosen, even among many others', async () => {
     for (let count = 0; count < 40; count += 1) await world.addHost({}, { images: false });
     const holder = await world.addHost();
     const made = await world.create();
@@ -203,7 +203,7 @@ describe('choice of a host', () => {
     expect((await world.container(made.id))?.view.hostId).toBe(holder.hostId);
   });
 
-  test('a container that has files on a host goes nowhere else', async () => {
+  test('a container with files on a host stays on that host', async () => {
     const home = await world.addHost({ capacity: { memoryMB: 256, cpus: 8, diskMB: 1_048_576 } });
     await world.connect(home);
     await world.settle();
@@ -219,7 +219,7 @@ describe('choice of a host', () => {
     expect((await world.container(filler.id))?.view.hostId).toBe(home.hostId);
   });
 
-  test('a host whose place in the index has fallen behind is put right', async () => {
+  test('a host with an outdated place in the index is repaired', async () => {
     const host = await world.addHost();
     const item = await world.hostItem(host.hostId);
     if (item === undefined) throw new TypeError('no host');
@@ -229,7 +229,7 @@ describe('choice of a host', () => {
     expect((await world.hostItem(host.hostId))?.gsi2sk).toEqual(item.gsi2sk);
   });
 
-  test('a table that keeps conflicting on one host makes another be tried', async () => {
+  test('if the table reports conflicts on one host repeatedly, another host is tried', async () => {
     const [first, second] = [await world.addHost(), await world.addHost()];
     const conflicting = {
       send: async (command: unknown) => {

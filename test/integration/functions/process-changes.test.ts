@@ -94,7 +94,7 @@ const stored = async () => (await opened.table.query({ key: keys.event(TENANT, '
 const events = async () => (await stored()).map(parseEvent);
 
 describe('events', () => {
-  test('one for each mutation, with who made it, in order; a repeat adds none', async () => {
+  test('there is one for each mutation, with its actor, in order; a repeated record adds none', async () => {
     const running = changed({ state: 'Running' });
     const labelled = { ...running, revision: 3, view: { ...running.view, labels: { a: 'b' } } };
     const batch = {
@@ -128,7 +128,7 @@ describe('events', () => {
     expect(new Set(published.map(({ event }) => event.id)).size).toBe(4);
   });
 
-  test('what changes without a revision is no news: room on a host', async () => {
+  test('a change without a revision, such as free capacity of a host, causes none', async () => {
     const after = { ...hostBefore, free: { M: { memoryMB: { N: '1' }, cpus: { N: '1' } } } };
     await handler()({ Records: [record(hostBefore, after)] });
     expect(await events()).toEqual([]);
@@ -137,7 +137,7 @@ describe('events', () => {
     expect((await events()).map(({ type }) => type)).toEqual(['Host Enrolled', 'Image Added']);
   });
 
-  test('steps and reasons of an operation are no news, its states are', async () => {
+  test('steps and reasons of an operation cause none, but its states do', async () => {
     const waiting = { ...operation, revision: 2, view: { ...operation.view, reason: 'waits' } };
     const failed = { ...waiting, revision: 3, view: { ...waiting.view, state: 'Failed' as const } };
     await handler()({
@@ -157,14 +157,14 @@ describe('events', () => {
     expect(Number(item?.ttl?.N) * 1000 - now().getTime()).toBe(90 * 86_400_000);
   });
 
-  test('keys order by time, then by the stream', () => {
+  test('keys are ordered by time, then by the position in the stream', () => {
     const ordered = [eventKey(5, '9'), eventKey(5, '10'), eventKey(50, '1'), eventKey(1e12, '1')];
     expect([...ordered].sort()).toEqual(ordered);
   });
 });
 
-describe('starts', () => {
-  test('an operation that is accepted, or is handed its container, is started', async () => {
+describe('executions', () => {
+  test('an operation is started when it is accepted or gets its container', async () => {
     const waits = { ...operation, after: randomUUID() };
     await handler()({
       Records: [
@@ -177,7 +177,7 @@ describe('starts', () => {
     expect(started).toEqual([operation.id, operation.id]);
   });
 
-  test('an operation that is accepted with its container placed is started once', async () => {
+  test('an operation that is accepted with a placed container is started once', async () => {
     const placed = { ...operation, view: { ...operation.view, state: 'Running' as const } };
     await handler()({
       Records: [
@@ -189,8 +189,8 @@ describe('starts', () => {
   });
 });
 
-describe('what cannot be processed', () => {
-  test('only the record itself fails, with later ones of its item', async () => {
+describe('a record that cannot be processed', () => {
+  test('fails alone, with later records of its item', async () => {
     const item = containerItem(container);
     const poison = {
       eventName: 'MODIFY',
@@ -206,7 +206,7 @@ describe('what cannot be processed', () => {
     expect((await events()).map(({ type }) => type)).toEqual(['Host Enrolled']);
   });
 
-  test('an event that the bus does not take comes again, and is listed once', async () => {
+  test('is delivered again if the bus refuses its event, and the event is listed once', async () => {
     busTakes = false;
     const batch = { Records: [record(undefined, containerItem(container))] };
     expect((await handler()(batch)).batchItemFailures).toHaveLength(1);
@@ -236,7 +236,7 @@ describe('publishing', () => {
   const idsIn = (call: PutEventsCommand['input']) =>
     (call.Entries ?? []).map(({ Detail }) => (JSON.parse(Detail ?? '{}') as { id: string }).id);
 
-  test('ten entries a call, fewer if they are large; those refused are tried again, alone', async () => {
+  test('ten entries are sent per call, fewer if they are large, and refused ones are sent again alone', async () => {
     const client = new EventBridgeClient({ region: 'us-east-1' });
     const mock = mockClient(client);
     const refused = new Set(['3', '11']);
@@ -260,7 +260,7 @@ describe('publishing', () => {
     expect(mock.calls()).toHaveLength(2);
   });
 
-  test('what stays refused is said', async () => {
+  test('entries that stay refused are reported', async () => {
     const client = new EventBridgeClient({ region: 'us-east-1' });
     mockClient(client)
       .on(PutEventsCommand)

@@ -22,7 +22,7 @@ const inMemory = () => ({
   consumed: { reads: 0, writes: 0 } as never,
 });
 
-describe('any events in any order: no capacity oversold, nothing done twice, one end each; once faults stop, the state is accurate', () => {
+describe('after any events in any order, no capacity is oversold and each operation ends once; without faults, the state is accurate', () => {
   test(
     `${RUNS} sequences, in memory`,
     async () => {
@@ -39,7 +39,7 @@ describe('any events in any order: no capacity oversold, nothing done twice, one
     60_000 + RUNS * LONGEST_MS,
   );
 
-  describe('on the table itself', () => {
+  describe('on the real table', () => {
     let engine: Engine;
     beforeAll(async () => {
       engine = await startEngine();

@@ -187,7 +187,7 @@ const fault = (route: Route, status: number, text: string): string | null => {
 };
 
 describe.each(ROUTES.map((route) => [route.operationId, route] as const))('%s', (operationId, route) => {
-  test(`${RUNS} requests made of its schema`, async () => {
+  test(`${RUNS} requests generated from its schema`, async () => {
     await fc.assert(
       fc.asyncProperty(callOf(route), async (given) => {
         if (CHANGES_CONTAINER.includes(route.function)) await addContainer();

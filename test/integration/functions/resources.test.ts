@@ -55,7 +55,7 @@ const host = { id: testId(900) };
 describe('update of a container', () => {
   const params = { idOrName: testId(1) };
 
-  test('labels and restart policy apply at once, whatever operation has the container', async () => {
+  test('labels and restart policy apply immediately, during any operation', async () => {
     const api = await setUp();
     const busy = containerRecord('Starting', { view: { activeOperationId: testId(5), labels: { a: 'b' } } });
     await api.table.put({ Item: containerItem(busy) });
@@ -76,7 +76,7 @@ describe('update of a container', () => {
 describe('operations', () => {
   const params = { id: testId(50) };
 
-  test('newest first, of all or of one container, by state', async () => {
+  test('are listed newest first, all or those of one container, by state', async () => {
     const api = await setUp();
     for (const number of [51, 52, 53])
       await api.table.put({
@@ -96,7 +96,7 @@ describe('operations', () => {
     expect(await ids(`containerId=${testId(1)}&state=Running`)).toEqual([testId(51)]);
   });
 
-  test('a wait ends when the operation does', async () => {
+  test('a wait ends when the operation ends', async () => {
     const api = await setUp();
     await api.table.put({ Item: operationItem(operationRecord(50)) });
     const waiting = api.call('getOperation', { params, query: 'waitSeconds=25' });
@@ -105,7 +105,7 @@ describe('operations', () => {
     expect(OperationSchema.parse((await waiting).body).state).toBe('Succeeded');
   });
 
-  test('a wait ends when the time is over, within what the function has', async () => {
+  test('a wait ends at its time limit, within the function’s own', async () => {
     const api = await setUp();
     await api.table.put({ Item: operationItem(operationRecord(50)) });
     const began = api.clock.ms;
@@ -117,7 +117,7 @@ describe('operations', () => {
     expect((await api.call('getOperation', { params, query: 'waitSeconds=26' })).status).toBe(400);
   });
 
-  test('cancel: asked to end, woken if it waits; again is fine; an ended one is a conflict', async () => {
+  test('are cancelled and woken if they wait; a repeat succeeds, and an ended one is a conflict', async () => {
     const api = await setUp();
     await api.table.put({ Item: operationItem(operationRecord(50, {}, { placeToken: 'token' })) });
     const dry = await api.call('cancelOperation', { params, query: 'dryRun=true' });
@@ -145,7 +145,7 @@ describe('hosts', () => {
     expect((await api.call('getHost', { params: host })).body.state).toBe('Unknown');
   });
 
-  test('drained: not chosen any more, and chosen again when schedulable', async () => {
+  test('that are drained get no containers until they are schedulable again', async () => {
     const api = await setUp();
     await addHost(api);
     const ready = async () =>
@@ -162,7 +162,7 @@ describe('hosts', () => {
     expect((await api.call('drainHost', { params: host, headers: { 'if-match': '"2"' } })).status).toBe(412);
   });
 
-  test('a change leaves what is reserved meanwhile alone', async () => {
+  test('a change does not overwrite concurrent reservations', async () => {
     const api = await setUp();
     await addHost(api);
     const take = api.table.update({
@@ -176,7 +176,7 @@ describe('hosts', () => {
     expect([allocated.memoryMB, labels]).toEqual([1024, { a: 'b' }]);
   });
 
-  test('with containers is not forgotten, and stays as it was', async () => {
+  test('with containers cannot be removed and stay unchanged', async () => {
     const api = await setUp();
     await addHost(api);
     await api.table.put({ Item: containerItem(containerRecord('Off')) });
@@ -191,7 +191,7 @@ describe('hosts', () => {
     });
   });
 
-  test('without any is forgotten, with its link, its images and its connection', async () => {
+  test('without containers are removed with link, images and connection', async () => {
     const api = await setUp();
     await addHost(api);
     await api.table.put({ Item: imageItem(imageRecord('mini')) });
@@ -214,7 +214,7 @@ describe('enrollment', () => {
     facts: hostFacts(),
   });
 
-  test('a token enrolls one host, once', async () => {
+  test('a token enrolls one host once', async () => {
     const api = await setUp();
     const made = await api.call('createEnrollmentToken', { body: { labels: { rack: 'r7' } } });
     expect([made.status, made.body.expiresAt]).toEqual([201, '2026-11-24T10:15:00.000Z']);
@@ -236,7 +236,7 @@ describe('enrollment', () => {
     });
   });
 
-  test('an old token, a made-up one and one of nowhere are refused alike, and not repeated', async () => {
+  test('an expired, an invented and a foreign token are refused in the same way, and not quoted', async () => {
     const api = await setUp();
     const { token } = (await api.call('createEnrollmentToken')).body;
     api.clock.ms += 15 * 60_000;
@@ -249,7 +249,7 @@ describe('enrollment', () => {
     expect(api.lines.join() + answers[0]?.text).not.toContain(token.split('.')[1]);
   });
 
-  test('a repeat of the request for a token gets the same token, which the table does not hold', async () => {
+  test('a repeat of the request returns the same token, which the table does not contain', async () => {
     const api = await setUp();
     const headers = { 'idempotency-key': 'enroll-1' };
     const first = await api.call('createEnrollmentToken', { headers });
@@ -257,7 +257,7 @@ describe('enrollment', () => {
     expect(second.text).toBe(first.text);
   });
 
-  test('keys: those that are made are taken, those of small order and no points are not', () => {
+  test('valid public keys are accepted; keys of small order or off the curve are refused', () => {
     for (let round = 0; round < 50; round += 1) {
       const { x = '' } = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' });
       expect(isEd25519PublicKey(x)).toBe(true);
@@ -279,7 +279,7 @@ describe('enrollment', () => {
 });
 
 describe('images', () => {
-  test('are found without regard to case, with slashes in their names, with their hosts', async () => {
+  test('are found in any case, with slashes in their names, and with their hosts', async () => {
     const api = await setUp();
     const image = imageRecord('mcr.microsoft.com/windows/NanoServer:1607');
     await api.table.put({ Item: imageItem(image) });
@@ -292,7 +292,7 @@ describe('images', () => {
     expect((await api.call('listImages')).body).toEqual({ items: [got.body], nextCursor: null });
   });
 
-  test('are imported by a host that is enrolled', async () => {
+  test('are imported by an enrolled host', async () => {
     const api = await setUp();
     await addHost(api);
     const body = { name: 'mini', hostId: host.id, source: { path: '/srv/images/mini.tar' } };
@@ -312,7 +312,7 @@ describe('images', () => {
     expect([nowhere.status, nowhere.body.code]).toEqual([409, 'host-not-found']);
   });
 
-  test('in use, even by a container that is off, are not removed; otherwise hosts get the command', async () => {
+  test('in use, even by a container that is off, are not removed; otherwise the hosts get the command', async () => {
     const api = await setUp();
     await addHost(api);
     const image = imageRecord('nanoserver');
@@ -343,7 +343,7 @@ describe('processes', () => {
     startedAt: null,
   };
 
-  test('are asked of the host, and its answer is deleted after', async () => {
+  test('are requested from the host, and its answer is deleted afterwards', async () => {
     const api = await setUp();
     await addHost(api);
     await api.table.put({ Item: containerItem(containerRecord('Running')) });
@@ -373,7 +373,7 @@ describe('processes', () => {
     });
   });
 
-  test('a host that is away, gone or silent is a time-out', async () => {
+  test('of a disconnected, removed or silent host result in a time-out', async () => {
     const api = await setUp();
     await api.table.put({ Item: containerItem(containerRecord('Running')) });
     const ask = async () => {
@@ -391,7 +391,7 @@ describe('processes', () => {
     expect(await ask()).toEqual([504, 'host-not-answering', 10]);
   });
 
-  test('what the host refuses is passed on; what does not run has none', async () => {
+  test('that the host refuses return its reason; a container that is not running has none', async () => {
     const api = await setUp();
     await addHost(api);
     await api.table.put({ Item: containerItem(containerRecord('Running')) });
@@ -413,7 +413,7 @@ describe('processes', () => {
     expect(api.outside.pushed).toHaveLength(1);
   });
 
-  test('compute processes: id in upper case, found in either', async () => {
+  test('compute processes have upper-case ids and are found in either case', async () => {
     const api = await setUp();
     await api.table.put({ Item: computeProcessItem(computeProcessRecord(containerRecord('Running'))) });
     const list = await api.call('listComputeProcesses', { query: `hostId=${host.id}` });
@@ -451,7 +451,7 @@ describe('events', () => {
   const ids = (page: { body: { items: unknown[] } }) =>
     page.body.items.map((one) => EventSchema.parse(one).resource.id);
 
-  test('in order; the end has a cursor too, with which to ask for what came since', async () => {
+  test('are in order, and the last page has a cursor for later events', async () => {
     const api = await setUp();
     const began = api.clock.ms - 10_000;
     for (const number of [3, 1, 2]) await putEvent(api.table, event(number, began + number));
@@ -467,7 +467,7 @@ describe('events', () => {
     ]);
   });
 
-  test('one that is stored late is not passed by', async () => {
+  test('that are stored late are not skipped', async () => {
     const api = await setUp();
     await putEvent(api.table, event(2, api.clock.ms + 2));
     const early = await api.call('listEvents');
@@ -480,7 +480,7 @@ describe('events', () => {
     ]);
   });
 
-  test('an expired one is gone before it is deleted', async () => {
+  test('that have expired are omitted before they are deleted', async () => {
     const api = await setUp();
     await putEvent(api.table, event(1, api.clock.ms));
     api.clock.ms += 91 * 86_400_000;
@@ -488,7 +488,7 @@ describe('events', () => {
   });
 });
 
-test('what anybody may know', async () => {
+test('public routes', async () => {
   const api = await setUp();
   api.consumed.reset();
   const ask = async (operationId: string) => (await api.call(operationId, { claims: null })).body;

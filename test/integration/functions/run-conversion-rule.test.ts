@@ -103,7 +103,7 @@ const conversions = async (id: string) => {
 };
 
 describe('an event of a rule', () => {
-  test('delivered five times selects once, in whichever execution was first', async () => {
+  test('that is delivered five times selects once, in the first execution', async () => {
     const { id, name } = await created();
     const rule = await makeRule();
     const input = ofRule(rule, eventFor({ name }));
@@ -118,7 +118,7 @@ describe('an event of a rule', () => {
     expect(await runsOf(rule)).toMatchObject([{ state: 'Running', matched: 1, truncated: false }]);
   });
 
-  test('whose step is invoked again begins nothing again, and waits with the new token', async () => {
+  test('whose step is invoked again starts nothing again, and waits with the new token', async () => {
     const { id, name } = await created();
     const selected = await select(ofRule(await makeRule(), eventFor({ name })));
     const { items: _, maxConcurrency: __, ...rest } = selected;
@@ -134,7 +134,7 @@ describe('an event of a rule', () => {
     expect(await conversions(id)).toBe(1);
   });
 
-  test('of a rule that is removed, recreated, disabled or another tenant’s does nothing', async () => {
+  test('of a rule that is removed, recreated, disabled or another tenant’s has no effect', async () => {
     const { name } = await created();
     const rule = await makeRule();
     const event = eventFor({ name });
@@ -151,7 +151,7 @@ describe('an event of a rule', () => {
     expect((await select(ofRule(rule, event))).items).toEqual([]);
   });
 
-  test('of Bulkhead’s own counts in its own tenant only', async () => {
+  test('of Bulkhead belongs only to the tenant in it', async () => {
     const { name } = await created();
     const rule = await makeRule();
     const own = (tenant: string) => eventFor({ name, tenant }, { source: 'bulkhead' });
@@ -178,7 +178,7 @@ describe('an event of a rule', () => {
       { source: 'aws.guardduty', account: '999999999999', detail: { id: 'S3CRET' } },
     ],
   ];
-  test.each(foreign)('that is not its tenant’s is not evaluated, and leaves no run: %s', async (_, event) => {
+  test.each(foreign)('of another tenant is not evaluated, and causes no run: %s', async (_, event) => {
     const rule = await makeRule(LEAK);
     expect((await select(ofRule(rule, eventFor({}, event)))).items).toEqual([]);
     expect(await runsOf(rule)).toEqual([]);
@@ -191,7 +191,7 @@ describe('an event of a rule', () => {
     ['a request that names no tenant', { 'detail-type': CONVERSION_REQUESTED }],
   ];
   test.each(assigned)(
-    'that is its tenant’s is taken, and a failing expression quotes nothing of it: %s',
+    'of its tenant is accepted, and a failing expression quotes nothing from it: %s',
     async (_, event) => {
       const rule = await makeRule(LEAK);
       await select(ofRule(rule, eventFor({ secret: 'S3CRET' }, event)));
@@ -201,7 +201,7 @@ describe('an event of a rule', () => {
     },
   );
 
-  test('cannot say which tenant, rule or limits it is for', async () => {
+  test('cannot determine the tenant, rule or limits', async () => {
     const { name } = await created();
     const forged = eventFor(
       { name, tenant: 'umbrella' },
@@ -221,7 +221,7 @@ describe('one container of a run', () => {
     { kind: 'success', what: { outcome: 'skipped', operationId: null, why }, token: expect.any(String) },
   ];
 
-  test('that is so already, is not there, or may not be converted is skipped, with why', async () => {
+  test('that has the type, is missing or must not be converted is skipped with the reason', async () => {
     const already = await created({ runtimeType: 'HyperV' });
     expect(await convert(await selectedFor(already.name), already.id)).toEqual(skipped('already'));
     const back = { ...(await selectedNothing()), runtimeType: 'Default' };
@@ -240,7 +240,7 @@ describe('one container of a run', () => {
     items: [],
   });
 
-  test('that is being converted so is skipped; one that another operation has is tried again later', async () => {
+  test('that is being converted to the type is skipped; one with another operation is retried later', async () => {
     const { id } = await created();
     const selected = await selectedNothing();
     const host = [...world.hosts.values()][0];
@@ -257,13 +257,13 @@ describe('one container of a run', () => {
     ]);
   });
 
-  test('in a dry run is skipped as that, and nothing is done', async () => {
+  test('is skipped in a dry run, and nothing is changed', async () => {
     const { id, name } = await created();
     expect(await convert(await selectedFor(name, { dryRun: true }), id)).toEqual(skipped('dry-run'));
     expect(await conversions(id)).toBe(0);
   });
 
-  test('is left alone by the rule until its cooldown is over', async () => {
+  test('is skipped by the rule until its cooldown is over', async () => {
     const { id, name } = await created({ start: false });
     const rule = await makeRule({ cooldownSeconds: 60 });
     await convert(await select(ofRule(rule, eventFor({ name }))), id);
@@ -278,7 +278,7 @@ describe('one container of a run', () => {
 });
 
 describe('two rules', () => {
-  test('cannot convert a container back and forth; isolation is never held back', async () => {
+  test('cannot convert a container back and forth, and isolation is never delayed', async () => {
     const { id } = await created({ start: false });
     const isolates = await makeRule({ select: { containerId: id } });
     const releases = { ...isolates, id: randomUUID(), name: 'releases', runtimeType: 'Default' as const };
@@ -300,10 +300,10 @@ describe('two rules', () => {
   });
 });
 
-describe('a request', () => {
+describe('a conversion request', () => {
   const request = (detail: object) => eventFor(detail, { 'detail-type': CONVERSION_REQUESTED });
 
-  test('on the bus is for the tenant that it names, or the deployment’s own', async () => {
+  test('on the bus is for the tenant in it, or for the deployment’s default tenant', async () => {
     const { id, name } = await created();
     const byName = await select(request({ select: { name }, runtimeType: 'hyperv' }));
     expect(byName).toMatchObject({ tenant: TENANT, runtimeType: 'HyperV', items: [{ containerId: id }] });
@@ -322,7 +322,7 @@ describe('a request', () => {
     expect((await select(detail)).items).toEqual([]);
   });
 
-  test('as the input itself is acted on once an execution', async () => {
+  test('as plain input is processed once per execution', async () => {
     const { id } = await created();
     const input = { containerId: id, runtimeType: 'HyperV', reason: 'nightly' };
     expect((await select(input, 'nightly-1')).items).toHaveLength(1);
@@ -331,7 +331,7 @@ describe('a request', () => {
 });
 
 describe('the record of a run', () => {
-  test('lists what became of each, and counts it', async () => {
+  test('has the outcome of each container, and their counts', async () => {
     const { id, name } = await created();
     const rule = await makeRule();
     const { tenant, run: key } = await select(ofRule(rule, eventFor({ name })));
@@ -360,7 +360,7 @@ describe('the record of a run', () => {
     await run({ step: RULE_STEPS.record, tenant: '', run: null, outcomes: [] });
   });
 
-  test('whose execution ended without a word reads Failed in the end', async () => {
+  test('whose execution ended without an outcome is Failed after its time limit', async () => {
     const { name } = await created();
     const rule = await makeRule();
     await select(ofRule(rule, eventFor({ name })));

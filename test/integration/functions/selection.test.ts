@@ -16,7 +16,7 @@ const event = {
   },
 };
 
-test('a selection takes texts from the event, and ids in either case', async () => {
+test('a selection uses strings from the event, and ids in either case', async () => {
   const select = {
     containerId: '{% $.detail.id %}',
     labels: { a: '{% $uppercase($.detail.deep.name) %}', b: 'c' },
@@ -36,7 +36,7 @@ const reasonOf = async (expression: string): Promise<string> => {
   return resolution.kind === 'nothing' ? resolution.reason : `resolved: ${JSON.stringify(resolution.select)}`;
 };
 
-describe('an expression selects nothing, rather than more, when it', () => {
+describe('an expression selects nothing if it', () => {
   test.each([
     ['finds nothing', '$.detail.nothing', 'name: the expression did not return a string'],
     ['gives a number', '$.detail.n', 'name: the expression did not return a string'],
@@ -48,7 +48,7 @@ describe('an expression selects nothing, rather than more, when it', () => {
   });
 });
 
-describe('the reason never holds what the event holds', () => {
+describe('the reason contains nothing from the event', () => {
   test.each([
     '$error($string($))',
     '$error($.detail.secret)',
@@ -83,7 +83,7 @@ describe('the reason never holds what the event holds', () => {
     );
   });
 
-  test('whatever functions are put together', async () => {
+  test('for any combination of functions', async () => {
     const names = ['error', 'string', 'number', 'uppercase', 'keys', 'toMillis', 'base64decode', 'merge'];
     const nested = fc.array(fc.constantFrom(...names), { minLength: 1, maxLength: 4 });
     await fc.assert(
@@ -97,7 +97,7 @@ describe('the reason never holds what the event holds', () => {
   });
 });
 
-describe('an expression that would take the machine is ended, and the caller lives', () => {
+describe('an expression with excessive resource use is ended, and the caller continues', () => {
   test.each([
     ['recurses endlessly', '($f := function() { $f() }; $f())'],
     ['recurses deeper and deeper', '($f := function($n) { 1 + $f($n) }; $f(1))'],
@@ -123,7 +123,7 @@ describe('an expression that would take the machine is ended, and the caller liv
   });
 });
 
-test('an expression reaches nothing of the process that evaluates it', async () => {
+test('an expression cannot access anything in its process', async () => {
   for (const expression of [
     '$type($.constructor)',
     '$string($keys.constructor)',
@@ -151,7 +151,7 @@ const TRANSFORMS = [
 ];
 
 test.each(TRANSFORMS)(
-  'a rule cannot change objects in place, and a stored one does nothing: %s',
+  'a rule cannot change objects in place, and a stored one has no effect: %s',
   async (text) => {
     const [fault] = await checkExpressions('acme', [text]);
     expect(fault).not.toBeNull();
@@ -159,7 +159,7 @@ test.each(TRANSFORMS)(
   },
 );
 
-test('no expression changes what a later one gives', async () => {
+test('no expression changes the result of a later one', async () => {
   const lowercase = { name: '{% $lowercase("WEB") %}' };
   for (const text of TRANSFORMS) await reasonOf(text);
   for (const tenant of ['acme', 'umbrella'])
@@ -170,7 +170,7 @@ test('no expression changes what a later one gives', async () => {
   expect(await reasonOf('($f := function() { $f() }; $f())')).toContain('D1012');
 });
 
-test('a rule cannot have functions that evaluate the event, or give something else each time', async () => {
+test('a rule cannot have functions that evaluate the event, or return something else each time', async () => {
   const faults = await checkExpressions('acme', [
     '$eval($.a)',
     '$.a ~> $eval',

@@ -36,7 +36,7 @@ const exit = (exitCode: number | null, reason = 'exited') => ({
 });
 
 describe('a token', () => {
-  test('is good once; the table has its hash, and the URL nothing of it', async () => {
+  test('is valid once; the table has only its hash, and the URL does not contain it', async () => {
     const world = await setUp();
     const { sessionId, token, url } = await world.open({ command: ['sh'] });
     expect(url).toBe(`wss://agents.example/prod?session=${sessionId}`);
@@ -49,7 +49,7 @@ describe('a token', () => {
     });
   });
 
-  test('of two that use it at once, one gets the session', async () => {
+  test('that two clients use at the same time gives one of them the session', async () => {
     const world = await setUp();
     const { sessionId, token } = await world.open();
     const { context } = await world.authorize(token, sessionId);
@@ -67,7 +67,7 @@ describe('a token', () => {
     });
   });
 
-  test('is of one session only, and unguessable', async () => {
+  test('is valid for one session only, and cannot be guessed', async () => {
     const world = await setUp();
     const [one, other] = [await world.open(), await world.open()];
     expect(await world.connect(other.token, one.sessionId)).toMatchObject({
@@ -85,7 +85,7 @@ describe('a token', () => {
   });
 
   test.each(['tokenHash', 'resumeHashes'])(
-    'is none, though somebody wrote its hash into the table as %s: it has no seal of ours',
+    'is invalid without a valid seal, even if an attacker wrote its hash into the table as %s',
     async (attribute) => {
       const world = await setUp();
       const { sessionId, token } = await world.open();
@@ -111,14 +111,14 @@ describe('a token', () => {
     },
   );
 
-  test('of a session that has ended says so, and one for resuming too', async () => {
+  test('of an ended session is refused with that reason, also one for resuming', async () => {
     const world = await setUp();
     const { sessionId, token } = await world.open();
     await world.fromHost(sessionId, { kind: 'ended', reason: 'container-stopped' });
     expect(await world.connect(token, sessionId)).toMatchObject({ statusCode: statusOf('session-ended') });
   });
 
-  test('comes as a subprotocol too, and the protocol is answered', async () => {
+  test('can be sent as a subprotocol, which is returned', async () => {
     const world = await setUp();
     const { sessionId, token } = await world.open();
     const offered = { authorization: '', 'Sec-WebSocket-Protocol': `${SESSION_SUBPROTOCOL}, ${token}` };
@@ -129,7 +129,7 @@ describe('a token', () => {
     });
   });
 
-  test('for resuming: good until its successor has been used, whatever was cut between', async () => {
+  test('for resuming is valid until its successor was used, whichever connection breaks', async () => {
     const world = await setUp();
     const { sessionId, token } = await world.open();
     await world.connect(token, sessionId, 'client-1');
@@ -158,7 +158,7 @@ describe('frames', () => {
     return { ...world, sessionId };
   };
 
-  test('go to the other side with one push, and no read while nothing changes', async () => {
+  test('are forwarded with one push, and without a read while the connections are unchanged', async () => {
     const world = await joined();
     const { sessionId } = world;
     await world.fromClient(sessionId, ACK);
@@ -176,7 +176,7 @@ describe('frames', () => {
     expect(world.pushed).toHaveLength(22);
   });
 
-  test('find a connection that has changed, on either side', async () => {
+  test('find a changed connection of either side', async () => {
     const world = await joined();
     const { sessionId } = world;
     await world.fromClient(sessionId, ACK);
@@ -192,7 +192,7 @@ describe('frames', () => {
     expect(world.pushed.at(-1)?.to).toBe('client-2');
   });
 
-  test('of a connection that was replaced reach no host', async () => {
+  test('of a replaced connection are not forwarded', async () => {
     const world = await joined();
     const { sessionId } = world;
     await world.fromClient(sessionId, INPUT);
@@ -206,7 +206,7 @@ describe('frames', () => {
     expect(world.pushed).toHaveLength(1);
   });
 
-  test('of a client whose session was revoked type nothing, and its acknowledgements go on', async () => {
+  test('of a revoked session: input is dropped, acknowledgements are forwarded', async () => {
     const world = await joined();
     const { sessionId } = world;
     await world.fromClient(sessionId, INPUT);
@@ -219,7 +219,7 @@ describe('frames', () => {
     expect(world.pushed.map(({ to, message }) => [to, message.kind])).toEqual([['host-1', 'ack']]);
   });
 
-  test('of others lead nowhere: another host, another session, no session, nonsense', async () => {
+  test('of another host or session, or with invalid content, are dropped', async () => {
     const world = await joined();
     const { sessionId } = world;
     const before = world.pushed.length;
@@ -266,7 +266,7 @@ describe('frames', () => {
     ]);
   });
 
-  test('an exit is recorded once, before it is handed on, with how long it took', async () => {
+  test('an exit is recorded once, with the duration, before it is forwarded', async () => {
     const world = await joined();
     const { sessionId } = world;
     const before = await world.table.get(keys.session(TENANT, sessionId));
@@ -288,8 +288,8 @@ describe('frames', () => {
   });
 });
 
-describe('opening', () => {
-  test('what the host refuses is refused in its words, and the audit has it', async () => {
+describe('a new session', () => {
+  test('that the host refuses is refused with the host’s reason, and is in the audit', async () => {
     const world = await setUp();
     world.world.reply = 'refuses';
     const answer = await world.api.call('openSession', { params, body: { command: ['nope'] } });
@@ -320,7 +320,7 @@ describe('opening', () => {
     expect(pointer.endsWith(answer.body.errors[0].pointer.split('/').at(-1))).toBe(true);
   });
 
-  test('a repeat with its key gets the same session, not a second one', async () => {
+  test('is returned again to a repeat with its key', async () => {
     const world = await setUp();
     const call = () =>
       world.api.call('openSession', { params, body: {}, headers: { 'idempotency-key': 'k-1' } });
@@ -329,7 +329,7 @@ describe('opening', () => {
     expect(world.api.outside.pushed).toHaveLength(1);
   });
 
-  test('a dry run begins nothing', async () => {
+  test('is not created by a dry run', async () => {
     const world = await setUp();
     for (const operation of ['openSession', 'execInContainer']) {
       const answer = await world.api.call(operation, {
@@ -342,7 +342,7 @@ describe('opening', () => {
     expect(world.api.outside.pushed).toEqual([]);
   });
 
-  test('revoked: recorded with who did it, the host told, the client cut off; once', async () => {
+  test('that is revoked is recorded with the actor; the host is notified and the client disconnected, once', async () => {
     const world = await setUp();
     const { sessionId, token } = await world.open();
     await world.connect(token, sessionId);
@@ -373,7 +373,7 @@ describe('exec', () => {
     return events;
   };
 
-  test('output as text, what is none as U+FFFD, and what was cut as cut', async () => {
+  test('returns output as text, with U+FFFD for invalid bytes, and reports truncation', async () => {
     const world = await setUp();
     const outcome = {
       exitCode: 2,
@@ -390,7 +390,7 @@ describe('exec', () => {
     expect(await session(world)).toMatchObject({ verb: 'exec', command: ['ls'], timeoutSeconds: 7 });
   });
 
-  test('a host that does not answer is a time-out after the command’s own time', async () => {
+  test('of a host that does not answer times out after the command’s own limit', async () => {
     const world = await setUp();
     world.world.reply = 'nothing';
     const began = world.api.clock.ms;
@@ -403,7 +403,7 @@ describe('exec', () => {
 describe('logs', () => {
   const logs = (world: World, query = '') => world.api.call('getContainerLogs', { params, query });
 
-  test('are a page of the host’s; tail and cursor exclude each other', async () => {
+  test('are a page of the host’s log; tail and cursor cannot be combined', async () => {
     const world = await setUp();
     const page = { items: [], truncated: true, more: false, nextCursor: 'abc.7' };
     world.world.reply = { log: page };
@@ -427,7 +427,7 @@ describe('a verification of isolation', () => {
   };
   const verify = (world: World, query = '') => world.api.call('verifyContainerIsolation', { params, query });
 
-  test('is what the host says, asked once', async () => {
+  test('returns the host’s result, which is requested once', async () => {
     const world = await setUp();
     world.world.reply = { verification };
     const answer = await verify(world);
@@ -437,7 +437,7 @@ describe('a verification of isolation', () => {
     ]);
   });
 
-  test('is in the audit as something that was run in the container, and how it ended', async () => {
+  test('is in the audit as a command in the container, with its outcome', async () => {
     const world = await setUp();
     world.world.reply = { verification };
     const made = jest.spyOn(world.table, 'put');
@@ -454,13 +454,13 @@ describe('a verification of isolation', () => {
     });
   });
 
-  test('a host that knows nothing of it is an error, not a success', async () => {
+  test('of a host that does not know it is an error', async () => {
     const world = await setUp();
     world.world.reply = {};
     expect((await verify(world)).body).toMatchObject({ code: 'host-not-answering' });
   });
 
-  test('a dry run asks no host', async () => {
+  test('is not sent to the host in a dry run', async () => {
     const world = await setUp();
     expect((await verify(world, 'dryRun=true')).body).toMatchObject({ dryRun: true });
     expect(world.api.outside.pushed).toEqual([]);

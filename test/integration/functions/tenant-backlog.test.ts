@@ -179,7 +179,7 @@ describe('waiting operations of several tenants', () => {
     expect(await reasonOf(OTHER, waiter)).toBeNull();
   });
 
-  test('behind a backlog of its own tenant that never fits, an operation is admitted in the end', async () => {
+  test('behind a backlog of the same tenant that never fits, an operation is admitted eventually', async () => {
     await addBacklog(60);
     const last = await wait(128);
     await world.connect(await world.addHost());
@@ -199,7 +199,7 @@ describe('waiting operations of several tenants', () => {
   });
 });
 
-describe('what counts as a gain of room', () => {
+describe('a change of a host that may let more containers fit', () => {
   const callsFor = async (change: (host: HostRecord) => HostRecord): Promise<number> => {
     const { hostId } = await world.addHost();
     await addBacklog(1);
@@ -241,17 +241,20 @@ describe('what counts as a gain of room', () => {
 });
 
 describe('silent hosts of several tenants', () => {
-  test.each(ORDERS)('many of one tenant, %s: the host of the other is noticed', async (_order, random) => {
-    for (let count = 0; count < 120; count += 1) await world.addHost({}, { images: false });
-    const hostId = await otherHost();
-    world.clock.now += 200_000;
-    await createSweepHandler({ ...world.deps, table: slow(300).table, random: random() })();
-    const states = await Promise.all([...world.hosts.keys()].map((id) => world.host(id)));
-    expect(states.filter(({ view }) => view.state === 'Ready').length).toBeGreaterThan(0);
-    expect(await otherState(hostId)).toBe('Unknown');
-  });
+  test.each(ORDERS)(
+    'many of one tenant, %s: the host of the other tenant is marked too',
+    async (_order, random) => {
+      for (let count = 0; count < 120; count += 1) await world.addHost({}, { images: false });
+      const hostId = await otherHost();
+      world.clock.now += 200_000;
+      await createSweepHandler({ ...world.deps, table: slow(300).table, random: random() })();
+      const states = await Promise.all([...world.hosts.keys()].map((id) => world.host(id)));
+      expect(states.filter(({ view }) => view.state === 'Ready').length).toBeGreaterThan(0);
+      expect(await otherState(hostId)).toBe('Unknown');
+    },
+  );
 
-  test('large facts, labels and orphans of one tenant are not read with the hosts of all', async () => {
+  test('large facts, labels and orphans of one tenant are not read with the hosts of all tenants', async () => {
     const text = (length: number) => Array.from({ length }, (_, at) => `${'x'.repeat(55)}${at}`);
     const many = 10;
     for (let count = 0; count < many; count += 1) {
@@ -280,7 +283,7 @@ describe('silent hosts of several tenants', () => {
     expect(await otherState(hostId)).toBe('Unknown');
   });
 
-  test('one that is not noticed yet comes before those that are', async () => {
+  test('a newly silent host is processed before those that are already Unknown', async () => {
     for (let count = 0; count < 120; count += 1) {
       const { hostId } = await world.addHost({}, { images: false });
       const host = await world.host(hostId);
@@ -293,8 +296,8 @@ describe('silent hosts of several tenants', () => {
   });
 });
 
-describe('turns', () => {
-  test('each has an equal share of what is left', async () => {
+describe('tenants that take turns', () => {
+  test('each get an equal share of the remaining time', async () => {
     let at = 0;
     const shares: number[] = [];
     const turns = { end: 1000, now: () => new Date(at), random: ascending() };

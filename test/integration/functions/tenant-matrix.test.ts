@@ -113,7 +113,7 @@ test('every route with a parameter is in the matrix', () => {
 });
 
 describe.each(cases)('%s %s', (operationId, there, missing, route) => {
-  test('another tenant’s answers as none', async () => {
+  test('responds to another tenant as for a missing resource', async () => {
     const calls = [
       {},
       ...(route.mutation === undefined
@@ -133,13 +133,13 @@ describe.each(cases)('%s %s', (operationId, there, missing, route) => {
     }
   });
 
-  test('one’s own is there', async () => {
+  test('finds the tenant’s own resource', async () => {
     const more = route.mutation === undefined ? {} : { query: 'dryRun=true' };
     const own = await api.call(operationId, given(route, there, more));
     expect([operationId, own.status === 404]).toEqual([operationId, false]);
   });
 
-  test('a name or id that cannot be answers as one that is not', async () => {
+  test('responds to an invalid name or id as to a missing one', async () => {
     const cannot = await api.call(operationId, given(route, '../x y'));
     const none = await api.call(operationId, given(route, missing));
     expect(cannot.text).toBe(none.text);
@@ -156,7 +156,7 @@ describe('lists', () => {
     'listConversionRules',
   ];
 
-  test.each(lists)('%s shows one’s own, and another tenant nothing', async (operationId) => {
+  test.each(lists)('%s shows the tenant’s own resources, and none to another tenant', async (operationId) => {
     expect((await api.call(operationId)).body.items).toHaveLength(1);
     expect((await api.call(operationId, { claims: OTHER })).body).toEqual({ items: [], nextCursor: null });
   });
@@ -183,7 +183,7 @@ describe('lists', () => {
   });
 });
 
-test('a rule of the same name of another tenant is another rule, on the bus too', async () => {
+test('rules of two tenants with the same name are separate, also on the bus', async () => {
   const params = { name: 'isolate' };
   const third = { tenant: 'third' };
   const theirs = await api.call(MAKES, { params, body: { ...RULE, description: 'theirs' }, claims: third });
@@ -196,7 +196,7 @@ test('a rule of the same name of another tenant is another rule, on the bus too'
   expect([...api.outside.eventRules.keys()]).toEqual([ours.eventRuleName]);
 });
 
-test('each route needs exactly its own scope', async () => {
+test('each route requires exactly its own scope', async () => {
   const { SCOPES } = await import('../../../core/contract/http/routes.ts');
   for (const route of ROUTES.filter(({ scope }) => scope !== null))
     for (const scope of SCOPES) {

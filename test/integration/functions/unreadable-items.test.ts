@@ -57,7 +57,7 @@ describe('the API', () => {
     return api;
   };
 
-  test('a list with an unreadable container fails as internal, and the log names item and member', async () => {
+  test('a list with an unreadable container fails with an internal error, and the log names item and member', async () => {
     const api = await setUp();
     const { status, body } = await api.call('listContainers');
     expect([status, body.code]).toEqual([500, 'internal']);
@@ -68,7 +68,7 @@ describe('the API', () => {
     expect(logged).not.toContain(SECRET);
   });
 
-  test('another container is still read and removed, by id and by name', async () => {
+  test('another container can still be read and removed, by id and by name', async () => {
     const api = await setUp();
     const params = { idOrName: 'container-2' };
     expect((await api.call('getContainer', { params: { idOrName: testId(2) } })).status).toBe(200);
@@ -76,7 +76,7 @@ describe('the API', () => {
     expect((await api.call('getContainer', { params: { idOrName: testId(1) } })).status).toBe(500);
   });
 
-  test('an item of another version is answered in words', async () => {
+  test('an item of another version results in an error with a suggestion', async () => {
     const { table } = await openTable();
     const api = createApi(table);
     const { v: _, ...older } = containerItem(containerRecord('Off'));
@@ -97,7 +97,7 @@ describe('a host', () => {
     await world.settle();
   });
 
-  test('keeps a container whose item cannot be read: it is not an orphan', async () => {
+  test('keeps a container whose item cannot be read, because it is not an orphan', async () => {
     const kept = await world.create();
     const other = await world.create();
     await world.settle();
@@ -128,7 +128,7 @@ describe('a host', () => {
     expect(unreadable).toEqual([expect.objectContaining({ entity: 'command', members: ['taskToken'] })]);
   });
 
-  test('that cannot be read gets no containers, and another gets them', async () => {
+  test('that cannot be read gets no containers, but another host gets them', async () => {
     await spoil(world.table, keys.host(TENANT, host.hostId), 'agentVersion');
     const second = await world.addHost();
     await world.connect(second);
@@ -150,7 +150,7 @@ describe('the stream', () => {
     },
   });
 
-  test('a record with an unreadable item is reported, skipped, and does not come again', async () => {
+  test('a record with an unreadable item is reported and skipped, and is not delivered again', async () => {
     const first = spoiled(containerItem(containerRecord('Off')), 'state');
     const second = containerItem(containerRecord('Off', { number: 2 }));
     const events: unknown[] = [];
@@ -166,7 +166,7 @@ describe('the stream', () => {
   });
 });
 
-test('labels and variables may be called as members of every object', () => {
+test('labels and variables can have the names of members of every object', () => {
   const record = containerRecord('Off', {
     view: { labels: { constructor: 'a', toString: 'b', valueOf: 'c' } },
   });

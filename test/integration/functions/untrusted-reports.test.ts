@@ -39,13 +39,13 @@ const running = async (): Promise<string> => {
   return id;
 };
 
-describe('what a host says of an image that is catalogued', () => {
+describe('a host’s report on a catalogued image', () => {
   let other: FakeHost;
   beforeEach(async () => {
     other = await world.addHost({}, { images: false });
   });
 
-  test.each(['hello', 'observed'])('in a %s changes nothing but what that host holds', async (action) => {
+  test.each(['hello', 'observed'])('in a %s changes only which image that host holds', async (action) => {
     other.images = action === 'hello' ? [FORGED] : [];
     await world.connect(other);
     if (action === 'observed')
@@ -61,7 +61,7 @@ describe('what a host says of an image that is catalogued', () => {
     );
   });
 
-  test('does not keep a container of another host from its conversion', async () => {
+  test('does not prevent the conversion of a container on another host', async () => {
     const id = await running();
     other.images = [FORGED];
     await world.connect(other);
@@ -72,7 +72,7 @@ describe('what a host says of an image that is catalogued', () => {
   });
 });
 
-test('facts by which an image could not be where its container is do not stop a conversion', async () => {
+test('with facts that contradict its container does not prevent a conversion', async () => {
   const id = await running();
   const image = await world.table.get(keys.image(TENANT, 'mini'));
   await world.table.put({ Item: { ...image, view: { M: { ...image?.view?.M, os: { S: 'windows' } } } } });
@@ -82,7 +82,7 @@ test('facts by which an image could not be where its container is do not stop a 
   });
 });
 
-describe('what a host says that it imported', () => {
+describe('a host’s report on an import', () => {
   const importedAs = async (imageName: string, image: typeof FORGED): Promise<void> => {
     const at = world.deps.now().toISOString();
     const operation: OperationRecord = {
@@ -122,7 +122,7 @@ describe('what a host says that it imported', () => {
     expect((await world.operation(operation.id)).view.state).toBe('Succeeded');
   };
 
-  test('replaces the facts of the image that was asked for', async () => {
+  test('replaces the facts of the requested image', async () => {
     await importedAs('Mini', FORGED);
     expect((await getImage(world.table, TENANT, 'mini'))?.view).toMatchObject({ ...FORGED, name: 'mini' });
   });
@@ -183,7 +183,7 @@ describe('a connection that is not the current one of its host', () => {
     if (said !== undefined) await expectIgnored(connectionId, said, id);
   });
 
-  test('the current one is acted on, for one more read unit', async () => {
+  test('a message over the current connection is processed, for one additional read unit', async () => {
     const id = await running();
     const said = messages(id, randomUUID())[0];
     world.consumed.reset();
@@ -193,14 +193,14 @@ describe('a connection that is not the current one of its host', () => {
     expect(await getImage(world.table, TENANT, 'planted')).toBeDefined();
   });
 
-  test('a $connect that its host’s removal overtakes makes no link', async () => {
+  test('a $connect that is overtaken by the removal of its host creates no link', async () => {
     await world.table.remove({ Key: keyItem(keys.host(TENANT, host.hostId)) });
     await world.table.remove({ Key: keyItem(keys.hostLink(TENANT, host.hostId)) });
     expect(await world.connection(world.eventOf(host, '$connect', 'late'))).toEqual({ statusCode: 409 });
     expect(await world.table.get(keys.hostLink(TENANT, host.hostId))).toBeUndefined();
   });
 
-  test('an enrolled host that has never been connected takes its link', async () => {
+  test('an enrolled host that has never been connected gets its link', async () => {
     const fresh = await world.addHost();
     const connectionId = await world.connect(fresh);
     const item = await world.table.get(keys.hostLink(TENANT, fresh.hostId));
@@ -208,7 +208,7 @@ describe('a connection that is not the current one of its host', () => {
   });
 });
 
-describe('a container that was converted while off, and then runs without anybody having started it', () => {
+describe('a container that was converted while off, and then runs without a start', () => {
   const unanswered = async () => {
     const { id } = await world.create({ start: false });
     await world.settle();
@@ -231,7 +231,7 @@ describe('a container that was converted while off, and then runs without anybod
   };
 
   test.each(['Default', 'HyperV'] as const)(
-    'as %s: room is held, and given back when it ends',
+    'as %s gets a reservation, which is released when it ends',
     async (runtimeType) => {
       const id = await unanswered();
       const before = await container(id);
@@ -269,8 +269,8 @@ describe('a container that was converted while off, and then runs without anybod
   );
 });
 
-describe('what a host says is bounded', () => {
-  test('a long reason and long names of steps are cut, and the rest of the message counts', async () => {
+describe('a host’s texts are limited', () => {
+  test('a long reason and long names of steps are truncated, and the rest of the message is used', async () => {
     const long = 'x'.repeat(20_000);
     const step = { state: 'Succeeded' as const, startedAt: '2026-11-24T09:00:00.000Z', durationMs: 1 };
     const parsed = AgentMessageSchema.parse({

@@ -25,8 +25,8 @@ const created = async (options: Parameters<World['create']>[0] = {}) => {
   return made;
 };
 
-describe('an operation that is done', () => {
-  test('create and start: placed, started, committed, with its compute process and what it took', async () => {
+describe('an operation that succeeds', () => {
+  test('create and start: placed, started and committed, with its compute process and reservation', async () => {
     const { id, operationId } = await created({ runtimeType: 'HyperV' });
     const container = await world.container(id);
     expect(container).toMatchObject({
@@ -62,7 +62,7 @@ describe('an operation that is done', () => {
     expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(1) });
   });
 
-  test('stop, start, restart, remove: capacity is given back and taken as it was', async () => {
+  test('stop, start, restart, remove: capacity is released and reserved exactly', async () => {
     const { id } = await created();
     await world.begin(id, 'stop');
     await world.settle();
@@ -90,7 +90,7 @@ describe('an operation that is done', () => {
     expect(host.containers.size).toBe(0);
   });
 
-  test('everything invoked and delivered twice comes to the same', async () => {
+  test('has the same result if all functions and messages are repeated', async () => {
     world.tasks.invocations = 2;
     const { id, operationId } = await world.create();
     await world.settle(2);
@@ -111,7 +111,7 @@ describe('an operation that is done', () => {
     expect(await world.commandsOf(host.hostId)).toEqual([]);
   });
 
-  test('an older epoch changes nothing', async () => {
+  test('is not changed by an older epoch', async () => {
     const { id } = await created();
     const { operationId } = await world.begin(id, 'stop');
     const before = await world.container(id);
@@ -126,7 +126,7 @@ describe('an operation that is done', () => {
 });
 
 describe('an operation that does not succeed', () => {
-  test('a create whose start fails is undone: Failed, without host, room given back', async () => {
+  test('a create whose start fails is undone: Failed, without host and reservation', async () => {
     host.failing.add('startContainer');
     const { id, operationId } = await created();
     expect(await world.container(id)).toMatchObject({
@@ -141,7 +141,7 @@ describe('an operation that does not succeed', () => {
     });
   });
 
-  test('a start that fails leaves the files where they are', async () => {
+  test('a start that fails leaves the files on the host', async () => {
     const { id } = await created({ start: false });
     host.failing.add('startContainer');
     await world.begin(id, 'start');
@@ -153,7 +153,7 @@ describe('an operation that does not succeed', () => {
     expect(host.containers.get(id)?.phase).toBe('Off');
   });
 
-  test('an unknown outcome is Unknown and keeps its reservation until the host reports', async () => {
+  test('with an unknown outcome leaves the container Unknown and keeps its reservation until the host reports', async () => {
     host.failing.add('startContainer').add('restoreContainer');
     const { id } = await world.create();
     await world.tasks.run(world.handlers);
@@ -176,7 +176,7 @@ describe('an operation that does not succeed', () => {
     expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 4096, cpus: 8, diskMB: freeDisk(1) });
   });
 
-  test('a stop that fails leaves what the host says', async () => {
+  test('a stop that fails leaves the state that the host reports', async () => {
     const { id } = await created();
     host.failing.add('stopContainer');
     await world.begin(id, 'stop');
@@ -187,7 +187,7 @@ describe('an operation that does not succeed', () => {
     });
   });
 
-  test('an aborted execution is settled by its status change, once', async () => {
+  test('whose execution is aborted is settled once, by its status change', async () => {
     host.silentOn.add('startContainer');
     const { id, operationId } = await created();
     const event = world.tasks.abort(operationId);
@@ -199,7 +199,7 @@ describe('an operation that does not succeed', () => {
     expect((await world.container(id))?.view).toMatchObject({ state: 'Unknown', activeOperationId: null });
   });
 
-  test('a host that shows no sign of working on it is not answering', async () => {
+  test('whose host does not report progress fails as not answering', async () => {
     host.silentOn.add('startContainer');
     const { id, operationId } = await created();
     world.tasks.timeOut(operationId);
@@ -208,7 +208,7 @@ describe('an operation that does not succeed', () => {
     expect((await world.container(id))?.view).toMatchObject({ state: 'Failed', hostId: null });
   });
 
-  test('a result that comes after the end changes nothing but is acknowledged', async () => {
+  test('a result that arrives after the end changes nothing and is acknowledged', async () => {
     host.silentOn.add('startContainer');
     const { operationId, id } = await created();
     await world.handlers.settle(world.tasks.abort(operationId));
@@ -229,8 +229,8 @@ describe('an operation that does not succeed', () => {
   });
 });
 
-describe('callbacks that are lost', () => {
-  test('placed, and died before answering: the repeat answers', async () => {
+describe('a lost callback', () => {
+  test('of a placement whose process crashed is answered by the repeat', async () => {
     const { operationId, operation, id } = await world.create({ began: false });
     const succeed = world.deps.tasks.succeed.bind(world.tasks);
     let calls = 0;
@@ -248,7 +248,7 @@ describe('callbacks that are lost', () => {
     expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5, diskMB: freeDisk(1) });
   });
 
-  test('a result is stored, and its repeat tells the workflow', async () => {
+  test('of a stored result is answered when the result is repeated', async () => {
     const { operationId } = await world.create();
     await world.tasks.run(world.handlers);
     const succeed = world.deps.tasks.succeed.bind(world.tasks);
@@ -267,7 +267,7 @@ describe('callbacks that are lost', () => {
 });
 
 describe('a step that timed out before its host got the command', () => {
-  test('is not told once it is being undone', async () => {
+  test('is not sent once it is being undone', async () => {
     world.cut(host);
     const { id, operationId } = await world.create();
     await world.settle();

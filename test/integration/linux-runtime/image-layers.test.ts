@@ -54,7 +54,7 @@ describe('the layers of an image', () => {
     });
   });
 
-  test('with a header whose checksum is wrong are refused', async () => {
+  test('with an invalid header checksum are refused', async () => {
     const bytes = entry('x');
     bytes[0] = 0x79;
     await expect(check(layer('checksum', bytes))).rejects.toThrow(/cannot be unpacked/);
@@ -86,7 +86,7 @@ describe('the layers of an image', () => {
     await check(layer('enough', ...many), { ...LIMITS, entries: 50 });
   });
 
-  test('that are damaged anywhere are read or refused, and nothing else happens', async () => {
+  test('with any damage are read or refused, without other effects', async () => {
     const whole = join(folder, 'whole');
     execFileSync('tar', [
       '-cf',
@@ -117,7 +117,7 @@ describe('the layers of an image', () => {
     );
   });
 
-  test('that tar has made pass, packed or not', async () => {
+  test('created by tar are accepted, with and without compression', async () => {
     const plain = join(folder, 'tar');
     execFileSync('tar', ['-cf', plain, '-C', import.meta.dirname, '.']);
     await check(plain);

@@ -17,7 +17,7 @@ beforeEach(() => {
 afterEach(() => rmSync(scratch, { recursive: true, force: true }));
 
 describe('the folder of an OCI layout', () => {
-  test('may have files and folders', async () => {
+  test('can have files and folders', async () => {
     await expect(checkLayoutFolder(folder)).resolves.toBeUndefined();
   });
 
@@ -33,12 +33,12 @@ describe('the folder of an OCI layout', () => {
     },
   );
 
-  test('is refused where a blob is a pipe, which a reader would wait for', async () => {
+  test('with a pipe as a blob is refused, because a reader would block', async () => {
     execFileSync('mkfifo', [join(folder, 'blobs/sha256/pipe')]);
     await expect(checkLayoutFolder(folder)).rejects.toThrow('"pipe" in its folder is not a file');
   });
 
-  test('is refused where its folders are too deep or its files too many', async () => {
+  test('with folders that are too deep or too many files is refused', async () => {
     mkdirSync(join(folder, 'a/b/c/d'), { recursive: true });
     await expect(checkLayoutFolder(folder)).rejects.toThrow('more than 4 deep');
     rmSync(join(folder, 'a'), { recursive: true });

@@ -72,7 +72,7 @@ afterEach(async () => {
 });
 
 describe('a run of a main process', () => {
-  test('goes on until its exit is recorded: who looks in between is not told of an end without its code', async () => {
+  test('lasts until its exit is recorded, so that its end is never seen without the exit code', async () => {
     const main = stays();
     const helper = stays();
     await runs.begin(ID, 'run-1', 'Default', async () => ({
@@ -89,7 +89,7 @@ describe('a run of a main process', () => {
     expect(await runs.inspect(ID)).toMatchObject({ exitCode: 5, exitReason: 'Ended with exit code 5' });
   });
 
-  test('whose VM dies is never seen ended without the reason', async () => {
+  test('whose VM dies is never seen as ended without the reason', async () => {
     const main = stays();
     await runs.begin(ID, 'run-1', 'HyperV', async () => ({
       process: main.identity,
@@ -139,7 +139,7 @@ describe('a run of a main process', () => {
     },
   );
 
-  test('whose exit cannot be written has ended all the same, and the log says so', async () => {
+  test('whose exit cannot be written ends, and the log reports that', async () => {
     const main = stays();
     let told = 0;
     runs.onExit(() => {

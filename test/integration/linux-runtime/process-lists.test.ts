@@ -35,7 +35,7 @@ describe('a list of processes', () => {
     expect(commandLineOf(pid).join(' ')).toHaveLength(64 * KIB);
   });
 
-  test('has every process, and at most 1 MiB of command lines in all', async () => {
+  test('has every process, and at most 1 MiB of command lines in total', async () => {
     const pids: number[] = [];
     for (let index = 0; index < 270; index++) pids.push(await withCommandLine(64 * KIB));
     const wanted = new Set(pids);
@@ -46,7 +46,7 @@ describe('a list of processes', () => {
     expect(lengths.filter((length) => length === 0)).toHaveLength(270 - 256);
   });
 
-  test('gives way to other work while it is made', async () => {
+  test('yields to other work while it is created', async () => {
     let others = 0;
     let listed = false;
     const work = () => {
@@ -61,7 +61,7 @@ describe('a list of processes', () => {
     expect(others).toBeGreaterThan(0);
   });
 
-  test('has a short command line whole', async () => {
+  test('has a short command line completely', async () => {
     const child = spawn('/bin/sleep', ['600', '0'], { argv0: 'sleep', stdio: 'ignore' });
     children.push(child);
     await once(child, 'spawn');

@@ -42,7 +42,7 @@ asRoot('the socket that a template is saved through', () => {
     rmSync(run, { recursive: true });
   });
 
-  test('is the worker’s alone: another user of the host cannot connect', async () => {
+  test('is private to the worker: another user of the host cannot connect', async () => {
     const { uid, mode } = statSync(path);
     expect([uid, mode & 0o777]).toEqual([WORKER, 0o600]);
     expect(await sendAs(OTHER_USER, path)).toBe('EACCES');
@@ -50,7 +50,7 @@ asRoot('the socket that a template is saved through', () => {
     expect(String(await socket.received)).toBe('from a user');
   });
 
-  test('takes one connection: a second one adds nothing and ends nothing', async () => {
+  test('accepts one connection, on which a second one has no effect', async () => {
     const first = createConnection(path);
     await once(first, 'connect');
     first.write('first ');

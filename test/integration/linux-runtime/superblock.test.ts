@@ -31,7 +31,7 @@ describe('the superblock of a writable layer', () => {
     return findForeignField(superblock, bytes);
   };
 
-  test.each(SIZES_MB)('as Bulkhead makes it, of %i MiB, is accepted', async (megabytes) => {
+  test.each(SIZES_MB)('of a new layer of %i MiB is accepted', async (megabytes) => {
     expect(await findForeignSuperblock(pathOf(megabytes))).toBeNull();
   });
 
@@ -72,7 +72,7 @@ describe('the superblock of a writable layer', () => {
     expect(changed(at, value, width)).toEqual(expect.any(String));
   });
 
-  test('is refused where the file is shorter than it says', () => {
+  test('is refused if the file is shorter than the file system', () => {
     const { superblock, bytes } = made();
     expect(findForeignField(superblock, bytes - 1)).toMatch(/its file has/);
     expect(findForeignField(superblock.subarray(0, 100), bytes)).toMatch(/too short/);

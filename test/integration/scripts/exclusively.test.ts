@@ -6,7 +6,7 @@ import { exclusively } from '../../../scripts/setup/linux-runtime/exclusively.ts
 
 const MODULE = new URL('../../../scripts/setup/linux-runtime/exclusively.ts', import.meta.url).href;
 
-test('one call at a time does its work', async () => {
+test('only one call at a time runs', async () => {
   const name = randomUUID();
   let running = 0;
   const counts = await Promise.all(
@@ -22,7 +22,7 @@ test('one call at a time does its work', async () => {
   expect(counts).toEqual([0, 0, 0, 0, 0]);
 });
 
-test('a call that fails lets the next one do its work', async () => {
+test('a failed call does not block the next one', async () => {
   const name = randomUUID();
   const failed = exclusively(name, () => Promise.reject(new TypeError('failed')));
   const next = exclusively(name, async () => 'done');
@@ -30,7 +30,7 @@ test('a call that fails lets the next one do its work', async () => {
   expect(await next).toBe('done');
 });
 
-test('a process that is killed at its work holds up no other', async () => {
+test('a killed process does not block other processes', async () => {
   const name = randomUUID();
   const script = `
     const { exclusively } = await import('${MODULE}');

@@ -263,7 +263,7 @@ test('every entity has a fixture', () => {
   expect(readdirSync(FIXTURES).sort()).toEqual(ENTITIES.map(([entity]) => `${entity}.json`).sort());
 });
 
-test('a container that was written with its environment in its view is read the same', async () => {
+test('a container that was stored with its environment in its view is read correctly', async () => {
   const earlier = `${FIXTURES}../v1-earlier/container.json`;
   const item = JSON.parse(readFileSync(earlier, 'utf8'), revive) as Item;
   const [before, now] = [await tableOf(item), await tableWith('container')];
@@ -273,7 +273,7 @@ test('a container that was written with its environment in its view is read the 
 const keyIn = ({ pk, sk }: Item): Key => ({ pk: pk?.S ?? '', sk: sk?.S ?? '' });
 
 describe.each(ENTITIES)('%s', (entity, { read, write }) => {
-  test('an item of version 1 is read, and written again as it was', async () => {
+  test('an item of version 1 is read, and written unchanged', async () => {
     const fixture = fixtureOf(entity);
     const [from, { table: to }] = [await tableWith(entity), await engine.table()];
     await write(to, from);
@@ -298,7 +298,7 @@ describe.each(ENTITIES)('%s', (entity, { read, write }) => {
     },
   );
 
-  test('an item of a wrong structure is refused with entity, key and member, and without a value', async () => {
+  test('an item with a wrong structure is refused with entity, key and member, but without values', async () => {
     const whole = fixtureOf(entity);
     const secret = 'hunter2';
     const wrong: AttributeValue = { L: [{ M: { secret: { S: secret } } }] };

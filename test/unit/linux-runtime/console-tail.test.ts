@@ -30,7 +30,7 @@ describe('the tail of a console', () => {
     expect(tailOf('\u001b[31mred\u0007\u0000\r\n', Buffer.from([0xff, 0x41]))).toBe('[31mred\nA');
   });
 
-  test('of a kernel that floods it byte by byte is read now and then, in few pieces', async () => {
+  test('of a kernel that floods it byte by byte is read with pauses, in few pieces', async () => {
     const clock = new ManualClock();
     const socket = new Duplex({ read: () => {}, write: (_, __, done) => done() });
     const tail = new ConsoleTail(socket as never, clock);

@@ -152,7 +152,7 @@ describe('system calls that no container can use', () => {
   });
 });
 
-describe('arguments of system calls that decide', () => {
+describe('security-relevant arguments of system calls', () => {
   const HIGH = 1n << 32n;
   interface Rule {
     readonly names: readonly string[];
@@ -208,7 +208,7 @@ describe('arguments of system calls that decide', () => {
     expect(protocolsOf(16n, 3n)).toEqual([0, 4, 9, 15]);
   });
 
-  test('no ring of packets and no line discipline, whatever is above their 32 bits', () => {
+  test('packet rings and line disciplines are refused, regardless of the bits above the low 32', () => {
     const both = (values: readonly bigint[]) => values.flatMap((value) => [value, HIGH | value]);
     for (const level of both([0n, 1n, 6n, 17n, 41n, 255n, 270n, 282n, 284n]))
       expect(actionsOf('setsockopt', 3n, level, 5n)).toEqual(ALLOWED);
@@ -222,7 +222,7 @@ describe('arguments of system calls that decide', () => {
       expect(actionsOf('setsockopt', 3n, 263n, option)).toEqual(ALLOWED);
   });
 
-  test('a limit of core dumps is not set, and every other limit is', () => {
+  test('the core dump limit cannot be set, and every other limit can', () => {
     for (const high of [0n, HIGH])
       for (let resource = 0n; resource < 16n; resource += 1n) {
         const expected = resource === 4n ? ['SCMP_ACT_ERRNO 0'] : ALLOWED;

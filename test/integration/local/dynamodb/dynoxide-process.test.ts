@@ -32,7 +32,7 @@ afterEach(async () => {
 });
 afterAll(removeTemporaryDirectories);
 
-test('a process that an earlier run left behind is ended, and its port kept', async () => {
+test('a process that an earlier run left behind is ended, and its port is kept', async () => {
   const stateDir = temporaryDirectory();
   const first = await start(stateDir);
   await first.stop();
@@ -55,7 +55,7 @@ test('a process that an earlier run left behind is ended, and its port kept', as
   for (const { hostname } of [before, after]) expect(hostname).toMatch(/^127\.(?!0\.0\.1$)/);
 });
 
-test('an unrelated process with the same id is left alone', async () => {
+test('an unrelated process with the same id is not ended', async () => {
   const stateDir = temporaryDirectory();
   const unrelated = spawn('/bin/sleep', ['60'], { stdio: 'ignore' });
   const identity = await soon(() => identifyProcess(unrelated.pid ?? 0));
@@ -66,7 +66,7 @@ test('an unrelated process with the same id is left alone', async () => {
   unrelated.kill('SIGKILL');
 });
 
-test('a process is the same by start time and program, and not by its id alone', () => {
+test('a process is identified by start time and program, not only by its id', () => {
   const own = identifyProcess(process.pid);
   if (own === undefined) throw new TypeError('this test needs /proc');
   expect(isSameProcess(own)).toBe(true);
@@ -74,7 +74,7 @@ test('a process is the same by start time and program, and not by its id alone',
   expect(isSameProcess({ ...own, executable: '/bin/other' })).toBe(false);
 });
 
-test('indexes are made beside a running process, more than once, and tell what has expired', async () => {
+test('indexes can be created repeatedly while the process runs, and show what has expired', async () => {
   const { endpoint, databaseFile } = await start(temporaryDirectory());
   const client = createDynamoClient(endpoint);
   await client.call('CreateTable', {

@@ -43,12 +43,12 @@ const statusOf = (sent: Record<string, string>): Promise<number | undefined> =>
   });
 
 describe('the loopback server', () => {
-  test('serves what the credentials have signed', async () => {
+  test('serves requests that are signed with the credentials', async () => {
     const response = await signedFetch(access, server.url, said);
     expect([response.status, await response.json()]).toEqual([200, { word: 'hello' }]);
   });
 
-  test('refuses unsigned, wrongly signed and modified requests', async () => {
+  test('refuses unsigned, incorrectly signed and modified requests', async () => {
     const unsigned = await fetch(server.url, { method: 'POST', headers, body: said.body });
     expect(await codeOf(unsigned)).toEqual([403, 'MissingAuthenticationTokenException']);
     const guessed = { ...access, credentials: { ...LOCAL_CREDENTIALS, secretAccessKey: 'guessed' } };
@@ -79,7 +79,7 @@ describe('the loopback server', () => {
     expect(calls).toEqual([]);
   });
 
-  test('serves no web page, and no name that was made to resolve to this machine', async () => {
+  test('serves no web page, and no other name that resolves to this machine', async () => {
     const signed = await signedHeaders(access, server.url, said);
     expect(await statusOf(signed)).toBe(200);
     expect(await statusOf({ ...signed, origin: 'http://localhost:3000' })).toBe(403);
@@ -90,7 +90,7 @@ describe('the loopback server', () => {
     expect(calls).toHaveLength(1);
   });
 
-  test('a mounted handler still reads the body that was verified', async () => {
+  test('passes a mounted handler the body that was verified', async () => {
     server.mount('/mounted/', async (incoming, response) => {
       const { readBody } = await import('../../../../local/endpoint/loopback-server.ts');
       response.end(await readBody(incoming));
@@ -102,7 +102,7 @@ describe('the loopback server', () => {
     expect((await fetch(url, { method: 'POST', body: said.body })).status).toBe(403);
   });
 
-  test('an old signature is refused', async () => {
+  test('refuses an old signature', async () => {
     const signed = await signedHeaders(access, server.url, said);
     const request = { method: 'POST', url: '/', headers: signed, body: Buffer.from(said.body) };
     const now = Date.now();
@@ -113,7 +113,7 @@ describe('the loopback server', () => {
 });
 
 describe('DynamoDB', () => {
-  test('is reached through the loopback server, by callers with the credentials', async () => {
+  test('is available through the loopback server to callers with the credentials', async () => {
     const engine = await startEngine();
     const { forward, close } = createForward(() => engine.endpoint);
     try {

@@ -75,7 +75,7 @@ const make = (
 };
 
 describe('a function', () => {
-  test('gets its event and context, and answers JSON', async () => {
+  test('gets its event and context, and returns JSON', async () => {
     const { invoke } = make({ echo: { MemorySize: 256 } });
     const { answer, requestId, functionError } = await invoke('echo', { a: [1] });
     expect(functionError).toBeUndefined();
@@ -89,7 +89,7 @@ describe('a function', () => {
     });
   });
 
-  test('may be named by ARN and qualifier', async () => {
+  test('can be named by ARN and qualifier', async () => {
     const { engine } = make({ nothing: {} });
     const arn = 'arn:aws:lambda:us-east-1:000000000000:function:nothing:$LATEST';
     expect((await engine.invoke(arn, '{}')).payload).toBe('null');
@@ -106,7 +106,7 @@ describe('a function', () => {
     expect(process.env.COLOUR).toBeUndefined();
   });
 
-  test('prints to its log file, even as it dies', async () => {
+  test('writes to its log file, even when it crashes', async () => {
     const { invoke, stateDir } = make({ prints: {} });
     const { answer, requestId } = await invoke('prints');
     const [loading, hello, oops, failure] = readFileSync(join(stateDir, 'logs', 'prints.log'), 'utf8').split(
@@ -133,7 +133,7 @@ describe('a function', () => {
     expect(answer.errorMessage).toContain(message);
   });
 
-  test('an exit is an error of the platform, and the next invocation starts afresh', async () => {
+  test('that exits results in a platform error, and the next invocation uses a new environment', async () => {
     const { invoke } = make({ exits: {} });
     const { answer, requestId } = await invoke('exits', { exit: 3 });
     expect(answer).toEqual({
@@ -143,7 +143,7 @@ describe('a function', () => {
     expect((await invoke('exits')).answer).toBe('fine');
   });
 
-  test('an error leaves the environment in place; one environment runs one invocation at a time', async () => {
+  test('that throws keeps its environment, which runs one invocation at a time', async () => {
     const { invoke } = make({ counts: {} });
     expect((await invoke('counts')).answer.calls).toBe(1);
     expect((await invoke('counts')).answer.calls).toBe(2);
@@ -151,7 +151,7 @@ describe('a function', () => {
     expect(both.map((one) => one.answer.calls).sort()).toEqual([1, 3]);
   });
 
-  test('beyond its reserved concurrency a function is throttled, and free again after', async () => {
+  test('is throttled beyond its reserved concurrency, and available again afterwards', async () => {
     const { engine, invoke } = make({ counts: { ReservedConcurrentExecutions: 2 } });
     const all = await Promise.allSettled(
       Array.from({ length: 5 }, () => engine.invoke('counts', '{"wait":300}')),
@@ -165,13 +165,13 @@ describe('a function', () => {
     expect((await invoke('counts')).answer.calls).toBe(2);
   });
 
-  test('without a reserved concurrency the rest waits', async () => {
+  test('without a reserved concurrency queues further invocations', async () => {
     const { invoke } = make({ counts: {} }, { maxConcurrency: 1 });
     const all = await Promise.all(Array.from({ length: 5 }, () => invoke('counts', { wait: 5 })));
     expect(all.map((one) => one.answer.calls).sort()).toEqual([1, 2, 3, 4, 5]);
   });
 
-  test('a caller can stop waiting; the invocation continues', async () => {
+  test('a caller can stop waiting, and the invocation continues', async () => {
     const { engine, invoke } = make({ counts: {} }, { maxConcurrency: 1 });
     const controller = new AbortController();
     const waiting = engine.invoke('counts', '{"wait":20}', controller.signal);
@@ -198,7 +198,7 @@ describe('an asynchronous invocation', () => {
       }),
     );
 
-  test('that fails is tried three times, then goes to both destinations', async () => {
+  test('that fails is attempted three times, then sent to both destinations', async () => {
     const { engine, sent } = make({ fails: { DeadLetterConfig: { TargetArn: 'arn:dead' } } });
     configure(engine, 'fails', { DestinationConfig: { OnFailure: { Destination: 'arn:failed' } } });
     await engine.activate();
@@ -219,7 +219,7 @@ describe('an asynchronous invocation', () => {
     });
   });
 
-  test('honours its number of retries', async () => {
+  test('respects its number of retries', async () => {
     const { engine, sent } = make({ fails: { DeadLetterConfig: { TargetArn: 'arn:dead' } } });
     configure(engine, 'fails', {
       MaximumRetryAttempts: 0,
@@ -231,7 +231,7 @@ describe('an asynchronous invocation', () => {
     expect(JSON.parse(sent[0]?.body ?? '').requestContext.approximateInvokeCount).toBe(1);
   });
 
-  test('of a payload that is no JSON fails like any other', async () => {
+  test('with a payload that is not JSON fails like any other', async () => {
     const { engine, sent } = make({ nothing: {} });
     configure(engine, 'nothing', { DestinationConfig: { OnFailure: { Destination: 'arn:failed' } } });
     await engine.activate();
@@ -243,7 +243,7 @@ describe('an asynchronous invocation', () => {
     });
   });
 
-  test('that was accepted and not run comes at the next start', async () => {
+  test('that was accepted and has not run is run after a restart', async () => {
     const before = make({ prints: {} });
     await before.engine.invokeAsync('prints', '{}');
     await before.engine.stop();
@@ -256,7 +256,7 @@ describe('an asynchronous invocation', () => {
     expect(after.sent[0]?.body).toBe('{}');
   });
 
-  test('is repeated when chaos wants it, under the same request id', async () => {
+  test('is repeated by chaos with the same request id', async () => {
     const chaos = { duplicates: () => true, reorders: () => false };
     const { engine, stateDir } = make({ names: {} }, { chaos });
     await engine.activate();

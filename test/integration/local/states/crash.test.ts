@@ -56,8 +56,8 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-describe('executions whose process is killed again and again', () => {
-  test('all end, with the output that they would have had', () => {
+describe('executions whose process is killed repeatedly', () => {
+  test('all end with their expected output', () => {
     expect(ended).toHaveLength(EXECUTIONS);
     for (const { name, status, output } of ended) {
       expect({ name, status }).toEqual({ name, status: 'SUCCEEDED' });
@@ -94,7 +94,7 @@ describe('executions whose process is killed again and again', () => {
     expect([...tokens.values()].map((set) => set.size)).toEqual(Array.from({ length: EXECUTIONS }, () => 1));
   });
 
-  test('have their beginning and end told at least once', () => {
+  test('have their start and end reported at least once', () => {
     const told = new Set(marks('status').map(({ execution, status }) => `${execution} ${status}`));
     expect(told.size).toBe(EXECUTIONS * 2);
   });

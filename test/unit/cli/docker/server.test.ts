@@ -239,7 +239,7 @@ describe('the routes', () => {
     expect(message(await askTwo('GET', '/containers/0120f5/json'))).toContain('Multiple IDs found');
   });
 
-  test('start and stop without a change return 304; removing a running and killing a stopped container return 409', async () => {
+  test('start and stop without effect return 304; removing a running and killing a stopped container return 409', async () => {
     const unchanged = {
       status: 200,
       body: { container: web, operation: operationOf({ state: 'Succeeded' }) },

@@ -29,8 +29,8 @@ const addresses = (from: number, count: number, set = 'names_hostile', ttlSecond
     return { set, address: `1.2.${number >> 8}.${number & 255}`, ttlSeconds };
   });
 
-describe('the addresses that names of rules have', () => {
-  test('are sent together, and one that a full set has no room for costs the others nothing', async () => {
+describe('addresses for the names of rules', () => {
+  test('are sent together, and one that does not fit into a full set does not affect the others', async () => {
     const { grants, sets, scripts, clock } = openRouter();
     await grants.add(addresses(0, SIZE));
     expect(scripts).toHaveLength(1);
@@ -51,7 +51,7 @@ describe('the addresses that names of rules have', () => {
     expect(sets.get('names_hostile')?.size).toBe(1);
   });
 
-  test('of one container that nft refuses do not fail those of others', async () => {
+  test('of one container that nft refuses do not affect those of others', async () => {
     const { grants, sets } = openRouter();
     const [large, small] = [grants.add(addresses(0, SIZE)), grants.add(addresses(0, 1, 'names_other'))];
     const more = grants.add(addresses(SIZE, 1));
@@ -60,7 +60,7 @@ describe('the addresses that names of rules have', () => {
     expect(sets.get('names_other')?.size).toBe(1);
   });
 
-  test('live as long as the longest of their names', async () => {
+  test('expire with the longest time to live of their names', async () => {
     const { grants, scripts, clock } = openRouter();
     await grants.add(addresses(0, 1, 'names', 100));
     await clock.pass(10_000);
