@@ -27,8 +27,8 @@ const check = (
 };
 
 test.each([
-  ['an issuer that is brought along', OIDC_CONTEXT],
-  ['a user pool of its own', {}],
+  ['an existing issuer', OIDC_CONTEXT],
+  ['its own user pool', {}],
 ])('with %s, no finding is left unacknowledged', (_name, context) => {
   expect(() => check(context)).not.toThrow();
 });

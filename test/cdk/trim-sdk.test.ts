@@ -207,16 +207,16 @@ n0_registry.registerError(A$, A);
 test.each<[string, () => unknown]>([
   ['a package without a version', () => onlyVersion('{"name":"x"}')],
   ['errors without classes', () => onlyErrors([])(BASE)],
-  ['an error that is wanted and not there', () => onlyErrors(['Z'])(BASE + ERROR)],
-  ['something else among the errors', () => onlyErrors(['A'])(`${BASE}${ERROR}export const x = 1;`)],
+  ['a missing error', () => onlyErrors(['Z'])(BASE + ERROR)],
+  ['other code in the list of errors', () => onlyErrors(['A'])(`${BASE}${ERROR}export const x = 1;`)],
   ['schemas without errors', () => onlyRegistered(() => BASE + ERROR)('export var A$ = [];')],
   [
-    'errors registered in another way',
+    'errors that are registered differently',
     () => onlyRegistered(() => BASE + ERROR)(SCHEMA.replace('n0_registry.registerError', 'register')),
   ],
   ['partitions under another name', () => withoutRegions('export const other = {\n};')],
   [
-    'more than partitions',
+    'other code after the partitions',
     () => withoutRegions('export const partitionsInfo = {"partitions":[]\n};\nmore();'),
   ],
 ])('%s: refused', (_, make) => {

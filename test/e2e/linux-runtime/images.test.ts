@@ -132,7 +132,7 @@ real('images of a host', () => {
     symlinkSync(outside, join(allowed, 'leads-out'));
     symlinkSync('/etc', join(allowed, 'etc'));
     test.each([
-      ['a path elsewhere', outside],
+      ['a path in another folder', outside],
       ['a path with ..', `${allowed}/../allowed-not`],
       ['a link that leads out', join(allowed, 'leads-out')],
       ['a file through a link that leads out', join(allowed, 'etc/passwd')],
@@ -157,9 +157,13 @@ real('images of a host', () => {
     test.each<[string, () => readonly TarEntry[], RegExp]>([
       ['an absolute path', () => [{ name: '/etc/cron.d/x' }], /absolute path/],
       ['a path with ..', () => [{ name: 'a/../../x' }], /has the path/],
-      ['a hard link that leads out', () => [{ name: 'x', kind: '1', link: '../../etc/shadow' }], /links to/],
       [
-        'a symbolic link that leads out',
+        'a hard link out of the image',
+        () => [{ name: 'x', kind: '1', link: '../../etc/shadow' }],
+        /links to/,
+      ],
+      [
+        'a symbolic link out of the image',
         () => [{ name: 'x', kind: '2', link: '../../etc' }],
         /outside the image/,
       ],

@@ -96,15 +96,15 @@ describe('the authorizer of hosts', () => {
 
   test.each<[string, Given]>([
     ['another key', { key: generateKeyPairSync('ed25519').privateKey }],
-    ['another tenant, under which there is no such host', { tenant: 'other' }],
-    ['a tenant that would break out of the key', { tenant: 'acme#H' }],
-    ['a host that there is not', { kid: randomUUID() }],
-    ['a host that is lost', { kid: lostId }],
-    ['a subject that is not the key’s', { sub: lostId }],
-    ['an issuer that is not the host', { iss: lostId }],
+    ['another tenant, which has no such host', { tenant: 'other' }],
+    ['a tenant with the separator of keys', { tenant: 'acme#H' }],
+    ['a missing host', { kid: randomUUID() }],
+    ['a lost host', { kid: lostId }],
+    ['a subject other than the key’s host', { sub: lostId }],
+    ['an issuer other than the host', { iss: lostId }],
     ['another audience', { aud: 'bulkhead-api' }],
     ['an expired token', { iat: NOW - 200 }],
-    ['a token of the future', { iat: NOW + 120 }],
+    ['a token that was issued in the future', { iat: NOW + 120 }],
     ['a token that is valid for too long', { exp: NOW + 3600 }],
   ])('refuses %s', async (_case, given) => {
     await expect(authorize(`Bearer ${await sign(given)}`)).rejects.toMatchObject({ message: 'Unauthorized' });

@@ -67,7 +67,7 @@ describe('a command that an attacker wrote into the table', () => {
   test.each([
     ['not JSON', 'nonsense'],
     ['no command', '{"id":1}'],
-    ['an id of its own', JSON.stringify({ ...forged, id: 'another' })],
+    ['a new id', JSON.stringify({ ...forged, id: 'another' })],
   ])('does not keep the host from its other commands with %s in its payload', async (_, payload) => {
     await write({ signed: { payload, signature: 'x', keyId: COMMAND_KEY.keyId } });
     host.silentOn.add('startContainer');

@@ -220,12 +220,12 @@ describe('a rule', () => {
   test.each([
     ['other tenants’ events', { eventPattern: { source: [{ prefix: '' }] } }, '/body/eventPattern/source'],
     ['a pattern that is too long', { eventPattern: { a: ['x'.repeat(2100)] } }, '/body/eventPattern'],
-    ['selects by nothing', { select: {} }, '/body/select'],
-    ['selects by no labels', { select: { labels: {} } }, '/body/select/labels'],
+    ['an empty selection', { select: {} }, '/body/select'],
+    ['an empty selection by labels', { select: { labels: {} } }, '/body/select/labels'],
     ['an unknown member', { select: { host: 'x' } }, '/body/select/host'],
-    ['no runtime type', { runtimeType: 'Docker' }, '/body/runtimeType'],
+    ['an invalid runtime type', { runtimeType: 'Docker' }, '/body/runtimeType'],
     ['too many containers', { maxContainers: 101 }, '/body/maxContainers'],
-    ['an expression that is none', { select: { labels: { 'a/b': '{% ( %}' } } }, '/body/select/labels/a~1b'],
+    ['an invalid expression', { select: { labels: { 'a/b': '{% ( %}' } } }, '/body/select/labels/a~1b'],
     [
       'an expression that evaluates the event',
       { select: { name: '{% $eval($.detail.x) %}' } },

@@ -369,7 +369,7 @@ describe('a changed policy', () => {
 
   test.each([
     ['for a minute', 60_000],
-    ['for longer than its command is good for', 3_600_000],
+    ['for longer than its command is valid', 3_600_000],
     ['for a month', 30 * 24 * 3_600_000],
   ])('reaches a host that was away %s', async (_, milliseconds) => {
     world.cut(host);

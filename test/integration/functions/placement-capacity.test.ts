@@ -175,8 +175,8 @@ describe('capacity under parallel placement', () => {
 describe('the choice of a host', () => {
   test.each([
     ['a switch that no host has', { switchName: 'Lab' }, 'has no switch "Lab"'],
-    ['more than any host has', { memoryMB: 100_000 }, 'MiB'],
-    ['an image that is not known', { image: 'nothing' }, 'not in the catalogue'],
+    ['a capacity larger than that of any host', { memoryMB: 100_000 }, 'MiB'],
+    ['an unknown image', { image: 'nothing' }, 'not in the catalogue'],
   ])('%s: waits, and says so', async (_case, options, reason) => {
     await world.addHost();
     const made = await world.create(options);

@@ -315,7 +315,7 @@ describe('a conversion request', () => {
     ['nothing', {}],
     ['no type', { containerId: randomUUID() }],
     ['no container', { runtimeType: 'HyperV' }],
-    ['a tenant that cannot be one', { tenant: 'a#b', containerId: randomUUID(), runtimeType: 'HyperV' }],
+    ['an invalid tenant', { tenant: 'a#b', containerId: randomUUID(), runtimeType: 'HyperV' }],
     ['an empty selection', { select: {}, runtimeType: 'HyperV' }],
   ])('that says %s is nothing to do', async (_, detail) => {
     expect((await select(request(detail))).items).toEqual([]);

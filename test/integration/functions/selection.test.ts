@@ -39,9 +39,9 @@ const reasonOf = async (expression: string): Promise<string> => {
 describe('an expression selects nothing if it', () => {
   test.each([
     ['finds nothing', '$.detail.nothing', 'name: the expression did not return a string'],
-    ['gives a number', '$.detail.n', 'name: the expression did not return a string'],
-    ['gives a list', '$.detail.list', 'name: the expression did not return a string'],
-    ['gives what cannot be a name', '"../x"', 'name: the expression returned an invalid string'],
+    ['returns a number', '$.detail.n', 'name: the expression did not return a string'],
+    ['returns a list', '$.detail.list', 'name: the expression did not return a string'],
+    ['returns an invalid name', '"../x"', 'name: the expression returned an invalid string'],
     ['fails', '$toMillis("x")', 'name: the expression failed with D3110 at position 10'],
   ])('%s', async (_, expression, reason) => {
     expect(await reasonOf(expression)).toBe(reason);
@@ -99,18 +99,18 @@ describe('the reason contains nothing from the event', () => {
 
 describe('an expression with excessive resource use is ended, and the caller continues', () => {
   test.each([
-    ['recurses endlessly', '($f := function() { $f() }; $f())'],
-    ['recurses deeper and deeper', '($f := function($n) { 1 + $f($n) }; $f(1))'],
+    ['recurses in tail position without end', '($f := function() { $f() }; $f())'],
+    ['recurses to any depth', '($f := function($n) { 1 + $f($n) }; $f(1))'],
     [
-      'doubles a text',
+      'doubles a string repeatedly',
       '($f := function($s, $n) { $n = 0 ? $s : $f($s & $s, $n - 1) }; $f("aaaaaaaaaaaaaaaa", 24))',
     ],
-    ['converts a text that it has doubled', '$uppercase($join([1..9999].$pad("", 60000, "a")))'],
+    ['converts a string after doubling it', '$uppercase($join([1..9999].$pad("", 60000, "a")))'],
     ['pads to 500 million characters', '$pad("", 500000000, "a")'],
     ['makes a range of 10 million', '$string([1..10000000])'],
-    ['sorts without order', '$string($sort([1..9999], function($a, $b) { true }))'],
+    ['sorts with an inconsistent comparison', '$string($sort([1..9999], function($a, $b) { true }))'],
     ['multiplies lists', '$string([1..9999].([1..9999].([1..9999])))'],
-    ['replaces each of many by many', '$replace($pad("", 60000, "a"), "a", $pad("", 60000, "b"))'],
+    ['replaces each of many characters by many', '$replace($pad("", 60000, "a"), "a", $pad("", 60000, "b"))'],
     ['exhausts its memory', '$map([1..9999], function($i) { {"a": [1..9999]} })'],
     ['backtracks', '$string($match($pad("", 60, "a") & "!", /^(a+)+$/))'],
   ])('%s', async (_, expression) => {

@@ -37,7 +37,7 @@ describe('the superblock of a writable layer', () => {
 
   test.each([
     ['a journal to replay', 0x60, 0x2c6, 4],
-    ['a count of mounts', 0x34, 900, 2],
+    ['a mount count', 0x34, 900, 2],
     ['a time', 0x2c, 1_900_000_000, 4],
     ['free blocks', 0xc, 7, 4],
     ['a recorded error', 0x194, 3, 4],

@@ -30,7 +30,7 @@ describe('the last lines of CI', () => {
 
   test.each<[string, readonly (readonly [unknown, number])[], string, number]>([
     [
-      'all is well',
+      'all steps succeed',
       [
         [check(4, 0), 0],
         [jest(10, 0), 0],
@@ -66,7 +66,7 @@ describe('the last lines of CI', () => {
       1,
     ],
     [
-      'a report is cut off',
+      'a report is truncated',
       [
         ['{"passed": 4', 0],
         [jest(1, 0), 0],
@@ -75,7 +75,7 @@ describe('the last lines of CI', () => {
       1,
     ],
     [
-      'a part fails and its report does not say so',
+      'a part fails and its report shows no failure',
       [
         [check(4, 0), 1],
         [jest(1, 0), 0],
