@@ -6,7 +6,7 @@ export const nothingToCancel: Cancel = () => undefined;
 /** The agent's clock, which tests replace. */
 export interface Clock {
   now(): Date;
-  /** Milliseconds of a monotonic clock of this boot, comparable across processes. */
+  /** Milliseconds of the monotonic clock since boot, comparable across processes. */
   monotonicMs(): number;
   /** Calls back once after `ms` milliseconds. Returns a function that cancels it. */
   after(ms: number, callback: () => void): Cancel;

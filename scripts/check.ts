@@ -1,5 +1,5 @@
 /**
- * `npm run check [-- --json FILE]`: all checks that do not run Bulkhead. All steps run, two at a time, also
+ * `npm run check [-- --json FILE]`: all checks that do not run Bulkhead. All steps run, two at a time, even
  * after a failure. Then one line is printed for each step. Exits with 1 when any step failed.
  */
 import { writeFileSync } from 'node:fs';

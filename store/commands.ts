@@ -34,7 +34,7 @@ export interface CommandRecord {
   readonly operationId: string | null;
   readonly step: string | null;
   readonly result: CommandResult | null;
-  /** Milliseconds since 1970: not sent after. */
+  /** Milliseconds since 1970, after which the command is not sent. */
   readonly expiresAt: number;
 }
 

@@ -58,7 +58,7 @@ export const computeProcessItem = ({ tenant, containerId, ...rest }: ComputeProc
   });
 };
 
-/** The compute process of a container, if it runs. @param containerId lower-case */
+/** The compute process of a container, if it is running. @param containerId lower-case */
 export const getComputeProcess = async (
   table: Table,
   tenant: string,

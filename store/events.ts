@@ -68,7 +68,7 @@ export const parseEvent = (item: Item): Event => readItem('event', EventItemSche
 
 interface EventPage {
   readonly items: readonly Event[];
-  /** Set at the end of the list too: later events come after it. */
+  /** Also set at the end of the list, because later events follow it. */
   readonly nextCursor: string;
 }
 

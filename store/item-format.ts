@@ -112,7 +112,7 @@ export const readEach = <T>(
 
 export const entityOf = (item: Item): string | undefined => item.entity?.S;
 
-/** A member that is left out of the item where it is null. */
+/** A member that is omitted from the item if it is null. */
 /* @__NO_SIDE_EFFECTS__ */
 export const orNull = <T extends z.ZodMiniType>(schema: T) => z._default(z.nullable(schema), null);
 

@@ -137,7 +137,7 @@ const SORT = {
   until: ' AND #sk < :sk',
 } as const;
 
-/** Names in a projection have a prefix of their own, because `#pk` in a condition can be an attribute of an index. */
+/** Names in a projection have a separate prefix, because `#pk` in a condition can be an attribute of an index. */
 const projection = (paths: readonly string[] | undefined) =>
   paths && {
     ProjectionExpression: paths.map((path) => path.replace(/[^.]+/g, '#p_$&')).join(', '),

@@ -40,7 +40,7 @@ export const convertContainer = async (
   const { state } = deps;
   const { containerId, command } = work;
   const found = await inspectContainer(deps.runtime, containerId);
-  // Before anything is stopped.
+  // Checked before anything is stopped.
   if (found !== null && found.runtimeType !== args.container.runtimeType)
     refuseUntrustedDisk(found, args.container, args.acceptUntrustedDisk === true);
   const before = state.container(containerId)?.desired ?? 'Off';

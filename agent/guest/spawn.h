@@ -22,7 +22,7 @@ struct child {
 enum place {
   PLACE_HERE,           /* as a child of this process, in the same namespaces */
   PLACE_NEW_CONTAINER,  /* as the first process of new namespaces over ROOT_DIRECTORY */
-  PLACE_IN_CONTAINER    /* beside the first process of the container */
+  PLACE_IN_CONTAINER    /* in addition to the first process of the container */
 };
 
 /*

@@ -10,7 +10,7 @@ export const RESULT_BYTES = MESSAGE_BYTES - ENVELOPE_BYTES;
 
 export const encode = (message: AgentMessage): Buffer => Buffer.from(JSON.stringify(message), 'utf8');
 
-/** A result has the same message id at each attempt, also after a restart. */
+/** A result has the same message id at each attempt, even after a restart. */
 export const resultMessageId = (commandId: string): string => {
   const plain = `result:${commandId}`;
   return plain.length <= LONGEST_MESSAGE_ID

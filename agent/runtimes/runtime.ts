@@ -18,7 +18,7 @@ import type { ExecRequest, SessionProcess } from './session-process.ts';
  * 1. Each verb is idempotent: to create an existing resource or to remove a missing one succeeds and changes nothing.
  * 2. Resource names depend only on the container's id, so that the runtime finds its resources after a crash.
  * 3. The runtime tags its resources as Bulkhead's. It does not list or change resources without the tag.
- * 4. `inspect` returns the observed state, not a record of past actions. It works at any time, also between verbs.
+ * 4. `inspect` returns the observed state, not a record of past actions. It works at any time, including between verbs.
  * 5. A verb with a signal rejects soon after the signal is aborted. `inspect` shows what it has created until then.
  * 6. Containers do not depend on this process: they outlive it, and it can read their exit codes afterwards.
  * 7. The verbs of one container are called one at a time. Verbs of different containers can run in parallel.
@@ -75,18 +75,18 @@ export interface Runtime {
   /** Deletes the container's files permanently. */
   removeWritableLayer(containerId: string, signal: AbortSignal): Promise<void>;
 
-  /** Lists the processes inside a running container. Throws `invalid-state` if it does not run. */
+  /** Lists the processes inside a running container. Throws `invalid-state` if it is not running. */
   listProcesses(containerId: string): Promise<readonly Process[]>;
   listHostProcesses(): Promise<readonly Process[]>;
-  /** Measures what a running container shares with this machine. Throws `invalid-state` if it does not run. */
+  /** Measures what a running container shares with this machine. Throws `invalid-state` if it is not running. */
   isolation(containerId: string): Promise<IsolationReport>;
-  /** Runs the probes inside a running container. Throws `invalid-state` when it does not run. */
+  /** Runs the probes inside a running container. Throws `invalid-state` if it is not running. */
   verifyIsolation(containerId: string, signal: AbortSignal): Promise<IsolationVerification>;
   /** Starts another process in a running container. Resolves when it runs. Throws `invalid-state`, or the reason for a failed start. */
   startExec(containerId: string, request: ExecRequest): Promise<SessionProcess>;
   /** Attaches to the main process. Throws `invalid-state`. */
   attach(containerId: string, options: AttachOptions): Promise<SessionProcess>;
-  /** Reads a page of the log of the newest runs of the main process, also when the process or its VM no longer exists. */
+  /** Reads a page of the log of the newest runs of the main process, even when the process or its VM no longer exists. */
   readLog(containerId: string, query: LogQuery): Promise<LogPage>;
   importImage(request: ImportImage, signal: AbortSignal): Promise<ImageFacts>;
   /** Throws `image-in-use` if a container, running or not, uses the image. */

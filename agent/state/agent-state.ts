@@ -25,7 +25,7 @@ export interface AgentState {
   receive(command: Command, at: ReceivedAt): Receipt;
   /** Records the answer to a message that is not a valid command, so that the answer is resent until it is acknowledged. */
   refuse(commandId: string, result: CommandResult): void;
-  /** Records that the command is being executed, with its context. A context that was recorded before stays. */
+  /** Records that the command is being executed, with its context. An existing context is kept. */
   begin(commandId: string, context: CommandContext): CommandRecord;
   /** Records the current steps. Called with a step `Running` before it is executed, and with its result afterwards. */
   recordSteps(commandId: string, steps: readonly OperationStep[]): void;
@@ -66,7 +66,7 @@ export interface Validity {
 export interface ReceivedAt extends Validity {
   /** By the monotonic clock, in milliseconds; for the command's time to live. */
   readonly monotonicMs: number;
-  /** Whether the command changes its container. A query raises no epoch. */
+  /** Whether the command changes its container. A query does not raise the epoch. */
   readonly changesContainer: boolean;
 }
 

@@ -53,7 +53,7 @@ const removeOld = (folder: string): void => {
   for (const { path } of byAge.slice(KEPT)) rmSync(path, { recursive: true, force: true });
 };
 
-/** Creates the folder atomically, also with concurrent writers. */
+/** Creates the folder atomically, even with concurrent writers. */
 const synthesizeInto = async (root: string, target: string, context: string): Promise<void> => {
   const draft = `${target}.${process.pid}`;
   try {

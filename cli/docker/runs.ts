@@ -12,7 +12,7 @@ import { AUTO_REMOVE_LABEL } from './translate/labels.ts';
 /**
  * The bridge's own state of containers, in memory only.
  *
- * docker attaches before it starts a container, so a client of a container that does not run waits here until `started`.
+ * docker attaches before it starts a container, so a client of a container that is not running waits here until `started`.
  * Then it gets all output of the main process: from a session, or from the log if the session cannot be opened or breaks.
  * With a terminal, a broken session ends the attach.
  * A container of `run --rm` is removed after it has ended and its output was sent.

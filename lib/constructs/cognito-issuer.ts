@@ -45,7 +45,7 @@ export class CognitoIssuer extends Construct {
         requireUppercase: true,
         requireSymbols: true,
       },
-      // A trigger can change access tokens of machines only from this plan on.
+      // Lower plans do not allow a trigger to change the access tokens of machines.
       featurePlan: FeaturePlan.ESSENTIALS,
       removalPolicy: props.removalPolicy,
     });

@@ -74,7 +74,7 @@ export class FunctionWorker {
     void this.ready.then(cancel);
   }
 
-  /** The worker must be ready and not busy. Settles with a result, also for a function that fails. */
+  /** The worker must be ready and not busy. Settles with a result, even for a function that fails. */
   async run(requestId: string, payload: string): Promise<InvocationResult> {
     const { timeoutMs } = this.#settings;
     const outcome = await new Promise<{ payload: string } | { error: RuntimeError }>((resolve) => {

@@ -245,7 +245,7 @@ export class SwitchAgent {
   }
 
   async #call(call: string, ...args: unknown[]): Promise<unknown> {
-    if (this.#process === null) throw new TypeError('The agent does not run');
+    if (this.#process === null) throw new TypeError('The agent is not running');
     this.#process.send({ call, args });
     const [answer] = (await once(this.#process, 'message')) as [{ value?: unknown; error?: string }];
     if (answer.error !== undefined) throw new TypeError(answer.error);

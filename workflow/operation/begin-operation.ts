@@ -51,7 +51,7 @@ export const recordOperation = (
 ): Promise<void> => table.transact([addOperation(operation), ...remember], operation.id);
 
 interface Supersede extends Begin {
-  /** The active operation as it was read and as it is cancelled; null if it was being cancelled already. */
+  /** The active operation as read and as cancelled; null if it is already being cancelled. */
   readonly active: { readonly before: OperationRecord; readonly after: OperationRecord } | null;
 }
 

@@ -47,7 +47,7 @@ export class ContainerIsolation {
 
   /**
    * Measures what a container shares with this host.
-   * @throws {RuntimeError} `invalid-state` if the container does not run
+   * @throws {RuntimeError} `invalid-state` if the container is not running
    */
   async report(containerId: string): Promise<IsolationReport> {
     const { runtimeType } = await this.#records.require(containerId);

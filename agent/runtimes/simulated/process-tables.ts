@@ -4,9 +4,9 @@ import { simulatedUser } from './users.ts';
 import type { SimulatedContainer } from './world.ts';
 
 /**
- * Process lists as in the documentation of Hyper-V containers. The processes of a process-isolated container are also in the
- * host's list. The processes of a utility VM are only in the VM's list. For the VM, the host shows one worker process, whose
- * user is named after the container. Pids are those of the documentation where it has them.
+ * Process lists as in the documentation of Hyper-V containers. The processes of a process-isolated container are also
+ * in the host's list. The processes of a utility VM are only in the VM's list. For the VM, the host shows one worker
+ * process, whose user is named after the container. Pids are taken from the documentation if it lists them.
  */
 
 type Row = readonly [pid: number, name: string, userName?: string];

@@ -64,7 +64,7 @@ export const answerOnce = async (
   } catch (error) {
     const meanwhile = await replay(attempt, dependencies);
     if (meanwhile !== undefined) return meanwhile;
-    // The stored response was in the way but has expired since: treat it as a conflict.
+    // A stored response made the write fail and has expired since, so this is a conflict.
     throw error instanceof ConditionFailed
       ? new ConflictError(
           'idempotency-key-reused',

@@ -76,7 +76,7 @@ class ExpressionProcess {
     return JSON.parse(value);
   }
 
-  /** Ends the process if no request follows soon. Does not keep the parent alive meanwhile. */
+  /** Ends the process if no request follows soon. The timer does not keep the parent alive. */
   rest(): void {
     this.#hold(false);
     this.#idle = setTimeout(() => this.end(), LIMITS.idleMs).unref();
@@ -91,7 +91,7 @@ class ExpressionProcess {
   #hold(held: boolean): void {
     const { stdin, stdout, stderr } = this.#child;
     const handles: readonly object[] = [this.#child, stdin, stdout, stderr];
-    // Pipes are sockets, which their types do not say.
+    // Pipes are sockets, although their types do not include that.
     for (const handle of handles)
       if (handle instanceof ChildProcess || handle instanceof Socket) held ? handle.ref() : handle.unref();
   }

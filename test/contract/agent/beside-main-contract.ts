@@ -36,7 +36,7 @@ const listen = (process: SessionProcess) => {
 export interface BesideMainSubject {
   readonly runtime: Runtime;
   readonly dispose: () => Promise<void>;
-  /** Whether a shell has executed that program. Missing for a runtime where that takes no time. */
+  /** Whether a shell has executed that program. Omitted if that is immediate in the runtime. */
   readonly runs?: (containerId: string, commandLine: string) => Promise<boolean>;
 }
 

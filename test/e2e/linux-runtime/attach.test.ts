@@ -45,7 +45,7 @@ real('an attachment without a terminal', () => {
   });
 
   test.each(TYPES)(
-    '%s: delivers all output to a slow reader, also after the process’s exit, without blocking the process',
+    '%s: delivers all output to a slow reader, even after the process’s exit, without blocking the process',
     async (runtimeType) => {
       const one = make(runtimeType, 'read go; head -c 3000000 /dev/urandom | tee /data; exit 4');
       await host.up(one);

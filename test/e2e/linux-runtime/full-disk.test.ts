@@ -170,7 +170,7 @@ real('the agent’s journal on a full disk', () => {
   });
   afterAll(() => disk.remove());
 
-  test('accepts commands and stores answers, also after a restart', () => {
+  test('accepts commands and stores answers, even after a restart', () => {
     const open = () => openSqliteState(join(disk.folder, 'journal.sqlite'), systemClock);
     const one = container();
     const command = (id: string): Command => ({

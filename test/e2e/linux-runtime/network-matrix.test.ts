@@ -131,7 +131,7 @@ real('the targets of a container’s first packets', () => {
     return (await newest()).flatMap((line) => /^reached (.*)$/.exec(line)?.[1] ?? []).sort();
   };
 
-  test('are only those that its policy allows, also after a reboot, in both runtime types', async () => {
+  test('are only those that its policy allows, even after a reboot, in both runtime types', async () => {
     const peer = serve();
     const foreign = serve([{ hostPort: PUBLISHED, containerPort: 80 }]);
     await host.up(peer);

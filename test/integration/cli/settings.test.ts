@@ -287,7 +287,7 @@ describe('completion', () => {
       .split('\n');
   };
 
-  test('bash completes groups, verbs and options, also after operands', async () => {
+  test('bash completes groups, verbs and options, even after operands', async () => {
     expect(await complete('cont')).toEqual(['container']);
     expect(await complete('container', 're')).toEqual(['restart', 'remove']);
     expect(await complete('container', 'create', 'mini', '--run')).toEqual(['--runtime-type']);

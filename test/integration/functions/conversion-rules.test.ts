@@ -121,7 +121,7 @@ describe('a rule', () => {
     table.transact = transact;
   });
 
-  test('is refused beyond the limit of a tenant, also for parallel requests', async () => {
+  test('is refused beyond the limit of a tenant, even for parallel requests', async () => {
     const { call, outside } = await open();
     const names = Array.from({ length: 3 * RULES_PER_TENANT }, (_, index) => `rule-${index}`);
     const puts = await Promise.all(

@@ -111,7 +111,7 @@ describe('a token', () => {
     },
   );
 
-  test('of an ended session is refused with that reason, also one for resuming', async () => {
+  test('of an ended session is refused with that reason, including one for resuming', async () => {
     const world = await setUp();
     const { sessionId, token } = await world.open();
     await world.fromHost(sessionId, { kind: 'ended', reason: 'container-stopped' });

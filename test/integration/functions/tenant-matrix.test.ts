@@ -183,7 +183,7 @@ describe('lists', () => {
   });
 });
 
-test('rules of two tenants with the same name are separate, also on the bus', async () => {
+test('rules of two tenants with the same name are separate, including on the bus', async () => {
   const params = { name: 'isolate' };
   const third = { tenant: 'third' };
   const theirs = await api.call(MAKES, { params, body: { ...RULE, description: 'theirs' }, claims: third });

@@ -69,7 +69,7 @@ describe('the supervisor', () => {
     expect(reported.length).toBeGreaterThanOrEqual(7);
   });
 
-  test('does not restart a container that was stopped, also during the pause', async () => {
+  test('does not restart a container that was stopped, including during the pause', async () => {
     const one = await running(['false'], { name: 'always' });
     state.update(one.id, { desired: 'Off' });
     await clock.pass(60_000);

@@ -51,7 +51,7 @@ const commandsIn = (text: string): readonly string[] =>
   [...text.matchAll(/`bulkhead ([^`]+)`/g)].map(([, command = '']) => command);
 
 describe('suggestions of the API in the CLI', () => {
-  test('are found in the sources, also in conditional expressions', () => {
+  test('are found in the sources, including in conditional expressions', () => {
     expect(suggestions.filter((text) => text.includes('/v1/')).length).toBeGreaterThan(5);
     expect(suggestions.some((text) => text.includes('strategy to "recreate"'))).toBe(true);
   });

@@ -36,7 +36,7 @@ const open = () => {
 };
 
 describe('signing commands', () => {
-  test('reads the secret once for many commands, also for parallel ones', async () => {
+  test('reads the secret once for many commands, even for parallel ones', async () => {
     const { signing, reads } = open();
     await Promise.all([signing.sign(command, 5), signing.sign(command, 5)]);
     for (let count = 0; count < 10; count += 1) await signing.sign(command, 5);

@@ -178,7 +178,10 @@ describe('security-relevant arguments of system calls', () => {
     const result = rule.errnoRet !== undefined ? `${rule.action} ${rule.errnoRet}` : rule.action;
     return rule.names.includes(name) && matches ? [result] : [];
   };
-  /** The different actions of the rules that match. There may be one: a filter does not say which of two would win. */
+  /**
+   * The different actions of the rules that match. At most one is allowed, because a filter does not define which of
+   * two has priority.
+   */
   const actionsOf = (name: string, ...given: readonly bigint[]): string[] => [
     ...new Set(syscalls.flatMap((rule) => matchesOf(rule, name, given))),
   ];

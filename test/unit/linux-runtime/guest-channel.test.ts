@@ -184,7 +184,7 @@ describe('a channel to a guest', () => {
     },
   );
 
-  test('a guest that answers in time stays connected, also if an earlier request is slow', async () => {
+  test('a guest that answers in time stays connected, even if an earlier request is slow', async () => {
     const clock = new ManualClock();
     const { channel, guest, received } = await connect(clock);
     const answer = (): void => {

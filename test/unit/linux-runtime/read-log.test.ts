@@ -143,7 +143,7 @@ describe('a log', () => {
     expect((await pages(first.cursor)).texts).toEqual(['whole']);
   });
 
-  test('that does not exist is empty, also from its end on', async () => {
+  test('that does not exist is empty, including from its end on', async () => {
     expect(await readLog(path, {})).toEqual({
       items: [],
       truncated: false,

@@ -6,7 +6,7 @@ import { removeTemporaryDirectories, temporaryDirectory } from '../../helpers/lo
 
 afterAll(removeTemporaryDirectories);
 
-test('a log file is renamed when it reaches its limit, also across restarts', () => {
+test('a log file is renamed when it reaches its limit, even across restarts', () => {
   const path = join(temporaryDirectory(), 'logs', 'a.log');
   const first = new LogFile(path, 10);
   first.append('12345\n');

@@ -19,7 +19,7 @@ export class MainLog {
   #cancelPause: Cancel = nothingToCancel;
   #file: FileHandle | null = null;
   #written: number;
-  /** Writes run one after the other, also across a rotation. When the new file has data, the old one is complete. */
+  /** Writes run one after the other, even across a rotation. When the new file has data, the old one is complete. */
   #writes: Promise<void> = Promise.resolve();
   readonly #pending: Record<Source, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
 

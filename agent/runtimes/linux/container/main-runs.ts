@@ -154,7 +154,7 @@ export class MainRuns {
 
   /**
    * Attaches to the main process ({@link attachMain}).
-   * @throws {RuntimeError} `invalid-state` if it does not run
+   * @throws {RuntimeError} `invalid-state` if it is not running
    */
   async attach(id: string, options: AttachOptions): Promise<SessionProcess> {
     const live = this.#live.get(id);

@@ -142,7 +142,7 @@ export class NatSwitch {
     return made;
   }
 
-  /** Applies another policy, also to open connections. Has no effect without an endpoint. */
+  /** Applies another policy, including to open connections. Has no effect without an endpoint. */
   setPolicy(id: string, policy: ResolvedNetworkPolicy): Promise<void> {
     return this.#inTurn(id, () => this.#setPolicy(id, policy));
   }

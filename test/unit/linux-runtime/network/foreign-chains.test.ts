@@ -42,7 +42,7 @@ describe('base chains of other programs for forwarded packets', () => {
     ]);
   });
 
-  test('a chain with a final drop gets the rules directly before it, also if it has a counter and a log', () => {
+  test('a chain with a final drop gets the rules directly before it, even if it has a counter and a log', () => {
     const rules: Expression[] = [
       [MATCH, { accept: null }],
       [{ counter: {} }, { log: {} }, { reject: {} }],

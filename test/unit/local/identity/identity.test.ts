@@ -85,7 +85,7 @@ describe('the local issuer', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('stores its key in a folder that only its owner can access, also if the folder existed before', async () => {
+  test('stores its key in a folder that only its owner can access, even if the folder existed before', async () => {
     const keys = join(folder, 'keys');
     expect(statSync(keys).mode & 0o777).toBe(0o700);
     chmodSync(keys, 0o755);
