@@ -117,7 +117,7 @@ const main = async (): Promise<void> => {
   await defaults.mountLayers(id, await images.mountable(miniDigest(deps.artifacts)), owner);
   const image = await images.get('mini');
   const network = { namespace: NETWORK_NAMESPACE, resolver: null };
-  const { process: first } = await defaults.start(one, image, network, owner);
+  const { process: first } = await defaults.start(one, image, network, owner, new AbortController().signal);
   expectThat('root’s id outside', idMapOf(first.pid)?.firstHostId, owner.firstId);
   expectThat(
     'and by its status',

@@ -73,6 +73,7 @@ export const bring = async (
   container: AssignedContainer | null,
   target: Target,
   instanceId: string = randomUUID(),
+  signal: AbortSignal = never,
 ): Promise<void> => {
   const acceptUntrustedDisk = true;
   const assignment = {
@@ -85,7 +86,7 @@ export const bring = async (
   };
   const recorder = new StepRecorder(systemClock, () => undefined);
   const steps = plan(assignment, await inspectContainer(runtime, id));
-  await executePlan({ runtime, clock: systemClock }, steps, { recorder, signal: never });
+  await executePlan({ runtime, clock: systemClock }, steps, { recorder, signal });
 };
 
 export const removeAllContainers = async (runtime: Runtime): Promise<void> => {

@@ -35,6 +35,12 @@ export const memoryEventsFile = (tag: string, id: string): string => {
   return isUnified() ? join(MOUNT, path, 'memory.events') : join(MOUNT, 'memory', path, 'memory.oom_control');
 };
 
+/** The pids of the processes in the cgroup of a Default container; none if it has no cgroup. */
+export const containerPids = async (tag: string, id: string): Promise<number[]> => {
+  const path = join(MOUNT, isUnified() ? '' : 'pids', cgroupParent(tag), id, 'cgroup.procs');
+  return (await readFile(path, 'utf8').catch(() => '')).split('\n').filter(Boolean).map(Number);
+};
+
 /**
  * Whether the kernel accounts for the swap of cgroups, which boot options can turn off. Without it, swap cannot be limited.
  * The root of the cgroup v2 hierarchy has no limits, so the cgroups in it are checked.

@@ -191,7 +191,7 @@ export class LinuxRuntime implements Runtime {
     }
   }
 
-  async startProcess(container: AssignedContainer, instanceId: string): Promise<void> {
+  async startProcess(container: AssignedContainer, instanceId: string, signal: AbortSignal): Promise<void> {
     const { id, runtimeType } = container;
     const record = await this.#records.require(id);
     const image = await this.#images.byDigest(record.digest);
@@ -205,7 +205,8 @@ export class LinuxRuntime implements Runtime {
       const endpoint = await this.#network.endpoint(id);
       const resolver = endpoint === null ? null : this.#network.resolverPath;
       const network = { namespace: endpoint && namespacePath(endpoint), resolver };
-      return this.#defaults.start(container, image, network, await this.#userNamespaces.take(id));
+      const owner = await this.#userNamespaces.take(id);
+      return this.#defaults.start(container, image, network, owner, signal);
     });
     await allSettled([trustRecorded, begun]);
   }

@@ -1,4 +1,6 @@
 import { describe, expect, jest, test } from '@jest/globals';
+import { containerPids } from '../../../agent/runtimes/linux/cgroups.ts';
+import { createLayout } from '../../../agent/runtimes/linux/layout.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/assigned-container.ts';
 import { bring, canHostLinux, until } from '../../helpers/linux-host.ts';
@@ -48,6 +50,22 @@ real('a stop', () => {
     // The disk was not unmounted, so it is checked before the container starts again.
     await host.up(one);
     expect(await host.sh(one, 'cat /kept')).toBe('kept');
+    await bring(host.runtime, one.id, null, 'Absent');
+    expect(await host.runtime.inspect(one.id)).toEqual([]);
+  });
+
+  test('Default: a start that does not end is aborted, and the container can be removed', async () => {
+    const { tag } = createLayout(host.folder);
+    const usual = container({ command: ['sleep', '600'], switchName: 'none' });
+    // runc's time for variables grows with the square of their number: hours for these.
+    const env = Object.fromEntries(Array.from({ length: 100_000 }, (_, index) => [`V${index}`, 'x']));
+    const one = { ...usual, spec: { ...usual.spec, env } };
+    const abort = new AbortController();
+    const starting = bring(host.runtime, one.id, one, 'Running', 'once', abort.signal);
+    await until(async () => (await containerPids(tag, one.id)).length > 0);
+    abort.abort(new TypeError('superseded'));
+    await expect(starting).rejects.toThrow('superseded');
+    expect(await containerPids(tag, one.id)).toEqual([]);
     await bring(host.runtime, one.id, null, 'Absent');
     expect(await host.runtime.inspect(one.id)).toEqual([]);
   });

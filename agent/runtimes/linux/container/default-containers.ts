@@ -6,9 +6,10 @@ import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
 import { SIGNALS } from '../../../../core/contract/session.ts';
+import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 import type { ExecRequest } from '../../session-process.ts';
-import { countsSwap, memoryEventsFile } from '../cgroups.ts';
+import { containerPids, countsSwap, memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
@@ -27,6 +28,7 @@ import { idMapOf, NAMESPACE_IDS, rootIdOf, type UserNamespace } from './user-nam
 
 const RUNC = '/usr/bin/runc';
 const RELAY_TIMEOUT_MS = 5_000;
+const KILL_PAUSE_MS = 50;
 const RUNC_LOG_TAIL = 500;
 /** The file descriptor with the probe, which the helper's `with-probe` opens and runc passes on. */
 const PASSED_PROGRAM = '/proc/self/fd/3';
@@ -126,12 +128,16 @@ export class DefaultContainers {
     for (const point of [paths.root, paths.rw]) await removeFolder(point);
   }
 
-  /** @throws {RuntimeError} with runc's message if the process could not be started */
+  /**
+   * @param signal kills the processes of a start that has not ended, because runc has no time limit of its own
+   * @throws {RuntimeError} with runc's message if the process could not be started
+   */
   async start(
     container: AssignedContainer,
     image: ImageRecord,
     network: { namespace: string | null; resolver: string | null },
     userNamespace: UserNamespace,
+    signal: AbortSignal,
   ): Promise<StartedContainer> {
     const { id, spec } = container;
     const paths = this.#paths(id);
@@ -151,7 +157,31 @@ export class DefaultContainers {
     });
     await this.#forget(id);
     await writeFile(join(paths.run, 'config.json'), JSON.stringify(config), { mode: 0o600 });
-    return this.#supervise(id, userNamespace.firstId, spec.tty === true);
+    return this.#orKill(id, this.#supervise(id, userNamespace.firstId, spec.tty === true), signal);
+  }
+
+  /** Kills the processes of a start that is aborted. Then runc ends with an error, and the helper with it. */
+  async #orKill<T>(id: string, starting: Promise<T>, signal: AbortSignal): Promise<T> {
+    const { clock, layout } = this.#deps;
+    let hasEnded = false;
+    const kill = async () => {
+      // Repeated, because runc may not have started its process yet.
+      for (; !hasEnded; await sleep(clock, KILL_PAUSE_MS))
+        for (const pid of await containerPids(layout.tag, id)) {
+          const found = identify(pid);
+          if (found) killProcess(found);
+        }
+    };
+    signal.addEventListener('abort', kill);
+    try {
+      return await starting;
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      hasEnded = true;
+      signal.removeEventListener('abort', kill);
+    }
   }
 
   /** Lists the processes in the container, with their pids in the container and on this host. */

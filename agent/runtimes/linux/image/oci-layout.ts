@@ -10,6 +10,8 @@ const MAX_DOCUMENT = 4 * 1024 * 1024;
 const DescriptorSchema = z.looseObject({ digest: z.string().check(z.regex(DIGEST)) });
 const IndexSchema = z.looseObject({ manifests: z.array(DescriptorSchema) });
 const ManifestSchema = z.looseObject({ config: DescriptorSchema, layers: z.array(DescriptorSchema) });
+/** Far more than images have. The time that runc takes for variables grows with the square of their number. */
+const MAX_ENTRIES = 1_024;
 const strings = z.optional(z.nullable(z.array(z.string())));
 const ConfigSchema = z.looseObject({
   architecture: z.optional(z.string()),
@@ -35,11 +37,13 @@ export interface LayoutImage {
   readonly defaults: ImageRecord['defaults'];
 }
 
+const refuse = (what: string) => new RuntimeError('validation-failed', `The image is refused: ${what}`);
+
 const readDocument = async <T>(path: string, schema: z.ZodMiniType<T>): Promise<T> => {
-  const refuse = () => new RuntimeError('validation-failed', 'The image is refused: it is not an OCI image');
-  if ((await stat(path).catch(() => ({ size: MAX_DOCUMENT + 1 }))).size > MAX_DOCUMENT) throw refuse();
+  const notAnImage = refuse('it is not an OCI image');
+  if ((await stat(path).catch(() => ({ size: MAX_DOCUMENT + 1 }))).size > MAX_DOCUMENT) throw notAnImage;
   const parsed = schema.safeParse(JSON.parse(await readFile(path, 'utf8')));
-  if (!parsed.success) throw refuse();
+  if (!parsed.success) throw notAnImage;
   return parsed.data;
 };
 
@@ -58,6 +62,9 @@ export const readLayout = async (folder: string): Promise<LayoutImage> => {
   const manifest = await readDocument(blob(manifestDigest), ManifestSchema);
   const config = await readDocument(blob(manifest.config.digest), ConfigSchema);
   const said = config.config ?? {};
+  for (const name of ['Entrypoint', 'Cmd', 'Env'] as const)
+    if ((said[name]?.length ?? 0) > MAX_ENTRIES)
+      throw refuse(`${name} of its configuration has more than ${MAX_ENTRIES} entries`);
   return {
     manifestDigest,
     layers: manifest.layers.map(({ digest }) => blob(digest)),
