@@ -1,4 +1,4 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { ExitError } from './errors.ts';
 import { EXIT, exitCodeOf } from './exit-codes.ts';
 import { type Io, widthOf } from './io.ts';
@@ -18,8 +18,12 @@ const wantsJson = (argv: readonly string[]): boolean =>
  * @returns the exit code: see {@link EXIT}
  */
 export const main = async (argv: readonly string[], io: Io): Promise<number> => {
+  let command: Command | undefined;
+  const program = createProgram(io).hook('preAction', (_, invoked) => {
+    command = invoked;
+  });
   try {
-    await createProgram(io).parseAsync([...argv], { from: 'user' });
+    await program.parseAsync([...argv], { from: 'user' });
     return EXIT.success;
   } catch (error) {
     // Commander has already printed: help and version to stdout, an error to stderr.
@@ -28,8 +32,13 @@ export const main = async (argv: readonly string[], io: Io): Promise<number> => 
     const isDebug = io.env.BULKHEAD_DEBUG === '1';
     io.stderr.write(
       wantsJson(argv)
-        ? errorAsJson(error)
-        : renderError(error, { paint: paintFor(io.stderr, io), width: widthOf(io.stderr) }, isDebug),
+        ? errorAsJson(error, command)
+        : renderError(error, {
+            paint: paintFor(io.stderr, io),
+            width: widthOf(io.stderr),
+            command,
+            isDebug,
+          }),
     );
     return exitCodeOf(error);
   }

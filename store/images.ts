@@ -165,7 +165,7 @@ export const checkImageUnused = async (table: Table, { tenant, view }: IndexedIm
   const [user] = page.items;
   if (user === undefined) return;
   throw new ConflictError('image-in-use', `Containers use image "${view.name}".`, {
-    suggestion: `Remove them first: GET /v1/containers?image=${encodeURIComponent(view.name)}.`,
+    suggestion: `Remove these containers first. List them with GET /v1/containers?image=${encodeURIComponent(view.name)}.`,
   });
 };
 

@@ -1,5 +1,7 @@
+import type { Command } from 'commander';
 import { AnswerError, ClientError, OperationFailedError, ProblemError } from '../../core/client/index.ts';
 import { CliError } from '../errors.ts';
+import { locationIn } from './locations.ts';
 import { toCliSuggestion } from './suggestions.ts';
 import type { TableStyle } from './table.ts';
 import { escapeControls, wrap } from './text.ts';
@@ -9,11 +11,19 @@ const requestIdOf = (error: unknown): string | undefined => {
   return undefined;
 };
 
-const suggestionOf = (error: unknown): string | undefined => {
-  if (error instanceof CliError) return error.suggestion;
-  return error instanceof ClientError && error.suggestion !== undefined
-    ? toCliSuggestion(error.suggestion)
+/** A missing resource can be looked up with the command `list` of its group. */
+const lookUp = (command: Command | undefined): string | undefined => {
+  const group = command?.parent;
+  return group?.commands.some((one) => one.name() === 'list')
+    ? `List the existing ones with \`bulkhead ${group.name()} list\`.`
     : undefined;
+};
+
+const suggestionOf = (error: unknown, command: Command | undefined): string | undefined => {
+  if (error instanceof CliError) return error.suggestion;
+  if (!(error instanceof ClientError)) return undefined;
+  if (error.suggestion !== undefined) return toCliSuggestion(error.suggestion);
+  return error.code === 'not-found' ? lookUp(command) : undefined;
 };
 
 const operationOf = (error: unknown): string | undefined =>
@@ -27,13 +37,22 @@ const INDENT = 7;
 const folded = (text: string, width: number | undefined): string =>
   width === undefined ? text : wrap(text, width - INDENT).join(`\n${' '.repeat(INDENT)}`);
 
-/** The error as text on stderr: message, location in the request, suggestion and request id. */
-export const renderError = (error: unknown, { paint, width }: TableStyle, isDebug = false): string => {
+/** How to show an error: `command` is the command that failed, if one was reached. */
+export interface ErrorStyle extends TableStyle {
+  readonly command?: Command | undefined;
+  readonly isDebug?: boolean;
+}
+
+/** The error as text on stderr: message, location in the command line, suggestion and request id. */
+export const renderError = (
+  error: unknown,
+  { paint, width, command, isDebug = false }: ErrorStyle,
+): string => {
   const message = error instanceof Error ? error.message : String(error);
   const lines = [`${paint('red', 'Error:')} ${folded(escapeControls(message), width)}`];
   for (const { pointer, detail } of problemOf(error)?.errors ?? [])
-    lines.push(`  ${escapeControls(pointer)}: ${escapeControls(detail)}`);
-  const suggestion = suggestionOf(error);
+    lines.push(`  ${escapeControls(locationIn(command, pointer))}: ${escapeControls(detail)}`);
+  const suggestion = suggestionOf(error, command);
   if (suggestion !== undefined)
     lines.push(`${paint('cyan', 'Try:')}   ${folded(escapeControls(suggestion), width)}`);
   const operation = operationOf(error);
@@ -50,7 +69,7 @@ export const renderError = (error: unknown, { paint, width }: TableStyle, isDebu
 };
 
 /** The error as one line of JSON on stderr. */
-export const errorAsJson = (error: unknown): string => {
+export const errorAsJson = (error: unknown, command?: Command): string => {
   const problem =
     problemOf(error) ?? (error instanceof OperationFailedError ? error.operation.error : undefined);
   const message = error instanceof Error ? error.message : String(error);
@@ -60,7 +79,7 @@ export const errorAsJson = (error: unknown): string => {
     detail: message,
     ...(requestIdOf(error) === undefined ? {} : { requestId: requestIdOf(error) }),
   };
-  const suggestion = suggestionOf(error);
+  const suggestion = suggestionOf(error, command);
   const operationId = operationOf(error);
   return `${JSON.stringify({ error: { ...(problem ?? own), ...(suggestion === undefined ? {} : { suggestion }), ...(operationId === undefined ? {} : { operationId }) } })}\n`;
 };

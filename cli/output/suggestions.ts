@@ -92,6 +92,7 @@ const PARTS: readonly (readonly [RegExp, string])[] = [
     'Check the result, and repeat the command if needed',
   ],
   [/ \(header Retry-After\), then repeat the request/g, ', then run the command again'],
+  [/Use another token/g, 'Run `bulkhead login`, or set BULKHEAD_TOKEN'],
 ];
 
 const ROUTE = /\b(GET|POST|PUT|PATCH|DELETE) (\/v1\/[^\s,;?]*[\w%-])(?:\?([^\s,;]*[\w%-]))?/g;

@@ -55,7 +55,9 @@ export class AnswerError extends ClientError {
     super(message, {
       ...options,
       suggestion:
-        'Check the URL of the API. If it is correct, update this client to the version of the control plane.',
+        status === 401
+          ? 'The token is not valid or has expired. Use another token.'
+          : 'Check the URL of the API. If it is correct, update this client to the version of the control plane.',
     });
     this.status = status;
     this.requestId = requestId;

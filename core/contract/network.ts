@@ -16,7 +16,7 @@ const NETWORK_LIMITS = {
 const cidrProblem = (text: string): string | null => {
   const parsed = parseCidr(text);
   if (parsed === null) return 'Must be an address or a CIDR range, such as 192.0.2.0/24 or 2001:db8::/32.';
-  return parsed.text === text ? null : `Write ${parsed.text}.`;
+  return parsed.text === text ? null : `Use ${parsed.text}.`;
 };
 
 /** Maximum length of an IPv6 range as text. */

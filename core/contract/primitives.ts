@@ -27,12 +27,23 @@ const described = <T extends z.core.$ZodType>(schema: T, description: string): T
 export const NAME_PATTERN = /^[a-z0-9A-Z]([a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?$/;
 
 export const NameSchema = described(
-  z.string().check(z.regex(NAME_PATTERN)),
+  z
+    .string()
+    .check(
+      z.regex(
+        NAME_PATTERN,
+        'Must have 1 to 63 letters, digits, "_", "." and "-", and begin and end with a letter or digit.',
+      ),
+    ),
   'Letters, digits, "_", "." and "-"; begins and ends with a letter or digit; at most 63 characters.',
 );
 
 export const IdSchema = described(
-  z.string().check(z.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)),
+  z
+    .string()
+    .check(
+      z.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'Must be a lower-case UUID.'),
+    ),
   'A lower-case UUID.',
 );
 
@@ -67,7 +78,11 @@ export type RuntimeType = z.infer<typeof RuntimeTypeSchema>;
 
 /** As in a request: `HyperV`, `hyperv` and `HYPERV` are the same. */
 export const RuntimeTypeInputSchema = described(
-  z.string().check(z.regex(/^([Dd][Ee][Ff][Aa][Uu][Ll][Tt]|[Hh][Yy][Pp][Ee][Rr][Vv])$/)),
+  z
+    .string()
+    .check(
+      z.regex(/^([Dd][Ee][Ff][Aa][Uu][Ll][Tt]|[Hh][Yy][Pp][Ee][Rr][Vv])$/, 'Must be "Default" or "HyperV".'),
+    ),
   '"Default" (process isolation) or "HyperV" (a utility VM with its own kernel), in any case.',
 );
 

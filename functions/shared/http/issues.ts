@@ -33,7 +33,7 @@ const describe = (issue: ZodIssue): string => {
     case 'too_small':
       return bound(issue);
     case 'invalid_format':
-      return 'Does not match the required format.';
+      return issue.message === 'Invalid input' ? 'Does not match the required format.' : issue.message;
     default:
       return issue.message === 'Invalid input' ? 'Is not valid.' : issue.message;
   }

@@ -7,7 +7,7 @@ export type ExecutionStatus = 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'TIMED_OUT' |
 /**
  * The phase of a frame in its state.
  * - enter, run, join: has work to do;
- * - task, wait, retry: waits for an answer or a time;
+ * - task, wait, retry: waits for an answer or a point in time;
  * - children: waits for its branches or iterations;
  * - finished: an ended branch or iteration whose output its parent will collect.
  */

@@ -40,7 +40,7 @@ class CompiledExpression {
   }
 }
 
-/** Idle compiled expressions by text, because compiling takes many times longer than evaluating. Evaluations may overlap. */
+/** A cache of idle compiled expressions by text, because compiling takes many times longer than evaluating. Evaluations may overlap. */
 const resting = new Map<string, CompiledExpression[]>();
 
 /** @throws the error of the parser or of the evaluation */

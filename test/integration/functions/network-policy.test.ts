@@ -307,7 +307,7 @@ describe('an invalid policy', () => {
     const { patch } = await setUp();
     const { body } = await patch({ network: { egress: { allow: [{ cidr: '10.1.2.3/8' }] } } });
     expect(body.errors).toEqual([
-      { pointer: '/body/network/egress/allow/0/cidr', detail: 'Write 10.0.0.0/8.' },
+      { pointer: '/body/network/egress/allow/0/cidr', detail: 'Use 10.0.0.0/8.' },
     ]);
   });
 

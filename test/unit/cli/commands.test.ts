@@ -356,7 +356,7 @@ describe('errors', () => {
   test('text contains the message, the location, the suggestion and the request id', async () => {
     const { stderr } = await run(['container', 'create', 'mini'], { fetch: fakeApi(refused).fetch });
     expect(stderr).toBe(
-      'Error: It is validation-failed.\n  /body/name: Is too \\x1b[31mlong.\nTry:   Mend it.\n(validation-failed, request r-7)\n',
+      'Error: It is validation-failed.\n  --name: Is too \\x1b[31mlong.\nTry:   Mend it.\n(validation-failed, request r-7)\n',
     );
   });
 

@@ -26,8 +26,8 @@ describe('a rule on the command line', () => {
   });
 
   test.each([
-    ['8.8.8.8/24', 'Write 8.8.8.0/24.'],
-    ['2001:4860:0::/32', 'Write 2001:4860::/32.'],
+    ['8.8.8.8/24', 'Use 8.8.8.0/24.'],
+    ['2001:4860:0::/32', 'Use 2001:4860::/32.'],
     ['example.com:0', 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.'],
     ['example.com:', 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.'],
     ['example.com:80,,81', 'Use ports from 1 to 65535, as in :443 or :80,8000-8100.'],

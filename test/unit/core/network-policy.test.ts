@@ -270,7 +270,7 @@ describe('an address range', () => {
       '2001:db8::1/32': '2001:db8::/32',
       '::ffff:1.2.3.4': '::ffff:102:304',
     };
-    for (const [given, wanted] of Object.entries(better)) expect(detail(given)).toBe(`Write ${wanted}.`);
+    for (const [given, wanted] of Object.entries(better)) expect(detail(given)).toBe(`Use ${wanted}.`);
     for (const bad of [
       '',
       '10.0.0.0/33',

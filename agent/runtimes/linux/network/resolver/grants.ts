@@ -95,7 +95,7 @@ export class Grants {
     const lines = [...added].flatMap(([set, ends]) =>
       [...ends].flatMap(([address, end]) => {
         const element = `element ${TABLE} ${set} { ${address}`;
-        // Adding an existing element does not change its timeout, so it is deleted first. Adding it before makes the deletion succeed.
+        // Adding an existing element does not change its timeout, so it is deleted first. Adding it first makes the deletion succeed.
         return [
           `add ${element} }`,
           `delete ${element} }`,
