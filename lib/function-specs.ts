@@ -182,14 +182,11 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
   'dispatch-command': spec('Write a command and notify its host', {
-    table: ['GetItem', 'PutItem', 'UpdateItem'],
+    table: ['GetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     connections: ['POST'],
     environment: ['webSocketUrl'],
     secrets: ['signingSecret'],
-  }),
-  'commit-operation': spec('End an operation that succeeded', {
-    table: [...COMPLETION_ACTIONS, 'ConditionCheckItem'],
   }),
   'settle-operation': spec('End an operation that failed or whose execution ended early', {
     table: COMPLETION_ACTIONS,

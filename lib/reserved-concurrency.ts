@@ -17,7 +17,6 @@ export const RESERVED_CONCURRENCY: ReservedConcurrency = {
   // Workflows, and the functions that start and end them.
   'place-container': 30,
   'dispatch-command': 50,
-  'commit-operation': 30,
   'settle-operation': 20,
   'process-changes': 30,
   'admit-waiting': 10,

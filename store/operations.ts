@@ -74,6 +74,8 @@ export interface OperationRecord extends IndexedOperation {
   readonly notify?: string | null;
   /** While the operation waits for capacity: the token of its Place step. */
   readonly placeToken: string | null;
+  /** Set before Undo gets its command. A late result of the host no longer completes the operation. */
+  readonly undoing?: boolean;
   readonly actor: string;
 }
 
@@ -128,6 +130,7 @@ const OperationSchema: z.ZodMiniType<Omit<OperationRecord, keyof Owned>> = z.obj
   after: orNull(z.string()),
   notify: orNull(z.string()),
   placeToken: orNull(z.string()),
+  undoing: flag,
   actor: z.string(),
 });
 

@@ -7,7 +7,6 @@ export const INTERNAL_FUNCTIONS = [
   /** Steps of the workflows. */
   'place-container',
   'dispatch-command',
-  'commit-operation',
   'settle-operation',
   /** Steps of convert-by-rule. */
   'run-conversion-rule',
@@ -114,7 +113,6 @@ export const STEPS = {
   convert: 'ConvertContainer',
   restore: 'RestoreContainer',
   importImage: 'ImportImage',
-  commit: 'Commit',
   undo: 'Undo',
   settle: 'Settle',
 } as const;

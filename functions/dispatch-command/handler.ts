@@ -1,5 +1,6 @@
 import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import {
+  type CommandRecord,
   giveCommand,
   type SignCommand,
   stepCommandId,
@@ -8,8 +9,6 @@ import {
 } from '../../store/commands.ts';
 import { replaceOperation } from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
-import type { Table } from '../../store/table.ts';
-import type { Logger } from '../../workflow/logger.ts';
 import { answerTask } from '../../workflow/operation/answer-task.ts';
 import {
   type CurrentOperation,
@@ -19,19 +18,19 @@ import {
 } from '../../workflow/operation/current-operation.ts';
 import { failCancelled, failSuperseded } from '../../workflow/operation/fail-step.ts';
 import { nextOperation } from '../../workflow/operation/next-records.ts';
-import type { Tasks } from '../../workflow/tasks.ts';
 import type { Push } from '../shared/hosts/push.ts';
 import { wakeHost } from '../shared/hosts/wake-host.ts';
+import {
+  type CompletionDependencies,
+  completeOperation,
+  completesOperation,
+} from '../shared/steps/complete-operation.ts';
 import { tokenOf } from '../shared/steps/task-token.ts';
 import { stepArguments } from './step-arguments.ts';
 
-interface DispatchCommandDependencies {
-  readonly table: Table;
-  readonly now: () => Date;
-  readonly tasks: Tasks;
+interface DispatchCommandDependencies extends CompletionDependencies {
   readonly push: Push;
   readonly sign: SignCommand;
-  readonly logger: Logger;
 }
 
 /** Steps that run even if the operation was cancelled, because they clean up. */
@@ -78,14 +77,18 @@ const commandOf = (event: WorkflowStepEvent, found: CurrentOperation, now: Date)
  * A step on a host: the command is written, then pushed. A lost push only costs time: at its next heartbeat the host
  * gets every command that it has not answered.
  */
-export const createDispatchCommandHandler = ({
-  table,
-  now,
-  tasks,
-  push,
-  sign,
-  logger,
-}: DispatchCommandDependencies) => {
+export const createDispatchCommandHandler = (deps: DispatchCommandDependencies) => {
+  const { table, now, tasks, push, sign, logger } = deps;
+
+  /** From here on a late result of the host completes nothing. */
+  const showUndoing = (event: WorkflowStepEvent): Promise<void> =>
+    retryOnConflict(async () => {
+      const found = await readCurrentOperation(table, event);
+      if (found === undefined || !isCurrent(found, event) || found.operation.undoing === true) return;
+      const undoing = nextOperation(found.operation, { undoing: true }, now().toISOString());
+      await table.transact([replaceOperation(found.operation, undoing)]);
+    });
+
   /** The first step of an operation without placement marks it as running. Later steps need no write. */
   const showRunning = (event: WorkflowStepEvent): Promise<void> =>
     retryOnConflict(async () => {
@@ -97,34 +100,45 @@ export const createDispatchCommandHandler = ({
       await table.transact([replaceOperation(found.operation, running)]);
     });
 
-  return async (event: WorkflowStepEvent): Promise<void> => {
-    const token = tokenOf(event);
-    const found = await readCurrentOperation(table, event);
-    if (found === undefined || !isCurrent(found, event)) {
-      await failSuperseded(tasks, token);
-      return;
-    }
-    if (isUnwanted(found) && !GO_ON_ANYWAY.includes(event.step)) {
-      await failCancelled(tasks, token);
-      return;
-    }
+  const prepareUndo = async (event: WorkflowStepEvent, hostId: string | null): Promise<void> => {
+    await showUndoing(event);
+    if (hostId === null) return;
+    const ids = UNDONE.map((step) => stepCommandId(event.operationId, step, event.epoch));
+    await withdrawCommands(table, { tenant: event.tenant, hostId }, ids);
+  };
+
+  const answer = async (event: WorkflowStepEvent, token: string, given: CommandRecord): Promise<unknown> =>
+    completesOperation(given, given.result)
+      ? completeOperation(deps, event, { token, command: given })
+      : answerTask(tasks, given);
+
+  const dispatch = async (
+    event: WorkflowStepEvent,
+    token: string,
+    found: CurrentOperation,
+  ): Promise<void> => {
     const record = commandOf(event, found, now());
+    if (event.step === STEPS.undo) await prepareUndo(event, record?.command.hostId ?? null);
     if (record === null) {
-      await tasks.succeed(token, {});
+      if (event.step === STEPS.undo) await tasks.succeed(token, {});
+      else await completeOperation(deps, event, { token, command: null });
       return;
     }
-    if (event.step === STEPS.undo)
-      await withdrawCommands(
-        table,
-        { tenant: event.tenant, hostId: record.command.hostId },
-        UNDONE.map((step) => stepCommandId(event.operationId, step, event.epoch)),
-      );
     const given = await giveCommand(table, sign, record);
     if (given.state === 'answered') {
-      await answerTask(tasks, given);
+      await answer(event, token, given);
       return;
     }
     if (given.state === 'pending') await wakeHost({ table, push, logger }, given);
     if (found.operation.view.state === 'Pending') await showRunning(event);
+  };
+
+  return async (event: WorkflowStepEvent): Promise<void> => {
+    const token = tokenOf(event);
+    const found = await readCurrentOperation(table, event);
+    if (found?.operation.view.state === 'Succeeded') await tasks.succeed(token, {});
+    else if (found === undefined || !isCurrent(found, event)) await failSuperseded(tasks, token);
+    else if (isUnwanted(found) && !GO_ON_ANYWAY.includes(event.step)) await failCancelled(tasks, token);
+    else await dispatch(event, token, found);
   };
 };

@@ -39,8 +39,8 @@ const onContainer = (
   switch (step) {
     case STEPS.prepare:
       return { verb: 'prepareContainer', container };
+    // One command: its host provisions the utility VM and starts the container in it.
     case STEPS.provisionUtilityVm:
-      return { verb: 'provisionUtilityVm', container };
     case STEPS.start:
       return { verb: 'startContainer', container };
     case STEPS.stop:

@@ -49,10 +49,12 @@ const REPLACEMENTS: Trims = {
   '@aws-sdk/client-eventbridge/dist-es/auth/httpAuthSchemeProvider.js': replacement('eventbridge-auth.ts'),
   '@aws-sdk/endpoint-cache/dist-es/index.js': replacement('endpoint-cache.ts'),
   '@smithy/signature-v4/dist-es/HeaderFormatter.js': replacement('event-headers.ts'),
+  [`${AWS}/client/emitWarningIfUnsupportedVersion.js`]: replacement('node-version.ts'),
   [`${AWS}/client/util-endpoints/lib/aws/partitions.js`]: withoutRegions,
   [`${SMITHY}/checksum/sha256/Sha256Js.js`]: replacement('sha256-js.ts'),
   [`${SMITHY}/config/config-resolver/regionConfig/getInstanceMetadataRegion.js`]:
     replacement('instance-metadata.ts'),
+  [`${SMITHY}/config/defaults-mode/resolveDefaultsModeConfig.js`]: replacement('defaults-mode.ts'),
   [`${SMITHY}/config/shared-ini-file-loader/loadSharedConfigFiles.js`]: replacement('shared-files.ts'),
   [`${SMITHY}/endpoints/middleware-endpoint/service-customizations/index.js`]: replacement('s3-endpoints.ts'),
   [`${SMITHY}/retry/util-retry/AdaptiveRetryStrategy.js`]: replacement('adaptive-retry.ts'),

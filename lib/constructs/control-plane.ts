@@ -198,7 +198,6 @@ export class BulkheadControlPlane extends Construct {
     this.orchestration = new Orchestration(this, 'Orchestration', {
       place: this.functions.lambda('place-container'),
       dispatch: this.functions.lambda('dispatch-command'),
-      commit: this.functions.lambda('commit-operation'),
       settle: this.functions.lambda('settle-operation'),
       ...kept,
     });

@@ -23,7 +23,6 @@ import type { Secrets } from './secrets.ts';
 export const WORKFLOW_FUNCTIONS: readonly FunctionName[] = [
   'place-container',
   'dispatch-command',
-  'commit-operation',
   'settle-operation',
 ];
 

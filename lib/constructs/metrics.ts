@@ -19,13 +19,7 @@ export const FUNCTION_GROUPS = {
     'sessions',
     'conversion-rules',
   ],
-  Workflow: [
-    'place-container',
-    'dispatch-command',
-    'commit-operation',
-    'settle-operation',
-    'run-conversion-rule',
-  ],
+  Workflow: ['place-container', 'dispatch-command', 'settle-operation', 'run-conversion-rule'],
   HostLink: ['authorize-host', 'host-connection', 'host-message', 'session-frame'],
   Background: ['process-changes', 'admit-waiting', 'sweep'],
 } as const satisfies Readonly<Record<string, readonly FunctionName[]>>;

@@ -12,7 +12,6 @@ import { acknowledge } from './acknowledge.ts';
 export interface OrchestrationProps {
   readonly place: IFunction;
   readonly dispatch: IFunction;
-  readonly commit: IFunction;
   readonly settle: IFunction;
   readonly logRetention: RetentionDays;
   readonly removalPolicy: RemovalPolicy;
@@ -57,11 +56,10 @@ export class Orchestration extends Construct {
 
   #makeMachine(spec: MachineSpec, props: OrchestrationProps, logs: LogGroup): CfnStateMachine {
     const places = spec.steps.length > 1;
-    const called = [props.dispatch, props.commit, props.settle, ...(places ? [props.place] : [])];
+    const called = [props.dispatch, props.settle, ...(places ? [props.place] : [])];
     const functions = {
       place: props.place.functionArn,
       dispatch: props.dispatch.functionArn,
-      commit: props.commit.functionArn,
       settle: props.settle.functionArn,
     };
     const definition = buildDefinition(spec, functions, Stack.of(this).partition);

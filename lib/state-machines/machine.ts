@@ -8,18 +8,18 @@ import {
 } from './retry-policies.ts';
 
 /**
- * All workflows have one shape: a sequence of steps, the last of which commits, and one path for failures.
+ * All workflows have one shape: a placement if needed, one command to the host, and one path for failures.
  *
- *     Place ─► command … command ─► Commit          success: each step is one transition
- *       │            │          │       │
- *       │            └────┬─────┴───────┘  any error
- *       │                 ▼
- *       │               Undo ───► Settle ─► Failed   machines with something to undo
- *       └──────────────────────────┘
+ *     Place ─► command                        success: each step is one transition
+ *       │         │  any error
+ *       │         ▼
+ *       │       Undo ───► Settle ─► Failed    machines with something to undo
+ *       └──────────────────┘
  *
  * - Input and output of every state are `WorkflowInput`; on the failure path also `failure`, and later `undone`. No other
  *   data passes between states: the table is authoritative.
- * - Place and the commands wait for a task token. The host, the sweeper or a change that frees capacity answers it.
+ * - The function that gets the host's result ends the operation, then answers the command's step. So no state commits.
+ * - Place and the command wait for a task token. The host, the sweeper or a change that frees capacity answers it.
  * - The time limit of a step is the time left until the operation's deadline, counted from the start of the execution.
  *   So Undo always has its full time before the limit of the execution.
  * - An execution that ends without Settle (aborted, timed out, Settle failed) is settled by the rule on Step Functions'
@@ -28,7 +28,7 @@ import {
 export interface MachineSpec {
   readonly name: StateMachineName;
   readonly comment: string;
-  /** In order, without Commit. */
+  /** In order. The last one is the command to the host. */
   readonly steps: readonly string[];
   /** Whether a failed step may leave something half finished on a host. */
   readonly undo: boolean;
@@ -38,7 +38,6 @@ export interface MachineSpec {
 export interface MachineFunctions {
   readonly place: string;
   readonly dispatch: string;
-  readonly commit: string;
   readonly settle: string;
 }
 
@@ -180,7 +179,8 @@ export const buildDefinition = (
   const states: Record<string, State> = {};
   const back = spec.undo ? catching(STEPS.undo) : catching(STEPS.settle, false);
   for (const [index, step] of spec.steps.entries()) {
-    const onward = { Output: IDS, Next: spec.steps[index + 1] ?? STEPS.commit };
+    const next = spec.steps[index + 1];
+    const onward = { Output: IDS, ...(next === undefined ? { End: true } : { Next: next }) };
     if (step === STEPS.place) {
       const retry = [NEVER_RETRIED, PLACEMENT_WAITS, LAMBDA_FAILED];
       states[step] = {
@@ -200,20 +200,10 @@ export const buildDefinition = (
       };
     }
   }
-  states[STEPS.commit] = {
-    ...callOnce(partition, {
-      function: functions.commit,
-      step: STEPS.commit,
-      retry: [NEVER_RETRIED, LAMBDA_FAILED, FUNCTION_FAILED],
-    }),
-    ...back,
-    Output: IDS,
-    End: true,
-  };
   return {
     Comment: spec.comment,
     QueryLanguage: 'JSONata',
-    StartAt: spec.steps[0] ?? STEPS.commit,
+    StartAt: spec.steps[0] ?? '',
     TimeoutSeconds: EXECUTION_SECONDS,
     States: { ...states, ...undoStates(spec, functions, partition) },
   };

@@ -9,7 +9,6 @@ const arn = (name: string) => `arn:aws:lambda:eu-west-1:123456789012:function:${
 const FUNCTIONS = {
   place: arn('place-container'),
   dispatch: arn('dispatch-command'),
-  commit: arn('commit-operation'),
   settle: arn('settle-operation'),
 };
 const definitions: readonly (readonly [string, Definition])[] = MACHINE_SPECS.map((spec) => [
@@ -56,10 +55,10 @@ describe.each(definitions)('%s', (_name, definition) => {
     expect(isValid).toBe(true);
   });
 
-  test('goes from its first step to Commit through at most five states', () => {
+  test('goes to its end through at most two states', () => {
     const path = successPath(definition);
-    expect(path.at(-1)).toBe(STEPS.commit);
-    expect(path.length).toBeLessThanOrEqual(5);
+    expect(definition.States[path.at(-1) ?? '']?.End).toBe(true);
+    expect(path.length).toBeLessThanOrEqual(2);
   });
 
   test('has at most ten states on any path, including rollback', () => {
@@ -132,15 +131,15 @@ describe.each(definitions)('%s', (_name, definition) => {
 
 describe('steps', () => {
   test.each([
-    ['prepare', [STEPS.place, STEPS.prepare, STEPS.commit]],
-    ['provision-process', [STEPS.place, STEPS.start, STEPS.commit]],
-    ['provision-utility-vm', [STEPS.place, STEPS.provisionUtilityVm, STEPS.start, STEPS.commit]],
-    ['stop', [STEPS.stop, STEPS.commit]],
-    ['restart', [STEPS.restart, STEPS.commit]],
-    ['remove', [STEPS.remove, STEPS.commit]],
-    ['restore', [STEPS.restore, STEPS.commit]],
-    ['convert', [STEPS.place, STEPS.convert, STEPS.commit]],
-    ['import-image', [STEPS.importImage, STEPS.commit]],
+    ['prepare', [STEPS.place, STEPS.prepare]],
+    ['provision-process', [STEPS.place, STEPS.start]],
+    ['provision-utility-vm', [STEPS.place, STEPS.provisionUtilityVm]],
+    ['stop', [STEPS.stop]],
+    ['restart', [STEPS.restart]],
+    ['remove', [STEPS.remove]],
+    ['restore', [STEPS.restore]],
+    ['convert', [STEPS.place, STEPS.convert]],
+    ['import-image', [STEPS.importImage]],
   ])('%s', (name, steps) => {
     expect(successPath(definitionOf(name))).toEqual(steps);
   });
@@ -149,7 +148,7 @@ describe('steps', () => {
 describe('the failure path', () => {
   const provision = definitionOf('provision-utility-vm');
 
-  test.each([STEPS.provisionUtilityVm, STEPS.start, STEPS.commit])('%s is undone', (step) => {
+  test.each([STEPS.provisionUtilityVm])('%s is undone', (step) => {
     expect(list(provision.States[step] as State, 'Catch')[0]?.Next).toBe(STEPS.undo);
   });
 
@@ -168,7 +167,7 @@ describe('the failure path', () => {
   });
 
   test('a failure without a cause has an empty cause', async () => {
-    const [first] = list(provision.States[STEPS.start] as State, 'Catch');
+    const [first] = list(provision.States[STEPS.provisionUtilityVm] as State, 'Catch');
     const cause = first?.Output?.failure?.cause;
     expect(await evaluate(cause, { errorOutput: { Error: 'States.Timeout' } })).toBe('');
     expect(await evaluate(cause, { errorOutput: { Error: 'E', Cause: 'why' } })).toBe('why');

@@ -7,7 +7,6 @@ import type { RuntimeType } from '../../core/contract/primitives.ts';
 import { diskFor } from '../../core/domain/capacity.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { createProblem } from '../../core/domain/problems.ts';
-import { createCommitOperationHandler } from '../../functions/commit-operation/handler.ts';
 import { createDispatchCommandHandler } from '../../functions/dispatch-command/handler.ts';
 import { createHostConnectionHandler } from '../../functions/host-connection/handler.ts';
 import { createHostMessageHandler } from '../../functions/host-message/handler.ts';
@@ -137,7 +136,6 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
   const handlers = {
     place: counted('place-container', createPlaceContainerHandler(deps)),
     dispatch: counted('dispatch-command', createDispatchCommandHandler(deps)),
-    commit: counted('commit-operation', createCommitOperationHandler(deps)),
     settle: counted('settle-operation', createSettleOperationHandler(deps)),
   };
   const sweep = createSweepHandler(deps);

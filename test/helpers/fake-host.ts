@@ -74,6 +74,18 @@ export class FakeHost {
     this.outbox.push({ action: 'heartbeat', inProgress: [...this.inProgress] });
   }
 
+  /** Sends all results again, as an agent does with those that were not acknowledged. */
+  repeatResults(): void {
+    for (const result of this.#results.values())
+      this.outbox.push({ action: 'result', messageId: this.messageId(), result });
+  }
+
+  /** Executes the commands of this verb that it was silent on. */
+  answerPending(verb: CommandArguments['verb']): void {
+    for (const command of this.received.flatMap((one) => (one.action === 'command' ? [commandIn(one)] : [])))
+      if (command.arguments.verb === verb && this.inProgress.has(command.id)) this.#take(command);
+  }
+
   /** Ends the main process, as if it had exited by itself. */
   exit(containerId: string, exitCode: number): void {
     const before = this.containers.get(containerId);

@@ -7,7 +7,6 @@ import type { TaskAnswer, Tasks } from '../../workflow/tasks.ts';
 export interface StepHandlers {
   readonly place: (event: WorkflowStepEvent) => Promise<void>;
   readonly dispatch: (event: WorkflowStepEvent) => Promise<void>;
-  readonly commit: (event: WorkflowStepEvent) => Promise<void>;
   readonly settle: (event: unknown) => Promise<void>;
 }
 
@@ -60,11 +59,11 @@ export class FakeStepFunctions implements Tasks {
         containerId: operation.view.containerId,
         epoch: operation.epoch,
       },
-      steps: [...spec.steps, STEPS.commit],
+      steps: spec.steps,
       undoable: spec.undo,
       startedAt: this.#now(),
       since: this.#now(),
-      at: spec.steps[0] ?? STEPS.commit,
+      at: spec.steps[0] ?? '',
       token: null,
       failure: null,
       status: 'RUNNING',
@@ -155,8 +154,8 @@ export class FakeStepFunctions implements Tasks {
     if (execution.status !== 'RUNNING') return;
     this.transitions += 1;
     const { at, input } = execution;
-    if (at === STEPS.commit || at === STEPS.settle) {
-      await this.#callOnce(execution, handlers);
+    if (at === STEPS.settle) {
+      await this.#settle(execution, handlers);
       return;
     }
     this.#serial += 1;
@@ -168,20 +167,11 @@ export class FakeStepFunctions implements Tasks {
     for (let call = 0; call < this.invocations; call += 1) await handler({ ...input, step: at, taskToken });
   }
 
-  async #callOnce(execution: Execution, handlers: StepHandlers): Promise<void> {
+  async #settle(execution: Execution, handlers: StepHandlers): Promise<void> {
     const { at, input, failure } = execution;
-    try {
-      for (let call = 0; call < this.invocations; call += 1) {
-        if (at === STEPS.commit) await handlers.commit({ ...input, step: at });
-        else await handlers.settle({ ...input, step: at, failure, undone: this.#undone.has(execution) });
-      }
-    } catch (error) {
-      const { name, message } = error as Error;
-      if (at === STEPS.settle) throw error;
-      this.#fail(execution, name, message);
-      return;
-    }
-    execution.status = at === STEPS.commit ? 'SUCCEEDED' : 'FAILED';
+    for (let call = 0; call < this.invocations; call += 1)
+      await handlers.settle({ ...input, step: at, failure, undone: this.#undone.has(execution) });
+    execution.status = 'FAILED';
   }
 
   readonly #undone = new Set<Execution>();
@@ -199,7 +189,11 @@ export class FakeStepFunctions implements Tasks {
       execution.at = STEPS.settle;
     } else {
       const step = execution.steps[execution.steps.indexOf(execution.at) + 1];
-      execution.at = step ?? STEPS.commit;
+      if (step === undefined) {
+        execution.status = 'SUCCEEDED';
+        return;
+      }
+      execution.at = step;
     }
     this.#queue.push(execution);
   }

@@ -6,7 +6,7 @@ import { NO_RESERVATION } from '../../core/domain/capacity.ts';
 import { caseInsensitiveKey } from '../../core/domain/names.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { releaseCapacity } from '../../store/capacity.ts';
-import { type CommandRecord, deleteCommands } from '../../store/commands.ts';
+import type { CommandRecord } from '../../store/commands.ts';
 import { deleteComputeProcess } from '../../store/compute-processes.ts';
 import { type ContainerRecord, deleteContainer } from '../../store/containers.ts';
 import { keys } from '../../store/keys.ts';
@@ -19,11 +19,11 @@ import { type CurrentOperation, isCurrent, readCurrentOperation } from './curren
 import { endedOperation, type Stamp } from './next-records.ts';
 import { startedContainer, stoppedContainer, typeWhenOff } from './observed-container.ts';
 import { releaseContainer } from './release-container.ts';
-import { finalSteps, lastObserved, readCommands } from './steps.ts';
+import { finalSteps, lastObserved } from './steps.ts';
 
 type CommitOutcome =
   | { readonly kind: 'committed' | 'already-ended'; readonly operation: OperationRecord }
-  /** The operation does not exist, or it no longer has the container. */
+  /** The operation does not exist, it no longer has the container, or it is being undone. */
   | { readonly kind: 'superseded' };
 
 /** Kinds after which the main process runs, unless the host reports otherwise. */
@@ -121,8 +121,14 @@ const consequences = async (
 /**
  * Ends an operation that succeeded. One transaction writes the operation, its container, the capacity and the compute
  * process. A repeat has no effect.
+ *
+ * @param commands the operation's commands, with their results
  */
-export const commitOperation = (deps: WorkflowDependencies, input: WorkflowInput): Promise<CommitOutcome> =>
+export const commitOperation = (
+  deps: WorkflowDependencies,
+  input: WorkflowInput,
+  commands: readonly CommandRecord[],
+): Promise<CommitOutcome> =>
   retryOnConflict(async () => {
     const found = await readCurrentOperation(deps.table, input);
     if (found === undefined) return { kind: 'superseded' };
@@ -131,8 +137,7 @@ export const commitOperation = (deps: WorkflowDependencies, input: WorkflowInput
       return operation.view.state === 'Succeeded'
         ? { kind: 'already-ended', operation }
         : { kind: 'superseded' };
-    if (!isCurrent(found, input)) return { kind: 'superseded' };
-    const commands = await readCommands(deps.table, found);
+    if (!isCurrent(found, input) || operation.undoing === true) return { kind: 'superseded' };
     const stamp: Stamp = { at: deps.now().toISOString(), actor: operation.actor };
     const ended = endedOperation(
       operation,
@@ -144,6 +149,5 @@ export const commitOperation = (deps: WorkflowDependencies, input: WorkflowInput
       replaceOperation(operation, ended),
       ...(await consequences(deps, found, commands, stamp)),
     ]);
-    await deleteCommands(deps.table, commands);
     return { kind: 'committed', operation: ended };
   });

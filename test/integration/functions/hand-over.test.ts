@@ -61,7 +61,7 @@ const expectGone = async (id: string, removalId: string) => {
 describe('a removal that waits for the active operation', () => {
   test('if the operation sees it at its next step, the start is undone and the container removed', async () => {
     const { id, operationId } = await world.create({ runtimeType: 'HyperV' });
-    host.silentOn.add('provisionUtilityVm');
+    host.silentOn.add('startContainer');
     await world.settle();
     const removal = await overtake(id);
     host.silentOn.clear();

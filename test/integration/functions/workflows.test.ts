@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { commitOperation } from '../../../workflow/operation/commit-operation.ts';
 import { freeDisk, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
@@ -45,7 +46,6 @@ describe('an operation that succeeds', () => {
     expect(view.steps.filter(({ name }) => name !== 'do').map(({ name, state }) => [name, state])).toEqual([
       ['Place', 'Succeeded'],
       ['ProvisionUtilityVm', 'Succeeded'],
-      ['StartContainer', 'Succeeded'],
     ]);
     expect(host.running()).toEqual([id]);
     expect(world.tasks.status(operationId)).toBe('SUCCEEDED');
@@ -102,7 +102,7 @@ describe('an operation that succeeds', () => {
     const after = await world.operation(operationId);
     expect(after.view.state).toBe('Succeeded');
     const input = { tenant: 'acme', operationId, containerId: id, epoch: 1 };
-    await world.handlers.commit({ ...input, step: 'Commit' });
+    expect(await commitOperation(world.deps, input, [])).toMatchObject({ kind: 'already-ended' });
     await world.handlers.settle({ ...input, failure: { error: 'x', cause: '' }, undone: true });
     await world.handlers.dispatch({ ...input, step: 'StartContainer', taskToken: 'late' });
     await world.handlers.place({ ...input, step: 'Place', taskToken: 'late' });
@@ -111,14 +111,48 @@ describe('an operation that succeeds', () => {
     expect(await world.commandsOf(host.hostId)).toEqual([]);
   });
 
+  test('answers the workflow when the result is repeated after a crash', async () => {
+    host.silentOn.add('startContainer');
+    const { id, operationId } = await created();
+    host.silentOn.clear();
+    host.answerPending('startContainer');
+    const crash = jest.spyOn(world.tasks, 'succeed').mockRejectedValueOnce(new TypeError('crashed'));
+    await expect(world.settle()).rejects.toThrow('crashed');
+    expect((await world.operation(operationId)).view.state).toBe('Succeeded');
+    expect(world.tasks.status(operationId)).toBe('RUNNING');
+    crash.mockRestore();
+    host.repeatResults();
+    await world.settle();
+    expect(world.tasks.status(operationId)).toBe('SUCCEEDED');
+    expect((await world.container(id))?.view.state).toBe('Running');
+    expect(await world.commandsOf(host.hostId)).toEqual([]);
+  });
+
+  test('is not completed by a success that arrives after Undo has begun', async () => {
+    host.silentOn.add('startContainer').add('restoreContainer');
+    const { id, operationId } = await world.create();
+    await world.settle();
+    world.tasks.timeOut(operationId);
+    await world.settle();
+    host.silentOn.clear();
+    host.answerPending('startContainer');
+    await world.settle();
+    expect((await world.operation(operationId)).view.state).toBe('Running');
+    expect((await world.container(id))?.view.state).toBe('Starting');
+    host.heartbeat();
+    host.answerPending('restoreContainer');
+    await world.settle();
+    expect((await world.operation(operationId)).view.state).toBe('Failed');
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Failed', hostId: null });
+    expect(host.containers.size).toBe(0);
+  });
+
   test('is not changed by an older epoch', async () => {
     const { id } = await created();
     const { operationId } = await world.begin(id, 'stop');
     const before = await world.container(id);
     const stale = { tenant: 'acme', operationId, containerId: id, epoch: 1 };
-    await expect(world.handlers.commit({ ...stale, step: 'Commit' })).rejects.toMatchObject({
-      name: 'Bulkhead.Superseded',
-    });
+    expect(await commitOperation(world.deps, stale, [])).toEqual({ kind: 'superseded' });
     await world.handlers.dispatch({ ...stale, step: 'StopContainer', taskToken: 'old' });
     expect(await world.container(id)).toEqual(before);
     expect(await world.commandsOf(host.hostId)).toEqual([]);
