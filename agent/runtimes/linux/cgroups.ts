@@ -7,6 +7,8 @@ const MOUNT = '/sys/fs/cgroup';
 export const CPU_PERIOD_US = 100_000;
 export const WORKER = 'vm-';
 const V1_CONTROLLERS = ['memory', 'cpu', 'pids'] as const;
+/** Threads of a worker process, which a compromised QEMU could start without end. It uses about 70. */
+export const WORKER_THREADS = 512;
 
 interface WorkerLimits {
   readonly memoryBytes: number;
@@ -73,13 +75,15 @@ export const limitWorker = async (
     await writeFile(join(first, 'memory.max'), String(memoryBytes));
     await writeIfThere(join(first, 'memory.swap.max'), '0');
     await writeFile(join(first, 'cpu.max'), `${quota(cpus)} ${CPU_PERIOD_US}`);
+    await writeFile(join(first, 'pids.max'), String(WORKER_THREADS));
     return;
   }
-  const [memory = '', cpu = ''] = folders;
+  const [memory = '', cpu = '', pids = ''] = folders;
   await writeFile(join(memory, 'memory.limit_in_bytes'), String(memoryBytes));
   await writeIfThere(join(memory, 'memory.memsw.limit_in_bytes'), String(memoryBytes));
   await writeFile(join(cpu, 'cpu.cfs_period_us'), String(CPU_PERIOD_US));
   await writeFile(join(cpu, 'cpu.cfs_quota_us'), String(quota(cpus)));
+  await writeFile(join(pids, 'pids.max'), String(WORKER_THREADS));
 };
 
 /** The limits of one of this host's cgroups; null where there is no limit. */

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
+import { constants, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, jest, test } from '@jest/globals';
 import { endOfLog } from '../../../agent/runtimes/linux/container/read-log.ts';
 import { containerPaths, createLayout } from '../../../agent/runtimes/linux/layout.ts';
+import { commandLineOf, listPids } from '../../../agent/runtimes/linux/proc.ts';
 import type { AttachOptions } from '../../../agent/runtimes/runtime.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
@@ -33,6 +35,20 @@ real('an attachment without a terminal', () => {
     });
     return { process, text: () => text };
   };
+
+  test('Default: the helper never waits for output that the container has taken away', async () => {
+    const one = make('Default', 'sleep 600');
+    await host.up(one);
+    const helper = listPids().find((pid) => commandLineOf(pid).includes(`id=${one.id}`));
+    const [main] = await host.runtime.listProcesses(one.id);
+    // The container's root opens both ends of them through /proc.
+    const pipes = [1, 2].map((fd) => readlinkSync(`/proc/${main?.hostPid}/fd/${fd}`));
+    const flags = readdirSync(`/proc/${helper}/fd`)
+      .filter((fd) => pipes.includes(readlinkSync(`/proc/${helper}/fd/${fd}`)))
+      .map((fd) => /^flags:\s*(\d+)$/m.exec(readFileSync(`/proc/${helper}/fdinfo/${fd}`, 'utf8'))?.[1]);
+    expect(flags).toHaveLength(2);
+    for (const octal of flags) expect(Number.parseInt(octal ?? '', 8) & constants.O_NONBLOCK).not.toBe(0);
+  });
 
   test.each(TYPES)('%s: delivers a prompt without a newline, and the answer to it', async (runtimeType) => {
     const one = make(runtimeType, 'printf "name? "; read name; echo "hello $name"; exit 3');

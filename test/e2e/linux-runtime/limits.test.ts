@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, jest, test } from '@jest/globals';
-import { countsSwap } from '../../../agent/runtimes/linux/cgroups.ts';
+import { countsSwap, WORKER_THREADS } from '../../../agent/runtimes/linux/cgroups.ts';
 import { CAPABILITIES } from '../../../agent/runtimes/linux/container/capabilities.ts';
 import { PIDS_LIMIT } from '../../../agent/runtimes/linux/container/oci-config.ts';
 import { readStat } from '../../../agent/runtimes/linux/proc.ts';
@@ -219,7 +219,7 @@ real('limits of a container', () => {
     expect((await inspectContainer(host.runtime, one.id))?.process?.running).toBe(true);
   });
 
-  test('the worker process of a VM has its own user, no privileges and a system call filter', async () => {
+  test('the worker process of a VM has its own user, no privileges, a system call filter and limits', async () => {
     const [one, other] = [make('HyperV', 128), make('HyperV', 128)];
     await host.up(one);
     await host.up(other);
@@ -236,6 +236,7 @@ real('limits of a container', () => {
     }
     const memory = cgroupFile(await hostPid(one), 'memory', ['memory.limit_in_bytes', 'memory.max']);
     expect(Number(memory)).toBe((192 + 128) * 1024 * 1024);
+    expect(Number(cgroupFile(await hostPid(one), 'pids', ['pids.max']))).toBe(WORKER_THREADS);
   });
 });
 if (!possible) test.todo('not on this machine');

@@ -54,6 +54,19 @@ real('a stop', () => {
     expect(await host.runtime.inspect(one.id)).toEqual([]);
   });
 
+  test('HyperV: an agent starts even if a VM no longer responds, and the container has ended', async () => {
+    const hung = container({ runtimeType: 'HyperV', command: ['sleep', '600'], switchName: 'none' });
+    const other = container({ command: ['sleep', '600'], switchName: 'none' });
+    for (const one of [hung, other]) await host.up(one);
+    const [before] = await host.runtime.inspect(hung.id);
+    process.kill(before?.workerProcess?.pid ?? 0, 'SIGSTOP');
+    host.runtime.close();
+    await host.reopen();
+    const [after] = await host.runtime.inspect(hung.id);
+    expect(after).toMatchObject({ utilityVm: 'Absent', process: { running: false, exitCode: 137 } });
+    expect(await host.sh(other, 'echo unharmed')).toBe('unharmed');
+  });
+
   test('Default: a start that does not end is aborted, and the container can be removed', async () => {
     const { tag } = createLayout(host.folder);
     const usual = container({ command: ['sleep', '600'], switchName: 'none' });

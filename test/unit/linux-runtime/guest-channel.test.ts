@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { type Clock, systemClock } from '../../../agent/clock.ts';
 import {
   encodeFrame,
+  FLAG_MORE,
   FRAME,
   FrameDecoder,
   MAX_PAYLOAD,
@@ -126,6 +127,17 @@ describe('a channel to a guest', () => {
       expect((await channel.closed).message).toMatch(why);
     },
   );
+
+  test('an answer in too many parts closes the connection, because each part takes memory', async () => {
+    const { channel, guest } = await connect();
+    const answered = channel.request('processes');
+    guest.on('error', () => {});
+    // Each part has a result and no data.
+    for (let sent = 0; sent < 100; sent++)
+      guest.write(encodeFrame(FRAME.response, 1, Buffer.alloc(4), FLAG_MORE));
+    await expect(answered).rejects.toThrow('too long');
+    expect((await channel.closed).message).toMatch(/too long/);
+  });
 
   test('frames of one byte that arrive together are passed on in few pieces, each stream in its order', async () => {
     const { channel, guest } = await connect();

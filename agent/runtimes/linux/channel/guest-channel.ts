@@ -44,6 +44,8 @@ type Fields = readonly (readonly [name: string, value: string])[];
 /** Maximum number of bytes from an earlier connection before the greeting. */
 const GREETING_LIMIT = 4 * 1024 * 1024;
 const MAX_ANSWER = 1024 * 1024;
+/** Twice as many as an answer of that size has. A part costs the agent memory, even if it is empty. */
+const MAX_ANSWER_PARTS = 64;
 const MAX_REQUESTS = 64;
 /** Time limit for an answer, and for a process to start. If the guest needs longer, its connection is closed. */
 export const ANSWER_TIMEOUT_MS = 30_000;
@@ -284,7 +286,8 @@ export class GuestChannel {
       throw new GuestProtocolError('The guest sent an answer without a request');
     pending.parts.push(Buffer.from(payload.subarray(4)));
     pending.bytes += payload.length;
-    if (pending.bytes > MAX_ANSWER) throw new GuestProtocolError('The guest sent an answer that is too long');
+    if (pending.bytes > MAX_ANSWER || pending.parts.length > MAX_ANSWER_PARTS)
+      throw new GuestProtocolError('The guest sent an answer that is too long');
     if (flags & FLAG_MORE) return;
     this.#answers.delete(stream);
     pending.cancelTimeout();

@@ -64,6 +64,11 @@ static void give_pipes(uid_t owner, int in, int out, int err) {
   if (fchown(in, owner, owner) || fchown(out, owner, owner) || fchown(err, owner, owner)) die("owner of", "pipes");
 }
 
+/* The container's root can open its end for reading too, and take data between this process's poll and read. */
+static void never_wait(int fd) {
+  if (fcntl(fd, F_SETFL, O_NONBLOCK)) die("output", NULL);
+}
+
 static pid_t start_runc(char **arguments, const char *run, const char *console, int in, int out, int err) {
   const char *runc = argument(arguments, "runc");
   char *log = join_path(run, "runc.log"), *pid_file = join_path(run, "pid");
@@ -211,6 +216,8 @@ int run_container(char **arguments) {
     close(in[0]);
     close(out[1]);
     close(err[1]);
+    never_wait(out[0]);
+    never_wait(err[0]);
   }
   wait_for_runc(runc);
   if (tty) {

@@ -1,8 +1,11 @@
 import type { Socket } from 'node:net';
 import * as z from 'zod/mini';
+import type { Cancel, Clock } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
 
 const MAX_LINE = 1024 * 1024;
+/** Time limit for an answer. QEMU answers every command that the agent sends at once, unless it hangs. */
+export const QMP_TIMEOUT_MS = 30_000;
 const MessageSchema = z.looseObject({
   return: z.optional(z.unknown()),
   error: z.optional(z.looseObject({ desc: z.string() })),
@@ -11,26 +14,34 @@ const MessageSchema = z.looseObject({
   id: z.optional(z.number()),
 });
 
+interface Pending {
+  readonly settle: PromiseWithResolvers<unknown>;
+  readonly cancelTimeout: Cancel;
+}
+
 /**
- * QEMU's machine protocol over an open socket, with one JSON document per line.
+ * QEMU's machine protocol over an open socket, with one JSON document per line. If QEMU does not answer in time, the connection
+ * ends, so that no caller waits indefinitely.
  * Source: docs/interop/qmp-spec of QEMU.
  */
 export class Qmp {
   readonly #socket: Socket;
-  readonly #pending = new Map<number, PromiseWithResolvers<unknown>>();
+  readonly #clock: Pick<Clock, 'after'>;
+  readonly #pending = new Map<number, Pending>();
   #buffer = '';
   #next = 1;
   #ended: Error | null = null;
 
   /** Resolves once QEMU accepts commands. */
-  static async open(socket: Socket): Promise<Qmp> {
-    const qmp = new Qmp(socket);
-    await qmp.execute('qmp_capabilities');
+  static async open(socket: Socket, clock: Pick<Clock, 'after'>, timeoutMs = QMP_TIMEOUT_MS): Promise<Qmp> {
+    const qmp = new Qmp(socket, clock);
+    await qmp.execute('qmp_capabilities', {}, timeoutMs);
     return qmp;
   }
 
-  private constructor(socket: Socket) {
+  private constructor(socket: Socket, clock: Pick<Clock, 'after'>) {
     this.#socket = socket;
+    this.#clock = clock;
     socket.on('data', (chunk) => this.#receive(chunk.toString()));
     socket.once('error', (error) => this.#end(error));
     socket.once('close', () =>
@@ -39,13 +50,24 @@ export class Qmp {
   }
 
   /** Rejects with a `RuntimeError` with QEMU's message. */
-  execute(command: string, args: Readonly<Record<string, unknown>> = {}): Promise<unknown> {
+  execute(
+    command: string,
+    args: Readonly<Record<string, unknown>> = {},
+    timeoutMs = QMP_TIMEOUT_MS,
+  ): Promise<unknown> {
     if (this.#ended) return Promise.reject(this.#ended);
     const id = this.#next++;
-    const pending = Promise.withResolvers<unknown>();
-    this.#pending.set(id, pending);
+    const settle = Promise.withResolvers<unknown>();
+    const cancelTimeout = this.#clock.after(timeoutMs, () => this.#timeOut(command, timeoutMs));
+    this.#pending.set(id, { settle, cancelTimeout });
     this.#socket.write(`${JSON.stringify({ execute: command, arguments: args, id })}\n`);
-    return pending.promise;
+    return settle.promise;
+  }
+
+  #timeOut(command: string, timeoutMs: number): void {
+    const reason = `The utility VM’s process did not answer ${command} within ${timeoutMs / 1_000} s`;
+    this.#end(new RuntimeError('step-failed', reason));
+    this.#socket.destroy();
   }
 
   close(): void {
@@ -68,15 +90,19 @@ export class Qmp {
     const pending = id === undefined ? undefined : this.#pending.get(id);
     if (id === undefined || pending === undefined) return;
     this.#pending.delete(id);
+    pending.cancelTimeout();
     const { error } = message.data;
-    if (error) pending.reject(new RuntimeError('step-failed', `QEMU: ${error.desc}`));
-    else pending.resolve(message.data.return);
+    if (error) pending.settle.reject(new RuntimeError('step-failed', `QEMU: ${error.desc}`));
+    else pending.settle.resolve(message.data.return);
   }
 
   #end(reason: Error): void {
     if (this.#ended) return;
     this.#ended = reason;
-    for (const pending of this.#pending.values()) pending.reject(reason);
+    for (const { settle, cancelTimeout } of this.#pending.values()) {
+      cancelTimeout();
+      settle.reject(reason);
+    }
     this.#pending.clear();
   }
 }

@@ -47,10 +47,12 @@ export class UtilityVm {
   /** The image on the first disk; null while it is a placeholder. */
   #image: string | null = null;
 
-  static async attach(deps: LinuxDeps, record: WorkerRecord): Promise<UtilityVm> {
+  /** @param timeoutMs time limit for QEMU's first answer. Default: as for later ones */
+  static async attach(deps: LinuxDeps, record: WorkerRecord, timeoutMs?: number): Promise<UtilityVm> {
     const paths = vmPaths(deps.layout, record.vmId);
     const [console, qmp] = await Promise.all([connectTo(paths.console), connectTo(paths.qmp)]);
-    return new UtilityVm(deps, record, new ConsoleTail(console, deps.clock), await Qmp.open(qmp));
+    const tail = new ConsoleTail(console, deps.clock);
+    return new UtilityVm(deps, record, tail, await Qmp.open(qmp, deps.clock, timeoutMs));
   }
 
   private constructor(deps: LinuxDeps, record: WorkerRecord, console: ConsoleTail, qmp: Qmp) {

@@ -7,7 +7,7 @@ import { MIB } from '../../../units.ts';
 import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import { limitOf, readLimits, WORKER } from '../cgroups.ts';
-import { type GuestGreeting, GuestTimeoutError } from '../channel/guest-channel.ts';
+import type { GuestGreeting } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
 import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
 import { parseGuestProcesses } from '../container/process-lists.ts';
@@ -26,8 +26,6 @@ import { launchWorker, listWorkerIds, type Placeholders, readWorker, removeWorke
 const RAM_STEP_MB = 64;
 const BOOT_TIMEOUT_MS = 30_000;
 const ADOPT_TIMEOUT_MS = 5_000;
-/** Time limit for QEMU to detach the disks after the guest has unmounted them. */
-const DETACH_TIMEOUT_MS = 30_000;
 
 /** The shape of a VM for a container with those resources. */
 export const shapeFor = (
@@ -136,7 +134,7 @@ export class VmContainers {
   async detachDisks(containerId: string): Promise<void> {
     const entry = this.require(containerId);
     if (!entry.disksAttached) return;
-    if (await this.#succeeds(containerId, this.#inTime(entry.vm.detachDisks()))) entry.disksAttached = false;
+    if (await this.#succeeds(containerId, entry.vm.detachDisks())) entry.disksAttached = false;
   }
 
   async mountLayers(containerId: string): Promise<void> {
@@ -177,18 +175,6 @@ export class VmContainers {
       this.#with.deps.log.warn('killing a utility VM', { containerId, reason: messageOf(error) });
       await this.giveUp(containerId, error);
       return false;
-    }
-  }
-
-  async #inTime(step: Promise<void>): Promise<void> {
-    const late = Promise.withResolvers<never>();
-    const cancel = this.#with.deps.clock.after(DETACH_TIMEOUT_MS, () =>
-      late.reject(new GuestTimeoutError('The VM’s process did not answer', DETACH_TIMEOUT_MS)),
-    );
-    try {
-      await Promise.race([step, late.promise]);
-    } finally {
-      cancel();
     }
   }
 
@@ -309,7 +295,7 @@ export class VmContainers {
     try {
       const record = await readWorker(deps, vmId);
       if (record === null) return null;
-      const vm = await UtilityVm.attach(deps, record);
+      const vm = await UtilityVm.attach(deps, record, ADOPT_TIMEOUT_MS);
       const greeting = await vm.connectGuest('reconnect', ADOPT_TIMEOUT_MS);
       const main = greeting.main === 'never-started' ? null : vm.adoptMain();
       const entry: Entry = {

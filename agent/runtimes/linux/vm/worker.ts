@@ -147,6 +147,8 @@ export const connectTo = (path: string, attempts = CONNECT_ATTEMPTS): Promise<So
     const socket = createConnection(path);
     socket.once('connect', () => {
       socket.removeAllListeners('error');
+      // Until its user listens: an error without a listener would end the agent.
+      socket.on('error', () => {});
       resolve(socket);
     });
     socket.once('error', (error: NodeJS.ErrnoException) => {
