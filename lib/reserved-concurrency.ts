@@ -22,7 +22,7 @@ export const RESERVED_CONCURRENCY: ReservedConcurrency = {
   'admit-waiting': 10,
   sweep: 2,
   'run-conversion-rule': 50,
-  // Routes that can occupy their function for long: an upper bound.
+  // An upper bound for routes that can occupy their function for a long time.
   operations: 100,
   sessions: 100,
   'list-processes': 50,

@@ -28,7 +28,7 @@ export class TemplateRefusedError extends LocalCloudError {
   readonly problems: readonly Problem[];
   constructor(problems: readonly Problem[]) {
     super(
-      [`the embedded cloud does not implement ${problems.length} thing(s) of this template:`]
+      [`the embedded cloud does not implement ${problems.length} part(s) of this template:`]
         .concat(problems.map((problem) => `  - ${line(problem)}`))
         .join('\n'),
     );

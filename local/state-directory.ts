@@ -27,7 +27,7 @@ export const lockStateDirectory = (stateDir: string): (() => void) => {
   const holder = holderOf(path);
   if (holder !== undefined) {
     throw new EngineStartError(
-      `${stateDir} is in use by process ${holder.pid}: stop that first, or use another directory`,
+      `${stateDir} is in use by process ${holder.pid}: stop it first, or use another directory`,
     );
   }
   if (existsSync(path)) unlinkSync(path);

@@ -21,7 +21,7 @@ export interface LocalHost {
   readonly name: string;
   /** Further arguments of the agent: the runtime, and its options. */
   readonly agentOptions: readonly string[];
-  /** The fallback if this machine does not allow its runtime. */
+  /** The fallback if this machine does not support its runtime. */
   readonly fallback?: LocalHost | null;
 }
 

@@ -64,7 +64,8 @@ export const createAdmitWaitingHandler = (deps: AdmitDependencies) => {
         if (gainedCapacity(before, after) && !gained.has(host.tenant))
           gained.set(host.tenant, sequenceNumber);
       },
-      (sequenceNumber, error) => logger.error('change of a host not processed', { sequenceNumber }, error),
+      (sequenceNumber, error) =>
+        logger.error('could not process a change of a host', { sequenceNumber }, error),
     );
     const failures = [...answer.batchItemFailures];
     await takeTurns(gained, { ...deps, end }, async ([tenant, itemIdentifier], share) => {

@@ -73,6 +73,6 @@ export const createProcessChangesHandler = ({
   };
   return (event: unknown): Promise<BatchAnswer> =>
     eachRecord(event, work, (sequenceNumber, error) =>
-      logger.error('change not processed', { sequenceNumber }, error),
+      logger.error('could not process a change', { sequenceNumber }, error),
     );
 };

@@ -118,7 +118,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
           await sweepHost(one, until);
         } catch (error) {
           // Continue with the other hosts. The next sweep tries this one again.
-          logger.error('host not swept', { tenant: one.host.tenant, hostId: one.host.id }, error);
+          logger.error('could not sweep a host', { tenant: one.host.tenant, hostId: one.host.id }, error);
         }
       }
     };
@@ -141,7 +141,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
       Array.from({ length: HOST_SHARDS }, (_, shard) => readShard(shard)),
     );
     for (const shard of shards)
-      if (shard.status === 'rejected') logger.error('shard not swept', {}, shard.reason);
+      if (shard.status === 'rejected') logger.error('could not sweep a shard', {}, shard.reason);
     return found;
   };
 

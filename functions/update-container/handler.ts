@@ -98,7 +98,7 @@ const telling = async (
 /** @throws ConflictError `not-supported-yet` */
 const refuseRecreate = ({ strategy }: UpdateContainerRequest): void => {
   if (strategy !== 'recreate') return;
-  throw new ConflictError('not-supported-yet', 'No host of this version supports the strategy "recreate".', {
+  throw new ConflictError('not-supported-yet', 'This version does not support the strategy "recreate".', {
     suggestion: 'Omit strategy, or set it to "inPlace".',
   });
 };

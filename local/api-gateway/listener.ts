@@ -20,8 +20,8 @@ export interface Mount {
 export class PortTakenError extends EngineStartError {
   constructor(port: number, owner: string | undefined) {
     super(
-      `Port ${port} is taken by ${owner ?? 'another process'}. ` +
-        `Stop that, or choose another port: npm start -- --port ${port + 1}`,
+      `Port ${port} is in use by ${owner ?? 'another process'}. ` +
+        `Stop that process, or choose another port: npm start -- --port ${port + 1}`,
     );
   }
 }

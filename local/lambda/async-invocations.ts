@@ -147,7 +147,7 @@ export class AsyncInvocations {
       if (this.#database.isOpen) this.#remove.run(row.id);
       return;
     }
-    // A failure during shutdown is not the function's: it runs again at the next start.
+    // The function did not cause a failure during shutdown, so it runs again at the next start.
     if (this.#active) this.#afterFailure(row, settings, result);
   }
 

@@ -144,7 +144,9 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
       defaultConcurrency: maxConcurrency,
     });
     if (this.#pools.has(settings.name)) {
-      throw new TemplateProblem([{ property: 'FunctionName', message: `'${settings.name}' is taken` }]);
+      throw new TemplateProblem([
+        { property: 'FunctionName', message: `the name '${settings.name}' is already in use` },
+      ]);
     }
     const file = new LogFile(join(this.#context.stateDir, 'logs', `${settings.name}.log`));
     this.#logs.set(settings.name, file);

@@ -19,5 +19,5 @@ export const wakeHost = async (
       ? 'gone'
       : await pushCommand(push, link.connectionId, record);
   if (sent !== 'sent')
-    logger.info('command not pushed', { hostId, commandId: id, verb: given.verb, push: sent });
+    logger.info('could not push a command', { hostId, commandId: id, verb: given.verb, push: sent });
 };

@@ -59,4 +59,4 @@ export const createLogger = (options: LoggerOptions): Logger => {
 export const logUnreadable =
   (logger: Pick<Logger, 'error'>) =>
   (error: unknown): void =>
-    logger.error('item left out', {}, error);
+    logger.error('skipped an unreadable item', {}, error);

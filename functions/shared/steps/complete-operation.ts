@@ -31,7 +31,7 @@ const noteDowntime = async (
   try {
     await rememberDowntime(table, operation);
   } catch (error) {
-    logger.warn('downtime not stored', { operationId: operation.id }, error);
+    logger.warn('could not store a downtime', { operationId: operation.id }, error);
   }
 };
 

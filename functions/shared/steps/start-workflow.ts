@@ -41,6 +41,6 @@ export const startAccepted = async (
   try {
     await startWorkflow(operation);
   } catch (error) {
-    logger.warn('execution not started yet', { operationId: operation.id }, error);
+    logger.warn('could not start an execution; the stream starts it', { operationId: operation.id }, error);
   }
 };

@@ -72,7 +72,7 @@ export const loadDefinition = (source: string): LoadedDefinition => {
     throw new DefinitionRefusedError(checker.refusals);
   }
   if (!isObject(root)) {
-    checker.refuse('/', 'definition', 'INVALID_JSON_DESCRIPTION: a definition is a JSON object');
+    checker.refuse('/', 'definition', 'INVALID_JSON_DESCRIPTION: a definition must be a JSON object');
     throw new DefinitionRefusedError(checker.refusals);
   }
   checker.onlyFields(root, TOP_LEVEL, '', (field) => `Field '${field}' is not supported`);

@@ -89,7 +89,7 @@ describe('an operation starts', () => {
     };
     expect((await ask('startContainer')).status).toBe(202);
     expect((await read())?.view.state).toBe('Starting');
-    expect(lines.join()).toContain('execution not started yet');
+    expect(lines.join()).toContain('could not start an execution; the stream starts it');
   });
 });
 

@@ -282,7 +282,7 @@ describe('a lost callback', () => {
     expect((await world.host(host.hostId)).free).toEqual({ memoryMB: 3968, cpus: 7.5, diskMB: freeDisk(1) });
   });
 
-  test('of a stored result is answered when the result is repeated', async () => {
+  test('of a stored result is completed when the host repeats the result', async () => {
     const { operationId } = await world.create();
     await world.tasks.run(world.handlers);
     const succeed = world.deps.tasks.succeed.bind(world.tasks);

@@ -15,7 +15,7 @@ describe('a port', () => {
     const port = Number((await listen(0)).domainName.split(':')[1]);
     const error = await listen(port).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(PortTakenError);
-    expect((error as Error).message).toContain(`Port ${port} is taken by `);
+    expect((error as Error).message).toContain(`Port ${port} is in use by `);
     expect((error as Error).message).toContain(`npm start -- --port ${port + 1}`);
     if (process.platform === 'linux') expect((error as Error).message).toContain(`(pid ${process.pid})`);
   });
