@@ -18,8 +18,8 @@ import { type Rollback, safeRollback } from './safe-rollback.ts';
  *
  * - A container that ran when the command first started runs at the end. A program that had ended by then is not run again,
  *   regardless of the control plane's record.
- * - After a crash of the agent: the next agent continues from the observed state. After a failure: this host restores the
- *   container alone, so that a lost control plane connection leaves nothing down.
+ * - After a crash of the agent, the next agent continues from the observed state. After a failure, this host restores the
+ *   container without the control plane, so that a lost connection does not leave the container down.
  * - A newer command has priority: a conversion that it aborts is neither continued nor undone.
  */
 type ConvertArguments = Extract<ContainerArguments, { verb: 'convertContainer' }>;

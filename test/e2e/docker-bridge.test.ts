@@ -284,4 +284,4 @@ const suite = (): void => {
 };
 
 if (hasDocker && (await canHostLinux())) describe('the docker client', suite);
-else describe('the docker client', () => test.todo('not on this machine'));
+else describe('the docker client', () => test.todo('cannot run on this machine'));

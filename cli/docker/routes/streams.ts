@@ -30,7 +30,7 @@ const MAX_TAIL = 10_000;
 const tailOf = (text: string | null): number | undefined => {
   if (text === null || text === '' || text === 'all') return undefined;
   const lines = Number(text);
-  // Docker treats anything but a number as all.
+  // Docker treats any value other than a number as `all`.
   return Number.isInteger(lines) && lines >= 0 ? Math.min(lines, MAX_TAIL) : undefined;
 };
 

@@ -68,7 +68,7 @@ const isType = (operator: string, value: Json): boolean => {
   }
 };
 
-/** Values of another type than the operator's never compare. */
+/** Values of a type other than the operator's never match. */
 const comparison = (operator: string, value: Json, operand: Json): boolean => {
   const [, type, ordering] = /^(String|Numeric|Timestamp)(.+)$/.exec(operator) ?? [];
   if (operator === 'StringMatches') {

@@ -23,4 +23,4 @@ if (await canHostLinux())
       },
     };
   });
-else describe('sessions: Linux', () => test.todo('not on this machine'));
+else describe('sessions: Linux', () => test.todo('cannot run on this machine'));

@@ -25,4 +25,4 @@ if (await canHostLinux())
       },
     };
   });
-else describe('the runtime Linux', () => test.todo('not on this machine'));
+else describe('the runtime Linux', () => test.todo('cannot run on this machine'));

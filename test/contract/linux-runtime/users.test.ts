@@ -21,4 +21,4 @@ if (await canHostLinux())
       },
     };
   });
-else describe('users of processes: Linux', () => test.todo('not on this machine'));
+else describe('users of processes: Linux', () => test.todo('cannot run on this machine'));

@@ -173,4 +173,4 @@ real('an attachment without a terminal', () => {
     now.process.end();
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

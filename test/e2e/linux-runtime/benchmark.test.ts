@@ -66,4 +66,4 @@ real('npm run bench:runtime', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -95,4 +95,4 @@ real('a program that replaces e2fsck', () => {
     expect(statSync(disk).size).toBe(16 * MIB);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -329,4 +329,4 @@ real('conversion on a host whose disk is full', () => {
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

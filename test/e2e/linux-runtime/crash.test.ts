@@ -198,4 +198,4 @@ real('a host whose agent is killed', () => {
     });
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -178,4 +178,4 @@ real('files of a container in both runtime types', () => {
     expect(await host.sh(one, 'echo still here')).toBe('still here');
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

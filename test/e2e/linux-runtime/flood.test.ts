@@ -129,4 +129,4 @@ real('a container that floods its host', () => {
     expect(await host.sh(one, 'echo still here')).toBe('still here');
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -208,4 +208,4 @@ real('the agent’s journal on a full disk', () => {
     }
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

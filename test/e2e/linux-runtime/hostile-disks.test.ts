@@ -204,4 +204,4 @@ real('a disk that hostile code wrote', () => {
       );
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -54,4 +54,4 @@ const namesAppearingIn = (path: string): (() => string[]) => {
     expect(readdirSync(layout.images)).toEqual([]);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -76,7 +76,7 @@ real('images of a host', () => {
     expect(await names()).toEqual(['mini']);
   });
 
-  test('an image with another digest than the requested one is refused', async () => {
+  test('an image whose digest differs from the requested one is refused', async () => {
     const path = join(allowed, 'pinned');
     const digest = writeLayout(path, { layers: [busyboxLayer('x')] });
     const wrong = `sha256:${'0'.repeat(64)}`;
@@ -227,4 +227,4 @@ real('a host whose agent was killed while it imported', () => {
     expect(await findTraces(folder)).toEqual(NO_TRACES);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

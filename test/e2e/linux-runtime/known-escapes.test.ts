@@ -70,4 +70,4 @@ real('a known container escape', () => {
     expect(await host.sh(one, 'echo still fine')).toBe('still fine');
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

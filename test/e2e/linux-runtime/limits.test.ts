@@ -239,4 +239,4 @@ real('limits of a container', () => {
     expect(Number(cgroupFile(await hostPid(one), 'pids', ['pids.max']))).toBe(WORKER_THREADS);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -92,4 +92,4 @@ real('the log of a container', () => {
     expect(long.slice(0, -1).every(({ partial }) => partial === true)).toBe(true);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

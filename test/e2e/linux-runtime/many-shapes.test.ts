@@ -49,4 +49,4 @@ real('200 shapes of utility VM', () => {
     expect(bytes).toBeLessThanOrEqual(templateReserveMB(limits) * MIB);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

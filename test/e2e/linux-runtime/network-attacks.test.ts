@@ -350,4 +350,4 @@ real('a hostile container and a misconfigured host', () => {
     expect(await agent.reachable('attacker', TARGETS)).toEqual(['public']);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -185,4 +185,4 @@ real('the targets of a container’s first packets', () => {
     );
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

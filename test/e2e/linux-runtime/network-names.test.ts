@@ -143,4 +143,4 @@ real('names of a container', () => {
     await untilServed();
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -205,4 +205,4 @@ real('a network policy', () => {
     });
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -296,4 +296,4 @@ real('the network of a container', () => {
     expect(said).toMatch(/does not support networks for containers.*CAP_NET_ADMIN/);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -61,4 +61,4 @@ real('the environment of a process', () => {
     expect(found.every((line) => line.endsWith(' ro'))).toBe(true);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

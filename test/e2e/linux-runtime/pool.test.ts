@@ -358,4 +358,4 @@ real('the isolation report', () => {
     expect(kernelRelease).not.toBe(own);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

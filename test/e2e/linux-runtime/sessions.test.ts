@@ -172,4 +172,4 @@ real('sessions on a real host', () => {
     },
   );
 });
-if (!possible) test.todo('sessions on a real host: not on this machine');
+if (!possible) test.todo('sessions on a real host: cannot run on this machine');

@@ -87,4 +87,4 @@ real('a Default container on the kernel of its host', () => {
     expect(await host.sh(one, 'ping -c 1 -W 2 10.213.0.1 > /dev/null && echo reached')).toBe('reached');
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -83,4 +83,4 @@ real('a stop', () => {
     expect(await host.runtime.inspect(one.id)).toEqual([]);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -116,4 +116,4 @@ real('the system call filter in a utility VM', () => {
     expect(Math.max(...steps)).toBeLessThanOrEqual(16);
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -297,4 +297,4 @@ real('a host whose kernel can idmap no image', () => {
     expect(await host.sh(other, 'id -u')).toBe('0');
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -124,4 +124,4 @@ real('users of an image', () => {
     });
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -108,4 +108,4 @@ real('the isolation verification', () => {
     expect(outcomesOf((await verify(one.id)).probes)).toMatchObject({ neighbours: 'absent' });
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

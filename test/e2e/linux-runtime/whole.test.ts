@@ -247,4 +247,4 @@ real('Bulkhead with this machine as its host', () => {
     expect(after[0].startedAt.slice(0, 16)).toBe(before[0].startedAt.slice(0, 16));
   });
 });
-if (!possible) test.todo('not on this machine');
+if (!possible) test.todo('cannot run on this machine');

@@ -105,7 +105,7 @@ describe('operations', () => {
     expect(OperationSchema.parse((await waiting).body).state).toBe('Succeeded');
   });
 
-  test('a wait ends at its time limit, within the function’s own', async () => {
+  test('a wait ends at the requested time, before the function’s time limit', async () => {
     const api = await setUp();
     await api.table.put({ Item: operationItem(operationRecord(50)) });
     const began = api.clock.ms;

@@ -125,7 +125,7 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('outcomes of a %s container', 
 });
 
 describe('the kernel', () => {
-  test('must be another one than the host’s in a HyperV container, and the host’s in a Default container', () => {
+  test('must differ from the host’s in a HyperV container, and be the host’s in a Default container', () => {
     const boot = (id: string) => ({ kernel: { outcome: 'measured', detail: `6.1.0 boot ${id}` } });
     expect(unexpected('HyperV', boot(HOST_BOOT))).toContain('kernel');
     expect(unexpected('Default', boot(OTHER_BOOT))).toContain('kernel');
