@@ -97,7 +97,7 @@ const openLinux = async (options: AgentOptions, log: Log): Promise<OpenRuntime> 
 };
 
 /**
- * Opens the runtime of the options and recovers the state of an earlier agent.
+ * Opens the runtime that the options select, and recovers the state of an earlier agent.
  * @throws {StartupError} with the reason, if this machine does not support it
  */
 export const openRuntime = async (options: AgentOptions, log: Log): Promise<OpenRuntime> =>

@@ -81,7 +81,7 @@ export class ShardConsumer {
   #laneOf(record: StreamRecord) {
     const hash = createHash('md5').update(record.itemKey).digest().readUInt32BE(0);
     const lane = this.#lanes[hash % this.#lanes.length] ?? this.#lanes[0];
-    if (lane === undefined) throw new RangeError('a mapping has at least one lane');
+    if (lane === undefined) throw new RangeError('a mapping must have at least one lane');
     return lane;
   }
 

@@ -16,7 +16,7 @@ const ALLOW = 0x7fff_0000;
 const ERRNO = 0x0005_0000;
 const [EPERM, ENOSYS] = [1, 38];
 const X32 = 0x4000_0000;
-/** The flags of new namespaces, with which `clone` is refused. */
+/** The flags for new namespaces; `clone` is refused with any of them. */
 const NEW_NAMESPACES = [17, 25, 26, 27, 28, 29, 30].map((bit) => 2 ** bit);
 /** Constants from `linux/filter.h`. */
 const CODES = { load: 0x20, jump: 0x05, equal: 0x15, notBelow: 0x35, anyOf: 0x45, answer: 0x06 };

@@ -198,7 +198,7 @@ describe('security-relevant arguments of system calls', () => {
     expect(actionsOf('socketcall', 1n)).toEqual(['SCMP_ACT_ERRNO 1']);
   });
 
-  test('only common protocols have sockets: others are modules of the host’s kernel', () => {
+  test('only common protocols can have sockets, because others load modules into the host’s kernel', () => {
     const protocolsOf = (family: bigint, type: bigint): number[] =>
       [...Array(512).keys()].filter(
         (protocol) => actionsOf('socket', family, type, BigInt(protocol))[0] === 'SCMP_ACT_ALLOW',
