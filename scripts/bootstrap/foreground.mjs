@@ -19,7 +19,7 @@ export const runForeground = ({ node, root, args, env }) => {
     cwd: root,
     stdio: 'inherit',
     env: {
-      // Compiled modules, which halve the start of every process: agents, clouds, tests.
+      // A cache of compiled modules, which halves the start-up time of every process: agents, clouds, tests.
       NODE_COMPILE_CACHE: join(root, '.bulkhead/compile-cache'),
       ...process.env,
       ...env,

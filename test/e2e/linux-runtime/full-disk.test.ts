@@ -95,7 +95,7 @@ real('a container that fills its disk', () => {
     expect(blocks * 512).toBeGreaterThanOrEqual(size);
   });
 
-  test('Default: its disk is mounted without the kernel’s own writes of zeros', async () => {
+  test('Default: mounting its disk does not make the kernel write zeros', async () => {
     const one = make('Default');
     await host.up(one);
     const { rw } = containerPaths(createLayout(host.folder), one.id);
