@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { exclusively } from '../../scripts/setup/linux-runtime/exclusively.ts';
 import { CommandError } from './errors.ts';
 
 /** The sources of the synthesized assembly. */
@@ -53,13 +54,15 @@ const removeOld = (folder: string): void => {
   for (const { path } of byAge.slice(KEPT)) rmSync(path, { recursive: true, force: true });
 };
 
-/** Creates the folder atomically, even with concurrent writers. */
+/** Creates the folder atomically. */
 const synthesizeInto = async (root: string, target: string, context: string): Promise<void> => {
-  const draft = `${target}.${process.pid}`;
+  const draft = `${target}.new`;
+  // An earlier process may have been killed while it wrote.
+  for (const path of [draft, target]) rmSync(path, { recursive: true, force: true });
   try {
     const script = join(root, 'bin/local/synthesize.ts');
     await promisify(execFile)(process.execPath, [script, draft, context], { cwd: root });
-    if (!existsSync(target)) renameSync(draft, target);
+    renameSync(draft, target);
   } catch (cause) {
     const output = (cause as { readonly stderr?: string }).stderr?.trim() || String(cause);
     throw new CommandError('synthesis-failed', `The CDK app could not be synthesized:\n${output}`, { cause });
@@ -69,7 +72,7 @@ const synthesizeInto = async (root: string, target: string, context: string): Pr
 };
 
 /**
- * The cloud assembly of the current sources, from the cache or synthesized.
+ * The cloud assembly of the current sources, from the cache or synthesized. Of concurrent calls, one synthesizes it.
  * @returns its directory
  * @throws CommandError with the output of the CDK
  */
@@ -79,10 +82,14 @@ export const assemblyOf = async (
 ): Promise<string> => {
   const folder = join(root, '.bulkhead', 'assembly');
   const target = join(folder, assemblyKey(root, context));
+  const lock = createHash('sha256').update(folder).digest('hex');
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  if (!existsSync(join(target, 'manifest.json'))) await synthesizeInto(root, target, JSON.stringify(context));
-  const now = new Date();
-  utimesSync(target, now, now);
-  removeOld(folder);
-  return target;
+  return exclusively(`bulkhead-assembly-${lock}`, async () => {
+    if (!existsSync(join(target, 'manifest.json')))
+      await synthesizeInto(root, target, JSON.stringify(context));
+    const now = new Date();
+    utimesSync(target, now, now);
+    removeOld(folder);
+    return target;
+  });
 };
