@@ -19,6 +19,8 @@ export interface OutputTarget {
 export type SentBytes = Record<OutputStream, number>;
 
 const POLL_MS = 500;
+/** A pause that is no longer awaited does not keep the process alive. */
+const pause = () => sleep(POLL_MS, undefined, { ref: false });
 
 /**
  * Sends the output of a main process from its log, until the container has ended.
@@ -36,7 +38,7 @@ export const showLog = async (bridge: Bridge, shown: OutputTarget, seen: SentByt
       isOver = true;
     });
   // Usually the container has already ended, so that the log is read only once.
-  await Promise.race([over, sleep(POLL_MS)]);
+  await Promise.race([over, pause()]);
   const left = { ...seen };
   const reader = new LogReader(bridge.client, { idOrName: containerId, cursor });
   for (let last = false; !last; ) {
@@ -48,7 +50,7 @@ export const showLog = async (bridge: Bridge, shown: OutputTarget, seen: SentByt
       left[item.stream] -= bytes.length - fresh.length;
       if (attached[item.stream] && fresh.length > 0) await client.send(item.stream, fresh);
     }
-    if (!last) await Promise.race([over, sleep(POLL_MS)]);
+    if (!last) await Promise.race([over, pause()]);
   }
   if (reader.truncated)
     bridge.settings.log(

@@ -140,14 +140,14 @@ export class FakeControlPlane {
     return result;
   }
 
-  /** Resolves once the condition is true. Checks it after each message, and rejects after a minute. */
+  /** Resolves once the condition is true. Checks it after each message, and rejects shortly before the test's own limit. */
   async until(check: () => boolean, what: string): Promise<void> {
     if (check()) return;
     await new Promise<void>((resolve, reject) => {
       const waiter = { check, resolve: () => settle(resolve) };
       const timer = setTimeout(
         () => settle(() => reject(new TypeError(`timed out waiting for ${what}`))),
-        20_000,
+        55_000,
       );
       const settle = (end: () => void) => {
         clearTimeout(timer);
