@@ -10,6 +10,7 @@ import {
   waitForHosts,
   waitForOperation,
 } from '../../helpers/local-cloud.ts';
+import { scaled } from '../../helpers/scaled.ts';
 import { collect, cuttable, joinSession } from '../../helpers/session-client.ts';
 
 /**
@@ -19,7 +20,7 @@ jest.setTimeout(400_000);
 const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
 
-const MEGABYTES = 50;
+const MEGABYTES = scaled({ ci: 20, whole: 50 });
 const PIECE = 65_536;
 const SESSIONS = 100;
 
