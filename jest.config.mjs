@@ -23,14 +23,9 @@ export default {
   globalTeardown: '<rootDir>/test/helpers/end-test-run.ts',
   /** Finds hangs. Benchmarks measure speed. */
   testTimeout: 60_000,
-  // One worker for each core: jest's default leaves one core idle, which is half of a machine with two.
+  // One worker for each core: jest's default leaves one core idle, which is half of a machine with two. Files of all
+  // kinds share the workers, because those with real VMs wait more than they compute.
   maxWorkers: '100%',
   workerIdleMemoryLimit: '1GB',
-  projects: [
-    project('unit'),
-    project('integration'),
-    project('contract'),
-    project('cdk'),
-    project('e2e', { runner: '<rootDir>/test/helpers/serial-runner.mjs' }),
-  ],
+  projects: [project('unit'), project('integration'), project('contract'), project('cdk'), project('e2e')],
 };
