@@ -16,7 +16,7 @@ const GROWN_BYTES = 4 * MIB;
 const EVICTED = 500;
 
 /**
- * Keeps the journal's file within its bounds, and able to be written on a full disk.
+ * Keeps the journal's file within its bounds, and writable on a full disk.
  *
  * At the limit it drops acknowledged commands, the oldest first, then unacknowledged answers to queries, which no caller
  * waits for any more. Results that changed a container stay until they are acknowledged. If nothing else is left, no more

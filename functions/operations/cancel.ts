@@ -12,7 +12,7 @@ interface Cancellation {
   readonly writes: readonly Write[];
 }
 
-/** A removal that still waits for another operation has no workflow. It ends here, and its container stays. */
+/** A removal that still waits for another operation has no workflow. It ends here, and its container is kept. */
 const cancelWaiting = async (
   table: Table,
   operation: OperationRecord,

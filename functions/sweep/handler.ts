@@ -41,7 +41,7 @@ interface Watched {
  * Runs every minute and handles what no event triggers.
  *
  * - A host whose lease has expired becomes `Unknown` and gets no more containers. Its containers become `Unknown` too, as
- *   many per sweep as fit. Their reservations stay, and they are not started elsewhere. A concurrent heartbeat wins.
+ *   many per sweep as fit. They keep their reservations and are not started elsewhere. A concurrent heartbeat wins.
  * - Waiting operations are tried once more, and tasks whose answer was lost are answered again.
  *
  * Tenants take turns in random order, with equal shares of the time for hosts and of the time for operations. Newly silent

@@ -67,8 +67,8 @@ export interface BulkheadControlPlaneProps {
    */
   readonly eventTenant?: string;
   /**
-   * Which tenants' rules get events of sources other than Bulkhead: origin → tenants. An origin is a source, or one in an
-   * account only: `aws.guardduty`, `aws.guardduty@111122223333`, `*@111122223333`, `*`. The first of these four that is
+   * Which tenants' rules get events of sources other than Bulkhead: origin → tenants. An origin is a source, or a source in
+   * one account: `aws.guardduty`, `aws.guardduty@111122223333`, `*@111122223333`, `*`. The first of these four that is
    * named decides.
    * @default every source is assigned to `eventTenant`
    */

@@ -37,7 +37,7 @@ export const LAMBDA_FAILED: Retrier = {
 };
 
 /**
- * The function is at its concurrency limit, usually because of many events at once. No event must be lost because of
+ * The function is at its concurrency limit, usually because of many events at once. Events must not be lost because of
  * that. Waits at most 2 + 4 + 8 + 16 + 32 + 60 × 15 s = 16 minutes, half of that on average.
  */
 export const LAMBDA_THROTTLED: Retrier = {

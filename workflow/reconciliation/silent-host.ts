@@ -29,7 +29,7 @@ export const listRunning = async (
 };
 
 /**
- * Marks a container as `Unknown` because its host's lease has expired. Its reservation stays.
+ * Marks a container as `Unknown` because its host's lease has expired. Its reservation is kept.
  *
  * @param silent the host's link when the lease expired: if the host has sent a message since, nothing is changed
  */

@@ -50,7 +50,7 @@ const StartContainer = z.strictObject({
   verb: z.literal('startContainer'),
   container: AssignedContainerSchema,
 });
-/** Stop the main process: send the stop signal, wait, then send SIGKILL. A timeout of 0 kills it immediately. The writable layer stays. */
+/** Stop the main process: send the stop signal, wait, then send SIGKILL. A timeout of 0 kills it immediately. The writable layer is kept. */
 const StopContainer = z.strictObject({ verb: z.literal('stopContainer'), timeoutSeconds: z.int() });
 const RestartContainer = z.strictObject({
   verb: z.literal('restartContainer'),

@@ -89,7 +89,7 @@ const OF_THE_HOST = / (hold-template|serve-names) /;
 
 /**
  * Returns the resources that the open host holds for containers. The VM of a template that is being created has resources too.
- * They are removed when the template is ready, but resources of a container would stay.
+ * They are removed when the template is ready, but a container's resources would remain.
  */
 const findContainerTraces = async (folder: string) => {
   for (const until = performance.now() + TEMPLATE_BOOT_MS; ; await sleep(100)) {

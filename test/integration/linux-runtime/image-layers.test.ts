@@ -11,13 +11,13 @@ const folder = mkdtempSync(join(tmpdir(), 'bulkhead-layers-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const LIMITS = { bytes: 64 * 1024 * 1024, entries: 1_000 };
 
-/** A tar header by hand, since tar itself makes no hostile ones. */
 /** The sum of the header's bytes, with spaces in place of the checksum. */
 const checksumOf = (block: Buffer): string => {
   block.fill(' ', 148, 156);
   const sum = block.subarray(0, 512).reduce((total, byte) => total + byte, 0);
   return `${sum.toString(8).padStart(6, '0')}\0 `;
 };
+/** Builds a tar entry by hand, because tar does not create hostile ones. */
 const entry = (name: string, { kind = '0', link = '', size = 0 } = {}): Buffer => {
   const block = Buffer.alloc(512);
   block.write(name, 0);

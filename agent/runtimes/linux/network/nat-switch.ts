@@ -86,7 +86,7 @@ export class NatSwitch {
     return this.#resolver.resolvConfPath;
   }
 
-  /** Stops watching the host's network. Endpoints of containers stay. */
+  /** Stops watching the host's network. Containers keep their endpoints. */
   close(): Promise<void> {
     return this.#watch.close();
   }

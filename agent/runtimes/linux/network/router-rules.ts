@@ -82,8 +82,8 @@ const chainsFor = (
 ];
 
 /**
- * The table of a router namespace. It can be applied again: one transaction replaces the base chains, and the rules of
- * containers stay.
+ * The table of a router namespace. It can be applied again: one transaction replaces the base chains and keeps the
+ * rules of containers.
  *
  * The verdict maps have an element for each link with rules: `sources` for the source addresses of its packets, `from` and `to`
  * for the two directions. A link without an element can neither send nor receive.

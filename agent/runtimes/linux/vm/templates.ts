@@ -225,7 +225,7 @@ export class Templates {
     }
   }
 
-  /** Removes templates of other kernels or QEMU versions. Other shapes stay. */
+  /** Removes templates of other kernels or QEMU versions. Templates of other shapes are kept. */
   async #removeOthers(kept: string): Promise<void> {
     const generation = kept.slice(kept.lastIndexOf('/') + 1).split('-')[0] ?? '';
     for (const name of await readdir(this.#deps.layout.templates))

@@ -47,7 +47,7 @@ export class UtilityVm {
   /** The image on the first disk; null while it is a placeholder. */
   #image: string | null = null;
 
-  /** @param timeoutMs time limit for QEMU's first answer. Default: as for later ones */
+  /** @param timeoutMs time limit for QEMU's first answer. Default: the limit for later answers */
   static async attach(deps: LinuxDeps, record: WorkerRecord, timeoutMs?: number): Promise<UtilityVm> {
     const paths = vmPaths(deps.layout, record.vmId);
     const [console, qmp] = await Promise.all([connectTo(paths.console), connectTo(paths.qmp)]);
@@ -138,7 +138,7 @@ export class UtilityVm {
 
   /**
    * Attaches a container's files to the two disks. The guest binds its driver only afterwards, so it never sees the earlier files.
-   * An image that the guest has already mounted stays.
+   * An image that the guest has already mounted is not replaced.
    * @param image path of the squashfs
    * @param scratch path of the writable layer, whose owner becomes the worker's user
    */
