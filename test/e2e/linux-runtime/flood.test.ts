@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, jest, test } from '@jest/globals';
 import { STREAM_WINDOW } from '../../../agent/runtimes/linux/channel/frames.ts';
 import { GuestProcess } from '../../../agent/runtimes/linux/channel/guest-process.ts';
@@ -99,6 +100,20 @@ real('a container that floods its host', () => {
     await bring(host.runtime, one.id, null, 'Absent');
     await expect(unread.exited).rejects.toThrow();
     await until(() => relays().length === 0);
+  });
+
+  test('a signal reaches a process that has begun, before runc has returned', async () => {
+    const one = make('Default');
+    await host.up(one);
+    for (let seconds = 1_001; seconds <= 1_020; seconds += 1) {
+      const command = ['sleep', String(seconds)];
+      const runs = () => listPids().some((pid) => commandLineOf(pid).join(' ') === command.join(' '));
+      const started = await host.runtime.startExec(one.id, { command });
+      // Without a pause, to be faster than runc.
+      while (!runs()) await setImmediate();
+      started.signal(9);
+      expect([await started.exited, runs()]).toEqual([137, false]);
+    }
   });
 
   test.each(TYPES)('%s: input that the process does not read is not reported as taken', async (type) => {

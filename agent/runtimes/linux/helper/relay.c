@@ -4,7 +4,7 @@
  *
  * A SPAWN with the field `pid-file` runs a starter (`runc exec --detach`), which starts the process, writes its pid to the file
  * and ends. The stream is then assigned to the process. A starter that did not end would wait until all processes close the
- * output, and signals would reach the starter instead of the process.
+ * output, and signals would reach the starter instead of the process. Signals that arrive earlier are held for the process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -29,6 +30,9 @@
 
 static char pid_file[PATH_MAX];
 static pid_t starter;
+static int starter_stream;
+/* Bit n - 1 is set for signal n. */
+static uint64_t held_signals;
 /* Processes that ended before their pid was known to belong to a stream. */
 static struct {
   pid_t pid;
@@ -37,19 +41,35 @@ static struct {
 static int early_count;
 
 static int start_here(int stream, struct fields fields, struct child *child, char *why, size_t size) {
-  (void)stream;
   int problem = spawn_child(fields, PLACE_HERE, -1, child, why, size);
   const char *file = field(fields, "pid-file");
   if (problem || !file || strlen(file) >= sizeof pid_file) return problem;
   strcpy(pid_file, file);
   starter = child->pid;
+  starter_stream = stream;
+  held_signals = 0;
   return 0;
+}
+
+static bool hold_signal(int type, int stream, const char *payload, uint32_t length) {
+  if (type != FRAME_SIGNAL || !starter || stream != starter_stream) return false;
+  int number = length > 0 ? (unsigned char)payload[0] : 0;
+  if (number >= 1 && number <= 64) held_signals |= UINT64_C(1) << (number - 1);
+  return true;
+}
+
+static void send_held_signals(void) {
+  for (int number = 1; number <= 64; number++) {
+    char payload = (char)number;
+    if (held_signals & UINT64_C(1) << (number - 1)) streams_frame(FRAME_SIGNAL, starter_stream, &payload, 1);
+  }
+  held_signals = 0;
 }
 
 static void handle_frame(int type, int flags, int stream, const char *payload, uint32_t length) {
   (void)flags;
   if (type != FRAME_CONNECT) {
-    streams_frame(type, stream, payload, length);
+    if (!hold_signal(type, stream, payload, length)) streams_frame(type, stream, payload, length);
     return;
   }
   streams_connected();
@@ -72,6 +92,7 @@ static bool hand_over(int status) {
   streams_hand_over(from, to);
   for (int i = 0; i < early_count; i++)
     if (early[i].pid == to) streams_child_ended(to, early[i].status);
+  send_held_signals();
   return true;
 }
 
