@@ -21,7 +21,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Waits `ms` milliseconds. Rejects with the signal's reason as soon as that is aborted. */
+/** Waits `ms` milliseconds. Rejects with the signal's reason as soon as the signal is aborted. */
 export const sleep = (clock: Pick<Clock, 'after'>, ms: number, signal?: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);

@@ -20,7 +20,7 @@ export const putNextKey = async (table: Table, announcement: Signed): Promise<vo
 
 const CommandKeySchema = z.object({ announcement: SignedSchema });
 
-/** All readable announcements, in no order. Hosts can follow most rotations without the others. */
+/** All readable announcements, in no particular order. Hosts can follow most rotations without the others. */
 export const listNextKeys = async (table: Table): Promise<readonly Signed[]> => {
   const page = await table.query({ key: keys.commandKey(), sort: 'any' });
   return readEach(table, page.items, (item) => readItem('commandKey', CommandKeySchema, item).announcement);

@@ -224,7 +224,7 @@ export const storeResult = async (
 };
 
 /**
- * Withdraws the unanswered commands of these before the undo command is sent. In the other order the host would repeat
+ * Withdraws the commands that are unanswered, before the undo command is sent. In the other order the host would repeat
  * what it has just undone.
  */
 export const withdrawCommands = async (

@@ -40,7 +40,7 @@ export interface ContainerView {
 
 export interface Conversion {
   readonly to: RuntimeType;
-  /** The reservation if the container stays as it was, and once it is converted; null: none. */
+  /** The reservation if the container is not converted, and once it is converted; null: none. */
   readonly before: Reservation | null;
   readonly after: Reservation | null;
 }
@@ -269,12 +269,12 @@ interface NewContainer {
   readonly remember: readonly Write[];
   /** Reserves capacity for a container that is placed already. */
   readonly reserve?: Write | undefined;
-  /** Makes a repeat of the transaction within ten minutes the same. */
+  /** With the same token, a repeat of the transaction within ten minutes changes nothing. */
   readonly token: string;
 }
 
 const NAME_WRITE = 1;
-/** Of the reservation, after the stored response. */
+/** Index of the reservation in the transaction, not counting the write of the stored response. */
 const RESERVE_WRITE = 3;
 
 /** Why a name is not available. @param holder id of the container that has it */

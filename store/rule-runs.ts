@@ -13,7 +13,7 @@ import { ttlAfterDays } from './time-to-live.ts';
  * Runs of a rule: one item for each event, written before anything is selected. Its key is the event's time and id, so
  * that a duplicate event is detected.
  *
- * Lifecycle: Running (selected) → Ended. A run whose execution ended without recording an outcome reads `Failed` after its time limit.
+ * Lifecycle: Running (selected) → Ended. A run whose execution ended without recording an outcome is shown as `Failed` after its time limit.
  */
 export interface RunKey {
   readonly tenant: string;

@@ -18,7 +18,7 @@ import { ConditionFailed, keyItem, type Table } from './table.ts';
  * is valid until its successor is used, so that a connection that breaks while it is opened does not lock the client out.
  */
 const SECRET_BYTES = 32;
-/** How long an ended session is kept, so that its tokens get the reason. */
+/** How long an ended session is kept, so that a connection with its token is refused with the reason. */
 const KEPT_SECONDS = 3600;
 const MOST_RESUME_TOKENS = 16;
 const TOKEN_PATTERN = /^(bhs_([A-Za-z0-9_-]+)\.([0-9a-f-]{36})\.[A-Za-z0-9_-]{43})\.([A-Za-z0-9_-]{43})$/;

@@ -92,7 +92,7 @@ export type Write =
 
 export interface Table {
   get(key: Key, options?: { consistent?: boolean }): Promise<Item | undefined>;
-  /** Items found, in no order; at most 100 keys. */
+  /** Items found, in no particular order; at most 100 keys. */
   batchGet(keys: readonly Key[], options?: Pick<QueryOptions, 'project'>): Promise<readonly Item[]>;
   query(options: QueryOptions): Promise<Page>;
   put(input: Put): Promise<void>;
@@ -102,8 +102,8 @@ export interface Table {
   /** Receives an error for each unreadable item that a read skips. */
   reportUnreadable(error: unknown): void;
   /**
-   * All or nothing. `token` makes a repeat within ten minutes the same write.
-   * @param options `retries`: at most so many under contention. @default as many as for every other call
+   * All or nothing. With the same `token`, a repeat within ten minutes changes nothing.
+   * @param options `retries`: maximum number of retries under contention. @default the same as for every other call
    */
   transact(writes: readonly Write[], token?: string, options?: { readonly retries?: number }): Promise<void>;
 }

@@ -30,8 +30,8 @@ const ASK_EVERY_MS = 10_000;
 const MAX_KEYS = 64;
 
 /**
- * Every command passes this gate: the signature is verified before the payload is parsed, then host, expiry, and that it is
- * not a repetition of a pruned command. A refusal is reported and logged with id and reason, never with the arguments.
+ * Every command passes this gate: the signature is verified before the payload is parsed. Then host and expiry are checked,
+ * and that the command does not repeat a pruned one. A refusal is reported and logged with id and reason, never with the arguments.
  *
  * An unknown key may have been announced since the last welcome: the host requests a welcome once, and the command is sent
  * again after it. If the key is still unknown then, the command is refused.

@@ -33,7 +33,7 @@ export const endReplacedKeys = (keys: TrustedKeys, nowMs: number): TrustedKeys =
 
 type Verification = 'verified' | 'unknown-key' | 'wrong-signature';
 
-/** @param nowMs the control plane's time; null while unknown, then no key has expired */
+/** @param nowMs the control plane's time; null while it is unknown: no key counts as expired then */
 export const verifySigned = (
   keys: TrustedKeys,
   purpose: SignedPurpose,

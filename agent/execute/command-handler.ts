@@ -205,7 +205,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   };
 
   const refuseIfLate = (record: CommandRecord, command: Command): void => {
-    // Ordered by its revision: a late one is either still the newest or has no effect.
+    // Policies are ordered by their revisions: a late policy is either still the newest or has no effect.
     if (command.arguments.verb === 'setNetworkPolicy') return;
     const newest =
       command.containerId === null ? 0 : (state.container(command.containerId)?.newestEpoch ?? 0);

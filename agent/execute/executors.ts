@@ -23,7 +23,7 @@ export const EXECUTORS: { readonly [K in StepKind]: Executor<K> } = {
 };
 
 const MINUTE = 60_000;
-/** After hcsshim: creating and starting a system 4 min, its guest's connection 2 min, anything else 2 min. */
+/** The limits are those of hcsshim: 4 min to create and start a system, 2 min to connect to its guest, 2 min for anything else. */
 const LIMITS_MS: Partial<Record<StepKind, number>> = { createUtilityVm: 4 * MINUTE };
 const USUAL_LIMIT_MS = 2 * MINUTE;
 

@@ -46,10 +46,10 @@ export const setNetworkPolicy = async (
 };
 
 /**
- * The runtime, with every network endpoint created under the newest policy in the journal, because commands and restarts have
- * the policy of the time at which they were issued. A policy that is set while an endpoint is being created finds none to
- * change, and the agent may crash before it applies it afterwards. So a policy is applied again before a main process
- * starts.
+ * Wraps the runtime so that every network endpoint is created with the newest policy in the journal. A command or restart
+ * only has the policy that was current when it was issued. A policy that is set while an endpoint is being created finds no
+ * endpoint to change, and the agent may crash before it applies the policy afterwards. So the policy is applied again
+ * before a main process starts.
  */
 export const withNewestPolicy = (runtime: Runtime, state: Pick<AgentState, 'container'>): Runtime => {
   const newest = (container: AssignedContainer) =>

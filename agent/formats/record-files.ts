@@ -71,8 +71,8 @@ export const refuseNewerRecords = async (files: readonly RecordFile[]): Promise<
 };
 
 /**
- * Rewrites the records of older versions. Must be called after {@link refuseNewerRecords}. One that cannot be written (a
- * full disk) keeps its version: it stays readable, and the next start tries again.
+ * Rewrites the records of older versions. Must be called after {@link refuseNewerRecords}. If a record cannot
+ * be written, for example on a full disk, it keeps its version: it is still readable, and the next start tries again.
  */
 export const upgradeRecords = async (files: readonly RecordFile[], log: Log): Promise<void> => {
   let upgraded = 0;

@@ -185,7 +185,7 @@ static pid_t spawn_in_container(struct fields fields, pid_t container, const str
 }
 
 /*
- * The cgroup and its device limit stay between containers. A rehearsal therefore already does the slowest part of a start:
+ * The cgroup and its device limit are kept between containers. A rehearsal therefore already does the slowest part of a start:
  * the kernel verifies and compiles the limit's BPF program.
  */
 static int limit_devices_once(void) {

@@ -35,7 +35,7 @@ export interface AgentConnectionDeps {
   readonly observeAll: () => Promise<ObservedContainer[]>;
   readonly observe: (containerId: string) => Promise<ObservedContainer>;
   readonly inProgress: () => string[];
-  /** The newest key of the control plane that is trusted; undefined for none. */
+  /** The newest trusted key of the control plane; undefined if there is none. */
   readonly commandKey: () => string | undefined;
   /** A command message; the signature is not verified yet. */
   readonly onCommand: (signed: Signed) => void;
@@ -62,7 +62,7 @@ const MAX_REFUSALS = 50;
  * opened → hello sent, until welcomed → welcomed: results, observations and heartbeats flow → closed.
  *
  * 1. Only the hello is sent before the welcome, so that the control plane knows the host's actual state first.
- * 2. A result is repeated until it is acknowledged; after a reconnect by the next connection, from the journal.
+ * 2. A result is repeated until it is acknowledged. After a reconnect, the next connection repeats it from the journal.
  * 3. At most one `observed` is in transit, created when it is sent: reports are never reordered, and several changes in the
  *    meantime are one report. The next hello has everything that a lost connection did not deliver.
  * 4. A silent control plane has no effect on containers; messages are only repeated.

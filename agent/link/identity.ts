@@ -33,7 +33,7 @@ const EnrollmentFormat: RecordFormat<Enrollment> = {
 const CommandKeysFormat: RecordFormat<{ readonly keys: TrustedKeys }> = {
   name: 'list of trusted keys',
   schema: z.strictObject({ keys: TrustedKeysSchema }),
-  // Before versions the file had only the list.
+  // Before it had a version, the file contained only the list.
   upgrades: [(keys) => ({ keys })],
 };
 
@@ -99,7 +99,7 @@ export const saveEnrollment = (stateDir: string, enrollment: Enrollment): void =
   writePrivate(join(stateDir, ENROLLMENT_FILE), encodeRecord(EnrollmentFormat, enrollment));
 };
 
-/** The trusted keys of the control plane, in a file of the state directory; none before the first. */
+/** The trusted keys of the control plane, in a file of the state directory. The list is empty before the first key is trusted. */
 export const commandKeysIn = (stateDir: string) => {
   const file = join(stateDir, COMMAND_KEYS_FILE);
   return {

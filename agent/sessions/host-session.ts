@@ -147,7 +147,7 @@ export class HostSession {
   #detached(): void {
     this.#detachedAt = this.#deps.clock.monotonicMs();
     this.#window.disconnected();
-    // This message may have arrived after those of a reconnected client. A probe finds out: such a client answers it.
+    // The client may have reconnected already, because messages can arrive out of order. If so, it answers a probe.
     this.#cancelProbe();
     this.#cancelProbe = this.#deps.clock.after(REORDERING_MS, () => {
       if (this.#detachedAt !== null && this.#state !== 'over') this.#window.probe();

@@ -33,7 +33,7 @@ export interface AgentState {
   answer(commandId: string, result: CommandResult): void;
   /**
    * Records that the answer has arrived. The answer to a query, which may be large, is deleted. The record that it was answered
-   * stays, so that the same query is not executed twice.
+   * is kept, so that the same query is not executed twice.
    */
   acknowledge(commandId: string): void;
   /** Marks an acknowledged answer for resending. */

@@ -19,7 +19,7 @@ const EVICTED = 500;
  * Keeps the journal's file within its bounds, and writable on a full disk.
  *
  * At the limit it drops acknowledged commands, the oldest first, then unacknowledged answers to queries, which no caller
- * waits for any more. Results that changed a container stay until they are acknowledged. If nothing else is left, no more
+ * waits for any more. Results of commands that changed a container are kept until they are acknowledged. If nothing else is left, no more
  * commands are accepted.
  */
 export class BoundedJournal {

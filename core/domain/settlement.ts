@@ -7,7 +7,7 @@ import type { OperationKind } from '../contract/operation.ts';
  * Invariants
  * - The host's observation in the result of the failed step, or of the undo, is authoritative.
  * - A host that received no command has no unfinished work.
- * - Otherwise the container is `Unknown`: it may run, so its reservation stays, and an inventory is requested from the host.
+ * - Otherwise the container is `Unknown`: it may run, so its reservation is kept, and an inventory is requested from the host.
  * - After a cancelled operation that was undone, the container has its earlier state.
  * - A conversion to HyperV that fails closed leaves the container `Off`.
  */

@@ -30,7 +30,7 @@ const STATUS_OF = new Map<string, number>(
 );
 const USED: ConnectionAnswer = { statusCode: 409 };
 
-/** A browser requires the selected one of the subprotocols that it offered. */
+/** A browser requires a response that selects one of the subprotocols that it offered. */
 const accepted = ({ headers }: SessionEvent): ConnectionAnswer => {
   const offers = Object.entries(headers ?? {}).some(
     ([name, value]) => name.toLowerCase() === 'sec-websocket-protocol' && value.includes(SESSION_SUBPROTOCOL),

@@ -108,7 +108,7 @@ const planOfRequest = (
 };
 
 /**
- * What an execution was started for: by a Bulkhead rule; by a conversion request as an event on the bus; or by the same
+ * The plan of an execution that was started by a Bulkhead rule; by a conversion request as an event on the bus; or by the same
  * request as plain input, from the user's own rule, schedule, pipe or call.
  *
  * @returns a plan, or the reason why there is nothing to do

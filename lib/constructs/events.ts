@@ -46,8 +46,8 @@ const removed = (entities: readonly string[]) => ({
 });
 
 /**
- * The triggers of the control plane other than requests: the table's stream, ended executions, the schedule. And the bus
- * on which it publishes events.
+ * The triggers of the control plane other than requests: the table's stream, ended executions, the schedule; and the bus on
+ * which it publishes events.
  *
  * Created in two steps, because functions need permissions on the bus, the stream and the queues before they can be
  * invoked: the constructor creates those, {@link connect} the triggers.

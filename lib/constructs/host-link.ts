@@ -180,7 +180,7 @@ export class HostLink extends Construct {
 
   /**
    * A WebSocket stage with logs can be created only if the account has such a role. The setting belongs to the account
-   * and Region and is shared with all other APIs there, so it stays when the stack is deleted.
+   * and Region and is shared with all other APIs there, so it is kept when the stack is deleted.
    */
   #makeLogRole(): void {
     const role = new Role(this, 'ApiGatewayLogRole', {

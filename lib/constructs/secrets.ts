@@ -13,7 +13,7 @@ const LENGTH = 64;
 
 /**
  * The secrets from which functions derive their keys. CloudFormation generates a new value when the generation settings
- * change. That is a rotation, so do not change them without need.
+ * change. That is a rotation, so change the settings only if necessary.
  */
 export class Secrets extends Construct {
   readonly of: Readonly<Record<SecretKey, Secret>>;

@@ -51,7 +51,7 @@ export const LAMBDA_THROTTLED: Retrier = {
 
 /**
  * The function threw, most likely because the table was busy for longer than its own retries. For steps that must
- * complete and that nothing else can fail.
+ * complete, because no later step handles their failure.
  *
  * Waits at most 2 + 4 + 8 + 16 = 30 s, half of that on average.
  */

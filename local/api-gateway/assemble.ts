@@ -31,7 +31,7 @@ const object = (value: unknown): Properties =>
   typeof value === 'object' && value !== null ? (value as Properties) : {};
 
 /**
- * The function's ARN out of `arn:…:lambda:path/2015-03-31/functions/<ARN>/invocations`, or the ARN itself.
+ * The function's ARN in `arn:…:lambda:path/2015-03-31/functions/<ARN>/invocations`, or the ARN itself.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
  */
 export const functionArnOf = (uri: string): string => /\/functions\/(.+)\/invocations$/.exec(uri)?.[1] ?? uri;

@@ -1,5 +1,5 @@
 /**
- * The JWT authorizer of HTTP APIs, check by check.
+ * The JWT authorizer of HTTP APIs, with the same checks as in AWS.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
  */
 import { compactVerify, decodeJwt, decodeProtectedHeader, type JWTPayload } from 'jose';

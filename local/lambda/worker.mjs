@@ -1,6 +1,6 @@
 /**
  * The runtime inside a worker thread: loads one function's module, then runs one invocation at a time.
- * JavaScript, not TypeScript: stripping types costs each new worker some 20 ms.
+ * JavaScript, not TypeScript: stripping types costs each new worker about 20 ms.
  *
  * Messages in:  {requestId, payload, timeoutMs}
  * Messages out: {kind: 'ready'} | {kind: 'initFailed', error} | {kind: 'result', payload}

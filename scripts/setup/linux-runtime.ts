@@ -151,7 +151,7 @@ const replace = async (folder: string, stamp: string, options: SetUpOptions): Pr
 
 /**
  * Prepares this machine to run real containers: packages, kernel, guest agent, the image `mini`. Does nothing if they
- * exist. Concurrent calls are safe: one of them makes what is missing, and the others wait for it.
+ * exist. Concurrent calls are safe: one of them creates what is missing, and the others wait for it.
  * @throws {SetUpRefusedError} with the reason, if this machine or user cannot run it
  */
 export const setUpLinuxRuntime = async (options: SetUpOptions): Promise<Artifacts> => {

@@ -8,7 +8,7 @@ import type { HostRecord } from '../../store/hosts.ts';
 import type { ImageRecord } from '../../store/images.ts';
 import type { OperationRecord, OperationView } from '../../store/operations.ts';
 
-/** Records in the form of the table, as a start for tests. */
+/** Records in the form of the table, as a starting point for tests. */
 
 export const TENANT = 'acme';
 export const AT = '2026-11-24T09:00:00.000Z';

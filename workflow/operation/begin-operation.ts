@@ -17,7 +17,7 @@ interface BeginPlaced extends Begin {
   readonly reserve?: Write | undefined;
 }
 
-/** Of the reservation, after the stored response. */
+/** Index of the reservation in the transaction, not counting the write of the stored response. */
 const RESERVE_WRITE = 2;
 
 /**

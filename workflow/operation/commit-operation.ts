@@ -29,7 +29,7 @@ type CommitOutcome =
 /** Kinds after which the main process runs, unless the host reports otherwise. */
 const RUNS_AFTER: readonly OperationKind[] = ['start', 'restart'];
 
-/** A container after its conversion. For one that is off, the operation decides the type, not the report. */
+/** A container after its conversion. For a container that is off, the operation decides the type, not the report. */
 const convertedContainer = (
   operation: OperationRecord,
   container: ContainerRecord,

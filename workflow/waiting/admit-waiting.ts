@@ -110,7 +110,7 @@ export const admitWaiting = async (
       if (operation === undefined || operation.placeToken === null || isEnded(operation.view.state)) continue;
       await admit(operation, operation.placeToken);
     } catch (error) {
-      // Go on with the next one; the sweeper tries this one again.
+      // Continue with the next one; the sweeper tries this one again.
       logger.warn('waiting operation could not be tried', { ...waiting.input }, error);
     }
   }

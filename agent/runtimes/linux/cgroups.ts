@@ -54,7 +54,7 @@ export const countsSwap = (): boolean =>
 
 const quota = (cpus: number): number => Math.max(1_000, Math.round(cpus * CPU_PERIOD_US));
 
-/** Writes a file that does not exist if the kernel does not account for swap. */
+/** Writes a limit of swap. Its file does not exist if the kernel does not account for swap. */
 const writeIfThere = async (path: string, text: string): Promise<void> => {
   if (existsSync(path)) await writeFile(path, text);
 };

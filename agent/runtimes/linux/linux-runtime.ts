@@ -231,9 +231,9 @@ export class LinuxRuntime implements Runtime {
     const entry = this.#vms.get(containerId);
     if (!entry) return;
     await this.#vms.detachDisks(containerId);
-    // The VM was killed. The lock stays, so that the disk is checked before the next mount.
+    // The VM was killed. The lock is kept, so that the disk is checked before the next mount.
     if (this.#vms.get(containerId) !== entry) return;
-    // If the guest had the layers mounted, the lock stays, so that the disk is checked before the next mount.
+    // If the guest had the layers mounted, the lock is kept, so that the disk is checked before the next mount.
     if (!entry.layersMounted) await this.#layers.detach(containerId);
   }
 

@@ -60,7 +60,7 @@ export interface RouteRequest<R extends Route> {
   /** How long the tenant may occupy this function instance by waiting, in seconds. */
   readonly secondsToWait: number;
   /**
-   * The write that stores `answer` for a repeat with the same `Idempotency-Key`; none without a key. It belongs into the
+   * The write that stores `answer` for a repeat with the same `Idempotency-Key`; none without a key. It belongs in the
    * transaction that makes the change, so that both are written or neither.
    */
   readonly remember: (answer: Answer) => readonly Write[];

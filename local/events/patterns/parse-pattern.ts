@@ -3,7 +3,7 @@ import { isObject, type Json, type JsonObject } from './json.ts';
 import { compileValue, MATCH_TYPES, type ValueMatcher } from './match-expressions.ts';
 import { checkWildcardComplexity } from './wildcard.ts';
 
-/** A pattern without `$or`: every path must be met. Paths are key names joined by dots. */
+/** A pattern without `$or`: every path must match. Paths are key names joined by dots. */
 export type Conjunction = Map<string, ValueMatcher[]>;
 
 /** EventBridge's quota on the combinations of all `$or`s in a pattern. */

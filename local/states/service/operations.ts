@@ -90,7 +90,7 @@ export class Operations {
 
   /**
    * Starts an execution, or returns the open one with the same name and input.
-   * @throws ServiceError ExecutionAlreadyExists if the name is taken otherwise
+   * @throws ServiceError ExecutionAlreadyExists if another execution has the name
    */
   async start(
     machine: StateMachine,

@@ -41,7 +41,7 @@ export const missingPackages = async (): Promise<string[]> => {
 };
 
 /**
- * Installs missing packages by apt-get.
+ * Installs missing packages with apt-get.
  * @throws {SetUpRefusedError} `not-root`, `no-apt` or `packages-failed`
  */
 export const installPackages = async (packages: readonly string[]): Promise<void> => {

@@ -17,7 +17,7 @@ const MAGICS: readonly (readonly [Compression, readonly number[]])[] = [
   ['lz4', [0x02, 0x21, 0x4c, 0x18]],
 ];
 
-/** The compressed kernel inside a bzImage; null if the data is no bzImage. */
+/** The compressed kernel inside a bzImage; null if the data is not a bzImage. */
 export const findPayload = (bzImage: Buffer): { compression: Compression; data: Buffer } | null => {
   if (
     bzImage.length < PAYLOAD_LENGTH + 4 ||

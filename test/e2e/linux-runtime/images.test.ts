@@ -28,7 +28,7 @@ mkdirSync(allowed);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const never = new AbortController().signal;
 
-/** Remains of imports. A template may be being created at the same time, so its resources are excluded. */
+/** Remains of imports. The host may be creating a template at the same time, so the template's resources are excluded. */
 const importsLeft = async (folder: string): Promise<string[]> => {
   const { files, loopDevices, mounts } = await findTraces(folder);
   return [...files, ...loopDevices, ...mounts].filter((one) => one.includes('/imports') || /^loop/.test(one));

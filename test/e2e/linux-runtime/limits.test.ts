@@ -50,7 +50,7 @@ const make = (runtimeType: RuntimeType, memoryMB: number, cpus = 1, command = ID
 const statusOf = (text: string) => (name: string) =>
   new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(text)?.[1]?.split('\t')[0];
 
-/** A file of a process's cgroup, for that controller in cgroup v1 or in cgroup v2. */
+/** The path of a file in a process's cgroup: under the given controller in cgroup v1, or in cgroup v2. */
 const cgroupFile = (pid: number, controller: string, names: readonly string[]): string => {
   const lines = readFileSync(`/proc/${pid}/cgroup`, 'utf8').trim().split('\n');
   const paths = lines.flatMap((line) => {

@@ -17,7 +17,7 @@ const checksumOf = (block: Buffer): string => {
   const sum = block.subarray(0, 512).reduce((total, byte) => total + byte, 0);
   return `${sum.toString(8).padStart(6, '0')}\0 `;
 };
-/** Builds a tar entry by hand, because tar does not create hostile ones. */
+/** Builds a tar entry by hand, because tar does not create hostile archives. */
 const entry = (name: string, { kind = '0', link = '', size = 0 } = {}): Buffer => {
   const block = Buffer.alloc(512);
   block.write(name, 0);

@@ -37,7 +37,7 @@ import { containerRecord, hostRecord, imageRecord, operationRecord, testId } fro
 
 /**
  * Items in version 1 of the table's format, one file per entity, with every member that an item can have. Never change
- * them: a version that cannot read them, or writes others, must have a new version of the format.
+ * them: a version that cannot read them, or writes different ones, must have a new version of the format.
  */
 const FIXTURES = fileURLToPath(new URL('../../fixtures/table/v1/', import.meta.url));
 

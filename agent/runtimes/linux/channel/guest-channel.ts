@@ -44,7 +44,7 @@ type Fields = readonly (readonly [name: string, value: string])[];
 /** Maximum number of bytes from an earlier connection before the greeting. */
 const GREETING_LIMIT = 4 * 1024 * 1024;
 const MAX_ANSWER = 1024 * 1024;
-/** Twice as many as an answer of that size has. A part costs the agent memory, even if it is empty. */
+/** An answer of that size has half as many parts. Each part uses the agent's memory, even if it is empty. */
 const MAX_ANSWER_PARTS = 64;
 const MAX_REQUESTS = 64;
 /** Time limit for an answer, and for a process to start. If the guest needs longer, its connection is closed. */

@@ -16,7 +16,7 @@ const COMMAND_LINE_BYTES = 4_096;
 const LIST_COMMAND_LINE_BYTES = 1024 * 1024;
 /** Limited because a container controls the names of its users. */
 const USER_NAME_LENGTH = 256;
-/** The year 10000, from which on dates have another form. */
+/** From the year 10000 on, dates have another form. */
 const LATEST_MS = Date.UTC(10_000, 0);
 /** Number of processes to read before the agent's other work can run. */
 const PROCESSES_A_TURN = 64;
@@ -128,7 +128,7 @@ export const listNamespaceProcesses = async (
 /** Ticks since boot, bytes and pids are whole numbers that are exact in JSON. */
 const isCount = (number: number): boolean => Number.isSafeInteger(number) && number >= 0;
 
-/** The date that many seconds ago; null if no date can express it. */
+/** The date `seconds` ago; null if it cannot be represented. */
 const secondsAgo = (now: Date, seconds: number): string | null => {
   const at = new Date(now.getTime() - seconds * 1000);
   return at.getTime() >= 0 && at.getTime() < LATEST_MS ? at.toISOString() : null;

@@ -196,7 +196,7 @@ const CORE_LIMIT = [
     names: ['prlimit64'],
     action: 'SCMP_ACT_ERRNO',
     errnoRet: SUCCESS,
-    // Only if the old limit is not requested too, because the kernel would not write it.
+    // Only if the caller does not request the old limit too: the kernel would not return it for a call that the filter answers.
     args: [isCore(1), argument(2, 'SCMP_CMP_NE', 0), equals(3, 0)],
   },
 ];

@@ -232,7 +232,7 @@ static void handle_payload(struct client *client, const char *data, size_t lengt
   else if (kind == ATTACH_HELLO && !client->joined) join_client(client, length > 0 && data[0]);
 }
 
-/* Returns false if there are no more data to read now. */
+/* Returns false if there is no more data to read now. */
 static bool read_client(struct client *client) {
   char data[sizeof pending];
   bool head = client->head_have < HEAD;

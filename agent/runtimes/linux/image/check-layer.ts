@@ -6,7 +6,7 @@ import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { type Extract, extract } from 'tar-stream';
 import { RuntimeError } from '../../../errors.ts';
 
-/** Limits for an unpacked image. A file of zeros compresses by a factor of 1000, so the packed size is no limit. */
+/** Limits for an unpacked image. A file of zeros compresses by a factor of 1000, so a limit of the packed size is not enough. */
 export interface ImageLimits {
   readonly bytes: number;
   readonly entries: number;

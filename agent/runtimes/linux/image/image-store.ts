@@ -46,8 +46,8 @@ const EROFS = '.erofs';
 
 /**
  * The images of this host. Each image is a squashfs that is named after its digest, with a record, and a record for each name.
- * A name can be moved to another digest. Containers keep the digest they were created from, and it is removed once no name and
- * no container uses it. If the kernel can't mount a squashfs for user namespaces, the store creates an erofs copy when the
+ * A name can be moved to another digest. A container keeps using the digest that it was created from. The digest's files are removed
+ * once no name and no container uses it. If the kernel can't mount a squashfs for user namespaces, the store creates an erofs copy when the
  * first Default container needs it.
  */
 export class ImageStore {

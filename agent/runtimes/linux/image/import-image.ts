@@ -37,7 +37,7 @@ interface Job {
   readonly signal: AbortSignal;
 }
 
-/** skopeo unpacks archives before it reads them, which must also use the import's file system. */
+/** skopeo unpacks archives before it reads them. The unpacked files must be on the import's file system too. */
 const temporaryFolderOf = (work: string): string => join(work, 'tmp');
 
 /**

@@ -6,7 +6,7 @@ import { type LaunchOptions, launchWorker, type Placeholders, removeWorker } fro
 const LIMIT_MS = 90_000;
 
 /**
- * Launches a VM that no container waits for, and uses it. The VM stays if that succeeds. If it fails, is aborted or takes
+ * Launches a VM that no container waits for, and uses it. The VM is kept if that succeeds. If it fails, is aborted or takes
  * too long, the VM is removed with all its resources, and pending calls on it reject.
  */
 export const withBackgroundVm = async <T>(

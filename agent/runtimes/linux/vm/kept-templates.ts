@@ -49,7 +49,7 @@ export class KeptTemplates {
 
   /**
    * Removes templates beyond the limits, the least recently used first.
-   * @param isNeeded whether a template must stay
+   * @param isNeeded whether a template must be kept
    * @param release called before each removal
    */
   async trim(isNeeded: (key: string) => boolean, release: (key: string) => void): Promise<void> {

@@ -19,7 +19,7 @@ const drain = (process: GuestProcess): Promise<void> =>
     }),
   );
 
-/** Ignores that an image has no shell. The rest of the start has been rehearsed then. */
+/** Ignores that an image has no shell, because everything before the shell has then been rehearsed. */
 const unlessMissing = (error: unknown): void => {
   if (!(error instanceof SpawnError)) throw error;
 };

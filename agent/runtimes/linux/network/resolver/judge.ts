@@ -41,7 +41,7 @@ const inAny = (ranges: readonly string[], text: string): boolean => {
   );
 };
 
-/** Whether the container could connect to the address. The router enforces this; here it only filters useless answers. */
+/** Whether the container could connect to the address. The router enforces this; this check only filters out useless answers. */
 const isReachable = ({ endpoint, allowPrivate }: ContainerPolicy, address: string): boolean => {
   if (inAny(METADATA_ADDRESSES, address)) return false;
   if (!inAny(NON_PUBLIC_CIDRS, address)) return true;
