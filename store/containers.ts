@@ -217,7 +217,7 @@ const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 export const isId = (text: string): boolean => UUID.test(text);
 
 /**
- * Reads at half a unit first. An item that is not found may have been created a moment ago, so a miss is followed by a
+ * First reads with eventual consistency, at half a read unit. An item that is not found may have been created a moment ago, so a miss is followed by a
  * consistent read: a caller whose request was accepted can read the result immediately.
  */
 const getFresh = async (table: Table, key: { pk: string; sk: string }) =>

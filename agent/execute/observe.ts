@@ -4,7 +4,7 @@ import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 
 const LONGEST_REASON = 512;
 
-/** The runtime's state of a container in the form of a report. `Off` includes a VM that only waits. */
+/** The runtime's state of a container in the form of a report. A container whose VM runs no process yet is `Off` too. */
 const toObserved = (
   containerId: string,
   sequence: number,

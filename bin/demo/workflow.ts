@@ -135,7 +135,7 @@ export class Workflow {
     ]);
     await this.#settled(name);
     await this.#stage.row({
-      cmdlet: `Set-Container $con -RuntimeType HyperV   (on ${other.os.sku}, which cannot)`,
+      cmdlet: `Set-Container $con -RuntimeType HyperV   (on ${other.os.sku}, which does not support it)`,
       commands: [['container', 'set', name, '--runtime-type', 'HyperV']],
       exitCode: 5,
       check: async () => (await this.get(name)).runtimeType === 'Default',

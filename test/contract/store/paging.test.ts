@@ -145,7 +145,7 @@ test('a filter with few matches returns short pages at a bounded cost', async ()
 });
 
 const COUNT = scaled({ ci: 10_000, whole: 100_000 });
-/** Number of items to write at a time, because all together would need some hundred megabytes. */
+/** Number of items to write at a time, because all together would need hundreds of megabytes. */
 const BATCH = 5_000;
 
 describe(`of ${COUNT} containers`, () => {

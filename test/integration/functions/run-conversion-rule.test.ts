@@ -312,12 +312,12 @@ describe('a conversion request', () => {
   });
 
   test.each([
-    ['nothing', {}],
+    ['no members', {}],
     ['no type', { containerId: randomUUID() }],
     ['no container', { runtimeType: 'HyperV' }],
     ['an invalid tenant', { tenant: 'a#b', containerId: randomUUID(), runtimeType: 'HyperV' }],
     ['an empty selection', { select: {}, runtimeType: 'HyperV' }],
-  ])('that says %s is nothing to do', async (_, detail) => {
+  ])('with %s selects no containers', async (_, detail) => {
     expect((await select(request(detail))).items).toEqual([]);
     expect((await select(detail)).items).toEqual([]);
   });

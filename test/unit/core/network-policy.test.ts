@@ -39,8 +39,8 @@ const isIn = (address: string, ranges: readonly string[]): boolean => {
 };
 const NON_PUBLIC = NON_PUBLIC_RANGES.map(({ cidr }) => cidr);
 
-describe('a network policy decides', () => {
-  test('that by default only public addresses are reachable', () => {
+describe('a network policy', () => {
+  test('allows only public addresses by default', () => {
     for (const address of ['8.8.8.8', '1.1.1.1', '223.255.255.255', '2606:4700::1111', '2a00:1450::1'])
       expect(said({}, to(address))).toEqual({ allowed: true, why: 'default' });
     const closed = [
@@ -54,7 +54,7 @@ describe('a network policy decides', () => {
       expect([address, said({}, to(address))]).toEqual([address, { allowed: false, why: 'ceiling' }]);
   });
 
-  test('that no IPv6 notation of an IPv4 address bypasses the rules', () => {
+  test('cannot be bypassed by an IPv6 notation of an IPv4 address', () => {
     const embedded = [
       ...['::ffff:8.8.8.8', '::ffff:10.0.0.1', '::8.8.8.8', '64:ff9b::8.8.8.8', '64:ff9b:1::a00:1'],
       ...['2002:a00:1::1', '2002:808:808::1', '2001:0:4136:e378:8000:63bf:3fff:fdd2', '::ffff:0:a00:1'],
@@ -64,7 +64,7 @@ describe('a network policy decides', () => {
       expect([address, said(policy, to(address)).allowed]).toEqual([address, false]);
   });
 
-  test('that metadata is never reachable, whatever the policy and the ceiling are', () => {
+  test('never allows metadata, with any ceiling', () => {
     const policy: NetworkPolicy = {
       egress: { allow: [{ cidr: '0.0.0.0/0' }, { cidr: '::/0' }, { domain: 'metadata' }] },
     };
@@ -76,7 +76,7 @@ describe('a network policy decides', () => {
       });
   });
 
-  test('that the host’s own addresses are never reachable, including public ones', () => {
+  test('never allows the host’s own addresses, including public ones', () => {
     const ceiling = {
       allowPrivate: ['10.0.0.0/8'],
       own: ['10.0.0.5', '198.41.0.4', '2a00::5', '10.9.0.0/16'],
@@ -87,7 +87,7 @@ describe('a network policy decides', () => {
     expect(said(policy, to('10.0.0.6'), ceiling).allowed).toBe(true);
   });
 
-  test('that a private range requires both the ceiling and a rule by cidr', () => {
+  test('allows a private range only by both the ceiling and a rule by cidr', () => {
     const open = { allowPrivate: ['10.20.0.0/16'], own: [] };
     const rule: NetworkPolicy = { egress: { allow: [{ cidr: '10.0.0.0/8' }] } };
     expect(said(rule, to('10.20.1.1'))).toEqual({ allowed: false, why: 'ceiling' });
@@ -98,7 +98,7 @@ describe('a network policy decides', () => {
     expect(said(byName, to('10.20.1.1', { names: ['db.example.com'] }), open).allowed).toBe(false);
   });
 
-  test('that deny has precedence over allow, and allow over the default', () => {
+  test('gives deny precedence over allow, and allow over the default', () => {
     const policy: NetworkPolicy = {
       egress: { default: 'deny', allow: [{ cidr: '8.8.0.0/16' }], deny: [{ cidr: '8.8.8.0/24' }] },
     };
@@ -107,7 +107,7 @@ describe('a network policy decides', () => {
     expect(said(policy, to('1.1.1.1'))).toEqual({ allowed: false, why: 'default' });
   });
 
-  test('by ports and protocols', () => {
+  test('distinguishes ports and protocols', () => {
     const policy: NetworkPolicy = {
       egress: {
         default: 'deny',
@@ -137,7 +137,7 @@ describe('a network policy decides', () => {
     expect([allowed('9.9.9.9', 'icmp', null), allowed('8.8.8.8', 'icmp', null)]).toEqual([false, true]);
   });
 
-  test('by names that resolved to the address', () => {
+  test('matches names that resolved to the address', () => {
     const policy: NetworkPolicy = {
       egress: {
         default: 'deny',
@@ -156,7 +156,7 @@ describe('a network policy decides', () => {
     expect(matchesDomain('*.example.com', '.example.com')).toBe(false);
   });
 
-  test('that an invalid address is denied', () => {
+  test('denies an invalid address', () => {
     for (const address of [
       '',
       'example.com',
