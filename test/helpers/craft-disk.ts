@@ -214,7 +214,7 @@ export const CRAFTED_SUPERBLOCKS: readonly CraftedDisk[] = [
   {
     what: 'a huge number of inodes',
     craft: by(value('inodes_count', '4294967295')),
-    problem: /number of inodes does not fit/,
+    problem: /number of inodes does not match its size/,
   },
   {
     what: 'another magic number',
