@@ -15,7 +15,7 @@ jest.setTimeout(300_000);
 const possible = await canHostLinux();
 const real = possible ? describe : describe.skip;
 const TYPES: readonly RuntimeType[] = ['Default', 'HyperV'];
-const PUBLISHED = 18_081;
+const PUBLISHED = 18_082;
 
 /** One address of each kind on the other end of a link to this machine. */
 const OUTSIDE = {
