@@ -165,7 +165,9 @@ const program = (): Command =>
     .option('--simulate-fault <step=action[:times]>', 'for tests; repeatable', parseFault, [])
     .option('--exit-with-parent', 'stop when stdin, or the channel to the parent process, closes', false)
     .addOption(
-      new Option('--log-level <level>', 'what to log, to stderr').choices(LOG_LEVELS).default('info'),
+      new Option('--log-level <level>', 'lowest level of the log, which is written to stderr')
+        .choices(LOG_LEVELS)
+        .default('info'),
     )
     .addHelpText('after', EXAMPLES)
     .exitOverride();

@@ -40,7 +40,7 @@ interface Change {
   readonly remember: RouteRequest<never>['remember'];
 }
 
-/** The view of a host that accepts containers or not. A caller cannot change whether the host is connected. */
+/** Sets whether the host accepts containers. A caller cannot change whether the host is connected. */
 const withSchedulable = (view: HostView, schedulable: boolean): HostView => ({
   ...view,
   schedulable,

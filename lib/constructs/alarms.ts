@@ -96,7 +96,7 @@ const workflowAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   },
   {
     id: 'OperationsFailed',
-    summary: 'Operations end Failed',
+    summary: 'Operations fail',
     metric: sumOf('Failed', metrics.byKind('operationFailed', Stats.SUM)),
     threshold: 10,
     periods: 3,
@@ -120,7 +120,7 @@ const workflowAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
 const hostAlarms = (metrics: ControlPlaneMetrics): AlarmSpec[] => [
   {
     id: 'HostsSilent',
-    summary: 'Hosts missed their lease',
+    summary: 'Hosts did not renew their lease in time',
     metric: metrics.own('hostSilent', Stats.SUM),
     threshold: 1,
   },

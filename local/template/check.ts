@@ -49,7 +49,7 @@ export const checkProperties = (properties: JsonObject, rules: PropertyRules, wh
   });
 };
 
-/** The properties without the ignored ones, whose values may refer to resources without a value here. */
+/** The properties without the ignored ones, because values of ignored properties may refer to resources that do not exist here. */
 export const withoutAccepted = (properties: JsonObject, rules: PropertyRules): JsonObject => {
   const kept: JsonObject = {};
   for (const [name, value] of Object.entries(properties)) {

@@ -36,7 +36,7 @@ real('an attachment without a terminal', () => {
     return { process, text: () => text };
   };
 
-  test('Default: the helper never waits for output that the container has taken away', async () => {
+  test('Default: the helper never waits for output that the container itself has read', async () => {
     const one = make('Default', 'sleep 600');
     await host.up(one);
     const helper = listPids().find((pid) => commandLineOf(pid).includes(`id=${one.id}`));

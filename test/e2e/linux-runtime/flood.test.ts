@@ -116,7 +116,7 @@ real('a container that floods its host', () => {
     }
   });
 
-  test.each(TYPES)('%s: input that the process does not read is not reported as taken', async (type) => {
+  test.each(TYPES)('%s: input that the process does not read is not reported as consumed', async (type) => {
     const one = make(type);
     await host.up(one);
     const stuck = await host.runtime.startExec(one.id, { command: ['sleep', '600'] });

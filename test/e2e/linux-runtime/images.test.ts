@@ -52,7 +52,7 @@ real('images of a host', () => {
     ['an archive of docker save', writeDockerArchive],
     ['an OCI layout', writeLayout],
     ['an OCI layout in a tar', writeLayoutArchive],
-  ])('%s is imported, with its files and what it says of its containers', async (what, write) => {
+  ])('%s is imported, with its files and its settings for containers', async (what, write) => {
     const path = join(allowed, what.replaceAll(' ', '-'));
     const config = {
       Entrypoint: ['/bin/sh', '-c'],
@@ -84,7 +84,7 @@ real('images of a host', () => {
     expect(await names()).toEqual(['mini']);
   });
 
-  test('a name can get another digest; containers keep theirs, and it is removed with the last of them', async () => {
+  test('a name can be moved to another digest; the old image is removed with its last container', async () => {
     const layouts = ['first', 'second'].map((mark) => {
       const path = join(allowed, mark);
       return { path, digest: writeLayout(path, { layers: [busyboxLayer(mark)] }) };

@@ -313,7 +313,7 @@ real('a hostile container and a misconfigured host', () => {
         ['nft', 'add rule inet firewalld forward goto zone'],
       ],
     ],
-  ])('%s cuts no container off', async (_, commands) => {
+  ])('%s disconnects no container', async (_, commands) => {
     for (const words of commands) world.onMachine(...words);
     await until(async () => (await agent.reachable('attacker', TARGETS)).includes('public'));
     await until(() => published() === 'heard');

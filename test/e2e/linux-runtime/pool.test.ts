@@ -227,7 +227,7 @@ real('rehearsals of the pool’s VMs', () => {
     return inspectContainer(host.runtime, one.id);
   };
 
-  test('a disk that was in a VM with image code is not mounted by the host again; from another VM it is', async () => {
+  test('the host mounts the disk of an ended VM only if no image code has run in the VM', async () => {
     await importLayer('twice', busyboxLayer('twice\n'));
     expect(await isFor('mini')).toBe(true);
     expect(await failWithDisk('twice')).toMatchObject({

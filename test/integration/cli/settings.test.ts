@@ -129,7 +129,7 @@ describe('plain HTTP', () => {
   );
 });
 
-describe('a file with settings is ignored, with the reason,', () => {
+describe('a file with settings is ignored and the reason is shown', () => {
   const ignored = async (options: Parameters<typeof run>[1]) => {
     const { fetch, calls } = api();
     const result = await run(['host', 'list'], { env: {}, ...options, fetch });
@@ -177,7 +177,7 @@ describe('a file with settings is ignored, with the reason,', () => {
   const testAsRoot = me === 0 ? test : test.skip;
 
   testAsRoot.each(['.bulkhead', '.bulkhead/local.json'])(
-    'if another user made %s a link, in a sticky folder, to a file that is this user’s own',
+    'if %s is a link that another user created in a sticky folder, even to this user’s own file',
     async (name) => {
       const cwd = withLocal('http://127.0.0.1:1');
       const path = join(folderOf(cwd), name);

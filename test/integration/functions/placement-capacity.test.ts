@@ -177,7 +177,7 @@ describe('the choice of a host', () => {
     ['a switch that no host has', { switchName: 'Lab' }, 'has no switch "Lab"'],
     ['a capacity larger than that of any host', { memoryMB: 100_000 }, 'MiB'],
     ['an unknown image', { image: 'nothing' }, 'not in the catalogue'],
-  ])('%s: waits, and says so', async (_case, options, reason) => {
+  ])('%s: waits with a reason', async (_case, options, reason) => {
     await world.addHost();
     const made = await world.create(options);
     await world.tasks.run(world.handlers);

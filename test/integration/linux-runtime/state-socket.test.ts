@@ -50,7 +50,7 @@ asRoot('the socket that a template is saved through', () => {
     expect(String(await socket.received)).toBe('from a user');
   });
 
-  test('accepts one connection, on which a second one has no effect', async () => {
+  test('accepts one connection; a second one does not affect it', async () => {
     const first = createConnection(path);
     await once(first, 'connect');
     first.write('first ');

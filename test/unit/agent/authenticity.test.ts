@@ -101,7 +101,7 @@ describe('a host accepts a command', () => {
     expect([taken, refused]).toEqual([[], []]);
   });
 
-  test('that it can read only partly, and refuses it with its own error', () => {
+  test('that it can parse only partly, and answers it with its own error', () => {
     welcome(k1);
     give(k1, { arguments: { verb: 'fly' } });
     expect(taken).toEqual(['c-1 not-supported-yet']);

@@ -202,7 +202,7 @@ describe('a session ends by itself', () => {
     expect(over).toBe(true);
   });
 
-  test('but not if a client reconnects in time, and then it continues', async () => {
+  test('but not if a client reconnects in time', async () => {
     join();
     process.write_('stdout', Buffer.from('one'));
     detach();

@@ -185,7 +185,7 @@ describe('an agent parses', () => {
     expect(readControlMessage(JSON.stringify(message))).toEqual({ kind: 'message', message });
   });
 
-  test('a message with members of a later version, without them', () => {
+  test('a message of a later version, without its unknown members', () => {
     const reading = readControlMessage(JSON.stringify({ ...message, trace: 'x' }));
     expect(reading).toEqual({ kind: 'message', message });
   });
@@ -196,7 +196,7 @@ describe('an agent parses', () => {
     expect(readControlMessage('{"action":"command"}')).toEqual({ kind: 'unsigned', commandId: '' });
   });
 
-  test('a command with members of a later version, without them', () => {
+  test('a command of a later version, without its unknown members', () => {
     const later = { ...command, deadline: 1, arguments: { ...command.arguments, politely: true } };
     expect(readCommand(payload(later))).toEqual({ kind: 'command', command, expiresAtMs: 9 });
   });

@@ -62,7 +62,7 @@ describe('the command line', () => {
     [[...usual, '--allow-private', 'lan'], /CIDR range/],
     [[...usual, '--log-level', 'loud'], /debug, info, warn, error/],
     [[...usual, '--no-such-option'], /no-such-option/],
-  ])('%j is answered by a sentence that says what to do', (argv, sentence) => {
+  ])('%j is refused with advice', (argv, sentence) => {
     expect(() => parseOptions(argv)).toThrow(sentence);
     expect(() => parseOptions(argv)).toThrow(expect.objectContaining({ exitCode: 2 }));
   });

@@ -90,7 +90,7 @@ describe('orphans', () => {
     );
   });
 
-  test('a new orphan is never confirmed, and a container that is no longer an orphan is no candidate', () => {
+  test('a new orphan is never confirmed, and a container that is no longer an orphan is not a candidate', () => {
     expect(judgeOrphans({ old: 0 }, ['new'], 1e9)).toEqual({ candidates: { new: 1e9 }, confirmed: [] });
     expect(judgeOrphans({ old: 0 }, [], 1e9)).toEqual({ candidates: {}, confirmed: [] });
   });

@@ -106,7 +106,7 @@ describe('a request', () => {
   test.each([
     ['POST', () => connections.post(ID, JSON.stringify(ACK))],
     ['DELETE', () => connections.close(ID)],
-  ])('%s is signed, its headers with it', async (method, call) => {
+  ])('%s is signed, including its headers', async (method, call) => {
     expect(await call()).toBe(200);
     const [request] = seen as [Seen];
     expect(request).toMatchObject({ method, path: `/v1/@connections/${encodeURIComponent(ID)}` });

@@ -63,7 +63,7 @@ describe('the caller', () => {
     '[containers:read]',
     'bulkhead/containers:read',
     ['openid', 'containers:read'],
-  ])('scope %j is taken', async (scope) => {
+  ])('scope %j is accepted', async (scope) => {
     const { ask, seen } = setUp();
     expect((await ask('listContainers', { claims: { scope } })).status).toBe(200);
     expect(seen[0]?.identity).toMatchObject({ tenant: 'acme', actor: 'ann' });
@@ -80,7 +80,7 @@ describe('the caller', () => {
     expect(answer.body).toEqual(['umbrella', 'ci']);
   });
 
-  test('can send a useless token to a route that needs none', async () => {
+  test('can send an invalid token to a route that needs none', async () => {
     const { ask, seen } = setUp();
     const answer = await ask('enrollHost', { claims: null, body: {} });
     expect([answer.status, answer.body.code, seen]).toEqual([400, 'validation-failed', []]);

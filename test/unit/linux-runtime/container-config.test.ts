@@ -270,7 +270,7 @@ describe('a guest’s list of processes', () => {
     },
   );
 
-  test('and its other answers are one short line without control characters', () => {
+  test('like its other answers, is shown without control characters and in a limited length', () => {
     expect(guestLine(Buffer.from('6.1\t#1\u001b[2J\u0000\n'))).toBe('6.1\t#1[2J');
     expect(guestLine(Buffer.alloc(1024 * 1024, 'x'))).toHaveLength(256);
   });

@@ -71,7 +71,7 @@ describe('the probe’s output', () => {
     ['with a control character', 'mounts\trefused\t\u001b[2J\nend\n'],
     ['with a line that is too long', `mounts\trefused\t${'x'.repeat(401)}\nend\n`],
     ['with a malformed line', 'mounts refused\nend\n'],
-  ])('%s is worth nothing', (_, text) => {
+  ])('%s is discarded', (_, text) => {
     expect(parseReport(text)).toBeNull();
   });
 
@@ -132,7 +132,7 @@ describe('the kernel', () => {
     expect(unexpected('HyperV', boot('no id'))).toContain('kernel');
   });
 
-  test('if shared, makes namespaces with the host’s numbers shared', () => {
+  test('if it is shared, namespaces with the host’s numbers count as shared', () => {
     const same = { namespaces: { outcome: 'measured', detail: 'mnt:[1], pid:[12], user:[3]' } };
     expect(unexpected('Default', same)).toEqual(['namespaces', 'user-namespace']);
     expect(unexpected('HyperV', same)).toEqual([]);

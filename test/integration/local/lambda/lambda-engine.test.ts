@@ -96,7 +96,7 @@ describe('a function', () => {
     await expect(engine.invoke('nobody', '{}')).rejects.toThrow(FunctionNotFoundError);
   });
 
-  test('has an environment of its own', async () => {
+  test('has its own environment', async () => {
     const { engine, invoke } = make({
       counts: { Environment: { Variables: { COLOUR: 'red', AWS_ENDPOINT_URL_SFN: 'https://aws' } } },
     });
@@ -125,7 +125,7 @@ describe('a function', () => {
     ['sleeps', { Timeout: 1 }, /^Sandbox\.Timedout$/, 'Task timed out after 1.00 seconds'],
     ['eats', { MemorySize: 128 }, /^Runtime\.OutOfMemory$/, 'signal: killed'],
     ['large', {}, /^Function\.ResponseSizeTooLarge$/, '6291456'],
-  ])('%s: its error has the shape of Lambda', async (name, properties, errorType, message) => {
+  ])('%s: its error has the format of Lambda’s errors', async (name, properties, errorType, message) => {
     const { invoke } = make({ [name]: properties });
     const { answer, functionError } = await invoke(name);
     expect(functionError).toBe('Unhandled');

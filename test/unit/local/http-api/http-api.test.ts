@@ -174,7 +174,7 @@ describe('an HTTP API', () => {
       expect(events[0].headers).not.toHaveProperty('cookie');
     });
 
-    test('without missing parts of a request', async () => {
+    test('without parts that the request lacks', async () => {
       const events: Event[] = [];
       const url = await serve({ echo: (event) => void events.push(event) }, route('GET /plain'));
       await fetch(`${url}/plain`);

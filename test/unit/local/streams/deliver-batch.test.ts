@@ -122,7 +122,7 @@ describe('one batch of a stream', () => {
     },
   );
 
-  test('records that are too old are discarded, the younger ones are delivered', async () => {
+  test('records that are too old are discarded, and newer ones are delivered', async () => {
     const clock = new ManualCloudClock(100_000);
     const { deps, calls, givenUp } = setUp({ MaximumRecordAgeInSeconds: 60 }, [], { clock });
     await deliverBatch([record(0, 10_000), record(1, 90_000)], deps);

@@ -105,7 +105,7 @@ describe('@connections', () => {
     ['GET', (id: string) => sdk.send(new GetConnectionCommand({ ConnectionId: id }))],
     ['DELETE', (id: string) => sdk.send(new DeleteConnectionCommand({ ConnectionId: id }))],
     ['POST', (id: string) => post('x', id)],
-  ])('answers Gone to a %s of a connection that there is not', async (_, call) => {
+  ])('responds with Gone to a %s of a connection that does not exist', async (_, call) => {
     await expect(call('L0SM9cOFvHcCIhw=')).rejects.toBeInstanceOf(GoneException);
   });
 

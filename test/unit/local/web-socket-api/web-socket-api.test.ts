@@ -69,7 +69,7 @@ describe('a WebSocket API', () => {
     ['[]', 'fallback'],
     ['not json', 'fallback'],
     ['', 'fallback'],
-  ])('hands the message %s to the function %s', async (message, name) => {
+  ])('passes the message %s to the function %s', async (message, name) => {
     await open();
     const client = await bench.connect();
     client.socket.send(message);
@@ -162,7 +162,7 @@ describe('a WebSocket API', () => {
       ['no header', {}, '?host=h'],
       ['no query', { Authorization: 'x' }, ''],
       ['an empty query', { Authorization: 'x' }, '?host='],
-    ])('answers 401 to %s, without asking the authorizer', async (_, headers, query) => {
+    ])('answers 401 to %s, without calling the authorizer', async (_, headers, query) => {
       await open({ authorize: allow() }, true);
       await expect(bench.connect(headers, query)).rejects.toMatchObject({
         status: 401,
@@ -237,7 +237,7 @@ describe('a WebSocket API', () => {
         },
         500,
       ],
-    ])('after %s of the authorizer refuses', async (_, authorize, status) => {
+    ])('refuses after %s of the authorizer', async (_, authorize, status) => {
       await open({ authorize }, true);
       expect(await refusal()).toMatchObject({ status });
       expect(bench.events.connect).toBeUndefined();
@@ -247,7 +247,7 @@ describe('a WebSocket API', () => {
       ['a resource with *', statement('Allow', 'arn:aws:execute-api:us-east-1:*/live/*')],
       ['a list of resources', statement('Allow', ['arn:x', '*'])],
       ['every action', statement('Allow', '*', ['execute-api:*'])],
-    ])('lets in after an Allow of %s', async (_, allowed) => {
+    ])('accepts a client after an Allow for %s', async (_, allowed) => {
       await open({ authorize: policy(allowed) }, true);
       await bench.connect({ Authorization: 'x' }, '?host=h');
       expect(await bench.event('connect')).toMatchObject({
