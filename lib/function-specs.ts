@@ -88,7 +88,7 @@ const PLACEMENT_ACTIONS = [
 /** To end an operation: its container's item, its own item and its commands. */
 const COMPLETION_ACTIONS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
 /** The first function that pages a list creates the key that signs cursors. */
-const LIST_ACTIONS = ['GetItem', 'PutItem'] as const;
+const LIST_ACTIONS = ['GetItem', 'BatchGetItem', 'PutItem'] as const;
 
 /** Above the 25 s that a caller can wait, below the API's own limit. */
 const LONG_POLL_SECONDS = 29;
@@ -137,11 +137,11 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
     table: LIST_ACTIONS,
-    indexes: ['gsi1', 'gsi3'],
+    indexes: ['gsi2'],
   }),
   hosts: httpSpec('Read, change, drain and remove hosts', {
     table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
-    indexes: ['gsi1', 'gsi3'],
+    indexes: ['gsi1', 'gsi2', 'gsi3'],
     connections: ['DELETE'],
     environment: ['webSocketUrl', 'leaseSeconds'],
   }),
@@ -151,7 +151,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     secrets: ['signingSecret'],
   }),
   images: httpSpec('Read, import and remove images', {
-    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi4'],
     starts: ['import-image'],
     connections: ['POST'],
@@ -160,13 +160,13 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   operations: httpSpec('Read, await and cancel operations', {
     timeoutSeconds: LONG_POLL_SECONDS,
-    table: ['GetItem', 'PutItem'],
+    table: LIST_ACTIONS,
     indexes: ['gsi1', 'gsi3'],
     answersTasks: ['SendTaskFailure'],
   }),
-  events: httpSpec('List events', { table: [...LIST_ACTIONS, 'Query'] }),
+  events: httpSpec('List events', { table: ['GetItem', 'PutItem', 'Query'] }),
   'conversion-rules': httpSpec('Create, read, test and delete conversion rules', {
-    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
     managesRules: true,
     memoryMB: EXPRESSIONS_MB,
@@ -195,7 +195,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   }),
   'run-conversion-rule': spec('Select containers for a conversion, start it, record the outcome', {
     memoryMB: EXPRESSIONS_MB,
-    table: ['GetItem', 'PutItem', 'UpdateItem'],
+    table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
     starts: ['convert'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
@@ -212,8 +212,8 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     environment: ['webSocketUrl'],
   }),
   'host-message': spec('Process messages of hosts: heartbeats, results, reports', {
-    table: ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
-    indexes: ['gsi3'],
+    table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
+    indexes: ['gsi2', 'gsi3'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
     connections: ['POST', 'DELETE'],
     environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
@@ -234,7 +234,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   }),
   'admit-waiting': spec('Place waiting operations when capacity becomes free', {
     table: PLACEMENT_ACTIONS,
-    indexes: ['gsi2', 'gsi4'],
+    indexes: ['gsi2'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
   sweep: spec('Every minute: expired leases, lost pushes, overdue work', {

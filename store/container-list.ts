@@ -1,5 +1,5 @@
 import type { ContainerState } from '../core/contract/container.ts';
-import { RUNTIME_TYPES, type RuntimeType } from '../core/contract/primitives.ts';
+import type { RuntimeType } from '../core/contract/primitives.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
 import { findContainerId, getContainer, type IndexedContainer, parseIndexedContainer } from './containers.ts';
 import type { Cursors } from './cursor.ts';
@@ -19,29 +19,18 @@ export interface ContainerFilters {
 
 type Selected = Exclude<keyof ContainerFilters, 'labels' | 'name'>;
 
-/** The most selective index, its partitions, and the filters that it covers. */
-const choose = (
-  tenant: string,
-  { runtimeType, state, hostId, image }: ContainerFilters,
-): { readonly parts: readonly ListPart[]; readonly done: readonly Selected[] } => {
-  if (hostId !== undefined)
-    return { parts: [{ index: 'gsi3', key: indexes.containersByHost(tenant, hostId) }], done: ['hostId'] };
-  if (image !== undefined)
-    return { parts: [{ index: 'gsi4', key: indexes.containersByImage(tenant, image) }], done: ['image'] };
-  if (runtimeType === undefined && state === undefined)
-    return { parts: [{ index: 'gsi1', key: indexes.containersByName(tenant) }], done: [] };
-  // By type and state; for a state without a type, both types in turn.
-  const types = runtimeType === undefined ? RUNTIME_TYPES : [runtimeType];
-  return {
-    parts: types.map((type) => ({ index: 'gsi2', key: indexes.containersByType(tenant, type, state) })),
-    done: ['runtimeType', 'state'],
-  };
+/** The most selective index. A running container has a compute process. */
+const choose = (tenant: string, { state, hostId, image }: ContainerFilters): ListPart => {
+  if (hostId !== undefined) return { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) };
+  if (image !== undefined) return { index: 'gsi4', key: indexes.containersByImage(tenant, image) };
+  if (state === 'Running') return { index: 'gsi2', key: indexes.computeProcessesByName(tenant) };
+  return { index: 'gsi1', key: indexes.containersByName(tenant) };
 };
 
-const matching = (filters: ContainerFilters, done: readonly Selected[]) => {
+const matching = (filters: ContainerFilters) => {
   const tests: ((record: IndexedContainer) => boolean)[] = [];
   const add = (filter: Selected, test: (record: IndexedContainer) => boolean) => {
-    if (filters[filter] !== undefined && !done.includes(filter)) tests.push(test);
+    if (filters[filter] !== undefined) tests.push(test);
   };
   add('runtimeType', ({ view }) => view.runtimeType === filters.runtimeType);
   add('state', ({ view }) => view.state === filters.state);
@@ -68,14 +57,11 @@ const byName = async (
 ): Promise<ListPage<IndexedContainer>> => {
   const id = await findContainerId(table, tenant, name);
   const record = id && (await getContainer(table, tenant, id));
-  const matches = matching(filters, []);
+  const matches = matching(filters);
   return { items: record && (matches?.(record) ?? true) ? [record] : [], nextCursor: null };
 };
 
-/**
- * Containers in the order of the index for the filters: by name, or by state and name if the filters have a runtime type or
- * a state.
- */
+/** Containers by name. */
 export const listContainers = async (
   table: Table,
   cursors: Cursors,
@@ -84,11 +70,10 @@ export const listContainers = async (
   request: ListRequest,
 ): Promise<ListPage<IndexedContainer>> => {
   if (filters.name !== undefined) return byName(table, tenant, filters.name, filters);
-  const { parts, done } = choose(tenant, filters);
-  const matches = matching(filters, done);
+  const matches = matching(filters);
   const plan: ListPlan<IndexedContainer> = {
     scope: { tenant, list: 'containers', filters: scopeFilters(filters) },
-    parts,
+    parts: [choose(tenant, filters)],
     parse: parseIndexedContainer,
     ...(matches && { matches }),
   };

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod/mini';
+import type { WorkerProcess } from '../core/contract/compute-process.ts';
 import { type ContainerSpec, type ContainerState, ContainerStateSchema } from '../core/contract/container.ts';
 import {
   DEFAULT_NETWORK_POLICY,
@@ -38,6 +39,12 @@ export interface ContainerView {
   readonly updatedAt: string;
 }
 
+/** What a container's compute process has in addition to the container. */
+export interface StoredProcess {
+  readonly startedAt: string;
+  readonly workerProcess: WorkerProcess | null;
+}
+
 export interface Conversion {
   readonly to: RuntimeType;
   /** The reservation if the container is not converted, and once it is converted; null: none. */
@@ -74,6 +81,8 @@ export interface ContainerRecord extends IndexedContainer {
   readonly conversion?: Conversion | null;
   /** `sequence` of the newest observation of its host that was applied; older ones change nothing. */
   readonly observedSequence?: number | null;
+  /** Its compute process; null if it has none. */
+  readonly process: StoredProcess | null;
   /** Who made the last change: the stream writes it into the event. */
   readonly actor: string;
 }
@@ -140,6 +149,18 @@ const ViewSchema: z.ZodMiniType<ContainerView> = z.object({
 const INDEXED = { revision: z.number(), view: ViewSchema };
 const IndexedSchema = z.object(INDEXED);
 
+/** Worker process of compute processes and of command results. */
+export const StoredWorkerProcessSchema: z.ZodMiniType<WorkerProcess> = z.object({
+  pid: z.number(),
+  name: z.string(),
+  userName: z.string(),
+});
+
+const StoredProcessSchema: z.ZodMiniType<StoredProcess> = z.object({
+  startedAt: z.string(),
+  workerProcess: orNull(StoredWorkerProcessSchema),
+});
+
 const ReservationSchema = z.object({ memoryMB: z.number(), cpus: z.number() });
 
 /**
@@ -163,6 +184,7 @@ const ContainerSchema: z.ZodMiniType<
     z.object({ to: RuntimeTypeSchema, before: orNull(ReservationSchema), after: orNull(ReservationSchema) }),
   ),
   observedSequence: orNull(z.number()),
+  process: orNull(StoredProcessSchema),
   actor: z.string(),
 });
 
@@ -177,6 +199,12 @@ export const parseContainer = (item: Item): ContainerRecord => {
 /** A container from an index. @throws UnreadableItemError */
 export const parseIndexedContainer = (item: Item): IndexedContainer =>
   readItem('container', IndexedSchema, item);
+
+const RunningSchema = z.object({ ...INDEXED, process: StoredProcessSchema });
+
+/** A container with a compute process, from the index of those. @throws UnreadableItemError */
+export const parseRunningContainer = (item: Item): IndexedContainer & { readonly process: StoredProcess } =>
+  readItem('container', RunningSchema, item);
 
 /** The default policy is omitted, because every index projects the view. */
 const indexedSpec = ({ network, networkRevision, command, env: _, ...spec }: ContainerSpec) => ({
@@ -194,7 +222,7 @@ const programOf = ({ command, env }: ContainerSpec) =>
 /** The whole item of a container, with every index key that follows from the record. */
 export const containerItem = (record: ContainerRecord): Item => {
   const { tenant, id, ...rest } = record;
-  const { name, runtimeType, state, hostId, spec } = record.view;
+  const { name, hostId, spec } = record.view;
   const view = {
     ...record.view,
     spec: indexedSpec(spec),
@@ -205,7 +233,7 @@ export const containerItem = (record: ContainerRecord): Item => {
     view,
     program: programOf(spec),
     ...indexAttributes('gsi1', indexes.containersByName(tenant, name)),
-    ...indexAttributes('gsi2', indexes.containersByType(tenant, runtimeType, state, name)),
+    ...(record.process === null ? {} : indexAttributes('gsi2', indexes.computeProcessesByName(tenant, name))),
     ...(hostId === null ? {} : indexAttributes('gsi3', indexes.containersByHost(tenant, hostId, name))),
     ...indexAttributes('gsi4', indexes.containersByImage(tenant, spec.image, name)),
   });

@@ -26,7 +26,7 @@ export const checkUnused = async (table: Table, { tenant, id, view }: IndexedHos
 /** Deletes the records of the host's images. */
 const forgetImages = async (table: Table, tenant: string, hostId: string): Promise<void> => {
   for (;;) {
-    const page = await table.query({ index: 'gsi3', key: indexes.imagesOfHost(tenant, hostId), limit: 25 });
+    const page = await table.query({ index: 'gsi2', key: indexes.imagesOfHost(tenant, hostId), limit: 25 });
     await Promise.all(
       page.items.map(({ pk, sk }) => table.remove({ Key: keyItem({ pk: pk?.S ?? '', sk: sk?.S ?? '' }) })),
     );

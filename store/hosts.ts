@@ -17,6 +17,7 @@ import { type Item, toAttribute, toItem } from './item.ts';
 import { createItem, type Owned, readItem, TextsSchema } from './item-format.ts';
 import { hostShard, indexAttributes, indexes, keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
+import { lookUp } from './look-up.ts';
 import { keyItem, type Table, type Write } from './table.ts';
 
 export interface HostView {
@@ -152,51 +153,43 @@ export const getLinkedHost = async (
   return host && { host: parseHost(host), link: link && parseHostLink(link) };
 };
 
-/** Maximum number of keys in a batch. */
-const BATCH = 100;
+const NamedSchema = z.object({ revision: z.number() });
 
-const getLinks = async (
-  table: Table,
-  tenant: string,
-  ids: readonly string[],
-): Promise<ReadonlyMap<string, HostLinkRecord>> => {
-  const batches = Array.from({ length: Math.ceil(ids.length / BATCH) }, (_, at) =>
-    ids.slice(at * BATCH, (at + 1) * BATCH),
-  );
-  const found = await Promise.all(
-    batches.map((batch) => table.batchGet(batch.map((id) => keys.hostLink(tenant, id)))),
-  );
-  return new Map(
-    found
-      .flat()
-      .map(parseHostLink)
-      .map((link) => [link.hostId, link]),
-  );
-};
-
-/** Hosts by name, with their links. Costs half a read unit per host in addition to the page. */
+/**
+ * Hosts by name, with their links. Costs about one read unit per host in addition to the page: the index does not have the
+ * free capacity, which changes with each container.
+ */
 export const listHosts = async (
   table: Table,
   cursors: Cursors,
   tenant: string,
   request: ListRequest,
-): Promise<ListPage<LinkedHost<IndexedHost>>> => {
+): Promise<ListPage<LinkedHost>> => {
   const page = await readPage(
     table,
     cursors,
     {
       scope: { tenant, list: 'hosts', filters: {} },
       parts: [{ index: 'gsi1', key: indexes.hostsByName(tenant), sort: 'any' }],
-      parse: parseIndexedHost,
+      parse: (item) => readItem('host', NamedSchema, item),
     },
     request,
   );
-  const links = await getLinks(
-    table,
-    tenant,
-    page.items.map(({ id }) => id),
-  );
-  return { ...page, items: page.items.map((host) => ({ host, link: links.get(host.id) })) };
+  const [hosts, links] = await Promise.all([
+    lookUp(
+      table,
+      page.items.map(({ id }) => keyItem(keys.host(tenant, id))),
+    ),
+    lookUp(
+      table,
+      page.items.map(({ id }) => keyItem(keys.hostLink(tenant, id))),
+    ),
+  ]);
+  const items = hosts.flatMap((item, at) => {
+    const link = links[at];
+    return item === undefined ? [] : [{ host: parseHost(item), link: link && parseHostLink(link) }];
+  });
+  return { ...page, items };
 };
 
 /**

@@ -77,7 +77,7 @@ export const imageOnHostItem = (
 ): Item =>
   createItem('imageOnHost', keys.imageOnHost(tenant, name, hostId), {
     view: { name, digest, hostId },
-    ...indexAttributes('gsi3', indexes.imagesOfHost(tenant, hostId, name)),
+    ...indexAttributes('gsi2', indexes.imagesOfHost(tenant, hostId, name)),
   });
 
 /** The image with that name, ignoring case. */

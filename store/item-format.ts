@@ -7,8 +7,8 @@ import { type Key, parsePartitionKey } from './keys.ts';
 
 /**
  * The format of items. An item is
- * `{pk, sk, v, entity, revision, view: {…}, …rest, gsiNpk, gsiNsk, ttl?}`. `view` is what lists show, and every index
- * projects it with `v` and `revision`. The other members are only for the control plane, and changing them costs no
+ * `{pk, sk, v, entity, revision, view: {…}, …rest, gsiNpk, gsiNsk, ttl?}`. `view` is what lists show. Most
+ * indexes project it with `v` and `revision`; the others have only keys. The other members are only for the control plane, and changing them costs no
  * index write. Absent and null are the same: null is not stored. `tenant` and ids are only in the keys.
  *
  * The file of each entity has a schema for its items, and one for the attributes that indexes project. Schemas check
@@ -17,7 +17,6 @@ import { type Key, parsePartitionKey } from './keys.ts';
 export type Entity =
   | 'container'
   | 'containerName'
-  | 'computeProcess'
   | 'operation'
   | 'host'
   | 'hostLink'

@@ -1,4 +1,3 @@
-import type { ContainerState } from '../core/contract/container.ts';
 import type { OsFamily } from '../core/contract/host.ts';
 import type { RuntimeType } from '../core/contract/primitives.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
@@ -7,18 +6,17 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * The only builder of keys. Every item key begins with its tenant. Tenants (checked in the token's claim), ids and names
  * contain no `#`, so that no key can be forged to look like another tenant's.
  *
- * | Entity          | pk               | sk          | gsi1 (by name)    | gsi2               | gsi3 (by host/owner) | gsi4 |
+ * | Entity          | pk               | sk          | gsi1 (by name)    | gsi2               | gsi3 (keys, by host/owner) | gsi4 (keys) |
  * |-----------------|------------------|-------------|-------------------|--------------------|----------------------|------|
- * | container       | T#t#C#id         | C           | T#t#C / name      | T#t#C#type / state#name | T#t#C@host / name | T#t#C%image / name |
+ * | container       | T#t#C#id         | C           | T#t#C / name      | T#t#P / name while it has a compute process | T#t#C@host / name | T#t#C%image / name |
  * | container name  | T#t#CN#name      | N           |                   |                    |                      |      |
- * | compute process | T#t#C#id         | P           | T#t#P / name      |                    | T#t#P@host / name    |      |
- * | operation       | T#t#O#id         | O           | T#t#O / time#id   |                    | T#t#O@owner / time#id | T#t#W / time#id while it waits |
+ * | operation       | T#t#O#id         | O           | T#t#O / time#id   | T#t#W / time#id while it waits | T#t#O@owner / time#id | |
  * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it is ready | | HOSTS#shard / tenant#id |
  * | host link       | T#t#H#id         | L           |                   |                    |                      |      |
  * | downtimes       | T#t#H#id         | D#type      |                   |                    |                      |      |
  * | command         | T#t#HC#host      | command id  |                   |                    |                      |      |
  * | image           | T#t#I#image      | I           | T#t#I / image     |                    |                      |      |
- * | image on host   | T#t#I#image      | H#host      |                   |                    | T#t#IH@host / image  |      |
+ * | image on host   | T#t#I#image      | H#host      |                   | T#t#IH@host / image |                     |      |
  * | enrollment token | T#t#ET#hash      | T           |                   |                    |                      |      |
  * | idempotency     | T#t#K#hash       | K           |                   |                    |                      |      |
  * | session         | T#t#S#id         | S           |                   |                    |                      |      |
@@ -55,10 +53,6 @@ export const hostShard = (hostId: string): number => Number.parseInt(hostId.slic
 export const keys = {
   container: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#C#${id}`, sk: 'C' }),
   containerName: (tenant: string, name: string): Key => ({ pk: `${t(tenant)}#CN#${name}`, sk: 'N' }),
-  computeProcess: (tenant: string, containerId: string): Key => ({
-    pk: `${t(tenant)}#C#${containerId}`,
-    sk: 'P',
-  }),
   operation: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#O#${id}`, sk: 'O' }),
   host: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#H#${id}`, sk: 'H' }),
   /** Downtimes of conversions to a runtime type on a host. */
@@ -102,15 +96,6 @@ export const keys = {
 
 export const indexes = {
   containersByName: (tenant: string, name = ''): IndexKey => ({ pk: `${t(tenant)}#C`, sk: name }),
-  containersByType: (
-    tenant: string,
-    type: RuntimeType,
-    state: ContainerState | '' = '',
-    name = '',
-  ): IndexKey => ({
-    pk: `${t(tenant)}#C#${type}`,
-    sk: state === '' ? '' : `${state}#${name}`,
-  }),
   containersByHost: (tenant: string, hostId: string, name = ''): IndexKey => ({
     pk: `${t(tenant)}#C@${hostId}`,
     sk: name,
@@ -120,10 +105,6 @@ export const indexes = {
     sk: name,
   }),
   computeProcessesByName: (tenant: string, name = ''): IndexKey => ({ pk: `${t(tenant)}#P`, sk: name }),
-  computeProcessesByHost: (tenant: string, hostId: string, name = ''): IndexKey => ({
-    pk: `${t(tenant)}#P@${hostId}`,
-    sk: name,
-  }),
   operationsByTime: (tenant: string, time = '', id = ''): IndexKey => ({
     pk: `${t(tenant)}#O`,
     sk: `${time}#${id}`,

@@ -1,6 +1,8 @@
+import { TABLE } from '../core/contract/deployment.ts';
 import { type CursorPosition, type CursorScope, type Cursors, positionOf, startKey } from './cursor.ts';
 import type { Item } from './item.ts';
 import type { IndexKey, IndexName } from './keys.ts';
+import { lookUp } from './look-up.ts';
 import type { Table } from './table.ts';
 
 /** One query of a list. */
@@ -42,6 +44,10 @@ interface Progress<T> {
   position: CursorPosition | null;
 }
 
+/** Whether the index has only keys, so that the items are read from the table. */
+const isOfKeys = (index: IndexName | undefined): boolean =>
+  index !== undefined && TABLE.projected[index].length === 0;
+
 const queryOnce = async <T>(
   table: Table,
   plan: ListPlan<T>,
@@ -57,8 +63,11 @@ const queryOnce = async <T>(
     limit: plan.matches === undefined ? left : FILTERED_QUERY_LIMIT,
     after: startKey(position.after),
   });
+  const whole = isOfKeys(part.index) ? await lookUp(table, page.items) : page.items;
   for (const [at, item] of page.items.entries()) {
-    const record = plan.parse(item);
+    const found = whole[at];
+    const record = found && plan.parse(found);
+    if (record === undefined) continue;
     if (plan.matches !== undefined && !plan.matches(record)) continue;
     items.push(record);
     const isLast = at === page.items.length - 1 && page.after === undefined;

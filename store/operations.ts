@@ -153,7 +153,7 @@ export const operationItem = (record: OperationRecord): Item => {
       : indexAttributes('gsi3', indexes.operationsByOwner(tenant, containerId, createdAt, id))),
     ...(record.placeToken === null || isEnded(state)
       ? {}
-      : indexAttributes('gsi4', indexes.waitingOperations(tenant, createdAt, id))),
+      : indexAttributes('gsi2', indexes.waitingOperations(tenant, createdAt, id))),
   });
 };
 

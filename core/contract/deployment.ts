@@ -78,13 +78,21 @@ export const ENVIRONMENT = {
 /** The one table: its key attributes and indexes. */
 export const TABLE = {
   /** Version of the items' format, in the attribute `v` of each. An item of another version is refused. */
-  format: 1,
+  format: 2,
   partitionKey: 'pk',
   sortKey: 'sk',
   ttl: 'ttl',
   indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
-  /** Attributes that every index projects in addition to the keys. An update of other attributes costs no index write. */
-  projected: ['v', 'view', 'revision', 'free'],
+  /**
+   * Attributes that each index projects in addition to the keys. An update of other attributes costs no write in that index,
+   * and an index of keys is written only when its keys change.
+   */
+  projected: {
+    gsi1: ['v', 'view', 'revision'],
+    gsi2: ['v', 'view', 'revision', 'free', 'process'],
+    gsi3: [],
+    gsi4: [],
+  },
 } as const;
 
 /** The attribute of items that stream filters match. */

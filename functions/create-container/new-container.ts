@@ -53,6 +53,7 @@ export const newContainer = (
   tombstone: null,
   ranAs: [],
   stateBefore: 'Off',
+  process: null,
   actor,
   view: {
     name: request.name ?? generatedName(id),

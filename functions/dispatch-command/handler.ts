@@ -12,8 +12,8 @@ import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { answerTask } from '../../workflow/operation/answer-task.ts';
 import {
   type CurrentOperation,
+  isCancelled,
   isCurrent,
-  isUnwanted,
   readCurrentOperation,
 } from '../../workflow/operation/current-operation.ts';
 import { failCancelled, failSuperseded } from '../../workflow/operation/fail-step.ts';
@@ -32,9 +32,6 @@ interface DispatchCommandDependencies extends CompletionDependencies {
   readonly push: Push;
   readonly sign: SignCommand;
 }
-
-/** Steps that run even if the operation was cancelled, because they clean up. */
-const GO_ON_ANYWAY: readonly string[] = [STEPS.undo, STEPS.stop, STEPS.remove];
 
 /** Steps that Undo reverses. */
 const UNDONE: readonly string[] = [
@@ -138,7 +135,7 @@ export const createDispatchCommandHandler = (deps: DispatchCommandDependencies) 
     const found = await readCurrentOperation(table, event);
     if (found?.operation.view.state === 'Succeeded') await tasks.succeed(token, {});
     else if (found === undefined || !isCurrent(found, event)) await failSuperseded(tasks, token);
-    else if (isUnwanted(found) && !GO_ON_ANYWAY.includes(event.step)) await failCancelled(tasks, token);
+    else if (isCancelled(found, event.step)) await failCancelled(tasks, token);
     else await dispatch(event, token, found);
   };
 };

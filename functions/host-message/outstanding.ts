@@ -1,21 +1,23 @@
 import { type CommandRecord, deleteCommand, listPendingCommands } from '../../store/commands.ts';
 import type { Connection } from '../../store/host-links.ts';
-import { isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
+import { isCancelled, isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
+import { failCancelled } from '../../workflow/operation/fail-step.ts';
 import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /**
- * Whether a command must still be executed. The command of an ended operation is a leftover: sending it would start
- * something that is no longer requested.
+ * What to do with a command that its host is not executing. The command of an ended operation is a leftover: sending it
+ * would start something that is no longer requested. The command of a cancelled one must not begin.
  */
-const isWanted = async (
+const decide = async (
   { table }: HostMessageDependencies,
-  { tenant, command, operationId }: CommandRecord,
-): Promise<boolean> => {
-  if (operationId === null) return true;
+  { tenant, command, operationId, step }: CommandRecord,
+): Promise<'send' | 'cancel' | 'delete'> => {
+  if (operationId === null) return 'send';
   const input = { tenant, operationId, containerId: command.containerId, epoch: command.epoch };
   const found = await readCurrentOperation(table, input);
-  return found !== undefined && isCurrent(found, input);
+  if (found === undefined || !isCurrent(found, input)) return 'delete';
+  return isCancelled(found, step) ? 'cancel' : 'send';
 };
 
 /**
@@ -33,9 +35,12 @@ export const sendOutstanding = async (
     pending.map(async (record) => {
       if (inProgress.has(record.command.id)) {
         if (record.taskToken !== null) await deps.tasks.heartbeat(record.taskToken);
-      } else if (await isWanted(deps, record)) {
-        await pushCommand(deps.push, connectionId, record);
-      } else await deleteCommand(deps.table, tenant, record.command);
+        return;
+      }
+      const decision = await decide(deps, record);
+      if (decision === 'send') await pushCommand(deps.push, connectionId, record);
+      else if (decision === 'delete') await deleteCommand(deps.table, tenant, record.command);
+      else if (record.taskToken !== null) await failCancelled(deps.tasks, record.taskToken);
     }),
   );
 };

@@ -6,8 +6,8 @@ import {
   SWEPT_LINK,
 } from '../../store/host-links.ts';
 import { parseSweptHost, SWEPT_HOST, type SweptHost } from '../../store/hosts.ts';
-import { readEach } from '../../store/item-format.ts';
-import { HOST_SHARDS, indexes, keys } from '../../store/keys.ts';
+import { entityOf, readEach } from '../../store/item-format.ts';
+import { HOST_SHARDS, indexes, keys, parsePartitionKey } from '../../store/keys.ts';
 import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
 import { recordSilence } from '../../workflow/reconciliation/host-facts.ts';
@@ -29,8 +29,9 @@ const HOSTS_MS = 10_000;
 const HOSTS_AT_ONCE = 8;
 /** Containers of one host that become `Unknown` in one sweep. */
 const CONTAINERS_PER_HOST = 200;
-/** The limit of BatchGetItem. */
-const LINKS_AT_ONCE = 100;
+/** Each has two items, and BatchGetItem reads at most 100. */
+const HOSTS_PER_PAGE = 50;
+const SWEPT = [...new Set([...SWEPT_HOST, ...SWEPT_LINK])];
 
 interface Watched {
   readonly host: SweptHost;
@@ -55,27 +56,28 @@ export const createSweepHandler = (deps: SweepDependencies) => {
       index: 'gsi4',
       key: indexes.hostsToSweep(shard),
       sort: 'any',
-      limit: LINKS_AT_ONCE,
-      project: SWEPT_HOST,
+      limit: HOSTS_PER_PAGE,
     };
     let after: QueryOptions['after'];
     do {
       const page = await table.query({ ...options, ...(after && { after }) });
-      const hosts = readEach(table, page.items, parseSweptHost);
-      const linked = hosts.map(({ tenant, id }) => keys.hostLink(tenant, id));
-      const items = await table.batchGet(linked, { project: SWEPT_LINK });
-      const found = new Set(items.map(({ pk }) => pk?.S));
-      const links = new Map(
-        readEach(table, items, parseHostLink).map((link) => [
-          keys.hostLink(link.tenant, link.hostId).pk,
-          link,
-        ]),
+      const wanted = page.items.flatMap(({ pk }) => {
+        const { tenant, id } = parsePartitionKey(pk?.S ?? '');
+        return [keys.host(tenant, id), keys.hostLink(tenant, id)];
+      });
+      const items = await table.batchGet(wanted, { project: SWEPT });
+      const linkItems = items.filter((item) => entityOf(item) === 'hostLink');
+      const links = new Map(readEach(table, linkItems, parseHostLink).map((link) => [link.hostId, link]));
+      const linked = new Set(linkItems.map(({ pk }) => parsePartitionKey(pk?.S ?? '').id));
+      const hosts = readEach(
+        table,
+        items.filter((item) => entityOf(item) === 'host'),
+        parseSweptHost,
       );
       yield hosts.flatMap((host) => {
-        const { pk } = keys.hostLink(host.tenant, host.id);
-        const link = links.get(pk);
+        const link = links.get(host.id);
         // Whether a host is silent is not known if its link cannot be read.
-        return link === undefined && found.has(pk) ? [] : { host, link };
+        return link === undefined && linked.has(host.id) ? [] : { host, link };
       });
       after = page.after;
     } while (after !== undefined);

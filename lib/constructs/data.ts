@@ -9,6 +9,11 @@ export interface DataProps {
   readonly removalPolicy: RemovalPolicy;
 }
 
+const projectionOf = (attributes: readonly string[]) =>
+  attributes.length === 0
+    ? { projectionType: ProjectionType.KEYS_ONLY }
+    : { projectionType: ProjectionType.INCLUDE, nonKeyAttributes: [...attributes] };
+
 /** The one table. Encrypted at rest with a key that DynamoDB owns. */
 export class Data extends Construct {
   readonly table: Table;
@@ -30,8 +35,7 @@ export class Data extends Construct {
         indexName: index,
         partitionKey: { name: `${index}pk`, type: AttributeType.STRING },
         sortKey: { name: `${index}sk`, type: AttributeType.STRING },
-        projectionType: ProjectionType.INCLUDE,
-        nonKeyAttributes: [...TABLE.projected],
+        ...projectionOf(TABLE.projected[index]),
       });
     }
   }

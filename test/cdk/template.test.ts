@@ -39,7 +39,10 @@ describe('the table', () => {
           { AttributeName: `${index}pk`, KeyType: 'HASH' },
           { AttributeName: `${index}sk`, KeyType: 'RANGE' },
         ],
-        Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: [...TABLE.projected] },
+        Projection:
+          TABLE.projected[index].length === 0
+            ? { ProjectionType: 'KEYS_ONLY' }
+            : { ProjectionType: 'INCLUDE', NonKeyAttributes: [...TABLE.projected[index]] },
       })),
     );
   });

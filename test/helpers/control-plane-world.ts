@@ -269,6 +269,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
         tombstone: null,
         ranAs: [],
         stateBefore: 'Off',
+        process: null,
         actor: 'ann',
         view: {
           name: `c-${id.slice(0, 8)}`,
@@ -381,7 +382,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
       return parseHost(item);
     },
     hostItem: (id: string) => table.get(keys.host(TENANT, id), { consistent: true }),
-    computeProcess: (id: string) => table.get(keys.computeProcess(TENANT, id), { consistent: true }),
+    computeProcess: async (id: string) => (await readContainer(id))?.process ?? undefined,
     commandsOf: async (hostId: string) =>
       (await table.query({ key: keys.command(TENANT, hostId, '') })).items,
   };

@@ -100,7 +100,6 @@ const updated = (text: string, item: Item, given: Expressions): Item => {
   return next;
 };
 
-const PROJECTED = ['pk', 'sk', ...TABLE.projected];
 const byKeys = (a: Item, b: Item, index: string): number => {
   const of = (item: Item) => [item[`${index}sk`]?.S ?? '', item.pk?.S ?? '', item.sk?.S ?? ''].join('\u0000');
   return of(a) < of(b) ? -1 : 1;
@@ -146,7 +145,8 @@ export const createMemoryTable = (): Table & { readonly items: () => Iterable<It
     const from = after === undefined ? 0 : all.findIndex((item) => at(keyOf(item)) === at(keyOf(after))) + 1;
     const page = all.slice(from, limit === undefined ? undefined : from + limit);
     const last = page.at(-1);
-    const names = [...PROJECTED, `${prefix}pk`, `${prefix}sk`];
+    const projected = index === undefined ? [] : TABLE.projected[index];
+    const names = ['pk', 'sk', ...projected, `${prefix}pk`, `${prefix}sk`];
     const shown = page
       .filter((item) =>
         holds(filter?.expression, item, {

@@ -2,7 +2,6 @@ import type { ContainerState } from '../../core/contract/container.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import { DEFAULT_NETWORK } from '../../core/contract/network.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
-import type { ComputeProcessRecord } from '../../store/compute-processes.ts';
 import type { ContainerRecord, ContainerView } from '../../store/containers.ts';
 import type { HostRecord } from '../../store/hosts.ts';
 import type { ImageRecord } from '../../store/images.ts';
@@ -52,6 +51,7 @@ export const containerRecord = (state: ContainerState, given: ContainerGiven = {
     tombstone: null,
     ranAs: [],
     stateBefore: null,
+    process: state === 'Running' ? { startedAt: AT, workerProcess: null } : null,
     actor: 'ann',
     ...rest,
     view: {
@@ -145,17 +145,3 @@ export const hostRecord = (number = 900, rest: Partial<HostRecord> = {}): HostRe
     },
   };
 };
-
-export const computeProcessRecord = (container: ContainerRecord): ComputeProcessRecord => ({
-  tenant: container.tenant,
-  containerId: container.id,
-  revision: 1,
-  view: {
-    name: container.view.name,
-    runtimeType: container.view.runtimeType,
-    state: 'Running',
-    hostId: container.view.hostId ?? testId(900),
-    startedAt: AT,
-    workerProcess: null,
-  },
-});

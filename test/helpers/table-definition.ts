@@ -1,10 +1,15 @@
-import type { CreateTableCommandInput } from '@aws-sdk/client-dynamodb';
+import type { CreateTableCommandInput, Projection } from '@aws-sdk/client-dynamodb';
 import { TABLE } from '../../core/contract/deployment.ts';
 
 const keySchema = (partition: string, sort: string): CreateTableCommandInput['KeySchema'] => [
   { AttributeName: partition, KeyType: 'HASH' },
   { AttributeName: sort, KeyType: 'RANGE' },
 ];
+
+const projectionOf = (attributes: readonly string[]): Projection =>
+  attributes.length === 0
+    ? { ProjectionType: 'KEYS_ONLY' }
+    : { NonKeyAttributes: [...attributes], ProjectionType: 'INCLUDE' };
 
 /**
  * The stack's table definition, for an engine that tests start. test/cdk compares it with the synthesized template, so
@@ -24,7 +29,7 @@ export const tableDefinition = (TableName: string) => {
     GlobalSecondaryIndexes: TABLE.indexes.map((IndexName) => ({
       IndexName,
       KeySchema: keySchema(`${IndexName}pk`, `${IndexName}sk`),
-      Projection: { NonKeyAttributes: [...TABLE.projected], ProjectionType: 'INCLUDE' },
+      Projection: projectionOf(TABLE.projected[IndexName]),
     })),
   } satisfies CreateTableCommandInput;
 };

@@ -7,7 +7,6 @@ import { caseInsensitiveKey } from '../../core/domain/names.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { releaseCapacity } from '../../store/capacity.ts';
 import type { CommandRecord } from '../../store/commands.ts';
-import { deleteComputeProcess } from '../../store/compute-processes.ts';
 import { type ContainerRecord, deleteContainer } from '../../store/containers.ts';
 import { keys } from '../../store/keys.ts';
 import { type OperationRecord, parseOperation, replaceOperation } from '../../store/operations.ts';
@@ -83,7 +82,6 @@ const removal = async (table: Table, container: ContainerRecord, at: string): Pr
     ...(hostId !== null && (reservation !== null || heldDiskMB > 0)
       ? [releaseCapacity(tenant, hostId, { ...(reservation ?? NO_RESERVATION), diskMB: heldDiskMB })]
       : []),
-    ...(reservation !== null ? [deleteComputeProcess(container)] : []),
     ...(waiting !== undefined && !isEnded(waiting.view.state)
       ? [replaceOperation(waiting, endedOperation(waiting, 'Succeeded', { error: null, steps: [] }, at))]
       : []),
@@ -119,8 +117,7 @@ const consequences = async (
 };
 
 /**
- * Ends an operation that succeeded. One transaction writes the operation, its container, the capacity and the compute
- * process. A repeat has no effect.
+ * Ends an operation that succeeded. One transaction writes the operation, its container and the capacity. A repeat has no effect.
  *
  * @param commands the operation's commands, with their results
  */

@@ -1,4 +1,4 @@
-import type { WorkflowInput } from '../../core/contract/deployment.ts';
+import { STEPS, type WorkflowInput } from '../../core/contract/deployment.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { type ContainerRecord, parseContainer } from '../../store/containers.ts';
 import { keys } from '../../store/keys.ts';
@@ -38,3 +38,10 @@ export const isCurrent = (found: CurrentOperation, input: WorkflowInput): boolea
 /** Whether the operation must end without completing: it was cancelled, or a removal superseded it. */
 export const isUnwanted = ({ operation, container }: CurrentOperation): boolean =>
   operation.view.state === 'Cancelling' || (container?.tombstone ?? null) !== null;
+
+/** Steps that run even if the operation must end, because they clean up. */
+const CLEANS_UP: readonly string[] = [STEPS.undo, STEPS.stop, STEPS.remove];
+
+/** Whether a step must not begin, because its operation must end without completing. */
+export const isCancelled = (found: CurrentOperation, step: string | null): boolean =>
+  isUnwanted(found) && (step === null || !CLEANS_UP.includes(step));

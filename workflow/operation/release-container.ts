@@ -3,12 +3,7 @@ import { NO_RESERVATION, subtract } from '../../core/domain/capacity.ts';
 import { isNoReservation } from '../../core/domain/conversion.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { type CapacityChange, releaseCapacity } from '../../store/capacity.ts';
-import {
-  type ComputeProcessRecord,
-  deleteComputeProcess,
-  putComputeProcess,
-} from '../../store/compute-processes.ts';
-import { type ContainerRecord, replaceContainer } from '../../store/containers.ts';
+import { type ContainerRecord, replaceContainer, type StoredProcess } from '../../store/containers.ts';
 import { keys } from '../../store/keys.ts';
 import { addOperation, parseOperation, replaceOperation } from '../../store/operations.ts';
 import type { Write } from '../../store/table.ts';
@@ -17,22 +12,9 @@ import { newOperation } from './new-operation.ts';
 import { nextOperation } from './next-records.ts';
 
 /** The compute process of a running container, as its host reports it. */
-export const computeProcessOf = (
-  record: ContainerRecord,
-  observed: ObservedContainer | null,
-  at: string,
-): ComputeProcessRecord => ({
-  tenant: record.tenant,
-  containerId: record.id,
-  revision: record.revision,
-  view: {
-    name: record.view.name,
-    runtimeType: record.view.runtimeType,
-    state: 'Running',
-    hostId: record.view.hostId ?? '',
-    startedAt: observed?.startedAt ?? at,
-    workerProcess: observed?.workerProcess ?? null,
-  },
+export const processOf = (observed: ObservedContainer | null, at: string): StoredProcess => ({
+  startedAt: observed?.startedAt ?? at,
+  workerProcess: observed?.workerProcess ?? null,
 });
 
 const takenBy = (container: ContainerRecord, operationId: string): ContainerRecord => ({
@@ -53,23 +35,23 @@ const freed = (before: ContainerRecord, after: ContainerRecord): CapacityChange 
   return isNoReservation(room) && diskMB === 0 ? null : { ...room, diskMB };
 };
 
-/** The writes of capacity and compute process that follow from a container's change of state. */
-const consequences = (
+/** The write of capacity that follows from a container's change of state. */
+const consequences = (before: ContainerRecord, after: ContainerRecord): readonly Write[] => {
+  const hostId = before.view.hostId;
+  const room = freed(before, after);
+  return hostId !== null && room !== null ? [releaseCapacity(before.tenant, hostId, room)] : [];
+};
+
+/** The compute process after a container's change of state. */
+const nextProcess = (
   before: ContainerRecord,
   after: ContainerRecord,
   observed: ObservedContainer | null,
   at: string,
-): readonly Write[] => {
-  const released = before.reservation !== null && after.reservation === null;
-  const hostId = before.view.hostId;
-  const room = freed(before, after);
-  return [
-    ...(hostId !== null && room !== null ? [releaseCapacity(before.tenant, hostId, room)] : []),
-    ...(released ? [deleteComputeProcess(before)] : []),
-    ...(after.view.state === 'Running' && (observed !== null || before.view.startedAt === null)
-      ? [putComputeProcess(computeProcessOf(after, observed, at))]
-      : []),
-  ];
+): StoredProcess | null => {
+  if (after.view.state === 'Running' && (observed !== null || before.view.startedAt === null))
+    return processOf(observed, at);
+  return before.reservation !== null && after.reservation === null ? null : after.process;
 };
 
 /** A container that its operation releases. */
@@ -86,11 +68,12 @@ interface Release {
  */
 export const releaseContainer = async (
   { table, now, newId }: WorkflowDependencies,
-  { before, after, observed }: Release,
+  { before, after: next, observed }: Release,
 ): Promise<readonly Write[]> => {
   const moment = now();
   const at = moment.toISOString();
-  const follow = consequences(before, after, observed, at);
+  const after = { ...next, process: nextProcess(before, next, observed, at) };
+  const follow = consequences(before, after);
   if (after.tombstone !== null) {
     const item = await table.get(keys.operation(after.tenant, after.tombstone), { consistent: true });
     const waiting = item && parseOperation(item);

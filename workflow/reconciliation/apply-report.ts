@@ -9,11 +9,11 @@ import {
 } from '../../core/domain/reconciliation.ts';
 import { reserveCapacity } from '../../store/capacity.ts';
 import {
-  type ComputeProcessRecord,
-  parseComputeProcess,
-  putComputeProcess,
-} from '../../store/compute-processes.ts';
-import { type ContainerRecord, parseContainer, replaceContainer } from '../../store/containers.ts';
+  type ContainerRecord,
+  parseContainer,
+  replaceContainer,
+  type StoredProcess,
+} from '../../store/containers.ts';
 import { parseHost } from '../../store/hosts.ts';
 import { keys } from '../../store/keys.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
@@ -22,7 +22,7 @@ import { reservationForType } from '../conversion/conversion-capacity.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';
 import { startedContainer, stoppedContainer } from '../operation/observed-container.ts';
-import { computeProcessOf, releaseContainer } from '../operation/release-container.ts';
+import { processOf, releaseContainer } from '../operation/release-container.ts';
 
 /** A host that reports. Reports are applied to the table here; core/domain/reconciliation.ts decides what they mean. */
 export interface HostRef {
@@ -40,9 +40,8 @@ export type Applied =
 /** A container that is missing from an inventory counts as lost only if it was unchanged for this long, in milliseconds. */
 const SETTLED_MS = 30_000;
 
-const sameProcess = (a: ComputeProcessRecord['view'], b: ComputeProcessRecord['view']): boolean =>
+const sameProcess = (a: StoredProcess, b: StoredProcess): boolean =>
   a.startedAt === b.startedAt &&
-  a.runtimeType === b.runtimeType &&
   a.workerProcess?.pid === b.workerProcess?.pid &&
   a.workerProcess?.userName === b.workerProcess?.userName;
 
@@ -52,14 +51,16 @@ const refreshDetails = async (
   observed: ObservedContainer,
   stamp: Stamp,
 ): Promise<Applied> => {
-  const item = await table.get(keys.computeProcess(before.tenant, before.id), { consistent: true });
-  const known = item && parseComputeProcess(item).view;
+  const known = before.process;
+  const process = processOf(observed, known?.startedAt ?? stamp.at);
   const { runtimeType } = observed;
+  if (known !== null && before.view.runtimeType === runtimeType && sameProcess(known, process)) return 'runs';
   const room = await reservationForType(table, before, runtimeType);
   const after = nextContainer(
     before,
     {
       reservation: room.reservation,
+      process,
       observedSequence: observed.sequence ?? before.observedSequence ?? null,
       // The host decides which type the container runs as.
       ranAs: [...new Set([...before.ranAs, runtimeType])],
@@ -68,10 +69,8 @@ const refreshDetails = async (
     },
     stamp,
   );
-  const seen = computeProcessOf(after, observed, known?.startedAt ?? stamp.at);
-  if (known !== undefined && sameProcess(known, seen.view)) return 'runs';
   try {
-    await table.transact([...room.writes, replaceContainer(before, after), putComputeProcess(seen)]);
+    await table.transact([...room.writes, replaceContainer(before, after)]);
   } catch (error) {
     if (error instanceof ConditionFailed && error.index < room.writes.length) return 'no-capacity';
     throw error;

@@ -21,7 +21,7 @@ const listHeld = async (
   let after: Awaited<ReturnType<Table['query']>>['after'];
   do {
     const page = await table.query({
-      index: 'gsi3',
+      index: 'gsi2',
       key: indexes.imagesOfHost(tenant, hostId),
       ...(after && { after }),
     });

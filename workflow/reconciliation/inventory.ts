@@ -1,39 +1,35 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
-import { type ComputeProcessRecord, parseComputeProcess } from '../../store/compute-processes.ts';
-import { type ContainerRecord, parseIndexedContainer } from '../../store/containers.ts';
+import { type ContainerRecord, parseContainer } from '../../store/containers.ts';
 import { readEach } from '../../store/item-format.ts';
 import { indexes } from '../../store/keys.ts';
+import { lookUp } from '../../store/look-up.ts';
 import { queryAll } from '../../store/query-all.ts';
 import type { Table } from '../../store/table.ts';
 import type { HostRef } from './apply-report.ts';
 
-/** A container of a host as the indexes show it, which may be slightly stale. */
+/** A container of a host, which may be slightly stale. */
 interface HeldView {
   readonly id: string;
   readonly state: ContainerRecord['view']['state'];
   readonly active: boolean;
   readonly spec: ContainerRecord['view']['spec'];
   readonly networkPending: boolean;
-  readonly process: ComputeProcessRecord['view'] | undefined;
+  readonly runtimeType: ContainerRecord['view']['runtimeType'];
+  readonly process: ContainerRecord['process'];
 }
 
 /**
- * The containers of a host in any state, with their compute processes. Takes two queries. Items that cannot be read are
- * missing: reports on them are checked against the container's own item.
+ * The containers of a host in any state. Items that cannot be read are missing: reports on them are checked against the
+ * container's own item.
  */
 export const listHeld = async (
   table: Table,
   { tenant, hostId }: HostRef,
 ): Promise<ReadonlyMap<string, HeldView>> => {
-  const [containers, processes] = await Promise.all([
-    queryAll(table, { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) }),
-    queryAll(table, { index: 'gsi3', key: indexes.computeProcessesByHost(tenant, hostId) }),
-  ]);
-  const running = new Map(
-    readEach(table, processes, parseComputeProcess).map((one) => [one.containerId, one.view]),
-  );
+  const found = await queryAll(table, { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) });
+  const containers = (await lookUp(table, found)).filter((item) => item !== undefined);
   return new Map(
-    readEach(table, containers, parseIndexedContainer).map(({ id, view }) => [
+    readEach(table, containers, parseContainer).map(({ id, view, process }) => [
       id,
       {
         id,
@@ -41,7 +37,8 @@ export const listHeld = async (
         active: view.activeOperationId !== null,
         spec: view.spec,
         networkPending: view.networkPending,
-        process: running.get(id),
+        runtimeType: view.runtimeType,
+        process,
       },
     ]),
   );
@@ -55,7 +52,7 @@ export const matchesIndex = (held: HeldView, observed: ObservedContainer): boole
     observed.phase === 'Running' &&
     held.state === 'Running' &&
     held.process?.startedAt === observed.startedAt &&
-    held.process?.runtimeType === observed.runtimeType &&
+    held.runtimeType === observed.runtimeType &&
     held.process?.workerProcess?.pid === observed.workerProcess?.pid
   );
 };

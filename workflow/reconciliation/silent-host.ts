@@ -1,8 +1,8 @@
-import { parseContainer, parseIndexedContainer, replaceContainer } from '../../store/containers.ts';
+import { parseContainer, replaceContainer } from '../../store/containers.ts';
 import { checkStillSilent, type HostLinkRecord } from '../../store/host-links.ts';
-import { toAttribute } from '../../store/item.ts';
 import { readEach } from '../../store/item-format.ts';
 import { indexes, keys } from '../../store/keys.ts';
+import { lookUp } from '../../store/look-up.ts';
 import { queryAll } from '../../store/query-all.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import { ConditionFailed, type Table } from '../../store/table.ts';
@@ -16,16 +16,12 @@ export const listRunning = async (
   { tenant, hostId }: HostRef,
   limit: number,
 ): Promise<readonly string[]> => {
-  const items = await queryAll(table, {
-    index: 'gsi3',
-    key: indexes.containersByHost(tenant, hostId),
-    filter: {
-      expression: '#view.#state = :running AND attribute_not_exists(#view.activeOperationId)',
-      names: { '#view': 'view', '#state': 'state' },
-      values: { ':running': toAttribute('Running') },
-    },
-  });
-  return readEach(table, items.slice(0, limit), parseIndexedContainer).map(({ id }) => id);
+  const found = await queryAll(table, { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) });
+  const items = (await lookUp(table, found)).filter((item) => item !== undefined);
+  return readEach(table, items, parseContainer)
+    .filter(({ view }) => view.state === 'Running' && view.activeOperationId === null)
+    .slice(0, limit)
+    .map(({ id }) => id);
 };
 
 /**

@@ -81,7 +81,7 @@ export async function* listWaitingOperations(table: Table, tenant: string): Asyn
   let after: Item | undefined;
   do {
     const page = await table.query({
-      index: 'gsi4',
+      index: 'gsi2',
       key: indexes.waitingOperations(tenant),
       sort: 'any',
       limit: PAGE,

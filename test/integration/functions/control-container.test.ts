@@ -1,20 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/container.ts';
 import { AcceptedSchema } from '../../../core/contract/http/routes.ts';
-import { computeProcessItem } from '../../../store/compute-processes.ts';
 import { type ContainerRecord, containerItem, parseContainer } from '../../../store/containers.ts';
 import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
 import { type OperationRecord, operationItem, parseOperation } from '../../../store/operations.ts';
 import { createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
-import {
-  computeProcessRecord,
-  containerRecord,
-  operationRecord,
-  TENANT,
-  testId,
-} from '../../helpers/records.ts';
+import { containerRecord, operationRecord, TENANT, testId } from '../../helpers/records.ts';
 
 let engine: Engine;
 beforeAll(async () => {
@@ -250,10 +243,10 @@ describe('parallel requests', () => {
 
 test('Stop-ComputeProcess kills a running container, and any other is not found', async () => {
   const running = containerRecord('Running');
-  const { table, call, outside } = await setUp(running);
+  const { table, call, outside } = await setUp(containerRecord('Off'));
   const params = { id: running.id.toUpperCase() };
   expect((await call('stopComputeProcess', { params })).status).toBe(404);
-  await table.put({ Item: computeProcessItem(computeProcessRecord(running)) });
+  await table.put({ Item: containerItem(running) });
   expect((await call('stopComputeProcess', { params })).status).toBe(202);
   expect(outside.started[0]?.view.kind).toBe('kill');
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
+import { getComputeProcess } from '../../../store/compute-processes.ts';
 import { keys } from '../../../store/keys.ts';
 import { placeContainer } from '../../../workflow/placement/place-container.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
@@ -70,8 +71,8 @@ describe.each<RuntimeType>(['Default', 'HyperV'])('from %s', (from) => {
     ]);
     const remembered = await world.table.get(keys.downtimes(TENANT, host.hostId, to));
     expect(remembered?.milliseconds?.L).toEqual([{ N: '12.5' }]);
-    const process = await world.computeProcess(id);
-    expect(process?.view?.M?.runtimeType?.S).toBe(to);
+    const process = await getComputeProcess(world.table, TENANT, id);
+    expect(process?.view.runtimeType).toBe(to);
   });
 
   test('a container that is off stays off, without reservation and downtime', async () => {

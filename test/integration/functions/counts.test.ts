@@ -17,18 +17,18 @@ type Figures = readonly [writeUnits: number, readUnits: number, functions: numbe
  */
 const RECORDED: Readonly<Record<RuntimeType, Readonly<Record<string, Figures>>>> = {
   Default: {
-    start: [41, 11, 6, 2],
-    'start with 4 KB of environment': [68, 14.5, 6, 2],
-    convert: [52, 11, 6, 2],
-    stop: [42, 9, 5, 1],
-    remove: [39, 9, 5, 1],
+    start: [30, 11, 6, 2],
+    'start with 4 KB of environment': [57, 14.5, 6, 2],
+    convert: [36, 11, 6, 2],
+    stop: [28, 9, 5, 1],
+    remove: [30, 9, 5, 1],
   },
   HyperV: {
-    start: [41, 11, 6, 2],
-    'start with 4 KB of environment': [68, 14.5, 6, 2],
-    convert: [52, 11, 6, 2],
-    stop: [42, 9, 5, 1],
-    remove: [39, 9, 5, 1],
+    start: [30, 11, 6, 2],
+    'start with 4 KB of environment': [57, 14.5, 6, 2],
+    convert: [36, 11, 6, 2],
+    stop: [28, 9, 5, 1],
+    remove: [30, 9, 5, 1],
   },
 };
 

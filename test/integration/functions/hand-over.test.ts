@@ -59,7 +59,7 @@ const expectGone = async (id: string, removalId: string) => {
 };
 
 describe('a removal that waits for the active operation', () => {
-  test('if the operation sees it at its next step, the start is undone and the container removed', async () => {
+  test('if the command has not reached the host, the start is undone and the container removed', async () => {
     const { id, operationId } = await world.create({ runtimeType: 'HyperV' });
     host.silentOn.add('startContainer');
     await world.settle();

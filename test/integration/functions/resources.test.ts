@@ -7,7 +7,6 @@ import { ImageSchema } from '../../../core/contract/image.ts';
 import { OperationSchema } from '../../../core/contract/operation.ts';
 import { isEd25519PublicKey } from '../../../functions/host-enrollment/public-key.ts';
 import { storeResult } from '../../../store/commands.ts';
-import { computeProcessItem } from '../../../store/compute-processes.ts';
 import { containerItem } from '../../../store/containers.ts';
 import { eventKey, putEvent } from '../../../store/events.ts';
 import { hostItem } from '../../../store/hosts.ts';
@@ -19,7 +18,6 @@ import { keyItem } from '../../../store/table.ts';
 import { createApi, WEBSOCKET_URL } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import {
-  computeProcessRecord,
   containerRecord,
   hostFacts,
   hostRecord,
@@ -415,7 +413,7 @@ describe('processes', () => {
 
   test('compute processes have upper-case ids and are found in either case', async () => {
     const api = await setUp();
-    await api.table.put({ Item: computeProcessItem(computeProcessRecord(containerRecord('Running'))) });
+    await api.table.put({ Item: containerItem(containerRecord('Running')) });
     const list = await api.call('listComputeProcesses', { query: `hostId=${host.id}` });
     expect(list.body.items.map((one: unknown) => ComputeProcessSchema.parse(one).id)).toEqual([
       testId(1).toUpperCase(),

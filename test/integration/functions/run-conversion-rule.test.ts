@@ -7,6 +7,7 @@ import { createRunConversionRuleHandler } from '../../../functions/run-conversio
 import type { Selected } from '../../../functions/run-conversion-rule/select.ts';
 import { type ConversionRuleRecord, putRule, removeRule } from '../../../store/conversion-rules.ts';
 import { createCursors } from '../../../store/cursor.ts';
+import { lookUp } from '../../../store/look-up.ts';
 import { listRuns } from '../../../store/rule-runs.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
@@ -99,7 +100,8 @@ const conversions = async (id: string) => {
     key: { pk: `T#${TENANT}#O@${id}`, sk: '' },
     sort: 'any',
   });
-  return page.items.filter((item) => item.view?.M?.kind?.S === 'convert').length;
+  const operations = await lookUp(world.table, page.items);
+  return operations.filter((item) => item?.view?.M?.kind?.S === 'convert').length;
 };
 
 describe('an event of a rule', () => {

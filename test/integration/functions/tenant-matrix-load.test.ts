@@ -9,7 +9,6 @@ import { createRunConversionRuleHandler } from '../../../functions/run-conversio
 import type { Selected } from '../../../functions/run-conversion-rule/select.ts';
 import { createLogger } from '../../../functions/shared/observability/logger.ts';
 import { compilePattern } from '../../../local/events/patterns/index.ts';
-import { computeProcessItem } from '../../../store/compute-processes.ts';
 import { containerItem } from '../../../store/containers.ts';
 import { hostItem } from '../../../store/hosts.ts';
 import { imageItem } from '../../../store/images.ts';
@@ -19,7 +18,6 @@ import { type Api, createApi, RULES_PER_TENANT } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { Call } from '../../helpers/http-function.ts';
 import {
-  computeProcessRecord,
   containerRecord,
   hostRecord,
   imageRecord,
@@ -48,7 +46,6 @@ beforeAll(async () => {
   const container = containerRecord('Running', { view: { labels: { secret: SECRET } } });
   const items = [
     containerItem(container),
-    computeProcessItem(computeProcessRecord(container)),
     operationItem(operationRecord(50)),
     hostItem(hostRecord(900)),
     imageItem(imageRecord('mini')),

@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ROUTES, type Route } from '../../../core/contract/http/routes.ts';
-import { computeProcessItem } from '../../../store/compute-processes.ts';
 import { containerItem } from '../../../store/containers.ts';
 import { hostItem } from '../../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../../store/images.ts';
@@ -13,7 +12,6 @@ import { type Api, createApi } from '../../helpers/api.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { Call } from '../../helpers/http-function.ts';
 import {
-  computeProcessRecord,
   containerRecord,
   hostRecord,
   imageRecord,
@@ -47,7 +45,6 @@ beforeAll(async () => {
   await Promise.all(
     [
       containerItem(container),
-      computeProcessItem(computeProcessRecord(container)),
       operationItem(operationRecord(50)),
       hostItem(hostRecord(900)),
       imageItem(image),
