@@ -9,7 +9,7 @@
 
 struct child {
   pid_t pid;
-  /* This process's ends; -1 where there is none. With a terminal, `in` and `out` are the same. */
+  /* This process's ends of the pipes; -1 where there is none. With a terminal, `in` and `out` are the same. */
   int in, out, err;
   bool tty;
 };
