@@ -7,7 +7,7 @@ export class BodyTooLargeError extends LocalCloudError {
 }
 
 /**
- * Reads a body that is too large to its end and drops it, because a client that is still sending cannot read the response.
+ * Drops a body that is too large, but reads all of it first, because a client that is still sending cannot read the response.
  * @throws BodyTooLargeError
  */
 export const readBody = async (incoming: IncomingMessage, limitBytes: number): Promise<Buffer> => {
