@@ -184,7 +184,7 @@ export class DynamoDbEngine implements ResourceEngine, StreamSource {
   /** Every commit writes to the write-ahead log next to the file. The kernel reports the write within microseconds. */
   #watch(directory: string): void {
     const failed = (error: unknown) => {
-      this.#context.log.warn('watching the tables failed, their streams are polled', {
+      this.#context.log.warn('watching the tables failed; their streams are polled instead', {
         error: String(error),
       });
       this.#watcher = undefined;

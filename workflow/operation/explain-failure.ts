@@ -3,7 +3,7 @@ import { type Problem, ProblemSchema } from '../../core/contract/problem.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import type { Settled } from './settle-operation.ts';
 
-/** The problem in a cause that Bulkhead wrote as JSON. Causes of Step Functions itself are other text. */
+/** The problem in a cause that Bulkhead wrote as JSON. A cause from Step Functions itself is not JSON. */
 const problemIn = (cause: string): Problem | undefined => {
   try {
     return ProblemSchema.parse(JSON.parse(cause));
