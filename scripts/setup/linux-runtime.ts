@@ -17,6 +17,7 @@ import {
 } from './linux-runtime/compile.ts';
 import { CHARACTER_DEVICE, type CpioEntry, encodeCpio, FILE, FOLDER } from './linux-runtime/cpio.ts';
 import { exclusively } from './linux-runtime/exclusively.ts';
+import { setFileModes } from './linux-runtime/file-modes.ts';
 import { fetchKernel, type GuestKernel } from './linux-runtime/kernel.ts';
 import { makeMiniImage } from './linux-runtime/mini-image.ts';
 import { installPackages, missingPackages } from './linux-runtime/packages.ts';
@@ -120,6 +121,7 @@ const make = async (folder: string, stamp: string, { root, report }: SetUpOption
   await writeFile(join(folder, 'vmlinux'), kernel.vmlinux);
   const init = await readFile(join(folder, 'init'));
   await writeFile(join(folder, 'initramfs.cpio'), encodeCpio(initramfsEntries(init, kernel)));
+  await setFileModes(folder);
   const manifest: ArtifactManifest = {
     stamp,
     kernelRelease: kernel.release,
