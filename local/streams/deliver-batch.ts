@@ -2,7 +2,7 @@
  * Delivers one batch of stream records to a function until each record is processed or discarded.
  *
  * Rules (Lambda Developer Guide, "Process DynamoDB records with Lambda"; "Configuring partial batch response"):
- * - An error fails the whole batch. With bisecting, a batch of several is halved, which is not a retry. Otherwise it is
+ * - An error fails the whole batch. With bisecting, a batch of several records is halved, which does not count as a retry. Otherwise it is
  *   retried up to MaximumRetryAttempts, then sent to the on-failure destination.
  * - Records older than MaximumRecordAgeInSeconds are discarded.
  * - With ReportBatchItemFailures, everything before the lowest reported record is done, and the rest is

@@ -160,7 +160,7 @@ export class LogAttachment implements SessionProcess {
   }
 
   /**
-   * Reports how much has been read of the output since pacing began. The count restarts at the end of the log and after a loss,
+   * Reports how much of the output has been read since pacing began. The count restarts at the end of the log and after a loss,
    * where the counts of reader and process can differ.
    */
   #pace({ truncated, length, left }: { truncated: boolean; length: number; left: number }): void {
