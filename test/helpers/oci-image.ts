@@ -5,8 +5,11 @@ import { gzipSync } from 'node:zlib';
 
 export interface TarEntry {
   readonly name: string;
-  /** As in a tar header: `0` file, `1` hard link, `2` symbolic link, `5` folder. */
-  readonly kind?: '0' | '1' | '2' | '5';
+  /** As in a tar header: `0` file, `1` hard link, `2` symbolic link, `3` and `4` character and block device, `5` folder. */
+  readonly kind?: '0' | '1' | '2' | '3' | '4' | '5';
+  readonly device?: readonly [major: number, minor: number];
+  /** Extended attributes. */
+  readonly attributes?: Readonly<Record<string, Buffer>>;
   readonly link?: string;
   readonly content?: Buffer;
   readonly mode?: number;
@@ -17,22 +20,36 @@ const sha256 = (data: Buffer): string => createHash('sha256').update(data).diges
 const octal = (value: number, digits: number): string => value.toString(8).padStart(digits, '0');
 
 /** Built by hand, because tar does not create hostile archives. */
-const tarEntry = ({
-  name,
-  kind = '0',
-  link = '',
-  content = Buffer.alloc(0),
-  mode = 0o755,
-}: TarEntry): Buffer => {
+const tarHeader = (
+  { name, link = '', content = Buffer.alloc(0), mode = 0o755, device = [0, 0] }: TarEntry,
+  kind: string,
+): Buffer => {
   const header = Buffer.alloc(BLOCK);
   header.write(name, 0);
   header.write(`${octal(mode, 7)}\0${octal(0, 7)}\0${octal(0, 7)}\0`, 100);
   header.write(`${octal(content.length, 11)}\0${octal(0, 11)}\0        ${kind}${link}`, 124);
   header.write('ustar\x0000', 257);
+  header.write(`${octal(device[0], 7)}\0${octal(device[1], 7)}\0`, 329);
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${octal(sum, 6)}\0 `, 148);
   return Buffer.concat([header, content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)]);
 };
+/** A record of a pax header. Its length includes the digits of the length. */
+const paxRecord = (key: string, value: Buffer): Buffer => {
+  const rest = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
+  const digits = String(rest.length + String(rest.length).length).length;
+  return Buffer.concat([Buffer.from(String(rest.length + digits)), rest]);
+};
+const paxHeader = (attributes: Readonly<Record<string, Buffer>>): Buffer => {
+  const records = Object.entries(attributes).map(([key, value]) => paxRecord(`SCHILY.xattr.${key}`, value));
+  return tarHeader({ name: 'pax', content: Buffer.concat(records) }, 'x');
+};
+
+const tarEntry = (entry: TarEntry): Buffer =>
+  Buffer.concat([
+    entry.attributes === undefined ? Buffer.alloc(0) : paxHeader(entry.attributes),
+    tarHeader(entry, entry.kind ?? '0'),
+  ]);
 export const tar = (entries: readonly TarEntry[]): Buffer =>
   Buffer.concat([...entries.map(tarEntry), Buffer.alloc(2 * BLOCK)]);
 

@@ -18,6 +18,8 @@ interface CommandOptions {
   readonly umask?: number;
   /** Folder for the program's temporary files. Default: the program's default. */
   readonly temporaryFolder?: string;
+  /** Removes from a failed program's messages what must not be passed on. */
+  readonly redact?: (messages: string) => string;
 }
 
 const DEFAULT_TIMEOUT_MS = 60_000;
@@ -82,8 +84,6 @@ export const runOrFail = async (
     throw new RuntimeError('step-failed', `${what}: ${error.message}`, { cause: error });
   });
   if (outcome.code === 0) return outcome.stdout;
-  throw new RuntimeError(
-    'step-failed',
-    `${what}: ${outcome.stderr.trim().slice(-TAIL) || `exit code ${outcome.code}`}`,
-  );
+  const messages = (options.redact?.(outcome.stderr) ?? outcome.stderr).trim().slice(-TAIL);
+  throw new RuntimeError('step-failed', `${what}: ${messages || `exit code ${outcome.code}`}`);
 };

@@ -1,6 +1,14 @@
 import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
@@ -188,6 +196,43 @@ real('images of a host', () => {
       await importFrom(path).catch(() => {});
       expect(execFileSync('ls', [scratch]).toString()).not.toContain('caught');
     });
+
+    test.each(['Default', 'HyperV'] as const)(
+      '%s: device nodes, setuid bits, capabilities and attributes of overlayfs in it give nothing',
+      async (runtimeType) => {
+        const content = readFileSync('/bin/busybox');
+        // Version 3 of the format, effective, with every capability, for the user namespace of root.
+        const capabilities = Buffer.from('01000003ffffffff00000000ff0100000000000000000000', 'hex');
+        const overlay = { 'trusted.overlay.redirect': Buffer.from('/etc') };
+        const path = hostile([
+          { name: 'disk', kind: '4', device: [254, 0], mode: 0o666 },
+          { name: 'memory', kind: '3', device: [1, 1], mode: 0o666 },
+          { name: 'etc/passwd', content: Buffer.from('root:x:0:0::/:/bin/sh\n') },
+          { name: 'set/id', content, mode: 0o6755 },
+          { name: 'able/grep', content, attributes: { 'security.capability': capabilities } },
+          { name: 'led/', kind: '5', attributes: { ...overlay, 'trusted.overlay.opaque': Buffer.from('y') } },
+        ]);
+        await importFrom(path, 'odd');
+        const one = { ...of('odd', ['/bin/sleep', '600']), runtimeType };
+        await host.up(one);
+        const run = async (...command: string[]) => {
+          const ran = await runIn(host.runtime, one.id, { command, user: '1000' }).catch((error: Error) => ({
+            stdout: '',
+            stderr: error.message,
+          }));
+          return ran.stdout + ran.stderr;
+        };
+        for (const name of ['/disk', '/memory'])
+          expect(await host.sh(one, `/bin/busybox head -c 1 ${name} 2>&1 || true`)).toMatch(
+            /denied|permitted/,
+          );
+        expect(await run('/set/id', '-u')).toBe('1000\n');
+        // The kernel refuses a program with capabilities that it cannot get, or runs it without.
+        expect(await run('/able/grep', 'CapEff', '/proc/self/status')).toMatch(/0{16}|permitted/);
+        expect(await host.sh(one, '/bin/busybox ls -A /led')).toBe('');
+        await bring(host.runtime, one.id, null, 'Absent');
+      },
+    );
 
     test.each([
       ['text instead of an image', Buffer.from('hello')],

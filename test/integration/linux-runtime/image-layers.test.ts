@@ -54,6 +54,15 @@ describe('the layers of an image', () => {
     });
   });
 
+  test.each([
+    ['a path longer than the kernel accepts', 'x'.repeat(4_097), 'file', '', /more than 4096 characters/],
+    ['a link longer than that', 'x', 'symlink', '/y'.repeat(4_096), /more than 4096 characters/],
+    ['folders that take quadratic time to unpack', 'a/'.repeat(130), 'directory', '', /128 nested folders/],
+  ])('with %s are refused', (_, name, kind, link, why) => {
+    expect(() => checkEntry(name, kind, link)).toThrow(why);
+    expect(() => checkEntry(name.slice(0, 256), kind, link.slice(0, 4_096))).not.toThrow();
+  });
+
   test('with an invalid header checksum are refused', async () => {
     const bytes = entry('x');
     bytes[0] = 0x79;

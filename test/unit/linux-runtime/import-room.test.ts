@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { LinuxDeps } from '../../../agent/runtimes/linux/deps.ts';
 import type { ImageStore } from '../../../agent/runtimes/linux/image/image-store.ts';
-import { ImageImporter } from '../../../agent/runtimes/linux/image/import-image.ts';
+import { ImageImporter, withoutAnswers } from '../../../agent/runtimes/linux/image/import-image.ts';
 import { createLayout } from '../../../agent/runtimes/linux/layout.ts';
 
 const MIB = 1024 * 1024;
@@ -28,5 +28,20 @@ describe('an import of an image', () => {
       suggestion: expect.stringContaining('Remove images'),
     });
     expect(readdirSync(folder)).toEqual(['images']);
+  });
+
+  // As skopeo 1.9 has them, after a registry has redirected it to a service in the host's network.
+  test.each([
+    [
+      'reading manifest 1 in registry.example.com/x: StatusCode: 404, secret\nof a service"',
+      'reading manifest 1 in registry.example.com/x: StatusCode: 404',
+    ],
+    [
+      'error parsing HTTP 403 response body: invalid character \'s\': "secret"',
+      'error parsing HTTP 403 response body not shown',
+    ],
+    ['pinging container registry: connection refused', 'pinging container registry: connection refused'],
+  ])('fails without the content of an answer: %j', (messages, shown) => {
+    expect(withoutAnswers(messages)).toBe(shown);
   });
 });

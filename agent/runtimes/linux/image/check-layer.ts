@@ -28,8 +28,23 @@ const climbsOut = (path: string, depth: number): boolean => {
 const depthOf = (path: string): number =>
   path.split('/').filter((part) => part !== '' && part !== '.').length - 1;
 
-/** @throws {RuntimeError} if a path or link leads out of the image */
+/** The longest path that the kernel accepts, and far more folders than images nest. */
+const LONGEST_PATH = 4_096;
+const DEEPEST = 128;
+
+/**
+ * The program that unpacks an image looks up every folder of every path, so nested folders take it time with the square of
+ * their number.
+ */
+const checkLength = (name: string, target: string): void => {
+  if (Math.max(name.length, target.length) > LONGEST_PATH)
+    throw refuse(`it has a path of more than ${LONGEST_PATH} characters`);
+  if (depthOf(name) > DEEPEST) throw refuse(`it has more than ${DEEPEST} nested folders`);
+};
+
+/** @throws {RuntimeError} if a path or link leads out of the image, is too long or too deep */
 export const checkEntry = (name: string, kind: string, target: string): void => {
+  checkLength(name, target);
   if (name.startsWith('/')) throw refuse(`it has the absolute path ${JSON.stringify(name)}`);
   if (name.split('/').includes('..')) throw refuse(`it has the path ${JSON.stringify(name)}`);
   if (kind === 'link' && (target.startsWith('/') || target.split('/').includes('..')))

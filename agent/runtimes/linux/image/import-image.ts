@@ -37,6 +37,13 @@ interface Job {
   readonly signal: AbortSignal;
 }
 
+/**
+ * Removes the content of an answer from skopeo's messages. A registry can redirect skopeo to any address that the host reaches,
+ * and skopeo shows what an address without an image answers.
+ */
+export const withoutAnswers = (messages: string): string =>
+  messages.replace(/(StatusCode: \d+),.*$/su, '$1').replace(/(response body).*$/su, '$1 not shown');
+
 /** skopeo unpacks archives before it reads them. The unpacked files must be on the import's file system too. */
 const temporaryFolderOf = (work: string): string => join(work, 'tmp');
 
@@ -252,12 +259,20 @@ export class ImageImporter {
   }
 
   #skopeo(what: string, job: Job, args: readonly string[]): Promise<string> {
-    return this.#run(what, job, 'skopeo', ['--tmpdir', temporaryFolderOf(job.work), ...args]);
+    const all = ['--tmpdir', temporaryFolderOf(job.work), ...args];
+    return this.#run(what, job, 'skopeo', all, withoutAnswers);
   }
 
-  #run(what: string, { work, signal }: Job, program: string, args: readonly string[]): Promise<string> {
+  #run(
+    what: string,
+    { work, signal }: Job,
+    program: string,
+    args: readonly string[],
+    redact?: (messages: string) => string,
+  ): Promise<string> {
     return runOrFail(what, program, args, {
       signal,
+      redact,
       timeoutMs: PROGRAM_TIMEOUT_MS,
       umask: IMAGE_UMASK,
       temporaryFolder: temporaryFolderOf(work),
