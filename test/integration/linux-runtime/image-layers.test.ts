@@ -89,6 +89,39 @@ describe('the layers of an image', () => {
     await expect(check(path)).rejects.toThrow(/more than/);
   });
 
+  test.each([
+    ['of more than a megabyte', [paxOf('x', 'comment', 'y'.repeat(1_500_000))], /more than 1048576 bytes/],
+    ['with many keys', [paxOf('x', ...keys(300))], /more than 256 keys/],
+    [
+      'with many keys in a global one',
+      [paxOf('g', ...keys(300)), paxOf('x', 'a', 'b')],
+      /more than 256 keys/,
+    ],
+    ['without end', Array.from({ length: 40 }, () => paxOf('x', ...keys(3_000))), /more than 1048576 bytes/],
+  ])(
+    'with headers %s are refused: they would stop the agent while it parses them',
+    async (what, headers, why) => {
+      await expect(check(layer(what, ...headers, entry('x')))).rejects.toMatchObject({
+        code: 'validation-failed',
+        message: expect.stringMatching(why),
+      });
+    },
+  );
+
+  test('with many long headers are refused', async () => {
+    const one = Buffer.concat([paxOf('x', 'comment', 'y'.repeat(900_000)), entry('x')]);
+    const path = layer('long-headers', ...Array.from({ length: 80 }, () => one));
+    await expect(check(path, { ...LIMITS, bytes: 1024 ** 3 })).rejects.toThrow(
+      /headers have more than 67108864/,
+    );
+  });
+
+  test('are no longer read once the import is cancelled', async () => {
+    const cancelled = AbortSignal.abort(new TypeError('never mind'));
+    const read = checkLayer(layer('cancelled', entry('x')), { bytes: 0, entries: 0 }, LIMITS, cancelled);
+    await expect(read).rejects.toThrow('never mind');
+  });
+
   test('with too many files are refused', async () => {
     const many = Array.from({ length: 50 }, (_, index) => entry(`f${index}`));
     await expect(check(layer('many', ...many), { ...LIMITS, entries: 49 })).rejects.toThrow(/49 files/);
@@ -148,6 +181,27 @@ function pax(key: string, value: string): Buffer {
   const data = Buffer.alloc(512);
   data.write(record);
   return Buffer.concat([entry('PaxHeaders/x', { kind: 'x', size: record.length }).subarray(0, 512), data]);
+}
+
+function keys(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => [`key${index}`, 'value']).flat();
+}
+
+/** A header of pairs of keys and values: for one entry (`x`), or for all that follow (`g`). */
+function paxOf(kind: string, ...pairs: string[]): Buffer {
+  const records = pairs.flatMap((key, index) =>
+    index % 2 === 0 ? [record(key, pairs[index + 1] ?? '')] : [],
+  );
+  const data = Buffer.from(records.join(''));
+  const header = entry('PaxHeaders/x', { kind, size: data.length }).subarray(0, 512);
+  return Buffer.concat([header, data, Buffer.alloc(Math.ceil(data.length / 512) * 512 - data.length)]);
+}
+
+/** A record's length includes the digits of the length. */
+function record(key: string, value: string): string {
+  const rest = ` ${key}=${value}\n`;
+  const digits = String(rest.length + String(rest.length).length).length;
+  return `${rest.length + digits}${rest}`;
 }
 
 function withChecksum(block: Buffer): Buffer {

@@ -118,7 +118,7 @@ export class ImageImporter {
       const digest = await this.#digestOf(source, image, request, job);
       this.#check(request, image, digest);
       const totals = { bytes: 0, entries: 0 };
-      for (const layer of image.layers) await checkLayer(layer, totals, limits);
+      for (const layer of image.layers) await checkLayer(layer, totals, limits, signal);
       return await this.#unpack(request, image, digest, job);
     } finally {
       await runCommand('umount', ['--', work]);
