@@ -99,6 +99,7 @@ export const MASKED_PATHS = [
   ...[
     'acpi',
     'asound',
+    'interrupts',
     'kcore',
     'keys',
     'latency_stats',

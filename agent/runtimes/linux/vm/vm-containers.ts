@@ -25,7 +25,8 @@ import { launchWorker, listWorkerIds, type Placeholders, readWorker, removeWorke
 
 const RAM_STEP_MB = 64;
 const BOOT_TIMEOUT_MS = 30_000;
-const ADOPT_TIMEOUT_MS = 5_000;
+/** Time limit for QEMU, and again for the guest, to answer an agent that has restarted. */
+export const ADOPT_TIMEOUT_MS = 5_000;
 
 /** The shape of a VM for a container with those resources. */
 export const shapeFor = (
@@ -270,7 +271,7 @@ export class VmContainers {
     const { deps } = this.#with;
     const adopted: Adopted[] = [];
     const lost: string[] = [];
-    for (const vmId of await listWorkerIds(deps)) {
+    const recoverOne = async (vmId: string) => {
       const record = await readWorker(deps, vmId);
       const containerId = record?.containerId ?? null;
       const again = record !== null && containerId !== null ? await this.#adopt(containerId, vmId) : null;
@@ -279,7 +280,9 @@ export class VmContainers {
         await removeWorker(deps, vmId);
         if (containerId !== null) lost.push(containerId);
       }
-    }
+    };
+    // All at once, because a guest that does not answer takes its whole time limit.
+    await Promise.all((await listWorkerIds(deps)).map(recoverOne));
     return { adopted, lost };
   }
 
