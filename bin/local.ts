@@ -171,7 +171,9 @@ const untilSignal = (stopping: AbortController): Promise<void> =>
 
 const end = async (undo: Undo): Promise<void> => {
   const limit = setTimeout(() => {
-    say(`Not stopped after ${STOP_LIMIT_MS / 1000} s, so the process ends now. Accepted requests are kept.`);
+    say(
+      `The parts did not stop within ${STOP_LIMIT_MS / 1000} s, so the process ends now. Accepted requests are kept.`,
+    );
     process.exit(1);
   }, STOP_LIMIT_MS);
   await undo.run();

@@ -171,8 +171,7 @@ export class Workflow {
         });
         return 'stdout' in result && result.exitCode === 0 && expected.test(result.stdout);
       },
-      proves:
-        'A session runs in the container, as any user including its administrator, and needs no network.',
+      proves: 'A session in the container can run as its administrator, and needs no network.',
     });
   }
 

@@ -202,7 +202,7 @@ export class Runs {
       await client.call('removeContainer', { params: { idOrName: container.id } });
     } catch (error) {
       if (!isNotFound(error) && !this.#closing.aborted)
-        settings.log(`Removing container ${container.name} after its end failed: ${String(error)}`);
+        settings.log(`Container ${container.name} has ended but could not be removed: ${String(error)}`);
     }
   }
 }

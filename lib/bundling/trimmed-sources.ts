@@ -26,7 +26,7 @@ export const onlyErrors =
   (source: string): string => {
     const classes = [...source.matchAll(CLASS)];
     const names = classes.map(([, name]) => name ?? '');
-    expected(names.length > 0, 'the errors are not where they were');
+    expected(names.length > 0, 'the error classes are not in the expected place');
     for (const name of named) expected(names.includes(name), `there is no error ${name}`);
     const rest = source.replace(CLASS, '').trim();
     expected(

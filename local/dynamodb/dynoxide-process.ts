@@ -90,7 +90,7 @@ const readRecord = (file: string): Recorded => {
 
 const endStale = async (recorded: ProcessIdentity | undefined, log: Log): Promise<void> => {
   if (recorded === undefined || !isSameProcess(recorded)) return;
-  log.warn('ending a dynoxide that an earlier run left behind', { pid: recorded.pid });
+  log.warn('ending a dynoxide process that an earlier run left behind', { pid: recorded.pid });
   process.kill(recorded.pid, 'SIGKILL');
   while (isSameProcess(recorded)) await sleep(5);
 };
@@ -207,7 +207,7 @@ class Dynoxide implements DynoxideProcess {
 
   async #revive(ports: readonly [number, number], reason: unknown): Promise<void> {
     if (this.#stopping) return;
-    this.#log.error('dynoxide exited unexpectedly, starting it again', {
+    this.#log.error('dynoxide exited unexpectedly; starting it again', {
       reason,
       lastWords: this.#lastWords,
     });

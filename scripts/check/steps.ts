@@ -24,7 +24,7 @@ export const STEPS: readonly Step[] = [
       '--colors=off',
       '.',
     ],
-    advice: 'Run: npx biome check --write .   It repairs the format and applies safe fixes.',
+    advice: 'Run: npx biome check --write .   It corrects the format and applies safe fixes.',
   },
   {
     name: 'import rules',

@@ -46,9 +46,10 @@ const checkLength = (name: string, target: string): void => {
 export const checkEntry = (name: string, kind: string, target: string): void => {
   checkLength(name, target);
   if (name.startsWith('/')) throw refuse(`it has the absolute path ${JSON.stringify(name)}`);
-  if (name.split('/').includes('..')) throw refuse(`it has the path ${JSON.stringify(name)}`);
+  if (name.split('/').includes('..'))
+    throw refuse(`it has the path ${JSON.stringify(name)}, which contains ".."`);
   if (kind === 'link' && (target.startsWith('/') || target.split('/').includes('..')))
-    throw refuse(`${JSON.stringify(name)} links to ${JSON.stringify(target)}`);
+    throw refuse(`${JSON.stringify(name)} links to ${JSON.stringify(target)}, which is outside the image`);
   // An absolute symbolic link stays in the container, whose root is the image. A relative link must not lead above the root.
   if (kind === 'symlink' && !target.startsWith('/') && climbsOut(target, depthOf(name)))
     throw refuse(`${JSON.stringify(name)} links to ${JSON.stringify(target)}, which is outside the image`);

@@ -186,7 +186,7 @@ const untilGone = async ({ clock }: LinuxDeps, worker: ProcessIdentity): Promise
     if (polls === DEATH_POLLS)
       throw new RuntimeError(
         'step-failed',
-        `The utility VM’s process ${worker.pid} was killed but has not ended. Its disks stay until it ends.`,
+        `The utility VM’s process ${worker.pid} was killed but has not ended. Its disks are kept until it ends.`,
       );
     await sleep(clock, DEATH_POLL_MS);
   }
