@@ -1,4 +1,4 @@
-import { link, mkdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type * as z from 'zod/mini';
 import {
@@ -106,5 +106,18 @@ export const removeFolder = async (path: string): Promise<void> => {
     await rmdir(path);
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') throw error;
+  }
+};
+
+/** The last bytes of a file; none if it does not exist. */
+export const readTail = async (path: string, bytes: number): Promise<Buffer> => {
+  const file = await open(path).catch(() => null);
+  if (file === null) return Buffer.alloc(0);
+  try {
+    const { size } = await file.stat();
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, Math.max(0, size - bytes));
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
   }
 };

@@ -157,6 +157,7 @@ export class DefaultContainers {
     });
     await this.#forget(id);
     await writeFile(join(paths.run, 'config.json'), JSON.stringify(config), { mode: 0o600 });
+    signal.throwIfAborted();
     return this.#orKill(id, this.#supervise(id, userNamespace.firstId, spec.tty === true), signal);
   }
 

@@ -7,18 +7,18 @@ import { NO_DEFAULTS } from './image-store.ts';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const MAX_DOCUMENT = 4 * 1024 * 1024;
-const DescriptorSchema = z.looseObject({ digest: z.string().check(z.regex(DIGEST)) });
-const IndexSchema = z.looseObject({ manifests: z.array(DescriptorSchema) });
-const ManifestSchema = z.looseObject({ config: DescriptorSchema, layers: z.array(DescriptorSchema) });
+const DescriptorSchema = z.object({ digest: z.string().check(z.regex(DIGEST)) });
+const IndexSchema = z.object({ manifests: z.array(DescriptorSchema) });
+const ManifestSchema = z.object({ config: DescriptorSchema, layers: z.array(DescriptorSchema) });
 /** Far more than images have. The time that runc takes for variables grows with the square of their number. */
 const MAX_ENTRIES = 1_024;
 const strings = z.optional(z.nullable(z.array(z.string())));
-const ConfigSchema = z.looseObject({
+const ConfigSchema = z.object({
   architecture: z.optional(z.string()),
   os: z.optional(z.string()),
   config: z.optional(
     z.nullable(
-      z.looseObject({
+      z.object({
         Entrypoint: strings,
         Cmd: strings,
         Env: strings,

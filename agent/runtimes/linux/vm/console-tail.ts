@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { type Cancel, type Clock, nothingToCancel } from '../../../clock.ts';
+import { printable } from './guest-text.ts';
 
 const KEPT_BYTES = 8 * 1024;
 const SHOWN_LINES = 12;
@@ -38,8 +39,7 @@ export class ConsoleTail {
 
   /** The last lines, or the first lines of a panic. Unprintable bytes are removed, because the guest is not trusted. */
   get text(): string {
-    const printable = this.#text.toString('latin1').replace(/[^\x20-\x7e\n]/g, '');
-    const lines = printable.trim().split('\n');
+    const lines = printable(this.#text.toString('latin1')).trim().split('\n');
     const panic = lines.findIndex((line) => line.includes('Kernel panic'));
     return (panic < 0 ? lines.slice(-SHOWN_LINES) : lines.slice(panic, panic + SHOWN_LINES)).join('\n');
   }

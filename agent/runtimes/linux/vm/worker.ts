@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmod, chown, copyFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, chown, copyFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { sleep } from '../../../clock.ts';
@@ -7,7 +7,7 @@ import { RuntimeError } from '../../../errors.ts';
 import { MIB } from '../../../units.ts';
 import { limitWorker, removeWorkerCgroups, workerCgroups, workerIdsInCgroups } from '../cgroups.ts';
 import type { LinuxDeps } from '../deps.ts';
-import { readRecord, replaceLink, writeRecord } from '../files.ts';
+import { readRecord, readTail, replaceLink, writeRecord } from '../files.ts';
 import { deviceName, vmPaths } from '../layout.ts';
 import { namedNamespace } from '../network/endpoint.ts';
 import { routerName } from '../network/router.ts';
@@ -20,6 +20,7 @@ import {
   listPids,
   type ProcessIdentity,
 } from '../proc.ts';
+import { printable } from './guest-text.ts';
 import { qemuArguments, STATE_FD, type VmShape, type VmStart, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
 import { WorkerFormat, type WorkerRecord } from './worker-record.ts';
 
@@ -208,6 +209,10 @@ export const removeWorker = async (deps: LinuxDeps, vmId: string): Promise<void>
   await rm(paths.run, { recursive: true, force: true });
 };
 
-/** QEMU's messages, such as why it did not start. */
-export const workerErrors = async (deps: LinuxDeps, vmId: string): Promise<string> =>
-  (await readFile(vmPaths(deps.layout, vmId).errors, 'utf8').catch(() => '')).trim().slice(-600);
+const ERRORS_BYTES = 600;
+
+/** QEMU's last messages, such as why it did not start. A QEMU that a guest has compromised can write anything, and a lot. */
+export const workerErrors = async (deps: LinuxDeps, vmId: string): Promise<string> => {
+  const last = await readTail(vmPaths(deps.layout, vmId).errors, ERRORS_BYTES);
+  return printable(last.toString('latin1')).trim();
+};
