@@ -20,7 +20,7 @@ export interface Outcome {
   readonly retryAfter: string | null;
 }
 
-/** `Retry-After` in milliseconds from now: seconds, or a date of HTTP. Undefined if missing or invalid. */
+/** `Retry-After` in milliseconds from now: seconds, or an HTTP date. Undefined if missing or invalid. */
 export const retryAfterMs = (value: string | null, now: number): number | undefined => {
   if (value === null) return undefined;
   if (/^\d+$/.test(value.trim())) return Number(value) * 1000;

@@ -18,7 +18,8 @@ import {
  *
  * - Input and output of every state are `WorkflowInput`; on the failure path also `failure`, and later `undone`. No other
  *   data passes between states: the table is authoritative.
- * - The function that gets the host's result ends the operation, then answers the command's step. So no state commits.
+ * - The function that gets the host's result ends the operation, then answers the command's step. So no
+ *   state is needed to end it.
  * - Place and the command wait for a task token. The host, the sweeper or a change that frees capacity answers it.
  * - The time limit of a step is the time left until the operation's deadline, counted from the start of the execution.
  *   So Undo always has its full time before the limit of the execution.

@@ -16,7 +16,7 @@ interface AdmitOptions {
   /** Milliseconds since 1970 after which no placement starts. The oldest operations get half the time until then. */
   readonly until: number;
   /**
-   * Whether to answer the tasks of operations again that were placed a while ago and have not ended: the process that
+   * Whether to repeat the answer to tasks of operations that were placed a while ago and have not ended: the process that
    * placed them may have crashed before it answered.
    */
   readonly answerAgain: boolean;
