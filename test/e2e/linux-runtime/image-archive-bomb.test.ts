@@ -48,7 +48,7 @@ const namesAppearingIn = (path: string): (() => string[]) => {
     const importer = new ImageImporter(deps, {} as ImageStore, [folder], SHARE_MB);
     const appeared = namesAppearingIn('/var/tmp');
     const importing = importer.import({ name: 'bomb', source: { path } }, new AbortController().signal);
-    await expect(importing).rejects.toThrow(/no space left on device|short write/);
+    await expect(importing).rejects.toThrow(/no space left on device|short write|unpacks to more than/);
     expect(appeared().filter((name) => /^(oci|docker-tar|storage)/.test(name))).toEqual([]);
     expect(readdirSync(join(layout.state, 'imports'))).toEqual([]);
     expect(readdirSync(layout.images)).toEqual([]);

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import {
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -17,6 +18,7 @@ import { bring, canHostLinux, linuxHostFolder, openTestHost } from '../../helper
 import { findTraces, NO_TRACES } from '../../helpers/linux-leaks.ts';
 import {
   busyboxLayer,
+  ociLayout,
   type TarEntry,
   tar,
   writeDockerArchive,
@@ -233,6 +235,18 @@ real('images of a host', () => {
         await bring(host.runtime, one.id, null, 'Absent');
       },
     );
+
+    test('an archive with a link out of it and a file through that link writes nothing on the host', async () => {
+      const path = join(allowed, 'archive-through');
+      const { files } = ociLayout({ layers: [busyboxLayer('x')] });
+      const through = [
+        { name: 'out', kind: '2' as const, link: scratch },
+        { name: 'out/written', content: Buffer.from('x') },
+      ];
+      writeFileSync(path, tar([...through, ...[...files].map(([name, content]) => ({ name, content }))]));
+      await importFrom(path).catch(() => {});
+      expect(readdirSync(scratch)).not.toContain('written');
+    });
 
     test.each([
       ['text instead of an image', Buffer.from('hello')],

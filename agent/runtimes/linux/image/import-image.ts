@@ -7,10 +7,12 @@ import type { ImportImage } from '../../runtime.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { allocatedBytes } from '../disk-space.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
-import { checkLayer, type ImageLimits } from './check-layer.ts';
+import { checkLayer } from './check-layer.ts';
 import { checkLayoutFolder } from './check-layout-folder.ts';
 import type { ImageStore } from './image-store.ts';
 import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
+import type { ImageLimits } from './read-archive.ts';
+import { unpackLayout } from './unpack-layout.ts';
 
 const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
 /** An import temporarily has three copies of an image: its layers, their files, and the result. */
@@ -46,6 +48,8 @@ export const withoutAnswers = (messages: string): string =>
 
 /** skopeo unpacks archives before it reads them. The unpacked files must be on the import's file system too. */
 const temporaryFolderOf = (work: string): string => join(work, 'tmp');
+/** The files of an OCI layout in a tar archive. */
+const unpackedFolderOf = (work: string): string => join(work, 'unpacked');
 
 /**
  * Imports images into the store: `docker save` archives, OCI layouts (a folder or a tar archive) and references to a registry.
@@ -108,12 +112,13 @@ export class ImageImporter {
       const job = { work, signal };
       await this.#mountDisk(disk, work, limits);
       await mkdir(temporaryFolderOf(work), { mode: 0o700 });
-      const source = await this.#locate(request, job);
+      const source = await this.#locate(request, job, limits);
       const layout = join(work, 'layout');
       await this.#skopeo('The image could not be read', job, [
         ...['--insecure-policy', 'copy', '--quiet', '--override-os', 'linux', '--override-arch', 'amd64'],
         ...[source.transport, `oci:${layout}:${TAG}`],
       ]);
+      await rm(unpackedFolderOf(work), { recursive: true, force: true });
       const image = await readLayout(layout);
       const digest = await this.#digestOf(source, image, request, job);
       this.#check(request, image, digest);
@@ -145,7 +150,7 @@ export class ImageImporter {
     await runOrFail(what, 'mount', ['-o', 'loop,nodev,nosuid,noexec', '--', disk, work]);
   }
 
-  async #locate({ source }: ImportImage, job: Job): Promise<Source> {
+  async #locate({ source }: ImportImage, job: Job, limits: ImageLimits): Promise<Source> {
     if ('reference' in source) return this.#pin(source.reference, job);
     const { work, signal } = job;
     const path = await this.#allow(source.path);
@@ -158,7 +163,9 @@ export class ImageImporter {
     }
     const list = await runCommand('tar', ['-tf', link, '--occurrence=1', 'manifest.json'], { signal });
     if (list.code === 0) return { transport: `docker-archive:${link}`, kind: 'archive' };
-    return { transport: `oci-archive:${link}`, kind: 'layout' };
+    const unpacked = unpackedFolderOf(work);
+    await unpackLayout(path, unpacked, limits, signal);
+    return { transport: `oci:${unpacked}`, kind: 'layout' };
   }
 
   /** Resolves the reference to a digest, so that the import is unaffected if the tag moves. */
