@@ -328,6 +328,10 @@ real('the isolation report', () => {
   test('Default: the container shares the kernel, and the host sees every process', async () => {
     const one = container({ command: ['sleep', '4321'], switchName: 'none' });
     await host.up(one);
+    // When runc has returned, the process may not have executed its program yet.
+    const isBegun = async () =>
+      (await host.runtime.listProcesses(one.id)).some(({ name }) => name === 'sleep');
+    await until(isBegun);
     const report = await host.runtime.isolation(one.id);
     expect(report).toMatchObject({
       runtimeType: 'Default',

@@ -116,6 +116,13 @@ describe('the layers of an image', () => {
     );
   });
 
+  test('that are missing are refused', async () => {
+    await expect(check(join(folder, 'missing'))).rejects.toMatchObject({
+      code: 'validation-failed',
+      message: 'The image is refused: a part of it is missing',
+    });
+  });
+
   test('are no longer read once the import is cancelled', async () => {
     const cancelled = AbortSignal.abort(new TypeError('never mind'));
     const read = checkLayer(layer('cancelled', entry('x')), { bytes: 0, entries: 0 }, LIMITS, cancelled);

@@ -118,7 +118,10 @@ export const readArchive = async (
   { totals, limits, signal }: ReadOptions,
   take: TakeEntry,
 ): Promise<void> => {
-  const file = await open(path);
+  // skopeo does not copy the layers that an image has at another address.
+  const file = await open(path).catch((cause) => {
+    throw new RuntimeError('validation-failed', 'The image is refused: a part of it is missing', { cause });
+  });
   const magic = Buffer.alloc(4);
   await file.read(magic, 0, 4, 0);
   await file.close();
