@@ -85,6 +85,8 @@ const PLACEMENT_ACTIONS = [
   'UpdateItem',
   'ConditionCheckItem',
 ] as const;
+/** They end operations that failed without an execution. */
+const FAILURE_MACHINES = ['undo', 'settle'] as const;
 /** To end an operation: its container's item, its own item and its commands. */
 const COMPLETION_ACTIONS = ['GetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'] as const;
 /** The first function that pages a list creates the key that signs cursors. */
@@ -100,8 +102,10 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   'create-container': httpSpec('Create containers', {
     table: PLACEMENT_ACTIONS,
     indexes: ['gsi2'],
-    starts: ['prepare', 'provision-process', 'provision-utility-vm'],
-    environment: ['stateMachines'],
+    starts: ['prepare', 'provision-process', 'provision-utility-vm', 'place-utility-vm'],
+    connections: ['POST'],
+    environment: ['stateMachines', 'webSocketUrl'],
+    secrets: ['signingSecret'],
   }),
   'read-containers': httpSpec('Read and list containers', {
     table: LIST_ACTIONS,
@@ -117,9 +121,11 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
     table: PLACEMENT_ACTIONS,
     indexes: ['gsi2'],
-    starts: ['provision-process', 'provision-utility-vm', 'stop', 'restart', 'remove'],
+    starts: ['provision-process', 'provision-utility-vm', 'place-utility-vm', 'run-command'],
     answersTasks: ['SendTaskFailure'],
-    environment: ['stateMachines'],
+    connections: ['POST'],
+    environment: ['stateMachines', 'webSocketUrl'],
+    secrets: ['signingSecret'],
   }),
   'list-processes': httpSpec('List processes on a host, report the isolation of a container', {
     timeoutSeconds: LONG_POLL_SECONDS,
@@ -153,7 +159,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   images: httpSpec('Read, import and remove images', {
     table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
     indexes: ['gsi1', 'gsi4'],
-    starts: ['import-image'],
+    starts: ['run-command'],
     connections: ['POST'],
     environment: ['stateMachines', 'webSocketUrl'],
     secrets: ['signingSecret'],
@@ -214,9 +220,10 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'host-message': spec('Process messages of hosts: heartbeats, results, reports', {
     table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
     indexes: ['gsi2', 'gsi3'],
+    starts: FAILURE_MACHINES,
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure', 'SendTaskHeartbeat'],
     connections: ['POST', 'DELETE'],
-    environment: ['webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
+    environment: ['stateMachines', 'webSocketUrl', 'heartbeatSeconds', 'leaseSeconds'],
     secrets: ['signingSecret'],
   }),
   'session-frame': spec('Forward a session frame to the other side', {
@@ -240,8 +247,9 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   sweep: spec('Every minute: expired leases, lost pushes, overdue work', {
     table: PLACEMENT_ACTIONS,
     indexes: ['gsi2', 'gsi3', 'gsi4'],
+    starts: FAILURE_MACHINES,
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
-    environment: ['leaseSeconds'],
+    environment: ['leaseSeconds', 'stateMachines'],
   }),
 };
 

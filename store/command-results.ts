@@ -3,7 +3,7 @@ import type { CommandResult } from '../core/contract/agent/commands.ts';
 import { ProbeOutcomeSchema } from '../core/contract/isolation-verification.ts';
 import { RuntimeTypeSchema } from '../core/contract/primitives.ts';
 import { ProblemCodeSchema } from '../core/contract/problem.ts';
-import { StoredNetworkPolicySchema, StoredWorkerProcessSchema } from './containers.ts';
+import { StoredNetworkPolicySchema, StoredObservedSchema, StoredWorkerProcessSchema } from './containers.ts';
 import { STORED_IMAGE_FACTS } from './images.ts';
 import { orNull } from './item-format.ts';
 import { StoredStepSchema } from './operations.ts';
@@ -22,19 +22,6 @@ const ProcessesSchema = z.array(
     startedAt: orNull(z.string()),
   }),
 );
-
-const ObservedSchema = z.object({
-  containerId: z.string(),
-  epoch: z.number(),
-  phase: z.enum(['Absent', 'Off', 'Running']),
-  runtimeType: RuntimeTypeSchema,
-  startedAt: orNull(z.string()),
-  exitCode: orNull(z.number()),
-  exitReason: orNull(z.string()),
-  restartCount: z.number(),
-  workerProcess: orNull(StoredWorkerProcessSchema),
-  sequence: z.optional(z.number()),
-});
 
 const ExecSchema = z.object({
   exitCode: z.number(),
@@ -98,7 +85,7 @@ const VerificationSchema = z.object({
 const result = {
   commandId: z.string(),
   steps: z.array(StoredStepSchema),
-  observed: orNull(ObservedSchema),
+  observed: orNull(StoredObservedSchema),
 };
 
 export const StoredResultSchema: z.ZodMiniType<CommandResult> = z.discriminatedUnion('status', [

@@ -149,12 +149,11 @@ const getCommand = async (table: Table, record: CommandRecord): Promise<CommandR
   return item && parseCommand(item);
 };
 
-/** Unanswered commands of a host that have not expired. An unreadable one does not block the others. */
+/** Unanswered commands of a host, expired ones too. An unreadable one does not block the others. */
 export const listPendingCommands = async (
   table: Table,
   tenant: string,
   hostId: string,
-  now: Date,
 ): Promise<readonly CommandRecord[]> => {
   const { pk } = keys.command(tenant, hostId, '');
   const found: CommandRecord[] = [];
@@ -165,9 +164,9 @@ export const listPendingCommands = async (
       sort: 'any',
       ...(after && { after }),
       filter: {
-        expression: '#state = :pending AND expiresAt > :now',
+        expression: '#state = :pending',
         names: { '#state': 'state' },
-        values: { ':pending': toAttribute('pending'), ':now': toAttribute(now.getTime()) },
+        values: { ':pending': toAttribute('pending') },
       },
     });
     found.push(...readEach(table, page.items, parseCommand));

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod/mini';
+import type { ObservedContainer } from '../core/contract/agent/commands.ts';
 import type { WorkerProcess } from '../core/contract/compute-process.ts';
 import { type ContainerSpec, type ContainerState, ContainerStateSchema } from '../core/contract/container.ts';
 import {
@@ -81,6 +82,8 @@ export interface ContainerRecord extends IndexedContainer {
   readonly conversion?: Conversion | null;
   /** `sequence` of the newest observation of its host that was applied; older ones change nothing. */
   readonly observedSequence?: number | null;
+  /** The report of its end that arrived while an operation was active. The end of the operation applies it. */
+  readonly exitReport?: ObservedContainer | null;
   /** Its compute process; null if it has none. */
   readonly process: StoredProcess | null;
   /** Who made the last change: the stream writes it into the event. */
@@ -156,6 +159,20 @@ export const StoredWorkerProcessSchema: z.ZodMiniType<WorkerProcess> = z.object(
   userName: z.string(),
 });
 
+/** A host's observation of a container, in containers and in command results. */
+export const StoredObservedSchema: z.ZodMiniType<ObservedContainer> = z.object({
+  containerId: z.string(),
+  epoch: z.number(),
+  phase: z.enum(['Absent', 'Off', 'Running']),
+  runtimeType: RuntimeTypeSchema,
+  startedAt: orNull(z.string()),
+  exitCode: orNull(z.number()),
+  exitReason: orNull(z.string()),
+  restartCount: z.number(),
+  workerProcess: orNull(StoredWorkerProcessSchema),
+  sequence: z.optional(z.number()),
+});
+
 const StoredProcessSchema: z.ZodMiniType<StoredProcess> = z.object({
   startedAt: z.string(),
   workerProcess: orNull(StoredWorkerProcessSchema),
@@ -184,6 +201,7 @@ const ContainerSchema: z.ZodMiniType<
     z.object({ to: RuntimeTypeSchema, before: orNull(ReservationSchema), after: orNull(ReservationSchema) }),
   ),
   observedSequence: orNull(z.number()),
+  exitReport: z.optional(StoredObservedSchema),
   process: orNull(StoredProcessSchema),
   actor: z.string(),
 });

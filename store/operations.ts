@@ -76,6 +76,8 @@ export interface OperationRecord extends IndexedOperation {
   readonly placeToken: string | null;
   /** Set before Undo gets its command. A late result of the host no longer completes the operation. */
   readonly undoing?: boolean;
+  /** Its command was written with it, and no execution runs it (`workflow/operation/direct-operation.ts`). */
+  readonly direct?: boolean;
   readonly actor: string;
 }
 
@@ -131,6 +133,7 @@ const OperationSchema: z.ZodMiniType<Omit<OperationRecord, keyof Owned>> = z.obj
   notify: orNull(z.string()),
   placeToken: orNull(z.string()),
   undoing: flag,
+  direct: flag,
   actor: z.string(),
 });
 

@@ -29,12 +29,13 @@ export const STATE_MACHINES = [
   'prepare',
   'provision-process',
   'provision-utility-vm',
-  'stop',
-  'restart',
-  'remove',
+  'place-utility-vm',
   'convert',
-  'restore',
-  'import-image',
+  /** Gives the host one command that leaves nothing to undo: stop, restart, remove, import an image, roll back. */
+  'run-command',
+  /** The end of an operation without an execution that failed, with or without something to undo on its host. */
+  'undo',
+  'settle',
 ] as const;
 export type StateMachineName = (typeof STATE_MACHINES)[number];
 
@@ -121,6 +122,8 @@ export const STEPS = {
   convert: 'ConvertContainer',
   restore: 'RestoreContainer',
   importImage: 'ImportImage',
+  /** The step of `run-command`. The operation decides which of the steps above it is. */
+  command: 'Command',
   undo: 'Undo',
   settle: 'Settle',
 } as const;

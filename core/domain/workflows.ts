@@ -14,25 +14,22 @@ interface WorkflowChoice {
 }
 
 const provision = (runtimeType: RuntimeType | undefined): StateMachineName =>
-  runtimeType === 'HyperV' ? 'provision-utility-vm' : 'provision-process';
+  runtimeType === 'HyperV' ? 'place-utility-vm' : 'provision-process';
 
-/** The state machine that runs an operation. */
+/** The state machine that runs an operation whose container has no host yet, or keeps its host. */
 export const machineFor = ({ kind, runtimeType, start, restores }: WorkflowChoice): StateMachineName => {
   switch (kind) {
     case 'create':
       return start === true ? provision(runtimeType) : 'prepare';
     case 'start':
       return provision(runtimeType);
+    case 'convert':
+      return restores === true ? 'run-command' : 'convert';
     case 'stop':
     case 'kill':
-      return 'stop';
     case 'restart':
-      return 'restart';
     case 'remove':
-      return 'remove';
-    case 'convert':
-      return restores === true ? 'restore' : 'convert';
     case 'importImage':
-      return 'import-image';
+      return 'run-command';
   }
 };

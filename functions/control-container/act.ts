@@ -1,4 +1,5 @@
 import { isEnded } from '../../core/domain/operation-state.ts';
+import { addCommand, type CommandRecord, type SignCommand } from '../../store/commands.ts';
 import { type ContainerRecord, getContainerNow } from '../../store/containers.ts';
 import { getOperationNow, type OperationParameters, type OperationRecord } from '../../store/operations.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
@@ -10,6 +11,7 @@ import {
   supersedeOperation,
 } from '../../workflow/operation/begin-operation.ts';
 import { type Action, type Decision, decide } from '../../workflow/operation/decide-action.ts';
+import { acceptDirectly } from '../../workflow/operation/direct-operation.ts';
 import {
   nothingToDo,
   type Request,
@@ -20,6 +22,8 @@ import { type Accepted, planPlacement } from '../../workflow/placement/place-con
 import type { Tasks } from '../../workflow/tasks.ts';
 import { cancelPlacement } from '../../workflow/waiting/cancel-placement.ts';
 import type { Dependencies } from '../shared/dependencies.ts';
+import type { Push } from '../shared/hosts/push.ts';
+import { wakeHost } from '../shared/hosts/wake-host.ts';
 import { answerOperation } from '../shared/http/answers.ts';
 import type { Answer, Identity, RouteRequest } from '../shared/http/exchange.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
@@ -30,6 +34,8 @@ export interface ActDependencies extends Dependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
   readonly tasks: Tasks;
+  readonly sign: SignCommand;
+  readonly push: Push;
 }
 
 /** A request for an action on a container. */
@@ -58,6 +64,8 @@ export const readAndDecide = async (
 interface Done {
   readonly answer: Answer;
   readonly start?: OperationRecord;
+  /** For the host, if no execution runs the operation. */
+  readonly tell?: CommandRecord;
   readonly wake?: OperationRecord;
 }
 
@@ -68,12 +76,16 @@ const begin = async (
   kind: Action,
   request: Request,
 ): Promise<Done> => {
-  const { table, newId } = dependencies;
+  const { table, newId, sign } = dependencies;
   const taken = takeContainer(before, kind, request);
-  const write = async ({ reserve, container, operation }: Accepted): Promise<Done | null> => {
+  const write = async ({ reserve, ...accepted }: Accepted): Promise<Done | null> => {
+    const direct = await acceptDirectly(sign, accepted, request.now);
+    const { container, operation } = { ...accepted, ...(direct && { operation: direct.operation }) };
     const answer = answerOperation(202, container, operation, request.now);
-    const given = { before, after: container, operation, reserve, remember: remember(answer) };
-    return (await beginOperation(table, { ...given, token: newId() })) ? { answer, start: operation } : null;
+    const writes = [...(direct ? [addCommand(direct.command)] : []), ...remember(answer)];
+    const given = { before, after: container, operation, reserve, remember: writes, token: newId() };
+    if (!(await beginOperation(table, given))) return null;
+    return direct ? { answer, tell: direct.command } : { answer, start: operation };
   };
   const placed = kind === 'start' ? await planPlacement(dependencies, taken) : null;
   const done = (placed && (await write(placed))) ?? (await write(taken));
@@ -154,7 +166,8 @@ const tryOnce = async (dependencies: ActDependencies, asked: ActionRequest): Pro
 
 /** Performs the action. Reads and decides again if another writer changed the container. */
 export const act = async (dependencies: ActDependencies, asked: ActionRequest): Promise<Answer> => {
-  const { answer, start, wake } = await retryOnConflict(() => tryOnce(dependencies, asked));
+  const { answer, start, tell, wake } = await retryOnConflict(() => tryOnce(dependencies, asked));
+  if (tell !== undefined) await wakeHost({ ...dependencies, logger: asked.logger }, tell);
   if (start !== undefined) await startAccepted(dependencies.startWorkflow, start, asked.logger);
   if (wake !== undefined) await cancelPlacement(dependencies.tasks, wake, asked.logger);
   return answer;

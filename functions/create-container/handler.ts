@@ -1,6 +1,7 @@
 import type { CreateContainerRequest } from '../../core/contract/container.ts';
 import { CREATE_CONTAINER_ROUTES } from '../../core/contract/http/routes/create-container.ts';
 import { ConflictError, ValidationError } from '../../core/domain/errors.ts';
+import { addCommand, type CommandRecord, type SignCommand } from '../../store/commands.ts';
 import {
   type ContainerRecord,
   createContainer,
@@ -12,9 +13,12 @@ import { getHost } from '../../store/hosts.ts';
 import { getImage, type ImageRecord } from '../../store/images.ts';
 import type { OperationRecord } from '../../store/operations.ts';
 import type { Table } from '../../store/table.ts';
+import { acceptDirectly } from '../../workflow/operation/direct-operation.ts';
 import { newOperation } from '../../workflow/operation/new-operation.ts';
 import { type Accepted, planPlacement } from '../../workflow/placement/place-container.ts';
 import { previewPlacement } from '../../workflow/placement/preview-placement.ts';
+import type { Push } from '../shared/hosts/push.ts';
+import { wakeHost } from '../shared/hosts/wake-host.ts';
 import { answerDryRun, answerOperation } from '../shared/http/answers.ts';
 import {
   createHttpHandler,
@@ -29,6 +33,15 @@ import { newContainer } from './new-container.ts';
 interface CreateContainerDependencies extends HttpDependencies {
   readonly table: Table;
   readonly startWorkflow: StartWorkflow;
+  readonly sign: SignCommand;
+  readonly push: Push;
+}
+
+interface Created {
+  readonly answer: Answer;
+  readonly operation: OperationRecord;
+  /** For the host, if no execution runs the operation. */
+  readonly command: CommandRecord | null;
 }
 
 const checkName = (name: string | undefined): void => {
@@ -62,7 +75,7 @@ const describe = (request: CreateContainerRequest, name: string): string =>
   `create container "${name}" of image "${request.image}"${request.start === true ? ' and start it' : ''}`;
 
 export const createHandler = (dependencies: CreateContainerDependencies): LambdaHandler => {
-  const { table, newId, now, startWorkflow } = dependencies;
+  const { table, newId, now, startWorkflow, sign, push } = dependencies;
 
   const preview = async (
     body: CreateContainerRequest,
@@ -96,16 +109,20 @@ export const createHandler = (dependencies: CreateContainerDependencies): Lambda
       now: moment,
     });
     if (request.dryRun) return preview(request.body, container, operation);
-    const write = async ({ reserve, ...accepted }: Accepted): Promise<Answer | null> => {
-      const answer = answerOperation(202, accepted.container, accepted.operation, moment);
-      const given = { ...accepted, reserve, remember: request.remember(answer), token: newId() };
-      return (await createContainer(table, given)) ? answer : null;
+    const write = async ({ reserve, ...accepted }: Accepted): Promise<Created | null> => {
+      const direct = await acceptDirectly(sign, accepted, moment);
+      const given = { ...accepted, ...(direct && { operation: direct.operation }) };
+      const answer = answerOperation(202, given.container, given.operation, moment);
+      const remember = [...(direct ? [addCommand(direct.command)] : []), ...request.remember(answer)];
+      const created = await createContainer(table, { ...given, reserve, remember, token: newId() });
+      return created ? { answer, operation: given.operation, command: direct?.command ?? null } : null;
     };
     const placed = await planPlacement(dependencies, { container, operation });
-    const answer = (placed && (await write(placed))) ?? (await write({ container, operation }));
-    if (answer === null) throw new TypeError('A container without a reservation was not created');
-    await startAccepted(startWorkflow, operation, request.logger);
-    return answer;
+    const created = (placed && (await write(placed))) ?? (await write({ container, operation }));
+    if (created === null) throw new TypeError('A container without a reservation was not created');
+    if (created.command !== null) await wakeHost({ table, push, logger: request.logger }, created.command);
+    else await startAccepted(startWorkflow, created.operation, request.logger);
+    return created.answer;
   };
 
   return createHttpHandler(CREATE_CONTAINER_ROUTES, { createContainer: create }, dependencies);

@@ -1,10 +1,9 @@
-import { STEPS, TIMES, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
+import { STEPS, type WorkflowStepEvent } from '../../core/contract/deployment.ts';
 import {
   type CommandRecord,
   giveCommand,
   type SignCommand,
   stepCommandId,
-  type UnsignedCommand,
   withdrawCommands,
 } from '../../store/commands.ts';
 import { replaceOperation } from '../../store/operations.ts';
@@ -17,7 +16,9 @@ import {
   readCurrentOperation,
 } from '../../workflow/operation/current-operation.ts';
 import { failCancelled, failSuperseded } from '../../workflow/operation/fail-step.ts';
+import { hostStep } from '../../workflow/operation/host-step.ts';
 import { nextOperation } from '../../workflow/operation/next-records.ts';
+import { stepCommand } from '../../workflow/operation/step-command.ts';
 import type { Push } from '../shared/hosts/push.ts';
 import { wakeHost } from '../shared/hosts/wake-host.ts';
 import {
@@ -26,7 +27,6 @@ import {
   completesOperation,
 } from '../shared/steps/complete-operation.ts';
 import { tokenOf } from '../shared/steps/task-token.ts';
-import { stepArguments } from './step-arguments.ts';
 
 interface DispatchCommandDependencies extends CompletionDependencies {
   readonly push: Push;
@@ -41,34 +41,6 @@ const UNDONE: readonly string[] = [
   STEPS.restart,
   STEPS.convert,
 ];
-
-const commandOf = (event: WorkflowStepEvent, found: CurrentOperation, now: Date): UnsignedCommand | null => {
-  const { operation, container } = found;
-  const hostId = container === undefined ? operation.view.hostId : container.view.hostId;
-  const given = stepArguments(event.step, operation, container);
-  if (hostId === null || given === null) return null;
-  const ttlSeconds =
-    event.step === STEPS.undo
-      ? TIMES.undoSeconds
-      : Math.max(1, Math.ceil((Date.parse(operation.view.deadline) - now.getTime()) / 1000));
-  return {
-    tenant: event.tenant,
-    command: {
-      id: stepCommandId(event.operationId, event.step, event.epoch),
-      hostId,
-      containerId: event.containerId,
-      epoch: event.epoch,
-      ttlSeconds,
-      arguments: given,
-    },
-    state: 'pending',
-    taskToken: tokenOf(event),
-    operationId: event.operationId,
-    step: event.step,
-    result: null,
-    expiresAt: now.getTime() + ttlSeconds * 1000,
-  };
-};
 
 /**
  * A step on a host: the command is written, then pushed. A lost push only costs time: at its next heartbeat the host
@@ -114,7 +86,7 @@ export const createDispatchCommandHandler = (deps: DispatchCommandDependencies) 
     token: string,
     found: CurrentOperation,
   ): Promise<void> => {
-    const record = commandOf(event, found, now());
+    const record = stepCommand({ ...found, step: event.step, token }, now());
     if (event.step === STEPS.undo) await prepareUndo(event, record?.command.hostId ?? null);
     if (record === null) {
       if (event.step === STEPS.undo) await tasks.succeed(token, {});
@@ -133,9 +105,10 @@ export const createDispatchCommandHandler = (deps: DispatchCommandDependencies) 
   return async (event: WorkflowStepEvent): Promise<void> => {
     const token = tokenOf(event);
     const found = await readCurrentOperation(table, event);
+    const step = (event.step === STEPS.command && found && hostStep(found.operation)) || event.step;
     if (found?.operation.view.state === 'Succeeded') await tasks.succeed(token, {});
     else if (found === undefined || !isCurrent(found, event)) await failSuperseded(tasks, token);
-    else if (isCancelled(found, event.step)) await failCancelled(tasks, token);
-    else await dispatch(event, token, found);
+    else if (isCancelled(found, step)) await failCancelled(tasks, token);
+    else await dispatch({ ...event, step }, token, found);
   };
 };

@@ -3,7 +3,7 @@ import type { CommandRefusedSchema } from '../../core/contract/agent/messages.ts
 import { storeResult } from '../../store/commands.ts';
 import type { Connection } from '../../store/host-links.ts';
 import { recordRefusedCommand } from '../../store/refused-commands.ts';
-import { answerTask } from '../../workflow/operation/answer-task.ts';
+import { answerStep } from '../../workflow/operation/answer-task.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 /**
@@ -33,7 +33,7 @@ export const takeCommandRefused = async (
         suggestion: 'See docs/runbook/commands-refused.md.',
       },
     });
-    if (answered.kind !== 'unknown') await answerTask(deps.tasks, answered.record);
+    if (answered.kind !== 'unknown') await answerStep(deps, answered.record);
   }
   await deps.push(connectionId, { action: 'ack', messageId });
 };

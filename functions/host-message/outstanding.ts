@@ -1,9 +1,13 @@
 import { type CommandRecord, deleteCommand, listPendingCommands } from '../../store/commands.ts';
 import type { Connection } from '../../store/host-links.ts';
+import { isDirect, reportFailure } from '../../workflow/operation/answer-task.ts';
 import { isCancelled, isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
-import { failCancelled } from '../../workflow/operation/fail-step.ts';
+import { CANCELLED } from '../../workflow/operation/fail-step.ts';
 import { pushCommand } from '../shared/hosts/push.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
+
+/** As Step Functions names it. An execution ends the step of an expired command by itself. */
+const EXPIRED = { error: 'States.Timeout', cause: '' };
 
 /**
  * What to do with a command that its host is not executing. The command of an ended operation is a leftover: sending it
@@ -30,9 +34,14 @@ export const sendOutstanding = async (
   { tenant, hostId, connectionId }: Connection,
   inProgress: ReadonlySet<string>,
 ): Promise<void> => {
-  const pending = await listPendingCommands(deps.table, tenant, hostId, deps.now());
+  const pending = await listPendingCommands(deps.table, tenant, hostId);
+  const now = deps.now().getTime();
   await Promise.all(
     pending.map(async (record) => {
+      if (record.expiresAt <= now) {
+        if (isDirect(record)) await reportFailure(deps, record, EXPIRED);
+        return;
+      }
       if (inProgress.has(record.command.id)) {
         if (record.taskToken !== null) await deps.tasks.heartbeat(record.taskToken);
         return;
@@ -40,7 +49,7 @@ export const sendOutstanding = async (
       const decision = await decide(deps, record);
       if (decision === 'send') await pushCommand(deps.push, connectionId, record);
       else if (decision === 'delete') await deleteCommand(deps.table, tenant, record.command);
-      else if (record.taskToken !== null) await failCancelled(deps.tasks, record.taskToken);
+      else await reportFailure(deps, record, CANCELLED);
     }),
   );
 };

@@ -4,7 +4,7 @@ import type { ResultSchema } from '../../core/contract/agent/messages.ts';
 import { type CommandRecord, deleteCommand, findCommand, storeResult } from '../../store/commands.ts';
 import { type Connection, noteOnLink } from '../../store/host-links.ts';
 import { isNetworkCommand, settleNetworkPolicy } from '../../workflow/network/network-policy.ts';
-import { answerTask } from '../../workflow/operation/answer-task.ts';
+import { answerStep } from '../../workflow/operation/answer-task.ts';
 import { completeOperation, completesOperation } from '../shared/steps/complete-operation.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 import { takeReports } from './inventory.ts';
@@ -54,7 +54,7 @@ const store = async (
   } else {
     const { record } = answered;
     if (record.result !== null && (await complete(deps, record, record.result))) return;
-    const told = await answerTask(deps.tasks, record);
+    const told = await answerStep(deps, record);
     if (record.taskToken !== null && told === 'settled')
       deps.logger.info('nothing waits for the result', { tenant, hostId, commandId: result.commandId });
     if (isOwnCommand(record.command)) await endOwnCommand(deps, connection, record, result);

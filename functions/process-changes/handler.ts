@@ -29,11 +29,11 @@ const isPending = (operation: OperationRecord | undefined): boolean =>
 
 /**
  * An operation that has just become ready to run: it was accepted, with its container placed or not, or the previous
- * operation released the container.
+ * operation released the container. A direct one needs no execution.
  */
 const becameReady = ({ before, after }: ChangeRecord): OperationRecord | undefined => {
   const operation = operationIn(after);
-  if (operation === undefined) return undefined;
+  if (operation === undefined || operation.direct === true) return undefined;
   const isNew = before === undefined && operation.view.state === 'Running' && operation.after === null;
   return isNew || (isPending(operation) && !isPending(operationIn(before))) ? operation : undefined;
 };

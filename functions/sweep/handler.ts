@@ -1,3 +1,4 @@
+import { listPendingCommands } from '../../store/commands.ts';
 import {
   type HostLinkRecord,
   isSilent,
@@ -10,16 +11,22 @@ import { entityOf, readEach } from '../../store/item-format.ts';
 import { HOST_SHARDS, indexes, keys, parsePartitionKey } from '../../store/keys.ts';
 import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
+import { isDirect } from '../../workflow/operation/answer-task.ts';
 import { recordSilence } from '../../workflow/reconciliation/host-facts.ts';
 import { listRunning, recordUnknown } from '../../workflow/reconciliation/silent-host.ts';
+import type { StartFailure } from '../../workflow/tasks.ts';
 import { type AdmitDependencies, admitWaiting } from '../../workflow/waiting/admit-waiting.ts';
 import { shuffle, takeTurns } from '../../workflow/waiting/take-turns.ts';
 import type { Metrics } from '../shared/observability/metrics.ts';
 
 interface SweepDependencies extends WorkflowDependencies, AdmitDependencies {
   readonly metrics: Metrics;
+  readonly startFailure: StartFailure;
   readonly leaseSeconds: number;
 }
+
+/** As Step Functions names it. An execution notices by itself that its host sends no heartbeats. */
+const HOST_SILENT = { error: 'States.HeartbeatTimeout', cause: '' };
 
 /** Time for one sweep, in milliseconds. The next sweep does the rest. */
 const BUDGET_MS = 20_000;
@@ -43,6 +50,7 @@ interface Watched {
  *
  * - A host whose lease has expired becomes `Unknown` and gets no more containers. Its containers become `Unknown` too, as
  *   many per sweep as fit. They keep their reservations and are not started elsewhere. A concurrent heartbeat wins.
+ * - An operation without an execution on such a host fails.
  * - Waiting operations are tried once more, and tasks whose answer was lost are answered again.
  *
  * Tenants take turns in random order, with equal shares of the time for hosts and of the time for operations. Newly silent
@@ -102,8 +110,13 @@ export const createSweepHandler = (deps: SweepDependencies) => {
     const { host, link } = watched;
     if (!(await silence(watched))) return;
     const speaker = { tenant: host.tenant, hostId: host.id };
+    const isOver = () => now().getTime() > until;
+    if (isOver()) return;
+    for (const command of await listPendingCommands(table, host.tenant, host.id))
+      if (isDirect(command)) await deps.startFailure(command, HOST_SILENT);
+    if (isOver()) return;
     for (const id of await listRunning(table, speaker, CONTAINERS_PER_HOST)) {
-      if (now().getTime() > until) return;
+      if (isOver()) return;
       await recordUnknown(deps, { tenant: host.tenant, containerId: id }, link);
     }
   };

@@ -47,6 +47,7 @@ const REPLACEMENTS: Trims = {
   '@aws-sdk/signature-v4-multi-region/dist-es/SignatureV4MultiRegion.js':
     replacement('single-region-signing.ts'),
   '@aws-sdk/client-eventbridge/dist-es/auth/httpAuthSchemeProvider.js': replacement('eventbridge-auth.ts'),
+  '@aws/lambda-invoke-store/dist-es/invoke-store.js': replacement('invoke-store.ts'),
   '@aws-sdk/endpoint-cache/dist-es/index.js': replacement('endpoint-cache.ts'),
   '@smithy/signature-v4/dist-es/HeaderFormatter.js': replacement('event-headers.ts'),
   [`${AWS}/client/emitWarningIfUnsupportedVersion.js`]: replacement('node-version.ts'),
@@ -102,7 +103,7 @@ export const trimSdk = (trims: Trims, onTrimmed: (file: string) => void): Plugin
     onStart(() => {
       for (const file of Object.keys(trims)) locate(file);
     });
-    onLoad({ filter: /[\\/]node_modules[\\/]@(aws-sdk|smithy)[\\/]/ }, ({ path }) => {
+    onLoad({ filter: /[\\/]node_modules[\\/]@(aws|aws-sdk|smithy)[\\/]/ }, ({ path }) => {
       const file = path.replaceAll('\\', '/').split('/node_modules/').at(-1) ?? '';
       const trim = trims[file];
       if (trim === undefined) return null;

@@ -4,7 +4,7 @@ import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
-import type { StateMachineName } from '../../core/contract/deployment.ts';
+import { STEPS, type StateMachineName } from '../../core/contract/deployment.ts';
 import { MACHINE_SPECS } from '../state-machines/index.ts';
 import { buildDefinition, type MachineSpec } from '../state-machines/machine.ts';
 import { acknowledge } from './acknowledge.ts';
@@ -55,8 +55,9 @@ export class Orchestration extends Construct {
   }
 
   #makeMachine(spec: MachineSpec, props: OrchestrationProps, logs: LogGroup): CfnStateMachine {
-    const places = spec.steps.length > 1;
-    const called = [props.dispatch, props.settle, ...(places ? [props.place] : [])];
+    const places = spec.steps.includes(STEPS.place);
+    const dispatches = spec.undo || spec.steps.length > 0;
+    const called = [props.settle, ...(dispatches ? [props.dispatch] : []), ...(places ? [props.place] : [])];
     const functions = {
       place: props.place.functionArn,
       dispatch: props.dispatch.functionArn,

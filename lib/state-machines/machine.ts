@@ -29,7 +29,7 @@ import {
 export interface MachineSpec {
   readonly name: StateMachineName;
   readonly comment: string;
-  /** In order. The last one is the command to the host. */
+  /** In order. The last one is the command to the host. None: it starts with a failure in its input. */
   readonly steps: readonly string[];
   /** Whether a failed step may leave something half finished on a host. */
   readonly undo: boolean;
@@ -204,7 +204,7 @@ export const buildDefinition = (
   return {
     Comment: spec.comment,
     QueryLanguage: 'JSONata',
-    StartAt: spec.steps[0] ?? '',
+    StartAt: spec.steps[0] ?? (spec.undo ? STEPS.undo : STEPS.settle),
     TimeoutSeconds: EXECUTION_SECONDS,
     States: { ...states, ...undoStates(spec, functions, partition) },
   };

@@ -57,8 +57,9 @@ describe.each(definitions)('%s', (_name, definition) => {
 
   test('goes to its end through at most two states', () => {
     const path = successPath(definition);
-    expect(definition.States[path.at(-1) ?? '']?.End).toBe(true);
-    expect(path.length).toBeLessThanOrEqual(2);
+    const last = definition.States[path.at(-1) ?? ''];
+    expect(last?.End === true || last?.Type === 'Fail').toBe(true);
+    expect(path.filter((name) => name !== 'Failed').length).toBeLessThanOrEqual(2);
   });
 
   test('has at most ten states on any path, including rollback', () => {
@@ -133,20 +134,17 @@ describe('steps', () => {
   test.each([
     ['prepare', [STEPS.place, STEPS.prepare]],
     ['provision-process', [STEPS.place, STEPS.start]],
-    ['provision-utility-vm', [STEPS.place, STEPS.provisionUtilityVm]],
-    ['stop', [STEPS.stop]],
-    ['restart', [STEPS.restart]],
-    ['remove', [STEPS.remove]],
-    ['restore', [STEPS.restore]],
+    ['provision-utility-vm', [STEPS.provisionUtilityVm]],
+    ['place-utility-vm', [STEPS.place, STEPS.provisionUtilityVm]],
     ['convert', [STEPS.place, STEPS.convert]],
-    ['import-image', [STEPS.importImage]],
+    ['run-command', [STEPS.command]],
   ])('%s', (name, steps) => {
     expect(successPath(definitionOf(name))).toEqual(steps);
   });
 });
 
 describe('the failure path', () => {
-  const provision = definitionOf('provision-utility-vm');
+  const provision = definitionOf('place-utility-vm');
 
   test.each([STEPS.provisionUtilityVm])('%s is undone', (step) => {
     expect(list(provision.States[step] as State, 'Catch')[0]?.Next).toBe(STEPS.undo);
@@ -162,7 +160,7 @@ describe('the failure path', () => {
     expect([first?.Next, first?.Output?.undone]).toEqual([STEPS.settle, false]);
   });
 
-  test.each(['stop', 'restart', 'remove', 'import-image'])('%s has no Undo', (name) => {
+  test.each(['run-command', 'settle'])('%s has no Undo', (name) => {
     expect(Object.keys(definitionOf(name).States)).not.toContain(STEPS.undo);
   });
 

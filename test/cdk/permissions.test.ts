@@ -98,6 +98,8 @@ test('no function can scan or delete the table', () => {
 const READERS = {
   /** These functions sign commands, except `host-enrollment`, which sends an enrolling host the trusted keys. */
   Signing: [
+    'control-container',
+    'create-container',
     'dispatch-command',
     'host-enrollment',
     'host-message',

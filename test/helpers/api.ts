@@ -68,7 +68,12 @@ const createOutside = (): Outside => ({
 });
 
 /** Every function behind the HTTP API on one table. Calls to other systems are only recorded. */
-export const createApi = (table: Table, fairShare: FairShareLimits = UNLIMITED): Api => {
+/** @param others replace the recorders of calls to other systems */
+export const createApi = (
+  table: Table,
+  fairShare: FairShareLimits = UNLIMITED,
+  others: { readonly push?: Push } = {},
+): Api => {
   const outside = createOutside();
   const { clock, lines, ...dependencies } = testDependencies();
   const push: Push = async (connectionId, message) => {
@@ -120,6 +125,7 @@ export const createApi = (table: Table, fairShare: FairShareLimits = UNLIMITED):
     openApi: { openapi: '3.1.0' },
     rulesPerTenant: RULES_PER_TENANT,
     eventTenants: { defaultTenant: TENANT, byOrigin: {} },
+    ...others,
   };
   const functions: Readonly<Record<HttpFunction, LambdaHandler>> = {
     'create-container': createContainer(all),

@@ -13,9 +13,11 @@ import { createHostMessageHandler } from '../../functions/host-message/handler.t
 import { createPlaceContainerHandler } from '../../functions/place-container/handler.ts';
 import { createSettleOperationHandler } from '../../functions/settle-operation/handler.ts';
 import type { Push } from '../../functions/shared/hosts/push.ts';
+import { wakeHost } from '../../functions/shared/hosts/wake-host.ts';
 import { createLogger } from '../../functions/shared/observability/logger.ts';
 import { createMetrics } from '../../functions/shared/observability/metrics.ts';
 import { createSweepHandler } from '../../functions/sweep/handler.ts';
+import { addCommand } from '../../store/commands.ts';
 import {
   type ContainerRecord,
   createContainer,
@@ -31,8 +33,10 @@ import {
   type OperationRecord,
   parseOperation,
 } from '../../store/operations.ts';
+import type { Write } from '../../store/table.ts';
 import { beginConversion } from '../../workflow/conversion/begin-conversion.ts';
 import { beginOperation, supersedeOperation } from '../../workflow/operation/begin-operation.ts';
+import { acceptDirectly } from '../../workflow/operation/direct-operation.ts';
 import { newOperation } from '../../workflow/operation/new-operation.ts';
 import { nextContainer } from '../../workflow/operation/next-records.ts';
 import { supersede } from '../../workflow/operation/take-container.ts';
@@ -72,6 +76,8 @@ export interface CreateOptions {
   readonly began?: boolean;
   /** Whether it is placed in the transaction that creates it, as the API does. @default false */
   readonly placed?: boolean;
+  /** Whether no execution runs it if it needs none, as with the API. @default false */
+  readonly direct?: boolean;
 }
 
 export interface WorldOptions {
@@ -120,6 +126,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
     sleep: async () => undefined,
     ...testSigning,
     tasks,
+    startFailure: tasks.startFailure,
     push,
     close: async (connectionId: string) => {
       closed.push(connectionId);
@@ -186,6 +193,20 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
   };
 
   const processChanges = options.processChanges ?? (async () => (await startReady()) > 0);
+
+  /** Writes an accepted operation like the API. @returns null if its capacity was not free */
+  const accept = async (
+    accepted: Accepted,
+    isDirect: boolean | undefined,
+    write: (accepted: Accepted, remember: readonly Write[]) => Promise<boolean>,
+  ): Promise<'with-its-command' | 'for-an-execution' | null> => {
+    const direct = isDirect === true ? await acceptDirectly(deps.sign, accepted, now()) : null;
+    if (direct === null) return (await write(accepted, [])) ? 'for-an-execution' : null;
+    const { operation, command } = direct;
+    if (!(await write({ ...accepted, operation }, [addCommand(command)]))) return null;
+    await wakeHost(deps, command);
+    return 'with-its-command';
+  };
 
   const readContainer = async (id: string): Promise<ContainerRecord | undefined> => {
     const item = await table.get(keys.container(TENANT, id), { consistent: true });
@@ -302,10 +323,12 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
         now: now(),
       });
       const write = (accepted: Accepted) =>
-        createContainer(table, { ...accepted, remember: [], token: randomUUID() });
+        accept(accepted, given.direct, (whole, remember) =>
+          createContainer(table, { ...whole, remember, token: randomUUID() }),
+        );
       const placed = given.placed === true ? await planPlacement(deps, { container, operation }) : null;
-      if (placed === null || !(await write(placed))) await write({ container, operation });
-      if (given.began !== false) tasks.start(operation);
+      const written = (placed && (await write(placed))) ?? (await write({ container, operation }));
+      if (given.began !== false && written === 'for-an-execution') tasks.start(operation);
       return { id, operationId, operation };
     },
 
@@ -313,6 +336,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
       id: string,
       kind: Exclude<OperationKind, 'create' | 'convert' | 'importImage'>,
       parameters: OperationParameters = {},
+      direct = false,
     ) => {
       const before = await readContainer(id);
       if (before === undefined) throw new TypeError(`no container ${id}`);
@@ -327,11 +351,13 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
         { at: now().toISOString(), actor: 'ann' },
       );
       const operation = newOperation(after, { id: operationId, kind, actor: 'ann', parameters, now: now() });
-      const write = ({ container, ...accepted }: Accepted) =>
-        beginOperation(table, { before, after: container, ...accepted, remember: [], token: randomUUID() });
+      const write = (accepted: Accepted) =>
+        accept(accepted, direct, ({ container, ...whole }, remember) =>
+          beginOperation(table, { before, after: container, ...whole, remember, token: randomUUID() }),
+        );
       const placed = kind === 'start' ? await planPlacement(deps, { container: after, operation }) : null;
-      if (placed === null || !(await write(placed))) await write({ container: after, operation });
-      tasks.start(operation);
+      const written = (placed && (await write(placed))) ?? (await write({ container: after, operation }));
+      if (written === 'for-an-execution') tasks.start(operation);
       return { operationId, operation };
     },
 

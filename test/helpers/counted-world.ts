@@ -5,6 +5,7 @@ import { asRecord, asString, type JsonObject } from '../../local/template/json.t
 import { createApi } from './api.ts';
 import { openWorld } from './control-plane-world.ts';
 import type { Engine } from './dynoxide.ts';
+import { UNLIMITED } from './http-function.ts';
 
 /** Entities whose changes invoke `process-changes`, as in the filters of its trigger (`lib/constructs/events.ts`). */
 const PUBLISHED = ['container', 'operation', 'host', 'image', 'session', 'refusedCommand'];
@@ -76,7 +77,7 @@ export const openCountedWorld = async (engine: Engine) => {
     publish: async () => [],
     startWorkflow: async (operation) => world.tasks.start(operation),
   });
-  const api = createApi(table);
+  const api = createApi(table, UNLIMITED, { push: world.deps.push });
   return {
     world,
     stop: () => stream.close(),

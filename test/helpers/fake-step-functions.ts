@@ -2,7 +2,7 @@ import type { WorkflowInput, WorkflowStepEvent } from '../../core/contract/deplo
 import { STEPS, TIMES } from '../../core/contract/deployment.ts';
 import { MACHINE_SPECS } from '../../lib/state-machines/index.ts';
 import type { OperationRecord } from '../../store/operations.ts';
-import type { TaskAnswer, Tasks } from '../../workflow/tasks.ts';
+import type { Failure, StartFailure, TaskAnswer, Tasks } from '../../workflow/tasks.ts';
 
 export interface StepHandlers {
   readonly place: (event: WorkflowStepEvent) => Promise<void>;
@@ -48,27 +48,35 @@ export class FakeStepFunctions implements Tasks {
     this.#now = now;
   }
 
-  start(operation: OperationRecord): 'started' | 'already-started' {
-    if (this.#executions.has(operation.id)) return 'already-started';
-    const spec = MACHINE_SPECS.find(({ name }) => name === operation.machine);
-    if (spec === undefined) throw new TypeError(`no machine ${operation.machine}`);
+  start({ tenant, id, view, epoch, machine }: OperationRecord): 'started' | 'already-started' {
+    const input = { tenant, operationId: id, containerId: view.containerId, epoch };
+    return this.#start(machine, input, null);
+  }
+
+  /** Starts the execution that ends a failed operation which no execution runs. */
+  readonly startFailure: StartFailure = async ({ tenant, operationId, step, command }, failure) => {
+    if (operationId === null) throw new TypeError('a command without an operation');
+    const { containerId, epoch } = command;
+    const machine = step === STEPS.prepare || step === STEPS.start ? 'undo' : 'settle';
+    return this.#start(machine, { tenant, operationId, containerId, epoch }, failure);
+  };
+
+  #start(machine: string, input: WorkflowInput, failure: Failure | null): 'started' | 'already-started' {
+    if (this.#executions.has(input.operationId)) return 'already-started';
+    const spec = MACHINE_SPECS.find(({ name }) => name === machine);
+    if (spec === undefined) throw new TypeError(`no machine ${machine}`);
     const execution: Execution = {
-      input: {
-        tenant: operation.tenant,
-        operationId: operation.id,
-        containerId: operation.view.containerId,
-        epoch: operation.epoch,
-      },
+      input,
       steps: spec.steps,
       undoable: spec.undo,
       startedAt: this.#now(),
       since: this.#now(),
-      at: spec.steps[0] ?? '',
+      at: spec.steps[0] ?? (spec.undo ? STEPS.undo : STEPS.settle),
       token: null,
-      failure: null,
+      failure,
       status: 'RUNNING',
     };
-    this.#executions.set(operation.id, execution);
+    this.#executions.set(input.operationId, execution);
     this.#queue.push(execution);
     return 'started';
   }

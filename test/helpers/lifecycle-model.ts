@@ -34,10 +34,15 @@ export type Action =
       readonly kind: 'create';
       readonly start: boolean;
       readonly placed: boolean;
+      readonly direct: boolean;
       readonly memoryMB: number;
       readonly diskMB: number;
     }
-  | { readonly kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit'; readonly which: number }
+  | {
+      readonly kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit';
+      readonly which: number;
+      readonly direct: boolean;
+    }
   | { readonly kind: 'abort' | 'timeOut'; readonly which: number }
   | { readonly kind: 'cut' | 'connect' | 'heartbeat'; readonly which: number }
   | { readonly kind: 'convert' | 'event'; readonly which: number; readonly to: RuntimeType }
@@ -54,14 +59,16 @@ export const action: fc.Arbitrary<Action> = fc.oneof(
     kind: fc.constant('create' as const),
     start: fc.boolean(),
     placed: fc.boolean(),
+    direct: fc.boolean(),
     memoryMB: fc.constantFrom(128, 512, 2000),
     diskMB: fc.constantFrom(1024, 4096, 12_000),
   }),
   fc.record({
     kind: fc.constantFrom('start' as const, 'stop' as const, 'restart' as const, 'remove' as const),
     which,
+    direct: fc.boolean(),
   }),
-  fc.record({ kind: fc.constant('exit' as const), which }),
+  fc.record({ kind: fc.constant('exit' as const), which, direct: fc.constant(false) }),
   fc.record({ kind: fc.constantFrom('abort' as const, 'timeOut' as const), which }),
   fc.record({ kind: fc.constantFrom('cut' as const, 'connect' as const, 'heartbeat' as const), which }),
   fc.record({
@@ -169,23 +176,28 @@ class Watch {
 
 const pick = <T>(all: readonly T[], at: number): T | undefined => all[at % Math.max(1, all.length)];
 
-const begin = async (world: World, watch: Watch, kind: keyof typeof OPERATION_STARTS, id: string) => {
+const begin = async (
+  world: World,
+  watch: Watch,
+  id: string,
+  { kind, direct }: { readonly kind: keyof typeof OPERATION_STARTS; readonly direct: boolean },
+) => {
   const container = await world.container(id);
   if (kind === 'convert' || container === undefined || container.view.activeOperationId !== null) return;
   if (!OPERATION_STARTS[kind].from.includes(container.view.state)) return;
-  watch.operations.push((await world.begin(id, kind)).operationId);
+  watch.operations.push((await world.begin(id, kind, {}, direct)).operationId);
 };
 
 const onContainer = async (
   world: World,
   watch: Watch,
   hosts: readonly FakeHost[],
-  { kind, which: at }: Extract<Action, { kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit' }>,
+  { kind, which: at, direct }: Extract<Action, { kind: 'start' | 'stop' | 'restart' | 'remove' | 'exit' }>,
 ): Promise<void> => {
   const id = pick(watch.ids, at);
   if (id === undefined) return;
   if (kind === 'exit') for (const host of hosts) host.exit(id, at);
-  else await begin(world, watch, kind, id);
+  else await begin(world, watch, id, { kind, direct });
 };
 
 const onOperation = async (

@@ -77,7 +77,14 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
   const now = deps.now;
   const tasks = new FakeStepFunctions(() => api.clock.ms);
   const message = createHostMessageHandler({
-    ...{ ...deps, ...testSigning, tasks, newId: randomUUID, problem: createProblem },
+    ...{
+      ...deps,
+      ...testSigning,
+      tasks,
+      startFailure: tasks.startFailure,
+      newId: randomUUID,
+      problem: createProblem,
+    },
     ...{ metrics: createMetrics({ now, write: () => undefined }), heartbeatSeconds: 60, leaseSeconds: 180 },
   });
 

@@ -16,7 +16,13 @@ import type { WorkflowDependencies } from '../dependencies.ts';
 import { catalogueImport, catalogueReport } from './catalogue-image.ts';
 import { type CurrentOperation, isCurrent, readCurrentOperation } from './current-operation.ts';
 import { endedOperation, type Stamp } from './next-records.ts';
-import { startedContainer, stoppedContainer, typeWhenOff } from './observed-container.ts';
+import {
+  exitError,
+  laterExit,
+  startedContainer,
+  stoppedContainer,
+  typeWhenOff,
+} from './observed-container.ts';
 import { releaseContainer } from './release-container.ts';
 import { finalSteps, lastObserved } from './steps.ts';
 
@@ -111,9 +117,13 @@ const consequences = async (
     return catalogue(deps.table, { tenant: operation.tenant, hostId, image }, stamp);
   }
   if (operation.view.kind === 'remove') return removal(deps.table, container, stamp.at);
-  const observed = lastObserved(commands);
+  const result = lastObserved(commands);
+  const exit = laterExit(container, result);
+  const observed = exit ?? result;
   const after = containerAfter(operation, container, observed, stamp);
-  return releaseContainer(deps, { before: container, after, observed });
+  const lastError = exit && exitError(exit, deps.problem);
+  const ended = lastError === null ? after : { ...after, view: { ...after.view, lastError } };
+  return releaseContainer(deps, { before: container, after: ended, observed });
 };
 
 /**

@@ -1,14 +1,15 @@
 import { WORKFLOW_ERRORS } from '../../core/contract/deployment.ts';
 import { createProblem } from '../../core/domain/problems.ts';
-import type { TaskAnswer, Tasks } from '../tasks.ts';
+import type { Failure, TaskAnswer, Tasks } from '../tasks.ts';
 
-/** Fails a step because its operation was cancelled or superseded by a removal. */
+/** The failure of a step whose operation was cancelled or superseded by a removal. */
+export const CANCELLED: Failure = {
+  error: WORKFLOW_ERRORS.cancelled,
+  cause: JSON.stringify(createProblem('operation-cancelled', 'The operation was cancelled.')),
+};
+
 export const failCancelled = (tasks: Tasks, token: string): Promise<TaskAnswer> =>
-  tasks.fail(
-    token,
-    WORKFLOW_ERRORS.cancelled,
-    JSON.stringify(createProblem('operation-cancelled', 'The operation was cancelled.')),
-  );
+  tasks.fail(token, CANCELLED.error, CANCELLED.cause);
 
 /** Fails a step whose operation has ended or no longer has the container. */
 export const failSuperseded = (tasks: Tasks, token: string): Promise<TaskAnswer> =>

@@ -1,6 +1,8 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../core/contract/primitives.ts';
+import type { Problem } from '../../core/contract/problem.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
+import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from './next-records.ts';
 
 /**
@@ -36,6 +38,7 @@ export const stoppedContainer = (
       reservation: null,
       conversion: null,
       stateBefore: null,
+      exitReport: null,
       observedSequence: observed?.sequence ?? record.observedSequence ?? null,
       view: {
         state: 'Off',
@@ -48,6 +51,24 @@ export const stoppedContainer = (
     },
     stamp,
   );
+
+/** Why the main process ended by itself, if the host knows and it did not succeed. */
+export const exitError = (
+  { exitReason, exitCode }: ObservedContainer,
+  problem: WorkflowDependencies['problem'],
+): Problem | null => (exitReason === null || exitCode === 0 ? null : problem('process-exited', exitReason));
+
+/**
+ * The end of the main process that its host reported while the operation was active, after the command's result.
+ * @param observed in the command's result
+ */
+export const laterExit = (
+  { exitReport }: ContainerRecord,
+  observed: ObservedContainer | null,
+): ObservedContainer | null =>
+  exitReport && observed !== null && (exitReport.sequence ?? 0) > (observed.sequence ?? 0)
+    ? exitReport
+    : null;
 
 /** A container that runs, as its host reports it. `startedAt` is in the control plane's time, which uptime is computed from. */
 export const startedContainer = (
@@ -63,6 +84,7 @@ export const startedContainer = (
     {
       ...held,
       stateBefore: null,
+      exitReport: null,
       observedSequence: observed?.sequence ?? record.observedSequence ?? null,
       ranAs: [...new Set([...record.ranAs, runtimeType])],
       view: {

@@ -11,7 +11,7 @@ import type { WorkflowDependencies } from '../dependencies.ts';
 import { isCurrent, readCurrentOperation } from './current-operation.ts';
 import { explainFailure } from './explain-failure.ts';
 import { endedOperation, nextContainer, type Stamp } from './next-records.ts';
-import { settledType, startedContainer, typeWhenOff } from './observed-container.ts';
+import { laterExit, settledType, startedContainer, typeWhenOff } from './observed-container.ts';
 import { releaseContainer } from './release-container.ts';
 import { mayHaveRunAs, needsRollback, rollback } from './rollback.ts';
 import { finalSteps, lastObserved, readCommands } from './steps.ts';
@@ -41,7 +41,8 @@ const settledContainer = (
   commands: readonly CommandRecord[],
   given: { readonly error: Problem; readonly undone: boolean; readonly stamp: Stamp },
 ): ContainerRecord => {
-  const observed = lastObserved(commands);
+  const result = lastObserved(commands);
+  const observed = laterExit(container, result) ?? result;
   const { view } = container;
   const runtimeType = typeWhenOff(view.runtimeType, observed);
   const { state, onHost } = settledState({
@@ -76,6 +77,7 @@ const settledContainer = (
       ...(onHost ? {} : { heldDiskMB: 0 }),
       ranAs,
       stateBefore: null,
+      exitReport: null,
       observedSequence: observed?.sequence ?? container.observedSequence ?? null,
       view: {
         state,

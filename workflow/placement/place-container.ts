@@ -25,6 +25,7 @@ import {
   isUnwanted,
   readCurrentOperation,
 } from '../operation/current-operation.ts';
+import { hostStep } from '../operation/host-step.ts';
 import { nextContainer, nextOperation } from '../operation/next-records.ts';
 import { holdersAmong, readHosts, sampleAny, sampleHolders, sampleReady } from './sample-hosts.ts';
 
@@ -61,13 +62,6 @@ type PlacementOutcome =
 const LOOKED_UP = 4;
 /** Samples before the result is "no fit". Further ones are read only if other placements took the capacity. */
 const ROUNDS = 3;
-
-const FIRST_STEPS: Readonly<Record<string, string>> = {
-  prepare: STEPS.prepare,
-  'provision-process': STEPS.start,
-  'provision-utility-vm': STEPS.provisionUtilityVm,
-  convert: STEPS.convert,
-};
 
 const reserves = (operation: OperationRecord): boolean =>
   operation.view.kind !== 'create' || operation.parameters.start === true;
@@ -107,7 +101,7 @@ const placeSteps = (operation: OperationRecord, at: string): readonly OperationS
     startedAt,
     durationMs: Math.max(0, Date.parse(at) - Date.parse(startedAt)),
   };
-  const next = FIRST_STEPS[operation.machine];
+  const next = hostStep(operation);
   return [
     placed,
     ...(next === undefined
@@ -345,7 +339,12 @@ export const planPlacement = async (
   const { container, operation, reserve } = planOn(attempt, host, accepted.operation.view.createdAt);
   return {
     container: { ...container, revision: accepted.container.revision },
-    operation: { ...operation, revision: accepted.operation.revision },
+    operation: {
+      ...operation,
+      revision: accepted.operation.revision,
+      // Nothing is left to place.
+      machine: operation.machine === 'place-utility-vm' ? 'provision-utility-vm' : operation.machine,
+    },
     reserve,
   };
 };

@@ -21,7 +21,7 @@ import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
 import { reservationForType } from '../conversion/conversion-capacity.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';
-import { startedContainer, stoppedContainer } from '../operation/observed-container.ts';
+import { exitError, startedContainer, stoppedContainer } from '../operation/observed-container.ts';
 import { processOf, releaseContainer } from '../operation/release-container.ts';
 
 /** A host that reports. Reports are applied to the table here; core/domain/reconciliation.ts decides what they mean. */
@@ -133,9 +133,7 @@ const recordStop = async (
   stamp: Stamp,
 ): Promise<void> => {
   const off = stoppedContainer(before, observed, stamp);
-  const why = observed.exitReason;
-  const lastError = why === null || observed.exitCode === 0 ? null : deps.problem('process-exited', why);
-  const after = { ...off, view: { ...off.view, lastError } };
+  const after = { ...off, view: { ...off.view, lastError: exitError(observed, deps.problem) } };
   await deps.table.transact(await releaseContainer(deps, { before, after, observed }));
 };
 
@@ -162,6 +160,15 @@ const recordLoss = async (
   await deps.table.transact(await releaseContainer(deps, { before, after, observed: null }));
 };
 
+/** Whether the report of an end is newer than everything that is recorded. The active operation's result may be older. */
+const isLaterExit = (
+  { observedSequence, exitReport }: ContainerRecord,
+  { phase, sequence }: ObservedContainer,
+): boolean =>
+  phase !== 'Running' &&
+  sequence !== undefined &&
+  sequence > Math.max(observedSequence ?? 0, exitReport?.sequence ?? 0);
+
 /**
  * Applies one report. A host can change only its own containers: any other is an orphan, and nothing is changed.
  *
@@ -179,6 +186,12 @@ export const applyReport = (
     if (before === undefined) return 'orphan';
     const active = before.view.activeOperationId !== null;
     if (before.view.hostId !== hostId) return active ? 'agrees' : 'orphan';
+    if (active && isLaterExit(before, observed)) {
+      const stamp = { at: deps.now().toISOString(), actor: before.actor };
+      const after = nextContainer(before, { exitReport: observed }, stamp);
+      await deps.table.transact([replaceContainer(before, after)]);
+      return 'agrees';
+    }
     const report: Report = { ...observed, inventory };
     const meaning = reconcile(
       {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/container.ts';
 import { AcceptedSchema } from '../../../core/contract/http/routes.ts';
+import { listPendingCommands } from '../../../store/commands.ts';
 import { type ContainerRecord, containerItem, parseContainer } from '../../../store/containers.ts';
 import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
@@ -28,40 +29,48 @@ const setUp = async (container: ContainerRecord, ...operations: OperationRecord[
     const item = await table.get(keys.operation(TENANT, id));
     return item && parseOperation(item);
   };
+  /** The verbs of the commands that its host has not answered. */
+  const verbs = async () =>
+    (await listPendingCommands(table, TENANT, testId(900))).map(({ command }) => command.arguments.verb);
   const ask = (operationId: string, given = {}) =>
     api.call(operationId, { params: { idOrName: container.id }, ...given });
-  return { ...api, table, read, readOperation, ask };
+  return { ...api, table, read, readOperation, verbs, ask };
 };
 
 describe('an operation starts', () => {
   const begins: [string, ContainerState, string, string, object][] = [
-    ['startContainer', 'Off', 'Starting', 'provision-process', {}],
-    ['startContainer', 'Failed', 'Starting', 'provision-process', {}],
-    ['stopContainer', 'Running', 'Stopping', 'stop', { timeoutSeconds: 10 }],
-    ['stopContainer', 'Unknown', 'Stopping', 'stop', { timeoutSeconds: 10 }],
-    ['killContainer', 'Running', 'Stopping', 'stop', { timeoutSeconds: 0 }],
-    ['restartContainer', 'Running', 'Stopping', 'restart', { timeoutSeconds: 10 }],
-    ['restartContainer', 'Off', 'Starting', 'provision-process', { timeoutSeconds: 10 }],
-    ['removeContainer', 'Off', 'Removing', 'remove', { force: false }],
-    ['removeContainer', 'Failed', 'Removing', 'remove', { force: false }],
+    ['startContainer', 'Off', 'Starting', 'machine provision-process', {}],
+    ['startContainer', 'Failed', 'Starting', 'machine provision-process', {}],
+    ['stopContainer', 'Running', 'Stopping', 'command stopContainer', { timeoutSeconds: 10 }],
+    ['stopContainer', 'Unknown', 'Stopping', 'command stopContainer', { timeoutSeconds: 10 }],
+    ['killContainer', 'Running', 'Stopping', 'command stopContainer', { timeoutSeconds: 0 }],
+    ['restartContainer', 'Running', 'Stopping', 'command restartContainer', { timeoutSeconds: 10 }],
+    ['restartContainer', 'Off', 'Starting', 'machine provision-process', { timeoutSeconds: 10 }],
+    ['removeContainer', 'Off', 'Removing', 'command removeContainer', { force: false }],
+    ['removeContainer', 'Failed', 'Removing', 'command removeContainer', { force: false }],
   ];
   test.each(begins)(
-    '%s of one that is %s: %s, by machine %s',
-    async (operationId, state, during, machine, parameters) => {
-      const { ask, read, outside } = await setUp(containerRecord(state));
+    '%s of one that is %s: %s, by the %s',
+    async (operationId, state, during, how, parameters) => {
+      const { ask, read, readOperation, verbs, outside } = await setUp(containerRecord(state));
       const answer = await ask(operationId);
       expect(answer.status).toBe(202);
       const { container, operation } = AcceptedSchema.parse(answer.body);
       expect(container).toMatchObject({ state: during, activeOperationId: operation.id, revision: 4 });
       expect(await read()).toMatchObject({ epoch: 2, stateBefore: state, revision: 4 });
-      expect(outside.started).toMatchObject([{ id: operation.id, machine, epoch: 2, parameters }]);
+      expect(await readOperation(operation.id)).toMatchObject({ epoch: 2, parameters });
+      expect([
+        ...outside.started.map(({ machine }) => `machine ${machine}`),
+        ...(await verbs()).map((verb) => `command ${verb}`),
+      ]).toEqual([how]);
     },
   );
 
   test('a forced removal of a running container', async () => {
-    const { ask, outside } = await setUp(containerRecord('Running'));
-    expect((await ask('removeContainer', { query: 'force=true' })).status).toBe(202);
-    expect(outside.started[0]?.parameters).toEqual({ force: true });
+    const { ask, readOperation } = await setUp(containerRecord('Running'));
+    const { status, body } = await ask('removeContainer', { query: 'force=true' });
+    expect(status).toBe(202);
+    expect((await readOperation(body.operation.id))?.parameters).toEqual({ force: true });
   });
 
   test('a start of a HyperV container by name uses the machine with a utility VM', async () => {
@@ -72,7 +81,7 @@ describe('an operation starts', () => {
       }),
     });
     expect((await call('startContainer', { params: { idOrName: 'container-1' } })).status).toBe(202);
-    expect(outside.started[0]?.machine).toBe('provision-utility-vm');
+    expect(outside.started[0]?.machine).toBe('place-utility-vm');
   });
 
   test('even if its execution cannot be started, because the table’s stream starts it too', async () => {
@@ -243,10 +252,10 @@ describe('parallel requests', () => {
 
 test('Stop-ComputeProcess kills a running container, and any other is not found', async () => {
   const running = containerRecord('Running');
-  const { table, call, outside } = await setUp(containerRecord('Off'));
+  const { table, call, verbs } = await setUp(containerRecord('Off'));
   const params = { id: running.id.toUpperCase() };
   expect((await call('stopComputeProcess', { params })).status).toBe(404);
   await table.put({ Item: containerItem(running) });
   expect((await call('stopComputeProcess', { params })).status).toBe(202);
-  expect(outside.started[0]?.view.kind).toBe('kill');
+  expect(await verbs()).toEqual(['stopContainer']);
 });

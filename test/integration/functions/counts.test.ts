@@ -17,18 +17,18 @@ type Figures = readonly [writeUnits: number, readUnits: number, functions: numbe
  */
 const RECORDED: Readonly<Record<RuntimeType, Readonly<Record<string, Figures>>>> = {
   Default: {
-    start: [30, 11, 6, 2],
-    'start with 4 KB of environment': [57, 14.5, 6, 2],
+    start: [31, 7, 3, 0],
+    'start with 4 KB of environment': [63, 8.5, 3, 0],
     convert: [36, 11, 6, 2],
-    stop: [28, 9, 5, 1],
-    remove: [30, 9, 5, 1],
+    stop: [25, 5, 3, 0],
+    remove: [27, 5, 3, 0],
   },
   HyperV: {
-    start: [30, 11, 6, 2],
-    'start with 4 KB of environment': [57, 14.5, 6, 2],
+    start: [30, 9, 5, 1],
+    'start with 4 KB of environment': [57, 11.5, 5, 1],
     convert: [36, 11, 6, 2],
-    stop: [28, 9, 5, 1],
-    remove: [30, 9, 5, 1],
+    stop: [25, 5, 3, 0],
+    remove: [27, 5, 3, 0],
   },
 };
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
+import { listPendingCommands } from '../../../store/commands.ts';
 import { hostItem, parseHost } from '../../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
@@ -24,6 +25,10 @@ const setUp = async () => {
   return { ...createApi(table), table, consumed };
 };
 
+/** The verbs of the commands that the host has not answered. */
+const verbsOn = async (table: Table) =>
+  (await listPendingCommands(table, TENANT, testId(900))).map(({ command }) => command.arguments.verb);
+
 /** New-Container -Name DEMO -ContainerImageName nanoserver -SwitchName NAT */
 const DEMO = { name: 'DEMO', image: 'nanoserver', switchName: 'NAT' };
 
@@ -44,13 +49,15 @@ describe('create', () => {
   });
 
   test.each([
-    [{}, 'Off', 'prepare'],
-    [{ start: true }, 'Starting', 'provision-process'],
-    [{ runtimeType: 'HyperV' }, 'Off', 'prepare'],
-  ])('%j: %s, by machine %s', async (given, state, machine) => {
-    const { call, outside } = await setUp();
+    [{}, 'Off', 'prepareContainer'],
+    [{ start: true }, 'Starting', 'startContainer'],
+    [{ runtimeType: 'HyperV' }, 'Off', 'prepareContainer'],
+  ])('%j: %s, by one command and without an execution', async (given, state, verb) => {
+    const { call, outside, table } = await setUp();
     const answer = await call('createContainer', { body: { image: 'NanoServer', ...given } });
-    expect([answer.body.container.state, outside.started[0]?.machine]).toEqual([state, machine]);
+    expect([answer.body.container.state, answer.body.operation.state]).toEqual([state, 'Running']);
+    expect(await verbsOn(table)).toEqual([verb]);
+    expect(outside.started).toEqual([]);
   });
 
   test('keeps the requested members unchanged, and has the documented defaults for the others', async () => {
@@ -193,12 +200,12 @@ describe('Idempotency-Key', () => {
   const headers = { 'idempotency-key': 'create-1' };
 
   test('the same request returns the same response, byte for byte, even if the container has changed since', async () => {
-    const { call, outside, clock } = await setUp();
+    const { call, table, clock } = await setUp();
     const first = await call('createContainer', { body: DEMO, headers });
     clock.ms += 3_600_000;
     const second = await call('createContainer', { body: DEMO, headers });
     expect([second.status, second.text, second.headers]).toEqual([202, first.text, first.headers]);
-    expect(outside.started).toHaveLength(1);
+    expect(await verbsOn(table)).toHaveLength(1);
   });
 
   test('another request with the key is refused', async () => {
@@ -251,7 +258,7 @@ describe('Idempotency-Key', () => {
   });
 });
 
-test('units: create 15, 16 with a key (16 = 5 items at 2, and 6 index entries); get 0.5', async () => {
+test('units: create 17, 18 with a key (18 = 6 items at 2, and 6 index entries); get 0.5', async () => {
   const { call, consumed } = await setUp();
   const written = () =>
     consumed
@@ -259,11 +266,11 @@ test('units: create 15, 16 with a key (16 = 5 items at 2, and 6 index entries); 
       .filter(({ operation }) => operation === 'TransactWriteItems')
       .reduce((sum, { units }) => sum + units, 0);
   await call('createContainer', { body: { ...DEMO, start: true } });
-  expect(written()).toBe(15);
+  expect(written()).toBe(17);
   consumed.reset();
   const headers = { 'idempotency-key': 'k' };
   const { container } = (await call('createContainer', { body: { ...DEMO, name: 'b' }, headers })).body;
-  expect(written()).toBe(16);
+  expect(written()).toBe(18);
   consumed.reset();
   await call('getContainer', { params: { idOrName: container.id } });
   expect(consumed.total()).toBe(0.5);
@@ -330,7 +337,7 @@ describe('placement in the request', () => {
 });
 
 test('exactly one of 200 parallel requests for one name succeeds', async () => {
-  const { call, outside } = await setUp();
+  const { call, table } = await setUp();
   const answers = await Promise.all(
     Array.from({ length: 200 }, () => call('createContainer', { body: DEMO })),
   );
@@ -340,5 +347,5 @@ test('exactly one of 200 parallel requests for one name succeeds', async () => {
   expect(new Set(lost.map(({ body }) => `${body.code} ${body.context.containerId}`))).toEqual(
     new Set([`name-taken ${won[0]?.body.container.id}`]),
   );
-  expect(outside.started).toHaveLength(1);
+  expect(await verbsOn(table)).toHaveLength(1);
 });

@@ -117,7 +117,7 @@ test('an imported image is in the catalogue and on the host, with its operation'
     revision: 1,
     epoch: 0,
     parameters: { source: { path: '/srv/images/tools.tar' } },
-    machine: 'import-image',
+    machine: 'run-command',
     after: null,
     placeToken: null,
     actor: 'ann',

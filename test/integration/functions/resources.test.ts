@@ -304,7 +304,7 @@ describe('images', () => {
       imageName: 'mini',
     });
     expect(api.outside.started).toMatchObject([
-      { machine: 'import-image', parameters: { source: body.source } },
+      { machine: 'run-command', parameters: { source: body.source } },
     ]);
     const nowhere = await api.call('importImage', { body: { ...body, hostId: testId(1) } });
     expect([nowhere.status, nowhere.body.code]).toEqual([409, 'host-not-found']);

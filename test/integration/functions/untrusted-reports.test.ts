@@ -91,7 +91,7 @@ describe('a host’s report on an import', () => {
       revision: 1,
       epoch: 0,
       parameters: { source: { path: '/srv/images/tools.tar' } },
-      machine: 'import-image',
+      machine: 'run-command',
       after: null,
       placeToken: null,
       actor: 'ann',

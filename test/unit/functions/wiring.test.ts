@@ -8,7 +8,7 @@ import { FUNCTION_SPECS } from '../../../lib/function-specs.ts';
 const VALUES: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   table: 'table',
   bus: 'bus',
-  stateMachines: '{"stop":"arn:aws:states:us-east-1:111111111111:stateMachine:stop"}',
+  stateMachines: '{"convert":"arn:aws:states:us-east-1:111111111111:stateMachine:convert"}',
   webSocketUrl: 'wss://abc.execute-api.us-east-1.amazonaws.com/prod',
   signingSecret: 'arn:aws:secretsmanager:us-east-1:111111111111:secret:signing',
   sessionSecret: 'arn:aws:secretsmanager:us-east-1:111111111111:secret:sessions',
@@ -62,7 +62,7 @@ describe('environment', () => {
         LEASE_SECONDS: '180',
       }),
     ).toEqual({
-      stateMachines: { stop: 'arn:aws:states:us-east-1:111111111111:stateMachine:stop' },
+      stateMachines: { convert: 'arn:aws:states:us-east-1:111111111111:stateMachine:convert' },
       leaseSeconds: 180,
       tenantClaim: 'tenant',
       version: '0.0.0',

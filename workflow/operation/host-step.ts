@@ -1,0 +1,29 @@
+import { STEPS, type StateMachineName } from '../../core/contract/deployment.ts';
+import type { OperationKind } from '../../core/contract/operation.ts';
+import type { OperationRecord } from '../../store/operations.ts';
+
+const OF_MACHINE: Readonly<Partial<Record<string, string>>> = {
+  prepare: STEPS.prepare,
+  'provision-process': STEPS.start,
+  'provision-utility-vm': STEPS.provisionUtilityVm,
+  'place-utility-vm': STEPS.provisionUtilityVm,
+  convert: STEPS.convert,
+} satisfies Partial<Record<StateMachineName, string>>;
+
+/** Of the machine `run-command`. A conversion that it runs is a rollback. */
+const OF_KIND: Readonly<Partial<Record<OperationKind, string>>> = {
+  stop: STEPS.stop,
+  kill: STEPS.stop,
+  restart: STEPS.restart,
+  remove: STEPS.remove,
+  convert: STEPS.restore,
+  importImage: STEPS.importImage,
+};
+
+/** The step in which the operation's host does its work. Each operation has one. */
+export const hostStep = ({
+  machine,
+  view,
+}: Pick<OperationRecord, 'machine'> & { readonly view: Pick<OperationRecord['view'], 'kind'> }):
+  | string
+  | undefined => OF_MACHINE[machine] ?? OF_KIND[view.kind];
