@@ -4,7 +4,6 @@ import {
   DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
-  QueryCommand,
   ThrottlingException,
   TransactionCanceledException,
   TransactWriteItemsCommand,
@@ -13,13 +12,13 @@ import { describe, expect, test } from '@jest/globals';
 import { mockClient } from 'aws-sdk-client-mock';
 import { TooBusyError } from '../../../core/domain/errors.ts';
 import { createContainer } from '../../../store/containers.ts';
-import { hostItem, listHosts } from '../../../store/hosts.ts';
 import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
+import { lookUp } from '../../../store/look-up.ts';
 import { ConditionFailed, createTable, keyItem } from '../../../store/table.ts';
 import { newOperation } from '../../../workflow/operation/new-operation.ts';
 import { createApi } from '../../helpers/api.ts';
-import { containerRecord, hostRecord, TENANT, testId } from '../../helpers/records.ts';
+import { containerRecord, TENANT, testId } from '../../helpers/records.ts';
 
 /** Faults that the tests' DynamoDB engine does not have: throttling, conflicts, partial batches, lost responses. */
 const setUp = () => {
@@ -117,29 +116,27 @@ describe('a partially read batch', () => {
   const unprocessed = (number: number) => ({
     UnprocessedKeys: { table: { Keys: [keyItem(keys.hostLink(TENANT, testId(number)))] } },
   });
-  const list = (table: ReturnType<typeof setUp>['table']) =>
-    listHosts(table, { sign: async () => '', verify: async () => ({ after: null, part: 0 }) }, TENANT, {
-      limit: 50,
-      cursor: undefined,
-    });
+  const find = (table: ReturnType<typeof setUp>['table'], ...numbers: readonly number[]) =>
+    lookUp(
+      table,
+      numbers.map((number) => keyItem(keys.hostLink(TENANT, testId(number)))),
+    );
 
   test('is continued with the remaining keys after a pause', async () => {
     const { mock, table, slept } = setUp();
-    mock.on(QueryCommand).resolves({ Items: [hostItem(hostRecord(1)), hostItem(hostRecord(2))] });
     mock
       .on(BatchGetItemCommand)
       .resolvesOnce({ Responses: { table: [link(1)] }, ...unprocessed(2) })
       .resolvesOnce({ Responses: { table: [link(2)] } });
-    const page = await list(table);
-    expect(page.items.map((one) => one.link?.connectionId)).toEqual(['c1', 'c2']);
+    const items = await find(table, 1, 2);
+    expect(items.map((item) => item?.connectionId?.S)).toEqual(['c1', 'c2']);
     expect(slept).toEqual([10]);
   });
 
-  test('never returns an incomplete page', async () => {
+  test('is never returned incompletely', async () => {
     const { mock, table, slept } = setUp();
-    mock.on(QueryCommand).resolves({ Items: [hostItem(hostRecord(1))] });
     mock.on(BatchGetItemCommand).resolves({ Responses: { table: [] }, ...unprocessed(1) });
-    await expect(list(table)).rejects.toBeInstanceOf(TooBusyError);
+    await expect(find(table, 1)).rejects.toBeInstanceOf(TooBusyError);
     expect(slept).toEqual(BUDGET);
   });
 });

@@ -149,7 +149,8 @@ real('conversion on a real host', () => {
       layersMounted: true,
       networkEndpoint: true,
     });
-    expect((await runtime.listProcesses(id)).map(({ name }) => name)).toContain('sleep');
+    // Its name changes when runc has executed the program.
+    await until(async () => (await runtime.listProcesses(id)).some(({ name }) => name === 'sleep'));
   };
 
   test('DEMO is converted from Default to HyperV and back, and keeps its written and deleted files', async () => {

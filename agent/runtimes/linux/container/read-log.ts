@@ -151,8 +151,9 @@ async function* entriesFrom(files: readonly LogFile[], place: Place): AsyncGener
   }
 }
 
+/** Whether others have replaced the file of the position. While there is none, nothing is known to be lost. */
 const isGone = (files: readonly LogFile[], { generation }: Place): boolean =>
-  generation !== EMPTY && !files.some((file) => file.generation === generation);
+  generation !== EMPTY && files.length > 0 && !files.some((file) => file.generation === generation);
 
 /** Yields the entries of a file from its end to its beginning, in pieces. */
 async function* entriesBackwards({ file, generation }: LogFile): AsyncGenerator<readonly Entry[]> {
