@@ -33,10 +33,13 @@ export interface ListPage<T> {
   readonly nextCursor: string | null;
 }
 
-/** Maximum number of queries per page: a filter with few matches gives short pages instead of expensive ones. */
+/** Maximum number of queries per page. */
 const QUERIES_PER_PAGE = 4;
-/** Items read by one query with a filter. */
-const FILTERED_QUERY_LIMIT = 200;
+/**
+ * Items that a page with a filter reads, in one query: about six read units. A filter with few matches gives short pages
+ * instead of expensive ones.
+ */
+const FILTERED_ITEMS = 80;
 
 interface Progress<T> {
   readonly items: T[];
@@ -48,6 +51,8 @@ interface Progress<T> {
 const isOfKeys = (index: IndexName | undefined): boolean =>
   index !== undefined && TABLE.projected[index].length === 0;
 
+const everything = (): boolean => true;
+
 const queryOnce = async <T>(
   table: Table,
   plan: ListPlan<T>,
@@ -58,17 +63,17 @@ const queryOnce = async <T>(
   const part = position && plan.parts[position.part];
   if (position === null || part === undefined || part === null) return;
   const left = limit - items.length;
+  const { matches = everything } = plan;
   const page = await table.query({
     ...part,
-    limit: plan.matches === undefined ? left : FILTERED_QUERY_LIMIT,
+    limit: matches === everything || isOfKeys(part.index) ? left : FILTERED_ITEMS,
     after: startKey(position.after),
   });
   const whole = isOfKeys(part.index) ? await lookUp(table, page.items) : page.items;
   for (const [at, item] of page.items.entries()) {
     const found = whole[at];
     const record = found && plan.parse(found);
-    if (record === undefined) continue;
-    if (plan.matches !== undefined && !plan.matches(record)) continue;
+    if (record === undefined || !matches(record)) continue;
     items.push(record);
     const isLast = at === page.items.length - 1 && page.after === undefined;
     if (items.length === limit && !isLast) {
@@ -87,7 +92,8 @@ const queryOnce = async <T>(
 };
 
 /**
- * One page of a list: at most `limit` items, from at most {@link QUERIES_PER_PAGE} queries, at any position.
+ * One page of a list: at most `limit` items, from one query with a filter, otherwise from at most
+ * {@link QUERIES_PER_PAGE}, at any position.
  * @throws ConflictError `cursor-invalid`
  */
 export const readPage = async <T>(
@@ -102,7 +108,8 @@ export const readPage = async <T>(
   };
   for (let query = 0; query < QUERIES_PER_PAGE; query += 1) {
     await queryOnce(table, plan, progress, limit);
-    if (progress.position === null || progress.items.length >= limit) break;
+    const isFull = progress.items.length >= limit;
+    if (progress.position === null || isFull || plan.matches !== undefined) break;
   }
   return {
     items: progress.items,

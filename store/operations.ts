@@ -12,12 +12,12 @@ import type { Problem } from '../core/contract/problem.ts';
 import { InvalidTransitionError } from '../core/domain/errors.ts';
 import { canTransitionOperation, isEnded } from '../core/domain/operation-state.ts';
 import type { Cursors } from './cursor.ts';
-import type { Item } from './item.ts';
+import { type Item, toAttribute } from './item.ts';
 import { createItem, type Owned, orNull, readItem, StoredProblemSchema } from './item-format.ts';
 import { indexAttributes, indexes, keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
 import { ifRevision } from './revision.ts';
-import type { Table, Write } from './table.ts';
+import { keyItem, type Table, type Write } from './table.ts';
 
 export interface OperationView {
   readonly kind: OperationKind;
@@ -55,15 +55,16 @@ export interface OperationParameters {
   readonly failsClosed?: boolean;
 }
 
-/** An operation as read from an index. The table may have a newer revision. */
+/** An operation as an index has it: without its steps. The table may have a newer revision. */
 export interface IndexedOperation {
   readonly tenant: string;
   readonly id: string;
   readonly revision: number;
-  readonly view: OperationView;
+  readonly view: Omit<OperationView, 'steps'>;
 }
 
 export interface OperationRecord extends IndexedOperation {
+  readonly view: OperationView;
   readonly epoch: number;
   readonly parameters: OperationParameters;
   /** The state machine that runs it; its execution's name is the operation's id. */
@@ -90,14 +91,13 @@ export const StoredStepSchema: z.ZodMiniType<OperationStep> = z.object({
   detail: z.optional(z.string()),
 });
 
-const ViewSchema: z.ZodMiniType<OperationView> = z.object({
+const ViewSchema: z.ZodMiniType<IndexedOperation['view']> = z.object({
   kind: OperationKindSchema,
   containerId: orNull(z.string()),
   imageName: orNull(z.string()),
   hostId: orNull(z.string()),
   state: OperationStateSchema,
   reason: orNull(z.string()),
-  steps: z.array(StoredStepSchema),
   conversion: z.optional(
     z.object({ from: RuntimeTypeSchema, to: RuntimeTypeSchema, downtimeMs: orNull(z.number()) }),
   ),
@@ -114,8 +114,13 @@ const IndexedSchema = z.object(INDEXED);
 
 const flag = z.optional(z.boolean());
 
-const OperationSchema: z.ZodMiniType<Omit<OperationRecord, keyof Owned>> = z.object({
+/** No index projects the steps, so that the progress of a step costs no index write. */
+const OperationSchema: z.ZodMiniType<
+  Omit<OperationRecord, keyof Owned | 'view'> &
+    Pick<IndexedOperation, 'view'> & { readonly steps: readonly OperationStep[] }
+> = z.object({
   ...INDEXED,
+  steps: z.array(StoredStepSchema),
   epoch: z.number(),
   parameters: z.object({
     timeoutSeconds: z.optional(z.number()),
@@ -138,7 +143,10 @@ const OperationSchema: z.ZodMiniType<Omit<OperationRecord, keyof Owned>> = z.obj
 });
 
 /** @throws UnreadableItemError */
-export const parseOperation = (item: Item): OperationRecord => readItem('operation', OperationSchema, item);
+export const parseOperation = (item: Item): OperationRecord => {
+  const { steps, ...record } = readItem('operation', OperationSchema, item);
+  return { ...record, view: { ...record.view, steps } };
+};
 
 /** An operation from an index. @throws UnreadableItemError */
 export const parseIndexedOperation = (item: Item): IndexedOperation =>
@@ -147,9 +155,12 @@ export const parseIndexedOperation = (item: Item): IndexedOperation =>
 /** The complete item of an operation, with all index keys derived from the record. */
 export const operationItem = (record: OperationRecord): Item => {
   const { tenant, id, ...rest } = record;
-  const { createdAt, containerId, state } = record.view;
+  const { steps, ...view } = record.view;
+  const { createdAt, containerId, state } = view;
   return createItem('operation', keys.operation(tenant, id), {
     ...rest,
+    view,
+    steps,
     ...indexAttributes('gsi1', indexes.operationsByTime(tenant, createdAt, id)),
     ...(containerId === null
       ? {}
@@ -212,6 +223,24 @@ export const listOperations = (
     },
     request,
   );
+
+/**
+ * Stores the steps of a running operation. The revision stays, because nothing decides by the steps.
+ * @throws ConditionFailed if the operation has changed since it was read
+ */
+export const storeSteps = async (
+  table: Table,
+  { tenant, id, revision }: OperationRecord,
+  steps: readonly OperationStep[],
+): Promise<void> => {
+  await table.update({
+    Key: keyItem(keys.operation(tenant, id)),
+    UpdateExpression: 'SET #steps = :steps',
+    ConditionExpression: 'revision = :revision',
+    ExpressionAttributeNames: { '#steps': 'steps' },
+    ExpressionAttributeValues: { ':steps': toAttribute(steps), ':revision': toAttribute(revision) },
+  });
+};
 
 export const addOperation = (record: OperationRecord): Write => ({
   put: { Item: operationItem(record), ConditionExpression: 'attribute_not_exists(pk)' },

@@ -1,11 +1,11 @@
-import type { Operation, OperationStep } from '../../core/contract/operation.ts';
+import type { Operation, OperationStep, OperationSummary } from '../../core/contract/operation.ts';
 import { colourOfState } from '../output/colours.ts';
 import type { Field } from '../output/fields.ts';
 import { duration, instant } from '../output/format.ts';
 import { toCliSuggestion } from '../output/suggestions.ts';
 import type { Column } from '../output/table.ts';
 
-export const OPERATION_COLUMNS: readonly Column<Operation>[] = [
+export const OPERATION_COLUMNS: readonly Column<OperationSummary>[] = [
   { header: 'Id', value: ({ id }) => id },
   { header: 'Kind', value: ({ kind }) => kind },
   { header: 'State', value: ({ state }) => state, colour: ({ state }) => colourOfState(state) },

@@ -67,3 +67,7 @@ export const OperationSchema = z.strictObject({
   endedAt: z.nullable(TimestampSchema),
 });
 export type Operation = z.infer<typeof OperationSchema>;
+
+/** An operation in a list: without `steps`. */
+export const OperationSummarySchema = z.omit(OperationSchema, { steps: true });
+export type OperationSummary = z.infer<typeof OperationSummarySchema>;

@@ -4,10 +4,9 @@ import { STEPS } from '../../core/contract/deployment.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
 import { findCommand } from '../../store/commands.ts';
 import type { Connection } from '../../store/host-links.ts';
-import { replaceOperation } from '../../store/operations.ts';
+import { storeSteps } from '../../store/operations.ts';
 import { ConditionFailed } from '../../store/table.ts';
 import { isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
-import { nextOperation } from '../../workflow/operation/next-records.ts';
 import type { HostMessageDependencies } from './dependencies.ts';
 
 const SHOWN = 20;
@@ -37,9 +36,7 @@ export const takeProgress = async (
   const placed = operation.view.steps.filter((step) => step.name === STEPS.place);
   const shown = [...placed, running, ...steps.slice(-SHOWN)];
   try {
-    await table.transact([
-      replaceOperation(operation, nextOperation(operation, { view: { steps: shown } }, at)),
-    ]);
+    await storeSteps(table, operation, shown);
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error;
   }

@@ -19,7 +19,7 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, RouteHandler } from '../shared/http/exchange.ts';
 import { answerPage, pagingOf } from '../shared/http/paging.ts';
-import { toOperation } from '../shared/http/resources.ts';
+import { toOperation, toOperationSummary } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
 import { cancellationOf } from './cancel.ts';
 import { waitForEnd } from './wait.ts';
@@ -36,7 +36,10 @@ export const createHandler = (dependencies: OperationsDependencies): LambdaHandl
   const cursors = createCursors(table, randomBytes);
 
   const list: RouteHandler<'listOperations'> = async ({ identity, query }) =>
-    answerPage(await listOperations(table, cursors, identity.tenant, query, pagingOf(query)), toOperation);
+    answerPage(
+      await listOperations(table, cursors, identity.tenant, query, pagingOf(query)),
+      toOperationSummary,
+    );
 
   const get: RouteHandler<'getOperation'> = async ({ identity, params, query, secondsToWait }) => {
     const asked = Number(query.waitSeconds ?? 0);

@@ -84,6 +84,8 @@ export interface WorldOptions {
   readonly leaseSeconds?: number;
   /** Called with the name of each function that is invoked. */
   readonly onInvoke?: (name: string) => void;
+  /** Called for each message to a host. */
+  readonly onPush?: () => void;
   /**
    * Processes changes of the table, after each round of workflows and messages. @returns whether there were any.
    * @default starts the executions of operations that are ready
@@ -96,7 +98,7 @@ export interface WorldOptions {
  * test decides when the network delivers. Messages of a host can be delivered twice.
  */
 export const openWorld = ({ table, consumed }: EngineTable, options: WorldOptions = {}) => {
-  const { onInvoke = () => undefined } = options;
+  const { onInvoke = () => undefined, onPush = () => undefined } = options;
   const counted = <Event, Answer>(name: string, handler: (event: Event) => Promise<Answer>) => {
     return (event: Event): Promise<Answer> => {
       onInvoke(name);
@@ -112,6 +114,7 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
   const write = (line: string) => lines.push(line);
   const now = () => new Date(clock.now);
   const push: Push = async (connectionId, message) => {
+    onPush();
     const host = connections.get(connectionId);
     if (host === undefined) return 'gone';
     // Serialized, as on a real connection.

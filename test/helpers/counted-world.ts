@@ -19,6 +19,10 @@ export interface Moves {
   readonly functions: number;
   /** States that executions of Step Functions entered. */
   readonly transitions: number;
+  /** Messages over the WebSocket API, in both directions. */
+  readonly messages: number;
+  /** Events on the bus. */
+  readonly events: number;
 }
 
 /** The table's stream. Each call reads it to its end. */
@@ -61,8 +65,13 @@ export const openCountedWorld = async (engine: Engine) => {
   const { table, name, consumed } = engineTable;
   const stream = await openStream(engine.endpoint, name);
   const invoked: string[] = [];
+  let events = 0;
+  let pushed = 0;
   const world = openWorld(engineTable, {
     onInvoke: (function_) => invoked.push(function_),
+    onPush: () => {
+      pushed += 1;
+    },
     processChanges: async () => {
       const records = (await stream.read()).filter(isPublished);
       if (records.length === 0) return false;
@@ -74,7 +83,10 @@ export const openCountedWorld = async (engine: Engine) => {
   });
   const changes = createProcessChangesHandler({
     ...{ table, tasks: world.tasks, logger: world.deps.logger },
-    publish: async () => [],
+    publish: async (records) => {
+      events += records.length;
+      return [];
+    },
     startWorkflow: async (operation) => world.tasks.start(operation),
   });
   const api = createApi(table, UNLIMITED, { push: world.deps.push });
@@ -92,6 +104,7 @@ export const openCountedWorld = async (engine: Engine) => {
       consumed.reset();
       invoked.length = 0;
       world.tasks.transitions = 0;
+      [events, pushed] = [0, 0];
       await work();
       await world.settle();
       const units = (isWrite: boolean) =>
@@ -104,6 +117,8 @@ export const openCountedWorld = async (engine: Engine) => {
         readUnits: units(false),
         functions: invoked.length,
         transitions: world.tasks.transitions,
+        messages: pushed + invoked.filter((name) => name === 'host-message').length,
+        events,
         invoked: [...invoked],
       };
     },

@@ -1,13 +1,13 @@
 import type { ComputeProcess } from '../../../core/contract/compute-process.ts';
 import type { ConversionRule } from '../../../core/contract/conversion-rule.ts';
-import type { Operation } from '../../../core/contract/operation.ts';
+import type { Operation, OperationSummary } from '../../../core/contract/operation.ts';
 import { cutCommand } from '../../../core/domain/summary.ts';
 import type { ComputeProcessRecord } from '../../../store/compute-processes.ts';
 import type { ContainerRecord, IndexedContainer } from '../../../store/containers.ts';
 import type { ConversionRuleRecord } from '../../../store/conversion-rules.ts';
 import type { HostLinkRecord } from '../../../store/host-links.ts';
 import type { IndexedHost } from '../../../store/hosts.ts';
-import type { IndexedOperation } from '../../../store/operations.ts';
+import type { IndexedOperation, OperationRecord } from '../../../store/operations.ts';
 
 const seconds = (from: string, now: Date): number =>
   Math.max(0, Math.round((now.getTime() - Date.parse(from)) / 1000));
@@ -52,16 +52,21 @@ export const toContainer = (record: ContainerRecord, now: Date) => ({
   env: record.view.spec.env ?? {},
 });
 
-/** An operation as the API shows it. */
-export const toOperation = (record: IndexedOperation): Operation => {
-  const { imageName, conversion, ...view } = record.view;
+/** An operation in a list. */
+export const toOperationSummary = ({ id, view: indexed }: IndexedOperation): OperationSummary => {
+  const { imageName, conversion, ...view } = indexed;
   return {
-    id: record.id,
+    id,
     ...view,
     ...(imageName === null ? {} : { imageName }),
     ...(conversion ? { conversion } : {}),
-    steps: [...view.steps],
   };
+};
+
+/** An operation as the API shows it. */
+export const toOperation = (record: OperationRecord): Operation => {
+  const { steps, ...view } = record.view;
+  return { ...toOperationSummary({ ...record, view }), steps: [...steps] };
 };
 
 /** A host as the API shows it. It is `Unknown` as soon as its lease has expired, even before the sweeper records that. */

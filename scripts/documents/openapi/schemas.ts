@@ -18,7 +18,7 @@ import {
 } from '../../../core/contract/host.ts';
 import { AcceptedSchema, DryRunSchema, ROUTES } from '../../../core/contract/http/routes.ts';
 import { ImageSchema, ImportImageRequestSchema } from '../../../core/contract/image.ts';
-import { OperationSchema } from '../../../core/contract/operation.ts';
+import { OperationSchema, OperationSummarySchema } from '../../../core/contract/operation.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
 
 /** The JSON of the document. */
@@ -32,6 +32,7 @@ const NAMED = {
   UpdateContainerRequest: UpdateContainerRequestSchema,
   StopContainerRequest: StopContainerRequestSchema,
   Operation: OperationSchema,
+  OperationSummary: OperationSummarySchema,
   Accepted: AcceptedSchema,
   DryRun: DryRunSchema,
   ComputeProcess: ComputeProcessSchema,

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { OperationSchema, OperationStateSchema } from '../../operation.ts';
+import { OperationSchema, OperationStateSchema, OperationSummarySchema } from '../../operation.ts';
 import { IdSchema } from '../../primitives.ts';
 import type { Route } from '../route.ts';
 import { DryRunSchema } from './answers.ts';
@@ -17,7 +17,7 @@ export const OPERATIONS_ROUTES = [
       containerId: z.optional(IdSchema),
       state: z.optional(OperationStateSchema),
     }),
-    responses: { 200: list(OperationSchema) },
+    responses: { 200: list(OperationSummarySchema) },
   },
   {
     operationId: 'getOperation',
