@@ -149,8 +149,11 @@ const getCommand = async (table: Table, record: CommandRecord): Promise<CommandR
   return item && parseCommand(item);
 };
 
-/** Unanswered commands of a host, expired ones too. An unreadable one does not block the others. */
-export const listPendingCommands = async (
+/**
+ * Commands of a host that are unanswered, including expired ones, and the answered commands of operations that no
+ * execution runs: their failure may not have been processed yet. An unreadable command does not block the others.
+ */
+export const listOpenCommands = async (
   table: Table,
   tenant: string,
   hostId: string,
@@ -164,9 +167,10 @@ export const listPendingCommands = async (
       sort: 'any',
       ...(after && { after }),
       filter: {
-        expression: '#state = :pending',
+        expression:
+          '#state = :pending OR #state = :answered AND attribute_exists(operationId) AND attribute_not_exists(taskToken)',
         names: { '#state': 'state' },
-        values: { ':pending': toAttribute('pending') },
+        values: { ':pending': toAttribute('pending'), ':answered': toAttribute('answered') },
       },
     });
     found.push(...readEach(table, page.items, parseCommand));

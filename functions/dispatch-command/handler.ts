@@ -105,7 +105,8 @@ export const createDispatchCommandHandler = (deps: DispatchCommandDependencies) 
   return async (event: WorkflowStepEvent): Promise<void> => {
     const token = tokenOf(event);
     const found = await readCurrentOperation(table, event);
-    const step = (event.step === STEPS.command && found && hostStep(found.operation)) || event.step;
+    const isGeneric = event.step === STEPS.command && found !== undefined;
+    const step = isGeneric ? (hostStep(found.operation) ?? event.step) : event.step;
     if (found?.operation.view.state === 'Succeeded') await tasks.succeed(token, {});
     else if (found === undefined || !isCurrent(found, event)) await failSuperseded(tasks, token);
     else if (isCancelled(found, step)) await failCancelled(tasks, token);

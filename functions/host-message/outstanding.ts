@@ -1,6 +1,6 @@
-import { type CommandRecord, deleteCommand, listPendingCommands } from '../../store/commands.ts';
+import { type CommandRecord, deleteCommand, listOpenCommands } from '../../store/commands.ts';
 import type { Connection } from '../../store/host-links.ts';
-import { isDirect, reportFailure } from '../../workflow/operation/answer-task.ts';
+import { answerStep, isDirect, reportFailure } from '../../workflow/operation/answer-task.ts';
 import { isCancelled, isCurrent, readCurrentOperation } from '../../workflow/operation/current-operation.ts';
 import { CANCELLED } from '../../workflow/operation/fail-step.ts';
 import { pushCommand } from '../shared/hosts/push.ts';
@@ -25,7 +25,7 @@ const decide = async (
 };
 
 /**
- * Sends a host the commands that it has not answered.
+ * Sends a host the commands that it has not answered, and processes failures whose processing was interrupted.
  *
  * @param inProgress ids of commands that it is executing: their tasks get a heartbeat instead
  */
@@ -34,10 +34,14 @@ export const sendOutstanding = async (
   { tenant, hostId, connectionId }: Connection,
   inProgress: ReadonlySet<string>,
 ): Promise<void> => {
-  const pending = await listPendingCommands(deps.table, tenant, hostId);
+  const open = await listOpenCommands(deps.table, tenant, hostId);
   const now = deps.now().getTime();
   await Promise.all(
-    pending.map(async (record) => {
+    open.map(async (record) => {
+      if (record.state === 'answered') {
+        await answerStep(deps, record);
+        return;
+      }
       if (record.expiresAt <= now) {
         if (isDirect(record)) await reportFailure(deps, record, EXPIRED);
         return;

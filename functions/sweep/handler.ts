@@ -1,4 +1,4 @@
-import { listPendingCommands } from '../../store/commands.ts';
+import { listOpenCommands } from '../../store/commands.ts';
 import {
   type HostLinkRecord,
   isSilent,
@@ -11,7 +11,7 @@ import { entityOf, readEach } from '../../store/item-format.ts';
 import { HOST_SHARDS, indexes, keys, parsePartitionKey } from '../../store/keys.ts';
 import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
-import { isDirect } from '../../workflow/operation/answer-task.ts';
+import { answerStep, isDirect } from '../../workflow/operation/answer-task.ts';
 import { recordSilence } from '../../workflow/reconciliation/host-facts.ts';
 import { listRunning, recordUnknown } from '../../workflow/reconciliation/silent-host.ts';
 import type { StartFailure } from '../../workflow/tasks.ts';
@@ -106,14 +106,22 @@ export const createSweepHandler = (deps: SweepDependencies) => {
     }
   };
 
+  /** Fails the operations of a silent host that no execution runs, until the time is over. */
+  const failDirect = async (host: SweptHost, isOver: () => boolean): Promise<void> => {
+    for (const command of await listOpenCommands(table, host.tenant, host.id)) {
+      if (isOver()) return;
+      if (command.state === 'answered') await answerStep(deps, command);
+      else if (isDirect(command)) await deps.startFailure(command, HOST_SILENT);
+    }
+  };
+
   const sweepHost = async (watched: Watched, until: number): Promise<void> => {
     const { host, link } = watched;
     if (!(await silence(watched))) return;
     const speaker = { tenant: host.tenant, hostId: host.id };
     const isOver = () => now().getTime() > until;
     if (isOver()) return;
-    for (const command of await listPendingCommands(table, host.tenant, host.id))
-      if (isDirect(command)) await deps.startFailure(command, HOST_SILENT);
+    await failDirect(host, isOver);
     if (isOver()) return;
     for (const id of await listRunning(table, speaker, CONTAINERS_PER_HOST)) {
       if (isOver()) return;

@@ -2,6 +2,7 @@ import type { WorkflowInput, WorkflowStepEvent } from '../../core/contract/deplo
 import { STEPS, TIMES } from '../../core/contract/deployment.ts';
 import { MACHINE_SPECS } from '../../lib/state-machines/index.ts';
 import type { OperationRecord } from '../../store/operations.ts';
+import { failureMachine } from '../../workflow/operation/host-step.ts';
 import type { Failure, StartFailure, TaskAnswer, Tasks } from '../../workflow/tasks.ts';
 
 export interface StepHandlers {
@@ -55,10 +56,9 @@ export class FakeStepFunctions implements Tasks {
 
   /** Starts the execution that ends a failed operation which no execution runs. */
   readonly startFailure: StartFailure = async ({ tenant, operationId, step, command }, failure) => {
-    if (operationId === null) throw new TypeError('a command without an operation');
+    if (operationId === null || step === null) throw new TypeError('a command without an operation');
     const { containerId, epoch } = command;
-    const machine = step === STEPS.prepare || step === STEPS.start ? 'undo' : 'settle';
-    return this.#start(machine, { tenant, operationId, containerId, epoch }, failure);
+    return this.#start(failureMachine(step), { tenant, operationId, containerId, epoch }, failure);
   };
 
   #start(machine: string, input: WorkflowInput, failure: Failure | null): 'started' | 'already-started' {

@@ -20,6 +20,13 @@ const OF_KIND: Readonly<Partial<Record<OperationKind, string>>> = {
   importImage: STEPS.importImage,
 };
 
+/** Steps that may leave something half finished on a host. */
+const LEAVES_SOMETHING: readonly string[] = [STEPS.prepare, STEPS.start];
+
+/** The machine that ends an operation which failed in this step without an execution. */
+export const failureMachine = (step: string): 'undo' | 'settle' =>
+  LEAVES_SOMETHING.includes(step) ? 'undo' : 'settle';
+
 /** The step in which the operation's host does its work. Each operation has one. */
 export const hostStep = ({
   machine,

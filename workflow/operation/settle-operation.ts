@@ -103,7 +103,12 @@ export const settleOperation = (
 ): Promise<SettleOutcome> =>
   retryOnConflict(async (): Promise<SettleOutcome> => {
     const found = await readCurrentOperation(deps.table, input);
-    if (found === undefined || isEnded(found.operation.view.state)) return { kind: 'already-ended' };
+    if (found === undefined) return { kind: 'already-ended' };
+    if (isEnded(found.operation.view.state)) {
+      // A command that its operation left behind would start this again.
+      await deleteCommands(deps.table, await readCommands(deps.table, found));
+      return { kind: 'already-ended' };
+    }
     const { operation, container } = found;
     const commands = await readCommands(deps.table, found);
     const at = deps.now().toISOString();

@@ -1,12 +1,10 @@
 import { ExecutionAlreadyExists, type SFNClient, StartExecutionCommand } from '@aws-sdk/client-sfn';
-import { STEPS, type StateMachineName, type WorkflowInput } from '../../../core/contract/deployment.ts';
+import type { StateMachineName, WorkflowInput } from '../../../core/contract/deployment.ts';
 import type { OperationRecord } from '../../../store/operations.ts';
 import type { Logger } from '../../../workflow/logger.ts';
+import { failureMachine } from '../../../workflow/operation/host-step.ts';
 import type { Failure, StartFailure } from '../../../workflow/tasks.ts';
 import { ConfigurationError } from '../errors.ts';
-
-/** Steps that may leave something half finished on a host. */
-const LEAVES_SOMETHING: readonly string[] = [STEPS.prepare, STEPS.start];
 
 export type StartWorkflow = (operation: OperationRecord) => Promise<'started' | 'already-started'>;
 
@@ -56,8 +54,14 @@ export const createStartFailure =
   async ({ tenant, operationId, step, command }, failure) => {
     if (operationId === null || step === null) return;
     const { containerId, epoch } = command;
-    const machine = LEAVES_SOMETHING.includes(step) ? 'undo' : 'settle';
-    await start(client, arns, machine, { tenant, operationId, containerId, epoch, failure, undone: false });
+    await start(client, arns, failureMachine(step), {
+      tenant,
+      operationId,
+      containerId,
+      epoch,
+      failure,
+      undone: false,
+    });
   };
 
 /**

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { CONTAINER_STATES, type ContainerState } from '../../../core/contract/container.ts';
 import { AcceptedSchema } from '../../../core/contract/http/routes.ts';
-import { listPendingCommands } from '../../../store/commands.ts';
+import { listOpenCommands } from '../../../store/commands.ts';
 import { type ContainerRecord, containerItem, parseContainer } from '../../../store/containers.ts';
 import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
@@ -31,7 +31,7 @@ const setUp = async (container: ContainerRecord, ...operations: OperationRecord[
   };
   /** The verbs of the commands that its host has not answered. */
   const verbs = async () =>
-    (await listPendingCommands(table, TENANT, testId(900))).map(({ command }) => command.arguments.verb);
+    (await listOpenCommands(table, TENANT, testId(900))).map(({ command }) => command.arguments.verb);
   const ask = (operationId: string, given = {}) =>
     api.call(operationId, { params: { idOrName: container.id }, ...given });
   return { ...api, table, read, readOperation, verbs, ask };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { AcceptedSchema, DryRunSchema } from '../../../core/contract/http/routes.ts';
 import { ProblemSchema } from '../../../core/contract/problem.ts';
-import { listPendingCommands } from '../../../store/commands.ts';
+import { listOpenCommands } from '../../../store/commands.ts';
 import { hostItem, parseHost } from '../../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
@@ -27,7 +27,7 @@ const setUp = async () => {
 
 /** The verbs of the commands that the host has not answered. */
 const verbsOn = async (table: Table) =>
-  (await listPendingCommands(table, TENANT, testId(900))).map(({ command }) => command.arguments.verb);
+  (await listOpenCommands(table, TENANT, testId(900))).map(({ command }) => command.arguments.verb);
 
 /** New-Container -Name DEMO -ContainerImageName nanoserver -SwitchName NAT */
 const DEMO = { name: 'DEMO', image: 'nanoserver', switchName: 'NAT' };

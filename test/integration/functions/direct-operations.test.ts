@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { TIMES } from '../../../core/contract/deployment.ts';
 import { replaceOperation } from '../../../store/operations.ts';
 import { nextOperation } from '../../../workflow/operation/next-records.ts';
@@ -129,6 +129,39 @@ describe('an operation that fails', () => {
       expect(await viewOf(containerId)).toMatchObject({ state: 'Unknown', activeOperationId: null });
     },
   );
+
+  test('on its host, whose failure was stored before a crash, and which never returns', async () => {
+    host.failing.add('startContainer');
+    jest.spyOn(world.deps, 'startFailure').mockRejectedValueOnce(new TypeError('crashed'));
+    const { operationId } = await create();
+    await expect(world.settle()).rejects.toThrow('crashed');
+    world.cut(host);
+    await sweepAfter(200);
+    await sweepAfter(TIMES.undoSeconds + 1);
+    expect((await world.operation(operationId)).view).toMatchObject({
+      state: 'Failed',
+      error: { code: 'step-failed', detail: 'It did not work.' },
+    });
+  });
+
+  test('on a silent host with many: a sweep starts what fits its time, and the next one the rest', async () => {
+    const ids: string[] = [];
+    for (let count = 0; count < 15; count += 1) ids.push((await create()).id);
+    await world.settle();
+    world.cut(host);
+    const begun: string[] = [];
+    for (const id of ids) begun.push((await begin(id, 'stop')).operationId);
+    const start = world.tasks.startFailure;
+    const slow = jest.spyOn(world.deps, 'startFailure').mockImplementation(async (...given) => {
+      world.clock.now += 1000;
+      return start(...given);
+    });
+    await sweepAfter(200);
+    expect(slow.mock.calls.length).toBeLessThan(ids.length);
+    await sweepAfter(60);
+    for (const operationId of begun) expect(await stateOf(operationId)).toBe('Failed');
+    expect(slow).toHaveBeenCalledTimes(ids.length);
+  });
 
   test('because its host never answers: it ends at its deadline', async () => {
     host.silentOn.add('startContainer');

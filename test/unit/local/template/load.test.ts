@@ -95,8 +95,8 @@ describe('refusals', () => {
     ['an unknown section', { Transform: 'AWS::Serverless', Resources: {} }, 'Transform'],
     [
       'a reference to a missing resource',
-      { Resources: { A: thing({ Name: { Ref: 'Nobody' } }) } },
-      "'Nobody'",
+      { Resources: { A: thing({ Name: { Ref: 'Missing' } }) } },
+      "'Missing'",
     ],
     [
       'an attribute that the engine does not have',
