@@ -22,7 +22,7 @@ import { ConversionByRule } from './conversion-by-rule.ts';
 import { Data } from './data.ts';
 import { Events } from './events.ts';
 import { Functions } from './functions.ts';
-import { HostLink } from './host-link.ts';
+import { HostLink, type Throttle } from './host-link.ts';
 import { HttpApi } from './http-api.ts';
 import { Observability } from './observability.ts';
 import { Orchestration } from './orchestration.ts';
@@ -88,7 +88,14 @@ export interface BulkheadControlPlaneProps {
   /** Name of the event bus. @default 'bulkhead' */
   readonly eventBusName?: string;
   /** Requests to the HTTPS API beyond which API Gateway returns 429. @default 2000 per second, bursts of 4000 */
-  readonly throttle?: { readonly ratePerSecond: number; readonly burst: number };
+  readonly throttle?: Throttle;
+  /**
+   * Handshakes and messages of hosts beyond which API Gateway returns 429; agents repeat them. Session frames do not count.
+   * @default 2000 per second, bursts of 4000
+   */
+  readonly hostThrottle?: Throttle;
+  /** Session frames beyond which API Gateway returns 429; both sides repeat them. @default 1000 per second, bursts of 2000 */
+  readonly sessionThrottle?: Throttle;
   /**
    * Reserved concurrency of functions, such as `RESERVED_CONCURRENCY`. Lambda requires 100 executions of the account to
    * stay unreserved, so an account with a low limit cannot reserve any.
@@ -192,6 +199,8 @@ export class BulkheadControlPlane extends Construct {
     this.hostLink = new HostLink(this, 'HostLink', {
       ...kept,
       manageApiGatewayLogRole: props.manageApiGatewayLogRole ?? true,
+      hostThrottle: props.hostThrottle ?? { ratePerSecond: 2000, burst: 4000 },
+      sessionThrottle: props.sessionThrottle ?? { ratePerSecond: 1000, burst: 2000 },
     });
     this.secrets = new Secrets(this, 'Secrets', { removalPolicy: kept.removalPolicy });
     this.functions = this.#makeFunctions(props, assets, kept);

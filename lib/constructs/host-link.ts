@@ -28,6 +28,10 @@ export interface HostLinkProps {
   readonly removalPolicy: RemovalPolicy;
   /** Whether to set the role of the account and Region with which API Gateway writes logs. */
   readonly manageApiGatewayLogRole: boolean;
+  /** Limit of handshakes, and of all messages of hosts that are not session frames. */
+  readonly hostThrottle: Throttle;
+  /** Limit of session frames. */
+  readonly sessionThrottle: Throttle;
 }
 
 export interface HostLinkFunctions {
@@ -43,8 +47,11 @@ export interface HostLinkFunctions {
 
 /** The action of session frames. */
 const SESSION_ROUTE = 'session';
-/** Limits for all hosts together, and for all sessions together. */
-const MESSAGES = { ratePerSecond: 500, burst: 1000 } as const;
+/** A token bucket of API Gateway: messages per second, and burst. */
+export interface Throttle {
+  readonly ratePerSecond: number;
+  readonly burst: number;
+}
 
 /**
  * The WebSocket API that agents and session clients connect to. Created in two steps, because functions that push to
@@ -80,8 +87,8 @@ export class HostLink extends Construct {
         detailedMetricsEnabled: true,
         loggingLevel: 'ERROR',
         // The agents' jitter spreads reconnections; this limit is the second line of defense.
-        throttlingBurstLimit: MESSAGES.burst,
-        throttlingRateLimit: MESSAGES.ratePerSecond,
+        throttlingBurstLimit: props.hostThrottle.burst,
+        throttlingRateLimit: props.hostThrottle.ratePerSecond,
       },
       // A separate limit, so that a flood of session frames does not delay messages of hosts.
       routeSettings: {
@@ -89,8 +96,8 @@ export class HostLink extends Construct {
           DataTraceEnabled: false,
           DetailedMetricsEnabled: true,
           LoggingLevel: 'ERROR',
-          ThrottlingBurstLimit: MESSAGES.burst,
-          ThrottlingRateLimit: MESSAGES.ratePerSecond,
+          ThrottlingBurstLimit: props.sessionThrottle.burst,
+          ThrottlingRateLimit: props.sessionThrottle.ratePerSecond,
         },
       },
     });

@@ -42,7 +42,7 @@ export interface Throttle {
 export interface StageDefinition {
   readonly name: string;
   readonly variables: Readonly<Record<string, string>>;
-  /** Shared limit of the routes without settings, and limits by route key. HTTP APIs only. */
+  /** Shared limit of the routes without settings, and limits by route key. */
   readonly throttling: { readonly shared?: Throttle; readonly routes: Readonly<Record<string, Throttle>> };
   readonly accessLog?: { readonly destinationArn: string; readonly format: string };
 }

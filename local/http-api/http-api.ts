@@ -10,12 +10,12 @@ import type {
 import { invokeInTime } from '../api-gateway/invoke-in-time.ts';
 import { BodyTooLargeError, readBody } from '../api-gateway/read-body.ts';
 import { requestTime, shortId } from '../api-gateway/request-ids.ts';
+import { StageThrottle } from '../api-gateway/stage-throttle.ts';
 import type { CloudContext } from '../engine.ts';
 import { gatewayResponse, type HttpResponse, parseFunctionResponse } from './function-response.ts';
 import { JwtAuthorizer, type JwtDecision } from './jwt-authorizer.ts';
 import { type HttpRequest, type JwtContext, joinHeaders, requestEvent } from './request-event.ts';
 import { type RouteMatch, RouteTable } from './route-table.ts';
-import { StageThrottle } from './stage-throttle.ts';
 
 export type HttpApiDeps = Pick<
   CloudContext,

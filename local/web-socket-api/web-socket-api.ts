@@ -11,6 +11,7 @@ import type {
 } from '../api-gateway/definition.ts';
 import { invokeInTime } from '../api-gateway/invoke-in-time.ts';
 import { shortId } from '../api-gateway/request-ids.ts';
+import { StageThrottle } from '../api-gateway/stage-throttle.ts';
 import type { Chaos } from '../chaos.ts';
 import type { CloudContext } from '../engine.ts';
 import { accessValues } from './access-values.ts';
@@ -46,6 +47,8 @@ export type WebSocketApiDeps = Pick<
 /** How long chaos delays a message, in milliseconds. */
 const OVERTAKEN_MS = 15;
 
+const TOO_MANY = 'Too Many Requests';
+
 /** A client whose handshake is in progress. */
 interface Candidate {
   readonly request: IncomingMessage;
@@ -64,7 +67,7 @@ interface Accepted {
  *
  * Connect: check the identity sources (401) → invoke the authorizer (401, 403, 500) → invoke the function behind
  * `$connect` (its status, 502 on failure, 504 on timeout) → open the socket. `@connections` works only from then on.
- * Messages go to functions concurrently. At the end of a connection `$disconnect` is called once.
+ * Messages go to functions concurrently, and beyond the limits of the stage to none. At the end of a connection `$disconnect` is called once.
  */
 export class WebSocketApi {
   readonly #definition: ApiDefinition;
@@ -73,6 +76,7 @@ export class WebSocketApi {
   readonly #open = new Map<string, Connection>();
   readonly #subprotocols = new WeakMap<IncomingMessage, string>();
   readonly #accessLogs = new Map<string, AccessLog>();
+  readonly #throttles = new Map<string, StageThrottle>();
   /** Pending calls of `$disconnect`. */
   readonly #farewells = new Set<Promise<void>>();
 
@@ -85,8 +89,10 @@ export class WebSocketApi {
       perMessageDeflate: false,
       handleProtocols: (_, request) => this.#subprotocols.get(request) ?? false,
     });
-    for (const stage of definition.stages)
+    for (const stage of definition.stages) {
       this.#accessLogs.set(stage.name, openAccessLog(stage, deps.stateDir));
+      this.#throttles.set(stage.name, new StageThrottle(stage.throttling, deps.clock));
+    }
   }
 
   /** Serves `@connections`. @returns whether the request was for it */
@@ -165,6 +171,7 @@ export class WebSocketApi {
   }
 
   async #admit(candidate: Candidate): Promise<Accepted | Refusal> {
+    if (this.#isThrottled(candidate.facts, '$connect')) return { status: 429, message: TOO_MANY };
     const route = this.#route('$connect');
     if (route === undefined) return { authorizer: undefined, subprotocol: undefined };
     const began = this.#deps.clock.now();
@@ -237,6 +244,8 @@ export class WebSocketApi {
     const route = selectRoute(this.#definition.routes, this.#definition.routeProperty, body);
     if (route === undefined) return this.#complain(connection, moment, 'Forbidden', 403);
     const { routeKey } = route;
+    if (this.#isThrottled(facts, routeKey))
+      return this.#complain(connection, moment, TOO_MANY, 429, routeKey);
     const messageId = shortId(this.#deps.newId());
     const event = messageEvent(facts, moment, authorizer, { routeKey, messageId, body });
     const answer = await this.#call(route, event);
@@ -280,6 +289,10 @@ export class WebSocketApi {
     );
     this.#farewells.add(farewell);
     farewell.finally(() => this.#farewells.delete(farewell)).catch(() => undefined);
+  }
+
+  #isThrottled({ stage }: ConnectionFacts, routeKey: string): boolean {
+    return this.#throttles.get(stage)?.admits(routeKey) === false;
   }
 
   #route(routeKey: string): RouteDefinition | undefined {

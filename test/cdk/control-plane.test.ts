@@ -146,13 +146,34 @@ describe('reserved concurrency', () => {
   });
 });
 
-test('session frames have a separate limit from other messages of hosts', () => {
-  const stages = resourcesOf(templateOf(), 'AWS::ApiGatewayV2::Stage');
-  const limits = { ThrottlingBurstLimit: 1000, ThrottlingRateLimit: 500 };
-  const settings = stages
-    .map(({ Properties }) => Properties)
-    .filter(({ RouteSettings }) => Object.keys((RouteSettings ?? {}) as object).includes('session'));
-  expect(settings).toMatchObject([{ RouteSettings: { session: limits }, DefaultRouteSettings: limits }]);
+describe('session frames have a separate limit from other messages of hosts', () => {
+  const throttling = (burst: number, rate: number) => ({
+    ThrottlingBurstLimit: burst,
+    ThrottlingRateLimit: rate,
+  });
+  const expected = (hosts: object, sessions: object) => ({
+    StageName: 'v1',
+    DefaultRouteSettings: Match.objectLike(hosts),
+    RouteSettings: { session: Match.objectLike(sessions) },
+  });
+
+  test('by default', () => {
+    inAnotherApp(() => ({})).hasResourceProperties(
+      'AWS::ApiGatewayV2::Stage',
+      expected(throttling(4000, 2000), throttling(2000, 1000)),
+    );
+  });
+
+  test('as configured', () => {
+    const props = {
+      hostThrottle: { ratePerSecond: 5000, burst: 3000 },
+      sessionThrottle: { ratePerSecond: 10, burst: 20 },
+    };
+    inAnotherApp(() => props).hasResourceProperties(
+      'AWS::ApiGatewayV2::Stage',
+      expected(throttling(3000, 5000), throttling(20, 10)),
+    );
+  });
 });
 
 test('each route that can occupy its function, or needs no token, has its own limit, which is created after the route', () => {

@@ -27,9 +27,9 @@ const AUTHORIZER: Resource = [
   },
 ];
 
-const resources = (secured: boolean): readonly Resource[] => [
+const resources = (secured: boolean, stage: Record<string, unknown>): readonly Resource[] => [
   ['Api', 'Ws', { ProtocolType: 'WEBSOCKET', RouteSelectionExpression: '$request.body.action' }],
-  ['Stage', 'S', { ApiId: '@Ws', StageName: 'live' }],
+  ['Stage', 'S', { ApiId: '@Ws', StageName: 'live', ...stage }],
   ...(secured ? [AUTHORIZER] : []),
   ...route('$connect', 'connect', secured ? { AuthorizationType: 'CUSTOM', AuthorizerId: '@A' } : {}),
   ...route('$disconnect', 'disconnect'),
@@ -66,7 +66,7 @@ export const allow =
 
 export const openBench = async (
   functions: Readonly<Record<string, TestFunction>> = {},
-  { secured = false } = {},
+  { secured = false, stage = {} as Record<string, unknown> } = {},
 ): Promise<Bench> => {
   const clock = new ManualCloudClock();
   const events: Record<string, Event[]> = {};
@@ -82,7 +82,7 @@ export const openBench = async (
   const names = ['authorize', 'connect', 'disconnect', 'fallback', 'work', 'ask'];
   const started = await startApiGateway({
     clock,
-    resources: resources(secured),
+    resources: resources(secured, stage),
     functions: Object.fromEntries(names.map((name) => [name, recorded(name)])),
   });
   const url = `${started.endpoint('Ws')}/live`;

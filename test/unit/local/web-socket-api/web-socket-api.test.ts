@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { TestFunction } from '../../../helpers/api-gateway.ts';
 import { FunctionFailure } from '../../../helpers/api-gateway.ts';
+import { RefusedHandshake } from '../../../helpers/web-socket-client.ts';
 import { allow, type Bench, openBench } from './setting.ts';
 
 const KB = 1024;
@@ -253,6 +254,36 @@ describe('a WebSocket API', () => {
       expect(await bench.event('connect')).toMatchObject({
         requestContext: { authorizer: { principalId: 'p' } },
       });
+    });
+  });
+
+  describe('throttles', () => {
+    const limit = (count: number) => ({ ThrottlingRateLimit: count, ThrottlingBurstLimit: count });
+
+    test('a route with its own settings, while messages on other routes still arrive', async () => {
+      const stage = { DefaultRouteSettings: limit(5), RouteSettings: { work: limit(2) } };
+      bench = await openBench({}, { stage });
+      const [flooding, host] = [await bench.connect(), await bench.connect()];
+      for (let sent = 0; sent < 50; sent += 1) flooding.socket.send('{"action":"work"}');
+      for (let refused = 0; refused < 48; refused += 1)
+        expect(JSON.parse(await flooding.next())).toMatchObject({ message: 'Too Many Requests' });
+      expect(bench.events.work).toHaveLength(2);
+      host.socket.send('{"action":"heartbeat"}');
+      expect((await bench.event('fallback')).body).toBe('{"action":"heartbeat"}');
+      bench.clock.advance(1000);
+      bench.events.work = [];
+      flooding.socket.send('{"action":"work","n":1}');
+      expect((await bench.event('work')).body).toContain('"n":1');
+    });
+
+    test('the handshake as the routes without settings', async () => {
+      bench = await openBench({}, { stage: { DefaultRouteSettings: limit(1) } });
+      const client = await bench.connect();
+      const refused = await bench.connect().catch((error: unknown) => error);
+      expect(refused).toEqual(new RefusedHandshake(429, '{"message":"Too Many Requests"}'));
+      client.socket.send('{"action":"work"}');
+      expect(JSON.parse(await client.next())).toMatchObject({ message: 'Too Many Requests' });
+      expect(bench.events.work).toBeUndefined();
     });
   });
 

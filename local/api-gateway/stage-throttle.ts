@@ -1,5 +1,5 @@
-import type { StageDefinition, Throttle } from '../api-gateway/definition.ts';
 import type { Clock } from '../engine.ts';
+import type { StageDefinition, Throttle } from './definition.ts';
 
 /** A token bucket, as API Gateway limits requests. */
 class Bucket {
@@ -27,9 +27,10 @@ class Bucket {
 }
 
 /**
- * Limits of a stage of an HTTP API. A route with settings has a separate bucket; all others share the bucket of the stage.
- * AWS documents both as best effort; here they are exact.
+ * Limits of a stage. A route with settings has a separate bucket; all others share the bucket of the stage. AWS documents
+ * both as best effort; here they are exact.
  * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-throttling.html
+ * @see https://docs.aws.amazon.com/apigateway/latest/developerguide/websocket-api-protect.html
  */
 export class StageThrottle {
   readonly #shared: Bucket | undefined;
