@@ -33,6 +33,8 @@ const FAIR_SHARE = { requestsPerSecond: 1000, requestBurst: 10_000, waitShare: 1
 const CONTEXT = {
   ...{ oidcIssuer: LOCAL_ISSUER, oidcAudience: LOCAL_AUDIENCE, eventTenant: 'dev' },
   fairShare: JSON.stringify(FAIR_SHARE),
+  // Heartbeats cost nothing here, and short ones show a lost host sooner.
+  ...{ heartbeatSeconds: '60', leaseSeconds: '180' },
 };
 const HOSTS_READY_SECONDS = 15;
 /** npm forwards a Ctrl-C that the terminal has also sent. Signals within this time count as one. */

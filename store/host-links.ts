@@ -208,5 +208,8 @@ const stillSilent = ({ lastSeenAt }: HostLinkRecord) =>
     : { condition: 'lastSeenAt = :seen', values: { ':seen': toAttribute(lastSeenAt) } };
 
 /** Whether the host's lease has expired. A host without a link has never connected. */
-export const isSilent = (link: HostLinkRecord | undefined, now: Date, leaseSeconds: number): boolean =>
-  link === undefined || now.getTime() - link.lastSeenAt > leaseSeconds * 1000;
+export const isSilent = (
+  link: Pick<HostLinkRecord, 'lastSeenAt'> | undefined,
+  now: Date,
+  leaseSeconds: number,
+): boolean => link === undefined || now.getTime() - link.lastSeenAt > leaseSeconds * 1000;

@@ -161,12 +161,16 @@ export const CORRECTION_SECONDS = 15 * 60;
 /** Time limits in seconds: of operations by kind, and of the workflow steps. */
 export const TIMES = {
   operationDeadlineSeconds: 15 * 60,
-  /** A host must report progress on a command within this time, which is three heartbeats. */
-  commandHeartbeatSeconds: 180,
+  /** A host must report progress on a command within this time, which is at least two heartbeats. */
+  commandHeartbeatSeconds: 300,
   /** Interval at which placement is retried without a notification of free capacity. */
   placementRetrySeconds: 300,
   undoSeconds: 120,
   eventRetentionDays: 90,
 } as const;
+
+/** Defaults of the deployment: the interval of heartbeats, and how long one is valid. One heartbeat may be lost. */
+export const HEARTBEAT_SECONDS = 120;
+export const LEASE_SECONDS = 300;
 
 export const EVENT_BUS_NAME = 'bulkhead';

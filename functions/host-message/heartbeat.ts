@@ -7,7 +7,7 @@ import { sendOutstanding } from './outstanding.ts';
 
 /**
  * Costs one write unit and half a read unit, and sends no response if there is none to send. An idle host costs this once
- * a minute. The link, which is written anyway, records whether the host was silent and whether to request its inventory.
+ * an interval. The link, which is written anyway, records whether the host was silent and whether to request its inventory.
  */
 export const takeHeartbeat = async (
   deps: HostMessageDependencies,

@@ -7,7 +7,7 @@ import {
   SWEPT_LINK,
 } from '../../store/host-links.ts';
 import { parseSweptHost, SWEPT_HOST, type SweptHost } from '../../store/hosts.ts';
-import { entityOf, readEach } from '../../store/item-format.ts';
+import { readEach } from '../../store/item-format.ts';
 import { HOST_SHARDS, indexes, keys, parsePartitionKey } from '../../store/keys.ts';
 import { ConditionFailed, type QueryOptions } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../../workflow/dependencies.ts';
@@ -36,14 +36,15 @@ const HOSTS_MS = 10_000;
 const HOSTS_AT_ONCE = 8;
 /** Containers of one host that become `Unknown` in one sweep. */
 const CONTAINERS_PER_HOST = 200;
-/** Each has two items, and BatchGetItem reads at most 100. */
-const HOSTS_PER_PAGE = 50;
-const SWEPT = [...new Set([...SWEPT_HOST, ...SWEPT_LINK])];
+/** BatchGetItem reads at most 100 items. */
+const HOSTS_PER_PAGE = 100;
 
 interface Watched {
   readonly host: SweptHost;
   readonly link: HostLinkRecord | undefined;
 }
+
+type ListedHost = ReturnType<typeof parsePartitionKey>;
 
 /**
  * Runs every minute and handles what no event triggers.
@@ -53,13 +54,52 @@ interface Watched {
  * - An operation without an execution on such a host fails.
  * - Waiting operations are tried once more, and tasks whose answer was lost are answered again.
  *
+ * A link that was read is read again only when its lease may have expired, so a connected host costs half a read unit per
+ * lease, not per sweep. A new function instance reads all links once.
+ *
  * Tenants take turns in random order, with equal shares of the time for hosts and of the time for operations. Newly silent
  * hosts come before those that are already `Unknown`, both in random order.
  */
 export const createSweepHandler = (deps: SweepDependencies) => {
   const { table, now, random, leaseSeconds, logger, metrics } = deps;
 
-  async function* hostsOf(shard: number): AsyncGenerator<readonly Watched[]> {
+  /** Link → when its host was last seen, for the hosts whose lease was valid when it was read. */
+  const leases = new Map<string, number>();
+  const leaseKey = ({ tenant, id }: ListedHost): string => `${tenant}#${id}`;
+  const forgetExpired = (): void => {
+    for (const [key, lastSeenAt] of leases)
+      if (isSilent({ lastSeenAt }, now(), leaseSeconds)) leases.delete(key);
+  };
+
+  /** Reads the links of hosts whose lease may have expired, and the silent hosts themselves. */
+  const findSilentOf = async (listed: readonly ListedHost[]): Promise<readonly Watched[]> => {
+    const due = listed.filter((host) => !leases.has(leaseKey(host)));
+    if (due.length === 0) return [];
+    const items = await table.batchGet(
+      due.map(({ tenant, id }) => keys.hostLink(tenant, id)),
+      { project: SWEPT_LINK },
+    );
+    const links = new Map(readEach(table, items, parseHostLink).map((link) => [link.hostId, link]));
+    const linked = new Set(items.map(({ pk }) => parsePartitionKey(pk?.S ?? '').id));
+    const silent = due.filter((host) => {
+      const link = links.get(host.id);
+      // Whether a host is silent is not known if its link cannot be read.
+      if (link === undefined) return !linked.has(host.id);
+      if (isSilent(link, now(), leaseSeconds)) return true;
+      leases.set(leaseKey(host), link.lastSeenAt);
+      return false;
+    });
+    if (silent.length === 0) return [];
+    const hosts = await table.batchGet(
+      silent.map(({ tenant, id }) => keys.host(tenant, id)),
+      { project: SWEPT_HOST },
+    );
+    return readEach(table, hosts, parseSweptHost)
+      .filter(({ state }) => state !== 'Lost')
+      .map((host) => ({ host, link: links.get(host.id) }));
+  };
+
+  async function* hostsOf(shard: number): AsyncGenerator<readonly ListedHost[]> {
     const options: QueryOptions = {
       index: 'gsi4',
       key: indexes.hostsToSweep(shard),
@@ -69,24 +109,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
     let after: QueryOptions['after'];
     do {
       const page = await table.query({ ...options, ...(after && { after }) });
-      const wanted = page.items.flatMap(({ pk }) => {
-        const { tenant, id } = parsePartitionKey(pk?.S ?? '');
-        return [keys.host(tenant, id), keys.hostLink(tenant, id)];
-      });
-      const items = await table.batchGet(wanted, { project: SWEPT });
-      const linkItems = items.filter((item) => entityOf(item) === 'hostLink');
-      const links = new Map(readEach(table, linkItems, parseHostLink).map((link) => [link.hostId, link]));
-      const linked = new Set(linkItems.map(({ pk }) => parsePartitionKey(pk?.S ?? '').id));
-      const hosts = readEach(
-        table,
-        items.filter((item) => entityOf(item) === 'host'),
-        parseSweptHost,
-      );
-      yield hosts.flatMap((host) => {
-        const link = links.get(host.id);
-        // Whether a host is silent is not known if its link cannot be read.
-        return link === undefined && linked.has(host.id) ? [] : { host, link };
-      });
+      yield page.items.map(({ pk }) => parsePartitionKey(pk?.S ?? ''));
       after = page.after;
     } while (after !== undefined);
   }
@@ -150,15 +173,13 @@ export const createSweepHandler = (deps: SweepDependencies) => {
 
   /** All tenants that have hosts → their silent hosts. */
   const findSilent = async (): Promise<ReadonlyMap<string, readonly Watched[]>> => {
+    forgetExpired();
     const found = new Map<string, Watched[]>();
     const readShard = async (shard: number): Promise<void> => {
-      for await (const page of hostsOf(shard))
-        for (const watched of page) {
-          const { tenant, state } = watched.host;
-          const silent = found.get(tenant) ?? [];
-          found.set(tenant, silent);
-          if (state !== 'Lost' && isSilent(watched.link, now(), leaseSeconds)) silent.push(watched);
-        }
+      for await (const page of hostsOf(shard)) {
+        for (const { tenant } of page) if (!found.has(tenant)) found.set(tenant, []);
+        for (const watched of await findSilentOf(page)) found.get(watched.host.tenant)?.push(watched);
+      }
     };
     const shards = await Promise.allSettled(
       Array.from({ length: HOST_SHARDS }, (_, shard) => readShard(shard)),

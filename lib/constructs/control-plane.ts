@@ -3,7 +3,7 @@ import type { IFunction } from 'aws-cdk-lib/aws-lambda';
 import { RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import { EVENT_BUS_NAME } from '../../core/contract/deployment.ts';
+import { EVENT_BUS_NAME, HEARTBEAT_SECONDS, LEASE_SECONDS, TIMES } from '../../core/contract/deployment.ts';
 import type { EventTenants } from '../../core/contract/event-tenants.ts';
 import type { FairShareLimits } from '../../core/contract/fair-share.ts';
 import { HTTP_FUNCTIONS, type HttpFunction } from '../../core/contract/http/routes.ts';
@@ -53,9 +53,12 @@ export interface BulkheadControlPlaneProps {
   readonly tenantClaim?: string;
   /** Claim of a token that holds the scopes, separated by spaces. @default 'scope' */
   readonly scopeClaim?: string;
-  /** Interval of an agent's heartbeats, in seconds. @default 60 */
+  /**
+   * Interval of an agent's heartbeats, in seconds, at most 150. A shorter one costs more, see `docs/cost.md`. A longer one
+   * delays commands whose push was lost. @default 120
+   */
   readonly heartbeatSeconds?: number;
-  /** How long a heartbeat is valid, in seconds. @default 180, three heartbeats */
+  /** How long a heartbeat is valid, in seconds; more than two heartbeats. @default 300 */
   readonly leaseSeconds?: number;
   /** Time after which an idle session ends, in seconds. @default 1800 */
   readonly sessionIdleSeconds?: number;
@@ -151,6 +154,19 @@ const fairShareOf = (props: BulkheadControlPlaneProps): FairShareLimits => ({
   ...props.fairShare,
 });
 
+/** @throws SynthesisError if a single lost heartbeat would make a host silent, or a command fail. */
+const leaseOf = (props: BulkheadControlPlaneProps) => {
+  const { heartbeatSeconds = HEARTBEAT_SECONDS, leaseSeconds = LEASE_SECONDS } = props;
+  const longest = TIMES.commandHeartbeatSeconds / 2;
+  if (heartbeatSeconds > longest)
+    throw new SynthesisError(`Set heartbeatSeconds to at most ${longest}. It is ${heartbeatSeconds}.`);
+  if (leaseSeconds <= 2 * heartbeatSeconds)
+    throw new SynthesisError(
+      `Set leaseSeconds to more than two heartbeats of ${heartbeatSeconds} seconds. It is ${leaseSeconds}.`,
+    );
+  return { heartbeatSeconds: String(heartbeatSeconds), leaseSeconds: String(leaseSeconds) };
+};
+
 const assetsOf = (props: BulkheadControlPlaneProps): FunctionAssets => {
   const names = props.oidc === undefined ? [...FUNCTION_NAMES, TENANT_CLAIM_FUNCTION] : FUNCTION_NAMES;
   if (props.prebundledFunctions !== undefined) return prebundledFunctions(props.prebundledFunctions, names);
@@ -243,8 +259,7 @@ export class BulkheadControlPlane extends Construct {
         webSocketUrl: this.hostLink.url,
         tenantClaim: props.tenantClaim ?? DEFAULT_TENANT_CLAIM,
         scopeClaim: props.scopeClaim ?? 'scope',
-        heartbeatSeconds: String(props.heartbeatSeconds ?? 60),
-        leaseSeconds: String(props.leaseSeconds ?? 180),
+        ...leaseOf(props),
         sessionIdleSeconds: String(props.sessionIdleSeconds ?? 1800),
         sessionTotalSeconds: String(props.sessionTotalSeconds ?? 28_800),
         version: props.version,

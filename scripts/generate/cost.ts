@@ -1,63 +1,73 @@
-import { readFileSync } from 'node:fs';
-import { type Counts, costOf, idleHostCost } from '../documents/cost/cost.ts';
+import { HEARTBEAT_SECONDS, LEASE_SECONDS } from '../../core/contract/deployment.ts';
+import { type Counts, costOf, idleHostCosts, MINUTES_A_MONTH, sumOf } from '../documents/cost/cost.ts';
 import { PRICES_OF } from '../documents/cost/prices.ts';
+import { readIdleCounts, readOperationCounts } from '../documents/cost/read-counts.ts';
 
-type Row = readonly [
-  writeUnits: number,
-  readUnits: number,
-  functions: number,
-  transitions: number,
-  messages: number,
-  events: number,
+const operationRow = (type: string, what: string, counts: Counts): string => {
+  const { writeUnits, readUnits, functions, transitions, messages, events } = counts;
+  const cells = [type, what, writeUnits, readUnits, functions, transitions, messages, events];
+  return `| ${cells.join(' | ')} | ${(costOf(counts) * 1_000_000).toFixed(0)} |`;
+};
+
+const operations = (): string => `## Operations
+
+Each is one request with an \`Idempotency-Key\`. A start includes the creation. A real host also sends the progress of long steps: each is one message, one invocation and one write unit.
+
+| Type | Operation | Write units | Read units | Functions | States entered | Messages | Events | USD per million |
+|---|---|---|---|---|---|---|---|---|
+${Object.entries(readOperationCounts())
+  .flatMap(([type, work]) => Object.entries(work).map(([what, counts]) => operationRow(type, what, counts)))
+  .join('\n')}
+
+An invocation is counted with 50 ms at 256 MB. Logs, traces, transfer and CloudWatch are not included.
+`;
+
+const LEASES = [
+  { heartbeatSeconds: 60, leaseSeconds: 180 },
+  { heartbeatSeconds: HEARTBEAT_SECONDS, leaseSeconds: LEASE_SECONDS },
+  { heartbeatSeconds: 150, leaseSeconds: 400 },
 ];
-type Recorded = Readonly<Record<string, Readonly<Record<string, Row>>>>;
 
-const recorded = JSON.parse(
-  readFileSync(new URL('../../bench/counts.json', import.meta.url), 'utf8'),
-) as Recorded;
+const idleHost = (): string => {
+  const counts = readIdleCounts();
+  const row = (lease: (typeof LEASES)[number]): string => {
+    const costs = idleHostCosts(counts, lease);
+    const cells = [costs.heartbeats, costs.connection, costs.reconnections, costs.sweeps, sumOf(costs)];
+    const isDefault = lease.heartbeatSeconds === HEARTBEAT_SECONDS ? ' (default)' : '';
+    const { heartbeatSeconds, leaseSeconds } = lease;
+    return `| ${heartbeatSeconds}, ${leaseSeconds}${isDefault} | ${cells.map((cost) => cost.toFixed(4)).join(' | ')} |`;
+  };
+  const { heartbeat, reconnect } = counts;
+  const tenant = (MINUTES_A_MONTH * costOf(counts.tenant)).toFixed(4);
+  return `## An idle host
 
-const countsOf = ([writeUnits, readUnits, functions, transitions, messages, events]: Row): Counts => ({
-  ...{ writeUnits, readUnits, functions, transitions, messages, events },
-  // Each of these operations begins with one request.
-  httpRequests: 1,
-});
+USD a month for a connected host without containers:
 
-const rowText = (type: string, what: string, row: Row): string =>
-  `| ${type} | ${what} | ${row.join(' | ')} | ${(costOf(countsOf(row)) * 1_000_000).toFixed(0)} |`;
+| Heartbeat and lease in seconds | Heartbeats | Connection | Reconnections | Sweeps | Sum |
+|---|---|---|---|---|---|
+${LEASES.map(row).join('\n')}
 
-const rows = Object.entries(recorded).flatMap(([type, work]) =>
-  Object.entries(work).map(([what, row]) => rowText(type, what, row)),
-);
+- A heartbeat is one message, one invocation, ${heartbeat.writeUnits} write unit and ${heartbeat.readUnits} read units. It gets no answer, and leaves no log line, access log entry or trace.
+- Each minute of a connection is charged. API Gateway ends it after two hours. A reconnection is ${reconnect.functions} invocations, ${reconnect.messages} messages, ${reconnect.writeUnits} write units and ${reconnect.readUnits} read units.
+- The sweep reads a host's link when its lease may have expired: half a read unit. Each tenant with hosts costs another USD ${tenant} a month.
 
-const hostRow = (heartbeatSeconds: number): string =>
-  `| ${heartbeatSeconds} | ${idleHostCost(heartbeatSeconds).toFixed(3)} |`;
+The interval is a trade-off. A command whose push was lost arrives with the next heartbeat. A host is shown as \`Unknown\` when its lease is over, and its containers at most a minute later. A lease of more than two heartbeats tolerates one that is lost. Set \`heartbeatSeconds\` and \`leaseSeconds\` ([deploy.md](deploy.md#configuration)); \`npm start\` uses 60 and 180, because heartbeats cost nothing on one machine.
+`;
+};
 
-/** `docs/cost.md`, from the counts that `test/integration/functions/counts.test.ts` checks, and a table of prices. */
+/**
+ * `docs/cost.md`, from a table of prices and the counts that `counts.test.ts` and `idle-counts.test.ts` check in
+ * `test/integration/functions`.
+ */
 export const generate = async (): Promise<Map<string, string>> =>
   new Map([
     [
       'docs/cost.md',
       `# Cost on AWS
 
-Generated by \`npm run docs\` from \`bench/counts.json\` and \`scripts/documents/cost/prices.ts\`. \`test/integration/functions/counts.test.ts\` counts on every change, and fails if a figure differs by more than 5 %. Prices: ${PRICES_OF}, without free tiers.
+Generated by \`npm run docs\` from \`bench/counts.json\`, \`bench/idle-counts.json\` and \`scripts/documents/cost/prices.ts\`. Tests count on every change, and fail if a figure differs. Prices: ${PRICES_OF}, without free tiers. A month has 730 hours.
 
-## Operations
-
-Each is one request with an \`Idempotency-Key\`. A start includes the creation. A real host also sends the progress of long steps: each is one message, one invocation and one write unit.
-
-| Type | Operation | Write units | Read units | Functions | States entered | Messages | Events | USD per million |
-|---|---|---|---|---|---|---|---|---|
-${rows.join('\n')}
-
-An invocation is counted with 50 ms at 256 MB. Logs, traces, transfer and CloudWatch are not included.
-
-## An idle host
-
-One heartbeat is one message, one invocation, one write unit and half a read unit. Each minute of the connection is charged, and each sweep reads the host. The default interval is 60 seconds. A longer interval costs less; a push that was lost and a silent host are then noticed later. Set \`heartbeatSeconds\` and \`leaseSeconds\` ([deploy.md](deploy.md)).
-
-| Interval in seconds | USD a month |
-|---|---|
-${[60, 120].map(hostRow).join('\n')}
-`,
+${operations()}
+${idleHost()}`,
     ],
   ]);

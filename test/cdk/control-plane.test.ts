@@ -89,6 +89,8 @@ describe('invalid configuration', () => {
   test.each([
     [{ oidcIssuer: 'https://issuer.example.com' }, /oidcAudience/],
     [{ heartbeatSeconds: 'soon' }, /heartbeatSeconds/],
+    [{ heartbeatSeconds: '200', leaseSeconds: '900' }, /heartbeatSeconds to at most 150/],
+    [{ heartbeatSeconds: '60', leaseSeconds: '120' }, /leaseSeconds to more than two heartbeats/],
     [{ cognitoTenants: '{"a": 1}' }, /cognitoTenants/],
     [{ cognitoTenants: 'not JSON' }, /cognitoTenants/],
     [{ deletionProtection: 'perhaps' }, /deletionProtection/],

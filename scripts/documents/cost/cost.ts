@@ -29,15 +29,37 @@ export const costOf = (counts: Counts): number =>
   counts.events * PRICES.event +
   counts.httpRequests * PRICES.httpRequest;
 
-const MINUTES_A_MONTH = 30 * 24 * 60;
+/** 730 hours, as AWS's price calculator counts a month. */
+export const MINUTES_A_MONTH = 730 * 60;
+/** API Gateway ends a WebSocket connection after two hours. */
+const CONNECTION_MINUTES = 120;
 
-/** A connected host without containers for a month, in USD: heartbeats, the connection, and its share of the sweep. */
-export const idleHostCost = (heartbeatSeconds: number): number => {
-  const heartbeat = costOf({
-    ...{ writeUnits: 1, readUnits: 0.5, functions: 1, messages: 1 },
-    ...{ transitions: 0, events: 0, httpRequests: 0 },
-  });
-  // Each sweep reads the host and its link.
-  const minute = PRICES.connectionMinute + PRICES.readUnit;
-  return MINUTES_A_MONTH * ((heartbeat * 60) / heartbeatSeconds + minute);
-};
+/** Counts of `bench/idle-counts.json`. */
+export interface IdleCounts {
+  readonly heartbeat: Counts;
+  /** The end of a connection, and the next one. */
+  readonly reconnect: Counts;
+  /** A read of a host's link by the sweep. */
+  readonly lease: Counts;
+  /** A sweep without hosts. */
+  readonly sweep: Counts;
+  /** What a sweep costs in addition for each tenant that has hosts. */
+  readonly tenant: Counts;
+}
+
+export interface Lease {
+  readonly heartbeatSeconds: number;
+  readonly leaseSeconds: number;
+}
+
+/** A connected host without containers for a month, in USD, by what causes it. */
+export const idleHostCosts = (counts: IdleCounts, { heartbeatSeconds, leaseSeconds }: Lease) => ({
+  heartbeats: ((MINUTES_A_MONTH * 60) / heartbeatSeconds) * costOf(counts.heartbeat),
+  connection: MINUTES_A_MONTH * PRICES.connectionMinute,
+  reconnections: (MINUTES_A_MONTH / CONNECTION_MINUTES) * costOf(counts.reconnect),
+  // A link that was read just before a heartbeat is read again first.
+  sweeps: ((MINUTES_A_MONTH * 60) / (leaseSeconds - heartbeatSeconds)) * costOf(counts.lease),
+});
+
+export const sumOf = (costs: Readonly<Record<string, number>>): number =>
+  Object.values(costs).reduce((sum, cost) => sum + cost, 0);

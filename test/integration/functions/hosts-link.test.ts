@@ -362,6 +362,33 @@ describe('the actual state', () => {
   });
 });
 
+describe('the cost of a sweep', () => {
+  const linksRead = async () => {
+    world.consumed.reset();
+    await world.sweep();
+    const reads = world.consumed.calls().filter(({ operation }) => operation === 'BatchGetItem');
+    return reads.reduce((sum, { units }) => sum + units, 0);
+  };
+
+  test('half a read unit for a connected host, once per lease', async () => {
+    expect(await linksRead()).toBe(0.5);
+    expect(await linksRead()).toBe(0);
+    world.clock.now += 100_000;
+    await beat();
+    expect(await linksRead()).toBe(0);
+    world.clock.now += 51_000;
+    expect(await linksRead()).toBe(0.5);
+    expect((await world.host(host.hostId)).view.state).toBe('Ready');
+  });
+
+  test('of a silent host: its link and the host itself, each time', async () => {
+    world.clock.now += 200_000;
+    expect(await linksRead()).toBe(1);
+    expect((await world.host(host.hostId)).view.state).toBe('Unknown');
+    expect(await linksRead()).toBe(1);
+  });
+});
+
 describe('a silent host', () => {
   test('is Unknown with its containers after the lease; when it is back, its reports are authoritative', async () => {
     const id = await running();

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import type { Counts, IdleCounts } from './cost.ts';
+
+type Row = readonly [
+  writeUnits: number,
+  readUnits: number,
+  functions: number,
+  transitions: number,
+  messages: number,
+  events: number,
+];
+type Rows = Readonly<Record<string, Row>>;
+
+const read = (name: string): unknown =>
+  JSON.parse(readFileSync(new URL(`../../../bench/${name}.json`, import.meta.url), 'utf8'));
+
+const countsOf = (
+  [writeUnits, readUnits, functions, transitions, messages, events]: Row,
+  httpRequests: number,
+): Counts => ({ writeUnits, readUnits, functions, transitions, messages, events, httpRequests });
+
+const mapRows = (rows: Rows, httpRequests: number): Readonly<Record<string, Counts>> =>
+  Object.fromEntries(Object.entries(rows).map(([name, row]) => [name, countsOf(row, httpRequests)]));
+
+/** Runtime type → operation → its counts. Each operation begins with one request. */
+export const readOperationCounts = (): Readonly<Record<string, Readonly<Record<string, Counts>>>> =>
+  Object.fromEntries(
+    Object.entries(read('counts') as Readonly<Record<string, Rows>>).map(([type, rows]) => [
+      type,
+      mapRows(rows, 1),
+    ]),
+  );
+
+export const readIdleCounts = (): IdleCounts =>
+  mapRows(read('idle-counts') as Rows, 0) as unknown as IdleCounts;
