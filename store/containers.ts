@@ -110,6 +110,7 @@ const SpecSchema: z.ZodMiniType<ContainerSpec> = z.object({
   switchName: z.string(),
   network: z._default(StoredNetworkPolicySchema, DEFAULT_NETWORK_POLICY),
   networkRevision: z._default(z.number(), 0),
+  entrypoint: z.optional(z.array(z.string())),
   command: z.optional(z.array(z.string())),
   env: z.optional(TextsSchema),
   workingDir: z.optional(z.string()),
@@ -184,7 +185,11 @@ const ReservationSchema = z.object({ memoryMB: z.number(), cpus: z.number() });
  * The members of a container that no index projects, because every change of the container would write them to each
  * index.
  */
-const ProgramSchema = z.object({ command: z.optional(z.array(z.string())), env: z.optional(TextsSchema) });
+const ProgramSchema = z.object({
+  entrypoint: z.optional(z.array(z.string())),
+  command: z.optional(z.array(z.string())),
+  env: z.optional(TextsSchema),
+});
 
 const ContainerSchema: z.ZodMiniType<
   Omit<ContainerRecord, keyof Owned> & { readonly program: z.infer<typeof ProgramSchema> | null }
@@ -225,17 +230,24 @@ export const parseRunningContainer = (item: Item): IndexedContainer & { readonly
   readItem('container', RunningSchema, item);
 
 /** The default policy is omitted, because every index projects the view. */
-const indexedSpec = ({ network, networkRevision, command, env: _, ...spec }: ContainerSpec) => ({
+const indexedSpec = ({
+  network,
+  networkRevision,
+  entrypoint: _,
+  command,
+  env: __,
+  ...spec
+}: ContainerSpec) => ({
   ...spec,
   ...(command && { command: cutCommand(command) }),
   ...(!isDeepStrictEqual(network, DEFAULT_NETWORK_POLICY) && { network }),
   ...(networkRevision !== 0 && { networkRevision }),
 });
 
-const programOf = ({ command, env }: ContainerSpec) =>
-  env === undefined && command === cutCommand(command)
+const programOf = ({ entrypoint, command, env }: ContainerSpec) =>
+  entrypoint === undefined && env === undefined && command === cutCommand(command)
     ? null
-    : { ...(command && { command }), ...(env && { env }) };
+    : { ...(entrypoint && { entrypoint }), ...(command && { command }), ...(env && { env }) };
 
 /** The whole item of a container, with every index key that follows from the record. */
 export const containerItem = (record: ContainerRecord): Item => {

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { ArchitectureSchema, OsFamilySchema } from '../core/contract/host.ts';
-import type { Image, ImageFacts } from '../core/contract/image.ts';
+import type { Image, ImageConfig, ImageFacts } from '../core/contract/image.ts';
 import { ConflictError } from '../core/domain/errors.ts';
 import type { Cursors } from './cursor.ts';
 import type { Item } from './item.ts';
@@ -14,15 +14,26 @@ import { keyItem, type Table, type Write } from './table.ts';
 interface IndexedImage {
   readonly tenant: string;
   readonly revision: number;
-  readonly view: ImageFacts & { readonly createdAt: string };
+  readonly view: Omit<ImageFacts, 'config'> & { readonly createdAt: string };
 }
 
 export interface ImageRecord extends IndexedImage {
+  /** Not in the view, because lists do not show it. */
+  readonly config?: ImageConfig | undefined;
   readonly actor: string;
 }
 
-/** Schema members for images and for the results of commands. */
-export const STORED_IMAGE_FACTS = {
+const StoredConfigSchema: z.ZodMiniType<ImageConfig> = z.object({
+  entrypoint: z.array(z.string()),
+  command: z.array(z.string()),
+  env: z.array(z.string()),
+  workingDir: z.string(),
+  user: z.string(),
+  stopSignal: z.string(),
+});
+
+/** The members of images that lists show. */
+const LISTED_FACTS = {
   name: z.string(),
   version: z.string(),
   os: OsFamilySchema,
@@ -32,13 +43,17 @@ export const STORED_IMAGE_FACTS = {
   digest: z.string(),
 };
 
+/** Schema members for the results of commands. */
+export const STORED_IMAGE_FACTS = { ...LISTED_FACTS, config: z.optional(StoredConfigSchema) };
+
 const INDEXED = {
   revision: z.number(),
-  view: z.object({ ...STORED_IMAGE_FACTS, createdAt: z.string() }),
+  view: z.object({ ...LISTED_FACTS, createdAt: z.string() }),
 };
 const IndexedSchema: z.ZodMiniType<Omit<IndexedImage, keyof Owned>> = z.object(INDEXED);
 const ImageSchema: z.ZodMiniType<Omit<ImageRecord, keyof Owned>> = z.object({
   ...INDEXED,
+  config: z.optional(StoredConfigSchema),
   actor: z.string(),
 });
 
@@ -93,8 +108,8 @@ export const getImage = async (
 type ImageHolder = Image['hosts'][number];
 
 /** An image and the hosts that hold it. */
-export interface HeldImage {
-  readonly image: IndexedImage;
+export interface HeldImage<Image extends IndexedImage = IndexedImage> {
+  readonly image: Image;
   readonly hosts: readonly ImageHolder[];
 }
 
@@ -121,7 +136,7 @@ export const getHeldImage = async (
   table: Table,
   tenant: string,
   name: string,
-): Promise<HeldImage | undefined> => {
+): Promise<HeldImage<ImageRecord> | undefined> => {
   const [image, hosts] = await Promise.all([getImage(table, tenant, name), listHolders(table, tenant, name)]);
   return image && { image, hosts };
 };

@@ -50,6 +50,8 @@ export const JOURNAL_FORMAT: DatabaseFormat = {
       // Version 0 had no network policies.
       addColumn(database, 'containers', 'network TEXT');
     },
+    // Containers can have an entrypoint, and images a configuration.
+    () => undefined,
   ],
 };
 

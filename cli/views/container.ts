@@ -65,6 +65,7 @@ export const containerFields = (container: Container): readonly Field[] => [
   ...networkFields(container.network),
   ['NetworkPending', container.networkPending ? 'yes: not confirmed by its host' : null],
   ['HostId', container.hostId],
+  ['Entrypoint', container.entrypoint === null ? null : commandLine(container.entrypoint)],
   ['Command', container.command === null ? null : commandLine(container.command)],
   ['WorkingDir', container.workingDir],
   ['User', container.user],

@@ -3,6 +3,7 @@ import { DEFAULT_NETWORK_POLICY, NetworkPolicySchema, ResolvedNetworkPolicySchem
 import {
   CommandSchema,
   ContainerPathSchema,
+  EntrypointSchema,
   EnvironmentSchema,
   GivenResourcesSchema,
   IdSchema,
@@ -43,6 +44,9 @@ export const CreateContainerRequestSchema = z.strictObject({
   runtimeType: z.optional(RuntimeTypeInputSchema),
   switchName: z.optional(SwitchNameSchema),
   network: z.optional(NetworkPolicySchema),
+  /** Replaces the entrypoint of the image. The command of the image is then not used. */
+  entrypoint: z.optional(EntrypointSchema),
+  /** The arguments of the entrypoint, or the program if there is none. @default the command of the image */
   command: z.optional(CommandSchema),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
@@ -115,6 +119,7 @@ export const ContainerSpecSchema = z.strictObject({
   network: z._default(ResolvedNetworkPolicySchema, DEFAULT_NETWORK_POLICY),
   /** The container's revision in which `network` was set: of two policies the one with the larger number is newer. */
   networkRevision: z._default(z.int(), 0),
+  entrypoint: z.optional(EntrypointSchema),
   command: z.optional(CommandSchema),
   env: z.optional(EnvironmentSchema),
   workingDir: z.optional(ContainerPathSchema),
@@ -139,6 +144,7 @@ export const ContainerSchema = z.strictObject({
   network: ResolvedNetworkPolicySchema,
   /** Whether the host has not yet confirmed that `network` is in force. */
   networkPending: z.boolean(),
+  entrypoint: z.nullable(EntrypointSchema),
   command: z.nullable(CommandSchema),
   env: EnvironmentSchema,
   workingDir: z.nullable(ContainerPathSchema),
@@ -160,6 +166,6 @@ export const ContainerSchema = z.strictObject({
 });
 export type Container = z.infer<typeof ContainerSchema>;
 
-/** A container in a list: without `env`. A command of more than 256 characters is cut, and ends with `…`. */
-export const ContainerSummarySchema = z.omit(ContainerSchema, { env: true });
+/** A container in a list: without `env` and `entrypoint`. A command of more than 256 characters is cut, and ends with `…`. */
+export const ContainerSummarySchema = z.omit(ContainerSchema, { env: true, entrypoint: true });
 export type ContainerSummary = z.infer<typeof ContainerSummarySchema>;

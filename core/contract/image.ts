@@ -2,6 +2,20 @@ import * as z from 'zod/mini';
 import { ArchitectureSchema, OsFamilySchema } from './host.ts';
 import { IdSchema, ImageNameSchema, LineSchema, TimestampSchema } from './primitives.ts';
 
+/** The configuration of an image, which applies to containers that do not set these members. */
+export const ImageConfigSchema = z.strictObject({
+  entrypoint: z.array(z.string()),
+  command: z.array(z.string()),
+  /** `NAME=value`. */
+  env: z.array(z.string()),
+  workingDir: z.string(),
+  /** `user` or `user:group`; empty: root. */
+  user: z.string(),
+  /** The name or number of the signal that stops the main process; empty: TERM. */
+  stopSignal: z.string(),
+});
+export type ImageConfig = z.infer<typeof ImageConfigSchema>;
+
 /** What a host reports about an image that it holds. */
 export const ImageFactsSchema = z.strictObject({
   name: ImageNameSchema,
@@ -12,16 +26,23 @@ export const ImageFactsSchema = z.strictObject({
   architecture: ArchitectureSchema,
   source: z.string().check(z.maxLength(1024)),
   digest: z.string().check(z.regex(/^sha256:[0-9a-f]{64}$/)),
+  /** Missing if it is large, or if an earlier version imported the image. */
+  config: z.optional(ImageConfigSchema),
 });
 export type ImageFacts = z.infer<typeof ImageFactsSchema>;
 
 export const ImageSchema = z.strictObject({
   ...ImageFactsSchema.shape,
+  config: z.nullable(ImageConfigSchema),
   hosts: z.array(z.strictObject({ hostId: IdSchema, digest: z.string() })),
   revision: z.int(),
   createdAt: TimestampSchema,
 });
 export type Image = z.infer<typeof ImageSchema>;
+
+/** An image in a list. */
+export const ImageSummarySchema = z.omit(ImageSchema, { config: true });
+export type ImageSummary = z.infer<typeof ImageSummarySchema>;
 
 /** An allowed file or directory on the host, or a reference in a registry. */
 export const ImportImageRequestSchema = z.strictObject({

@@ -105,6 +105,9 @@ export const CommandSchema = z
   .array(ArgumentSchema)
   .check(z.minLength(1), z.maxLength(LIMITS.commandArguments));
 
+/** What precedes the command. Empty: nothing, even if the image has an entrypoint. */
+export const EntrypointSchema = z.array(ArgumentSchema).check(z.maxLength(LIMITS.commandArguments));
+
 export const LabelKeySchema = z.string().check(z.regex(/^[a-zA-Z0-9]([a-zA-Z0-9_./-]{0,61}[a-zA-Z0-9])?$/));
 export const LabelValueSchema = text(256);
 

@@ -36,6 +36,9 @@ const PROBLEMS: Readonly<Record<ProblemCode, { readonly status: number; readonly
   'command-not-authentic': { status: 502, title: 'The host refused the command' },
   'step-failed': { status: 500, title: 'A step failed' },
   'process-exited': { status: 500, title: 'The main process ended' },
+  'no-command': { status: 422, title: 'The container has no command' },
+  'program-not-found': { status: 422, title: 'The program does not exist in the container' },
+  'program-not-executable': { status: 422, title: 'The program cannot be executed' },
   // Not 501: a caller that retries every 5xx would never stop.
   'not-supported-yet': { status: 422, title: 'This version does not support the request' },
   'session-token-invalid': { status: 401, title: 'The session token is not accepted' },

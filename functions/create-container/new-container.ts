@@ -5,12 +5,14 @@ import { DEFAULT_SWITCH, generatedName } from '../../core/domain/names.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
 
 const specOf = (request: CreateContainerRequest): ContainerSpec => {
-  const { image, switchName, command, env, workingDir, user, tty, ports, placement, autoRemove } = request;
+  const { image, switchName, entrypoint, command, env, workingDir, user, tty, ports, placement, autoRemove } =
+    request;
   return {
     image,
     switchName: switchName ?? DEFAULT_SWITCH,
     network: resolveNetworkPolicy(request.network),
     networkRevision: 0,
+    ...(entrypoint && { entrypoint }),
     ...(command && { command }),
     ...(env && { env }),
     ...(workingDir !== undefined && { workingDir }),

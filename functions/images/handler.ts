@@ -7,6 +7,7 @@ import {
   checkImageUnused,
   getHeldImage,
   type HeldImage,
+  type ImageRecord,
   listImages,
   removeImage,
 } from '../../store/images.ts';
@@ -37,6 +38,7 @@ interface ImagesDependencies extends HttpDependencies {
 }
 
 const show = ({ image, hosts }: HeldImage) => ({ ...image.view, hosts, revision: image.revision });
+const showWhole = (held: HeldImage<ImageRecord>) => ({ ...show(held), config: held.image.config ?? null });
 
 export const createHandler = (dependencies: ImagesDependencies): LambdaHandler => {
   const { table, now, newId, randomBytes, startWorkflow } = dependencies;
@@ -48,7 +50,7 @@ export const createHandler = (dependencies: ImagesDependencies): LambdaHandler =
   const get: RouteHandler<'getImage'> = async ({ identity, params }) => {
     const found = await getHeldImage(table, identity.tenant, params.name);
     if (found === undefined) throw notFound();
-    return answerResource(show(found));
+    return answerResource(showWhole(found));
   };
 
   const importImage: RouteHandler<'importImage'> = async ({ identity, body, dryRun, remember, logger }) => {

@@ -21,11 +21,13 @@ export const catalogueImport = async (
   const item = await table.get(keys.image(tenant, image.name), { consistent: true });
   if (item === undefined) return addToCatalogue({ tenant, hostId, image }, { at, actor });
   const { revision, view } = parseImage(item);
+  const { config, ...facts } = image;
   const after: ImageRecord = {
     tenant,
     revision: revision + 1,
     actor,
-    view: { ...image, name: view.name, createdAt: view.createdAt },
+    config,
+    view: { ...facts, name: view.name, createdAt: view.createdAt },
   };
   return [
     {
@@ -39,15 +41,18 @@ export const catalogueImport = async (
   ];
 };
 
-const addToCatalogue = ({ tenant, hostId, image }: OnHost, { at, actor }: Stamp): readonly Write[] => [
-  {
-    put: {
-      Item: imageItem({ tenant, revision: 1, actor, view: { ...image, createdAt: at } }),
-      ConditionExpression: 'attribute_not_exists(pk)',
+const addToCatalogue = ({ tenant, hostId, image }: OnHost, { at, actor }: Stamp): readonly Write[] => {
+  const { config, ...facts } = image;
+  return [
+    {
+      put: {
+        Item: imageItem({ tenant, revision: 1, actor, config, view: { ...facts, createdAt: at } }),
+        ConditionExpression: 'attribute_not_exists(pk)',
+      },
     },
-  },
-  { put: { Item: imageOnHostItem(tenant, image, hostId) } },
-];
+    { put: { Item: imageOnHostItem(tenant, image, hostId) } },
+  ];
+};
 
 /**
  * The writes that record that a host holds an image, and that add the image to the catalogue if it is missing there.

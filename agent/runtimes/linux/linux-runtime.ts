@@ -18,8 +18,10 @@ import { GuestStream, openGuestStream } from './channel/guest-stream.ts';
 import type { DefaultContainers } from './container/default-containers.ts';
 import { noRoomForLayer } from './container/empty-layer.ts';
 import type { MainRuns } from './container/main-runs.ts';
+import { resolveMain } from './container/oci-config.ts';
 import { readLog } from './container/read-log.ts';
 import type { ContainerRecord, ContainerRecords } from './container/records.ts';
+import { stopSignalOf } from './container/stop-signal.ts';
 import type { UserNamespaces } from './container/user-namespaces.ts';
 import { BY_HOST, type WritableLayers } from './container/writable-layer.ts';
 import { ContainerIsolation } from './container-isolation.ts';
@@ -106,7 +108,9 @@ export class LinuxRuntime implements Runtime {
 
   async createWritableLayer(container: AssignedContainer): Promise<void> {
     if (await this.#layers.exists(container.id)) return;
-    const { facts } = await this.#images.get(container.spec.image);
+    const { facts, defaults } = await this.#images.get(container.spec.image);
+    // A container without a command is refused when it is created.
+    resolveMain(container.spec, defaults);
     const { diskMB } = container.spec.resources;
     try {
       await this.#layers.createFolder(container.id);
@@ -211,8 +215,11 @@ export class LinuxRuntime implements Runtime {
     await allSettled([trustRecorded, begun]);
   }
 
-  stopProcess(containerId: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
-    return this.#runs.stop(containerId, timeoutSeconds, signal, (reason) =>
+  async stopProcess(containerId: string, timeoutSeconds: number, signal: AbortSignal): Promise<void> {
+    const { digest } = await this.#records.require(containerId);
+    const { stopSignal } = (await this.#images.byDigest(digest)).defaults;
+    const options = { timeoutSeconds, stopSignal: stopSignalOf(stopSignal) };
+    return this.#runs.stop(containerId, options, signal, (reason) =>
       this.#vms.giveUp(containerId, new RuntimeError('step-failed', reason)),
     );
   }

@@ -3,6 +3,7 @@ import type { ImageFacts } from '../../../core/contract/image.ts';
 import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import { RuntimeError } from '../../errors.ts';
+import { hostNameOf } from '../host-name.ts';
 import type { ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { refuseUntrustedDisk } from '../untrusted-disk.ts';
@@ -306,7 +307,9 @@ export class SimulatedRuntime implements Runtime {
   }
 
   #commandOf({ container }: Pick<SimulatedContainer, 'container'>): readonly string[] {
-    return container.spec.command ?? this.#machine.defaultCommand;
+    const { entrypoint, command } = container.spec;
+    const words = [...(entrypoint ?? []), ...(command ?? [])];
+    return words.length > 0 ? words : this.#machine.defaultCommand;
   }
 
   #running(id: string): SimulatedContainer {
@@ -320,7 +323,7 @@ export class SimulatedRuntime implements Runtime {
     const { os } = this.#machine.facts;
     return {
       family: os.family,
-      hostName: one.id.slice(0, 12),
+      hostName: hostNameOf(one.id),
       kernel: simulatedKernel(this.#machine, one.container.runtimeType === 'HyperV'),
       version: os.version,
       userName: simulatedUser(os.family, user),

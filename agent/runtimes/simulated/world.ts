@@ -61,7 +61,11 @@ const TABLES = `
 
 export const WORLD_FORMAT: DatabaseFormat = {
   name: 'simulated machine',
-  upgrades: [(database) => database.exec(TABLES)],
+  upgrades: [
+    (database) => database.exec(TABLES),
+    // Containers can have an entrypoint, and images a configuration.
+    () => undefined,
+  ],
 };
 
 export class World {

@@ -23,6 +23,7 @@ interface CreateOptions extends WaitingOptions, NetworkOptions {
   readonly name?: string;
   readonly runtimeType?: string;
   readonly switchName?: string;
+  readonly entrypoint?: string;
   readonly env?: Record<string, string>;
   readonly workingDir?: string;
   readonly user?: string;
@@ -42,6 +43,10 @@ interface CreateOptions extends WaitingOptions, NetworkOptions {
 const omitIfEmpty = <T extends object>(value: T): T | undefined =>
   Object.values(value).some((one) => one !== undefined) ? value : undefined;
 
+/** As in docker, the empty text is no entrypoint. */
+const entrypointOf = ({ entrypoint }: CreateOptions): CreateContainerRequest['entrypoint'] =>
+  entrypoint === undefined ? undefined : [entrypoint].filter((program) => program !== '');
+
 /** Converts the options to a request. The control plane sets the defaults. */
 const createRequest = (
   image: string,
@@ -53,6 +58,7 @@ const createRequest = (
   runtimeType: options.runtimeType,
   switchName: options.switchName,
   network: networkOf(options),
+  entrypoint: entrypointOf(options),
   command: command.length === 0 ? undefined : [...command],
   env: options.env,
   workingDir: options.workingDir,
@@ -72,7 +78,7 @@ export const addCreate = (group: Command, io: Io): void => {
     .command('create')
     .summary('create a container (New-Container)')
     .description(
-      'Create a container from an image. With --start, also start it. The arguments after "--" are its command.',
+      'Create a container from an image. With --start, also start it. The arguments after "--" are its command, which follows the entrypoint of the image.',
     )
     .argument('<image>', 'name of the image')
     .argument('[command...]', 'command of the main process, after "--"; default: the command of the image')
@@ -84,6 +90,10 @@ export const addCreate = (group: Command, io: Io): void => {
       ).default(undefined, 'Default'),
     )
     .option('--switch-name <name>', 'virtual switch to connect to')
+    .option(
+      '--entrypoint <program>',
+      'program in place of the entrypoint and the command of the image; "" for none',
+    )
     .option('-e, --env <KEY=VALUE>', 'environment variable; can be repeated', keyValue)
     .option('-w, --working-dir <path>', 'working directory of the main process')
     .option('-u, --user <name>', 'user of the main process')

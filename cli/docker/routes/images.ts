@@ -1,11 +1,11 @@
 import { itemsOf, ProblemError } from '../../../core/client/index.ts';
-import type { Image } from '../../../core/contract/image.ts';
+import type { Image, ImageSummary } from '../../../core/contract/image.ts';
 import type { Bridge } from '../bridge.ts';
 import { DockerError } from '../errors.ts';
 import { checkFilters, parseFilters } from '../translate/filters.ts';
 import { type Handle, route } from './route.ts';
 
-const seconds = ({ createdAt }: Image): number => Math.floor(Date.parse(createdAt) / 1000);
+const seconds = ({ createdAt }: ImageSummary): number => Math.floor(Date.parse(createdAt) / 1000);
 
 /** The name with a tag: docker shows no image without one. */
 const tagged = (name: string): string => (/:[^/]+$/.test(name) ? name : `${name}:latest`);
@@ -44,6 +44,18 @@ const list: Handle = async ({ bridge }, exchange) => {
   exchange.json(200, images);
 };
 
+const configOf = ({ config }: Image) =>
+  config === null
+    ? {}
+    : {
+        Entrypoint: config.entrypoint.length === 0 ? null : config.entrypoint,
+        Cmd: config.command.length === 0 ? null : config.command,
+        Env: config.env,
+        WorkingDir: config.workingDir,
+        User: config.user,
+        ...(config.stopSignal === '' ? {} : { StopSignal: config.stopSignal }),
+      };
+
 const inspect: Handle = async ({ bridge }, exchange) => {
   const image = await imageOf(bridge, exchange.params.name ?? '');
   exchange.json(200, {
@@ -55,7 +67,7 @@ const inspect: Handle = async ({ bridge }, exchange) => {
     Os: image.os,
     ...(image.osBuild === 0 ? {} : { OsVersion: `10.0.${image.osBuild}` }),
     Size: 0,
-    Config: {},
+    Config: configOf(image),
     RootFS: { Type: 'layers', Layers: [image.digest] },
   });
 };

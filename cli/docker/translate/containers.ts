@@ -71,7 +71,7 @@ const configOf = (container: Container, openStdin: boolean) => ({
   StdinOnce: openStdin,
   Env: Object.entries(container.env).map(([key, value]) => `${key}=${value}`),
   Cmd: container.command,
-  Entrypoint: null,
+  Entrypoint: container.entrypoint,
   Image: container.image,
   WorkingDir: container.workingDir ?? '',
   Labels: ownLabels(container.labels),
@@ -80,7 +80,7 @@ const configOf = (container: Container, openStdin: boolean) => ({
 
 /** `docker inspect`. @param openStdin whether stdin was requested; in Bulkhead every main process has one */
 export const toInspect = (container: Container, { openStdin }: { readonly openStdin: boolean }) => {
-  const [path = '', ...args] = container.command ?? [];
+  const [path = '', ...args] = [...(container.entrypoint ?? []), ...(container.command ?? [])];
   return {
     Id: toDockerId(container.id),
     Created: container.createdAt,

@@ -200,7 +200,8 @@ export const toCreateRequest = (body: unknown, name: string | null): CreateConta
   const log = object(host.LogConfig);
   if (!isEmpty(log.Type) || !isEmpty(log.Config)) throw unsupported('--log-driver and --log-opt');
   checkNetworks(object(config.NetworkingConfig));
-  const command = [...words(config.Entrypoint).filter((word) => word !== ''), ...words(config.Cmd)];
+  const entrypoint = words(config.Entrypoint);
+  const command = words(config.Cmd);
   const env = environment(words(config.Env));
   const ports = toPorts(object(host.PortBindings) as Parameters<typeof toPorts>[0]);
   const { autoRemove, labels } = removal(config, host);
@@ -210,6 +211,11 @@ export const toCreateRequest = (body: unknown, name: string | null): CreateConta
     name: name === null || name === '' ? undefined : name,
     runtimeType: toRuntimeType(text(host.Isolation)),
     switchName: switchName(text(host.NetworkMode)),
+    // `--entrypoint ""` is sent as one empty word.
+    entrypoint: valueIf(
+      entrypoint.filter((word) => word !== ''),
+      entrypoint.length > 0,
+    ),
     command: valueIf(command, command.length > 0),
     env: valueIf(env, Object.keys(env).length > 0),
     workingDir: text(config.WorkingDir) || undefined,

@@ -14,6 +14,7 @@ const container = {
   switchName: 'Virtual Switch',
   network: { egress: { default: 'allow', allow: [], deny: [] }, peers: 'none' },
   networkPending: false,
+  entrypoint: null,
   command: null,
   env: {},
   workingDir: null,
@@ -34,7 +35,7 @@ const container = {
   updatedAt: at,
 };
 
-const { env: _, ...containerSummary } = container;
+const { env: _, entrypoint: __, ...containerSummary } = container;
 
 const operation = {
   id: operationId,

@@ -287,7 +287,8 @@ describe('images', () => {
       name: image.view.name,
       hosts: [{ hostId: host.id, digest: image.view.digest }],
     });
-    expect((await api.call('listImages')).body).toEqual({ items: [got.body], nextCursor: null });
+    const { config: _, ...listed } = ImageSchema.parse(got.body);
+    expect((await api.call('listImages')).body).toEqual({ items: [listed], nextCursor: null });
   });
 
   test('are imported by an enrolled host', async () => {

@@ -123,12 +123,14 @@ describe('a run of a main process', () => {
         await runs.vmDied(ID, reason, true);
       };
       let over = false;
-      const stopped = runs.stop(ID, timeoutSeconds, new AbortController().signal, endVm).finally(() => {
-        over = true;
-      });
+      const stopped = runs
+        .stop(ID, { timeoutSeconds, stopSignal: 2 }, new AbortController().signal, endVm)
+        .finally(() => {
+          over = true;
+        });
       while (!over) await clock.pass(1_000);
       await stopped;
-      expect(signals).toEqual(timeoutSeconds === 0 ? [9] : [15, 9]);
+      expect(signals).toEqual(timeoutSeconds === 0 ? [9] : [2, 9]);
       expect(await runs.inspect(ID)).toMatchObject({
         running: false,
         exitCode: 137,

@@ -147,7 +147,7 @@ describe('the state directory of an agent of version 0', () => {
     expect(contents()).toEqual(upgraded);
     expect(filesIn(root).filter((file) => file.endsWith('.new'))).toEqual([]);
     for (const file of [...files, ...identityFiles(stateDir)])
-      expect(JSON.parse(readFileSync(file.path, 'utf8'))).toMatchObject({ version: 1 });
+      expect(JSON.parse(readFileSync(file.path, 'utf8'))).toMatchObject({ version: file.newest });
   });
 
   test.each(['before', 'after'])('has its enrollment and its trusted keys %s the upgrade', async (when) => {
@@ -214,7 +214,7 @@ describe('the state directory of an agent of version 0', () => {
     expect(state.command('f76db9ec-7777-41fe-8984-d653d1837fd8')).toMatchObject({ state: 'acknowledged' });
     expect(state.nextSequence()).toBeGreaterThan(1_000);
     state.close();
-    expect(databaseVersion(journal)).toBe(1);
+    expect(databaseVersion(journal)).toBe(2);
   });
 
   test('has its journal from before network policies', () => {
@@ -225,7 +225,7 @@ describe('the state directory of an agent of version 0', () => {
     const state = openSqliteState(journal, clock);
     expect(state.container(id(1))).toMatchObject({ desired: 'Running', network: null });
     state.close();
-    expect(databaseVersion(journal)).toBe(1);
+    expect(databaseVersion(journal)).toBe(2);
   });
 
   test('has its simulated machine', () => {
@@ -233,7 +233,7 @@ describe('the state directory of an agent of version 0', () => {
     const world = new World(simulatedWorld);
     expect(world.container(id(2))).toMatchObject({ id: id(2), utilityVm: 'Connected' });
     world.close();
-    expect(databaseVersion(simulatedWorld)).toBe(1);
+    expect(databaseVersion(simulatedWorld)).toBe(2);
   });
 
   test('a record that cannot be rewritten keeps its version and stays readable', async () => {
@@ -245,6 +245,33 @@ describe('the state directory of an agent of version 0', () => {
     expect(logged.join('\n')).toContain('the disk is full');
     expect(await records().container(id(1))).toMatchObject({ runtimeType: 'Default' });
     expect(await records().run(id(1))).toMatchObject({ begun: true });
+  });
+});
+
+describe('the state directory of an agent of version 1', () => {
+  beforeEach(() => restore('version-1'));
+
+  test('is accepted, upgraded once and keeps its values', async () => {
+    await refuseNewerState(stateDir);
+    const files = (await linuxRecordFiles(layout)).filter(({ path }) => existsSync(path));
+    await upgradeRecords(files, log);
+    for (const file of files) expect(await file.read()).toMatchObject({ kind: 'record', isOlder: false });
+    const { journal, simulatedWorld } = stateFiles(stateDir);
+    const state = openSqliteState(journal, clock);
+    expect(state.container(id(1))).toMatchObject({ desired: 'Running', container: { id: id(1) } });
+    state.close();
+    const world = new World(simulatedWorld);
+    expect(world.container(id(2))).toMatchObject({ id: id(2) });
+    world.close();
+    expect([databaseVersion(journal), databaseVersion(simulatedWorld)]).toEqual([2, 2]);
+  });
+
+  test('its images have the usual stop signal', async () => {
+    await upgradeRecords(await linuxRecordFiles(layout), log);
+    const image = JSON.parse(
+      readFileSync(join(layout.images, '43385991f0be5fed6db7fb640c5f510d.json'), 'utf8'),
+    );
+    expect(image).toMatchObject({ version: 2, facts: { name: 'mini' }, defaults: { stopSignal: '' } });
   });
 });
 
@@ -262,12 +289,12 @@ describe('the state directory of a newer agent', () => {
   ];
 
   test.each(RECORDS)('is refused with a reason for %s and unchanged', async (name) => {
-    writeFileSync(join(stateDir, name), '{"version":2,"of":"which this agent knows nothing"}');
+    writeFileSync(join(stateDir, name), '{"version":99,"of":"which this agent knows nothing"}');
     const before = contents();
     await expect(refuseNewerState(stateDir)).rejects.toMatchObject({
       exitCode: EXIT_CODES.stateUnusable,
       message: expect.stringMatching(
-        `^The agent cannot start: .*${name} has version 2 of the .+, written by a newer agent; this agent reads versions up to 1. Update the agent on this host.$`,
+        `^The agent cannot start: .*${name} has version 99 of the .+, written by a newer agent; this agent reads versions up to \\d. Update the agent on this host.$`,
       ),
     });
     expect(contents()).toEqual(before);
@@ -276,11 +303,11 @@ describe('the state directory of a newer agent', () => {
   test.each(['journal', 'simulatedWorld'] as const)('is refused with a reason for its %s', async (which) => {
     const file = stateFiles(stateDir)[which];
     const database = new DatabaseSync(file);
-    database.exec('PRAGMA user_version = 2');
+    database.exec('PRAGMA user_version = 99');
     database.close();
     const before = contents();
     await expect(refuseNewerState(stateDir)).rejects.toThrow(
-      /has version 2 of the .* reads versions up to 1\./,
+      /has version 99 of the .* reads versions up to 2\./,
     );
     const open = () => (which === 'journal' ? openSqliteState(file, clock).close() : new World(file).close());
     expect(open).toThrow(/written by a newer agent/);

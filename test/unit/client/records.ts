@@ -16,6 +16,7 @@ export const containerOf = (change: Partial<Container> = {}): Container => ({
   switchName: 'NAT',
   network: DEFAULT_NETWORK_POLICY,
   networkPending: false,
+  entrypoint: null,
   command: ['cmd', '/c', 'a b'],
   env: {},
   workingDir: null,

@@ -1,7 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
-import { ociConfig, resolveProcess } from '../../../agent/runtimes/linux/container/oci-config.ts';
+import {
+  ociConfig,
+  resolveMain,
+  resolveProcess,
+} from '../../../agent/runtimes/linux/container/oci-config.ts';
 import { parseGuestProcesses } from '../../../agent/runtimes/linux/container/process-lists.ts';
 import { refuseMore, resolveProfile } from '../../../agent/runtimes/linux/container/seccomp.ts';
+import { stopSignalOf } from '../../../agent/runtimes/linux/container/stop-signal.ts';
 import { guestLine } from '../../../agent/runtimes/linux/vm/guest-text.ts';
 import type { ContainerSpec } from '../../../core/contract/container.ts';
 import { DEFAULT_NETWORK } from '../../../core/contract/network.ts';
@@ -13,23 +18,68 @@ const spec: ContainerSpec = {
   resources: { memoryMB: 64, cpus: 0.5, diskMB: 256 },
   restartPolicy: { name: 'no' },
 };
-const image = { entrypoint: ['/init'], command: ['a'], env: ['A=1', 'B=2'], workingDir: '/srv', user: 'www' };
+const image = {
+  entrypoint: ['/init'],
+  command: ['a'],
+  env: ['A=1', 'B=2'],
+  workingDir: '/srv',
+  user: 'www',
+  stopSignal: '',
+};
 
 describe('the main process', () => {
   test('is the image’s, unless the container overrides it', () => {
-    expect(resolveProcess(spec, image)).toEqual({
+    expect(resolveMain(spec, image)).toEqual({
       command: ['/init', 'a'],
       env: ['A=1', 'B=2'],
       workingDir: '/srv',
       user: 'www',
     });
     const own = { ...spec, command: ['b'], env: { B: '3' }, workingDir: '/', user: 'root' };
-    expect(resolveProcess(own, image)).toEqual({
-      command: ['b'],
+    expect(resolveMain(own, image)).toEqual({
+      command: ['/init', 'b'],
       env: ['A=1', 'B=3'],
       workingDir: '/',
       user: 'root',
     });
+  });
+
+  test.each([
+    ['the image’s entrypoint precedes the command', { command: ['b'] }, ['/init', 'b']],
+    ['an entrypoint replaces the image’s entrypoint and command', { entrypoint: ['x', 'y'] }, ['x', 'y']],
+    ['an entrypoint precedes the command', { entrypoint: ['x'], command: ['b'] }, ['x', 'b']],
+    ['an empty entrypoint is none', { entrypoint: [], command: ['b'] }, ['b']],
+  ])('%s', (_, own, command) => {
+    expect(resolveMain({ ...spec, ...own }, image).command).toEqual(command);
+  });
+
+  test.each([
+    [{}, { ...image, entrypoint: [], command: [] }],
+    [{ entrypoint: [] }, image],
+  ])('is refused without a command', (own, from) => {
+    expect(() => resolveMain({ ...spec, ...own }, from)).toThrow(
+      'Neither the container nor its image has a command',
+    );
+  });
+});
+
+/** Names and numbers in images: https://github.com/containerd/containerd/issues/5402, https://github.com/opencontainers/runc/issues/1766. */
+describe('the stop signal', () => {
+  test.each([
+    ['', 15],
+    ['SIGINT', 2],
+    ['int', 2],
+    ['3', 3],
+    ['SIGRTMIN+3', 37],
+    ['RTMAX-1', 63],
+    ['SIGRTMIN', 34],
+    ['SIGNOTHING', 15],
+    ['0', 15],
+    ['65', 15],
+    ['RTMIN+99', 15],
+    ['__proto__', 15],
+  ])('%j is %i', (text, number) => {
+    expect(stopSignalOf(text)).toBe(number);
   });
 });
 
@@ -44,8 +94,9 @@ describe('a process of exec', () => {
   });
 
   test('has an absolute working directory', () => {
-    expect(resolveProcess({}, { ...image, workingDir: 'srv/app' }).workingDir).toBe('/srv/app');
-    expect(resolveProcess({}, { ...image, workingDir: '' }).workingDir).toBe('/');
+    const command = ['id'];
+    expect(resolveProcess({ command }, { ...image, workingDir: 'srv/app' }).workingDir).toBe('/srv/app');
+    expect(resolveProcess({ command }, { ...image, workingDir: '' }).workingDir).toBe('/');
   });
 });
 

@@ -20,7 +20,7 @@ import type { Measurements } from '../isolation.ts';
 import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
-import { type Identity, ociConfig, ociProcess, resolveProcess } from './oci-config.ts';
+import { type Identity, ociConfig, ociProcess, resolveMain, resolveProcess } from './oci-config.ts';
 import { openFilesLimit } from './open-files.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 import { unmountable } from './unmountable.ts';
@@ -141,7 +141,7 @@ export class DefaultContainers {
   ): Promise<StartedContainer> {
     const { id, spec } = container;
     const paths = this.#paths(id);
-    const wanted = resolveProcess(spec, image.defaults);
+    const wanted = resolveMain(spec, image.defaults);
     const config = ociConfig({
       id,
       tag: this.#deps.layout.tag,
@@ -221,7 +221,7 @@ export class DefaultContainers {
     request: ExecRequest,
     image: ImageRecord,
   ): Promise<ExecProcess> {
-    const wanted = resolveProcess({ ...request, command: [...request.command] }, image.defaults);
+    const wanted = resolveProcess(request, image.defaults);
     const identity = await this.#identify(this.#paths(id).root, wanted.user);
     return this.#begin(id, main, ociProcess(wanted, identity, request.tty === true), request);
   }

@@ -25,6 +25,11 @@ const FORCED_END_MS = 10_000;
 /** Kills a container's VM, and resolves once the end of the run is recorded. */
 type EndVm = (reason: string) => Promise<void>;
 
+interface StopOptions {
+  readonly timeoutSeconds: number;
+  readonly stopSignal: number;
+}
+
 type Started = StartedContainer | { readonly main: GuestProcess };
 
 interface Live {
@@ -113,12 +118,12 @@ export class MainRuns {
   }
 
   /**
-   * Asks the process to stop, and kills it after `timeoutSeconds`. Resolves once the exit is recorded.
+   * Sends the stop signal, and kills the process after `timeoutSeconds`. Resolves once the exit is recorded.
    * @param endVm kills the container's VM if the guest does not end the process
    */
   async stop(
     id: string,
-    timeoutSeconds: number,
+    { timeoutSeconds, stopSignal }: StopOptions,
     signal: AbortSignal,
     endVm: EndVm = () => Promise.resolve(),
   ): Promise<void> {
@@ -127,7 +132,7 @@ export class MainRuns {
     this.#stopping.add(id);
     live.guest?.release();
     try {
-      if (await this.#ends(live, timeoutSeconds, signal)) return;
+      if (await this.#ends(live, { timeoutSeconds, stopSignal }, signal)) return;
       if (live.guest === null) throw new RuntimeError('step-failed', 'The process could not be killed');
       await endVm('The guest did not end the process');
       await live.ended;
@@ -136,9 +141,13 @@ export class MainRuns {
     }
   }
 
-  async #ends(live: Live, timeoutSeconds: number, signal: AbortSignal): Promise<boolean> {
+  async #ends(
+    live: Live,
+    { timeoutSeconds, stopSignal }: StopOptions,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     if (timeoutSeconds > 0) {
-      this.#signal(live, SIGNALS.TERM);
+      this.#signal(live, stopSignal);
       if (await this.#endsWithin(live, timeoutSeconds * 1000, signal)) return true;
     }
     this.#signal(live, SIGNALS.KILL);
@@ -300,7 +309,7 @@ export class MainRuns {
 
   #signal(live: Live, signal: number): void {
     if (live.guest) live.guest.process.kill(signal);
-    else if (live.process) killProcess(live.process, signal === SIGNALS.KILL ? 'SIGKILL' : 'SIGTERM');
+    else if (live.process) killProcess(live.process, signal);
   }
 
   async #endsWithin({ ended }: Live, ms: number, signal: AbortSignal): Promise<boolean> {

@@ -1,6 +1,10 @@
 import { posix } from 'node:path';
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
+import type { ImageConfig } from '../../../../core/contract/image.ts';
+import { RuntimeError } from '../../../errors.ts';
 import { MIB } from '../../../units.ts';
+import { hostNameOf } from '../../host-name.ts';
+import type { ExecRequest } from '../../session-process.ts';
 import { CPU_PERIOD_US, cgroupParent } from '../cgroups.ts';
 import { CAPABILITIES } from './capabilities.ts';
 import { NAMESPACE_IDS, type UserNamespace } from './user-namespaces.ts';
@@ -16,15 +20,6 @@ export interface Identity {
   readonly gid: number;
   readonly home: string;
   readonly groups: readonly number[];
-}
-
-/** The configuration in an image. */
-interface ImageDefaults {
-  readonly entrypoint: readonly string[];
-  readonly command: readonly string[];
-  readonly env: readonly string[];
-  readonly workingDir: string;
-  readonly user: string;
 }
 
 interface OciInput {
@@ -54,19 +49,41 @@ export interface WantedProcess {
   readonly user: string;
 }
 
+type Settings = Pick<ExecRequest, 'env' | 'workingDir' | 'user'>;
+
 /** Completes the settings of a process with the image's configuration. */
 export const resolveProcess = (
-  asked: Pick<ContainerSpec, 'command' | 'env' | 'workingDir' | 'user'>,
-  image: ImageDefaults,
+  asked: Settings & { readonly command: readonly string[] },
+  image: ImageConfig,
 ): WantedProcess => {
   const own = Object.entries(asked.env ?? {}).map(([name, value]) => `${name}=${value}`);
   const named = new Set(Object.keys(asked.env ?? {}));
   return {
-    command: asked.command ?? [...image.entrypoint, ...image.command],
+    command: asked.command,
     env: [...image.env.filter((entry) => !named.has(entry.split('=', 1)[0] ?? '')), ...own],
     workingDir: asked.workingDir ?? posix.join('/', image.workingDir),
     user: asked.user ?? image.user,
   };
+};
+
+/**
+ * Completes the settings of a main process. As in Docker, an entrypoint precedes the command, and the command of an image belongs to
+ * the entrypoint of that image.
+ * @throws {RuntimeError} `no-command` if neither the container nor the image has a command
+ */
+export const resolveMain = (
+  spec: Settings & Pick<ContainerSpec, 'entrypoint' | 'command'>,
+  image: ImageConfig,
+): WantedProcess => {
+  const { entrypoint, command } = spec;
+  const words = entrypoint
+    ? [...entrypoint, ...(command ?? [])]
+    : [...image.entrypoint, ...(command ?? image.command)];
+  if (words.length === 0)
+    throw new RuntimeError('no-command', 'Neither the container nor its image has a command', {
+      suggestion: 'Create the container with a command or an entrypoint.',
+    });
+  return resolveProcess({ ...spec, command: words }, image);
 };
 
 const completeEnvironment = (env: readonly string[], home: string, tty: boolean): string[] => {
@@ -161,7 +178,7 @@ export const ociConfig = (input: OciInput) => ({
   ociVersion: '1.0.2',
   process: ociProcess(input, input.identity, input.spec.tty === true),
   root: { path: input.root, readonly: false },
-  hostname: input.id.slice(0, 12),
+  hostname: hostNameOf(input.id),
   mounts: [
     ...MOUNTS,
     ...(input.resolver === null ? [] : [mount('/etc/resolv.conf', 'bind', ['rbind', 'ro'], input.resolver)]),

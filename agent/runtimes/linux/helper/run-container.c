@@ -87,6 +87,8 @@ static pid_t start_runc(char **arguments, const char *run, const char *console, 
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
   limit_process(arguments);
+  /* runc creates a missing working directory and mount points, which every user of the container must be able to traverse. */
+  umask(022);
   int null = open("/dev/null", O_RDWR);
   dup2(in >= 0 ? in : null, 0);
   dup2(out >= 0 ? out : null, 1);

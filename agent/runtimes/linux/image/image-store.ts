@@ -14,13 +14,13 @@ const MINI = 'mini';
 
 export const miniDigest = ({ manifest }: Artifacts): string => `sha256:${manifest.mini.sha256}`;
 
-/** For `mini`, and for images without a configuration. */
-export const NO_DEFAULTS: ImageRecord['defaults'] = {
+const MINI_CONFIG: ImageRecord['defaults'] = {
   entrypoint: [],
   command: ['/bin/sh'],
   env: [],
   workingDir: '/',
   user: '',
+  stopSignal: '',
 };
 
 /** `repository:latest` and `repository` are the same image, and names ignore case. */
@@ -73,12 +73,13 @@ export class ImageStore {
       architecture: 'amd64',
       source: 'busybox-static of this machine',
       digest,
+      config: MINI_CONFIG,
     };
     const record = await readRecord(this.#digestPath(digest), ImageRecordFormat);
     if (record !== null && (await this.find(MINI))?.facts.digest === digest) return;
     const partial = join(layout.images, `${this.#deps.newId()}.new`);
     await copyFile(artifacts.mini, partial);
-    await this.add(partial, { facts, defaults: NO_DEFAULTS });
+    await this.add(partial, { facts, defaults: MINI_CONFIG });
   }
 
   async list(): Promise<ImageRecord[]> {

@@ -9,6 +9,7 @@ import { allocatedBytes } from '../disk-space.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import { checkLayer } from './check-layer.ts';
 import { checkLayoutFolder } from './check-layout-folder.ts';
+import { reportedConfig } from './image-record.ts';
 import type { ImageStore } from './image-store.ts';
 import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
 import type { ImageLimits } from './read-archive.ts';
@@ -257,6 +258,7 @@ export class ImageImporter {
         architecture: 'amd64',
         source: 'path' in source ? source.path : source.reference,
         digest,
+        ...reportedConfig(image.defaults),
       };
       await this.#store.add(squashfs, { facts, defaults: image.defaults });
       return facts;

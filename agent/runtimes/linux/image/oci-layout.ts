@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import * as z from 'zod/mini';
 import { RuntimeError } from '../../../errors.ts';
 import type { ImageRecord } from './image-record.ts';
-import { NO_DEFAULTS } from './image-store.ts';
 
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 const MAX_DOCUMENT = 4 * 1024 * 1024;
@@ -24,6 +23,7 @@ const ConfigSchema = z.object({
         Env: strings,
         WorkingDir: z.optional(z.string()),
         User: z.optional(z.string()),
+        StopSignal: z.optional(z.string()),
       }),
     ),
   ),
@@ -72,10 +72,11 @@ export const readLayout = async (folder: string): Promise<LayoutImage> => {
     architecture: config.architecture ?? '',
     defaults: {
       entrypoint: said.Entrypoint ?? [],
-      command: said.Cmd ?? (said.Entrypoint?.length ? [] : [...NO_DEFAULTS.command]),
+      command: said.Cmd ?? [],
       env: said.Env ?? [],
       workingDir: said.WorkingDir ?? '/',
       user: said.User ?? '',
+      stopSignal: said.StopSignal ?? '',
     },
   };
 };

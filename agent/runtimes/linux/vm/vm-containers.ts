@@ -4,12 +4,13 @@ import type { Process, WorkerProcess } from '../../../../core/contract/compute-p
 import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
 import { MIB } from '../../../units.ts';
+import { hostNameOf } from '../../host-name.ts';
 import type { RuntimeContainer } from '../../runtime.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import { limitOf, readLimits, WORKER } from '../cgroups.ts';
 import type { GuestGreeting } from '../channel/guest-channel.ts';
 import type { GuestProcess } from '../channel/guest-process.ts';
-import { PIDS_LIMIT, resolveProcess } from '../container/oci-config.ts';
+import { PIDS_LIMIT, resolveMain, resolveProcess } from '../container/oci-config.ts';
 import { parseGuestProcesses } from '../container/process-lists.ts';
 import type { LinuxDeps } from '../deps.ts';
 import type { ImageRecord } from '../image/image-record.ts';
@@ -182,8 +183,8 @@ export class VmContainers {
   start({ id, spec }: AssignedContainer, image: ImageRecord): GuestProcess {
     const entry = this.require(id);
     const main = entry.vm.startMain([
-      ...processFields(resolveProcess(spec, image.defaults)),
-      ['hostname', id.slice(0, 12)],
+      ...processFields(resolveMain(spec, image.defaults)),
+      ['hostname', hostNameOf(id)],
       ['memory', String(spec.resources.memoryMB * MIB)],
       ['pids', String(PIDS_LIMIT)],
       ...MASK_FIELDS,
@@ -196,7 +197,7 @@ export class VmContainers {
   }
 
   exec(containerId: string, request: ExecRequest, image: ImageRecord): GuestProcess {
-    const wanted = resolveProcess({ ...request, command: [...request.command] }, image.defaults);
+    const wanted = resolveProcess(request, image.defaults);
     return this.require(containerId).vm.startProcess([
       ...processFields(wanted),
       ...(request.tty

@@ -1,5 +1,5 @@
 import * as z from 'zod/mini';
-import { ImageSchema, ImportImageRequestSchema } from '../../image.ts';
+import { ImageSchema, ImageSummarySchema, ImportImageRequestSchema } from '../../image.ts';
 import { OperationSchema } from '../../operation.ts';
 import { ImageNameSchema } from '../../primitives.ts';
 import type { Route } from '../route.ts';
@@ -14,7 +14,7 @@ export const IMAGES_ROUTES = [
     function: 'images',
     scope: 'containers:read',
     query: z.strictObject(paging),
-    responses: { 200: list(ImageSchema) },
+    responses: { 200: list(ImageSummarySchema) },
   },
   {
     operationId: 'importImage',
