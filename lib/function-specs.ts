@@ -109,7 +109,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   'read-containers': httpSpec('Read and list containers', {
     table: LIST_ACTIONS,
-    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+    indexes: ['gsi1', 'gsi3', 'gsi4'],
   }),
   'update-container': httpSpec('Change a container', {
     table: ['GetItem', 'PutItem', 'DeleteItem'],
@@ -143,7 +143,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   }),
   'compute-processes': httpSpec('Read and list compute processes', {
     table: LIST_ACTIONS,
-    indexes: ['gsi2'],
+    indexes: ['gsi1', 'gsi3'],
   }),
   hosts: httpSpec('Read, change, drain and remove hosts', {
     table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
@@ -173,7 +173,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
   events: httpSpec('List events', { table: ['GetItem', 'PutItem', 'Query'] }),
   'conversion-rules': httpSpec('Create, read, test and delete conversion rules', {
     table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem'],
-    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+    indexes: ['gsi1', 'gsi3', 'gsi4'],
     managesRules: true,
     memoryMB: EXPRESSIONS_MB,
     environment: ['bus', 'ruleMachine', 'ruleRole', 'ruleDeadLetters', 'eventTenants', 'rulesPerTenant'],
@@ -202,7 +202,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
   'run-conversion-rule': spec('Select containers for a conversion, start it, record the outcome', {
     memoryMB: EXPRESSIONS_MB,
     table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem'],
-    indexes: ['gsi1', 'gsi2', 'gsi3', 'gsi4'],
+    indexes: ['gsi1', 'gsi3', 'gsi4'],
     starts: ['convert'],
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
     environment: ['stateMachines', 'eventTenants'],

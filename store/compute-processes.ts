@@ -1,12 +1,6 @@
 import type { ComputeProcess } from '../core/contract/compute-process.ts';
-import {
-  type IndexedContainer,
-  parseContainer,
-  parseRunningContainer,
-  type StoredProcess,
-} from './containers.ts';
+import { type IndexedContainer, parseContainer, parseWithProcess, type StoredProcess } from './containers.ts';
 import type { Cursors } from './cursor.ts';
-import type { Item } from './item.ts';
 import { indexes, keys } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
 import type { Table } from './table.ts';
@@ -41,27 +35,31 @@ export const getComputeProcess = async (
   return container?.process ? recordOf(container, container.process) : undefined;
 };
 
-const parseComputeProcess = (item: Item): ComputeProcessRecord => {
-  const { process, ...container } = parseRunningContainer(item);
-  return recordOf(container, process);
-};
-
 /** Compute processes by name; of one host, or of all. */
-export const listComputeProcesses = (
+export const listComputeProcesses = async (
   table: Table,
   cursors: Cursors,
   tenant: string,
   hostId: string | undefined,
   request: ListRequest,
-): Promise<ListPage<ComputeProcessRecord>> =>
-  readPage(
+): Promise<ListPage<ComputeProcessRecord>> => {
+  const page = await readPage(
     table,
     cursors,
     {
       scope: { tenant, list: 'compute-processes', filters: { hostId } },
-      parts: [{ index: 'gsi2', key: indexes.computeProcessesByName(tenant) }],
-      parse: parseComputeProcess,
-      ...(hostId !== undefined && { matches: ({ view }: ComputeProcessRecord) => view.hostId === hostId }),
+      parts: [
+        hostId === undefined
+          ? { index: 'gsi1', key: indexes.containersByName(tenant) }
+          : { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) },
+      ],
+      parse: parseWithProcess,
+      matches: ({ process }) => process !== null,
     },
     request,
   );
+  return {
+    ...page,
+    items: page.items.flatMap(({ process, ...container }) => (process ? [recordOf(container, process)] : [])),
+  };
+};

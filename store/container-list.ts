@@ -19,11 +19,10 @@ export interface ContainerFilters {
 
 type Selected = Exclude<keyof ContainerFilters, 'labels' | 'name'>;
 
-/** The most selective index. A running container has a compute process. */
-const choose = (tenant: string, { state, hostId, image }: ContainerFilters): ListPart => {
+/** The most selective index. */
+const choose = (tenant: string, { hostId, image }: ContainerFilters): ListPart => {
   if (hostId !== undefined) return { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) };
   if (image !== undefined) return { index: 'gsi4', key: indexes.containersByImage(tenant, image) };
-  if (state === 'Running') return { index: 'gsi2', key: indexes.computeProcessesByName(tenant) };
   return { index: 'gsi1', key: indexes.containersByName(tenant) };
 };
 

@@ -223,11 +223,11 @@ export const parseContainer = (item: Item): ContainerRecord => {
 export const parseIndexedContainer = (item: Item): IndexedContainer =>
   readItem('container', IndexedSchema, item);
 
-const RunningSchema = z.object({ ...INDEXED, process: StoredProcessSchema });
+const WithProcessSchema = z.object({ ...INDEXED, process: orNull(StoredProcessSchema) });
 
-/** A container with a compute process, from the index of those. @throws UnreadableItemError */
-export const parseRunningContainer = (item: Item): IndexedContainer & { readonly process: StoredProcess } =>
-  readItem('container', RunningSchema, item);
+/** A container from the index by name, or from the table, with its compute process. @throws UnreadableItemError */
+export const parseWithProcess = (item: Item): IndexedContainer & { readonly process: StoredProcess | null } =>
+  readItem('container', WithProcessSchema, item);
 
 /** The default policy is omitted, because every index projects the view. */
 const indexedSpec = ({
@@ -263,7 +263,6 @@ export const containerItem = (record: ContainerRecord): Item => {
     view,
     program: programOf(spec),
     ...indexAttributes('gsi1', indexes.containersByName(tenant, name)),
-    ...(record.process === null ? {} : indexAttributes('gsi2', indexes.computeProcessesByName(tenant, name))),
     ...(hostId === null ? {} : indexAttributes('gsi3', indexes.containersByHost(tenant, hostId, name))),
     ...indexAttributes('gsi4', indexes.containersByImage(tenant, spec.image, name)),
   });

@@ -29,17 +29,17 @@ export interface HostView {
   readonly agentVersion: string;
 }
 
-/** A host as read from an index. The table may have a newer revision and different free capacity. */
+/** A host as an index has it: without its free capacity. The table may have a newer revision. */
 export interface IndexedHost {
   readonly tenant: string;
   readonly id: string;
   readonly revision: number;
   readonly view: HostView;
-  /** Capacity minus all reservations on the host; conditional writes keep it from going below 0. */
-  readonly free: Capacity;
 }
 
 export interface HostRecord extends IndexedHost {
+  /** Capacity minus all reservations on the host; conditional writes keep it from going below 0. */
+  readonly free: Capacity;
   /** Ed25519 public key: 32 bytes in base64url. */
   readonly publicKey: string;
   readonly actor: string;
@@ -76,12 +76,12 @@ const INDEXED = {
     state: HostStateSchema,
     agentVersion: z.string(),
   }),
-  free: CapacitySchema,
 };
 const IndexedSchema: z.ZodMiniType<Omit<IndexedHost, keyof Owned>> = z.object(INDEXED);
 
 const HostSchema: z.ZodMiniType<Omit<HostRecord, keyof Owned>> = z.object({
   ...INDEXED,
+  free: CapacitySchema,
   publicKey: z.string(),
   actor: z.string(),
 });
@@ -130,8 +130,8 @@ export const hostItem = (record: HostRecord): Item => {
 };
 
 /** A host and its link. */
-export interface LinkedHost<Host extends IndexedHost = HostRecord> {
-  readonly host: Host;
+export interface LinkedHost {
+  readonly host: HostRecord;
   readonly link: HostLinkRecord | undefined;
 }
 
@@ -199,7 +199,7 @@ export const listHosts = async (
  * @throws InvalidTransitionError if the state table of hosts has no such transition
  */
 export const writeView = (
-  before: IndexedHost,
+  before: HostRecord,
   view: HostView,
   actor: string,
 ): Extract<Write, { update: object }> => {

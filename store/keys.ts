@@ -8,7 +8,7 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  *
  * | Entity          | pk               | sk          | gsi1 (by name)    | gsi2               | gsi3 (keys, by host/owner) | gsi4 (keys) |
  * |-----------------|------------------|-------------|-------------------|--------------------|----------------------|------|
- * | container       | T#t#C#id         | C           | T#t#C / name      | T#t#P / name while it has a compute process | T#t#C@host / name | T#t#C%image / name |
+ * | container       | T#t#C#id         | C           | T#t#C / name      |                    | T#t#C@host / name | T#t#C%image / name |
  * | container name  | T#t#CN#name      | N           |                   |                    |                      |      |
  * | operation       | T#t#O#id         | O           | T#t#O / time#id   | T#t#W / time#id while it waits | T#t#O@owner / time#id | |
  * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it is ready | | HOSTS#shard / tenant#id |
@@ -104,7 +104,6 @@ export const indexes = {
     pk: `${t(tenant)}#C%${caseInsensitiveKey(image)}`,
     sk: name,
   }),
-  computeProcessesByName: (tenant: string, name = ''): IndexKey => ({ pk: `${t(tenant)}#P`, sk: name }),
   operationsByTime: (tenant: string, time = '', id = ''): IndexKey => ({
     pk: `${t(tenant)}#O`,
     sk: `${time}#${id}`,

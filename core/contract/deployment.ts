@@ -79,7 +79,7 @@ export const ENVIRONMENT = {
 /** The one table: its key attributes and indexes. */
 export const TABLE = {
   /** Version of the items' format, in the attribute `v` of each. An item of another version is refused. */
-  format: 2,
+  format: 3,
   partitionKey: 'pk',
   sortKey: 'sk',
   ttl: 'ttl',
@@ -89,8 +89,8 @@ export const TABLE = {
    * and an index of keys is written only when its keys change.
    */
   projected: {
-    gsi1: ['v', 'view', 'revision'],
-    gsi2: ['v', 'view', 'revision', 'free', 'process'],
+    gsi1: ['v', 'view', 'revision', 'process'],
+    gsi2: ['v', 'view', 'revision'],
     gsi3: [],
     gsi4: [],
   },

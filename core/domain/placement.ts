@@ -5,13 +5,17 @@ import { fits, type Reservation, reservationFor, roundCpus } from './capacity.ts
 import { imageMismatch } from './image-compatibility.ts';
 import { caseInsensitiveKey } from './names.ts';
 
-export interface Candidate {
+/** A host of a sample, whose free capacity is not known yet. */
+export interface SampledHost {
   readonly id: string;
   readonly name: string;
   readonly facts: HostFacts;
   readonly labels: Labels;
   readonly schedulable: boolean;
   readonly state: HostState;
+}
+
+export interface Candidate extends SampledHost {
   readonly free: Capacity;
 }
 
@@ -42,7 +46,7 @@ const describe = ({ memoryMB, cpus, diskMB }: Capacity, need: PlacementNeed): st
   ].join(', ');
 
 /** Why a host can never run a container, or null. {@link lacksCapacity} checks the free capacity. */
-export const unsuitable = (host: Candidate, need: PlacementNeed): string | null => {
+export const unsuitable = (host: SampledHost, need: PlacementNeed): string | null => {
   const { placement } = need;
   if (placement.hostId !== undefined && placement.hostId !== host.id) return 'it is not the requested host';
   for (const [key, value] of Object.entries(placement.hostLabels ?? {}))

@@ -2,14 +2,7 @@ import { HOSTS_ROUTES } from '../../core/contract/http/routes/hosts.ts';
 import { connectedHostState } from '../../core/domain/host-state.ts';
 import { createCursors } from '../../store/cursor.ts';
 import { checkUnused, removeHost } from '../../store/host-removal.ts';
-import {
-  getLinkedHost,
-  type HostView,
-  type IndexedHost,
-  type LinkedHost,
-  listHosts,
-  updateHost,
-} from '../../store/hosts.ts';
+import { getLinkedHost, type HostView, type LinkedHost, listHosts, updateHost } from '../../store/hosts.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';
@@ -50,7 +43,7 @@ const withSchedulable = (view: HostView, schedulable: boolean): HostView => ({
 export const createHandler = (dependencies: HostsDependencies): LambdaHandler => {
   const { table, now, newId, randomBytes, leaseSeconds, closeConnection } = dependencies;
   const cursors = createCursors(table, randomBytes);
-  const show = ({ host, link }: LinkedHost<IndexedHost>) => toHost(host, link, now(), leaseSeconds);
+  const show = ({ host, link }: LinkedHost) => toHost(host, link, now(), leaseSeconds);
 
   const require = async ({ tenant }: Identity, id: string): Promise<LinkedHost> => {
     const found = await getLinkedHost(table, tenant, id);

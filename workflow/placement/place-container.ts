@@ -5,11 +5,8 @@ import { TooBusyError } from '../../core/domain/errors.ts';
 import {
   type Candidate,
   explainNoFit,
-  lacksCapacity,
-  orderByTwoChoices,
   type PlacementNeed,
   reservationOn,
-  unsuitable,
 } from '../../core/domain/placement.ts';
 import { checkReady, reserveCapacity } from '../../store/capacity.ts';
 import { type ContainerRecord, replaceContainer } from '../../store/containers.ts';
@@ -27,14 +24,12 @@ import {
 } from '../operation/current-operation.ts';
 import { hostStep } from '../operation/host-step.ts';
 import { nextContainer, nextOperation } from '../operation/next-records.ts';
-import { holdersAmong, readHosts, sampleAny, sampleHolders, sampleReady } from './sample-hosts.ts';
+import { findHosts } from './find-hosts.ts';
 
 /**
  * Placement: chooses the host of a container and reserves capacity there.
  *
- * Cost: at most 10 read units for any number of hosts, if the first sample has a host that fits. A sample is two pages
- * of the index of ready hosts: the hosts with the most free memory, and a page from a random point among those with
- * enough. If none of them holds the image, some hosts that do are read. Invariants:
+ * Cost: at most 10 read units for any number of hosts, if one of the first hosts of the sample fits (find-hosts.ts). Invariants:
  * - Only the condition on the host's item decides whether the capacity is free. The index may be stale.
  * - Host, container and operation change in one transaction, so no reservation is without an owner.
  * - A container stays on its host, because its files are there.
@@ -58,8 +53,6 @@ type PlacementOutcome =
     }
   | { readonly kind: 'unwanted' | 'superseded' };
 
-/** Hosts of one sample whose images are read, at half a read unit each. */
-const LOOKED_UP = 4;
 /** Samples before the result is "no fit". Further ones are read only if other placements took the capacity. */
 const ROUNDS = 3;
 
@@ -181,67 +174,6 @@ const reserveOn = async (
     if (error instanceof TooBusyError) return null;
     throw error;
   }
-};
-
-const imageMissing = (hosts: readonly Candidate[], image: string): string =>
-  `waiting for a host with image ${image}: ${hosts
-    .slice(0, 3)
-    .map(({ name }) => name)
-    .join(', ')} ${hosts.length === 1 ? 'does' : 'do'} not have it`;
-
-type Fit =
-  | { readonly kind: 'fit'; readonly hosts: readonly Candidate[] }
-  | { readonly kind: 'no-fit'; readonly reason: string };
-
-/** The hosts that fit and hold the image, in the order in which they are tried. */
-const chooseAmong = async (
-  deps: PlacementDependencies,
-  { container, need }: Attempt,
-  sample: readonly Candidate[],
-): Promise<Fit> => {
-  const ordered = orderByTwoChoices(sample, need, deps.random);
-  if (ordered.length === 0) return { kind: 'no-fit', reason: explainNoFit(sample, need) };
-  const looked = ordered.slice(0, LOOKED_UP);
-  const holders = await holdersAmong(deps.table, container.tenant, need, looked);
-  const hosts = looked.filter(({ id }) => holders.has(id));
-  return hosts.length > 0
-    ? { kind: 'fit', hosts }
-    : { kind: 'no-fit', reason: imageMissing(looked, need.image.name) };
-};
-
-export const findHosts = async (deps: PlacementDependencies, attempt: Attempt): Promise<Fit> => {
-  const { table, random } = deps;
-  const { container, need } = attempt;
-  const { tenant } = container;
-  const fixed = container.view.hostId ?? need.placement.hostId;
-  if (fixed !== undefined && fixed !== null) {
-    const sample = await readHosts(table, tenant, [fixed]);
-    // The container's own host holds the image: the container was created from it there.
-    if (container.view.hostId !== null) {
-      const fitting = orderByTwoChoices(sample, need, random);
-      return fitting.length > 0
-        ? { kind: 'fit', hosts: fitting }
-        : { kind: 'no-fit', reason: explainNoFit(sample, need) };
-    }
-    return chooseAmong(deps, attempt, sample);
-  }
-  const sample = await sampleReady(table, tenant, need, random);
-  const first = await chooseAmong(deps, attempt, sample);
-  if (first.kind === 'fit') return first;
-  const holders = await sampleHolders(table, tenant, need, random);
-  if (orderByTwoChoices(holders, need, random).length > 0) return chooseAmong(deps, attempt, holders);
-  const any = sample.length > 0 ? sample : await sampleAny(table, tenant, need.image.os);
-  const suitable = holders.filter((host) => unsuitable(host, need) === null);
-  const lacking = suitable.filter((host) => lacksCapacity(host, need) !== null);
-  return {
-    kind: 'no-fit',
-    reason:
-      lacking.length > 0
-        ? explainNoFit(lacking, need)
-        : sample.some((host) => unsuitable(host, need) === null)
-          ? first.reason
-          : explainNoFit(any, need),
-  };
 };
 
 const requirementsOf = ({ operation, container }: Pick<Attempt, 'operation' | 'container'>): string => {

@@ -2,7 +2,8 @@ import type { Capacity } from '../../core/contract/host.ts';
 import { reservationOn } from '../../core/domain/placement.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
 import type { OperationRecord } from '../../store/operations.ts';
-import { findHosts, type PlacementDependencies, readNeed } from './place-container.ts';
+import { findHosts } from './find-hosts.ts';
+import { type PlacementDependencies, readNeed } from './place-container.ts';
 
 /** Where a container would be placed now. Nothing is reserved. */
 export interface PlacementPreview {
@@ -23,7 +24,7 @@ export const previewPlacement = async (
   const nowhere = { fits: false, hostId: null, reservation: null };
   if (need === undefined)
     return { ...nowhere, reason: `image ${container.view.spec.image} is not in the catalogue` };
-  const fit = await findHosts(dependencies, { operation, container, need });
+  const fit = await findHosts(dependencies, { container, need });
   const host = fit.kind === 'fit' ? fit.hosts[0] : undefined;
   if (host === undefined) return { ...nowhere, reason: fit.kind === 'fit' ? 'no host fits' : fit.reason };
   return {

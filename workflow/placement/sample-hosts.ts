@@ -1,45 +1,61 @@
 import type { OsFamily } from '../../core/contract/host.ts';
 import { memoryClass } from '../../core/domain/capacity.ts';
-import type { Candidate, PlacementNeed } from '../../core/domain/placement.ts';
-import { type IndexedHost, parseIndexedHost } from '../../store/hosts.ts';
+import type { Candidate, PlacementNeed, SampledHost } from '../../core/domain/placement.ts';
+import { type HostRecord, type IndexedHost, parseHost, parseIndexedHost } from '../../store/hosts.ts';
 import type { Item } from '../../store/item.ts';
-import { readEach } from '../../store/item-format.ts';
-import { indexes, keys } from '../../store/keys.ts';
+import { entityOf, readEach } from '../../store/item-format.ts';
+import { indexes, keys, parsePartitionKey } from '../../store/keys.ts';
 import type { Table } from '../../store/table.ts';
 
 /** Samples of hosts for a placement, at a cost that does not grow with the number of hosts. */
 
-/** Hosts in one page of the index: about 12 KB, so that two pages cost at most 4 read units. */
+/** Hosts in one page of the index: about 8 KB, so that two pages cost about 2 read units. */
 const PAGE = 8;
 /** Class of 4 TiB, more than a container may ask for. */
 const TOP_CLASS = 23;
 
-const candidateOf = (host: IndexedHost): Candidate => ({
+const sampled = (host: IndexedHost): SampledHost => ({
   id: host.id,
   name: host.view.name,
   facts: host.view.facts,
   labels: host.view.labels,
   schedulable: host.view.schedulable,
   state: host.view.state,
-  free: host.free,
 });
+
+const candidateOf = (host: HostRecord): Candidate => ({ ...sampled(host), free: host.free });
 
 /** A host that cannot be read gets no containers. */
 const candidates = (table: Table, items: readonly Item[]): Candidate[] =>
-  readEach(table, items, parseIndexedHost).map(candidateOf);
+  readEach(table, items, parseHost).map(candidateOf);
 
 const hexadecimal = (random: () => number): string =>
   Math.floor(random() * 0x1_0000_0000)
     .toString(16)
     .padStart(8, '0');
 
-/** Hosts that may have capacity: the emptiest ones, and some from a random point. See place-container.ts. */
+const shuffled = <T>(all: readonly T[], random: () => number): T[] => {
+  const left = [...all];
+  return all.flatMap(() => left.splice(Math.floor(random() * left.length), 1));
+};
+
+/** Alternates between two lists. */
+const alternate = <T>(first: readonly T[], second: readonly T[]): T[] =>
+  Array.from({ length: Math.max(first.length, second.length) }).flatMap((_, at) => [
+    ...first.slice(at, at + 1),
+    ...second.slice(at, at + 1),
+  ]);
+
+/**
+ * Hosts that may have capacity, in random order: a page of those with the most free memory, and a page from a random
+ * point among those with enough. The two alternate.
+ */
 export const sampleReady = async (
   table: Table,
   tenant: string,
   need: PlacementNeed,
   random: () => number,
-): Promise<Candidate[]> => {
+): Promise<SampledHost[]> => {
   const os: OsFamily = need.image.os;
   const lowest = need.reserve ? Number(memoryClass(need.resources.memoryMB)) : 0;
   const room = (value: number) => String(value).padStart(2, '0');
@@ -50,9 +66,10 @@ export const sampleReady = async (
     descending: true,
     limit: PAGE,
   });
-  const found = candidates(table, roomiest.items);
-  if (roomiest.after === undefined) return found;
-  const top = Math.min(TOP_CLASS, Number(memoryClass(Math.max(...found.map(({ free }) => free.memoryMB)))));
+  const read = (items: readonly Item[]) => readEach(table, items, parseIndexedHost).map(sampled);
+  const found = read(roomiest.items);
+  if (roomiest.after === undefined) return shuffled(found, random);
+  const top = Math.min(TOP_CLASS, Number(roomiest.items[0]?.gsi2sk?.S?.slice(0, 2) ?? 0));
   const start = lowest + Math.floor(random() * (top - lowest + 1));
   const anywhere = await table.query({
     index: 'gsi2',
@@ -61,7 +78,8 @@ export const sampleReady = async (
     limit: PAGE,
   });
   const seen = new Set(found.map(({ id }) => id));
-  return [...candidates(table, anywhere.items).filter(({ id }) => !seen.has(id)), ...found];
+  const others = read(anywhere.items).filter(({ id }) => !seen.has(id));
+  return alternate(shuffled(found, random), shuffled(others, random));
 };
 
 export const readHosts = async (table: Table, tenant: string, ids: readonly string[]): Promise<Candidate[]> =>
@@ -94,15 +112,26 @@ export const sampleAny = async (table: Table, tenant: string, os: OsFamily): Pro
     descending: true,
     limit: PAGE,
   });
-  return candidates(table, page.items);
+  return readHosts(
+    table,
+    tenant,
+    page.items.map(({ pk }) => parsePartitionKey(pk?.S ?? '').id),
+  );
 };
 
-export const holdersAmong = async (
+/** Some hosts with their free capacity, and the ids of those that hold the image. */
+export const lookUpHosts = async (
   table: Table,
   tenant: string,
-  need: PlacementNeed,
-  hosts: readonly Candidate[],
-): Promise<ReadonlySet<string>> => {
-  const items = await table.batchGet(hosts.map(({ id }) => keys.imageOnHost(tenant, need.image.name, id)));
-  return new Set(items.map((item) => (item.sk?.S ?? '').slice(2)));
+  image: string,
+  ids: readonly string[],
+): Promise<{ readonly candidates: readonly Candidate[]; readonly holders: ReadonlySet<string> }> => {
+  const items = await table.batchGet(
+    ids.flatMap((id) => [keys.host(tenant, id), keys.imageOnHost(tenant, image, id)]),
+  );
+  const isHost = (item: Item) => entityOf(item) === 'host';
+  return {
+    candidates: candidates(table, items.filter(isHost)),
+    holders: new Set(items.filter((item) => !isHost(item)).map((item) => (item.sk?.S ?? '').slice(2))),
+  };
 };

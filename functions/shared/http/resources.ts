@@ -6,7 +6,7 @@ import type { ComputeProcessRecord } from '../../../store/compute-processes.ts';
 import type { ContainerRecord, IndexedContainer } from '../../../store/containers.ts';
 import type { ConversionRuleRecord } from '../../../store/conversion-rules.ts';
 import type { HostLinkRecord } from '../../../store/host-links.ts';
-import type { IndexedHost } from '../../../store/hosts.ts';
+import type { HostRecord } from '../../../store/hosts.ts';
 import type { IndexedOperation, OperationRecord } from '../../../store/operations.ts';
 
 const seconds = (from: string, now: Date): number =>
@@ -72,7 +72,7 @@ export const toOperation = (record: OperationRecord): Operation => {
 
 /** A host as the API shows it. It is `Unknown` as soon as its lease has expired, even before the sweeper records that. */
 export const toHost = (
-  record: IndexedHost,
+  record: HostRecord,
   link: HostLinkRecord | undefined,
   now: Date,
   leaseSeconds: number,
