@@ -233,7 +233,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     secrets: ['sessionSecret'],
   }),
   'process-changes': spec('Turn table changes into events, start accepted operations', {
-    table: ['PutItem'],
+    table: ['PutItem', 'Query'],
     starts: STATE_MACHINES,
     answersTasks: ['SendTaskSuccess'],
     publishesEvents: true,

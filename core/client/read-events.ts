@@ -30,12 +30,5 @@ export async function* readEvents(
 }
 
 /** The cursor after the newest event. */
-export const endOfEvents = async (client: Client, signal?: AbortSignal): Promise<string | undefined> => {
-  let at: string | undefined;
-  for (;;) {
-    const query = { limit: '200', ...(at === undefined ? {} : { cursor: at }) };
-    const page = await client.call('listEvents', { query, signal });
-    at = page.nextCursor ?? at;
-    if (page.items.length === 0) return at;
-  }
-};
+export const endOfEvents = async (client: Client, signal?: AbortSignal): Promise<string | undefined> =>
+  (await client.call('listEvents', { query: { from: 'end' }, signal })).nextCursor ?? undefined;

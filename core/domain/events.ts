@@ -80,19 +80,16 @@ const typeOf = ({ kind, before, after }: Change): EventType | null => {
  * The event of a change, if it is published. Each mutation of a resource has one event, so that the list of events is the
  * audit log.
  *
- * @param meta `id` and `time` of the event; the time is used if the item has none
+ * @param time used if the item has none
+ * @returns the event without an id: the log of events numbers it
  */
-export const deriveEvent = (
-  change: Change,
-  meta: { readonly id: string; readonly time: string },
-): Event | null => {
+export const deriveEvent = (change: Change, time: string): Omit<Event, 'id'> | null => {
   const type = typeOf(change);
   const now = change.after ?? change.before;
   if (type === null || now === undefined) return null;
   const removed = change.after === undefined;
   return {
-    id: meta.id,
-    time: removed ? meta.time : (now.updatedAt ?? meta.time),
+    time: removed ? time : (now.updatedAt ?? time),
     type,
     resource: { kind: change.kind, id: change.id, ...(now.name !== undefined && { name: now.name }) },
     revision: now.revision + (removed ? 1 : 0),

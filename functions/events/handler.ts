@@ -1,6 +1,6 @@
 import { EVENTS_ROUTES } from '../../core/contract/http/routes/events.ts';
 import { createCursors } from '../../store/cursor.ts';
-import { listEvents } from '../../store/events.ts';
+import { endOfEvents, listEvents } from '../../store/event-list.ts';
 import type { Table } from '../../store/table.ts';
 import {
   createHttpHandler,
@@ -16,7 +16,10 @@ export const createHandler = (dependencies: HttpDependencies & { readonly table:
 
   const list: RouteHandler<'listEvents'> = async ({ identity, query }) => ({
     status: 200,
-    body: await listEvents(table, cursors, identity.tenant, pagingOf(query), now()),
+    body:
+      query.from === 'end' && query.cursor === undefined
+        ? { items: [], nextCursor: await endOfEvents(table, cursors, identity.tenant) }
+        : await listEvents(table, cursors, identity.tenant, pagingOf(query), now()),
   });
 
   return createHttpHandler(EVENTS_ROUTES, { listEvents: list }, dependencies);

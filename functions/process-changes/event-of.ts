@@ -1,6 +1,6 @@
 import { type Change, deriveEvent, type ResourceKind, type Snapshot } from '../../core/domain/events.ts';
 import { parseContainer } from '../../store/containers.ts';
-import { type EventRecord, eventKey } from '../../store/events.ts';
+import type { NewEvent } from '../../store/event-log.ts';
 import { parseHost } from '../../store/hosts.ts';
 import { parseImage } from '../../store/images.ts';
 import type { Item } from '../../store/item.ts';
@@ -12,7 +12,6 @@ import { parseSession } from '../../store/sessions.ts';
 
 /**
  * Events are derived from the table's stream, so every change has its event, and there is no event without a change.
- * A stream record gives the same event with the same key each time it is delivered.
  */
 interface StreamChange {
   readonly sequenceNumber: string;
@@ -66,7 +65,7 @@ const kindOf = (item: Item): ResourceKind | undefined => {
 };
 
 /** The event of a stream record. @returns undefined if the record is internal and causes no event */
-export const eventOf = (record: StreamChange): EventRecord | undefined => {
+export const eventOf = (record: StreamChange): (NewEvent & { readonly tenant: string }) | undefined => {
   const { before, after, at, sequenceNumber } = record;
   const item = after ?? before;
   const kind = item && kindOf(item);
@@ -75,7 +74,6 @@ export const eventOf = (record: StreamChange): EventRecord | undefined => {
   const earlier = before && SNAPSHOTS[kind](before);
   const later = after && SNAPSHOTS[kind](after);
   const change: Change = { kind, id: (later ?? earlier)?.id ?? id, before: earlier, after: later };
-  const key = eventKey(at, sequenceNumber);
-  const event = deriveEvent(change, { id: key, time: new Date(at).toISOString() });
-  return event === null ? undefined : { tenant, at: key, event };
+  const event = deriveEvent(change, new Date(at).toISOString());
+  return event === null ? undefined : { tenant, sequence: sequenceNumber, at, event };
 };

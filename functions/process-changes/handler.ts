@@ -1,6 +1,5 @@
-import { TooBusyError } from '../../core/domain/errors.ts';
 import { isEnded } from '../../core/domain/operation-state.ts';
-import { putEvent } from '../../store/events.ts';
+import { createEventLog, type NewEvent } from '../../store/event-log.ts';
 import type { Item } from '../../store/item.ts';
 import { entityOf } from '../../store/item-format.ts';
 import { type OperationRecord, parseOperation } from '../../store/operations.ts';
@@ -19,6 +18,7 @@ interface ProcessChangesDependencies {
   readonly startWorkflow: StartWorkflow;
   readonly tasks: Pick<Tasks, 'succeed'>;
   readonly logger: Logger;
+  readonly now: () => Date;
 }
 
 const operationIn = (item: Item | undefined): OperationRecord | undefined =>
@@ -48,10 +48,14 @@ const endedAwaited = ({ before, after }: ChangeRecord) => {
   return { token, outcome: outcomeOf(operation) };
 };
 
+/** All records of a batch are of one shard, in which the numbers only rise. */
+const byPosition = (a: NewEvent, b: NewEvent): number =>
+  a.sequence.length - b.sequence.length || (a.sequence < b.sequence ? -1 : 1);
+
 /**
  * Handles changes of the table: starts the execution of an accepted operation and publishes an event. Both are idempotent:
- * the execution is named after the operation's id, and the event is keyed by the record's position in the stream. On the
- * bus an event can appear twice, with the same id.
+ * the execution is named after the operation's id, and the log of events has each stream record once. On the bus an event
+ * can appear twice, with the same id.
  */
 export const createProcessChangesHandler = ({
   table,
@@ -59,20 +63,48 @@ export const createProcessChangesHandler = ({
   startWorkflow,
   tasks,
   logger,
+  now,
 }: ProcessChangesDependencies) => {
+  const log = createEventLog(table, now);
+
   const work = async (change: ChangeRecord): Promise<void> => {
     const operation = becameReady(change);
     if (operation !== undefined) await startWorkflow(operation);
     const awaited = endedAwaited(change);
     if (awaited !== undefined) await tasks.succeed(awaited.token, { ...awaited.outcome });
-    const record = eventOf(change);
-    if (record === undefined) return;
-    await putEvent(table, record);
-    const refused = await publish([record]);
-    if (refused.length > 0) throw new TooBusyError('The bus did not accept the event.');
   };
-  return (event: unknown): Promise<BatchAnswer> =>
-    eachRecord(event, work, (sequenceNumber, error) =>
-      logger.error('could not process a change', { sequenceNumber }, error),
+
+  /** @returns the records whose events are not on the bus */
+  const announce = async (tenant: string, events: readonly NewEvent[]): Promise<readonly string[]> => {
+    try {
+      const numbered = await log.append(tenant, events);
+      const refused = await publish(numbered.map((event) => ({ tenant, event })));
+      const ids = new Set(refused.map(({ event }) => event.id));
+      return events.filter((_one, at) => ids.has(numbered[at]?.id ?? '')).map(({ sequence }) => sequence);
+    } catch (error) {
+      logger.error('could not publish events', { tenant }, error);
+      return events.map(({ sequence }) => sequence);
+    }
+  };
+
+  return async (batch: unknown): Promise<BatchAnswer> => {
+    const found: (NewEvent & { readonly tenant: string })[] = [];
+    const answer = await eachRecord(
+      batch,
+      async (change) => {
+        await work(change);
+        const event = eventOf(change);
+        if (event !== undefined) found.push(event);
+      },
+      (sequenceNumber, error) => logger.error('could not process a change', { sequenceNumber }, error),
     );
+    const byTenant = Map.groupBy(found.sort(byPosition), ({ tenant }) => tenant);
+    const unpublished = await Promise.all([...byTenant].map(([tenant, events]) => announce(tenant, events)));
+    return {
+      batchItemFailures: [
+        ...answer.batchItemFailures,
+        ...unpublished.flat().map((itemIdentifier) => ({ itemIdentifier })),
+      ],
+    };
+  };
 };

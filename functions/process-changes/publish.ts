@@ -3,12 +3,16 @@ import {
   PutEventsCommand,
   type PutEventsRequestEntry,
 } from '@aws-sdk/client-eventbridge';
-import { EVENT_SOURCE } from '../../core/contract/event.ts';
+import { EVENT_SOURCE, type Event } from '../../core/contract/event.ts';
 import { TooBusyError } from '../../core/domain/errors.ts';
-import type { EventRecord } from '../../store/events.ts';
+
+interface PublishedEvent {
+  readonly tenant: string;
+  readonly event: Event;
+}
 
 /** Puts events on the bus. @returns those that the bus did not accept */
-export type Publish = (records: readonly EventRecord[]) => Promise<readonly EventRecord[]>;
+export type Publish = (records: readonly PublishedEvent[]) => Promise<readonly PublishedEvent[]>;
 
 /** EventBridge's limits of one call. */
 const ENTRIES = 10;
@@ -17,7 +21,7 @@ const BYTES = 256 * 1024;
 const TRIES = 3;
 const WAIT_MS = 100;
 
-const entryOf = (bus: string, { tenant, event }: EventRecord): PutEventsRequestEntry => ({
+const entryOf = (bus: string, { tenant, event }: PublishedEvent): PutEventsRequestEntry => ({
   EventBusName: bus,
   Source: EVENT_SOURCE,
   DetailType: event.type,
@@ -29,7 +33,7 @@ const sizeOf = (entry: PutEventsRequestEntry): number =>
   14 + Buffer.byteLength(`${entry.Source}${entry.DetailType}${entry.Detail}`);
 
 interface Sized {
-  readonly record: EventRecord;
+  readonly record: PublishedEvent;
   readonly entry: PutEventsRequestEntry;
 }
 
@@ -69,9 +73,7 @@ export const createPublish = (
     let left = records.map((record): Sized => ({ record, entry: entryOf(bus, record) }));
     for (let tried = 0; tried < TRIES && left.length > 0; tried += 1) {
       if (tried > 0) await sleep(WAIT_MS * 2 ** tried);
-      const refused: Sized[] = [];
-      for (const call of inCalls(left)) refused.push(...(await put(call)));
-      left = refused;
+      left = (await Promise.all(inCalls(left).map(put))).flat();
     }
     return left.map(({ record }) => record);
   };

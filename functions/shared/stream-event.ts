@@ -53,10 +53,12 @@ const parseChange = (record: unknown): ChangeRecord => {
   };
 };
 
+const CONCURRENT_ITEMS = 16;
+
 /**
- * Processes the records of a stream in order. A failed record is reported, with every later one of the same item, so that
- * the changes of an item stay in order. Records of other items are still processed. Lambda delivers again from the first
- * failed record, so `work` must be idempotent.
+ * Processes the records of a stream: those of one item in order, those of different items concurrently. A failed record
+ * is reported, with every later one of the same item. Lambda delivers again from the first failed record, so `work`
+ * must be idempotent.
  *
  * A record with an item that cannot be read is skipped: it would fail on every delivery and block its shard.
  */
@@ -66,20 +68,28 @@ export const eachRecord = async (
   onFailure: (sequenceNumber: string, error: unknown) => void,
 ): Promise<BatchAnswer> => {
   const records = (event as { Records?: readonly unknown[] }).Records ?? [];
-  const failed: string[] = [];
-  const blocked = new Set<string>();
-  for (const record of records) {
-    const sequence = sequenceOf(record) ?? '';
-    const item = itemOf(record);
-    try {
-      if (blocked.has(item)) failed.push(sequence);
-      else await work(parseChange(record));
-    } catch (error) {
-      onFailure(sequence, error);
-      if (isUnreadable(error)) continue;
-      failed.push(sequence);
-      blocked.add(item);
-    }
-  }
-  return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
+  const failed = new Set<unknown>();
+  const processItem = async (changes: readonly unknown[]): Promise<void> => {
+    for (const [at, record] of changes.entries())
+      try {
+        await work(parseChange(record));
+      } catch (error) {
+        onFailure(sequenceOf(record) ?? '', error);
+        if (isUnreadable(error)) continue;
+        for (const later of changes.slice(at)) failed.add(later);
+        return;
+      }
+  };
+  const items = Map.groupBy(records, itemOf).values();
+  await Promise.all(
+    Array.from({ length: CONCURRENT_ITEMS }, async () => {
+      // The iterator is shared, so each list is processed once.
+      for (const changes of items) await processItem(changes);
+    }),
+  );
+  return {
+    batchItemFailures: records
+      .filter((record) => failed.has(record))
+      .map((record) => ({ itemIdentifier: sequenceOf(record) ?? '' })),
+  };
 };

@@ -82,7 +82,7 @@ export const openCountedWorld = async (engine: Engine) => {
     },
   });
   const changes = createProcessChangesHandler({
-    ...{ table, tasks: world.tasks, logger: world.deps.logger },
+    ...{ table, tasks: world.tasks, logger: world.deps.logger, now: world.deps.now },
     publish: async (records) => {
       events += records.length;
       return [];

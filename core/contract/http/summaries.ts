@@ -47,7 +47,7 @@ export const SUMMARIES: Readonly<Record<OperationId, string>> = {
   cancelOperation:
     'Cancel an operation. It ends in state Cancelled, unless it completes before the cancellation takes effect.',
   listEvents:
-    'List events in order, each with its resource and actor. The last page also has a cursor: use it to get newer events later.',
+    'List events in order, each with its resource and actor. The last page also has a cursor: use it to get newer events later. With `from=end` the page is empty, and its cursor is after the newest event.',
   putConversionRule: 'Create or replace a rule that converts containers on events.',
   getConversionRule: 'Get a conversion rule and its ETag.',
   listConversionRules: 'List conversion rules, by name.',

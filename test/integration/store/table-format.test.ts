@@ -11,7 +11,8 @@ import { countRules, getRule, putRule } from '../../../store/conversion-rules.ts
 import { createCursors } from '../../../store/cursor.ts';
 import { readDowntimes, rememberDowntime } from '../../../store/downtimes.ts';
 import { newEnrollmentToken, readEnrollmentToken } from '../../../store/enrollment.ts';
-import { listEvents, putEvent } from '../../../store/events.ts';
+import { listEvents } from '../../../store/event-list.ts';
+import { createEventLog, entryKey, parseEntry } from '../../../store/event-log.ts';
 import { getLink, noteOnLink, takeLink } from '../../../store/host-links.ts';
 import { addHost, getHost, hostItem } from '../../../store/hosts.ts';
 import { findAnswer, keepAnswer } from '../../../store/idempotency.ts';
@@ -58,8 +59,9 @@ const ANNOUNCEMENT = { payload: '{"publicKey":"x"}', signature: 'signature', key
 const RUN = { tenant: TENANT, ruleId: RULE, at: '2026-11-24T09:00:00Z#event-1' };
 const CONNECTION = { tenant: TENANT, hostId: HOST, connectionId: 'connection-1' };
 const TOKEN = newEnrollmentToken(TENANT, { rack: 'a' }, NOW, bytes);
+/** The number of the first entry of a log that begins at {@link NOW}. */
+const FIRST_ENTRY = 1_795_000_000_000;
 const ID_OF_COMMAND = `${OPERATION}:Start:1`;
-const EVENT_KEY = `${String(NOW.getTime()).padStart(15, '0')}#${'1'.padStart(40, '0')}`;
 const REFUSED = {
   tenant: TENANT,
   hostId: HOST,
@@ -172,12 +174,11 @@ const CASES: Readonly<Record<Entity, Case>> = {
     write: holdSession,
   },
   event: {
-    read: async (table) =>
-      (await listEvents(table, CURSORS, TENANT, PAGE, new Date(NOW.getTime() + 60_000))).items,
+    read: async (table) => (await listEvents(table, CURSORS, TENANT, PAGE, NOW)).items,
     write: async (to, from) => {
-      const later = new Date(NOW.getTime() + 60_000);
-      const [event] = (await listEvents(from, CURSORS, TENANT, PAGE, later)).items;
-      await putEvent(to, { tenant: TENANT, at: EVENT_KEY, event: there(event) });
+      const { contents } = parseEntry(there(await from.get(entryKey(TENANT, FIRST_ENTRY))));
+      const events = contents.map(([sequence, event]) => ({ sequence, at: NOW.getTime(), event }));
+      await createEventLog(to, () => NOW).append(TENANT, events);
     },
   },
   conversionRule: {
@@ -265,8 +266,9 @@ describe.each(ENTITIES)('%s', (entity, { read, write }) => {
     const [from, { table: to }] = [await tableWith(entity), await engine.table()];
     await write(to, from);
     const written = there(await to.get(keyIn(fixture), { consistent: true }));
-    // The body is compressed and encrypted, and another version of zlib may compress it differently.
-    const comparable = ({ body, ...item }: Item) => (entity === 'idempotency' ? item : { body, ...item });
+    // Another version of zlib may compress differently.
+    const comparable = ({ body, events, ...item }: Item) =>
+      entity === 'idempotency' || entity === 'event' ? item : { body, events, ...item };
     expect(comparable(written)).toEqual(comparable(fixture));
     expect(await read(to)).toEqual(await read(from));
   });

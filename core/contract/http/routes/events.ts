@@ -10,7 +10,7 @@ export const EVENTS_ROUTES = [
     path: '/v1/events',
     function: 'events',
     scope: 'containers:read',
-    query: z.strictObject(paging),
+    query: z.strictObject({ ...paging, from: z.optional(z.enum(['start', 'end'])) }),
     responses: { 200: list(EventSchema) },
   },
 ] as const satisfies readonly Route[];
