@@ -59,6 +59,7 @@ const REPLACEMENTS: Trims = {
   [`${SMITHY}/config/shared-ini-file-loader/loadSharedConfigFiles.js`]: replacement('shared-files.ts'),
   [`${SMITHY}/endpoints/middleware-endpoint/service-customizations/index.js`]: replacement('s3-endpoints.ts'),
   [`${SMITHY}/retry/util-retry/AdaptiveRetryStrategy.js`]: replacement('adaptive-retry.ts'),
+  [`${SMITHY}/serde/date-utils.js`]: replacement('dates.ts'),
   [`${SMITHY}/serde/util-stream/sdk-stream-mixin.browser.js`]: replacement('browser-streams.ts'),
 };
 

@@ -29,7 +29,7 @@ test('a table without a format is refused with a suggestion, and stays unchanged
   expect(existsSync(file())).toBe(false);
 });
 
-test.each(['0', '1', '3', '"2"', 'null', 'not JSON', ''])('a table of format %s is refused', (format) => {
+test.each(['0', '2', '4', '"3"', 'null', 'not JSON', ''])('a table of format %s is refused', (format) => {
   addTable();
   writeFileSync(file(), format);
   expect(() => checkTableFormat(stateDir)).toThrow(expect.objectContaining({ code: 'other-table-format' }));
