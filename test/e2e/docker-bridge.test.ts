@@ -145,7 +145,7 @@ const suite = (): void => {
       // Until the program runs, ^C would reach the shell.
       while (!(await docker('top', 'typed')).stdout.includes('sleep 1000')) await sleep(100);
       terminal.type('\u0003');
-      await terminal.see(/\^C/);
+      // The shell can discard the terminal's echo of ^C when it takes the terminal back.
       terminal.type('echo af"ter"; exit 7\n');
       await terminal.see(/\nafter/);
       expect(await terminal.ended).toBe(7);

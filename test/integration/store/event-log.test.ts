@@ -153,7 +153,7 @@ describe('a log', () => {
     );
   });
 
-  test('goes on after an entry that cannot be read', async () => {
+  test('continues after an entry that cannot be read', async () => {
     const { table, writer, read } = await open();
     const unreadable: unknown[] = [];
     const tolerant: Table = { ...table, reportUnreadable: (error) => void unreadable.push(error) };
