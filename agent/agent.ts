@@ -7,6 +7,7 @@ import { ExclusiveRunner } from './execute/exclusive-runner.ts';
 import { withNewestPolicy } from './execute/newest-policy.ts';
 import { observe, observeAll } from './execute/observe.ts';
 import { createSupervisor } from './execute/supervisor.ts';
+import { withStarts } from './execute/with-starts.ts';
 import { Link } from './link/link.ts';
 import { RESULT_BYTES } from './link/outgoing.ts';
 import type { Transport, TransportHandlers } from './link/transport.ts';
@@ -46,7 +47,7 @@ const PRUNE_EVERY_MS = 60 * 60 * 1_000;
 
 /** Connects the parts: commands and the restart policy act on the runtime, and the connection reports changes. */
 export const createAgent = (given: AgentDeps): Agent => {
-  const runtime = withNewestPolicy(given.runtime, given.state);
+  const runtime = withStarts(withNewestPolicy(given.runtime, given.state), (id) => sessions.mainStarted(id));
   const deps = { ...given, runtime };
   const { state, clock, log } = deps;
   const runner = new ExclusiveRunner(PARALLEL_TASKS);

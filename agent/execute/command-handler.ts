@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts';
 import { CommandRefusedError, messageOf, StateUnavailableError, StepAbortedError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
-import { isRunOnce, isSessionVerb, type Sessions } from '../sessions/sessions.ts';
+import { awaitsStart, isRunOnce, isSessionVerb, type Sessions } from '../sessions/sessions.ts';
 import type { AgentState, CommandRecord, Validity } from '../state/agent-state.ts';
 import { failedResult, fitResult } from './command-result.ts';
 import { changesContainer } from './container-work.ts';
@@ -29,7 +29,7 @@ interface CommandHandlerDeps {
   /** A command on a container has been executed, with or without success. */
   readonly onSettled: (containerId: string) => void;
   readonly onImagesChanged: () => void;
-  readonly sessions: Pick<Sessions, 'answer' | 'endOf'>;
+  readonly sessions: Pick<Sessions, 'answer' | 'endOf' | 'removed'>;
 }
 
 export interface CommandHandler {
@@ -116,6 +116,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
   const supersedeOlder = ({ containerId, epoch, arguments: args }: Command, newestEpoch: number): void => {
     if (containerId !== null && epoch >= newestEpoch && !LEAVES_SESSIONS.includes(args.verb))
       deps.sessions.endOf(containerId, 'container-stopped');
+    if (containerId !== null && args.verb === 'removeContainer') deps.sessions.removed(containerId);
     for (const { command, abort } of inFlight.values())
       if (command.containerId === containerId && command.epoch < newestEpoch)
         abort.abort(superseded(command, newestEpoch));
@@ -208,7 +209,9 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
     // Policies are ordered by their revisions: a late policy is either still the newest or has no effect.
     if (command.arguments.verb === 'setNetworkPolicy') return;
     const newest =
-      command.containerId === null ? 0 : (state.container(command.containerId)?.newestEpoch ?? 0);
+      command.containerId === null || awaitsStart(command.arguments)
+        ? 0
+        : (state.container(command.containerId)?.newestEpoch ?? 0);
     if (command.epoch < newest) throw superseded(command, newest);
     if (record.state === 'executing') return;
     const waitedMs = clock.monotonicMs() - record.receivedAtMs;

@@ -38,7 +38,7 @@ export const executeCommand = async (
   const { arguments: args } = command;
   const succeeded: Succeeded = { status: 'succeeded', commandId: command.id, steps: [], observed: null };
   if (isSessionVerb(args))
-    return { ...succeeded, ...(await deps.sessions.answer(containerOf(command), args, signal)) };
+    return { ...succeeded, ...(await deps.sessions.answer(subjectOf(command), args, signal)) };
   if (!changesContainer(args)) return { ...succeeded, ...(await answerQuery(deps, command, args, signal)) };
   const containerId = containerOf(command);
   const { context } = state.begin(command.id, contextOf(await inspectContainer(runtime, containerId)));
@@ -53,6 +53,8 @@ const containerOf = ({ containerId, arguments: { verb } }: Command): string => {
   if (containerId === null) throw new CommandRefusedError('validation-failed', `${verb} needs a container.`);
   return containerId;
 };
+
+const subjectOf = (command: Command) => ({ containerId: containerOf(command), epoch: command.epoch });
 
 /** Verbs that change no container. */
 const answerQuery = async (

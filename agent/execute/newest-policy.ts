@@ -1,6 +1,7 @@
 import type { AssignedContainer } from '../../core/contract/agent/commands.ts';
 import type { ResolvedNetworkPolicy } from '../../core/contract/network.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
+import { withVerbs } from '../runtimes/with-verbs.ts';
 import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 
 /** A network policy and its revision, which orders the policies of a container. */
@@ -66,10 +67,5 @@ export const withNewestPolicy = (runtime: Runtime, state: Pick<AgentState, 'cont
       await runtime.startProcess(container, instanceId, signal);
     },
   };
-  return new Proxy(runtime, {
-    get: (target, name) => {
-      const member: unknown = Reflect.get(Object.hasOwn(verbs, name) ? verbs : target, name);
-      return typeof member === 'function' ? member.bind(target) : member;
-    },
-  });
+  return withVerbs(runtime, verbs);
 };

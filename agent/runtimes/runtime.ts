@@ -120,6 +120,8 @@ export interface AttachOptions {
   readonly paced?: boolean | undefined;
   /** Whether the process has a terminal. Its output is then shown live, and bytes may be skipped. */
   readonly terminal: boolean;
+  /** If the newest run has ended, deliver its output and its exit code, instead of throwing `invalid-state`. */
+  readonly evenEnded?: boolean | undefined;
 }
 
 /** The observed state of one container, in terms of the planner's steps. */

@@ -7,13 +7,14 @@ import {
   type ToHostSessionMessage,
 } from '../../core/contract/session.ts';
 import type { Clock } from '../clock.ts';
-import { CommandRefusedError } from '../errors.ts';
+import { CommandRefusedError, messageOf, RuntimeError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import type { Runtime } from '../runtimes/runtime.ts';
+import type { AttachOptions, Runtime } from '../runtimes/runtime.ts';
 import type { ExecRequest, SessionProcess } from '../runtimes/session-process.ts';
 import type { AgentState } from '../state/agent-state.ts';
 import { collectOutput } from './collect-output.ts';
 import { HostSession } from './host-session.ts';
+import { LateMain } from './late-main.ts';
 
 /** Maximum number of open sessions on a host. */
 const MAX_SESSIONS = 512;
@@ -29,12 +30,26 @@ const SESSION_VERBS = [
   'verifyIsolation',
 ] as const;
 type SessionArguments = Extract<CommandArguments, { verb: (typeof SESSION_VERBS)[number] }>;
+type OpenSession = Extract<SessionArguments, { verb: 'openSession' }>;
+/** The container of a request, and its epoch when the request was issued. */
+interface Subject {
+  readonly containerId: string;
+  readonly epoch: number;
+}
+interface Late {
+  readonly main: LateMain;
+  readonly options: AttachOptions;
+}
 type Answer = Partial<Extract<CommandResult, { status: 'succeeded' }>>;
 
 export const isSessionVerb = (args: CommandArguments): args is SessionArguments =>
   (SESSION_VERBS as readonly string[]).includes(args.verb);
 
 /** Verbs that must not run twice. After a crash, the agent answers them with a failure and does not repeat them. */
+/** A session that waits for a start does not depend on the state in which it was requested. */
+export const awaitsStart = (args: CommandArguments): boolean =>
+  args.verb === 'openSession' && args.awaitStart === true;
+
 export const isRunOnce = ({ verb }: CommandArguments): boolean => verb === 'exec' || verb === 'openSession';
 
 const SHELLS: Readonly<Record<OsFamily, readonly string[]>> = { linux: ['/bin/sh'], windows: ['cmd'] };
@@ -58,6 +73,10 @@ export class Sessions {
   readonly #deps: SessionsDeps;
   readonly #sessions = new Map<string, HostSession>();
   readonly #opening = new Set<string>();
+  /** Attachments to main processes that have not been started yet, by container. */
+  readonly #late = new Map<string, Set<Late>>();
+  /** The epoch of a container's last start since the agent was started. */
+  readonly #startedIn = new Map<string, number>();
 
   constructor(deps: SessionsDeps) {
     this.#deps = deps;
@@ -67,8 +86,9 @@ export class Sessions {
     return this.#sessions.size;
   }
 
-  async answer(containerId: string, args: SessionArguments, signal: AbortSignal): Promise<Answer> {
+  async answer(subject: Subject, args: SessionArguments, signal: AbortSignal): Promise<Answer> {
     const { runtime, clock } = this.#deps;
+    const { containerId } = subject;
     switch (args.verb) {
       case 'exec': {
         const { verb: _, timeoutSeconds, ...request } = args;
@@ -81,7 +101,7 @@ export class Sessions {
         return { exec: await collectOutput(process, clock, options) };
       }
       case 'openSession':
-        await this.#open(containerId, args);
+        await this.#open(subject, args);
         return {};
       case 'closeSession':
         this.#sessions.get(args.sessionId)?.end(args.reason);
@@ -111,6 +131,32 @@ export class Sessions {
     for (const session of this.#sessions.values()) session.reconnected();
   }
 
+  /** Call when a main process has been started: connects the sessions that have waited for it. */
+  mainStarted(containerId: string): void {
+    const { state, runtime, log } = this.#deps;
+    this.#startedIn.set(containerId, state.container(containerId)?.appliedEpoch ?? 0);
+    const waiting = this.#late.get(containerId) ?? [];
+    this.#late.delete(containerId);
+    // The process may have ended already.
+    for (const { main, options } of waiting)
+      runtime.attach(containerId, { ...options, evenEnded: true }).then(
+        (process) => main.begin(process),
+        (error: unknown) => {
+          log.warn('could not attach to a started process', { containerId, cause: messageOf(error) });
+          main.fail(error);
+        },
+      );
+  }
+
+  /** Call when a container is removed: ends the sessions that wait for its start. */
+  removed(containerId: string): void {
+    const waiting = this.#late.get(containerId) ?? [];
+    this.#late.delete(containerId);
+    this.#startedIn.delete(containerId);
+    for (const { main } of waiting)
+      main.fail(new RuntimeError('invalid-state', 'The container was removed.'));
+  }
+
   /** Call when a main process has exited by itself. Attached clients still receive its last output. */
   mainEnded(containerId: string): void {
     for (const session of this.#sessions.values())
@@ -135,7 +181,8 @@ export class Sessions {
     for (const session of [...this.#sessions.values()]) session.abandon();
   }
 
-  async #open(containerId: string, args: Extract<SessionArguments, { verb: 'openSession' }>): Promise<void> {
+  async #open(subject: Subject, args: OpenSession): Promise<void> {
+    const { containerId } = subject;
     const { sessionId, idleSeconds, totalSeconds } = args;
     if (this.#sessions.has(sessionId)) return;
     if (this.#sessions.size + this.#opening.size >= MAX_SESSIONS)
@@ -148,7 +195,7 @@ export class Sessions {
       );
     this.#opening.add(sessionId);
     try {
-      const process = await this.#start(containerId, args);
+      const process = await this.#start(subject, args);
       const attached = args.attach === true;
       const facts = { sessionId, containerId, idleSeconds, totalSeconds, attached };
       const session = new HostSession(facts, process, {
@@ -162,21 +209,43 @@ export class Sessions {
     }
   }
 
-  async #start(
-    containerId: string,
-    args: Extract<SessionArguments, { verb: 'openSession' }>,
-  ): Promise<SessionProcess> {
+  async #start({ containerId, epoch }: Subject, args: OpenSession): Promise<SessionProcess> {
     const { runtime } = this.#deps;
     if (args.attach === true) {
       const terminal = this.#deps.state.container(containerId)?.container?.spec.tty === true;
       const { logs, cursor, paced } = args;
-      return runtime.attach(containerId, { logs: logs === true, cursor, paced, terminal });
+      const options = { logs: logs === true || args.awaitStart === true, cursor, paced, terminal };
+      if (args.awaitStart !== true) return runtime.attach(containerId, options);
+      const isStarted = (this.#startedIn.get(containerId) ?? 0) > epoch;
+      return this.#awaitStart(containerId, { ...options, evenEnded: isStarted });
     }
     const { family } = (await runtime.facts()).os;
     const { command, tty, columns, rows, env, workingDir } = args;
     const user = args.runAsAdministrator === true ? ADMINISTRATORS[family] : args.user;
     const request = { command: command ?? SHELLS[family], tty, columns, rows, env, workingDir, user };
     return runtime.startExec(containerId, this.#completed(containerId, request));
+  }
+
+  /** The main process if it runs, otherwise that of the next start. */
+  async #awaitStart(containerId: string, options: AttachOptions): Promise<SessionProcess> {
+    const { runtime, state } = this.#deps;
+    if (!state.container(containerId)?.container)
+      throw new RuntimeError('invalid-state', 'The container is not on this host.');
+    const waiting = this.#late.get(containerId) ?? new Set();
+    this.#late.set(containerId, waiting);
+    // Registered before the attempt, so that a start in the meantime is not missed.
+    const late: Late = { main: new LateMain(() => waiting.delete(late)), options };
+    waiting.add(late);
+    try {
+      const process = await runtime.attach(containerId, options);
+      if (waiting.delete(late) && this.#late.get(containerId) === waiting) late.main.begin(process);
+      else process.end();
+    } catch (error) {
+      if (error instanceof RuntimeError && error.code === 'invalid-state') return late.main;
+      waiting.delete(late);
+      throw error;
+    }
+    return late.main;
   }
 
   /** Fills in missing settings from the container's main process, then from the image. */

@@ -5,18 +5,27 @@ import { join } from 'node:path';
 import { messageOf } from '../../agent/errors.ts';
 import { runCommand, runOrFail } from '../../agent/runtimes/linux/run-command.ts';
 import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
+import { timed } from '../measure.ts';
 import { type Runner, untilOutput } from './runc.ts';
 
 const DAEMON = '/usr/sbin/dockerd';
-const CLIENT = '/usr/bin/docker';
+export const CLIENT = '/usr/bin/docker';
 const READY_POLLS = 200;
 const POLL_MS = 100;
+
+export interface DockerEngine extends Runner {
+  /** Runs `docker run --rm mini echo`. @returns the time until the client has ended, in milliseconds */
+  readonly runToEnd: () => Promise<number>;
+}
 
 /**
  * `docker run` with a separate daemon, on a private socket and without a network. Null, with a notice, if Debian's
  * docker.io is not installed or does not start.
  */
-export const openDocker = async (root: string, notice: (line: string) => void): Promise<Runner | null> => {
+export const openDocker = async (
+  root: string,
+  notice: (line: string) => void,
+): Promise<DockerEngine | null> => {
   if (!existsSync(DAEMON) || !existsSync(CLIENT)) {
     notice('docker.io is not installed: `docker run` is not measured');
     return null;
@@ -48,7 +57,9 @@ export const openDocker = async (root: string, notice: (line: string) => void): 
   try {
     await importMini(root, folder, docker);
     await run();
-    return { run, close };
+    const once = ['run', '--rm', '--network', 'none', 'mini', 'echo', 'started'];
+    const runToEnd = () => timed(() => runOrFail('docker run', CLIENT, [...docker, ...once]));
+    return { run, runToEnd, close };
   } catch (error) {
     notice(
       `docker cannot run containers on this machine (${messageOf(error)}): \`docker run\` is not measured`,

@@ -1,8 +1,9 @@
+import { EventEmitter } from 'node:events';
 import { type Client, itemsOf, ProblemError, waitForSuccess } from '../../core/client/index.ts';
 import type { Container, ContainerSummary } from '../../core/contract/container.ts';
 import type { Operation } from '../../core/contract/operation.ts';
 import type { Connect } from '../session.ts';
-import { DockerError } from './errors.ts';
+import { DockerError, noSuchContainer } from './errors.ts';
 import { isIdPrefix, toDockerId, toUuid } from './ids.ts';
 
 export interface BridgeSettings {
@@ -19,29 +20,64 @@ export interface BridgeSettings {
 export const isNotFound = (error: unknown): boolean =>
   error instanceof ProblemError && error.code === 'not-found';
 
+/** docker attaches, waits and starts right after it has created a container. */
+const JUST_CREATED_MS = 2_000;
+
 /** Many more containers than can end between two polls of a waiting client. */
 const KEPT_EXIT_CODES = 1_000;
+
+interface KeptExit {
+  readonly exitCode: number;
+  readonly removed: boolean;
+}
 
 /** The state that the routes share: the API client, and the resolution of docker's references to containers. */
 export class Bridge {
   readonly settings: BridgeSettings;
   readonly client: Client;
-  readonly #exitCodes = new Map<string, number>();
+  /** Emits the id of a container when a session of this bridge has seen its end. */
+  readonly ended = new EventEmitter().setMaxListeners(0);
+  /** Emits the id of a container when this bridge has removed it. */
+  readonly removed = new EventEmitter().setMaxListeners(0);
+  readonly #exits = new Map<string, KeptExit>();
+  readonly #created = new Map<string, Container>();
 
   constructor(settings: BridgeSettings) {
     this.settings = settings;
     this.client = settings.client;
   }
 
+  /** Keeps a new container, which docker uses at once. */
+  rememberCreated(container: Container): void {
+    this.#created.set(container.id, container);
+    setTimeout(() => this.#created.delete(container.id), JUST_CREATED_MS).unref();
+  }
+
+  /** A container as it was created a moment ago, or as it is now. For requests that do not depend on its current state. */
+  async createdOrCurrent(reference: string): Promise<Container> {
+    return this.#created.get(toUuid(reference) ?? '') ?? this.container(reference);
+  }
+
   /** Keeps the exit code of a container that the bridge removes, because a waiting client may poll after the removal. */
   keepExitCode(id: string, exitCode: number): void {
-    this.#exitCodes.set(id, exitCode);
-    const [oldest] = this.#exitCodes.keys();
-    if (this.#exitCodes.size > KEPT_EXIT_CODES && oldest !== undefined) this.#exitCodes.delete(oldest);
+    this.#exits.set(id, { exitCode, removed: false });
+    const [oldest] = this.#exits.keys();
+    if (this.#exits.size > KEPT_EXIT_CODES && oldest !== undefined) this.#exits.delete(oldest);
   }
 
   exitCodeOf(id: string): number | undefined {
-    return this.#exitCodes.get(id);
+    return this.#exits.get(id)?.exitCode;
+  }
+
+  /** Records that a container whose exit code is kept no longer exists. */
+  recordRemoval(id: string): void {
+    const exit = this.#exits.get(id);
+    if (exit !== undefined) this.#exits.set(id, { ...exit, removed: true });
+    this.removed.emit(id);
+  }
+
+  hasRemoved(id: string): boolean {
+    return this.#exits.get(id)?.removed === true;
   }
 
   get now(): number {
@@ -66,7 +102,7 @@ export class Bridge {
       : [];
     if (matching.length > 1) throw new DockerError(400, `Multiple IDs found with provided prefix: ${name}`);
     const whole = matching[0] && (await this.find(matching[0].id));
-    if (whole === undefined) throw new DockerError(404, `No such container: ${name}`);
+    if (whole === undefined) throw noSuchContainer(name);
     return whole;
   }
 
@@ -81,6 +117,16 @@ export class Bridge {
       if (isNone) return undefined;
       throw error;
     }
+  }
+
+  /** Removes a container, and waits until it no longer exists. @throws {OperationFailedError} */
+  async remove(
+    id: string,
+    options: { readonly force: boolean; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const query = options.force ? ({ force: 'true' } as const) : {};
+    const accepted = await this.client.call('removeContainer', { params: { idOrName: id }, query });
+    if ('operation' in accepted) await this.waitForSuccess(accepted.operation, options.signal);
   }
 
   /** @throws {OperationFailedError} */

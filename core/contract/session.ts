@@ -117,6 +117,11 @@ export const SessionRequestSchema = z.strictObject({
   cursor: z.optional(LogCursorSchema),
   /** With `attach`, without a terminal: the process blocks when this reader is megabytes behind, instead of losing output. */
   paced: z.optional(z.boolean()),
+  /**
+   * With `attach`, to a container that does not run: wait for its next start, then deliver all output of that run. Input is
+   * kept until then. If the container runs already, the same as `logs`. Not with `cursor`.
+   */
+  awaitStart: z.optional(z.boolean()),
 });
 export type SessionRequest = z.infer<typeof SessionRequestSchema>;
 

@@ -1,3 +1,4 @@
+import type { ContainerState } from '../../core/contract/container.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import { type ContainerRecord, getContainerNow, resolveContainerId } from '../../store/containers.ts';
 import type { Table } from '../../store/table.ts';
@@ -25,5 +26,19 @@ export const requireRunning = ({ view: { state, hostId } }: ContainerRecord): st
       suggestion: 'Start the container first.',
       context: { state },
     },
+  );
+};
+
+const STARTABLE: readonly ContainerState[] = ['Off', 'Failed', 'Starting', 'Running'];
+
+/** @returns the host of a container that runs or can be started there. @throws ConflictError `invalid-state` */
+export const requireStartable = ({ view: { state, hostId } }: ContainerRecord): string => {
+  if (hostId !== null && STARTABLE.includes(state)) return hostId;
+  throw new ConflictError(
+    'invalid-state',
+    hostId === null
+      ? 'The container has no host yet, so its start cannot be awaited.'
+      : `The container is ${state}, so its start cannot be awaited.`,
+    { suggestion: 'Start the container, then attach to it.', context: { state } },
   );
 };

@@ -7,7 +7,7 @@ import { answerDryRun } from '../shared/http/answers.ts';
 import type { RouteHandler } from '../shared/http/exchange.ts';
 import { pointerTo } from '../shared/http/issues.ts';
 import { notFound } from '../shared/http/validate.ts';
-import { findContainer, requireRunning } from './container.ts';
+import { findContainer, requireRunning, requireStartable } from './container.ts';
 
 export interface SessionDependencies extends QueryDependencies, Pick<SessionSeal, 'seal'> {
   readonly closeConnection: CloseConnection;
@@ -22,7 +22,7 @@ const excluding = (member: keyof SessionRequest, other: keyof SessionRequest) =>
   });
 
 const ATTACHED_WITHOUT = ['command', 'user', 'runAsAdministrator', 'env', 'workingDir'] as const;
-const ATTACHED_ONLY = ['logs', 'cursor', 'paced'] as const;
+const ATTACHED_ONLY = ['logs', 'cursor', 'paced', 'awaitStart'] as const;
 
 /** @throws ValidationError if members contradict each other */
 const check = (body: SessionRequest): void => {
@@ -35,7 +35,8 @@ const check = (body: SessionRequest): void => {
     throw new ValidationError('The request is not valid.', {
       errors: [{ pointer: pointerTo('body', alone), detail: 'Requires attach.' }],
     });
-  if (body.logs === true && body.cursor !== undefined) throw excluding('cursor', 'logs');
+  const earlier = (['logs', 'awaitStart'] as const).find((name) => body[name] === true);
+  if (earlier !== undefined && body.cursor !== undefined) throw excluding('cursor', earlier);
 };
 
 const factsOf = (containerId: string, body: SessionRequest) => ({
@@ -57,7 +58,7 @@ export const createOpenSession =
     const container = await findContainer(table, tenant, params.idOrName);
     const request = body ?? {};
     check(request);
-    const hostId = requireRunning(container);
+    const hostId = request.awaitStart === true ? requireStartable(container) : requireRunning(container);
     if (dryRun) return answerDryRun('open a session in the container');
     const sessionId = newId();
     const session = {

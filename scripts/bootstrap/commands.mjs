@@ -72,6 +72,11 @@ export const COMMANDS = {
     needs: ['data-plane'],
     summary: 'measure the latency of a session, and write docs/benchmarks-session.md',
   },
+  'bench:docker': {
+    args: [QUIET, 'bench/docker-run.ts'],
+    needs: ['data-plane'],
+    summary: 'measure `docker run` through the bridge, and write docs/benchmarks-docker.md',
+  },
   'conformance:asl': {
     args: [QUIET, 'scripts/conformance-asl.ts'],
     summary: 'run recorded Step Functions executions',

@@ -1,5 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { CommandResult } from '../../core/contract/agent/commands.ts';
+import type { ContainerState } from '../../core/contract/container.ts';
 import { createProblem } from '../../core/domain/problems.ts';
 import { createAuthorizeHostHandler } from '../../functions/authorize-host/handler.ts';
 import { createHostConnectionHandler } from '../../functions/host-connection/handler.ts';
@@ -100,6 +101,7 @@ export const openSessionWorld = async ({ table, consumed }: EngineTable) => {
   });
   return {
     ...{ api, table, consumed, world, pushed, closed, link, authorize },
+    setState: (state: ContainerState) => table.put({ Item: containerItem(containerRecord(state)) }),
     open: async (body: object = {}) => {
       const answer = await api.call('openSession', { params: { idOrName: CONTAINER }, body });
       return answer.body as { sessionId: string; token: string; url: string; expiresAt: string };

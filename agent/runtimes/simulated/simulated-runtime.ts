@@ -4,7 +4,7 @@ import type { ResolvedNetworkPolicy } from '../../../core/contract/network.ts';
 import { type Clock, sleep } from '../../clock.ts';
 import { RuntimeError } from '../../errors.ts';
 import { hostNameOf } from '../host-name.ts';
-import type { ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
+import type { AttachOptions, ImportImage, LogQuery, Runtime, RuntimeContainer } from '../runtime.ts';
 import type { ExecRequest, SessionProcess } from '../session-process.ts';
 import { refuseUntrustedDisk } from '../untrusted-disk.ts';
 import { BesideMain, simulatedIsolation, simulatedKernel } from './beside-main.ts';
@@ -14,6 +14,7 @@ import { simulatedLog } from './main-output.ts';
 import { FORCED_EXIT_CODE, MainProcesses } from './main-processes.ts';
 import { containerProcesses, freePlace, hostProcesses, workerProcess } from './process-tables.ts';
 import type { Surroundings } from './programs.ts';
+import { SimulatedProcess } from './simulated-process.ts';
 import { simulatedVerification } from './simulated-verification.ts';
 import { createTakeStep, type TakeStepDeps } from './take-step.ts';
 import { simulatedUser } from './users.ts';
@@ -249,7 +250,9 @@ export class SimulatedRuntime implements Runtime {
   }
 
   /** A simulated main process runs as a program in this agent only while a client is attached to it. */
-  async attach(id: string): Promise<SessionProcess> {
+  async attach(id: string, { evenEnded }: Partial<AttachOptions> = {}): Promise<SessionProcess> {
+    const ended = evenEnded === true ? this.#ended(id) : null;
+    if (ended !== null) return ended;
     const one = this.#running(id);
     const { user, env, tty } = one.container.spec;
     const request = { command: this.#commandOf(one), user, env, tty };
@@ -310,6 +313,19 @@ export class SimulatedRuntime implements Runtime {
     const { entrypoint, command } = container.spec;
     const words = [...(entrypoint ?? []), ...(command ?? [])];
     return words.length > 0 ? words : this.#machine.defaultCommand;
+  }
+
+  /** The output and the exit code of a run that has ended; null if it has not. */
+  #ended(id: string): SessionProcess | null {
+    this.#processes.settle(id);
+    const one = this.#world.container(id);
+    if (!one?.run?.endedAt) return null;
+    const { run } = one;
+    const { items } = simulatedLog(this.#commandOf(one), run, {}, run.endedAt ?? 0);
+    return new SimulatedProcess(async (io) => {
+      for (const { text, stream } of items) await io.write(`${text}\n`, stream);
+      return run.exitCode ?? FORCED_EXIT_CODE;
+    }, one.container.spec.tty === true);
   }
 
   #running(id: string): SimulatedContainer {

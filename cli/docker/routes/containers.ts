@@ -7,6 +7,7 @@ import { toDockerId } from '../ids.ts';
 import { toInspect, toSummary } from '../translate/containers.ts';
 import { toCreateRequest } from '../translate/create.ts';
 import { CONTAINER_FILTERS, checkFilters, matchesFilters, parseFilters } from '../translate/filters.ts';
+import { type SizedBody, sizeOf } from '../translate/size.ts';
 import { isRunning } from '../translate/state.ts';
 import { isTrue } from '../translate/time.ts';
 import { type Handle, route } from './route.ts';
@@ -71,7 +72,11 @@ const create: Handle = async ({ bridge, runs }, exchange) => {
     if (!('operation' in accepted)) return;
     await bridge.waitForSuccess(accepted.operation, exchange.signal);
     const { id } = accepted.container;
-    if ((exchange.body as { OpenStdin?: unknown }).OpenStdin === true) runs.recordInput(id);
+    bridge.rememberCreated(accepted.container);
+    const { OpenStdin, HostConfig } = exchange.body as { OpenStdin?: unknown; HostConfig?: SizedBody };
+    if (OpenStdin === true) runs.recordInput(id);
+    const { rows, columns } = sizeOf(HostConfig ?? {});
+    if (rows !== undefined && columns !== undefined) runs.resize(id, columns, rows);
     exchange.json(201, { Id: toDockerId(id), Warnings: [] });
   } catch (error) {
     throw await toDockerMessage(bridge, error, body);
@@ -95,11 +100,7 @@ const remove: Handle = async ({ bridge }, exchange) => {
   const container = await bridge.container(reference);
   const force = isTrue(exchange.query.get('force'));
   if (!force && isRunning(container)) throw stillRunning(reference);
-  const accepted = await bridge.client.call('removeContainer', {
-    params: { idOrName: container.id },
-    query: force ? { force: 'true' } : {},
-  });
-  if ('operation' in accepted) await bridge.waitForSuccess(accepted.operation, exchange.signal);
+  await bridge.remove(container.id, { force, signal: exchange.signal });
   exchange.empty(204);
 };
 

@@ -5,6 +5,7 @@ import type { Exchange } from '../exchange.ts';
 import { MULTIPLEXED_STREAM, RAW_STREAM } from '../frames.ts';
 import { toDockerId } from '../ids.ts';
 import { ClientStream, join } from '../streams.ts';
+import { sizeOf } from '../translate/size.ts';
 import { isRunning } from '../translate/state.ts';
 import { type Handle, route, type Services } from './route.ts';
 
@@ -70,11 +71,6 @@ const execOf = ({ execs }: Services, exchange: Exchange): Exec => {
   const exec = execs.get(id);
   if (exec === undefined) throw new DockerError(404, `No such exec instance: ${id}`);
   return exec;
-};
-
-const sizeOf = (body: Body): { columns?: number; rows?: number } => {
-  const [rows, columns] = Array.isArray(body.ConsoleSize) ? body.ConsoleSize.map(Number) : [];
-  return rows !== undefined && columns !== undefined && rows > 0 && columns > 0 ? { rows, columns } : {};
 };
 
 /** The exit code in docker if a command cannot be run. */

@@ -1,31 +1,30 @@
 import { OperationFailedError } from '../../../core/client/index.ts';
 import { type Container, DEFAULT_STOP_SECONDS, MAX_STOP_SECONDS } from '../../../core/contract/container.ts';
 import { SIGNALS, type SignalName } from '../../../core/contract/session.ts';
-import { DockerError } from '../errors.ts';
+import { isNotFound } from '../bridge.ts';
+import { DockerError, noSuchContainer } from '../errors.ts';
 import { type Exit, waitForExit, waitForRemoval } from '../exits.ts';
-import { toDockerId } from '../ids.ts';
+import { toDockerId, toUuid } from '../ids.ts';
 import { toDockerError } from '../translate/error.ts';
 import { isRunning } from '../translate/state.ts';
 import { type Handle, route, type Services } from './route.ts';
 
 const start: Handle = async ({ bridge, runs }, exchange) => {
-  const container = await bridge.container(exchange.params.id ?? '');
-  const logFrom = await runs.logEnd(container);
-  const answer = await bridge.client
-    .send('startContainer', { params: { idOrName: container.id } })
-    .catch((error: unknown) => {
-      runs.startFailed(container);
-      throw error;
-    });
-  if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
+  const reference = exchange.params.id ?? '';
+  // A full id needs no request to find the container.
+  const id = toUuid(reference) ?? (await bridge.container(reference)).id;
+  const logFrom = await runs.logEnd(id);
   try {
+    const answer = await bridge.client.send('startContainer', { params: { idOrName: id } });
+    if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
+    const { container, operation } = answer.body;
     // Continues after the client disconnects, because waiting clients need the result.
-    await bridge.waitForSuccess(answer.body.operation);
+    await bridge.waitForSuccess(operation);
+    runs.started(container, logFrom);
   } catch (error) {
-    runs.startFailed(container);
-    throw toDockerMessage(error);
+    await runs.startFailed(id);
+    throw isNotFound(error) ? noSuchContainer(reference) : toDockerMessage(error);
   }
-  runs.started(container, logFrom);
   exchange.empty(204);
 };
 
@@ -84,17 +83,21 @@ const exitFor = (
   condition: string,
   signal: AbortSignal,
 ): Promise<Exit> => {
-  if (condition === 'removed') return waitForRemoval(bridge, container.id, signal);
+  if (condition === 'removed') return waitForRemoval(bridge, container.id, signal, container);
   // An exit before this request does not count.
   const after = condition === 'next-exit' && !isRunning(container) ? container.revision : null;
-  return waitForExit(bridge, container.id, { after, signal });
+  return waitForExit(bridge, container.id, { after, signal, seen: container });
 };
 
 const wait: Handle = async (services, exchange) => {
-  const container = await services.bridge.container(exchange.params.id ?? '');
+  const { bridge } = services;
+  const reference = exchange.params.id ?? '';
   const condition = exchange.query.get('condition') || 'not-running';
   if (!['not-running', 'next-exit', 'removed'].includes(condition))
     throw new DockerError(400, `invalid condition: "${condition}"`);
+  const container = await (condition === 'not-running'
+    ? bridge.container(reference)
+    : bridge.createdOrCurrent(reference));
   // docker starts the container when it has received the headers.
   const write = exchange.stream('application/json');
   try {

@@ -12,7 +12,7 @@ const contentTypeOf = (tty: boolean): string => (tty ? RAW_STREAM : MULTIPLEXED_
 
 const attach: Handle = async ({ bridge, runs }, exchange) => {
   const { query } = exchange;
-  const container = await bridge.container(exchange.params.id ?? '');
+  const container = await bridge.createdOrCurrent(exchange.params.id ?? '');
   const flag = (name: string): boolean => isTrue(query.get(name));
   const attached = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr') };
   if (!flag('stream'))
@@ -22,7 +22,7 @@ const attach: Handle = async ({ bridge, runs }, exchange) => {
     throw new DockerError(400, 'attach requires an upgraded connection. Send the header Upgrade: tcp.');
   const client = new ClientStream(socket, container.tty);
   if (isRunning(container)) await runs.attach(container, client, attached, flag('logs'));
-  else runs.waitForStart(container.id, client, attached);
+  else runs.waitForStart(container, client, attached);
 };
 
 const MAX_TAIL = 10_000;

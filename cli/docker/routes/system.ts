@@ -26,11 +26,20 @@ const familyOf = (hosts: readonly Host[]): 'windows' | 'linux' =>
 /** Docker has one system type. It is windows only if every host runs Windows. */
 const createOsType = () => {
   let known: { readonly osType: string; readonly until: number } | undefined;
-  return async (bridge: Bridge): Promise<string> => {
-    if (known !== undefined && known.until > bridge.now) return known.osType;
+  const read = async (bridge: Bridge): Promise<string> => {
     // A ping checks only the bridge. The following command shows whether the API responds.
     const osType = await hostsOf(bridge).then(familyOf, () => known?.osType ?? 'linux');
     known = { osType, until: bridge.now + OS_TYPE_MS };
+    return osType;
+  };
+  return async (bridge: Bridge): Promise<string> => {
+    if (known === undefined) return read(bridge);
+    const { osType, until } = known;
+    if (until <= bridge.now) {
+      // The next request gets the new value. This one does not wait.
+      known = { osType, until: bridge.now + OS_TYPE_MS };
+      void read(bridge);
+    }
     return osType;
   };
 };

@@ -179,6 +179,19 @@ export const besideMainContract = (name: string, open: () => Promise<BesideMainS
       await bring(runtime, shell.id, null, 'Absent');
     });
 
+    test('an attachment that allows an ended run gets its output and its exit', async () => {
+      const short = make(['sh', '-c', 'echo done; exit 6']);
+      await bring(runtime, short.id, short, 'Running');
+      await until(async () => (await runtime.inspect(short.id))[0]?.process?.running === false);
+      const options = { logs: true, terminal: false } as const;
+      await expect(runtime.attach(short.id, options)).rejects.toMatchObject({ code: 'invalid-state' });
+      const process = await runtime.attach(short.id, { ...options, evenEnded: true });
+      const output = listen(process);
+      expect(await process.exited).toBe(6);
+      expect(output.text()).toBe('done\n');
+      await bring(runtime, short.id, null, 'Absent');
+    });
+
     test('the isolation report has the measured values', async () => {
       const report = await runtime.isolation(one.id);
       const shared = runtimeType === 'Default';

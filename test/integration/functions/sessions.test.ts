@@ -313,11 +313,30 @@ describe('a new session', () => {
     [{ cursor: 'a.1' }, '/body/cursor'],
     [{ paced: true }, '/body/paced'],
     [{ attach: true, logs: true, cursor: 'a.1' }, '/body/cursor'],
+    [{ awaitStart: true }, '/body/awaitStart'],
+    [{ attach: true, awaitStart: true, cursor: 'a.1' }, '/body/cursor'],
   ])('%j contradicts itself', async (body, pointer) => {
     const world = await setUp();
     const answer = await world.api.call('openSession', { params, body });
     expect([answer.status, answer.body.code]).toEqual([400, 'validation-failed']);
     expect(pointer.endsWith(answer.body.errors[0].pointer.split('/').at(-1))).toBe(true);
+  });
+
+  test('in a stopped container is refused, except one that awaits its start', async () => {
+    const world = await setUp();
+    await world.setState('Off');
+    const open = (body: object) => world.api.call('openSession', { params, body });
+    expect((await open({ attach: true })).body.code).toBe('invalid-state');
+    const { status } = await open({ attach: true, awaitStart: true });
+    expect([status, world.api.outside.pushed.at(-1)?.command]).toEqual([
+      201,
+      expect.objectContaining({
+        hostId: HOST,
+        arguments: expect.objectContaining({ verb: 'openSession', awaitStart: true }),
+      }),
+    ]);
+    await world.setState('Removing');
+    expect((await open({ attach: true, awaitStart: true })).body.code).toBe('invalid-state');
   });
 
   test('is returned again to a repeat with its key', async () => {

@@ -39,6 +39,7 @@ const makeHandler = (): CommandHandler =>
     sessions: {
       answer: async () => ({}),
       endOf: (containerId) => void ended.push(containerId),
+      removed: () => undefined,
     },
   });
 

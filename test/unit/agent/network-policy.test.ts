@@ -40,7 +40,11 @@ const begin = (): void => {
     onProgress: () => undefined,
     onSettled: () => undefined,
     onImagesChanged: () => undefined,
-    sessions: { answer: async () => ({}), endOf: (containerId) => void ended.push(containerId) },
+    sessions: {
+      answer: async () => ({}),
+      endOf: (containerId) => void ended.push(containerId),
+      removed: () => undefined,
+    },
   });
 };
 

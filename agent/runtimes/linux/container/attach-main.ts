@@ -1,15 +1,20 @@
 import { SIGNALS } from '../../../../core/contract/session.ts';
+import { RuntimeError } from '../../../errors.ts';
 import type { AttachOptions } from '../../runtime.ts';
 import type { SessionProcess } from '../../session-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { killProcess, type ProcessIdentity } from '../proc.ts';
+import { EndedProcess } from './ended-process.ts';
 import type { GuestMain } from './guest-main.ts';
 import { HelperAttachment } from './helper-attachment.ts';
 import { LogAttachment } from './log-attachment.ts';
 import type { PacedProcess } from './paced-process.ts';
 import { BEGIN_OF_LOG, endOfLog } from './read-log.ts';
 import type { ContainerRecords } from './records.ts';
+
+/** Exit code of a process whose exit was not observed. */
+const KILLED = 128 + SIGNALS.KILL;
 
 /** A running main process, in a utility VM or on this host. */
 export interface AttachableMain {
@@ -45,6 +50,26 @@ export const attachMain = async (
   });
 };
 
+/**
+ * The output and the exit code of the newest run, which has ended.
+ * @throws {RuntimeError} `invalid-state` if it has not
+ */
+export const attachEnded = async (
+  { layout, records, clock }: AttachDeps,
+  id: string,
+  { cursor }: AttachOptions,
+): Promise<SessionProcess> => {
+  const [run, exit] = await Promise.all([records.run(id), records.exit(id)]);
+  if (run === null || exit === null) throw new RuntimeError('invalid-state', 'The container is not running');
+  return new LogAttachment(new EndedProcess(exit.exitCode ?? KILLED), {
+    path: containerPaths(layout, id).log,
+    cursor: cursor ?? run.logStart ?? BEGIN_OF_LOG,
+    logged: Promise.resolve(),
+    clock,
+    paced: false,
+  });
+};
+
 const join = async (
   { layout, records }: AttachDeps,
   id: string,
@@ -54,7 +79,7 @@ const join = async (
   if ('guest' in main) return main.guest.attach(logs);
   return HelperAttachment.open(containerPaths(layout, id).attachSocket, {
     logs,
-    exited: ended.then(async () => (await records.exit(id))?.exitCode ?? 128 + SIGNALS.KILL),
+    exited: ended.then(async () => (await records.exit(id))?.exitCode ?? KILLED),
     signal: (signal) => killProcess(main.process, signal),
   });
 };

@@ -9,7 +9,7 @@ import type { ExitStatus, GuestProcess } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
-import { type AttachableMain, attachMain } from './attach-main.ts';
+import { type AttachableMain, attachEnded, attachMain } from './attach-main.ts';
 import type { StartedContainer } from './default-containers.ts';
 import { describeExit, ExitRecords } from './exit-records.ts';
 import { GuestMain } from './guest-main.ts';
@@ -167,6 +167,16 @@ export class MainRuns {
    */
   async attach(id: string, options: AttachOptions): Promise<SessionProcess> {
     const live = this.#live.get(id);
+    try {
+      return await this.#attachLive(id, live, options);
+    } catch (error) {
+      if (options.evenEnded !== true) throw error;
+      await live?.ended;
+      return attachEnded({ ...this.#deps, records: this.#records }, id, options);
+    }
+  }
+
+  async #attachLive(id: string, live: Live | undefined, options: AttachOptions): Promise<SessionProcess> {
     const guest = live?.guest ?? null;
     const main: AttachableMain = {
       join: guest === null ? { process: await this.requireProcess(id) } : { guest },

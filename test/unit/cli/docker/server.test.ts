@@ -16,6 +16,8 @@ afterEach(() => {
   for (const close of closers.splice(0)) close();
 });
 
+const UPGRADE = { connection: 'Upgrade', upgrade: 'tcp' };
+
 interface Answer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
@@ -72,7 +74,24 @@ const bridge = async (
       asked.on('error', reject);
       asked.end(body === undefined ? undefined : JSON.stringify(body));
     });
-  return { ask, calls, log, socketPath };
+  /** Sends an upgrade request. @returns all bytes of the connection until its end */
+  const attach = (path: string) =>
+    new Promise<string>((resolve, reject) => {
+      const asked = request({ ...place, method: 'POST', path, headers: { host: 'docker', ...UPGRADE } });
+      asked.on('error', reject);
+      asked.on('upgrade', (_, socket, head) => {
+        let text = head.toString();
+        socket.on('data', (chunk: Buffer) => {
+          text += chunk.toString();
+        });
+        socket.on('end', () => {
+          socket.end();
+          resolve(text);
+        });
+      });
+      asked.end();
+    });
+  return { ask, attach, calls, log, socketPath };
 };
 
 const message = ({ body }: Answer): string => JSON.parse(body).message;
@@ -101,8 +120,6 @@ test('the socket is private to the user; a stale socket is replaced, one with a 
   writeFileSync(file, 'precious');
   await expect(listen(server, { kind: 'unix', path: file })).rejects.toThrow('is not a socket');
 });
-
-const UPGRADE = { connection: 'Upgrade', upgrade: 'tcp' };
 
 describe.each(['unix', 'tcp'] as const)('over %s', (over) => {
   test.each<Record<string, string>>([
@@ -322,6 +339,48 @@ describe('the routes', () => {
     });
     const { body } = await ask('GET', `/containers/${ID}/logs?stdout=1${follow}`);
     expect(body).toBe(`${lines.join('\n')}\n`);
+  });
+});
+
+test('run --rm: attach opens a session before the start, whose exit is answered after the removal, without polling', async () => {
+  const off = containerOf({ state: 'Off', labels: { 'bulkhead.docker/auto-remove': 'true' } });
+  const accepted = { status: 202, body: { container: off, operation: operationOf() } };
+  const over = Promise.withResolvers<{ exitCode: number; reason: string }>();
+  const session = {
+    exit: over.promise,
+    onOutput: (listener: (stream: string, bytes: Uint8Array) => void) =>
+      listener('stdout', Buffer.from('hi\n')),
+    ...{ resume: () => undefined, pause: () => undefined, close: () => undefined },
+  };
+  const { ask, calls, attach } = await bridge(
+    ({ method, url }) => {
+      if (url.endsWith('/sessions'))
+        return { status: 201, body: { sessionId: ID, url: 'wss://x', token: 't', expiresAt: off.createdAt } };
+      return method === 'GET' ? undefined : accepted;
+    },
+    () => session as unknown as SessionStream,
+  );
+  const body = { Image: 'mini', AttachStdout: true, HostConfig: { AutoRemove: true } };
+  const { Id: id } = JSON.parse((await ask('POST', '/containers/create', body)).body);
+  const output = attach(`/containers/${id}/attach?stream=1&stdout=1`);
+  const waited = ask('POST', `/containers/${id}/wait?condition=removed`);
+  expect((await ask('POST', `/containers/${id}/start`)).status).toBe(204);
+  over.resolve({ exitCode: 9, reason: 'exited' });
+  expect(JSON.parse((await waited).body)).toEqual({ StatusCode: 9 });
+  expect(await output).toContain('hi\n');
+  const done = calls.map(({ method, url }) => `${method} ${new URL(url).pathname.replace(ID, 'ID')}`);
+  expect(done.filter((one) => !one.includes('/v1/hosts'))).toEqual([
+    'POST /v1/containers',
+    `GET /v1/operations/${operationOf().id}`,
+    'POST /v1/containers/ID/sessions',
+    'POST /v1/containers/ID/start',
+    `GET /v1/operations/${operationOf().id}`,
+    'DELETE /v1/containers/ID',
+    `GET /v1/operations/${operationOf().id}`,
+  ]);
+  expect(calls.find(({ url }) => url.endsWith('/sessions'))?.body).toMatchObject({
+    attach: true,
+    awaitStart: true,
   });
 });
 
