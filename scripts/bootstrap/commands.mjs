@@ -77,6 +77,11 @@ export const COMMANDS = {
     needs: ['data-plane'],
     summary: 'measure `docker run` through the bridge, and write docs/benchmarks-docker.md',
   },
+  'bench:control-plane': {
+    args: [QUIET, 'bench/control-plane.ts'],
+    needs: ['data-plane'],
+    summary: 'measure npm start under load, and write docs/benchmarks-control-plane.md',
+  },
   'conformance:asl': {
     args: [QUIET, 'scripts/conformance-asl.ts'],
     summary: 'run recorded Step Functions executions',
