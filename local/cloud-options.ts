@@ -19,8 +19,6 @@ export interface CloudOptions {
     readonly maxConcurrency?: number;
     /** Waits before the retries of asynchronous invocations. Default 1 s and 2 s (AWS: minutes). */
     readonly asyncRetryDelaysMs?: readonly number[];
-    /** Whether to start a worker of each function before its first invocation. Default true. */
-    readonly warm?: boolean;
     /** Additional variables for every function. */
     readonly environment?: Readonly<Record<string, string>>;
     /** A DynamoDB endpoint to use instead of the embedded one. Default: the variable BULKHEAD_DYNAMODB_ENDPOINT. */

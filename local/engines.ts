@@ -56,7 +56,6 @@ export const createEngines = (
     ...{ assetPath, chaos, sendToQueue: sendDeadLetter },
     maxConcurrency: overrides.maxConcurrency ?? 24,
     asyncRetryDelaysMs: overrides.asyncRetryDelaysMs ?? [1_000, 2_000],
-    warm: overrides.warm ?? true,
   });
   const stateMachines: StateMachineEngine = new StateMachineEngine(context, {
     putEvents: (entries) => events.service.call('PutEvents', { Entries: entries }),

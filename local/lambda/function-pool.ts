@@ -1,9 +1,10 @@
 /**
  * The workers of one function. The pool grows on demand up to the function's concurrency and queues invocations beyond it.
  * With reserved concurrency a synchronous invocation beyond it is throttled (see `isFull`), and an asynchronous one waits,
- * because Lambda retries those for hours. All idle workers but one are ended. Beyond one worker per core the pool grows by
- * one worker at a time, and only if an invocation has waited for long: on a busy machine more threads make each one
- * slower, and every new one starts cold.
+ * because Lambda retries those for hours. Beyond one worker per core the pool grows by one worker at a time, and only if
+ * no worker has finished for long while invocations wait, because then the workers themselves wait for something. On a
+ * busy machine more threads make each one slower, every new one starts cold, and each needs 15 MB. Idle workers are
+ * ended, so that the functions that are not used need no memory.
  *
  * The first free worker takes the oldest waiting invocation, so a burst never waits for a new worker if another one
  * finishes sooner.
@@ -13,10 +14,12 @@ import type { Clock, InvocationResult } from '../engine.ts';
 import type { FunctionSettings } from './function-settings.ts';
 import { FunctionWorker, failed, type WorkerDeps } from './function-worker.ts';
 
+export type PoolWorker = Pick<FunctionWorker, 'ready' | 'gone' | 'idleSince' | 'run' | 'terminate'>;
+
 export interface PoolDeps {
   readonly clock: Clock;
   readonly newId: () => string;
-  readonly createWorker: () => FunctionWorker;
+  readonly createWorker: () => PoolWorker;
   /** Receives a line of the function's log. */
   readonly log: (text: string) => void;
 }
@@ -29,17 +32,20 @@ interface Waiting {
 
 const cores = availableParallelism();
 const longWaitMs = 250;
-const idleLimitMs = 60_000;
+/** Longer than the shortest interval of a schedule, a minute, so that scheduled functions keep their worker. */
+const idleLimitMs = 90_000;
 
 export class FunctionPool {
   readonly #settings: FunctionSettings;
   readonly #deps: PoolDeps;
   readonly #waiting: Waiting[] = [];
-  readonly #idle: FunctionWorker[] = [];
-  readonly #all = new Set<FunctionWorker>();
+  readonly #idle: PoolWorker[] = [];
+  readonly #all = new Set<PoolWorker>();
   readonly #drained: (() => void)[] = [];
   #starting = 0;
   #busy = 0;
+  /** How often a worker has become free. */
+  #freed = 0;
   #cancelReaping: (() => void) | undefined;
   #cancelGrowth: (() => void) | undefined;
   #closed = false;
@@ -74,11 +80,6 @@ export class FunctionPool {
     });
   }
 
-  /** Starts one worker before the first invocation. */
-  async warm(): Promise<void> {
-    if (!this.#closed && this.#all.size === 0 && this.#settings.maxConcurrency > 0) await this.#startWorker();
-  }
-
   /** Resolves when no invocation runs or waits. */
   async drain(): Promise<void> {
     if (this.load > 0) await new Promise<void>((resolve) => this.#drained.push(resolve));
@@ -107,19 +108,18 @@ export class FunctionPool {
   }
 
   #considerGrowth(): void {
-    const [oldest] = this.#waiting;
     const mayGrow = this.#starting === 0 && this.#all.size < this.#settings.maxConcurrency && !this.#closed;
-    if (oldest === undefined || !mayGrow || this.#cancelGrowth !== undefined) return;
+    if (this.#waiting.length === 0 || !mayGrow || this.#cancelGrowth !== undefined) return;
+    const freed = this.#freed;
     this.#cancelGrowth = this.#deps.clock.after(longWaitMs, () => {
       this.#cancelGrowth = undefined;
-      // Still waiting: no worker became free.
-      if (this.#waiting.includes(oldest) && !this.#closed) void this.#startWorker();
+      if (this.#freed === freed && !this.#closed) void this.#startWorker();
       else this.#considerGrowth();
     });
   }
 
   /** Skips a worker that crashed while idle: the next invocation gets a new one, as in Lambda. */
-  #takeIdle(): FunctionWorker | undefined {
+  #takeIdle(): PoolWorker | undefined {
     for (let worker = this.#idle.pop(); worker !== undefined; worker = this.#idle.pop()) {
       if (!worker.gone) return worker;
       this.#all.delete(worker);
@@ -127,7 +127,7 @@ export class FunctionPool {
     return undefined;
   }
 
-  async #run(worker: FunctionWorker, { requestId, payload, settle }: Waiting): Promise<void> {
+  async #run(worker: PoolWorker, { requestId, payload, settle }: Waiting): Promise<void> {
     this.#busy += 1;
     const result = await worker.run(requestId, payload);
     this.#busy -= 1;
@@ -137,7 +137,8 @@ export class FunctionPool {
     if (this.load === 0) for (const resolve of this.#drained.splice(0)) resolve();
   }
 
-  #release(worker: FunctionWorker): void {
+  #release(worker: PoolWorker): void {
+    this.#freed += 1;
     if (worker.gone) this.#all.delete(worker);
     else {
       worker.idleSince = this.#deps.clock.now();
@@ -176,14 +177,13 @@ export class FunctionPool {
     this.#cancelReaping = undefined;
     const oldest = this.#deps.clock.now() - idleLimitMs;
     // The front of the list has been idle for the longest: work goes to its end.
-    while (this.#idle.length > 0 && this.#all.size > 1) {
-      const [worker] = this.#idle;
-      if (worker === undefined || (!worker.gone && worker.idleSince > oldest)) break;
+    for (let [worker] = this.#idle; worker !== undefined; [worker] = this.#idle) {
+      if (!worker.gone && worker.idleSince > oldest) break;
       this.#idle.shift();
       this.#all.delete(worker);
       void worker.terminate();
     }
-    if (this.#all.size > 1) this.#cancelReaping = this.#deps.clock.after(idleLimitMs, () => this.#reap());
+    if (this.#all.size > 0) this.#cancelReaping = this.#deps.clock.after(idleLimitMs, () => this.#reap());
   }
 }
 

@@ -38,8 +38,6 @@ export interface LambdaOptions {
     body: string,
     attributes: Readonly<Record<string, string>>,
   ) => void;
-  /** Whether to start one worker of each function before the first invocation. */
-  readonly warm: boolean;
 }
 
 const types = {
@@ -104,7 +102,6 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
   readonly #invokeConfigs = new Map<string, JsonObject>();
   readonly #async: AsyncInvocations;
   #environment: Readonly<Record<string, string>> = {};
-  #stopping = false;
 
   constructor(context: CloudContext, options: LambdaOptions) {
     this.#context = context;
@@ -168,19 +165,9 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
 
   async activate(): Promise<void> {
     this.#async.activate();
-    if (this.#options.warm) void this.#warm();
-  }
-
-  /** One after another, so that callers do not have to wait for a CPU. */
-  async #warm(): Promise<void> {
-    for (const pool of this.#pools.values()) {
-      if (this.#stopping) return;
-      await pool.warm();
-    }
   }
 
   async quiesce(): Promise<void> {
-    this.#stopping = true;
     this.#async.quiesce();
   }
 
@@ -191,7 +178,6 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
   }
 
   async stop(): Promise<void> {
-    this.#stopping = true;
     this.#async.quiesce();
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop()));
     this.#async.close();

@@ -138,7 +138,7 @@ const start = async (
   stateDir: string,
   more: Partial<CloudOptions> = {},
 ): Promise<Cloud> => {
-  const cloud = await startCloud({ assemblyDir, stateDir, overrides: { warm: false }, ...more });
+  const cloud = await startCloud({ assemblyDir, stateDir, ...more });
   clouds.push(cloud);
   return cloud;
 };
@@ -452,7 +452,7 @@ test('another DynamoDB endpoint can be used, and its streams are polled', async 
   try {
     const dynamoDbEndpoint = elsewhere.endpoint;
     const cloud = await start(assembly(out), temporaryDirectory(), {
-      overrides: { warm: false, dynamoDbEndpoint },
+      overrides: { dynamoDbEndpoint },
     });
     expect([cloud.endpoints.dynamodb, cloud.dynamoDbProcessId()]).toEqual([dynamoDbEndpoint, undefined]);
     const client = dynamo(cloud);

@@ -25,7 +25,7 @@ test('all resources of the CDK app’s stack are implemented', async () => {
   const template = JSON.parse(readFileSync(file, 'utf8')) as {
     Resources: Record<string, { Type: string; Properties: object }>;
   };
-  const cloud = await startCloud({ assemblyDir, stateDir, overrides: { warm: false } });
+  const cloud = await startCloud({ assemblyDir, stateDir });
   expect([...cloud.resources.keys()].sort()).toEqual(Object.keys(template.Resources).sort());
   expect(cloud.outputs).toMatchObject({ ApiUrl: cloud.apiUrl, WebSocketUrl: cloud.webSocketUrl });
   await cloud.stop();

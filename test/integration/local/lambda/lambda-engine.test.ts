@@ -58,7 +58,6 @@ const make = (
     chaos: noChaos,
     maxConcurrency: 4,
     asyncRetryDelaysMs: [1, 1],
-    warm: false,
     sendToQueue: (queueArn, body, attributes) => sent.push({ queueArn, body, attributes }),
     ...options,
   });

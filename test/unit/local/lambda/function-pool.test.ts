@@ -1,0 +1,85 @@
+import { availableParallelism } from 'node:os';
+import { expect, test } from '@jest/globals';
+import type { InvocationResult } from '../../../../local/engine.ts';
+import { FunctionPool, type PoolWorker } from '../../../../local/lambda/function-pool.ts';
+import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
+
+const CORES = availableParallelism();
+const SECOND = 1_000;
+
+/** A worker whose invocations end when the test ends them. */
+class FakeWorker implements PoolWorker {
+  readonly ready = Promise.resolve(undefined);
+  gone = false;
+  idleSince = 0;
+  finish: (() => void) | undefined;
+
+  run(requestId: string): Promise<InvocationResult> {
+    return new Promise((resolve) => {
+      this.finish = () => {
+        this.finish = undefined;
+        resolve({ payload: 'null', requestId });
+      };
+    });
+  }
+
+  async terminate(): Promise<void> {
+    this.gone = true;
+  }
+}
+
+const settled = () => new Promise(setImmediate);
+
+const make = (maxConcurrency = 24) => {
+  const clock = new ManualCloudClock();
+  const workers: FakeWorker[] = [];
+  const createWorker = () => {
+    workers.push(new FakeWorker());
+    return workers.at(-1) as FakeWorker;
+  };
+  const settings = {
+    ...{ name: 'f', arn: 'arn:f', modulePath: 'file:///f.mjs', handlerName: 'handler', handler: 'f.handler' },
+    ...{ timeoutMs: 3_000, memoryMB: 128, logGroup: '/f', variables: {}, runtime: 'nodejs24.x' },
+    ...{ maxConcurrency, isReserved: false, deadLetterArn: undefined },
+  };
+  const pool = new FunctionPool(settings, { clock, createWorker, newId: () => 'id', log: () => undefined });
+  return { clock, pool, workers, running: () => workers.filter(({ gone }) => !gone) };
+};
+
+test('starts at most one worker per core for invocations that end soon', async () => {
+  const { clock, pool, workers } = make();
+  const all = Array.from({ length: 20 * CORES }, () => pool.invoke('{}'));
+  for (let round = 0; round < 20; round += 1) {
+    await settled();
+    clock.advance(200);
+    for (const { finish } of workers) finish?.();
+  }
+  await Promise.all(all);
+  expect(workers).toHaveLength(CORES);
+});
+
+test('starts more workers while all of them wait for something', async () => {
+  const { clock, pool, workers } = make(CORES + 2);
+  for (let count = 0; count < CORES + 4; count += 1) void pool.invoke('{}');
+  for (let round = 0; round < 10; round += 1) {
+    await settled();
+    clock.advance(300);
+  }
+  expect(workers).toHaveLength(CORES + 2);
+});
+
+test('ends every idle worker, and starts one for the next invocation', async () => {
+  const { clock, pool, workers, running } = make();
+  const first = pool.invoke('{}');
+  await settled();
+  workers[0]?.finish?.();
+  await first;
+  clock.advance(60 * SECOND);
+  expect(running()).toHaveLength(1);
+  clock.advance(180 * SECOND);
+  expect(running()).toHaveLength(0);
+  const second = pool.invoke('{}');
+  await settled();
+  workers[1]?.finish?.();
+  await expect(second).resolves.toMatchObject({ payload: 'null' });
+});
