@@ -2,7 +2,8 @@
  * One event source mapping on one stream: finds the shards, and polls them.
  *
  * Polling: at once after a write (if the source reports writes), a few times in the following milliseconds (the kernel
- * reports a write just before readers can see it), continuously while records arrive, and otherwise rarely.
+ * reports a write just before readers can see it), with short pauses while records arrive, and otherwise rarely. The
+ * shards are listed rarely, because an endpoint may read the whole stream for it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StreamSource } from '../dynamodb/dynamodb-engine.ts';
@@ -29,8 +30,10 @@ export interface StreamConsumerDeps {
 /** Pauses between empty polls after the last activity. */
 const pausesWhenTold = [3, 50, 1_000] as const;
 const pausesWhenPolling = [5, 10, 20, 40] as const;
-/** Shards are listed again after this many empty polls. */
-const pollsBetweenShardLists = 60;
+/** Pause after records arrived: each poll then has more of them, for the same cost. */
+const pauseWhileBusyMs = 15;
+/** A shard that ends is noticed at once, and its children are listed then. */
+const shardListsEveryMs = 30_000;
 const failurePauseMs = 500;
 /** AWS returns at most 1 MB; an endpoint without this limit would return hundreds for large items. */
 const mostPerRead = 200;
@@ -50,8 +53,8 @@ export class StreamConsumer {
   #told = false;
   #loop: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | undefined;
-  /** Polls until the shards are listed again. */
-  #listIn = 0;
+  /** When the shards must be listed again, in milliseconds since 1970. */
+  #listAt = 0;
   #table = '';
   #stream = '';
 
@@ -96,7 +99,8 @@ export class StreamConsumer {
     while (!this.#stopped) {
       try {
         const found = await this.#pollShards();
-        quiet = found || this.#told ? 0 : quiet + 1;
+        quiet = found ? 0 : quiet + 1;
+        if (found) await this.#pause(pauseWhileBusyMs);
       } catch (error) {
         if (this.#stopped) return;
         this.#deps.log.warn('reading a stream failed', { table: this.#table, error: String(error) });
@@ -109,10 +113,14 @@ export class StreamConsumer {
 
   /** @returns whether there were records. */
   async #pollShards(): Promise<boolean> {
-    if (this.#listIn === 0 || this.#shards.size === 0) await this.#openShards();
+    const now = this.#deps.clock.now();
+    if (now >= this.#listAt || this.#shards.size === 0) {
+      await this.#openShards();
+      this.#listAt = now + shardListsEveryMs;
+    }
     this.#told = false;
     const counts = await Promise.all([...this.#shards.values()].map((shard) => shard.poll()));
-    this.#listIn = this.#forgetFinished() ? 0 : (this.#listIn + 1) % pollsBetweenShardLists;
+    if (this.#forgetFinished()) this.#listAt = 0;
     return counts.some((count) => count > 0);
   }
 
