@@ -1,9 +1,9 @@
 /**
  * The workers of one function. The pool grows on demand up to the function's concurrency and queues invocations beyond it.
  * With reserved concurrency a synchronous invocation beyond it is throttled (see `isFull`), and an asynchronous one waits,
- * because Lambda retries those for hours. Beyond one worker per core the pool grows by one worker at a time, and only if
- * no worker has finished for long while invocations wait, because then the workers themselves wait for something. On a
- * busy machine more threads make each one slower, every new one starts cold, and each needs 15 MB. Idle workers are
+ * because Lambda retries those for hours. Beyond one worker per core the pool grows only
+ * if no worker has become free for long while invocations wait, because then the workers themselves wait for something.
+ * On a busy machine more threads make each one slower, every new one starts cold, and each needs 15 MB. Idle workers are
  * ended, so that the functions that are not used need no memory.
  *
  * The first free worker takes the oldest waiting invocation, so a burst never waits for a new worker if another one
@@ -31,7 +31,7 @@ interface Waiting {
 }
 
 const cores = availableParallelism();
-const longWaitMs = 250;
+const longWaitMs = 500;
 /** Longer than the shortest interval of a schedule, a minute, so that scheduled functions keep their worker. */
 const idleLimitMs = 90_000;
 
@@ -113,9 +113,16 @@ export class FunctionPool {
     const freed = this.#freed;
     this.#cancelGrowth = this.#deps.clock.after(longWaitMs, () => {
       this.#cancelGrowth = undefined;
-      if (this.#freed === freed && !this.#closed) void this.#startWorker();
+      if (this.#freed === freed) this.#grow();
       else this.#considerGrowth();
     });
+  }
+
+  /** Doubles the number of workers, as far as there are invocations for them. */
+  #grow(): void {
+    const { size } = this.#all;
+    const count = Math.min(size, this.#waiting.length, this.#settings.maxConcurrency - size);
+    for (let started = 0; started < count && !this.#closed; started += 1) void this.#startWorker();
   }
 
   /** Skips a worker that crashed while idle: the next invocation gets a new one, as in Lambda. */

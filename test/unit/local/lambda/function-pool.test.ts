@@ -59,13 +59,23 @@ test('starts at most one worker per core for invocations that end soon', async (
 });
 
 test('starts more workers while all of them wait for something', async () => {
-  const { clock, pool, workers } = make(CORES + 2);
-  for (let count = 0; count < CORES + 4; count += 1) void pool.invoke('{}');
-  for (let round = 0; round < 10; round += 1) {
+  const { clock, pool, workers } = make(3 * CORES);
+  for (let count = 0; count < 4 * CORES; count += 1) void pool.invoke('{}');
+  const counts: number[] = [];
+  for (let round = 0; round < 4; round += 1) {
     await settled();
-    clock.advance(300);
+    counts.push(workers.length);
+    clock.advance(SECOND);
   }
-  expect(workers).toHaveLength(CORES + 2);
+  expect(counts).toEqual([CORES, 2 * CORES, 3 * CORES, 3 * CORES]);
+});
+
+test('starts no more workers than there are invocations', async () => {
+  const { clock, pool, workers } = make();
+  for (let count = 0; count <= CORES; count += 1) void pool.invoke('{}');
+  await settled();
+  clock.advance(SECOND);
+  expect(workers).toHaveLength(CORES + 1);
 });
 
 test('ends every idle worker, and starts one for the next invocation', async () => {
