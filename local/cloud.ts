@@ -190,7 +190,7 @@ class RunningCloud {
       resources: stack.resources,
       endpoints: {
         ...{ states: url, events: url, lambda: url, sqs: url, secrets: url },
-        dynamodb: dynamodb.environment().AWS_ENDPOINT_URL_DYNAMODB ?? '',
+        dynamodb: dynamodb.endpoint(),
       },
       apiUrl: addressOf(stack, 'HTTP'),
       webSocketUrl: addressOf(stack, 'WEBSOCKET'),

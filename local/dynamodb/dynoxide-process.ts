@@ -7,8 +7,9 @@
  *   `dynoxide.json` names the child, and the next start ends it. Id, start time and program must all match, so that a
  *   process that reuses the id is never killed.
  * - Two processes on one file would diverge, so `cloud.ts` locks the state directory.
- * - It does not check signatures. Callers use the loopback server, which does. The process listens on a random loopback
- *   address (127.0.0.0/8), so that web pages cannot find it. Another user of the machine can still find it.
+ * - It does not check signatures. Callers other than functions use the loopback server, which does. The process listens on
+ *   a random loopback address (127.0.0.0/8), so that web pages cannot find it. Another user of the machine can still find
+ *   it.
  * - The port stays the same while this process runs, because its clients keep using it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
