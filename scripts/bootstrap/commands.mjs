@@ -9,12 +9,19 @@ const jest = (project) => ({
 const IN_FULL = { BULKHEAD_LONG_TESTS: '1' };
 
 /**
+ * Flags and environment for less memory, at the same speed: threads share two heaps of the C library in place of eight per
+ * core, and V8 collects young objects before they fill 48 MB in each thread.
+ */
+const SMALL = { flags: ['--max-semi-space-size=2'], env: { MALLOC_ARENA_MAX: '2' } };
+
+/**
  * Every developer command: what Node 24 runs for it, and which system programs it needs (see `system-programs.mjs`).
  * @type {Readonly<Record<string, import('./types.d.mts').Command>>}
  */
 export const COMMANDS = {
   start: {
-    args: [QUIET, 'bin/local.ts'],
+    args: [QUIET, ...SMALL.flags, 'bin/local.ts'],
+    env: SMALL.env,
     needs: ['data-plane'],
     summary: 'run all of Bulkhead on this machine',
   },
