@@ -70,18 +70,6 @@ const row = ([pid, name, userName = SYSTEM]: Row, startedAt: string | null, comm
 
 const isRunning = (one: SimulatedContainer): boolean => one.run !== null && one.run.endedAt === null;
 
-/** The lowest pid range on the host that no process-isolated container uses. */
-export const freePlace = (containers: readonly SimulatedContainer[]): number => {
-  const taken = new Set(
-    containers
-      .filter((one) => isRunning(one) && one.container.runtimeType === 'Default')
-      .map(({ run }) => run?.place),
-  );
-  let place = 0;
-  while (taken.has(place)) place += 1;
-  return place;
-};
-
 const mainName = (family: OsFamily, command: readonly string[]): string => {
   const name = command[0]?.split(/[\\/]/).at(-1) ?? '';
   return family === 'windows' && !/\.exe$/i.test(name) ? `${name}.exe` : name;

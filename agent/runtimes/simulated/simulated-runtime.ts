@@ -12,7 +12,7 @@ import { behaviourOf } from './commands.ts';
 import { type SimulatedMachine, simulatedDigest } from './kinds.ts';
 import { simulatedLog } from './main-output.ts';
 import { FORCED_EXIT_CODE, MainProcesses } from './main-processes.ts';
-import { containerProcesses, freePlace, hostProcesses, workerProcess } from './process-tables.ts';
+import { containerProcesses, hostProcesses, workerProcess } from './process-tables.ts';
 import type { Surroundings } from './programs.ts';
 import { SimulatedProcess } from './simulated-process.ts';
 import { simulatedVerification } from './simulated-verification.ts';
@@ -172,7 +172,7 @@ export class SimulatedRuntime implements Runtime {
       this.#world.change(one.id, () => ({ container, untrustedDisk: container.runtimeType === 'HyperV' }));
       this.#processes.begin(one.id, {
         instanceId,
-        place: freePlace(this.#world.containers()),
+        place: this.#world.freePlace(),
         startedAt: now,
         endsAt: behaviour.seconds === null ? null : now + behaviour.seconds * 1_000,
         endsWith: behaviour.exitCode,

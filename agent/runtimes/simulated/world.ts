@@ -68,6 +68,19 @@ export const WORLD_FORMAT: DatabaseFormat = {
   ],
 };
 
+const PLACES = `
+  SELECT COALESCE(json_extract(data, '$.run.place'), 0) FROM containers
+  WHERE json_extract(data, '$.run') IS NOT NULL AND json_extract(data, '$.run.endedAt') IS NULL
+    AND json_extract(data, '$.container.runtimeType') = 'Default'
+`;
+
+const lowestFree = (taken: readonly number[]): number => {
+  const set = new Set(taken);
+  let free = 0;
+  while (set.has(free)) free += 1;
+  return free;
+};
+
 export class World {
   readonly #db: DatabaseSync;
 
@@ -95,13 +108,16 @@ export class World {
   /** Adds a container to the machine, in the lowest free slot. */
   add(container: Omit<SimulatedContainer, 'slot'>): void {
     this.#change(() => {
-      const taken = new Set(this.containers().map((one) => one.slot));
-      let slot = 0;
-      while (taken.has(slot)) slot += 1;
+      const slot = lowestFree(this.#numbers('SELECT slot FROM containers'));
       this.#db
         .prepare('INSERT INTO containers (id, slot, data) VALUES (?, ?, ?)')
         .run(container.id, slot, JSON.stringify({ ...container, slot }));
     });
+  }
+
+  /** The lowest place that no run of a process-isolated container uses. Reads no whole container: there may be many. */
+  freePlace(): number {
+    return lowestFree(this.#numbers(PLACES));
   }
 
   /** Changes a container, if it exists. */
@@ -159,6 +175,13 @@ export class World {
 
   close(): void {
     if (this.#db.isOpen) this.#db.close();
+  }
+
+  #numbers(sql: string): number[] {
+    return this.#db
+      .prepare(sql)
+      .all()
+      .map((row) => Number(Object.values(row)[0]));
   }
 
   #writeImage(image: ImageFacts): void {
