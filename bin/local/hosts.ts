@@ -122,7 +122,13 @@ export class Hosts {
     const agent = [program, '--api-url', apiUrl, '--state-dir', hostDir, '--name', name];
     const options = [...agentOptions, '--exit-with-parent'];
     const withParent = existsSync(SETPRIV) ? [SETPRIV, '--pdeathsig', 'KILL', '--'] : [];
-    const [command = '', ...args] = [...withParent, process.execPath, ...process.execArgv, ...agent, ...options];
+    const [command = '', ...args] = [
+      ...withParent,
+      process.execPath,
+      ...process.execArgv,
+      ...agent,
+      ...options,
+    ];
     const child = spawn(command, args, {
       cwd: ROOT,
       // In a separate process group, so that Ctrl-C reaches only this process, which then stops the agents.
