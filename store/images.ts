@@ -11,7 +11,7 @@ import { ifRevision } from './revision.ts';
 import { keyItem, type Table, type Write } from './table.ts';
 
 /** An image as read from an index. */
-interface IndexedImage {
+export interface IndexedImage {
   readonly tenant: string;
   readonly revision: number;
   readonly view: Omit<ImageFacts, 'config'> & { readonly createdAt: string };
@@ -108,8 +108,8 @@ export const getImage = async (
 type ImageHolder = Image['hosts'][number];
 
 /** An image and the hosts that hold it. */
-export interface HeldImage<Image extends IndexedImage = IndexedImage> {
-  readonly image: Image;
+export interface HeldImage {
+  readonly image: ImageRecord;
   readonly hosts: readonly ImageHolder[];
 }
 
@@ -136,19 +136,19 @@ export const getHeldImage = async (
   table: Table,
   tenant: string,
   name: string,
-): Promise<HeldImage<ImageRecord> | undefined> => {
+): Promise<HeldImage | undefined> => {
   const [image, hosts] = await Promise.all([getImage(table, tenant, name), listHolders(table, tenant, name)]);
   return image && { image, hosts };
 };
 
-/** Images by name, each with its hosts. Costs half a read unit per image in addition to the page. */
-export const listImages = async (
+/** Images by name. */
+export const listImages = (
   table: Table,
   cursors: Cursors,
   tenant: string,
   request: ListRequest,
-): Promise<ListPage<HeldImage>> => {
-  const page = await readPage(
+): Promise<ListPage<IndexedImage>> =>
+  readPage(
     table,
     cursors,
     {
@@ -158,17 +158,6 @@ export const listImages = async (
     },
     request,
   );
-  const items: HeldImage[] = [];
-  for (let at = 0; at < page.items.length; at += 10)
-    items.push(
-      ...(await Promise.all(
-        page.items
-          .slice(at, at + 10)
-          .map(async (image) => ({ image, hosts: await listHolders(table, tenant, image.view.name) })),
-      )),
-    );
-  return { ...page, items };
-};
 
 /** @throws ConflictError `image-in-use` if any container, running or not, uses the image */
 export const checkImageUnused = async (table: Table, { tenant, view }: IndexedImage): Promise<void> => {

@@ -8,7 +8,6 @@ export const IMAGE_COLUMNS: readonly Column<ImageSummary>[] = [
   { header: 'Version', value: ({ version }) => version },
   { header: 'Os', value: ({ os }) => os },
   { header: 'Architecture', value: ({ architecture }) => architecture },
-  { header: 'Hosts', value: ({ hosts }) => String(hosts.length), right: true },
 ];
 
 const configFields = ({ config }: Image): readonly Field[] =>

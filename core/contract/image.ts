@@ -40,8 +40,8 @@ export const ImageSchema = z.strictObject({
 });
 export type Image = z.infer<typeof ImageSchema>;
 
-/** An image in a list. */
-export const ImageSummarySchema = z.omit(ImageSchema, { config: true });
+/** An image in a list: without its configuration, and without the hosts that hold it. */
+export const ImageSummarySchema = z.omit(ImageSchema, { config: true, hosts: true });
 export type ImageSummary = z.infer<typeof ImageSummarySchema>;
 
 /** An allowed file or directory on the host, or a reference in a registry. */

@@ -7,7 +7,7 @@ import {
   checkImageUnused,
   getHeldImage,
   type HeldImage,
-  type ImageRecord,
+  type IndexedImage,
   listImages,
   removeImage,
 } from '../../store/images.ts';
@@ -37,20 +37,20 @@ interface ImagesDependencies extends HttpDependencies {
   readonly sign: SignCommand;
 }
 
-const show = ({ image, hosts }: HeldImage) => ({ ...image.view, hosts, revision: image.revision });
-const showWhole = (held: HeldImage<ImageRecord>) => ({ ...show(held), config: held.image.config ?? null });
+const summarize = ({ view, revision }: IndexedImage) => ({ ...view, revision });
+const show = ({ image, hosts }: HeldImage) => ({ ...summarize(image), hosts, config: image.config ?? null });
 
 export const createHandler = (dependencies: ImagesDependencies): LambdaHandler => {
   const { table, now, newId, randomBytes, startWorkflow } = dependencies;
   const cursors = createCursors(table, randomBytes);
 
   const list: RouteHandler<'listImages'> = async ({ identity, query }) =>
-    answerPage(await listImages(table, cursors, identity.tenant, pagingOf(query)), show);
+    answerPage(await listImages(table, cursors, identity.tenant, pagingOf(query)), summarize);
 
   const get: RouteHandler<'getImage'> = async ({ identity, params }) => {
     const found = await getHeldImage(table, identity.tenant, params.name);
     if (found === undefined) throw notFound();
-    return answerResource(showWhole(found));
+    return answerResource(show(found));
   };
 
   const importImage: RouteHandler<'importImage'> = async ({ identity, body, dryRun, remember, logger }) => {

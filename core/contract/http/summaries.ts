@@ -37,7 +37,7 @@ export const SUMMARIES: Readonly<Record<OperationId, string>> = {
   listHostProcesses: 'List the processes that are visible on a host (Get-Process on the host).',
   createEnrollmentToken: `Create a token with which one host can enroll, once, within ${LIMITS.enrollmentTokenSeconds / 60} minutes.`,
   enrollHost: 'Enroll a host. Called by its agent, with an enrollment token and the public key of the host.',
-  listImages: 'List the images in the catalogue (Get-ContainerImage).',
+  listImages: 'List the images in the catalogue, without the hosts that hold them (Get-ContainerImage).',
   importImage: 'Import an image on a host.',
   getImage: 'Get an image, with the hosts that hold it.',
   removeImage: 'Remove an image from the catalogue and its hosts. Refused while a container uses it.',
