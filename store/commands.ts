@@ -1,10 +1,11 @@
 import * as z from 'zod/mini';
 import type { Command, CommandArguments, CommandResult } from '../core/contract/agent/commands.ts';
-import { type Signed, SignedSchema } from '../core/contract/agent/signed.ts';
+import type { Signed } from '../core/contract/agent/signed.ts';
 import { StoredResultSchema } from './command-results.ts';
 import { type Item, toAttribute } from './item.ts';
 import { createItem, orNull, readEach, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
+import { pack, packed } from './packed.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
 /**
@@ -42,7 +43,8 @@ export interface CommandRecord {
 export type UnsignedCommand = Omit<CommandRecord, 'signed'>;
 
 const CommandItemSchema = z.object({
-  signed: z.optional(SignedSchema),
+  /** The payload is kept as text, because the signature covers its bytes. */
+  signed: z.optional(z.object({ payload: packed(z.string()), signature: z.string(), keyId: z.string() })),
   /** In an item from another writer: a command without a signature. */
   command: z.optional(z.record(z.string(), z.unknown())),
   state: z.enum(['pending', 'answered', 'withdrawn']),
@@ -100,9 +102,10 @@ export const parseCommand = (item: Item): CommandRecord => {
 /** Signs commands. Only holders of this function can make hosts act. @param expiresAtMs expiry for the host */
 export type SignCommand = (command: Command, expiresAtMs: number) => Promise<Signed>;
 
-const commandItem = ({ tenant, command, ...rest }: CommandRecord): Item =>
+const commandItem = ({ tenant, command, signed, ...rest }: CommandRecord): Item =>
   createItem('command', keys.command(tenant, command.hostId, command.id), {
     ...rest,
+    signed: { ...signed, payload: pack(signed.payload) },
     ttl: Math.floor(rest.expiresAt / 1000) + KEPT_SECONDS,
   });
 

@@ -20,6 +20,7 @@ import type { Item } from './item.ts';
 import { createItem, type Owned, orNull, readItem, StoredProblemSchema, TextsSchema } from './item-format.ts';
 import { indexAttributes, indexes, keys } from './keys.ts';
 import { addOperation, type OperationRecord } from './operations.ts';
+import { pack, packed } from './packed.ts';
 import { ifRevision } from './revision.ts';
 import { ConditionFailed, keyItem, type Table, type Write } from './table.ts';
 
@@ -195,7 +196,7 @@ const ContainerSchema: z.ZodMiniType<
   Omit<ContainerRecord, keyof Owned> & { readonly program: z.infer<typeof ProgramSchema> | null }
 > = z.object({
   ...INDEXED,
-  program: orNull(ProgramSchema),
+  program: orNull(packed(ProgramSchema)),
   epoch: z.number(),
   reservation: orNull(ReservationSchema),
   heldDiskMB: z.number(),
@@ -247,7 +248,7 @@ const indexedSpec = ({
 const programOf = ({ entrypoint, command, env }: ContainerSpec) =>
   entrypoint === undefined && env === undefined && command === cutCommand(command)
     ? null
-    : { ...(entrypoint && { entrypoint }), ...(command && { command }), ...(env && { env }) };
+    : pack({ entrypoint, command, env });
 
 /** The whole item of a container, with every index key that follows from the record. */
 export const containerItem = (record: ContainerRecord): Item => {

@@ -1,10 +1,10 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import * as z from 'zod/mini';
 import { TIMES } from '../core/contract/deployment.ts';
 import { type Event, EventTypeSchema, type SessionFacts } from '../core/contract/event.ts';
 import type { Item } from './item.ts';
-import { createItem, isUnreadable, readItem, UnreadableItemError } from './item-format.ts';
+import { createItem, isUnreadable, readItem } from './item-format.ts';
 import { keys } from './keys.ts';
+import { pack, packed } from './packed.ts';
 import { ConditionFailed, type Table } from './table.ts';
 import { ttlAfterDays } from './time-to-live.ts';
 
@@ -74,9 +74,12 @@ const EventSchema: z.ZodMiniType<UnnumberedEvent> = z.object({
 });
 
 const ContentsSchema: z.ZodMiniType<Contents> = z.array(z.tuple([z.string(), EventSchema]));
-/** A writer needs only the sequence numbers. */
-const SequencesSchema = z.array(z.tuple([z.string(), z.unknown()]));
-const EntrySchema = z.object({ at: z.number(), events: z.instanceof(Uint8Array), ttl: z.number() });
+const EntrySchema = z.object({ at: z.number(), events: packed(ContentsSchema), ttl: z.number() });
+/** What a writer reads of an entry. */
+const KnownEntrySchema = z.object({
+  at: z.number(),
+  events: packed(z.array(z.tuple([z.string(), z.unknown()]))),
+});
 
 const NUMBER_DIGITS = 16;
 const INDEX_DIGITS = 3;
@@ -91,22 +94,13 @@ const eventId = (number: number, index: number): string =>
 const entryItem = (tenant: string, { number, at, contents, ttl }: LogEntry): Item =>
   createItem('event', entryKey(tenant, number), {
     ...{ at, ttl },
-    events: deflateRawSync(JSON.stringify(contents)),
+    events: pack(contents),
   });
-
-const inflate = <T>(item: Item, bytes: Uint8Array, schema: z.ZodMiniType<T>): T => {
-  try {
-    return schema.parse(JSON.parse(inflateRawSync(bytes).toString()));
-  } catch {
-    // The error may show values.
-    throw new UnreadableItemError('event', `${item.pk?.S} / ${item.sk?.S}`, ['events']);
-  }
-};
 
 /** @throws UnreadableItemError */
 export const parseEntry = (item: Item): LogEntry => {
-  const { at, ttl, events } = readItem('event', EntrySchema, item);
-  return { number: Number(item.sk?.S), at, ttl, contents: inflate(item, events, ContentsSchema) };
+  const { at, ttl, events: contents } = readItem('event', EntrySchema, item);
+  return { number: Number(item.sk?.S), at, ttl, contents };
 };
 
 export const eventsOf = ({ number, contents }: LogEntry): readonly Event[] =>
@@ -180,8 +174,8 @@ export const createEventLog = (table: Table, now: () => Date): EventLog => {
   /** An entry that cannot be read has its number, and no events: it must not stop the log. */
   const knownEntry = (item: Item): KnownEntry => {
     try {
-      const { at, events } = readItem('event', EntrySchema, item);
-      const sequences = inflate(item, events, SequencesSchema).map(([sequence]) => sequence);
+      const { at, events } = readItem('event', KnownEntrySchema, item);
+      const sequences = events.map(([sequence]) => sequence);
       return { number: Number(item.sk?.S), at, sequences };
     } catch (error) {
       if (!isUnreadable(error)) throw error;

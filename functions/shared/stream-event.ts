@@ -3,9 +3,21 @@ import * as z from 'zod/mini';
 import type { Item } from '../../store/item.ts';
 import { isUnreadable } from '../../store/item-format.ts';
 
-const ImageSchema = z.record(
-  z.string(),
-  z.custom<AttributeValue>((value) => typeof value === 'object'),
+/** In the JSON of a stream record, bytes are in base64. */
+const revive = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(revive);
+  if ('B' in value && typeof value.B === 'string')
+    return { B: new Uint8Array(Buffer.from(value.B, 'base64')) };
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, revive(member)]));
+};
+
+const ImageSchema = z.pipe(
+  z.record(
+    z.string(),
+    z.custom<AttributeValue>((value) => typeof value === 'object'),
+  ),
+  z.transform((item): Item => revive(item) as Item),
 );
 
 const RecordSchema = z.object({

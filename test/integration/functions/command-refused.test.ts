@@ -4,6 +4,7 @@ import { eventOf } from '../../../functions/process-changes/event-of.ts';
 import { putNextKey } from '../../../store/command-keys.ts';
 import { createItem, UnreadableItemError } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
+import { pack } from '../../../store/packed.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
@@ -69,7 +70,7 @@ describe('a command that an attacker wrote into the table', () => {
     ['no command', '{"id":1}'],
     ['a new id', JSON.stringify({ ...forged, id: 'another' })],
   ])('does not keep the host from its other commands with %s in its payload', async (_, payload) => {
-    await write({ signed: { payload, signature: 'x', keyId: COMMAND_KEY.keyId } });
+    await write({ signed: { payload: pack(payload), signature: 'x', keyId: COMMAND_KEY.keyId } });
     host.silentOn.add('startContainer');
     await world.create();
     host.receive = (message) => void host.received.push(message);

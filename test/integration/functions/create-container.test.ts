@@ -259,7 +259,7 @@ describe('Idempotency-Key', () => {
   });
 });
 
-test('units: create 17, 18 with a key (18 = 6 items at 2, and 6 index entries); get 0.5', async () => {
+test('units: create 17 with a key (6 items at 2, and 5 index entries); get 0.5', async () => {
   const { call, consumed } = await setUp();
   const written = () =>
     consumed
@@ -267,11 +267,12 @@ test('units: create 17, 18 with a key (18 = 6 items at 2, and 6 index entries); 
       .filter(({ operation }) => operation === 'TransactWriteItems')
       .reduce((sum, { units }) => sum + units, 0);
   await call('createContainer', { body: { ...DEMO, start: true } });
+  // Without a key, an item less. The host moves to another class of free memory: two index entries.
   expect(written()).toBe(17);
   consumed.reset();
   const headers = { 'idempotency-key': 'k' };
   const { container } = (await call('createContainer', { body: { ...DEMO, name: 'b' }, headers })).body;
-  expect(written()).toBe(18);
+  expect(written()).toBe(17);
   consumed.reset();
   await call('getContainer', { params: { idOrName: container.id } });
   expect(consumed.total()).toBe(0.5);

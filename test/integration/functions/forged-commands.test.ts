@@ -8,9 +8,11 @@ import { createLog } from '../../../agent/log.ts';
 import { createMemoryState } from '../../../agent/state/memory-state.ts';
 import { deriveSigningKey } from '../../../core/authenticity/signing-key.ts';
 import type { AgentMessage, ControlMessage } from '../../../core/contract/agent/messages.ts';
+import type { Signed } from '../../../core/contract/agent/signed.ts';
 import { eventOf } from '../../../functions/process-changes/event-of.ts';
 import { createItem } from '../../../store/item-format.ts';
 import { keys } from '../../../store/keys.ts';
+import { pack } from '../../../store/packed.ts';
 import { openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, startEngine } from '../../helpers/dynoxide.ts';
 import type { FakeHost } from '../../helpers/fake-host.ts';
@@ -89,6 +91,8 @@ const write = (id: string, content: object) =>
       ...{ state: 'pending', expiresAt: world.clock.now + 60_000, ...content },
     }),
   });
+/** A signed command as the table has it. */
+const stored = (signed: Signed) => ({ ...signed, payload: pack(signed.payload) });
 const refusals = async () =>
   (await world.table.query({ key: keys.refusedCommand(TENANT, host.hostId, ''), sort: 'any' })).items;
 
@@ -104,12 +108,12 @@ test('a command that an attacker writes into the table is not executed, and caus
   const forged = { hostId: host.hostId, containerId: id, epoch: 9, ttlSeconds: 60, arguments: stop };
   await write('unsigned', { command: { ...forged, id: 'unsigned' } });
   const guessed = signCommand({ ...forged, id: 'guessed' }, { key: deriveSigningKey('a guess') });
-  await write('guessed', { signed: guessed });
+  await write('guessed', { signed: stored(guessed) });
   const changed = {
     ...signCommand({ id: 'changed' }),
     payload: JSON.stringify({ ...forged, id: 'changed' }),
   };
-  await write('changed', { signed: changed });
+  await write('changed', { signed: stored(changed) });
   host.heartbeat();
   await until(async () => (await refusals()).length === 3);
   const events = (await refusals()).map((after, at) =>
@@ -129,7 +133,7 @@ test('a genuine command that an attacker copies back into the table is not execu
   if (start?.action !== 'command') throw new TypeError('no start was given');
   const { action: _, ...signed } = start;
   const [{ id: commandId } = { id: '' }] = commandsIn([start]);
-  for (const key of [commandId, 'copy']) await write(key, { signed });
+  for (const key of [commandId, 'copy']) await write(key, { signed: stored(signed) });
   host.heartbeat();
   const answers = () => results.filter((one) => one === commandId).length;
   await until(() => answers() >= 2);

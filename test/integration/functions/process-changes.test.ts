@@ -74,6 +74,14 @@ const handler = () =>
     now,
   });
 
+/** An item in a stream record: bytes are in base64. */
+const inJson = (item: Item): unknown =>
+  JSON.parse(
+    JSON.stringify(item, (_name, value) =>
+      value?.B instanceof Uint8Array ? { B: Buffer.from(value.B).toString('base64') } : value,
+    ),
+  );
+
 let sequence = 0;
 const record = (before: Item | undefined, after: Item | undefined) => {
   sequence += 1;
@@ -84,8 +92,8 @@ const record = (before: Item | undefined, after: Item | undefined) => {
       SequenceNumber: String(sequence),
       ApproximateCreationDateTime: Date.parse(AT) / 1000,
       Keys: { pk: item?.pk, sk: item?.sk },
-      ...(before && { OldImage: before }),
-      ...(after && { NewImage: after }),
+      ...(before && { OldImage: inJson(before) }),
+      ...(after && { NewImage: inJson(after) }),
     },
   };
 };
@@ -161,6 +169,15 @@ describe('events', () => {
     const [item] = await stored();
     expect(Number(item?.ttl?.N) * 1000 - now().getTime()).toBe(90 * 86_400_000);
   });
+});
+
+test('a container with environment and a long command has its events', async () => {
+  const spec = { ...container.view.spec, env: { A: 'b' }, command: ['sh', '-c', 'x'.repeat(1000)] };
+  const large = changed({ spec });
+  expect(await handler()({ Records: [record(undefined, containerItem(large))] })).toEqual({
+    batchItemFailures: [],
+  });
+  expect((await events()).map(({ type }) => type)).toEqual(['Container Created']);
 });
 
 describe('executions', () => {

@@ -267,8 +267,10 @@ describe.each(ENTITIES)('%s', (entity, { read, write }) => {
     await write(to, from);
     const written = there(await to.get(keyIn(fixture), { consistent: true }));
     // Another version of zlib may compress differently.
-    const comparable = ({ body, events, ...item }: Item) =>
-      entity === 'idempotency' || entity === 'event' ? item : { body, events, ...item };
+    const comparable = (item: Item) =>
+      JSON.parse(JSON.stringify(item), (_name, value) =>
+        typeof value === 'object' && value !== null && 'B' in value ? {} : value,
+      );
     expect(comparable(written)).toEqual(comparable(fixture));
     expect(await read(to)).toEqual(await read(from));
   });
