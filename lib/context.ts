@@ -69,6 +69,10 @@ const CONTEXT = {
   deletionProtection: z.optional(flag),
   /** `false` if the account already has a role with which API Gateway writes logs. */
   manageApiGatewayLogRole: z.optional(flag),
+  /** `true` creates a dashboard, for USD 3 a month. */
+  dashboard: z.optional(flag),
+  /** `true` logs each message of hosts. */
+  hostAccessLog: z.optional(flag),
   runbookUrl: z.optional(text),
   logLevel: z.optional(z.enum(['debug', 'info', 'warn', 'error'])),
 } as const;
@@ -116,6 +120,8 @@ export const readContext = (node: Node): Partial<BulkheadControlPlaneProps> => {
     deletionProtection: protect,
     removalPolicy: protect ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     manageApiGatewayLogRole: parsed.manageApiGatewayLogRole,
+    dashboard: parsed.dashboard,
+    hostAccessLog: parsed.hostAccessLog,
     runbookUrl: parsed.runbookUrl,
     logLevel: parsed.logLevel,
   };

@@ -4,7 +4,7 @@ import type { HttpFunction } from '../core/contract/http/routes.ts';
 
 /**
  * Permissions and settings of each Lambda function. This table is complete: the role of a function has the permissions
- * listed here, plus writing to its own log group and traces.
+ * listed here, plus writing to the log group of the functions and, if traced, traces.
  *
  * A transaction needs no separate permission: IAM checks each of its parts as the single action.
  */
@@ -51,6 +51,11 @@ export interface FunctionSpec {
   readonly secrets: readonly SecretKey[];
   /** Creates and deletes rules of the bus that start convert-by-rule. */
   readonly managesRules: boolean;
+  /**
+   * Whether Lambda traces it: one invocation a second, and 5 % of the rest. False for functions that run although nothing
+   * happens, because at their low rates each invocation would be traced, which costs more than the invocation.
+   */
+  readonly traced: boolean;
 }
 
 const spec = (description: string, given: Partial<Omit<FunctionSpec, 'description'>>): FunctionSpec => ({
@@ -66,6 +71,7 @@ const spec = (description: string, given: Partial<Omit<FunctionSpec, 'descriptio
   publishesEvents: false,
   secrets: [],
   managesRules: false,
+  traced: true,
   ...given,
 });
 
@@ -94,6 +100,9 @@ const LIST_ACTIONS = ['GetItem', 'BatchGetItem', 'PutItem'] as const;
 
 /** Above the 25 s that a caller can wait, below the API's own limit. */
 const LONG_POLL_SECONDS = 29;
+
+/** Below the 29 s of API Gateway, so that a timeout is a failure of the function, which an alarm counts. */
+const WEB_SOCKET_SECONDS = 28;
 
 /** Rule expressions run in a child process, which needs memory too. */
 const EXPRESSIONS_MB = 512;
@@ -211,13 +220,18 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     timeoutSeconds: 10,
     table: ['GetItem'],
     secrets: ['sessionSecret'],
+    traced: false,
   }),
   'host-connection': spec('Record connects and disconnects of hosts and session clients', {
+    timeoutSeconds: WEB_SOCKET_SECONDS,
     table: ['GetItem', 'UpdateItem'],
     connections: ['POST', 'DELETE'],
     environment: ['webSocketUrl'],
+    traced: false,
   }),
   'host-message': spec('Process messages of hosts: heartbeats, results, reports', {
+    timeoutSeconds: WEB_SOCKET_SECONDS,
+    traced: false,
     table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
     indexes: ['gsi2', 'gsi3'],
     starts: FAILURE_MACHINES,
@@ -227,6 +241,8 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     secrets: ['signingSecret'],
   }),
   'session-frame': spec('Forward a session frame to the other side', {
+    timeoutSeconds: WEB_SOCKET_SECONDS,
+    traced: false,
     table: ['GetItem', 'UpdateItem'],
     connections: ['POST'],
     environment: ['webSocketUrl'],
@@ -245,6 +261,7 @@ const INTERNAL_SPECS: Readonly<Record<InternalFunction, FunctionSpec>> = {
     answersTasks: ['SendTaskSuccess', 'SendTaskFailure'],
   }),
   sweep: spec('Every minute: expired leases, lost pushes, overdue work', {
+    traced: false,
     table: PLACEMENT_ACTIONS,
     indexes: ['gsi2', 'gsi3', 'gsi4'],
     starts: FAILURE_MACHINES,

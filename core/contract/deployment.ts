@@ -100,14 +100,23 @@ export const TABLE = {
 export const ENTITY_ATTRIBUTE = 'entity';
 
 export const METRIC_NAMESPACE = 'Bulkhead';
+/** Metrics that functions write. None has dimensions, because each combination of them is charged as a metric. */
 export const METRICS = {
   operationFailed: 'OperationFailed',
-  operationSeconds: 'OperationSeconds',
-  placementWaiting: 'PlacementWaiting',
+  /** 1 for an operation that waits for capacity, or took {@link LATE_SECONDS} or more; 0 for any other that succeeded. */
+  operationLate: 'OperationLate',
   hostSilent: 'HostSilent',
   commandRefused: 'CommandRefused',
-  serverError: 'ServerError',
-  tooManyRequests: 'TooManyRequests',
+  /** A tenant exceeded its share, or an AWS service throttled or failed a call. */
+  limitReached: 'LimitReached',
+} as const;
+export const LATE_SECONDS = 300;
+
+/** Metrics that CloudWatch extracts from logs. */
+export const LOG_METRICS = {
+  error: 'Error',
+  /** 1 for a slow request, 0 for any other. */
+  apiSlow: 'ApiSlow',
 } as const;
 
 /** Names of workflow steps, in operations and in the state machines. */
@@ -170,7 +179,7 @@ export const TIMES = {
 } as const;
 
 /** Defaults of the deployment: the interval of heartbeats, and how long one is valid. One heartbeat may be lost. */
-export const HEARTBEAT_SECONDS = 120;
+export const HEARTBEAT_SECONDS = 130;
 export const LEASE_SECONDS = 300;
 
 export const EVENT_BUS_NAME = 'bulkhead';

@@ -48,7 +48,8 @@ export const createPlaceContainerHandler = (deps: PlaceContainerDependencies) =>
     await recordWaiting(table, event, { reason: first.reason, taskToken, now: now() });
     const second = await look(event, taskToken);
     if (second === 'answered') return;
-    metrics.count('placementWaiting');
-    logger.info('waiting for capacity', { tenant, operationId, containerId, reason: second.reason });
+    const { reason } = second;
+    metrics.count('operationLate', { reason });
+    logger.info('waiting for capacity', { tenant, operationId, containerId, reason });
   };
 };

@@ -38,7 +38,7 @@ export const createSettleOperationHandler = (deps: SettleOperationDependencies) 
     const { tenant, operationId, containerId } = input;
     const { state, kind, error } = outcome.operation.view;
     logger.warn('operation did not succeed', { tenant, operationId, containerId, state, code: error?.code });
-    if (state === 'Failed') metrics.count('operationFailed', 1, { Kind: kind });
+    if (state === 'Failed') metrics.count('operationFailed', { kind });
     if (outcome.ask !== null) await askHost(tenant, outcome.ask);
   };
 };

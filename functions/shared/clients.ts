@@ -5,6 +5,8 @@ import { SFNClient } from '@aws-sdk/client-sfn';
 import { defaultProvider } from '@aws-sdk/credential-provider-node';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import { type Connections, createConnections } from './hosts/connections.ts';
+import { createMetrics } from './observability/metrics.ts';
+import { noteLimits } from './observability/note-limits.ts';
 import { createReadSecret, type ReadSecret } from './secrets/read-secret.ts';
 
 /**
@@ -22,13 +24,17 @@ const LIMITED = {
   requestHandler: { connectionTimeout: 1_000, requestTimeout: 3_000, throwOnRequestTimeout: true },
 } as const;
 
-/** store/table.ts retries on contention, so the SDK retries a call only once. */
-export const createDynamoDbClient = (): DynamoDBClient => new DynamoDBClient({ ...LIMITED, maxAttempts: 2 });
+const metrics = createMetrics({ now: () => new Date() });
 
-export const createStepFunctionsClient = (): SFNClient => new SFNClient({ ...LIMITED, maxAttempts: 3 });
+/** store/table.ts retries on contention, so the SDK retries a call only once. */
+export const createDynamoDbClient = (): DynamoDBClient =>
+  noteLimits(new DynamoDBClient({ ...LIMITED, maxAttempts: 2 }), metrics);
+
+export const createStepFunctionsClient = (): SFNClient =>
+  noteLimits(new SFNClient({ ...LIMITED, maxAttempts: 3 }), metrics);
 
 export const createEventBridgeClient = (): EventBridgeClient =>
-  new EventBridgeClient({ ...LIMITED, maxAttempts: 3 });
+  noteLimits(new EventBridgeClient({ ...LIMITED, maxAttempts: 3 }), metrics);
 
 /** The management endpoint for connections: the URL of the WebSocket API with the scheme of HTTP. */
 export const managementEndpoint = (webSocketUrl: string): string => webSocketUrl.replace(/^ws/, 'http');

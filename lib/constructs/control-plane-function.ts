@@ -1,4 +1,4 @@
-import { Duration, type RemovalPolicy } from 'aws-cdk-lib';
+import { Duration } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import type { IEventBus } from 'aws-cdk-lib/aws-events';
 import { Policy, PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
@@ -8,9 +8,10 @@ import {
   Function as Lambda,
   LoggingFormat,
   Runtime,
+  SystemLogLevel,
   Tracing,
 } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import type { StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionSpec } from '../function-specs.ts';
@@ -33,8 +34,7 @@ export interface ControlPlaneFunctionProps {
   readonly secrets: Secrets;
   /** @default none reserved */
   readonly reservedConcurrency?: number;
-  readonly logRetention: RetentionDays;
-  readonly removalPolicy: RemovalPolicy;
+  readonly logs: ILogGroup;
   /** Permissions that its triggers need: to read a stream, to send failed records to a queue. */
   readonly additionalStatements?: readonly PolicyStatement[];
 }
@@ -60,19 +60,23 @@ const tableStatements = (spec: FunctionSpec, table: ITable): PolicyStatement[] =
   return statements;
 };
 
-const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): PolicyStatement[] => {
-  const { spec } = props;
+const statementsOf = (props: ControlPlaneFunctionProps): PolicyStatement[] => {
+  const { spec, logs } = props;
   const allow = (action: string, resource: string) =>
     new PolicyStatement({ actions: [action], resources: [resource] });
   return [
     new PolicyStatement({
       actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
-      resources: [logGroup.logGroupArn],
+      resources: [logs.logGroupArn],
     }),
-    new PolicyStatement({
-      actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
-      resources: ['*'],
-    }),
+    ...(spec.traced
+      ? [
+          new PolicyStatement({
+            actions: ['xray:PutTraceSegments', 'xray:PutTelemetryRecords'],
+            resources: ['*'],
+          }),
+        ]
+      : []),
     ...tableStatements(spec, props.table),
     ...spec.connections.map((method) =>
       allow('execute-api:ManageConnections', props.hostLink.connectionsArn(method)),
@@ -84,7 +88,7 @@ const statementsOf = (props: ControlPlaneFunctionProps, logGroup: LogGroup): Pol
 };
 
 /**
- * One Lambda function with its own role and log group, and with exactly the permissions in its spec.
+ * One Lambda function with its own role, which has exactly the permissions in its spec.
  *
  * {@link grantStateMachines} adds the permissions on state machines later, in a policy that the function does not depend
  * on: a machine refers to the functions that answer its tasks, and CloudFormation does not allow cycles.
@@ -98,13 +102,9 @@ export class ControlPlaneFunction extends Construct {
     super(scope, props.functionName);
     const { spec } = props;
     this.spec = spec;
-    const logGroup = new LogGroup(this, 'Logs', {
-      retention: props.logRetention,
-      removalPolicy: props.removalPolicy,
-    });
     this.#role = new Role(this, 'Role', {
       assumedBy: new ServicePrincipal('lambda.amazonaws.com'),
-      inlinePolicies: { grants: new PolicyDocument({ statements: statementsOf(props, logGroup) }) },
+      inlinePolicies: { grants: new PolicyDocument({ statements: statementsOf(props) }) },
     });
     this.lambda = new Lambda(this, 'Function', {
       description: spec.description,
@@ -115,9 +115,11 @@ export class ControlPlaneFunction extends Construct {
       memorySize: spec.memoryMB,
       timeout: Duration.seconds(spec.timeoutSeconds),
       reservedConcurrentExecutions: props.reservedConcurrency,
-      tracing: Tracing.ACTIVE,
+      tracing: spec.traced ? Tracing.ACTIVE : Tracing.PASS_THROUGH,
       loggingFormat: LoggingFormat.JSON,
-      logGroup,
+      // Lambda reports only invocations that failed. Reports of the others cost more than a heartbeat's invocation.
+      systemLogLevelV2: SystemLogLevel.WARN,
+      logGroup: props.logs,
       // The role is complete. Other constructs must not add permissions to it.
       role: this.#role.withoutPolicyUpdates(),
       environment: { ...props.environment },

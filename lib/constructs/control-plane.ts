@@ -1,6 +1,6 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
-import { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
 import { EVENT_BUS_NAME, HEARTBEAT_SECONDS, LEASE_SECONDS, TIMES } from '../../core/contract/deployment.ts';
@@ -24,6 +24,7 @@ import { Events } from './events.ts';
 import { Functions } from './functions.ts';
 import { HostLink, type Throttle } from './host-link.ts';
 import { HttpApi } from './http-api.ts';
+import { LogMetrics } from './log-metrics.ts';
 import { Observability } from './observability.ts';
 import { Orchestration } from './orchestration.ts';
 import { Secrets } from './secrets.ts';
@@ -55,7 +56,7 @@ export interface BulkheadControlPlaneProps {
   readonly scopeClaim?: string;
   /**
    * Interval of an agent's heartbeats, in seconds, at most 150. A shorter one costs more, see `docs/cost.md`. A longer one
-   * delays commands whose push was lost. @default 120
+   * delays commands whose push was lost. @default 130
    */
   readonly heartbeatSeconds?: number;
   /** How long a heartbeat is valid, in seconds; more than two heartbeats. @default 300 */
@@ -117,6 +118,10 @@ export interface BulkheadControlPlaneProps {
   readonly runbookUrl?: string;
   /** Topic that alarms notify. @default none: alarms are visible in CloudWatch only */
   readonly alarmTopic?: ITopic;
+  /** Whether to create a CloudWatch dashboard, for USD 3 a month. @default false */
+  readonly dashboard?: boolean;
+  /** Whether API Gateway logs each message of hosts, also heartbeats. @default false */
+  readonly hostAccessLog?: boolean;
   /**
    * Whether to set the role of the account and Region with which API Gateway writes the logs of WebSocket APIs. Set it
    * to false if the account already has one. @default true
@@ -184,6 +189,8 @@ const assetsOf = (props: BulkheadControlPlaneProps): FunctionAssets => {
  *     });
  */
 export class BulkheadControlPlane extends Construct {
+  /** The log of all functions. */
+  readonly functionLogs: LogGroup;
   readonly data: Data;
   readonly events: Events;
   readonly hostLink: HostLink;
@@ -204,6 +211,10 @@ export class BulkheadControlPlane extends Construct {
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
     };
     const assets = assetsOf(props);
+    this.functionLogs = new LogGroup(this, 'FunctionLogs', {
+      retention: kept.logRetention,
+      removalPolicy: kept.removalPolicy,
+    });
     this.data = new Data(this, 'Data', {
       removalPolicy: kept.removalPolicy,
       deletionProtection: props.deletionProtection ?? true,
@@ -215,11 +226,12 @@ export class BulkheadControlPlane extends Construct {
     this.hostLink = new HostLink(this, 'HostLink', {
       ...kept,
       manageApiGatewayLogRole: props.manageApiGatewayLogRole ?? true,
+      accessLog: props.hostAccessLog ?? false,
       hostThrottle: props.hostThrottle ?? { ratePerSecond: 2000, burst: 4000 },
       sessionThrottle: props.sessionThrottle ?? { ratePerSecond: 1000, burst: 2000 },
     });
     this.secrets = new Secrets(this, 'Secrets', { removalPolicy: kept.removalPolicy });
-    this.functions = this.#makeFunctions(props, assets, kept);
+    this.functions = this.#makeFunctions(props, assets);
     this.orchestration = new Orchestration(this, 'Orchestration', {
       place: this.functions.lambda('place-container'),
       dispatch: this.functions.lambda('dispatch-command'),
@@ -230,22 +242,28 @@ export class BulkheadControlPlane extends Construct {
     this.conversionByRule = new ConversionByRule(this, 'ConversionByRule', {
       run: this.functions.lambda('run-conversion-rule'),
       bus: this.events.bus,
-      deadLetters: this.events.conversionDeadLetters,
-      ...kept,
+      deadLetters: this.events.deadLetters,
+      logs: this.orchestration.logs,
     });
     this.functions.manageRules(this.orchestration.arns, this.conversionByRule.arns);
-    if (props.oidc === undefined) this.cognito = this.#makeCognito(props, assets, kept);
+    if (props.oidc === undefined) this.cognito = this.#makeCognito(props, assets, kept.removalPolicy);
     this.api = this.#makeApi(props, kept);
     this.#connect();
+    new LogMetrics(this, 'LogMetrics', {
+      functions: this.functionLogs,
+      machines: this.orchestration.logs,
+      api: this.api.accessLogs,
+    });
     this.observability = new Observability(this, 'Observability', {
       controlPlane: this,
       alarmTopic: props.alarmTopic,
+      dashboard: props.dashboard ?? false,
       runbookUrl: props.runbookUrl ?? 'docs/runbook',
     });
     assets.dispose();
   }
 
-  #makeFunctions(props: BulkheadControlPlaneProps, assets: FunctionAssets, kept: Kept): Functions {
+  #makeFunctions(props: BulkheadControlPlaneProps, assets: FunctionAssets): Functions {
     return new Functions(this, 'Functions', {
       assets,
       data: this.data,
@@ -268,11 +286,15 @@ export class BulkheadControlPlane extends Construct {
         fairShare: JSON.stringify(fairShareOf(props)),
         eventTenants: JSON.stringify(eventTenantsOf(props)),
       },
-      ...kept,
+      logs: this.functionLogs,
     });
   }
 
-  #makeCognito(props: BulkheadControlPlaneProps, assets: FunctionAssets, kept: Kept): CognitoIssuer {
+  #makeCognito(
+    props: BulkheadControlPlaneProps,
+    assets: FunctionAssets,
+    removalPolicy: RemovalPolicy,
+  ): CognitoIssuer {
     const { defaultTenant = 'default', byClient = {} } = props.cognitoTenants ?? {};
     const tenants: ClientTenants = { defaultTenant, byClient: { ...byClient } };
     const trigger = new ControlPlaneFunction(this, {
@@ -287,11 +309,11 @@ export class BulkheadControlPlane extends Construct {
       bus: this.events.bus,
       hostLink: this.hostLink,
       secrets: this.secrets,
-      ...kept,
+      logs: this.functionLogs,
     });
     return new CognitoIssuer(this, 'Cognito', {
       addTenantClaim: trigger.lambda,
-      removalPolicy: kept.removalPolicy,
+      removalPolicy,
     });
   }
 

@@ -1,8 +1,8 @@
-import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import { CfnRule, type IEventBus } from 'aws-cdk-lib/aws-events';
 import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { CfnStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
@@ -16,8 +16,7 @@ export interface ConversionByRuleProps {
   readonly run: IFunction;
   readonly bus: IEventBus;
   readonly deadLetters: Queue;
-  readonly logRetention: RetentionDays;
-  readonly removalPolicy: RemovalPolicy;
+  readonly logs: ILogGroup;
 }
 
 /**
@@ -32,11 +31,10 @@ export class ConversionByRule extends Construct {
   constructor(scope: Construct, id: string, props: ConversionByRuleProps) {
     super(scope, id);
     const stack = Stack.of(this);
-    const { logRetention: retention, removalPolicy } = props;
     this.machine = makeStateMachine(this, {
       definition: buildRuleDefinition({ run: props.run.functionArn }, stack.partition),
       called: [props.run],
-      logs: new LogGroup(this, 'Logs', { retention, removalPolicy }),
+      logs: props.logs,
     });
     const role = new Role(this, 'EventsRole', {
       description: 'EventBridge starts conversions by rule',

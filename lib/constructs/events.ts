@@ -54,12 +54,8 @@ const removed = (entities: readonly string[]) => ({
  */
 export class Events extends Construct {
   readonly bus: EventBus;
-  readonly changesDeadLetters: Queue;
-  readonly admissionDeadLetters: Queue;
-  readonly settlementDeadLetters: Queue;
-  readonly conversionDeadLetters: Queue;
-  /** The rules, after {@link connect}. */
-  readonly rules: Rule[] = [];
+  /** Whatever could not be processed. One queue, because an alarm on each would cost more than the queues. */
+  readonly deadLetters: Queue;
   readonly #table: Table;
 
   constructor(scope: Construct, id: string, props: EventsProps) {
@@ -69,43 +65,36 @@ export class Events extends Construct {
       eventBusName: props.busName,
       description: 'Events of Bulkhead’s containers, hosts, images and operations',
     });
-    this.changesDeadLetters = this.#deadLetterQueue('ChangesDeadLetters');
-    this.admissionDeadLetters = this.#deadLetterQueue('AdmissionDeadLetters');
-    this.settlementDeadLetters = this.#deadLetterQueue('SettlementDeadLetters');
-    this.conversionDeadLetters = this.#deadLetterQueue('ConversionDeadLetters');
-    this.conversionDeadLetters.addToResourcePolicy(
+    this.deadLetters = new Queue(this, 'DeadLetters', {
+      encryption: QueueEncryption.SQS_MANAGED,
+      enforceSSL: true,
+      retentionPeriod: Duration.days(14),
+    });
+    acknowledge(this.deadLetters, 'This is a dead-letter queue.', 'AwsSolutions-SQS3');
+    this.deadLetters.addToResourcePolicy(
       new PolicyStatement({
         principals: [new ServicePrincipal('events.amazonaws.com')],
         actions: ['sqs:SendMessage'],
-        resources: [this.conversionDeadLetters.queueArn],
+        resources: [this.deadLetters.queueArn],
         conditions: { ArnLike: { 'aws:SourceArn': this.conversionRulesArn } },
       }),
     );
   }
 
-  get deadLetterQueues(): readonly Queue[] {
-    return [
-      this.changesDeadLetters,
-      this.admissionDeadLetters,
-      this.settlementDeadLetters,
-      this.conversionDeadLetters,
-    ];
-  }
-
-  /** The permissions of a function that reads the stream and sends failed records to `queue`. */
-  streamStatements(queue: Queue): PolicyStatement[] {
+  /** The permissions of a function that reads the stream and sends failed records to the queue. */
+  streamStatements(): PolicyStatement[] {
     return [
       new PolicyStatement({
         actions: ['dynamodb:DescribeStream', 'dynamodb:GetRecords', 'dynamodb:GetShardIterator'],
         resources: [this.#table.tableStreamArn ?? ''],
       }),
       new PolicyStatement({ actions: ['dynamodb:ListStreams'], resources: ['*'] }),
-      this.sendStatement(queue),
+      this.sendStatement(),
     ];
   }
 
-  sendStatement(queue: Queue): PolicyStatement {
-    return new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [queue.queueArn] });
+  sendStatement(): PolicyStatement {
+    return new PolicyStatement({ actions: ['sqs:SendMessage'], resources: [this.deadLetters.queueArn] });
   }
 
   /** The permissions to create and delete conversion rules on the bus, and no other rules. */
@@ -132,16 +121,16 @@ export class Events extends Construct {
 
   /** Connects the functions to their triggers. Call once. */
   connect(functions: EventFunctions, stateMachineArns: readonly string[]): void {
-    this.#feed('Changes', functions.processChanges, this.changesDeadLetters, [
+    this.#feed('Changes', functions.processChanges, [
       newImage(PUBLISHED_ENTITIES),
       removed(PUBLISHED_ENTITIES),
     ]);
-    this.#feed('Admission', functions.admitWaiting, this.admissionDeadLetters, [newImage(['host'])]);
+    this.#feed('Admission', functions.admitWaiting, [newImage(['host'])]);
     this.#settleEndedExecutions(functions.settle, stateMachineArns);
     this.#sweepEveryMinute(functions.sweep);
   }
 
-  #feed(id: string, handler: IFunction, deadLetters: Queue, filters: readonly object[]): void {
+  #feed(id: string, handler: IFunction, filters: readonly object[]): void {
     new EventSourceMapping(this, id, {
       target: handler,
       eventSourceArn: this.#table.tableStreamArn,
@@ -153,7 +142,7 @@ export class Events extends Construct {
       bisectBatchOnError: true,
       retryAttempts: 10,
       maxRecordAge: Duration.hours(12),
-      onFailure: { bind: () => ({ destination: deadLetters.queueArn }) },
+      onFailure: { bind: () => ({ destination: this.deadLetters.queueArn }) },
     });
   }
 
@@ -163,9 +152,9 @@ export class Events extends Construct {
       function: settle,
       retryAttempts: 2,
       maxEventAge: Duration.hours(6),
-      onFailure: { bind: () => ({ destination: this.settlementDeadLetters.queueArn }) },
+      onFailure: { bind: () => ({ destination: this.deadLetters.queueArn }) },
     });
-    const rule = new Rule(this, 'ExecutionEnded', {
+    new Rule(this, 'ExecutionEnded', {
       description: 'Settles executions that ended without success',
       eventPattern: {
         source: ['aws.states'],
@@ -174,13 +163,12 @@ export class Events extends Construct {
       },
       targets: [
         new LambdaFunction(settle, {
-          deadLetterQueue: this.settlementDeadLetters,
+          deadLetterQueue: this.deadLetters,
           maxEventAge: Duration.hours(6),
           retryAttempts: 185,
         }),
       ],
     });
-    this.rules.push(rule);
   }
 
   #sweepEveryMinute(sweep: IFunction): void {
@@ -190,7 +178,7 @@ export class Events extends Construct {
       retryAttempts: 0,
       maxEventAge: Duration.minutes(1),
     });
-    const rule = new Rule(this, 'EveryMinute', {
+    new Rule(this, 'EveryMinute', {
       description: 'Expired leases, lost pushes, overdue work',
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [
@@ -200,16 +188,5 @@ export class Events extends Construct {
         }),
       ],
     });
-    this.rules.push(rule);
-  }
-
-  #deadLetterQueue(id: string): Queue {
-    const queue = new Queue(this, id, {
-      encryption: QueueEncryption.SQS_MANAGED,
-      enforceSSL: true,
-      retentionPeriod: Duration.days(14),
-    });
-    acknowledge(queue, 'This is a dead-letter queue.', 'AwsSolutions-SQS3');
-    return queue;
   }
 }

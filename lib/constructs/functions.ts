@@ -1,7 +1,7 @@
-import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import type { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
-import type { RetentionDays } from 'aws-cdk-lib/aws-logs';
+import type { ILogGroup } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { ENVIRONMENT, type StateMachineName } from '../../core/contract/deployment.ts';
 import type { FunctionAssets } from '../bundling/bundle-functions.ts';
@@ -44,8 +44,7 @@ export interface FunctionsProps {
     Record<Exclude<EnvironmentKey, 'stateMachines' | RuleKey | SecretKey>, string>
   >;
   readonly reservedConcurrency: ReservedConcurrency;
-  readonly logRetention: RetentionDays;
-  readonly removalPolicy: RemovalPolicy;
+  readonly logs: ILogGroup;
 }
 
 const RULE_KEYS: readonly RuleKey[] = ['ruleMachine', 'ruleRole', 'ruleDeadLetters'];
@@ -100,8 +99,7 @@ export class Functions extends Construct {
     stateMachineArns?: Readonly<Record<StateMachineName, string>>,
     rules?: RuleArns,
   ): void {
-    const { assets, data, events, hostLink, secrets, reservedConcurrency, logRetention, removalPolicy } =
-      this.#props;
+    const { assets, data, events, hostLink, secrets, reservedConcurrency, logs } = this.#props;
     this.#made.set(
       name,
       new ControlPlaneFunction(this, {
@@ -115,8 +113,7 @@ export class Functions extends Construct {
         secrets,
         additionalStatements: this.#statementsOf(name, rules),
         reservedConcurrency: reservedConcurrency[name],
-        logRetention,
-        removalPolicy,
+        logs,
       }),
     );
   }
@@ -126,11 +123,10 @@ export class Functions extends Construct {
     if (rules !== undefined) return events.ruleStatements(rules.ruleRole);
     switch (name) {
       case 'process-changes':
-        return events.streamStatements(events.changesDeadLetters);
       case 'admit-waiting':
-        return events.streamStatements(events.admissionDeadLetters);
+        return events.streamStatements();
       case 'settle-operation':
-        return [events.sendStatement(events.settlementDeadLetters)];
+        return [events.sendStatement()];
       default:
         return [];
     }

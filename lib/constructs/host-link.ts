@@ -28,6 +28,8 @@ export interface HostLinkProps {
   readonly removalPolicy: RemovalPolicy;
   /** Whether to set the role of the account and Region with which API Gateway writes logs. */
   readonly manageApiGatewayLogRole: boolean;
+  /** Whether to log each message. */
+  readonly accessLog: boolean;
   /** Limit of handshakes, and of all messages of hosts that are not session frames. */
   readonly hostThrottle: Throttle;
   /** Limit of session frames. */
@@ -73,18 +75,15 @@ export class HostLink extends Construct {
       // Session frames have a separate route and function. Everything else goes to $default.
       routeSelectionExpression: '$request.body.action',
     });
-    const logs = new LogGroup(this, 'AccessLogs', {
-      retention: props.logRetention,
-      removalPolicy: props.removalPolicy,
-    });
     this.stage = new CfnStage(this, 'Stage', {
       apiId: this.api.ref,
       stageName: STAGE_NAME,
       autoDeploy: true,
-      accessLogSettings: { destinationArn: logs.logGroupArn, format: ACCESS_LOG_FORMAT },
+      ...(props.accessLog && { accessLogSettings: this.#accessLog(props) }),
       defaultRouteSettings: {
         dataTraceEnabled: false,
-        detailedMetricsEnabled: true,
+        // Metrics of each route are charged as custom metrics.
+        detailedMetricsEnabled: false,
         loggingLevel: 'ERROR',
         // The agents' jitter spreads reconnections; this limit is the second line of defense.
         throttlingBurstLimit: props.hostThrottle.burst,
@@ -94,15 +93,26 @@ export class HostLink extends Construct {
       routeSettings: {
         [SESSION_ROUTE]: {
           DataTraceEnabled: false,
-          DetailedMetricsEnabled: true,
+          DetailedMetricsEnabled: false,
           LoggingLevel: 'ERROR',
           ThrottlingBurstLimit: props.sessionThrottle.burst,
           ThrottlingRateLimit: props.sessionThrottle.ratePerSecond,
         },
       },
     });
+    if (!props.accessLog)
+      acknowledge(
+        this.stage,
+        'An access log of heartbeats costs more than the rest of the log. The functions log connections and refusals.',
+        'AwsSolutions-APIG1',
+      );
     if (props.manageApiGatewayLogRole) this.#makeLogRole();
     this.url = Fn.join('', [this.api.attrApiEndpoint, '/', STAGE_NAME]);
+  }
+
+  #accessLog({ logRetention: retention, removalPolicy }: HostLinkProps): CfnStage.AccessLogSettingsProperty {
+    const logs = new LogGroup(this, 'AccessLogs', { retention, removalPolicy });
+    return { destinationArn: logs.logGroupArn, format: ACCESS_LOG_FORMAT };
   }
 
   /** The resource for `execute-api:ManageConnections` on any connection of the stage. */

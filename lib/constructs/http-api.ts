@@ -7,7 +7,7 @@ import { HTTP_FUNCTIONS, type HttpFunction, ROUTES, type Route } from '../../cor
 import { acknowledge } from './acknowledge.ts';
 
 /** The caller, the route and the result; no header, no token, no query string (which may contain a cursor). */
-const ACCESS_LOG_FORMAT = JSON.stringify({
+const ACCESS_LOG_FIELDS = JSON.stringify({
   requestId: '$context.requestId',
   requestTime: '$context.requestTime',
   sourceIp: '$context.identity.sourceIp',
@@ -20,6 +20,8 @@ const ACCESS_LOG_FORMAT = JSON.stringify({
   authorizerError: '$context.authorizer.error',
   error: '$context.error.message',
 });
+/** The latency is a number, so that a metric filter can compare it. */
+const ACCESS_LOG_FORMAT = ACCESS_LOG_FIELDS.replace('"$context.responseLatency"', '$context.responseLatency');
 
 /** Just below the limit of API Gateway, so that a slow function can still send its own response. */
 const INTEGRATION_TIMEOUT_MS = 29_500;
@@ -50,6 +52,7 @@ const pascal = (text: string) => text.charAt(0).toUpperCase() + text.slice(1);
  */
 export class HttpApi extends Construct {
   readonly api: CfnApi;
+  readonly accessLogs: LogGroup;
   /** `https://…`, without a trailing slash. */
   readonly url: string;
 
@@ -61,6 +64,10 @@ export class HttpApi extends Construct {
       protocolType: 'HTTP',
     });
     this.url = this.api.attrApiEndpoint;
+    this.accessLogs = new LogGroup(this, 'AccessLogs', {
+      retention: props.logRetention,
+      removalPolicy: props.removalPolicy,
+    });
     const authorizer = new CfnAuthorizer(this, 'Authorizer', {
       apiId: this.api.ref,
       name: 'oidc',
@@ -121,18 +128,15 @@ export class HttpApi extends Construct {
   }
 
   #stage(props: HttpApiProps, apart: readonly (readonly [Route, CfnRoute])[]): void {
-    const logs = new LogGroup(this, 'AccessLogs', {
-      retention: props.logRetention,
-      removalPolicy: props.removalPolicy,
-    });
     const { ratePerSecond, burst } = props.throttle;
     const stage = new CfnStage(this, 'Stage', {
       apiId: this.api.ref,
       stageName: '$default',
       autoDeploy: true,
-      accessLogSettings: { destinationArn: logs.logGroupArn, format: ACCESS_LOG_FORMAT },
+      accessLogSettings: { destinationArn: this.accessLogs.logGroupArn, format: ACCESS_LOG_FORMAT },
       defaultRouteSettings: {
-        detailedMetricsEnabled: true,
+        // Metrics of each route are charged as custom metrics.
+        detailedMetricsEnabled: false,
         throttlingRateLimit: ratePerSecond,
         throttlingBurstLimit: burst,
       },
@@ -140,7 +144,7 @@ export class HttpApi extends Construct {
         apart.map(([{ method, path }]) => [
           `${method} ${path}`,
           {
-            DetailedMetricsEnabled: true,
+            DetailedMetricsEnabled: false,
             ThrottlingRateLimit: Math.ceil(ratePerSecond * APART),
             ThrottlingBurstLimit: Math.ceil(burst * APART),
           },

@@ -19,6 +19,7 @@ import { ControlPlaneMetrics, FUNCTION_GROUP_NAMES } from './metrics.ts';
 export interface ObservabilityProps {
   readonly controlPlane: BulkheadControlPlane;
   readonly alarmTopic?: ITopic;
+  readonly dashboard: boolean;
   /** Base URL of the runbook: an alarm's entry is `<runbookUrl>/<alarm>.md`. */
   readonly runbookUrl: string;
 }
@@ -30,7 +31,7 @@ export const runbookEntry = (alarmId: string): string =>
 const graph = (title: string, left: readonly IMetric[], right: readonly IMetric[] = []): GraphWidget =>
   new GraphWidget({ title, width: 8, height: 6, left: [...left], right: [...right] });
 
-/** The alarms, each with a runbook entry, and a dashboard. */
+/** The alarms, each with a runbook entry, and on request a dashboard. */
 export class Observability extends Construct {
   readonly alarms: readonly Alarm[];
 
@@ -38,6 +39,7 @@ export class Observability extends Construct {
     super(scope, id);
     const metrics = new ControlPlaneMetrics(props.controlPlane);
     this.alarms = alarmsOf(props.controlPlane, metrics).map((spec) => this.#alarm(spec, props));
+    if (!props.dashboard) return;
     const dashboard = new Dashboard(this, 'Dashboard');
     for (const row of this.#rows(props.controlPlane, metrics)) dashboard.addWidgets(new Row(...row));
   }
@@ -68,12 +70,15 @@ export class Observability extends Construct {
       [
         graph('API: requests', [metrics.http('Count', Stats.SUM)]),
         graph('API: errors', [metrics.http('4xx', Stats.SUM), metrics.http('5xx', Stats.SUM)]),
-        graph('API: latency, p99 (ms)', metrics.routeLatencies()),
+        graph('API: share of slow requests', [metrics.own('apiSlow', Stats.AVERAGE)]),
       ],
       [
-        graph('Operations failed', metrics.byKind('operationFailed', Stats.SUM)),
-        graph('Operations: seconds, p99', metrics.byKind('operationSeconds', Stats.percentile(99))),
-        graph('Waiting for capacity', [metrics.own('placementWaiting', Stats.SUM)]),
+        graph('Operations failed', [metrics.own('operationFailed', Stats.SUM)]),
+        graph('Operations: share that waits or is slow', [metrics.own('operationLate', Stats.AVERAGE)]),
+        graph('Errors; limits reached', [
+          metrics.own('error', Stats.SUM),
+          metrics.own('limitReached', Stats.SUM),
+        ]),
       ],
       [
         graph('Workflows: started', metrics.executions('ExecutionsStarted')),
@@ -96,10 +101,10 @@ export class Observability extends Construct {
         graph('Table: throttles', metrics.tableThrottles()),
         graph(
           'Stream: lag (ms); dead letters',
-          [metrics.streamLag('process-changes'), metrics.streamLag('admit-waiting')],
-          plane.events.deadLetterQueues.map((queue) =>
-            queue.metricApproximateNumberOfMessagesVisible({ label: queue.node.id }),
+          (['process-changes', 'admit-waiting'] as const).map((name) =>
+            metrics.streamLag(name).with({ label: name }),
           ),
+          [plane.events.deadLetters.metricApproximateNumberOfMessagesVisible()],
         ),
       ],
       ...FUNCTION_GROUP_NAMES.map((group) => [

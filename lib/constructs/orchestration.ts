@@ -1,7 +1,7 @@
 import { type RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { PolicyDocument, PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { IFunction } from 'aws-cdk-lib/aws-lambda';
-import { LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { type ILogGroup, LogGroup, type RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { CfnStateMachine } from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { STEPS, type StateMachineName } from '../../core/contract/deployment.ts';
@@ -39,22 +39,24 @@ const TRACES = [
 export class Orchestration extends Construct {
   readonly machines: Readonly<Record<StateMachineName, CfnStateMachine>>;
   readonly arns: Readonly<Record<StateMachineName, string>>;
+  /** The log of all state machines. */
+  readonly logs: LogGroup;
 
   constructor(scope: Construct, id: string, props: OrchestrationProps) {
     super(scope, id);
-    const logs = new LogGroup(this, 'Logs', {
+    this.logs = new LogGroup(this, 'Logs', {
       retention: props.logRetention,
       removalPolicy: props.removalPolicy,
     });
     const machines: Partial<Record<StateMachineName, CfnStateMachine>> = {};
-    for (const spec of MACHINE_SPECS) machines[spec.name] = this.#makeMachine(spec, props, logs);
+    for (const spec of MACHINE_SPECS) machines[spec.name] = this.#makeMachine(spec, props);
     this.machines = machines as Record<StateMachineName, CfnStateMachine>;
     this.arns = Object.fromEntries(
       Object.entries(this.machines).map(([name, machine]) => [name, machine.ref]),
     ) as Record<StateMachineName, string>;
   }
 
-  #makeMachine(spec: MachineSpec, props: OrchestrationProps, logs: LogGroup): CfnStateMachine {
+  #makeMachine(spec: MachineSpec, props: OrchestrationProps): CfnStateMachine {
     const places = spec.steps.includes(STEPS.place);
     const dispatches = spec.undo || spec.steps.length > 0;
     const called = [props.settle, ...(dispatches ? [props.dispatch] : []), ...(places ? [props.place] : [])];
@@ -64,7 +66,7 @@ export class Orchestration extends Construct {
       settle: props.settle.functionArn,
     };
     const definition = buildDefinition(spec, functions, Stack.of(this).partition);
-    return makeStateMachine(new Construct(this, spec.name), { definition, called, logs });
+    return makeStateMachine(new Construct(this, spec.name), { definition, called, logs: this.logs });
   }
 }
 
@@ -72,7 +74,7 @@ export interface MachineProps {
   readonly definition: object;
   /** Functions that it calls. */
   readonly called: readonly IFunction[];
-  readonly logs: LogGroup;
+  readonly logs: ILogGroup;
 }
 
 /** A Standard state machine with its own role. */

@@ -3,17 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { Validations } from 'aws-cdk-lib';
+import type { CfnStage } from 'aws-cdk-lib/aws-apigatewayv2';
 import { AwsSolutionsChecks } from 'cdk-nag';
 import { createApp } from '../../lib/app.ts';
+import { placeholderFunctions } from '../../scripts/documents/template.ts';
 import { OIDC_CONTEXT } from './helpers/synthesized.ts';
-import { trivialFunctions } from './helpers/trivial-functions.ts';
 
 /** Validates with CloudFormation's own schemas, as `bin/app.ts` does. */
 const check = (
   context: Readonly<Record<string, unknown>>,
   spoil?: (app: ReturnType<typeof createApp>) => void,
 ) => {
-  const functions = trivialFunctions();
+  const functions = placeholderFunctions();
   const outdir = mkdtempSync(join(tmpdir(), 'bulkhead-checked-'));
   try {
     const made = createApp({ outdir, context, prebundledFunctions: functions });
@@ -35,7 +36,8 @@ test.each([
 
 test('an unacknowledged finding stops the synthesis', () => {
   const removeLogs = ({ stack }: ReturnType<typeof createApp>) => {
-    stack.controlPlane.hostLink.stage.accessLogSettings = undefined;
+    const stage = stack.controlPlane.api.node.findChild('Stage') as CfnStage;
+    stage.accessLogSettings = undefined;
   };
   expect(() => check(OIDC_CONTEXT, removeLogs)).toThrow('AwsSolutions-APIG1');
 });

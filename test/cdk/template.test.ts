@@ -60,6 +60,10 @@ describe('the table', () => {
 });
 
 describe('functions', () => {
+  const [functionLogs] = resourcesOf(template, 'AWS::Logs::LogGroup')
+    .filter((group) => pathOf(group).includes('/FunctionLogs/'))
+    .map(({ logicalId }) => logicalId);
+
   test('are those of the contract', () => {
     expect(resourcesOf(template, 'AWS::Lambda::Function')).toHaveLength(FUNCTION_NAMES.length);
   });
@@ -68,18 +72,25 @@ describe('functions', () => {
     expect(functionCalled(name)?.Properties).toMatchObject({
       Runtime: 'nodejs24.x',
       Architectures: ['arm64'],
-      TracingConfig: { Mode: 'Active' },
-      LoggingConfig: { LogFormat: 'JSON', LogGroup: { Ref: expect.any(String) } },
+      TracingConfig: { Mode: FUNCTION_SPECS[name].traced ? 'Active' : 'PassThrough' },
+      LoggingConfig: { LogFormat: 'JSON', LogGroup: { Ref: functionLogs }, SystemLogLevel: 'WARN' },
       Timeout: FUNCTION_SPECS[name].timeoutSeconds,
     });
   });
 
-  test('each have their own role and log group', () => {
-    const properties = FUNCTION_NAMES.map((name) => functionCalled(name)?.Properties);
-    expect(new Set(properties.map((one) => JSON.stringify(one?.Role))).size).toBe(FUNCTION_NAMES.length);
-    expect(new Set(properties.map((one) => JSON.stringify(one?.LoggingConfig))).size).toBe(
-      FUNCTION_NAMES.length,
-    );
+  test('each have their own role', () => {
+    const roles = FUNCTION_NAMES.map((name) => JSON.stringify(functionCalled(name)?.Properties.Role));
+    expect(new Set(roles).size).toBe(FUNCTION_NAMES.length);
+  });
+
+  test('that run although nothing happens are not traced', () => {
+    const untraced = FUNCTION_NAMES.filter((name) => !FUNCTION_SPECS[name].traced);
+    expect(untraced).toEqual(['authorize-host', 'host-connection', 'host-message', 'session-frame', 'sweep']);
+  });
+
+  test('behind the WebSocket API time out before API Gateway does', () => {
+    for (const name of ['authorize-host', 'host-connection', 'host-message', 'session-frame'] as const)
+      expect(FUNCTION_SPECS[name].timeoutSeconds).toBeLessThan(29);
   });
 
   test('functions behind the API time out before API Gateway does', () => {
@@ -138,7 +149,8 @@ describe('the HTTPS API', () => {
   });
 
   test('does not log tokens', () => {
-    for (const stage of resourcesOf(template, 'AWS::ApiGatewayV2::Stage')) {
+    const logged = templateOf({ ...OIDC_CONTEXT, hostAccessLog: 'true' });
+    for (const stage of resourcesOf(logged, 'AWS::ApiGatewayV2::Stage')) {
       const { Format } = stage.Properties.AccessLogSettings as { Format: string };
       expect(Format).toContain('$context.requestId');
       expect(Format.toLowerCase()).not.toMatch(/authorization|header|querystring|authorizer\.(?!error)/);
@@ -221,10 +233,10 @@ describe('events', () => {
 
   test('queues are encrypted, and refuse plain HTTP', () => {
     const queues = resourcesOf(template, 'AWS::SQS::Queue');
-    expect(queues).toHaveLength(4);
+    expect(queues).toHaveLength(1);
     for (const queue of queues) expect(queue.Properties.SqsManagedSseEnabled).toBe(true);
     expect(JSON.stringify(resourcesOf(template, 'AWS::SQS::QueuePolicy'))).toContain('aws:SecureTransport');
-    expect(resourcesOf(template, 'AWS::SQS::QueuePolicy')).toHaveLength(4);
+    expect(resourcesOf(template, 'AWS::SQS::QueuePolicy')).toHaveLength(1);
   });
 });
 

@@ -26,7 +26,7 @@ export interface Moves {
 }
 
 /** The table's stream. Each call reads it to its end. */
-const openStream = async (endpoint: string, tableName: string) => {
+export const openStream = async (endpoint: string, tableName: string) => {
   const client = createDynamoClient(endpoint);
   const { Table } = await client.call('DescribeTable', { TableName: tableName });
   const StreamArn = asString(asRecord(Table).LatestStreamArn) ?? '';
@@ -92,6 +92,7 @@ export const openCountedWorld = async (engine: Engine) => {
   const api = createApi(table, UNLIMITED, { push: world.deps.push });
   return {
     world,
+    tableName: name,
     stop: () => stream.close(),
     call: (...given: Parameters<typeof api.call>) => {
       invoked.push(given[0]);

@@ -159,8 +159,7 @@ const record = (
     status,
     durationMs: Math.round(milliseconds * 1000) / 1000,
   });
-  if (status === 500) metrics.count('serverError');
-  if (status === 429) metrics.count('tooManyRequests');
+  if (status === 429) metrics.count('limitReached', { tenant: identity?.tenant });
 };
 
 /**

@@ -3,9 +3,11 @@ import { writeLine } from './logger.ts';
 
 /** CloudWatch's embedded metric format: CloudWatch turns the log line into a metric, without a call. */
 export interface Metrics {
-  /** @param dimensions names and values. Each combination is a separate metric, so ids do not belong here. */
-  count(name: keyof typeof METRICS, value?: number, dimensions?: Readonly<Record<string, string>>): void;
-  seconds(name: keyof typeof METRICS, value: number, dimensions?: Readonly<Record<string, string>>): void;
+  /**
+   * @param about what the line says in addition, for the runbook's queries; no dimensions of the metric
+   * @param value a count, or 0 or 1 for a share
+   */
+  count(name: keyof typeof METRICS, about?: Readonly<Record<string, unknown>>, value?: number): void;
 }
 
 interface MetricsOptions {
@@ -13,29 +15,16 @@ interface MetricsOptions {
   readonly write?: (line: string) => void;
 }
 
-export const createMetrics = ({ now, write = writeLine }: MetricsOptions): Metrics => {
-  const put = (
-    name: keyof typeof METRICS,
-    value: number,
-    Unit: 'Count' | 'Seconds',
-    dimensions: Readonly<Record<string, string>>,
-  ): void => {
+export const createMetrics = ({ now, write = writeLine }: MetricsOptions): Metrics => ({
+  count: (name, about = {}, value = 1) => {
     const Name = METRICS[name];
-    const metric = {
-      Namespace: METRIC_NAMESPACE,
-      Dimensions: [Object.keys(dimensions)],
-      Metrics: [{ Name, Unit }],
-    };
+    const metric = { Namespace: METRIC_NAMESPACE, Dimensions: [[]], Metrics: [{ Name, Unit: 'Count' }] };
     write(
       JSON.stringify({
         _aws: { Timestamp: now().getTime(), CloudWatchMetrics: [metric] },
-        ...dimensions,
+        ...about,
         [Name]: value,
       }),
     );
-  };
-  return {
-    count: (name, value = 1, dimensions = {}) => put(name, value, 'Count', dimensions),
-    seconds: (name, value, dimensions = {}) => put(name, value, 'Seconds', dimensions),
-  };
-};
+  },
+});

@@ -1,5 +1,5 @@
 import type { CommandResult } from '../../../core/contract/agent/commands.ts';
-import { STEPS, type WorkflowInput } from '../../../core/contract/deployment.ts';
+import { LATE_SECONDS, STEPS, type WorkflowInput } from '../../../core/contract/deployment.ts';
 import { type CommandRecord, deleteCommands } from '../../../store/commands.ts';
 import { rememberDowntime } from '../../../store/downtimes.ts';
 import type { OperationRecord } from '../../../store/operations.ts';
@@ -58,7 +58,7 @@ export const completeOperation = async (
     await noteDowntime(deps, outcome.operation);
     const { kind, createdAt, endedAt } = outcome.operation.view;
     const took = (Date.parse(endedAt ?? createdAt) - Date.parse(createdAt)) / 1000;
-    deps.metrics.seconds('operationSeconds', took, { Kind: kind });
+    deps.metrics.count('operationLate', { kind, seconds: took }, took < LATE_SECONDS ? 0 : 1);
   }
   if (token !== null) await deps.tasks.succeed(token, {});
   await deleteCommands(deps.table, commands);

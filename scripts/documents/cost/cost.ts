@@ -16,7 +16,7 @@ export interface Counts {
 }
 
 /** An invocation that calls DynamoDB a few times, in seconds, and the memory of most functions, in GB. */
-const INVOCATION_SECONDS = 0.05;
+export const INVOCATION_SECONDS = 0.05;
 const MEMORY_GB = 0.25;
 
 /** In USD. */
@@ -33,6 +33,11 @@ export const costOf = (counts: Counts): number =>
 export const MINUTES_A_MONTH = 730 * 60;
 /** API Gateway ends a WebSocket connection after two hours. */
 const CONNECTION_MINUTES = 120;
+/**
+ * The function that welcomes a host reads both versions of the signing secret, at most every 15 minutes. With many hosts
+ * most reconnections cost none.
+ */
+const SECRET_REQUESTS = 2;
 
 /** Counts of `bench/idle-counts.json`. */
 export interface IdleCounts {
@@ -56,7 +61,9 @@ export interface Lease {
 export const idleHostCosts = (counts: IdleCounts, { heartbeatSeconds, leaseSeconds }: Lease) => ({
   heartbeats: ((MINUTES_A_MONTH * 60) / heartbeatSeconds) * costOf(counts.heartbeat),
   connection: MINUTES_A_MONTH * PRICES.connectionMinute,
-  reconnections: (MINUTES_A_MONTH / CONNECTION_MINUTES) * costOf(counts.reconnect),
+  reconnections:
+    (MINUTES_A_MONTH / CONNECTION_MINUTES) *
+    (costOf(counts.reconnect) + SECRET_REQUESTS * PRICES.secretRequest),
   // A link that was read just before a heartbeat is read again first.
   sweeps: ((MINUTES_A_MONTH * 60) / (leaseSeconds - heartbeatSeconds)) * costOf(counts.lease),
 });

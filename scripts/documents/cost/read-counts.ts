@@ -31,5 +31,17 @@ export const readOperationCounts = (): Readonly<Record<string, Readonly<Record<s
     ]),
   );
 
+/** What creates with start of one tenant have in common. */
+export interface LoadCounts {
+  /** Messages of the host, other than heartbeats. */
+  readonly hostMessages: number;
+  /** Partition → write units. */
+  readonly partitions: Readonly<Record<string, number>>;
+}
+
+/** Runtime type → counts of one create with start. */
+export const readLoadCounts = (): Readonly<Record<string, LoadCounts>> =>
+  read('load-counts') as Readonly<Record<string, LoadCounts>>;
+
 export const readIdleCounts = (): IdleCounts =>
   mapRows(read('idle-counts') as Rows, 0) as unknown as IdleCounts;

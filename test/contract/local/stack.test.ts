@@ -4,7 +4,7 @@ import { afterAll, expect, test } from '@jest/globals';
 import { synthesize } from '../../../lib/app.ts';
 import { startCloud } from '../../../local/cloud.ts';
 import { TemplateRefusedError } from '../../../local/errors.ts';
-import { trivialFunctions } from '../../cdk/helpers/trivial-functions.ts';
+import { placeholderFunctions } from '../../../scripts/documents/template.ts';
 import { removeTemporaryDirectories, temporaryDirectory } from '../../helpers/local-fixtures.ts';
 
 afterAll(removeTemporaryDirectories);
@@ -13,7 +13,7 @@ test('all resources of the CDK app’s stack are implemented', async () => {
   const [assemblyDir, stateDir, prebundledFunctions] = [
     temporaryDirectory(),
     temporaryDirectory(),
-    trivialFunctions(),
+    placeholderFunctions(),
   ];
   synthesize({
     outdir: assemblyDir,

@@ -110,6 +110,7 @@ describe('the API', () => {
     for (let index = 0; index < 3; index += 1) expect((await api.call('listContainers')).status).toBe(200);
     const refused = await api.call('listContainers');
     expect([refused.status, refused.headers['retry-after']]).toEqual([429, '1']);
+    expect(api.lines.join()).toContain(`"tenant":"${TENANT}","LimitReached":1`);
     expect(refused.body).toMatchObject({
       code: 'too-many-requests',
       context: { retryAfterSeconds: 1 },
