@@ -16,8 +16,8 @@ export class DockerError extends Error {
 }
 
 /** The error for a docker feature that Bulkhead does not support. */
-export const unsupported = (what: string): DockerError =>
-  new DockerError(501, `${what} is not supported by Bulkhead.`);
+export const unsupported = (what: string, instead?: string): DockerError =>
+  new DockerError(501, `${what} is not supported by Bulkhead.${instead === undefined ? '' : ` ${instead}`}`);
 
 export const noSuchContainer = (reference: string): DockerError =>
   new DockerError(404, `No such container: ${reference}`);

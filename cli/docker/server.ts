@@ -6,31 +6,33 @@ import {
   type Exchange,
   httpResponder,
   parseBody,
+  plainResponse,
+  type Responder,
   readBody,
   readUpgradeBody,
   socketResponder,
+  takeSocket,
   upgradeResponse,
 } from './exchange.ts';
 import { findRoute } from './router.ts';
-import type { Services } from './routes/route.ts';
-import { API_VERSION, osTypeOf } from './routes/system.ts';
+import { checkQuery, type Services } from './routes/route.ts';
+import { osTypeOf } from './routes/system.ts';
 import { Runs } from './runs.ts';
 import { toDockerError } from './translate/error.ts';
+import { API_VERSION } from './versions.ts';
 
 /**
  * The Docker Engine API on top of Bulkhead's API.
  *
  * Every client of the socket acts with the bridge's token, as with a docker daemon. A web
- * page in a browser can reach loopback over TCP. So requests for another host name or with a browser's headers are refused.
+ * page in a browser can reach loopback over TCP. So requests with a browser's headers are refused, and over TCP those for another
+ * host name. No browser reaches a Unix socket, and its clients send any host name.
  */
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\]|api\.moby\.localhost)?(:\d+)?$/i;
-/** Host names that docker's client sends on a Unix socket. Over TCP they are refused, because DNS could resolve them. */
-const UNIX_HOST = /^(docker$|%2f|\/)/i;
 
 const refuseBrowsers = (server: Server, { headers }: IncomingMessage): void => {
-  const host = headers.host ?? '';
   const isUnixSocket = typeof server.address() === 'string';
-  const isLocal = LOOPBACK.test(host) || (isUnixSocket && UNIX_HOST.test(host));
+  const isLocal = isUnixSocket || LOOPBACK.test(headers.host ?? '');
   if (headers.origin !== undefined || headers['sec-fetch-site'] !== undefined || !isLocal)
     throw new DockerError(403, 'only programs on this machine can use the bridge');
 };
@@ -41,7 +43,7 @@ const urlOf = (request: IncomingMessage): { path: string; query: URLSearchParams
 };
 
 interface Replies {
-  readonly answer: Pick<Exchange, 'json' | 'empty' | 'stream'>;
+  readonly answer: Responder;
   readonly hijack: Exchange['hijack'];
   readonly body: () => Promise<Buffer>;
   readonly signal: AbortSignal;
@@ -49,10 +51,13 @@ interface Replies {
 
 const handle = async (services: Services, request: IncomingMessage, replies: Replies): Promise<void> => {
   const { path, query } = urlOf(request);
-  const { handle: act, params } = findRoute(request.method ?? 'GET', path);
+  const { route, params, version } = findRoute(request.method ?? 'GET', path);
+  // Before the body, which can be an archive, and may be large.
+  if (route.refusal !== undefined) throw route.refusal;
+  checkQuery(route, query);
   const body = parseBody(await replies.body());
   const { answer, hijack, signal } = replies;
-  await act(services, { params, query, body, signal, hijack, ...answer });
+  await route.handle(services, { params, query, body, version, signal, hijack, ...answer });
 };
 
 /** Aborts when the connection is closed. A half-closed connection is still open. */
@@ -61,6 +66,9 @@ const abortOnClose = (connection: Duplex): AbortSignal => {
   connection.once('close', () => gone.abort());
   return gone.signal;
 };
+
+/** Ignores errors of a socket that the client closes. */
+const ignore = (): void => undefined;
 
 const respond = async (
   server: Server,
@@ -74,23 +82,35 @@ const respond = async (
   response.setHeader('Server', `Bulkhead/${services.bridge.settings.version}`);
   const answer = httpResponder(response);
   const gone = new AbortController();
-  response.once('close', () => gone.abort());
+  const { socket } = request;
+  let isHijacked = false;
+  response.once('close', () => {
+    if (!isHijacked) gone.abort();
+  });
+  const hijack = (contentType: string): Duplex => {
+    isHijacked = true;
+    socket.once('close', () => gone.abort());
+    takeSocket(socket, response);
+    socket.on('error', ignore);
+    socket.write(plainResponse(contentType));
+    return socket;
+  };
   try {
     refuseBrowsers(server, request);
     response.setHeader('Ostype', await osTypeOf(services.bridge));
     const body = () => readBody(request);
-    await handle(services, request, { answer, hijack: () => undefined, body, signal: gone.signal });
+    await handle(services, request, { answer, hijack, body, signal: gone.signal });
   } catch (error) {
     const { status, message } = toDockerError(error);
-    if (!response.headersSent) answer.json(status, { message });
+    if (isHijacked) {
+      services.bridge.settings.log(message);
+      socket.end();
+    } else if (!response.headersSent) answer.json(status, { message });
     else if (!gone.signal.aborted) services.bridge.settings.log(message);
   } finally {
-    if (!response.writableEnded) response.end();
+    if (!isHijacked && !response.writableEnded) response.end();
   }
 };
-
-/** Ignores errors of a socket that the client closes. */
-const ignore = (): void => undefined;
 
 const respondToUpgrade = async (
   server: Server,

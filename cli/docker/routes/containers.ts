@@ -2,11 +2,19 @@ import { ProblemError } from '../../../core/client/index.ts';
 import type { CreateContainerRequest } from '../../../core/contract/container.ts';
 import { escapeControls } from '../../output/text.ts';
 import type { Bridge } from '../bridge.ts';
-import { DockerError } from '../errors.ts';
+import { DockerError, unsupported } from '../errors.ts';
 import { toDockerId } from '../ids.ts';
+import { allImages, checkPlatform, findImage, imageOf, readImage } from '../images.ts';
 import { toInspect, toSummary } from '../translate/containers.ts';
-import { toCreateRequest } from '../translate/create.ts';
-import { CONTAINER_FILTERS, checkFilters, matchesFilters, parseFilters } from '../translate/filters.ts';
+import { OPTIONS, removedVariables, restartPolicy, toCreateRequest } from '../translate/create.ts';
+import {
+  CONTAINER_FILTERS,
+  checkFilters,
+  matchesFilters,
+  onlyValue,
+  parseFilters,
+} from '../translate/filters.ts';
+import { refuseMembers } from '../translate/members.ts';
 import { type SizedBody, sizeOf } from '../translate/size.ts';
 import { isRunning } from '../translate/state.ts';
 import { isTrue } from '../translate/time.ts';
@@ -15,16 +23,27 @@ import { type Handle, route } from './route.ts';
 const list: Handle = async ({ bridge }, exchange) => {
   const filters = parseFilters(exchange.query.get('filters'));
   checkFilters(filters, CONTAINER_FILTERS);
-  const limit = Number(exchange.query.get('limit') ?? 0);
+  const limit = Math.max(0, Number(exchange.query.get('limit') ?? 0) || 0);
   // As in Docker: a filter by state, or a limit, applies to all containers.
   const all = isTrue(exchange.query.get('all')) || limit > 0 || 'status' in filters || 'exited' in filters;
+  const createdOf = async (name: 'before' | 'since'): Promise<string | undefined> => {
+    // The parameters are of clients before 1.22.
+    const reference = onlyValue(filters, name) ?? exchange.query.get(name);
+    return reference ? (await bridge.container(reference)).createdAt : undefined;
+  };
+  const [before, since] = [await createdOf('before'), await createdOf('since')];
   const shown = (await bridge.containers()).filter(
-    (container) => (all || isRunning(container)) && matchesFilters(container, filters),
+    (container) =>
+      (all || before !== undefined || since !== undefined || isRunning(container)) &&
+      (before === undefined || container.createdAt < before) &&
+      (since === undefined || container.createdAt > since) &&
+      matchesFilters(container, filters),
   );
   const now = bridge.now;
+  const digests = new Map((await allImages(bridge)).map(({ name, digest }) => [name, digest]));
   exchange.json(
     200,
-    (limit > 0 ? shown.slice(0, limit) : shown).map((one) => toSummary(one, now)),
+    (limit > 0 ? shown.slice(0, limit) : shown).map((one) => toSummary(one, now, digests.get(one.image))),
   );
 };
 
@@ -38,19 +57,16 @@ const nameTaken = async (bridge: Bridge, name: string): Promise<DockerError> => 
   );
 };
 
-/** The name without the tag `latest`: the catalogue may have the image without a tag. */
-const withoutLatest = (image: string): string | undefined =>
-  image.endsWith(':latest') ? image.slice(0, -':latest'.length) : undefined;
-
 const requestContainer = async (bridge: Bridge, body: CreateContainerRequest) => {
   const call = (image: string) => bridge.client.call('createContainer', { body: { ...body, image } });
   try {
     return await call(body.image);
   } catch (error) {
-    const bare = withoutLatest(body.image);
     const isMissing = error instanceof ProblemError && error.code === 'image-not-found';
-    if (isMissing && bare !== undefined) return await call(bare);
-    throw error;
+    const image = isMissing ? await findImage(bridge, body.image) : undefined;
+    // The catalogue has it under another name, or it was requested by its id.
+    if (image === undefined) throw error;
+    return await call(image.name);
   }
 };
 
@@ -65,8 +81,33 @@ const toDockerMessage = async (
   return error;
 };
 
+/** @throws {DockerError} if a variable that must be removed may be in the image */
+const checkVariables = async (bridge: Bridge, image: string, removed: readonly string[]): Promise<void> => {
+  if (removed.length === 0) return;
+  const { name } = await imageOf(bridge, image);
+  const config = (await readImage(bridge, { name }))?.config;
+  const [found] = removed.filter((one) => config?.env.some((set) => set.startsWith(`${one}=`)) ?? true);
+  if (found !== undefined) throw unsupported(`Removing the variable "${found}" of the image`);
+};
+
+const update: Handle = async ({ bridge }, exchange) => {
+  const body = (exchange.body ?? {}) as Readonly<Record<string, unknown>>;
+  refuseMembers(body, ['RestartPolicy'], OPTIONS);
+  const { id } = await bridge.container(exchange.params.id ?? '');
+  const policy = body.RestartPolicy as Readonly<Record<string, unknown>> | undefined;
+  if (policy?.Name)
+    await bridge.client.call('updateContainer', {
+      params: { idOrName: id },
+      body: { restartPolicy: restartPolicy(policy) },
+    });
+  exchange.json(200, { Warnings: [] });
+};
+
 const create: Handle = async ({ bridge, runs }, exchange) => {
   const body = toCreateRequest(exchange.body, exchange.query.get('name'));
+  const platform = exchange.query.get('platform') ?? '';
+  if (platform !== '') checkPlatform(await imageOf(bridge, body.image), platform);
+  await checkVariables(bridge, body.image, removedVariables(exchange.body));
   try {
     const accepted = await requestContainer(bridge, body);
     if (!('operation' in accepted)) return;
@@ -85,7 +126,8 @@ const create: Handle = async ({ bridge, runs }, exchange) => {
 
 const inspect: Handle = async ({ bridge, runs }, exchange) => {
   const container = await bridge.container(exchange.params.id ?? '');
-  exchange.json(200, toInspect(container, { openStdin: runs.hasInput(container.id) }));
+  const image = await readImage(bridge, { name: container.image });
+  exchange.json(200, toInspect(container, { openStdin: runs.hasInput(container.id), image }));
 };
 
 const stillRunning = (reference: string): DockerError =>
@@ -96,7 +138,6 @@ const stillRunning = (reference: string): DockerError =>
 
 const remove: Handle = async ({ bridge }, exchange) => {
   const reference = exchange.params.id ?? '';
-  if (isTrue(exchange.query.get('link'))) throw new DockerError(501, '--link is not supported by Bulkhead.');
   const container = await bridge.container(reference);
   const force = isTrue(exchange.query.get('force'));
   if (!force && isRunning(container)) throw stillRunning(reference);
@@ -128,9 +169,11 @@ const top: Handle = async ({ bridge }, exchange) => {
 const cpuTime = (seconds: number): string => new Date(Math.floor(seconds) * 1000).toISOString().slice(11, 19);
 
 export const CONTAINER_ROUTES = [
-  route('GET', '/containers/json', list),
+  route('GET', '/containers/json', list, { size: '--size' }),
   route('POST', '/containers/create', create),
-  route('GET', '/containers/{id}/json', inspect),
-  route('DELETE', '/containers/{id}', remove),
+  route('POST', '/containers/{id}/update', update),
+  route('GET', '/containers/{id}/json', inspect, { size: '--size' }),
+  // `v` removes anonymous volumes, and there are none.
+  route('DELETE', '/containers/{id}', remove, { link: '--link' }),
   route('GET', '/containers/{id}/top', top),
 ];

@@ -1,10 +1,11 @@
 import type { SessionRequest } from '../../../core/contract/session.ts';
 import { openContainerSession, type SessionStream } from '../../session.ts';
-import { DockerError, unsupported } from '../errors.ts';
+import { DockerError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
-import { MULTIPLEXED_STREAM, RAW_STREAM } from '../frames.ts';
+import { contentTypeOf } from '../frames.ts';
 import { toDockerId } from '../ids.ts';
-import { ClientStream, join } from '../streams.ts';
+import { type AttachedStreams, ClientStream, join } from '../streams.ts';
+import { refuseMembers } from '../translate/members.ts';
 import { sizeOf } from '../translate/size.ts';
 import { isRunning } from '../translate/state.ts';
 import { type Handle, route, type Services } from './route.ts';
@@ -13,7 +14,8 @@ import { type Handle, route, type Services } from './route.ts';
 export interface Exec {
   readonly containerId: string;
   readonly request: SessionRequest;
-  readonly stdin: boolean;
+  /** The streams of the request. Without any, as docker, only the exit code is kept. */
+  readonly attached: AttachedStreams;
   readonly tty: boolean;
   session?: SessionStream;
   running: boolean;
@@ -30,6 +32,15 @@ const words = (value: unknown): string[] => (Array.isArray(value) ? value.map(St
 const variables = (list: readonly string[]): Record<string, string> =>
   Object.fromEntries(list.map((one) => [one.split('=', 1)[0] ?? '', one.slice(one.indexOf('=') + 1)]));
 
+/** Every documented member of the bodies. Those with an option are refused unless they are empty. */
+const CREATE_MEMBERS = [
+  ...['AttachStdin', 'AttachStdout', 'AttachStderr', 'Tty', 'Env', 'Cmd', 'User', 'WorkingDir'],
+  // The size of the terminal follows with the start. The docker CLI sends the id of the container and the flag again.
+  ...['ConsoleSize', 'Container', 'Detach'],
+];
+const REFUSED_MEMBERS = { Privileged: 'exec --privileged', DetachKeys: '--detach-keys' };
+const START_MEMBERS = ['Detach', 'Tty', 'ConsoleSize'];
+
 const toRequest = (body: Body): SessionRequest => {
   const env = variables(words(body.Env));
   return {
@@ -43,7 +54,7 @@ const toRequest = (body: Body): SessionRequest => {
 
 const create: Handle = async ({ bridge, execs }, exchange) => {
   const body = (exchange.body ?? {}) as Body;
-  if (body.Privileged === true) throw unsupported('exec --privileged');
+  refuseMembers(body, CREATE_MEMBERS, REFUSED_MEMBERS);
   if (words(body.Cmd).length === 0) throw new DockerError(400, 'No exec command specified');
   const container = await bridge.container(exchange.params.id ?? '');
   if (!isRunning(container))
@@ -53,7 +64,11 @@ const create: Handle = async ({ bridge, execs }, exchange) => {
   execs.set(id, {
     containerId: container.id,
     request: toRequest(body),
-    stdin: body.AttachStdin === true,
+    attached: {
+      stdin: body.AttachStdin === true,
+      stdout: body.AttachStdout === true,
+      stderr: body.AttachStderr === true,
+    },
     tty: body.Tty === true,
     running: false,
     exitCode: null,
@@ -82,6 +97,7 @@ const start: Handle = async (services, exchange) => {
   if (exec.session !== undefined)
     throw new DockerError(409, `exec ${exchange.params.id} has already been started`);
   const body = (exchange.body ?? {}) as Body;
+  refuseMembers(body, START_MEMBERS, {});
   const size = exec.tty ? sizeOf(body) : {};
   const session = await openContainerSession(bridge.client, bridge.settings, exec.containerId, {
     ...exec.request,
@@ -97,13 +113,12 @@ const start: Handle = async (services, exchange) => {
     session.onOutput(() => undefined);
     return exchange.empty(200);
   }
-  const socket = exchange.hijack(exec.tty ? RAW_STREAM : MULTIPLEXED_STREAM);
-  if (socket === undefined) {
-    session.close();
-    throw new DockerError(400, 'exec requires an upgraded connection. Send the header Upgrade: tcp.');
-  }
-  const client = new ClientStream(socket, exec.tty);
-  await join(client, session, { stdin: exec.stdin, stdout: true, stderr: true });
+  // As in docker, this request decides about frames, whatever the process has.
+  const isRaw = body.Tty === true;
+  const client = new ClientStream(exchange.hijack(contentTypeOf(isRaw, exchange.version)), isRaw);
+  // On a terminal all output is stdout.
+  const { stdin, stdout, stderr } = exec.attached;
+  await join(client, session, { stdin, stdout: stdout || (exec.tty && stderr), stderr });
   client.end();
 };
 
@@ -115,7 +130,7 @@ const resize: Handle = async (services, exchange) => {
 };
 
 const inspect: Handle = async (services, exchange) => {
-  const { containerId, request, running, exitCode, tty, stdin } = execOf(services, exchange);
+  const { containerId, request, running, exitCode, tty, attached } = execOf(services, exchange);
   const [entrypoint = '', ...args] = request.command ?? [];
   exchange.json(200, {
     ID: exchange.params.id,
@@ -123,9 +138,9 @@ const inspect: Handle = async (services, exchange) => {
     Running: running,
     ExitCode: exitCode,
     Pid: 0,
-    OpenStdin: stdin,
-    OpenStdout: true,
-    OpenStderr: true,
+    OpenStdin: attached.stdin,
+    OpenStdout: attached.stdout,
+    OpenStderr: attached.stderr,
     CanRemove: !running,
     ProcessConfig: { entrypoint, arguments: args, tty, privileged: false, user: request.user ?? '' },
   });

@@ -1,96 +1,126 @@
-import { itemsOf, ProblemError } from '../../../core/client/index.ts';
-import type { Image, ImageSummary } from '../../../core/contract/image.ts';
-import type { Bridge } from '../bridge.ts';
-import { DockerError } from '../errors.ts';
-import { checkFilters, parseFilters } from '../translate/filters.ts';
+import type { ImageSummary } from '../../../core/contract/image.ts';
+import { DockerError, unsupported } from '../errors.ts';
+import { allImages, checkPlatform, findImage, imageOf, readImage, repositoryOf, tagged } from '../images.ts';
+import { imageConfig } from '../translate/containers.ts';
+import { checkFilters, type Filters, onlyValue, parseFilters } from '../translate/filters.ts';
+import { createdSeconds } from '../translate/time.ts';
 import { type Handle, route } from './route.ts';
 
-const seconds = ({ createdAt }: ImageSummary): number => Math.floor(Date.parse(createdAt) / 1000);
-
-/** The name with a tag: docker shows no image without one. */
-const tagged = (name: string): string => (/:[^/]+$/.test(name) ? name : `${name}:latest`);
-
-const imageOf = async (bridge: Bridge, name: string): Promise<Image> => {
-  for (const candidate of [name, name.replace(/:latest$/, '')])
-    try {
-      return await bridge.client.call('getImage', { params: { name: candidate } });
-    } catch (error) {
-      if (!(error instanceof ProblemError && ['not-found', 'validation-failed'].includes(error.code)))
-        throw error;
-    }
-  throw new DockerError(404, `No such image: ${name}`);
+/** docker treats a reference as a pattern of the name, with or without a tag. */
+const matchesReference = (image: ImageSummary, wanted: string): boolean => {
+  const name = tagged(image.name).toLowerCase();
+  const [bare = ''] = name.split(/:(?=[^/]*$)/);
+  const pattern = wanted
+    .toLowerCase()
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '[^/]*')
+    .replaceAll('?', '[^/]');
+  const expression = new RegExp(`^${pattern}$`);
+  return [name, bare].some((one) => expression.test(one));
 };
+
+const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, '1': true, false: false, '0': false };
+
+/** Every image has a name, so none is dangling. */
+const isDanglingWanted = (filters: Filters): boolean => {
+  const value = onlyValue(filters, 'dangling');
+  if (value === undefined) return false;
+  const wanted = BOOLEANS[value.toLowerCase()];
+  if (wanted === undefined) throw new DockerError(400, `invalid filter 'dangling=${value}'`);
+  return wanted;
+};
+
+/** `alpine@sha256:…` */
+const repoDigest = ({ name, digest }: ImageSummary): string => `${repositoryOf(name)}@${digest}`;
 
 const list: Handle = async ({ bridge }, exchange) => {
   const filters = parseFilters(exchange.query.get('filters'));
-  checkFilters(filters, ['reference']);
-  const wanted = filters.reference?.map((one) => tagged(one.toLowerCase()));
-  const images: object[] = [];
-  for await (const image of itemsOf(bridge.client, 'listImages', { query: { limit: '200' } })) {
-    const tag = tagged(image.name);
-    if (wanted !== undefined && !wanted.includes(tag.toLowerCase())) continue;
-    images.push({
-      Id: image.digest,
-      RepoTags: [tag],
-      RepoDigests: [],
-      Created: seconds(image),
-      Size: 0,
-      SharedSize: -1,
-      Containers: -1,
-      Labels: {},
-      ParentId: '',
-    });
-  }
-  exchange.json(200, images);
+  checkFilters(filters, ['reference', 'dangling', 'before', 'since', 'label']);
+  // Of clients before 1.41.
+  const own = exchange.query.get('filter') ?? '';
+  const references = [...(filters.reference ?? []), ...(own === '' ? [] : [own])];
+  const createdOf = async (name: 'before' | 'since'): Promise<number | undefined> => {
+    const reference = onlyValue(filters, name);
+    return reference === undefined ? undefined : Date.parse((await imageOf(bridge, reference)).createdAt);
+  };
+  const [before, since] = [await createdOf('before'), await createdOf('since')];
+  const isShown = (image: ImageSummary): boolean => {
+    const created = Date.parse(image.createdAt);
+    return (
+      !isDanglingWanted(filters) &&
+      // The catalogue has no labels of images.
+      filters.label === undefined &&
+      (before === undefined || created < before) &&
+      (since === undefined || created > since) &&
+      (references.length === 0 || references.some((wanted) => matchesReference(image, wanted)))
+    );
+  };
+  const byDigest = new Map<string, ImageSummary[]>();
+  for (const image of (await allImages(bridge)).filter(isShown))
+    byDigest.set(image.digest, [...(byDigest.get(image.digest) ?? []), image]);
+  // As in docker, an image with several names is listed once.
+  const shown = [...byDigest.entries()].map(([digest, images]) => ({
+    Id: digest,
+    RepoTags: images.map(({ name }) => tagged(name)),
+    RepoDigests: images.map(repoDigest),
+    Created: Math.max(...images.map(createdSeconds)),
+    Size: 0,
+    SharedSize: -1,
+    Containers: -1,
+    Labels: {},
+    ParentId: '',
+  }));
+  exchange.json(
+    200,
+    shown.sort((a, b) => b.Created - a.Created),
+  );
 };
-
-const configOf = ({ config }: Image) =>
-  config === null
-    ? {}
-    : {
-        Entrypoint: config.entrypoint.length === 0 ? null : config.entrypoint,
-        Cmd: config.command.length === 0 ? null : config.command,
-        Env: config.env,
-        WorkingDir: config.workingDir,
-        User: config.user,
-        ...(config.stopSignal === '' ? {} : { StopSignal: config.stopSignal }),
-      };
 
 const inspect: Handle = async ({ bridge }, exchange) => {
   const image = await imageOf(bridge, exchange.params.name ?? '');
+  const names = (await allImages(bridge)).filter(({ digest }) => digest === image.digest);
   exchange.json(200, {
     Id: image.digest,
-    RepoTags: [tagged(image.name)],
-    RepoDigests: [],
+    RepoTags: names.map(({ name }) => tagged(name)),
+    RepoDigests: names.map(repoDigest),
+    Parent: '',
+    Comment: '',
+    Author: '',
     Created: image.createdAt,
     Architecture: image.architecture,
     Os: image.os,
     ...(image.osBuild === 0 ? {} : { OsVersion: `10.0.${image.osBuild}` }),
     Size: 0,
-    Config: configOf(image),
+    Config: imageConfig((await readImage(bridge, image))?.config ?? null),
+    GraphDriver: { Name: 'bulkhead', Data: null },
     RootFS: { Type: 'layers', Layers: [image.digest] },
   });
 };
 
 /** `docker pull`, which docker also sends before `run`. Succeeds if the catalogue has the image; nothing is fetched. */
 const pull: Handle = async ({ bridge }, exchange) => {
-  const name = exchange.query.get('fromImage') ?? '';
-  if (name === '')
-    throw new DockerError(501, 'docker import is not supported by Bulkhead: use bulkhead image import.');
-  const tag = exchange.query.get('tag') ?? '';
+  const { query } = exchange;
+  const name = query.get('fromImage') ?? '';
+  if (name === '') throw unsupported('docker import', 'Import the image on a host: bulkhead image import.');
+  const tag = query.get('tag') ?? '';
   const reference = tag === '' ? name : `${name}${tag.includes(':') ? '@' : ':'}${tag}`;
-  const short = reference.replace(/^docker\.io\/(library\/)?/, '');
-  try {
-    await imageOf(bridge, short);
-  } catch (error) {
-    if (!(error instanceof DockerError)) throw error;
+  const image = await findImage(bridge, reference);
+  if (image === undefined)
     throw new DockerError(
       404,
-      `Bulkhead does not pull images, and no host has "${short}". Import it on a host: bulkhead image import.`,
+      `Bulkhead does not pull images, and no host has "${reference}". Import it on a host: bulkhead image import.`,
     );
-  }
+  const platform = query.get('platform') ?? '';
+  if (platform !== '') checkPlatform(image, platform);
+  const [repository = '', version = ''] = tagged(image.name).split(/:(?=[^/]*$)/);
   const write = exchange.stream('application/json');
-  await write(`${JSON.stringify({ status: `Status: Image is up to date for ${short}` })}\r\n`);
+  const lines = [
+    { status: `Pulling from ${repository}`, id: version },
+    { status: 'Already exists', progressDetail: {}, id: image.digest.slice('sha256:'.length).slice(0, 12) },
+    { status: `Digest: ${image.digest}` },
+    { status: `Status: Image is up to date for ${tagged(image.name)}` },
+  ];
+  for (const line of lines) await write(`${JSON.stringify(line)}\r\n`);
 };
 
 const remove: Handle = async ({ bridge }, exchange) => {
@@ -100,8 +130,10 @@ const remove: Handle = async ({ bridge }, exchange) => {
 };
 
 export const IMAGE_ROUTES = [
-  route('GET', '/images/json', list),
-  route('POST', '/images/create', pull),
-  route('GET', '/images/{name+}/json', inspect),
+  // No image has intermediate layers, and no size is known, so `all` and `shared-size` change nothing.
+  route('GET', '/images/json', list, { manifests: '--tree' }),
+  route('POST', '/images/create', pull, { changes: '--change' }),
+  route('GET', '/images/{name+}/json', inspect, { manifests: '--manifests' }),
+  // An image that a container uses is refused by the API in any case, and there are no untagged parents.
   route('DELETE', '/images/{name+}', remove),
 ];

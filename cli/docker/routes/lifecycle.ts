@@ -6,6 +6,7 @@ import { DockerError, noSuchContainer } from '../errors.ts';
 import { type Exit, waitForExit, waitForRemoval } from '../exits.ts';
 import { toDockerId, toUuid } from '../ids.ts';
 import { toDockerError } from '../translate/error.ts';
+import { STOP_TIMEOUT_LABEL } from '../translate/labels.ts';
 import { isRunning } from '../translate/state.ts';
 import { type Handle, route, type Services } from './route.ts';
 
@@ -39,8 +40,9 @@ const stopHandler =
   (operation: 'stopContainer' | 'restartContainer'): Handle =>
   async ({ bridge }, exchange) => {
     const container = await bridge.container(exchange.params.id ?? '');
-    if (exchange.query.get('signal')) throw new DockerError(501, '--signal is not supported by Bulkhead.');
-    const seconds = Number(exchange.query.get('t') ?? DEFAULT_STOP_SECONDS);
+    const seconds = Number(
+      exchange.query.get('t') ?? container.labels[STOP_TIMEOUT_LABEL] ?? DEFAULT_STOP_SECONDS,
+    );
     const body = { timeoutSeconds: Math.min(Math.max(0, Math.round(seconds)), MAX_STOP_SECONDS) };
     const answer = await bridge.client.send(operation, { params: { idOrName: container.id }, body });
     if (answer.status === 200 || !('operation' in answer.body)) return exchange.empty(304);
@@ -118,9 +120,13 @@ const resize: Handle = async ({ bridge, runs }, exchange) => {
 };
 
 export const LIFECYCLE_ROUTES = [
-  route('POST', '/containers/{id}/start', start),
-  route('POST', '/containers/{id}/stop', stopHandler('stopContainer')),
-  route('POST', '/containers/{id}/restart', stopHandler('restartContainer')),
+  route('POST', '/containers/{id}/start', start, {
+    detachKeys: '--detach-keys',
+    checkpoint: '--checkpoint',
+    'checkpoint-dir': '--checkpoint-dir',
+  }),
+  route('POST', '/containers/{id}/stop', stopHandler('stopContainer'), { signal: '--signal' }),
+  route('POST', '/containers/{id}/restart', stopHandler('restartContainer'), { signal: '--signal' }),
   route('POST', '/containers/{id}/kill', kill),
   route('POST', '/containers/{id}/wait', wait),
   route('POST', '/containers/{id}/resize', resize),

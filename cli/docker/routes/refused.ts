@@ -1,12 +1,11 @@
 import { unsupported } from '../errors.ts';
-import { type BridgeRoute, route } from './route.ts';
+import { type BridgeRoute, refusedRoute } from './route.ts';
 
 /** Docker requests that Bulkhead does not support. The error names the docker command. */
 const REFUSED: readonly (readonly [method: string, path: string, what: string])[] = [
   ['POST', '/containers/{id}/rename', 'docker rename'],
   ['POST', '/containers/{id}/pause', 'docker pause'],
   ['POST', '/containers/{id}/unpause', 'docker unpause'],
-  ['POST', '/containers/{id}/update', 'docker update'],
   ['GET', '/containers/{id}/stats', 'docker stats'],
   ['GET', '/containers/{id}/changes', 'docker diff'],
   ['GET', '/containers/{id}/export', 'docker export'],
@@ -14,7 +13,10 @@ const REFUSED: readonly (readonly [method: string, path: string, what: string])[
   ['HEAD', '/containers/{id}/archive', 'docker cp'],
   ['PUT', '/containers/{id}/archive', 'docker cp'],
   ['GET', '/containers/{id}/attach/ws', 'attach over a WebSocket'],
-  ['POST', '/containers/prune', 'docker container prune'],
+  ['GET', '/containers/{id}/checkpoints', 'docker checkpoint'],
+  ['POST', '/containers/{id}/checkpoints', 'docker checkpoint'],
+  ['DELETE', '/containers/{id}/checkpoints/{name}', 'docker checkpoint'],
+  ['POST', '/containers/{id}/copy', 'docker cp'],
   ['POST', '/commit', 'docker commit'],
   ['POST', '/build', 'docker build'],
   ['POST', '/build/prune', 'docker builder prune'],
@@ -27,37 +29,39 @@ const REFUSED: readonly (readonly [method: string, path: string, what: string])[
   ['GET', '/images/{name+}/get', 'docker save'],
   ['GET', '/images/get', 'docker save'],
   ['POST', '/images/load', 'docker load'],
-  ['POST', '/images/prune', 'docker image prune'],
   ['POST', '/images/{name+}/push', 'docker push'],
   ['POST', '/images/{name+}/tag', 'docker tag'],
   ['GET', '/distribution/{name+}/json', 'docker manifest inspect'],
   ['GET', '/networks/{id}', 'docker network inspect'],
   ['POST', '/networks/create', 'docker network create'],
-  ['POST', '/networks/prune', 'docker network prune'],
   ['POST', '/networks/{id}/connect', 'docker network connect'],
   ['POST', '/networks/{id}/disconnect', 'docker network disconnect'],
   ['DELETE', '/networks/{id}', 'docker network rm'],
   ['POST', '/volumes/create', 'docker volume create'],
-  ['POST', '/volumes/prune', 'docker volume prune'],
   ['GET', '/volumes/{name}', 'docker volume inspect'],
   ['DELETE', '/volumes/{name}', 'docker volume rm'],
-  ['GET', '/swarm', 'docker swarm'],
-  ['POST', '/swarm/{verb}', 'docker swarm'],
-  ['GET', '/nodes', 'docker node'],
-  ['GET', '/services', 'docker service'],
-  ['POST', '/services/create', 'docker service'],
-  ['GET', '/secrets', 'docker secret'],
-  ['GET', '/configs', 'docker config'],
-  ['GET', '/plugins', 'docker plugin'],
+  ['PUT', '/volumes/{name}', 'docker volume update'],
+  ...(
+    [
+      ['swarm', 'docker swarm'],
+      ['nodes', 'docker node'],
+      ['services', 'docker service'],
+      ['tasks', 'docker service ps'],
+      ['secrets', 'docker secret'],
+      ['configs', 'docker config'],
+      ['plugins', 'docker plugin'],
+    ] as const
+  ).flatMap(([folder, what]) =>
+    ['GET', 'POST', 'DELETE'].flatMap((method) =>
+      [`/${folder}`, `/${folder}/{rest+}`].map((path) => [method, path, what] as const),
+    ),
+  ),
 ];
 
 const INSTEAD: Readonly<Record<string, string>> = {
-  'docker rename': ' A container keeps the name that it was created with.',
+  'docker rename': 'A container keeps the name that it was created with.',
 };
 
 export const REFUSED_ROUTES: readonly BridgeRoute[] = REFUSED.map(([method, path, what]) =>
-  route(method, path, async () => {
-    const refusal = unsupported(what);
-    throw Object.assign(refusal, { message: refusal.message + (INSTEAD[what] ?? '') });
-  }),
+  refusedRoute(method, path, unsupported(what, INSTEAD[what])),
 );

@@ -1,26 +1,28 @@
 import { readLog } from '../../../core/client/index.ts';
 import type { LogItem } from '../../../core/contract/session.ts';
-import { logText } from '../../output/logs.ts';
+import { logBytes, logText } from '../../output/logs.ts';
 import { DockerError } from '../errors.ts';
-import { frame, MULTIPLEXED_STREAM, RAW_STREAM } from '../frames.ts';
+import { contentTypeOf, frame } from '../frames.ts';
 import { ClientStream } from '../streams.ts';
 import { isRunning } from '../translate/state.ts';
 import { isTrue, parseTime } from '../translate/time.ts';
 import { type Handle, route } from './route.ts';
-
-const contentTypeOf = (tty: boolean): string => (tty ? RAW_STREAM : MULTIPLEXED_STREAM);
 
 const attach: Handle = async ({ bridge, runs }, exchange) => {
   const { query } = exchange;
   const container = await bridge.createdOrCurrent(exchange.params.id ?? '');
   const flag = (name: string): boolean => isTrue(query.get(name));
   const attached = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr') };
-  if (!flag('stream'))
-    throw new DockerError(501, 'Attaching without "stream" is not supported by Bulkhead. Use logs instead.');
-  const socket = exchange.hijack(contentTypeOf(container.tty));
-  if (socket === undefined)
-    throw new DockerError(400, 'attach requires an upgraded connection. Send the header Upgrade: tcp.');
+  const socket = exchange.hijack(contentTypeOf(container.tty, exchange.version));
   const client = new ClientStream(socket, container.tty);
+  if (!flag('stream')) {
+    // As in docker: only the output so far.
+    const items = flag('logs')
+      ? readLog(bridge.client, { idOrName: container.id, signal: exchange.signal })
+      : [];
+    for await (const item of items) if (attached[item.stream]) await client.send(item.stream, logBytes(item));
+    return client.end();
+  }
   if (isRunning(container)) await runs.attach(container, client, attached, flag('logs'));
   else runs.waitForStart(container, client, attached);
 };
@@ -51,15 +53,16 @@ const logs: Handle = async ({ bridge }, exchange) => {
     follow,
     signal,
   });
-  // The first page is fetched before the headers are sent, so that an error can still be the response.
-  const first = await log.next();
-  const write = exchange.stream(contentTypeOf(container.tty));
+  // The first page is fetched before the headers are sent, so that an error can still be the response. A container that is
+  // followed may write nothing for long.
+  const first = follow ? undefined : await log.next();
+  const write = exchange.stream(contentTypeOf(container.tty, exchange.version));
   const send = (item: LogItem): Promise<void> => {
     const bytes = logText(item, timestamps);
     return write(container.tty ? bytes : frame(item.stream, bytes));
   };
   try {
-    for (let next = first; next.done !== true; next = await log.next()) {
+    for (let next = first ?? (await log.next()); next.done !== true; next = await log.next()) {
       const item = next.value;
       if (until !== undefined && Date.parse(item.at) > until) return;
       if (shown[item.stream]) await send(item);
@@ -70,6 +73,6 @@ const logs: Handle = async ({ bridge }, exchange) => {
 };
 
 export const STREAM_ROUTES = [
-  route('POST', '/containers/{id}/attach', attach),
-  route('GET', '/containers/{id}/logs', logs),
+  route('POST', '/containers/{id}/attach', attach, { detachKeys: '--detach-keys' }),
+  route('GET', '/containers/{id}/logs', logs, { details: 'logs --details' }),
 ];

@@ -5,11 +5,8 @@ import { EVENT_FILTERS, eventMatches, toDockerEvent } from '../translate/events.
 import { checkFilters, parseFilters } from '../translate/filters.ts';
 import { dockerState, isRunning } from '../translate/state.ts';
 import { parseTime } from '../translate/time.ts';
+import { API_VERSION, OLDEST_API_VERSION } from '../versions.ts';
 import { type Handle, route } from './route.ts';
-
-/** The newest and the oldest supported version of Docker's API. */
-export const API_VERSION = '1.47';
-export const OLDEST_API_VERSION = '1.24';
 
 /** Cache time: docker sends a ping before each command, but the hosts rarely change. */
 const OS_TYPE_MS = 30_000;
@@ -45,7 +42,7 @@ const createOsType = () => {
 };
 export const osTypeOf = createOsType();
 
-const ping: Handle = async (_, exchange) => exchange.json(200, 'OK');
+const ping: Handle = async (_, exchange) => exchange.text(200, 'OK');
 
 const version: Handle = async ({ bridge }, exchange) => {
   const control = await bridge.client.call('getVersion', {});
@@ -61,6 +58,7 @@ const version: Handle = async ({ bridge }, exchange) => {
     GoVersion: '',
     KernelVersion: '',
     BuildTime: '',
+    Experimental: false,
     Components: [
       {
         Name: 'Engine',
@@ -74,6 +72,38 @@ const version: Handle = async ({ bridge }, exchange) => {
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((total, one) => total + one, 0);
 const MIB = 1024 * 1024;
+
+/** Members that clients read, for features that the hosts have or do not have. */
+const fixedFacts = (now: string, hosts: number) => ({
+  Debug: false,
+  ExperimentalBuild: false,
+  LiveRestoreEnabled: true,
+  SystemTime: now,
+  MemoryLimit: true,
+  SwapLimit: false,
+  CpuCfsPeriod: true,
+  CpuCfsQuota: true,
+  CPUShares: false,
+  CPUSet: false,
+  PidsLimit: false,
+  OomKillDisable: false,
+  IPv4Forwarding: true,
+  CgroupDriver: 'none',
+  CgroupVersion: '2',
+  OSVersion: '',
+  IndexServerAddress: '',
+  RegistryConfig: { IndexConfigs: {}, InsecureRegistryCIDRs: [], Mirrors: [] },
+  DockerRootDir: '',
+  HttpProxy: '',
+  HttpsProxy: '',
+  NoProxy: '',
+  Labels: [],
+  InitBinary: '',
+  ProductLicense: '',
+  NGoroutines: hosts,
+  NFd: 0,
+  NEventsListener: 0,
+});
 
 const info: Handle = async ({ bridge }, exchange) => {
   const [hosts, containers, control] = await Promise.all([
@@ -112,7 +142,8 @@ const info: Handle = async ({ bridge }, exchange) => {
       Authorization: null,
       Log: [],
     },
-    Swarm: { LocalNodeState: 'inactive' },
+    Swarm: { LocalNodeState: 'inactive', NodeID: '', NodeAddr: '', ControlAvailable: false },
+    ...fixedFacts(new Date(bridge.now).toISOString(), ready.length),
     LoggingDriver: 'json-file',
     SecurityOptions: [],
     Runtimes: {},

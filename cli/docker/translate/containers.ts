@@ -1,19 +1,20 @@
 import type { Container, ContainerSummary } from '../../../core/contract/container.ts';
+import type { Image, ImageConfig } from '../../../core/contract/image.ts';
 import { toDockerId } from '../ids.ts';
 import { toIsolation } from './isolation.ts';
-import { isAutoRemoved, ownLabels } from './labels.ts';
+import { isAutoRemoved, ownLabels, STOP_TIMEOUT_LABEL } from './labels.ts';
 import { toBindings, toExposed, toPortList } from './ports.ts';
 import { dockerState, FAILED_TO_START, isRunning, statusText } from './state.ts';
 
 const NEVER = '0001-01-01T00:00:00Z';
 const MIB = 1024 * 1024;
 
-/** A line of `docker ps`. */
-export const toSummary = (container: ContainerSummary, now: number) => ({
+/** A line of `docker ps`. @param imageId the digest of the image, if it is known */
+export const toSummary = (container: ContainerSummary, now: number, imageId?: string) => ({
   Id: toDockerId(container.id),
   Names: [`/${container.name}`],
   Image: container.image,
-  ImageID: container.image,
+  ImageID: imageId ?? container.image,
   Command: (container.command ?? []).join(' '),
   Created: Math.floor(Date.parse(container.createdAt) / 1000),
   Ports: toPortList(container.ports),
@@ -60,34 +61,91 @@ const hostConfigOf = (container: Container) => ({
   Privileged: false,
 });
 
-const configOf = (container: Container, openStdin: boolean) => ({
-  Hostname: toDockerId(container.id).slice(0, 12),
-  User: container.user ?? '',
-  AttachStdin: openStdin,
-  AttachStdout: true,
-  AttachStderr: true,
-  Tty: container.tty,
-  OpenStdin: openStdin,
-  StdinOnce: openStdin,
-  Env: Object.entries(container.env).map(([key, value]) => `${key}=${value}`),
-  Cmd: container.command,
-  Entrypoint: container.entrypoint,
-  Image: container.image,
-  WorkingDir: container.workingDir ?? '',
-  Labels: ownLabels(container.labels),
-  ExposedPorts: toExposed(container.ports),
+const orNull = (words: readonly string[]): readonly string[] | null => (words.length === 0 ? null : words);
+
+/** `Config` of an image; empty if its configuration is not known. */
+export const imageConfig = (config: ImageConfig | null) =>
+  config === null
+    ? {}
+    : {
+        Entrypoint: orNull(config.entrypoint),
+        Cmd: orNull(config.command),
+        Env: config.env,
+        WorkingDir: config.workingDir,
+        User: config.user,
+        Labels: null,
+        ...(config.stopSignal === '' ? {} : { StopSignal: config.stopSignal }),
+      };
+
+/** The program of a container. An entrypoint of its own replaces both members of the image. */
+const programOf = ({ entrypoint, command }: Container, image: ImageConfig | null) => ({
+  entrypoint: entrypoint ?? image?.entrypoint ?? [],
+  command: command ?? (entrypoint === null ? (image?.command ?? []) : []),
 });
 
-/** `docker inspect`. @param openStdin whether stdin was requested; in Bulkhead every main process has one */
-export const toInspect = (container: Container, { openStdin }: { readonly openStdin: boolean }) => {
-  const [path = '', ...args] = [...(container.entrypoint ?? []), ...(container.command ?? [])];
+const environmentOf = (container: Container, image: ImageConfig | null): string[] => {
+  const isReplaced = (one: string): boolean => Object.hasOwn(container.env, one.split('=', 1)[0] ?? '');
+  const own = Object.entries(container.env).map(([key, value]) => `${key}=${value}`);
+  return [...own, ...(image?.env ?? []).filter((one) => !isReplaced(one))];
+};
+
+const configOf = (container: Container, { image, openStdin }: Inspected) => {
+  const config = image?.config ?? null;
+  const { entrypoint, command } = programOf(container, config);
+  return {
+    Hostname: toDockerId(container.id).slice(0, 12),
+    Domainname: '',
+    User: container.user ?? config?.user ?? '',
+    AttachStdin: openStdin,
+    AttachStdout: true,
+    AttachStderr: true,
+    Tty: container.tty,
+    OpenStdin: openStdin,
+    StdinOnce: openStdin,
+    Env: environmentOf(container, config),
+    Cmd: orNull(command),
+    Entrypoint: orNull(entrypoint),
+    Image: container.image,
+    Volumes: null,
+    WorkingDir: container.workingDir ?? config?.workingDir ?? '',
+    OnBuild: null,
+    Labels: ownLabels(container.labels),
+    ExposedPorts: toExposed(container.ports),
+    ...(config === null || config.stopSignal === '' ? {} : { StopSignal: config.stopSignal }),
+    ...stopTimeoutOf(container),
+  };
+};
+
+const stopTimeoutOf = ({ labels }: Container) =>
+  labels[STOP_TIMEOUT_LABEL] === undefined ? {} : { StopTimeout: Number(labels[STOP_TIMEOUT_LABEL]) };
+
+const networkOf = (container: Container) => ({
+  NetworkID: container.switchName,
+  EndpointID: '',
+  IPAddress: '',
+  Gateway: '',
+  MacAddress: '',
+  Aliases: null,
+});
+
+interface Inspected {
+  /** Whether stdin was requested; in Bulkhead every main process has one. */
+  readonly openStdin: boolean;
+  /** The image of the container, if it still exists. */
+  readonly image: Image | undefined;
+}
+
+/** `docker inspect`. */
+export const toInspect = (container: Container, inspected: Inspected) => {
+  const { entrypoint, command } = programOf(container, inspected.image?.config ?? null);
+  const [path = '', ...args] = [...entrypoint, ...command];
   return {
     Id: toDockerId(container.id),
     Created: container.createdAt,
     Path: path,
     Args: args,
     State: stateOf(container),
-    Image: container.image,
+    Image: inspected.image?.digest ?? container.image,
     Name: `/${container.name}`,
     RestartCount: 0,
     Driver: 'bulkhead',
@@ -96,10 +154,13 @@ export const toInspect = (container: Container, { openStdin }: { readonly openSt
     ProcessLabel: '',
     Mounts: [],
     HostConfig: hostConfigOf(container),
-    Config: configOf(container, openStdin),
+    Config: configOf(container, inspected),
     NetworkSettings: {
+      Bridge: '',
+      Gateway: '',
+      IPAddress: '',
       Ports: toBindings(container.ports),
-      Networks: { [container.switchName]: { NetworkID: container.switchName } },
+      Networks: { [container.switchName]: networkOf(container) },
     },
     // Not part of Docker's response; docker ignores unknown members.
     Bulkhead: {

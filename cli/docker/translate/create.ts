@@ -1,7 +1,9 @@
 import type { CreateContainerRequest } from '../../../core/contract/container.ts';
+import { NO_SWITCH } from '../../../core/contract/primitives.ts';
 import { DockerError, unsupported } from '../errors.ts';
 import { toRuntimeType } from './isolation.ts';
-import { AUTO_REMOVE_LABEL } from './labels.ts';
+import { AUTO_REMOVE_LABEL, STOP_TIMEOUT_LABEL } from './labels.ts';
+import { isEmpty, refuseMembers } from './members.ts';
 import { toPorts } from './ports.ts';
 
 /**
@@ -12,7 +14,7 @@ import { toPorts } from './ports.ts';
 type Json = Readonly<Record<string, unknown>>;
 
 /** Members of the body that are translated here or have no effect on the container. */
-const CONFIG = new Set([
+const CONFIG = [
   ...[
     'Image',
     'Cmd',
@@ -25,32 +27,38 @@ const CONFIG = new Set([
     'OpenStdin',
     'ExposedPorts',
   ],
+  ...['AttachStdin', 'AttachStdout', 'AttachStderr', 'StdinOnce', 'HostConfig', 'NetworkingConfig'],
+  ...['ArgsEscaped', 'NetworkDisabled', 'Healthcheck', 'StopTimeout'],
+];
+const HOST_CONFIG = [
   ...[
-    'AttachStdin',
-    'AttachStdout',
-    'AttachStderr',
-    'StdinOnce',
-    'HostConfig',
-    'NetworkingConfig',
-    'ArgsEscaped',
+    'Isolation',
+    'AutoRemove',
+    'Memory',
+    'NanoCpus',
+    'CpuPeriod',
+    'CpuQuota',
+    'PortBindings',
+    'RestartPolicy',
   ],
-]);
-const HOST_CONFIG = new Set([
-  ...['Isolation', 'AutoRemove', 'Memory', 'NanoCpus', 'PortBindings', 'RestartPolicy', 'NetworkMode'],
-  ...['ConsoleSize', 'LogConfig', 'PublishAllPorts', 'StorageOpt'],
-]);
+  ...['NetworkMode', 'ConsoleSize', 'LogConfig', 'PublishAllPorts', 'StorageOpt', 'MemorySwappiness'],
+  // The docker CLI writes this file itself.
+  'ContainerIDFile',
+];
 
 /** The docker option for a member. */
-const OPTIONS: Readonly<Record<string, string>> = {
+export const OPTIONS: Readonly<Record<string, string>> = {
+  Memory: '--memory',
+  NanoCpus: '--cpus',
+  CpuPeriod: '--cpu-period',
+  CpuQuota: '--cpu-quota',
   Binds: '--volume',
   Mounts: '--mount',
   Volumes: '--volume',
   VolumesFrom: '--volumes-from',
-  Healthcheck: '--health-cmd',
   Hostname: '--hostname',
   Domainname: '--domainname',
   StopSignal: '--stop-signal',
-  StopTimeout: '--stop-timeout',
   MacAddress: '--mac-address',
   Privileged: '--privileged',
   CapAdd: '--cap-add',
@@ -62,12 +70,27 @@ const OPTIONS: Readonly<Record<string, string>> = {
   Devices: '--device',
   DeviceRequests: '--gpus',
   CpuShares: '--cpu-shares',
-  CpuPeriod: '--cpu-period',
-  CpuQuota: '--cpu-quota',
+  CpuRealtimePeriod: '--cpu-rt-period',
+  CpuRealtimeRuntime: '--cpu-rt-runtime',
+  CpusetMems: '--cpuset-mems',
+  CpuCount: '--cpu-count',
+  CpuPercent: '--cpu-percent',
+  IOMaximumIOps: '--io-maxiops',
+  IOMaximumBandwidth: '--io-maxbandwidth',
+  BlkioWeight: '--blkio-weight',
+  BlkioWeightDevice: '--blkio-weight-device',
+  BlkioDeviceReadBps: '--device-read-bps',
+  BlkioDeviceWriteBps: '--device-write-bps',
+  BlkioDeviceReadIOps: '--device-read-iops',
+  BlkioDeviceWriteIOps: '--device-write-iops',
+  CgroupParent: '--cgroup-parent',
+  DeviceCgroupRules: '--device-cgroup-rule',
+  OomScoreAdj: '--oom-score-adj',
+  KernelMemory: '--kernel-memory',
+  Annotations: '--annotation',
   CpusetCpus: '--cpuset-cpus',
   MemoryReservation: '--memory-reservation',
   MemorySwap: '--memory-swap',
-  MemorySwappiness: '--memory-swappiness',
   OomKillDisable: '--oom-kill-disable',
   PidsLimit: '--pids-limit',
   PidMode: '--pid',
@@ -85,21 +108,7 @@ const OPTIONS: Readonly<Record<string, string>> = {
   Runtime: '--runtime',
   GroupAdd: '--group-add',
   Links: '--link',
-  PublishAllPorts: '--publish-all',
   VolumeDriver: '--volume-driver',
-};
-
-/** Whether the member is omitted, or has the value that docker sends by default. */
-const isEmpty = (value: unknown): boolean => {
-  if (value === undefined || value === null || value === '' || value === false || value === 0 || value === -1)
-    return true;
-  if (Array.isArray(value)) return value.every(isEmpty);
-  return typeof value === 'object' && Object.values(value).every(isEmpty);
-};
-
-const refuseOthers = (body: Json, known: ReadonlySet<string>): void => {
-  for (const [member, value] of Object.entries(body))
-    if (!known.has(member) && !isEmpty(value)) throw unsupported(OPTIONS[member] ?? `"${member}"`);
 };
 
 const object = (value: unknown): Json => (typeof value === 'object' && value !== null ? (value as Json) : {});
@@ -109,16 +118,15 @@ const words = (value: unknown): string[] => {
   return Array.isArray(value) ? value.map(String) : [];
 };
 
+/** Variables without `=`, which docker removes from those of the image. */
+export const removedVariables = (body: unknown): string[] =>
+  words(object(body).Env).filter((one) => one.indexOf('=') < 1);
+
 const environment = (list: readonly string[]): Record<string, string> =>
   Object.fromEntries(
-    list.map((one) => {
+    list.flatMap((one) => {
       const at = one.indexOf('=');
-      if (at < 1)
-        throw new DockerError(
-          501,
-          `Removing the variable "${one}" of the image is not supported by Bulkhead.`,
-        );
-      return [one.slice(0, at), one.slice(at + 1)];
+      return at < 1 ? [] : [[one.slice(0, at), one.slice(at + 1)]];
     }),
   );
 
@@ -129,7 +137,7 @@ const RESTART_NAMES: Readonly<Record<string, 'no' | 'always' | 'on-failure'>> = 
   'on-failure': 'on-failure',
 };
 
-const restartPolicy = (policy: Json): CreateContainerRequest['restartPolicy'] => {
+export const restartPolicy = (policy: Json): CreateContainerRequest['restartPolicy'] => {
   const name = RESTART_NAMES[text(policy.Name)];
   if (name === undefined) throw unsupported(`--restart ${text(policy.Name)}`);
   const retries = Number(policy.MaximumRetryCount ?? 0);
@@ -159,14 +167,25 @@ const diskOf = (options: Json): number | undefined => {
   return Math.ceil((Number(number) * (UNITS[unit.toLowerCase()] ?? 1)) / MIB);
 };
 
+/** The kernel's default in microseconds. */
+const DEFAULT_CPU_PERIOD = 100_000;
+
+/** The limit of CPU time as a number of CPUs, which docker accepts in two forms; 0: none. */
+const cpusOf = ({ NanoCpus, CpuPeriod, CpuQuota }: Json): number => {
+  const [nano, quota] = [Number(NanoCpus ?? 0), Number(CpuQuota ?? 0)];
+  if (nano > 0 && quota > 0)
+    throw new DockerError(400, 'Conflicting options: Nano CPUs and CPU Quota cannot both be set.');
+  return nano > 0 ? nano / 1e9 : Math.max(0, quota) / (Number(CpuPeriod ?? 0) || DEFAULT_CPU_PERIOD);
+};
+
 const resources = (host: Json): CreateContainerRequest['resources'] => {
   const memory = Number(host.Memory ?? 0);
-  const nanoCpus = Number(host.NanoCpus ?? 0);
+  const cpus = cpusOf(host);
   const diskMB = diskOf(object(host.StorageOpt));
-  if (memory === 0 && nanoCpus === 0 && diskMB === undefined) return undefined;
+  if (memory === 0 && cpus === 0 && diskMB === undefined) return undefined;
   return {
     ...(memory === 0 ? {} : { memoryMB: Math.ceil(memory / MIB) }),
-    ...(nanoCpus === 0 ? {} : { cpus: nanoCpus / 1e9 }),
+    ...(cpus === 0 ? {} : { cpus }),
     ...(diskMB === undefined ? {} : { diskMB }),
   };
 };
@@ -174,7 +193,7 @@ const resources = (host: Json): CreateContainerRequest['resources'] => {
 const checkNetworks = (networking: Json): void => {
   for (const [name, endpoint] of Object.entries(object(networking.EndpointsConfig))) {
     const { Aliases, NetworkID, ...rest } = object(endpoint);
-    if (!isEmpty(rest)) throw unsupported(`--network ${name} with endpoint options`);
+    if (!Object.values(rest).every(isEmpty)) throw unsupported(`--network ${name} with endpoint options`);
   }
 };
 
@@ -188,29 +207,52 @@ const removal = (
   return isAttached ? { labels: { [AUTO_REMOVE_LABEL]: 'true' } } : { autoRemove: true, labels: {} };
 };
 
+/** Members that are supported with some values only. */
+const checkValues = (config: Json, host: Json): void => {
+  const { Type, Config } = object(host.LogConfig);
+  // Logs are as with docker's default driver: kept on the host, and read by `docker logs`.
+  if (!['', 'json-file'].includes(text(Type))) throw unsupported(`--log-driver ${text(Type)}`);
+  if (!isEmpty(Config)) throw unsupported('--log-opt');
+  const [test] = words(object(config.Healthcheck).Test);
+  // No health check of an image is run either.
+  if (test !== undefined && test !== 'NONE') throw unsupported('--health-cmd');
+  // The docker CLI sends -1 for "not set".
+  if (!isEmpty(host.MemorySwappiness) && host.MemorySwappiness !== -1)
+    throw unsupported('--memory-swappiness');
+};
+
+/** Labels for settings that the bridge applies itself. */
+const settingLabels = ({ StopTimeout }: Json): Record<string, string> =>
+  isEmpty(StopTimeout) ? {} : { [STOP_TIMEOUT_LABEL]: String(StopTimeout) };
+
 const valueIf = <T>(value: T, isGiven: boolean): T | undefined => (isGiven ? value : undefined);
 
 /** @param name from the query; the API refuses names that only Docker allows */
 export const toCreateRequest = (body: unknown, name: string | null): CreateContainerRequest => {
   const config = object(body);
   const host = object(config.HostConfig);
-  refuseOthers(config, CONFIG);
-  refuseOthers(host, HOST_CONFIG);
-  if (host.PublishAllPorts === true) throw unsupported('--publish-all');
-  const log = object(host.LogConfig);
-  if (!isEmpty(log.Type) || !isEmpty(log.Config)) throw unsupported('--log-driver and --log-opt');
+  refuseMembers(config, CONFIG, OPTIONS);
+  refuseMembers(host, HOST_CONFIG, OPTIONS);
+  checkValues(config, host);
   checkNetworks(object(config.NetworkingConfig));
   const entrypoint = words(config.Entrypoint);
   const command = words(config.Cmd);
   const env = environment(words(config.Env));
-  const ports = toPorts(object(host.PortBindings) as Parameters<typeof toPorts>[0]);
+  const exposed = host.PublishAllPorts === true ? Object.keys(object(config.ExposedPorts)) : [];
+  const ports = toPorts({
+    ...Object.fromEntries(exposed.map((port) => [port, [{}]])),
+    ...(object(host.PortBindings) as Parameters<typeof toPorts>[0]),
+  });
   const { autoRemove, labels } = removal(config, host);
-  const allLabels = { ...object(config.Labels), ...labels } as Record<string, string>;
+  const allLabels = { ...object(config.Labels), ...labels, ...settingLabels(config) } as Record<
+    string,
+    string
+  >;
   return {
     image: text(config.Image),
     name: name === null || name === '' ? undefined : name,
     runtimeType: toRuntimeType(text(host.Isolation)),
-    switchName: switchName(text(host.NetworkMode)),
+    switchName: config.NetworkDisabled === true ? NO_SWITCH : switchName(text(host.NetworkMode)),
     // `--entrypoint ""` is sent as one empty word.
     entrypoint: valueIf(
       entrypoint.filter((word) => word !== ''),

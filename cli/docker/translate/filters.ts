@@ -29,6 +29,13 @@ export const checkFilters = (filters: Filters, known: readonly string[]): void =
     if (!known.includes(name)) throw new DockerError(400, `invalid filter '${name}'`);
 };
 
+/** The value of a filter that can have only one. */
+export const onlyValue = (filters: Filters, name: string): string | undefined => {
+  const values = filters[name] ?? [];
+  if (values.length > 1) throw new DockerError(400, `invalid filter '${name}': more than one value`);
+  return values[0];
+};
+
 export const labelMatches = (labels: Readonly<Record<string, string>>, wanted: string): boolean => {
   const at = wanted.indexOf('=');
   if (at < 0) return Object.hasOwn(labels, wanted);
@@ -48,6 +55,21 @@ const nameMatches = (name: string, wanted: string): boolean => {
 
 const withoutTag = (image: string): string => image.toLowerCase().replace(/:latest$/, '');
 
+/** `80`, `80/tcp` or `80-90/tcp`. */
+const matchesPort = (
+  { ports }: ContainerSummary,
+  value: string,
+  side: 'hostPort' | 'containerPort',
+): boolean => {
+  const [, first, last = first, protocol = 'tcp'] = /^(\d+)(?:-(\d+))?(?:\/(tcp|udp))?$/.exec(value) ?? [];
+  if (first === undefined) throw new DockerError(400, `invalid filter: invalid port "${value}"`);
+  return ports.some((port) => {
+    const number = port[side];
+    const isInside = number !== undefined && number >= Number(first) && number <= Number(last);
+    return isInside && (port.protocol ?? 'tcp') === protocol;
+  });
+};
+
 const STATES = ['created', 'restarting', 'running', 'removing', 'paused', 'exited', 'dead'];
 
 const MATCHERS: Readonly<Record<string, (container: ContainerSummary, value: string) => boolean>> = {
@@ -65,6 +87,12 @@ const MATCHERS: Readonly<Record<string, (container: ContainerSummary, value: str
     const wanted = value.toLowerCase() === 'default' ? 'process' : value.toLowerCase();
     return toIsolation(container.runtimeType) === wanted;
   },
+  // No container has a mounted volume, a health check or belongs to a task.
+  volume: () => false,
+  health: (_, value) => value === 'none',
+  'is-task': (_, value) => value === 'false' || value === '0',
+  publish: (container, value) => matchesPort(container, value, 'hostPort'),
+  expose: (container, value) => matchesPort(container, value, 'containerPort'),
   network: (container, value) => container.switchName.toLowerCase() === value.toLowerCase(),
 };
 
@@ -72,9 +100,10 @@ const MATCHERS: Readonly<Record<string, (container: ContainerSummary, value: str
 export const matchesFilters = (container: ContainerSummary, filters: Filters): boolean =>
   Object.entries(filters).every(([name, values]) => {
     const matches = MATCHERS[name];
-    if (matches === undefined) throw new DockerError(400, `invalid filter '${name}'`);
+    if (matches === undefined) return true;
     const test = (value: string): boolean => matches(container, value);
     return name === 'label' ? values.every(test) : values.some(test);
   });
 
-export const CONTAINER_FILTERS: readonly string[] = Object.keys(MATCHERS);
+/** `before` and `since` name a container, which the caller looks up. */
+export const CONTAINER_FILTERS: readonly string[] = [...Object.keys(MATCHERS), 'before', 'since'];

@@ -3,9 +3,12 @@ import type { Labels } from '../../../core/contract/primitives.ts';
 /** Label of a `run --rm` container, which the bridge removes after it has ended and its output was sent. */
 export const AUTO_REMOVE_LABEL = 'bulkhead.docker/auto-remove';
 
+/** Label with the seconds of `--stop-timeout`, which `docker stop` without a time uses. */
+export const STOP_TIMEOUT_LABEL = 'bulkhead.docker/stop-timeout';
+
 /** Labels without the bridge's own. */
 export const ownLabels = (labels: Labels): Labels => {
-  const { [AUTO_REMOVE_LABEL]: _, ...own } = labels;
+  const { [AUTO_REMOVE_LABEL]: _, [STOP_TIMEOUT_LABEL]: __, ...own } = labels;
   return own;
 };
 

@@ -1,4 +1,5 @@
 import type { Container } from '../../../core/contract/container.ts';
+import type { Image } from '../../../core/contract/image.ts';
 import { DEFAULT_NETWORK_POLICY } from '../../../core/contract/network.ts';
 import type { Operation } from '../../../core/contract/operation.ts';
 
@@ -51,5 +52,20 @@ export const operationOf = (change: Partial<Operation> = {}): Operation => ({
   createdAt: AT,
   updatedAt: AT,
   endedAt: null,
+  ...change,
+});
+
+export const imageOf = (name: string, change: Partial<Image> = {}): Image => ({
+  name,
+  version: '1',
+  os: 'linux',
+  osBuild: 0,
+  architecture: 'amd64',
+  source: 'test',
+  digest: `sha256:${'a'.repeat(64)}`,
+  config: { entrypoint: [], command: ['sh'], env: ['A=b'], workingDir: '', user: '', stopSignal: '' },
+  hosts: [],
+  revision: 1,
+  createdAt: AT,
   ...change,
 });
