@@ -151,7 +151,8 @@ const forbidden = [
   forbid(
     'no-unresolvable',
     'the import leads nowhere',
-    { path: OURS },
+    // Clients that `npm run test:clients` installs elsewhere.
+    { path: OURS, pathNot: '^test/clients/habits/' },
     { couldNotResolve: true, pathNot: TYPES_ONLY },
   ),
 ];

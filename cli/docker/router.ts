@@ -4,6 +4,7 @@ import { CONTAINER_ROUTES } from './routes/containers.ts';
 import { EXEC_ROUTES } from './routes/exec.ts';
 import { IMAGE_ROUTES } from './routes/images.ts';
 import { LIFECYCLE_ROUTES } from './routes/lifecycle.ts';
+import { NETWORK_ROUTES } from './routes/networks.ts';
 import { PRUNE_ROUTES } from './routes/prune.ts';
 import { REFUSED_ROUTES } from './routes/refused.ts';
 import type { BridgeRoute } from './routes/route.ts';
@@ -18,6 +19,7 @@ const ROUTES: readonly BridgeRoute[] = [
   ...STREAM_ROUTES,
   ...EXEC_ROUTES,
   ...IMAGE_ROUTES,
+  ...NETWORK_ROUTES,
   ...PRUNE_ROUTES,
   ...REFUSED_ROUTES,
 ];

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { OutputStream } from '../../core/contract/session.ts';
 import type { SessionStream } from '../session.ts';
+import type { DetachKeys } from './detach-keys.ts';
 import { frame } from './frames.ts';
 
 /** The upgraded connection of a docker client: takes output and provides input. A half-close ends the input. */
@@ -8,6 +9,8 @@ export class ClientStream {
   readonly #socket: Duplex;
   readonly #tty: boolean;
   readonly closed: Promise<void>;
+  /** Whether the client sent its detach keys. The process continues. */
+  hasDetached = false;
 
   constructor(socket: Duplex, tty: boolean) {
     this.#socket = socket;
@@ -40,15 +43,23 @@ export class ClientStream {
     this.#socket.once('finish', () => setTimeout(() => this.#socket.destroy(), LINGER_MS).unref());
   }
 
-  pipeInput(session: SessionStream): void {
+  /** @param detachKeys input that ends the connection instead of being passed on */
+  pipeInput(session: SessionStream, detachKeys?: DetachKeys): void {
     this.#socket.on('data', (chunk: Buffer) => {
-      this.#socket.pause();
-      session.write(chunk).then(
-        () => this.#socket.resume(),
-        () => this.#socket.resume(),
-      );
+      if (detachKeys?.found) return;
+      const input = detachKeys?.take(chunk) ?? chunk;
+      if (input.length > 0) {
+        this.#socket.pause();
+        const resume = (): unknown => this.#socket.resume();
+        session.write(input).then(resume, resume);
+      }
+      if (!detachKeys?.found) return;
+      this.hasDetached = true;
+      this.end();
     });
-    this.#socket.once('end', () => void session.endInput());
+    this.#socket.once('end', () => {
+      if (!this.hasDetached) session.endInput();
+    });
     this.#socket.resume();
   }
 
@@ -65,10 +76,15 @@ export interface AttachedStreams {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
+  /** With a terminal: keys in the input that disconnect the client, and leave the process running. */
+  readonly detachKeys?: DetachKeys;
+  /** Whether the process ends with its session. A main process does not. */
+  readonly isExec?: boolean;
 }
 
 /**
- * Connects a client with a session until either ends. A disconnecting client ends the session.
+ * Connects a client with a session until either ends. A disconnecting client ends the session, unless it has detached from an
+ * exec, whose process then continues.
  * @param onOutputReceived called with all output, including streams that the client is not attached to
  */
 export const join = async (
@@ -83,8 +99,12 @@ export const join = async (
     if (!client.output(stream, bytes)) session.pause();
   });
   client.onDrain(() => session.resume());
-  if (attached.stdin) client.pipeInput(session);
+  if (attached.stdin) client.pipeInput(session, attached.detachKeys);
   else client.ignoreInput();
-  void client.closed.then(() => session.close());
+  void client.closed.then(() => {
+    if (!client.hasDetached || !attached.isExec) return session.close();
+    session.onOutput(() => undefined);
+    return session.resume();
+  });
   return session.exit;
 };

@@ -49,6 +49,11 @@ export const COMMANDS = {
     needs: ['data-plane'],
     summary: 'test Default containers on the kernel of Debian 12, under emulation',
   },
+  'test:clients': {
+    args: [QUIET, 'test/clients/run.ts'],
+    needs: ['data-plane'],
+    summary: 'run docker-py, testcontainers and dockerode against the bridge',
+  },
   'test:model': {
     args: [...JEST, 'test/integration/functions/random-walk'],
     env: IN_FULL,

@@ -14,6 +14,7 @@ import {
   onlyValue,
   parseFilters,
 } from '../translate/filters.ts';
+import { IMAGE_LABEL } from '../translate/labels.ts';
 import { refuseMembers } from '../translate/members.ts';
 import { type SizedBody, sizeOf } from '../translate/size.ts';
 import { isRunning } from '../translate/state.ts';
@@ -58,7 +59,10 @@ const nameTaken = async (bridge: Bridge, name: string): Promise<DockerError> => 
 };
 
 const requestContainer = async (bridge: Bridge, body: CreateContainerRequest) => {
-  const call = (image: string) => bridge.client.call('createContainer', { body: { ...body, image } });
+  const call = (image: string) => {
+    const labels = image === body.image ? {} : { labels: { ...body.labels, [IMAGE_LABEL]: body.image } };
+    return bridge.client.call('createContainer', { body: { ...body, image, ...labels } });
+  };
   try {
     return await call(body.image);
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { SessionRequest } from '../../../core/contract/session.ts';
 import { openContainerSession, type SessionStream } from '../../session.ts';
+import { DetachKeys } from '../detach-keys.ts';
 import { DockerError } from '../errors.ts';
 import type { Exchange } from '../exchange.ts';
 import { contentTypeOf } from '../frames.ts';
@@ -36,10 +37,12 @@ const variables = (list: readonly string[]): Record<string, string> =>
 const CREATE_MEMBERS = [
   ...['AttachStdin', 'AttachStdout', 'AttachStderr', 'Tty', 'Env', 'Cmd', 'User', 'WorkingDir'],
   // The size of the terminal follows with the start. The docker CLI sends the id of the container and the flag again.
-  ...['ConsoleSize', 'Container', 'Detach'],
+  ...['ConsoleSize', 'Container', 'Detach', 'DetachKeys', 'detachKeys'],
 ];
-const REFUSED_MEMBERS = { Privileged: 'exec --privileged', DetachKeys: '--detach-keys' };
-const START_MEMBERS = ['Detach', 'Tty', 'ConsoleSize'];
+const REFUSED_MEMBERS = { Privileged: 'exec --privileged' };
+/** Names of members do not depend on case in Docker's API, and docker-py uses the other one. */
+const detachKeysOf = ({ DetachKeys: keys, detachKeys = keys }: Body): string => String(detachKeys ?? '');
+const START_MEMBERS = ['Detach', 'Tty', 'ConsoleSize', 'detachKeys'];
 
 const toRequest = (body: Body): SessionRequest => {
   const env = variables(words(body.Env));
@@ -68,6 +71,8 @@ const create: Handle = async ({ bridge, execs }, exchange) => {
       stdin: body.AttachStdin === true,
       stdout: body.AttachStdout === true,
       stderr: body.AttachStderr === true,
+      isExec: true,
+      ...(body.Tty === true ? { detachKeys: new DetachKeys(detachKeysOf(body)) } : {}),
     },
     tty: body.Tty === true,
     running: false,
@@ -117,8 +122,8 @@ const start: Handle = async (services, exchange) => {
   const isRaw = body.Tty === true;
   const client = new ClientStream(exchange.hijack(contentTypeOf(isRaw, exchange.version)), isRaw);
   // On a terminal all output is stdout.
-  const { stdin, stdout, stderr } = exec.attached;
-  await join(client, session, { stdin, stdout: stdout || (exec.tty && stderr), stderr });
+  const { stdout, stderr } = exec.attached;
+  await join(client, session, { ...exec.attached, stdout: stdout || (exec.tty && stderr) });
   client.end();
 };
 

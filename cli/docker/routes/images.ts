@@ -1,5 +1,5 @@
 import type { ImageSummary } from '../../../core/contract/image.ts';
-import { DockerError, unsupported } from '../errors.ts';
+import { DockerError } from '../errors.ts';
 import { allImages, checkPlatform, findImage, imageOf, readImage, repositoryOf, tagged } from '../images.ts';
 import { imageConfig } from '../translate/containers.ts';
 import { checkFilters, type Filters, onlyValue, parseFilters } from '../translate/filters.ts';
@@ -101,7 +101,7 @@ const inspect: Handle = async ({ bridge }, exchange) => {
 const pull: Handle = async ({ bridge }, exchange) => {
   const { query } = exchange;
   const name = query.get('fromImage') ?? '';
-  if (name === '') throw unsupported('docker import', 'Import the image on a host: bulkhead image import.');
+  if (name === '') throw new DockerError(400, 'fromImage is missing');
   const tag = query.get('tag') ?? '';
   const reference = tag === '' ? name : `${name}${tag.includes(':') ? '@' : ':'}${tag}`;
   const image = await findImage(bridge, reference);
@@ -132,7 +132,7 @@ const remove: Handle = async ({ bridge }, exchange) => {
 export const IMAGE_ROUTES = [
   // No image has intermediate layers, and no size is known, so `all` and `shared-size` change nothing.
   route('GET', '/images/json', list, { manifests: '--tree' }),
-  route('POST', '/images/create', pull, { changes: '--change' }),
+  route('POST', '/images/create', pull, { fromSrc: 'docker import', changes: '--change' }),
   route('GET', '/images/{name+}/json', inspect, { manifests: '--manifests' }),
   // An image that a container uses is refused by the API in any case, and there are no untagged parents.
   route('DELETE', '/images/{name+}', remove),

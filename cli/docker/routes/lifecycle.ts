@@ -121,7 +121,6 @@ const resize: Handle = async ({ bridge, runs }, exchange) => {
 
 export const LIFECYCLE_ROUTES = [
   route('POST', '/containers/{id}/start', start, {
-    detachKeys: '--detach-keys',
     checkpoint: '--checkpoint',
     'checkpoint-dir': '--checkpoint-dir',
   }),

@@ -32,7 +32,6 @@ const REFUSED: readonly (readonly [method: string, path: string, what: string])[
   ['POST', '/images/{name+}/push', 'docker push'],
   ['POST', '/images/{name+}/tag', 'docker tag'],
   ['GET', '/distribution/{name+}/json', 'docker manifest inspect'],
-  ['GET', '/networks/{id}', 'docker network inspect'],
   ['POST', '/networks/create', 'docker network create'],
   ['POST', '/networks/{id}/connect', 'docker network connect'],
   ['POST', '/networks/{id}/disconnect', 'docker network disconnect'],

@@ -1,6 +1,7 @@
 import { readLog } from '../../../core/client/index.ts';
 import type { LogItem } from '../../../core/contract/session.ts';
 import { logBytes, logText } from '../../output/logs.ts';
+import { DetachKeys } from '../detach-keys.ts';
 import { DockerError } from '../errors.ts';
 import { contentTypeOf, frame } from '../frames.ts';
 import { ClientStream } from '../streams.ts';
@@ -12,7 +13,8 @@ const attach: Handle = async ({ bridge, runs }, exchange) => {
   const { query } = exchange;
   const container = await bridge.createdOrCurrent(exchange.params.id ?? '');
   const flag = (name: string): boolean => isTrue(query.get(name));
-  const attached = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr') };
+  const detach = container.tty ? { detachKeys: new DetachKeys(query.get('detachKeys') ?? '') } : {};
+  const attached = { stdin: flag('stdin'), stdout: flag('stdout'), stderr: flag('stderr'), ...detach };
   const socket = exchange.hijack(contentTypeOf(container.tty, exchange.version));
   const client = new ClientStream(socket, container.tty);
   if (!flag('stream')) {
@@ -73,6 +75,6 @@ const logs: Handle = async ({ bridge }, exchange) => {
 };
 
 export const STREAM_ROUTES = [
-  route('POST', '/containers/{id}/attach', attach, { detachKeys: '--detach-keys' }),
+  route('POST', '/containers/{id}/attach', attach),
   route('GET', '/containers/{id}/logs', logs, { details: 'logs --details' }),
 ];

@@ -1,6 +1,7 @@
 import { endOfEvents, itemsOf, readEvents } from '../../../core/client/index.ts';
 import type { Host } from '../../../core/contract/host.ts';
 import type { Bridge } from '../bridge.ts';
+import { allImages } from '../images.ts';
 import { EVENT_FILTERS, eventMatches, toDockerEvent } from '../translate/events.ts';
 import { checkFilters, parseFilters } from '../translate/filters.ts';
 import { dockerState, isRunning } from '../translate/state.ts';
@@ -11,7 +12,7 @@ import { type Handle, route } from './route.ts';
 /** Cache time: docker sends a ping before each command, but the hosts rarely change. */
 const OS_TYPE_MS = 30_000;
 
-const hostsOf = async (bridge: Bridge): Promise<Host[]> => {
+export const hostsOf = async (bridge: Bridge): Promise<Host[]> => {
   const hosts: Host[] = [];
   for await (const host of itemsOf(bridge.client, 'listHosts', { query: { limit: '200' } })) hosts.push(host);
   return hosts;
@@ -111,8 +112,7 @@ const info: Handle = async ({ bridge }, exchange) => {
     bridge.containers(),
     bridge.client.call('getVersion', {}),
   ]);
-  let images = 0;
-  for await (const _ of itemsOf(bridge.client, 'listImages', { query: { limit: '200' } })) images += 1;
+  const images = new Set((await allImages(bridge)).map(({ digest }) => digest)).size;
   const ready = hosts.filter(({ state }) => state === 'Ready');
   exchange.json(200, {
     ID: bridge.client.apiUrl,
@@ -184,22 +184,6 @@ const events: Handle = async ({ bridge }, exchange) => {
   }
 };
 
-const networks: Handle = async ({ bridge }, exchange) => {
-  const switches = [...new Set((await hostsOf(bridge)).flatMap((host) => host.switches))];
-  exchange.json(
-    200,
-    switches.map((name) => ({
-      Id: name,
-      Name: name,
-      Driver: 'switch',
-      Scope: 'local',
-      IPAM: {},
-      Options: {},
-      Labels: {},
-    })),
-  );
-};
-
 const volumes: Handle = async (_, exchange) => exchange.json(200, { Volumes: [], Warnings: null });
 
 export const SYSTEM_ROUTES = [
@@ -208,6 +192,5 @@ export const SYSTEM_ROUTES = [
   route('GET', '/version', version),
   route('GET', '/info', info),
   route('GET', '/events', events),
-  route('GET', '/networks', networks),
   route('GET', '/volumes', volumes),
 ];

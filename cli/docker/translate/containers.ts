@@ -2,7 +2,7 @@ import type { Container, ContainerSummary } from '../../../core/contract/contain
 import type { Image, ImageConfig } from '../../../core/contract/image.ts';
 import { toDockerId } from '../ids.ts';
 import { toIsolation } from './isolation.ts';
-import { isAutoRemoved, ownLabels, STOP_TIMEOUT_LABEL } from './labels.ts';
+import { imageNameOf, isAutoRemoved, ownLabels, STOP_TIMEOUT_LABEL } from './labels.ts';
 import { toBindings, toExposed, toPortList } from './ports.ts';
 import { dockerState, FAILED_TO_START, isRunning, statusText } from './state.ts';
 
@@ -13,7 +13,7 @@ const MIB = 1024 * 1024;
 export const toSummary = (container: ContainerSummary, now: number, imageId?: string) => ({
   Id: toDockerId(container.id),
   Names: [`/${container.name}`],
-  Image: container.image,
+  Image: imageNameOf(container),
   ImageID: imageId ?? container.image,
   Command: (container.command ?? []).join(' '),
   Created: Math.floor(Date.parse(container.createdAt) / 1000),
@@ -105,7 +105,7 @@ const configOf = (container: Container, { image, openStdin }: Inspected) => {
     Env: environmentOf(container, config),
     Cmd: orNull(command),
     Entrypoint: orNull(entrypoint),
-    Image: container.image,
+    Image: imageNameOf(container),
     Volumes: null,
     WorkingDir: container.workingDir ?? config?.workingDir ?? '',
     OnBuild: null,

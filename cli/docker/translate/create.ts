@@ -207,11 +207,20 @@ const removal = (
   return isAttached ? { labels: { [AUTO_REMOVE_LABEL]: 'true' } } : { autoRemove: true, labels: {} };
 };
 
+/** Docker's other log drivers. */
+const LOG_DRIVERS = [
+  ...['none', 'local', 'syslog', 'journald', 'gelf', 'fluentd', 'awslogs', 'splunk', 'etwlogs', 'gcplogs'],
+  'logentries',
+];
+
 /** Members that are supported with some values only. */
 const checkValues = (config: Json, host: Json): void => {
   const { Type, Config } = object(host.LogConfig);
   // Logs are as with docker's default driver: kept on the host, and read by `docker logs`.
-  if (!['', 'json-file'].includes(text(Type))) throw unsupported(`--log-driver ${text(Type)}`);
+  const driver = text(Type);
+  if (!['', 'json-file', ...LOG_DRIVERS].includes(driver))
+    throw new DockerError(400, `logger: no log driver named '${driver}' is registered`);
+  if (LOG_DRIVERS.includes(driver)) throw unsupported(`--log-driver ${driver}`);
   if (!isEmpty(Config)) throw unsupported('--log-opt');
   const [test] = words(object(config.Healthcheck).Test);
   // No health check of an image is run either.

@@ -10,6 +10,12 @@ export const isEmpty = (value: unknown): boolean => {
 };
 
 /**
+ * Options that clients of other languages send to themselves in the same object. They are not in Docker's API, and no docker engine
+ * reads them (dockerode 5, testcontainers 12, docker-py 7).
+ */
+const CLIENT_OPTIONS = ['name', 'platform', 'stdin', 'hijack', 'stream', 'abortSignal', 'authconfig', 'auth'];
+
+/**
  * @param known members that are translated, or have no effect
  * @param options the docker option of a member, for the error
  * @throws {DockerError} for any other member that is not empty
@@ -20,5 +26,6 @@ export const refuseMembers = (
   options: Readonly<Record<string, string>>,
 ): void => {
   for (const [member, value] of Object.entries(body))
-    if (!known.includes(member) && !isEmpty(value)) throw unsupported(options[member] ?? `"${member}"`);
+    if (!known.includes(member) && !CLIENT_OPTIONS.includes(member) && !isEmpty(value))
+      throw unsupported(options[member] ?? `"${member}"`);
 };

@@ -1,4 +1,5 @@
 import type { Container } from '../../../core/contract/container.ts';
+import type { Host } from '../../../core/contract/host.ts';
 import type { Image } from '../../../core/contract/image.ts';
 import { DEFAULT_NETWORK_POLICY } from '../../../core/contract/network.ts';
 import type { Operation } from '../../../core/contract/operation.ts';
@@ -67,5 +68,26 @@ export const imageOf = (name: string, change: Partial<Image> = {}): Image => ({
   hosts: [],
   revision: 1,
   createdAt: AT,
+  ...change,
+});
+
+export const hostOf = (change: Partial<Host> = {}): Host => ({
+  id: ID,
+  name: 'one',
+  os: { family: 'linux', sku: 'debian', version: '12', build: 0 },
+  architecture: 'amd64',
+  kernel: '6',
+  hypervisor: 'kvm',
+  capabilities: { runtimeTypes: ['Default'], runtimeConversion: 'none' },
+  switches: ['NAT'],
+  capacity: { memoryMB: 1, cpus: 1, diskMB: 1_048_576 },
+  allocated: { memoryMB: 0, cpus: 0, diskMB: 0 },
+  utilityVmOverheadMB: 0,
+  schedulable: true,
+  state: 'Ready',
+  lastSeenAt: null,
+  agentVersion: '1',
+  labels: {},
+  revision: 1,
   ...change,
 });

@@ -135,7 +135,7 @@ describe('errors in Docker’s format', () => {
     ['POST', '/build', 'docker build'],
     ['POST', '/images/load', 'docker load'],
     ['PUT', '/containers/x/archive?path=/', 'docker cp'],
-    ['POST', '/images/create?fromSrc=-&changes=x', '--change'],
+    ['POST', '/images/create?fromSrc=-&repo=x', 'docker import'],
   ])('%s %s with a body that is no JSON is refused by name', async (method, path, name) => {
     const { ask } = await bridge();
     const answer = await ask(method, path, Buffer.from('a tar archive'));
@@ -146,7 +146,6 @@ describe('errors in Docker’s format', () => {
     ['GET', '/containers/json?size=1', '--size'],
     ['GET', `/containers/${ID}/logs?stdout=1&details=1`, 'logs --details'],
     ['POST', `/containers/${ID}/stop?signal=INT`, '--signal'],
-    ['POST', `/containers/${ID}/attach?stream=1&detachKeys=ctrl-a`, '--detach-keys'],
     ['DELETE', `/containers/${ID}?link=1`, '--link'],
   ])('%s %s: the parameter is refused by name', async (method, path, name) => {
     const { ask } = await bridge(({ url }) =>
@@ -158,7 +157,6 @@ describe('errors in Docker’s format', () => {
 
   test.each([
     ['exec', { Cmd: ['ls'], Privileged: true }, '--privileged'],
-    ['exec', { Cmd: ['ls'], DetachKeys: 'ctrl-a' }, '--detach-keys'],
     ['update', { Memory: 1 }, '--memory'],
     ['update', { PidsLimit: 5 }, '--pids-limit'],
   ])('%s with %j is refused by name', async (verb, body, name) => {
