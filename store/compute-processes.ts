@@ -1,7 +1,7 @@
 import type { ComputeProcess } from '../core/contract/compute-process.ts';
 import { type IndexedContainer, parseContainer, parseWithProcess, type StoredProcess } from './containers.ts';
 import type { Cursors } from './cursor.ts';
-import { indexes, keys } from './keys.ts';
+import { indexes, keys, listShards } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
 import type { Table } from './table.ts';
 
@@ -48,11 +48,10 @@ export const listComputeProcesses = async (
     cursors,
     {
       scope: { tenant, list: 'compute-processes', filters: { hostId } },
-      parts: [
+      source:
         hostId === undefined
-          ? { index: 'gsi1', key: indexes.containersByName(tenant) }
-          : { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) },
-      ],
+          ? { index: 'gsi1', shards: listShards.containersByName(tenant) }
+          : { index: 'gsi3', shards: [indexes.containersByHost(tenant, hostId).pk] },
       parse: parseWithProcess,
       matches: ({ process }) => process !== null,
     },

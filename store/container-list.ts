@@ -3,8 +3,8 @@ import type { RuntimeType } from '../core/contract/primitives.ts';
 import { caseInsensitiveKey } from '../core/domain/names.ts';
 import { findContainerId, getContainer, type IndexedContainer, parseIndexedContainer } from './containers.ts';
 import type { Cursors } from './cursor.ts';
-import { indexes } from './keys.ts';
-import { type ListPage, type ListPart, type ListPlan, type ListRequest, readPage } from './list.ts';
+import { indexes, listShards } from './keys.ts';
+import { type ListPage, type ListPlan, type ListRequest, type ListSource, readPage } from './list.ts';
 import type { Table } from './table.ts';
 
 /** All filters must match. */
@@ -20,10 +20,10 @@ export interface ContainerFilters {
 type Selected = Exclude<keyof ContainerFilters, 'labels' | 'name'>;
 
 /** The most selective index. */
-const choose = (tenant: string, { hostId, image }: ContainerFilters): ListPart => {
-  if (hostId !== undefined) return { index: 'gsi3', key: indexes.containersByHost(tenant, hostId) };
-  if (image !== undefined) return { index: 'gsi4', key: indexes.containersByImage(tenant, image) };
-  return { index: 'gsi1', key: indexes.containersByName(tenant) };
+const choose = (tenant: string, { hostId, image }: ContainerFilters): ListSource => {
+  if (hostId !== undefined) return { index: 'gsi3', shards: [indexes.containersByHost(tenant, hostId).pk] };
+  if (image !== undefined) return { index: 'gsi4', shards: [indexes.containersByImage(tenant, image).pk] };
+  return { index: 'gsi1', shards: listShards.containersByName(tenant) };
 };
 
 const matching = (filters: ContainerFilters) => {
@@ -72,7 +72,7 @@ export const listContainers = async (
   const matches = matching(filters);
   const plan: ListPlan<IndexedContainer> = {
     scope: { tenant, list: 'containers', filters: scopeFilters(filters) },
-    parts: [choose(tenant, filters)],
+    source: choose(tenant, filters),
     parse: parseIndexedContainer,
     ...(matches && { matches }),
   };

@@ -110,7 +110,7 @@ export const listRules = (
     cursors,
     {
       scope: { tenant, list: 'conversionRules', filters: {} },
-      parts: [{ key: keys.conversionRule(tenant), sort: 'any' }],
+      source: { shards: [keys.conversionRule(tenant).pk] },
       parse: parseRule,
     },
     request,

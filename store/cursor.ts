@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { ConflictError } from '../core/domain/errors.ts';
 import type { Item } from './item.ts';
 import { createItem, readItem } from './item-format.ts';
-import { type IndexName, keys } from './keys.ts';
+import { keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
 /**
@@ -20,10 +20,11 @@ export interface CursorScope {
   readonly filters: Readonly<Record<string, string | readonly string[] | undefined>>;
 }
 
-/** A position in a list: the keys of the last returned item, and further state of the list. */
+/** A position in a list. */
 export interface CursorPosition {
+  /** Null: the beginning. */
   readonly after: Readonly<Record<string, string>> | null;
-  /** Index of the current query. */
+  /** Part of the item at which a page has ended. */
   readonly part: number;
 }
 
@@ -103,14 +104,3 @@ export const createCursors = (table: Table, makeKey: (bytes: number) => Buffer):
     },
   };
 };
-
-/** The keys of an item, from which a query of the index continues. */
-export const positionOf = (item: Item, index?: IndexName): Record<string, string> => {
-  const names = ['pk', 'sk', ...(index === undefined ? [] : [`${index}pk`, `${index}sk`])];
-  return Object.fromEntries(names.map((name) => [name, item[name]?.S ?? '']));
-};
-
-export const startKey = (after: CursorPosition['after']): Item | undefined =>
-  after === null
-    ? undefined
-    : Object.fromEntries(Object.entries(after).map(([name, value]) => [name, { S: value }]));

@@ -170,7 +170,7 @@ export const listHosts = async (
     cursors,
     {
       scope: { tenant, list: 'hosts', filters: {} },
-      parts: [{ index: 'gsi1', key: indexes.hostsByName(tenant), sort: 'any' }],
+      source: { index: 'gsi1', shards: [indexes.hostsByName(tenant).pk] },
       parse: (item) => readItem('host', NamedSchema, item),
     },
     request,

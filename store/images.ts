@@ -153,7 +153,7 @@ export const listImages = (
     cursors,
     {
       scope: { tenant, list: 'images', filters: {} },
-      parts: [{ index: 'gsi1', key: indexes.images(tenant) }],
+      source: { index: 'gsi1', shards: [indexes.images(tenant).pk] },
       parse: parseIndexedImage,
     },
     request,

@@ -8,9 +8,9 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  *
  * | Entity          | pk               | sk          | gsi1 (by name)    | gsi2               | gsi3 (keys, by host/owner) | gsi4 (keys) |
  * |-----------------|------------------|-------------|-------------------|--------------------|----------------------|------|
- * | container       | T#t#C#id         | C           | T#t#C / name      |                    | T#t#C@host / name | T#t#C%image / name |
+ * | container       | T#t#C#id         | C           | T#t#C@shard / name |                   | T#t#C@host / name | T#t#C%image / name |
  * | container name  | T#t#CN#name      | N           |                   |                    |                      |      |
- * | operation       | T#t#O#id         | O           | T#t#O / time#id   | T#t#W / time#id while it waits | T#t#O@owner / time#id | |
+ * | operation       | T#t#O#id         | O           | T#t#O@shard / time#id | T#t#W / time#id while it waits | T#t#O@owner / time#id | |
  * | host            | T#t#H#id         | H           | T#t#H / name#id   | T#t#HR#os / class#id while it is ready | | HOSTS#shard / tenant#id |
  * | host link       | T#t#H#id         | L           |                   |                    |                      |      |
  * | downtimes       | T#t#H#id         | D#type      |                   |                    |                      |      |
@@ -44,11 +44,23 @@ export type IndexName = 'gsi1' | 'gsi2' | 'gsi3' | 'gsi4';
 /** The allowed form of a tenant in a key. */
 export const TENANT_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/;
 export const HOST_SHARDS = 8;
+/**
+ * Shards of a tenant's containers by name, and of its operations by time. A create with start writes one entry of each
+ * twice, and a key takes 1,000 writes a second.
+ */
+export const LIST_SHARDS = 2;
 
 const t = (tenant: string): string => `T#${tenant}`;
 
 /** Shard of a host in the sweeper's index, from the last hexadecimal digit of its id. */
 export const hostShard = (hostId: string): number => Number.parseInt(hostId.slice(-1), 16) % HOST_SHARDS;
+
+/** Shard of a list, from a text that differs between its items: FNV-1a, of which the upper bits are mixed best. */
+const listShard = (text: string): number => {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  return (hash >>> 24) % LIST_SHARDS;
+};
 
 export const keys = {
   container: (tenant: string, id: string): Key => ({ pk: `${t(tenant)}#C#${id}`, sk: 'C' }),
@@ -94,8 +106,14 @@ export const keys = {
   cursorKey: (): Key => ({ pk: 'SYSTEM#CURSOR', sk: 'K' }),
 } as const;
 
+const shardKeys = (prefix: string): readonly string[] =>
+  Array.from({ length: LIST_SHARDS }, (_, shard) => `${prefix}@${shard}`);
+
 export const indexes = {
-  containersByName: (tenant: string, name = ''): IndexKey => ({ pk: `${t(tenant)}#C`, sk: name }),
+  containersByName: (tenant: string, name: string): IndexKey => ({
+    pk: `${t(tenant)}#C@${listShard(name)}`,
+    sk: name,
+  }),
   containersByHost: (tenant: string, hostId: string, name = ''): IndexKey => ({
     pk: `${t(tenant)}#C@${hostId}`,
     sk: name,
@@ -104,8 +122,8 @@ export const indexes = {
     pk: `${t(tenant)}#C%${caseInsensitiveKey(image)}`,
     sk: name,
   }),
-  operationsByTime: (tenant: string, time = '', id = ''): IndexKey => ({
-    pk: `${t(tenant)}#O`,
+  operationsByTime: (tenant: string, time: string, id: string): IndexKey => ({
+    pk: `${t(tenant)}#O@${listShard(id)}`,
     sk: `${time}#${id}`,
   }),
   operationsByOwner: (tenant: string, ownerId: string, time = '', id = ''): IndexKey => ({
@@ -133,6 +151,12 @@ export const indexes = {
     pk: `${t(tenant)}#IH@${hostId}`,
     sk: caseInsensitiveKey(name),
   }),
+} as const;
+
+/** The partition keys of the shards of a list. */
+export const listShards = {
+  containersByName: (tenant: string) => shardKeys(`${t(tenant)}#C`),
+  operationsByTime: (tenant: string) => shardKeys(`${t(tenant)}#O`),
 } as const;
 
 /** An index key as the attributes of an item. */

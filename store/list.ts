@@ -1,23 +1,22 @@
 import { TABLE } from '../core/contract/deployment.ts';
-import { type CursorPosition, type CursorScope, type Cursors, positionOf, startKey } from './cursor.ts';
+import type { CursorScope, Cursors } from './cursor.ts';
 import type { Item } from './item.ts';
-import type { IndexKey, IndexName } from './keys.ts';
+import type { IndexName } from './keys.ts';
 import { lookUp } from './look-up.ts';
 import type { Table } from './table.ts';
 
-/** One query of a list. */
-export interface ListPart {
+/** Where a list is read: in one partition, or in several that are merged by their sort keys, which differ. */
+export interface ListSource {
   /** @default the table itself */
   readonly index?: IndexName;
-  readonly key: IndexKey;
-  readonly sort?: 'prefix' | 'any';
+  /** Partition keys. */
+  readonly shards: readonly string[];
   readonly descending?: boolean;
 }
 
 export interface ListPlan<T> {
   readonly scope: CursorScope;
-  /** Read one after another. */
-  readonly parts: readonly ListPart[];
+  readonly source: ListSource;
   readonly parse: (item: Item) => T;
   /** A filter without an index: items that do not match cost as much as those that do. */
   readonly matches?: (record: T) => boolean;
@@ -33,86 +32,117 @@ export interface ListPage<T> {
   readonly nextCursor: string | null;
 }
 
-/** Maximum number of queries per page. */
+/** Maximum number of queries of each shard per page. */
 const QUERIES_PER_PAGE = 4;
 /**
- * Items that a page with a filter reads, in one query: about six read units. A filter with few matches gives short pages
- * instead of expensive ones.
+ * Items that a page with a filter reads: about six read units. A filter with few matches gives short pages instead of
+ * expensive ones.
  */
 const FILTERED_ITEMS = 80;
+/** Items that are read of each shard in addition to its share, because items are not shared out evenly. */
+const SPARE = 4;
 
-interface Progress<T> {
-  readonly items: T[];
-  /** Null at the end of the list. */
-  position: CursorPosition | null;
+interface Entry {
+  readonly sortKey: string;
+  /** Undefined if it was deleted after the index was read. */
+  readonly item: Item | undefined;
+}
+
+interface Shard {
+  readonly pk: string;
+  /** Read and not taken yet. */
+  entries: Entry[];
+  /** Where the next query continues; undefined at first. */
+  after: Item | undefined;
+  hasEnded: boolean;
 }
 
 /** Whether the index has only keys, so that the items are read from the table. */
 const isOfKeys = (index: IndexName | undefined): boolean =>
   index !== undefined && TABLE.projected[index].length === 0;
 
-const everything = (): boolean => true;
+/** The next text in the order of keys. */
+const following = (text: string): string => `${text}\u0000`;
 
-const queryOnce = async <T>(
+/** @param after sort key of the last item of the page before; null on the first page */
+const querySource = async (
   table: Table,
-  plan: ListPlan<T>,
-  progress: Progress<T>,
-  limit: number,
+  { index, descending = false }: ListSource,
+  shard: Shard,
+  { after, limit }: { readonly after: string | null; readonly limit: number },
 ): Promise<void> => {
-  const { position, items } = progress;
-  const part = position && plan.parts[position.part];
-  if (position === null || part === undefined || part === null) return;
-  const left = limit - items.length;
-  const { matches = everything } = plan;
   const page = await table.query({
-    ...part,
-    limit: matches === everything || isOfKeys(part.index) ? left : FILTERED_ITEMS,
-    after: startKey(position.after),
+    ...(index && { index }),
+    key: { pk: shard.pk, sk: after === null ? '' : descending ? after : following(after) },
+    sort: after === null ? 'any' : descending ? 'until' : 'from',
+    ...{ descending, limit },
+    ...(shard.after && { after: shard.after }),
   });
-  const whole = isOfKeys(part.index) ? await lookUp(table, page.items) : page.items;
-  for (const [at, item] of page.items.entries()) {
-    const found = whole[at];
-    const record = found && plan.parse(found);
-    if (record === undefined || !matches(record)) continue;
-    items.push(record);
-    const isLast = at === page.items.length - 1 && page.after === undefined;
-    if (items.length === limit && !isLast) {
-      progress.position = { part: position.part, after: positionOf(item, part.index) };
-      return;
+  const whole = isOfKeys(index) ? await lookUp(table, page.items) : page.items;
+  const name = index ? `${index}sk` : 'sk';
+  shard.entries = page.items.map((item, at) => ({ sortKey: item[name]?.S ?? '', item: whole[at] }));
+  shard.after = page.after;
+  shard.hasEnded = page.after === undefined;
+};
+
+/** The shard whose next entry is the next one of the list. Each shard has one, or has ended. */
+const nextShard = (shards: readonly Shard[], isDescending: boolean): Shard | undefined => {
+  const [first, ...others] = shards.filter(({ entries }) => entries.length > 0);
+  const key = (shard: Shard | undefined) => shard?.entries[0]?.sortKey ?? '';
+  return others.reduce((best, one) => (key(one) < key(best) === isDescending ? best : one), first);
+};
+
+/** Whether each shard has an entry or has ended, after reading those that have none, at most a few times. */
+const createFill = (
+  table: Table,
+  source: ListSource,
+  shards: readonly Shard[],
+  options: { readonly after: string | null; readonly limit: number },
+) => {
+  let queries = QUERIES_PER_PAGE * shards.length;
+  return async (): Promise<boolean> => {
+    for (;;) {
+      const empty = shards.filter(({ entries, hasEnded }) => entries.length === 0 && !hasEnded);
+      if (empty.length === 0) return true;
+      if (queries === 0) return false;
+      queries -= 1;
+      await Promise.all(empty.map((shard) => querySource(table, source, shard, options)));
     }
-  }
-  if (page.after !== undefined)
-    progress.position = {
-      part: position.part,
-      after: Object.fromEntries(Object.entries(page.after).map(([name, value]) => [name, value.S ?? ''])),
-    };
-  else
-    progress.position =
-      position.part + 1 < plan.parts.length ? { part: position.part + 1, after: null } : null;
+  };
 };
 
 /**
- * One page of a list: at most `limit` items, from one query with a filter, otherwise from at most
- * {@link QUERIES_PER_PAGE}, at any position.
+ * One page of a list: at most `limit` items, at any position.
  * @throws ConflictError `cursor-invalid`
  */
 export const readPage = async <T>(
   table: Table,
   cursors: Cursors,
-  plan: ListPlan<T>,
+  { scope, source, parse, matches }: ListPlan<T>,
   { limit, cursor }: ListRequest,
 ): Promise<ListPage<T>> => {
-  const progress: Progress<T> = {
-    items: [],
-    position: cursor === undefined ? { part: 0, after: null } : await cursors.verify(plan.scope, cursor),
-  };
-  for (let query = 0; query < QUERIES_PER_PAGE; query += 1) {
-    await queryOnce(table, plan, progress, limit);
-    const isFull = progress.items.length >= limit;
-    if (progress.position === null || isFull || plan.matches !== undefined) break;
+  const after = cursor === undefined ? null : ((await cursors.verify(scope, cursor)).after?.sk ?? null);
+  const most = matches === undefined || isOfKeys(source.index) ? limit : FILTERED_ITEMS;
+  const count = source.shards.length;
+  const share = count === 1 ? most : Math.ceil(most / count) + SPARE;
+  const shards = source.shards.map((pk): Shard => ({ pk, entries: [], after: undefined, hasEnded: false }));
+  const items: T[] = [];
+  let last = after;
+  const fill = createFill(table, source, shards, { after, limit: share });
+  let examined = 0;
+  while (items.length < limit && (matches === undefined || examined < most) && (await fill())) {
+    const next = nextShard(shards, source.descending ?? false)?.entries.shift();
+    if (next === undefined) break;
+    examined += 1;
+    last = next.sortKey;
+    const record = next.item && parse(next.item);
+    if (record !== undefined && (matches?.(record) ?? true)) items.push(record);
   }
+  const isEnd = shards.every(({ entries, hasEnded }) => entries.length === 0 && hasEnded);
   return {
-    items: progress.items,
-    nextCursor: progress.position === null ? null : await cursors.sign(plan.scope, progress.position),
+    items,
+    nextCursor: isEnd
+      ? null
+      : await cursors.sign(scope, { after: last === null ? null : { sk: last }, part: 0 }),
   };
 };

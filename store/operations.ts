@@ -14,7 +14,7 @@ import { canTransitionOperation, isEnded } from '../core/domain/operation-state.
 import type { Cursors } from './cursor.ts';
 import { type Item, toAttribute } from './item.ts';
 import { createItem, type Owned, orNull, readItem, StoredProblemSchema } from './item-format.ts';
-import { indexAttributes, indexes, keys } from './keys.ts';
+import { indexAttributes, indexes, keys, listShards } from './keys.ts';
 import { type ListPage, type ListRequest, readPage } from './list.ts';
 import { ifRevision } from './revision.ts';
 import { keyItem, type Table, type Write } from './table.ts';
@@ -209,15 +209,12 @@ export const listOperations = (
     cursors,
     {
       scope: { tenant, list: 'operations', filters: { containerId, state } },
-      parts: [
-        {
-          ...(containerId === undefined
-            ? { index: 'gsi1', key: indexes.operationsByTime(tenant) }
-            : { index: 'gsi3', key: indexes.operationsByOwner(tenant, containerId) }),
-          sort: 'any',
-          descending: true,
-        },
-      ],
+      source: {
+        ...(containerId === undefined
+          ? { index: 'gsi1', shards: listShards.operationsByTime(tenant) }
+          : { index: 'gsi3', shards: [indexes.operationsByOwner(tenant, containerId).pk] }),
+        descending: true,
+      },
       parse: parseIndexedOperation,
       ...(state && { matches: ({ view }: IndexedOperation) => view.state === state }),
     },

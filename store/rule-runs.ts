@@ -163,7 +163,7 @@ export const listRuns = (
     cursors,
     {
       scope: { tenant, list: 'ruleRuns', filters: { ruleId } },
-      parts: [{ key: keys.ruleRun(tenant, ruleId), sort: 'any', descending: true }],
+      source: { shards: [keys.ruleRun(tenant, ruleId).pk], descending: true },
       parse: parseRun(now),
     },
     request,

@@ -26,7 +26,7 @@ import {
 } from '../../store/containers.ts';
 import { addHost, type HostRecord, parseHost } from '../../store/hosts.ts';
 import { imageItem, imageOnHostItem } from '../../store/images.ts';
-import { keys } from '../../store/keys.ts';
+import { keys, listShards } from '../../store/keys.ts';
 import {
   addOperation,
   type OperationParameters,
@@ -182,8 +182,9 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
   const known = new Set<string>();
   const startReady = async (): Promise<number> => {
     let started = 0;
-    const page = await table.query({ index: 'gsi1', key: { pk: `T#${TENANT}#O`, sk: '' }, sort: 'any' });
-    for (const item of page.items) {
+    const shards = listShards.operationsByTime(TENANT).map((pk) => ({ pk, sk: '' }));
+    const pages = await Promise.all(shards.map((key) => table.query({ index: 'gsi1', key, sort: 'any' })));
+    for (const item of pages.flatMap(({ items }) => items)) {
       if (known.has(item.pk?.S ?? '')) continue;
       const whole = await table.get({ pk: item.pk?.S ?? '', sk: 'O' });
       if (whole === undefined) continue;

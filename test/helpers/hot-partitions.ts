@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import { TABLE } from '../../core/contract/deployment.ts';
 import type { Item } from '../../store/item.ts';
@@ -37,7 +38,7 @@ const only = (item: Item | undefined, index: (typeof TABLE.indexes)[number]): It
 
 /** Partition key → write units that the change of an item takes in an index. */
 const indexUnits = (old: Item | undefined, now: Item | undefined, index: string): [string, number][] => {
-  if (JSON.stringify(old) === JSON.stringify(now)) return [];
+  if (isDeepStrictEqual(old, now)) return [];
   const place = (item: Item | undefined) => item && `${item[`${index}pk`]?.S}/${item[`${index}sk`]?.S}`;
   const partition = (item: Item) => `${index} ${item[`${index}pk`]?.S}`;
   if (old !== undefined && now !== undefined && place(old) === place(now))

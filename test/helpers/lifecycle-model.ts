@@ -9,6 +9,7 @@ import { isEnded } from '../../core/domain/operation-state.ts';
 import { createRunConversionRuleHandler } from '../../functions/run-conversion-rule/handler.ts';
 import { createHandler as updateContainer } from '../../functions/update-container/handler.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
+import { listShards } from '../../store/keys.ts';
 import {
   type IndexedOperation,
   type OperationRecord,
@@ -339,8 +340,9 @@ const apply = async (world: World, watch: Watch, hosts: readonly FakeHost[], one
 const MINUTES_OF_CALM = 8;
 
 const allOperations = async ({ table }: World): Promise<readonly IndexedOperation[]> => {
-  const key = { pk: `T#${TENANT}#O`, sk: '' };
-  return (await table.query({ index: 'gsi1', key, sort: 'any' })).items.map(parseIndexedOperation);
+  const shards = listShards.operationsByTime(TENANT).map((pk) => ({ pk, sk: '' }));
+  const pages = await Promise.all(shards.map((key) => table.query({ index: 'gsi1', key, sort: 'any' })));
+  return pages.flatMap(({ items }) => items).map(parseIndexedOperation);
 };
 
 /** Ends all faults: hosts are connected and answer, and time passes until everything is settled. */

@@ -66,7 +66,7 @@ export const limitsOf = (
       create.events * UNITS_OF_EVENT,
     ),
     ...Object.entries(load.partitions)
-      .filter(([, units]) => units > 1)
+      .filter(([, units]) => units >= 1)
       .map(([partition, units]) =>
         limit({ ...QUOTAS.partitionWrites, name: `DynamoDB: write units of \`${partition}\`` }, 0, units),
       ),

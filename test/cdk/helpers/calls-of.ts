@@ -56,7 +56,7 @@ export const callsOf = (entry: string): Calls => {
   const text = outputFiles[0]?.text ?? '';
   // A function without a DynamoDB client never makes the calls of the shared code.
   const own = text.includes('new DynamoDBClient(') ? withoutAdapters(text) : '';
-  const queriesTable = /\b(query\(|parts: \[)\{\s*key\b/.test(own);
+  const queriesTable = /\b(query\(\{\s*key|source: \{\s*shards)\b/.test(own);
   return {
     table: sorted([
       ...found(own, /\btable\d*\.(\w+)\(/g, SINGLE),
