@@ -94,6 +94,15 @@ export const COMMANDS = {
     needs: ['data-plane'],
     summary: 'measure npm start under load, and write docs/benchmarks-control-plane.md',
   },
+  'bench:stream': {
+    args: [QUIET, 'bench/table-stream.ts'],
+    summary: 'measure the processing of the table’s stream, and write docs/benchmarks-stream.md',
+  },
+  bench: {
+    args: [QUIET, 'bench/all.ts'],
+    needs: ['data-plane'],
+    summary: 'run every benchmark, and write their reports into docs/',
+  },
   'conformance:asl': {
     args: [QUIET, 'scripts/conformance-asl.ts'],
     summary: 'run recorded Step Functions executions',
