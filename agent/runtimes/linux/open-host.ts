@@ -29,6 +29,7 @@ import { NatSwitch } from './network/nat-switch.ts';
 import { linuxRecordFiles } from './record-files.ts';
 import { recoverHost, removeImports } from './recover-host.ts';
 import { probeAccelerator } from './vm/accelerator.ts';
+import { IDLE_MS, IdleMemory } from './vm/idle-memory.ts';
 import { describeMachine } from './vm/machine.ts';
 import { ensurePlaceholders } from './vm/placeholders.ts';
 import { Templates } from './vm/templates.ts';
@@ -52,6 +53,8 @@ export interface LinuxHostOptions {
   readonly poolResources: { readonly memoryMB: number; readonly cpus: number };
   /** Whether utility VMs are clones of a template. If false, each VM boots, which benchmarks measure. Default: true. */
   readonly templates?: boolean;
+  /** Time after which an idle utility VM returns memory to the host. Default: one minute. */
+  readonly idleVmMs?: number;
   /** Folders on this machine from which images can be imported. */
   readonly imageFolders: readonly string[];
   /** Private ranges that `allow` rules of network policies can open, in canonical form. Default: none. */
@@ -134,6 +137,17 @@ const openParts = async (
     if (!(error instanceof Error && error.name === 'AbortError'))
       deps.log.error('could not create the template', { reason: messageOf(error) });
   });
+  const vms = new VmContainers({
+    deps,
+    machine,
+    placeholders,
+    templates,
+    pool,
+    accelerator,
+    onDeath,
+    useTemplates,
+  });
+  const idleMemory = new IdleMemory(deps.clock, options.idleVmMs ?? IDLE_MS, () => vms.started());
   return {
     facts: describeHost(accelerator, runtimeTypes, options, disk),
     records,
@@ -143,22 +157,15 @@ const openParts = async (
     network,
     userNamespaces,
     defaults,
-    vms: new VmContainers({
-      deps,
-      machine,
-      placeholders,
-      templates,
-      pool,
-      accelerator,
-      onDeath,
-      useTemplates,
-    }),
+    vms,
     runs,
     pool,
     close: () => {
+      idleMemory.close();
       void Promise.allSettled([templates.close(), pool.close(), network.close()]).finally(unlock);
     },
     shutDown: async () => {
+      idleMemory.close();
       await Promise.all([templates.close(), pool.close()]);
       await images.unmountAll();
       if ((await readdir(deps.layout.runContainers)).length === 0) {

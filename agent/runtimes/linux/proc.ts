@@ -10,7 +10,11 @@ export interface ProcessIdentity {
 }
 
 const PARENT_FIELD = 1;
+const USER_TICKS_FIELD = 11;
+const SYSTEM_TICKS_FIELD = 12;
 const START_TICKS_FIELD = 19;
+/** The kernel counts in hundredths of a second for programs, on every machine of this architecture. */
+const MS_PER_TICK = 10;
 
 /** The fields of /proc/<pid>/stat after the name, which can contain spaces and parentheses. */
 export const readStat = (pid: number): { name: string; fields: readonly string[] } | null => {
@@ -32,6 +36,13 @@ export const readStat = (pid: number): { name: string; fields: readonly string[]
 export const identify = (pid: number): ProcessIdentity | null => {
   const stat = readStat(pid);
   return stat === null ? null : { pid, startTicks: Number(stat.fields[START_TICKS_FIELD]) };
+};
+
+/** Processor time that a process has used, in milliseconds; null if it has ended. */
+export const cpuMsOf = ({ pid, startTicks }: ProcessIdentity): number | null => {
+  const fields = readStat(pid)?.fields ?? [];
+  if (Number(fields[START_TICKS_FIELD]) !== startTicks) return null;
+  return (Number(fields[USER_TICKS_FIELD]) + Number(fields[SYSTEM_TICKS_FIELD])) * MS_PER_TICK;
 };
 
 export const parentOf = (pid: number): number | null => {

@@ -58,7 +58,7 @@ real('npm run bench:runtime', () => {
       expect([row, measured[row]]).toEqual([row, [expect.any(Number)]]);
     }
     expect(text).toMatch(/^\| 2 \| \d+\.\d s \| \d+\.\d\d s \| \d+ MB \|$/m);
-    expect(text).toMatch(/^\| a clone with `sleep`, idle \| \d+ MB \|$/m);
+    expect(text).toMatch(/^\| the same, idle \| \d+ MB \| \d+ MB \| ≤ 45 MB \|$/m);
     // The report has a row for docker if dockerd is installed, and otherwise a notice with the reason.
     if (!existsSync('/usr/sbin/dockerd')) expect(said).toContain('`docker run` is not measured');
     for (const host of ['pooled', 'cloned', 'booted'])

@@ -1,5 +1,5 @@
 /*
- * launch-vm uid=N run=DIR disks=DIR boot=DIR router=PATH tap=NAME [ram=PATH state=PATH preload=PATH] [nice=N] [cgroup=DIR]... -- program args...
+ * launch-vm uid=N run=DIR disks=DIR boot=DIR router=PATH tap=NAME preload=PATH [ram=PATH state=PATH] [nice=N] [cgroup=DIR]... -- program args...
  *
  * Becomes the worker process of a utility VM. While still root, it opens the sockets, the tap device and the template at the
  * descriptors below. Then it enters a jail and drops all privileges. Prints `<pid>` once the sockets accept connections. The
@@ -108,7 +108,7 @@ void drop_privileges(uid_t uid) {
 int launch_vm(char **arguments) {
   const char *run = argument(arguments, "run");
   const char *ram = optional_argument(arguments, "ram"), *state = optional_argument(arguments, "state");
-  const char *preload = optional_argument(arguments, "preload");
+  const char *preload = argument(arguments, "preload");
   const char *nice_value = optional_argument(arguments, "nice");
   char **program = operands(arguments);
   uid_t uid = strtoul(argument(arguments, "uid"), NULL, 10);
@@ -125,7 +125,7 @@ int launch_vm(char **arguments) {
   listen_at(run, "console.sock", CONSOLE_FD);
   if (ram) place(open(ram, O_RDWR), RAM_FD, ram);
   if (state) place(open(state, O_RDONLY), STATE_FD, state);
-  if (preload) place(open(preload, O_RDONLY), PRELOAD_FD, preload);
+  place(open(preload, O_RDONLY), PRELOAD_FD, preload);
   int errors = open(join_path(run, "stderr.log"), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600);
   if (errors < 0) die("open", "stderr.log");
   join_cgroups(arguments);
@@ -142,9 +142,10 @@ int launch_vm(char **arguments) {
   close_range(LAST_FD, ~0U, 0);
   for (int fd = 3; fd < CHANNEL_FD; fd++) close(fd);
   char library[64];
+  /* GLib's own allocator would keep freed memory, which the library returns when the VM is idle. */
   /* Loaded from a descriptor, because only files under /usr are executable in the jail. */
   snprintf(library, sizeof library, "LD_PRELOAD=/proc/self/fd/%d", PRELOAD_FD);
-  char *const environment[] = {"PATH=/usr/bin", preload ? library : NULL, NULL};
+  char *const environment[] = {"PATH=/usr/bin", "G_SLICE=always-malloc", library, NULL};
   execve(program[0], program, environment);
   die("run", program[0]);
 }

@@ -17,6 +17,7 @@ import type { ImageRecord } from '../image/image-record.ts';
 import { readStat } from '../proc.ts';
 import { MASK_FIELDS, processFields } from './guest-fields.ts';
 import { guestLine } from './guest-text.ts';
+import type { WatchedVm } from './idle-memory.ts';
 import type { HostMachine } from './machine.ts';
 import { type Accelerator, GUEST_OVERHEAD_MB, type VmShape } from './qemu-arguments.ts';
 import type { Templates } from './templates.ts';
@@ -50,6 +51,8 @@ interface Entry {
   disksAttached: boolean;
   layersMounted: boolean;
   main: GuestProcess | null;
+  /** Number of processes that were started beside the main process. */
+  requests: number;
   /** Whether the end of the guest's connection is watched. */
   watched: boolean;
 }
@@ -198,7 +201,7 @@ export class VmContainers {
 
   exec(containerId: string, request: ExecRequest, image: ImageRecord): GuestProcess {
     const wanted = resolveProcess(request, image.defaults);
-    return this.require(containerId).vm.startProcess([
+    return this.#startBeside(containerId, [
       ...processFields(wanted),
       ...(request.tty
         ? ([
@@ -213,10 +216,23 @@ export class VmContainers {
   /** Starts the probe (`agent/probe`), which is part of the guest's init, in the container. */
   probe(containerId: string, args: readonly string[]): GuestProcess {
     const command = ['init', 'probe', ...args];
-    return this.require(containerId).vm.startProcess([
+    return this.#startBeside(containerId, [
       ...processFields({ command, env: [], workingDir: '/', user: '0' }),
       ['probe', '1'],
     ]);
+  }
+
+  #startBeside(containerId: string, fields: readonly (readonly [string, string])[]): GuestProcess {
+    const entry = this.require(containerId);
+    entry.requests += 1;
+    return entry.vm.startProcess(fields);
+  }
+
+  /** The VMs whose main process has started. */
+  started(): WatchedVm[] {
+    return [...this.#entries.values()].flatMap(({ vm, main, requests }) =>
+      main && vm.record.process ? { id: vm.id, worker: vm.record.process, requests } : [],
+    );
   }
 
   /** Reads the limits of the container in the guest, and of the VM. */
@@ -308,6 +324,7 @@ export class VmContainers {
         disksAttached: greeting.layersMounted || (await vm.hasDisks()),
         layersMounted: greeting.layersMounted,
         main,
+        requests: 0,
         watched: false,
       };
       this.#entries.set(containerId, entry);
@@ -343,6 +360,7 @@ export class VmContainers {
       disksAttached: false,
       layersMounted: false,
       main: null,
+      requests: 0,
       watched: false,
     });
     try {
