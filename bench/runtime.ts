@@ -4,6 +4,7 @@
  * Environment variables:
  * - `BENCH_ROUNDS`: number of measurements of each kind. Default: 20.
  * - `BENCH_CROWDS`: numbers of VMs that start at the same time. Default: 10,20; empty for none.
+ * - `BENCH_STEADY`: number of starts under a steady load. Default: 60.
  * - `BENCH_REPORT`: the file to write. Default: docs/benchmarks.md.
  * - `BENCH_VALUES`: a file for every value: JSON, the milliseconds of each row in the order of measurement.
  */
@@ -21,6 +22,9 @@ const ROOT = new URL('..', import.meta.url).pathname;
 const STATE = join(ROOT, '.bulkhead', 'bench-host');
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 20);
 const CROWDS = (process.env.BENCH_CROWDS ?? '10,20').split(',').map(Number).filter(Boolean);
+const STEADY = Number(process.env.BENCH_STEADY ?? 60);
+const STEADY_EVERY_MS = 3_000;
+const STEADY_POOL = 2;
 const REPORT = process.env.BENCH_REPORT ?? join(ROOT, 'docs', 'benchmarks.md');
 const VALUES = process.env.BENCH_VALUES;
 const report = (line: string) => process.stderr.write(`${line}\n`);
@@ -89,6 +93,18 @@ const measureMany = async (count: number): Promise<string> => {
   }
 };
 
+const measureSteady = async (): Promise<string> => {
+  report(`measuring ${STEADY} starts under a steady load …`);
+  const host = await BenchHost.open(ROOT, join(STATE, 'steady'), { poolSize: STEADY_POOL });
+  try {
+    const { each, empty } = await host.steady(STEADY, STEADY_EVERY_MS);
+    const times = `${ms(median(each))} ms | ${ms(quantile(each, 0.95))} ms`;
+    return `| ${STEADY_EVERY_MS / 1000} s | ${each.length} | ${times} | ${empty} | 0 |`;
+  } finally {
+    await host.close();
+  }
+};
+
 const memoryRow = (what: string, { pss, own }: ProcessMemory, bar = ''): string =>
   `| ${what} | ${pss.toFixed(0)} MB | ${own.toFixed(0)} MB | ${bar} |`;
 
@@ -143,8 +159,9 @@ const main = async (): Promise<void> => {
   if (VALUES) await writeFile(VALUES, valuesOf(rows));
   const manyRows: string[] = [];
   for (const count of CROWDS) manyRows.push(await measureMany(count));
+  const steadyRow = await measureSteady();
   const memory = await measureMemory();
-  const text = documentOf(rows.map(rowText), manyRows, memory, hasDocker);
+  const text = documentOf(rows.map(rowText), { manyRows, steadyRow, memory, hasDocker });
   await writeFile(REPORT, text);
   process.stdout.write(text);
   rmSync(STATE, { recursive: true, force: true });
@@ -158,9 +175,12 @@ const machine = (): string => {
 
 const documentOf = (
   rows: readonly string[],
-  manyRows: readonly string[],
-  memory: readonly string[],
-  hasDocker: boolean,
+  {
+    manyRows,
+    steadyRow,
+    memory,
+    hasDocker,
+  }: { manyRows: readonly string[]; steadyRow: string; memory: readonly string[]; hasDocker: boolean },
 ): string => `# Benchmarks of the Linux runtime
 
 Written by \`npm run bench:runtime\`. Run it to measure your machine. This report is from ${machine()}.
@@ -174,6 +194,14 @@ one of each kind in turn. Times are in milliseconds.
 |---|---|---|---|---|---|
 ${rows.join('\n')}
 ${hasDocker ? '' : '\nThis machine has no `dockerd`, so `docker run` was not measured.\n'}
+## Steady load
+
+A start at each interval, with a pool of ${STEADY_POOL} VMs. Each container is removed once it runs.
+
+| interval | starts | median | p95 | found the pool empty | bar |
+|---|---|---|---|---|---|
+${steadyRow}
+
 ## Many at once
 
 New clones, none from the pool, all requested at the same time.

@@ -118,6 +118,25 @@ export class BenchHost {
     return ms;
   }
 
+  /**
+   * Starts a container at each interval, whether or not the pool is full, and removes it.
+   * @returns the milliseconds of each start, and how many found no VM in the pool
+   */
+  async steady(count: number, everyMs: number): Promise<{ each: number[]; empty: number }> {
+    await this.#ready();
+    const each: number[] = [];
+    let empty = 0;
+    for (let nth = 0; nth < count; nth++) {
+      const next = pause(everyMs);
+      if (this.#runtime.readyVms === 0) empty += 1;
+      const container = make('HyperV', 'none');
+      each.push(await timed(() => this.#startToOutput(container)));
+      await this.#remove(container);
+      await next;
+    }
+    return { each, empty };
+  }
+
   /** Converts a running container. @returns its downtime in milliseconds */
   async convert(from: RuntimeType, to: RuntimeType): Promise<number> {
     const container = make(from, 'none');

@@ -68,7 +68,7 @@ const program = (): Command =>
     )
     .option(
       '--warm-vms <number>',
-      'number of utility VMs in the pool of this machine',
+      'memory of the pool of this machine, as a number of default utility VMs',
       wholeNumber(MAX_WARM_VMS),
       2,
     )

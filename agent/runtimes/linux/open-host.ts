@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import type { HostFacts } from '../../../core/contract/host.ts';
 import { DEFAULT_RESOURCES } from '../../../core/contract/primitives.ts';
@@ -32,6 +33,8 @@ import { probeAccelerator } from './vm/accelerator.ts';
 import { IDLE_MS, IdleMemory } from './vm/idle-memory.ts';
 import { describeMachine } from './vm/machine.ts';
 import { ensurePlaceholders } from './vm/placeholders.ts';
+import { poolVmMB } from './vm/pool-demand.ts';
+import { makePooledVm } from './vm/pooled-vm.ts';
 import { Templates } from './vm/templates.ts';
 import { shapeFor, VmContainers } from './vm/vm-containers.ts';
 import { VmPool } from './vm/vm-pool.ts';
@@ -47,7 +50,7 @@ export interface LinuxHostOptions {
   readonly stateFolder: string;
   /** Sockets, mount points and records of processes: in memory. */
   readonly runFolder?: string;
-  /** Number of utility VMs in the pool. */
+  /** Memory of the pool, as a number of utility VMs of the default size. */
   readonly poolSize: number;
   /** Resources of the pool's VMs; the defaults of the API. */
   readonly poolResources: { readonly memoryMB: number; readonly cpus: number };
@@ -121,10 +124,13 @@ const openParts = async (
   const runs = new MainRuns(deps, records);
   const templates = new Templates(deps, machine, placeholders, TEMPLATE_LIMITS);
   const shape = shapeFor(options.poolResources, accelerator);
-  const pool = new VmPool(deps, templates, placeholders, {
-    size: options.poolSize,
-    shape,
-    generalImage: images.squashfs(miniDigest(deps.artifacts)),
+  const pool = new VmPool({
+    clock: deps.clock,
+    log: deps.log,
+    budgetMB: options.poolSize * poolVmMB(shape),
+    general: { shape, image: images.squashfs(miniDigest(deps.artifacts)) },
+    make: (kind, pooled) => makePooledVm(deps, templates, placeholders, kind, pooled),
+    hasImage: existsSync,
   });
   const onDeath = (id: string, reason: string) =>
     runs

@@ -36,7 +36,7 @@ real('npm run bench:runtime', () => {
       stdio: ['ignore', 'ignore', 'pipe'],
       timeout: 300_000,
       env: {
-        ...{ ...process.env, NODE_OPTIONS: '', BENCH_ROUNDS: '1', BENCH_CROWDS: '2' },
+        ...{ ...process.env, NODE_OPTIONS: '', BENCH_ROUNDS: '1', BENCH_CROWDS: '2', BENCH_STEADY: '2' },
         ...{ BENCH_REPORT: report, BENCH_VALUES: values },
       },
     });
@@ -57,11 +57,12 @@ real('npm run bench:runtime', () => {
       expect([row, line]).toEqual([row, expect.not.stringContaining('NaN')]);
       expect([row, measured[row]]).toEqual([row, [expect.any(Number)]]);
     }
+    expect(text).toMatch(/^\| 3 s \| 2 \| [\d.]+ ms \| [\d.]+ ms \| \d \| 0 \|$/m);
     expect(text).toMatch(/^\| 2 \| \d+\.\d s \| \d+\.\d\d s \| \d+ MB \|$/m);
     expect(text).toMatch(/^\| the same, idle \| \d+ MB \| \d+ MB \| ≤ 45 MB \|$/m);
     // The report has a row for docker if dockerd is installed, and otherwise a notice with the reason.
     if (!existsSync('/usr/sbin/dockerd')) expect(said).toContain('`docker run` is not measured');
-    for (const host of ['pooled', 'cloned', 'booted'])
+    for (const host of ['pooled', 'cloned', 'booted', 'steady'])
       expect(await findTraces(join(ROOT, '.bulkhead', 'bench-host', host))).toEqual(NO_TRACES);
     rmSync(folder, { recursive: true, force: true });
   });

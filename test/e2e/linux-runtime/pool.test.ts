@@ -131,14 +131,48 @@ real('templates and the pool of utility VMs', () => {
   });
 });
 
+real('a pool with demand for another size', () => {
+  const host = new SharedLinuxHost('pool-demand', { poolSize: 1 });
+  const make = () => {
+    const one = container({ runtimeType: 'HyperV', command: ['sleep', '600'], switchName: 'none' });
+    return { ...one, spec: { ...one.spec, resources: { memoryMB: 64, cpus: 1, diskMB: 64 } } };
+  };
+  const worker = async ({ id }: { id: string }) =>
+    commandLineOf((await inspectContainer(host.runtime, id))?.workerProcess?.pid ?? 0).join(' ');
+  /** The VM of that many MiB that waits in the pool. */
+  const waiting = async (ramMB: number): Promise<string | undefined> => {
+    if (host.runtime.readyVms !== 1) return undefined;
+    const used = await Promise.all((await host.runtime.inspect()).map(worker));
+    const commandLines = listPids().map((pid) => commandLineOf(pid).join(' '));
+    const vms = readdirSync(join(host.folder, 'vms'));
+    return vms.find((vm) =>
+      commandLines.some(
+        (line) => line.includes(vm) && !used.includes(line) && line.includes(` -m ${ramMB} `),
+      ),
+    );
+  };
+
+  test('holds a VM of that size once two containers were started', async () => {
+    for (let times = 0; times < 2; times++) await host.up(make());
+    await until(async () => (await waiting(128)) !== undefined);
+    const vm = await waiting(128);
+    const one = make();
+    await host.up(one);
+    expect(await worker(one)).toContain(vm);
+    expect(await host.sh(one, 'echo runs')).toBe('runs');
+  });
+});
+
 real('rehearsals of the pool’s VMs', () => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-pool-images-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   const host = new SharedLinuxHost('pool-images', { poolSize: 1, imageFolders: [folder] });
-  // Tests run in random order, so each begins with a VM for all images.
+  // Tests run in random order, so each begins with a pool that knows of no starts.
   beforeEach(async () => {
     for (const { name } of await host.runtime.images())
       if (name !== 'mini') await host.runtime.removeImage(name);
+    await host.runtime.shutDown();
+    await host.reopen();
     await until(() => host.runtime.readyVms === 1);
   });
   const never = new AbortController().signal;
@@ -195,7 +229,7 @@ real('rehearsals of the pool’s VMs', () => {
     const other = of('mini');
     await host.up(other);
     expect(await usesVm(other, second.vm)).toBe(false);
-    expect(existsSync(join(host.folder, 'vms', second.vm))).toBe(false);
+    await until(() => !existsSync(join(host.folder, 'vms', second.vm)));
     expect(await host.sh(other, 'test ! -e /mark && echo clean')).toBe('clean');
     expect(await isFor('mini')).toBe(true);
   });

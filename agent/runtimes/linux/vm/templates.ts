@@ -1,9 +1,21 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  copyFile,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises';
 import { join } from 'node:path';
 import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
+import { MIB } from '../../../units.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { vmPaths } from '../layout.ts';
 import { runOrFail } from '../run-command.ts';
@@ -91,6 +103,8 @@ export class Templates {
   }
 
   #get(key: string, shape: VmShape): Promise<Template> {
+    // A template is a cache: its folder can be deleted, and the process that holds its memory can be killed.
+    if (this.#holders.has(key) && !existsSync(join(this.#deps.layout.templates, key))) this.#release(key);
     const known = this.#ready.get(key);
     if (known) return known;
     const made = this.#obtain(key, shape);
@@ -129,7 +143,7 @@ export class Templates {
 
   async #obtain(key: string, shape: VmShape): Promise<Template> {
     const folder = join(this.#deps.layout.templates, key);
-    if (!existsSync(folder)) await this.#makeInTurn(folder, shape);
+    if (!(await isComplete(folder, shape))) await this.#makeInTurn(folder, shape);
     const ram = await this.#hold(key, join(folder, 'ram'));
     await this.#kept.trim(
       (other) => this.#uses.has(other),
@@ -179,6 +193,8 @@ export class Templates {
         },
       });
       await copySparse(join(disks, 'ram'), join(fresh, 'ram'));
+      // A damaged template, from a power failure.
+      await rm(folder, { recursive: true, force: true });
       await rename(fresh, folder);
       await this.#removeOthers(folder);
     } finally {
@@ -206,7 +222,7 @@ export class Templates {
       });
       await vm.qmp.execute('migrate', { uri: `unix:${STATE_SOCKET_IN_JAIL}` });
       await this.#untilMigrated(vm);
-      await writeFile(path, await socket.received, { mode: 0o600 });
+      await writeFile(path, await socket.received, { mode: 0o600, flush: true });
     } finally {
       socket.close();
     }
@@ -254,13 +270,23 @@ export class Templates {
         said += piece.toString();
       });
       holder.once('error', reject);
-      holder.once('exit', () =>
-        reject(new RuntimeError('step-failed', `The template’s memory could not be loaded: ${said.trim()}`)),
-      );
+      holder.once('exit', () => {
+        if (this.#holders.get(key) === holder) this.#release(key);
+        reject(new RuntimeError('step-failed', `The template’s memory could not be loaded: ${said.trim()}`));
+      });
     });
   }
 }
 
+/** Copies a file without its holes, and waits until it is on the disk. */
 const copySparse = async (from: string, to: string): Promise<void> => {
   await runOrFail('The template could not be stored', 'cp', ['--sparse=always', '--', from, to]);
+  const copy = await open(to);
+  await copy.sync().finally(() => copy.close());
+};
+
+/** Whether the files of a template exist and have their size. */
+const isComplete = async (folder: string, { ramMB }: VmShape): Promise<boolean> => {
+  const sizes = await Promise.all(['ram', 'state'].map((name) => stat(join(folder, name)).catch(() => null)));
+  return sizes[0]?.size === ramMB * MIB && (sizes[1]?.size ?? 0) > 0;
 };

@@ -43,7 +43,7 @@ export const shapeFor = (
 type Begin = 'boot' | 'clone' | 'connected';
 
 /** Delay between a start and the refill of the pool, so that the refill does not slow down the start. */
-const REFILL_MS = 1_000;
+const REFILL_MS = 300;
 
 interface Entry {
   readonly vm: UtilityVm;

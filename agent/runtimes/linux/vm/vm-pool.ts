@@ -1,36 +1,39 @@
-import { existsSync } from 'node:fs';
-import { sleep } from '../../../clock.ts';
+import { type Cancel, type Clock, nothingToCancel, sleep } from '../../../clock.ts';
 import { messageOf } from '../../../errors.ts';
-import type { LinuxDeps } from '../deps.ts';
-import { withBackgroundVm } from './background-vm.ts';
+import type { Log } from '../../../log.ts';
+import {
+  DEMAND_MS,
+  PoolDemand,
+  type PoolKind,
+  type PoolLimits,
+  poolVmMB,
+  sameKind,
+  sameShape,
+} from './pool-demand.ts';
+import type { PooledVmOptions } from './pooled-vm.ts';
 import type { VmShape } from './qemu-arguments.ts';
-import { rehearse } from './rehearsal.ts';
-import type { Templates } from './templates.ts';
 import type { UtilityVm } from './utility-vm.ts';
-import type { Placeholders } from './worker.ts';
 
-const CLONE_TIMEOUT_MS = 30_000;
-/** After this many consecutive starts of one image, the pool prepares VMs for it. */
-const STARTS_IN_A_ROW = 2;
 const RETRY_MS = [1_000, 5_000, 30_000, 120_000] as const;
 
-interface PoolOptions {
-  /** Number of VMs to keep ready. */
-  readonly size: number;
-  readonly shape: VmShape;
-  /** Path of a trusted image. A VM that has rehearsed with it can be used for any image. */
-  readonly generalImage: string;
+/** What the pool needs of a utility VM. */
+export type PoolVm = Pick<UtilityVm, 'alive' | 'connected' | 'ended' | 'destroy'>;
+
+interface PoolOptions<Vm extends PoolVm> extends PoolLimits {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Creates a VM that has rehearsed. */
+  readonly make: (kind: PoolKind, options: PooledVmOptions) => Promise<Vm>;
+  /** Whether an image still exists. */
+  readonly hasImage: (image: string) => boolean;
 }
 
-interface WaitingVm {
-  readonly vm: UtilityVm;
-  /** The image that the VM has rehearsed with and has mounted. */
-  readonly image: string;
+interface WaitingVm<Vm> extends PoolKind {
+  readonly vm: Vm;
 }
 
 /** The VM that the pool is creating. */
-interface PendingVm {
-  readonly image: string;
+interface PendingVm extends PoolKind {
   /** Cancels the creation. */
   readonly cancel: AbortController;
   /** Settles when the VM waits in the pool or has been removed; never rejects. */
@@ -38,24 +41,21 @@ interface PendingVm {
 }
 
 /**
- * Utility VMs of one shape that have been cloned and have rehearsed a start.
+ * Utility VMs that have been cloned and have rehearsed a start. Which ones, the starts of the last minutes determine
+ * ({@link PoolDemand}), within a fixed amount of memory.
  *
  * A VM rehearses with one image and keeps its pages in memory, which halves the start time of that image. Because code of that
  * image has run in the VM, only containers of that image can use it. A VM that rehearsed with the general image can be used for
- * all images. The pool prepares VMs for an image after two consecutive starts of it.
+ * all images.
  *
  * A claimed VM belongs to its container and never returns to the pool. A VM that exits while it waits is replaced. The pool is
  * refilled in the background, one VM at a time and at low priority. After a crash of the agent, the VMs in the pool are removed
  * at the next start.
  */
-export class VmPool {
-  readonly #deps: LinuxDeps;
-  readonly #templates: Templates;
-  readonly #placeholders: Placeholders;
-  readonly #options: PoolOptions;
-  readonly #ready: WaitingVm[] = [];
-  /** Images of the last starts, the newest first. */
-  #recent: readonly string[] = [];
+export class VmPool<Vm extends PoolVm = UtilityVm> {
+  readonly #options: PoolOptions<Vm>;
+  readonly #demand: PoolDemand;
+  readonly #ready: WaitingVm<Vm>[] = [];
   /** Images whose rehearsal failed. */
   readonly #unfit = new Set<string>();
   /** Removals in progress. */
@@ -64,22 +64,22 @@ export class VmPool {
   #making: PendingVm | null = null;
   #refilling: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
+  #cancelRevision: Cancel = nothingToCancel;
 
-  constructor(deps: LinuxDeps, templates: Templates, placeholders: Placeholders, options: PoolOptions) {
-    this.#deps = deps;
-    this.#templates = templates;
-    this.#placeholders = placeholders;
+  constructor(options: PoolOptions<Vm>) {
     this.#options = options;
+    this.#demand = new PoolDemand(options);
   }
 
   get readyCount(): number {
     return this.#ready.length;
   }
 
-  /** Fills the pool. Resolves once the pool is full or closed. */
+  /** Adapts the pool to the demand. Resolves once it holds what it should, or is closed. */
   refill(): Promise<void> {
     this.#refilling ??= this.#fill().finally(() => {
       this.#refilling = null;
+      this.#reviseLater();
     });
     return this.#refilling;
   }
@@ -88,23 +88,20 @@ export class VmPool {
    * Claims a ready VM for a container of that shape and image; null if there is none. The caller decides when to
    * {@link refill}.
    */
-  claim(shape: VmShape, image: string): UtilityVm | null {
-    const wanted = this.#options.shape;
-    if (shape.ramMB !== wanted.ramMB || shape.cpus !== wanted.cpus) return null;
-    this.#recent = [image, ...this.#recent].slice(0, STARTS_IN_A_ROW);
+  claim(shape: VmShape, image: string): Vm | null {
+    this.#demand.add({ shape, image }, this.#nowMs());
     // A VM that has just exited is dropped and removed when its end is reported.
-    const alive = this.#ready.filter(({ vm }) => vm.alive && vm.connected);
-    const found =
-      alive.find((one) => one.image === image) ??
-      alive.find((one) => one.image === this.#options.generalImage);
+    const alive = this.#ready.filter(
+      (one) => sameShape(one.shape, shape) && one.vm.alive && one.vm.connected,
+    );
+    const found = alive.find((one) => one.image === image) ?? alive.find((one) => this.#isGeneral(one.image));
     if (found) this.#ready.splice(this.#ready.indexOf(found), 1);
-    // All waiting VMs are for other images, so the oldest is replaced by one for this image.
-    else if (alive[0]) void this.#discard(alive[0]);
     return found?.vm ?? null;
   }
 
   /** Removes all VMs that use deleted images. Resolves once no waiting or pending VM uses them. */
   async forgetImages(images: readonly string[]): Promise<void> {
+    this.#demand.forgetImages(images);
     const making = this.#making;
     if (making && images.includes(making.image)) {
       making.cancel.abort();
@@ -122,80 +119,92 @@ export class VmPool {
   async #removeAll(): Promise<void> {
     this.#stop.abort();
     await this.#refilling?.catch(() => {});
+    this.#cancelRevision();
     await Promise.all([...this.#leaving, ...this.#ready.splice(0).map(({ vm }) => vm.destroy())]);
   }
 
   async #fill(): Promise<void> {
-    for (let failures = 0; this.#ready.length < this.#options.size && !this.#stop.signal.aborted; ) {
-      const image = this.#nextImage();
+    for (let failures = 0; !this.#stop.signal.aborted; ) {
+      const { missing, surplus } = this.#compare();
+      if (missing === undefined) return;
+      await this.#makeRoom(missing.shape, surplus);
       const cancel = new AbortController();
-      const signal = AbortSignal.any([this.#stop.signal, cancel.signal]);
-      const made = this.#addOne(image, signal);
-      this.#making = { image, cancel, settled: made.catch(() => {}) };
+      const made = this.#addOne(missing, AbortSignal.any([this.#stop.signal, cancel.signal]));
+      this.#making = { ...missing, cancel, settled: made.catch(() => {}) };
       try {
         await made;
         failures = 0;
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         if (cancel.signal.aborted) continue;
-        const reason = messageOf(error);
-        this.#deps.log.warn('could not create a utility VM for the pool', { image, reason });
-        if (image !== this.#options.generalImage) this.#unfit.add(image);
+        const { image } = missing;
+        this.#options.log.warn('could not create a utility VM for the pool', {
+          image,
+          reason: messageOf(error),
+        });
+        if (!this.#isGeneral(image)) this.#unfit.add(image);
         const delay = RETRY_MS[Math.min(failures++, RETRY_MS.length - 1)] ?? 0;
-        await sleep(this.#deps.clock, delay, this.#stop.signal).catch(() => {});
+        await sleep(this.#options.clock, delay, this.#stop.signal).catch(() => {});
       } finally {
         this.#making = null;
       }
     }
   }
 
-  /** The image for the next VM's rehearsal. In a pool of several VMs, one has the general image. */
-  #nextImage(): string {
-    const { size, generalImage } = this.#options;
-    const [newest = generalImage] = this.#recent;
-    const often = this.#recent.length === STARTS_IN_A_ROW && this.#recent.every((image) => image === newest);
-    const covered = size === 1 || this.#ready.some(({ image }) => image === generalImage);
-    return often && covered && !this.#unfit.has(newest) && existsSync(newest) ? newest : generalImage;
+  /** The first VM of the plan that does not wait, and the waiting VMs that are not in the plan. */
+  #compare(): { missing: PoolKind | undefined; surplus: WaitingVm<Vm>[] } {
+    const surplus = [...this.#ready];
+    const canRehearse = (image: string) => !this.#unfit.has(image) && this.#options.hasImage(image);
+    const missing = this.#demand.plan(this.#nowMs(), canRehearse).filter((kind) => {
+      const at = surplus.findIndex((one) => sameKind(one, kind));
+      if (at >= 0) surplus.splice(at, 1);
+      return at < 0;
+    });
+    return { missing: missing[0], surplus };
   }
 
-  async #addOne(image: string, signal: AbortSignal): Promise<void> {
-    const { shape } = this.#options;
-    const launch = {
-      vmId: this.#deps.newId(),
-      containerId: null,
-      shape,
-      start: { kind: 'clone' },
-      lowPriority: true,
-    } as const;
-    const use = async (made: UtilityVm): Promise<UtilityVm> => {
-      await made.connectGuest('clone', CLONE_TIMEOUT_MS);
-      // Only the general image is trusted.
-      if (image !== this.#options.generalImage) await made.expectImageCode();
-      await made.attachImage(image);
-      await rehearse(made);
-      return made;
-    };
-    const vm = await this.#templates.use(shape, (template) =>
-      withBackgroundVm(this.#deps, this.#placeholders, { ...launch, template }, { signal, use }),
-    );
-    const waiting = { vm, image };
+  /** Removes as many VMs that are not in the plan as a VM of that shape needs memory. */
+  async #makeRoom(shape: VmShape, surplus: WaitingVm<Vm>[]): Promise<void> {
+    const usedMB = () => this.#ready.reduce((sum, one) => sum + poolVmMB(one.shape), 0);
+    for (const one of surplus)
+      if (usedMB() + poolVmMB(shape) > this.#options.budgetMB) await this.#discard(one);
+  }
+
+  async #addOne(kind: PoolKind, signal: AbortSignal): Promise<void> {
+    const vm = await this.#options.make(kind, { isTrusted: this.#isGeneral(kind.image), signal });
+    const waiting = { ...kind, vm };
     void vm.ended().then(() => this.#replace([waiting]));
     this.#ready.push(waiting);
   }
 
-  async #replace(waiting: readonly WaitingVm[]): Promise<void> {
+  /** Adapts the pool when its demand is over, because no start does it then. */
+  #reviseLater(): void {
+    this.#cancelRevision();
+    if (this.#stop.signal.aborted || !this.#demand.isRecent(this.#nowMs())) return;
+    this.#cancelRevision = this.#options.clock.after(DEMAND_MS, () => void this.refill());
+  }
+
+  #isGeneral(image: string): boolean {
+    return image === this.#options.general.image;
+  }
+
+  #nowMs(): number {
+    return this.#options.clock.monotonicMs();
+  }
+
+  async #replace(waiting: readonly WaitingVm<Vm>[]): Promise<void> {
     const discarded = await Promise.all(waiting.map((one) => this.#discard(one)));
     if (discarded.includes(true) && !this.#stop.signal.aborted) void this.refill();
   }
 
   /** Removes a waiting VM, unless it has been claimed. */
-  async #discard(waiting: WaitingVm): Promise<boolean> {
+  async #discard(waiting: WaitingVm<Vm>): Promise<boolean> {
     const index = this.#ready.indexOf(waiting);
     if (index < 0) return false;
     this.#ready.splice(index, 1);
     const gone = waiting.vm
       .destroy()
-      .catch((error) => this.#deps.log.warn('could not remove a utility VM', { reason: messageOf(error) }))
+      .catch((error) => this.#options.log.warn('could not remove a utility VM', { reason: messageOf(error) }))
       .finally(() => this.#leaving.delete(gone));
     this.#leaving.add(gone);
     await gone;
