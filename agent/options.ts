@@ -139,7 +139,12 @@ const program = (): Command =>
       ),
     )
     .option('--artifacts <folder>', 'with the Linux runtime: folder with the artifacts of its set-up')
-    .option('--warm-vms <number>', 'with the Linux runtime: memory of the pool, as a number of default utility VMs', parseCount, 2)
+    .option(
+      '--warm-vms <number>',
+      'with the Linux runtime: memory of the pool, as a number of default utility VMs',
+      parseCount,
+      2,
+    )
     .option('--image-folder <folder>', 'folder to import images from; repeatable', collect, [])
     .option(
       '--allow-private <cidr>',

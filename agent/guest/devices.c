@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define DEVICES "/sys/bus/virtio/devices"
+/* The kind of a device in the virtio standard. */
+#define VIRTIO_NETWORK 1
 
 int write_text(const char *path, const char *text) {
   int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -28,24 +30,21 @@ int read_text(const char *path, char *text, size_t size) {
 }
 
 /* A device that is already in the requested state is not an error. */
-static int drive(enum device_kind kind, const char *action, const char *device) {
+static int drive(const char *action, const char *device) {
   char path[128];
-  const char *driver = kind == VIRTIO_NETWORK ? "virtio_net" : "virtio_blk";
-  snprintf(path, sizeof path, "/sys/bus/virtio/drivers/%s/%s", driver, action);
+  snprintf(path, sizeof path, "/sys/bus/virtio/drivers/virtio_net/%s", action);
   int problem = write_text(path, device);
   return problem == -EBUSY || problem == -ENODEV ? 0 : problem;
 }
 
-int unbind_device(enum device_kind kind, const char *device) { return drive(kind, "unbind", device); }
-
-int drive_devices(enum device_kind kind, const char *action) {
+int drive_network(const char *action) {
   DIR *devices = opendir(DEVICES);
   int result = devices ? 0 : -errno;
   for (struct dirent *entry; devices && (entry = readdir(devices));) {
     char path[300], found[32];
     snprintf(path, sizeof path, DEVICES "/%s/device", entry->d_name);
-    if (!read_text(path, found, sizeof found) || strtol(found, NULL, 16) != kind) continue;
-    int problem = drive(kind, action, entry->d_name);
+    if (!read_text(path, found, sizeof found) || strtol(found, NULL, 16) != VIRTIO_NETWORK) continue;
+    int problem = drive(action, entry->d_name);
     if (problem) result = problem;
   }
   if (devices) closedir(devices);

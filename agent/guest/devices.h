@@ -3,13 +3,8 @@
 
 #include <stddef.h>
 
-/* Kinds of virtio devices, with their numbers in the virtio standard. */
-enum device_kind { VIRTIO_NETWORK = 1, VIRTIO_BLOCK = 2 };
-
-/* Binds every device of that kind to its driver (`bind`), or unbinds it (`unbind`). Returns 0 or -errno. */
-int drive_devices(enum device_kind kind, const char *action);
-/* Unbinds one device, such as `virtio3`, from its driver. Returns 0 or -errno. */
-int unbind_device(enum device_kind kind, const char *device);
+/* Binds every network device to its driver (`bind`), or unbinds it (`unbind`). Returns 0 or -errno. */
+int drive_network(const char *action);
 
 /* Writes the whole text to a file. Returns 0 or -errno. */
 int write_text(const char *path, const char *text);

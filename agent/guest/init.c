@@ -60,8 +60,8 @@ static void set_autoprobe(const char *value) {
 
 static void load_module(const char *name) {
   char path[128];
-  /* Disks and the network get their driver when the container needs them; other devices get it immediately. */
-  bool later = strcmp(name, "virtio_blk") == 0 || strcmp(name, "virtio_net") == 0;
+  /* The network gets its driver when the container needs it; other devices get it immediately. */
+  bool later = strcmp(name, "virtio_net") == 0;
   if (later) set_autoprobe("0");
   snprintf(path, sizeof path, "/modules/%s.ko", name);
   int fd = open(path, O_RDONLY | O_CLOEXEC);

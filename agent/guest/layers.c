@@ -43,32 +43,23 @@ static int mount_disk(const char *serial, const char *target, const char *type, 
   return mount(path, target, type, flags, options) ? -errno : 0;
 }
 
-static int unmount_disk(const char *serial, const char *target) {
-  if (umount2(target, 0) && errno != EINVAL) return -errno;
-  char name[8], link[64], device[256];
-  if (find_disk(serial, name, sizeof name)) return 0;
-  snprintf(link, sizeof link, "/sys/block/%s/device", name);
-  ssize_t length = readlink(link, device, sizeof device - 1);
-  if (length < 0) return -errno;
-  device[length] = 0;
-  return unbind_device(VIRTIO_BLOCK, basename(device));
-}
+/* Something that is not mounted is not an error. */
+static int unmount(const char *target) { return umount2(target, 0) && errno != EINVAL ? -errno : 0; }
 
 int unmount_layers(bool keep_image) {
   sync();
-  if (umount2(ROOT_DIRECTORY, 0) && errno != EINVAL) return -errno;
-  int problem = unmount_disk("scratch", SCRATCH);
+  int problem = unmount(ROOT_DIRECTORY);
+  if (!problem) problem = unmount(SCRATCH);
   if (problem) return problem;
   mounted = false;
-  if (!keep_image) problem = unmount_disk("image", IMAGE);
+  if (!keep_image) problem = unmount(IMAGE);
   if (!keep_image && !problem) image_mounted = false;
   return problem;
 }
 
 static int mount_all(void) {
-  /* Disks are bound to their driver only now, because the kernel reads a disk's size when it binds it. */
-  int problem = drive_devices(VIRTIO_BLOCK, "bind");
-  if (!problem && !image_mounted) problem = mount_disk("image", IMAGE, "squashfs", MS_RDONLY | MS_NODEV, NULL);
+  int problem = 0;
+  if (!image_mounted) problem = mount_disk("image", IMAGE, "squashfs", MS_RDONLY | MS_NODEV, NULL);
   if (problem) return problem;
   image_mounted = true;
   problem = mount_disk("scratch", SCRATCH, "ext4", MS_NOATIME | MS_NODEV, SCRATCH_OPTIONS);

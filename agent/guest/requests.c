@@ -42,7 +42,7 @@ static int wake(struct fields fields) {
 
 /* A network device gets its driver only when the container needs a network. */
 static int network(struct fields fields) {
-  int problem = drive_devices(VIRTIO_NETWORK, "bind");
+  int problem = drive_network("bind");
   if (problem) return problem;
   const char *resolver = field(fields, "resolver");
   if (resolver) write_text(RESOLVER, resolver);
@@ -51,7 +51,7 @@ static int network(struct fields fields) {
 
 static int no_network(void) {
   unlink(RESOLVER);
-  return drive_devices(VIRTIO_NETWORK, "unbind");
+  return drive_network("unbind");
 }
 
 static void respond(int id, int result, const char *data, size_t length) {

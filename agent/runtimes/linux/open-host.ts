@@ -117,7 +117,7 @@ const openParts = async (
   const defaults = new DefaultContainers(deps, await readSeccompProfile());
   const runtimeTypes = await supportedTypes(deps, { images, defaults, userNamespaces });
   const machine = await describeMachine();
-  const accelerator = await probeAccelerator(deps, machine, placeholders);
+  const accelerator = await probeAccelerator(deps, machine);
   const records = new ContainerRecords(deps);
   await removeImports(deps.layout);
   const disk = divideDisk(await measureDisk(deps.layout, records, TEMPLATE_LIMITS.memoryMB));
@@ -146,7 +146,6 @@ const openParts = async (
   const vms = new VmContainers({
     deps,
     machine,
-    placeholders,
     templates,
     pool,
     accelerator,

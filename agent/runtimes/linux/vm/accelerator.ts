@@ -7,7 +7,7 @@ import { readJson, writeJson } from '../files.ts';
 import { type HostMachine, templateKey } from './machine.ts';
 import type { Accelerator, VmShape } from './qemu-arguments.ts';
 import { UtilityVm } from './utility-vm.ts';
-import { launchWorker, type Placeholders, removeWorker, workerErrors } from './worker.ts';
+import { launchWorker, removeWorker, workerErrors } from './worker.ts';
 
 const KVM_TIMEOUT_MS = 5_000;
 const PROBE_RAM_MB = 192;
@@ -21,17 +21,13 @@ const AnswerSchema = z.strictObject({
  * Determines the accelerator of this machine by booting a utility VM, because KVM may not work even if /dev/kvm can be opened.
  * The result is stored until machine, QEMU or kernel change.
  */
-export const probeAccelerator = async (
-  deps: LinuxDeps,
-  machine: HostMachine,
-  placeholders: Placeholders,
-): Promise<Accelerator> => {
+export const probeAccelerator = async (deps: LinuxDeps, machine: HostMachine): Promise<Accelerator> => {
   const shape: VmShape = { ramMB: PROBE_RAM_MB, cpus: 1, accelerator: 'kvm' };
   const key = templateKey(machine, deps.artifacts, shape);
   const path = join(deps.layout.state, 'accelerator.json');
   const known = await readJson(path, AnswerSchema);
   if (known?.key === key) return known.accelerator;
-  const because = await tryKvm(deps, machine, placeholders, shape);
+  const because = await tryKvm(deps, machine, shape);
   const accelerator = because === null ? 'kvm' : 'tcg';
   await writeJson(path, { key, accelerator, because: because ?? 'a utility VM booted' });
   deps.log.info('determined the accelerator of utility VMs', { accelerator, because });
@@ -39,17 +35,12 @@ export const probeAccelerator = async (
 };
 
 /** Returns the reason why KVM does not work; null if it works. */
-const tryKvm = async (
-  deps: LinuxDeps,
-  machine: HostMachine,
-  placeholders: Placeholders,
-  shape: VmShape,
-): Promise<string | null> => {
+const tryKvm = async (deps: LinuxDeps, machine: HostMachine, shape: VmShape): Promise<string | null> => {
   if (!existsSync('/dev/kvm')) return 'there is no /dev/kvm';
   const vmId = deps.newId();
   try {
     const start = { kind: 'boot', tscKhz: machine.tscKhz } as const;
-    const worker = await launchWorker(deps, placeholders, { vmId, containerId: null, shape, start });
+    const worker = await launchWorker(deps, { vmId, containerId: null, shape, start });
     const vm = await UtilityVm.attach(deps, worker);
     try {
       await vm.connectGuest('boot', KVM_TIMEOUT_MS);

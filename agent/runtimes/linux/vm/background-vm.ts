@@ -1,6 +1,6 @@
 import type { LinuxDeps } from '../deps.ts';
 import { UtilityVm } from './utility-vm.ts';
-import { type LaunchOptions, launchWorker, type Placeholders, removeWorker } from './worker.ts';
+import { type LaunchOptions, launchWorker, removeWorker } from './worker.ts';
 
 /** Far more than a boot and a rehearsal need under emulation on a busy machine. */
 const LIMIT_MS = 90_000;
@@ -11,12 +11,11 @@ const LIMIT_MS = 90_000;
  */
 export const withBackgroundVm = async <T>(
   deps: LinuxDeps,
-  placeholders: Placeholders,
   options: LaunchOptions,
   { signal, use }: { signal: AbortSignal; use: (vm: UtilityVm) => Promise<T> },
 ): Promise<T> => {
   signal.throwIfAborted();
-  const worker = await launchWorker(deps, placeholders, options);
+  const worker = await launchWorker(deps, options);
   // Removed only once, because two removals of one VM would interfere.
   let removal: Promise<void> | undefined;
   const remove = (): Promise<void> => (removal ??= removeWorker(deps, worker.vmId));

@@ -29,6 +29,7 @@ export const makePooledVm = (
     shape,
     start: { kind: 'clone' },
     lowPriority: true,
+    placeholders,
   } as const;
   const use = async (vm: UtilityVm): Promise<UtilityVm> => {
     await vm.connectGuest('clone', CLONE_TIMEOUT_MS);
@@ -37,7 +38,5 @@ export const makePooledVm = (
     await rehearse(vm);
     return vm;
   };
-  return templates.use(shape, (template) =>
-    withBackgroundVm(deps, placeholders, { ...launch, template }, { signal, use }),
-  );
+  return templates.use(shape, (template) => withBackgroundVm(deps, { ...launch, template }, { signal, use }));
 };

@@ -51,17 +51,22 @@ const memory = ({ ramMB }: VmShape, start: VmStart): string => {
   return `memory-backend-file,${size},mem-path=/proc/self/fd/${RAM_FD},share=off`;
 };
 
-/** QEMU's names of the two disks, and of their files before a container is assigned. */
+/**
+ * The size of a disk as the guest sees it: more than any image or writable layer, because the guest's kernel reads it only once.
+ * QEMU refuses access behind the end of the file that is attached.
+ */
+const DISK_BYTES = 2 ** 41;
+/** QEMU's names of the two disks, and of what is attached to them while it is no file: nothing, which reads as zeros. */
 export const diskNode = (index: number): string => `disk${index}`;
-export const placeholderNode = (index: number): string => `placeholder${index}`;
+export const emptyNode = (index: number): string => `empty${index}`;
 
-const disk = (index: number, serial: string, file: string, readOnly: boolean): string[] => {
+const disk = (index: number, serial: string, readOnly: boolean): string[] => {
   const mode = `read-only=${readOnly ? 'on' : 'off'}`;
   return [
     '-blockdev',
-    `driver=file,node-name=${placeholderNode(index)},filename=/disks/${file},${mode}`,
+    `driver=null-co,node-name=${emptyNode(index)},size=${DISK_BYTES},read-zeroes=on,${mode}`,
     '-blockdev',
-    `driver=raw,node-name=${diskNode(index)},file=${placeholderNode(index)},${mode}`,
+    `driver=raw,node-name=${diskNode(index)},file=${emptyNode(index)},${mode}`,
     '-device',
     // Report a failed write as an error in the guest. By default a full disk would pause the VM.
     `virtio-blk-device,drive=${diskNode(index)},serial=${serial},werror=report,rerror=report`,
@@ -97,8 +102,8 @@ export const qemuArguments = (
   ...['-object', memory(shape, start)],
   ...socket('channel', CHANNEL_FD),
   ...['-device', 'virtio-serial-device', '-device', 'virtserialport,chardev=channel,name=agent'],
-  ...disk(0, 'image', 'placeholder.squashfs', true),
-  ...disk(1, 'scratch', 'placeholder.ext4', false),
+  ...disk(0, 'image', true),
+  ...disk(1, 'scratch', false),
   ...['-netdev', `tap,id=net0,fd=${TAP_FD}`, '-device', 'virtio-net-device,netdev=net0'],
   ...socket('qmp', QMP_FD),
   ...['-mon', 'chardev=qmp,mode=control'],

@@ -43,17 +43,19 @@ const runShell = async (vm: UtilityVm): Promise<void> => {
 };
 
 /**
- * Runs a complete start, with the image on the first disk and the placeholder on the second disk. A later start of a container
+ * Runs a complete start, with the image on the first disk, or a placeholder if there is none, and a placeholder on the second. A later start of a container
  * is then faster, because caches are filled and, under emulation, the code is translated. The image stays mounted. Only for a
  * VM without a container.
  * @throws the error of a failed start
  */
 export const rehearse = async (vm: UtilityVm): Promise<void> => {
   await vm.wake();
+  await vm.attachPlaceholders();
   await vm.configureNetwork(SOME_NETWORK);
   await vm.mountLayers();
   await runShell(vm).catch(unlessMissing);
   await vm.unmountLayers({ keepImage: true });
+  await vm.detachPlaceholder();
   await vm.removeNetwork();
   await vm.ask('rehearsed', 'The rehearsal did not end', [], LONG_ANSWER_TIMEOUT_MS);
 };

@@ -180,8 +180,8 @@ export class Templates {
       const start = { kind: 'template', tscKhz: this.#machine.tscKhz } as const;
       await writeFile(join(disks, 'ram'), '', { mode: 0o666 });
       await chmod(join(disks, 'ram'), 0o666);
-      const launch = { vmId, containerId: null, shape, start, disks };
-      await withBackgroundVm(this.#deps, placeholders, launch, {
+      const launch = { vmId, containerId: null, shape, start, disks, placeholders };
+      await withBackgroundVm(this.#deps, launch, {
         signal: this.#stop.signal,
         use: async (vm) => {
           await vm.connectGuest('boot', BOOT_TIMEOUT_MS);

@@ -10,7 +10,7 @@ import { replaceLink, writeRecord } from '../files.ts';
 import { vmPaths } from '../layout.ts';
 import { setProcessPriority } from '../proc.ts';
 import { ConsoleTail } from './console-tail.ts';
-import { diskNode, placeholderNode, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
+import { diskNode, emptyNode, WORKER_OVERHEAD_MB } from './qemu-arguments.ts';
 import { Qmp } from './qmp.ts';
 import { connectTo, isWorkerAlive, removeWorker, STATE_URI, workerErrors } from './worker.ts';
 import { WorkerFormat, type WorkerRecord } from './worker-record.ts';
@@ -44,7 +44,7 @@ export class UtilityVm {
   readonly #console: ConsoleTail;
   #record: WorkerRecord;
   #channel: GuestChannel | null = null;
-  /** The image on the first disk; null while it is a placeholder. */
+  /** The image on the first disk; null while it is empty. */
   #image: string | null = null;
 
   /** @param timeoutMs time limit for QEMU's first answer. Default: the limit for later answers */
@@ -137,8 +137,7 @@ export class UtilityVm {
   }
 
   /**
-   * Attaches a container's files to the two disks. The guest binds its driver only afterwards, so it never sees the earlier files.
-   * An image that the guest has already mounted is not replaced.
+   * Attaches a container's files to the two disks. An image that the guest has already mounted is not replaced.
    * @param image path of the squashfs
    * @param scratch path of the writable layer, whose owner becomes the worker's user
    */
@@ -150,12 +149,24 @@ export class UtilityVm {
     await this.#putBehind(1, '/disks/scratch.ext4', false);
   }
 
-  /** Attaches an image to the first disk, which the guest has not bound. */
+  /** Attaches an image to the first disk, from which the guest has nothing mounted. */
   async attachImage(image: string): Promise<void> {
     if (this.#image === image) return;
     await replaceLink(image, vmPaths(this.#deps.layout, this.id).image);
     await this.#putBehind(0, '/disks/image.squashfs', true);
     this.#image = image;
+  }
+
+  /** Attaches the files for a rehearsal: the layer, and the image if there is none. */
+  async attachPlaceholders(): Promise<void> {
+    if (this.#image === null) await this.#putBehind(0, '/disks/placeholder.squashfs', true);
+    await this.#putBehind(1, '/disks/placeholder.ext4', false);
+  }
+
+  /** Detaches the layer of a rehearsal, which the guest has unmounted. */
+  async detachPlaceholder(): Promise<void> {
+    await this.#reopen(1, emptyNode(1), false);
+    await this.#closeOthers();
   }
 
   /** Whether any file of a container is attached to the disks. */
@@ -166,8 +177,8 @@ export class UtilityVm {
   async detachDisks(): Promise<void> {
     const paths = vmPaths(this.#deps.layout, this.id);
     if (this.alive) {
-      await this.#reopen(0, placeholderNode(0), true);
-      await this.#reopen(1, placeholderNode(1), false);
+      await this.#reopen(0, emptyNode(0), true);
+      await this.#reopen(1, emptyNode(1), false);
       await this.#closeOthers();
       this.#image = null;
     }

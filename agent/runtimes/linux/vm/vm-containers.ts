@@ -23,7 +23,7 @@ import { type Accelerator, GUEST_OVERHEAD_MB, type VmShape } from './qemu-argume
 import type { Templates } from './templates.ts';
 import { UtilityVm } from './utility-vm.ts';
 import type { VmPool } from './vm-pool.ts';
-import { launchWorker, listWorkerIds, type Placeholders, readWorker, removeWorker } from './worker.ts';
+import { launchWorker, listWorkerIds, readWorker, removeWorker } from './worker.ts';
 
 const RAM_STEP_MB = 64;
 const BOOT_TIMEOUT_MS = 30_000;
@@ -60,7 +60,6 @@ interface Entry {
 interface VmContainersDeps {
   readonly deps: LinuxDeps;
   readonly machine: HostMachine;
-  readonly placeholders: Placeholders;
   readonly templates: Templates;
   readonly pool: VmPool;
   readonly accelerator: Accelerator;
@@ -337,13 +336,13 @@ export class VmContainers {
   }
 
   async #launch(container: AssignedContainer, shape: VmShape, cloned: boolean): Promise<UtilityVm> {
-    const { deps, placeholders, templates, machine } = this.#with;
+    const { deps, templates, machine } = this.#with;
     const launch = { vmId: deps.newId(), containerId: container.id, shape };
     const worker = cloned
       ? await templates.use(shape, (template) =>
-          launchWorker(deps, placeholders, { ...launch, start: { kind: 'clone' }, template }),
+          launchWorker(deps, { ...launch, start: { kind: 'clone' }, template }),
         )
-      : await launchWorker(deps, placeholders, {
+      : await launchWorker(deps, {
           ...launch,
           start: { kind: 'boot', tscKhz: machine.tscKhz },
         });

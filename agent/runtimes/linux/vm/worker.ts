@@ -36,6 +36,8 @@ export interface LaunchOptions {
   /** Runs the VM at low priority, for background work. */
   readonly lowPriority?: boolean;
   readonly disks?: string;
+  /** The files for a rehearsal in the VM. */
+  readonly placeholders?: Placeholders;
 }
 
 export interface Placeholders {
@@ -51,11 +53,7 @@ const LOW_PRIORITY = 10;
  * Starts a worker process: a uid, a tap device, cgroups, disks, and QEMU in its jail. Resolves when its sockets accept
  * connections. Undoes all steps if one fails.
  */
-export const launchWorker = async (
-  deps: LinuxDeps,
-  placeholders: Placeholders,
-  options: LaunchOptions,
-): Promise<WorkerRecord> => {
+export const launchWorker = async (deps: LinuxDeps, options: LaunchOptions): Promise<WorkerRecord> => {
   const { vmId, containerId, shape } = options;
   const paths = vmPaths(deps.layout, vmId);
   await mkdir(paths.run, { recursive: true });
@@ -72,7 +70,7 @@ export const launchWorker = async (
   };
   await writeRecord(paths.record, WorkerFormat, record);
   try {
-    await prepareDisks(options.disks ?? paths.disks, placeholders, record.uid);
+    await prepareDisks(options.disks ?? paths.disks, options.placeholders, record.uid);
     await limitWorker(deps.layout.tag, vmId, {
       memoryBytes: (shape.ramMB + WORKER_OVERHEAD_MB) * MIB,
       cpus: shape.cpus + 1,
@@ -86,10 +84,16 @@ export const launchWorker = async (
   }
 };
 
-const prepareDisks = async (disks: string, { squashfs, ext4 }: Placeholders, uid: number): Promise<void> => {
+const prepareDisks = async (
+  disks: string,
+  placeholders: Placeholders | undefined,
+  uid: number,
+): Promise<void> => {
   await mkdir(disks, { recursive: true });
   await chown(disks, 0, uid);
   await chmod(disks, 0o750);
+  if (placeholders === undefined) return;
+  const { squashfs, ext4 } = placeholders;
   const own = join(disks, 'placeholder.ext4');
   await Promise.all([replaceLink(squashfs, join(disks, 'placeholder.squashfs')), copyFile(ext4, own)]);
   await chown(own, uid, uid);
