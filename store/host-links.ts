@@ -14,6 +14,8 @@ export interface HostLinkRecord {
   readonly tenant: string;
   readonly hostId: string;
   readonly connectionId: string | null;
+  /** When the connection was closed, in milliseconds since 1970; null while there is one. */
+  readonly droppedAt: number | null;
   /** Milliseconds since 1970 by the control plane's clock; 0 until the agent connects for the first time. */
   readonly lastSeenAt: number;
   /** Milliseconds since 1970 in the WebSocket API's time: of two connections the later one counts. */
@@ -28,6 +30,7 @@ export interface HostLinkRecord {
 
 const LinkSchema = z.object({
   connectionId: orNull(z.string()),
+  droppedAt: orNull(z.number()),
   lastSeenAt: z._default(z.number(), 0),
   connectedAt: z._default(z.number(), 0),
   silent: z._default(z.boolean(), false),
@@ -100,7 +103,8 @@ export const takeLink = async (
   const taken = await ifMine(() =>
     table.update({
       Key: key(tenant, hostId),
-      UpdateExpression: 'SET connectionId = :connection, connectedAt = :connected, lastSeenAt = :now',
+      UpdateExpression:
+        'SET connectionId = :connection, connectedAt = :connected, lastSeenAt = :now REMOVE droppedAt',
       ConditionExpression:
         'attribute_exists(pk) AND attribute_not_exists(connectedAt) OR connectedAt <= :connected',
       ExpressionAttributeValues: {
@@ -119,13 +123,17 @@ export const takeLink = async (
 export const dropLink = async (
   table: Table,
   { tenant, hostId, connectionId }: Connection,
+  now: Date,
 ): Promise<boolean> => {
   const dropped = await ifMine(() =>
     table.update({
       Key: key(tenant, hostId),
-      UpdateExpression: 'REMOVE connectionId',
+      UpdateExpression: 'SET droppedAt = :now REMOVE connectionId',
       ConditionExpression: 'connectionId = :connection',
-      ExpressionAttributeValues: { ':connection': toAttribute(connectionId) },
+      ExpressionAttributeValues: {
+        ':connection': toAttribute(connectionId),
+        ':now': toAttribute(now.getTime()),
+      },
     }),
   );
   return dropped !== undefined;
@@ -206,6 +214,13 @@ const stillSilent = ({ lastSeenAt }: HostLinkRecord) =>
   lastSeenAt === 0
     ? { condition: 'attribute_not_exists(lastSeenAt)' }
     : { condition: 'lastSeenAt = :seen', values: { ':seen': toAttribute(lastSeenAt) } };
+
+/** Time for a reconnect, in milliseconds. */
+const RECONNECT_MS = 5_000;
+
+/** Whether the host's connection was closed, and it has not reconnected in the time that a reconnect takes. */
+export const isDisconnected = ({ droppedAt }: Pick<HostLinkRecord, 'droppedAt'>, now: Date): boolean =>
+  droppedAt !== null && now.getTime() - droppedAt > RECONNECT_MS;
 
 /** Whether the host's lease has expired. A host without a link has never connected. */
 export const isSilent = (

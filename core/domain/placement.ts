@@ -16,6 +16,8 @@ export interface SampledHost {
 }
 
 export interface Candidate extends SampledHost {
+  /** Whether its agent is connected, or may reconnect at once. */
+  readonly connected: boolean;
   readonly free: Capacity;
 }
 
@@ -63,6 +65,7 @@ export const unsuitable = (host: SampledHost, need: PlacementNeed): string | nul
 export const lacksCapacity = (host: Candidate, need: PlacementNeed): string | null => {
   if (host.state !== 'Ready' || !host.schedulable)
     return `it is ${host.state}${host.schedulable ? '' : ' and not schedulable'}`;
+  if (!host.connected) return 'its agent is not connected';
   const wanted = reservationOn(host, need);
   return fits(wanted, host.free)
     ? null

@@ -21,7 +21,7 @@ export interface ConnectionAnswer {
 
 /**
  * Handles connects and disconnects of hosts. The link refers to the newest connection. A disconnect changes only the
- * link: the sweeper decides by the lease whether the host is silent.
+ * link: placement chooses no disconnected host, and the sweeper decides by the lease whether the host is silent.
  */
 export const createHostConnectionHandler = (dependencies: HostConnectionDependencies) => {
   const { table, now, close, logger } = dependencies;
@@ -37,7 +37,7 @@ export const createHostConnectionHandler = (dependencies: HostConnectionDependen
     const { connection, connectedAt, routeKey } = given;
     const { tenant, hostId } = connection;
     if (routeKey === '$disconnect') {
-      const dropped = await dropLink(table, connection);
+      const dropped = await dropLink(table, connection, now());
       logger.info('host disconnected', { tenant, hostId, superseded: !dropped });
       return { statusCode: 200 };
     }

@@ -276,6 +276,15 @@ export const openWorld = ({ table, consumed }: EngineTable, options: WorldOption
       return connectionId;
     },
 
+    /** Closes the connection of the host, as the WebSocket API reports it. */
+    disconnect: async (host: FakeHost): Promise<void> => {
+      for (const [id, connected] of connections)
+        if (connected === host) {
+          connections.delete(id);
+          await connection(eventOf(host, '$disconnect', id));
+        }
+    },
+
     /** Cuts the network to the host without closing the connection. */
     cut: (host: FakeHost): void => {
       for (const [id, connected] of connections) if (connected === host) connections.delete(id);

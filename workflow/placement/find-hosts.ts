@@ -8,13 +8,18 @@ import {
   unsuitable,
 } from '../../core/domain/placement.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
-import type { Table } from '../../store/table.ts';
-import { lookUpHosts, readHosts, sampleAny, sampleHolders, sampleReady } from './sample-hosts.ts';
+import {
+  lookUpHosts,
+  readHosts,
+  type SamplingDependencies,
+  sampleAny,
+  sampleHolders,
+  sampleReady,
+} from './sample-hosts.ts';
 
 /** Finds the hosts that can take a container, at a cost that does not grow with the number of hosts. */
 
-export interface FindingDependencies {
-  readonly table: Table;
+export interface FindingDependencies extends SamplingDependencies {
   /** In [0, 1). */
   readonly random: () => number;
 }
@@ -24,7 +29,7 @@ export type Fit =
   | { readonly kind: 'fit'; readonly hosts: readonly Candidate[] }
   | { readonly kind: 'no-fit'; readonly reason: string };
 
-/** Hosts of a sample whose free capacity and image are read first, at one read unit each. */
+/** Hosts of a sample whose free capacity, link and image are read first, at 1.5 read units each. */
 const LOOKED_UP = 4;
 
 const imageMissing = (hosts: readonly Candidate[], image: string): string =>
@@ -43,11 +48,12 @@ const inOrder = (hosts: readonly Candidate[], need: PlacementNeed, random: () =>
 const withoutRoom = (host: SampledHost): Candidate => ({
   ...host,
   free: { memoryMB: 0, cpus: 0, diskMB: 0 },
+  connected: true,
 });
 
 /** Looks up the suitable hosts of a sample: a few, and the others only if none of those fits. */
 const chooseAmong = async (
-  { table, random }: FindingDependencies,
+  deps: FindingDependencies,
   tenant: string,
   need: PlacementNeed,
   sample: readonly SampledHost[],
@@ -57,16 +63,16 @@ const chooseAmong = async (
   const seen: Candidate[] = [];
   for (const group of [ids.slice(0, LOOKED_UP), ids.slice(LOOKED_UP)]) {
     if (group.length === 0) continue;
-    const { candidates, holders } = await lookUpHosts(table, tenant, need.image.name, group);
+    const { candidates, holders } = await lookUpHosts(deps, tenant, need.image.name, group);
     const fit = inOrder(
       candidates.filter(({ id }) => holders.has(id)),
       need,
-      random,
+      deps.random,
     );
     if (fit.kind === 'fit') return fit;
     seen.push(...candidates);
   }
-  const roomy = orderByTwoChoices(seen, need, random);
+  const roomy = orderByTwoChoices(seen, need, deps.random);
   const reason =
     roomy.length > 0
       ? imageMissing(roomy, need.image.name)
@@ -75,7 +81,7 @@ const chooseAmong = async (
 };
 
 const explain = async (
-  { table }: FindingDependencies,
+  deps: FindingDependencies,
   tenant: string,
   need: PlacementNeed,
   {
@@ -92,12 +98,13 @@ const explain = async (
     (host) => unsuitable(host, need) === null && lacksCapacity(host, need) !== null,
   );
   if (lacking.length > 0) return explainNoFit(lacking, need);
-  return sample.length > 0 ? reason : explainNoFit(await sampleAny(table, tenant, need.image.os), need);
+  return sample.length > 0 ? reason : explainNoFit(await sampleAny(deps, tenant, need.image.os), need);
 };
 
 /**
  * The hosts for a container. If none of a sample of the ready hosts fits and holds the image, some hosts that hold it are
- * read.
+ * read. A host whose agent is not connected is not chosen for a new container. The container's own host always is: its
+ * files are there, and it gets the command when it reconnects.
  */
 export const findHosts = async (
   deps: FindingDependencies,
@@ -105,15 +112,17 @@ export const findHosts = async (
 ): Promise<Fit> => {
   const { table, random } = deps;
   const { tenant } = container;
-  // The container's own host holds the image: the container was created from it there.
-  if (container.view.hostId !== null)
-    return inOrder(await readHosts(table, tenant, [container.view.hostId]), need, random);
+  const { hostId } = container.view;
+  if (hostId !== null) {
+    const own = (await readHosts(deps, tenant, [hostId])).map((host) => ({ ...host, connected: true }));
+    return inOrder(own, need, random);
+  }
   if (need.placement.hostId !== undefined)
-    return chooseAmong(deps, tenant, need, await readHosts(table, tenant, [need.placement.hostId]));
+    return chooseAmong(deps, tenant, need, await readHosts(deps, tenant, [need.placement.hostId]));
   const sample = await sampleReady(table, tenant, need, random);
   const first = await chooseAmong(deps, tenant, need, sample);
   if (first.kind === 'fit') return first;
-  const holders = await sampleHolders(table, tenant, need, random);
+  const holders = await sampleHolders(deps, tenant, need, random);
   const second = inOrder(holders, need, random);
   if (second.kind === 'fit') return second;
   return {

@@ -1,11 +1,17 @@
 import type { OsFamily } from '../../core/contract/host.ts';
 import { memoryClass } from '../../core/domain/capacity.ts';
 import type { Candidate, PlacementNeed, SampledHost } from '../../core/domain/placement.ts';
-import { type HostRecord, type IndexedHost, parseHost, parseIndexedHost } from '../../store/hosts.ts';
+import { isDisconnected, parseHostLink } from '../../store/host-links.ts';
+import { type IndexedHost, parseHost, parseIndexedHost } from '../../store/hosts.ts';
 import type { Item } from '../../store/item.ts';
 import { entityOf, readEach } from '../../store/item-format.ts';
 import { indexes, keys, parsePartitionKey } from '../../store/keys.ts';
 import type { Table } from '../../store/table.ts';
+
+export interface SamplingDependencies {
+  readonly table: Table;
+  readonly now: () => Date;
+}
 
 /** Samples of hosts for a placement, at a cost that does not grow with the number of hosts. */
 
@@ -23,11 +29,20 @@ const sampled = (host: IndexedHost): SampledHost => ({
   state: host.view.state,
 });
 
-const candidateOf = (host: HostRecord): Candidate => ({ ...sampled(host), free: host.free });
-
-/** A host that cannot be read gets no containers. */
-const candidates = (table: Table, items: readonly Item[]): Candidate[] =>
-  readEach(table, items, parseHost).map(candidateOf);
+/** Hosts and their links, in any order. A host that cannot be read gets no containers. */
+const candidates = ({ table, now }: SamplingDependencies, items: readonly Item[]): Candidate[] => {
+  const of = (entity: string) => items.filter((item) => entityOf(item) === entity);
+  const disconnected = new Set(
+    readEach(table, of('hostLink'), parseHostLink)
+      .filter((link) => isDisconnected(link, now()))
+      .map(({ hostId }) => hostId),
+  );
+  return readEach(table, of('host'), parseHost).map((host) => ({
+    ...sampled(host),
+    free: host.free,
+    connected: !disconnected.has(host.id),
+  }));
+};
 
 const hexadecimal = (random: () => number): string =>
   Math.floor(random() * 0x1_0000_0000)
@@ -82,30 +97,42 @@ export const sampleReady = async (
   return alternate(shuffled(found, random), shuffled(others, random));
 };
 
-export const readHosts = async (table: Table, tenant: string, ids: readonly string[]): Promise<Candidate[]> =>
-  candidates(table, await table.batchGet(ids.map((id) => keys.host(tenant, id))));
+/** Hosts with their free capacity, in any order. */
+export const readHosts = async (
+  deps: SamplingDependencies,
+  tenant: string,
+  ids: readonly string[],
+): Promise<Candidate[]> =>
+  candidates(
+    deps,
+    await deps.table.batchGet(ids.flatMap((id) => [keys.host(tenant, id), keys.hostLink(tenant, id)])),
+  );
 
 /** Some hosts that hold the image, with or without free capacity. */
 export const sampleHolders = async (
-  table: Table,
+  deps: SamplingDependencies,
   tenant: string,
   need: PlacementNeed,
   random: () => number,
 ): Promise<Candidate[]> => {
   const { pk } = keys.image(tenant, need.image.name);
   const idsFrom = async (sk: string): Promise<readonly string[]> => {
-    const page = await table.query({ key: { pk, sk }, sort: 'from', limit: PAGE });
+    const page = await deps.table.query({ key: { pk, sk }, sort: 'from', limit: PAGE });
     // The image's own item sorts after those of its hosts.
     const found = page.items.map((item) => item.sk?.S ?? '').filter((key) => key.startsWith('H#'));
     return found.map((key) => key.slice(2));
   };
   const ids = await idsFrom(`H#${hexadecimal(random)}`);
-  return readHosts(table, tenant, ids.length > 0 ? ids : await idsFrom('H#'));
+  return readHosts(deps, tenant, ids.length > 0 ? ids : await idsFrom('H#'));
 };
 
 /** A few hosts with or without free capacity, to explain why none fits. */
-export const sampleAny = async (table: Table, tenant: string, os: OsFamily): Promise<Candidate[]> => {
-  const page = await table.query({
+export const sampleAny = async (
+  deps: SamplingDependencies,
+  tenant: string,
+  os: OsFamily,
+): Promise<Candidate[]> => {
+  const page = await deps.table.query({
     index: 'gsi2',
     key: indexes.readyHosts(tenant, os),
     sort: 'any',
@@ -113,7 +140,7 @@ export const sampleAny = async (table: Table, tenant: string, os: OsFamily): Pro
     limit: PAGE,
   });
   return readHosts(
-    table,
+    deps,
     tenant,
     page.items.map(({ pk }) => parsePartitionKey(pk?.S ?? '').id),
   );
@@ -121,17 +148,21 @@ export const sampleAny = async (table: Table, tenant: string, os: OsFamily): Pro
 
 /** Some hosts with their free capacity, and the ids of those that hold the image. */
 export const lookUpHosts = async (
-  table: Table,
+  deps: SamplingDependencies,
   tenant: string,
   image: string,
   ids: readonly string[],
 ): Promise<{ readonly candidates: readonly Candidate[]; readonly holders: ReadonlySet<string> }> => {
-  const items = await table.batchGet(
-    ids.flatMap((id) => [keys.host(tenant, id), keys.imageOnHost(tenant, image, id)]),
+  const items = await deps.table.batchGet(
+    ids.flatMap((id) => [
+      keys.host(tenant, id),
+      keys.hostLink(tenant, id),
+      keys.imageOnHost(tenant, image, id),
+    ]),
   );
-  const isHost = (item: Item) => entityOf(item) === 'host';
+  const holding = items.filter((item) => entityOf(item) === 'imageOnHost');
   return {
-    candidates: candidates(table, items.filter(isHost)),
-    holders: new Set(items.filter((item) => !isHost(item)).map((item) => (item.sk?.S ?? '').slice(2))),
+    candidates: candidates(deps, items),
+    holders: new Set(holding.map((item) => (item.sk?.S ?? '').slice(2))),
   };
 };

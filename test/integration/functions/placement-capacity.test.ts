@@ -5,13 +5,16 @@ import {
   TransactWriteItemsCommand,
 } from '@aws-sdk/client-dynamodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { PlacementNeed } from '../../../core/domain/placement.ts';
 import { createAdmitWaitingHandler } from '../../../functions/admit-waiting/handler.ts';
 import { releaseCapacity } from '../../../store/capacity.ts';
+import type { ContainerRecord } from '../../../store/containers.ts';
 import { hostItem } from '../../../store/hosts.ts';
 import { imageOnHostItem } from '../../../store/images.ts';
 import { keys } from '../../../store/keys.ts';
 import { createTable } from '../../../store/table.ts';
-import { placeContainer } from '../../../workflow/placement/place-container.ts';
+import { findHosts } from '../../../workflow/placement/find-hosts.ts';
+import { placeContainer, readNeed } from '../../../workflow/placement/place-container.ts';
 import { IMAGE, openWorld, type World } from '../../helpers/control-plane-world.ts';
 import { type Engine, type EngineTable, startEngine } from '../../helpers/dynoxide.ts';
 import { TENANT } from '../../helpers/records.ts';
@@ -65,6 +68,65 @@ const ledger = async (ids: readonly string[]) => {
   const taken = reserved.reduce((sum, one) => sum + (one?.reservation?.memoryMB ?? 0), 0);
   return { reserved: reserved.length, taken, free, capacity, hosts };
 };
+
+describe('a host whose connection was closed', () => {
+  const RECONNECT_MS = 5_000;
+
+  test('gets no new containers once the time for a reconnect is over', async () => {
+    const hosts = [await world.addHost(), await world.addHost()];
+    for (const host of hosts) await world.connect(host);
+    const [gone, there] = hosts;
+    if (gone === undefined || there === undefined) throw new TypeError('no hosts');
+    await world.disconnect(gone);
+    world.clock.now += RECONNECT_MS + 1;
+    for (let count = 0; count < 10; count += 1) {
+      const made = await world.create({ began: false });
+      await place(made);
+      expect((await world.container(made.id))?.view.hostId).toBe(there.hostId);
+    }
+  });
+
+  test('may reconnect within this time: it is chosen', async () => {
+    const host = await world.addHost();
+    await world.connect(host);
+    await world.disconnect(host);
+    world.clock.now += RECONNECT_MS;
+    const made = await world.create({ began: false });
+    await place(made);
+    expect((await world.container(made.id))?.view.hostId).toBe(host.hostId);
+  });
+
+  test('is the reason for which an operation waits, and gets the container after it has reconnected', async () => {
+    const host = await world.addHost();
+    await world.connect(host);
+    await world.disconnect(host);
+    world.clock.now += RECONNECT_MS + 1;
+    const made = await world.create({ began: false });
+    await place(made);
+    expect((await world.operation(made.operationId)).view.reason).toContain('its agent is not connected');
+    await world.connect(host);
+    await place(made);
+    expect((await world.container(made.id))?.view.hostId).toBe(host.hostId);
+  });
+
+  test('still gets the commands of the containers that it has', async () => {
+    const host = await world.addHost();
+    await world.connect(host);
+    const made = await world.create({ began: false });
+    await place(made);
+    await world.disconnect(host);
+    world.clock.now += RECONNECT_MS + 1;
+    const container = await world.container(made.id);
+    const fit = await findHosts(world.deps, {
+      container: container as ContainerRecord,
+      need: (await readNeed(opened.table, {
+        operation: await world.operation(made.operationId),
+        container: container as ContainerRecord,
+      })) as PlacementNeed,
+    });
+    expect(fit).toMatchObject({ kind: 'fit', hosts: [{ id: host.hostId }] });
+  });
+});
 
 describe('capacity under parallel placement', () => {
   const SHARE = scaled({ ci: 20, whole: 100 });

@@ -97,6 +97,7 @@ const wait = async (memoryMB: number): Promise<string> => {
 const addLink = async (hostId: string): Promise<void> => {
   const link: Omit<HostLinkRecord, 'tenant' | 'hostId'> = {
     connectionId: null,
+    droppedAt: null,
     lastSeenAt: world.clock.now,
     connectedAt: world.clock.now,
     silent: false,

@@ -29,6 +29,7 @@ const host = (id: string, memoryMB: number, over: Partial<Candidate> = {}): Cand
   labels: {},
   schedulable: true,
   state: 'Ready',
+  connected: true,
   free: { memoryMB, cpus: 8, diskMB: 1_048_576 },
   ...over,
 });
