@@ -128,12 +128,12 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     secrets: ['signingSecret'],
   }),
   'control-container': httpSpec('Start, stop, restart, kill, remove a container', {
-    table: PLACEMENT_ACTIONS,
+    table: [...PLACEMENT_ACTIONS, 'DeleteItem'],
     indexes: ['gsi2'],
     starts: ['provision-process', 'provision-utility-vm', 'place-utility-vm', 'run-command'],
     answersTasks: ['SendTaskFailure'],
     connections: ['POST'],
-    environment: ['stateMachines', 'webSocketUrl'],
+    environment: ['stateMachines', 'webSocketUrl', 'leaseSeconds'],
     secrets: ['signingSecret'],
   }),
   'list-processes': httpSpec('List processes on a host, report the isolation of a container', {
@@ -155,7 +155,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     indexes: ['gsi1', 'gsi3'],
   }),
   hosts: httpSpec('Read, change, drain and remove hosts', {
-    table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem'],
+    table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3'],
     connections: ['DELETE'],
     environment: ['webSocketUrl', 'leaseSeconds'],

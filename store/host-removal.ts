@@ -18,7 +18,7 @@ const hasContainers = async (table: Table, tenant: string, hostId: string): Prom
 export const checkUnused = async (table: Table, { tenant, id, view }: IndexedHost): Promise<void> => {
   if (!(await hasContainers(table, tenant, id))) return;
   throw new ConflictError('host-in-use', `Host "${view.name}" has containers.`, {
-    suggestion: `Drain it, and remove its containers. List them with GET /v1/containers?hostId=${id}.`,
+    suggestion: `Drain it, and remove its containers. List them with GET /v1/containers?hostId=${id}. If its agent has not been connected for the time of the lease, ?force=true removes them too.`,
     context: { hostId: id },
   });
 };

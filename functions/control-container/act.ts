@@ -12,6 +12,7 @@ import {
 } from '../../workflow/operation/begin-operation.ts';
 import { type Action, type Decision, decide } from '../../workflow/operation/decide-action.ts';
 import { acceptDirectly } from '../../workflow/operation/direct-operation.ts';
+import { findSilentLink, removeWithoutHost } from '../../workflow/operation/removal-without-host.ts';
 import {
   nothingToDo,
   type Request,
@@ -36,6 +37,8 @@ export interface ActDependencies extends Dependencies {
   readonly tasks: Tasks;
   readonly sign: SignCommand;
   readonly push: Push;
+  /** The lease of hosts: those that were silent for longer do not take part in a removal with `force`. */
+  readonly leaseSeconds: number;
 }
 
 /** A request for an action on a container. */
@@ -146,6 +149,29 @@ const removeAfter = async (
   return { answer, wake: blocking };
 };
 
+/** @returns null if it is not a removal with `force`, or the host is not silent */
+const removeAtOnce = async (
+  dependencies: ActDependencies,
+  { action, parameters, remember }: ActionRequest,
+  before: ContainerRecord,
+  request: Request,
+): Promise<Done | null> => {
+  if (action !== 'remove' || parameters.force !== true) return null;
+  const silent = await findSilentLink(dependencies.table, before, {
+    now: request.now,
+    leaseSeconds: dependencies.leaseSeconds,
+  });
+  if (silent === null) return null;
+  const answerWith = (operation: OperationRecord) => answerOperation(202, before, operation, request.now);
+  const { operation, ended } = await removeWithoutHost(
+    dependencies.table,
+    { before, request, link: silent.link },
+    (one) => remember(answerWith(one)),
+  );
+  const waiting = ended.find(({ placeToken }) => placeToken !== null);
+  return { answer: answerWith(operation), ...(waiting && { wake: waiting }) };
+};
+
 const tryOnce = async (dependencies: ActDependencies, asked: ActionRequest): Promise<Done> => {
   const { container, decision } = await readAndDecide(dependencies.table, asked);
   const request: Request = {
@@ -154,6 +180,8 @@ const tryOnce = async (dependencies: ActDependencies, asked: ActionRequest): Pro
     parameters: asked.parameters,
     now: dependencies.now(),
   };
+  const removed = await removeAtOnce(dependencies, asked, container, request);
+  if (removed !== null) return removed;
   switch (decision.kind) {
     case 'begin':
       return begin(dependencies, asked, container, decision.operation, request);

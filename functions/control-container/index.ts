@@ -7,7 +7,7 @@ import { createStartWorkflow } from '../shared/steps/start-workflow.ts';
 import { createTasks } from '../shared/steps/step-functions-tasks.ts';
 import { createHandler } from './handler.ts';
 
-const environment = readEnvironment([...HTTP_ENVIRONMENT, 'stateMachines', 'webSocketUrl']);
+const environment = readEnvironment([...HTTP_ENVIRONMENT, 'stateMachines', 'webSocketUrl', 'leaseSeconds']);
 const stepFunctions = createStepFunctionsClient();
 
 export const handler = createHandler({
@@ -16,4 +16,5 @@ export const handler = createHandler({
   push: createPush(createConnectionsClient(environment.webSocketUrl)),
   startWorkflow: createStartWorkflow(stepFunctions, environment.stateMachines),
   tasks: createTasks(stepFunctions),
+  leaseSeconds: environment.leaseSeconds,
 });

@@ -1,10 +1,13 @@
 import { HOSTS_ROUTES } from '../../core/contract/http/routes/hosts.ts';
+import { TooBusyError } from '../../core/domain/errors.ts';
 import { connectedHostState } from '../../core/domain/host-state.ts';
 import { createCursors } from '../../store/cursor.ts';
+import { isSilent } from '../../store/host-links.ts';
 import { checkUnused, removeHost } from '../../store/host-removal.ts';
 import { getLinkedHost, type HostView, type LinkedHost, listHosts, updateHost } from '../../store/hosts.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
+import { removeAllWithoutHost } from '../../workflow/operation/removal-without-host.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';
 import { answerDryRun, answerResource } from '../shared/http/answers.ts';
 import {
@@ -17,6 +20,9 @@ import { answerPage, pagingOf } from '../shared/http/paging.ts';
 import { checkRevision } from '../shared/http/preconditions.ts';
 import { toHost } from '../shared/http/resources.ts';
 import { notFound } from '../shared/http/validate.ts';
+
+/** Time for the containers of one host, in milliseconds, well within a request's time. */
+const FORCED_REMOVAL_MS = 15_000;
 
 interface HostsDependencies extends HttpDependencies {
   readonly table: Table;
@@ -90,8 +96,29 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
   const drain: RouteHandler<'drainHost'> = (request) =>
     change(request, (view) => withSchedulable(view, false), 'stop placing containers on');
 
-  const remove: RouteHandler<'removeHost'> = async ({ identity, params, dryRun, ifMatch, remember }) => {
+  /** @throws TooBusyError if there are more than one request can remove */
+  const removeContainers = async ({ tenant, actor }: Identity, { host, link }: LinkedHost): Promise<void> => {
+    const removal = { host: { tenant, hostId: host.id }, link, actor };
+    if (await removeAllWithoutHost(dependencies, removal, now().getTime() + FORCED_REMOVAL_MS)) return;
+    throw new TooBusyError('The host has more containers than one request can remove. Some were removed.', {
+      suggestion: 'Send the request again until it succeeds.',
+    });
+  };
+
+  const remove: RouteHandler<'removeHost'> = async ({
+    identity,
+    params,
+    query,
+    dryRun,
+    ifMatch,
+    remember,
+  }) => {
     const answer: Answer = { status: 204 };
+    if (query.force === 'true' && !dryRun) {
+      const found = await require(identity, params.id);
+      checkRevision(ifMatch, found.host.revision);
+      if (isSilent(found.link, now(), leaseSeconds)) await removeContainers(identity, found);
+    }
     const removed = await retryOnConflict(async () => {
       const found = await require(identity, params.id);
       checkRevision(ifMatch, found.host.revision);

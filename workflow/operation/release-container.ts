@@ -42,6 +42,10 @@ const consequences = (before: ContainerRecord, after: ContainerRecord): readonly
   return hostId !== null && room !== null ? [releaseCapacity(before.tenant, hostId, room)] : [];
 };
 
+/** The write that releases everything that a container has reserved. */
+export const releaseAll = (before: ContainerRecord): readonly Write[] =>
+  consequences(before, { ...before, reservation: null, heldDiskMB: 0 });
+
 /** The compute process after a container's change of state. */
 const nextProcess = (
   before: ContainerRecord,

@@ -9,13 +9,22 @@ export const addRemove = (group: Command, io: Io): void => {
   const command = group
     .command('remove')
     .alias('rm')
-    .summary('remove a host without containers')
-    .argument('<host>', 'id or name');
+    .summary('remove a host')
+    .argument('<host>', 'id or name')
+    .option(
+      '-f, --force',
+      'remove its containers too, if its agent has not been connected for the time of the lease',
+    );
   addMutationOptions(command, { ifMatch: true });
-  examples(command, 'bulkhead host remove nano-1').action(
-    withContext<[string], MutationOptions>(io, async (context, options, host) => {
+  examples(command, 'bulkhead host remove nano-1', 'bulkhead host remove nano-1 --force').action(
+    withContext<[string], MutationOptions & { readonly force?: true }>(io, async (context, options, host) => {
       const id = await hostIdOf(context, host);
-      const body = await context.client.call('removeHost', { params: { id }, ...mutationOf(options) });
+      const { query, ...mutation } = mutationOf(options);
+      const body = await context.client.call('removeHost', {
+        params: { id },
+        ...mutation,
+        query: { ...query, ...(options.force === true ? { force: 'true' as const } : {}) },
+      });
       if (isDryRun(body)) showDryRun(context, body);
       else if (context.isJson) context.showJson({ removed: id });
       else context.showNote(`Host "${host}" was removed.`);

@@ -2,7 +2,7 @@ import * as z from 'zod/mini';
 import { HostSchema, UpdateHostRequestSchema } from '../../host.ts';
 import type { Route } from '../route.ts';
 import { DryRunSchema } from './answers.ts';
-import { byId, dryRun, list, paging } from './shared.ts';
+import { byId, dryRun, flag, list, paging } from './shared.ts';
 
 export const HOSTS_ROUTES = [
   {
@@ -42,7 +42,7 @@ export const HOSTS_ROUTES = [
     function: 'hosts',
     scope: 'hosts:admin',
     parameters: byId,
-    query: z.strictObject(dryRun),
+    query: z.strictObject({ ...dryRun, force: flag }),
     responses: { 204: null, 200: DryRunSchema },
     mutation: { ifMatch: true },
   },

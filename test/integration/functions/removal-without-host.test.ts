@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { createApi, LEASE_SECONDS } from '../../helpers/api.ts';
+import { freeDisk, openWorld, type World } from '../../helpers/control-plane-world.ts';
+import { type Engine, type EngineTable, startEngine } from '../../helpers/dynoxide.ts';
+import type { FakeHost } from '../../helpers/fake-host.ts';
+import { UNLIMITED } from '../../helpers/http-function.ts';
+
+/** `DELETE /v1/containers/{id}?force=true` while the container's host is silent. */
+
+let engine: Engine;
+let opened: EngineTable;
+let world: World;
+let host: FakeHost;
+beforeAll(async () => {
+  engine = await startEngine();
+});
+afterAll(() => engine.stop());
+beforeEach(async () => {
+  opened = await engine.table();
+  world = openWorld(opened);
+  host = await world.addHost();
+  await world.connect(host);
+});
+
+const FREE = { memoryMB: 4096, cpus: 8, diskMB: freeDisk(0) };
+const remove = async (id: string, query = 'force=true') => {
+  const api = createApi(opened.table, UNLIMITED, { push: world.deps.push });
+  api.clock.ms = world.clock.now;
+  return api.call('removeContainer', { params: { idOrName: id }, query });
+};
+const loseHost = async (): Promise<void> => {
+  world.cut(host);
+  world.clock.now += LEASE_SECONDS * 1000 + 1;
+  await world.sweep();
+};
+const running = async (): Promise<string> => {
+  const { id } = await world.create();
+  await world.settle();
+  expect((await world.container(id))?.view.state).toBe('Running');
+  return id;
+};
+/** The host reconnects, and two inventories a minute apart name the container. */
+const bringHostBack = async (): Promise<void> => {
+  await world.connect(host);
+  await world.settle();
+  world.clock.now += 61_000;
+  host.heartbeat();
+  await world.settle();
+};
+
+test('succeeds at once: the container, its name and its reservations are free', async () => {
+  const id = await running();
+  const name = (await world.container(id))?.view.name;
+  await loseHost();
+  const answer = await remove(name ?? '');
+  expect([answer.status, answer.body.operation.state]).toEqual([202, 'Succeeded']);
+  expect(await world.container(id)).toBeUndefined();
+  expect((await world.host(host.hostId)).free).toEqual(FREE);
+  expect((await remove(name ?? '')).status).toBe(404);
+});
+
+test('a host that returns removes the container, and never brings it back', async () => {
+  const id = await running();
+  await loseHost();
+  await remove(id);
+  expect(host.running()).toEqual([id]);
+  await bringHostBack();
+  expect(host.containers.size).toBe(0);
+  expect(await world.container(id)).toBeUndefined();
+  expect((await world.host(host.hostId)).free).toEqual(FREE);
+});
+
+test('an operation that has the container is cancelled, and its late result changes nothing', async () => {
+  host.silentOn.add('startContainer');
+  const { id, operationId } = await world.create();
+  await world.settle();
+  await loseHost();
+  expect((await remove(id)).body.operation.state).toBe('Succeeded');
+  expect((await world.operation(operationId)).view).toMatchObject({
+    state: 'Cancelled',
+    error: { code: 'operation-cancelled' },
+  });
+  host.silentOn.clear();
+  await bringHostBack();
+  await bringHostBack();
+  expect(await world.container(id)).toBeUndefined();
+  expect(host.containers.size).toBe(0);
+  expect((await world.operation(operationId)).view.state).toBe('Cancelled');
+  expect((await world.host(host.hostId)).free).toEqual(FREE);
+  expect(await world.commandsOf(host.hostId)).toEqual([]);
+});
+
+test('a removal that waits for the host has succeeded too', async () => {
+  const id = await running();
+  host.silentOn.add('removeContainer');
+  const { operation } = (await remove(id)).body;
+  await world.settle();
+  await loseHost();
+  expect((await remove(id)).body.operation.state).toBe('Succeeded');
+  expect((await world.operation(operation.id)).view.state).toBe('Succeeded');
+  expect(await world.container(id)).toBeUndefined();
+});
+
+describe('the host takes part', () => {
+  test('while its lease is valid', async () => {
+    const id = await running();
+    world.cut(host);
+    world.clock.now += LEASE_SECONDS * 1000;
+    expect((await remove(id)).body.operation.state).not.toBe('Succeeded');
+    expect(await world.container(id)).toBeDefined();
+  });
+
+  test('without force: the container may still run', async () => {
+    const id = await running();
+    await loseHost();
+    expect((await remove(id, '')).status).toBe(409);
+  });
+});
+
+describe('DELETE /v1/hosts/{id}?force=true', () => {
+  const removeHost = async (query: string) => {
+    const api = createApi(opened.table, UNLIMITED, { push: world.deps.push });
+    api.clock.ms = world.clock.now;
+    return api.call('removeHost', { params: { id: host.hostId }, query });
+  };
+
+  test('removes a silent host with its containers', async () => {
+    const ids = [await running(), await running(), await running()];
+    await loseHost();
+    expect((await removeHost('')).status).toBe(409);
+    expect((await removeHost('force=true')).status).toBe(204);
+    for (const id of ids) expect(await world.container(id)).toBeUndefined();
+    expect((await removeHost('force=true')).status).toBe(404);
+  });
+
+  test('is refused while the host is connected and has containers', async () => {
+    const id = await running();
+    const answer = await removeHost('force=true');
+    expect([answer.status, answer.body.type]).toEqual([409, 'urn:bulkhead:problem:host-in-use']);
+    expect((await world.container(id))?.view.state).toBe('Running');
+  });
+});
