@@ -2,7 +2,12 @@ import { isDeepStrictEqual } from 'node:util';
 import * as z from 'zod/mini';
 import type { ObservedContainer } from '../core/contract/agent/commands.ts';
 import type { WorkerProcess } from '../core/contract/compute-process.ts';
-import { type ContainerSpec, type ContainerState, ContainerStateSchema } from '../core/contract/container.ts';
+import {
+  type ContainerSpec,
+  type ContainerState,
+  ContainerStateSchema,
+  type Run,
+} from '../core/contract/container.ts';
 import {
   DEFAULT_NETWORK_POLICY,
   EgressDefaultSchema,
@@ -85,6 +90,8 @@ export interface ContainerRecord extends IndexedContainer {
   readonly observedSequence?: number | null;
   /** The report of its end that arrived while an operation was active. The end of the operation applies it. */
   readonly exitReport?: ObservedContainer | null;
+  /** The newest run of its main process. */
+  readonly lastRun?: Run | null;
   /** Its compute process; null if it has none. */
   readonly process: StoredProcess | null;
   /** Who made the last change: the stream writes it into the event. */
@@ -161,6 +168,21 @@ export const StoredWorkerProcessSchema: z.ZodMiniType<WorkerProcess> = z.object(
   userName: z.string(),
 });
 
+const RUN_DETAILS = {
+  endedAt: orNull(z.string()),
+  restarting: z._default(z.boolean(), false),
+  outOfMemory: z._default(z.boolean(), false),
+  ports: z._default(
+    z.array(z.object({ hostPort: z.number(), containerPort: z.number(), protocol: z.enum(['tcp', 'udp']) })),
+    [],
+  ),
+};
+const StoredRunSchema: z.ZodMiniType<Run> = z.object({
+  startedAt: z.string(),
+  restartCount: z._default(z.number(), 0),
+  ...RUN_DETAILS,
+});
+
 /** A host's observation of a container, in containers and in command results. */
 export const StoredObservedSchema: z.ZodMiniType<ObservedContainer> = z.object({
   containerId: z.string(),
@@ -173,6 +195,7 @@ export const StoredObservedSchema: z.ZodMiniType<ObservedContainer> = z.object({
   restartCount: z.number(),
   workerProcess: orNull(StoredWorkerProcessSchema),
   sequence: z.optional(z.number()),
+  run: z.optional(z.object(RUN_DETAILS)),
 });
 
 const StoredProcessSchema: z.ZodMiniType<StoredProcess> = z.object({
@@ -208,6 +231,7 @@ const ContainerSchema: z.ZodMiniType<
   ),
   observedSequence: orNull(z.number()),
   exitReport: z.optional(StoredObservedSchema),
+  lastRun: z.optional(StoredRunSchema),
   process: orNull(StoredProcessSchema),
   actor: z.string(),
 });
@@ -250,6 +274,15 @@ const programOf = ({ entrypoint, command, env }: ContainerSpec) =>
     ? null
     : pack({ entrypoint, command, env });
 
+/** Usual values are omitted, because they are written again with each change of the container. */
+const compactRun = ({ restartCount, restarting, outOfMemory, ports, ...run }: Run) => ({
+  ...run,
+  restartCount: restartCount || null,
+  restarting: restarting || null,
+  outOfMemory: outOfMemory || null,
+  ports: ports.length > 0 ? ports : null,
+});
+
 /** The whole item of a container, with every index key that follows from the record. */
 export const containerItem = (record: ContainerRecord): Item => {
   const { tenant, id, ...rest } = record;
@@ -262,6 +295,7 @@ export const containerItem = (record: ContainerRecord): Item => {
   return createItem('container', keys.container(tenant, id), {
     ...rest,
     view,
+    lastRun: record.lastRun ? compactRun(record.lastRun) : null,
     program: programOf(spec),
     ...indexAttributes('gsi1', indexes.containersByName(tenant, name)),
     ...(hostId === null ? {} : indexAttributes('gsi3', indexes.containersByHost(tenant, hostId, name))),

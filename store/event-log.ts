@@ -67,6 +67,8 @@ const EventSchema: z.ZodMiniType<UnnumberedEvent> = z.object({
   previousState: z.nullable(z.string()),
   state: z.nullable(z.string()),
   runtimeType: z.optional(z.string()),
+  image: z.optional(z.string()),
+  exitCode: z.optional(z.nullable(z.number())),
   hostId: z.optional(z.nullable(z.string())),
   operationId: z.nullable(z.string()),
   session: z.optional(SessionFactsSchema),

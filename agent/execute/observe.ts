@@ -1,5 +1,5 @@
 import type { ObservedContainer } from '../../core/contract/agent/commands.ts';
-import type { Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
+import type { MainProcess, Runtime, RuntimeContainer } from '../runtimes/runtime.ts';
 import type { AgentState, ContainerRecord } from '../state/agent-state.ts';
 
 const LONGEST_REASON = 512;
@@ -24,8 +24,21 @@ const toObserved = (
     restartCount: record?.restartCount ?? 0,
     workerProcess: found?.workerProcess ?? null,
     sequence,
+    ...(process && { run: runOf(process, found, record) }),
   };
 };
+
+const runOf = (
+  process: MainProcess,
+  found: RuntimeContainer | null,
+  record: ContainerRecord | null,
+): NonNullable<ObservedContainer['run']> => ({
+  endedAt: process.running ? null : (process.endedAt?.toISOString() ?? null),
+  // Once the restart policy has decided, it has set the wait before the next start.
+  restarting: !process.running && record?.desired === 'Running' && record.backoffMs > 0,
+  outOfMemory: process.outOfMemory === true,
+  ports: process.running ? [...(found?.ports ?? [])] : [],
+});
 
 interface ObserveDeps {
   readonly runtime: Pick<Runtime, 'inspect'>;

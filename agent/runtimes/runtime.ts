@@ -1,5 +1,6 @@
 import type { AssignedContainer, CommandArguments } from '../../core/contract/agent/commands.ts';
 import type { IsolationReport, Process, WorkerProcess } from '../../core/contract/compute-process.ts';
+import type { Run } from '../../core/contract/container.ts';
 import type { HostFacts } from '../../core/contract/host.ts';
 import type { ImageFacts } from '../../core/contract/image.ts';
 import type { IsolationVerification } from '../../core/contract/isolation-verification.ts';
@@ -138,6 +139,8 @@ export interface RuntimeContainer {
   readonly layersMounted: boolean;
   /** The newest run of the main process; null if it has never run. */
   readonly process: MainProcess | null;
+  /** The published ports, with the host's ports. */
+  readonly ports?: Run['ports'];
   /** The host process that runs the VM. */
   readonly workerProcess: WorkerProcess | null;
 }
@@ -149,4 +152,6 @@ export interface MainProcess {
   readonly endedAt: Date | null;
   readonly exitCode: number | null;
   readonly exitReason: string | null;
+  /** Whether it was killed because the container reached its memory limit. */
+  readonly outOfMemory?: boolean | undefined;
 }

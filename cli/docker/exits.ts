@@ -1,9 +1,11 @@
 import { type EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ContainerSummary } from '../../core/contract/container.ts';
+import type { Container, ContainerSummary } from '../../core/contract/container.ts';
 import type { Bridge } from './bridge.ts';
 import { AUTO_REMOVE_LABEL } from './translate/labels.ts';
 import { FAILED_TO_START } from './translate/state.ts';
+
+type Observed = ContainerSummary & Partial<Pick<Container, 'lastRun'>>;
 
 /** How a run of a container ended. */
 export interface Exit {
@@ -16,10 +18,12 @@ const LONG_POLL_MS = 1_000;
 const SHORT_POLLS_FOR_MS = 10_000;
 const GROWTH = 1.5;
 
-const hasStopped = ({ state, activeOperationId }: ContainerSummary): boolean =>
-  (state === 'Off' || state === 'Failed') && activeOperationId === null;
+const hasStopped = (container: Observed): boolean =>
+  (container.state === 'Off' || container.state === 'Failed') &&
+  container.activeOperationId === null &&
+  container.lastRun?.restarting !== true;
 
-const exitOf = ({ exitCode, lastError, state }: ContainerSummary): Exit => ({
+const exitOf = ({ exitCode, lastError, state }: Observed): Exit => ({
   exitCode: exitCode ?? (state === 'Failed' || lastError !== null ? FAILED_TO_START : 0),
 });
 
@@ -28,7 +32,7 @@ interface Wait {
   readonly after: number | null;
   readonly signal: AbortSignal;
   /** The container, if it was just read. */
-  readonly seen?: ContainerSummary | undefined;
+  readonly seen?: Observed | undefined;
   /** Polling interval in milliseconds. Default: short at first, because most runs are short. */
   readonly pollMs?: number;
 }
@@ -44,7 +48,7 @@ export const waitForExit = async (
 ): Promise<Exit> => {
   const began = bridge.now;
   let quickMs: number | undefined;
-  let last: ContainerSummary | undefined;
+  let last: Observed | undefined;
   for (let next = seen; ; next = undefined) {
     const container = next ?? (await bridge.find(id));
     if (container === undefined) return last === undefined ? { exitCode: 0 } : exitOf(last);
@@ -81,7 +85,7 @@ export const waitForRemoval = async (
   bridge: Bridge,
   id: string,
   signal: AbortSignal,
-  seen?: ContainerSummary,
+  seen?: Observed,
 ): Promise<Exit> => {
   let exit: Exit = { exitCode: 0 };
   for (let next = seen; ; next = undefined) {

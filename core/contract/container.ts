@@ -12,6 +12,7 @@ import {
   NameSchema,
   PlacementRequestSchema,
   PortsSchema,
+  PublishedPortSchema,
   ResourcesSchema,
   RestartPolicySchema,
   RuntimeTypeInputSchema,
@@ -133,6 +134,22 @@ export const ContainerSpecSchema = z.strictObject({
 });
 export type ContainerSpec = z.infer<typeof ContainerSpecSchema>;
 
+/** The newest run of the main process, as its host reports it and by the host's clock. */
+export const RunSchema = z.strictObject({
+  startedAt: TimestampSchema,
+  /** Null while it runs. */
+  endedAt: z.nullable(TimestampSchema),
+  /** Restarts by the restart policy since the last start by a request. */
+  restartCount: z.int(),
+  /** Whether the restart policy will start it again. */
+  restarting: z.boolean(),
+  /** Whether it was killed because the container reached its memory limit. */
+  outOfMemory: z.boolean(),
+  /** The published ports while it runs. */
+  ports: z.array(PublishedPortSchema),
+});
+export type Run = z.infer<typeof RunSchema>;
+
 export const ContainerSchema = z.strictObject({
   id: IdSchema,
   name: NameSchema,
@@ -158,6 +175,8 @@ export const ContainerSchema = z.strictObject({
   exitCode: z.nullable(z.int()),
   startedAt: z.nullable(TimestampSchema),
   uptimeSeconds: z.number(),
+  /** Null before the first start, and if the agent of the host is of an earlier version. */
+  lastRun: z.nullable(RunSchema),
   activeOperationId: z.nullable(IdSchema),
   lastError: z.nullable(ProblemSchema),
   revision: z.int(),
@@ -166,6 +185,10 @@ export const ContainerSchema = z.strictObject({
 });
 export type Container = z.infer<typeof ContainerSchema>;
 
-/** A container in a list: without `env` and `entrypoint`. A command of more than 256 characters is cut, and ends with `…`. */
-export const ContainerSummarySchema = z.omit(ContainerSchema, { env: true, entrypoint: true });
+/** A container in a list: without `env`, `entrypoint` and `lastRun`. A command of more than 256 characters is cut, and ends with `…`. */
+export const ContainerSummarySchema = z.omit(ContainerSchema, {
+  env: true,
+  entrypoint: true,
+  lastRun: true,
+});
 export type ContainerSummary = z.infer<typeof ContainerSummarySchema>;

@@ -55,6 +55,10 @@ export const EventSchema = z.strictObject({
   /** The new state. In `Command Refused`: why the command was refused. */
   state: z.nullable(z.string()),
   runtimeType: z.optional(z.string()),
+  /** Of a container. */
+  image: z.optional(z.string()),
+  /** Of a main process that has ended; null if it is not known. */
+  exitCode: z.optional(z.nullable(z.int())),
   hostId: z.optional(z.nullable(IdSchema)),
   operationId: z.nullable(IdSchema),
   /** Facts about a session, but never its content. */

@@ -192,6 +192,13 @@ const PortSchema = z.strictObject({
 });
 export const PortsSchema = z.array(PortSchema).check(z.maxLength(LIMITS.ports));
 
+/** A published port, with the port of the host that was chosen for it. */
+export const PublishedPortSchema = z.strictObject({
+  hostPort: z.int(),
+  containerPort: z.int(),
+  protocol: z.enum(['tcp', 'udp']),
+});
+
 export const RestartPolicySchema = z.strictObject({
   name: z.enum(['no', 'on-failure', 'always']),
   maxRetries: z.optional(z.int().check(z.minimum(0), z.maximum(1000))),

@@ -9,6 +9,8 @@ export interface Snapshot {
   readonly state: string | null;
   readonly name?: string | undefined;
   readonly runtimeType?: string | undefined;
+  readonly image?: string | undefined;
+  readonly exitCode?: number | null | undefined;
   readonly hostId?: string | null | undefined;
   readonly operationId: string | null;
   /** Revision of a container's network policy. */
@@ -76,6 +78,13 @@ const typeOf = ({ kind, before, after }: Change): EventType | null => {
   return before.network?.pending === after.network?.pending ? types.updated : null;
 };
 
+/** Whether a main process has ended. */
+const isEnd = ({ kind, before, after }: Change): boolean =>
+  kind === 'container' &&
+  before?.state !== after?.state &&
+  after?.state === 'Off' &&
+  before?.state !== undefined;
+
 /**
  * The event of a change, if it is published. Each mutation of a resource has one event, so that the list of events is the
  * audit log.
@@ -96,6 +105,9 @@ export const deriveEvent = (change: Change, time: string): Omit<Event, 'id'> | n
     previousState: change.before?.state ?? null,
     state: removed ? null : now.state,
     ...(now.runtimeType !== undefined && { runtimeType: now.runtimeType }),
+    ...(now.image !== undefined && { image: now.image }),
+    // The exit code of the last run is unchanged by other changes.
+    ...(isEnd(change) && { exitCode: now.exitCode ?? null }),
     ...(now.hostId !== undefined && { hostId: now.hostId }),
     ...(now.session !== undefined && { session: now.session }),
     operationId: now.operationId ?? change.before?.operationId ?? null,

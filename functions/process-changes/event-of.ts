@@ -24,9 +24,11 @@ interface StreamChange {
 const SNAPSHOTS: Readonly<Record<ResourceKind, (item: Item) => Snapshot>> = {
   container: (item) => {
     const { revision, actor, view } = parseContainer(item);
-    const { state, name, runtimeType, hostId, activeOperationId: operationId, updatedAt } = view;
+    const { state, name, runtimeType, hostId, exitCode, activeOperationId: operationId, updatedAt } = view;
+    const { image } = view.spec;
     const network = { revision: view.spec.networkRevision, pending: view.networkPending };
-    return { revision, actor, state, name, runtimeType, hostId, operationId, updatedAt, network };
+    const facts = { name, runtimeType, image, exitCode, hostId, network };
+    return { revision, actor, state, operationId, updatedAt, ...facts };
   },
   operation: (item) => {
     const { id, revision, actor, view } = parseOperation(item);

@@ -94,6 +94,13 @@ export class FakeHost {
     this.outbox.push({ action: 'observed', messageId: this.messageId(), observed: [observed] });
   }
 
+  /** Reports a change that no command made. */
+  report(containerId: string, change: Partial<ObservedContainer>): void {
+    const epoch = this.containers.get(containerId)?.epoch ?? 0;
+    const observed = this.#observe(containerId, epoch, change);
+    this.outbox.push({ action: 'observed', messageId: this.messageId(), observed: [observed] });
+  }
+
   running(): string[] {
     return [...this.containers.values()]
       .filter(({ phase }) => phase === 'Running')
@@ -112,6 +119,7 @@ export class FakeHost {
       exitReason: null,
       restartCount: 0,
       workerProcess: null,
+      run: { endedAt: null, restarting: false, outOfMemory: false, ports: [] },
       ...before,
       epoch,
       ...change,

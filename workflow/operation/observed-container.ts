@@ -26,6 +26,16 @@ export const settledType = (
 export const typeWhenOff = (type: RuntimeType, observed: ObservedContainer | null): RuntimeType =>
   observed?.phase === 'Off' && observed.runtimeType === 'HyperV' ? 'HyperV' : type;
 
+/** The newest run in a report; what is known if the report has none. */
+export const lastRun = (
+  { lastRun: known }: Pick<ContainerRecord, 'lastRun'>,
+  observed: ObservedContainer | null,
+): Pick<ContainerRecord, 'lastRun'> => {
+  if (!observed?.run || observed.startedAt === null) return { lastRun: known ?? null };
+  const { startedAt, restartCount, run } = observed;
+  return { lastRun: { startedAt, restartCount, ...run } };
+};
+
 /** A container that has stopped: off, without a reservation. */
 export const stoppedContainer = (
   record: ContainerRecord,
@@ -39,6 +49,7 @@ export const stoppedContainer = (
       conversion: null,
       stateBefore: null,
       exitReport: null,
+      ...lastRun(record, observed),
       observedSequence: observed?.sequence ?? record.observedSequence ?? null,
       view: {
         state: 'Off',
@@ -85,6 +96,7 @@ export const startedContainer = (
       ...held,
       stateBefore: null,
       exitReport: null,
+      ...lastRun(record, observed),
       observedSequence: observed?.sequence ?? record.observedSequence ?? null,
       ranAs: [...new Set([...record.ranAs, runtimeType])],
       view: {

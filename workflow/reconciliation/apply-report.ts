@@ -21,7 +21,7 @@ import { ConditionFailed, type Table, type Write } from '../../store/table.ts';
 import { reservationForType } from '../conversion/conversion-capacity.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { nextContainer, type Stamp } from '../operation/next-records.ts';
-import { exitError, startedContainer, stoppedContainer } from '../operation/observed-container.ts';
+import { exitError, lastRun, startedContainer, stoppedContainer } from '../operation/observed-container.ts';
 import { processOf, releaseContainer } from '../operation/release-container.ts';
 
 /** A host that reports. Reports are applied to the table here; core/domain/reconciliation.ts decides what they mean. */
@@ -61,6 +61,7 @@ const refreshDetails = async (
     {
       reservation: room.reservation,
       process,
+      ...lastRun(before, observed),
       observedSequence: observed.sequence ?? before.observedSequence ?? null,
       // The host decides which type the container runs as.
       ranAs: [...new Set([...before.ranAs, runtimeType])],
@@ -160,6 +161,22 @@ const recordLoss = async (
   await deps.table.transact(await releaseContainer(deps, { before, after, observed: null }));
 };
 
+/** Records what the restart policy has decided about a container that is off. */
+const recordDecision = async (
+  { table }: WorkflowDependencies,
+  before: ContainerRecord,
+  observed: ObservedContainer,
+  stamp: Stamp,
+): Promise<void> => {
+  const { state, activeOperationId } = before.view;
+  const isNewer = (observed.sequence ?? 0) > (before.observedSequence ?? 0);
+  if (state !== 'Off' || activeOperationId !== null || !isNewer) return;
+  const known = before.lastRun ?? null;
+  if (known === null || !observed.run || observed.run.restarting === known.restarting) return;
+  const change = { ...lastRun(before, observed), observedSequence: observed.sequence ?? null };
+  await table.transact([replaceContainer(before, nextContainer(before, change, stamp))]);
+};
+
 /** Whether the report of an end is newer than everything that is recorded. The active operation's result may be older. */
 const isLaterExit = (
   { observedSequence, exitReport }: ContainerRecord,
@@ -215,6 +232,9 @@ export const applyReport = (
       case 'lost':
         if (now.getTime() - Date.parse(before.view.updatedAt) < SETTLED_MS) return 'ambiguous';
         await recordLoss(deps, before, { hostId, stamp });
+        return meaning;
+      case 'agrees':
+        await recordDecision(deps, before, observed, stamp);
         return meaning;
       default:
         return meaning;

@@ -346,13 +346,15 @@ export class LinuxRuntime implements Runtime {
     if (record === null) return null;
     const entry = this.#vms.get(id);
     const process = await this.#runs.inspect(id);
+    const endpoint = await this.#network.endpoint(id);
     return {
       id,
       runtimeType: record.runtimeType,
       writableLayer: await this.#layers.exists(id),
       untrustedDisk: record.untrustedDisk,
       utilityVm: this.#vms.stateOf(id, process?.running ?? false),
-      networkEndpoint: (await this.#network.endpoint(id)) !== null,
+      networkEndpoint: endpoint !== null,
+      ports: endpoint?.ports ?? [],
       disksAttached: entry?.disksAttached ?? false,
       layersMounted: entry?.layersMounted || mountPoints.has(containerPaths(this.#deps.layout, id).root),
       process,

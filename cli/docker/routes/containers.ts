@@ -17,7 +17,7 @@ import {
 import { IMAGE_LABEL } from '../translate/labels.ts';
 import { refuseMembers } from '../translate/members.ts';
 import { type SizedBody, sizeOf } from '../translate/size.ts';
-import { isRunning } from '../translate/state.ts';
+import { dockerState, isRunning } from '../translate/state.ts';
 import { isTrue } from '../translate/time.ts';
 import { type Handle, route } from './route.ts';
 
@@ -144,7 +144,8 @@ const remove: Handle = async ({ bridge }, exchange) => {
   const reference = exchange.params.id ?? '';
   const container = await bridge.container(reference);
   const force = isTrue(exchange.query.get('force'));
-  if (!force && isRunning(container)) throw stillRunning(reference);
+  if (!force && (isRunning(container) || dockerState(container) === 'restarting'))
+    throw stillRunning(reference);
   await bridge.remove(container.id, { force, signal: exchange.signal });
   exchange.empty(204);
 };

@@ -26,20 +26,23 @@ export const toSummary = (container: ContainerSummary, now: number, imageId?: st
   Mounts: [],
 });
 
+const hasEnded = (state: string): boolean => state === 'exited' || state === 'restarting';
+
 const stateOf = (container: Container) => {
   const state = dockerState(container);
   return {
     Status: state,
-    Running: isRunning(container),
+    // As in docker: a container that waits for its restart counts as running.
+    Running: isRunning(container) || state === 'restarting',
     Paused: false,
     Restarting: state === 'restarting',
-    OOMKilled: false,
+    OOMKilled: container.lastRun?.outOfMemory ?? false,
     Dead: false,
     Pid: 0,
     ExitCode: container.exitCode ?? (container.state === 'Failed' ? FAILED_TO_START : 0),
     Error: container.lastError?.detail ?? '',
-    StartedAt: container.startedAt ?? NEVER,
-    FinishedAt: state === 'exited' ? container.updatedAt : NEVER,
+    StartedAt: container.lastRun?.startedAt ?? container.startedAt ?? NEVER,
+    FinishedAt: container.lastRun?.endedAt ?? (hasEnded(state) ? container.updatedAt : NEVER),
   };
 };
 
@@ -119,6 +122,10 @@ const configOf = (container: Container, { image, openStdin }: Inspected) => {
 const stopTimeoutOf = ({ labels }: Container) =>
   labels[STOP_TIMEOUT_LABEL] === undefined ? {} : { StopTimeout: Number(labels[STOP_TIMEOUT_LABEL]) };
 
+/** Published ports have no binding while the container does not run. */
+const exposedPorts = ({ ports }: Container) =>
+  Object.fromEntries(Object.keys(toExposed(ports)).map((port) => [port, null]));
+
 const networkOf = (container: Container) => ({
   NetworkID: container.switchName,
   EndpointID: '',
@@ -147,7 +154,7 @@ export const toInspect = (container: Container, inspected: Inspected) => {
     State: stateOf(container),
     Image: inspected.image?.digest ?? container.image,
     Name: `/${container.name}`,
-    RestartCount: 0,
+    RestartCount: container.lastRun?.restartCount ?? 0,
     Driver: 'bulkhead',
     Platform: '',
     MountLabel: '',
@@ -159,7 +166,7 @@ export const toInspect = (container: Container, inspected: Inspected) => {
       Bridge: '',
       Gateway: '',
       IPAddress: '',
-      Ports: toBindings(container.ports),
+      Ports: { ...exposedPorts(container), ...toBindings(container.lastRun?.ports ?? [], '0.0.0.0') },
       Networks: { [container.switchName]: networkOf(container) },
     },
     // Not part of Docker's response; docker ignores unknown members.

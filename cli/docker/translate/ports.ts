@@ -36,10 +36,11 @@ export const toPorts = (bindings: Readonly<Record<string, readonly Binding[] | n
 
 const keyOf = ({ containerPort, protocol }: Port): string => `${containerPort}/${protocol ?? 'tcp'}`;
 
-export const toBindings = (ports: readonly Port[]): Record<string, Binding[]> => {
+/** @param hostIp the address of the host on which the ports are published; empty: as requested */
+export const toBindings = (ports: readonly Port[], hostIp = ''): Record<string, Binding[]> => {
   const bindings: Record<string, Binding[]> = {};
   for (const port of ports) {
-    const binding = { HostIp: '', HostPort: port.hostPort === undefined ? '' : String(port.hostPort) };
+    const binding = { HostIp: hostIp, HostPort: port.hostPort === undefined ? '' : String(port.hostPort) };
     bindings[keyOf(port)] = [...(bindings[keyOf(port)] ?? []), binding];
   }
   return bindings;

@@ -1,4 +1,4 @@
-import type { ContainerSummary } from '../../../core/contract/container.ts';
+import type { Container, ContainerSummary } from '../../../core/contract/container.ts';
 
 type DockerState = 'created' | 'running' | 'exited' | 'restarting' | 'removing' | 'dead';
 
@@ -6,7 +6,9 @@ const hasRun = ({ exitCode, lastError }: ContainerSummary): boolean =>
   exitCode !== null || lastError !== null;
 
 /** The Docker state of a container. A container on a silent host may still run, so it is shown as running. */
-export const dockerState = (container: ContainerSummary): DockerState => {
+export const dockerState = (
+  container: ContainerSummary & Partial<Pick<Container, 'lastRun'>>,
+): DockerState => {
   switch (container.state) {
     case 'Running':
     case 'Stopping':
@@ -18,6 +20,7 @@ export const dockerState = (container: ContainerSummary): DockerState => {
     case 'Removing':
       return 'removing';
     case 'Off':
+      if (container.lastRun?.restarting === true) return 'restarting';
       return hasRun(container) ? 'exited' : 'created';
     case 'Failed':
       return 'exited';

@@ -1,6 +1,6 @@
 import * as z from 'zod/mini';
 import { IsolationReportSchema, ProcessSchema, WorkerProcessSchema } from '../compute-process.ts';
-import { ContainerSpecSchema } from '../container.ts';
+import { ContainerSpecSchema, RunSchema } from '../container.ts';
 import { ImageFactsSchema } from '../image.ts';
 import { IsolationVerificationSchema } from '../isolation-verification.ts';
 import { ResolvedNetworkPolicySchema } from '../network.ts';
@@ -183,6 +183,8 @@ export const ObservedContainerSchema = z.strictObject({
    * a container the one with the larger number is newer, in any order of arrival.
    */
   sequence: z.optional(z.int()),
+  /** Details of the newest run. Agents of earlier versions do not report them. */
+  run: z.optional(z.omit(RunSchema, { startedAt: true, restartCount: true })),
 });
 export type ObservedContainer = z.infer<typeof ObservedContainerSchema>;
 

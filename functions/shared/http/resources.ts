@@ -48,6 +48,7 @@ export const toContainerSummary = (record: IndexedContainer, now: Date) => {
 /** A container as the API shows it, at a moment. */
 export const toContainer = (record: ContainerRecord, now: Date) => ({
   ...toContainerSummary(record, now),
+  lastRun: record.lastRun ?? null,
   entrypoint: record.view.spec.entrypoint ?? null,
   command: record.view.spec.command ?? null,
   env: record.view.spec.env ?? {},

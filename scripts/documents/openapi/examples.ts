@@ -28,6 +28,7 @@ const container = {
   exitCode: null,
   startedAt: null,
   uptimeSeconds: 0,
+  lastRun: null,
   activeOperationId: operationId,
   lastError: null,
   revision: 1,
@@ -35,7 +36,7 @@ const container = {
   updatedAt: at,
 };
 
-const { env: _, entrypoint: __, ...containerSummary } = container;
+const { env: _, entrypoint: __, lastRun: ___, ...containerSummary } = container;
 
 const operation = {
   id: operationId,

@@ -50,7 +50,7 @@ await runHabits({
     }),
   environment: () =>
     using(container().withEnvironment({ KEY: 'value' }).withCommand(SLEEP), async (started) => {
-      const text = await output(started, ['printenv', 'KEY']);
+      const text = await output(started, sh('echo $KEY'));
       expect(text === 'value', text);
     }),
   'a mapped port': () =>

@@ -86,6 +86,49 @@ describe('an operation that succeeds', () => {
   });
 });
 
+describe('the newest run of a container', () => {
+  const RUN = { endedAt: null, restarting: false, outOfMemory: false, ports: [] };
+  const ENDED = { ...RUN, endedAt: '2026-01-01T00:00:09.000Z' };
+  const STARTED = { startedAt: '2026-01-01T00:00:01.000Z', restartCount: 2 };
+  const runOf = async (id: string) => (await world.container(id))?.lastRun;
+
+  test('is recorded from reports, and kept after its end', async () => {
+    const id = await running();
+    const ports = [{ hostPort: 32_768, containerPort: 80, protocol: 'tcp' as const }];
+    host.report(id, { ...STARTED, run: { ...RUN, ports } });
+    await world.settle();
+    expect(await runOf(id)).toEqual({ ...STARTED, ...RUN, ports });
+    host.report(id, { ...STARTED, phase: 'Off', exitCode: 137, run: { ...ENDED, outOfMemory: true } });
+    await world.settle();
+    const ended = { ...STARTED, ...ENDED, outOfMemory: true };
+    expect([await runOf(id), (await viewOf(id))?.state]).toEqual([ended, 'Off']);
+  });
+
+  test('shows what the restart policy decided, and an older report changes nothing', async () => {
+    const id = await running();
+    const off = { ...STARTED, phase: 'Off', exitCode: 1 } as const;
+    host.report(id, { ...off, run: ENDED });
+    host.report(id, { ...off, run: { ...ENDED, restarting: true } });
+    await world.settle();
+    expect(await runOf(id)).toMatchObject({ restarting: true });
+    host.report(id, { ...off, run: ENDED });
+    await world.settle();
+    expect(await runOf(id)).toMatchObject({ restarting: false });
+    const { revision } = (await world.container(id)) ?? { revision: 0 };
+    host.report(id, { ...off, run: ENDED });
+    await world.settle();
+    expect((await world.container(id))?.revision).toBe(revision);
+  });
+
+  test('is kept if an agent of an earlier version reports no details', async () => {
+    const id = await running();
+    host.report(id, { ...STARTED, run: RUN });
+    host.report(id, { ...STARTED, phase: 'Off', run: undefined });
+    await world.settle();
+    expect(await runOf(id)).toEqual({ ...STARTED, ...RUN });
+  });
+});
+
 describe('an operation that fails', () => {
   test('on its host: the start is undone', async () => {
     host.failing.add('startContainer');

@@ -164,6 +164,25 @@ describe('events', () => {
     ]);
   });
 
+  test('of a container have its image, and the end of its main process has the exit code', async () => {
+    const running = changed({ state: 'Running' });
+    const off = { ...changed({ state: 'Off', exitCode: 137 }), revision: 3 };
+    const labelled = { ...off, revision: 4, view: { ...off.view, labels: { a: 'b' } } };
+    await handler()({
+      Records: [
+        record(containerItem(container), containerItem(running)),
+        record(containerItem(running), containerItem(off)),
+        record(containerItem(off), containerItem(labelled)),
+      ],
+    });
+    const { image } = container.view.spec;
+    expect((await events()).map((event) => [event.type, event.image, event.exitCode])).toEqual([
+      ['Container State Changed', image, undefined],
+      ['Container State Changed', image, 137],
+      ['Container Updated', image, undefined],
+    ]);
+  });
+
   test('an event is kept for 90 days', async () => {
     await handler()({ Records: [record(undefined, containerItem(container))] });
     const [item] = await stored();

@@ -32,6 +32,7 @@ export const containerOf = (change: Partial<Container> = {}): Container => ({
   exitCode: null,
   startedAt: null,
   uptimeSeconds: 0,
+  lastRun: null,
   activeOperationId: null,
   lastError: null,
   revision: 3,

@@ -114,6 +114,7 @@ export class MainRuns {
       endedAt: exit === null ? null : new Date(exit.endedAtMs),
       exitCode: exit?.exitCode ?? null,
       exitReason: running ? null : (exit?.reason ?? describeExit(exit)),
+      outOfMemory: exit?.outOfMemory,
     };
   }
 

@@ -4,7 +4,7 @@ import { toDockerId, toUuid } from '../../../../cli/docker/ids.ts';
 import { parseEndpoint } from '../../../../cli/docker/listen.ts';
 import { toInspect, toSummary } from '../../../../cli/docker/translate/containers.ts';
 import { toDockerError } from '../../../../cli/docker/translate/error.ts';
-import { toDockerEvent } from '../../../../cli/docker/translate/events.ts';
+import { EVENT_FILTERS, eventMatches, toDockerEvent } from '../../../../cli/docker/translate/events.ts';
 import {
   CONTAINER_FILTERS,
   checkFilters,
@@ -15,7 +15,8 @@ import { AUTO_REMOVE_LABEL } from '../../../../cli/docker/translate/labels.ts';
 import { dockerState, humanDuration, statusText } from '../../../../cli/docker/translate/state.ts';
 import { parseTime } from '../../../../cli/docker/translate/time.ts';
 import { ProblemError, ThrottledError } from '../../../../core/client/index.ts';
-import { containerOf, ID } from '../../client/records.ts';
+import type { Container } from '../../../../core/contract/container.ts';
+import { containerOf, ID, imageOf } from '../../client/records.ts';
 
 describe('responses to docker', () => {
   const now = Date.parse('2026-11-25T19:40:22Z');
@@ -119,6 +120,44 @@ describe('responses to docker', () => {
   });
 });
 
+describe('the event of an end', () => {
+  const event = toDockerEvent({
+    ...{
+      id: 'e',
+      time: '2026-01-01T00:00:01.500Z',
+      type: 'Container State Changed',
+      revision: 2,
+      actor: 'x',
+    },
+    ...{ previousState: 'Running', state: 'Off', operationId: null, image: 'alpine:3.10', exitCode: 137 },
+    resource: { kind: 'container', id: ID, name: 'web' },
+  });
+
+  test('has the exit code and the image, also in the members of the first versions', () => {
+    expect(event).toMatchObject({
+      Actor: { Attributes: { name: 'web', image: 'alpine:3.10', exitCode: '137' } },
+      ...{ scope: 'local', status: 'die', id: toDockerId(ID), from: 'alpine:3.10' },
+    });
+  });
+
+  test.each([
+    [{ image: ['alpine:3.10'] }, true],
+    [{ image: ['alpine'] }, false],
+    [{ event: ['die', 'start'], type: ['container'] }, true],
+    [{ event: ['start'] }, false],
+    [{ container: ['web'], scope: ['local'] }, true],
+  ])('matches the filters %j: %s', (filters, matches) => {
+    expect(event && eventMatches(event, filters)).toBe(matches);
+  });
+
+  test.each(['label', 'network', 'odd'])(
+    'the filter %s is refused, because events do not have it',
+    (name) => {
+      expect(() => checkFilters({ [name]: ['x'] }, EVENT_FILTERS)).toThrow(`invalid filter '${name}'`);
+    },
+  );
+});
+
 describe('filters', () => {
   const container = containerOf({ state: 'Off', exitCode: 3, labels: { app: 'web', empty: '' } });
   test.each<[Record<string, string[]>, boolean]>([
@@ -191,4 +230,59 @@ test('a request that the API throttles returns 429 with the suggestion', () => {
       status: 429,
       message: expect.stringMatching(/requests.* (Wait|Try)/i),
     });
+});
+
+describe('facts of the newest run', () => {
+  const run = {
+    ...{ startedAt: '2026-01-01T00:00:01.000Z', endedAt: '2026-01-01T00:00:09.000Z', restartCount: 3 },
+    ...{ restarting: false, outOfMemory: true, ports: [] },
+  };
+  const inspect = (change: Partial<Container>) =>
+    toInspect(containerOf({ exitCode: 137, lastRun: run, ...change }), {
+      openStdin: false,
+      image: undefined,
+    });
+
+  test('of an ended container are its own, whatever was changed since', () => {
+    const { State, RestartCount } = inspect({ updatedAt: '2026-06-01T00:00:00.000Z' });
+    expect([State, RestartCount]).toMatchObject([
+      { Status: 'exited', OOMKilled: true, StartedAt: run.startedAt, FinishedAt: run.endedAt, ExitCode: 137 },
+      3,
+    ]);
+  });
+
+  test('a container that its policy will restart is restarting, and counts as running', () => {
+    const { State } = inspect({ lastRun: { ...run, restarting: true } });
+    expect(State).toMatchObject({ Status: 'restarting', Restarting: true, Running: true });
+  });
+
+  test('published ports have the host’s port while the container runs, and no binding otherwise', () => {
+    const ports = [{ containerPort: 80, protocol: 'tcp' as const }];
+    const published = { hostPort: 32_768, containerPort: 80, protocol: 'tcp' as const };
+    const live = inspect({ state: 'Running', ports, lastRun: { ...run, endedAt: null, ports: [published] } });
+    expect(live.NetworkSettings.Ports).toEqual({ '80/tcp': [{ HostIp: '0.0.0.0', HostPort: '32768' }] });
+    expect(inspect({ ports }).NetworkSettings.Ports).toEqual({ '80/tcp': null });
+  });
+
+  test('the configuration of the image completes that of the container', () => {
+    const config = {
+      entrypoint: ['/entry'],
+      command: ['serve'],
+      env: ['A=image', 'B=image'],
+      workingDir: '/srv',
+    };
+    const image = imageOf('web', { config: { ...config, user: 'www', stopSignal: 'INT' } });
+    const of = (change: Partial<Container>) =>
+      toInspect(containerOf({ command: null, env: { A: 'own' }, ...change }), { openStdin: false, image });
+    expect(of({})).toMatchObject({
+      Path: '/entry',
+      Args: ['serve'],
+      Config: {
+        ...{ Entrypoint: ['/entry'], Cmd: ['serve'], Env: ['A=own', 'B=image'], WorkingDir: '/srv' },
+        ...{ User: 'www', StopSignal: 'INT' },
+      },
+    });
+    expect(of({ entrypoint: ['sh'] }).Config).toMatchObject({ Entrypoint: ['sh'], Cmd: null });
+    expect(of({ command: ['x'] })).toMatchObject({ Path: '/entry', Args: ['x'] });
+  });
 });
