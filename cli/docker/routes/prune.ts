@@ -1,3 +1,5 @@
+import { ProblemError } from '../../../core/client/index.ts';
+import type { Bridge } from '../bridge.ts';
 import { unsupported } from '../errors.ts';
 import { toDockerId } from '../ids.ts';
 import { checkFilters, type Filters, labelMatches, onlyValue, parseFilters } from '../translate/filters.ts';
@@ -7,6 +9,18 @@ import { parseUntil } from '../translate/time.ts';
 import { type Handle, route } from './route.ts';
 
 const REMOVABLE = ['created', 'exited', 'dead'];
+
+/** @returns false if it has been started or removed since it was listed */
+const removeStopped = async (bridge: Bridge, id: string, signal: AbortSignal): Promise<boolean> => {
+  try {
+    await bridge.remove(id, { force: false, signal });
+    return true;
+  } catch (error) {
+    const isOther = error instanceof ProblemError && ['invalid-state', 'not-found'].includes(error.code);
+    if (isOther) return false;
+    throw error;
+  }
+};
 
 /** Removes stopped containers, like `docker container prune`. */
 const containers: Handle = async ({ bridge }, exchange) => {
@@ -22,8 +36,7 @@ const containers: Handle = async ({ bridge }, exchange) => {
       !(filters['label!'] ?? []).some((unwanted) => labelMatches(own, unwanted));
     const state = dockerState({ id, createdAt, labels, ...container });
     if (!REMOVABLE.includes(state) || !isOld || !isWanted) continue;
-    await bridge.remove(id, { force: false, signal: exchange.signal });
-    removed.push(toDockerId(id));
+    if (await removeStopped(bridge, id, exchange.signal)) removed.push(toDockerId(id));
   }
   exchange.json(200, { ContainersDeleted: removed, SpaceReclaimed: 0 });
 };

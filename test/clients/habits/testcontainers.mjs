@@ -109,7 +109,7 @@ await runHabits({
   },
   'name and labels': () =>
     using(container().withName('habit').withLabels({ a: 'b' }).withCommand(SLEEP), async (started) =>
-      expect(started.getName() === 'habit' && started.getLabels().a === 'b', started.getName()),
+      expect(started.getName() === '/habit' && started.getLabels().a === 'b', started.getName()),
     ),
   'folder and user': () =>
     using(

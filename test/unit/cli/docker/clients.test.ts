@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { problem } from '../../client/fake-api.ts';
 import { containerOf, hostOf, ID, operationOf } from '../../client/records.ts';
 import { bridge, closeBridges, page } from './fake-bridge.ts';
 
@@ -29,6 +30,15 @@ describe('requests of other clients', () => {
     );
     const body = { Image: 'mini', name: 'x', platform: 'linux/amd64', _query: undefined };
     expect((await ask('POST', '/containers/create?name=x', body)).status).toBe(201);
+  });
+
+  test('prune skips a container that was started after the list was read', async () => {
+    const { ask } = await bridge(({ method, url }) => {
+      if (method === 'DELETE') return problem(409, 'invalid-state');
+      return url.includes('/v1/containers?') ? page([containerOf({ exitCode: 0 })]) : undefined;
+    });
+    const { status, body } = await ask('POST', '/containers/prune');
+    expect([status, JSON.parse(body).ContainersDeleted]).toEqual([200, []]);
   });
 
   test('prune removes stopped containers only', async () => {
