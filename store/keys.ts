@@ -20,7 +20,7 @@ import { caseInsensitiveKey } from '../core/domain/names.ts';
  * | enrollment token | T#t#ET#hash      | T           |                   |                    |                      |      |
  * | idempotency     | T#t#K#hash       | K           |                   |                    |                      |      |
  * | session         | T#t#S#id         | S           |                   |                    |                      |      |
- * | event           | T#t#E            | time#id     |                   |                    |                      |      |
+ * | event log       | T#t#E            | number      |                   |                    |                      |      |
  * | conversion rule | T#t#CR           | name        |                   |                    |                      |      |
  * | number of rules | T#t#CRN          | N           |                   |                    |                      |      |
  * | run of a rule   | T#t#RR#rule id   | time#event  |                   |                    |                      |      |
