@@ -183,10 +183,10 @@ const checkCurl = (args: readonly string[]): void => {
   checkRequest(method, url.slice('http://api.test'.length), values['-d']);
 };
 
-/** Accepts the options and verbs of docker that `docs/docker.md` lists. */
+/** Accepts the options and verbs of docker that the section “What works” of `docs/docker.md` lists. */
 const checkDocker = ([verb = '', ...rest]: readonly string[]): void => {
-  const [, available = ''] = readDocument('docs/docker.md').split('Available: ');
-  const listed = (available.split('\n')[0] ?? '').match(/[\w-]+/g) ?? [];
+  const [, works = ''] = readDocument('docs/docker.md').split('\n## What works\n');
+  const listed = (works.split('\n## ')[0] ?? '').match(/[\w-]+/g) ?? [];
   const options = rest.filter((word) => word.startsWith('-')).map((word) => word.split('=')[0] ?? '');
   const words = options.flatMap((option) =>
     option.startsWith('--') ? [option] : [...option.slice(1)].map((letter) => `-${letter}`),
