@@ -11,8 +11,9 @@ import type { Target } from '../plan/plan.ts';
  * delivered again after its acknowledgement becomes `answered` again, so that its recorded result is resent. A command is
  * pruned only when it is acknowledged and old.
  *
- * Every method is atomic, and durable when it returns. If that is impossible, it changes nothing and throws
- * `StateUnavailableError`. Returned values are copies.
+ * Every method is atomic, and its change survives the end of the agent when it returns. If that is impossible, it changes
+ * nothing and throws `StateUnavailableError`. Changes that decide what is executed or sent also survive a power failure:
+ * all but `recordSteps` and `acknowledge`. Returned values are copies.
  */
 export interface AgentState {
   /**
@@ -27,13 +28,16 @@ export interface AgentState {
   refuse(commandId: string, result: CommandResult): void;
   /** Records that the command is being executed, with its context. An existing context is kept. */
   begin(commandId: string, context: CommandContext): CommandRecord;
-  /** Records the current steps. Called with a step `Running` before it is executed, and with its result afterwards. */
+  /**
+   * Records the current steps. Called with a step `Running` before it is executed, and with its result afterwards. They are
+   * shown to users; what is executed after a restart follows from the state of the container.
+   */
   recordSteps(commandId: string, steps: readonly OperationStep[]): void;
   /** Records the result. The arguments, which may contain environment values, are deleted. */
   answer(commandId: string, result: CommandResult): void;
   /**
    * Records that the answer has arrived. The answer to a query, which may be large, is deleted. The record that it was answered
-   * is kept, so that the same query is not executed twice.
+   * is kept, so that the same query is not executed twice. If it is lost, the answer is sent once more.
    */
   acknowledge(commandId: string): void;
   /** Marks an acknowledged answer for resending. */

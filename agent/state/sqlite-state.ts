@@ -12,7 +12,7 @@ import {
 } from './agent-state.ts';
 import { BoundedJournal, JOURNAL_BOUNDS, type JournalBounds } from './journal-bounds.ts';
 import { JOURNAL_FORMAT, prepareStatements, toCommand, toContainer } from './journal-tables.ts';
-import { inTransaction, openDatabase } from './open-database.ts';
+import { inTransaction, openDatabase, withoutFlush } from './open-database.ts';
 
 /** Space for writes if the disk is full when the journal is opened. */
 const RESERVE_BYTES = 8 * 1024 * 1024;
@@ -111,12 +111,14 @@ export const openSqliteState = (
       changed(id, sql.begin.run(JSON.stringify(context), now(), id));
       return recorded(id);
     }),
-    recordSteps: unavailable((id, steps) => changed(id, sql.steps.run(JSON.stringify(steps), now(), id))),
+    recordSteps: unavailable((id, steps) =>
+      withoutFlush(db, () => changed(id, sql.steps.run(JSON.stringify(steps), now(), id))),
+    ),
     answer: unavailable((id, result) =>
       changed(id, sql.answer.run(JSON.stringify(result.steps), JSON.stringify(result), now(), id)),
     ),
-    acknowledge: unavailable(
-      (id) => void sql.acknowledge.run(now(), JSON.stringify(forgottenAnswer(id)), id),
+    acknowledge: unavailable((id) =>
+      withoutFlush(db, () => void sql.acknowledge.run(now(), JSON.stringify(forgottenAnswer(id)), id)),
     ),
     reopen: unavailable((id) => void sql.reopen.run(now(), id)),
     command: unavailable((id) => (sql.command.get(id) === undefined ? null : recorded(id))),

@@ -3,7 +3,7 @@ import * as z from 'zod/mini';
 import { AssignedContainerSchema } from '../../../core/contract/agent/commands.ts';
 import { type ImageFacts, ImageFactsSchema } from '../../../core/contract/image.ts';
 import { ResolvedNetworkPolicySchema } from '../../../core/contract/network.ts';
-import { type DatabaseFormat, inTransaction, openDatabase } from '../../state/open-database.ts';
+import { type DatabaseFormat, inTransaction, openDatabase, withoutFlush } from '../../state/open-database.ts';
 
 /**
  * The simulated machine: its VMs, disks and processes as rows of a SQLite file, so that they survive the agent as on a real
@@ -194,7 +194,8 @@ export class World {
     return z.parse(SimulatedContainerSchema, JSON.parse(String(row.data)));
   }
 
+  /** Not flushed: a power failure ends a simulated machine too. */
   #change(act: () => void): void {
-    inTransaction(this.#db, act);
+    withoutFlush(this.#db, () => inTransaction(this.#db, act));
   }
 }

@@ -140,6 +140,22 @@ describe('an agent connection', () => {
     expect(of('result')).toHaveLength(times);
   });
 
+  test('resends a result after ten seconds at the earliest while others are acknowledged', async () => {
+    await welcome();
+    answer('slow');
+    connection.sendResult('slow');
+    const sentOf = (commandId: string) => of('result').filter(({ result }) => result.commandId === commandId);
+    for (let at = 0; at < 19; at += 1) {
+      answer(`quick-${at}`);
+      connection.sendResult(`quick-${at}`);
+      await clock.pass(500);
+      read({ action: 'ack', messageId: sentOf(`quick-${at}`)[0]?.messageId });
+    }
+    expect(sentOf('slow')).toHaveLength(1);
+    await clock.pass(1_000);
+    expect(sentOf('slow')).toHaveLength(2);
+  });
+
   test.each([
     ['2, with an unknown structure', { protocol: 2, heartbeat: { every: '30s' } }, 'update the agent'],
     [
