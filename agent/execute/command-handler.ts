@@ -1,6 +1,6 @@
 import type { Command, CommandArguments, CommandResult } from '../../core/contract/agent/commands.ts';
 import type { OperationStep } from '../../core/contract/operation.ts';
-import type { Clock } from '../clock.ts';
+import { type Cancel, type Clock, nothingToCancel } from '../clock.ts';
 import { CommandRefusedError, messageOf, StateUnavailableError, StepAbortedError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Runtime } from '../runtimes/runtime.ts';
@@ -56,8 +56,8 @@ const PARALLEL_POLICIES = 16;
 /** Verbs that do not affect a main process and its sessions. */
 const LEAVES_SESSIONS: readonly string[] = ['prepareContainer', 'provisionUtilityVm', 'startContainer'];
 
-/** Steps are reported for commands that take longer than this, in milliseconds. */
-const PROGRESS_AFTER_MS = 2_000;
+/** The steps of a slow command are reported at this interval, in milliseconds, if they have changed. */
+const PROGRESS_EVERY_MS = 2_000;
 
 interface InFlight {
   readonly command: Command;
@@ -139,22 +139,24 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
       });
   };
 
+  /** @returns a function that ends the reports */
+  const reportProgress = (commandId: string, recorder: StepRecorder): (() => void) => {
+    let reported: readonly OperationStep[] | null = null;
+    let cancel: Cancel = nothingToCancel;
+    const report = () => {
+      if (recorder.steps !== reported) deps.onProgress(commandId, recorder.steps);
+      reported = recorder.steps;
+      cancel = clock.after(PROGRESS_EVERY_MS, report);
+    };
+    cancel = clock.after(PROGRESS_EVERY_MS, report);
+    return () => cancel();
+  };
+
   /** Executes and records. Rejects only if the journal fails; the command then stays open. */
   const answer = async (record: CommandRecord, flight: InFlight, lane: Lane): Promise<void> => {
     const { command } = flight;
-    const recorder = new StepRecorder(
-      clock,
-      (steps) => {
-        state.recordSteps(command.id, steps);
-        if (late) deps.onProgress(command.id, steps);
-      },
-      record.steps,
-    );
-    let late = false;
-    const cancelLate = clock.after(PROGRESS_AFTER_MS, () => {
-      late = true;
-      deps.onProgress(command.id, recorder.steps);
-    });
+    const recorder = new StepRecorder(clock, (steps) => state.recordSteps(command.id, steps), record.steps);
+    const stopReports = reportProgress(command.id, recorder);
     try {
       const result = await resultOf(record, flight, recorder, lane);
       const fitted = fitResult(result, deps.resultBytes);
@@ -171,7 +173,7 @@ export const createCommandHandler = (deps: CommandHandlerDeps): CommandHandler =
       });
       deps.onAnswered(command.id);
     } finally {
-      cancelLate();
+      stopReports();
     }
   };
 

@@ -23,6 +23,7 @@ let answered: string[];
 let logged: string[];
 let ended: string[];
 let handler: CommandHandler;
+let reports: string[][];
 
 const makeHandler = (): CommandHandler =>
   createCommandHandler({
@@ -33,7 +34,7 @@ const makeHandler = (): CommandHandler =>
     log: createLog({ level: 'debug', forPeople: false, clock, write: (line) => void logged.push(line) }),
     resultBytes: 100_000,
     onAnswered: (id) => void answered.push(id),
-    onProgress: () => undefined,
+    onProgress: (_id, steps) => void reports.push(steps.map(({ name }) => name)),
     onSettled: () => undefined,
     onImagesChanged: () => undefined,
     sessions: {
@@ -50,6 +51,7 @@ beforeEach(() => {
   host = simulatedHost('linux', clock, { min: 100, max: 100 });
   answered = [];
   logged = [];
+  reports = [];
   ended = [];
   handler = makeHandler();
 });
@@ -77,6 +79,16 @@ describe('the command handler', () => {
     expect(answered).toEqual([id, id]);
     expect(state.unacknowledged()).toHaveLength(1);
     expect(host.world.container(one.id)?.runs).toEqual([id]);
+  });
+
+  test('reports the steps of a slow command every two seconds if they have changed', async () => {
+    host = simulatedHost('linux', clock, { min: 900, max: 900 });
+    host.world.addFault('startProcess', 'hang', 1);
+    handler = makeHandler();
+    give(start);
+    await clock.pass(20_000);
+    const names = ['CreateWritableLayer', 'CreateNetworkEndpoint', 'MountLayers', 'StartProcess'];
+    expect(reports).toEqual([names.slice(0, 3), names]);
   });
 
   test('runs commands of one container one at a time, and commands of two containers in parallel', async () => {
