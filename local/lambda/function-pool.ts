@@ -32,8 +32,8 @@ interface Waiting {
 
 const cores = availableParallelism();
 const longWaitMs = 500;
-/** Longer than the shortest interval of a schedule, a minute, so that scheduled functions keep their worker. */
-const idleLimitMs = 90_000;
+/** The last worker of a function is kept for longer than the shortest interval of a schedule, which is a minute. */
+const idleLimitMs = { last: 90_000, others: 15_000 };
 
 export class FunctionPool {
   readonly #settings: FunctionSettings;
@@ -150,7 +150,7 @@ export class FunctionPool {
     else {
       worker.idleSince = this.#deps.clock.now();
       this.#idle.push(worker);
-      this.#cancelReaping ??= this.#deps.clock.after(idleLimitMs, () => this.#reap());
+      this.#cancelReaping ??= this.#deps.clock.after(idleLimitMs.others, () => this.#reap());
     }
     this.#dispatch();
   }
@@ -182,15 +182,17 @@ export class FunctionPool {
 
   #reap(): void {
     this.#cancelReaping = undefined;
-    const oldest = this.#deps.clock.now() - idleLimitMs;
+    const now = this.#deps.clock.now();
     // The front of the list has been idle for the longest: work goes to its end.
     for (let [worker] = this.#idle; worker !== undefined; [worker] = this.#idle) {
-      if (!worker.gone && worker.idleSince > oldest) break;
+      const limit = this.#all.size > 1 ? idleLimitMs.others : idleLimitMs.last;
+      if (!worker.gone && worker.idleSince > now - limit) break;
       this.#idle.shift();
       this.#all.delete(worker);
       void worker.terminate();
     }
-    if (this.#all.size > 0) this.#cancelReaping = this.#deps.clock.after(idleLimitMs, () => this.#reap());
+    if (this.#all.size > 0)
+      this.#cancelReaping = this.#deps.clock.after(idleLimitMs.others, () => this.#reap());
   }
 }
 

@@ -78,18 +78,19 @@ test('starts no more workers than there are invocations', async () => {
   expect(workers).toHaveLength(CORES + 1);
 });
 
-test('ends every idle worker, and starts one for the next invocation', async () => {
+test('ends idle workers, the last one later, and starts one for the next invocation', async () => {
   const { clock, pool, workers, running } = make();
-  const first = pool.invoke('{}');
+  const all = Array.from({ length: CORES }, () => pool.invoke('{}'));
   await settled();
-  workers[0]?.finish?.();
-  await first;
-  clock.advance(60 * SECOND);
+  for (const { finish } of workers) finish?.();
+  await Promise.all(all);
+  expect(running()).toHaveLength(CORES);
+  clock.advance(45 * SECOND);
   expect(running()).toHaveLength(1);
-  clock.advance(180 * SECOND);
+  clock.advance(75 * SECOND);
   expect(running()).toHaveLength(0);
-  const second = pool.invoke('{}');
+  const next = pool.invoke('{}');
   await settled();
-  workers[1]?.finish?.();
-  await expect(second).resolves.toMatchObject({ payload: 'null' });
+  workers.at(-1)?.finish?.();
+  await expect(next).resolves.toMatchObject({ payload: 'null' });
 });
