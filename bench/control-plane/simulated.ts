@@ -8,6 +8,7 @@ const POLL_MS = 500;
 const PAGE = 200;
 const BUSY = 503;
 const TAKEN = 409;
+const SMALL = { memoryMB: 16, cpus: 0.01, diskMB: 64 };
 const ROOMY = ['--simulate-memory-mb', '1000000', '--simulate-cpus', '10000'];
 
 const KINDS = {
@@ -16,6 +17,10 @@ const KINDS = {
   agents: /agent\/main/,
   'embedded cloud': /bin\/local/,
 };
+
+/** In turn for the Linux host and for the two Windows hosts, so that each gets a third. */
+const programOf = (number: number) =>
+  number % 3 === 0 ? { image: 'mini', command: ['sleep', '100000'] } : { image: 'nanoserver' };
 
 export type Memory = ReadonlyMap<string, number>;
 
@@ -85,10 +90,7 @@ export class SimulatedHosts {
 
   /** A request that the API timed out may have been accepted, so it is repeated with the same name. */
   async #createOne(name: string): Promise<void> {
-    const request = {
-      ...{ name, image: 'mini', command: ['sleep', '100000'], start: true },
-      resources: { memoryMB: 16, cpus: 0.01 },
-    };
+    const request = { name, ...programOf(this.#created), resources: SMALL, start: true };
     for (let attempt = 0; ; attempt += 1) {
       const { status, body } = await this.#cloud.call('POST', '/v1/containers', request);
       if (status === 202 || (status === TAKEN && attempt > 0)) return;

@@ -4,7 +4,7 @@
  * because Lambda retries those for hours. Beyond one worker per core the pool grows only
  * if no worker has become free for long while invocations wait, because then the workers themselves wait for something.
  * On a busy machine more threads make each one slower, every new one starts cold, and each needs 15 MB. Idle workers are
- * ended, so that the functions that are not used need no memory.
+ * ended by {@link IdleWorkers}.
  *
  * The first free worker takes the oldest waiting invocation, so a burst never waits for a new worker if another one
  * finishes sooner.
@@ -13,13 +13,15 @@ import { availableParallelism } from 'node:os';
 import type { Clock, InvocationResult } from '../engine.ts';
 import type { FunctionSettings } from './function-settings.ts';
 import { FunctionWorker, failed, type WorkerDeps } from './function-worker.ts';
+import type { IdleWorkers } from './idle-workers.ts';
 
-export type PoolWorker = Pick<FunctionWorker, 'ready' | 'gone' | 'idleSince' | 'run' | 'terminate'>;
+export type PoolWorker = Pick<FunctionWorker, 'ready' | 'gone' | 'run' | 'terminate'>;
 
 export interface PoolDeps {
   readonly clock: Clock;
   readonly newId: () => string;
   readonly createWorker: () => PoolWorker;
+  readonly idleWorkers: IdleWorkers;
   /** Receives a line of the function's log. */
   readonly log: (text: string) => void;
 }
@@ -32,8 +34,6 @@ interface Waiting {
 
 const cores = availableParallelism();
 const longWaitMs = 500;
-/** The last worker of a function is kept for longer than the shortest interval of a schedule, which is a minute. */
-const idleLimitMs = { last: 90_000, others: 15_000 };
 
 export class FunctionPool {
   readonly #settings: FunctionSettings;
@@ -46,7 +46,6 @@ export class FunctionPool {
   #busy = 0;
   /** How often a worker has become free. */
   #freed = 0;
-  #cancelReaping: (() => void) | undefined;
   #cancelGrowth: (() => void) | undefined;
   #closed = false;
 
@@ -87,7 +86,6 @@ export class FunctionPool {
 
   async stop(): Promise<void> {
     this.#closed = true;
-    this.#cancelReaping?.();
     this.#cancelGrowth?.();
     await Promise.all([...this.#all].map((worker) => worker.terminate()));
     this.#all.clear();
@@ -128,6 +126,7 @@ export class FunctionPool {
   /** Skips a worker that crashed while idle: the next invocation gets a new one, as in Lambda. */
   #takeIdle(): PoolWorker | undefined {
     for (let worker = this.#idle.pop(); worker !== undefined; worker = this.#idle.pop()) {
+      this.#deps.idleWorkers.remove(worker);
       if (!worker.gone) return worker;
       this.#all.delete(worker);
     }
@@ -148,9 +147,8 @@ export class FunctionPool {
     this.#freed += 1;
     if (worker.gone) this.#all.delete(worker);
     else {
-      worker.idleSince = this.#deps.clock.now();
       this.#idle.push(worker);
-      this.#cancelReaping ??= this.#deps.clock.after(idleLimitMs.others, () => this.#reap());
+      this.#deps.idleWorkers.add(worker, () => this.#end(worker));
     }
     this.#dispatch();
   }
@@ -180,32 +178,17 @@ export class FunctionPool {
     );
   }
 
-  #reap(): void {
-    this.#cancelReaping = undefined;
-    const now = this.#deps.clock.now();
-    // The front of the list has been idle for the longest: work goes to its end.
-    for (let [worker] = this.#idle; worker !== undefined; [worker] = this.#idle) {
-      const limit = this.#all.size > 1 ? idleLimitMs.others : idleLimitMs.last;
-      if (!worker.gone && worker.idleSince > now - limit) break;
-      this.#idle.shift();
-      this.#all.delete(worker);
-      void worker.terminate();
-    }
-    if (this.#all.size > 0)
-      this.#cancelReaping = this.#deps.clock.after(idleLimitMs.others, () => this.#reap());
+  /** Ends an idle worker. */
+  #end(worker: PoolWorker): void {
+    this.#idle.splice(this.#idle.indexOf(worker), 1);
+    this.#all.delete(worker);
+    void worker.terminate();
   }
 }
 
 export const createPool = (
   settings: FunctionSettings,
-  deps: Pick<PoolDeps, 'clock' | 'newId' | 'log'>,
+  deps: Omit<PoolDeps, 'createWorker'>,
   worker: () => WorkerDeps,
-): FunctionPool => {
-  const { clock, newId, log } = deps;
-  return new FunctionPool(settings, {
-    clock,
-    newId,
-    log,
-    createWorker: () => new FunctionWorker(settings, worker()),
-  });
-};
+): FunctionPool =>
+  new FunctionPool(settings, { ...deps, createWorker: () => new FunctionWorker(settings, worker()) });

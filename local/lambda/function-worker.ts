@@ -38,8 +38,6 @@ export class FunctionWorker {
   /** Resolves when it can accept an invocation, or with the error if it never will. */
   readonly ready: Promise<RuntimeError | undefined>;
   gone = false;
-  /** Set by the pool: the time at which it became idle. */
-  idleSince = 0;
   readonly #worker: Worker;
   readonly #settings: FunctionSettings;
   readonly #deps: WorkerDeps;

@@ -25,6 +25,7 @@ import {
 import { AsyncInvocations, type AsyncSettings } from './async-invocations.ts';
 import { createPool, type FunctionPool } from './function-pool.ts';
 import { functionEnvironment, readFunctionSettings } from './function-settings.ts';
+import { IdleWorkers } from './idle-workers.ts';
 
 export interface LambdaOptions {
   readonly assetPath: (objectKey: string) => string | undefined;
@@ -101,11 +102,13 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
   readonly #logs = new Map<string, LogFile>();
   readonly #invokeConfigs = new Map<string, JsonObject>();
   readonly #async: AsyncInvocations;
+  readonly #idleWorkers: IdleWorkers;
   #environment: Readonly<Record<string, string>> = {};
 
   constructor(context: CloudContext, options: LambdaOptions) {
     this.#context = context;
     this.#options = options;
+    this.#idleWorkers = new IdleWorkers(context.clock);
     this.#async = new AsyncInvocations({
       file: join(context.stateDir, 'async-invocations.db'),
       clock: context.clock,
@@ -149,7 +152,7 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
     this.#logs.set(settings.name, file);
     const log = (text: string) => file.append(text);
     const { clock, newId, region, stateDir, credentials } = this.#context;
-    const pool = createPool(settings, { clock, newId, log }, () => ({
+    const pool = createPool(settings, { clock, newId, log, idleWorkers: this.#idleWorkers }, () => ({
       ...{ clock, log },
       environment: functionEnvironment(settings, region, this.#environment, credentials),
       compileCache: join(stateDir, 'compile-cache'),
@@ -179,6 +182,7 @@ export class LambdaEngine implements ResourceEngine, FunctionInvoker {
 
   async stop(): Promise<void> {
     this.#async.quiesce();
+    this.#idleWorkers.stop();
     await Promise.all([...this.#pools.values()].map((pool) => pool.stop()));
     this.#async.close();
     for (const log of this.#logs.values()) log.close();

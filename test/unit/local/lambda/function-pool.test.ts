@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { expect, test } from '@jest/globals';
 import type { InvocationResult } from '../../../../local/engine.ts';
 import { FunctionPool, type PoolWorker } from '../../../../local/lambda/function-pool.ts';
+import { IdleWorkers } from '../../../../local/lambda/idle-workers.ts';
 import { ManualCloudClock } from '../../../helpers/manual-cloud-clock.ts';
 
 const CORES = availableParallelism();
@@ -11,7 +12,6 @@ const SECOND = 1_000;
 class FakeWorker implements PoolWorker {
   readonly ready = Promise.resolve(undefined);
   gone = false;
-  idleSince = 0;
   finish: (() => void) | undefined;
 
   run(requestId: string): Promise<InvocationResult> {
@@ -30,8 +30,7 @@ class FakeWorker implements PoolWorker {
 
 const settled = () => new Promise(setImmediate);
 
-const make = (maxConcurrency = 24) => {
-  const clock = new ManualCloudClock();
+const make = (maxConcurrency = 24, clock = new ManualCloudClock(), idleWorkers = new IdleWorkers(clock)) => {
   const workers: FakeWorker[] = [];
   const createWorker = () => {
     workers.push(new FakeWorker());
@@ -42,7 +41,10 @@ const make = (maxConcurrency = 24) => {
     ...{ timeoutMs: 3_000, memoryMB: 128, logGroup: '/f', variables: {}, runtime: 'nodejs24.x' },
     ...{ maxConcurrency, isReserved: false, deadLetterArn: undefined },
   };
-  const pool = new FunctionPool(settings, { clock, createWorker, newId: () => 'id', log: () => undefined });
+  const pool = new FunctionPool(settings, {
+    ...{ clock, createWorker, idleWorkers },
+    ...{ newId: () => 'id', log: () => undefined },
+  });
   return { clock, pool, workers, running: () => workers.filter(({ gone }) => !gone) };
 };
 
@@ -78,19 +80,34 @@ test('starts no more workers than there are invocations', async () => {
   expect(workers).toHaveLength(CORES + 1);
 });
 
-test('ends idle workers, the last one later, and starts one for the next invocation', async () => {
+test('keeps a few idle workers for longer than a minute, and starts one for the next invocation', async () => {
   const { clock, pool, workers, running } = make();
-  const all = Array.from({ length: CORES }, () => pool.invoke('{}'));
+  const first = pool.invoke('{}');
   await settled();
-  for (const { finish } of workers) finish?.();
-  await Promise.all(all);
-  expect(running()).toHaveLength(CORES);
-  clock.advance(45 * SECOND);
-  expect(running()).toHaveLength(1);
+  workers[0]?.finish?.();
+  await first;
   clock.advance(75 * SECOND);
+  expect(running()).toHaveLength(1);
+  clock.advance(30 * SECOND);
   expect(running()).toHaveLength(0);
   const next = pool.invoke('{}');
   await settled();
   workers.at(-1)?.finish?.();
   await expect(next).resolves.toMatchObject({ payload: 'null' });
+});
+
+test('ends the workers that have been idle for the longest if those of all functions are many', async () => {
+  const clock = new ManualCloudClock();
+  const idleWorkers = new IdleWorkers(clock);
+  const pools = Array.from({ length: 10 }, () => make(1, clock, idleWorkers));
+  for (const { pool, workers } of pools) {
+    const one = pool.invoke('{}');
+    await settled();
+    workers[0]?.finish?.();
+    await one;
+  }
+  clock.advance(10 * SECOND);
+  expect(pools.flatMap(({ running }) => running())).toHaveLength(10);
+  clock.advance(10 * SECOND);
+  expect(pools.map(({ running }) => running().length)).toEqual([0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
 });
