@@ -146,7 +146,7 @@ describe('a function', () => {
     const { invoke } = make({ counts: {} });
     expect((await invoke('counts')).answer.calls).toBe(1);
     expect((await invoke('counts')).answer.calls).toBe(2);
-    const both = await Promise.all([invoke('counts', { wait: 300 }), invoke('counts', { wait: 300 })]);
+    const both = await Promise.all([invoke('counts', { wait: 1_500 }), invoke('counts', { wait: 1_500 })]);
     expect(both.map((one) => one.answer.calls).sort()).toEqual([1, 3]);
   });
 
