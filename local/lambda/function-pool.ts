@@ -1,8 +1,8 @@
 /**
  * The workers of one function. The pool grows on demand up to the function's concurrency and queues invocations beyond it.
  * With reserved concurrency a synchronous invocation beyond it is throttled (see `isFull`), and an asynchronous one waits,
- * because Lambda retries those for hours. Beyond one worker per core the pool grows only
- * if no worker has become free for long while invocations wait, because then the workers themselves wait for something.
+ * because Lambda retries those for hours. Beyond one worker per core the pool grows by
+ * one at a time, if no worker has become free for long while invocations wait: then the workers wait for something.
  * On a busy machine more threads make each one slower, every new one starts cold, and each needs 15 MB. Idle workers are
  * ended by {@link IdleWorkers}.
  *
@@ -111,16 +111,9 @@ export class FunctionPool {
     const freed = this.#freed;
     this.#cancelGrowth = this.#deps.clock.after(longWaitMs, () => {
       this.#cancelGrowth = undefined;
-      if (this.#freed === freed) this.#grow();
+      if (this.#freed === freed && !this.#closed) void this.#startWorker();
       else this.#considerGrowth();
     });
-  }
-
-  /** Doubles the number of workers, as far as there are invocations for them. */
-  #grow(): void {
-    const { size } = this.#all;
-    const count = Math.min(size, this.#waiting.length, this.#settings.maxConcurrency - size);
-    for (let started = 0; started < count && !this.#closed; started += 1) void this.#startWorker();
   }
 
   /** Skips a worker that crashed while idle: the next invocation gets a new one, as in Lambda. */
