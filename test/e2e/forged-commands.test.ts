@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createItem } from '../../store/item-format.ts';
 import { keys } from '../../store/keys.ts';
+import { pack } from '../../store/packed.ts';
 import {
   eventually,
   type LocalCloud,
@@ -44,6 +45,11 @@ const commandOf = (args: object) => ({
   arguments: args,
 });
 
+const signed = (command: object) => {
+  const made = signCommand(command);
+  return { signed: { ...made, payload: pack(made.payload) } };
+};
+
 /** Written like the control plane does; the host gets it at its next heartbeat or connection. */
 const write = async (id: string, content: object): Promise<void> => {
   const expiresAt = Date.now() + 600_000;
@@ -79,7 +85,7 @@ const exec = () => cloud.call('POST', `/v1/containers/${container.id}/exec`, { b
 describe('a forged command in the table', () => {
   test.each<[string, (command: object) => object]>([
     ['unsigned', (command) => ({ command })],
-    ['unknown-key', (command) => ({ signed: signCommand(command) })],
+    ['unknown-key', signed],
   ])(
     'without the control plane’s signature is refused as %s, and audited',
     async (reason, content) => {

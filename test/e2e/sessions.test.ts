@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { hostNameOf } from '../../agent/runtimes/host-name.ts';
 import { nodeWebSocket } from '../../core/client/node-web-socket.ts';
 import { openSession } from '../../core/client/session-connection.ts';
 import type { SessionRequest } from '../../core/contract/session.ts';
@@ -43,7 +44,7 @@ describe('a session', () => {
     const output = collect(session);
     await session.write(Buffer.from('hostname\nnope\nexit 7\n'));
     expect(await session.exit).toEqual({ exitCode: 7, reason: 'exited' });
-    expect(output.text()).toBe(`${id.slice(0, 12)}\n`);
+    expect(output.text()).toBe(`${hostNameOf(id)}\n`);
     expect(output.text('stderr')).toContain('nope: not found');
   });
 
