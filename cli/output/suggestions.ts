@@ -43,6 +43,7 @@ const COMMANDS: Readonly<Record<OperationId, ToCommand | null>> = {
   updateHost: on('host set'),
   removeHost: on('host remove'),
   drainHost: on('host drain'),
+  declareHostLost: on('host lost'),
   listHostProcesses: on('host processes'),
   createEnrollmentToken: on('host enroll'),
   enrollHost: null,

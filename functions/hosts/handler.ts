@@ -2,12 +2,13 @@ import { HOSTS_ROUTES } from '../../core/contract/http/routes/hosts.ts';
 import { TooBusyError } from '../../core/domain/errors.ts';
 import { connectedHostState } from '../../core/domain/host-state.ts';
 import { createCursors } from '../../store/cursor.ts';
-import { isSilent } from '../../store/host-links.ts';
+import { releaseLink } from '../../store/host-links.ts';
 import { checkUnused, removeHost } from '../../store/host-removal.ts';
 import { getLinkedHost, type HostView, type LinkedHost, listHosts, updateHost } from '../../store/hosts.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
 import type { Table } from '../../store/table.ts';
-import { removeAllWithoutHost } from '../../workflow/operation/removal-without-host.ts';
+import { isGone, removeAllWithoutHost } from '../../workflow/operation/removal-without-host.ts';
+import { listRunning, recordUnknown } from '../../workflow/reconciliation/silent-host.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';
 import { answerDryRun, answerResource } from '../shared/http/answers.ts';
 import {
@@ -23,6 +24,8 @@ import { notFound } from '../shared/http/validate.ts';
 
 /** Time for the containers of one host, in milliseconds, well within a request's time. */
 const FORCED_REMOVAL_MS = 15_000;
+/** Containers of a lost host that become `Unknown` in the request. The sweep does the rest. */
+const CONTAINERS_AT_ONCE = 200;
 
 interface HostsDependencies extends HttpDependencies {
   readonly table: Table;
@@ -96,6 +99,25 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
   const drain: RouteHandler<'drainHost'> = (request) =>
     change(request, (view) => withSchedulable(view, false), 'stop placing containers on');
 
+  /** A repeat continues with the containers that are still shown as running. */
+  const declareLost: RouteHandler<'declareHostLost'> = async (request) => {
+    const { identity, params, dryRun } = request;
+    const answer = await change(
+      request,
+      (view) => ({ ...view, schedulable: false, state: 'Lost' }),
+      'declare as lost',
+    );
+    if (dryRun) return answer;
+    const { host, link } = await require(identity, params.id);
+    if (host.view.state !== 'Lost') return answer;
+    const lost = { tenant: identity.tenant, hostId: host.id };
+    await releaseLink(table, lost, now());
+    if (link !== undefined && link.connectionId !== null) await closeConnection(link.connectionId);
+    for (const containerId of await listRunning(table, lost, CONTAINERS_AT_ONCE))
+      await recordUnknown({ table, now }, { tenant: identity.tenant, containerId }, undefined);
+    return answer;
+  };
+
   /** @throws TooBusyError if there are more than one request can remove */
   const removeContainers = async ({ tenant, actor }: Identity, { host, link }: LinkedHost): Promise<void> => {
     const removal = { host: { tenant, hostId: host.id }, link, actor };
@@ -117,7 +139,7 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
     if (query.force === 'true' && !dryRun) {
       const found = await require(identity, params.id);
       checkRevision(ifMatch, found.host.revision);
-      if (isSilent(found.link, now(), leaseSeconds)) await removeContainers(identity, found);
+      if (isGone(found, now(), leaseSeconds)) await removeContainers(identity, found);
     }
     const removed = await retryOnConflict(async () => {
       const found = await require(identity, params.id);
@@ -136,7 +158,14 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
 
   return createHttpHandler(
     HOSTS_ROUTES,
-    { listHosts: list, getHost: get, updateHost: update, drainHost: drain, removeHost: remove },
+    {
+      listHosts: list,
+      getHost: get,
+      updateHost: update,
+      drainHost: drain,
+      declareHostLost: declareLost,
+      removeHost: remove,
+    },
     dependencies,
   );
 };

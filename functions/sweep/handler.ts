@@ -94,9 +94,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
       silent.map(({ tenant, id }) => keys.host(tenant, id)),
       { project: SWEPT_HOST },
     );
-    return readEach(table, hosts, parseSweptHost)
-      .filter(({ state }) => state !== 'Lost')
-      .map((host) => ({ host, link: links.get(host.id) }));
+    return readEach(table, hosts, parseSweptHost).map((host) => ({ host, link: links.get(host.id) }));
   };
 
   async function* hostsOf(shard: number): AsyncGenerator<readonly ListedHost[]> {
@@ -116,7 +114,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
 
   /** @returns whether the host is `Unknown` now */
   const silence = async ({ host, link }: Watched): Promise<boolean> => {
-    if (host.state === 'Unknown') return true;
+    if (host.state === 'Unknown' || host.state === 'Lost') return true;
     try {
       await table.transact(recordSilence(host, link === undefined ? [] : [noteSilence(link)]));
       metrics.count('hostSilent');
@@ -154,7 +152,7 @@ export const createSweepHandler = (deps: SweepDependencies) => {
 
   const sweepHosts = async (silent: readonly Watched[], until: number): Promise<void> => {
     const mixed = shuffle(silent, random);
-    const isNoticed = ({ host }: Watched) => host.state === 'Unknown';
+    const isNoticed = ({ host }: Watched) => host.state === 'Unknown' || host.state === 'Lost';
     const queue = [...mixed.filter((one) => !isNoticed(one)), ...mixed.filter(isNoticed)];
     const work = async (): Promise<void> => {
       while (now().getTime() <= until) {

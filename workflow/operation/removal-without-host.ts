@@ -1,7 +1,8 @@
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createProblem } from '../../core/domain/problems.ts';
 import { type ContainerRecord, deleteContainer, getContainerNow } from '../../store/containers.ts';
-import { checkStillSilent, getLink, type HostLinkRecord, isSilent } from '../../store/host-links.ts';
+import { checkStillSilent, type HostLinkRecord, isSilent } from '../../store/host-links.ts';
+import { getLinkedHost, type LinkedHost } from '../../store/hosts.ts';
 import { indexes, parsePartitionKey } from '../../store/keys.ts';
 import {
   addOperation,
@@ -29,15 +30,19 @@ export interface RemovalWithoutHost {
   readonly link: HostLinkRecord | undefined;
 }
 
-/** The link of a container's host if that is silent; null if it is not, or if the container has no host. */
+/** Whether a host takes no part in removals: its lease is over, or an operator has declared it lost. */
+export const isGone = ({ host, link }: LinkedHost, now: Date, leaseSeconds: number): boolean =>
+  host.view.state === 'Lost' || isSilent(link, now, leaseSeconds);
+
+/** The link of a container's host if that is gone; null if it is not, or if the container has no host. */
 export const findSilentLink = async (
   table: Table,
   { tenant, view }: ContainerRecord,
   { now, leaseSeconds }: { readonly now: Date; readonly leaseSeconds: number },
 ): Promise<{ readonly link: HostLinkRecord | undefined } | null> => {
   if (view.hostId === null) return null;
-  const link = await getLink(table, tenant, view.hostId);
-  return isSilent(link, now, leaseSeconds) ? { link } : null;
+  const found = await getLinkedHost(table, tenant, view.hostId);
+  return found !== undefined && isGone(found, now, leaseSeconds) ? { link: found.link } : null;
 };
 
 /** The operations that have the container or wait for it, and have not ended. */

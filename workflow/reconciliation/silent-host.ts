@@ -30,7 +30,7 @@ export const listRunning = async (
  * @param silent the host's link when the lease expired: if the host has sent a message since, nothing is changed
  */
 export const recordUnknown = (
-  { table, now }: WorkflowDependencies,
+  { table, now }: Pick<WorkflowDependencies, 'table' | 'now'>,
   { tenant, containerId }: { readonly tenant: string; readonly containerId: string },
   silent: HostLinkRecord | undefined,
 ): Promise<boolean> =>

@@ -117,6 +117,51 @@ describe('the host takes part', () => {
   });
 });
 
+describe('a host that is declared lost', () => {
+  const declareLost = async () => {
+    const api = createApi(opened.table, UNLIMITED, { push: world.deps.push });
+    api.clock.ms = world.clock.now;
+    return api.call('declareHostLost', { params: { id: host.hostId }, body: {} });
+  };
+
+  test('has containers in state Unknown, which can be removed before its lease is over', async () => {
+    const id = await running();
+    expect((await declareLost()).body).toMatchObject({ state: 'Lost', schedulable: false });
+    expect((await world.container(id))?.view.state).toBe('Unknown');
+    expect((await remove(id)).body.operation.state).toBe('Succeeded');
+    expect(await world.container(id)).toBeUndefined();
+  });
+
+  test('is not heard any more, and stays lost', async () => {
+    const id = await running();
+    await declareLost();
+    host.exit(id, 3);
+    host.heartbeat();
+    await world.settle();
+    expect((await world.container(id))?.view).toMatchObject({ state: 'Unknown', exitCode: null });
+    await world.connect(host);
+    await world.settle();
+    expect((await world.host(host.hostId)).view.state).toBe('Lost');
+    expect((await declareLost()).body.state).toBe('Lost');
+  });
+
+  test('does not keep the operations that it had: the sweep ends them', async () => {
+    const id = await running();
+    host.silentOn.add('stopContainer');
+    const api = createApi(opened.table, UNLIMITED, { push: world.deps.push });
+    api.clock.ms = world.clock.now;
+    const { operation } = (await api.call('stopContainer', { params: { idOrName: id }, body: {} })).body;
+    await world.settle();
+    expect((await world.operation(operation.id)).view.state).toBe('Running');
+    await declareLost();
+    world.clock.now += LEASE_SECONDS * 1000 + 1;
+    await world.sweep();
+    await world.settle();
+    expect((await world.operation(operation.id)).view.state).toBe('Failed');
+    expect((await world.container(id))?.view.state).toBe('Unknown');
+  });
+});
+
 describe('DELETE /v1/hosts/{id}?force=true', () => {
   const removeHost = async (query: string) => {
     const api = createApi(opened.table, UNLIMITED, { push: world.deps.push });

@@ -59,4 +59,17 @@ export const HOSTS_ROUTES = [
     responses: { 200: z.union([HostSchema, DryRunSchema]) },
     mutation: { ifMatch: true },
   },
+  {
+    operationId: 'declareHostLost',
+    method: 'POST',
+    path: '/v1/hosts/{id}/lost',
+    function: 'hosts',
+    scope: 'hosts:admin',
+    parameters: byId,
+    query: z.strictObject(dryRun),
+    body: z.strictObject({}),
+    bodyOptional: true,
+    responses: { 200: z.union([HostSchema, DryRunSchema]) },
+    mutation: { ifMatch: true },
+  },
 ] as const satisfies readonly Route[];
