@@ -12,6 +12,7 @@ import {
 } from '../../workflow/operation/begin-operation.ts';
 import { type Action, type Decision, decide } from '../../workflow/operation/decide-action.ts';
 import { acceptDirectly } from '../../workflow/operation/direct-operation.ts';
+import { inProgress } from '../../workflow/operation/in-progress.ts';
 import { findSilentLink, removeWithoutHost } from '../../workflow/operation/removal-without-host.ts';
 import {
   nothingToDo,
@@ -126,6 +127,38 @@ const blockingOperation = async (
   return found;
 };
 
+/** Whether an operation does what the action asks for. */
+const doesTheSame = ({ view, parameters }: OperationRecord, action: Action): boolean =>
+  view.kind === action || (action === 'start' && view.kind === 'create' && parameters.start === true);
+
+/**
+ * The active operation of a container, if it does what the action asks for: equal requests at once all succeed.
+ * @throws ConflictError `operation-in-progress` for another operation, or one that is being cancelled
+ * @throws ConditionFailed if it has ended since the container was read, so that the caller reads again
+ */
+export const joinActive = async (
+  table: Table,
+  { tenant }: ContainerRecord,
+  action: Action,
+  activeOperationId: string,
+): Promise<OperationRecord> => {
+  const active = await getOperationNow(table, tenant, activeOperationId);
+  if (active === undefined || isEnded(active.view.state)) throw new ConditionFailed(0, undefined);
+  if (active.view.state === 'Cancelling' || !doesTheSame(active, action)) throw inProgress(activeOperationId);
+  return active;
+};
+
+const join = async (
+  { table }: ActDependencies,
+  { action }: ActionRequest,
+  container: ContainerRecord,
+  activeOperationId: string,
+  request: Request,
+): Promise<Done> => {
+  const active = await joinActive(table, container, action, activeOperationId);
+  return { answer: answerOperation(202, container, active, request.now) };
+};
+
 /** Returns the removal that is active or waits already; queues one otherwise. */
 const removeAfter = async (
   { table }: ActDependencies,
@@ -187,6 +220,8 @@ const tryOnce = async (dependencies: ActDependencies, asked: ActionRequest): Pro
       return begin(dependencies, asked, container, decision.operation, request);
     case 'unchanged':
       return leaveUnchanged(dependencies, asked, container, request);
+    case 'join':
+      return join(dependencies, asked, container, decision.activeOperationId, request);
     case 'supersede':
       return removeAfter(dependencies, asked, container, decision.activeOperationId, request);
   }

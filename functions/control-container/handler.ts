@@ -16,12 +16,13 @@ import {
 } from '../shared/http/create-http-handler.ts';
 import type { Answer, Identity, RouteHandler, RouteRequest } from '../shared/http/exchange.ts';
 import { notFound } from '../shared/http/validate.ts';
-import { type ActDependencies, type ActionRequest, act, readAndDecide } from './act.ts';
+import { type ActDependencies, type ActionRequest, act, joinActive, readAndDecide } from './act.ts';
 
 type ControlContainerDependencies = ActDependencies & HttpDependencies & { readonly table: Table };
 
 const WOULD: Readonly<Record<Decision['kind'], (action: Action, name: string) => string>> = {
   begin: (action, name) => `${action} container "${name}"`,
+  join: (action, name) => `change nothing: container "${name}" has an operation that does this (${action})`,
   unchanged: (_, name) => `change nothing: container "${name}" is already in this state`,
   supersede: (_, name) => `cancel the active operation of container "${name}", then remove the container`,
 };
@@ -48,6 +49,7 @@ export const createHandler = (dependencies: ControlContainerDependencies): Lambd
     const asked: ActionRequest = { ...common, containerId, action, parameters };
     if (!common.dryRun) return act(dependencies, asked);
     const { container, decision } = await readAndDecide(table, asked);
+    if (decision.kind === 'join') await joinActive(table, container, action, decision.activeOperationId);
     const wouldDo = WOULD[decision.kind](action, container.view.name);
     if (decision.kind !== 'begin' || decision.operation !== 'start') return answerDryRun(wouldDo);
     const request = { operationId: newId(), actor: common.identity.actor, parameters, now: now() };

@@ -2,7 +2,6 @@ import type { ContainerState } from '../../core/contract/container.ts';
 import { OPERATION_STARTS } from '../../core/domain/container-state.ts';
 import { ConflictError } from '../../core/domain/errors.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
-import { inProgress } from './in-progress.ts';
 
 /** What a caller can do with a container. */
 export type Action = 'start' | 'stop' | 'restart' | 'kill' | 'remove';
@@ -11,6 +10,8 @@ export type Decision =
   | { readonly kind: 'begin'; readonly operation: Action }
   /** The container is already in the requested state. */
   | { readonly kind: 'unchanged' }
+  /** Another operation has the container. If it does the same, it is the result. */
+  | { readonly kind: 'join'; readonly activeOperationId: string }
   /** A removal while another operation has the container. That operation must end first. */
   | { readonly kind: 'supersede'; readonly activeOperationId: string };
 
@@ -37,7 +38,7 @@ const wrongState = (action: Action, state: ContainerState): ConflictError =>
 
 /**
  * Decides what an action does to the container in its current state.
- * @throws ConflictError `operation-in-progress`, `invalid-state`
+ * @throws ConflictError `invalid-state`
  */
 export const decide = (
   { view: { state, activeOperationId } }: ContainerRecord,
@@ -45,8 +46,7 @@ export const decide = (
   force: boolean,
 ): Decision => {
   if (activeOperationId !== null) {
-    if (action === 'remove') return { kind: 'supersede', activeOperationId };
-    throw inProgress(activeOperationId);
+    return { kind: action === 'remove' ? 'supersede' : 'join', activeOperationId };
   }
   if (ALREADY[action].includes(state)) return { kind: 'unchanged' };
   // A container that is off needs no stop before the start.
