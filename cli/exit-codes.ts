@@ -5,6 +5,7 @@ import {
   ProblemError,
   ThrottledError,
 } from '../core/client/index.ts';
+import type { ProblemCode } from '../core/contract/problem.ts';
 import { ExitError, InterruptedError, SettingsError, UsageError } from './errors.ts';
 
 /** Exit codes for programs. Stable. */
@@ -23,7 +24,15 @@ export const EXIT = {
   /** The operation was accepted but did not succeed. */
   operationFailed: 7,
   interrupted: 130,
+  /** As in shells and in docker. */
+  programNotExecutable: 126,
+  programNotFound: 127,
 } as const;
+
+const BY_CODE: Partial<Record<ProblemCode, number>> = {
+  'program-not-executable': EXIT.programNotExecutable,
+  'program-not-found': EXIT.programNotFound,
+};
 
 const BY_STATUS: Readonly<Record<number, number>> = {
   400: EXIT.usage,
@@ -44,7 +53,8 @@ export const exitCodeOf = (error: unknown): number => {
   if (error instanceof InterruptedError) return EXIT.interrupted;
   if (error instanceof OperationFailedError) return EXIT.operationFailed;
   if (error instanceof ConnectionError || error instanceof ThrottledError) return EXIT.unavailable;
-  if (error instanceof ProblemError) return BY_STATUS[error.problem.status] ?? EXIT.failed;
+  if (error instanceof ProblemError)
+    return BY_CODE[error.problem.code] ?? BY_STATUS[error.problem.status] ?? EXIT.failed;
   return error instanceof AnswerError ? (BY_STATUS[error.status] ?? EXIT.failed) : EXIT.failed;
 };
 
@@ -54,5 +64,5 @@ export const EXIT_CODES_HELP = `Exit codes:
   1  failed                        5  conflict with the current state
   2  invalid request               6  no response, or too busy
   3  not found                     7  the operation failed
-  "container exec" and "container enter" exit with the exit code of the command, or 125 if it
-  could not be run.`;
+  "container exec" and "container enter" exit with the exit code of the command, 127 if the
+  container does not have it, 126 if it cannot be executed, or 125 if it ended without a code.`;

@@ -14,6 +14,8 @@ export interface SessionStream {
   resume(): void;
   readonly exit: Promise<{ readonly exitCode: number | null; readonly reason?: string }>;
   close(): unknown;
+  /** Ends the session, but not its process. */
+  detach(): unknown;
 }
 
 export interface SessionAddress {

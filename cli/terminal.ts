@@ -44,7 +44,7 @@ const pipeInput = (input: Input, session: SessionStream, tty: boolean): (() => v
     input.pause();
     const sent = pass.length === 0 ? Promise.resolve() : session.write(pass);
     sent.then(
-      () => void (detach ? session.close() : input.resume()),
+      () => void (detach ? session.detach() : input.resume()),
       () => undefined,
     );
   };

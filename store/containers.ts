@@ -124,6 +124,7 @@ const SpecSchema: z.ZodMiniType<ContainerSpec> = z.object({
   workingDir: z.optional(z.string()),
   user: z.optional(z.string()),
   tty: z.optional(z.boolean()),
+  stdin: z.optional(z.boolean()),
   resources: z.object({ memoryMB: z.number(), cpus: z.number(), diskMB: z.number() }),
   ports: z.optional(
     z.array(
@@ -131,6 +132,7 @@ const SpecSchema: z.ZodMiniType<ContainerSpec> = z.object({
         hostPort: z.optional(z.number()),
         containerPort: z.number(),
         protocol: z.optional(z.enum(['tcp', 'udp'])),
+        hostAddress: z.optional(z.literal('127.0.0.1')),
       }),
     ),
   ),
@@ -173,9 +175,17 @@ const RUN_DETAILS = {
   restarting: z._default(z.boolean(), false),
   outOfMemory: z._default(z.boolean(), false),
   ports: z._default(
-    z.array(z.object({ hostPort: z.number(), containerPort: z.number(), protocol: z.enum(['tcp', 'udp']) })),
+    z.array(
+      z.object({
+        hostPort: z.number(),
+        containerPort: z.number(),
+        protocol: z.enum(['tcp', 'udp']),
+        hostAddress: z.optional(z.literal('127.0.0.1')),
+      }),
+    ),
     [],
   ),
+  address: z.optional(z.string()),
 };
 const StoredRunSchema: z.ZodMiniType<Run> = z.object({
   startedAt: z.string(),

@@ -38,6 +38,7 @@ const runOf = (
   restarting: !process.running && record?.desired === 'Running' && record.backoffMs > 0,
   outOfMemory: process.outOfMemory === true,
   ports: process.running ? [...(found?.ports ?? [])] : [],
+  ...(process.running && found?.address !== undefined ? { address: found.address } : {}),
 });
 
 interface ObserveDeps {

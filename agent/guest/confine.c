@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -16,35 +15,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-#include "network.h"
+#include "devices.h"
+#include "root_files.h"
 #include "system_calls.h"
-
-static void write_file(const char *directory, const char *name, const char *value) {
-  char path[256];
-  snprintf(path, sizeof path, "%s/%s", directory, name);
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  (void)!write(fd, value, strlen(value));
-  close(fd);
-}
-
-void make_cgroup(const char *path, const char *memory_bytes, const char *pids) {
-  mkdir(path, 0755);
-  write_file(path, "memory.max", memory_bytes ? memory_bytes : "max");
-  write_file(path, "pids.max", pids ? pids : "max");
-}
-
-void join_cgroup(const char *path) { write_file(path, "cgroup.procs", "0"); }
-
-int cgroup_ran_out_of_memory(const char *path) {
-  char name[256], line[128];
-  long kills = 0;
-  snprintf(name, sizeof name, "%s/memory.events", path);
-  FILE *file = fopen(name, "re");
-  while (file && kills == 0 && fgets(line, sizeof line, file)) sscanf(line, "oom_kill %ld", &kills);
-  if (file) fclose(file);
-  return kills > 0;
-}
 
 static const struct {
   const char *name;
@@ -72,17 +45,10 @@ static int mount_devices(void) {
   return chdir("..");
 }
 
-/* Mounts `source` over a file of the root file system. Links are followed, but never out of the root. */
-static void bind_file(const char *root, const char *source, const char *target) {
-  struct open_how how = {.flags = O_RDONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, .mode = 0644,
-                         .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV};
-  int base = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  int fd = access(source, F_OK) == 0 ? syscall(SYS_openat2, base, target, &how, sizeof how) : -1;
-  char path[64];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  if (fd >= 0 && mount(source, path, NULL, MS_BIND, NULL)) perror("bulkhead: resolver");
-  if (fd >= 0) close(fd);
-  close(base);
+static int write_host_name(const char *name) {
+  char line[80];
+  snprintf(line, sizeof line, "%s\n", name ? name : "");
+  return write_text(ROOT_FILES "/hostname", line);
 }
 
 /*
@@ -90,16 +56,20 @@ static void bind_file(const char *root, const char *source, const char *target) 
  * that joins the namespace later gets the top root. A mount point is created only where the image lacks it, and never
  * through a link: mkdir does not follow a link in the last component, and the parent is the root itself.
  */
-int enter_new_root(const char *root, const char *hostname) {
+int enter_new_root(const char *root, const char *hostname, const char *hosts) {
   if (hostname && sethostname(hostname, strlen(hostname))) return -1;
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || chdir(root)) return -1;
-  bind_file(root, RESOLVER, "/etc/resolv.conf");
+  if (hosts && (write_text(ROOT_FILES "/hosts", hosts) || write_host_name(hostname))) return -1;
+  bind_root_file(root, "resolv.conf", "/etc/resolv.conf");
+  bind_root_file(root, "hosts", "/etc/hosts");
+  bind_root_file(root, "hostname", "/etc/hostname");
   if (mount(".", "/", NULL, MS_MOVE, NULL) || chroot(".") || chdir("/")) return -1;
   mkdir("proc", 0555);
   mkdir("sys", 0555);
   mkdir("dev", 0755);
   if (mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL)) return -1;
   if (mount("sysfs", "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL)) return -1;
+  if (mount("cgroup2", "sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_RDONLY, NULL)) return -1;
   return mount_devices();
 }
 
@@ -115,7 +85,7 @@ static unsigned long long kept_mask(void) {
 
 static int set_limit(int resource, rlim_t most) { return setrlimit(resource, &(struct rlimit){most, most}); }
 
-/* The cgroup limits the number of processes. The other limits are as in the Default runtime (`with-limits.c`). */
+/* The cgroup limits the number of processes. The other limits are as in the Default runtime (`start-by-runc.c`). */
 static int set_limits(rlim_t open_files) {
   return set_limit(RLIMIT_NOFILE, open_files) || set_limit(RLIMIT_CORE, 1) || set_limit(RLIMIT_NPROC, RLIM_INFINITY);
 }

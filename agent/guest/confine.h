@@ -4,13 +4,12 @@
 
 #include "user.h"
 
-/* In new mount and UTS namespaces: makes `root` the root directory, with its own proc, sys and dev. */
-int enter_new_root(const char *root, const char *hostname);
+/*
+ * In new mount and UTS namespaces: makes `root` the root directory, with its own proc, sys and dev. `hosts` is the text of its
+ * /etc/hosts; null for the image's.
+ */
+int enter_new_root(const char *root, const char *hostname, const char *hosts);
 /* Applies the identity and the limits of a container: capabilities, system calls, resources. */
 int confine_process(const struct identity *identity, unsigned long open_files);
-void make_cgroup(const char *path, const char *memory_bytes, const char *pids);
-void join_cgroup(const char *path);
-/* Whether the kernel has killed a process of the cgroup because memory ran out. */
-int cgroup_ran_out_of_memory(const char *path);
 
 #endif

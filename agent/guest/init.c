@@ -23,12 +23,16 @@
 
 #include "../probe/probe.h"
 #include "channel.h"
+#include "devices.h"
 #include "layers.h"
 #include "network.h"
 #include "requests.h"
 #include "streams.h"
 
 #define PORT "/dev/vport0p1"
+#define RESERVE "/proc/sys/vm/min_free_kbytes"
+#define MOST_RESERVE_KB 8192
+#define MOST_RESERVE "8192"
 #define MODULE_ORDER "/modules/order"
 /* In case the kernel does not notify this process that the host has reconnected. */
 #define ABSENT_HOST_POLL_MS 1000
@@ -44,12 +48,23 @@ static void mount_own(void) {
   mkdir("/dev/pts", 0755);
   mount("devpts", "/dev/pts", "devpts", 0, "ptmxmode=0666,mode=620");
   mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+  mkdir(ROOT_FILES, 0755);
+  mount("tmpfs", ROOT_FILES, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, ROOT_FILES_OPTIONS);
   mount("cgroup2", "/sys/fs/cgroup", "cgroup2", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
   if (access("/dev/ptmx", F_OK)) (void)!symlink("pts/ptmx", "/dev/ptmx");
   int control = open("/sys/fs/cgroup/cgroup.subtree_control", O_WRONLY | O_CLOEXEC);
   if (control < 0) return;
   (void)!write(control, "+memory +pids", 13);
   close(control);
+}
+
+/*
+ * The kernel reserves tens of megabytes for transparent huge pages in larger VMs. The container's memory limit must be reached
+ * before the rest of the memory is exhausted.
+ */
+static void limit_reserve(void) {
+  char reserve[32];
+  if (read_text(RESERVE, reserve, sizeof reserve) && atoi(reserve) > MOST_RESERVE_KB) write_text(RESERVE, MOST_RESERVE);
 }
 
 static void set_autoprobe(const char *value) {
@@ -89,7 +104,7 @@ static int open_port(void) {
 
 static int start_in_guest(int stream, struct fields fields, struct child *child, char *why, size_t size) {
   if (stream == MAIN_STREAM)
-    return layers_mounted() ? spawn_child(fields, PLACE_NEW_CONTAINER, -1, child, why, size) : -ENOENT;
+    return layers_mounted() ? spawn_child(fields, PLACE_NEW_CONTAINER, -1, child, why, size) : -ENODEV;
   pid_t container = streams_main_pid();
   return container > 0 ? spawn_child(fields, PLACE_IN_CONTAINER, container, child, why, size) : -ESRCH;
 }
@@ -105,7 +120,6 @@ static void send_hello(const char *nonce) {
 }
 
 static void handle_frame(int type, int flags, int stream, const char *payload, uint32_t length) {
-  (void)flags;
   if (type == FRAME_CONNECT && length == NONCE_BYTES) {
     connected = true;
     streams_connected();
@@ -115,7 +129,7 @@ static void handle_frame(int type, int flags, int stream, const char *payload, u
   } else if (type == FRAME_REQUEST) {
     answer_request(stream, (struct fields){payload, payload + length});
   } else {
-    streams_frame(type, stream, payload, length);
+    streams_frame(type, flags, stream, payload, length);
   }
 }
 
@@ -170,6 +184,7 @@ int main(int count, char **arguments) {
   signal(SIGPIPE, SIG_IGN);
   mount_own();
   load_modules();
+  limit_reserve();
   bring_up_loopback();
   int port = open_port();
   if (port < 0) {

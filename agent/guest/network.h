@@ -1,8 +1,10 @@
 #ifndef BULKHEAD_NETWORK_H
 #define BULKHEAD_NETWORK_H
 
+#include "root_files.h"
+
 /* Mounted as /etc/resolv.conf in a container that has a network. */
-#define RESOLVER "/run/resolv.conf"
+#define RESOLVER ROOT_FILES "/resolv.conf"
 
 /* Brings `lo` up. Returns 0 or -errno. */
 int bring_up_loopback(void);

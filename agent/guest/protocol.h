@@ -13,9 +13,12 @@
 
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 1
+/* 2: a SPAWN can have several parts. */
+#define PROTOCOL_VERSION 2
 #define HEADER_BYTES 8
 #define MAX_PAYLOAD 32768
+/* Maximum size of the fields of a SPAWN: command and environment of a request and of its image. */
+#define MAX_SPAWN (1 << 20)
 #define MAX_STREAMS 64
 #define MAIN_STREAM 1
 #define STREAM_WINDOW 262144
@@ -27,7 +30,7 @@ enum frame_type {
   /* host to guest */
   FRAME_CONNECT = 1,     /* nonce; ends every stream but the main one */
   FRAME_REQUEST = 2,     /* stream: request id; payload: fields */
-  FRAME_SPAWN = 3,       /* payload: fields */
+  FRAME_SPAWN = 3,       /* payload: fields; FLAG_MORE: another part follows */
   FRAME_STDIN = 4,
   FRAME_CLOSE_STDIN = 5,
   FRAME_RESIZE = 6,      /* u16 rows, u16 columns */
@@ -36,11 +39,16 @@ enum frame_type {
   /* guest to host */
   FRAME_HELLO = 16,      /* nonce, fields */
   FRAME_RESPONSE = 17,   /* stream: request id; i32 errno, then data; FLAG_MORE: another part follows */
-  FRAME_STARTED = 18,    /* i32 pid; or -errno and the reason as text */
+  FRAME_STARTED = 18,    /* i32 pid; or -errno or a START value, and the reason as text */
   FRAME_STDOUT = 19,
   FRAME_STDERR = 20,
   FRAME_EXITED = 21      /* i32 exit code (128 + signal), i32 signal or 0; FLAG_OUT_OF_MEMORY */
 };
+
+/* Why a process could not be started; not values of errno. */
+#define START_FAILED (-1000)
+#define START_NOT_FOUND (-1001)
+#define START_NOT_EXECUTABLE (-1002)
 
 #define FLAG_MORE 1
 #define FLAG_OUT_OF_MEMORY 2

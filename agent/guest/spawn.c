@@ -18,9 +18,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cgroup.h"
 #include "confine.h"
 #include "device_access.h"
 #include "mask.h"
+#include "program.h"
 #include "sealed.h"
 #include "system_calls.h"
 #include "user.h"
@@ -45,9 +47,6 @@ static int open_ends(struct fields fields, struct ends *ends) {
     return 0;
   }
   if (pipe2(ends->in, O_CLOEXEC) || pipe2(ends->out, O_CLOEXEC) || pipe2(ends->err, O_CLOEXEC)) return -errno;
-  uid_t owner = field_number(fields, "owner", 0);
-  if (owner && (fchown(ends->in[0], owner, owner) || fchown(ends->out[1], owner, owner) || fchown(ends->err[1], owner, owner)))
-    return -errno;
   return 0;
 }
 
@@ -103,8 +102,10 @@ static int failure_fd;
 static int program_fd = -1;
 
 _Noreturn static void fail(const char *what, const char *name) {
-  dprintf(failure_fd, "%s%s%s: %s", what, name ? " " : "", name ? name : "", strerror(errno));
-  _exit(126);
+  char text[400];
+  snprintf(text, sizeof text, "%s%s%.200s: %s", what, name ? " " : "", name ? name : "", strerror(errno));
+  report_start_failure(failure_fd, START_FAILED, text);
+  _exit(125);
 }
 
 /* An image can configure a working directory that does not exist. As runc does, it is created for the main process. */
@@ -126,19 +127,19 @@ _Noreturn static void become_program(struct fields fields, enum place place) {
   if (problem) {
     char text[400];
     explain_identity(problem, user, text, sizeof text);
-    dprintf(failure_fd, "%s", text);
-    _exit(126);
+    report_start_failure(failure_fd, START_FAILED, text);
+    _exit(125);
   }
   const char *directory = field(fields, "cwd");
   if (directory && place == PLACE_NEW_CONTAINER) make_directories(directory);
   if (chdir(directory ? directory : "/")) fail("working directory", directory);
-  if (place != PLACE_HERE && confine_process(&identity, field_number(fields, "open-files", 1024)))
+  if (confine_process(&identity, field_number(fields, "open-files", 1024)))
     fail("limits of the process", NULL);
   char **arguments = field_list(fields, "arg");
-  if (!arguments || !arguments[0]) _exit(126);
-  environ = complete_environment(fields, identity.home, field(fields, "tty") != NULL);
-  if (program_fd >= 0) fexecve(program_fd, arguments, environ);
-  else execvpe(arguments[0], arguments, environ);
+  if (!arguments || !arguments[0]) fail("no program", NULL);
+  char **environment = complete_environment(fields, identity.home, field(fields, "tty") != NULL);
+  if (program_fd < 0) run_program(failure_fd, arguments, environment);
+  fexecve(program_fd, arguments, environment);
   fail("cannot run", arguments[0]);
 }
 
@@ -149,7 +150,7 @@ _Noreturn static void run_child(struct fields fields, enum place place, const st
   signal(SIGPIPE, SIG_DFL);
   failure_fd = ends->failure[1];
   use_ends(ends);
-  if (place == PLACE_NEW_CONTAINER && enter_new_root(ROOT_DIRECTORY, field(fields, "hostname")))
+  if (place == PLACE_NEW_CONTAINER && enter_new_root(ROOT_DIRECTORY, field(fields, "hostname"), field(fields, "hosts")))
     fail("root file system", NULL);
   if (place == PLACE_NEW_CONTAINER && mask_paths(fields)) fail("masked paths", NULL);
   become_program(fields, place);
@@ -218,13 +219,9 @@ static pid_t spawn_container(struct fields fields, const struct ends *ends) {
 static int failed(struct ends *ends, pid_t pid, char *why, size_t size) {
   close_if(ends->failure[1]);
   ends->failure[1] = -1;
-  ssize_t said;
-  while ((said = read(ends->failure[0], why, size - 1)) < 0 && errno == EINTR) {
-  }
-  if (said <= 0) return 0;
-  why[said] = 0;
-  waitpid(pid, NULL, 0);
-  return -ENOEXEC;
+  int problem = read_start_failure(ends->failure[0], why, size);
+  if (problem) waitpid(pid, NULL, 0);
+  return problem;
 }
 
 int spawn_child(struct fields fields, enum place place, pid_t container, struct child *child, char *why, size_t size) {
@@ -235,11 +232,8 @@ int spawn_child(struct fields fields, enum place place, pid_t container, struct 
     close_all(&ends);
     return problem;
   }
-  if (place != PLACE_HERE) prepare_system_call_filter();
-  pid_t pid;
-  if (place == PLACE_NEW_CONTAINER) pid = spawn_container(fields, &ends);
-  else if (place == PLACE_IN_CONTAINER) pid = spawn_in_container(fields, container, &ends);
-  else if ((pid = fork()) == 0) run_child(fields, place, &ends);
+  prepare_system_call_filter();
+  pid_t pid = place == PLACE_NEW_CONTAINER ? spawn_container(fields, &ends) : spawn_in_container(fields, container, &ends);
   problem = pid < 0 ? -errno : failed(&ends, pid, why, size);
   if (problem) {
     close_all(&ends);

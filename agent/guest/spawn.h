@@ -1,4 +1,4 @@
-/* Starts one process in the container or on this machine, with pipes or a terminal. */
+/* Starts one process in the container, with pipes or a terminal. */
 #ifndef BULKHEAD_SPAWN_H
 #define BULKHEAD_SPAWN_H
 
@@ -20,16 +20,17 @@ struct child {
 
 /* Where the process starts. */
 enum place {
-  PLACE_HERE,           /* as a child of this process, in the same namespaces */
   PLACE_NEW_CONTAINER,  /* as the first process of new namespaces over ROOT_DIRECTORY */
   PLACE_IN_CONTAINER    /* in addition to the first process of the container */
 };
 
 /*
- * Fields: arg (repeatable), env (repeatable), cwd, user, tty, rows, columns, hostname, memory (bytes), pids, open-files,
- * owner (user id for the pipes), and mask and read-only (see mask.h). With the field `probe`, this program runs with the
+ * Fields: arg (repeatable), env (repeatable), cwd, user, tty, rows, columns, hostname, hosts (the text of
+ * /etc/hosts), memory (bytes), pids, open-files,
+ * and mask and read-only (see mask.h). With the field `probe`, this program runs with the
  * arguments in `arg`, instead of a program of the container.
- * Returns 0 and fills `child` once the program runs. Otherwise returns -errno and writes the reason as text to `why`.
+ * Returns 0 and fills `child` once the program runs. Otherwise returns -errno or a START value (protocol.h) and writes the
+ * reason as text to `why`.
  */
 int spawn_child(struct fields fields, enum place place, pid_t container, struct child *child, char *why, size_t size);
 

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "channel.h"
-#include "confine.h"
+#include "cgroup.h"
 #include "kept_output.h"
 
 struct stream {
@@ -99,6 +99,37 @@ static void spawn(int number, struct fields fields) {
   channel_send_two(FRAME_STARTED, 0, number, &result, sizeof result, why, problem ? strlen(why) : 0);
 }
 
+/* The parts of the SPAWN that is being received. */
+static struct {
+  int stream;
+  char *fields;
+  size_t length;
+} parts;
+
+static void drop_parts(void) {
+  free(parts.fields);
+  memset(&parts, 0, sizeof parts);
+}
+
+static void take_spawn(int number, bool more, const char *payload, uint32_t length) {
+  if (parts.stream != number) drop_parts();
+  char *grown = parts.length + length > MAX_SPAWN ? NULL : realloc(parts.fields, parts.length + length + 1);
+  if (!grown) {
+    int32_t problem = -E2BIG;
+    drop_parts();
+    channel_send(FRAME_STARTED, 0, number, &problem, sizeof problem);
+    return;
+  }
+  memcpy(grown + parts.length, payload, length);
+  parts.stream = number;
+  parts.fields = grown;
+  parts.length += length;
+  grown[parts.length] = 0;
+  if (more) return;
+  spawn(number, (struct fields){grown, grown + parts.length});
+  drop_parts();
+}
+
 static void take_input(struct stream *stream, const char *payload, uint32_t length) {
   if (!stream->input || stream->input_closing) return;
   if (stream->child.in < 0) {
@@ -137,10 +168,10 @@ static void grant(struct stream *stream, const char *payload, uint32_t length) {
   stream->credit += more;
 }
 
-void streams_frame(int type, int number, const char *payload, uint32_t length) {
+void streams_frame(int type, int flags, int number, const char *payload, uint32_t length) {
   if (number < 1 || number >= MAX_STREAMS) return;
   struct stream *stream = &streams[number];
-  if (type == FRAME_SPAWN) spawn(number, (struct fields){payload, payload + length});
+  if (type == FRAME_SPAWN) take_spawn(number, flags & FLAG_MORE, payload, length);
   if (!stream->used) return;
   if (type == FRAME_STDIN) take_input(stream, payload, length);
   else if (type == FRAME_CLOSE_STDIN) stream->input_closing = true;
@@ -151,6 +182,7 @@ void streams_frame(int type, int number, const char *payload, uint32_t length) {
 
 void streams_connected(void) {
   connected = true;
+  drop_parts();
   for (int i = 0; i < MAX_STREAMS; i++) {
     struct stream *stream = &streams[i];
     if (!stream->used) continue;
@@ -264,11 +296,6 @@ void streams_move(void) {
     }
     finish(i, stream);
   }
-}
-
-void streams_hand_over(pid_t from, pid_t to) {
-  for (int i = 0; i < MAX_STREAMS; i++)
-    if (streams[i].used && !streams[i].ended && streams[i].child.pid == from) streams[i].child.pid = to;
 }
 
 void streams_child_ended(pid_t pid, int status) {

@@ -12,7 +12,7 @@ typedef int stream_starter(int stream, struct fields fields, struct child *child
 
 void streams_begin(stream_starter *starter);
 /* Handles the frames of streams; ignores others. */
-void streams_frame(int type, int stream, const char *payload, uint32_t length);
+void streams_frame(int type, int flags, int stream, const char *payload, uint32_t length);
 /* The host has reconnected: every stream but the main one ends, and the kept output of the main one is sent. */
 void streams_connected(void);
 void streams_disconnected(void);
@@ -22,8 +22,6 @@ int streams_poll(struct pollfd *polled, int from);
 void streams_move(void);
 /* Records that a child has exited, with its status from waitpid. */
 void streams_child_ended(pid_t pid, int status);
-/* Assigns a stream to another process: process `from`, which started process `to`, has exited. */
-void streams_hand_over(pid_t from, pid_t to);
 bool streams_any(void);
 
 /* The pid of the main process; -1 before its start and after its exit. */

@@ -135,6 +135,8 @@ export interface RuntimeContainer {
   /** `Spent`: the main process has ended. A VM serves one run only. */
   readonly utilityVm: 'Absent' | 'Created' | 'Connected' | 'Spent';
   readonly networkEndpoint: boolean;
+  /** Missing without a network endpoint. */
+  readonly address?: string;
   readonly disksAttached: boolean;
   readonly layersMounted: boolean;
   /** The newest run of the main process; null if it has never run. */

@@ -67,6 +67,8 @@ export class HostSession {
   #exit: Extract<HostFrame, { type: 'exit' }> | null = null;
   #cancelWatch: Cancel = nothingToCancel;
   #cancelProbe: Cancel = nothingToCancel;
+  /** Whether the process continues after the session. */
+  #isKept = false;
 
   constructor(facts: HostSessionFacts, process: SessionProcess, deps: HostSessionDeps) {
     this.facts = facts;
@@ -127,6 +129,10 @@ export class HostSession {
   end(reason: SessionEndReason): void {
     if (this.#state !== 'open') return;
     this.#process.end();
+    this.#close(reason);
+  }
+
+  #close(reason: SessionEndReason): void {
     this.#state = 'ending';
     this.#reason = reason;
     this.#output.clear();
@@ -136,6 +142,12 @@ export class HostSession {
     // No client will receive the exit, so the control plane is notified.
     if (this.#detachedAt !== null) this.#sendEnded();
     this.#settle();
+  }
+
+  /** Ends the session for its client. The process continues, and its output is dropped. */
+  #keep(): void {
+    this.#isKept = true;
+    this.#close('closed');
   }
 
   /** Ends the session without any message, because the agent stops. */
@@ -174,6 +186,8 @@ export class HostSession {
     else if (frame.type === 'endInput') this.#process.endInput();
     else if (frame.type === 'resize') this.#process.resize(frame.columns, frame.rows);
     else if (frame.type === 'signal') this.#process.signal(SIGNALS[frame.name]);
+    // A main process continues in any case.
+    else if (frame.keep === true && !this.facts.attached) this.#keep();
     else this.end('closed');
   }
 
@@ -223,7 +237,9 @@ export class HostSession {
     this.#cancelProbe();
     if (isUnacknowledged) this.#sendEnded();
     this.#window.close();
-    this.#deps.onOver();
+    // A process without a client counts against the host's limit of sessions.
+    if (this.#isKept) this.#process.exited.then(this.#deps.onOver, this.#deps.onOver);
+    else this.#deps.onOver();
   }
 
   /** Checks the time limits and the client's absence every second. */

@@ -33,25 +33,27 @@ export const keyValue = (text: string, before: Readonly<Record<string, string>> 
 
 export const collect = (text: string, before: readonly string[] = []): string[] => [...before, text];
 
-const PORT = /^(?:(\d{1,5}):)?(\d{1,5})(?:\/(tcp|udp))?$/;
+const PORT = /^(?:(127\.0\.0\.1):(?=\d*:))?(?:(\d{0,5}):)?(\d{1,5})(?:\/(tcp|udp))?$/;
 
 export interface PortOption {
   readonly hostPort?: number;
   readonly containerPort: number;
   readonly protocol?: 'tcp' | 'udp';
+  readonly hostAddress?: '127.0.0.1';
 }
 
-/** Parses a repeatable port such as `8080:80/tcp` or `80`. */
+/** Parses a repeatable port such as `8080:80/tcp`, `80` or `127.0.0.1:8080:80`. */
 export const port = (text: string, before: readonly PortOption[] = []): PortOption[] => {
-  const [, hostPort, containerPort, protocol] = PORT.exec(text) ?? [];
+  const [, hostAddress, hostPort, containerPort, protocol] = PORT.exec(text) ?? [];
   if (containerPort === undefined)
-    throw new InvalidArgumentError('Must have the form [HOSTPORT:]CONTAINERPORT[/tcp|udp].');
+    throw new InvalidArgumentError('Must have the form [[127.0.0.1:][HOSTPORT]:]CONTAINERPORT[/tcp|udp].');
   return [
     ...before,
     {
-      ...(hostPort === undefined ? {} : { hostPort: Number(hostPort) }),
+      ...(hostPort ? { hostPort: Number(hostPort) } : {}),
       containerPort: Number(containerPort),
       ...(protocol === undefined ? {} : { protocol: protocol as 'tcp' | 'udp' }),
+      ...(hostAddress === undefined ? {} : { hostAddress: '127.0.0.1' as const }),
     },
   ];
 };

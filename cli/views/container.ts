@@ -48,8 +48,14 @@ export const containerColumns = (
 const restart = ({ name, maxRetries }: Container['restartPolicy']): string =>
   maxRetries === undefined ? name : `${name}:${maxRetries}`;
 
-const port = ({ hostPort, containerPort, protocol }: Container['ports'][number]): string =>
-  `${hostPort ?? '*'}:${containerPort}/${protocol ?? 'tcp'}`;
+const port = ({ hostPort, containerPort, protocol, hostAddress }: Container['ports'][number]): string =>
+  `${hostAddress === undefined ? '' : `${hostAddress}:`}${hostPort ?? '*'}:${containerPort}/${protocol ?? 'tcp'}`;
+
+/** While it runs, with the ports that its host has chosen. */
+const shownPorts = ({ ports, lastRun }: Container): string | null => {
+  const shown = lastRun?.ports.length ? lastRun.ports : ports;
+  return shown.length === 0 ? null : shown.map(port).join(', ');
+};
 
 const resources = ({ resources: { memoryMB, cpus, diskMB } }: Container): string =>
   `${memory(memoryMB)}, ${cpus} CPU, ${memory(diskMB)} disk`;
@@ -64,18 +70,21 @@ export const containerFields = (container: Container): readonly Field[] => [
   ['SwitchName', container.switchName],
   ...networkFields(container.network),
   ['NetworkPending', container.networkPending ? 'yes: not confirmed by its host' : null],
+  ['Address', container.lastRun?.address],
   ['HostId', container.hostId],
   ['Entrypoint', container.entrypoint === null ? null : commandLine(container.entrypoint)],
   ['Command', container.command === null ? null : commandLine(container.command)],
   ['WorkingDir', container.workingDir],
   ['User', container.user],
   ['Environment', Object.keys(container.env).length === 0 ? null : pairs(container.env)],
+  ['Stdin', container.stdin ? null : 'at its end'],
   ['Resources', resources(container)],
-  ['Ports', container.ports.length === 0 ? null : container.ports.map(port).join(', ')],
+  ['Ports', shownPorts(container)],
   ['RestartPolicy', restart(container.restartPolicy)],
   ['AutoRemove', container.autoRemove ? 'yes' : null],
   ['Labels', Object.keys(container.labels).length === 0 ? null : pairs(container.labels)],
   ['ExitCode', container.exitCode],
+  ['OutOfMemory', container.lastRun?.outOfMemory ? 'yes' : null],
   ['StartedAt', container.startedAt === null ? null : instant(container.startedAt)],
   ['CreatedAt', instant(container.createdAt)],
   ['Operation', container.activeOperationId],

@@ -176,8 +176,17 @@ export class SessionStream {
 
   /** Ends the session and its process. An attached main process continues. */
   close(): void {
+    this.#closeWith({ type: 'close' });
+  }
+
+  /** Ends the session. Its process continues without a client. */
+  detach(): void {
+    this.#closeWith({ type: 'close', keep: true });
+  }
+
+  #closeWith(frame: Extract<ClientFrame, { type: 'close' }>): void {
     if (this.#hasEnded) return;
-    this.#window.putLast({ type: 'close' });
+    this.#window.putLast(frame);
     this.#buffered = [];
     this.#listener = () => undefined;
     this.#paused = false;

@@ -11,6 +11,7 @@ import {
   LabelsSchema,
   NameSchema,
   PlacementRequestSchema,
+  PortsInputSchema,
   PortsSchema,
   PublishedPortSchema,
   ResourcesSchema,
@@ -53,9 +54,12 @@ export const CreateContainerRequestSchema = z.strictObject({
   workingDir: z.optional(ContainerPathSchema),
   user: z.optional(UserInputSchema),
   tty: z.optional(z.boolean()),
+  /** Whether clients can send input to the main process. Otherwise its input is at its end, unless it has a terminal. @default true */
+  stdin: z.optional(z.boolean()),
   labels: z.optional(LabelsSchema),
   resources: z.optional(ResourcesSchema),
-  ports: z.optional(PortsSchema),
+  /** Without a `hostPort`, or with 0, the host chooses one at each start. */
+  ports: z.optional(PortsInputSchema),
   restartPolicy: z.optional(RestartPolicySchema),
   placement: z.optional(PlacementRequestSchema),
   start: z.optional(z.boolean()),
@@ -126,6 +130,7 @@ export const ContainerSpecSchema = z.strictObject({
   workingDir: z.optional(ContainerPathSchema),
   user: z.optional(UserNameSchema),
   tty: z.optional(z.boolean()),
+  stdin: z.optional(z.boolean()),
   resources: GivenResourcesSchema,
   ports: z.optional(PortsSchema),
   restartPolicy: RestartPolicySchema,
@@ -147,6 +152,8 @@ export const RunSchema = z.strictObject({
   outOfMemory: z.boolean(),
   /** The published ports while it runs. */
   ports: z.array(PublishedPortSchema),
+  /** Its IPv4 address on the switch, while it runs with a network. */
+  address: z.optional(z.string().check(z.maxLength(45))),
 });
 export type Run = z.infer<typeof RunSchema>;
 
@@ -167,6 +174,7 @@ export const ContainerSchema = z.strictObject({
   workingDir: z.nullable(ContainerPathSchema),
   user: z.nullable(UserNameSchema),
   tty: z.boolean(),
+  stdin: z.boolean(),
   labels: LabelsSchema,
   resources: z.strictObject({ memoryMB: z.int(), cpus: z.number(), diskMB: z.int() }),
   ports: PortsSchema,

@@ -6,8 +6,6 @@ export const LIMITS = {
   pageDefault: 50,
   pageMax: 200,
   labels: 64,
-  commandArguments: 256,
-  environmentVariables: 256,
   ports: 64,
   waitSecondsMax: 25,
   enrollmentTokenSeconds: 15 * 60,
@@ -97,16 +95,15 @@ export const LineSchema = text(256);
 
 /** An argument is data for the process, so any character but NUL is allowed. */
 const ArgumentSchema = z.string().check(
-  z.maxLength(32_768),
+  z.maxLength(64 * 1024),
   // biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends a C string, so an argument cannot contain it
   z.regex(/^[^\u0000\ud800-\udfff]*$/u),
 );
-export const CommandSchema = z
-  .array(ArgumentSchema)
-  .check(z.minLength(1), z.maxLength(LIMITS.commandArguments));
+/** The number of arguments is limited by the size of the body. */
+export const CommandSchema = z.array(ArgumentSchema).check(z.minLength(1));
 
 /** What precedes the command. Empty: nothing, even if the image has an entrypoint. */
-export const EntrypointSchema = z.array(ArgumentSchema).check(z.maxLength(LIMITS.commandArguments));
+export const EntrypointSchema = z.array(ArgumentSchema);
 
 export const LabelKeySchema = z.string().check(z.regex(/^[a-zA-Z0-9]([a-zA-Z0-9_./-]{0,61}[a-zA-Z0-9])?$/));
 export const LabelValueSchema = text(256);
@@ -117,10 +114,13 @@ const atMost = (max: number) =>
 export const LabelsSchema = z.record(LabelKeySchema, LabelValueSchema).check(atMost(LIMITS.labels));
 export type Labels = z.infer<typeof LabelsSchema>;
 
-/** Not `__proto__`, which would be lost, see functions/shared/http/parse-body.ts. */
-export const EnvironmentSchema = z
-  .record(z.string().check(z.regex(/^(?!__proto__$)[A-Za-z_][A-Za-z0-9_]{0,255}$/)), ArgumentSchema)
-  .check(atMost(LIMITS.environmentVariables));
+/**
+ * As in Docker, a name is anything but `=` and NUL: programs use names with dots and dashes. Not `__proto__`, which would be
+ * lost, see functions/shared/http/parse-body.ts.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: NUL ends a C string, so a name cannot contain it
+const VARIABLE_NAME = /^(?!__proto__$)[^=\u0000-\u001f\u007f\ud800-\udfff]{1,256}$/u;
+export const EnvironmentSchema = z.record(z.string().check(z.regex(VARIABLE_NAME)), ArgumentSchema);
 
 /** The highest user or group id that container engines accept. */
 const MAX_ID = 2 ** 31 - 1;
@@ -185,18 +185,26 @@ export const GivenResourcesSchema = z.strictObject({
 });
 
 export const PortNumberSchema = z.int().check(z.minimum(1), z.maximum(65_535));
-const PortSchema = z.strictObject({
+const PORT = {
   hostPort: z.optional(PortNumberSchema),
   containerPort: PortNumberSchema,
   protocol: z.optional(z.enum(['tcp', 'udp'])),
-});
-export const PortsSchema = z.array(PortSchema).check(z.maxLength(LIMITS.ports));
+  /** Only programs of the host can connect. Without it: every address of the host. */
+  hostAddress: z.optional(z.literal('127.0.0.1')),
+};
+export const PortsSchema = z.array(z.strictObject(PORT)).check(z.maxLength(LIMITS.ports));
+
+/** As in a request: the host chooses a port in place of 0. */
+export const PortsInputSchema = z
+  .array(z.strictObject({ ...PORT, hostPort: z.optional(z.int().check(z.minimum(0), z.maximum(65_535))) }))
+  .check(z.maxLength(LIMITS.ports));
 
 /** A published port, with the port of the host that was chosen for it. */
 export const PublishedPortSchema = z.strictObject({
   hostPort: z.int(),
   containerPort: z.int(),
   protocol: z.enum(['tcp', 'udp']),
+  hostAddress: PORT.hostAddress,
 });
 
 export const RestartPolicySchema = z.strictObject({

@@ -197,7 +197,8 @@ export const ClientFrameSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('endInput') }),
   z.strictObject({ type: z.literal('resize'), columns: size, rows: size }),
   z.strictObject({ type: z.literal('signal'), name: SignalNameSchema }),
-  z.strictObject({ type: z.literal('close') }),
+  /** Ends the session. With `keep`, its process continues without a client until it exits or the container stops. */
+  z.strictObject({ type: z.literal('close'), keep: z.optional(z.literal(true)) }),
 ]);
 export type ClientFrame = z.infer<typeof ClientFrameSchema>;
 

@@ -4,9 +4,27 @@ import { DEFAULT_RESOURCES, toRuntimeType } from '../../core/contract/primitives
 import { DEFAULT_SWITCH, generatedName } from '../../core/domain/names.ts';
 import type { ContainerRecord } from '../../store/containers.ts';
 
+/** The host chooses a port in place of 0. */
+const withoutZero = ({ hostPort, ...port }: NonNullable<CreateContainerRequest['ports']>[number]) => ({
+  ...(hostPort ? { hostPort } : {}),
+  ...port,
+});
+
 const specOf = (request: CreateContainerRequest): ContainerSpec => {
-  const { image, switchName, entrypoint, command, env, workingDir, user, tty, ports, placement, autoRemove } =
-    request;
+  const {
+    image,
+    switchName,
+    entrypoint,
+    command,
+    env,
+    workingDir,
+    user,
+    tty,
+    stdin,
+    ports,
+    placement,
+    autoRemove,
+  } = request;
   return {
     image,
     switchName: switchName ?? DEFAULT_SWITCH,
@@ -18,12 +36,14 @@ const specOf = (request: CreateContainerRequest): ContainerSpec => {
     ...(workingDir !== undefined && { workingDir }),
     ...(user !== undefined && { user }),
     ...(tty !== undefined && { tty }),
+    // The default is not stored.
+    ...(stdin === false && { stdin }),
     resources: {
       memoryMB: request.resources?.memoryMB ?? DEFAULT_RESOURCES.memoryMB,
       cpus: request.resources?.cpus ?? DEFAULT_RESOURCES.cpus,
       diskMB: request.resources?.diskMB ?? DEFAULT_RESOURCES.diskMB,
     },
-    ...(ports && { ports }),
+    ...(ports && { ports: ports.map(withoutZero) }),
     restartPolicy: request.restartPolicy ?? { name: 'no' },
     ...(placement && { placement }),
     ...(autoRemove !== undefined && { autoRemove }),

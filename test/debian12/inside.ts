@@ -116,7 +116,7 @@ const main = async (): Promise<void> => {
   await runOrFail('ip', 'ip', ['-n', 'test', 'link', 'set', 'lo', 'up']);
   await defaults.mountLayers(id, await images.mountable(miniDigest(deps.artifacts)), owner);
   const image = await images.get('mini');
-  const network = { namespace: NETWORK_NAMESPACE, resolver: null };
+  const network = { namespace: NETWORK_NAMESPACE, resolver: null, address: null };
   const { process: first } = await defaults.start(one, image, network, owner, new AbortController().signal);
   expectThat('root’s id outside', idMapOf(first.pid)?.firstHostId, owner.firstId);
   expectThat(
@@ -127,8 +127,8 @@ const main = async (): Promise<void> => {
 
   const run = async (user: string, script: string) => {
     const request = { command: ['sh', '-c', script], ...(user === '' ? {} : { user }) };
-    const { process: beside, force } = await defaults.exec(id, first, request, image);
-    const outcome = await collectOutput(new GuestStream(beside, systemClock, force), systemClock, {
+    const beside = await defaults.exec(id, first, request, image);
+    const outcome = await collectOutput(new GuestStream(beside, systemClock), systemClock, {
       keptBytes: 1024 * 1024,
       timeoutMs: 120_000,
       signal: new AbortController().signal,

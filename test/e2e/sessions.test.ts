@@ -248,7 +248,7 @@ describe('exec, logs, isolation and events', () => {
     });
     const late = await exec({ command: ['sleep', '100'], timeoutSeconds: 1 });
     expect(late.body).toMatchObject({ exitCode: 137, timedOut: true });
-    expect((await exec({ command: ['nope'] })).body).toMatchObject({ code: 'step-failed' });
+    expect((await exec({ command: ['nope'] })).body).toMatchObject({ code: 'program-not-found' });
   });
 
   test('logs are followed by their cursor without loss or repetition', async () => {

@@ -264,6 +264,12 @@ export const CRAFTED_ROOTS: readonly CraftedDisk[] = [
       debugfs(disk, 'mkdir /upper/etc', `symlink /upper/etc/resolv.conf ${climbing(`${host}/upper/secret`)}`),
     problem: null,
   },
+  ...['hosts', 'hostname'].map((name) => ({
+    what: `/etc/${name} is a link to a file of the host`,
+    craft: (disk: string, host: string) =>
+      debugfs(disk, 'mkdir /upper/etc', `symlink /upper/etc/${name} ${climbing(`${host}/upper/secret`)}`),
+    problem: null,
+  })),
   {
     what: '/etc/resolv.conf is a link to a file that the host does not have',
     craft: (disk, host) =>

@@ -96,10 +96,7 @@ export class ContainerIsolation {
       ...surroundings,
       hostProcess: `id=${id}`,
       limits: await readLimits(this.#deps.layout.tag, id),
-      start: async (args) => {
-        const { process, force } = await this.#defaults.probe(id, main, args);
-        return new GuestStream(process, this.#deps.clock, force);
-      },
+      start: async (args) => new GuestStream(await this.#defaults.probe(id, main, args), this.#deps.clock),
     };
   }
 }

@@ -64,6 +64,8 @@ export const containerPaths = (layout: Layout, id: string) => {
     /** Mount point of the writable layer on this machine while a Default container runs. */
     rw: join(run, 'rw'),
     root: join(run, 'root'),
+    /** Small file system in memory with a Default container's /etc/hosts and /etc/hostname, which it can change. */
+    names: join(run, 'names'),
     /** Bind mount that keeps a Default container's user namespace alive. */
     userNamespace: join(run, 'user'),
     endpoint: join(run, 'endpoint.json'),

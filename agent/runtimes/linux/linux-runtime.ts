@@ -205,10 +205,11 @@ export class LinuxRuntime implements Runtime {
     const trustRecorded = this.#setUntrusted(record, untrustedDisk);
     const begun = this.#runs.begin(id, instanceId, runtimeType, async () => {
       await trustRecorded;
-      if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image) };
       const endpoint = await this.#network.endpoint(id);
+      const address = endpoint?.address ?? null;
+      if (runtimeType === 'HyperV') return { main: this.#vms.start(container, image, address) };
       const resolver = endpoint === null ? null : this.#network.resolverPath;
-      const network = { namespace: endpoint && namespacePath(endpoint), resolver };
+      const network = { namespace: endpoint && namespacePath(endpoint), resolver, address };
       const owner = await this.#userNamespaces.take(id);
       return this.#defaults.start(container, image, network, owner, signal);
     });
@@ -254,10 +255,10 @@ export class LinuxRuntime implements Runtime {
   }
 
   async removeWritableLayer(containerId: string): Promise<void> {
-    const { scratch, folder, run, rw, root } = containerPaths(this.#deps.layout, containerId);
+    const { scratch, folder, run, names, rw, root } = containerPaths(this.#deps.layout, containerId);
     this.#runs.forget(containerId);
     // A recursive removal would delete the files of a file system that is still mounted.
-    for (const point of [root, rw]) await removeFolder(point);
+    for (const point of [names, root, rw]) await removeFolder(point);
     await this.#userNamespaces.remove(containerId);
     await rm(scratch, { force: true });
     await rm(folder, { recursive: true, force: true });
@@ -287,8 +288,7 @@ export class LinuxRuntime implements Runtime {
     if (this.#vms.get(containerId))
       return openGuestStream(this.#vms.exec(containerId, request, image), this.#deps.clock);
     const main = await this.#runs.requireProcess(containerId);
-    const { process, force } = await this.#defaults.exec(containerId, main, request, image);
-    return new GuestStream(process, this.#deps.clock, force);
+    return new GuestStream(await this.#defaults.exec(containerId, main, request, image), this.#deps.clock);
   }
 
   attach(containerId: string, options: AttachOptions): Promise<SessionProcess> {
@@ -355,6 +355,7 @@ export class LinuxRuntime implements Runtime {
       utilityVm: this.#vms.stateOf(id, process?.running ?? false),
       networkEndpoint: endpoint !== null,
       ports: endpoint?.ports ?? [],
+      ...(endpoint && { address: endpoint.address }),
       disksAttached: entry?.disksAttached ?? false,
       layersMounted: entry?.layersMounted || mountPoints.has(containerPaths(this.#deps.layout, id).root),
       process,

@@ -15,7 +15,7 @@ export class BesideMain {
     const program = programOf(request.command, around);
     if (program === null)
       throw new RuntimeError(
-        'step-failed',
+        'program-not-found',
         `The image has no program "${request.command[0]?.slice(0, 200)}".`,
       );
     const process = new SimulatedProcess(program, request.tty === true);

@@ -164,7 +164,7 @@ export class SimulatedRuntime implements Runtime {
       const behaviour = behaviourOf(this.#machine.facts.os.family, this.#commandOf({ container }));
       if (behaviour.kind === 'notFound')
         throw new RuntimeError(
-          'step-failed',
+          'program-not-found',
           `The image has no program "${behaviour.program.slice(0, 200)}".`,
           { suggestion: 'Create the container with a command that its image has.' },
         );

@@ -28,6 +28,7 @@ interface CreateOptions extends WaitingOptions, NetworkOptions {
   readonly workingDir?: string;
   readonly user?: string;
   readonly tty?: true;
+  readonly stdin: boolean;
   readonly label?: Record<string, string>;
   readonly memory?: number;
   readonly cpus?: number;
@@ -64,6 +65,7 @@ const createRequest = (
   workingDir: options.workingDir,
   user: options.user,
   tty: options.tty,
+  stdin: options.stdin ? undefined : false,
   labels: options.label,
   resources: omitIfEmpty({ memoryMB: options.memory, cpus: options.cpus, diskMB: options.disk }),
   ports: options.publish,
@@ -98,13 +100,14 @@ export const addCreate = (group: Command, io: Io): void => {
     .option('-w, --working-dir <path>', 'working directory of the main process')
     .option('-u, --user <name>', 'user of the main process')
     .option('-t, --tty', 'run the main process with a terminal')
+    .option('--no-stdin', 'give the main process no input: it is at its end')
     .option('-l, --label <KEY=VALUE>', 'label; can be repeated', keyValue)
     .option('-m, --memory <MiB>', 'memory limit: 512, 512m, 2g', megabytes)
     .option('--cpus <number>', 'CPU limit', positiveNumber)
     .option('--disk <MiB>', 'size of the writable layer: 512, 512m, 2g (default: 2g)', megabytes)
     .option(
       '-p, --publish <port>',
-      'port to publish: [HOSTPORT:]CONTAINERPORT[/tcp|udp]; can be repeated',
+      'port to publish: [[127.0.0.1:][HOSTPORT]:]CONTAINERPORT[/tcp|udp]; without HOSTPORT, the host chooses one; can be repeated',
       port,
     )
     .option(

@@ -1,4 +1,6 @@
+import { ProblemError } from '../../../core/client/index.ts';
 import type { SessionRequest } from '../../../core/contract/session.ts';
+import { escapeControls } from '../../output/text.ts';
 import { openContainerSession, type SessionStream } from '../../session.ts';
 import { DetachKeys } from '../detach-keys.ts';
 import { DockerError } from '../errors.ts';
@@ -95,6 +97,18 @@ const execOf = ({ execs }: Services, exchange: Exchange): Exec => {
 
 /** The exit code in docker if a command cannot be run. */
 const NOT_RUN = 126;
+const NOT_FOUND = 127;
+
+/** Sends the reason of a failed start in place of the output, as docker does. */
+const showFailure = (exec: Exec, exchange: Exchange, isRaw: boolean, error: ProblemError): void => {
+  exec.exitCode = error.code === 'program-not-found' ? NOT_FOUND : NOT_RUN;
+  const client = new ClientStream(exchange.hijack(contentTypeOf(isRaw, exchange.version)), isRaw);
+  client.output('stderr', Buffer.from(`${escapeControls(error.message)}\r\n`));
+  client.end();
+};
+
+const isNotRun = (error: unknown): error is ProblemError =>
+  error instanceof ProblemError && ['program-not-found', 'program-not-executable'].includes(error.code);
 
 const start: Handle = async (services, exchange) => {
   const { bridge } = services;
@@ -103,11 +117,17 @@ const start: Handle = async (services, exchange) => {
     throw new DockerError(409, `exec ${exchange.params.id} has already been started`);
   const body = (exchange.body ?? {}) as Body;
   refuseMembers(body, START_MEMBERS, {});
+  // As in docker, this request decides about frames, whatever the process has.
+  const isRaw = body.Tty === true;
   const size = exec.tty ? sizeOf(body) : {};
   const session = await openContainerSession(bridge.client, bridge.settings, exec.containerId, {
     ...exec.request,
     ...size,
+  }).catch((error: unknown) => {
+    if (body.Detach === true || !isNotRun(error)) throw error;
+    showFailure(exec, exchange, isRaw, error);
   });
+  if (session === undefined) return;
   exec.session = session;
   exec.running = true;
   void session.exit.then(({ exitCode }) => {
@@ -118,8 +138,6 @@ const start: Handle = async (services, exchange) => {
     session.onOutput(() => undefined);
     return exchange.empty(200);
   }
-  // As in docker, this request decides about frames, whatever the process has.
-  const isRaw = body.Tty === true;
   const client = new ClientStream(exchange.hijack(contentTypeOf(isRaw, exchange.version)), isRaw);
   // On a terminal all output is stdout.
   const { stdout, stderr } = exec.attached;

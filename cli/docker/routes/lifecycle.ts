@@ -1,5 +1,6 @@
 import { OperationFailedError } from '../../../core/client/index.ts';
 import { type Container, DEFAULT_STOP_SECONDS, MAX_STOP_SECONDS } from '../../../core/contract/container.ts';
+import type { ProblemCode } from '../../../core/contract/problem.ts';
 import { SIGNALS, type SignalName } from '../../../core/contract/session.ts';
 import { isNotFound } from '../bridge.ts';
 import { DockerError, noSuchContainer } from '../errors.ts';
@@ -29,11 +30,16 @@ const start: Handle = async ({ bridge, runs }, exchange) => {
   exchange.empty(204);
 };
 
-/** For a missing program docker exits with 127. It detects this by the text of the error. */
+/** The text by which docker recognizes the reason of a failed start, for its exit codes 127 and 126. */
+const DOCKER_REASONS: Partial<Record<ProblemCode, string>> = {
+  'program-not-found': 'executable file not found in $PATH',
+  'program-not-executable': 'permission denied',
+};
+
 const toDockerMessage = (error: unknown): unknown => {
   if (!(error instanceof OperationFailedError)) return error;
-  const isMissing = /no such file|has no program/i.test(error.message);
-  return isMissing ? new DockerError(400, `${error.message}: executable file not found in $PATH`) : error;
+  const reason = DOCKER_REASONS[error.operation.error?.code ?? 'internal'];
+  return reason === undefined ? error : new DockerError(400, `${error.message}: ${reason}`);
 };
 
 const stopHandler =

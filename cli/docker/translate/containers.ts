@@ -129,7 +129,7 @@ const exposedPorts = ({ ports }: Container) =>
 const networkOf = (container: Container) => ({
   NetworkID: container.switchName,
   EndpointID: '',
-  IPAddress: '',
+  IPAddress: container.lastRun?.address ?? '',
   Gateway: '',
   MacAddress: '',
   Aliases: null,
@@ -165,7 +165,7 @@ export const toInspect = (container: Container, inspected: Inspected) => {
     NetworkSettings: {
       Bridge: '',
       Gateway: '',
-      IPAddress: '',
+      IPAddress: container.lastRun?.address ?? '',
       Ports: { ...exposedPorts(container), ...toBindings(container.lastRun?.ports ?? [], '0.0.0.0') },
       Networks: { [container.switchName]: networkOf(container) },
     },

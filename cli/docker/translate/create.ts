@@ -272,6 +272,7 @@ export const toCreateRequest = (body: unknown, name: string | null): CreateConta
     workingDir: text(config.WorkingDir) || undefined,
     user: text(config.User) || undefined,
     tty: valueIf(true, config.Tty === true),
+    stdin: valueIf(false, config.OpenStdin !== true),
     labels: valueIf(allLabels, Object.keys(allLabels).length > 0),
     resources: resources(host),
     ports: valueIf(ports, ports.length > 0),

@@ -15,14 +15,16 @@ const number = (text: string, what: string): number => {
 };
 
 const fromBinding = (containerPort: number, protocol: 'tcp' | 'udp', binding: Binding): Port => {
-  if (binding.HostIp !== undefined && binding.HostIp !== '' && binding.HostIp !== '0.0.0.0')
+  const address = binding.HostIp ?? '';
+  if (!['', '0.0.0.0', '127.0.0.1'].includes(address))
     throw new DockerError(
       501,
-      `Publishing to the address ${binding.HostIp} is not supported by Bulkhead. Omit the address.`,
+      `Publishing to the address ${address} is not supported by Bulkhead. Omit the address, or use 127.0.0.1.`,
     );
+  const hostAddress = address === '127.0.0.1' ? { hostAddress: '127.0.0.1' as const } : {};
   const given = binding.HostPort ?? '';
   const hostPort = given === '' || given === '0' ? {} : { hostPort: number(given, given) };
-  return { ...hostPort, containerPort, protocol };
+  return { ...hostPort, containerPort, protocol, ...hostAddress };
 };
 
 /** The ports in `PortBindings`. Ports that are only exposed are not published. */
@@ -40,7 +42,10 @@ const keyOf = ({ containerPort, protocol }: Port): string => `${containerPort}/$
 export const toBindings = (ports: readonly Port[], hostIp = ''): Record<string, Binding[]> => {
   const bindings: Record<string, Binding[]> = {};
   for (const port of ports) {
-    const binding = { HostIp: hostIp, HostPort: port.hostPort === undefined ? '' : String(port.hostPort) };
+    const binding = {
+      HostIp: port.hostAddress ?? hostIp,
+      HostPort: port.hostPort === undefined ? '' : String(port.hostPort),
+    };
     bindings[keyOf(port)] = [...(bindings[keyOf(port)] ?? []), binding];
   }
   return bindings;
@@ -51,8 +56,8 @@ export const toExposed = (ports: readonly Port[]): Record<string, object> =>
 
 /** The ports in the format of `docker ps`. */
 export const toPortList = (ports: readonly Port[]) =>
-  ports.map(({ hostPort, containerPort, protocol }) => ({
+  ports.map(({ hostPort, containerPort, protocol, hostAddress }) => ({
     PrivatePort: containerPort,
     Type: protocol ?? 'tcp',
-    ...(hostPort === undefined ? {} : { PublicPort: hostPort, IP: '0.0.0.0' }),
+    ...(hostPort === undefined ? {} : { PublicPort: hostPort, IP: hostAddress ?? '0.0.0.0' }),
   }));

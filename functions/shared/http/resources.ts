@@ -29,6 +29,7 @@ export const toContainerSummary = (record: IndexedContainer, now: Date) => {
     workingDir: spec.workingDir ?? null,
     user: spec.user ?? null,
     tty: spec.tty ?? false,
+    stdin: spec.stdin ?? true,
     labels: view.labels,
     resources: spec.resources,
     ports: spec.ports ?? [],

@@ -20,6 +20,7 @@ const container = {
   workingDir: null,
   user: null,
   tty: false,
+  stdin: true,
   labels: { team: 'payments' },
   resources: { memoryMB: 512, cpus: 1, diskMB: 2048 },
   ports: [],

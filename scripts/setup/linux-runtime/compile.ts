@@ -8,10 +8,9 @@ export const HELPER_SOURCES = 'agent/runtimes/linux/helper';
 export const PRELOAD_SOURCES = 'agent/runtimes/linux/preload';
 /** A part of both the guest's init and the host's helper. */
 export const PROBE_SOURCES = 'agent/probe';
-/** Sources that the helper shares with the guest: streams, users and restrictions of a process. */
+/** Sources that the helper shares with the guest: streams, users and the start of a program. */
 const SHARED = [
-  ...['channel.c', 'fields.c', 'streams.c', 'kept_output.c', 'spawn.c', 'user.c'],
-  ...['confine.c', 'device_access.c', 'mask.c', 'system_calls.c', 'denied_32.c', 'denied_64.c', 'sealed.c'],
+  ...['channel.c', 'fields.c', 'streams.c', 'kept_output.c', 'cgroup.c', 'program.c', 'user.c', 'sealed.c'],
 ];
 const FLAGS = ['-O2', '-s', '-Wall', '-Wextra', '-Werror=implicit-function-declaration'];
 const PROGRAM = ['-static'];

@@ -23,6 +23,7 @@ const FILES: Readonly<Record<string, string>> = {
     'root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/:/bin/false\nnobody:x:65534:65534:nobody:/:/bin/false\n',
   'etc/group': 'root:x:0:\ndaemon:x:1:\ntty:x:5:\nnogroup:x:65534:\n',
   'etc/hosts': '127.0.0.1\tlocalhost\n::1\tlocalhost\n',
+  'etc/hostname': '',
   'etc/resolv.conf': '',
   'etc/os-release': 'NAME="Bulkhead mini"\nID=mini\nVERSION_ID=1\nPRETTY_NAME="Bulkhead mini (busybox)"\n',
 };

@@ -14,6 +14,7 @@ const PROGRAMS: readonly (readonly [program: string, packages: readonly string[]
   ['mkfs.ext4', ['e2fsprogs']],
   ['ip', ['iproute2']],
   ['nft', ['nftables']],
+  ['conntrack', ['conntrack']],
   ['umoci', ['umoci']],
   ['skopeo', ['skopeo', 'ca-certificates']],
   ['busybox', ['busybox-static']],

@@ -36,7 +36,7 @@ rm -r /usr; mv /var /moved
 /probe set-attribute deep user.shape round`;
 
 const DESCRIBE = `
-find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /bin -o -name probe \\) -prune -o -print |
+find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /bin -o -path /etc/hosts -o -path /etc/hostname -o -name probe \\) -prune -o -print |
   sort | while read -r path; do
     stat -c '%N %F %a %u:%g %Y %t,%T' "$path"
     [ -d "$path" ] || stat -c '  links %h size %s' "$path"

@@ -235,7 +235,7 @@ real('limits of a container', () => {
       expect(statusOf(text)('Seccomp')).toBe('2');
     }
     const memory = cgroupFile(await hostPid(one), 'memory', ['memory.limit_in_bytes', 'memory.max']);
-    expect(Number(memory)).toBe((192 + 128) * 1024 * 1024);
+    expect(Number(memory)).toBe((256 + 128) * 1024 * 1024);
     expect(Number(cgroupFile(await hostPid(one), 'pids', ['pids.max']))).toBe(WORKER_THREADS);
   });
 });

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { hostNameOf } from '../../../agent/runtimes/host-name.ts';
 import type { AssignedContainer } from '../../../core/contract/agent/commands.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { artifactsFolder } from '../../../scripts/setup/linux-runtime.ts';
@@ -141,7 +142,7 @@ real('the network of a container', () => {
     const addresses = ['127.0.0.1', ...[ownAddress()].flatMap((address) => address ?? [])];
     for (const address of addresses) {
       const answer = await fetch(`http://${address}:${hostPort}/`, { headers: { connection: 'close' } });
-      expect((await answer.text()).trim()).toBe(one.id.slice(0, 12));
+      expect((await answer.text()).trim()).toBe(hostNameOf(one.id));
     }
     await host.off(one);
     await expect(hear('127.0.0.1', hostPort)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
@@ -165,7 +166,7 @@ real('the network of a container', () => {
       await untilServed(one);
       expect(
         await (await fetch(`http://127.0.0.1:${chosen[0]}/`, { headers: { connection: 'close' } })).text(),
-      ).toContain(one.id.slice(0, 12));
+      ).toContain(hostNameOf(one.id));
     },
   );
 
@@ -185,7 +186,7 @@ real('the network of a container', () => {
     }
     expect(
       await (await fetch(`http://127.0.0.1:${hostPort}/`, { headers: { connection: 'close' } })).text(),
-    ).toContain(first.id.slice(0, 12));
+    ).toContain(hostNameOf(first.id));
   });
 
   test.each(['tcp', 'udp'] as const)(

@@ -2,7 +2,8 @@ import { describe, expect, jest, test } from '@jest/globals';
 import { MASKED_PATHS, READ_ONLY_PATHS } from '../../../agent/runtimes/linux/container/oci-config.ts';
 import type { RuntimeType } from '../../../core/contract/primitives.ts';
 import { container } from '../../helpers/assigned-container.ts';
-import { canHostLinux } from '../../helpers/linux-host.ts';
+import { canHostLinux, inspectContainer, until } from '../../helpers/linux-host.ts';
+import { runIn } from '../../helpers/run-in-container.ts';
 import { SharedLinuxHost } from '../../helpers/shared-linux-host.ts';
 
 jest.setTimeout(180_000);
@@ -15,16 +16,19 @@ const real = possible ? describe : describe.skip;
  * host's.
  */
 const LOOK = `
+  hostname | tr a-f0-9 x
+
   ls -1 /dev | grep -v '^core$' | sort
   for name in null zero full random urandom tty; do stat -c '%n %t:%T %a' /dev/$name; done
   for name in fd stdin stdout stderr ptmx; do readlink /dev/$name; done
   ulimit -n; ulimit -Hn; ulimit -c; ulimit -Hc; ulimit -l; umask
   grep -E '^(Cap|NoNewPrivs|Seccomp:|Groups)' /proc/self/status
-  hostname | grep -cE '^[0-9a-f-]{12}$'
   awk '$2 ~ "^/dev|^/sys$|^/proc$" && $3 != "devtmpfs" {print $2, $3}' /proc/mounts | sort -u
   awk '$2 ~ "^/sys$" {print $4}' /proc/mounts | tr , '\\n' | grep -E '^(ro|nosuid|nodev|noexec)$' | sort
   df -k /dev/shm | awk 'END {print $2}'
-  ls /sys/fs/cgroup | wc -l
+  cd /sys/fs/cgroup; cat memory.max memory/memory.limit_in_bytes; cat pids.max pids/pids.max
+  awk '$3 ~ "^cgroup" {print substr($4, 1, 2)}' /proc/mounts | sort -u
+  for file in memory.max memory/memory.limit_in_bytes; do echo 1 > $file || echo read-only; done | sort -u
 `;
 const MASKS = MASKED_PATHS.map(
   (path) => `if [ -d ${path} ]; then ls -A ${path}; elif [ -e ${path} ]; then cat ${path}; fi`,
@@ -50,6 +54,36 @@ real('the environment of a process', () => {
     expect(inDefault.length).toBeGreaterThan(40);
     expect(await ask('HyperV', LOOK)).toEqual(inDefault);
   });
+
+  // Names with dots: https://github.com/docker/compose/issues/1163. Limits of counts: https://github.com/moby/moby/issues/2259.
+  test.each<RuntimeType>(['Default', 'HyperV'])(
+    '%s: thousands of variables and arguments, with any names',
+    async (runtimeType) => {
+      const env = Object.fromEntries(
+        Array.from({ length: 4_000 }, (_, index) => [`a.b-c ${index}`, 'x'.repeat(10)]),
+      );
+      const one = container({ runtimeType, command: ['sleep', '600'], switchName: 'none' });
+      const wanted = { ...one, spec: { ...one.spec, env } };
+      await host.up(wanted);
+      const words = Array.from({ length: 4_000 }, (_, index) => `word-${index}`);
+      const request = { command: ['echo', ...words], env };
+      expect((await runIn(host.runtime, one.id, request)).stdout.trim().split(' ')).toEqual(words);
+      const seen = await runIn(host.runtime, one.id, { command: ['env'], env });
+      expect(seen.stdout.split('\n').filter((line) => line.startsWith('a.b-c '))).toHaveLength(4_000);
+      const main = await host.sh(one, "tr '\\0' '\\n' < /proc/1/environ | grep -c '^a.b-c '");
+      expect(main).toBe('4000');
+    },
+  );
+
+  test.each<RuntimeType>(['Default', 'HyperV'])(
+    '%s: without stdin, the main process reads the end of its input',
+    async (runtimeType) => {
+      const one = container({ runtimeType, command: ['sh', '-c', 'cat; exit 5'], switchName: 'none' });
+      await host.up({ ...one, spec: { ...one.spec, stdin: false } });
+      await until(async () => (await inspectContainer(host.runtime, one.id))?.process?.running === false);
+      expect(await inspectContainer(host.runtime, one.id)).toMatchObject({ process: { exitCode: 5 } });
+    },
+  );
 
   test.each<RuntimeType>(['Default', 'HyperV'])('%s: masked paths are empty', async (runtimeType) => {
     expect(await ask(runtimeType, MASKS)).toEqual([]);

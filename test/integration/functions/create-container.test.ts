@@ -89,7 +89,7 @@ describe('create', () => {
       expect([got.status, got.body, got.headers.etag]).toEqual([200, container, '"1"']);
     }
     const list = await call('listContainers', { query: 'runtimeType=DEFAULT' });
-    const { env: _, entrypoint: __, ...summary } = container;
+    const { env: _, entrypoint: __, lastRun: ___, ...summary } = container;
     expect(list.body).toEqual({ items: [summary], nextCursor: null });
   });
 });
@@ -108,7 +108,7 @@ describe('names of members that every object has', () => {
       const got = await call('getContainer', { params: { idOrName: container.id } });
       expect([got.body.labels, got.body.env]).toEqual([given.labels, given.env]);
       const found = async (query: string) => (await call('listContainers', { query })).body.items;
-      const { env: _, entrypoint: __, ...summary } = container;
+      const { env: _, entrypoint: __, lastRun: ___, ...summary } = container;
       expect(await found(`label=${name}=x`)).toEqual([summary]);
       expect(await found(`label=${name}=z`)).toEqual([]);
     },

@@ -248,6 +248,24 @@ test('a client that violates the protocol is disconnected without effect on othe
   expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'protocol-error' }]);
 });
 
+// As in docker: https://github.com/moby/moby/issues/9098, and with the detach keys.
+test('the process continues when the client keeps it, and counts as a session until it exits', async () => {
+  join();
+  client.putLast({ type: 'close', keep: true });
+  await clock.pass(1_000);
+  expect(process.done).toEqual([]);
+  expect(exits()).toEqual([{ type: 'exit', exitCode: null, reason: 'closed' }]);
+  const before = process.consumedBytes;
+  process.write_('stdout', Buffer.from('more'));
+  expect(process.consumedBytes).toBe(before + 4);
+  await clock.pass(SESSION_LIMITS.resumeSeconds * 2_000);
+  expect(process.done).toEqual([]);
+  expect(over).toBe(false);
+  process.exit.resolve(0);
+  await clock.pass(1);
+  expect(over).toBe(true);
+});
+
 test('the process ends when the client closes the session', async () => {
   join();
   client.putLast({ type: 'close' });

@@ -24,6 +24,7 @@ export const containerOf = (change: Partial<Container> = {}): Container => ({
   workingDir: null,
   user: null,
   tty: false,
+  stdin: true,
   labels: {},
   resources: { memoryMB: 128, cpus: 1, diskMB: 256 },
   ports: [],

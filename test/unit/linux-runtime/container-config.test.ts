@@ -112,6 +112,7 @@ describe('the OCI configuration', () => {
     root: '/run/root',
     networkNamespace: null,
     resolver: null,
+    names: '/run/names',
     userNamespace: { path: '/run/user', firstId: 1_879_048_192 },
     seccomp: { defaultAction: 'SCMP_ACT_ERRNO' },
     countsSwap: true,

@@ -1,6 +1,8 @@
 /** The guest protocol of `agent/guest/protocol.h`, with the same numbers. */
 export const HEADER_BYTES = 8;
 export const MAX_PAYLOAD = 32 * 1024;
+/** Maximum size of the fields of a SPAWN. */
+export const MAX_SPAWN = 1024 * 1024;
 export const MAX_STREAMS = 64;
 export const MAIN_STREAM = 1;
 export const STREAM_WINDOW = 256 * 1024;

@@ -13,6 +13,7 @@ import {
   HelloFinder,
   MAIN_STREAM,
   MAX_PAYLOAD,
+  MAX_SPAWN,
   MAX_STREAMS,
   NONCE_BYTES,
 } from './frames.ts';
@@ -25,6 +26,8 @@ interface ChannelDeps {
 
 /** The state that a guest reports when the agent connects. */
 export interface GuestGreeting {
+  /** Version of the protocol. */
+  readonly version: number;
   readonly layersMounted: boolean;
   readonly main: 'never-started' | 'running' | 'ended';
   readonly exitCode: number;
@@ -55,6 +58,9 @@ export const LONG_ANSWER_TIMEOUT_MS = 110_000;
 const MAX_UNSENT = 2 * 1024 * 1024;
 const MAIN_STATES = ['never-started', 'running', 'ended'] as const;
 
+/** From this version of the protocol on, a SPAWN can have several parts. */
+const LARGE_SPAWN_VERSION = 2;
+
 interface PendingAnswer {
   readonly settle: PromiseWithResolvers<GuestAnswer>;
   readonly timeoutMs: number;
@@ -83,6 +89,8 @@ export class GuestChannel {
   readonly #closed = Promise.withResolvers<Error>();
   #finder: HelloFinder | null;
   #hasGreeted = false;
+  /** Guests that an earlier version started accept less. */
+  #maxSpawn = MAX_PAYLOAD;
   /** Processes that have frames in the current piece of data. */
   readonly #touched = new Set<GuestProcess>();
   #nextRequest = 1;
@@ -197,8 +205,14 @@ export class GuestChannel {
     const cancel = this.#closeAfter(this.#afterOthers(timeoutMs), 'The guest did not start a process');
     process.started.then(cancel, cancel);
     const payload = encodeFields(fields);
-    if (payload.length > MAX_PAYLOAD) this.#refuse(process, new SpawnTooLargeError(payload.length));
-    else this.#send(encodeFrame(FRAME.spawn, stream, payload));
+    if (payload.length > this.#maxSpawn)
+      this.#refuse(process, new SpawnTooLargeError(payload.length, this.#maxSpawn));
+    else
+      for (let at = 0; at === 0 || at < payload.length; at += MAX_PAYLOAD) {
+        const isLast = at + MAX_PAYLOAD >= payload.length;
+        const part = payload.subarray(at, at + MAX_PAYLOAD);
+        this.#send(encodeFrame(FRAME.spawn, stream, part, isLast ? 0 : FLAG_MORE));
+      }
     return process;
   }
 
@@ -270,7 +284,9 @@ export class GuestChannel {
     this.#hasGreeted = true;
     const fields = decodeFields(payload.subarray(NONCE_BYTES));
     const number = (name: string) => Number(fields.get(name) ?? 0) || 0;
+    this.#maxSpawn = number('version') >= LARGE_SPAWN_VERSION ? MAX_SPAWN : MAX_PAYLOAD;
     this.#greeting.resolve({
+      version: number('version'),
       layersMounted: number('mounted') === 1,
       main: MAIN_STATES[number('main')] ?? 'never-started',
       exitCode: number('exit') & 255,
@@ -311,7 +327,7 @@ export class GuestTimeoutError extends Error {
 
 class SpawnTooLargeError extends Error {
   override readonly name = 'SpawnTooLargeError';
-  constructor(bytes: number) {
-    super(`Command and environment have ${bytes} bytes; a utility VM accepts at most ${MAX_PAYLOAD}`);
+  constructor(bytes: number, most: number) {
+    super(`Command and environment have ${bytes} bytes; this utility VM accepts at most ${most}`);
   }
 }

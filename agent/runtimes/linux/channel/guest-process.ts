@@ -1,4 +1,6 @@
+import type { ProblemCode } from '../../../../core/contract/problem.ts';
 import type { OutputStream } from '../../../../core/contract/session.ts';
+import { messageOf, RuntimeError } from '../../../errors.ts';
 import { OutputRuns } from '../../output-runs.ts';
 import {
   encodeFrame,
@@ -218,12 +220,28 @@ export class GuestProcess {
   }
 }
 
+/** The START values of the guest's `protocol.h`. */
+const START_PROBLEMS: ReadonlyMap<number, ProblemCode> = new Map([
+  [1001, 'program-not-found'],
+  [1002, 'program-not-executable'],
+]);
+
 /** The guest could not start the process. */
 export class SpawnError extends Error {
   override readonly name = 'SpawnError';
-  readonly errno: number;
-  constructor(errno: number, why: string) {
-    super(`The process could not be started: ${why.replace(/[^\x20-\x7e]/g, '?') || `errno ${errno}`}`);
-    this.errno = errno;
+  readonly code: ProblemCode;
+  /** The guest's reason; empty if it gave none. */
+  readonly why: string;
+  constructor(problem: number, why: string) {
+    const text = why.replace(/[^\x20-\x7e]/g, '?');
+    super(`The process could not be started: ${text || `errno ${problem}`}`);
+    this.code = START_PROBLEMS.get(problem) ?? 'step-failed';
+    this.why = text;
   }
 }
+
+/** The error of a start for its caller, from the error of a guest or a relay. */
+export const startError = (error: unknown): RuntimeError =>
+  new RuntimeError(error instanceof SpawnError ? error.code : 'step-failed', messageOf(error), {
+    cause: error,
+  });

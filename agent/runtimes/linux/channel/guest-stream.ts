@@ -1,9 +1,8 @@
 import type { OutputStream } from '../../../../core/contract/session.ts';
 import { SIGNALS } from '../../../../core/contract/session.ts';
 import type { Clock } from '../../../clock.ts';
-import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { SessionProcess } from '../../session-process.ts';
-import type { GuestProcess } from './guest-process.ts';
+import { type GuestProcess, startError } from './guest-process.ts';
 
 /** Time between SIGHUP and SIGKILL, in milliseconds. */
 const HANGUP_MS = 1_000;
@@ -13,15 +12,12 @@ export class GuestStream implements SessionProcess {
   readonly exited: Promise<number>;
   readonly #process: GuestProcess;
   readonly #clock: Clock;
-  readonly #force: () => void;
   #over = false;
   #ended = false;
 
-  /** @param force kills the process. Default: sends SIGKILL. */
-  constructor(process: GuestProcess, clock: Clock, force: () => void = () => process.kill(SIGNALS.KILL)) {
+  constructor(process: GuestProcess, clock: Clock) {
     this.#process = process;
     this.#clock = clock;
-    this.#force = force;
     this.exited = process.exited.then(({ exitCode }) => exitCode);
     const over = () => {
       this.#over = true;
@@ -54,8 +50,7 @@ export class GuestStream implements SessionProcess {
   }
 
   signal(signal: number): void {
-    if (signal === SIGNALS.KILL) this.#force();
-    else this.#process.kill(signal);
+    this.#process.kill(signal);
   }
 
   end(): void {
@@ -63,15 +58,15 @@ export class GuestStream implements SessionProcess {
     this.#ended = true;
     this.#process.kill(SIGNALS.HUP);
     this.#clock.after(HANGUP_MS, () => {
-      if (!this.#over) this.#force();
+      if (!this.#over) this.#process.kill(SIGNALS.KILL);
     });
   }
 }
 
-/** @throws {RuntimeError} `step-failed` if the guest cannot start the process */
+/** @throws {RuntimeError} `program-not-found`, `program-not-executable` or `step-failed` if the process cannot be started */
 export const openGuestStream = async (process: GuestProcess, clock: Clock): Promise<GuestStream> => {
   await process.started.catch((error: unknown) => {
-    throw new RuntimeError('step-failed', messageOf(error), { cause: error });
+    throw startError(error);
   });
   return new GuestStream(process, clock);
 };

@@ -5,13 +5,14 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import type { AssignedContainer } from '../../../../core/contract/agent/commands.ts';
 import type { Process } from '../../../../core/contract/compute-process.ts';
-import { SIGNALS } from '../../../../core/contract/session.ts';
+import type { ContainerSpec } from '../../../../core/contract/container.ts';
 import { sleep } from '../../../clock.ts';
 import { RuntimeError } from '../../../errors.ts';
+import { hostNameOf, hostsFile } from '../../host-name.ts';
 import type { ExecRequest } from '../../session-process.ts';
 import { containerPids, countsSwap, memoryEventsFile } from '../cgroups.ts';
 import { GuestChannel } from '../channel/guest-channel.ts';
-import type { GuestProcess } from '../channel/guest-process.ts';
+import { type GuestProcess, SpawnError, startError } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { readIfThere, removeFolder } from '../files.ts';
 import type { ImageRecord } from '../image/image-record.ts';
@@ -20,7 +21,14 @@ import type { Measurements } from '../isolation.ts';
 import { containerPaths } from '../layout.ts';
 import { identify, isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
-import { type Identity, ociConfig, ociProcess, resolveMain, resolveProcess } from './oci-config.ts';
+import {
+  type Identity,
+  ociConfig,
+  ociProcess,
+  PASSED_HELPER,
+  resolveMain,
+  resolveProcess,
+} from './oci-config.ts';
 import { openFilesLimit } from './open-files.ts';
 import { listNamespaceProcesses } from './process-lists.ts';
 import { unmountable } from './unmountable.ts';
@@ -29,9 +37,15 @@ import { idMapOf, NAMESPACE_IDS, rootIdOf, type UserNamespace } from './user-nam
 const RUNC = '/usr/bin/runc';
 const RELAY_TIMEOUT_MS = 5_000;
 const KILL_PAUSE_MS = 50;
+/** The size of a terminal without a given size. */
+const COLUMNS = 80;
+const ROWS = 24;
+/** Exit codes of `helper/run-container.c` for a failed start, and the same problem on a channel. */
+const START_PROBLEMS: ReadonlyMap<number, number> = new Map([
+  [5, 1001],
+  [6, 1002],
+]);
 const RUNC_LOG_TAIL = 500;
-/** The file descriptor with the probe, which the helper's `with-probe` opens and runc passes on. */
-const PASSED_PROGRAM = '/proc/self/fd/3';
 const ROOT: Identity = { uid: 0, gid: 0, home: '/', groups: [] };
 /** The exit code of `helper/layers.c` for a writable layer that Bulkhead did not format. */
 const LAYER_REFUSED = 4;
@@ -40,12 +54,6 @@ export interface StartedContainer {
   readonly process: ProcessIdentity;
   /** The helper that writes the log and the exit record. */
   readonly supervisor: ProcessIdentity;
-}
-
-/** A process in a container besides the main process, and a function that kills it reliably. */
-interface ExecProcess {
-  readonly process: GuestProcess;
-  readonly force: () => void;
 }
 
 /** The pid namespace of a process, such as `pid:[4026531836]`. */
@@ -99,6 +107,7 @@ export class DefaultContainers {
         `scratch=${scratch}`,
         `rw=${paths.rw}`,
         `root=${paths.root}`,
+        `names=${paths.names}`,
         `user=${owner.path}`,
         `first-id=${owner.firstId}`,
       ],
@@ -120,12 +129,13 @@ export class DefaultContainers {
     await this.#forget(id);
     await runOrFail('The layers could not be unmounted', this.#deps.artifacts.helper, [
       'unmount-layers',
+      paths.names,
       paths.root,
       paths.rw,
     ]);
     await rm(join(paths.run, 'config.json'), { force: true });
     // Not recursive: a folder that is still a mount point contains the container's files.
-    for (const point of [paths.root, paths.rw]) await removeFolder(point);
+    for (const point of [paths.names, paths.root, paths.rw]) await removeFolder(point);
   }
 
   /**
@@ -135,7 +145,7 @@ export class DefaultContainers {
   async start(
     container: AssignedContainer,
     image: ImageRecord,
-    network: { namespace: string | null; resolver: string | null },
+    network: { namespace: string | null; resolver: string | null; address: string | null },
     userNamespace: UserNamespace,
     signal: AbortSignal,
   ): Promise<StartedContainer> {
@@ -151,6 +161,7 @@ export class DefaultContainers {
       root: paths.root,
       networkNamespace: network.namespace,
       resolver: network.resolver,
+      names: await this.#writeNames(container, network.address, userNamespace),
       userNamespace,
       seccomp: this.#seccomp,
       countsSwap: this.#countsSwap,
@@ -158,7 +169,24 @@ export class DefaultContainers {
     await this.#forget(id);
     await writeFile(join(paths.run, 'config.json'), JSON.stringify(config), { mode: 0o600 });
     signal.throwIfAborted();
-    return this.#orKill(id, this.#supervise(id, userNamespace.firstId, spec.tty === true), signal);
+    return this.#orKill(id, this.#supervise(id, userNamespace.firstId, spec), signal);
+  }
+
+  /** Writes /etc/hosts and /etc/hostname, which belong to the container's root. Returns their folder. */
+  async #writeNames(
+    container: AssignedContainer,
+    address: string | null,
+    { firstId }: UserNamespace,
+  ): Promise<string> {
+    const { names } = this.#paths(container.id);
+    const files = { hosts: hostsFile(container, address), hostname: `${hostNameOf(container.id)}\n` };
+    for (const [name, text] of Object.entries(files)) {
+      const path = join(names, name);
+      await writeFile(path, text);
+      await chmod(path, 0o644);
+      await chown(path, firstId, firstId);
+    }
+    return names;
   }
 
   /** Kills the processes of a start that is aborted. Then runc ends with an error, and the helper with it. */
@@ -214,23 +242,27 @@ export class DefaultContainers {
     return { containerKernel: said.trim(), userNamespace: idMapOf(main.pid) };
   }
 
-  /** Starts another process in the container. */
+  /**
+   * Starts another process in the container.
+   * @throws {RuntimeError} `program-not-found`, `program-not-executable` or `step-failed`
+   */
   async exec(
     id: string,
     main: ProcessIdentity,
     request: ExecRequest,
     image: ImageRecord,
-  ): Promise<ExecProcess> {
+  ): Promise<GuestProcess> {
     const wanted = resolveProcess(request, image.defaults);
     const identity = await this.#identify(this.#paths(id).root, wanted.user);
-    return this.#begin(id, main, ociProcess(wanted, identity, request.tty === true), request);
+    const { tty = false, columns = COLUMNS, rows = ROWS } = request;
+    return this.#begin(id, main, ociProcess(wanted, identity, tty, { columns, rows }));
   }
 
   /** Starts the probe (`agent/probe`) as another process in the container. The program is passed as an open file. */
-  probe(id: string, main: ProcessIdentity, args: readonly string[]): Promise<ExecProcess> {
-    const command = [PASSED_PROGRAM, 'probe', ...args];
+  probe(id: string, main: ProcessIdentity, args: readonly string[]): Promise<GuestProcess> {
+    const command = [PASSED_HELPER, 'probe', ...args];
     const process = ociProcess({ command, env: [], workingDir: '/' }, ROOT, false);
-    return this.#begin(id, main, process, {}, true);
+    return this.#begin(id, main, process);
   }
 
   /** Passes the process to runc in a file, so that no argument is parsed as an option. */
@@ -238,54 +270,45 @@ export class DefaultContainers {
     id: string,
     main: ProcessIdentity,
     wanted: ReturnType<typeof ociProcess>,
-    request: Omit<ExecRequest, 'command'>,
-    isProbe = false,
-  ): Promise<ExecProcess> {
-    const paths = this.#paths(id);
-    const file = join(paths.run, `exec-${this.#deps.newId()}.json`);
-    const pidFile = `${file}.pid`;
+  ): Promise<GuestProcess> {
+    const { artifacts, layout, newId } = this.#deps;
+    const path = join(this.#paths(id).run, newId());
+    const [file, pidFile, log, console] = [`${path}.json`, `${path}.pid`, `${path}.log`, `${path}.tty`];
     await writeFile(file, JSON.stringify(wanted), { mode: 0o600 });
-    const { helper } = this.#deps.artifacts;
-    // With a terminal, runc stays and forwards it, so that the terminal can be resized.
-    const how = [...(request.tty ? [] : ['--detach']), '--pid-file', pidFile, '--process', file];
-    const command = [
-      ...[helper, 'with-limits', openFiles(), '--'],
-      ...(isProbe ? [helper, 'with-probe', '--'] : []),
-      ...[RUNC, '--root', this.#deps.layout.runcState, 'exec'],
-      ...(isProbe ? ['--preserve-fds', '1'] : []),
-      ...[...how, id],
-    ];
-    const child = spawn(helper, ['relay'], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env: {} });
+    const child = spawn(artifacts.helper, ['relay'], {
+      stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+      env: {},
+    });
     const transport = child.stdio[3] as Duplex;
     const { channel } = await GuestChannel.open(transport, this.#deps, {
       timeoutMs: RELAY_TIMEOUT_MS,
       isReconnect: false,
     });
-    const started = request.tty
-      ? terminalFields(request)
-      : ([
-          ['pid-file', pidFile],
-          ['owner', String(rootIdOf(main.pid))],
-        ] as const);
-    const process = channel.startMain([...command.map((word) => ['arg', word] as const), ...started]);
+    const runc = [RUNC, '--root', layout.runcState, '--log', log, 'exec', '--process', file];
+    const process = channel.startMain([
+      ...runc.map((word) => ['arg', word] as const),
+      ['id', id],
+      ['pid-file', pidFile],
+      ['owner', String(rootIdOf(main.pid))],
+      ['open-files', String(openFilesLimit())],
+      ...(wanted.terminal ? ([['console', console]] as const) : []),
+    ]);
     const channels = this.#channels.get(id) ?? new Set();
     this.#channels.set(id, channels.add(channel));
     const end = () => {
       channel.close();
       channels.delete(channel);
       if (channels.size === 0 && this.#channels.get(id) === channels) this.#channels.delete(id);
-      for (const one of [file, pidFile]) void rm(one, { force: true });
     };
     process.exited.then(end, end);
-    return { process, force: () => void this.#forceExec(main, pidFile, process) };
-  }
-
-  /** With a terminal, runc forwards every signal except SIGKILL, which must be sent to the process itself. */
-  async #forceExec(main: ProcessIdentity, pidFile: string, exec: GuestProcess): Promise<void> {
-    const pid = Number(await readIfThere(pidFile));
-    const found = pid > 0 ? identify(pid) : null;
-    if (found && pidNamespaceOf(pid) === pidNamespaceOf(main.pid)) killProcess(found, 'SIGKILL');
-    exec.kill(SIGNALS.KILL);
+    try {
+      await process.started;
+      return process;
+    } catch (error) {
+      throw await this.#explain(error, log);
+    } finally {
+      for (const one of [file, pidFile, log]) void rm(one, { force: true });
+    }
   }
 
   kill(main: ProcessIdentity, signal: NodeJS.Signals): void {
@@ -320,7 +343,7 @@ export class DefaultContainers {
     ]);
   }
 
-  #supervise(id: string, rootId: number, tty: boolean): Promise<StartedContainer> {
+  #supervise(id: string, rootId: number, { tty, stdin }: ContainerSpec): Promise<StartedContainer> {
     const paths = this.#paths(id);
     const { layout, artifacts } = this.#deps;
     const args = [
@@ -336,6 +359,7 @@ export class DefaultContainers {
       openFiles(),
       `oom=${memoryEventsFile(layout.tag, id)}`,
       ...(tty ? ['tty=1'] : []),
+      ...(stdin === false ? ['no-input=1'] : []),
     ];
     const child = spawn(artifacts.helper, args, {
       detached: true,
@@ -360,15 +384,18 @@ export class DefaultContainers {
         said += piece.toString();
       });
       child.once('error', reject);
-      child.once('close', () => {
-        if (!started) void this.#explain(id, said).then(reject);
+      child.once('close', (code) => {
+        const error = new SpawnError(START_PROBLEMS.get(code ?? 0) ?? 0, said.trim());
+        if (!started) void this.#explain(error, join(paths.run, 'runc.log')).then(reject);
       });
     });
   }
 
-  async #explain(id: string, said: string): Promise<RuntimeError> {
-    const log = (await readIfThere(join(this.#paths(id).run, 'runc.log'))) ?? '';
-    const words = [...log.matchAll(/msg="((?:[^"\\]|\\.)*)"/g)].at(-1)?.[1] ?? said.trim();
+  /** Takes the reason from the error, or else from runc's log. */
+  async #explain(error: unknown, log: string): Promise<RuntimeError> {
+    if (!(error instanceof SpawnError) || error.why !== '') return startError(error);
+    const text = (await readIfThere(log)) ?? '';
+    const words = [...text.matchAll(/msg="((?:[^"\\]|\\.)*)"/g)].at(-1)?.[1] ?? 'runc failed';
     return new RuntimeError(
       'step-failed',
       `The process could not be started: ${words.replaceAll('\\"', '"').slice(-RUNC_LOG_TAIL)}`,
@@ -391,16 +418,3 @@ const refuseUnmapped = (user: string, { uid, gid, groups }: Identity): void => {
     { suggestion: 'Use a user with lower ids, or run the container as HyperV.' },
   );
 };
-
-const terminalFields = ({
-  tty,
-  columns,
-  rows,
-}: Omit<ExecRequest, 'command'>): (readonly [string, string])[] =>
-  tty
-    ? [
-        ['tty', '1'],
-        ['columns', String(columns ?? 80)],
-        ['rows', String(rows ?? 24)],
-      ]
-    : [];

@@ -5,13 +5,13 @@ import { sleep } from '../../../clock.ts';
 import { messageOf, RuntimeError } from '../../../errors.ts';
 import type { AttachOptions, MainProcess } from '../../runtime.ts';
 import type { SessionProcess } from '../../session-process.ts';
-import type { ExitStatus, GuestProcess } from '../channel/guest-process.ts';
+import { type ExitStatus, type GuestProcess, startError } from '../channel/guest-process.ts';
 import type { LinuxDeps } from '../deps.ts';
 import { containerPaths } from '../layout.ts';
 import { isAlive, killProcess, type ProcessIdentity } from '../proc.ts';
 import { type AttachableMain, attachEnded, attachMain } from './attach-main.ts';
 import type { StartedContainer } from './default-containers.ts';
-import { describeExit, ExitRecords } from './exit-records.ts';
+import { describeExit, ExitRecords, exitCodeOfFailedStart } from './exit-records.ts';
 import { GuestMain } from './guest-main.ts';
 import { MainLog } from './main-log.ts';
 import { endOfLog } from './read-log.ts';
@@ -95,7 +95,7 @@ export class MainRuns {
       if ('main' in started) await this.#begunInGuest(id, run, started.main);
       else await this.#begunHere(id, run, started);
     } catch (error) {
-      await this.#fail(id, messageOf(error));
+      await this.#fail(id, messageOf(error), exitCodeOfFailedStart(error));
       throw error;
     }
   }
@@ -241,8 +241,8 @@ export class MainRuns {
   async #begunInGuest(id: string, run: RunRecord, main: GuestProcess): Promise<void> {
     const log = new MainLog(containerPaths(this.#deps.layout, id).log, this.#deps.clock);
     this.#watchGuest(id, run.instanceId, new GuestMain(main, this.#deps.clock), log);
-    await main.started.catch((error) => {
-      throw new RuntimeError('step-failed', messageOf(error), { cause: error });
+    await main.started.catch((error: unknown) => {
+      throw startError(error);
     });
     await this.#records.saveRun(id, { ...run, begun: true });
   }
@@ -334,8 +334,8 @@ export class MainRuns {
     }
   }
 
-  async #fail(id: string, reason: string): Promise<void> {
-    await this.#record(id, this.#exits.of(null, 0, reason));
+  async #fail(id: string, reason: string, exitCode: number | null = null): Promise<void> {
+    await this.#record(id, this.#exits.of(exitCode, 0, reason));
     this.#live.delete(id);
   }
 

@@ -34,6 +34,8 @@ interface OciInput {
   /** Path of the network namespace, which the user namespace owns; null for a new, empty namespace. */
   readonly networkNamespace: string | null;
   readonly resolver: string | null;
+  /** Folder with the container's files hosts and hostname. */
+  readonly names: string;
   readonly userNamespace: UserNamespace;
   readonly seccomp: Readonly<Record<string, unknown>>;
   /** Whether the kernel accounts for the swap of cgroups. */
@@ -109,6 +111,8 @@ const MOUNTS = [
   mount('/dev/shm', 'tmpfs', ['nosuid', 'noexec', 'nodev', 'mode=1777', 'size=65536k'], 'shm'),
   mount('/dev/mqueue', 'mqueue', ['nosuid', 'noexec', 'nodev']),
   mount('/sys', 'sysfs', ['nosuid', 'noexec', 'nodev', 'ro']),
+  // Programs size themselves by the limits of their own cgroup, which is the root of this mount.
+  mount('/sys/fs/cgroup', 'cgroup', ['nosuid', 'noexec', 'nodev', 'relatime', 'ro']),
 ];
 
 /** Paths that the kernel exposes to every process and that containers do not need. Also used in utility VMs. */
@@ -145,15 +149,20 @@ const userOf = ({ uid, gid, groups }: Identity) => ({
   additionalGids: groups,
 });
 
-/** The `process` member for a main process or another process. It has the limits that runc has: `helper/with-limits.c`. */
+/** The helper, which runc passes to the process as a descriptor, and which runs the program: `helper/start-by-runc.h`. */
+export const PASSED_HELPER = '/proc/self/fd/3';
+
+/** The `process` member for a main process or another process. It has the limits that runc has. */
 export const ociProcess = (
   { command, env, workingDir }: Omit<WantedProcess, 'user'>,
   identity: Identity,
   tty: boolean,
+  size?: { readonly columns: number; readonly rows: number },
 ) => ({
   terminal: tty,
+  ...(tty && size ? { consoleSize: { width: size.columns, height: size.rows } } : {}),
   user: userOf(identity),
-  args: command,
+  args: [PASSED_HELPER, 'run-program', ...command],
   env: completeEnvironment(env, identity.home, tty),
   cwd: workingDir,
   capabilities: {
@@ -181,6 +190,14 @@ export const ociConfig = (input: OciInput) => ({
   hostname: hostNameOf(input.id),
   mounts: [
     ...MOUNTS,
+    ...['hosts', 'hostname'].map((name) =>
+      mount(
+        `/etc/${name}`,
+        'bind',
+        ['rbind', 'rw', 'nosuid', 'nodev', 'noexec'],
+        posix.join(input.names, name),
+      ),
+    ),
     ...(input.resolver === null ? [] : [mount('/etc/resolv.conf', 'bind', ['rbind', 'ro'], input.resolver)]),
   ],
   linux: {

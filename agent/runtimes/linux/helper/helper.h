@@ -24,8 +24,6 @@ char *join_path(const char *directory, const char *name);
 
 /* Makes all permitted capabilities effective, because a change of the user clears them. Returns -1 with errno. */
 int raise_capabilities(void);
-/* Sets this process's limits to those of a container's processes; `open-files` is an argument. */
-void limit_process(char **arguments);
 /* Switches to that user, without supplementary groups or capabilities. Programs that it runs cannot gain any. */
 void drop_privileges(uid_t uid);
 
@@ -58,8 +56,7 @@ int list_users(char **arguments);
 int uname_in(char **arguments);
 int relay(char **arguments);
 int serve_names(char **arguments);
-int with_probe(char **arguments);
-int with_limits(char **arguments);
+int run_program_command(char **arguments);
 int data_ranges(char **arguments);
 int check_disk(char **arguments);
 int make_network_namespace(char **arguments);

@@ -1,8 +1,8 @@
 /*
- * mount-layers image=FILE image-type=TYPE image-mount=DIR scratch=FILE rw=DIR root=DIR user=FILE first-id=N
+ * mount-layers image=FILE image-type=TYPE image-mount=DIR scratch=FILE rw=DIR root=DIR names=DIR user=FILE first-id=N
  *   Mounts the image (unless it is mounted), the writable layer, and the overlay of both as the root file system. Its files are
  *   mapped to the ids of the user namespace at FILE, of which N is the first. Exit code 4: Bulkhead did not format the writable
- *   layer like this. The layer is not mounted then, and stderr has the reason.
+ *   layer like this. The layer is not mounted then, and stderr has the reason. Also mounts a small file system at `names`.
  * unmount-layers DIR...
  *   Unmounts these directories in that order. If one is in use, it waits for a short time.
  */
@@ -155,16 +155,27 @@ static int mount_overlay(const char *image, const char *rw, const char *root, ui
   return code;
 }
 
+/* The container can write to files in it, so its size is limited. */
+#define NAMES_OPTIONS "size=64k,nr_inodes=8,mode=0755"
+
+static int mount_names(const char *names) {
+  if (is_mount_point(names)) return 0;
+  if (mkdir(names, 0755) && errno != EEXIST) die("directory", names);
+  if (mount("tmpfs", names, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NAMES_OPTIONS)) die("mount", names);
+  return 0;
+}
+
 int mount_layers(char **arguments) {
   const char *image = argument(arguments, "image-mount"), *rw = argument(arguments, "rw"), *root = argument(arguments, "root");
   unsigned root_id = strtoul(argument(arguments, "first-id"), NULL, 10);
   unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOATIME;
   mount_file(argument(arguments, "image"), image, argument(arguments, "image-type"), flags | MS_RDONLY, NULL);
-  if (is_mount_point(root)) return 0;
+  const char *names = argument(arguments, "names");
+  if (is_mount_point(root)) return mount_names(names);
   mount_file(argument(arguments, "scratch"), rw, "ext4", flags | MS_NOSYMFOLLOW, SCRATCH_OPTIONS);
   if (mkdir(root, 0755) && errno != EEXIST) die("directory", root);
   int user = open_user_namespace(arguments), home = enter_idmapped(image, rw, user, root_id), code = mount_overlay(image, rw, root, root_id);
-  if (leave_idmapped(home, code ? NULL : root) == 0) return 0;
+  if (leave_idmapped(home, code ? NULL : root) == 0) return mount_names(names);
   int problem = errno;
   if (umount2(rw, UMOUNT_NOFOLLOW)) die("unmount", rw);
   if (code) return code;

@@ -51,7 +51,7 @@ static const struct {
                 {"mount-layers", mount_layers}, {"unmount-layers", unmount_layers}, {"lookup-user", lookup_user},
                 {"list-users", list_users},     {"uname-in", uname_in},             {"relay", relay},
                 {"data-ranges", data_ranges},   {"check-disk", check_disk},         {"serve-names", serve_names},
-                {"with-probe", with_probe},     {"with-limits", with_limits},   {"probe", probe},
+                {"run-program", run_program_command},                           {"probe", probe},
                 {"make-network-namespace", make_network_namespace}};
 
 int main(int count, char **arguments) {

@@ -1,5 +1,5 @@
 /*
- * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE owner=N open-files=N [oom=FILE] [tty=1]
+ * run-container runc=PATH state=DIR id=ID bundle=DIR run=DIR log=FILE exit=FILE owner=N open-files=N [oom=FILE] [tty=1] [no-input=1]
  *
  * Supervises a process-isolated container while its main process runs, even if the agent ends. Writes its output to a bounded
  * log and its exit to a file, and accepts clients at RUN/attach.sock. Prints the main process's pid once it runs; the file
@@ -16,9 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,93 +24,38 @@
 #include "attach.h"
 #include "helper.h"
 #include "log.h"
+#include "start-by-runc.h"
 
 /* Other processes of the container may keep the output open, which must not delay the exit. */
 #define LATE_OUTPUT_MS 100
 #define EXIT_BYTES 256
-
-static int listen_for_console(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (strlen(path) >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    die("console", path);
-  }
-  strcpy(address.sun_path, path);
-  unlink(path);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) || listen(fd, 1)) die("console", path);
-  return fd;
-}
-
-/* runc sends the terminal's other end over the socket (SCM_RIGHTS). */
-static int receive_terminal(int listener) {
-  int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-  char name[256], control[CMSG_SPACE(sizeof(int))];
-  struct iovec data = {name, sizeof name};
-  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  if (connection < 0 || recvmsg(connection, &message, MSG_CMSG_CLOEXEC) <= 0) die("console", NULL);
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (!header || header->cmsg_type != SCM_RIGHTS) die("console", NULL);
-  int terminal;
-  memcpy(&terminal, CMSG_DATA(header), sizeof terminal);
-  close(connection);
-  return terminal;
-}
-
-/* Owned by the container's root, so that its processes can reopen them through /dev, and runc can pass them on. */
-static void give_pipes(uid_t owner, int in, int out, int err) {
-  if (fchown(in, owner, owner) || fchown(out, owner, owner) || fchown(err, owner, owner)) die("owner of", "pipes");
-}
+/* Exit codes for a program that does not exist or cannot be executed, with the reason on stderr. */
+#define NOT_FOUND 5
+#define NOT_EXECUTABLE 6
 
 /* The container's root can open its end for reading too, and take data between this process's poll and read. */
 static void never_wait(int fd) {
   if (fcntl(fd, F_SETFL, O_NONBLOCK)) die("output", NULL);
 }
 
-static pid_t start_runc(char **arguments, const char *run, const char *console, int in, int out, int err) {
-  const char *runc = argument(arguments, "runc");
-  char *log = join_path(run, "runc.log"), *pid_file = join_path(run, "pid");
+/* Starts the main process, or ends with the reason on stderr. The agent reads runc's log if there is none. */
+static struct child start_main(char **arguments, const char *run, int tty) {
+  char *log = join_path(run, "runc.log"), why[512];
   unlink(log);
-  const char *line[20] = {runc, "--root", argument(arguments, "state"), "--log", log, "run", "--detach", "--bundle",
-                          argument(arguments, "bundle"), "--pid-file", pid_file};
-  int count = 11;
-  if (console) {
-    line[count++] = "--console-socket";
-    line[count++] = console;
-  }
-  line[count++] = argument(arguments, "id");
-  pid_t pid = fork();
-  if (pid != 0) return pid;
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, NULL);
-  limit_process(arguments);
-  /* runc creates a missing working directory and mount points, which every user of the container must be able to traverse. */
-  umask(022);
-  int null = open("/dev/null", O_RDWR);
-  dup2(in >= 0 ? in : null, 0);
-  dup2(out >= 0 ? out : null, 1);
-  dup2(err >= 0 ? err : null, 2);
-  execv(runc, (char *const *)line);
-  _exit(127);
-}
-
-static pid_t read_pid(const char *run) {
-  FILE *file = fopen(join_path(run, "pid"), "re");
-  int pid = -1;
-  if (!file || fscanf(file, "%d", &pid) != 1) die("pid of", run);
-  fclose(file);
-  return pid;
-}
-
-/* runc writes the reason of a failure to its log, which the agent reads. */
-static void wait_for_runc(pid_t runc) {
-  int status = 0;
-  while (waitpid(runc, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
-  fprintf(stderr, "runc ended with status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-  exit(1);
+  const char *line[] = {argument(arguments, "runc"), "--root", argument(arguments, "state"), "--log", log, "run", "--bundle",
+                        argument(arguments, "bundle"), NULL};
+  struct runc_start start = {.line = line,
+                             .pid_file = join_path(run, "pid"),
+                             .console = tty ? join_path(run, "console.sock") : NULL,
+                             .id = argument(arguments, "id"),
+                             .owner = strtoul(argument(arguments, "owner"), NULL, 10),
+                             .open_files = strtoul(argument(arguments, "open-files"), NULL, 10),
+                             .peer = -1};
+  struct child child;
+  int problem = start_by_runc(&start, &child, why, sizeof why);
+  if (!problem) return child;
+  fprintf(stderr, "%s", why);
+  exit(problem == START_NOT_FOUND ? NOT_FOUND : problem == START_NOT_EXECUTABLE ? NOT_EXECUTABLE : 1);
 }
 
 /* Returns false at the end of the output. */
@@ -207,36 +150,27 @@ int run_container(char **arguments) {
   char *partial = NULL;
   if (asprintf(&partial, "%s.new", exit_path) < 0) die("memory", NULL);
   FILE *exit_file = prepare_exit(partial);
-  int in[2] = {-1, -1}, out[2] = {-1, -1}, err[2] = {-1, -1};
-  char *console = tty ? join_path(run, "console.sock") : NULL;
-  int listener = tty ? listen_for_console(console) : -1;
-  if (!tty && (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))) die("pipe", NULL);
-  if (!tty) give_pipes(strtoul(argument(arguments, "owner"), NULL, 10), in[0], out[1], err[1]);
-  pid_t runc = start_runc(arguments, run, console, in[0], out[1], err[1]);
-  if (runc < 0) die("fork", NULL);
+  struct child child_process = start_main(arguments, run, tty);
+  pid_t main_pid = child_process.pid;
+  int out = child_process.out, err = child_process.err;
   if (!tty) {
-    close(in[0]);
-    close(out[1]);
-    close(err[1]);
-    never_wait(out[0]);
-    never_wait(err[0]);
+    never_wait(out);
+    never_wait(err);
   }
-  wait_for_runc(runc);
-  if (tty) {
-    out[0] = receive_terminal(listener);
-    close(listener);
-    unlink(console);
+  if (!tty && optional_argument(arguments, "no-input")) {
+    /* The process reads the end of its input. Input of clients is dropped. */
+    close(child_process.in);
+    child_process.in = open("/dev/null", O_WRONLY | O_CLOEXEC);
   }
-  pid_t main_pid = read_pid(run);
   char *door = join_path(run, "attach.sock");
-  attach_open(door, tty ? fcntl(out[0], F_DUPFD_CLOEXEC, 3) : in[1], tty);
+  attach_open(door, tty ? fcntl(out, F_DUPFD_CLOEXEC, 3) : child_process.in, tty);
   printf("%d\n", main_pid);
   fflush(stdout);
   int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   dup2(null, 0);
   dup2(null, 1);
   dup2(null, 2);
-  int status = follow(main_pid, signals, out[0], err[0]);
+  int status = follow(main_pid, signals, out, err);
   log_pause();
   attach_close(door);
   record_exit(exit_file, partial, exit_path, status, optional_argument(arguments, "oom"));

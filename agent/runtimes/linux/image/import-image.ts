@@ -1,5 +1,6 @@
-import { mkdir, open, realpath, rm, stat, symlink, truncate } from 'node:fs/promises';
+import { mkdir, open, readdir, realpath, rm, stat, symlink, truncate } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import * as z from 'zod/mini';
 import type { ImageFacts } from '../../../../core/contract/image.ts';
 import { RuntimeError } from '../../../errors.ts';
 import { MIB } from '../../../units.ts';
@@ -11,8 +12,10 @@ import { checkLayer } from './check-layer.ts';
 import { checkLayoutFolder } from './check-layout-folder.ts';
 import { reportedConfig } from './image-record.ts';
 import type { ImageStore } from './image-store.ts';
-import { type LayoutImage, readConfigDigest, readLayout } from './oci-layout.ts';
-import type { ImageLimits } from './read-archive.ts';
+import { normalizeArchive } from './normalize-archive.ts';
+import { normalizeLayers } from './normalize-layers.ts';
+import { type LayoutImage, readConfigDigest, readLayout, requireOneImage } from './oci-layout.ts';
+import { type ImageLimits, refuse } from './read-archive.ts';
 import { unpackLayout } from './unpack-layout.ts';
 
 const IMAGE_LIMITS: ImageLimits = { bytes: 16 * 1024 * MIB, entries: 500_000 };
@@ -47,8 +50,37 @@ interface Job {
 export const withoutAnswers = (messages: string): string =>
   messages.replace(/(StatusCode: \d+),.*$/su, '$1').replace(/(response body).*$/su, '$1 not shown');
 
+/** The reason in messages of skopeo or umoci, without their form and without paths of the host. */
+export const toReason = (messages: string, work: string): string => {
+  const logged = [...messages.matchAll(/level=(?:fatal|error) msg="((?:[^"\\]|\\.)*)"/g)].at(-1)?.[1];
+  const marked = /\u2a2f (.*)/u.exec(messages)?.[1];
+  return (logged?.replaceAll('\\"', '"') ?? marked ?? messages).replaceAll(`${work}/`, '');
+};
+
+const GZIP = 0x1f8b;
+const isGzip = async (path: string): Promise<boolean> => {
+  const file = await open(path);
+  try {
+    const magic = Buffer.alloc(2);
+    await file.read(magic, 0, 2, 0);
+    return magic.readUInt16BE(0) === GZIP;
+  } finally {
+    await file.close();
+  }
+};
+
+const ListSchema = z.array(z.unknown());
+const parseList = (text: string): readonly unknown[] | null => {
+  try {
+    return z.parse(ListSchema, JSON.parse(text));
+  } catch {
+    return null;
+  }
+};
+
 /** skopeo unpacks archives before it reads them. The unpacked files must be on the import's file system too. */
 const temporaryFolderOf = (work: string): string => join(work, 'tmp');
+const normalizedFileOf = (work: string): string => join(work, 'normalized.tar');
 /** The files of an OCI layout in a tar archive. */
 const unpackedFolderOf = (work: string): string => join(work, 'unpacked');
 
@@ -122,9 +154,11 @@ export class ImageImporter {
       await rm(unpackedFolderOf(work), { recursive: true, force: true });
       const image = await readLayout(layout);
       const digest = await this.#digestOf(source, image, request, job);
+      await rm(normalizedFileOf(work), { force: true });
       this.#check(request, image, digest);
       const totals = { bytes: 0, entries: 0 };
       for (const layer of image.layers) await checkLayer(layer, totals, limits, signal);
+      await normalizeLayers(layout, signal);
       return await this.#unpack(request, image, digest, job);
     } finally {
       await runCommand('umount', ['--', work]);
@@ -160,13 +194,45 @@ export class ImageImporter {
     await symlink(path, link);
     if ((await stat(path)).isDirectory()) {
       await checkLayoutFolder(path);
+      await requireOneImage(path);
       return { transport: `oci:${link}`, kind: 'layout' };
     }
-    const list = await runCommand('tar', ['-tf', link, '--occurrence=1', 'manifest.json'], { signal });
-    if (list.code === 0) return { transport: `docker-archive:${link}`, kind: 'archive' };
+    if (await this.#hasOneImage(link, 'manifest.json', signal)) {
+      if (!(await isGzip(path))) return { transport: `docker-archive:${link}`, kind: 'archive' };
+      return this.#normalized(path, job, limits);
+    }
     const unpacked = unpackedFolderOf(work);
     await unpackLayout(path, unpacked, limits, signal);
+    if (await this.#isArchiveWithoutLayout(link, unpacked, signal))
+      return this.#normalized(path, job, limits);
+    await requireOneImage(unpacked);
     return { transport: `oci:${unpacked}`, kind: 'layout' };
+  }
+
+  async #isArchiveWithoutLayout(link: string, unpacked: string, signal: AbortSignal): Promise<boolean> {
+    const hasLayout = (await readdir(unpacked)).includes('index.json');
+    return !hasLayout && (await this.#hasOneImage(link, './manifest.json', signal));
+  }
+
+  async #normalized(path: string, { work, signal }: Job, limits: ImageLimits): Promise<Source> {
+    const archive = normalizedFileOf(work);
+    await normalizeArchive(path, archive, limits, signal);
+    return { transport: `docker-archive:${archive}`, kind: 'archive' };
+  }
+
+  /**
+   * Whether the archive is one of `docker save`, whose manifest has that name.
+   * @throws {RuntimeError} `validation-failed` if it has several images
+   */
+  async #hasOneImage(archive: string, manifest: string, signal: AbortSignal): Promise<boolean> {
+    const { code, stdout } = await runCommand('tar', ['-xOf', archive, '--occurrence=1', manifest], {
+      signal,
+    });
+    if (code !== 0) return false;
+    const images = parseList(stdout);
+    if (images !== null && images.length !== 1)
+      throw refuse(`it has ${images.length} images. Save one image to an archive.`);
+    return true;
   }
 
   /** Resolves the reference to a digest, so that the import is unaffected if the tag moves. */
@@ -269,19 +335,13 @@ export class ImageImporter {
 
   #skopeo(what: string, job: Job, args: readonly string[]): Promise<string> {
     const all = ['--tmpdir', temporaryFolderOf(job.work), ...args];
-    return this.#run(what, job, 'skopeo', all, withoutAnswers);
+    return this.#run(what, job, 'skopeo', all);
   }
 
-  #run(
-    what: string,
-    { work, signal }: Job,
-    program: string,
-    args: readonly string[],
-    redact?: (messages: string) => string,
-  ): Promise<string> {
+  #run(what: string, { work, signal }: Job, program: string, args: readonly string[]): Promise<string> {
     return runOrFail(what, program, args, {
       signal,
-      redact,
+      redact: (messages) => withoutAnswers(toReason(messages, work)),
       timeoutMs: PROGRAM_TIMEOUT_MS,
       umask: IMAGE_UMASK,
       temporaryFolder: temporaryFolderOf(work),

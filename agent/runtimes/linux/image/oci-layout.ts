@@ -39,10 +39,19 @@ export interface LayoutImage {
 
 const refuse = (what: string) => new RuntimeError('validation-failed', `The image is refused: ${what}`);
 
+/** Undefined for a text that is not JSON. */
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
 const readDocument = async <T>(path: string, schema: z.ZodMiniType<T>): Promise<T> => {
-  const notAnImage = refuse('it is not an OCI image');
+  const notAnImage = refuse('it is neither an OCI layout nor an archive of docker save');
   if ((await stat(path).catch(() => ({ size: MAX_DOCUMENT + 1 }))).size > MAX_DOCUMENT) throw notAnImage;
-  const parsed = schema.safeParse(JSON.parse(await readFile(path, 'utf8')));
+  const parsed = schema.safeParse(parseJson(await readFile(path, 'utf8')));
   if (!parsed.success) throw notAnImage;
   return parsed.data;
 };
@@ -50,6 +59,12 @@ const readDocument = async <T>(path: string, schema: z.ZodMiniType<T>): Promise<
 /** The digest of the configuration in a manifest. */
 export const readConfigDigest = (manifest: string): string =>
   z.parse(ManifestSchema, JSON.parse(manifest)).config.digest;
+
+/** @throws {RuntimeError} `validation-failed` if the folder is not an OCI layout, or has another number of images than one */
+export const requireOneImage = async (folder: string): Promise<void> => {
+  const { manifests } = await readDocument(join(folder, 'index.json'), IndexSchema);
+  if (manifests.length !== 1) throw refuse(`it has ${manifests.length} images. Export one image.`);
+};
 
 /**
  * Reads the single image of an OCI layout. Source: image-layout.md of the OCI image specification.

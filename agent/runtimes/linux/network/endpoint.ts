@@ -6,6 +6,7 @@ const PortSchema = z.strictObject({
   hostPort: z.int(),
   containerPort: z.int(),
   protocol: z.enum(['tcp', 'udp']),
+  hostAddress: z.optional(z.literal('127.0.0.1')),
 });
 
 /** A container's network endpoint. The record is written before any part is created, and again when all parts exist. */
@@ -25,7 +26,8 @@ export type Endpoint = z.infer<typeof EndpointSchema>;
 export const EndpointFormat: RecordFormat<Endpoint> = {
   name: 'network endpoint',
   schema: EndpointSchema,
-  upgrades: [addMembers()],
+  // Version 2: ports can have a host address.
+  upgrades: [addMembers(), addMembers()],
 };
 
 /** Where `ip netns` mounts its namespaces. */

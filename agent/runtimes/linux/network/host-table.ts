@@ -5,13 +5,19 @@ import { NETWORK_CIDR } from './addresses.ts';
 import type { Endpoint } from './endpoint.ts';
 import { acceptCommands, type Ruleset, RulesetSchema, removeCommands } from './foreign-chains.ts';
 
-type PublishedPort = Pick<Endpoint['ports'][number], 'hostPort' | 'protocol'>;
+type PublishedPort = Pick<Endpoint['ports'][number], 'hostPort' | 'protocol' | 'hostAddress'>;
 
 const FAILED = 'The firewall of the host could not be changed';
 /** The ends of the links to every agent's router on this machine. */
 const ANY_ROUTER = '"bhr*"';
 const PROTOCOLS = ['tcp', 'udp'] as const;
 const ATTEMPTS = 3;
+/** Ports that are reachable at every address of the host, or only from the host. */
+const SCOPES = ['published', 'loopback'] as const;
+type Scope = (typeof SCOPES)[number];
+const SETS = SCOPES.flatMap((scope) => PROTOCOLS.map((protocol) => `${scope}_${protocol}`));
+const setOf = ({ protocol, hostAddress }: PublishedPort): string =>
+  `${hostAddress === undefined ? 'published' : 'loopback'}_${protocol}`;
 
 /**
  * The firewall rules on the host: NAT for outgoing connections, published ports for incoming connections, and a second barrier
@@ -23,7 +29,7 @@ export class HostTable {
   readonly #device: string;
   readonly #router: string;
   readonly #comment: string;
-  readonly #published = { tcp: new Set<number>(), udp: new Set<number>() };
+  readonly #published: ReadonlyMap<string, Set<number>> = new Map(SETS.map((name) => [name, new Set()]));
   /** The kernel's listing of the table; null before it has been applied. */
   #listed: string | null = null;
   /** The last change or check. They run one at a time. */
@@ -42,7 +48,7 @@ export class HostTable {
 
   /** @throws {RuntimeError} if this machine does not support it, so that the host fails at its start */
   async prepare(published: readonly PublishedPort[]): Promise<void> {
-    for (const { protocol, hostPort } of published) this.#published[protocol].add(hostPort);
+    for (const port of published) this.#published.get(setOf(port))?.add(port.hostPort);
     await this.#inTurn(() => this.#apply()).catch((error: unknown) => {
       throw new RuntimeError(
         'step-failed',
@@ -63,7 +69,7 @@ export class HostTable {
   async publish(action: 'add' | 'delete', ports: readonly PublishedPort[]): Promise<void> {
     if (ports.length === 0) return;
     await this.#inTurn(() => {
-      for (const { protocol, hostPort } of ports) this.#published[protocol][action](hostPort);
+      for (const port of ports) this.#published.get(setOf(port))?.[action](port.hostPort);
       return this.#apply();
     });
   }
@@ -109,12 +115,10 @@ export class HostTable {
     const table = this.#table;
     return [
       `add table ${table}`,
-      ...PROTOCOLS.flatMap((protocol) => [
-        `add set ${table} published_${protocol} { type inet_service; }`,
-        `flush set ${table} published_${protocol}`,
-        ...[...this.#published[protocol]].map(
-          (port) => `add element ${table} published_${protocol} { ${port} }`,
-        ),
+      ...[...this.#published].flatMap(([name, ports]) => [
+        `add set ${table} ${name} { type inet_service; }`,
+        `flush set ${table} ${name}`,
+        ...[...ports].map((port) => `add element ${table} ${name} { ${port} }`),
       ]),
       ...hostChains(this.#device, this.#router).flatMap(([name, hook, rules]) => [
         `add chain ${table} ${name} { ${hook} }`,
@@ -132,10 +136,9 @@ const runScript = async (commands: readonly string[]): Promise<void> => {
 const readRuleset = async (): Promise<Ruleset> =>
   z.parse(RulesetSchema, JSON.parse(await runOrFail(FAILED, 'nft', ['-j', 'list', 'ruleset'])));
 
-const toRouter = (match: string, router: string): string[] =>
-  PROTOCOLS.map(
-    (protocol) => `${match}fib daddr type local ${protocol} dport @published_${protocol} dnat to ${router}`,
-  );
+const toRouter = (match: string, scope: Scope, router: string): string[] =>
+  PROTOCOLS.map((protocol) => `${match} ${protocol} dport @${scope}_${protocol} dnat to ${router}`);
+const LOCAL = 'fib daddr type local';
 
 type ChainRules = readonly [name: string, hook: string, rules: readonly string[]];
 
@@ -153,9 +156,13 @@ const hostChains = (device: string, router: string): readonly ChainRules[] => {
     [
       'inbound',
       'type nat hook prerouting priority dstnat; policy accept;',
-      toRouter(`iifname != ${ANY_ROUTER} `, router),
+      toRouter(`iifname != ${ANY_ROUTER} ${LOCAL}`, 'published', router),
     ],
-    ['local', 'type nat hook output priority -100; policy accept;', toRouter('', router)],
+    [
+      'local',
+      'type nat hook output priority -100; policy accept;',
+      [...toRouter(LOCAL, 'published', router), ...toRouter('ip daddr 127.0.0.0/8', 'loopback', router)],
+    ],
     [
       'input',
       'type filter hook input priority filter; policy accept;',

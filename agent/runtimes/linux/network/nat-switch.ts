@@ -9,6 +9,7 @@ import { containerPaths, deviceName } from '../layout.ts';
 import { runCommand, runOrFail } from '../run-command.ts';
 import type { GuestNetwork } from '../vm/utility-vm.ts';
 import { addressOf, GATEWAY, macOf } from './addresses.ts';
+import { Connections } from './connections.ts';
 import { containerRules, linkRules, removalRules } from './container-rules.ts';
 import { type Endpoint, EndpointFormat, namespacePath } from './endpoint.ts';
 import { HostTable } from './host-table.ts';
@@ -41,6 +42,7 @@ export class NatSwitch {
   readonly #hostTable: HostTable;
   readonly #watch: HostWatch;
   readonly #resolver: ResolverProcess;
+  readonly #connections: Connections;
   /**
    * The last change of each container's endpoint. Changes run one after another, because a policy can arrive while the
    * endpoint is being created or removed.
@@ -80,6 +82,8 @@ export class NatSwitch {
     this.#hostTable = hostTable;
     this.#watch = new HostWatch(deps, router, hostTable);
     this.#resolver = resolver;
+    const inRouter = (...command: string[]) => router.inside(...command);
+    this.#connections = new Connections(deps, inRouter, router.settings.address);
   }
 
   get resolverPath(): string {
@@ -229,7 +233,10 @@ export class NatSwitch {
       ...(namespace === null ? [] : [vethTo(endpoint, namespace)]),
       ...upCommands(endpoint),
     ]);
-    if (namespace !== null) await configureInside(endpoint, namespace);
+    await Promise.all([
+      namespace === null ? undefined : configureInside(endpoint, namespace),
+      this.#connections.published(endpoint.ports),
+    ]);
   }
 
   /**
@@ -265,6 +272,7 @@ export class NatSwitch {
     await this.#router.ip([link]).catch(() => {});
     if (namespace !== null) await runCommand('ip', ['netns', 'delete', namespace]);
     await this.#router.nft(removalRules(endpoint, this.#router.settings));
+    await this.#connections.removed(endpoint);
     await rm(containerPaths(this.#deps.layout, id).endpoint, { force: true });
     await this.#releaseLeases(id);
   }

@@ -17,11 +17,12 @@ export const takePorts = async (
 ): Promise<Endpoint['ports']> => {
   const taken: Endpoint['ports'] = [];
   try {
-    for (const { hostPort: wanted, containerPort, protocol = 'tcp' } of ports)
+    for (const [index, { hostPort: wanted, containerPort, protocol = 'tcp', hostAddress }] of ports.entries())
       taken.push({
-        hostPort: await takePort(leases, `${id}/${containerPort}`, protocol, wanted),
+        hostPort: await takePort(leases, `${id}/${index}`, protocol, wanted),
         containerPort,
         protocol,
+        ...(hostAddress === undefined ? {} : { hostAddress }),
       });
     return taken;
   } catch (error) {

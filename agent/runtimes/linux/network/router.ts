@@ -100,18 +100,19 @@ export class Router {
 
   /** Applies an nft script in the namespace atomically. */
   async nft(script: string): Promise<void> {
-    await runOrFail(NETWORK_FAILED, 'nsenter', this.#inside('nft', '-f', '-'), { input: script });
+    await runOrFail(NETWORK_FAILED, 'nsenter', this.inside('nft', '-f', '-'), { input: script });
   }
 
   /** The number of a container's packets that were dropped since it was connected. */
   async droppedPackets(endpoint: Endpoint): Promise<number> {
     const list = ['nft', '-j', 'list', 'counter', ...TABLE.split(' '), counterName(endpoint)];
-    const text = await runOrFail('Dropped packets could not be counted', 'nsenter', this.#inside(...list));
+    const text = await runOrFail('Dropped packets could not be counted', 'nsenter', this.inside(...list));
     const { nftables } = z.parse(CountersSchema, JSON.parse(text));
     return nftables.reduce((sum, { counter }) => sum + (counter?.packets ?? 0), 0);
   }
 
-  #inside(...command: string[]): string[] {
+  /** The arguments of `nsenter` that run a command in the namespace. */
+  inside(...command: string[]): string[] {
     return [`--net=${this.path}`, '--', ...command];
   }
 
@@ -123,7 +124,7 @@ export class Router {
     if (existsSync(this.path)) await runCommand('ip', ['netns', 'delete', this.#name]);
     await runOrFail(NETWORK_FAILED, 'ip', ['netns', 'add', this.#name]);
     const shell = ['sh', '-euc', SETTINGS, 'sh', '/proc/sys/net'];
-    await runOrFail(NETWORK_FAILED, 'nsenter', this.#inside(...shell));
+    await runOrFail(NETWORK_FAILED, 'nsenter', this.inside(...shell));
   }
 
   async #makeUplink(): Promise<void> {

@@ -26,8 +26,11 @@ export type VmStart =
 
 /** QEMU's buffer for translated code. By default it can grow to an eighth of the machine's memory. */
 const TRANSLATION_BUFFER_MB = 64;
-/** Memory of the VM for the guest's kernel and agent, in MiB. */
-export const GUEST_OVERHEAD_MB = 64;
+/**
+ * Memory of the VM for the guest's kernel and agent, in MiB. With less, the guest runs out of memory before its container reaches
+ * its limit, and hangs: its kernel drops the pages of programs and reads them again, endlessly, before it kills a process.
+ */
+export const GUEST_OVERHEAD_MB = 96;
 /** Memory of a worker process in addition to the VM's memory, in MiB: the buffer, QEMU itself, I/O of its threads. */
 export const WORKER_OVERHEAD_MB = TRANSLATION_BUFFER_MB + 64;
 

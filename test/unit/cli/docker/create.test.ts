@@ -95,7 +95,11 @@ const NETWORK_WITH_ADDRESS = {
 
 describe('docker create', () => {
   test('sends only the image without options', () => {
-    expect(said(toCreateRequest(PLAIN, null))).toEqual({ image: 'mini', restartPolicy: { name: 'no' } });
+    expect(said(toCreateRequest(PLAIN, null))).toEqual({
+      image: 'mini',
+      stdin: false,
+      restartPolicy: { name: 'no' },
+    });
   });
 
   test.each([
