@@ -31,7 +31,7 @@ export interface StreamConsumerDeps {
 const pausesWhenTold = [3, 50, 1_000] as const;
 const pausesWhenPolling = [5, 10, 20, 40] as const;
 /** Pause after records arrived: each poll then has more of them, for the same cost. */
-const pauseWhileBusyMs = 15;
+const pauseWhileBusyMs = 50;
 /** A shard that ends is noticed at once, and its children are listed then. */
 const shardListsEveryMs = 30_000;
 const failurePauseMs = 500;
