@@ -3,7 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runOrFail } from '../../agent/runtimes/linux/run-command.ts';
 import { artifactsFolder } from '../../scripts/setup/linux-runtime.ts';
-import { type LocalCloud, startLocalCloud, waitForHosts, waitForOperation } from '../helpers/local-cloud.ts';
+import {
+  type LocalCloud,
+  listAll,
+  startLocalCloud,
+  waitForHosts,
+  waitForOperation,
+} from '../helpers/local-cloud.ts';
 import { writeDockerArchive } from '../helpers/oci-image.ts';
 import { startProgram } from '../helpers/run-program.ts';
 
@@ -34,11 +40,20 @@ const importImages = async (cloud: LocalCloud, folder: string): Promise<void> =>
   }
 };
 
+/** A suite that fails leaves containers, which would outlive the cloud. */
+const removeContainers = async (cloud: LocalCloud): Promise<void> => {
+  for (const { id } of await listAll(cloud, '/v1/containers')) {
+    const { body } = await cloud.call('DELETE', `/v1/containers/${id}?force=true`);
+    if (body?.operation !== undefined) await waitForOperation(cloud, body.operation.id);
+  }
+};
+
 /** The embedded cloud with this machine as a host, and the bridge in front of it. */
 export const openBridge = async () => {
   const folder = mkdtempSync(join(tmpdir(), 'bulkhead-clients-'));
   const cloud = await startLocalCloud({ arguments: ['--warm-vms', '0', '--image-folder', folder] });
   const close = async (): Promise<void> => {
+    await removeContainers(cloud);
     await cloud.stop();
     rmSync(folder, { recursive: true, force: true });
   };
