@@ -5,6 +5,7 @@ import { executePlan } from '../../agent/execute/execute-plan.ts';
 import { StepRecorder } from '../../agent/execute/step-recorder.ts';
 import { createLog } from '../../agent/log.ts';
 import { plan, type Target } from '../../agent/plan/plan.ts';
+import { allSettled } from '../../agent/runtimes/linux/all-settled.ts';
 import { containerPaths, createLayout, type Layout } from '../../agent/runtimes/linux/layout.ts';
 import type { LinuxRuntime } from '../../agent/runtimes/linux/linux-runtime.ts';
 import { openLinuxHost } from '../../agent/runtimes/linux/open-host.ts';
@@ -175,7 +176,8 @@ export class BenchHost {
     const containers = Array.from({ length: count }, () => make('HyperV', 'none'));
     const each: number[] = [];
     const all = await timed(() =>
-      Promise.all(
+      // If a start fails, the others end before the host is closed.
+      allSettled(
         containers.map(async (container) => each.push(await timed(() => this.#startToOutput(container)))),
       ),
     );
