@@ -21,9 +21,9 @@ const COMMAND = ['sh', '-c', 'echo started; exec sleep 4321'];
 const IDLE_MS = 3_000;
 const SETTLE_MS = 50;
 /** Short, so that the benchmark does not wait for the default of a minute. The result is the same. */
-const IDLE_VM_MS = 4_000;
+const IDLE_VM_MS = 10_000;
 /** An idle worker has returned its memory when it is this much smaller. */
-const RETURNED_SHARE = 0.8;
+const RETURNED_SHARE = 0.9;
 const never = new AbortController().signal;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 /** Much longer than any successful wait. */
