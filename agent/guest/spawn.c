@@ -5,13 +5,15 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
-#include <pty.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,20 +33,18 @@
 #define CONTAINER_NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP)
 
 struct ends {
-  int in[2], out[2], err[2], terminal, terminal_end;
+  int in[2], out[2], err[2];
+  /* A process with a terminal opens it in its container, so that it has a name there, and sends the other end to this process. */
+  int console[2];
   /* A successful exec closes this pipe. Otherwise it carries the reason for the failure. */
   int failure[2];
 };
 
 static int open_ends(struct fields fields, struct ends *ends) {
-  *ends = (struct ends){{-1, -1}, {-1, -1}, {-1, -1}, -1, -1, {-1, -1}};
+  *ends = (struct ends){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
   if (pipe2(ends->failure, O_CLOEXEC)) return -errno;
   if (field(fields, "tty")) {
-    struct winsize size = {field_number(fields, "rows", 24), field_number(fields, "columns", 80), 0, 0};
-    if (openpty(&ends->terminal, &ends->terminal_end, NULL, NULL, &size)) return -errno;
-    fcntl(ends->terminal, F_SETFD, FD_CLOEXEC);
-    fcntl(ends->terminal_end, F_SETFD, FD_CLOEXEC);
-    return 0;
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends->console) ? -errno : 0;
   }
   if (pipe2(ends->in, O_CLOEXEC) || pipe2(ends->out, O_CLOEXEC) || pipe2(ends->err, O_CLOEXEC)) return -errno;
   return 0;
@@ -59,22 +59,56 @@ static void close_all(const struct ends *ends) {
     close_if(ends->in[i]);
     close_if(ends->out[i]);
     close_if(ends->err[i]);
+    close_if(ends->console[i]);
     close_if(ends->failure[i]);
   }
-  close_if(ends->terminal);
-  close_if(ends->terminal_end);
 }
 
-static void use_ends(const struct ends *ends) {
+static int send_descriptor(int socket, int fd) {
+  char byte = 0, control[CMSG_SPACE(sizeof fd)] = {0};
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  *header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof fd), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+  memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  return sendmsg(socket, &message, 0) == 1 ? 0 : -1;
+}
+
+static int receive_descriptor(int socket) {
+  char byte, control[CMSG_SPACE(sizeof(int))];
+  struct iovec data = {&byte, 1};
+  struct msghdr message = {.msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) == 1 ? CMSG_FIRSTHDR(&message) : NULL;
+  int fd = -1;
+  if (header && header->cmsg_type == SCM_RIGHTS) memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
+}
+
+/* Code of the container controls /dev, but it cannot unmount /dev/pts. */
+static int open_terminal(struct fields fields, int console) {
+  struct winsize size = {field_number(fields, "rows", 24), field_number(fields, "columns", 80), 0, 0};
+  struct statfs info;
+  int unlocked = 0, own = open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (own < 0 || fstatfs(own, &info) || info.f_type != DEVPTS_SUPER_MAGIC) return -1;
+  if (ioctl(own, TIOCSPTLCK, &unlocked) || ioctl(own, TIOCSWINSZ, &size)) return -1;
+  int terminal = ioctl(own, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0 || send_descriptor(console, own)) return -1;
+  close(own);
+  return terminal;
+}
+
+static int use_ends(struct fields fields, const struct ends *ends) {
   setsid();
-  if (ends->terminal_end >= 0) {
-    ioctl(ends->terminal_end, TIOCSCTTY, 0);
-    for (int fd = 0; fd < 3; fd++) dup2(ends->terminal_end, fd);
-    return;
+  if (ends->console[1] >= 0) {
+    int terminal = open_terminal(fields, ends->console[1]);
+    if (terminal < 0 || ioctl(terminal, TIOCSCTTY, 0)) return -1;
+    for (int fd = 0; fd < 3; fd++) dup2(terminal, fd);
+    return 0;
   }
   dup2(ends->in[0], 0);
   dup2(ends->out[1], 1);
   dup2(ends->err[1], 2);
+  return 0;
 }
 
 /* The environment of the request, with defaults for PATH and HOME, and for TERM if there is a terminal. */
@@ -133,6 +167,8 @@ _Noreturn static void become_program(struct fields fields, enum place place) {
   const char *directory = field(fields, "cwd");
   if (directory && place == PLACE_NEW_CONTAINER) make_directories(directory);
   if (chdir(directory ? directory : "/")) fail("working directory", directory);
+  /* As in runc: the user of the process can open its terminal. */
+  if (field(fields, "tty")) (void)!fchown(0, identity.uid, -1);
   if (confine_process(&identity, field_number(fields, "open-files", 1024)))
     fail("limits of the process", NULL);
   char **arguments = field_list(fields, "arg");
@@ -149,10 +185,10 @@ _Noreturn static void run_child(struct fields fields, enum place place, const st
   sigprocmask(SIG_SETMASK, &none, NULL);
   signal(SIGPIPE, SIG_DFL);
   failure_fd = ends->failure[1];
-  use_ends(ends);
   if (place == PLACE_NEW_CONTAINER && enter_new_root(ROOT_DIRECTORY, field(fields, "hostname"), field(fields, "hosts")))
     fail("root file system", NULL);
   if (place == PLACE_NEW_CONTAINER && mask_paths(fields)) fail("masked paths", NULL);
+  if (use_ends(fields, ends)) fail("terminal", NULL);
   become_program(fields, place);
 }
 
@@ -239,13 +275,15 @@ int spawn_child(struct fields fields, enum place place, pid_t container, struct 
     close_all(&ends);
     return problem;
   }
-  close_if(ends.failure[0]);
-  bool tty = ends.terminal >= 0;
-  *child = tty ? (struct child){pid, ends.terminal, ends.terminal, -1, true}
+  bool tty = ends.console[0] >= 0;
+  int terminal = tty ? receive_descriptor(ends.console[0]) : -1;
+  *child = tty ? (struct child){pid, terminal, terminal, -1, true}
                : (struct child){pid, ends.in[1], ends.out[0], ends.err[0], false};
+  close_if(ends.failure[0]);
+  close_if(ends.console[0]);
+  close_if(ends.console[1]);
   close_if(ends.in[0]);
   close_if(ends.out[1]);
   close_if(ends.err[1]);
-  close_if(ends.terminal_end);
   return 0;
 }

@@ -75,6 +75,21 @@ real('the environment of a process', () => {
     },
   );
 
+  // In utility VMs `tty` failed, as in https://github.com/moby/moby/issues/8755.
+  test.each<RuntimeType>(['Default', 'HyperV'])(
+    '%s: a terminal has a name and a size, and its user can open it',
+    async (runtimeType) => {
+      const one = container({ runtimeType, command: ['sleep', '600'], switchName: 'none' });
+      await host.up(one);
+      const request = { command: ['sh', '-c', 'tty; stty size; echo again > $(tty)'], tty: true };
+      const size = { columns: 99, rows: 33 };
+      for (const user of ['0', '1000'])
+        expect((await runIn(host.runtime, one.id, { ...request, ...size, user })).stdout).toMatch(
+          /^\/dev\/pts\/\d+\r\n33 99\r\nagain\r\n$/,
+        );
+    },
+  );
+
   test.each<RuntimeType>(['Default', 'HyperV'])(
     '%s: without stdin, the main process reads the end of its input',
     async (runtimeType) => {
