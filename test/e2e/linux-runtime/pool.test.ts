@@ -154,8 +154,8 @@ real('a pool with demand for another size', () => {
 
   test('holds a VM of that size once two containers were started', async () => {
     for (let times = 0; times < 2; times++) await host.up(make());
-    await until(async () => (await waiting(128)) !== undefined);
-    const vm = await waiting(128);
+    await until(async () => (await waiting(192)) !== undefined);
+    const vm = await waiting(192);
     const one = make();
     await host.up(one);
     expect(await worker(one)).toContain(vm);
