@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -74,7 +74,7 @@ describe('the log of a main process in a VM', () => {
     const { main, exit, say } = speaker();
     log.follow(main);
     say('name? ');
-    await sleep(100);
+    while (!existsSync(path) || readFileSync(path, 'utf8') === '') await sleep(5);
     expect(readFileSync(path, 'utf8')).toMatch(/ stdout P name\? \n$/);
     say('ann\n');
     exit.resolve();
