@@ -23,7 +23,7 @@ USD a month, worked out from each resource of the synthesized template with defa
 ${costs.map(({ what, count, usd }) => row(what, thousands(count), usd.toFixed(2))).join('\n')}
 ${row('Sum', '', sum.toFixed(2))}
 
-- Each alarm has one metric ([ADR 0034](adr/0035-cost-when-idle.md)). Custom metrics are charged only for hours with data: while nothing happens, none has.
+- Each alarm has one metric ([ADR 0035](adr/0035-cost-when-idle.md)). Custom metrics are charged only for hours with data: while nothing happens, none has.
 - A dashboard costs USD ${PRICES.dashboard.toFixed(2)} a month. The context \`dashboard=true\` creates it.
 - The sweep has no traces, and no log lines while nothing happens.
 - These are charged by use, so nothing while there is none:

@@ -274,13 +274,13 @@ real('a host whose kernel can idmap erofs but not squashfs', () => {
     expect(report.userNamespace?.count).toBe(NAMESPACE_IDS);
     const said = await host.sh(
       one,
-      'echo a >> /etc/hosts; stat -c %u:%a /etc/hosts /bin/busybox; id -u; rm /bin/wget',
+      'echo a >> /etc/passwd; stat -c %u:%a /etc/passwd /bin/busybox; id -u; rm /bin/wget',
     );
     expect(said).toBe('0:644\n0:755\n0');
     const { process } = (await inspectContainer(host.runtime, one.id)) ?? {};
     await convert(host.runtime, one, 'HyperV', process?.instanceId ?? null);
     const inVm = { ...one, runtimeType: 'HyperV' as const };
-    expect(await host.sh(inVm, 'tail -n 1 /etc/hosts; test -e /bin/wget || echo gone')).toBe('a\ngone');
+    expect(await host.sh(inVm, 'tail -n 1 /etc/passwd; test -e /bin/wget || echo gone')).toBe('a\ngone');
   });
 });
 
