@@ -39,8 +39,8 @@ const QUERIES_PER_PAGE = 4;
  * expensive ones.
  */
 const FILTERED_ITEMS = 80;
-/** Items that are read of each shard in addition to its share, because items are not shared out evenly. */
-const SPARE = 4;
+/** Items that are read of each shard in addition to its share, because items are not shared out evenly; and at once if more are missing. */
+const SPARE = 8;
 
 interface Entry {
   readonly sortKey: string;
@@ -106,7 +106,12 @@ const createFill = (
       if (empty.length === 0) return true;
       if (queries === 0) return false;
       queries -= 1;
-      await Promise.all(empty.map((shard) => querySource(table, source, shard, options)));
+      await Promise.all(
+        empty.map((shard) => {
+          const isFirst = shard.after === undefined || shards.length === 1;
+          return querySource(table, source, shard, isFirst ? options : { ...options, limit: SPARE });
+        }),
+      );
     }
   };
 };

@@ -140,7 +140,8 @@ test('a filter with few matches returns short pages at a bounded cost', async ()
   await api.call('listContainers');
   made.consumed.reset();
   const first = await api.call('listContainers', { query: 'label=rare=yes' });
-  expect([first.body.items.length, made.consumed.calls().length]).toEqual([0, 1]);
+  // One query for each shard of the list.
+  expect([first.body.items.length, made.consumed.calls().length]).toEqual([0, 2]);
   expect(made.consumed.total()).toBeLessThanOrEqual(6);
   expect((await walk(api, 'label=rare=yes')).flat()).toEqual(['c-001900']);
 });
@@ -167,11 +168,16 @@ describe(`of ${COUNT} containers`, () => {
       costs.push(made.consumed.total());
       cursor = `&cursor=${body.nextCursor}`;
     }
-    expect(new Set(costs).size).toBe(1);
+    // Items are not shared out evenly among the shards of the list, so that a page can take another query.
+    expect(Math.max(...costs) - Math.min(...costs)).toBeLessThanOrEqual(2);
+    const mean = (pages: readonly number[]) => pages.reduce((sum, one) => sum + one, 0) / pages.length;
+    const part = Math.ceil(costs.length / 5);
+    expect(Math.abs(mean(costs.slice(0, part)) - mean(costs.slice(-part)))).toBeLessThanOrEqual(1);
     made.consumed.reset();
     await api.call('listContainers');
     // 50 index entries with about 500 bytes each, at half a unit per 4 KB.
     expect(made.consumed.total()).toBeLessThanOrEqual(4);
-    expect(made.consumed.calls().map(({ operation }) => operation)).toEqual(['Query']);
+    // One for each shard.
+    expect(made.consumed.calls().map(({ operation }) => operation)).toEqual(['Query', 'Query']);
   }, 600_000);
 });

@@ -37,7 +37,7 @@ const namesAppearingIn = (path: string): (() => string[]) => {
     ['a docker save archive compressed with gzip', 'manifest.json'],
   ])('fails within its bound, and leaves nothing: %s', async (_, first) => {
     const path = join(folder, first);
-    const entries = [{ name: first, content: Buffer.from('[]') }];
+    const entries = [{ name: first, content: Buffer.from('[{}]') }];
     writeFileSync(
       path,
       gzipSync(tar([...entries, { name: 'zeros', content: Buffer.alloc(BOMB_BYTES) }]), { level: 1 }),

@@ -111,6 +111,8 @@ real('the configuration of an image', () => {
       const one = of('stops', runtimeType);
       await host.up(one);
       await until(async () => (await host.sh(one, 'test -e /ready && echo yes || true')) === 'yes');
+      // The next run makes it again when it is ready.
+      await host.sh(one, 'rm /ready');
       await host.runtime.stopProcess(one.id, 60, never);
       expect(await inspectContainer(host.runtime, one.id)).toMatchObject({ process: { exitCode: 42 } });
       await host.off(one);
