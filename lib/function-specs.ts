@@ -155,7 +155,7 @@ const HTTP_SPECS: Readonly<Record<HttpFunction, FunctionSpec>> = {
     indexes: ['gsi1', 'gsi3'],
   }),
   hosts: httpSpec('Read, change, drain and remove hosts', {
-    table: ['GetItem', 'BatchGetItem', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
+    table: ['GetItem', 'BatchGetItem', 'Query', 'PutItem', 'UpdateItem', 'DeleteItem', 'ConditionCheckItem'],
     indexes: ['gsi1', 'gsi2', 'gsi3'],
     connections: ['DELETE'],
     environment: ['webSocketUrl', 'leaseSeconds'],

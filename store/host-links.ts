@@ -139,21 +139,15 @@ export const dropLink = async (
   return dropped !== undefined;
 };
 
-/** Releases the link from whatever connection has it: its messages are ignored from now on. */
-export const releaseLink = async (
-  table: Table,
-  { tenant, hostId }: Omit<Connection, 'connectionId'>,
-  now: Date,
-): Promise<void> => {
-  await ifMine(() =>
-    table.update({
-      Key: key(tenant, hostId),
-      UpdateExpression: 'SET droppedAt = :now REMOVE connectionId',
-      ConditionExpression: 'attribute_exists(pk)',
-      ExpressionAttributeValues: { ':now': toAttribute(now.getTime()) },
-    }),
-  );
-};
+/** Releases an existing link from whatever connection has it: messages of that connection are ignored from now on. */
+export const releaseLink = ({ tenant, hostId }: HostLinkRecord, now: Date): Write => ({
+  update: {
+    Key: key(tenant, hostId),
+    UpdateExpression: 'SET droppedAt = :now REMOVE connectionId',
+    ConditionExpression: 'attribute_exists(pk)',
+    ExpressionAttributeValues: { ':now': toAttribute(now.getTime()) },
+  },
+});
 
 /** Renews the lease: one write unit. @returns the link, or undefined if a newer connection has it */
 export const renewLease = (

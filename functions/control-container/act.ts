@@ -195,14 +195,14 @@ const removeAtOnce = async (
     leaseSeconds: dependencies.leaseSeconds,
   });
   if (silent === null) return null;
-  const answerWith = (operation: OperationRecord) => answerOperation(202, before, operation, request.now);
-  const { operation, ended } = await removeWithoutHost(
-    dependencies.table,
-    { before, request, link: silent.link },
-    (one) => remember(answerWith(one)),
-  );
+  const operation = nothingToDo(before, 'remove', request);
+  const answer = answerOperation(202, before, operation, request.now);
+  const ended = await removeWithoutHost(dependencies.table, {
+    ...{ before, operation, link: silent.link },
+    remember: remember(answer),
+  });
   const waiting = ended.find(({ placeToken }) => placeToken !== null);
-  return { answer: answerWith(operation), ...(waiting && { wake: waiting }) };
+  return { answer, ...(waiting && { wake: waiting }) };
 };
 
 const tryOnce = async (dependencies: ActDependencies, asked: ActionRequest): Promise<Done> => {

@@ -6,7 +6,7 @@ import { releaseLink } from '../../store/host-links.ts';
 import { checkUnused, removeHost } from '../../store/host-removal.ts';
 import { getLinkedHost, type HostView, type LinkedHost, listHosts, updateHost } from '../../store/hosts.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
-import type { Table } from '../../store/table.ts';
+import type { Table, Write } from '../../store/table.ts';
 import { isGone, removeAllWithoutHost } from '../../workflow/operation/removal-without-host.ts';
 import { listRunning, recordUnknown } from '../../workflow/reconciliation/silent-host.ts';
 import type { CloseConnection } from '../shared/hosts/close-connection.ts';
@@ -64,6 +64,7 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
     { identity, params, dryRun, ifMatch, remember }: Change,
     next: (view: HostView) => HostView,
     wouldDo: string,
+    also: (linked: LinkedHost) => readonly Write[] = () => [],
   ): Promise<Answer> =>
     retryOnConflict(async () => {
       const { host: before, link } = await require(identity, params.id);
@@ -74,7 +75,8 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
         return answerResource(show({ host: before, link }));
       const host = { ...before, view, revision: before.revision + 1 };
       const answer = answerResource(show({ host, link }));
-      await updateHost(table, { before, view, actor: identity.actor }, remember(answer), newId());
+      const writes = [...also({ host: before, link }), ...remember(answer)];
+      await updateHost(table, { before, view, actor: identity.actor }, writes, newId());
       return answer;
     });
 
@@ -99,20 +101,22 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
   const drain: RouteHandler<'drainHost'> = (request) =>
     change(request, (view) => withSchedulable(view, false), 'stop placing containers on');
 
-  /** A repeat continues with the containers that are still shown as running. */
+  /** The sweep continues with containers that are still shown as running. */
   const declareLost: RouteHandler<'declareHostLost'> = async (request) => {
     const { identity, params, dryRun } = request;
+    let connectionId: string | null = null;
     const answer = await change(
       request,
       (view) => ({ ...view, schedulable: false, state: 'Lost' }),
       'declare as lost',
+      ({ link }) => {
+        connectionId = link?.connectionId ?? null;
+        return link === undefined ? [] : [releaseLink(link, now())];
+      },
     );
     if (dryRun) return answer;
-    const { host, link } = await require(identity, params.id);
-    if (host.view.state !== 'Lost') return answer;
-    const lost = { tenant: identity.tenant, hostId: host.id };
-    await releaseLink(table, lost, now());
-    if (link !== undefined && link.connectionId !== null) await closeConnection(link.connectionId);
+    if (connectionId !== null) await closeConnection(connectionId);
+    const lost = { tenant: identity.tenant, hostId: params.id };
     for (const containerId of await listRunning(table, lost, CONTAINERS_AT_ONCE))
       await recordUnknown({ table, now }, { tenant: identity.tenant, containerId }, undefined);
     return answer;

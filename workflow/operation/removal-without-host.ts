@@ -1,5 +1,6 @@
 import { isEnded } from '../../core/domain/operation-state.ts';
 import { createProblem } from '../../core/domain/problems.ts';
+import { dropCommand, listCommandsOf } from '../../store/commands.ts';
 import { type ContainerRecord, deleteContainer, getContainerNow } from '../../store/containers.ts';
 import { checkStillSilent, type HostLinkRecord, isSilent } from '../../store/host-links.ts';
 import { getLinkedHost, type LinkedHost } from '../../store/hosts.ts';
@@ -16,7 +17,7 @@ import type { Table, Write } from '../../store/table.ts';
 import type { WorkflowDependencies } from '../dependencies.ts';
 import { endedOperation } from './next-records.ts';
 import { releaseAll } from './release-container.ts';
-import { nothingToDo, type Request } from './take-container.ts';
+import { nothingToDo } from './take-container.ts';
 
 /**
  * The removal of a container whose host is silent, with `force`. The container leaves the table at once, with its name
@@ -25,9 +26,12 @@ import { nothingToDo, type Request } from './take-container.ts';
  */
 export interface RemovalWithoutHost {
   readonly before: ContainerRecord;
-  readonly request: Request;
+  /** The removal, which has ended. */
+  readonly operation: OperationRecord;
   /** The link of the silent host; undefined if there is none. */
   readonly link: HostLinkRecord | undefined;
+  /** The write of the stored response, if any. */
+  readonly remember: readonly Write[];
 }
 
 /** Whether a host takes no part in removals: its lease is over, or an operator has declared it lost. */
@@ -61,7 +65,9 @@ const end = (operation: OperationRecord, at: string): Write => {
   const error = isRemoval
     ? null
     : createProblem('operation-cancelled', 'The container was removed while its host was not connected.');
-  const { steps } = operation.view;
+  const steps = operation.view.steps.map((step) =>
+    step.state === 'Running' ? { ...step, state: 'Failed' as const } : step,
+  );
   return replaceOperation(
     operation,
     endedOperation(operation, isRemoval ? 'Succeeded' : 'Cancelled', { error, steps }, at),
@@ -69,30 +75,32 @@ const end = (operation: OperationRecord, at: string): Write => {
 };
 
 /**
- * @param remember the write of the stored response for the returned operation
- * @returns the removal, which has succeeded, and the operations that it ended
+ * @returns the operations that it ended
  * @throws ConditionFailed if the container, an operation or the host's link has changed since it was read
  */
 export const removeWithoutHost = async (
   table: Table,
-  { before, request, link }: RemovalWithoutHost,
-  remember: (operation: OperationRecord) => readonly Write[],
-): Promise<{ readonly operation: OperationRecord; readonly ended: readonly OperationRecord[] }> => {
-  const at = request.now.toISOString();
-  const operation = nothingToDo(before, 'remove', request);
+  { before, operation, link, remember }: RemovalWithoutHost,
+): Promise<readonly OperationRecord[]> => {
+  const at = operation.view.createdAt;
   const open = await readOpen(table, before);
+  // A host that returns would carry out commands that it has not received, although the container is removed.
+  const commands = await Promise.all(
+    open.map(({ id }) => listCommandsOf(table, before.tenant, before.view.hostId, id)),
+  );
   await table.transact(
     [
       ...deleteContainer(before),
       addOperation(operation),
       ...open.map((one) => end(one, at)),
+      ...commands.flat().map(dropCommand),
       ...(link === undefined ? [] : [checkStillSilent(link)]),
       ...releaseAll(before),
-      ...remember(operation),
+      ...remember,
     ],
     operation.id,
   );
-  return { operation, ended: open };
+  return open;
 };
 
 /** Containers that are removed concurrently. */
@@ -121,7 +129,8 @@ export const removeAllWithoutHost = async (
       const before = await getContainerNow(table, tenant, id);
       if (before === undefined || before.view.hostId !== hostId) return;
       const request = { operationId: newId(), actor, parameters: { force: true }, now: now() };
-      await removeWithoutHost(table, { before, request, link }, () => []);
+      const operation = nothingToDo(before, 'remove', request);
+      await removeWithoutHost(table, { before, operation, link, remember: [] });
     });
   const work = async (): Promise<boolean> => {
     for (const id of ids) {

@@ -43,5 +43,14 @@ export interface LoadCounts {
 export const readLoadCounts = (): Readonly<Record<string, LoadCounts>> =>
   read('load-counts') as Readonly<Record<string, LoadCounts>>;
 
-export const readIdleCounts = (): IdleCounts =>
-  mapRows(read('idle-counts') as Rows, 0) as unknown as IdleCounts;
+export const readIdleCounts = (): IdleCounts => {
+  const rows = read('idle-counts') as Readonly<Record<keyof IdleCounts, Row>>;
+  const counts = (name: keyof IdleCounts) => countsOf(rows[name], 0);
+  return {
+    heartbeat: counts('heartbeat'),
+    reconnect: counts('reconnect'),
+    lease: counts('lease'),
+    sweep: counts('sweep'),
+    tenant: counts('tenant'),
+  };
+};

@@ -90,6 +90,20 @@ test('an operation that has the container is cancelled, and its late result chan
   expect(await world.commandsOf(host.hostId)).toEqual([]);
 });
 
+test('a command that has not reached the host is gone: a host that returns does not start the program', async () => {
+  world.cut(host);
+  const { id, operationId } = await world.create();
+  await world.settle();
+  expect(await world.commandsOf(host.hostId)).toHaveLength(1);
+  // The lease is over, and the command is still valid.
+  world.clock.now += LEASE_SECONDS * 1000 + 1;
+  await remove(id);
+  expect((await world.operation(operationId)).view.state).toBe('Cancelled');
+  expect(await world.commandsOf(host.hostId)).toEqual([]);
+  await bringHostBack();
+  expect(host.received.filter((one) => JSON.stringify(one).includes('startContainer'))).toEqual([]);
+});
+
 test('a removal that waits for the host has succeeded too', async () => {
   const id = await running();
   host.silentOn.add('removeContainer');
@@ -126,7 +140,13 @@ describe('a host that is declared lost', () => {
 
   test('has containers in state Unknown, which can be removed before its lease is over', async () => {
     const id = await running();
+    opened.consumed.reset();
     expect((await declareLost()).body).toMatchObject({ state: 'Lost', schedulable: false });
+    // The connection is released with the change of state, so that no message of the host is processed after it.
+    expect(
+      opened.consumed.calls().filter(({ operation }) => operation === 'TransactWriteItems'),
+    ).toHaveLength(2);
+    expect(opened.consumed.calls().filter(({ operation }) => operation === 'UpdateItem')).toEqual([]);
     expect((await world.container(id))?.view.state).toBe('Unknown');
     expect((await remove(id)).body.operation.state).toBe('Succeeded');
     expect(await world.container(id)).toBeUndefined();
