@@ -1,8 +1,8 @@
 import { HOSTS_ROUTES } from '../../core/contract/http/routes/hosts.ts';
-import { TooBusyError } from '../../core/domain/errors.ts';
+import { ConflictError, TooBusyError } from '../../core/domain/errors.ts';
 import { connectedHostState } from '../../core/domain/host-state.ts';
 import { createCursors } from '../../store/cursor.ts';
-import { releaseLink } from '../../store/host-links.ts';
+import { isSilent, releaseLink } from '../../store/host-links.ts';
 import { checkUnused, removeHost } from '../../store/host-removal.ts';
 import { getLinkedHost, type HostView, type LinkedHost, listHosts, updateHost } from '../../store/hosts.ts';
 import { retryOnConflict } from '../../store/retry-on-conflict.ts';
@@ -101,9 +101,22 @@ export const createHandler = (dependencies: HostsDependencies): LambdaHandler =>
   const drain: RouteHandler<'drainHost'> = (request) =>
     change(request, (view) => withSchedulable(view, false), 'stop placing containers on');
 
+  /** @throws ConflictError `invalid-state` if the host's agent seems to be connected */
+  const refuseConnected = ({ host, link }: LinkedHost): void => {
+    const isConnected =
+      link !== undefined && link.connectionId !== null && !isSilent(link, now(), leaseSeconds);
+    if (host.view.state === 'Lost' || !isConnected) return;
+    throw new ConflictError('invalid-state', `Host "${host.view.name}" is connected.`, {
+      suggestion:
+        'If the machine is off all the same, send the request with ?force=true. This cannot be undone.',
+      context: { hostId: host.id },
+    });
+  };
+
   /** The sweep continues with containers that are still shown as running. */
   const declareLost: RouteHandler<'declareHostLost'> = async (request) => {
-    const { identity, params, dryRun } = request;
+    const { identity, params, dryRun, query } = request;
+    if (query.force !== 'true') refuseConnected(await require(identity, params.id));
     let connectionId: string | null = null;
     const answer = await change(
       request,

@@ -34,7 +34,7 @@ export const SUMMARIES: Readonly<Record<OperationId, string>> = {
   updateHost: 'Change the labels of a host, or whether containers can be placed on it.',
   removeHost: 'Remove a host that has no containers. Its key is no longer accepted.',
   declareHostLost:
-    'Declare that a host is off and will not return. It cannot connect any more, its containers become Unknown, and removals with `force` do not wait for its lease.',
+    'Declare that a host is off and will not return. Refused without `force` while its agent seems to be connected. It cannot connect any more, its containers become Unknown, and removals with `force` do not wait for its lease.',
   drainHost: 'Stop placing containers on a host. Running containers continue.',
   listHostProcesses: 'List the processes that are visible on a host (Get-Process on the host).',
   createEnrollmentToken: `Create a token with which one host can enroll, once, within ${LIMITS.enrollmentTokenSeconds / 60} minutes.`,

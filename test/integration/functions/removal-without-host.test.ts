@@ -132,10 +132,10 @@ describe('the host takes part', () => {
 });
 
 describe('a host that is declared lost', () => {
-  const declareLost = async () => {
+  const declareLost = async (query = 'force=true') => {
     const api = createApi(opened.table, UNLIMITED, { push: world.deps.push });
     api.clock.ms = world.clock.now;
-    return api.call('declareHostLost', { params: { id: host.hostId }, body: {} });
+    return api.call('declareHostLost', { params: { id: host.hostId }, body: {}, query });
   };
 
   test('has containers in state Unknown, which can be removed before its lease is over', async () => {
@@ -150,6 +150,15 @@ describe('a host that is declared lost', () => {
     expect((await world.container(id))?.view.state).toBe('Unknown');
     expect((await remove(id)).body.operation.state).toBe('Succeeded');
     expect(await world.container(id)).toBeUndefined();
+  });
+
+  test('is refused without force while its agent seems to be connected', async () => {
+    const id = await running();
+    const refused = await declareLost('');
+    expect([refused.status, refused.body.type]).toEqual([409, 'urn:bulkhead:problem:invalid-state']);
+    expect((await world.container(id))?.view.state).toBe('Running');
+    await world.disconnect(host);
+    expect((await declareLost('')).body.state).toBe('Lost');
   });
 
   test('is not heard any more, and stays lost', async () => {

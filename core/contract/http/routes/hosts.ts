@@ -66,7 +66,7 @@ export const HOSTS_ROUTES = [
     function: 'hosts',
     scope: 'hosts:admin',
     parameters: byId,
-    query: z.strictObject(dryRun),
+    query: z.strictObject({ ...dryRun, force: flag }),
     body: z.strictObject({}),
     bodyOptional: true,
     responses: { 200: z.union([HostSchema, DryRunSchema]) },
